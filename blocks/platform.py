@@ -1,0 +1,135 @@
+"""The protocol of a platform: where an environment's revisions run and how traffic reaches them.
+
+A platform is a Prefect block with these methods. Primitives go in and out, every effect is idempotent and converges
+(read, act on the difference, read back), and every effect carries a *mark*: the owner and the generation that `claim`
+gave it. An effect under an older generation is refused with `Superseded`, so that of two copies of one run only the
+newer can act. A third party adds a platform by writing a block with these methods; nothing is registered with us.
+"""
+
+from __future__ import annotations
+
+from typing import NotRequired, Protocol, TypedDict, runtime_checkable
+
+
+class Mark(TypedDict):
+    """The fencing mark under which an effect acts.
+
+    Fields:
+        owner: The id of the flow run that owns the environment.
+        generation: Rises by one with each claim; an effect with an older one is refused.
+    """
+
+    owner: str
+    generation: int
+
+
+class Position(TypedDict):
+    """What an environment runs now.
+
+    Fields:
+        baseline: Version that serves, or None where nothing was ever deployed.
+        canary: Version being brought in, or None.
+        percent: Share of new requests that the canary gets, 0 to 100.
+        ready: Whether each of these versions answers its readiness check, by version.
+        previous: Version that served before `baseline`, or None.
+        owner: Who claimed the environment, or None.
+        generation: The newest generation given out.
+    """
+
+    baseline: str | None
+    canary: str | None
+    percent: int
+    ready: dict[str, bool]
+    previous: str | None
+    owner: str | None
+    generation: int
+
+
+class Counts(TypedDict):
+    """Cumulative counts of one revision since `started`; they only rise, and start anew with `started`.
+
+    Fields:
+        started: Names the counter's life: another value means that the counts began again at zero.
+        requests: All requests that were answered or failed.
+        errors: Of these, answers with status 500 and above, and requests without an answer.
+        buckets: Cumulative latency histogram: upper bound in seconds (as text, "+Inf" last) to requests at or below it.
+    """
+
+    started: str
+    requests: int
+    errors: int
+    buckets: dict[str, int]
+
+
+class LogLine(TypedDict):
+    """One line of a revision's own log; `at` is seconds since the epoch, UTC."""
+
+    at: float
+    version: str
+    text: str
+
+
+class Endpoints(TypedDict):
+    """Base URLs: `public` as users reach the service; the others reach one revision past the traffic split."""
+
+    public: str
+    baseline: NotRequired[str]
+    canary: NotRequired[str]
+
+
+@runtime_checkable
+class Platform(Protocol):
+    """An environment that versions of one service can be brought to."""
+
+    async def current(self) -> Position:
+        """Read what runs now."""
+        ...
+
+    async def claim(self, owner: str, *, takeover: bool = False) -> Mark:
+        """Become the owner; the same owner may claim again and fences its older self out.
+
+        Args:
+            owner: Id of the flow run that will act.
+            takeover: Take it from another owner (a rollback does); else `Refused` names that owner.
+        """
+        ...
+
+    async def unclaim(self, mark: Mark) -> None:
+        """Give the environment up; a no-op where this mark no longer owns it."""
+        ...
+
+    async def prepare(self, version: str, mark: Mark, *, timeout_seconds: float) -> None:
+        """Bring `version` up as the canary at 0 %, and return once it is ready.
+
+        Raises:
+            RolloutFailed: It cannot come up; carries the platform's evidence.
+        """
+        ...
+
+    async def shift(self, percent: int, mark: Mark) -> None:
+        """Send `percent` of new requests to the canary (0 to 100), and return once that is in force."""
+        ...
+
+    async def promote(self, mark: Mark) -> None:
+        """Make the canary the baseline; drain and stop the former one. A no-op where that is done already."""
+        ...
+
+    async def abort(self, mark: Mark) -> None:
+        """Send everything to the baseline; drain and remove the canary. A no-op where there is none."""
+        ...
+
+    async def endpoints(self) -> Endpoints:
+        """Say where the service and each of its revisions are reached."""
+        ...
+
+    async def counts(self) -> dict[str, Counts]:
+        """Read the traffic counts by version, from the place where requests are split."""
+        ...
+
+    async def progress(self) -> list[str]:
+        """Say in a few lines for an operator what the platform is doing."""
+        ...
+
+    async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:
+        """Read the revisions' own log lines since a moment (seconds since the epoch, UTC), newest `limit` at most."""
+        ...

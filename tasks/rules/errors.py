@@ -1,0 +1,82 @@
+"""The one tree of errors. Each class says what its catcher should do.
+
+    ShipwayError
+    ├── Temporary          try again, after `delay_seconds`
+    └── Permanent          trying again is useless
+        ├── BadInput       the caller's words are off: names the field and the mend
+        ├── Refused        a policy says no: busy, not approved, outside a window
+        ├── Superseded     a newer owner acts; stop without touching anything
+        ├── WorldMoved     what is there is not what we left; stop and say so
+        └── RolloutFailed  the platform cannot run this version; carries its evidence
+"""
+
+from __future__ import annotations
+
+
+class ShipwayError(Exception):
+    """Base of every error that Shipway raises on purpose."""
+
+
+class Temporary(ShipwayError):
+    """Another try may help.
+
+    Args:
+        message: What happened, for an operator.
+        delay_seconds: The earliest moment at which a try makes sense, from now.
+    """
+
+    def __init__(self, message: str, *, delay_seconds: float = 1.0) -> None:
+        """Keep the delay beside the message."""
+        super().__init__(message)
+        self.delay_seconds = delay_seconds
+
+
+class Permanent(ShipwayError):
+    """No further try can help until a person changes something."""
+
+
+class BadInput(Permanent):
+    """Something a person wrote is wrong.
+
+    Args:
+        message: What is wrong.
+        field: The place, as the person knows it: `production.steps[2].percent`, `version`.
+        mend: What to write instead.
+    """
+
+    def __init__(self, message: str, *, field: str, mend: str) -> None:
+        """Say field, fault and mend in one line."""
+        super().__init__(f"{field}: {message}. {mend}")
+        self.field = field
+        self.mend = mend
+
+
+class Refused(Permanent):
+    """A policy says no; nothing was moved."""
+
+
+class Superseded(Permanent):
+    """A newer owner acts on this environment; whoever sees this must stop at once."""
+
+
+class WorldMoved(Permanent):
+    """The environment is not as this release left it; somebody else changed it."""
+
+
+class RolloutFailed(Permanent):
+    """The platform cannot bring this version up.
+
+    Args:
+        message: The reason in one sentence, with its numbers.
+        evidence: Lines worth reading: the last log lines, events, exit status.
+    """
+
+    def __init__(self, message: str, *, evidence: tuple[str, ...] = ()) -> None:
+        """Keep the evidence for the record."""
+        super().__init__(message)
+        self.evidence = evidence
+
+
+def is_temporary(error: BaseException) -> bool:
+    """Say whether another try may help."""
+    return isinstance(error, Temporary)
