@@ -1,13 +1,13 @@
 """The one tree of errors. Each class says what its catcher should do.
 
-    ShipwayError
-    ├── Temporary          try again, after `delay_seconds`
-    └── Permanent          trying again is useless
-        ├── BadInput       the caller's words are off: names the field and the mend
-        ├── Refused        a policy says no: busy, not approved, outside a window
-        ├── Superseded     a newer owner acts; stop without touching anything
-        ├── WorldMoved     what is there is not what we left; stop and say so
-        └── RolloutFailed  the platform cannot run this version; carries its evidence
+ShipwayError
+├── Temporary          try again, after `delay_seconds`
+└── Permanent          trying again is useless
+├── BadInput       the caller's words are off: names the field and the mend
+├── Refused        a policy says no: busy, not approved, outside a window
+├── Superseded     a newer owner acts; stop without touching anything
+├── WorldMoved     what is there is not what we left; stop and say so
+└── RolloutFailed  the platform cannot run this version; carries its evidence
 """
 
 from __future__ import annotations

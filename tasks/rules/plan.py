@@ -5,118 +5,21 @@ Every field has a bound, a unit in its name and a description; the JSON Schema i
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", description="Lower-case letters, digits and inner dashes.")]
-Person = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._@-]{0,63}$", description="A person's name as enrolled with `shipway approvers add`.")]
-RepositoryPath = Annotated[str, Field(min_length=1, max_length=500, description="Path inside the repository, relative to the plan's folder.")]
-BlockName = Annotated[str, Field(pattern=r"^[a-z0-9-]+/[a-z0-9-]+$", description="A Prefect block as `type/name`.")]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-Ratio = Annotated[float, Field(ge=0, le=1)]
+from tasks.rules.plan_evidence import ChangeLog, Command, Dependency, Junit
+from tasks.rules.plan_types import BlockName, Name, Person, Ratio, RepositoryPath, Seconds, Section, fault, refuse_doubles
+from tasks.rules.plan_verification import HealthCheck, SmokeTest, Stability, Verification
+from tasks.rules.version import VERSION_PATTERN
 
-
-class Section(BaseModel):
-    """A part of the plan: unknown fields are errors, values are fixed once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class ChangeLog(Section):
-    """How the changes between the running and the new version are found in Git."""
-
-    tag: Annotated[str, Field(pattern=r"\{version\}")] = "v{version}"
-    """How a version is named in Git; `{version}` is replaced."""
-    paths: list[RepositoryPath] = Field(default_factory=list)
-    """Only commits that touch these paths count; empty means all."""
-    allow_empty: bool = False
-    """Whether a release without any change may go on (a configuration-only release)."""
-
-
-class Junit(Section):
-    """Test evidence as a JUnit XML file."""
-
-    junit: RepositoryPath
-    """The report, as the tests wrote it."""
-    min_tests: Annotated[int, Field(ge=1)] = 1
-    """Fewer executed tests than this is a failure: no data is not a pass."""
-    max_age_hours: Annotated[float, Field(gt=0, le=8_760)] | None = None
-    """An older report is refused; None accepts any age."""
-
-
-class Command(Section):
-    """Test evidence as a command that must exit with 0."""
-
-    command: Annotated[list[str], Field(min_length=1, max_length=100)]
-    """Program and arguments; no shell reads them. Runs in the repository's root."""
-    timeout_seconds: Seconds = 600
-    """The command is ended after this time, and counts as failed."""
-
-
-class Dependency(Section):
-    """Another service that must be there, healthy and of a fitting version."""
-
-    name: Name
-    """Its name, for people."""
-    url: Annotated[str, Field(pattern=r"^https?://")]
-    """Where it answers with status 200 and, where `version` is given, a JSON object."""
-    version: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """The range that fits, as `>=2.1,<3`; None asks for health alone."""
-    version_field: str = "version"
-    """The member of the JSON answer that holds the version."""
-    timeout_seconds: Seconds = 5
-    """An answer later than this is no answer."""
-
-
-class HealthCheck(Section):
-    """One HTTP request that says whether a revision is well."""
-
-    path: Annotated[str, Field(pattern=r"^/")] = "/healthz"
-    """Path on the revision."""
-    status: Annotated[int, Field(ge=100, le=599)] = 200
-    """The only status that counts as well."""
-    json_fields: dict[str, str] = Field(default_factory=dict, alias="json")
-    """Members of the JSON answer that must have these values; `{version}` stands for the version under release."""
-    timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 2
-    """An answer later than this is a failure."""
-
-
-class Stability(Section):
-    """How long health must hold before it counts: one good answer is luck."""
-
-    successes: Annotated[int, Field(ge=1, le=1_000)] = 3
-    """Good answers in a row that every check must give."""
-    interval_seconds: Annotated[float, Field(gt=0, le=300)] = 0.5
-    """Time between two rounds."""
-    timeout_seconds: Seconds = 30
-    """The whole check fails when it is not stable by then."""
-
-
-class SmokeTest(Section):
-    """A pytest file or folder that is run against one revision, in a process of its own."""
-
-    name: Name
-    """Its name in tables and records."""
-    pytest: RepositoryPath
-    """File or folder; the target is in the environment variable SHIPWAY_TARGET, the version in SHIPWAY_VERSION."""
-    kind: Literal["basic", "critical", "integration", "performance"] = "basic"
-    """What it speaks for."""
-    timeout_seconds: Seconds = 60
-    """The process and all its children are ended after this time; that is a failure."""
-
-
-class Verification(Section):
-    """What `verify` checks on a revision, in staging and in production."""
-
-    health: Annotated[list[HealthCheck], Field(min_length=1, max_length=200)]
-    """Requests that must all be well; at least one."""
-    stability: Stability = Stability()
-    """How long they must hold."""
-    smoke: list[SmokeTest] = Field(default_factory=list)
-    """Smoke tests; run side by side."""
-    max_error_ratio: Ratio = 0.05
-    """Error monitoring: refused when more of a revision's requests than this failed (where any were made)."""
+__all__ = [
+    "Approval", "BlockName", "ChangeLog", "Checklist", "Command", "Dependency", "Environment", "Evidence", "HealthCheck", "Judgement",
+    "Junit", "Logs", "Name", "Person", "Plan", "Production", "Ratio", "RepositoryPath", "Rollback", "Seconds", "Section", "Sli",
+    "SmokeTest", "Stability", "Staging", "Step", "Verification",
+]  # fmt: skip
 
 
 class Sli(Section):
@@ -137,12 +40,13 @@ class Sli(Section):
     deciding: bool = True
     """False: shown, never decides (a dry run of a new indicator)."""
 
-    @model_validator(mode="after")
-    def _threshold_fits(self) -> Self:
-        if (self.indicator == "latency") != (self.threshold_seconds is not None):
-            message = "a latency indicator needs `threshold_seconds`, and no other may have it"
-            raise ValueError(message)
-        return self
+    @field_validator("threshold_seconds")
+    @classmethod
+    def _threshold_fits(cls, threshold: float | None, info: ValidationInfo) -> float | None:
+        if "indicator" in info.data and (info.data["indicator"] == "latency") != (threshold is not None):
+            wrong = "a latency indicator needs a threshold, and no other may have one"
+            raise fault(wrong, mend="Write `threshold_seconds: 0.3` with `indicator: latency`, or leave it out.")
+        return threshold
 
 
 class Judgement(Section):
@@ -161,16 +65,13 @@ class Judgement(Section):
     answer_within_minutes: Annotated[float, Field(gt=0, le=10_080)] = 60
     """`ask` goes back when nobody answers in this time."""
 
-    @model_validator(mode="after")
-    def _somebody_decides(self) -> Self:
-        if not any(sli.deciding for sli in self.slis):
-            message = "no SLI decides; set `deciding: true` on at least one"
-            raise ValueError(message)
-        names = [sli.name for sli in self.slis]
-        if len(set(names)) != len(names):
-            message = "two SLIs have the same name"
-            raise ValueError(message)
-        return self
+    @field_validator("slis")
+    @classmethod
+    def _somebody_decides(cls, slis: list[Sli]) -> list[Sli]:
+        if not any(sli.deciding for sli in slis):
+            raise fault("no SLI decides", mend="Set `deciding: true` on at least one.")
+        refuse_doubles([sli.name for sli in slis])
+        return slis
 
 
 class Step(Section):
@@ -186,7 +87,7 @@ class Environment(Section):
     """Where versions run."""
 
     platform: BlockName
-    """The platform block: `local/guestbook-production`."""
+    """The platform, a Prefect block as `type/name`: `local/guestbook-production`."""
     ready_timeout_seconds: Seconds = 60
     """A revision that is not ready by then cannot be rolled out."""
 
@@ -204,16 +105,17 @@ class Production(Environment):
     steps: Annotated[list[Step], Field(min_length=1, max_length=50)]
     """Increments in rising order; the last one is 100 %, whose watch is the watch after promotion with the baseline still warm."""
 
-    @model_validator(mode="after")
-    def _steps_rise(self) -> Self:
-        shares = [step.percent for step in self.steps]
-        if shares != sorted(set(shares)):
-            message = f"steps must rise: {shares}"
-            raise ValueError(message)
+    @field_validator("steps")
+    @classmethod
+    def _steps_rise(cls, steps: list[Step]) -> list[Step]:
+        shares = [step.percent for step in steps]
+        rising = sorted(set(shares))
+        if shares != rising:
+            wrong = f"steps must rise: {', '.join(map(str, shares))}"
+            raise fault(wrong, mend=f"Write them in the order {', '.join(map(str, rising))}, each share once.")
         if shares[-1] != 100:  # noqa: PLR2004
-            message = f"the last step must be 100 %, not {shares[-1]} %"
-            raise ValueError(message)
-        return self
+            raise fault(f"the last step must be 100 %, not {shares[-1]} %", mend="Add `- percent: 100` at the end.")
+        return steps
 
 
 class Approval(Section):
@@ -230,22 +132,27 @@ class Approval(Section):
     block: BlockName = "approvers/shipway"
     """The block in which the approvers are enrolled."""
 
-    @model_validator(mode="after")
-    def _can_be_met(self) -> Self:
-        if len(set(self.approvers)) != len(self.approvers):
-            message = "a name is listed twice"
-            raise ValueError(message)
-        if self.quorum > len(self.approvers):
-            message = f"quorum {self.quorum} can never be met by {len(self.approvers)} approver(s)"
-            raise ValueError(message)
-        return self
+    @field_validator("approvers")
+    @classmethod
+    def _each_once(cls, approvers: list[str]) -> list[str]:
+        refuse_doubles(approvers)
+        return approvers
+
+    @field_validator("quorum")
+    @classmethod
+    def _can_be_met(cls, quorum: int, info: ValidationInfo) -> int:
+        able = len(info.data["approvers"]) if "approvers" in info.data else quorum
+        if quorum > able:
+            wrong = f"a quorum of {quorum} can never be met by {able} approver(s)"
+            raise fault(wrong, mend="List more names in `approvers`, or write `quorum: 0` to say openly that nobody must agree.")
+        return quorum
 
 
 class Rollback(Section):
     """How a release goes back."""
 
-    to: Literal["previous"] | Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z._+-]{0,127}$")] = "previous"
-    """The version to return to when nothing warm is left: the one before, or a fixed one."""
+    to: Annotated[str, Field(pattern=VERSION_PATTERN)] = "previous"
+    """The version to return to when nothing warm is left: `previous` is the one before; else a fixed version."""
     watch_seconds: Annotated[float, Field(ge=0, le=86_400)] = 60
     """How long the service is watched after the way back."""
     max_error_ratio: Ratio = 0.05
@@ -271,9 +178,28 @@ class Logs(Section):
     """How a revision's logs are judged after the deployment."""
 
     error_pattern: Annotated[str, Field(min_length=1, max_length=500)] = r"\b(ERROR|CRITICAL|FATAL|Traceback)\b"
-    """A regular expression; a matching line is an error line."""
+    """A regular expression (Python's); a matching line is an error line."""
     max_new_error_lines: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """More kinds of error lines than this that the baseline never logged are a failure."""
+
+    @field_validator("error_pattern")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except (re.error, OverflowError, RecursionError) as error:
+            raise fault(f"the pattern is no regular expression: {error}", mend="Write one that Python's `re` can read.") from None
+        return pattern
+
+
+def _kind_of_evidence(value: Any) -> str | None:
+    if isinstance(value, Section):
+        return type(value).__name__.lower()
+    kinds = [kind for kind in ("junit", "command") if isinstance(value, dict) and kind in value]
+    return kinds[0] if kinds else None
+
+
+Evidence = Annotated[Annotated[Junit, Tag("junit")] | Annotated[Command, Tag("command")], Discriminator(_kind_of_evidence)]
 
 
 class Plan(Section):
@@ -282,14 +208,14 @@ class Plan(Section):
     shipway: Literal[1]
     """The version of this format."""
     service: Name
-    """The service's name; one release of it runs at a time."""
+    """The service's name: lower-case letters, digits and inner dashes. One release of it runs at a time."""
     description: Annotated[str, Field(max_length=2_000)] = ""
     """What the service is, for approvers."""
     on_conflict: Literal["refuse", "queue", "supersede"] = "refuse"
     """When a release of this service is under way: refuse the new one, let it wait, or send the older one back first."""
     change_log: ChangeLog = ChangeLog()
     """Where the changes are read."""
-    tests: Annotated[list[Junit | Command], Field(max_length=50)] = Field(default_factory=list)
+    tests: Annotated[list[Evidence], Field(max_length=50)] = Field(default_factory=list)
     """Evidence that the tests passed."""
     dependencies: Annotated[list[Dependency], Field(max_length=100)] = Field(default_factory=list)
     """Other services that this one needs."""
@@ -302,22 +228,27 @@ class Plan(Section):
     production: Production
     """Production and its steps."""
     approval: Approval
-    """Who must agree; `{quorum: 0}` says openly that nobody must."""
+    """Who must agree before production; `{quorum: 0}` says openly that nobody must."""
     rollback: Rollback
     """The way back; a plan without one is refused."""
     checklist: Checklist = Checklist()
     """What must be true before production."""
     logs: Logs = Logs()
     """How logs are judged."""
-    notify: list[BlockName] = Field(default_factory=list)
+    notify: Annotated[list[BlockName], Field(max_length=50)] = Field(default_factory=list)
     """Prefect notification blocks that are told: `slack-webhook/team`."""
 
-    @model_validator(mode="after")
-    def _checklist_has_evidence(self) -> Self:
-        if self.checklist.tests_passed and not self.tests:
-            message = "the checklist asks for passed tests, but `tests` names no evidence; add it or set `checklist.tests_passed: false`"
-            raise ValueError(message)
-        if self.staging.platform == self.production.platform:
-            message = "staging and production are the same platform"
-            raise ValueError(message)
-        return self
+    @field_validator("production")
+    @classmethod
+    def _apart_from_staging(cls, production: Production, info: ValidationInfo) -> Production:
+        if "staging" in info.data and info.data["staging"].platform == production.platform:
+            raise fault("staging and production are the same platform", mend="Name a platform block of its own for each.")
+        return production
+
+    @field_validator("checklist")
+    @classmethod
+    def _has_evidence(cls, checklist: Checklist, info: ValidationInfo) -> Checklist:
+        if checklist.tests_passed and info.data.get("tests") == []:
+            wrong = "the checklist asks for passed tests, but `tests` names no evidence"
+            raise fault(wrong, mend="Add it to `tests`, or write `checklist: {tests_passed: false}`.")
+        return checklist

@@ -1,0 +1,1 @@
+"""Measurements; each package runs by itself and prints what it saw."""

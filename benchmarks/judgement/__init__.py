@@ -1,0 +1,1 @@
+"""How often the judgement errs, and how soon it decides."""

@@ -1,0 +1,111 @@
+"""Processes that outlive us: recorded with their start time, so that a reused process id is never mistaken for ours."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+LOG_LIMIT_BYTES = 10_000_000
+
+
+def start_time(pid: int) -> str | None:
+    """Name one life of a process id: boot and start tick from /proc; None where it is not alive."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in "ZX" else f"{boot}/{fields[19]}"
+
+
+def record(path: Path, pid: int) -> None:
+    """Write down which process this is."""
+    draft = path.with_suffix(".new")
+    draft.write_text(json.dumps({"pid": pid, "started": start_time(pid)}))
+    draft.replace(path)
+
+
+def recorded(path: Path) -> int | None:
+    """Return the id of the process written down at `path`, if that very process still lives."""
+    try:
+        note = json.loads(path.read_text())
+        alive = note["started"] is not None and start_time(note["pid"]) == note["started"]
+    except (FileNotFoundError, ValueError, KeyError):
+        return None
+    return int(note["pid"]) if alive else None
+
+
+def start(argv: list[str], *, name: str, run: Path, log: Path, env: dict[str, str], cwd: Path) -> int:
+    """Start a detached process, write it down as `run`/`name`.pid, and return its id.
+
+    Args:
+        argv: Program and arguments.
+        name: What it is called in `run`.
+        run: Folder of process records.
+        log: File that gets its output; begun anew, the old one kept once, when it is over 10 MB.
+        env: Its whole environment.
+        cwd: Its working directory.
+    """
+    if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
+        log.replace(log.with_suffix(".old.log"))
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=env, cwd=cwd, start_new_session=True
+        )
+    record(run / f"{name}.pid", process.pid)
+    process.returncode = 0  # it is meant to live on; keeps Popen from warning about that
+    return process.pid
+
+
+def watch(pid: int) -> int | None:
+    """Open a descriptor that becomes readable when the process ends; None where it has ended."""
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+
+
+def wait(pid: int, *, timeout_seconds: float) -> bool:
+    """Wait until a process has ended, ours or not; say whether it did in time."""
+    descriptor = watch(pid)
+    if descriptor is None:
+        return True
+    try:
+        ended = bool(select.select([descriptor], [], [], timeout_seconds)[0])
+    finally:
+        os.close(descriptor)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    return ended
+
+
+def stop(path: Path, *, with_signal: signal.Signals, timeout_seconds: float) -> bool:
+    """End the process written down at `path`: a signal, then SIGKILL when it does not end in time.
+
+    Returns:
+        Whether it ended by the first signal; True where it was gone already.
+    """
+    pid = recorded(path)
+    graceful = True
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, with_signal)
+        graceful = wait(pid, timeout_seconds=timeout_seconds)
+        if not graceful and recorded(path) == pid:
+            os.kill(pid, signal.SIGKILL)
+            wait(pid, timeout_seconds=10)
+    path.unlink(missing_ok=True)
+    return graceful
+
+
+def wait_until_gone(path: Path, *, timeout_seconds: float) -> bool:
+    """Wait until the process written down at `path` has ended; say whether it did in time."""
+    deadline = time.monotonic() + timeout_seconds
+    pid = recorded(path)
+    return pid is None or wait(pid, timeout_seconds=max(0.0, deadline - time.monotonic()))

@@ -1,0 +1,105 @@
+"""The process worker of a house: takes scheduled runs from the pool and starts each in a process of its own.
+
+Run as `python -m blocks.house.worker HOME`. Ended by SIGTERM it stops polling; Prefect then kills the flow processes that
+it started at once (SIGKILL, no `finally`), and their runs stay Running until somebody puts them back to work. Killed by
+SIGKILL it leaves them to finish.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blocks.house import engine, environment, layout, server
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
+
+POOL = "shipway"
+HEARTBEAT_SECONDS = 5
+
+
+def command(home: Path) -> list[str]:
+    """Build the command of this worker."""
+    return [sys.executable, "-m", "blocks.house.worker", str(home)]
+
+
+def worker_name() -> str:
+    """Name the worker after its machine, so that a restarted one is the same to the server."""
+    return "house-" + socket.gethostname().replace("/", "-").replace("%", "-")
+
+
+def job_template(home: Path) -> dict[str, Any]:
+    """Build the pool's template: runs start in the project's folder, by the warm engine.
+
+    A command and a folder spare Prefect's search for a workspace, and with it a second process a run.
+    """
+    from prefect.utilities.processutils import command_to_string  # noqa: PLC0415 - prefect is slow to import
+    from prefect.workers.process import ProcessWorker  # noqa: PLC0415
+
+    template = ProcessWorker.get_default_base_job_template()
+    variables = template["variables"]["properties"]
+    variables["command"]["default"] = command_to_string(engine.client_command(home))
+    variables["working_dir"]["default"] = str(environment.PROJECT)
+    variables["stream_output"]["default"] = False  # a pipe to the worker would break under a run that outlives it
+    return template
+
+
+async def ensure_pool(home: Path, client: PrefectClient) -> None:
+    """Make the pool, or bring its template up to date; safe to call by several at once.
+
+    Args:
+        home: The house's folder.
+        client: An open client of its server.
+    """
+    from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate  # noqa: PLC0415
+    from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound  # noqa: PLC0415
+
+    template = job_template(home)
+    try:
+        pool = await client.read_work_pool(POOL)
+    except ObjectNotFound:
+        with contextlib.suppress(ObjectAlreadyExists):
+            await client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
+            return
+        pool = await client.read_work_pool(POOL)
+    if pool.base_job_template != template:
+        await client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=template))
+
+
+async def work(home: Path) -> None:
+    """Wait for the server, then work until SIGTERM."""
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
+    from prefect.workers.process import ProcessWorker  # noqa: PLC0415
+
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    while not await asyncio.to_thread(server.is_healthy, home):  # noqa: ASYNC110 - nobody tells us when a server is up
+        await asyncio.sleep(0.2)
+    async with get_client() as client:
+        await ensure_pool(home, client)
+    worker = ProcessWorker(work_pool_name=POOL, name=worker_name(), prefetch_seconds=1, heartbeat_interval_seconds=HEARTBEAT_SECONDS)
+    await worker.start()
+
+
+def last_seen(home: Path) -> dict[str, Any] | None:
+    """Read how the server sees this house's worker (`status`, `last_heartbeat_time`); None where it never saw it.
+
+    Raises:
+        OSError: The server is not reached.
+    """
+    workers = server.ask(home, f"/work_pools/{POOL}/workers/filter", {})
+    return next((seen for seen in workers if seen["name"] == worker_name()), None)
+
+
+if __name__ == "__main__":
+    where = Path(sys.argv[1])
+    layout.read_facts(where)
+    with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
+        asyncio.run(work(where))

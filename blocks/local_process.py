@@ -1,0 +1,167 @@
+"""Processes of a local environment: started detached, known again by id and birth, and ended only where they are proven ours."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+TOKEN_VARIABLE = "SHIPWAY_REVISION"  # noqa: S105 - names a variable; what it holds proves identity and opens nothing
+SERVICE_UMASK = 0o022
+START_TICKS_FIELD = 19  # field 22 of /proc/PID/stat, counted from the state that follows the command's name
+
+
+@dataclass
+class Process:
+    """A live process of ours, with a handle that cannot come to mean another one."""
+
+    pid: int
+    born: str
+    handle: int
+    exited: asyncio.Future[None]
+    child: subprocess.Popen[bytes] | None
+
+
+def birth(pid: int) -> str | None:
+    """Identify a process beside its id, which the system uses again: boot and start time in clock ticks.
+
+    Returns:
+        None where the process is gone or dead and unburied.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return None if fields[0] in "ZX" else f"{boot}:{fields[START_TICKS_FIELD]}"
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """Replace `{name}` for exactly the names in `values`, once; every other brace stays as it is."""
+    names = "|".join(map(re.escape, values))
+    return re.sub(rf"\{{({names})\}}", lambda match: values[match[1]], text)
+
+
+def free_port(preferred: int) -> int:
+    """Find a loopback port that can be bound now: the preferred one where it is free, else the system's choice."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", preferred))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start(command: Sequence[str], *, working_directory: str, environment: Mapping[str, str], log: Path) -> Process:
+    """Start a process in a session of its own, so that it outlives whoever started it.
+
+    Args:
+        command: Program and arguments.
+        working_directory: Where it starts.
+        environment: Its whole environment.
+        log: File that its output is appended to; a pipe would break with the agent.
+
+    Raises:
+        OSError: The program or the directory is not there or may not be used.
+    """
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            command,
+            cwd=working_directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            umask=SERVICE_UMASK,
+        )
+    return _watched(child.pid, birth(child.pid) or "", child)
+
+
+def adopt(pid: int | None, born: str | None) -> Process | None:
+    """Take a process over that an earlier agent started, where it still lives and is the same one."""
+    if pid is None or born is None or birth(pid) != born:
+        return None
+    try:
+        process = _watched(pid, born, None)
+    except ProcessLookupError:
+        return None
+    if birth(pid) == born:  # the handle is of the process that was proven, not of a successor under the same id
+        return process
+    release(process)
+    return None
+
+
+def find(token: str) -> tuple[int, str] | None:
+    """Find a session leader whose environment carries `token`: a process that was started just before its agent died.
+
+    Returns:
+        Its id and birth, or None.
+    """
+    wanted = f"{TOKEN_VARIABLE}={token}".encode()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        with suppress(OSError):
+            if wanted in (entry / "environ").read_bytes().split(b"\0") and os.getsid(int(entry.name)) == int(entry.name):
+                born = birth(int(entry.name))
+                if born:
+                    return int(entry.name), born
+    return None
+
+
+async def stop(process: Process, *, stop_seconds: float) -> None:
+    """End a process and what it left in its group: SIGTERM, then SIGKILL after `stop_seconds`."""
+    _send(process, signal.SIGTERM)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(stop_seconds):
+            await asyncio.shield(process.exited)
+    if not process.exited.done():
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        _send(process, signal.SIGKILL)
+        await asyncio.shield(process.exited)
+
+
+def release(process: Process) -> str:
+    """Let go of a process that has ended: close its handle, end the rest of its group, bury it.
+
+    Returns:
+        How it ended, in words.
+    """
+    if not process.exited.done():
+        asyncio.get_running_loop().remove_reader(process.handle)
+    os.close(process.handle)
+    if process.child is None:
+        return "ended (its exit status went to an earlier agent)"
+    with suppress(ProcessLookupError, PermissionError):  # still unburied, so the group's id is still ours
+        os.killpg(process.pid, signal.SIGKILL)
+    status = process.child.wait()
+    return f"exited with status {status}" if status >= 0 else f"was ended by {signal.Signals(-status).name}"
+
+
+def _send(process: Process, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(process.handle, number)
+
+
+def _watched(pid: int, born: str, child: subprocess.Popen[bytes] | None) -> Process:
+    loop = asyncio.get_running_loop()
+    handle = os.pidfd_open(pid)
+    exited: asyncio.Future[None] = loop.create_future()
+
+    def note() -> None:
+        loop.remove_reader(handle)
+        if not exited.done():
+            exited.set_result(None)
+
+    loop.add_reader(handle, note)
+    return Process(pid=pid, born=born, handle=handle, exited=exited, child=child)

@@ -1,0 +1,144 @@
+"""The stage of the demo: its repository, its environments, its approver, its visitors."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+FIRST = "1.0.0"
+TOTP_SECONDS = 30
+
+
+@contextlib.contextmanager
+def repository(home: Path) -> Iterator[Callable[[], Path]]:
+    """Make the service's Git repository while something else goes on.
+
+    Yields:
+        Waits for the repository and gives its plan.
+    """
+    from blocks.house import environment
+
+    folder = home.parent / f"{home.name}-repository"
+    maker = environment.PROJECT / "examples" / "guestbook" / "prepare.py"
+    process = subprocess.Popen([sys.executable, str(maker), str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    def wait() -> Path:
+        from tasks.rules.errors import Permanent
+
+        _, said = process.communicate()
+        if process.returncode:
+            raise Permanent(f"the example's repository could not be made in {folder}: {said.strip()[-500:]}")
+        return folder / "shipway.yaml"
+
+    try:
+        yield wait
+    finally:
+        if process.poll() is None:
+            process.communicate()
+
+
+async def bootstrap(home: Path, plan: Path) -> str:
+    """Make the two environments with 1.0.0 in them, and enrol the demo's approvers.
+
+    Returns:
+        The service's public address.
+    """
+    from blocks.local import LocalPlatform
+
+    public = ""
+    repository_folder = plan.parent
+    for name in ("staging", "production"):
+        command = [sys.executable, str(repository_folder / "guestbook.py"), "--port", "{port}", "--version", "{version}"]
+        platform = LocalPlatform(
+            service="guestbook",
+            command=[*command, "--database", "{folder}/guestbook.db"],
+            working_directory=str(repository_folder),
+            folder=str(home / "local" / f"guestbook-{name}"),
+            drain_seconds=3,
+        )
+        await platform.save(f"guestbook-{name}", overwrite=True)
+        position = await platform.current()
+        mark = await platform.claim("demo", takeover=position["baseline"] != FIRST)
+        if position["baseline"] != FIRST:
+            await platform.abort(mark)
+            await platform.prepare(FIRST, mark, timeout_seconds=30)
+            await platform.shift(100, mark)
+            await platform.promote(mark)
+        await platform.unclaim(mark)
+        public = (await platform.endpoints())["public"]
+    await _enrol(home)
+    return public
+
+
+async def _enrol(home: Path) -> None:
+    from blocks.approvers import Approvers
+    from blocks.house import layout
+
+    approvers: Approvers
+    try:
+        approvers = await Approvers.aload("shipway")
+    except ValueError:
+        approvers = Approvers()
+    for name in ("ada", "grace"):
+        if not _uri_file(home, name).exists() or name not in approvers.enrolled:
+            uri = approvers.enrol(name, replace=name in approvers.enrolled)
+            layout.write_private(_uri_file(home, name), uri.get_secret_value())
+    await approvers.save("shipway", overwrite=True)
+
+
+async def next_code(home: Path, name: str) -> str:
+    """Give a one-time code of a demo approver that was not used yet, waiting for the next one where needed."""
+    import pyotp
+
+    totp = pyotp.parse_uri(_uri_file(home, name).read_text())
+    last = _uri_file(home, name).with_suffix(".used")
+    used = int(last.read_text()) if last.exists() else 0
+    counter = max(int(time.time()) // TOTP_SECONDS, used + 1)
+    while counter > int(time.time()) // TOTP_SECONDS + 1:  # a code may be one step early
+        await asyncio.sleep(0.5)
+    last.write_text(str(counter))
+    return str(totp.generate_otp(counter))
+
+
+@contextlib.contextmanager
+def traffic(public: str, *, rate: int) -> Iterator[None]:
+    """Let visitors come to the service while the demo runs."""
+    from blocks.house import environment
+
+    script = environment.PROJECT / "examples" / "guestbook" / "traffic.py"
+    process = subprocess.Popen(
+        [sys.executable, str(script), public, "--rate", str(rate), "--until-killed"], stdout=subprocess.PIPE, text=True, env=os.environ
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        said, _ = process.communicate(timeout=10)
+        print(f"What {rate} requests a second saw: {' '.join(said.split())}")
+
+
+def stop(home: Path) -> None:
+    """End the service, the worker, the server and the database; the data stay."""
+    from blocks.house import life
+    from blocks.local_client import LocalClient
+    from tasks.rules.errors import ShipwayError
+
+    async def end_services() -> None:
+        for folder in sorted((home / "local").glob("*")):
+            await LocalClient(folder, service="guestbook", port=0).stop()
+
+    try:
+        asyncio.run(end_services())
+        life.stop(home, now=True)
+    except ShipwayError as error:
+        print(f"Not everything could be ended: {error}", file=sys.stderr)
+
+
+def _uri_file(home: Path, name: str) -> Path:
+    return home / "keys" / f"demo-{name}.uri"

@@ -1,0 +1,106 @@
+"""What the commands share: the house they talk to, and how a release is shown in a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from prefect.client.orchestration import PrefectClient
+    from prefect.client.schemas.objects import FlowRun
+
+DONE, UNEXPECTED, BAD_INPUT, ROLLED_BACK, REFUSED, WAITING = 0, 1, 2, 3, 4, 5
+EXIT = {"Deployed": DONE, "Refused": REFUSED, "RolledBack": ROLLED_BACK, "Failed": ROLLED_BACK, "Cancelled": ROLLED_BACK}
+SIGNS = {
+    "opened": "▶",
+    "checklist": "☑",
+    "effect": "→",
+    "verdict": "⚖",
+    "gate": "⏸",
+    "approval": "✓",
+    "refused": "✗",
+    "health": "✓",
+    "smoke": "✓",
+    "tests": "✓",
+    "dependencies": "✓",
+    "rollback": "↩",
+    "closed": "■",
+}
+CLEAR = "\r\033[K"
+WIDTH = 150
+
+
+def add_home(parser: argparse.ArgumentParser) -> None:
+    """Describe the option that names the house."""
+    parser.add_argument(
+        "--home", type=Path, metavar="FOLDER", help="Shipway's home on this machine (default: $SHIPWAY_HOME, or ~/.shipway)"
+    )
+
+
+def in_house(arguments: argparse.Namespace, work: Callable[..., Coroutine[Any, Any, int]]) -> int:
+    """Enter the house, reach its server, and do the work; our errors become a line and an exit code.
+
+    Args:
+        arguments: With `home`.
+        work: Takes the client and the arguments, gives the exit code.
+    """
+    import asyncio
+
+    from blocks.house import environment, layout
+
+    home = (arguments.home or layout.default_home()).expanduser().absolute()
+    if (home / "house.json").exists():
+        environment.enter(home)
+    from tasks.rules.errors import BadInput, Refused, ShipwayError
+    from tasks.server import server
+
+    async def reach() -> int:
+        async with server() as client:
+            return await work(client, arguments)
+
+    try:
+        return asyncio.run(reach())
+    except (BadInput, Refused) as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT if isinstance(error, BadInput) else REFUSED
+    except ShipwayError as error:
+        print(error, file=sys.stderr)
+        return UNEXPECTED
+
+
+async def show_story(client: PrefectClient, run: UUID, *, since: datetime | None = None) -> FlowRun:
+    """Print what a release tells until it waits or ends.
+
+    Args:
+        client: Of the server.
+        run: Its flow run id.
+        since: Leave out what was told before.
+
+    Returns:
+        The run as it is then.
+    """
+    from tasks.following import follow
+
+    live = sys.stdout.isatty()
+    began: datetime | None = None
+    async for told in follow(client, run, since=since):
+        began = began or told.at
+        seconds = (told.at - began).total_seconds()
+        if told.kind == "progress":
+            if live:
+                print(f"{CLEAR}{seconds:6.1f} s  … {_cut(told.what)}", end="", flush=True)
+            continue
+        why = f": {told.why}" if told.why else ""
+        print(f"{CLEAR if live else ''}{seconds:6.1f} s  {SIGNS.get(told.kind, '·')} {_cut(told.what + why)}", flush=True)
+    return await client.read_flow_run(run)
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"

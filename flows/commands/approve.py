@@ -1,0 +1,109 @@
+"""`shipway approve`: answer a release that waits at its gate."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
+    from tasks.answering import Outcome, Question
+
+HELP = "Approve or reject a release that waits at its gate."
+FINE, BAD_INPUT, REFUSED, WAITING = 0, 2, 4, 5
+COUNTED = ("accepted", "rejected")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.add_argument("run", metavar="RUN", help="the run's id, its beginning, its name, or the service whose release waits")
+    parser.add_argument("--as", dest="approver", metavar="NAME", help="your name as enrolled (default: asked on a terminal)")
+    parser.add_argument("--code", metavar="CODE", help="the six digits that your authenticator app shows (default: asked on a terminal)")
+    parser.add_argument("--reject", action="store_true", help="reject instead of approving; the release ends")
+    parser.add_argument("--comment", metavar="TEXT", default="", help="words for the record")
+    parser.add_argument("--wait", metavar="SECONDS", type=float, default=60, help="how long to wait for the outcome (default: 60)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show what is asked, post the answer, tell what became of it.
+
+    Args:
+        arguments: What `configure` described.
+
+    Returns:
+        0 when the answer counts, 2 on bad input, 4 when it was refused or nothing is asked, 5 when no outcome is known yet.
+    """
+    return asyncio.run(answer(arguments))
+
+
+async def answer(arguments: argparse.Namespace) -> int:
+    """Do the work of `run` in a loop that is there already."""
+    from tasks.rules.errors import BadInput, Refused
+
+    try:
+        return await _answer(arguments)
+    except (BadInput, Refused) as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT if isinstance(error, BadInput) else REFUSED
+
+
+async def _answer(arguments: argparse.Namespace) -> int:
+    from tasks.answering import find_run, post_answer, read_question, wait_for_outcome
+    from tasks.rules.errors import Refused
+    from tasks.server import server
+
+    async with server() as client:
+        found = await find_run(client, arguments.run)
+        question = await read_question(client, found)
+        _show(question, name=found.name or str(found.id))
+        form = await asyncio.to_thread(_fill, arguments)
+        # Somebody may have answered while this person was reading: another question needs another look.
+        if (await read_question(client, await client.read_flow_run(found.id))).key != question.key:
+            raise Refused(f"{found.name} asks another question by now; read it with `shipway approve {arguments.run}`")
+        await post_answer(client, found, form=form)
+        print(f"posted as {form['approver']}; waiting up to {arguments.wait:.0f} s for the outcome", flush=True)
+        return _tell(await wait_for_outcome(client, found.id, key=question.key, timeout_seconds=arguments.wait))
+
+
+def _show(question: Question, *, name: str) -> None:
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    console = Console()
+    console.rule(name)
+    console.print(Markdown(re.sub(r"!\[[^\]]*\]\(data:[^)]*\)", "*(picture: see the Prefect UI)*", question.text)))
+    console.rule()
+
+
+def _fill(arguments: argparse.Namespace) -> dict[str, str]:
+    return {
+        "decision": "reject" if arguments.reject else "approve",
+        "approver": arguments.approver or _ask("your name", option="--as"),
+        "code": arguments.code or _ask("one-time code", option="--code"),
+        "comment": arguments.comment,
+    }
+
+
+def _ask(what: str, *, option: str) -> str:
+    from tasks.rules.errors import BadInput
+
+    try:
+        answer = input(f"{what}: ").strip() if sys.stdin.isatty() else ""
+    except EOFError:
+        answer = ""
+    if not answer:
+        raise BadInput(f"{what} is missing", field=option, mend=f"Give it with {option}, or answer on a terminal.")
+    return answer
+
+
+def _tell(outcome: Outcome | None) -> int:
+    if outcome is None:
+        print("posted, but the release has not judged it yet; `shipway status` shows how it goes on")
+        return WAITING
+    counts = outcome.outcome in COUNTED
+    print(f"{outcome.outcome.replace('_', ' ')}: {outcome.reason}", file=sys.stdout if counts else sys.stderr)
+    if counts and outcome.state == "open":
+        print("the gate stays open until enough people have approved")
+    return FINE if counts else REFUSED

@@ -1,0 +1,133 @@
+"""`shipway approvers`: enrol, remove and list the people who may approve."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
+    from prefect.client.orchestration import PrefectClient
+
+    from blocks.approvers import Approvers
+
+HELP = "Enrol, remove and list the people who may approve releases."
+FINE, BAD_INPUT, REFUSED = 0, 2, 4
+SLUG = "approvers"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.add_argument("--block", metavar="NAME", default="shipway", help="the block that holds them (default: shipway)")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    add = actions.add_parser("add", help="enrol a person; shows a QR code for an authenticator app")
+    add.add_argument("name", metavar="NAME", help="lower-case name, as plans list it")
+    add.add_argument("--show-uri", action="store_true", help="print the secret's URI, for apps that cannot scan")
+    add.add_argument("--replace", action="store_true", help="give an enrolled person a new secret and end the former one")
+    remove = actions.add_parser("remove", help="take a person out; the secret is useless for good")
+    remove.add_argument("name", metavar="NAME", help="the enrolled name")
+    actions.add_parser("list", help="list who is enrolled, and whether this machine's key fits")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked.
+
+    Args:
+        arguments: What `configure` described.
+
+    Returns:
+        0 when done, 2 on bad input, 4 when refused.
+    """
+    return asyncio.run(manage(arguments))
+
+
+async def manage(arguments: argparse.Namespace) -> int:
+    """Do the work of `run` in a loop that is there already."""
+    from tasks.rules.errors import BadInput, Refused
+
+    actions = {"add": _add, "remove": _remove, "list": _list}
+    try:
+        return await actions[arguments.action](arguments)
+    except (BadInput, Refused) as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT if isinstance(error, BadInput) else REFUSED
+
+
+async def _add(arguments: argparse.Namespace) -> int:
+    from tasks.rules.errors import BadInput
+    from tasks.server import server
+
+    if not (sys.stdout.isatty() or arguments.show_uri):
+        mend = "Run it on a terminal, or add --show-uri to have the secret printed."
+        raise BadInput("a QR code holds the secret and would end in a file", field="output", mend=mend)
+    async with server() as client:
+        block = await _load(client, arguments.block)
+        uri = block.enrol(arguments.name, replace=arguments.replace).get_secret_value()
+        await _save(block, arguments.block)
+        block = await _load(client, arguments.block)
+        block.secret(arguments.name)
+    if sys.stdout.isatty():
+        print(f"Scan this with {arguments.name}'s authenticator app; it is shown only now.\n\n{_qr(uri)}")
+    if arguments.show_uri:
+        print(uri)
+    print(f"{arguments.name} is enrolled in {SLUG}/{arguments.block}.")
+    return FINE
+
+
+async def _remove(arguments: argparse.Namespace) -> int:
+    from tasks.server import server
+
+    async with server() as client:
+        block = await _load(client, arguments.block)
+        block.remove(arguments.name)
+        await _save(block, arguments.block)
+    print(f"{arguments.name} is removed from {SLUG}/{arguments.block}; what was approved and not yet acted on counts no more.")
+    return FINE
+
+
+async def _list(arguments: argparse.Namespace) -> int:
+    from tasks.rules.errors import Refused
+    from tasks.server import server
+
+    async with server() as client:
+        block = await _load(client, arguments.block)
+    faults = 0
+    for name in block.names():
+        try:
+            block.secret(name)
+            print(name)
+        except Refused as error:
+            faults += 1
+            print(f"{name}  UNUSABLE: {error}")
+    if not block.names():
+        print(f"nobody is enrolled in {SLUG}/{arguments.block}; enrol with `shipway approvers add NAME`")
+    return REFUSED if faults else FINE
+
+
+async def _load(client: PrefectClient, name: str) -> Approvers:
+    """Load the block, or make an empty one where the server has none; any other fault is raised, never overwritten."""
+    from prefect.exceptions import ObjectNotFound
+
+    from blocks.approvers import Approvers
+
+    try:
+        await client.read_block_document_by_name(name, SLUG)
+    except ObjectNotFound:
+        return Approvers()
+    return await Approvers.aload(name, client=client)
+
+
+async def _save(block: Approvers, name: str) -> None:
+    await block.asave(name, overwrite=True)
+
+
+def _qr(text: str) -> str:
+    """Draw a compact QR code with its own colours, so that it reads the same on dark and light terminals."""
+    import segno
+
+    drawing = io.StringIO()
+    segno.make(text, error="l", micro=False).terminal(drawing, border=2, compact=True)
+    # The drawing's blocks are the light modules: pure white on pure black of the fixed 256-colour palette.
+    return "".join(f"\x1b[38;5;231;48;5;16m{line}\x1b[0m\n" for line in drawing.getvalue().splitlines())

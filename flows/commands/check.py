@@ -1,0 +1,102 @@
+"""`shipway check`: say everything that is wrong with a plan, or what a release under it would do."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # models take time that `shipway --help` does not have
+    from tasks.rules.plan import Plan
+
+HELP = "Check a plan, and say what a release would do."
+FINE, BAD_INPUT = 0, 2
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.add_argument("plan", metavar="PLAN", nargs="?", default="shipway.yaml", help="the plan's file (default: shipway.yaml)")
+    parser.add_argument("--version", metavar="VERSION", help="the version that would be released (default: a placeholder)")
+    parser.add_argument("--schema", action="store_true", help="print the plan's JSON Schema for editors, and stop")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check a plan.
+
+    Args:
+        arguments: `plan`, `version`, `schema`.
+
+    Returns:
+        0 where the plan is right, 2 where it or the version is not.
+    """
+    if arguments.schema:
+        print(schema_text(), end="")
+        return FINE
+    from tasks.rules.errors import BadInput
+    from tasks.rules.version import check_version
+
+    plan, problems, warnings = look_at(Path(arguments.plan))
+    version = arguments.version
+    try:
+        version = check_version(version) if version is not None else "VERSION"
+    except BadInput as error:
+        problems.append(str(error))
+    if plan is None or problems:
+        print("\n".join(problems), file=sys.stderr)
+        print(f"{len(problems)} problem(s) in {arguments.plan}.", file=sys.stderr)
+        return BAD_INPUT
+    for warning in warnings:
+        print(f"Warning: {warning}", file=sys.stderr)
+    _print_course(plan, version=version, file=arguments.plan)
+    return FINE
+
+
+def look_at(file: Path) -> tuple[Plan | None, list[str], list[str]]:
+    """Read a plan and look for the files that it names.
+
+    Args:
+        file: The plan.
+
+    Returns:
+        The plan or None, every problem, and warnings that a release could still see mended.
+    """
+    from tasks.files import missing_files, read_bounded
+    from tasks.rules.plan_file import MAX_BYTES, read_plan
+
+    try:
+        data = read_bounded(file, limit_bytes=MAX_BYTES)
+    except (OSError, ValueError) as error:
+        return None, [f"{file}: it cannot be read: {error}. Name the plan's file."], []
+    if data is None:
+        return None, [f"{file}: there is no such file. Name the plan's file, as `shipway check shipway.yaml`."], []
+    plan, found = read_plan(data, name=str(file))
+    if plan is None:
+        return None, [str(problem) for problem in found], []
+    problems, warnings = missing_files(plan, file.resolve().parent)
+    return plan, [f"{file}: {problem}" for problem in problems], [f"{file}: {warning}" for warning in warnings]
+
+
+def schema_text() -> str:
+    """Write the plan's JSON Schema as it is published in docs/plan.schema.json."""
+    from tasks.rules.plan import Plan
+
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Plan.model_json_schema()}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def current_versions(plan: Plan) -> Mapping[str, str | None]:  # noqa: ARG001
+    """Say what runs now, by environment, where a Prefect server is at hand; nothing is known without one."""
+    return {}
+
+
+def _print_course(plan: Plan, *, version: str, file: str) -> None:
+    import textwrap
+
+    from tasks.rules.course import describe_course
+
+    print(f"{file} is right. A release of {plan.service} {version} would do this:\n")
+    for number, sentence in enumerate(describe_course(plan, version, current_versions(plan)), start=1):
+        print(textwrap.fill(sentence, width=110, initial_indent=f"{number:>3}. ", subsequent_indent="     ", break_on_hyphens=False))

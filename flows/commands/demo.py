@@ -1,0 +1,139 @@
+"""`shipway demo`: a real release of the example service in a minute: 1.1 goes out, 1.2 is bad and comes back."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows.commands import _terminal
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
+    from prefect.client.schemas.objects import FlowRun
+
+HELP = "Release the example service on this machine: a good version, and a bad one that is rolled back."
+GOOD, BAD = "1.1.0", "1.2.0"
+REQUEST_RATE = 120
+APPROVER, REQUESTER = "ada", "linus"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.add_argument("--home", type=Path, metavar="FOLDER", default=Path(".demo"), help="the demo's own home (default: .demo)")
+    parser.add_argument("--yes", action="store_true", help="answer the approval as the demo's approver, without asking")
+    parser.add_argument("--code", action="store_true", help=f"only print a one-time code of the demo's approver {APPROVER}")
+    parser.add_argument("--keep", action="store_true", help="leave server, worker and service running, to look around and release by hand")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the demo, and leave nothing running unless asked to.
+
+    Args:
+        arguments: What `configure` described.
+
+    Returns:
+        0 when the good version was deployed and the bad one rolled back, 1 otherwise.
+    """
+    from flows.commands import _demo, up
+    from tasks.rules.errors import ShipwayError
+
+    home = arguments.home.expanduser().absolute()
+    if arguments.code:
+        import asyncio
+
+        print(asyncio.run(_demo.next_code(home, APPROVER)))
+        return _terminal.DONE
+    began = time.monotonic()
+    try:
+        print(f"Preparing the guestbook's repository, and starting database, Prefect server and worker in {home} …", flush=True)
+        with _demo.repository(home) as repository:
+            up.raise_house(home, auth=False)
+            plan = repository()
+        print(f"  ready after {time.monotonic() - began:.0f} s\n{up.describe(home, show_password=False)}\n", flush=True)
+        good = _terminal.in_house(arguments, lambda client, given: _play(client, given, home, plan))
+    except ShipwayError as error:
+        print(error, file=sys.stderr)
+        good = _terminal.UNEXPECTED
+    finally:
+        if not arguments.keep:
+            _demo.stop(home)
+    print(f"\nThe demo took {time.monotonic() - began:.0f} s.")
+    return good
+
+
+async def _play(client: PrefectClient, arguments: argparse.Namespace, home: Path, plan: Path) -> int:
+    from flows.commands import _demo
+
+    public = await _demo.bootstrap(home, plan)
+    with _demo.traffic(public, rate=REQUEST_RATE):
+        outcomes = []
+        for version, reason in ((GOOD, "visitors asked to see where others write from"), (BAD, "a faster page, it is said")):
+            print(f"── Release {version} ────────────────────────────────────────────────", flush=True)
+            found = await _release(client, arguments, home, plan, version=version, reason=reason)
+            outcomes.append(found.state.name if found.state else "Unknown")
+            print(f"{outcomes[-1]}: {found.state.message if found.state else ''}\n")
+            _where(home, found)
+    _last_words(home, keep=arguments.keep, plan=plan, public=public)
+    return _terminal.DONE if outcomes == ["Deployed", "RolledBack"] else _terminal.UNEXPECTED
+
+
+async def _release(client: PrefectClient, arguments: argparse.Namespace, home: Path, plan: Path, *, version: str, reason: str) -> FlowRun:
+    """Start a release, follow it, and answer its gate once."""
+    from flows.commands.release import start
+
+    wanted: dict[str, Any] = {"plan": str(plan), "version": version, "reason": reason, "requester": REQUESTER}
+    found = await _terminal.show_story(client, (await start(client, "release/release", wanted)).id)
+    answered = 0
+    while found.state and found.state.is_paused():
+        answered += 1
+        since = found.state.timestamp
+        await _answer(client, arguments, home, found)
+        found = await _after(client, found, since)
+    return found
+
+
+async def _after(client: PrefectClient, found: FlowRun, since: Any) -> FlowRun:
+    import asyncio
+
+    while (await client.read_flow_run(found.id)).state_type == "PAUSED":
+        await asyncio.sleep(0.5)
+    return await _terminal.show_story(client, found.id, since=since)
+
+
+async def _answer(client: PrefectClient, arguments: argparse.Namespace, home: Path, found: FlowRun) -> None:
+    from flows.commands import _demo
+    from flows.commands.release import link
+    from tasks.answering import post_answer, read_question
+
+    question = await read_question(client, found)
+    decision = "approve"
+    if sys.stdin.isatty() and not arguments.yes:
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        Console().print(Markdown(question.text))
+        decision = "approve" if input(f"Approve as {APPROVER}? [Y/n] ").strip().lower() in {"", "y", "yes"} else "reject"
+    else:
+        print(f"         Answering as the demo's approver {APPROVER}, with a one-time code; in real life a person does, at {link(found)}")
+    form = {"decision": decision, "approver": APPROVER, "code": await _demo.next_code(home, APPROVER), "comment": "from the demo"}
+    await post_answer(client, found, form=form)
+
+
+def _where(home: Path, found: FlowRun) -> None:
+    from flows.commands.release import link
+
+    folder = home / "storage" / "records" / str(found.id)
+    print(f"  run     {link(found)}\n  record  {folder / 'record.json'}\n  report  {folder / 'record.html'}\n")
+
+
+def _last_words(home: Path, *, keep: bool, plan: Path, public: str) -> None:
+    if not keep:
+        print("Nothing is left running; `make demo KEEP=1` (or --keep) leaves it up, to look around and to release by hand.")
+        return
+    from flows.commands import up
+
+    print(up.describe(home, show_password=False))
+    print(f"Service {public}\nPlan    {plan}\nCodes   shipway demo --code --home {home}")

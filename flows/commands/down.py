@@ -1,0 +1,42 @@
+"""`shipway down`: end what `shipway up` started; the data stay."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+HELP = "Stop the worker, the server and the database on this machine; data are kept."
+FINE, REFUSED = 0, 4
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.add_argument(
+        "--home", type=Path, metavar="FOLDER", help="the folder given to `shipway up` (default: $SHIPWAY_HOME, or ~/.shipway)"
+    )
+    parser.add_argument(
+        "--now", action="store_true", help="even while a release holds a process; it is put back to work after the next start"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """End the house.
+
+    Args:
+        arguments: What `configure` described.
+
+    Returns:
+        0 when nothing runs any more, 4 when runs are under way or the folder is not ours.
+    """
+    from blocks.house import layout, life
+    from tasks.rules.errors import Refused
+
+    home = (arguments.home or layout.default_home()).expanduser().absolute()
+    try:
+        life.stop(home, now=arguments.now)
+    except Refused as error:
+        print(error, file=sys.stderr)
+        return REFUSED
+    print(f"Stopped. The data are in {home}; `shipway up --home {home}` goes on from here.")
+    return FINE

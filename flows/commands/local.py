@@ -1,0 +1,51 @@
+"""`shipway local`: see and end the environments of the local platform on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from pathlib import Path
+
+HELP = "list, look at or stop the services that run on this machine"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("action", choices=["list", "status", "stop"], help="what to do; stop drains, then ends agent and processes")
+    parser.add_argument("folder", nargs="?", type=Path, help="one environment's folder; default: all in Shipway's home")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Act on one environment, or on all.
+
+    Returns:
+        0, or 2 where the folder holds no environment.
+    """
+    from blocks.local_launch import home
+
+    root = home() / "local"
+    folders = [arguments.folder.absolute()] if arguments.folder else sorted(root.iterdir()) if root.is_dir() else []
+    codes = [_act(arguments.action, folder, named=arguments.folder is not None) for folder in folders]
+    if not folders:
+        print(f"no environment in {root}")
+    return max(codes, default=0)
+
+
+def _act(action: str, folder: Path, *, named: bool) -> int:
+    from blocks.local_client import LocalClient
+    from blocks.local_files import STOPPED, load_state
+    from blocks.local_view import in_words
+
+    state = load_state(folder)
+    if state is None:
+        print(f"{folder}: no environment of Shipway's")
+        return 2 if named else 0
+    client = LocalClient(folder, service=state["service"], port=state["port"])
+    if action == "stop":
+        asyncio.run(client.stop())
+        print(f"{state['service']} in {folder} is stopped")
+    elif action == "list":
+        print(f"{state['service']}  {'stopped' if (folder / STOPPED).exists() else 'running'}  http://127.0.0.1:{state['port']}  {folder}")
+    else:
+        print("\n".join(in_words(asyncio.run(client.view()))))
+    return 0

@@ -1,0 +1,116 @@
+"""`shipway release`: release one version and follow it."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows.commands import _terminal
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
+    from prefect.client.schemas.objects import FlowRun
+
+HELP = "Release one version of a service, and follow it."
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.add_argument("plan", type=Path, metavar="PLAN", help="the plan file, in the service's repository")
+    parser.add_argument("--version", required=True, metavar="VERSION", help="the version to release, as it is tagged")
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="why, for the record and the approvers")
+    parser.add_argument("--as", dest="requester", default=getpass.getuser(), metavar="NAME", help="who asks (default: you); cannot approve")
+    parser.add_argument("--wait", action="store_true", help="keep following while it waits for people, instead of ending with 5")
+    _terminal.add_home(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check the plan, start the release, follow it.
+
+    Args:
+        arguments: What `configure` described.
+
+    Returns:
+        0 deployed, 2 bad plan, 3 rolled back, 4 refused, 5 waiting for people.
+    """
+    from tasks.rules.plan_file import read_plan
+
+    try:
+        _, problems = read_plan(arguments.plan.read_bytes(), name=str(arguments.plan))
+    except OSError as error:
+        print(f"{arguments.plan} cannot be read: {error.strerror}. Give the path of a plan file.", file=sys.stderr)
+        return _terminal.BAD_INPUT
+    if problems:
+        print("\n".join(map(str, problems)), file=sys.stderr)
+        return _terminal.BAD_INPUT
+    return _terminal.in_house(arguments, _release)
+
+
+async def _release(client: PrefectClient, arguments: argparse.Namespace) -> int:
+    wanted = {
+        "plan": str(arguments.plan.absolute()), "version": arguments.version, "reason": arguments.reason, "requester": arguments.requester,
+    }  # fmt: skip
+    found = await start(client, "release/release", wanted)
+    print(f"release {found.id}")
+    return await follow_to_end(client, found, wait=arguments.wait)
+
+
+async def start(client: PrefectClient, deployment: str, parameters: dict[str, Any]) -> FlowRun:
+    """Start a run of a deployment.
+
+    Raises:
+        BadInput: There is no such deployment, or the server refuses a parameter.
+    """
+    from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+
+    from tasks.rules.errors import BadInput
+
+    try:
+        known = await client.read_deployment_by_name(deployment)
+        return await client.create_flow_run_from_deployment(known.id, parameters=parameters)
+    except ObjectNotFound:
+        raise BadInput(f"the server has no deployment {deployment}", field="server", mend="`shipway up` makes it.") from None
+    except PrefectHTTPStatusError as error:
+        said = (
+            error.response.json().get("detail", "") if error.response.headers.get("content-type", "").startswith("application/json") else ""
+        )
+        raise BadInput(f"the server refused the request: {said}", field="parameters", mend="Correct it and ask again.") from None
+
+
+async def follow_to_end(client: PrefectClient, found: FlowRun, *, wait: bool) -> int:
+    """Follow a run; where it waits for people, say how they answer.
+
+    Args:
+        client: Of the server.
+        found: The run.
+        wait: Go on following while it waits.
+
+    Returns:
+        The exit code.
+    """
+    import asyncio
+
+    while True:
+        found = await _terminal.show_story(
+            client, found.id, since=None if found.state is None or not found.state.is_paused() else found.state.timestamp
+        )
+        state = found.state
+        if state is None or not state.is_paused():
+            break
+        print(f"Waiting for people. In a terminal: shipway approve {str(found.id)[:8]}; in the UI: {link(found)}")
+        if not wait:
+            return _terminal.WAITING
+        while (await client.read_flow_run(found.id)).state_type == state.type:
+            await asyncio.sleep(2)
+    print(f"{state.name if state else 'Unknown'}: {state.message if state else ''}")
+    return _terminal.EXIT.get(state.name if state and state.name else "", _terminal.UNEXPECTED)
+
+
+def link(found: FlowRun) -> str:
+    """Give the run's page in the UI."""
+    from tasks.links import run_link
+
+    return run_link(str(found.id))

@@ -1,0 +1,131 @@
+"""`shipway report`: rebuild a release's page from its stored record, and say whether the record is intact."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
+    from tasks.record_store import Reading
+
+HELP = "Rebuild the page of a release from its record, and check the record."
+BAD_INPUT = 2
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.add_argument("run", metavar="RUN", help="the release's id as `shipway history` shows it, or its beginning")
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
+    parser.add_argument("--output", metavar="FILE", type=Path, help="where to write the page (default: record.html beside the record)")
+    parser.add_argument("--storage", metavar="FOLDER", type=Path, help="the folder that holds `records` (default: that of this machine)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the page and tell what was found.
+
+    Args:
+        arguments: What `configure` described.
+
+    Returns:
+        0 when the record is intact, 2 when it is not or there is none.
+    """
+    from tasks.rules.errors import ShipwayError
+
+    try:
+        return asyncio.run(_report(arguments))
+    except (ShipwayError, OSError) as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+
+
+async def _report(arguments: argparse.Namespace) -> int:
+    from tasks.record_page import render_page
+    from tasks.record_store import read_record
+    from tasks.rules.record import outcome_of
+
+    storage, release_id = await _locate(arguments)
+    reading = await read_record(storage, release_id)
+    problems = await _problems(storage, release_id, reading)
+    output = (arguments.output or _beside(storage, release_id)).expanduser().resolve()
+    _write(output, render_page(reading.entries, problems=problems))
+    outcome = outcome_of(reading.entries)
+    print(f"release  {release_id}: {'under way' if outcome == 'open' else outcome.replace('_', ' ')}, {len(reading.entries)} entries")
+    print(f"page     {output}")
+    print("chain    " + ("BROKEN" if problems else "intact" + (" so far; the release has not ended" if outcome == "open" else "")))
+    for problem in problems:
+        print(f"         - {problem}")
+    if arguments.open:
+        import webbrowser
+
+        webbrowser.open(output.as_uri())
+    return BAD_INPUT if problems else 0
+
+
+async def _locate(arguments: argparse.Namespace) -> tuple[Any, str]:
+    """Find the storage that holds the record, and the release's whole id: this machine's folder first, then Prefect's storage."""
+    from tasks.record_store import folder_of, read_record
+    from tasks.rules.errors import BadInput
+
+    folder_of(arguments.run)
+    home = arguments.storage or _home_storage()
+    found = _releases_in(home / "records")
+    matching = [arguments.run] if arguments.run in found else [name for name in found if name.startswith(arguments.run)]
+    if len(matching) > 1:
+        raise BadInput(
+            f"{len(matching)} releases begin with {arguments.run}", field="RUN", mend=f"Write more of it: {', '.join(matching[:5])}."
+        )
+    if matching:
+        return home, matching[0]
+    if arguments.storage is None:
+        from prefect.results import aget_default_result_storage
+
+        block = await aget_default_result_storage()
+        if (reading := await read_record(block, arguments.run)).entries or reading.problems:
+            return block, arguments.run
+    raise BadInput(f"there is no record of {arguments.run} in {home}", field="RUN", mend="Take an id that `shipway history` shows.")
+
+
+def _home_storage() -> Path:
+    return Path(os.environ.get("SHIPWAY_HOME") or "~/.shipway").expanduser() / "storage"
+
+
+def _releases_in(records: Path) -> list[str]:
+    return sorted(path.name for path in records.iterdir() if path.is_dir()) if records.is_dir() else []
+
+
+async def _problems(storage: Any, release_id: str, reading: Reading) -> list[str]:
+    """Check the chain, and its end against the document that was published when the release ended."""
+    from tasks.objects import objects_of
+    from tasks.record_store import folder_of
+
+    published = await objects_of(storage).read(f"{folder_of(release_id)}/record.json")
+    problems = reading.problems or ([] if reading.entries else ["the record is empty"])
+    return problems + (_cut_since(published, reading) if published is not None else [])
+
+
+def _cut_since(published: bytes, reading: Reading) -> list[str]:
+    try:
+        document = json.loads(published)
+        head, count = str(document["head"]), int(document["entry_count"])
+    except (ValueError, KeyError, TypeError):
+        return ["record.json beside the entries cannot be read"]
+    if count == 0 or any(entry.seq == count and entry.hash == head for entry in reading.entries):
+        return []
+    return [f"record.json was published with {count} entries and another last hash: entries were removed or changed since"]
+
+
+def _beside(storage: Any, release_id: str) -> Path:
+    from tasks.objects import Folder, objects_of
+
+    objects = objects_of(storage)
+    return objects.base / "records" / release_id / "record.html" if isinstance(objects, Folder) else Path(f"record-{release_id}.html")
+
+
+def _write(output: Path, page: str) -> None:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(page, encoding="utf-8")

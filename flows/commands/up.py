@@ -1,0 +1,110 @@
+"""`shipway up`: database, server and worker on this machine, for daily use."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+HELP = "Start the Prefect server, its database and a worker on this machine, and keep them alive."
+FINE, FAILED, REFUSED = 0, 1, 4
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.add_argument("--home", type=Path, metavar="FOLDER", help="where everything is kept (default: $SHIPWAY_HOME, or ~/.shipway)")
+    parser.add_argument("--port", type=int, metavar="PORT", help="port of UI and API on 127.0.0.1 (default: a free one, remembered)")
+    password = parser.add_mutually_exclusive_group()
+    password.add_argument("--auth", dest="auth", action="store_true", default=None, help="ask for a password (the default at first)")
+    password.add_argument("--no-auth", dest="auth", action="store_false", help="let everybody on this machine in; for demonstrations")
+    parser.add_argument("--timeout", type=float, default=120, metavar="SECONDS", help="how long to wait until all is ready (default: 120)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Start what does not run, wait until all is ready, say where it is.
+
+    Args:
+        arguments: What `configure` described.
+
+    Returns:
+        0 when server and worker are ready, 1 when they did not become so, 4 when the folder or the port is not ours.
+    """
+    from blocks.house import layout
+    from tasks.rules.errors import Refused, ShipwayError
+
+    home = (arguments.home or layout.default_home()).expanduser().absolute()
+    try:
+        raise_house(home, port=arguments.port, auth=arguments.auth, timeout_seconds=arguments.timeout)
+    except Refused as error:
+        print(error, file=sys.stderr)
+        return REFUSED
+    except ShipwayError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    print(describe(home, show_password=sys.stdout.isatty()))
+    return FINE
+
+
+def raise_house(home: Path, *, port: int | None = None, auth: bool | None = None, timeout_seconds: float = 120) -> None:
+    """Bring a house up and make its server ready for releases; afterwards this process talks to it.
+
+    Args:
+        home: The house's folder, absolute.
+        port: Port of the server; None keeps the remembered one, or takes a free one.
+        auth: Whether the API asks for a password; None keeps it.
+        timeout_seconds: How long server and worker may take together.
+
+    Raises:
+        Refused: The folder or the port is not ours.
+        Permanent: The server or the worker did not become ready.
+    """
+    from blocks.house import environment, life
+
+    end = time.monotonic() + timeout_seconds
+    life.start(home, port=port, auth=auth)
+    for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING"):
+        os.environ.pop(name, None)
+    environment.enter(home)
+    import prefect.main  # noqa: F401 - takes seconds, which pass while the server starts
+
+    life.wait_for_server(home, timeout_seconds=end - time.monotonic())
+    asyncio.run(prepare_server(home))
+    life.wait_for_worker(home, timeout_seconds=end - time.monotonic())
+
+
+async def prepare_server(home: Path) -> None:
+    """Make what releases need at the server: the pool and the deployments; again changes nothing.
+
+    Args:
+        home: The house's folder.
+    """
+    from prefect.client.orchestration import get_client
+
+    from blocks.house import deployments, environment, worker
+    from flows.commands._blocks import register_blocks
+
+    async with get_client() as client:
+        await worker.ensure_pool(home, client)
+    await register_blocks()
+    if (environment.PROJECT / "prefect.yaml").exists():
+        await deployments.deploy_all()
+
+
+def describe(home: Path, *, show_password: bool) -> str:
+    """Say where everything is.
+
+    Args:
+        home: The house's folder.
+        show_password: Whether the password itself may be shown; else the file that holds it.
+    """
+    from blocks.house import layout
+
+    lines = [f"UI      {layout.api_url(home).removesuffix('/api')}"]
+    auth = layout.auth_string(home)
+    if auth:
+        lines.append(f"        password: {auth}" if show_password else f"        password: in {home / 'keys' / 'api.auth'}")
+    lines += [f"Logs    {home / 'logs'}", f"Stop    shipway down --home {home}"]
+    return "\n".join(lines)

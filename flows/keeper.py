@@ -1,0 +1,31 @@
+"""The keeper: sees to releases whose time has come, whose process died, or that ended with their record open. It keeps no state."""
+
+from __future__ import annotations
+
+from prefect import flow, get_run_logger
+
+from tasks.clock import now
+from tasks.keeping import find_open, forget_idle_runs, settle_run, start_again
+from tasks.rules.keeper import decide_care
+
+
+@flow(name="keeper", flow_run_name="keeper", persist_result=False)
+async def keeper() -> list[str]:
+    """Look after every open run once; safe to run at any moment, and twice at once.
+
+    Returns:
+        What was done, a line each; empty where all is as it should be.
+    """
+    done: list[str] = []
+    for run in await find_open():
+        care = decide_care(run.seen, now=now())
+        if care.act == "leave":
+            continue
+        if care.act in {"wake", "again"}:
+            await start_again(run.id, state=run.seen.state, reason=care.reason)
+        else:
+            await settle_run(run.id, reason=care.reason, cancelled=run.seen.state in {"CANCELLED", "CANCELLING"})
+        done.append(f"{run.name}: {care.act}, because {care.reason}")
+        get_run_logger().info(done[-1])
+    await forget_idle_runs(busy=bool(done))
+    return done

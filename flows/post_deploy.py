@@ -1,0 +1,81 @@
+"""After a deployment: is the service well, what do its metrics and logs say; and document it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from prefect import flow
+
+from flows.phase import Phase, Result, begin_phase, platform_of, result
+from tasks.logs import read_logs
+from tasks.probe import probe_health
+from tasks.rollout import read_position
+from tasks.rules.log_lines import new_error_kinds
+from tasks.rules.request import PlanPath, Scope, Version
+from tasks.rules.summary import worst_of
+from tasks.story import recall_all, tell
+from tasks.watch import read_counts
+
+LOOK_BACK_SECONDS = 3_600
+
+
+@flow(name="post_deploy", flow_run_name="post-deploy {version}", persist_result=True, result_serializer="json")
+async def post_deploy(plan: PlanPath, version: Version, release: Scope = "") -> Result:
+    """Look at the deployed version as users reach it: health, metrics, and error lines that the former version never logged.
+
+    Args:
+        plan: Path of the plan file.
+        version: The deployed version.
+        release: Leave empty; a release fills it in.
+    """
+    phase = await begin_phase(plan, scope=release)
+    platform = await platform_of(phase.plan, "production")
+    position = await read_position(platform)
+    health = await probe_health((await platform.endpoints())["public"], verification=phase.plan.verification, version=version)
+    await tell(
+        phase.owner,
+        phase.entry("post-deploy/health"),
+        f"Health of the service after the deployment: {health['outcome']}",
+        kind="health",
+        why=str(health["reason"]),
+        evidence=health,
+    )
+    counts = (await read_counts(platform)).get(version)
+    await tell(
+        phase.owner,
+        phase.entry("post-deploy/metrics"),
+        f"Metrics of {version} since it runs",
+        kind="metrics",
+        why=f"{counts['errors']} of {counts['requests']} requests failed" if counts else "no request yet",
+        evidence=dict(counts or {}),
+    )
+    logs = await _judge_logs(phase, version, await read_logs(platform, since=await _since(phase)), former=position["previous"])
+    outcome, reason = worst_of([health, logs])
+    await tell(
+        phase.owner, phase.entry("post-deploy"), f"Post-deploy: {outcome}", kind="verdict", why=reason, evidence={"outcome": outcome}
+    )
+    return result(outcome, f"{version} serves; {reason}" if outcome == "passed" else reason)
+
+
+async def _judge_logs(phase: Phase, version: str, lines: list[dict[str, object]], *, former: str | None) -> Result:
+    ours = [str(line["text"]) for line in lines if line["version"] == version]
+    theirs = [str(line["text"]) for line in lines if line["version"] == former]
+    kinds = new_error_kinds(ours, theirs, pattern=phase.plan.logs.error_pattern)
+    allowed = phase.plan.logs.max_new_error_lines
+    reason = f"{len(kinds)} new kind(s) of error lines in {len(ours)} lines, {allowed} allowed" + (f": {kinds[0][2]}" if kinds else "")
+    found = result("passed" if len(kinds) <= allowed else "failed", reason)
+    evidence = {
+        "outcome": found["outcome"],
+        "new": [{"kind": kind, "count": count, "example": example} for kind, count, example in kinds[:20]],
+    }
+    await tell(
+        phase.owner, phase.entry("post-deploy/logs"), f"Logs of {version}: {found['outcome']}", kind="logs", why=reason, evidence=evidence
+    )
+    return found
+
+
+async def _since(phase: Phase) -> float:
+    """Start where the release began, or an hour back."""
+    entries = await recall_all(phase.owner)
+    began = datetime.fromisoformat(entries[0].at).timestamp() if entries else 0.0
+    return began - LOOK_BACK_SECONDS

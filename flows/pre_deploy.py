@@ -1,0 +1,106 @@
+"""Before a deployment: review the plan, verify the tests, check the dependencies, read the change log, go through the checklist."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+
+from prefect import flow
+
+from flows.phase import Phase, Result, begin_phase, platform_of, result
+from tasks.dependencies import check_dependency
+from tasks.evidence import read_test_evidence
+from tasks.notify import announce
+from tasks.rollout import read_position
+from tasks.rules.change_log import ChangeLog, judge_changes
+from tasks.rules.checklist import Facts, all_passed, judge_checklist
+from tasks.rules.course import describe_course
+from tasks.rules.errors import Refused
+from tasks.rules.request import PlanPath, Scope, Version
+from tasks.rules.rollback import decide_way_back
+from tasks.story import tell
+from tasks.survey import changes_of, survey
+from tasks.watch import read_counts
+
+
+@flow(name="pre_deploy", flow_run_name="pre-deploy {version}", persist_result=True, result_serializer="json")
+async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> Result:
+    """Collect the evidence before anything moves, and judge the checklist.
+
+    Args:
+        plan: Path of the plan file.
+        version: The version to release.
+        release: Leave empty; a release fills it in.
+    """
+    phase = await begin_phase(plan, scope=release)
+    subject = await survey(plan, version=version, key=phase.key("subject"))
+    course = describe_course(phase.plan, version, subject["current"])
+    await tell(
+        phase.owner,
+        phase.entry("review"),
+        f"Reviewed the plan of {phase.plan.service}",
+        kind="review",
+        why=f"digest {subject['digest']}",
+        evidence={"course": course, "digest": subject["digest"], "current": subject["current"]},
+    )
+    changes = changes_of(subject)
+    await _read_changes(phase, changes)
+    facts = await _collect_facts(phase, subject)
+    items = judge_checklist(phase.plan, facts)
+    faults = "; ".join(f"{item.name}: {item.reason}" for item in items if item.outcome != "passed")
+    outcome = "passed" if all_passed(items) else "failed"
+    await tell(
+        phase.owner,
+        phase.entry("checklist"),
+        f"Checklist: {'all is ready' if outcome == 'passed' else 'not ready'}",
+        kind="checklist",
+        why=faults or f"{len(items)} lines passed",
+        evidence={"items": [asdict(item) for item in items]},
+    )
+    return result(outcome, faults or f"{len(items)} lines of the checklist passed", items=[asdict(item) for item in items])
+
+
+async def _read_changes(phase: Phase, changes: ChangeLog) -> None:
+    refusal = judge_changes(changes, allow_empty=phase.plan.change_log.allow_empty)
+    if refusal:
+        raise Refused(refusal)
+    what = f"{len(changes.commits)} change(s) from {changes.from_version or 'nothing'} to {changes.to_version}"
+    await tell(phase.owner, phase.entry("change-log"), what, kind="change_log", evidence=asdict(changes))
+
+
+async def _collect_facts(phase: Phase, subject: Result) -> Facts:
+    """Ask everything that the checklist wants to know, side by side."""
+    platform = await platform_of(phase.plan, "production")
+    tests, dependencies, position, readings, announced = await asyncio.gather(
+        asyncio.gather(*(read_test_evidence(spec, repository=phase.folder) for spec in phase.plan.tests)),
+        asyncio.gather(*(check_dependency(spec) for spec in phase.plan.dependencies)),
+        read_position(platform),
+        read_counts(platform),
+        announce(
+            phase.plan.notify, subject=f"{phase.plan.service} {subject['version']} is about to be released", key=phase.key("announce")
+        ),
+    )
+    for kind, found in (("tests", tests), ("dependencies", dependencies)):
+        reason = "; ".join(one.reason for one in found) or "the plan names none"
+        evidence = {"found": [asdict(one) for one in found]}
+        await tell(
+            phase.owner,
+            phase.entry(kind),
+            f"Looked at the {kind}",
+            kind="tests" if kind == "tests" else "dependencies",
+            why=reason,
+            evidence=evidence,
+        )
+    baseline = position["baseline"]
+    way = decide_way_back(
+        baseline=baseline, canary=subject["version"], previous=position["previous"], bad=subject["version"], to=phase.plan.rollback.to
+    )
+    return Facts(
+        tests=tests,
+        dependencies=dependencies,
+        platform_answers=bool(position),
+        rollback_to=way.version,
+        first_deployment=baseline is None,
+        readings=[sli.name for sli in phase.plan.judgement.slis] if baseline is None or baseline in readings else [],
+        announced=announced,
+    )

@@ -1,0 +1,184 @@
+"""Bring a version to production: in steps, each watched; the baseline stays warm until all is verified."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from prefect import State, flow
+from pydantic import Field
+
+from blocks.platform import Mark, Platform
+from flows.frame import conduct, send_back
+from flows.gate import pass_gate
+from flows.phase import Phase, Result, begin_phase, passed, platform_of, result
+from flows.verify import verify
+from tasks.approval import check_proofs
+from tasks.platforms import load_approvers
+from tasks.rollout import claim_environment, prepare_revision, promote_revision, shift_traffic
+from tasks.rules.errors import Refused
+from tasks.rules.plan import Step
+from tasks.rules.request import PlanPath, Reason, Scope, Version
+from tasks.story import recall, tell
+from tasks.survey import survey, survey_again
+from tasks.watch import begin_watch, watch_step
+
+ForRelease = Annotated[dict[str, Any], Field(title="For releases", description="Leave empty. A release fills it in.")]
+
+
+@flow(name="production", flow_run_name="production {version}", persist_result=True, result_serializer="json", on_cancellation=[send_back])
+async def production(
+    plan: PlanPath,
+    version: Version,
+    reason: Reason = "production alone",
+    release: Scope = "",
+    approval: ForRelease | None = None,
+    decisions: ForRelease | None = None,
+) -> Result | State[Any]:
+    """Deploy a version to production in the plan's steps; alone, it asks for the approvals itself and completes the deployment.
+
+    Args:
+        plan: Path of the plan file.
+        version: The version to deploy.
+        reason: Why, for the record.
+        release: Leave empty; a release fills it in.
+        approval: Leave empty; the gate's name and proofs.
+        decisions: Leave empty; what people decided about undecided steps.
+    """
+    if release:
+        phase = await begin_phase(plan, scope=release)
+        return await roll_out(phase, version, approval=approval or {}, decisions=decisions or {})
+    return await conduct("production", plan=plan, version=version, reason=reason, requester="", course=_alone)
+
+
+async def roll_out(phase: Phase, version: str, *, approval: dict[str, Any], decisions: dict[str, str]) -> Result:
+    """Take the canary through the steps; a step that does not pass ends it, and its verdict is the result."""
+    await _confirm(phase, version, approval=approval)
+    platform = await platform_of(phase.plan, "production")
+    mark = await claim_environment(platform, owner=phase.owner)
+    seconds = phase.plan.production.ready_timeout_seconds
+    before = await prepare_revision(platform, version=version, mark=mark, timeout_seconds=seconds, key=phase.key("production/prepare"))
+    await tell(
+        phase.owner,
+        phase.entry("production/prepare"),
+        f"{version} is up in production, without traffic",
+        kind="effect",
+        why=f"{before['baseline']} serves",
+        evidence={"position": dict(before)},
+    )
+    for step in phase.plan.production.steps:
+        found = await _take_step(phase, platform, step, version=version, mark=mark, decision=decisions.get(str(step.percent), ""))
+        if not passed(found):
+            return found
+    return result("passed", f"{version} passed every step")
+
+
+async def complete(phase: Phase, version: str) -> Result:
+    """Verify the version under full traffic, and only then retire the former one."""
+    found = await verify(phase.path, environment="production", version=version, release=phase.scope)
+    if not passed(found):
+        return found
+    platform = await platform_of(phase.plan, "production")
+    mark = await claim_environment(platform, owner=phase.owner)
+    after = await promote_revision(platform, version=version, mark=mark, key=phase.key("production/promote"))
+    await tell(
+        phase.owner,
+        phase.entry("production/promote"),
+        f"{version} is the baseline in production",
+        kind="effect",
+        why=f"{after['previous']} was retired",
+        evidence={"position": dict(after)},
+    )
+    return found
+
+
+async def _take_step(phase: Phase, platform: Platform, step: Step, *, version: str, mark: Mark, decision: str) -> Result:
+    """Shift, watch, and give the verdict."""
+    name, judgement = f"production/step-{step.percent}", phase.plan.judgement
+    await shift_traffic(platform, version=version, percent=step.percent, mark=mark, key=phase.key(f"{name}/shift"))
+    await tell(phase.owner, phase.entry(f"{name}/shift"), f"{step.percent} % of the traffic goes to {version}", kind="effect")
+    if step.watch_seconds == 0:
+        return result("passed", "this step is not watched")
+    begun = await begin_watch(platform, key=phase.key(f"{name}/begin"))
+    key, watch_seconds = phase.key(f"{name}/watch"), step.watch_seconds
+    if decision == "extend" or judgement.undecided == "extend":
+        found = await watch_step(
+            platform,
+            version=version,
+            percent=step.percent,
+            watch_seconds=watch_seconds,
+            judgement=judgement,
+            mark=mark,
+            begun=begun,
+            key=key,
+        )
+        if found["outcome"] in {"watching", "no_data"}:
+            key, watch_seconds = f"{key}/extended", 2 * watch_seconds
+    found = await watch_step(
+        platform, version=version, percent=step.percent, watch_seconds=watch_seconds, judgement=judgement, mark=mark, begun=begun, key=key
+    )
+    verdict = f"{step.percent} %: {found['outcome']}"
+    await tell(
+        phase.owner,
+        phase.entry(f"{name}/samples/{key.rpartition('/')[2]}"),
+        f"Watched {version} at {step.percent} %",
+        kind="samples",
+        why=f"{len(found['points'])} readings",
+        evidence={"environment": "production", **found},
+    )
+    await tell(
+        phase.owner,
+        phase.entry(f"{name}/verdict/{key.rpartition('/')[2]}"),
+        verdict,
+        kind="verdict",
+        why=found["reason"],
+        evidence={"outcome": found["outcome"]},
+    )
+    return _settle_undecided(found, step, judgement.undecided, decision)
+
+
+def _settle_undecided(found: Result, step: Step, policy: str, decision: str) -> Result:
+    """Apply the plan, or what people decided, to a step that showed neither side."""
+    slim = result(found["outcome"], f"at {step.percent} %: {found['reason']}", step=str(step.percent), started_at=found["started_at"])
+    if found["outcome"] not in {"watching", "no_data"}:
+        return slim
+    if decision == "proceed" or (policy == "proceed" and found["outcome"] == "watching"):
+        return {**slim, "outcome": "passed"}
+    if policy == "ask" and decision == "":
+        return slim
+    return {**slim, "outcome": "failed", "reason": f"undecided {slim['reason']}"}
+
+
+async def _confirm(phase: Phase, version: str, *, approval: dict[str, Any]) -> None:
+    """Verify the approvals again, against the world as it is, right before the first change."""
+    if phase.plan.approval.quorum == 0 or await recall(phase.owner, phase.entry("approval/confirmed")):
+        return
+    opened = await recall(phase.owner, "opened")
+    fresh = await survey_again(phase.path, version=version)
+    problems = await check_proofs(
+        await load_approvers(phase.plan.approval.block),
+        run=phase.owner,
+        gate=str(approval.get("gate", "")),
+        digest=fresh["digest"],
+        proofs=approval.get("proofs", []),
+        allowed=phase.plan.approval.approvers,
+        quorum=phase.plan.approval.quorum,
+        requester=opened.who if opened else "",
+    )
+    if problems:
+        raise Refused(f"the approvals do not hold: {'; '.join(problems)}")
+    await tell(
+        phase.owner,
+        phase.entry("approval/confirmed"),
+        "The approvals were verified again, right before the first change",
+        kind="approval",
+        why=f"digest {fresh['digest']}",
+    )
+
+
+async def _alone(phase: Phase, version: str) -> Result:
+    subject = await survey(phase.path, version=version, key=phase.key("subject"))
+    proofs = await pass_gate(phase, subject, name="production", requester="")
+    found = await roll_out(phase, version, approval={"gate": "production", "proofs": proofs}, decisions={})
+    if found["outcome"] in {"watching", "no_data"}:
+        found = {**found, "outcome": "failed", "reason": f"undecided {found['reason']}; only a release can ask"}
+    return await complete(phase, version) if passed(found) else found

@@ -1,0 +1,120 @@
+"""A release: one version of one service from a reviewed plan to a verified, documented production deployment, or safely back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import State, flow
+
+from flows.frame import conduct, heed, send_back
+from flows.gate import pass_gate
+from flows.phase import Phase, Result, begin_phase, passed, result
+from flows.post_deploy import post_deploy
+from flows.pre_deploy import pre_deploy
+from flows.production import complete, production
+from flows.staging import staging
+from flows.undecided import decide
+from flows.verify import verify
+from tasks.rules.digest import canonical
+from tasks.rules.errors import Refused
+from tasks.rules.request import PlanPath, Reason, Requester, Version
+from tasks.story import recall, tell
+from tasks.survey import survey, survey_again
+
+MOST_ROUNDS = 5
+
+
+@flow(name="release", flow_run_name="release {version}", persist_result=True, result_serializer="json", on_cancellation=[send_back])
+async def release(plan: PlanPath, version: Version, reason: Reason, requester: Requester) -> State[Any]:
+    """Release a version: evidence, staging, approval, production in watched steps, verification, record; back on any failure.
+
+    Args:
+        plan: Path of the plan file where the worker runs.
+        version: The version to release, as it is tagged.
+        reason: Why, for the record and the approvers.
+        requester: Your name; you cannot approve what you ask for.
+    """
+    return await conduct("release", plan=plan, version=version, reason=reason, requester=requester, course=_course)
+
+
+async def _course(phase: Phase, version: str) -> Result:
+    """Go through the phases; each is a child run that is skipped when it is done."""
+    for number in range(1, MOST_ROUNDS + 1):
+        scope = f"{phase.owner}/{number}"
+        found = await _prepare(phase, version, scope=scope)
+        if not passed(found):
+            return found
+        subject = await survey(phase.path, version=version, key=f"{scope}/subject")
+        proofs = await pass_gate(
+            await begin_phase(phase.path, scope=scope), subject, name=_gate_name(number), requester=await _requester(phase)
+        )
+        if await _still_the_same(phase, subject, scope=scope):
+            return await _deploy(phase, version, scope=scope, gate=_gate_name(number), proofs=proofs)
+    raise Refused(
+        f"plan, change log or running version changed {MOST_ROUNDS} times while this release was prepared; release again when it is calm"
+    )
+
+
+async def _prepare(phase: Phase, version: str, *, scope: str) -> Result:
+    await heed(phase.owner)
+    ready = await pre_deploy(phase.path, version=version, release=scope)
+    if not passed(ready):
+        raise Refused(f"not ready: {ready['reason']}")
+    found: Any = await staging(phase.path, version=version, release=scope)
+    if not passed(found):
+        return dict(found)
+    return dict(await verify(phase.path, environment="staging", version=version, release=scope))
+
+
+async def _deploy(phase: Phase, version: str, *, scope: str, gate: str, proofs: list[dict[str, Any]]) -> Result:
+    decisions: dict[str, str] = {}
+    while True:
+        await heed(phase.owner)
+        found: Any = await production(
+            phase.path, version=version, release=scope, approval={"gate": gate, "proofs": proofs}, decisions=dict(decisions)
+        )
+        if found["outcome"] not in {"watching", "no_data"}:
+            break
+        decisions[found["step"]] = await decide(await begin_phase(phase.path, scope=scope), found, requester=await _requester(phase))
+    if not passed(found):
+        return dict(found)
+    found = await complete(await begin_phase(phase.path, scope=scope), version)
+    return await post_deploy(phase.path, version=version, release=scope) if passed(found) else found
+
+
+async def _still_the_same(phase: Phase, subject: Result, *, scope: str) -> bool:
+    """Compare what was approved with the world as it is now; once production has begun, the approval stands."""
+    if await recall(phase.owner, f"{scope.partition('/')[2]}/unchanged"):
+        return True
+    fresh = await survey_again(phase.path, version=subject["version"])
+    if fresh["digest"] == subject["digest"]:
+        await tell(
+            phase.owner, f"{scope.partition('/')[2]}/unchanged", "Nothing changed since it was approved", kind="gate", why=fresh["digest"]
+        )
+        return True
+    if [fresh["plan"][name]["platform"] for name in ("staging", "production")] != [
+        subject["plan"][name]["platform"] for name in ("staging", "production")
+    ]:
+        raise Refused("the plan names other platforms than when this release began; start a new release")
+    changed = ", ".join(name for name in ("plan", "current", "change_log") if canonical(fresh[name]) != canonical(subject[name]))
+    await tell(
+        phase.owner,
+        f"void/{scope.partition('/')[2]}",
+        "The approval is void: the world changed while it was asked",
+        kind="refused",
+        why=f"changed: {changed}",
+        evidence={"approved": subject["digest"], "now": fresh["digest"]},
+    )
+    return False
+
+
+async def _requester(phase: Phase) -> str:
+    opened = await recall(phase.owner, "opened")
+    return opened.who if opened else ""
+
+
+def _gate_name(number: int) -> str:
+    return "production" if number == 1 else f"production-round-{number}"
+
+
+__all__ = ["release", "result"]

@@ -1,0 +1,150 @@
+"""Go back to the version before: stop what is under way, act, verify, watch. Nothing exempts it from its verification."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from prefect import State, flow
+from prefect.states import Completed, Failed
+
+from blocks.platform import Mark, Platform
+from flows.closing import close
+from flows.phase import Phase, Result, begin_phase, passed, platform_of, result, run_id, section_of
+from flows.verify import verify
+from tasks.attempt import begin_attempt
+from tasks.claim import tell_to_stop
+from tasks.notify import alert
+from tasks.rollout import abort_canary, claim_environment, prepare_revision, promote_revision, read_position, shift_traffic
+from tasks.rules.ending import Ending
+from tasks.rules.request import AnyVersion, EnvironmentName, PlanPath, Reason, Scope
+from tasks.rules.rollback import WayBack, decide_way_back
+from tasks.story import recall, tell
+from tasks.watch import watch_recovery
+
+
+@flow(name="rollback", flow_run_name="rollback {environment}", persist_result=True, result_serializer="json")
+async def rollback(
+    plan: PlanPath,
+    reason: Reason,
+    environment: EnvironmentName = "production",
+    version: AnyVersion = "",
+    bad: AnyVersion = "",
+    release: Scope = "",
+) -> Result | State[Result]:
+    """Take an environment back to an earlier version, verified and watched; a release under way is told and ends.
+
+    Args:
+        plan: Path of the plan file.
+        reason: What is wrong, for the record: "critical bug 812: orders are lost".
+        environment: Where.
+        version: The version to return to; empty takes the one before.
+        bad: The version to get away from; empty takes the newest there.
+        release: Leave empty; a release fills it in.
+    """
+    if release:
+        return await take_back(await begin_phase(plan, scope=release), environment=environment, reason=reason, version=version, bad=bad)
+    run = run_id()
+    await begin_attempt(run, name=f"rollback {environment}", tags=["shipway:rollback", f"environment:{environment}"])
+    await tell(
+        run,
+        "opened",
+        f"A rollback of {environment} was asked for",
+        kind="opened",
+        who="operator",
+        why=reason,
+        evidence={"flow": "rollback", "plan": plan, "environment": environment, "version": version},
+    )
+    phase = await begin_phase(plan, scope=run)
+    await begin_attempt(run, name=f"rollback {phase.plan.service} {environment}", tags=[f"service:{phase.plan.service}"])
+    told = await tell_to_stop(phase.plan.service, by=run)
+    if told:
+        await tell(run, "told", f"Told {len(told)} release(s) under way to end", kind="rollback", evidence={"releases": told})
+    found = await take_back(phase, environment=environment, reason=reason, version=version, bad=bad)
+    ending = Ending("deployed" if passed(found) else "failed", str(found["reason"]))
+    state = await close(run, plan=plan, version=str(found.get("version") or ""), ending=ending)
+    make = Completed if passed(found) else Failed
+    return make(name="RolledBack" if passed(found) else "Failed", message=state.message)
+
+
+async def take_back(phase: Phase, *, environment: EnvironmentName, reason: str, version: str, bad: str) -> Result:
+    """Choose the way back, go it, and see that the service is well afterwards.
+
+    Returns:
+        `outcome` passed or failed, `reason`, and the `version` that serves.
+    """
+    platform = await platform_of(phase.plan, environment)
+    mark = await claim_environment(platform, owner=phase.owner, takeover=reason)
+    way = await _choose(phase, platform, environment=environment, reason=reason, bad=bad, to=version or phase.plan.rollback.to)
+    if way.kind == "impossible":
+        return result("failed", way.reason, version=None)
+    await _act(phase, platform, way, environment=environment, mark=mark)
+    found = await _look_after(phase, platform, way, environment=environment)
+    await tell(
+        phase.owner,
+        phase.entry(f"rollback/{environment}/done"),
+        f"{environment} is back on {way.version or 'nothing'}: {found['outcome']}",
+        kind="rollback",
+        why=str(found["reason"]),
+        evidence={"position": dict(await read_position(platform))},
+    )
+    return found
+
+
+async def _choose(phase: Phase, platform: Platform, *, environment: str, reason: str, bad: str, to: str) -> WayBack:
+    """Choose the way once: after a restart half-way, what runs by then must not turn it round."""
+    key = phase.entry(f"rollback/{environment}")
+    chosen = await recall(phase.owner, key)
+    if chosen is None:
+        position = await read_position(platform)
+        way = decide_way_back(
+            baseline=position["baseline"], canary=position["canary"], previous=position["previous"], bad=bad or None, to=to
+        )
+        chosen = await tell(
+            phase.owner,
+            key,
+            f"The way back in {environment}: {way.kind} to {way.version or 'nothing'}",
+            kind="rollback",
+            why=f"{reason}. {way.reason}",
+            evidence={"position": dict(position), "way": asdict(way)},
+        )
+    return WayBack(**chosen.evidence["way"])
+
+
+async def _act(phase: Phase, platform: Platform, way: WayBack, *, environment: str, mark: Mark) -> None:
+    if way.kind == "abort":
+        await abort_canary(platform, mark=mark)
+    elif way.kind == "redeploy" and way.version:
+        key = f"rollback/{environment}/{way.version}"
+        seconds = section_of(phase.plan, environment).ready_timeout_seconds
+        await prepare_revision(platform, version=way.version, mark=mark, timeout_seconds=seconds, key=phase.key(f"{key}/prepare"))
+        await shift_traffic(platform, version=way.version, percent=100, mark=mark, key=phase.key(f"{key}/shift"))
+        await promote_revision(platform, version=way.version, mark=mark, key=phase.key(f"{key}/promote"))
+
+
+async def _look_after(phase: Phase, platform: Platform, way: WayBack, *, environment: EnvironmentName) -> Result:
+    """Verify the version that serves now, then watch it under its real traffic."""
+    if way.version is None:
+        return result("passed", "nothing runs there, as before", version=None)
+    found = await verify(phase.path, environment=environment, version=way.version, release=phase.scope)
+    if passed(found) and environment == "production":
+        found = await watch_recovery(
+            platform,
+            version=way.version,
+            watch_seconds=phase.plan.rollback.watch_seconds,
+            max_error_ratio=phase.plan.rollback.max_error_ratio,
+        )
+    if not passed(found):
+        await alert(
+            phase.plan.notify,
+            service=phase.plan.service,
+            version=way.version,
+            outcome="rollback not verified",
+            reason=str(found["reason"]),
+            run=phase.owner,
+        )
+        return result("failed", f"{environment} was taken back to {way.version}, but {found['reason']}", version=way.version)
+    return result("passed", f"{environment} is back on {way.version}, verified and watched: {found['reason']}", version=way.version)
+
+
+__all__: list[Any] = ["rollback", "take_back"]

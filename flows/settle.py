@@ -1,0 +1,37 @@
+"""Settle what a run left behind that can no longer end by itself: go back, close its record, free its claims."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from prefect import State, flow
+from prefect.states import Completed
+from pydantic import Field
+
+from flows.closing import close
+from tasks.attempt import end_as
+from tasks.rules.ending import Ending
+from tasks.rules.errors import BadInput
+from tasks.story import recall
+
+RunId = Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$", title="Run", description="Id of the flow run to settle.")]
+
+
+@flow(name="settle", flow_run_name="settle {run}", persist_result=True, result_serializer="json")
+async def settle(run: RunId, reason: str = "asked by an operator", cancelled: bool = False) -> State[Any]:  # noqa: FBT001, FBT002 - a form field
+    """Bring a dead or cancelled run to its end, safely back; does nothing where it is closed.
+
+    Args:
+        run: Id of the flow run.
+        reason: Why.
+        cancelled: Whether a person cancelled it.
+    """
+    opened = await recall(run, "opened")
+    if opened is None:
+        raise BadInput(f"there is no record of the run {run} in this storage", field="run",
+                       mend="Storage must be shared by all machines that run Shipway; see the handbook.")  # fmt: skip
+    asked = opened.evidence
+    ending = Ending("cancelled" if cancelled else "failed", reason)
+    state = await close(run, plan=asked["plan"], version=asked.get("version", ""), ending=ending)
+    await end_as(run, state=state)
+    return Completed(name="Settled", message=f"{state.name}: {state.message}")

@@ -1,0 +1,52 @@
+"""Bring a version to staging."""
+
+from __future__ import annotations
+
+from prefect import State, flow
+
+from flows.frame import conduct, send_back
+from flows.phase import Phase, Result, begin_phase, passed, platform_of, result
+from flows.verify import verify
+from tasks.rollout import claim_environment, prepare_revision, promote_revision, shift_traffic
+from tasks.rules.request import PlanPath, Reason, Scope, Version
+from tasks.story import tell
+
+
+@flow(name="staging", flow_run_name="staging {version}", persist_result=True, result_serializer="json", on_cancellation=[send_back])
+async def staging(plan: PlanPath, version: Version, reason: Reason = "staging alone", release: Scope = "") -> Result | State[Result]:
+    """Deploy a version to staging; alone, verify it there too and go back where it fails.
+
+    Args:
+        plan: Path of the plan file.
+        version: The version to bring to staging.
+        reason: Why, for the record.
+        release: Leave empty; a release fills it in.
+    """
+    if release:
+        return await bring_to_staging(await begin_phase(plan, scope=release), version=version)
+    return await conduct("staging", plan=plan, version=version, reason=reason, requester="", course=_alone)
+
+
+async def bring_to_staging(phase: Phase, *, version: str) -> Result:
+    """Prepare the version, send all traffic to it, and retire the former one."""
+    platform = await platform_of(phase.plan, "staging")
+    mark = await claim_environment(platform, owner=phase.owner)
+    before = await prepare_revision(
+        platform, version=version, mark=mark, timeout_seconds=phase.plan.staging.ready_timeout_seconds, key=phase.key("staging/prepare")
+    )
+    await shift_traffic(platform, version=version, percent=100, mark=mark, key=phase.key("staging/shift"))
+    after = await promote_revision(platform, version=version, mark=mark, key=phase.key("staging/promote"))
+    await tell(
+        phase.owner,
+        phase.entry("staging"),
+        f"Staging runs {version}",
+        kind="effect",
+        why=f"it ran {before['baseline']} before",
+        evidence={"before": dict(before), "after": dict(after)},
+    )
+    return result("passed", f"staging runs {version}")
+
+
+async def _alone(phase: Phase, version: str) -> Result:
+    found = await bring_to_staging(phase, version=version)
+    return await verify(phase.path, environment="staging", version=version, release=phase.scope) if passed(found) else found

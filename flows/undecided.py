@@ -1,0 +1,32 @@
+"""Ask people about a step that showed neither side in its time; the traffic stays where it is until somebody decides."""
+
+from __future__ import annotations
+
+from flows.gate import pass_gate
+from flows.phase import Phase, Result
+from tasks.rules.errors import Refused
+from tasks.survey import survey
+
+
+async def decide(phase: Phase, found: Result, *, requester: str) -> str:
+    """Hold the release with the evidence in the form.
+
+    Args:
+        phase: The release and its round.
+        found: The step's result: `step`, `outcome`, `reason`.
+        requester: Who asked for the release.
+
+    Returns:
+        `proceed` where enough approvers say so, `rollback` where they reject or nobody answers in time.
+    """
+    if phase.plan.approval.quorum == 0:
+        return "rollback"
+    version = found.get("version") or ""
+    subject = await survey(phase.path, version=version, key=phase.key("subject"))
+    try:
+        await pass_gate(
+            phase, subject, name=f"step-{found['step']}", requester=requester, minutes=phase.plan.judgement.answer_within_minutes
+        )
+    except Refused:
+        return "rollback"
+    return "proceed"

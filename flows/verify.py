@@ -1,0 +1,87 @@
+"""Verify a version where it runs: health, smoke tests, functionality, error monitoring."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from prefect import flow
+
+from blocks.platform import Counts, Endpoints, Position
+from flows.phase import Phase, Result, begin_phase, platform_of, result
+from tasks.probe import probe_health
+from tasks.rollout import read_position
+from tasks.rules.request import AnyVersion, EnvironmentName, PlanPath, Scope
+from tasks.rules.summary import worst_of
+from tasks.smoke import run_smoke_test
+from tasks.story import tell
+from tasks.watch import read_counts
+
+
+@flow(name="verify", flow_run_name="verify {environment} {version}", persist_result=True, result_serializer="json")
+async def verify(plan: PlanPath, environment: EnvironmentName = "production", version: AnyVersion = "", release: Scope = "") -> Result:
+    """Verify a version in an environment, past the traffic split where it is a canary.
+
+    Args:
+        plan: Path of the plan file.
+        environment: Where.
+        version: The version that must answer; empty takes what serves.
+        release: Leave empty; a release fills it in.
+    """
+    phase = await begin_phase(plan, scope=release)
+    platform = await platform_of(phase.plan, environment)
+    position = await read_position(platform)
+    version = version or position["baseline"] or ""
+    target = _target(position, await platform.endpoints(), version)
+    if not target:
+        return await _conclude(
+            phase, environment, version, [result("failed", f"{environment} runs {position['baseline']}, not {version or 'anything'}")]
+        )
+    health, *smoke = await asyncio.gather(
+        probe_health(target, verification=phase.plan.verification, version=version),
+        *(run_smoke_test(test, folder=phase.folder, target=target, version=version) for test in phase.plan.verification.smoke),
+    )
+    await tell(
+        phase.owner,
+        phase.entry(f"verify/{environment}/{version}/health"),
+        f"Health of {version} in {environment}: {health['outcome']}",
+        kind="health",
+        why=str(health["reason"]),
+        evidence=health,
+    )
+    for found in smoke:
+        await tell(
+            phase.owner,
+            phase.entry(f"verify/{environment}/{version}/smoke/{found['name']}"),
+            f"Smoke test {found['name']} in {environment}: {found['outcome']}",
+            kind="smoke",
+            why=str(found["reason"]),
+            evidence=found,
+        )
+    errors = _monitored(await read_counts(platform), version, limit=phase.plan.verification.max_error_ratio)
+    return await _conclude(phase, environment, version, [health, *smoke, errors])
+
+
+def _target(position: Position, endpoints: Endpoints, version: str) -> str:
+    """Name the address of the revision that runs this version, or "" where none does."""
+    if position["canary"] == version and version:
+        return endpoints.get("canary", "")
+    return endpoints.get("baseline", endpoints["public"]) if position["baseline"] == version and version else ""
+
+
+def _monitored(counts: dict[str, Counts], version: str, *, limit: float) -> Result:
+    """Judge the errors that a revision's real requests met so far; none made is none failed here, the watch asks for more."""
+    found = counts.get(version)
+    if found is None or found["requests"] == 0:
+        return result("passed", "no request was routed to it yet")
+    ratio = found["errors"] / found["requests"]
+    reason = f"{found['errors']} of {found['requests']} requests failed, at most {limit:.2%} may"
+    return result("passed" if ratio <= limit else "failed", reason)
+
+
+async def _conclude(phase: Phase, environment: str, version: str, found: list[Any]) -> Result:
+    outcome, reason = worst_of(cast("list[dict[str, str]]", found))
+    await tell(
+        phase.owner, phase.entry(f"verify/{environment}/{version}"), f"Verified {environment}: {outcome}", kind="verdict", why=reason
+    )
+    return result(outcome, reason)

@@ -1,0 +1,52 @@
+"""Read test evidence: a JUnit report, or a command that must end well."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from prefect import task
+
+from tasks.commands import run_command
+from tasks.files import read_bounded, resolve_inside
+from tasks.policy import OBSERVE
+from tasks.rules.errors import BadInput
+from tasks.rules.evidence import TestEvidence, judge_command, judge_junit
+from tasks.rules.junit import MAX_BYTES
+from tasks.rules.plan import Command, Junit
+
+
+@task(name="read test evidence", **OBSERVE)
+async def read_test_evidence(spec: Junit | Command, *, repository: str | Path) -> TestEvidence:
+    """Read one piece of test evidence.
+
+    Args:
+        spec: The plan's entry.
+        repository: The plan's folder, in which its paths start and its commands run.
+
+    Returns:
+        The evidence; what cannot be read is `no_data` or `error`, never a pass.
+    """
+    if isinstance(spec, Command):
+        ended = await run_command(spec.command, folder=repository, timeout_seconds=spec.timeout_seconds)
+        return judge_command(spec.command[0], fault=ended.fault, seconds=ended.seconds, tail=ended.tail, now=time.time())
+    try:
+        data, written_at = await asyncio.to_thread(_read, Path(repository), spec.junit)
+        return await asyncio.to_thread(
+            judge_junit,
+            data,
+            name=spec.junit,
+            min_tests=spec.min_tests,
+            max_age_hours=spec.max_age_hours,
+            now=time.time(),
+            written_at=written_at,
+        )
+    except (OSError, BadInput) as error:
+        return TestEvidence("error", f"{spec.junit} cannot be read: {error}")
+
+
+def _read(folder: Path, path: str) -> tuple[bytes | None, float | None]:
+    file = resolve_inside(folder, path, field="tests.junit")
+    data = read_bounded(file, limit_bytes=MAX_BYTES)
+    return data, None if data is None else file.stat().st_mtime

@@ -1,0 +1,79 @@
+"""Follow a release from outside: its story as events, until it waits or ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import FlowRun
+from prefect.events import Event
+from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventOccurredFilter, EventOrder
+
+LOOK_SECONDS = 0.5
+LATE = timedelta(seconds=20)  # events are stored in batches, and clocks differ a little
+TALE = "shipway.release."
+PROGRESS = "shipway.progress"
+
+
+class Told(NamedTuple):
+    """One thing that was told: an entry's kind (or `progress`), what and why, and when."""
+
+    kind: str
+    what: str
+    why: str
+    at: datetime
+
+
+async def follow(client: PrefectClient, run: UUID, *, since: datetime | None = None) -> AsyncIterator[Told]:
+    """Tell what happens in a release, until it waits for people or ends.
+
+    Args:
+        client: Of the server.
+        run: The release's flow run id.
+        since: Leave out what was told before; all from the beginning where None.
+
+    Yields:
+        What is told, in its order.
+    """
+    seen: set[UUID] = set()
+    begin = since or datetime.now(UTC) - timedelta(days=30)
+    while True:
+        found = await client.read_flow_run(run)
+        rests = found.state is not None and (found.state.is_final() or found.state.is_paused())
+        for event in await _events(client, run, since=begin):
+            if event.id not in seen:
+                seen.add(event.id)
+                begin = max(begin, event.occurred - LATE)
+                yield _told(event)
+        if rests and await _still(client, found):
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _events(client: PrefectClient, run: UUID, *, since: datetime) -> list[Event]:
+    wanted = EventFilter(
+        any_resource=EventAnyResourceFilter(id=[f"{TALE}{run}"]), occurred=EventOccurredFilter(since=since), order=EventOrder.ASC
+    )
+    page = await client.read_events(wanted, limit=50)
+    events: list[Event] = list(page.events)
+    while page.next_page:
+        page = await client.read_events_page(str(page.next_page))
+        events += page.events
+    return events
+
+
+async def _still(client: PrefectClient, found: FlowRun) -> bool:
+    """Look again after the events' batch: a run that rests may have told something a moment before."""
+    await asyncio.sleep(LOOK_SECONDS)
+    again = await client.read_flow_run(found.id)
+    return again.state is not None and found.state is not None and again.state.id == found.state.id
+
+
+def _told(event: Event) -> Told:
+    payload = event.payload
+    kind = "progress" if event.event == PROGRESS else str(payload.get("kind", ""))
+    return Told(kind, str(payload.get("what", "")), str(payload.get("why", "")), event.occurred)

@@ -1,0 +1,61 @@
+"""Tell people: an event for everyone who listens, and the plan's notification blocks, once each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.events import emit_event
+from prefect.exceptions import MissingContextError
+
+from tasks.platforms import load_block
+from tasks.policy import ONCE
+from tasks.rules.errors import Temporary
+
+
+@task(name="announce", **ONCE)
+async def announce(blocks: Sequence[str], *, subject: str, key: str) -> bool:  # noqa: ARG001
+    """Tell the team that a release is coming.
+
+    Args:
+        blocks: Notification blocks of the plan; the event goes out in any case.
+        subject: One line.
+        key: Under which it is remembered, so that it is told once.
+
+    Returns:
+        True: it went out everywhere.
+    """
+    emit_event("shipway.announcement", resource={"prefect.resource.id": "shipway.announcements"}, payload={"subject": subject})
+    await _notify(blocks, subject=subject, body=subject)
+    return True
+
+
+@task(name="alert", **ONCE)
+async def send_alert(blocks: Sequence[str], *, subject: str, body: str, payload: dict[str, Any], key: str) -> bool:  # noqa: ARG001
+    """Raise one alert, once."""
+    emit_event("shipway.alert", resource={"prefect.resource.id": f"shipway.service.{payload['service']}"}, payload=payload)
+    await _notify(blocks, subject=subject, body=body)
+    return True
+
+
+async def alert(blocks: Sequence[str], *, service: str, version: str, outcome: str, reason: str, run: str) -> None:
+    """Alert that a release did not end as asked; an alert that cannot be sent is logged and holds nothing up."""
+    subject = f"{service} {version}: {outcome.replace('_', ' ')}"
+    payload = {"service": service, "version": version, "outcome": outcome, "reason": reason, "run": run}
+    try:
+        await send_alert(blocks, subject=subject, body=reason, payload=payload, key=f"{run}/alert/{outcome}")
+    except Exception as error:  # noqa: BLE001 - the service matters more than the message about it
+        try:
+            get_run_logger().error("The alert %r could not be sent: %s", subject, error)
+        except MissingContextError:
+            return
+
+
+async def _notify(blocks: Sequence[str], *, subject: str, body: str) -> None:
+    for name in blocks:
+        block: Any = await load_block(name, field="notify")
+        try:
+            await block.notify(body=body, subject=subject)
+        except Exception as error:
+            raise Temporary(f"{name} did not take the message ({type(error).__name__})", delay_seconds=2) from error

@@ -1,0 +1,54 @@
+"""Find the platform that a plan names."""
+
+from __future__ import annotations
+
+import importlib
+
+from prefect.blocks.core import Block
+
+from blocks.approvers import Approvers
+from blocks.platform import Platform
+from tasks.rules.errors import BadInput, Temporary
+
+OURS = {"local": "blocks.local", "approvers": "blocks.approvers"}
+
+
+async def load_platform(name: str, *, field: str) -> Platform:
+    """Load a platform block by `type/name`.
+
+    Args:
+        name: The block, as in the plan.
+        field: Where the plan names it, for messages.
+
+    Returns:
+        The block.
+
+    Raises:
+        BadInput: There is no such block, it cannot be read, or it is no platform.
+    """
+    block = await load_block(name, field=field)
+    if not isinstance(block, Platform):
+        raise BadInput(f"the block {name} is no platform", field=field, mend="Name a block of a type that has the methods of a platform.")
+    return block
+
+
+async def load_block(name: str, *, field: str) -> Block:
+    """Load any block by `type/name`; the errors are those of `load_platform`."""
+    kind = name.partition("/")[0]
+    if kind in OURS:
+        importlib.import_module(OURS[kind])
+    try:
+        return await Block.aload(name)
+    except ValueError as error:
+        mend = f"Create it: `shipway up` registers the types; `prefect block ls` lists what there is. ({type(error).__name__})"
+        raise BadInput(f"there is no readable block {name}", field=field, mend=mend) from error
+    except OSError as error:
+        raise Temporary(f"the Prefect server did not answer for the block {name}") from error
+
+
+async def load_approvers(name: str) -> Approvers:
+    """Load the block in which approvers are enrolled; the errors are those of `load_platform`."""
+    block = await load_block(name, field="approval.block")
+    if not isinstance(block, Approvers):
+        raise BadInput(f"the block {name} holds no approvers", field="approval.block", mend="Enrol them with `shipway approvers add NAME`.")
+    return block

@@ -1,0 +1,55 @@
+"""How tasks are retried and remembered: the two kinds of tasks that Shipway has.
+
+OBSERVE reads the world: never remembered, retried where another try can help.
+ONCE   acts or decides: its result is persisted under the `key` it is called with, which holds the release's id, so that a
+       flow that runs again from its first line skips what is done. Exceptions are never remembered.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from prefect import Task
+from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy, CachePolicy
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
+from prefect.tasks import exponential_backoff
+
+from tasks.rules.errors import is_temporary
+
+
+class Options(TypedDict, total=False):
+    """The part of `@task(...)` that a policy sets."""
+
+    persist_result: bool
+    cache_policy: CachePolicy
+    retries: int
+    retry_delay_seconds: Any
+    retry_jitter_factor: float
+    retry_condition_fn: Any
+    result_serializer: str
+
+
+def another_try_helps(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Retry only what is marked as temporary; everything else would fail again."""
+    return isinstance(state.data, BaseException) and is_temporary(state.data)
+
+
+def remembered_as(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
+    """Use the caller's `key` as the cache key, so that it is stable across attempts and processes."""
+    return f"shipway/{parameters['key']}"
+
+
+_RETRIES: Options = {
+    "retries": 4,
+    "retry_delay_seconds": exponential_backoff(backoff_factor=0.5),
+    "retry_jitter_factor": 0.3,
+    "retry_condition_fn": another_try_helps,
+}
+OBSERVE: Options = {**_RETRIES, "persist_result": False, "cache_policy": NO_CACHE}
+ONCE: Options = {
+    **_RETRIES,
+    "persist_result": True,
+    "result_serializer": "json",
+    "cache_policy": CacheKeyFnPolicy(cache_key_fn=remembered_as),
+}

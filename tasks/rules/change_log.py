@@ -1,0 +1,133 @@
+"""The changes that a version brings: what approvers read, and what a release without any is refused for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+Direction = Literal["first", "upgrade", "downgrade", "sideways", "same"]
+MAX_COMMITS = 500
+DIRECTIONS: dict[Direction, str] = {
+    "first": "the first deployment: nothing runs yet, so this is the whole history",
+    "upgrade": "everything that runs now is kept",
+    "downgrade": "a downgrade: the new version is older than the running one and takes changes back",
+    "sideways": "the versions lie on two branches: changes that run now are taken back",
+    "same": "both versions are the same commit",
+}
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit.
+
+    Fields:
+        hash: Its full name in Git.
+        author: Who wrote it.
+        at: When it was written, in seconds since the epoch, UTC.
+        subject: Its first line.
+    """
+
+    hash: str
+    author: str
+    at: int
+    subject: str
+
+
+@dataclass(frozen=True)
+class ChangeLog:
+    """What lies between the running and the new version.
+
+    Fields:
+        from_version: The running version, or None where none runs.
+        to_version: The new version.
+        direction: How the two lie to each other.
+        commits: What the new version brings, newest first, at most 500.
+        taken_back: What runs now and would be gone, newest first, at most 500.
+        more: Whether one of the two was cut off.
+    """
+
+    from_version: str | None
+    to_version: str
+    direction: Direction
+    commits: tuple[Commit, ...]
+    taken_back: tuple[Commit, ...] = ()
+    more: bool = False
+
+
+def direction_of(*, from_commit: str | None, to_commit: str, base: str | None) -> Direction:
+    """Say how two versions lie to each other.
+
+    Args:
+        from_commit: The running version's commit, or None where nothing runs.
+        to_commit: The new version's commit.
+        base: The newest commit that both have, or None where they share none.
+
+    Returns:
+        The direction.
+    """
+    if from_commit is None:
+        return "first"
+    if from_commit == to_commit:
+        return "same"
+    if base == from_commit:
+        return "upgrade"
+    return "downgrade" if base == to_commit else "sideways"
+
+
+def judge_changes(log: ChangeLog, *, allow_empty: bool) -> str | None:
+    """Say why a release may not go on with these changes, or None where it may.
+
+    Args:
+        log: The changes.
+        allow_empty: Whether the plan lets a release without any change through.
+    """
+    if not log.commits and not log.taken_back and not allow_empty:
+        where = log.from_version or "nothing"
+        return (
+            f"nothing changes between {where} and {log.to_version} ({DIRECTIONS[log.direction]}). "
+            "Release a version with changes, widen `change_log.paths`, or set `change_log.allow_empty: true`."
+        )
+    return None
+
+
+def escape(text: str) -> str:
+    """Make text from outside plain in markdown: no markup, no links, no HTML, one line."""
+    one_line = " ".join(text.split())
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&$:@])", lambda match: f"&#{ord(match.group())};", one_line)
+
+
+def render_changes(log: ChangeLog, *, limit: int = 50) -> str:
+    """Write the changes as markdown.
+
+    Args:
+        log: The changes.
+        limit: Commits shown of each kind; the rest is counted.
+
+    Returns:
+        Markdown with a table of each kind that is there.
+    """
+    title = f"{log.from_version or 'nothing'} → {log.to_version}: {DIRECTIONS[log.direction]}."
+    parts = [title, *_table("Brings", log.commits, limit=limit), *_table("Takes back", log.taken_back, limit=limit)]
+    if not log.commits and not log.taken_back:
+        parts.append("No commit changes what this plan looks at.")
+    if log.more:
+        parts.append(f"Older commits were cut off at {MAX_COMMITS}.")
+    return "\n\n".join(parts)
+
+
+def _table(title: str, commits: tuple[Commit, ...], *, limit: int) -> list[str]:
+    if not commits:
+        return []
+    rows = [f"| `{one.hash[:10]}` | {_day(one.at)} | {escape(one.author)} | {escape(one.subject)} |" for one in commits[:limit]]
+    rest = [f"and {len(commits) - limit} more"] if len(commits) > limit else []
+    head = ["| Commit | Written (UTC) | By | Subject |", "|---|---|---|---|"]
+    return [f"**{title} {len(commits)} commit{'s' if len(commits) > 1 else ''}**", "\n".join([*head, *rows]), *rest]
+
+
+def _day(at: int) -> str:
+    try:
+        return datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):  # Git takes any number as a date
+        return "unknown"

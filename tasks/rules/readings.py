@@ -1,0 +1,187 @@
+"""From cumulative counters, as they were scraped, to counts that can be judged."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Literal, NamedTuple
+
+BLOCK_GROWTH = 1 / 16
+LARGEST_COUNT = 2**60
+
+_IN_TIME = attrgetter("at", "total", "bad", "started")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One scrape of one revision's counters.
+
+    Attributes:
+        at: Moment of the scrape in seconds since the epoch.
+        revision: Whose counters these are.
+        started: Names the counter's life; another value means that it began again at zero.
+        bad: Bad events since `started`.
+        total: All events since `started`.
+    """
+
+    at: float
+    revision: Literal["baseline", "canary"]
+    started: str
+    bad: int
+    total: int
+
+
+class Block(NamedTuple):
+    """What both revisions did between two moments: a table of two by two."""
+
+    canary_bad: int
+    canary_total: int
+    baseline_bad: int
+    baseline_total: int
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The counts of one watch.
+
+    Attributes:
+        canary_bad: Bad events of the canary since its first reading.
+        canary_total: All its events since then.
+        baseline_bad: The same of the baseline.
+        baseline_total: The same of the baseline.
+        blocks: The time so far, cut into tables; what came after the last cut is in none of them.
+        cuts: The moment of the last reading in each block, in seconds since the epoch.
+        has_canary: Whether there was any reading of the canary.
+        has_baseline: Whether there was any reading of the baseline.
+    """
+
+    canary_bad: int = 0
+    canary_total: int = 0
+    baseline_bad: int = 0
+    baseline_total: int = 0
+    blocks: tuple[Block, ...] = ()
+    cuts: tuple[float, ...] = ()
+    has_canary: bool = False
+    has_baseline: bool = False
+
+
+def fault(readings: Iterable[Reading]) -> str | None:
+    """Say what is wrong with the first impossible reading, or None where all can be true.
+
+    Args:
+        readings: Scrapes in any order.
+    """
+    for reading in readings:
+        if reading.revision not in {"baseline", "canary"}:
+            return f"a reading belongs to the revision {reading.revision!r}, and only baseline and canary are known"
+        bad, total = reading.bad, reading.total
+        # A NaN compares false with everything, and no float is a count.
+        if not (type(bad) is int and type(total) is int and 0 <= bad <= total <= LARGEST_COUNT and _is_moment(reading.at)):
+            what = f"the {reading.revision} was read as {bad} bad of {total} at {reading.at}"
+            return f"{what}, which cannot be; look at the source of these counts"
+    return None
+
+
+def _is_moment(at: object) -> bool:
+    return isinstance(at, (int, float)) and math.isfinite(at)
+
+
+class _Counter:
+    """What one revision's counters add up to across resets, and what of it is in no block yet."""
+
+    __slots__ = ("bad", "enough", "lives", "new_bad", "new_total", "total")
+
+    def __init__(self) -> None:
+        self.lives: dict[str, tuple[int, int]] = {}
+        self.bad = self.total = self.new_bad = self.new_total = 0
+        self.enough = 1.0
+
+    def read(self, reading: Reading) -> None:
+        bad, total = now = reading.bad, reading.total
+        before = self.lives.get(reading.started)
+        self.lives[reading.started] = now
+        if before is None:
+            if len(self.lives) == 1:
+                return
+            before = (0, 0)
+        elif total < before[1]:
+            before = (0, 0)
+        self.new_total += total - before[1]
+        if bad > before[0]:
+            self.new_bad += bad - before[0]
+
+    def close(self) -> tuple[int, int]:
+        """Take what is new; where the source was not read at one instant, bad may run ahead of all."""
+        bad, total = self.new_bad, max(self.new_total, self.new_bad)
+        self.bad, self.total, self.new_bad, self.new_total = self.bad + bad, self.total + total, 0, 0
+        self.enough = max(1.0, BLOCK_GROWTH * self.total)
+        return bad, total
+
+
+def tally(readings: Sequence[Reading]) -> Tally:
+    """Add up what happened since each revision's first reading, and cut the time into blocks.
+
+    The first reading of a revision is where counting starts: what a counter held before the watch is not judged. A new
+    life of a counter counts from zero; a life that is seen again goes on from its last value, so two sources that
+    alternate are not counted twice. A total that falls within one life is a reset nobody announced. Duplicates add
+    nothing, and the order of arrival does not matter.
+
+    A block is cut as soon as each revision has grown by a sixteenth, and by a request at least. That depends on the
+    totals alone, never on what was bad, which is what keeps the test valid.
+
+    Args:
+        readings: Possible scrapes (see `fault`) of one watch, in any order.
+    """
+    canary, baseline = _Counter(), _Counter()
+    blocks: list[Block] = []
+    cuts: list[float] = []
+    moment = -math.inf
+    for reading in sorted(readings, key=_IN_TIME):
+        if reading.at > moment:
+            if canary.new_total >= canary.enough and baseline.new_total >= baseline.enough:
+                blocks.append(Block(*canary.close(), *baseline.close()))
+                cuts.append(moment)
+            moment = reading.at
+        (canary if reading.revision == "canary" else baseline).read(reading)
+    if canary.new_total >= canary.enough and baseline.new_total >= baseline.enough:
+        blocks.append(Block(*canary.close(), *baseline.close()))
+        cuts.append(moment)
+    canary.close()
+    baseline.close()
+    return Tally(
+        canary_bad=canary.bad,
+        canary_total=canary.total,
+        baseline_bad=baseline.bad,
+        baseline_total=baseline.total,
+        blocks=tuple(blocks),
+        cuts=tuple(cuts),
+        has_canary=bool(canary.lives),
+        has_baseline=bool(baseline.lives),
+    )
+
+
+def compact(readings: Sequence[Reading]) -> list[Reading]:
+    """Drop the readings that no verdict depends on, so that a watch of a day costs no more than one of a minute.
+
+    Kept are each revision's first and last reading, its last one before each cut, and both sides of every reset.
+
+    Args:
+        readings: Possible scrapes (see `fault`) of one watch, in any order.
+    """
+    cuts = tally(readings).cuts
+    kept: list[Reading] = []
+    for revision in ("baseline", "canary"):
+        ordered = sorted((reading for reading in readings if reading.revision == revision), key=_IN_TIME)
+        blocks = [bisect_left(cuts, reading.at) for reading in ordered]
+        for index, reading in enumerate(ordered):
+            is_inner = 0 < index < len(ordered) - 1 and blocks[index] == blocks[index + 1]
+            if not (is_inner and _goes_on(ordered[index - 1], reading) and _goes_on(reading, ordered[index + 1])):
+                kept.append(reading)
+    return sorted(kept, key=_IN_TIME)
+
+
+def _goes_on(before: Reading, after: Reading) -> bool:
+    return before.started == after.started and before.bad <= after.bad and before.total <= after.total

@@ -1,0 +1,50 @@
+"""What a person fills in when a phase is started: the parameter types of the flows, as their forms explain them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+PlanPath = Annotated[
+    str,
+    Field(min_length=1, max_length=1_000, title="Plan", description="The plan file, as the worker sees it: /srv/guestbook/shipway.yaml"),
+]
+Version = Annotated[
+    str,
+    Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z._+-]{0,127}$", title="Version", description="The version to release, as it is tagged: 1.4.2"),
+]
+Reason = Annotated[str, Field(min_length=1, max_length=500, title="Reason", description="Why, for the record and the approvers.")]
+Requester = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9][a-z0-9._@-]{0,63}$",
+        title="Requester",
+        description="Your name as enrolled. You cannot approve what you ask for.",
+    ),
+]
+EnvironmentName = Annotated[
+    Literal["staging", "production"],
+    Field(title="Environment", description="Where: staging or production."),
+]
+AnyVersion = Annotated[
+    str,
+    Field(
+        pattern=r"^([0-9A-Za-z][0-9A-Za-z._+-]{0,127})?$",
+        title="Version",
+        description="A version; empty takes what the environment and the plan say.",
+    ),
+]
+Scope = Annotated[
+    str,
+    Field(
+        pattern=r"^([0-9a-f-]{36}(/[0-9]{1,3})?)?$",
+        title="Release",
+        description="Leave empty. A release fills it in for its own phases.",
+    ),
+]
+
+
+def owner_of(scope: str) -> str:
+    """Give the flow run id that a scope belongs to: a scope is that id, and in a release its round, `<id>/2`."""
+    return scope.partition("/")[0]

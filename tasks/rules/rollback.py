@@ -1,0 +1,51 @@
+"""Which way back there is, from where an environment stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """What a rollback will do.
+
+    Fields:
+        kind: `nothing` moved, `abort` the canary while the baseline is warm, `redeploy` a version, or `impossible`.
+        version: The version that serves afterwards; None where that is unknown.
+        reason: Why this way, for the record.
+    """
+
+    kind: Literal["nothing", "abort", "redeploy", "impossible"]
+    version: str | None
+    reason: str
+
+
+def decide_way_back(*, baseline: str | None, canary: str | None, previous: str | None, bad: str | None, to: str) -> WayBack:
+    """Choose the quickest way to a version that is not the bad one.
+
+    Args:
+        baseline: Version that serves now, or None.
+        canary: Version being brought in, or None.
+        previous: Version that served before the baseline, or None.
+        bad: The version to get away from; None means whatever is newest: the canary, else the baseline.
+        to: `previous`, or the version that is asked for.
+
+    Returns:
+        The way; `impossible` where no version to return to is known, with what a person can do.
+    """
+    away = bad or canary or baseline
+    wanted = None if to == "previous" else to
+    if canary is not None and baseline is None and wanted is None:
+        return WayBack("abort", None, f"nothing ran before {canary}: it is taken away, and nothing is left")
+    if canary is not None and baseline is not None and wanted in {None, baseline}:
+        return WayBack("abort", baseline, f"{baseline} is still running beside {canary}: one switch of the traffic")
+    if wanted is None and baseline is not None and baseline != away:
+        return WayBack("nothing", baseline, f"{baseline} serves, and {away} does not")
+    target = wanted or previous
+    if target is None or target == away:
+        missing = "no earlier version is known here"
+        return WayBack("impossible", None, f"{missing}; name one with the field `version` of the rollback, or fix {away} forward")
+    if target == baseline and canary is None:
+        return WayBack("nothing", baseline, f"{baseline} serves already")
+    return WayBack("redeploy", target, f"{away} is all that runs; {target} ran before it and is brought up again")

@@ -1,0 +1,98 @@
+"""Say what happened, once and everywhere: in the record, in the run's log, and as an event that others can follow."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect.events import emit_event
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_run_logger
+from prefect.results import aget_default_result_storage
+
+from tasks.record_store import append_entry, read_record
+from tasks.rules.errors import Temporary, WorldMoved
+from tasks.rules.record import Entry, Kind, chain
+
+TRIES = 4
+EVERY_READING, EACH = 30, 10
+LOUD = {"rollback", "refused"}
+
+
+async def tell(
+    release: str, key: str, what: str, *, kind: Kind, why: str = "", who: str = "shipway", evidence: dict[str, Any] | None = None
+) -> Entry:
+    """Write an entry to a release's record, unless its key is there, and make it heard.
+
+    Args:
+        release: The release's flow run id.
+        key: Unique in the record; a step that runs again tells the same key and is told once.
+        what: What happened, in one sentence.
+        kind: What sort of thing.
+        why: The reason, with its numbers.
+        who: The person or part that did it.
+        evidence: JSON values.
+
+    Returns:
+        The entry as it is stored.
+    """
+    fields: dict[str, Any] = {"key": key, "kind": kind, "who": who, "what": what, "why": why, "evidence": evidence or {}}
+    known = await recall(release, key)
+    try:
+        entry = known or await _append(await aget_default_result_storage(), release, **fields)
+    except WorldMoved as error:  # somebody touched the record; the service must go back all the same
+        _log("refused", f"THE RECORD IS BROKEN, and this is not in it: {what}. {error}")
+        entry = chain(None, at=datetime.now(UTC), **fields)
+    if known is None:
+        _log(kind, f"{what}{': ' if why else ''}{why}")
+        emit_event(
+            f"shipway.release.{kind}",
+            resource={"prefect.resource.id": f"shipway.release.{release}", "prefect.resource.name": release},
+            related=[{"prefect.resource.id": f"prefect.flow-run.{release}", "prefect.resource.role": "release"}],
+            payload={"key": key, "kind": kind, "who": who, "what": what, "why": why[:2_000], "at": entry.at, "seq": entry.seq},
+        )
+    return entry
+
+
+def tell_progress(release: str, what: str, *, reading: int) -> None:
+    """Let those who follow a release see a watch at work; nothing is recorded, and after 30 readings only each tenth is told.
+
+    Args:
+        release: The release's flow run id.
+        what: What the watch sees, in one sentence.
+        reading: The number of this reading, from 1.
+    """
+    if reading <= EVERY_READING or reading % EACH == 0:
+        resource = {"prefect.resource.id": f"shipway.release.{release}", "prefect.resource.name": release}
+        emit_event("shipway.progress", resource=resource, payload={"what": what, "reading": reading})
+
+
+async def recall(release: str, key: str) -> Entry | None:
+    """Read one entry of a record, or None where it was never told."""
+    return next((entry for entry in await recall_all(release) if entry.key == key), None)
+
+
+async def recall_all(release: str) -> list[Entry]:
+    """Read a record's entries that can be read; who needs an unbroken record verifies its chain."""
+    return (await read_record(await aget_default_result_storage(), release)).entries
+
+
+async def _append(storage: Any, release: str, **fields: Any) -> Entry:
+    for attempt in range(1, TRIES + 1):
+        try:
+            return await append_entry(storage, release, **fields)
+        except Temporary as error:
+            if attempt == TRIES:
+                raise
+            await asyncio.sleep(error.delay_seconds)
+    raise AssertionError
+
+
+def _log(kind: Kind, line: str) -> None:
+    try:
+        logger: logging.Logger | logging.LoggerAdapter[Any] = get_run_logger()
+    except MissingContextError:
+        logger = logging.getLogger("shipway")
+    logger.log(logging.WARNING if kind in LOUD else logging.INFO, line)

@@ -1,0 +1,93 @@
+"""Survey what a release is about: its plan, what runs now, what changes, and the digest over all of it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+
+from tasks.change_log import read_change_log
+from tasks.platforms import load_platform
+from tasks.policy import OBSERVE, ONCE
+from tasks.review import read_plan_file
+from tasks.rules.change_log import ChangeLog, Commit
+from tasks.rules.digest import digest
+from tasks.rules.plan import Plan
+
+
+@task(name="take plan", **ONCE)
+async def take_plan(path: str, *, key: str) -> dict[str, Any]:  # noqa: ARG001
+    """Read the plan once; whoever asks again under this key gets the plan as it was then.
+
+    Returns:
+        `plan` (the plan's JSON), `path`, and `folder` and `repository` (absolute paths).
+
+    Raises:
+        BadInput: With every problem of the file.
+    """
+    return await read_plan(path)
+
+
+@task(name="survey", **ONCE)
+async def survey(path: str, *, version: str, key: str) -> dict[str, Any]:  # noqa: ARG001
+    """Survey once what this release is about; `look` says what is in it."""
+    return await look(path, version=version)
+
+
+@task(name="survey again", **OBSERVE)
+async def survey_again(path: str, *, version: str) -> dict[str, Any]:
+    """Survey anew, to compare with what was approved."""
+    return await look(path, version=version)
+
+
+async def look(path: str, *, version: str) -> dict[str, Any]:
+    """Read plan, positions and changes, and hash them.
+
+    Args:
+        path: The plan file.
+        version: The version under release.
+
+    Returns:
+        What `take_plan` returns, and: `version`; `current` and `previous` (version by environment); `change_log`; `digest`.
+    """
+    taken = await read_plan(path)
+    plan = Plan.model_validate(taken["plan"])
+    staging, production = await asyncio.gather(_position(plan, "staging"), _position(plan, "production"))
+    current = {"staging": staging["baseline"], "production": production["baseline"]}
+    changes = await read_change_log.fn(taken["folder"], plan.change_log, from_version=current["production"], to_version=version)
+    return {
+        **taken,
+        "version": version,
+        "current": current,
+        "previous": {"staging": staging["previous"], "production": production["previous"]},
+        "change_log": asdict(changes),
+        # Staging is left out: the release itself has changed it by the time the approval is checked again.
+        "digest": digest(plan, version, changes, {"production": current["production"]}),
+    }
+
+
+async def read_plan(path: str) -> dict[str, Any]:
+    """Read the plan file as JSON, with the folders that its paths start in."""
+    return await read_plan_file.fn(path)
+
+
+def changes_of(subject: dict[str, Any]) -> ChangeLog:
+    """Rebuild the change log from a survey's JSON."""
+    stored = dict(subject["change_log"])
+    for name in ("commits", "taken_back"):
+        stored[name] = tuple(Commit(**one) for one in stored[name])
+    return ChangeLog(**stored)
+
+
+def folder_of(subject: dict[str, Any]) -> Path:
+    """Name the folder that the plan's paths start in."""
+    return Path(subject["folder"])
+
+
+async def _position(plan: Plan, environment: str) -> Any:
+    section = plan.staging if environment == "staging" else plan.production
+    platform = await load_platform(section.platform, field=f"{environment}.platform")
+    return await platform.current()

@@ -1,0 +1,82 @@
+"""`shipway check` says what is wrong, or what would happen, and ends with a code that scripts can use."""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.commands import check
+
+PLAN = (Path(__file__).parents[2] / "examples/guestbook/shipway.yaml").read_text()
+
+
+def run(*arguments: str) -> int:
+    """Run the command as the shell would."""
+    parser = argparse.ArgumentParser()
+    check.configure(parser)
+    return check.run(parser.parse_args(arguments))
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    """Lay out a plan with the files that it names."""
+    (tmp_path / "smoke").mkdir()
+    for name in ("basics", "critical", "performance"):
+        (tmp_path / "smoke" / f"test_{name}.py").touch()
+    (tmp_path / "shipway.yaml").write_text(PLAN)
+    return tmp_path / "shipway.yaml"
+
+
+def test_a_right_plan_shows_its_course(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The course is on stdout with the version, a missing report is a warning, the code is 0."""
+    assert run(str(plan), "--version", "1.4.2") == 0
+    shown = capsys.readouterr()
+    assert "guestbook 1.4.2" in shown.out
+    assert "100 % of new requests" in shown.out
+    assert "Warning" in shown.err
+
+
+def test_every_problem_is_shown_at_once(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two faults of the plan and one of the version are all on stderr, the code is 2, nothing is on stdout."""
+    plan.write_text(PLAN.replace("service: guestbook", "service: on").replace("quorum: 1", "quorum: 7"))
+    assert run(str(plan), "--version", "1;reboot") == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "3 problem(s)" in shown.err
+    assert f"{plan}:" in shown.err
+
+
+def test_a_missing_smoke_test_is_a_problem(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that the plan names and nobody writes later must be there."""
+    (plan.parent / "smoke" / "test_basics.py").unlink()
+    assert run(str(plan)) == 2
+    assert "verification.smoke[0].pytest" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["absent.yaml", ".", "nul\0"])
+def test_no_plan_is_said_plainly(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An absent file, a folder and a name that cannot be end with 2 and a sentence."""
+    assert run(str(tmp_path / name)) == 2
+    assert "Name the plan's file" in capsys.readouterr().err
+
+
+def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--schema` prints what editors read."""
+    assert run("--schema") == 0
+    assert "service" in json.loads(capsys.readouterr().out)["properties"]
+
+
+def test_describing_the_command_is_cheap() -> None:
+    """Neither the models nor Prefect are loaded for `shipway --help`."""
+    code = "import sys, flows.commands.check; print([name for name in ('pydantic', 'prefect', 'httpx', 'yaml') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_checking_loads_no_prefect(plan: Path) -> None:
+    """A check needs neither Prefect nor an HTTP client, so it is quick."""
+    code = f"import pathlib, sys; from flows.commands import check; check.look_at(pathlib.Path({str(plan)!r})); "
+    code += "print('prefect' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"

@@ -1,0 +1,92 @@
+"""`shipway report`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from flows.commands import report
+from tasks import record_store
+from tasks.record_store import append_entry, read_entries
+from tasks.rules.record import to_json
+
+
+@pytest.fixture
+def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a home with one finished release in its storage."""
+    monkeypatch.setenv("SHIPWAY_HOME", str(tmp_path))
+    place = tmp_path / "storage"
+    asyncio.run(_fill(place))
+    record_store._tails.clear()
+    return place
+
+
+async def _fill(place: Path) -> None:
+    for kind, evidence in (("opened", {"service": "guestbook", "version": "1.2.0"}), ("note", {}), ("closed", {"outcome": "rolled_back"})):
+        await append_entry(place, "abc-123", key=kind, kind=kind, who="mira", what="It happened.", evidence=evidence)  # type: ignore[arg-type]
+    document = to_json(await read_entries(place, "abc-123"))
+    await asyncio.to_thread((place / "records" / "abc-123" / "record.json").write_text, document, encoding="utf-8")
+
+
+def ran(*words: str) -> int:
+    """Run the command as the command line does."""
+    parser = argparse.ArgumentParser()
+    report.configure(parser)
+    return report.run(parser.parse_args(words))
+
+
+def test_an_intact_record_gives_a_page_and_zero(storage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The page is written beside the record and named."""
+    assert ran("abc-123") == 0
+    told = capsys.readouterr().out
+    page = storage / "records" / "abc-123" / "record.html"
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert "rolled back, 3 entries" in told
+    assert "chain    intact" in told
+    assert str(page) in told
+
+
+def test_the_beginning_of_an_id_is_enough(storage: Path, tmp_path: Path) -> None:
+    """Nobody types a whole id, and the page goes where one says."""
+    assert ran("abc", "--output", str(tmp_path / "out" / "page.html"), "--storage", str(storage)) == 0
+    assert (tmp_path / "out" / "page.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("harm", "sentence"),
+    [
+        ("change", "entry 2 cannot be trusted"),
+        ("drop the middle", "stands at place 2"),
+        ("drop the end", "entries were removed or changed since"),
+    ],
+)
+def test_a_record_that_was_touched_exits_with_two(storage: Path, capsys: pytest.CaptureFixture[str], harm: str, sentence: str) -> None:
+    """Each kind of harm is said, on the terminal and on the page."""
+    folder = storage / "records" / "abc-123"
+    path = folder / ("00003.json" if harm == "drop the end" else "00002.json")
+    if harm == "change":
+        path.write_bytes(path.read_bytes().replace(b"mira", b"mara"))
+    else:
+        path.unlink()
+    assert ran("abc-123") == 2
+    told = capsys.readouterr().out
+    assert "BROKEN" in told
+    assert sentence in told
+    assert sentence in (folder / "record.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["../abc-123", "", "a b"])
+def test_a_name_that_is_no_id_exits_with_two(storage: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """The message says where ids come from."""
+    assert storage.exists()
+    assert ran(name) == 2
+    assert "shipway history" in capsys.readouterr().err
+
+
+def test_an_unknown_release_exits_with_two(storage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message says where was looked."""
+    assert ran("nobody", "--storage", str(storage)) == 2
+    assert str(storage) in capsys.readouterr().err

@@ -1,0 +1,106 @@
+"""Fixtures that every room may ask for: a Prefect server on embedded PostgreSQL, and a worker beside it.
+
+Neither is automatic. All workers of pytest-xdist share one house, as `shipway up` makes it: the first that asks starts it,
+the last one to finish ends it. Its supervisor brings back what a test kills.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from blocks.house import environment, layout, life
+
+START_SECONDS = 120
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let Prefect's own event and log connections be collected open: they end with their thread, not with a test."""
+    config.addinivalue_line("filterwarnings", "ignore:unclosed (<socket.socket|transport):ResourceWarning")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running Prefect server; `environment` is what a process of its own needs to work with it."""
+
+    home: Path
+    api_url: str
+    environment: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Give a running server, and make flows of this process use it, without heartbeats."""
+    base = tmp_path_factory.getbasetemp()
+    home = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "house"
+    _enter_house(home)
+    try:
+        life.wait_for_server(home, timeout_seconds=START_SECONDS)
+        with _settings(home):
+            yield Server(home, layout.api_url(home), environment.environment(home))
+    finally:
+        _leave_house(home)
+
+
+@pytest.fixture(scope="session")
+def worker(server: Server) -> Server:
+    """Give the server once the worker of pool `shipway` takes runs of deployments."""
+    life.wait_for_worker(server.home, timeout_seconds=START_SECONDS)
+    return server
+
+
+def _enter_house(home: Path) -> None:
+    with _locked(home) as users:
+        life.start(home)
+        users.append(os.getpid())
+
+
+def _leave_house(home: Path) -> None:
+    with _locked(home) as users:
+        users.remove(os.getpid())
+        if not users:
+            life.stop(home, now=True)
+
+
+@contextlib.contextmanager
+def _locked(home: Path) -> Iterator[list[int]]:
+    """Hold the house's lock and give the list of pytest processes that use it."""
+    with home.with_name(f"{home.name}.users").open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        users: list[int] = json.loads(file.read() or "[]")
+        yield users
+        file.seek(0)
+        file.truncate()
+        file.write(json.dumps(users))
+
+
+@contextlib.contextmanager
+def _settings(home: Path) -> Iterator[None]:
+    from prefect.settings import (  # noqa: PLC0415 - most tests need no Prefect
+        PREFECT_API_AUTH_STRING,
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        PREFECT_HOME,
+        PREFECT_LOCAL_STORAGE_PATH,
+        PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW,
+        temporary_settings,
+    )
+
+    values = {
+        PREFECT_API_URL: layout.api_url(home),
+        PREFECT_API_AUTH_STRING: layout.auth_string(home),
+        PREFECT_HOME: home / "prefect",
+        PREFECT_LOCAL_STORAGE_PATH: home / "storage",
+        PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW: "ignore",
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+    }
+    with temporary_settings(values):
+        yield

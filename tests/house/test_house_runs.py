@@ -1,0 +1,113 @@
+"""Runs in a house: in this process, and by the worker through the warm engine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from blocks.house import deployments, processes
+from tasks.rules.errors import Permanent
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
+
+pytestmark = pytest.mark.server
+
+SAMPLE = """
+import json, os, pathlib
+from prefect import flow, task
+
+@task(persist_result=True)
+async def double(number: int) -> int:
+    return 2 * number
+
+@flow(persist_result=True)
+async def sample(target: str, number: int) -> int:
+    doubled = await double(number)
+    pathlib.Path(target).write_text(json.dumps({"parent": os.getppid(), "doubled": doubled, "home": os.environ["SHIPWAY_HOME"]}))
+    return doubled
+"""
+PREFECT_YAML = """
+pull:
+- prefect.deployments.steps.set_working_directory:
+    directory: {folder}
+deployments:
+- name: trial
+  entrypoint: sample.py:sample
+  work_pool: {{name: shipway}}
+"""
+
+
+async def _finished(run_id: Any) -> FlowRun:
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
+
+    async with get_client() as client, asyncio.timeout(60):
+        while True:
+            run = await client.read_flow_run(run_id)
+            if run.state is not None and run.state.is_final():
+                return run
+            await asyncio.sleep(0.1)
+
+
+async def _deployed_run(folder: Path, **parameters: Any) -> FlowRun:
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
+
+    (folder / "sample.py").write_text(SAMPLE)
+    (folder / "prefect.yaml").write_text(PREFECT_YAML.format(folder=folder))
+    assert await deployments.deploy_all(folder / "prefect.yaml") == ["trial"]
+    assert await deployments.deploy_all(folder / "prefect.yaml") == ["trial"]
+    async with get_client() as client:
+        deployment = await client.read_deployment_by_name("sample/trial")
+        return await client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
+
+
+async def test_a_deployment_that_is_not_valid_is_an_error(server: Any, tmp_path: Path) -> None:  # noqa: ARG001
+    """Prefect skips a deployment that it cannot read; we say so instead."""
+    (tmp_path / "prefect.yaml").write_text(PREFECT_YAML.format(folder=tmp_path) + "- name: broken\n  schedules: tomorrow\n")
+    with pytest.raises(Permanent, match=r"2 deployment\(s\) written, [01] valid"):
+        await deployments.deploy_all(tmp_path / "prefect.yaml")
+
+
+async def test_a_flow_of_the_test_process_reaches_the_server(server: Any) -> None:
+    """The fixture alone suffices to run flows here, with their states on the real server."""
+    from prefect import flow, task  # noqa: PLC0415
+    from prefect.settings import PREFECT_API_URL  # noqa: PLC0415
+
+    @task(persist_result=True)
+    async def answer() -> int:
+        return 42
+
+    @flow(persist_result=True)
+    async def ask() -> int:
+        return await answer()
+
+    state = await ask(return_state=True)
+    assert await state.result() == 42
+    assert PREFECT_API_URL.value() == server.api_url
+    assert (await _finished(state.state_details.flow_run_id)).state_name == "Completed"
+
+
+async def test_a_deployed_run_is_forked_by_the_warm_engine(worker: Any, tmp_path: Path) -> None:
+    """A run of a deployment gets a process with Prefect loaded already, and the house's environment."""
+    run = await _finished((await _deployed_run(tmp_path, target=str(tmp_path / "seen"), number=21)).id)
+    assert run.state_name == "Completed"
+    seen = json.loads((tmp_path / "seen").read_text())
+    assert seen == {"parent": processes.recorded(worker.home / "run" / "engine.pid"), "doubled": 42, "home": str(worker.home)}
+
+
+async def test_without_the_engine_a_run_starts_the_ordinary_way(worker: Any, tmp_path: Path) -> None:
+    """A dead engine costs seconds, not runs."""
+    engine = worker.home / "run" / "engine.sock"
+    hidden = engine.rename(engine.with_suffix(".hidden"))
+    try:
+        run = await _finished((await _deployed_run(tmp_path, target=str(tmp_path / "seen"), number=1)).id)
+    finally:
+        hidden.rename(engine)
+    assert run.state_name == "Completed"
+    assert json.loads((tmp_path / "seen").read_text())["parent"] != processes.recorded(worker.home / "run" / "engine.pid")
+    assert os.path.exists(engine)  # noqa: PTH110, ASYNC240
