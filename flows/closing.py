@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import State
+from prefect import Flow, State
+from prefect.client.schemas.objects import FlowRun
 from prefect.states import Completed, Failed
 
 from flows.phase import Phase, Result, begin_phase, platform_of, result
-from tasks.attempt import end_attempt, mark_running
+from tasks.attempt import end_attempt, let_go, mark_running
 from tasks.notify import alert
 from tasks.report import publish_record
 from tasks.rollout import give_environment_up, read_position
@@ -50,6 +51,12 @@ async def close(run: str, *, plan: str, version: str, ending: Ending) -> State[A
     await end_attempt(run, service=service, outcome=outcome)
     make = Completed if outcome == "deployed" else Failed
     return make(name=STATE_NAMES.get(outcome, "Failed"), message=reason)
+
+
+async def end_watch(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
+    """Tell the keeper, once the final state is set, that this run needs it no more."""
+    if flow_run.parent_task_run_id is None:
+        await let_go(str(flow_run.id))
 
 
 async def go_back(phase: Phase, *, version: str, ending: Ending) -> list[Result]:

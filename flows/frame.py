@@ -15,11 +15,11 @@ from prefect.exceptions import Abort
 from flows.closing import close
 from flows.phase import Phase, Result, begin_phase, passed, platform_of, run_id
 from flows.queue import claim_or_wait
-from tasks.attempt import begin_attempt
+from tasks.attempt import begin_attempt, let_go
 from tasks.claim import is_told_to_stop
 from tasks.rules.ending import Ending
 from tasks.rules.errors import BadInput, Refused, Superseded
-from tasks.story import recall, tell
+from tasks.story import closing_entry, recall, tell
 
 Course = Callable[[Phase, str], Awaitable[Result]]
 
@@ -39,6 +39,9 @@ async def conduct(name: str, *, plan: str, version: str, reason: str, requester:
         The final state: Completed as Deployed, else Failed with a name and a message that say what became of it.
     """
     run = run_id()
+    closed = await closing_entry(run)
+    if closed is not None:
+        return await close(run, plan=plan, version=version, ending=Ending("failed", closed.why))
     await begin_attempt(run, name=f"{name} {version}", tags=[f"version:{version}", f"shipway:{name}"])
     await tell(
         run,
@@ -65,6 +68,7 @@ async def send_back(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) 
     asked = flow_run.parameters
     ending = Ending("cancelled", f"cancelled in the Prefect UI or by its API ({state.message or 'no reason given'})")
     await close(str(flow_run.id), plan=asked["plan"], version=asked["version"], ending=ending)
+    await let_go(str(flow_run.id))
 
 
 async def _carry(name: str, run: str, *, plan: str, version: str, course: Course) -> Ending:

@@ -133,8 +133,15 @@ async def _tell_answer(phase: Phase, gate: Gate, judgement: Judgement, state: Ga
         kind="approval" if good else "refused",
         who=judgement.approver or "unknown",
         why=judgement.reason,
-        evidence={"proof": judgement.proof.model_dump(mode="json") if judgement.proof else None},
+        evidence=_evidence_of(judgement),
     )
+
+
+def _evidence_of(judgement: Judgement) -> dict[str, Any]:
+    if judgement.proof is None:
+        return {"outcome": judgement.outcome}
+    decision = "approved" if judgement.proof.decision == "approve" else "rejected"
+    return {"decision": decision, "proof": judgement.proof.model_dump(mode="json")}
 
 
 async def _form(phase: Phase, subject: Result, gate: Gate, state: GateState, refusal: str) -> type[RunInput]:

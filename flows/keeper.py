@@ -22,7 +22,7 @@ async def keeper() -> list[str]:
         if care.act == "leave":
             continue
         if care.act in {"wake", "again"}:
-            await start_again(run.id, state=run.seen.state, reason=care.reason)
+            await start_again(run.id, since=run.seen.since, reason=care.reason)
         else:
             await settle_run(run.id, reason=care.reason, cancelled=run.seen.state in {"CANCELLED", "CANCELLING"})
         done.append(f"{run.name}: {care.act}, because {care.reason}")

@@ -35,7 +35,7 @@ async def post_deploy(plan: PlanPath, version: Version, release: Scope = "") -> 
     await tell(
         phase.owner,
         phase.entry("post-deploy/health"),
-        f"Health of the service after the deployment: {health['outcome']}",
+        "Health of the service after the deployment",
         kind="health",
         why=str(health["reason"]),
         evidence=health,
@@ -52,7 +52,7 @@ async def post_deploy(plan: PlanPath, version: Version, release: Scope = "") -> 
     logs = await _judge_logs(phase, version, await read_logs(platform, since=await _since(phase)), former=position["previous"])
     outcome, reason = worst_of([health, logs])
     await tell(
-        phase.owner, phase.entry("post-deploy"), f"Post-deploy: {outcome}", kind="verdict", why=reason, evidence={"outcome": outcome}
+        phase.owner, phase.entry("post-deploy"), "Looked at the deployment", kind="verdict", why=reason, evidence={"outcome": outcome}
     )
     return result(outcome, f"{version} serves; {reason}" if outcome == "passed" else reason)
 
@@ -68,9 +68,7 @@ async def _judge_logs(phase: Phase, version: str, lines: list[dict[str, object]]
         "outcome": found["outcome"],
         "new": [{"kind": kind, "count": count, "example": example} for kind, count, example in kinds[:20]],
     }
-    await tell(
-        phase.owner, phase.entry("post-deploy/logs"), f"Logs of {version}: {found['outcome']}", kind="logs", why=reason, evidence=evidence
-    )
+    await tell(phase.owner, phase.entry("post-deploy/logs"), f"Logs of {version}", kind="logs", why=reason, evidence=evidence)
     return found
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Literal
 
 from prefect import flow
 
@@ -15,9 +17,12 @@ from tasks.rollout import read_position
 from tasks.rules.change_log import ChangeLog, judge_changes
 from tasks.rules.checklist import Facts, all_passed, judge_checklist
 from tasks.rules.course import describe_course
+from tasks.rules.dependencies import DependencyState
 from tasks.rules.errors import Refused
+from tasks.rules.evidence import TestEvidence
 from tasks.rules.request import PlanPath, Scope, Version
 from tasks.rules.rollback import decide_way_back
+from tasks.rules.summary import worst_of
 from tasks.story import tell
 from tasks.survey import changes_of, survey
 from tasks.watch import read_counts
@@ -41,7 +46,14 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> R
         f"Reviewed the plan of {phase.plan.service}",
         kind="review",
         why=f"digest {subject['digest']}",
-        evidence={"course": course, "digest": subject["digest"], "current": subject["current"]},
+        evidence={
+            "service": phase.plan.service,
+            "version": version,
+            "baseline": subject["current"]["production"],
+            "current": subject["current"],
+            "digest": subject["digest"],
+            "course": course,
+        },
     )
     changes = changes_of(subject)
     await _read_changes(phase, changes)
@@ -52,10 +64,10 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> R
     await tell(
         phase.owner,
         phase.entry("checklist"),
-        f"Checklist: {'all is ready' if outcome == 'passed' else 'not ready'}",
+        "Checklist",
         kind="checklist",
         why=faults or f"{len(items)} lines passed",
-        evidence={"items": [asdict(item) for item in items]},
+        evidence={"outcome": outcome, "items": [asdict(item) for item in items]},
     )
     return result(outcome, faults or f"{len(items)} lines of the checklist passed", items=[asdict(item) for item in items])
 
@@ -80,17 +92,8 @@ async def _collect_facts(phase: Phase, subject: Result) -> Facts:
             phase.plan.notify, subject=f"{phase.plan.service} {subject['version']} is about to be released", key=phase.key("announce")
         ),
     )
-    for kind, found in (("tests", tests), ("dependencies", dependencies)):
-        reason = "; ".join(one.reason for one in found) or "the plan names none"
-        evidence = {"found": [asdict(one) for one in found]}
-        await tell(
-            phase.owner,
-            phase.entry(kind),
-            f"Looked at the {kind}",
-            kind="tests" if kind == "tests" else "dependencies",
-            why=reason,
-            evidence=evidence,
-        )
+    await _tell_found(phase, "tests", tests)
+    await _tell_found(phase, "dependencies", dependencies)
     baseline = position["baseline"]
     way = decide_way_back(
         baseline=baseline, canary=subject["version"], previous=position["previous"], bad=subject["version"], to=phase.plan.rollback.to
@@ -104,3 +107,11 @@ async def _collect_facts(phase: Phase, subject: Result) -> Facts:
         readings=[sli.name for sli in phase.plan.judgement.slis] if baseline is None or baseline in readings else [],
         announced=announced,
     )
+
+
+async def _tell_found(phase: Phase, kind: Literal["tests", "dependencies"], found: Sequence[TestEvidence | DependencyState]) -> None:
+    """Record what was found; a plan that names none says so."""
+    outcome, reason = worst_of([asdict(one) for one in found]) if found else ("", "the plan names none")
+    evidence = {"outcome": outcome, "found": [asdict(one) for one in found]}
+    reason = "; ".join(one.reason for one in found) if outcome == "passed" else reason
+    await tell(phase.owner, phase.entry(kind), f"Looked at the {kind}", kind=kind, why=reason, evidence=evidence)

@@ -8,6 +8,7 @@ from prefect import State, flow
 from pydantic import Field
 
 from blocks.platform import Mark, Platform
+from flows.closing import end_watch
 from flows.frame import conduct, send_back
 from flows.gate import pass_gate
 from flows.phase import Phase, Result, begin_phase, passed, platform_of, result
@@ -25,7 +26,15 @@ from tasks.watch import begin_watch, watch_step
 ForRelease = Annotated[dict[str, Any], Field(title="For releases", description="Leave empty. A release fills it in.")]
 
 
-@flow(name="production", flow_run_name="production {version}", persist_result=True, result_serializer="json", on_cancellation=[send_back])
+@flow(
+    name="production",
+    flow_run_name="production {version}",
+    persist_result=True,
+    result_serializer="json",
+    on_cancellation=[send_back],
+    on_completion=[end_watch],
+    on_failure=[end_watch],
+)
 async def production(
     plan: PlanPath,
     version: Version,
@@ -116,7 +125,7 @@ async def _take_step(phase: Phase, platform: Platform, step: Step, *, version: s
     found = await watch_step(
         platform, version=version, percent=step.percent, watch_seconds=watch_seconds, judgement=judgement, mark=mark, begun=begun, key=key
     )
-    verdict = f"{step.percent} %: {found['outcome']}"
+    verdict = f"Verdict at {step.percent} %"
     await tell(
         phase.owner,
         phase.entry(f"{name}/samples/{key.rpartition('/')[2]}"),

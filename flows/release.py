@@ -6,6 +6,7 @@ from typing import Any
 
 from prefect import State, flow
 
+from flows.closing import end_watch
 from flows.frame import conduct, heed, send_back
 from flows.gate import pass_gate
 from flows.phase import Phase, Result, begin_phase, passed, result
@@ -24,7 +25,15 @@ from tasks.survey import survey, survey_again
 MOST_ROUNDS = 5
 
 
-@flow(name="release", flow_run_name="release {version}", persist_result=True, result_serializer="json", on_cancellation=[send_back])
+@flow(
+    name="release",
+    flow_run_name="release {version}",
+    persist_result=True,
+    result_serializer="json",
+    on_cancellation=[send_back],
+    on_completion=[end_watch],
+    on_failure=[end_watch],
+)
 async def release(plan: PlanPath, version: Version, reason: Reason, requester: Requester) -> State[Any]:
     """Release a version: evidence, staging, approval, production in watched steps, verification, record; back on any failure.
 
@@ -84,12 +93,16 @@ async def _deploy(phase: Phase, version: str, *, scope: str, gate: str, proofs: 
 
 async def _still_the_same(phase: Phase, subject: Result, *, scope: str) -> bool:
     """Compare what was approved with the world as it is now; once production has begun, the approval stands."""
-    if await recall(phase.owner, f"{scope.partition('/')[2]}/unchanged"):
+    if await recall(phase.owner, f"gate/unchanged/{scope.partition('/')[2]}"):
         return True
     fresh = await survey_again(phase.path, version=subject["version"])
     if fresh["digest"] == subject["digest"]:
         await tell(
-            phase.owner, f"{scope.partition('/')[2]}/unchanged", "Nothing changed since it was approved", kind="gate", why=fresh["digest"]
+            phase.owner,
+            f"gate/unchanged/{scope.partition('/')[2]}",
+            "Nothing changed since it was approved",
+            kind="gate",
+            why=fresh["digest"],
         )
         return True
     if [fresh["plan"][name]["platform"] for name in ("staging", "production")] != [
@@ -99,7 +112,7 @@ async def _still_the_same(phase: Phase, subject: Result, *, scope: str) -> bool:
     changed = ", ".join(name for name in ("plan", "current", "change_log") if canonical(fresh[name]) != canonical(subject[name]))
     await tell(
         phase.owner,
-        f"void/{scope.partition('/')[2]}",
+        f"gate/void/{scope.partition('/')[2]}",
         "The approval is void: the world changed while it was asked",
         kind="refused",
         why=f"changed: {changed}",

@@ -6,10 +6,10 @@ from dataclasses import asdict
 from typing import Any
 
 from prefect import State, flow
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 
 from blocks.platform import Mark, Platform
-from flows.closing import close
+from flows.closing import close, end_watch
 from flows.phase import Phase, Result, begin_phase, passed, platform_of, result, run_id, section_of
 from flows.verify import verify
 from tasks.attempt import begin_attempt
@@ -17,13 +17,21 @@ from tasks.claim import tell_to_stop
 from tasks.notify import alert
 from tasks.rollout import abort_canary, claim_environment, prepare_revision, promote_revision, read_position, shift_traffic
 from tasks.rules.ending import Ending
+from tasks.rules.errors import BadInput
 from tasks.rules.request import AnyVersion, EnvironmentName, PlanPath, Reason, Scope
 from tasks.rules.rollback import WayBack, decide_way_back
-from tasks.story import recall, tell
+from tasks.story import closing_entry, recall, tell
 from tasks.watch import watch_recovery
 
 
-@flow(name="rollback", flow_run_name="rollback {environment}", persist_result=True, result_serializer="json")
+@flow(
+    name="rollback",
+    flow_run_name="rollback {environment}",
+    persist_result=True,
+    result_serializer="json",
+    on_completion=[end_watch],
+    on_failure=[end_watch],
+)
 async def rollback(
     plan: PlanPath,
     reason: Reason,
@@ -45,6 +53,17 @@ async def rollback(
     if release:
         return await take_back(await begin_phase(plan, scope=release), environment=environment, reason=reason, version=version, bad=bad)
     run = run_id()
+    closed = await closing_entry(run)
+    if closed is None:
+        ending = await _go(run, plan=plan, environment=environment, reason=reason, version=version, bad=bad)
+    else:
+        ending = Ending("deployed" if closed.evidence["outcome"] == "deployed" else "failed", closed.why)
+    state = await close(run, plan=plan, version=version, ending=ending)
+    return Completed(name="RolledBack", message=state.message) if ending.name == "deployed" else state
+
+
+async def _go(run: str, *, plan: str, environment: EnvironmentName, reason: str, version: str, bad: str) -> Ending:
+    """Roll back under a record of its own."""
     await begin_attempt(run, name=f"rollback {environment}", tags=["shipway:rollback", f"environment:{environment}"])
     await tell(
         run,
@@ -55,16 +74,16 @@ async def rollback(
         why=reason,
         evidence={"flow": "rollback", "plan": plan, "environment": environment, "version": version},
     )
-    phase = await begin_phase(plan, scope=run)
+    try:
+        phase = await begin_phase(plan, scope=run)
+    except BadInput as error:
+        return Ending("refused", str(error))
     await begin_attempt(run, name=f"rollback {phase.plan.service} {environment}", tags=[f"service:{phase.plan.service}"])
     told = await tell_to_stop(phase.plan.service, by=run)
     if told:
         await tell(run, "told", f"Told {len(told)} release(s) under way to end", kind="rollback", evidence={"releases": told})
     found = await take_back(phase, environment=environment, reason=reason, version=version, bad=bad)
-    ending = Ending("deployed" if passed(found) else "failed", str(found["reason"]))
-    state = await close(run, plan=plan, version=str(found.get("version") or ""), ending=ending)
-    make = Completed if passed(found) else Failed
-    return make(name="RolledBack" if passed(found) else "Failed", message=state.message)
+    return Ending("deployed" if passed(found) else "failed", str(found["reason"]))
 
 
 async def take_back(phase: Phase, *, environment: EnvironmentName, reason: str, version: str, bad: str) -> Result:
@@ -83,10 +102,10 @@ async def take_back(phase: Phase, *, environment: EnvironmentName, reason: str, 
     await tell(
         phase.owner,
         phase.entry(f"rollback/{environment}/done"),
-        f"{environment} is back on {way.version or 'nothing'}: {found['outcome']}",
+        f"The rollback of {environment} is over",
         kind="rollback",
         why=str(found["reason"]),
-        evidence={"position": dict(await read_position(platform))},
+        evidence={"outcome": found["outcome"], "position": dict(await read_position(platform))},
     )
     return found
 

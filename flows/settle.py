@@ -9,7 +9,7 @@ from prefect.states import Completed
 from pydantic import Field
 
 from flows.closing import close
-from tasks.attempt import end_as
+from tasks.attempt import end_as, forget_unbegun, let_go
 from tasks.rules.ending import Ending
 from tasks.rules.errors import BadInput
 from tasks.story import recall
@@ -28,10 +28,13 @@ async def settle(run: RunId, reason: str = "asked by an operator", cancelled: bo
     """
     opened = await recall(run, "opened")
     if opened is None:
+        if await forget_unbegun(run):
+            return Completed(name="Settled", message="it ended before its first step; nothing was moved")
         raise BadInput(f"there is no record of the run {run} in this storage", field="run",
                        mend="Storage must be shared by all machines that run Shipway; see the handbook.")  # fmt: skip
     asked = opened.evidence
     ending = Ending("cancelled" if cancelled else "failed", reason)
     state = await close(run, plan=asked["plan"], version=asked.get("version", ""), ending=ending)
     await end_as(run, state=state)
+    await let_go(run)
     return Completed(name="Settled", message=f"{state.name}: {state.message}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prefect import State, flow
 
+from flows.closing import end_watch
 from flows.frame import conduct, send_back
 from flows.phase import Phase, Result, begin_phase, passed, platform_of, result
 from flows.verify import verify
@@ -12,7 +13,15 @@ from tasks.rules.request import PlanPath, Reason, Scope, Version
 from tasks.story import tell
 
 
-@flow(name="staging", flow_run_name="staging {version}", persist_result=True, result_serializer="json", on_cancellation=[send_back])
+@flow(
+    name="staging",
+    flow_run_name="staging {version}",
+    persist_result=True,
+    result_serializer="json",
+    on_cancellation=[send_back],
+    on_completion=[end_watch],
+    on_failure=[end_watch],
+)
 async def staging(plan: PlanPath, version: Version, reason: Reason = "staging alone", release: Scope = "") -> Result | State[Result]:
     """Deploy a version to staging; alone, verify it there too and go back where it fails.
 

@@ -44,7 +44,7 @@ async def verify(plan: PlanPath, environment: EnvironmentName = "production", ve
     await tell(
         phase.owner,
         phase.entry(f"verify/{environment}/{version}/health"),
-        f"Health of {version} in {environment}: {health['outcome']}",
+        f"Health of {version} in {environment}",
         kind="health",
         why=str(health["reason"]),
         evidence=health,
@@ -53,7 +53,7 @@ async def verify(plan: PlanPath, environment: EnvironmentName = "production", ve
         await tell(
             phase.owner,
             phase.entry(f"verify/{environment}/{version}/smoke/{found['name']}"),
-            f"Smoke test {found['name']} in {environment}: {found['outcome']}",
+            f"Smoke test {found['name']} in {environment}",
             kind="smoke",
             why=str(found["reason"]),
             evidence=found,
@@ -82,6 +82,11 @@ def _monitored(counts: dict[str, Counts], version: str, *, limit: float) -> Resu
 async def _conclude(phase: Phase, environment: str, version: str, found: list[Any]) -> Result:
     outcome, reason = worst_of(cast("list[dict[str, str]]", found))
     await tell(
-        phase.owner, phase.entry(f"verify/{environment}/{version}"), f"Verified {environment}: {outcome}", kind="verdict", why=reason
+        phase.owner,
+        phase.entry(f"verify/{environment}/{version}"),
+        f"Verified {version} in {environment}",
+        kind="verdict",
+        why=reason,
+        evidence={"outcome": outcome},
     )
     return result(outcome, reason)

@@ -13,10 +13,11 @@ from prefect import State, get_client, task
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import StateType
 
-from tasks.claim import OPEN, change_tags, claim_tag
+from tasks.claim import OPEN, STOP, change_tags, claim_tag
 from tasks.policy import OBSERVE
 
 HOST, PID, STARTED, WAKE_AT = "shipway.host", "shipway.pid", "shipway.process-started", "shipway.wake-at"
+OUTCOME = "outcome:"
 
 
 def machine() -> str:
@@ -74,9 +75,31 @@ async def ask_to_be_woken(run: str, *, at: datetime) -> None:
 
 @task(name="end attempt", **OBSERVE)
 async def end_attempt(run: str, *, service: str, outcome: str) -> None:
-    """Give up the service's claim and mark the run with its outcome; the keeper no longer looks at it."""
+    """Give up the service's claim and mark the run with its outcome; it stays open until its final state is set."""
     async with get_client() as client:
-        await change_tags(client, run, add={f"outcome:{outcome}"}, drop={OPEN, claim_tag(service), "shipway:stop"})
+        await change_tags(client, run, add={f"{OUTCOME}{outcome}"}, drop={claim_tag(service), STOP})
+
+
+@task(name="let go", **OBSERVE)
+async def let_go(run: str) -> None:
+    """Take a run that ended out of the keeper's sight; one without an outcome is left for the keeper to settle."""
+    async with get_client() as client:
+        if any(tag.startswith(OUTCOME) for tag in (await client.read_flow_run(UUID(run))).tags):
+            await change_tags(client, run, drop={OPEN})
+
+
+@task(name="forget", **OBSERVE)
+async def forget_unbegun(run: str) -> bool:
+    """Take a run that ended before its first step out of the keeper's sight: it moved nothing.
+
+    Returns:
+        Whether it was such a run.
+    """
+    async with get_client() as client:
+        begun = HOST in (await client.read_flow_run(UUID(run))).labels
+        if not begun:
+            await change_tags(client, run, drop={OPEN})
+        return not begun
 
 
 @task(name="end as", **OBSERVE)

@@ -25,6 +25,7 @@ class Told(NamedTuple):
     kind: str
     what: str
     why: str
+    outcome: str
     at: datetime
 
 
@@ -76,4 +77,4 @@ async def _still(client: PrefectClient, found: FlowRun) -> bool:
 def _told(event: Event) -> Told:
     payload = event.payload
     kind = "progress" if event.event == PROGRESS else str(payload.get("kind", ""))
-    return Told(kind, str(payload.get("what", "")), str(payload.get("why", "")), event.occurred)
+    return Told(kind, str(payload.get("what", "")), str(payload.get("why", "")), str(payload.get("outcome", "")), event.occurred)

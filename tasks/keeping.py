@@ -41,15 +41,20 @@ async def find_open() -> list[OpenRun]:
 
 
 @task(name="start again", **OBSERVE)
-async def start_again(run: str, *, state: str, reason: str) -> bool:
+async def start_again(run: str, *, since: datetime, reason: str) -> bool:
     """Let a run start again from its first line, where it is still in the state it was seen in.
+
+    Args:
+        run: Flow run id.
+        since: When it entered that state; a run that was put back to work meanwhile has entered another.
+        reason: Why, for its state's message.
 
     Returns:
         Whether it was scheduled.
     """
     async with get_client() as client:
         found = await client.read_flow_run(UUID(run))
-        if found.state is None or found.state.type.value != state:
+        if found.state is None or found.state.timestamp != since:
             return False
         await client.set_flow_run_state(found.id, AwaitingRetry(message=f"keeper: {reason}"), force=True)
         return True

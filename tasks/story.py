@@ -51,7 +51,16 @@ async def tell(
             f"shipway.release.{kind}",
             resource={"prefect.resource.id": f"shipway.release.{release}", "prefect.resource.name": release},
             related=[{"prefect.resource.id": f"prefect.flow-run.{release}", "prefect.resource.role": "release"}],
-            payload={"key": key, "kind": kind, "who": who, "what": what, "why": why[:2_000], "at": entry.at, "seq": entry.seq},
+            payload={
+                "key": key,
+                "kind": kind,
+                "who": who,
+                "what": what,
+                "why": why[:2_000],
+                "outcome": str(fields["evidence"].get("outcome", "")),
+                "at": entry.at,
+                "seq": entry.seq,
+            },
         )
     return entry
 
@@ -72,6 +81,11 @@ def tell_progress(release: str, what: str, *, reading: int) -> None:
 async def recall(release: str, key: str) -> Entry | None:
     """Read one entry of a record, or None where it was never told."""
     return next((entry for entry in await recall_all(release) if entry.key == key), None)
+
+
+async def closing_entry(release: str) -> Entry | None:
+    """Read the entry that closed a record, or None where it is open."""
+    return next((entry for entry in await recall_all(release) if entry.kind == "closed"), None)
 
 
 async def recall_all(release: str) -> list[Entry]:

@@ -88,4 +88,4 @@ def interval(hits: int, trials: int) -> tuple[float, float]:
     z, rate = 1.96, hits / trials
     centre = (rate + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * math.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials))
-    return max(0.0, centre - half), centre + half
+    return (max(0.0, centre - half) if hits else 0.0), centre + half

@@ -52,11 +52,7 @@ def in_house(arguments: argparse.Namespace, work: Callable[..., Coroutine[Any, A
     """
     import asyncio
 
-    from blocks.house import environment, layout
-
-    home = (arguments.home or layout.default_home()).expanduser().absolute()
-    if (home / "house.json").exists():
-        environment.enter(home)
+    enter(arguments)
     from tasks.rules.errors import BadInput, Refused, ShipwayError
     from tasks.server import server
 
@@ -72,6 +68,22 @@ def in_house(arguments: argparse.Namespace, work: Callable[..., Coroutine[Any, A
     except ShipwayError as error:
         print(error, file=sys.stderr)
         return UNEXPECTED
+
+
+def enter(arguments: argparse.Namespace) -> bool:
+    """Talk to the house that the arguments or the environment name, before Prefect is imported.
+
+    Returns:
+        Whether a server is configured now, by a house or by PREFECT_API_URL.
+    """
+    import os
+
+    from blocks.house import environment, layout
+
+    home = (arguments.home or layout.default_home()).expanduser().absolute()
+    if (home / "house.json").exists():
+        environment.enter(home)
+    return bool(os.environ.get("PREFECT_API_URL"))
 
 
 async def show_story(client: PrefectClient, run: UUID, *, since: datetime | None = None) -> FlowRun:
@@ -96,7 +108,7 @@ async def show_story(client: PrefectClient, run: UUID, *, since: datetime | None
             if live:
                 print(f"{CLEAR}{seconds:6.1f} s  … {_cut(told.what)}", end="", flush=True)
             continue
-        why = f": {told.why}" if told.why else ""
+        why = "".join(f": {part}" for part in (told.outcome if told.kind != "closed" else "", told.why) if part)
         print(f"{CLEAR if live else ''}{seconds:6.1f} s  {SIGNS.get(told.kind, '·')} {_cut(told.what + why)}", flush=True)
     return await client.read_flow_run(run)
 

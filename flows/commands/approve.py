@@ -8,6 +8,8 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
+from flows.commands import _terminal
+
 if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
     from tasks.answering import Outcome, Question
 
@@ -24,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reject", action="store_true", help="reject instead of approving; the release ends")
     parser.add_argument("--comment", metavar="TEXT", default="", help="words for the record")
     parser.add_argument("--wait", metavar="SECONDS", type=float, default=60, help="how long to wait for the outcome (default: 60)")
+    _terminal.add_home(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -35,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0 when the answer counts, 2 on bad input, 4 when it was refused or nothing is asked, 5 when no outcome is known yet.
     """
+    _terminal.enter(arguments)
     return asyncio.run(answer(arguments))
 
 

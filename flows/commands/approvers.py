@@ -8,6 +8,8 @@ import io
 import sys
 from typing import TYPE_CHECKING
 
+from flows.commands import _terminal
+
 if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
     from prefect.client.orchestration import PrefectClient
 
@@ -21,6 +23,7 @@ SLUG = "approvers"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.add_argument("--block", metavar="NAME", default="shipway", help="the block that holds them (default: shipway)")
+    _terminal.add_home(parser)
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     add = actions.add_parser("add", help="enrol a person; shows a QR code for an authenticator app")
     add.add_argument("name", metavar="NAME", help="lower-case name, as plans list it")
@@ -40,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0 when done, 2 on bad input, 4 when refused.
     """
+    _terminal.enter(arguments)
     return asyncio.run(manage(arguments))
 
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flows.commands import _terminal
+
 if TYPE_CHECKING:  # models take time that `shipway --help` does not have
     from tasks.rules.plan import Plan
 
@@ -21,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", metavar="PLAN", nargs="?", default="shipway.yaml", help="the plan's file (default: shipway.yaml)")
     parser.add_argument("--version", metavar="VERSION", help="the version that would be released (default: a placeholder)")
     parser.add_argument("--schema", action="store_true", help="print the plan's JSON Schema for editors, and stop")
+    _terminal.add_home(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -35,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.schema:
         print(schema_text(), end="")
         return FINE
+    online = _terminal.enter(arguments)
     from tasks.rules.errors import BadInput
     from tasks.rules.version import check_version
 
@@ -50,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         return BAD_INPUT
     for warning in warnings:
         print(f"Warning: {warning}", file=sys.stderr)
-    _print_course(plan, version=version, file=arguments.plan)
+    _print_course(plan, version=version, file=arguments.plan, online=online)
     return FINE
 
 
@@ -87,16 +91,41 @@ def schema_text() -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def current_versions(plan: Plan) -> Mapping[str, str | None]:  # noqa: ARG001
-    """Say what runs now, by environment, where a Prefect server is at hand; nothing is known without one."""
-    return {}
+def current_versions(plan: Plan) -> Mapping[str, str | None]:
+    """Say what runs now, by environment, where the configured Prefect server knows the platforms; else say why nothing is known.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        The version by environment; empty where nothing is known.
+    """
+    import asyncio
+
+    from tasks.rules.errors import ShipwayError
+
+    async def ask() -> dict[str, str | None]:
+        from tasks.platforms import load_platform
+        from tasks.server import server
+
+        async with server():
+            named = {"staging": plan.staging.platform, "production": plan.production.platform}
+            found = {name: await load_platform(block, field=f"{name}.platform") for name, block in named.items()}
+            return {name: (await platform.current())["baseline"] for name, platform in found.items()}
+
+    try:
+        return asyncio.run(ask())
+    except ShipwayError as error:
+        print(f"What runs now is not known: {error}\n")
+        return {}
 
 
-def _print_course(plan: Plan, *, version: str, file: str) -> None:
+def _print_course(plan: Plan, *, version: str, file: str, online: bool) -> None:
     import textwrap
 
     from tasks.rules.course import describe_course
 
+    current = current_versions(plan) if online else {}
     print(f"{file} is right. A release of {plan.service} {version} would do this:\n")
-    for number, sentence in enumerate(describe_course(plan, version, current_versions(plan)), start=1):
+    for number, sentence in enumerate(describe_course(plan, version, current), start=1):
         print(textwrap.fill(sentence, width=110, initial_indent=f"{number:>3}. ", subsequent_indent="     ", break_on_hyphens=False))

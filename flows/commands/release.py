@@ -93,16 +93,16 @@ async def follow_to_end(client: PrefectClient, found: FlowRun, *, wait: bool) ->
     """
     import asyncio
 
+    since = None
     while True:
-        found = await _terminal.show_story(
-            client, found.id, since=None if found.state is None or not found.state.is_paused() else found.state.timestamp
-        )
+        found = await _terminal.show_story(client, found.id, since=since)
         state = found.state
         if state is None or not state.is_paused():
             break
-        print(f"Waiting for people. In a terminal: shipway approve {str(found.id)[:8]}; in the UI: {link(found)}")
+        print(f"Waiting for people{last_answer(found)}. In a terminal: shipway approve {str(found.id)[:8]}; in the UI: {link(found)}")
         if not wait:
             return _terminal.WAITING
+        since = state.timestamp
         while (await client.read_flow_run(found.id)).state_type == state.type:
             await asyncio.sleep(2)
     print(f"{state.name if state else 'Unknown'}: {state.message if state else ''}")
@@ -114,3 +114,9 @@ def link(found: FlowRun) -> str:
     from tasks.links import run_link
 
     return run_link(str(found.id))
+
+
+def last_answer(found: FlowRun) -> str:
+    """Say what became of the last answer to a run's gate, or nothing where it was not answered or the answer counted."""
+    outcome, reason = (str((found.labels or {}).get(f"shipway.answer.{name}", "")) for name in ("outcome", "reason"))
+    return "" if outcome in {"", "accepted"} else f" (the last answer did not count: {reason})"

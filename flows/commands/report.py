@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.commands import _terminal
+
 if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
     from tasks.record_store import Reading
 
@@ -23,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     parser.add_argument("--output", metavar="FILE", type=Path, help="where to write the page (default: record.html beside the record)")
     parser.add_argument("--storage", metavar="FOLDER", type=Path, help="the folder that holds `records` (default: that of this machine)")
+    _terminal.add_home(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -36,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from tasks.rules.errors import ShipwayError
 
+    _terminal.enter(arguments)
     try:
         return asyncio.run(_report(arguments))
     except (ShipwayError, OSError) as error:

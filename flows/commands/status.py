@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _status(client: PrefectClient, arguments: argparse.Namespace) -> int:
-    from flows.commands.release import follow_to_end
+    from flows.commands.release import follow_to_end, last_answer
     from tasks.answering import find_run
     from tasks.claim import OPEN, tagged
     from tasks.links import run_link
@@ -48,5 +48,5 @@ async def _status(client: PrefectClient, arguments: argparse.Namespace) -> int:
         since = f"{state.timestamp:%Y-%m-%d %H:%M:%S} UTC" if state else "?"
         print(f"{str(found.id)[:8]}  {found.name:<32} {state.name if state else '?':<14} since {since}  {run_link(str(found.id))}")
         if state and state.is_paused():
-            print(f"          answer it: shipway approve {str(found.id)[:8]}")
+            print(f"          answer it: shipway approve {str(found.id)[:8]}{last_answer(found)}")
     return _terminal.WAITING if any(found.state and found.state.is_paused() for found in runs) else _terminal.DONE

@@ -30,7 +30,7 @@ def failures(counts: Tally, limits: Limits) -> str:
 def why_failed(counts: Tally, limits: Limits, evidence: Evidence) -> str:
     """Say which of the two questions failed the canary, and how likely chance alone would have."""
     if evidence.above_limit > evidence.worse:
-        return f"{failures(counts, limits)}; above the limit of {exactly(limits.limit)} %; {_chance(evidence.failed)}"
+        return f"{failures(counts, limits)}; above the limit of {percent(limits.limit)} %; {_chance(evidence.failed)}"
     canary, baseline = (counts.canary_bad, counts.canary_total), (counts.baseline_bad, counts.baseline_total)
     least = difference_low(canary, baseline, floor=limits.tolerance, alpha=limits.alpha)
     how_much = f"by at least {rounded_down(least)} points" if least > 0 else "than the baseline"
@@ -46,7 +46,7 @@ def why_passed(counts: Tally, limits: Limits) -> str:
     if counts.has_baseline and limits.tolerance < 1:
         parts.append(_wanted(limits))
     if limits.limit < 1:
-        parts.append(f"below the limit of {exactly(limits.limit)} %")
+        parts.append(f"below the limit of {percent(limits.limit)} %")
     alone = "" if counts.has_baseline else "; no baseline was read, so the limit alone has decided"
     return f"{failures(counts, limits)}; shown to be {' and '.join(parts)}; wrong less than once in {round(1 / limits.alpha):,}{alone}"
 
@@ -56,18 +56,18 @@ def why_watching(counts: Tally, limits: Limits, evidence: Evidence) -> str:
     enough = -math.log(limits.alpha)
     missing = [_wanted(limits)] if evidence.no_worse < enough else []
     if evidence.below_limit < enough:
-        missing.append(f"below the limit of {exactly(limits.limit)} %")
+        missing.append(f"below the limit of {percent(limits.limit)} %")
     alone = "" if counts.has_baseline else "; no baseline was read, so only the limit can decide"
     return f"{failures(counts, limits)}; not yet shown to be {' and '.join(missing)}, nor to be worse than allowed{alone}"
 
 
 def _wanted(limits: Limits) -> str:
-    return f"worse by less than {exactly(limits.tolerance)} points" if limits.tolerance else "better than the baseline"
+    return f"worse by less than {percent(limits.tolerance)} points" if limits.tolerance else "better than the baseline"
 
 
-def exactly(ratio: float) -> str:
-    """Write a ratio of the plan in percent without its sign: 0.05 becomes "5"."""
-    return f"{ratio * 100:.10g}"
+def percent(ratio: float) -> str:
+    """Write a ratio in percent without its sign, in four significant digits at most: 0.05 becomes "5"."""
+    return f"{ratio * 100:.4g}"
 
 
 def rounded_down(ratio: float) -> str:

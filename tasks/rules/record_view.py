@@ -48,16 +48,17 @@ def summary_of(entries: list[Entry]) -> Summary:
     """Gather the head of a record.
 
     Args:
-        entries: The record in order. The evidence of `opened` names `service`, `version`, `baseline` and `reason`; that of
-            `approval` names `decision`; that of `closed` names `outcome`.
+        entries: The record in order. The evidence of `opened` or `review` names `service`, `version` and `baseline`; that of
+            `approval` names `decision`; that of `closed` names `outcome`. The reason is what `opened` says.
     """
     opened = next((entry for entry in entries if entry.kind == "opened"), None)
     closed = [entry for entry in entries if entry.kind == "closed"]
-    said = opened.evidence if opened else {}
+    review = next((entry for entry in entries if entry.kind == "review"), None)
+    said = {**(review.evidence if review else {}), **(opened.evidence if opened else {})}
     times = durations(entries)
     outcome = outcome_of(entries)
     return Summary(
-        service=_said(said, "service"), version=_said(said, "version"), baseline=_said(said, "baseline"), reason=_said(said, "reason"),
+        service=_said(said, "service"), version=_said(said, "version"), baseline=_said(said, "baseline"), reason=_said(said, "reason") or (opened.why if opened else ""),
         requester=opened.who if opened else "", approvers=_approvers(entries), outcome=outcome, outcome_words=WORDS[outcome],
         opened_at=entries[0].at if entries else "", closed_at=closed[-1].at if closed else "", total=duration(times["total_seconds"]),
         work=duration(times["work_seconds"]), wait=duration(times["wait_seconds"]), why=_reasons(entries),

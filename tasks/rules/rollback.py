@@ -38,7 +38,7 @@ def decide_way_back(*, baseline: str | None, canary: str | None, previous: str |
     wanted = None if to == "previous" else to
     if canary is not None and baseline is None and wanted is None:
         return WayBack("abort", None, f"nothing ran before {canary}: it is taken away, and nothing is left")
-    if canary is not None and baseline is not None and wanted in {None, baseline}:
+    if canary is not None and baseline is not None and baseline != bad and wanted in {None, baseline}:
         return WayBack("abort", baseline, f"{baseline} is still running beside {canary}: one switch of the traffic")
     if wanted is None and baseline is not None and baseline != away:
         return WayBack("nothing", baseline, f"{baseline} serves, and {away} does not")

@@ -50,8 +50,8 @@ class Alternatives(NamedTuple):
 def alternatives(tolerance: float, side: Side) -> Alternatives:
     """Lay out the bets: baseline ratios around the tolerance, and for each of them ratios of the canary.
 
-    One bet in seven is on a canary that fails nearly always: an outage must be seen within a few requests. Without a
-    tolerance and for rare events the evidence depends on the odds alone, so few baseline ratios are enough.
+    A good part of the stake is on a canary that fails nearly always: an outage must be seen within a few requests. Without
+    a tolerance and for rare events the evidence depends on the odds alone, so few baseline ratios are enough.
 
     Args:
         tolerance: Allowed difference of ratios, 0 <= delta < 1.

@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 from tasks.rules.indicator import bad_and_total
 from tasks.rules.plan import Judgement, Sli
+from tasks.rules.readings import compact, fault
 from tasks.rules.verdict import Limits, Reading, Verdict, judge, limit_from_history, share_alpha
 
 WHOLE = 100
+MANY = 100  # readings; a verdict costs time in proportion to them, and needs few of them
 
 
 class Step:
@@ -33,7 +35,11 @@ class Step:
         self.revisions: dict[Literal["canary", "baseline"], str] = {"canary": version}
         if percent != WHOLE and baseline is not None:
             self.revisions["baseline"] = baseline
-        self.readings: dict[str, list[Reading]] = {sli.name: self._read(sli, counts, at) for sli in judgement.slis}
+        # A version that is not counted yet begins at nothing, so that its very first events count.
+        unseen = [
+            Reading(at=at, revision=revision, started="", bad=0, total=0) for revision, name in self.revisions.items() if name not in counts
+        ]
+        self.readings: dict[str, list[Reading]] = {sli.name: [*unseen, *self._read(sli, counts, at)] for sli in judgement.slis}
 
     def judge(self, counts: Mapping[str, Any], *, at: float) -> list[Verdict]:
         """Add a reading and judge every SLI.
@@ -44,8 +50,9 @@ class Step:
         """
         verdicts = []
         for sli in self.judgement.slis:
-            self.readings[sli.name] += self._read(sli, counts, at)
-            verdicts.append(judge(self.readings[sli.name], self._limits(sli)))
+            readings = [*self.readings[sli.name], *self._read(sli, counts, at)]
+            self.readings[sli.name] = compact(readings) if len(readings) > MANY and not fault(readings) else readings
+            verdicts.append(judge(self.readings[sli.name], self._limits(sli, counts)))
         return verdicts
 
     def _read(self, sli: Sli, counts: Mapping[str, Any], at: float) -> list[Reading]:
@@ -56,15 +63,21 @@ class Step:
                 found.append(Reading(at=at, revision=revision, started=counts[version]["started"], bad=bad, total=total))
         return found
 
-    def _limits(self, sli: Sli) -> Limits:
+    def _limits(self, sli: Sli, counts: Mapping[str, Any]) -> Limits:
         alpha = share_alpha(self.judgement.alpha, sum(one.deciding for one in self.judgement.slis))
         limit = sli.limit
         if self.history is not None and self.history["requests"]:
             bad, total, _ = bad_and_total(self.history, indicator=sli.indicator, threshold_seconds=sli.threshold_seconds)
             alpha /= 2
             limit = min(limit, limit_from_history(bad, total, tolerance=sli.tolerance, alpha=alpha))
-        what = "failed" if sli.indicator == "errors" else f"were slower than {1000 * (sli.threshold_seconds or 0):g} ms"
+        what = "failed" if sli.indicator == "errors" else f"were slower than {1000 * self._threshold(sli, counts):g} ms"
         return Limits(
             name=sli.name, tolerance=sli.tolerance, limit=limit, min_requests=self.judgement.min_requests, alpha=alpha,
             deciding=sli.deciding, what=what,
         )  # fmt: skip
+
+    def _threshold(self, sli: Sli, counts: Mapping[str, Any]) -> float:
+        """Give the threshold as it is counted: the plan's, snapped to a bucket of the histogram."""
+        found = counts.get(self.revisions["canary"])
+        bound = bad_and_total(found, indicator=sli.indicator, threshold_seconds=sli.threshold_seconds)[2] if found else None
+        return bound or sli.threshold_seconds or 0.0

@@ -15,13 +15,12 @@ def worst_of(found: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
         found: Results with `outcome` and `reason`.
 
     Returns:
-        The worst outcome, and the reasons of all that have it; nothing at all is `no_data`.
+        The worst outcome, and the reasons of all that have it; nothing at all is `no_data`, an unknown outcome an `error`.
     """
     if not found:
         return "no_data", "nothing was looked at"
-    outcomes = [str(one["outcome"]) for one in found]
-    worst = next((name for name in WORST_FIRST if name in outcomes), "error")
+    outcomes = [str(one["outcome"]) if one["outcome"] in WORST_FIRST else "error" for one in found]
+    worst = min(outcomes, key=WORST_FIRST.index)
     if worst == "passed":
         return worst, f"all {len(found)} checks passed"
-    reasons = [str(one["reason"]) for one, outcome in zip(found, outcomes, strict=True) if worst in {outcome, "error"}]
-    return worst, "; ".join(reasons)
+    return worst, "; ".join(str(one["reason"]) for one, outcome in zip(found, outcomes, strict=True) if outcome == worst)

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.rules.change_log import ChangeLog, Commit
@@ -53,7 +53,6 @@ def test_any_change_gives_another_digest(changed: tuple[Any, ...]) -> None:
     assert digest(*changed) != digest(PLAN, "1.1", LOG, CURRENT)
 
 
-@settings(max_examples=40, deadline=None)
 @given(JSON)
 def test_the_canonical_form_is_json_and_stable(value: Any) -> None:
     """It reads back as the same value and writes as the same bytes."""

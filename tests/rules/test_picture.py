@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from defusedxml import ElementTree
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.rules.picture import LEFT, RIGHT, WIDTH, in_words, picture
@@ -54,7 +54,6 @@ def one(entry: Entry, *others: Entry) -> Series:
     return series
 
 
-@settings(max_examples=35)
 @given(POINTS, NUMBERS, NUMBERS, st.text())
 def test_any_samples_give_well_formed_xml(points: list[Any], percent: Any, limit: Any, version: str) -> None:
     """Missing, wild and hostile values still give a picture that parses."""

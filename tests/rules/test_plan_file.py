@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.rules.plan import Plan
@@ -160,7 +160,6 @@ def test_a_hostile_file_is_refused_quickly(text: str | bytes, expected: str) -> 
     assert any(part in str(problem) for problem in problems for part in expected.split("|"))
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.one_of(st.text(max_size=300), st.binary(max_size=300), st.text(alphabet="a:- \n[]{}&*!<>|'\"#%,?0.\\u", max_size=120)))
 def test_no_text_raises(text: str | bytes) -> None:
     """Whatever is in the file, the answer is a plan or problems."""
@@ -171,7 +170,6 @@ def test_no_text_raises(text: str | bytes) -> None:
 LINES = MINIMAL.splitlines()
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, len(LINES) - 1),
     st.sampled_from(

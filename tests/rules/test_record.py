@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.rules.record import Entry, Kind, chain, durations, outcome_of, parse_entry, to_bytes, to_json, verify_chain
@@ -43,7 +43,6 @@ def test_an_untouched_record_is_intact() -> None:
     assert verify_chain(WHOLE) == []
 
 
-@settings(max_examples=40)
 @given(EVIDENCE)
 def test_an_entry_is_read_back_as_it_was_made(evidence: dict[str, Any]) -> None:
     """Whatever JSON the evidence holds, storing and reading changes nothing."""

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.rules.intervals import difference_low, ratio_bounds
@@ -23,7 +23,6 @@ SIDES: st.SearchStrategy[Side] = st.sampled_from(["worse", "no_worse"])
     side=SIDES,
     place=st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)),
 )
-@settings(max_examples=80, deadline=None)
 def test_the_expected_evidence_of_a_table_is_at_most_one(
     sizes: tuple[int, int], tolerance: float, side: Side, place: tuple[float, float, float]
 ) -> None:
@@ -56,7 +55,6 @@ def test_the_projection_is_the_minimum(side: Side, tolerance: float, share: floa
 
 
 @given(st.integers(0, 40), st.integers(0, 4_000), st.sampled_from([0.001, 0.05, 0.5, 0.99]))
-@settings(max_examples=100, deadline=None)
 def test_evidence_against_a_limit_has_one_direction(bad: int, good: int, limit: float) -> None:
     """Evidence that the canary is above its limit and evidence that it is below are never both at hand."""
     above, below = (limit_log_evidence(bad, bad + good, limit=limit, side=side) for side in ("worse", "no_worse"))

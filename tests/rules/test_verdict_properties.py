@@ -6,7 +6,7 @@ import dataclasses
 import random
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.rules.readings import compact, tally
@@ -33,7 +33,6 @@ def watches(draw: st.DrawFn) -> list[Reading]:
 
 
 @given(st.lists(st.builds(Reading, NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS), max_size=6), st.tuples(*[st.floats()] * 3))  # type: ignore[arg-type]
-@settings(max_examples=80, deadline=None)
 def test_a_verdict_never_raises(readings: list[Any], numbers: tuple[float, float, float]) -> None:
     """Whatever was read and whatever the limits say, the answer is a verdict."""
     tolerance, limit, alpha = numbers
@@ -44,7 +43,6 @@ RATIOS = st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1e-6, 1 - 1e-6, 1.0, 1
 
 
 @given(watches(), RATIOS, RATIOS, RATIOS)
-@settings(max_examples=60, deadline=None)
 def test_any_limits_lead_to_a_verdict(readings: list[Reading], tolerance: float, limit: float, alpha: float) -> None:
     """A possible watch is judged by whatever limits a plan can hold, and the reason is a sentence with no odd number."""
     verdict = judge(readings, Limits(name="x", tolerance=tolerance, limit=limit, min_requests=1, alpha=alpha))
@@ -53,7 +51,6 @@ def test_any_limits_lead_to_a_verdict(readings: list[Reading], tolerance: float,
 
 
 @given(watches(), st.randoms(use_true_random=False))
-@settings(max_examples=40, deadline=None)
 def test_order_and_duplicates_change_nothing(readings: list[Reading], chance: random.Random) -> None:
     """Late and repeated scrapes lead to the verdict of the orderly watch."""
     shuffled = readings + chance.sample(readings, k=len(readings) // 2)
@@ -62,7 +59,6 @@ def test_order_and_duplicates_change_nothing(readings: list[Reading], chance: ra
 
 
 @given(watches())
-@settings(max_examples=40, deadline=None)
 def test_a_compacted_watch_is_judged_alike(readings: list[Reading]) -> None:
     """Dropping what no verdict depends on changes no verdict, now or later."""
     half = len(readings) // 2 // 2 * 2
@@ -71,7 +67,6 @@ def test_a_compacted_watch_is_judged_alike(readings: list[Reading]) -> None:
 
 
 @given(watches(), SIDES)
-@settings(max_examples=40, deadline=None)
 def test_a_reset_never_makes_fewer_events(readings: list[Reading], side: str) -> None:
     """A restart at any reading keeps everything that was counted before it."""
     restarted = [*readings, Reading(99.0, side, "new life", 2, 5)]  # type: ignore[arg-type]
@@ -93,7 +88,6 @@ _GOODNESS = {Outcome.FAILED: 0, Outcome.NO_DATA: 1, Outcome.WATCHING: 1, Outcome
     st.lists(st.tuples(st.integers(1, 80), st.integers(1, 80), st.integers(0, 80), st.integers(0, 80)), min_size=1, max_size=20),
     st.integers(0, 19),
 )
-@settings(max_examples=60, deadline=None)
 def test_one_more_bad_answer_never_helps_the_canary(steps: list[tuple[int, int, int, int]], where: int) -> None:
     """Turning one of the canary's good answers into a bad one never makes the outcome better."""
     counts = [[min(canary, bad), canary, min(baseline, other), baseline] for canary, baseline, bad, other in steps]
@@ -114,7 +108,6 @@ def _read(steps: list[list[int]]) -> list[Reading]:
 
 
 @given(watches())
-@settings(max_examples=40, deadline=None)
 def test_the_bounds_enclose_what_was_seen(readings: list[Reading]) -> None:
     """Each revision's own ratio lies between its bounds, and the bounds between 0 and 1."""
     verdict = dataclasses.asdict(judge(readings, LIMITS))

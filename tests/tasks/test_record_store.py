@@ -162,7 +162,7 @@ async def test_a_broken_middle_is_said_and_never_repaired(tmp_path: Path, harm: 
     assert files_in(second.parent) == before
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_changed_byte_of_a_stored_record_is_said(tmp_path: Path, data: st.DataObject) -> None:
     """One byte of one file, last or not, never goes unnoticed."""

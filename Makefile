@@ -1,0 +1,81 @@
+# What people and machines do with this project; `make` alone lists it. Needs GNU make and Python 3.11 or newer; uv is used where it is found.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+UV := $(shell command -v uv 2>/dev/null)
+PYTHON ?= $(shell command -v python3.11 2>/dev/null || command -v python3 2>/dev/null)
+define NEED_PYTHON
+@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+  { echo "Shipway needs Python 3.11 or newer; found: $$($(PYTHON) --version 2>&1 | head -n 1)." \
+    "Install it, or name one: make install PYTHON=/path/to/python3.11" >&2; exit 2; }
+endef
+# Options for the command behind a target: make test ARGS="-k digest", make demo ARGS=--yes
+ARGS ?=
+# How many processes the tests use, and how many streams of requests a case of the judgement's benchmark draws.
+WORKERS ?= 2
+STREAMS ?= 500
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-faults test-cluster lint lock schema bench clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+install: $(STAMP) ## Build .venv from the hashed lock; instant where nothing changed.
+
+demo: $(STAMP) ## Release the example service: a good version, and a bad one that comes back. KEEP=1 leaves all running.
+	@$(BIN)/shipway demo $(if $(KEEP),--keep) $(ARGS)
+
+test: $(STAMP) ## Run the whole suite, but for the campaigns of test-faults and test-cluster.
+	@$(BIN)/pytest -n $(WORKERS) -m "not cluster and not faults" $(ARGS)
+
+test-faults: $(STAMP) ## Run the long campaign of kills and restarts.
+	@$(BIN)/pytest -m faults $(ARGS)
+
+test-cluster: $(STAMP) ## Run what needs a Kubernetes cluster; KUBECONFIG names it.
+	@test -n "$$KUBECONFIG" || { echo "KUBECONFIG is not set; let it name the kubeconfig of a cluster for tests" >&2; exit 2; }
+	@$(BIN)/pytest -m cluster $(ARGS)
+
+lint: $(STAMP) ## Check style, format, types, and who imports whom.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock: ## Resolve requirements.lock anew from pyproject.toml; needs uv, which knows the override that Prefect needs.
+	@test -n "$(UV)" || { echo "uv is not on PATH; https://docs.astral.sh/uv says how to install it" >&2; exit 2; }
+	$(UV) pip compile pyproject.toml --extra dev --generate-hashes --python-version 3.11 --quiet --no-header --output-file requirements.lock
+
+schema: $(STAMP) ## Write docs/plan.schema.json from the plan's models.
+	$(BIN)/shipway check --schema > docs/plan.schema.json.new
+	mv docs/plan.schema.json.new docs/plan.schema.json
+
+bench: $(STAMP) ## Run the benchmarks, which print ratios; STREAMS=10000 takes the judgement's 40 minutes.
+	@for file in benchmarks/[!_]*.py; do \
+	  test -e "$$file" || continue; \
+	  echo "== $$file"; $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" $(ARGS) || exit 1; \
+	done
+	@echo "== benchmarks/judgement"; $(BIN)/python -m benchmarks.judgement --streams $(STREAMS)
+
+clean: ## End a demo that was kept, and remove what was built: environment, demo, caches.
+	@if test -x $(BIN)/shipway -a -e .demo/house.json; then \
+	  SHIPWAY_HOME=$(CURDIR)/.demo $(BIN)/shipway local stop; $(BIN)/shipway down --now --home .demo; \
+	fi
+	rm -rf $(VENV) .demo .demo-repository .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Everything comes from the lock with its hashes, the build backend of this project too; so the project is built without another download.
+$(STAMP): requirements.lock pyproject.toml
+	$(NEED_PYTHON)
+ifneq ($(UV),)
+	@test -x $(BIN)/python || $(UV) venv --quiet --python "$(PYTHON)" $(VENV)
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+else
+	@test -x $(BIN)/python && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) || \
+	  { echo "Python cannot make a virtual environment; on Debian and Ubuntu install the package python3-venv, then try again." >&2; exit 2; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+endif
+	@touch $@

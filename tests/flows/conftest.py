@@ -1,0 +1,46 @@
+"""Fixtures of the fault tests: the runner, and a stage for each module."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.flows import harness
+
+
+@pytest.fixture(scope="session")
+def runner(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[harness.Runner]:
+    """Give the process that forks runs, and deployments that no worker takes."""
+    os.environ["SHIPWAY_KEY_FILE"] = server.environment["SHIPWAY_KEY_FILE"]
+    with harness.running(tmp_path_factory.mktemp("points"), server.environment) as found:
+        asyncio.run(harness.deploy_trials())
+        yield found
+
+
+@pytest.fixture(scope="module")
+def theatre(runner: harness.Runner, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[harness.Stage]:
+    """Raise the stage of a module."""
+    name = request.module.__name__.rpartition(".")[2].replace("_", "-")[:40]
+    stage = harness.Stage(name, tmp_path_factory.mktemp(name), runner)
+    asyncio.run(stage.raise_up())
+    yield stage
+    asyncio.run(stage.end())
+
+
+@pytest.fixture
+async def stage(theatre: harness.Stage) -> AsyncIterator[harness.Stage]:
+    """Give the module's stage with the first version serving, owned by nobody."""
+    await theatre.reset()
+    yield theatre
+
+
+@pytest.fixture
+def visitors(stage: harness.Stage) -> Iterator[harness.Traffic]:
+    """Let visitors come to production."""
+    with harness.traffic(stage.public) as seen:
+        yield seen

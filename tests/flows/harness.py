@@ -1,0 +1,358 @@
+"""A stage for releases that are killed: two real environments, a real repository, people with codes, and processes that die on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import json
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+HERE = Path(__file__).parent
+FLOWS = ("release", "staging", "production", "rollback", "settle", "keeper")
+NAMES = {"production": ("staging", "production")}
+LATER = timedelta(seconds=100)
+MOST_ATTEMPTS = 6
+RUN_SECONDS = 90
+FIRST = "1.0"
+_numbers = count(1)
+
+
+class Ran(NamedTuple):
+    """How a run ended: its final state's name and message, its entries, and the points that its first attempt passed."""
+
+    id: str
+    state: str
+    message: str
+    entries: list[Any]
+    points: list[str]
+
+
+@dataclass
+class Runner:
+    """The process that forks runs."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+
+    def start(self, run: str, flow: str, *, kill_at: int | str = 0) -> tuple[int, Path]:
+        """Start a run; gives its process id and the file of the points that it passes."""
+        points = self.folder / f"{run}-{next(_numbers)}.points"
+        request = {"run": run, "flow": f"flows.{flow}:{flow}", "points": str(points), "kill_at": kill_at}
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline()), points
+
+    async def run(self, run: str, flow: str, *, kill_at: int | str = 0) -> list[str]:
+        """Run to the end of the process; gives the points that it passed."""
+        pid, points = self.start(run, flow, kill_at=kill_at)
+        await ended(pid)
+        return points.read_text().splitlines() if points.exists() else []
+
+
+async def ended(pid: int, *, timeout_seconds: float = RUN_SECONDS) -> None:
+    """Return when a process has ended."""
+    with contextlib.suppress(ProcessLookupError):
+        handle = os.pidfd_open(pid)
+        try:
+            ready = await asyncio.to_thread(select.select, [handle], [], [], timeout_seconds)
+            assert ready[0], f"process {pid} still runs after {timeout_seconds} s"
+        finally:
+            os.close(handle)
+
+
+@contextlib.contextmanager
+def running(folder: Path, environment: dict[str, str]) -> Iterator[Runner]:
+    """Start the forking process, and end it with the tests."""
+    argv = [sys.executable, str(HERE / "runner.py")]
+    env = {**os.environ, **environment, "PYTHONPATH": str(HERE.parents[1])}
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as process:
+        yield Runner(process, folder)
+        process.terminate()
+
+
+@dataclass
+class Traffic:
+    """Visitors of one address: what each of their requests was answered, with its moment; 0 is no answer."""
+
+    answers: list[tuple[float, int]] = field(default_factory=list)
+
+    def since(self, moment: float) -> list[int]:
+        """Give the answers since a moment."""
+        return [status for at, status in self.answers if at >= moment]
+
+
+@contextlib.contextmanager
+def traffic(url: str, *, rate: float = 60) -> Iterator[Traffic]:
+    """Let visitors come while something else goes on."""
+    seen, over = Traffic(), threading.Event()
+
+    def visit() -> None:
+        host = url.removeprefix("http://")
+        while not over.wait(1 / rate):
+            connection = http.client.HTTPConnection(host, timeout=10)
+            try:
+                connection.request("GET", "/")
+                answer = connection.getresponse()
+                answer.read()
+                seen.answers.append((time.time(), answer.status))
+            except OSError:
+                seen.answers.append((time.time(), 0))
+            finally:
+                connection.close()
+
+    thread = threading.Thread(target=visit, daemon=True)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+
+
+@dataclass
+class Stage:
+    """Two environments of one service, its repository, and the runner."""
+
+    name: str
+    folder: Path
+    runner: Runner
+    public: str = ""
+
+    @property
+    def repository(self) -> Path:
+        """The service's repository."""
+        return self.folder / "repository"
+
+    def platform(self, environment: str) -> Any:
+        """Give an environment's platform."""
+        from blocks.local import LocalPlatform  # noqa: PLC0415 - importing Prefect costs seconds that other tests need not pay
+
+        return LocalPlatform(
+            service=self.name,
+            folder=str(self.folder / environment),
+            command=[sys.executable, str(HERE / "flow_service.py"), "{port}"],
+            drain_seconds=1,
+            stop_seconds=2,
+        )
+
+    async def raise_up(self) -> None:
+        """Make repository, blocks and environments; the first version serves in both."""
+        self.repository.mkdir(parents=True)
+        self.git("init", "--quiet")
+        self.tag(FIRST)
+        for environment in ("staging", "production"):
+            platform = self.platform(environment)
+            await platform.save(f"{self.name}-{environment}", overwrite=True)
+        await self.reset()
+        self.public = (await self.platform("production").endpoints())["public"]
+
+    async def reset(self, version: str = FIRST) -> None:
+        """Bring both environments to a version, owned by nobody."""
+        for environment in ("staging", "production"):
+            platform = self.platform(environment)
+            mark = await platform.claim("reset", takeover=True)
+            await platform.abort(mark)
+            if (await platform.current())["baseline"] != version:
+                await platform.prepare(version, mark, timeout_seconds=30)
+                await platform.promote(mark)
+            await platform.unclaim(mark)
+
+    async def end(self) -> None:
+        """Stop the environments."""
+        for environment in ("staging", "production"):
+            await self.platform(environment).stop()
+
+    def git(self, *words: str) -> None:
+        """Run git in the repository."""
+        identity = ["-c", "user.name=tester", "-c", "user.email=tester@example.org", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", *identity, *words], cwd=self.repository, check=True, capture_output=True)
+
+    def tag(self, version: str) -> str:
+        """Commit a change and tag it as a version."""
+        self.git("commit", "--quiet", "--allow-empty", "-m", f"Make {version}")
+        self.git("tag", f"v{version}")
+        return version
+
+    def plan(self, **changes: Any) -> str:
+        """Write a plan; `changes` replace whole sections, and give the path."""
+        path = self.repository / f"plan-{next(_numbers)}.yaml"
+        path.write_text(yaml.safe_dump({**plan_of(self.name), **changes}))
+        return str(path)
+
+    async def ask(self, flow: str, *, deployment: str = "trial", **parameters: Any) -> str:
+        """Create a run of a deployment and give its id."""
+        from prefect import get_client  # noqa: PLC0415
+
+        async with get_client() as client:
+            found = await client.read_deployment_by_name(f"{flow}/{deployment}")
+            return str((await client.create_flow_run_from_deployment(found.id, parameters=parameters)).id)
+
+    async def release(self, version: str, **more: Any) -> str:
+        """Create a release of a version and give its id."""
+        plan = more.pop("plan", None) or self.plan()
+        return await self.ask("release", plan=plan, version=version, reason="a test", requester="rita", **more)
+
+    async def release_through(self, version: str, *, kill_at: int | str = 0, **more: Any) -> Ran:
+        """Release, die where told to, and do what the keeper does until the run is closed."""
+        run = await self.release(version, **more)
+        return await self.carry_through(run, "release", kill_at=kill_at)
+
+    async def carry_through(self, run: str, flow: str, *, kill_at: int | str = 0) -> Ran:
+        """Run, die where told to, and do what the keeper does until nothing is left to do."""
+        points = await self.runner.run(run, flow, kill_at=kill_at)
+        for _ in range(MOST_ATTEMPTS):
+            act = await self.care_of(run)
+            if act in {"again", "wake"}:
+                await self.put_back(run)
+                await self.runner.run(run, flow)
+            elif act == "settle":
+                settle = await self.ask("settle", run=run, reason="keeper")
+                await self.runner.run(settle, "settle")
+            else:
+                return await self.seen(run, points)
+        raise AssertionError(f"{run} is not closed after {MOST_ATTEMPTS} attempts: {await self.seen(run, points)}")
+
+    async def care_of(self, run: str) -> str:
+        """Ask the keeper's own rule, some time later, what a run needs."""
+        from tasks.clock import now  # noqa: PLC0415
+        from tasks.keeping import find_open  # noqa: PLC0415
+        from tasks.rules.keeper import decide_care  # noqa: PLC0415
+
+        seen = next((one.seen for one in await find_open.fn() if one.id == run), None)
+        return decide_care(seen, now=now() + LATER).act if seen else "leave"
+
+    async def put_back(self, run: str) -> None:
+        """Put a run back to work as the keeper does."""
+        from prefect import get_client  # noqa: PLC0415
+        from prefect.states import AwaitingRetry  # noqa: PLC0415
+
+        async with get_client() as client:
+            await client.set_flow_run_state(run, AwaitingRetry(), force=True)
+
+    async def seen(self, run: str, points: list[str] | None = None) -> Ran:
+        """Read how a run stands."""
+        from prefect import get_client  # noqa: PLC0415
+        from prefect.results import aget_default_result_storage  # noqa: PLC0415
+
+        from tasks.record_store import read_entries  # noqa: PLC0415
+
+        async with get_client() as client:
+            found = await client.read_flow_run(run)
+        entries = await read_entries(await aget_default_result_storage(), run)
+        state = found.state
+        return Ran(run, state.name or "" if state else "", state.message or "" if state else "", entries, points or [])
+
+    async def tags(self, run: str) -> set[str]:
+        """Read a run's tags."""
+        from prefect import get_client  # noqa: PLC0415
+
+        async with get_client() as client:
+            return set((await client.read_flow_run(run)).tags)
+
+    def state_of(self, environment: str) -> dict[str, Any]:
+        """Read an environment's own state file."""
+        state: dict[str, Any] = json.loads((self.folder / environment / "state.json").read_text())
+        return state
+
+    def started(self, environment: str) -> int:
+        """Say how many revisions an environment has ever made."""
+        return int(self.state_of(environment)["next_id"])
+
+
+def plan_of(name: str) -> dict[str, Any]:
+    """Give a plan that is quick: no approval, no smoke tests, two short steps."""
+    return {
+        "shipway": 1,
+        "service": name,
+        "verification": {
+            "health": [{"path": "/version", "json": {"version": "{version}"}, "timeout_seconds": 1}],
+            "stability": {"successes": 1, "interval_seconds": 0.2, "timeout_seconds": 2},
+            "max_error_ratio": 1,
+        },
+        "judgement": {
+            "slis": [{"name": "errors", "indicator": "errors", "tolerance": 0.3, "limit": 0.6}],
+            "alpha": 0.1,
+            "min_requests": 5,
+            "interval_seconds": 0.2,
+            "undecided": "proceed",
+        },
+        "staging": {"platform": f"local/{name}-staging", "ready_timeout_seconds": 20},
+        "production": {
+            "platform": f"local/{name}-production",
+            "ready_timeout_seconds": 20,
+            "steps": [{"percent": 50, "watch_seconds": 1}, {"percent": 100, "watch_seconds": 0.3}],
+        },
+        "approval": {"quorum": 0},
+        "rollback": {"to": "previous", "watch_seconds": 0.3},
+        "checklist": {"tests_passed": False},
+    }
+
+
+@contextlib.asynccontextmanager
+async def staged(name: str, folder: Path, runner: Runner) -> AsyncIterator[Stage]:
+    """Raise a stage and end it."""
+    stage = Stage(name, folder, runner)
+    await stage.raise_up()
+    try:
+        yield stage
+    finally:
+        await stage.end()
+
+
+async def deploy_trials() -> None:
+    """Make a deployment of each flow that no worker takes."""
+    import importlib  # noqa: PLC0415
+
+    from prefect import get_client  # noqa: PLC0415
+
+    async with get_client() as client:
+        for name in FLOWS:
+            flow = getattr(importlib.import_module(f"flows.{name}"), name)
+            flow_id = await client.create_flow(flow)
+            await client.create_deployment(
+                flow_id=flow_id, name="trial", entrypoint=f"flows.{name}.{name}", tags=["shipway", "shipway:open"]
+            )
+
+
+async def check_well(stage: Stage, *, version: str) -> None:
+    """Assert that both environments are as a closed release must leave them."""
+    for environment in ("staging", "production"):
+        position = await stage.platform(environment).current()
+        assert (position["baseline"], position["canary"], position["percent"]) == (version, None, 0), f"{environment}: {position}"
+        assert position["ready"] == {version: True}
+        assert position["owner"] is None, f"{environment} is still owned by {position['owner']}"
+        assert len(stage.state_of(environment)["revisions"]) == 1
+    connection = http.client.HTTPConnection(stage.public.removeprefix("http://"), timeout=5)
+    connection.request("GET", "/")
+    answer = connection.getresponse()
+    assert (answer.status, answer.read().decode()) == (200, version)
+    connection.close()
+
+
+async def check_closed(stage: Stage, ran: Ran, *, outcome: str) -> None:
+    """Assert that a run's record is whole, closed once, and that no tag of it is left open."""
+    from tasks.rules.record import outcome_of, verify_chain  # noqa: PLC0415
+
+    assert outcome_of(ran.entries) == outcome, [f"{entry.key}: {entry.why}" for entry in ran.entries]
+    assert verify_chain(ran.entries) == []
+    assert len({entry.key for entry in ran.entries}) == len(ran.entries)
+    assert [entry.kind for entry in ran.entries].count("closed") == 1
+    tags = await stage.tags(ran.id)
+    assert not {tag for tag in tags if tag.startswith("claim:") or tag in {"shipway:open", "shipway:stop"}}, tags
+    assert f"outcome:{outcome}" in tags

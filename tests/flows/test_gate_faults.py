@@ -1,0 +1,118 @@
+"""A gate that is answered wrongly, twice, late, by nobody who may, or past the form."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.flows.gatehouse import People, answer, answers, enrol, forge, go_on, post, question
+from tests.flows.harness import FIRST, Ran, Stage, Traffic, check_closed, check_well
+
+pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+async def people(server: Any) -> People:
+    """Enrol two people."""
+    return await enrol(server)
+
+
+async def hold(stage: Stage, version: str, people: People, **approval: Any) -> Ran:
+    """Bring a release to its gate."""
+    run = await stage.release(stage.tag(version), plan=stage.plan(approval=people.section(**approval)))
+    ran = await go_on(stage, run)
+    assert ran.state == "Suspended", ran
+    return ran
+
+
+async def test_only_a_good_code_opens_a_gate(stage: Stage, visitors: Traffic, people: People) -> None:  # noqa: ARG001
+    """Forgeries, forced states, wrong codes and old keys leave it open and say why; then a right code opens it."""
+    from prefect.states import Running, Scheduled  # noqa: PLC0415
+
+    ada, grace = people.names
+    run = (await hold(stage, "3.1", people)).id
+    await forge(run, {"decision": "approve", "approver": ada, "code": "000000"}, key="production-1", state=Scheduled())
+    assert "code is not one of" in answers(await go_on(stage, run))[-1]
+    await forge(run, None, key="", state=Running())
+    assert (await go_on(stage, run)).state == "Suspended"
+    key, text = await question(run)
+    assert key == "production-3"
+    await forge(run, people.form(ada), key="production-1x", state=Scheduled())
+    assert (await go_on(stage, run)).state == "Suspended"
+    ran = await answer(stage, run, people.form(ada, code="123456"))
+    assert "code is not one of" in answers(ran)[-1]
+    key, text = await question(run)
+    assert "code is not one of" in text
+    assert stage.state_of("production")["canary"] is None
+    ran = await answer(stage, run, people.form(grace))
+    await check_closed(stage, ran, outcome="deployed")
+    await check_well(stage, version="3.1")
+
+
+async def test_a_code_counts_once(stage: Stage, people: People) -> None:
+    """A code that opened one release's gate does not open another's; the rejection ends it, and no approval counts after it."""
+    ada, grace = people.names
+    form = people.form(ada)
+    one = await hold(stage, "3.2", people)
+    ran = await answer(stage, one.id, form)
+    assert ran.state == "Deployed"
+    two = await hold(stage, "3.3", people)
+    ran = await answer(stage, two.id, form)
+    assert ran.state == "Suspended"
+    assert "used before" in answers(ran)[-1]
+    ran = await answer(stage, two.id, people.form(grace, decision="reject", comment="not today"))
+    assert "not today" in ran.message
+    await check_closed(stage, ran, outcome="refused")
+    await check_well(stage, version="3.2")
+    assert (await post(two.id, people.form(ada))).status.value != "ACCEPT"
+    from prefect.states import Scheduled  # noqa: PLC0415
+
+    await forge(two.id, people.form(ada), key="production-2", state=Scheduled())
+    again = await go_on(stage, two.id)
+    assert (again.state, len(again.entries)) == (ran.state, len(ran.entries))
+    await check_closed(stage, again, outcome="refused")
+    await check_well(stage, version="3.2")
+
+
+async def test_a_late_approval_is_refused(stage: Stage, people: People) -> None:
+    """A gate that nobody answered in time is woken by the keeper and ends the release as refused; staging goes back."""
+    held = await hold(stage, "3.4", people, expires_after_minutes=0.02)
+    await asyncio.sleep(1.3)
+    assert await stage.care_of(held.id) == "wake"
+    ran = await answer(stage, held.id, people.form(people.names[0]))
+    assert ran.state == "Refused"
+    assert "the gate closed" in answers(ran)[-1]
+    await check_closed(stage, ran, outcome="refused")
+    await check_well(stage, version=FIRST)
+
+
+async def test_what_changed_while_it_waited_is_asked_again(stage: Stage, visitors: Traffic, server: Any) -> None:  # noqa: ARG001
+    """Another plan, other commits, another running version: each voids the approval, and the new digest is asked."""
+    people = await enrol(server, size=4)
+    held = await hold(stage, "3.5", people)
+    plan = next(entry for entry in held.entries if entry.key == "opened").evidence["plan"]
+    with open(plan, "a") as file:  # noqa: ASYNC230, PTH123
+        file.write("description: edited\n")
+    digests = {await question(held.id)}
+    ran = await answer(stage, held.id, people.form(people.names[0]))
+    assert ran.entries[-1].evidence["key"] == "production-round-2-1"
+    stage.git("commit", "--quiet", "--allow-empty", "-m", "One more")
+    stage.git("tag", "--force", "v3.5")
+    digests.add(await question(held.id))
+    ran = await answer(stage, held.id, people.form(people.names[1]))
+    assert ran.entries[-1].evidence["key"] == "production-round-3-1"
+    stage.tag("3.4.9")
+    platform = stage.platform("production")
+    mark = await platform.claim("somebody")
+    await platform.prepare("3.4.9", mark, timeout_seconds=30)
+    await platform.promote(mark)
+    await platform.unclaim(mark)
+    digests.add(await question(held.id))
+    ran = await answer(stage, held.id, people.form(people.names[2]))
+    assert ran.entries[-1].evidence["key"] == "production-round-4-1", [entry.why for entry in ran.entries]
+    assert len([entry for entry in ran.entries if entry.key.startswith("void/")]) == 3
+    ran = await answer(stage, held.id, people.form(people.names[3]))
+    await check_closed(stage, ran, outcome="deployed")
+    await check_well(stage, version="3.5")

@@ -1,0 +1,79 @@
+"""A release whose process is killed: at a few points here, at every point in the long campaign. It always ends well, and each effect happens once."""
+
+from __future__ import annotations
+
+import time
+from itertools import count
+from typing import NamedTuple
+
+import pytest
+
+from tests.flows.harness import FIRST, Ran, Stage, Traffic, check_closed, check_well
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+
+_minor = count(1)
+
+
+class Course(NamedTuple):
+    """What is released, and how it ends: the version's mode, the outcome, the most points there may be."""
+
+    mode: str
+    outcome: str
+    state: str
+    points: int
+
+
+GOOD = Course("", "deployed", "Deployed", 110)
+BAD = Course("-errors", "rolled_back", "RolledBack", 130)
+FEW = [
+    (GOOD, "LocalClient.order prepare"),
+    (GOOD, "task watch step"),
+    (GOOD, "LocalClient.order promote"),
+    (BAD, "LocalClient.order abort"),
+]
+
+
+async def release_and_check(stage: Stage, visitors: Traffic, course: Course, *, kill_at: int | str = 0) -> Ran:
+    """Release a new version, die at a point, let the keeper see to it, and check everything that was promised."""
+    await stage.reset()
+    version = stage.tag(f"2.{next(_minor)}{course.mode}")
+    before = {name: stage.started(name) for name in ("staging", "production")}
+    began = time.time()
+    ran = await stage.release_through(version, kill_at=kill_at)
+    serves = FIRST if course.outcome == "rolled_back" else version
+    await check_closed(stage, ran, outcome=course.outcome)
+    await check_well(stage, version=serves)
+    assert ran.state == course.state
+    # Staging is promoted before production fails, so its way back starts the former version again.
+    extra = {"staging": 2 if course.outcome == "rolled_back" else 1, "production": 1}
+    assert {name: stage.started(name) - before[name] for name in before} == extra
+    assert 0 not in visitors.since(began)
+    if course is GOOD:
+        assert set(visitors.since(began)) == {200}
+    return ran
+
+
+@pytest.mark.parametrize("course", [GOOD, BAD], ids=["good", "bad"])
+async def test_the_walk_knows_every_point(stage: Stage, visitors: Traffic, course: Course) -> None:
+    """An undisturbed release passes fewer points than the campaign walks."""
+    ran = await release_and_check(stage, visitors, course)
+    assert len(ran.points) <= course.points, ran.points
+
+
+@pytest.mark.parametrize(("course", "point"), FEW, ids=[f"{point} {course.outcome}".replace(" ", "-") for course, point in FEW])
+async def test_a_release_killed_in_the_middle_ends_well(stage: Stage, visitors: Traffic, course: Course, point: str) -> None:
+    """The next attempt takes over what the killed one left, and does nothing twice."""
+    ran = await release_and_check(stage, visitors, course, kill_at=point)
+    assert ran.points[-1].partition(" ")[2].startswith(point)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("course", "number"),
+    [(course, number) for course in (GOOD, BAD) for number in range(1, course.points + 1)],
+    ids=[f"{course.outcome}-{number}" for course in (GOOD, BAD) for number in range(1, course.points + 1)],
+)
+async def test_a_release_killed_anywhere_ends_well(stage: Stage, visitors: Traffic, course: Course, number: int) -> None:
+    """There is no point between two effects, or inside one, at which a death does harm."""
+    await release_and_check(stage, visitors, course, kill_at=number)

@@ -1,0 +1,215 @@
+"""A house with its worker and its keeper, and nobody at the keyboard: processes die, servers go, people cancel."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from blocks.house import deployments, life
+from tests.flows.gatehouse import enrol
+from tests.flows.harness import FIRST, Ran, Stage, Traffic, check_closed, check_well, plan_of, traffic
+from tests.house.house_kills import kill, pids, wait_for_another, wait_until_ready
+
+pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.timeout(600), pytest.mark.xdist_group("house")]
+
+WITH_WORKER_SECONDS = 60
+WITHOUT_WORKER_SECONDS = 120
+END_SECONDS = 240
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Give a house of its own with every flow deployed, the keeper on its schedule."""
+    from blocks.house import environment  # noqa: PLC0415
+    from tests.conftest import Server, _settings  # noqa: PLC0415
+
+    home: Path = tmp_path_factory.mktemp("worker") / "house"
+    life.start(home)
+    try:
+        wait_until_ready(home)
+        with _settings(home):
+            asyncio.run(deployments.deploy_all())
+            yield Server(home, "", environment.environment(home))
+    finally:
+        life.stop(home, now=True)
+
+
+@pytest.fixture(scope="module")
+def theatre(house: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:  # noqa: ARG001 - its settings
+    """Raise a stage whose releases the worker runs."""
+    stage = Stage("worked", tmp_path_factory.mktemp("worked"), None)  # type: ignore[arg-type]
+    asyncio.run(stage.raise_up())
+    yield stage
+    asyncio.run(stage.end())
+
+
+@pytest.fixture
+async def stage(theatre: Stage) -> AsyncIterator[Stage]:
+    """Give the stage with the first version serving."""
+    await theatre.reset()
+    yield theatre
+
+
+@pytest.fixture
+def visitors(stage: Stage) -> Iterator[Traffic]:
+    """Let visitors come."""
+    with traffic(stage.public) as seen:
+        yield seen
+
+
+def slow_plan(stage: Stage, *, seconds: float = 8, **more: Any) -> str:
+    """Write a plan whose staging takes two seconds, and whose first step takes some."""
+    usual = plan_of(stage.name)
+    steps = [{"percent": 50, "watch_seconds": seconds}, {"percent": 100, "watch_seconds": 0.3}]
+    verification = {**usual["verification"], "stability": {"successes": 10, "interval_seconds": 0.2, "timeout_seconds": 10}}
+    production, judgement = {**usual["production"], "steps": steps}, {**usual["judgement"], "min_requests": 1_000_000}
+    return stage.plan(production=production, judgement=judgement, verification=verification, **more)
+
+
+async def until(stage: Stage, run: str, condition: Callable[[Ran], bool], *, seconds: float = END_SECONDS) -> Ran:
+    """Wait until a run is as expected."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            ran = await stage.seen(run)
+        except Exception:  # noqa: BLE001 - the server may be away, which is what is tested
+            ran = None
+        if ran and condition(ran):
+            return ran
+        assert time.monotonic() < deadline, ran
+        await asyncio.sleep(0.2)
+
+
+def told(key: str) -> Callable[[Ran], bool]:
+    """Expect an entry."""
+    return lambda ran: any(entry.key == key for entry in ran.entries)
+
+
+async def until_closed(stage: Stage, run: str) -> Ran:
+    """Wait until a run has ended and nothing of it is open."""
+    await until(stage, run, lambda ran: any(entry.kind == "closed" for entry in ran.entries))
+    deadline = time.monotonic() + END_SECONDS
+    while "shipway:open" in await stage.tags(run):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.2)
+    return await stage.seen(run)
+
+
+async def process_of(run: str) -> int:
+    """Read which process acts for a run."""
+    from prefect import get_client  # noqa: PLC0415
+
+    async with get_client() as client:
+        return int(str((await client.read_flow_run(UUID(run))).labels["shipway.pid"]))
+
+
+async def cancel(run: str) -> None:
+    """Cancel a run as the UI does."""
+    from prefect import get_client  # noqa: PLC0415
+    from prefect.states import Cancelling  # noqa: PLC0415
+
+    async with get_client() as client:
+        await client.set_flow_run_state(UUID(run), Cancelling(message="somebody thought better of it"))
+
+
+async def begin(stage: Stage, version: str, **more: Any) -> str:
+    """Start a release by the worker."""
+    plan = more.pop("plan", None) or slow_plan(stage, **more)
+    return await stage.release(stage.tag(version), plan=plan, deployment="release")
+
+
+async def test_a_killed_process_is_noticed_and_its_release_finished(stage: Stage, visitors: Traffic) -> None:  # noqa: ARG001
+    """Within 60 s where a worker lives, without a person."""
+    run = await begin(stage, "6.1")
+    await until(stage, run, told("production/step-50/shift"))
+    os.kill(await process_of(run), signal.SIGKILL)
+    killed = time.monotonic()
+    ran = await until_closed(stage, run)
+    seconds = time.monotonic() - killed
+    print(f"\nkilled process: closed after {seconds:.0f} s")
+    await check_closed(stage, ran, outcome="deployed")
+    await check_well(stage, version="6.1")
+    assert seconds < WITH_WORKER_SECONDS
+
+
+async def test_a_killed_worker_takes_no_release_with_it(stage: Stage, visitors: Traffic, house: Any) -> None:  # noqa: ARG001
+    """Worker, engine and process killed: within 120 s, by the supervisor and the keeper alone."""
+    run = await begin(stage, "6.2")
+    await until(stage, run, told("production/step-50/shift"))
+    process, before = await process_of(run), pids(house.home)
+    for name in ("worker", "engine"):
+        kill(house.home, name)
+    with_process = [process] if Path(f"/proc/{process}").exists() else []
+    for pid in with_process:
+        os.kill(pid, signal.SIGKILL)
+    killed = time.monotonic()
+    ran = await until_closed(stage, run)
+    seconds = time.monotonic() - killed
+    print(f"\nkilled worker, engine and process: closed after {seconds:.0f} s")
+    await check_closed(stage, ran, outcome="deployed")
+    await check_well(stage, version="6.2")
+    assert pids(house.home)["worker"] != before["worker"]
+    assert seconds < WITHOUT_WORKER_SECONDS
+
+
+async def test_a_server_that_restarts_does_no_harm(stage: Stage, visitors: Traffic, house: Any) -> None:
+    """The release ends well, deployed or back, and no visitor noticed."""
+    began = time.time()
+    run = await begin(stage, "6.3")
+    await until(stage, run, told("production/step-50/shift"))
+    wait_for_another(house.home, "server", kill(house.home, "server"))
+    life.wait_for_server(house.home, timeout_seconds=120)
+    ran = await until_closed(stage, run)
+    print(f"\nrestarted server: {ran.state}, {ran.message}")
+    outcome = {"Deployed": "deployed", "RolledBack": "rolled_back"}[ran.state]
+    await check_closed(stage, ran, outcome=outcome)
+    await check_well(stage, version="6.3" if outcome == "deployed" else FIRST)
+    assert set(visitors.since(began)) == {200}
+
+
+@pytest.mark.parametrize("point", ["checklist", "staging", "production/step-50/shift"])
+async def test_a_cancellation_is_an_order_to_go_back(stage: Stage, visitors: Traffic, point: str) -> None:  # noqa: ARG001
+    """In whatever phase it comes: all goes back, the record is closed."""
+    run = await begin(stage, f"6.4.{len(point)}")
+    await until(stage, run, told(point))
+    await cancel(run)
+    ran = await until_closed(stage, run)
+    await check_closed(stage, ran, outcome="cancelled")
+    await check_well(stage, version=FIRST)
+    assert (await until(stage, run, lambda seen: seen.state not in {"Cancelling", "Running"})).state == "Cancelled"
+
+
+async def test_a_cancelled_release_that_waits_is_settled_by_the_keeper(stage: Stage, visitors: Traffic, house: Any) -> None:  # noqa: ARG001
+    """It holds no process that could go back; the keeper starts one."""
+    people = await enrol(house)
+    run = await begin(stage, "6.5", plan=slow_plan(stage, approval=people.section()))
+    await until(stage, run, lambda ran: ran.state == "Suspended")
+    await cancel(run)
+    ran = await until_closed(stage, run)
+    await check_closed(stage, ran, outcome="cancelled")
+    await check_well(stage, version=FIRST)
+    assert ran.state == "Cancelled"
+
+
+async def test_a_waiting_release_survives_the_house(stage: Stage, visitors: Traffic, house: Any) -> None:  # noqa: ARG001
+    """A release at its gate holds no process: server and worker go and come, and the approval still counts."""
+    from tests.flows.gatehouse import post  # noqa: PLC0415
+
+    people = await enrol(house)
+    run = await begin(stage, "6.6", plan=slow_plan(stage, approval=people.section(), seconds=2))
+    await until(stage, run, lambda ran: ran.state == "Suspended")
+    for name in ("worker", "engine", "server"):
+        wait_for_another(house.home, name, kill(house.home, name))
+    wait_until_ready(house.home)
+    assert (await post(run, people.form(people.names[0]))).status.value == "ACCEPT"
+    ran = await until_closed(stage, run)
+    await check_closed(stage, ran, outcome="deployed")
+    await check_well(stage, version="6.6")

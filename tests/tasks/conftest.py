@@ -1,0 +1,20 @@
+"""What the tests of the tasks share: local platforms, and Prefect without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.local_environments import make_local, shared_folder, shared_local, shared_mark
+
+__all__ = ["make_local", "offline", "shared_folder", "shared_local", "shared_mark"]
+
+
+@pytest.fixture
+def offline() -> Iterator[None]:
+    """Let Prefect know no server, so that events go nowhere and none is started for them."""
+    from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_settings  # noqa: PLC0415
+
+    with temporary_settings({PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}, restore_defaults={PREFECT_API_URL}):
+        yield
