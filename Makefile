@@ -5,11 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UV := $(shell command -v uv 2>/dev/null)
 PYTHON ?= $(shell command -v python3.11 2>/dev/null || command -v python3 2>/dev/null)
+
 define NEED_PYTHON
 @test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
   { echo "Shipway needs Python 3.11 or newer; found: $$($(PYTHON) --version 2>&1 | head -n 1)." \
     "Install it, or name one: make install PYTHON=/path/to/python3.11" >&2; exit 2; }
 endef
+
 # Options for the command behind a target: make test ARGS="-k digest", make demo ARGS=--yes
 ARGS ?=
 # How many processes the tests use, and how many streams of requests a case of the judgement's benchmark draws.
@@ -23,6 +25,7 @@ help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 install: $(STAMP) ## Build .venv from the hashed lock; instant where nothing changed.
+	@echo "Installed: $(BIN)/shipway"
 
 demo: $(STAMP) ## Release the example service: a good version, and a bad one that comes back. KEEP=1 leaves all running.
 	@$(BIN)/shipway demo $(if $(KEEP),--keep) $(ARGS)
@@ -52,11 +55,8 @@ schema: $(STAMP) ## Write docs/plan.schema.json from the plan's models.
 	mv docs/plan.schema.json.new docs/plan.schema.json
 
 bench: $(STAMP) ## Run the benchmarks, which print ratios; STREAMS=10000 takes the judgement's 40 minutes.
-	@for file in benchmarks/[!_]*.py; do \
-	  test -e "$$file" || continue; \
-	  echo "== $$file"; $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" $(ARGS) || exit 1; \
-	done
-	@echo "== benchmarks/judgement"; $(BIN)/python -m benchmarks.judgement --streams $(STREAMS)
+	@$(BIN)/python -m benchmarks.frame $(ARGS)
+	@$(BIN)/python -m benchmarks.judgement --streams $(STREAMS)
 
 clean: ## End a demo that was kept, and remove what was built: environment, demo, caches.
 	@if test -x $(BIN)/shipway -a -e .demo/house.json; then \

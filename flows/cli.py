@@ -8,7 +8,8 @@ import sys
 from types import ModuleType
 
 COMMANDS = (
-    "demo", "up", "down", "check", "release", "approve", "rollback", "status", "history", "report", "approvers", "local", "doctor",
+    "demo", "up", "down", "check", "release", "approve", "cancel", "rollback", "status", "history", "report", "approvers",
+    "local", "doctor",
 )  # fmt: skip
 
 

@@ -16,7 +16,10 @@ from tasks.rollout import give_environment_up, read_position
 from tasks.rules.ending import STATE_NAMES, Ending, final_outcome
 from tasks.rules.errors import BadInput, Superseded, Temporary
 from tasks.rules.record import outcome_of
+from tasks.rules.request import EnvironmentName
 from tasks.story import recall_all, tell
+
+BACKWARDS: tuple[EnvironmentName, ...] = ("production", "staging")
 
 
 async def close(run: str, *, plan: str, version: str, ending: Ending) -> State[Any]:
@@ -42,7 +45,7 @@ async def close(run: str, *, plan: str, version: str, ending: Ending) -> State[A
         outcome, reason = final_outcome(ending, moved_back=back)
         await tell(run, "closed", f"{version}: {outcome.replace('_', ' ')}", kind="closed", why=reason, evidence={"outcome": outcome})
     if phase is not None:
-        for environment in ("production", "staging"):
+        for environment in BACKWARDS:
             await give_environment_up(await platform_of(phase.plan, environment), owner=run)
     service = phase.plan.service if phase else "unknown"
     await publish_record(run, service=service)
@@ -72,10 +75,8 @@ async def go_back(phase: Phase, *, version: str, ending: Ending) -> list[Result]
     Returns:
         The result of each rollback, with its `environment`; empty where this release owned nothing.
     """
-    from flows.rollback import rollback  # noqa: PLC0415 - rollback, run alone, closes its own record through this module
-
     found: list[Result] = []
-    for environment in ("production", "staging"):
+    for environment in BACKWARDS:
         position = await read_position(await platform_of(phase.plan, environment))
         if position["owner"] != phase.owner:
             continue
@@ -83,15 +84,27 @@ async def go_back(phase: Phase, *, version: str, ending: Ending) -> list[Result]
             continue
         await tell(phase.owner, "going-back", f"{version} goes back", kind="rollback", why=ending.reason, evidence={"ending": ending.name})
         try:
-            back: Any = await rollback(
-                phase.path, environment=environment, reason=ending.reason[:500] or "unknown", bad=version, release=phase.owner
-            )
+            back = await _go_back_in(phase, environment, reason=ending.reason[:500] or "unknown", bad=version)
         except (Temporary, Superseded):
             raise  # the record stays open, so the keeper tries again; or somebody newer sees to it
         except Exception as error:  # noqa: BLE001 - one environment that cannot go back must not keep the other from it
             back = result("failed", f"{environment} could not be taken back: {type(error).__name__}: {error}")
         found.append({**back, "environment": environment})
     return found
+
+
+async def _go_back_in(phase: Phase, environment: EnvironmentName, *, reason: str, bad: str) -> Result:
+    """Roll one environment back in a child run.
+
+    Prefect knows a child by its place among its siblings: where another environment's came first in an earlier attempt, it gives that one's
+    result, and the way is gone here.
+    """
+    from flows.rollback import rollback, take_back  # noqa: PLC0415 - rollback, run alone, closes its own record through this module
+
+    back: Any = await rollback(phase.path, environment=environment, reason=reason, bad=bad, release=phase.owner)
+    if back["environment"] != environment:
+        back = await take_back(phase, environment=environment, reason=reason, version="", bad=bad)
+    return dict(back)
 
 
 async def _plan_of(plan: str, run: str) -> Phase | None:

@@ -15,7 +15,7 @@ from prefect.exceptions import Abort
 from flows.closing import close
 from flows.phase import Phase, Result, begin_phase, passed, platform_of, run_id
 from flows.queue import claim_or_wait
-from tasks.attempt import begin_attempt, let_go
+from tasks.attempt import begin_attempt, let_go, unmark
 from tasks.claim import is_told_to_stop
 from tasks.rules.ending import Ending
 from tasks.rules.errors import BadInput, Refused, Superseded
@@ -67,8 +67,11 @@ async def send_back(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) 
     """Take a cancellation as the order to go back; Prefect runs this hook where the worker is, as long as it needs."""
     asked = flow_run.parameters
     ending = Ending("cancelled", f"cancelled in the Prefect UI or by its API ({state.message or 'no reason given'})")
-    await close(str(flow_run.id), plan=asked["plan"], version=asked["version"], ending=ending)
-    await let_go(str(flow_run.id))
+    try:
+        await close(str(flow_run.id), plan=asked["plan"], version=asked["version"], ending=ending)
+        await let_go(str(flow_run.id))
+    finally:
+        await unmark(str(flow_run.id))  # the hook runs in the worker, which lives on; the keeper settles what is left
 
 
 async def _carry(name: str, run: str, *, plan: str, version: str, course: Course) -> Ending:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from prefect import flow, get_run_logger
 
 from tasks.clock import now
 from tasks.keeping import find_open, forget_idle_runs, settle_run, start_again
-from tasks.rules.keeper import decide_care
+from tasks.rules.keeper import AFTER_CRASH, decide_care, died_just_now
 
 
 @flow(name="keeper", flow_run_name="keeper", persist_result=False)
@@ -16,13 +18,16 @@ async def keeper() -> list[str]:
     Returns:
         What was done, a line each; empty where all is as it should be.
     """
-    done: list[str] = []
-    for run in await find_open():
+    runs, done = await find_open(), list[str]()
+    if any(died_just_now(run.seen, now=now()) for run in runs):
+        await asyncio.sleep(AFTER_CRASH.total_seconds())  # rather than lose a whole turn
+        runs = await find_open()
+    for run in runs:
         care = decide_care(run.seen, now=now())
         if care.act == "leave":
             continue
         if care.act in {"wake", "again"}:
-            await start_again(run.id, since=run.seen.since, reason=care.reason)
+            await start_again(run.id, state=run.seen.state, reason=care.reason, since=run.seen.since)
         else:
             await settle_run(run.id, reason=care.reason, cancelled=run.seen.state in {"CANCELLED", "CANCELLING"})
         done.append(f"{run.name}: {care.act}, because {care.reason}")

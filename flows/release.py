@@ -92,7 +92,9 @@ async def _deploy(phase: Phase, version: str, *, scope: str, gate: str, proofs: 
 
 
 async def _still_the_same(phase: Phase, subject: Result, *, scope: str) -> bool:
-    """Compare what was approved with the world as it is now; once production has begun, the approval stands."""
+    """Compare what was approved with the world as it is now; once production has begun, the approval stands, and what is void stays so."""
+    if await recall(phase.owner, f"gate/void/{scope.partition('/')[2]}"):
+        return False
     if await recall(phase.owner, f"gate/unchanged/{scope.partition('/')[2]}"):
         return True
     fresh = await survey_again(phase.path, version=subject["version"])

@@ -17,7 +17,7 @@ from tasks.claim import tell_to_stop
 from tasks.notify import alert
 from tasks.rollout import abort_canary, claim_environment, prepare_revision, promote_revision, read_position, shift_traffic
 from tasks.rules.ending import Ending
-from tasks.rules.errors import BadInput
+from tasks.rules.errors import BadInput, Temporary
 from tasks.rules.request import AnyVersion, EnvironmentName, PlanPath, Reason, Scope
 from tasks.rules.rollback import WayBack, decide_way_back
 from tasks.story import closing_entry, recall, tell
@@ -51,7 +51,9 @@ async def rollback(
         release: Leave empty; a release fills it in.
     """
     if release:
-        return await take_back(await begin_phase(plan, scope=release), environment=environment, reason=reason, version=version, bad=bad)
+        phase = await begin_phase(plan, scope=release)
+        found = await take_back(phase, environment=environment, reason=reason, version=version, bad=bad)
+        return {**found, "environment": environment}
     run = run_id()
     closed = await closing_entry(run)
     if closed is None:
@@ -82,8 +84,21 @@ async def _go(run: str, *, plan: str, environment: EnvironmentName, reason: str,
     told = await tell_to_stop(phase.plan.service, by=run)
     if told:
         await tell(run, "told", f"Told {len(told)} release(s) under way to end", kind="rollback", evidence={"releases": told})
-    found = await take_back(phase, environment=environment, reason=reason, version=version, bad=bad)
+    bad = bad or await _version_under_release(run)
+    try:
+        found = await take_back(phase, environment=environment, reason=reason, version=version, bad=bad)
+    except Temporary:
+        raise  # the record stays open, so that the keeper lets it be tried again
+    except Exception as error:  # noqa: BLE001 - whatever could not be done is said, and somebody is alerted
+        return Ending("failed", f"{type(error).__name__}: {error}")
     return Ending("deployed" if passed(found) else "failed", str(found["reason"]))
+
+
+async def _version_under_release(run: str) -> str:
+    """Name the version whose release was told to end: that one is meant, not what ran before it, where it is gone already."""
+    told = await recall(run, "told")
+    opened = await recall(told.evidence["releases"][0], "opened") if told else None
+    return str(opened.evidence.get("version", "")) if opened else ""
 
 
 async def take_back(phase: Phase, *, environment: EnvironmentName, reason: str, version: str, bad: str) -> Result:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from flows.closing import close
 from tasks.attempt import end_as, forget_unbegun, let_go
+from tasks.keeping import try_again
 from tasks.rules.ending import Ending
 from tasks.rules.errors import BadInput
 from tasks.story import recall
@@ -33,6 +34,8 @@ async def settle(run: RunId, reason: str = "asked by an operator", cancelled: bo
         raise BadInput(f"there is no record of the run {run} in this storage", field="run",
                        mend="Storage must be shared by all machines that run Shipway; see the handbook.")  # fmt: skip
     asked = opened.evidence
+    if asked["flow"] == "rollback" and not cancelled and await try_again(run, reason=reason):
+        return Completed(name="Settled", message="a rollback that met a passing fault is tried again")
     ending = Ending("cancelled" if cancelled else "failed", reason)
     state = await close(run, plan=asked["plan"], version=asked.get("version", ""), ending=ending)
     await end_as(run, state=state)

@@ -49,6 +49,13 @@ async def mark_running(run: str) -> None:
         await mark_process(client, run)
 
 
+@task(name="unmark", **OBSERVE)
+async def unmark(run: str) -> None:
+    """Say that no process acts for a run any more."""
+    async with get_client() as client:
+        await client.update_flow_run_labels(UUID(run), {PID: ""})
+
+
 async def mark_process(client: PrefectClient, run: str) -> None:
     """Write this process's number and start time on a run."""
     me = psutil.Process()

@@ -5,6 +5,7 @@ It spans suspensions, crashes and machines, because it lives in the run history 
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.concurrency.asyncio import concurrency
+from prefect.exceptions import ObjectAlreadyExists
 
 from tasks.policy import OBSERVE
 
@@ -40,7 +42,8 @@ async def claim_service(service: str, *, run: str) -> dict[str, Any]:
     """
     name = f"shipway-claim-{service}"
     async with get_client() as client:
-        await client.upsert_global_concurrency_limit_by_name(name, limit=1)
+        with contextlib.suppress(ObjectAlreadyExists):  # somebody else asked for this service for the first time, too
+            await client.upsert_global_concurrency_limit_by_name(name, limit=1)
         async with concurrency(name, strict=True, timeout_seconds=LOCK_WAIT_SECONDS):
             holders = [one for one in await tagged(client, claim_tag(service)) if str(one.id) != run]
             if holders:

@@ -19,7 +19,7 @@ from prefect.states import AwaitingRetry
 from tasks.attempt import WAKE_AT, process_lives
 from tasks.claim import OPEN, STOP, tagged
 from tasks.policy import OBSERVE
-from tasks.rules.keeper import Seen
+from tasks.rules.keeper import MOST_ATTEMPTS, Seen
 
 KEPT_IDLE_RUNS = 20
 
@@ -41,22 +41,38 @@ async def find_open() -> list[OpenRun]:
 
 
 @task(name="start again", **OBSERVE)
-async def start_again(run: str, *, since: datetime, reason: str) -> bool:
+async def start_again(run: str, *, state: str, reason: str, since: datetime | None = None) -> bool:
     """Let a run start again from its first line, where it is still in the state it was seen in.
 
     Args:
         run: Flow run id.
-        since: When it entered that state; a run that was put back to work meanwhile has entered another.
-        reason: Why, for its state's message.
+        state: The type of that state.
+        reason: Why, for its new state's message.
+        since: When it entered that state: one that was put back to work meanwhile may be Running again, and is left alone.
 
     Returns:
         Whether it was scheduled.
     """
     async with get_client() as client:
         found = await client.read_flow_run(UUID(run))
-        if found.state is None or found.state.timestamp != since:
+        if found.state is None or found.state.type.value != state or since not in (None, found.state.timestamp):
             return False
         await client.set_flow_run_state(found.id, AwaitingRetry(message=f"keeper: {reason}"), force=True)
+        return True
+
+
+@task(name="try again", **OBSERVE)
+async def try_again(run: str, *, reason: str) -> bool:
+    """Let a failed run start again, unless that was tried often.
+
+    Returns:
+        Whether it was scheduled.
+    """
+    async with get_client() as client:
+        found = await client.read_flow_run(UUID(run))
+        if found.state is None or not found.state.is_failed() or OPEN not in found.tags or found.run_count >= MOST_ATTEMPTS:
+            return False
+        await client.set_flow_run_state(found.id, AwaitingRetry(message=reason), force=True)
         return True
 
 

@@ -27,11 +27,6 @@ settings.register_profile("thorough", max_examples=300, deadline=None, suppress_
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Let Prefect's own event and log connections be collected open: they end with their thread, not with a test."""
-    config.addinivalue_line("filterwarnings", "ignore:unclosed (<socket.socket|transport):ResourceWarning")
-
-
 @dataclass(frozen=True)
 class Server:
     """A running Prefect server; `environment` is what a process of its own needs to work with it."""

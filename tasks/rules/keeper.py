@@ -71,6 +71,11 @@ def decide_care(seen: Seen, *, now: datetime) -> Care:
     return Care("leave", f"{seen.state.lower()} is as it should be")
 
 
+def died_just_now(seen: Seen, *, now: datetime) -> bool:
+    """Say whether a run crashed so lately that it is only to be started again in a moment."""
+    return seen.state == "CRASHED" and now - seen.since < AFTER_CRASH
+
+
 def _care_for_waiting(seen: Seen, now: datetime) -> Care:
     if seen.told_to_stop:
         return Care("wake", "a rollback told it to end")

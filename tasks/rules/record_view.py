@@ -58,7 +58,8 @@ def summary_of(entries: list[Entry]) -> Summary:
     times = durations(entries)
     outcome = outcome_of(entries)
     return Summary(
-        service=_said(said, "service"), version=_said(said, "version"), baseline=_said(said, "baseline"), reason=_said(said, "reason") or (opened.why if opened else ""),
+        service=_said(said, "service"), version=_said(said, "version"), baseline=_said(said, "baseline"),
+        reason=_said(said, "reason") or (opened.why if opened else ""),
         requester=opened.who if opened else "", approvers=_approvers(entries), outcome=outcome, outcome_words=WORDS[outcome],
         opened_at=entries[0].at if entries else "", closed_at=closed[-1].at if closed else "", total=duration(times["total_seconds"]),
         work=duration(times["work_seconds"]), wait=duration(times["wait_seconds"]), why=_reasons(entries),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ def runner(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ha
     with harness.running(tmp_path_factory.mktemp("points"), server.environment) as found:
         asyncio.run(harness.deploy_trials())
         yield found
+    asyncio.run(harness.hang_up())
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +33,10 @@ def theatre(runner: harness.Runner, request: pytest.FixtureRequest, tmp_path_fac
 
 
 @pytest.fixture
-async def stage(theatre: harness.Stage) -> AsyncIterator[harness.Stage]:
+async def stage(theatre: harness.Stage) -> harness.Stage:
     """Give the module's stage with the first version serving, owned by nobody."""
     await theatre.reset()
-    yield theatre
+    return theatre
 
 
 @pytest.fixture

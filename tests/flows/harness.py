@@ -330,6 +330,14 @@ async def deploy_trials() -> None:
             )
 
 
+async def hang_up() -> None:
+    """End the connections on which this process tells the server of events."""
+    from prefect.events.worker import EventsWorker  # noqa: PLC0415
+
+    found: Any = EventsWorker.drain_all(timeout=5, at_exit=False)
+    await found
+
+
 async def check_well(stage: Stage, *, version: str) -> None:
     """Assert that both environments are as a closed release must leave them."""
     for environment in ("staging", "production"):

@@ -56,7 +56,7 @@ def become(request: dict[str, Any]) -> NoReturn:
         arm(Path(request["points"]), kill_at=request["kill_at"])
         asyncio.run(execute(request["run"], request["flow"]))
         status = 0
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - the last frame of a process
         traceback.print_exc()
     finally:
         os._exit(status)

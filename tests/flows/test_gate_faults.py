@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.flows.gatehouse import People, answer, answers, enrol, forge, go_on, post, question
-from tests.flows.harness import FIRST, Ran, Stage, Traffic, check_closed, check_well
+from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well
 
-pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.timeout(600), pytest.mark.usefixtures("visitors")]
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ async def hold(stage: Stage, version: str, people: People, **approval: Any) -> R
     return ran
 
 
-async def test_only_a_good_code_opens_a_gate(stage: Stage, visitors: Traffic, people: People) -> None:  # noqa: ARG001
+async def test_only_a_good_code_opens_a_gate(stage: Stage, people: People) -> None:
     """Forgeries, forced states, wrong codes and old keys leave it open and say why; then a right code opens it."""
     from prefect.states import Running, Scheduled  # noqa: PLC0415
 
@@ -88,7 +88,7 @@ async def test_a_late_approval_is_refused(stage: Stage, people: People) -> None:
     await check_well(stage, version=FIRST)
 
 
-async def test_what_changed_while_it_waited_is_asked_again(stage: Stage, visitors: Traffic, server: Any) -> None:  # noqa: ARG001
+async def test_what_changed_while_it_waited_is_asked_again(stage: Stage, server: Any) -> None:
     """Another plan, other commits, another running version: each voids the approval, and the new digest is asked."""
     people = await enrol(server, size=4)
     held = await hold(stage, "3.5", people)
@@ -112,7 +112,7 @@ async def test_what_changed_while_it_waited_is_asked_again(stage: Stage, visitor
     digests.add(await question(held.id))
     ran = await answer(stage, held.id, people.form(people.names[2]))
     assert ran.entries[-1].evidence["key"] == "production-round-4-1", [entry.why for entry in ran.entries]
-    assert len([entry for entry in ran.entries if entry.key.startswith("void/")]) == 3
+    assert len([entry for entry in ran.entries if entry.key.startswith("gate/void/")]) == 3
     ran = await answer(stage, held.id, people.form(people.names[3]))
     await check_closed(stage, ran, outcome="deployed")
     await check_well(stage, version="3.5")

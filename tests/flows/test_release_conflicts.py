@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.flows.gatehouse import answer, enrol, go_on
-from tests.flows.harness import FIRST, Ran, Stage, Traffic, check_closed, check_well, ended, plan_of
+from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, ended, plan_of
 
-pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.timeout(600), pytest.mark.usefixtures("visitors")]
 LONG = 40
 
 
@@ -26,7 +26,7 @@ async def watching(stage: Stage, version: str, **more: Any) -> tuple[str, int]:
     run = await stage.release(stage.tag(version), plan=long_watch(stage, **more))
     pid, points = stage.runner.start(run, "release")
     async with asyncio.timeout(120):
-        while not points.exists() or "task begin watch" not in points.read_text():
+        while not points.exists() or "task begin watch" not in points.read_text():  # noqa: ASYNC110 - another process writes it
             await asyncio.sleep(0.1)
     return run, pid
 
@@ -71,7 +71,7 @@ async def test_a_superseding_release_sends_the_older_one_back(stage: Stage, serv
     await check_well(stage, version="4.4")
 
 
-async def test_of_two_copies_the_older_is_fenced_out(stage: Stage, visitors: Traffic) -> None:  # noqa: ARG001
+async def test_of_two_copies_the_older_is_fenced_out(stage: Stage) -> None:
     """A process thought dead that is not changes nothing more; the newer one ends the release."""
     run, older = await watching(stage, "4.5")
     await stage.put_back(run)
@@ -86,7 +86,7 @@ async def test_of_two_copies_the_older_is_fenced_out(stage: Stage, visitors: Tra
     await check_well(stage, version="4.5")
 
 
-async def test_traffic_shifted_by_hand_ends_the_release_and_goes_back(stage: Stage, visitors: Traffic) -> None:  # noqa: ARG001
+async def test_traffic_shifted_by_hand_ends_the_release_and_goes_back(stage: Stage) -> None:
     """What is there is not what we left: the release says so and goes back."""
     run, pid = await watching(stage, "4.6")
     platform = stage.platform("production")
@@ -99,7 +99,7 @@ async def test_traffic_shifted_by_hand_ends_the_release_and_goes_back(stage: Sta
     await check_well(stage, version=FIRST)
 
 
-async def test_a_rollback_on_demand_ends_the_release_under_way(stage: Stage, visitors: Traffic) -> None:  # noqa: ARG001
+async def test_a_rollback_on_demand_ends_the_release_under_way(stage: Stage) -> None:
     """It takes the environment over, is verified, and the release ends as stopped with staging back too."""
     run, pid = await watching(stage, "4.7")
     back = await roll_back(stage)
@@ -108,6 +108,20 @@ async def test_a_rollback_on_demand_ends_the_release_under_way(stage: Stage, vis
     ran = await stage.seen(run)
     await check_closed(stage, ran, outcome="rolled_back")
     await check_closed(stage, back, outcome="deployed")
+    await check_well(stage, version=FIRST)
+
+
+async def test_a_rollback_while_a_release_waits_leaves_the_version_that_serves(stage: Stage, server: Any) -> None:
+    """The version under release is meant, not the one that serves well; the release is woken and ends, staging goes back."""
+    people = await enrol(server)
+    run = await stage.release(stage.tag("4.9"), plan=stage.plan(approval=people.section()))
+    assert (await go_on(stage, run)).state == "Suspended"
+    back = await roll_back(stage)
+    assert back.state == "RolledBack", back
+    assert (await stage.platform("production").current())["baseline"] == FIRST
+    assert await stage.care_of(run) == "wake"
+    ran = await stage.carry_through(run, "release")
+    await check_closed(stage, ran, outcome="rolled_back")
     await check_well(stage, version=FIRST)
 
 

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 import trustme
 
-from tests.flows.harness import FIRST, Stage, check_closed, check_well
+from tests.flows.harness import FIRST, Stage, check_closed, check_well, plan_of
 
 pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.timeout(600)]
 
@@ -34,16 +34,18 @@ def untrusted() -> Iterator[str]:
 async def test_a_service_that_is_not_well_never_reaches_production(stage: Stage, mode: str) -> None:
     """It fails in staging, staging goes back, production is untouched."""
     before = stage.started("production")
-    ran = await stage.release_through(stage.tag(f"5.1-{mode}"), plan=stage.plan(staging=staging_of(stage)))
+    ran = await stage.release_through(stage.tag(f"5.1-{mode}"), plan=careful_plan(stage))
     assert stage.started("production") == before
     assert ran.state == "Failed"
     await check_closed(stage, ran, outcome="failed")
     await check_well(stage, version=FIRST)
 
 
-def staging_of(stage: Stage) -> dict[str, object]:
-    """Give a version little time to come up."""
-    return {"platform": f"local/{stage.name}-staging", "ready_timeout_seconds": 8}
+def careful_plan(stage: Stage) -> str:
+    """Write a plan that gives a version little time to come up, and asks for its health for a second and a half."""
+    stability = {"successes": 8, "interval_seconds": 0.2, "timeout_seconds": 6}
+    verification = {**plan_of(stage.name)["verification"], "stability": stability}
+    return stage.plan(staging={"platform": f"local/{stage.name}-staging", "ready_timeout_seconds": 8}, verification=verification)
 
 
 async def test_a_bad_plan_is_refused_and_nothing_moves(stage: Stage) -> None:

@@ -1,4 +1,4 @@
-"""A release whose process is killed: at a few points here, at every point in the long campaign. It always ends well, and each effect happens once."""
+"""A release whose process is killed, at a few points or, in the long campaign, at each: it ends well, and each effect happens once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.flows.harness import FIRST, Ran, Stage, Traffic, check_closed, check_well
+from tests.flows.harness import Ran, Stage, Traffic, check_closed, check_well
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 
@@ -34,14 +34,16 @@ FEW = [
 ]
 
 
-async def release_and_check(stage: Stage, visitors: Traffic, course: Course, *, kill_at: int | str = 0) -> Ran:
+async def release_and_check(theatre: Stage, visitors: Traffic, course: Course, *, kill_at: int | str = 0) -> Ran:
     """Release a new version, die at a point, let the keeper see to it, and check everything that was promised."""
-    await stage.reset()
+    stage = theatre
+    former = str((await stage.platform("production").current())["baseline"])
+    await stage.reset(former)
     version = stage.tag(f"2.{next(_minor)}{course.mode}")
     before = {name: stage.started(name) for name in ("staging", "production")}
     began = time.time()
     ran = await stage.release_through(version, kill_at=kill_at)
-    serves = FIRST if course.outcome == "rolled_back" else version
+    serves = former if course.outcome == "rolled_back" else version
     await check_closed(stage, ran, outcome=course.outcome)
     await check_well(stage, version=serves)
     assert ran.state == course.state
@@ -54,17 +56,18 @@ async def release_and_check(stage: Stage, visitors: Traffic, course: Course, *, 
     return ran
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("course", [GOOD, BAD], ids=["good", "bad"])
-async def test_the_walk_knows_every_point(stage: Stage, visitors: Traffic, course: Course) -> None:
+async def test_the_walk_knows_every_point(theatre: Stage, visitors: Traffic, course: Course) -> None:
     """An undisturbed release passes fewer points than the campaign walks."""
-    ran = await release_and_check(stage, visitors, course)
+    ran = await release_and_check(theatre, visitors, course)
     assert len(ran.points) <= course.points, ran.points
 
 
 @pytest.mark.parametrize(("course", "point"), FEW, ids=[f"{point} {course.outcome}".replace(" ", "-") for course, point in FEW])
-async def test_a_release_killed_in_the_middle_ends_well(stage: Stage, visitors: Traffic, course: Course, point: str) -> None:
+async def test_a_release_killed_in_the_middle_ends_well(theatre: Stage, visitors: Traffic, course: Course, point: str) -> None:
     """The next attempt takes over what the killed one left, and does nothing twice."""
-    ran = await release_and_check(stage, visitors, course, kill_at=point)
+    ran = await release_and_check(theatre, visitors, course, kill_at=point)
     assert ran.points[-1].partition(" ")[2].startswith(point)
 
 
@@ -74,6 +77,6 @@ async def test_a_release_killed_in_the_middle_ends_well(stage: Stage, visitors: 
     [(course, number) for course in (GOOD, BAD) for number in range(1, course.points + 1)],
     ids=[f"{course.outcome}-{number}" for course in (GOOD, BAD) for number in range(1, course.points + 1)],
 )
-async def test_a_release_killed_anywhere_ends_well(stage: Stage, visitors: Traffic, course: Course, number: int) -> None:
+async def test_a_release_killed_anywhere_ends_well(theatre: Stage, visitors: Traffic, course: Course, number: int) -> None:
     """There is no point between two effects, or inside one, at which a death does harm."""
-    await release_and_check(stage, visitors, course, kill_at=number)
+    await release_and_check(theatre, visitors, course, kill_at=number)

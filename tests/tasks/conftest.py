@@ -13,8 +13,8 @@ __all__ = ["make_local", "offline", "shared_folder", "shared_local", "shared_mar
 
 @pytest.fixture
 def offline() -> Iterator[None]:
-    """Let Prefect know no server, so that events go nowhere and none is started for them."""
-    from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_settings  # noqa: PLC0415
+    """Let events go nowhere: with a key and no server Prefect neither sends them nor starts a server for them."""
+    from prefect.settings import PREFECT_API_KEY, PREFECT_API_URL, temporary_settings  # noqa: PLC0415
 
-    with temporary_settings({PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}, restore_defaults={PREFECT_API_URL}):
+    with temporary_settings({PREFECT_API_KEY: "unused"}, restore_defaults={PREFECT_API_URL}):
         yield

@@ -1,0 +1,157 @@
+"""The command line as a whole: what it lists, what it loads, and what it ends with."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from prefect import get_client
+from prefect.states import Completed, Failed, Running, Suspended
+
+from flows.cli import COMMANDS, main
+from flows.commands import history, status
+from tasks.claim import OPEN
+from tests.tasks.server_runs import nothing
+
+HEAVY = ("prefect", "pydantic", "rich", "httpx", "aiohttp", "yaml", "numpy", "matplotlib", "kubernetes", "great_expectations")
+on_server = [pytest.mark.server, pytest.mark.usefixtures("server")]
+ROOT = Path(__file__).parents[2]
+PLAN = ROOT / "examples/guestbook/shipway.yaml"
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """Run `shipway` in this process: exit code and both outputs."""
+    try:
+        code = main(list(words))
+    except SystemExit as end:
+        code = int(str(end.code))
+    shown = capsys.readouterr()
+    return code, shown.out, shown.err
+
+
+def test_help_lists_every_command_and_loads_nothing_heavy() -> None:
+    """`shipway --help` is quick, because nothing is loaded before a command runs."""
+    code = f"""
+import contextlib, io, sys
+from flows.cli import main
+with contextlib.redirect_stdout(io.StringIO()) as shown, contextlib.suppress(SystemExit):
+    main(["--help"])
+print([name for name in {HEAVY} if name in sys.modules], [name for name in {COMMANDS} if f"\\n    {{name}}" not in shown.getvalue()])
+"""
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "[] []"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Usage and a sentence, with exit code 0."""
+    code, out, _ = said(capsys, command, "--help")
+    assert code == 0
+    assert f"usage: shipway {command}" in out
+    assert len(out.splitlines()) > 3
+
+
+@pytest.mark.parametrize(
+    "words", [["deploy"], [], ["release"], ["release", "plan.yaml"], ["local", "explode"], ["--version"]], ids=" ".join
+)
+def test_words_that_mean_nothing_end_with_two(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Unknown or missing words are bad input, with the usage on stderr."""
+    code, out, err = said(capsys, *words)
+    assert (code, out) == (2, "")
+    assert err.startswith("usage: shipway")
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Give the words for an empty home; the environment names no server."""
+    for name in [name for name in os.environ if name.startswith(("PREFECT_", "SHIPWAY_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    return ["--home", str(tmp_path / "home")]
+
+
+def test_a_bad_plan_shows_all_its_problems_and_starts_nothing(
+    tmp_path: Path, nowhere: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Code 2 before any server is asked: there is none here."""
+    plan = tmp_path / "shipway.yaml"
+    plan.write_text(PLAN.read_text().replace("service: guestbook", "service: on").replace("quorum: 1", "quorum: 7"))
+    code, out, err = said(capsys, "release", str(plan), "--version", "1.1", "--reason", "x", *nowhere)
+    assert (code, out) == (2, "")
+    assert len([line for line in err.splitlines() if line.startswith(f"{plan}:")]) >= 2
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_plan_that_is_not_there_is_said_plainly(tmp_path: Path, nowhere: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Code 2 and what to give."""
+    code, _, err = said(capsys, "release", str(tmp_path / "absent.yaml"), "--version", "1.1", "--reason", "x", *nowhere)
+    assert code == 2
+    assert "Give the path of a plan file" in err
+
+
+def test_without_a_server_every_command_says_how_to_start_one(tmp_path: Path, nowhere: list[str]) -> None:
+    """Code 2 and one sentence each, with no trace and no server started on the way; one process, for it loads Prefect."""
+    commands = [
+        ["history"],
+        ["status"],
+        ["release", str(PLAN), "--version", "1.1", "--reason", "x"],
+        ["rollback", str(PLAN), "--reason", "x"],
+        ["approve", "guestbook", "--as", "anna", "--code", "123456"],
+        ["approvers", "list"],
+    ]
+    code = f"from flows.cli import main; print([main([c[0], *{nowhere}, *c[1:]]) for c in {commands}])"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.stdout.strip() == str([2] * len(commands)), ended.stderr
+    assert ended.stderr.count("shipway up") == len(commands)
+    assert not (tmp_path / "home").exists()
+
+
+class TestOnTheServer:
+    """The run history, as the terminal shows it."""
+
+    pytestmark = on_server
+
+    @staticmethod
+    async def runs(service: str) -> None:
+        """Make a history: one deployed, one rolled back, one refused, one open."""
+        states: list[tuple[Any, str]] = [(Completed(), "deployed"), (Failed(), "rolled_back"), (Failed(), "refused"), (Running(), "")]
+        async with get_client() as client:
+            for state, outcome in states:
+                tags = ["shipway:release", f"service:{service}", *([f"outcome:{outcome}"] if outcome else [])]
+                run = await client.create_flow_run(nothing, tags=tags, name=f"{service} {outcome}")
+                await client.set_flow_run_state(run.id, Running(), force=True)
+                await client.set_flow_run_state(run.id, state, force=True)
+
+    async def test_the_history_shows_outcomes_and_the_success_rate(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Refused and open releases did not go ahead, so they do not count."""
+        service = f"svc-{uuid4().hex[:8]}"
+        await self.runs(service)
+        async with get_client() as client:
+            assert await history._history(client, _parsed(history, "--service", service)) == 0
+        shown = capsys.readouterr().out
+        assert [word for word in ("deployed", "rolled_back", "refused", "open") if word not in shown] == []
+        assert "1 of 2 releases that went ahead were deployed (50%)" in shown
+        assert len(shown.splitlines()) == 6
+
+    async def test_the_status_shows_what_waits_and_how_to_answer(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Code 5 where people are asked."""
+        async with get_client() as client:
+            run = await client.create_flow_run(nothing, tags=[OPEN], name="guestbook 1.1", state=Suspended())
+            assert await status._status(client, _parsed(status)) == 5
+            await client.delete_flow_run(run.id)
+        shown = capsys.readouterr().out
+        assert f"shipway approve {str(run.id)[:8]}" in shown
+        assert f"/runs/flow-run/{run.id}" in shown
+
+
+def _parsed(command: Any, *words: str) -> Any:
+    import argparse  # noqa: PLC0415
+
+    parser = argparse.ArgumentParser()
+    command.configure(parser)
+    return parser.parse_args(words)

@@ -1,0 +1,139 @@
+"""The documents name only what is there: files, commands, targets, flows."""
+
+import argparse
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flows.cli import COMMANDS, build_parser
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+# The word after `shipway` where it is a command: at the start of code, or of a line of a code block.
+COMMAND = re.compile(r"(?:`|^\s*)shipway ([a-z]\w*)([^`\n]*)", re.MULTILINE)
+OPTION = re.compile(r"(?<=\s)--[a-z][a-z-]+")
+TARGET = re.compile(r"(?:`|^)make ([a-z][a-z-]*)", re.MULTILINE)
+LOAD_ALL = """
+import importlib, json, sys
+from prefect import Flow
+for entrypoint in json.load(sys.stdin):
+    module, _, name = entrypoint.rpartition(".")
+    found = getattr(importlib.import_module(module), name)
+    assert isinstance(found, Flow), entrypoint
+    print(found.name)
+"""
+
+
+def name_of(page: Path) -> str:
+    """Name a page in a test's id."""
+    return str(page.relative_to(ROOT))
+
+
+def anchors_of(page: Path) -> set[str]:
+    """List a page's headings as links write them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def words_of(parser: argparse.ArgumentParser) -> set[str]:
+    """List the options of a parser and of the parsers below it."""
+    found: set[str] = set()
+    for action in parser._actions:
+        found.update(action.option_strings)
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                found |= words_of(below)
+    return found
+
+
+def deployments() -> list[dict[str, object]]:
+    """Read the deployments of prefect.yaml."""
+    found: list[dict[str, object]] = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    return found
+
+
+def flows_written() -> Iterator[str]:
+    """Find every function under `@flow` in flows/, as a module path, without importing it."""
+    for file in sorted((ROOT / "flows").glob("*.py")):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                decorators = [one.func if isinstance(one, ast.Call) else one for one in node.decorator_list]
+                if any(isinstance(one, ast.Name) and one.id == "flow" for one in decorators):
+                    yield f"flows.{file.stem}.{node.name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_inside_the_project_leads_somewhere(page: Path) -> None:
+    """A relative link names a file that is there, and where it names a heading, a heading of it."""
+    for link in LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" in link:
+            continue
+        file, _, anchor = link.partition("#")
+        target = (page.parent / file).resolve() if file else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors_of(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_command_and_option_exists(page: Path) -> None:
+    """What the documents tell people to type is what the command line takes."""
+    parser, _ = build_parser()
+    choices: dict[str, argparse.ArgumentParser] = next(
+        action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)
+    )
+    for command, rest in COMMAND.findall(page.read_text(encoding="utf-8")):
+        assert command in COMMANDS, f"shipway {command}"
+        unknown = set(OPTION.findall(rest.partition("#")[0])) - words_of(choices[command])
+        assert not unknown, f"shipway {command}: {unknown}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_make_target_exists(page: Path) -> None:
+    """What the documents tell people to make is a target of the Makefile."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(TARGET.findall(page.read_text(encoding="utf-8"))) <= targets
+
+
+def test_every_command_is_in_the_handbook_or_the_readme() -> None:
+    """No command is left untold."""
+    told = (ROOT / "README.md").read_text() + (ROOT / "docs" / "handbook.md").read_text() + (ROOT / "docs" / "quick-start.md").read_text()
+    assert {name for name, _ in COMMAND.findall(told)} | {"demo"} >= set(COMMANDS)
+
+
+def test_every_page_is_in_the_index() -> None:
+    """docs/index.md lists every document."""
+    listed = {link.partition("#")[0] for link in LINK.findall((ROOT / "docs" / "index.md").read_text())}
+    pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")} - {"index.md"}
+    assert pages <= listed
+
+
+def test_every_flow_is_deployed_by_its_module_path() -> None:
+    """prefect.yaml deploys each flow under its own name, and never by a file's path, which would load it as another module."""
+    entrypoints = {str(one["entrypoint"]) for one in deployments()}
+    assert entrypoints == set(flows_written())
+    assert not [name for name in entrypoints if ":" in name or "/" in name]
+
+
+def test_every_entrypoint_loads() -> None:
+    """Each deployment's entrypoint is a flow that can be imported; `prefect deploy` itself would not tell."""
+    entrypoints = [str(one["entrypoint"]) for one in deployments()]
+    loaded = subprocess.run(
+        [sys.executable, "-c", LOAD_ALL], input=json.dumps(entrypoints), capture_output=True, text=True, check=False, cwd=ROOT, timeout=120
+    )
+    assert loaded.returncode == 0, loaded.stderr[-2000:]
+    assert len(loaded.stdout.split()) == len(entrypoints)
+
+
+def test_the_lock_names_no_host() -> None:
+    """requirements.lock says what to install with which hash, and leaves where from to whoever installs."""
+    text = (ROOT / "requirements.lock").read_text()
+    assert "://" not in text
+    assert not [line for line in text.splitlines() if line.startswith("-")]

@@ -1,0 +1,67 @@
+"""The gate as a person meets it: the Prefect UI in a real browser."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from typing import Any
+
+import pytest
+
+from tests.flows.gatehouse import enrol, go_on
+from tests.flows.harness import Stage, check_closed, check_well
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+PATIENCE_MS = 90_000
+
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.browser,
+    pytest.mark.timeout(400),
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH: `apt-get install chromium` gets one"),
+]
+
+
+async def test_a_person_fills_the_form_in_and_the_release_goes_on(stage: Stage, server: Any) -> None:
+    """Menu, Resume, decision, name, code, comment, Resume: the release is approved by that person and is deployed."""
+    from blocks.house import layout  # noqa: PLC0415 - the fixtures have paid for it
+
+    people = await enrol(server)
+    ada = people.names[0]
+    run = await stage.release(stage.tag("4.1"), plan=stage.plan(approval=people.section()))
+    assert (await go_on(stage, run)).state == "Suspended"
+    page_address = f"{layout.api_url(server.home).removesuffix('/api')}/v2/runs/flow-run/{run}"
+    await answer_in_browser(page_address, password=layout.auth_string(server.home), people=people, name=ada)
+    ran = await go_on(stage, run)
+    await check_closed(stage, ran, outcome="deployed")
+    await check_well(stage, version="4.1")
+    approval = next(entry for entry in ran.entries if entry.kind == "approval" and entry.evidence.get("decision"))
+    assert (approval.who, approval.evidence["proof"]["comment"]) == (ada, "looked at it in the browser")
+
+
+async def answer_in_browser(address: str, *, password: str | None, people: Any, name: str) -> None:
+    """Open a suspended run's page, fill its form in as a person does, and send it."""
+    from playwright.async_api import async_playwright  # noqa: PLC0415
+
+    secret = base64.b64encode((password or "").encode()).decode()
+    async with async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = await browser.new_page(viewport={"width": 1400, "height": 1300})
+        page.set_default_timeout(PATIENCE_MS)
+        await page.add_init_script(f"localStorage.setItem('prefect-password', '{secret}')")  # as if logged in before
+        await page.goto(address)
+        await page.get_by_role("button", name="Open menu").first.click()
+        await page.get_by_role("menuitem", name="Resume").click()
+        form = page.get_by_role("dialog")
+        await form.get_by_text("may it go on to production?").wait_for()
+        await form.get_by_text("Digest").first.wait_for()
+        for place, value in enumerate(("approve", name)):
+            await form.locator("fieldset button").nth(place).click()
+            await page.get_by_role("option", name=value).click()
+        await form.get_by_role("textbox").nth(1).fill("looked at it in the browser")
+        await form.get_by_role("textbox").nth(0).fill(people.code(name))
+        async with page.expect_response(lambda response: response.url.endswith("/resume")) as sent:
+            await form.get_by_role("button", name="Resume").click()
+        assert (await sent.value).ok
+        await browser.close()

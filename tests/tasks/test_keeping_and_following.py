@@ -1,0 +1,101 @@
+"""What the keeper reads and does, and what those who follow a release are told, on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from prefect import get_client
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.states import Completed, Crashed, Suspended
+
+from tasks.attempt import ask_to_be_woken, begin_attempt
+from tasks.claim import OPEN, STOP
+from tasks.following import Told, follow
+from tasks.keeping import find_open, forget_idle_runs, settle_run, start_again
+from tasks.story import recall_all, tell, tell_progress
+from tests.tasks.server_runs import new_run, seen
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
+
+
+async def open_run(run: str) -> object:
+    """Find what the keeper sees of a run, or None."""
+    return next((one.seen for one in await find_open.fn() if one.id == run), None)
+
+
+async def test_an_open_run_is_seen_with_all_that_the_rule_asks_for() -> None:
+    """State, process, wake-up time and the word to stop."""
+    run, at = await new_run(state=Suspended()), datetime.now(UTC) + timedelta(minutes=5)
+    await begin_attempt.fn(run, name="", tags=[STOP])
+    await ask_to_be_woken(run, at=at)
+    found = await open_run(run)
+    assert found is not None
+    assert (found.state, found.alive, found.wake_at, found.told_to_stop, found.heard) == ("PAUSED", True, at, True, None)  # type: ignore[attr-defined]
+
+
+async def test_a_closed_run_is_not_the_keepers() -> None:
+    """It looks at open records only."""
+    assert await open_run(await new_run(state=Completed())) is None
+
+
+async def test_a_run_starts_again_only_in_the_state_in_which_it_was_seen() -> None:
+    """Between look and act a person may have been quicker; a second keeper comes too late."""
+    run = await new_run(tags=(OPEN,), state=Crashed())
+    state = (await seen(run)).state
+    assert state is not None
+    assert not await start_again.fn(run, state="RUNNING", reason="its process is gone")
+    earlier = state.timestamp - timedelta(seconds=1)
+    assert not await start_again.fn(run, state="CRASHED", since=earlier, reason="its process is gone")
+    assert await start_again.fn(run, state="CRASHED", since=state.timestamp, reason="its process is gone")
+    assert not await start_again.fn(run, state="CRASHED", reason="its process is gone")
+    state = (await seen(run)).state
+    assert state is not None
+    assert (state.name, state.message) == ("AwaitingRetry", "keeper: its process is gone")
+
+
+async def test_a_run_is_settled_once() -> None:
+    """Two keepers at once start one flow."""
+    run = await new_run(tags=(OPEN,))
+    async with get_client() as client:
+        flow_id = await client.create_flow_from_name("settle")
+        deployment = await client.create_deployment(flow_id=flow_id, name="settle", paused=True)
+        await asyncio.gather(*(settle_run.fn(run, reason="x", cancelled=False) for _ in range(2)))
+        found = await client.read_flow_runs(flow_run_filter=FlowRunFilter(deployment_id={"any_": [deployment]}))  # type: ignore[arg-type]
+        mine = [one for one in found if one.parameters.get("run") == run]
+        await asyncio.gather(*(client.delete_flow_run(one.id) for one in mine))
+    assert [one.parameters for one in mine] == [{"run": run, "reason": "keeper: x", "cancelled": False}]
+
+
+async def test_outside_a_run_of_the_keeper_nothing_is_forgotten() -> None:
+    """Only the keeper's own idle runs are its to delete."""
+    assert await forget_idle_runs.fn(busy=False) == 0
+
+
+async def test_who_follows_hears_each_thing_once_and_in_order_until_the_end() -> None:
+    """A step that tells its key twice is heard once; progress is heard and not recorded."""
+    run = await new_run()
+    for _ in range(2):
+        await tell(run, "opened", "Asked", kind="opened", evidence={"service": "x"})
+    tell_progress(run, "25 %: watching", reading=1)
+    await tell(run, "closed", "Done", kind="closed", why="all well", evidence={"outcome": "deployed"})
+    heard: list[Told] = []
+
+    async def listen() -> None:
+        async with get_client() as client:
+            heard.extend([told async for told in follow(client, UUID(run))])
+
+    listening = asyncio.create_task(listen())
+    await asyncio.sleep(2)
+    assert not listening.done()
+    async with get_client() as client:
+        await client.set_flow_run_state(UUID(run), Completed(), force=True)
+    await asyncio.wait_for(listening, 30)
+    assert [(told.kind, told.what, told.why) for told in heard] == [
+        ("opened", "Asked", ""),
+        ("progress", "25 %: watching", ""),
+        ("closed", "Done", "all well"),
+    ]
+    assert [entry.key for entry in await recall_all(run)] == ["opened", "closed"]
