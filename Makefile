@@ -16,6 +16,7 @@ endef
 ARGS ?=
 # How many processes the tests use, and how many streams of requests a case of the judgement's benchmark draws.
 WORKERS ?= 2
+EVERY ?= 9
 STREAMS ?= 500
 
 .DEFAULT_GOAL := help
@@ -33,8 +34,9 @@ demo: $(STAMP) ## Release the example service: a good version, and a bad one tha
 test: $(STAMP) ## Run the whole suite, but for the campaigns of test-faults and test-cluster.
 	@$(BIN)/pytest -n $(WORKERS) -m "not cluster and not faults" $(ARGS)
 
-test-faults: $(STAMP) ## Run the long campaign of kills and restarts.
-	@$(BIN)/pytest -m faults $(ARGS)
+test-faults: $(STAMP) ## Run the long campaign of kills and restarts; EVERY=1 walks every kill point, the default each ninth.
+	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -m faults $(ARGS)
+	@HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -q -n $(WORKERS) tests/rules
 
 test-cluster: $(STAMP) ## Run what needs a Kubernetes cluster; KUBECONFIG names it.
 	@test -n "$$KUBECONFIG" || { echo "KUBECONFIG is not set; let it name the kubeconfig of a cluster for tests" >&2; exit 2; }

@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import Abort
 
 from flows.closing import close
-from flows.phase import Phase, Result, begin_phase, passed, platform_of, run_id
+from flows.phase import Phase, Result, acting_for, begin_phase, passed, platform_of, run_id
 from flows.queue import claim_or_wait
 from tasks.attempt import begin_attempt, let_go, unmark
 from tasks.claim import is_told_to_stop
@@ -42,6 +42,12 @@ async def conduct(name: str, *, plan: str, version: str, reason: str, requester:
     closed = await closing_entry(run)
     if closed is not None:
         return await close(run, plan=plan, version=version, ending=Ending("failed", closed.why))
+    with acting_for(run):
+        ending = await _attempt(name, run, plan=plan, version=version, reason=reason, requester=requester, course=course)
+    return await close(run, plan=plan, version=version, ending=ending)
+
+
+async def _attempt(name: str, run: str, *, plan: str, version: str, reason: str, requester: str, course: Course) -> Ending:
     await begin_attempt(run, name=f"{name} {version}", tags=[f"version:{version}", f"shipway:{name}"])
     await tell(
         run,
@@ -53,19 +59,20 @@ async def conduct(name: str, *, plan: str, version: str, reason: str, requester:
         evidence={"flow": name, "plan": plan, "version": version},
     )
     try:
-        ending = await _carry(name, run, plan=plan, version=version, course=course)
+        return await _carry(name, run, plan=plan, version=version, course=course)
     except (Refused, BadInput) as error:
-        ending = Ending("refused", str(error))
+        return Ending("refused", str(error))
     except Superseded as error:
-        ending = await _who_took_over(run, plan=plan, error=error)
+        return await _who_took_over(run, plan=plan, error=error)
     except Exception as error:  # noqa: BLE001 - whatever could not be done ends in the same way back
-        ending = Ending("failed", f"{type(error).__name__}: {error}")
-    return await close(run, plan=plan, version=version, ending=ending)
+        return Ending("failed", f"{type(error).__name__}: {error}")
 
 
 async def send_back(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
     """Take a cancellation as the order to go back; Prefect runs this hook where the worker is, as long as it needs."""
     asked = flow_run.parameters
+    if asked.get("release"):
+        return  # a phase of a release, which goes back as a whole
     ending = Ending("cancelled", f"cancelled in the Prefect UI or by its API ({state.message or 'no reason given'})")
     try:
         await close(str(flow_run.id), plan=asked["plan"], version=asked["version"], ending=ending)
@@ -85,15 +92,9 @@ async def _carry(name: str, run: str, *, plan: str, version: str, course: Course
     return Ending("deployed" if passed(found) else "failed", str(found["reason"]))
 
 
-async def heed(run: str) -> None:
-    """Raise `Superseded` where a rollback told this run to end."""
-    if await is_told_to_stop(run):
-        raise Superseded("a rollback took this service over and told this run to end")
-
-
 async def _who_took_over(run: str, *, plan: str, error: Superseded) -> Ending:
     """Tell a newer copy of this very run, which goes on, from another run, which ends this one."""
-    if not await is_told_to_stop(run):
+    if not await is_told_to_stop(run) and await closing_entry(run) is None:
         phase = await begin_phase(plan, scope=run)
         for environment in ("production", "staging"):
             position = await (await platform_of(phase.plan, environment)).current()

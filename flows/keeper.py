@@ -29,7 +29,7 @@ async def keeper() -> list[str]:
         if care.act in {"wake", "again"}:
             await start_again(run.id, state=run.seen.state, reason=care.reason, since=run.seen.since)
         else:
-            await settle_run(run.id, reason=care.reason, cancelled=run.seen.state in {"CANCELLED", "CANCELLING"})
+            await settle_run(run.id, reason=care.reason, cancelled=run.seen.state in {"CANCELLED", "CANCELLING"}, alive=run.seen.alive)
         done.append(f"{run.name}: {care.act}, because {care.reason}")
         get_run_logger().info(done[-1])
     await forget_idle_runs(busy=bool(done))

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 from prefect.context import FlowRunContext
 
-from blocks.platform import Platform
+from blocks.platform import Mark, Platform
+from tasks.claim import is_told_to_stop
 from tasks.platforms import load_platform
+from tasks.rollout import claim_environment
+from tasks.rules.errors import Refused, Superseded
 from tasks.rules.plan import Environment, Plan
 from tasks.rules.request import owner_of
+from tasks.story import closing_entry
 from tasks.survey import take_plan
 
 Result = dict[str, Any]
+_acting: ContextVar[str] = ContextVar("acting", default="")
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,7 @@ class Phase:
         plan: The plan as it was taken.
         path: Path of the plan.
         folder: Where the plan's paths start.
+        taken: The plan as `take_plan` gave it.
     """
 
     scope: str
@@ -33,6 +42,7 @@ class Phase:
     plan: Plan
     path: str
     folder: str
+    taken: Result
 
     def key(self, name: str) -> str:
         """Make the stable key of a step of this phase."""
@@ -53,16 +63,35 @@ def run_id() -> str:
     return str(context.flow_run.id)
 
 
+@contextlib.contextmanager
+def acting_for(run: str) -> Iterator[None]:
+    """Let this process act for a run: its phases may use that run's scope, and no others may.
+
+    Args:
+        run: Flow run id of the release.
+    """
+    token = _acting.set(run)
+    try:
+        yield
+    finally:
+        _acting.reset(token)
+
+
 async def begin_phase(plan: str, *, scope: str) -> Phase:
     """Begin a phase: take the plan under its scope.
 
     Args:
         plan: Path of the plan.
         scope: The release's scope; "" makes the phase's own run the scope.
+
+    Raises:
+        Refused: The scope is another run's, given by hand: that would write into its record and go past its gate.
     """
+    if scope and owner_of(scope) != _acting.get():
+        raise Refused("the parameter `release` is filled in by a release for its own phases; leave it empty")
     scope = scope or run_id()
     taken = await take_plan(plan, key=f"{scope}/plan")
-    return Phase(scope, owner_of(scope), Plan.model_validate(taken["plan"]), plan, taken["folder"])
+    return Phase(scope, owner_of(scope), Plan.model_validate(taken["plan"]), plan, taken["folder"], taken)
 
 
 def section_of(plan: Plan, environment: str) -> Environment:
@@ -73,6 +102,24 @@ def section_of(plan: Plan, environment: str) -> Environment:
 async def platform_of(plan: Plan, environment: str) -> Platform:
     """Find the platform of an environment."""
     return await load_platform(section_of(plan, environment).platform, field=f"{environment}.platform")
+
+
+async def heed(run: str) -> None:
+    """Stop here where a rollback told this run to end, or where its record was closed by somebody who settled it.
+
+    Raises:
+        Superseded: It must not go forward.
+    """
+    if await is_told_to_stop(run):
+        raise Superseded("a rollback took this service over and told this run to end")
+    if await closing_entry(run) is not None:
+        raise Superseded("this run was settled while it ran; its record is closed")
+
+
+async def claim_forward(phase: Phase, platform: Platform) -> Mark:
+    """Claim an environment for a step forward; every step forward begins here."""
+    await heed(phase.owner)
+    return await claim_environment(platform, owner=phase.owner)
 
 
 def result(outcome: str, reason: str, **more: Any) -> Result:

@@ -38,7 +38,7 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> R
         release: Leave empty; a release fills it in.
     """
     phase = await begin_phase(plan, scope=release)
-    subject = await survey(plan, version=version, key=phase.key("subject"))
+    subject = await survey(plan, version=version, key=phase.key("subject"), taken=phase.taken)
     course = describe_course(phase.plan, version, subject["current"])
     await tell(
         phase.owner,
@@ -95,8 +95,14 @@ async def _collect_facts(phase: Phase, subject: Result) -> Facts:
     await _tell_found(phase, "tests", tests)
     await _tell_found(phase, "dependencies", dependencies)
     baseline = position["baseline"]
+    fixed = phase.plan.rollback.to
     way = decide_way_back(
-        baseline=baseline, canary=subject["version"], previous=position["previous"], bad=subject["version"], to=phase.plan.rollback.to
+        baseline=baseline,
+        canary=subject["version"],
+        previous=position["previous"],
+        bad=subject["version"],
+        to="previous",
+        fallback=None if fixed == "previous" else fixed,
     )
     return Facts(
         tests=tests,

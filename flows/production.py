@@ -11,14 +11,14 @@ from blocks.platform import Mark, Platform
 from flows.closing import end_watch
 from flows.frame import conduct, send_back
 from flows.gate import pass_gate
-from flows.phase import Phase, Result, begin_phase, passed, platform_of, result
+from flows.phase import Phase, Result, begin_phase, claim_forward, passed, platform_of, result
 from flows.verify import verify
 from tasks.approval import check_proofs
 from tasks.platforms import load_approvers
-from tasks.rollout import claim_environment, prepare_revision, promote_revision, shift_traffic
+from tasks.rollout import prepare_revision, promote_revision, shift_traffic
 from tasks.rules.errors import Refused
 from tasks.rules.plan import Step
-from tasks.rules.request import PlanPath, Reason, Scope, Version
+from tasks.rules.request import PlanPath, Reason, Requester, Scope, Version
 from tasks.story import recall, tell
 from tasks.survey import survey, survey_again
 from tasks.watch import begin_watch, watch_step
@@ -38,6 +38,7 @@ ForRelease = Annotated[dict[str, Any], Field(title="For releases", description="
 async def production(
     plan: PlanPath,
     version: Version,
+    requester: Requester,
     reason: Reason = "production alone",
     release: Scope = "",
     approval: ForRelease | None = None,
@@ -48,6 +49,7 @@ async def production(
     Args:
         plan: Path of the plan file.
         version: The version to deploy.
+        requester: Your name; you cannot approve what you ask for.
         reason: Why, for the record.
         release: Leave empty; a release fills it in.
         approval: Leave empty; the gate's name and proofs.
@@ -56,14 +58,14 @@ async def production(
     if release:
         phase = await begin_phase(plan, scope=release)
         return await roll_out(phase, version, approval=approval or {}, decisions=decisions or {})
-    return await conduct("production", plan=plan, version=version, reason=reason, requester="", course=_alone)
+    return await conduct("production", plan=plan, version=version, reason=reason, requester=requester, course=_alone)
 
 
 async def roll_out(phase: Phase, version: str, *, approval: dict[str, Any], decisions: dict[str, str]) -> Result:
     """Take the canary through the steps; a step that does not pass ends it, and its verdict is the result."""
     await _confirm(phase, version, approval=approval)
     platform = await platform_of(phase.plan, "production")
-    mark = await claim_environment(platform, owner=phase.owner)
+    mark = await claim_forward(phase, platform)
     seconds = phase.plan.production.ready_timeout_seconds
     before = await prepare_revision(platform, version=version, mark=mark, timeout_seconds=seconds, key=phase.key("production/prepare"))
     await tell(
@@ -87,7 +89,7 @@ async def complete(phase: Phase, version: str) -> Result:
     if not passed(found):
         return found
     platform = await platform_of(phase.plan, "production")
-    mark = await claim_environment(platform, owner=phase.owner)
+    mark = await claim_forward(phase, platform)
     after = await promote_revision(platform, version=version, mark=mark, key=phase.key("production/promote"))
     await tell(
         phase.owner,
@@ -109,7 +111,7 @@ async def _take_step(phase: Phase, platform: Platform, step: Step, *, version: s
         return result("passed", "this step is not watched")
     begun = await begin_watch(platform, key=phase.key(f"{name}/begin"))
     key, watch_seconds = phase.key(f"{name}/watch"), step.watch_seconds
-    if decision == "extend" or judgement.undecided == "extend":
+    if judgement.undecided == "extend":
         found = await watch_step(
             platform,
             version=version,
@@ -185,8 +187,9 @@ async def _confirm(phase: Phase, version: str, *, approval: dict[str, Any]) -> N
 
 
 async def _alone(phase: Phase, version: str) -> Result:
-    subject = await survey(phase.path, version=version, key=phase.key("subject"))
-    proofs = await pass_gate(phase, subject, name="production", requester="")
+    subject = await survey(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
+    opened = await recall(phase.owner, "opened")
+    proofs = await pass_gate(phase, subject, name="production", requester=opened.who if opened else "")
     found = await roll_out(phase, version, approval={"gate": "production", "proofs": proofs}, decisions={})
     if found["outcome"] in {"watching", "no_data"}:
         found = {**found, "outcome": "failed", "reason": f"undecided {found['reason']}; only a release can ask"}

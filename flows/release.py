@@ -7,9 +7,9 @@ from typing import Any
 from prefect import State, flow
 
 from flows.closing import end_watch
-from flows.frame import conduct, heed, send_back
+from flows.frame import conduct, send_back
 from flows.gate import pass_gate
-from flows.phase import Phase, Result, begin_phase, passed, result
+from flows.phase import Phase, Result, begin_phase, heed, passed
 from flows.post_deploy import post_deploy
 from flows.pre_deploy import pre_deploy
 from flows.production import complete, production
@@ -80,7 +80,12 @@ async def _deploy(phase: Phase, version: str, *, scope: str, gate: str, proofs: 
     while True:
         await heed(phase.owner)
         found: Any = await production(
-            phase.path, version=version, release=scope, approval={"gate": gate, "proofs": proofs}, decisions=dict(decisions)
+            phase.path,
+            version=version,
+            requester=await _requester(phase),
+            release=scope,
+            approval={"gate": gate, "proofs": proofs},
+            decisions=dict(decisions),
         )
         if found["outcome"] not in {"watching", "no_data"}:
             break
@@ -130,6 +135,3 @@ async def _requester(phase: Phase) -> str:
 
 def _gate_name(number: int) -> str:
     return "production" if number == 1 else f"production-round-{number}"
-
-
-__all__ = ["release", "result"]

@@ -5,23 +5,46 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from prefect import State, flow
+from prefect import Flow, State, flow
+from prefect.client.schemas.objects import FlowRun
 from prefect.states import Completed
 
 from blocks.platform import Mark, Platform
 from flows.closing import close, end_watch
-from flows.phase import Phase, Result, begin_phase, passed, platform_of, result, run_id, section_of
+from flows.phase import Phase, Result, acting_for, begin_phase, passed, platform_of, result, run_id, section_of
 from flows.verify import verify
-from tasks.attempt import begin_attempt
+from tasks.attempt import begin_attempt, let_go, unmark
 from tasks.claim import tell_to_stop
 from tasks.notify import alert
 from tasks.rollout import abort_canary, claim_environment, prepare_revision, promote_revision, read_position, shift_traffic
 from tasks.rules.ending import Ending
-from tasks.rules.errors import BadInput, Temporary
+from tasks.rules.errors import BadInput, Refused, Temporary
 from tasks.rules.request import AnyVersion, EnvironmentName, PlanPath, Reason, Scope
 from tasks.rules.rollback import WayBack, decide_way_back
-from tasks.story import closing_entry, recall, tell
+from tasks.story import closing_entry, recall, recall_all, tell, was_deployed
 from tasks.watch import watch_recovery
+
+BROUGHT = {"production": "production/prepare", "staging": "staging"}
+
+
+async def finish(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
+    """Finish a rollback that was cancelled: half a way back is worse than either end of it."""
+    asked = flow_run.parameters
+    run = str(flow_run.id)
+    if asked.get("release"):
+        return  # a part of a release, whose own hook goes back
+    try:
+        await _alone(
+            run,
+            plan=asked["plan"],
+            environment=asked.get("environment", "production"),
+            reason=asked["reason"],
+            version=asked.get("version", ""),
+            bad=asked.get("bad", ""),
+        )
+        await let_go(run)
+    finally:
+        await unmark(run)
 
 
 @flow(
@@ -29,6 +52,7 @@ from tasks.watch import watch_recovery
     flow_run_name="rollback {environment}",
     persist_result=True,
     result_serializer="json",
+    on_cancellation=[finish],
     on_completion=[end_watch],
     on_failure=[end_watch],
 )
@@ -54,14 +78,19 @@ async def rollback(
         phase = await begin_phase(plan, scope=release)
         found = await take_back(phase, environment=environment, reason=reason, version=version, bad=bad)
         return {**found, "environment": environment}
-    run = run_id()
+    return await _alone(run_id(), plan=plan, environment=environment, reason=reason, version=version, bad=bad)
+
+
+async def _alone(run: str, *, plan: str, environment: EnvironmentName, reason: str, version: str, bad: str) -> State[Any]:
+    """Roll back under a record of its own, which is closed at the end."""
     closed = await closing_entry(run)
     if closed is None:
-        ending = await _go(run, plan=plan, environment=environment, reason=reason, version=version, bad=bad)
+        with acting_for(run):
+            ending = await _go(run, plan=plan, environment=environment, reason=reason, version=version, bad=bad)
     else:
-        ending = Ending("deployed" if closed.evidence["outcome"] == "deployed" else "failed", closed.why)
+        ending = Ending("rolled_back" if closed.evidence["outcome"] == "rolled_back" else "failed", closed.why)
     state = await close(run, plan=plan, version=version, ending=ending)
-    return Completed(name="RolledBack", message=state.message) if ending.name == "deployed" else state
+    return Completed(name="RolledBack", message=state.message) if ending.name == "rolled_back" else state
 
 
 async def _go(run: str, *, plan: str, environment: EnvironmentName, reason: str, version: str, bad: str) -> Ending:
@@ -84,21 +113,35 @@ async def _go(run: str, *, plan: str, environment: EnvironmentName, reason: str,
     told = await tell_to_stop(phase.plan.service, by=run)
     if told:
         await tell(run, "told", f"Told {len(told)} release(s) under way to end", kind="rollback", evidence={"releases": told})
-    bad = bad or await _version_under_release(run)
+    bad = bad or await _version_under_release(run, environment)
     try:
+        await _expect_known(phase, environment, version=version)
         found = await take_back(phase, environment=environment, reason=reason, version=version, bad=bad)
     except Temporary:
         raise  # the record stays open, so that the keeper lets it be tried again
+    except Refused as error:
+        return Ending("refused", str(error))
     except Exception as error:  # noqa: BLE001 - whatever could not be done is said, and somebody is alerted
         return Ending("failed", f"{type(error).__name__}: {error}")
-    return Ending("deployed" if passed(found) else "failed", str(found["reason"]))
+    return Ending("rolled_back" if passed(found) else "failed", str(found["reason"]))
 
 
-async def _version_under_release(run: str) -> str:
-    """Name the version whose release was told to end: that one is meant, not what ran before it, where it is gone already."""
+async def _version_under_release(run: str, environment: str) -> str:
+    """Name the version that a release which was told to end had brought here: that one is meant, also where it is gone by now."""
     told = await recall(run, "told")
-    opened = await recall(told.evidence["releases"][0], "opened") if told else None
-    return str(opened.evidence.get("version", "")) if opened else ""
+    for release in told.evidence["releases"] if told else []:
+        entries = await recall_all(release)
+        if any(entry.kind == "effect" and entry.key.endswith(BROUGHT[environment]) for entry in entries):
+            return str(entries[0].evidence.get("version", ""))
+    return ""
+
+
+async def _expect_known(phase: Phase, environment: EnvironmentName, *, version: str) -> None:
+    """Refuse a version that never was a good release of this service: going back is no way round the gate."""
+    position = await read_position(await platform_of(phase.plan, environment))
+    known = {"", position["baseline"], position["previous"], phase.plan.rollback.to}
+    if version not in known and not await was_deployed(phase.plan.service, version=version):
+        raise Refused(f"no record says that {version} was ever deployed; leave the version empty for {position['previous']}, or release it")
 
 
 async def take_back(phase: Phase, *, environment: EnvironmentName, reason: str, version: str, bad: str) -> Result:
@@ -109,7 +152,7 @@ async def take_back(phase: Phase, *, environment: EnvironmentName, reason: str, 
     """
     platform = await platform_of(phase.plan, environment)
     mark = await claim_environment(platform, owner=phase.owner, takeover=reason)
-    way = await _choose(phase, platform, environment=environment, reason=reason, bad=bad, to=version or phase.plan.rollback.to)
+    way = await _choose(phase, platform, environment=environment, reason=reason, bad=bad, to=version or "previous")
     if way.kind == "impossible":
         return result("failed", way.reason, version=None)
     await _act(phase, platform, way, environment=environment, mark=mark)
@@ -131,8 +174,14 @@ async def _choose(phase: Phase, platform: Platform, *, environment: str, reason:
     chosen = await recall(phase.owner, key)
     if chosen is None:
         position = await read_position(platform)
+        fixed = phase.plan.rollback.to
         way = decide_way_back(
-            baseline=position["baseline"], canary=position["canary"], previous=position["previous"], bad=bad or None, to=to
+            baseline=position["baseline"],
+            canary=position["canary"],
+            previous=position["previous"],
+            bad=bad or None,
+            to=to,
+            fallback=None if fixed == "previous" else fixed,
         )
         chosen = await tell(
             phase.owner,
@@ -179,6 +228,3 @@ async def _look_after(phase: Phase, platform: Platform, way: WayBack, *, environ
         )
         return result("failed", f"{environment} was taken back to {way.version}, but {found['reason']}", version=way.version)
     return result("passed", f"{environment} is back on {way.version}, verified and watched: {found['reason']}", version=way.version)
-
-
-__all__: list[Any] = ["rollback", "take_back"]

@@ -6,13 +6,14 @@ from typing import Annotated, Any
 
 from prefect import State, flow
 from prefect.states import Completed
+from prefect.utilities.annotations import quote
 from pydantic import Field
 
 from flows.closing import close
 from tasks.attempt import end_as, forget_unbegun, let_go
-from tasks.keeping import try_again
+from tasks.keeping import lives, try_again
 from tasks.rules.ending import Ending
-from tasks.rules.errors import BadInput
+from tasks.rules.errors import BadInput, Refused
 from tasks.story import recall
 
 RunId = Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$", title="Run", description="Id of the flow run to settle.")]
@@ -33,11 +34,14 @@ async def settle(run: RunId, reason: str = "asked by an operator", cancelled: bo
             return Completed(name="Settled", message="it ended before its first step; nothing was moved")
         raise BadInput(f"there is no record of the run {run} in this storage", field="run",
                        mend="Storage must be shared by all machines that run Shipway; see the handbook.")  # fmt: skip
+    if await lives(run):
+        raise Refused(f"the run {run} is alive; cancel it, which sends it back, or wait for it")
     asked = opened.evidence
     if asked["flow"] == "rollback" and not cancelled and await try_again(run, reason=reason):
         return Completed(name="Settled", message="a rollback that met a passing fault is tried again")
     ending = Ending("cancelled" if cancelled else "failed", reason)
     state = await close(run, plan=asked["plan"], version=asked.get("version", ""), ending=ending)
-    await end_as(run, state=state)
+    as_it_is: Any = quote(state)  # a bare state would be waited for and taken apart, as a task's result
+    await end_as(run, state=as_it_is)
     await let_go(run)
     return Completed(name="Settled", message=f"{state.name}: {state.message}")

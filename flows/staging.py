@@ -6,9 +6,9 @@ from prefect import State, flow
 
 from flows.closing import end_watch
 from flows.frame import conduct, send_back
-from flows.phase import Phase, Result, begin_phase, passed, platform_of, result
+from flows.phase import Phase, Result, begin_phase, claim_forward, passed, platform_of, result
 from flows.verify import verify
-from tasks.rollout import claim_environment, prepare_revision, promote_revision, shift_traffic
+from tasks.rollout import prepare_revision, promote_revision, shift_traffic
 from tasks.rules.request import PlanPath, Reason, Scope, Version
 from tasks.story import tell
 
@@ -39,7 +39,7 @@ async def staging(plan: PlanPath, version: Version, reason: Reason = "staging al
 async def bring_to_staging(phase: Phase, *, version: str) -> Result:
     """Prepare the version, send all traffic to it, and retire the former one."""
     platform = await platform_of(phase.plan, "staging")
-    mark = await claim_environment(platform, owner=phase.owner)
+    mark = await claim_forward(phase, platform)
     before = await prepare_revision(
         platform, version=version, mark=mark, timeout_seconds=phase.plan.staging.ready_timeout_seconds, key=phase.key("staging/prepare")
     )

@@ -22,7 +22,7 @@ async def decide(phase: Phase, found: Result, *, requester: str) -> str:
     if phase.plan.approval.quorum == 0:
         return "rollback"
     version = found.get("version") or ""
-    subject = await survey(phase.path, version=version, key=phase.key("subject"))
+    subject = await survey(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
     try:
         await pass_gate(
             phase, subject, name=f"step-{found['step']}", requester=requester, minutes=phase.plan.judgement.answer_within_minutes

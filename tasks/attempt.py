@@ -81,10 +81,11 @@ async def ask_to_be_woken(run: str, *, at: datetime) -> None:
 
 
 @task(name="end attempt", **OBSERVE)
-async def end_attempt(run: str, *, service: str, outcome: str) -> None:
+async def end_attempt(run: str, *, outcome: str) -> None:
     """Give up the service's claim and mark the run with its outcome; it stays open until its final state is set."""
     async with get_client() as client:
-        await change_tags(client, run, add={f"{OUTCOME}{outcome}"}, drop={claim_tag(service), STOP})
+        claims = {tag for tag in (await client.read_flow_run(UUID(run))).tags if tag.startswith(claim_tag(""))}
+        await change_tags(client, run, add={f"{OUTCOME}{outcome}"}, drop={*claims, STOP})
 
 
 @task(name="let go", **OBSERVE)

@@ -54,14 +54,18 @@ async def claim_service(service: str, *, run: str) -> dict[str, Any]:
 
 @task(name="tell to stop", **OBSERVE)
 async def tell_to_stop(service: str, *, by: str) -> list[str]:
-    """Tell the service's open release that a rollback took over; it ends at its next step, a waiting one is woken by the keeper.
+    """Tell the service's open releases that a rollback took over; they end at their next step, waiting ones are woken by the keeper.
+
+    The label is what counts: the server merges labels in one step, while two writers of tags can undo each other.
 
     Returns:
-        The ids of the runs that were told.
+        The ids of the runs that were told, the one that holds the claim first.
     """
     async with get_client() as client:
-        told = [str(one.id) for one in await tagged(client, claim_tag(service)) if str(one.id) != by]
+        under_way = [*await tagged(client, claim_tag(service)), *await tagged(client, f"service:{service}", OPEN)]
+        told = [run for run in {str(one.id): one for one in under_way if "shipway:rollback" not in one.tags} if run != by]
         for run in told:
+            await client.update_flow_run_labels(UUID(run), {STOP: by})
             await change_tags(client, run, add={STOP})
     return told
 
@@ -69,12 +73,17 @@ async def tell_to_stop(service: str, *, by: str) -> list[str]:
 async def is_told_to_stop(run: str) -> bool:
     """Say whether a rollback told this run to end."""
     async with get_client() as client:
-        return STOP in (await client.read_flow_run(UUID(run))).tags
+        return must_stop(await client.read_flow_run(UUID(run)))
 
 
-async def tagged(client: PrefectClient, tag: str) -> list[FlowRun]:
-    """List the runs with a tag, the oldest first."""
-    chosen = FlowRunFilter(tags=FlowRunFilterTags(all_=[tag]))
+def must_stop(run: FlowRun) -> bool:
+    """Say whether a run carries the order to end."""
+    return STOP in run.tags or bool((run.labels or {}).get(STOP))
+
+
+async def tagged(client: PrefectClient, *tags: str) -> list[FlowRun]:
+    """List the runs with all of these tags, the oldest first."""
+    chosen = FlowRunFilter(tags=FlowRunFilterTags(all_=list(tags)))
     return await client.read_flow_runs(flow_run_filter=chosen, sort=FlowRunSort.START_TIME_ASC, limit=200)
 
 

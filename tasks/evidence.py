@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from tasks.rules.errors import BadInput
 from tasks.rules.evidence import TestEvidence, judge_command, judge_junit
 from tasks.rules.junit import MAX_BYTES
 from tasks.rules.plan import Command, Junit
+
+OURS = ("PREFECT_", "SHIPWAY_")  # a plan's command runs without our keys and passwords
 
 
 @task(name="read test evidence", **OBSERVE)
@@ -29,7 +32,8 @@ async def read_test_evidence(spec: Junit | Command, *, repository: str | Path) -
         The evidence; what cannot be read is `no_data` or `error`, never a pass.
     """
     if isinstance(spec, Command):
-        ended = await run_command(spec.command, folder=repository, timeout_seconds=spec.timeout_seconds)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+        ended = await run_command(spec.command, folder=repository, timeout_seconds=spec.timeout_seconds, environment=environment)
         return judge_command(spec.command[0], fault=ended.fault, seconds=ended.seconds, tail=ended.tail, now=time.time())
     try:
         data, written_at = await asyncio.to_thread(_read, Path(repository), spec.junit)

@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.events import Event
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventOccurredFilter, EventOrder
 
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 1.0
 LATE = timedelta(seconds=20)  # events are stored in batches, and clocks differ a little
 TALE = "shipway.release."
 PROGRESS = "shipway.progress"

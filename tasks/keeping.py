@@ -17,11 +17,12 @@ from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNam
 from prefect.states import AwaitingRetry
 
 from tasks.attempt import WAKE_AT, process_lives
-from tasks.claim import OPEN, STOP, tagged
+from tasks.claim import OPEN, must_stop, tagged
 from tasks.policy import OBSERVE
 from tasks.rules.keeper import MOST_ATTEMPTS, Seen
 
 KEPT_IDLE_RUNS = 20
+BEATING = {"RUNNING", "CANCELLING"}
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,16 @@ async def start_again(run: str, *, state: str, reason: str, since: datetime | No
         return True
 
 
+@task(name="look for life", **OBSERVE)
+async def lives(run: str) -> bool:
+    """Say whether a process acts for a run, or might: a run that has not ended, and whose process is not known to be gone."""
+    async with get_client() as client:
+        found = await client.read_flow_run(UUID(run))
+        alive = process_lives(dict(found.labels))
+        ended = found.state is not None and (found.state.is_final() or found.state.is_paused())
+        return alive is True or (alive is None and not ended)
+
+
 @task(name="try again", **OBSERVE)
 async def try_again(run: str, *, reason: str) -> bool:
     """Let a failed run start again, unless that was tried often.
@@ -77,12 +88,19 @@ async def try_again(run: str, *, reason: str) -> bool:
 
 
 @task(name="settle run", **OBSERVE)
-async def settle_run(run: str, *, reason: str, cancelled: bool) -> None:
-    """Start the flow that settles a run; asking again while it is under way starts no second one."""
+async def settle_run(run: str, *, reason: str, cancelled: bool, alive: bool | None = None) -> None:
+    """Start the flow that settles a run; asked again, it starts the next one a minute later at the earliest.
+
+    Args:
+        run: Flow run id.
+        reason: Why.
+        cancelled: Whether a person cancelled it.
+        alive: Whether a process acts for it; where nobody here can know, ten minutes go by, so that two do not chase each other.
+    """
     async with get_client() as client:
         deployment = await client.read_deployment_by_name("settle/settle")
         parameters = {"run": run, "reason": f"keeper: {reason}", "cancelled": cancelled}
-        minute = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M")[:-1]  # at most one in ten minutes
+        minute = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M")[: None if alive is False else -1]
         await client.create_flow_run_from_deployment(deployment.id, parameters=parameters, idempotency_key=f"settle-{run}-{minute}")
 
 
@@ -132,9 +150,9 @@ async def _see(client: PrefectClient, run: FlowRun) -> Seen:
         state=state.type.value if state else "PENDING",
         since=since,
         alive=alive,
-        heard=await _last_heartbeat(client, run) if alive is None else None,
+        heard=await _last_heartbeat(client, run) if alive is None and state and state.type.value in BEATING else None,
         wake_at=_moment(labels.get(WAKE_AT)),
-        told_to_stop=STOP in run.tags,
+        told_to_stop=must_stop(run),
         attempts=run.run_count,
     )
 

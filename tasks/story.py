@@ -7,6 +7,8 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
+from prefect import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.events import emit_event
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
@@ -14,7 +16,7 @@ from prefect.results import aget_default_result_storage
 
 from tasks.record_store import append_entry, read_record
 from tasks.rules.errors import Temporary, WorldMoved
-from tasks.rules.record import Entry, Kind, chain
+from tasks.rules.record import Entry, Kind, chain, outcome_of, verify_chain
 
 TRIES = 4
 EVERY_READING, EACH = 30, 10
@@ -88,6 +90,18 @@ async def closing_entry(release: str) -> Entry | None:
     return next((entry for entry in await recall_all(release) if entry.kind == "closed"), None)
 
 
+async def was_deployed(service: str, *, version: str) -> bool:
+    """Say whether a record here says that a version of a service was deployed; tags name the runs, the records decide."""
+    async with get_client() as client:
+        chosen = FlowRunFilter(tags=FlowRunFilterTags(all_=[f"service:{service}", f"version:{version}", "outcome:deployed"]))
+        runs = await client.read_flow_runs(flow_run_filter=chosen, limit=20)
+    for run in runs:
+        entries = await recall_all(str(run.id))
+        if entries and entries[0].evidence.get("version") == version and outcome_of(entries) == "deployed" and not verify_chain(entries):
+            return True
+    return False
+
+
 async def recall_all(release: str) -> list[Entry]:
     """Read a record's entries that can be read; who needs an unbroken record verifies its chain."""
     return (await read_record(await aget_default_result_storage(), release)).entries
@@ -102,6 +116,11 @@ async def _append(storage: Any, release: str, **fields: Any) -> Entry:
                 raise
             await asyncio.sleep(error.delay_seconds)
     raise AssertionError
+
+
+def say(line: str) -> None:
+    """Say something in the run's log that is no part of the record."""
+    _log("refused", line)
 
 
 def _log(kind: Kind, line: str) -> None:

@@ -32,9 +32,9 @@ async def take_plan(path: str, *, key: str) -> dict[str, Any]:  # noqa: ARG001
 
 
 @task(name="survey", **ONCE)
-async def survey(path: str, *, version: str, key: str) -> dict[str, Any]:  # noqa: ARG001
-    """Survey once what this release is about; `look` says what is in it."""
-    return await look(path, version=version)
+async def survey(path: str, *, version: str, key: str, taken: dict[str, Any] | None = None) -> dict[str, Any]:  # noqa: ARG001
+    """Survey once what this release is about, under the plan as it was taken; `look` says what is in it."""
+    return await look(path, version=version, taken=taken)
 
 
 @task(name="survey again", **OBSERVE)
@@ -43,17 +43,18 @@ async def survey_again(path: str, *, version: str) -> dict[str, Any]:
     return await look(path, version=version)
 
 
-async def look(path: str, *, version: str) -> dict[str, Any]:
+async def look(path: str, *, version: str, taken: dict[str, Any] | None = None) -> dict[str, Any]:
     """Read plan, positions and changes, and hash them.
 
     Args:
         path: The plan file.
         version: The version under release.
+        taken: The plan as `take_plan` gave it; read anew where None.
 
     Returns:
         What `take_plan` returns, and: `version`; `current` and `previous` (version by environment); `change_log`; `digest`.
     """
-    taken = await read_plan(path)
+    taken = taken or await read_plan(path)
     plan = Plan.model_validate(taken["plan"])
     staging, production = await asyncio.gather(_position(plan, "staging"), _position(plan, "production"))
     current = {"staging": staging["baseline"], "production": production["baseline"]}

@@ -1,7 +1,8 @@
 """The warm engine: has Prefect imported already and forks a process for each run, which saves seconds a start.
 
-Run as `python -m blocks.house.engine HOME`. Only Prefect is loaded beforehand, never our flows: a changed flow is read anew by the next
-run. A fork starts with one thread, fresh environment and fresh settings, and runs `prefect.engine` as `python -m` would.
+Run as `python -m blocks.house.engine HOME`. Only packages of others are loaded beforehand, never our flows: a changed flow is
+read anew by the next run. A fork starts with one thread, fresh environment and fresh settings, and runs `prefect.engine` as
+`python -m` would.
 When a run's client dies (the worker gave it up), the run is killed; when the engine ends in order, so do its runs.
 """
 
@@ -27,7 +28,7 @@ from typing import Any, NoReturn
 
 from blocks.house import layout
 
-PRELOADED = (
+PREFECT = (
     "prefect.flow_engine",
     "prefect.task_engine",
     "prefect.engine",
@@ -35,6 +36,7 @@ PRELOADED = (
     "prefect.events.clients",
     "prefect.runtime",
 )
+OTHERS = ("httpx", "jinja2", "numpy", "psutil", "pydantic.v1.dataclasses", "yaml")  # what our flows import beside it
 REQUEST_SECONDS = 5
 
 
@@ -162,7 +164,7 @@ class Engine:
 
 def main(home: Path) -> None:
     """Import, listen, serve."""
-    for name in PRELOADED:
+    for name in (*PREFECT, *OTHERS):
         importlib.import_module(name)
     gc.freeze()
     path = socket_path(home)

@@ -114,5 +114,5 @@ async def show_story(client: PrefectClient, run: UUID, *, since: datetime | None
 
 
 def _cut(text: str) -> str:
-    line = " ".join(text.split())
+    line = "".join(character if character.isprintable() else "�" for character in " ".join(text.split()))
     return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"

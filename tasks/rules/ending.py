@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from tasks.rules.record import Entry
 
-Name = Literal["deployed", "refused", "failed", "cancelled", "stopped"]
+Name = Literal["deployed", "rolled_back", "refused", "failed", "cancelled", "stopped"]
 STATE_NAMES = {
     "deployed": "Deployed",
     "rolled_back": "RolledBack",
@@ -22,7 +22,8 @@ class Ending:
     """Why a release ends.
 
     Fields:
-        name: `deployed`; `refused` by a policy or bad input; `failed`; `cancelled` by a person; `stopped` by a rollback.
+        name: `deployed`; `rolled_back`, where that was asked for; `refused` by a policy or bad input; `failed`; `cancelled` by a
+            person; `stopped` by a rollback.
         reason: In words, with the numbers.
     """
 
@@ -46,8 +47,8 @@ def final_outcome(ending: Ending, *, moved_back: list[dict[str, Any]]) -> tuple[
         `deployed`, `rolled_back`, `refused`, `cancelled` or `failed`, and a sentence. A way back that did not succeed
         is always `failed`: somebody must look.
     """
-    if ending.name == "deployed":
-        return "deployed", ending.reason
+    if ending.name in {"deployed", "rolled_back"}:
+        return ending.name, ending.reason
     lost = [str(one["reason"]) for one in moved_back if one["outcome"] != "passed"]
     if lost:
         return "failed", f"{ending.reason}. THE WAY BACK FAILED, look at the service now: {'; '.join(lost)}"

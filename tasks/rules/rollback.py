@@ -21,7 +21,9 @@ class WayBack:
     reason: str
 
 
-def decide_way_back(*, baseline: str | None, canary: str | None, previous: str | None, bad: str | None, to: str) -> WayBack:
+def decide_way_back(
+    *, baseline: str | None, canary: str | None, previous: str | None, bad: str | None, to: str, fallback: str | None = None
+) -> WayBack:
     """Choose the quickest way to a version that is not the bad one.
 
     Args:
@@ -29,7 +31,8 @@ def decide_way_back(*, baseline: str | None, canary: str | None, previous: str |
         canary: Version being brought in, or None.
         previous: Version that served before the baseline, or None.
         bad: The version to get away from; None means whatever is newest: the canary, else the baseline.
-        to: `previous`, or the version that is asked for.
+        to: `previous`, or the version that somebody asked for.
+        fallback: The plan's fixed version, for where nothing warm is left; None takes the one before.
 
     Returns:
         The way; `impossible` where no version to return to is known, with what a person can do.
@@ -42,7 +45,7 @@ def decide_way_back(*, baseline: str | None, canary: str | None, previous: str |
         return WayBack("abort", baseline, f"{baseline} is still running beside {canary}: one switch of the traffic")
     if wanted is None and baseline is not None and baseline != away:
         return WayBack("nothing", baseline, f"{baseline} serves, and {away} does not")
-    target = wanted or previous
+    target = wanted or (fallback if fallback != away else None) or previous
     if target is None or target == away:
         missing = "no earlier version is known here"
         return WayBack("impossible", None, f"{missing}; name one with the field `version` of the rollback, or fix {away} forward")

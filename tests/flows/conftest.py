@@ -9,21 +9,21 @@ from typing import Any
 
 import pytest
 
-from tests.flows import harness
+from tests.flows import harness, processes
 
 
 @pytest.fixture(scope="session")
-def runner(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[harness.Runner]:
+def runner(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[processes.Runner]:
     """Give the process that forks runs, and deployments that no worker takes."""
     os.environ["SHIPWAY_KEY_FILE"] = server.environment["SHIPWAY_KEY_FILE"]
-    with harness.running(tmp_path_factory.mktemp("points"), server.environment) as found:
+    with processes.running(tmp_path_factory.mktemp("points"), server.environment) as found:
         asyncio.run(harness.deploy_trials())
         yield found
     asyncio.run(harness.hang_up())
 
 
 @pytest.fixture(scope="module")
-def theatre(runner: harness.Runner, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[harness.Stage]:
+def theatre(runner: processes.Runner, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[harness.Stage]:
     """Raise the stage of a module."""
     name = request.module.__name__.rpartition(".")[2].replace("_", "-")[:40]
     stage = harness.Stage(name, tmp_path_factory.mktemp(name), runner)
@@ -40,7 +40,7 @@ async def stage(theatre: harness.Stage) -> harness.Stage:
 
 
 @pytest.fixture
-def visitors(stage: harness.Stage) -> Iterator[harness.Traffic]:
+def visitors(stage: harness.Stage) -> Iterator[processes.Traffic]:
     """Let visitors come to production."""
-    with harness.traffic(stage.public) as seen:
+    with processes.traffic(stage.public) as seen:
         yield seen

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
+import gc
 import http.client
 import json
-import os
-import select
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+import warnings
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -21,12 +16,12 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from tests.flows.processes import Runner
+
 HERE = Path(__file__).parent
 FLOWS = ("release", "staging", "production", "rollback", "settle", "keeper")
-NAMES = {"production": ("staging", "production")}
 LATER = timedelta(seconds=100)
 MOST_ATTEMPTS = 6
-RUN_SECONDS = 90
 FIRST = "1.0"
 _numbers = count(1)
 
@@ -39,90 +34,6 @@ class Ran(NamedTuple):
     message: str
     entries: list[Any]
     points: list[str]
-
-
-@dataclass
-class Runner:
-    """The process that forks runs."""
-
-    process: subprocess.Popen[str]
-    folder: Path
-
-    def start(self, run: str, flow: str, *, kill_at: int | str = 0) -> tuple[int, Path]:
-        """Start a run; gives its process id and the file of the points that it passes."""
-        points = self.folder / f"{run}-{next(_numbers)}.points"
-        request = {"run": run, "flow": f"flows.{flow}:{flow}", "points": str(points), "kill_at": kill_at}
-        assert self.process.stdin
-        assert self.process.stdout
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline()), points
-
-    async def run(self, run: str, flow: str, *, kill_at: int | str = 0) -> list[str]:
-        """Run to the end of the process; gives the points that it passed."""
-        pid, points = self.start(run, flow, kill_at=kill_at)
-        await ended(pid)
-        return points.read_text().splitlines() if points.exists() else []
-
-
-async def ended(pid: int, *, timeout_seconds: float = RUN_SECONDS) -> None:
-    """Return when a process has ended."""
-    with contextlib.suppress(ProcessLookupError):
-        handle = os.pidfd_open(pid)
-        try:
-            ready = await asyncio.to_thread(select.select, [handle], [], [], timeout_seconds)
-            assert ready[0], f"process {pid} still runs after {timeout_seconds} s"
-        finally:
-            os.close(handle)
-
-
-@contextlib.contextmanager
-def running(folder: Path, environment: dict[str, str]) -> Iterator[Runner]:
-    """Start the forking process, and end it with the tests."""
-    argv = [sys.executable, str(HERE / "runner.py")]
-    env = {**os.environ, **environment, "PYTHONPATH": str(HERE.parents[1])}
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as process:
-        yield Runner(process, folder)
-        process.terminate()
-
-
-@dataclass
-class Traffic:
-    """Visitors of one address: what each of their requests was answered, with its moment; 0 is no answer."""
-
-    answers: list[tuple[float, int]] = field(default_factory=list)
-
-    def since(self, moment: float) -> list[int]:
-        """Give the answers since a moment."""
-        return [status for at, status in self.answers if at >= moment]
-
-
-@contextlib.contextmanager
-def traffic(url: str, *, rate: float = 60) -> Iterator[Traffic]:
-    """Let visitors come while something else goes on."""
-    seen, over = Traffic(), threading.Event()
-
-    def visit() -> None:
-        host = url.removeprefix("http://")
-        while not over.wait(1 / rate):
-            connection = http.client.HTTPConnection(host, timeout=10)
-            try:
-                connection.request("GET", "/")
-                answer = connection.getresponse()
-                answer.read()
-                seen.answers.append((time.time(), answer.status))
-            except OSError:
-                seen.answers.append((time.time(), 0))
-            finally:
-                connection.close()
-
-    thread = threading.Thread(target=visit, daemon=True)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        over.set()
-        thread.join()
 
 
 @dataclass
@@ -162,8 +73,19 @@ class Stage:
         await self.reset()
         self.public = (await self.platform("production").endpoints())["public"]
 
+    async def free(self) -> None:
+        """Take away the claim that a failed test may have left."""
+        from prefect import get_client  # noqa: PLC0415
+
+        from tasks.claim import change_tags, claim_tag, tagged  # noqa: PLC0415
+
+        async with get_client() as client:
+            for left in await tagged(client, claim_tag(self.name)):
+                await change_tags(client, str(left.id), drop={claim_tag(self.name), "shipway:open"})
+
     async def reset(self, version: str = FIRST) -> None:
         """Bring both environments to a version, owned by nobody."""
+        await self.free()
         for environment in ("staging", "production"):
             platform = self.platform(environment)
             mark = await platform.claim("reset", takeover=True)
@@ -304,17 +226,6 @@ def plan_of(name: str) -> dict[str, Any]:
     }
 
 
-@contextlib.asynccontextmanager
-async def staged(name: str, folder: Path, runner: Runner) -> AsyncIterator[Stage]:
-    """Raise a stage and end it."""
-    stage = Stage(name, folder, runner)
-    await stage.raise_up()
-    try:
-        yield stage
-    finally:
-        await stage.end()
-
-
 async def deploy_trials() -> None:
     """Make a deployment of each flow that no worker takes."""
     import importlib  # noqa: PLC0415
@@ -336,6 +247,9 @@ async def hang_up() -> None:
 
     found: Any = EventsWorker.drain_all(timeout=5, at_exit=False)
     await found
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 async def check_well(stage: Stage, *, version: str) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.flows.gatehouse import answer, enrol, go_on
-from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, ended, plan_of
+from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, plan_of
+from tests.flows.processes import ended
 
 pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.timeout(600), pytest.mark.usefixtures("visitors")]
 LONG = 40

@@ -8,7 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.flows.harness import Runner, Stage
+from tests.flows.harness import Stage
+from tests.flows.processes import Runner
 
 pytestmark = pytest.mark.server
 

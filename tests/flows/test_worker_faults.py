@@ -16,7 +16,8 @@ import pytest
 
 from blocks.house import deployments, life
 from tests.flows.gatehouse import enrol
-from tests.flows.harness import FIRST, Ran, Stage, Traffic, check_closed, check_well, plan_of, traffic
+from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, plan_of
+from tests.flows.processes import Traffic, traffic
 from tests.house.house_kills import kill, pids, wait_for_another, wait_until_ready
 
 pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.timeout(600), pytest.mark.xdist_group("house")]

@@ -74,7 +74,7 @@ def test_a_run_gets_the_care_it_needs(seen: Seen, act: str) -> None:
 @given(RUNS)
 def test_a_living_process_is_never_disturbed(seen: Seen) -> None:
     """Two owners of one release would be worse than none: where the process lives, only a wait is ended."""
-    if seen.alive and seen.state != "PAUSED" and seen.state != "CRASHED":
+    if seen.alive and seen.state not in {"PAUSED", "CRASHED"}:
         assert decide_care(seen, now=NOW).act == "leave"
 
 

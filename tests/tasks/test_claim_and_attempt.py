@@ -14,7 +14,7 @@ from prefect import get_client
 from prefect.states import Cancelled, Completed, Failed
 
 from tasks import attempt
-from tasks.attempt import ask_to_be_woken, begin_attempt, end_as, end_attempt, forget_unbegun, let_go, machine, process_lives
+from tasks.attempt import ask_to_be_woken, begin_attempt, end_as, end_attempt, let_go, machine, process_lives
 from tasks.claim import OPEN, STOP, change_tags, claim_service, claim_tag, is_told_to_stop, tell_to_stop
 from tests.tasks.server_runs import new_run, seen, service
 

@@ -34,7 +34,7 @@ async def test_a_smoke_test_learns_target_and_version_and_no_secrets(tmp_path: P
     monkeypatch.setenv("PREFECT_API_KEY", "hush")
     found = await smoke(tmp_path, SEES)
     assert (found["name"], found["kind"], found["outcome"]) == ("basics", "basic", "passed"), found["output"]
-    assert [path.name for path in tmp_path.iterdir()] == ["test_it.py"]
+    assert [path.name for path in tmp_path.iterdir()] == ["test_it.py"]  # noqa: ASYNC240
 
 
 @pytest.mark.parametrize(

@@ -138,9 +138,10 @@ async def test_errors_of_real_traffic_fail_a_real_canary(shared_local: MakeLocal
     begun = await begin_watch.fn(platform, key="k")
     public = (await platform.endpoints())["public"]
     async with httpx.AsyncClient(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)) as client:
-        for number in range(200):  # every second request is the canary's
-            version = (await client.get(public)).text if number == 0 else version
-            await client.get(f"{public}/status/500" if (number % 2 == 0) == (version == "1.0") else public)
+        first = (await client.get(public)).text
+        for number in range(1, 200):  # the two take turns, and every request of the canary fails
+            turn = first if number % 2 == 0 else {"1.0": "1.1", "1.1": "1.0"}[first]
+            await client.get(f"{public}/status/500" if turn == "1.1" else public)
     found = await watched(platform, percent=50, mark=shared_mark, begun=begun)
     assert found["outcome"] == "failed", found["reason"]
     assert set(await read_counts.fn(platform)) >= {"1.0", "1.1"}

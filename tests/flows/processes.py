@@ -1,0 +1,106 @@
+"""The process that forks runs, and the visitors who come meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import json
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+RUN_SECONDS = 90
+HERE = Path(__file__).parent
+_numbers = count(1)
+
+
+@dataclass
+class Runner:
+    """The process that forks runs."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+
+    def start(self, run: str, flow: str, *, kill_at: int | str = 0) -> tuple[int, Path]:
+        """Start a run; gives its process id and the file of the points that it passes."""
+        points = self.folder / f"{run}-{next(_numbers)}.points"
+        request = {"run": run, "flow": f"flows.{flow}:{flow}", "points": str(points), "kill_at": kill_at}
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline()), points
+
+    async def run(self, run: str, flow: str, *, kill_at: int | str = 0) -> list[str]:
+        """Run to the end of the process; gives the points that it passed."""
+        pid, points = self.start(run, flow, kill_at=kill_at)
+        await ended(pid)
+        return points.read_text().splitlines() if points.exists() else []
+
+
+async def ended(pid: int, *, timeout_seconds: float = RUN_SECONDS) -> None:
+    """Return when a process has ended."""
+    with contextlib.suppress(ProcessLookupError):
+        handle = os.pidfd_open(pid)
+        try:
+            ready = await asyncio.to_thread(select.select, [handle], [], [], timeout_seconds)
+            assert ready[0], f"process {pid} still runs after {timeout_seconds} s"
+        finally:
+            os.close(handle)
+
+
+@contextlib.contextmanager
+def running(folder: Path, environment: dict[str, str]) -> Iterator[Runner]:
+    """Start the forking process, and end it with the tests."""
+    argv = [sys.executable, str(HERE / "runner.py")]
+    env = {**os.environ, **environment, "PYTHONPATH": str(HERE.parents[1])}
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as process:
+        yield Runner(process, folder)
+        process.terminate()
+
+
+@dataclass
+class Traffic:
+    """Visitors of one address: what each of their requests was answered, with its moment; 0 is no answer."""
+
+    answers: list[tuple[float, int]] = field(default_factory=list)
+
+    def since(self, moment: float) -> list[int]:
+        """Give the answers since a moment."""
+        return [status for at, status in self.answers if at >= moment]
+
+
+@contextlib.contextmanager
+def traffic(url: str, *, rate: float = 60) -> Iterator[Traffic]:
+    """Let visitors come while something else goes on."""
+    seen, over = Traffic(), threading.Event()
+
+    def visit() -> None:
+        host = url.removeprefix("http://")
+        while not over.wait(1 / rate):
+            connection = http.client.HTTPConnection(host, timeout=10)
+            try:
+                connection.request("GET", "/")
+                answer = connection.getresponse()
+                answer.read()
+                seen.answers.append((time.time(), answer.status))
+            except OSError:
+                seen.answers.append((time.time(), 0))
+            finally:
+                connection.close()
+
+    thread = threading.Thread(target=visit, daemon=True)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
