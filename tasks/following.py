@@ -13,10 +13,11 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.events import Event
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventOccurredFilter, EventOrder
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 0.5
 LATE = timedelta(seconds=20)  # events are stored in batches, and clocks differ a little
 TALE = "shipway.release."
 PROGRESS = "shipway.progress"
+LAST_WORDS = {"closed", "gate"}  # what a run tells right before it ends or waits
 
 
 class Told(NamedTuple):
@@ -41,6 +42,7 @@ async def follow(client: PrefectClient, run: UUID, *, since: datetime | None = N
         What is told, in its order.
     """
     seen: set[UUID] = set()
+    last = ""
     begin = since or datetime.now(UTC) - timedelta(days=30)
     while True:
         found = await client.read_flow_run(run)
@@ -49,8 +51,10 @@ async def follow(client: PrefectClient, run: UUID, *, since: datetime | None = N
             if event.id not in seen:
                 seen.add(event.id)
                 begin = max(begin, event.occurred - LATE)
-                yield _told(event)
-        if rests and await _still(client, found):
+                told = _told(event)
+                last = told.kind if told.kind != "progress" else last
+                yield told
+        if rests and (last in LAST_WORDS or await _still(client, found)):
             return
         await asyncio.sleep(LOOK_SECONDS)
 

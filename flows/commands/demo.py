@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 HELP = "Release the example service on this machine: a good version, and a bad one that is rolled back."
 GOOD, BAD = "1.1.0", "1.2.0"
-REQUEST_RATE = 120
+REQUEST_RATE = 150
 APPROVER, REQUESTER = "ada", "linus"
 
 
