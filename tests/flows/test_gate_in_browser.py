@@ -10,6 +10,7 @@ import pytest
 
 from tests.flows.gatehouse import enrol, go_on
 from tests.flows.harness import Stage, check_closed, check_well
+from tests.flows.processes import Traffic
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
@@ -23,7 +24,7 @@ pytestmark = [
 ]
 
 
-async def test_a_person_fills_the_form_in_and_the_release_goes_on(stage: Stage, server: Any) -> None:
+async def test_a_person_fills_the_form_in_and_the_release_goes_on(stage: Stage, visitors: Traffic, server: Any) -> None:  # noqa: ARG001 - without requests nothing passes
     """Menu, Resume, decision, name, code, comment, Resume: the release is approved by that person and is deployed."""
     from blocks.house import layout  # noqa: PLC0415 - the fixtures have paid for it
 

@@ -33,7 +33,7 @@ class TestOnTheServer:
         assert (await claim_service.fn(name, run=first))["granted"]
         refused = await claim_service.fn(name, run=second)
         assert (refused["granted"], refused["holder"], refused["holder_name"]) == (False, first, (await seen(first)).name)
-        await end_attempt.fn(first, service=name, outcome="deployed")
+        await end_attempt.fn(first, outcome="deployed")
         assert (await claim_service.fn(name, run=second))["granted"]
 
     async def test_of_many_at_once_exactly_one_gets_the_service(self) -> None:
@@ -76,7 +76,7 @@ class TestOnTheServer:
         name = service()
         run = await new_run(tags=(OPEN, STOP, claim_tag(name), "service:x"))
         for _ in range(2):
-            await end_attempt.fn(run, service=name, outcome="rolled_back")
+            await end_attempt.fn(run, outcome="rolled_back")
             assert set((await seen(run)).tags) == {OPEN, "service:x", "outcome:rolled_back"}
         await let_go.fn(run)
         assert set((await seen(run)).tags) == {"service:x", "outcome:rolled_back"}

@@ -1,0 +1,40 @@
+"""Ways round the gate that somebody with the API might try; each is refused, and nothing moves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.flows.harness import FIRST, Stage, check_closed, check_well
+from tests.flows.processes import Traffic
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(400)]
+
+
+async def test_a_phase_cannot_be_run_under_another_runs_name(stage: Stage, visitors: Traffic) -> None:  # noqa: ARG001
+    """Neither an approved release's id nor any other opens production, or writes into its record."""
+    released = await stage.release_through(stage.tag("5.1"))
+    await check_closed(stage, released, outcome="deployed")
+    attempts: list[tuple[str, dict[str, Any]]] = [
+        ("production", {"version": stage.tag("5.2"), "requester": "mallory", "approval": {"gate": "production", "proofs": []}}),
+        ("rollback", {"reason": "hush", "version": FIRST}),
+    ]
+    for flow, parameters in attempts:
+        run = await stage.ask(flow, plan=stage.plan(), release=released.id, **parameters)
+        await stage.runner.run(run, flow)
+        ran = await stage.seen(run)
+        assert ran.state == "Failed", ran
+        assert "leave it empty" in ran.message
+    assert len((await stage.seen(released.id)).entries) == len(released.entries)
+    await check_well(stage, version="5.1")
+
+
+async def test_a_rollback_goes_only_to_a_version_that_was_deployed(stage: Stage) -> None:
+    """Going back is no way round the gate: a version without a record is refused, and nothing moves."""
+    unknown = stage.tag("5.3")
+    run = await stage.ask("rollback", plan=stage.plan(), reason="a test", version=unknown)
+    ran = await stage.carry_through(run, "rollback")
+    assert ran.state == "Refused", ran
+    assert "no record says" in ran.message
+    await check_well(stage, version=FIRST)
