@@ -108,14 +108,15 @@ async def test_a_rollback_on_demand_ends_the_release_under_way(stage: Stage) -> 
     await ended(pid)
     ran = await stage.seen(run)
     await check_closed(stage, ran, outcome="rolled_back")
-    await check_closed(stage, back, outcome="deployed")
+    await check_closed(stage, back, outcome="rolled_back")
     await check_well(stage, version=FIRST)
 
 
-async def test_a_rollback_while_a_release_waits_leaves_the_version_that_serves(stage: Stage, server: Any) -> None:
-    """The version under release is meant, not the one that serves well; the release is woken and ends, staging goes back."""
+async def test_a_rollback_while_a_release_waits_takes_back_what_serves(stage: Stage, server: Any) -> None:
+    """A version that only waits at its gate cannot be what is broken; the release is woken and ends, staging goes back."""
+    assert (await stage.release_through(stage.tag("4.91"))).state == "Deployed"
     people = await enrol(server)
-    run = await stage.release(stage.tag("4.9"), plan=stage.plan(approval=people.section()))
+    run = await stage.release(stage.tag("4.92"), plan=stage.plan(approval=people.section()))
     assert (await go_on(stage, run)).state == "Suspended"
     back = await roll_back(stage)
     assert back.state == "RolledBack", back
@@ -133,7 +134,7 @@ async def test_a_rollback_after_a_deployment_returns_to_the_version_before(stage
     back = await roll_back(stage)
     assert (back.state, FIRST in back.message) == ("RolledBack", True)
     assert stage.state_of("production")["previous"] == "4.8"
-    await check_closed(stage, back, outcome="deployed")
+    await check_closed(stage, back, outcome="rolled_back")
     await stage.put_back(ran.id)
     again = await go_on(stage, ran.id)
     assert (again.state, again.entries) == ("Deployed", ran.entries)

@@ -53,6 +53,7 @@ async def release_and_check(theatre: Stage, visitors: Traffic, course: Course, *
     return ran
 
 
+FIRST_POINT = 2  # before it the run is not even Running: a worker that lives starts it, and the keeper one that is handed out
 EVERY = int(os.environ.get("SHIPWAY_EVERY", "9"))  # 1 walks every point, which takes an hour or two
 
 
@@ -74,8 +75,8 @@ async def test_a_release_killed_in_the_middle_ends_well(theatre: Stage, visitors
 @pytest.mark.faults
 @pytest.mark.parametrize(
     ("course", "number"),
-    [(course, number) for course in (GOOD, BAD) for number in range(1, course.points + 1, EVERY)],
-    ids=[f"{course.outcome}-{number}" for course in (GOOD, BAD) for number in range(1, course.points + 1, EVERY)],
+    [(course, number) for course in (GOOD, BAD) for number in range(FIRST_POINT, course.points + 1, EVERY)],
+    ids=[f"{course.outcome}-{number}" for course in (GOOD, BAD) for number in range(FIRST_POINT, course.points + 1, EVERY)],
 )
 async def test_a_release_killed_anywhere_ends_well(theatre: Stage, visitors: Traffic, course: Course, number: int) -> None:
     """There is no point between two effects, or inside one, at which a death does harm."""
