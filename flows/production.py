@@ -110,23 +110,14 @@ async def _take_step(phase: Phase, platform: Platform, step: Step, *, version: s
     if step.watch_seconds == 0:
         return result("passed", "this step is not watched")
     begun = await begin_watch(platform, key=phase.key(f"{name}/begin"))
-    key, watch_seconds = phase.key(f"{name}/watch"), step.watch_seconds
-    if judgement.undecided == "extend":
+    key = phase.key(f"{name}/watch")
+    spans = [(key, step.watch_seconds), (f"{key}/extended", 2 * step.watch_seconds)]
+    for key, seconds in spans if judgement.undecided == "extend" else spans[:1]:
         found = await watch_step(
-            platform,
-            version=version,
-            percent=step.percent,
-            watch_seconds=watch_seconds,
-            judgement=judgement,
-            mark=mark,
-            begun=begun,
-            key=key,
+            platform, version=version, percent=step.percent, watch_seconds=seconds, judgement=judgement, mark=mark, begun=begun, key=key
         )
-        if found["outcome"] in {"watching", "no_data"}:
-            key, watch_seconds = f"{key}/extended", 2 * watch_seconds
-    found = await watch_step(
-        platform, version=version, percent=step.percent, watch_seconds=watch_seconds, judgement=judgement, mark=mark, begun=begun, key=key
-    )
+        if found["outcome"] not in {"watching", "no_data"}:
+            break
     verdict = f"Verdict at {step.percent} %"
     await tell(
         phase.owner,
