@@ -48,7 +48,7 @@ lint: $(STAMP) ## Check style, format, types, and who imports whom.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-lock: ## Resolve requirements.lock anew from pyproject.toml; needs uv, which knows the override that Prefect needs.
+lock: ## Resolve requirements.lock anew from pyproject.toml; needs uv.
 	@test -n "$(UV)" || { echo "uv is not on PATH; https://docs.astral.sh/uv says how to install it" >&2; exit 2; }
 	$(UV) pip compile pyproject.toml --extra dev --generate-hashes --python-version 3.11 --quiet --no-header --output-file requirements.lock
 
