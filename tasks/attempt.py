@@ -13,11 +13,10 @@ from prefect import State, get_client, task
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import StateType
 
-from tasks.claim import OPEN, STOP, change_tags, claim_tag
+from tasks.claim import OPEN, OUTCOME, STOP, change_tags, claim_tag, give_up_claims
 from tasks.policy import OBSERVE
 
 HOST, PID, STARTED, WAKE_AT = "shipway.host", "shipway.pid", "shipway.process-started", "shipway.wake-at"
-OUTCOME = "outcome:"
 
 
 def machine() -> str:
@@ -84,7 +83,9 @@ async def ask_to_be_woken(run: str, *, at: datetime) -> None:
 async def end_attempt(run: str, *, outcome: str) -> None:
     """Give up the service's claim and mark the run with its outcome; it stays open until its final state is set."""
     async with get_client() as client:
-        claims = {tag for tag in (await client.read_flow_run(UUID(run))).tags if tag.startswith(claim_tag(""))}
+        found = await client.read_flow_run(UUID(run))
+        await give_up_claims(client, found)
+        claims = {tag for tag in found.tags if tag.startswith(claim_tag(""))}
         await change_tags(client, run, add={f"{OUTCOME}{outcome}"}, drop={*claims, STOP})
 
 

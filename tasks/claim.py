@@ -1,37 +1,47 @@
-"""One release of a service at a time: a claim is a tag on a flow run, given out under a lock and kept until the release is closed.
+"""One release of a service at a time: a claim is a Prefect variable that names the run, kept until the release is closed.
 
-It spans suspensions, crashes and machines, because it lives in the run history and not in a process.
+The server's database lets a name be taken once, and a variable be deleted by its id: that makes taking a claim, and taking over one whose
+holder is gone, one step each, without a lock that a killed process could leave behind. It spans suspensions, crashes and machines.
 """
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect import get_client, task
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import VariableCreate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, Variable
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.concurrency.asyncio import concurrency
-from prefect.exceptions import ObjectAlreadyExists
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from tasks.policy import OBSERVE
+from tasks.rules.errors import Refused, Temporary
 
 OPEN = "shipway:open"
 STOP = "shipway:stop"
-LOCK_WAIT_SECONDS = 120
+OUTCOME = "outcome:"
+MOST_TRIES = 10
 
 
 def claim_tag(service: str) -> str:
-    """Name the tag that a service's one running release carries."""
+    """Name the tag by which people and commands find a service's one running release."""
     return f"claim:{service}"
+
+
+def claim_name(service: str) -> str:
+    """Name the variable that is a service's claim."""
+    return f"shipway-claim-{service}"
 
 
 @task(name="claim service", **OBSERVE)
 async def claim_service(service: str, *, run: str) -> dict[str, Any]:
     """Claim a service for a run, unless another run holds it.
+
+    A claim whose run is closed, or no longer in the run history, is given up for it.
 
     Args:
         service: The service.
@@ -39,17 +49,68 @@ async def claim_service(service: str, *, run: str) -> dict[str, Any]:
 
     Returns:
         `granted`, and where it was not: `holder` (id) and `holder_name`.
+
+    Raises:
+        Refused: The claim is unreadable.
+        Temporary: Others took and gave up the claim all the time.
     """
-    name = f"shipway-claim-{service}"
     async with get_client() as client:
-        with contextlib.suppress(ObjectAlreadyExists):  # somebody else asked for this service for the first time, too
-            await client.upsert_global_concurrency_limit_by_name(name, limit=1)
-        async with concurrency(name, strict=True, timeout_seconds=LOCK_WAIT_SECONDS):
-            holders = [one for one in await tagged(client, claim_tag(service)) if str(one.id) != run]
-            if holders:
-                return {"granted": False, "holder": str(holders[0].id), "holder_name": holders[0].name}
-            await change_tags(client, run, add={claim_tag(service)})
-    return {"granted": True, "holder": run, "holder_name": ""}
+        for _ in range(MOST_TRIES):
+            if await _take(client, service, run=run):
+                await change_tags(client, run, add={claim_tag(service)})
+                return {"granted": True, "holder": run, "holder_name": ""}
+            claim = await client.read_variable_by_name(claim_name(service))
+            if claim is None:
+                continue
+            holder = await _holder(client, claim)
+            if holder is not None:
+                return {"granted": False, "holder": str(holder.id), "holder_name": holder.name}
+            await _delete(client, claim)
+    raise Temporary(f"the claim of {service} changed hands {MOST_TRIES} times while it was asked for")
+
+
+async def give_up_claims(client: PrefectClient, run: FlowRun) -> None:
+    """Give up every claim that a run holds; one that another run holds by now stays."""
+    for tag in run.tags:
+        service = tag.removeprefix(claim_tag(""))
+        claim = await client.read_variable_by_name(claim_name(service)) if service != tag else None
+        if claim is not None and _run_of(claim) == str(run.id):
+            await _delete(client, claim)
+
+
+async def _take(client: PrefectClient, service: str, *, run: str) -> bool:
+    try:
+        await client.create_variable(VariableCreate(name=claim_name(service), value={"run": run}, tags=["shipway"]))
+    except ObjectAlreadyExists:
+        claim = await client.read_variable_by_name(claim_name(service))
+        return claim is not None and _run_of(claim) == run
+    return True
+
+
+async def _holder(client: PrefectClient, claim: Variable) -> FlowRun | None:
+    """Give the run that a claim names, or None where it is closed or gone."""
+    try:
+        found = await client.read_flow_run(UUID(_run_of(claim)))
+    except ObjectNotFound:
+        return None
+    except ValueError:
+        raise Refused(
+            f"the variable {claim.name!r} says which run holds the service, and names none; if nothing releases it now, delete the variable"
+        ) from None
+    return None if any(tag.startswith(OUTCOME) for tag in found.tags) else found
+
+
+async def _delete(client: PrefectClient, claim: Variable) -> None:
+    """Delete exactly this claim: by its id, so that never a newer one of the same name goes."""
+    try:
+        await client.request("DELETE", "/variables/{id}", path_params={"id": str(claim.id)})
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code != httpx.codes.NOT_FOUND:  # then somebody else was quicker
+            raise
+
+
+def _run_of(claim: Variable) -> str:
+    return str(claim.value.get("run", "")) if isinstance(claim.value, dict) else ""
 
 
 @task(name="tell to stop", **OBSERVE)

@@ -77,10 +77,11 @@ class Stage:
         """Take away the claim that a failed test may have left."""
         from prefect import get_client  # noqa: PLC0415
 
-        from tasks.claim import change_tags, claim_tag, tagged  # noqa: PLC0415
+        from tasks.claim import change_tags, claim_tag, give_up_claims, tagged  # noqa: PLC0415
 
         async with get_client() as client:
             for left in await tagged(client, claim_tag(self.name)):
+                await give_up_claims(client, left)
                 await change_tags(client, str(left.id), drop={claim_tag(self.name), "shipway:open"})
 
     async def reset(self, version: str = FIRST) -> None:

@@ -29,7 +29,7 @@ from blocks.local_client import LocalClient
 
 FLOWS = ("release", "staging", "production", "rollback", "settle", "keeper")
 EFFECTS = ("prepare", "promote", "abort")  # those that go on after their order was taken
-CHANGES = ("set_flow_run_state", "update_flow_run", "update_flow_run_labels")
+CHANGES = ("set_flow_run_state", "update_flow_run", "update_flow_run_labels", "create_variable")
 
 
 def main() -> None:

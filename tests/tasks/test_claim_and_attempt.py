@@ -7,15 +7,18 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import psutil
 import pytest
 from prefect import get_client
+from prefect.client.schemas.actions import VariableCreate
 from prefect.states import Cancelled, Completed, Failed
 
 from tasks import attempt
 from tasks.attempt import ask_to_be_woken, begin_attempt, end_as, end_attempt, let_go, machine, process_lives
-from tasks.claim import OPEN, STOP, change_tags, claim_service, claim_tag, is_told_to_stop, tell_to_stop
+from tasks.claim import OPEN, OUTCOME, STOP, change_tags, claim_name, claim_service, claim_tag, is_told_to_stop, tell_to_stop
+from tasks.rules.errors import Refused
 from tests.tasks.server_runs import new_run, seen, service
 
 on_server = [pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -37,10 +40,40 @@ class TestOnTheServer:
         assert (await claim_service.fn(name, run=second))["granted"]
 
     async def test_of_many_at_once_exactly_one_gets_the_service(self) -> None:
-        """The lock makes reading and writing one step."""
-        name, runs = service(), [await new_run() for _ in range(3)]
+        """The server's database lets a name be taken once."""
+        name, runs = service(), [await new_run() for _ in range(5)]
         found = await asyncio.gather(*(claim_service.fn(name, run=run) for run in runs))
         assert sum(one["granted"] for one in found) == 1
+
+    @pytest.mark.parametrize("gone", ["closed", "deleted"])
+    async def test_of_many_who_find_a_claim_that_nobody_holds_exactly_one_gets_it(self, gone: str) -> None:
+        """A run that was closed without giving it up, or deleted from the history, holds nothing; nobody takes a newer claim away."""
+        name, dead, runs = service(), await new_run(), [await new_run() for _ in range(5)]
+        await claim_service.fn(name, run=dead)
+        async with get_client() as client:
+            if gone == "closed":
+                await change_tags(client, dead, add={f"{OUTCOME}failed"})
+            else:
+                await client.delete_flow_run(UUID(dead))
+        found = await asyncio.gather(*(claim_service.fn(name, run=run) for run in runs))
+        assert sum(one["granted"] for one in found) == 1
+
+    async def test_a_claim_that_names_no_run_is_refused_with_the_way_out(self) -> None:
+        """Somebody edited the variable: whether a release runs is not known."""
+        name, run = service(), await new_run()
+        async with get_client() as client:
+            await client.create_variable(VariableCreate(name=claim_name(name), value="mine"))
+        with pytest.raises(Refused, match="delete the variable"):
+            await claim_service.fn(name, run=run)
+
+    async def test_giving_up_leaves_the_claim_that_another_run_holds_by_now(self) -> None:
+        """A tag alone is no claim."""
+        name, holder, other = service(), await new_run(), await new_run()
+        await claim_service.fn(name, run=holder)
+        async with get_client() as client:
+            await change_tags(client, other, add={claim_tag(name)})
+        await end_attempt.fn(other, outcome="failed")
+        assert not (await claim_service.fn(name, run=other))["granted"]
 
     async def test_a_rollback_tells_the_open_release_and_not_itself(self) -> None:
         """The tag is seen by the release at its next step."""
