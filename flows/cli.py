@@ -8,7 +8,7 @@ import sys
 from types import ModuleType
 
 COMMANDS = (
-    "demo", "up", "down", "check", "release", "approve", "cancel", "rollback", "status", "history", "report", "approvers",
+    "demo", "up", "down", "check", "release", "run", "approve", "cancel", "rollback", "status", "history", "report", "approvers",
     "local", "doctor",
 )  # fmt: skip
 

@@ -19,6 +19,7 @@ from tasks.attempt import begin_attempt, let_go, unmark
 from tasks.claim import is_told_to_stop
 from tasks.rules.ending import Ending
 from tasks.rules.errors import BadInput, Refused, Superseded
+from tasks.storage import check_storage
 from tasks.story import closing_entry, recall, tell
 
 Course = Callable[[Phase, str], Awaitable[Result]]
@@ -87,6 +88,7 @@ async def _carry(name: str, run: str, *, plan: str, version: str, course: Course
         return Ending.from_entry(decided)
     phase = await begin_phase(plan, scope=run)
     await begin_attempt(run, name=f"{name} {phase.plan.service} {version}", tags=[f"service:{phase.plan.service}"])
+    await check_storage()
     await claim_or_wait(phase, run=run)
     found = await course(phase, version)
     return Ending("deployed" if passed(found) else "failed", str(found["reason"]))

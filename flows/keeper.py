@@ -6,9 +6,11 @@ import asyncio
 
 from prefect import flow, get_run_logger
 
+from flows.phase import run_id
 from tasks.clock import now
 from tasks.keeping import find_open, forget_idle_runs, settle_run, start_again
 from tasks.rules.keeper import AFTER_CRASH, decide_care, died_just_now
+from tasks.storage import show_machine
 
 
 @flow(name="keeper", flow_run_name="keeper", persist_result=False)
@@ -18,6 +20,7 @@ async def keeper() -> list[str]:
     Returns:
         What was done, a line each; empty where all is as it should be.
     """
+    await show_machine(run_id())
     runs, done = await find_open(), list[str]()
     if any(died_just_now(run.seen, now=now()) for run in runs):
         await asyncio.sleep(AFTER_CRASH.total_seconds())  # rather than lose a whole turn

@@ -8,7 +8,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from prefect import State
 from prefect.context import FlowRunContext
+from prefect.states import Completed, Failed
 
 from blocks.platform import Mark, Platform
 from tasks.claim import is_told_to_stop
@@ -125,6 +127,21 @@ async def claim_forward(phase: Phase, platform: Platform) -> Mark:
 def result(outcome: str, reason: str, **more: Any) -> Result:
     """Make a phase's result: `outcome` (passed, failed, no_data, error, watching), `reason`, and what else it found."""
     return {"outcome": outcome, "reason": reason, **more}
+
+
+def conclude(found: Result, *, scope: str) -> Result | State[Any]:
+    """Give a phase that only looks its end: to a release its result, and alone a state that says it to people.
+
+    Args:
+        found: The result.
+        scope: The phase's parameter `release`.
+
+    Returns:
+        The result; where the scope is empty Completed as Passed, else Failed.
+    """
+    if scope:
+        return found
+    return Completed(name="Passed", message=found["reason"]) if passed(found) else Failed(message=f"{found['outcome']}: {found['reason']}")
 
 
 def passed(found: Result) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Literal
+from typing import Any, Literal
 
-from prefect import flow
+from prefect import State, flow
 
-from flows.phase import Phase, Result, begin_phase, platform_of, result
+from flows.phase import Phase, Result, begin_phase, conclude, platform_of, result
 from tasks.dependencies import check_dependency
 from tasks.evidence import read_test_evidence
 from tasks.notify import announce
@@ -29,7 +29,7 @@ from tasks.watch import read_counts
 
 
 @flow(name="pre_deploy", flow_run_name="pre-deploy {version}", persist_result=True, result_serializer="json")
-async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> Result:
+async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> Result | State[Any]:
     """Collect the evidence before anything moves, and judge the checklist.
 
     Args:
@@ -69,7 +69,8 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> R
         why=faults or f"{len(items)} lines passed",
         evidence={"outcome": outcome, "items": [asdict(item) for item in items]},
     )
-    return result(outcome, faults or f"{len(items)} lines of the checklist passed", items=[asdict(item) for item in items])
+    found = result(outcome, faults or f"{len(items)} lines of the checklist passed", items=[asdict(item) for item in items])
+    return conclude(found, scope=release)
 
 
 async def _read_changes(phase: Phase, changes: ChangeLog) -> None:

@@ -73,7 +73,7 @@ async def roll_out(phase: Phase, version: str, *, approval: dict[str, Any], deci
         phase.entry("production/prepare"),
         f"{version} is up in production, without traffic",
         kind="effect",
-        why=f"{before['baseline']} serves",
+        why=f"{before['baseline'] or 'nothing yet'} serves",
         evidence={"position": dict(before)},
     )
     for step in phase.plan.production.steps:
@@ -96,7 +96,7 @@ async def complete(phase: Phase, version: str) -> Result:
         phase.entry("production/promote"),
         f"{version} is the baseline in production",
         kind="effect",
-        why=f"{after['previous']} was retired",
+        why=f"{after['previous']} was retired" if after["previous"] else "nothing ran there before",
         evidence={"position": dict(after)},
     )
     return found

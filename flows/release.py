@@ -66,7 +66,7 @@ async def _course(phase: Phase, version: str) -> Result:
 
 async def _prepare(phase: Phase, version: str, *, scope: str) -> Result:
     await heed(phase.owner)
-    ready = await pre_deploy(phase.path, version=version, release=scope)
+    ready: Any = await pre_deploy(phase.path, version=version, release=scope)
     if not passed(ready):
         raise Refused(f"not ready: {ready['reason']}")
     found: Any = await staging(phase.path, version=version, release=scope)
@@ -116,7 +116,9 @@ async def _still_the_same(phase: Phase, subject: Result, *, scope: str) -> bool:
         subject["plan"][name]["platform"] for name in ("staging", "production")
     ]:
         raise Refused("the plan names other platforms than when this release began; start a new release")
-    changed = ", ".join(name for name in ("plan", "current", "change_log") if canonical(fresh[name]) != canonical(subject[name]))
+    changed = ", ".join(
+        name for name in ("plan", "current", "change_log", "platforms") if canonical(fresh[name]) != canonical(subject[name])
+    )
     await tell(
         phase.owner,
         f"gate/void/{scope.partition('/')[2]}",

@@ -50,7 +50,7 @@ async def bring_to_staging(phase: Phase, *, version: str) -> Result:
         phase.entry("staging"),
         f"Staging runs {version}",
         kind="effect",
-        why=f"it ran {before['baseline']} before",
+        why=f"it ran {before['baseline'] or 'nothing'} before",
         evidence={"before": dict(before), "after": dict(after)},
     )
     return result("passed", f"staging runs {version}")

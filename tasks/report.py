@@ -8,7 +8,6 @@ from typing import Any
 from prefect import task
 from prefect.artifacts import Artifact, acreate_markdown_artifact
 from prefect.filesystems import WritableFileSystem
-from prefect.results import aget_default_result_storage
 
 from tasks.objects import objects_of
 from tasks.policy import OBSERVE
@@ -16,6 +15,7 @@ from tasks.record_page import render_page
 from tasks.record_store import folder_of, read_record
 from tasks.rules.record import to_json, verify_chain
 from tasks.rules.record_markdown import to_markdown
+from tasks.storage import default_storage
 
 
 @task(name="publish record", **OBSERVE)
@@ -32,7 +32,7 @@ async def publish_record(release_id: str, *, service: str, storage: WritableFile
     Returns:
         `json` and `html`: where the files are in the storage; `artifact`: the artifact's key.
     """
-    place: Any = storage or await aget_default_result_storage()
+    place: Any = storage or await default_storage()
     objects, folder = objects_of(place), folder_of(release_id)
     reading = await read_record(objects, release_id)
     problems = list(dict.fromkeys([*reading.problems, *verify_chain(reading.entries)]))

@@ -12,11 +12,11 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.events import emit_event
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
-from prefect.results import aget_default_result_storage
 
 from tasks.record_store import append_entry, read_record
 from tasks.rules.errors import Temporary, WorldMoved
 from tasks.rules.record import Entry, Kind, chain, outcome_of, verify_chain
+from tasks.storage import default_storage
 
 TRIES = 4
 EVERY_READING, EACH = 30, 10
@@ -43,7 +43,7 @@ async def tell(
     fields: dict[str, Any] = {"key": key, "kind": kind, "who": who, "what": what, "why": why, "evidence": evidence or {}}
     known = await recall(release, key)
     try:
-        entry = known or await _append(await aget_default_result_storage(), release, **fields)
+        entry = known or await _append(await default_storage(), release, **fields)
     except WorldMoved as error:  # somebody touched the record; the service must go back all the same
         _log("refused", f"THE RECORD IS BROKEN, and this is not in it: {what}. {error}")
         entry = chain(None, at=datetime.now(UTC), **fields)
@@ -104,7 +104,7 @@ async def was_deployed(service: str, *, version: str) -> bool:
 
 async def recall_all(release: str) -> list[Entry]:
     """Read a record's entries that can be read; who needs an unbroken record verifies its chain."""
-    return (await read_record(await aget_default_result_storage(), release)).entries
+    return (await read_record(await default_storage(), release)).entries
 
 
 async def _append(storage: Any, release: str, **fields: Any) -> Entry:

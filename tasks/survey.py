@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from prefect import task
+from pydantic import BaseModel
 
+from blocks.platform import Position
 from tasks.change_log import read_change_log
 from tasks.platforms import load_platform
 from tasks.policy import OBSERVE, ONCE
 from tasks.review import read_plan_file
 from tasks.rules.change_log import ChangeLog, Commit
-from tasks.rules.digest import digest
+from tasks.rules.digest import digest, fingerprint
 from tasks.rules.plan import Plan
 
 
@@ -52,11 +54,13 @@ async def look(path: str, *, version: str, taken: dict[str, Any] | None = None) 
         taken: The plan as `take_plan` gave it; read anew where None.
 
     Returns:
-        What `take_plan` returns, and: `version`; `current` and `previous` (version by environment); `change_log`; `digest`.
+        What `take_plan` returns, and: `version`; `current` and `previous` (version by environment); `change_log`;
+        `platforms` (fingerprint of the settings, by environment); `digest`.
     """
     taken = taken or await read_plan(path)
     plan = Plan.model_validate(taken["plan"])
-    staging, production = await asyncio.gather(_position(plan, "staging"), _position(plan, "production"))
+    (staging, where), (production, there) = await asyncio.gather(_look_at(plan, "staging"), _look_at(plan, "production"))
+    platforms = {"staging": where, "production": there}
     current = {"staging": staging["baseline"], "production": production["baseline"]}
     changes = await read_change_log.fn(taken["folder"], plan.change_log, from_version=current["production"], to_version=version)
     return {
@@ -65,8 +69,9 @@ async def look(path: str, *, version: str, taken: dict[str, Any] | None = None) 
         "current": current,
         "previous": {"staging": staging["previous"], "production": production["previous"]},
         "change_log": asdict(changes),
+        "platforms": platforms,
         # Staging is left out: the release itself has changed it by the time the approval is checked again.
-        "digest": digest(plan, version, changes, {"production": current["production"]}),
+        "digest": digest(plan, version, changes, {"production": current["production"]}, platforms),
     }
 
 
@@ -88,7 +93,9 @@ def folder_of(subject: dict[str, Any]) -> Path:
     return Path(subject["folder"])
 
 
-async def _position(plan: Plan, environment: str) -> Any:
+async def _look_at(plan: Plan, environment: str) -> tuple[Position, str]:
+    """Read an environment's position, and the fingerprint of its platform's settings, from which secrets are left out."""
     section = plan.staging if environment == "staging" else plan.production
     platform = await load_platform(section.platform, field=f"{environment}.platform")
-    return await platform.current()
+    settings = platform.model_dump(mode="json") if isinstance(platform, BaseModel) else {}
+    return await platform.current(), fingerprint(settings)

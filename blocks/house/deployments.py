@@ -29,6 +29,7 @@ async def deploy_all(prefect_file: Path = environment.PROJECT / "prefect.yaml") 
     """
     from prefect.cli.deploy._config import _load_deploy_configs_and_actions  # noqa: PLC0415
     from prefect.cli.deploy._core import _run_multi_deploy  # noqa: PLC0415
+    from prefect.context import AsyncClientContext  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
 
     words = io.StringIO()
@@ -40,9 +41,10 @@ async def deploy_all(prefect_file: Path = environment.PROJECT / "prefect.yaml") 
         raise Permanent(message)
     try:
         with contextlib.chdir(prefect_file.parent), contextlib.redirect_stdout(words):
-            await _run_multi_deploy(
-                configs, actions, deploy_all=True, prefect_file=prefect_file, console=console, is_interactive=lambda: False
-            )
+            async with AsyncClientContext.get_or_create():  # one client for all; each reads the machine's certificates, which takes long
+                await _run_multi_deploy(
+                    configs, actions, deploy_all=True, prefect_file=prefect_file, console=console, is_interactive=lambda: False
+                )
     except Exception as error:
         message = f"the deployments of {prefect_file} could not be applied: {error}; mend that file or the flow that it names"
         raise Permanent(message) from error

@@ -76,7 +76,7 @@ def keep(home: Path, *, until: int) -> None:
     """Start what does not run, and again when it ends, until the descriptor `until` is readable."""
     watched = [adopt(home, service) for service in SERVICES]
     while True:
-        for one in watched:
+        for one in sorted(watched, key=lambda one: one.service.name == "database"):  # making it takes seconds, in which the others load
             if one.descriptor is None and one.due <= time.monotonic():
                 launch(home, one)
         pauses = [one.due - time.monotonic() for one in watched if one.descriptor is None]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
 DONE, UNEXPECTED, BAD_INPUT, ROLLED_BACK, REFUSED, WAITING = 0, 1, 2, 3, 4, 5
-EXIT = {"Deployed": DONE, "Refused": REFUSED, "RolledBack": ROLLED_BACK, "Failed": ROLLED_BACK, "Cancelled": ROLLED_BACK}
+EXIT = {"Deployed": DONE, "Passed": DONE, "Refused": REFUSED, "RolledBack": ROLLED_BACK, "Failed": ROLLED_BACK, "Cancelled": ROLLED_BACK}
 SIGNS = {
     "opened": "▶",
     "checklist": "☑",
@@ -68,6 +68,26 @@ def in_house(arguments: argparse.Namespace, work: Callable[..., Coroutine[Any, A
     except ShipwayError as error:
         print(error, file=sys.stderr)
         return UNEXPECTED
+
+
+def with_plan(arguments: argparse.Namespace, work: Callable[..., Coroutine[Any, Any, int]]) -> int:
+    """Do work in the house as `in_house` does, but first say what is wrong with the plan, where something is.
+
+    Args:
+        arguments: With `plan` and `home`.
+        work: Takes the client and the arguments, gives the exit code.
+    """
+    from tasks.rules.plan_file import read_plan
+
+    try:
+        _, problems = read_plan(arguments.plan.read_bytes(), name=str(arguments.plan))
+    except OSError as error:
+        print(f"{arguments.plan} cannot be read: {error.strerror}. Give the path of a plan file.", file=sys.stderr)
+        return BAD_INPUT
+    if problems:
+        print("\n".join(map(str, problems)), file=sys.stderr)
+        return BAD_INPUT
+    return in_house(arguments, work)
 
 
 def enter(arguments: argparse.Namespace) -> bool:

@@ -12,6 +12,9 @@ HELP = "list, look at or stop the services that run on this machine"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     parser.add_argument("action", choices=["list", "status", "stop"], help="what to do; stop drains, then ends agent and processes")
+    parser.add_argument(
+        "--home", type=Path, metavar="FOLDER", help="Shipway's home on this machine (default: $SHIPWAY_HOME, or ~/.shipway)"
+    )
     parser.add_argument("folder", nargs="?", type=Path, help="one environment's folder; default: all in Shipway's home")
 
 
@@ -23,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from blocks.local_launch import home
 
-    root = home() / "local"
+    root = (arguments.home.expanduser().absolute() if arguments.home else home()) / "local"
     folders = [arguments.folder.absolute()] if arguments.folder else sorted(root.iterdir()) if root.is_dir() else []
     codes = [_act(arguments.action, folder, named=arguments.folder is not None) for folder in folders]
     if not folders:

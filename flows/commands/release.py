@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,17 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0 deployed, 2 bad plan, 3 rolled back, 4 refused, 5 waiting for people.
     """
-    from tasks.rules.plan_file import read_plan
-
-    try:
-        _, problems = read_plan(arguments.plan.read_bytes(), name=str(arguments.plan))
-    except OSError as error:
-        print(f"{arguments.plan} cannot be read: {error.strerror}. Give the path of a plan file.", file=sys.stderr)
-        return _terminal.BAD_INPUT
-    if problems:
-        print("\n".join(map(str, problems)), file=sys.stderr)
-        return _terminal.BAD_INPUT
-    return _terminal.in_house(arguments, _release)
+    return _terminal.with_plan(arguments, _release)
 
 
 async def _release(client: PrefectClient, arguments: argparse.Namespace) -> int:

@@ -86,9 +86,9 @@ async def _locate(arguments: argparse.Namespace) -> tuple[Any, str]:
     if matching:
         return home, matching[0]
     if arguments.storage is None:
-        from prefect.results import aget_default_result_storage
+        from tasks.storage import default_storage
 
-        block = await aget_default_result_storage()
+        block = await default_storage()
         if (reading := await read_record(block, arguments.run)).entries or reading.problems:
             return block, arguments.run
     raise BadInput(f"there is no record of {arguments.run} in {home}", field="RUN", mend="Take an id that `shipway history` shows.")

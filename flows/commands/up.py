@@ -68,7 +68,11 @@ def raise_house(home: Path, *, port: int | None = None, auth: bool | None = None
     for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING"):
         os.environ.pop(name, None)
     environment.enter(home)
-    import prefect.main  # noqa: F401 - takes seconds, which pass while the server starts
+    import prefect.cli.deploy._core  # what deploying needs takes seconds to import, which pass while the server starts
+    import prefect.main  # noqa: F401
+
+    import flows.keeper
+    import flows.release  # noqa: F401
 
     life.wait_for_server(home, timeout_seconds=end - time.monotonic())
     asyncio.run(prepare_server(home))

@@ -1,4 +1,4 @@
-"""What people approve: one hash over the plan, the version, the changes and what runs now.
+"""What people approve: one hash over the plan, the version, the changes, what runs now, and where it goes.
 
 The canonical form is JSON with the keys of every object sorted by code point, no spaces, UTF-8 without escapes beyond
 those that JSON demands, no NaN or infinity; sections of a plan and frozen dataclasses become objects, tuples become
@@ -59,7 +59,7 @@ def _key(key: Any) -> str:
     raise TypeError(message)
 
 
-def digest(plan: Plan, version: str, change_log: ChangeLog, current: Mapping[str, str | None]) -> str:
+def digest(plan: Plan, version: str, change_log: ChangeLog, current: Mapping[str, str | None], platforms: Mapping[str, str]) -> str:
     """Hash what an approval is for.
 
     Args:
@@ -67,9 +67,15 @@ def digest(plan: Plan, version: str, change_log: ChangeLog, current: Mapping[str
         version: The version under release.
         change_log: The changes that it brings.
         current: The version that runs now, by environment; None where none does.
+        platforms: The fingerprint of the platform's settings, by environment: the plan only names them.
 
     Returns:
         64 hexadecimal digits; another value of any of these gives another digest.
     """
-    whole = {"change_log": change_log, "current": dict(current), "plan": plan, "version": version}
-    return hashlib.sha256(canonical(whole)).hexdigest()
+    whole = {"change_log": change_log, "current": dict(current), "plan": plan, "platforms": dict(platforms), "version": version}
+    return fingerprint(whole)
+
+
+def fingerprint(value: Any) -> str:
+    """Give the SHA-256 of a value's canonical form, in 64 hexadecimal digits."""
+    return hashlib.sha256(canonical(value)).hexdigest()

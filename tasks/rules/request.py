@@ -14,7 +14,14 @@ Version = Annotated[
     str,
     Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z._+-]{0,127}$", title="Version", description="The version to release, as it is tagged: 1.4.2"),
 ]
-Reason = Annotated[str, Field(min_length=1, max_length=500, title="Reason", description="Why, for the record and the approvers.")]
+_CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
+ONE_LINE = rf"^[^{_CONTROLS}]*[^\s{_CONTROLS}][^{_CONTROLS}]*$"
+Reason = Annotated[
+    str,
+    Field(
+        min_length=1, max_length=500, pattern=ONE_LINE, title="Reason", description="Why, in one line, for the record and the approvers."
+    ),
+]
 Requester = Annotated[
     str,
     Field(

@@ -55,23 +55,6 @@ def check_version(text: str) -> str:
     return text
 
 
-def check_reason(text: str) -> str:
-    """Give the reason for a release back, without surrounding spaces.
-
-    Raises:
-        BadInput: It is empty, longer than 500 characters, or holds control characters.
-    """
-    reason = text.strip()
-    if not reason:
-        raise BadInput("a release needs a reason", field="reason", mend="Say in a sentence why this version goes out.")
-    if len(reason) > MAX_REASON_CHARACTERS:
-        message = f"the reason has {len(reason)} characters, more than {MAX_REASON_CHARACTERS}"
-        raise BadInput(message, field="reason", mend="Shorten it; details belong in the change log.")
-    if has_controls(reason):
-        raise BadInput("the reason holds line breaks or control characters", field="reason", mend="Write it in one line of plain text.")
-    return reason
-
-
 def specifier_fault(text: str) -> str | None:
     """Say what keeps a text from being a version range, or None where it is one."""
     try:

@@ -14,8 +14,9 @@ from prefect import get_client
 from prefect.states import Completed, Failed, Running, Suspended
 
 from flows.cli import COMMANDS, main
-from flows.commands import history, status
+from flows.commands import history, run, status
 from tasks.claim import OPEN
+from tasks.rules.errors import BadInput
 from tests.tasks.server_runs import nothing
 
 HEAVY = ("prefect", "pydantic", "rich", "httpx", "aiohttp", "yaml", "numpy", "matplotlib", "kubernetes", "great_expectations")
@@ -109,6 +110,30 @@ def test_without_a_server_every_command_says_how_to_start_one(tmp_path: Path, no
     assert ended.stdout.strip() == str([2] * len(commands)), ended.stderr
     assert ended.stderr.count("shipway up") == len(commands)
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "parameters"),
+    [
+        (["verify"], {"version": "", "environment": "production"}),
+        (["verify", "--environment", "staging", "--version", "1.1"], {"version": "1.1", "environment": "staging"}),
+        (["pre-deploy", "--version", "1.1"], {"version": "1.1"}),
+        (["staging", "--version", "1.1", "--reason", "try"], {"version": "1.1", "reason": "try"}),
+        (["production", "--version", "1.1", "--reason", "go", "--as", "rita"], {"version": "1.1", "reason": "go", "requester": "rita"}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_each_phase_is_asked_for_with_its_own_parameters(words: list[str], parameters: dict[str, str]) -> None:
+    """No phase gets a parameter that it does not know: the server would refuse the run."""
+    asked = run.parameters_of(_parsed(run, words[0], str(PLAN), *words[1:]))
+    assert asked == {"plan": str(PLAN), **parameters}
+
+
+@pytest.mark.parametrize(("words", "field"), [(["staging", "--reason", "x"], "--version"), (["production", "--version", "1"], "--reason")])
+def test_a_phase_says_which_word_it_misses(words: list[str], field: str) -> None:
+    """The message names the option."""
+    with pytest.raises(BadInput, match=field):
+        run.parameters_of(_parsed(run, words[0], str(PLAN), *words[1:]))
 
 
 class TestOnTheServer:

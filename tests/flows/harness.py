@@ -171,13 +171,13 @@ class Stage:
     async def seen(self, run: str, points: list[str] | None = None) -> Ran:
         """Read how a run stands."""
         from prefect import get_client  # noqa: PLC0415
-        from prefect.results import aget_default_result_storage  # noqa: PLC0415
 
         from tasks.record_store import read_entries  # noqa: PLC0415
+        from tasks.storage import default_storage  # noqa: PLC0415
 
         async with get_client() as client:
             found = await client.read_flow_run(run)
-        entries = await read_entries(await aget_default_result_storage(), run)
+        entries = await read_entries(await default_storage(), run)
         state = found.state
         return Ran(run, state.name or "" if state else "", state.message or "" if state else "", entries, points or [])
 

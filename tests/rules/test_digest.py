@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.rules.change_log import ChangeLog, Commit
-from tasks.rules.digest import canonical, digest
+from tasks.rules.digest import canonical, digest, fingerprint
 from tasks.rules.plan import Plan
 
 PLAN = Plan.model_validate({
@@ -18,6 +18,7 @@ PLAN = Plan.model_validate({
 })  # fmt: skip
 LOG = ChangeLog("1.0", "1.1", "upgrade", (Commit("a" * 40, "Ada", 1, "Fix"),))
 CURRENT = {"staging": "1.0", "production": None}
+PLATFORMS = {"staging": fingerprint({"command": ["serve"]}), "production": fingerprint({"command": ["serve", "--fast"]})}
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -32,25 +33,26 @@ JSON = st.recursive(
 def test_the_digest_is_known() -> None:
     """The canonical form is fixed: a change of it would void every approval."""
     assert canonical({"b": (1, 2.5), "a": "é"}) == '{"a":"é","b":[1,2.5]}'.encode()
-    assert len(digest(PLAN, "1.1", LOG, CURRENT)) == 64
-    assert digest(PLAN, "1.1", LOG, CURRENT) == digest(
-        Plan.model_validate(PLAN.model_dump(mode="json")), "1.1", LOG, dict(reversed(CURRENT.items()))
+    assert len(digest(PLAN, "1.1", LOG, CURRENT, PLATFORMS)) == 64
+    assert digest(PLAN, "1.1", LOG, CURRENT, PLATFORMS) == digest(
+        Plan.model_validate(PLAN.model_dump(mode="json")), "1.1", LOG, dict(reversed(CURRENT.items())), PLATFORMS
     )
 
 
 @pytest.mark.parametrize(
     "changed",
     [
-        (PLAN.model_copy(update={"service": "other"}), "1.1", LOG, CURRENT),
-        (PLAN, "1.2", LOG, CURRENT),
-        (PLAN, "1.1", ChangeLog("1.0", "1.1", "upgrade", ()), CURRENT),
-        (PLAN, "1.1", LOG, {"staging": "1.0", "production": "1.0"}),
+        (PLAN.model_copy(update={"service": "other"}), "1.1", LOG, CURRENT, PLATFORMS),
+        (PLAN, "1.2", LOG, CURRENT, PLATFORMS),
+        (PLAN, "1.1", ChangeLog("1.0", "1.1", "upgrade", ()), CURRENT, PLATFORMS),
+        (PLAN, "1.1", LOG, {"staging": "1.0", "production": "1.0"}, PLATFORMS),
+        (PLAN, "1.1", LOG, CURRENT, {**PLATFORMS, "production": fingerprint({"command": ["serve"]})}),
     ],
-    ids=["plan", "version", "change log", "current"],
+    ids=["plan", "version", "change log", "current", "platform"],
 )
 def test_any_change_gives_another_digest(changed: tuple[Any, ...]) -> None:
-    """Plan, version, changes and running versions are all in it."""
-    assert digest(*changed) != digest(PLAN, "1.1", LOG, CURRENT)
+    """Plan, version, changes, running versions and platforms are all in it."""
+    assert digest(*changed) != digest(PLAN, "1.1", LOG, CURRENT, PLATFORMS)
 
 
 @given(JSON)

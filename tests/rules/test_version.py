@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tasks.rules.errors import BadInput
 from tasks.rules.paths import inside
-from tasks.rules.version import check_reason, check_version, in_range
+from tasks.rules.version import check_version, in_range
 
 
 @pytest.mark.parametrize("version", ["1.1", "v2.4.1", "1.0.0-rc.1+build.5", "a" * 128, "20260101_1"])
@@ -72,18 +72,6 @@ def test_an_unreadable_version_or_range_is_refused(version: str, specifier: str)
     """What cannot be ordered is an error, not a guess."""
     with pytest.raises(BadInput):
         in_range(version, specifier)
-
-
-@pytest.mark.parametrize("reason", ["", "  ", "a" * 501, "one\ntwo", "bell\x07", "left\u202eright"])
-def test_a_reason_is_one_line_of_plain_text(reason: str) -> None:
-    """Empty, long and controlling reasons are refused."""
-    with pytest.raises(BadInput):
-        check_reason(reason)
-
-
-def test_a_reason_is_kept_without_its_edges() -> None:
-    """Surrounding spaces go, the words stay, whatever their language."""
-    assert check_reason("  Größerer Puffer für 日本  ") == "Größerer Puffer für 日本"
 
 
 @pytest.mark.parametrize("path", ["", "/etc/passwd", "..", "../x", "a/../../x", "~/x", "-x", "a\\b", "a\x00b", "a\nb"])

@@ -12,8 +12,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.filesystems import LocalFileSystem
 
-from tasks.record import write_entry
-from tasks.record_store import read_entries
+from tasks.record_store import append_entry, read_entries
 from tasks.report import artifact_key, publish_record
 
 
@@ -24,12 +23,8 @@ async def documented(release_id: str, service: str, folder: str) -> dict[str, st
     told: dict[str, str] = {}
     for _ in range(2):
         opened = {"service": service, "version": "1.2.0", "password": "hunter2"}
-        await write_entry(
-            release_id, key="opened", kind="opened", who="ada", what="Asked.", evidence=opened, secrets=["hunter2"], storage=storage
-        )
-        await write_entry(
-            release_id, key="closed", kind="closed", who="shipway", what="Done.", evidence={"outcome": "deployed"}, storage=storage
-        )
+        await append_entry(storage, release_id, key="opened", kind="opened", who="ada", what="Asked.", evidence=opened, secrets=["hunter2"])
+        await append_entry(storage, release_id, key="closed", kind="closed", who="shipway", what="Done.", evidence={"outcome": "deployed"})
         told = await publish_record(release_id, service=service, storage=storage)
     return told
 

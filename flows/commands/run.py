@@ -1,0 +1,79 @@
+"""`shipway run`: one phase alone, as a release would run it."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows.commands import _terminal
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
+
+HELP = "Run one phase of a release alone, and follow it: look before, deploy to one environment, verify, look after."
+PHASES = {"pre-deploy": "pre_deploy", "staging": "staging", "verify": "verify", "production": "production", "post-deploy": "post_deploy"}
+MOVING = {"staging", "production"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.add_argument(
+        "phase", choices=PHASES, help="staging and production move the service, and go back where they fail; the others only look"
+    )
+    parser.add_argument("plan", type=Path, metavar="PLAN", help="the plan file, in the service's repository")
+    parser.add_argument("--version", default="", metavar="VERSION", help="the version; `verify` takes what serves where it is left out")
+    parser.add_argument(
+        "--environment", choices=["production", "staging"], default="production", help="verify only: where (default: production)"
+    )
+    parser.add_argument("--reason", metavar="TEXT", help="staging and production: why, for the record and the approvers")
+    parser.add_argument(
+        "--as", dest="requester", default=getpass.getuser(), metavar="NAME", help="production: who asks (default: you); cannot approve"
+    )
+    parser.add_argument("--wait", action="store_true", help="keep following while it waits for people, instead of ending with 5")
+    _terminal.add_home(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check the plan, start the phase, follow it.
+
+    Args:
+        arguments: What `configure` described.
+
+    Returns:
+        0 passed or deployed, 2 bad plan or words, 3 failed or rolled back, 4 refused, 5 waiting for people.
+    """
+    return _terminal.with_plan(arguments, _run)
+
+
+async def _run(client: PrefectClient, arguments: argparse.Namespace) -> int:
+    from flows.commands.release import follow_to_end, start
+
+    name = PHASES[arguments.phase]
+    found = await start(client, f"{name}/{name}", parameters_of(arguments))
+    print(f"{arguments.phase} {found.id}")
+    return await follow_to_end(client, found, wait=arguments.wait)
+
+
+def parameters_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Turn the words into the phase's parameters.
+
+    Raises:
+        BadInput: A word is missing that this phase needs.
+    """
+    from tasks.rules.errors import BadInput
+
+    phase = arguments.phase
+    wanted = {"plan": str(arguments.plan.absolute()), "version": arguments.version}
+    if not arguments.version and phase != "verify":
+        raise BadInput(f"{phase} needs a version", field="--version", mend="Write `--version 1.4.2`.")
+    if phase in MOVING and not arguments.reason:
+        raise BadInput(f"{phase} moves the service, and needs a reason", field="--reason", mend="Say in a sentence why.")
+    if phase == "verify":
+        wanted["environment"] = arguments.environment
+    if phase in MOVING:
+        wanted["reason"] = arguments.reason
+    if phase == "production":
+        wanted["requester"] = arguments.requester
+    return wanted
