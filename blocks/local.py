@@ -161,6 +161,11 @@ class LocalPlatform(Block):
         counts: dict[str, Counts] = await self._client().read("/counts")
         return counts
 
+    async def labels(self) -> dict[str, dict[str, str]]:
+        """Say the number of each version's revision; of two revisions of one version the newer one's."""
+        seen = await self._client().view()
+        return {run["version"]: {"revision": run["id"]} for run in sorted(seen["runs"], key=lambda run: int(run["id"]))}
+
     async def progress(self) -> list[str]:
         """Say in a few lines for an operator what the platform is doing."""
         return in_words(await self._client().view())

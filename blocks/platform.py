@@ -133,3 +133,12 @@ class Platform(Protocol):
     async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:
         """Read the revisions' own log lines since a moment (seconds since the epoch, UTC), newest `limit` at most."""
         ...
+
+
+@runtime_checkable
+class Labelled(Protocol):
+    """What a platform may say besides, so that metrics can be asked about one revision; one that does not is a platform all the same."""
+
+    async def labels(self) -> dict[str, dict[str, str]]:
+        """Say what each version's revision is called in metrics: by version, `revision` and, where there is one, `namespace`."""
+        ...

@@ -60,7 +60,9 @@ async def _end(phase: Phase | None, run: str, *, version: str, ending: Ending) -
     if outcome != "open":
         return outcome, ending.reason
     outcome, reason = final_outcome(ending, moved_back=back)
-    await tell(run, "closed", f"{version}: {outcome.replace('_', ' ')}", kind="closed", why=reason, evidence={"outcome": outcome})
+    await tell(
+        run, "closed", f"{version or 'The rollback'}: {outcome.replace('_', ' ')}", kind="closed", why=reason, evidence={"outcome": outcome}
+    )
     return outcome, reason
 
 

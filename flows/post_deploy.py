@@ -1,11 +1,13 @@
-"""After a deployment: is the service well, what do its metrics and logs say; and document it."""
+"""After a deployment: is the service well, what do its metrics, data and logs say; and document it."""
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 
 from prefect import flow
 
+from flows.data import judge_data, samples_of
 from flows.phase import Phase, Result, begin_phase, platform_of, result
 from tasks.logs import read_logs
 from tasks.probe import probe_health
@@ -21,7 +23,7 @@ LOOK_BACK_SECONDS = 3_600
 
 @flow(name="post_deploy", flow_run_name="post-deploy {version}", persist_result=True, result_serializer="json")
 async def post_deploy(plan: PlanPath, version: Version, release: Scope = "") -> Result:
-    """Look at the deployed version as users reach it: health, metrics, and error lines that the former version never logged.
+    """Look at the deployed version as users reach it: health, metrics, data, and error lines that the former version never logged.
 
     Args:
         plan: Path of the plan file.
@@ -31,7 +33,11 @@ async def post_deploy(plan: PlanPath, version: Version, release: Scope = "") -> 
     phase = await begin_phase(plan, scope=release)
     platform = await platform_of(phase.plan, "production")
     position = await read_position(platform)
-    health = await probe_health((await platform.endpoints())["public"], verification=phase.plan.verification, version=version)
+    public = (await platform.endpoints())["public"]
+    health, data = await asyncio.gather(
+        probe_health(public, verification=phase.plan.verification, version=version),
+        judge_data(phase, "post_deploy", samples=await samples_of(phase) if release else []),
+    )
     await tell(
         phase.owner,
         phase.entry("post-deploy/health"),
@@ -50,7 +56,7 @@ async def post_deploy(plan: PlanPath, version: Version, release: Scope = "") -> 
         evidence=dict(counts or {}),
     )
     logs = await _judge_logs(phase, version, await read_logs(platform, since=await _since(phase)), former=position["previous"])
-    outcome, reason = worst_of([health, logs])
+    outcome, reason = worst_of([health, *data, logs])
     await tell(
         phase.owner, phase.entry("post-deploy"), "Looked at the deployment", kind="verdict", why=reason, evidence={"outcome": outcome}
     )

@@ -12,6 +12,7 @@ from prefect import State, flow
 from flows.phase import Phase, Result, begin_phase, conclude, platform_of, result
 from tasks.dependencies import check_dependency
 from tasks.evidence import read_test_evidence
+from tasks.monitoring import read_slis
 from tasks.notify import announce
 from tasks.rollout import read_position
 from tasks.rules.change_log import ChangeLog, judge_changes
@@ -23,9 +24,9 @@ from tasks.rules.evidence import TestEvidence
 from tasks.rules.request import PlanPath, Scope, Version
 from tasks.rules.rollback import decide_way_back
 from tasks.rules.summary import worst_of
+from tasks.sources import subject_of
 from tasks.story import tell
 from tasks.survey import changes_of, survey
-from tasks.watch import read_counts
 
 
 @flow(name="pre_deploy", flow_run_name="pre-deploy {version}", persist_result=True, result_serializer="json")
@@ -84,11 +85,12 @@ async def _read_changes(phase: Phase, changes: ChangeLog) -> None:
 async def _collect_facts(phase: Phase, subject: Result) -> Facts:
     """Ask everything that the checklist wants to know, side by side."""
     platform = await platform_of(phase.plan, "production")
+    watched = await subject_of(phase.plan, "production")
     tests, dependencies, position, readings, announced = await asyncio.gather(
         asyncio.gather(*(read_test_evidence(spec, repository=phase.folder) for spec in phase.plan.tests)),
         asyncio.gather(*(check_dependency(spec) for spec in phase.plan.dependencies)),
         read_position(platform),
-        read_counts(platform),
+        read_slis(platform, subject=watched, baseline=subject["current"]["production"], version=subject["version"]),
         announce(
             phase.plan.notify, subject=f"{phase.plan.service} {subject['version']} is about to be released", key=phase.key("announce")
         ),
@@ -111,7 +113,7 @@ async def _collect_facts(phase: Phase, subject: Result) -> Facts:
         platform_answers=bool(position),
         rollback_to=way.version,
         first_deployment=baseline is None,
-        readings=[sli.name for sli in phase.plan.judgement.slis] if baseline is None or baseline in readings else [],
+        readings=readings,
         announced=announced,
     )
 

@@ -19,6 +19,7 @@ from tasks.rollout import prepare_revision, promote_revision, shift_traffic
 from tasks.rules.errors import Refused
 from tasks.rules.plan import Step
 from tasks.rules.request import PlanPath, Reason, Requester, Scope, Version
+from tasks.sources import subject_of
 from tasks.story import recall, tell
 from tasks.survey import survey, survey_again
 from tasks.watch import begin_watch, watch_step
@@ -105,16 +106,18 @@ async def complete(phase: Phase, version: str) -> Result:
 async def _take_step(phase: Phase, platform: Platform, step: Step, *, version: str, mark: Mark, decision: str) -> Result:
     """Shift, watch, and give the verdict."""
     name, judgement = f"production/step-{step.percent}", phase.plan.judgement
+    subject = await subject_of(phase.plan, "production")
     await shift_traffic(platform, version=version, percent=step.percent, mark=mark, key=phase.key(f"{name}/shift"))
     await tell(phase.owner, phase.entry(f"{name}/shift"), f"{step.percent} % of the traffic goes to {version}", kind="effect")
     if step.watch_seconds == 0:
         return result("passed", "this step is not watched")
-    begun = await begin_watch(platform, key=phase.key(f"{name}/begin"))
+    begun = await begin_watch(platform, subject=subject, version=version, key=phase.key(f"{name}/begin"))
     key = phase.key(f"{name}/watch")
     spans = [(key, step.watch_seconds), (f"{key}/extended", 2 * step.watch_seconds)]
     for key, seconds in spans if judgement.undecided == "extend" else spans[:1]:
+        share = step.percent
         found = await watch_step(
-            platform, version=version, percent=step.percent, watch_seconds=seconds, judgement=judgement, mark=mark, begun=begun, key=key
+            platform, subject=subject, version=version, percent=share, watch_seconds=seconds, mark=mark, begun=begun, key=key
         )
         if found["outcome"] not in {"watching", "no_data"}:
             break

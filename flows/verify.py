@@ -1,4 +1,4 @@
-"""Verify a version where it runs: health, smoke tests, functionality, error monitoring."""
+"""Verify a version where it runs: health, smoke tests, functionality, its data, error monitoring."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any, cast
 from prefect import flow
 
 from blocks.platform import Counts, Endpoints, Position
+from flows.data import judge_data
 from flows.phase import Phase, Result, begin_phase, platform_of, result
 from tasks.probe import probe_health
 from tasks.rollout import read_position
 from tasks.rules.request import AnyVersion, EnvironmentName, PlanPath, Scope
+from tasks.rules.smoke_step import Baseline
 from tasks.rules.summary import worst_of
-from tasks.smoke import run_smoke_test
+from tasks.smoke import run_smoke_tests
 from tasks.story import tell
 from tasks.watch import read_counts
 
@@ -32,14 +34,16 @@ async def verify(plan: PlanPath, environment: EnvironmentName = "production", ve
     platform = await platform_of(phase.plan, environment)
     position = await read_position(platform)
     version = version or position["baseline"] or ""
-    target = _target(position, await platform.endpoints(), version)
+    endpoints = await platform.endpoints()
+    target, beside = _target(position, endpoints, version), _beside(position, endpoints, version)
     if not target:
         return await _conclude(
             phase, environment, version, [result("failed", f"{environment} runs {position['baseline']}, not {version or 'anything'}")]
         )
-    health, *smoke = await asyncio.gather(
+    health, smoke, data = await asyncio.gather(
         probe_health(target, verification=phase.plan.verification, version=version),
-        *(run_smoke_test(test, folder=phase.folder, target=target, version=version) for test in phase.plan.verification.smoke),
+        run_smoke_tests(phase.plan.verification, folder=phase.folder, target=target, version=version, baseline=beside),
+        judge_data(phase, environment),
     )
     await tell(
         phase.owner,
@@ -59,7 +63,7 @@ async def verify(plan: PlanPath, environment: EnvironmentName = "production", ve
             evidence=found,
         )
     errors = _monitored(await read_counts(platform), version, limit=phase.plan.verification.max_error_ratio)
-    return await _conclude(phase, environment, version, [health, *smoke, errors])
+    return await _conclude(phase, environment, version, [health, *smoke, *data, errors])
 
 
 def _target(position: Position, endpoints: Endpoints, version: str) -> str:
@@ -67,6 +71,12 @@ def _target(position: Position, endpoints: Endpoints, version: str) -> str:
     if position["canary"] == version and version:
         return endpoints.get("canary", "")
     return endpoints.get("baseline", endpoints["public"]) if position["baseline"] == version and version else ""
+
+
+def _beside(position: Position, endpoints: Endpoints, version: str) -> Baseline | None:
+    """Name the version that serves while this one is verified as the canary; once it is promoted nothing runs beside it."""
+    serving, address = position["baseline"], endpoints.get("baseline", "")
+    return Baseline(serving, address) if position["canary"] == version and serving and address else None
 
 
 def _monitored(counts: dict[str, Counts], version: str, *, limit: float) -> Result:

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import os
 import signal
+import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import psutil
 
@@ -51,7 +52,12 @@ class _Kept:
 
 
 async def run_command(
-    command: Sequence[str], *, folder: str | os.PathLike[str], timeout_seconds: float, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    *,
+    folder: str | os.PathLike[str],
+    timeout_seconds: float,
+    environment: Mapping[str, str] | None = None,
+    given: bytes = b"",
 ) -> Ended:
     """Run a program to its end.
 
@@ -60,6 +66,7 @@ async def run_command(
         folder: Where it runs.
         timeout_seconds: After this time it and its children are ended.
         environment: Its whole environment; None hands ours on.
+        given: What it reads from its standard input; it passes through a file without a name, which nobody else can open.
 
     Returns:
         How it ended. Nothing that the program does raises.
@@ -68,7 +75,11 @@ async def run_command(
     inherited = dict(os.environ if environment is None else environment) | {MARK: mark}
     exit_code: int | None = None
     try:
-        async with _pipes(kept) as (out, err), _started(command, folder, inherited, out=out, err=err, mark=mark) as process:
+        async with (
+            _pipes(kept) as (out, err),
+            _handed(given) as given_file,
+            _started(command, folder, inherited, given=given_file, out=out, err=err, mark=mark) as process,
+        ):
             out.close()
             err.close()
             with contextlib.suppress(TimeoutError):
@@ -99,6 +110,17 @@ async def _pipes(kept: _Kept) -> AsyncIterator[tuple[BinaryIO, BinaryIO]]:
 
 
 @asynccontextmanager
+async def _handed(given: bytes) -> AsyncIterator[IO[bytes] | int]:
+    if not given:
+        yield asyncio.subprocess.DEVNULL
+        return
+    with tempfile.TemporaryFile() as file:
+        await asyncio.to_thread(file.write, given)
+        file.seek(0)
+        yield file
+
+
+@asynccontextmanager
 async def _pipe(kept: _Kept, *, is_output: bool) -> AsyncIterator[BinaryIO]:
     loop, stream = asyncio.get_running_loop(), asyncio.StreamReader()
     read_end, write_end = os.pipe()
@@ -125,10 +147,17 @@ async def _read(stream: asyncio.StreamReader, kept: _Kept, *, is_output: bool) -
 
 @asynccontextmanager
 async def _started(
-    command: Sequence[str], folder: str | os.PathLike[str], environment: Mapping[str, str], *, out: BinaryIO, err: BinaryIO, mark: str
+    command: Sequence[str],
+    folder: str | os.PathLike[str],
+    environment: Mapping[str, str],
+    *,
+    given: IO[bytes] | int,
+    out: BinaryIO,
+    err: BinaryIO,
+    mark: str,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=folder, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+        *command, cwd=folder, env=environment, stdin=given, stdout=out, stderr=err, start_new_session=True
     )
     try:
         yield process

@@ -76,7 +76,7 @@ def missing_files(plan: Plan, folder: Path) -> tuple[list[str], list[str]]:
     """
     problems, warnings = [], []
     reports = [(f"tests[{i}].junit", one.junit) for i, one in enumerate(plan.tests) if isinstance(one, Junit)]
-    smoke = [(f"verification.smoke[{i}].pytest", test.pytest) for i, test in enumerate(plan.verification.smoke)]
+    smoke = [(f"verification.smoke[{i}].pytest", test.pytest) for i, test in enumerate(plan.verification.smoke) if test.pytest]
     changed = [(f"change_log.paths[{i}]", path) for i, path in enumerate(plan.change_log.paths)]
     for field, path in [*reports, *smoke, *changed]:
         try:

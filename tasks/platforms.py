@@ -8,9 +8,11 @@ from prefect.blocks.core import Block
 
 from blocks.approvers import Approvers
 from blocks.platform import Platform
+from blocks.prometheus import Prometheus
 from tasks.rules.errors import BadInput, Temporary
+from tasks.rules.plan import Judgement, PrometheusPairSli, PrometheusSli
 
-OURS = {"local": "blocks.local", "approvers": "blocks.approvers"}
+OURS = {"local": "blocks.local", "approvers": "blocks.approvers", "prometheus": "blocks.prometheus"}
 
 
 async def load_platform(name: str, *, field: str) -> Platform:
@@ -51,4 +53,15 @@ async def load_approvers(name: str) -> Approvers:
     block = await load_block(name, field="approval.block")
     if not isinstance(block, Approvers):
         raise BadInput(f"the block {name} holds no approvers", field="approval.block", mend="Enrol them with `shipway approvers add NAME`.")
+    return block
+
+
+async def load_prometheus(judgement: Judgement) -> Prometheus | None:
+    """Load the Prometheus that a plan's SLIs ask, or None where none does; the errors are those of `load_platform`."""
+    if not any(isinstance(sli, PrometheusSli | PrometheusPairSli) for sli in judgement.slis):
+        return None
+    block = await load_block(judgement.prometheus, field="judgement.prometheus")
+    if not isinstance(block, Prometheus):
+        mend = "Name a block of the type `prometheus`."
+        raise BadInput(f"the block {judgement.prometheus} is no Prometheus", field="judgement.prometheus", mend=mend)
     return block

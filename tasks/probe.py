@@ -69,7 +69,7 @@ async def probe_once(client: httpx.AsyncClient, url: str, *, timeout_seconds: fl
     start = time.monotonic()
     try:
         async with asyncio.timeout(timeout_seconds), client.stream("GET", url) as response:
-            body, cut = await _read_bounded(response)
+            body, cut = await read_body(response)
         return Probe(url, response.status_code, time.monotonic() - start, body, cut=cut)
     except TimeoutError:
         return Probe(url, None, time.monotonic() - start, error=f"no answer within {timeout_seconds:g} s")
@@ -85,7 +85,8 @@ async def probe_client() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def _read_bounded(response: httpx.Response) -> tuple[bytes, bool]:
+async def read_body(response: httpx.Response) -> tuple[bytes, bool]:
+    """Read an answer's body up to 1 MB; of a longer one the beginning is kept, and True says so."""
     body = b""
     async for chunk in response.aiter_bytes():
         body += chunk

@@ -19,18 +19,19 @@ from tasks.rules.series import Series, Stream, WatchedStep, series_of
 LONGEST_EVIDENCE_CHARACTERS = 20_000
 
 
-def render_page(entries: list[Entry], *, problems: list[str]) -> str:
+def render_page(entries: list[Entry], *, problems: list[str], docs: str = "data") -> str:
     """Write a record as an HTML page.
 
     Args:
         entries: The record in order.
         problems: What is wrong with the chain; said on top of the page.
+        docs: The folder of the pages that the record links, from where this page will lie.
 
     Returns:
         A whole HTML document, the same for the same arguments.
     """
     return _template().render(
-        summary=summary_of(entries), rows=rows_of(entries), checks=checks_of(entries), problems=problems,
+        summary=summary_of(entries), rows=rows_of(entries), checks=checks_of(entries), problems=problems, docs=docs,
         head=entries[-1].hash if entries else FIRST,
         views=[_view(series, name=f"picture-{index}") for index, series in enumerate(series_of(entries))],
     )  # fmt: skip
@@ -60,8 +61,12 @@ def _evidence(entry: Entry) -> str:
     """Write evidence for reading; long ones are cut, since the whole stands in the record itself."""
     value: Any = entry.evidence
     if entry.kind == "samples":
-        points = value.get("points")
-        value = {**value, "points": f"{len(points) if isinstance(points, list) else 0} readings; drawn above, whole in record.json"}
+        points, rows = (len(value[name]) if isinstance(value.get(name), list) else 0 for name in ("points", "samples"))
+        value = {
+            **value,
+            "points": f"{points} readings; drawn above, whole in record.json",
+            "samples": f"{rows} rows, whole in record.json",
+        }
     text = json.dumps(bounded(value), ensure_ascii=False, indent=2)
     if len(text) <= LONGEST_EVIDENCE_CHARACTERS:
         return text

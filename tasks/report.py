@@ -39,7 +39,11 @@ async def publish_record(release_id: str, *, service: str, storage: WritableFile
     await objects.replace(f"{folder}/record.json", to_json(reading.entries).encode())
     await objects.replace(f"{folder}/record.html", render_page(reading.entries, problems=problems).encode())
     key = artifact_key(service)
-    await _publish(key, to_markdown(reading.entries, problems=problems), description=f"The record of release {release_id}")
+    await _publish(
+        key,
+        to_markdown(reading.entries, problems=problems, place=f"{objects.name}/{folder}"),
+        description=f"The record of release {release_id}",
+    )
     return {"json": f"{objects.name}/{folder}/record.json", "html": f"{objects.name}/{folder}/record.html", "artifact": key}
 
 

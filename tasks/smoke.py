@@ -1,7 +1,8 @@
-"""Run the smoke tests: pytest in a process of its own, its JUnit report read back."""
+"""Run the smoke tests: HTTP steps from here, or pytest in a process of its own with its JUnit report read back."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import tempfile
@@ -10,18 +11,51 @@ from pathlib import Path
 from prefect import task
 
 from tasks.commands import run_command
-from tasks.files import resolve_inside
+from tasks.files import read_bounded, resolve_inside
 from tasks.policy import OBSERVE
-from tasks.rules.evidence import judge_junit
-from tasks.rules.plan import SmokeTest
+from tasks.rules.evidence import TestEvidence, judge_junit
+from tasks.rules.junit import MAX_BYTES
+from tasks.rules.plan import SmokeTest, Verification
+from tasks.rules.smoke_step import Baseline
+from tasks.smoke_steps import run_steps_test
 
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "VIRTUAL_ENV")
 
 LEAN = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # a suite loads the plugins that it names; loading all doubles the time
+Found = dict[str, object]
+
+
+async def run_smoke_tests(
+    verification: Verification, *, folder: str, target: str, version: str, baseline: Baseline | None = None
+) -> list[Found]:
+    """Run all smoke tests of a plan, so many at once as it says; those of kind performance afterwards, one by one.
+
+    Args:
+        verification: The plan's section.
+        folder: The plan's folder.
+        target: Base URL of the revision.
+        version: The version that should answer.
+        baseline: The version that serves beside it, if one does.
+
+    Returns:
+        What `run_smoke_test` found, in the plan's order.
+    """
+    turns = asyncio.Semaphore(verification.smoke_concurrency)
+
+    async def run(test: SmokeTest) -> Found:
+        async with turns:
+            return await run_smoke_test(test, folder=folder, target=target, version=version, baseline=baseline)
+
+    quick = [test for test in verification.smoke if test.kind != "performance"]
+    found = dict(zip((test.name for test in quick), await asyncio.gather(*map(run, quick)), strict=True))
+    for test in verification.smoke:
+        if test.kind == "performance":
+            found[test.name] = await run(test)
+    return [found[test.name] for test in verification.smoke]
 
 
 @task(name="run smoke test", task_run_name="smoke: {test.name}", **OBSERVE)
-async def run_smoke_test(test: SmokeTest, *, folder: str, target: str, version: str) -> dict[str, object]:
+async def run_smoke_test(test: SmokeTest, *, folder: str, target: str, version: str, baseline: Baseline | None = None) -> Found:
     """Run one smoke test against one revision.
 
     Args:
@@ -29,19 +63,39 @@ async def run_smoke_test(test: SmokeTest, *, folder: str, target: str, version: 
         folder: The plan's folder, in which its path starts.
         target: Base URL of the revision.
         version: The version that should answer.
+        baseline: The version that serves beside it, if one does; only tests of kind performance are told.
 
     Returns:
-        `name`, `kind`, `outcome`, `reason`, and the end of its `output`.
+        `name`, `kind`, `outcome`, `reason`, and the end of its `output`; of a comparison its `times` too.
+
+    Raises:
+        BadInput: Its path leads elsewhere, or a secret that it names is not there.
     """
-    resolve_inside(Path(folder), test.pytest, field="verification.smoke")
+    beside = baseline if test.kind == "performance" else None
+    if test.pytest is None:
+        found = await run_steps_test(test, target=target, version=version, baseline=beside)
+    else:
+        found = await _run_pytest(test, test.pytest, folder=folder, target=target, version=version, baseline=beside)
+    return {"name": test.name, "kind": test.kind, **found}
+
+
+async def _run_pytest(test: SmokeTest, path: str, *, folder: str, target: str, version: str, baseline: Baseline | None) -> Found:
+    resolve_inside(Path(folder), path, field="verification.smoke")
     with tempfile.TemporaryDirectory(prefix="shipway-smoke-") as scratch:
         report = Path(scratch) / "junit.xml"
         environment = {name: os.environ[name] for name in KEPT if name in os.environ}
         environment |= {"SHIPWAY_TARGET": target, "SHIPWAY_VERSION": version, "PYTHONDONTWRITEBYTECODE": "1", **LEAN}
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", test.pytest]
+        environment |= {"SHIPWAY_BASELINE": baseline.url} if baseline else {}
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", path]
         ended = await run_command(command, folder=folder, environment=environment, timeout_seconds=test.timeout_seconds)
-        data = report.read_bytes() if report.exists() else None
-    found = judge_junit(data, name=f"the report of {test.pytest}")
+        found = await asyncio.to_thread(_judge_report, report, name=f"the report of {path}")
     outcome = "failed" if ended.fault and found.outcome == "passed" else found.outcome
     reason = found.reason if outcome == "passed" else "; ".join(part for part in (ended.fault, found.reason) if part)
-    return {"name": test.name, "kind": test.kind, "outcome": outcome, "reason": reason, "output": ended.tail}
+    return {"outcome": outcome, "reason": reason, "output": ended.tail}
+
+
+def _judge_report(report: Path, *, name: str) -> TestEvidence:
+    try:
+        return judge_junit(read_bounded(report, limit_bytes=MAX_BYTES), name=name)
+    except OSError as error:
+        return TestEvidence("error", f"{name} cannot be read: {error.strerror or error}")

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict
-from typing import Any
+from functools import partial
+from itertools import count
+from typing import Any, NamedTuple, TypeVar
 
 from prefect import task
 
 from blocks.platform import Counts, Mark, Platform, Position
 from tasks.policy import OBSERVE, ONCE
 from tasks.rules.errors import Superseded, Temporary, WorldMoved
-from tasks.rules.plan import Judgement
-from tasks.rules.step import Step
-from tasks.rules.verdict import Outcome, combine
+from tasks.rules.step import MOST_MISSED, Step, versions_of
+from tasks.rules.verdict import Outcome, Verdict, combine
+from tasks.sources import Sources, Subject, open_sources
 from tasks.story import tell_progress
 
 MOST_POINTS = 400
-MOST_MISSED = 5
 SHORTEST_PAUSE_SECONDS = 0.05
 DECIDED = {Outcome.PASSED, Outcome.FAILED, Outcome.ERROR}
+T = TypeVar("T")
+
+
+class Point(NamedTuple):
+    """One reading: its moment, what followed for each SLI, and the rows of what was read."""
+
+    at: float
+    verdicts: list[Verdict]
+    rows: list[dict[str, Any]]
 
 
 @task(name="read counts", **OBSERVE)
@@ -31,23 +41,26 @@ async def read_counts(platform: Platform) -> dict[str, Counts]:
 
 
 @task(name="begin watch", **ONCE)
-async def begin_watch(platform: Platform, *, key: str) -> dict[str, Any]:  # noqa: ARG001
+async def begin_watch(platform: Platform, *, subject: Subject, version: str, key: str) -> dict[str, Any]:  # noqa: ARG001
     """Remember when a step's watch began and what the counters said, so that a restart goes on with it.
 
     Returns:
-        `at` in seconds since the epoch, and `counts` by version.
+        `at` in seconds since the epoch, `counts` of the platform by version, and what is known of the SLIs in `prometheus`.
     """
-    return {"at": time.time(), "counts": dict(await platform.counts())}
+    at, position = time.time(), await platform.current()
+    async with open_sources(subject, platform, versions=versions_of(version, position["baseline"])) as sources:
+        counts, memory = await asyncio.gather(_counts(platform, subject), sources.remember())
+    return {"at": at, "counts": counts, "prometheus": memory}
 
 
 @task(name="watch step", task_run_name="watch {percent} %", **ONCE)
 async def watch_step(
     platform: Platform,
     *,
+    subject: Subject,
     version: str,
     percent: int,
     watch_seconds: float,
-    judgement: Judgement,
     mark: Mark,
     begun: dict[str, Any],
     key: str,  # noqa: ARG001
@@ -56,59 +69,81 @@ async def watch_step(
 
     Args:
         platform: The environment.
+        subject: What is watched, and by which SLIs.
         version: The version under release.
         percent: Its share, which must stay as it is.
         watch_seconds: The longest time since `begun`.
-        judgement: The plan's SLIs and pace.
         mark: Our mark; a newer owner ends the watch.
         begun: What `begin_watch` remembered.
         key: Under which the result is remembered.
 
     Returns:
-        The evidence of the step: `outcome`, `reason`, `versions`, `slis` and `points`, as the record's pictures take it.
+        The evidence of the step: `outcome`, `reason`, `versions`, `slis` and `points`, as the record's pictures take it, and `samples`,
+        a list of rows (see `tasks.rules.step.Step.rows`).
 
     Raises:
         Superseded: Somebody else owns the environment.
         WorldMoved: The traffic or the canary is not as it was left.
     """
     baseline = (await platform.current())["baseline"]
-    step = Step(judgement, version=version, baseline=baseline, percent=percent, began=(begun["at"], begun["counts"]))
-    points: list[dict[str, Any]] = []
-    while True:
-        counts = await _look(platform, version=version, percent=percent, mark=mark, pause_seconds=judgement.interval_seconds)
-        at = time.time()
-        verdicts = step.judge(counts, at=at)
-        whole = combine(verdicts)
-        points.append({"at": at, "verdicts": [asdict(verdict) for verdict in verdicts]})
-        left = begun["at"] + watch_seconds - at
-        if whole.outcome in DECIDED or left <= 0:
-            break
-        tell_progress(mark["owner"], f"{percent} %: {whole.reason}", reading=len(points))
-        await asyncio.sleep(min(judgement.interval_seconds, max(left, SHORTEST_PAUSE_SECONDS)))
+    versions = versions_of(version, baseline)
+    async with open_sources(subject, platform, versions=versions, memory=begun.get("prometheus")) as sources:
+        began = begun["at"], sources.platform(begun["counts"]) | sources.beginning()
+        step = Step(subject.judgement, version=version, baseline=baseline, percent=percent, began=began)
+        look = partial(_look, platform, subject=subject, version=version, percent=percent, mark=mark)
+        points = [point async for point in _readings(step, sources, look, ends_at=begun["at"] + watch_seconds, owner=mark["owner"])]
+    whole, kept = combine(points[-1].verdicts), _thinned(points)
     return {
         "outcome": whole.outcome.value,
         "reason": whole.reason,
         "step_percent": percent,
         "started_at": begun["at"],
         "versions": {"canary": version, "baseline": baseline},
-        "slis": [sli.model_dump(mode="json") for sli in judgement.slis],
-        "points": _thinned(points),
+        "slis": [sli.model_dump(mode="json") for sli in subject.judgement.slis],
+        "points": [{"at": point.at, "verdicts": [asdict(verdict) for verdict in point.verdicts]} for point in kept],
+        "samples": [row for point in kept for row in point.rows],
     }
 
 
-async def _look(platform: Platform, *, version: str, percent: int, mark: Mark, pause_seconds: float) -> dict[str, Counts]:
+async def _readings(
+    step: Step, sources: Sources, look: Callable[[], Awaitable[dict[str, Any]]], *, ends_at: float, owner: str
+) -> AsyncIterator[Point]:
+    """Read at the plan's pace until the verdict is in or the time is up; a slow source is waited for only as long, but the last time."""
+    interval = step.judgement.interval_seconds
+    for number in count(1):
+        due, is_last = time.monotonic() + interval, time.time() >= ends_at
+        sources.start()
+        counts = await look()
+        seen = await sources.collect(patience_seconds=None if is_last else max(0.0, due - time.monotonic()))
+        at = time.time()
+        verdicts = step.judge(sources.platform(counts) | seen, at=at, is_last=is_last)
+        yield Point(at, verdicts, step.rows(verdicts, at=at))
+        whole = combine(verdicts)
+        if is_last or whole.outcome in DECIDED:
+            return
+        tell_progress(owner, f"{step.percent} %: {whole.reason}", reading=number)
+        await asyncio.sleep(max(SHORTEST_PAUSE_SECONDS, min(due - time.monotonic(), ends_at - time.time())))
+
+
+async def _look(platform: Platform, *, subject: Subject, version: str, percent: int, mark: Mark) -> dict[str, Any]:
     """Read position and counts, and bear a platform that is silent for a few readings."""
     for missed in range(MOST_MISSED + 1):
         try:
-            position, counts = await asyncio.gather(platform.current(), platform.counts())
+            found = await asyncio.gather(platform.current(), _counts(platform, subject))
         except Temporary:
             if missed == MOST_MISSED:
                 raise
-            await asyncio.sleep(pause_seconds)
+            await asyncio.sleep(subject.judgement.interval_seconds)
         else:
-            _expect_ours(position, version=version, percent=percent, mark=mark)
+            _expect_ours(found[0], version=version, percent=percent, mark=mark)
+            counts: dict[str, Any] = found[1]
             return counts
     raise AssertionError
+
+
+async def _counts(platform: Platform, subject: Subject) -> dict[str, Any]:
+    """Read the platform's counts where an SLI asks for them."""
+    return dict(await platform.counts()) if subject.asks_platform else {}
 
 
 def _expect_ours(position: Position, *, version: str, percent: int, mark: Mark) -> None:
@@ -120,7 +155,7 @@ def _expect_ours(position: Position, *, version: str, percent: int, mark: Mark) 
         raise WorldMoved(f"{version} is gone: {position['canary'] or 'nothing'} is the canary; somebody else changed the environment")
 
 
-def _thinned(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _thinned(points: Sequence[T]) -> list[T]:
     """Keep at most 400 points for the record, always the last."""
     stride = -(-len(points) // MOST_POINTS)
     return list(points[::stride]) if (len(points) - 1) % max(stride, 1) == 0 else [*points[::stride], points[-1]]

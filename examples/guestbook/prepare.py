@@ -1,4 +1,4 @@
-"""Make the guestbook's Git repository: `python prepare.py FOLDER`, with the tags v1.0.0, v1.1.0 and v1.2.0.
+"""Make the guestbook's Git repository: `python prepare.py FOLDER`, with the tags v1.0.0 to v1.3.0.
 
 The files beside this one are the newest version. The patches in history/ lead there from 1.0.0, one commit each;
 they are taken back first and then made again. Each version's report is written by its own tests. The user's own Git
@@ -33,7 +33,7 @@ SERVICE = [
 FIRST_COMMITS = [
     ("Start the guestbook\n\nA page and JSON with entries in SQLite, health, readiness, version and metrics.", SERVICE),
     ("Add smoke tests\n\nThey try again after a 5xx: whether it works is their question, how often is not.", ["smoke"]),
-    ("Add the deployment plan", ["shipway.yaml"]),
+    ("Add the deployment plan", ["shipway.yaml", "data"]),
 ]
 MARK = "shipway.example"
 IDENTITY = {
@@ -136,7 +136,7 @@ def prepare(folder: Path) -> str:
         made.mkdir()
         build(made)
         made.rename(folder)
-    return f"{folder} is made: v1.0.0, v1.1.0, v1.2.0"
+    return f"{folder} is made: v1.0.0, v1.1.0, v1.2.0, v1.3.0"
 
 
 def main() -> int:

@@ -17,12 +17,14 @@ BUSY_SECONDS = 5.0
 MIGRATIONS = (
     (1, "CREATE TABLE entries (id INTEGER PRIMARY KEY, name TEXT NOT NULL, text TEXT NOT NULL, written REAL NOT NULL)"),
     (2, "ALTER TABLE entries ADD COLUMN place TEXT NOT NULL DEFAULT ''"),
+    (3, "UPDATE entries SET written = round(written / 1000)"),  # wrong on purpose: these are seconds already, not milliseconds
 )
+SCHEMAS = {"1.0.": 1, "1.1.": 2, "1.2.": 2}
 
 
 def schema_of(version: str) -> int:
     """Say which schema a version needs; a newer one in the file does not disturb it."""
-    return 1 if version.startswith("1.0.") else MIGRATIONS[-1][0]
+    return next((schema for beginning, schema in SCHEMAS.items() if version.startswith(beginning)), MIGRATIONS[-1][0])
 
 
 def connect(path: str) -> sqlite3.Connection:

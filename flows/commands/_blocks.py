@@ -7,6 +7,7 @@ async def register_blocks() -> None:
     """Register every block type of ours; again changes nothing."""
     from blocks.approvers import Approvers
     from blocks.local import LocalPlatform
+    from blocks.prometheus import Prometheus
 
-    for block in (LocalPlatform, Approvers):
+    for block in (LocalPlatform, Approvers, Prometheus):
         await block.aregister_type_and_schema()

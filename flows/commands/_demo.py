@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 FIRST = "1.0.0"
 TOTP_SECONDS = 30
+VISITORS = "visitors"
 
 
 @contextlib.contextmanager
@@ -49,6 +52,8 @@ async def bootstrap(home: Path, plan: Path) -> str:
     Returns:
         The service's public address.
     """
+    from prefect.blocks.system import Secret
+
     from blocks.local import LocalPlatform
 
     public = ""
@@ -63,6 +68,8 @@ async def bootstrap(home: Path, plan: Path) -> str:
             drain_seconds=3,
         )
         await platform.save(f"guestbook-{name}", overwrite=True)
+        database = quote(str(home / "local" / f"guestbook-{name}" / "data" / "guestbook.db"))
+        await Secret(value=f"sqlite:///file:{database}?mode=ro&uri=true").save(f"guestbook-{name}-database", overwrite=True)
         position = await platform.current()
         mark = await platform.claim("demo", takeover=position["baseline"] != FIRST)
         if position["baseline"] != FIRST:
@@ -123,8 +130,25 @@ def traffic(public: str, *, rate: int) -> Iterator[None]:
         print(f"What {rate} requests a second saw: {' '.join(said.split())}")
 
 
+def keep_visitors(home: Path, public: str, *, rate: int) -> None:
+    """Let visitors come until the house is stopped: a release that nobody visits proves nothing."""
+    from blocks.house import environment, processes
+
+    script = environment.PROJECT / "examples" / "guestbook" / "traffic.py"
+    argv = [sys.executable, str(script), public, "--rate", str(rate), "--until-killed"]
+    log = home / "logs" / f"{VISITORS}.log"
+    processes.start(argv, name=VISITORS, run=home / "run", log=log, env=environment.inherited(), cwd=environment.PROJECT)
+
+
+def end_visitors(home: Path) -> None:
+    """End the visitors of a demo that was kept, where there are any."""
+    from blocks.house import processes
+
+    processes.stop(home / "run" / f"{VISITORS}.pid", with_signal=signal.SIGTERM, timeout_seconds=10)
+
+
 def stop(home: Path) -> None:
-    """End the service, the worker, the server and the database; the data stay."""
+    """End the visitors, the service, the worker, the server and the database; the data stay."""
     from blocks.house import life
     from blocks.local_client import LocalClient
     from tasks.rules.errors import ShipwayError
@@ -133,6 +157,7 @@ def stop(home: Path) -> None:
         for folder in sorted((home / "local").glob("*")):
             await LocalClient(folder, service="guestbook", port=0).stop()
 
+    end_visitors(home)
     try:
         asyncio.run(end_services())
         life.stop(home, now=True)

@@ -43,6 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
     from tasks.rules.version import check_version
 
     plan, problems, warnings = look_at(Path(arguments.plan))
+    if plan is not None and not problems:
+        said, notes = ask_prometheus(plan, Path(arguments.plan), online=online)
+        problems, warnings = said, [*warnings, *notes]
     version = arguments.version
     try:
         version = check_version(version) if version is not None else "VERSION"
@@ -69,6 +72,7 @@ def look_at(file: Path) -> tuple[Plan | None, list[str], list[str]]:
     """
     from tasks.files import missing_files, read_bounded
     from tasks.rules.plan_file import MAX_BYTES, read_plan
+    from tasks.suites import broken_suites
 
     try:
         data = read_bounded(file, limit_bytes=MAX_BYTES)
@@ -79,8 +83,57 @@ def look_at(file: Path) -> tuple[Plan | None, list[str], list[str]]:
     plan, found = read_plan(data, name=str(file))
     if plan is None:
         return None, [str(problem) for problem in found], []
-    problems, warnings = missing_files(plan, file.resolve().parent)
+    folder = file.resolve().parent
+    (problems, warnings), (broken, awaited) = missing_files(plan, folder), broken_suites(plan, folder)
+    problems, warnings = problems + broken, warnings + awaited
     return plan, [f"{file}: {problem}" for problem in problems], [f"{file}: {warning}" for warning in warnings]
+
+
+def ask_prometheus(plan: Plan, file: Path, *, online: bool) -> tuple[list[str], list[str]]:
+    """Let the plan's Prometheus read its queries, where there are any and both servers can be reached.
+
+    Args:
+        plan: The plan.
+        file: Where it was read.
+        online: Whether a Prefect server is configured, which knows the block.
+
+    Returns:
+        A problem for each query that cannot be read, and a note where nobody could be asked.
+    """
+    from tasks.rules.errors import ShipwayError
+    from tasks.rules.plan_problems import Problem, spell
+    from tasks.rules.yaml_tree import read_tree
+
+    if all(sli.source != "prometheus" for sli in plan.judgement.slis):
+        return [], []
+    if not online:
+        return [], [f"{file}: no server is configured that knows {plan.judgement.prometheus}, so its queries were not read"]
+    import asyncio
+
+    try:
+        found = asyncio.run(_read_queries(plan))
+    except ShipwayError as error:
+        return [], [f"{file}: the queries were not read: {error}"]
+    places = read_tree(file.read_text(encoding="utf-8-sig")).places if found else {}
+    mend = "Mend the query; what was filled in for the places is only an example."
+    return [str(Problem(str(file), *_place_of(path, places), spell(path), said, mend)) for path, said in found], []
+
+
+async def _read_queries(plan: Plan) -> list[tuple[tuple[str | int, ...], str]]:
+    from tasks.platforms import load_prometheus
+    from tasks.queries import check_queries
+    from tasks.server import server
+
+    async with server():
+        prometheus = await load_prometheus(plan.judgement)
+    return await check_queries(prometheus, plan) if prometheus is not None else []
+
+
+def _place_of(path: tuple[str | int, ...], places: Mapping[tuple[str | int, ...], tuple[int, int]]) -> tuple[int, int]:
+    """Find a field's line and column; a default stands where its section begins."""
+    while path not in places and path:
+        path = path[:-1]
+    return places.get(path, (1, 1))
 
 
 def schema_text() -> str:

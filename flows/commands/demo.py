@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 HELP = "Release the example service on this machine: a good version, and a bad one that is rolled back."
 GOOD, BAD = "1.1.0", "1.2.0"
 REQUEST_RATE = 150
+KEPT_RATE = 50
 APPROVER, REQUESTER = "ada", "linus"
 
 
@@ -49,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     try:
         print(f"Preparing the guestbook's repository, and starting database, Prefect server and worker in {home} …", flush=True)
+        _demo.end_visitors(home)
         with _demo.repository(home) as repository:
             up.raise_house(home, auth=False)
             plan = repository()
@@ -76,6 +78,8 @@ async def _play(client: PrefectClient, arguments: argparse.Namespace, home: Path
             outcomes.append(found.state.name if found.state else "Unknown")
             print(f"{outcomes[-1]}: {found.state.message if found.state else ''}\n")
             _where(home, found)
+    if arguments.keep:
+        _demo.keep_visitors(home, public, rate=KEPT_RATE)
     _last_words(home, keep=arguments.keep, plan=plan, public=public)
     return _terminal.DONE if outcomes == ["Deployed", "RolledBack"] else _terminal.UNEXPECTED
 
@@ -136,4 +140,4 @@ def _last_words(home: Path, *, keep: bool, plan: Path, public: str) -> None:
     from flows.commands import up
 
     print(up.describe(home, show_password=False))
-    print(f"Service {public}\nPlan    {plan}\nCodes   shipway demo --code --home {home}")
+    print(f"Service {public}, visited {KEPT_RATE} times a second\nPlan    {plan}\nCodes   shipway demo --code --home {home}")

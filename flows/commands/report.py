@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from flows.commands import _terminal
 
@@ -56,7 +57,8 @@ async def _report(arguments: argparse.Namespace) -> int:
     reading = await read_record(storage, release_id)
     problems = await _problems(storage, release_id, reading)
     output = (arguments.output or _beside(storage, release_id)).expanduser().resolve()
-    _write(output, render_page(reading.entries, problems=problems))
+    docs = await _copy_docs(storage, release_id, reading, output)
+    _write(output, render_page(reading.entries, problems=problems, docs=docs))
     outcome = outcome_of(reading.entries)
     print(f"release  {release_id}: {'under way' if outcome == 'open' else outcome.replace('_', ' ')}, {len(reading.entries)} entries")
     print(f"page     {output}")
@@ -128,6 +130,22 @@ def _beside(storage: Any, release_id: str) -> Path:
 
     objects = objects_of(storage)
     return objects.base / "records" / release_id / "record.html" if isinstance(objects, Folder) else Path(f"record-{release_id}.html")
+
+
+async def _copy_docs(storage: Any, release_id: str, reading: Reading, output: Path) -> str:
+    """Put the pages that the record links beside its page, unless they lie there already; give their folder's name."""
+    from tasks.objects import Folder, objects_of
+    from tasks.record_store import folder_of
+    from tasks.rules.record_view import rows_of
+
+    objects = objects_of(storage)
+    if isinstance(objects, Folder) and output.parent == objects.base / folder_of(release_id):
+        return "data"
+    folder = output.with_name(f"{output.stem}-data")
+    for name in dict.fromkeys(row.docs for row in rows_of(reading.entries) if row.docs):
+        page = await objects.read(f"{folder_of(release_id)}/data/{name}")
+        _write(folder / name, page.decode() if page else "This page is not in the storage any more.")
+    return quote(folder.name)
 
 
 def _write(output: Path, page: str) -> None:

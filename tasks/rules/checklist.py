@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,7 +24,7 @@ class Facts:
         platform_answers: Whether production's platform answered when it was asked what runs.
         rollback_to: The version that a rollback would return to, or None where there is none.
         first_deployment: Whether nothing runs in production yet, so that going back means taking the canary away.
-        readings: The SLIs whose counts could be read, or None where nobody read.
+        readings: By SLI why its counts could not be read, "" where they could; None where nobody read.
         announced: Whether the announcement went out, or None where nobody tried.
     """
 
@@ -33,7 +33,7 @@ class Facts:
     platform_answers: bool | None = None
     rollback_to: str | None = None
     first_deployment: bool = False
-    readings: Sequence[str] | None = None
+    readings: Mapping[str, str] | None = None
     announced: bool | None = None
 
 
@@ -111,10 +111,11 @@ def _rollback(plan: Plan, facts: Facts) -> tuple[Outcome, str]:
 def _monitoring(plan: Plan, facts: Facts) -> tuple[Outcome, str]:
     if facts.readings is None:
         return "no_data", "nobody read the SLIs' counts"
-    silent = [sli.name for sli in plan.judgement.slis if sli.name not in facts.readings]
-    if silent:
-        return "no_data", f"no counts for {', '.join(silent)}"
-    return "passed", f"counts of {', '.join(sli.name for sli in plan.judgement.slis)} were read"
+    deciding = [sli.name for sli in plan.judgement.slis if sli.deciding]
+    silent = {name: facts.readings.get(name, "nobody read it") for name in deciding}
+    if any(silent.values()):
+        return "no_data", "; ".join(f"no counts for {name}: {why}" for name, why in silent.items() if why)
+    return "passed", f"counts of {', '.join(deciding)} were read"
 
 
 def _told(facts: Facts) -> tuple[Outcome, str]:

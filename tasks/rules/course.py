@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tasks.rules.plan import Judgement, Plan, Step
+from tasks.rules.plan_data import MOMENTS
 
 UNKNOWN = "what runs now is not known here"
 UNDECIDED = {
@@ -37,7 +38,8 @@ def longest_seconds(plan: Plan) -> float:
     ready = plan.staging.ready_timeout_seconds + plan.production.ready_timeout_seconds
     watched = sum(step.watch_seconds for step in plan.production.steps)
     again = watched if plan.judgement.undecided == "extend" else 0
-    return tests + asked + ready + (2 + len(plan.production.steps)) * _verify_seconds(plan) + watched + again
+    data = sum(max((suite.timeout_seconds for suite in plan.data if moment in suite.when), default=0) for moment in MOMENTS)
+    return data + tests + asked + ready + (2 + len(plan.production.steps)) * _verify_seconds(plan) + watched + again
 
 
 def describe_course(plan: Plan, version: str, current: Mapping[str, str | None] | None = None) -> list[str]:
@@ -124,7 +126,12 @@ def _evidence(plan: Plan) -> str:
 
 
 def _verify_seconds(plan: Plan) -> float:
-    return plan.verification.stability.timeout_seconds + max((test.timeout_seconds for test in plan.verification.smoke), default=0)
+    smoke, limit = plan.verification.smoke, plan.verification.smoke_concurrency
+    alone = sum(test.timeout_seconds for test in smoke if test.kind == "performance")
+    beside = [test.timeout_seconds for test in smoke if test.kind != "performance"]
+    longest = max(beside, default=0)
+    waited = (sum(beside) - longest) / limit if len(beside) > limit else 0
+    return plan.verification.stability.timeout_seconds + longest + waited + alone
 
 
 def _verification(plan: Plan) -> str:
@@ -132,7 +139,12 @@ def _verification(plan: Plan) -> str:
     within = duration(steady.timeout_seconds)
     health = f"{len(plan.verification.health)} health request(s) well {steady.successes} times in a row within {within}"
     smoke = ", ".join(test.name for test in plan.verification.smoke)
-    return f"{health}; " + (f"smoke tests {smoke}" if smoke else "no smoke tests")
+    data = ", ".join(suite.name for suite in plan.data)
+    return (
+        f"{health}; "
+        + (f"smoke tests {smoke}" if smoke else "no smoke tests")
+        + (f"; data suites {data} where they are due" if data else "")
+    )
 
 
 def _gate(plan: Plan) -> str:

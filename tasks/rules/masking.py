@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import hashlib
+import html
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -32,6 +35,24 @@ def mask(value: Any, secrets: Iterable[str]) -> Any:
     forms = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1])}
     longest_first = sorted(forms, key=len, reverse=True)
     return _walk(value, lambda text: _masked(text, longest_first)) if longest_first else value
+
+
+def secrets_in_header(value: str) -> list[str]:
+    """List what must be masked for the secret value of a header: all of it, and what a service may say of it alone.
+
+    Args:
+        value: As `Bearer TOKEN`, `Basic BASE64` or a bare key.
+
+    Returns:
+        The value, the credentials behind its scheme, and a Basic password, each also as HTML writes it.
+    """
+    scheme, _, credentials = value.strip().partition(" ")
+    found = {value, value.strip(), credentials.strip()}
+    if scheme.lower() == "basic":
+        with contextlib.suppress(ValueError):
+            decoded = base64.b64decode(credentials, validate=True).decode()
+            found |= {decoded, decoded.partition(":")[2]}
+    return sorted({form for text in found if text for form in (text, html.escape(text))})
 
 
 def bounded(value: dict[str, Any]) -> dict[str, Any]:

@@ -10,68 +10,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
+from tasks.rules.plan_data import DataSuites, Samples
 from tasks.rules.plan_evidence import ChangeLog, Command, Dependency, Junit
+from tasks.rules.plan_judgement import Judgement, PlatformSli, ProbeSli, PrometheusPairSli, PrometheusSli, Sli
 from tasks.rules.plan_types import BlockName, Name, Person, Ratio, RepositoryPath, Seconds, Section, fault, refuse_doubles
 from tasks.rules.plan_verification import HealthCheck, SmokeTest, Stability, Verification
 from tasks.rules.version import VERSION_PATTERN
 
 __all__ = [
     "Approval", "BlockName", "ChangeLog", "Checklist", "Command", "Dependency", "Environment", "Evidence", "HealthCheck", "Judgement",
-    "Junit", "Logs", "Name", "Person", "Plan", "Production", "Ratio", "RepositoryPath", "Rollback", "Seconds", "Section", "Sli",
-    "SmokeTest", "Stability", "Staging", "Step", "Verification",
+    "Junit", "Logs", "Name", "Person", "Plan", "PlatformSli", "ProbeSli", "Production", "PrometheusPairSli", "PrometheusSli", "Ratio",
+    "RepositoryPath", "Rollback", "Seconds", "Section", "Sli", "SmokeTest", "Stability", "Staging", "Step", "Verification",
 ]  # fmt: skip
-
-
-class Sli(Section):
-    """One service level indicator: bad events over all events, judged against the baseline and an absolute limit."""
-
-    name: Name
-    """Its name in verdicts and pictures."""
-    source: Literal["platform"] = "platform"
-    """Where the counts come from: `platform` is the place where traffic is split."""
-    indicator: Literal["errors", "latency"]
-    """`errors`: failed requests over requests; `latency`: requests slower than `threshold_seconds` over requests."""
-    threshold_seconds: Annotated[float, Field(gt=0, le=3_600)] | None = None
-    """Latency only: a slower answer is a bad event. Snapped to the next histogram bucket, which is said."""
-    tolerance: Ratio = 0.01
-    """The canary may be worse than the baseline by this much (a difference of ratios)."""
-    limit: Ratio = 0.05
-    """The canary fails above this ratio, whatever the baseline does."""
-    deciding: bool = True
-    """False: shown, never decides (a dry run of a new indicator)."""
-
-    @field_validator("threshold_seconds")
-    @classmethod
-    def _threshold_fits(cls, threshold: float | None, info: ValidationInfo) -> float | None:
-        if "indicator" in info.data and (info.data["indicator"] == "latency") != (threshold is not None):
-            wrong = "a latency indicator needs a threshold, and no other may have one"
-            raise fault(wrong, mend="Write `threshold_seconds: 0.3` with `indicator: latency`, or leave it out.")
-        return threshold
-
-
-class Judgement(Section):
-    """How the watch of a step decides."""
-
-    slis: Annotated[list[Sli], Field(min_length=1, max_length=50)]
-    """What is judged; at least one must decide."""
-    alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.01
-    """The probability of failing a version that is as good as allowed, over the whole watch of one step and all SLIs."""
-    min_requests: Annotated[int, Field(ge=1, le=10_000_000)] = 50
-    """The canary must have served this many requests before it can pass."""
-    interval_seconds: Annotated[float, Field(ge=0.2, le=600)] = 1
-    """Time between two readings of the counts."""
-    undecided: Literal["ask", "extend", "proceed", "rollback"] = "ask"
-    """When the time is up and neither side is shown: ask a person, watch as long again (once, then roll back), go on, or go back."""
-    answer_within_minutes: Annotated[float, Field(gt=0, le=10_080)] = 60
-    """`ask` goes back when nobody answers in this time."""
-
-    @field_validator("slis")
-    @classmethod
-    def _somebody_decides(cls, slis: list[Sli]) -> list[Sli]:
-        if not any(sli.deciding for sli in slis):
-            raise fault("no SLI decides", mend="Set `deciding: true` on at least one.")
-        refuse_doubles([sli.name for sli in slis])
-        return slis
 
 
 class Step(Section):
@@ -169,7 +119,7 @@ class Checklist(Section):
     rollback_ready: bool = True
     """Ask for a version to go back to, and a platform that answers."""
     monitoring_on: bool = True
-    """Ask for a reading of every SLI's counts."""
+    """Ask for a reading of every deciding SLI's counts from its own source."""
     team_told: bool = True
     """Ask for the announcement to have gone out."""
 
@@ -223,6 +173,10 @@ class Plan(Section):
     """What `verify` checks."""
     judgement: Judgement
     """How the steps are judged."""
+    samples: Samples = Samples()
+    """How the steps' readings are judged as a table."""
+    data: DataSuites = Field(default_factory=list)
+    """Suites over the service's own data."""
     staging: Staging
     """The environment before production."""
     production: Production

@@ -37,6 +37,11 @@ BOUNDS = {
     "literal_error": ("must be {expected}", "Write one of these."),
     "finite_number": ("must be a finite number", "Write a plain decimal number."),
 }
+# The lists whose entries are of several kinds, with the tags that the models give to these kinds.
+KINDS: Mapping[Path, frozenset[str]] = {
+    ("tests",): frozenset({"junit", "command"}),
+    ("judgement", "slis"): frozenset({"platform", "prometheus", "pair", "probe"}),
+}
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class Problem:
 
 def spell(path: Sequence[str | int]) -> str:
     """Write a path as people do: `production.steps[2].percent`."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part if part.isprintable() else repr(part)}" for part in path)
     return text.removeprefix(".") or "plan"
 
 
@@ -86,6 +91,8 @@ def in_words(details: Sequence[Detail], tree: Tree, *, schema: Mapping[str, Any]
     mended: set[str] = set()
     for detail in sorted(details, key=lambda detail: bool(detail["type"] == "missing")):
         path = _path(detail["loc"])
+        if detail["type"] == "union_tag_invalid":
+            path = (*path, "source")
         if detail["type"] == "extra_forbidden":
             known = names_at(schema, path[:-1], tree)
             guess = _guess(str(path[-1]), known)
@@ -102,11 +109,11 @@ def in_words(details: Sequence[Detail], tree: Tree, *, schema: Mapping[str, Any]
 
 
 def _path(location: Sequence[str | int]) -> Path:
-    """Leave out what pydantic adds to a location: the kind of evidence, and `[key]`."""
+    """Leave out what pydantic adds to a location: the kind of a list's entry, and `[key]`."""
     path: Path = ()
     for index, part in enumerate(location):
-        kind_of_evidence = part in {"junit", "command"} and index == 2 and location[0] == "tests"  # noqa: PLR2004
-        if not kind_of_evidence and not (part == "[key]" and index == len(location) - 1):
+        kind = tuple(location[: index - 1]) in KINDS and part in KINDS[tuple(location[: index - 1])]
+        if not kind and not (part == "[key]" and index == len(location) - 1):
             path = (*path, part)
     return path
 
@@ -123,6 +130,7 @@ def _message(detail: Detail, path: Path, tree: Tree) -> tuple[str, str]:
         "plan_fault": lambda: (str(context["wrong"]), str(context["mend"])),
         "missing": lambda: (f"`{path[-1]}` is missing", f"Add `{path[-1]}:` here; docs/plan.yaml shows it with its unit and default."),
         "union_tag_not_found": lambda: ("this names no evidence", "Write `junit: reports/junit.xml` or `command: [make, test]`."),
+        "union_tag_invalid": lambda: (f"`{_shown(tree, path)}` is no source of counts", "Write platform, prometheus or probe."),
         "string_pattern_mismatch": lambda: (f"`{_shown(tree, path)}` does not fit", PATTERN_WORDS.get(context["pattern"], "Look it up.")),
     }
     if kind in plain:
@@ -177,11 +185,16 @@ def names_at(schema: Mapping[str, Any], path: Path, tree: Tree) -> list[str]:
         here = here.get("items", {}) if isinstance(part, int) else here.get("properties", {}).get(part, {})
         branches = here.get("oneOf", here.get("anyOf", ()))
         if branches:
-            kinds = [_follow(branch, schema) for branch in branches]
-            fits = [kind for kind in kinds if any((*path[: index + 1], need) in tree.keys for need in kind.get("required", ()))]
-            here = (fits or kinds)[0]
+            here = max((_follow(branch, schema) for branch in branches), key=lambda kind: _likeness(kind, path[: index + 1], tree))
         here = _follow(here, schema)
     return list(here.get("properties", ()))
+
+
+def _likeness(kind: Mapping[str, Any], path: Path, tree: Tree) -> tuple[bool, int]:
+    """Say how much a section looks like one of its kinds: by the words that this kind fixes, then by the fields that it needs."""
+    fixed = {name: field for name, field in kind.get("properties", {}).items() if "const" in field}
+    agrees = all(tree.words.get((*path, name), field.get("default")) == field["const"] for name, field in fixed.items())
+    return agrees, sum((*path, need) in tree.keys for need in kind.get("required", ()))
 
 
 def _follow(part: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -14,15 +14,23 @@ from tasks.rules.version import VERSION_PATTERN, specifier_fault
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 PERSON = r"^[a-z0-9][a-z0-9._@-]{0,63}$"
 BLOCK = r"^[a-z0-9-]+/[a-z0-9-]+$"
+SECRET = r"^secret/[a-z0-9-]+$"  # noqa: S105 - the name of a block, which is none
+TABLE = r"^([A-Za-z_][A-Za-z0-9_]*\.)?[A-Za-z_][A-Za-z0-9_]*$"
 URL = r"^https?://[^\s/@?#]+([/?][^\s#]*)?$"
 URL_PATH = r"^/[^\s#]*$"
+METRIC = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"
+LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 TAG = r"^[0-9A-Za-z][0-9A-Za-z._/+-]*\{version\}[0-9A-Za-z._/+-]*$|^\{version\}[0-9A-Za-z._/+-]*$"
 PATTERN_WORDS = {
     NAME: "Write lower-case letters, digits and inner dashes, 63 at most, as `guestbook`.",
     PERSON: "Write the name as enrolled: lower-case letters, digits and . _ @ -, as `ada`.",
     BLOCK: "Write a Prefect block as `type/name`, as `local/guestbook-production`.",
+    SECRET: "Write a secret block of Prefect's as `secret/name`, as `secret/guestbook-production-database`.",
+    TABLE: "Write a table's name, with its schema where it has one, as `entries` or `public.entries`.",
     URL: "Write http:// or https://, a host and a path, without a user, a password or spaces.",
     URL_PATH: "Write a path that begins with a slash, as `/healthz`.",
+    METRIC: "Write a metric's name without braces, as `http_requests_total`.",
+    LABEL: "Write a label's name, as `status`.",
     TAG: "Write the tag's name with `{version}` in it, as `v{version}`.",
     VERSION_PATTERN: "Write letters, digits and . _ + - (first a letter or digit), as `1.4.2`.",
 }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from tasks.rules.plan_types import URL_PATH, Name, Ratio, RepositoryPath, Seconds, Section
+from tasks.rules.plan_smoke import SmokeTest
+from tasks.rules.plan_types import URL_PATH, Ratio, Seconds, Section, refuse_doubles
+
+__all__ = ["HealthCheck", "SmokeTest", "Stability", "Verification"]
 
 
 class HealthCheck(Section):
@@ -33,19 +36,6 @@ class Stability(Section):
     """The whole check fails when it is not stable by then."""
 
 
-class SmokeTest(Section):
-    """A pytest file or folder that is run against one revision, in a process of its own."""
-
-    name: Name
-    """Its name in tables and records."""
-    pytest: RepositoryPath
-    """File or folder inside the plan's folder; the environment variable SHIPWAY_TARGET holds the target, SHIPWAY_VERSION the version."""
-    kind: Literal["basic", "critical", "integration", "performance"] = "basic"
-    """What it speaks for."""
-    timeout_seconds: Seconds = 60
-    """The process and all its children are ended after this time; that is a failure."""
-
-
 class Verification(Section):
     """What `verify` checks on a revision, in staging and in production."""
 
@@ -54,6 +44,14 @@ class Verification(Section):
     stability: Stability = Stability()
     """How long they must hold."""
     smoke: Annotated[list[SmokeTest], Field(max_length=50)] = Field(default_factory=list)
-    """Smoke tests; run side by side."""
+    """Smoke tests; run side by side, those of kind performance afterwards and one by one, so that nothing of ours disturbs them."""
+    smoke_concurrency: Annotated[int, Field(ge=1, le=50)] = 4
+    """Smoke tests at the same time."""
     max_error_ratio: Ratio = 0.05
     """Error monitoring: refused when more of a revision's requests than this failed (where any were made)."""
+
+    @field_validator("smoke")
+    @classmethod
+    def _each_once(cls, smoke: list[SmokeTest]) -> list[SmokeTest]:
+        refuse_doubles([test.name for test in smoke])
+        return smoke

@@ -17,17 +17,20 @@ LONGEST_CELL = 400
 MAX_ROWS = 500
 
 
-def to_markdown(entries: list[Entry], *, problems: list[str]) -> str:
+def to_markdown(entries: list[Entry], *, problems: list[str], place: str = "") -> str:
     """Write a record as markdown.
 
     Args:
         entries: The record in order.
         problems: What `verify_chain` found; said on top.
+        place: The record's folder, where the pages lie to which checks refer; without it they are not named.
 
     Returns:
         Markdown whose only pictures are data URIs and in which nothing that the record quotes can act.
     """
-    parts = [_head(summary_of(entries)), _problems(problems), _checks(checks_of(entries)), _pictures(entries), _timeline(rows_of(entries))]
+    checks = checks_of(entries)
+    parts = [_head(summary_of(entries)), _problems(problems), _checks(checks), _docs(checks, place=place), _pictures(entries)]
+    parts.append(_timeline(rows_of(entries)))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -60,6 +63,12 @@ def _checks(rows: list[Row]) -> str:
         return ""
     lines = [f"| {plain(row.phase)} | {plain(row.entry.what)} | {plain(row.result)} | {plain(row.entry.why)} |" for row in rows[:MAX_ROWS]]
     return "\n".join(["## Checks", "", "| Phase | Check | Result | Why |", "|---|---|---|---|", *lines])
+
+
+def _docs(rows: list[Row], *, place: str) -> str:
+    """Name the pages; a link from Prefect's page to a file would be blocked by every browser."""
+    found = [f"| {plain(row.phase)} | {plain(row.entry.what)} | {plain(f'{place}/data/{row.docs}')} |" for row in rows if row.docs]
+    return "\n".join(["## Data Docs", "", "| Phase | Check | Page |", "|---|---|---|", *found]) if found and place else ""
 
 
 def _pictures(entries: list[Entry]) -> str:

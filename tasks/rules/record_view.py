@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from tasks.rules.axis import duration
@@ -11,7 +12,9 @@ WORDS: dict[Outcome, str] = {
     "deployed": "deployed", "rolled_back": "rolled back", "refused": "refused", "failed": "failed",
     "cancelled": "cancelled", "open": "under way",
 }  # fmt: skip
-CHECKS = ("review", "tests", "dependencies", "change_log", "checklist", "health", "smoke", "logs", "metrics")
+CHECKS = ("review", "tests", "dependencies", "change_log", "checklist", "health", "smoke", "data", "logs", "metrics")
+
+DOCS = re.compile(r"data/[a-z0-9-]+\.html")
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,12 @@ class Row:
     after: str
     phase: str
     result: str
+
+    @property
+    def docs(self) -> str:
+        """The name of the page beside the record that shows this entry's evidence (`data/NAME.html`), or "" where there is none."""
+        said = self.entry.evidence.get("docs")
+        return said.removeprefix("data/") if self.entry.kind == "data" and isinstance(said, str) and DOCS.fullmatch(said) else ""
 
 
 @dataclass(frozen=True)

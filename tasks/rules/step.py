@@ -1,17 +1,24 @@
-"""The judgement of one step: from traffic counts by version to one verdict an SLI."""
+"""The judgement of one step: from what the sources say of each SLI to one verdict an SLI."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
-from tasks.rules.indicator import bad_and_total
-from tasks.rules.plan import Judgement, Sli
-from tasks.rules.readings import compact, fault
-from tasks.rules.verdict import Limits, Reading, Verdict, judge, limit_from_history, share_alpha
+from tasks.rules.plan_judgement import Judgement, ProbeSli, Sli
+from tasks.rules.readings import Reading, compact, fault
+from tasks.rules.seen import ROLES, Role, Seen
+from tasks.rules.verdict import Limits, Outcome, Verdict, judge, limit_from_history, share_alpha
 
 WHOLE = 100
 MANY = 100  # readings; a verdict costs time in proportion to them, and needs few of them
+MOST_MISSED = 5  # readings of one SLI in a row; a source may be away for a moment
+
+
+def versions_of(version: str, baseline: str | None) -> dict[Role, str]:
+    """Name the version of each revision; a version that serves as the baseline already is not compared with itself."""
+    return {"canary": version} if baseline in {None, version} else {"canary": version, "baseline": str(baseline)}
 
 
 class Step:
@@ -21,63 +28,105 @@ class Step:
         judgement: The plan's section.
         version: The version under release.
         baseline: The version beside it, or None.
-        percent: The canary's share. At 100 % the baseline serves nobody, so its history makes the limit instead.
-        began: When the watch began (seconds since the epoch) and what the counts were then.
+        percent: The canary's share. At 100 % the baseline serves nobody, so its history makes the limit instead; our own probes
+            still reach it, and compare.
+        began: When the watch began (seconds since the epoch) and what each SLI's counts were then; an SLI whose source was
+            silent then counts from its first reading.
     """
 
     def __init__(
-        self, judgement: Judgement, *, version: str, baseline: str | None, percent: int, began: tuple[float, Mapping[str, Any]]
+        self, judgement: Judgement, *, version: str, baseline: str | None, percent: int, began: tuple[float, Mapping[str, Seen]]
     ) -> None:
         """Start with the counts of the beginning, which are not counted themselves."""
-        at, counts = began
+        at, seen = began
         self.judgement = judgement
-        self.history = counts.get(baseline) if percent == WHOLE and baseline != version and baseline is not None else None
-        self.revisions: dict[Literal["canary", "baseline"], str] = {"canary": version}
-        if percent != WHOLE and baseline is not None:
-            self.revisions["baseline"] = baseline
-        # A version that is not counted yet begins at nothing, so that its very first events count.
-        unseen = [
-            Reading(at=at, revision=revision, started="", bad=0, total=0) for revision, name in self.revisions.items() if name not in counts
-        ]
-        self.readings: dict[str, list[Reading]] = {sli.name: [*unseen, *self._read(sli, counts, at)] for sli in judgement.slis}
+        self.versions = versions_of(version, baseline)
+        self.percent = percent
+        self.history = {sli.name: self._past(sli, seen.get(sli.name)) for sli in judgement.slis}
+        self.what = {sli.name: "" for sli in judgement.slis}
+        self.missed = dict.fromkeys(self.what, 0)
+        self.readings = {sli.name: self._beginning(sli, seen.get(sli.name), at) for sli in judgement.slis}
 
-    def judge(self, counts: Mapping[str, Any], *, at: float) -> list[Verdict]:
+    def judge(self, seen: Mapping[str, Seen], *, at: float, is_last: bool = False) -> list[Verdict]:
         """Add a reading and judge every SLI.
 
+        What was read before still fails a canary when a source falls silent, and never passes it: a pass needs a source that speaks.
+
         Args:
-            counts: Counts by version (`blocks.platform.Counts`).
+            seen: What the sources say, by SLI.
             at: When they were read, in seconds since the epoch.
+            is_last: The time is up: what was not read, or has too few requests, is no data then, with which nobody goes on.
         """
-        verdicts = []
-        for sli in self.judgement.slis:
-            readings = [*self.readings[sli.name], *self._read(sli, counts, at)]
-            self.readings[sli.name] = compact(readings) if len(readings) > MANY and not fault(readings) else readings
-            verdicts.append(judge(self.readings[sli.name], self._limits(sli, counts)))
-        return verdicts
+        return [self._judge(sli, seen.get(sli.name) or Seen(silence="nobody read it"), at, is_last=is_last) for sli in self.judgement.slis]
 
-    def _read(self, sli: Sli, counts: Mapping[str, Any], at: float) -> list[Reading]:
-        found = []
-        for revision, version in self.revisions.items():
-            if version in counts:
-                bad, total, _ = bad_and_total(counts[version], indicator=sli.indicator, threshold_seconds=sli.threshold_seconds)
-                found.append(Reading(at=at, revision=revision, started=counts[version]["started"], bad=bad, total=total))
-        return found
+    def rows(self, verdicts: list[Verdict], *, at: float) -> list[dict[str, Any]]:
+        """List what was read at one moment: `at`, `sli`, `role`, `version`, and `bad` and `total` since the watch began.
 
-    def _limits(self, sli: Sli, counts: Mapping[str, Any]) -> Limits:
+        A source that was silent at this moment has no row.
+
+        Args:
+            verdicts: Of this moment.
+            at: The moment, in seconds since the epoch.
+        """
+        rows = []
+        for verdict in verdicts:
+            for role in self._roles(verdict.sli) if not self.missed[verdict.sli] else ():
+                bad, total = getattr(verdict, f"{role}_bad"), getattr(verdict, f"{role}_total")
+                rows.append({"at": at, "sli": verdict.sli, "role": role, "version": self.versions[role], "bad": bad, "total": total})
+        return rows
+
+    def _judge(self, sli: Sli, seen: Seen, at: float, *, is_last: bool) -> Verdict:
+        name, said = sli.name, seen.error or seen.silence
+        self.missed[name] = self.missed[name] + 1 if said else 0
+        self.what[name] = seen.what or self.what[name]
+        if not said:
+            readings = [*self.readings[name], *self._read(sli, seen, at)]
+            self.readings[name] = compact(readings) if len(readings) > MANY and not fault(readings) else readings
+        verdict = judge(self.readings[name], self._limits(sli))
+        if verdict.outcome is Outcome.FAILED:
+            return verdict
+        if seen.error:
+            return replace(verdict, outcome=Outcome.ERROR, reason=seen.error)
+        if seen.silence and (is_last or self.missed[name] > MOST_MISSED):
+            return replace(verdict, outcome=Outcome.NO_DATA, reason=f"{seen.silence}; no data is not a pass")
+        if seen.silence and verdict.outcome is Outcome.PASSED:
+            return replace(verdict, outcome=Outcome.WATCHING, reason=f"{verdict.reason}; but now {seen.silence}")
+        if is_last and verdict.outcome is Outcome.WATCHING and verdict.canary_total < self.judgement.min_requests:
+            return replace(verdict, outcome=Outcome.NO_DATA, reason=f"{verdict.reason}; the time is up, and too few is no data")
+        return verdict
+
+    def _beginning(self, sli: Sli, seen: Seen | None, at: float) -> list[Reading]:
+        if seen is None or seen.silence or seen.error:
+            return []
+        # A version that is not counted yet begins at nothing, so that its very first events count.
+        unseen = [Reading(at=at, revision=role, started="", bad=0, total=0) for role in self._roles(sli.name) if role not in seen.counts]
+        return [*unseen, *self._read(sli, seen, at)]
+
+    def _read(self, sli: Sli, seen: Seen, at: float) -> list[Reading]:
+        counts = {role: seen.counts[role] for role in self._roles(sli.name) if role in seen.counts}
+        return [Reading(at=at, revision=role, started=one.started, bad=one.bad, total=one.total) for role, one in counts.items()]
+
+    def _roles(self, name: str) -> list[Role]:
+        """List the revisions that are compared: at full traffic the canary alone, but for probes, which reach both."""
+        sli = next(one for one in self.judgement.slis if one.name == name)
+        return [
+            role for role in ROLES if role in self.versions and (role == "canary" or self.percent != WHOLE or isinstance(sli, ProbeSli))
+        ]
+
+    def _past(self, sli: Sli, seen: Seen | None) -> tuple[int, int] | None:
+        """Give what the baseline did before, where it is to make the limit."""
+        if self.percent != WHOLE or "baseline" not in self.versions or isinstance(sli, ProbeSli) or seen is None:
+            return None
+        past = seen.counts.get("baseline")
+        return (past.bad, past.total) if past is not None and past.total else None
+
+    def _limits(self, sli: Sli) -> Limits:
         alpha = share_alpha(self.judgement.alpha, sum(one.deciding for one in self.judgement.slis))
-        limit = sli.limit
-        if self.history is not None and self.history["requests"]:
-            bad, total, _ = bad_and_total(self.history, indicator=sli.indicator, threshold_seconds=sli.threshold_seconds)
+        limit, past = sli.limit, self.history[sli.name]
+        if past is not None:
             alpha /= 2
-            limit = min(limit, limit_from_history(bad, total, tolerance=sli.tolerance, alpha=alpha))
-        what = "failed" if sli.indicator == "errors" else f"were slower than {1000 * self._threshold(sli, counts):g} ms"
+            limit = min(limit, limit_from_history(*past, tolerance=sli.tolerance, alpha=alpha))
         return Limits(
             name=sli.name, tolerance=sli.tolerance, limit=limit, min_requests=self.judgement.min_requests, alpha=alpha,
-            deciding=sli.deciding, what=what,
+            deciding=sli.deciding, what=self.what[sli.name] or "failed",
         )  # fmt: skip
-
-    def _threshold(self, sli: Sli, counts: Mapping[str, Any]) -> float:
-        """Give the threshold as it is counted: the plan's, snapped to a bucket of the histogram."""
-        found = counts.get(self.revisions["canary"])
-        bound = bad_and_total(found, indicator=sli.indicator, threshold_seconds=sli.threshold_seconds)[2] if found else None
-        return bound or sli.threshold_seconds or 0.0

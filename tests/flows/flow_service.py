@@ -23,6 +23,7 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/readyz":
             self.reply(503 if MODE == "mute" else 200, b"ready")
         elif path != "/version":
+            time.sleep(0.2 if MODE == "sluggish" else 0)
             self.reply(500 if MODE == "errors" else 200, VERSION.encode())
         elif MODE == "never":
             time.sleep(60)

@@ -211,10 +211,11 @@ def plan_of(name: str) -> dict[str, Any]:
         "judgement": {
             "slis": [{"name": "errors", "indicator": "errors", "tolerance": 0.3, "limit": 0.6}],
             "alpha": 0.1,
-            "min_requests": 5,
+            "min_requests": 1,
             "interval_seconds": 0.2,
             "undecided": "proceed",
         },
+        "samples": {"judged": False},  # judging them takes seconds, which the campaigns have not
         "staging": {"platform": f"local/{name}-staging", "ready_timeout_seconds": 20},
         "production": {
             "platform": f"local/{name}-production",

@@ -21,7 +21,7 @@ RAW: dict[str, Any] = {
 PLAN = Plan.model_validate(RAW)
 GOOD = Facts(
     tests=[TestEvidence("passed", "3 of 3")], dependencies=[DependencyState("accounts", "passed", "well")], platform_answers=True,
-    rollback_to="1.0", readings=["errors"], announced=True,
+    rollback_to="1.0", readings={"errors": ""}, announced=True,
 )  # fmt: skip
 
 
@@ -47,7 +47,8 @@ def test_without_facts_nothing_passes() -> None:
         ({"dependencies": [DependencyState("other", "passed", "well")]}, "dependencies_verified", "no_data"),
         ({"platform_answers": False}, "rollback_ready", "failed"),
         ({"rollback_to": None}, "rollback_ready", "failed"),
-        ({"readings": []}, "monitoring_on", "no_data"),
+        ({"readings": {}}, "monitoring_on", "no_data"),
+        ({"readings": {"errors": "Prometheus does not answer"}}, "monitoring_on", "no_data"),
         ({"announced": False}, "team_told", "failed"),
     ],
 )

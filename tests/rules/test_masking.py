@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
 from tasks.rules.digest import canonical
-from tasks.rules.masking import EVIDENCE_LIMIT_BYTES, MASK, TEXT_LIMIT_BYTES, bounded, mask
+from tasks.rules.masking import EVIDENCE_LIMIT_BYTES, MASK, TEXT_LIMIT_BYTES, bounded, mask, secrets_in_header
 
 
 class Login(BaseModel):
@@ -66,3 +66,20 @@ def test_evidence_that_is_too_large_as_a_whole_keeps_its_hash() -> None:
     """Many short texts are bounded too, and what was left out can be recognised."""
     kept = bounded({"lines": ["x" * 1_000] * (EVIDENCE_LIMIT_BYTES // 1_000)})
     assert set(kept) == {"cut", "sha256", "beginning"}
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("Bearer s3cr&t", ["Bearer s3cr&t", "token s3cr&t", "token=s3cr%26t", "<p>s3cr&amp;t</p>", '"s3cr&t"']),
+        ("Basic YWRhOnMzY3ImdA==", ["YWRhOnMzY3ImdA==", "ada:s3cr&t", "the password s3cr&t", "s3cr&amp;t"]),
+        ("Basic s3cr&t", ["s3cr&t"]),
+        (" s3cr&t ", ["s3cr&t"]),
+    ],
+)
+def test_what_a_service_may_say_of_a_secret_header_is_masked(value: str, told: list[str]) -> None:
+    """The credentials without their scheme, a Basic password, and how URLs and HTML write them."""
+    masked = mask(told, secrets_in_header(value))
+    assert all(MASK in text for text in masked)
+    assert "s3cr" not in json.dumps(masked)
+    assert "YWRh" not in json.dumps(masked)

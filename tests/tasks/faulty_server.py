@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import ssl
 import threading
 import time
@@ -23,7 +24,44 @@ class Handler(BaseHTTPRequestHandler):
         """Answer, or do not."""
         self.server.asked.append(self.path)
         with contextlib.suppress(OSError):
-            getattr(self, "answer_" + self.path.strip("/"))()
+            if self.server.hangs:
+                self.answer_hang()
+            getattr(self, "answer_down" if self.server.down else "answer_" + self.path.strip("/"))()
+
+    def do_POST(self) -> None:
+        """Take the body, then answer as for GET."""
+        self.server.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", "0"))))
+        self.do_GET()
+
+    def answer_echo(self) -> None:
+        """Say what was sent, as careless services do."""
+        told = {"headers": dict(self.headers.items()), "body": self.server.bodies[-1].decode() if self.server.bodies else ""}
+        self._reply(200, json.dumps(told).replace("/", r"\/").encode(), Told=self.headers.get("Authorization", ""))
+
+    def answer_login(self) -> None:
+        """Give a session."""
+        self._reply(303, b"", Location="/session", **{"Set-Cookie": "session=s1; Path=/; HttpOnly"})
+
+    def answer_session(self) -> None:
+        """Be there for who has a session."""
+        self._reply(200 if self.headers.get("Cookie") == "session=s1" else 401, b'{"user": {"name": "ada"}}')
+
+    def answer_slowly(self) -> None:
+        """Be well after a tenth of a second."""
+        self.server.over.wait(0 if self.server.faster else 0.1)
+        self.answer_fine()
+
+    def answer_away(self) -> None:
+        """Point to another server."""
+        self._reply(302, b"", Location=self.server.elsewhere)
+
+    def answer_heads(self) -> None:
+        """Send headers without end."""
+        self.send_response(200)
+        self.flush_headers()
+        while not self.server.over.is_set():
+            self.wfile.write(b"X-More: " + b"x" * 1000 + b"\r\n")
+            self.server.headers += 1
 
     def answer_fine(self) -> None:
         """Answer as a healthy 1.1 does."""
@@ -97,6 +135,10 @@ class FaultyServer(ThreadingHTTPServer):
         """Listen on a free port of the loopback."""
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[str] = []
+        self.bodies: list[bytes] = []
+        self.elsewhere = ""
+        self.down = self.hangs = self.faster = False
+        self.headers = 0
         self.megabytes = 0
         self.over = threading.Event()
         self.scheme = "http"

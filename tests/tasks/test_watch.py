@@ -15,22 +15,29 @@ from hypothesis import strategies as st
 
 from blocks.platform import Mark
 from tasks.rules.errors import Superseded, Temporary, WorldMoved
-from tasks.rules.plan import Judgement, Sli
-from tasks.watch import MOST_MISSED, MOST_POINTS, _thinned, begin_watch, read_counts, watch_recovery, watch_step
+from tasks.rules.plan import Judgement, PlatformSli
+from tasks.rules.step import MOST_MISSED
+from tasks.sources import Subject
+from tasks.watch import MOST_POINTS, _thinned, begin_watch, read_counts, watch_recovery, watch_step
 from tests.local_environments import MakeLocal
 from tests.tasks.fake_platform import OURS, FakePlatform, counted
 
 pytestmark = pytest.mark.usefixtures("offline")
-JUDGEMENT = Judgement(slis=[Sli(name="errors", indicator="errors", limit=0.05)], min_requests=50, interval_seconds=0.2)
-HASTY = JUDGEMENT.model_copy(update={"interval_seconds": 0.01})
+JUDGEMENT = Judgement(slis=[PlatformSli(name="errors", indicator="errors", limit=0.05)], min_requests=50, interval_seconds=0.2)
+HASTY = Subject("guestbook", "production", JUDGEMENT.model_copy(update={"interval_seconds": 0.01}))
 
 
 async def watched(platform: Any, *, seconds: float = 5, percent: int = 25, mark: Mark = OURS, begun: Any = None) -> dict[str, Any]:
     """Watch one step at a hasty pace."""
-    begun = begun or await begin_watch.fn(platform, key="k")
+    begun = begun or await begin(platform)
     return await watch_step.fn(
-        platform, version="1.1", percent=percent, watch_seconds=seconds, judgement=HASTY, mark=mark, begun=begun, key="k"
+        platform, subject=HASTY, version="1.1", percent=percent, watch_seconds=seconds, mark=mark, begun=begun, key="k"
     )
+
+
+async def begin(platform: Any) -> Any:
+    """Remember the beginning."""
+    return await begin_watch.fn(platform, subject=HASTY, version="1.1", key="k")
 
 
 def from_look(number: int, act: Callable[[], object]) -> Callable[[int], None]:
@@ -76,7 +83,7 @@ async def test_a_counter_that_begins_again_forgets_no_error() -> None:
     found = await watched(platform, seconds=0.2, begun={"at": time.time(), "counts": {"1.0": counted(0), "1.1": counted(0)}})
     assert found["outcome"] in {"no_data", "failed"}
     platform = FakePlatform()
-    begun = await begin_watch.fn(platform, key="k")
+    begun = await begin(platform)
     platform.at_look = lambda look: platform.serve(
         v1_0=counted(100, started="a" if look < 4 else "b"), v1_1=counted(12, 6, started="a" if look < 4 else "b")
     )
@@ -86,7 +93,7 @@ async def test_a_counter_that_begins_again_forgets_no_error() -> None:
 async def test_a_platform_that_is_silent_for_a_while_is_borne() -> None:
     """A few readings may be missed; the watch goes on."""
     platform = FakePlatform()
-    begun = await begin_watch.fn(platform, key="k")
+    begun = await begin(platform)
     platform.serve(v1_0=counted(2000), v1_1=counted(2000))
     platform.at_look = lambda look: platform.silent() if look <= 1 + MOST_MISSED else None
     assert (await watched(platform, begun=begun))["outcome"] == "passed"
@@ -95,7 +102,7 @@ async def test_a_platform_that_is_silent_for_a_while_is_borne() -> None:
 async def test_a_platform_that_stays_silent_ends_the_watch() -> None:
     """What cannot be seen is not passed; the caller decides about another try."""
     platform = FakePlatform()
-    begun = await begin_watch.fn(platform, key="k")
+    begun = await begin(platform)
     platform.at_look = lambda _look: platform.silent()
     with pytest.raises(Temporary):
         await watched(platform, begun=begun)
@@ -135,7 +142,7 @@ async def test_errors_of_real_traffic_fail_a_real_canary(shared_local: MakeLocal
     platform = shared_local()
     await platform.prepare("1.1", shared_mark, timeout_seconds=20)
     await platform.shift(50, shared_mark)
-    begun = await begin_watch.fn(platform, key="k")
+    begun = await begin(platform)
     public = (await platform.endpoints())["public"]
     async with httpx.AsyncClient(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)) as client:
         first = (await client.get(public)).text

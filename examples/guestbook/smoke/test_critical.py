@@ -1,4 +1,4 @@
-"""What the service is for: an entry that is written can be read."""
+"""What the service is for: a visitor sees the page, and an entry that is written can be read."""
 
 import uuid
 from collections.abc import Callable
@@ -20,3 +20,10 @@ def test_an_entry_is_written_and_read_back(fetch: Fetch) -> None:
 def test_an_empty_entry_is_refused(fetch: Fetch) -> None:
     """Validation is in force."""
     assert fetch("/entries", {"name": "", "text": ""})[0] == 400
+
+
+def test_the_page_shows_the_guestbook(fetch: Fetch) -> None:
+    """A visitor sees the page."""
+    status, page = fetch("/")
+    assert status == 200
+    assert "<h1>Guestbook</h1>" in page

@@ -1,0 +1,88 @@
+"""Judge tables: the service's own data, and the samples of the steps, each suite told to the record with its page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+from flows.phase import Phase, Result, result
+from tasks.expectations import judge_tables, prepare_suite
+from tasks.rules.data_jobs import Job
+from tasks.rules.plan_data import Moment
+from tasks.rules.record import Entry
+from tasks.rules.samples_suite import samples_job
+from tasks.story import recall, recall_all, tell
+
+
+async def judge_data(phase: Phase, moment: Moment, *, samples: Sequence[Job] = ()) -> list[Result]:
+    """Judge the plan's suites of a moment, and samples, in one process.
+
+    Args:
+        phase: The phase that asks.
+        moment: Which suites are due.
+        samples: What else is judged, see `samples_of`.
+
+    Returns:
+        A result a table; none where nothing is due, or after a way back, which brings a version back and no data.
+    """
+    due = [(number, suite) for number, suite in enumerate(phase.plan.data) if moment in suite.when]
+    if due and await recall(phase.owner, phase.entry(f"rollback/{moment}")):
+        names = ", ".join(suite.name for _, suite in due)
+        why = f"{names}: a way back brings the version back, not the data, and must not wait for them"
+        await tell(
+            phase.owner, phase.entry(f"verify/data/{moment}-left-out"), "Data suites were left out on the way back", kind="note", why=why
+        )
+        return []
+    prepared = await asyncio.gather(
+        *(
+            prepare_suite(
+                suite, name=_page_name(phase, f"{moment}-{suite.name}"), field=f"data[{number}]", moment=moment, folder=phase.folder
+            )
+            for number, suite in due
+        )
+    )
+    jobs = [*prepared, *samples]
+    found = await judge_tables(jobs, release=phase.owner) if jobs else []
+    begins = "post-deploy" if moment == "post_deploy" else "verify"
+    for job, one in zip(jobs, found, strict=True):
+        await tell(phase.owner, phase.entry(f"{begins}/data/{job.name}"), job.title, kind="data", why=one["reason"], evidence=one)
+    return [result(one["outcome"], f"{job.title}: {one['reason']}") for job, one in zip(jobs, found, strict=True)]
+
+
+async def samples_of(phase: Phase) -> list[Job]:
+    """Collect the samples of every watched step of this release; a step whose samples are not in the record is told as no data."""
+    plan = phase.plan
+    if not plan.samples.judged:
+        return []
+    entries = [entry for entry in await recall_all(phase.owner) if entry.kind == "samples"]
+    jobs = []
+    for step in plan.production.steps:
+        begins = phase.entry(f"production/step-{step.percent}/samples/")
+        watched = [entry for entry in entries if entry.key.startswith(begins)]
+        name = f"samples-{step.percent}"
+        jobs += [_samples(phase, entry, name=f"{name}-{entry.key.rpartition('/')[2]}") for entry in watched if not _is_known_empty(entry)]
+        if step.watch_seconds and not watched:
+            lost = Job(name=_page_name(phase, name), title=f"Samples at {step.percent} %", timeout_seconds=0)
+            jobs.append(lost.ended("no_data", "the record has no samples of this step, which was to be watched"))
+    return jobs
+
+
+def _samples(phase: Phase, entry: Entry, *, name: str) -> Job:
+    return samples_job(
+        entry.evidence,
+        name=_page_name(phase, name),
+        ended_at=datetime.fromisoformat(entry.at).timestamp(),
+        interval_seconds=phase.plan.judgement.interval_seconds,
+        rules=phase.plan.samples,
+    )
+
+
+def _is_known_empty(entry: Entry) -> bool:
+    """Say whether a watch read nothing and said so: then only people could let the release go on, knowing it."""
+    return not entry.evidence.get("samples") and entry.evidence.get("outcome") == "no_data"
+
+
+def _page_name(phase: Phase, name: str) -> str:
+    """Name a page, apart from those of the release's other rounds."""
+    return phase.entry(name).replace("/", "-").replace("_", "-")

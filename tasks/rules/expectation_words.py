@@ -1,0 +1,159 @@
+"""What great-expectations found, in numbers that an operator reads, and what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+Outcome = Literal["passed", "failed", "no_data", "error"]
+Found = Mapping[str, Any]
+SHOWN, LONGEST = 5, 300
+ROW_COUNTS = {"expect_table_row_count_to_be_between": "min_value", "expect_table_row_count_to_equal": "value"}
+UNSAID = {"column", "column_A", "column_B", "column_list", "batch_id", "mostly", "row_condition", "condition_parser"}
+VALUES = ("partial_unexpected_list", "partial_unexpected_counts", "partial_unexpected_index_list", "unexpected_list", "details")
+
+
+def judge_findings(found: Sequence[Found], *, rows: int | None) -> tuple[Outcome, str]:
+    """Fold what was found into one outcome.
+
+    Args:
+        found: An expectation each, as great-expectations gives it: `success`, `expectation_config`, `result`, `exception_info`.
+        rows: How many rows the table has; None where nobody counted.
+
+    Returns:
+        The outcome and its reason. What could not be judged is an `error`; a table without rows is `no_data`, unless the suite
+        itself expects that it may have none; only expectations of the severity `critical` fail a suite.
+    """
+    broken = [one for one in found if fault_of(one)]
+    if broken:
+        told = "; ".join(f"{name_of(one)}: {fault_of(one)}" for one in broken[:SHOWN])
+        return "error", f"{len(broken)} of {len(found)} expectations could not be judged: {told}"
+    if not found:
+        return "error", "nothing was judged"
+    critical = [one for one in found if one.get("success") is not True and severity_of(one) == "critical"]
+    others = [one for one in found if one.get("success") is not True and severity_of(one) != "critical"]
+    aside = f"; {len(others)} that do not decide: {_listed(others)}" if others else ""
+    if rows == 0 and not any(_takes_none(one) for one in found):
+        return "no_data", "the table has no rows, and no expectation says that it may have none"
+    if rows is None:
+        return "error", "nobody counted the rows"
+    if critical:
+        return "failed", f"{_listed(critical)}{aside}"
+    return "passed", f"{len(found) - len(others)} of {len(found)} expectations hold for {rows:,} rows{aside}"
+
+
+def fault_of(found: Found) -> str:
+    """Say why an expectation could not be judged, or "" where it was."""
+    info = found.get("exception_info") or {}
+    several = [info] if "raised_exception" in info else [one for one in info.values() if isinstance(one, Mapping)]
+    raised = [one for one in several if one.get("raised_exception")]
+    if raised:
+        return _short(str(raised[0].get("exception_message") or "it raised an exception"))
+    if not isinstance(found.get("success"), bool):
+        return "it says neither that it holds nor that it does not"
+    return ""
+
+
+def name_of(found: Found) -> str:
+    """Name an expectation: its columns and its type."""
+    config = found.get("expectation_config") or {}
+    kwargs = config.get("kwargs") or {}
+    columns = [str(kwargs[name]) for name in ("column", "column_A", "column_B") if kwargs.get(name)] + [
+        str(column) for column in kwargs.get("column_list") or ()
+    ]
+    kind = str(config.get("type", "an expectation"))
+    return f"column {', '.join(columns)}, {kind}" if columns else kind
+
+
+def severity_of(found: Found) -> str:
+    """Give an expectation's severity; what is not known decides."""
+    said = (found.get("expectation_config") or {}).get("severity")
+    return str(said) if said in {"warning", "info"} else "critical"
+
+
+def in_words(found: Found) -> str:
+    """Say what an expectation found.
+
+    Args:
+        found: One that does not hold.
+
+    Returns:
+        "3 of 120 rows do not fit (column author, expect_column_values_to_not_be_null)".
+    """
+    result, config = found.get("result") or {}, found.get("expectation_config") or {}
+    kwargs, kind = config.get("kwargs") or {}, str(config.get("type", ""))
+    bad, of = result.get("unexpected_count"), result.get("element_count")
+    observed = result.get("observed_value")
+    wanted = _told(config)
+    if isinstance(bad, int) and isinstance(of, int):
+        known = {
+            "expect_column_values_to_not_be_null": f"have {kwargs.get('column')} NULL",
+            "expect_column_values_to_be_unique": "are doubles",
+        }
+        what = known.get(kind, "do not fit") + (wanted if config.get("description") or kind not in known else "")
+        mostly = kwargs.get("mostly")
+        some = f", {1 - mostly:.3g} of them may" if isinstance(mostly, int | float) and mostly < 1 else ""
+        said = f"{bad:,} of {of:,} rows {what}{some}"
+    elif observed is not None:
+        said = f"found {_plain(observed)}{wanted}"
+    else:
+        said = f"does not hold{wanted}"
+    return f"{said} ({name_of(found)})"
+
+
+def _told(config: Mapping[str, Any]) -> str:
+    """Say what was expected: the suite's own words where it has some."""
+    if config.get("description"):
+        return f": {_short(str(config['description']))}"
+    wanted = _wanted(config.get("kwargs") or {})
+    return f", expected {wanted}" if wanted else ""
+
+
+def without_values(found: Found) -> dict[str, Any]:
+    """Take the data's own values out of a finding; counts, numbers and names of columns stay."""
+    result = {name: value for name, value in (found.get("result") or {}).items() if name not in VALUES}
+    observed = result.get("observed_value")
+    about_columns = str((found.get("expectation_config") or {}).get("type", "")).startswith("expect_table_")
+    if not (about_columns or observed is None or isinstance(observed, int | float)):
+        result["observed_value"] = "not shown (show_values: false)"
+    return {**found, "result": result}
+
+
+def _listed(found: Sequence[Found]) -> str:
+    more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return "; ".join(in_words(one) for one in found[:SHOWN]) + more
+
+
+def _takes_none(found: Found) -> bool:
+    """Say whether an expectation about the number of rows names 0 as fine: then none is an answer."""
+    config = found.get("expectation_config") or {}
+    named = (config.get("kwargs") or {}).get(ROW_COUNTS.get(str(config.get("type")), ""))
+    return named == 0 and found.get("success") is True
+
+
+def _wanted(kwargs: Mapping[str, Any]) -> str:
+    low, high = (_number(kwargs.get(name)) for name in ("min_value", "max_value"))
+    if low and high:
+        return f"{low} to {high}"
+    if low or high:
+        return f"at least {low}" if low else f"at most {high}"
+    rest = {name: value for name, value in kwargs.items() if name not in UNSAID and value is not None}
+    return _short(", ".join(f"{name} {_plain(value)}" for name, value in rest.items()))
+
+
+def _plain(value: Any) -> str:
+    """Write a value without the marks of Python."""
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name} {_plain(one)}" for name, one in value.items())
+    if isinstance(value, list):
+        return _short(", ".join(_plain(one) for one in value) or "none")
+    return str(value).lower() if isinstance(value, bool) else _number(value) or "any"
+
+
+def _number(value: Any) -> str:
+    return f"{value:.10g}" if isinstance(value, int | float) else "" if value is None else str(value)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else line[:LONGEST] + " …"

@@ -1,0 +1,145 @@
+"""From raw scrapes of many counters to what they grew by: every target has its own life, and the growth is added up.
+
+A sum of counters falls when one process of many begins again, and then says nothing about the others. So each series is
+followed by itself, and only what it grew by is added to the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, TypedDict
+
+LARGEST_COUNT = 2**60
+
+
+class Weight(NamedTuple):
+    """How often one event of a series counts as bad, and as an event: (1, 1) failed, (0, 1) fine, (-1, 0) quick enough."""
+
+    bad: int
+    total: int
+
+
+class Target(TypedDict):
+    """What the last scrape of one target held.
+
+    Fields:
+        at: Its moment in seconds since the epoch, by the source's clock.
+        values: Count by series; only series that count at all.
+    """
+
+    at: float
+    values: dict[str, int]
+
+
+class Lives(TypedDict):
+    """All targets of one revision, and what their counters add up to.
+
+    Fields:
+        bad: Bad events: what the counters held when they were first seen, and what they grew by since.
+        total: All events, likewise.
+        targets: The last scrape by target.
+    """
+
+    bad: int
+    total: int
+    targets: dict[str, Target]
+
+
+class Sample(NamedTuple):
+    """One value of one series.
+
+    Fields:
+        target: The process that was scraped.
+        series: The series' labels; unlike for any two series of a target.
+        at: The scrape's moment in seconds since the epoch, by the source's clock.
+        value: The counter's value.
+    """
+
+    target: str
+    series: str
+    at: float
+    value: int
+
+
+def no_lives() -> Lives:
+    """Begin with nothing."""
+    return Lives(bad=0, total=0, targets={})
+
+
+def add_scrapes(lives: Lives, samples: Iterable[Sample], weights: Mapping[str, Weight]) -> Lives:
+    """Add what came after the last scrape of each target.
+
+    A series that was never seen counts from zero. When any series of a target falls, its process began again: then all its
+    series count from zero, those too that come back later. Samples that are no later than the target's last are known.
+
+    Args:
+        lives: What is known.
+        samples: New and old samples, in any order.
+        weights: By series; one without a weight does not count.
+
+    Returns:
+        What is known then; `lives` stays as it was.
+    """
+    scrapes: dict[str, dict[float, dict[str, int]]] = {}
+    for sample in samples:
+        if sample.series in weights:
+            scrapes.setdefault(sample.target, {}).setdefault(sample.at, {})[sample.series] = sample.value
+    bad, total, targets = lives["bad"], lives["total"], dict(lives["targets"])
+    for name, found in scrapes.items():
+        target = targets.get(name, Target(at=float("-inf"), values={}))
+        for at in sorted(at for at in found if at > target["at"]):
+            before = {} if _fell(target["values"], found[at]) else target["values"]
+            for series, value in found[at].items():
+                growth = value - before.get(series, 0)
+                bad += growth * weights[series].bad
+                total += growth * weights[series].total
+            target = Target(at=at, values={**before, **found[at]})
+        targets[name] = target
+    return Lives(bad=bad, total=total, targets=targets)
+
+
+def _fell(before: Mapping[str, int], now: Mapping[str, int]) -> bool:
+    return any(value < before.get(series, 0) for series, value in now.items())
+
+
+def newest(lives: Lives) -> float | None:
+    """Give the moment of the newest scrape, or None where there was none."""
+    return max((target["at"] for target in lives["targets"].values()), default=None)
+
+
+class PairLife(TypedDict):
+    """Two cumulative counts that somebody else adds up.
+
+    Fields:
+        bad: What they add up to here: what the counts were when first seen, and what they grew by since.
+        total: All events, likewise.
+        last: The counts as last read, bad and total; None before they were there.
+    """
+
+    bad: int
+    total: int
+    last: list[int] | None
+
+
+def no_pair() -> PairLife:
+    """Begin with nothing."""
+    return PairLife(bad=0, total=0, last=None)
+
+
+def add_pair(life: PairLife, now: Sequence[int] | None) -> PairLife:
+    """Add what two counts grew by; where either fell, counting goes on from there, and what happened in between is lost.
+
+    A sum over processes falls by what the one held that ended. Counting the rest from zero, as is right for one counter, would
+    count its whole past a second time.
+
+    Args:
+        life: What is known.
+        now: Bad and all events as read, or None where there are none yet.
+    """
+    if now is None:
+        return life
+    bad, total = now
+    was_bad, was_total = life["last"] or (0, 0)
+    if bad < was_bad or total < was_total:
+        was_bad, was_total = bad, total
+    return PairLife(bad=life["bad"] + bad - was_bad, total=life["total"] + total - was_total, last=[bad, total])

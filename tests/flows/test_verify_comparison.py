@@ -1,0 +1,41 @@
+"""Verification finds the version that serves beside the one that is verified, and compares with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.flows.harness import FIRST, Stage, plan_of
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(400)]
+
+TIMES = {
+    "name": "times",
+    "kind": "performance",
+    "steps": [{"path": "/", "expect": {"contains": "{version}", "within_seconds": 5}}],
+    "performance": {"quantile": 0.5, "repeats": 10, "max_ratio": 1, "slack_seconds": 0.1},
+}
+
+
+async def verified(stage: Stage, version: str) -> dict[str, Any]:
+    """Verify production with one performance test."""
+    from flows.verify import verify  # noqa: PLC0415 - importing Prefect costs seconds that other tests need not pay
+
+    verification = plan_of(stage.name)["verification"] | {"smoke": [TIMES]}
+    found: dict[str, Any] = await verify(stage.plan(verification=verification), environment="production", version=version)
+    return found
+
+
+async def test_a_canary_is_compared_with_what_serves_and_nothing_with_itself(stage: Stage) -> None:
+    """Slower than the version beside it fails; the same version alone, within its limit, passes."""
+    version, platform = "7.1-sluggish", stage.platform("production")
+    mark = await platform.claim("test", takeover=True)
+    await platform.prepare(version, mark, timeout_seconds=30)
+    beside = await verified(stage, version)
+    assert beside["outcome"] == "failed"
+    assert "p50 of 10:" in beside["reason"]
+    assert f"of {FIRST}; at most" in beside["reason"]
+    assert (await verified(stage, FIRST))["outcome"] == "passed"
+    await platform.promote(mark)
+    assert (await verified(stage, version))["outcome"] == "passed"
