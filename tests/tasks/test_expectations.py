@@ -136,7 +136,7 @@ OUTCOMES = [
 ]
 
 
-@pytest.mark.skipif(not postgres_15.PROGRAMS.exists(), reason="PostgreSQL 15 is not installed (Debian: postgresql-15)")
+@pytest.mark.skipif(not postgres_15.PROGRAMS.exists(), reason="there is no PostgreSQL 15 on this machine: apt-get install postgresql-15")
 async def test_tables_of_every_kind_are_judged(tmp_path: Path) -> None:
     """Each has its outcome and its page, no page loads anything, no value and no address is shown; all in one process, which costs 5 s."""
     jobs = [*sqlite_jobs(tmp_path), *file_jobs(tmp_path), *sample_jobs()]
