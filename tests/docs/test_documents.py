@@ -137,3 +137,9 @@ def test_the_lock_names_no_host() -> None:
     text = (ROOT / "requirements.lock").read_text()
     assert "://" not in text
     assert not [line for line in text.splitlines() if line.startswith("-")]
+
+
+def test_the_suite_in_the_documents_is_that_of_the_example() -> None:
+    """docs/data.md shows the guestbook's suite as it is, which the tests of the data see catch its migration."""
+    shown = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    assert f"```yaml\n{(ROOT / 'examples/guestbook/data/entries.yaml').read_text(encoding='utf-8')}```\n" in shown
