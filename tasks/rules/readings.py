@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -53,7 +52,6 @@ class Tally:
         baseline_bad: The same of the baseline.
         baseline_total: The same of the baseline.
         blocks: The time so far, cut into tables; what came after the last cut is in none of them.
-        cuts: The moment of the last reading in each block, in seconds since the epoch.
         has_canary: Whether there was any reading of the canary.
         has_baseline: Whether there was any reading of the baseline.
     """
@@ -63,7 +61,6 @@ class Tally:
     baseline_bad: int = 0
     baseline_total: int = 0
     blocks: tuple[Block, ...] = ()
-    cuts: tuple[float, ...] = ()
     has_canary: bool = False
     has_baseline: bool = False
 
@@ -115,73 +112,65 @@ class _Counter:
 
     def close(self) -> tuple[int, int]:
         """Take what is new; where the source was not read at one instant, bad may run ahead of all."""
-        bad, total = self.new_bad, max(self.new_total, self.new_bad)
+        bad, total = self.new
         self.bad, self.total, self.new_bad, self.new_total = self.bad + bad, self.total + total, 0, 0
         self.enough = max(1.0, BLOCK_GROWTH * self.total)
         return bad, total
 
+    @property
+    def new(self) -> tuple[int, int]:
+        return self.new_bad, max(self.new_total, self.new_bad)
 
-def tally(readings: Sequence[Reading]) -> Tally:
-    """Add up what happened since each revision's first reading, and cut the time into blocks.
+    @property
+    def sums(self) -> tuple[int, int]:
+        bad, total = self.new
+        return self.bad + bad, self.total + total
+
+
+class Counting:
+    """What one watch has counted so far: fed with readings in the order of time, and asked at any moment.
 
     The first reading of a revision is where counting starts: what a counter held before the watch is not judged. A new
     life of a counter counts from zero; a life that is seen again goes on from its last value, so two sources that
-    alternate are not counted twice. A total that falls within one life is a reset nobody announced. Duplicates add
-    nothing, and the order of arrival does not matter.
+    alternate are not counted twice. A total that falls within one life is a reset nobody announced. Duplicates add nothing.
 
     A block is cut as soon as each revision has grown by a sixteenth, and by a request at least. That depends on the
-    totals alone, never on what was bad, which is what keeps the test valid.
+    totals alone, never on what was bad, which is what keeps the test valid. A watch of a day so has some hundred blocks.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._canary, self._baseline = _Counter(), _Counter()
+        self._blocks: list[Block] = []
+        self._moment = -math.inf
+
+    def add(self, reading: Reading) -> None:
+        """Add a possible scrape (see `fault`); one that is earlier than the last counts as of the same moment."""
+        if reading.at > self._moment:
+            if self._may_cut():
+                self._blocks.append(Block(*self._canary.close(), *self._baseline.close()))
+            self._moment = reading.at
+        (self._canary if reading.revision == "canary" else self._baseline).read(reading)
+
+    def tally(self) -> Tally:
+        """Say what was counted; what came after the last cut is in no block."""
+        canary, baseline = self._canary, self._baseline
+        last = [Block(*canary.new, *baseline.new)] if self._may_cut() else []
+        return Tally(
+            *canary.sums, *baseline.sums, blocks=(*self._blocks, *last), has_canary=bool(canary.lives), has_baseline=bool(baseline.lives)
+        )
+
+    def _may_cut(self) -> bool:
+        return self._canary.new_total >= self._canary.enough and self._baseline.new_total >= self._baseline.enough
+
+
+def tally(readings: Sequence[Reading]) -> Tally:
+    """Count a whole watch; the order of arrival does not matter.
 
     Args:
         readings: Possible scrapes (see `fault`) of one watch, in any order.
     """
-    canary, baseline = _Counter(), _Counter()
-    blocks: list[Block] = []
-    cuts: list[float] = []
-    moment = -math.inf
+    counting = Counting()
     for reading in sorted(readings, key=_IN_TIME):
-        if reading.at > moment:
-            if canary.new_total >= canary.enough and baseline.new_total >= baseline.enough:
-                blocks.append(Block(*canary.close(), *baseline.close()))
-                cuts.append(moment)
-            moment = reading.at
-        (canary if reading.revision == "canary" else baseline).read(reading)
-    if canary.new_total >= canary.enough and baseline.new_total >= baseline.enough:
-        blocks.append(Block(*canary.close(), *baseline.close()))
-        cuts.append(moment)
-    canary.close()
-    baseline.close()
-    return Tally(
-        canary_bad=canary.bad,
-        canary_total=canary.total,
-        baseline_bad=baseline.bad,
-        baseline_total=baseline.total,
-        blocks=tuple(blocks),
-        cuts=tuple(cuts),
-        has_canary=bool(canary.lives),
-        has_baseline=bool(baseline.lives),
-    )
-
-
-def compact(readings: Sequence[Reading]) -> list[Reading]:
-    """Drop the readings that no verdict depends on, so that a watch of a day costs no more than one of a minute.
-
-    Kept are each revision's first and last reading, its last one before each cut, and both sides of every reset.
-
-    Args:
-        readings: Possible scrapes (see `fault`) of one watch, in any order.
-    """
-    cuts = tally(readings).cuts
-    kept: list[Reading] = []
-    for revision in ("baseline", "canary"):
-        ordered = sorted((reading for reading in readings if reading.revision == revision), key=_IN_TIME)
-        blocks = [bisect_left(cuts, reading.at) for reading in ordered]
-        for index, reading in enumerate(ordered):
-            is_inner = 0 < index < len(ordered) - 1 and blocks[index] == blocks[index + 1]
-            if not (is_inner and _goes_on(ordered[index - 1], reading) and _goes_on(reading, ordered[index + 1])):
-                kept.append(reading)
-    return sorted(kept, key=_IN_TIME)
-
-
-def _goes_on(before: Reading, after: Reading) -> bool:
-    return before.started == after.started and before.bad <= after.bad and before.total <= after.total
+        counting.add(reading)
+    return counting.tally()

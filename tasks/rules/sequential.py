@@ -31,7 +31,7 @@ Pair = tuple[Any, Any]
 
 WORSE_ODDS = (1.25, 1.6, 2.2, 3.2, 5.0, 8.0, 14.0, 30.0, 100.0, 1000.0)
 BETTER_ODDS = (1 / 1.5, 1 / 3, 1 / 10, 1 / 100)
-OUTAGE, OUTAGE_STAKE = (0.005, 0.995), 0.15
+OUTAGE, OUTAGE_STAKE = (0.01, 0.999), 0.2
 RARE_TO_COMMON = (3e-5, 1e-3, 0.01, 0.05, 0.2)
 MOST_STEPS = 60
 PRECISION = 1e-7
@@ -182,8 +182,10 @@ def difference_log_evidence(blocks: Sequence[Block], *, tolerance: float, side: 
 
 @lru_cache(maxsize=8_192)
 def _segment(blocks: tuple[Block, ...], tolerance: float, side: Side) -> Array:
-    """Weigh a run of tables; remembered, since a watch asks again and again for the same past."""
-    return np.asarray(np.add.reduce([_weigh(block[:2], block[2:], _block_gains(block[1], block[3], tolerance, side)) for block in blocks]))
+    """Weigh a run of tables; remembered, since a watch asks again and again for the same past, and then for one table more."""
+    last = blocks[-1]
+    here = _weigh(last[:2], last[2:], _block_gains(last[1], last[3], tolerance, side))
+    return here if len(blocks) == 1 else _segment(blocks[:-1], tolerance, side) + here
 
 
 @lru_cache(maxsize=4_096)

@@ -7,12 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from tasks.rules.plan_judgement import Judgement, ProbeSli, Sli
-from tasks.rules.readings import Reading, compact, fault
+from tasks.rules.readings import Counting, Reading, fault
 from tasks.rules.seen import ROLES, Role, Seen
-from tasks.rules.verdict import Limits, Outcome, Verdict, judge, limit_from_history, share_alpha
+from tasks.rules.verdict import Limits, Outcome, Verdict, judge_counts, limit_from_history, share_alpha
 
 WHOLE = 100
-MANY = 100  # readings; a verdict costs time in proportion to them, and needs few of them
 MOST_MISSED = 5  # readings of one SLI in a row; a source may be away for a moment
 
 
@@ -22,7 +21,7 @@ def versions_of(version: str, baseline: str | None) -> dict[Role, str]:
 
 
 class Step:
-    """What a step's watch knows: every reading so far, by SLI.
+    """What a step's watch knows: what was counted so far, by SLI.
 
     Args:
         judgement: The plan's section.
@@ -45,7 +44,10 @@ class Step:
         self.history = {sli.name: self._past(sli, seen.get(sli.name)) for sli in judgement.slis}
         self.what = {sli.name: "" for sli in judgement.slis}
         self.missed = dict.fromkeys(self.what, 0)
-        self.readings = {sli.name: self._beginning(sli, seen.get(sli.name), at) for sli in judgement.slis}
+        self.counted = {sli.name: Counting() for sli in judgement.slis}
+        self.faults: dict[str, str | None] = dict.fromkeys(self.what)
+        for sli in judgement.slis:
+            self._count(sli.name, self._beginning(sli, seen.get(sli.name), at))
 
     def judge(self, seen: Mapping[str, Seen], *, at: float, is_last: bool = False) -> list[Verdict]:
         """Add a reading and judge every SLI.
@@ -80,9 +82,8 @@ class Step:
         self.missed[name] = self.missed[name] + 1 if said else 0
         self.what[name] = seen.what or self.what[name]
         if not said:
-            readings = [*self.readings[name], *self._read(sli, seen, at)]
-            self.readings[name] = compact(readings) if len(readings) > MANY and not fault(readings) else readings
-        verdict = judge(self.readings[name], self._limits(sli))
+            self._count(name, self._read(sli, seen, at))
+        verdict = judge_counts(self.counted[name].tally(), self._limits(sli), problem=self.faults[name])
         if verdict.outcome is Outcome.FAILED:
             return verdict
         if seen.error:
@@ -94,6 +95,12 @@ class Step:
         if is_last and verdict.outcome is Outcome.WATCHING and verdict.canary_total < self.judgement.min_requests:
             return replace(verdict, outcome=Outcome.NO_DATA, reason=f"{verdict.reason}; the time is up, and too few is no data")
         return verdict
+
+    def _count(self, name: str, readings: list[Reading]) -> None:
+        """Add readings; after one that cannot be, nothing of this SLI is believed any more."""
+        self.faults[name] = self.faults[name] or fault(readings)
+        for reading in readings if self.faults[name] is None else ():
+            self.counted[name].add(reading)
 
     def _beginning(self, sli: Sli, seen: Seen | None, at: float) -> list[Reading]:
         if seen is None or seen.silence or seen.error:

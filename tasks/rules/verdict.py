@@ -22,7 +22,7 @@ from tasks.rules.outcome import Limits, Outcome, Verdict, worst
 from tasks.rules.readings import Reading, Tally, fault, tally
 from tasks.rules.reasons import Evidence, failures, why_failed, why_passed, why_watching
 
-__all__ = ["Limits", "Outcome", "Reading", "Verdict", "combine", "judge", "limit_from_history", "share_alpha", "worst"]
+__all__ = ["Limits", "Outcome", "Reading", "Verdict", "combine", "judge", "judge_counts", "limit_from_history", "share_alpha", "worst"]
 
 LIMIT_STAKE = 0.2
 LEAST_TOLERANCE = 1e-6
@@ -40,10 +40,21 @@ def judge(readings: Sequence[Reading], limits: Limits) -> Verdict:
         readings: Scrapes of both revisions in any order; duplicates, late ones and counter resets are understood.
         limits: What the SLI allows.
     """
-    problem = _limits_fault(limits) or fault(readings)
+    problem = fault(readings)
+    return judge_counts(NOTHING if problem else tally(readings), limits, problem=problem)
+
+
+def judge_counts(counts: Tally, limits: Limits, *, problem: str | None = None) -> Verdict:
+    """Judge one SLI from what was counted, as a watch does that reads on and on.
+
+    Args:
+        counts: What `Counting` has.
+        limits: What the SLI allows.
+        problem: Why a reading cannot be, which makes the verdict an `error`; None where all can.
+    """
+    problem = _limits_fault(limits) or problem
     if problem:
         return _verdict(limits, NOTHING, Outcome.ERROR, problem)
-    counts = tally(readings)
     return _verdict(limits, counts, *(_without_data(counts, limits) or _decide(counts, limits)))
 
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from tasks.rules.plan import Judgement, PlatformSli, ProbeSli
 from tasks.rules.platform_counts import see_platform
-from tasks.rules.readings import Reading
 from tasks.rules.seen import Count, Seen
 from tasks.rules.step import MOST_MISSED, Step, versions_of
 from tasks.rules.verdict import Outcome, combine
@@ -137,7 +136,7 @@ def test_a_source_that_falls_silent_passes_nobody() -> None:
     """What was read before would pass; without a source that speaks it is watched, then no data, and passes once it speaks again."""
     watched = step()
     watched.judge(see(JUDGEMENT, {"1.0": counts(9), "1.1": counts(9)}), at=0.5)
-    watched.readings["errors"] += step_readings(GOOD, at=1.0)
+    assert watched.judge(see(JUDGEMENT, GOOD), at=1.0)[0].outcome is Outcome.PASSED
     outcomes = [watched.judge(SILENT, at=2.0 + number)[0] for number in range(MOST_MISSED + 1)]
     assert [one.outcome for one in outcomes] == [Outcome.WATCHING] * MOST_MISSED + [Outcome.NO_DATA]
     assert all("Prometheus does not answer" in one.reason for one in outcomes)
@@ -190,9 +189,3 @@ def test_rows_hold_what_was_read_since_the_beginning() -> None:
         {"at": 1.5, "sli": "errors", "role": "baseline", "version": "1.0", "bad": 1, "total": 10},
     ]
     assert watched.rows(watched.judge(SILENT, at=2.0), at=2.0) == []
-
-
-def step_readings(numbers: dict[str, Any], *, at: float) -> list[Reading]:
-    """Make the readings of both revisions."""
-    roles = (("canary", "1.1"), ("baseline", "1.0"))
-    return [Reading(at, role, "a", numbers[version]["errors"], numbers[version]["requests"]) for role, version in roles]  # type: ignore[arg-type]

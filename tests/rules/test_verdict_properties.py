@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.rules.readings import compact, tally
-from tasks.rules.verdict import Limits, Outcome, Reading, judge
+from tasks.rules.readings import Counting, tally
+from tasks.rules.verdict import Limits, Outcome, Reading, judge, judge_counts
 
 LIMITS = Limits(name="errors", tolerance=0.01, limit=0.2, min_requests=20, alpha=0.02)
 NUMBERS = st.one_of(st.integers(), st.floats(), st.none(), st.text(max_size=3), st.booleans())
@@ -59,11 +59,12 @@ def test_order_and_duplicates_change_nothing(readings: list[Reading], chance: ra
 
 
 @given(watches())
-def test_a_compacted_watch_is_judged_alike(readings: list[Reading]) -> None:
-    """Dropping what no verdict depends on changes no verdict, now or later."""
-    half = len(readings) // 2 // 2 * 2
-    assert judge(compact(readings), LIMITS) == judge(readings, LIMITS)
-    assert judge(compact(readings[:half]) + readings[half:], LIMITS) == judge(readings, LIMITS)
+def test_a_watch_that_reads_on_is_judged_like_one_that_is_read_at_once(readings: list[Reading]) -> None:
+    """What is counted reading by reading is at every moment what all readings until then add up to; asking changes nothing."""
+    counting = Counting()
+    for number, reading in enumerate(readings, start=1):
+        counting.add(reading)
+        assert judge_counts(counting.tally(), LIMITS) == judge(readings[:number], LIMITS)
 
 
 @given(watches(), SIDES)
