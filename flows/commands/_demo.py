@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+from flows.commands import _demo_prometheus
+
 FIRST = "1.0.0"
 TOTP_SECONDS = 30
 VISITORS = "visitors"
@@ -140,15 +142,16 @@ def keep_visitors(home: Path, public: str, *, rate: int) -> None:
     processes.start(argv, name=VISITORS, run=home / "run", log=log, env=environment.inherited(), cwd=environment.PROJECT)
 
 
-def end_visitors(home: Path) -> None:
-    """End the visitors of a demo that was kept, where there are any."""
+def end_companions(home: Path) -> None:
+    """End the visitors and the Prometheus of a demo that was kept, where there are any."""
     from blocks.house import processes
 
-    processes.stop(home / "run" / f"{VISITORS}.pid", with_signal=signal.SIGTERM, timeout_seconds=10)
+    for name in (VISITORS, _demo_prometheus.NAME):
+        processes.stop(home / "run" / f"{name}.pid", with_signal=signal.SIGTERM, timeout_seconds=10)
 
 
 def stop(home: Path) -> None:
-    """End the visitors, the service, the worker, the server and the database; the data stay."""
+    """End the visitors, Prometheus, the service, the worker, the server and the database; the data stay."""
     from blocks.house import life
     from blocks.local_client import LocalClient
     from tasks.rules.errors import ShipwayError
@@ -157,7 +160,7 @@ def stop(home: Path) -> None:
         for folder in sorted((home / "local").glob("*")):
             await LocalClient(folder, service="guestbook", port=0).stop()
 
-    end_visitors(home)
+    end_companions(home)
     try:
         asyncio.run(end_services())
         life.stop(home, now=True)

@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     try:
         print(f"Preparing the guestbook's repository, and starting database, Prefect server and worker in {home} …", flush=True)
-        _demo.end_visitors(home)
+        _demo.end_companions(home)
         with _demo.repository(home) as repository:
             up.raise_house(home, auth=False)
             plan = repository()
@@ -67,9 +67,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _play(client: PrefectClient, arguments: argparse.Namespace, home: Path, plan: Path) -> int:
-    from flows.commands import _demo
+    from flows.commands import _demo, _demo_prometheus
 
     public = await _demo.bootstrap(home, plan)
+    plan = await _demo_prometheus.begin(home, plan)
     with _demo.traffic(public, rate=REQUEST_RATE):
         outcomes = []
         for version, reason in ((GOOD, "visitors asked to see where others write from"), (BAD, "a faster page, it is said")):

@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     home = (arguments.home or layout.default_home()).expanduser().absolute()
     try:
         life.stop(home, now=arguments.now)
-        _demo.end_visitors(home)
+        _demo.end_companions(home)
     except Refused as error:
         print(error, file=sys.stderr)
         return REFUSED

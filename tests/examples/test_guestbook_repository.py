@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from flows.commands._demo_prometheus import awake
 from tasks.rules.plan import Plan
 from tasks.rules.smoke_step import Baseline
 from tasks.smoke import run_smoke_test
@@ -101,3 +102,15 @@ def test_the_plan_of_the_example_is_a_plan() -> None:
     plan = Plan.model_validate(yaml.safe_load((EXAMPLE / "shipway.yaml").read_text()))
     assert all((EXAMPLE / smoke.pytest).is_file() for smoke in plan.verification.smoke if smoke.pytest)
     assert plan.approval.approvers == ["ada", "grace"]
+
+
+def test_the_plan_asks_prometheus_once_its_marks_are_taken_away() -> None:
+    """The demo's second plan is the first with two more SLIs that decide, and right."""
+    text = (EXAMPLE / "shipway.yaml").read_text()
+    plain, asking = (Plan.model_validate(yaml.safe_load(one)) for one in (text, awake(text)))
+    assert asking.judgement.slis[: len(plain.judgement.slis)] == plain.judgement.slis
+    assert [(sli.name, sli.source, sli.deciding) for sli in asking.judgement.slis[len(plain.judgement.slis) :]] == [
+        ("errors-scraped", "prometheus", True),
+        ("latency-scraped", "prometheus", True),
+    ]
+    assert asking.model_copy(update={"judgement": plain.judgement}) == plain

@@ -1,0 +1,88 @@
+"""The demo's Prometheus, where the machine has the program: it scrapes the router, and the plan asks it besides."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import shutil
+import socket
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+NAME = "prometheus"
+PLAN = "shipway-prometheus.yaml"
+START_SECONDS = 20
+CONFIGURATION = """# Written by `shipway demo`.
+global: {{scrape_interval: 500ms, scrape_timeout: 400ms}}
+scrape_configs:
+  - {{job_name: guestbook, static_configs: [{{targets: ["127.0.0.1:{port}"]}}]}}
+"""
+# Lines of the plan that are written, but not in force: `#` without a blank before a list's item or its fields.
+ASLEEP = re.compile(r"^( {4})#(?=- |  )", re.MULTILINE)
+
+
+async def begin(home: Path, plan: Path) -> Path:
+    """Start a Prometheus for production's router, and write a plan beside the service's own that asks it.
+
+    Args:
+        home: The demo's home.
+        plan: The service's plan.
+
+    Returns:
+        The plan to release by: the service's own where the machine has no Prometheus.
+    """
+    program = shutil.which(NAME)
+    if program is None:
+        print("There is no Prometheus on this machine, so the router's own counts decide alone (Debian: apt-get install prometheus).\n")
+        return plan
+    from blocks.local_client import LocalClient
+    from blocks.prometheus import Prometheus
+
+    router = await LocalClient(home / "local" / "guestbook-production", service="guestbook", port=0).view()
+    url = await asyncio.to_thread(_start, program, home, scraped=router["admin_port"])
+    await Prometheus(url=url, lookback_seconds=15).save("shipway", overwrite=True)
+    asking = plan.with_name(PLAN)
+    await asyncio.to_thread(asking.write_text, awake(await asyncio.to_thread(plan.read_text)))
+    print(f"Prometheus at {url} scrapes the router; {asking} asks it besides\n")
+    return asking
+
+
+def awake(plan: str) -> str:
+    """Put the lines of a plan's text that ask Prometheus in force."""
+    return ASLEEP.sub(r"\1", plan)
+
+
+def _start(program: str, home: Path, *, scraped: int) -> str:
+    from blocks.house import environment, processes
+
+    folder = home / NAME
+    folder.mkdir(exist_ok=True)
+    (folder / "prometheus.yml").write_text(CONFIGURATION.format(port=scraped))
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    argv = [program, f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}"]
+    argv += ["--storage.tsdb.retention.time=1d", f"--web.listen-address=127.0.0.1:{port}"]
+    processes.start(argv, name=NAME, run=home / "run", log=home / "logs" / f"{NAME}.log", env=environment.inherited(), cwd=folder)
+    url = f"http://127.0.0.1:{port}"
+    _until_scraped(url, log=home / "logs" / f"{NAME}.log")
+    return url
+
+
+def _until_scraped(url: str, *, log: Path) -> None:
+    """Wait for the first scrape: before a release every SLI must be readable."""
+    from tasks.rules.errors import Permanent
+
+    query = urllib.parse.urlencode({"query": "shipway_requests_total"})
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(f"{url}/api/v1/query?{query}", timeout=2) as answer,  # noqa: S310 - our own on loopback
+        ):
+            if b'"version"' in answer.read():
+                return
+        time.sleep(0.1)
+    raise Permanent(f"Prometheus did not scrape the router within {START_SECONDS} s; {log} says why")
