@@ -33,7 +33,7 @@ def why_failed(counts: Tally, limits: Limits, evidence: Evidence) -> str:
         return f"{failures(counts, limits)}; above the limit of {percent(limits.limit)} %; {_chance(evidence.failed)}"
     canary, baseline = (counts.canary_bad, counts.canary_total), (counts.baseline_bad, counts.baseline_total)
     least = difference_low(canary, baseline, floor=limits.tolerance, alpha=limits.alpha)
-    how_much = f"by at least {rounded_down(least)} points" if least > 0 else "than the baseline"
+    how_much = f"by at least {_points(rounded_down(least))}" if least > 0 else "than the baseline"
     return f"{failures(counts, limits)}; worse {how_much}; {_chance(evidence.failed)}"
 
 
@@ -62,7 +62,11 @@ def why_watching(counts: Tally, limits: Limits, evidence: Evidence) -> str:
 
 
 def _wanted(limits: Limits) -> str:
-    return f"worse by less than {percent(limits.tolerance)} points" if limits.tolerance else "better than the baseline"
+    return f"worse by less than {_points(percent(limits.tolerance))}" if limits.tolerance else "better than the baseline"
+
+
+def _points(number: str) -> str:
+    return f"{number} point" if number == "1" else f"{number} points"
 
 
 def percent(ratio: float) -> str:

@@ -81,7 +81,7 @@ class Series:
     def measure(self) -> str:
         """What the ratio is, in words."""
         if self.indicator != "latency":
-            return "share of requests that failed"
+            return f"share of requests that {'failed' if self.indicator == 'errors' else 'were bad'}"
         limit = "the threshold" if self.threshold_seconds is None else f"{self.threshold_seconds:g} s"
         return f"share of requests slower than {limit}"
 
@@ -112,7 +112,7 @@ def _series(environment: str, name: str, watches: list[dict[str, Any]]) -> Serie
     versions = watches[-1].get("versions")
     named = versions if isinstance(versions, dict) else {}
     return Series(
-        environment=environment, name=name, indicator=str(sli.get("indicator", "errors")),
+        environment=environment, name=name, indicator=str(sli.get("indicator", "pair")),
         threshold_seconds=number(sli.get("threshold_seconds")),
         tolerance=number(sli.get("tolerance")), limit=number(sli.get("limit")), canary=str(named.get("canary") or ""),
         baseline=str(named.get("baseline") or ""), deciding=sli.get("deciding") is not False, steps=tuple(steps),

@@ -135,3 +135,18 @@ def test_a_card_brings_its_own_colours_and_a_page_lends_them() -> None:
     assert "var(" not in card
     assert 'class="card"' in card
     assert "var(--canary)" in page
+
+
+@pytest.mark.parametrize(
+    ("sli", "said"),
+    [
+        ({"indicator": "errors"}, "share of requests that failed"),
+        ({"indicator": "latency", "threshold_seconds": 0.3}, "share of requests slower than 0.3 s"),
+        ({"bad": "sum(lost)", "total": "sum(all)"}, "share of requests that were bad"),
+    ],
+)
+def test_a_picture_says_what_its_ratio_is(sli: dict[str, Any], said: str) -> None:
+    """Two expressions of a plan's own count something else than failures."""
+    entry = watched(FAILING)
+    shown = entry.model_copy(update={"evidence": entry.evidence | {"slis": [{"name": "availability", **sli}]}})
+    assert said in picture(one(shown), name="p", style="page")

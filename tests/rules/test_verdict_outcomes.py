@@ -29,9 +29,9 @@ def watch(canary: tuple[int, int], baseline: tuple[int, int] | None, *, moments:
     [
         ((38, 412), (2, 3708), {}, "failed", "38 of 412 requests failed against 2 of 3,708; worse by at least"),
         ((38, 412), (2, 3708), {"what": "were slower than 250 ms"}, "failed", "38 of 412 requests were slower than 250 ms against"),
-        ((1, 2000), (18, 36000), {}, "passed", "worse by less than 1 points and below the limit of 5 %; wrong less than once in 100"),
+        ((1, 2000), (18, 36000), {}, "passed", "worse by less than 1 point and below the limit of 5 %; wrong less than once in 100"),
         ((0, 40), (0, 800), {}, "watching", "passes after 50 requests at the earliest"),
-        ((1, 100), (10, 1900), {}, "watching", "not yet shown to be worse by less than 1 points"),
+        ((1, 100), (10, 1900), {}, "watching", "not yet shown to be worse by less than 1 point"),
         ((8, 8), (0, 8), {"limit": 1.0}, "failed", "8 of 8 requests failed against 0 of 8; worse by at least"),
         ((60, 400), (600, 4000), {}, "failed", "above the limit of 5 %"),
         ((60, 400), (600, 4000), {"limit": 1.0}, "watching", "not yet shown"),
