@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-MEGABYTE = b" " * 1_000_000
+from tests.faulty_http import FaultyHandler, FaultyHttp, running
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(FaultyHandler):
     """Answers by the path."""
 
-    protocol_version = "HTTP/1.1"
     server: FaultyPrometheus
 
-    def do_POST(self) -> None:
-        """Note what was asked, and answer as the path says."""
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+    def take(self, body: bytes) -> None:  # noqa: ARG002 - a query says nothing to it
+        """Note who asked, and answer as the path says."""
         self.server.asked.append((self.path, self.headers.get("Authorization", "")))
-        with contextlib.suppress(OSError):
-            getattr(self, "answer_" + self.path.split("/")[1])()
+        self.answer(self.path.split("/")[1])
 
     def answer_empty(self) -> None:
         """Know no series."""
@@ -74,78 +68,20 @@ class Handler(BaseHTTPRequestHandler):
         """Nest without end."""
         self._reply(200, b"[" * 200_000)
 
-    def answer_torn(self) -> None:
-        """Promise more than is sent."""
-        self._head(200, 1000)
-        self.wfile.write(b'{"status":"success"')
-        self.close_connection = True
-
-    def answer_hang(self) -> None:
-        """Say nothing."""
-        self.server.over.wait(30)
-
-    def answer_drip(self) -> None:
-        """Begin and never end."""
-        self._head(200, 100_000)
-        while not self.server.over.wait(0.02):
-            self.wfile.write(b" ")
-
-    def answer_gigabyte(self) -> None:
-        """Send 1 GB, as far as anybody reads it."""
-        self._head(200, 1_000_000_000)
-        for _ in range(1000):
-            self.wfile.write(MEGABYTE)
-            self.server.megabytes += 1
-
     def _say(self, status: int, what: Any) -> None:
         self._reply(status, json.dumps(what).encode())
 
-    def _reply(self, status: int, body: bytes, **headers: str) -> None:
-        self._head(status, len(body), **headers)
-        self.wfile.write(body)
 
-    def _head(self, status: int, length: int, **headers: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(length))
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Stay quiet."""
-
-
-class FaultyPrometheus(ThreadingHTTPServer):
+class FaultyPrometheus(FaultyHttp):
     """Knows what it was asked, and with which credentials."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        """Listen on a free port of the loopback."""
-        super().__init__(("127.0.0.1", 0), Handler)
+        """Listen."""
+        super().__init__(Handler)
         self.asked: list[tuple[str, str]] = []
-        self.megabytes = 0
         self.other_port = self.server_port
-        self.over = threading.Event()
-
-    @property
-    def url(self) -> str:
-        """The server's base URL."""
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def handle_error(self, *_: Any) -> None:
-        """Take broken connections as they come."""
 
 
-@contextlib.contextmanager
-def serving() -> Iterator[FaultyPrometheus]:
+def serving() -> contextlib.AbstractContextManager[FaultyPrometheus]:
     """Serve until the end of the block."""
-    with FaultyPrometheus() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.over.set()
-            server.shutdown()
-            thread.join()
+    return running(FaultyPrometheus())

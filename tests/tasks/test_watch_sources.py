@@ -1,4 +1,4 @@
-"""The watch of a step over its sources: a real Prometheus, probes of real answers, and what happens when one falls silent."""
+"""The watch of a step over a real Prometheus, and what happens when it falls silent or lies."""
 
 from __future__ import annotations
 
@@ -7,97 +7,21 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
-from blocks.platform import Endpoints
 from blocks.prometheus import Prometheus
-from tasks.monitoring import read_slis
-from tasks.rules.errors import Temporary
-from tasks.rules.plan import Judgement, PlatformSli, ProbeSli, PrometheusPairSli, PrometheusSli, Sli
-from tasks.sources import Subject
-from tasks.watch import begin_watch, watch_step
-from tests.prometheus_server import Exporter, PrometheusServer, prometheus_server
-from tests.tasks.fake_platform import OURS, FakePlatform, counted
-from tests.tasks.faulty_server import FaultyServer, serving
+from tasks.rules.plan import PlatformSli, Sli
+from tests.prometheus_server import PrometheusServer, prometheus_server
+from tests.tasks.fake_platform import FakePlatform, counted
+from tests.tasks.stage import Stage, stage
 
-__all__ = ["prometheus_server"]
+__all__ = ["prometheus_server", "stage"]
 pytestmark = pytest.mark.usefixtures("offline")
 
 PLATFORM = PlatformSli(name="platform", indicator="errors")
-PROBE = ProbeSli(name="probe", source="probe", indicator="errors", path="/fine")
-_apps = iter(range(1_000))
-
-
-class Stage:
-    """Two pods of each revision under a label of this test's own, and a Prometheus that scrapes them."""
-
-    def __init__(self, server: PrometheusServer, stack: contextlib.ExitStack) -> None:
-        """Publish."""
-        self.server, self.stack, self.app = server, stack, f"shop-{next(_apps)}"
-        self.canary = [self.pod(version="1.1") for _ in range(2)]
-        self.baseline = [self.pod(version="1.0") for _ in range(2)]
-        self.platform = FakePlatform()
-
-    def pod(self, **labels: str) -> Exporter:
-        """Publish the counters of one more pod."""
-        return self.stack.enter_context(self.server.exporting(app=self.app, **labels))
-
-    @property
-    def selector(self) -> str:
-        """Choose this test's series."""
-        return f'app="{self.app}",version="{{version}}"'
-
-    def sli(self, **fields: Any) -> PrometheusSli:
-        """Make an SLI over them."""
-        return PrometheusSli.model_validate(
-            {"name": "errors", "source": "prometheus", "indicator": "errors", "selector": self.selector, **fields}
-        )
-
-    def pair(self, bad: str = "sum(http_requests_total{%s,status='500'}) or vector(0)", total: str = "sum(http_requests_total{%s})") -> Sli:
-        """Make an SLI of two expressions."""
-        return PrometheusPairSli(
-            name="pair", source="prometheus", bad=bad.replace("%s", self.selector), total=total.replace("%s", self.selector)
-        )
-
-    def subject(self, *slis: Sli, block: Prometheus | None = None, **fields: Any) -> Subject:
-        """Say what is watched."""
-        judgement = Judgement.model_validate({"slis": [*slis], "interval_seconds": 0.2, "min_requests": 20, **fields})
-        return Subject("shop", "production", judgement, block or Prometheus(url=self.server.url, timeout_seconds=10))
-
-    def serve(self, good: int, *, bad: int = 0, slow: int = 0) -> None:
-        """Let every pod serve; the canary's fail or dawdle besides."""
-        for pod in (*self.canary, *self.baseline):
-            pod.serve(good)
-        self.canary[0].serve(0, bad, slow=slow)
-
-    async def seen(self) -> None:
-        """Wait until Prometheus has it."""
-        for pod in (*self.canary, *self.baseline):
-            await asyncio.to_thread(self.server.scraped, pod)
-
-    async def begin(self, subject: Subject) -> Any:
-        """Remember the beginning, as JSON would."""
-        await self.seen()
-        return json.loads(json.dumps(await begin_watch.fn(self.platform, subject=subject, version="1.1", key="k")))
-
-    async def watch(self, subject: Subject, begun: Any, *, seconds: float = 60, percent: int = 25) -> dict[str, Any]:
-        """Watch to the end."""
-        self.platform.position["percent"] = percent
-        return await watch_step.fn(
-            self.platform, subject=subject, version="1.1", percent=percent, watch_seconds=seconds, mark=OURS, begun=begun, key="k"
-        )
-
-
-@pytest.fixture
-def stage(prometheus_server: PrometheusServer) -> Iterator[Stage]:
-    """Set the stage, with a past of ten thousand requests and some errors in it."""
-    with contextlib.ExitStack() as stack:
-        found = Stage(prometheus_server, stack)
-        found.serve(5_000, bad=700, slow=90)
-        yield found
 
 
 @contextlib.asynccontextmanager
@@ -302,94 +226,6 @@ async def test_samples_are_rows_of_counts_since_the_beginning(stage: Stage) -> N
         ("platform", "canary"): ("1.1", 0, 0), ("platform", "baseline"): ("1.0", 0, 0),
         ("errors", "canary"): ("1.1", 2, 42), ("errors", "baseline"): ("1.0", 0, 40),
     }  # fmt: skip
-
-
-@pytest.fixture
-def faulty() -> Iterator[FaultyServer]:
-    """Serve answers of all kinds."""
-    with serving() as server:
-        yield server
-
-
-class Reached(FakePlatform):
-    """A platform whose revisions answer at these addresses."""
-
-    def __init__(self, **addresses: str) -> None:
-        """Keep them."""
-        super().__init__()
-        self.addresses = addresses
-
-    async def endpoints(self) -> Endpoints:
-        """Say where."""
-        return Endpoints(public="http://127.0.0.1:9", **self.addresses)  # type: ignore[typeddict-item]
-
-
-async def probed(platform: FakePlatform, *, seconds: float = 20, percent: int = 25, **fields: Any) -> dict[str, Any]:
-    """Watch by probes alone."""
-    platform.position["percent"] = percent
-    sli = PROBE.model_copy(update={"tolerance": 0.3, "limit": 0.4, **fields})
-    judgement = Judgement(slis=[sli], min_requests=5)
-    subject = Subject("shop", "production", judgement.model_copy(update={"interval_seconds": 0.02}))
-    begun = await begin_watch.fn(platform, subject=subject, version="1.1", key="k")
-    return await watch_step.fn(
-        platform, subject=subject, version="1.1", percent=percent, watch_seconds=seconds, mark=OURS, begun=begun, key="k"
-    )
-
-
-@pytest.mark.parametrize("percent", [25, 100])
-@pytest.mark.parametrize(
-    ("fields", "outcome"),
-    [
-        ({}, "passed"),
-        ({"status": 204}, "failed"),
-        ({"path": "/down"}, "failed"),
-        ({"path": "/hang", "timeout_seconds": 0.05}, "failed"),
-        ({"indicator": "latency", "threshold_seconds": 5}, "passed"),
-        ({"indicator": "latency", "threshold_seconds": 0.05, "path": "/hang"}, "failed"),
-    ],
-)
-async def test_probes_judge_by_our_own_requests(faulty: FaultyServer, percent: int, fields: dict[str, Any], outcome: str) -> None:
-    """Both revisions are asked at each reading, past the traffic split, whoever gets the traffic."""
-    found = await probed(Reached(canary=faulty.url, baseline=faulty.url), percent=percent, **fields)
-    assert found["outcome"] == outcome, found["reason"]
-    totals = {row["role"]: row["total"] for row in found["samples"][-2:]}
-    assert totals["canary"] == totals["baseline"] > 0
-
-
-async def test_a_canary_without_an_address_cannot_be_probed(faulty: FaultyServer) -> None:
-    """That is no data, and said."""
-    found = await probed(Reached(baseline=faulty.url), seconds=0.3)
-    assert (found["outcome"], "says no address of the canary 1.1" in found["reason"]) == ("no_data", True)
-
-
-async def test_every_sli_is_read_before_a_release(stage: Stage, faulty: FaultyServer) -> None:
-    """Each from its own source about what serves now; whatever cannot be read says why."""
-    stage.platform = Reached(baseline=faulty.url)
-    slis = [PLATFORM, stage.sli(), stage.pair(), PROBE]
-    await stage.seen()
-    good = await read_slis.fn(stage.platform, subject=stage.subject(*slis), baseline="1.0", version="1.1")
-    assert good == dict.fromkeys(["platform", "errors", "pair", "probe"], "")
-    stage.platform.numbers.clear()
-    bad = stage.subject(PLATFORM, stage.sli(selector='app="none",version="{version}"'), PROBE.model_copy(update={"path": "/down"}))
-    found = await read_slis.fn(stage.platform, subject=bad, baseline="1.0", version="1.1")
-    assert found == {
-        "platform": "the platform counts nothing of 1.0",
-        "errors": "Prometheus has no series of 1.0",
-        "probe": "1.0 at /down: answered 503, not 200",
-    }
-    gone = stage.subject(PLATFORM, stage.sli(), PROBE, block=Prometheus(url="http://127.0.0.1:9"))
-    first = await read_slis.fn(stage.platform, subject=gone, baseline=None, version="1.1")
-    assert [bool(why) for why in first.values()] == [False, True, False]
-
-
-async def test_a_platform_that_is_silent_before_a_release_is_said() -> None:
-    """Its SLIs are not taken as read."""
-    platform = FakePlatform()
-    platform.at_look = lambda _look: platform.silent()
-    subject = Subject("shop", "production", Judgement(slis=[PLATFORM]))
-    assert await read_slis.fn(platform, subject=subject, baseline="1.0", version="1.1") == {"platform": "the platform does not answer"}
-    with pytest.raises(Temporary):
-        await begin_watch.fn(platform, subject=subject, version="1.1", key="k")
 
 
 async def test_many_readings_ask_prometheus_no_faster_than_the_plan(stage: Stage) -> None:
