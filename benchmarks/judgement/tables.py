@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -123,6 +125,19 @@ def speed() -> Iterator[str]:
         watches = [Counting() for _ in limits]
         times = [_one_more(watches, limits, moment) for moment in range(moments)][-20:]
         yield f"| {moments:,} | {np.median(times) * 1000:.1f} | {max(times) * 1000:.1f} |"
+    yield f"\nimporting the verdict and its statistic, numpy included: {_import_seconds():.2f} s"
+
+
+def _import_seconds() -> float:
+    """Time the import in processes of their own, in processor time, and take the best of five: the machine has other things to do."""
+    code = "import time, sys, tasks.rules.verdict, tasks.rules.sequential; assert 'prefect' not in sys.modules; print(time.process_time())"
+    bare = "import time; print(time.process_time())"
+
+    def best(program: str) -> float:
+        ran = [subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True) for _ in range(5)]
+        return min(float(one.stdout) for one in ran)
+
+    return best(code) - best(bare)
 
 
 def _one_more(watches: list[Counting], limits: list[Limits], moment: int) -> float:
