@@ -32,7 +32,7 @@ demo: $(STAMP) ## Release the example service: a good version, and a bad one tha
 	@$(BIN)/shipway demo $(if $(KEEP),--keep) $(ARGS)
 
 test: $(STAMP) ## Run the whole suite, but for the campaigns of test-faults and test-cluster.
-	@$(BIN)/pytest -n $(WORKERS) -m "not cluster and not faults" $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not cluster and not faults" $(ARGS)
 
 test-faults: $(STAMP) ## Run the long campaign of kills and restarts; EVERY=1 walks every kill point, the default each ninth.
 	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -m faults $(ARGS)

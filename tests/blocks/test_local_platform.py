@@ -15,6 +15,7 @@ from blocks.local import LocalPlatform
 from blocks.local_files import load_state
 from blocks.platform import Mark, Platform
 from tasks.rules.errors import BadInput, Refused, RolloutFailed, Superseded, Temporary
+from tests.blocks.test_local_recovery import until
 
 MakeLocal = Callable[..., LocalPlatform]
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # nothing here speaks TLS, and loading the system's certificates takes long
@@ -132,12 +133,11 @@ async def test_a_promotion_under_load_loses_no_request(shared_local: MakeLocal, 
     async with asyncio.TaskGroup() as group:
         for path in ("/", "/", "/slow", "/slow"):
             group.create_task(load(path))
-        await asyncio.sleep(0.3)
+        await until(lambda: len(statuses) > 25)
         await platform.promote(mark)
-        await asyncio.sleep(0.2)
+        await until(lambda: len(statuses) > 50)
         done.set()
     assert set(statuses) == {200}
-    assert len(statuses) > 50
 
 
 async def test_a_stale_generation_and_a_strange_owner_are_told_apart(shared_local: MakeLocal, shared_mark: Mark) -> None:
