@@ -66,6 +66,8 @@ def test_a_database_lock_of_a_stranger_is_removed_and_of_a_database_kept(tmp_pat
     processes.stop(tmp_path / "one.pid", with_signal=signal.SIGKILL, timeout_seconds=5)
 
     ours = _start(tmp_path, [*SLEEP, "-D", str(lock.parent)])
+    while not Path(f"/proc/{ours}/cmdline").read_bytes():  # empty for a moment while the program is being loaded
+        time.sleep(0.01)
     lock.write_text(f"{ours}\n{lock.parent}\n")
     postgres.forget_dead(tmp_path)
     assert lock.exists()

@@ -151,7 +151,7 @@ async def test_stale_samples_are_no_data(stage: Stage) -> None:
     begun = await stage.begin(subject)
     for pod in stage.canary:
         pod.silent = True
-    found = await stage.watch(subject, begun, seconds=6)
+    found = await stage.watch(subject, begun, seconds=4.5)
     assert found["outcome"] == "no_data"
     assert "the newest sample of the canary in Prometheus is" in found["reason"]
 
