@@ -28,7 +28,7 @@ from tasks.storage import default_storage
 from tasks.suites import data_files, load_suite
 
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "VIRTUAL_ENV")
-QUIET = {"GX_ANALYTICS_ENABLED": "false", "PYTHONDONTWRITEBYTECODE": "1"}
+QUIET = {"GX_ANALYTICS_ENABLED": "false"}
 PROGRAM = ("-P", "-m", "tasks.expectations_process")  # -P: nothing beside it is imported in place of our own
 LARGEST_PAGE_BYTES = 20_000_000
 IMPORT_SECONDS = 60  # the import takes five on a calm machine; a suite's own time does not begin before it
