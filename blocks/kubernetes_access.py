@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +24,19 @@ class Access(NamedTuple):
     kubeconfig: str = ""
     context: str = ""
     config: str = ""
+
+
+def connect_once(access: Access) -> Any:
+    """Give the client of `connect`, the same one while the kubeconfig stays as it is, so that its connections are used again."""
+    path = Path(access.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config").expanduser()
+    changed = path.stat().st_mtime_ns if not access.config and path.exists() else 0
+    return _connect_once(access, str(path), changed)
+
+
+@lru_cache(maxsize=32)
+def _connect_once(access: Access, path: str, changed: int) -> Any:
+    del path, changed  # they tell one content of a kubeconfig from another
+    return connect(access)
 
 
 def connect(access: Access) -> Any:

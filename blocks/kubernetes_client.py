@@ -25,6 +25,7 @@ KINDS = {
     "Pod": ("api/v1", "pods"),
     "Service": ("api/v1", "services"),
     "Event": ("api/v1", "events"),
+    "Job": ("apis/batch/v1", "jobs"),
     "EndpointSlice": ("apis/discovery.k8s.io/v1", "endpointslices"),
     "HTTPRoute": ("apis/gateway.networking.k8s.io/v1", "httproutes"),
     "HorizontalPodAutoscaler": ("apis/autoscaling/v2", "horizontalpodautoscalers"),

@@ -21,6 +21,20 @@ class Changed(Temporary):
     """The object is not the one that was read: read it again, and decide again."""
 
 
+class Owned(WorldMoved):
+    """Fields belong to other field managers.
+
+    Args:
+        message: Which fields, whose, and the mend.
+        managers: Their names.
+    """
+
+    def __init__(self, message: str, *, managers: tuple[str, ...]) -> None:
+        """Keep who they are."""
+        super().__init__(message)
+        self.managers = managers
+
+
 class Expired(Temporary):
     """The watch's place in history is gone (410): list again."""
 
@@ -77,7 +91,8 @@ def _conflict(said: dict[str, Any], message: str, *, what: str) -> ShipwayError:
     managers = sorted({found["manager"] for cause in causes if (found := MANAGER.search(str(cause.get("message"))))})
     fields = sorted({str(cause.get("field")) for cause in causes})
     mend = "Let it give them up, or set force_conflicts on the block to take them"
-    return WorldMoved(f"{what}: {', '.join(fields)} belong to {', '.join(managers) or 'another manager'}. {mend}")
+    message = f"{what}: {', '.join(fields)} belong to {', '.join(managers) or 'another manager'}. {mend}"
+    return Owned(message, managers=tuple(managers))
 
 
 def _invalid(said: dict[str, Any], message: str, *, what: str) -> ShipwayError:

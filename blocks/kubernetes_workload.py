@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from blocks.kubernetes_client import JSON_PATCH, Cluster
 from blocks.kubernetes_errors import Changed
-from blocks.kubernetes_selectors import renamed
+from blocks.kubernetes_selectors import CANARY, LONGEST_LABEL, REVISION_LABEL, renamed
 from blocks.kubernetes_state import GENERATION, State, annotations_of, check_mark, claimed, state_of
 from blocks.kubernetes_template import container_of, version_of, without_hash
 from blocks.platform import Mark
@@ -21,6 +21,7 @@ MOST_TRIES = 12
 REVISION = "deployment.kubernetes.io/revision"
 OURS = {"app.kubernetes.io/managed-by": "shipway"}
 FOR = "shipway.dev/for"
+WORKLOAD_LABEL = "shipway.dev/workload"
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,17 @@ class Target:
     drain_seconds: float = 1.0
     scheduling_seconds: float = 4.0
     unready_seconds: float | None = None
+    rollout_seconds: float = 600.0
 
     @property
     def canary(self) -> str:
         """The name of what stands beside the workload: Deployment and Service."""
         return renamed(self.workload)
+
+    @property
+    def canary_selector(self) -> dict[str, str]:
+        """The labels that tell the pods of the canary's Deployment from all others."""
+        return {REVISION_LABEL: CANARY, WORKLOAD_LABEL: self.workload[:LONGEST_LABEL].rstrip("._-")}
 
     @property
     def title(self) -> str:
