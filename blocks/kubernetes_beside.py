@@ -11,10 +11,13 @@ from typing import Any
 
 from blocks.kubernetes_await import await_rollout
 from blocks.kubernetes_look import version_in
+from blocks.kubernetes_pods import Pods
 from blocks.kubernetes_selectors import matches
 from blocks.kubernetes_state import GENERATION, State
+from blocks.kubernetes_switch import Switch
 from blocks.kubernetes_template import VERSION_LABEL
-from blocks.kubernetes_traffic import ALL, SHARE, Pods, Switch, Traffic, Weights, drain, service_of
+from blocks.kubernetes_traffic import ALL, SHARE, Traffic, drain, service_of
+from blocks.kubernetes_weights import Weights
 from blocks.kubernetes_workload import (
     FOR,
     OURS,

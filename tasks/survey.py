@@ -96,6 +96,6 @@ def folder_of(subject: dict[str, Any]) -> Path:
 async def _look_at(plan: Plan, environment: str) -> tuple[Position, str]:
     """Read an environment's position, and the fingerprint of its platform's settings, from which secrets are left out."""
     section = plan.staging if environment == "staging" else plan.production
-    platform = await load_platform(section.platform, field=f"{environment}.platform")
+    platform = await load_platform(section.platform, field=f"{environment}.platform", strategy=section.strategy)
     settings = platform.model_dump(mode="json") if isinstance(platform, BaseModel) else {}
     return await platform.current(), fingerprint(settings)
