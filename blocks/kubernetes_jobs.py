@@ -73,10 +73,27 @@ async def run_job(target: Target, manifest: Json, mark: Mark, *, name: str, time
         return lines
     if not watch.has_ended():
         await _stop(target, title)
-    evidence = (*lines, *evidence_of(watch.seen["events"].values() if watch.seen else [], [job, *watch.pods()]))
-    message = f"the Job {title} in {target.cluster.namespace} failed: {' '.join(reason.split())[:600]}"
-    last = f". Its last line: {lines[-1][:300]}" if lines else ""
-    raise RolloutFailed(f"{message}{last}. Mend the migration, then release again", evidence=evidence)
+    raise _failure(watch, reason, lines)
+
+
+def _failure(watch: _Watch, reason: str, lines: list[str]) -> RolloutFailed:
+    """Say how it failed, in the words of the cluster and of the last container that ended."""
+    pods = watch.pods()
+    lines = [*lines, *(line for pod in pods for line in _ends(pod))]
+    evidence = (*lines, *evidence_of(watch.seen["events"].values() if watch.seen else [], [watch.job, *pods]))
+    message = f"the Job {watch.job['metadata']['name']} in {watch.target.cluster.namespace} failed: {' '.join(reason.split())[:600]}"
+    last = f" ({'; '.join(line[:300] for line in lines[-2:])})" if lines else ""
+    return RolloutFailed(f"{message}{last}. Mend the migration, then release again", evidence=evidence)
+
+
+def _ends(pod: Json) -> list[str]:
+    """Say how a pod's containers ended that did not end well."""
+    status = pod.get("status") or {}
+    every = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    ended = [(one["name"], one["state"]["terminated"]) for one in every if "terminated" in (one.get("state") or {})]
+    texts = [(name, found.get("exitCode", 0), f"{found.get('reason', '')}: {found.get('message', '')}") for name, found in ended]
+    lines = [f"container {name} ended with status {code}, {text.strip(': ')}" for name, code, text in texts if code != 0]
+    return mask([" ".join(line.split())[:LINE_LENGTH] for line in lines], secrets_of(pod))
 
 
 @dataclass
