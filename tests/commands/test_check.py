@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 
 from flows.commands import check
 
-PLAN = (Path(__file__).parents[2] / "examples/guestbook/shipway.yaml").read_text()
+EXAMPLE = Path(__file__).parents[2] / "examples/guestbook"
+PLAN = (EXAMPLE / "shipway.yaml").read_text()
 
 
 def run(*arguments: str) -> int:
@@ -25,6 +27,7 @@ def plan(tmp_path: Path) -> Path:
     """Lay out a plan with the files that it names."""
     (tmp_path / "smoke").mkdir()
     (tmp_path / "smoke" / "test_critical.py").touch()
+    shutil.copytree(EXAMPLE / "data", tmp_path / "data")
     (tmp_path / "shipway.yaml").write_text(PLAN)
     return tmp_path / "shipway.yaml"
 
