@@ -65,10 +65,12 @@ async def prepare(target: Target, traffic: Traffic, version: str, mark: Mark, *,
         name = await revision_of(target, workload)
         await set_state(target, mark, baseline=target.version(workload), baseline_revision=name, canary=version, percent=0)
     stable = int(workload["spec"].get("replicas", 1))
-    body = beside_body(target, workload, template, traffic.labels(workload, service), pods=traffic.pods(0, stable), mark=mark)
+    body = beside_body(
+        target, workload, template, traffic.labels(workload, service), pods=traffic.pods(0, stable), generation=mark["generation"]
+    )
     await _apply_beside(target, body, mark)
-    await traffic.attach(mark, service)
     await _await_beside(target, version, mark, timeout_seconds=timeout_seconds)
+    await traffic.attach(mark, service)
 
 
 async def shift(target: Target, traffic: Traffic, percent: int, mark: Mark) -> None:
@@ -161,14 +163,14 @@ def expect_untouched(target: Target, workload: Json, state: State) -> None:
         )
 
 
-def beside_body(target: Target, workload: Json, template: Json, labels: dict[str, str], *, pods: int, mark: Mark) -> Json:
+def beside_body(target: Target, workload: Json, template: Json, labels: dict[str, str], *, pods: int, generation: int) -> Json:
     """Write the canary's Deployment: the workload's own, of another version, with labels that tell them apart."""
     new = copy.deepcopy(template)
     new.setdefault("metadata", {})["labels"] = {**labels, **_version_label(template)}
     spec: Json = {"replicas": pods, "selector": {"matchLabels": target.canary_selector}, "template": new, "revisionHistoryLimit": 1}
     kept = ("minReadySeconds", "progressDeadlineSeconds")
     spec |= {name: workload["spec"][name] for name in kept if name in workload["spec"]}
-    annotations = {FOR: target.workload, GENERATION: str(mark["generation"]), SHARE: "0"}
+    annotations = {FOR: target.workload, GENERATION: str(generation), SHARE: "0"}
     metadata = {"name": target.canary, "namespace": target.cluster.namespace, "labels": OURS, "annotations": annotations}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
 

@@ -70,6 +70,11 @@ def without_canary(route: Json, *, stable: str, canary: str) -> list[Json]:
     return list(rules)
 
 
+def names(route: Json, service: str) -> bool:
+    """Say whether any rule names a Service."""
+    return any(ref["name"] == service for rule in route["spec"].get("rules") or [] for ref in rule.get("backendRefs") or [])
+
+
 def weights_of(route: Json, *, stable: str) -> str:
     """Write the stable Service's weights by rule, to be remembered on the route while a canary is beside it."""
     found = {

@@ -81,16 +81,19 @@ def is_switched(service: Json) -> bool:
 
 
 async def make_service(target: Target, service: Json, mark: Mark) -> None:
-    """Make the Service of the canary, with the ports of the stable one."""
-    ports = [
-        {key: port[key] for key in ("name", "port", "targetPort", "protocol", "appProtocol") if key in port}
-        for port in service["spec"]["ports"]
-    ]
-    annotations = {FOR: target.workload, GENERATION: str(mark["generation"])}
-    metadata = {"name": target.canary, "namespace": target.cluster.namespace, "labels": OURS, "annotations": annotations}
+    """Make the Service of the canary."""
     await owned(target, mark)
+    await apply(target, "Service", service_body(target, service, generation=mark["generation"]))
+
+
+def service_body(target: Target, service: Json, *, generation: int) -> Json:
+    """Write the Service of the canary, with the ports of the stable one."""
+    kept = ("name", "port", "targetPort", "protocol", "appProtocol")
+    ports = [{key: port[key] for key in kept if key in port} for port in service["spec"]["ports"]]
+    annotations = {FOR: target.workload, GENERATION: str(generation)}
+    metadata = {"name": target.canary, "namespace": target.cluster.namespace, "labels": OURS, "annotations": annotations}
     spec = {"selector": target.canary_selector, "ports": ports}
-    await apply(target, "Service", {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
 
 
 async def drain(target: Target) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import Any
 
 from blocks.kubernetes_errors import Missing
-from blocks.kubernetes_route import WEIGHT, faults_of, share_of, weights_of, with_share, without_canary
+from blocks.kubernetes_route import WEIGHT, faults_of, names, share_of, weights_of, with_share, without_canary
 from blocks.kubernetes_state import GENERATION
 from blocks.kubernetes_traffic import ALL, labels_apart, make_service
-from blocks.kubernetes_watch import Seen, Source, watch_until
+from blocks.kubernetes_watch import Again, Seen, Source, watch_until
 from blocks.kubernetes_workload import Target, owned, until_unchanged
 from blocks.kubernetes_write import note
 from blocks.platform import Mark
@@ -18,6 +19,7 @@ from tasks.rules.errors import RolloutFailed, WorldMoved
 
 Json = dict[str, Any]
 ROUTE_SECONDS = 15.0
+REFUSED_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,14 @@ class Weights:
     async def attach(self, mark: Mark, service: Json) -> None:
         """Make a Service for the canary, then name it in the route with no weight."""
         await make_service(self.target, service, mark)
-        await self.set(await self.read(), mark)
+        await self._write(await self.read(), mark)
 
     async def set(self, percent: int, mark: Mark) -> None:
-        """Write the weights, and wait until the gateway has taken the route in."""
+        """Write the weights, and wait until the gateway has taken the route in; no share needs no reference to the canary."""
+        if percent or names(await self._route(), self.target.canary):
+            await self._write(percent, mark)
 
+    async def _write(self, percent: int, mark: Mark) -> None:
         async def once() -> Json:
             route = await self._route()
             await owned(self.target, mark)
@@ -88,7 +93,7 @@ async def _write_rules(target: Target, route: Json, rules: list[Json], notes: di
 
 
 async def _in_force(target: Target, route: Json) -> None:
-    """Wait until the gateways have looked at the route as it is.
+    """Wait until the gateways have looked at the route as it is; what they miss may be on its way, and is waited for.
 
     Raises:
         RolloutFailed: One of them refuses it.
@@ -96,19 +101,33 @@ async def _in_force(target: Target, route: Json) -> None:
     """
     if faults_of(route) == []:
         return
-    name = route["metadata"]["name"]
+    name, refused = route["metadata"]["name"], _Refusal()
 
-    def decide(seen: Seen) -> list[str] | None:
+    def decide(seen: Seen) -> list[str] | Again | None:
         found = seen["route"].get(name)
         if found is None:
             raise WorldMoved(f"the HTTPRoute {name} was deleted while it was waited for; somebody else changes the environment")
-        return faults_of(found)
+        return refused.judge(faults_of(found))
 
+    source = Source("route", "HTTPRoute", fields=f"metadata.name={name}")
     try:
-        faults = await watch_until(
-            target.cluster, [Source("route", "HTTPRoute", fields=f"metadata.name={name}")], decide, timeout_seconds=ROUTE_SECONDS
-        )
+        faults = await watch_until(target.cluster, [source], decide, timeout_seconds=ROUTE_SECONDS)
     except TimeoutError:
         faults = [f"no gateway has looked at it within {ROUTE_SECONDS:g} s"]
     if faults:
         raise RolloutFailed(f"the HTTPRoute {name} is not in force: {'; '.join(faults)}", evidence=tuple(faults))
+
+
+@dataclass
+class _Refusal:
+    """Since when the gateways find something wrong."""
+
+    since: float = 0.0
+
+    def judge(self, faults: list[str] | None) -> list[str] | Again | None:
+        """Give what is wrong once it has lasted, and an empty list once all is well."""
+        if not faults:
+            return faults
+        self.since = self.since or time.monotonic()
+        left = self.since + REFUSED_SECONDS - time.monotonic()
+        return Again(left) if left > 0 else faults
