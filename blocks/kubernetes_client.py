@@ -116,10 +116,28 @@ class Cluster:
         """Ask once and give the answer as it is."""
 
         def ask() -> bytes:
-            answer = self.send(method, path, body=body, query=query, content_type=content_type, timeout_seconds=timeout_seconds)
-            return bytes(answer.data)
+            return self.whole(method, path, body=body, query=query, content_type=content_type, timeout_seconds=timeout_seconds)
 
         return await asyncio.get_running_loop().run_in_executor(_THREADS, ask)
+
+    def whole(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+        timeout_seconds: float = CALL_TIMEOUT_SECONDS,
+    ) -> bytes:
+        """Ask, blocking, and give the whole body."""
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+        answer = self.send(method, path, body=body, query=query, content_type=content_type, timeout_seconds=timeout_seconds)
+        try:
+            return bytes(answer.data)
+        except HTTPError as error:
+            raise Temporary(f"the API server at {self.host} broke off its answer to {method} {path}: {type(error).__name__}") from error
 
     def send(
         self,

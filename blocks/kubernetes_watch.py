@@ -123,7 +123,7 @@ class _Feed:
                     self._tell(held)
                 for place in self._changes(held, version):
                     version, pause = place, FIRST_PAUSE_SECONDS
-                self.closed.wait(FIRST_PAUSE_SECONDS)
+                self.closed.wait(FIRST_PAUSE_SECONDS)  # so that a server which ends every stream at once is not asked all the time
             except Expired:
                 held = None
             except Temporary:
@@ -141,8 +141,11 @@ class _Feed:
         return {"labelSelector": self.source.labels, "fieldSelector": self.source.fields}
 
     def _list(self) -> tuple[dict[str, Json], str]:
-        answer = self.cluster.send("GET", self.cluster.path(self.source.kind), query=self._query())
-        found = json.loads(answer.data)
+        answer = self.cluster.whole("GET", self.cluster.path(self.source.kind), query=self._query())
+        try:
+            found = json.loads(answer)
+        except ValueError:
+            raise Temporary(f"the list of {self.source.kind} is no JSON") from None
         return {one["metadata"]["name"]: one for one in found["items"]}, str(found["metadata"]["resourceVersion"])
 
     def _changes(self, held: dict[str, Json], version: str) -> Iterator[str]:
@@ -156,7 +159,7 @@ class _Feed:
         }
         self.answer = self.cluster.send("GET", self.cluster.path(self.source.kind), query=query, timeout_seconds=SILENCE_SECONDS)
         try:
-            for line in _lines(self.answer):
+            for line in () if self.closed.is_set() else _lines(self.answer):  # whoever closes us may not have seen this answer
                 if self.closed.is_set():
                     return
                 kind, found = line["type"], line["object"]
