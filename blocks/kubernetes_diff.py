@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ CLUSTERS_OWN = {"managedFields", "resourceVersion", "uid", "generation", "creati
 NOTES = (PREFIX, "deployment.kubernetes.io/", "kubectl.kubernetes.io/last-applied-configuration", "kubectl.kubernetes.io/restartedAt")
 SECRET_DATA = {"data", "stringData"}
 MASK = "********"
+CREDENTIALS = re.compile(r"(://[^/@\s:]*:)[^/@\s]+@")
 # Below these the keys are people's own words, which may speak of a secret.
 PEOPLES_KEYS = ("annotations", "labels", "data")
 
@@ -31,7 +33,7 @@ class Leaf(NamedTuple):
         """Show it in one line of bounded length."""
         if self.secret:
             return MASK
-        flat = " ".join(self.text.split()) or json.dumps(self.text)
+        flat = CREDENTIALS.sub(rf"\1{MASK}@", " ".join(self.text.split())) or json.dumps(self.text)
         return flat if len(flat) <= LONGEST_VALUE else f"{flat[:LONGEST_VALUE]} …"
 
 
