@@ -10,6 +10,8 @@ from typing import Any
 from tasks.rules.errors import BadInput, RolloutFailed, ShipwayError, Temporary, WorldMoved
 
 DENIED = re.compile(r'User "(?P<user>[^"]+)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"')
+# What policies and webhooks refuse comes with the status that they choose.
+ADMISSION = re.compile(r"ValidatingAdmissionPolicy|admission webhook|denied the request|denied request")
 MANAGER = re.compile(r'conflict with "(?P<manager>[^"]+)"')
 
 
@@ -80,7 +82,7 @@ def _forbidden(message: str, *, what: str) -> ShipwayError:
     return BadInput(
         f"{denied['user']} may not {denied['verb']} {denied['resource']}",
         field="access",
-        mend=f"Add the rule {rule} to its Role in this namespace; docs/kubernetes.md has the whole Role",
+        mend=f"Add the rule {rule} to its Role in this namespace; docs/kubernetes-role.yaml has the whole Role",
     )
 
 
@@ -96,6 +98,8 @@ def _conflict(said: dict[str, Any], message: str, *, what: str) -> ShipwayError:
 
 
 def _invalid(said: dict[str, Any], message: str, *, what: str) -> ShipwayError:
+    if ADMISSION.search(message):
+        return RolloutFailed(f"the cluster does not admit it ({what}): {message}", evidence=(message,))
     causes = (said.get("details") or {}).get("causes") or []
     field = str(causes[0].get("field") or "manifest") if causes else "manifest"
     return BadInput(f"the API server finds {what} invalid: {message}", field=field, mend="Mend the manifest or the block")

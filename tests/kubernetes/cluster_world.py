@@ -24,7 +24,7 @@ IMAGE = "ghcr.io/stefanprodan/podinfo"
 PORT = 9898
 READY_SECONDS = 60.0
 MANAGER = "kubectl"
-IRREGULAR = {"NetworkPolicy": "networkpolicies", "ValidatingAdmissionPolicy": "validatingadmissionpolicies"}
+IRREGULAR = {"ValidatingAdmissionPolicy": "validatingadmissionpolicies"}
 CLUSTER_WIDE = {"Namespace", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ClusterRole", "ClusterRoleBinding"}
 
 
