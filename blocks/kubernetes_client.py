@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from blocks.kubernetes_errors import Missing, error_of
+from blocks.kubernetes_errors import Missing, error_of, unanswered
 from tasks.rules.errors import Temporary
 
 Json = dict[str, Any]
@@ -160,7 +160,7 @@ class Cluster:
                 return answer
             content = answer.data
         except HTTPError as error:
-            raise Temporary(f"the API server at {self.host} does not answer {method} {path}: {type(error).__name__}") from error
+            raise unanswered(self.host, f"{method} {path}", getattr(error, "reason", None) or error) from error
         raise error_of(answer.status, content, what=f"{method} {path.partition('/namespaces/')[2] or path}")
 
     def signed(self, method: str, path: str, query: Mapping[str, str] | None) -> tuple[str, dict[str, str]]:

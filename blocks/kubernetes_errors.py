@@ -12,6 +12,7 @@ from tasks.rules.errors import BadInput, RolloutFailed, ShipwayError, Temporary,
 DENIED = re.compile(r'User "(?P<user>[^"]+)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"')
 # What policies and webhooks refuse comes with the status that they choose.
 ADMISSION = re.compile(r"ValidatingAdmissionPolicy|admission webhook|denied the request|denied request")
+UNTRUSTED = re.compile(r"CERTIFICATE_VERIFY_FAILED|doesn't match|NO_CERTIFICATE_OR_CRL_FOUND|no certificate or crl found", re.IGNORECASE)
 MANAGER = re.compile(r'conflict with "(?P<manager>[^"]+)"')
 
 
@@ -71,6 +72,23 @@ def error_of(status: int, content: bytes, *, what: str) -> ShipwayError:
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Temporary(f"the API server answered {what} with {status}: {message}", delay_seconds=1)
     return RolloutFailed(f"the API server refused {what} with {status}: {message}")
+
+
+def unanswered(host: str, what: str, reason: object) -> ShipwayError:
+    """Make an error of a request that got no answer.
+
+    Args:
+        host: The API server's address.
+        what: The request in words.
+        reason: What the connection said.
+
+    Returns:
+        `Temporary`, but for a certificate that is not the right one, which no other try changes.
+    """
+    if UNTRUSTED.search(str(reason)):
+        mend = "Give the certificate authority of this cluster, as `kubectl config view --raw` prints it"
+        return BadInput(f"the certificate of the API server at {host} is not trusted", field="config", mend=mend)
+    return Temporary(f"the API server at {host} does not answer {what}: {type(reason).__name__}")
 
 
 def _forbidden(message: str, *, what: str) -> ShipwayError:

@@ -73,7 +73,8 @@ def _preference(key: str) -> tuple[int, str]:
 
 def renamed(value: str) -> str:
     """Give the canary's form of a name or a label's value, which fits into 63 characters."""
-    return f"{value[: LONGEST_LABEL - len(CANARY) - 1].rstrip('._-')}-{CANARY}"
+    head = value[: LONGEST_LABEL - len(CANARY) - 1].rstrip("._-")
+    return f"{head}-{CANARY}" if head else CANARY
 
 
 def in_words(selector: Json) -> str:

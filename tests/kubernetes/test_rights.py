@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import time
 from typing import Any
 
 import httpx
 import pytest
+import trustme
 
 from blocks import kubernetes_forward
 from blocks.kubernetes import KubernetesPlatform
@@ -127,6 +130,17 @@ async def test_a_token_that_is_not_valid_any_more_is_named_as_such(world: World)
         with pytest.raises(BadInput, match="still valid") as caught:
             await ask
         assert secret not in str(caught.value)
+
+
+async def test_a_server_of_another_authority_is_not_tried_again_and_again(world: World) -> None:
+    """A wrong certificate authority is a fault of the kubeconfig, named at the first request."""
+    config = json.loads(kubeconfig(world, "token"))
+    config["clusters"][0]["cluster"] = {
+        "server": world.cluster.host,
+        "certificate-authority-data": base64.b64encode(trustme.CA().cert_pem.bytes()).decode(),
+    }
+    with pytest.raises(BadInput, match="certificate authority of this cluster"):
+        await limited(world, json.dumps(config)).read("Deployment", "podinfo")
 
 
 async def test_what_a_policy_of_the_cluster_forbids_is_quoted(world: World) -> None:
