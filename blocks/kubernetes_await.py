@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from blocks.kubernetes_logs import last_words
-from blocks.kubernetes_reasons import Finding, evidence_of, find_reasons, is_rolled_out, ready_in_words
+from blocks.kubernetes_reasons import Finding, evidence_of, find_reasons, is_rolled_out, ready_in_words, usual_warm_up
 from blocks.kubernetes_selectors import in_words, matches
 from blocks.kubernetes_state import check_mark, state_of
 from blocks.kubernetes_watch import Again, Seen, Source, watch_until
@@ -28,6 +28,7 @@ class _Watch:
     name: str
     is_new: Callable[[Json], bool]
     mark: Mark
+    usual_seconds: float
     since: dict[str, float] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     seen: Seen = field(default_factory=dict)
@@ -48,6 +49,7 @@ class _Watch:
             {**workload, "kind": self.kind},
             scheduling_seconds=target.scheduling_seconds,
             unready_seconds=target.unready_seconds,
+            usual_seconds=self.usual_seconds,
         )
         now = time.monotonic()
         self.since = {one.key: self.since.get(one.key, now) for one in self.findings}
@@ -86,7 +88,7 @@ async def await_rollout(
         Superseded: A newer owner acts.
     """
     name = workload["metadata"]["name"]
-    watch = _Watch(target, kind, name, is_new, mark)
+    watch = _Watch(target, kind, name, is_new, mark, await _usual_seconds(target, name, is_new))
     sources = [
         Source("workload", kind, fields=f"metadata.name={name}"),
         Source("pods", "Pod", labels=in_words(workload["spec"]["selector"])),
@@ -100,6 +102,12 @@ async def await_rollout(
         raise await _late(watch, version, timeout_seconds=timeout_seconds) from None
     if isinstance(found, Finding):
         raise await _failure(watch, version, found, found.reason)
+
+
+async def _usual_seconds(target: Target, name: str, is_new: Callable[[Json], bool]) -> float:
+    """Read how long the pods that serve took to become ready: the new ones may take as long, though their probe says no meanwhile."""
+    serving = await target.cluster.list("Pod", labels=in_words((await target.read())["spec"]["selector"]))
+    return usual_warm_up(pod for pod in serving if name != target.workload or not is_new(pod))
 
 
 async def _late(watch: _Watch, version: str, *, timeout_seconds: float) -> RolloutFailed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 Json = dict[str, Any]
@@ -18,6 +19,8 @@ SCALED_UP = "TriggeredScaleUp"
 MOUNTING = {"FailedMount": 8.0, "FailedAttachVolume": 20.0, "FailedCreatePodSandBox": 10.0}
 PULL_SECONDS, CONFIGURE_SECONDS, CREATE_SECONDS = 2.0, 2.0, 2.0
 READINESS_FLOOR_SECONDS = 5.0
+# A pod that was unready in between shows the later moment only; what took longer than this is taken for such a one.
+LONGEST_WARM_UP_SECONDS = 600.0
 
 
 class Finding(NamedTuple):
@@ -37,7 +40,13 @@ class Finding(NamedTuple):
 
 
 def find_reasons(
-    pods: Iterable[Json], events: Iterable[Json], workload: Json, *, scheduling_seconds: float, unready_seconds: float | None
+    pods: Iterable[Json],
+    events: Iterable[Json],
+    workload: Json,
+    *,
+    scheduling_seconds: float,
+    unready_seconds: float | None,
+    usual_seconds: float = 0.0,
 ) -> list[Finding]:
     """Find what keeps a revision from coming up, the most telling first.
 
@@ -46,7 +55,9 @@ def find_reasons(
         events: Events of the namespace.
         workload: Its Deployment or StatefulSet.
         scheduling_seconds: How long a pod may be unschedulable; where a node was ordered for it, until the deadline.
-        unready_seconds: How long the readiness probe of a running container may say no; None takes the probe's own measure.
+        unready_seconds: How long the readiness probe of a running container may say no; None takes the probe's own measure, and twice the
+            usual time where that is longer.
+        usual_seconds: What the revision that serves took to become ready.
     """
     about = _by_object(events)
     found = [*_of_workload(workload, about)]
@@ -55,7 +66,7 @@ def find_reasons(
             continue
         own = about.get(pod["metadata"]["name"], [])
         found += [*_of_scheduling(pod, own, scheduling_seconds), *_of_containers(pod), *_of_mounts(pod, own)]
-        found += _of_readiness(pod, own, unready_seconds)
+        found += _of_readiness(pod, own, unready_seconds, usual_seconds)
     return sorted(found, key=lambda one: one.patience_seconds)
 
 
@@ -125,7 +136,7 @@ def _of_mounts(pod: Json, events: list[Json]) -> Iterator[Finding]:
             yield Finding(f"mount/{event['reason']}", f"{event['reason']}: {event.get('message', '')}", patience)
 
 
-def _of_readiness(pod: Json, events: list[Json], unready_seconds: float | None) -> Iterator[Finding]:
+def _of_readiness(pod: Json, events: list[Json], unready_seconds: float | None, usual_seconds: float) -> Iterator[Finding]:
     """Take the probe's own words from its event; a probe that got an answer, which said no, is waited for less than one that got none."""
     running = {
         one["name"]
@@ -139,16 +150,35 @@ def _of_readiness(pod: Json, events: list[Json], unready_seconds: float | None) 
         words = [one.get("message", "") for one in said if str(one.get("message", "")).startswith("Readiness")]
         if container["name"] not in running or probe is None or not words:
             continue
-        patience = _readiness_patience(probe, answered="statuscode" in words[-1]) if unready_seconds is None else unready_seconds
+        measured = _readiness_patience(probe, usual_seconds, answered="statuscode" in words[-1])
+        patience = measured if unready_seconds is None else unready_seconds
         name = pod["metadata"]["name"]
         yield Finding(f"ready/{container['name']}", f"container {container['name']} is not ready: {words[-1]}", patience, name)
 
 
-def _readiness_patience(probe: Json, *, answered: bool) -> float:
-    """Say how long a probe may fail by its own manifest: its threshold of failures in a row, counted from the first one."""
+def _readiness_patience(probe: Json, usual_seconds: float, *, answered: bool) -> float:
+    """Say how long a probe may fail: its own threshold of failures in a row, from the first one, and no less than a warm-up may take."""
     if not answered:
         return float("inf")
-    return max(READINESS_FLOOR_SECONDS, float(probe.get("periodSeconds", 10)) * (float(probe.get("failureThreshold", 3)) - 1))
+    own = float(probe.get("periodSeconds", 10)) * (float(probe.get("failureThreshold", 3)) - 1)
+    return max(READINESS_FLOOR_SECONDS, own, 2 * usual_seconds)
+
+
+def usual_warm_up(pods: Iterable[Json]) -> float:
+    """Say how many seconds pods that are ready took for it from the start of their containers, the quickest; 0 where none tells."""
+    found = [seconds for pod in pods if (seconds := _warm_up(pod)) is not None and 0 <= seconds <= LONGEST_WARM_UP_SECONDS]
+    return min(found, default=0.0)
+
+
+def _warm_up(pod: Json) -> float | None:
+    status = pod.get("status") or {}
+    ready = [one for one in status.get("conditions") or [] if one["type"] == "Ready" and one["status"] == "True"]
+    starts = [((one.get("state") or {}).get("running") or {}).get("startedAt") for one in status.get("containerStatuses") or []]
+    try:
+        since = max(datetime.fromisoformat(str(one)) for one in starts)
+        return (datetime.fromisoformat(ready[0]["lastTransitionTime"]) - since).total_seconds()
+    except (IndexError, KeyError, TypeError, ValueError):
+        return None
 
 
 def evidence_of(events: Iterable[Json], pods: Iterable[Json]) -> list[str]:

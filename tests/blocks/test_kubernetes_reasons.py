@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from blocks.kubernetes_reasons import Finding, evidence_of, find_reasons, is_rolled_out, ready_in_words
+from blocks.kubernetes_reasons import Finding, evidence_of, find_reasons, is_rolled_out, ready_in_words, usual_warm_up
 
 Json = dict[str, Any]
 WORKLOAD: Json = {"kind": "Deployment", "metadata": {"name": "web", "generation": 2, "uid": "u"}, "spec": {}, "status": {}}
@@ -114,6 +114,33 @@ def test_a_probe_that_says_no_is_waited_for_by_its_own_measure(probe: Json, said
     (one,) = found(pod(probe=probe or {"periodSeconds": 10}), events=[said], unready=unready)
     assert one.patience_seconds == patience
     assert one.reason.endswith(said["message"])
+
+
+def serving(started: str, ready: str, **more: Any) -> Json:
+    """Write a pod that started and became ready at these moments."""
+    conditions = [{"type": "Ready", "status": "True", "lastTransitionTime": ready}]
+    return pod(state={"running": {"startedAt": started}}, conditions=conditions, **more)
+
+
+def test_a_revision_may_warm_up_as_long_as_the_one_that_serves_did() -> None:
+    """Its probe may say no for twice that time before a slow start counts as a failure."""
+    baseline = serving("2026-01-01T00:00:00Z", "2026-01-01T00:00:45Z")
+    usual = usual_warm_up([baseline])
+    assert usual == 45
+    warming = pod(probe=PROBE)
+    (one,) = find_reasons([warming], [NO], WORKLOAD, scheduling_seconds=4, unready_seconds=None, usual_seconds=usual)
+    assert one.patience_seconds == 90
+    (one,) = find_reasons([warming], [NO], WORKLOAD, scheduling_seconds=4, unready_seconds=7, usual_seconds=usual)
+    assert one.patience_seconds == 7
+
+
+def test_a_pod_that_was_unready_for_a_while_says_nothing_about_starting() -> None:
+    """The quickest of the pods counts, and where only such pods tell, none does."""
+    quick = serving("2026-01-01T00:00:00Z", "2026-01-01T00:00:02Z")
+    flapped = serving("2026-01-01T00:00:00Z", "2026-01-03T00:00:00Z")
+    assert usual_warm_up([flapped, quick]) == 2
+    assert usual_warm_up([flapped]) == 0
+    assert usual_warm_up([pod(), {"metadata": {"name": "x"}}]) == 0
 
 
 @pytest.mark.parametrize(
