@@ -124,6 +124,9 @@ async def _take_step(phase: Phase, platform: Platform, step: Step, *, version: s
         )
         if found["outcome"] not in {"watching", "no_data"}:
             break
+    if found["outcome"] == "failed":  # first stop the harm, then write about it; the way back does the rest
+        await shift_traffic(platform, version=version, percent=0, mark=mark, key=phase.key(f"{name}/stop"))
+        await tell(phase.owner, phase.entry(f"{name}/stop"), f"No more requests go to {version}", kind="effect", why=found["reason"])
     verdict = f"Verdict at {step.percent} %"
     await tell(
         phase.owner,
