@@ -30,12 +30,11 @@ def expect_jobs(platform: Platform, plan: Plan, environment: str) -> None:
     """
     wanted = due(plan.migrations, environment=environment)
     if wanted and not isinstance(platform, RunsJobs):
-        block = (plan.staging if environment == "staging" else plan.production).platform
         names = ", ".join(one.name for one in wanted)
         raise BadInput(
-            f"the platform {block} of {environment} cannot run Jobs, and the plan names {names}",
+            f"the platform of {environment} cannot run Jobs, and the plan names {names}",
             field="migrations",
-            mend=f"Leave {environment} out of their `environments`, or name a platform that can, as kubernetes.",
+            mend="Leave it out of their `environments`, or name a platform that can, as kubernetes.",
         )
 
 

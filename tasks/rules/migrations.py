@@ -17,7 +17,7 @@ class Contract(NamedTuple):
 
     Fields:
         name: Its name in the plan.
-        environment: Where.
+        environment: Where; empty where its record cannot be read, which means everywhere.
         version: The version whose release ran it; empty where its record cannot be read.
         run: That release's flow run id.
         at: When it was begun; None where its record cannot be read, which counts as just now.
@@ -31,8 +31,8 @@ class Contract(NamedTuple):
 
 
 def due(migrations: Sequence[Migration], *, environment: str, when: When | None = None) -> list[Migration]:
-    """Choose the migrations of an environment, and of a moment where one is named, in the plan's order."""
-    return [one for one in migrations if environment in one.environments and when in {None, one.when}]
+    """Choose the migrations of an environment, and of a moment where one is named, in the plan's order; `production/eu` is production."""
+    return [one for one in migrations if environment.partition("/")[0] in one.environments and when in {None, one.when}]
 
 
 def contracts_in(entries: Sequence[Entry], *, run: str) -> list[Contract]:
@@ -43,7 +43,7 @@ def contracts_in(entries: Sequence[Entry], *, run: str) -> list[Contract]:
         run: The run.
     """
     if not any(entry.kind == "migration" for entry in entries):
-        return [Contract(run, where, "", run, None) for where in ("staging", "production")]
+        return [Contract(run, "", "", run, None)]
     last: dict[tuple[str, str], Entry] = {}
     for entry in entries:
         said = entry.evidence
@@ -84,7 +84,7 @@ def crossed(
     return [
         one
         for one in contracts
-        if one.environment == environment
+        if one.environment in {"", environment}
         and one.version != target
         and (target_since is None or one.at is None or one.at > target_since)
         and (one.run, one.environment, one.name) not in restored
