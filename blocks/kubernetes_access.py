@@ -11,6 +11,8 @@ import yaml
 
 from tasks.rules.errors import BadInput
 
+MOST_CONNECTIONS = 256
+
 
 class Access(NamedTuple):
     """How a cluster is reached.
@@ -40,11 +42,17 @@ def _connect_once(access: Access, path: str, changed: int) -> Any:
 
 
 def connect(access: Access) -> Any:
-    """Make the official client of a cluster; nothing is asked yet.
+    """Make the official client of a cluster, with room for as many connections as watches and calls need; nothing is asked yet.
 
     Raises:
         BadInput: The kubeconfig cannot be read, or says too little.
     """
+    api = _connect(access)
+    api.rest_client.pool_manager.connection_pool_kw["maxsize"] = MOST_CONNECTIONS  # urllib3 warns of each connection beyond the pool's size
+    return api
+
+
+def _connect(access: Access) -> Any:
     from kubernetes import config  # noqa: PLC0415 - half a second, and only for clusters
 
     loader: Any = config

@@ -47,7 +47,7 @@ async def forward(cluster: Cluster, *, selector: str, port: int) -> str:
     mine = _OPEN.setdefault(asyncio.get_running_loop(), {})
     key = (cluster.host, cluster.namespace, selector, port)
     found = mine.get(key)
-    if found is None:
+    if found is None or found.life.done():
         found = mine[key] = _Forward(cluster, selector, port)
     found.cluster = cluster  # its credentials may be newer
     try:
@@ -90,7 +90,9 @@ class _Forward:
                 finally:
                     server.close()
                     await self._hang_up()
-        except ShipwayError as error:
+        except Exception as error:
+            if self.address.done():
+                raise
             self.address.set_exception(error)
         finally:
             if not self.address.done():

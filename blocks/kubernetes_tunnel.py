@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, DummyCookieJar, TCPConnector, WSMsgType, WSServerHandshakeError
 
 from blocks.kubernetes_client import Cluster
-from tasks.rules.errors import Temporary
+from tasks.rules.errors import BadInput, Temporary
 
 LOG = logging.getLogger("shipway.kubernetes")
 PROTOCOL = "v4.channel.k8s.io"
@@ -41,8 +41,19 @@ def open_session(context: ssl.SSLContext) -> ClientSession:
 
 
 def ssl_context(api: Any) -> ssl.SSLContext:
-    """Make the TLS context that the official client's configuration describes; reads its files, so it blocks."""
-    configuration = api.configuration
+    """Make the TLS context that the official client's configuration describes; reads its files, so it blocks.
+
+    Raises:
+        BadInput: They cannot be used.
+    """
+    try:
+        return _ssl_context(api.configuration)
+    except (OSError, ValueError) as error:
+        mend = "Give the cluster's certificate authority, and a client certificate with its key"
+        raise BadInput(f"the certificates cannot be used ({type(error).__name__})", field="config", mend=mend) from None
+
+
+def _ssl_context(configuration: Any) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if not configuration.verify_ssl:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
