@@ -12,6 +12,7 @@ from typing import Any
 
 from blocks.kubernetes_client import JSON_PATCH, MANAGER
 from blocks.kubernetes_errors import Changed, Missing
+from blocks.kubernetes_events import tell_event
 from blocks.kubernetes_logs import LINE_LENGTH, MOST_BYTES, mask, secrets_of
 from blocks.kubernetes_reasons import Finding, evidence_of, find_reasons
 from blocks.kubernetes_selectors import in_words, matches
@@ -57,6 +58,7 @@ async def run_job(target: Target, manifest: Json, mark: Mark, *, name: str, time
     watch = _Watch(target, job, mark)
     selector = in_words(job["spec"]["selector"])
     title = job["metadata"]["name"]
+    await tell_event(target, reason="ShipwayMigrate", note=f"The migration {name} runs as the Job {title}")
     sources = [
         Source("job", "Job", fields=f"metadata.name={title}"),
         Source("pods", "Pod", labels=selector),
@@ -73,6 +75,7 @@ async def run_job(target: Target, manifest: Json, mark: Mark, *, name: str, time
         return lines
     if not watch.has_ended():
         await _stop(target, title)
+    await tell_event(target, reason="ShipwayMigrate", note=f"The migration {name} failed: {reason[:300]}", warning=True)
     raise _failure(watch, reason, lines)
 
 

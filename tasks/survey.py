@@ -45,8 +45,10 @@ async def survey(path: str, *, version: str, key: str, taken: dict[str, Any] | N
     Returns:
         What `look` returns, and `previews`: what the platforms would change, by environment, where they can say it.
     """
-    found = await look(path, version=version, taken=taken)
-    return {**found, "previews": await _preview(Plan.model_validate(found["plan"]), version)}
+    taken = taken or await read_plan(path)
+    plan = Plan.model_validate(taken["plan"])
+    found, previews = await asyncio.gather(look(path, version=version, taken=taken), _preview(plan, version))
+    return {**found, "previews": previews}
 
 
 @task(name="survey again", **OBSERVE)

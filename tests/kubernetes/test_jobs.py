@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
 import time
 from typing import Any
 
 import pytest
 
+from blocks.kubernetes_access import Access, connect
+from blocks.kubernetes_client import Cluster
 from blocks.kubernetes_jobs import KEEP_SECONDS, job_name, run_job
 from blocks.kubernetes_watch import Source, watch_until
 from blocks.kubernetes_workload import Target, claim
 from blocks.platform import Mark
 from tasks.rules.errors import BadInput, Refused, RolloutFailed, Superseded, WorldMoved
-from tests.kubernetes.cluster_world import IMAGE, World, deployment
+from tests.kubernetes.accounts import account_config
+from tests.kubernetes.cluster_world import IMAGE, World, deployment, service
 
 pytestmark = pytest.mark.cluster
 GOOD, BAD, ENDLESS = ["podinfo", "--version"], ["podinfo", "--no-such-option"], ["podinfo"]
 PATH = {"name": "PATH", "value": "/home/app:/usr/local/bin:/usr/bin:/bin"}
+
+PROCESS = """
+import asyncio, json, sys
+from blocks.kubernetes_access import Access, connect
+from blocks.kubernetes_client import Cluster
+from blocks.kubernetes_jobs import run_job
+from blocks.kubernetes_workload import Target
+asked = json.loads(sys.argv[1])
+target = Target(cluster=Cluster(connect(Access()), asked["namespace"]), workload="podinfo")
+asyncio.run(run_job(target, asked["manifest"], asked["mark"], name="add-place", timeout_seconds=60))
+"""
 
 
 def job(command: list[str], *, image: str = f"{IMAGE}:6.9.0", labels: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
@@ -61,6 +77,48 @@ async def test_a_job_runs_once_however_often_it_is_asked_for(target: Target) -> 
     assert found["spec"]["backoffLimit"] == 0
     assert found["spec"]["ttlSecondsAfterFinished"] == KEEP_SECONDS
     assert len(await target.cluster.list("Pod")) == 1
+
+
+@pytest.mark.parametrize("moment", ["placed", "ended"])
+async def test_a_process_that_is_killed_leaves_a_job_that_the_next_one_finds(target: Target, moment: str) -> None:
+    """Killed once the Job is there, or once it has ended: the next attempt gets its lines, and nothing ran twice."""
+    mark = await claim(target, "run-1", takeover=False)
+    asked = json.dumps({"namespace": target.cluster.namespace, "manifest": job(GOOD), "mark": mark})
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", PROCESS, asked)
+    found = await placed(target)
+    while moment == "ended" and not (found.get("status") or {}).get("succeeded"):
+        found = (await jobs_of(target))[0]
+    process.kill()
+    await process.wait()
+    newer = await claim(target, "run-1", takeover=False)
+    lines = await run_job(target, job(GOOD), newer, name="add-place", timeout_seconds=60)
+    assert "6.9.0" in " ".join(lines)
+    assert (len(await jobs_of(target)), len(await target.cluster.list("Pod"))) == (1, 1)
+
+
+async def test_the_documented_role_suffices_and_without_it_the_rule_is_named(world: World, target: Target) -> None:
+    """An account with exactly the Role runs a migration; one whose Role leaves Jobs out is told what to add."""
+    await world.apply(deployment("podinfo", "6.9.0", replicas=0), service("podinfo"))
+    mark = await claim(target, "run-1", takeover=False)
+    for without in ("", "jobs"):
+        api = connect(Access(config=await account_config(world, without=without)))
+        limited = Target(cluster=Cluster(api, world.namespace), workload="podinfo", service="podinfo")
+        if without:
+            with pytest.raises(BadInput, match=r"may not \w+ jobs\. Add the rule|jobs"):
+                await run_job(limited, job(GOOD), mark, name="other", timeout_seconds=60)
+        else:
+            assert await run_job(limited, job(GOOD), mark, name="add-place", timeout_seconds=60)
+
+
+async def test_the_story_is_told_on_the_workload(target: Target) -> None:
+    """`kubectl describe` has which Job ran, and that one failed."""
+    mark = await claim(target, "run-1", takeover=False)
+    with pytest.raises(RolloutFailed):
+        await run_job(target, job(BAD), mark, name="drop-place", timeout_seconds=60)
+    events = await target.cluster.list("Event", fields="involvedObject.name=podinfo")
+    told = [(one["type"], one["message"]) for one in events if one["reason"] == "ShipwayMigrate"]
+    assert {kind for kind, _ in told} == {"Normal", "Warning"}
+    assert all("drop-place" in message for _, message in told)
 
 
 async def test_another_release_and_another_manifest_run_again(target: Target) -> None:
