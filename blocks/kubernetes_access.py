@@ -47,8 +47,12 @@ def connect(access: Access) -> Any:
     Raises:
         BadInput: The kubeconfig cannot be read, or says too little.
     """
+    from urllib3 import Retry  # noqa: PLC0415
+
     api = _connect(access)
-    api.rest_client.pool_manager.connection_pool_kw["maxsize"] = MOST_CONNECTIONS  # urllib3 warns of each connection beyond the pool's size
+    # urllib3 would warn of each connection beyond the pool's size, and try a server that does not answer four times without saying so.
+    once_more = Retry(total=1, redirect=0, status=0)
+    api.rest_client.pool_manager.connection_pool_kw.update(maxsize=MOST_CONNECTIONS, retries=once_more)
     return api
 
 
