@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from prefect.blocks.core import Block
@@ -11,18 +11,21 @@ from pydantic import Field, SecretStr
 
 from blocks import kubernetes_beside as beside
 from blocks import kubernetes_inplace as inplace
-from blocks import kubernetes_logs
+from blocks import kubernetes_jobs, kubernetes_logs, kubernetes_preview
 from blocks.kubernetes_access import Access, connect_once
 from blocks.kubernetes_client import Cluster
+from blocks.kubernetes_config import config_hash
+from blocks.kubernetes_credentials import lent_by
 from blocks.kubernetes_events import tell_event
 from blocks.kubernetes_forward import forward
 from blocks.kubernetes_gateway import Backend, read_counts
-from blocks.kubernetes_look import View, look, pods_of, position_of, revision_labels
-from blocks.kubernetes_reasons import ready_in_words
+from blocks.kubernetes_look import View, look, pods_of, position_of, revision_labels, told
+from blocks.kubernetes_planned import planned
 from blocks.kubernetes_selectors import in_words
+from blocks.kubernetes_state import state_of
 from blocks.kubernetes_traffic import Traffic, service_of
 from blocks.kubernetes_workload import Target, claim, unclaim
-from blocks.platform import Counts, Endpoints, LogLine, Mark, Position
+from blocks.platform import Counts, Endpoints, LogLine, Mark, Position, Preview
 from tasks.rules.errors import BadInput
 
 NAME = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
@@ -77,11 +80,20 @@ class KubernetesPlatform(Block):
     gateway_metrics: Annotated[str, Field(pattern=URL, max_length=2_000)] = Field(
         default="", description="Address of the gateway's metrics (Traefik), from which SLIs of the source `platform` are counted."
     )
+    bad_status: str = Field(
+        default="5..",
+        max_length=200,
+        description="Which of the gateway's answers are errors: a regular expression that the status matches.",
+    )
     force_conflicts: bool = Field(
         default=False, description="True takes over the image where another field manager owns it; else that is said and nothing moves."
     )
     drain_seconds: Annotated[float, Field(ge=0, le=3_600)] = Field(
         default=5, description="Wait between the last request sent to a revision and its end; allow for the gateway's own delay."
+    )
+    config_by_hash: bool = Field(
+        default=True,
+        description="True makes a change of the ConfigMaps and Secrets that the pods read a release of its own; needs to read them.",
     )
     scheduling_seconds: Annotated[float, Field(ge=0, le=3_600)] = Field(
         default=4, description="How long a pod may be unschedulable, where no new node was ordered for it."
@@ -205,7 +217,7 @@ class KubernetesPlatform(Block):
             version: Backend(service=name, namespace=self.namespace, port=int(service["spec"]["ports"][0]["port"]))
             for version, name in services.items()
         }
-        return await read_counts(self.gateway_metrics, backends)
+        return await read_counts(self.gateway_metrics, backends, bad_status=self.bad_status)
 
     async def labels(self) -> dict[str, dict[str, str]]:
         """Say what each version's revision is called in metrics: the hash of its pod template, and the namespace."""
@@ -216,17 +228,10 @@ class KubernetesPlatform(Block):
     async def progress(self) -> list[str]:
         """Say in a few lines for an operator what the platform is doing."""
         target = await self._target()
-        seen = await self._look(target)
-        baseline, canary = seen.versions(target)
-        lines = [f"{target.title}: {baseline} serves, {ready_in_words(seen.workload)}"]
-        if canary:
-            lines.append(f"{canary} gets {seen.percent} %" + (f", {ready_in_words(seen.beside)}" if seen.beside else ""))
-        if seen.state.owner:
-            lines.append(f"owned by {seen.state.owner} (generation {seen.state.generation})")
-        return lines
+        return told(target, await self._look(target))
 
     async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:
-        """Read the pods' own log lines since a moment (seconds since the epoch, UTC), the newest `limit` at most, secrets masked."""
+        """Read the pods' own lines since a moment (seconds since the epoch, UTC), the newest `limit` at most, secrets masked."""
         target = await self._target()
         seen = await self._look(target)
         baseline, canary = seen.versions(target)
@@ -236,6 +241,22 @@ class KubernetesPlatform(Block):
         return await kubernetes_logs.read(
             target, {version: some for (version, _), some in zip(known, pods, strict=True)}, since, limit=limit
         )
+
+    async def preview(self, version: str) -> Preview:
+        """Say what a release of a version would change here, by a dry run on the cluster's side, and what others changed meanwhile."""
+        target = await self._target()
+        beside.expect_deployment(target, self.strategy)
+        return await kubernetes_preview.preview(target, await planned(target, self.strategy, version))
+
+    async def run_job(self, manifest: dict[str, Any], mark: Mark, *, name: str, timeout_seconds: float) -> list[str]:
+        """Run a Job once under a stable name, and give the last lines that it wrote.
+
+        Raises:
+            RolloutFailed: It failed; carries its last lines.
+        """
+        target = await self._target()
+        await tell_event(target, reason="ShipwayMigrate", note=f"Running the Job {name}")
+        return await kubernetes_jobs.run_job(target, manifest, mark, name=name, timeout_seconds=timeout_seconds)
 
     async def _look(self, target: Target) -> View:
         return await look(target, await self._traffic(target).read() if self.strategy != "rolling" else None)
@@ -251,9 +272,9 @@ class KubernetesPlatform(Block):
         return in_words({"matchLabels": (await service_of(target))["spec"]["selector"]})
 
     async def _target(self) -> Target:
-        config = self.config.get_secret_value() or (await _lent(self.credentials) if self.credentials else "")
+        config = self.config.get_secret_value() or (await lent_by(self.credentials) if self.credentials else "")
         api = await asyncio.to_thread(connect_once, Access(self.kubeconfig, self.context, config))
-        return Target(
+        target = Target(
             cluster=Cluster(api, self.namespace),
             workload=self.workload,
             kind=self.kind,
@@ -267,22 +288,9 @@ class KubernetesPlatform(Block):
             unready_seconds=self.unready_seconds,
             rollout_seconds=self.rollout_timeout_seconds,
         )
-
-
-async def _lent(name: str) -> str:
-    """Take a kubeconfig's content from a block of prefect-kubernetes."""
-    try:
-        from prefect_kubernetes.credentials import KubernetesCredentials  # noqa: PLC0415
-    except ImportError:
-        mend = "Install prefect-kubernetes, or give the block a kubeconfig"
-        raise BadInput("the package prefect-kubernetes is not installed", field="credentials", mend=mend) from None
-    try:
-        found: Any = await Block.aload(name)
-    except ValueError:
-        raise BadInput(f"there is no readable block {name}", field="credentials", mend="Create it, or name another") from None
-    if not isinstance(found, KubernetesCredentials):
-        raise BadInput(f"{name} holds no credentials of a cluster", field="credentials", mend="Name a block `kubernetes-credentials/…`")
-    if found.cluster_config is None:
-        return ""
-    content: dict[str, Any] = dict(found.cluster_config.config)
-    return json.dumps({**content, "current-context": found.cluster_config.context_name})
+        if not self.config_by_hash:
+            return target
+        workload = await target.read()
+        state = state_of(workload)
+        now = state.config if state.canary else await config_hash(target.cluster, workload["spec"]["template"])
+        return replace(target, config=now)

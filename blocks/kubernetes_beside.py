@@ -36,7 +36,7 @@ from blocks.platform import Mark
 from tasks.rules.errors import BadInput, WorldMoved
 
 Json = dict[str, Any]
-CLEARED: Json = {"baseline": "", "baseline_revision": "", "canary": "", "percent": 0, "phase": "", "back": ""}
+CLEARED: Json = {"baseline": "", "baseline_revision": "", "canary": "", "config": "", "percent": 0, "phase": "", "back": ""}
 
 
 def traffic_of(target: Target, strategy: str) -> Traffic:
@@ -63,7 +63,9 @@ async def prepare(target: Target, traffic: Traffic, version: str, mark: Mark, *,
         await try_version(target, workload, template)
     if not state.canary:
         name = await revision_of(target, workload)
-        await set_state(target, mark, baseline=target.version(workload), baseline_revision=name, canary=version, percent=0)
+        await set_state(
+            target, mark, baseline=target.version(workload), baseline_revision=name, canary=version, config=target.config, percent=0
+        )
     stable = int(workload["spec"].get("replicas", 1))
     body = beside_body(
         target, workload, template, traffic.labels(workload, service), pods=traffic.pods(0, stable), generation=mark["generation"]

@@ -24,6 +24,8 @@ KINDS = {
     "ControllerRevision": ("apis/apps/v1", "controllerrevisions"),
     "Pod": ("api/v1", "pods"),
     "Service": ("api/v1", "services"),
+    "ConfigMap": ("api/v1", "configmaps"),
+    "Secret": ("api/v1", "secrets"),
     "Event": ("api/v1", "events"),
     "Job": ("apis/batch/v1", "jobs"),
     "EndpointSlice": ("apis/discovery.k8s.io/v1", "endpointslices"),

@@ -25,7 +25,7 @@ NO_LETTER = re.compile(r"[\W_]+")
 DEFAULT_BOUNDS = ("0.1", "0.3", "1.2", "5", "+Inf")
 ALL = "+Inf"
 OK = 200
-SERVER_ERROR = 500
+BAD_STATUS = "5.."
 TIMEOUT_SECONDS = 2.0
 MOST_BYTES = 32_000_000
 
@@ -50,22 +50,23 @@ class _Bucket(NamedTuple):
     requests: int
 
 
-async def read_counts(url: str, backends: Mapping[str, Backend]) -> dict[str, Counts]:
+async def read_counts(url: str, backends: Mapping[str, Backend], *, bad_status: str = BAD_STATUS) -> dict[str, Counts]:
     """Read the counts of several Services at one moment; one request.
 
     Args:
         url: The gateway's metrics page; without a path, `/metrics`.
         backends: Services by the names under which to give their counts.
+        bad_status: A regular expression; an answer whose whole status matches is an error.
 
     Raises:
         Temporary: The page does not answer.
         BadInput: It is no metrics page of Traefik.
     """
     address = url if urlsplit(url).path not in {"", "/"} else f"{url.rstrip('/')}/metrics"
-    return counts_of(await _page(address), backends, where=address)
+    return counts_of(await _page(address), backends, where=address, bad_status=bad_status)
 
 
-def counts_of(page: str, backends: Mapping[str, Backend], *, where: str) -> dict[str, Counts]:
+def counts_of(page: str, backends: Mapping[str, Backend], *, where: str, bad_status: str = BAD_STATUS) -> dict[str, Counts]:
     """Take the counts of Services out of a metrics page; none of a Service yet is zero.
 
     Only plain HTTP is counted: a WebSocket or an event stream lasts as long as somebody listens, which says nothing about latency.
@@ -74,9 +75,10 @@ def counts_of(page: str, backends: Mapping[str, Backend], *, where: str) -> dict
         page: Prometheus text.
         backends: Services by the names under which to give their counts.
         where: The page's address, for messages.
+        bad_status: A regular expression; an answer whose whole status matches is an error.
 
     Raises:
-        BadInput: It is no metrics page of Traefik.
+        BadInput: It is no metrics page of Traefik, or `bad_status` is no regular expression.
     """
     found = START.search(page)
     if found is None or "\ntraefik_" not in page:
@@ -84,14 +86,19 @@ def counts_of(page: str, backends: Mapping[str, Backend], *, where: str) -> dict
         raise BadInput(f"{where} is no metrics page of Traefik", field="gateway_metrics", mend=mend)
     buckets = list(_buckets(page, {backend.label for backend in backends.values()}))
     bounds = _bounds(page)
-    return {name: _sum(found[1], bounds, [one for one in buckets if one.service == backend.label]) for name, backend in backends.items()}
+    try:
+        bad = re.compile(bad_status)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise BadInput(f"it is no regular expression: {error}", field="bad_status", mend="Write one, as 5..") from None
+    ours = {name: [one for one in buckets if one.service == backend.label] for name, backend in backends.items()}
+    return {name: _sum(found[1], bounds, some, bad) for name, some in ours.items()}
 
 
-def _sum(started: str, bounds: tuple[str, ...], buckets: list[_Bucket]) -> Counts:
+def _sum(started: str, bounds: tuple[str, ...], buckets: list[_Bucket], bad: re.Pattern[str]) -> Counts:
     within = dict.fromkeys(bounds, 0)
     for one in buckets:
         within[one.bound] = within.get(one.bound, 0) + one.requests
-    errors = sum(one.requests for one in buckets if one.bound == ALL and one.code >= SERVER_ERROR)
+    errors = sum(one.requests for one in buckets if one.bound == ALL and bad.fullmatch(str(one.code)))
     return Counts(started=f"gateway {started}", requests=within[ALL], errors=errors, buckets=within)
 
 

@@ -30,7 +30,9 @@ async def prepare(target: Target, version: str, mark: Mark) -> None:
     if not state.back:
         await try_version(target, workload, template)
     name = await revision_of(target, workload)
-    await set_state(target, mark, baseline=target.version(workload), baseline_revision=name, canary=version, percent=0)
+    await set_state(
+        target, mark, baseline=target.version(workload), baseline_revision=name, canary=version, config=target.config, percent=0
+    )
 
 
 async def shift(target: Target, percent: int, mark: Mark) -> None:

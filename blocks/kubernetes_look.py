@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from blocks.kubernetes_reasons import ready_in_words
 from blocks.kubernetes_selectors import in_words, matches
 from blocks.kubernetes_state import State, state_of
-from blocks.kubernetes_template import version_of
 from blocks.kubernetes_workload import Target, canary_of
 from blocks.platform import Position
 
@@ -87,6 +87,17 @@ def is_available(workload: Json) -> bool:
     return bool(status["readyReplicas"] >= wanted)
 
 
+def told(target: Target, view: View) -> list[str]:
+    """Say in a few lines for an operator how it stands."""
+    baseline, canary = view.versions(target)
+    lines = [f"{target.title}: {baseline} serves, {ready_in_words(view.workload)}"]
+    if canary:
+        lines.append(f"{canary} gets {view.percent} %" + (f", {ready_in_words(view.beside)}" if view.beside else ""))
+    if view.state.owner:
+        lines.append(f"owned by {view.state.owner} (generation {view.state.generation})")
+    return lines
+
+
 async def pods_of(target: Target, workload: Json) -> list[Json]:
     """List the pods of a workload that are not on their way out, its own only, where another one's share its labels."""
     selector = workload["spec"]["selector"]
@@ -117,4 +128,4 @@ async def revision_labels(target: Target, view: View) -> dict[str, dict[str, str
 
 def version_in(target: Target, pod: Json) -> str:
     """Say which version a pod runs, by its own manifest."""
-    return version_of(pod, name=target.container, pattern=target.image)
+    return target.version_in(pod)

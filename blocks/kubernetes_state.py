@@ -25,6 +25,7 @@ class State:
         baseline_revision: The ReplicaSet or ControllerRevision that holds its pod template.
         canary: The version being brought in.
         percent: The share of traffic asked for it.
+        config: The hash of the configuration that it is brought in with, which counts as the present one meanwhile.
         phase: "promoting" while the workload itself is brought to the canary's version.
         previous: The version that served before the last promotion.
     """
@@ -36,6 +37,7 @@ class State:
     baseline_revision: str = ""
     canary: str = ""
     percent: int = 0
+    config: str = ""
     phase: str = ""
     previous: str = ""
 

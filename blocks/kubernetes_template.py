@@ -6,6 +6,7 @@ import copy
 import re
 from typing import Any
 
+from blocks.platform import source_version
 from tasks.rules.errors import BadInput
 
 Json = dict[str, Any]
@@ -106,6 +107,7 @@ def with_version(template: Json, version: str, *, name: str, pattern: str, fixed
         fixed_labels: Labels that a selector needs as they are.
     """
     new = copy.deepcopy(template)
+    version = source_version(version)
     container = container_of(new, name=name, image=pattern)
     container["image"] = image_for(version, pattern=pattern, present=container["image"])
     metadata = new.setdefault("metadata", {})

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from blocks.kubernetes_client import JSON_PATCH, Cluster
+from blocks.kubernetes_config import suffix_of
 from blocks.kubernetes_errors import Changed
 from blocks.kubernetes_selectors import CANARY, LONGEST_LABEL, REVISION_LABEL, renamed
 from blocks.kubernetes_state import GENERATION, State, annotations_of, check_mark, claimed, state_of
@@ -26,7 +27,7 @@ WORKLOAD_LABEL = "shipway.dev/workload"
 
 @dataclass(frozen=True)
 class Target:
-    """What a block was told about its workload; the fields are those of the block."""
+    """What a block was told about its workload; the fields are those of the block, and `config`, the hash of the present configuration."""
 
     cluster: Cluster
     workload: str
@@ -40,6 +41,7 @@ class Target:
     scheduling_seconds: float = 4.0
     unready_seconds: float | None = None
     rollout_seconds: float = 600.0
+    config: str = ""
 
     @property
     def canary(self) -> str:
@@ -70,7 +72,11 @@ class Target:
 
     def version(self, workload: Json) -> str:
         """Say which version a workload's pod template runs."""
-        return version_of(workload["spec"]["template"], name=self.container, pattern=self.image)
+        return self.version_in(workload["spec"]["template"])
+
+    def version_in(self, template: Json) -> str:
+        """Say which version a pod template or a pod runs, and with which configuration where it is not the present one."""
+        return version_of(template, name=self.container, pattern=self.image) + suffix_of(template, self.config)
 
     def port(self, template: Json) -> int:
         """Name the port that the version's container serves on, or 0 where the template does not say."""

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from blocks.kubernetes_client import APPLY, MANAGER
+from blocks.kubernetes_config import CONFIG_ANNOTATION
 from blocks.kubernetes_errors import Owned
 from blocks.kubernetes_state import State
 from blocks.kubernetes_template import VERSION_ANNOTATION, VERSION_LABEL, container_of, with_version, without_hash
 from blocks.kubernetes_workload import Target, annotate, change, former_template, owned, revisions, until_unchanged, write
-from blocks.platform import Mark
+from blocks.platform import Mark, source_version
 
 Json = dict[str, Any]
 
@@ -18,14 +19,18 @@ Json = dict[str, Any]
 def new_template(target: Target, workload: Json, version: str) -> Json:
     """Make the workload's pod template for another version."""
     fixed = (workload["spec"].get("selector") or {}).get("matchLabels") or {}
-    return with_version(workload["spec"]["template"], version, name=target.container, pattern=target.image, fixed_labels=fixed)
+    new = with_version(workload["spec"]["template"], version, name=target.container, pattern=target.image, fixed_labels=fixed)
+    if target.config:
+        new["metadata"]["annotations"][CONFIG_ANNOTATION] = target.config
+    return new
 
 
 def applied_body(target: Target, workload: Json, template: Json) -> Json:
     """Write only what a version changes: image, annotation and label; the rest of the manifest is its owner's."""
     container = container_of(template, name=target.container, image=target.image)
     metadata = template.get("metadata") or {}
-    ours: Json = {"annotations": {VERSION_ANNOTATION: (metadata.get("annotations") or {}).get(VERSION_ANNOTATION, "")}}
+    annotations = metadata.get("annotations") or {}
+    ours: Json = {"annotations": {name: annotations[name] for name in (VERSION_ANNOTATION, CONFIG_ANNOTATION) if name in annotations}}
     fixed = (workload["spec"].get("selector") or {}).get("matchLabels") or {}
     if VERSION_LABEL not in fixed and VERSION_LABEL in (metadata.get("labels") or {}):
         ours["labels"] = {VERSION_LABEL: metadata["labels"][VERSION_LABEL]}
@@ -91,9 +96,11 @@ async def write_version(target: Target, mark: Mark, version: str, state: Mapping
 async def template_for(target: Target, workload: Json, version: str, *, back: bool) -> Json:
     """Make the template of a version: on the way back as the cluster remembers it, where it does."""
     if back:
-        for _, template in await revisions(target, workload):
-            if target.version({"spec": {"template": template}}) == version:
-                return template
+        known = [template for _, template in await revisions(target, workload)]
+        exact = [template for template in known if target.version_in(template) == version]
+        alike = [template for template in known if source_version(target.version_in(template)) == version]
+        if exact or alike:
+            return (exact or alike)[0]
     return new_template(target, workload, version)
 
 

@@ -10,6 +10,14 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, Protocol, TypedDict, runtime_checkable
 
+CONFIGURATION = "+config."
+"""What stands between a version and the hash of its configuration, where a platform releases configurations, too."""
+
+
+def source_version(version: str) -> str:
+    """Give the version of the source behind one that tells its configuration, too: `1.4.2` of `1.4.2+config.0f3a9c21b7`."""
+    return version.partition(CONFIGURATION)[0]
+
 
 class Mark(TypedDict):
     """The fencing mark under which an effect acts.

@@ -77,7 +77,9 @@ async def raised(*, replicas: int, production: Mapping[str, Any], judgement: Map
 
     folder = Path(tempfile.mkdtemp(prefix="shipway-bench-"))
     cluster = connect(Access())
-    worlds = [World(Cluster(cluster, name), name) for name in (f"bench-{kind}-{secrets.token_hex(3)}" for kind in ("staging", "production"))]
+    worlds = [
+        World(Cluster(cluster, name), name) for name in (f"bench-{kind}-{secrets.token_hex(3)}" for kind in ("staging", "production"))
+    ]
     await asyncio.to_thread(up.raise_house, folder / "home", auth=False)
     try:
         url = await _populate(worlds, replicas)
@@ -112,7 +114,9 @@ async def _save_blocks(worlds: list[World], url: str) -> None:
     shared: Any = {"workload": "podinfo", "force_conflicts": True, "drain_seconds": 3}
     staging = KubernetesPlatform(namespace=worlds[0].namespace, **shared)
     await staging.save("bench-staging", overwrite=True)
-    production = KubernetesPlatform(namespace=worlds[1].namespace, route="podinfo", url=url, gateway_metrics=GATEWAY.metrics_url, **shared)
+    production = KubernetesPlatform(
+        namespace=worlds[1].namespace, route="podinfo", url=url, gateway_metrics=GATEWAY.metrics_url, bad_status="[45]..", **shared
+    )
     await production.save("bench-production", overwrite=True)
 
 

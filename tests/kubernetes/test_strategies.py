@@ -253,3 +253,29 @@ async def test_each_revision_is_reached_in_private(scene: Scene) -> None:
     async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
         answers = {role: (await client.get(f"{addresses[role]}/version")).json()["version"] for role in wanted}  # type: ignore[literal-required]
     assert answers == wanted
+
+
+@EVERY
+async def test_a_change_of_the_configuration_alone_is_a_release_of_its_own(scene: Scene) -> None:
+    """The same version with another ConfigMap is brought in like any version, and what it replaces is named by its configuration."""
+    settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"PODINFO_UI_MESSAGE": "old"}}
+    reading = {"envFrom": [{"configMapRef": {"name": "settings"}}], "name": "podinfo"}
+    await scene.world.apply(settings)
+    path = scene.world.cluster.path("Deployment", "podinfo")
+    patch = {"spec": {"template": {"spec": {"containers": [reading]}}}}
+    await scene.world.cluster.call("PATCH", path, body=patch, content_type="application/strategic-merge-patch+json")
+    await scene.world.rolled_out()
+    mark = await scene.platform.claim("run")
+    await bring(scene, SECOND, mark, 100)
+    await scene.platform.promote(mark)
+    assert (await scene.platform.current())["baseline"] == SECOND
+    await scene.world.apply({**settings, "data": {"PODINFO_UI_MESSAGE": "new"}})
+    former = (await scene.platform.current())["baseline"]
+    assert former is not None
+    assert former.startswith(f"{SECOND}+config.")
+    await bring(scene, SECOND, mark, 100)
+    position = await scene.platform.current()
+    assert (position["baseline"], position["canary"], position["percent"]) == (former, SECOND, 100)
+    await scene.platform.promote(mark)
+    position = await scene.platform.current()
+    assert (position["baseline"], position["previous"]) == (SECOND, former)
