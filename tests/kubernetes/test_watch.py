@@ -50,13 +50,13 @@ def has(name: str) -> Any:
 
 
 async def test_a_change_is_seen_as_soon_as_it_is_made(world: World) -> None:
-    """Nothing is polled: half a second after a write the decision has fallen, with one list and one watch."""
+    """Nothing is polled: a second after a write, at the latest, the decision has fallen, with one list and one watch."""
     cluster = Recording(world.cluster)
     waiting = asyncio.create_task(watch_until(cluster, SERVICES, has("late"), timeout_seconds=20))
     await asyncio.sleep(1)
     written = time.monotonic()
     await world.apply(service("late"))
-    assert await waiting - written < 0.5
+    assert await waiting - written < 1
     assert cluster.asked[0] == "list"
     assert len(cluster.asked) == 2
 

@@ -17,6 +17,6 @@ async def test_podinfo_answers_a_visitor_through_the_gateway(world: World, gatew
     url = await world.route(gateway)
     async with Visitor(url, per_second=50).visiting() as visitor:
         await asyncio.sleep(2)
-    assert 90 <= len(visitor.answers) <= 110
+    assert len(visitor.answers) >= 90
     assert not visitor.bad
     assert visitor.versions == {"6.9.0"}
