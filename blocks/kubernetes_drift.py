@@ -16,6 +16,7 @@ from blocks.kubernetes_diff import Leaf, compare, leaves
 from blocks.kubernetes_state import PREFIX
 from blocks.kubernetes_workload import Target, annotate, change, owned, revisions, until_unchanged
 from blocks.platform import Mark
+from tasks.rules.errors import WorldMoved
 
 Json = dict[str, Any]
 LEFT = f"{PREFIX}left"
@@ -27,18 +28,28 @@ LONGEST_NOTE = 16_000
 async def leave(target: Target, mark: Mark) -> None:
     """Note on the workload how a release leaves it; a no-op where that is noted already.
 
+    Where somebody changes it at this very moment the note is taken away: then nothing is known, which is said, and holds no release up.
+
     Raises:
         Superseded, Refused: Somebody else owns it.
-        WorldMoved: Somebody is changing it right now.
     """
 
     async def once() -> None:
         workload, _ = await owned(target, mark)
-        note = json.dumps({"revision": await revision_of(target, workload), "spec": _besides(workload)}, sort_keys=True)
-        if len(note) <= LONGEST_NOTE and (workload["metadata"].get("annotations") or {}).get(LEFT) != note:
+        note = await _note(target, workload)
+        if (workload["metadata"].get("annotations") or {}).get(LEFT) != note:
             await change(target, target.kind, workload, [annotate(workload, {LEFT: note})])
 
     await until_unchanged(once)
+
+
+async def _note(target: Target, workload: Json) -> str | None:
+    try:
+        revision = await revision_of(target, workload)
+    except WorldMoved:
+        return None
+    note = json.dumps({"revision": revision, "spec": _besides(workload)}, sort_keys=True)
+    return note if len(note) <= LONGEST_NOTE else None
 
 
 async def drift(target: Target, workload: Json) -> tuple[list[str], list[str]]:

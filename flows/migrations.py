@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from blocks.platform import Mark, Platform
+from blocks.platform import Mark, Platform, source_version
 from flows.phase import Phase
 from tasks.migrate import expect_jobs, find_contracts, last_deployed, note_contract, run_migration
 from tasks.rules.errors import BadInput, Refused, RolloutFailed
@@ -36,7 +36,7 @@ async def _run(phase: Phase, platform: Platform, migration: Migration, *, enviro
         "environment": environment,
         "compatibility": migration.compatibility,
         "when": migration.when,
-        "version": version,
+        "version": source_version(version),
     }
 
     async def note(state: str, what: str, why: str, **evidence: Any) -> None:
@@ -85,8 +85,9 @@ async def expect_no_contract(phase: Phase, way: WayBack, *, environment: str, re
     if way.kind != "redeploy" or way.version is None:
         return
     contracts, undone = await find_contracts(phase.plan.service)
-    since = await last_deployed(phase.plan.service, version=way.version) if contracts else None
-    found = crossed(contracts, undone, environment=environment, target=way.version, target_since=since)
+    target = source_version(way.version)
+    since = await last_deployed(phase.plan.service, version=target) if contracts else None
+    found = crossed(contracts, undone, environment=environment, target=target, target_since=since)
     left = not_acknowledged(found, restored)
     if left:
         raise Refused(refusal(left, target=way.version, environment=environment))

@@ -74,5 +74,6 @@ async def test_drift_is_what_others_changed_since_a_release_left_it(world: World
         "Deployment podinfo: spec.template.spec.containers[podinfo].env[API_TOKEN].value: (nothing) → ******** (by kubectl-edit)" in drift
     )
     assert "hush-hush" not in str(drift)
+    await world.rolled_out()
     await leave(target, await claim(target, "run-3", takeover=True))
     assert (await seen(target))["drift"] == [], "the next release leaves it anew"
