@@ -31,9 +31,9 @@ def limited(world: World, config: str) -> Cluster:
     return Cluster(connect(Access(config=config)), world.namespace)
 
 
-async def limited_platform(world: World, **settings: Any) -> KubernetesPlatform:
+async def limited_platform(world: World, *, config: str = "", **settings: Any) -> KubernetesPlatform:
     """Give the platform of podinfo, as the account with the documented Role."""
-    config = await account_config(world)
+    config = config or await account_config(world)
     return KubernetesPlatform(
         config=config, namespace=world.namespace, workload="podinfo", force_conflicts=True, drain_seconds=1, **settings
     )
@@ -80,6 +80,23 @@ async def test_the_role_suffices_for_a_stateful_set(world: World) -> None:
     await world.apply(service("podinfo"), {**manifest, "kind": "StatefulSet", "spec": {**manifest["spec"], "serviceName": "podinfo"}})
     await world.rolled_out(kind="StatefulSet")
     await release(await limited_platform(world, kind="StatefulSet", strategy="rolling"), 100)
+
+
+async def test_the_role_suffices_to_preview_a_release_with_configuration(world: World) -> None:
+    """The dry run, and the hash of a ConfigMap and a Secret; without `config_by_hash` their rule may be left out of the Role."""
+    await world.apply(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "web"}, "data": {"COLOUR": "blue"}},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "web"}, "stringData": {"WORD": "very-secret"}},
+    )
+    sources = [{"configMapRef": {"name": "web"}}, {"secretRef": {"name": "web"}}]
+    template = deployment("podinfo", "6.9.0")["spec"]["template"]
+    template["spec"]["containers"][0]["envFrom"] = sources
+    await world.podinfo(change={"template": template})
+    seen = await (await limited_platform(world, strategy="rolling")).preview("6.9.1")
+    assert any("6.9.1" in line for line in seen["changes"])
+    assert not any("very-secret" in line for lines in (seen["changes"], seen["drift"]) for line in lines)
+    unread = await account_config(world, without="secrets")
+    await release(await limited_platform(world, config=unread, strategy="rolling", config_by_hash=False), 100)
 
 
 async def test_an_action_outside_the_role_names_the_rule_to_add(world: World, gateway: Gateway) -> None:
