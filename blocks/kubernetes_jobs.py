@@ -55,19 +55,11 @@ async def run_job(target: Target, manifest: Json, mark: Mark, *, name: str, time
         WorldMoved: Somebody deleted it.
     """
     job = await _placed(target, manifest, mark, name=name, timeout_seconds=timeout_seconds)
-    watch = _Watch(target, job, mark)
-    selector = in_words(job["spec"]["selector"])
-    title = job["metadata"]["name"]
+    watch, title = _Watch(target, job, mark), job["metadata"]["name"]
     await tell_event(target, reason="ShipwayMigrate", note=f"The migration {name} runs as the Job {title}")
-    sources = [
-        Source("job", "Job", fields=f"metadata.name={title}"),
-        Source("pods", "Pod", labels=selector),
-        Source("events", "Event"),
-        Source("owner", target.kind, fields=f"metadata.name={target.workload}"),
-    ]
     left = float(job["spec"]["activeDeadlineSeconds"]) + GRACE_SECONDS
     try:
-        reason = await watch_until(target.cluster, sources, watch.decide, timeout_seconds=left)
+        reason = await watch_until(target.cluster, watch.sources(), watch.decide, timeout_seconds=left)
     except TimeoutError:
         reason = f"it had not ended {left:g} s after it was waited for"
     lines = await _log(target, watch.pods())
@@ -108,6 +100,15 @@ class _Watch:
     mark: Mark
     since: dict[str, float] = field(default_factory=dict)
     seen: Seen = field(default_factory=dict)
+
+    def sources(self) -> list[Source]:
+        """Name what is watched: the Job, its pods, what the cluster says of them, and who owns the workload."""
+        return [
+            Source("job", "Job", fields=f"metadata.name={self.job['metadata']['name']}"),
+            Source("pods", "Pod", labels=in_words(self.job["spec"]["selector"])),
+            Source("events", "Event"),
+            Source("owner", self.target.kind, fields=f"metadata.name={self.target.workload}"),
+        ]
 
     def decide(self, seen: Seen) -> str | Again | None:
         """Give how it ended, why it cannot begin, or when to look again."""
