@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from blocks.kubernetes_logs import last_words
-from blocks.kubernetes_reasons import Finding, evidence_of, find_reasons, is_rolled_out, ready_in_words, usual_warm_up
+from blocks.kubernetes_reasons import TELLING, Finding, evidence_of, find_reasons, is_rolled_out, ready_in_words, usual_warm_up
 from blocks.kubernetes_selectors import in_words, matches
 from blocks.kubernetes_state import check_mark, state_of
 from blocks.kubernetes_watch import Again, Seen, Source, watch_until
@@ -92,7 +92,7 @@ async def await_rollout(
     sources = [
         Source("workload", kind, fields=f"metadata.name={name}"),
         Source("pods", "Pod", labels=in_words(workload["spec"]["selector"])),
-        Source("events", "Event"),
+        Source("events", "Event", fields=TELLING),
     ]
     if name != target.workload:
         sources.append(Source("owner", target.kind, fields=f"metadata.name={target.workload}"))

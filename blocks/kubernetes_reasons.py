@@ -16,6 +16,9 @@ CONFIGURING = {"CreateContainerConfigError", "CreateContainerError", "RunContain
 # What no further try changes: the registry has answered, and the answer is no.
 NO_SUCH_IMAGE = re.compile(r"not found|manifest unknown|denied|unauthorized|no such image|does not exist", re.IGNORECASE)
 SCALED_UP = "TriggeredScaleUp"
+# What happens in every rollout and explains nothing; a namespace where fifty services are released at once has thousands of these.
+USUAL = ("Scheduled", "Pulling", "Pulled", "Created", "Started", "Killing", "ScalingReplicaSet", "SuccessfulCreate", "SuccessfulDelete")
+TELLING = ",".join(["reportingComponent!=shipway", *(f"reason!={reason}" for reason in USUAL)])
 MOUNTING = {"FailedMount": 8.0, "FailedAttachVolume": 20.0, "FailedCreatePodSandBox": 10.0}
 PULL_SECONDS, CONFIGURE_SECONDS, CREATE_SECONDS = 2.0, 2.0, 2.0
 READINESS_FLOOR_SECONDS = 5.0
@@ -52,7 +55,7 @@ def find_reasons(
 
     Args:
         pods: The revision's pods.
-        events: Events of the namespace.
+        events: Events of the namespace; those that `TELLING` selects are enough.
         workload: Its Deployment or StatefulSet.
         scheduling_seconds: How long a pod may be unschedulable; where a node was ordered for it, until the deadline.
         unready_seconds: How long the readiness probe of a running container may say no; None takes the probe's own measure, and twice the

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from blocks.kubernetes_await import await_rollout
+from blocks.kubernetes_events import tell_event
+from blocks.kubernetes_reasons import TELLING
 from blocks.kubernetes_watch import Seen, Source, watch_until
 from blocks.kubernetes_workload import Target, claim
 from tasks.rules.errors import RolloutFailed, Superseded
@@ -157,3 +159,14 @@ async def test_a_newer_owner_ends_the_wait_at_once(world: World) -> None:
     with pytest.raises(Superseded):
         await waiting
     assert time.monotonic() - began < 1
+
+
+async def test_what_happens_in_every_rollout_is_not_even_sent_to_us(world: World) -> None:
+    """The API server leaves out the usual events of a rollout and our own, so that releases in one namespace do not wake each other."""
+    await world.podinfo()
+    target = Target(world.cluster, "podinfo")
+    await tell_event(target, reason="ShipwayShift", note="to the new version")
+    everything = await world.cluster.list("Event")
+    assert {"Scheduled", "Started", "ScalingReplicaSet", "ShipwayShift"} <= {one["reason"] for one in everything}
+    telling = {one["reason"] for one in await world.cluster.list("Event", fields=TELLING)}
+    assert telling <= {"Unhealthy"}
