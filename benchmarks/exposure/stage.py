@@ -120,7 +120,9 @@ async def _save_blocks(worlds: list[World], url: str) -> None:
     await production.save("bench-production", overwrite=True)
 
 
-def write_plan(folder: Path, *, production: Mapping[str, Any], judgement: Mapping[str, Any], name: str = "plan") -> Path:
+def write_plan(
+    folder: Path, *, production: Mapping[str, Any], judgement: Mapping[str, Any], name: str = "plan", service: str = "bench"
+) -> Path:
     """Make a repository with a tag a version, and a plan in it that asks nobody."""
     repository = folder / "repository"
     if not repository.exists():
@@ -131,7 +133,7 @@ def write_plan(folder: Path, *, production: Mapping[str, Any], judgement: Mappin
             _git(repository, "tag", f"v{version}")
     plan = {
         "shipway": 1,
-        "service": "bench",
+        "service": service,
         "change_log": {"allow_empty": True},
         "verification": {
             "health": [{"path": "/healthz"}, {"path": "/version", "json": {"version": "{version}"}}],
@@ -140,11 +142,11 @@ def write_plan(folder: Path, *, production: Mapping[str, Any], judgement: Mappin
         },
         "judgement": judgement,
         "samples": {"judged": False},
-        "staging": {"platform": "kubernetes/bench-staging", "strategy": "rolling"},
-        "production": {"platform": "kubernetes/bench-production", **production},
+        "staging": {"platform": f"kubernetes/{service}-staging", "strategy": "rolling"},
+        "production": {"platform": f"kubernetes/{service}-production", **production},
         "approval": {"quorum": 0},
         "rollback": {"to": "previous", "watch_seconds": 0},
-        "checklist": {"tests_passed": False},
+        "checklist": {"tests_passed": False, "monitoring_on": any(step["watch_seconds"] for step in production["steps"])},
     }
     path = repository / f"{name}.yaml"
     path.write_text(yaml.safe_dump(plan))
