@@ -40,7 +40,7 @@ test-faults: $(STAMP) ## Run the long campaign of kills and restarts; EVERY=1 wa
 
 test-cluster: $(STAMP) ## Run what needs a Kubernetes cluster; KUBECONFIG names it.
 	@test -n "$$KUBECONFIG" || { echo "KUBECONFIG is not set; let it name the kubeconfig of a cluster for tests" >&2; exit 2; }
-	@$(BIN)/pytest -m cluster $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) -m cluster $(ARGS)
 
 lint: $(STAMP) ## Check style, format, types, and who imports whom.
 	$(BIN)/ruff check .

@@ -8,7 +8,15 @@ newer can act. A third party adds a platform by writing a block with these metho
 
 from __future__ import annotations
 
-from typing import NotRequired, Protocol, TypedDict, runtime_checkable
+from typing import Any, NotRequired, Protocol, TypedDict, runtime_checkable
+
+CONFIGURATION = "+config."
+"""What stands between a version and the hash of its configuration, where a platform releases configurations, too."""
+
+
+def source_version(version: str) -> str:
+    """Give the version of the source behind one that tells its configuration, too: `1.4.2` of `1.4.2+config.0f3a9c21b7`."""
+    return version.partition(CONFIGURATION)[0]
 
 
 class Mark(TypedDict):
@@ -77,6 +85,20 @@ class Endpoints(TypedDict):
     canary: NotRequired[str]
 
 
+class Preview(TypedDict):
+    """What bringing a version in would change, found without changing anything; each a line for people, without secrets.
+
+    Fields:
+        changes: Each field that would change, by object: `Deployment shop: spec.replicas: 2 → 3`.
+        drift: Each field that is not as the last release left it.
+        notes: What could not be found out, and why.
+    """
+
+    changes: list[str]
+    drift: list[str]
+    notes: NotRequired[list[str]]
+
+
 @runtime_checkable
 class Platform(Protocol):
     """An environment that versions of one service can be brought to."""
@@ -141,4 +163,53 @@ class Labelled(Protocol):
 
     async def labels(self) -> dict[str, dict[str, str]]:
         """Say what each version's revision is called in metrics: by version, `revision` and, where there is one, `namespace`."""
+        ...
+
+
+@runtime_checkable
+class RunsJobs(Protocol):
+    """What a platform can do besides, so that a plan may name migrations; one that does not is a platform all the same."""
+
+    async def run_job(self, manifest: dict[str, Any], mark: Mark, *, name: str, timeout_seconds: float) -> list[str]:
+        """Run a Job to its end, once for this owner, name and manifest: a second call finds the first one's Job and waits for it.
+
+        Args:
+            manifest: The Job in the platform's own form, with everything filled in.
+            mark: The mark of the environment's owner.
+            name: What the Job is called in the plan.
+            timeout_seconds: It is ended when it takes longer.
+
+        Returns:
+            The last lines that it wrote, without secrets.
+
+        Raises:
+            BadInput: The platform does not take this Job; nothing ran.
+            RolloutFailed: It failed; carries its last lines.
+        """
+        ...
+
+
+@runtime_checkable
+class Previewing(Protocol):
+    """What a platform may say besides before anything moves; one that does not is a platform all the same."""
+
+    async def preview(self, version: str) -> Preview:
+        """Say what bringing a version in would change, and what others changed since the last release.
+
+        Raises:
+            ShipwayError: The platform would refuse it, or does not answer.
+        """
+        ...
+
+
+@runtime_checkable
+class Strategic(Protocol):
+    """A platform that can bring versions in by several strategies, of which a plan may choose one."""
+
+    def following(self, strategy: str) -> Platform:
+        """Give this platform with another strategy.
+
+        Raises:
+            BadInput: It has no such strategy.
+        """
         ...

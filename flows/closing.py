@@ -8,6 +8,7 @@ from prefect import Flow, State
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Completed, Failed
 
+from flows.migrations import stays_forward
 from flows.phase import Phase, Result, acting_for, begin_phase, platform_of, result
 from tasks.attempt import end_attempt, let_go, mark_running
 from tasks.notify import alert
@@ -102,6 +103,8 @@ async def go_back(phase: Phase, *, version: str, ending: Ending) -> list[Result]
                 continue
             decided = {"ending": ending.name}
             await tell(phase.owner, "going-back", f"{version} goes back", kind="rollback", why=ending.reason, evidence=decided)
+            if environment == "staging" and await stays_forward(phase, environment):
+                continue
             back = await _go_back_in(phase, environment, reason=ending.reason[:500] or "unknown", bad=version)
         except (Temporary, Superseded):
             raise  # the record stays open, so the keeper tries again; or somebody newer sees to it

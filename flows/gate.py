@@ -17,11 +17,12 @@ from tasks.rules.approval_form import Change, Evidence, approval_form
 from tasks.rules.approvals import Answer, Judgement
 from tasks.rules.errors import Refused
 from tasks.rules.gates import Gate, GateState, gate_state
+from tasks.rules.preview import preview_lines
 from tasks.rules.proofs import Proof
 from tasks.story import recall_all, tell
 
 MOST_QUESTIONS = 200
-SHOWN = {"tests", "dependencies", "checklist", "health", "smoke", "verdict"}
+SHOWN = {"tests", "dependencies", "checklist", "migration", "health", "smoke", "verdict"}
 
 
 async def pass_gate(phase: Phase, subject: Result, *, name: str, requester: str, minutes: float | None = None) -> list[dict[str, Any]]:
@@ -148,10 +149,13 @@ async def _form(phase: Phase, subject: Result, gate: Gate, state: GateState, ref
     evidence = [
         Evidence(name=entry.what, verdict=str(entry.evidence.get("outcome", "")), reason=entry.why)
         for entry in await recall_all(phase.owner)
-        if entry.kind in SHOWN
+        if entry.kind in SHOWN and entry.evidence.get("state") != "begun"
     ]
     changes = [Change(environment=name, running=found, wanted=subject["version"]) for name, found in subject["current"].items()]
     steps = " → ".join(f"{step.percent} %" for step in phase.plan.production.steps)
     log = [f"{one['hash'][:10]} {one['author']}: {one['subject']}" for one in subject["change_log"]["commits"]]
-    text = approval_form(gate, state, changes=changes, course=steps, change_log=log, evidence=evidence, last_refusal=refusal)
+    preview = preview_lines(subject.get("previews", {}))
+    text = approval_form(
+        gate, state, changes=changes, course=steps, change_log=log, evidence=evidence, preview=preview, last_refusal=refusal
+    )
     return approval_form_for(gate.approvers, description=text)

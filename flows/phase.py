@@ -103,7 +103,8 @@ def section_of(plan: Plan, environment: str) -> Environment:
 
 async def platform_of(plan: Plan, environment: str) -> Platform:
     """Find the platform of an environment."""
-    return await load_platform(section_of(plan, environment).platform, field=f"{environment}.platform")
+    section = section_of(plan, environment)
+    return await load_platform(section.platform, field=f"{environment}.platform", strategy=section.strategy)
 
 
 async def heed(run: str) -> None:

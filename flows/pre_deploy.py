@@ -21,6 +21,7 @@ from tasks.rules.course import describe_course
 from tasks.rules.dependencies import DependencyState
 from tasks.rules.errors import Refused
 from tasks.rules.evidence import TestEvidence
+from tasks.rules.preview import refusals
 from tasks.rules.request import PlanPath, Scope, Version
 from tasks.rules.rollback import decide_way_back
 from tasks.rules.summary import worst_of
@@ -54,8 +55,11 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> R
             "current": subject["current"],
             "digest": subject["digest"],
             "course": course,
+            "previews": subject["previews"],
         },
     )
+    if refused := refusals(subject["previews"]):
+        raise Refused(refused)
     changes = changes_of(subject)
     await _read_changes(phase, changes)
     facts = await _collect_facts(phase, subject)

@@ -11,6 +11,7 @@ from blocks.platform import Mark, Platform
 from flows.closing import end_watch
 from flows.frame import conduct, send_back
 from flows.gate import pass_gate
+from flows.migrations import migrate
 from flows.phase import Phase, Result, begin_phase, claim_forward, passed, platform_of, result
 from flows.verify import verify
 from tasks.approval import check_proofs
@@ -67,6 +68,7 @@ async def roll_out(phase: Phase, version: str, *, approval: dict[str, Any], deci
     await _confirm(phase, version, approval=approval)
     platform = await platform_of(phase.plan, "production")
     mark = await claim_forward(phase, platform)
+    await migrate(phase, platform, environment="production", when="before", version=version, mark=mark)
     seconds = phase.plan.production.ready_timeout_seconds
     before = await prepare_revision(platform, version=version, mark=mark, timeout_seconds=seconds, key=phase.key("production/prepare"))
     await tell(
@@ -100,6 +102,7 @@ async def complete(phase: Phase, version: str) -> Result:
         why=f"{after['previous']} was retired" if after["previous"] else "nothing ran there before",
         evidence={"position": dict(after)},
     )
+    await migrate(phase, platform, environment="production", when="after", version=version, mark=mark)
     return found
 
 
@@ -121,6 +124,9 @@ async def _take_step(phase: Phase, platform: Platform, step: Step, *, version: s
         )
         if found["outcome"] not in {"watching", "no_data"}:
             break
+    if found["outcome"] == "failed":  # first stop the harm, then write about it; the way back does the rest
+        await shift_traffic(platform, version=version, percent=0, mark=mark, key=phase.key(f"{name}/stop"))
+        await tell(phase.owner, phase.entry(f"{name}/stop"), f"No more requests go to {version}", kind="effect", why=found["reason"])
     verdict = f"Verdict at {step.percent} %"
     await tell(
         phase.owner,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +12,7 @@ from prefect.states import Completed
 
 from blocks.platform import Mark, Platform
 from flows.closing import close, end_watch
+from flows.migrations import expect_no_contract
 from flows.phase import Phase, Result, acting_for, begin_phase, passed, platform_of, result, run_id, section_of
 from flows.verify import verify
 from tasks.attempt import begin_attempt, let_go, unmark
@@ -19,7 +21,7 @@ from tasks.notify import alert
 from tasks.rollout import abort_canary, claim_environment, prepare_revision, promote_revision, read_position, shift_traffic
 from tasks.rules.ending import Ending
 from tasks.rules.errors import BadInput, Refused, Temporary
-from tasks.rules.request import AnyVersion, EnvironmentName, PlanPath, Reason, Scope
+from tasks.rules.request import AnyVersion, EnvironmentName, PlanPath, Reason, Restored, Scope
 from tasks.rules.rollback import WayBack, decide_way_back
 from tasks.story import closing_entry, recall, recall_all, tell, was_deployed
 from tasks.watch import watch_recovery
@@ -41,6 +43,7 @@ async def finish(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> 
             reason=asked["reason"],
             version=asked.get("version", ""),
             bad=asked.get("bad", ""),
+            restored=asked.get("restored") or [],
         )
         await let_go(run)
     finally:
@@ -62,6 +65,7 @@ async def rollback(
     environment: EnvironmentName = "production",
     version: AnyVersion = "",
     bad: AnyVersion = "",
+    restored: Restored | None = None,
     release: Scope = "",
 ) -> Result | State[Result]:
     """Take an environment back to an earlier version, verified and watched; a release under way is told and ends.
@@ -72,28 +76,32 @@ async def rollback(
         environment: Where.
         version: The version to return to; empty takes the one before.
         bad: The version to get away from; empty takes the newest there.
+        restored: Contract migrations whose effect you have undone by hand, by name; without them no rollback crosses one.
         release: Leave empty; a release fills it in.
     """
     if release:
         phase = await begin_phase(plan, scope=release)
         found = await take_back(phase, environment=environment, reason=reason, version=version, bad=bad)
         return {**found, "environment": environment}
-    return await _alone(run_id(), plan=plan, environment=environment, reason=reason, version=version, bad=bad)
+    asked = restored or []
+    return await _alone(run_id(), plan=plan, environment=environment, reason=reason, version=version, bad=bad, restored=asked)
 
 
-async def _alone(run: str, *, plan: str, environment: EnvironmentName, reason: str, version: str, bad: str) -> State[Any]:
+async def _alone(
+    run: str, *, plan: str, environment: EnvironmentName, reason: str, version: str, bad: str, restored: Sequence[str]
+) -> State[Any]:
     """Roll back under a record of its own, which is closed at the end."""
     closed = await closing_entry(run)
     if closed is None:
         with acting_for(run):
-            ending = await _go(run, plan=plan, environment=environment, reason=reason, version=version, bad=bad)
+            ending = await _go(run, plan=plan, environment=environment, reason=reason, version=version, bad=bad, restored=restored)
     else:
         ending = Ending("rolled_back" if closed.evidence["outcome"] == "rolled_back" else "failed", closed.why)
     state = await close(run, plan=plan, version=version, ending=ending)
     return Completed(name="RolledBack", message=state.message) if ending.name == "rolled_back" else state
 
 
-async def _go(run: str, *, plan: str, environment: EnvironmentName, reason: str, version: str, bad: str) -> Ending:
+async def _go(run: str, *, plan: str, environment: EnvironmentName, reason: str, version: str, bad: str, restored: Sequence[str]) -> Ending:
     """Roll back under a record of its own."""
     await begin_attempt(run, name=f"rollback {environment}", tags=["shipway:rollback", f"environment:{environment}"])
     await tell(
@@ -116,7 +124,7 @@ async def _go(run: str, *, plan: str, environment: EnvironmentName, reason: str,
     bad = bad or await _version_under_release(run, environment)
     try:
         await _expect_known(phase, environment, version=version)
-        found = await take_back(phase, environment=environment, reason=reason, version=version, bad=bad)
+        found = await take_back(phase, environment=environment, reason=reason, version=version, bad=bad, restored=restored)
     except Temporary:
         raise  # the record stays open, so that the keeper lets it be tried again
     except Refused as error:
@@ -144,7 +152,9 @@ async def _expect_known(phase: Phase, environment: EnvironmentName, *, version: 
         raise Refused(f"no record says that {version} was ever deployed; leave the version empty for {position['previous']}, or release it")
 
 
-async def take_back(phase: Phase, *, environment: EnvironmentName, reason: str, version: str, bad: str) -> Result:
+async def take_back(
+    phase: Phase, *, environment: EnvironmentName, reason: str, version: str, bad: str, restored: Sequence[str] = ()
+) -> Result:
     """Choose the way back, go it, and see that the service is well afterwards.
 
     Returns:
@@ -152,7 +162,7 @@ async def take_back(phase: Phase, *, environment: EnvironmentName, reason: str, 
     """
     platform = await platform_of(phase.plan, environment)
     mark = await claim_environment(platform, owner=phase.owner, takeover=reason)
-    way = await _choose(phase, platform, environment=environment, reason=reason, bad=bad, to=version or "previous")
+    way = await _choose(phase, platform, environment=environment, reason=reason, bad=bad, to=version or "previous", restored=restored)
     if way.kind == "impossible":
         return result("failed", way.reason, version=None)
     await _act(phase, platform, way, environment=environment, mark=mark)
@@ -168,7 +178,9 @@ async def take_back(phase: Phase, *, environment: EnvironmentName, reason: str, 
     return found
 
 
-async def _choose(phase: Phase, platform: Platform, *, environment: str, reason: str, bad: str, to: str) -> WayBack:
+async def _choose(
+    phase: Phase, platform: Platform, *, environment: str, reason: str, bad: str, to: str, restored: Sequence[str]
+) -> WayBack:
     """Choose the way once: after a restart half-way, what runs by then must not turn it round."""
     key = phase.entry(f"rollback/{environment}")
     chosen = await recall(phase.owner, key)
@@ -183,6 +195,7 @@ async def _choose(phase: Phase, platform: Platform, *, environment: str, reason:
             to=to,
             fallback=None if fixed == "previous" else fixed,
         )
+        await expect_no_contract(phase, way, environment=environment, restored=restored)
         chosen = await tell(
             phase.owner,
             key,

@@ -6,6 +6,7 @@ from prefect import State, flow
 
 from flows.closing import end_watch
 from flows.frame import conduct, send_back
+from flows.migrations import migrate
 from flows.phase import Phase, Result, begin_phase, claim_forward, passed, platform_of, result
 from flows.verify import verify
 from tasks.rollout import prepare_revision, promote_revision, shift_traffic
@@ -40,11 +41,13 @@ async def bring_to_staging(phase: Phase, *, version: str) -> Result:
     """Prepare the version, send all traffic to it, and retire the former one."""
     platform = await platform_of(phase.plan, "staging")
     mark = await claim_forward(phase, platform)
+    await migrate(phase, platform, environment="staging", when="before", version=version, mark=mark)
     before = await prepare_revision(
         platform, version=version, mark=mark, timeout_seconds=phase.plan.staging.ready_timeout_seconds, key=phase.key("staging/prepare")
     )
     await shift_traffic(platform, version=version, percent=100, mark=mark, key=phase.key("staging/shift"))
     after = await promote_revision(platform, version=version, mark=mark, key=phase.key("staging/promote"))
+    await migrate(phase, platform, environment="staging", when="after", version=version, mark=mark)
     await tell(
         phase.owner,
         phase.entry("staging"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from prefect import task
 
+from blocks.platform import source_version
 from tasks.commands import run_command
 from tasks.policy import OBSERVE
 from tasks.rules.change_log import MAX_COMMITS, ChangeLog, Commit, direction_of
@@ -81,7 +82,7 @@ async def _refuse_shallow(repository: str | Path) -> None:
 
 
 async def _commit_of(repository: str | Path, spec: Spec, version: str) -> str:
-    tag = spec.tag.replace("{version}", check_version(version))
+    tag = spec.tag.replace("{version}", source_version(check_version(version)))
     code, answer, _ = await _git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"refs/tags/{tag}^{{commit}}")
     if code:
         mend = f"Run `git fetch --tags`, or tag the commit: `git tag {tag} COMMIT`."

@@ -7,20 +7,21 @@ import importlib
 from prefect.blocks.core import Block
 
 from blocks.approvers import Approvers
-from blocks.platform import Platform
+from blocks.platform import Platform, Strategic
 from blocks.prometheus import Prometheus
 from tasks.rules.errors import BadInput, Temporary
 from tasks.rules.plan import Judgement, PrometheusPairSli, PrometheusSli
 
-OURS = {"local": "blocks.local", "approvers": "blocks.approvers", "prometheus": "blocks.prometheus"}
+OURS = {"local": "blocks.local", "kubernetes": "blocks.kubernetes", "approvers": "blocks.approvers", "prometheus": "blocks.prometheus"}
 
 
-async def load_platform(name: str, *, field: str) -> Platform:
+async def load_platform(name: str, *, field: str, strategy: str | None = None) -> Platform:
     """Load a platform block by `type/name`.
 
     Args:
         name: The block, as in the plan.
         field: Where the plan names it, for messages.
+        strategy: The plan's choice among the ways in which the platform brings versions in; None leaves it to the block.
 
     Returns:
         The block.
@@ -31,7 +32,12 @@ async def load_platform(name: str, *, field: str) -> Platform:
     block = await load_block(name, field=field)
     if not isinstance(block, Platform):
         raise BadInput(f"the block {name} is no platform", field=field, mend="Name a block of a type that has the methods of a platform.")
-    return block
+    if strategy is None:
+        return block
+    if not isinstance(block, Strategic):
+        mend = "Leave `strategy` out, or name a platform that has strategies, as `kubernetes/shop-production`"
+        raise BadInput(f"the platform {name} has no strategies to choose from", field=f"{field.rpartition('.')[0]}.strategy", mend=mend)
+    return block.following(strategy)
 
 
 async def load_block(name: str, *, field: str) -> Block:

@@ -12,11 +12,15 @@ from pydantic import BaseModel
 
 from blocks.platform import Position
 from tasks.change_log import read_change_log
+from tasks.manifests import read_manifests
+from tasks.migrate import expect_jobs
 from tasks.platforms import load_platform
 from tasks.policy import OBSERVE, ONCE
+from tasks.preview import preview_environment
 from tasks.review import read_plan_file
 from tasks.rules.change_log import ChangeLog, Commit
 from tasks.rules.digest import digest, fingerprint
+from tasks.rules.errors import BadInput
 from tasks.rules.plan import Plan
 
 
@@ -25,7 +29,8 @@ async def take_plan(path: str, *, key: str) -> dict[str, Any]:  # noqa: ARG001
     """Read the plan once; whoever asks again under this key gets the plan as it was then.
 
     Returns:
-        `plan` (the plan's JSON), `path`, and `folder` and `repository` (absolute paths).
+        `plan` (the plan's JSON), `path`, `folder` and `repository` (absolute paths), `manifests` (the migrations' Jobs by name), and
+        `manifest_problems` (a sentence for each that cannot be read).
 
     Raises:
         BadInput: With every problem of the file.
@@ -35,8 +40,15 @@ async def take_plan(path: str, *, key: str) -> dict[str, Any]:  # noqa: ARG001
 
 @task(name="survey", **ONCE)
 async def survey(path: str, *, version: str, key: str, taken: dict[str, Any] | None = None) -> dict[str, Any]:  # noqa: ARG001
-    """Survey once what this release is about, under the plan as it was taken; `look` says what is in it."""
-    return await look(path, version=version, taken=taken)
+    """Survey once what this release is about, under the plan as it was taken.
+
+    Returns:
+        What `look` returns, and `previews`: what the platforms would change, by environment, where they can say it.
+    """
+    taken = taken or await read_plan(path)
+    plan = Plan.model_validate(taken["plan"])
+    found, previews = await asyncio.gather(look(path, version=version, taken=taken), _preview(plan, version))
+    return {**found, "previews": previews}
 
 
 @task(name="survey again", **OBSERVE)
@@ -59,6 +71,8 @@ async def look(path: str, *, version: str, taken: dict[str, Any] | None = None) 
     """
     taken = taken or await read_plan(path)
     plan = Plan.model_validate(taken["plan"])
+    if taken.get("manifest_problems"):
+        raise BadInput("; ".join(taken["manifest_problems"]), field="migrations", mend="Look with `shipway check`.")
     (staging, where), (production, there) = await asyncio.gather(_look_at(plan, "staging"), _look_at(plan, "production"))
     platforms = {"staging": where, "production": there}
     current = {"staging": staging["baseline"], "production": production["baseline"]}
@@ -71,13 +85,15 @@ async def look(path: str, *, version: str, taken: dict[str, Any] | None = None) 
         "change_log": asdict(changes),
         "platforms": platforms,
         # Staging is left out: the release itself has changed it by the time the approval is checked again.
-        "digest": digest(plan, version, changes, {"production": current["production"]}, platforms),
+        "digest": digest(plan, version, changes, {"production": current["production"]}, platforms, manifests=taken.get("manifests")),
     }
 
 
 async def read_plan(path: str) -> dict[str, Any]:
-    """Read the plan file as JSON, with the folders that its paths start in."""
-    return await read_plan_file.fn(path)
+    """Read the plan file as JSON, with the folders that its paths start in, and the migrations' Jobs that it names."""
+    taken = await read_plan_file.fn(path)
+    manifests, problems = await asyncio.to_thread(read_manifests, Plan.model_validate(taken["plan"]), Path(taken["folder"]))
+    return {**taken, "manifests": manifests, "manifest_problems": problems}
 
 
 def changes_of(subject: dict[str, Any]) -> ChangeLog:
@@ -96,6 +112,17 @@ def folder_of(subject: dict[str, Any]) -> Path:
 async def _look_at(plan: Plan, environment: str) -> tuple[Position, str]:
     """Read an environment's position, and the fingerprint of its platform's settings, from which secrets are left out."""
     section = plan.staging if environment == "staging" else plan.production
-    platform = await load_platform(section.platform, field=f"{environment}.platform")
+    platform = await load_platform(section.platform, field=f"{environment}.platform", strategy=section.strategy)
+    expect_jobs(platform, plan, environment)
     settings = platform.model_dump(mode="json") if isinstance(platform, BaseModel) else {}
     return await platform.current(), fingerprint(settings)
+
+
+async def _preview(plan: Plan, version: str) -> dict[str, Any]:
+    """Let each platform that can say what it would change."""
+    named = {"staging": plan.staging, "production": plan.production}
+    loaded = {
+        name: await load_platform(section.platform, field=f"{name}.platform", strategy=section.strategy) for name, section in named.items()
+    }
+    found = await asyncio.gather(*(preview_environment(platform, version) for platform in loaded.values()))
+    return {name: one for name, one in zip(loaded, found, strict=True) if one is not None}

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flows.commands import _terminal
 
@@ -39,26 +39,37 @@ def run(arguments: argparse.Namespace) -> int:
         print(schema_text(), end="")
         return FINE
     online = _terminal.enter(arguments)
-    from tasks.rules.errors import BadInput
-    from tasks.rules.version import check_version
+    from flows.commands._previews import ask_platforms, print_previews
 
     plan, problems, warnings = look_at(Path(arguments.plan))
+    version, wrong = _version_of(arguments)
+    previews: dict[str, dict[str, Any]] = {}
     if plan is not None and not problems:
         said, notes = ask_prometheus(plan, Path(arguments.plan), online=online)
-        problems, warnings = said, [*warnings, *notes]
-    version = arguments.version
-    try:
-        version = check_version(version) if version is not None else "VERSION"
-    except BadInput as error:
-        problems.append(str(error))
+        refused, unknown, previews = ask_platforms(plan, version=version) if online and not wrong else ([], [], {})
+        problems, warnings = [*said, *refused], [*warnings, *notes, *unknown]
+    problems += wrong
     if plan is None or problems:
         print("\n".join(problems), file=sys.stderr)
         print(f"{len(problems)} problem(s) in {arguments.plan}.", file=sys.stderr)
         return BAD_INPUT
     for warning in warnings:
         print(f"Warning: {warning}", file=sys.stderr)
-    _print_course(plan, version=version, file=arguments.plan, online=online)
+    _print_course(plan, version=version or "VERSION", file=arguments.plan, online=online)
+    if online:
+        print_previews(previews, version=version)
     return FINE
+
+
+def _version_of(arguments: argparse.Namespace) -> tuple[str | None, list[str]]:
+    """Give the version that was asked about, or None, and what is wrong with it."""
+    from tasks.rules.errors import BadInput
+    from tasks.rules.version import check_version
+
+    try:
+        return (check_version(arguments.version) if arguments.version is not None else None), []
+    except BadInput as error:
+        return None, [str(error)]
 
 
 def look_at(file: Path) -> tuple[Plan | None, list[str], list[str]]:
@@ -71,6 +82,7 @@ def look_at(file: Path) -> tuple[Plan | None, list[str], list[str]]:
         The plan or None, every problem, and warnings that a release could still see mended.
     """
     from tasks.files import missing_files, read_bounded
+    from tasks.manifests import read_manifests
     from tasks.rules.plan_file import MAX_BYTES, read_plan
     from tasks.suites import broken_suites
 
@@ -85,7 +97,7 @@ def look_at(file: Path) -> tuple[Plan | None, list[str], list[str]]:
         return None, [str(problem) for problem in found], []
     folder = file.resolve().parent
     (problems, warnings), (broken, awaited) = missing_files(plan, folder), broken_suites(plan, folder)
-    problems, warnings = problems + broken, warnings + awaited
+    problems, warnings = [*problems, *broken, *read_manifests(plan, folder)[1]], warnings + awaited
     return plan, [f"{file}: {problem}" for problem in problems], [f"{file}: {warning}" for warning in warnings]
 
 

@@ -20,6 +20,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reason", required=True, metavar="TEXT", help="what is wrong, for the record")
     parser.add_argument("--environment", choices=["production", "staging"], default="production", help="where (default: production)")
     parser.add_argument("--to", default="", metavar="VERSION", help="the version to return to (default: the one before)")
+    told = "a contract migration whose effect you have undone by hand; once for each that the rollback would cross"
+    parser.add_argument("--restored", action="append", default=[], metavar="NAME", help=told)
     _terminal.add_home(parser)
 
 
@@ -40,6 +42,7 @@ async def _rollback(client: PrefectClient, arguments: argparse.Namespace) -> int
 
     wanted = {
         "plan": str(arguments.plan.absolute()), "reason": arguments.reason, "environment": arguments.environment, "version": arguments.to,
+        "restored": arguments.restored,
     }  # fmt: skip
     found = await start(client, "rollback/rollback", wanted)
     print(f"rollback {found.id}")

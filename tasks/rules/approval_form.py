@@ -43,12 +43,13 @@ def approval_form(
     course: str,
     change_log: Sequence[str],
     evidence: Sequence[Evidence],
+    preview: Sequence[str] = (),
     last_refusal: str = "",
     picture: str = "",
 ) -> str:
     """Write the description of the approval form, at most 8,000 characters besides the picture.
 
-    What does not fit is left out from the end of the change log, then of the evidence, and counted.
+    What does not fit is left out from the end of the change log, then of the preview, then of the evidence, and counted.
 
     Args:
         gate: The question.
@@ -57,6 +58,7 @@ def approval_form(
         course: The steps ahead in one line, `5 % → 25 % → 100 %, 300 s each`.
         change_log: One line a commit, newest first; anybody's text.
         evidence: What was checked so far.
+        preview: What the platforms would change, and what others changed, a line each.
         last_refusal: Why the last answer was not accepted; empty when there is none.
         picture: A base64 data URI (SVG or PNG), or nothing; a longer one than 200,000 characters is left out.
 
@@ -67,9 +69,10 @@ def approval_form(
     foot = _foot(gate)
     room = MAX_CHARACTERS - len(head) - len(foot)
     checks = _table(evidence, room=room * 2 // 3)
-    log = _list(change_log, room=room - len(checks))
+    objects = _list(preview, title="What the platforms would do", room=(room - len(checks)) // 2) if preview else ""
+    log = _list(change_log, title="Changes", room=room - len(checks) - len(objects))
     shown = f"\n![evidence]({picture})\n" if len(picture) <= MAX_PICTURE_CHARACTERS and PICTURE.fullmatch(picture) else ""
-    return head + checks + shown + log + foot
+    return head + checks + shown + objects + log + foot
 
 
 def escaped(text: str, *, limit: int = MAX_CELL_CHARACTERS) -> str:
@@ -117,10 +120,10 @@ def _table(evidence: Sequence[Evidence], *, room: int) -> str:
     return head + _fitting(rows, room=room - len(head), more="| … | | and {count} more checks, in the run's artifacts |")
 
 
-def _list(lines: Sequence[str], *, room: int) -> str:
+def _list(lines: Sequence[str], *, title: str, room: int) -> str:
+    head = f"\n### {title}\n\n"
     if not lines:
-        return "\n### Changes\n\nNone listed.\n"
-    head = "\n### Changes\n\n"
+        return f"{head}None listed.\n"
     return head + _fitting([f"- {escaped(line)}" for line in lines], room=room - len(head), more="- … and {count} more changes")
 
 

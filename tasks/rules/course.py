@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tasks.rules.migrations import describe
 from tasks.rules.plan import Judgement, Plan, Step
 from tasks.rules.plan_data import MOMENTS
 
@@ -39,7 +40,8 @@ def longest_seconds(plan: Plan) -> float:
     watched = sum(step.watch_seconds for step in plan.production.steps)
     again = watched if plan.judgement.undecided == "extend" else 0
     data = sum(max((suite.timeout_seconds for suite in plan.data if moment in suite.when), default=0) for moment in MOMENTS)
-    return data + tests + asked + ready + (2 + len(plan.production.steps)) * _verify_seconds(plan) + watched + again
+    jobs = sum(one.timeout_seconds * len(one.environments) for one in plan.migrations)
+    return jobs + data + tests + asked + ready + (2 + len(plan.production.steps)) * _verify_seconds(plan) + watched + again
 
 
 def describe_course(plan: Plan, version: str, current: Mapping[str, str | None] | None = None) -> list[str]:
@@ -57,6 +59,7 @@ def describe_course(plan: Plan, version: str, current: Mapping[str, str | None] 
     return [
         _before(plan, version, runs),
         _evidence(plan),
+        *([f"Migrations: {'; '.join(describe(plan.migrations))}."] if plan.migrations else []),
         _staging(plan, version, runs),
         _gate(plan),
         _canary(plan, version, runs),

@@ -59,7 +59,14 @@ def _key(key: Any) -> str:
     raise TypeError(message)
 
 
-def digest(plan: Plan, version: str, change_log: ChangeLog, current: Mapping[str, str | None], platforms: Mapping[str, str]) -> str:
+def digest(
+    plan: Plan,
+    version: str,
+    change_log: ChangeLog,
+    current: Mapping[str, str | None],
+    platforms: Mapping[str, str],
+    manifests: Mapping[str, Any] | None = None,
+) -> str:
     """Hash what an approval is for.
 
     Args:
@@ -68,12 +75,13 @@ def digest(plan: Plan, version: str, change_log: ChangeLog, current: Mapping[str
         change_log: The changes that it brings.
         current: The version that runs now, by environment; None where none does.
         platforms: The fingerprint of the platform's settings, by environment: the plan only names them.
+        manifests: The Jobs of the plan's migrations, by name: the plan only names them, too.
 
     Returns:
         64 hexadecimal digits; another value of any of these gives another digest.
     """
     whole = {"change_log": change_log, "current": dict(current), "plan": plan, "platforms": dict(platforms), "version": version}
-    return fingerprint(whole)
+    return fingerprint({**whole, "manifests": dict(manifests)} if manifests else whole)
 
 
 def fingerprint(value: Any) -> str:

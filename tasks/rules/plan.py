@@ -13,6 +13,7 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 from tasks.rules.plan_data import DataSuites, Samples
 from tasks.rules.plan_evidence import ChangeLog, Command, Dependency, Junit
 from tasks.rules.plan_judgement import Judgement, PlatformSli, ProbeSli, PrometheusPairSli, PrometheusSli, Sli
+from tasks.rules.plan_migrations import Migrations
 from tasks.rules.plan_types import BlockName, Name, Person, Ratio, RepositoryPath, Seconds, Section, fault, refuse_doubles
 from tasks.rules.plan_verification import HealthCheck, SmokeTest, Stability, Verification
 from tasks.rules.version import VERSION_PATTERN
@@ -38,6 +39,8 @@ class Environment(Section):
 
     platform: BlockName
     """The platform, a Prefect block as `type/name`: `local/guestbook-production`."""
+    strategy: Literal["rolling", "canary", "blue-green"] | None = None
+    """How a Kubernetes platform brings versions in; without it the platform block's own choice counts."""
     ready_timeout_seconds: Seconds = 60
     """A revision that is not ready by then cannot be rolled out."""
 
@@ -177,6 +180,8 @@ class Plan(Section):
     """How the steps' readings are judged as a table."""
     data: DataSuites = Field(default_factory=list)
     """Suites over the service's own data."""
+    migrations: Migrations = Field(default_factory=list)
+    """Jobs that change what the versions share."""
     staging: Staging
     """The environment before production."""
     production: Production

@@ -18,7 +18,7 @@ from tasks.rules.digest import canonical
 
 Kind = Literal[
     "opened", "review", "tests", "dependencies", "change_log", "checklist", "effect", "samples", "verdict", "gate", "approval", "refused",
-    "health", "smoke", "data", "logs", "metrics", "rollback", "note", "closed",
+    "health", "smoke", "data", "logs", "metrics", "migration", "rollback", "note", "closed",
 ]  # fmt: skip
 Outcome = Literal["deployed", "rolled_back", "refused", "failed", "cancelled", "open"]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -12,7 +12,7 @@ WORDS: dict[Outcome, str] = {
     "deployed": "deployed", "rolled_back": "rolled back", "refused": "refused", "failed": "failed",
     "cancelled": "cancelled", "open": "under way",
 }  # fmt: skip
-CHECKS = ("review", "tests", "dependencies", "change_log", "checklist", "health", "smoke", "data", "logs", "metrics")
+CHECKS = ("review", "tests", "dependencies", "change_log", "checklist", "health", "smoke", "data", "logs", "metrics", "migration")
 
 DOCS = re.compile(r"data/[a-z0-9-]+\.html")
 

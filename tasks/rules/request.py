@@ -42,6 +42,14 @@ AnyVersion = Annotated[
         description="A version; empty takes what the environment and the plan say.",
     ),
 ]
+Restored = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=63)]],
+    Field(
+        max_length=50,
+        title="Restored by hand",
+        description="Contract migrations that a rollback would cross and whose effect you have undone, by name. Else leave it empty.",
+    ),
+]
 Scope = Annotated[
     str,
     Field(

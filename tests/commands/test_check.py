@@ -58,6 +58,21 @@ def test_a_missing_smoke_test_is_a_problem(plan: Path, capsys: pytest.CaptureFix
     assert "verification.smoke[1].pytest" in capsys.readouterr().err
 
 
+def test_a_migration_without_its_job_is_a_problem(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A manifest that is not there, and one that is no Job; the course names a migration that is right."""
+    entry = "\nmigrations:\n  - {name: add-place, manifest: job.yaml, when: before, compatibility: expand}\n"
+    plan.write_text(PLAN + entry)
+    assert run(str(plan)) == 2
+    assert "migrations[0].manifest: job.yaml is not there" in capsys.readouterr().err
+    (plan.parent / "job.yaml").write_text("kind: CronJob")
+    assert run(str(plan)) == 2
+    assert "migrations[0].manifest: job.yaml: it is no Job" in capsys.readouterr().err
+    pod = "{restartPolicy: Never, containers: [{name: migrate, image: 'shop:{version}'}]}"
+    (plan.parent / "job.yaml").write_text(f"apiVersion: batch/v1\nkind: Job\nspec: {{template: {{spec: {pod}}}}}\n")
+    assert run(str(plan)) == 0
+    assert "add-place (expand) in staging and production" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize("name", ["absent.yaml", ".", "nul\0"])
 def test_no_plan_is_said_plainly(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """An absent file, a folder and a name that cannot be end with 2 and a sentence."""

@@ -53,6 +53,17 @@ def test_the_form_says_what_changes_on_which_evidence_and_who_is_asked() -> None
     assert f"`{GATE.digest}`" in form
 
 
+def test_the_form_says_what_the_platforms_would_do_and_others_have_done() -> None:
+    """Lines of a preview are there as text, bounded, and leave room for evidence and changes."""
+    lines = ["production, changed by others since the last release: replicas: 1 → 2", NASTY, *(["x" * 300] * 200)]
+    form = form_of(preview=lines)
+    shown = text_of(form)
+    for part in ("What the platforms would do", "replicas: 1 → 2", "more changes", "212 tests", "Sort entries"):
+        assert part in shown
+    assert len(form) <= MAX_CHARACTERS
+    assert "What the platforms would do" not in form_of()
+
+
 def test_the_form_says_why_the_last_answer_did_not_count() -> None:
     """A person who mistyped the code reads so on the next try."""
     assert "not accepted:" in text_of(form_of(last_refusal="the code is wrong"))

@@ -1,0 +1,173 @@
+"""Asks one cluster: plain JSON in and out, over the official client's credentials and connections."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from blocks.kubernetes_errors import Missing, error_of, unanswered
+from tasks.rules.errors import Temporary
+
+Json = dict[str, Any]
+CALL_TIMEOUT_SECONDS = 10.0
+MANAGER = "shipway"
+APPLY, JSON_PATCH, MERGE_PATCH = "application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+KINDS = {
+    "Deployment": ("apis/apps/v1", "deployments"),
+    "StatefulSet": ("apis/apps/v1", "statefulsets"),
+    "ReplicaSet": ("apis/apps/v1", "replicasets"),
+    "ControllerRevision": ("apis/apps/v1", "controllerrevisions"),
+    "Pod": ("api/v1", "pods"),
+    "Service": ("api/v1", "services"),
+    "ConfigMap": ("api/v1", "configmaps"),
+    "Secret": ("api/v1", "secrets"),
+    "Event": ("api/v1", "events"),
+    "Job": ("apis/batch/v1", "jobs"),
+    "EndpointSlice": ("apis/discovery.k8s.io/v1", "endpointslices"),
+    "HTTPRoute": ("apis/gateway.networking.k8s.io/v1", "httproutes"),
+    "HorizontalPodAutoscaler": ("apis/autoscaling/v2", "horizontalpodautoscalers"),
+}
+# The official client blocks; its calls run here, so that a slow cluster takes no thread from the rest of the process.
+_THREADS = ThreadPoolExecutor(16, thread_name_prefix="kubernetes")
+
+
+class Cluster:
+    """One namespace of a cluster.
+
+    Args:
+        api: The official client, from `connect`.
+        namespace: Where everything is.
+    """
+
+    def __init__(self, api: Any, namespace: str) -> None:
+        """Keep both."""
+        self.api, self.namespace = api, namespace
+
+    @property
+    def host(self) -> str:
+        """The API server's address."""
+        return str(self.api.configuration.host)
+
+    def path(self, kind: str, name: str = "", *, below: str = "") -> str:
+        """Give the path of an object, of a collection, or of what is below an object."""
+        group, plural = KINDS[kind]
+        parts = [group, "namespaces", self.namespace, plural, *([name] if name else []), *([below] if below else [])]
+        return "/" + "/".join(quote(part, safe="/:.") for part in parts)
+
+    async def read(self, kind: str, name: str) -> Json | None:
+        """Read an object, or None where there is none."""
+        try:
+            return await self.call("GET", self.path(kind, name))
+        except Missing:
+            return None
+
+    async def list(self, kind: str, *, labels: str = "", fields: str = "") -> list[Json]:
+        """List the objects of a kind, by label and field selectors."""
+        found = await self.call("GET", self.path(kind), query={"labelSelector": labels, "fieldSelector": fields})
+        return list(found["items"])
+
+    async def patch(
+        self, kind: str, name: str, body: Any, *, content_type: str, dry_run: bool = False, force: bool | None = None, status: str = ""
+    ) -> Json:
+        """Patch or apply an object as the field manager `shipway`."""
+        query = {"fieldManager": MANAGER, "dryRun": "All" if dry_run else "", "force": "" if force is None else str(force).lower()}
+        return await self.call("PATCH", self.path(kind, name, below=status), body=body, query=query, content_type=content_type)
+
+    async def delete(self, kind: str, found: Json) -> None:
+        """Delete exactly this object as it was read; gone already is fine."""
+        metadata = found["metadata"]
+        exactly = {name: metadata[name] for name in ("uid", "resourceVersion")}
+        body = {"preconditions": exactly, "propagationPolicy": "Background"}
+        try:
+            await self.call("DELETE", self.path(kind, metadata["name"]), body=body)
+        except Missing:
+            return
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+        timeout_seconds: float = CALL_TIMEOUT_SECONDS,
+    ) -> Json:
+        """Ask once and give the JSON answer; the errors are those of `error_of`, and `Temporary` where nobody answers."""
+        content = await self.content(method, path, body=body, query=query, content_type=content_type, timeout_seconds=timeout_seconds)
+        try:
+            return dict(json.loads(content))
+        except ValueError:
+            raise Temporary(f"the API server's answer to {method} {path} is no JSON") from None
+
+    async def content(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+        timeout_seconds: float = CALL_TIMEOUT_SECONDS,
+    ) -> bytes:
+        """Ask once and give the answer as it is."""
+
+        def ask() -> bytes:
+            return self.whole(method, path, body=body, query=query, content_type=content_type, timeout_seconds=timeout_seconds)
+
+        return await asyncio.get_running_loop().run_in_executor(_THREADS, ask)
+
+    def whole(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+        timeout_seconds: float = CALL_TIMEOUT_SECONDS,
+    ) -> bytes:
+        """Ask, blocking, and give the whole body."""
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+        answer = self.send(method, path, body=body, query=query, content_type=content_type, timeout_seconds=timeout_seconds)
+        try:
+            return bytes(answer.data)
+        except HTTPError as error:
+            raise Temporary(f"the API server at {self.host} broke off its answer to {method} {path}: {type(error).__name__}") from error
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+        timeout_seconds: float = CALL_TIMEOUT_SECONDS,
+    ) -> Any:
+        """Ask, blocking, and give urllib3's open answer, whose body is yet to be read."""
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+        url, headers = self.signed(method, path, query)
+        headers["Content-Type"] = content_type
+        try:
+            answer = self.api.call_api(method, url, header_params=headers, body=body, _request_timeout=(5, timeout_seconds)).response
+            if answer.status < 400:  # noqa: PLR2004 - HTTP's border between yes and no
+                return answer
+            content = answer.data
+        except HTTPError as error:
+            raise unanswered(self.host, f"{method} {path}", getattr(error, "reason", None) or error) from error
+        raise error_of(answer.status, content, what=f"{method} {path.partition('/namespaces/')[2] or path}")
+
+    def signed(self, method: str, path: str, query: Mapping[str, str] | None) -> tuple[str, dict[str, str]]:
+        """Give the whole address of a path and the headers that say who asks."""
+        asked = {name: value for name, value in (query or {}).items() if value}
+        accept = {"Accept": "application/json"}
+        _, url, headers, _, _ = self.api.param_serialize(method, path, header_params=accept, auth_settings=["BearerToken"])
+        return f"{url}?{urlencode(asked)}" if asked else url, dict(headers)

@@ -1,0 +1,101 @@
+"""Rolling: the workload's own rollout, watched to its end; a StatefulSet may go in steps, by its partition."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from blocks.kubernetes_beside import CLEARED, await_stable, expect_untouched, revision_of
+from blocks.kubernetes_workload import Target, change, expect_history, owned, until_unchanged
+from blocks.kubernetes_write import restore, set_state, template_for, try_version, write_version
+from blocks.platform import Mark
+from tasks.rules.errors import BadInput, WorldMoved
+
+Json = dict[str, Any]
+ALL = 100
+
+
+async def prepare(target: Target, version: str, mark: Mark) -> None:
+    """Let the cluster try the version without running it, and remember what serves."""
+    workload, state = await owned(target, mark)
+    if state.canary == version:
+        return
+    if state.canary:
+        await abort(target, mark)
+        workload, state = await owned(target, mark)
+    if target.version(workload) == version:
+        return
+    expect_history(target, workload)
+    template = await template_for(target, workload, version, back=bool(state.back))
+    if not state.back:
+        await try_version(target, workload, template)
+    name = await revision_of(target, workload)
+    await set_state(
+        target, mark, baseline=target.version(workload), baseline_revision=name, canary=version, config=target.config, percent=0
+    )
+
+
+async def shift(target: Target, percent: int, mark: Mark) -> None:
+    """Roll a share of the pods over to the version, and wait until they are ready."""
+    workload, state = await owned(target, mark)
+    if not state.canary:
+        raise WorldMoved(f"{target.title} has no version to roll out; somebody else changed the environment")
+    expect_untouched(target, workload, state)
+    if percent == 0:
+        await _undo(target, mark, state.baseline_revision, state.baseline)
+        await set_state(target, mark, percent=0)
+        return
+    if target.kind == "Deployment" and percent != ALL:
+        mend = "Write one step of 100 in production.steps, or use the strategy canary"
+        raise BadInput(f"a rolling update brings all pods over, not {percent} % of them", field="percent", mend=mend)
+    if target.kind == "StatefulSet":
+        await _set_partition(target, percent, mark)
+    workload = await write_version(target, mark, state.canary, {"percent": percent})
+    await await_stable(target, workload, state.canary, mark)
+
+
+async def promote(target: Target, mark: Mark) -> None:
+    """Forget the former version as the way back of this release; the cluster keeps its pod template."""
+    workload, state = await owned(target, mark)
+    if not state.canary:
+        return
+    expect_untouched(target, workload, state)
+    if state.percent != ALL or target.version(workload) != state.canary:
+        raise WorldMoved(f"{state.canary} does not run everywhere in {target.title}; it cannot be made the baseline")
+    await await_stable(target, workload, state.canary, mark)
+    await set_state(target, mark, **CLEARED, previous=state.baseline or state.previous)
+
+
+async def abort(target: Target, mark: Mark) -> None:
+    """Roll back to exactly the pod template that served."""
+    workload, state = await owned(target, mark)
+    if not state.canary:
+        return
+    if state.percent or target.version(workload) != state.baseline:
+        await _undo(target, mark, state.baseline_revision, state.baseline)
+    await set_state(target, mark, **{**CLEARED, "back": state.back})
+
+
+async def _undo(target: Target, mark: Mark, revision: str, version: str) -> None:
+    if target.kind == "StatefulSet":
+        await _set_partition(target, ALL, mark)
+    workload = await restore(target, mark, revision, {})
+    await await_stable(target, workload, version, mark)
+
+
+async def _set_partition(target: Target, percent: int, mark: Mark) -> None:
+    """Let the highest pods of a StatefulSet take a new template: this share of them, rounded up."""
+
+    async def once() -> None:
+        workload, _ = await owned(target, mark)
+        wanted = int(workload["spec"].get("replicas", 1))
+        partition = wanted - math.ceil(wanted * percent / ALL)
+        strategy: Json = workload["spec"].get("updateStrategy") or {}
+        if strategy.get("type", "RollingUpdate") != "RollingUpdate":
+            mend = "Set spec.updateStrategy.type to RollingUpdate"
+            raise BadInput(f"{target.title} does not update its pods by itself", field="spec.updateStrategy", mend=mend)
+        if (strategy.get("rollingUpdate") or {}).get("partition", 0) != partition:
+            rolling = {"type": "RollingUpdate", "rollingUpdate": {**(strategy.get("rollingUpdate") or {}), "partition": partition}}
+            await change(target, target.kind, workload, [{"op": "add", "path": "/spec/updateStrategy", "value": rolling}])
+
+    await until_unchanged(once)

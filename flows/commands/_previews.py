@@ -1,0 +1,72 @@
+"""What the platforms say of a plan before anything moves: whether they can run its migrations, and what a release would change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # models take time that `shipway --help` does not have
+    from tasks.rules.plan import Plan
+
+Previews = dict[str, dict[str, Any]]
+
+
+def ask_platforms(plan: Plan, *, version: str | None) -> tuple[list[str], list[str], Previews]:
+    """Ask the platforms of a plan through the configured Prefect server, which knows their blocks.
+
+    Args:
+        plan: The plan.
+        version: The version that would be released; None asks for no preview.
+
+    Returns:
+        Problems: what a platform cannot do or would refuse. Notes: what could not be asked. Previews, by environment.
+    """
+    import asyncio
+
+    from tasks.rules.errors import ShipwayError
+
+    try:
+        return asyncio.run(_ask(plan, version))
+    except ShipwayError as error:
+        return [], [f"the platforms were not asked what would change: {error}"], {}
+
+
+async def _ask(plan: Plan, version: str | None) -> tuple[list[str], list[str], Previews]:
+    from tasks.platforms import load_platform
+    from tasks.preview import preview_environment
+    from tasks.rules.errors import BadInput
+    from tasks.server import server
+
+    problems: list[str] = []
+    previews: Previews = {}
+    async with server():
+        named = {"staging": plan.staging, "production": plan.production}
+        found = {name: await load_platform(one.platform, field=f"{name}.platform", strategy=one.strategy) for name, one in named.items()}
+    for name, platform in found.items():
+        try:
+            _expect_jobs(platform, plan, name)
+        except BadInput as error:
+            problems.append(str(error))
+        if version is not None and (preview := await preview_environment(platform, version)) is not None:
+            previews[name] = preview
+    problems += [f"{name}.platform: it would refuse {version}: {one['refused']}" for name, one in previews.items() if one["refused"]]
+    return problems, [f"{name}: {note}" for name, one in previews.items() for note in one["notes"]], previews
+
+
+def _expect_jobs(platform: Any, plan: Plan, environment: str) -> None:
+    from tasks.migrate import expect_jobs
+
+    expect_jobs(platform, plan, environment)
+
+
+def print_previews(previews: Previews, *, version: str | None) -> None:
+    """Print what would change, and what others changed; say so where nothing would, or where nobody could tell."""
+    if version is None:
+        print("\nGive --version to see what the platforms would change.")
+        return
+    for name, one in previews.items():
+        if one["drift"]:
+            print(f"\n{name}: others changed since the last release:")
+            print("\n".join(f"  {line}" for line in one["drift"]))
+        if not one["refused"] and (one["changes"] or not one["notes"]):
+            print(f"\n{name}: {version} would change:")
+            print("\n".join(f"  {line}" for line in one["changes"] or ["nothing"]))

@@ -1,0 +1,42 @@
+"""The manifests of a plan's migrations: found and read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tasks.files import read_bounded, resolve_inside
+from tasks.rules.errors import BadInput
+from tasks.rules.job_manifest import MAX_BYTES, read_manifest
+from tasks.rules.plan import Plan
+
+
+def read_manifests(plan: Plan, folder: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Read every manifest that a plan's migrations name.
+
+    Args:
+        plan: The plan.
+        folder: Its folder.
+
+    Returns:
+        The Jobs by the migration's name, with their placeholders, and a sentence for each that cannot be read; going back needs none.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    problems: list[str] = []
+    for number, migration in enumerate(plan.migrations):
+        try:
+            found[migration.name] = _read(folder, migration.manifest, field=f"migrations[{number}].manifest")
+        except BadInput as error:
+            problems.append(str(error))
+    return found, problems
+
+
+def _read(folder: Path, path: str, *, field: str) -> dict[str, Any]:
+    file = resolve_inside(folder, path, field=field)
+    try:
+        content = read_bounded(file, limit_bytes=MAX_BYTES)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error}", field=field, mend="Name the file with the Job.") from None
+    if content is None:
+        raise BadInput(f"{path} is not there", field=field, mend="Add it, or mend the path; it starts in the plan's folder.")
+    return read_manifest(content, name=path, field=field)

@@ -1,0 +1,63 @@
+"""`shipway check` asks the platforms, where a server knows them: what they would change, and what they would refuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from flows.commands._previews import ask_platforms, print_previews
+from tasks.rules.plan import Plan
+from tests.flows.harness import plan_of
+from tests.flows.jobs_platform import JobsPlatform
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
+EXPAND = {"name": "add-place", "manifest": "jobs/job.yaml", "when": "before", "compatibility": "expand"}
+
+
+def plan_on(kind: str, folder: Path, *, migrations: list[dict[str, Any]], **fields: Any) -> Plan:
+    """Make platforms that nobody started, and a plan that names them; `fields` are those of production's."""
+    name = f"check-{uuid4().hex[:8]}"
+    sections = {one: {**plan_of(name)[one], "platform": f"{kind}/{name}-{one}"} for one in ("staging", "production")}
+    for one in sections:
+        platform: Any = JobsPlatform if kind == "local-with-jobs" else JobsPlatform.__mro__[1]
+        made = platform(folder=str(folder / one), **(fields if one == "production" else {}))
+        made.save(f"{name}-{one}")
+    return Plan.model_validate({**plan_of(name), **sections, "migrations": migrations})
+
+
+def test_what_would_change_is_printed_with_what_others_changed_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each environment has its part."""
+    problems, notes, previews = ask_platforms(plan_on("local-with-jobs", tmp_path, migrations=[EXPAND]), version="1.1")
+    assert (problems, notes) == ([], [])
+    print_previews(previews, version="1.1")
+    shown = capsys.readouterr().out
+    assert "production: others changed since the last release:\n  process: replicas: 1 → 2 (by somebody)" in shown
+    assert "staging: 1.1 would change:\n  process: version: 1.0 → 1.1" in shown
+
+
+def test_what_a_platform_would_refuse_is_a_problem_with_its_mend(tmp_path: Path) -> None:
+    """A conflict of owners is found by the check, not by the release."""
+    plan = plan_on("local-with-jobs", tmp_path, migrations=[], conflict="spec.image belongs to argocd. Let it give it up")
+    problems, _, _ = ask_platforms(plan, version="1.1")
+    assert problems == ["production.platform: it would refuse 1.1: WorldMoved: spec.image belongs to argocd. Let it give it up"]
+
+
+def test_migrations_on_a_platform_without_jobs_are_a_problem_of_each_environment(tmp_path: Path) -> None:
+    """Whether or not a version is named."""
+    problems, _, previews = ask_platforms(plan_on("local", tmp_path, migrations=[EXPAND]), version=None)
+    assert [problem.partition(" cannot")[0].rpartition(" ")[2] for problem in problems] == ["staging", "production"]
+    assert previews == {}
+
+
+def test_a_platform_that_nobody_made_is_said_and_is_no_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is printed that could be taken for an answer."""
+    plan = plan_on("local-with-jobs", tmp_path, migrations=[])
+    away = plan.model_copy(update={"production": plan.production.model_copy(update={"platform": "local/nobody-made-this"})})
+    problems, notes, previews = ask_platforms(away, version="1.1")
+    assert problems == []
+    assert "were not asked" in notes[0]
+    print_previews(previews, version="1.1")
+    assert capsys.readouterr().out == ""
