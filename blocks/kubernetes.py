@@ -16,6 +16,7 @@ from blocks.kubernetes_access import Access, connect_once
 from blocks.kubernetes_client import Cluster
 from blocks.kubernetes_config import config_hash
 from blocks.kubernetes_credentials import lent_by
+from blocks.kubernetes_drift import leave
 from blocks.kubernetes_events import tell_event
 from blocks.kubernetes_forward import forward
 from blocks.kubernetes_gateway import Backend, read_counts
@@ -173,6 +174,7 @@ class KubernetesPlatform(Block):
             await inplace.promote(target, mark)
         else:
             await beside.promote(target, self._traffic(target), mark)
+        await leave(target, mark)
         await tell_event(target, reason="ShipwayPromote", note="The new version is the baseline")
 
     async def abort(self, mark: Mark) -> None:
@@ -254,9 +256,7 @@ class KubernetesPlatform(Block):
         Raises:
             RolloutFailed: It failed; carries its last lines.
         """
-        target = await self._target()
-        await tell_event(target, reason="ShipwayMigrate", note=f"Running the Job {name}")
-        return await kubernetes_jobs.run_job(target, manifest, mark, name=name, timeout_seconds=timeout_seconds)
+        return await kubernetes_jobs.run_job(await self._target(), manifest, mark, name=name, timeout_seconds=timeout_seconds)
 
     async def _look(self, target: Target) -> View:
         return await look(target, await self._traffic(target).read() if self.strategy != "rolling" else None)

@@ -14,7 +14,7 @@ from blocks.kubernetes_client import JSON_PATCH, MANAGER
 from blocks.kubernetes_errors import Changed, Missing
 from blocks.kubernetes_events import tell_event
 from blocks.kubernetes_logs import LINE_LENGTH, MOST_BYTES, mask, secrets_of
-from blocks.kubernetes_reasons import Finding, evidence_of, find_reasons
+from blocks.kubernetes_reasons import TELLING, Finding, evidence_of, find_reasons
 from blocks.kubernetes_selectors import in_words, matches
 from blocks.kubernetes_state import PREFIX, check_mark, state_of
 from blocks.kubernetes_watch import Again, Seen, Source, watch_until
@@ -106,7 +106,7 @@ class _Watch:
         return [
             Source("job", "Job", fields=f"metadata.name={self.job['metadata']['name']}"),
             Source("pods", "Pod", labels=in_words(self.job["spec"]["selector"])),
-            Source("events", "Event"),
+            Source("events", "Event", fields=TELLING),
             Source("owner", self.target.kind, fields=f"metadata.name={self.target.workload}"),
         ]
 

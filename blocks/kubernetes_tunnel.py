@@ -10,13 +10,12 @@ import asyncio
 import logging
 import socket
 import ssl
-from http import HTTPStatus
 from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, DummyCookieJar, TCPConnector, WSMsgType, WSServerHandshakeError
 
 from blocks.kubernetes_client import Cluster
-from tasks.rules.errors import BadInput, Temporary
+from tasks.rules.errors import BadInput, ShipwayError, Temporary
 
 LOG = logging.getLogger("shipway.kubernetes")
 PROTOCOL = "v4.channel.k8s.io"
@@ -90,18 +89,21 @@ async def open_tunnel(session: ClientSession, cluster: Cluster, pod: str, port: 
     except TimeoutError:
         raise Broken(f"no connection to {pod}:{port} through {cluster.host} within {OPEN_SECONDS:g} s") from None
     except WSServerHandshakeError as error:
-        raise Broken(f"the API server does not forward to {pod}:{port} ({error.status} {_phrase(error.status)})") from None
+        said = await _refusal(cluster, path, port)
+        raise Broken(f"the API server does not forward to {pod}:{port} ({error.status}): {said}") from None
     except (ClientError, OSError) as error:
         raise Broken(f"no connection to {pod}:{port} through {cluster.host}: {type(error).__name__}") from None
     _keep_alive(tunnel.get_extra_info("socket"))
     return tunnel
 
 
-def _phrase(status: int) -> str:
+async def _refusal(cluster: Cluster, path: str, port: int) -> str:
+    """Ask once more without a WebSocket, whose refusal has no words: the answer to a plain request says what is wrong before it."""
     try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
+        await cluster.content("GET", path, query={"ports": str(port)}, timeout_seconds=OPEN_SECONDS)
+    except ShipwayError as error:
+        return str(error)
+    return "it did not say why"
 
 
 def _keep_alive(connection: Any) -> None:

@@ -41,7 +41,8 @@ async def compare(*, runs: int) -> None:
             print(f"   run {number}: release {ours[-1]:.2f} s, script {bare[-1]:.2f} s, effects alone {rollouts[-1]:.2f} s", flush=True)
         whole, base, effects = (statistics.median(values[1:]) for values in (ours, bare, rollouts))
         print(
-            f"   ratio {whole / base:.2f} (1.25 is asked for); {effects:.2f} s of the release are its effects, {whole - effects:.2f} s the rest"
+            f"   ratio {whole / base:.2f} (1.25 is asked for); of the release {effects:.2f} s are its effects, "
+            f"{whole - effects:.2f} s the rest"
         )
         waits = [await _first_line(stage, number) for number in range(runs)]
         print(f"   from asking for a run to its first line: {statistics.median(waits):.2f} s (3 s are asked for)")

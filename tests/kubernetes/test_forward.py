@@ -14,6 +14,7 @@ import pytest
 from blocks import kubernetes_forward
 from blocks.kubernetes_client import Cluster
 from blocks.kubernetes_forward import forward
+from blocks.kubernetes_tunnel import Broken, open_session, open_tunnel, ssl_context
 from tests.kubernetes.cluster_world import PORT, World
 from tests.kubernetes.cut_line import line_to
 
@@ -90,6 +91,14 @@ async def test_where_no_pod_is_ready_the_connection_is_closed_at_once(world: Wor
     with pytest.raises(httpx.TransportError):
         await client.get(url)
     assert time.monotonic() - began < 1
+
+
+async def test_a_connection_that_is_refused_says_why(world: World) -> None:
+    """The refusal of a WebSocket has no words, so they are asked for."""
+    context = await asyncio.to_thread(ssl_context, world.cluster.api)
+    async with open_session(context) as session:
+        with pytest.raises(Broken, match=r"nobody:9898 \(404\).*not found"):
+            await open_tunnel(session, world.cluster, "nobody", PORT)
 
 
 async def test_a_port_on_which_nobody_listens_closes_the_connection(
