@@ -190,6 +190,6 @@ async def watch_recovery(platform: Platform, *, version: str, watch_seconds: flo
 def _increase(before: Counts | None, after: Counts | None) -> tuple[int, int]:
     if after is None:
         return 0, 0
-    if before is None or before["started"] != after["started"]:
+    if before is None or before["started"] != after["started"] or after["requests"] < before["requests"]:  # it began anew
         return after["errors"], after["requests"]
     return after["errors"] - before["errors"], after["requests"] - before["requests"]
