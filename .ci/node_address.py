@@ -1,6 +1,7 @@
 """Give nodes without an address the loopback one: without any the API server reaches neither their pods' logs nor their ports.
 
-For a cluster on this machine alone, whose kubelet was told to use 127.0.0.1 and may not say so itself. Nodes with an address stay as they are.
+For a cluster on this machine alone, whose kubelet was told to use 127.0.0.1 and may not say so itself. Nodes with an address
+stay as they are.
 """
 
 from kubernetes import client, config
