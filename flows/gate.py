@@ -18,6 +18,7 @@ from tasks.rules.approvals import Answer, Judgement
 from tasks.rules.errors import Refused
 from tasks.rules.gates import Gate, GateState, gate_state
 from tasks.rules.proofs import Proof
+from tasks.rules.targets import steps_in_words
 from tasks.story import recall_all, tell
 
 MOST_QUESTIONS = 200
@@ -151,7 +152,7 @@ async def _form(phase: Phase, subject: Result, gate: Gate, state: GateState, ref
         if entry.kind in SHOWN
     ]
     changes = [Change(environment=name, running=found, wanted=subject["version"]) for name, found in subject["current"].items()]
-    steps = " → ".join(f"{step.percent} %" for step in phase.plan.production.steps)
     log = [f"{one['hash'][:10]} {one['author']}: {one['subject']}" for one in subject["change_log"]["commits"]]
+    steps = steps_in_words(phase.plan)
     text = approval_form(gate, state, changes=changes, course=steps, change_log=log, evidence=evidence, last_refusal=refusal)
     return approval_form_for(gate.approvers, description=text)
