@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.flows import harness, processes
+from tests.flows.gatehouse import answer, enrol, go_on
 from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, plan_of
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600), pytest.mark.usefixtures("visitors")]
@@ -220,3 +221,23 @@ async def test_a_rollback_of_production_ends_the_wave_under_way(stage: Stage) ->
     ran = await stage.carry_through(run, "release") if await stage.care_of(run) != "leave" else await stage.seen(run)
     await check_closed(stage, ran, outcome="rolled_back")
     await check_well(stage, version=FIRST)
+
+
+async def test_people_are_asked_about_the_target_that_is_undecided(stage: Stage, server: Any) -> None:
+    """The release waits without a process in its second target, and goes on there: the first one is not gone through again."""
+    people, version, begun = await enrol(server), new(stage), stage.started(EU)
+    targets = [
+        {"name": "eu", "platform": f"local/{stage.name}-production-eu", "steps": [{"percent": 100, "watch_seconds": 0}]},
+        {"name": "us", "platform": f"local/{stage.name}-production-us", "steps": [{"percent": 100, "watch_seconds": 1}]},
+    ]
+    judgement = {**plan_of(stage.name)["judgement"], "min_requests": 1_000_000, "undecided": "ask"}
+    plan = stage.plan(production={"targets": targets, "ready_timeout_seconds": 20}, judgement=judgement, approval=people.section())
+    run = await stage.release(version, plan=plan)
+    assert (await go_on(stage, run)).state == "Suspended"
+    asked = await answer(stage, run, people.form(people.names[0]))
+    assert asked.state == "Suspended"
+    assert "gate/us-step-100/asked/1" in told(asked, "gate")
+    ran = await answer(stage, run, people.form(people.names[1]))
+    await check_closed(stage, ran, outcome="deployed")
+    await check_well(stage, version=version)
+    assert stage.started(EU) == begun + 1
