@@ -149,6 +149,8 @@ async def _moved(phase: Phase, environment: str, *, version: str) -> bool:
     position = await read_position(await platform_of(phase.plan, environment))
     if position["owner"] != phase.owner:
         return False
+    if any(entry.key.endswith(f"{environment}/already") for entry in await recall_all(phase.owner)):
+        return False
     review = await recall(phase.owner, "review")
     before = review.evidence["current"].get(environment) if review else None
     return before != version or position["canary"] is not None

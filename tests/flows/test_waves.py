@@ -88,6 +88,9 @@ async def test_a_bad_second_target_takes_the_first_one_back(stage: Stage) -> Non
     assert ways == [f"rollback/{US}/done", f"rollback/{EU}/done", "rollback/staging/done"]
     assert f"at 50 % in {US}" in ran.message
     assert f"{EU} is back on {older}" in ran.message
+    review, changes = (next(entry.evidence for entry in ran.entries if entry.kind == kind) for kind in ("review", "change_log"))
+    assert review["current"] == {"staging": FIRST, EU: older, US: FIRST}
+    assert changes["from_version"] == f"{older} and {FIRST}"
 
 
 async def test_a_bad_second_target_leaves_the_first_one_where_the_plan_keeps_it(stage: Stage) -> None:
@@ -130,6 +133,7 @@ KILLS = [
     ("-errors.us", "back", "going-back"),
     ("-errors.us", "back", f"rollback/{US}/done"),
     ("-errors.us", "back", f"rollback/{EU}/done"),
+    ("-errors.us", "back", "LocalClient.order unclaim"),
     ("-errors.us", "keep", f"rollback/{US}"),
     ("-errors.us", "keep", "closed"),
 ]
@@ -155,7 +159,33 @@ async def test_a_wave_killed_in_its_second_target_ends_well(stage: Stage, visito
 async def roll_back(stage: Stage, **more: Any) -> Ran:
     """Ask for a rollback and carry it through."""
     run = await stage.ask("rollback", plan=wave(stage), reason="critical bug 812", **more)
-    return await stage.carry_through(run, "rollback", kill_at=more.pop("kill_at", 0))
+    return await stage.carry_through(run, "rollback")
+
+
+async def test_a_target_deployed_alone_leaves_the_other(stage: Stage) -> None:
+    """The phase `production` run alone takes a target's name; where it fails only that one goes back."""
+    version, bad = new(stage), new(stage, "-errors")
+    alone = {"plan": wave(stage), "requester": "rita", "reason": "a test"}
+    ran = await stage.carry_through(await stage.ask("production", **alone, version=version, environment=US), "production")
+    await check_closed(stage, ran, outcome="deployed")
+    await check_well(stage, version=FIRST, us=version)
+    ran = await stage.carry_through(await stage.ask("production", **alone, version=bad, environment=EU), "production")
+    await check_closed(stage, ran, outcome="rolled_back")
+    await check_well(stage, version=FIRST, us=version)
+    staging = await stage.carry_through(await stage.ask("production", **alone, version=version, environment="staging"), "production")
+    assert (staging.state, "Run the phase `staging`" in staging.message) == ("Refused", True)
+
+
+async def test_a_verification_of_production_looks_at_every_target(stage: Stage) -> None:
+    """The worst decides, and is named."""
+    from flows.verify import verify  # noqa: PLC0415 - importing Prefect costs seconds that other tests need not pay
+
+    plan = wave(stage)
+    assert (await verify(plan, version=FIRST))["outcome"] == "passed"
+    await bring(stage, US, new(stage))
+    found = await verify(plan, version=FIRST)
+    assert (found["outcome"], found["reason"].startswith(f"{US}: ")) == ("failed", True)
+    assert (await verify(plan, environment=EU, version=FIRST))["outcome"] == "passed"
 
 
 async def test_a_rollback_of_one_target_leaves_the_other(stage: Stage) -> None:
