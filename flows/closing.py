@@ -75,8 +75,16 @@ async def _staying(phase: Phase) -> tuple[str, ...]:
     """Name the targets that keep the version although this release goes back: completed by its record, by the plan, and still its own."""
     names = [place.environment for place in production_of(phase.plan)]
     kept = staying(phase.plan, reached(await recall_all(phase.owner), "promote", names))
-    positions = [await read_position(await platform_of(phase.plan, name)) for name in kept]
-    return tuple(name for name, position in zip(kept, positions, strict=True) if position["owner"] == phase.owner)
+    return tuple([name for name in kept if await _is_ours(phase, name)])
+
+
+async def _is_ours(phase: Phase, environment: str) -> bool:
+    """Say whether a completed target still belongs to this release; one that does not answer must keep no other from going back."""
+    try:
+        position = await read_position(await platform_of(phase.plan, environment))
+    except Temporary:
+        return True
+    return position["owner"] == phase.owner
 
 
 def _left(phase: Phase, entries: list[Entry], back: list[Result], stays: Sequence[str], *, version: str) -> dict[str, str]:
