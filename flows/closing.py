@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from prefect import Flow, State
@@ -16,11 +17,12 @@ from tasks.report import publish_record
 from tasks.rollout import give_environment_up, read_position
 from tasks.rules.ending import STATE_NAMES, Ending, final_outcome
 from tasks.rules.errors import BadInput, Superseded, Temporary
-from tasks.rules.record import outcome_of
-from tasks.rules.request import EnvironmentName
+from tasks.rules.record import Entry, outcome_of
+from tasks.rules.targets import STAGING, backwards, is_production, production_of
+from tasks.rules.waves import left_alone, reached, staying
 from tasks.story import recall, recall_all, say, tell
 
-BACKWARDS: tuple[EnvironmentName, ...] = ("production", "staging")
+MOST_SIBLINGS = 40
 
 
 async def close(run: str, *, plan: str, version: str, ending: Ending) -> State[Any]:
@@ -43,7 +45,7 @@ async def close(run: str, *, plan: str, version: str, ending: Ending) -> State[A
         if outcome != "deployed":
             await alert(phase.plan.notify if phase else [], service=service, version=version, outcome=outcome, reason=reason, run=run)
         if phase is not None:
-            for environment in BACKWARDS:
+            for environment in backwards(phase.plan):
                 await give_environment_up(await platform_of(phase.plan, environment), owner=run)
         await _publish(run, service=service)
         await end_attempt(run, outcome=outcome)
@@ -60,11 +62,43 @@ async def _end(phase: Phase | None, run: str, *, version: str, ending: Ending) -
     back = await go_back(phase, version=version, ending=ending) if phase is not None and due else []
     if outcome != "open":
         return outcome, ending.reason
-    outcome, reason = final_outcome(ending, moved_back=back)
-    await tell(
-        run, "closed", f"{version or 'The rollback'}: {outcome.replace('_', ' ')}", kind="closed", why=reason, evidence={"outcome": outcome}
-    )
+    stays = await _staying(phase) if phase and due else ()
+    left = _left(phase, entries, back, stays, version=version) if phase and due else {}
+    outcome, reason = final_outcome(ending, moved_back=back, stays=stays, left=left)
+    evidence: dict[str, Any] = {"outcome": outcome}
+    if left:
+        evidence["targets"] = left | {one["environment"]: str(one["reason"]) for one in back if is_production(one["environment"])}
+    await tell(run, "closed", f"{version or 'The rollback'}: {outcome.replace('_', ' ')}", kind="closed", why=reason, evidence=evidence)
     return outcome, reason
+
+
+async def _staying(phase: Phase) -> tuple[str, ...]:
+    """Name the targets that keep the version although this release goes back: completed by its record, by the plan, and still its own."""
+    names = [place.environment for place in production_of(phase.plan)]
+    kept = staying(phase.plan, reached(await recall_all(phase.owner), "promote", names))
+    return tuple([name for name in kept if await _is_ours(phase, name)])
+
+
+async def _is_ours(phase: Phase, environment: str) -> bool:
+    """Say whether a completed target still belongs to this release; one that does not answer must keep no other from going back."""
+    try:
+        position = await read_position(await platform_of(phase.plan, environment))
+    except Temporary:
+        return True
+    return position["owner"] == phase.owner
+
+
+def _left(phase: Phase, entries: list[Entry], back: list[Result], stays: Sequence[str], *, version: str) -> dict[str, str]:
+    """Say of each target that was not taken back what it ended on."""
+    review = next((entry for entry in entries if entry.key == "review"), None)
+    return left_alone(
+        phase.plan,
+        version,
+        moved=[one["environment"] for one in back],
+        stays=stays,
+        begun=reached(entries, "prepare", [place.environment for place in production_of(phase.plan)]),
+        before=review.evidence["current"] if review else {},
+    )
 
 
 async def _publish(run: str, *, service: str) -> None:
@@ -82,7 +116,7 @@ async def end_watch(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) 
 
 
 async def go_back(phase: Phase, *, version: str, ending: Ending) -> list[Result]:
-    """Undo what this release moved: production first, then staging.
+    """Undo what this release moved: production first, its last target before the others, then staging; but what the plan keeps stays.
 
     The decision is recorded before the first step back, so that no restart goes forward again.
 
@@ -95,8 +129,10 @@ async def go_back(phase: Phase, *, version: str, ending: Ending) -> list[Result]
         The result of each rollback, with its `environment`; empty where this release owned nothing.
     """
     found: list[Result] = []
-    for environment in BACKWARDS:
-        if environment == "staging" and phase.plan.staging.keep_on_failure:
+    late: Temporary | None = None
+    stays = await _staying(phase)
+    for environment in backwards(phase.plan):
+        if environment in stays or (environment == STAGING and (phase.plan.staging.keep_on_failure or stays)):
             continue
         try:
             if not await _moved(phase, environment, version=version):
@@ -106,36 +142,44 @@ async def go_back(phase: Phase, *, version: str, ending: Ending) -> list[Result]
             if environment == "staging" and await stays_forward(phase, environment):
                 continue
             back = await _go_back_in(phase, environment, reason=ending.reason[:500] or "unknown", bad=version)
-        except (Temporary, Superseded):
-            raise  # the record stays open, so the keeper tries again; or somebody newer sees to it
+        except Superseded:
+            raise  # somebody newer sees to it
+        except Temporary as error:  # one that does not answer keeps no other from going back
+            late = error
+            continue
         except Exception as error:  # noqa: BLE001 - one environment that cannot go back must not keep the other from it
             back = result("failed", f"{environment} could not be taken back: {type(error).__name__}: {error}")
         found.append({**back, "environment": environment})
+    if late is not None:
+        raise late  # the record stays open, so the keeper tries again
     return found
 
 
-async def _moved(phase: Phase, environment: EnvironmentName, *, version: str) -> bool:
+async def _moved(phase: Phase, environment: str, *, version: str) -> bool:
     """Say whether this release may have moved an environment: it owns it, and the version did not serve there before."""
     position = await read_position(await platform_of(phase.plan, environment))
     if position["owner"] != phase.owner:
+        return False
+    if any(entry.key.endswith(f"{environment}/already") for entry in await recall_all(phase.owner)):
         return False
     review = await recall(phase.owner, "review")
     before = review.evidence["current"].get(environment) if review else None
     return before != version or position["canary"] is not None
 
 
-async def _go_back_in(phase: Phase, environment: EnvironmentName, *, reason: str, bad: str) -> Result:
+async def _go_back_in(phase: Phase, environment: str, *, reason: str, bad: str) -> Result:
     """Roll one environment back in a child run.
 
     Prefect knows a child by its place among its siblings: where another environment's came first in an earlier attempt, it gives that one's
-    result, and the way is gone here.
+    result. Then the next sibling is asked for, until one is this environment's, or a new one.
     """
-    from flows.rollback import rollback, take_back  # noqa: PLC0415 - rollback, run alone, closes its own record through this module
+    from flows.rollback import rollback  # noqa: PLC0415 - rollback, run alone, closes its own record through this module
 
-    back: Any = await rollback(phase.path, environment=environment, reason=reason, bad=bad, release=phase.owner)
-    if back["environment"] != environment:
-        back = await take_back(phase, environment=environment, reason=reason, version="", bad=bad)
-    return dict(back)
+    for _ in range(MOST_SIBLINGS):
+        back: Any = await rollback(phase.path, environment=environment, reason=reason, bad=bad, release=phase.owner)
+        if back["environment"] == environment:
+            return dict(back)
+    raise Temporary(f"{MOST_SIBLINGS} children were asked for, and none took {environment} back")
 
 
 async def _plan_of(plan: str, run: str) -> Phase | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from flows.phase import Phase, Result, result
@@ -12,32 +13,35 @@ from tasks.rules.data_jobs import Job
 from tasks.rules.plan_data import Moment
 from tasks.rules.record import Entry
 from tasks.rules.samples_suite import samples_job
+from tasks.rules.targets import production_of, target_of, within
 from tasks.story import recall, recall_all, tell
 
 
-async def judge_data(phase: Phase, moment: Moment, *, samples: Sequence[Job] = ()) -> list[Result]:
+async def judge_data(phase: Phase, moment: Moment, *, environment: str = "", samples: Sequence[Job] = ()) -> list[Result]:
     """Judge the plan's suites of a moment, and samples, in one process.
 
     Args:
         phase: The phase that asks.
         moment: Which suites are due.
+        environment: Where, in a verification: each target is one of its own, over the same data of production.
         samples: What else is judged, see `samples_of`.
 
     Returns:
         A result a table; none where nothing is due, or after a way back, which brings a version back and no data.
     """
     due = [(number, suite) for number, suite in enumerate(phase.plan.data) if moment in suite.when]
-    if due and await recall(phase.owner, phase.entry(f"rollback/{moment}")):
+    place = environment or moment
+    if due and await recall(phase.owner, phase.entry(f"rollback/{place}")):
         names = ", ".join(suite.name for _, suite in due)
         why = f"{names}: a way back brings the version back, not the data, and must not wait for them"
         await tell(
-            phase.owner, phase.entry(f"verify/data/{moment}-left-out"), "Data suites were left out on the way back", kind="note", why=why
+            phase.owner, phase.entry(f"verify/data/{place}-left-out"), "Data suites were left out on the way back", kind="note", why=why
         )
         return []
     prepared = await asyncio.gather(
         *(
             prepare_suite(
-                suite, name=_page_name(phase, f"{moment}-{suite.name}"), field=f"data[{number}]", moment=moment, folder=phase.folder
+                suite, name=_page_name(phase, f"{_begin(place)}{suite.name}"), field=f"data[{number}]", moment=moment, folder=phase.folder
             )
             for number, suite in due
         )
@@ -57,25 +61,37 @@ async def samples_of(phase: Phase) -> list[Job]:
         return []
     entries = [entry for entry in await recall_all(phase.owner) if entry.kind == "samples"]
     jobs = []
-    for step in plan.production.steps:
-        begins = phase.entry(f"production/step-{step.percent}/samples/")
+    for name, step in [(place.environment, step) for place in production_of(plan) for step in place.steps]:
+        if await recall(phase.owner, phase.entry(f"{name}/already")):
+            continue  # an earlier release left the version there, so it took no steps
+        begins = phase.entry(f"{name}/step-{step.percent}/samples/")
         watched = [entry for entry in entries if entry.key.startswith(begins)]
-        name = f"samples-{step.percent}"
-        jobs += [_samples(phase, entry, name=f"{name}-{entry.key.rpartition('/')[2]}") for entry in watched if not _is_known_empty(entry)]
+        page, where = f"{_begin(name) if target_of(name) else ''}samples-{step.percent}", within(name)
+        jobs += [
+            _samples(phase, entry, name=f"{page}-{entry.key.rpartition('/')[2]}", where=where)
+            for entry in watched
+            if not _is_known_empty(entry)
+        ]
         if step.watch_seconds and not watched:
-            lost = Job(name=_page_name(phase, name), title=f"Samples at {step.percent} %", timeout_seconds=0)
+            lost = Job(name=_page_name(phase, page), title=f"Samples at {step.percent} %{where}", timeout_seconds=0)
             jobs.append(lost.ended("no_data", "the record has no samples of this step, which was to be watched"))
     return jobs
 
 
-def _samples(phase: Phase, entry: Entry, *, name: str) -> Job:
-    return samples_job(
+def _begin(place: str) -> str:
+    """Begin the name of a page; two dashes part a target, whose name has none, from what follows, so that no two pages share a name."""
+    return f"{place}--" if target_of(place) else f"{place}-"
+
+
+def _samples(phase: Phase, entry: Entry, *, name: str, where: str) -> Job:
+    job = samples_job(
         entry.evidence,
         name=_page_name(phase, name),
         ended_at=datetime.fromisoformat(entry.at).timestamp(),
         interval_seconds=phase.plan.judgement.interval_seconds,
         rules=phase.plan.samples,
     )
+    return replace(job, title=f"{job.title}{where}")
 
 
 def _is_known_empty(entry: Entry) -> bool:

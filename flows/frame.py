@@ -19,6 +19,7 @@ from tasks.attempt import begin_attempt, let_go, unmark
 from tasks.claim import is_told_to_stop
 from tasks.rules.ending import Ending
 from tasks.rules.errors import BadInput, Refused, Superseded
+from tasks.rules.targets import backwards
 from tasks.storage import check_storage
 from tasks.story import closing_entry, recall, tell
 
@@ -98,7 +99,7 @@ async def _who_took_over(run: str, *, plan: str, error: Superseded) -> Ending:
     """Tell a newer copy of this very run, which goes on, from another run, which ends this one."""
     if not await is_told_to_stop(run) and await closing_entry(run) is None:
         phase = await begin_phase(plan, scope=run)
-        for environment in ("production", "staging"):
+        for environment in backwards(phase.plan):
             position = await (await platform_of(phase.plan, environment)).current()
             if position["owner"] == run:
                 raise Abort(f"another process acts for this run now: {error}") from error

@@ -19,6 +19,7 @@ from tasks.rules.errors import Refused
 from tasks.rules.gates import Gate, GateState, gate_state
 from tasks.rules.preview import preview_lines
 from tasks.rules.proofs import Proof
+from tasks.rules.targets import steps_in_words
 from tasks.story import recall_all, tell
 
 MOST_QUESTIONS = 200
@@ -152,9 +153,9 @@ async def _form(phase: Phase, subject: Result, gate: Gate, state: GateState, ref
         if entry.kind in SHOWN and entry.evidence.get("state") != "begun"
     ]
     changes = [Change(environment=name, running=found, wanted=subject["version"]) for name, found in subject["current"].items()]
-    steps = " → ".join(f"{step.percent} %" for step in phase.plan.production.steps)
     log = [f"{one['hash'][:10]} {one['author']}: {one['subject']}" for one in subject["change_log"]["commits"]]
     preview = preview_lines(subject.get("previews", {}))
+    steps = steps_in_words(phase.plan)
     text = approval_form(
         gate, state, changes=changes, course=steps, change_log=log, evidence=evidence, preview=preview, last_refusal=refusal
     )

@@ -17,8 +17,9 @@ from tasks.claim import is_told_to_stop
 from tasks.platforms import load_platform
 from tasks.rollout import claim_environment
 from tasks.rules.errors import Refused, Superseded
-from tasks.rules.plan import Environment, Plan
+from tasks.rules.plan import Plan
 from tasks.rules.request import owner_of
+from tasks.rules.targets import place_of
 from tasks.story import closing_entry
 from tasks.survey import take_plan
 
@@ -96,15 +97,14 @@ async def begin_phase(plan: str, *, scope: str) -> Phase:
     return Phase(scope, owner_of(scope), Plan.model_validate(taken["plan"]), plan, taken["folder"], taken)
 
 
-def section_of(plan: Plan, environment: str) -> Environment:
-    """Give the plan's section of an environment."""
-    return plan.staging if environment == "staging" else plan.production
-
-
 async def platform_of(plan: Plan, environment: str) -> Platform:
-    """Find the platform of an environment."""
-    section = section_of(plan, environment)
-    return await load_platform(section.platform, field=f"{environment}.platform", strategy=section.strategy)
+    """Find the platform of an environment.
+
+    Raises:
+        BadInput: The plan has no such environment, or there is no such platform.
+    """
+    place = place_of(plan, environment)
+    return await load_platform(place.platform, field=place.field, strategy=place.strategy)
 
 
 async def heed(run: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from typing import Any
 
 from prefect import flow
 
@@ -15,6 +16,7 @@ from tasks.rollout import read_position
 from tasks.rules.log_lines import new_error_kinds
 from tasks.rules.request import PlanPath, Scope, Version
 from tasks.rules.summary import worst_of
+from tasks.rules.targets import production_of, under, within
 from tasks.story import recall_all, tell
 from tasks.watch import read_counts
 
@@ -31,17 +33,35 @@ async def post_deploy(plan: PlanPath, version: Version, release: Scope = "") -> 
         release: Leave empty; a release fills it in.
     """
     phase = await begin_phase(plan, scope=release)
-    platform = await platform_of(phase.plan, "production")
-    position = await read_position(platform)
-    public = (await platform.endpoints())["public"]
-    health, data = await asyncio.gather(
-        probe_health(public, verification=phase.plan.verification, version=version),
+    places = [place.environment for place in production_of(phase.plan)]
+    data, *found = await asyncio.gather(
         judge_data(phase, "post_deploy", samples=await samples_of(phase) if release else []),
+        *(_probe(phase, version, environment) for environment in places),
     )
+    looks = [look for environment, health in zip(places, found, strict=True) for look in await _look(phase, version, environment, health)]
+    outcome, reason = worst_of([*looks[:1], *data, *looks[1:]])
+    await tell(
+        phase.owner, phase.entry("post-deploy"), "Looked at the deployment", kind="verdict", why=reason, evidence={"outcome": outcome}
+    )
+    where = within(places[0]) and f" in {', '.join(places)}"
+    return result(outcome, f"{version} serves{where}; {reason}" if outcome == "passed" else reason)
+
+
+async def _probe(phase: Phase, version: str, environment: str) -> Any:
+    """Ask for the health of the public address of one environment of production."""
+    public = (await (await platform_of(phase.plan, environment)).endpoints())["public"]
+    return await probe_health(public, verification=phase.plan.verification, version=version)
+
+
+async def _look(phase: Phase, version: str, environment: str, health: Any) -> list[Result]:
+    """Tell what health, metrics and logs say in one environment of production; gives what decides."""
+    platform = await platform_of(phase.plan, environment)
+    position = await read_position(platform)
+    where = within(environment)
     await tell(
         phase.owner,
-        phase.entry("post-deploy/health"),
-        "Health of the service after the deployment",
+        phase.entry(f"{under('post-deploy', environment)}/health"),
+        f"Health of the service after the deployment{where}",
         kind="health",
         why=str(health["reason"]),
         evidence=health,
@@ -49,21 +69,18 @@ async def post_deploy(plan: PlanPath, version: Version, release: Scope = "") -> 
     counts = (await read_counts(platform)).get(version)
     await tell(
         phase.owner,
-        phase.entry("post-deploy/metrics"),
-        f"Metrics of {version} since it runs",
+        phase.entry(f"{under('post-deploy', environment)}/metrics"),
+        f"Metrics of {version} since it runs{where}",
         kind="metrics",
         why=f"{counts['errors']} of {counts['requests']} requests failed" if counts else "no request yet",
         evidence=dict(counts or {}),
     )
-    logs = await _judge_logs(phase, version, await read_logs(platform, since=await _since(phase)), former=position["previous"])
-    outcome, reason = worst_of([health, *data, logs])
-    await tell(
-        phase.owner, phase.entry("post-deploy"), "Looked at the deployment", kind="verdict", why=reason, evidence={"outcome": outcome}
-    )
-    return result(outcome, f"{version} serves; {reason}" if outcome == "passed" else reason)
+    lines = await read_logs(platform, since=await _since(phase))
+    logs = await _judge_logs(phase, version, lines, environment=environment, former=position["previous"])
+    return [{**one, "reason": f"{environment}: {one['reason']}"} if where else one for one in (health, logs)]
 
 
-async def _judge_logs(phase: Phase, version: str, lines: list[dict[str, object]], *, former: str | None) -> Result:
+async def _judge_logs(phase: Phase, version: str, lines: list[dict[str, object]], *, environment: str, former: str | None) -> Result:
     ours = [str(line["text"]) for line in lines if line["version"] == version]
     theirs = [str(line["text"]) for line in lines if line["version"] == former]
     kinds = new_error_kinds(ours, theirs, pattern=phase.plan.logs.error_pattern)
@@ -74,7 +91,8 @@ async def _judge_logs(phase: Phase, version: str, lines: list[dict[str, object]]
         "outcome": found["outcome"],
         "new": [{"kind": kind, "count": count, "example": example} for kind, count, example in kinds[:20]],
     }
-    await tell(phase.owner, phase.entry("post-deploy/logs"), f"Logs of {version}", kind="logs", why=reason, evidence=evidence)
+    key, what = phase.entry(f"{under('post-deploy', environment)}/logs"), f"Logs of {version}{within(environment)}"
+    await tell(phase.owner, key, what, kind="logs", why=reason, evidence=evidence)
     return found
 
 

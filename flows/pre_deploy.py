@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Literal
 
 from prefect import State, flow
@@ -25,6 +25,8 @@ from tasks.rules.preview import refusals
 from tasks.rules.request import PlanPath, Scope, Version
 from tasks.rules.rollback import decide_way_back
 from tasks.rules.summary import worst_of
+from tasks.rules.targets import PRODUCTION, Place, production_of, target_of
+from tasks.rules.waves import versions_in_words
 from tasks.sources import subject_of
 from tasks.story import tell
 from tasks.survey import changes_of, survey
@@ -51,7 +53,7 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> R
         evidence={
             "service": phase.plan.service,
             "version": version,
-            "baseline": subject["current"]["production"],
+            "baseline": versions_in_words(phase.plan, subject["current"]),
             "current": subject["current"],
             "digest": subject["digest"],
             "course": course,
@@ -88,19 +90,30 @@ async def _read_changes(phase: Phase, changes: ChangeLog) -> None:
 
 async def _collect_facts(phase: Phase, subject: Result) -> Facts:
     """Ask everything that the checklist wants to know, side by side."""
-    platform = await platform_of(phase.plan, "production")
-    watched = await subject_of(phase.plan, "production")
-    tests, dependencies, position, readings, announced = await asyncio.gather(
+    places = production_of(phase.plan)
+    tests, dependencies, targets, announced = await asyncio.gather(
         asyncio.gather(*(read_test_evidence(spec, repository=phase.folder) for spec in phase.plan.tests)),
         asyncio.gather(*(check_dependency(spec) for spec in phase.plan.dependencies)),
-        read_position(platform),
-        read_slis(platform, subject=watched, baseline=subject["current"]["production"], version=subject["version"]),
+        asyncio.gather(*(_ask(phase, subject, place) for place in places)),
         announce(
             phase.plan.notify, subject=f"{phase.plan.service} {subject['version']} is about to be released", key=phase.key("announce")
         ),
     )
     await _tell_found(phase, "tests", tests)
     await _tell_found(phase, "dependencies", dependencies)
+    by_name: dict[str, Facts] = {place.environment: facts for place, facts in zip(places, targets, strict=True)}
+    known = by_name.pop(PRODUCTION, Facts())
+    return replace(known, tests=tests, dependencies=dependencies, announced=announced, targets=by_name)
+
+
+async def _ask(phase: Phase, subject: Result, place: Place) -> Facts:
+    """Ask one environment of production what the checklist wants to know of it."""
+    platform = await platform_of(phase.plan, place.environment)
+    watched = await subject_of(phase.plan, place.environment)
+    position, readings = await asyncio.gather(
+        read_position(platform),
+        read_slis(platform, subject=watched, baseline=subject["current"][place.environment], version=subject["version"]),
+    )
     baseline = position["baseline"]
     fixed = phase.plan.rollback.to
     way = decide_way_back(
@@ -111,15 +124,8 @@ async def _collect_facts(phase: Phase, subject: Result) -> Facts:
         to="previous",
         fallback=None if fixed == "previous" else fixed,
     )
-    return Facts(
-        tests=tests,
-        dependencies=dependencies,
-        platform_answers=bool(position),
-        rollback_to=way.version,
-        first_deployment=baseline is None,
-        readings=readings,
-        announced=announced,
-    )
+    stays = baseline if target_of(place.environment) and baseline == subject["version"] else None  # an earlier wave left it there
+    return Facts(platform_answers=bool(position), rollback_to=way.version or stays, first_deployment=baseline is None, readings=readings)
 
 
 async def _tell_found(phase: Phase, kind: Literal["tests", "dependencies"], found: Sequence[TestEvidence | DependencyState]) -> None:

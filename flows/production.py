@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from prefect import State, flow
@@ -17,9 +18,10 @@ from flows.verify import verify
 from tasks.approval import check_proofs
 from tasks.platforms import load_approvers
 from tasks.rollout import prepare_revision, promote_revision, shift_traffic
-from tasks.rules.errors import Refused
+from tasks.rules.errors import BadInput, Refused
 from tasks.rules.plan import Step
-from tasks.rules.request import PlanPath, Reason, Requester, Scope, Version
+from tasks.rules.request import EnvironmentName, PlanPath, Reason, Requester, Scope, Version
+from tasks.rules.targets import Place, chosen, is_production, place_of, target_of, within
 from tasks.sources import subject_of
 from tasks.story import recall, tell
 from tasks.survey import survey, survey_again
@@ -30,7 +32,7 @@ ForRelease = Annotated[dict[str, Any], Field(title="For releases", description="
 
 @flow(
     name="production",
-    flow_run_name="production {version}",
+    flow_run_name="{environment} {version}",
     persist_result=True,
     result_serializer="json",
     on_cancellation=[send_back],
@@ -42,6 +44,7 @@ async def production(
     version: Version,
     requester: Requester,
     reason: Reason = "production alone",
+    environment: EnvironmentName = "production",
     release: Scope = "",
     approval: ForRelease | None = None,
     decisions: ForRelease | None = None,
@@ -53,65 +56,73 @@ async def production(
         version: The version to deploy.
         requester: Your name; you cannot approve what you ask for.
         reason: Why, for the record.
+        environment: Where: `production`, which means each of the plan's targets in their order, or one of them.
         release: Leave empty; a release fills it in.
         approval: Leave empty; the gate's name and proofs.
         decisions: Leave empty; what people decided about undecided steps.
     """
     if release:
         phase = await begin_phase(plan, scope=release)
-        return await roll_out(phase, version, approval=approval or {}, decisions=decisions or {})
-    return await conduct("production", plan=plan, version=version, reason=reason, requester=requester, course=_alone)
+        place = place_of(phase.plan, environment)
+        return await roll_out(phase, version, place=place, approval=approval or {}, decisions=decisions or {})
+    course = partial(_alone, environment=environment)
+    return await conduct("production", plan=plan, version=version, reason=reason, requester=requester, course=course)
 
 
-async def roll_out(phase: Phase, version: str, *, approval: dict[str, Any], decisions: dict[str, str]) -> Result:
-    """Take the canary through the steps; a step that does not pass ends it, and its verdict is the result."""
+async def roll_out(phase: Phase, version: str, *, place: Place, approval: dict[str, Any], decisions: dict[str, str]) -> Result:
+    """Take the canary through one environment's steps; a step that does not pass ends it, and its verdict is the result."""
     await _confirm(phase, version, approval=approval)
-    platform = await platform_of(phase.plan, "production")
+    name, platform = place.environment, await platform_of(phase.plan, place.environment)
     mark = await claim_forward(phase, platform)
-    await migrate(phase, platform, environment="production", when="before", version=version, mark=mark)
-    seconds = phase.plan.production.ready_timeout_seconds
-    before = await prepare_revision(platform, version=version, mark=mark, timeout_seconds=seconds, key=phase.key("production/prepare"))
+    await migrate(phase, platform, environment=name, when="before", version=version, mark=mark)
+    seconds = place.ready_timeout_seconds
+    before = await prepare_revision(platform, version=version, mark=mark, timeout_seconds=seconds, key=phase.key(f"{name}/prepare"))
+    if target_of(name) and (before["baseline"], before["canary"]) == (version, None):
+        what = f"{name} runs {version} already: an earlier release left it there"
+        await tell(phase.owner, phase.entry(f"{name}/already"), what, kind="note")
+        return result("passed", what)
     await tell(
         phase.owner,
-        phase.entry("production/prepare"),
-        f"{version} is up in production, without traffic",
+        phase.entry(f"{name}/prepare"),
+        f"{version} is up in {name}, without traffic",
         kind="effect",
         why=f"{before['baseline'] or 'nothing yet'} serves",
         evidence={"position": dict(before)},
     )
-    for step in phase.plan.production.steps:
-        found = await _take_step(phase, platform, step, version=version, mark=mark, decision=decisions.get(str(step.percent), ""))
+    for step in place.steps:
+        decision = decisions.get(str(step.percent), "")
+        found = await _take_step(phase, platform, step, environment=name, version=version, mark=mark, decision=decision)
         if not passed(found):
             return found
     return result("passed", f"{version} passed every step")
 
 
-async def complete(phase: Phase, version: str) -> Result:
+async def complete(phase: Phase, version: str, *, environment: str) -> Result:
     """Verify the version under full traffic, and only then retire the former one."""
-    found = await verify(phase.path, environment="production", version=version, release=phase.scope)
+    found = await verify(phase.path, environment=environment, version=version, release=phase.scope)
     if not passed(found):
-        return found
-    platform = await platform_of(phase.plan, "production")
+        return {**found, "reason": f"{environment}: {found['reason']}"} if target_of(environment) else found
+    platform = await platform_of(phase.plan, environment)
     mark = await claim_forward(phase, platform)
-    after = await promote_revision(platform, version=version, mark=mark, key=phase.key("production/promote"))
+    after = await promote_revision(platform, version=version, mark=mark, key=phase.key(f"{environment}/promote"))
     await tell(
         phase.owner,
-        phase.entry("production/promote"),
-        f"{version} is the baseline in production",
+        phase.entry(f"{environment}/promote"),
+        f"{version} is the baseline in {environment}",
         kind="effect",
         why=f"{after['previous']} was retired" if after["previous"] else "nothing ran there before",
         evidence={"position": dict(after)},
     )
-    await migrate(phase, platform, environment="production", when="after", version=version, mark=mark)
+    await migrate(phase, platform, environment=environment, when="after", version=version, mark=mark)
     return found
 
 
-async def _take_step(phase: Phase, platform: Platform, step: Step, *, version: str, mark: Mark, decision: str) -> Result:
+async def _take_step(phase: Phase, platform: Platform, step: Step, *, environment: str, version: str, mark: Mark, decision: str) -> Result:
     """Shift, watch, and give the verdict."""
-    name, judgement = f"production/step-{step.percent}", phase.plan.judgement
-    subject = await subject_of(phase.plan, "production")
+    name, judgement, where = f"{environment}/step-{step.percent}", phase.plan.judgement, within(environment)
+    subject = await subject_of(phase.plan, environment)
     await shift_traffic(platform, version=version, percent=step.percent, mark=mark, key=phase.key(f"{name}/shift"))
-    await tell(phase.owner, phase.entry(f"{name}/shift"), f"{step.percent} % of the traffic goes to {version}", kind="effect")
+    await tell(phase.owner, phase.entry(f"{name}/shift"), f"{step.percent} % of the traffic{where} goes to {version}", kind="effect")
     if step.watch_seconds == 0:
         return result("passed", "this step is not watched")
     begun = await begin_watch(platform, subject=subject, version=version, key=phase.key(f"{name}/begin"))
@@ -126,15 +137,15 @@ async def _take_step(phase: Phase, platform: Platform, step: Step, *, version: s
             break
     if found["outcome"] == "failed":  # first stop the harm, then write about it; the way back does the rest
         await shift_traffic(platform, version=version, percent=0, mark=mark, key=phase.key(f"{name}/stop"))
-        await tell(phase.owner, phase.entry(f"{name}/stop"), f"No more requests go to {version}", kind="effect", why=found["reason"])
-    verdict = f"Verdict at {step.percent} %"
+        await tell(phase.owner, phase.entry(f"{name}/stop"), f"No more requests{where} go to {version}", kind="effect", why=found["reason"])
+    verdict = f"Verdict at {step.percent} %{where}"
     await tell(
         phase.owner,
         phase.entry(f"{name}/samples/{key.rpartition('/')[2]}"),
-        f"Watched {version} at {step.percent} %",
+        f"Watched {version} at {step.percent} %{where}",
         kind="samples",
         why=f"{len(found['points'])} readings",
-        evidence={"environment": "production", **found},
+        evidence={"environment": environment, **found},
     )
     await tell(
         phase.owner,
@@ -144,12 +155,13 @@ async def _take_step(phase: Phase, platform: Platform, step: Step, *, version: s
         why=found["reason"],
         evidence={"outcome": found["outcome"]},
     )
-    return _settle_undecided(found, step, judgement.undecided, decision)
+    at = f"at {step.percent} %{where}: {found['reason']}"
+    return _settle_undecided(found, result(found["outcome"], at, step=str(step.percent)), judgement.undecided, decision)
 
 
-def _settle_undecided(found: Result, step: Step, policy: str, decision: str) -> Result:
+def _settle_undecided(found: Result, step: Result, policy: str, decision: str) -> Result:
     """Apply the plan, or what people decided, to a step that showed neither side."""
-    slim = result(found["outcome"], f"at {step.percent} %: {found['reason']}", step=str(step.percent), started_at=found["started_at"])
+    slim = {**step, "started_at": found["started_at"]}
     if found["outcome"] not in {"watching", "no_data"}:
         return slim
     if decision == "proceed" or (policy == "proceed" and found["outcome"] == "watching"):
@@ -186,11 +198,19 @@ async def _confirm(phase: Phase, version: str, *, approval: dict[str, Any]) -> N
     )
 
 
-async def _alone(phase: Phase, version: str) -> Result:
+async def _alone(phase: Phase, version: str, *, environment: str) -> Result:
+    places = chosen(phase.plan, environment)
+    if not is_production(environment):
+        raise BadInput(f"{environment} is not production", field="environment", mend="Run the phase `staging` for staging.")
     subject = await survey(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
     opened = await recall(phase.owner, "opened")
     proofs = await pass_gate(phase, subject, name="production", requester=opened.who if opened else "")
-    found = await roll_out(phase, version, approval={"gate": "production", "proofs": proofs}, decisions={})
-    if found["outcome"] in {"watching", "no_data"}:
-        found = {**found, "outcome": "failed", "reason": f"undecided {found['reason']}; only a release can ask"}
-    return await complete(phase, version) if passed(found) else found
+    found = result("no_data", "there is nothing to deploy to")
+    for place in places:
+        found = await roll_out(phase, version, place=place, approval={"gate": "production", "proofs": proofs}, decisions={})
+        if found["outcome"] in {"watching", "no_data"}:
+            found = {**found, "outcome": "failed", "reason": f"undecided {found['reason']}; only a release can ask"}
+        found = await complete(phase, version, environment=place.environment) if passed(found) else found
+        if not passed(found):
+            break
+    return found

@@ -18,7 +18,9 @@ from flows.undecided import decide
 from flows.verify import verify
 from tasks.rules.digest import canonical
 from tasks.rules.errors import Refused
+from tasks.rules.plan import Plan
 from tasks.rules.request import PlanPath, Reason, Requester, Version
+from tasks.rules.targets import places_of, production_of
 from tasks.story import recall, tell
 from tasks.survey import survey, survey_again
 
@@ -76,24 +78,33 @@ async def _prepare(phase: Phase, version: str, *, scope: str) -> Result:
 
 
 async def _deploy(phase: Phase, version: str, *, scope: str, gate: str, proofs: list[dict[str, Any]]) -> Result:
+    """Deploy to production, or to each of its targets: the next one begins when the one before is verified and promoted."""
+    this_round = await begin_phase(phase.path, scope=scope)
+    for place in production_of(this_round.plan):
+        found = await _deploy_to(this_round, version, environment=place.environment, approval={"gate": gate, "proofs": proofs})
+        if not passed(found):
+            return found
+    return await post_deploy(phase.path, version=version, release=scope)
+
+
+async def _deploy_to(phase: Phase, version: str, *, environment: str, approval: dict[str, Any]) -> Result:
     decisions: dict[str, str] = {}
+    requester = await _requester(phase)
     while True:
         await heed(phase.owner)
         found: Any = await production(
             phase.path,
             version=version,
-            requester=await _requester(phase),
-            release=scope,
-            approval={"gate": gate, "proofs": proofs},
+            requester=requester,
+            environment=environment,
+            release=phase.scope,
+            approval=approval,
             decisions=dict(decisions),
         )
         if found["outcome"] not in {"watching", "no_data"}:
             break
-        decisions[found["step"]] = await decide(await begin_phase(phase.path, scope=scope), found, requester=await _requester(phase))
-    if not passed(found):
-        return dict(found)
-    found = await complete(await begin_phase(phase.path, scope=scope), version)
-    return await post_deploy(phase.path, version=version, release=scope) if passed(found) else found
+        decisions[found["step"]] = await decide(phase, found, environment=environment, requester=requester)
+    return await complete(phase, version, environment=environment) if passed(found) else dict(found)
 
 
 async def _still_the_same(phase: Phase, subject: Result, *, scope: str) -> bool:
@@ -112,9 +123,8 @@ async def _still_the_same(phase: Phase, subject: Result, *, scope: str) -> bool:
             why=fresh["digest"],
         )
         return True
-    if [fresh["plan"][name]["platform"] for name in ("staging", "production")] != [
-        subject["plan"][name]["platform"] for name in ("staging", "production")
-    ]:
+    now, then = (places_of(Plan.model_validate(seen["plan"])) for seen in (fresh, subject))
+    if [(place.environment, place.platform) for place in now] != [(place.environment, place.platform) for place in then]:
         raise Refused("the plan names other platforms than when this release began; start a new release")
     changed = ", ".join(
         name for name in ("plan", "current", "change_log", "platforms") if canonical(fresh[name]) != canonical(subject[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -13,7 +14,8 @@ from prefect.states import Completed
 from blocks.platform import Mark, Platform
 from flows.closing import close, end_watch
 from flows.migrations import expect_no_contract
-from flows.phase import Phase, Result, acting_for, begin_phase, passed, platform_of, result, run_id, section_of
+from flows.phase import Phase, Result, acting_for, begin_phase, passed, platform_of, result, run_id
+from flows.suspect import common_version_to_leave, expect_known, version_under_release
 from flows.verify import verify
 from tasks.attempt import begin_attempt, let_go, unmark
 from tasks.claim import tell_to_stop
@@ -23,10 +25,10 @@ from tasks.rules.ending import Ending
 from tasks.rules.errors import BadInput, Refused, Temporary
 from tasks.rules.request import AnyVersion, EnvironmentName, PlanPath, Reason, Restored, Scope
 from tasks.rules.rollback import WayBack, decide_way_back
-from tasks.story import closing_entry, recall, recall_all, tell, was_deployed
+from tasks.rules.summary import worst_of
+from tasks.rules.targets import chosen, is_production, place_of
+from tasks.story import closing_entry, recall, tell
 from tasks.watch import watch_recovery
-
-BROUGHT = {"production": "production/prepare", "staging": "staging"}
 
 
 async def finish(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
@@ -73,7 +75,7 @@ async def rollback(
     Args:
         plan: Path of the plan file.
         reason: What is wrong, for the record: "critical bug 812: orders are lost".
-        environment: Where.
+        environment: Where; `production` means each of the plan's targets, the last one first.
         version: The version to return to; empty takes the one before.
         bad: The version to get away from; empty takes the newest there.
         restored: Contract migrations whose effect you have undone by hand, by name; without them no rollback crosses one.
@@ -115,16 +117,23 @@ async def _go(run: str, *, plan: str, environment: EnvironmentName, reason: str,
     )
     try:
         phase = await begin_phase(plan, scope=run)
+        environments = [place.environment for place in reversed(chosen(phase.plan, environment))]
     except BadInput as error:
         return Ending("refused", str(error))
     await begin_attempt(run, name=f"rollback {phase.plan.service} {environment}", tags=[f"service:{phase.plan.service}"])
     told = await tell_to_stop(phase.plan.service, by=run)
     if told:
         await tell(run, "told", f"Told {len(told)} release(s) under way to end", kind="rollback", evidence={"releases": told})
-    bad = bad or await _version_under_release(run, environment)
+    bad = bad or await version_under_release(run, environments)
     try:
-        await _expect_known(phase, environment, version=version)
-        found = await take_back(phase, environment=environment, reason=reason, version=version, bad=bad, restored=restored)
+        await expect_known(phase, environments, version=version)
+        bad = bad or await common_version_to_leave(phase, environments, to=version)
+        several = len(environments) > 1
+        found = await (
+            _take_all_back(phase, environments, reason=reason, version=version, bad=bad, restored=restored)
+            if several
+            else take_back(phase, environment=environments[0], reason=reason, version=version, bad=bad, restored=restored)
+        )
     except Temporary:
         raise  # the record stays open, so that the keeper lets it be tried again
     except Refused as error:
@@ -134,22 +143,32 @@ async def _go(run: str, *, plan: str, environment: EnvironmentName, reason: str,
     return Ending("rolled_back" if passed(found) else "failed", str(found["reason"]))
 
 
-async def _version_under_release(run: str, environment: str) -> str:
-    """Name the version that a release which was told to end had brought here: that one is meant, also where it is gone by now."""
-    told = await recall(run, "told")
-    for release in told.evidence["releases"] if told else []:
-        entries = await recall_all(release)
-        if any(entry.kind == "effect" and entry.key.endswith(BROUGHT[environment]) for entry in entries):
-            return str(entries[0].evidence.get("version", ""))
-    return ""
+async def _take_all_back(
+    phase: Phase, environments: Sequence[str], *, reason: str, version: str, bad: str, restored: Sequence[str]
+) -> Result:
+    """Take several targets back, one after the other; one that cannot go back keeps no other from it.
 
-
-async def _expect_known(phase: Phase, environment: EnvironmentName, *, version: str) -> None:
-    """Refuse a version that never was a good release of this service: going back is no way round the gate."""
-    position = await read_position(await platform_of(phase.plan, environment))
-    known = {"", position["baseline"], position["previous"], phase.plan.rollback.to}
-    if version not in known and not await was_deployed(phase.plan.service, version=version):
-        raise Refused(f"no record says that {version} was ever deployed; leave the version empty for {position['previous']}, or release it")
+    All are taken over before the first one moves, so that a release which is told to end does not act on the rest meanwhile.
+    """
+    for environment in environments:
+        with contextlib.suppress(Temporary):
+            await claim_environment(await platform_of(phase.plan, environment), owner=phase.owner, takeover=reason)
+    found: list[Result] = []
+    late: Temporary | None = None
+    for environment in environments:
+        try:
+            back = await take_back(phase, environment=environment, reason=reason, version=version, bad=bad, restored=restored)
+        except Temporary as error:
+            late = error
+        except Exception as error:  # noqa: BLE001 - it is said, and the others go on
+            back = result("failed", f"it could not be taken back: {type(error).__name__}: {error}")
+            found.append({**back, "reason": f"{environment}: {back['reason']}"})
+        else:
+            found.append(back if environment in back["reason"] else {**back, "reason": f"{environment}: {back['reason']}"})
+    if late is not None:
+        raise late
+    outcome, _ = worst_of(found)
+    return result(outcome, "; ".join(str(back["reason"]) for back in found))
 
 
 async def take_back(
@@ -212,7 +231,7 @@ async def _act(phase: Phase, platform: Platform, way: WayBack, *, environment: s
         await abort_canary(platform, mark=mark)
     elif way.kind == "redeploy" and way.version:
         key = f"rollback/{environment}/{way.version}"
-        seconds = section_of(phase.plan, environment).ready_timeout_seconds
+        seconds = place_of(phase.plan, environment).ready_timeout_seconds
         await prepare_revision(platform, version=way.version, mark=mark, timeout_seconds=seconds, key=phase.key(f"{key}/prepare"))
         await shift_traffic(platform, version=way.version, percent=100, mark=mark, key=phase.key(f"{key}/shift"))
         await promote_revision(platform, version=way.version, mark=mark, key=phase.key(f"{key}/promote"))
@@ -223,7 +242,7 @@ async def _look_after(phase: Phase, platform: Platform, way: WayBack, *, environ
     if way.version is None:
         return result("passed", "nothing runs there, as before", version=None)
     found = await verify(phase.path, environment=environment, version=way.version, release=phase.scope)
-    if passed(found) and environment == "production":
+    if passed(found) and is_production(environment):
         found = await watch_recovery(
             platform,
             version=way.version,

@@ -5,15 +5,17 @@ from __future__ import annotations
 from flows.gate import pass_gate
 from flows.phase import Phase, Result
 from tasks.rules.errors import Refused
+from tasks.rules.targets import target_of
 from tasks.survey import survey
 
 
-async def decide(phase: Phase, found: Result, *, requester: str) -> str:
+async def decide(phase: Phase, found: Result, *, environment: str, requester: str) -> str:
     """Hold the release with the evidence in the form.
 
     Args:
         phase: The release and its round.
         found: The step's result: `step`, `outcome`, `reason`.
+        environment: Where it is.
         requester: Who asked for the release.
 
     Returns:
@@ -23,10 +25,10 @@ async def decide(phase: Phase, found: Result, *, requester: str) -> str:
         return "rollback"
     version = found.get("version") or ""
     subject = await survey(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
+    target = target_of(environment)
+    name = f"{target}-step-{found['step']}" if target else f"step-{found['step']}"
     try:
-        await pass_gate(
-            phase, subject, name=f"step-{found['step']}", requester=requester, minutes=phase.plan.judgement.answer_within_minutes
-        )
+        await pass_gate(phase, subject, name=name, requester=requester, minutes=phase.plan.judgement.answer_within_minutes)
     except Refused:
         return "rollback"
     return "proceed"

@@ -15,6 +15,7 @@ from tasks.rollout import read_position
 from tasks.rules.request import AnyVersion, EnvironmentName, PlanPath, Scope
 from tasks.rules.smoke_step import Baseline
 from tasks.rules.summary import worst_of
+from tasks.rules.targets import chosen, is_production
 from tasks.smoke import run_smoke_tests
 from tasks.story import tell
 from tasks.watch import read_counts
@@ -26,11 +27,19 @@ async def verify(plan: PlanPath, environment: EnvironmentName = "production", ve
 
     Args:
         plan: Path of the plan file.
-        environment: Where.
+        environment: Where; `production` means each of the plan's targets.
         version: The version that must answer; empty takes what serves.
         release: Leave empty; a release fills it in.
     """
     phase = await begin_phase(plan, scope=release)
+    found = {place.environment: await _verify_in(phase, place.environment, version) for place in chosen(phase.plan, environment)}
+    if len(found) == 1:
+        return next(iter(found.values()))
+    return result(*worst_of([{**one, "reason": f"{name}: {one['reason']}"} for name, one in found.items()]))
+
+
+async def _verify_in(phase: Phase, environment: str, version: str) -> Result:
+    """Verify a version in one environment."""
     platform = await platform_of(phase.plan, environment)
     position = await read_position(platform)
     version = version or position["baseline"] or ""
@@ -43,7 +52,7 @@ async def verify(plan: PlanPath, environment: EnvironmentName = "production", ve
     health, smoke, data = await asyncio.gather(
         probe_health(target, verification=phase.plan.verification, version=version),
         run_smoke_tests(phase.plan.verification, folder=phase.folder, target=target, version=version, baseline=beside),
-        judge_data(phase, environment),
+        judge_data(phase, "production" if is_production(environment) else "staging", environment=environment),
     )
     await tell(
         phase.owner,

@@ -6,7 +6,7 @@ from blocks.prometheus import Prometheus
 from tasks.rules.plan import Plan, PrometheusPairSli, PrometheusSli
 from tasks.source_prometheus import queries
 
-WORDS = {"environment": "production", "role": "canary", "version": "1.0", "revision": "1", "namespace": "default"}
+WORDS = {"environment": "production", "target": "", "role": "canary", "version": "1.0", "revision": "1", "namespace": "default"}
 LONGEST_SHOWN = 200
 Place = tuple[str | int, ...]
 

@@ -46,7 +46,7 @@ class PrometheusSource:
         platform: Says what revisions are called in metrics, where it can.
         slis: What is read.
         versions: The version of each revision.
-        words: What `{service}` and `{environment}` stand for.
+        words: What `{service}`, `{environment}` and `{target}` stand for.
         memory: What is known, by SLI; one without memory begins at its first answer.
     """
 

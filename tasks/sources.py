@@ -17,6 +17,7 @@ from tasks.rules.plan import Plan
 from tasks.rules.plan_judgement import Judgement, PlatformSli, ProbeSli, PrometheusPairSli, PrometheusSli
 from tasks.rules.platform_counts import see_platform
 from tasks.rules.seen import Role, Seen
+from tasks.rules.targets import target_of
 from tasks.source_probe import ProbeSource
 from tasks.source_prometheus import PrometheusSource, remembered, see
 
@@ -146,7 +147,7 @@ async def open_sources(
     probed = [sli for sli in subject.judgement.slis if isinstance(sli, ProbeSli)]
     async with AsyncExitStack() as stack:
         if asked and subject.prometheus is not None:
-            words = {"service": subject.service, "environment": subject.environment}
+            words = {"service": subject.service, "environment": subject.environment, "target": target_of(subject.environment)}
             client = await stack.enter_async_context(subject.prometheus.client())
             sources.prometheus = PrometheusSource(client, platform, asked, versions, words, remembered(memory))
         if probed:

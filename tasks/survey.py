@@ -18,10 +18,11 @@ from tasks.platforms import load_platform
 from tasks.policy import OBSERVE, ONCE
 from tasks.preview import preview_environment
 from tasks.review import read_plan_file
-from tasks.rules.change_log import ChangeLog, Commit
+from tasks.rules.change_log import ChangeLog, Commit, join_changes
 from tasks.rules.digest import digest, fingerprint
 from tasks.rules.errors import BadInput
 from tasks.rules.plan import Plan
+from tasks.rules.targets import STAGING, Place, places_of
 
 
 @task(name="take plan", **ONCE)
@@ -66,26 +67,31 @@ async def look(path: str, *, version: str, taken: dict[str, Any] | None = None) 
         taken: The plan as `take_plan` gave it; read anew where None.
 
     Returns:
-        What `take_plan` returns, and: `version`; `current` and `previous` (version by environment); `change_log`;
+        What `take_plan` returns, and: `version`; `current` and `previous` (version by environment); `change_log`, of several targets
+        that run different versions the changes of all;
         `platforms` (fingerprint of the settings, by environment); `digest`.
     """
     taken = taken or await read_plan(path)
     plan = Plan.model_validate(taken["plan"])
     if taken.get("manifest_problems"):
         raise BadInput("; ".join(taken["manifest_problems"]), field="migrations", mend="Look with `shipway check`.")
-    (staging, where), (production, there) = await asyncio.gather(_look_at(plan, "staging"), _look_at(plan, "production"))
-    platforms = {"staging": where, "production": there}
-    current = {"staging": staging["baseline"], "production": production["baseline"]}
-    changes = await read_change_log.fn(taken["folder"], plan.change_log, from_version=current["production"], to_version=version)
+    places = places_of(plan)
+    seen = dict(
+        zip((place.environment for place in places), await asyncio.gather(*(_look_at(plan, place) for place in places)), strict=True)
+    )
+    platforms = {name: settings for name, (_, settings) in seen.items()}
+    current = {name: position["baseline"] for name, (position, _) in seen.items()}
+    # Staging is left out: the release itself has changed it by the time the approval is checked again.
+    production = {name: found for name, found in current.items() if name != STAGING}
+    changes = await _read_changes(taken["folder"], plan, list(production.values()), version=version)
     return {
         **taken,
         "version": version,
         "current": current,
-        "previous": {"staging": staging["previous"], "production": production["previous"]},
+        "previous": {name: position["previous"] for name, (position, _) in seen.items()},
         "change_log": asdict(changes),
         "platforms": platforms,
-        # Staging is left out: the release itself has changed it by the time the approval is checked again.
-        "digest": digest(plan, version, changes, {"production": current["production"]}, platforms, manifests=taken.get("manifests")),
+        "digest": digest(plan, version, changes, production, platforms, manifests=taken.get("manifests")),
     }
 
 
@@ -109,20 +115,25 @@ def folder_of(subject: dict[str, Any]) -> Path:
     return Path(subject["folder"])
 
 
-async def _look_at(plan: Plan, environment: str) -> tuple[Position, str]:
+async def _read_changes(folder: str, plan: Plan, running: list[str | None], *, version: str) -> ChangeLog:
+    """Read what changes for each version that runs in production; git is asked one after the other."""
+    return join_changes(
+        [await read_change_log.fn(folder, plan.change_log, from_version=one, to_version=version) for one in dict.fromkeys(running)]
+    )
+
+
+async def _look_at(plan: Plan, place: Place) -> tuple[Position, str]:
     """Read an environment's position, and the fingerprint of its platform's settings, from which secrets are left out."""
-    section = plan.staging if environment == "staging" else plan.production
-    platform = await load_platform(section.platform, field=f"{environment}.platform", strategy=section.strategy)
-    expect_jobs(platform, plan, environment)
+    platform = await load_platform(place.platform, field=place.field, strategy=place.strategy)
+    expect_jobs(platform, plan, place.environment)
     settings = platform.model_dump(mode="json") if isinstance(platform, BaseModel) else {}
     return await platform.current(), fingerprint(settings)
 
 
 async def _preview(plan: Plan, version: str) -> dict[str, Any]:
     """Let each platform that can say what it would change."""
-    named = {"staging": plan.staging, "production": plan.production}
     loaded = {
-        name: await load_platform(section.platform, field=f"{name}.platform", strategy=section.strategy) for name, section in named.items()
+        place.environment: await load_platform(place.platform, field=place.field, strategy=place.strategy) for place in places_of(plan)
     }
     found = await asyncio.gather(*(preview_environment(platform, version) for platform in loaded.values()))
     return {name: one for name, one in zip(loaded, found, strict=True) if one is not None}

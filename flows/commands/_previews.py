@@ -34,13 +34,15 @@ async def _ask(plan: Plan, version: str | None) -> tuple[list[str], list[str], P
     from tasks.platforms import load_platform
     from tasks.preview import preview_environment
     from tasks.rules.errors import BadInput
+    from tasks.rules.targets import places_of
     from tasks.server import server
 
     problems: list[str] = []
     previews: Previews = {}
     async with server():
-        named = {"staging": plan.staging, "production": plan.production}
-        found = {name: await load_platform(one.platform, field=f"{name}.platform", strategy=one.strategy) for name, one in named.items()}
+        found = {
+            place.environment: await load_platform(place.platform, field=place.field, strategy=place.strategy) for place in places_of(plan)
+        }
     for name, platform in found.items():
         try:
             _expect_jobs(platform, plan, name)

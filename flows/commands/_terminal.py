@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DONE, UNEXPECTED, BAD_INPUT, ROLLED_BACK, REFUSED, WAITING = 0, 1, 2, 3, 4, 5
 EXIT = {"Deployed": DONE, "Passed": DONE, "Refused": REFUSED, "RolledBack": ROLLED_BACK, "Failed": ROLLED_BACK, "Cancelled": ROLLED_BACK}
+EXIT["PartlyDeployed"] = ROLLED_BACK
 SIGNS = {
     "opened": "▶",
     "checklist": "☑",
@@ -41,6 +42,22 @@ def add_home(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--home", type=Path, metavar="FOLDER", help="Shipway's home on this machine (default: $SHIPWAY_HOME, or ~/.shipway)"
     )
+
+
+def add_environment(parser: argparse.ArgumentParser, *, help: str) -> None:  # noqa: A002 - as argparse calls it
+    """Describe the option that names an environment; the plan, which the flow reads, says which there are."""
+    parser.add_argument("--environment", type=_environment, default="production", metavar="NAME", help=help)
+
+
+def _environment(text: str) -> str:
+    from pydantic import TypeAdapter, ValidationError
+
+    from tasks.rules.request import EnvironmentName
+
+    try:
+        return str(TypeAdapter(EnvironmentName).validate_python(text))
+    except ValidationError:
+        raise argparse.ArgumentTypeError(f"{text!r} is none; write staging, production, or production/NAME for a target") from None
 
 
 def in_house(arguments: argparse.Namespace, work: Callable[..., Coroutine[Any, Any, int]]) -> int:

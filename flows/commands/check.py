@@ -171,11 +171,14 @@ def current_versions(plan: Plan) -> Mapping[str, str | None]:
 
     async def ask() -> dict[str, str | None]:
         from tasks.platforms import load_platform
+        from tasks.rules.targets import places_of
         from tasks.server import server
 
         async with server():
-            named = {"staging": plan.staging.platform, "production": plan.production.platform}
-            found = {name: await load_platform(block, field=f"{name}.platform") for name, block in named.items()}
+            found = {
+                place.environment: await load_platform(place.platform, field=place.field, strategy=place.strategy)
+                for place in places_of(plan)
+            }
             return {name: (await platform.current())["baseline"] for name, platform in found.items()}
 
     try:

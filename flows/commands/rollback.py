@@ -18,10 +18,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.add_argument("plan", type=Path, metavar="PLAN", help="the plan file")
     parser.add_argument("--reason", required=True, metavar="TEXT", help="what is wrong, for the record")
-    parser.add_argument("--environment", choices=["production", "staging"], default="production", help="where (default: production)")
+    _terminal.add_environment(parser, help="where (default: production, which means each of the plan's targets)")
     parser.add_argument("--to", default="", metavar="VERSION", help="the version to return to (default: the one before)")
     told = "a contract migration whose effect you have undone by hand; once for each that the rollback would cross"
     parser.add_argument("--restored", action="append", default=[], metavar="NAME", help=told)
+    parser.add_argument("--bad", default="", metavar="VERSION", help="the version to get away from (default: the newest there)")
     _terminal.add_home(parser)
 
 
@@ -42,7 +43,7 @@ async def _rollback(client: PrefectClient, arguments: argparse.Namespace) -> int
 
     wanted = {
         "plan": str(arguments.plan.absolute()), "reason": arguments.reason, "environment": arguments.environment, "version": arguments.to,
-        "restored": arguments.restored,
+        "restored": arguments.restored, "bad": arguments.bad,
     }  # fmt: skip
     found = await start(client, "rollback/rollback", wanted)
     print(f"rollback {found.id}")

@@ -24,9 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("plan", type=Path, metavar="PLAN", help="the plan file, in the service's repository")
     parser.add_argument("--version", default="", metavar="VERSION", help="the version; `verify` takes what serves where it is left out")
-    parser.add_argument(
-        "--environment", choices=["production", "staging"], default="production", help="verify only: where (default: production)"
-    )
+    _terminal.add_environment(parser, help="verify, production: where (default: production, which means each of the plan's targets)")
     parser.add_argument("--reason", metavar="TEXT", help="staging and production: why, for the record and the approvers")
     parser.add_argument(
         "--as", dest="requester", default=getpass.getuser(), metavar="NAME", help="production: who asks (default: you); cannot approve"
@@ -76,4 +74,6 @@ def parameters_of(arguments: argparse.Namespace) -> dict[str, Any]:
         wanted["reason"] = arguments.reason
     if phase == "production":
         wanted["requester"] = arguments.requester
+        if arguments.environment != "production":
+            wanted["environment"] = arguments.environment
     return wanted

@@ -46,7 +46,22 @@ async def _status(client: PrefectClient, arguments: argparse.Namespace) -> int:
     for found in runs:
         state = found.state
         since = f"{state.timestamp:%Y-%m-%d %H:%M:%S} UTC" if state else "?"
+        where = await _where(str(found.id))
         print(f"{str(found.id)[:8]}  {found.name:<32} {state.name if state else '?':<14} since {since}  {run_link(str(found.id))}")
+        if where:
+            print(f"          {where}")
         if state and state.is_paused():
             print(f"          answer it: shipway approve {str(found.id)[:8]}{last_answer(found)}")
     return _terminal.WAITING if any(found.state and found.state.is_paused() for found in runs) else _terminal.DONE
+
+
+async def _where(run: str) -> str:
+    """Say which targets a run has done, and where it is; nothing where its plan has one production, or its record is not here."""
+    from tasks.rules.errors import ShipwayError
+    from tasks.rules.waves import progress_in_words
+    from tasks.story import recall_all
+
+    try:
+        return progress_in_words(await recall_all(run))
+    except (ShipwayError, OSError):
+        return ""

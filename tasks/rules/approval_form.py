@@ -13,7 +13,7 @@ MAX_CHARACTERS = 8_000
 MAX_PICTURE_CHARACTERS = 200_000
 MAX_CELL_CHARACTERS = 160
 MAX_NAME_CHARACTERS = 48
-MAX_ROWS = 6
+MAX_ROWS = 11  # staging and ten targets
 MAX_NAMES = 12
 PICTURE = re.compile(r"data:image/(svg\+xml|png);base64,[A-Za-z0-9+/]+={0,2}")
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&:/@^=$\"])")
@@ -93,7 +93,7 @@ def _head(gate: Gate, state: GateState, last_refusal: str) -> str:
 def _changes(changes: Sequence[Change], course: str) -> str:
     shown = changes[:MAX_ROWS]
     rows = [f"| {_name(change.environment)} | {_name(change.running or 'nothing')} | {_name(change.wanted)} |" for change in shown]
-    return "\n".join(["| Environment | Runs | Would run |", "| --- | --- | --- |", *rows]) + f"\n\n{escaped(course, limit=200)}\n\n"
+    return "\n".join(["| Environment | Runs | Would run |", "| --- | --- | --- |", *rows]) + f"\n\n{escaped(course, limit=400)}\n\n"
 
 
 def _foot(gate: Gate) -> str:

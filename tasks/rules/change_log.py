@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
 Direction = Literal["first", "upgrade", "downgrade", "sideways", "same"]
+CAREFUL_FIRST: tuple[Direction, ...] = ("sideways", "downgrade", "first", "upgrade", "same")
 MAX_COMMITS = 500
 DIRECTIONS: dict[Direction, str] = {
     "first": "the first deployment: nothing runs yet, so this is the whole history",
@@ -74,6 +76,30 @@ def direction_of(*, from_commit: str | None, to_commit: str, base: str | None) -
     if base == from_commit:
         return "upgrade"
     return "downgrade" if base == to_commit else "sideways"
+
+
+def join_changes(logs: Sequence[ChangeLog]) -> ChangeLog:
+    """Join the changes that one version brings to several running ones, so that nobody approves less than what changes anywhere.
+
+    Args:
+        logs: At least one, all to the same version.
+
+    Returns:
+        The one log; of several every commit once, those of the longest first, under the direction that takes most care.
+    """
+    if len(logs) == 1:
+        return logs[0]
+    longest = sorted(logs, key=lambda log: -len(log.commits))
+    brings = tuple(dict.fromkeys(commit for log in longest for commit in log.commits))
+    takes = tuple(dict.fromkeys(commit for log in longest for commit in log.taken_back))
+    return ChangeLog(
+        " and ".join(log.from_version or "nothing" for log in logs),
+        logs[0].to_version,
+        min((log.direction for log in logs), key=CAREFUL_FIRST.index),
+        brings[:MAX_COMMITS],
+        takes[:MAX_COMMITS],
+        more=any(log.more for log in logs) or max(len(brings), len(takes)) > MAX_COMMITS,
+    )
 
 
 def judge_changes(log: ChangeLog, *, allow_empty: bool) -> str | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from tasks.rules.dependencies import DependencyState
 from tasks.rules.evidence import TestEvidence
 from tasks.rules.plan import Plan
+from tasks.rules.targets import PRODUCTION, Place, production_of
 
 Outcome = Literal["passed", "failed", "no_data", "error"]
 WORST_FIRST: tuple[Outcome, ...] = ("failed", "error", "no_data", "passed")
@@ -26,6 +27,7 @@ class Facts:
         first_deployment: Whether nothing runs in production yet, so that going back means taking the canary away.
         readings: By SLI why its counts could not be read, "" where they could; None where nobody read.
         announced: Whether the announcement went out, or None where nobody tried.
+        targets: Of several targets, by environment, the facts that each has for itself: the platform's answer, the way back, the readings.
     """
 
     tests: Sequence[TestEvidence] | None = None
@@ -35,6 +37,7 @@ class Facts:
     first_deployment: bool = False
     readings: Mapping[str, str] | None = None
     announced: bool | None = None
+    targets: Mapping[str, Facts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,8 @@ def judge_checklist(plan: Plan, facts: Facts) -> list[Item]:
     judged: dict[str, tuple[Outcome, str]] = {
         "tests_passed": _tests(plan, facts),
         "dependencies_verified": _dependencies(plan, facts),
-        "rollback_ready": _rollback(plan, facts),
-        "monitoring_on": _monitoring(plan, facts),
+        "rollback_ready": _everywhere(plan, facts, _rollback),
+        "monitoring_on": _everywhere(plan, facts, lambda _, its: _monitoring(plan, its)),
         "team_told": _told(facts),
     }
     return [Item(name, *judged.get(name, ("no_data", "nothing checks this line"))) for name, asked in plan.checklist if asked]
@@ -96,13 +99,22 @@ def _worst(found: Sequence[tuple[Outcome, str]], *, none: tuple[Outcome, str]) -
     return worst, "; ".join(reason for outcome, reason in found if outcome == worst)
 
 
-def _rollback(plan: Plan, facts: Facts) -> tuple[Outcome, str]:
+def _everywhere(plan: Plan, facts: Facts, judge: Callable[[Place, Facts], tuple[Outcome, str]]) -> tuple[Outcome, str]:
+    """Judge production, or each of its targets by its own facts: the worst decides."""
+    places = production_of(plan)
+    if places[0].environment == PRODUCTION:
+        return judge(places[0], facts)
+    found = [(place.environment, *judge(place, facts.targets.get(place.environment, Facts()))) for place in places]
+    return _worst([(outcome, f"{name}: {reason}") for name, outcome, reason in found], none=("no_data", "there is no target"))
+
+
+def _rollback(place: Place, facts: Facts) -> tuple[Outcome, str]:
     if facts.platform_answers is None:
-        return "no_data", f"nobody asked {plan.production.platform} what runs"
+        return "no_data", f"nobody asked {place.platform} what runs"
     if not facts.platform_answers:
-        return "failed", f"{plan.production.platform} does not answer, so nothing could be taken back"
+        return "failed", f"{place.platform} does not answer, so nothing could be taken back"
     if facts.rollback_to is not None:
-        return "passed", f"{plan.production.platform} answers, and {facts.rollback_to} can be returned to"
+        return "passed", f"{place.platform} answers, and {facts.rollback_to} can be returned to"
     if facts.first_deployment:
         return "passed", "nothing runs yet: going back means taking the new version away"
     return "failed", "there is no version to return to; set `rollback.to`"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tasks.rules.migrations import describe
-from tasks.rules.plan import Judgement, Plan, Step
+from tasks.rules.plan import Judgement, Plan, Step, Waves
 from tasks.rules.plan_data import MOMENTS
+from tasks.rules.targets import PRODUCTION, Place, production_of, target_of
+from tasks.rules.waves import versions_in_words
 
 UNKNOWN = "what runs now is not known here"
 UNDECIDED = {
@@ -32,16 +34,18 @@ def longest_seconds(plan: Plan) -> float:
     """Add up how long a release can take that goes well, without waiting for people.
 
     Returns:
-        Seconds: evidence, both environments' start, checks and every watch at their limits.
+        Seconds: evidence, every environment's start, checks and every watch at their limits.
     """
+    places = production_of(plan)
     tests = sum(getattr(one, "timeout_seconds", 0) for one in plan.tests)
     asked = max((one.timeout_seconds for one in plan.dependencies), default=0)
-    ready = plan.staging.ready_timeout_seconds + plan.production.ready_timeout_seconds
-    watched = sum(step.watch_seconds for step in plan.production.steps)
+    ready = plan.staging.ready_timeout_seconds + sum(place.ready_timeout_seconds for place in places)
+    watched = sum(step.watch_seconds for place in places for step in place.steps)
     again = watched if plan.judgement.undecided == "extend" else 0
     data = sum(max((suite.timeout_seconds for suite in plan.data if moment in suite.when), default=0) for moment in MOMENTS)
-    jobs = sum(one.timeout_seconds * len(one.environments) for one in plan.migrations)
-    return jobs + data + tests + asked + ready + (2 + len(plan.production.steps)) * _verify_seconds(plan) + watched + again
+    jobs = sum(one.timeout_seconds * (len(places) if name == PRODUCTION else 1) for one in plan.migrations for name in one.environments)
+    looks = 2 + sum(len(place.steps) for place in places)
+    return jobs + data + tests + asked + ready + looks * _verify_seconds(plan) + watched + again
 
 
 def describe_course(plan: Plan, version: str, current: Mapping[str, str | None] | None = None) -> list[str]:
@@ -50,7 +54,7 @@ def describe_course(plan: Plan, version: str, current: Mapping[str, str | None] 
     Args:
         plan: The plan.
         version: The version that would be released.
-        current: The version that runs now, by environment (`staging`, `production`); None for nothing, absent for unknown.
+        current: The version that runs now, by environment (`staging`, `production`, or its targets); None for nothing, absent for unknown.
 
     Returns:
         One sentence a step, in their order, with times, approvals, and what each failure leads to.
@@ -62,8 +66,8 @@ def describe_course(plan: Plan, version: str, current: Mapping[str, str | None] 
         *([f"Migrations: {'; '.join(describe(plan.migrations))}."] if plan.migrations else []),
         _staging(plan, version, runs),
         _gate(plan),
-        _canary(plan, version, runs),
-        *(_step(step, number, plan) for number, step in enumerate(plan.production.steps, start=1)),
+        *(sentence for place in production_of(plan) for sentence in _place(plan, version, runs, place)),
+        *_wave(plan),
         _afterwards(plan),
         _way_back(plan, runs),
         f"At most {duration(longest_seconds(plan))} in all when it goes well, without the time that people take.",
@@ -79,12 +83,27 @@ def _staging(plan: Plan, version: str, runs: Mapping[str, str | None]) -> str:
     )
 
 
-def _canary(plan: Plan, version: str, runs: Mapping[str, str | None]) -> str:
-    ready = duration(plan.production.ready_timeout_seconds)
-    return (
-        f"Production: bring {version} up on {plan.production.platform} ({_from(runs, 'production')}) without traffic, "
+def _place(plan: Plan, version: str, runs: Mapping[str, str | None], place: Place) -> list[str]:
+    """Describe the way through one environment of production."""
+    ready = duration(place.ready_timeout_seconds)
+    name = f"Production, {place.environment}" if target_of(place.environment) else "Production"
+    canary = (
+        f"{name}: bring {version} up on {place.platform} ({_from(runs, place.environment)}) without traffic, "
         f"ready within {ready}, then verify it. A failure removes it: no user has seen it."
     )
+    return [canary, *(_step(step, number, place, plan) for number, step in enumerate(place.steps, start=1))]
+
+
+def _wave(plan: Plan) -> list[str]:
+    """Say how targets follow each other, and what a failure in one means for the others."""
+    if not isinstance(plan.production, Waves):
+        return []
+    first = "Targets: the next one begins when the one before is verified and promoted. A failure in one stops the wave and takes it back"
+    others = {
+        "back": ", and those before it too, the last first.",
+        "keep": "; those before it, and staging, keep the new version. Once all are done, a failure takes all back.",
+    }
+    return [first + others[plan.production.on_wave_failure]]
 
 
 def _afterwards(plan: Plan) -> str:
@@ -114,7 +133,7 @@ def _before(plan: Plan, version: str, runs: Mapping[str, str | None]) -> str:
         "queue": "the new one waits",
         "supersede": "the older one is sent back first",
     }[plan.on_conflict]
-    since = runs.get("production")
+    since = versions_in_words(plan, runs)
     where = f" since {since}" if since else ""
     empty = "none is fine" if plan.change_log.allow_empty else "none is refused"
     return f"Review: {plan.service} {version}. While another release of it is under way, {policy}. List the changes{where}; {empty}."
@@ -161,13 +180,14 @@ def _gate(plan: Plan) -> str:
     )
 
 
-def _step(step: Step, number: int, plan: Plan) -> str:
+def _step(step: Step, number: int, place: Place, plan: Plan) -> str:
     watch = (
         f"watch for at most {duration(step.watch_seconds)} and verify. {_failure(plan.judgement)}"
         if step.watch_seconds
         else "go on at once."
     )
-    return f"Step {number} of {len(plan.production.steps)}: send {step.percent} % of new requests to it; {watch}"
+    target = f" in {target_of(place.environment)}" if target_of(place.environment) else ""
+    return f"Step {number} of {len(place.steps)}{target}: send {step.percent} % of new requests to it; {watch}"
 
 
 def _failure(judgement: Judgement) -> str:
@@ -177,7 +197,7 @@ def _failure(judgement: Judgement) -> str:
 
 
 def _target(plan: Plan, runs: Mapping[str, str | None]) -> str:
-    before = runs.get("production")
+    before = versions_in_words(plan, runs)
     warm = f"{before}, which stays warm" if before else "the version that ran before, which stays warm"
     later = "" if plan.rollback.to == "previous" else f" (once nothing is warm: {plan.rollback.to})"
     return warm + later

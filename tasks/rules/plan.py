@@ -6,22 +6,23 @@ Every field has a bound, a unit in its name and a description; the JSON Schema i
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from tasks.rules.plan_data import DataSuites, Samples
 from tasks.rules.plan_evidence import ChangeLog, Command, Dependency, Junit
 from tasks.rules.plan_judgement import Judgement, PlatformSli, ProbeSli, PrometheusPairSli, PrometheusSli, Sli
 from tasks.rules.plan_migrations import Migrations
-from tasks.rules.plan_types import BlockName, Name, Person, Ratio, RepositoryPath, Seconds, Section, fault, refuse_doubles
+from tasks.rules.plan_types import BlockName, Name, Person, Ratio, RepositoryPath, Seconds, Section, TargetName, fault, refuse_doubles
 from tasks.rules.plan_verification import HealthCheck, SmokeTest, Stability, Verification
 from tasks.rules.version import VERSION_PATTERN
 
 __all__ = [
     "Approval", "BlockName", "ChangeLog", "Checklist", "Command", "Dependency", "Environment", "Evidence", "HealthCheck", "Judgement",
     "Junit", "Logs", "Name", "Person", "Plan", "PlatformSli", "ProbeSli", "Production", "PrometheusPairSli", "PrometheusSli", "Ratio",
-    "RepositoryPath", "Rollback", "Seconds", "Section", "Sli", "SmokeTest", "Stability", "Staging", "Step", "Verification",
+    "RepositoryPath", "Rollback", "Seconds", "Section", "Sli", "SmokeTest", "Stability", "Staging", "Step", "Target", "Verification",
+    "Waves",
 ]  # fmt: skip
 
 
@@ -34,12 +35,29 @@ class Step(Section):
     """How long the step may be watched; a verdict ends it earlier. 0 does not watch (only sensible before a longer step)."""
 
 
+def _rise(steps: list[Step]) -> list[Step]:
+    shares = [step.percent for step in steps]
+    rising = sorted(set(shares))
+    if shares != rising:
+        wrong = f"steps must rise: {', '.join(map(str, shares))}"
+        raise fault(wrong, mend=f"Write them in the order {', '.join(map(str, rising))}, each share once.")
+    if shares[-1] != 100:  # noqa: PLR2004
+        raise fault(f"the last step must be 100 %, not {shares[-1]} %", mend="Add `- percent: 100` at the end.")
+    return steps
+
+
+Steps = Annotated[list[Step], Field(min_length=1, max_length=50), AfterValidator(_rise)]
+
+
+Strategy = Literal["rolling", "canary", "blue-green"]
+
+
 class Environment(Section):
     """Where versions run."""
 
     platform: BlockName
     """The platform, a Prefect block as `type/name`: `local/guestbook-production`."""
-    strategy: Literal["rolling", "canary", "blue-green"] | None = None
+    strategy: Strategy | None = None
     """How a Kubernetes platform brings versions in; without it the platform block's own choice counts."""
     ready_timeout_seconds: Seconds = 60
     """A revision that is not ready by then cannot be rolled out."""
@@ -55,20 +73,60 @@ class Staging(Environment):
 class Production(Environment):
     """The environment that users see, and the increments on the way there."""
 
-    steps: Annotated[list[Step], Field(min_length=1, max_length=50)]
+    steps: Steps
     """Increments in rising order; the last one is 100 %, whose watch is the watch after promotion with the baseline still warm."""
 
-    @field_validator("steps")
+
+class Target(Section):
+    """One of several places that together are production."""
+
+    name: TargetName
+    """Its name: the environment is `production/NAME`."""
+    platform: BlockName
+    """Its platform; each target has one of its own."""
+    strategy: Strategy | None = None
+    """As in `production`, for this target alone; else that of `production`."""
+    ready_timeout_seconds: Seconds | None = None
+    """As in `production`, for this target alone; else that of `production`."""
+    steps: Steps | None = None
+    """As in `production`, for this target alone; else those of `production`."""
+
+
+class Waves(Section):
+    """Production as several targets, one after the other: the next one begins when the one before is verified and promoted."""
+
+    targets: Annotated[list[Target], Field(min_length=1, max_length=10)]
+    """The targets in their order."""
+    on_wave_failure: Literal["back", "keep"] = "back"
+    """When a target fails: those that were completed before it go `back` too, or `keep` the new version."""
+    strategy: Strategy | None = None
+    """As for one target, for every target that says nothing else."""
+    ready_timeout_seconds: Seconds = 60
+    """As for one target, for every target that says nothing else."""
+    steps: Steps | None = None
+    """As for one target, for every target that says nothing else."""
+
+    @model_validator(mode="before")
     @classmethod
-    def _steps_rise(cls, steps: list[Step]) -> list[Step]:
-        shares = [step.percent for step in steps]
-        rising = sorted(set(shares))
-        if shares != rising:
-            wrong = f"steps must rise: {', '.join(map(str, shares))}"
-            raise fault(wrong, mend=f"Write them in the order {', '.join(map(str, rising))}, each share once.")
-        if shares[-1] != 100:  # noqa: PLR2004
-            raise fault(f"the last step must be 100 %, not {shares[-1]} %", mend="Add `- percent: 100` at the end.")
-        return steps
+    def _is_one_or_several(cls, section: Any) -> Any:
+        if isinstance(section, dict) and "platform" in section:
+            raise fault("`platform` and `targets` are both there", mend="Write `platform` for one production, or `targets` for several.")
+        return section
+
+    @model_validator(mode="after")
+    def _can_be_walked(self) -> Self:
+        refuse_doubles([target.name for target in self.targets])
+        refuse_doubles([target.platform for target in self.targets])
+        without = [target.name for target in self.targets if (target.steps or self.steps) is None]
+        if without:
+            wrong = f"the target {without[0]} has no steps"
+            raise fault(wrong, mend="Write `steps` in `production`, for every target, or in the target.")
+        return self
+
+
+def _kind_of_production(value: Any) -> str:
+    several = isinstance(value, Waves) or (isinstance(value, dict) and "targets" in value)
+    return "several" if several else "one"
 
 
 class Approval(Section):
@@ -184,8 +242,8 @@ class Plan(Section):
     """Jobs that change what the versions share."""
     staging: Staging
     """The environment before production."""
-    production: Production
-    """Production and its steps."""
+    production: Annotated[Annotated[Production, Tag("one")] | Annotated[Waves, Tag("several")], Discriminator(_kind_of_production)]
+    """Production and its steps: one platform, or `targets`."""
     approval: Approval
     """Who must agree before production; `{quorum: 0}` says openly that nobody must."""
     rollback: Rollback
@@ -199,8 +257,9 @@ class Plan(Section):
 
     @field_validator("production")
     @classmethod
-    def _apart_from_staging(cls, production: Production, info: ValidationInfo) -> Production:
-        if "staging" in info.data and info.data["staging"].platform == production.platform:
+    def _apart_from_staging(cls, production: Production | Waves, info: ValidationInfo) -> Production | Waves:
+        named = [target.platform for target in production.targets] if isinstance(production, Waves) else [production.platform]
+        if "staging" in info.data and info.data["staging"].platform in named:
             raise fault("staging and production are the same platform", mend="Name a platform block of its own for each.")
         return production
 

@@ -73,7 +73,7 @@ class PrometheusSli(_Indicated):
     """Errors: the counter, else http_requests_total; latency: the histogram, else http_request_duration_seconds."""
     selector: Annotated[str, Field(max_length=4_000)] = 'version="{version}"'
     """Label matchers that choose one revision's series, without the braces. In quotes `{version}`, `{service}`, `{environment}`,
-    `{role}`, `{revision}` and `{namespace}` are filled in."""
+    `{target}`, `{role}`, `{revision}` and `{namespace}` are filled in."""
     status_label: Annotated[str, Field(pattern=LABEL, max_length=200)] = "status"
     """Errors only: the label that holds the answer's status."""
     bad_status: Annotated[str, Field(min_length=1, max_length=200)] = "5.."

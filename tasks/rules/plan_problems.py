@@ -43,6 +43,9 @@ KINDS: Mapping[Path, frozenset[str]] = {
     ("judgement", "slis"): frozenset({"platform", "prometheus", "pair", "probe"}),
 }
 
+# The sections that are of several kinds, with their tags.
+SECTIONS: Mapping[Path, frozenset[str]] = {("production",): frozenset({"one", "several"})}
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -109,10 +112,11 @@ def in_words(details: Sequence[Detail], tree: Tree, *, schema: Mapping[str, Any]
 
 
 def _path(location: Sequence[str | int]) -> Path:
-    """Leave out what pydantic adds to a location: the kind of a list's entry, and `[key]`."""
+    """Leave out what pydantic adds to a location: the kind of a list's entry or of a section, and `[key]`."""
     path: Path = ()
     for index, part in enumerate(location):
         kind = tuple(location[: index - 1]) in KINDS and part in KINDS[tuple(location[: index - 1])]
+        kind = kind or part in SECTIONS.get(tuple(location[:index]), ())
         if not kind and not (part == "[key]" and index == len(location) - 1):
             path = (*path, part)
     return path
@@ -190,11 +194,12 @@ def names_at(schema: Mapping[str, Any], path: Path, tree: Tree) -> list[str]:
     return list(here.get("properties", ()))
 
 
-def _likeness(kind: Mapping[str, Any], path: Path, tree: Tree) -> tuple[bool, int]:
-    """Say how much a section looks like one of its kinds: by the words that this kind fixes, then by the fields that it needs."""
+def _likeness(kind: Mapping[str, Any], path: Path, tree: Tree) -> tuple[bool, int, int]:
+    """Say how much a section looks like one of its kinds: by the words that this kind fixes, then by the fields that it needs and has."""
     fixed = {name: field for name, field in kind.get("properties", {}).items() if "const" in field}
     agrees = all(tree.words.get((*path, name), field.get("default")) == field["const"] for name, field in fixed.items())
-    return agrees, sum((*path, need) in tree.keys for need in kind.get("required", ()))
+    has = [(*path, need) in tree.keys for need in kind.get("required", ())]
+    return agrees, -has.count(False), has.count(True)
 
 
 def _follow(part: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:

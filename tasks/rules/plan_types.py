@@ -12,6 +12,7 @@ from tasks.rules.paths import path_fault
 from tasks.rules.version import VERSION_PATTERN, specifier_fault
 
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+TARGET = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 PERSON = r"^[a-z0-9][a-z0-9._@-]{0,63}$"
 BLOCK = r"^[a-z0-9-]+/[a-z0-9-]+$"
 SECRET = r"^secret/[a-z0-9-]+$"  # noqa: S105 - the name of a block, which is none
@@ -23,6 +24,7 @@ LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 TAG = r"^[0-9A-Za-z][0-9A-Za-z._/+-]*\{version\}[0-9A-Za-z._/+-]*$|^\{version\}[0-9A-Za-z._/+-]*$"
 PATTERN_WORDS = {
     NAME: "Write lower-case letters, digits and inner dashes, 63 at most, as `guestbook`.",
+    TARGET: "Write lower-case letters and digits, with single dashes inside, 30 at most, as `eu-west`.",
     PERSON: "Write the name as enrolled: lower-case letters, digits and . _ @ -, as `ada`.",
     BLOCK: "Write a Prefect block as `type/name`, as `local/guestbook-production`.",
     SECRET: "Write a secret block of Prefect's as `secret/name`, as `secret/guestbook-production-database`.",
@@ -69,6 +71,7 @@ def refusing(judge: Callable[[str], str | None], *, mend: str) -> AfterValidator
 
 
 Name = Annotated[str, Field(pattern=NAME)]
+TargetName = Annotated[str, Field(pattern=TARGET, max_length=30)]
 Person = Annotated[str, Field(pattern=PERSON, description="A person's name as enrolled with `shipway approvers add`.")]
 RepositoryPath = Annotated[
     str,

@@ -1,7 +1,7 @@
 """PromQL with named places for a revision's own words: found, checked, and filled in so that a value stays inside its quotes.
 
-Only `{version}`, `{service}`, `{environment}`, `{role}`, `{revision}` and `{namespace}` inside a quoted string are places; all
-other braces are PromQL's. Strings are as in https://prometheus.io/docs/prometheus/latest/querying/basics/#string-literals.
+Only `{version}`, `{service}`, `{environment}`, `{target}`, `{role}`, `{revision}` and `{namespace}` inside a quoted string are places;
+all other braces are PromQL's. Strings are as in https://prometheus.io/docs/prometheus/latest/querying/basics/#string-literals.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from tasks.rules.errors import BadInput
 
-PLACES = ("version", "service", "environment", "role", "revision", "namespace")
+PLACES = ("version", "service", "environment", "target", "role", "revision", "namespace")
 TELLING_APART = frozenset({"version", "role", "revision"})
 # A quoted string, a comment, or any one character. An open string runs to the end, and is a fault.
 _TOKEN = re.compile(r"""(?s)"(?:\\.|[^"\\\n])*("?)|'(?:\\.|[^'\\\n])*('?)|`[^`]*(`?)|\#[^\n]*|.""")

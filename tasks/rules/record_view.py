@@ -10,7 +10,7 @@ from tasks.rules.record import Entry, Outcome, durations, moment, outcome_of
 
 WORDS: dict[Outcome, str] = {
     "deployed": "deployed", "rolled_back": "rolled back", "refused": "refused", "failed": "failed",
-    "cancelled": "cancelled", "open": "under way",
+    "cancelled": "cancelled", "open": "under way", "partly_deployed": "partly deployed",
 }  # fmt: skip
 CHECKS = ("review", "tests", "dependencies", "change_log", "checklist", "health", "smoke", "data", "logs", "metrics", "migration")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -31,8 +31,13 @@ Requester = Annotated[
     ),
 ]
 EnvironmentName = Annotated[
-    Literal["staging", "production"],
-    Field(title="Environment", description="Where: staging or production."),
+    str,
+    Field(
+        pattern=r"^(staging|production(/[a-z0-9]+(-[a-z0-9]+)*)?)$",
+        max_length=41,
+        title="Environment",
+        description="Where: staging or production. Where the plan has targets, production means all, and production/NAME one of them.",
+    ),
 ]
 AnyVersion = Annotated[
     str,

@@ -14,7 +14,7 @@ from prefect import get_client
 from prefect.states import Completed, Failed, Running, Suspended
 
 from flows.cli import COMMANDS, main
-from flows.commands import history, run, status
+from flows.commands import history, rollback, run, status
 from tasks.claim import OPEN
 from tasks.rules.errors import BadInput
 from tests.tasks.server_runs import nothing
@@ -180,3 +180,19 @@ def _parsed(command: Any, *words: str) -> Any:
     parser = argparse.ArgumentParser()
     command.configure(parser)
     return parser.parse_args(words)
+
+
+@pytest.mark.parametrize(("words", "environment"), [([], "production"), (["--environment", "production/eu"], "production/eu")])
+def test_an_environment_is_any_that_a_plan_may_have(words: list[str], environment: str) -> None:
+    """The flow knows the plan's targets; the terminal takes what can be one."""
+    assert _parsed(rollback, str(PLAN), "--reason", "x", *words).environment == environment
+    production = _parsed(run, "production", str(PLAN), "--version", "1", "--reason", "x", *words)
+    assert run.parameters_of(production).get("environment", "production") == environment
+
+
+@pytest.mark.parametrize("name", ["prod", "production/", "production/EU", "production/eu--west", "staging/eu", ""])
+def test_what_can_be_no_environment_is_refused_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is started for a slip of the pen."""
+    with pytest.raises(SystemExit):
+        _parsed(rollback, str(PLAN), "--reason", "x", "--environment", name)
+    assert "production/NAME for a target" in capsys.readouterr().err

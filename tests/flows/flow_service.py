@@ -1,4 +1,7 @@
-"""A tiny service whose version says how it behaves: `python flow_service.py PORT`, version `2.0-errors` answers its page with 500."""
+"""A tiny service whose version says how it behaves: `python flow_service.py PORT PLACE`, version `2.0-errors` answers its page with 500.
+
+Version `2.0-errors.us` does so only where PLACE is `us`.
+"""
 
 import os
 import sys
@@ -7,7 +10,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 VERSION = os.environ["SHIPWAY_VERSION"]
-MODE = VERSION.partition("-")[2].partition(".")[0]
+MODE, _, ONLY = VERSION.partition("-")[2].partition(".")
+MODE = "" if ONLY.isalpha() and ONLY not in sys.argv[2:] else MODE
 HUGE = 1_000_000_000
 
 

@@ -38,12 +38,13 @@ class Ran(NamedTuple):
 
 @dataclass
 class Stage:
-    """Two environments of one service, its repository, and the runner."""
+    """The environments of one service, its repository, and the runner."""
 
     name: str
     folder: Path
     runner: Runner
     public: str = ""
+    environments: tuple[str, ...] = ("staging", "production")
 
     @property
     def repository(self) -> Path:
@@ -56,22 +57,22 @@ class Stage:
 
         return LocalPlatform(
             service=self.name,
-            folder=str(self.folder / environment),
-            command=[sys.executable, str(HERE / "flow_service.py"), "{port}"],
+            folder=str(self.folder / plain(environment)),
+            command=[sys.executable, str(HERE / "flow_service.py"), "{port}", environment.rpartition("/")[2]],
             drain_seconds=1,
             stop_seconds=2,
         )
 
     async def raise_up(self) -> None:
-        """Make repository, blocks and environments; the first version serves in both."""
+        """Make repository, blocks and environments; the first version serves in each."""
         self.repository.mkdir(parents=True)
         self.git("init", "--quiet")
         self.tag(FIRST)
-        for environment in ("staging", "production"):
+        for environment in self.environments:
             platform = self.platform(environment)
-            await platform.save(f"{self.name}-{environment}", overwrite=True)
+            await platform.save(f"{self.name}-{plain(environment)}", overwrite=True)
         await self.reset()
-        self.public = (await self.platform("production").endpoints())["public"]
+        self.public = (await self.platform(self.environments[1]).endpoints())["public"]
 
     async def free(self) -> None:
         """Take away the claim that a failed test may have left."""
@@ -85,9 +86,9 @@ class Stage:
                 await change_tags(client, str(left.id), drop={claim_tag(self.name), "shipway:open"})
 
     async def reset(self, version: str = FIRST) -> None:
-        """Bring both environments to a version, owned by nobody."""
+        """Bring every environment to a version, owned by nobody."""
         await self.free()
-        for environment in ("staging", "production"):
+        for environment in self.environments:
             platform = self.platform(environment)
             mark = await platform.claim("reset", takeover=True)
             await platform.abort(mark)
@@ -98,7 +99,7 @@ class Stage:
 
     async def end(self) -> None:
         """Stop the environments."""
-        for environment in ("staging", "production"):
+        for environment in self.environments:
             await self.platform(environment).stop()
 
     def git(self, *words: str) -> None:
@@ -190,12 +191,17 @@ class Stage:
 
     def state_of(self, environment: str) -> dict[str, Any]:
         """Read an environment's own state file."""
-        state: dict[str, Any] = json.loads((self.folder / environment / "state.json").read_text())
+        state: dict[str, Any] = json.loads((self.folder / plain(environment) / "state.json").read_text())
         return state
 
     def started(self, environment: str) -> int:
         """Say how many revisions an environment has ever made."""
         return int(self.state_of(environment)["next_id"])
+
+
+def plain(environment: str) -> str:
+    """Write an environment's name as folders and blocks are called: `production/eu` as `production-eu`."""
+    return environment.replace("/", "-")
 
 
 def plan_of(name: str) -> dict[str, Any]:
@@ -254,18 +260,25 @@ async def hang_up() -> None:
         gc.collect()
 
 
-async def check_well(stage: Stage, *, version: str) -> None:
-    """Assert that both environments are as a closed release must leave them."""
-    for environment in ("staging", "production"):
+async def check_well(stage: Stage, *, version: str, **others: str) -> None:
+    """Assert that every environment is as a closed release must leave it.
+
+    Args:
+        stage: The stage.
+        version: What serves.
+        others: What serves elsewhere, by an environment's last name: `us="1.0"`.
+    """
+    for environment in stage.environments:
+        wanted = others.get(environment.rpartition("/")[2], version)
         position = await stage.platform(environment).current()
-        assert (position["baseline"], position["canary"], position["percent"]) == (version, None, 0), f"{environment}: {position}"
-        assert position["ready"] == {version: True}
+        assert (position["baseline"], position["canary"], position["percent"]) == (wanted, None, 0), f"{environment}: {position}"
+        assert position["ready"] == {wanted: True}
         assert position["owner"] is None, f"{environment} is still owned by {position['owner']}"
         assert len(stage.state_of(environment)["revisions"]) == 1
     connection = http.client.HTTPConnection(stage.public.removeprefix("http://"), timeout=5)
     connection.request("GET", "/")
     answer = connection.getresponse()
-    assert (answer.status, answer.read().decode()) == (200, version)
+    assert (answer.status, answer.read().decode()) == (200, others.get(stage.environments[1].rpartition("/")[2], version))
     connection.close()
 
 

@@ -1,7 +1,7 @@
 """Runs flow runs in processes of their own, forked with Prefect and our flows loaded; one of them may be told where to die.
 
 Reads a JSON object a line: `run` (flow run id), `flow` (module:name), `points` (a file that gets a line for every point passed), `kill_at`
-(the point at which the process kills itself: its number, or how its name begins; 0 for never). Answers each with the process's id.
+(the point at which the process kills itself: its number, or how its name begins or ends; 0 for never). Answers each with the process's id.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def arm(file: Path, *, kill_at: int | str) -> None:
     def passed(name: str) -> None:
         number = next(count)
         points.write(f"{number} {name}\n")
-        if number == kill_at or (isinstance(kill_at, str) and name.startswith(kill_at)):
+        if number == kill_at or (isinstance(kill_at, str) and kill_at and (name.startswith(kill_at) or name.endswith(f" {kill_at}"))):
             os.kill(os.getpid(), signal.SIGKILL)
 
     for owner, names in ((PrefectClient, CHANGES), (LocalPlatform, EFFECTS), (LocalClient, ("order",))):

@@ -1,0 +1,273 @@
+"""Production as two targets: one after the other, and what a failure in the second one does to the first."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+
+from tests.flows import harness, processes
+from tests.flows.gatehouse import answer, enrol, go_on
+from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, plan_of
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600), pytest.mark.usefixtures("visitors")]
+EU, US = "production/eu", "production/us"
+_minor = count(1)
+
+
+@pytest.fixture(scope="module")
+def theatre(runner: processes.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Raise a stage whose production is two targets."""
+    stage = harness.Stage("waves", tmp_path_factory.mktemp("waves"), runner, environments=("staging", EU, US))
+    asyncio.run(stage.raise_up())
+    yield stage
+    asyncio.run(stage.end())
+
+
+@pytest.fixture
+async def visitors(stage: Stage) -> Any:
+    """Let visitors come to both targets."""
+    with contextlib.ExitStack() as stack:
+        addresses = [(await stage.platform(name).endpoints())["public"] for name in (EU, US)]
+        yield [stack.enter_context(processes.traffic(address)) for address in addresses]
+
+
+def wave(stage: Stage, **more: Any) -> str:
+    """Write a plan with both targets; `more` goes into its section `production`."""
+    usual = plan_of(stage.name)["production"]
+    targets = [{"name": name, "platform": f"local/{stage.name}-production-{name}"} for name in ("eu", "us")]
+    return stage.plan(production={"targets": targets, "ready_timeout_seconds": 20, "steps": usual["steps"], **more})
+
+
+def new(stage: Stage, mode: str = "") -> str:
+    """Tag a new version."""
+    return stage.tag(f"3.{next(_minor)}{mode}")
+
+
+async def bring(stage: Stage, environment: str, version: str) -> None:
+    """Let an environment run a version that an earlier release brought."""
+    platform = stage.platform(environment)
+    mark = await platform.claim("before", takeover=True)
+    await platform.prepare(version, mark, timeout_seconds=30)
+    await platform.promote(mark)
+    await platform.unclaim(mark)
+
+
+def told(ran: Ran, kind: str = "effect") -> list[str]:
+    """List the keys of a kind of entries."""
+    return [entry.key for entry in ran.entries if entry.kind == kind]
+
+
+async def test_the_second_target_begins_when_the_first_is_done(stage: Stage, visitors: Any) -> None:
+    """Each target goes through its own steps; both end on the new version, and the record names them."""
+    version = new(stage)
+    ran = await stage.release_through(version, plan=wave(stage))
+    await check_closed(stage, ran, outcome="deployed")
+    await check_well(stage, version=version)
+    steps = ["prepare", "step-50/shift", "step-100/shift", "promote"]
+    assert told(ran) == ["staging", *(f"{EU}/{step}" for step in steps), *(f"{US}/{step}" for step in steps)]
+    watched = [entry.evidence["environment"] for entry in ran.entries if entry.kind == "samples"]
+    assert watched == [EU, EU, US, US]
+    assert f"{version} serves in {EU}, {US}" in ran.message
+    assert all(set(one.since(0)) == {200} for one in visitors)
+
+
+async def test_a_bad_second_target_takes_the_first_one_back(stage: Stage) -> None:
+    """Each returns to the version that it ran itself, the last one first, then staging."""
+    older = new(stage)
+    await bring(stage, EU, older)
+    ran = await stage.release_through(new(stage, "-errors.us"), plan=wave(stage))
+    assert ran.state == "RolledBack"
+    await check_closed(stage, ran, outcome="rolled_back")
+    await check_well(stage, version=FIRST, eu=older)
+    ways = [key for key in told(ran, "rollback") if key.endswith("/done")]
+    assert ways == [f"rollback/{US}/done", f"rollback/{EU}/done", "rollback/staging/done"]
+    assert f"at 50 % in {US}" in ran.message
+    assert f"{EU} is back on {older}" in ran.message
+    review, changes = (next(entry.evidence for entry in ran.entries if entry.kind == kind) for kind in ("review", "change_log"))
+    assert review["current"] == {"staging": FIRST, EU: older, US: FIRST}
+    assert changes["from_version"] == f"{older} and {FIRST}"
+
+
+async def test_a_bad_second_target_leaves_the_first_one_where_the_plan_keeps_it(stage: Stage) -> None:
+    """Only the failing one goes back; the outcome says that production is mixed, and the message what each target runs."""
+    version = new(stage, "-errors.us")
+    ran = await stage.release_through(version, plan=wave(stage, on_wave_failure="keep"))
+    assert ran.state == "PartlyDeployed"
+    await check_closed(stage, ran, outcome="partly_deployed")
+    await check_well(stage, version=version, us=FIRST)
+    assert f"{US} is back on {FIRST}" in ran.message
+    assert f"{EU} stays on {version}" in ran.message
+    assert set(ran.entries[-1].evidence["targets"]) == {EU, US}
+
+
+async def test_a_release_after_a_kept_one_goes_on_with_the_other_target(stage: Stage) -> None:
+    """A target that runs the version already takes no steps, and is not taken from it when the other one fails again."""
+    version = new(stage, "-errors.us")
+    await bring(stage, EU, version)
+    ran = await stage.release_through(version, plan=wave(stage))
+    await check_closed(stage, ran, outcome="rolled_back")
+    await check_well(stage, version=FIRST, eu=version)
+    assert f"{EU}/already" in told(ran, "note")
+    assert not [key for key in told(ran) if key.startswith(f"{EU}/step")]
+    assert f"{EU} was not touched and runs {version}" in ran.message
+
+
+async def test_a_bad_first_target_never_reaches_the_second(stage: Stage) -> None:
+    """The wave stops; the second target is not touched, whatever the plan keeps."""
+    before = stage.started(US)
+    ran = await stage.release_through(new(stage, "-errors.eu"), plan=wave(stage, on_wave_failure="keep"))
+    await check_closed(stage, ran, outcome="rolled_back")
+    await check_well(stage, version=FIRST)
+    assert stage.started(US) == before
+    assert f"{US} was not touched and runs {FIRST}" in ran.message
+
+
+KILLS = [
+    ("", "back", f"{US}/prepare"),
+    ("", "back", f"{EU}/promote"),
+    ("-errors.us", "back", "going-back"),
+    ("-errors.us", "back", f"rollback/{US}/done"),
+    ("-errors.us", "back", f"rollback/{EU}/done"),
+    ("-errors.us", "back", "LocalClient.order unclaim"),
+    ("-errors.us", "keep", f"rollback/{US}"),
+    ("-errors.us", "keep", "closed"),
+]
+
+
+@pytest.mark.parametrize(
+    ("mode", "policy", "point"), KILLS, ids=[f"{mode}-{policy}-{point}".replace(" ", "-") for mode, policy, point in KILLS]
+)
+async def test_a_wave_killed_in_its_second_target_ends_well(stage: Stage, visitors: Any, mode: str, policy: str, point: str) -> None:
+    """The next attempt goes on where the killed one was: nothing is done twice in the first target, and the end is the plan's."""
+    version, begun = new(stage, mode), {name: stage.started(name) for name in (EU, US)}
+    ran = await stage.release_through(version, plan=wave(stage, on_wave_failure=policy), kill_at=point)
+    assert ran.points[-1].endswith(f" {point}"), ran.points[-3:]
+    good = not mode
+    outcome = "deployed" if good else {"back": "rolled_back", "keep": "partly_deployed"}[policy]
+    await check_closed(stage, ran, outcome=outcome)
+    await check_well(stage, version=version if good else FIRST, **({"eu": version, "staging": version} if policy == "keep" else {}))
+    again = 1 if mode and policy == "back" else 0  # the first target's former version is started again
+    assert {name: stage.started(name) - begun[name] for name in begun} == {EU: 1 + again, US: 1}
+    assert 0 not in {status for one in visitors for status in one.since(0)}
+
+
+async def roll_back(stage: Stage, **more: Any) -> Ran:
+    """Ask for a rollback and carry it through."""
+    run = await stage.ask("rollback", plan=wave(stage), reason="critical bug 812", **more)
+    return await stage.carry_through(run, "rollback")
+
+
+async def test_a_target_deployed_alone_leaves_the_other(stage: Stage) -> None:
+    """The phase `production` run alone takes a target's name; where it fails only that one goes back."""
+    version, bad = new(stage), new(stage, "-errors")
+    alone = {"plan": wave(stage), "requester": "rita", "reason": "a test"}
+    ran = await stage.carry_through(await stage.ask("production", **alone, version=version, environment=US), "production")
+    await check_closed(stage, ran, outcome="deployed")
+    await check_well(stage, version=FIRST, us=version)
+    ran = await stage.carry_through(await stage.ask("production", **alone, version=bad, environment=EU), "production")
+    await check_closed(stage, ran, outcome="rolled_back")
+    await check_well(stage, version=FIRST, us=version)
+    staging = await stage.carry_through(await stage.ask("production", **alone, version=version, environment="staging"), "production")
+    assert (staging.state, "Run the phase `staging`" in staging.message) == ("Refused", True)
+
+
+async def test_a_verification_of_production_looks_at_every_target(stage: Stage) -> None:
+    """The worst decides, and is named."""
+    from flows.verify import verify  # noqa: PLC0415 - importing Prefect costs seconds that other tests need not pay
+
+    plan = wave(stage)
+    assert (await verify(plan, version=FIRST))["outcome"] == "passed"
+    await bring(stage, US, new(stage))
+    found = await verify(plan, version=FIRST)
+    assert (found["outcome"], found["reason"].startswith(f"{US}: ")) == ("failed", True)
+    assert (await verify(plan, environment=EU, version=FIRST))["outcome"] == "passed"
+
+
+async def test_a_rollback_of_one_target_leaves_the_other(stage: Stage) -> None:
+    """Only the target that was named goes back."""
+    version = new(stage)
+    assert (await stage.release_through(version, plan=wave(stage))).state == "Deployed"
+    back = await roll_back(stage, environment=US)
+    assert (back.state, f"{US} is back on {FIRST}" in back.message) == ("RolledBack", True)
+    await check_closed(stage, back, outcome="rolled_back")
+    await check_well(stage, version=version, us=FIRST)
+
+
+@pytest.mark.parametrize("point", ["", f"rollback/{US}/done"], ids=["undisturbed", "killed"])
+async def test_a_rollback_of_production_takes_every_target_back(stage: Stage, point: str) -> None:
+    """The last one first, also where the rollback is killed between two; staging stays as it is."""
+    version = new(stage)
+    assert (await stage.release_through(version, plan=wave(stage))).state == "Deployed"
+    run = await stage.ask("rollback", plan=wave(stage), reason="critical bug 812")
+    back = await stage.carry_through(run, "rollback", kill_at=point or 0)
+    assert back.state == "RolledBack"
+    await check_closed(stage, back, outcome="rolled_back")
+    await check_well(stage, version=FIRST, staging=version)
+    assert [key for key in told(back, "rollback") if key.endswith("/done")] == [f"rollback/{US}/done", f"rollback/{EU}/done"]
+
+
+async def test_a_rollback_of_a_mixed_production_takes_only_the_newest_version_away(stage: Stage) -> None:
+    """Where an earlier wave left one target behind, that one is where the others are to go, and stays."""
+    version = new(stage)
+    await bring(stage, EU, version)
+    back = await roll_back(stage)
+    assert back.state == "RolledBack", back
+    await check_well(stage, version=FIRST)
+
+
+async def test_a_rollback_says_which_environments_there_are(stage: Stage) -> None:
+    """A name that the plan does not know is refused before anything is claimed, or any release is told to end."""
+    before = {name: stage.state_of(name) for name in stage.environments}
+    back = await roll_back(stage, environment="production/asia")
+    assert back.state == "Refused"
+    assert f"Name one of staging, {EU}, {US}" in back.message
+    assert {name: stage.state_of(name) for name in before} == before
+
+
+async def test_a_rollback_of_production_ends_the_wave_under_way(stage: Stage) -> None:
+    """Both targets go back, the completed one too, although the plan of the release would keep it; staging follows."""
+    version = new(stage)
+    steps = [{"percent": 100, "watch_seconds": 0}]
+    long = [{"percent": 50, "watch_seconds": 40}, {"percent": 100, "watch_seconds": 0.3}]
+    targets = [
+        {"name": "eu", "platform": f"local/{stage.name}-production-eu", "steps": steps},
+        {"name": "us", "platform": f"local/{stage.name}-production-us", "steps": long},
+    ]
+    judgement = {**plan_of(stage.name)["judgement"], "min_requests": 1_000_000}
+    plan = stage.plan(production={"targets": targets, "ready_timeout_seconds": 20, "on_wave_failure": "keep"}, judgement=judgement)
+    run = await stage.release(version, plan=plan)
+    pid, points = stage.runner.start(run, "release")
+    async with asyncio.timeout(120):
+        while not points.exists() or f"{US}/step-50/shift" not in points.read_text():  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(0.1)
+    back = await roll_back(stage)
+    assert back.state == "RolledBack", back
+    await processes.ended(pid)
+    ran = await stage.carry_through(run, "release") if await stage.care_of(run) != "leave" else await stage.seen(run)
+    await check_closed(stage, ran, outcome="rolled_back")
+    await check_well(stage, version=FIRST)
+
+
+async def test_people_are_asked_about_the_target_that_is_undecided(stage: Stage, server: Any) -> None:
+    """The release waits without a process in its second target, and goes on there: the first one is not gone through again."""
+    people, version, begun = await enrol(server), new(stage), stage.started(EU)
+    targets = [
+        {"name": "eu", "platform": f"local/{stage.name}-production-eu", "steps": [{"percent": 100, "watch_seconds": 0}]},
+        {"name": "us", "platform": f"local/{stage.name}-production-us", "steps": [{"percent": 100, "watch_seconds": 1}]},
+    ]
+    judgement = {**plan_of(stage.name)["judgement"], "min_requests": 1_000_000, "undecided": "ask"}
+    plan = stage.plan(production={"targets": targets, "ready_timeout_seconds": 20}, judgement=judgement, approval=people.section())
+    run = await stage.release(version, plan=plan)
+    assert (await go_on(stage, run)).state == "Suspended"
+    asked = await answer(stage, run, people.form(people.names[0]))
+    assert asked.state == "Suspended"
+    assert "gate/us-step-100/asked/1" in told(asked, "gate")
+    ran = await answer(stage, run, people.form(people.names[1]))
+    await check_closed(stage, ran, outcome="deployed")
+    await check_well(stage, version=version)
+    assert stage.started(EU) == begun + 1
