@@ -40,7 +40,7 @@ class _Watch:
         workload = seen["workload"].get(self.name)
         if workload is None:
             raise WorldMoved(f"the {self.kind} {self.name} was deleted while it was waited for; somebody else changes the environment")
-        if is_rolled_out(workload):
+        if is_rolled_out({**workload, "kind": self.kind}):  # what comes in a list does not say its kind
             return "ready"
         target, pods = self.target, self._pods(seen)
         self.findings = find_reasons(

@@ -77,9 +77,11 @@ async def abort(target: Target, mark: Mark) -> None:
 
 
 async def _undo(target: Target, mark: Mark, revision: str, version: str) -> None:
+    """Bring the former template back first: without the partition the pods that never ran the version would be brought to it."""
+    workload = await restore(target, mark, revision, {})
     if target.kind == "StatefulSet":
         await _set_partition(target, ALL, mark)
-    workload = await restore(target, mark, revision, {})
+        workload = await target.read()
     await await_stable(target, workload, version, mark)
 
 
