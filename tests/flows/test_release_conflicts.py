@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.flows.gatehouse import answer, enrol, go_on
-from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, plan_of
+from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, plan_of, undecidable
 from tests.flows.processes import ended
 
 pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.timeout(600), pytest.mark.usefixtures("visitors")]
@@ -19,7 +19,7 @@ def long_watch(stage: Stage, **more: Any) -> str:
     """Write a plan whose first step stays undecided for long."""
     usual = plan_of(stage.name)
     production = {**usual["production"], "steps": [{"percent": 50, "watch_seconds": LONG}, {"percent": 100, "watch_seconds": 0.3}]}
-    return stage.plan(production=production, judgement={**usual["judgement"], "min_requests": 1_000_000}, **more)
+    return stage.plan(production=production, judgement=undecidable(usual["judgement"]), **more)
 
 
 async def watching(stage: Stage, version: str, **more: Any) -> tuple[str, int]:
