@@ -11,7 +11,7 @@ from flows.data import judge_data, samples_of
 from flows.phase import Phase, Result, begin_phase, platform_of, result
 from tasks.logs import read_logs
 from tasks.probe import probe_health
-from tasks.rollout import read_position
+from tasks.rollout import read_endpoints, read_position
 from tasks.rules.log_lines import new_error_kinds
 from tasks.rules.request import PlanPath, Scope, Version
 from tasks.rules.summary import worst_of
@@ -33,7 +33,7 @@ async def post_deploy(plan: PlanPath, version: Version, release: Scope = "") -> 
     phase = await begin_phase(plan, scope=release)
     platform = await platform_of(phase.plan, "production")
     position = await read_position(platform)
-    public = (await platform.endpoints())["public"]
+    public = (await read_endpoints(platform))["public"]
     health, data = await asyncio.gather(
         probe_health(public, verification=phase.plan.verification, version=version),
         judge_data(phase, "post_deploy", samples=await samples_of(phase) if release else []),

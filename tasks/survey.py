@@ -15,7 +15,7 @@ from tasks.change_log import read_change_log
 from tasks.manifests import read_manifests
 from tasks.migrate import expect_jobs
 from tasks.platforms import load_platform
-from tasks.policy import OBSERVE, ONCE
+from tasks.policy import OBSERVE_PLATFORM, ONCE
 from tasks.preview import preview_environment
 from tasks.review import read_plan_file
 from tasks.rules.change_log import ChangeLog, Commit
@@ -51,7 +51,7 @@ async def survey(path: str, *, version: str, key: str, taken: dict[str, Any] | N
     return {**found, "previews": previews}
 
 
-@task(name="survey again", **OBSERVE)
+@task(name="survey again", **OBSERVE_PLATFORM)
 async def survey_again(path: str, *, version: str) -> dict[str, Any]:
     """Survey anew, to compare with what was approved."""
     return await look(path, version=version)
