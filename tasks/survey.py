@@ -20,7 +20,7 @@ from tasks.preview import preview_environment
 from tasks.review import read_plan_file
 from tasks.rules.change_log import ChangeLog, Commit
 from tasks.rules.digest import digest, fingerprint
-from tasks.rules.errors import BadInput
+from tasks.rules.errors import BadInput, WorldMoved
 from tasks.rules.plan import Plan
 
 
@@ -115,7 +115,10 @@ async def _look_at(plan: Plan, environment: str) -> tuple[Position, str]:
     platform = await load_platform(section.platform, field=f"{environment}.platform", strategy=section.strategy)
     expect_jobs(platform, plan, environment)
     settings = platform.model_dump(mode="json") if isinstance(platform, BaseModel) else {}
-    return await platform.current(), fingerprint(settings)
+    position = await platform.current()
+    if "trouble" in position:
+        raise WorldMoved(f"{environment}: {position['trouble']}")
+    return position, fingerprint(settings)
 
 
 async def _preview(plan: Plan, version: str) -> dict[str, Any]:

@@ -149,6 +149,8 @@ async def _counts(platform: Platform, subject: Subject) -> dict[str, Any]:
 def _expect_ours(position: Position, *, version: str, percent: int, mark: Mark) -> None:
     if (position["owner"], position["generation"]) != (mark["owner"], mark["generation"]):
         raise Superseded(f"the environment belongs to {position['owner']} now (generation {position['generation']})")
+    if "trouble" in position:
+        raise WorldMoved(position["trouble"])
     if position["canary"] == version and position["percent"] != percent:
         raise WorldMoved(f"the canary gets {position['percent']} % of the traffic, not the {percent} % of this step; somebody shifted it")
     if version not in (position["canary"], position["baseline"]):

@@ -9,7 +9,7 @@ import pytest
 
 from blocks.kubernetes_client import STRATEGIC_PATCH
 from blocks.platform import Mark
-from tasks.rules.errors import Refused, ShipwayError, WorldMoved
+from tasks.rules.errors import Refused, RolloutFailed, WorldMoved
 from tests.kubernetes.cluster_world import IMAGE, Gateway, World, service
 from tests.kubernetes.scene import FIRST, SECOND, THIRD, Scene, raise_scene
 
@@ -138,9 +138,27 @@ async def test_a_route_deleted_in_the_middle_ends_the_release_with_what_to_do(wo
     await world.remove({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "podinfo"}})
     with pytest.raises(WorldMoved, match=r"HTTPRoute podinfo is not there.*Apply it again"):
         await scene.platform.shift(100, mark)
+    with pytest.raises(WorldMoved, match=f"was taken away and {FIRST} runs as before, but the HTTPRoute podinfo is not there"):
+        await scene.platform.abort(mark)
     await scene.platform.abort(mark)
     assert sorted(await scene.specs()) == ["Deployment podinfo", "Service podinfo"]
     await world.route(gateway)
+    await scene.platform.unclaim(mark)
+    await scene.check_well(FIRST)
+
+
+@pytest.mark.parametrize("what", ["canary", "blue-green"])
+async def test_a_service_deleted_in_the_middle_keeps_no_canary(world: World, gateway: Gateway, what: str) -> None:
+    """What splits the requests is gone: the position says so, and going back takes the canary away and says what to apply again."""
+    scene = await raise_scene(world, gateway, what)
+    mark = await scene.platform.claim("run")
+    await scene.bring(mark, scene.shares[0])
+    await world.remove(service("podinfo"))
+    assert "no such Service" in (await scene.platform.current())["trouble"]
+    with pytest.raises(WorldMoved, match=r"was taken away.*no such Service"):
+        await scene.platform.abort(mark)
+    await world.apply(service("podinfo"))
+    scene.before["Service podinfo"] = (await scene.specs())["Service podinfo"]  # it has another address now
     await scene.platform.unclaim(mark)
     await scene.check_well(FIRST)
 
@@ -152,8 +170,10 @@ async def test_a_route_that_no_gateway_accepts_any_more_fails_the_step_and_is_cl
     await scene.bring(mark)
     await world.merge("HTTPRoute", "podinfo", {"spec": {"parentRefs": [{"name": "nobody"}]}})
     scene.before["HTTPRoute podinfo"]["parentRefs"] = [{"name": "nobody", "group": "gateway.networking.k8s.io", "kind": "Gateway"}]
-    with pytest.raises(ShipwayError, match="HTTPRoute podinfo is not in force"):
+    with pytest.raises(RolloutFailed, match="HTTPRoute podinfo is not in force"):
         await scene.platform.shift(50, mark)
+    with pytest.raises(WorldMoved, match=r"was taken away.*HTTPRoute podinfo is not in force"):
+        await scene.platform.abort(mark)
     await give_up(scene, mark, FIRST)
 
 
@@ -166,8 +186,10 @@ async def test_a_route_to_a_wrong_port_fails_the_release_before_a_request_moves(
     await world.apply(wrong)
     scene.before = await scene.specs()
     mark = await scene.platform.claim("run")
-    with pytest.raises(ShipwayError, match=r"HTTPRoute podinfo is not in force: .*ResolvedRefs"):
+    with pytest.raises(RolloutFailed, match=r"HTTPRoute podinfo is not in force: .*ResolvedRefs"):
         await scene.bring(mark, 50)
+    with pytest.raises(WorldMoved, match=r"was taken away.*ResolvedRefs"):
+        await scene.platform.abort(mark)
     await give_up(scene, mark, FIRST)
 
 
