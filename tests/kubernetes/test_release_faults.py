@@ -152,7 +152,7 @@ async def test_a_route_deleted_under_a_release_fails_it_and_leaves_no_canary(sta
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("point", ["task begin watch", "task watch step", "task claim"])
+@pytest.mark.parametrize("point", ["task begin watch", "task watch step"])
 async def test_a_release_outlives_an_api_server_that_restarts_for_a_minute(stage: ClusterStage, world: World, point: str) -> None:
     """Away in its watch, or between its effects: the first attempt goes on when the server is there again, and deploys."""
     production = stage.scenes["production"]
