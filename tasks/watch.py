@@ -42,7 +42,7 @@ async def read_counts(platform: Platform) -> dict[str, Counts]:
 
 @task(name="begin watch", **ONCE)
 async def begin_watch(platform: Platform, *, subject: Subject, version: str, key: str) -> dict[str, Any]:  # noqa: ARG001
-    """Remember when a step's watch began and what the counters said, so that a restart goes on with it.
+    """Remember what the counters said before a step's traffic moved, so that all that follows is judged, also after a restart.
 
     Returns:
         `at` in seconds since the epoch, `counts` of the platform by version, and what is known of the SLIs in `prometheus`.
@@ -51,6 +51,12 @@ async def begin_watch(platform: Platform, *, subject: Subject, version: str, key
     async with open_sources(subject, platform, versions=versions_of(version, position["baseline"])) as sources:
         counts, memory = await asyncio.gather(_counts(platform, subject), sources.remember())
     return {"at": at, "counts": counts, "prometheus": memory}
+
+
+@task(name="start clock", **ONCE)
+async def start_clock(*, key: str) -> float:  # noqa: ARG001
+    """Remember when the traffic had moved, in seconds since the epoch: how long is watched counts from there."""
+    return time.time()
 
 
 @task(name="watch step", task_run_name="watch {percent} %", **ONCE)
@@ -74,7 +80,7 @@ async def watch_step(
         percent: Its share, which must stay as it is.
         watch_seconds: The longest time since `begun`.
         mark: Our mark; a newer owner ends the watch.
-        begun: What `begin_watch` remembered.
+        begun: What `begin_watch` remembered, with the moment `at` from which the time counts.
         key: Under which the result is remembered.
 
     Returns:

@@ -18,7 +18,7 @@ from tasks.rules.errors import Superseded, Temporary, WorldMoved
 from tasks.rules.plan import Judgement, PlatformSli
 from tasks.rules.step import MOST_MISSED
 from tasks.sources import Subject
-from tasks.watch import MOST_POINTS, _thinned, begin_watch, read_counts, watch_recovery, watch_step
+from tasks.watch import MOST_POINTS, _thinned, begin_watch, read_counts, start_clock, watch_recovery, watch_step
 from tests.local_environments import MakeLocal
 from tests.tasks.fake_platform import OURS, FakePlatform, counted
 
@@ -72,6 +72,18 @@ async def test_a_watch_that_goes_on_after_a_crash_keeps_its_beginning() -> None:
     begun = {"at": time.time() - 3600, "counts": {"1.0": counted(0), "1.1": counted(0)}}
     found = await watched(platform, seconds=60, begun=begun)
     assert (found["outcome"], found["started_at"], len(found["points"])) == ("failed", begun["at"], 1)
+
+
+async def test_harm_between_the_shift_and_the_first_reading_is_judged() -> None:
+    """The counts are of before the traffic moved, the time counts from when it had; a version that nobody counted yet begins at nothing."""
+    platform = FakePlatform()
+    platform.numbers = {"1.0": counted(500)}
+    begun = await begin(platform)
+    platform.serve(v1_0=counted(500), v1_1=counted(40, 40))
+    at = await start_clock.fn(key="k")
+    found = await watched(platform, begun={**begun, "at": at})
+    assert (found["outcome"], found["started_at"]) == ("failed", at)
+    assert at >= begun["at"]
 
 
 async def test_a_counter_that_begins_again_forgets_no_error() -> None:
