@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 from functools import partial
 from itertools import count
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from prefect import task
 
@@ -16,14 +16,13 @@ from blocks.platform import Counts, Mark, Platform, Position
 from tasks.policy import OBSERVE, ONCE
 from tasks.rules.errors import Superseded, Temporary, WorldMoved
 from tasks.rules.step import MOST_MISSED, Step, versions_of
+from tasks.rules.thinning import Thinned, most_points
 from tasks.rules.verdict import Outcome, Verdict, combine
 from tasks.sources import Sources, Subject, open_sources
 from tasks.story import tell_progress
 
-MOST_POINTS = 400
 SHORTEST_PAUSE_SECONDS = 0.05
 DECIDED = {Outcome.PASSED, Outcome.FAILED, Outcome.ERROR}
-T = TypeVar("T")
 
 
 class Point(NamedTuple):
@@ -97,8 +96,12 @@ async def watch_step(
         began = begun["at"], sources.platform(begun["counts"]) | sources.beginning()
         step = Step(subject.judgement, version=version, baseline=baseline, percent=percent, began=began)
         look = partial(_look, platform, subject=subject, version=version, percent=percent, mark=mark)
-        points = [point async for point in _readings(step, sources, look, ends_at=begun["at"] + watch_seconds, owner=mark["owner"])]
-    whole, kept = combine(points[-1].verdicts), _thinned(points)
+        points = Thinned[Point](most_points(len(subject.judgement.slis)))
+        verdicts: list[Verdict] = []
+        async for point in _readings(step, sources, look, ends_at=begun["at"] + watch_seconds, owner=mark["owner"]):
+            points.add(point)
+            verdicts = point.verdicts
+    whole, kept = combine(verdicts), points.points()
     return {
         "outcome": whole.outcome.value,
         "reason": whole.reason,
@@ -159,12 +162,6 @@ def _expect_ours(position: Position, *, version: str, percent: int, mark: Mark) 
         raise WorldMoved(f"the canary gets {position['percent']} % of the traffic, not the {percent} % of this step; somebody shifted it")
     if version not in (position["canary"], position["baseline"]):
         raise WorldMoved(f"{version} is gone: {position['canary'] or 'nothing'} is the canary; somebody else changed the environment")
-
-
-def _thinned(points: Sequence[T]) -> list[T]:
-    """Keep at most 400 points for the record, always the last."""
-    stride = -(-len(points) // MOST_POINTS)
-    return list(points[::stride]) if (len(points) - 1) % max(stride, 1) == 0 else [*points[::stride], points[-1]]
 
 
 @task(name="watch recovery", **OBSERVE)

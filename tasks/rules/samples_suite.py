@@ -13,13 +13,13 @@ from typing import Any
 
 from tasks.rules.data_jobs import Job
 from tasks.rules.plan_data import Samples
+from tasks.rules.thinning import most_points
 
 Row = Mapping[str, Any]
 COLUMNS = ("at", "sli", "role", "version", "bad", "total")
 DERIVED = ("gap_seconds", "new_bad", "new_total", "ratio")
 ROLES = ("canary", "baseline")
 NEVER_A_HOLE_SECONDS = 15.0
-MOST_READINGS = 400  # a longer watch keeps every so-manieth of its readings
 FEWEST_REQUESTS, FEWEST_INTERVALS = 10, 8  # fewer make a ratio, or its quantiles, a matter of luck
 QUANTILES = (0.5, 0.75)
 SLACK_SECONDS = 2.0
@@ -49,7 +49,9 @@ def samples_job(evidence: Mapping[str, Any], *, name: str, ended_at: float, inte
         return job.ended("error", "nobody knows when the watch began")
     table = derive(rows)
     span = max(0.0, ended_at - started_at)
-    gap_seconds = max(rules.largest_gap_intervals * max(interval_seconds, span / MOST_READINGS), NEVER_A_HOLE_SECONDS)
+    gap_seconds = max(
+        rules.largest_gap_intervals * max(interval_seconds, span / most_points(len(evidence.get("slis") or ()))), NEVER_A_HOLE_SECONDS
+    )
     expectations = [
         *_possible(rows, evidence, first=started_at - SLACK_SECONDS, last=ended_at + SLACK_SECONDS),
         *_rising(table),

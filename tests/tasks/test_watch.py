@@ -10,15 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from blocks.platform import Mark
 from tasks.rules.errors import Superseded, Temporary, WorldMoved
 from tasks.rules.plan import Judgement, PlatformSli
 from tasks.rules.step import MOST_MISSED
 from tasks.sources import Subject
-from tasks.watch import MOST_POINTS, _thinned, begin_watch, read_counts, start_clock, watch_recovery, watch_step
+from tasks.watch import begin_watch, read_counts, start_clock, watch_recovery, watch_step
 from tests.local_environments import MakeLocal
 from tests.tasks.fake_platform import OURS, FakePlatform, counted
 
@@ -194,14 +192,6 @@ async def test_a_version_that_does_not_serve_has_not_recovered(change: Any) -> N
     platform.position.update(**change)
     found = await watch_recovery.fn(platform, version="1.0", watch_seconds=0.01, max_error_ratio=1)
     assert (found["outcome"], "does not serve" in found["reason"]) == ("failed", True)
-
-
-@given(st.integers(1, 2_000))
-def test_a_long_watch_keeps_a_bounded_picture_with_its_first_and_last_point(number: int) -> None:
-    """The moment of decision is always in it."""
-    kept = _thinned([{"at": at} for at in range(number)])
-    assert len(kept) <= MOST_POINTS + 1
-    assert (kept[0]["at"], kept[-1]["at"]) == (0, number - 1)
 
 
 async def test_a_watch_does_not_hold_the_loop_up() -> None:
