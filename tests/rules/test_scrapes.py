@@ -55,12 +55,6 @@ def test_what_counters_grew_by(before: list[Sample], later: list[Sample], grown:
     assert (bad - begun["bad"], total - begun["total"]) == grown
 
 
-def test_series_without_a_weight_count_nothing() -> None:
-    """The other buckets of a histogram are read and left out."""
-    assert counted([Sample("a", "other", 1, 5)]) == (0, 0)
-    assert newest(no_lives()) is None
-
-
 PROCESS = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 5), st.booleans()), min_size=1, max_size=12)
 
 
@@ -76,6 +70,21 @@ def lived(target: str, steps: list[tuple[int, int, bool]]) -> tuple[list[Sample]
         fine, wrong, bad, total = fine + more, wrong + worse, bad + worse, total + more + worse
         samples += scrapes(target, (at, fine, wrong))
     return samples, bad, total
+
+
+@given(PROCESS, PROCESS)
+def test_two_processes_under_one_target_are_told_apart_by_their_moments(one: Any, other: Any) -> None:
+    """Labels may not tell them apart; when one begins again the other's past is not counted a second time."""
+    (first, bad, total), (second, more_bad, more_total) = lived("a", one), lived("b", other)
+    samples = [sample._replace(target="both") for sample in first]
+    samples += [sample._replace(target="both", at=sample.at + 0.5) for sample in second]
+    assert counted(samples) == (bad + more_bad, total + more_total)
+
+
+def test_series_without_a_weight_count_nothing() -> None:
+    """The other buckets of a histogram are read and left out."""
+    assert counted([Sample("a", "other", 1, 5)]) == (0, 0)
+    assert newest(no_lives()) is None
 
 
 @given(PROCESS, PROCESS, st.integers(1, 5), st.randoms(use_true_random=False))
