@@ -118,33 +118,44 @@ class PairLife(TypedDict):
     Fields:
         bad: What they add up to here: what the counts were when first seen, and what they grew by since.
         total: All events, likewise.
-        last: The counts as last read, bad and total; None before they were there.
+        last: The counts as last believed, bad and total; None before they were there.
+        low: The counts as last read, where they are lower than that; else None.
+        fell_at: When they fell, in seconds since the epoch; None where they have not.
     """
 
     bad: int
     total: int
     last: list[int] | None
+    low: list[int] | None
+    fell_at: float | None
 
 
 def no_pair() -> PairLife:
     """Begin with nothing."""
-    return PairLife(bad=0, total=0, last=None)
+    return PairLife(bad=0, total=0, last=None, low=None, fell_at=None)
 
 
-def add_pair(life: PairLife, now: Sequence[int] | None) -> PairLife:
-    """Add what two counts grew by; where either fell, counting goes on from there, and what happened in between is lost.
+def add_pair(life: PairLife, now: Sequence[int] | None, *, at: float, patience_seconds: float) -> PairLife:
+    """Add what two counts grew by; where either fell for good, counting goes on from there, and what happened in between is lost.
 
-    A sum over processes falls by what the one held that ended. Counting the rest from zero, as is right for one counter, would
-    count its whole past a second time.
+    A sum over processes falls by what the one held that ended, and as much where one scrape of a process was missed. Counting the
+    rest from zero, as is right for one counter, would count its whole past a second time, and so would going on from there, once
+    the process is back. So a fall is borne for a while, in which nothing is counted.
 
     Args:
         life: What is known.
         now: Bad and all events as read, or None where there are none yet.
+        at: When they were read, in seconds since the epoch.
+        patience_seconds: After this time without a further fall what is missing is taken for ended.
     """
     if now is None:
         return life
     bad, total = now
     was_bad, was_total = life["last"] or (0, 0)
     if bad < was_bad or total < was_total:
+        low, fell_at = life.get("low") or [was_bad, was_total], life.get("fell_at")
+        fell_at = at if fell_at is None or bad < low[0] or total < low[1] else fell_at
+        if at - fell_at < patience_seconds:
+            return {**life, "low": [bad, total], "fell_at": fell_at}
         was_bad, was_total = bad, total
-    return PairLife(bad=life["bad"] + bad - was_bad, total=life["total"] + total - was_total, last=[bad, total])
+    return PairLife(bad=life["bad"] + bad - was_bad, total=life["total"] + total - was_total, last=[bad, total], low=None, fell_at=None)
