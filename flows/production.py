@@ -138,6 +138,7 @@ async def _take_step(phase: Phase, platform: Platform, step: Step, *, environmen
         )
         if found["outcome"] not in {"watching", "no_data"}:
             break
+        begun |= {"probes": found.get("probes")}
     if found["outcome"] == "failed":  # first stop the harm, then write about it; the way back does the rest
         await shift_traffic(platform, version=version, percent=0, mark=mark, key=phase.key(f"{name}/stop"))
         await tell(phase.owner, phase.entry(f"{name}/stop"), f"No more requests{where} go to {version}", kind="effect", why=found["reason"])

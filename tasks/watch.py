@@ -77,14 +77,14 @@ async def watch_step(
         subject: What is watched, and by which SLIs.
         version: The version under release.
         percent: Its share, which must stay as it is.
-        watch_seconds: The longest time since `begun`.
+        watch_seconds: The longest time since `begun`; what probes had counted in a process that died is probed again.
         mark: Our mark; a newer owner ends the watch.
-        begun: What `begin_watch` remembered, with the moment `at` from which the time counts.
+        begun: What `begin_watch` remembered, with the moment `at` from which the time counts, and `probes` of an earlier span.
         key: Under which the result is remembered.
 
     Returns:
-        The evidence of the step: `outcome`, `reason`, `versions`, `slis` and `points`, as the record's pictures take it, and `samples`,
-        a list of rows (see `tasks.rules.step.Step.rows`).
+        The evidence of the step: `outcome`, `reason`, `versions`, `slis` and `points`, as the record's pictures take it, `samples`,
+        a list of rows (see `tasks.rules.step.Step.rows`), and `probes`, what another span goes on from.
 
     Raises:
         Superseded: Somebody else owns the environment.
@@ -98,9 +98,11 @@ async def watch_step(
         look = partial(_look, platform, subject=subject, version=version, percent=percent, mark=mark)
         points = Thinned[Point](most_points(len(subject.judgement.slis)))
         verdicts: list[Verdict] = []
-        async for point in _readings(step, sources, look, ends_at=begun["at"] + watch_seconds, owner=mark["owner"]):
+        ends_at = begun["at"] + watch_seconds + sources.lost_seconds(begun)  # so that as much is probed as the plan says
+        async for point in _readings(step, sources, look, ends_at=ends_at, owner=mark["owner"]):
             points.add(point)
             verdicts = point.verdicts
+        probes = {"at": time.time(), "counts": sources.probe.remembered()} if sources.probe else {}
     whole, kept = combine(verdicts), points.points()
     return {
         "outcome": whole.outcome.value,
@@ -110,6 +112,7 @@ async def watch_step(
         "versions": {"canary": version, "baseline": baseline},
         "slis": [sli.model_dump(mode="json") for sli in subject.judgement.slis],
         "points": [{"at": point.at, "verdicts": [asdict(verdict) for verdict in point.verdicts]} for point in kept],
+        "probes": probes,
         "samples": [row for point in kept for row in point.rows],
     }
 
