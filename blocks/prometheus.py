@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, ClassVar
@@ -16,6 +17,8 @@ from blocks.prometheus_client import PrometheusClient
 from tasks.rules.errors import BadInput
 
 URL = r"^https?://[^\s/@?#]+(/[^\s?#]*)?$"
+TOKEN = re.compile(r"[!-~]+")  # what RFC 9110 lets stand in a header, without spaces
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Prometheus(Block):
@@ -62,8 +65,27 @@ class Prometheus(Block):
         if bool(self.username) != bool(self.password):
             raise BadInput("a user and a password belong together", field="username", mend="Give the block both, or neither.")
         if self.bearer_token:
-            return {"Authorization": f"Bearer {self.bearer_token.get_secret_value()}"}
+            return {"Authorization": f"Bearer {_sendable_token(self.bearer_token)}"}
         if self.username and self.password:
-            pair = f"{self.username}:{self.password.get_secret_value()}".encode()
-            return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+            user, password = _in_one_line(self.username, field="username"), _in_one_line(self.password.get_secret_value(), field="password")
+            return {"Authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}
         return {}
+
+
+def _sendable_token(secret: SecretStr) -> str:
+    """Give a token as a header can hold it: files and terminals end it with a line break, which no header may have."""
+    token = secret.get_secret_value().strip()
+    if not TOKEN.fullmatch(token):
+        mend = "Store the token alone, in one line, without `Bearer`."
+        raise BadInput("the token has spaces, line breaks or letters outside ASCII, or is empty", field="bearer_token", mend=mend)
+    return token
+
+
+def _in_one_line(text: str, *, field: str) -> str:
+    """Give half of a user and password; a line break at the end is of the file that it came from."""
+    line = text.rstrip("\r\n")
+    if CONTROL.search(line) or (field == "username" and ":" in line):
+        raise BadInput(
+            f"the {field} has a control character, or a colon that ends a user", field=field, mend="Store it alone, in one line."
+        )
+    return line

@@ -110,6 +110,8 @@ class PrometheusClient:
             raise Temporary(f"Prometheus at {self.url} gave no answer within {self._timeout_seconds:g} s") from None
         except httpx.InvalidURL as error:
             raise Refused(f"the address {self.url} of Prometheus cannot be used: {error}") from None
+        except httpx.LocalProtocolError:  # its words may hold a header, and so the credentials
+            raise Refused(f"Prometheus at {self.url} was not asked: the request cannot be sent as its block has it written") from None
         except httpx.HTTPError as error:
             raise Temporary(f"Prometheus at {self.url} gave no answer: {str(error) or type(error).__name__}") from None
         return self._data(status, answer, response), now

@@ -12,7 +12,7 @@ from tasks.expectations import judge_tables, prepare_suite
 from tasks.rules.data_jobs import Job
 from tasks.rules.plan_data import Moment
 from tasks.rules.record import Entry
-from tasks.rules.samples_suite import samples_job
+from tasks.rules.samples_suite import rows_that_decide, samples_job
 from tasks.rules.targets import production_of, target_of, within
 from tasks.story import recall, recall_all, tell
 
@@ -96,7 +96,7 @@ def _samples(phase: Phase, entry: Entry, *, name: str, where: str) -> Job:
 
 def _is_known_empty(entry: Entry) -> bool:
     """Say whether a watch read nothing and said so: then only people could let the release go on, knowing it."""
-    return not entry.evidence.get("samples") and entry.evidence.get("outcome") == "no_data"
+    return not rows_that_decide(entry.evidence) and entry.evidence.get("outcome") == "no_data"
 
 
 def _page_name(phase: Phase, name: str) -> str:

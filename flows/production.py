@@ -25,7 +25,7 @@ from tasks.rules.targets import Place, chosen, is_production, place_of, target_o
 from tasks.sources import subject_of
 from tasks.story import recall, tell
 from tasks.survey import survey, survey_again
-from tasks.watch import begin_watch, watch_step
+from tasks.watch import begin_watch, start_clock, watch_step
 
 ForRelease = Annotated[dict[str, Any], Field(title="For releases", description="Leave empty. A release fills it in.")]
 
@@ -121,11 +121,14 @@ async def _take_step(phase: Phase, platform: Platform, step: Step, *, environmen
     """Shift, watch, and give the verdict."""
     name, judgement, where = f"{environment}/step-{step.percent}", phase.plan.judgement, within(environment)
     subject = await subject_of(phase.plan, environment)
+    begun = {}
+    if step.watch_seconds:  # what counts is what follows, so the counts are read before the traffic moves, however long that takes
+        begun = await begin_watch(platform, subject=subject, version=version, key=phase.key(f"{name}/begin"))
     await shift_traffic(platform, version=version, percent=step.percent, mark=mark, key=phase.key(f"{name}/shift"))
     await tell(phase.owner, phase.entry(f"{name}/shift"), f"{step.percent} % of the traffic{where} goes to {version}", kind="effect")
-    if step.watch_seconds == 0:
+    if not begun:
         return result("passed", "this step is not watched")
-    begun = await begin_watch(platform, subject=subject, version=version, key=phase.key(f"{name}/begin"))
+    begun |= {"at": await start_clock(key=phase.key(f"{name}/clock"))}
     key = phase.key(f"{name}/watch")
     spans = [(key, step.watch_seconds), (f"{key}/extended", 2 * step.watch_seconds)]
     for key, seconds in spans if judgement.undecided == "extend" else spans[:1]:
@@ -135,28 +138,22 @@ async def _take_step(phase: Phase, platform: Platform, step: Step, *, environmen
         )
         if found["outcome"] not in {"watching", "no_data"}:
             break
+        begun |= {"probes": found.get("probes")}
     if found["outcome"] == "failed":  # first stop the harm, then write about it; the way back does the rest
         await shift_traffic(platform, version=version, percent=0, mark=mark, key=phase.key(f"{name}/stop"))
         await tell(phase.owner, phase.entry(f"{name}/stop"), f"No more requests{where} go to {version}", kind="effect", why=found["reason"])
-    verdict = f"Verdict at {step.percent} %{where}"
-    await tell(
-        phase.owner,
-        phase.entry(f"{name}/samples/{key.rpartition('/')[2]}"),
-        f"Watched {version} at {step.percent} %{where}",
-        kind="samples",
-        why=f"{len(found['points'])} readings",
-        evidence={"environment": environment, **found},
-    )
-    await tell(
-        phase.owner,
-        phase.entry(f"{name}/verdict/{key.rpartition('/')[2]}"),
-        verdict,
-        kind="verdict",
-        why=found["reason"],
-        evidence={"outcome": found["outcome"]},
-    )
+    await _tell_step(phase, f"{version} at {step.percent} %{where}", name=name, span=key.rpartition("/")[2], found=found)
     at = f"at {step.percent} %{where}: {found['reason']}"
     return _settle_undecided(found, result(found["outcome"], at, step=str(step.percent)), judgement.undecided, decision)
+
+
+async def _tell_step(phase: Phase, what: str, *, name: str, span: str, found: Result) -> None:
+    """Write what a watch saw, and what followed."""
+    entry, evidence = phase.entry(f"{name}/samples/{span}"), {"environment": name.rpartition("/step-")[0], **found}
+    why = f"{len(found['points'])} readings"
+    await tell(phase.owner, entry, f"Watched {what}", kind="samples", why=why, evidence=evidence)
+    verdict, entry = {"outcome": found["outcome"]}, phase.entry(f"{name}/verdict/{span}")
+    await tell(phase.owner, entry, f"Verdict {what.partition(' ')[2]}", kind="verdict", why=found["reason"], evidence=verdict)
 
 
 def _settle_undecided(found: Result, step: Result, policy: str, decision: str) -> Result:

@@ -39,15 +39,19 @@ async def common_version_to_leave(phase: Phase, environments: Sequence[str], *, 
 
     Raises:
         Refused: They run different versions, and nobody can tell which is the newest.
-        Temporary: None of them answers.
+        Temporary: None of them answers, or one does not and the others run nothing.
     """
     if len(environments) == 1:
         return ""
     decided = await recall(phase.owner, phase.entry(KEY))
     if decided is None:
         positions = await _positions(phase, environments)
-        bad = version_to_leave(positions, to=to or "previous")
+        silent = [name for name in environments if name not in positions]
+        bad = version_to_leave(positions, to=to or "previous", silent=silent)
         runs = ", ".join(f"{name} {one['canary'] or one['baseline'] or 'nothing'}" for name, one in positions.items())
+        runs += "".join(f", {name} does not answer" for name in silent)
+        if bad is None and silent and not any(one["canary"] or one["baseline"] for one in positions.values()):
+            raise Temporary(f"nobody knows what to get away from: {runs}")
         if bad is None:
             raise Refused(f"the targets run different versions ({runs}); say which is bad with `bad`, or take one target back")
         what = f"The targets get away from {bad}" if bad else "Each target gets away from what it runs"

@@ -93,6 +93,8 @@ async def _send(client: httpx.AsyncClient, visit: Visit, step: SmokeStep, *, in_
         return Answer(response.status_code, time.monotonic() - start, dict(response.headers), body, cut=cut)
     except TimeoutError:
         return Answer(None, time.monotonic() - start, error=f"gave no whole answer {over}")
+    except httpx.LocalProtocolError:  # its words hold the header, in spellings that nobody can foresee
+        return Answer(None, time.monotonic() - start, error="was not asked: a header or the body cannot be sent as it is written")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return Answer(None, time.monotonic() - start, error=f"gave no answer: {type(error).__name__} {error}".strip())
 

@@ -58,6 +58,6 @@ async def _load_secret(name: str) -> SecretStr:
     field = "verification.smoke"
     block = await load_block(name, field=field)
     value = block.value.get_secret_value() if isinstance(block, Secret) else None
-    if not isinstance(value, str) or not value.strip() or header_value_fault(value):
+    if not isinstance(value, str) or not value.strip() or header_value_fault(value.strip()):
         raise BadInput(f"the block {name} holds no text that can be a header", field=field, mend="Store printable ASCII in one line.")
     return SecretStr(value.strip())

@@ -18,7 +18,7 @@ from tasks.rules.seen import Count, Role, Seen, slower_than
 
 @dataclass
 class ProbeSource:
-    """The probing SLIs of one watch; what was counted is forgotten with the process, and counted anew.
+    """The probing SLIs of one watch; what was counted is forgotten with the process, unless it is handed on as JSON.
 
     Fields:
         client: An open client, as `probe_client` makes it.
@@ -47,10 +47,26 @@ class ProbeSource:
         await asyncio.gather(*(self._probe(sli, role, target) for sli in self.slis for role, target in targets.items()))
         return {sli.name: self.seen(sli) for sli in self.slis}
 
+    def beginning(self) -> dict[str, Seen]:
+        """Say what a step's watch begins with: nothing, since every probe is of this step."""
+        return {sli.name: Seen(dict.fromkeys(self.versions, Count(0, 0))) for sli in self.slis}
+
     def seen(self, sli: ProbeSli) -> Seen:
         """Say what was counted so far."""
         what = "failed" if sli.threshold_seconds is None else slower_than(sli.threshold_seconds, sli.threshold_seconds)
         return Seen({role: self.counts.get((sli.name, role), Count(0, 0)) for role in self.versions}, what)
+
+    def remembered(self) -> dict[str, dict[str, list[int]]]:
+        """Give what was counted as JSON: bad and all by SLI and revision."""
+        found: dict[str, dict[str, list[int]]] = {}
+        for (name, role), count in self.counts.items():
+            found.setdefault(name, {})[role] = [count.bad, count.total]
+        return found
+
+    def go_on_from(self, remembered: Mapping[str, Mapping[Role, list[int]]]) -> None:
+        """Take back what was counted."""
+        for sli in self.slis:
+            self.counts |= {(sli.name, role): Count(count[0], count[1]) for role, count in remembered.get(sli.name, {}).items()}
 
     async def _probe(self, sli: ProbeSli, role: Role, target: str) -> None:
         patience = sli.threshold_seconds or sli.timeout_seconds

@@ -82,6 +82,7 @@ class PrometheusSource:
             else:
                 memory = await self._read_series(sli, samples)
             self.memory[sli.name] = {**memory, "at": now}
+            _expect_no_fall(memory)
         except Temporary as error:
             return Seen(silence=str(error))
         except Permanent as error:
@@ -116,7 +117,7 @@ class PrometheusSource:
             before = cast("PairLife", known["lives"][role]) if known else no_pair()
             if now is None and before["last"] is not None:
                 raise Temporary(f"Prometheus has no series for `total` of the {role} any more")
-            lives[role] = add_pair(before, now)
+            lives[role] = add_pair(before, now, at=time.time(), patience_seconds=self.client.lookback_seconds)
         return Memory(at=0.0, bound=None, lives=lives)
 
     async def _pair(self, sli: PrometheusPairSli, role: Role) -> tuple[int, int] | None:
@@ -149,6 +150,12 @@ class PrometheusSource:
         if self.labels is None or not set(self.versions.values()) <= self.labels.keys():
             self.labels = await self.platform.labels() if isinstance(self.platform, Labelled) else {}
         return self.labels
+
+
+def _expect_no_fall(memory: Memory) -> None:
+    fallen = next((role for role, life in memory["lives"].items() if life.get("fell_at") is not None), None)
+    if fallen:
+        raise Temporary(f"the counts of the {fallen} fell: a scrape of it was missed, or a process ended, which only time can tell")
 
 
 def see(sli: PrometheusAny, memory: Memory) -> Seen:

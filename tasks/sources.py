@@ -91,7 +91,7 @@ class Sources:
 
     def beginning(self) -> dict[str, Seen]:
         """Say what is remembered of the beginning, for the sources that were read then."""
-        seen = {sli.name: self.probe.seen(sli) for sli in self.probe.slis} if self.probe else {}
+        seen = self.probe.beginning() if self.probe else {}
         if self.prometheus:
             known = self.prometheus.memory
             seen |= {sli.name: see(sli, known[sli.name]) for sli in self.prometheus.slis if sli.name in known}
@@ -112,6 +112,21 @@ class Sources:
             return {}
         await self.prometheus.read()
         return dict(self.prometheus.memory)
+
+    def lost_seconds(self, begun: Mapping[str, Any]) -> float:
+        """Take back what probes counted in an earlier span, and say how much of the watch was not, or no longer is, probed.
+
+        Args:
+            begun: When the watch began (`at`), and `probes` of an earlier span: `at` and `counts`.
+
+        Returns:
+            What died with a process, in seconds; 0 without probes that decide: other counts are kept elsewhere.
+        """
+        if self.probe is None:
+            return 0.0
+        handed = begun.get("probes") or {"at": begun["at"], "counts": {}}
+        self.probe.go_on_from(handed["counts"])
+        return max(0.0, time.time() - handed["at"]) if any(sli.deciding for sli in self.probe.slis) else 0.0
 
     async def end(self) -> None:
         """End what is under way."""

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 from functools import partial
 from itertools import count
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from prefect import task
 
 from blocks.platform import Counts, Mark, Platform, Position
-from tasks.policy import OBSERVE_PLATFORM, ONCE_ON_PLATFORM
+from tasks.policy import OBSERVE_PLATFORM, ONCE, ONCE_ON_PLATFORM
 from tasks.rules.errors import Superseded, Temporary, WorldMoved
 from tasks.rules.step import MOST_MISSED, Step, versions_of
+from tasks.rules.thinning import Thinned, most_points
 from tasks.rules.verdict import Outcome, Verdict, combine
 from tasks.sources import Sources, Subject, open_sources
 from tasks.story import tell_progress
 
-MOST_POINTS = 400
 SHORTEST_PAUSE_SECONDS = 0.05
 DECIDED = {Outcome.PASSED, Outcome.FAILED, Outcome.ERROR}
-T = TypeVar("T")
 
 
 class Point(NamedTuple):
@@ -42,7 +41,7 @@ async def read_counts(platform: Platform) -> dict[str, Counts]:
 
 @task(name="begin watch", **ONCE_ON_PLATFORM)
 async def begin_watch(platform: Platform, *, subject: Subject, version: str, key: str) -> dict[str, Any]:  # noqa: ARG001
-    """Remember when a step's watch began and what the counters said, so that a restart goes on with it.
+    """Remember what the counters said before a step's traffic moved, so that all that follows is judged, also after a restart.
 
     Returns:
         `at` in seconds since the epoch, `counts` of the platform by version, and what is known of the SLIs in `prometheus`.
@@ -51,6 +50,12 @@ async def begin_watch(platform: Platform, *, subject: Subject, version: str, key
     async with open_sources(subject, platform, versions=versions_of(version, position["baseline"])) as sources:
         counts, memory = await asyncio.gather(_counts(platform, subject), sources.remember())
     return {"at": at, "counts": counts, "prometheus": memory}
+
+
+@task(name="start clock", **ONCE)
+async def start_clock(*, key: str) -> float:  # noqa: ARG001
+    """Remember when the traffic had moved, in seconds since the epoch: how long is watched counts from there."""
+    return time.time()
 
 
 @task(name="watch step", task_run_name="watch {percent} %", **ONCE_ON_PLATFORM)
@@ -72,14 +77,14 @@ async def watch_step(
         subject: What is watched, and by which SLIs.
         version: The version under release.
         percent: Its share, which must stay as it is.
-        watch_seconds: The longest time since `begun`.
+        watch_seconds: The longest time since `begun`; what probes had counted in a process that died is probed again.
         mark: Our mark; a newer owner ends the watch.
-        begun: What `begin_watch` remembered.
+        begun: What `begin_watch` remembered, with the moment `at` from which the time counts, and `probes` of an earlier span.
         key: Under which the result is remembered.
 
     Returns:
-        The evidence of the step: `outcome`, `reason`, `versions`, `slis` and `points`, as the record's pictures take it, and `samples`,
-        a list of rows (see `tasks.rules.step.Step.rows`).
+        The evidence of the step: `outcome`, `reason`, `versions`, `slis` and `points`, as the record's pictures take it, `samples`,
+        a list of rows (see `tasks.rules.step.Step.rows`), and `probes`, what another span goes on from.
 
     Raises:
         Superseded: Somebody else owns the environment.
@@ -91,8 +96,14 @@ async def watch_step(
         began = begun["at"], sources.platform(begun["counts"]) | sources.beginning()
         step = Step(subject.judgement, version=version, baseline=baseline, percent=percent, began=began)
         look = partial(_look, platform, subject=subject, version=version, percent=percent, mark=mark)
-        points = [point async for point in _readings(step, sources, look, ends_at=begun["at"] + watch_seconds, owner=mark["owner"])]
-    whole, kept = combine(points[-1].verdicts), _thinned(points)
+        points = Thinned[Point](most_points(len(subject.judgement.slis)))
+        verdicts: list[Verdict] = []
+        ends_at = begun["at"] + watch_seconds + sources.lost_seconds(begun)  # so that as much is probed as the plan says
+        async for point in _readings(step, sources, look, ends_at=ends_at, owner=mark["owner"]):
+            points.add(point)
+            verdicts = point.verdicts
+        probes = {"at": time.time(), "counts": sources.probe.remembered()} if sources.probe else {}
+    whole, kept = combine(verdicts), points.points()
     return {
         "outcome": whole.outcome.value,
         "reason": whole.reason,
@@ -101,6 +112,7 @@ async def watch_step(
         "versions": {"canary": version, "baseline": baseline},
         "slis": [sli.model_dump(mode="json") for sli in subject.judgement.slis],
         "points": [{"at": point.at, "verdicts": [asdict(verdict) for verdict in point.verdicts]} for point in kept],
+        "probes": probes,
         "samples": [row for point in kept for row in point.rows],
     }
 
@@ -155,12 +167,6 @@ def _expect_ours(position: Position, *, version: str, percent: int, mark: Mark) 
         raise WorldMoved(f"the canary gets {position['percent']} % of the traffic, not the {percent} % of this step; somebody shifted it")
     if version not in (position["canary"], position["baseline"]):
         raise WorldMoved(f"{version} is gone: {position['canary'] or 'nothing'} is the canary; somebody else changed the environment")
-
-
-def _thinned(points: Sequence[T]) -> list[T]:
-    """Keep at most 400 points for the record, always the last."""
-    stride = -(-len(points) // MOST_POINTS)
-    return list(points[::stride]) if (len(points) - 1) % max(stride, 1) == 0 else [*points[::stride], points[-1]]
 
 
 @task(name="watch recovery", **OBSERVE_PLATFORM)

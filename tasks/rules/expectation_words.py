@@ -22,7 +22,8 @@ def judge_findings(found: Sequence[Found], *, rows: int | None) -> tuple[Outcome
 
     Returns:
         The outcome and its reason. What could not be judged is an `error`; a table without rows is `no_data`, unless the suite
-        itself expects that it may have none; only expectations of the severity `critical` fail a suite.
+        itself expects that it may have none; only expectations of the severity `critical` fail a suite. One of these that holds
+        because there was no value to judge is `no_data` too: great-expectations calls that a success.
     """
     broken = [one for one in found if fault_of(one)]
     if broken:
@@ -39,6 +40,9 @@ def judge_findings(found: Sequence[Found], *, rows: int | None) -> tuple[Outcome
         return "error", "nobody counted the rows"
     if critical:
         return "failed", f"{_listed(critical)}{aside}"
+    empty = [one for one in found if severity_of(one) == "critical" and _judged_nothing(one)] if rows else []
+    if empty:
+        return "no_data", "; ".join(f"{_judged_nothing(one)}, so nothing was judged ({name_of(one)})" for one in empty[:SHOWN])
     return "passed", f"{len(found) - len(others)} of {len(found)} expectations hold for {rows:,} rows{aside}"
 
 
@@ -122,6 +126,16 @@ def without_values(found: Found) -> dict[str, Any]:
 def _listed(found: Sequence[Found]) -> str:
     more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     return "; ".join(in_words(one) for one in found[:SHOWN]) + more
+
+
+def _judged_nothing(found: Found) -> str:
+    """Say why an expectation holds of no value at all; "" where it had values, or counts none."""
+    result = found.get("result") or {}
+    if result.get("element_count") == 0:
+        return "its condition leaves no row"
+    return (
+        "every value is NULL" if result.get("element_count") is not None and result.get("missing_count") == result["element_count"] else ""
+    )
 
 
 def _takes_none(found: Found) -> bool:

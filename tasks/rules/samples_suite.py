@@ -13,13 +13,13 @@ from typing import Any
 
 from tasks.rules.data_jobs import Job
 from tasks.rules.plan_data import Samples
+from tasks.rules.thinning import most_points
 
 Row = Mapping[str, Any]
 COLUMNS = ("at", "sli", "role", "version", "bad", "total")
 DERIVED = ("gap_seconds", "new_bad", "new_total", "ratio")
 ROLES = ("canary", "baseline")
 NEVER_A_HOLE_SECONDS = 15.0
-MOST_READINGS = 400  # a longer watch keeps every so-manieth of its readings
 FEWEST_REQUESTS, FEWEST_INTERVALS = 10, 8  # fewer make a ratio, or its quantiles, a matter of luck
 QUANTILES = (0.5, 0.75)
 SLACK_SECONDS = 2.0
@@ -41,22 +41,41 @@ def samples_job(evidence: Mapping[str, Any], *, name: str, ended_at: float, inte
         The job; ended as `no_data` where the watch kept no samples.
     """
     job = Job(name=name, title=f"Samples at {evidence.get('step_percent')} %", timeout_seconds=JUDGED_WITHIN_SECONDS)
-    rows = evidence.get("samples")
-    if not isinstance(rows, list) or not rows or not all(isinstance(row, Mapping) for row in rows):
+    rows = rows_that_decide(evidence)
+    if not rows:
         return job.ended("no_data", "the watch kept no samples")
     started_at = _number(evidence.get("started_at"))
     if started_at is None:
         return job.ended("error", "nobody knows when the watch began")
     table = derive(rows)
     span = max(0.0, ended_at - started_at)
-    gap_seconds = max(rules.largest_gap_intervals * max(interval_seconds, span / MOST_READINGS), NEVER_A_HOLE_SECONDS)
+    gap_seconds = max(
+        rules.largest_gap_intervals * max(interval_seconds, span / most_points(len(evidence.get("slis") or ()))), NEVER_A_HOLE_SECONDS
+    )
     expectations = [
         *_possible(rows, evidence, first=started_at - SLACK_SECONDS, last=ended_at + SLACK_SECONDS),
+        *_rising(table),
         *_steady(started_at, gap_seconds=gap_seconds),
         *_alike(table, evidence, worse_by=rules.worse_by),
     ]
     source = {"rows": table, "numbers": list(DERIVED)}
     return job.over(source, {"name": job.title, "expectations": expectations}, show=True)
+
+
+def rows_that_decide(evidence: Mapping[str, Any]) -> list[Row]:
+    """Give the readings of a watch without those of SLIs that only show: what does not decide a step must not take it back later.
+
+    Args:
+        evidence: What the watch found.
+
+    Returns:
+        The rows; none where there are none, or what is there is no table.
+    """
+    rows = evidence.get("samples")
+    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+        return []
+    shown = {sli.get("name") for sli in evidence.get("slis") or () if isinstance(sli, Mapping) and not sli.get("deciding", True)}
+    return [row for row in rows if row.get("sli") not in shown]
 
 
 def derive(rows: Sequence[Row]) -> dict[str, list[Any]]:
@@ -112,7 +131,6 @@ def _possible(rows: Sequence[Row], evidence: Mapping[str, Any], *, first: float,
         _column("expect_column_values_to_be_in_type_list", "at", type_list=["float", "float64", "int", "int64"]),
         _column("expect_column_values_to_be_between", "at", min_value=first, max_value=last),
         *(_column("expect_column_values_to_be_between", name, min_value=0) for name in ("bad", "total")),
-        *(_column("expect_column_values_to_be_between", name, min_value=0) | RISING for name in ("new_bad", "new_total")),
         _ask("expect_column_pair_values_a_to_be_greater_than_b", column_A="total", column_B="bad", or_equal=True)
         | {"description": "No more bad requests than requests"},
         _column("expect_column_values_to_be_in_set", "role", value_set=list(ROLES)),
@@ -122,12 +140,22 @@ def _possible(rows: Sequence[Row], evidence: Mapping[str, Any], *, first: float,
     ]
 
 
+def _rising(table: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Ask for counts that never fall, where there are two to compare: of one reading nothing can be said, and nothing said is no pass."""
+    there = [name for name in ("new_bad", "new_total") if any(value is not None for value in table[name])]
+    return [_column("expect_column_values_to_be_between", name, min_value=0) | RISING for name in there]
+
+
 def _steady(started_at: float, *, gap_seconds: float) -> list[dict[str, Any]]:
-    """Ask for no hole in time. A late beginning is only told: a watch that was restarted reads cumulative counts, and misses nothing."""
+    """Ask for no hole in time, which is only told.
+
+    Counts are cumulative: nothing is missed where a source was silent and came back, or the watch was restarted. What a silence
+    that lasts means the verdict has said.
+    """
     late = _column("expect_column_min_to_be_between", "at", max_value=started_at + gap_seconds)
     hole = _column("expect_column_values_to_be_between", "gap_seconds", max_value=gap_seconds)
     return [
-        {**hole, "description": f"No hole in time: at most {gap_seconds:g} s between two readings"},
+        {**hole, "severity": "warning", "description": f"No hole in time: at most {gap_seconds:g} s between two readings"},
         {**late, "severity": "warning", "description": f"The first reading is at most {gap_seconds:g} s after the watch began"},
     ]
 

@@ -20,15 +20,17 @@ class Weight(NamedTuple):
 
 
 class Target(TypedDict):
-    """What the last scrape of one target held.
+    """What the last scrapes of one target held.
 
     Fields:
-        at: Its moment in seconds since the epoch, by the source's clock.
+        at: The last one's moment in seconds since the epoch, by the source's clock.
         values: Count by series; only series that count at all.
+        moments: When each series was scraped last. Labels may make one target of two processes; their moments tell them apart.
     """
 
     at: float
     values: dict[str, int]
+    moments: dict[str, float]
 
 
 class Lives(TypedDict):
@@ -69,8 +71,8 @@ def no_lives() -> Lives:
 def add_scrapes(lives: Lives, samples: Iterable[Sample], weights: Mapping[str, Weight]) -> Lives:
     """Add what came after the last scrape of each target.
 
-    A series that was never seen counts from zero. When any series of a target falls, its process began again: then all its
-    series count from zero, those too that come back later. Samples that are no later than the target's last are known.
+    A series that was never seen counts from zero. When any series of a target falls, its process began again: then all series that
+    were last scraped with it count from zero, those too that come back later. Samples that are no later than the target's last are known.
 
     Args:
         lives: What is known.
@@ -86,20 +88,23 @@ def add_scrapes(lives: Lives, samples: Iterable[Sample], weights: Mapping[str, W
             scrapes.setdefault(sample.target, {}).setdefault(sample.at, {})[sample.series] = sample.value
     bad, total, targets = lives["bad"], lives["total"], dict(lives["targets"])
     for name, found in scrapes.items():
-        target = targets.get(name, Target(at=float("-inf"), values={}))
+        target = targets.get(name, Target(at=float("-inf"), values={}, moments={}))
         for at in sorted(at for at in found if at > target["at"]):
-            before = {} if _fell(target["values"], found[at]) else target["values"]
+            before = _living(target, found[at])
             for series, value in found[at].items():
                 growth = value - before.get(series, 0)
                 bad += growth * weights[series].bad
                 total += growth * weights[series].total
-            target = Target(at=at, values={**before, **found[at]})
+            target = Target(at=at, values={**before, **found[at]}, moments={**target["moments"], **dict.fromkeys(found[at], at)})
         targets[name] = target
     return Lives(bad=bad, total=total, targets=targets)
 
 
-def _fell(before: Mapping[str, int], now: Mapping[str, int]) -> bool:
-    return any(value < before.get(series, 0) for series, value in now.items())
+def _living(target: Target, now: Mapping[str, int]) -> dict[str, int]:
+    """Give the counts that go on: without those of a process that began again, which some series shows by its fall."""
+    values, moments = target["values"], target["moments"]
+    ended = {moments[series] for series, value in now.items() if value < values.get(series, 0)}
+    return {series: value for series, value in values.items() if moments[series] not in ended} if ended else values
 
 
 def newest(lives: Lives) -> float | None:
@@ -113,33 +118,44 @@ class PairLife(TypedDict):
     Fields:
         bad: What they add up to here: what the counts were when first seen, and what they grew by since.
         total: All events, likewise.
-        last: The counts as last read, bad and total; None before they were there.
+        last: The counts as last believed, bad and total; None before they were there.
+        low: The counts as last read, where they are lower than that; else None.
+        fell_at: When they fell, in seconds since the epoch; None where they have not.
     """
 
     bad: int
     total: int
     last: list[int] | None
+    low: list[int] | None
+    fell_at: float | None
 
 
 def no_pair() -> PairLife:
     """Begin with nothing."""
-    return PairLife(bad=0, total=0, last=None)
+    return PairLife(bad=0, total=0, last=None, low=None, fell_at=None)
 
 
-def add_pair(life: PairLife, now: Sequence[int] | None) -> PairLife:
-    """Add what two counts grew by; where either fell, counting goes on from there, and what happened in between is lost.
+def add_pair(life: PairLife, now: Sequence[int] | None, *, at: float, patience_seconds: float) -> PairLife:
+    """Add what two counts grew by; where either fell for good, counting goes on from there, and what happened in between is lost.
 
-    A sum over processes falls by what the one held that ended. Counting the rest from zero, as is right for one counter, would
-    count its whole past a second time.
+    A sum over processes falls by what the one held that ended, and as much where one scrape of a process was missed. Counting the
+    rest from zero, as is right for one counter, would count its whole past a second time, and so would going on from there, once
+    the process is back. So a fall is borne for a while, in which nothing is counted.
 
     Args:
         life: What is known.
         now: Bad and all events as read, or None where there are none yet.
+        at: When they were read, in seconds since the epoch.
+        patience_seconds: After this time without a further fall what is missing is taken for ended.
     """
     if now is None:
         return life
     bad, total = now
     was_bad, was_total = life["last"] or (0, 0)
     if bad < was_bad or total < was_total:
+        low, fell_at = life.get("low") or [was_bad, was_total], life.get("fell_at")
+        fell_at = at if fell_at is None or bad < low[0] or total < low[1] else fell_at
+        if at - fell_at < patience_seconds:
+            return {**life, "low": [bad, total], "fell_at": fell_at}
         was_bad, was_total = bad, total
-    return PairLife(bad=life["bad"] + bad - was_bad, total=life["total"] + total - was_total, last=[bad, total])
+    return PairLife(bad=life["bad"] + bad - was_bad, total=life["total"] + total - was_total, last=[bad, total], low=None, fell_at=None)

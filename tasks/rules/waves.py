@@ -63,7 +63,7 @@ def left_alone(
     return said
 
 
-def version_to_leave(positions: Mapping[str, Mapping[str, Any]], *, to: str) -> str | None:
+def version_to_leave(positions: Mapping[str, Mapping[str, Any]], *, to: str, silent: Collection[str] = ()) -> str | None:
     """Find the one version that all targets are to get away from, where they run different ones.
 
     The newest is the one that came after what the other targets run: no target has it as the version before.
@@ -71,13 +71,17 @@ def version_to_leave(positions: Mapping[str, Mapping[str, Any]], *, to: str) -> 
     Args:
         positions: What each target runs: `baseline`, `canary`, `previous`.
         to: The version to return to, or `previous`.
+        silent: Targets that did not say what they run. When they answer they must not get away from a version that nobody meant, so
+            the one that is seen is named then, though all that is seen is the same.
 
     Returns:
         The version; "" where all run the same, so that each can judge for itself; None where nobody can tell.
     """
     heads = {str(one["canary"] or one["baseline"]) for one in positions.values() if one["canary"] or one["baseline"]}
+    if silent and not heads:
+        return None
     if len(heads) < 2:  # noqa: PLR2004 - one version is no choice
-        return ""
+        return "".join(heads - {to}) if silent else ""
     earlier = {one["previous"] for one in positions.values()} | {one["baseline"] for one in positions.values() if one["canary"]}
     newest = sorted(heads - earlier - {to})
     if len(newest) == 1:

@@ -7,10 +7,12 @@ import contextlib
 import json
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from pydantic import ValidationError
 
 from blocks.prometheus import Prometheus
+from blocks.prometheus_client import PrometheusClient
 from tasks.rules.errors import BadInput, Refused, ShipwayError, Temporary
 from tasks.rules.promql import fill
 from tests import prometheus_faults
@@ -162,6 +164,50 @@ async def test_half_a_credential_is_refused(fields: dict[str, str], said: str) -
         async with Prometheus(**fields).client():
             pass
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"bearer_token": "s3cret\nmore"}, "bearer_token"),
+        ({"bearer_token": "s3cret\u2026"}, "bearer_token"),
+        ({"bearer_token": "Bearer s3cret"}, "bearer_token"),
+        ({"bearer_token": "\n"}, "bearer_token"),
+        ({"username": "ada", "password": "s3cret\x00"}, "password"),
+        ({"username": "ada\nb", "password": "s3cret"}, "username"),
+        ({"username": "ada:b", "password": "s3cret"}, "username"),
+    ],
+)
+async def test_a_credential_that_cannot_be_sent_is_refused(fields: dict[str, str], field: str) -> None:
+    """Its field is named, and nothing of it is said."""
+    with pytest.raises(BadInput, match=f"^{field}: ") as caught:
+        async with Prometheus(**fields).client():
+            pass
+    assert "s3cret" not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+
+@pytest.mark.parametrize(
+    ("fields", "sent"),
+    [
+        ({"bearer_token": " s3cret\n"}, "Bearer s3cret"),
+        ({"username": "ada\n", "password": "s3cret\r\n"}, "Basic YWRhOnMzY3JldA=="),
+    ],
+)
+async def test_the_line_break_of_a_file_is_no_part_of_a_credential(faulty: FaultyPrometheus, fields: dict[str, str], sent: str) -> None:
+    """It would otherwise be refused far from where it was stored."""
+    async with Prometheus(url=f"{faulty.url}/remark", **fields).client() as client:
+        await client.instant("up")
+    assert faulty.asked[-1][1] == sent
+
+
+async def test_a_request_that_cannot_be_sent_shows_nothing_of_itself() -> None:
+    """The library's own words hold the header; no retry makes it another one."""
+    with prometheus_faults.serving() as server:
+        async with httpx.AsyncClient(headers={"Authorization": "Bearer s3cret\n"}, trust_env=False) as http:
+            client = PrometheusClient(http, f"{server.url}/remark", timeout_seconds=5, lookback_seconds=60)
+            with pytest.raises(Refused, match="was not asked") as caught:
+                await client.instant("up")
+    assert "s3cret" not in f"{caught.value!r} {caught.value.__cause__!r}"
 
 
 @pytest.mark.parametrize("url", ["http://u:secret@h", "ftp://h", "http://h/?x", "h:9090"])

@@ -26,9 +26,14 @@ class Course(NamedTuple):
     points: int
 
 
-GOOD = Course("", "deployed", "Deployed", 110)
-BAD = Course("-errors", "rolled_back", "RolledBack", 130)
-FEW = [(GOOD, "LocalClient.order prepare"), (GOOD, "task watch step"), (BAD, "LocalClient.order abort")]
+GOOD = Course("", "deployed", "Deployed", 115)
+BAD = Course("-errors", "rolled_back", "RolledBack", 135)
+FEW = [
+    (GOOD, "LocalClient.order prepare"),
+    (GOOD, "task watch step"),
+    (BAD, "task start clock"),
+    (BAD, "LocalClient.order abort"),
+]
 
 
 async def release_and_check(theatre: Stage, visitors: Traffic, course: Course, *, kill_at: int | str = 0) -> Ran:
@@ -70,6 +75,8 @@ async def test_a_release_killed_in_the_middle_ends_well(theatre: Stage, visitors
     """The next attempt takes over what the killed one left, and does nothing twice."""
     ran = await release_and_check(theatre, visitors, course, kill_at=point)
     assert ran.points[-1].partition(" ")[2].startswith(point)
+    names = [one.partition(" ")[2] for one in ran.points if "begin watch" in one or "shift traffic" in one]
+    assert not names or names[0].startswith("task begin watch"), names
 
 
 @pytest.mark.faults

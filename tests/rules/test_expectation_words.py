@@ -19,6 +19,9 @@ def found(kind: str, *, success: Any = True, severity: str = "critical", result:
 
 NULLS = found("expect_column_values_to_not_be_null", success=False, column="author", result={"element_count": 120, "unexpected_count": 3})
 LATE = found("expect_column_max_to_be_between", success=False, column="id", max_value=50.0, result={"observed_value": 120})
+RANGE = "expect_column_values_to_be_between"
+VOID = found(RANGE, column="written", result={"element_count": 3, "missing_count": 3, "unexpected_count": 0})
+UNMET = found(RANGE, column="written", result={"element_count": 0, "missing_count": 0, "unexpected_count": 0})
 ROWS = found("expect_table_row_count_to_be_between", min_value=0, result={"observed_value": 0})
 
 
@@ -37,6 +40,13 @@ ROWS = found("expect_table_row_count_to_be_between", min_value=0, result={"obser
         ([NULLS | {"exception_info": {"a metric": {"raised_exception": True, "exception_message": "no column"}}}], 9, "error", "no column"),
         ([], 120, "error", "nothing was judged"),
         ([ROWS], None, "error", "nobody counted"),
+        ([ROWS, VOID], 3, "no_data", "every value is NULL, so nothing was judged (column written, expect_column_values_to_be_between)"),
+        ([ROWS, UNMET], 3, "no_data", "its condition leaves no row, so nothing was judged"),
+        ([ROWS, UNMET], 0, "passed", "0 rows"),
+        ([VOID, NULLS], 120, "failed", "3 of 120 rows"),
+        ([found(RANGE, column="written", result={"element_count": 3, "missing_count": 2})], 3, "passed", "1 of 1"),
+        ([found(RANGE, column="written", severity="warning", result={"element_count": 3, "missing_count": 3})], 3, "passed", "1 of 1"),
+        ([found("expect_column_values_to_be_null", column="a", result={"element_count": 3})], 3, "passed", "1 of 1"),
     ],
 )
 def test_findings_become_one_outcome(findings: list[Any], rows: int | None, outcome: str, said: str) -> None:

@@ -82,8 +82,28 @@ def test_quantiles_are_compared_where_there_is_enough() -> None:
     assert all(0.25 <= high <= 0.4 for _, high in ranges["value_ranges"])
     lonely = watched()
     lonely["samples"] = [row for row in lonely["samples"] if row["role"] == "canary"]
-    for thin in (watched(requests=3), watched(readings=6), lonely, {**watched(), "slis": [{"name": "errors", "deciding": False}]}):
+    for thin in (watched(requests=3), watched(readings=6), lonely):
         assert asked_of(job_of(thin), "ratio") == {}
+
+
+def test_what_only_shows_is_no_part_of_the_table() -> None:
+    """An SLI on trial, which decided no step, takes no release back afterwards."""
+    found = watched()
+    found["samples"] += [{**row, "sli": "trial", "at": row["at"] + 500 * (row["bad"] > 9)} for row in found["samples"]]
+    found["slis"].append({"name": "trial", "deciding": False})
+    assert job_of(found).source == job_of(watched()).source
+    alone = {**watched(), "slis": [{"name": "errors", "deciding": False}]}
+    assert job_of(alone).found()["outcome"] == "no_data"
+
+
+def test_a_hole_in_time_is_told_and_does_not_decide() -> None:
+    """The counts go on behind it; whether a silence was too long the verdict has said."""
+    severities = {
+        one.get("severity")
+        for one in job_of(watched(hole_seconds=500)).suite["expectations"]
+        if "gap_seconds" in str(one["kwargs"].get("column"))
+    }
+    assert severities == {"warning"}
 
 
 @pytest.mark.parametrize("samples", [None, [], "many", [1, 2]])

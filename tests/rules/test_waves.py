@@ -139,6 +139,25 @@ def test_the_version_to_get_away_from_is_the_newest_or_nobody_guesses(positions:
     assert version_to_leave(positions, to=to) == bad
 
 
+@pytest.mark.parametrize(
+    ("positions", "to", "bad"),
+    [
+        ({US: runs("1.1", "1.0")}, "previous", "1.1"),
+        ({US: runs("1.1", "1.0"), ASIA: runs("1.1", "1.0")}, "previous", "1.1"),
+        ({US: runs("1.1", "1.0"), ASIA: runs("1.0", "0.9")}, "previous", "1.1"),
+        ({US: runs("1.1", "1.0"), ASIA: runs(None)}, "previous", "1.1"),
+        ({US: runs("1.1", "1.0")}, "1.1", ""),
+        ({US: runs(None)}, "previous", None),
+    ],
+)
+def test_a_silent_target_gets_away_only_from_what_the_others_run(positions: Any, to: str, bad: str | None) -> None:
+    """It may run a good version by itself, and must not leave that for an older one when it answers."""
+    found = version_to_leave(positions, to=to, silent=[EU])
+    assert found == bad
+    if found:
+        assert decide_way_back(**runs("1.0", "0.9"), bad=found, to=to).kind == "nothing"
+
+
 @given(st.dictionaries(st.sampled_from(ALL), POSITIONS, min_size=2), st.just("previous") | VERSIONS)
 def test_a_common_bad_version_runs_somewhere_and_is_not_the_one_asked_for(positions: dict[str, Any], to: str) -> None:
     """No target is sent away from a version that nobody runs; with a version asked for, there is always an answer."""

@@ -92,7 +92,15 @@ def sample_jobs() -> list[Job]:
         "s-null": {"bad": None}, "s-negative": {"bad": -1}, "s-over": {"bad": 10**6}, "s-falls": {"bad": 0, "total": 1},
         "s-fraction": {"total": 10.5}, "s-early": {"at": 0.0}, "s-stranger": {"version": "0.9"}, "s-column": {"what": 1},
     }  # fmt: skip
-    kinds = {"s-good": watched(), "s-hole": watched(hole_seconds=20), "s-shift": watched(canary=0.5)}
+    kinds = {
+        "s-good": watched(),
+        "s-hole": watched(hole_seconds=20),
+        "s-shift": watched(canary=0.5),
+        "s-one": watched(readings=1),
+        "s-shown": watched(),
+    }
+    kinds["s-shown"]["samples"].append({"at": 0.0, "sli": "shown", "role": "canary", "version": "1.1", "bad": 3, "total": 2})
+    kinds["s-shown"]["slis"].append({"name": "shown", "deciding": False})
     for name, harm in harms.items():
         kinds[name] = watched()
         last = max(kinds[name]["samples"], key=lambda row: (row["role"], row["at"]))
@@ -122,7 +130,9 @@ OUTCOMES = [
     ("pg-writes", "error", "read-only transaction"),
     ("pg-stranger", "error", "password authentication failed"),
     ("s-good", "passed", "60 rows"),
-    ("s-hole", "failed", "No hole in time: at most 15 s"),
+    ("s-hole", "passed", "1 that do not decide: 2 of 60 rows do not fit: No hole in time: at most 15 s"),
+    ("s-shown", "passed", "60 rows"),
+    ("s-one", "passed", "2 rows"),
     ("s-shift", "failed", "Quantiles 0.5, 0.75 of the canary's bad share of errors"),
     ("s-null", "failed", "have bad NULL"),
     ("s-negative", "failed", "column bad, expect_column_values_to_be_between"),

@@ -167,6 +167,13 @@ async def test_a_secret_arrives_and_is_told_to_nobody(service: FaultyServer, exp
         assert MASK in json.dumps(found.lines)
 
 
+async def test_a_header_that_cannot_be_sent_is_told_to_nobody(service: FaultyServer) -> None:
+    """The library's own words would hold it, in a spelling of Python's."""
+    found = await walked(service.url, {"path": "/echo", "secret_headers": {"Authorization": "secret/token"}}, secret="hush\n2")
+    assert "was not asked" in found.fault
+    assert "hush" not in json.dumps([found.fault, found.lines])
+
+
 @pytest.mark.server
 @pytest.mark.usefixtures("server")
 async def test_a_secret_comes_from_its_block_and_reaches_no_result(service: FaultyServer, capfd: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -46,13 +47,16 @@ class Reached(FakePlatform):
         return Endpoints(public="http://127.0.0.1:9", **self.addresses)  # type: ignore[typeddict-item]
 
 
-async def probed(platform: FakePlatform, *, seconds: float = 20, percent: int = 25, **fields: Any) -> dict[str, Any]:
-    """Watch by probes alone."""
+async def probed(
+    platform: FakePlatform, *, seconds: float = 20, percent: int = 25, ago_seconds: float = 0, probes: Any = None, **fields: Any
+) -> dict[str, Any]:
+    """Watch by probes alone; the watch may have begun a while ago."""
     platform.position["percent"] = percent
     sli = PROBE.model_copy(update={"tolerance": 0.3, "limit": 0.4, **fields})
     judgement = Judgement(slis=[sli], min_requests=5)
     subject = Subject("shop", "production", judgement.model_copy(update={"interval_seconds": 0.02}))
     begun = await begin_watch.fn(platform, subject=subject, version="1.1", key="k")
+    begun |= {"at": begun["at"] - ago_seconds, "probes": probes}
     return await watch_step.fn(
         platform, subject=subject, version="1.1", percent=percent, watch_seconds=seconds, mark=OURS, begun=begun, key="k"
     )
@@ -112,3 +116,21 @@ async def test_a_platform_that_is_silent_before_a_release_is_said() -> None:
     assert await read_slis.fn(platform, subject=subject, baseline="1.0", version="1.1") == {"platform": "the platform does not answer"}
     with pytest.raises(Temporary):
         await begin_watch.fn(platform, subject=subject, version="1.1", key="k")
+
+
+async def test_probes_that_died_with_a_process_are_made_again(faulty: FaultyServer) -> None:
+    """The time of the watch is up, but one probe would be all there is; the version must not go back for that."""
+    platform = Reached(canary=faulty.url, baseline=faulty.url)
+    found = await probed(platform, seconds=3, ago_seconds=3_600)
+    assert found["outcome"] == "passed", found["reason"]
+
+
+async def test_a_longer_watch_goes_on_from_what_the_shorter_one_probed(faulty: FaultyServer) -> None:
+    """Its probes are part of the verdict, and are counted once."""
+    platform = Reached(canary=faulty.url, baseline=faulty.url)
+    first = await probed(platform, seconds=0.1)
+    handed = first["probes"]["counts"]["probe"]["canary"]
+    assert handed[1] > 0
+    second = await probed(platform, seconds=0.1, ago_seconds=60, probes={**first["probes"], "at": time.time()})
+    assert second["samples"][0]["total"] == handed[1] + 1
+    assert len(second["points"]) == 1
