@@ -35,12 +35,12 @@ test: $(STAMP) ## Run the whole suite, but for the campaigns of test-faults and 
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not cluster and not faults" $(ARGS)
 
 test-faults: $(STAMP) ## Run the long campaign of kills and restarts; EVERY=1 walks every kill point, the default each ninth.
-	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -m faults $(ARGS)
+	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -m "faults and not cluster" $(ARGS)
 	@HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -q -n $(WORKERS) tests/rules
 
-test-cluster: $(STAMP) ## Run what needs a Kubernetes cluster; KUBECONFIG names it.
+test-cluster: $(STAMP) ## Run what needs a Kubernetes cluster, its faults too; KUBECONFIG names it, EVERY is as above.
 	@test -n "$$KUBECONFIG" || { echo "KUBECONFIG is not set; let it name the kubeconfig of a cluster for tests" >&2; exit 2; }
-	@$(BIN)/pytest -n $(WORKERS) -m cluster $(ARGS)
+	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -n $(WORKERS) -m cluster $(ARGS)
 
 lint: $(STAMP) ## Check style, format, types, and who imports whom.
 	$(BIN)/ruff check .

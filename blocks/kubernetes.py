@@ -20,7 +20,7 @@ from blocks.kubernetes_drift import leave
 from blocks.kubernetes_events import tell_event
 from blocks.kubernetes_forward import forward
 from blocks.kubernetes_gateway import Backend, read_counts
-from blocks.kubernetes_look import View, look, pods_of, position_of, revision_labels, told
+from blocks.kubernetes_look import View, look, look_through, pods_of, position_of, revision_labels, told
 from blocks.kubernetes_planned import planned
 from blocks.kubernetes_selectors import in_words
 from blocks.kubernetes_state import state_of
@@ -259,7 +259,7 @@ class KubernetesPlatform(Block):
         return await kubernetes_jobs.run_job(await self._target(), manifest, mark, name=name, timeout_seconds=timeout_seconds)
 
     async def _look(self, target: Target) -> View:
-        return await look(target, await self._traffic(target).read() if self.strategy != "rolling" else None)
+        return await (look(target, None) if self.strategy == "rolling" else look_through(target, self._traffic(target).read))
 
     def _traffic(self, target: Target) -> Traffic:
         beside.expect_deployment(target, self.strategy)

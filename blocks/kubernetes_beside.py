@@ -7,6 +7,7 @@ those of their owner, and nothing of ours is left. Each function converges: it m
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any
 
 from blocks.kubernetes_await import await_rollout
@@ -33,7 +34,7 @@ from blocks.kubernetes_workload import (
 )
 from blocks.kubernetes_write import apply, restore, set_state, template_for, try_version, write_version
 from blocks.platform import Mark
-from tasks.rules.errors import BadInput, WorldMoved
+from tasks.rules.errors import BadInput, RolloutFailed, WorldMoved
 
 Json = dict[str, Any]
 CLEARED: Json = {"baseline": "", "baseline_revision": "", "canary": "", "config": "", "percent": 0, "phase": "", "back": ""}
@@ -57,6 +58,7 @@ async def prepare(target: Target, traffic: Traffic, version: str, mark: Mark, *,
     if target.version(workload) == version:
         return
     expect_history(target, workload)
+    await traffic.read()  # says what is wrong with it before anything is brought up
     service = await service_of(target)
     template = await template_for(target, workload, version, back=bool(state.back))
     if not state.back:
@@ -105,15 +107,25 @@ async def promote(target: Target, traffic: Traffic, mark: Mark) -> None:
 
 
 async def abort(target: Target, traffic: Traffic, mark: Mark) -> None:
-    """Send everything to the baseline, and take the canary away."""
+    """Send everything to the baseline, and take the canary away, also where what splits the requests is gone or refused.
+
+    Raises:
+        WorldMoved: All of ours is gone, and the workload is as it was; but requests do not reach it as before, which a person must mend.
+    """
+    trouble = ""
     _, state = await owned(target, mark)
     if state.phase:
         workload = await restore(target, mark, state.baseline_revision, {})
         await await_stable(target, workload, state.baseline, mark)
     if state.canary or await canary_of(target) is not None:
-        await _take_away(target, traffic, mark)
+        trouble = await _try_to_move_back(target, traffic, mark)
+        await _remove(target, mark)
     if state.canary:
         await set_state(target, mark, **{**CLEARED, "back": state.back})
+    if trouble:
+        raise WorldMoved(
+            f"the canary of {target.title} was taken away and {state.baseline or 'the workload'} runs as before, but {trouble}"
+        )
 
 
 async def _take_away(target: Target, traffic: Traffic, mark: Mark) -> None:
@@ -121,6 +133,23 @@ async def _take_away(target: Target, traffic: Traffic, mark: Mark) -> None:
     if await canary_of(target) is not None:
         await traffic.set(0, mark)
     await traffic.detach(mark)
+    await _remove(target, mark)
+
+
+async def _try_to_move_back(target: Target, traffic: Traffic, mark: Mark) -> str:
+    """Move the requests back as far as that can be done: a canary that stays helps nobody. Says what is wrong, or nothing."""
+    trouble = ""
+    stands = await canary_of(target) is not None
+    for move in [*([partial(traffic.set, 0, mark)] if stands else []), partial(traffic.detach, mark)]:
+        try:
+            await move()
+        except (BadInput, RolloutFailed, WorldMoved) as error:
+            trouble = str(error)
+    return trouble
+
+
+async def _remove(target: Target, mark: Mark) -> None:
+    """Remove what is ours once the requests in flight have ended."""
     await drain(target)
     await remove(target, "Deployment", target.canary, mark)
     await remove(target, "Service", target.canary, mark)

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from blocks.kubernetes_errors import Missing, error_of, unanswered
-from tasks.rules.errors import Temporary
+from tasks.rules.errors import Unreachable
 
 Json = dict[str, Any]
 CALL_TIMEOUT_SECONDS = 10.0
@@ -98,12 +98,12 @@ class Cluster:
         content_type: str = "application/json",
         timeout_seconds: float = CALL_TIMEOUT_SECONDS,
     ) -> Json:
-        """Ask once and give the JSON answer; the errors are those of `error_of`, and `Temporary` where nobody answers."""
+        """Ask once and give the JSON answer; the errors are those of `error_of`, and `Unreachable` where nobody answers."""
         content = await self.content(method, path, body=body, query=query, content_type=content_type, timeout_seconds=timeout_seconds)
         try:
             return dict(json.loads(content))
         except ValueError:
-            raise Temporary(f"the API server's answer to {method} {path} is no JSON") from None
+            raise Unreachable(f"the API server's answer to {method} {path} is no JSON") from None
 
     async def content(
         self,
@@ -139,7 +139,7 @@ class Cluster:
         try:
             return bytes(answer.data)
         except HTTPError as error:
-            raise Temporary(f"the API server at {self.host} broke off its answer to {method} {path}: {type(error).__name__}") from error
+            raise Unreachable(f"the API server at {self.host} broke off its answer to {method} {path}: {type(error).__name__}") from error
 
     def send(
         self,

@@ -7,7 +7,7 @@ import re
 from http import HTTPStatus
 from typing import Any
 
-from tasks.rules.errors import BadInput, RolloutFailed, ShipwayError, Temporary, WorldMoved
+from tasks.rules.errors import BadInput, RolloutFailed, ShipwayError, Temporary, Unreachable, WorldMoved
 
 DENIED = re.compile(r'User "(?P<user>[^"]+)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"')
 # What policies and webhooks refuse comes with the status that they choose.
@@ -51,7 +51,8 @@ def error_of(status: int, content: bytes, *, what: str) -> ShipwayError:
         what: The request in words, as `PATCH deployments.apps podinfo`.
 
     Returns:
-        `Temporary` for what may pass; `Missing`, `Changed` and `Expired` for those who can go on from there; else what a person must mend.
+        `Unreachable` for what passes with the server's trouble; `Missing`, `Changed` and `Expired` for those who can go on from there;
+        else what a person must mend.
     """
     said = _status(content)
     message = _short(str(said.get("message") or content[:500].decode("utf-8", "replace")))
@@ -70,7 +71,7 @@ def error_of(status: int, content: bytes, *, what: str) -> ShipwayError:
         case HTTPStatus.BAD_REQUEST | HTTPStatus.UNPROCESSABLE_ENTITY:
             return _invalid(said, message, what=what)
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Temporary(f"the API server answered {what} with {status}: {message}", delay_seconds=1)
+        return Unreachable(f"the API server answered {what} with {status}: {message}", delay_seconds=1)
     return RolloutFailed(f"the API server refused {what} with {status}: {message}")
 
 
@@ -83,12 +84,12 @@ def unanswered(host: str, what: str, reason: object) -> ShipwayError:
         reason: What the connection said.
 
     Returns:
-        `Temporary`, but for a certificate that is not the right one, which no other try changes.
+        `Unreachable`, but for a certificate that is not the right one, which no other try changes.
     """
     if UNTRUSTED.search(str(reason)):
         mend = "Give the certificate authority of this cluster, as `kubectl config view --raw` prints it"
         return BadInput(f"the certificate of the API server at {host} is not trusted", field="config", mend=mend)
-    return Temporary(f"the API server at {host} does not answer {what}: {type(reason).__name__}")
+    return Unreachable(f"the API server at {host} does not answer {what}: {type(reason).__name__}")
 
 
 def _forbidden(message: str, *, what: str) -> ShipwayError:

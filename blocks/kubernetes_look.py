@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from blocks.kubernetes_errors import Missing
 from blocks.kubernetes_reasons import ready_in_words
 from blocks.kubernetes_selectors import in_words, matches
 from blocks.kubernetes_state import State, state_of
 from blocks.kubernetes_workload import Target, canary_of
 from blocks.platform import Position
+from tasks.rules.errors import BadInput, WorldMoved
 
 Json = dict[str, Any]
 HASHES = ("pod-template-hash", "controller-revision-hash")
@@ -24,12 +27,14 @@ class View:
         state: What we remember on it.
         beside: The canary's Deployment, or None.
         percent: The canary's share of the requests.
+        trouble: Why the share cannot be read from what splits the requests, and the mend; or "".
     """
 
     workload: Json
     state: State
     beside: Json | None
     percent: int
+    trouble: str = ""
 
     def versions(self, target: Target) -> tuple[str | None, str | None]:
         """Name what serves and what is being brought in."""
@@ -46,17 +51,26 @@ def target_is_moving(view: View, runs: str) -> bool:
     return view.beside is None and runs == view.state.canary
 
 
-async def look(target: Target, percent: int | None) -> View:
+async def look(target: Target, percent: int | None, *, trouble: str = "") -> View:
     """Read how the environment stands.
 
     Args:
         target: The workload.
         percent: The canary's share where it is known; None takes what the state says.
+        trouble: Why it is not known where it should be.
     """
     workload = await target.read()
     state = state_of(workload)
     beside = await canary_of(target) if target.kind == "Deployment" else None
-    return View(workload, state, beside, state.percent if percent is None else percent)
+    return View(workload, state, beside, state.percent if percent is None else percent, trouble)
+
+
+async def look_through(target: Target, read_share: Callable[[], Awaitable[int]]) -> View:
+    """Read how the environment stands; a share that cannot be read hides nothing else, since the way back needs the rest."""
+    try:
+        return await look(target, await read_share())
+    except (BadInput, WorldMoved) as error:
+        return await look(target, 0 if isinstance(error, Missing) else None, trouble=str(error))
 
 
 def position_of(target: Target, view: View) -> Position:
@@ -65,7 +79,7 @@ def position_of(target: Target, view: View) -> Position:
     ready = {baseline: is_available(view.workload)} if baseline else {}
     if canary:
         ready[canary] = is_available(view.beside or view.workload) and (view.beside is not None or target.version(view.workload) == canary)
-    return Position(
+    position = Position(
         baseline=baseline,
         canary=canary,
         percent=view.percent if canary else 0,
@@ -74,6 +88,9 @@ def position_of(target: Target, view: View) -> Position:
         owner=view.state.owner or None,
         generation=view.state.generation,
     )
+    if view.trouble:
+        position["trouble"] = view.trouble
+    return position
 
 
 def is_available(workload: Json) -> bool:
@@ -93,6 +110,8 @@ def told(target: Target, view: View) -> list[str]:
     lines = [f"{target.title}: {baseline} serves, {ready_in_words(view.workload)}"]
     if canary:
         lines.append(f"{canary} gets {view.percent} %" + (f", {ready_in_words(view.beside)}" if view.beside else ""))
+    if view.trouble:
+        lines.append(view.trouble)
     if view.state.owner:
         lines.append(f"owned by {view.state.owner} (generation {view.state.generation})")
     return lines

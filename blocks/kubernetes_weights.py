@@ -83,7 +83,7 @@ class Weights:
     async def _route(self) -> Json:
         found = await self.target.cluster.read("HTTPRoute", self.target.route)
         if found is None:
-            mend = "Apply it again; nothing else was touched"
+            mend = "Apply it again"
             raise Missing(f"the HTTPRoute {self.target.route} is not there in {self.target.cluster.namespace}. {mend}")
         return found
 

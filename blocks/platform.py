@@ -42,6 +42,7 @@ class Position(TypedDict):
         previous: Version that served before `baseline`, or None.
         owner: Who claimed the environment, or None.
         generation: The newest generation given out.
+        trouble: Only where it is not known who gets which share: what is wrong with what splits the requests, and the mend.
     """
 
     baseline: str | None
@@ -51,6 +52,7 @@ class Position(TypedDict):
     previous: str | None
     owner: str | None
     generation: int
+    trouble: NotRequired[str]
 
 
 class Counts(TypedDict):

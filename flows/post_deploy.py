@@ -12,7 +12,7 @@ from flows.data import judge_data, samples_of
 from flows.phase import Phase, Result, begin_phase, platform_of, result
 from tasks.logs import read_logs
 from tasks.probe import probe_health
-from tasks.rollout import read_position
+from tasks.rollout import read_endpoints, read_position
 from tasks.rules.log_lines import new_error_kinds
 from tasks.rules.request import PlanPath, Scope, Version
 from tasks.rules.summary import worst_of
@@ -49,7 +49,7 @@ async def post_deploy(plan: PlanPath, version: Version, release: Scope = "") -> 
 
 async def _probe(phase: Phase, version: str, environment: str) -> Any:
     """Ask for the health of the public address of one environment of production."""
-    public = (await (await platform_of(phase.plan, environment)).endpoints())["public"]
+    public = (await read_endpoints(await platform_of(phase.plan, environment)))["public"]
     return await probe_health(public, verification=phase.plan.verification, version=version)
 
 

@@ -11,7 +11,7 @@ from blocks.platform import Counts, Endpoints, Position
 from flows.data import judge_data
 from flows.phase import Phase, Result, begin_phase, platform_of, result
 from tasks.probe import probe_health
-from tasks.rollout import read_position
+from tasks.rollout import read_endpoints, read_position
 from tasks.rules.request import AnyVersion, EnvironmentName, PlanPath, Scope
 from tasks.rules.smoke_step import Baseline
 from tasks.rules.summary import worst_of
@@ -43,7 +43,7 @@ async def _verify_in(phase: Phase, environment: str, version: str) -> Result:
     platform = await platform_of(phase.plan, environment)
     position = await read_position(platform)
     version = version or position["baseline"] or ""
-    endpoints = await platform.endpoints()
+    endpoints = await read_endpoints(platform)
     target, beside = _target(position, endpoints, version), _beside(position, endpoints, version)
     if not target:
         return await _conclude(

@@ -10,7 +10,7 @@ from prefect import get_client, task
 
 from blocks.platform import Mark, Platform, RunsJobs
 from tasks.claim import change_tags, tagged
-from tasks.policy import OBSERVE, ONCE
+from tasks.policy import OBSERVE, ONCE_ON_PLATFORM
 from tasks.rules.errors import BadInput
 from tasks.rules.migrations import Contract, contracts_in, due, restored_in
 from tasks.rules.plan import Plan
@@ -38,7 +38,7 @@ def expect_jobs(platform: Platform, plan: Plan, environment: str) -> None:
         )
 
 
-@task(name="run migration", **ONCE)
+@task(name="run migration", **ONCE_ON_PLATFORM)
 async def run_migration(
     platform: Platform,
     *,

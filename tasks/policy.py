@@ -3,6 +3,9 @@
 OBSERVE reads the world: never remembered, retried where another try can help.
 ONCE   acts or decides: its result is persisted under the `key` it is called with, which holds the release's id, so that a
        flow that runs again from its first line skips what is done. Exceptions are never remembered.
+
+What asks a platform bears one that is `Unreachable` for about two minutes: an API server that restarts is away for one, and a release that
+gives up meanwhile can not even go back, as that asks the same server.
 """
 
 from __future__ import annotations
@@ -15,7 +18,9 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.tasks import exponential_backoff
 
-from tasks.rules.errors import is_temporary
+from tasks.rules.errors import Unreachable, is_temporary
+
+FEW = 4
 
 
 class Options(TypedDict, total=False):
@@ -35,16 +40,28 @@ def another_try_helps(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -
     return isinstance(state.data, BaseException) and is_temporary(state.data)
 
 
+def another_try_reaches(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
+    """Retry what is temporary a few times, and a platform that nobody reaches as often as there are retries."""
+    return another_try_helps(task, run, state) and (run.run_count <= FEW or isinstance(state.data, Unreachable))
+
+
 def remembered_as(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
     """Use the caller's `key` as the cache key, so that it is stable across attempts and processes."""
     return f"shipway/{parameters['key']}"
 
 
 _RETRIES: Options = {
-    "retries": 4,
+    "retries": FEW,
     "retry_delay_seconds": exponential_backoff(backoff_factor=0.5),
     "retry_jitter_factor": 0.3,
     "retry_condition_fn": another_try_helps,
+}
+# The same delays as for all others, then every five seconds for two minutes.
+PATIENCE_SECONDS: list[float] = [0.5, 1, 2, 4, *[5.0] * 24]
+_PATIENT: Options = {
+    "retries": len(PATIENCE_SECONDS),
+    "retry_delay_seconds": PATIENCE_SECONDS,
+    "retry_condition_fn": another_try_reaches,
 }
 OBSERVE: Options = {**_RETRIES, "persist_result": False, "cache_policy": NO_CACHE}
 ONCE: Options = {
@@ -53,3 +70,5 @@ ONCE: Options = {
     "result_serializer": "json",
     "cache_policy": CacheKeyFnPolicy(cache_key_fn=remembered_as),
 }
+OBSERVE_PLATFORM: Options = {**OBSERVE, **_PATIENT}
+ONCE_ON_PLATFORM: Options = {**ONCE, **_PATIENT}

@@ -9,18 +9,24 @@ from typing import Any
 
 from prefect import task
 
-from blocks.platform import Mark, Platform, Position
-from tasks.policy import OBSERVE, ONCE
+from blocks.platform import Endpoints, Mark, Platform, Position
+from tasks.policy import OBSERVE_PLATFORM, ONCE_ON_PLATFORM
 from tasks.rules.errors import WorldMoved
 
 
-@task(name="read position", **OBSERVE)
+@task(name="read position", **OBSERVE_PLATFORM)
 async def read_position(platform: Platform) -> Position:
     """Read what an environment runs now."""
     return await platform.current()
 
 
-@task(name="claim environment", **OBSERVE)
+@task(name="read endpoints", **OBSERVE_PLATFORM)
+async def read_endpoints(platform: Platform) -> Endpoints:
+    """Read where the service and its revisions are reached."""
+    return await platform.endpoints()
+
+
+@task(name="claim environment", **OBSERVE_PLATFORM)
 async def claim_environment(platform: Platform, *, owner: str, takeover: str = "") -> Mark:
     """Become the owner of an environment; every attempt claims anew and so fences out an older copy of itself.
 
@@ -32,7 +38,7 @@ async def claim_environment(platform: Platform, *, owner: str, takeover: str = "
     return await platform.claim(owner, takeover=bool(takeover))
 
 
-@task(name="give environment up", **OBSERVE)
+@task(name="give environment up", **OBSERVE_PLATFORM)
 async def give_environment_up(platform: Platform, *, owner: str) -> None:
     """Give an environment up, where this owner still holds it."""
     position = await platform.current()
@@ -40,7 +46,7 @@ async def give_environment_up(platform: Platform, *, owner: str) -> None:
         await platform.unclaim(Mark(owner=owner, generation=position["generation"]))
 
 
-@task(name="prepare revision", **ONCE)
+@task(name="prepare revision", **ONCE_ON_PLATFORM)
 async def prepare_revision(platform: Platform, *, version: str, mark: Mark, timeout_seconds: float, key: str) -> Position:  # noqa: ARG001
     """Bring a version up as the canary without traffic, and read back that it is ready."""
     await platform.prepare(version, mark, timeout_seconds=timeout_seconds)
@@ -50,7 +56,7 @@ async def prepare_revision(platform: Platform, *, version: str, mark: Mark, time
     return position
 
 
-@task(name="shift traffic", **ONCE)
+@task(name="shift traffic", **ONCE_ON_PLATFORM)
 async def shift_traffic(platform: Platform, *, version: str, percent: int, mark: Mark, key: str) -> Position:  # noqa: ARG001
     """Send a share of the traffic to the canary, and read back that it is so."""
     position = await platform.current()
@@ -64,12 +70,13 @@ async def shift_traffic(platform: Platform, *, version: str, percent: int, mark:
     return position
 
 
-@task(name="promote revision", **ONCE)
+@task(name="promote revision", **ONCE_ON_PLATFORM)
 async def promote_revision(platform: Platform, *, version: str, mark: Mark, key: str) -> Position:  # noqa: ARG001
     """Make the canary the baseline and retire the former one, and read back that it is so."""
     position = await platform.current()
     if position["baseline"] != version:
         expect_canary(position, version=version)
+    if position["canary"] in {None, version}:  # a promotion that died behind its last effect may still have notes to make
         await platform.promote(mark)
         position = await platform.current()
     if position["baseline"] != version:
@@ -77,7 +84,7 @@ async def promote_revision(platform: Platform, *, version: str, mark: Mark, key:
     return position
 
 
-@task(name="abort canary", **OBSERVE)
+@task(name="abort canary", **OBSERVE_PLATFORM)
 async def abort_canary(platform: Platform, *, mark: Mark) -> Position:
     """Send everything to the baseline and take the canary away, and read back that it is so."""
     await platform.abort(mark)

@@ -15,12 +15,12 @@ from tasks.change_log import read_change_log
 from tasks.manifests import read_manifests
 from tasks.migrate import expect_jobs
 from tasks.platforms import load_platform
-from tasks.policy import OBSERVE, ONCE
+from tasks.policy import OBSERVE_PLATFORM, ONCE
 from tasks.preview import preview_environment
 from tasks.review import read_plan_file
 from tasks.rules.change_log import ChangeLog, Commit, join_changes
 from tasks.rules.digest import digest, fingerprint
-from tasks.rules.errors import BadInput
+from tasks.rules.errors import BadInput, WorldMoved
 from tasks.rules.plan import Plan
 from tasks.rules.targets import STAGING, Place, places_of
 
@@ -52,7 +52,7 @@ async def survey(path: str, *, version: str, key: str, taken: dict[str, Any] | N
     return {**found, "previews": previews}
 
 
-@task(name="survey again", **OBSERVE)
+@task(name="survey again", **OBSERVE_PLATFORM)
 async def survey_again(path: str, *, version: str) -> dict[str, Any]:
     """Survey anew, to compare with what was approved."""
     return await look(path, version=version)
@@ -127,7 +127,10 @@ async def _look_at(plan: Plan, place: Place) -> tuple[Position, str]:
     platform = await load_platform(place.platform, field=place.field, strategy=place.strategy)
     expect_jobs(platform, plan, place.environment)
     settings = platform.model_dump(mode="json") if isinstance(platform, BaseModel) else {}
-    return await platform.current(), fingerprint(settings)
+    position = await platform.current()
+    if "trouble" in position:
+        raise WorldMoved(f"{environment}: {position['trouble']}")
+    return position, fingerprint(settings)
 
 
 async def _preview(plan: Plan, version: str) -> dict[str, Any]:

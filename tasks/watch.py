@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from prefect import task
 
 from blocks.platform import Counts, Mark, Platform, Position
-from tasks.policy import OBSERVE, ONCE
+from tasks.policy import OBSERVE_PLATFORM, ONCE_ON_PLATFORM
 from tasks.rules.errors import Superseded, Temporary, WorldMoved
 from tasks.rules.step import MOST_MISSED, Step, versions_of
 from tasks.rules.verdict import Outcome, Verdict, combine
@@ -34,13 +34,13 @@ class Point(NamedTuple):
     rows: list[dict[str, Any]]
 
 
-@task(name="read counts", **OBSERVE)
+@task(name="read counts", **OBSERVE_PLATFORM)
 async def read_counts(platform: Platform) -> dict[str, Counts]:
     """Read the traffic counts by version."""
     return await platform.counts()
 
 
-@task(name="begin watch", **ONCE)
+@task(name="begin watch", **ONCE_ON_PLATFORM)
 async def begin_watch(platform: Platform, *, subject: Subject, version: str, key: str) -> dict[str, Any]:  # noqa: ARG001
     """Remember when a step's watch began and what the counters said, so that a restart goes on with it.
 
@@ -53,7 +53,7 @@ async def begin_watch(platform: Platform, *, subject: Subject, version: str, key
     return {"at": at, "counts": counts, "prometheus": memory}
 
 
-@task(name="watch step", task_run_name="watch {percent} %", **ONCE)
+@task(name="watch step", task_run_name="watch {percent} %", **ONCE_ON_PLATFORM)
 async def watch_step(
     platform: Platform,
     *,
@@ -149,6 +149,8 @@ async def _counts(platform: Platform, subject: Subject) -> dict[str, Any]:
 def _expect_ours(position: Position, *, version: str, percent: int, mark: Mark) -> None:
     if (position["owner"], position["generation"]) != (mark["owner"], mark["generation"]):
         raise Superseded(f"the environment belongs to {position['owner']} now (generation {position['generation']})")
+    if "trouble" in position:
+        raise WorldMoved(position["trouble"])
     if position["canary"] == version and position["percent"] != percent:
         raise WorldMoved(f"the canary gets {position['percent']} % of the traffic, not the {percent} % of this step; somebody shifted it")
     if version not in (position["canary"], position["baseline"]):
@@ -161,7 +163,7 @@ def _thinned(points: Sequence[T]) -> list[T]:
     return list(points[::stride]) if (len(points) - 1) % max(stride, 1) == 0 else [*points[::stride], points[-1]]
 
 
-@task(name="watch recovery", **OBSERVE)
+@task(name="watch recovery", **OBSERVE_PLATFORM)
 async def watch_recovery(platform: Platform, *, version: str, watch_seconds: float, max_error_ratio: float) -> dict[str, Any]:
     """Watch a version after a rollback under its real traffic.
 

@@ -2,6 +2,7 @@
 
 ShipwayError
 ├── Temporary          try again, after `delay_seconds`
+│   └── Unreachable    nobody answers there: try for minutes, as giving up would have to go back by the same way
 └── Permanent          trying again is useless
 ├── BadInput       the caller's words are off: names the field and the mend
 ├── Refused        a policy says no: busy, not approved, outside a window
@@ -29,6 +30,10 @@ class Temporary(ShipwayError):
         """Keep the delay beside the message."""
         super().__init__(message)
         self.delay_seconds = delay_seconds
+
+
+class Unreachable(Temporary):
+    """Whoever runs the environment does not answer; its servers may be starting again, which takes minutes."""
 
 
 class Permanent(ShipwayError):

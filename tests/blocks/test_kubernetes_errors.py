@@ -9,7 +9,7 @@ import pytest
 
 from blocks.kubernetes_access import Access, connect
 from blocks.kubernetes_errors import Changed, Expired, Missing, Owned, error_of
-from tasks.rules.errors import BadInput, RolloutFailed, ShipwayError, Temporary
+from tasks.rules.errors import BadInput, RolloutFailed, ShipwayError, Unreachable
 
 WHAT = "PATCH shop/deployments/web"
 RBAC = 'deployments.apps "web" is forbidden: User "system:serviceaccount:shop:ci" cannot patch resource "deployments" in API group "apps"'
@@ -39,10 +39,10 @@ def status(message: str, **more: Any) -> bytes:
         (422, status(POLICY), RolloutFailed, "at most four"),
         (403, status(WEBHOOK), RolloutFailed, "does not admit it"),
         (400, status(WEBHOOK), RolloutFailed, "does not admit it"),
-        (429, status("too many requests"), Temporary, "429"),
-        (500, status("etcdserver: request timed out"), Temporary, "timed out"),
-        (503, b"<html>Service Unavailable</html>", Temporary, "503"),
-        (504, b"", Temporary, "504"),
+        (429, status("too many requests"), Unreachable, "429"),
+        (500, status("etcdserver: request timed out"), Unreachable, "timed out"),
+        (503, b"<html>Service Unavailable</html>", Unreachable, "503"),
+        (504, b"", Unreachable, "504"),
         (415, status("unsupported media type"), RolloutFailed, "415"),
         (404, b"[]", Missing, "not there"),
     ],

@@ -29,10 +29,10 @@ async def seen(target: Target, *, strategy: str = "rolling", version: str = "6.9
 
 
 async def test_a_preview_names_every_change_and_makes_none(world: World) -> None:
-    """The image's line is there with both values, and the workload is as it was, to the last resourceVersion."""
+    """The image's line is there with both values, and nothing of the workload that its owner writes has changed."""
     await world.apply(deployment("podinfo", "6.9.0", replicas=0), service("podinfo"))
     target = target_of(world)
-    before = (await target.read())["metadata"]["resourceVersion"]
+    before = await target.read()
     found = await seen(target)
     assert f"Deployment podinfo: {IMAGE_LINE}" in found["changes"]
     assert all("shipway.dev" not in line and "managedFields" not in line for line in found["changes"])
@@ -40,7 +40,9 @@ async def test_a_preview_names_every_change_and_makes_none(world: World) -> None
     beside = await seen(target, strategy="canary")
     assert "Deployment podinfo-canary: would be made, and taken away at the end" in beside["changes"]
     assert await target.cluster.read("Deployment", "podinfo-canary") is None
-    assert (await target.read())["metadata"]["resourceVersion"] == before
+    after = await target.read()
+    assert (after["spec"], after["metadata"]["generation"]) == (before["spec"], before["metadata"]["generation"])
+    assert not [name for name in after["metadata"]["annotations"] if name.startswith("shipway.dev/")]
 
 
 async def test_what_the_cluster_would_refuse_is_raised_with_its_mend(world: World) -> None:

@@ -211,8 +211,11 @@ async def test_a_route_that_is_gone_stops_the_release_and_says_so(scene: Scene) 
     route = await scene.world.cluster.read("HTTPRoute", "podinfo")
     assert route is not None
     await scene.world.remove(route)
+    position = await scene.platform.current()
+    assert position["percent"] == 0
+    assert "HTTPRoute podinfo is not there" in position["trouble"]
     with pytest.raises(WorldMoved, match="HTTPRoute podinfo is not there"):
-        await scene.platform.current()
+        await scene.platform.shift(25, mark)
 
 
 @BY_WEIGHTS

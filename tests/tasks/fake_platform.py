@@ -56,7 +56,7 @@ class FakePlatform:
 
     async def promote(self, mark: Mark) -> None:
         """Make the canary the baseline."""
-        self._do(f"promote {mark['generation']}", baseline=self.position["canary"], canary=None, percent=0)
+        self._do(f"promote {mark['generation']}", baseline=self.position["canary"] or self.position["baseline"], canary=None, percent=0)
 
     async def abort(self, mark: Mark) -> None:
         """Take the canary away."""

@@ -9,14 +9,15 @@ from uuid import uuid4
 import pytest
 from prefect import flow, task
 from prefect.blocks.core import Block
+from prefect.client.schemas.objects import TaskRun
 from prefect.states import Failed
 
 from tasks.clock import remember_now, seconds_until
 from tasks.forms import approval_form_for
 from tasks.notify import alert, announce
 from tasks.platforms import load_approvers, load_platform
-from tasks.policy import OBSERVE, ONCE, another_try_helps
-from tasks.rules.errors import BadInput, Permanent, Refused, Temporary
+from tasks.policy import OBSERVE, ONCE, PATIENCE_SECONDS, another_try_helps, another_try_reaches
+from tasks.rules.errors import BadInput, Permanent, Refused, Temporary, Unreachable
 from tests.local_environments import MakeLocal
 
 on_server = [pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -161,6 +162,24 @@ async def _unheard(blocks: Any, **_: Any) -> None:
 def test_only_the_temporary_is_tried_again(error: Exception | None, helps: bool) -> None:  # noqa: FBT001
     """A stranger's error may have acted before it came, so it is not repeated blindly."""
     assert another_try_helps(act, None, Failed(data=error)) is helps  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("error", "tries", "helps"),
+    [
+        (Temporary("x"), 4, True),
+        (Temporary("x"), 5, False),
+        (Unreachable("x"), 5, True),
+        (Unreachable("x"), 28, True),
+        (Refused("x"), 1, False),
+    ],
+    ids=str,
+)
+def test_a_platform_that_nobody_reaches_is_tried_for_longer_than_any_other(error: Exception, tries: int, helps: bool) -> None:  # noqa: FBT001
+    """A canary that is not ready is given up after seconds, since users feel it; an API server that restarts is waited for."""
+    run = TaskRun(task_key="x", dynamic_key="0", run_count=tries)
+    assert another_try_reaches(act, run, Failed(data=error)) is helps  # type: ignore[arg-type]
+    assert 100 < sum(PATIENCE_SECONDS) < 180
 
 
 def test_a_moment_that_has_passed_is_no_time_away() -> None:

@@ -110,6 +110,16 @@ async def test_a_strange_canary_gets_no_traffic(task: Any, canary: str | None) -
     assert fake.calls == []
 
 
+async def test_a_promotion_that_was_done_is_still_finished() -> None:
+    """A process that died behind the last effect may have left notes unmade; another canary is not promoted by the way."""
+    fake = FakePlatform(baseline="1.1", canary=None, percent=0)
+    await promote_revision.fn(fake, version="1.1", mark=OURS, key="k")
+    assert fake.calls == ["promote 1"]
+    fake = FakePlatform(baseline="1.1", canary="9.9")
+    await promote_revision.fn(fake, version="1.1", mark=OURS, key="k")
+    assert fake.calls == []
+
+
 async def test_the_newest_lines_of_the_logs_are_read() -> None:
     """As plain values, since a moment."""
     assert await read_logs.fn(FakePlatform(), since=5.0) == [{"at": 5.0 + n, "version": "1.1", "text": f"line {n}"} for n in range(3)]

@@ -113,6 +113,7 @@ async def test_a_platform_that_stays_silent_ends_the_watch() -> None:
     ("change", "error", "said"),
     [
         ({"owner": "run-2", "generation": 2}, Superseded, "belongs to run-2"),
+        ({"trouble": "the HTTPRoute shop is not there. Apply it again"}, WorldMoved, "shop is not there. Apply it again"),
         ({"generation": 2}, Superseded, "generation 2"),
         ({"owner": None}, Superseded, "belongs to None"),
         ({"percent": 50}, WorldMoved, "50 % of the traffic, not the 25 %"),
