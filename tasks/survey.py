@@ -129,7 +129,7 @@ async def _look_at(plan: Plan, place: Place) -> tuple[Position, str]:
     settings = platform.model_dump(mode="json") if isinstance(platform, BaseModel) else {}
     position = await platform.current()
     if "trouble" in position:
-        raise WorldMoved(f"{environment}: {position['trouble']}")
+        raise WorldMoved(f"{place.environment}: {position['trouble']}")
     return position, fingerprint(settings)
 
 
