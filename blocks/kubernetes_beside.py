@@ -6,33 +6,20 @@ those of their owner, and nothing of ours is left. Each function converges: it m
 
 from __future__ import annotations
 
-import copy
 from functools import partial
 from typing import Any
 
 from blocks.kubernetes_await import await_rollout
+from blocks.kubernetes_canary import apply_beside, await_beside, beside_body, scale
 from blocks.kubernetes_look import version_in
 from blocks.kubernetes_pods import Pods
+from blocks.kubernetes_revision import expect_untouched, revision_of
 from blocks.kubernetes_selectors import matches
-from blocks.kubernetes_state import GENERATION, State
 from blocks.kubernetes_switch import Switch
-from blocks.kubernetes_template import VERSION_LABEL
-from blocks.kubernetes_traffic import ALL, SHARE, Traffic, drain, service_of
+from blocks.kubernetes_traffic import ALL, Traffic, drain, service_of
 from blocks.kubernetes_weights import Weights
-from blocks.kubernetes_workload import (
-    FOR,
-    OURS,
-    Target,
-    annotate,
-    canary_of,
-    change,
-    expect_history,
-    owned,
-    remove,
-    revisions,
-    until_unchanged,
-)
-from blocks.kubernetes_write import apply, restore, set_state, template_for, try_version, write_version
+from blocks.kubernetes_workload import Target, canary_of, expect_history, owned, remove
+from blocks.kubernetes_write import restore, set_state, template_for, try_version, write_version
 from blocks.platform import Mark
 from tasks.rules.errors import BadInput, RolloutFailed, WorldMoved
 
@@ -72,8 +59,8 @@ async def prepare(target: Target, traffic: Traffic, version: str, mark: Mark, *,
     body = beside_body(
         target, workload, template, traffic.labels(workload, service), pods=traffic.pods(0, stable), generation=mark["generation"]
     )
-    await _apply_beside(target, body, mark)
-    await _await_beside(target, version, mark, timeout_seconds=timeout_seconds)
+    await apply_beside(target, body, mark)
+    await await_beside(target, version, mark, timeout_seconds=timeout_seconds)
     await traffic.attach(mark, service)
 
 
@@ -83,8 +70,8 @@ async def shift(target: Target, traffic: Traffic, percent: int, mark: Mark) -> N
     if not state.canary:
         raise WorldMoved(f"{target.title} has no canary to send requests to; somebody else changed the environment")
     pods = traffic.pods(percent, int(workload["spec"].get("replicas", 1)))
-    await _scale(target, pods, percent, mark)
-    await _await_beside(target, state.canary, mark, timeout_seconds=target.rollout_seconds)
+    await scale(target, pods, percent, mark)
+    await await_beside(target, state.canary, mark, timeout_seconds=target.rollout_seconds)
     await traffic.set(percent, mark)
     await set_state(target, mark, percent=percent)
 
@@ -96,7 +83,7 @@ async def promote(target: Target, traffic: Traffic, mark: Mark) -> None:
         return
     version = state.canary
     if not state.phase:
-        expect_untouched(target, workload, state)
+        await expect_untouched(target, workload, state)
         if await traffic.read() != ALL:
             raise WorldMoved(f"{version} does not get all requests of {target.title}; it cannot be made the baseline")
         await drain(target)
@@ -153,109 +140,6 @@ async def _remove(target: Target, mark: Mark) -> None:
     await drain(target)
     await remove(target, "Deployment", target.canary, mark)
     await remove(target, "Service", target.canary, mark)
-
-
-async def revision_of(target: Target, workload: Json) -> str:
-    """Name the revision that holds the workload's present pod template.
-
-    Raises:
-        WorldMoved: The cluster has none yet: somebody has just changed the workload.
-    """
-    found = await revisions(target, workload)
-    present = next((name for name, template in found if _same(template, workload["spec"]["template"])), None)
-    if present is None:
-        raise WorldMoved(f"{target.title} is being changed by somebody else right now; release again when it is calm")
-    return present
-
-
-def _same(one: Json, other: Json) -> bool:
-    """Compare two pod templates by what they say, past what the API server writes into one of them."""
-    left, right = copy.deepcopy(one), copy.deepcopy(other)
-    for template in (left, right):
-        metadata = template.setdefault("metadata", {})
-        metadata.pop("creationTimestamp", None)
-        for name in ("labels", "annotations"):
-            if not metadata.get(name):
-                metadata.pop(name, None)
-    return left == right
-
-
-def expect_untouched(target: Target, workload: Json, state: State) -> None:
-    """Refuse to build on a workload that somebody changed meanwhile.
-
-    Raises:
-        WorldMoved: It runs neither the baseline nor the canary; says which.
-    """
-    runs = target.version(workload)
-    if runs not in {state.baseline, state.canary}:
-        raise WorldMoved(
-            f"{target.title} runs {runs}, neither {state.baseline}, which this release found, nor {state.canary}: "
-            "somebody else changed it. Nothing more was touched; look at it, then release again"
-        )
-
-
-def beside_body(target: Target, workload: Json, template: Json, labels: dict[str, str], *, pods: int, generation: int) -> Json:
-    """Write the canary's Deployment: the workload's own, of another version, with labels that tell them apart."""
-    new = copy.deepcopy(template)
-    new.setdefault("metadata", {})["labels"] = {**labels, **_version_label(template)}
-    spec: Json = {"replicas": pods, "selector": {"matchLabels": target.canary_selector}, "template": new, "revisionHistoryLimit": 1}
-    kept = ("minReadySeconds", "progressDeadlineSeconds")
-    spec |= {name: workload["spec"][name] for name in kept if name in workload["spec"]}
-    annotations = {FOR: target.workload, GENERATION: str(generation), SHARE: "0"}
-    metadata = {"name": target.canary, "namespace": target.cluster.namespace, "labels": OURS, "annotations": annotations}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
-
-
-def _version_label(template: Json) -> dict[str, str]:
-    value = (template.get("metadata", {}).get("labels") or {}).get(VERSION_LABEL)
-    return {VERSION_LABEL: value} if value else {}
-
-
-async def _apply_beside(target: Target, body: Json, mark: Mark) -> None:
-    """Make the canary's Deployment, or bring one that is there to this version; its pods stay as many as they are."""
-
-    async def once() -> None:
-        found = await canary_of(target)
-        await owned(target, mark)
-        if found is not None:
-            body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
-            body["spec"]["replicas"] = max(int(found["spec"].get("replicas", 0)), body["spec"]["replicas"])
-            body["metadata"]["annotations"][SHARE] = (found["metadata"].get("annotations") or {}).get(SHARE, "0")
-        await apply(target, "Deployment", body)
-
-    await until_unchanged(once)
-
-
-async def _scale(target: Target, pods: int, percent: int, mark: Mark) -> None:
-    """Give the canary more pods where it needs them, and note the share that they are for."""
-
-    async def once() -> None:
-        found = await canary_of(target)
-        await owned(target, mark)
-        if found is None:
-            raise WorldMoved(f"the Deployment {target.canary} is gone; somebody else changed the environment")
-        present = int(found["spec"].get("replicas", 0))
-        wanted = max(pods, present)
-        if (wanted, str(percent)) != (present, (found["metadata"].get("annotations") or {}).get(SHARE)):
-            steps = [annotate(found, {SHARE: str(percent)}), {"op": "add", "path": "/spec/replicas", "value": wanted}]
-            await change(target, "Deployment", found, steps)
-
-    await until_unchanged(once)
-
-
-async def _await_beside(target: Target, version: str, mark: Mark, *, timeout_seconds: float) -> None:
-    found = await canary_of(target)
-    if found is None:
-        raise WorldMoved(f"the Deployment {target.canary} is gone; somebody else changed the environment")
-    await await_rollout(
-        target,
-        found,
-        kind="Deployment",
-        version=version,
-        mark=mark,
-        is_new=lambda pod: version_in(target, pod) == version,
-        timeout_seconds=timeout_seconds,
-    )
 
 
 async def await_stable(target: Target, workload: Json, version: str, mark: Mark) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from blocks.kubernetes_beside import CLEARED, await_stable, expect_untouched, revision_of
+from blocks.kubernetes_beside import CLEARED, await_stable
+from blocks.kubernetes_revision import expect_untouched, expect_version, revision_of
 from blocks.kubernetes_workload import Target, change, expect_history, owned, until_unchanged
 from blocks.kubernetes_write import restore, set_state, template_for, try_version, write_version
 from blocks.platform import Mark
@@ -40,11 +41,12 @@ async def shift(target: Target, percent: int, mark: Mark) -> None:
     workload, state = await owned(target, mark)
     if not state.canary:
         raise WorldMoved(f"{target.title} has no version to roll out; somebody else changed the environment")
-    expect_untouched(target, workload, state)
     if percent == 0:
+        expect_version(target, workload, state)
         await _undo(target, mark, state.baseline_revision, state.baseline)
         await set_state(target, mark, percent=0)
         return
+    await expect_untouched(target, workload, state)
     if target.kind == "Deployment" and percent != ALL:
         mend = "Write one step of 100 in production.steps, or use the strategy canary"
         raise BadInput(f"a rolling update brings all pods over, not {percent} % of them", field="percent", mend=mend)
@@ -59,7 +61,7 @@ async def promote(target: Target, mark: Mark) -> None:
     workload, state = await owned(target, mark)
     if not state.canary:
         return
-    expect_untouched(target, workload, state)
+    await expect_untouched(target, workload, state)
     if state.percent != ALL or target.version(workload) != state.canary:
         raise WorldMoved(f"{state.canary} does not run everywhere in {target.title}; it cannot be made the baseline")
     await await_stable(target, workload, state.canary, mark)

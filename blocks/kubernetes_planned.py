@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from blocks.kubernetes_beside import beside_body, traffic_of
+from blocks.kubernetes_beside import traffic_of
+from blocks.kubernetes_canary import beside_body
 from blocks.kubernetes_state import state_of
 from blocks.kubernetes_traffic import service_body, service_of
 from blocks.kubernetes_workload import Target, canary_of, expect_history

@@ -1,0 +1,78 @@
+"""What each step of a release reads before it writes, on an API server in memory; rollouts end at once here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from blocks import kubernetes_inplace as inplace
+from blocks.kubernetes_revision import expect_untouched
+from blocks.kubernetes_state import state_of
+from blocks.kubernetes_workload import Target, claim
+from blocks.platform import Mark
+from tasks.rules.errors import WorldMoved
+from tests.blocks.fake_cluster import FakeCluster, replica_set, service, template, workload
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def rollouts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let every rollout be through, and give what was waited for."""
+    waited: list[str] = []
+
+    async def through(target: Target, found: Json, *, version: str, **_: Any) -> None:
+        del target
+        waited.append(f"{found['metadata']['name']} {version}")
+
+    for module in ("kubernetes_beside", "kubernetes_canary"):
+        monkeypatch.setattr(f"blocks.{module}.await_rollout", through)
+    return waited
+
+
+def target_of(cluster: FakeCluster, **more: Any) -> Target:
+    """Make the target `web` behind the Service `web`."""
+    return Target(cluster=cluster, workload="web", service="web", drain_seconds=0, **more)
+
+
+async def begun(target: Target, version: str = "1.1", *, back: bool = False) -> Mark:
+    """Claim it and prepare a version by rolling."""
+    mark = await claim(target, "run", takeover=back)
+    await inplace.prepare(target, version, mark)
+    return mark
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (template("1.0", args=["--fast"]), "args"),
+        (template("0.9"), "runs 0.9, neither 1.0"),
+    ],
+    ids=["template", "version"],
+)
+async def test_nothing_is_built_on_a_template_that_somebody_changed(now: Json, said: str) -> None:
+    """The promotion, and the first write of a rolling update, name what differs from the template that the release found."""
+    cluster = FakeCluster(workload(template("1.0")), replica_set(1, template("1.0")), service())
+    target = target_of(cluster)
+    mark = await begun(target)
+    live = cluster.objects["Deployment", "web"]
+    cluster.put({**live, "spec": {**live["spec"], "template": now}})
+    writes = list(cluster.writes)
+    with pytest.raises(WorldMoved, match=said):
+        await inplace.shift(target, 100, mark)
+    found = await target.read()
+    with pytest.raises(WorldMoved, match=said):
+        await expect_untouched(target, found, state_of(found))
+    assert cluster.writes == writes
+
+
+async def test_a_restart_by_hand_is_no_change() -> None:
+    """`kubectl rollout restart` changes an annotation alone, with which any version runs."""
+    cluster = FakeCluster(workload(template("1.0")), replica_set(1, template("1.0")), service())
+    target = target_of(cluster)
+    mark = await begun(target)
+    live = cluster.objects["Deployment", "web"]
+    live["spec"]["template"]["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"] = "now"
+    await inplace.shift(target, 100, mark)
+    assert target.version(await target.read()) == "1.1"
