@@ -15,6 +15,7 @@ from blocks.kubernetes_look import version_in
 from blocks.kubernetes_pods import Pods
 from blocks.kubernetes_revision import expect_untouched, revision_of
 from blocks.kubernetes_selectors import matches
+from blocks.kubernetes_state import is_brought
 from blocks.kubernetes_switch import Switch
 from blocks.kubernetes_traffic import ALL, Traffic, drain, service_of
 from blocks.kubernetes_weights import Weights
@@ -37,9 +38,10 @@ def traffic_of(target: Target, strategy: str) -> Traffic:
 async def prepare(target: Target, traffic: Traffic, version: str, mark: Mark, *, timeout_seconds: float) -> None:
     """Bring a version up beside the workload, without requests."""
     workload, state = await owned(target, mark)
-    if state.phase and state.canary == version:
+    same = is_brought(state, version)
+    if state.phase and same:
         return
-    if target.version(workload) == version or (state.canary and state.canary != version):
+    if target.version(workload) == version or (state.canary and not same):
         await abort(target, traffic, mark)
         workload, state = await owned(target, mark)
     if target.version(workload) == version:
@@ -47,14 +49,12 @@ async def prepare(target: Target, traffic: Traffic, version: str, mark: Mark, *,
     expect_history(target, workload)
     await traffic.read()  # says what is wrong with it before anything is brought up
     service = await service_of(target)
-    template = await template_for(target, workload, version, back=bool(state.back))
+    template = await template_for(target, workload, state.canary or version, back=bool(state.back))
+    version = target.version_in(template) if state.back else version
     if not state.back:
         await try_version(target, workload, template)
     if not state.canary:
-        name = await revision_of(target, workload)
-        await set_state(
-            target, mark, baseline=target.version(workload), baseline_revision=name, canary=version, config=target.config, percent=0
-        )
+        await remember(target, workload, version, mark)
     stable = int(workload["spec"].get("replicas", 1))
     body = beside_body(
         target, workload, template, traffic.labels(workload, service), pods=traffic.pods(0, stable), generation=mark["generation"]
@@ -113,6 +113,13 @@ async def abort(target: Target, traffic: Traffic, mark: Mark) -> None:
         raise WorldMoved(
             f"the canary of {target.title} was taken away and {state.baseline or 'the workload'} runs as before, but {trouble}"
         )
+
+
+async def remember(target: Target, workload: Json, version: str, mark: Mark) -> None:
+    """Note what serves, and which version is brought in beside or over it."""
+    name = await revision_of(target, workload)
+    before = {"baseline": target.version(workload), "baseline_revision": name}
+    await set_state(target, mark, **before, canary=version, config=target.config, percent=0)
 
 
 async def _take_away(target: Target, traffic: Traffic, mark: Mark) -> None:

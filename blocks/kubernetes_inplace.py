@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from blocks.kubernetes_beside import CLEARED, await_stable
-from blocks.kubernetes_revision import expect_untouched, expect_version, revision_of
+from blocks.kubernetes_beside import CLEARED, await_stable, remember
+from blocks.kubernetes_revision import expect_untouched, expect_version
+from blocks.kubernetes_state import is_brought
 from blocks.kubernetes_workload import Target, change, expect_history, owned, until_unchanged
 from blocks.kubernetes_write import restore, set_state, template_for, try_version, write_version
 from blocks.platform import Mark
@@ -19,7 +20,7 @@ ALL = 100
 async def prepare(target: Target, version: str, mark: Mark) -> None:
     """Let the cluster try the version without running it, and remember what serves."""
     workload, state = await owned(target, mark)
-    if state.canary == version:
+    if is_brought(state, version):
         return
     if state.canary:
         await abort(target, mark)
@@ -30,10 +31,7 @@ async def prepare(target: Target, version: str, mark: Mark) -> None:
     template = await template_for(target, workload, version, back=bool(state.back))
     if not state.back:
         await try_version(target, workload, template)
-    name = await revision_of(target, workload)
-    await set_state(
-        target, mark, baseline=target.version(workload), baseline_revision=name, canary=version, config=target.config, percent=0
-    )
+    await remember(target, workload, target.version_in(template) if state.back else version, mark)
 
 
 async def shift(target: Target, percent: int, mark: Mark) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from blocks import kubernetes_beside as beside
 from blocks import kubernetes_inplace as inplace
 from blocks.kubernetes_revision import expect_untouched
 from blocks.kubernetes_state import state_of
@@ -76,3 +77,27 @@ async def test_a_restart_by_hand_is_no_change() -> None:
     live["spec"]["template"]["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"] = "now"
     await inplace.shift(target, 100, mark)
     assert target.version(await target.read()) == "1.1"
+
+
+@pytest.mark.parametrize("strategy", ["rolling", "blue-green"])
+@pytest.mark.parametrize("asked", ["1.0", "1.0+config.C0"])
+async def test_a_version_that_comes_back_with_its_former_configuration_is_called_so_all_the_way(strategy: str, asked: str) -> None:
+    """After a change of configuration 1.0 is only remembered with the old one: each step, taken twice, means the same version."""
+    bad, former = template("1.1", config="C1"), template("1.0", config="C0")
+    cluster = FakeCluster(workload(bad), replica_set(2, bad), replica_set(1, former), service())
+    target = target_of(cluster, config="C1")
+    mark = await claim(target, "way back", takeover=True)
+    traffic = beside.traffic_of(target, strategy)
+    for _ in range(2):
+        if strategy == "rolling":
+            await inplace.prepare(target, asked, mark)
+        else:
+            await beside.prepare(target, traffic, asked, mark, timeout_seconds=1)
+        assert state_of(await target.read()).canary == "1.0+config.C0"
+    for _ in range(2):
+        await (inplace.shift(target, 100, mark) if strategy == "rolling" else beside.shift(target, traffic, 100, mark))
+    await (inplace.promote(target, mark) if strategy == "rolling" else beside.promote(target, traffic, mark))
+    found = await target.read()
+    assert found["spec"]["template"] == former
+    assert (state_of(found).canary, state_of(found).previous) == ("", "1.1")
+    assert ("Deployment", "web-canary") not in cluster.objects
