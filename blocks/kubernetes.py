@@ -25,6 +25,7 @@ from blocks.kubernetes_planned import planned
 from blocks.kubernetes_selectors import in_words
 from blocks.kubernetes_state import state_of
 from blocks.kubernetes_traffic import Traffic, service_of
+from blocks.kubernetes_ways import traffic_of
 from blocks.kubernetes_workload import Target, claim, unclaim
 from blocks.platform import Counts, Endpoints, LogLine, Mark, Position, Preview
 from tasks.rules.errors import BadInput
@@ -182,9 +183,9 @@ class KubernetesPlatform(Block):
         target = await self._target()
         await tell_event(target, reason="ShipwayAbort", note="Going back to the baseline", warning=True)
         # What stands beside goes whatever the strategy is by now: a block may have been changed after a release died.
-        if self.strategy != "rolling" or (await look(target, None)).beside is not None:
+        if self.kind == "Deployment" and (self.strategy != "rolling" or (await look(target, None)).beside is not None):
             strategy = "canary" if self.strategy == "rolling" else self.strategy
-            await beside.abort(target, beside.traffic_of(target, strategy), mark)
+            await beside.abort(target, traffic_of(target, strategy), mark)
         else:
             await inplace.abort(target, mark)
 
@@ -263,7 +264,7 @@ class KubernetesPlatform(Block):
 
     def _traffic(self, target: Target) -> Traffic:
         beside.expect_deployment(target, self.strategy)
-        return beside.traffic_of(target, self.strategy)
+        return traffic_of(target, self.strategy)
 
     async def _public_selector(self, target: Target, seen: View) -> str:
         """Select what users reach where no address is named: the Service's pods, or the workload's."""

@@ -6,33 +6,23 @@ those of their owner, and nothing of ours is left. Each function converges: it m
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from blocks.kubernetes_await import await_rollout
 from blocks.kubernetes_canary import apply_beside, await_beside, beside_body, scale
 from blocks.kubernetes_look import version_in
-from blocks.kubernetes_pods import Pods
 from blocks.kubernetes_revision import expect_untouched, revision_of
 from blocks.kubernetes_selectors import matches
 from blocks.kubernetes_state import is_brought
-from blocks.kubernetes_switch import Switch
 from blocks.kubernetes_traffic import ALL, Traffic, drain, service_of
-from blocks.kubernetes_weights import Weights
-from blocks.kubernetes_workload import Target, canary_of, expect_history, owned, remove
+from blocks.kubernetes_ways import leave_others, move_back, remove_canary
+from blocks.kubernetes_workload import Target, canary_of, expect_history, owned
 from blocks.kubernetes_write import restore, set_state, template_for, try_version, write_version
 from blocks.platform import Mark
-from tasks.rules.errors import BadInput, RolloutFailed, WorldMoved
+from tasks.rules.errors import BadInput, WorldMoved
 
 Json = dict[str, Any]
 CLEARED: Json = {"baseline": "", "baseline_revision": "", "canary": "", "config": "", "percent": 0, "phase": "", "back": ""}
-
-
-def traffic_of(target: Target, strategy: str) -> Traffic:
-    """Choose how requests are split."""
-    if strategy == "blue-green":
-        return Switch(target)
-    return Weights(target) if target.route else Pods(target)
 
 
 async def prepare(target: Target, traffic: Traffic, version: str, mark: Mark, *, timeout_seconds: float) -> None:
@@ -100,13 +90,13 @@ async def abort(target: Target, traffic: Traffic, mark: Mark) -> None:
         WorldMoved: All of ours is gone, and the workload is as it was; but requests do not reach it as before, which a person must mend.
     """
     trouble = ""
-    _, state = await owned(target, mark)
-    if state.phase:
+    workload, state = await owned(target, mark)
+    if state.phase or (state.canary and target.version(workload) == state.canary != state.baseline):  # it was rolled over already
         workload = await restore(target, mark, state.baseline_revision, {})
         await await_stable(target, workload, state.baseline, mark)
     if state.canary or await canary_of(target) is not None:
-        trouble = await _try_to_move_back(target, traffic, mark)
-        await _remove(target, mark)
+        trouble = await move_back(target, traffic, mark)
+        await remove_canary(target, mark)
     if state.canary:
         await set_state(target, mark, **{**CLEARED, "back": state.back})
     if trouble:
@@ -124,29 +114,12 @@ async def remember(target: Target, workload: Json, version: str, mark: Mark) -> 
 
 async def _take_away(target: Target, traffic: Traffic, mark: Mark) -> None:
     """Move the requests first, wait until those in flight have ended, then remove what is ours."""
-    if await canary_of(target) is not None:
+    stands = await canary_of(target) is not None
+    if stands:
         await traffic.set(0, mark)
     await traffic.detach(mark)
-    await _remove(target, mark)
-
-
-async def _try_to_move_back(target: Target, traffic: Traffic, mark: Mark) -> str:
-    """Move the requests back as far as that can be done: a canary that stays helps nobody. Says what is wrong, or nothing."""
-    trouble = ""
-    stands = await canary_of(target) is not None
-    for move in [*([partial(traffic.set, 0, mark)] if stands else []), partial(traffic.detach, mark)]:
-        try:
-            await move()
-        except (BadInput, RolloutFailed, WorldMoved) as error:
-            trouble = str(error)
-    return trouble
-
-
-async def _remove(target: Target, mark: Mark) -> None:
-    """Remove what is ours once the requests in flight have ended."""
-    await drain(target)
-    await remove(target, "Deployment", target.canary, mark)
-    await remove(target, "Service", target.canary, mark)
+    await leave_others(target, traffic, mark, stands=stands)
+    await remove_canary(target, mark)
 
 
 async def await_stable(target: Target, workload: Json, version: str, mark: Mark) -> None:

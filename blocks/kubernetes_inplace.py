@@ -6,9 +6,11 @@ import math
 from typing import Any
 
 from blocks.kubernetes_beside import CLEARED, await_stable, remember
+from blocks.kubernetes_beside import abort as abort_beside
 from blocks.kubernetes_revision import expect_untouched, expect_version
 from blocks.kubernetes_state import is_brought
-from blocks.kubernetes_workload import Target, change, expect_history, owned, until_unchanged
+from blocks.kubernetes_ways import traffic_of
+from blocks.kubernetes_workload import Target, change, expect_history, orphan_of, owned, until_unchanged
 from blocks.kubernetes_write import restore, set_state, template_for, try_version, write_version
 from blocks.platform import Mark
 from tasks.rules.errors import BadInput, WorldMoved
@@ -18,7 +20,9 @@ ALL = 100
 
 
 async def prepare(target: Target, version: str, mark: Mark) -> None:
-    """Let the cluster try the version without running it, and remember what serves."""
+    """Let the cluster try the version without running it, and remember what serves; what another strategy left beside it goes first."""
+    if target.kind == "Deployment" and await orphan_of(target) is not None:
+        await abort_beside(target, traffic_of(target, "canary"), mark)
     workload, state = await owned(target, mark)
     if is_brought(state, version):
         return

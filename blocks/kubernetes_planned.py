@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from blocks.kubernetes_beside import traffic_of
 from blocks.kubernetes_canary import beside_body
 from blocks.kubernetes_state import state_of
 from blocks.kubernetes_traffic import service_body, service_of
+from blocks.kubernetes_ways import traffic_of
 from blocks.kubernetes_workload import Target, canary_of, expect_history
 from blocks.kubernetes_write import applied_body, new_template
 

@@ -117,7 +117,7 @@ async def claim(target: Target, owner: str, *, takeover: bool) -> Mark:
 
 async def _stamp(target: Target, kind: str, name: str, mark: Mark) -> None:
     found = await target.cluster.read(kind, name)
-    if found is not None:
+    if found is not None and (name != target.canary or is_ours(found, target)):
         await change(target, kind, found, [annotate(found, {GENERATION: str(mark["generation"])})])
 
 
@@ -226,6 +226,12 @@ async def canary_of(target: Target) -> Json | None:
         mend = f"Rename it: Shipway needs the name {target.canary} for what it brings in beside {target.workload}"
         raise BadInput(f"the Deployment {target.canary} is not Shipway's", field="workload", mend=mend)
     return found
+
+
+async def orphan_of(target: Target) -> Json | None:
+    """Read what Shipway left beside the workload, or None; somebody else's Deployment of that name is none of it."""
+    found = await target.cluster.read("Deployment", target.canary)
+    return found if found is not None and is_ours(found, target) else None
 
 
 async def remove(target: Target, kind: str, name: str, mark: Mark) -> None:

@@ -8,9 +8,11 @@ import pytest
 
 from blocks import kubernetes_beside as beside
 from blocks import kubernetes_inplace as inplace
+from blocks.kubernetes_look import look
 from blocks.kubernetes_revision import expect_untouched
 from blocks.kubernetes_state import state_of
-from blocks.kubernetes_workload import Target, claim
+from blocks.kubernetes_ways import traffic_of
+from blocks.kubernetes_workload import FOR, OURS, Target, claim
 from blocks.platform import Mark
 from tasks.rules.errors import WorldMoved
 from tests.blocks.fake_cluster import FakeCluster, replica_set, service, template, workload
@@ -87,7 +89,7 @@ async def test_a_version_that_comes_back_with_its_former_configuration_is_called
     cluster = FakeCluster(workload(bad), replica_set(2, bad), replica_set(1, former), service())
     target = target_of(cluster, config="C1")
     mark = await claim(target, "way back", takeover=True)
-    traffic = beside.traffic_of(target, strategy)
+    traffic = traffic_of(target, strategy)
     for _ in range(2):
         if strategy == "rolling":
             await inplace.prepare(target, asked, mark)
@@ -101,3 +103,56 @@ async def test_a_version_that_comes_back_with_its_former_configuration_is_called
     assert found["spec"]["template"] == former
     assert (state_of(found).canary, state_of(found).previous) == ("", "1.1")
     assert ("Deployment", "web-canary") not in cluster.objects
+
+
+async def switched(target: Target, *, percent: int = 100) -> Mark:
+    """Bring 1.1 in beside by blue-green, and switch to it."""
+    traffic = traffic_of(target, "blue-green")
+    mark = await claim(target, "run", takeover=False)
+    await beside.prepare(target, traffic, "1.1", mark, timeout_seconds=1)
+    await beside.shift(target, traffic, percent, mark)
+    return mark
+
+
+def expect_as_before(cluster: FakeCluster) -> None:
+    """Assert that the workload, its Service and nothing else stand as they did."""
+    assert sorted(cluster.objects) == [("Deployment", "web"), ("ReplicaSet", "web-1"), ("Service", "web")]
+    assert cluster.objects["Deployment", "web"]["spec"]["template"] == template("1.0")
+    assert cluster.objects["Service", "web"]["spec"]["selector"] == {"app": "web"}
+
+
+@pytest.mark.parametrize("strategy", ["canary", "blue-green", "rolling"])
+async def test_what_one_strategy_left_another_one_takes_away(strategy: str) -> None:
+    """The block was changed after a blue-green release died: the Service selects its own pods again, whichever strategy goes back."""
+    cluster = FakeCluster(workload(template("1.0")), replica_set(1, template("1.0")), service())
+    target = target_of(cluster)
+    mark = await switched(target)
+    if strategy == "rolling":
+        await inplace.prepare(target, "1.2", mark)
+        assert state_of(await target.read()).canary == "1.2"
+        await inplace.abort(target, mark)
+    else:
+        await beside.abort(target, traffic_of(target, strategy), mark)
+    expect_as_before(cluster)
+
+
+@pytest.mark.parametrize("strategy", ["canary", "blue-green"])
+async def test_a_rolling_release_goes_back_by_another_strategy(strategy: str) -> None:
+    """The workload runs the canary's version, and nothing stands beside it: its former template comes back, and is still known as it."""
+    cluster = FakeCluster(workload(template("1.0")), replica_set(1, template("1.0")), service())
+    target = target_of(cluster)
+    mark = await begun(target)
+    await inplace.shift(target, 100, mark)
+    cluster.put({"kind": "Deployment", "metadata": {"name": "web-canary", "labels": OURS, "annotations": {FOR: "web"}}, "spec": {}})
+    assert (await look(target, None)).versions(target) == ("1.0", "1.1")
+    del cluster.objects["Deployment", "web-canary"]
+    await beside.abort(target, traffic_of(target, strategy), mark)
+    expect_as_before(cluster)
+
+
+async def test_a_claim_does_not_stamp_somebody_elses_object() -> None:
+    """A Deployment that happens to have the canary's name is nobody's business here."""
+    theirs = {"kind": "Deployment", "metadata": {"name": "web-canary"}, "spec": {}}
+    cluster = FakeCluster(workload(template("1.0")), service(), theirs)
+    await claim(target_of(cluster), "run", takeover=False)
+    assert "patch Deployment/web-canary" not in cluster.writes
