@@ -163,6 +163,22 @@ async def test_pods_of_the_canary_that_die_come_again_and_the_release_goes_on(wo
     await scene.check_well(SECOND)
 
 
+async def test_pods_of_the_canary_that_die_in_a_watch_end_it_with_a_verdict(world: World, gateway: Gateway) -> None:
+    """The watch comes to its end with a reason, whether that is for the version or against it, and going back is well."""
+    scene = await raise_scene(world, gateway, "canary+route", replicas=2)
+    mark = await scene.platform.claim("run")
+    await scene.bring(mark, 50)
+    watching = asyncio.create_task(act(scene.platform, "watch", mark))
+    await asyncio.sleep(2)
+    await kill_pods(scene, beside=True)
+    found = await watching
+    assert found["outcome"] in {"passed", "failed", "watching"}
+    assert found["reason"]
+    await scene.platform.abort(mark)
+    await scene.platform.unclaim(mark)
+    await scene.check_well(FIRST)
+
+
 async def has_canary_pods(scene: Scene) -> bool:
     """Say whether the canary has a pod."""
     return bool(await scene.world.cluster.list("Pod", labels="shipway.dev/revision=canary"))
