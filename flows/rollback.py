@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -22,12 +21,12 @@ from tasks.claim import tell_to_stop
 from tasks.notify import alert
 from tasks.rollout import abort_canary, called, claim_environment, prepare_revision, promote_revision, read_position, shift_traffic
 from tasks.rules.ending import Ending
-from tasks.rules.errors import BadInput, Refused, Temporary
+from tasks.rules.errors import BadInput, Refused, ShipwayError, Superseded, Temporary
 from tasks.rules.request import AnyVersion, EnvironmentName, PlanPath, Reason, Restored, Scope
 from tasks.rules.rollback import WayBack, decide_way_back
 from tasks.rules.summary import worst_of
 from tasks.rules.targets import chosen, is_production, place_of
-from tasks.story import closing_entry, recall, tell
+from tasks.story import closing_entry, recall, say, tell
 from tasks.watch import watch_recovery
 
 
@@ -151,8 +150,12 @@ async def _take_all_back(
     All are taken over before the first one moves, so that a release which is told to end does not act on the rest meanwhile.
     """
     for environment in environments:
-        with contextlib.suppress(Temporary):
+        try:
             await claim_environment(await platform_of(phase.plan, environment), owner=phase.owner, takeover=reason)
+        except Superseded:
+            raise
+        except ShipwayError as error:  # its own way back says it, too
+            say(f"{environment} could not be taken over: {type(error).__name__}: {error}")
     found: list[Result] = []
     late: Temporary | None = None
     for environment in environments:
@@ -160,6 +163,8 @@ async def _take_all_back(
             back = await take_back(phase, environment=environment, reason=reason, version=version, bad=bad, restored=restored)
         except Temporary as error:
             late = error
+        except Superseded:
+            raise
         except Exception as error:  # noqa: BLE001 - it is said, and the others go on
             back = result("failed", f"it could not be taken back: {type(error).__name__}: {error}")
             found.append({**back, "reason": f"{environment}: {back['reason']}"})
