@@ -16,7 +16,7 @@ from blocks.kubernetes_selectors import matches
 from blocks.kubernetes_state import is_brought
 from blocks.kubernetes_traffic import ALL, Traffic, drain, service_of
 from blocks.kubernetes_ways import leave_others, move_back, remove_canary
-from blocks.kubernetes_workload import Target, canary_of, expect_history, owned
+from blocks.kubernetes_workload import Target, canary_of, expect_history, expect_movable, owned
 from blocks.kubernetes_write import restore, set_state, template_for, try_version, write_version
 from blocks.platform import Mark
 from tasks.rules.errors import BadInput, WorldMoved
@@ -37,6 +37,7 @@ async def prepare(target: Target, traffic: Traffic, version: str, mark: Mark, *,
     if target.version(workload) == version:
         return
     expect_history(target, workload)
+    expect_movable(target, workload, beside=True)
     await traffic.read()  # says what is wrong with it before anything is brought up
     service = await service_of(target)
     template = await template_for(target, workload, state.canary or version, back=bool(state.back))
@@ -93,7 +94,7 @@ async def abort(target: Target, traffic: Traffic, mark: Mark) -> None:
     workload, state = await owned(target, mark)
     if state.phase or (state.canary and target.version(workload) == state.canary != state.baseline):  # it was rolled over already
         workload = await restore(target, mark, state.baseline_revision, {})
-        await await_stable(target, workload, state.baseline, mark)
+        await await_stable(target, workload, state.baseline, mark, patient=True)
     if state.canary or await canary_of(target) is not None:
         trouble = await move_back(target, traffic, mark)
         await remove_canary(target, mark)
@@ -122,15 +123,22 @@ async def _take_away(target: Target, traffic: Traffic, mark: Mark) -> None:
     await remove_canary(target, mark)
 
 
-async def await_stable(target: Target, workload: Json, version: str, mark: Mark) -> None:
-    """Wait until the workload itself runs a version everywhere."""
+async def await_stable(target: Target, workload: Json, version: str, mark: Mark, *, patient: bool = False) -> None:
+    """Wait until the workload itself runs a version everywhere; on the way back with patience, until the time is up."""
 
     def is_new(pod: Json) -> bool:
         beside = matches({"matchLabels": target.canary_selector}, pod["metadata"].get("labels") or {})
         return not beside and version_in(target, pod) == version
 
     await await_rollout(
-        target, workload, kind=target.kind, version=version, mark=mark, is_new=is_new, timeout_seconds=target.rollout_seconds
+        target,
+        workload,
+        kind=target.kind,
+        version=version,
+        mark=mark,
+        is_new=is_new,
+        timeout_seconds=target.rollout_seconds,
+        patient=patient,
     )
 
 

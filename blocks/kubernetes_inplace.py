@@ -10,7 +10,7 @@ from blocks.kubernetes_beside import abort as abort_beside
 from blocks.kubernetes_revision import expect_untouched, expect_version
 from blocks.kubernetes_state import is_brought
 from blocks.kubernetes_ways import traffic_of
-from blocks.kubernetes_workload import Target, change, expect_history, orphan_of, owned, until_unchanged
+from blocks.kubernetes_workload import Target, change, expect_history, expect_movable, orphan_of, owned, until_unchanged
 from blocks.kubernetes_write import restore, set_state, template_for, try_version, write_version
 from blocks.platform import Mark
 from tasks.rules.errors import BadInput, WorldMoved
@@ -32,6 +32,7 @@ async def prepare(target: Target, version: str, mark: Mark) -> None:
     if target.version(workload) == version:
         return
     expect_history(target, workload)
+    expect_movable(target, workload, beside=False)
     template = await template_for(target, workload, version, back=bool(state.back))
     if not state.back:
         await try_version(target, workload, template)
@@ -86,7 +87,7 @@ async def _undo(target: Target, mark: Mark, revision: str, version: str) -> None
     if target.kind == "StatefulSet":
         await _set_partition(target, ALL, mark)
         workload = await target.read()
-    await await_stable(target, workload, version, mark)
+    await await_stable(target, workload, version, mark, patient=True)
 
 
 async def _set_partition(target: Target, percent: int, mark: Mark) -> None:

@@ -9,12 +9,13 @@ import pytest
 from blocks import kubernetes_beside as beside
 from blocks import kubernetes_inplace as inplace
 from blocks.kubernetes_look import look
+from blocks.kubernetes_planned import planned
 from blocks.kubernetes_revision import expect_untouched
 from blocks.kubernetes_state import state_of
 from blocks.kubernetes_ways import traffic_of
 from blocks.kubernetes_workload import FOR, OURS, Target, claim
 from blocks.platform import Mark
-from tasks.rules.errors import WorldMoved
+from tasks.rules.errors import BadInput, WorldMoved
 from tests.blocks.fake_cluster import FakeCluster, replica_set, service, template, workload
 
 Json = dict[str, Any]
@@ -156,3 +157,34 @@ async def test_a_claim_does_not_stamp_somebody_elses_object() -> None:
     cluster = FakeCluster(workload(template("1.0")), service(), theirs)
     await claim(target_of(cluster), "run", takeover=False)
     assert "patch Deployment/web-canary" not in cluster.writes
+
+
+@pytest.mark.parametrize(
+    ("spec", "strategy", "said"),
+    [
+        ({"paused": True}, "rolling", "is paused"),
+        ({"paused": True}, "blue-green", "is paused"),
+        ({"strategy": {"type": "Recreate"}}, "blue-green", "Recreate"),
+        ({"strategy": {"type": "Recreate"}}, "rolling", ""),
+    ],
+)
+async def test_a_workload_that_would_not_follow_is_refused_before_anything_is_written(spec: Json, strategy: str, said: str) -> None:
+    """By the preview and by `prepare` in the same words."""
+    now = workload(template("1.0"))
+    cluster = FakeCluster({**now, "spec": {**now["spec"], **spec}}, replica_set(1, template("1.0")), service())
+    target = target_of(cluster)
+    mark = await claim(target, "run", takeover=False)
+    writes = list(cluster.writes)
+    if not said:
+        await planned(target, strategy, "1.1")
+        await inplace.prepare(target, "1.1", mark)
+        return
+    with pytest.raises(BadInput, match=said):
+        await planned(target, strategy, "1.1")
+    with pytest.raises(BadInput, match=said):
+        await (
+            inplace.prepare(target, "1.1", mark)
+            if strategy == "rolling"
+            else beside.prepare(target, traffic_of(target, strategy), "1.1", mark, timeout_seconds=1)
+        )
+    assert cluster.writes == writes
