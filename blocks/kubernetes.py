@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 from prefect.blocks.core import Block
@@ -12,7 +13,7 @@ from pydantic import Field, SecretStr
 from blocks import kubernetes_beside as beside
 from blocks import kubernetes_inplace as inplace
 from blocks import kubernetes_jobs, kubernetes_logs, kubernetes_preview
-from blocks.kubernetes_access import Access, connect_once
+from blocks.kubernetes_access import Access, connect_anew, connect_once
 from blocks.kubernetes_client import Cluster
 from blocks.kubernetes_config import config_hash
 from blocks.kubernetes_credentials import lent_by
@@ -25,6 +26,7 @@ from blocks.kubernetes_planned import planned
 from blocks.kubernetes_selectors import in_words
 from blocks.kubernetes_state import state_of
 from blocks.kubernetes_traffic import Traffic, service_of
+from blocks.kubernetes_ways import traffic_of
 from blocks.kubernetes_workload import Target, claim, unclaim
 from blocks.platform import Counts, Endpoints, LogLine, Mark, Position, Preview
 from tasks.rules.errors import BadInput
@@ -97,7 +99,7 @@ class KubernetesPlatform(Block):
         description="True makes a change of the ConfigMaps and Secrets that the pods read a release of its own; needs to read them.",
     )
     scheduling_seconds: Annotated[float, Field(ge=0, le=3_600)] = Field(
-        default=4, description="How long a pod may be unschedulable, where no new node was ordered for it."
+        default=15, description="How long a pod may be unschedulable, where no new node was ordered for it."
     )
     unready_seconds: Annotated[float, Field(ge=0, le=3_600)] | None = Field(
         default=None, description="How long a readiness probe may say no; empty takes the probe's own threshold."
@@ -182,9 +184,9 @@ class KubernetesPlatform(Block):
         target = await self._target()
         await tell_event(target, reason="ShipwayAbort", note="Going back to the baseline", warning=True)
         # What stands beside goes whatever the strategy is by now: a block may have been changed after a release died.
-        if self.strategy != "rolling" or (await look(target, None)).beside is not None:
+        if self.kind == "Deployment" and (self.strategy != "rolling" or (await look(target, None)).beside is not None):
             strategy = "canary" if self.strategy == "rolling" else self.strategy
-            await beside.abort(target, beside.traffic_of(target, strategy), mark)
+            await beside.abort(target, traffic_of(target, strategy), mark)
         else:
             await inplace.abort(target, mark)
 
@@ -263,7 +265,7 @@ class KubernetesPlatform(Block):
 
     def _traffic(self, target: Target) -> Traffic:
         beside.expect_deployment(target, self.strategy)
-        return beside.traffic_of(target, self.strategy)
+        return traffic_of(target, self.strategy)
 
     async def _public_selector(self, target: Target, seen: View) -> str:
         """Select what users reach where no address is named: the Service's pods, or the workload's."""
@@ -273,9 +275,10 @@ class KubernetesPlatform(Block):
 
     async def _target(self) -> Target:
         config = self.config.get_secret_value() or (await lent_by(self.credentials) if self.credentials else "")
-        api = await asyncio.to_thread(connect_once, Access(self.kubeconfig, self.context, config))
+        access = Access(self.kubeconfig, self.context, config)
+        api = await asyncio.to_thread(connect_once, access)
         target = Target(
-            cluster=Cluster(api, self.namespace),
+            cluster=Cluster(api, self.namespace, renew=partial(connect_anew, access)),
             workload=self.workload,
             kind=self.kind,
             container=self.container,

@@ -35,6 +35,12 @@ def connect_once(access: Access) -> Any:
     return _connect_once(access, str(path), changed)
 
 
+def connect_anew(access: Access) -> Any:
+    """Give a fresh client, with the credentials as they are now: a token may have been replaced."""
+    _connect_once.cache_clear()
+    return connect_once(access)
+
+
 @lru_cache(maxsize=32)
 def _connect_once(access: Access, path: str, changed: int) -> Any:
     del path, changed  # they tell one content of a kubeconfig from another

@@ -29,6 +29,7 @@ class _Watch:
     is_new: Callable[[Json], bool]
     mark: Mark
     usual_seconds: float
+    patient: bool = False
     since: dict[str, float] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     seen: Seen = field(default_factory=dict)
@@ -51,6 +52,8 @@ class _Watch:
             unready_seconds=target.unready_seconds,
             usual_seconds=self.usual_seconds,
         )
+        if self.patient:
+            return None
         now = time.monotonic()
         self.since = {one.key: self.since.get(one.key, now) for one in self.findings}
         left = {one: self.since[one.key] + one.patience_seconds - now for one in self.findings}
@@ -70,7 +73,15 @@ class _Watch:
 
 
 async def await_rollout(
-    target: Target, workload: Json, *, kind: str, version: str, mark: Mark, is_new: Callable[[Json], bool], timeout_seconds: float
+    target: Target,
+    workload: Json,
+    *,
+    kind: str,
+    version: str,
+    mark: Mark,
+    is_new: Callable[[Json], bool],
+    timeout_seconds: float,
+    patient: bool = False,
 ) -> None:
     """Wait until a workload runs its template everywhere, ready.
 
@@ -82,13 +93,14 @@ async def await_rollout(
         mark: Our mark; a newer one ends the wait.
         is_new: Says of one of its pods whether it is of the new revision; only those can fail it.
         timeout_seconds: It must be rolled out by then.
+        patient: True lets only the time end the wait, whatever is wrong meanwhile: on the way back there is nowhere else to go.
 
     Raises:
         RolloutFailed: It cannot come up; names the reason within seconds of the cluster knowing it, with log lines and events.
         Superseded: A newer owner acts.
     """
     name = workload["metadata"]["name"]
-    watch = _Watch(target, kind, name, is_new, mark, await _usual_seconds(target, name, is_new))
+    watch = _Watch(target, kind, name, is_new, mark, await _usual_seconds(target, name, is_new), patient)
     sources = [
         Source("workload", kind, fields=f"metadata.name={name}"),
         Source("pods", "Pod", labels=in_words(workload["spec"]["selector"])),

@@ -6,74 +6,52 @@ those of their owner, and nothing of ours is left. Each function converges: it m
 
 from __future__ import annotations
 
-import copy
-from functools import partial
 from typing import Any
 
 from blocks.kubernetes_await import await_rollout
+from blocks.kubernetes_canary import apply_beside, await_beside, beside_body, scale
 from blocks.kubernetes_look import version_in
-from blocks.kubernetes_pods import Pods
+from blocks.kubernetes_revision import expect_untouched, revision_of
 from blocks.kubernetes_selectors import matches
-from blocks.kubernetes_state import GENERATION, State
-from blocks.kubernetes_switch import Switch
-from blocks.kubernetes_template import VERSION_LABEL
-from blocks.kubernetes_traffic import ALL, SHARE, Traffic, drain, service_of
-from blocks.kubernetes_weights import Weights
-from blocks.kubernetes_workload import (
-    FOR,
-    OURS,
-    Target,
-    annotate,
-    canary_of,
-    change,
-    expect_history,
-    owned,
-    remove,
-    revisions,
-    until_unchanged,
-)
-from blocks.kubernetes_write import apply, restore, set_state, template_for, try_version, write_version
+from blocks.kubernetes_state import is_brought
+from blocks.kubernetes_traffic import ALL, Traffic, drain, service_of
+from blocks.kubernetes_ways import leave_others, move_back, remove_canary
+from blocks.kubernetes_workload import Target, canary_of, expect_history, expect_movable, owned
+from blocks.kubernetes_write import restore, set_state, template_for, try_version, write_version
 from blocks.platform import Mark
-from tasks.rules.errors import BadInput, RolloutFailed, WorldMoved
+from tasks.rules.errors import BadInput, WorldMoved
 
 Json = dict[str, Any]
 CLEARED: Json = {"baseline": "", "baseline_revision": "", "canary": "", "config": "", "percent": 0, "phase": "", "back": ""}
 
 
-def traffic_of(target: Target, strategy: str) -> Traffic:
-    """Choose how requests are split."""
-    if strategy == "blue-green":
-        return Switch(target)
-    return Weights(target) if target.route else Pods(target)
-
-
 async def prepare(target: Target, traffic: Traffic, version: str, mark: Mark, *, timeout_seconds: float) -> None:
     """Bring a version up beside the workload, without requests."""
     workload, state = await owned(target, mark)
-    if state.phase and state.canary == version:
+    same = is_brought(state, version)
+    if state.phase and same:
         return
-    if target.version(workload) == version or (state.canary and state.canary != version):
+    if target.version(workload) == version or (state.canary and not same):
         await abort(target, traffic, mark)
         workload, state = await owned(target, mark)
     if target.version(workload) == version:
         return
     expect_history(target, workload)
+    expect_movable(target, workload, beside=True)
     await traffic.read()  # says what is wrong with it before anything is brought up
     service = await service_of(target)
-    template = await template_for(target, workload, version, back=bool(state.back))
+    template = await template_for(target, workload, state.canary or version, back=bool(state.back))
+    version = target.version_in(template) if state.back else version
     if not state.back:
         await try_version(target, workload, template)
     if not state.canary:
-        name = await revision_of(target, workload)
-        await set_state(
-            target, mark, baseline=target.version(workload), baseline_revision=name, canary=version, config=target.config, percent=0
-        )
+        await remember(target, workload, version, mark)
     stable = int(workload["spec"].get("replicas", 1))
     body = beside_body(
         target, workload, template, traffic.labels(workload, service), pods=traffic.pods(0, stable), generation=mark["generation"]
     )
-    await _apply_beside(target, body, mark)
-    await _await_beside(target, version, mark, timeout_seconds=timeout_seconds)
+    await apply_beside(target, body, mark)
+    await await_beside(target, version, mark, timeout_seconds=timeout_seconds)
     await traffic.attach(mark, service)
 
 
@@ -83,8 +61,8 @@ async def shift(target: Target, traffic: Traffic, percent: int, mark: Mark) -> N
     if not state.canary:
         raise WorldMoved(f"{target.title} has no canary to send requests to; somebody else changed the environment")
     pods = traffic.pods(percent, int(workload["spec"].get("replicas", 1)))
-    await _scale(target, pods, percent, mark)
-    await _await_beside(target, state.canary, mark, timeout_seconds=target.rollout_seconds)
+    await scale(target, pods, percent, mark)
+    await await_beside(target, state.canary, mark, timeout_seconds=target.rollout_seconds)
     await traffic.set(percent, mark)
     await set_state(target, mark, percent=percent)
 
@@ -96,7 +74,7 @@ async def promote(target: Target, traffic: Traffic, mark: Mark) -> None:
         return
     version = state.canary
     if not state.phase:
-        expect_untouched(target, workload, state)
+        await expect_untouched(target, workload, state)
         if await traffic.read() != ALL:
             raise WorldMoved(f"{version} does not get all requests of {target.title}; it cannot be made the baseline")
         await drain(target)
@@ -113,13 +91,13 @@ async def abort(target: Target, traffic: Traffic, mark: Mark) -> None:
         WorldMoved: All of ours is gone, and the workload is as it was; but requests do not reach it as before, which a person must mend.
     """
     trouble = ""
-    _, state = await owned(target, mark)
-    if state.phase:
+    workload, state = await owned(target, mark)
+    if state.phase or (state.canary and target.version(workload) == state.canary != state.baseline):  # it was rolled over already
         workload = await restore(target, mark, state.baseline_revision, {})
-        await await_stable(target, workload, state.baseline, mark)
+        await await_stable(target, workload, state.baseline, mark, patient=True)
     if state.canary or await canary_of(target) is not None:
-        trouble = await _try_to_move_back(target, traffic, mark)
-        await _remove(target, mark)
+        trouble = await move_back(target, traffic, mark)
+        await remove_canary(target, mark)
     if state.canary:
         await set_state(target, mark, **{**CLEARED, "back": state.back})
     if trouble:
@@ -128,145 +106,39 @@ async def abort(target: Target, traffic: Traffic, mark: Mark) -> None:
         )
 
 
+async def remember(target: Target, workload: Json, version: str, mark: Mark) -> None:
+    """Note what serves, and which version is brought in beside or over it."""
+    name = await revision_of(target, workload)
+    before = {"baseline": target.version(workload), "baseline_revision": name}
+    await set_state(target, mark, **before, canary=version, config=target.config, percent=0)
+
+
 async def _take_away(target: Target, traffic: Traffic, mark: Mark) -> None:
     """Move the requests first, wait until those in flight have ended, then remove what is ours."""
-    if await canary_of(target) is not None:
+    stands = await canary_of(target) is not None
+    if stands:
         await traffic.set(0, mark)
     await traffic.detach(mark)
-    await _remove(target, mark)
+    await leave_others(target, traffic, mark, stands=stands)
+    await remove_canary(target, mark)
 
 
-async def _try_to_move_back(target: Target, traffic: Traffic, mark: Mark) -> str:
-    """Move the requests back as far as that can be done: a canary that stays helps nobody. Says what is wrong, or nothing."""
-    trouble = ""
-    stands = await canary_of(target) is not None
-    for move in [*([partial(traffic.set, 0, mark)] if stands else []), partial(traffic.detach, mark)]:
-        try:
-            await move()
-        except (BadInput, RolloutFailed, WorldMoved) as error:
-            trouble = str(error)
-    return trouble
-
-
-async def _remove(target: Target, mark: Mark) -> None:
-    """Remove what is ours once the requests in flight have ended."""
-    await drain(target)
-    await remove(target, "Deployment", target.canary, mark)
-    await remove(target, "Service", target.canary, mark)
-
-
-async def revision_of(target: Target, workload: Json) -> str:
-    """Name the revision that holds the workload's present pod template.
-
-    Raises:
-        WorldMoved: The cluster has none yet: somebody has just changed the workload.
-    """
-    found = await revisions(target, workload)
-    present = next((name for name, template in found if _same(template, workload["spec"]["template"])), None)
-    if present is None:
-        raise WorldMoved(f"{target.title} is being changed by somebody else right now; release again when it is calm")
-    return present
-
-
-def _same(one: Json, other: Json) -> bool:
-    """Compare two pod templates by what they say, past what the API server writes into one of them."""
-    left, right = copy.deepcopy(one), copy.deepcopy(other)
-    for template in (left, right):
-        metadata = template.setdefault("metadata", {})
-        metadata.pop("creationTimestamp", None)
-        for name in ("labels", "annotations"):
-            if not metadata.get(name):
-                metadata.pop(name, None)
-    return left == right
-
-
-def expect_untouched(target: Target, workload: Json, state: State) -> None:
-    """Refuse to build on a workload that somebody changed meanwhile.
-
-    Raises:
-        WorldMoved: It runs neither the baseline nor the canary; says which.
-    """
-    runs = target.version(workload)
-    if runs not in {state.baseline, state.canary}:
-        raise WorldMoved(
-            f"{target.title} runs {runs}, neither {state.baseline}, which this release found, nor {state.canary}: "
-            "somebody else changed it. Nothing more was touched; look at it, then release again"
-        )
-
-
-def beside_body(target: Target, workload: Json, template: Json, labels: dict[str, str], *, pods: int, generation: int) -> Json:
-    """Write the canary's Deployment: the workload's own, of another version, with labels that tell them apart."""
-    new = copy.deepcopy(template)
-    new.setdefault("metadata", {})["labels"] = {**labels, **_version_label(template)}
-    spec: Json = {"replicas": pods, "selector": {"matchLabels": target.canary_selector}, "template": new, "revisionHistoryLimit": 1}
-    kept = ("minReadySeconds", "progressDeadlineSeconds")
-    spec |= {name: workload["spec"][name] for name in kept if name in workload["spec"]}
-    annotations = {FOR: target.workload, GENERATION: str(generation), SHARE: "0"}
-    metadata = {"name": target.canary, "namespace": target.cluster.namespace, "labels": OURS, "annotations": annotations}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
-
-
-def _version_label(template: Json) -> dict[str, str]:
-    value = (template.get("metadata", {}).get("labels") or {}).get(VERSION_LABEL)
-    return {VERSION_LABEL: value} if value else {}
-
-
-async def _apply_beside(target: Target, body: Json, mark: Mark) -> None:
-    """Make the canary's Deployment, or bring one that is there to this version; its pods stay as many as they are."""
-
-    async def once() -> None:
-        found = await canary_of(target)
-        await owned(target, mark)
-        if found is not None:
-            body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
-            body["spec"]["replicas"] = max(int(found["spec"].get("replicas", 0)), body["spec"]["replicas"])
-            body["metadata"]["annotations"][SHARE] = (found["metadata"].get("annotations") or {}).get(SHARE, "0")
-        await apply(target, "Deployment", body)
-
-    await until_unchanged(once)
-
-
-async def _scale(target: Target, pods: int, percent: int, mark: Mark) -> None:
-    """Give the canary more pods where it needs them, and note the share that they are for."""
-
-    async def once() -> None:
-        found = await canary_of(target)
-        await owned(target, mark)
-        if found is None:
-            raise WorldMoved(f"the Deployment {target.canary} is gone; somebody else changed the environment")
-        present = int(found["spec"].get("replicas", 0))
-        wanted = max(pods, present)
-        if (wanted, str(percent)) != (present, (found["metadata"].get("annotations") or {}).get(SHARE)):
-            steps = [annotate(found, {SHARE: str(percent)}), {"op": "add", "path": "/spec/replicas", "value": wanted}]
-            await change(target, "Deployment", found, steps)
-
-    await until_unchanged(once)
-
-
-async def _await_beside(target: Target, version: str, mark: Mark, *, timeout_seconds: float) -> None:
-    found = await canary_of(target)
-    if found is None:
-        raise WorldMoved(f"the Deployment {target.canary} is gone; somebody else changed the environment")
-    await await_rollout(
-        target,
-        found,
-        kind="Deployment",
-        version=version,
-        mark=mark,
-        is_new=lambda pod: version_in(target, pod) == version,
-        timeout_seconds=timeout_seconds,
-    )
-
-
-async def await_stable(target: Target, workload: Json, version: str, mark: Mark) -> None:
-    """Wait until the workload itself runs a version everywhere."""
+async def await_stable(target: Target, workload: Json, version: str, mark: Mark, *, patient: bool = False) -> None:
+    """Wait until the workload itself runs a version everywhere; on the way back with patience, until the time is up."""
 
     def is_new(pod: Json) -> bool:
         beside = matches({"matchLabels": target.canary_selector}, pod["metadata"].get("labels") or {})
         return not beside and version_in(target, pod) == version
 
     await await_rollout(
-        target, workload, kind=target.kind, version=version, mark=mark, is_new=is_new, timeout_seconds=target.rollout_seconds
+        target,
+        workload,
+        kind=target.kind,
+        version=version,
+        mark=mark,
+        is_new=is_new,
+        timeout_seconds=target.rollout_seconds,
+        patient=patient,
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -42,11 +43,12 @@ class Cluster:
     Args:
         api: The official client, from `connect`.
         namespace: Where everything is.
+        renew: Makes a fresh client, which is tried once where the server does not know who asks; None where there is no other.
     """
 
-    def __init__(self, api: Any, namespace: str) -> None:
-        """Keep both."""
-        self.api, self.namespace = api, namespace
+    def __init__(self, api: Any, namespace: str, *, renew: Callable[[], Any] | None = None) -> None:
+        """Keep them."""
+        self.api, self.namespace, self.renew = api, namespace, renew
 
     @property
     def host(self) -> str:
@@ -99,11 +101,15 @@ class Cluster:
         timeout_seconds: float = CALL_TIMEOUT_SECONDS,
     ) -> Json:
         """Ask once and give the JSON answer; the errors are those of `error_of`, and `Unreachable` where nobody answers."""
-        content = await self.content(method, path, body=body, query=query, content_type=content_type, timeout_seconds=timeout_seconds)
-        try:
-            return dict(json.loads(content))
-        except ValueError:
-            raise Unreachable(f"the API server's answer to {method} {path} is no JSON") from None
+
+        def ask() -> Json:  # a list of thousands is read here, too, and holds nobody up
+            content = self.whole(method, path, body=body, query=query, content_type=content_type, timeout_seconds=timeout_seconds)
+            try:
+                return dict(json.loads(content))
+            except ValueError:
+                raise Unreachable(f"the API server's answer to {method} {path} is no JSON") from None
+
+        return await asyncio.get_running_loop().run_in_executor(_THREADS, ask)
 
     async def content(
         self,
@@ -154,11 +160,18 @@ class Cluster:
         """Ask, blocking, and give urllib3's open answer, whose body is yet to be read."""
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
-        url, headers = self.signed(method, path, query)
-        headers["Content-Type"] = content_type
+        def ask() -> Any:
+            url, headers = self.signed(method, path, query)
+            headers["Content-Type"] = content_type
+            return self.api.call_api(method, url, header_params=headers, body=body, _request_timeout=(5, timeout_seconds)).response
+
         try:
-            answer = self.api.call_api(method, url, header_params=headers, body=body, _request_timeout=(5, timeout_seconds)).response
-            if answer.status < 400:  # noqa: PLR2004 - HTTP's border between yes and no
+            answer = ask()
+            if answer.status == HTTPStatus.UNAUTHORIZED and self.renew is not None:
+                answer.release_conn()
+                self.api = self.renew()
+                answer = ask()
+            if answer.status < HTTPStatus.BAD_REQUEST:
                 return answer
             content = answer.data
         except HTTPError as error:

@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from blocks.kubernetes_beside import revision_of
 from blocks.kubernetes_client import MANAGER
 from blocks.kubernetes_diff import Leaf, compare, leaves
+from blocks.kubernetes_revision import flat_template, revision_of
 from blocks.kubernetes_state import PREFIX
 from blocks.kubernetes_workload import Target, annotate, change, owned, revisions, until_unchanged
 from blocks.platform import Mark
@@ -74,7 +74,7 @@ async def drift(target: Target, workload: Json) -> tuple[list[str], list[str]]:
     if former is None:
         lines.append(f"spec.template: the revision {revision} that the last release left is gone; others have changed it many times")
     else:
-        lines += compare(_template(former), _template(workload["spec"]["template"]))
+        lines += compare(flat_template(former), flat_template(workload["spec"]["template"]))
     return [f"{title}: {line}{_by(owners, line.partition(': ')[0])}" for line in lines], []
 
 
@@ -84,12 +84,6 @@ def _besides(workload: Json) -> dict[str, str]:
     if AUTOSCALING & set(_owners(workload).get("spec.replicas", [])):
         spec.pop("replicas", None)
     return {path: leaf.text for path, leaf in leaves({"spec": spec}, kind=workload.get("kind", "")).items()}
-
-
-def _template(template: Json) -> dict[str, Leaf]:
-    """Flatten a pod template; its metadata are people's as well."""
-    metadata = {key: value for key, value in (template.get("metadata") or {}).items() if key in {"labels", "annotations"}}
-    return leaves({"spec": {"template": {"metadata": metadata, "spec": template["spec"]}}}, kind="Pod")
 
 
 def _by(owners: dict[str, list[str]], path: str) -> str:

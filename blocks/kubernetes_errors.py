@@ -12,6 +12,8 @@ from tasks.rules.errors import BadInput, RolloutFailed, ShipwayError, Temporary,
 DENIED = re.compile(r'User "(?P<user>[^"]+)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"')
 # What policies and webhooks refuse comes with the status that they choose.
 ADMISSION = re.compile(r"ValidatingAdmissionPolicy|admission webhook|denied the request|denied request")
+# Said by an API server that has not loaded its roles yet, in the first moments after its start.
+STARTING = re.compile(r"RBAC: .*not found")
 UNTRUSTED = re.compile(r"CERTIFICATE_VERIFY_FAILED|doesn't match|NO_CERTIFICATE_OR_CRL_FOUND|no certificate or crl found", re.IGNORECASE)
 MANAGER = re.compile(r'conflict with "(?P<manager>[^"]+)"')
 
@@ -94,6 +96,8 @@ def unanswered(host: str, what: str, reason: object) -> ShipwayError:
 
 def _forbidden(message: str, *, what: str) -> ShipwayError:
     """Tell missing rights, which name their Role, from quota and admission, which judge the object."""
+    if STARTING.search(message):
+        return Unreachable(f"the API server does not know its roles yet ({what}): {message}", delay_seconds=1)
     denied = DENIED.search(message)
     if denied is None:
         return RolloutFailed(f"the cluster does not admit it ({what}): {message}", evidence=(message,))

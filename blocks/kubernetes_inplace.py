@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from blocks.kubernetes_beside import CLEARED, await_stable, expect_untouched, revision_of
-from blocks.kubernetes_workload import Target, change, expect_history, owned, until_unchanged
+from blocks.kubernetes_beside import CLEARED, await_stable, remember
+from blocks.kubernetes_beside import abort as abort_beside
+from blocks.kubernetes_revision import expect_untouched, expect_version
+from blocks.kubernetes_state import is_brought
+from blocks.kubernetes_ways import traffic_of
+from blocks.kubernetes_workload import Target, change, expect_history, expect_movable, orphan_of, owned, until_unchanged
 from blocks.kubernetes_write import restore, set_state, template_for, try_version, write_version
 from blocks.platform import Mark
 from tasks.rules.errors import BadInput, WorldMoved
@@ -16,9 +20,11 @@ ALL = 100
 
 
 async def prepare(target: Target, version: str, mark: Mark) -> None:
-    """Let the cluster try the version without running it, and remember what serves."""
+    """Let the cluster try the version without running it, and remember what serves; what another strategy left beside it goes first."""
+    if target.kind == "Deployment" and await orphan_of(target) is not None:
+        await abort_beside(target, traffic_of(target, "canary"), mark)
     workload, state = await owned(target, mark)
-    if state.canary == version:
+    if is_brought(state, version):
         return
     if state.canary:
         await abort(target, mark)
@@ -26,13 +32,11 @@ async def prepare(target: Target, version: str, mark: Mark) -> None:
     if target.version(workload) == version:
         return
     expect_history(target, workload)
+    expect_movable(target, workload, beside=False)
     template = await template_for(target, workload, version, back=bool(state.back))
     if not state.back:
         await try_version(target, workload, template)
-    name = await revision_of(target, workload)
-    await set_state(
-        target, mark, baseline=target.version(workload), baseline_revision=name, canary=version, config=target.config, percent=0
-    )
+    await remember(target, workload, target.version_in(template) if state.back else version, mark)
 
 
 async def shift(target: Target, percent: int, mark: Mark) -> None:
@@ -40,11 +44,12 @@ async def shift(target: Target, percent: int, mark: Mark) -> None:
     workload, state = await owned(target, mark)
     if not state.canary:
         raise WorldMoved(f"{target.title} has no version to roll out; somebody else changed the environment")
-    expect_untouched(target, workload, state)
     if percent == 0:
+        expect_version(target, workload, state)
         await _undo(target, mark, state.baseline_revision, state.baseline)
         await set_state(target, mark, percent=0)
         return
+    await expect_untouched(target, workload, state)
     if target.kind == "Deployment" and percent != ALL:
         mend = "Write one step of 100 in production.steps, or use the strategy canary"
         raise BadInput(f"a rolling update brings all pods over, not {percent} % of them", field="percent", mend=mend)
@@ -59,7 +64,7 @@ async def promote(target: Target, mark: Mark) -> None:
     workload, state = await owned(target, mark)
     if not state.canary:
         return
-    expect_untouched(target, workload, state)
+    await expect_untouched(target, workload, state)
     if state.percent != ALL or target.version(workload) != state.canary:
         raise WorldMoved(f"{state.canary} does not run everywhere in {target.title}; it cannot be made the baseline")
     await await_stable(target, workload, state.canary, mark)
@@ -82,7 +87,7 @@ async def _undo(target: Target, mark: Mark, revision: str, version: str) -> None
     if target.kind == "StatefulSet":
         await _set_partition(target, ALL, mark)
         workload = await target.read()
-    await await_stable(target, workload, version, mark)
+    await await_stable(target, workload, version, mark, patient=True)
 
 
 async def _set_partition(target: Target, percent: int, mark: Mark) -> None:

@@ -55,6 +55,16 @@ async def run_job(target: Target, manifest: Json, mark: Mark, *, name: str, time
         WorldMoved: Somebody deleted it.
     """
     job = await _placed(target, manifest, mark, name=name, timeout_seconds=timeout_seconds)
+    try:
+        return await _to_its_end(target, job, mark, name=name)
+    except BadInput as error:
+        raise RolloutFailed(
+            f"the Job {job['metadata']['name']} in {target.cluster.namespace} was placed, and cannot be followed: {error}. "
+            "Find out how far it came before you release again"
+        ) from error
+
+
+async def _to_its_end(target: Target, job: Json, mark: Mark, *, name: str) -> list[str]:
     watch, title = _Watch(target, job, mark), job["metadata"]["name"]
     await tell_event(target, reason="ShipwayMigrate", note=f"The migration {name} runs as the Job {title}")
     left = float(job["spec"]["activeDeadlineSeconds"]) + GRACE_SECONDS

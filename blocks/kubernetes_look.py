@@ -48,7 +48,7 @@ class View:
 
 def target_is_moving(view: View, runs: str) -> bool:
     """Say whether the workload itself was brought to the canary's version, so that it no longer tells what served before."""
-    return view.beside is None and runs == view.state.canary
+    return runs == view.state.canary != view.state.baseline
 
 
 async def look(target: Target, percent: int | None, *, trouble: str = "") -> View:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from blocks.kubernetes_beside import beside_body, traffic_of
+from blocks.kubernetes_canary import beside_body
 from blocks.kubernetes_state import state_of
 from blocks.kubernetes_traffic import service_body, service_of
-from blocks.kubernetes_workload import Target, canary_of, expect_history
+from blocks.kubernetes_ways import traffic_of
+from blocks.kubernetes_workload import Target, canary_of, expect_history, expect_movable
 from blocks.kubernetes_write import applied_body, new_template
 
 Json = dict[str, Any]
@@ -42,6 +43,7 @@ async def planned(target: Target, strategy: str, version: str) -> list[Planned]:
     """
     workload = await target.read()
     expect_history(target, workload)
+    expect_movable(target, workload, beside=strategy != "rolling")
     template = new_template(target, workload, version)
     found = [Planned(target.kind, target.workload, workload, applied_body(target, workload, template))]
     if strategy == "rolling" or target.version(workload) == version:

@@ -15,7 +15,9 @@ PULLING = {"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable"}
 CONFIGURING = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PreCreateHookError", "PostStartHookError"}
 # What no further try changes: the registry has answered, and the answer is no.
 NO_SUCH_IMAGE = re.compile(r"not found|manifest unknown|denied|unauthorized|no such image|does not exist", re.IGNORECASE)
-SCALED_UP = "TriggeredScaleUp"
+# A node was ordered for the pod, or found: by the cluster autoscaler, and by Karpenter.
+SCALED_UP = {"TriggeredScaleUp", "Nominated"}
+PROGRESS_SECONDS = 5.0  # what was said of the revision before stands for moments beside the new one
 # What happens in every rollout and explains nothing; a namespace where fifty services are released at once has thousands of these.
 USUAL = ("Scheduled", "Pulling", "Pulled", "Created", "Started", "Killing", "ScalingReplicaSet", "SuccessfulCreate", "SuccessfulDelete")
 TELLING = ",".join(["reportingComponent!=shipway", *(f"reason!={reason}" for reason in USUAL)])
@@ -88,7 +90,7 @@ def _of_workload(workload: Json, about: Mapping[str, list[Json]]) -> Iterator[Fi
             yield Finding("create", f"{condition.get('reason', 'FailedCreate')}: {message}", CREATE_SECONDS)
         current = (workload.get("status") or {}).get("observedGeneration", 0) >= metadata.get("generation", 0)
         if kind == "Progressing" and value == "False" and current:
-            yield Finding("progress", f"{condition.get('reason', 'ProgressDeadlineExceeded')}: {message}", 0)
+            yield Finding("progress", f"{condition.get('reason', 'ProgressDeadlineExceeded')}: {message}", PROGRESS_SECONDS)
     if workload.get("kind") == "StatefulSet":  # it has no condition for this
         for event in about.get(metadata["name"], []):
             if event.get("reason") == "FailedCreate" and event["involvedObject"].get("uid") == metadata.get("uid"):
@@ -98,7 +100,7 @@ def _of_workload(workload: Json, about: Mapping[str, list[Json]]) -> Iterator[Fi
 def _of_scheduling(pod: Json, events: list[Json], scheduling_seconds: float) -> Iterator[Finding]:
     for condition in pod.get("status", {}).get("conditions") or []:
         if condition["type"] == "PodScheduled" and condition["status"] == "False" and condition.get("reason") == "Unschedulable":
-            ordered = any(event.get("reason") == SCALED_UP for event in events)
+            ordered = bool(pod["status"].get("nominatedNodeName")) or any(event.get("reason") in SCALED_UP for event in events)
             patience = float("inf") if ordered else scheduling_seconds
             yield Finding("schedule", f"Unschedulable: {condition.get('message', '')}", patience)
 

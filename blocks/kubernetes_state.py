@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from blocks.platform import Mark
+from blocks.platform import Mark, source_version
 from tasks.rules.errors import Refused, Superseded
 
 Json = dict[str, Any]
@@ -57,6 +57,11 @@ def state_of(workload: Json) -> State:
 def key_of(field: str) -> str:
     """Name the annotation of a field."""
     return PREFIX + field.replace("_", "-")
+
+
+def is_brought(state: State, version: str) -> bool:
+    """Say whether this version is the one being brought in; a way back is called by the configuration that its revision has, too."""
+    return bool(state.canary) and (state.canary == version or bool(state.back and source_version(state.canary) == version))
 
 
 def annotations_of(state: State) -> dict[str, str | None]:

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 from blocks.kubernetes_client import JSON_PATCH, Cluster
 from blocks.kubernetes_config import suffix_of
 from blocks.kubernetes_errors import Changed
-from blocks.kubernetes_selectors import CANARY, LONGEST_LABEL, REVISION_LABEL, renamed
+from blocks.kubernetes_selectors import CANARY, LONGEST_LABEL, REVISION_LABEL, in_words, renamed
 from blocks.kubernetes_state import GENERATION, State, annotations_of, check_mark, claimed, state_of
 from blocks.kubernetes_template import container_of, version_of, without_hash
 from blocks.platform import Mark
@@ -38,7 +38,7 @@ class Target:
     service: str = ""
     force_conflicts: bool = False
     drain_seconds: float = 1.0
-    scheduling_seconds: float = 4.0
+    scheduling_seconds: float = 15.0
     unready_seconds: float | None = None
     rollout_seconds: float = 600.0
     config: str = ""
@@ -117,7 +117,7 @@ async def claim(target: Target, owner: str, *, takeover: bool) -> Mark:
 
 async def _stamp(target: Target, kind: str, name: str, mark: Mark) -> None:
     found = await target.cluster.read(kind, name)
-    if found is not None:
+    if found is not None and (name != target.canary or is_ours(found, target)):
         await change(target, kind, found, [annotate(found, {GENERATION: str(mark["generation"])})])
 
 
@@ -172,9 +172,8 @@ async def revisions(target: Target, workload: Json) -> list[tuple[str, Json]]:
     """List what the cluster remembers of the workload's pod templates, by the name of the revision, the newest first."""
     uid = workload["metadata"]["uid"]
     kind = "ReplicaSet" if target.kind == "Deployment" else "ControllerRevision"
-    mine = [
-        one for one in await target.cluster.list(kind) if any(owner["uid"] == uid for owner in one["metadata"].get("ownerReferences") or [])
-    ]
+    found = await target.cluster.list(kind, labels=in_words(workload["spec"]["selector"]))
+    mine = [one for one in found if any(owner["uid"] == uid for owner in one["metadata"].get("ownerReferences") or [])]
     if kind == "ControllerRevision":
         mine.sort(key=lambda one: -int(one["revision"]))
         return [(one["metadata"]["name"], _plain(one["data"]["spec"]["template"])) for one in mine]
@@ -208,6 +207,20 @@ def expect_history(target: Target, workload: Json) -> None:
         raise BadInput(f"{target.title} keeps no former revision, so there is no way back", field="spec.revisionHistoryLimit", mend=mend)
 
 
+def expect_movable(target: Target, workload: Json, *, beside: bool) -> None:
+    """Refuse a workload that would not follow a change of its version as the strategy needs.
+
+    Raises:
+        BadInput: It is paused, or its own strategy says that two versions must not run at once.
+    """
+    if workload["spec"].get("paused"):
+        mend = f"`kubectl rollout resume deployment/{target.workload}` lets it go on"
+        raise BadInput(f"{target.title} is paused, so no version comes up in it", field="spec.paused", mend=mend)
+    if beside and (workload["spec"].get("strategy") or {}).get("type") == "Recreate":
+        wrong = f"{target.title} says by its strategy Recreate that two versions must not run at once"
+        raise BadInput(wrong, field="spec.strategy", mend="Use the strategy rolling, or let the Deployment say RollingUpdate")
+
+
 def is_ours(found: Json, target: Target) -> bool:
     """Say whether Shipway made an object for this workload."""
     metadata = found["metadata"]
@@ -226,6 +239,12 @@ async def canary_of(target: Target) -> Json | None:
         mend = f"Rename it: Shipway needs the name {target.canary} for what it brings in beside {target.workload}"
         raise BadInput(f"the Deployment {target.canary} is not Shipway's", field="workload", mend=mend)
     return found
+
+
+async def orphan_of(target: Target) -> Json | None:
+    """Read what Shipway left beside the workload, or None; somebody else's Deployment of that name is none of it."""
+    found = await target.cluster.read("Deployment", target.canary)
+    return found if found is not None and is_ours(found, target) else None
 
 
 async def remove(target: Target, kind: str, name: str, mark: Mark) -> None:

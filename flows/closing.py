@@ -14,9 +14,9 @@ from flows.phase import Phase, Result, acting_for, begin_phase, platform_of, res
 from tasks.attempt import end_attempt, let_go, mark_running
 from tasks.notify import alert
 from tasks.report import publish_record
-from tasks.rollout import give_environment_up, read_position
+from tasks.rollout import abort_canary, claim_environment, give_environment_up, read_position
 from tasks.rules.ending import STATE_NAMES, Ending, final_outcome
-from tasks.rules.errors import BadInput, Superseded, Temporary
+from tasks.rules.errors import BadInput, ShipwayError, Superseded, Temporary
 from tasks.rules.record import Entry, outcome_of
 from tasks.rules.targets import STAGING, backwards, is_production, production_of
 from tasks.rules.waves import left_alone, reached, staying
@@ -39,18 +39,32 @@ async def close(run: str, *, plan: str, version: str, ending: Ending) -> State[A
     """
     with acting_for(run):
         await mark_running(run)
-        phase = await _plan_of(plan, run)
+        phase, late = await _plan_of(plan, run), None
         outcome, reason = await _end(phase, run, version=version, ending=ending)
         service = phase.plan.service if phase else "unknown"
         if outcome != "deployed":
             await alert(phase.plan.notify if phase else [], service=service, version=version, outcome=outcome, reason=reason, run=run)
         if phase is not None:
-            for environment in backwards(phase.plan):
-                await give_environment_up(await platform_of(phase.plan, environment), owner=run)
+            late = await _give_all_up(phase, run)
         await _publish(run, service=service)
+        if late is not None:
+            raise late  # the keeper tries again
         await end_attempt(run, outcome=outcome)
     make = Completed if outcome == "deployed" else Failed
     return make(name=STATE_NAMES.get(outcome, "Failed"), message=reason)
+
+
+async def _give_all_up(phase: Phase, run: str) -> Temporary | None:
+    """Give every environment up; one that cannot be given up keeps no other from it. Gives the error of one that does not answer."""
+    late: Temporary | None = None
+    for environment in backwards(phase.plan):
+        try:
+            await give_environment_up(await platform_of(phase.plan, environment), owner=run)
+        except Temporary as error:
+            late = error
+        except ShipwayError as error:
+            say(f"{environment} could not be given up: {type(error).__name__}: {error}; the next release has to take it over")
+    return late
 
 
 async def _end(phase: Phase | None, run: str, *, version: str, ending: Ending) -> tuple[str, str]:
@@ -80,10 +94,12 @@ async def _staying(phase: Phase) -> tuple[str, ...]:
 
 
 async def _is_ours(phase: Phase, environment: str) -> bool:
-    """Say whether a completed target still belongs to this release; one that does not answer must keep no other from going back."""
+    """Say whether a completed target still belongs to this release; one that cannot be read must keep no other from going back."""
     try:
         position = await read_position(await platform_of(phase.plan, environment))
-    except Temporary:
+    except Superseded:
+        raise
+    except ShipwayError:
         return True
     return position["owner"] == phase.owner
 
@@ -139,7 +155,8 @@ async def go_back(phase: Phase, *, version: str, ending: Ending) -> list[Result]
                 continue
             decided = {"ending": ending.name}
             await tell(phase.owner, "going-back", f"{version} goes back", kind="rollback", why=ending.reason, evidence=decided)
-            if environment == "staging" and await stays_forward(phase, environment):
+            if environment == STAGING and await stays_forward(phase, environment):
+                await _take_canary_away(phase, environment)
                 continue
             back = await _go_back_in(phase, environment, reason=ending.reason[:500] or "unknown", bad=version)
         except Superseded:
@@ -153,6 +170,13 @@ async def go_back(phase: Phase, *, version: str, ending: Ending) -> list[Result]
     if late is not None:
         raise late  # the record stays open, so the keeper tries again
     return found
+
+
+async def _take_canary_away(phase: Phase, environment: str) -> None:
+    """Take away what was half-way brought in where nothing else goes back: it would hold the next release up."""
+    platform = await platform_of(phase.plan, environment)
+    if (await read_position(platform))["canary"] is not None:
+        await abort_canary(platform, mark=await claim_environment(platform, owner=phase.owner))
 
 
 async def _moved(phase: Phase, environment: str, *, version: str) -> bool:

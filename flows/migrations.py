@@ -93,7 +93,7 @@ async def expect_no_contract(phase: Phase, way: WayBack, *, environment: str, re
         raise Refused(refusal(left, target=way.version, environment=environment))
     if found:
         names = ", ".join(one.name for one in found)
-        evidence = {"restored": [{"run": one.run, "environment": one.environment, "name": one.name} for one in found]}
+        evidence = {"restored": [{"run": one.run, "environment": one.environment and environment, "name": one.name} for one in found]}
         entry = phase.entry(f"rollback/{environment}/restored")
         await tell(phase.owner, entry, f"Said to be restored by hand: {names}", kind="migration", who="operator", evidence=evidence)
         await note_contract(phase.owner)

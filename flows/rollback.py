@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from prefect import Flow, State, flow
@@ -20,14 +19,14 @@ from flows.verify import verify
 from tasks.attempt import begin_attempt, let_go, unmark
 from tasks.claim import tell_to_stop
 from tasks.notify import alert
-from tasks.rollout import abort_canary, claim_environment, prepare_revision, promote_revision, read_position, shift_traffic
+from tasks.rollout import abort_canary, called, claim_environment, prepare_revision, promote_revision, read_position, shift_traffic
 from tasks.rules.ending import Ending
-from tasks.rules.errors import BadInput, Refused, Temporary
+from tasks.rules.errors import BadInput, Refused, ShipwayError, Superseded, Temporary
 from tasks.rules.request import AnyVersion, EnvironmentName, PlanPath, Reason, Restored, Scope
 from tasks.rules.rollback import WayBack, decide_way_back
 from tasks.rules.summary import worst_of
 from tasks.rules.targets import chosen, is_production, place_of
-from tasks.story import closing_entry, recall, tell
+from tasks.story import closing_entry, recall, say, tell
 from tasks.watch import watch_recovery
 
 
@@ -151,8 +150,12 @@ async def _take_all_back(
     All are taken over before the first one moves, so that a release which is told to end does not act on the rest meanwhile.
     """
     for environment in environments:
-        with contextlib.suppress(Temporary):
+        try:
             await claim_environment(await platform_of(phase.plan, environment), owner=phase.owner, takeover=reason)
+        except Superseded:
+            raise
+        except ShipwayError as error:  # its own way back says it, too
+            say(f"{environment} could not be taken over: {type(error).__name__}: {error}")
     found: list[Result] = []
     late: Temporary | None = None
     for environment in environments:
@@ -160,6 +163,8 @@ async def _take_all_back(
             back = await take_back(phase, environment=environment, reason=reason, version=version, bad=bad, restored=restored)
         except Temporary as error:
             late = error
+        except Superseded:
+            raise
         except Exception as error:  # noqa: BLE001 - it is said, and the others go on
             back = result("failed", f"it could not be taken back: {type(error).__name__}: {error}")
             found.append({**back, "reason": f"{environment}: {back['reason']}"})
@@ -184,7 +189,7 @@ async def take_back(
     way = await _choose(phase, platform, environment=environment, reason=reason, bad=bad, to=version or "previous", restored=restored)
     if way.kind == "impossible":
         return result("failed", way.reason, version=None)
-    await _act(phase, platform, way, environment=environment, mark=mark)
+    way = await _act(phase, platform, way, environment=environment, mark=mark)
     found = await _look_after(phase, platform, way, environment=environment)
     await tell(
         phase.owner,
@@ -226,15 +231,19 @@ async def _choose(
     return WayBack(**chosen.evidence["way"])
 
 
-async def _act(phase: Phase, platform: Platform, way: WayBack, *, environment: str, mark: Mark) -> None:
+async def _act(phase: Phase, platform: Platform, way: WayBack, *, environment: str, mark: Mark) -> WayBack:
+    """Go it; gives it with the version as it is called once it is there, which may name a former configuration."""
     if way.kind == "abort":
         await abort_canary(platform, mark=mark)
     elif way.kind == "redeploy" and way.version:
         key = f"rollback/{environment}/{way.version}"
         seconds = place_of(phase.plan, environment).ready_timeout_seconds
-        await prepare_revision(platform, version=way.version, mark=mark, timeout_seconds=seconds, key=phase.key(f"{key}/prepare"))
-        await shift_traffic(platform, version=way.version, percent=100, mark=mark, key=phase.key(f"{key}/shift"))
-        await promote_revision(platform, version=way.version, mark=mark, key=phase.key(f"{key}/promote"))
+        there = await prepare_revision(platform, version=way.version, mark=mark, timeout_seconds=seconds, key=phase.key(f"{key}/prepare"))
+        version = called(there, way.version) or way.version
+        await shift_traffic(platform, version=version, percent=100, mark=mark, key=phase.key(f"{key}/shift"))
+        await promote_revision(platform, version=version, mark=mark, key=phase.key(f"{key}/promote"))
+        return replace(way, version=version)
+    return way
 
 
 async def _look_after(phase: Phase, platform: Platform, way: WayBack, *, environment: EnvironmentName) -> Result:

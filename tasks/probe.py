@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import httpx
 from prefect import task
 
+from blocks.platform import source_version
 from tasks.policy import OBSERVE
 from tasks.rules.health import BODY_LIMIT_BYTES, Probe, fault_of
 from tasks.rules.plan import HealthCheck, Verification
@@ -96,7 +97,7 @@ async def read_body(response: httpx.Response) -> tuple[bytes, bool]:
 
 
 def _faults(probes: Sequence[Probe], checks: Sequence[HealthCheck], version: str) -> list[str]:
-    wanted = [{name: value.replace("{version}", version) for name, value in check.json_fields.items()} for check in checks]
+    wanted = [{name: value.replace("{version}", source_version(version)) for name, value in check.json_fields.items()} for check in checks]
     return [fault_of(probe, status=check.status, json_fields=fields) for probe, check, fields in zip(probes, checks, wanted, strict=True)]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from prefect import task
 
-from blocks.platform import Endpoints, Mark, Platform, Position
+from blocks.platform import Endpoints, Mark, Platform, Position, source_version
 from tasks.policy import OBSERVE_PLATFORM, ONCE_ON_PLATFORM
 from tasks.rules.errors import WorldMoved
 
@@ -48,12 +48,22 @@ async def give_environment_up(platform: Platform, *, owner: str) -> None:
 
 @task(name="prepare revision", **ONCE_ON_PLATFORM)
 async def prepare_revision(platform: Platform, *, version: str, mark: Mark, timeout_seconds: float, key: str) -> Position:  # noqa: ARG001
-    """Bring a version up as the canary without traffic, and read back that it is ready."""
+    """Bring a version up as the canary without traffic, and read back that it is ready.
+
+    A version that comes back with its former configuration is called by it, too: `called` says how.
+    """
     await platform.prepare(version, mark, timeout_seconds=timeout_seconds)
     position = await platform.current()
-    if version not in (position["canary"], position["baseline"]):
+    if called(position, version) is None:
         raise WorldMoved(f"{version} was prepared, but {position['canary']} is the canary now; somebody else deploys here")
     return position
+
+
+def called(position: Position | dict[str, Any], version: str) -> str | None:
+    """Say what a version that was prepared is called there, with the configuration that it runs with; None where it is not there."""
+    names = [name for name in (position["canary"], position["baseline"]) if name]
+    alike = [name for name in names if source_version(name) == version]
+    return version if version in names else next(iter(alike), None)
 
 
 @task(name="shift traffic", **ONCE_ON_PLATFORM)

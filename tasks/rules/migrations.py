@@ -84,11 +84,19 @@ def crossed(
     return [
         one
         for one in contracts
-        if one.environment in {"", environment}
+        if is_same_place(one.environment, environment)
         and one.version != target
         and (target_since is None or one.at is None or one.at > target_since)
-        and (one.run, one.environment, one.name) not in restored
+        and not {(one.run, place, one.name) for place in (one.environment, environment if one.environment else "")} & restored
     ]
+
+
+def is_same_place(one: str, other: str) -> bool:
+    """Say whether two environments may share data: the same, or one a target of the other; "" is everywhere.
+
+    A plan whose production was one place may have several targets by now, or the other way round.
+    """
+    return not one or one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
 
 
 def not_acknowledged(found: Iterable[Contract], restored: Iterable[str]) -> list[Contract]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from blocks.kubernetes_access import Access, connect
+from blocks.kubernetes_client import Cluster
 from blocks.kubernetes_errors import Changed, Expired, Missing, Owned, error_of
 from tasks.rules.errors import BadInput, RolloutFailed, ShipwayError, Unreachable
 
@@ -116,3 +118,42 @@ def test_a_kubeconfig_that_is_not_there_is_named() -> None:
     """The path is in the message."""
     with pytest.raises(BadInput, match="/nowhere/kubeconfig"):
         connect(Access(kubeconfig="/nowhere/kubeconfig"))
+
+
+def test_an_api_server_that_has_not_loaded_its_roles_is_asked_again() -> None:
+    """In the first moments after its start it denies everything, and says why."""
+    said = 'deployments.apps is forbidden: User "u" cannot get resource "deployments" in API group "apps": RBAC: role "shipway" not found'
+    assert isinstance(error_of(403, json.dumps({"message": said}).encode(), what="GET"), Unreachable)
+
+
+class Refusing:
+    """A client of which the server does not know who asks."""
+
+    def __init__(self, status: int) -> None:
+        """Answer with this status."""
+        self.status, self.configuration = status, SimpleNamespace(host="here")
+
+    def param_serialize(self, _: str, path: str, **__: Any) -> tuple[str, str, dict[str, str], None, None]:
+        """Sign nothing."""
+        return "", path, {}, None, None
+
+    def call_api(self, *_: Any, **__: Any) -> Any:
+        """Answer."""
+        return SimpleNamespace(response=SimpleNamespace(status=self.status, data=b"{}", release_conn=lambda: None))
+
+
+async def test_a_token_that_was_replaced_is_read_once_more() -> None:
+    """The first 401 makes a fresh client; a second one is the operator's to mend."""
+    made: list[int] = []
+
+    def renew(status: int) -> Any:
+        made.append(status)
+        return Refusing(status)
+
+    well = Cluster(Refusing(401), "shop", renew=lambda: renew(200))
+    assert await well.read("Pod", "web") == {}
+    assert await well.read("Pod", "web") == {}
+    assert made == [200]
+    for renewing in (None, lambda: renew(401)):
+        with pytest.raises(BadInput, match="does not know who asks"):
+            await Cluster(Refusing(401), "shop", renew=renewing).read("Pod", "web")

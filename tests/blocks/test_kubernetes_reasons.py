@@ -178,7 +178,7 @@ def test_a_deadline_of_the_former_template_does_not_count() -> None:
     late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "late"}
     assert not found(workload={**WORKLOAD, "status": {"conditions": [late], "observedGeneration": 1}})
     (one,) = found(workload={**WORKLOAD, "status": {"conditions": [late], "observedGeneration": 2}})
-    assert one.patience_seconds == 0
+    assert one.patience_seconds == 5  # and it stands for moments beside the template that came back
 
 
 def test_a_pod_that_is_going_away_is_nobodys_fault() -> None:
@@ -242,3 +242,20 @@ def test_how_far_it_came_is_said_in_numbers() -> None:
     """For an operator, and for the message at the deadline."""
     workload = {**WORKLOAD, "spec": {"replicas": 4}, "status": {"updatedReplicas": 1, "availableReplicas": 3}}
     assert ready_in_words(workload) == "1 of 4 pods are of the new revision, 3 available"
+
+
+@pytest.mark.parametrize(
+    ("events", "status", "patience"),
+    [
+        ([], {}, 4),
+        ([event("TriggeredScaleUp", "pod triggered scale-up")], {}, math.inf),
+        ([event("Nominated", "Pod should schedule on: nodeclaim/default")], {}, math.inf),
+        ([], {"nominatedNodeName": "n1"}, math.inf),
+    ],
+    ids=["nobody", "cluster autoscaler", "Karpenter", "preemption"],
+)
+def test_a_node_that_was_ordered_is_waited_for(events: list[Json], status: Json, patience: float) -> None:
+    """Whoever ordered it; where nobody did, the block's own time counts."""
+    unschedulable = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no node"}
+    (one,) = found(pod(conditions=[unschedulable], **status), events=events)
+    assert one.patience_seconds == patience

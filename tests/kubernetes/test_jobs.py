@@ -104,10 +104,25 @@ async def test_the_documented_role_suffices_and_without_it_the_rule_is_named(wor
         api = connect(Access(config=await account_config(world, without=without)))
         limited = Target(cluster=Cluster(api, world.namespace), workload="podinfo", service="podinfo")
         if without:
-            with pytest.raises(BadInput, match=r"may not \w+ jobs\. Add the rule|jobs"):
+            with pytest.raises(BadInput, match=r"may not \w+ jobs\. Add the rule"):
                 await run_job(limited, job(GOOD), mark, name="other", timeout_seconds=60)
         else:
             assert await run_job(limited, job(GOOD), mark, name="add-place", timeout_seconds=60)
+
+
+async def test_a_job_that_was_placed_and_cannot_be_watched_is_no_job_that_did_not_run(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The right to watch is gone in the middle: whoever reads it must not believe that nothing was changed."""
+
+    async def forbidden(*_: Any, **__: Any) -> None:
+        raise BadInput("shipway may not watch jobs", field="access", mend="Add the rule")
+
+    monkeypatch.setattr("blocks.kubernetes_jobs.watch_until", forbidden)
+    mark = await claim(target, "run-1", takeover=False)
+    with pytest.raises(RolloutFailed, match=r"was placed, and cannot be followed: .*may not watch jobs"):
+        await run_job(target, job(GOOD), mark, name="add-place", timeout_seconds=60)
+    assert len(await jobs_of(target)) == 1
 
 
 async def test_the_story_is_told_on_the_workload(target: Target) -> None:

@@ -172,3 +172,22 @@ def test_acknowledging_everything_always_opens_the_way(contracts: list[Contract]
     assert not_acknowledged(found, [one.name for one in found]) == []
     restored = {(one.run, one.environment, one.name) for one in found}
     assert crossed(contracts, restored, environment="production", target=target, target_since=None) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("production", "production/eu", True),
+        ("production/eu", "production", True),
+        ("production/eu", "production/us", False),
+        ("production/eu", "production/eu", True),
+        ("production", "staging", False),
+        ("", "staging", True),
+    ],
+)
+def test_a_production_that_was_split_keeps_its_contracts(one: str, other: str, *, same: bool) -> None:
+    """A contract recorded before the targets came counts in each of them, and what was restored in one counts there alone."""
+    contract = Contract("drop", one, "1.1", "r", None)
+    ask = {"target": "1.0", "target_since": None}
+    assert bool(crossed([contract], set(), environment=other, **ask)) is same
+    assert crossed([contract], {("r", other, "drop")}, environment=other, **ask) == [] or not one

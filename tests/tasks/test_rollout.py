@@ -10,6 +10,7 @@ from blocks.platform import Mark, Platform
 from tasks.logs import read_logs
 from tasks.rollout import (
     abort_canary,
+    called,
     claim_environment,
     give_environment_up,
     prepare_revision,
@@ -123,3 +124,14 @@ async def test_a_promotion_that_was_done_is_still_finished() -> None:
 async def test_the_newest_lines_of_the_logs_are_read() -> None:
     """As plain values, since a moment."""
     assert await read_logs.fn(FakePlatform(), since=5.0) == [{"at": 5.0 + n, "version": "1.1", "text": f"line {n}"} for n in range(3)]
+
+
+async def test_a_version_that_came_back_with_its_former_configuration_is_found_by_its_name() -> None:
+    """What was asked for is what was prepared, under the name that the platform gives it; a version as it was asked for goes first."""
+    fake = FakePlatform(baseline="1.2", canary="1.1+config.C0")
+    fake.interferes = {"canary": "1.1+config.C0"}
+    found = await prepare_revision.fn(fake, version="1.1", mark=OURS, timeout_seconds=1, key="k")
+    assert called(found, "1.1") == "1.1+config.C0"
+    assert called({"canary": "1.1", "baseline": "1.1+config.C0"}, "1.1") == "1.1"
+    assert called({"canary": None, "baseline": "1.1+config.C0"}, "1.1") == "1.1+config.C0"
+    assert called({"canary": None, "baseline": "1.0"}, "1.1") is None

@@ -1,0 +1,120 @@
+"""Several environments, one of which fails for good: the others go back and are given up all the same."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from flows import closing, rollback
+from tasks.rules.ending import Ending
+from tasks.rules.errors import BadInput, ShipwayError, Superseded, Temporary
+
+EU, US = "production/eu", "production/us"
+PLAN = SimpleNamespace(plan=SimpleNamespace(staging=SimpleNamespace(keep_on_failure=False)), owner="run")
+ERRORS = [BadInput("it may not read it", field="access", mend="Allow it"), Temporary("it does not answer")]
+
+
+class Places:
+    """Says what is asked of which environment; the one that fails raises."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, failing: str, error: ShipwayError) -> None:
+        """Stand in for what the flows call."""
+        self.asked: list[str] = []
+        self.failing, self.error = failing, error
+        for module in (closing, rollback):
+            monkeypatch.setattr(module, "platform_of", self.platform_of)
+            monkeypatch.setattr(module, "claim_environment", self.act("claim"))
+            monkeypatch.setattr(module, "say", lambda text: self.asked.append(text.split(":")[0]))
+            monkeypatch.setattr(module, "tell", self.nothing)
+        monkeypatch.setattr(closing, "backwards", lambda _: [US, EU, "staging"])
+        monkeypatch.setattr(closing, "give_environment_up", self.act("give up"))
+        monkeypatch.setattr(closing, "abort_canary", self.act("abort"))
+
+    async def platform_of(self, plan: Any, environment: str) -> str:
+        """Give the environment's name for its platform."""
+        del plan
+        return environment
+
+    async def nothing(self, *_: Any, **__: Any) -> None:
+        """Do nothing."""
+
+    def act(self, what: str) -> Any:
+        """Make an effect that the failing environment refuses."""
+
+        async def effect(environment: str, **_: Any) -> None:
+            self.asked.append(f"{what} {environment}")
+            if environment == self.failing:
+                raise self.error
+
+        return effect
+
+
+@pytest.mark.parametrize("error", ERRORS)
+async def test_every_environment_is_given_up(monkeypatch: pytest.MonkeyPatch, error: ShipwayError) -> None:
+    """What does not answer is tried again by the keeper; what is wrong for good is said."""
+    places = Places(monkeypatch, US, error)
+    late = await closing._give_all_up(PLAN, "run")  # type: ignore[arg-type]
+    assert late is (error if isinstance(error, Temporary) else None)
+    said = [] if late else [f"{US} could not be given up"]
+    assert places.asked == [f"give up {US}", *said, f"give up {EU}", "give up staging"]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+async def test_a_target_that_cannot_be_claimed_keeps_no_other_from_going_back(monkeypatch: pytest.MonkeyPatch, error: ShipwayError) -> None:
+    """All are asked, then each goes its way; somebody newer ends it at once."""
+    places = Places(monkeypatch, US, error)
+
+    async def take_back(phase: Any, *, environment: str, **_: Any) -> dict[str, Any]:
+        del phase
+        if environment == US:
+            raise error
+        return {"outcome": "passed", "reason": f"{environment} is back"}
+
+    monkeypatch.setattr(rollback, "take_back", take_back)
+    asked = {"reason": "bug", "version": "", "bad": "", "restored": []}
+    back = rollback._take_all_back(PLAN, [US, EU], **asked)  # type: ignore[arg-type]
+    if isinstance(error, Temporary):
+        with pytest.raises(Temporary):
+            await back
+    else:
+        found = await back
+        assert found["outcome"] == "failed"
+        assert f"{EU} is back" in found["reason"]
+    assert [one for one in places.asked if one.startswith("claim")] == [f"claim {US}", f"claim {EU}"]
+    places.error = Superseded("somebody newer")
+    with pytest.raises(Superseded):
+        await rollback._take_all_back(PLAN, [US, EU], **asked)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+async def test_a_completed_target_that_cannot_be_read_counts_as_staying(monkeypatch: pytest.MonkeyPatch, error: ShipwayError) -> None:
+    """It must not keep the others from going back."""
+    places = Places(monkeypatch, US, error)
+    monkeypatch.setattr(closing, "read_position", places.act("read"))
+    assert await closing._is_ours(PLAN, US)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("canary", ["1.1", None])
+async def test_staging_behind_a_contract_loses_its_half_made_canary(monkeypatch: pytest.MonkeyPatch, canary: str | None) -> None:
+    """It stays on what serves, but a canary that nobody brings to an end would hold the next release up."""
+    places = Places(monkeypatch, "", BadInput("", field="", mend=""))
+
+    async def moved(phase: Any, environment: str, **_: Any) -> bool:
+        del phase
+        return environment == "staging"
+
+    async def yes(*_: Any) -> bool:
+        return True
+
+    async def none(*_: Any) -> tuple[str, ...]:
+        return ()
+
+    async def position(*_: Any) -> dict[str, Any]:
+        return {"canary": canary}
+
+    for name, stand_in in {"_moved": moved, "stays_forward": yes, "_staying": none, "read_position": position}.items():
+        monkeypatch.setattr(closing, name, stand_in)
+    assert await closing.go_back(PLAN, version="1.1", ending=Ending("failed", "bad")) == []  # type: ignore[arg-type]
+    assert places.asked == (["claim staging", "abort staging"] if canary else [])
