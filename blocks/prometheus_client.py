@@ -132,8 +132,7 @@ class PrometheusClient:
         said = answer if isinstance(answer, dict) else {}
         words = " ".join(str(said.get("error", "")).split())[:MOST_WORDS]
         if response.has_redirect_location:
-            target = response.url.join(response.headers["location"]).copy_with(query=None, userinfo=b"")
-            raise Refused(f"Prometheus at {self.url} redirects to {target}; name the right address in its block")
+            raise Refused(f"Prometheus at {self.url} redirects to {_elsewhere(response)}; name the right address in its block")
         if status in UNREAD and words:
             raise BadInput(words.removeprefix('invalid parameter "query": '), field="query", mend="Mend the query in the plan.")
         if status in BUSY or status >= httpx.codes.INTERNAL_SERVER_ERROR:
@@ -168,6 +167,13 @@ def _parsed(body: bytes) -> Any:
 
 def _labels(one: Any) -> dict[str, str]:
     return {str(name): str(value) for name, value in one["metric"].items()}
+
+
+def _elsewhere(response: httpx.Response) -> str:
+    try:
+        return str(response.url.join(response.headers["location"]).copy_with(query=None, userinfo=b""))
+    except httpx.InvalidURL:
+        return "something that is no address"
 
 
 def _moment(response: httpx.Response) -> float:

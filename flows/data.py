@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -15,6 +14,7 @@ from tasks.rules.record import Entry
 from tasks.rules.samples_suite import rows_that_decide, samples_job
 from tasks.rules.targets import production_of, target_of, within
 from tasks.story import recall, recall_all, tell
+from tasks.together import together
 
 
 async def judge_data(phase: Phase, moment: Moment, *, environment: str = "", samples: Sequence[Job] = ()) -> list[Result]:
@@ -38,7 +38,7 @@ async def judge_data(phase: Phase, moment: Moment, *, environment: str = "", sam
             phase.owner, phase.entry(f"verify/data/{place}-left-out"), "Data suites were left out on the way back", kind="note", why=why
         )
         return []
-    prepared = await asyncio.gather(
+    prepared = await together(
         *(
             prepare_suite(
                 suite, name=_page_name(phase, f"{_begin(place)}{suite.name}"), field=f"data[{number}]", moment=moment, folder=phase.folder

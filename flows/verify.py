@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, cast
 
 from prefect import flow
@@ -18,6 +17,7 @@ from tasks.rules.summary import worst_of
 from tasks.rules.targets import chosen, is_production
 from tasks.smoke import run_smoke_tests
 from tasks.story import tell
+from tasks.together import together
 from tasks.watch import read_counts
 
 
@@ -49,7 +49,7 @@ async def _verify_in(phase: Phase, environment: str, version: str) -> Result:
         return await _conclude(
             phase, environment, version, [result("failed", f"{environment} runs {position['baseline']}, not {version or 'anything'}")]
         )
-    health, smoke, data = await asyncio.gather(
+    health, smoke, data = await together(
         probe_health(target, verification=phase.plan.verification, version=version),
         run_smoke_tests(phase.plan.verification, folder=phase.folder, target=target, version=version, baseline=beside),
         judge_data(phase, "production" if is_production(environment) else "staging", environment=environment),

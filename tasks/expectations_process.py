@@ -3,9 +3,9 @@
 It is a process of its own because the import costs five seconds and hundreds of megabytes, and because what a suite does
 cannot be interrupted otherwise. The job comes by standard input, since it holds the databases' addresses:
 
-    {"folder": where findings and pages go, "suites": [{"name", "title", "source", "suite", "show_values"}]}
+    {"folder": where findings and pages go, "suites": [{"name", "title", "timeout_seconds", "source", "suite", "show_values"}]}
 
-with a `source` of one of `{"url", "table" or "query", "timeout_seconds"}`, `{"csv" or "parquet": [files], "max_rows"}` and
+with a `source` of one of `{"url", "table" or "query"}`, `{"csv" or "parquet": [files], "max_rows"}` and
 `{"rows": {column: values}}`. The finding of suite 0 is `0.json`: `outcome`, `reason`, `rows`, `expectations`, `failed`, and its
 page is `0.html`. Nothing that is written holds an address or its password.
 """
@@ -37,8 +37,10 @@ def main() -> int:
     context = _module("great_expectations").get_context(mode="ephemeral")  # the five seconds that this process is for
     context.enable_analytics(enable=False)
     context.variables.progress_bars = {"globally": False}
-    _forbid_writing()
+    limit: dict[str, float] = {}
+    _bound_transactions(limit)
     for number, asked in enumerate(job["suites"]):
+        limit["seconds"] = asked["timeout_seconds"]
         secrets = secrets_in_url(str(asked["source"].get("url", "")))
         try:
             found = _judge(context, asked, number=number)
@@ -129,7 +131,12 @@ def _frame(source: dict[str, Any]) -> Any:
         return frame.astype(dict.fromkeys((name for name in source.get("numbers", ()) if name in frame), float))
     most = source["max_rows"]
     if "csv" in source:
-        frames = [pd.read_csv(path, nrows=most + 1) for path in source["csv"]]
+        frames, read = [], 0
+        for path in source["csv"]:
+            frames.append(pd.read_csv(path, nrows=most + 1 - read))
+            read += len(frames[-1])
+            if read > most:  # what is over is not even read
+                break
     else:
         rows = sum(_module("pyarrow.parquet").ParquetFile(path).metadata.num_rows for path in source["parquet"])
         frames = [pd.read_parquet(path) for path in source["parquet"]] if rows <= most else []
@@ -141,13 +148,20 @@ def _frame(source: dict[str, Any]) -> Any:
     return frame
 
 
-def _forbid_writing() -> None:
-    """Make every transaction of this process read only, as far as the database can: a suite's query must not change anything."""
+def _bound_transactions(limit: dict[str, float]) -> None:
+    """Make every transaction of this process read only, and end its statements in time, as far as the database can.
+
+    A suite's query must not change anything, and must not run on in the database when this process is ended.
+
+    Args:
+        limit: `seconds` that a statement of the suite under way may take.
+    """
     sqlalchemy, event = _module("sqlalchemy"), _module("sqlalchemy.event")
 
     def _begin(connection: Any) -> None:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, round(1000 * limit['seconds']))}")
 
     def _connect(raw: Any, _record: Any) -> None:
         if hasattr(raw, "set_authorizer"):  # only SQLite's connections have one

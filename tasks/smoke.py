@@ -18,6 +18,7 @@ from tasks.rules.junit import MAX_BYTES
 from tasks.rules.plan import SmokeTest, Verification
 from tasks.rules.smoke_step import Baseline
 from tasks.smoke_steps import run_steps_test
+from tasks.together import together
 
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "VIRTUAL_ENV")
 
@@ -47,7 +48,7 @@ async def run_smoke_tests(
             return await run_smoke_test(test, folder=folder, target=target, version=version, baseline=baseline)
 
     quick = [test for test in verification.smoke if test.kind != "performance"]
-    found = dict(zip((test.name for test in quick), await asyncio.gather(*map(run, quick)), strict=True))
+    found = dict(zip((test.name for test in quick), await together(*map(run, quick)), strict=True))
     for test in verification.smoke:
         if test.kind == "performance":
             found[test.name] = await run(test)

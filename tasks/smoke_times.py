@@ -16,6 +16,8 @@ from tasks.smoke_requests import Visit, Walked, walk
 WARM_UPS = 3
 ROUNDS = 4
 PATIENCE_SHARE = 20  # a baseline that hangs may not use up the time of the version that mends it
+LOST_SHARE = 10  # nor may one that hangs now and then
+FEW_FAULTS = 3
 
 
 @dataclass
@@ -24,21 +26,39 @@ class _Side:
     patience_seconds: float
     runs: list[tuple[float, ...]] = field(default_factory=list)
     last: Walked = field(default_factory=lambda: Walked((), "", ()))
+    faults: int = 0
+    fault: str = ""
+    lost_seconds: float = 0.0
 
     async def run(self) -> Walked:
-        until = min(self.visit.deadline, time.monotonic() + self.patience_seconds)
+        began = time.monotonic()
+        until = min(self.visit.deadline, began + self.patience_seconds)
         walked = await walk(replace(self.visit, deadline=until), in_time=False)
         if not walked.fault:
             self.runs.append(walked.seconds)
+        else:
+            self.faults, self.fault = self.faults + 1, walked.fault
+            self.lost_seconds += time.monotonic() - began
         self.last = walked
         return walked
+
+    def begin(self) -> None:
+        """Forget the warm-up."""
+        self.runs.clear()
+        self.faults, self.lost_seconds = 0, 0.0
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it fails too often, or for too long, to be compared with."""
+        most_seconds = self.patience_seconds * PATIENCE_SHARE / LOST_SHARE
+        return self.faults > max(FEW_FAULTS, len(self.runs)) or self.lost_seconds >= most_seconds
 
 
 async def measure(visit: Visit, *, rules: Performance, baseline: Baseline | None) -> dict[str, object]:
     """Walk through the steps again and again, beside the baseline where there is one, until the times show something.
 
-    The first fault of the version ends it. A baseline that cannot do the steps (they may be new) is not compared with, and
-    the reason says so; then, as without one, only the steps' own limits speak.
+    The first fault of the version ends it. A baseline that cannot do the steps (they may be new), or fails in them again and
+    again, is not compared with, and the reason says so; then, as without one, only the steps' own limits speak.
 
     Args:
         visit: The version.
@@ -58,10 +78,13 @@ async def measure(visit: Visit, *, rules: Performance, baseline: Baseline | None
         theirs = None
     for side in (ours, theirs):
         if side:
-            side.runs.clear()
+            side.begin()
     judged: Judged = {"outcome": "no_data", "reason": "nothing was measured"}
     for _ in range(ROUNDS):
         failed = failed or await _measure_round(ours, theirs, rules)
+        if theirs and theirs.is_lost:
+            note = f"no longer compared with {theirs.visit.version}, which failed {theirs.faults} times: {theirs.fault}"
+            theirs = None
         judged = _judge(ours, theirs, rules, note)
         if failed or judged["outcome"] not in {"watching", "no_data"}:
             break
@@ -81,7 +104,7 @@ async def _measure_round(ours: _Side, theirs: _Side | None, rules: Performance) 
     async def work() -> None:
         for turn in turns:
             for side in (ours, theirs) if turn % 2 else (theirs, ours):
-                if failed or side is None:
+                if failed or side is None or (side is theirs and side.is_lost):
                     continue
                 walked = await side.run()
                 if walked.fault and side is ours:

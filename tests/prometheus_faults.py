@@ -47,6 +47,10 @@ class Handler(FaultyHandler):
         """Point to another server."""
         self._reply(307, b"", Location=f"http://127.0.0.1:{self.server.other_port}/empty/api/v1/query?token=s3cret")
 
+    def answer_astray(self) -> None:
+        """Point nowhere."""
+        self._reply(307, b"", Location="http://[s3cret:x/")
+
     def answer_html(self) -> None:
         """Be something else altogether."""
         self._reply(200, b"<html>hello</html>")

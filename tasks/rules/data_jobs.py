@@ -54,7 +54,8 @@ class Job:
     def plain(self) -> Plain:
         """Write the job out for the process that judges it; only here an address is in the clear."""
         source = {key: value.get_secret_value() if isinstance(value, SecretStr) else value for key, value in self.source.items()}
-        return {"name": self.name, "title": self.title, "source": source, "suite": self.suite, "show_values": self.show_values}
+        told = {"name": self.name, "title": self.title, "timeout_seconds": self.timeout_seconds, "show_values": self.show_values}
+        return {**told, "source": source, "suite": self.suite}
 
     def secrets(self) -> list[str]:
         """List what must never be shown of the job."""

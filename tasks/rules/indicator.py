@@ -32,7 +32,7 @@ def bad_and_total(
         raise BadInput("a latency indicator has no threshold", field="threshold_seconds", mend="Name it in seconds, as 0.25")
     buckets = counts.get("buckets") or {}
     bound = snap_threshold(buckets, threshold_seconds=threshold_seconds)
-    within = {_bound(text): _whole(buckets, text) for text in buckets}
+    within = {bound_seconds(text): _whole(buckets, text) for text in buckets}
     total = within.get(math.inf, max(within.values()))
     return total - within[bound], total, bound
 
@@ -53,7 +53,7 @@ def snap_threshold(buckets: Mapping[str, int], *, threshold_seconds: float) -> f
     Raises:
         BadInput: There is no finite bucket.
     """
-    bounds = sorted(bound for bound in map(_bound, buckets) if math.isfinite(bound))
+    bounds = sorted(bound for bound in map(bound_seconds, buckets) if math.isfinite(bound))
     if not bounds:
         raise BadInput(
             "no latency histogram with a finite bucket was read",
@@ -63,7 +63,12 @@ def snap_threshold(buckets: Mapping[str, int], *, threshold_seconds: float) -> f
     return next((bound for bound in bounds if bound >= threshold_seconds * (1 - 1e-9)), bounds[-1])
 
 
-def _bound(text: str) -> float:
+def bound_seconds(text: str) -> float:
+    """Read a bucket's bound in seconds.
+
+    Raises:
+        BadInput: It is no number.
+    """
     try:
         bound = float(text)
     except (TypeError, ValueError):

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from tasks.rules.errors import BadInput
-from tasks.rules.indicator import snap_threshold
+from tasks.rules.indicator import bound_seconds, snap_threshold
 from tasks.rules.plan_judgement import PrometheusSli
 from tasks.rules.scrapes import LARGEST_COUNT, Sample, Weight
 
@@ -135,7 +135,7 @@ def _bucket_weight(labels: Labels, bound: str | None) -> Weight | None:
     le = labels.get("le", "")
     if _is_everything(le):
         return Weight(1, 1)
-    return Weight(-1, 0) if bound is not None and le and float(le) == float(bound) else None
+    return Weight(-1, 0) if bound is not None and le and bound_seconds(le) == float(bound) else None
 
 
 def _expect_bucket(matrix: Matrix, bound: str | None) -> None:

@@ -110,6 +110,7 @@ FAULTS = [
     ("execution", BadInput, "found duplicate series"),
     ("gigabyte", BadInput, "more than 32,000,000 bytes"),
     ("locked", Refused, "answered 401; look at the address and the credentials"),
+    ("astray", Temporary, "gave no answer: Invalid URL in location header"),
     ("elsewhere", Refused, r"redirects to http://127.0.0.1:\d+/empty/api/v1/query; name the right address"),
 ]
 

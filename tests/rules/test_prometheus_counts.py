@@ -56,6 +56,7 @@ def test_slow_answers_are_those_above_the_bucket() -> None:
         (ERRORS, [series(-1, status="200")], "is -1, which is no count"),
         (ERRORS, [series(0.37, status="200")], "is 0.37, which is no count"),
         (ERRORS, [series("1e300", status="200")], "no count"),
+        (LATENCY, [series(3, le="+Inf"), series(2, le="0.5"), series(2, le="half")], "half"),
         (LATENCY, [series(3, le="+Inf")], "has no bucket 0.5, by which this watch counts"),
         (LATENCY, [series(3, le="+Inf"), series(2, le="0.5", instance="pod-2")], "has no bucket 0.5"),
     ],

@@ -19,7 +19,7 @@ class Handler(FaultyHandler):
         self.server.asked.append(self.path)
         if self.command == "POST":
             self.server.bodies.append(body)
-        if self.server.hangs:
+        if self.server.hangs or 0 < self.server.hangs_after < len(self.server.asked):
             self.answer_hang()
         self.answer("down" if self.server.down else self.path.strip("/"))
 
@@ -86,6 +86,7 @@ class FaultyServer(FaultyHttp):
         """Listen."""
         super().__init__(Handler)
         self.asked: list[str] = []
+        self.hangs_after = 0
         self.bodies: list[bytes] = []
         self.elsewhere = ""
         self.down = self.hangs = self.faster = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,7 @@ def postgres_jobs(server: postgres_15.Postgres) -> list[Job]:
         job("pg-table", {"url": url, "table": "public.entries"}),
         job("pg-query", {"url": url, "query": "SELECT stars FROM entries WHERE author IS NOT NULL"}, stars),
         job("pg-writes", {"url": url, "query": "SELECT nextval('spoilt') AS author"}),
+        replace(job("pg-slow", {"url": url, "query": "SELECT pg_sleep(30)::text AS author"}), timeout_seconds=0.5),
         job("pg-stranger", {"url": wrong, "table": "entries"}),
     ]
 
@@ -128,6 +130,7 @@ OUTCOMES = [
     ("pg-table", "failed", "1 of 2 rows have author NULL"),
     ("pg-query", "passed", "for 1 rows"),
     ("pg-writes", "error", "read-only transaction"),
+    ("pg-slow", "error", "statement timeout"),
     ("pg-stranger", "error", "password authentication failed"),
     ("s-good", "passed", "60 rows"),
     ("s-hole", "passed", "1 that do not decide: 2 of 60 rows do not fit: No hole in time: at most 15 s"),

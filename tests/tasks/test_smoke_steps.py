@@ -262,6 +262,14 @@ async def test_a_version_that_hangs_or_another_that_does_ends_in_time(service: F
     assert time.monotonic() - began < 15
 
 
+async def test_another_version_that_begins_to_hang_is_given_up(service: FaultyServer, older: FaultyServer) -> None:
+    """It may not use up the time of the version that mends it, run by run; the reason says what happened."""
+    older.hangs_after = 4
+    found = await measured(service.url, "/fine", baseline=older.url)
+    assert found["outcome"] == "passed", found["reason"]
+    assert "no longer compared with 1.0, which failed 2 times: step 1: GET /fine gave no" in found["reason"]
+
+
 async def test_runs_at_the_same_time_keep_their_cookies_apart(service: FaultyServer) -> None:
     """Each walk is a visitor of its own, also in a crowd."""
     login, session = {"path": "/login", "expect": {"status": 303}}, {"path": "/session", "expect": {"within_seconds": 5}}
