@@ -27,6 +27,7 @@ from blocks.kubernetes_selectors import in_words
 from blocks.kubernetes_state import state_of
 from blocks.kubernetes_traffic import Traffic, service_of
 from blocks.kubernetes_ways import traffic_of
+from blocks.kubernetes_weights import routed_port
 from blocks.kubernetes_workload import Target, claim, unclaim
 from blocks.platform import Counts, Endpoints, LogLine, Mark, Position, Preview
 from tasks.rules.errors import BadInput
@@ -216,11 +217,8 @@ class KubernetesPlatform(Block):
         seen = await self._look(target)
         baseline, canary = seen.versions(target)
         services = {version: name for version, name in ((baseline, target.service), (canary, target.canary)) if version}
-        service = await service_of(target)
-        backends = {
-            version: Backend(service=name, namespace=self.namespace, port=int(service["spec"]["ports"][0]["port"]))
-            for version, name in services.items()
-        }
+        port = await routed_port(target)
+        backends = {version: Backend(service=name, namespace=self.namespace, port=port) for version, name in services.items()}
         return await read_counts(self.gateway_metrics, backends, bad_status=self.bad_status)
 
     async def labels(self) -> dict[str, dict[str, str]]:

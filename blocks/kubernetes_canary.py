@@ -11,7 +11,7 @@ from blocks.kubernetes_state import GENERATION
 from blocks.kubernetes_template import VERSION_LABEL
 from blocks.kubernetes_traffic import SHARE
 from blocks.kubernetes_workload import FOR, OURS, Target, annotate, canary_of, change, owned, until_unchanged
-from blocks.kubernetes_write import apply
+from blocks.kubernetes_write import make
 from blocks.platform import Mark
 from tasks.rules.errors import WorldMoved
 
@@ -42,10 +42,9 @@ async def apply_beside(target: Target, body: Json, mark: Mark) -> None:
         found = await canary_of(target)
         await owned(target, mark)
         if found is not None:
-            body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
             body["spec"]["replicas"] = max(int(found["spec"].get("replicas", 0)), body["spec"]["replicas"])
             body["metadata"]["annotations"][SHARE] = (found["metadata"].get("annotations") or {}).get(SHARE, "0")
-        await apply(target, "Deployment", body)
+        await make(target, "Deployment", body, mark, found=found)
 
     await until_unchanged(once)
 
