@@ -236,13 +236,11 @@ class KubernetesPlatform(Block):
         """Read the pods' own lines since a moment (seconds since the epoch, UTC), the newest `limit` at most, secrets masked."""
         target = await self._target()
         seen = await self._look(target)
-        baseline, canary = seen.versions(target)
-        workloads = [(baseline if seen.beside else canary or baseline, seen.workload), (canary, seen.beside)]
-        known = [(version, one) for version, one in workloads if version and one]
-        pods = await asyncio.gather(*(pods_of(target, one) for _, one in known))
-        return await kubernetes_logs.read(
-            target, {version: some for (version, _), some in zip(known, pods, strict=True)}, since, limit=limit
-        )
+        found = await asyncio.gather(*(pods_of(target, one) for one in (seen.workload, seen.beside) if one))
+        pods: dict[str, list[dict[str, Any]]] = {}
+        for pod in (pod for some in found for pod in some):  # half-way through a rollout one workload has pods of two versions
+            pods.setdefault(target.version_in(pod), []).append(pod)
+        return await kubernetes_logs.read(target, pods, since, limit=limit)
 
     async def preview(self, version: str) -> Preview:
         """Say what a release of a version would change here, by a dry run on the cluster's side, and what others changed meanwhile."""
