@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from blocks.kubernetes_errors import Missing
 from blocks.kubernetes_route import WEIGHT, faults_of, is_taken_by_any, names, port_to, share_of, weights_of, with_share, without_canary
@@ -18,6 +18,7 @@ from blocks.platform import Mark
 from tasks.rules.errors import RolloutFailed, WorldMoved
 
 Json = dict[str, Any]
+Step = Literal["first", "share", "detach"]
 ROUTE_SECONDS = 15.0
 REFUSED_SECONDS = 3.0
 
@@ -66,7 +67,7 @@ class Weights:
             remembered = (route["metadata"].get("annotations") or {}).get(WEIGHT) or weights_of(route, stable=stable)
             return await _write_rules(self.target, route, rules, {GENERATION: str(mark["generation"]), WEIGHT: remembered})
 
-        await _in_force(self.target, await until_unchanged(once), before=before, first=first)
+        await _in_force(self.target, await until_unchanged(once), before=before, step="first" if first else "share")
 
     async def detach(self, mark: Mark) -> None:
         """Take the canary out of the route, whose stable Service gets the weight that it had."""
@@ -85,7 +86,7 @@ class Weights:
 
         route = await until_unchanged(once)
         if route is not None:
-            await _in_force(self.target, route, before=before)
+            await _in_force(self.target, route, before=before, step="detach")
 
     async def _route(self) -> Json:
         found = await self.target.cluster.read("HTTPRoute", self.target.route)
@@ -106,20 +107,21 @@ async def _write_rules(target: Target, route: Json, rules: list[Json], notes: di
     return await note(target, "HTTPRoute", route, notes, [{"op": "replace", "path": "/spec/rules", "value": rules}])
 
 
-async def _in_force(target: Target, route: Json, *, before: list[str], first: bool = False) -> None:
+async def _in_force(target: Target, route: Json, *, before: list[str], step: Step) -> None:
     """Wait until the gateways have looked at the route as it is; what they miss may be on its way, and is waited for.
 
     Args:
         target: Whose route.
         route: As it was written.
         before: What they found wrong with it before: that is not our doing, and fails no step.
-        first: True asks that some gateway takes it at all, since a release should not begin on a route that none takes.
+        step: Which write it was. For the first one some gateway must take the route at all, since a release should not begin on one
+            that none takes; a detach adds nothing, so a fault of a kind that was there before is no news, whatever it names now.
 
     Raises:
         RolloutFailed: One of them refuses it.
         WorldMoved: It was deleted.
     """
-    if _new_faults(route, before, first=first) == []:
+    if _new_faults(route, before, step) == []:
         return
     name, refused = route["metadata"]["name"], _Refusal()
 
@@ -127,7 +129,7 @@ async def _in_force(target: Target, route: Json, *, before: list[str], first: bo
         found = seen["route"].get(name)
         if found is None:
             raise WorldMoved(f"the HTTPRoute {name} was deleted while it was waited for; somebody else changes the environment")
-        return refused.judge(_new_faults(found, before, first=first))
+        return refused.judge(_new_faults(found, before, step))
 
     source = Source("route", "HTTPRoute", fields=f"metadata.name={name}")
     try:
@@ -138,10 +140,13 @@ async def _in_force(target: Target, route: Json, *, before: list[str], first: bo
         raise RolloutFailed(f"the HTTPRoute {name} is not in force: {'; '.join(faults)}", evidence=tuple(faults))
 
 
-def _new_faults(route: Json, before: list[str], *, first: bool) -> list[str] | None:
+def _new_faults(route: Json, before: list[str], step: Step) -> list[str] | None:
     faults = faults_of(route)
-    if not faults or (first and not is_taken_by_any(route)):
+    if not faults or (step == "first" and not is_taken_by_any(route)):
         return faults
+    if step == "detach":
+        kinds = {fault.partition(":")[0] for fault in before}
+        return [fault for fault in faults if fault.partition(":")[0] not in kinds]
     return [fault for fault in faults if fault not in before]
 
 
