@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -85,6 +86,7 @@ async def test_a_crash_loop_with_its_last_words(world: World) -> None:
     assert "exited with status" in str(error)
     assert any("/nowhere/********/" in line and "no such file" in line for line in error.evidence)
     assert not any("s3cr3t-path" in line for line in error.evidence)
+    assert any(re.search(r"^podinfo-\S+/podinfo: \d+ restarts", line) for line in error.evidence)
     assert late < SECONDS
 
 
