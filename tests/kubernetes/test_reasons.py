@@ -121,7 +121,7 @@ async def test_no_node_that_fits(world: World) -> None:
     error, late = await failure_of(world, unschedulable, spec=template(resources=resources))
     assert "Unschedulable" in str(error)
     assert "Insufficient cpu" in str(error)
-    assert late < SECONDS
+    assert 15 <= late < 15 + SECONDS  # as long as the block waits for a node by default
 
 
 async def test_pods_that_admission_refuses(world: World) -> None:
