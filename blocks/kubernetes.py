@@ -27,6 +27,7 @@ from blocks.kubernetes_selectors import in_words
 from blocks.kubernetes_state import state_of
 from blocks.kubernetes_traffic import Traffic, service_of
 from blocks.kubernetes_ways import traffic_of
+from blocks.kubernetes_weights import routed_port
 from blocks.kubernetes_workload import Target, claim, unclaim
 from blocks.platform import Counts, Endpoints, LogLine, Mark, Position, Preview
 from tasks.rules.errors import BadInput
@@ -216,11 +217,8 @@ class KubernetesPlatform(Block):
         seen = await self._look(target)
         baseline, canary = seen.versions(target)
         services = {version: name for version, name in ((baseline, target.service), (canary, target.canary)) if version}
-        service = await service_of(target)
-        backends = {
-            version: Backend(service=name, namespace=self.namespace, port=int(service["spec"]["ports"][0]["port"]))
-            for version, name in services.items()
-        }
+        port = await routed_port(target)
+        backends = {version: Backend(service=name, namespace=self.namespace, port=port) for version, name in services.items()}
         return await read_counts(self.gateway_metrics, backends, bad_status=self.bad_status)
 
     async def labels(self) -> dict[str, dict[str, str]]:
@@ -238,13 +236,11 @@ class KubernetesPlatform(Block):
         """Read the pods' own lines since a moment (seconds since the epoch, UTC), the newest `limit` at most, secrets masked."""
         target = await self._target()
         seen = await self._look(target)
-        baseline, canary = seen.versions(target)
-        workloads = [(baseline if seen.beside else canary or baseline, seen.workload), (canary, seen.beside)]
-        known = [(version, one) for version, one in workloads if version and one]
-        pods = await asyncio.gather(*(pods_of(target, one) for _, one in known))
-        return await kubernetes_logs.read(
-            target, {version: some for (version, _), some in zip(known, pods, strict=True)}, since, limit=limit
-        )
+        found = await asyncio.gather(*(pods_of(target, one) for one in (seen.workload, seen.beside) if one))
+        pods: dict[str, list[dict[str, Any]]] = {}
+        for pod in (pod for some in found for pod in some):  # half-way through a rollout one workload has pods of two versions
+            pods.setdefault(target.version_in(pod), []).append(pod)
+        return await kubernetes_logs.read(target, pods, since, limit=limit)
 
     async def preview(self, version: str) -> Preview:
         """Say what a release of a version would change here, by a dry run on the cluster's side, and what others changed meanwhile."""

@@ -11,12 +11,15 @@ from blocks.kubernetes_logs import last_words
 from blocks.kubernetes_reasons import TELLING, Finding, evidence_of, find_reasons, is_rolled_out, ready_in_words, usual_warm_up
 from blocks.kubernetes_selectors import in_words, matches
 from blocks.kubernetes_state import check_mark, state_of
+from blocks.kubernetes_usage import in_words as usage_in_words
+from blocks.kubernetes_usage import read_usage
 from blocks.kubernetes_watch import Again, Seen, Source, watch_until
 from blocks.kubernetes_workload import Target
 from blocks.platform import Mark
-from tasks.rules.errors import RolloutFailed, WorldMoved
+from tasks.rules.errors import RolloutFailed, ShipwayError, WorldMoved
 
 Json = dict[str, Any]
+MOST_PODS = 5
 
 
 @dataclass
@@ -131,11 +134,20 @@ async def _late(watch: _Watch, version: str, *, timeout_seconds: float) -> Rollo
     return await _failure(watch, version, first, reason)
 
 
+async def _used(target: Target, pods: list[Json]) -> list[str]:
+    """Say what the pods used of what they asked for; none where that cannot be read."""
+    try:
+        return [usage_in_words(one) for one in await read_usage(target.cluster, pods[:MOST_PODS], selector="")] if pods else []
+    except ShipwayError:
+        return []
+
+
 async def _failure(watch: _Watch, version: str, found: Finding | None, reason: str) -> RolloutFailed:
     seen = watch.seen
     pods = watch._pods(seen) if seen else []  # noqa: SLF001 - of this module
     evidence = evidence_of(seen["events"].values() if seen else [], pods)
     if found is not None and found.pod:
         evidence = [*await last_words(watch.target, found.pod, found.key.partition("/")[2]), *evidence]
+    evidence += await _used(watch.target, pods)
     message = f"{version} of {watch.target.title} does not come up: {' '.join(reason.split())[:900]}"
     return RolloutFailed(f"{message}. Mend the version or its manifest, then release again", evidence=tuple(evidence))

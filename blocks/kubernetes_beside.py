@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from blocks.kubernetes_await import await_rollout
-from blocks.kubernetes_canary import apply_beside, await_beside, beside_body, scale
+from blocks.kubernetes_brace import brace
+from blocks.kubernetes_canary import apply_beside, await_beside, beside_body, noted_pods, scale
 from blocks.kubernetes_look import version_in
 from blocks.kubernetes_revision import expect_untouched, revision_of
 from blocks.kubernetes_selectors import matches
@@ -60,9 +61,11 @@ async def shift(target: Target, traffic: Traffic, percent: int, mark: Mark) -> N
     workload, state = await owned(target, mark)
     if not state.canary:
         raise WorldMoved(f"{target.title} has no canary to send requests to; somebody else changed the environment")
-    pods = traffic.pods(percent, int(workload["spec"].get("replicas", 1)))
+    pods = traffic.pods(percent, max(noted_pods(await canary_of(target)), int(workload["spec"].get("replicas", 1))))
     await scale(target, pods, percent, mark)
     await await_beside(target, state.canary, mark, timeout_seconds=target.rollout_seconds)
+    if percent == 0:
+        await _brace(target, mark, state.baseline, percent=state.percent)
     await traffic.set(percent, mark)
     await set_state(target, mark, percent=percent)
 
@@ -80,6 +83,7 @@ async def promote(target: Target, traffic: Traffic, mark: Mark) -> None:
         await drain(target)
     workload = await write_version(target, mark, version, {"phase": "promoting"})
     await await_stable(target, workload, version, mark)
+    await _brace(target, mark, version, percent=ALL)
     await _take_away(target, traffic, mark)
     await set_state(target, mark, **CLEARED, previous=state.baseline or state.previous)
 
@@ -96,6 +100,7 @@ async def abort(target: Target, traffic: Traffic, mark: Mark) -> None:
         workload = await restore(target, mark, state.baseline_revision, {})
         await await_stable(target, workload, state.baseline, mark, patient=True)
     if state.canary or await canary_of(target) is not None:
+        await _brace(target, mark, state.baseline or target.version(workload), percent=ALL if state.phase else state.percent)
         trouble = await move_back(target, traffic, mark)
         await remove_canary(target, mark)
     if state.canary:
@@ -104,6 +109,13 @@ async def abort(target: Target, traffic: Traffic, mark: Mark) -> None:
         raise WorldMoved(
             f"the canary of {target.title} was taken away and {state.baseline or 'the workload'} runs as before, but {trouble}"
         )
+
+
+async def _brace(target: Target, mark: Mark, version: str, *, percent: int) -> None:
+    async def stable(workload: Json) -> None:
+        await await_stable(target, workload, version, mark, patient=True)
+
+    await brace(target, mark, percent=percent, await_stable=stable)
 
 
 async def remember(target: Target, workload: Json, version: str, mark: Mark) -> None:

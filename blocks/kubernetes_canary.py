@@ -11,11 +11,12 @@ from blocks.kubernetes_state import GENERATION
 from blocks.kubernetes_template import VERSION_LABEL
 from blocks.kubernetes_traffic import SHARE
 from blocks.kubernetes_workload import FOR, OURS, Target, annotate, canary_of, change, owned, until_unchanged
-from blocks.kubernetes_write import apply
+from blocks.kubernetes_write import make
 from blocks.platform import Mark
 from tasks.rules.errors import WorldMoved
 
 Json = dict[str, Any]
+STABLE = "shipway.dev/stable-pods"
 
 
 def beside_body(target: Target, workload: Json, template: Json, labels: dict[str, str], *, pods: int, generation: int) -> Json:
@@ -25,7 +26,8 @@ def beside_body(target: Target, workload: Json, template: Json, labels: dict[str
     spec: Json = {"replicas": pods, "selector": {"matchLabels": target.canary_selector}, "template": new, "revisionHistoryLimit": 1}
     kept = ("minReadySeconds", "progressDeadlineSeconds")
     spec |= {name: workload["spec"][name] for name in kept if name in workload["spec"]}
-    annotations = {FOR: target.workload, GENERATION: str(generation), SHARE: "0"}
+    stable = str(workload["spec"].get("replicas", 1))
+    annotations = {FOR: target.workload, GENERATION: str(generation), SHARE: "0", STABLE: stable}
     metadata = {"name": target.canary, "namespace": target.cluster.namespace, "labels": OURS, "annotations": annotations}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
 
@@ -42,12 +44,19 @@ async def apply_beside(target: Target, body: Json, mark: Mark) -> None:
         found = await canary_of(target)
         await owned(target, mark)
         if found is not None:
-            body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
             body["spec"]["replicas"] = max(int(found["spec"].get("replicas", 0)), body["spec"]["replicas"])
-            body["metadata"]["annotations"][SHARE] = (found["metadata"].get("annotations") or {}).get(SHARE, "0")
-        await apply(target, "Deployment", body)
+            notes, before = body["metadata"]["annotations"], found["metadata"].get("annotations") or {}
+            notes[SHARE] = before.get(SHARE, "0")
+            notes[STABLE] = str(max(noted_pods(found), int(notes[STABLE])))
+        await make(target, "Deployment", body, mark, found=found)
 
     await until_unchanged(once)
+
+
+def noted_pods(canary: Json | None) -> int:
+    """Read how many stable pods there were when the canary came; 0 where that was not noted."""
+    noted = str(((canary or {}).get("metadata", {}).get("annotations") or {}).get(STABLE, ""))
+    return int(noted) if noted.isdecimal() else 0
 
 
 async def scale(target: Target, pods: int, percent: int, mark: Mark) -> None:

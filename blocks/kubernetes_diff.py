@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from blocks.kubernetes_logs import SECRET_NAME
+from blocks.kubernetes_logs import CREDENTIALS, SECRET_NAME
 from blocks.kubernetes_state import PREFIX
 
 Json = dict[str, Any]
@@ -18,7 +17,6 @@ CLUSTERS_OWN = {"managedFields", "resourceVersion", "uid", "generation", "creati
 NOTES = (PREFIX, "deployment.kubernetes.io/", "kubectl.kubernetes.io/last-applied-configuration", "kubectl.kubernetes.io/restartedAt")
 SECRET_DATA = {"data", "stringData"}
 MASK = "********"
-CREDENTIALS = re.compile(r"(://[^/@\s:]*:)[^/@\s]+@")
 # Below these the keys are people's own words, which may speak of a secret.
 PEOPLES_KEYS = ("annotations", "labels", "data")
 

@@ -81,9 +81,14 @@ async def drift(target: Target, workload: Json) -> tuple[list[str], list[str]]:
 def _besides(workload: Json) -> dict[str, str]:
     """Flatten what the spec says besides its pod template and its selector, which cannot change; an autoscaler's number is its own."""
     spec = {name: value for name, value in workload["spec"].items() if name not in {"template", "selector", "volumeClaimTemplates"}}
-    if AUTOSCALING & set(_owners(workload).get("spec.replicas", [])):
+    if is_autoscaled(workload):
         spec.pop("replicas", None)
     return {path: leaf.text for path, leaf in leaves({"spec": spec}, kind=workload.get("kind", "")).items()}
+
+
+def is_autoscaled(workload: Json) -> bool:
+    """Say whether an autoscaler wrote the number of pods last, or Shipway did, which gives back what one took away."""
+    return bool({*AUTOSCALING, MANAGER} & set(_owners(workload).get("spec.replicas", [])))
 
 
 def _by(owners: dict[str, list[str]], path: str) -> str:

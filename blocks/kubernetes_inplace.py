@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 from blocks.kubernetes_beside import CLEARED, await_stable, remember
 from blocks.kubernetes_beside import abort as abort_beside
 from blocks.kubernetes_revision import expect_untouched, expect_version
 from blocks.kubernetes_state import is_brought
+from blocks.kubernetes_stateful import free_stuck, give_partition_back, set_partition
 from blocks.kubernetes_ways import traffic_of
-from blocks.kubernetes_workload import Target, change, expect_history, expect_movable, orphan_of, owned, until_unchanged
+from blocks.kubernetes_workload import Target, expect_history, expect_movable, orphan_of, owned
 from blocks.kubernetes_write import restore, set_state, template_for, try_version, write_version
 from blocks.platform import Mark
 from tasks.rules.errors import BadInput, WorldMoved
 
-Json = dict[str, Any]
 ALL = 100
 
 
@@ -54,7 +51,7 @@ async def shift(target: Target, percent: int, mark: Mark) -> None:
         mend = "Write one step of 100 in production.steps, or use the strategy canary"
         raise BadInput(f"a rolling update brings all pods over, not {percent} % of them", field="percent", mend=mend)
     if target.kind == "StatefulSet":
-        await _set_partition(target, percent, mark)
+        await set_partition(target, percent, mark)
     workload = await write_version(target, mark, state.canary, {"percent": percent})
     await await_stable(target, workload, state.canary, mark)
 
@@ -68,6 +65,7 @@ async def promote(target: Target, mark: Mark) -> None:
     if state.percent != ALL or target.version(workload) != state.canary:
         raise WorldMoved(f"{state.canary} does not run everywhere in {target.title}; it cannot be made the baseline")
     await await_stable(target, workload, state.canary, mark)
+    await give_partition_back(target, mark)
     await set_state(target, mark, **CLEARED, previous=state.baseline or state.previous)
 
 
@@ -78,6 +76,7 @@ async def abort(target: Target, mark: Mark) -> None:
         return
     if state.percent or target.version(workload) != state.baseline:
         await _undo(target, mark, state.baseline_revision, state.baseline)
+    await give_partition_back(target, mark)
     await set_state(target, mark, **{**CLEARED, "back": state.back})
 
 
@@ -85,24 +84,7 @@ async def _undo(target: Target, mark: Mark, revision: str, version: str) -> None
     """Bring the former template back first: without the partition the pods that never ran the version would be brought to it."""
     workload = await restore(target, mark, revision, {})
     if target.kind == "StatefulSet":
-        await _set_partition(target, ALL, mark)
+        await set_partition(target, ALL, mark)
+        await free_stuck(target, mark)
         workload = await target.read()
     await await_stable(target, workload, version, mark, patient=True)
-
-
-async def _set_partition(target: Target, percent: int, mark: Mark) -> None:
-    """Let the highest pods of a StatefulSet take a new template: this share of them, rounded up."""
-
-    async def once() -> None:
-        workload, _ = await owned(target, mark)
-        wanted = int(workload["spec"].get("replicas", 1))
-        partition = wanted - math.ceil(wanted * percent / ALL)
-        strategy: Json = workload["spec"].get("updateStrategy") or {}
-        if strategy.get("type", "RollingUpdate") != "RollingUpdate":
-            mend = "Set spec.updateStrategy.type to RollingUpdate"
-            raise BadInput(f"{target.title} does not update its pods by itself", field="spec.updateStrategy", mend=mend)
-        if (strategy.get("rollingUpdate") or {}).get("partition", 0) != partition:
-            rolling = {"type": "RollingUpdate", "rollingUpdate": {**(strategy.get("rollingUpdate") or {}), "partition": partition}}
-            await change(target, target.kind, workload, [{"op": "add", "path": "/spec/updateStrategy", "value": rolling}])
-
-    await until_unchanged(once)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from blocks.kubernetes_client import JSON_PATCH, MANAGER
 from blocks.kubernetes_errors import Changed, Missing
 from blocks.kubernetes_events import tell_event
-from blocks.kubernetes_logs import LINE_LENGTH, MOST_BYTES, mask, secrets_of
+from blocks.kubernetes_logs import LINE_LENGTH, known_secrets, mask, secrets_of, tail_of
 from blocks.kubernetes_reasons import TELLING, Finding, evidence_of, find_reasons
 from blocks.kubernetes_selectors import in_words, matches
 from blocks.kubernetes_state import PREFIX, check_mark, state_of
@@ -32,7 +31,6 @@ MOST_LINES = 200
 LONGEST_NAME = 40
 # What keeps a Job from beginning; how often it may fail is the Job's own affair.
 NOT_BEGINNING = ("image/", "configure/", "mount/", "schedule", "create")
-CREDENTIALS = re.compile(r"(://[^/@\s:]*:)[^/@\s]+@")
 
 
 async def run_job(target: Target, manifest: Json, mark: Mark, *, name: str, timeout_seconds: float) -> list[str]:
@@ -247,10 +245,10 @@ async def _log(target: Target, pods: list[Json]) -> list[str]:
     """Read the last lines of all its containers, the oldest pod first; what cannot be read is said."""
     lines: list[str] = []
     for pod in pods:
+        secrets = await known_secrets(target, pod)
         for container in [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]:
-            query = {"container": container["name"], "tailLines": str(MOST_LINES), "limitBytes": str(MOST_BYTES)}
             try:
-                content = await target.cluster.content("GET", target.cluster.path("Pod", pod["metadata"]["name"], below="log"), query=query)
+                content = await tail_of(target, pod["metadata"]["name"], container["name"], lines=MOST_LINES)
             except Missing:
                 continue
             except BadInput as error:
@@ -261,7 +259,7 @@ async def _log(target: Target, pods: list[Json]) -> list[str]:
                 lines.append(f"(the log of {container['name']} could not be read: {error})")
                 continue
             said = [line[:LINE_LENGTH] for line in content.decode("utf-8", "replace").splitlines() if line.strip()]
-            lines += [CREDENTIALS.sub(r"\1********@", line) for line in mask(said, secrets_of(pod))]
+            lines += mask(said, secrets)
     return lines[-MOST_LINES:]
 
 

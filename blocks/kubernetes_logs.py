@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import calendar
+import contextlib
 import re
 import time
 from typing import Any
 
+from blocks.kubernetes_config import references
 from blocks.kubernetes_template import container_of
 from blocks.kubernetes_workload import Target
 from blocks.platform import LogLine
@@ -17,7 +20,9 @@ Json = dict[str, Any]
 LAST_LINES = 20
 MOST_BYTES = 256 * 1024
 LINE_LENGTH = 2_000
-SHORTEST_SECRET = 4
+SHORTEST_SECRET, SHORTEST_HELD = 4, 6
+MOST_SECRETS, MOST_SECRET_LINES = 20, 100
+CREDENTIALS = re.compile(r"(://[^/@\s:]*:)[^/@\s]+@")
 SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|DSN|DATABASE_URL", re.IGNORECASE)
 STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d) ?")
 
@@ -25,16 +30,29 @@ STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d) ?
 async def last_words(target: Target, pod: str, container: str) -> list[str]:
     """Read the last lines of a container that crashed, of its former life where there is one; none where it cannot be."""
     for query in ({"previous": "true"}, {}):
-        asked = {"container": container, "tailLines": str(LAST_LINES), "limitBytes": str(MOST_BYTES), **query}
         try:
-            content = await target.cluster.content("GET", target.cluster.path("Pod", pod, below="log"), query=asked)
+            content = await tail_of(target, pod, container, lines=LAST_LINES, **query)
             found = await target.cluster.read("Pod", pod)
         except ShipwayError:
             continue
         lines = [line[:LINE_LENGTH] for line in content.decode("utf-8", "replace").splitlines() if line.strip()]
         if lines:
-            return mask(lines, secrets_of(found) if found else [])
+            return mask(lines, await known_secrets(target, found) if found else [])
     return []
+
+
+async def tail_of(target: Target, pod: str, container: str, *, lines: int, **query: str) -> bytes:
+    """Read the last lines of a container, 256 KiB at most, the newest ones.
+
+    The API cuts at `limitBytes` from the first line that was asked for, which would lose the newest; so what is cut is asked for anew, by
+    half the lines.
+    """
+    while True:
+        asked = {"container": container, "tailLines": str(lines), "limitBytes": str(MOST_BYTES), **query}
+        content = await target.cluster.content("GET", target.cluster.path("Pod", pod, below="log"), query=asked)
+        if len(content) < MOST_BYTES or lines <= 1:
+            return content
+        lines //= 2
 
 
 async def read(target: Target, pods: dict[str, list[Json]], since: float, *, limit: int) -> list[LogLine]:
@@ -54,13 +72,12 @@ async def read(target: Target, pods: dict[str, list[Json]], since: float, *, lim
 async def _of_pod(target: Target, pod: Json, version: str, since: float, *, limit: int) -> list[LogLine]:
     container = container_of(pod, name=target.container, image=target.image)["name"]
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(max(0.0, since)))
-    asked = {"container": container, "timestamps": "true", "sinceTime": moment, "tailLines": str(limit), "limitBytes": str(MOST_BYTES)}
     try:
-        content = await target.cluster.content("GET", target.cluster.path("Pod", pod["metadata"]["name"], below="log"), query=asked)
+        content = await tail_of(target, pod["metadata"]["name"], container, lines=limit, timestamps="true", sinceTime=moment)
     except ShipwayError:  # it is being created, or is gone; the others still speak
         return []
     found = [moment_of(line) for line in content.decode("utf-8", "replace").splitlines()]
-    texts = mask([text[:LINE_LENGTH] for _, text in found], secrets_of(pod))
+    texts = mask([text[:LINE_LENGTH] for _, text in found], await known_secrets(target, pod))
     return [LogLine(at=at, version=version, text=text) for (at, _), text in zip(found, texts, strict=True)]
 
 
@@ -86,8 +103,29 @@ def secrets_of(pod: Json) -> list[str]:
     return sorted((value for value in values if len(value) >= SHORTEST_SECRET), key=len, reverse=True)
 
 
+async def known_secrets(target: Target, pod: Json) -> list[str]:
+    """List what must not be read in a pod's lines: what its manifest writes out, and what the Secrets hold that it names.
+
+    Those that this account may not read are left out, as are all but the first twenty.
+    """
+    names = sorted({name for kind, name in references(pod) if kind == "Secret"})[:MOST_SECRETS]
+    found = await asyncio.gather(*(target.cluster.read("Secret", name) for name in names), return_exceptions=True)
+    values = {value for one in found if isinstance(one, dict) for value in values_of(one)}
+    return sorted({*secrets_of(pod), *values}, key=len, reverse=True)
+
+
+def values_of(secret: Json) -> list[str]:
+    """List the texts of a Secret that can stand in a line, each line of a longer one by itself; short words are no secrets."""
+    texts: list[str] = []
+    for value in (secret.get("data") or {}).values():
+        with contextlib.suppress(ValueError):
+            texts.append(base64.b64decode(str(value)).decode())
+    lines = [line.strip() for text in texts for line in text.splitlines()[:MOST_SECRET_LINES]]
+    return [line for line in lines if SHORTEST_HELD <= len(line) <= LINE_LENGTH]
+
+
 def mask(lines: list[str], secrets: list[str]) -> list[str]:
-    """Replace secrets in lines."""
+    """Replace secrets in lines, and the passwords of addresses."""
     for secret in secrets:
         lines = [line.replace(secret, "********") for line in lines]
-    return lines
+    return [CREDENTIALS.sub(r"\1********@", line) for line in lines]

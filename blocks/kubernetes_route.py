@@ -95,23 +95,59 @@ def weights_before(route: Json) -> dict[str, int]:
         return {}
 
 
-def faults_of(route: Json) -> list[str] | None:
-    """Say what the gateways find wrong with the route as it is now; None where one of them has not looked at it yet."""
-    generation = route["metadata"].get("generation", 0)
+def faults_of(route: Json, *, stale: bool = False) -> list[str] | None:
+    """Say what the gateways find wrong with the route as it is now; None where one of them has not looked at it yet.
+
+    Args:
+        route: The HTTPRoute.
+        stale: True takes what they said of it last, also where that was before its newest change.
+    """
+    every = _conditions(route)
+    generation = 0 if stale else route["metadata"].get("generation", 0)
+    if not every or any(
+        "Accepted" not in one or any(int(said.get("observedGeneration", generation)) < generation for said in one.values()) for one in every
+    ):
+        return [] if stale else None
+    return [fault for one in every for fault in _faults_in(one)]
+
+
+def is_taken_by_any(route: Json) -> bool:
+    """Say whether any gateway finds nothing wrong with the route."""
+    return any(not _faults_in(one) for one in _conditions(route))
+
+
+def port_to(route: Json, service: str) -> int | None:
+    """Name the port at which the route reaches a Service; None where it does not, or names none."""
+    refs = [ref for rule in route["spec"].get("rules") or [] for ref in rule.get("backendRefs") or [] if ref["name"] == service]
+    return next((int(ref["port"]) for ref in refs if ref.get("port")), None)
+
+
+def _conditions(route: Json) -> list[dict[str, Json]]:
+    """Give the conditions of each parent that the route still names; what others said of it is of no account any more."""
+    wanted = [_parent(ref, route) for ref in route["spec"].get("parentRefs") or []]
     parents = (route.get("status") or {}).get("parents") or []
-    if not parents:
-        return None
-    faults: list[str] = []
-    for parent in parents:
-        conditions = {one["type"]: one for one in parent.get("conditions") or []}
-        if any(int(one.get("observedGeneration", 0)) < generation for one in conditions.values()) or "Accepted" not in conditions:
-            return None
-        faults += [
-            f"{kind} is {one['status']}: {one.get('reason', '')} {one.get('message', '')}".strip()
-            for kind in ("Accepted", "ResolvedRefs")
-            if (one := conditions.get(kind)) is not None and one["status"] != "True"
-        ]
-    return faults
+    return [
+        {said["type"]: said for said in one.get("conditions") or []}
+        for one in parents
+        if "parentRef" not in one or _parent(one["parentRef"], route) in wanted
+    ]
+
+
+def _parent(ref: Json, route: Json) -> tuple[str, str, str, str]:
+    return (
+        str(ref.get("namespace") or route["metadata"].get("namespace", "")),
+        str(ref["name"]),
+        str(ref.get("sectionName") or ""),
+        str(ref.get("port") or ""),
+    )
+
+
+def _faults_in(conditions: dict[str, Json]) -> list[str]:
+    return [
+        f"{kind} is {one['status']}: {one.get('reason', '')} {one.get('message', '')}".strip()
+        for kind in ("Accepted", "ResolvedRefs")
+        if (one := conditions.get(kind)) is not None and one["status"] != "True"
+    ]
 
 
 def _rules(route: Json, stable: str) -> list[Json]:

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from blocks.kubernetes_selectors import REVISION_LABEL, apart
 from blocks.kubernetes_state import GENERATION
-from blocks.kubernetes_workload import FOR, OURS, Target, owned
-from blocks.kubernetes_write import apply
+from blocks.kubernetes_workload import FOR, OURS, Target, owned, until_unchanged
+from blocks.kubernetes_write import make
 from blocks.platform import Mark
 from tasks.rules.errors import BadInput
 
@@ -75,21 +75,38 @@ def service_selector(service: Json) -> dict[str, str]:
     return dict(part.split("=", 1) for part in remembered.split(",")) if remembered and REVISION_LABEL in selector else selector
 
 
+def ports_of(service: Json) -> list[Json]:
+    """List a Service's ports.
+
+    Raises:
+        BadInput: It has none, so nobody reaches the canary through one like it.
+    """
+    ports: list[Json] = service["spec"].get("ports") or []
+    if not ports:
+        raise BadInput(f"the Service {service['metadata']['name']} has no ports", field="service", mend="Give it the port that users reach")
+    return ports
+
+
 def is_switched(service: Json) -> bool:
     """Say whether a Service selects the canary."""
     return REVISION_LABEL in service["spec"]["selector"]
 
 
 async def make_service(target: Target, service: Json, mark: Mark) -> None:
-    """Make the Service of the canary."""
-    await owned(target, mark)
-    await apply(target, "Service", service_body(target, service, generation=mark["generation"]))
+    """Make the Service of the canary, or bring one that is there up to date."""
+
+    async def once() -> None:
+        found = await target.cluster.read("Service", target.canary)
+        await owned(target, mark)
+        await make(target, "Service", service_body(target, service, generation=mark["generation"]), mark, found=found)
+
+    await until_unchanged(once)
 
 
 def service_body(target: Target, service: Json, *, generation: int) -> Json:
     """Write the Service of the canary, with the ports of the stable one."""
     kept = ("name", "port", "targetPort", "protocol", "appProtocol")
-    ports = [{key: port[key] for key in kept if key in port} for port in service["spec"]["ports"]]
+    ports = [{key: port[key] for key in kept if key in port} for port in ports_of(service)]
     annotations = {FOR: target.workload, GENERATION: str(generation)}
     metadata = {"name": target.canary, "namespace": target.cluster.namespace, "labels": OURS, "annotations": annotations}
     spec = {"selector": target.canary_selector, "ports": ports}

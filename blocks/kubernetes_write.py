@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 from blocks.kubernetes_client import APPLY, MANAGER
 from blocks.kubernetes_config import CONFIG_ANNOTATION
-from blocks.kubernetes_errors import Owned
+from blocks.kubernetes_errors import Changed, Owned
 from blocks.kubernetes_state import State
 from blocks.kubernetes_template import VERSION_ANNOTATION, VERSION_LABEL, container_of, with_version, without_hash
 from blocks.kubernetes_workload import Target, annotate, change, former_template, owned, revisions, until_unchanged, write
 from blocks.platform import Mark, source_version
+from tasks.rules.errors import Refused, Superseded
 
 Json = dict[str, Any]
 
@@ -54,6 +56,33 @@ async def apply(target: Target, kind: str, body: Json, *, dry_run: bool = False)
         if set(error.managers) != {MANAGER}:
             raise
         return await target.cluster.patch(kind, name, body, content_type=APPLY, dry_run=dry_run, force=True)
+
+
+async def make(target: Target, kind: str, body: Json, mark: Mark, *, found: Json | None) -> None:
+    """Apply an object of ours; where it was not there, and a newer owner came while it was made, it goes again.
+
+    Nothing fences what is made new, as there is no resourceVersion to write it over; so the mark is read once more behind it.
+
+    Args:
+        target: The workload.
+        kind: The object's kind.
+        body: The object.
+        mark: Our mark.
+        found: The object as it was read, or None.
+
+    Raises:
+        Superseded, Refused: Somebody else owns the workload.
+    """
+    if found is not None:
+        body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
+    made = await apply(target, kind, body)
+    try:
+        await owned(target, mark)
+    except (Superseded, Refused):
+        if found is None:
+            with contextlib.suppress(Changed):  # the newer owner has taken it already
+                await target.cluster.delete(kind, made)
+        raise
 
 
 async def try_version(target: Target, workload: Json, template: Json) -> Json:

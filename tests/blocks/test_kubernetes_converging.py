@@ -15,7 +15,7 @@ from blocks.kubernetes_state import state_of
 from blocks.kubernetes_ways import traffic_of
 from blocks.kubernetes_workload import FOR, OURS, Target, claim
 from blocks.platform import Mark
-from tasks.rules.errors import BadInput, WorldMoved
+from tasks.rules.errors import BadInput, RolloutFailed, WorldMoved
 from tests.blocks.fake_cluster import FakeCluster, replica_set, service, template, workload
 
 Json = dict[str, Any]
@@ -27,7 +27,8 @@ def rollouts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     waited: list[str] = []
 
     async def through(target: Target, found: Json, *, version: str, **_: Any) -> None:
-        del target
+        if found["metadata"]["name"] == "web" and isinstance(target.cluster, FakeCluster):
+            target.cluster.objects["Deployment", "web"]["status"]["availableReplicas"] = found["spec"]["replicas"]
         waited.append(f"{found['metadata']['name']} {version}")
 
     for module in ("kubernetes_beside", "kubernetes_canary"):
@@ -188,3 +189,64 @@ async def test_a_workload_that_would_not_follow_is_refused_before_anything_is_wr
             else beside.prepare(target, traffic_of(target, strategy), "1.1", mark, timeout_seconds=1)
         )
     assert cluster.writes == writes
+
+
+AUTOSCALER, PERSON = "kube-controller-manager", "kubectl"
+
+
+async def shrink(cluster: FakeCluster, replicas: int, *, manager: str) -> None:
+    """Take pods away, as whoever it is."""
+    live = cluster.objects["Deployment", "web"]
+    fields = [{"manager": manager, "fieldsV1": {"f:spec": {"f:replicas": {}}}}]
+    metadata = {**live["metadata"], "managedFields": fields}
+    cluster.put({**live, "metadata": metadata, "spec": {**live["spec"], "replicas": replicas}, "status": {"availableReplicas": replicas}})
+
+
+@pytest.mark.parametrize(
+    ("replicas", "manager", "after"),
+    [(1, AUTOSCALER, 4), (0, PERSON, 4), (2, PERSON, 2), (4, AUTOSCALER, 4), (6, AUTOSCALER, 6)],
+)
+@pytest.mark.parametrize("ends", ["abort", "promote", "nothing"])
+async def test_requests_come_back_to_as_many_pods_as_they_left(ends: str, replicas: int, manager: str, after: int) -> None:
+    """An autoscaler took the idle pods away: they come back before the requests do; the number of a person stands, unless it is none."""
+    cluster = FakeCluster(workload(template("1.0"), replicas=4), replica_set(1, template("1.0")), service())
+    target = target_of(cluster)
+    traffic = traffic_of(target, "blue-green")
+    mark = await switched(target)
+    await shrink(cluster, replicas, manager=manager)
+    if ends == "abort":
+        await beside.abort(target, traffic, mark)
+    elif ends == "promote":
+        await beside.promote(target, traffic, mark)
+    else:
+        await beside.shift(target, traffic, 0, mark)
+    assert cluster.objects["Deployment", "web"]["spec"]["replicas"] == after
+    assert cluster.objects["Service", "web"]["spec"]["selector"] == {"app": "web"}
+
+
+async def test_requests_do_not_go_where_no_pod_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stable pods do not come up again: the canary keeps the requests, and the message says so."""
+    cluster = FakeCluster(workload(template("1.0"), replicas=4), replica_set(1, template("1.0")), service())
+    target = target_of(cluster)
+    mark = await switched(target)
+    await shrink(cluster, 0, manager=AUTOSCALER)
+
+    async def late(*_: Any, **__: Any) -> None:
+        raise RolloutFailed("late")
+
+    monkeypatch.setattr("blocks.kubernetes_beside.await_rollout", late)
+    with pytest.raises(RolloutFailed, match="no pod of shop/web is available"):
+        await beside.abort(target, traffic_of(target, "blue-green"), mark)
+    assert await traffic_of(target, "blue-green").read() == 100
+
+
+async def test_a_canary_has_as_many_pods_as_the_stable_ones_were() -> None:
+    """An autoscaler that follows the requests away from the stable pods does not make the canary small."""
+    cluster = FakeCluster(workload(template("1.0"), replicas=4), replica_set(1, template("1.0")), service())
+    target = target_of(cluster)
+    traffic = traffic_of(target, "canary")
+    mark = await claim(target, "run", takeover=False)
+    await beside.prepare(target, traffic, "1.1", mark, timeout_seconds=1)
+    await shrink(cluster, 1, manager=AUTOSCALER)
+    await beside.shift(target, traffic, 100, mark)
+    assert cluster.objects["Deployment", "web-canary"]["spec"]["replicas"] == 4

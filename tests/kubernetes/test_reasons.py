@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -85,6 +86,7 @@ async def test_a_crash_loop_with_its_last_words(world: World) -> None:
     assert "exited with status" in str(error)
     assert any("/nowhere/********/" in line and "no such file" in line for line in error.evidence)
     assert not any("s3cr3t-path" in line for line in error.evidence)
+    assert any(re.search(r"^podinfo-\S+/podinfo: \d+ restarts", line) for line in error.evidence)
     assert late < SECONDS
 
 
@@ -119,7 +121,7 @@ async def test_no_node_that_fits(world: World) -> None:
     error, late = await failure_of(world, unschedulable, spec=template(resources=resources))
     assert "Unschedulable" in str(error)
     assert "Insufficient cpu" in str(error)
-    assert late < SECONDS
+    assert 15 <= late < 15 + SECONDS  # as long as the block waits for a node by default
 
 
 async def test_pods_that_admission_refuses(world: World) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tasks.rules.errors import RolloutFailed
 from tests.kubernetes.cluster_world import IMAGE, World, deployment, service
 from tests.kubernetes.scene import FIRST, SECOND, Scene, platform_of
 from tests.kubernetes.test_jobs import GOOD, PATH
@@ -64,6 +65,31 @@ async def test_a_stateful_set_goes_back_from_half_way_without_bringing_the_rest_
     await scene.platform.unclaim(mark)
     assert stayed in {pod["metadata"]["uid"] for pod in await world.pods()}
     await scene.check_well(FIRST)
+
+
+async def test_a_stateful_set_goes_back_from_a_version_that_never_becomes_ready(world: World) -> None:
+    """It would wait for the pod whose image is not there before it changed any; the others and the owner's partition stay."""
+    scene = await raised(world, stateful_set(partition=1))
+    before = {pod["metadata"]["uid"] for pod in await world.pods()}
+    mark = await scene.platform.claim("run")
+    with pytest.raises(RolloutFailed, match="Image"):
+        await scene.bring(mark, 50, version="0.0.0-not-there")
+    async with asyncio.timeout(60):
+        await scene.platform.abort(mark)
+    await scene.platform.unclaim(mark)
+    assert len(before & {pod["metadata"]["uid"] for pod in await world.pods()}) == 1
+    await scene.check_well(FIRST)
+
+
+async def test_a_stateful_set_has_its_owners_partition_after_a_release(world: World) -> None:
+    """A release moves it, and gives it back at its end."""
+    scene = await raised(world, stateful_set(partition=1))
+    mark = await scene.platform.claim("run")
+    await scene.bring(mark, 100)
+    await scene.platform.promote(mark)
+    await scene.platform.unclaim(mark)
+    assert await images(scene) == [SECOND, SECOND]
+    await scene.check_well(SECOND)
 
 
 async def test_several_containers_and_an_init_container_are_kept_as_they_are(world: World) -> None:
