@@ -122,6 +122,7 @@ async def test_a_migration_that_fails_ends_the_release_before_anything_else_move
     assert [await serves(stage, name) for name in ("staging", "production")] == [FIRST, FIRST]
 
 
+@pytest.mark.faults
 async def test_a_contract_that_fails_keeps_the_version_that_bears_it(stage: JobsStage) -> None:
     """Half of it may be done: the new version stays, the release ends failed, and says both ways out."""
     await stage.set_up("production", failing=["drop-city"])
@@ -131,6 +132,7 @@ async def test_a_contract_that_fails_keeps_the_version_that_bears_it(stage: Jobs
     assert await serves(stage, "production") == "1.3"
 
 
+@pytest.mark.faults
 async def test_staging_stays_on_a_version_whose_contract_it_bears_while_production_goes_back(stage: JobsStage) -> None:
     """Production never had the contract, so it goes back as ever; staging waits for the next version."""
     plan = plan_with(stage, CONTRACT, watched=True)
@@ -143,6 +145,7 @@ async def test_staging_stays_on_a_version_whose_contract_it_bears_while_producti
     assert stage.jobs("production") == []
 
 
+@pytest.mark.faults
 async def test_a_job_that_never_ran_stands_in_nobodys_way(stage: JobsStage) -> None:
     """Refused by the platform after promotion: the release goes back as ever, and later rollbacks are free."""
     await stage.set_up("production", refusing=["drop-city"])

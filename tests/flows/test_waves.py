@@ -93,6 +93,7 @@ async def test_a_bad_second_target_takes_the_first_one_back(stage: Stage) -> Non
     assert changes["from_version"] == f"{older} and {FIRST}"
 
 
+@pytest.mark.faults
 async def test_a_bad_second_target_leaves_the_first_one_where_the_plan_keeps_it(stage: Stage) -> None:
     """Only the failing one goes back; the outcome says that production is mixed, and the message what each target runs."""
     version = new(stage, "-errors.us")
@@ -105,6 +106,7 @@ async def test_a_bad_second_target_leaves_the_first_one_where_the_plan_keeps_it(
     assert set(ran.entries[-1].evidence["targets"]) == {EU, US}
 
 
+@pytest.mark.faults
 async def test_a_release_after_a_kept_one_goes_on_with_the_other_target(stage: Stage) -> None:
     """A target that runs the version already takes no steps, and is not taken from it when the other one fails again."""
     version = new(stage, "-errors.us")
@@ -117,6 +119,7 @@ async def test_a_release_after_a_kept_one_goes_on_with_the_other_target(stage: S
     assert f"{EU} was not touched and runs {version}" in ran.message
 
 
+@pytest.mark.faults
 async def test_a_bad_first_target_never_reaches_the_second(stage: Stage) -> None:
     """The wave stops; the second target is not touched, whatever the plan keeps."""
     before = stage.started(US)
@@ -142,6 +145,7 @@ KILLS = [
 @pytest.mark.parametrize(
     ("mode", "policy", "point"), KILLS, ids=[f"{mode}-{policy}-{point}".replace(" ", "-") for mode, policy, point in KILLS]
 )
+@pytest.mark.faults
 async def test_a_wave_killed_in_its_second_target_ends_well(stage: Stage, visitors: Any, mode: str, policy: str, point: str) -> None:
     """The next attempt goes on where the killed one was: nothing is done twice in the first target, and the end is the plan's."""
     version, begun = new(stage, mode), {name: stage.started(name) for name in (EU, US)}
@@ -162,6 +166,7 @@ async def roll_back(stage: Stage, **more: Any) -> Ran:
     return await stage.carry_through(run, "rollback")
 
 
+@pytest.mark.faults
 async def test_a_target_deployed_alone_leaves_the_other(stage: Stage) -> None:
     """The phase `production` run alone takes a target's name; where it fails only that one goes back."""
     version, bad = new(stage), new(stage, "-errors")
@@ -176,6 +181,7 @@ async def test_a_target_deployed_alone_leaves_the_other(stage: Stage) -> None:
     assert (staging.state, "Run the phase `staging`" in staging.message) == ("Refused", True)
 
 
+@pytest.mark.faults
 async def test_a_verification_of_production_looks_at_every_target(stage: Stage) -> None:
     """The worst decides, and is named."""
     from flows.verify import verify  # noqa: PLC0415 - importing Prefect costs seconds that other tests need not pay
@@ -188,6 +194,7 @@ async def test_a_verification_of_production_looks_at_every_target(stage: Stage) 
     assert (await verify(plan, environment=EU, version=FIRST))["outcome"] == "passed"
 
 
+@pytest.mark.faults
 async def test_a_rollback_of_one_target_leaves_the_other(stage: Stage) -> None:
     """Only the target that was named goes back."""
     version = new(stage)
@@ -199,6 +206,7 @@ async def test_a_rollback_of_one_target_leaves_the_other(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("point", ["", f"rollback/{US}/done"], ids=["undisturbed", "killed"])
+@pytest.mark.faults
 async def test_a_rollback_of_production_takes_every_target_back(stage: Stage, point: str) -> None:
     """The last one first, also where the rollback is killed between two; staging stays as it is."""
     version = new(stage)
@@ -211,6 +219,7 @@ async def test_a_rollback_of_production_takes_every_target_back(stage: Stage, po
     assert [key for key in told(back, "rollback") if key.endswith("/done")] == [f"rollback/{US}/done", f"rollback/{EU}/done"]
 
 
+@pytest.mark.faults
 async def test_a_rollback_of_a_mixed_production_takes_only_the_newest_version_away(stage: Stage) -> None:
     """Where an earlier wave left one target behind, that one is where the others are to go, and stays."""
     version = new(stage)
@@ -229,6 +238,7 @@ async def test_a_rollback_says_which_environments_there_are(stage: Stage) -> Non
     assert {name: stage.state_of(name) for name in before} == before
 
 
+@pytest.mark.faults
 async def test_a_rollback_of_production_ends_the_wave_under_way(stage: Stage) -> None:
     """Both targets go back, the completed one too, although the plan of the release would keep it; staging follows."""
     version = new(stage)
@@ -253,6 +263,7 @@ async def test_a_rollback_of_production_ends_the_wave_under_way(stage: Stage) ->
     await check_well(stage, version=FIRST)
 
 
+@pytest.mark.faults
 async def test_people_are_asked_about_the_target_that_is_undecided(stage: Stage, server: Any) -> None:
     """The release waits without a process in its second target, and goes on there: the first one is not gone through again."""
     people, version, begun = await enrol(server), new(stage), stage.started(EU)
