@@ -64,6 +64,29 @@ def read_bounded(path: Path, *, limit_bytes: int) -> bytes | None:
         return None
 
 
+def read_named(folder: Path, path: str, *, field: str, limit_bytes: int, what: str) -> bytes:
+    """Read a file that a plan names and that must be there.
+
+    Args:
+        folder: The plan's folder.
+        path: As the plan names it.
+        field: Where the plan names it, for messages.
+        limit_bytes: As in `read_bounded`.
+        what: What the file is, for messages: "the suite's file".
+
+    Raises:
+        BadInput: It is not there, cannot be read, or lies outside.
+    """
+    file = resolve_inside(folder, path, field=field)
+    try:
+        content = read_bounded(file, limit_bytes=limit_bytes)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error}", field=field, mend=f"Name {what}.") from None
+    if content is None:
+        raise BadInput(f"{path} is not there", field=field, mend="Add it, or mend the path; it starts in the plan's folder.")
+    return content
+
+
 def missing_files(plan: Plan, folder: Path) -> tuple[list[str], list[str]]:
     """Look for the files that a plan names.
 

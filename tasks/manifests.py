@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tasks.files import read_bounded, resolve_inside
+from tasks.files import read_named
 from tasks.rules.errors import BadInput
 from tasks.rules.job_manifest import MAX_BYTES, read_manifest
 from tasks.rules.plan import Plan
@@ -32,11 +32,5 @@ def read_manifests(plan: Plan, folder: Path) -> tuple[dict[str, dict[str, Any]],
 
 
 def _read(folder: Path, path: str, *, field: str) -> dict[str, Any]:
-    file = resolve_inside(folder, path, field=field)
-    try:
-        content = read_bounded(file, limit_bytes=MAX_BYTES)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error}", field=field, mend="Name the file with the Job.") from None
-    if content is None:
-        raise BadInput(f"{path} is not there", field=field, mend="Add it, or mend the path; it starts in the plan's folder.")
+    content = read_named(folder, path, field=field, limit_bytes=MAX_BYTES, what="the file with the Job")
     return read_manifest(content, name=path, field=field)

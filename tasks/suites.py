@@ -7,7 +7,7 @@ import json
 from functools import cache
 from pathlib import Path
 
-from tasks.files import read_bounded, repository_of, resolve_inside
+from tasks.files import read_named, repository_of
 from tasks.rules.errors import BadInput
 from tasks.rules.expectation_suite import MAX_BYTES, Schemas, Suite, read_suite
 from tasks.rules.paths import inside
@@ -28,13 +28,7 @@ def load_suite(folder: Path, path: str, *, field: str) -> Suite:
     Raises:
         BadInput: It is not there or broken; the message holds every problem.
     """
-    file = resolve_inside(folder, path, field=field)
-    try:
-        content = read_bounded(file, limit_bytes=MAX_BYTES)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error}", field=field, mend="Name the suite's file.") from None
-    if content is None:
-        raise BadInput(f"{path} is not there", field=field, mend="Add it, or mend the path; it starts in the plan's folder.")
+    content = read_named(folder, path, field=field, limit_bytes=MAX_BYTES, what="the suite's file")
     suite, problems = read_suite(content, name=path, schemas=known_expectations())
     if suite is None:
         raise BadInput("; ".join(problems), field=field, mend="docs/data.md shows a suite.")
