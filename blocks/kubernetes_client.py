@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from urllib.parse import quote, urlencode
 
 from blocks.kubernetes_errors import Missing, error_of, unanswered
@@ -35,6 +35,15 @@ KINDS = {
 }
 # The official client blocks; its calls run here, so that a slow cluster takes no thread from the rest of the process.
 _THREADS = ThreadPoolExecutor(16, thread_name_prefix="kubernetes")
+
+
+class Asked(TypedDict, total=False):
+    """What a call may say beside its method and path; `Cluster.send` has the defaults."""
+
+    body: Any
+    query: Mapping[str, str] | None
+    content_type: str
+    timeout_seconds: float
 
 
 class Cluster:
@@ -90,20 +99,11 @@ class Cluster:
         except Missing:
             return
 
-    async def call(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Any = None,
-        query: Mapping[str, str] | None = None,
-        content_type: str = "application/json",
-        timeout_seconds: float = CALL_TIMEOUT_SECONDS,
-    ) -> Json:
+    async def call(self, method: str, path: str, **asked: Unpack[Asked]) -> Json:
         """Ask once and give the JSON answer; the errors are those of `error_of`, and `Unreachable` where nobody answers."""
 
         def ask() -> Json:  # a list of thousands is read here, too, and holds nobody up
-            content = self.whole(method, path, body=body, query=query, content_type=content_type, timeout_seconds=timeout_seconds)
+            content = self.whole(method, path, **asked)
             try:
                 return dict(json.loads(content))
             except ValueError:
@@ -111,37 +111,19 @@ class Cluster:
 
         return await asyncio.get_running_loop().run_in_executor(_THREADS, ask)
 
-    async def content(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Any = None,
-        query: Mapping[str, str] | None = None,
-        content_type: str = "application/json",
-        timeout_seconds: float = CALL_TIMEOUT_SECONDS,
-    ) -> bytes:
+    async def content(self, method: str, path: str, **asked: Unpack[Asked]) -> bytes:
         """Ask once and give the answer as it is."""
 
         def ask() -> bytes:
-            return self.whole(method, path, body=body, query=query, content_type=content_type, timeout_seconds=timeout_seconds)
+            return self.whole(method, path, **asked)
 
         return await asyncio.get_running_loop().run_in_executor(_THREADS, ask)
 
-    def whole(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Any = None,
-        query: Mapping[str, str] | None = None,
-        content_type: str = "application/json",
-        timeout_seconds: float = CALL_TIMEOUT_SECONDS,
-    ) -> bytes:
+    def whole(self, method: str, path: str, **asked: Unpack[Asked]) -> bytes:
         """Ask, blocking, and give the whole body."""
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
-        answer = self.send(method, path, body=body, query=query, content_type=content_type, timeout_seconds=timeout_seconds)
+        answer = self.send(method, path, **asked)
         try:
             return bytes(answer.data)
         except HTTPError as error:

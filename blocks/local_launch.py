@@ -58,6 +58,8 @@ def claim_folder(folder: Path, *, service: str, port: int) -> State | None:
     try:
         state = load_state(folder)
         strangers = _strangers(folder) if state is None and folder.exists() else []
+        if strangers and (state := load_state(folder)) is not None:  # another first caller wrote it between the two looks
+            strangers = []
     except OSError as error:
         mend = "Name a folder that this user may read and write"
         raise BadInput(f"{folder} cannot be read: {error.strerror}", field="folder", mend=mend) from None

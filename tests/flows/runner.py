@@ -87,7 +87,7 @@ def arm(file: Path, *, kill_at: int | str) -> None:
         if number == kill_at or (isinstance(kill_at, str) and kill_at and (name.startswith(kill_at) or name.endswith(f" {kill_at}"))):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    for owner, names in ((PrefectClient, CHANGES), (LocalPlatform, EFFECTS), (LocalClient, ("order",)), (Cluster, ("content",))):
+    for owner, names in ((PrefectClient, CHANGES), (LocalPlatform, EFFECTS), (LocalClient, ("order",)), (Cluster, ("call",))):
         for name in names:
             setattr(owner, name, counted(getattr(owner, name), f"{owner.__name__}.{name}", passed))
     Task.__call__ = counted(Task.__call__, "task", passed)  # type: ignore[method-assign]

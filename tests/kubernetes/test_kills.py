@@ -102,7 +102,9 @@ async def walk(acting: Acting, scene: Scene, course: Course, number: int, *, for
     async with watched(scene):
         points, done = await acting.act(scene, acts, owner="run", kill_at=number)
         assert len(points) == number or len(done) == len(acts), f"died elsewhere, after {done}: {points}"
-        if forward:  # the same run again, which skips what it remembers
+        if len(done) == len(acts):  # the course met fewer conflicts than there is room for, and ended before the point
+            pass
+        elif forward:  # the same run again, which skips what it remembers
             _, after = await acting.act(scene, acts[len(done) :], owner="run")
             assert len(done) + len(after) == len(acts)
         else:
@@ -111,7 +113,7 @@ async def walk(acting: Acting, scene: Scene, course: Course, number: int, *, for
             _, after = await acting.act(scene, [*back, ["unclaim"]], owner="way back", takeover=True)
             assert len(after) == len(back) + 1
     position = await scene.platform.current()
-    if forward:
+    if forward or len(done) == len(acts):
         assert position["baseline"] == (FIRST if course.aborts else SECOND)
     assert position["baseline"] in {FIRST, SECOND}
     await scene.check_well(str(position["baseline"]))

@@ -90,7 +90,7 @@ async def stage(world: World, gateway: Gateway, forking: Runner, tmp_path: Path)
         await drop_namespace(beside.cluster)
 
 
-@pytest.mark.parametrize("point", ["task prepare revision", "task watch step", "Cluster.content DELETE", "task promote revision"])
+@pytest.mark.parametrize("point", ["task prepare revision", "task watch step", "Cluster.call DELETE", "task promote revision"])
 async def test_a_release_killed_on_a_cluster_is_carried_on_and_deploys(stage: ClusterStage, point: str) -> None:
     """Between two effects or in the middle of one: the next attempt goes on, and no visitor notices."""
     async with Visitor(stage.scenes["production"].url, per_second=10).visiting() as visitor:
@@ -102,7 +102,7 @@ async def test_a_release_killed_on_a_cluster_is_carried_on_and_deploys(stage: Cl
     assert visitor.bad == []
 
 
-@pytest.mark.parametrize("point", ["Cluster.content DELETE", 0])
+@pytest.mark.parametrize("point", ["Cluster.call DELETE", 0])
 async def test_a_rollback_by_hand_takes_over_what_a_dead_release_left(stage: ClusterStage, point: int | str) -> None:
     """A person calls it after the release died in its watch; it may die in the middle itself, and the former version serves again."""
     run = await stage.release(SECOND)
