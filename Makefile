@@ -19,6 +19,9 @@ WORKERS ?= 2
 EVERY ?= 9
 STREAMS ?= 500
 
+# A start takes seconds longer where every process compiles what it imports: this project's own environment keeps its bytecode.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-faults test-cluster lint lock schema bench clean
 
