@@ -1,6 +1,6 @@
 """The process in which great-expectations judges: `python -m tasks.expectations_process` reads a job, and writes a finding a suite.
 
-It is a process of its own because the import costs five seconds and hundreds of megabytes, and because what a suite does
+It is a process of its own because the import costs seconds and hundreds of megabytes, and because what a suite does
 cannot be interrupted otherwise. The job comes by standard input, since it holds the databases' addresses:
 
     {"folder": where findings and pages go, "suites": [{"name", "title", "timeout_seconds", "source", "suite", "show_values"}]}
@@ -13,8 +13,10 @@ page is `0.html`. Nothing that is written holds an address or its password.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import sys
+import types
 import warnings
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,19 @@ from tasks.rules.expectation_words import judge_findings, without_values
 from tasks.rules.masking import mask
 
 SHOWN_VALUES = 20
+# Great-expectations imports these two for one expectation of fifty (a divergence and its plot), and half of its start is theirs.
+SELDOM_USED = ("altair", "scipy.stats")
+
+
+class _Later(types.ModuleType):
+    """A module that is executed when something in it is first asked for; `LazyLoader`'s are by the next import already."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in {"__file__", "__path__"} or self.__spec__ is None or self.__spec__.loader is None:
+            raise AttributeError(name)
+        self.__class__ = types.ModuleType  # type: ignore[assignment]
+        self.__spec__.loader.exec_module(self)
+        return getattr(self, name)
 
 
 class JobError(Exception):
@@ -32,9 +47,11 @@ class JobError(Exception):
 
 def main() -> int:
     """Judge every suite of the job; one that cannot be judged does not hold up the others."""
-    job = json.load(sys.stdin)
     warnings.simplefilter("ignore")
-    context = _module("great_expectations").get_context(mode="ephemeral")  # the five seconds that this process is for
+    for name in SELDOM_USED:
+        _postpone(name)
+    context = _module("great_expectations").get_context(mode="ephemeral")  # the seconds that this process is for
+    job = json.load(sys.stdin)
     context.enable_analytics(enable=False)
     context.variables.progress_bars = {"globally": False}
     limit: dict[str, float] = {}
@@ -52,6 +69,17 @@ def main() -> int:
             (folder / f"{number}.html").write_text(mask(page, secrets), encoding="utf-8")
         (folder / f"{number}.json").write_text(json.dumps(mask(found, secrets)), encoding="utf-8")
     return 0
+
+
+def _postpone(name: str) -> None:
+    """Let a module be imported without being executed, until it is used."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.loader is None or name in sys.modules:
+        return
+    module = _Later(name)
+    module.__spec__, module.__loader__, module.__file__ = spec, spec.loader, spec.origin
+    module.__path__ = list(spec.submodule_search_locations or ())
+    sys.modules[name] = module
 
 
 def _judge(context: Any, asked: dict[str, Any], *, number: int) -> dict[str, Any]:
