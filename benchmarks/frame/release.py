@@ -78,7 +78,8 @@ async def _stage(*, approvals: bool = False) -> AsyncIterator[Path]:
     plan = await asyncio.to_thread(bare.prepare)
     await asyncio.to_thread(up.raise_house, bare.HOME, auth=False)
     try:
-        await _demo.bootstrap(bare.HOME, plan)
+        await _demo.serve_first(bare.HOME, plan.parent)
+        await _demo.save_blocks(bare.HOME, plan.parent)
         yield bare.REPOSITORY / "shipway.yaml" if approvals else plan
     finally:
         await asyncio.to_thread(_demo.stop, bare.HOME)
@@ -88,7 +89,7 @@ async def _stage(*, approvals: bool = False) -> AsyncIterator[Path]:
 async def _reset() -> None:
     from flows.commands import _demo
 
-    await _demo.bootstrap(bare.HOME, bare.REPOSITORY / "bench.yaml")
+    await _demo.serve_first(bare.HOME, bare.REPOSITORY)
 
 
 async def _skeleton() -> float:

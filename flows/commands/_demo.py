@@ -11,11 +11,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from flows.commands import _demo_prometheus
 
+if TYPE_CHECKING:
+    from blocks.local import LocalPlatform
+
 FIRST = "1.0.0"
+ENVIRONMENTS = ("staging", "production")
 TOTP_SECONDS = 30
 VISITORS = "visitors"
 
@@ -48,41 +53,54 @@ def repository(home: Path) -> Iterator[Callable[[], Path]]:
             process.communicate()
 
 
-async def bootstrap(home: Path, plan: Path) -> str:
-    """Make the two environments with 1.0.0 in them, and enrol the demo's approvers.
-
-    Returns:
-        The service's public address.
-    """
-    from prefect.blocks.system import Secret
-
+def platforms(home: Path, repository: Path) -> dict[str, LocalPlatform]:
+    """Describe the two environments in which the service in this repository lives."""
     from blocks.local import LocalPlatform
 
-    public = ""
-    repository_folder = plan.parent
-    for name in ("staging", "production"):
-        command = [sys.executable, str(repository_folder / "guestbook.py"), "--port", "{port}", "--version", "{version}"]
-        platform = LocalPlatform(
+    command = [sys.executable, str(repository / "guestbook.py"), "--port", "{port}", "--version", "{version}"]
+    return {
+        name: LocalPlatform(
             service="guestbook",
             command=[*command, "--database", "{folder}/guestbook.db"],
-            working_directory=str(repository_folder),
+            working_directory=str(repository),
             folder=str(home / "local" / f"guestbook-{name}"),
             drain_seconds=3,
         )
+        for name in ENVIRONMENTS
+    }
+
+
+async def serve_first(home: Path, repository: Path) -> str:
+    """Let 1.0.0 serve in both environments; needs no server.
+
+    Returns:
+        The service's public address in production.
+    """
+    found = platforms(home, repository)
+    await asyncio.gather(*(_bring_back(platform) for platform in found.values()))
+    return (await found["production"].endpoints())["public"]
+
+
+async def _bring_back(platform: LocalPlatform) -> None:
+    position = await platform.current()
+    mark = await platform.claim("demo", takeover=position["baseline"] != FIRST)
+    if position["baseline"] != FIRST:
+        await platform.abort(mark)
+        await platform.prepare(FIRST, mark, timeout_seconds=30)
+        await platform.shift(100, mark)
+        await platform.promote(mark)
+    await platform.unclaim(mark)
+
+
+async def save_blocks(home: Path, repository: Path) -> None:
+    """Tell the server of the environments and their databases, and enrol the demo's approvers."""
+    from prefect.blocks.system import Secret
+
+    for name, platform in platforms(home, repository).items():
         await platform.save(f"guestbook-{name}", overwrite=True)
         database = quote(str(home / "local" / f"guestbook-{name}" / "data" / "guestbook.db"))
         await Secret(value=f"sqlite:///file:{database}?mode=ro&uri=true").save(f"guestbook-{name}-database", overwrite=True)
-        position = await platform.current()
-        mark = await platform.claim("demo", takeover=position["baseline"] != FIRST)
-        if position["baseline"] != FIRST:
-            await platform.abort(mark)
-            await platform.prepare(FIRST, mark, timeout_seconds=30)
-            await platform.shift(100, mark)
-            await platform.promote(mark)
-        await platform.unclaim(mark)
-        public = (await platform.endpoints())["public"]
     await _enrol(home)
-    return public
 
 
 async def _enrol(home: Path) -> None:

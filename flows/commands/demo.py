@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,10 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"Preparing the guestbook's repository, and starting database, Prefect server and worker in {home} …", flush=True)
         _demo.end_companions(home)
         with _demo.repository(home) as repository:
-            up.raise_house(home, auth=False)
-            plan = repository()
+            stage = _Stage(home, repository)
+            up.raise_house(home, auth=False, meanwhile=stage.set_up)
         print(f"  ready after {time.monotonic() - began:.0f} s\n{up.describe(home, show_password=False)}\n", flush=True)
-        good = _terminal.in_house(arguments, lambda client, given: _play(client, given, home, plan))
+        good = _terminal.in_house(arguments, lambda client, given: _play(client, given, home, stage))
     except ShipwayError as error:
         print(error, file=sys.stderr)
         good = _terminal.UNEXPECTED
@@ -66,11 +67,32 @@ def run(arguments: argparse.Namespace) -> int:
     return good
 
 
-async def _play(client: PrefectClient, arguments: argparse.Namespace, home: Path, plan: Path) -> int:
+class _Stage:
+    """What the demo plays on: made while the server starts."""
+
+    def __init__(self, home: Path, repository: Callable[[], Path]) -> None:
+        self.home, self.repository = home, repository
+        self.plan, self.public, self.prometheus = Path(), "", ""
+
+    def set_up(self) -> None:
+        """Let the first version serve, and a Prometheus scrape it."""
+        import asyncio
+
+        from flows.commands import _demo, _demo_prometheus
+
+        async def start() -> None:
+            self.public = await _demo.serve_first(self.home, self.plan.parent)
+            self.prometheus = await _demo_prometheus.start(self.home)
+
+        self.plan = self.repository()
+        asyncio.run(start())
+
+
+async def _play(client: PrefectClient, arguments: argparse.Namespace, home: Path, stage: _Stage) -> int:
     from flows.commands import _demo, _demo_prometheus
 
-    public = await _demo.bootstrap(home, plan)
-    plan = await _demo_prometheus.begin(home, plan)
+    await _demo.save_blocks(home, stage.plan.parent)
+    plan, public = await _demo_prometheus.ask(stage.prometheus, home, stage.plan), stage.public
     with _demo.traffic(public, rate=REQUEST_RATE):
         outcomes = []
         for version, reason in ((GOOD, "visitors asked to see where others write from"), (BAD, "a faster page, it is said")):

@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 HELP = "Start the Prefect server, its database and a worker on this machine, and keep them alive."
@@ -48,7 +49,14 @@ def run(arguments: argparse.Namespace) -> int:
     return FINE
 
 
-def raise_house(home: Path, *, port: int | None = None, auth: bool | None = None, timeout_seconds: float = 120) -> None:
+def raise_house(
+    home: Path,
+    *,
+    port: int | None = None,
+    auth: bool | None = None,
+    timeout_seconds: float = 120,
+    meanwhile: Callable[[], object] | None = None,
+) -> None:
     """Bring a house up and make its server ready for releases; afterwards this process talks to it.
 
     Args:
@@ -56,6 +64,7 @@ def raise_house(home: Path, *, port: int | None = None, auth: bool | None = None
         port: Port of the server; None keeps the remembered one, or takes a free one.
         auth: Whether the API asks for a password; None keeps it.
         timeout_seconds: How long server and worker may take together.
+        meanwhile: What to do while the server starts; must not need it.
 
     Raises:
         Refused: The folder or the port is not ours.
@@ -74,6 +83,8 @@ def raise_house(home: Path, *, port: int | None = None, auth: bool | None = None
     import flows.keeper
     import flows.release  # noqa: F401
 
+    if meanwhile is not None:
+        meanwhile()
     life.wait_for_server(home, timeout_seconds=end - time.monotonic())
     asyncio.run(prepare_server(home))
     life.wait_for_worker(home, timeout_seconds=end - time.monotonic())

@@ -28,7 +28,9 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 def router(tmp_path: Path) -> Iterator[int]:
     """Publish what the router does, and give the port."""
     (tmp_path / "page").mkdir()
-    (tmp_path / "page" / "metrics").write_text('# TYPE shipway_requests_total counter\nshipway_requests_total{version="1.0.0"} 7\n')
+    (tmp_path / "page" / "metrics").write_text(
+        '# TYPE shipway_request_duration_seconds_count counter\nshipway_request_duration_seconds_count{version="1.0.0"} 7\n'
+    )
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(tmp_path / "page"))) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
@@ -52,7 +54,8 @@ def test_it_has_scraped_before_a_release_begins_and_ends_with_the_demo(home: Pat
         pytest.skip("there is no Prometheus on this machine: apt-get install prometheus")
     url = _demo_prometheus._start(program, home, scraped=router)
     try:
-        with urllib.request.urlopen(f"{url}/api/v1/query?query=shipway_requests_total", timeout=10) as answer:  # noqa: S310
+        _demo_prometheus._until_scraped(url, log=home / "logs" / "prometheus.log")
+        with urllib.request.urlopen(f"{url}/api/v1/query?query=shipway_request_duration_seconds_count", timeout=10) as answer:  # noqa: S310
             (found,) = json.load(answer)["data"]["result"]
         assert (found["metric"]["version"], found["value"][1]) == ("1.0.0", "7")
         assert processes.recorded(home / "run" / "prometheus.pid")
@@ -66,5 +69,7 @@ async def test_without_the_program_the_plan_stays_as_it_is(
 ) -> None:
     """The demo needs no Prometheus; it says what is left out and how to get it."""
     monkeypatch.setenv("PATH", str(home))
-    assert await _demo_prometheus.begin(home, home / "shipway.yaml") == home / "shipway.yaml"
+    found = await _demo_prometheus.start(home)
+    assert found == ""
+    assert await _demo_prometheus.ask(found, home, home / "shipway.yaml") == home / "shipway.yaml"
     assert "apt-get install prometheus" in capsys.readouterr().out
