@@ -6,6 +6,7 @@ the last one to finish ends it. Its supervisor brings back what a test kills.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import json
@@ -18,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from blocks.house import environment, layout, life
+from flows.commands._blocks import register_blocks
 
 START_SECONDS = 120
 
@@ -45,6 +47,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     try:
         life.wait_for_server(home, timeout_seconds=START_SECONDS)
         with _settings(home):
+            with _locked(home):  # two who make the same block type at once would meet
+                asyncio.run(register_blocks())
             yield Server(home, layout.api_url(home), environment.environment(home))
     finally:
         _leave_house(home)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import http.client
 import json
+import secrets
 import subprocess
 import sys
 import warnings
@@ -45,6 +46,10 @@ class Stage:
     runner: Runner
     public: str = ""
     environments: tuple[str, ...] = ("staging", "production")
+
+    def __post_init__(self) -> None:
+        """Make the service one of this process's own: the processes of a test session share one server."""
+        self.name = f"{self.name}-{secrets.token_hex(3)}"
 
     @property
     def repository(self) -> Path:

@@ -60,7 +60,7 @@ async def test_a_code_counts_once(stage: Stage, people: People) -> None:
     form = people.form(ada)
     assert (await answer(stage, run, form)).state == "Suspended"
     ran = await answer(stage, run, {**form, "decision": "reject"})
-    assert ran.state == "Suspended"
+    assert ran.state == "Suspended", ran.message
     assert "used before" in answers(ran)[-1]
     ran = await answer(stage, run, people.form(grace, decision="reject", comment="not today"))
     assert "not today" in ran.message
@@ -80,7 +80,7 @@ async def test_a_late_approval_is_refused(stage: Stage, people: People) -> None:
     await asyncio.sleep(1.3)
     assert await stage.care_of(held.id) == "wake"
     ran = await answer(stage, held.id, people.form(people.names[0]))
-    assert ran.state == "Refused"
+    assert ran.state == "Refused", ran.message
     assert "the gate closed" in answers(ran)[-1]
     await check_closed(stage, ran, outcome="refused")
     await check_well(stage, version=FIRST)

@@ -79,7 +79,7 @@ async def test_of_two_copies_the_older_is_fenced_out(stage: Stage) -> None:
     newer, _ = stage.runner.start(run, "release")
     await ended(older)
     ran = await stage.seen(run)
-    assert ran.state == "Running"
+    assert ran.state == "Running", ran.message
     assert not [entry for entry in ran.entries if entry.kind in {"closed", "rollback"}]
     await ended(newer, timeout_seconds=120)
     ran = await stage.seen(run)
@@ -130,7 +130,7 @@ async def test_a_rollback_while_a_release_waits_takes_back_what_serves(stage: St
 async def test_a_rollback_after_a_deployment_returns_to_the_version_before(stage: Stage) -> None:
     """The version before is brought up again and verified; what is closed stays as it is when it is run or settled again."""
     ran = await stage.release_through(stage.tag("4.8"))
-    assert ran.state == "Deployed"
+    assert ran.state == "Deployed", ran.message
     back = await roll_back(stage)
     assert (back.state, FIRST in back.message) == ("RolledBack", True)
     assert stage.state_of("production")["previous"] == "4.8"

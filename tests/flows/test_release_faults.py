@@ -36,7 +36,7 @@ async def test_a_service_that_is_not_well_never_reaches_production(stage: Stage,
     before = stage.started("production")
     ran = await stage.release_through(stage.tag(f"5.1-{mode}"), plan=careful_plan(stage))
     assert stage.started("production") == before
-    assert ran.state == "Failed"
+    assert ran.state == "Failed", ran.message
     await check_closed(stage, ran, outcome="failed")
     await check_well(stage, version=FIRST)
 
@@ -52,7 +52,7 @@ async def test_a_bad_plan_is_refused_and_nothing_moves(stage: Stage) -> None:
     """The message names the field; no environment was claimed."""
     before = {name: stage.state_of(name) for name in ("staging", "production")}
     ran = await stage.release_through(stage.tag("5.2"), plan=stage.plan(surprise=True))
-    assert ran.state == "Refused"
+    assert ran.state == "Refused", ran.message
     assert "surprise" in ran.message
     await check_closed(stage, ran, outcome="refused")
     assert {name: stage.state_of(name) for name in before} == before
@@ -63,6 +63,6 @@ async def test_a_dependency_with_broken_tls_is_no_dependency(stage: Stage, untru
     before = stage.started("staging")
     plan = stage.plan(dependencies=[{"name": "accounts", "url": untrusted, "version": ">=1"}])
     ran = await stage.release_through(stage.tag("5.3"), plan=plan)
-    assert ran.state == "Refused"
+    assert ran.state == "Refused", ran.message
     assert stage.started("staging") == before
     await check_closed(stage, ran, outcome="refused")

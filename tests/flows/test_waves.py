@@ -81,7 +81,7 @@ async def test_a_bad_second_target_takes_the_first_one_back(stage: Stage) -> Non
     older = new(stage)
     await bring(stage, EU, older)
     ran = await stage.release_through(new(stage, "-errors.us"), plan=wave(stage))
-    assert ran.state == "RolledBack"
+    assert ran.state == "RolledBack", ran.message
     await check_closed(stage, ran, outcome="rolled_back")
     await check_well(stage, version=FIRST, eu=older)
     ways = [key for key in told(ran, "rollback") if key.endswith("/done")]
@@ -98,7 +98,7 @@ async def test_a_bad_second_target_leaves_the_first_one_where_the_plan_keeps_it(
     """Only the failing one goes back; the outcome says that production is mixed, and the message what each target runs."""
     version = new(stage, "-errors.us")
     ran = await stage.release_through(version, plan=wave(stage, on_wave_failure="keep"))
-    assert ran.state == "PartlyDeployed"
+    assert ran.state == "PartlyDeployed", ran.message
     await check_closed(stage, ran, outcome="partly_deployed")
     await check_well(stage, version=version, us=FIRST)
     assert f"{US} is back on {FIRST}" in ran.message

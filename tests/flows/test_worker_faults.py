@@ -197,7 +197,7 @@ async def test_a_cancelled_release_that_waits_is_settled_by_the_keeper(stage: St
     ran = await until_closed(stage, run)
     await check_closed(stage, ran, outcome="cancelled")
     await check_well(stage, version=FIRST)
-    assert ran.state == "Cancelled"
+    assert ran.state == "Cancelled", ran.message
 
 
 async def test_a_waiting_release_survives_the_house(stage: Stage, visitors: Traffic, house: Any) -> None:  # noqa: ARG001
