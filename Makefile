@@ -34,11 +34,11 @@ install: $(STAMP) ## Build .venv from the hashed lock; instant where nothing cha
 demo: $(STAMP) ## Release the example service: a good version, and a bad one that comes back. KEEP=1 leaves all running.
 	@$(BIN)/shipway demo $(if $(KEEP),--keep) $(ARGS)
 
-test: $(STAMP) ## Run the whole suite, but for the campaigns of test-faults and test-cluster.
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not cluster and not faults" $(ARGS)
+test: $(STAMP) ## Run the whole suite, but for what test-faults and test-cluster take longer for.
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not cluster and not faults and not browser" $(ARGS)
 
-test-faults: $(STAMP) ## Run the long campaign of kills and restarts; EVERY=1 walks every kill point, the default each ninth.
-	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -m "faults and not cluster" $(ARGS)
+test-faults: $(STAMP) ## Run the long campaign of kills and restarts, and a person in a browser; EVERY=1 walks every kill point, the default each ninth.
+	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -m "(faults or browser) and not cluster" $(ARGS)
 	@HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -q -n $(WORKERS) tests/rules
 
 test-cluster: $(STAMP) ## Run what needs a Kubernetes cluster, its faults too; KUBECONFIG names it, EVERY is as above.

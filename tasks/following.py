@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from prefect.events import Event
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventOccurredFilter, EventOrder
 
 LOOK_SECONDS = 0.5
+STORED_SECONDS = 6.0  # a server stores events every five seconds, ours every second; where no last word came by then, none comes
 LATE = timedelta(seconds=20)  # events are stored in batches, and clocks differ a little
 TALE = "shipway.release."
 PROGRESS = "shipway.progress"
@@ -44,9 +46,9 @@ async def follow(client: PrefectClient, run: UUID, *, since: datetime | None = N
     seen: set[UUID] = set()
     last = ""
     begin = since or datetime.now(UTC) - timedelta(days=30)
+    rested: tuple[UUID, float] | None = None  # the state that it rests in, and since when we know
     while True:
         found = await client.read_flow_run(run)
-        rests = found.state is not None and (found.state.is_final() or found.state.is_paused())
         for event in await _events(client, run, since=begin):
             if event.id not in seen:
                 seen.add(event.id)
@@ -54,7 +56,13 @@ async def follow(client: PrefectClient, run: UUID, *, since: datetime | None = N
                 told = _told(event)
                 last = told.kind if told.kind != "progress" else last
                 yield told
-        if rests and (last in LAST_WORDS or await _still(client, found)):
+        if found.state is None or not (found.state.is_final() or found.state.is_paused()):
+            rested = None
+        elif last in LAST_WORDS:
+            return
+        elif rested is None or rested[0] != found.state.id:
+            rested = (found.state.id, time.monotonic())
+        elif time.monotonic() - rested[1] > STORED_SECONDS:
             return
         await asyncio.sleep(LOOK_SECONDS)
 
@@ -69,13 +77,6 @@ async def _events(client: PrefectClient, run: UUID, *, since: datetime) -> list[
         page = await client.read_events_page(str(page.next_page))
         events += page.events
     return events
-
-
-async def _still(client: PrefectClient, found: FlowRun) -> bool:
-    """Look again after the events' batch: a run that rests may have told something a moment before."""
-    await asyncio.sleep(LOOK_SECONDS)
-    again = await client.read_flow_run(found.id)
-    return again.state is not None and found.state is not None and again.state.id == found.state.id
 
 
 def _told(event: Event) -> Told:

@@ -73,6 +73,7 @@ def server_environment(home: Path) -> dict[str, str]:
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P30D",
         "PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "5",
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",  # so late is what people read of a release that runs
         "PREFECT__SERVER_FINAL": "1",
         **({"PREFECT_SERVER_API_AUTH_STRING": auth} if auth else {}),
     }

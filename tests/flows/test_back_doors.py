@@ -12,6 +12,7 @@ from tests.flows.processes import Traffic
 pytestmark = [pytest.mark.server, pytest.mark.timeout(400)]
 
 
+@pytest.mark.faults
 async def test_a_phase_cannot_be_run_under_another_runs_name(stage: Stage, visitors: Traffic) -> None:  # noqa: ARG001
     """Neither an approved release's id nor any other opens production, or writes into its record."""
     released = await stage.release_through(stage.tag("5.1"))

@@ -112,6 +112,7 @@ async def test_migrations_run_before_and_after_and_no_rollback_crosses_a_contrac
     assert told.evidence["restored"][0]["name"] == "drop-city"
 
 
+@pytest.mark.faults
 async def test_a_migration_that_fails_ends_the_release_before_anything_else_moves(stage: JobsStage) -> None:
     """Production is as it was, staging goes back, and the Job's last lines are in the record."""
     await stage.set_up("production", failing=["add-place"])
@@ -171,6 +172,7 @@ async def test_nothing_moves_where_the_platform_cannot_run_jobs_or_the_manifest_
     assert [await serves(stage, name) for name in ("staging", "production")] == [FIRST, FIRST]
 
 
+@pytest.mark.faults
 async def test_what_the_platform_would_change_is_in_the_record_and_what_it_would_refuse_ends_the_release(stage: JobsStage) -> None:
     """The preview is evidence; a conflict of owners is said before staging is touched, not after the approval."""
     _, entries = await released(stage, "1.8", plan_with(stage))

@@ -27,6 +27,7 @@ async def verified(stage: Stage, version: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.faults
 async def test_a_canary_is_compared_with_what_serves_and_nothing_with_itself(stage: Stage) -> None:
     """Slower than the version beside it fails; the same version alone, within its limit, passes."""
     version, platform = "7.1-sluggish", stage.platform("production")

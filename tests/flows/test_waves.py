@@ -62,6 +62,7 @@ def told(ran: Ran, kind: str = "effect") -> list[str]:
     return [entry.key for entry in ran.entries if entry.kind == kind]
 
 
+@pytest.mark.faults
 async def test_the_second_target_begins_when_the_first_is_done(stage: Stage, visitors: Any) -> None:
     """Each target goes through its own steps; both end on the new version, and the record names them."""
     version = new(stage)
