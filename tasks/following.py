@@ -10,7 +10,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.objects import FlowRun
 from prefect.events import Event
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventOccurredFilter, EventOrder
 
