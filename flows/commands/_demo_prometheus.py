@@ -81,7 +81,8 @@ def _start(program: str, home: Path, *, scraped: int) -> str:
     from blocks.house import environment, processes
 
     folder = home / NAME
-    folder.mkdir(exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # an earlier demo's last samples would be taken for the present for five minutes
+    folder.mkdir()
     (folder / "prometheus.yml").write_text(CONFIGURATION.format(port=scraped))
     with socket.create_server(("127.0.0.1", 0)) as found:
         port = found.getsockname()[1]

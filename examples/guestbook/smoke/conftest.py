@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-TRIES = 5
+TRIES = 8
 PAUSE_SECONDS = 0.1
 Fetch = Callable[..., tuple[int, Any]]
 
@@ -22,7 +22,7 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 @pytest.fixture
 def fetch() -> Fetch:
-    """Send requests to the target; a 5xx answer is tried again, five tries in all.
+    """Send requests to the target; a 5xx answer is tried again, eight tries in all.
 
     Smoke tests ask whether a version works at all, and one lost answer must not stop a release. How often answers
     fail is another question, and the production steps put it to real traffic.
