@@ -1,8 +1,8 @@
-"""The warm engine: has Prefect imported already and forks a process for each run, which saves seconds a start.
+"""The warm engine: has Prefect and our flows imported already and forks a process for each run, which saves seconds a start.
 
-Run as `python -m blocks.house.engine HOME`. Only packages of others are loaded beforehand, never our flows: a changed flow is
-read anew by the next run. A fork starts with one thread, fresh environment and fresh settings, and runs `prefect.engine` as
-`python -m` would.
+Run as `python -m blocks.house.engine HOME`. A fork starts with one thread, fresh environment and fresh settings, and runs
+`prefect.engine` as `python -m` would. Where a file of ours changed since it was imported, the run begins as a new interpreter
+instead, so that a changed flow is read anew by the next run, and the engine begins anew as soon as it has none.
 When a run's client dies (the worker gave it up), the run is killed; when the engine ends in order, so do its runs.
 """
 
@@ -26,8 +26,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from blocks.house import layout
+from blocks.house import environment, layout
 
+OURS = tuple(f"{environment.PROJECT / room}{os.sep}" for room in ("flows", "tasks", "blocks"))
 PREFECT = (
     "prefect.flow_engine",
     "prefect.task_engine",
@@ -37,6 +38,7 @@ PREFECT = (
     "prefect.runtime",
 )
 OTHERS = ("httpx", "jinja2", "numpy", "psutil", "pydantic.v1.dataclasses", "yaml")  # what our flows import beside it
+FLOWS = ("flows.release", "flows.keeper")  # which import all that ours have in common
 REQUEST_SECONDS = 5
 
 
@@ -65,9 +67,26 @@ def client_command(home: Path) -> list[str]:
     return [sys.executable, "-I", "-S", str(client), str(socket_path(home)), str(home / "logs" / "engine.log")]
 
 
-def become_run(request: dict[str, Any]) -> NoReturn:
-    """In a fresh fork: take on the run's environment and folder, and run Prefect's engine to its end."""
+def files_of_ours() -> dict[str, int]:
+    """Tell of each file of this project that is imported when it was written, in nanoseconds; 0 where it is gone."""
+    found = {}
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None) or ""
+        if file.startswith(OURS):
+            try:
+                found[file] = Path(file).stat().st_mtime_ns
+            except OSError:
+                found[file] = 0
+    return found
+
+
+def become_run(request: dict[str, Any], *, anew: bool) -> NoReturn:
+    """In a fresh fork: take on the run's environment and folder, and run Prefect's engine to its end; anew as a new interpreter."""
     status = 1
+    if anew:
+        os.setsid()
+        os.chdir(request["cwd"])
+        os.execve(sys.executable, [sys.executable, "-m", "prefect.engine"], request["env"])  # noqa: S606 - our own interpreter
     try:
         os.setsid()
         os.environ.clear()
@@ -102,10 +121,15 @@ def _leave(status: int) -> NoReturn:
 class Engine:
     """The engine's loop: one thread, no timer; wakes when a client calls, a run ends or a client is gone."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, home: Path, listener: socket.socket) -> None:
         """Serve on a listening Unix socket."""
-        self.listener = listener
+        self.home, self.listener = home, listener
         self.runs: list[Run] = []
+        self.imported = files_of_ours()
+
+    def is_outdated(self) -> bool:
+        """Say whether a file that is imported was written since."""
+        return files_of_ours() != self.imported
 
     def serve(self) -> NoReturn:
         """Fork for every client, and tell each how its run ended; ends only by a signal."""
@@ -130,7 +154,7 @@ class Engine:
             pid = os.fork()
             if pid == 0:
                 self.forget_all(client)
-                become_run(request)
+                become_run(request, anew=self.is_outdated())
             client.sendall(json.dumps({"pid": pid}).encode() + b"\n")
         except (OSError, ValueError):
             logging.getLogger(__name__).exception("a run could not be started")
@@ -146,6 +170,8 @@ class Engine:
         run.client.close()
         os.close(run.ended)
         self.runs.remove(run)
+        if not self.runs and self.is_outdated():
+            os.execv(sys.executable, command(self.home))  # noqa: S606 - our own interpreter
 
     def forget_all(self, client: socket.socket) -> None:
         """In a fork: close what belongs to the engine and to other runs."""
@@ -166,6 +192,11 @@ def main(home: Path) -> None:
     """Import, listen, serve."""
     for name in (*PREFECT, *OTHERS):
         importlib.import_module(name)
+    for name in FLOWS:
+        try:
+            importlib.import_module(name)
+        except Exception:  # a run of it says so where people look
+            logging.getLogger(__name__).exception("%s cannot be imported", name)
     gc.freeze()
     path = socket_path(home)
     path.unlink(missing_ok=True)
@@ -173,7 +204,7 @@ def main(home: Path) -> None:
     listener.bind(str(path))
     path.chmod(0o600)
     listener.listen(64)
-    engine = Engine(listener)
+    engine = Engine(home, listener)
     signal.signal(signal.SIGTERM, lambda _number, _frame: engine.end())
     engine.serve()
 

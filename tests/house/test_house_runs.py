@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
+import socket
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from blocks.house import deployments, processes
+from blocks.house import deployments, engine, processes
 from tasks.rules.errors import Permanent
 
 if TYPE_CHECKING:
@@ -102,12 +105,28 @@ async def test_a_deployed_run_is_forked_by_the_warm_engine(worker: Any, tmp_path
 
 async def test_without_the_engine_a_run_starts_the_ordinary_way(worker: Any, tmp_path: Path) -> None:
     """A dead engine costs seconds, not runs."""
-    engine = worker.home / "run" / "engine.sock"
-    hidden = engine.rename(engine.with_suffix(".hidden"))
+    listening = worker.home / "run" / "engine.sock"
+    hidden = listening.rename(listening.with_suffix(".hidden"))
     try:
         run = await _finished((await _deployed_run(tmp_path, target=str(tmp_path / "seen"), number=1)).id)
     finally:
-        hidden.rename(engine)
+        hidden.rename(listening)
     assert run.state_name == "Completed"
     assert json.loads((tmp_path / "seen").read_text())["parent"] != processes.recorded(worker.home / "run" / "engine.pid")
-    assert os.path.exists(engine)  # noqa: PTH110, ASYNC240
+    assert os.path.exists(listening)  # noqa: PTH110, ASYNC240
+
+
+def test_a_file_that_was_written_since_it_was_imported_is_not_run_from_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next run must be that of the changed file; an engine that holds the old one says so."""
+    (tmp_path / "flow_of_yesterday.py").write_text("NUMBER = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(engine, "OURS", (f"{tmp_path}{os.sep}",))
+    module = importlib.import_module("flow_of_yesterday")
+    try:
+        with socket.socket(socket.AF_UNIX) as listener:
+            loaded = engine.Engine(tmp_path, listener)
+            assert not loaded.is_outdated()
+            os.utime(tmp_path / "flow_of_yesterday.py", ns=(1, 1))
+            assert loaded.is_outdated()
+    finally:
+        del sys.modules[module.__name__]
