@@ -6,21 +6,25 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, BinaryIO
 
 import psutil
+
+from tasks.mortal import NOT_FOUND, NOT_RUNNABLE
 
 OUTPUT_LIMIT_BYTES = 2_000_000
 TAIL_BYTES = 8_000
 GRACE_SECONDS = 2.0
 MARK = "SHIPWAY_COMMAND"
-NOT_FOUND, NOT_RUNNABLE = 127, 126  # as shells say it
+MORTAL = [sys.executable, "-I", "-S", str(Path(__file__).with_name("mortal.py"))]
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ async def run_command(
     environment: Mapping[str, str] | None = None,
     given: bytes = b"",
 ) -> Ended:
-    """Run a program to its end.
+    """Run a program to its end, or to that of this process, should it be killed.
 
     Args:
         command: Program and arguments; no shell reads them.
@@ -85,13 +89,18 @@ async def run_command(
             with contextlib.suppress(TimeoutError):
                 exit_code = await asyncio.wait_for(process.wait(), timeout_seconds)
             await _end_politely(process, mark)
-    except FileNotFoundError:
-        return Ended(NOT_FOUND, 0.0, fault=f"`{command[0]}` was not found in {folder} or on PATH")
     except (OSError, ValueError) as error:
-        return Ended(NOT_RUNNABLE, 0.0, fault=f"`{command[0]}` cannot be run: {error}")
+        return _not_run(command[0], folder, NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUNNABLE, why=str(error))
     seconds = time.monotonic() - start
     tail = kept.tail.decode(errors="replace")
+    if exit_code in {NOT_FOUND, NOT_RUNNABLE} and tail.startswith(mark):
+        return _not_run(command[0], folder, exit_code, why=tail.removeprefix(mark).strip())
     return Ended(exit_code, seconds, bytes(kept.output), kept.cut, tail, _fault(command[0], exit_code, seconds=seconds))
+
+
+def _not_run(program: str, folder: str | os.PathLike[str], exit_code: int, *, why: str) -> Ended:
+    fault = f"`{program}` was not found in {folder} or on PATH" if exit_code == NOT_FOUND else f"`{program}` cannot be run: {why}"
+    return Ended(exit_code, 0.0, fault=fault)
 
 
 def _fault(program: str, exit_code: int | None, *, seconds: float) -> str:
@@ -157,7 +166,7 @@ async def _started(
     mark: str,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=folder, env=environment, stdin=given, stdout=out, stderr=err, start_new_session=True
+        *MORTAL, str(os.getpid()), *command, cwd=folder, env=environment, stdin=given, stdout=out, stderr=err, start_new_session=True
     )
     try:
         yield process

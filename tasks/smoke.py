@@ -10,6 +10,7 @@ from pathlib import Path
 
 from prefect import task
 
+from blocks.platform import source_version
 from tasks.commands import run_command
 from tasks.files import read_bounded, resolve_inside
 from tasks.policy import OBSERVE
@@ -72,7 +73,8 @@ async def run_smoke_test(test: SmokeTest, *, folder: str, target: str, version: 
     Raises:
         BadInput: Its path leads elsewhere, or a secret that it names is not there.
     """
-    beside = baseline if test.kind == "performance" else None
+    version = source_version(version)  # a service knows its version, not the hash of its configuration
+    beside = Baseline(source_version(baseline.version), baseline.url) if baseline and test.kind == "performance" else None
     if test.pytest is None:
         found = await run_steps_test(test, target=target, version=version, baseline=beside)
     else:

@@ -1,6 +1,8 @@
 """A program is bounded in time and output and leaves nothing behind."""
 
 import asyncio
+import os
+import sys
 import time
 from pathlib import Path
 
@@ -105,3 +107,15 @@ async def is_gone(pid: int) -> bool:
             return True
         await asyncio.sleep(0.05)
     return False
+
+
+async def test_a_program_ends_with_who_started_it_however_that_was_killed(tmp_path: Path) -> None:
+    """A killed release leaves no smoke test behind that works beside the next attempt."""
+    call = "run_command(['sh', '-c', 'echo $$ > pid; exec sleep 60'], folder='.', timeout_seconds=90)"
+    code = f"import asyncio; from tasks.commands import run_command; asyncio.run({call})"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    starter = await asyncio.create_subprocess_exec(sys.executable, "-c", code, cwd=tmp_path, env=environment)
+    assert await has_content(tmp_path / "pid")
+    starter.kill()
+    await starter.wait()
+    assert await is_gone(int((tmp_path / "pid").read_text()))

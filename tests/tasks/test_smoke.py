@@ -30,12 +30,12 @@ REPORT = "import pathlib, sys\nreport = pathlib.Path(next(word for word in sys.a
 async def smoke(
     folder: Path, text: str | None, *, path: str = "test_it.py", timeout_seconds: float = 30, kind: str = "basic"
 ) -> dict[str, Any]:
-    """Run one smoke test, beside 1.0."""
+    """Run one smoke test of 1.1, whose configuration has a hash, beside 1.0."""
     if text is not None:
         (folder / path).write_text(text)
     test = SmokeTest.model_validate({"name": "basics", "pytest": path, "timeout_seconds": timeout_seconds, "kind": kind})
     beside = Baseline("1.0", "http://127.0.0.1:8")
-    return await run_smoke_test.fn(test, folder=str(folder), target="http://127.0.0.1:9", version="1.1", baseline=beside)
+    return await run_smoke_test.fn(test, folder=str(folder), target="http://127.0.0.1:9", version="1.1+config.0f3a9c21b7", baseline=beside)
 
 
 async def test_a_smoke_test_learns_target_and_version_and_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
