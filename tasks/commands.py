@@ -24,6 +24,7 @@ OUTPUT_LIMIT_BYTES = 2_000_000
 TAIL_BYTES = 8_000
 GRACE_SECONDS = 2.0
 MARK = "SHIPWAY_COMMAND"
+COERCED = "LC_CTYPE"  # Python's start sets it where no locale is named
 MORTAL = [sys.executable, "-I", "-S", str(Path(__file__).with_name("mortal.py"))]
 
 
@@ -166,7 +167,16 @@ async def _started(
     mark: str,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
-        *MORTAL, str(os.getpid()), *command, cwd=folder, env=environment, stdin=given, stdout=out, stderr=err, start_new_session=True
+        *MORTAL,
+        str(os.getpid()),
+        "" if COERCED in environment else COERCED,
+        *command,
+        cwd=folder,
+        env=environment,
+        stdin=given,
+        stdout=out,
+        stderr=err,
+        start_new_session=True,
     )
     try:
         yield process

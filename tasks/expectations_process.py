@@ -31,10 +31,13 @@ SELDOM_USED = ("altair", "scipy.stats")
 
 
 class _Later(types.ModuleType):
-    """A module that is executed when something in it is first asked for; `LazyLoader`'s are by the next import already."""
+    """A module that is executed when something in it is first asked for; `LazyLoader`'s are by the next import already.
+
+    For a process of one thread: another would meet it half made.
+    """
 
     def __getattr__(self, name: str) -> Any:
-        if name in {"__file__", "__path__"} or self.__spec__ is None or self.__spec__.loader is None:
+        if self.__spec__ is None or self.__spec__.loader is None:
             raise AttributeError(name)
         self.__class__ = types.ModuleType  # type: ignore[assignment]
         self.__spec__.loader.exec_module(self)
@@ -47,11 +50,11 @@ class JobError(Exception):
 
 def main() -> int:
     """Judge every suite of the job; one that cannot be judged does not hold up the others."""
+    job = json.load(sys.stdin)
     warnings.simplefilter("ignore")
     for name in SELDOM_USED:
         _postpone(name)
     context = _module("great_expectations").get_context(mode="ephemeral")  # the seconds that this process is for
-    job = json.load(sys.stdin)
     context.enable_analytics(enable=False)
     context.variables.progress_bars = {"globally": False}
     limit: dict[str, float] = {}

@@ -15,10 +15,11 @@ from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventOcc
 
 LOOK_SECONDS = 0.5
 STORED_SECONDS = 6.0  # a server stores events every five seconds, ours every second; where no last word came by then, none comes
+PHASE_SECONDS = 1.5  # a phase that runs alone has no last word
 LATE = timedelta(seconds=20)  # events are stored in batches, and clocks differ a little
 TALE = "shipway.release."
 PROGRESS = "shipway.progress"
-LAST_WORDS = {"closed", "gate"}  # what a run tells right before it ends or waits
+LAST_WORDS = {True: {"closed"}, False: {"gate", "approval", "refused"}}  # what a release tells right before it ends, or waits
 
 
 class Told(NamedTuple):
@@ -43,7 +44,7 @@ async def follow(client: PrefectClient, run: UUID, *, since: datetime | None = N
         What is told, in its order.
     """
     seen: set[UUID] = set()
-    last = ""
+    last, is_release = "", since is not None
     begin = since or datetime.now(UTC) - timedelta(days=30)
     rested: tuple[UUID, float] | None = None  # the state that it rests in, and since when we know
     while True:
@@ -54,14 +55,15 @@ async def follow(client: PrefectClient, run: UUID, *, since: datetime | None = N
                 begin = max(begin, event.occurred - LATE)
                 told = _told(event)
                 last = told.kind if told.kind != "progress" else last
+                is_release = is_release or told.kind == "opened"
                 yield told
         if found.state is None or not (found.state.is_final() or found.state.is_paused()):
             rested = None
-        elif last in LAST_WORDS:
+        elif last in LAST_WORDS[found.state.is_final()]:
             return
         elif rested is None or rested[0] != found.state.id:
             rested = (found.state.id, time.monotonic())
-        elif time.monotonic() - rested[1] > STORED_SECONDS:
+        elif time.monotonic() - rested[1] > (STORED_SECONDS if is_release else PHASE_SECONDS):
             return
         await asyncio.sleep(LOOK_SECONDS)
 

@@ -56,7 +56,7 @@ async def load_block(name: str, *, field: str) -> Block:
         module, attribute = KNOWN[kind]
         known: type[Block] = getattr(importlib.import_module(module), attribute)
         return await known.aload(own)
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:  # the latter where its fields are not those of its class
         mend = f"Create it: `shipway up` registers the types; `prefect block ls` lists what there is. ({type(error).__name__})"
         raise BadInput(f"there is no readable block {name}", field=field, mend=mend) from error
     except OSError as error:

@@ -22,6 +22,7 @@ import sys
 import threading
 import traceback
 import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -67,31 +68,40 @@ def client_command(home: Path) -> list[str]:
     return [sys.executable, "-I", "-S", str(client), str(socket_path(home)), str(home / "logs" / "engine.log")]
 
 
-def files_of_ours() -> dict[str, int]:
-    """Tell of each file of this project that is imported when it was written, in nanoseconds; 0 where it is gone."""
+def written(files: Iterable[str]) -> dict[str, int]:
+    """Tell when files were written, in nanoseconds; 0 of one that is gone."""
     found = {}
-    for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None) or ""
-        if file.startswith(OURS):
-            try:
-                found[file] = Path(file).stat().st_mtime_ns
-            except OSError:
-                found[file] = 0
+    for file in files:
+        try:
+            found[file] = Path(file).stat().st_mtime_ns
+        except OSError:
+            found[file] = 0
     return found
+
+
+def files_of_ours() -> list[str]:
+    """List the files of this project, imported or not."""
+    return [str(file) for room in OURS for file in Path(room).rglob("*.py")]
+
+
+def imported_of_ours() -> list[str]:
+    """List those that are imported."""
+    files = (getattr(module, "__file__", None) or "" for module in list(sys.modules.values()))
+    return [file for file in files if file.startswith(OURS)]
 
 
 def become_run(request: dict[str, Any], *, anew: bool) -> NoReturn:
     """In a fresh fork: take on the run's environment and folder, and run Prefect's engine to its end; anew as a new interpreter."""
     status = 1
-    if anew:
-        os.setsid()
-        os.chdir(request["cwd"])
-        os.execve(sys.executable, [sys.executable, "-m", "prefect.engine"], request["env"])  # noqa: S606 - our own interpreter
     try:
         os.setsid()
+        os.chdir(request["cwd"])
+        if anew:
+            os.execve(sys.executable, [sys.executable, "-m", "prefect.engine"], request["env"])  # noqa: S606 - our own interpreter
+        if not environment.PROJECT.samefile(request["cwd"]):
+            forget_ours()  # another project may have rooms of these names
         os.environ.clear()
         os.environ.update(request["env"])
-        os.chdir(request["cwd"])
         sys.path[0] = request["cwd"]
         sys.argv = ["prefect.engine"]
         importlib.import_module("prefect.context").refresh_global_settings_context()
@@ -105,6 +115,13 @@ def become_run(request: dict[str, Any], *, anew: bool) -> NoReturn:
         traceback.print_exc()
     finally:
         _leave(status)
+
+
+def forget_ours() -> None:
+    """Take this project's modules out of what is imported."""
+    for name in [name for name, module in sys.modules.items() if (getattr(module, "__file__", None) or "").startswith(OURS)]:
+        if name != "__main__":
+            del sys.modules[name]
 
 
 def _leave(status: int) -> NoReturn:
@@ -121,15 +138,14 @@ def _leave(status: int) -> NoReturn:
 class Engine:
     """The engine's loop: one thread, no timer; wakes when a client calls, a run ends or a client is gone."""
 
-    def __init__(self, home: Path, listener: socket.socket) -> None:
-        """Serve on a listening Unix socket."""
-        self.home, self.listener = home, listener
+    def __init__(self, home: Path, listener: socket.socket, known: Mapping[str, int]) -> None:
+        """Serve on a listening Unix socket; `known` tells when files of ours were written, as `written` did before any was imported."""
+        self.home, self.listener, self.known = home, listener, known
         self.runs: list[Run] = []
-        self.imported = files_of_ours()
 
     def is_outdated(self) -> bool:
         """Say whether a file that is imported was written since."""
-        return files_of_ours() != self.imported
+        return any(self.known.get(file) != now for file, now in written(imported_of_ours()).items())
 
     def serve(self) -> NoReturn:
         """Fork for every client, and tell each how its run ended; ends only by a signal."""
@@ -190,6 +206,7 @@ class Engine:
 
 def main(home: Path) -> None:
     """Import, listen, serve."""
+    known = written(files_of_ours())  # before the imports: a file that is written meanwhile must not pass for the one in memory
     for name in (*PREFECT, *OTHERS):
         importlib.import_module(name)
     for name in FLOWS:
@@ -204,7 +221,7 @@ def main(home: Path) -> None:
     listener.bind(str(path))
     path.chmod(0o600)
     listener.listen(64)
-    engine = Engine(home, listener)
+    engine = Engine(home, listener, known)
     signal.signal(signal.SIGTERM, lambda _number, _frame: engine.end())
     engine.serve()
 

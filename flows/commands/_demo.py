@@ -19,7 +19,7 @@ from flows.commands import _demo_prometheus
 if TYPE_CHECKING:
     from blocks.local import LocalPlatform
 
-FIRST = "1.0.0"
+FIRST = _demo_prometheus.FIRST
 ENVIRONMENTS = ("staging", "production")
 TOTP_SECONDS = 30
 VISITORS = "visitors"
@@ -53,16 +53,16 @@ def repository(home: Path) -> Iterator[Callable[[], Path]]:
             process.communicate()
 
 
-def platforms(home: Path, repository: Path) -> dict[str, LocalPlatform]:
-    """Describe the two environments in which the service in this repository lives."""
+def platforms(home: Path, folder: Path) -> dict[str, LocalPlatform]:
+    """Describe the two environments in which the service of this folder lives."""
     from blocks.local import LocalPlatform
 
-    command = [sys.executable, str(repository / "guestbook.py"), "--port", "{port}", "--version", "{version}"]
+    command = [sys.executable, str(folder / "guestbook.py"), "--port", "{port}", "--version", "{version}"]
     return {
         name: LocalPlatform(
             service="guestbook",
             command=[*command, "--database", "{folder}/guestbook.db"],
-            working_directory=str(repository),
+            working_directory=str(folder),
             folder=str(home / "local" / f"guestbook-{name}"),
             drain_seconds=3,
         )
@@ -70,13 +70,13 @@ def platforms(home: Path, repository: Path) -> dict[str, LocalPlatform]:
     }
 
 
-async def serve_first(home: Path, repository: Path) -> str:
+async def serve_first(home: Path, folder: Path) -> str:
     """Let 1.0.0 serve in both environments; needs no server.
 
     Returns:
         The service's public address in production.
     """
-    found = platforms(home, repository)
+    found = platforms(home, folder)
     await asyncio.gather(*(_bring_back(platform) for platform in found.values()))
     return (await found["production"].endpoints())["public"]
 
@@ -92,11 +92,11 @@ async def _bring_back(platform: LocalPlatform) -> None:
     await platform.unclaim(mark)
 
 
-async def save_blocks(home: Path, repository: Path) -> None:
+async def save_blocks(home: Path, folder: Path) -> None:
     """Tell the server of the environments and their databases, and enrol the demo's approvers."""
     from prefect.blocks.system import Secret
 
-    for name, platform in platforms(home, repository).items():
+    for name, platform in platforms(home, folder).items():
         await platform.save(f"guestbook-{name}", overwrite=True)
         database = quote(str(home / "local" / f"guestbook-{name}" / "data" / "guestbook.db"))
         await Secret(value=f"sqlite:///file:{database}?mode=ro&uri=true").save(f"guestbook-{name}-database", overwrite=True)

@@ -11,8 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from blocks import local_launch
 from blocks.local import LocalPlatform
-from blocks.local_files import load_state
+from blocks.local_files import load_state, new_state, save_state
 from blocks.platform import Mark, Platform
 from tasks.rules.errors import BadInput, Refused, RolloutFailed, Superseded, Temporary
 from tests.blocks.test_local_recovery import until
@@ -163,6 +164,16 @@ async def test_two_first_callers_at_once_start_one_agent(make_local: MakeLocal) 
     results = await asyncio.gather(*(one.claim(f"run-{n}") for n, one in enumerate(platforms)), return_exceptions=True)
     assert sorted(type(result) for result in results if not isinstance(result, dict)) == [Refused]
     assert (await platforms[0].current())["generation"] == 1
+
+
+def test_a_folder_that_another_first_caller_makes_meanwhile_is_no_strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks before the state is written and lists after it looks again."""
+    save_state(tmp_path, new_state("shop", port=4711))
+    looks = iter([None])
+    monkeypatch.setattr(local_launch, "load_state", lambda folder: next(looks, load_state(folder)))
+    state = local_launch.claim_folder(tmp_path, service="shop", port=0)
+    assert state is not None
+    assert state["port"] == 4711
 
 
 async def test_more_traffic_for_a_dead_canary_is_refused(shared_local: MakeLocal, shared_mark: Mark) -> None:

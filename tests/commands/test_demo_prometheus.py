@@ -52,6 +52,8 @@ def test_it_has_scraped_before_a_release_begins_and_ends_with_the_demo(home: Pat
     program = shutil.which("prometheus")
     if program is None:
         pytest.skip("there is no Prometheus on this machine: apt-get install prometheus")
+    (home / "prometheus" / "data").mkdir(parents=True)
+    (home / "prometheus" / "data" / "of-an-earlier-demo").touch()
     url = _demo_prometheus._start(program, home, scraped=router)
     try:
         _demo_prometheus._until_scraped(url, log=home / "logs" / "prometheus.log")
@@ -62,6 +64,7 @@ def test_it_has_scraped_before_a_release_begins_and_ends_with_the_demo(home: Pat
     finally:
         _demo.end_companions(home)
     assert processes.recorded(home / "run" / "prometheus.pid") is None
+    assert not (home / "prometheus" / "data" / "of-an-earlier-demo").exists()
 
 
 async def test_without_the_program_the_plan_stays_as_it_is(

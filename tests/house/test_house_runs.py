@@ -121,12 +121,16 @@ def test_a_file_that_was_written_since_it_was_imported_is_not_run_from_memory(tm
     (tmp_path / "flow_of_yesterday.py").write_text("NUMBER = 1\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(engine, "OURS", (f"{tmp_path}{os.sep}",))
+    known = engine.written(engine.files_of_ours())
     module = importlib.import_module("flow_of_yesterday")
     try:
         with socket.socket(socket.AF_UNIX) as listener:
-            loaded = engine.Engine(tmp_path, listener)
+            loaded = engine.Engine(tmp_path, listener, known)
             assert not loaded.is_outdated()
             os.utime(tmp_path / "flow_of_yesterday.py", ns=(1, 1))
             assert loaded.is_outdated()
+            assert engine.Engine(tmp_path, listener, {}).is_outdated()  # it was not there when the engine began
+            engine.forget_ours()
+            assert module.__name__ not in sys.modules
     finally:
-        del sys.modules[module.__name__]
+        sys.modules.pop(module.__name__, None)

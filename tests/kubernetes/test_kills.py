@@ -101,19 +101,18 @@ async def walk(acting: Acting, scene: Scene, course: Course, number: int, *, for
     acts = course.acts(scene)
     async with watched(scene):
         points, done = await acting.act(scene, acts, owner="run", kill_at=number)
-        assert len(points) == number or len(done) == len(acts), f"died elsewhere, after {done}: {points}"
-        if len(done) == len(acts):  # the course met fewer conflicts than there is room for, and ended before the point
-            pass
-        elif forward:  # the same run again, which skips what it remembers
+        ended = len(done) == len(acts)  # the course met fewer conflicts than there is room for
+        assert len(points) == number or ended, f"died elsewhere, after {done}: {points}"
+        if forward and not ended:  # the same run again, which skips what it remembers
             _, after = await acting.act(scene, acts[len(done) :], owner="run")
             assert len(done) + len(after) == len(acts)
-        else:
+        elif not ended:
             position = await scene.platform.current()
             back = [["abort"]] if position["canary"] else []
             _, after = await acting.act(scene, [*back, ["unclaim"]], owner="way back", takeover=True)
             assert len(after) == len(back) + 1
     position = await scene.platform.current()
-    if forward or len(done) == len(acts):
+    if forward or ended:
         assert position["baseline"] == (FIRST if course.aborts else SECOND)
     assert position["baseline"] in {FIRST, SECOND}
     await scene.check_well(str(position["baseline"]))

@@ -43,6 +43,16 @@ async def test_no_shell_reads_the_arguments(tmp_path: Path) -> None:
     assert ended.output == b"$(id);*"
 
 
+async def test_a_program_gets_the_signals_and_the_environment_of_a_shell(tmp_path: Path) -> None:
+    """What starts it leaves no trace: a pipe that breaks ends a program, and no locale is there that nobody named."""
+    ended = await run_command(
+        ["/bin/sh", "-c", "grep SigIgn /proc/self/status; env"], folder=tmp_path, timeout_seconds=10, environment={"PATH": "/usr/bin:/bin"}
+    )
+    ignored, *environment = ended.output.decode().split("\n")
+    assert int(ignored.split()[1], 16) & (1 << 12 | 1 << 24) == 0
+    assert {line.partition("=")[0] for line in environment if line} - {"PWD", "_", "SHLVL", "OLDPWD"} == {"PATH", "SHIPWAY_COMMAND"}
+
+
 async def test_output_is_bounded(tmp_path: Path) -> None:
     """A program that writes without end costs 2 MB and its time."""
     ended = await run_command(["yes"], folder=tmp_path, timeout_seconds=0.5)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,20 @@ Found = dict[str, Any]
 def job(name: str, source: dict[str, Any], *asked: dict[str, Any], show: bool = False) -> Job:
     """Make a job that asks for authors, unless it asks for something else."""
     return Job(name=name, title=name, timeout_seconds=60).over(source, {"expectations": list(asked or (NOT_NULL,))}, show=show)
+
+
+def test_what_one_expectation_of_fifty_needs_is_imported_for_that_one_alone() -> None:
+    """A new great-expectations that needs it at its start would take twice as long."""
+    code = """
+import sys
+from tasks.expectations_process import SELDOM_USED, _Later, _postpone
+for name in SELDOM_USED:
+    _postpone(name)
+import great_expectations
+assert all(type(sys.modules[name]) is _Later for name in SELDOM_USED)
+assert sys.modules["scipy.stats"].norm.cdf(0) == 0.5 and sys.modules["altair"].Chart
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 
 def sqlite_jobs(folder: Path) -> list[Job]:

@@ -74,6 +74,24 @@ async def test_outside_a_run_of_the_keeper_nothing_is_forgotten() -> None:
     assert await forget_idle_runs.fn(busy=False) == 0
 
 
+async def test_a_last_word_that_is_stored_late_is_heard() -> None:
+    """A run may have ended before the server stored why; what was said at its gate is not that."""
+    run = await new_run()
+    await tell(run, "opened", "Asked", kind="opened", evidence={"service": "x"})
+    await tell(run, "gate", "The gate is passed", kind="gate")
+    async with get_client() as client:
+        await client.set_flow_run_state(UUID(run), Completed(), force=True)
+
+        async def say_late() -> None:
+            await asyncio.sleep(2.5)
+            await tell(run, "closed", "Done", kind="closed", evidence={"outcome": "deployed"})
+
+        saying = asyncio.create_task(say_late())
+        heard = [told.kind async for told in follow(client, UUID(run))]
+        await saying
+    assert heard == ["opened", "gate", "closed"]
+
+
 async def test_who_follows_hears_each_thing_once_and_in_order_until_the_end() -> None:
     """A step that tells its key twice is heard once; progress is heard and not recorded."""
     run = await new_run()
