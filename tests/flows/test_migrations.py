@@ -156,6 +156,7 @@ async def test_a_job_that_never_ran_stands_in_nobodys_way(stage: JobsStage) -> N
     assert await serves(stage, "production") == FIRST
 
 
+@pytest.mark.faults
 async def test_nothing_moves_where_the_platform_cannot_run_jobs_or_the_manifest_is_no_job(stage: JobsStage) -> None:
     """Both are said before staging is touched."""
     sections = {name: {**plan_of(stage.name)[name], "platform": f"local/{stage.name}-plain-{name}"} for name in ("staging", "production")}

@@ -77,6 +77,7 @@ async def test_the_second_target_begins_when_the_first_is_done(stage: Stage, vis
     assert all(set(one.since(0)) == {200} for one in visitors)
 
 
+@pytest.mark.faults
 async def test_a_bad_second_target_takes_the_first_one_back(stage: Stage) -> None:
     """Each returns to the version that it ran itself, the last one first, then staging."""
     older = new(stage)
