@@ -94,7 +94,7 @@ async def follow_to_end(client: PrefectClient, found: FlowRun, *, wait: bool) ->
         since = state.timestamp
         while (await client.read_flow_run(found.id)).state_type == state.type:
             await asyncio.sleep(2)
-    print(f"{state.name if state else 'Unknown'}: {state.message if state else ''}")
+    print(": ".join(word for word in (state.name if state else "Unknown", state.message if state else "") if word))
     return _terminal.EXIT.get(state.name if state and state.name else "", _terminal.UNEXPECTED)
 
 
