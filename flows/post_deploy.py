@@ -6,10 +6,10 @@ import asyncio
 from datetime import datetime
 from typing import Any
 
-from prefect import flow
+from prefect import State, flow
 
 from flows.data import judge_data, samples_of
-from flows.phase import Phase, Result, begin_phase, platform_of, result
+from flows.phase import Phase, Result, begin_phase, conclude, platform_of, result
 from tasks.logs import read_logs
 from tasks.probe import probe_health
 from tasks.rollout import read_endpoints, read_position
@@ -24,7 +24,7 @@ LOOK_BACK_SECONDS = 3_600
 
 
 @flow(name="post_deploy", flow_run_name="post-deploy {version}", persist_result=True, result_serializer="json")
-async def post_deploy(plan: PlanPath, version: Version, release: Scope = "") -> Result:
+async def post_deploy(plan: PlanPath, version: Version, release: Scope = "") -> Result | State[Any]:
     """Look at the deployed version as users reach it: health, metrics, data, and error lines that the former version never logged.
 
     Args:
@@ -44,7 +44,7 @@ async def post_deploy(plan: PlanPath, version: Version, release: Scope = "") -> 
         phase.owner, phase.entry("post-deploy"), "Looked at the deployment", kind="verdict", why=reason, evidence={"outcome": outcome}
     )
     where = within(places[0]) and f" in {', '.join(places)}"
-    return result(outcome, f"{version} serves{where}; {reason}" if outcome == "passed" else reason)
+    return conclude(result(outcome, f"{version} serves{where}; {reason}" if outcome == "passed" else reason), scope=release)
 
 
 async def _probe(phase: Phase, version: str, environment: str) -> Any:

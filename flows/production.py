@@ -99,9 +99,9 @@ async def roll_out(phase: Phase, version: str, *, place: Place, approval: dict[s
 
 async def complete(phase: Phase, version: str, *, environment: str) -> Result:
     """Verify the version under full traffic, and only then retire the former one."""
-    found = await verify(phase.path, environment=environment, version=version, release=phase.scope)
+    found: Any = await verify(phase.path, environment=environment, version=version, release=phase.scope)
     if not passed(found):
-        return {**found, "reason": f"{environment}: {found['reason']}"} if target_of(environment) else found
+        return {**found, "reason": f"{environment}: {found['reason']}"} if target_of(environment) else dict(found)
     platform = await platform_of(phase.plan, environment)
     mark = await claim_forward(phase, platform)
     after = await promote_revision(platform, version=version, mark=mark, key=phase.key(f"{environment}/promote"))
@@ -114,7 +114,7 @@ async def complete(phase: Phase, version: str, *, environment: str) -> Result:
         evidence={"position": dict(after)},
     )
     await migrate(phase, platform, environment=environment, when="after", version=version, mark=mark)
-    return found
+    return dict(found)
 
 
 async def _take_step(phase: Phase, platform: Platform, step: Step, *, environment: str, version: str, mark: Mark, decision: str) -> Result:

@@ -74,7 +74,8 @@ async def _prepare(phase: Phase, version: str, *, scope: str) -> Result:
     found: Any = await staging(phase.path, version=version, release=scope)
     if not passed(found):
         return dict(found)
-    return dict(await verify(phase.path, environment="staging", version=version, release=scope))
+    verified: Any = await verify(phase.path, environment="staging", version=version, release=scope)
+    return dict(verified)
 
 
 async def _deploy(phase: Phase, version: str, *, scope: str, gate: str, proofs: list[dict[str, Any]]) -> Result:
@@ -84,7 +85,8 @@ async def _deploy(phase: Phase, version: str, *, scope: str, gate: str, proofs: 
         found = await _deploy_to(this_round, version, environment=place.environment, approval={"gate": gate, "proofs": proofs})
         if not passed(found):
             return found
-    return await post_deploy(phase.path, version=version, release=scope)
+    looked: Any = await post_deploy(phase.path, version=version, release=scope)
+    return dict(looked)
 
 
 async def _deploy_to(phase: Phase, version: str, *, environment: str, approval: dict[str, Any]) -> Result:

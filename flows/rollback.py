@@ -250,7 +250,7 @@ async def _look_after(phase: Phase, platform: Platform, way: WayBack, *, environ
     """Verify the version that serves now, then watch it under its real traffic."""
     if way.version is None:
         return result("passed", "nothing runs there, as before", version=None)
-    found = await verify(phase.path, environment=environment, version=way.version, release=phase.scope)
+    found: Any = await verify(phase.path, environment=environment, version=way.version, release=phase.scope)
     if passed(found) and is_production(environment):
         found = await watch_recovery(
             platform,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prefect import State, flow
 
 from flows.closing import end_watch
@@ -61,4 +63,7 @@ async def bring_to_staging(phase: Phase, *, version: str) -> Result:
 
 async def _alone(phase: Phase, version: str) -> Result:
     found = await bring_to_staging(phase, version=version)
-    return await verify(phase.path, environment="staging", version=version, release=phase.scope) if passed(found) else found
+    if not passed(found):
+        return found
+    looked: Any = await verify(phase.path, environment="staging", version=version, release=phase.scope)
+    return dict(looked)

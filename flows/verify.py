@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from prefect import flow
+from prefect import State, flow
 
 from blocks.platform import Counts, Endpoints, Position
 from flows.data import judge_data
-from flows.phase import Phase, Result, begin_phase, platform_of, result
+from flows.phase import Phase, Result, begin_phase, conclude, platform_of, result
 from tasks.probe import probe_health
 from tasks.rollout import read_endpoints, read_position
 from tasks.rules.request import AnyVersion, EnvironmentName, PlanPath, Scope
@@ -22,7 +22,9 @@ from tasks.watch import read_counts
 
 
 @flow(name="verify", flow_run_name="verify {environment} {version}", persist_result=True, result_serializer="json")
-async def verify(plan: PlanPath, environment: EnvironmentName = "production", version: AnyVersion = "", release: Scope = "") -> Result:
+async def verify(
+    plan: PlanPath, environment: EnvironmentName = "production", version: AnyVersion = "", release: Scope = ""
+) -> Result | State[Any]:
     """Verify a version in an environment, past the traffic split where it is a canary.
 
     Args:
@@ -34,8 +36,8 @@ async def verify(plan: PlanPath, environment: EnvironmentName = "production", ve
     phase = await begin_phase(plan, scope=release)
     found = {place.environment: await _verify_in(phase, place.environment, version) for place in chosen(phase.plan, environment)}
     if len(found) == 1:
-        return next(iter(found.values()))
-    return result(*worst_of([{**one, "reason": f"{name}: {one['reason']}"} for name, one in found.items()]))
+        return conclude(next(iter(found.values())), scope=release)
+    return conclude(result(*worst_of([{**one, "reason": f"{name}: {one['reason']}"} for name, one in found.items()])), scope=release)
 
 
 async def _verify_in(phase: Phase, environment: str, version: str) -> Result:

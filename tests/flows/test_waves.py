@@ -189,11 +189,15 @@ async def test_a_verification_of_production_looks_at_every_target(stage: Stage) 
     from flows.verify import verify  # noqa: PLC0415 - importing Prefect costs seconds that other tests need not pay
 
     plan = wave(stage)
-    assert (await verify(plan, version=FIRST))["outcome"] == "passed"
+
+    async def verified(**where: str) -> Any:
+        return await verify(plan, version=FIRST, return_state=True, **where)  # type: ignore[call-overload, misc]
+
+    assert (await verified()).name == "Passed"
     await bring(stage, US, new(stage))
-    found = await verify(plan, version=FIRST)
-    assert (found["outcome"], found["reason"].startswith(f"{US}: ")) == ("failed", True)
-    assert (await verify(plan, environment=EU, version=FIRST))["outcome"] == "passed"
+    found = await verified()
+    assert (found.name, found.message.startswith(f"failed: {US}: ")) == ("Failed", True)
+    assert (await verified(environment=EU)).name == "Passed"
 
 
 @pytest.mark.faults
