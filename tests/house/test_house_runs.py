@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import importlib
 import json
 import os
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +97,15 @@ async def test_a_flow_of_the_test_process_reaches_the_server(server: Any) -> Non
     assert (await _finished(state.state_details.flow_run_id)).state_name == "Completed"
 
 
+@pytest.fixture
+def engine_alone(worker: Any) -> Iterator[None]:
+    """Keep the engine to one test: the processes of a test session share it, and one of these tests hides it."""
+    with (worker.home / "run" / "engine.test").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.mark.usefixtures("engine_alone")
 async def test_a_deployed_run_is_forked_by_the_warm_engine(worker: Any, tmp_path: Path) -> None:
     """A run of a deployment gets a process with Prefect loaded already, and the house's environment."""
     run = await _finished((await _deployed_run(tmp_path, target=str(tmp_path / "seen"), number=21)).id)
@@ -103,6 +114,7 @@ async def test_a_deployed_run_is_forked_by_the_warm_engine(worker: Any, tmp_path
     assert seen == {"parent": processes.recorded(worker.home / "run" / "engine.pid"), "doubled": 42, "home": str(worker.home)}
 
 
+@pytest.mark.usefixtures("engine_alone")
 async def test_without_the_engine_a_run_starts_the_ordinary_way(worker: Any, tmp_path: Path) -> None:
     """A dead engine costs seconds, not runs."""
     listening = worker.home / "run" / "engine.sock"
