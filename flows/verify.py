@@ -35,9 +35,10 @@ async def verify(
     """
     phase = await begin_phase(plan, scope=release)
     found = {place.environment: await _verify_in(phase, place.environment, version) for place in chosen(phase.plan, environment)}
-    if len(found) == 1:
-        return conclude(next(iter(found.values())), scope=release)
-    return conclude(result(*worst_of([{**one, "reason": f"{name}: {one['reason']}"} for name, one in found.items()])), scope=release)
+    whole = next(iter(found.values()))
+    if len(found) > 1:
+        whole = result(*worst_of([{**one, "reason": f"{name}: {one['reason']}"} for name, one in found.items()]))
+    return conclude(whole, scope=release)
 
 
 async def _verify_in(phase: Phase, environment: str, version: str) -> Result:

@@ -18,12 +18,11 @@ from typing import IO, BinaryIO
 
 import psutil
 
-from tasks.mortal import NOT_FOUND, NOT_RUNNABLE
+from tasks.mortal import MARK, NOT_FOUND, NOT_RUNNABLE
 
 OUTPUT_LIMIT_BYTES = 2_000_000
 TAIL_BYTES = 8_000
 GRACE_SECONDS = 2.0
-MARK = "SHIPWAY_COMMAND"
 COERCED = "LC_CTYPE"  # Python's start sets it where no locale is named
 MORTAL = [sys.executable, "-I", "-S", str(Path(__file__).with_name("mortal.py"))]
 

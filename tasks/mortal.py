@@ -16,6 +16,7 @@ import sys
 
 PR_SET_PDEATHSIG = 1
 NOT_FOUND, NOT_RUNNABLE = 127, 126
+MARK = "SHIPWAY_COMMAND"
 
 
 def main(parent: int, unset: str, command: list[str]) -> int:
@@ -29,7 +30,7 @@ def main(parent: int, unset: str, command: list[str]) -> int:
     try:
         os.execvp(command[0], command)  # noqa: S606 - a program and its arguments, without a shell
     except OSError as error:
-        sys.stderr.write(f"{os.environ.get('SHIPWAY_COMMAND', '')} {error.strerror}\n")
+        sys.stderr.write(f"{os.environ.get(MARK, '')} {error.strerror}\n")
         return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUNNABLE
 
 

@@ -97,13 +97,11 @@ async def watch_step(
         step = Step(subject.judgement, version=version, baseline=baseline, percent=percent, began=began)
         look = partial(_look, platform, subject=subject, version=version, percent=percent, mark=mark)
         points = Thinned[Point](most_points(len(subject.judgement.slis)))
-        verdicts: list[Verdict] = []
         ends_at = begun["at"] + watch_seconds + sources.lost_seconds(begun)  # so that as much is probed as the plan says
         async for point in _readings(step, sources, look, ends_at=ends_at, owner=mark["owner"]):
             points.add(point)
-            verdicts = point.verdicts
         probes = {"at": time.time(), "counts": sources.probe.remembered()} if sources.probe else {}
-    whole, kept = combine(verdicts), points.points()
+    whole, kept = combine(points.last.verdicts if points.last else []), points.points()
     return {
         "outcome": whole.outcome.value,
         "reason": whole.reason,

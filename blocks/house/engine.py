@@ -84,10 +84,10 @@ def files_of_ours() -> list[str]:
     return [str(file) for room in OURS for file in Path(room).rglob("*.py")]
 
 
-def imported_of_ours() -> list[str]:
-    """List those that are imported."""
-    files = (getattr(module, "__file__", None) or "" for module in list(sys.modules.values()))
-    return [file for file in files if file.startswith(OURS)]
+def imported_of_ours() -> dict[str, str]:
+    """Give the files of those that are imported, by their module."""
+    files = {name: getattr(module, "__file__", None) or "" for name, module in list(sys.modules.items())}
+    return {name: file for name, file in files.items() if file.startswith(OURS)}
 
 
 def become_run(request: dict[str, Any], *, anew: bool) -> NoReturn:
@@ -119,7 +119,7 @@ def become_run(request: dict[str, Any], *, anew: bool) -> NoReturn:
 
 def forget_ours() -> None:
     """Take this project's modules out of what is imported."""
-    for name in [name for name, module in sys.modules.items() if (getattr(module, "__file__", None) or "").startswith(OURS)]:
+    for name in imported_of_ours():
         if name != "__main__":
             del sys.modules[name]
 
@@ -145,7 +145,7 @@ class Engine:
 
     def is_outdated(self) -> bool:
         """Say whether a file that is imported was written since."""
-        return any(self.known.get(file) != now for file, now in written(imported_of_ours()).items())
+        return any(self.known.get(file) != now for file, now in written(imported_of_ours().values()).items())
 
     def serve(self) -> NoReturn:
         """Fork for every client, and tell each how its run ended; ends only by a signal."""
