@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from flows.phase import Phase, Result, result
-from tasks.expectations import judge_tables, prepare_suite
+from tasks.expectations import expect_judgements, judge_tables, prepare_suite
 from tasks.rules.data_jobs import Job
 from tasks.rules.plan_data import Moment
 from tasks.rules.record import Entry
@@ -15,6 +15,13 @@ from tasks.rules.samples_suite import rows_that_decide, samples_job
 from tasks.rules.targets import production_of, target_of, within
 from tasks.story import recall, recall_all, tell
 from tasks.together import together
+
+
+async def expect_data(phase: Phase, *moments: Moment) -> None:
+    """Get ready to judge, where something will be due soon."""
+    samples = phase.plan.samples.judged and "post_deploy" in moments
+    if samples or any(moment in suite.when for suite in phase.plan.data for moment in moments):
+        await expect_judgements()
 
 
 async def judge_data(phase: Phase, moment: Moment, *, environment: str = "", samples: Sequence[Job] = ()) -> list[Result]:

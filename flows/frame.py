@@ -15,7 +15,7 @@ from prefect.exceptions import Abort
 from flows.closing import close
 from flows.phase import Phase, Result, acting_for, begin_phase, passed, platform_of, run_id
 from flows.queue import claim_or_wait
-from tasks.attempt import begin_attempt, let_go, unmark
+from tasks.attempt import begin_attempt, let_go, name_run, unmark
 from tasks.claim import is_told_to_stop
 from tasks.rules.ending import Ending
 from tasks.rules.errors import BadInput, Refused, Superseded
@@ -88,7 +88,7 @@ async def _carry(name: str, run: str, *, plan: str, version: str, course: Course
     if decided is not None:
         return Ending.from_entry(decided)
     phase = await begin_phase(plan, scope=run)
-    await begin_attempt(run, name=f"{name} {phase.plan.service} {version}", tags=[f"service:{phase.plan.service}"])
+    await name_run(run, name=f"{name} {phase.plan.service} {version}", tags=[f"service:{phase.plan.service}"])
     await check_storage()
     await claim_or_wait(phase, run=run)
     found = await course(phase, version)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -24,7 +25,21 @@ from tasks.story import closing_entry
 from tasks.survey import take_plan
 
 Result = dict[str, Any]
-_acting: ContextVar[str] = ContextVar("acting", default="")
+KEPT_SECONDS = 60
+_acting: ContextVar[Acting | None] = ContextVar("acting", default=None)
+
+
+@dataclass(frozen=True)
+class Acting:
+    """For whom this process acts.
+
+    Fields:
+        run: Flow run id of the release.
+        platforms: The platforms that it loaded, by block and strategy, each with the moment at which it has to be loaded anew.
+    """
+
+    run: str
+    platforms: dict[tuple[str, str | None], tuple[float, Platform]]
 
 
 @dataclass(frozen=True)
@@ -73,7 +88,7 @@ def acting_for(run: str) -> Iterator[None]:
     Args:
         run: Flow run id of the release.
     """
-    token = _acting.set(run)
+    token = _acting.set(Acting(run, {}))
     try:
         yield
     finally:
@@ -90,7 +105,8 @@ async def begin_phase(plan: str, *, scope: str) -> Phase:
     Raises:
         Refused: The scope is another run's, given by hand: that would write into its record and go past its gate.
     """
-    if scope and owner_of(scope) != _acting.get():
+    acting = _acting.get()
+    if scope and (acting is None or owner_of(scope) != acting.run):
         raise Refused("the parameter `release` is filled in by a release for its own phases; leave it empty")
     scope = scope or run_id()
     taken = await take_plan(plan, key=f"{scope}/plan")
@@ -98,13 +114,18 @@ async def begin_phase(plan: str, *, scope: str) -> Phase:
 
 
 async def platform_of(plan: Plan, environment: str) -> Platform:
-    """Find the platform of an environment.
+    """Find the platform of an environment; a release asks the server for it once a minute, so that a changed credential is soon seen.
 
     Raises:
         BadInput: The plan has no such environment, or there is no such platform.
     """
-    place = place_of(plan, environment)
-    return await load_platform(place.platform, field=place.field, strategy=place.strategy)
+    place, acting = place_of(plan, environment), _acting.get()
+    kept = acting.platforms if acting else {}
+    until, platform = kept.get((place.platform, place.strategy), (0.0, None))
+    if platform is None or until < time.monotonic():
+        platform = await load_platform(place.platform, field=place.field, strategy=place.strategy)
+        kept[place.platform, place.strategy] = (time.monotonic() + KEPT_SECONDS, platform)
+    return platform
 
 
 async def heed(run: str) -> None:

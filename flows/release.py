@@ -7,6 +7,7 @@ from typing import Any
 from prefect import State, flow
 
 from flows.closing import end_watch
+from flows.data import expect_data
 from flows.frame import conduct, send_back
 from flows.gate import pass_gate
 from flows.phase import Phase, Result, begin_phase, heed, passed
@@ -68,6 +69,7 @@ async def _course(phase: Phase, version: str) -> Result:
 
 async def _prepare(phase: Phase, version: str, *, scope: str) -> Result:
     await heed(phase.owner)
+    await expect_data(phase, "staging")
     ready: Any = await pre_deploy(phase.path, version=version, release=scope)
     if not passed(ready):
         raise Refused(f"not ready: {ready['reason']}")
@@ -81,6 +83,7 @@ async def _prepare(phase: Phase, version: str, *, scope: str) -> Result:
 async def _deploy(phase: Phase, version: str, *, scope: str, gate: str, proofs: list[dict[str, Any]]) -> Result:
     """Deploy to production, or to each of its targets: the next one begins when the one before is verified and promoted."""
     this_round = await begin_phase(phase.path, scope=scope)
+    await expect_data(phase, "production", "post_deploy")
     for place in production_of(this_round.plan):
         found = await _deploy_to(this_round, version, environment=place.environment, approval={"gate": gate, "proofs": proofs})
         if not passed(found):

@@ -16,7 +16,7 @@ from flows.migrations import expect_no_contract
 from flows.phase import Phase, Result, acting_for, begin_phase, passed, platform_of, result, run_id
 from flows.suspect import common_version_to_leave, expect_known, version_under_release
 from flows.verify import verify
-from tasks.attempt import begin_attempt, let_go, unmark
+from tasks.attempt import begin_attempt, let_go, name_run, unmark
 from tasks.claim import tell_to_stop
 from tasks.notify import alert
 from tasks.rollout import abort_canary, called, claim_environment, prepare_revision, promote_revision, read_position, shift_traffic
@@ -119,7 +119,7 @@ async def _go(run: str, *, plan: str, environment: EnvironmentName, reason: str,
         environments = [place.environment for place in reversed(chosen(phase.plan, environment))]
     except BadInput as error:
         return Ending("refused", str(error))
-    await begin_attempt(run, name=f"rollback {phase.plan.service} {environment}", tags=[f"service:{phase.plan.service}"])
+    await name_run(run, name=f"rollback {phase.plan.service} {environment}", tags=[f"service:{phase.plan.service}"])
     told = await tell_to_stop(phase.plan.service, by=run)
     if told:
         await tell(run, "told", f"Told {len(told)} release(s) under way to end", kind="rollback", evidence={"releases": told})

@@ -8,6 +8,7 @@ import time
 from typing import NamedTuple
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import FlowRun, StateType
@@ -20,6 +21,7 @@ from tasks.claim import claim_tag
 from tasks.rules.errors import BadInput, Refused
 
 SHORTEST_PREFIX = 4
+FORM_SECONDS = 5
 
 
 class Question(NamedTuple):
@@ -76,11 +78,25 @@ async def read_question(client: PrefectClient, run: FlowRun) -> Question:
         raise Refused(f"{run.name} could be answered until {details.pause_timeout:%Y-%m-%d %H:%M:%S} UTC; ask for the release again")
     if not details.run_input_keyset or not details.pause_key:
         raise Refused(f"{run.name} is suspended without a question; resume it in the Prefect UI")
-    try:
-        text = json.loads(await client.read_flow_run_input(run.id, details.run_input_keyset["description"]))
-    except (ObjectNotFound, ValueError):
-        text = ""
-    return Question(key=details.pause_key, text=text if isinstance(text, str) else "")
+    return Question(key=details.pause_key, text=await _text(client, run.id, details.run_input_keyset["description"]))
+
+
+async def _text(client: PrefectClient, run: UUID, key: str) -> str:
+    """Read the question's text; Prefect sets the state a moment before it stores the form, so one that is not there yet is waited for."""
+    until = time.monotonic() + FORM_SECONDS
+    while True:
+        try:
+            text = json.loads(await client.read_flow_run_input(run, key))
+        except ValueError:
+            return ""
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != httpx.codes.NOT_FOUND:
+                raise
+            if time.monotonic() > until:
+                return ""
+            await asyncio.sleep(0.2)
+        else:
+            return text if isinstance(text, str) else ""
 
 
 async def post_answer(client: PrefectClient, run: FlowRun, *, form: dict[str, str]) -> None:

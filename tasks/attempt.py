@@ -36,9 +36,14 @@ async def begin_attempt(run: str, *, name: str, tags: list[str]) -> None:
     """
     async with get_client() as client:
         await mark_process(client, run)
-        await change_tags(client, run, add={OPEN, *tags})
-        if name:
-            await client.update_flow_run(UUID(run), name=name)
+        await change_tags(client, run, add={OPEN, *tags}, name=name)
+
+
+@task(name="name run", **OBSERVE)
+async def name_run(run: str, *, name: str, tags: list[str]) -> None:
+    """Name a run and tag it with what is known by now, as `begin_attempt` does."""
+    async with get_client() as client:
+        await change_tags(client, run, add={*tags}, name=name)
 
 
 @task(name="mark running", **OBSERVE)

@@ -148,9 +148,11 @@ async def tagged(client: PrefectClient, *tags: str) -> list[FlowRun]:
     return await client.read_flow_runs(flow_run_filter=chosen, sort=FlowRunSort.START_TIME_ASC, limit=200)
 
 
-async def change_tags(client: PrefectClient, run: str, *, add: set[str] | None = None, drop: set[str] | None = None) -> None:
-    """Add and drop tags of a run, and write only where that changes something."""
-    found = set((await client.read_flow_run(UUID(run))).tags)
-    wanted = (found | (add or set())) - (drop or set())
-    if wanted != found:
-        await client.update_flow_run(UUID(run), tags=sorted(wanted))
+async def change_tags(
+    client: PrefectClient, run: str, *, add: set[str] | None = None, drop: set[str] | None = None, name: str = ""
+) -> None:
+    """Add and drop tags of a run, name it where a name is given, and write only where that changes something."""
+    found = await client.read_flow_run(UUID(run))
+    tags = (set(found.tags) | (add or set())) - (drop or set())
+    if tags != set(found.tags) or name not in {"", found.name}:
+        await client.update_flow_run(UUID(run), tags=sorted(tags), name=name or found.name)

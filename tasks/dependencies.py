@@ -16,6 +16,7 @@ from tasks.policy import OBSERVE
 from tasks.rules.dependencies import MAX_BODY_BYTES, DependencyState, judge_dependency, may_follow, no_answer
 from tasks.rules.errors import Temporary
 from tasks.rules.plan import Dependency
+from tasks.trust import trust
 
 MAX_REDIRECTS = 3
 BUSY = frozenset({429, 502, 503, 504})
@@ -81,7 +82,8 @@ async def _client(given: httpx.AsyncClient | None) -> AsyncIterator[httpx.AsyncC
     if given is not None:
         yield given
         return
-    async with httpx.AsyncClient(follow_redirects=False, timeout=None, headers={"Accept-Encoding": "identity"}) as client:  # noqa: S113
+    certificates, headers = await trust(environment=True), {"Accept-Encoding": "identity"}
+    async with httpx.AsyncClient(verify=certificates, follow_redirects=False, timeout=None, headers=headers) as client:  # noqa: S113
         yield client
 
 

@@ -15,6 +15,7 @@ from prefect import task
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
+from blocks.house import judge
 from tasks.commands import Ended, run_command
 from tasks.objects import Objects, objects_of
 from tasks.platforms import load_block
@@ -28,8 +29,7 @@ from tasks.storage import default_storage
 from tasks.suites import data_files, load_suite
 
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "VIRTUAL_ENV")
-QUIET = {"GX_ANALYTICS_ENABLED": "false"}
-PROGRAM = ("-P", "-m", "tasks.expectations_process")  # -P: nothing beside it is imported in place of our own
+ORDINARY = [sys.executable, "-P", "-m", judge.PROGRAM]  # -P: nothing beside it is imported in place of our own
 LARGEST_PAGE_BYTES = 20_000_000
 IMPORT_SECONDS = 60  # the import takes five on a calm machine; a suite's own time does not begin before it
 
@@ -74,6 +74,18 @@ async def _address(name: str, *, field: str) -> SecretStr:
     return SecretStr(value.strip())
 
 
+async def expect_judgements() -> None:
+    """Let great-expectations be imported while other things go on, where there is a house whose engine can do that; costs no time."""
+    if home := _home():
+        await asyncio.to_thread(judge.ask_for, home)
+
+
+def _home() -> Path | None:
+    """Name the house that this process runs in."""
+    home = os.environ.get("SHIPWAY_HOME")
+    return Path(home) if home else None
+
+
 @task(name="judge data", **OBSERVE)
 async def judge_tables(jobs: Sequence[Job], *, release: str, storage: Any = None) -> list[dict[str, Any]]:
     """Judge tables in one process, and keep a page of each beside the record.
@@ -92,9 +104,9 @@ async def judge_tables(jobs: Sequence[Job], *, release: str, storage: Any = None
         return [job.found() for job in jobs]
     with tempfile.TemporaryDirectory(prefix="shipway-data-") as scratch:
         given = json.dumps({"folder": scratch, "suites": [job.plain() for job in asked]}).encode()
-        environment = {name: os.environ[name] for name in KEPT if name in os.environ} | QUIET
+        environment = {name: os.environ[name] for name in KEPT if name in os.environ} | judge.QUIET
         ended = await run_command(
-            [sys.executable, *PROGRAM],
+            judge.client_command(home) if (home := _home()) else ORDINARY,
             folder=scratch,
             environment=environment,
             timeout_seconds=IMPORT_SECONDS + max(job.timeout_seconds for job in asked),

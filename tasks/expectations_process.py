@@ -48,13 +48,20 @@ class JobError(Exception):
     """Something about a suite's data or expectations that cannot be judged; the text says what."""
 
 
-def main() -> int:
-    """Judge every suite of the job; one that cannot be judged does not hold up the others."""
-    job = json.load(sys.stdin)
+def warm() -> None:
+    """Import what judging needs, which takes the seconds that this process is for."""
     warnings.simplefilter("ignore")
     for name in SELDOM_USED:
         _postpone(name)
-    context = _module("great_expectations").get_context(mode="ephemeral")  # the seconds that this process is for
+    for name in ("great_expectations", "great_expectations.render.renderer", "great_expectations.render.view"):
+        _module(name)
+
+
+def main() -> int:
+    """Judge every suite of the job; one that cannot be judged does not hold up the others."""
+    job = json.load(sys.stdin)
+    warm()
+    context = _module("great_expectations").get_context(mode="ephemeral")
     context.enable_analytics(enable=False)
     context.variables.progress_bars = {"globally": False}
     limit: dict[str, float] = {}

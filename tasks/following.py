@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 from prefect.events import Event
-from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventOccurredFilter, EventOrder
+from prefect.events.clients import get_events_subscriber
+from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter, EventOccurredFilter, EventOrder
 
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.5  # how often a server is asked that sends nothing by itself
+WATCH_SECONDS = 5.0  # how often the run's state is looked at while nothing is heard
 STORED_SECONDS = 6.0  # a server stores events every five seconds, ours every second; where no last word came by then, none comes
 PHASE_SECONDS = 1.5  # a phase that runs alone has no last word
+SOON_SECONDS = (0.1, 0.3, 1.0)
 LATE = timedelta(seconds=20)  # events are stored in batches, and clocks differ a little
 TALE = "shipway.release."
 PROGRESS = "shipway.progress"
+STATES = "prefect.flow-run."
 LAST_WORDS = {True: {"closed"}, False: {"gate", "approval", "refused"}}  # what a release tells right before it ends, or waits
 
 
@@ -47,25 +53,99 @@ async def follow(client: PrefectClient, run: UUID, *, since: datetime | None = N
     last, is_release = "", since is not None
     begin = since or datetime.now(UTC) - timedelta(days=30)
     rested: tuple[UUID, float] | None = None  # the state that it rests in, and since when we know
-    while True:
-        found = await client.read_flow_run(run)
-        for event in await _events(client, run, since=begin):
-            if event.id not in seen:
-                seen.add(event.id)
-                begin = max(begin, event.occurred - LATE)
-                told = _told(event)
-                last = told.kind if told.kind != "progress" else last
-                is_release = is_release or told.kind == "opened"
-                yield told
-        if found.state is None or not (found.state.is_final() or found.state.is_paused()):
-            rested = None
-        elif last in LAST_WORDS[found.state.is_final()]:
-            return
-        elif rested is None or rested[0] != found.state.id:
-            rested = (found.state.id, time.monotonic())
-        elif time.monotonic() - rested[1] > (STORED_SECONDS if is_release else PHASE_SECONDS):
-            return
-        await asyncio.sleep(LOOK_SECONDS)
+    async with _Ear.open(run, since=begin) as ear:
+        while True:
+            ear.bell.clear()
+            found = await client.read_flow_run(run)
+            stored = await _events(client, run, since=begin) if rested or ear.may_have_missed() else []
+            for event in [*stored, *ear.take()]:
+                if event.id not in seen:
+                    seen.add(event.id)
+                    begin = max(begin, event.occurred - LATE)
+                    told = _told(event)
+                    last = told.kind if told.kind != "progress" else last
+                    is_release = is_release or told.kind == "opened"
+                    yield told
+            if found.state is None or not (found.state.is_final() or found.state.is_paused()):
+                rested = None
+            elif last in LAST_WORDS[found.state.is_final()]:
+                return
+            elif rested is None or rested[0] != found.state.id:
+                rested = (found.state.id, time.monotonic())
+            elif time.monotonic() - rested[1] > (STORED_SECONDS if is_release else PHASE_SECONDS):
+                return
+            await ear.wait(LOOK_SECONDS if rested else WATCH_SECONDS)
+
+
+class _Ear:
+    """Hears events as the server sends them; where it sends none, who follows has to ask.
+
+    What was told right before the ear opened may be neither sent any more nor stored yet, so the store is asked again a little later.
+    """
+
+    def __init__(self) -> None:
+        self.bell = asyncio.Event()
+        self._heard: list[Event] = []
+        self._ask_at: list[float] | None = None  # moments on the monotonic clock; None where nothing is sent
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, run: UUID, *, since: datetime) -> AsyncIterator[_Ear]:
+        """Hear what concerns a run until the block is left."""
+        ear = cls()
+        listening = asyncio.create_task(ear._listen(run, since=since))
+        try:
+            yield ear
+        finally:
+            listening.cancel()
+            await asyncio.wait([listening])
+
+    async def _listen(self, run: UUID, *, since: datetime) -> None:
+        wanted = EventFilter(
+            event=EventNameFilter(prefix=["shipway.", STATES]),
+            any_resource=EventAnyResourceFilter(id=[f"{TALE}{run}", f"{STATES}{run}"]),
+        )
+        try:
+            async with get_events_subscriber(filter=wanted) as subscriber:
+                now = time.monotonic()
+                self._ask_at = [now, now + PHASE_SECONDS, now + STORED_SECONDS]
+                self.bell.set()
+                async for event in subscriber:
+                    self._hear(event, since=since)
+        except Exception:
+            logging.getLogger("shipway").debug("the server sends no events; it is asked instead", exc_info=True)
+        finally:
+            self._ask_at = None
+
+    def _hear(self, event: Event, *, since: datetime) -> None:
+        if event.event.startswith(STATES):  # it is sent a moment before the state can be read
+            for seconds in SOON_SECONDS:
+                asyncio.get_running_loop().call_later(seconds, self.bell.set)
+        elif event.resource.id.startswith(TALE) and event.occurred >= since:  # what is sent begins a minute before it is asked for
+            self._heard.append(event)
+        self.bell.set()
+
+    def take(self) -> list[Event]:
+        """Take what was heard since it was taken last."""
+        heard, self._heard = self._heard, []
+        return heard
+
+    def may_have_missed(self) -> bool:
+        """Say whether the store has to be asked now."""
+        if self._ask_at is None:
+            return True
+        due = [moment for moment in self._ask_at if moment <= time.monotonic()]
+        self._ask_at = self._ask_at[len(due) :]
+        return bool(due)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until something is heard or the store has to be asked, and no longer than so many seconds."""
+        if self._ask_at is None:
+            seconds = LOOK_SECONDS
+        elif self._ask_at:
+            seconds = min(seconds, max(0.0, self._ask_at[0] - time.monotonic()))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.bell.wait(), seconds)
 
 
 async def _events(client: PrefectClient, run: UUID, *, since: datetime) -> list[Event]:

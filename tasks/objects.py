@@ -15,6 +15,7 @@ from tasks.rules.errors import Temporary
 
 Result = TypeVar("Result")
 MISSING_CODES = {"NoSuchKey", "404", "NotFound"}
+PART = ".part"
 
 
 class Objects(Protocol):
@@ -37,8 +38,8 @@ class Objects(Protocol):
         """Write an object whole, whatever is there."""
         ...
 
-    async def names(self, folder: str) -> list[str] | None:
-        """List a folder's names in order; None where this storage cannot list."""
+    async def contents(self, folder: str) -> dict[str, bytes] | None:
+        """Read all objects of a folder by their names, in order; None where this storage cannot list."""
         ...
 
 
@@ -66,9 +67,9 @@ class Folder:
         """Rename a fully written file into its place."""
         await _in_thread(_replace_file, self.base / path, content)
 
-    async def names(self, folder: str) -> list[str] | None:
-        """List a folder's names in order."""
-        return await _in_thread(_list_folder, self.base / folder)
+    async def contents(self, folder: str) -> dict[str, bytes] | None:
+        """Read all files of a folder, but those that are still being written."""
+        return await _in_thread(_read_folder, self.base / folder)
 
 
 class BlockObjects:
@@ -107,7 +108,7 @@ class BlockObjects:
         """Write an object."""
         await _settled(self.block.write_path(path, content))
 
-    async def names(self, folder: str) -> list[str] | None:  # noqa: ARG002
+    async def contents(self, folder: str) -> dict[str, bytes] | None:  # noqa: ARG002
         """Say that this storage cannot list."""
         return None
 
@@ -157,8 +158,11 @@ def _read_file(path: Path) -> bytes | None:
         return None
 
 
-def _list_folder(path: Path) -> list[str]:
-    return sorted(entry.name for entry in os.scandir(path)) if path.is_dir() else []
+def _read_folder(path: Path) -> dict[str, bytes]:
+    """Read a whole folder in one go, but not what is in folders of its own: a thread for each of its files takes longer than the files."""
+    names = sorted(entry.name for entry in os.scandir(path) if entry.is_file()) if path.is_dir() else []
+    found = {name: _read_file(path / name) for name in names if not name.endswith(PART)}
+    return {name: content for name, content in found.items() if content is not None}
 
 
 def _create_file(path: Path, content: bytes) -> bool:
@@ -179,7 +183,7 @@ def _replace_file(path: Path, content: bytes) -> None:
 def _written_beside(path: Path, content: bytes) -> Iterator[Path]:
     """Write a temporary file in the same folder, down to the disk, and leave none behind."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=".", suffix=PART, dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

@@ -14,6 +14,7 @@ from blocks.platform import source_version
 from tasks.policy import OBSERVE
 from tasks.rules.health import BODY_LIMIT_BYTES, Probe, fault_of
 from tasks.rules.plan import HealthCheck, Verification
+from tasks.trust import trust
 
 AT_ONCE = 50
 
@@ -82,7 +83,8 @@ async def probe_once(client: httpx.AsyncClient, url: str, *, timeout_seconds: fl
 async def probe_client() -> AsyncIterator[httpx.AsyncClient]:
     """Make the one client of a round of probes: no redirects, no environment proxies, no timeout but each probe's own."""
     limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
-    async with httpx.AsyncClient(follow_redirects=False, trust_env=False, limits=limits, timeout=None) as client:  # noqa: S113
+    certificates = await trust()
+    async with httpx.AsyncClient(verify=certificates, follow_redirects=False, trust_env=False, limits=limits, timeout=None) as client:  # noqa: S113
         yield client
 
 

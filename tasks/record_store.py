@@ -11,8 +11,10 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -77,13 +79,27 @@ async def read_record(storage: Any, release_id: str) -> Reading:
     torn, tear = None, ""
     for place, content in contents.items():
         try:
-            entries.append(parse_entry(content))
+            entries.append(_parsed(content))
         except ValueError as error:
             if place == max(contents):
                 torn, tear = content, f"the last entry ({place}) counts as not written: {error}"
             else:
                 faults.append(f"entry {place} cannot be trusted: {error}")
     return Reading(entries, faults + (verify_chain(entries, state="under_way") if entries else []), torn, tear)
+
+
+async def readable_entries(storage: Any, release_id: str) -> list[Entry]:
+    """Read the entries that can be read, each true to its own hash; whether they hang together is left to `read_record`, which costs more.
+
+    Args:
+        storage: A folder's `Path` or a Prefect filesystem block.
+        release_id: The release.
+    """
+    entries = []
+    for content in (await _contents(objects_of(storage), folder_of(release_id))).values():
+        with suppress(ValueError):
+            entries.append(_parsed(content))
+    return entries
 
 
 async def read_entries(storage: Any, release_id: str) -> list[Entry]:
@@ -176,14 +192,14 @@ def _path(release_id: str, seq: int) -> str:
 
 async def _contents(objects: Objects, folder: str) -> dict[int, bytes]:
     """Read all stored entries by place; where the storage cannot list, up to the first that is missing."""
-    names = await objects.names(folder)
+    named = await objects.contents(folder)
     found: dict[int, bytes] = {}
-    if names is None:
+    if named is None:
         while (content := await objects.read(f"{folder}/{len(found) + 1:05d}.json")) is not None:
             found[len(found) + 1] = content
         return found
-    for name in names:
-        if (match := ENTRY_NAME.fullmatch(name)) and (content := await objects.read(f"{folder}/{name}")) is not None:
+    for name, content in named.items():
+        if match := ENTRY_NAME.fullmatch(name):
             found[int(match[1])] = content
     return dict(sorted(found.items()))
 
@@ -216,6 +232,12 @@ async def _entry_at(objects: Objects, release_id: str, seq: int) -> Entry:
     content = await objects.read(_path(release_id, seq))
     if content is None:
         raise WorldMoved(f"entry {seq} of the record of {release_id} is gone. Keep the folder as it is and find out who removed it")
+    return _parsed(content)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(content: bytes) -> Entry:
+    """Parse what was parsed before at no cost: a release reads its own record some hundred times, and an entry never changes."""
     return parse_entry(content)
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping
 
-import httpx
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
@@ -16,6 +14,7 @@ from tasks.rules.plan_smoke import SmokeStep, SmokeTest, header_value_fault
 from tasks.rules.smoke_step import Baseline
 from tasks.smoke_requests import Visit, walk
 from tasks.smoke_times import measure
+from tasks.trust import trust
 
 
 async def run_steps_test(test: SmokeTest, *, target: str, version: str, baseline: Baseline | None) -> dict[str, object]:
@@ -35,8 +34,7 @@ async def run_steps_test(test: SmokeTest, *, target: str, version: str, baseline
     """
     steps = test.steps or []
     secrets = await load_secrets(steps)
-    trust = await asyncio.to_thread(httpx.create_ssl_context, trust_env=False)
-    visit = Visit(steps, target, version, secrets, trust, deadline=time.monotonic() + test.timeout_seconds)
+    visit = Visit(steps, target, version, secrets, await trust(), deadline=time.monotonic() + test.timeout_seconds)
     if test.performance is not None:
         return await measure(visit, rules=test.performance, baseline=baseline)
     walked = await walk(visit)

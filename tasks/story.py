@@ -13,7 +13,7 @@ from prefect.events import emit_event
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
-from tasks.record_store import append_entry, read_record
+from tasks.record_store import append_entry, readable_entries
 from tasks.rules.errors import Temporary, WorldMoved
 from tasks.rules.record import Entry, Kind, chain, outcome_of, verify_chain
 from tasks.storage import default_storage
@@ -104,7 +104,7 @@ async def was_deployed(service: str, *, version: str) -> bool:
 
 async def recall_all(release: str) -> list[Entry]:
     """Read a record's entries that can be read; who needs an unbroken record verifies its chain."""
-    return (await read_record(await default_storage(), release)).entries
+    return await readable_entries(await default_storage(), release)
 
 
 async def _append(storage: Any, release: str, **fields: Any) -> Entry:

@@ -10,7 +10,7 @@ from typing import Any
 from prefect import task
 from pydantic import BaseModel
 
-from blocks.platform import Position
+from blocks.platform import Platform, Position
 from tasks.change_log import read_change_log
 from tasks.manifests import read_manifests
 from tasks.migrate import expect_jobs
@@ -22,7 +22,7 @@ from tasks.rules.change_log import ChangeLog, Commit, join_changes
 from tasks.rules.digest import digest, fingerprint
 from tasks.rules.errors import BadInput, WorldMoved
 from tasks.rules.plan import Plan
-from tasks.rules.targets import STAGING, Place, places_of
+from tasks.rules.targets import STAGING, places_of
 
 
 @task(name="take plan", **ONCE)
@@ -47,8 +47,8 @@ async def survey(path: str, *, version: str, key: str, taken: dict[str, Any] | N
         What `look` returns, and `previews`: what the platforms would change, by environment, where they can say it.
     """
     taken = taken or await read_plan(path)
-    plan = Plan.model_validate(taken["plan"])
-    found, previews = await asyncio.gather(look(path, version=version, taken=taken), _preview(plan, version))
+    platforms = await _load(Plan.model_validate(taken["plan"]))
+    found, previews = await asyncio.gather(look(path, version=version, taken=taken, platforms=platforms), _preview(platforms, version))
     return {**found, "previews": previews}
 
 
@@ -58,13 +58,16 @@ async def survey_again(path: str, *, version: str) -> dict[str, Any]:
     return await look(path, version=version)
 
 
-async def look(path: str, *, version: str, taken: dict[str, Any] | None = None) -> dict[str, Any]:
+async def look(
+    path: str, *, version: str, taken: dict[str, Any] | None = None, platforms: dict[str, Platform] | None = None
+) -> dict[str, Any]:
     """Read plan, positions and changes, and hash them.
 
     Args:
         path: The plan file.
         version: The version under release.
         taken: The plan as `take_plan` gave it; read anew where None.
+        platforms: The plan's platforms, by environment; loaded where None.
 
     Returns:
         What `take_plan` returns, and: `version`; `current` and `previous` (version by environment); `change_log`, of several targets
@@ -75,11 +78,9 @@ async def look(path: str, *, version: str, taken: dict[str, Any] | None = None) 
     plan = Plan.model_validate(taken["plan"])
     if taken.get("manifest_problems"):
         raise BadInput("; ".join(taken["manifest_problems"]), field="migrations", mend="Look with `shipway check`.")
-    places = places_of(plan)
-    seen = dict(
-        zip((place.environment for place in places), await asyncio.gather(*(_look_at(plan, place) for place in places)), strict=True)
-    )
-    platforms = {name: settings for name, (_, settings) in seen.items()}
+    loaded = platforms or await _load(plan)
+    seen = dict(zip(loaded, await asyncio.gather(*(_look_at(plan, name, platform) for name, platform in loaded.items())), strict=True))
+    settings = {name: fingerprinted for name, (_, fingerprinted) in seen.items()}
     current = {name: position["baseline"] for name, (position, _) in seen.items()}
     # Staging is left out: the release itself has changed it by the time the approval is checked again.
     production = {name: found for name, found in current.items() if name != STAGING}
@@ -90,8 +91,8 @@ async def look(path: str, *, version: str, taken: dict[str, Any] | None = None) 
         "current": current,
         "previous": {name: position["previous"] for name, (position, _) in seen.items()},
         "change_log": asdict(changes),
-        "platforms": platforms,
-        "digest": digest(plan, version, changes, production, platforms, manifests=taken.get("manifests")),
+        "platforms": settings,
+        "digest": digest(plan, version, changes, production, settings, manifests=taken.get("manifests")),
     }
 
 
@@ -122,21 +123,24 @@ async def _read_changes(folder: str, plan: Plan, running: list[str | None], *, v
     )
 
 
-async def _look_at(plan: Plan, place: Place) -> tuple[Position, str]:
+async def _load(plan: Plan) -> dict[str, Platform]:
+    """Load the plan's platforms, by environment, as their blocks are now."""
+    places = places_of(plan)
+    found = await asyncio.gather(*(load_platform(place.platform, field=place.field, strategy=place.strategy) for place in places))
+    return dict(zip((place.environment for place in places), found, strict=True))
+
+
+async def _look_at(plan: Plan, environment: str, platform: Platform) -> tuple[Position, str]:
     """Read an environment's position, and the fingerprint of its platform's settings, from which secrets are left out."""
-    platform = await load_platform(place.platform, field=place.field, strategy=place.strategy)
-    expect_jobs(platform, plan, place.environment)
+    expect_jobs(platform, plan, environment)
     settings = platform.model_dump(mode="json") if isinstance(platform, BaseModel) else {}
     position = await platform.current()
     if "trouble" in position:
-        raise WorldMoved(f"{place.environment}: {position['trouble']}")
+        raise WorldMoved(f"{environment}: {position['trouble']}")
     return position, fingerprint(settings)
 
 
-async def _preview(plan: Plan, version: str) -> dict[str, Any]:
+async def _preview(platforms: dict[str, Platform], version: str) -> dict[str, Any]:
     """Let each platform that can say what it would change."""
-    loaded = {
-        place.environment: await load_platform(place.platform, field=place.field, strategy=place.strategy) for place in places_of(plan)
-    }
-    found = await asyncio.gather(*(preview_environment(platform, version) for platform in loaded.values()))
-    return {name: one for name, one in zip(loaded, found, strict=True) if one is not None}
+    found = await asyncio.gather(*(preview_environment(platform, version) for platform in platforms.values()))
+    return {name: one for name, one in zip(platforms, found, strict=True) if one is not None}

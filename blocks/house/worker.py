@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
+import logging
 import signal
 import socket
 import sys
@@ -18,10 +20,13 @@ from typing import TYPE_CHECKING, Any
 from blocks.house import engine, environment, layout, server
 
 if TYPE_CHECKING:
+    from prefect.blocks.core import Block
     from prefect.client.orchestration import PrefectClient
 
 POOL = "shipway"
 HEARTBEAT_SECONDS = 5
+REGISTER_SECONDS = 60
+EXPECTED = {"secret", "slack-webhook", "kubernetes-credentials"}  # where these are known, so are the others
 
 
 def command(home: Path) -> list[str]:
@@ -74,18 +79,65 @@ async def ensure_pool(home: Path, client: PrefectClient) -> None:
 
 async def work(home: Path) -> None:
     """Wait for the server, then work until SIGTERM."""
-    from prefect.client.orchestration import get_client  # noqa: PLC0415
-    from prefect.workers.process import ProcessWorker  # noqa: PLC0415
-
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     while not await asyncio.to_thread(server.is_healthy, home):  # noqa: ASYNC110 - nobody tells us when a server is up
         await asyncio.sleep(0.2)
+    # Imported no sooner: the server, for which everything waits, starts faster alone.
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
+    from prefect.workers.process import ProcessWorker  # noqa: PLC0415
+
+    class HouseWorker(ProcessWorker):
+        """Prefect's, but it does not tell the server which collections are installed: to know, it would import them all."""
+
+        type = ProcessWorker.type
+
+        async def _worker_metadata(self) -> None:
+            return None
+
     async with get_client() as client:
         await ensure_pool(home, client)
-    worker = ProcessWorker(work_pool_name=POOL, name=worker_name(), prefetch_seconds=1, heartbeat_interval_seconds=HEARTBEAT_SECONDS)
-    await worker.start()
+    registering = asyncio.create_task(register_block_types(after_seconds=REGISTER_SECONDS))
+    worker = HouseWorker(work_pool_name=POOL, name=worker_name(), prefetch_seconds=1, heartbeat_interval_seconds=HEARTBEAT_SECONDS)
+    try:
+        await worker.start()
+    finally:
+        registering.cancel()
+
+
+async def register_block_types(*, after_seconds: float) -> None:
+    """Show Prefect's own block types, and those of installed collections, in the UI; a server that begins with it starts two seconds later.
+
+    Args:
+        after_seconds: How long to leave the machine to whoever has just started the house.
+    """
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
+    from prefect.plugins import load_prefect_collections  # noqa: PLC0415
+
+    await asyncio.sleep(after_seconds)
+    async with get_client() as client:
+        known = {one.slug for one in await client.read_block_types()}
+    if known >= EXPECTED:
+        return
+    await asyncio.to_thread(load_prefect_collections)
+    for block in block_types():
+        try:
+            await block.aregister_type_and_schema()
+        except Exception:
+            logging.getLogger(__name__).warning("the block type %s could not be registered", block.__name__, exc_info=True)
+
+
+def block_types() -> list[type[Block]]:
+    """List the block types that are imported and that people fill in."""
+    from prefect.blocks.core import Block  # noqa: PLC0415
+    from prefect.utilities.dispatch import get_registry_for_type  # noqa: PLC0415
+
+    importlib.import_module("prefect.blocks.notifications")
+    importlib.import_module("prefect.blocks.system")
+    importlib.import_module("prefect.filesystems")
+    found = get_registry_for_type(Block) or {}
+    return [block for block in found.values() if not block.__name__.startswith("_") and block is not Block]
 
 
 def last_seen(home: Path) -> dict[str, Any] | None:

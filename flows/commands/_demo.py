@@ -93,14 +93,24 @@ async def _bring_back(platform: LocalPlatform) -> None:
 
 
 async def save_blocks(home: Path, folder: Path) -> None:
-    """Tell the server of the environments and their databases, and enrol the demo's approvers."""
-    from prefect.blocks.system import Secret
+    """Tell the server of the environments and their databases, and enrol the demo's approvers.
 
+    One kind of block beside the others, but each kind in order: saving a block registers its type, which two must not do at once.
+    """
+    await asyncio.gather(_save_platforms(home, folder), _save_databases(home), _enrol(home))
+
+
+async def _save_platforms(home: Path, folder: Path) -> None:
     for name, platform in platforms(home, folder).items():
         await platform.save(f"guestbook-{name}", overwrite=True)
+
+
+async def _save_databases(home: Path) -> None:
+    from prefect.blocks.system import Secret
+
+    for name in ENVIRONMENTS:
         database = quote(str(home / "local" / f"guestbook-{name}" / "data" / "guestbook.db"))
         await Secret(value=f"sqlite:///file:{database}?mode=ro&uri=true").save(f"guestbook-{name}-database", overwrite=True)
-    await _enrol(home)
 
 
 async def _enrol(home: Path) -> None:
@@ -178,10 +188,12 @@ def stop(home: Path) -> None:
         for folder in sorted((home / "local").glob("*")):
             await LocalClient(folder, service="guestbook", port=0).stop()
 
+    async def end_all() -> None:
+        await asyncio.gather(end_services(), asyncio.to_thread(life.stop, home, now=True))
+
     end_companions(home)
     try:
-        asyncio.run(end_services())
-        life.stop(home, now=True)
+        asyncio.run(end_all())
     except ShipwayError as error:
         print(f"Not everything could be ended: {error}", file=sys.stderr)
 

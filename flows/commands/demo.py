@@ -89,10 +89,13 @@ class _Stage:
 
 
 async def _play(client: PrefectClient, arguments: argparse.Namespace, home: Path, stage: _Stage) -> int:
+    from prefect.context import AsyncClientContext
+
     from flows.commands import _demo, _demo_prometheus
 
-    await _demo.save_blocks(home, stage.plan.parent)
-    plan, public = await _demo_prometheus.ask(stage.prometheus, home, stage.plan), stage.public
+    async with AsyncClientContext.get_or_create():  # one client for all blocks
+        await _demo.save_blocks(home, stage.plan.parent)
+        plan, public = await _demo_prometheus.ask(stage.prometheus, home, stage.plan), stage.public
     with _demo.traffic(public, rate=REQUEST_RATE):
         outcomes = []
         for version, reason in ((GOOD, "visitors asked to see where others write from"), (BAD, "a faster page, it is said")):

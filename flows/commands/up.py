@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
 import os
 import sys
 import time
@@ -12,6 +13,17 @@ from pathlib import Path
 
 HELP = "Start the Prefect server, its database and a worker on this machine, and keep them alive."
 FINE, FAILED, REFUSED = 0, 1, 4
+# What preparing the server needs.
+NEEDED = (
+    "prefect.main",
+    "prefect.cli.deploy._core",
+    "prefect.workers.process",
+    "blocks.kubernetes",
+    "flows.release",
+    "flows.rollback",
+    "flows.settle",
+    "flows.keeper",
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -77,12 +89,9 @@ def raise_house(
     for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING"):
         os.environ.pop(name, None)
     environment.enter(home)
-    import prefect.cli.deploy._core  # what deploying needs takes seconds to import, which pass while the server starts
-    import prefect.main  # noqa: F401
-
-    import flows.keeper
-    import flows.release  # noqa: F401
-
+    with environment.a_core_for_the_server():
+        for name in NEEDED:  # which takes seconds to import, and they pass while the server starts
+            importlib.import_module(name)
     if meanwhile is not None:
         meanwhile()
     life.wait_for_server(home, timeout_seconds=end - time.monotonic())
@@ -96,16 +105,16 @@ async def prepare_server(home: Path) -> None:
     Args:
         home: The house's folder.
     """
-    from prefect.client.orchestration import get_client
+    from prefect.context import AsyncClientContext
 
     from blocks.house import deployments, environment, worker
     from flows.commands._blocks import register_blocks
 
-    async with get_client() as client:
-        await worker.ensure_pool(home, client)
-    await register_blocks()
-    if (environment.PROJECT / "prefect.yaml").exists():
-        await deployments.deploy_all()
+    async with AsyncClientContext.get_or_create() as shared:  # one client for all: each reads the machine's certificates, which takes long
+        await worker.ensure_pool(home, shared.client)
+        await register_blocks()
+        if (environment.PROJECT / "prefect.yaml").exists():
+            await deployments.deploy_all()
 
 
 def describe(home: Path, *, show_password: bool) -> str:

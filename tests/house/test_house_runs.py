@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from blocks.house import deployments, engine, processes
+from blocks.house import deployments, engine, forks, processes
 from tasks.rules.errors import Permanent
 
 if TYPE_CHECKING:
@@ -132,8 +132,8 @@ def test_a_file_that_was_written_since_it_was_imported_is_not_run_from_memory(tm
     """The next run must be that of the changed file; an engine that holds the old one says so."""
     (tmp_path / "flow_of_yesterday.py").write_text("NUMBER = 1\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(engine, "OURS", (f"{tmp_path}{os.sep}",))
-    known = engine.written(engine.files_of_ours())
+    monkeypatch.setattr(forks, "OURS", (f"{tmp_path}{os.sep}",))
+    known = forks.written(forks.files_of_ours())
     module = importlib.import_module("flow_of_yesterday")
     try:
         with socket.socket(socket.AF_UNIX) as listener:
@@ -142,7 +142,7 @@ def test_a_file_that_was_written_since_it_was_imported_is_not_run_from_memory(tm
             os.utime(tmp_path / "flow_of_yesterday.py", ns=(1, 1))
             assert loaded.is_outdated()
             assert engine.Engine(tmp_path, listener, {}).is_outdated()  # it was not there when the engine began
-            engine.forget_ours()
+            forks.forget_ours()
             assert module.__name__ not in sys.modules
     finally:
         sys.modules.pop(module.__name__, None)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
+from typing import NoReturn
 from uuid import UUID
 
 import pytest
@@ -11,6 +13,8 @@ from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.states import Completed, Crashed, Suspended
 
+from tasks import following
+from tasks.answering import read_question
 from tasks.attempt import ask_to_be_woken, begin_attempt
 from tasks.claim import OPEN, STOP
 from tasks.following import Told, follow
@@ -90,6 +94,46 @@ async def test_a_last_word_that_is_stored_late_is_heard() -> None:
         heard = [told.kind async for told in follow(client, UUID(run))]
         await saying
     assert heard == ["opened", "gate", "closed"]
+
+
+async def test_a_server_that_sends_no_events_is_asked_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy in front of it may let no socket through; the story is the same."""
+
+    def closed(**_: object) -> NoReturn:
+        raise OSError("no socket is let through")
+
+    monkeypatch.setattr(following, "get_events_subscriber", closed)
+    run = await new_run()
+    await tell(run, "opened", "Asked", kind="opened", evidence={"service": "x"})
+    await tell(run, "closed", "Done", kind="closed", evidence={"outcome": "deployed"})
+    async with get_client() as client:
+        await client.set_flow_run_state(UUID(run), Completed(), force=True)
+        assert [told.kind async for told in follow(client, UUID(run))] == ["opened", "closed"]
+
+
+async def test_what_was_told_before_is_left_out_on_request() -> None:
+    """Who follows a release on after its gate is not told its beginning again."""
+    run = await new_run()
+    await tell(run, "opened", "Asked", kind="opened", evidence={"service": "x"})
+    await asyncio.sleep(0.1)
+    since = datetime.now(UTC)
+    await tell(run, "closed", "Done", kind="closed", evidence={"outcome": "deployed"})
+    async with get_client() as client:
+        await client.set_flow_run_state(UUID(run), Completed(), force=True)
+        assert [told.kind async for told in follow(client, UUID(run), since=since)] == ["closed"]
+
+
+async def test_a_question_is_read_although_its_form_comes_a_moment_after_the_state() -> None:
+    """Prefect suspends a run before it stores what it asks."""
+    keyset = {"description": "keyset-description", "schema": "keyset-schema", "response": "keyset-response"}
+    paused = Suspended(timeout_seconds=600, pause_key="gate")
+    paused.state_details.run_input_keyset = keyset
+    run = UUID(await new_run(state=paused))
+    async with get_client() as client:
+        reading = asyncio.create_task(read_question(client, await client.read_flow_run(run)))
+        await asyncio.sleep(0.5)
+        await client.create_flow_run_input(run, "keyset-description", json.dumps("Approve?"))
+        assert (await reading).text == "Approve?"
 
 
 async def test_who_follows_hears_each_thing_once_and_in_order_until_the_end() -> None:

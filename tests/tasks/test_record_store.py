@@ -16,7 +16,7 @@ from prefect.filesystems import RemoteFileSystem
 
 from tasks import record_store
 from tasks.objects import Folder, objects_of
-from tasks.record_store import append_entry, read_entries, read_record
+from tasks.record_store import append_entry, read_entries, read_record, readable_entries
 from tasks.rules.errors import BadInput, Temporary, WorldMoved
 from tasks.rules.record import Entry, chain, verify_chain
 
@@ -102,6 +102,27 @@ async def test_writers_of_two_processes_lose_nothing(tmp_path: Path) -> None:
     assert [await writer.wait() for writer in writers] == [0, 0]
     entries = await read_entries(tmp_path, "r1")
     assert sorted(entry.key for entry in entries) == sorted(f"{name}/{number}" for name in ("a", "b", "shared") for number in range(40))
+
+
+async def test_what_lies_beside_the_entries_is_no_part_of_the_record(tmp_path: Path) -> None:
+    """Pages in a folder of their own, and files that are still being written."""
+    await note(tmp_path, "k")
+    folder = tmp_path / "records" / "r1"
+    (folder / "data").mkdir()
+    (folder / ".00002.json.part").write_bytes(b"half")
+    assert [entry.key for entry in await readable_entries(tmp_path, "r1")] == ["k"]
+    assert (await read_record(tmp_path, "r1")).problems == []
+
+
+async def test_an_entry_that_was_changed_is_not_readable(storage: Any) -> None:
+    """Also where it was read before: what was changed is other bytes."""
+    for number in range(2):
+        await note(storage, f"k{number}")
+    assert len(await readable_entries(storage, "r1")) == 2
+    content = await objects_of(storage).read("records/r1/00001.json")
+    assert content is not None
+    await objects_of(storage).replace("records/r1/00001.json", content.replace(b"k0", b"kX"))
+    assert [entry.key for entry in await readable_entries(storage, "r1")] == ["k1"]
 
 
 async def test_another_process_that_wrote_meanwhile_is_followed(tmp_path: Path) -> None:
