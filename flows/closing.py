@@ -25,7 +25,7 @@ from tasks.story import recall, recall_all, say, tell
 MOST_SIBLINGS = 40
 
 
-async def close(run: str, *, plan: str, version: str, ending: Ending) -> State[Any]:
+async def close(run: str, *, plan: str, version: str, ending: Ending, marked: bool = False) -> State[Any]:
     """Bring a release to its end; may be called again at any point, by another process too.
 
     Args:
@@ -33,12 +33,14 @@ async def close(run: str, *, plan: str, version: str, ending: Ending) -> State[A
         plan: Path of its plan.
         version: The version under release.
         ending: Why it ends.
+        marked: Whether this process is marked already as the one that acts for the run.
 
     Returns:
         The state to end in.
     """
     with acting_for(run):
-        await mark_running(run)
+        if not marked:
+            await mark_running(run)
         phase, late = await _plan_of(plan, run), None
         outcome, reason = await _end(phase, run, version=version, ending=ending)
         service = phase.plan.service if phase else "unknown"

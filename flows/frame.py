@@ -46,7 +46,7 @@ async def conduct(name: str, *, plan: str, version: str, reason: str, requester:
         return await close(run, plan=plan, version=version, ending=Ending("failed", closed.why))
     with acting_for(run):
         ending = await _attempt(name, run, plan=plan, version=version, reason=reason, requester=requester, course=course)
-    return await close(run, plan=plan, version=version, ending=ending)
+    return await close(run, plan=plan, version=version, ending=ending, marked=True)
 
 
 async def _attempt(name: str, run: str, *, plan: str, version: str, reason: str, requester: str, course: Course) -> Ending:

@@ -96,7 +96,6 @@ async def _deploy_to(phase: Phase, version: str, *, environment: str, approval: 
     decisions: dict[str, str] = {}
     requester = await _requester(phase)
     while True:
-        await heed(phase.owner)
         found: Any = await production(
             phase.path,
             version=version,

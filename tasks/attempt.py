@@ -91,15 +91,16 @@ async def end_attempt(run: str, *, outcome: str) -> None:
         found = await client.read_flow_run(UUID(run))
         await give_up_claims(client, found)
         claims = {tag for tag in found.tags if tag.startswith(claim_tag(""))}
-        await change_tags(client, run, add={f"{OUTCOME}{outcome}"}, drop={*claims, STOP})
+        await change_tags(client, found, add={f"{OUTCOME}{outcome}"}, drop={*claims, STOP})
 
 
 @task(name="let go", **OBSERVE)
 async def let_go(run: str) -> None:
     """Take a run that ended out of the keeper's sight; one without an outcome is left for the keeper to settle."""
     async with get_client() as client:
-        if any(tag.startswith(OUTCOME) for tag in (await client.read_flow_run(UUID(run))).tags):
-            await change_tags(client, run, drop={OPEN})
+        found = await client.read_flow_run(UUID(run))
+        if any(tag.startswith(OUTCOME) for tag in found.tags):
+            await change_tags(client, found, drop={OPEN})
 
 
 @task(name="forget", **OBSERVE)
@@ -110,9 +111,10 @@ async def forget_unbegun(run: str) -> bool:
         Whether it was such a run.
     """
     async with get_client() as client:
-        begun = HOST in (await client.read_flow_run(UUID(run))).labels
+        found = await client.read_flow_run(UUID(run))
+        begun = HOST in found.labels
         if not begun:
-            await change_tags(client, run, drop={OPEN})
+            await change_tags(client, found, drop={OPEN})
         return not begun
 
 

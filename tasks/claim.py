@@ -149,10 +149,10 @@ async def tagged(client: PrefectClient, *tags: str) -> list[FlowRun]:
 
 
 async def change_tags(
-    client: PrefectClient, run: str, *, add: set[str] | None = None, drop: set[str] | None = None, name: str = ""
+    client: PrefectClient, run: str | FlowRun, *, add: set[str] | None = None, drop: set[str] | None = None, name: str = ""
 ) -> None:
-    """Add and drop tags of a run, name it where a name is given, and write only where that changes something."""
-    found = await client.read_flow_run(UUID(run))
+    """Add and drop tags of a run, or of one that was just read; name it where a name is given; write only where that changes something."""
+    found = run if isinstance(run, FlowRun) else await client.read_flow_run(UUID(run))
     tags = (set(found.tags) | (add or set())) - (drop or set())
     if tags != set(found.tags) or name not in {"", found.name}:
-        await client.update_flow_run(UUID(run), tags=sorted(tags), name=name or found.name)
+        await client.update_flow_run(found.id, tags=sorted(tags), name=name or found.name)
