@@ -45,7 +45,8 @@ test-faults: $(STAMP) ## Run the long campaign of kills and restarts, and a pers
 
 test-cluster: $(STAMP) ## Run what needs a Kubernetes cluster, its faults too; KUBECONFIG names it, EVERY is as above.
 	@test -n "$$KUBECONFIG" || { echo "KUBECONFIG is not set; let it name the kubeconfig of a cluster for tests" >&2; exit 2; }
-	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -n $(WORKERS) -m cluster $(ARGS)
+	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -n $(WORKERS) -m "cluster and not alone" $(ARGS)
+	@$(BIN)/pytest -m "cluster and alone" $(ARGS)
 
 lint: $(STAMP) ## Check style, format, types, and who imports whom.
 	$(BIN)/ruff check .

@@ -54,7 +54,9 @@ async def script(stage: Stage, version: str) -> float:
     for world in (stage.staging, stage.production):
         await _run(KUBECTL, "-n", world.namespace, "set", "image", "deployment/podinfo", f"podinfo=ghcr.io/stefanprodan/podinfo:{version}")
         await _run(KUBECTL, "-n", world.namespace, "rollout", "status", "deployment/podinfo", "--timeout=60s")
-    await _run("curl", "--silent", "--fail", f"{stage.url}/version")
+    await _run(
+        "curl", "--silent", "--fail", "--retry", "5", "--retry-all-errors", f"{stage.url}/version"
+    )  # its own rollout may cost an answer
     return time.perf_counter() - begun
 
 

@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 import httpx
@@ -48,6 +49,18 @@ def cluster_api() -> Any:
     except ShipwayError as error:
         _missing(f"no cluster answers ({error}): {HOW_TO}")
     return api
+
+
+@pytest.fixture(scope="session")
+def node_runtime() -> int:
+    """Give the process of the container runtime on the only node, which a test may stop for a while."""
+    named = Path(os.environ.get("SHIPWAY_NODE_RUNTIME", ""))
+    if not named.is_file():
+        _missing(
+            "SHIPWAY_NODE_RUNTIME names no file with the process number of a node's container runtime: where the cluster's only node is "
+            "this machine, and nothing else needs its containerd, let it name one"
+        )
+    return int(named.read_text())
 
 
 @pytest.fixture

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+import signal
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +22,7 @@ from tests.kubernetes.scene import FIRST, SECOND, THIRD, Scene, platform_of, rai
 
 pytestmark = [pytest.mark.cluster, pytest.mark.server, pytest.mark.timeout(600)]
 OUTAGE_SECONDS = 60
+STOPPED_SECONDS = 20
 SLI = {"name": "errors", "source": "probe", "path": "/healthz", "indicator": "errors", "tolerance": 0.3, "limit": 0.6}
 
 
@@ -149,6 +152,28 @@ async def test_a_route_deleted_under_a_release_fails_it_and_leaves_no_canary(sta
     await stage.scenes["staging"].check_well(FIRST)
     found = await production.world.rolled_out()
     assert found["spec"]["template"]["spec"]["containers"][0]["image"].endswith(FIRST)
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("point", ["task prepare revision", "task begin watch", "task promote revision"])
+async def test_a_release_outlives_a_node_whose_runtime_stops(stage: ClusterStage, node_runtime: int, point: str) -> None:
+    """Neither a pod starts nor one ends for twenty seconds: the release waits and deploys, and what serves goes on serving."""
+    production = stage.scenes["production"]
+    patient = {"platform": f"kubernetes/{stage.name}-production", "ready_timeout_seconds": 90}
+    run = await stage.release(SECOND, plan=stage.plan(production={**plan_of(stage.name)["production"], **patient}))
+    async with Visitor(production.url, per_second=10).visiting() as visitor:
+        pid = await stage.started(run, "release", point)
+        os.kill(node_runtime, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(STOPPED_SECONDS)
+        finally:
+            os.kill(node_runtime, signal.SIGCONT)
+        await ended(pid, timeout_seconds=200)
+        ran = await stage.carry_through(run, "release")
+    assert ran.state == "Deployed", ran.message
+    await check_closed(stage, ran, outcome="deployed")
+    await stage.check_all_well(SECOND)
+    assert visitor.bad == []
 
 
 @pytest.mark.faults
