@@ -10,7 +10,6 @@ import os
 import re
 import secrets
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, NoReturn
 
 import httpx
@@ -54,13 +53,13 @@ def cluster_api() -> Any:
 @pytest.fixture(scope="session")
 def node_runtime() -> int:
     """Give the process of the container runtime on the only node, which a test may stop for a while."""
-    named = Path(os.environ.get("SHIPWAY_NODE_RUNTIME", ""))
-    if not named.is_file():
+    named = os.environ.get("SHIPWAY_NODE_RUNTIME", "")
+    if not named.isdigit():
         _missing(
-            "SHIPWAY_NODE_RUNTIME names no file with the process number of a node's container runtime: where the cluster's only node is "
-            "this machine, and nothing else needs its containerd, let it name one"
+            "SHIPWAY_NODE_RUNTIME is not the process number of a node's container runtime: where the cluster's only node is this machine, "
+            "and nothing else needs its containerd, set it to that one's"
         )
-    return int(named.read_text())
+    return int(named)
 
 
 @pytest.fixture

@@ -158,9 +158,11 @@ async def test_a_route_deleted_under_a_release_fails_it_and_leaves_no_canary(sta
 @pytest.mark.parametrize("point", ["task prepare revision", "task begin watch", "task promote revision"])
 async def test_a_release_outlives_a_node_whose_runtime_stops(stage: ClusterStage, node_runtime: int, point: str) -> None:
     """Neither a pod starts nor one ends for twenty seconds: the release waits and deploys, and what serves goes on serving."""
-    production = stage.scenes["production"]
-    patient = {"platform": f"kubernetes/{stage.name}-production", "ready_timeout_seconds": 90}
-    run = await stage.release(SECOND, plan=stage.plan(production={**plan_of(stage.name)["production"], **patient}))
+    production, usual = stage.scenes["production"], plan_of(stage.name)
+    patient = {**usual["production"], "platform": f"kubernetes/{stage.name}-production", "ready_timeout_seconds": 90}
+    stable = {**usual["verification"]["stability"], "timeout_seconds": 40}  # a pod is reached in private through the runtime
+    plan = stage.plan(production=patient, verification={**usual["verification"], "stability": stable})
+    run = await stage.release(SECOND, plan=plan)
     async with Visitor(production.url, per_second=10).visiting() as visitor:
         pid = await stage.started(run, "release", point)
         os.kill(node_runtime, signal.SIGSTOP)
