@@ -113,8 +113,13 @@ async def begin_phase(plan: str, *, scope: str) -> Phase:
     return Phase(scope, owner_of(scope), Plan.model_validate(taken["plan"]), plan, taken["folder"], taken)
 
 
-async def platform_of(plan: Plan, environment: str) -> Platform:
+async def platform_of(plan: Plan, environment: str, *, anew: bool = False) -> Platform:
     """Find the platform of an environment; a release asks the server for it once a minute, so that a changed credential is soon seen.
+
+    Args:
+        plan: The plan.
+        environment: Which one.
+        anew: Ask the server now, as before production is moved: what was approved was its block as it was read then.
 
     Raises:
         BadInput: The plan has no such environment, or there is no such platform.
@@ -122,7 +127,7 @@ async def platform_of(plan: Plan, environment: str) -> Platform:
     place, acting = place_of(plan, environment), _acting.get()
     kept = acting.platforms if acting else {}
     until, platform = kept.get((place.platform, place.strategy), (0.0, None))
-    if platform is None or until < time.monotonic():
+    if anew or platform is None or until < time.monotonic():
         platform = await load_platform(place.platform, field=place.field, strategy=place.strategy)
         kept[place.platform, place.strategy] = (time.monotonic() + KEPT_SECONDS, platform)
     return platform

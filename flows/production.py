@@ -13,7 +13,7 @@ from flows.closing import end_watch
 from flows.frame import conduct, send_back
 from flows.gate import pass_gate
 from flows.migrations import migrate
-from flows.phase import Phase, Result, begin_phase, claim_forward, passed, platform_of, result
+from flows.phase import Phase, Result, begin_phase, claim_forward, heed, passed, platform_of, result
 from flows.verify import verify
 from tasks.approval import check_proofs
 from tasks.platforms import load_approvers
@@ -72,7 +72,7 @@ async def production(
 async def roll_out(phase: Phase, version: str, *, place: Place, approval: dict[str, Any], decisions: dict[str, str]) -> Result:
     """Take the canary through one environment's steps; a step that does not pass ends it, and its verdict is the result."""
     await _confirm(phase, version, approval=approval)
-    name, platform = place.environment, await platform_of(phase.plan, place.environment)
+    name, platform = place.environment, await platform_of(phase.plan, place.environment, anew=True)
     mark = await claim_forward(phase, platform)
     await migrate(phase, platform, environment=name, when="before", version=version, mark=mark)
     seconds = place.ready_timeout_seconds
@@ -172,6 +172,7 @@ async def _confirm(phase: Phase, version: str, *, approval: dict[str, Any]) -> N
     """Verify the approvals again, against the world as it is, right before the first change."""
     if phase.plan.approval.quorum == 0 or await recall(phase.owner, phase.entry("approval/confirmed")):
         return
+    await heed(phase.owner)  # who was told to stop was not refused
     opened = await recall(phase.owner, "opened")
     fresh = await survey_again(phase.path, version=version)
     problems = await check_proofs(

@@ -69,7 +69,6 @@ async def _course(phase: Phase, version: str) -> Result:
 
 async def _prepare(phase: Phase, version: str, *, scope: str) -> Result:
     await heed(phase.owner)
-    await expect_data(phase, "staging")
     ready: Any = await pre_deploy(phase.path, version=version, release=scope)
     if not passed(ready):
         raise Refused(f"not ready: {ready['reason']}")
@@ -108,7 +107,10 @@ async def _deploy_to(phase: Phase, version: str, *, environment: str, approval: 
         if found["outcome"] not in {"watching", "no_data"}:
             break
         decisions[found["step"]] = await decide(phase, found, environment=environment, requester=requester)
-    return await complete(phase, version, environment=environment) if passed(found) else dict(found)
+    if not passed(found):
+        return dict(found)
+    await expect_data(phase, "production", "post_deploy")
+    return await complete(phase, version, environment=environment)
 
 
 async def _still_the_same(phase: Phase, subject: Result, *, scope: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 from prefect import State, flow
 
 from flows.closing import end_watch
+from flows.data import expect_data
 from flows.frame import conduct, send_back
 from flows.migrations import migrate
 from flows.phase import Phase, Result, begin_phase, claim_forward, passed, platform_of, result
@@ -41,6 +42,7 @@ async def staging(plan: PlanPath, version: Version, reason: Reason = "staging al
 
 async def bring_to_staging(phase: Phase, *, version: str) -> Result:
     """Prepare the version, send all traffic to it, and retire the former one."""
+    await expect_data(phase, "staging")
     platform = await platform_of(phase.plan, "staging")
     mark = await claim_forward(phase, platform)
     await migrate(phase, platform, environment="staging", when="before", version=version, mark=mark)

@@ -155,4 +155,4 @@ async def change_tags(
     found = run if isinstance(run, FlowRun) else await client.read_flow_run(UUID(run))
     tags = (set(found.tags) | (add or set())) - (drop or set())
     if tags != set(found.tags) or name not in {"", found.name}:
-        await client.update_flow_run(found.id, tags=sorted(tags), name=name or found.name)
+        await client.update_flow_run(found.id, tags=sorted(tags), name=name or None)

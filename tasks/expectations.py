@@ -29,7 +29,8 @@ from tasks.storage import default_storage
 from tasks.suites import data_files, load_suite
 
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "VIRTUAL_ENV")
-ORDINARY = [sys.executable, "-P", "-m", judge.PROGRAM]  # -P: nothing beside it is imported in place of our own
+PROGRAM = "tasks.expectations_process"
+ORDINARY = [sys.executable, "-P", "-m", PROGRAM]  # -P: nothing beside it is imported in place of our own
 LARGEST_PAGE_BYTES = 20_000_000
 IMPORT_SECONDS = 60  # the import takes five on a calm machine; a suite's own time does not begin before it
 
@@ -77,7 +78,7 @@ async def _address(name: str, *, field: str) -> SecretStr:
 async def expect_judgements() -> None:
     """Let great-expectations be imported while other things go on, where there is a house whose engine can do that; costs no time."""
     if home := _home():
-        await asyncio.to_thread(judge.ask_for, home)
+        await asyncio.to_thread(judge.ask_for, home, PROGRAM)
 
 
 def _home() -> Path | None:
@@ -106,7 +107,7 @@ async def judge_tables(jobs: Sequence[Job], *, release: str, storage: Any = None
         given = json.dumps({"folder": scratch, "suites": [job.plain() for job in asked]}).encode()
         environment = {name: os.environ[name] for name in KEPT if name in os.environ} | judge.QUIET
         ended = await run_command(
-            judge.client_command(home) if (home := _home()) else ORDINARY,
+            judge.client_command(home, PROGRAM) if (home := _home()) else ORDINARY,
             folder=scratch,
             environment=environment,
             timeout_seconds=IMPORT_SECONDS + max(job.timeout_seconds for job in asked),

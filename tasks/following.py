@@ -20,6 +20,7 @@ LOOK_SECONDS = 0.5  # how often a server is asked that sends nothing by itself
 WATCH_SECONDS = 5.0  # how often the run's state is looked at while nothing is heard
 STORED_SECONDS = 6.0  # a server stores events every five seconds, ours every second; where no last word came by then, none comes
 PHASE_SECONDS = 1.5  # a phase that runs alone has no last word
+LOST_SECONDS = 30.0  # a socket that broke and was opened anew may have missed something
 SOON_SECONDS = (0.1, 0.3, 1.0)
 LATE = timedelta(seconds=20)  # events are stored in batches, and clocks differ a little
 TALE = "shipway.release."
@@ -58,10 +59,10 @@ async def follow(client: PrefectClient, run: UUID, *, since: datetime | None = N
             ear.bell.clear()
             found = await client.read_flow_run(run)
             stored = await _events(client, run, since=begin) if rested or ear.may_have_missed() else []
+            begin = max([begin, *(event.occurred - LATE for event in stored)])
             for event in [*stored, *ear.take()]:
                 if event.id not in seen:
                     seen.add(event.id)
-                    begin = max(begin, event.occurred - LATE)
                     told = _told(event)
                     last = told.kind if told.kind != "progress" else last
                     is_release = is_release or told.kind == "opened"
@@ -135,15 +136,12 @@ class _Ear:
         if self._ask_at is None:
             return True
         due = [moment for moment in self._ask_at if moment <= time.monotonic()]
-        self._ask_at = self._ask_at[len(due) :]
+        self._ask_at = self._ask_at[len(due) :] or [time.monotonic() + LOST_SECONDS]
         return bool(due)
 
     async def wait(self, seconds: float) -> None:
         """Wait until something is heard or the store has to be asked, and no longer than so many seconds."""
-        if self._ask_at is None:
-            seconds = LOOK_SECONDS
-        elif self._ask_at:
-            seconds = min(seconds, max(0.0, self._ask_at[0] - time.monotonic()))
+        seconds = LOOK_SECONDS if self._ask_at is None else min(seconds, max(0.0, self._ask_at[0] - time.monotonic()))
         with suppress(TimeoutError):
             await asyncio.wait_for(self.bell.wait(), seconds)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,6 @@ from tasks.rules.errors import Temporary
 
 Result = TypeVar("Result")
 MISSING_CODES = {"NoSuchKey", "404", "NotFound"}
-PART = ".part"
 
 
 class Objects(Protocol):
@@ -38,8 +38,8 @@ class Objects(Protocol):
         """Write an object whole, whatever is there."""
         ...
 
-    async def contents(self, folder: str) -> dict[str, bytes] | None:
-        """Read all objects of a folder by their names, in order; None where this storage cannot list."""
+    async def contents(self, folder: str, *, named: re.Pattern[str]) -> dict[str, bytes] | None:
+        """Read the objects of a folder whose names fit, by their names and in order; None where this storage cannot list."""
         ...
 
 
@@ -67,9 +67,9 @@ class Folder:
         """Rename a fully written file into its place."""
         await _in_thread(_replace_file, self.base / path, content)
 
-    async def contents(self, folder: str) -> dict[str, bytes] | None:
-        """Read all files of a folder, but those that are still being written."""
-        return await _in_thread(_read_folder, self.base / folder)
+    async def contents(self, folder: str, *, named: re.Pattern[str]) -> dict[str, bytes] | None:
+        """Read the files of a folder whose names fit."""
+        return await _in_thread(_read_folder, self.base / folder, named)
 
 
 class BlockObjects:
@@ -108,7 +108,7 @@ class BlockObjects:
         """Write an object."""
         await _settled(self.block.write_path(path, content))
 
-    async def contents(self, folder: str) -> dict[str, bytes] | None:  # noqa: ARG002
+    async def contents(self, folder: str, *, named: re.Pattern[str]) -> dict[str, bytes] | None:  # noqa: ARG002
         """Say that this storage cannot list."""
         return None
 
@@ -158,10 +158,10 @@ def _read_file(path: Path) -> bytes | None:
         return None
 
 
-def _read_folder(path: Path) -> dict[str, bytes]:
-    """Read a whole folder in one go, but not what is in folders of its own: a thread for each of its files takes longer than the files."""
-    names = sorted(entry.name for entry in os.scandir(path) if entry.is_file()) if path.is_dir() else []
-    found = {name: _read_file(path / name) for name in names if not name.endswith(PART)}
+def _read_folder(path: Path, named: re.Pattern[str]) -> dict[str, bytes]:
+    """Read a whole folder in one go: a thread for each of its files takes longer than the files."""
+    names = sorted(entry.name for entry in os.scandir(path) if named.fullmatch(entry.name)) if path.is_dir() else []
+    found = {name: _read_file(path / name) for name in names}
     return {name: content for name, content in found.items() if content is not None}
 
 
@@ -183,7 +183,7 @@ def _replace_file(path: Path, content: bytes) -> None:
 def _written_beside(path: Path, content: bytes) -> Iterator[Path]:
     """Write a temporary file in the same folder, down to the disk, and leave none behind."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=".", suffix=PART, dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

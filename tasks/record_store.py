@@ -25,6 +25,7 @@ from tasks.rules.record import Entry, Kind, chain, moment, parse_entry, to_bytes
 
 ATTEMPTS = 100
 CACHED_RELEASES = 256
+KEPT_BYTES = 64_000
 RELEASE_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
 ENTRY_NAME = re.compile(r"(\d{5,})\.json")
 
@@ -192,15 +193,13 @@ def _path(release_id: str, seq: int) -> str:
 
 async def _contents(objects: Objects, folder: str) -> dict[int, bytes]:
     """Read all stored entries by place; where the storage cannot list, up to the first that is missing."""
-    named = await objects.contents(folder)
+    contents = await objects.contents(folder, named=ENTRY_NAME)
     found: dict[int, bytes] = {}
-    if named is None:
+    if contents is None:
         while (content := await objects.read(f"{folder}/{len(found) + 1:05d}.json")) is not None:
             found[len(found) + 1] = content
         return found
-    for name, content in named.items():
-        if match := ENTRY_NAME.fullmatch(name):
-            found[int(match[1])] = content
+    found = {int(name.partition(".")[0]): content for name, content in contents.items()}
     return dict(sorted(found.items()))
 
 
@@ -235,9 +234,13 @@ async def _entry_at(objects: Objects, release_id: str, seq: int) -> Entry:
     return _parsed(content)
 
 
-@lru_cache(maxsize=4096)
 def _parsed(content: bytes) -> Entry:
-    """Parse what was parsed before at no cost: a release reads its own record some hundred times, and an entry never changes."""
+    """Parse what was parsed before at no cost: a release reads its own record some hundred times. Nobody may change an entry's evidence."""
+    return _parsed_before(content) if len(content) <= KEPT_BYTES else parse_entry(content)
+
+
+@lru_cache(maxsize=512)
+def _parsed_before(content: bytes) -> Entry:
     return parse_entry(content)
 
 

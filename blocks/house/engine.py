@@ -8,6 +8,7 @@ A run that will judge data asks for the warm judge (`blocks.house.judge`), which
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import logging
@@ -22,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from blocks.house import environment, forks, judge, layout
+from blocks.house import environment, forks, judge, layout, server
 
 PREFECT = (
     "prefect.flow_engine",
@@ -38,7 +39,7 @@ FLOWS = ("flows.release", "flows.keeper")  # which import all that ours have in 
 
 def socket_path(home: Path) -> Path:
     """Say where the engine listens."""
-    return layout.socket_folder(home) / "engine.sock"
+    return layout.engine_socket(home)
 
 
 def command(home: Path) -> list[str]:
@@ -92,37 +93,34 @@ class Engine(forks.Forks):
         """Become the run."""
         become_run(request, anew=self.is_outdated())
 
-    def heed(self, request: dict[str, Any]) -> bool:
+    def answer_without_fork(self, request: dict[str, Any]) -> bool:
         """Start the warm judge where it is asked for and does not run."""
         if "judge" not in request:
             return False
-        if self.judge is None or os.waitpid(self.judge, os.WNOHANG) != (0, 0):
-            self.judge = os.posix_spawn(sys.executable, judge.command(self.home), os.environ | judge.QUIET)
+        if not self.judge_lives():
+            self.judge = os.posix_spawn(sys.executable, judge.command(self.home, str(request["judge"])), judge.environment())
         return True
 
+    def judge_lives(self) -> bool:
+        """Say whether the judge that was started runs still."""
+        pid, self.judge = self.judge, None
+        with contextlib.suppress(ChildProcessError):
+            if pid is not None and os.waitpid(pid, os.WNOHANG) == (0, 0):
+                self.judge = pid
+        return self.judge is not None
+
     def when_idle(self) -> None:
-        """Begin anew where a file was changed."""
+        """Begin anew where a file was changed; the judge, too, as soon as it judges nothing."""
         if self.is_outdated():
-            self.end_judge()
+            if self.judge is not None and self.judge_lives():
+                os.kill(self.judge, signal.SIGTERM)
             os.execv(sys.executable, command(self.home))  # noqa: S606 - our own interpreter
-
-    def end_judge(self) -> None:
-        """End the warm judge, which this process alone can wait for."""
-        if self.judge is not None and os.waitpid(self.judge, os.WNOHANG) == (0, 0):
-            os.kill(self.judge, signal.SIGTERM)
-            os.waitpid(self.judge, 0)
-        self.judge = None
-
-    def end(self) -> NoReturn:
-        """End in order, and with it the runs and the judge."""
-        self.end_judge()
-        super().end()
 
 
 def main(home: Path) -> None:
     """Import, listen, serve."""
     known = forks.written(forks.files_of_ours())  # before the imports: a file that is written meanwhile must not pass for the one in memory
-    with environment.a_core_for_the_server():
+    with server.a_core_of_its_own(home):
         for name in (*PREFECT, *OTHERS):
             importlib.import_module(name)
         for name in FLOWS:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from blocks.house import layout, postgres
 
 PROJECT = Path(__file__).parents[2]
-# What a run tells is stored once a second, together: so late is what people read of it, and a third of the server's work is saved.
+# What a run tells is stored once a second, together: so late is what people read of it, and a fifth of the server's work is saved.
 BATCHES = {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
@@ -65,17 +63,6 @@ def inherited() -> dict[str, str]:
     """Give this process's environment without any Prefect setting: a house's processes are set by the house alone."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     return {**kept, "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])}
-
-
-@contextlib.contextmanager
-def a_core_for_the_server() -> Iterator[None]:
-    """Keep this process to all cores but one while it imports: everything waits for the server, whose start keeps one core busy."""
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores - {max(cores)} or cores)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)
 
 
 def server_environment(home: Path) -> dict[str, str]:

@@ -106,7 +106,7 @@ class Forks(ABC):
     def become(self, request: dict[str, Any], given: Sequence[int]) -> NoReturn:
         """In a fresh fork: do what the client asks for, and end."""
 
-    def heed(self, request: dict[str, Any]) -> bool:  # noqa: ARG002
+    def answer_without_fork(self, request: dict[str, Any]) -> bool:  # noqa: ARG002
         """Do what needs no fork; say whether that was all that was asked for."""
         return False
 
@@ -139,22 +139,22 @@ class Forks(ABC):
         given: list[int] = []
         try:
             request = _read(client, given)
-            if self.heed(request):
+            if self.answer_without_fork(request):
                 client.close()
                 return
             pid = os.fork()
             if pid == 0:
                 self.forget_all(client)
                 self.become(request, given)
-            client.sendall(json.dumps({"pid": pid}).encode() + b"\n")
+            self.runs.append(Run(pid, os.pidfd_open(pid), client))
+            with contextlib.suppress(OSError):  # a client that is gone by now is seen by the loop, which kills its fork
+                client.sendall(json.dumps({"pid": pid}).encode() + b"\n")
         except (OSError, ValueError):
             logging.getLogger(__name__).exception("a client's request could not be met")
             client.close()
-            return
         finally:
             for descriptor in given:
                 os.close(descriptor)
-        self.runs.append(Run(pid, os.pidfd_open(pid), client))
 
     def conclude(self, run: Run) -> None:
         """Reap a fork that ended and tell its client."""

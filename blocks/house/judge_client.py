@@ -23,6 +23,7 @@ def become_program(module: str) -> NoReturn:
 def main(path: str, module: str) -> NoReturn:
     """Hand over, wait, end as the fork ended."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    told = ended = b""
     try:
         connection.connect(path)
         here = os.getcwd()  # noqa: PTH109 - pathlib would be the dearest import of this program
@@ -30,13 +31,17 @@ def main(path: str, module: str) -> NoReturn:
         socket.send_fds(connection, [request[:1]], [0, 1, 2])
         connection.sendall(request[1:])
         lines = connection.makefile("rb")
-        told = lines.readline()  # that it began; the judge reads no job before, so an answer that never comes costs nothing but time
+        told = lines.readline()  # that it began
+        ended = lines.readline()
     except OSError:
-        told = b""
-    if not told:
+        pass
+    if not ended:  # there is no judge, or it ended before its fork did
+        if told:
+            with contextlib.suppress(OSError):
+                os.kill(int(json.loads(told)["pid"]), signal.SIGKILL)
+            os.lseek(0, 0, os.SEEK_SET)  # the job is a file, and may have been read
         become_program(module)
-    ended = lines.readline()
-    status = int(json.loads(ended)["exit"]) if ended else 1
+    status = int(json.loads(ended)["exit"])
     if status < 0:
         with contextlib.suppress(OSError):  # SIGKILL has no handler to take back
             signal.signal(-status, signal.SIG_DFL)

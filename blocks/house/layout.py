@@ -158,6 +158,16 @@ def socket_folder(home: Path) -> Path:
     return short
 
 
+def engine_socket(home: Path) -> Path:
+    """Say where the warm engine listens."""
+    return socket_folder(home) / "engine.sock"
+
+
+def judge_socket(home: Path) -> Path:
+    """Say where the warm judge listens."""
+    return socket_folder(home) / "judge.sock"
+
+
 def _make_keys(home: Path) -> None:
     if not key_file(home).exists():
         write_private(key_file(home), base64.urlsafe_b64encode(secrets.token_bytes(32)).decode() + "\n")

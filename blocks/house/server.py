@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import os
 import sys
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +51,20 @@ def _open(home: Path, path: str, body: dict[str, Any] | None, *, timeout_seconds
     request = urllib.request.Request(layout.api_url(home) + path, data=data, headers=headers)  # noqa: S310 - our own loopback address
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     return direct.open(request, timeout=timeout_seconds)
+
+
+@contextlib.contextmanager
+def a_core_of_its_own(home: Path) -> Iterator[None]:
+    """Keep this process to all cores but one while it imports and the server starts: everything waits for that, and it uses one core."""
+    cores = os.sched_getaffinity(0)
+    others = cores if is_healthy(home) else cores - {max(cores)} or cores
+    with contextlib.suppress(OSError):  # it is refused where something else assigns the cores; then the start takes a little longer
+        os.sched_setaffinity(0, others)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, cores)
 
 
 def is_healthy(home: Path) -> bool:

@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
-import logging
+import json
 import signal
 import socket
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blocks.house import engine, environment, layout, server
 
 if TYPE_CHECKING:
-    from prefect.blocks.core import Block
     from prefect.client.orchestration import PrefectClient
 
 POOL = "shipway"
 HEARTBEAT_SECONDS = 5
 REGISTER_SECONDS = 60
-EXPECTED = {"secret", "slack-webhook", "kubernetes-credentials"}  # where these are known, so are the others
 
 
 def command(home: Path) -> list[str]:
@@ -98,7 +96,7 @@ async def work(home: Path) -> None:
 
     async with get_client() as client:
         await ensure_pool(home, client)
-    registering = asyncio.create_task(register_block_types(after_seconds=REGISTER_SECONDS))
+    registering = asyncio.create_task(register_block_types(home, every_seconds=REGISTER_SECONDS))
     worker = HouseWorker(work_pool_name=POOL, name=worker_name(), prefetch_seconds=1, heartbeat_interval_seconds=HEARTBEAT_SECONDS)
     try:
         await worker.start()
@@ -106,38 +104,34 @@ async def work(home: Path) -> None:
         registering.cancel()
 
 
-async def register_block_types(*, after_seconds: float) -> None:
-    """Show Prefect's own block types, and those of installed collections, in the UI; a server that begins with it starts two seconds later.
+async def register_block_types(home: Path, *, every_seconds: float) -> None:
+    """Do what a Prefect server does at its start unless told not to, once for each set of versions, in a process of its own.
+
+    A server that begins with it imports every collection first, and everything waits for it.
 
     Args:
-        after_seconds: How long to leave the machine to whoever has just started the house.
+        home: The house's folder.
+        every_seconds: How long to leave the machine to whoever has just started the house, and how soon to try again where it failed.
     """
-    from prefect.client.orchestration import get_client  # noqa: PLC0415
-    from prefect.plugins import load_prefect_collections  # noqa: PLC0415
-
-    await asyncio.sleep(after_seconds)
-    async with get_client() as client:
-        known = {one.slug for one in await client.read_block_types()}
-    if known >= EXPECTED:
-        return
-    await asyncio.to_thread(load_prefect_collections)
-    for block in block_types():
+    done = home / "run" / "block-types"
+    wanted = _versions()
+    while not done.exists() or done.read_text() != wanted:
+        await asyncio.sleep(every_seconds)
+        command, env = [sys.executable, "-m", "blocks.house.block_types"], environment.server_environment(home)
+        process = await asyncio.create_subprocess_exec(*command, env=env, cwd=environment.PROJECT)
         try:
-            await block.aregister_type_and_schema()
-        except Exception:
-            logging.getLogger(__name__).warning("the block type %s could not be registered", block.__name__, exc_info=True)
+            if await process.wait() == 0:
+                done.write_text(wanted)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
 
 
-def block_types() -> list[type[Block]]:
-    """List the block types that are imported and that people fill in."""
-    from prefect.blocks.core import Block  # noqa: PLC0415
-    from prefect.utilities.dispatch import get_registry_for_type  # noqa: PLC0415
-
-    importlib.import_module("prefect.blocks.notifications")
-    importlib.import_module("prefect.blocks.system")
-    importlib.import_module("prefect.filesystems")
-    found = get_registry_for_type(Block) or {}
-    return [block for block in found.values() if not block.__name__.startswith("_") and block is not Block]
+def _versions() -> str:
+    """Name Prefect's version, and those of the collections that are installed."""
+    collections = {entry.dist.name: entry.dist.version for entry in metadata.entry_points(group="prefect.collections") if entry.dist}
+    return json.dumps({"prefect": metadata.version("prefect"), **collections}, sort_keys=True)
 
 
 def last_seen(home: Path) -> dict[str, Any] | None:

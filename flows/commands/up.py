@@ -82,14 +82,14 @@ def raise_house(
         Refused: The folder or the port is not ours.
         Permanent: The server or the worker did not become ready.
     """
-    from blocks.house import environment, life
+    from blocks.house import environment, life, server
 
     end = time.monotonic() + timeout_seconds
     life.start(home, port=port, auth=auth)
     for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING"):
         os.environ.pop(name, None)
     environment.enter(home)
-    with environment.a_core_for_the_server():
+    with server.a_core_of_its_own(home):
         for name in NEEDED:  # which takes seconds to import, and they pass while the server starts
             importlib.import_module(name)
     if meanwhile is not None:

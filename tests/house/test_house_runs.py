@@ -146,3 +146,21 @@ def test_a_file_that_was_written_since_it_was_imported_is_not_run_from_memory(tm
             assert module.__name__ not in sys.modules
     finally:
         sys.modules.pop(module.__name__, None)
+
+
+async def test_prefects_own_block_types_are_registered_once_for_each_set_of_versions(worker: Any) -> None:
+    """By what the server itself would have done at its start, so that types are protected as it protects them."""
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
+
+    from blocks.house.worker import register_block_types  # noqa: PLC0415
+
+    async with get_client() as client:
+        done = worker.home / "run" / "block-types"
+        done.unlink(missing_ok=True)
+        await asyncio.wait_for(register_block_types(worker.home, every_seconds=0), 60)
+        types = {one.slug: one for one in await client.read_block_types()}
+    assert {"secret", "slack-webhook", "kubernetes-credentials", "s3-bucket"} <= types.keys()
+    assert types["secret"].is_protected
+    before = done.stat().st_mtime_ns
+    await register_block_types(worker.home, every_seconds=0)
+    assert done.stat().st_mtime_ns == before
