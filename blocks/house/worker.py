@@ -86,22 +86,19 @@ async def work(home: Path) -> None:
     from prefect.client.orchestration import get_client  # noqa: PLC0415
     from prefect.workers.process import ProcessWorker  # noqa: PLC0415
 
-    class HouseWorker(ProcessWorker):
-        """Prefect's, but it does not tell the server which collections are installed: to know, it would import them all."""
-
-        type = ProcessWorker.type
-
-        async def _worker_metadata(self) -> None:
-            return None
-
     async with get_client() as client:
         await ensure_pool(home, client)
     registering = asyncio.create_task(register_block_types(home, every_seconds=REGISTER_SECONDS))
-    worker = HouseWorker(work_pool_name=POOL, name=worker_name(), prefetch_seconds=1, heartbeat_interval_seconds=HEARTBEAT_SECONDS)
+    worker = ProcessWorker(work_pool_name=POOL, name=worker_name(), prefetch_seconds=1, heartbeat_interval_seconds=HEARTBEAT_SECONDS)
+    worker._worker_metadata = no_metadata  # type: ignore[method-assign]  # noqa: SLF001 - there is no setting for it
     try:
         await worker.start()
     finally:
         registering.cancel()
+
+
+async def no_metadata() -> None:
+    """Tell the server nothing of the collections that are installed: to name them, a worker imports them all."""
 
 
 async def register_block_types(home: Path, *, every_seconds: float) -> None:

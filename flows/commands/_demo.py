@@ -17,12 +17,15 @@ from urllib.parse import quote
 from flows.commands import _demo_prometheus
 
 if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
+
     from blocks.local import LocalPlatform
 
 FIRST = _demo_prometheus.FIRST
 ENVIRONMENTS = ("staging", "production")
 TOTP_SECONDS = 30
 VISITORS = "visitors"
+SETTLED_SECONDS = 120
 
 
 @contextlib.contextmanager
@@ -111,6 +114,30 @@ async def _save_databases(home: Path) -> None:
     for name in ENVIRONMENTS:
         database = quote(str(home / "local" / f"guestbook-{name}" / "data" / "guestbook.db"))
         await Secret(value=f"sqlite:///file:{database}?mode=ro&uri=true").save(f"guestbook-{name}-database", overwrite=True)
+
+
+async def end_releases(client: PrefectClient) -> None:
+    """Cancel what a demo before this one left under way, and wait until it is over: it holds the service.
+
+    Raises:
+        Permanent: It was not over in time.
+    """
+    from prefect.states import Cancelling
+
+    from tasks.claim import claim_tag, tagged
+    from tasks.rules.errors import Permanent
+
+    left = await tagged(client, claim_tag("guestbook"))
+    if left:
+        print(f"An earlier demo left {', '.join(run.name for run in left)} under way, which is cancelled first …", flush=True)
+    for run in left:
+        if run.state is not None and not run.state.is_final():
+            await client.set_flow_run_state(run.id, Cancelling(message="a new demo begins"))
+    until = time.monotonic() + SETTLED_SECONDS
+    while await tagged(client, claim_tag("guestbook")):
+        if time.monotonic() > until:
+            raise Permanent(f"it was not over within {SETTLED_SECONDS} s; `make clean` forgets the earlier demo with all that it made")
+        await asyncio.sleep(1)
 
 
 async def _enrol(home: Path) -> None:

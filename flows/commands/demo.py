@@ -95,6 +95,7 @@ async def _play(client: PrefectClient, arguments: argparse.Namespace, home: Path
 
     async with AsyncClientContext.get_or_create():  # one client for all blocks
         await _demo.save_blocks(home, stage.plan.parent)
+        await _demo.end_releases(client)
         plan, public = await _demo_prometheus.ask(stage.prometheus, home, stage.plan), stage.public
     with _demo.traffic(public, rate=REQUEST_RATE):
         outcomes = []
