@@ -86,9 +86,10 @@ async def serve_first(home: Path, folder: Path) -> str:
 
 async def _bring_back(platform: LocalPlatform) -> None:
     position = await platform.current()
-    mark = await platform.claim("demo", takeover=position["baseline"] != FIRST)
-    if position["baseline"] != FIRST:
+    mark = await platform.claim("demo", takeover=True)  # from a release that an interrupted demo left, too
+    if position["canary"] is not None or position["baseline"] != FIRST:
         await platform.abort(mark)
+    if position["baseline"] != FIRST:
         await platform.prepare(FIRST, mark, timeout_seconds=30)
         await platform.shift(100, mark)
         await platform.promote(mark)
