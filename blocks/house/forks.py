@@ -39,12 +39,14 @@ class Run:
 
 
 def listen(path: Path) -> socket.socket:
-    """Listen on a Unix socket that only this user reaches."""
-    path.unlink(missing_ok=True)
+    """Listen on a Unix socket that only this user reaches; its path is there when it listens, and no sooner."""
+    unready = path.with_name(f"{path.name}~")
+    unready.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(str(path))
-    path.chmod(0o600)
+    listener.bind(str(unready))
+    unready.chmod(0o600)
     listener.listen(64)
+    unready.rename(path)
     return listener
 
 
