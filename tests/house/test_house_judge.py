@@ -18,7 +18,7 @@ from tasks.expectations import judge_tables
 from tasks.rules.data_jobs import Job
 
 NOT_NULL = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "author"}}
-ENDLESS = "WITH RECURSIVE t(author) AS (SELECT 1 UNION ALL SELECT author + 1 FROM t) SELECT max(author) AS author FROM t"
+ENDLESS = "SELECT max(author) AS author FROM (WITH RECURSIVE t(author) AS (SELECT 1 UNION ALL SELECT 1 + author FROM t) SELECT * FROM t)"
 NOWHERE = "tasks.no_such_program"
 
 
@@ -72,6 +72,8 @@ async def test_a_judgement_that_is_given_up_ends_its_fork(home: Path, warm: tupl
         judge_tables.fn([job({"url": SecretStr(f"sqlite:///{database}"), "query": ENDLESS})], release="r1", storage=tmp_path)
     )
     await until(warm[1].children)
+    await asyncio.sleep(1)
+    assert warm[1].children()  # it has no end of its own
     judging.cancel()
     await until(lambda: not warm[1].children())
 
