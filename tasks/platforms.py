@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 
 from prefect.blocks.core import Block
@@ -10,7 +11,8 @@ from blocks.approvers import Approvers
 from blocks.platform import Platform, Strategic
 from blocks.prometheus import Prometheus
 from tasks.rules.errors import BadInput, Temporary
-from tasks.rules.plan import Judgement, PrometheusPairSli, PrometheusSli
+from tasks.rules.plan import Judgement, Plan, PrometheusPairSli, PrometheusSli
+from tasks.rules.targets import places_of
 
 KNOWN = {
     "secret": ("prefect.blocks.system", "Secret"),
@@ -44,6 +46,13 @@ async def load_platform(name: str, *, field: str, strategy: str | None = None) -
         mend = "Leave `strategy` out, or name a platform that has strategies, as `kubernetes/shop-production`"
         raise BadInput(f"the platform {name} has no strategies to choose from", field=f"{field.rpartition('.')[0]}.strategy", mend=mend)
     return block.following(strategy)
+
+
+async def load_platforms(plan: Plan) -> dict[str, Platform]:
+    """Load all of a plan's platforms, by environment, as their blocks are now; the errors are those of `load_platform`."""
+    places = places_of(plan)
+    found = await asyncio.gather(*(load_platform(place.platform, field=place.field, strategy=place.strategy) for place in places))
+    return dict(zip((place.environment for place in places), found, strict=True))
 
 
 async def load_block(name: str, *, field: str) -> Block:

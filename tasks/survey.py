@@ -14,7 +14,7 @@ from blocks.platform import Platform, Position
 from tasks.change_log import read_change_log
 from tasks.manifests import read_manifests
 from tasks.migrate import expect_jobs
-from tasks.platforms import load_platform
+from tasks.platforms import load_platforms
 from tasks.policy import OBSERVE_PLATFORM, ONCE
 from tasks.preview import preview_environment
 from tasks.review import read_plan_file
@@ -22,7 +22,7 @@ from tasks.rules.change_log import ChangeLog, Commit, join_changes
 from tasks.rules.digest import digest, fingerprint
 from tasks.rules.errors import BadInput, WorldMoved
 from tasks.rules.plan import Plan
-from tasks.rules.targets import STAGING, places_of
+from tasks.rules.targets import STAGING
 
 
 @task(name="take plan", **ONCE)
@@ -47,7 +47,7 @@ async def survey(path: str, *, version: str, key: str, taken: dict[str, Any] | N
         What `look` returns, and `previews`: what the platforms would change, by environment, where they can say it.
     """
     taken = taken or await read_plan(path)
-    platforms = await _load(Plan.model_validate(taken["plan"]))
+    platforms = await load_platforms(Plan.model_validate(taken["plan"]))
     found, previews = await asyncio.gather(look(path, version=version, taken=taken, platforms=platforms), _preview(platforms, version))
     return {**found, "previews": previews}
 
@@ -78,7 +78,7 @@ async def look(
     plan = Plan.model_validate(taken["plan"])
     if taken.get("manifest_problems"):
         raise BadInput("; ".join(taken["manifest_problems"]), field="migrations", mend="Look with `shipway check`.")
-    loaded = platforms or await _load(plan)
+    loaded = platforms or await load_platforms(plan)
     seen = dict(zip(loaded, await asyncio.gather(*(_look_at(plan, name, platform) for name, platform in loaded.items())), strict=True))
     settings = {name: fingerprinted for name, (_, fingerprinted) in seen.items()}
     current = {name: position["baseline"] for name, (position, _) in seen.items()}
@@ -121,13 +121,6 @@ async def _read_changes(folder: str, plan: Plan, running: list[str | None], *, v
     return join_changes(
         [await read_change_log.fn(folder, plan.change_log, from_version=one, to_version=version) for one in dict.fromkeys(running)]
     )
-
-
-async def _load(plan: Plan) -> dict[str, Platform]:
-    """Load the plan's platforms, by environment, as their blocks are now."""
-    places = places_of(plan)
-    found = await asyncio.gather(*(load_platform(place.platform, field=place.field, strategy=place.strategy) for place in places))
-    return dict(zip((place.environment for place in places), found, strict=True))
 
 
 async def _look_at(plan: Plan, environment: str, platform: Platform) -> tuple[Position, str]:

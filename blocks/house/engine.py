@@ -37,11 +37,6 @@ OTHERS = ("httpx", "jinja2", "numpy", "psutil", "pydantic.v1.dataclasses", "yaml
 FLOWS = ("flows.release", "flows.keeper")  # which import all that ours have in common
 
 
-def socket_path(home: Path) -> Path:
-    """Say where the engine listens."""
-    return layout.engine_socket(home)
-
-
 def command(home: Path) -> list[str]:
     """Build the command of this engine."""
     return [sys.executable, "-m", "blocks.house.engine", str(home)]
@@ -50,7 +45,7 @@ def command(home: Path) -> list[str]:
 def client_command(home: Path) -> list[str]:
     """Build the command that runs one flow run by way of this engine."""
     client = Path(__file__).with_name("engine_client.py")
-    return [sys.executable, "-I", "-S", str(client), str(socket_path(home)), str(home / "logs" / "engine.log")]
+    return [sys.executable, "-I", "-S", str(client), str(layout.engine_socket(home)), str(home / "logs" / "engine.log")]
 
 
 def become_run(request: dict[str, Any], *, anew: bool) -> NoReturn:
@@ -129,7 +124,7 @@ def main(home: Path) -> None:
             except Exception:  # a run of it says so where people look
                 logging.getLogger(__name__).exception("%s cannot be imported", name)
     gc.freeze()
-    engine = Engine(home, forks.listen(socket_path(home)), known)
+    engine = Engine(home, forks.listen(layout.engine_socket(home)), known)
     signal.signal(signal.SIGTERM, lambda _number, _frame: engine.end())
     engine.serve()
 

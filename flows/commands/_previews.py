@@ -31,18 +31,15 @@ def ask_platforms(plan: Plan, *, version: str | None) -> tuple[list[str], list[s
 
 
 async def _ask(plan: Plan, version: str | None) -> tuple[list[str], list[str], Previews]:
-    from tasks.platforms import load_platform
+    from tasks.platforms import load_platforms
     from tasks.preview import preview_environment
     from tasks.rules.errors import BadInput
-    from tasks.rules.targets import places_of
     from tasks.server import server
 
     problems: list[str] = []
     previews: Previews = {}
     async with server():
-        found = {
-            place.environment: await load_platform(place.platform, field=place.field, strategy=place.strategy) for place in places_of(plan)
-        }
+        found = await load_platforms(plan)
     for name, platform in found.items():
         try:
             _expect_jobs(platform, plan, name)

@@ -170,15 +170,11 @@ def current_versions(plan: Plan) -> Mapping[str, str | None]:
     from tasks.rules.errors import ShipwayError
 
     async def ask() -> dict[str, str | None]:
-        from tasks.platforms import load_platform
-        from tasks.rules.targets import places_of
+        from tasks.platforms import load_platforms
         from tasks.server import server
 
         async with server():
-            found = {
-                place.environment: await load_platform(place.platform, field=place.field, strategy=place.strategy)
-                for place in places_of(plan)
-            }
+            found = await load_platforms(plan)
             return {name: (await platform.current())["baseline"] for name, platform in found.items()}
 
     try:

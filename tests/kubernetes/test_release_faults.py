@@ -93,16 +93,21 @@ async def stage(world: World, gateway: Gateway, forking: Runner, tmp_path: Path)
         await drop_namespace(beside.cluster)
 
 
+async def check_deployed(stage: ClusterStage, ran: Any, visitor: Visitor) -> None:
+    """Assert that a release deployed the second version whatever came between, and that no visitor noticed."""
+    assert ran.state == "Deployed", ran.message
+    await check_closed(stage, ran, outcome="deployed")
+    await stage.check_all_well(SECOND)
+    assert visitor.bad == []
+
+
 @pytest.mark.parametrize("point", ["task prepare revision", "task watch step", "Cluster.call DELETE", "task promote revision"])
 async def test_a_release_killed_on_a_cluster_is_carried_on_and_deploys(stage: ClusterStage, point: str) -> None:
     """Between two effects or in the middle of one: the next attempt goes on, and no visitor notices."""
     async with Visitor(stage.scenes["production"].url, per_second=10).visiting() as visitor:
         ran = await stage.release_through(SECOND, kill_at=point)
     assert ran.points[-1].partition(" ")[2].startswith(point)
-    assert ran.state == "Deployed", ran.message
-    await check_closed(stage, ran, outcome="deployed")
-    await stage.check_all_well(SECOND)
-    assert visitor.bad == []
+    await check_deployed(stage, ran, visitor)
 
 
 @pytest.mark.parametrize("point", ["Cluster.call DELETE", 0])
@@ -172,10 +177,7 @@ async def test_a_release_outlives_a_node_whose_runtime_stops(stage: ClusterStage
             os.kill(node_runtime, signal.SIGCONT)
         await ended(pid, timeout_seconds=200)
         ran = await stage.carry_through(run, "release")
-    assert ran.state == "Deployed", ran.message
-    await check_closed(stage, ran, outcome="deployed")
-    await stage.check_all_well(SECOND)
-    assert visitor.bad == []
+    await check_deployed(stage, ran, visitor)
 
 
 @pytest.mark.faults
@@ -190,7 +192,4 @@ async def test_a_release_outlives_an_api_server_that_restarts_for_a_minute(stage
         await outage.away(OUTAGE_SECONDS)
         await ended(pid, timeout_seconds=200)
         ran = await stage.carry_through(run, "release")
-    assert ran.state == "Deployed", ran.message
-    await check_closed(stage, ran, outcome="deployed")
-    await stage.check_all_well(SECOND)
-    assert visitor.bad == []
+    await check_deployed(stage, ran, visitor)
