@@ -7,13 +7,14 @@ import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack
 from urllib.parse import quote, urlencode
 
 from blocks.kubernetes_errors import Missing, error_of, unanswered
 from tasks.rules.errors import Unreachable
 
 Json = dict[str, Any]
+T = TypeVar("T")
 CALL_TIMEOUT_SECONDS = 10.0
 MANAGER = "shipway"
 APPLY, JSON_PATCH, MERGE_PATCH = "application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"
@@ -109,7 +110,7 @@ class Cluster:
             except ValueError:
                 raise Unreachable(f"the API server's answer to {method} {path} is no JSON") from None
 
-        return await asyncio.get_running_loop().run_in_executor(_THREADS, ask)
+        return await _in_thread(ask, to_its_end=method != "GET")
 
     async def content(self, method: str, path: str, **asked: Unpack[Asked]) -> bytes:
         """Ask once and give the answer as it is."""
@@ -117,7 +118,7 @@ class Cluster:
         def ask() -> bytes:
             return self.whole(method, path, **asked)
 
-        return await asyncio.get_running_loop().run_in_executor(_THREADS, ask)
+        return await _in_thread(ask)
 
     def whole(self, method: str, path: str, **asked: Unpack[Asked]) -> bytes:
         """Ask, blocking, and give the whole body."""
@@ -166,3 +167,15 @@ class Cluster:
         accept = {"Accept": "application/json"}
         _, url, headers, _, _ = self.api.param_serialize(method, path, header_params=accept, auth_settings=["BearerToken"])
         return f"{url}?{urlencode(asked)}" if asked else url, dict(headers)
+
+
+async def _in_thread(ask: Callable[[], T], *, to_its_end: bool = False) -> T:
+    """Run what blocks in a thread; a cancellation of a write waits for its end, so that nothing is written behind what comes next."""
+    asked = asyncio.get_running_loop().run_in_executor(_THREADS, ask)
+    if not to_its_end:
+        return await asked
+    try:
+        return await asyncio.shield(asked)
+    except asyncio.CancelledError:
+        await asyncio.gather(asked, return_exceptions=True)
+        raise

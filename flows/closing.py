@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from tasks.rollout import abort_canary, claim_environment, give_environment_up, 
 from tasks.rules.ending import STATE_NAMES, Ending, final_outcome
 from tasks.rules.errors import BadInput, ShipwayError, Superseded, Temporary
 from tasks.rules.record import Entry, outcome_of
-from tasks.rules.targets import STAGING, backwards, is_production, production_of
+from tasks.rules.targets import STAGING, backwards, is_production, production_of, waves_backwards
 from tasks.rules.waves import left_alone, reached, staying
 from tasks.story import recall, recall_all, say, tell
 
@@ -58,15 +59,18 @@ async def close(run: str, *, plan: str, version: str, ending: Ending, marked: bo
 
 async def _give_all_up(phase: Phase, run: str) -> Temporary | None:
     """Give every environment up; one that cannot be given up keeps no other from it. Gives the error of one that does not answer."""
-    late: Temporary | None = None
-    for environment in backwards(phase.plan):
+
+    async def give_up(environment: str) -> Temporary | None:
         try:
             await give_environment_up(await platform_of(phase.plan, environment), owner=run)
         except Temporary as error:
-            late = error
+            return error
         except ShipwayError as error:
             say(f"{environment} could not be given up: {type(error).__name__}: {error}; the next release has to take it over")
-    return late
+        return None
+
+    late = await asyncio.gather(*(give_up(environment) for environment in backwards(phase.plan)))
+    return next((error for error in late if error is not None), None)
 
 
 async def _end(phase: Phase | None, run: str, *, version: str, ending: Ending) -> tuple[str, str]:
@@ -149,29 +153,50 @@ async def go_back(phase: Phase, *, version: str, ending: Ending) -> list[Result]
     found: list[Result] = []
     late: Temporary | None = None
     stays = await _staying(phase)
-    for environment in backwards(phase.plan):
-        if environment in stays or (environment == STAGING and (phase.plan.staging.keep_on_failure or stays)):
-            continue
+    for wave in (*waves_backwards(phase.plan), (STAGING,)):
+        due = [name for name in wave if name not in stays and (name != STAGING or not (phase.plan.staging.keep_on_failure or stays))]
+        moved, silent = await _moved_of(phase, due, version=version)
+        late = silent or late
         try:
-            if not await _moved(phase, environment, version=version):
-                continue
-            decided = {"ending": ending.name}
-            await tell(phase.owner, "going-back", f"{version} goes back", kind="rollback", why=ending.reason, evidence=decided)
-            if environment == STAGING and await stays_forward(phase, environment):
-                await _take_canary_away(phase, environment)
-                continue
-            back = await _go_back_in(phase, environment, reason=ending.reason[:500] or "unknown", bad=version)
-        except Superseded:
-            raise  # somebody newer sees to it
+            found += await _send_back(phase, moved, version=version, ending=ending)
         except Temporary as error:  # one that does not answer keeps no other from going back
             late = error
-            continue
-        except Exception as error:  # noqa: BLE001 - one environment that cannot go back must not keep the other from it
-            back = result("failed", f"{environment} could not be taken back: {type(error).__name__}: {error}")
-        found.append({**back, "environment": environment})
     if late is not None:
         raise late  # the record stays open, so the keeper tries again
     return found
+
+
+async def _moved_of(phase: Phase, environments: Sequence[str], *, version: str) -> tuple[list[str], Temporary | None]:
+    """Choose those of some environments that this release moved, side by side; gives the error of one that does not answer, too.
+
+    One that cannot be read for another reason counts as moved: its way back says what is wrong.
+    """
+    found = await asyncio.gather(*(_moved(phase, name, version=version) for name in environments), return_exceptions=True)
+    for error in found:
+        if isinstance(error, Superseded) or (isinstance(error, BaseException) and not isinstance(error, Exception)):
+            raise error  # somebody newer sees to it
+    moved = [name for name, one in zip(environments, found, strict=True) if one is True or isinstance(one, Exception)]
+    silent = {name: one for name, one in zip(environments, found, strict=True) if isinstance(one, Temporary)}
+    return [name for name in moved if name not in silent], next(iter(silent.values()), None)
+
+
+async def _send_back(phase: Phase, environments: Sequence[str], *, version: str, ending: Ending) -> list[Result]:
+    """Take environments back that go side by side; gives the result of each."""
+    if not environments:
+        return []
+    try:
+        decided = {"ending": ending.name}
+        await tell(phase.owner, "going-back", f"{version} goes back", kind="rollback", why=ending.reason, evidence=decided)
+        if environments[0] == STAGING and await stays_forward(phase, STAGING):
+            await _take_canary_away(phase, STAGING)
+            return []
+        back = await _go_back_in(phase, environments, reason=ending.reason[:500] or "unknown", bad=version)
+    except (Superseded, Temporary):
+        raise
+    except Exception as error:  # noqa: BLE001 - one environment that cannot go back must not keep the other from it
+        lost = f"could not be taken back: {type(error).__name__}: {error}"
+        return [result("failed", f"{name} {lost}", environment=name) for name in environments]
+    return list(back["each"]) if len(environments) > 1 else [back]
 
 
 async def _take_canary_away(phase: Phase, environment: str) -> None:
@@ -193,19 +218,21 @@ async def _moved(phase: Phase, environment: str, *, version: str) -> bool:
     return before != version or position["canary"] is not None
 
 
-async def _go_back_in(phase: Phase, environment: str, *, reason: str, bad: str) -> Result:
-    """Roll one environment back in a child run.
+async def _go_back_in(phase: Phase, environments: Sequence[str], *, reason: str, bad: str) -> Result:
+    """Roll an environment back in a child run, or several side by side in one.
 
     Prefect knows a child by its place among its siblings: where another environment's came first in an earlier attempt, it gives that one's
     result. Then the next sibling is asked for, until one is this environment's, or a new one.
     """
     from flows.rollback import rollback  # noqa: PLC0415 - rollback, run alone, closes its own record through this module
 
+    name = ",".join(environments)
+    where: dict[str, Any] = {"environment": name} if len(environments) == 1 else {"wave": list(environments)}
     for _ in range(MOST_SIBLINGS):
-        back: Any = await rollback(phase.path, environment=environment, reason=reason, bad=bad, release=phase.owner)
-        if back["environment"] == environment:
+        back: Any = await rollback(phase.path, reason=reason, bad=bad, release=phase.owner, **where)
+        if back["environment"] == name:
             return dict(back)
-    raise Temporary(f"{MOST_SIBLINGS} children were asked for, and none took {environment} back")
+    raise Temporary(f"{MOST_SIBLINGS} children were asked for, and none took {name} back")
 
 
 async def _plan_of(plan: str, run: str) -> Phase | None:

@@ -18,6 +18,7 @@ from tasks.rules.request import PlanPath, Scope, Version
 from tasks.rules.summary import worst_of
 from tasks.rules.targets import production_of, under, within
 from tasks.story import recall_all, tell
+from tasks.together import together
 from tasks.watch import read_counts
 
 LOOK_BACK_SECONDS = 3_600
@@ -38,7 +39,8 @@ async def post_deploy(plan: PlanPath, version: Version, release: Scope = "") -> 
         judge_data(phase, "post_deploy", samples=await samples_of(phase) if release else []),
         *(_probe(phase, version, environment) for environment in places),
     )
-    looks = [look for environment, health in zip(places, found, strict=True) for look in await _look(phase, version, environment, health)]
+    looked = await together(*(_look(phase, version, environment, health) for environment, health in zip(places, found, strict=True)))
+    looks = [look for one in looked for look in one]
     outcome, reason = worst_of([*looks[:1], *data, *looks[1:]])
     await tell(
         phase.owner, phase.entry("post-deploy"), "Looked at the deployment", kind="verdict", why=reason, evidence={"outcome": outcome}

@@ -8,24 +8,17 @@ from typing import Annotated, Any
 from prefect import State, flow
 from pydantic import Field
 
-from blocks.platform import Mark, Platform
 from flows.closing import end_watch
 from flows.frame import conduct, send_back
 from flows.gate import pass_gate
-from flows.migrations import migrate
-from flows.phase import Phase, Result, begin_phase, claim_forward, heed, passed, platform_of, result
-from flows.verify import verify
-from tasks.approval import check_proofs
-from tasks.platforms import load_approvers
-from tasks.rollout import prepare_revision, promote_revision, shift_traffic
-from tasks.rules.errors import BadInput, Refused
-from tasks.rules.plan import Step
-from tasks.rules.request import EnvironmentName, PlanPath, Reason, Requester, Scope, Version
-from tasks.rules.targets import Place, chosen, is_production, place_of, target_of, within
-from tasks.sources import subject_of
-from tasks.story import recall, tell
-from tasks.survey import survey, survey_again
-from tasks.watch import begin_watch, start_clock, watch_step
+from flows.phase import Phase, Result, begin_phase, passed, result
+from flows.steps import complete, roll_out
+from flows.wave import bring
+from tasks.rules.errors import BadInput
+from tasks.rules.request import EnvironmentName, PlanPath, Reason, Requester, Scope, Version, WaveNames
+from tasks.rules.targets import is_production, place_of, waves_backwards
+from tasks.story import recall
+from tasks.survey import survey
 
 ForRelease = Annotated[dict[str, Any], Field(title="For releases", description="Leave empty. A release fills it in.")]
 
@@ -48,6 +41,7 @@ async def production(
     release: Scope = "",
     approval: ForRelease | None = None,
     decisions: ForRelease | None = None,
+    wave: WaveNames | None = None,
 ) -> Result | State[Any]:
     """Deploy a version to production in the plan's steps; alone, it asks for the approvals itself and completes the deployment.
 
@@ -56,159 +50,43 @@ async def production(
         version: The version to deploy.
         requester: Your name; you cannot approve what you ask for.
         reason: Why, for the record.
-        environment: Where: `production`, which means each of the plan's targets in their order, or one of them.
+        environment: Where: `production`, which means each of the plan's targets in their waves, or one of them.
         release: Leave empty; a release fills it in.
         approval: Leave empty; the gate's name and proofs.
         decisions: Leave empty; what people decided about undecided steps.
+        wave: Leave empty; the targets that a release brings the version to side by side.
     """
     if release:
         phase = await begin_phase(plan, scope=release)
+        if wave:
+            return await bring(phase, version, environments=wave, approval=approval or {}, decisions=decisions or {})
         place = place_of(phase.plan, environment)
         return await roll_out(phase, version, place=place, approval=approval or {}, decisions=decisions or {})
     course = partial(_alone, environment=environment)
     return await conduct("production", plan=plan, version=version, reason=reason, requester=requester, course=course)
 
 
-async def roll_out(phase: Phase, version: str, *, place: Place, approval: dict[str, Any], decisions: dict[str, str]) -> Result:
-    """Take the canary through one environment's steps; a step that does not pass ends it, and its verdict is the result."""
-    await _confirm(phase, version, approval=approval)
-    name, platform = place.environment, await platform_of(phase.plan, place.environment, anew=True)
-    mark = await claim_forward(phase, platform)
-    await migrate(phase, platform, environment=name, when="before", version=version, mark=mark)
-    seconds = place.ready_timeout_seconds
-    before = await prepare_revision(platform, version=version, mark=mark, timeout_seconds=seconds, key=phase.key(f"{name}/prepare"))
-    if target_of(name) and (before["baseline"], before["canary"]) == (version, None):
-        what = f"{name} runs {version} already: an earlier release left it there"
-        await tell(phase.owner, phase.entry(f"{name}/already"), what, kind="note")
-        return result("passed", what)
-    await tell(
-        phase.owner,
-        phase.entry(f"{name}/prepare"),
-        f"{version} is up in {name}, without traffic",
-        kind="effect",
-        why=f"{before['baseline'] or 'nothing yet'} serves",
-        evidence={"position": dict(before)},
-    )
-    for step in place.steps:
-        decision = decisions.get(str(step.percent), "")
-        found = await _take_step(phase, platform, step, environment=name, version=version, mark=mark, decision=decision)
-        if not passed(found):
-            return found
-    return result("passed", f"{version} passed every step")
-
-
-async def complete(phase: Phase, version: str, *, environment: str) -> Result:
-    """Verify the version under full traffic, and only then retire the former one."""
-    found: Any = await verify(phase.path, environment=environment, version=version, release=phase.scope)
-    if not passed(found):
-        return {**found, "reason": f"{environment}: {found['reason']}"} if target_of(environment) else dict(found)
-    platform = await platform_of(phase.plan, environment)
-    mark = await claim_forward(phase, platform)
-    after = await promote_revision(platform, version=version, mark=mark, key=phase.key(f"{environment}/promote"))
-    await tell(
-        phase.owner,
-        phase.entry(f"{environment}/promote"),
-        f"{version} is the baseline in {environment}",
-        kind="effect",
-        why=f"{after['previous']} was retired" if after["previous"] else "nothing ran there before",
-        evidence={"position": dict(after)},
-    )
-    await migrate(phase, platform, environment=environment, when="after", version=version, mark=mark)
-    return dict(found)
-
-
-async def _take_step(phase: Phase, platform: Platform, step: Step, *, environment: str, version: str, mark: Mark, decision: str) -> Result:
-    """Shift, watch, and give the verdict."""
-    name, judgement, where = f"{environment}/step-{step.percent}", phase.plan.judgement, within(environment)
-    subject = await subject_of(phase.plan, environment)
-    begun = {}
-    if step.watch_seconds:  # what counts is what follows, so the counts are read before the traffic moves, however long that takes
-        begun = await begin_watch(platform, subject=subject, version=version, key=phase.key(f"{name}/begin"))
-    await shift_traffic(platform, version=version, percent=step.percent, mark=mark, key=phase.key(f"{name}/shift"))
-    await tell(phase.owner, phase.entry(f"{name}/shift"), f"{step.percent} % of the traffic{where} goes to {version}", kind="effect")
-    if not begun:
-        return result("passed", "this step is not watched")
-    begun |= {"at": await start_clock(key=phase.key(f"{name}/clock"))}
-    key = phase.key(f"{name}/watch")
-    spans = [(key, step.watch_seconds), (f"{key}/extended", 2 * step.watch_seconds)]
-    for key, seconds in spans if judgement.undecided == "extend" else spans[:1]:
-        share = step.percent
-        found = await watch_step(
-            platform, subject=subject, version=version, percent=share, watch_seconds=seconds, mark=mark, begun=begun, key=key
-        )
-        if found["outcome"] not in {"watching", "no_data"}:
-            break
-        begun |= {"probes": found.get("probes")}
-    if found["outcome"] == "failed":  # first stop the harm, then write about it; the way back does the rest
-        await shift_traffic(platform, version=version, percent=0, mark=mark, key=phase.key(f"{name}/stop"))
-        await tell(phase.owner, phase.entry(f"{name}/stop"), f"No more requests{where} go to {version}", kind="effect", why=found["reason"])
-    await _tell_step(phase, f"{version} at {step.percent} %{where}", name=name, span=key.rpartition("/")[2], found=found)
-    at = f"at {step.percent} %{where}: {found['reason']}"
-    return _settle_undecided(found, result(found["outcome"], at, step=str(step.percent)), judgement.undecided, decision)
-
-
-async def _tell_step(phase: Phase, what: str, *, name: str, span: str, found: Result) -> None:
-    """Write what a watch saw, and what followed."""
-    entry, evidence = phase.entry(f"{name}/samples/{span}"), {"environment": name.rpartition("/step-")[0], **found}
-    why = f"{len(found['points'])} readings"
-    await tell(phase.owner, entry, f"Watched {what}", kind="samples", why=why, evidence=evidence)
-    verdict, entry = {"outcome": found["outcome"]}, phase.entry(f"{name}/verdict/{span}")
-    await tell(phase.owner, entry, f"Verdict {what.partition(' ')[2]}", kind="verdict", why=found["reason"], evidence=verdict)
-
-
-def _settle_undecided(found: Result, step: Result, policy: str, decision: str) -> Result:
-    """Apply the plan, or what people decided, to a step that showed neither side."""
-    slim = {**step, "started_at": found["started_at"]}
-    if found["outcome"] not in {"watching", "no_data"}:
-        return slim
-    if decision == "proceed" or (policy == "proceed" and found["outcome"] == "watching"):
-        return {**slim, "outcome": "passed"}
-    if policy == "ask" and decision == "":
-        return slim
-    return {**slim, "outcome": "failed", "reason": f"undecided {slim['reason']}"}
-
-
-async def _confirm(phase: Phase, version: str, *, approval: dict[str, Any]) -> None:
-    """Verify the approvals again, against the world as it is, right before the first change."""
-    if phase.plan.approval.quorum == 0 or await recall(phase.owner, phase.entry("approval/confirmed")):
-        return
-    await heed(phase.owner)  # who was told to stop was not refused
-    opened = await recall(phase.owner, "opened")
-    fresh = await survey_again(phase.path, version=version)
-    problems = await check_proofs(
-        await load_approvers(phase.plan.approval.block),
-        run=phase.owner,
-        gate=str(approval.get("gate", "")),
-        digest=fresh["digest"],
-        proofs=approval.get("proofs", []),
-        allowed=phase.plan.approval.approvers,
-        quorum=phase.plan.approval.quorum,
-        requester=opened.who if opened else "",
-    )
-    if problems:
-        raise Refused(f"the approvals do not hold: {'; '.join(problems)}")
-    await tell(
-        phase.owner,
-        phase.entry("approval/confirmed"),
-        "The approvals were verified again, right before the first change",
-        kind="approval",
-        why=f"digest {fresh['digest']}",
-    )
-
-
 async def _alone(phase: Phase, version: str, *, environment: str) -> Result:
-    places = chosen(phase.plan, environment)
+    waves = reversed(waves_backwards(phase.plan, environment))
     if not is_production(environment):
         raise BadInput(f"{environment} is not production", field="environment", mend="Run the phase `staging` for staging.")
     subject = await survey(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
     opened = await recall(phase.owner, "opened")
     proofs = await pass_gate(phase, subject, name="production", requester=opened.who if opened else "")
     found = result("no_data", "there is nothing to deploy to")
-    for place in places:
-        found = await roll_out(phase, version, place=place, approval={"gate": "production", "proofs": proofs}, decisions={})
-        if found["outcome"] in {"watching", "no_data"}:
-            found = {**found, "outcome": "failed", "reason": f"undecided {found['reason']}; only a release can ask"}
-        found = await complete(phase, version, environment=place.environment) if passed(found) else found
+    for wave in waves:
+        found = await _bring_alone(phase, version, wave=wave, approval={"gate": "production", "proofs": proofs})
         if not passed(found):
             break
     return found
+
+
+async def _bring_alone(phase: Phase, version: str, *, wave: tuple[str, ...], approval: dict[str, Any]) -> Result:
+    """Bring the version to one target, or to several side by side; nobody is asked about what is undecided."""
+    if len(wave) > 1:
+        found = await bring(phase, version, environments=wave, approval=approval, decisions={})
+    else:
+        found = await roll_out(phase, version, place=place_of(phase.plan, wave[0]), approval=approval, decisions={})
+    if found["outcome"] in {"watching", "no_data"}:
+        return {**found, "outcome": "failed", "reason": f"undecided {found['reason']}; only a release can ask"}
+    return await complete(phase, version, environment=wave[0]) if passed(found) and len(wave) == 1 else found

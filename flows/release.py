@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from prefect import State, flow
@@ -13,15 +14,16 @@ from flows.gate import pass_gate
 from flows.phase import Phase, Result, begin_phase, heed, passed
 from flows.post_deploy import post_deploy
 from flows.pre_deploy import pre_deploy
-from flows.production import complete, production
+from flows.production import production
 from flows.staging import staging
+from flows.steps import complete
 from flows.undecided import decide
 from flows.verify import verify
 from tasks.rules.digest import canonical
 from tasks.rules.errors import Refused
 from tasks.rules.plan import Plan
 from tasks.rules.request import PlanPath, Reason, Requester, Version
-from tasks.rules.targets import places_of, production_of
+from tasks.rules.targets import places_of, waves_of
 from tasks.story import recall, tell
 from tasks.survey import survey, survey_again
 
@@ -80,11 +82,15 @@ async def _prepare(phase: Phase, version: str, *, scope: str) -> Result:
 
 
 async def _deploy(phase: Phase, version: str, *, scope: str, gate: str, proofs: list[dict[str, Any]]) -> Result:
-    """Deploy to production, or to each of its targets: the next one begins when the one before is verified and promoted."""
-    this_round = await begin_phase(phase.path, scope=scope)
+    """Deploy to production, or to its targets in waves: the next one begins when the one before is verified and promoted."""
+    this_round, approval = await begin_phase(phase.path, scope=scope), {"gate": gate, "proofs": proofs}
     await expect_data(phase, "production", "post_deploy")
-    for place in production_of(this_round.plan):
-        found = await _deploy_to(this_round, version, environment=place.environment, approval={"gate": gate, "proofs": proofs})
+    for wave in waves_of(this_round.plan):
+        names = [place.environment for place in wave]
+        if len(names) == 1:
+            found = await _deploy_to(this_round, version, environment=names[0], approval=approval)
+        else:
+            found = await _deploy_wave(this_round, version, wave=names, approval=approval)
         if not passed(found):
             return found
     looked: Any = await post_deploy(phase.path, version=version, release=scope)
@@ -111,6 +117,28 @@ async def _deploy_to(phase: Phase, version: str, *, environment: str, approval: 
         return dict(found)
     await expect_data(phase, "production", "post_deploy")
     return await complete(phase, version, environment=environment)
+
+
+async def _deploy_wave(phase: Phase, version: str, *, wave: list[str], approval: dict[str, Any]) -> Result:
+    """Deploy to the targets of a wave side by side; people are asked about the undecided ones when the others are through."""
+    decisions: dict[str, dict[str, str]] = {}
+    requester = await _requester(phase)
+    while True:
+        found: Any = await production(
+            phase.path,
+            version=version,
+            requester=requester,
+            release=phase.scope,
+            approval=approval,
+            decisions=deepcopy(decisions),
+            wave=wave,
+        )
+        undecided = found.get("undecided") or []
+        if not undecided:
+            return dict(found)
+        for one in undecided:
+            name = one["environment"]
+            decisions.setdefault(name, {})[one["step"]] = await decide(phase, one, environment=name, requester=requester)
 
 
 async def _still_the_same(phase: Phase, subject: Result, *, scope: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import gather
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -15,17 +16,17 @@ from flows.closing import close, end_watch
 from flows.migrations import expect_no_contract
 from flows.phase import Phase, Result, acting_for, begin_phase, passed, platform_of, result, run_id
 from flows.suspect import common_version_to_leave, expect_known, version_under_release
-from flows.verify import verify
+from flows.verify import verified
 from tasks.attempt import begin_attempt, let_go, name_run, unmark
 from tasks.claim import tell_to_stop
 from tasks.notify import alert
 from tasks.rollout import abort_canary, called, claim_environment, prepare_revision, promote_revision, read_position, shift_traffic
 from tasks.rules.ending import Ending
 from tasks.rules.errors import BadInput, Refused, ShipwayError, Superseded, Temporary
-from tasks.rules.request import AnyVersion, EnvironmentName, PlanPath, Reason, Restored, Scope
+from tasks.rules.request import AnyVersion, EnvironmentName, PlanPath, Reason, Restored, Scope, WaveNames
 from tasks.rules.rollback import WayBack, decide_way_back
 from tasks.rules.summary import worst_of
-from tasks.rules.targets import chosen, is_production, place_of
+from tasks.rules.targets import is_production, place_of, waves_backwards
 from tasks.story import closing_entry, recall, say, tell
 from tasks.watch import watch_recovery
 
@@ -68,20 +69,25 @@ async def rollback(
     bad: AnyVersion = "",
     restored: Restored | None = None,
     release: Scope = "",
+    wave: WaveNames | None = None,
 ) -> Result | State[Result]:
     """Take an environment back to an earlier version, verified and watched; a release under way is told and ends.
 
     Args:
         plan: Path of the plan file.
         reason: What is wrong, for the record: "critical bug 812: orders are lost".
-        environment: Where; `production` means each of the plan's targets, the last one first.
+        environment: Where; `production` means each of the plan's targets, the last wave first.
         version: The version to return to; empty takes the one before.
         bad: The version to get away from; empty takes the newest there.
         restored: Contract migrations whose effect you have undone by hand, by name; without them no rollback crosses one.
         release: Leave empty; a release fills it in.
+        wave: Leave empty; the targets that a release takes back side by side.
     """
     if release:
         phase = await begin_phase(plan, scope=release)
+        if wave:
+            each = await take_back_together(phase, wave, reason=reason, version=version, bad=bad)
+            return result(*worst_of(each), each=each, environment=",".join(wave))
         found = await take_back(phase, environment=environment, reason=reason, version=version, bad=bad)
         return {**found, "environment": environment}
     asked = restored or []
@@ -116,20 +122,21 @@ async def _go(run: str, *, plan: str, environment: EnvironmentName, reason: str,
     )
     try:
         phase = await begin_phase(plan, scope=run)
-        environments = [place.environment for place in reversed(chosen(phase.plan, environment))]
+        waves = waves_backwards(phase.plan, environment)
     except BadInput as error:
         return Ending("refused", str(error))
     await name_run(run, name=f"rollback {phase.plan.service} {environment}", tags=[f"service:{phase.plan.service}"])
     told = await tell_to_stop(phase.plan.service, by=run)
     if told:
         await tell(run, "told", f"Told {len(told)} release(s) under way to end", kind="rollback", evidence={"releases": told})
+    environments = [name for wave in waves for name in wave]
     bad = bad or await version_under_release(run, environments)
     try:
         await expect_known(phase, environments, version=version)
         bad = bad or await common_version_to_leave(phase, environments, to=version)
         several = len(environments) > 1
         found = await (
-            _take_all_back(phase, environments, reason=reason, version=version, bad=bad, restored=restored)
+            _take_all_back(phase, waves, reason=reason, version=version, bad=bad, restored=restored)
             if several
             else take_back(phase, environment=environments[0], reason=reason, version=version, bad=bad, restored=restored)
         )
@@ -143,43 +150,81 @@ async def _go(run: str, *, plan: str, environment: EnvironmentName, reason: str,
 
 
 async def _take_all_back(
-    phase: Phase, environments: Sequence[str], *, reason: str, version: str, bad: str, restored: Sequence[str]
+    phase: Phase, waves: Sequence[Sequence[str]], *, reason: str, version: str, bad: str, restored: Sequence[str]
 ) -> Result:
-    """Take several targets back, one after the other; one that cannot go back keeps no other from it.
+    """Take several targets back, wave after wave; one that cannot go back keeps no other from it.
 
     All are taken over before the first one moves, so that a release which is told to end does not act on the rest meanwhile.
     """
-    for environment in environments:
-        try:
-            await claim_environment(await platform_of(phase.plan, environment), owner=phase.owner, takeover=reason)
-        except Superseded:
-            raise
-        except ShipwayError as error:  # its own way back says it, too
-            say(f"{environment} could not be taken over: {type(error).__name__}: {error}")
+    await gather(*(_take_over(phase, environment, reason=reason) for wave in waves for environment in wave))
     found: list[Result] = []
     late: Temporary | None = None
-    for environment in environments:
+    for wave in waves:
         try:
-            back = await take_back(phase, environment=environment, reason=reason, version=version, bad=bad, restored=restored)
+            found += await take_back_together(phase, wave, reason=reason, version=version, bad=bad, restored=restored)
         except Temporary as error:
             late = error
-        except Superseded:
-            raise
-        except Exception as error:  # noqa: BLE001 - it is said, and the others go on
-            back = result("failed", f"it could not be taken back: {type(error).__name__}: {error}")
-            found.append({**back, "reason": f"{environment}: {back['reason']}"})
-        else:
-            found.append(back if environment in back["reason"] else {**back, "reason": f"{environment}: {back['reason']}"})
     if late is not None:
         raise late
     outcome, _ = worst_of(found)
     return result(outcome, "; ".join(str(back["reason"]) for back in found))
 
 
+async def _take_over(phase: Phase, environment: str, *, reason: str) -> None:
+    """Take an environment over, if it can be; its own way back says what keeps it from that, too."""
+    try:
+        await claim_environment(await platform_of(phase.plan, environment), owner=phase.owner, takeover=reason)
+    except Superseded:
+        raise
+    except ShipwayError as error:
+        say(f"{environment} could not be taken over: {type(error).__name__}: {error}")
+
+
+async def take_back_together(
+    phase: Phase, wave: Sequence[str], *, reason: str, version: str, bad: str, restored: Sequence[str] = ()
+) -> list[Result]:
+    """Take the targets of a wave back side by side; one that cannot go back keeps no other from it.
+
+    Returns:
+        The result of each, with its `environment` and that in its reason.
+
+    Raises:
+        Superseded: Somebody newer sees to it.
+        Temporary: One does not answer; all others are back.
+    """
+    beside = len(wave) > 1
+    found = await gather(
+        *(take_back(phase, environment=one, reason=reason, version=version, bad=bad, restored=restored, beside=beside) for one in wave),
+        return_exceptions=True,
+    )
+    for kind in (Superseded, Temporary):
+        for error in found:
+            if isinstance(error, kind):
+                raise error
+    return [_named(environment, back) for environment, back in zip(wave, found, strict=True)]
+
+
+def _named(environment: str, back: Result | BaseException) -> Result:
+    """Say where a way back was, in its reason too; one that could not be gone is a failed one."""
+    if isinstance(back, BaseException):
+        if not isinstance(back, Exception):
+            raise back
+        back = result("failed", f"it could not be taken back: {type(back).__name__}: {back}")
+    reason = str(back["reason"])
+    return {**back, "environment": environment, "reason": reason if environment in reason else f"{environment}: {reason}"}
+
+
 async def take_back(
-    phase: Phase, *, environment: EnvironmentName, reason: str, version: str, bad: str, restored: Sequence[str] = ()
+    phase: Phase,
+    *,
+    environment: EnvironmentName,
+    reason: str,
+    version: str,
+    bad: str,
+    restored: Sequence[str] = (),
+    beside: bool = False,
 ) -> Result:
-    """Choose the way back, go it, and see that the service is well afterwards.
+    """Choose the way back, go it, and see that the service is well afterwards; `beside` as for `flows.verify.verified`.
 
     Returns:
         `outcome` passed or failed, `reason`, and the `version` that serves.
@@ -190,7 +235,7 @@ async def take_back(
     if way.kind == "impossible":
         return result("failed", way.reason, version=None)
     way = await _act(phase, platform, way, environment=environment, mark=mark)
-    found = await _look_after(phase, platform, way, environment=environment)
+    found = await _look_after(phase, platform, way, environment=environment, beside=beside)
     await tell(
         phase.owner,
         phase.entry(f"rollback/{environment}/done"),
@@ -246,11 +291,11 @@ async def _act(phase: Phase, platform: Platform, way: WayBack, *, environment: s
     return way
 
 
-async def _look_after(phase: Phase, platform: Platform, way: WayBack, *, environment: EnvironmentName) -> Result:
+async def _look_after(phase: Phase, platform: Platform, way: WayBack, *, environment: EnvironmentName, beside: bool) -> Result:
     """Verify the version that serves now, then watch it under its real traffic."""
     if way.version is None:
         return result("passed", "nothing runs there, as before", version=None)
-    found: Any = await verify(phase.path, environment=environment, version=way.version, release=phase.scope)
+    found: Any = await verified(phase, way.version, environment=environment, beside=beside)
     if passed(found) and is_production(environment):
         found = await watch_recovery(
             platform,

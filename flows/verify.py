@@ -34,14 +34,31 @@ async def verify(
         release: Leave empty; a release fills it in.
     """
     phase = await begin_phase(plan, scope=release)
-    found = {place.environment: await _verify_in(phase, place.environment, version) for place in chosen(phase.plan, environment)}
+    places = [place.environment for place in chosen(phase.plan, environment)]
+    found = dict(zip(places, await together(*(verify_in(phase, name, version) for name in places)), strict=True))
     whole = next(iter(found.values()))
     if len(found) > 1:
         whole = result(*worst_of([{**one, "reason": f"{name}: {one['reason']}"} for name, one in found.items()]))
     return conclude(whole, scope=release)
 
 
-async def _verify_in(phase: Phase, environment: str, version: str) -> Result:
+async def verified(phase: Phase, version: str, *, environment: str, beside: bool) -> Result:
+    """Verify a version in one environment, for a release or a rollback, in a child run where that can be.
+
+    Args:
+        phase: Whose it is.
+        version: The version that must answer.
+        environment: Where.
+        beside: Whether others go at the same time: Prefect knows a child by its place among its siblings, which is not the same in every
+            attempt where several act side by side, and would give one the result of another.
+    """
+    if beside:
+        return await verify_in(phase, environment, version)
+    found: Any = await verify(phase.path, environment=environment, version=version, release=phase.scope)
+    return dict(found)
+
+
+async def verify_in(phase: Phase, environment: str, version: str) -> Result:
     """Verify a version in one environment."""
     platform = await platform_of(phase.plan, environment)
     position = await read_position(platform)

@@ -132,6 +132,24 @@ async def append_entry(
     secrets: Iterable[str] = (),
     at: datetime | None = None,
 ) -> Entry:
+    """Write an entry as `write_entry` does, and give it as it is stored."""
+    fields: dict[str, Any] = {"key": key, "kind": kind, "who": who, "what": what, "why": why, "evidence": evidence}
+    return (await write_entry(storage, release_id, **fields, secrets=secrets, at=at))[0]
+
+
+async def write_entry(
+    storage: Any,
+    release_id: str,
+    *,
+    key: str,
+    kind: Kind,
+    who: str,
+    what: str,
+    why: str = "",
+    evidence: dict[str, Any] | None = None,
+    secrets: Iterable[str] = (),
+    at: datetime | None = None,
+) -> tuple[Entry, bool]:
     """Write an entry behind the last one, once: a key that is there already is left as it is.
 
     Args:
@@ -147,7 +165,7 @@ async def append_entry(
         at: When it happened; now where None.
 
     Returns:
-        The entry as it is stored: the one of the first call with this key.
+        The entry as it is stored, which is the one of the first call with this key; and whether this was that call.
 
     Raises:
         WorldMoved: The record is broken before its last entry.
@@ -158,20 +176,20 @@ async def append_entry(
     return await _append(objects_of(storage), release_id, {"at": at or datetime.now(UTC), "key": key, "kind": kind, **fields})
 
 
-async def _append(objects: Objects, release_id: str, fields: dict[str, Any]) -> Entry:
+async def _append(objects: Objects, release_id: str, fields: dict[str, Any]) -> tuple[Entry, bool]:
     name = (objects.name, release_id)
     async with _locks.setdefault(asyncio.get_running_loop(), defaultdict(asyncio.Lock))[name]:
         for _ in range(ATTEMPTS):
             tail = await _tail(objects, release_id)
             if fields["key"] in tail.places:
-                return await _entry_at(objects, release_id, tail.places[fields["key"]])
+                return await _entry_at(objects, release_id, tail.places[fields["key"]]), False
             if tail.torn is not None:
                 await _note_torn(objects, release_id, tail)
                 continue
             entry = chain(tail.last, **fields)
             if await objects.create(_path(release_id, entry.seq), to_bytes(entry)):
                 _remember(name, entry, tail)
-                return entry
+                return entry, True
             _tails.pop(name, None)
     raise Temporary(f"the record of {release_id} could not be extended: other writers were first {ATTEMPTS} times")
 
@@ -239,7 +257,7 @@ def _parsed(content: bytes) -> Entry:
     return _parsed_before(content) if len(content) <= KEPT_BYTES else parse_entry(content)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=1_024)
 def _parsed_before(content: bytes) -> Entry:
     return parse_entry(content)
 

@@ -13,7 +13,7 @@ from prefect.events import emit_event
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
-from tasks.record_store import append_entry, readable_entries
+from tasks.record_store import readable_entries, write_entry
 from tasks.rules.errors import Temporary, WorldMoved
 from tasks.rules.record import Entry, Kind, chain, outcome_of, verify_chain
 from tasks.storage import default_storage
@@ -41,13 +41,14 @@ async def tell(
         The entry as it is stored.
     """
     fields: dict[str, Any] = {"key": key, "kind": kind, "who": who, "what": what, "why": why, "evidence": evidence or {}}
-    known = await recall(release, key)
     try:
-        entry = known or await _append(await default_storage(), release, **fields)
+        entry, is_new = await _append(await default_storage(), release, **fields)
     except WorldMoved as error:  # somebody touched the record; the service must go back all the same
+        if (known := await recall(release, key)) is not None:
+            return known
         _log("refused", f"THE RECORD IS BROKEN, and this is not in it: {what}. {error}")
-        entry = chain(None, at=datetime.now(UTC), **fields)
-    if known is None:
+        entry, is_new = chain(None, at=datetime.now(UTC), **fields), True
+    if is_new:
         _log(kind, f"{what}{': ' if why else ''}{why}")
         emit_event(
             f"shipway.release.{kind}",
@@ -107,10 +108,10 @@ async def recall_all(release: str) -> list[Entry]:
     return await readable_entries(await default_storage(), release)
 
 
-async def _append(storage: Any, release: str, **fields: Any) -> Entry:
+async def _append(storage: Any, release: str, **fields: Any) -> tuple[Entry, bool]:
     for attempt in range(1, TRIES + 1):
         try:
-            return await append_entry(storage, release, **fields)
+            return await write_entry(storage, release, **fields)
         except Temporary as error:
             if attempt == TRIES:
                 raise

@@ -9,7 +9,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ import yaml
 
 from tests.kubernetes.cluster_world import Gateway, World, answering, drop_namespace, http_route, make_namespace
 
+PROMETHEUS_URL = os.environ.get("SHIPWAY_PROMETHEUS_URL", "http://127.0.0.1:9090")
+NODE = os.environ.get("SHIPWAY_NODE", "127.0.0.1")
 GATEWAY = Gateway(
     *os.environ.get("SHIPWAY_GATEWAY", "gateway/traefik").split("/"),
     os.environ.get("SHIPWAY_GATEWAY_URL", "http://127.0.0.1:8000"),
@@ -62,13 +64,22 @@ def faults(*, broken: bool) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def raised(*, replicas: int, production: Mapping[str, Any], judgement: Mapping[str, Any]) -> AsyncIterator[Stage]:
+async def raised(
+    *,
+    replicas: int,
+    production: Mapping[str, Any],
+    judgement: Mapping[str, Any],
+    gateway: bool = True,
+    change: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> AsyncIterator[Stage]:
     """Raise everything, and take it down at the end.
 
     Args:
         replicas: Pods in production; staging has one.
         production: The plan's section, but for the platform.
         judgement: The plan's section.
+        gateway: Whether production is reached by a gateway and its route; else by the node's port of its Service.
+        change: Changes the Deployment's `spec` before it is applied.
     """
     from blocks.house import life
     from blocks.kubernetes_access import Access, connect
@@ -82,8 +93,9 @@ async def raised(*, replicas: int, production: Mapping[str, Any], judgement: Map
     ]
     await asyncio.to_thread(up.raise_house, folder / "home", auth=False)
     try:
-        url = await _populate(worlds, replicas)
-        await _save_blocks(worlds, url)
+        await _populate(worlds, replicas, change)
+        url = await (_routed(worlds[1]) if gateway else _on_the_node(worlds[1]))
+        await _save_blocks(worlds, url, gateway=gateway)
         yield Stage(*worlds, url, write_plan(folder, production=production, judgement=judgement))
     finally:
         for world in worlds:
@@ -92,7 +104,7 @@ async def raised(*, replicas: int, production: Mapping[str, Any], judgement: Map
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _populate(worlds: list[World], replicas: int) -> str:
+async def _populate(worlds: list[World], replicas: int, change: Callable[[dict[str, Any]], None]) -> None:
     from tests.kubernetes.cluster_world import deployment, service
 
     for world, pods in zip(worlds, (1, replicas), strict=True):
@@ -100,23 +112,39 @@ async def _populate(worlds: list[World], replicas: int) -> str:
         manifest = deployment("podinfo", VERSIONS[0], replicas=pods)
         reference = {"configMapKeyRef": {"name": FAULTS, "key": "random-error"}}
         manifest["spec"]["template"]["spec"]["containers"][0]["env"].append({"name": "PODINFO_RANDOM_ERROR", "valueFrom": reference})
+        change(manifest["spec"])
         await world.apply(faults(broken=False), manifest, service("podinfo"))
         await world.rolled_out()
-    path = f"/{worlds[1].namespace}"
-    await worlds[1].apply(http_route(GATEWAY, "podinfo", path=path, backends={"podinfo": 1}))
+
+
+async def _routed(world: World) -> str:
+    path = f"/{world.namespace}"
+    await world.apply(http_route(GATEWAY, "podinfo", path=path, backends={"podinfo": 1}))
     await answering(f"{GATEWAY.url}{path}")
     return f"{GATEWAY.url}{path}"
 
 
-async def _save_blocks(worlds: list[World], url: str) -> None:
+async def _on_the_node(world: World) -> str:
+    from tests.kubernetes.cluster_world import service
+
+    await world.apply(service("podinfo", type="NodePort"))
+    found = await world.cluster.read("Service", "podinfo")
+    assert found is not None
+    url = f"http://{NODE}:{found['spec']['ports'][0]['nodePort']}"
+    await answering(url)
+    return url
+
+
+async def _save_blocks(worlds: list[World], url: str, *, gateway: bool) -> None:
     from blocks.kubernetes import KubernetesPlatform
+    from blocks.prometheus import Prometheus
 
     shared: Any = {"workload": "podinfo", "force_conflicts": True, "drain_seconds": 3}
     staging = KubernetesPlatform(namespace=worlds[0].namespace, **shared)
     await staging.save("bench-staging", overwrite=True)
-    production = KubernetesPlatform(
-        namespace=worlds[1].namespace, route="podinfo", url=url, gateway_metrics=GATEWAY.metrics_url, bad_status="[45]..", **shared
-    )
+    routed: Any = {"route": "podinfo", "gateway_metrics": GATEWAY.metrics_url, "bad_status": "[45].."} if gateway else {}
+    production = KubernetesPlatform(namespace=worlds[1].namespace, url=url, **routed, **shared)
+    await Prometheus(url=PROMETHEUS_URL).save("shipway", overwrite=True)
     await production.save("bench-production", overwrite=True)
 
 
@@ -143,7 +171,7 @@ def write_plan(
         "judgement": judgement,
         "samples": {"judged": False},
         "staging": {"platform": f"kubernetes/{service}-staging", "strategy": "rolling"},
-        "production": {"platform": f"kubernetes/{service}-production", **production},
+        "production": {**({} if "targets" in production else {"platform": f"kubernetes/{service}-production"}), **production},
         "approval": {"quorum": 0},
         "rollback": {"to": "previous", "watch_seconds": 0},
         "checklist": {"tests_passed": False, "monitoring_on": any(step["watch_seconds"] for step in production["steps"])},

@@ -1,8 +1,10 @@
-"""What a release costs beside its rollouts: `python -m benchmarks.rollout [--part release|many] [--runs N] [--services N]`.
+"""What a release costs beside its rollouts: `python -m benchmarks.rollout [--part release|wave|many] [--runs N] [--services N]`.
 
 release: staging and production, rolling, without watch times, against a bare script of `kubectl set image`, `kubectl rollout status` and
-`curl`, in turn on the same cluster; and the time from asking for a run to its first line. many: so many services released at once by one
-worker, against one of them alone. KUBECONFIG names the cluster, KUBECTL the program where it is not on the path.
+`curl`, in turn on the same cluster; with the rollout that podinfo is published with, and with pods that are ready at once, beside which
+everything else shows most; and the time from asking for a run to its first line. wave: so many Deployments released at once as the
+targets of one wave, against one alone. many: so many services released at once by one worker, each by a release of its own. KUBECONFIG
+names the cluster, KUBECTL the program where it is not on the path.
 """
 
 from __future__ import annotations
@@ -18,18 +20,30 @@ from typing import Any
 import httpx
 
 from benchmarks.exposure.stage import Stage, raised
-from benchmarks.rollout.many import compare_many
+from benchmarks.rollout.many import compare_many, compare_wave
+from tests.kubernetes.cluster_world import PORT
 
 ROLLING = {"strategy": "rolling", "steps": [{"percent": 100, "watch_seconds": 0}]}
 JUDGEMENT = {"slis": [{"name": "errors", "indicator": "errors"}]}
 KUBECTL = os.environ.get("KUBECTL") or shutil.which("kubectl") or "kubectl"
 
 
-async def compare(*, runs: int) -> None:
+def as_published(spec: dict[str, Any]) -> None:
+    """Give a Deployment the times of podinfo's own manifest, https://github.com/stefanprodan/podinfo/blob/master/kustomize/deployment.yaml."""
+    spec |= {"minReadySeconds": 3, "progressDeadlineSeconds": 60, "strategy": {"rollingUpdate": {"maxUnavailable": 0}}}
+    container = spec["template"]["spec"]["containers"][0]
+    ready = {"initialDelaySeconds": 5, "timeoutSeconds": 5}
+    container["readinessProbe"] = {"httpGet": {"path": "/readyz", "port": PORT}, **ready}
+    container["livenessProbe"] = {"httpGet": {"path": "/healthz", "port": PORT}, **ready}
+
+
+async def compare(*, runs: int, manifest: str) -> None:
     """Release and script in turn; at most 1.25 is asked for."""
     ours, bare, rollouts = [], [], []
-    async with raised(replicas=4, production=ROLLING, judgement=JUDGEMENT) as stage:
-        for number in range(runs + 1):
+    change = as_published if manifest == "published" else lambda _: None
+    print(f"pods that are ready {'as published' if manifest == 'published' else 'at once'}")
+    async with raised(replicas=4, production=ROLLING, judgement=JUDGEMENT, change=change) as stage:
+        for number in range(runs + 1):  # the first one warms up
             begun = time.perf_counter()
             state = await stage.release("6.9.1")
             ours.append(time.perf_counter() - begun)
@@ -53,7 +67,7 @@ async def script(stage: Stage, version: str) -> float:
     begun = time.perf_counter()
     for world in (stage.staging, stage.production):
         await _run(KUBECTL, "-n", world.namespace, "set", "image", "deployment/podinfo", f"podinfo=ghcr.io/stefanprodan/podinfo:{version}")
-        await _run(KUBECTL, "-n", world.namespace, "rollout", "status", "deployment/podinfo", "--timeout=60s")
+        await _run(KUBECTL, "-n", world.namespace, "rollout", "status", "deployment/podinfo", "--timeout=120s")
     await _run(
         "curl", "--silent", "--fail", "--retry", "5", "--retry-all-errors", f"{stage.url}/version"
     )  # its own rollout may cost an answer
@@ -70,7 +84,7 @@ async def _effects(stage: Stage) -> float:
         for name in ("staging", "production"):
             platform = await load_platform(f"kubernetes/bench-{name}", field=name, strategy="rolling")
             mark = await platform.claim("bench", takeover=True)
-            await platform.prepare(version, mark, timeout_seconds=60)
+            await platform.prepare(version, mark, timeout_seconds=120)
             await platform.shift(100, mark)
             await platform.promote(mark)
             await platform.unclaim(mark)
@@ -103,11 +117,17 @@ async def _run(*words: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--part", choices=["release", "many", "all"], default="all")
+    parser.add_argument("--part", choices=["release", "wave", "many", "all"], default="all")
+    parser.add_argument("--manifest", choices=["published", "at-once", "both"], default="both")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--services", type=int, default=50)
+    parser.add_argument("--targets", type=int, default=50)
+    parser.add_argument("--services", type=int, default=25)
     arguments = parser.parse_args()
     if arguments.part in {"release", "all"}:
-        asyncio.run(compare(runs=arguments.runs))
+        for one in ("published", "at-once"):
+            if arguments.manifest in {one, "both"}:
+                asyncio.run(compare(runs=arguments.runs, manifest=one))
+    if arguments.part in {"wave", "all"}:
+        asyncio.run(compare_wave(targets=arguments.targets))
     if arguments.part in {"many", "all"}:
         asyncio.run(compare_many(services=arguments.services))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tasks.rules.migrations import describe
 from tasks.rules.plan import Judgement, Plan, Step, Waves
 from tasks.rules.plan_data import MOMENTS
-from tasks.rules.targets import PRODUCTION, Place, production_of, target_of
+from tasks.rules.targets import PRODUCTION, Place, production_of, target_of, waves_of
 from tasks.rules.waves import versions_in_words
 
 UNKNOWN = "what runs now is not known here"
@@ -36,15 +36,15 @@ def longest_seconds(plan: Plan) -> float:
     Returns:
         Seconds: evidence, every environment's start, checks and every watch at their limits.
     """
-    places = production_of(plan)
+    waves = waves_of(plan)
     tests = sum(getattr(one, "timeout_seconds", 0) for one in plan.tests)
     asked = max((one.timeout_seconds for one in plan.dependencies), default=0)
-    ready = plan.staging.ready_timeout_seconds + sum(place.ready_timeout_seconds for place in places)
-    watched = sum(step.watch_seconds for place in places for step in place.steps)
+    ready = plan.staging.ready_timeout_seconds + sum(max(place.ready_timeout_seconds for place in wave) for wave in waves)
+    watched = sum(max(sum(step.watch_seconds for step in place.steps) for place in wave) for wave in waves)
     again = watched if plan.judgement.undecided == "extend" else 0
     data = sum(max((suite.timeout_seconds for suite in plan.data if moment in suite.when), default=0) for moment in MOMENTS)
-    jobs = sum(one.timeout_seconds * (len(places) if name == PRODUCTION else 1) for one in plan.migrations for name in one.environments)
-    looks = 2 + sum(len(place.steps) for place in places)
+    jobs = sum(one.timeout_seconds * (len(waves) if name == PRODUCTION else 1) for one in plan.migrations for name in one.environments)
+    looks = 2 + sum(max(len(place.steps) for place in wave) for wave in waves)
     return jobs + data + tests + asked + ready + looks * _verify_seconds(plan) + watched + again
 
 
@@ -98,7 +98,16 @@ def _wave(plan: Plan) -> list[str]:
     """Say how targets follow each other, and what a failure in one means for the others."""
     if not isinstance(plan.production, Waves):
         return []
-    first = "Targets: the next one begins when the one before is verified and promoted. A failure in one stops the wave and takes it back"
+    waves = [", ".join(target_of(place.environment) for place in wave) for wave in waves_of(plan)]
+    if len(waves) == len(production_of(plan)):
+        first = (
+            "Targets: the next one begins when the one before is verified and promoted. A failure in one stops the wave and takes it back"
+        )
+    else:
+        first = (
+            f"Waves: {'; then '.join(waves)}. Targets of a wave go side by side; the next wave begins when all of them are verified and "
+            "promoted. A failure in one stops those beside it, and takes back what is not completed"
+        )
     others = {
         "back": ", and those before it too, the last first.",
         "keep": "; those before it, and staging, keep the new version. Once all are done, a failure takes all back.",

@@ -84,6 +84,8 @@ class Target(Section):
     """Its name: the environment is `production/NAME`."""
     platform: BlockName
     """Its platform; each target has one of its own."""
+    wave: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Targets of the same wave go side by side, the waves in rising order; without numbers each target is a wave of its own."""
     strategy: Strategy | None = None
     """As in `production`, for this target alone; else that of `production`."""
     ready_timeout_seconds: Seconds | None = None
@@ -93,12 +95,12 @@ class Target(Section):
 
 
 class Waves(Section):
-    """Production as several targets, one after the other: the next one begins when the one before is verified and promoted."""
+    """Production as several targets, in waves: the next wave begins when the one before is verified and promoted."""
 
-    targets: Annotated[list[Target], Field(min_length=1, max_length=10)]
-    """The targets in their order."""
+    targets: Annotated[list[Target], Field(min_length=1, max_length=100)]
+    """The targets in the order of their waves."""
     on_wave_failure: Literal["back", "keep"] = "back"
-    """When a target fails: those that were completed before it go `back` too, or `keep` the new version."""
+    """When a target fails: those that were completed by then go `back` too, or `keep` the new version."""
     strategy: Strategy | None = None
     """As for one target, for every target that says nothing else."""
     ready_timeout_seconds: Seconds = 60
@@ -121,6 +123,20 @@ class Waves(Section):
         if without:
             wrong = f"the target {without[0]} has no steps"
             raise fault(wrong, mend="Write `steps` in `production`, for every target, or in the target.")
+        return self
+
+    @model_validator(mode="after")
+    def _are_in_the_order_of_their_waves(self) -> Self:
+        waves = [target.wave for target in self.targets]
+        numbered = [wave for wave in waves if wave is not None]
+        if numbered and len(numbered) < len(waves):
+            wrong = f"the target {self.targets[waves.index(None)].name} has no `wave`, though others have one"
+            raise fault(wrong, mend="Give every target a `wave`, or none of them.")
+        if numbered != sorted(numbered):
+            ordered = ", ".join(target.name for target in sorted(self.targets, key=lambda target: target.wave or 0))
+            raise fault(
+                f"the waves fall: {', '.join(map(str, numbered))}", mend=f"List the targets in the order of their waves: {ordered}."
+            )
         return self
 
 

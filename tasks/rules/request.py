@@ -39,6 +39,10 @@ EnvironmentName = Annotated[
         description="Where: staging or production. Where the plan has targets, production means all, and production/NAME one of them.",
     ),
 ]
+WaveNames = Annotated[
+    list[EnvironmentName],
+    Field(max_length=100, title="Wave", description="Leave empty. A release fills it in: the targets that go side by side."),
+]
 AnyVersion = Annotated[
     str,
     Field(

@@ -1,4 +1,4 @@
-"""Where a plan brings a version: staging, then production, which is one environment or several targets in their order.
+"""Where a plan brings a version: staging, then production, which is one environment or several targets in waves.
 
 An environment is named `staging`, `production`, or, where the plan has targets, `production/NAME`.
 """
@@ -6,6 +6,8 @@ An environment is named `staging`, `production`, or, where the plan has targets,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 from tasks.rules.errors import BadInput
 from tasks.rules.plan import Plan, Step, Waves
@@ -34,8 +36,17 @@ class Place:
     steps: tuple[Step, ...] = ()
 
 
+def waves_of(plan: Plan) -> tuple[tuple[Place, ...], ...]:
+    """List production's environments by wave: those of one wave go side by side, and the waves one after the other."""
+    section, places = plan.production, production_of(plan)
+    if not isinstance(section, Waves):
+        return (places,)
+    waves = [target.wave or target.name for target in section.targets]
+    return tuple(tuple(place for _, place in group) for _, group in groupby(zip(waves, places, strict=True), key=itemgetter(0)))
+
+
 def production_of(plan: Plan) -> tuple[Place, ...]:
-    """List production's environments in the order in which a release goes through them."""
+    """List production's environments in the order of the plan, which is that of their waves."""
     section = plan.production
     if not isinstance(section, Waves):
         return (
@@ -86,7 +97,17 @@ def chosen(plan: Plan, environment: str) -> tuple[Place, ...]:
 
 def backwards(plan: Plan) -> tuple[str, ...]:
     """List the environments in the order in which a release goes back: the last target first, staging at the end."""
-    return tuple(place.environment for place in reversed(places_of(plan)))
+    return (*(name for wave in waves_backwards(plan) for name in wave), STAGING)
+
+
+def waves_backwards(plan: Plan, environment: str = PRODUCTION) -> tuple[tuple[str, ...], ...]:
+    """List the environments that a name stands for in the order in which they go back: the last wave first, each side by side.
+
+    Raises:
+        BadInput: The plan has no such environment.
+    """
+    waves = waves_of(plan) if environment == PRODUCTION else ((place_of(plan, environment),),)
+    return tuple(tuple(place.environment for place in reversed(wave)) for wave in reversed(waves))
 
 
 def is_production(environment: str) -> bool:
@@ -114,6 +135,7 @@ def steps_in_words(plan: Plan) -> str:
     shares = {place.environment: " → ".join(f"{step.percent} %" for step in place.steps) for place in production_of(plan)}
     if PRODUCTION in shares:
         return shares[PRODUCTION]
+    waves = [[place.environment for place in wave] for wave in waves_of(plan)]
     if len(set(shares.values())) == 1:
-        return f"{next(iter(shares.values()))}, in {', then '.join(shares)}"
-    return "; then ".join(f"{environment}: {steps}" for environment, steps in shares.items())
+        return f"{next(iter(shares.values()))}, in {', then '.join(' and '.join(wave) for wave in waves)}"
+    return "; then ".join(" and ".join(f"{name}: {shares[name]}" for name in wave) for wave in waves)

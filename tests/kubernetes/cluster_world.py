@@ -167,10 +167,10 @@ def _variable(arg: str) -> Json:
     return {"name": f"PODINFO_{name.replace('-', '_').upper()}", "value": value or "true"}
 
 
-def service(name: str, *, selector: Mapping[str, str] | None = None) -> Json:
+def service(name: str, *, selector: Mapping[str, str] | None = None, type: str = "ClusterIP") -> Json:  # noqa: A002 - the API's word
     """Write a Service on port 80 for podinfo's pods."""
     ports = [{"name": "http", "port": 80, "targetPort": PORT}]
-    spec = {"selector": dict(selector or {"app": name}), "ports": ports}
+    spec = {"type": type, "selector": dict(selector or {"app": name}), "ports": ports}
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
 
 
@@ -213,11 +213,13 @@ class Visitor:
     Fields:
         url: The service's address.
         per_second: Requests a second, sent on time also while earlier ones are unanswered.
+        keep_alive: Whether connections are used again; a Service without a gateway splits connections, not requests.
         answers: What came back, in the order of the answers.
     """
 
     url: str
     per_second: float = 50.0
+    keep_alive: bool = True
     answers: list[Answer] = field(default_factory=list)
 
     @property
@@ -237,7 +239,7 @@ class Visitor:
     @contextlib.asynccontextmanager
     async def visiting(self) -> AsyncIterator[Visitor]:
         """Visit in the background; at the end wait for what is still unanswered."""
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=50)
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=50 if self.keep_alive else 0)
         async with httpx.AsyncClient(verify=False, trust_env=False, timeout=10, limits=limits) as client:  # noqa: S501
             open_requests: set[asyncio.Task[None]] = set()
             round_trip = asyncio.create_task(self._send(client, open_requests))

@@ -13,7 +13,7 @@ import pytest
 from kubernetes.config import incluster_config
 
 from blocks.kubernetes_access import Access, connect
-from blocks.kubernetes_client import APPLY, JSON_PATCH, Cluster
+from blocks.kubernetes_client import APPLY, JSON_PATCH, MERGE_PATCH, Cluster
 from blocks.kubernetes_errors import Changed, Missing, Owned
 from blocks.kubernetes_watch import Source, watch_until
 from tasks.rules.errors import BadInput, Temporary
@@ -69,6 +69,20 @@ async def test_an_object_that_somebody_changed_is_neither_overwritten_nor_delete
     assert now is not None
     await world.cluster.delete("Service", now)
     await world.cluster.delete("Service", now)
+
+
+async def test_a_write_that_was_sent_is_over_before_its_cancellation_is(world: World) -> None:
+    """Whoever is cancelled writes nothing later: what comes next, as the way back, has the place to itself."""
+    await world.apply(service("podinfo"))
+    labels = {"metadata": {"labels": {"written": "yes"}}}
+    writing = asyncio.create_task(world.cluster.patch("Service", "podinfo", labels, content_type=MERGE_PATCH))
+    await asyncio.sleep(0)  # so that it is sent
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    read = await world.cluster.read("Service", "podinfo")
+    assert read is not None
+    assert read["metadata"]["labels"] == {"written": "yes"}
 
 
 async def test_fields_of_another_manager_are_not_taken_unless_asked_for(world: World) -> None:

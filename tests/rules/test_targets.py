@@ -24,6 +24,8 @@ from tasks.rules.targets import (
     steps_in_words,
     target_of,
     under,
+    waves_backwards,
+    waves_of,
     within,
 )
 
@@ -57,6 +59,8 @@ def plan_of(**production: Any) -> Plan:
 ONE = plan_of(platform="local/b", steps=STEPS)
 TWO = plan_of(targets=[EU, {**US, "steps": [{"percent": 100}], "ready_timeout_seconds": 5}], steps=STEPS, ready_timeout_seconds=30)
 
+WAVES = plan_of(targets=[{**EU, "wave": 1}, {**US, "wave": 2}, {"name": "asia", "platform": "local/asia", "wave": 2}], steps=STEPS)
+
 
 def test_one_production_keeps_its_name() -> None:
     """A plan without targets has the two environments that it always had."""
@@ -75,6 +79,28 @@ def test_targets_are_environments_in_their_order() -> None:
     assert (us.environment, us.field, us.ready_timeout_seconds, len(us.steps)) == ("production/us", "production.targets[1].platform", 5, 1)
     assert backwards(TWO) == ("production/us", "production/eu", "staging")
     assert (within("production/eu"), under("post-deploy", "production/eu")) == (" in production/eu", "post-deploy/production/eu")
+
+
+def test_targets_of_a_wave_stand_side_by_side_and_without_waves_each_alone() -> None:
+    """The waves keep the plan's order; back it is the last one first, and a target that is named goes alone."""
+    names = [[place.environment for place in wave] for wave in waves_of(WAVES)]
+    assert names == [["production/eu"], ["production/us", "production/asia"]]
+    assert waves_backwards(WAVES) == (("production/asia", "production/us"), ("production/eu",))
+    assert backwards(WAVES) == ("production/asia", "production/us", "production/eu", "staging")
+    assert waves_backwards(WAVES, "production/us") == (("production/us",),)
+    assert waves_backwards(WAVES, "staging") == (("staging",),)
+    assert [len(wave) for wave in waves_of(TWO)] == [1, 1]
+    assert [[place.environment for place in wave] for wave in waves_of(ONE)] == [["production"]]
+
+
+@given(st.lists(st.integers(1, 100), min_size=1, max_size=8))
+def test_every_target_is_in_one_wave_and_their_order_is_the_plans(numbers: list[int]) -> None:
+    """However the waves are numbered, nothing is lost, doubled or turned round."""
+    targets = [{"name": f"t{place}", "platform": f"local/t{place}", "wave": wave} for place, wave in enumerate(sorted(numbers))]
+    plan = plan_of(targets=targets, steps=STEPS)
+    waves = waves_of(plan)
+    assert [place for wave in waves for place in wave] == list(production_of(plan))
+    assert [len(wave) for wave in waves] == [numbers.count(one) for one in sorted(set(numbers))]
 
 
 def test_the_name_production_means_every_target() -> None:
@@ -133,6 +159,15 @@ def test_a_plan_with_targets_survives_the_way_through_the_storage(names: list[st
             "{on_wave_failure: stay, targets: [{name: eu, platform: local/b}]}",
             "production.on_wave_failure: `stay` must be 'back' or 'keep'",
         ),
+        (
+            "{steps: [{percent: 100}], targets: [{name: eu, platform: local/b, wave: 1}, {name: us, platform: local/c}]}",
+            "production: the target us has no `wave`, though others have one. Give every target a `wave`, or none of them",
+        ),
+        (
+            "{steps: [{percent: 100}], targets: [{name: eu, platform: local/b, wave: 2}, {name: us, platform: local/c, wave: 1}]}",
+            "production: the waves fall: 2, 1. List the targets in the order of their waves: us, eu",
+        ),
+        ("targets: [{name: eu, platform: local/b, wave: 0}]", "targets[0].wave: `0` must be at least 1. Write 1 or more"),
         ("{on_wave_failure: keep, platform: local/b, steps: [{percent: 100}]}", "the field `on_wave_failure` is unknown. Remove it"),
         ("{stepz: [], targets: [{name: eu, platform: local/b}]}", "production.stepz: the field `stepz` is unknown. Did you mean `steps`?"),
     ],
@@ -159,6 +194,20 @@ def test_the_course_names_each_target_and_what_a_failure_means() -> None:
     assert not [line for line in describe_course(ONE, "1.2") if "target" in line.lower()]
 
 
+def test_the_course_says_which_targets_go_side_by_side() -> None:
+    """And what a failure does to those beside it."""
+    text = "\n".join(describe_course(WAVES, "1.2"))
+    assert "Waves: eu; then us, asia. Targets of a wave go side by side" in text
+    assert "stops those beside it, and takes back what is not completed, and those before it too" in text
+
+
+def test_targets_side_by_side_take_the_time_of_the_longest() -> None:
+    """A second target in a wave adds nothing to a release's longest time, a wave of its own does."""
+    alone = longest_seconds(plan_of(targets=[EU], steps=STEPS))
+    assert longest_seconds(plan_of(targets=[{**EU, "wave": 1}, {**US, "wave": 1}], steps=STEPS)) == alone
+    assert longest_seconds(WAVES) == longest_seconds(plan_of(targets=[EU, US], steps=STEPS)) > alone
+
+
 def test_every_target_takes_its_time() -> None:
     """The longest time of a release counts each target."""
     both = plan_of(targets=[EU, US], steps=STEPS)
@@ -170,6 +219,7 @@ def test_every_target_takes_its_time() -> None:
     [
         (plan_of(targets=[EU, US], steps=STEPS), "10 % → 100 %, in production/eu, then production/us"),
         (TWO, "production/eu: 10 % → 100 %; then production/us: 100 %"),
+        (WAVES, "10 % → 100 %, in production/eu, then production/us and production/asia"),
     ],
 )
 def test_the_steps_ahead_fit_in_a_line(plan: Plan, words: str) -> None:

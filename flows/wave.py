@@ -1,0 +1,72 @@
+"""One wave: several targets of production side by side; the first that fails stops those beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flows.data import expect_data
+from flows.phase import Phase, Result, passed, result
+from flows.steps import complete, confirm, roll_out
+from tasks.rules.errors import RolloutFailed, WorldMoved
+from tasks.rules.summary import worst_of
+from tasks.rules.targets import Place, place_of
+from tasks.together import together
+
+UNDECIDED = {"watching", "no_data"}
+
+
+class _Failed(Exception):
+    """A target failed: raised with its result, so that those beside it end."""
+
+    def __init__(self, found: Result) -> None:
+        super().__init__(found["reason"])
+        self.found = found
+
+
+async def bring(
+    phase: Phase, version: str, *, environments: Sequence[str], approval: dict[str, Any], decisions: Mapping[str, Mapping[str, str]]
+) -> Result:
+    """Bring a version to the targets of a wave: each goes through its own steps, is verified, and promotes it.
+
+    Args:
+        phase: The release and its round.
+        version: The version.
+        environments: The wave's targets.
+        approval: The gate's name and proofs.
+        decisions: What people decided about undecided steps, by environment.
+
+    Returns:
+        `outcome` passed where every target completed; failed with the reason of the first that did; else that of the undecided ones, and
+        these in `undecided`, each with its `environment` and `step`.
+
+    Raises:
+        ShipwayError: A target could not go on, and none goes on beside it.
+    """
+    await confirm(phase, version, approval=approval)  # once, before they go apart
+    await expect_data(phase, "production", "post_deploy")
+    places = [place_of(phase.plan, name) for name in environments]
+    try:
+        found = await together(
+            *(_bring_to(phase, version, place=one, approval=approval, decisions=decisions.get(one.environment, {})) for one in places)
+        )
+    except _Failed as error:
+        return error.found
+    undecided = [{**one, "environment": place.environment} for place, one in zip(places, found, strict=True) if one["outcome"] in UNDECIDED]
+    outcome, reason = worst_of(undecided or found)
+    return result(outcome, reason, undecided=undecided)
+
+
+async def _bring_to(phase: Phase, version: str, *, place: Place, approval: dict[str, Any], decisions: Mapping[str, str]) -> Result:
+    """Go the whole way in one target; what failed is raised, so that the others end, too."""
+    try:
+        found = await roll_out(phase, version, place=place, approval=approval, decisions=dict(decisions))
+        if found["outcome"] in UNDECIDED:
+            return found  # the others go on: people are asked when all are through
+        if passed(found):
+            found = await complete(phase, version, environment=place.environment, beside=True)
+    except (RolloutFailed, WorldMoved) as error:
+        raise _Failed(result("failed", f"{place.environment}: {type(error).__name__}: {error}")) from error
+    if not passed(found):
+        raise _Failed(found)
+    return found
