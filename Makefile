@@ -12,12 +12,16 @@ define NEED_PYTHON
     "Install it, or name one: make install PYTHON=/path/to/python3.11" >&2; exit 2; }
 endef
 
+define NEED_CLUSTER
+@test -n "$$KUBECONFIG" || { echo "KUBECONFIG is not set; let it name the kubeconfig of a cluster for tests" >&2; exit 2; }
+endef
+
 # Options for the command behind a target: make test ARGS="-k digest", make demo ARGS=--yes
 ARGS ?=
 # How many processes the tests use (a third one fills the waits of the suite on two cores; a cluster on the same machine needs them itself),
 # and how many streams of requests a case of the judgement's benchmark draws.
 test: WORKERS ?= 3
-test-faults test-cluster: WORKERS ?= 2
+test-faults test-rules test-cluster: WORKERS ?= 2
 EVERY ?= 9
 STREAMS ?= 500
 
@@ -25,7 +29,7 @@ STREAMS ?= 500
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-faults test-cluster lint lock schema bench clean
+.PHONY: help install demo test test-faults test-rules test-cluster test-node lint lock schema bench clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -36,16 +40,21 @@ install: $(STAMP) ## Build .venv from the hashed lock; instant where nothing cha
 demo: $(STAMP) ## Release the example service: a good version, and a bad one that comes back. KEEP=1 leaves all running.
 	@$(BIN)/shipway demo $(if $(KEEP),--keep) $(ARGS)
 
-test: $(STAMP) ## Run the whole suite, but for what test-faults and test-cluster take longer for.
+test: $(STAMP) ## Run the whole suite, but for what the other tests below take longer for, or a cluster.
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not cluster and not faults and not browser" $(ARGS)
 
 test-faults: $(STAMP) ## Run the long campaign of kills and restarts, and a person in a browser; EVERY=1 walks every kill point, the default each ninth.
 	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -m "(faults or browser) and not cluster" $(ARGS)
-	@HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -q -n $(WORKERS) tests/rules
+
+test-rules: $(STAMP) ## Run the tests of the rules with thousands of drawn examples each.
+	@HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -q -n $(WORKERS) tests/rules $(ARGS)
 
 test-cluster: $(STAMP) ## Run what needs a Kubernetes cluster, its faults too; KUBECONFIG names it, EVERY is as above.
-	@test -n "$$KUBECONFIG" || { echo "KUBECONFIG is not set; let it name the kubeconfig of a cluster for tests" >&2; exit 2; }
+	$(NEED_CLUSTER)
 	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -n $(WORKERS) -m "cluster and not alone" $(ARGS)
+
+test-node: $(STAMP) ## Run what needs a cluster whose only node is this machine: its container runtime is stopped; nothing else may need it meanwhile.
+	$(NEED_CLUSTER)
 	@$(BIN)/pytest -m "cluster and alone" $(ARGS)
 
 lint: $(STAMP) ## Check style, format, types, and who imports whom.
