@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +36,7 @@ KINDS = {
     "HorizontalPodAutoscaler": ("apis/autoscaling/v2", "horizontalpodautoscalers"),
 }
 # The official client blocks; its calls run here, so that a slow cluster takes no thread from the rest of the process.
-_THREADS = ThreadPoolExecutor(16, thread_name_prefix="kubernetes")
+_THREADS = ThreadPoolExecutor(64, thread_name_prefix="kubernetes")
 
 
 class Asked(TypedDict, total=False):
@@ -170,12 +171,20 @@ class Cluster:
 
 
 async def _in_thread(ask: Callable[[], T], *, to_its_end: bool = False) -> T:
-    """Run what blocks in a thread; a cancellation of a write waits for its end, so that nothing is written behind what comes next."""
-    asked = asyncio.get_running_loop().run_in_executor(_THREADS, ask)
+    """Run what blocks in a thread; a cancellation takes back what has not begun, and of a write waits for its end.
+
+    So nothing is written behind what comes next, as a way back.
+    """
+    sent = _THREADS.submit(ask)
+    asked = asyncio.wrap_future(sent)
     if not to_its_end:
         return await asked
     try:
         return await asyncio.shield(asked)
     except asyncio.CancelledError:
-        await asyncio.gather(asked, return_exceptions=True)
+        if not sent.cancel():
+            while not asked.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([asked])
+            asked.exception()
         raise

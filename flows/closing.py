@@ -12,6 +12,7 @@ from prefect.states import Completed, Failed
 
 from flows.migrations import stays_forward
 from flows.phase import Phase, Result, acting_for, begin_phase, platform_of, result
+from flows.way_back import moved
 from tasks.attempt import end_attempt, let_go, mark_running
 from tasks.notify import alert
 from tasks.report import publish_record
@@ -21,9 +22,9 @@ from tasks.rules.errors import BadInput, ShipwayError, Superseded, Temporary
 from tasks.rules.record import Entry, outcome_of
 from tasks.rules.targets import STAGING, backwards, is_production, production_of, waves_backwards
 from tasks.rules.waves import left_alone, reached, staying
-from tasks.story import recall, recall_all, say, tell
+from tasks.story import CLOSED, recall_all, say, tell
 
-MOST_SIBLINGS = 40
+MOST_SIBLINGS = 250  # twice as many as a plan has targets, and some
 
 
 async def close(run: str, *, plan: str, version: str, ending: Ending, marked: bool = False) -> State[Any]:
@@ -88,7 +89,7 @@ async def _end(phase: Phase | None, run: str, *, version: str, ending: Ending) -
     evidence: dict[str, Any] = {"outcome": outcome}
     if left:
         evidence["targets"] = left | {one["environment"]: str(one["reason"]) for one in back if is_production(one["environment"])}
-    await tell(run, "closed", f"{version or 'The rollback'}: {outcome.replace('_', ' ')}", kind="closed", why=reason, evidence=evidence)
+    await tell(run, CLOSED, f"{version or 'The rollback'}: {outcome.replace('_', ' ')}", kind="closed", why=reason, evidence=evidence)
     return outcome, reason
 
 
@@ -96,7 +97,8 @@ async def _staying(phase: Phase) -> tuple[str, ...]:
     """Name the targets that keep the version although this release goes back: completed by its record, by the plan, and still its own."""
     names = [place.environment for place in production_of(phase.plan)]
     kept = staying(phase.plan, reached(await recall_all(phase.owner), "promote", names))
-    return tuple([name for name in kept if await _is_ours(phase, name)])
+    ours = await asyncio.gather(*(_is_ours(phase, name) for name in kept))
+    return tuple(name for name, yes in zip(kept, ours, strict=True) if yes)
 
 
 async def _is_ours(phase: Phase, environment: str) -> bool:
@@ -155,48 +157,40 @@ async def go_back(phase: Phase, *, version: str, ending: Ending) -> list[Result]
     stays = await _staying(phase)
     for wave in (*waves_backwards(phase.plan), (STAGING,)):
         due = [name for name in wave if name not in stays and (name != STAGING or not (phase.plan.staging.keep_on_failure or stays))]
-        moved, silent = await _moved_of(phase, due, version=version)
-        late = silent or late
         try:
-            found += await _send_back(phase, moved, version=version, ending=ending)
+            found += await _send_back(phase, due, version=version, ending=ending)
+        except Superseded:
+            raise  # somebody newer sees to it
         except Temporary as error:  # one that does not answer keeps no other from going back
             late = error
+        except Exception as error:  # noqa: BLE001 - one environment that cannot go back must not keep the other from it
+            lost = f"could not be taken back: {type(error).__name__}: {error}"
+            if len(due) > 1 and not isinstance(error, ShipwayError):
+                late = Temporary(f"{', '.join(due)} {lost}")  # nobody said that it is for good, and it is many
+            else:
+                found += [result("failed", f"{name} {lost}", environment=name) for name in due]
     if late is not None:
         raise late  # the record stays open, so the keeper tries again
     return found
 
 
-async def _moved_of(phase: Phase, environments: Sequence[str], *, version: str) -> tuple[list[str], Temporary | None]:
-    """Choose those of some environments that this release moved, side by side; gives the error of one that does not answer, too.
-
-    One that cannot be read for another reason counts as moved: its way back says what is wrong.
-    """
-    found = await asyncio.gather(*(_moved(phase, name, version=version) for name in environments), return_exceptions=True)
-    for error in found:
-        if isinstance(error, Superseded) or (isinstance(error, BaseException) and not isinstance(error, Exception)):
-            raise error  # somebody newer sees to it
-    moved = [name for name, one in zip(environments, found, strict=True) if one is True or isinstance(one, Exception)]
-    silent = {name: one for name, one in zip(environments, found, strict=True) if isinstance(one, Temporary)}
-    return [name for name in moved if name not in silent], next(iter(silent.values()), None)
-
-
 async def _send_back(phase: Phase, environments: Sequence[str], *, version: str, ending: Ending) -> list[Result]:
-    """Take environments back that go side by side; gives the result of each."""
-    if not environments:
+    """Take back what this release moved of some environments, side by side; gives the result of each.
+
+    Of several, one that does not answer at once may have been moved: the way back of the others does not wait to know.
+    """
+    several = len(environments) > 1
+    found = await asyncio.gather(*(moved(phase, name, version=version, at_once=several) for name in environments))
+    due = [name for name, yes in zip(environments, found, strict=True) if yes]
+    if not due:
         return []
-    try:
-        decided = {"ending": ending.name}
-        await tell(phase.owner, "going-back", f"{version} goes back", kind="rollback", why=ending.reason, evidence=decided)
-        if environments[0] == STAGING and await stays_forward(phase, STAGING):
-            await _take_canary_away(phase, STAGING)
-            return []
-        back = await _go_back_in(phase, environments, reason=ending.reason[:500] or "unknown", bad=version)
-    except (Superseded, Temporary):
-        raise
-    except Exception as error:  # noqa: BLE001 - one environment that cannot go back must not keep the other from it
-        lost = f"could not be taken back: {type(error).__name__}: {error}"
-        return [result("failed", f"{name} {lost}", environment=name) for name in environments]
-    return list(back["each"]) if len(environments) > 1 else [back]
+    decided = {"ending": ending.name}
+    await tell(phase.owner, "going-back", f"{version} goes back", kind="rollback", why=ending.reason, evidence=decided)
+    if due == [STAGING] and await stays_forward(phase, STAGING):
+        await _take_canary_away(phase, STAGING)
+        return []
+    back = await _go_back_in(phase, due, several=several, reason=ending.reason[:500] or "unknown", bad=version)
+    return list(back["each"]) if several else [back]
 
 
 async def _take_canary_away(phase: Phase, environment: str) -> None:
@@ -206,19 +200,7 @@ async def _take_canary_away(phase: Phase, environment: str) -> None:
         await abort_canary(platform, mark=await claim_environment(platform, owner=phase.owner))
 
 
-async def _moved(phase: Phase, environment: str, *, version: str) -> bool:
-    """Say whether this release may have moved an environment: it owns it, and the version did not serve there before."""
-    position = await read_position(await platform_of(phase.plan, environment))
-    if position["owner"] != phase.owner:
-        return False
-    if any(entry.key.endswith(f"{environment}/already") for entry in await recall_all(phase.owner)):
-        return False
-    review = await recall(phase.owner, "review")
-    before = review.evidence["current"].get(environment) if review else None
-    return before != version or position["canary"] is not None
-
-
-async def _go_back_in(phase: Phase, environments: Sequence[str], *, reason: str, bad: str) -> Result:
+async def _go_back_in(phase: Phase, environments: Sequence[str], *, several: bool, reason: str, bad: str) -> Result:
     """Roll an environment back in a child run, or several side by side in one.
 
     Prefect knows a child by its place among its siblings: where another environment's came first in an earlier attempt, it gives that one's
@@ -227,7 +209,7 @@ async def _go_back_in(phase: Phase, environments: Sequence[str], *, reason: str,
     from flows.rollback import rollback  # noqa: PLC0415 - rollback, run alone, closes its own record through this module
 
     name = ",".join(environments)
-    where: dict[str, Any] = {"environment": name} if len(environments) == 1 else {"wave": list(environments)}
+    where: dict[str, Any] = {"wave": list(environments)} if several else {"environment": name}
     for _ in range(MOST_SIBLINGS):
         back: Any = await rollback(phase.path, reason=reason, bad=bad, release=phase.owner, **where)
         if back["environment"] == name:

@@ -14,6 +14,7 @@ from tasks.rules.migrations import NOT_RUN, contracts_in, crossed, due, not_ackn
 from tasks.rules.plan_migrations import Migration, When
 from tasks.rules.rollback import WayBack
 from tasks.story import recall_all, tell
+from tasks.together import turns
 
 
 async def migrate(phase: Phase, platform: Platform, *, environment: str, when: When, version: str, mark: Mark) -> None:
@@ -25,7 +26,8 @@ async def migrate(phase: Phase, platform: Platform, *, environment: str, when: W
     """
     expect_jobs(platform, phase.plan, environment)
     for migration in due(phase.plan.migrations, environment=environment, when=when):
-        await _run(phase, platform, migration, environment=environment, version=version, mark=mark)
+        async with turns("migrations"):  # targets that go side by side may share what is migrated
+            await _run(phase, platform, migration, environment=environment, version=version, mark=mark)
 
 
 async def _run(phase: Phase, platform: Platform, migration: Migration, *, environment: str, version: str, mark: Mark) -> None:

@@ -87,6 +87,7 @@ async def _bring_alone(phase: Phase, version: str, *, wave: tuple[str, ...], app
         found = await bring(phase, version, environments=wave, approval=approval, decisions={})
     else:
         found = await roll_out(phase, version, place=place_of(phase.plan, wave[0]), approval=approval, decisions={})
-    if found["outcome"] in {"watching", "no_data"}:
+    undecided = found.get("undecided") if len(wave) > 1 else found["outcome"] in {"watching", "no_data"}
+    if undecided:
         return {**found, "outcome": "failed", "reason": f"undecided {found['reason']}; only a release can ask"}
     return await complete(phase, version, environment=wave[0]) if passed(found) and len(wave) == 1 else found

@@ -138,7 +138,10 @@ async def _deploy_wave(phase: Phase, version: str, *, wave: list[str], approval:
             return dict(found)
         for one in undecided:
             name = one["environment"]
-            decisions.setdefault(name, {})[one["step"]] = await decide(phase, one, environment=name, requester=requester)
+            decided = await decide(phase, one, environment=name, requester=requester)
+            decisions.setdefault(name, {})[one["step"]] = decided
+            if decided != "proceed":
+                break  # all go back, so nobody needs to be asked about the others
 
 
 async def _still_the_same(phase: Phase, subject: Result, *, scope: str) -> bool:

@@ -4,31 +4,25 @@ from __future__ import annotations
 
 from asyncio import gather
 from collections.abc import Sequence
-from dataclasses import asdict, replace
 from typing import Any
 
 from prefect import Flow, State, flow
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Completed
 
-from blocks.platform import Mark, Platform
 from flows.closing import close, end_watch
-from flows.migrations import expect_no_contract
 from flows.phase import Phase, Result, acting_for, begin_phase, passed, platform_of, result, run_id
 from flows.suspect import common_version_to_leave, expect_known, version_under_release
-from flows.verify import verified
+from flows.way_back import all_of, take_back, take_wave_back
 from tasks.attempt import begin_attempt, let_go, name_run, unmark
 from tasks.claim import tell_to_stop
-from tasks.notify import alert
-from tasks.rollout import abort_canary, called, claim_environment, prepare_revision, promote_revision, read_position, shift_traffic
+from tasks.rollout import claim_environment
 from tasks.rules.ending import Ending
-from tasks.rules.errors import BadInput, Refused, ShipwayError, Superseded, Temporary
+from tasks.rules.errors import BadInput, Refused, Superseded, Temporary
 from tasks.rules.request import AnyVersion, EnvironmentName, PlanPath, Reason, Restored, Scope, WaveNames
-from tasks.rules.rollback import WayBack, decide_way_back
 from tasks.rules.summary import worst_of
-from tasks.rules.targets import is_production, place_of, waves_backwards
-from tasks.story import closing_entry, recall, say, tell
-from tasks.watch import watch_recovery
+from tasks.rules.targets import waves_backwards
+from tasks.story import closing_entry, say, tell
 
 
 async def finish(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
@@ -86,7 +80,7 @@ async def rollback(
     if release:
         phase = await begin_phase(plan, scope=release)
         if wave:
-            each = await take_back_together(phase, wave, reason=reason, version=version, bad=bad)
+            each = await take_wave_back(phase, wave, reason=reason, version=bad)
             return result(*worst_of(each), each=each, environment=",".join(wave))
         found = await take_back(phase, environment=environment, reason=reason, version=version, bad=bad)
         return {**found, "environment": environment}
@@ -156,12 +150,19 @@ async def _take_all_back(
 
     All are taken over before the first one moves, so that a release which is told to end does not act on the rest meanwhile.
     """
-    await gather(*(_take_over(phase, environment, reason=reason) for wave in waves for environment in wave))
+    over = [_take_over(phase, environment, reason=reason) for wave in waves for environment in wave]
+    for error in await gather(*over, return_exceptions=True):
+        if isinstance(error, BaseException):
+            raise error  # once all have asked, so that none is taken over behind the end of this run
+
+    async def back(environment: str) -> Result:
+        return await take_back(phase, environment=environment, reason=reason, version=version, bad=bad, restored=restored, beside=True)
+
     found: list[Result] = []
     late: Temporary | None = None
     for wave in waves:
         try:
-            found += await take_back_together(phase, wave, reason=reason, version=version, bad=bad, restored=restored)
+            found += [one for one in await all_of(wave, back) if one is not None]
         except Temporary as error:
             late = error
     if late is not None:
@@ -176,141 +177,5 @@ async def _take_over(phase: Phase, environment: str, *, reason: str) -> None:
         await claim_environment(await platform_of(phase.plan, environment), owner=phase.owner, takeover=reason)
     except Superseded:
         raise
-    except ShipwayError as error:
+    except Exception as error:  # noqa: BLE001 - one environment must not keep the others from going back
         say(f"{environment} could not be taken over: {type(error).__name__}: {error}")
-
-
-async def take_back_together(
-    phase: Phase, wave: Sequence[str], *, reason: str, version: str, bad: str, restored: Sequence[str] = ()
-) -> list[Result]:
-    """Take the targets of a wave back side by side; one that cannot go back keeps no other from it.
-
-    Returns:
-        The result of each, with its `environment` and that in its reason.
-
-    Raises:
-        Superseded: Somebody newer sees to it.
-        Temporary: One does not answer; all others are back.
-    """
-    beside = len(wave) > 1
-    found = await gather(
-        *(take_back(phase, environment=one, reason=reason, version=version, bad=bad, restored=restored, beside=beside) for one in wave),
-        return_exceptions=True,
-    )
-    for kind in (Superseded, Temporary):
-        for error in found:
-            if isinstance(error, kind):
-                raise error
-    return [_named(environment, back) for environment, back in zip(wave, found, strict=True)]
-
-
-def _named(environment: str, back: Result | BaseException) -> Result:
-    """Say where a way back was, in its reason too; one that could not be gone is a failed one."""
-    if isinstance(back, BaseException):
-        if not isinstance(back, Exception):
-            raise back
-        back = result("failed", f"it could not be taken back: {type(back).__name__}: {back}")
-    reason = str(back["reason"])
-    return {**back, "environment": environment, "reason": reason if environment in reason else f"{environment}: {reason}"}
-
-
-async def take_back(
-    phase: Phase,
-    *,
-    environment: EnvironmentName,
-    reason: str,
-    version: str,
-    bad: str,
-    restored: Sequence[str] = (),
-    beside: bool = False,
-) -> Result:
-    """Choose the way back, go it, and see that the service is well afterwards; `beside` as for `flows.verify.verified`.
-
-    Returns:
-        `outcome` passed or failed, `reason`, and the `version` that serves.
-    """
-    platform = await platform_of(phase.plan, environment)
-    mark = await claim_environment(platform, owner=phase.owner, takeover=reason)
-    way = await _choose(phase, platform, environment=environment, reason=reason, bad=bad, to=version or "previous", restored=restored)
-    if way.kind == "impossible":
-        return result("failed", way.reason, version=None)
-    way = await _act(phase, platform, way, environment=environment, mark=mark)
-    found = await _look_after(phase, platform, way, environment=environment, beside=beside)
-    await tell(
-        phase.owner,
-        phase.entry(f"rollback/{environment}/done"),
-        f"The rollback of {environment} is over",
-        kind="rollback",
-        why=str(found["reason"]),
-        evidence={"outcome": found["outcome"], "position": dict(await read_position(platform))},
-    )
-    return found
-
-
-async def _choose(
-    phase: Phase, platform: Platform, *, environment: str, reason: str, bad: str, to: str, restored: Sequence[str]
-) -> WayBack:
-    """Choose the way once: after a restart half-way, what runs by then must not turn it round."""
-    key = phase.entry(f"rollback/{environment}")
-    chosen = await recall(phase.owner, key)
-    if chosen is None:
-        position = await read_position(platform)
-        fixed = phase.plan.rollback.to
-        way = decide_way_back(
-            baseline=position["baseline"],
-            canary=position["canary"],
-            previous=position["previous"],
-            bad=bad or None,
-            to=to,
-            fallback=None if fixed == "previous" else fixed,
-        )
-        await expect_no_contract(phase, way, environment=environment, restored=restored)
-        chosen = await tell(
-            phase.owner,
-            key,
-            f"The way back in {environment}: {way.kind} to {way.version or 'nothing'}",
-            kind="rollback",
-            why=f"{reason}. {way.reason}",
-            evidence={"position": dict(position), "way": asdict(way)},
-        )
-    return WayBack(**chosen.evidence["way"])
-
-
-async def _act(phase: Phase, platform: Platform, way: WayBack, *, environment: str, mark: Mark) -> WayBack:
-    """Go it; gives it with the version as it is called once it is there, which may name a former configuration."""
-    if way.kind == "abort":
-        await abort_canary(platform, mark=mark)
-    elif way.kind == "redeploy" and way.version:
-        key = f"rollback/{environment}/{way.version}"
-        seconds = place_of(phase.plan, environment).ready_timeout_seconds
-        there = await prepare_revision(platform, version=way.version, mark=mark, timeout_seconds=seconds, key=phase.key(f"{key}/prepare"))
-        version = called(there, way.version) or way.version
-        await shift_traffic(platform, version=version, percent=100, mark=mark, key=phase.key(f"{key}/shift"))
-        await promote_revision(platform, version=version, mark=mark, key=phase.key(f"{key}/promote"))
-        return replace(way, version=version)
-    return way
-
-
-async def _look_after(phase: Phase, platform: Platform, way: WayBack, *, environment: EnvironmentName, beside: bool) -> Result:
-    """Verify the version that serves now, then watch it under its real traffic."""
-    if way.version is None:
-        return result("passed", "nothing runs there, as before", version=None)
-    found: Any = await verified(phase, way.version, environment=environment, beside=beside)
-    if passed(found) and is_production(environment):
-        found = await watch_recovery(
-            platform,
-            version=way.version,
-            watch_seconds=phase.plan.rollback.watch_seconds,
-            max_error_ratio=phase.plan.rollback.max_error_ratio,
-        )
-    if not passed(found):
-        await alert(
-            phase.plan.notify,
-            service=phase.plan.service,
-            version=way.version,
-            outcome="rollback not verified",
-            reason=str(found["reason"]),
-            run=phase.owner,
-        )
-        return result("failed", f"{environment} was taken back to {way.version}, but {found['reason']}", version=way.version)
-    return result("passed", f"{environment} is back on {way.version}, verified and watched: {found['reason']}", version=way.version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from blocks.platform import Position
@@ -72,13 +73,13 @@ async def expect_known(phase: Phase, environments: Sequence[str], *, version: st
 
 async def _positions(phase: Phase, environments: Sequence[str]) -> dict[str, Position]:
     """Read what each environment runs; one that does not answer is left out, so that it keeps no other from going back."""
-    found: dict[str, Position] = {}
-    silent: Temporary | None = None
-    for environment in environments:
-        try:
-            found[environment] = await read_position(await platform_of(phase.plan, environment))
-        except Temporary as error:
-            silent = error
-    if silent is not None and not found:
-        raise silent
+
+    async def read(environment: str) -> Position:
+        return await read_position(await platform_of(phase.plan, environment))
+
+    answers = await asyncio.gather(*map(read, environments), return_exceptions=True)
+    found = {name: one for name, one in zip(environments, answers, strict=True) if not isinstance(one, BaseException)}
+    for error in answers:
+        if isinstance(error, BaseException) and (not found or not isinstance(error, Temporary)):
+            raise error
     return found

@@ -8,20 +8,13 @@ from typing import Any
 from flows.data import expect_data
 from flows.phase import Phase, Result, passed, result
 from flows.steps import complete, confirm, roll_out
-from tasks.rules.errors import RolloutFailed, WorldMoved
+from tasks.rules.errors import RolloutFailed, ShipwayError, WorldMoved
 from tasks.rules.summary import worst_of
 from tasks.rules.targets import Place, place_of
-from tasks.together import together
+from tasks.story import say
+from tasks.together import until_one
 
 UNDECIDED = {"watching", "no_data"}
-
-
-class _Failed(Exception):
-    """A target failed: raised with its result, so that those beside it end."""
-
-    def __init__(self, found: Result) -> None:
-        super().__init__(found["reason"])
-        self.found = found
 
 
 async def bring(
@@ -46,27 +39,28 @@ async def bring(
     await confirm(phase, version, approval=approval)  # once, before they go apart
     await expect_data(phase, "production", "post_deploy")
     places = [place_of(phase.plan, name) for name in environments]
-    try:
-        found = await together(
-            *(_bring_to(phase, version, place=one, approval=approval, decisions=decisions.get(one.environment, {})) for one in places)
-        )
-    except _Failed as error:
-        return error.found
-    undecided = [{**one, "environment": place.environment} for place, one in zip(places, found, strict=True) if one["outcome"] in UNDECIDED]
+    failed, found = await until_one(
+        *(_bring_to(phase, version, place=one, approval=approval, decisions=decisions.get(one.environment, {})) for one in places),
+        ends=lambda one: not (passed(one) or one["undecided"]),
+    )
+    if failed:
+        return failed
+    undecided = [one for one in found if one["undecided"]]
     outcome, reason = worst_of(undecided or found)
     return result(outcome, reason, undecided=undecided)
 
 
 async def _bring_to(phase: Phase, version: str, *, place: Place, approval: dict[str, Any], decisions: Mapping[str, str]) -> Result:
-    """Go the whole way in one target; what failed is raised, so that the others end, too."""
+    """Go the whole way in one target; one that is undecided waits for people at its step."""
+    name = place.environment
     try:
         found = await roll_out(phase, version, place=place, approval=approval, decisions=dict(decisions))
-        if found["outcome"] in UNDECIDED:
-            return found  # the others go on: people are asked when all are through
+        undecided = found["outcome"] in UNDECIDED
         if passed(found):
-            found = await complete(phase, version, environment=place.environment, beside=True)
+            found = await complete(phase, version, environment=name, beside=True)
     except (RolloutFailed, WorldMoved) as error:
-        raise _Failed(result("failed", f"{place.environment}: {type(error).__name__}: {error}")) from error
-    if not passed(found):
-        raise _Failed(found)
-    return found
+        return result("failed", f"{name}: {type(error).__name__}: {error}", environment=name, undecided=False)
+    except ShipwayError as error:
+        say(f"{name}: {type(error).__name__}: {error}")  # who reads the error alone would look for its target
+        raise
+    return {**found, "environment": name, "undecided": undecided}

@@ -27,6 +27,7 @@ from tasks.rules.masking import mask
 from tasks.rules.plan_data import DataSuite, Moment
 from tasks.storage import default_storage
 from tasks.suites import data_files, load_suite
+from tasks.together import turns
 
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "VIRTUAL_ENV")
 PROGRAM = "tasks.expectations_process"
@@ -106,13 +107,14 @@ async def judge_tables(jobs: Sequence[Job], *, release: str, storage: Any = None
     with tempfile.TemporaryDirectory(prefix="shipway-data-") as scratch:
         given = json.dumps({"folder": scratch, "suites": [job.plain() for job in asked]}).encode()
         environment = {name: os.environ[name] for name in KEPT if name in os.environ} | judge.QUIET
-        ended = await run_command(
-            judge.client_command(home, PROGRAM) if (home := _home()) else ORDINARY,
-            folder=scratch,
-            environment=environment,
-            timeout_seconds=IMPORT_SECONDS + max(job.timeout_seconds for job in asked),
-            given=given,
-        )
+        async with turns("judge data"):  # the same database and the same processor, where several targets are verified at a time
+            ended = await run_command(
+                judge.client_command(home, PROGRAM) if (home := _home()) else ORDINARY,
+                folder=scratch,
+                environment=environment,
+                timeout_seconds=IMPORT_SECONDS + max(job.timeout_seconds for job in asked),
+                given=given,
+            )
         missing = _why_missing(ended, secrets=[secret for job in asked for secret in job.secrets()])
         objects = objects_of(storage) if storage else await default_storage()
         found = {

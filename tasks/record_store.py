@@ -103,6 +103,25 @@ async def readable_entries(storage: Any, release_id: str) -> list[Entry]:
     return entries
 
 
+async def find_entry(storage: Any, release_id: str, key: str) -> Entry | None:
+    """Find one entry by its key, by three reads at most while only this process writes; None where it was never told.
+
+    Args:
+        storage: A folder's `Path` or a Prefect filesystem block.
+        release_id: The release.
+        key: Its key.
+    """
+    objects = objects_of(storage)
+    try:
+        tail = await _tail(objects, release_id)
+        if tail.last and await objects.read(_path(release_id, tail.last.seq + 1)) is not None:  # somebody else wrote
+            _tails.pop((objects.name, release_id), None)
+            tail = await _tail(objects, release_id)
+        return await _entry_at(objects, release_id, tail.places[key]) if key in tail.places else None
+    except (WorldMoved, ValueError):  # it is broken somewhere, and what can be read of it still counts
+        return next((entry for entry in await readable_entries(storage, release_id) if entry.key == key), None)
+
+
 async def read_entries(storage: Any, release_id: str) -> list[Entry]:
     """Read a record's entries; a torn last one counts as not written.
 
@@ -235,6 +254,8 @@ async def _tail(objects: Objects, release_id: str) -> _Tail:
         return tail
     reading = await read_record(objects, release_id)
     entries = _trusted(reading, release_id)
+    if entries and reading.torn is None:
+        _remember(name, entries[-1], _Tail(None, {entry.key: entry.seq for entry in entries}))
     return _Tail(entries[-1] if entries else None, {entry.key: entry.seq for entry in entries}, reading.torn)
 
 

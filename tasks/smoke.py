@@ -19,7 +19,7 @@ from tasks.rules.junit import MAX_BYTES
 from tasks.rules.plan import SmokeTest, Verification
 from tasks.rules.smoke_step import Baseline
 from tasks.smoke_steps import run_steps_test
-from tasks.together import together
+from tasks.together import together, turns
 
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "VIRTUAL_ENV")
 
@@ -32,6 +32,8 @@ async def run_smoke_tests(
 ) -> list[Found]:
     """Run all smoke tests of a plan, so many at once as it says; those of kind performance afterwards, one by one.
 
+    Where a release verifies several targets at a time, they share these limits.
+
     Args:
         verification: The plan's section.
         folder: The plan's folder.
@@ -42,10 +44,9 @@ async def run_smoke_tests(
     Returns:
         What `run_smoke_test` found, in the plan's order.
     """
-    turns = asyncio.Semaphore(verification.smoke_concurrency)
 
     async def run(test: SmokeTest) -> Found:
-        async with turns:
+        async with turns("performance") if test.kind == "performance" else turns("smoke", at_once=verification.smoke_concurrency):
             return await run_smoke_test(test, folder=folder, target=target, version=version, baseline=baseline)
 
     quick = [test for test in verification.smoke if test.kind != "performance"]

@@ -13,7 +13,7 @@ from prefect.events import emit_event
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
-from tasks.record_store import readable_entries, write_entry
+from tasks.record_store import find_entry, readable_entries, write_entry
 from tasks.rules.errors import Temporary, WorldMoved
 from tasks.rules.record import Entry, Kind, chain, outcome_of, verify_chain
 from tasks.storage import default_storage
@@ -21,6 +21,7 @@ from tasks.storage import default_storage
 TRIES = 4
 EVERY_READING, EACH = 30, 10
 LOUD = {"rollback", "refused"}
+CLOSED = "closed"
 
 
 async def tell(
@@ -83,12 +84,12 @@ def tell_progress(release: str, what: str, *, reading: int) -> None:
 
 async def recall(release: str, key: str) -> Entry | None:
     """Read one entry of a record, or None where it was never told."""
-    return next((entry for entry in await recall_all(release) if entry.key == key), None)
+    return await find_entry(await default_storage(), release, key)
 
 
 async def closing_entry(release: str) -> Entry | None:
     """Read the entry that closed a record, or None where it is open."""
-    return next((entry for entry in await recall_all(release) if entry.kind == "closed"), None)
+    return await recall(release, CLOSED)
 
 
 async def was_deployed(service: str, *, version: str) -> bool:

@@ -1,10 +1,25 @@
-"""Do several things side by side, and leave nothing running where one of them fails."""
+"""Do several things side by side, leave nothing running where one of them fails, and take turns where there is room for few."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+T = TypeVar("T")
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Semaphore]] = WeakKeyDictionary()
+
+
+def turns(name: str, *, at_once: int = 1) -> asyncio.Semaphore:
+    """Give what lets so many in at once, for all in this process who ask by this name.
+
+    Args:
+        name: What it is for.
+        at_once: How many; the first who asks decides.
+    """
+    known = _turns.setdefault(asyncio.get_running_loop(), {})
+    return known.setdefault(name, asyncio.Semaphore(at_once))
 
 
 async def together(*work: Coroutine[Any, Any, Any]) -> list[Any]:
@@ -29,3 +44,28 @@ async def together(*work: Coroutine[Any, Any, Any]) -> list[Any]:
     if failed:
         raise failed[0]
     return [one.result() for one in running]
+
+
+async def until_one(*work: Coroutine[Any, Any, T], ends: Callable[[T], bool]) -> tuple[T | None, list[T]]:
+    """Wait for all, or for the first with a result that ends the others; an error ends them, too, and is raised.
+
+    Args:
+        work: Coroutines that nobody has begun.
+        ends: Says of a result whether nothing may go on beside it.
+
+    Returns:
+        The first result that ended the others, or None; and the results of all that came to their end, in the order of the work.
+    """
+    running = [asyncio.ensure_future(one) for one in work]
+    left, ending = set(running), None
+    try:
+        while left and ending is None:
+            done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+            for one in sorted(done, key=running.index):
+                if ends(found := one.result()) and ending is None:
+                    ending = found
+    finally:
+        for one in running:  # once: a second cancellation would cut their clearing up short
+            one.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+    return ending, [one.result() for one in running if not one.cancelled() and one.exception() is None]

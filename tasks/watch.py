@@ -16,6 +16,7 @@ from blocks.platform import Counts, Mark, Platform, Position
 from tasks.policy import OBSERVE_PLATFORM, ONCE, ONCE_ON_PLATFORM
 from tasks.rules.errors import Superseded, Temporary, WorldMoved
 from tasks.rules.step import MOST_MISSED, Step, versions_of
+from tasks.rules.targets import within
 from tasks.rules.thinning import Thinned, most_points
 from tasks.rules.verdict import Outcome, Verdict, combine
 from tasks.sources import Sources, Subject, open_sources
@@ -98,7 +99,7 @@ async def watch_step(
         look = partial(_look, platform, subject=subject, version=version, percent=percent, mark=mark)
         points = Thinned[Point](most_points(len(subject.judgement.slis)))
         ends_at = begun["at"] + watch_seconds + sources.lost_seconds(begun)  # so that as much is probed as the plan says
-        async for point in _readings(step, sources, look, ends_at=ends_at, owner=mark["owner"]):
+        async for point in _readings(step, sources, look, ends_at=ends_at, owner=mark["owner"], where=within(subject.environment)):
             points.add(point)
         probes = {"at": time.time(), "counts": sources.probe.remembered()} if sources.probe else {}
     whole, kept = combine(points.last.verdicts if points.last else []), points.points()
@@ -116,7 +117,7 @@ async def watch_step(
 
 
 async def _readings(
-    step: Step, sources: Sources, look: Callable[[], Awaitable[dict[str, Any]]], *, ends_at: float, owner: str
+    step: Step, sources: Sources, look: Callable[[], Awaitable[dict[str, Any]]], *, ends_at: float, owner: str, where: str
 ) -> AsyncIterator[Point]:
     """Read at the plan's pace until the verdict is in or the time is up; a slow source is waited for only as long, but the last time."""
     interval = step.judgement.interval_seconds
@@ -131,7 +132,7 @@ async def _readings(
         whole = combine(verdicts)
         if is_last or whole.outcome in DECIDED:
             return
-        tell_progress(owner, f"{step.percent} %: {whole.reason}", reading=number)
+        tell_progress(owner, f"{step.percent} %{where}: {whole.reason}", reading=number)
         await asyncio.sleep(max(SHORTEST_PAUSE_SECONDS, min(due - time.monotonic(), ends_at - time.time())))
 
 

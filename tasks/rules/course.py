@@ -106,11 +106,12 @@ def _wave(plan: Plan) -> list[str]:
     else:
         first = (
             f"Waves: {'; then '.join(waves)}. Targets of a wave go side by side; the next wave begins when all of them are verified and "
-            "promoted. A failure in one stops those beside it, and takes back what is not completed"
+            "promoted. A failure in one stops those under way and takes them back"
         )
+    before = "those before it" if len(waves) == len(production_of(plan)) else "those completed"
     others = {
-        "back": ", and those before it too, the last first.",
-        "keep": "; those before it, and staging, keep the new version. Once all are done, a failure takes all back.",
+        "back": f", and {before} too, the last first.",
+        "keep": f"; {before}, and staging, keep the new version. Once all are done, a failure takes all back.",
     }
     return [first + others[plan.production.on_wave_failure]]
 

@@ -37,14 +37,13 @@ async def visitors(stage: Stage) -> Any:
         yield [stack.enter_context(processes.traffic(address)) for address in addresses]
 
 
-def waves(stage: Stage, *, asia: dict[str, Any] | None = None, policy: str = "back", **more: Any) -> str:
-    """Write a plan with both waves; `asia` changes that target, `more` other sections."""
+def waves(stage: Stage, *, policy: str = "back", **more: Any) -> str:
+    """Write a plan with both waves; `eu`, `us` and `asia` change that target, what else is given other sections."""
     usual = plan_of(stage.name)["production"]
     targets = [
-        {"name": name, "platform": f"local/{stage.name}-production-{name}", "wave": number}
+        {"name": name, "platform": f"local/{stage.name}-production-{name}", "wave": number, **more.pop(name, {})}
         for name, number in (("eu", 1), ("us", 2), ("asia", 2))
     ]
-    targets[2] |= asia or {}
     production = {"targets": targets, "ready_timeout_seconds": 20, "steps": usual["steps"], "on_wave_failure": policy}
     return stage.plan(production=production, **more)
 
@@ -113,7 +112,7 @@ async def test_a_target_that_does_not_come_up_is_named(stage: Stage) -> None:
 KILLS = [
     ("", f"{US}/prepare"),
     ("", f"{ASIA}/step-50/shift"),
-    ("", f"verify/{US}"),
+    ("", f"verify/{US}/VERSION"),
     ("", f"{US}/promote"),
     ("-errors.us", "going-back"),
     ("-errors.us", f"rollback/{ASIA}"),
@@ -127,8 +126,8 @@ KILLS = [
 async def test_a_wave_killed_side_by_side_ends_well(stage: Stage, visitors: Any, mode: str, point: str) -> None:
     """Wherever the kill hits which of the two: the next attempt goes on in both, each effect happens once, and no visitor waits in vain."""
     version, begun = new(stage, mode), {name: stage.started(name) for name in TARGETS}
-    ran = await stage.release_through(version, plan=waves(stage), kill_at=point)
-    assert point in ran.points[-1], ran.points[-3:]
+    ran = await stage.release_through(version, plan=waves(stage), kill_at=point.replace("VERSION", version))
+    assert ran.points[-1].endswith(point.replace("VERSION", version)), ran.points[-3:]
     await check_closed(stage, ran, outcome="rolled_back" if mode else "deployed")
     await check_well(stage, version=FIRST if mode else version)
     if not mode:
@@ -150,19 +149,17 @@ async def test_a_rollback_of_production_takes_the_last_wave_back_first(stage: St
     assert (set(done[:2]), done[2:]) == ({f"rollback/{US}/done", f"rollback/{ASIA}/done"}, [f"rollback/{EU}/done"])
 
 
+def undecided(stage: Stage, people: Any) -> str:
+    """Write a plan by which neither target of the second wave can be decided, so that people are asked."""
+    judgement = {**plan_of(stage.name)["judgement"], "min_requests": 1_000_000, "undecided": "ask"}
+    first, second = ({"steps": [{"percent": 100, "watch_seconds": seconds}]} for seconds in (0, 1))
+    return waves(stage, eu=first, us=second, asia=second, judgement=judgement, approval=people.section())
+
+
 async def test_people_are_asked_about_each_target_that_is_undecided(stage: Stage, server: Any) -> None:
     """One after the other, when the others of the wave are through; then the wave goes on where it was."""
     people, version, begun = await enrol(server, 3), new(stage), {name: stage.started(name) for name in TARGETS}
-    steps = [{"percent": 100, "watch_seconds": 1}]
-    judgement = {**plan_of(stage.name)["judgement"], "min_requests": 1_000_000, "undecided": "ask"}
-    production = {
-        "targets": [
-            {"name": "eu", "platform": f"local/{stage.name}-production-eu", "wave": 1, "steps": [{"percent": 100, "watch_seconds": 0}]},
-            *({"name": name, "platform": f"local/{stage.name}-production-{name}", "wave": 2, "steps": steps} for name in ("us", "asia")),
-        ],
-        "ready_timeout_seconds": 20,
-    }
-    run = await stage.release(version, plan=stage.plan(production=production, judgement=judgement, approval=people.section()))
+    run = await stage.release(version, plan=undecided(stage, people))
     assert (await go_on(stage, run)).state == "Suspended"
     ran = await answer(stage, run, people.form(people.names[0]))
     for name in people.names[1:3]:
@@ -172,6 +169,19 @@ async def test_people_are_asked_about_each_target_that_is_undecided(stage: Stage
     await check_closed(stage, ran, outcome="deployed")
     await check_well(stage, version=version)
     assert {name: stage.started(name) - begun[name] for name in TARGETS} == dict.fromkeys(TARGETS, 1)
+
+
+async def test_one_rejection_sends_the_wave_back_and_nobody_is_asked_about_the_other(stage: Stage, server: Any) -> None:
+    """Both were undecided; the first answer is enough."""
+    people, version = await enrol(server, 2), new(stage)
+    run = await stage.release(version, plan=undecided(stage, people))
+    assert (await go_on(stage, run)).state == "Suspended"
+    assert (await answer(stage, run, people.form(people.names[0]))).state == "Suspended"
+    ran = await answer(stage, run, {**people.form(people.names[1]), "decision": "reject"})
+    assert ran.state == "RolledBack", ran.message
+    await check_closed(stage, ran, outcome="rolled_back")
+    await check_well(stage, version=FIRST)
+    assert not [key for key in told(ran, "gate") if key.startswith("gate/asia")]
 
 
 async def test_production_alone_and_its_verification_go_through_the_waves(stage: Stage) -> None:
