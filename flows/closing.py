@@ -15,6 +15,7 @@ from flows.phase import Phase, Result, acting_for, begin_phase, platform_of, res
 from flows.way_back import moved
 from tasks.attempt import end_attempt, let_go, mark_running
 from tasks.notify import alert
+from tasks.policy import quietly
 from tasks.report import publish_record
 from tasks.rollout import abort_canary, claim_environment, give_environment_up, read_position
 from tasks.rules.ending import STATE_NAMES, Ending, final_outcome
@@ -24,6 +25,7 @@ from tasks.rules.targets import STAGING, backwards, is_production, production_of
 from tasks.rules.waves import left_alone, reached, staying
 from tasks.story import CLOSED, recall_all, say, tell
 
+ONE_PRODUCTION = 2  # environments: staging, and production
 MOST_SIBLINGS = 250  # twice as many as a plan has targets, and some
 
 
@@ -63,14 +65,16 @@ async def _give_all_up(phase: Phase, run: str) -> Temporary | None:
 
     async def give_up(environment: str) -> Temporary | None:
         try:
-            await give_environment_up(await platform_of(phase.plan, environment), owner=run)
+            await quietly(give_environment_up, when=several)(await platform_of(phase.plan, environment), owner=run)
         except Temporary as error:
             return error
         except ShipwayError as error:
             say(f"{environment} could not be given up: {type(error).__name__}: {error}; the next release has to take it over")
         return None
 
-    late = await asyncio.gather(*(give_up(environment) for environment in backwards(phase.plan)))
+    environments = backwards(phase.plan)
+    several = len(environments) > ONE_PRODUCTION
+    late = await asyncio.gather(*(give_up(environment) for environment in environments))
     return next((error for error in late if error is not None), None)
 
 

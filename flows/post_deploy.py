@@ -8,11 +8,13 @@ from typing import Any
 
 from prefect import State, flow
 
+from blocks.platform import Position
 from flows.data import judge_data, samples_of
 from flows.phase import Phase, Result, begin_phase, conclude, platform_of, result
 from tasks.logs import read_logs
+from tasks.policy import quietly
 from tasks.probe import probe_health
-from tasks.rollout import read_endpoints, read_position
+from tasks.rollout import look_at
 from tasks.rules.log_lines import new_error_kinds
 from tasks.rules.request import PlanPath, Scope, Version
 from tasks.rules.summary import worst_of
@@ -35,11 +37,12 @@ async def post_deploy(plan: PlanPath, version: Version, release: Scope = "") -> 
     """
     phase = await begin_phase(plan, scope=release)
     places = [place.environment for place in production_of(phase.plan)]
+    several = len(places) > 1
     data, *found = await asyncio.gather(
         judge_data(phase, "post_deploy", samples=await samples_of(phase) if release else []),
-        *(_probe(phase, version, environment) for environment in places),
+        *(_probe(phase, version, environment, quiet=several) for environment in places),
     )
-    looked = await together(*(_look(phase, version, environment, health) for environment, health in zip(places, found, strict=True)))
+    looked = await together(*(_look(phase, version, name, *one, quiet=several) for name, one in zip(places, found, strict=True)))
     looks = [look for one in looked for look in one]
     outcome, reason = worst_of([*looks[:1], *data, *looks[1:]])
     await tell(
@@ -49,16 +52,16 @@ async def post_deploy(plan: PlanPath, version: Version, release: Scope = "") -> 
     return conclude(result(outcome, f"{version} serves{where}; {reason}" if outcome == "passed" else reason), scope=release)
 
 
-async def _probe(phase: Phase, version: str, environment: str) -> Any:
-    """Ask for the health of the public address of one environment of production."""
-    public = (await read_endpoints(await platform_of(phase.plan, environment)))["public"]
-    return await probe_health(public, verification=phase.plan.verification, version=version)
+async def _probe(phase: Phase, version: str, environment: str, *, quiet: bool) -> tuple[Position, Any]:
+    """Ask for the health of the public address of one environment of production; gives its position, too."""
+    position, endpoints = await quietly(look_at, when=quiet)(await platform_of(phase.plan, environment))
+    probe = quietly(probe_health, when=quiet)
+    return position, await probe(endpoints["public"], verification=phase.plan.verification, version=version)
 
 
-async def _look(phase: Phase, version: str, environment: str, health: Any) -> list[Result]:
+async def _look(phase: Phase, version: str, environment: str, position: Position, health: Any, *, quiet: bool) -> list[Result]:
     """Tell what health, metrics and logs say in one environment of production; gives what decides."""
     platform = await platform_of(phase.plan, environment)
-    position = await read_position(platform)
     where = within(environment)
     await tell(
         phase.owner,
@@ -68,7 +71,7 @@ async def _look(phase: Phase, version: str, environment: str, health: Any) -> li
         why=str(health["reason"]),
         evidence=health,
     )
-    counts = (await read_counts(platform)).get(version)
+    counts = (await quietly(read_counts, when=quiet)(platform)).get(version)
     await tell(
         phase.owner,
         phase.entry(f"{under('post-deploy', environment)}/metrics"),
@@ -77,7 +80,7 @@ async def _look(phase: Phase, version: str, environment: str, health: Any) -> li
         why=f"{counts['errors']} of {counts['requests']} requests failed" if counts else "no request yet",
         evidence=dict(counts or {}),
     )
-    lines = await read_logs(platform, since=await _since(phase))
+    lines = await quietly(read_logs, when=quiet)(platform, since=await _since(phase))
     logs = await _judge_logs(phase, version, lines, environment=environment, former=position["previous"])
     return [{**one, "reason": f"{environment}: {one['reason']}"} if where else one for one in (health, logs)]
 

@@ -14,6 +14,7 @@ from tasks.dependencies import check_dependency
 from tasks.evidence import read_test_evidence
 from tasks.monitoring import read_slis
 from tasks.notify import announce
+from tasks.policy import quietly
 from tasks.rollout import read_position
 from tasks.rules.change_log import ChangeLog, judge_changes
 from tasks.rules.checklist import Facts, all_passed, judge_checklist
@@ -94,7 +95,7 @@ async def _collect_facts(phase: Phase, subject: Result) -> Facts:
     tests, dependencies, targets, announced = await asyncio.gather(
         asyncio.gather(*(read_test_evidence(spec, repository=phase.folder) for spec in phase.plan.tests)),
         asyncio.gather(*(check_dependency(spec) for spec in phase.plan.dependencies)),
-        asyncio.gather(*(_ask(phase, subject, place) for place in places)),
+        asyncio.gather(*(_ask(phase, subject, place, quiet=len(places) > 1) for place in places)),
         announce(
             phase.plan.notify, subject=f"{phase.plan.service} {subject['version']} is about to be released", key=phase.key("announce")
         ),
@@ -106,13 +107,14 @@ async def _collect_facts(phase: Phase, subject: Result) -> Facts:
     return replace(known, tests=tests, dependencies=dependencies, announced=announced, targets=by_name)
 
 
-async def _ask(phase: Phase, subject: Result, place: Place) -> Facts:
+async def _ask(phase: Phase, subject: Result, place: Place, *, quiet: bool) -> Facts:
     """Ask one environment of production what the checklist wants to know of it."""
     platform = await platform_of(phase.plan, place.environment)
     watched = await subject_of(phase.plan, place.environment)
+    current = subject["current"][place.environment]
     position, readings = await asyncio.gather(
-        read_position(platform),
-        read_slis(platform, subject=watched, baseline=subject["current"][place.environment], version=subject["version"]),
+        quietly(read_position, when=quiet)(platform),
+        quietly(read_slis, when=quiet)(platform, subject=watched, baseline=current, version=subject["version"]),
     )
     baseline = position["baseline"]
     fixed = phase.plan.rollback.to

@@ -21,7 +21,11 @@ from tasks.watch import begin_watch, start_clock, watch_step
 
 
 async def roll_out(phase: Phase, version: str, *, place: Place, approval: dict[str, Any], decisions: dict[str, str]) -> Result:
-    """Take the canary through one environment's steps; a step that does not pass ends it, and its verdict is the result."""
+    """Take the canary through one environment's steps; a step that does not pass ends it, and its verdict is the result.
+
+    Returns:
+        `outcome`, `reason`, and where all passed the `mark` under which that was.
+    """
     await confirm(phase, version, approval=approval)
     name, platform = place.environment, await platform_of(phase.plan, place.environment, anew=True)
     mark = await claim_forward(phase, platform)
@@ -31,7 +35,7 @@ async def roll_out(phase: Phase, version: str, *, place: Place, approval: dict[s
     if target_of(name) and (before["baseline"], before["canary"]) == (version, None):
         what = f"{name} runs {version} already: an earlier release left it there"
         await tell(phase.owner, phase.entry(f"{name}/already"), what, kind="note")
-        return result("passed", what)
+        return result("passed", what, mark=mark)
     await tell(
         phase.owner,
         phase.entry(f"{name}/prepare"),
@@ -45,16 +49,26 @@ async def roll_out(phase: Phase, version: str, *, place: Place, approval: dict[s
         found = await _take_step(phase, platform, step, environment=name, version=version, mark=mark, decision=decision)
         if not passed(found):
             return found
-    return result("passed", f"{version} passed every step")
+    return result("passed", f"{version} passed every step", mark=mark)
 
 
-async def complete(phase: Phase, version: str, *, environment: str, beside: bool = False) -> Result:
-    """Verify the version under full traffic, and only then retire the former one; `beside` as for `flows.verify.verified`."""
-    found = await verified(phase, version, environment=environment, beside=beside)
+async def complete(phase: Phase, version: str, *, environment: str, beside: Mark | None = None) -> Result:
+    """Verify the version under full traffic, and only then retire the former one.
+
+    Args:
+        phase: The release and its round.
+        version: The version.
+        environment: Where.
+        beside: Where other targets go at the same time: the mark under which this one passed its steps in this very process. The
+            verification is no child run then, see `flows.verify.verified`.
+    """
+    found = await verified(phase, version, environment=environment, beside=beside is not None)
     if not passed(found):
         return {**found, "reason": f"{environment}: {found['reason']}"} if target_of(environment) else dict(found)
     platform = await platform_of(phase.plan, environment)
-    mark = await claim_forward(phase, platform)
+    if beside is not None:
+        await heed(phase.owner)
+    mark = beside or await claim_forward(phase, platform)
     after = await promote_revision(platform, version=version, mark=mark, key=phase.key(f"{environment}/promote"))
     await tell(
         phase.owner,

@@ -9,8 +9,9 @@ from prefect import State, flow
 from blocks.platform import Counts, Endpoints, Position
 from flows.data import judge_data
 from flows.phase import Phase, Result, begin_phase, conclude, platform_of, result
+from tasks.policy import quietly
 from tasks.probe import probe_health
-from tasks.rollout import read_endpoints, read_position
+from tasks.rollout import look_at
 from tasks.rules.request import AnyVersion, EnvironmentName, PlanPath, Scope
 from tasks.rules.smoke_step import Baseline
 from tasks.rules.summary import worst_of
@@ -35,7 +36,8 @@ async def verify(
     """
     phase = await begin_phase(plan, scope=release)
     places = [place.environment for place in chosen(phase.plan, environment)]
-    found = dict(zip(places, await together(*(verify_in(phase, name, version) for name in places)), strict=True))
+    several = len(places) > 1
+    found = dict(zip(places, await together(*(verify_in(phase, name, version, quiet=several) for name in places)), strict=True))
     whole = next(iter(found.values()))
     if len(found) > 1:
         whole = result(*worst_of([{**one, "reason": f"{name}: {one['reason']}"} for name, one in found.items()]))
@@ -54,24 +56,23 @@ async def verified(phase: Phase, version: str, *, environment: str, beside: bool
     """
     if beside:
         told = await recall(phase.owner, phase.entry(f"verify/{environment}/{version}"))  # remembered, as a child's result is
-        return result(told.evidence["outcome"], told.why) if told else await verify_in(phase, environment, version)
+        return result(told.evidence["outcome"], told.why) if told else await verify_in(phase, environment, version, quiet=True)
     found: Any = await verify(phase.path, environment=environment, version=version, release=phase.scope)
     return dict(found)
 
 
-async def verify_in(phase: Phase, environment: str, version: str) -> Result:
-    """Verify a version in one environment."""
+async def verify_in(phase: Phase, environment: str, version: str, *, quiet: bool) -> Result:
+    """Verify a version in one environment; `quiet` where others are at the same time."""
     platform = await platform_of(phase.plan, environment)
-    position = await read_position(platform)
+    position, endpoints = await quietly(look_at, when=quiet)(platform)
     version = version or position["baseline"] or ""
-    endpoints = await read_endpoints(platform)
     target, beside = _target(position, endpoints, version), _beside(position, endpoints, version)
     if not target:
         return await _conclude(
             phase, environment, version, [result("failed", f"{environment} runs {position['baseline']}, not {version or 'anything'}")]
         )
     health, smoke, data = await together(
-        probe_health(target, verification=phase.plan.verification, version=version),
+        quietly(probe_health, when=quiet)(target, verification=phase.plan.verification, version=version),
         run_smoke_tests(phase.plan.verification, folder=phase.folder, target=target, version=version, baseline=beside),
         judge_data(phase, "production" if is_production(environment) else "staging", environment=environment),
     )
@@ -92,7 +93,7 @@ async def verify_in(phase: Phase, environment: str, version: str) -> Result:
             why=str(found["reason"]),
             evidence=found,
         )
-    errors = _monitored(await read_counts(platform), version, limit=phase.plan.verification.max_error_ratio)
+    errors = _monitored(await quietly(read_counts, when=quiet)(platform), version, limit=phase.plan.verification.max_error_ratio)
     return await _conclude(phase, environment, version, [health, *smoke, *data, errors])
 
 

@@ -57,7 +57,7 @@ async def _bring_to(phase: Phase, version: str, *, place: Place, approval: dict[
         found = await roll_out(phase, version, place=place, approval=approval, decisions=dict(decisions))
         undecided = found["outcome"] in UNDECIDED
         if passed(found):
-            found = await complete(phase, version, environment=name, beside=True)
+            found = await complete(phase, version, environment=name, beside=found["mark"])
     except (RolloutFailed, WorldMoved) as error:
         return result("failed", f"{name}: {type(error).__name__}: {error}", environment=name, undecided=False)
     except ShipwayError as error:

@@ -10,7 +10,10 @@ gives up meanwhile can not even go back, as that asks the same server.
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypedDict, TypeVar
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy, CachePolicy
@@ -20,7 +23,9 @@ from prefect.tasks import exponential_backoff
 
 from tasks.rules.errors import Unreachable, is_temporary
 
-FEW = 4
+P = ParamSpec("P")
+R = TypeVar("R")
+FEW, JITTER = 4, 0.3
 
 
 class Options(TypedDict, total=False):
@@ -53,7 +58,7 @@ def remembered_as(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
 _RETRIES: Options = {
     "retries": FEW,
     "retry_delay_seconds": exponential_backoff(backoff_factor=0.5),
-    "retry_jitter_factor": 0.3,
+    "retry_jitter_factor": JITTER,
     "retry_condition_fn": another_try_helps,
 }
 # The same delays as for all others, then every five seconds for two minutes.
@@ -72,3 +77,32 @@ ONCE: Options = {
 }
 OBSERVE_PLATFORM: Options = {**OBSERVE, **_PATIENT}
 ONCE_ON_PLATFORM: Options = {**ONCE, **_PATIENT}
+
+
+def quietly(task: Task[P, Coroutine[Any, Any, R]], *, when: bool = True) -> Callable[P, Coroutine[Any, Any, R]]:
+    """Give what a task that only reads does, with its retries and delays, but without a task run that everybody is told of.
+
+    Fifty targets that are looked at side by side would otherwise have the server store thousands of events, and wait for that.
+
+    Args:
+        task: A task by `OBSERVE` or `OBSERVE_PLATFORM`.
+        when: False gives the task itself.
+    """
+    if not when:
+        return task
+    delays = task.retry_delay_seconds
+    if not isinstance(delays, list):
+        message = f"the task {task.name} is no reading one: its delays are {delays!r}"
+        raise TypeError(message)
+
+    async def read(*positional: P.args, **named: P.kwargs) -> R:
+        for tried, delay in enumerate(delays, start=1):
+            try:
+                return await task.fn(*positional, **named)
+            except Exception as error:
+                if not is_temporary(error) or (tried > FEW and not isinstance(error, Unreachable)):
+                    raise
+            await asyncio.sleep(delay * random.uniform(1, 1 + JITTER))  # noqa: S311 - no secret
+        return await task.fn(*positional, **named)
+
+    return read

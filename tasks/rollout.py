@@ -5,6 +5,7 @@ Each of these effects converges and is fenced by the mark; the ones that a relea
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from prefect import task
@@ -20,10 +21,11 @@ async def read_position(platform: Platform) -> Position:
     return await platform.current()
 
 
-@task(name="read endpoints", **OBSERVE_PLATFORM)
-async def read_endpoints(platform: Platform) -> Endpoints:
-    """Read where the service and its revisions are reached."""
-    return await platform.endpoints()
+@task(name="look at environment", **OBSERVE_PLATFORM)
+async def look_at(platform: Platform) -> tuple[Position, Endpoints]:
+    """Read what an environment runs now, and where the service and its revisions are reached."""
+    position, endpoints = await asyncio.gather(platform.current(), platform.endpoints())
+    return position, endpoints
 
 
 @task(name="claim environment", **OBSERVE_PLATFORM)

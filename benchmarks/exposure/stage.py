@@ -96,12 +96,20 @@ async def raised(
         await _populate(worlds, replicas, change)
         url = await (_routed(worlds[1]) if gateway else _on_the_node(worlds[1]))
         await _save_blocks(worlds, url, gateway=gateway)
+        await _settled(folder / "home")
         yield Stage(*worlds, url, write_plan(folder, production=production, judgement=judgement))
     finally:
         for world in worlds:
             await drop_namespace(world.cluster)
         await asyncio.to_thread(life.stop, folder / "home", now=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _settled(home: Path) -> None:
+    """Wait for what a new house does once, in its second minute: it computes for seconds, and no later release meets it."""
+    async with asyncio.timeout(120):
+        while not (home / "run" / "block-types").exists():  # noqa: ASYNC110 - another process makes it
+            await asyncio.sleep(0.5)
 
 
 async def _populate(worlds: list[World], replicas: int, change: Callable[[dict[str, Any]], None]) -> None:

@@ -12,11 +12,12 @@ from prefect.blocks.core import Block
 from prefect.client.schemas.objects import TaskRun
 from prefect.states import Failed
 
+from tasks import policy
 from tasks.clock import remember_now, seconds_until
 from tasks.forms import approval_form_for
 from tasks.notify import alert, announce
 from tasks.platforms import load_approvers, load_platform
-from tasks.policy import OBSERVE, ONCE, PATIENCE_SECONDS, another_try_helps, another_try_reaches
+from tasks.policy import OBSERVE, OBSERVE_PLATFORM, ONCE, PATIENCE_SECONDS, another_try_helps, another_try_reaches, quietly
 from tasks.rules.errors import BadInput, Permanent, Refused, Temporary, Unreachable
 from tests.local_environments import MakeLocal
 
@@ -180,6 +181,32 @@ def test_a_platform_that_nobody_reaches_is_tried_for_longer_than_any_other(error
     run = TaskRun(task_key="x", dynamic_key="0", run_count=tries)
     assert another_try_reaches(act, run, Failed(data=error)) is helps  # type: ignore[arg-type]
     assert 100 < sum(PATIENCE_SECONDS) < 180
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [(Temporary("x"), 5), (Unreachable("x"), 29), (Refused("x"), 1), (OSError("x"), 1)],
+    ids=["late", "away", "no", "odd"],
+)
+async def test_what_is_read_quietly_is_tried_as_often_as_its_task_is(monkeypatch: pytest.MonkeyPatch, error: Exception, tries: int) -> None:
+    """A target beside others is waited for as one alone is."""
+    tried: list[str] = []
+    slept: list[float] = []
+
+    @task(**OBSERVE_PLATFORM)
+    async def read(what: str) -> None:
+        tried.append(what)
+        raise error
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(policy.asyncio, "sleep", sleep)
+    with pytest.raises(type(error)):
+        await quietly(read)("x")
+    assert (len(tried), len(slept)) == (tries, tries - 1)
+    assert all(wanted <= real <= 1.3 * wanted for wanted, real in zip(PATIENCE_SECONDS, slept, strict=False))
+    assert quietly(read, when=False) is read
 
 
 def test_a_moment_that_has_passed_is_no_time_away() -> None:
