@@ -22,7 +22,7 @@ BY_GATEWAY = {"name": "errors", "indicator": "errors"}
 BY_PROMETHEUS = {
     **BY_GATEWAY,
     "source": "prometheus",
-    "selector": 'pod_template_hash="{revision}",namespace="{namespace}",path="version"',
+    "selector": 'pod_template_hash="{revision}",namespace="{namespace}"',
     "bad_status": "[45]..",
 }
 
