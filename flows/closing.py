@@ -108,7 +108,7 @@ async def _staying(phase: Phase) -> tuple[str, ...]:
 async def _is_ours(phase: Phase, environment: str) -> bool:
     """Say whether a completed target still belongs to this release; one that cannot be read must keep no other from going back."""
     try:
-        position = await read_position(await platform_of(phase.plan, environment))
+        position = await (await platform_of(phase.plan, environment)).current()
     except Superseded:
         raise
     except ShipwayError:
@@ -162,20 +162,30 @@ async def go_back(phase: Phase, *, version: str, ending: Ending) -> list[Result]
     for wave in (*waves_backwards(phase.plan), (STAGING,)):
         due = [name for name in wave if name not in stays and (name != STAGING or not (phase.plan.staging.keep_on_failure or stays))]
         try:
-            found += await _send_back(phase, due, version=version, ending=ending)
+            found += await _send_back_or_again(phase, due, version=version, ending=ending)
         except Superseded:
             raise  # somebody newer sees to it
         except Temporary as error:  # one that does not answer keeps no other from going back
             late = error
         except Exception as error:  # noqa: BLE001 - one environment that cannot go back must not keep the other from it
             lost = f"could not be taken back: {type(error).__name__}: {error}"
-            if len(due) > 1 and not isinstance(error, ShipwayError):
-                late = Temporary(f"{', '.join(due)} {lost}")  # nobody said that it is for good, and it is many
-            else:
-                found += [result("failed", f"{name} {lost}", environment=name) for name in due]
+            found += [result("failed", f"{name} {lost}", environment=name) for name in due]
     if late is not None:
         raise late  # the record stays open, so the keeper tries again
     return found
+
+
+async def _send_back_or_again(phase: Phase, environments: Sequence[str], *, version: str, ending: Ending) -> list[Result]:
+    """Take environments back; several once more where that broke off for a reason that is none of theirs: who is back by then stays so."""
+    try:
+        return await _send_back(phase, environments, version=version, ending=ending)
+    except ShipwayError:
+        raise
+    except Exception as error:
+        if len(environments) == 1:
+            raise
+        say(f"the way back of {', '.join(environments)} broke off and is tried once more: {type(error).__name__}: {error}")
+    return await _send_back(phase, environments, version=version, ending=ending)
 
 
 async def _send_back(phase: Phase, environments: Sequence[str], *, version: str, ending: Ending) -> list[Result]:
@@ -216,7 +226,7 @@ async def _go_back_in(phase: Phase, environments: Sequence[str], *, several: boo
     where: dict[str, Any] = {"wave": list(environments)} if several else {"environment": name}
     for _ in range(MOST_SIBLINGS):
         back: Any = await rollback(phase.path, reason=reason, bad=bad, release=phase.owner, **where)
-        if back["environment"] == name:
+        if back["environment"] == name and ("each" in back) == several:
             return dict(back)
     raise Temporary(f"{MOST_SIBLINGS} children were asked for, and none took {name} back")
 

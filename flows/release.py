@@ -11,7 +11,7 @@ from flows.closing import end_watch
 from flows.data import expect_data
 from flows.frame import conduct, send_back
 from flows.gate import pass_gate
-from flows.phase import Phase, Result, begin_phase, heed, passed
+from flows.phase import Phase, Result, begin_phase, heed, passed, result
 from flows.post_deploy import post_deploy
 from flows.pre_deploy import pre_deploy
 from flows.production import production
@@ -139,9 +139,9 @@ async def _deploy_wave(phase: Phase, version: str, *, wave: list[str], approval:
         for one in undecided:
             name = one["environment"]
             decided = await decide(phase, one, environment=name, requester=requester)
+            if decided != "proceed":  # all go back: nobody is asked about the others, and none of them goes forward
+                return result("failed", f"undecided {one['reason']}")
             decisions.setdefault(name, {})[one["step"]] = decided
-            if decided != "proceed":
-                break  # all go back, so nobody needs to be asked about the others
 
 
 async def _still_the_same(phase: Phase, subject: Result, *, scope: str) -> bool:

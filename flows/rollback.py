@@ -16,7 +16,6 @@ from flows.suspect import common_version_to_leave, expect_known, version_under_r
 from flows.way_back import all_of, take_back, take_wave_back
 from tasks.attempt import begin_attempt, let_go, name_run, unmark
 from tasks.claim import tell_to_stop
-from tasks.rollout import claim_environment
 from tasks.rules.ending import Ending
 from tasks.rules.errors import BadInput, Refused, Superseded, Temporary
 from tasks.rules.request import AnyVersion, EnvironmentName, PlanPath, Reason, Restored, Scope, WaveNames
@@ -82,7 +81,7 @@ async def rollback(
         if wave:
             each = await take_wave_back(phase, wave, reason=reason, version=bad)
             return result(*worst_of(each), each=each, environment=",".join(wave))
-        found = await take_back(phase, environment=environment, reason=reason, version=version, bad=bad)
+        found = await take_back(phase, environment=environment, reason=reason, version=version, bad=bad, beside=True)
         return {**found, "environment": environment}
     asked = restored or []
     return await _alone(run_id(), plan=plan, environment=environment, reason=reason, version=version, bad=bad, restored=asked)
@@ -150,7 +149,7 @@ async def _take_all_back(
 
     All are taken over before the first one moves, so that a release which is told to end does not act on the rest meanwhile.
     """
-    over = [_take_over(phase, environment, reason=reason) for wave in waves for environment in wave]
+    over = [_take_over(phase, environment) for wave in waves for environment in wave]
     for error in await gather(*over, return_exceptions=True):
         if isinstance(error, BaseException):
             raise error  # once all have asked, so that none is taken over behind the end of this run
@@ -171,10 +170,10 @@ async def _take_all_back(
     return result(outcome, "; ".join(str(back["reason"]) for back in found))
 
 
-async def _take_over(phase: Phase, environment: str, *, reason: str) -> None:
-    """Take an environment over, if it can be; its own way back says what keeps it from that, too."""
+async def _take_over(phase: Phase, environment: str) -> None:
+    """Take an environment over, if that can be at once; its own way back is patient, and says what keeps it from that, too."""
     try:
-        await claim_environment(await platform_of(phase.plan, environment), owner=phase.owner, takeover=reason)
+        await (await platform_of(phase.plan, environment)).claim(phase.owner, takeover=True)
     except Superseded:
         raise
     except Exception as error:  # noqa: BLE001 - one environment must not keep the others from going back

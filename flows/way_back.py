@@ -126,8 +126,8 @@ async def take_back(
     """
     done = phase.entry(f"rollback/{environment}/done")
     told = await recall(phase.owner, done)
-    if told is not None and told.evidence["outcome"] == "passed":
-        return result("passed", told.why, version=told.evidence["position"]["baseline"])
+    if told is not None:
+        return result(told.evidence["outcome"], told.why, version=told.evidence["position"]["baseline"])
     platform = await platform_of(phase.plan, environment)
     mark = await claim_environment(platform, owner=phase.owner, takeover=reason)
     way = await _choose(phase, platform, environment=environment, reason=reason, bad=bad, to=version or "previous", restored=restored)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from tasks.rules.errors import Temporary
+from tasks.together import to_its_end
 
 Result = TypeVar("Result")
 MISSING_CODES = {"NoSuchKey", "404", "NotFound"}
@@ -106,7 +107,7 @@ class BlockObjects:
 
     async def replace(self, path: str, content: bytes) -> None:
         """Write an object."""
-        await _settled(self.block.write_path(path, content))
+        await to_its_end(_settled(self.block.write_path(path, content)))
 
     async def contents(self, folder: str, *, named: re.Pattern[str]) -> dict[str, bytes] | None:  # noqa: ARG002
         """Say that this storage cannot list."""

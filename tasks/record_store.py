@@ -114,8 +114,10 @@ async def find_entry(storage: Any, release_id: str, key: str) -> Entry | None:
     objects = objects_of(storage)
     try:
         tail = await _tail(objects, release_id)
-        if tail.last and await objects.read(_path(release_id, tail.last.seq + 1)) is not None:  # somebody else wrote
-            _tails.pop((objects.name, release_id), None)
+        if tail.last and await objects.read(_path(release_id, tail.last.seq + 1)) is not None:
+            name = (objects.name, release_id)
+            if _seq(_tails.get(name)) <= tail.last.seq:  # another process wrote; this one would know
+                _tails.pop(name, None)
             tail = await _tail(objects, release_id)
         return await _entry_at(objects, release_id, tail.places[key]) if key in tail.places else None
     except (WorldMoved, ValueError):  # it is broken somewhere, and what can be read of it still counts
@@ -252,11 +254,17 @@ async def _tail(objects: Objects, release_id: str) -> _Tail:
     tail = _tails.get(name)
     if tail and tail.last and await objects.read(_path(release_id, tail.last.seq)) == to_bytes(tail.last):
         return tail
+    if tail is _tails.get(name):
+        _tails.pop(name, None)  # it is not what is stored
     reading = await read_record(objects, release_id)
     entries = _trusted(reading, release_id)
-    if entries and reading.torn is None:
+    if entries and reading.torn is None and entries[-1].seq > _seq(_tails.get(name)):
         _remember(name, entries[-1], _Tail(None, {entry.key: entry.seq for entry in entries}))
     return _Tail(entries[-1] if entries else None, {entry.key: entry.seq for entry in entries}, reading.torn)
+
+
+def _seq(tail: _Tail | None) -> int:
+    return tail.last.seq if tail and tail.last else 0
 
 
 def _remember(name: tuple[str, str], entry: Entry, tail: _Tail) -> None:

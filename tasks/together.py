@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -69,3 +70,15 @@ async def until_one(*work: Coroutine[Any, Any, T], ends: Callable[[T], bool]) ->
             one.cancel()
         await asyncio.gather(*running, return_exceptions=True)
     return ending, [one.result() for one in running if not one.cancelled() and one.exception() is None]
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Let something come to its end before a cancellation goes on, so that it does not happen behind what comes next."""
+    running = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        while not running.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([running])
+        raise

@@ -42,8 +42,12 @@ def longest_seconds(plan: Plan) -> float:
     ready = plan.staging.ready_timeout_seconds + sum(max(place.ready_timeout_seconds for place in wave) for wave in waves)
     watched = sum(max(sum(step.watch_seconds for step in place.steps) for place in wave) for wave in waves)
     again = watched if plan.judgement.undecided == "extend" else 0
-    data = sum(max((suite.timeout_seconds for suite in plan.data if moment in suite.when), default=0) for moment in MOMENTS)
-    jobs = sum(one.timeout_seconds * (len(waves) if name == PRODUCTION else 1) for one in plan.migrations for name in one.environments)
+    targets = len(production_of(plan))  # their data suites and migrations take turns, also side by side
+    data = sum(
+        (targets if moment == PRODUCTION else 1) * max((suite.timeout_seconds for suite in plan.data if moment in suite.when), default=0)
+        for moment in MOMENTS
+    )
+    jobs = sum(one.timeout_seconds * (targets if name == PRODUCTION else 1) for one in plan.migrations for name in one.environments)
     looks = 2 + sum(max(len(place.steps) for place in wave) for wave in waves)
     return jobs + data + tests + asked + ready + looks * _verify_seconds(plan) + watched + again
 

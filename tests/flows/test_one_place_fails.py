@@ -16,6 +16,22 @@ PLAN = SimpleNamespace(plan=SimpleNamespace(staging=SimpleNamespace(keep_on_fail
 ERRORS = [BadInput("it may not read it", field="access", mend="Allow it"), Temporary("it does not answer")]
 
 
+class Place(str):
+    """An environment's platform, which is known by the environment's name."""
+
+    __slots__ = ("places",)
+    places: Places
+
+    async def claim(self, owner: str, *, takeover: bool) -> None:
+        """Be claimed, or fail."""
+        assert (owner, takeover) == ("run", True)
+        await self.places.act("claim")(self)
+
+    async def current(self) -> None:
+        """Be read, or fail."""
+        await self.places.act("read")(self)
+
+
 class Places:
     """Says what is asked of which environment; the one that fails raises."""
 
@@ -23,20 +39,23 @@ class Places:
         """Stand in for what the flows call."""
         self.asked: list[str] = []
         self.failing, self.error = failing, error
+        monkeypatch.setattr(closing, "claim_environment", self.act("claim"))
         for module in (closing, rollback):
             monkeypatch.setattr(module, "platform_of", self.platform_of)
-            monkeypatch.setattr(module, "claim_environment", self.act("claim"))
             monkeypatch.setattr(module, "say", lambda text: self.asked.append(text.split(":")[0]))
             monkeypatch.setattr(module, "tell", self.nothing)
         monkeypatch.setattr(closing, "backwards", lambda _: [US, EU, "staging"])
         monkeypatch.setattr(closing, "waves_backwards", lambda _: [[US, EU]])
         monkeypatch.setattr(closing, "give_environment_up", self.act("give up"))
+        monkeypatch.setattr(closing, "quietly", lambda work, **_: work)
         monkeypatch.setattr(closing, "abort_canary", self.act("abort"))
 
-    async def platform_of(self, plan: Any, environment: str) -> str:
+    async def platform_of(self, plan: Any, environment: str) -> Place:
         """Give the environment's name for its platform."""
         del plan
-        return environment
+        place = Place(environment)
+        place.places = self
+        return place
 
     async def nothing(self, *_: Any, **__: Any) -> None:
         """Do nothing."""
@@ -131,8 +150,7 @@ async def test_a_target_that_cannot_be_read_keeps_none_beside_it_from_going_back
 @pytest.mark.parametrize("error", ERRORS)
 async def test_a_completed_target_that_cannot_be_read_counts_as_staying(monkeypatch: pytest.MonkeyPatch, error: ShipwayError) -> None:
     """It must not keep the others from going back."""
-    places = Places(monkeypatch, US, error)
-    monkeypatch.setattr(closing, "read_position", places.act("read"))
+    Places(monkeypatch, US, error)
     assert await closing._is_ours(PLAN, US)  # type: ignore[arg-type]
 
 

@@ -36,7 +36,7 @@ SLI = {"name": "errors", "source": "probe", "path": "/healthz", "indicator": "er
 
 def volumes(folder: Path) -> list[dict[str, Any]]:
     """List what the node lends to a Job, and the folder that plan, repository and storage are in."""
-    lent = [*(path for path in LENT if Path(path).exists()), str(folder)]
+    lent = [*(path for path in dict.fromkeys(LENT) if Path(path).exists()), str(folder)]
     return [{"name": f"lent-{number}", "hostPath": {"path": path}} for number, path in enumerate(lent)]
 
 
@@ -102,6 +102,9 @@ def working(environment: dict[str, str], log: Path) -> Iterator[None]:
             yield
         finally:
             process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            process.kill()
 
 
 def repository(folder: Path) -> Path:
