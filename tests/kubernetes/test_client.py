@@ -6,8 +6,10 @@ import asyncio
 import json
 import shutil
 import socket
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kubernetes.config import incluster_config
@@ -71,15 +73,24 @@ async def test_an_object_that_somebody_changed_is_neither_overwritten_nor_delete
     await world.cluster.delete("Service", now)
 
 
-async def test_a_write_that_was_sent_is_over_before_its_cancellation_is(world: World) -> None:
+async def test_a_write_that_was_sent_is_over_before_its_cancellation_is(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is cancelled writes nothing later: what comes next, as the way back, has the place to itself."""
     await world.apply(service("podinfo"))
+    begun, send = threading.Event(), Cluster.send
+
+    def slow(*positional: Any, **named: Any) -> Any:
+        begun.set()
+        time.sleep(0.2)
+        return send(*positional, **named)
+
+    monkeypatch.setattr(Cluster, "send", slow)
     labels = {"metadata": {"labels": {"written": "yes"}}}
     writing = asyncio.create_task(world.cluster.patch("Service", "podinfo", labels, content_type=MERGE_PATCH))
-    await asyncio.sleep(0)  # so that it is sent
+    await asyncio.to_thread(begun.wait)
     writing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await writing
+    monkeypatch.undo()
     read = await world.cluster.read("Service", "podinfo")
     assert read is not None
     assert read["metadata"]["labels"] == {"written": "yes"}
