@@ -35,8 +35,9 @@ KINDS = {
     "HTTPRoute": ("apis/gateway.networking.k8s.io/v1", "httproutes"),
     "HorizontalPodAutoscaler": ("apis/autoscaling/v2", "horizontalpodautoscalers"),
 }
-# The official client blocks; its calls run here, so that a slow cluster takes no thread from the rest of the process.
-_THREADS = ThreadPoolExecutor(64, thread_name_prefix="kubernetes")
+# The official client blocks; its calls run here, so that a slow cluster takes no thread from the rest of the process. Not more at once:
+# threads that all compute, as when connections are made, keep the event loop waiting for its turn.
+_THREADS = ThreadPoolExecutor(16, thread_name_prefix="kubernetes")
 
 
 class Asked(TypedDict, total=False):
