@@ -26,6 +26,7 @@ from tasks.survey import take_plan
 
 Result = dict[str, Any]
 KEPT_SECONDS = 60
+UNDECIDED = {"watching", "no_data"}  # outcomes of a step that showed neither side
 _acting: ContextVar[Acting | None] = ContextVar("acting", default=None)
 
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from flows.closing import end_watch
 from flows.frame import conduct, send_back
 from flows.gate import pass_gate
-from flows.phase import Phase, Result, begin_phase, passed, result
+from flows.phase import UNDECIDED, Phase, Result, begin_phase, passed, result
 from flows.steps import complete, roll_out
 from flows.wave import bring
 from tasks.rules.errors import BadInput
@@ -87,7 +87,7 @@ async def _bring_alone(phase: Phase, version: str, *, wave: tuple[str, ...], app
         found = await bring(phase, version, environments=wave, approval=approval, decisions={})
     else:
         found = await roll_out(phase, version, place=place_of(phase.plan, wave[0]), approval=approval, decisions={})
-    undecided = found.get("undecided") if len(wave) > 1 else found["outcome"] in {"watching", "no_data"}
+    undecided = found.get("undecided") if len(wave) > 1 else found["outcome"] in UNDECIDED
     if undecided:
         return {**found, "outcome": "failed", "reason": f"undecided {found['reason']}; only a release can ask"}
     return await complete(phase, version, environment=wave[0]) if passed(found) and len(wave) == 1 else found

@@ -11,7 +11,7 @@ from flows.closing import end_watch
 from flows.data import expect_data
 from flows.frame import conduct, send_back
 from flows.gate import pass_gate
-from flows.phase import Phase, Result, begin_phase, heed, passed, result
+from flows.phase import UNDECIDED, Phase, Result, begin_phase, heed, passed, result
 from flows.post_deploy import post_deploy
 from flows.pre_deploy import pre_deploy
 from flows.production import production
@@ -110,7 +110,7 @@ async def _deploy_to(phase: Phase, version: str, *, environment: str, approval: 
             approval=approval,
             decisions=dict(decisions),
         )
-        if found["outcome"] not in {"watching", "no_data"}:
+        if found["outcome"] not in UNDECIDED:
             break
         decisions[found["step"]] = await decide(phase, found, environment=environment, requester=requester)
     if not passed(found):

@@ -6,7 +6,7 @@ from typing import Any
 
 from blocks.platform import Mark, Platform
 from flows.migrations import migrate
-from flows.phase import Phase, Result, claim_forward, heed, passed, platform_of, result
+from flows.phase import UNDECIDED, Phase, Result, claim_forward, heed, passed, platform_of, result
 from flows.verify import verified
 from tasks.approval import check_proofs
 from tasks.platforms import load_approvers
@@ -101,7 +101,7 @@ async def _take_step(phase: Phase, platform: Platform, step: Step, *, environmen
         found = await watch_step(
             platform, subject=subject, version=version, percent=share, watch_seconds=seconds, mark=mark, begun=begun, key=key
         )
-        if found["outcome"] not in {"watching", "no_data"}:
+        if found["outcome"] not in UNDECIDED:
             break
         begun |= {"probes": found.get("probes")}
     if found["outcome"] == "failed":  # first stop the harm, then write about it; the way back does the rest
@@ -124,7 +124,7 @@ async def _tell_step(phase: Phase, what: str, *, name: str, span: str, found: Re
 def _settle_undecided(found: Result, step: Result, policy: str, decision: str) -> Result:
     """Apply the plan, or what people decided, to a step that showed neither side."""
     slim = {**step, "started_at": found["started_at"]}
-    if found["outcome"] not in {"watching", "no_data"}:
+    if found["outcome"] not in UNDECIDED:
         return slim
     if decision == "proceed" or (policy == "proceed" and found["outcome"] == "watching"):
         return {**slim, "outcome": "passed"}

@@ -6,15 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flows.data import expect_data
-from flows.phase import Phase, Result, passed, result
+from flows.phase import UNDECIDED, Phase, Result, passed, result
 from flows.steps import complete, confirm, roll_out
 from tasks.rules.errors import RolloutFailed, ShipwayError, WorldMoved
 from tasks.rules.summary import worst_of
 from tasks.rules.targets import Place, place_of
 from tasks.story import say
 from tasks.together import until_one
-
-UNDECIDED = {"watching", "no_data"}
 
 
 async def bring(

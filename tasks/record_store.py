@@ -152,24 +152,6 @@ async def append_entry(
     evidence: dict[str, Any] | None = None,
     secrets: Iterable[str] = (),
     at: datetime | None = None,
-) -> Entry:
-    """Write an entry as `write_entry` does, and give it as it is stored."""
-    fields: dict[str, Any] = {"key": key, "kind": kind, "who": who, "what": what, "why": why, "evidence": evidence}
-    return (await write_entry(storage, release_id, **fields, secrets=secrets, at=at))[0]
-
-
-async def write_entry(
-    storage: Any,
-    release_id: str,
-    *,
-    key: str,
-    kind: Kind,
-    who: str,
-    what: str,
-    why: str = "",
-    evidence: dict[str, Any] | None = None,
-    secrets: Iterable[str] = (),
-    at: datetime | None = None,
 ) -> tuple[Entry, bool]:
     """Write an entry behind the last one, once: a key that is there already is left as it is.
 

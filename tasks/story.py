@@ -13,7 +13,7 @@ from prefect.events import emit_event
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
-from tasks.record_store import find_entry, readable_entries, write_entry
+from tasks.record_store import append_entry, find_entry, readable_entries
 from tasks.rules.errors import Temporary, WorldMoved
 from tasks.rules.record import Entry, Kind, chain, outcome_of, verify_chain
 from tasks.storage import default_storage
@@ -112,7 +112,7 @@ async def recall_all(release: str) -> list[Entry]:
 async def _append(storage: Any, release: str, **fields: Any) -> tuple[Entry, bool]:
     for attempt in range(1, TRIES + 1):
         try:
-            return await write_entry(storage, release, **fields)
+            return await append_entry(storage, release, **fields)
         except Temporary as error:
             if attempt == TRIES:
                 raise

@@ -97,7 +97,7 @@ def chosen(plan: Plan, environment: str) -> tuple[Place, ...]:
 
 def backwards(plan: Plan) -> tuple[str, ...]:
     """List the environments in the order in which a release goes back: the last target first, staging at the end."""
-    return (*(name for wave in waves_backwards(plan) for name in wave), STAGING)
+    return tuple(place.environment for place in reversed(places_of(plan)))
 
 
 def waves_backwards(plan: Plan, environment: str = PRODUCTION) -> tuple[tuple[str, ...], ...]:

@@ -34,7 +34,8 @@ asyncio.run(main())
 
 async def note(storage: Any, key: str, **more: Any) -> Entry:
     """Write a note."""
-    return await append_entry(storage, "r1", key=key, kind="note", who="shipway", what="Noted.", **more)
+    entry, _ = await append_entry(storage, "r1", key=key, kind="note", who="shipway", what="Noted.", **more)
+    return entry
 
 
 def path_of(storage: Path, seq: int) -> Path:
