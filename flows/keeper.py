@@ -6,11 +6,11 @@ import asyncio
 
 from prefect import flow, get_run_logger
 
-from flows.phase import run_id
-from tasks.clock import now
-from tasks.keeping import find_open, forget_idle_runs, settle_run, start_again
-from tasks.rules.keeper import AFTER_CRASH, decide_care, died_just_now
-from tasks.storage import show_machine
+from flows.lifecycle.context import run_id
+from tasks.lifecycle.clock import now
+from tasks.lifecycle.reconcile import find_open, forget_idle_runs, settle_run, start_again
+from tasks.record.storage import show_machine
+from tasks.rules.lifecycle.reconcile import AFTER_CRASH, decide_care, died_just_now
 
 
 @flow(name="keeper", flow_run_name="keeper", persist_result=False)

@@ -9,19 +9,19 @@ from typing import Any
 from prefect import State, flow
 
 from blocks.platform import Position
-from flows.data import judge_data, samples_of
-from flows.phase import Phase, Result, begin_phase, conclude, platform_of, result
-from tasks.logs import read_logs
-from tasks.policy import quietly
-from tasks.probe import probe_health
-from tasks.rollout import look_at
-from tasks.rules.log_lines import new_error_kinds
-from tasks.rules.request import PlanPath, Scope, Version
-from tasks.rules.summary import worst_of
-from tasks.rules.targets import production_of, under, within
-from tasks.story import recall_all, tell
-from tasks.together import together
-from tasks.watch import read_counts
+from flows.lifecycle.context import Phase, Result, begin_phase, conclude, platform_of, result
+from flows.rollout.data import judge_data, samples_of
+from tasks.analysis.watch import read_counts
+from tasks.lifecycle.policy import quietly
+from tasks.process.concurrency import together
+from tasks.record.journal import recall_all, tell
+from tasks.rollout.rollout import look_at
+from tasks.rules.analysis.summary import worst_of
+from tasks.rules.plan.request import PlanPath, Scope, Version
+from tasks.rules.plan.targets import production_of, under, within
+from tasks.rules.verification.log_lines import new_error_kinds
+from tasks.verification.health import probe_health
+from tasks.verification.logs import read_logs
 
 LOOK_BACK_SECONDS = 3_600
 

@@ -9,28 +9,28 @@ from typing import Any, Literal
 
 from prefect import State, flow
 
-from flows.phase import Phase, Result, begin_phase, conclude, platform_of, result
-from tasks.dependencies import check_dependency
-from tasks.evidence import read_test_evidence
-from tasks.monitoring import read_slis
+from blocks.errors import Refused
+from flows.lifecycle.context import Phase, Result, begin_phase, conclude, platform_of, result
+from tasks.analysis.monitoring import read_slis
+from tasks.analysis.sources import subject_of
+from tasks.evidence.dependencies import check_dependency
+from tasks.evidence.inputs import changes_of, survey
+from tasks.evidence.tests import read_test_evidence
+from tasks.lifecycle.policy import quietly
 from tasks.notify import announce
-from tasks.policy import quietly
-from tasks.rollout import read_position
-from tasks.rules.change_log import ChangeLog, judge_changes
-from tasks.rules.checklist import Facts, all_passed, judge_checklist
-from tasks.rules.course import describe_course
-from tasks.rules.dependencies import DependencyState
-from tasks.rules.errors import Refused
-from tasks.rules.evidence import TestEvidence
-from tasks.rules.preview import refusals
-from tasks.rules.request import PlanPath, Scope, Version
-from tasks.rules.rollback import decide_way_back
-from tasks.rules.summary import worst_of
-from tasks.rules.targets import PRODUCTION, Place, production_of, target_of
-from tasks.rules.waves import versions_in_words
-from tasks.sources import subject_of
-from tasks.story import tell
-from tasks.survey import changes_of, survey
+from tasks.record.journal import tell
+from tasks.rollout.rollout import read_position
+from tasks.rules.analysis.summary import worst_of
+from tasks.rules.evidence.change_log import ChangeLog, judge_changes
+from tasks.rules.evidence.checklist import Facts, all_passed, judge_checklist
+from tasks.rules.evidence.dependencies import DependencyState
+from tasks.rules.evidence.tests import TestEvidence
+from tasks.rules.plan.request import PlanPath, Scope, Version
+from tasks.rules.plan.summary import describe_course
+from tasks.rules.plan.targets import PRODUCTION, Place, production_of, target_of
+from tasks.rules.rollout.preview import refusals
+from tasks.rules.rollout.rollback import decide_way_back
+from tasks.rules.rollout.waves import versions_in_words
 
 
 @flow(name="pre_deploy", flow_run_name="pre-deploy {version}", persist_result=True, result_serializer="json")

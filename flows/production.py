@@ -8,17 +8,17 @@ from typing import Annotated, Any
 from prefect import State, flow
 from pydantic import Field
 
-from flows.closing import end_watch
-from flows.frame import conduct, send_back
-from flows.gate import pass_gate
-from flows.phase import UNDECIDED, Phase, Result, begin_phase, passed, result
-from flows.steps import complete, roll_out
-from flows.wave import bring
-from tasks.rules.errors import BadInput
-from tasks.rules.request import EnvironmentName, PlanPath, Reason, Requester, Scope, Version, WaveNames
-from tasks.rules.targets import is_production, place_of, waves_backwards
-from tasks.story import recall
-from tasks.survey import survey
+from blocks.errors import BadInput
+from flows.approval.gate import pass_gate
+from flows.lifecycle.context import UNDECIDED, Phase, Result, begin_phase, passed, result
+from flows.lifecycle.finalize import end_watch
+from flows.lifecycle.frame import conduct, send_back
+from flows.rollout.steps import complete, roll_out
+from flows.rollout.wave import bring
+from tasks.evidence.inputs import survey
+from tasks.record.journal import recall
+from tasks.rules.plan.request import EnvironmentName, PlanPath, Reason, Requester, Scope, Version, WaveNames
+from tasks.rules.plan.targets import is_production, place_of, waves_backwards
 
 ForRelease = Annotated[dict[str, Any], Field(title="For releases", description="Leave empty. A release fills it in.")]
 

@@ -7,25 +7,25 @@ from typing import Any
 
 from prefect import State, flow
 
-from flows.closing import end_watch
-from flows.data import expect_data
-from flows.frame import conduct, send_back
-from flows.gate import pass_gate
-from flows.phase import UNDECIDED, Phase, Result, begin_phase, heed, passed, result
+from blocks.errors import Refused
+from flows.approval.gate import pass_gate
+from flows.approval.inconclusive import decide
+from flows.lifecycle.context import UNDECIDED, Phase, Result, begin_phase, heed, passed, result
+from flows.lifecycle.finalize import end_watch
+from flows.lifecycle.frame import conduct, send_back
 from flows.post_deploy import post_deploy
 from flows.pre_deploy import pre_deploy
 from flows.production import production
+from flows.rollout.data import expect_data
+from flows.rollout.steps import complete
 from flows.staging import staging
-from flows.steps import complete
-from flows.undecided import decide
 from flows.verify import verify
-from tasks.rules.digest import canonical
-from tasks.rules.errors import Refused
-from tasks.rules.plan import Plan
-from tasks.rules.request import PlanPath, Reason, Requester, Version
-from tasks.rules.targets import places_of, waves_of
-from tasks.story import recall, tell
-from tasks.survey import survey, survey_again
+from tasks.evidence.inputs import survey, survey_again
+from tasks.record.journal import recall, tell
+from tasks.rules.plan.plan import Plan
+from tasks.rules.plan.request import PlanPath, Reason, Requester, Version
+from tasks.rules.plan.targets import places_of, waves_of
+from tasks.rules.record.digest import canonical
 
 MOST_ROUNDS = 5
 

@@ -10,18 +10,18 @@ from prefect import Flow, State, flow
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Completed
 
-from flows.closing import close, end_watch
-from flows.phase import Phase, Result, acting_for, begin_phase, passed, platform_of, result, run_id
-from flows.suspect import common_version_to_leave, expect_known, version_under_release
-from flows.way_back import all_of, take_back, take_wave_back
-from tasks.attempt import begin_attempt, let_go, name_run, unmark
-from tasks.claim import tell_to_stop
-from tasks.rules.ending import Ending
-from tasks.rules.errors import BadInput, Refused, Superseded, Temporary
-from tasks.rules.request import AnyVersion, EnvironmentName, PlanPath, Reason, Restored, Scope, WaveNames
-from tasks.rules.summary import worst_of
-from tasks.rules.targets import waves_backwards
-from tasks.story import closing_entry, say, tell
+from blocks.errors import BadInput, Refused, Superseded, Temporary
+from flows.lifecycle.context import Phase, Result, acting_for, begin_phase, passed, platform_of, result, run_id
+from flows.lifecycle.finalize import close, end_watch
+from flows.rollout.revert import all_of, take_back, take_wave_back
+from flows.rollout.rollback_target import common_version_to_leave, expect_known, version_under_release
+from tasks.lifecycle.lock import tell_to_stop
+from tasks.lifecycle.run_labels import begin_attempt, let_go, name_run, unmark
+from tasks.record.journal import closing_entry, say, tell
+from tasks.rules.analysis.summary import worst_of
+from tasks.rules.lifecycle.ending import Ending
+from tasks.rules.plan.request import AnyVersion, EnvironmentName, PlanPath, Reason, Restored, Scope, WaveNames
+from tasks.rules.plan.targets import waves_backwards
 
 
 async def finish(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them

@@ -9,12 +9,12 @@ from prefect.states import Completed
 from prefect.utilities.annotations import quote
 from pydantic import Field
 
-from flows.closing import close
-from tasks.attempt import end_as, forget_unbegun, let_go
-from tasks.keeping import lives, try_again
-from tasks.rules.ending import Ending
-from tasks.rules.errors import BadInput, Refused
-from tasks.story import recall
+from blocks.errors import BadInput, Refused
+from flows.lifecycle.finalize import close
+from tasks.lifecycle.reconcile import lives, try_again
+from tasks.lifecycle.run_labels import end_as, forget_unbegun, let_go
+from tasks.record.journal import recall
+from tasks.rules.lifecycle.ending import Ending
 
 RunId = Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$", title="Run", description="Id of the flow run to settle.")]
 

@@ -6,15 +6,15 @@ from typing import Any
 
 from prefect import State, flow
 
-from flows.closing import end_watch
-from flows.data import expect_data
-from flows.frame import conduct, send_back
-from flows.migrations import migrate
-from flows.phase import Phase, Result, begin_phase, claim_forward, passed, platform_of, result
+from flows.lifecycle.context import Phase, Result, begin_phase, claim_forward, passed, platform_of, result
+from flows.lifecycle.finalize import end_watch
+from flows.lifecycle.frame import conduct, send_back
+from flows.rollout.data import expect_data
+from flows.rollout.migrations import migrate
 from flows.verify import verify
-from tasks.rollout import prepare_revision, promote_revision, shift_traffic
-from tasks.rules.request import PlanPath, Reason, Scope, Version
-from tasks.story import tell
+from tasks.record.journal import tell
+from tasks.rollout.rollout import prepare_revision, promote_revision, shift_traffic
+from tasks.rules.plan.request import PlanPath, Reason, Scope, Version
 
 
 @flow(

@@ -7,19 +7,19 @@ from typing import Any, cast
 from prefect import State, flow
 
 from blocks.platform import Counts, Endpoints, Position
-from flows.data import judge_data
-from flows.phase import Phase, Result, begin_phase, conclude, platform_of, result
-from tasks.policy import quietly
-from tasks.probe import probe_health
-from tasks.rollout import look_at
-from tasks.rules.request import AnyVersion, EnvironmentName, PlanPath, Scope
-from tasks.rules.smoke_step import Baseline
-from tasks.rules.summary import worst_of
-from tasks.rules.targets import chosen, is_production
-from tasks.smoke import run_smoke_tests
-from tasks.story import recall, tell
-from tasks.together import together
-from tasks.watch import read_counts
+from flows.lifecycle.context import Phase, Result, begin_phase, conclude, platform_of, result
+from flows.rollout.data import judge_data
+from tasks.analysis.watch import read_counts
+from tasks.lifecycle.policy import quietly
+from tasks.process.concurrency import together
+from tasks.record.journal import recall, tell
+from tasks.rollout.rollout import look_at
+from tasks.rules.analysis.summary import worst_of
+from tasks.rules.plan.request import AnyVersion, EnvironmentName, PlanPath, Scope
+from tasks.rules.plan.targets import chosen, is_production
+from tasks.rules.verification.smoke_step import Baseline
+from tasks.verification.health import probe_health
+from tasks.verification.smoke import run_smoke_tests
 
 
 @flow(name="verify", flow_run_name="verify {environment} {version}", persist_result=True, result_serializer="json")

@@ -9,9 +9,9 @@ from prefect import get_run_logger, task
 from prefect.events import emit_event
 from prefect.exceptions import MissingContextError
 
-from tasks.platforms import load_block
-from tasks.policy import ONCE
-from tasks.rules.errors import Temporary
+from blocks.errors import Temporary
+from tasks.lifecycle.policy import ONCE
+from tasks.rollout.platforms import load_block
 
 
 @task(name="announce", **ONCE)

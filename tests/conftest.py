@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from blocks.house import environment, layout, life
+from blocks.server import layout, lifecycle
+from blocks.server import settings as environment
 from flows.commands._blocks import register_blocks
 
 START_SECONDS = 120
@@ -45,7 +46,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "house"
     _enter_house(home)
     try:
-        life.wait_for_server(home, timeout_seconds=START_SECONDS)
+        lifecycle.wait_for_server(home, timeout_seconds=START_SECONDS)
         with _settings(home):
             with _locked(home):  # two who make the same block type at once would meet
                 asyncio.run(register_blocks())
@@ -57,13 +58,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def worker(server: Server) -> Server:
     """Give the server once the worker of pool `shipway` takes runs of deployments."""
-    life.wait_for_worker(server.home, timeout_seconds=START_SECONDS)
+    lifecycle.wait_for_worker(server.home, timeout_seconds=START_SECONDS)
     return server
 
 
 def _enter_house(home: Path) -> None:
     with _locked(home) as users:
-        life.start(home)
+        lifecycle.start(home)
         users.append(os.getpid())
 
 
@@ -71,7 +72,7 @@ def _leave_house(home: Path) -> None:
     with _locked(home) as users:
         users.remove(os.getpid())
         if not users:
-            life.stop(home, now=True)
+            lifecycle.stop(home, now=True)
 
 
 @contextlib.contextmanager

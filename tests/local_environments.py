@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from blocks.local import LocalPlatform
+from blocks.local.platform import LocalPlatform
 from blocks.platform import Mark
 
 SERVICE = Path(__file__).parent / "blocks" / "local_service.py"

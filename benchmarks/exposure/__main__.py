@@ -14,7 +14,7 @@ import statistics
 from typing import Any
 
 from benchmarks.exposure.stage import Stage, raised
-from tests.kubernetes.cluster_world import Visitor
+from tests.cluster.cluster_world import Visitor
 
 RIVAL_SECONDS, RIVAL_BAD = 13.2, 67  # Argo Rollouts, analysis every 5 s over 10 s, one failure allowed, on the same cluster
 STEPS = [{"percent": 25, "watch_seconds": 60}, {"percent": 50, "watch_seconds": 60}, {"percent": 100, "watch_seconds": 60}]

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from tests.kubernetes.cluster_world import Gateway, World, answering, drop_namespace, http_route, make_namespace
+from tests.cluster.cluster_world import Gateway, World, answering, drop_namespace, http_route, make_namespace
 
 PROMETHEUS_URL = os.environ.get("SHIPWAY_PROMETHEUS_URL", "http://127.0.0.1:9090")
 NODE = os.environ.get("SHIPWAY_NODE", "127.0.0.1")
@@ -81,9 +81,9 @@ async def raised(
         gateway: Whether production is reached by a gateway and its route; else by the node's port of its Service.
         change: Changes the Deployment's `spec` before it is applied.
     """
-    from blocks.house import life
-    from blocks.kubernetes_access import Access, connect
-    from blocks.kubernetes_client import Cluster
+    from blocks.kubernetes.api.auth import Access, connect
+    from blocks.kubernetes.api.client import Cluster
+    from blocks.server import lifecycle
     from flows.commands import up
 
     folder = Path(tempfile.mkdtemp(prefix="shipway-bench-"))
@@ -101,7 +101,7 @@ async def raised(
     finally:
         for world in worlds:
             await drop_namespace(world.cluster)
-        await asyncio.to_thread(life.stop, folder / "home", now=True)
+        await asyncio.to_thread(lifecycle.stop, folder / "home", now=True)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -113,7 +113,7 @@ async def _settled(home: Path) -> None:
 
 
 async def _populate(worlds: list[World], replicas: int, change: Callable[[dict[str, Any]], None]) -> None:
-    from tests.kubernetes.cluster_world import deployment, service
+    from tests.cluster.cluster_world import deployment, service
 
     for world, pods in zip(worlds, (1, replicas), strict=True):
         await make_namespace(world.cluster)
@@ -133,7 +133,7 @@ async def _routed(world: World) -> str:
 
 
 async def _on_the_node(world: World) -> str:
-    from tests.kubernetes.cluster_world import service
+    from tests.cluster.cluster_world import service
 
     await world.apply(service("podinfo", type="NodePort"))
     found = await world.cluster.read("Service", "podinfo")
@@ -144,8 +144,8 @@ async def _on_the_node(world: World) -> str:
 
 
 async def _save_blocks(worlds: list[World], url: str, *, gateway: bool) -> None:
-    from blocks.kubernetes import KubernetesPlatform
-    from blocks.prometheus import Prometheus
+    from blocks.kubernetes.platform import KubernetesPlatform
+    from blocks.prometheus.prometheus import Prometheus
 
     shared: Any = {"workload": "podinfo", "force_conflicts": True, "drain_seconds": 3}
     staging = KubernetesPlatform(namespace=worlds[0].namespace, **shared)

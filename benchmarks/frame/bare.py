@@ -32,11 +32,11 @@ def prepare() -> Path:
 
 async def act(plan_path: Path, version: str) -> None:
     """Do what a release does to the world, in its order, with nothing around it."""
-    from tasks.change_log import read_change_log
-    from tasks.evidence import read_test_evidence
-    from tasks.platforms import load_platform
-    from tasks.review import read_plan_file
-    from tasks.rules.plan import Plan
+    from tasks.evidence.change_log import read_change_log
+    from tasks.evidence.review import read_plan_file
+    from tasks.evidence.tests import read_test_evidence
+    from tasks.rollout.platforms import load_platform
+    from tasks.rules.plan.plan import Plan
 
     taken = await read_plan_file.fn(str(plan_path))
     plan = Plan.model_validate(taken["plan"])
@@ -69,7 +69,7 @@ async def _bring(platform: Any, version: str, mark: Any, shares: list[int]) -> N
 async def _verify(platform: Any, plan: Any, version: str, folder: str) -> None:
     import asyncio
 
-    from tasks.smoke import run_smoke_test
+    from tasks.verification.smoke import run_smoke_test
 
     endpoints = await platform.endpoints()
     target = endpoints.get("canary") or endpoints["baseline"]
@@ -79,7 +79,7 @@ async def _verify(platform: Any, plan: Any, version: str, folder: str) -> None:
 
 
 async def _probe(target: str, plan: Any, version: str) -> None:
-    from tasks.probe import probe_health
+    from tasks.verification.health import probe_health
 
     assert (await probe_health.fn(target, verification=plan.verification, version=version))["outcome"] == "passed"
 

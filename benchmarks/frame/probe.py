@@ -9,8 +9,8 @@ import time
 
 import httpx
 
-from tasks.probe import AT_ONCE, probe_all, probe_client
-from tasks.rules.plan import HealthCheck
+from tasks.rules.plan.plan import HealthCheck
+from tasks.verification.health import AT_ONCE, probe_all, probe_client
 
 COUNT = 1_000
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"status":"ok"}'

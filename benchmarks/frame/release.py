@@ -72,7 +72,7 @@ def _processes(psutil: Any) -> dict[int, str]:
 
 @contextlib.asynccontextmanager
 async def _stage(*, approvals: bool = False) -> AsyncIterator[Path]:
-    from blocks.house import life
+    from blocks.server import lifecycle
     from flows.commands import _demo, up
 
     plan = await asyncio.to_thread(bare.prepare)
@@ -83,7 +83,7 @@ async def _stage(*, approvals: bool = False) -> AsyncIterator[Path]:
         yield bare.REPOSITORY / "shipway.yaml" if approvals else plan
     finally:
         await asyncio.to_thread(_demo.stop, bare.HOME)
-        await asyncio.to_thread(life.stop, bare.HOME, now=True)
+        await asyncio.to_thread(lifecycle.stop, bare.HOME, now=True)
 
 
 async def _reset() -> None:
@@ -96,7 +96,7 @@ async def _skeleton() -> float:
     """Run as many empty child flows and tasks as a release has."""
     from prefect import flow, task
 
-    from tasks.policy import OBSERVE
+    from tasks.lifecycle.policy import OBSERVE
 
     @task(**OBSERVE)
     async def nothing() -> None: ...

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.judgement.cases import ALPHA, Case
-from tasks.rules.readings import BLOCK_GROWTH
-from tasks.rules.sequential import BETTER_ODDS, WORSE_ODDS, Side, alternatives, log_sum, table_log_evidence
-from tasks.rules.verdict import LIMIT_STAKE
+from tasks.rules.analysis.counters import BLOCK_GROWTH
+from tasks.rules.analysis.sequential import BETTER_ODDS, WORSE_ODDS, Side, alternatives, log_sum, table_log_evidence
+from tasks.rules.analysis.verdict import LIMIT_STAKE
 
 ENOUGH = -math.log(ALPHA)
 

@@ -13,8 +13,8 @@ from benchmarks.judgement.cases import ALPHA, Case, allowed_cases, equal_cases, 
 from benchmarks.judgement.rivals import fixed_threshold, mann_whitney
 from benchmarks.judgement.scrapes import INTERVALS, SHAPES, scrape
 from benchmarks.judgement.streams import Evidence, decide, one_request
-from tasks.rules.readings import Counting, Reading
-from tasks.rules.verdict import Limits, combine, judge_counts
+from tasks.rules.analysis.counters import Counting, Reading
+from tasks.rules.analysis.verdict import Limits, combine, judge_counts
 
 SEED = 20_240_607
 
@@ -130,7 +130,7 @@ def speed() -> Iterator[str]:
 
 def _import_seconds() -> float:
     """Time the import in processes of their own, in processor time, and take the best of five: the machine has other things to do."""
-    code = "import time, sys, tasks.rules.verdict, tasks.rules.sequential; assert 'prefect' not in sys.modules; print(time.process_time())"
+    code = "import time, sys, tasks.rules.analysis.verdict, tasks.rules.analysis.sequential; assert 'prefect' not in sys.modules; print(time.process_time())"  # noqa: E501
     bare = "import time; print(time.process_time())"
 
     def best(program: str) -> float:

@@ -21,7 +21,7 @@ import httpx
 
 from benchmarks.exposure.stage import Stage, raised
 from benchmarks.rollout.many import compare_many, compare_wave
-from tests.kubernetes.cluster_world import PORT
+from tests.cluster.cluster_world import PORT
 
 ROLLING = {"strategy": "rolling", "steps": [{"percent": 100, "watch_seconds": 0}]}
 JUDGEMENT = {"slis": [{"name": "errors", "indicator": "errors"}]}
@@ -76,7 +76,7 @@ async def script(stage: Stage, version: str) -> float:
 
 async def _effects(stage: Stage) -> float:
     """Do the release's effects alone, through the platform, and take them back."""
-    from tasks.platforms import load_platform
+    from tasks.rollout.platforms import load_platform
 
     spans = []
     for version in ("6.9.1", "6.9.0"):

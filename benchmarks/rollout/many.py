@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from benchmarks.exposure.stage import Stage, raised, write_plan
-from tests.kubernetes.cluster_world import World, deployment, service
+from tests.cluster.cluster_world import World, deployment, service
 
 STEPS = [{"percent": 100, "watch_seconds": 0}]
 PRODUCTION = {"strategy": "rolling", "steps": STEPS}
@@ -21,8 +21,8 @@ MEGABYTE = 1_000_000
 EVERY_SECONDS = 2.0
 PARTS = {
     "server": ("prefect.server", "uvicorn"),
-    "runs": ("blocks.house.engine",),
-    "worker": ("blocks.house.worker", "blocks.house.supervisor"),
+    "runs": ("blocks.server.warm.engine",),
+    "worker": ("blocks.server.worker", "blocks.server.supervisor"),
 }
 
 
@@ -59,7 +59,7 @@ async def compare_many(*, services: int) -> None:
 
 
 async def _target(world: World, name: str) -> None:
-    from blocks.kubernetes import KubernetesPlatform
+    from blocks.kubernetes.platform import KubernetesPlatform
 
     await world.apply(deployment(name, "6.9.0"), service(name))
     await KubernetesPlatform(namespace=world.namespace, workload=name, force_conflicts=True).save(f"{name}-production", overwrite=True)
@@ -72,7 +72,7 @@ def _wave_plan(stage: Stage, names: Sequence[str]) -> Path:
 
 
 async def _service(stage: Stage, name: str) -> Path:
-    from blocks.kubernetes import KubernetesPlatform
+    from blocks.kubernetes.platform import KubernetesPlatform
 
     for world, kind in ((stage.staging, "staging"), (stage.production, "production")):
         await world.apply(deployment(name, "6.9.0"), service(name))

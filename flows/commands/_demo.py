@@ -19,7 +19,7 @@ from flows.commands import _demo_prometheus
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
 
-    from blocks.local import LocalPlatform
+    from blocks.local.platform import LocalPlatform
 
 FIRST = _demo_prometheus.FIRST
 ENVIRONMENTS = ("staging", "production")
@@ -35,14 +35,14 @@ def repository(home: Path) -> Iterator[Callable[[], Path]]:
     Yields:
         Waits for the repository and gives its plan.
     """
-    from blocks.house import environment
+    from blocks.server import settings
 
     folder = home.parent / f"{home.name}-repository"
-    maker = environment.PROJECT / "examples" / "guestbook" / "prepare.py"
+    maker = settings.PROJECT / "examples" / "guestbook" / "prepare.py"
     process = subprocess.Popen([sys.executable, str(maker), str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     def wait() -> Path:
-        from tasks.rules.errors import Permanent
+        from blocks.errors import Permanent
 
         _, said = process.communicate()
         if process.returncode:
@@ -58,7 +58,7 @@ def repository(home: Path) -> Iterator[Callable[[], Path]]:
 
 def platforms(home: Path, folder: Path) -> dict[str, LocalPlatform]:
     """Describe the two environments in which the service of this folder lives."""
-    from blocks.local import LocalPlatform
+    from blocks.local.platform import LocalPlatform
 
     command = [sys.executable, str(folder / "guestbook.py"), "--port", "{port}", "--version", "{version}"]
     return {
@@ -125,8 +125,8 @@ async def end_releases(client: PrefectClient) -> None:
     """
     from prefect.states import Cancelling
 
-    from tasks.claim import claim_tag, tagged
-    from tasks.rules.errors import Permanent
+    from blocks.errors import Permanent
+    from tasks.lifecycle.lock import claim_tag, tagged
 
     left = await tagged(client, claim_tag("guestbook"))
     if left:
@@ -142,8 +142,8 @@ async def end_releases(client: PrefectClient) -> None:
 
 
 async def _enrol(home: Path) -> None:
-    from blocks.approvers import Approvers
-    from blocks.house import layout
+    from blocks.approvers.approvers import Approvers
+    from blocks.server import layout
 
     approvers: Approvers
     try:
@@ -174,9 +174,9 @@ async def next_code(home: Path, name: str) -> str:
 @contextlib.contextmanager
 def traffic(public: str, *, rate: int) -> Iterator[None]:
     """Let visitors come to the service while the demo runs."""
-    from blocks.house import environment
+    from blocks.server import settings
 
-    script = environment.PROJECT / "examples" / "guestbook" / "traffic.py"
+    script = settings.PROJECT / "examples" / "guestbook" / "traffic.py"
     process = subprocess.Popen(
         [sys.executable, str(script), public, "--rate", str(rate), "--until-killed"], stdout=subprocess.PIPE, text=True, env=os.environ
     )
@@ -190,17 +190,17 @@ def traffic(public: str, *, rate: int) -> Iterator[None]:
 
 def keep_visitors(home: Path, public: str, *, rate: int) -> None:
     """Let visitors come until the house is stopped: a release that nobody visits proves nothing."""
-    from blocks.house import environment, processes
+    from blocks.server import processes, settings
 
-    script = environment.PROJECT / "examples" / "guestbook" / "traffic.py"
+    script = settings.PROJECT / "examples" / "guestbook" / "traffic.py"
     argv = [sys.executable, str(script), public, "--rate", str(rate), "--until-killed"]
     log = home / "logs" / f"{VISITORS}.log"
-    processes.start(argv, name=VISITORS, run=home / "run", log=log, env=environment.inherited(), cwd=environment.PROJECT)
+    processes.start(argv, name=VISITORS, run=home / "run", log=log, env=settings.inherited(), cwd=settings.PROJECT)
 
 
 def end_companions(home: Path) -> None:
     """End the visitors and the Prometheus of a demo that was kept, where there are any."""
-    from blocks.house import processes
+    from blocks.server import processes
 
     for name in (VISITORS, _demo_prometheus.NAME):
         processes.stop(home / "run" / f"{name}.pid", with_signal=signal.SIGTERM, timeout_seconds=10)
@@ -208,16 +208,16 @@ def end_companions(home: Path) -> None:
 
 def stop(home: Path) -> None:
     """End the visitors, Prometheus, the service, the worker, the server and the database; the data stay."""
-    from blocks.house import life
-    from blocks.local_client import LocalClient
-    from tasks.rules.errors import ShipwayError
+    from blocks.errors import ShipwayError
+    from blocks.local.client import LocalClient
+    from blocks.server import lifecycle
 
     async def end_services() -> None:
         for folder in sorted((home / "local").glob("*")):
             await LocalClient(folder, service="guestbook", port=0).stop()
 
     async def end_all() -> None:
-        await asyncio.gather(end_services(), asyncio.to_thread(life.stop, home, now=True))
+        await asyncio.gather(end_services(), asyncio.to_thread(lifecycle.stop, home, now=True))
 
     end_companions(home)
     try:

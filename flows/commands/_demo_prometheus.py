@@ -42,7 +42,7 @@ async def start(home: Path) -> str:
     if program is None:
         print("There is no Prometheus on this machine, so the router's own counts decide alone (Debian: apt-get install prometheus).")
         return ""
-    from blocks.local_client import LocalClient
+    from blocks.local.client import LocalClient
 
     router = await LocalClient(home / "local" / "guestbook-production", service="guestbook", port=0).view()
     return _start(program, home, scraped=router["admin_port"])
@@ -64,7 +64,7 @@ async def ask(url: str, home: Path, plan: Path) -> Path:
     """
     if not url:
         return plan
-    from blocks.prometheus import Prometheus
+    from blocks.prometheus.prometheus import Prometheus
 
     await Prometheus(url=url, lookback_seconds=15).save("shipway", overwrite=True)
     asking = plan.with_name(PLAN)
@@ -80,7 +80,7 @@ def awake(plan: str) -> str:
 
 
 def _start(program: str, home: Path, *, scraped: int) -> str:
-    from blocks.house import environment, processes
+    from blocks.server import processes, settings
 
     folder = home / NAME
     shutil.rmtree(folder, ignore_errors=True)  # an earlier demo's last samples would be taken for the present for five minutes
@@ -90,7 +90,7 @@ def _start(program: str, home: Path, *, scraped: int) -> str:
         port = found.getsockname()[1]
     argv = [program, f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}"]
     argv += ["--storage.tsdb.retention.time=1d", f"--web.listen-address=127.0.0.1:{port}", *_soon(program)]
-    processes.start(argv, name=NAME, run=home / "run", log=home / "logs" / f"{NAME}.log", env=environment.inherited(), cwd=folder)
+    processes.start(argv, name=NAME, run=home / "run", log=home / "logs" / f"{NAME}.log", env=settings.inherited(), cwd=folder)
     return f"http://127.0.0.1:{port}"
 
 
@@ -102,7 +102,7 @@ def _soon(program: str) -> list[str]:
 
 def _until_scraped(url: str, *, log: Path) -> None:
     """Wait until every SLI is readable, as the checklist wants it: an increase needs two scrapes, and those of an earlier demo are none."""
-    from tasks.rules.errors import Permanent
+    from blocks.errors import Permanent
 
     series = f'shipway_request_duration_seconds_count{{version="{FIRST}"}}[{WITHIN_SECONDS}s]'
     query = urllib.parse.urlencode({"query": f"count_over_time({series}) >= {SCRAPES}"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # models take time that `shipway --help` does not have
-    from tasks.rules.plan import Plan
+    from tasks.rules.plan.plan import Plan
 
 Previews = dict[str, dict[str, Any]]
 
@@ -22,7 +22,7 @@ def ask_platforms(plan: Plan, *, version: str | None) -> tuple[list[str], list[s
     """
     import asyncio
 
-    from tasks.rules.errors import ShipwayError
+    from blocks.errors import ShipwayError
 
     try:
         return asyncio.run(_ask(plan, version))
@@ -31,10 +31,10 @@ def ask_platforms(plan: Plan, *, version: str | None) -> tuple[list[str], list[s
 
 
 async def _ask(plan: Plan, version: str | None) -> tuple[list[str], list[str], Previews]:
-    from tasks.platforms import load_platforms
-    from tasks.preview import preview_environment
-    from tasks.rules.errors import BadInput
-    from tasks.server import server
+    from blocks.errors import BadInput
+    from tasks.lifecycle.server import server
+    from tasks.rollout.platforms import load_platforms
+    from tasks.rollout.preview import preview_environment
 
     problems: list[str] = []
     previews: Previews = {}
@@ -52,7 +52,7 @@ async def _ask(plan: Plan, version: str | None) -> tuple[list[str], list[str], P
 
 
 def _expect_jobs(platform: Any, plan: Plan, environment: str) -> None:
-    from tasks.migrate import expect_jobs
+    from tasks.rollout.migrate import expect_jobs
 
     expect_jobs(platform, plan, environment)
 

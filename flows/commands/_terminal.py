@@ -52,7 +52,7 @@ def add_environment(parser: argparse.ArgumentParser, *, help: str) -> None:  # n
 def _environment(text: str) -> str:
     from pydantic import TypeAdapter, ValidationError
 
-    from tasks.rules.request import EnvironmentName
+    from tasks.rules.plan.request import EnvironmentName
 
     try:
         return str(TypeAdapter(EnvironmentName).validate_python(text))
@@ -70,8 +70,8 @@ def in_house(arguments: argparse.Namespace, work: Callable[..., Coroutine[Any, A
     import asyncio
 
     enter(arguments)
-    from tasks.rules.errors import BadInput, Refused, ShipwayError
-    from tasks.server import server
+    from blocks.errors import BadInput, Refused, ShipwayError
+    from tasks.lifecycle.server import server
 
     async def reach() -> int:
         async with server() as client:
@@ -94,7 +94,7 @@ def with_plan(arguments: argparse.Namespace, work: Callable[..., Coroutine[Any, 
         arguments: With `plan` and `home`.
         work: Takes the client and the arguments, gives the exit code.
     """
-    from tasks.rules.plan_file import read_plan
+    from tasks.rules.plan.file import read_plan
 
     try:
         _, problems = read_plan(arguments.plan.read_bytes(), name=str(arguments.plan))
@@ -115,11 +115,11 @@ def enter(arguments: argparse.Namespace) -> bool:
     """
     import os
 
-    from blocks.house import environment, layout
+    from blocks.server import layout, settings
 
     home = (arguments.home or layout.default_home()).expanduser().absolute()
     if (home / "house.json").exists():
-        environment.enter(home)
+        settings.enter(home)
     return bool(os.environ.get("PREFECT_API_URL"))
 
 
@@ -134,7 +134,7 @@ async def show_story(client: PrefectClient, run: UUID, *, since: datetime | None
     Returns:
         The run as it is then.
     """
-    from tasks.following import follow
+    from tasks.record.following import follow
 
     live = sys.stdout.isatty()
     began: datetime | None = None

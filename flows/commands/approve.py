@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from flows.commands import _terminal
 
 if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
-    from tasks.answering import Outcome, Question
+    from tasks.approval.answering import Outcome, Question
 
 HELP = "Approve or reject a release that waits at its gate."
 FINE, BAD_INPUT, REFUSED, WAITING = 0, 2, 4, 5
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def answer(arguments: argparse.Namespace) -> int:
     """Do the work of `run` in a loop that is there already."""
-    from tasks.rules.errors import BadInput, Refused
+    from blocks.errors import BadInput, Refused
 
     try:
         return await _answer(arguments)
@@ -54,9 +54,9 @@ async def answer(arguments: argparse.Namespace) -> int:
 
 
 async def _answer(arguments: argparse.Namespace) -> int:
-    from tasks.answering import find_run, post_answer, read_question, wait_for_outcome
-    from tasks.rules.errors import Refused
-    from tasks.server import server
+    from blocks.errors import Refused
+    from tasks.approval.answering import find_run, post_answer, read_question, wait_for_outcome
+    from tasks.lifecycle.server import server
 
     async with server() as client:
         found = await find_run(client, arguments.run)
@@ -91,7 +91,7 @@ def _fill(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def _ask(what: str, *, option: str) -> str:
-    from tasks.rules.errors import BadInput
+    from blocks.errors import BadInput
 
     try:
         answer = input(f"{what}: ").strip() if sys.stdin.isatty() else ""

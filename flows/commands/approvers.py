@@ -13,7 +13,7 @@ from flows.commands import _terminal
 if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
     from prefect.client.orchestration import PrefectClient
 
-    from blocks.approvers import Approvers
+    from blocks.approvers.approvers import Approvers
 
 HELP = "Enrol, remove and list the people who may approve releases."
 FINE, BAD_INPUT, REFUSED = 0, 2, 4
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def manage(arguments: argparse.Namespace) -> int:
     """Do the work of `run` in a loop that is there already."""
-    from tasks.rules.errors import BadInput, Refused
+    from blocks.errors import BadInput, Refused
 
     actions = {"add": _add, "remove": _remove, "list": _list}
     try:
@@ -60,8 +60,8 @@ async def manage(arguments: argparse.Namespace) -> int:
 
 
 async def _add(arguments: argparse.Namespace) -> int:
-    from tasks.rules.errors import BadInput
-    from tasks.server import server
+    from blocks.errors import BadInput
+    from tasks.lifecycle.server import server
 
     if not (sys.stdout.isatty() or arguments.show_uri):
         mend = "Run it on a terminal, or add --show-uri to have the secret printed."
@@ -81,7 +81,7 @@ async def _add(arguments: argparse.Namespace) -> int:
 
 
 async def _remove(arguments: argparse.Namespace) -> int:
-    from tasks.server import server
+    from tasks.lifecycle.server import server
 
     async with server() as client:
         block = await _load(client, arguments.block)
@@ -92,8 +92,8 @@ async def _remove(arguments: argparse.Namespace) -> int:
 
 
 async def _list(arguments: argparse.Namespace) -> int:
-    from tasks.rules.errors import Refused
-    from tasks.server import server
+    from blocks.errors import Refused
+    from tasks.lifecycle.server import server
 
     async with server() as client:
         block = await _load(client, arguments.block)
@@ -114,7 +114,7 @@ async def _load(client: PrefectClient, name: str) -> Approvers:
     """Load the block, or make an empty one where the server has none; any other fault is raised, never overwritten."""
     from prefect.exceptions import ObjectNotFound
 
-    from blocks.approvers import Approvers
+    from blocks.approvers.approvers import Approvers
 
     try:
         await client.read_block_document_by_name(name, SLUG)

@@ -34,8 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
 async def _cancel(client: PrefectClient, arguments: argparse.Namespace) -> int:
     from prefect.states import Cancelling
 
-    from tasks.answering import find_run
-    from tasks.rules.errors import Refused
+    from blocks.errors import Refused
+    from tasks.approval.answering import find_run
 
     found = await find_run(client, arguments.run)
     if found.state is None or found.state.is_final():

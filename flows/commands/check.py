@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flows.commands import _terminal
 
 if TYPE_CHECKING:  # models take time that `shipway --help` does not have
-    from tasks.rules.plan import Plan
+    from tasks.rules.plan.plan import Plan
 
 HELP = "Check a plan, and say what a release would do."
 FINE, BAD_INPUT = 0, 2
@@ -63,8 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _version_of(arguments: argparse.Namespace) -> tuple[str | None, list[str]]:
     """Give the version that was asked about, or None, and what is wrong with it."""
-    from tasks.rules.errors import BadInput
-    from tasks.rules.version import check_version
+    from blocks.errors import BadInput
+    from tasks.rules.plan.version import check_version
 
     try:
         return (check_version(arguments.version) if arguments.version is not None else None), []
@@ -81,10 +81,10 @@ def look_at(file: Path) -> tuple[Plan | None, list[str], list[str]]:
     Returns:
         The plan or None, every problem, and warnings that a release could still see mended.
     """
-    from tasks.files import missing_files, read_bounded
-    from tasks.manifests import read_manifests
-    from tasks.rules.plan_file import MAX_BYTES, read_plan
-    from tasks.suites import broken_suites
+    from tasks.data.suites import broken_suites
+    from tasks.process.files import missing_files, read_bounded
+    from tasks.rollout.manifests import read_manifests
+    from tasks.rules.plan.file import MAX_BYTES, read_plan
 
     try:
         data = read_bounded(file, limit_bytes=MAX_BYTES)
@@ -112,9 +112,9 @@ def ask_prometheus(plan: Plan, file: Path, *, online: bool) -> tuple[list[str], 
     Returns:
         A problem for each query that cannot be read, and a note where nobody could be asked.
     """
-    from tasks.rules.errors import ShipwayError
-    from tasks.rules.plan_problems import Problem, spell
-    from tasks.rules.yaml_tree import read_tree
+    from blocks.errors import ShipwayError
+    from tasks.rules.plan.problems import Problem, spell
+    from tasks.rules.plan.yaml_tree import read_tree
 
     if all(sli.source != "prometheus" for sli in plan.judgement.slis):
         return [], []
@@ -132,9 +132,9 @@ def ask_prometheus(plan: Plan, file: Path, *, online: bool) -> tuple[list[str], 
 
 
 async def _read_queries(plan: Plan) -> list[tuple[tuple[str | int, ...], str]]:
-    from tasks.platforms import load_prometheus
-    from tasks.queries import check_queries
-    from tasks.server import server
+    from tasks.analysis.queries import check_queries
+    from tasks.lifecycle.server import server
+    from tasks.rollout.platforms import load_prometheus
 
     async with server():
         prometheus = await load_prometheus(plan.judgement)
@@ -150,7 +150,7 @@ def _place_of(path: tuple[str | int, ...], places: Mapping[tuple[str | int, ...]
 
 def schema_text() -> str:
     """Write the plan's JSON Schema as it is published in docs/plan.schema.json."""
-    from tasks.rules.plan import Plan
+    from tasks.rules.plan.plan import Plan
 
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Plan.model_json_schema()}
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
@@ -167,11 +167,11 @@ def current_versions(plan: Plan) -> Mapping[str, str | None]:
     """
     import asyncio
 
-    from tasks.rules.errors import ShipwayError
+    from blocks.errors import ShipwayError
 
     async def ask() -> dict[str, str | None]:
-        from tasks.platforms import load_platforms
-        from tasks.server import server
+        from tasks.lifecycle.server import server
+        from tasks.rollout.platforms import load_platforms
 
         async with server():
             found = await load_platforms(plan)
@@ -187,7 +187,7 @@ def current_versions(plan: Plan) -> Mapping[str, str | None]:
 def _print_course(plan: Plan, *, version: str, file: str, online: bool) -> None:
     import textwrap
 
-    from tasks.rules.course import describe_course
+    from tasks.rules.plan.summary import describe_course
 
     current = current_versions(plan) if online else {}
     print(f"{file} is right. A release of {plan.service} {version} would do this:\n")

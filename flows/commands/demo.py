@@ -39,8 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0 when the good version was deployed and the bad one rolled back, 1 otherwise.
     """
+    from blocks.errors import ShipwayError
     from flows.commands import _demo, up
-    from tasks.rules.errors import ShipwayError
 
     home = arguments.home.expanduser().absolute()
     if arguments.code:
@@ -137,7 +137,7 @@ async def _after(client: PrefectClient, found: FlowRun, since: Any) -> FlowRun:
 async def _answer(client: PrefectClient, arguments: argparse.Namespace, home: Path, found: FlowRun) -> None:
     from flows.commands import _demo
     from flows.commands.release import link
-    from tasks.answering import post_answer, read_question
+    from tasks.approval.answering import post_answer, read_question
 
     question = await read_question(client, found)
     decision = "approve"

@@ -25,11 +25,11 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0 when nothing failed, 1 otherwise.
     """
-    from blocks.house import checkup, layout
+    from blocks.server import doctor, layout
 
     home = (arguments.home or layout.default_home()).expanduser().absolute()
     failed = False
-    for finding in checkup.examine(home):
+    for finding in doctor.examine(home):
         failed = failed or finding.level == "fail"
         print(f"{SIGNS[finding.level]}  {finding.subject:<10} {finding.text}")
         if finding.level != "ok" and finding.mend:

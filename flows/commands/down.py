@@ -29,13 +29,13 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0 when nothing runs any more, 4 when runs are under way or the folder is not ours.
     """
-    from blocks.house import layout, life
+    from blocks.errors import Refused
+    from blocks.server import layout, lifecycle
     from flows.commands import _demo
-    from tasks.rules.errors import Refused
 
     home = (arguments.home or layout.default_home()).expanduser().absolute()
     try:
-        life.stop(home, now=arguments.now)
+        lifecycle.stop(home, now=arguments.now)
         _demo.end_companions(home)
     except Refused as error:
         print(error, file=sys.stderr)

@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0, or 2 where the folder holds no environment.
     """
-    from blocks.local_launch import home
+    from blocks.local.agent.launch import home
 
     root = (arguments.home.expanduser().absolute() if arguments.home else home()) / "local"
     folders = [arguments.folder.absolute()] if arguments.folder else sorted(root.iterdir()) if root.is_dir() else []
@@ -35,9 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _act(action: str, folder: Path, *, named: bool) -> int:
-    from blocks.local_client import LocalClient
-    from blocks.local_files import STOPPED, load_state
-    from blocks.local_view import in_words
+    from blocks.local.agent.state_file import STOPPED, load_state
+    from blocks.local.agent.view import in_words
+    from blocks.local.client import LocalClient
 
     state = load_state(folder)
     if state is None:

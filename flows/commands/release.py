@@ -55,7 +55,7 @@ async def start(client: PrefectClient, deployment: str, parameters: dict[str, An
     """
     from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
-    from tasks.rules.errors import BadInput
+    from blocks.errors import BadInput
 
     try:
         known = await client.read_deployment_by_name(deployment)
@@ -100,7 +100,7 @@ async def follow_to_end(client: PrefectClient, found: FlowRun, *, wait: bool) ->
 
 def link(found: FlowRun) -> str:
     """Give the run's page in the UI."""
-    from tasks.links import run_link
+    from tasks.lifecycle.links import run_link
 
     return run_link(str(found.id))
 

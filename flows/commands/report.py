@@ -14,7 +14,7 @@ from urllib.parse import quote
 from flows.commands import _terminal
 
 if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
-    from tasks.record_store import Reading
+    from tasks.record.store import Reading
 
 HELP = "Rebuild the page of a release from its record, and check the record."
 BAD_INPUT = 2
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0 when the record is intact, 2 when it is not or there is none.
     """
-    from tasks.rules.errors import ShipwayError
+    from blocks.errors import ShipwayError
 
     _terminal.enter(arguments)
     try:
@@ -49,9 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _report(arguments: argparse.Namespace) -> int:
-    from tasks.record_page import render_page
-    from tasks.record_store import read_record
-    from tasks.rules.record import outcome_of
+    from tasks.record.page import render_page
+    from tasks.record.store import read_record
+    from tasks.rules.record.entries import outcome_of
 
     storage, release_id = await _locate(arguments)
     reading = await read_record(storage, release_id)
@@ -74,8 +74,8 @@ async def _report(arguments: argparse.Namespace) -> int:
 
 async def _locate(arguments: argparse.Namespace) -> tuple[Any, str]:
     """Find the storage that holds the record, and the release's whole id: this machine's folder first, then Prefect's storage."""
-    from tasks.record_store import folder_of, read_record
-    from tasks.rules.errors import BadInput
+    from blocks.errors import BadInput
+    from tasks.record.store import folder_of, read_record
 
     folder_of(arguments.run)
     home = arguments.storage or _home_storage()
@@ -88,7 +88,7 @@ async def _locate(arguments: argparse.Namespace) -> tuple[Any, str]:
     if matching:
         return home, matching[0]
     if arguments.storage is None:
-        from tasks.storage import default_storage
+        from tasks.record.storage import default_storage
 
         block = await default_storage()
         if (reading := await read_record(block, arguments.run)).entries or reading.problems:
@@ -106,8 +106,8 @@ def _releases_in(records: Path) -> list[str]:
 
 async def _problems(storage: Any, release_id: str, reading: Reading) -> list[str]:
     """Check the chain, and its end against the document that was published when the release ended."""
-    from tasks.objects import objects_of
-    from tasks.record_store import folder_of
+    from tasks.record.objects import objects_of
+    from tasks.record.store import folder_of
 
     published = await objects_of(storage).read(f"{folder_of(release_id)}/record.json")
     problems = reading.problems or ([] if reading.entries else ["the record is empty"])
@@ -126,7 +126,7 @@ def _cut_since(published: bytes, reading: Reading) -> list[str]:
 
 
 def _beside(storage: Any, release_id: str) -> Path:
-    from tasks.objects import Folder, objects_of
+    from tasks.record.objects import Folder, objects_of
 
     objects = objects_of(storage)
     return objects.base / "records" / release_id / "record.html" if isinstance(objects, Folder) else Path(f"record-{release_id}.html")
@@ -134,9 +134,9 @@ def _beside(storage: Any, release_id: str) -> Path:
 
 async def _copy_docs(storage: Any, release_id: str, reading: Reading, output: Path) -> str:
     """Put the pages that the record links beside its page, unless they lie there already; give their folder's name."""
-    from tasks.objects import Folder, objects_of
-    from tasks.record_store import folder_of
-    from tasks.rules.record_view import rows_of
+    from tasks.record.objects import Folder, objects_of
+    from tasks.record.store import folder_of
+    from tasks.rules.record.view import rows_of
 
     objects = objects_of(storage)
     if isinstance(objects, Folder) and output.parent == objects.base / folder_of(release_id):

@@ -60,7 +60,7 @@ def parameters_of(arguments: argparse.Namespace) -> dict[str, Any]:
     Raises:
         BadInput: A word is missing that this phase needs.
     """
-    from tasks.rules.errors import BadInput
+    from blocks.errors import BadInput
 
     phase = arguments.phase
     wanted = {"plan": str(arguments.plan.absolute()), "version": arguments.version}

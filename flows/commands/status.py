@@ -33,9 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _status(client: PrefectClient, arguments: argparse.Namespace) -> int:
     from flows.commands.release import follow_to_end, last_answer
-    from tasks.answering import find_run
-    from tasks.claim import OPEN, tagged
-    from tasks.links import run_link
+    from tasks.approval.answering import find_run
+    from tasks.lifecycle.links import run_link
+    from tasks.lifecycle.lock import OPEN, tagged
 
     if arguments.follow:
         return await follow_to_end(client, await find_run(client, arguments.follow), wait=False)
@@ -57,9 +57,9 @@ async def _status(client: PrefectClient, arguments: argparse.Namespace) -> int:
 
 async def _where(run: str) -> str:
     """Say which targets a run has done, and where it is; nothing where its plan has one production, or its record is not here."""
-    from tasks.rules.errors import ShipwayError
-    from tasks.rules.waves import progress_in_words
-    from tasks.story import recall_all
+    from blocks.errors import ShipwayError
+    from tasks.record.journal import recall_all
+    from tasks.rules.rollout.waves import progress_in_words
 
     try:
         return progress_in_words(await recall_all(run))

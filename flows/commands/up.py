@@ -18,7 +18,7 @@ NEEDED = (
     "prefect.main",
     "prefect.cli.deploy._core",
     "prefect.workers.process",
-    "blocks.kubernetes",
+    "blocks.kubernetes.platform",
     "flows.release",
     "flows.rollback",
     "flows.settle",
@@ -45,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0 when server and worker are ready, 1 when they did not become so, 4 when the folder or the port is not ours.
     """
-    from blocks.house import layout
-    from tasks.rules.errors import Refused, ShipwayError
+    from blocks.errors import Refused, ShipwayError
+    from blocks.server import layout
 
     home = (arguments.home or layout.default_home()).expanduser().absolute()
     try:
@@ -82,21 +82,21 @@ def raise_house(
         Refused: The folder or the port is not ours.
         Permanent: The server or the worker did not become ready.
     """
-    from blocks.house import environment, life, server
+    from blocks.server import api, lifecycle, settings
 
     end = time.monotonic() + timeout_seconds
-    life.start(home, port=port, auth=auth)
+    lifecycle.start(home, port=port, auth=auth)
     for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING"):
         os.environ.pop(name, None)
-    environment.enter(home)
-    with server.a_core_of_its_own(home):
+    settings.enter(home)
+    with api.a_core_of_its_own(home):
         for name in NEEDED:  # which takes seconds to import, and they pass while the server starts
             importlib.import_module(name)
     if meanwhile is not None:
         meanwhile()
-    life.wait_for_server(home, timeout_seconds=end - time.monotonic())
+    lifecycle.wait_for_server(home, timeout_seconds=end - time.monotonic())
     asyncio.run(prepare_server(home))
-    life.wait_for_worker(home, timeout_seconds=end - time.monotonic())
+    lifecycle.wait_for_worker(home, timeout_seconds=end - time.monotonic())
 
 
 async def prepare_server(home: Path) -> None:
@@ -107,13 +107,13 @@ async def prepare_server(home: Path) -> None:
     """
     from prefect.context import AsyncClientContext
 
-    from blocks.house import deployments, environment, worker
+    from blocks.server import deployments, settings, worker
     from flows.commands._blocks import register_blocks
 
     async with AsyncClientContext.get_or_create() as shared:  # one client for all: each reads the machine's certificates, which takes long
         await worker.ensure_pool(home, shared.client)
         await register_blocks()
-        if (environment.PROJECT / "prefect.yaml").exists():
+        if (settings.PROJECT / "prefect.yaml").exists():
             await deployments.deploy_all()
 
 
@@ -124,7 +124,7 @@ def describe(home: Path, *, show_password: bool) -> str:
         home: The house's folder.
         show_password: Whether the password itself may be shown; else the file that holds it.
     """
-    from blocks.house import layout
+    from blocks.server import layout
 
     lines = [f"UI      {layout.api_url(home).removesuffix('/api')}"]
     auth = layout.auth_string(home)

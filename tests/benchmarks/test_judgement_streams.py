@@ -10,7 +10,7 @@ import pytest
 from benchmarks.judgement.cases import ALPHA, Case, divergence, interval, least_requests
 from benchmarks.judgement.rivals import fixed_threshold, mann_whitney
 from benchmarks.judgement.streams import Evidence, one_request
-from tasks.rules.verdict import Limits, Outcome, Reading, judge
+from tasks.rules.analysis.verdict import Limits, Outcome, Reading, judge
 
 
 @pytest.mark.parametrize("case", [Case(0.05, 0.5, 0.4, 0.01), Case(0.1, 0.5, 0.5, 0.0, 0.3), Case(0.0, 0.0, 0.3, 0.1)])

@@ -18,12 +18,12 @@ from prefect.client.schemas.objects import State
 from prefect.input import RunInput, keyset_from_paused_state
 from prefect.states import Completed, Running, Suspended
 
-from blocks.approvers import Approvers
+from blocks.approvers.approvers import Approvers
 from flows.commands import approve, approvers
-from tasks.approval import fetch_answer, judge_approval, tell_outcome
-from tasks.claim import claim_tag
-from tasks.rules.approvals import Answer, Judgement
-from tasks.rules.gates import Gate, gate_state
+from tasks.approval.approval import fetch_answer, judge_approval, tell_outcome
+from tasks.lifecycle.lock import claim_tag
+from tasks.rules.approval.gates import Gate, gate_state
+from tasks.rules.approval.policy import Answer, Judgement
 
 pytestmark = pytest.mark.server
 

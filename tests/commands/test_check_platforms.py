@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from flows.commands._previews import ask_platforms, print_previews
-from tasks.rules.plan import Plan
+from tasks.rules.plan.plan import Plan
 from tests.flows.harness import plan_of
 from tests.flows.jobs_platform import JobsPlatform
 

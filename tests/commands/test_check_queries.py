@@ -18,7 +18,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "guestbook"
 
 def asking(folder: Path, *, url: str = "", old: str = "", new: str = "") -> tuple[list[str], list[str]]:
     """Have the queries of the example's plan read, which names a block with this address; none where it is empty."""
-    from blocks.prometheus import Prometheus  # noqa: PLC0415 - importing Prefect costs seconds that other tests need not pay
+    from blocks.prometheus.prometheus import Prometheus  # noqa: PLC0415 - importing Prefect costs seconds that other tests need not pay
 
     name = f"read-{uuid4().hex[:8]}"
     if url:

@@ -13,10 +13,10 @@ import pytest
 from prefect import get_client
 from prefect.states import Completed, Failed, Running, Suspended
 
+from blocks.errors import BadInput
 from flows.cli import COMMANDS, main
 from flows.commands import history, rollback, run, status
-from tasks.claim import OPEN
-from tasks.rules.errors import BadInput
+from tasks.lifecycle.lock import OPEN
 from tests.tasks.server_runs import nothing
 
 HEAVY = ("prefect", "pydantic", "rich", "httpx", "aiohttp", "yaml", "numpy", "matplotlib", "kubernetes", "great_expectations")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from blocks.local import LocalPlatform
+from blocks.local.platform import LocalPlatform
 from flows.commands import local
 
 SERVICE = Path(__file__).parent.parent / "blocks" / "local_service.py"

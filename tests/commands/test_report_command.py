@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from flows.commands import report
-from tasks import record_store
-from tasks.record_store import append_entry, read_entries
-from tasks.rules.record import to_json
+from tasks.record import store
+from tasks.record.store import append_entry, read_entries
+from tasks.rules.record.entries import to_json
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SHIPWAY_HOME", str(tmp_path))
     place = tmp_path / "storage"
     asyncio.run(_fill(place))
-    record_store._tails.clear()
+    store._tails.clear()
     return place
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from flows.commands.check import schema_text
-from tasks.rules.plan import Plan
-from tasks.rules.plan_file import read_plan
-from tasks.rules.yaml_tree import read_tree
+from tasks.rules.plan.file import read_plan
+from tasks.rules.plan.plan import Plan
+from tasks.rules.plan.yaml_tree import read_tree
 
 DOCS = Path(__file__).parents[2] / "docs"
 

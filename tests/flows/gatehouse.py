@@ -39,7 +39,7 @@ class People:
 
 async def enrol(server: Any, size: int = 2) -> People:
     """Enrol people whom no other test knows, so that their codes are unused."""
-    from blocks.approvers import Approvers  # noqa: PLC0415
+    from blocks.approvers.approvers import Approvers  # noqa: PLC0415
 
     os.environ["SHIPWAY_KEY_FILE"] = server.environment["SHIPWAY_KEY_FILE"]
     number = next(_numbers)
@@ -86,7 +86,7 @@ async def question(run: str) -> tuple[str, str]:
     """Read the key and the text of the question that a run asks."""
     from prefect import get_client  # noqa: PLC0415
 
-    from tasks.answering import read_question  # noqa: PLC0415
+    from tasks.approval.answering import read_question  # noqa: PLC0415
 
     async with get_client() as client:
         found = await read_question(client, await client.read_flow_run(UUID(run)))

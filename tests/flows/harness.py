@@ -58,7 +58,7 @@ class Stage:
 
     def platform(self, environment: str) -> Any:
         """Give an environment's platform."""
-        from blocks.local import LocalPlatform  # noqa: PLC0415 - importing Prefect costs seconds that other tests need not pay
+        from blocks.local.platform import LocalPlatform  # noqa: PLC0415 - importing Prefect costs seconds that other tests need not pay
 
         return LocalPlatform(
             service=self.name,
@@ -83,7 +83,7 @@ class Stage:
         """Take away the claim that a failed test may have left."""
         from prefect import get_client  # noqa: PLC0415
 
-        from tasks.claim import change_tags, claim_tag, give_up_claims, tagged  # noqa: PLC0415
+        from tasks.lifecycle.lock import change_tags, claim_tag, give_up_claims, tagged  # noqa: PLC0415
 
         async with get_client() as client:
             for left in await tagged(client, claim_tag(self.name)):
@@ -159,9 +159,9 @@ class Stage:
 
     async def care_of(self, run: str) -> str:
         """Ask the keeper's own rule, some time later, what a run needs."""
-        from tasks.clock import now  # noqa: PLC0415
-        from tasks.keeping import find_open  # noqa: PLC0415
-        from tasks.rules.keeper import decide_care  # noqa: PLC0415
+        from tasks.lifecycle.clock import now  # noqa: PLC0415
+        from tasks.lifecycle.reconcile import find_open  # noqa: PLC0415
+        from tasks.rules.lifecycle.reconcile import decide_care  # noqa: PLC0415
 
         seen = next((one.seen for one in await find_open.fn() if one.id == run), None)
         return decide_care(seen, now=now() + LATER).act if seen else "leave"
@@ -178,8 +178,8 @@ class Stage:
         """Read how a run stands."""
         from prefect import get_client  # noqa: PLC0415
 
-        from tasks.record_store import read_entries  # noqa: PLC0415
-        from tasks.storage import default_storage  # noqa: PLC0415
+        from tasks.record.storage import default_storage  # noqa: PLC0415
+        from tasks.record.store import read_entries  # noqa: PLC0415
 
         async with get_client() as client:
             found = await client.read_flow_run(run)
@@ -294,7 +294,7 @@ async def check_well(stage: Stage, *, version: str, **others: str) -> None:
 
 async def check_closed(stage: Stage, ran: Ran, *, outcome: str) -> None:
     """Assert that a run's record is whole, closed once, and that no tag of it is left open."""
-    from tasks.rules.record import outcome_of, verify_chain  # noqa: PLC0415
+    from tasks.rules.record.entries import outcome_of, verify_chain  # noqa: PLC0415
 
     assert outcome_of(ran.entries) == outcome, [f"{entry.key}: {entry.why}" for entry in ran.entries]
     assert verify_chain(ran.entries) == []

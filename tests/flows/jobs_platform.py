@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import Field
 
-from blocks.local import LocalPlatform
+from blocks.errors import BadInput, RolloutFailed, WorldMoved
+from blocks.local.platform import LocalPlatform
 from blocks.platform import Mark, Preview
-from tasks.rules.errors import BadInput, RolloutFailed, WorldMoved
 from tests.flows.harness import Stage
 
 

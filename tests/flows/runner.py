@@ -23,10 +23,10 @@ from prefect import Flow, Task, get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.flow_engine import run_flow
 
-import tasks.story
-from blocks.kubernetes_client import Cluster
-from blocks.local import LocalPlatform
-from blocks.local_client import LocalClient
+import tasks.record.journal
+from blocks.kubernetes.api.client import Cluster
+from blocks.local.client import LocalClient
+from blocks.local.platform import LocalPlatform
 
 FLOWS = ("release", "staging", "production", "rollback", "settle", "keeper")
 EFFECTS = ("prepare", "promote", "abort")  # those that go on after their order was taken
@@ -92,7 +92,7 @@ def arm(file: Path, *, kill_at: int | str) -> None:
             setattr(owner, name, counted(getattr(owner, name), f"{owner.__name__}.{name}", passed))
     Task.__call__ = counted(Task.__call__, "task", passed)  # type: ignore[method-assign]
     Flow.__call__ = counted(Flow.__call__, "flow", passed)  # type: ignore[method-assign]
-    tasks.story.append_entry = counted(tasks.story.append_entry, "entry", passed)
+    tasks.record.journal.append_entry = counted(tasks.record.journal.append_entry, "entry", passed)
 
 
 def counted(original: Callable[..., Any], name: str, passed: Callable[[str], None]) -> Callable[..., Any]:

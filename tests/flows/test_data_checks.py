@@ -17,12 +17,12 @@ from prefect import flow
 from prefect.blocks.system import Secret
 
 from flows.commands import report
-from flows.data import judge_data, samples_of
-from flows.phase import begin_phase
-from tasks.report import publish_record
-from tasks.story import tell
+from flows.lifecycle.context import begin_phase
+from flows.rollout.data import judge_data, samples_of
+from tasks.record.journal import tell
+from tasks.record.report import publish_record
 from tests.flows.harness import plan_of
-from tests.rules.test_samples_suite import watched
+from tests.rules.data.test_samples_suite import watched
 
 if TYPE_CHECKING:
     from tests.conftest import Server

@@ -26,7 +26,7 @@ pytestmark = [
 
 async def test_a_person_fills_the_form_in_and_the_release_goes_on(stage: Stage, visitors: Traffic, server: Any) -> None:  # noqa: ARG001 - without requests nothing passes
     """Menu, Resume, decision, name, code, comment, Resume: the release is approved by that person and is deployed."""
-    from blocks.house import layout  # noqa: PLC0415 - the fixtures have paid for it
+    from blocks.server import layout  # noqa: PLC0415 - the fixtures have paid for it
 
     people = await enrol(server)
     ada = people.names[0]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from blocks.local import LocalPlatform
-from flows import phase
-from flows.phase import acting_for, platform_of
-from tasks.rules.plan import Plan
+from blocks.local.platform import LocalPlatform
+from flows.lifecycle import context
+from flows.lifecycle.context import acting_for, platform_of
+from tasks.rules.plan.plan import Plan
 from tests.flows.harness import plan_of
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -41,7 +41,7 @@ async def test_a_platform_is_kept_for_a_minute_and_read_anew_before_production_i
         assert await drain() == 1
         assert await drain(anew=True) == 2
         assert await drain() == 2
-        monkeypatch.setattr(phase, "KEPT_SECONDS", -1)
+        monkeypatch.setattr(context, "KEPT_SECONDS", -1)
         assert await drain(anew=True) == 2
         await saved(name, tmp_path, drain_seconds=3)
         assert await drain() == 3

@@ -13,9 +13,9 @@ from prefect import State
 
 from flows.release import release
 from flows.rollback import rollback
-from tasks.record_store import read_entries
-from tasks.rules.record import Entry, outcome_of, verify_chain
-from tasks.storage import default_storage
+from tasks.record.storage import default_storage
+from tasks.record.store import read_entries
+from tasks.rules.record.entries import Entry, outcome_of, verify_chain
 from tests.flows.harness import FIRST, plan_of
 from tests.flows.jobs_platform import JobsStage
 from tests.flows.processes import traffic

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from flows import closing, rollback, way_back
-from tasks.rules.ending import Ending
-from tasks.rules.errors import BadInput, ShipwayError, Superseded, Temporary
+from blocks.errors import BadInput, ShipwayError, Superseded, Temporary
+from flows import rollback
+from flows.lifecycle import finalize
+from flows.rollout import revert
+from tasks.rules.lifecycle.ending import Ending
 
 EU, US = "production/eu", "production/us"
 PLAN = SimpleNamespace(plan=SimpleNamespace(staging=SimpleNamespace(keep_on_failure=False)), owner="run", path="plan.yaml", entry=str)
@@ -39,16 +41,16 @@ class Places:
         """Stand in for what the flows call."""
         self.asked: list[str] = []
         self.failing, self.error = failing, error
-        monkeypatch.setattr(closing, "claim_environment", self.act("claim"))
-        for module in (closing, rollback):
+        monkeypatch.setattr(finalize, "claim_environment", self.act("claim"))
+        for module in (finalize, rollback):
             monkeypatch.setattr(module, "platform_of", self.platform_of)
             monkeypatch.setattr(module, "say", lambda text: self.asked.append(text.split(":")[0]))
             monkeypatch.setattr(module, "tell", self.nothing)
-        monkeypatch.setattr(closing, "backwards", lambda _: [US, EU, "staging"])
-        monkeypatch.setattr(closing, "waves_backwards", lambda _: [[US, EU]])
-        monkeypatch.setattr(closing, "give_environment_up", self.act("give up"))
-        monkeypatch.setattr(closing, "quietly", lambda work, **_: work)
-        monkeypatch.setattr(closing, "abort_canary", self.act("abort"))
+        monkeypatch.setattr(finalize, "backwards", lambda _: [US, EU, "staging"])
+        monkeypatch.setattr(finalize, "waves_backwards", lambda _: [[US, EU]])
+        monkeypatch.setattr(finalize, "give_environment_up", self.act("give up"))
+        monkeypatch.setattr(finalize, "quietly", lambda work, **_: work)
+        monkeypatch.setattr(finalize, "abort_canary", self.act("abort"))
 
     async def platform_of(self, plan: Any, environment: str) -> Place:
         """Give the environment's name for its platform."""
@@ -75,7 +77,7 @@ class Places:
 async def test_every_environment_is_given_up(monkeypatch: pytest.MonkeyPatch, error: ShipwayError) -> None:
     """What does not answer is tried again by the keeper; what is wrong for good is said."""
     places = Places(monkeypatch, US, error)
-    late = await closing._give_all_up(PLAN, "run")  # type: ignore[arg-type]
+    late = await finalize._give_all_up(PLAN, "run")  # type: ignore[arg-type]
     assert late is (error if isinstance(error, Temporary) else None)
     said = [] if late else [f"{US} could not be given up"]
     assert sorted(places.asked) == sorted([f"give up {US}", *said, f"give up {EU}", "give up staging"])
@@ -127,16 +129,16 @@ async def test_a_target_that_cannot_be_read_keeps_none_beside_it_from_going_back
 
     async def child(phase: Any, wave: list[str], *, several: bool, reason: str, bad: str) -> dict[str, Any]:
         assert several
-        return {"each": await way_back.take_wave_back(phase, wave, reason=reason, version=bad)}
+        return {"each": await revert.take_wave_back(phase, wave, reason=reason, version=bad)}
 
     async def none(*_: Any) -> tuple[str, ...]:
         return ()
 
-    monkeypatch.setattr(way_back, "take_back", take_back)
-    monkeypatch.setattr(way_back, "moved", moved)
+    monkeypatch.setattr(revert, "take_back", take_back)
+    monkeypatch.setattr(revert, "moved", moved)
     for name, stand_in in {"moved": moved, "_staying": none, "_go_back_in": child}.items():
-        monkeypatch.setattr(closing, name, stand_in)
-    going = closing.go_back(PLAN, version="1.1", ending=Ending("failed", "bad"))  # type: ignore[arg-type]
+        monkeypatch.setattr(finalize, name, stand_in)
+    going = finalize.go_back(PLAN, version="1.1", ending=Ending("failed", "bad"))  # type: ignore[arg-type]
     if isinstance(error, Temporary):
         with pytest.raises(Temporary):
             await going
@@ -151,7 +153,7 @@ async def test_a_target_that_cannot_be_read_keeps_none_beside_it_from_going_back
 async def test_a_completed_target_that_cannot_be_read_counts_as_staying(monkeypatch: pytest.MonkeyPatch, error: ShipwayError) -> None:
     """It must not keep the others from going back."""
     Places(monkeypatch, US, error)
-    assert await closing._is_ours(PLAN, US)  # type: ignore[arg-type]
+    assert await finalize._is_ours(PLAN, US)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("canary", ["1.1", None])
@@ -173,6 +175,6 @@ async def test_staging_behind_a_contract_loses_its_half_made_canary(monkeypatch:
         return {"canary": canary}
 
     for name, stand_in in {"moved": moved, "stays_forward": yes, "_staying": none, "read_position": position}.items():
-        monkeypatch.setattr(closing, name, stand_in)
-    assert await closing.go_back(PLAN, version="1.1", ending=Ending("failed", "bad")) == []  # type: ignore[arg-type]
+        monkeypatch.setattr(finalize, name, stand_in)
+    assert await finalize.go_back(PLAN, version="1.1", ending=Ending("failed", "bad")) == []  # type: ignore[arg-type]
     assert places.asked == (["claim staging", "abort staging"] if canary else [])

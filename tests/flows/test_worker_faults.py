@@ -14,11 +14,11 @@ from uuid import UUID
 
 import pytest
 
-from blocks.house import deployments, life
+from blocks.server import deployments, lifecycle
+from tests.blocks.server.stack_kills import kill, pids, wait_for_another, wait_until_ready
 from tests.flows.gatehouse import enrol
 from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, plan_of, undecidable
 from tests.flows.processes import Traffic, traffic
-from tests.house.house_kills import kill, pids, wait_for_another, wait_until_ready
 
 pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.timeout(600), pytest.mark.xdist_group("house")]
 
@@ -30,18 +30,18 @@ END_SECONDS = 240
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Give a house of its own with every flow deployed, the keeper on its schedule."""
-    from blocks.house import environment  # noqa: PLC0415
+    from blocks.server import settings  # noqa: PLC0415
     from tests.conftest import Server, _settings  # noqa: PLC0415
 
     home: Path = tmp_path_factory.mktemp("worker") / "house"
-    life.start(home)
+    lifecycle.start(home)
     try:
         wait_until_ready(home)
         with _settings(home):
             asyncio.run(deployments.deploy_all())
-            yield Server(home, "", environment.environment(home))
+            yield Server(home, "", settings.environment(home))
     finally:
-        life.stop(home, now=True)
+        lifecycle.stop(home, now=True)
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ async def test_a_server_that_restarts_does_no_harm(stage: Stage, visitors: Traff
     run = await begin(stage, "6.3")
     await until(stage, run, told("production/step-50/shift"))
     wait_for_another(house.home, "server", kill(house.home, "server"))
-    life.wait_for_server(house.home, timeout_seconds=120)
+    lifecycle.wait_for_server(house.home, timeout_seconds=120)
     ran = await until_closed(stage, run)
     print(f"\nrestarted server: {ran.state}, {ran.message}")  # noqa: T201 - the figure is wanted
     outcome = {"Deployed": "deployed", "RolledBack": "rolled_back"}[ran.state]

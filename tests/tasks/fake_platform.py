@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from blocks.errors import Temporary
 from blocks.platform import Counts, Endpoints, LogLine, Mark, Position
-from tasks.rules.errors import Temporary
 
 OURS = Mark(owner="run-1", generation=1)
 

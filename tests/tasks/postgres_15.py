@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from blocks.house.postgres import as_somebody
+from blocks.server.postgres import as_somebody
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")  # where Debian puts them, beside PATH
 PASSWORD = "ge$heim/&15"

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from blocks.prometheus import Prometheus
-from tasks.rules.plan import Judgement, PrometheusPairSli, PrometheusSli, Sli
-from tasks.sources import Subject
-from tasks.watch import begin_watch, watch_step
+from blocks.prometheus.prometheus import Prometheus
+from tasks.analysis.sources import Subject
+from tasks.analysis.watch import begin_watch, watch_step
+from tasks.rules.plan.plan import Judgement, PrometheusPairSli, PrometheusSli, Sli
 from tests.prometheus_server import Exporter, PrometheusServer
 from tests.tasks.fake_platform import OURS, FakePlatform
 

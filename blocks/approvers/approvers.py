@@ -1,0 +1,130 @@
+"""The people who may approve, as a Prefect block that holds ciphertext only.
+
+Prefect's API gives a block's secrets in plain text to whoever may call it. So the secrets of the one-time codes are
+encrypted under a key that stays with the worker (see `blocks.approvers.key_file`), each bound to its name; one that was removed
+or replaced is remembered beside the key, and refused when somebody posts it again.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from typing import ClassVar
+
+import pyotp
+from cryptography.fernet import Fernet, InvalidToken
+from prefect.blocks.core import Block
+from pydantic import Field, SecretStr
+
+from blocks.approvers.key_file import create_key, derive, key_path, read_key, write_once
+from blocks.approvers.used_codes import UsedCodes
+from blocks.errors import BadInput, Refused
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
+
+
+class Approvers(Block):
+    """People who can approve releases with one-time codes; enrol them with `shipway approvers add NAME`.
+
+    Example:
+        ```python
+        approvers = await Approvers.aload("shipway")
+        ```
+    """
+
+    _block_type_name: ClassVar[str | None] = "Approvers"
+    _block_type_slug: ClassVar[str | None] = "approvers"
+    _description: ClassVar[str | None] = "People who can approve releases. Holds ciphertext only; the key stays with the worker."
+
+    enrolled: dict[str, SecretStr] = Field(default_factory=dict)
+    """Encrypted secret by name; written by `shipway approvers`, useless without the key."""
+
+    def names(self) -> list[str]:
+        """List who is enrolled."""
+        return sorted(self.enrolled)
+
+    def enrol(self, name: str, *, replace: bool = False) -> SecretStr:
+        """Enrol a person with a new secret; save the block afterwards.
+
+        Args:
+            name: Lower-case name.
+            replace: Make the person's former secret useless.
+
+        Returns:
+            The provisioning URI for an authenticator app; it contains the secret.
+
+        Raises:
+            BadInput: The name does not fit, or is enrolled already.
+            Refused: The key cannot be used.
+        """
+        if not NAME.fullmatch(name):
+            raise BadInput(f"{name!r} is no approver's name", field="NAME", mend="Use 1 to 64 of a-z, 0-9, '.', '_', '@', '-'.")
+        if name in self.enrolled and not replace:
+            raise BadInput(f"{name} is enrolled already", field="NAME", mend="Add --replace to make the former secret useless.")
+        create_key(key_path())
+        secret = pyotp.random_base32()
+        plain = json.dumps({"name": name, "secret": secret}).encode()
+        ciphertext = self._cipher().encrypt(plain).decode()
+        self._revoke(name)
+        self.enrolled = {**self.enrolled, name: SecretStr(ciphertext)}
+        return SecretStr(pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name="Shipway"))
+
+    def remove(self, name: str) -> None:
+        """Take a person out and make the secret useless for good; save the block afterwards.
+
+        Raises:
+            BadInput: Nobody of this name is enrolled.
+        """
+        if name not in self.enrolled:
+            raise BadInput(f"nobody is enrolled as {name!r}", field="NAME", mend=f"Enrolled: {', '.join(self.names()) or 'nobody'}.")
+        read_key(key_path())
+        self._revoke(name)
+        self.enrolled = {other: ciphertext for other, ciphertext in self.enrolled.items() if other != name}
+
+    def secret(self, name: str) -> SecretStr:
+        """Decrypt one person's secret, in memory only.
+
+        Raises:
+            Refused: Nobody of this name is enrolled, or the entry is not one that was made for this name under this key.
+        """
+        if name not in self.enrolled:
+            raise Refused(f"nobody is enrolled as {name!r}; `shipway approvers list` names who is")
+        ciphertext = self.enrolled[name].get_secret_value().encode()
+        again = f"enrol again with `shipway approvers add {name} --replace`"
+        if (key_path().parent / "revoked" / _fingerprint(ciphertext)).exists():
+            raise Refused(f"the entry of {name} was removed or replaced, and put back by somebody; {again}")
+        try:
+            entry = json.loads(self._cipher().decrypt(ciphertext))
+        except InvalidToken:
+            raise Refused(f"the entry of {name} was not made under the key {key_path()}; {again}, or bring the right key here") from None
+        if entry["name"] != name:
+            raise Refused(f"the entry of {name} was made for somebody else, and moved; {again}")
+        return SecretStr(entry["secret"])
+
+    def signing_key(self) -> bytes:
+        """Derive the key that signs proofs; it must never leave the process."""
+        return derive(read_key(key_path()), "proofs")
+
+    def ledger(self) -> UsedCodes:
+        """Open the ledger of used codes beside the key."""
+        return UsedCodes(key_path().parent)
+
+    def _cipher(self) -> Fernet:
+        return Fernet(base64.urlsafe_b64encode(derive(read_key(key_path()), "secrets")))
+
+    def _revoke(self, name: str) -> None:
+        if former := self.enrolled.get(name):
+            folder = key_path().parent / "revoked"
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_once(folder / _fingerprint(former.get_secret_value().encode()), f"{name}\n".encode())
+
+
+def _fingerprint(ciphertext: bytes) -> str:
+    # Over the decoded bytes, which are what is authenticated: base64 itself can be respelled without changing them.
+    try:
+        decoded = base64.urlsafe_b64decode(ciphertext)
+    except ValueError:
+        decoded = ciphertext
+    return hashlib.sha256(decoded).hexdigest()

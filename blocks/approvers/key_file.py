@@ -1,0 +1,101 @@
+"""The key of approvals: one file on the worker's machine, never on the server.
+
+From it two keys are derived (HKDF-SHA256, RFC 5869): one that encrypts the approvers' secrets, one that signs proofs.
+Several workers share one folder with the key and the ledger beside it.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from blocks.errors import Refused
+
+KEY_BYTES = 32
+
+
+def key_path() -> Path:
+    """Say where the key is: SHIPWAY_KEY_FILE, else `keys/approvals.key` in SHIPWAY_HOME (default `~/.shipway`)."""
+    home = Path(os.environ.get("SHIPWAY_HOME") or Path.home() / ".shipway")
+    return Path(os.environ.get("SHIPWAY_KEY_FILE") or home / "keys" / "approvals.key")
+
+
+def read_key(path: Path) -> bytes:
+    """Read the master key.
+
+    Raises:
+        Refused: There is none, others on this machine can read or change it, or it is no key.
+    """
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            text = file.read(1_000)
+    except FileNotFoundError:
+        raise Refused(f"no approval key at {path}; copy it there, or enrol somebody here with `shipway approvers add NAME`") from None
+    except OSError as error:
+        raise Refused(f"the approval key {path} cannot be read: {error.strerror}") from None
+    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise Refused(f"others may read or change the approval key {path}; make it yours alone with `chmod 600 {path}`")
+    if status.st_uid not in (os.geteuid(), 0):
+        raise Refused(f"the approval key {path} belongs to user {status.st_uid}, not to this process's user {os.geteuid()}")
+    return _decoded(text, path)
+
+
+def create_key(path: Path) -> bytes:
+    """Make the master key where there is none yet, and read it; two processes at once end with the same key."""
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_once(path, base64.urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
+    return read_key(path)
+
+
+def write_once(path: Path, content: bytes) -> bool:
+    """Write a file whole and durably, unless it is there already.
+
+    Returns:
+        Whether this call made it.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        # A link appears at once with its whole content, or fails because somebody was first; also on NFS.
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+    return True
+
+
+def derive(master: bytes, purpose: str) -> bytes:
+    """Derive the 32-byte key for one purpose."""
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=f"shipway approvals: {purpose}".encode()).derive(master)
+
+
+def _decoded(text: bytes, path: Path) -> bytes:
+    try:
+        key = base64.b64decode(text.strip(), altchars=b"-_", validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise Refused(f"{path} holds no approval key (base64 of {KEY_BYTES} bytes); restore it from its copy")
+    return key
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

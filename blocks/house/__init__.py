@@ -1,1 +1,0 @@
-"""The house: database, Prefect server and worker on one machine, kept alive by one small supervisor."""

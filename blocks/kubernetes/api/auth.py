@@ -1,0 +1,100 @@
+"""How a cluster is reached: a kubeconfig by its path or its content, or the Pod's own account."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from blocks.errors import BadInput
+
+MOST_CONNECTIONS = 256
+
+
+class Access(NamedTuple):
+    """How a cluster is reached.
+
+    Fields:
+        kubeconfig: Path of a kubeconfig; empty takes KUBECONFIG, then ~/.kube/config, then the Pod's own account.
+        context: Its context; empty takes the current one.
+        config: A kubeconfig's content, which goes before the path.
+    """
+
+    kubeconfig: str = ""
+    context: str = ""
+    config: str = ""
+
+
+def connect_once(access: Access) -> Any:
+    """Give the client of `connect`, the same one while the kubeconfig stays as it is, so that its connections are used again."""
+    path = Path(access.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config").expanduser()
+    changed = path.stat().st_mtime_ns if not access.config and path.exists() else 0
+    return _connect_once(access, str(path), changed)
+
+
+def connect_anew(access: Access) -> Any:
+    """Give a fresh client, with the credentials as they are now: a token may have been replaced."""
+    _connect_once.cache_clear()
+    return connect_once(access)
+
+
+@lru_cache(maxsize=32)
+def _connect_once(access: Access, path: str, changed: int) -> Any:
+    del path, changed  # they tell one content of a kubeconfig from another
+    return connect(access)
+
+
+def connect(access: Access) -> Any:
+    """Make the official client of a cluster, with room for as many connections as watches and calls need; nothing is asked yet.
+
+    Raises:
+        BadInput: The kubeconfig cannot be read, or says too little.
+    """
+    from urllib3 import Retry  # noqa: PLC0415
+
+    api = _connect(access)
+    # urllib3 would warn of each connection beyond the pool's size, and try a server that does not answer four times without saying so.
+    once_more = Retry(total=1, redirect=0, status=0)
+    api.rest_client.pool_manager.connection_pool_kw.update(maxsize=MOST_CONNECTIONS, retries=once_more)
+    return api
+
+
+def _connect(access: Access) -> Any:
+    from kubernetes import config  # noqa: PLC0415 - half a second, and only for clusters
+
+    loader: Any = config
+    path = access.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    try:
+        if access.config:
+            return loader.new_client_from_config_dict(_parsed(access.config), context=access.context or None, persist_config=False)
+        if not access.kubeconfig and _is_inside() and "KUBECONFIG" not in os.environ and not Path(path).expanduser().exists():
+            return _client_inside(loader)
+        return loader.new_client_from_config(str(Path(path).expanduser()), context=access.context or None, persist_config=False)
+    except (loader.ConfigException, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+        field = "config" if access.config else "context" if access.context else "kubeconfig"
+        where = field if access.config else path
+        said = type(error).__name__ if access.config or not isinstance(error, loader.ConfigException) else str(error).splitlines()[0][:200]
+        mend = "Give a kubeconfig with clusters, users and contexts, as `kubectl config view --raw` prints it, or run inside the cluster"
+        raise BadInput(f"the access to the cluster in {where} cannot be read ({said})", field=field, mend=mend) from None
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ValueError from None  # its own message would quote the secret
+
+
+def _is_inside() -> bool:
+    return "KUBERNETES_SERVICE_HOST" in os.environ
+
+
+def _client_inside(loader: Any) -> Any:
+    from kubernetes import client  # noqa: PLC0415
+
+    configuration = client.Configuration()
+    loader.load_incluster_config(client_configuration=configuration)
+    return client.ApiClient(configuration)

@@ -1,0 +1,33 @@
+"""Credentials that somebody else keeps: a block of prefect-kubernetes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from prefect.blocks.core import Block
+
+from blocks.errors import BadInput
+
+
+async def lent_by(name: str) -> str:
+    """Take a kubeconfig's content from a block of prefect-kubernetes, as `kubernetes-credentials/NAME`.
+
+    Raises:
+        BadInput: There is no such block, or it holds no credentials.
+    """
+    try:
+        from prefect_kubernetes.credentials import KubernetesCredentials  # noqa: PLC0415
+    except ImportError:
+        mend = "Install prefect-kubernetes, or give the block a kubeconfig"
+        raise BadInput("the package prefect-kubernetes is not installed", field="credentials", mend=mend) from None
+    try:
+        found: Any = await Block.aload(name)
+    except ValueError:
+        raise BadInput(f"there is no readable block {name}", field="credentials", mend="Create it, or name another") from None
+    if not isinstance(found, KubernetesCredentials):
+        raise BadInput(f"{name} holds no credentials of a cluster", field="credentials", mend="Name a block `kubernetes-credentials/…`")
+    if found.cluster_config is None:
+        return ""
+    content: dict[str, Any] = dict(found.cluster_config.config)
+    return json.dumps({**content, "current-context": found.cluster_config.context_name})

@@ -1,0 +1,201 @@
+"""Watches: what a few collections hold, kept up to date by the API server's own stream, until somebody has seen enough.
+
+A stream goes on from the last resourceVersion, which bookmarks keep fresh; where that place in history is gone (410) the collection is
+listed again. Nothing is asked for over and over. Each stream has a thread, which ends with the watch: its connection is shut from outside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from blocks.errors import ShipwayError, Temporary
+from blocks.kubernetes.api.client import Cluster
+from blocks.kubernetes.api.errors import Expired, error_of
+
+Json = dict[str, Any]
+Seen = Mapping[str, Mapping[str, Json]]
+T = TypeVar("T")
+STREAM_SECONDS = 50
+SILENCE_SECONDS = 65.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 3.0
+
+
+class Source(NamedTuple):
+    """A collection to watch: a name for it, the kind, and what narrows it, as in `Cluster.list`."""
+
+    name: str
+    kind: str
+    labels: str = ""
+    fields: str = ""
+
+
+class Again(NamedTuple):
+    """Said by a decision: nothing yet, but look again after so many seconds even if nothing changes."""
+
+    seconds: float
+
+
+async def watch_until(
+    cluster: Cluster, sources: Sequence[Source], decide: Callable[[Seen], T | Again | None], *, timeout_seconds: float
+) -> T:
+    """Watch until a decision falls.
+
+    Args:
+        cluster: Where.
+        sources: What to watch.
+        decide: Called with all objects by source and name once all were listed, and after each change. Gives the result, None, or `Again`.
+        timeout_seconds: The longest wait.
+
+    Raises:
+        TimeoutError: The time is up.
+        ShipwayError: The API server refuses the watch, or `decide` raised it.
+    """
+    loop = asyncio.get_running_loop()
+    news: asyncio.Queue[tuple[str, dict[str, Json] | ShipwayError]] = asyncio.Queue()
+
+    def tell(name: str, what: dict[str, Json] | ShipwayError) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            loop.call_soon_threadsafe(news.put_nowait, (name, what))
+
+    feeds = [_Feed(cluster, source, tell) for source in sources]
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            return await _decided(news, {source.name for source in sources}, decide)
+    finally:
+        for feed in feeds:
+            feed.close()
+
+
+async def _decided(
+    news: asyncio.Queue[tuple[str, dict[str, Json] | ShipwayError]], names: set[str], decide: Callable[[Seen], T | Again | None]
+) -> T:
+    seen: dict[str, dict[str, Json]] = {}
+    patience: float | None = None
+    while True:
+        try:
+            async with asyncio.timeout(patience):
+                name, what = await news.get()
+        except TimeoutError:
+            if patience is None:
+                raise
+        else:
+            if isinstance(what, ShipwayError):
+                raise what
+            seen[name] = what
+            if not news.empty():
+                continue  # take in all that is there before deciding
+        if names <= set(seen):
+            found = decide(seen)
+            if found is not None and not isinstance(found, Again):
+                return found
+            patience = max(found.seconds, 0.01) if found is not None else None
+
+
+class _Feed:
+    """One collection's stream, in a thread of its own."""
+
+    def __init__(self, cluster: Cluster, source: Source, tell: Callable[[str, dict[str, Json] | ShipwayError], None]) -> None:
+        self.cluster, self.source, self.tell = cluster, source, tell
+        self.closed = threading.Event()
+        self.answer: Any = None
+        self.thread = threading.Thread(target=self._run, name=f"watch {source.name}", daemon=True)
+        self.thread.start()
+
+    def close(self) -> None:
+        """End the stream; the thread wakes from its read and goes."""
+        self.closed.set()
+        if self.answer is not None:
+            _shut(self.answer)
+
+    def _run(self) -> None:
+        held: dict[str, Json] | None = None
+        version, pause = "", FIRST_PAUSE_SECONDS
+        while not self.closed.is_set():
+            try:
+                if held is None:
+                    held, version = self._list()
+                    self._tell(held)
+                for place in self._changes(held, version):
+                    version, pause = place, FIRST_PAUSE_SECONDS
+                self.closed.wait(FIRST_PAUSE_SECONDS)  # so that a server which ends every stream at once is not asked all the time
+            except Expired:
+                held = None
+            except Temporary:
+                self.closed.wait(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            except ShipwayError as error:
+                self.tell(self.source.name, error)
+                return
+
+    def _tell(self, held: dict[str, Json]) -> None:
+        if not self.closed.is_set():
+            self.tell(self.source.name, dict(held))
+
+    def _query(self) -> dict[str, str]:
+        return {"labelSelector": self.source.labels, "fieldSelector": self.source.fields}
+
+    def _list(self) -> tuple[dict[str, Json], str]:
+        answer = self.cluster.whole("GET", self.cluster.path(self.source.kind), query=self._query())
+        try:
+            found = json.loads(answer)
+        except ValueError:
+            raise Temporary(f"the list of {self.source.kind} is no JSON") from None
+        return {one["metadata"]["name"]: one for one in found["items"]}, str(found["metadata"]["resourceVersion"])
+
+    def _changes(self, held: dict[str, Json], version: str) -> Iterator[str]:
+        """Follow one stream, keep `held` up to date, and give the place after each message."""
+        query = {
+            **self._query(),
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(STREAM_SECONDS),
+        }
+        self.answer = self.cluster.send("GET", self.cluster.path(self.source.kind), query=query, timeout_seconds=SILENCE_SECONDS)
+        try:
+            for line in () if self.closed.is_set() else _lines(self.answer):  # whoever closes us may not have seen this answer
+                if self.closed.is_set():
+                    return
+                kind, found = line["type"], line["object"]
+                yield self._take(kind, found, held)
+        except ShipwayError:
+            raise
+        except Exception as error:
+            raise Temporary(f"the watch of {self.source.kind} broke: {type(error).__name__}") from error
+        finally:
+            self.answer.close()
+
+    def _take(self, kind: str, found: Json, held: dict[str, Json]) -> str:
+        if kind == "ERROR":
+            raise error_of(int(found.get("code", 500)), json.dumps(found).encode(), what=f"watching {self.source.kind}")
+        name = found["metadata"].get("name", "")
+        if kind == "DELETED":
+            held.pop(name, None)
+        elif kind != "BOOKMARK":
+            held[name] = found
+        if kind != "BOOKMARK":
+            self._tell(held)
+        return str(found["metadata"]["resourceVersion"])
+
+
+def _lines(answer: Any) -> Iterator[Json]:
+    """Give the messages of an open stream, one a line."""
+    rest = b""
+    for part in answer.stream(amt=None, decode_content=True):
+        *whole, rest = (rest + part).split(b"\n")
+        yield from (json.loads(line) for line in whole if line.strip())
+
+
+def _shut(answer: Any) -> None:
+    """Shut a connection under a thread that reads from it, which closing alone would not wake."""
+    connection = getattr(answer, "connection", None)
+    open_socket = getattr(connection, "sock", None)
+    if open_socket is not None:
+        with contextlib.suppress(OSError, ValueError):
+            open_socket.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,268 @@
+"""Runs a Job once: placed under a name that a second try finds again, watched to its end, and read for what it wrote."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from blocks.errors import BadInput, RolloutFailed, ShipwayError, WorldMoved
+from blocks.kubernetes.api.client import JSON_PATCH, MANAGER
+from blocks.kubernetes.api.errors import Changed, Missing
+from blocks.kubernetes.api.watch import Again, Seen, Source, watch_until
+from blocks.kubernetes.objects.annotations import PREFIX, check_mark, state_of
+from blocks.kubernetes.objects.diagnosis import TELLING, Finding, evidence_of, find_reasons
+from blocks.kubernetes.objects.selectors import in_words, matches
+from blocks.kubernetes.observe.events import tell_event
+from blocks.kubernetes.observe.logs import LINE_LENGTH, known_secrets, mask, secrets_of, tail_of
+from blocks.kubernetes.workload import FOR, OURS, Target, owned
+from blocks.platform import Mark
+
+Json = dict[str, Any]
+RUN, MIGRATION = f"{PREFIX}run", f"{PREFIX}migration"
+# A Job that is cleared away while its release may still come back for it would run twice.
+KEEP_SECONDS = 7 * 86_400
+GRACE_SECONDS = 30.0
+DONE = "done"
+MOST_LINES = 200
+LONGEST_NAME = 40
+# What keeps a Job from beginning; how often it may fail is the Job's own affair.
+NOT_BEGINNING = ("image/", "configure/", "mount/", "schedule", "create")
+
+
+async def run_job(target: Target, manifest: Json, mark: Mark, *, name: str, timeout_seconds: float) -> list[str]:
+    """Run a Job to its end, once for this owner, name and manifest.
+
+    Args:
+        target: The workload for which it runs, in whose namespace it is.
+        manifest: The Job.
+        mark: Our mark.
+        name: What the Job is called in the plan.
+        timeout_seconds: The cluster ends it after this time.
+
+    Returns:
+        The last lines that its pods wrote, secrets masked.
+
+    Raises:
+        BadInput: The cluster does not take it; nothing ran.
+        RolloutFailed: It failed, or could not begin and was stopped; carries its last lines and events.
+        Superseded, Refused: Somebody else owns the workload. The Job goes on.
+        WorldMoved: Somebody deleted it.
+    """
+    job = await _placed(target, manifest, mark, name=name, timeout_seconds=timeout_seconds)
+    try:
+        return await _to_its_end(target, job, mark, name=name)
+    except BadInput as error:
+        raise RolloutFailed(
+            f"the Job {job['metadata']['name']} in {target.cluster.namespace} was placed, and cannot be followed: {error}. "
+            "Find out how far it came before you release again"
+        ) from error
+
+
+async def _to_its_end(target: Target, job: Json, mark: Mark, *, name: str) -> list[str]:
+    watch, title = _Watch(target, job, mark), job["metadata"]["name"]
+    await tell_event(target, reason="ShipwayMigrate", note=f"The migration {name} runs as the Job {title}")
+    left = float(job["spec"]["activeDeadlineSeconds"]) + GRACE_SECONDS
+    try:
+        reason = await watch_until(target.cluster, watch.sources(), watch.decide, timeout_seconds=left)
+    except TimeoutError:
+        reason = f"it had not ended {left:g} s after it was waited for"
+    lines = await _log(target, watch.pods())
+    if reason == DONE:
+        return lines
+    if not watch.has_ended():
+        await _stop(target, title)
+    await tell_event(target, reason="ShipwayMigrate", note=f"The migration {name} failed: {reason[:300]}", warning=True)
+    raise _failure(watch, reason, lines)
+
+
+def _failure(watch: _Watch, reason: str, lines: list[str]) -> RolloutFailed:
+    """Say how it failed, in the words of the cluster and of the last container that ended."""
+    pods = watch.pods()
+    lines = [*lines, *(line for pod in pods for line in _ends(pod))]
+    evidence = (*lines, *evidence_of(watch.seen["events"].values() if watch.seen else [], [watch.job, *pods]))
+    message = f"the Job {watch.job['metadata']['name']} in {watch.target.cluster.namespace} failed: {' '.join(reason.split())[:600]}"
+    last = f" ({'; '.join(line[:300] for line in lines[-2:])})" if lines else ""
+    return RolloutFailed(f"{message}{last}. Mend the migration, then release again", evidence=evidence)
+
+
+def _ends(pod: Json) -> list[str]:
+    """Say how a pod's containers ended that did not end well."""
+    status = pod.get("status") or {}
+    every = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    ended = [(one["name"], one["state"]["terminated"]) for one in every if "terminated" in (one.get("state") or {})]
+    texts = [(name, found.get("exitCode", 0), f"{found.get('reason', '')}: {found.get('message', '')}") for name, found in ended]
+    lines = [f"container {name} ended with status {code}, {text.strip(': ')}" for name, code, text in texts if code != 0]
+    return mask([" ".join(line.split())[:LINE_LENGTH] for line in lines], secrets_of(pod))
+
+
+@dataclass
+class _Watch:
+    """Judges what is seen of one Job."""
+
+    target: Target
+    job: Json
+    mark: Mark
+    since: dict[str, float] = field(default_factory=dict)
+    seen: Seen = field(default_factory=dict)
+
+    def sources(self) -> list[Source]:
+        """Name what is watched: the Job, its pods, what the cluster says of them, and who owns the workload."""
+        return [
+            Source("job", "Job", fields=f"metadata.name={self.job['metadata']['name']}"),
+            Source("pods", "Pod", labels=in_words(self.job["spec"]["selector"])),
+            Source("events", "Event", fields=TELLING),
+            Source("owner", self.target.kind, fields=f"metadata.name={self.target.workload}"),
+        ]
+
+    def decide(self, seen: Seen) -> str | Again | None:
+        """Give how it ended, why it cannot begin, or when to look again."""
+        self.seen = seen
+        owner = seen["owner"].get(self.target.workload)
+        if owner is not None:
+            check_mark(state_of(owner), self.mark, workload=self.target.title)
+        name = self.job["metadata"]["name"]
+        job = seen["job"].get(name)
+        if job is None or job["metadata"]["uid"] != self.job["metadata"]["uid"]:
+            raise WorldMoved(f"the Job {name} was deleted while it was waited for; find out how far it came before you release again")
+        self.job = {**job, "kind": "Job"}
+        if _condition(job, "Complete"):
+            return DONE
+        if failed := _condition(job, "Failed"):
+            return f"{failed.get('reason', 'Failed')}: {failed.get('message', '')}"
+        if job["spec"].get("suspend"):
+            return "it is suspended, because it could not begin before, or by somebody else"
+        return self._stuck()
+
+    def _stuck(self) -> str | Again | None:
+        found = [one for one in self._findings() if one.key.startswith(NOT_BEGINNING)]
+        now = time.monotonic()
+        self.since = {one.key: self.since.get(one.key, now) for one in found}
+        left = {one: self.since[one.key] + one.patience_seconds - now for one in found}
+        over = next((one.reason for one, seconds in left.items() if seconds <= 0), None)
+        finite = [seconds for seconds in left.values() if seconds != float("inf")]
+        return over or (Again(min(finite)) if finite else None)
+
+    def _findings(self) -> list[Finding]:
+        # A Job says by an event alone, as a StatefulSet does, that it cannot make its pods.
+        as_set = {**self.job, "kind": "StatefulSet"}
+        events, wait = self.seen["events"].values(), self.target.scheduling_seconds
+        return find_reasons(self.pods(), events, as_set, scheduling_seconds=wait, unready_seconds=None)
+
+    def pods(self) -> list[Json]:
+        """List its pods, the oldest first."""
+        return sorted(self.seen["pods"].values() if self.seen else [], key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
+
+    def has_ended(self) -> bool:
+        """Say whether the cluster says that it has ended."""
+        return _condition(self.job, "Complete") is not None or _condition(self.job, "Failed") is not None
+
+
+def job_name(target: Target, manifest: Json, mark: Mark, *, name: str) -> str:
+    """Name the Job: the same for the same owner, migration and manifest, whoever asks and when."""
+    what = json.dumps([mark["owner"], target.workload, name, manifest], sort_keys=True)
+    return f"{name[:LONGEST_NAME].rstrip('-')}-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
+
+
+async def _placed(target: Target, manifest: Json, mark: Mark, *, name: str, timeout_seconds: float) -> Json:
+    """Find the Job, or make it; of two that make it at the same time one finds the other's."""
+    workload, _ = await owned(target, mark)
+    title = job_name(target, manifest, mark, name=name)
+    found = await target.cluster.read("Job", title)
+    if found is None:
+        service = await target.cluster.read("Service", target.service) if target.service else None
+        _expect_apart(target, manifest, [workload, *([service] if service else [])])
+        body = job_body(target, manifest, mark, name=name, timeout_seconds=timeout_seconds)
+        try:
+            found = await target.cluster.call("POST", target.cluster.path("Job"), body=body, query={"fieldManager": MANAGER})
+        except Changed:
+            found = await target.cluster.read("Job", title)
+        except RolloutFailed as error:
+            raise BadInput(f"the cluster does not take the Job {name}: {error}", field="migrations", mend="Mend its manifest.") from None
+    if found is None or (found["metadata"].get("annotations") or {}).get(RUN) != mark["owner"]:
+        mend = f"Delete the Job {title} where nobody needs it"
+        raise BadInput(f"the Job {title} in {target.cluster.namespace} is not this release's", field="migrations", mend=mend)
+    return found
+
+
+def job_body(target: Target, manifest: Json, mark: Mark, *, name: str, timeout_seconds: float) -> Json:
+    """Write the Job as it is placed: the manifest, and what makes it run once, end in time and be found again.
+
+    Raises:
+        BadInput: It names another namespace.
+    """
+    metadata, spec = manifest.get("metadata") or {}, manifest["spec"]
+    if metadata.get("namespace", target.cluster.namespace) != target.cluster.namespace:
+        mend = f"Leave it out: the Job runs in {target.cluster.namespace}, as the block says"
+        raise BadInput(f"the Job {name} names the namespace {metadata['namespace']}", field="migrations", mend=mend)
+    notes = {FOR: target.workload, RUN: mark["owner"], MIGRATION: name}
+    longest = math.ceil(timeout_seconds)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": job_name(target, manifest, mark, name=name),
+            "namespace": target.cluster.namespace,
+            "labels": {**(metadata.get("labels") or {}), **OURS},
+            "annotations": {**(metadata.get("annotations") or {}), **notes},
+        },
+        "spec": {
+            "backoffLimit": 0,
+            **spec,
+            "activeDeadlineSeconds": min(longest, int(spec.get("activeDeadlineSeconds", longest))),
+            "ttlSecondsAfterFinished": max(KEEP_SECONDS, int(spec.get("ttlSecondsAfterFinished", 0))),
+        },
+    }
+
+
+def _expect_apart(target: Target, manifest: Json, selecting: list[Json]) -> None:
+    """Refuse a Job whose pods would be taken for the service's own, and be sent requests.
+
+    Raises:
+        BadInput: The selector of the workload or of its Service selects them.
+    """
+    labels = (manifest["spec"]["template"].get("metadata") or {}).get("labels") or {}
+    for one in selecting:
+        selector = one["spec"].get("selector") or {}
+        own = selector if one.get("kind") != "Service" else {"matchLabels": selector}
+        if selector and matches(own, labels):
+            wrong = f"the labels of the Job's pods are those of {target.title}, so they would be taken for its own"
+            raise BadInput(wrong, field="migrations", mend="Give the Job's pod template other labels, or none")
+
+
+async def _stop(target: Target, title: str) -> None:
+    """Keep a Job that could not begin from beginning later, behind everybody's back; it stays to be looked at."""
+    found = await target.cluster.read("Job", title)
+    if found is not None:
+        steps = [{"op": "add", "path": "/spec/suspend", "value": True}]
+        await target.cluster.patch("Job", title, steps, content_type=JSON_PATCH)
+
+
+async def _log(target: Target, pods: list[Json]) -> list[str]:
+    """Read the last lines of all its containers, the oldest pod first; what cannot be read is said."""
+    lines: list[str] = []
+    for pod in pods:
+        secrets = await known_secrets(target, pod)
+        for container in [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]:
+            try:
+                content = await tail_of(target, pod["metadata"]["name"], container["name"], lines=MOST_LINES)
+            except Missing:
+                continue
+            except BadInput as error:
+                if "is waiting to start" not in str(error) and "is terminated" not in str(error):
+                    lines.append(f"(the log of {container['name']} could not be read: {error})")
+                continue
+            except ShipwayError as error:
+                lines.append(f"(the log of {container['name']} could not be read: {error})")
+                continue
+            said = [line[:LINE_LENGTH] for line in content.decode("utf-8", "replace").splitlines() if line.strip()]
+            lines += mask(said, secrets)
+    return lines[-MOST_LINES:]
+
+
+def _condition(job: Json, kind: str) -> Json | None:
+    conditions: list[Json] = (job.get("status") or {}).get("conditions") or []
+    return next((one for one in conditions if one["type"] == kind and one["status"] == "True"), None)

@@ -1,0 +1,44 @@
+"""What a release would change, found by letting the API server try it without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from blocks.errors import BadInput
+from blocks.kubernetes.objects.diff import diff
+from blocks.kubernetes.observe.drift import drift
+from blocks.kubernetes.observe.planned import Planned
+from blocks.kubernetes.workload import Target
+from blocks.kubernetes.write import apply
+from blocks.platform import Preview
+
+NO_DRY_RUN = "does not support dry run"
+
+
+async def preview(target: Target, planned: Sequence[Planned]) -> Preview:
+    """Try every object that a release would apply, on the server's side, and compare.
+
+    Args:
+        target: The workload.
+        planned: What would be applied, from `kubernetes_planned.planned`.
+
+    Raises:
+        ShipwayError: The cluster would refuse it (an ownership conflict, admission, missing rights, a wrong manifest), or does not answer.
+    """
+    changes: list[str] = []
+    found: list[str] = []
+    notes: list[str] = []
+    for one in planned:
+        try:
+            would_be = await apply(target, one.kind, one.body, dry_run=True)
+        except BadInput as error:
+            if NO_DRY_RUN not in str(error):
+                raise
+            notes.append(f"{one.kind} {one.name}: an admission webhook of the cluster takes no dry run, so what would change is not known")
+            continue
+        lines = diff(one.live, would_be, kind=one.kind, name=one.name)
+        changes += [f"{line}, and taken away at the end" for line in lines] if one.live is None and one.name == target.canary else lines
+        if (one.kind, one.name) == (target.kind, target.workload) and one.live is not None:
+            found, unknown = await drift(target, {**one.live, "kind": one.kind})
+            notes += unknown
+    return Preview(changes=changes, drift=found, notes=notes)

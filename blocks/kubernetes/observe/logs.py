@@ -1,0 +1,131 @@
+"""Reads what a revision's pods wrote, bounded; what looks like a secret in the manifest is masked already here."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import calendar
+import contextlib
+import re
+import time
+from typing import Any
+
+from blocks.errors import ShipwayError
+from blocks.kubernetes.objects.config import references
+from blocks.kubernetes.objects.template import container_of
+from blocks.kubernetes.workload import Target
+from blocks.platform import LogLine
+
+Json = dict[str, Any]
+LAST_LINES = 20
+MOST_BYTES = 256 * 1024
+LINE_LENGTH = 2_000
+SHORTEST_SECRET, SHORTEST_HELD = 4, 6
+MOST_SECRETS, MOST_SECRET_LINES = 20, 100
+CREDENTIALS = re.compile(r"(://[^/@\s:]*:)[^/@\s]+@")
+SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|DSN|DATABASE_URL", re.IGNORECASE)
+STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d) ?")
+
+
+async def last_words(target: Target, pod: str, container: str) -> list[str]:
+    """Read the last lines of a container that crashed, of its former life where there is one; none where it cannot be."""
+    for query in ({"previous": "true"}, {}):
+        try:
+            content = await tail_of(target, pod, container, lines=LAST_LINES, **query)
+            found = await target.cluster.read("Pod", pod)
+        except ShipwayError:
+            continue
+        lines = [line[:LINE_LENGTH] for line in content.decode("utf-8", "replace").splitlines() if line.strip()]
+        if lines:
+            return mask(lines, await known_secrets(target, found) if found else [])
+    return []
+
+
+async def tail_of(target: Target, pod: str, container: str, *, lines: int, **query: str) -> bytes:
+    """Read the last lines of a container, 256 KiB at most, the newest ones.
+
+    The API cuts at `limitBytes` from the first line that was asked for, which would lose the newest; so what is cut is asked for anew, by
+    half the lines.
+    """
+    while True:
+        asked = {"container": container, "tailLines": str(lines), "limitBytes": str(MOST_BYTES), **query}
+        content = await target.cluster.content("GET", target.cluster.path("Pod", pod, below="log"), query=asked)
+        if len(content) < MOST_BYTES or lines <= 1:
+            return content
+        lines //= 2
+
+
+async def read(target: Target, pods: dict[str, list[Json]], since: float, *, limit: int) -> list[LogLine]:
+    """Read the log lines of pods since a moment (seconds since the epoch, UTC), the newest `limit` at most.
+
+    Args:
+        target: Whose pods.
+        pods: Pods by version.
+        since: From when.
+        limit: How many lines.
+    """
+    every = [_of_pod(target, pod, version, since, limit=limit) for version, some in pods.items() for pod in some]
+    lines = [line for found in await asyncio.gather(*every) for line in found if line["at"] >= since]
+    return sorted(lines, key=lambda line: line["at"])[-limit:] if limit > 0 else []
+
+
+async def _of_pod(target: Target, pod: Json, version: str, since: float, *, limit: int) -> list[LogLine]:
+    container = container_of(pod, name=target.container, image=target.image)["name"]
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(max(0.0, since)))
+    try:
+        content = await tail_of(target, pod["metadata"]["name"], container, lines=limit, timestamps="true", sinceTime=moment)
+    except ShipwayError:  # it is being created, or is gone; the others still speak
+        return []
+    found = [moment_of(line) for line in content.decode("utf-8", "replace").splitlines()]
+    texts = mask([text[:LINE_LENGTH] for _, text in found], await known_secrets(target, pod))
+    return [LogLine(at=at, version=version, text=text) for (at, _), text in zip(found, texts, strict=True)]
+
+
+def moment_of(line: str) -> tuple[float, str]:
+    """Split a line into its moment (seconds since the epoch, UTC) and its text; one without a stamp gets 0."""
+    found = STAMP.match(line)
+    if found is None:
+        return 0.0, line
+    at = calendar.timegm(time.strptime(found[1], "%Y-%m-%dT%H:%M:%S")) + float(found[2] or 0)
+    if found[3] != "Z":
+        hours, minutes = found[3][1:].split(":")
+        at -= (1 if found[3][0] == "+" else -1) * (int(hours) * 3600 + int(minutes) * 60)
+    return at, line[found.end() :]
+
+
+def secrets_of(pod: Json) -> list[str]:
+    """List the values that a pod's manifest writes out under a name that speaks of a secret."""
+    spec = pod["spec"]
+    variables = [
+        one for part in ("initContainers", "containers") for container in spec.get(part) or [] for one in container.get("env") or []
+    ]
+    values = {str(one["value"]) for one in variables if one.get("value") and SECRET_NAME.search(one["name"])}
+    return sorted((value for value in values if len(value) >= SHORTEST_SECRET), key=len, reverse=True)
+
+
+async def known_secrets(target: Target, pod: Json) -> list[str]:
+    """List what must not be read in a pod's lines: what its manifest writes out, and what the Secrets hold that it names.
+
+    Those that this account may not read are left out, as are all but the first twenty.
+    """
+    names = sorted({name for kind, name in references(pod) if kind == "Secret"})[:MOST_SECRETS]
+    found = await asyncio.gather(*(target.cluster.read("Secret", name) for name in names), return_exceptions=True)
+    values = {value for one in found if isinstance(one, dict) for value in values_of(one)}
+    return sorted({*secrets_of(pod), *values}, key=len, reverse=True)
+
+
+def values_of(secret: Json) -> list[str]:
+    """List the texts of a Secret that can stand in a line, each line of a longer one by itself; short words are no secrets."""
+    texts: list[str] = []
+    for value in (secret.get("data") or {}).values():
+        with contextlib.suppress(ValueError):
+            texts.append(base64.b64decode(str(value)).decode())
+    lines = [line.strip() for text in texts for line in text.splitlines()[:MOST_SECRET_LINES]]
+    return [line for line in lines if SHORTEST_HELD <= len(line) <= LINE_LENGTH]
+
+
+def mask(lines: list[str], secrets: list[str]) -> list[str]:
+    """Replace secrets in lines, and the passwords of addresses."""
+    for secret in secrets:
+        lines = [line.replace(secret, "********") for line in lines]
+    return [CREDENTIALS.sub(r"\1********@", line) for line in lines]

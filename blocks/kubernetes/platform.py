@@ -1,0 +1,296 @@
+"""The Kubernetes platform: a Deployment or StatefulSet, brought to versions by its own rollout, as a canary, or blue-green."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, Any, Literal, Self
+
+from prefect.blocks.core import Block
+from pydantic import Field, SecretStr
+
+from blocks.errors import BadInput
+from blocks.kubernetes import jobs
+from blocks.kubernetes.api.auth import Access, connect_anew, connect_once
+from blocks.kubernetes.api.client import Cluster
+from blocks.kubernetes.api.credentials import lent_by
+from blocks.kubernetes.api.port_forward import forward
+from blocks.kubernetes.objects.annotations import state_of
+from blocks.kubernetes.objects.config import config_hash
+from blocks.kubernetes.objects.selectors import in_words
+from blocks.kubernetes.observe import dry_run, logs
+from blocks.kubernetes.observe.drift import leave
+from blocks.kubernetes.observe.events import tell_event
+from blocks.kubernetes.observe.planned import planned
+from blocks.kubernetes.routing.gateway_metrics import Backend, read_counts
+from blocks.kubernetes.routing.select import traffic_of
+from blocks.kubernetes.routing.traffic import Traffic, service_of
+from blocks.kubernetes.routing.weights import routed_port
+from blocks.kubernetes.snapshot import View, look, look_through, pods_of, position_of, revision_labels, told
+from blocks.kubernetes.strategies import beside
+from blocks.kubernetes.strategies import rolling as inplace
+from blocks.kubernetes.workload import Target, claim, unclaim
+from blocks.platform import Counts, Endpoints, LogLine, Mark, Position, Preview
+
+NAME = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
+MAYBE_NAME = r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)?$"
+URL = r"^(https?://[^\s/@?#]+(/[^\s?#]*)?)?$"
+BLOCK = r"^(kubernetes-credentials/[a-z0-9-]+)?$"
+Strategy = Literal["rolling", "canary", "blue-green"]
+ALL_PERCENT = 100
+
+
+class KubernetesPlatform(Block):
+    """Brings versions to a Deployment or StatefulSet of a cluster, which stays the manifest of its owner."""
+
+    _block_type_name = "Kubernetes platform"
+    _block_type_slug = "kubernetes"
+    _description = "Brings versions to a Deployment or StatefulSet: rolling, as a canary, or blue-green."
+
+    kubeconfig: str = Field(
+        default="", description="Path of a kubeconfig; empty takes KUBECONFIG, ~/.kube/config, or the Pod's own account."
+    )
+    context: str = Field(default="", max_length=500, description="Its context; empty takes the current one.")
+    config: SecretStr = Field(default=SecretStr(""), description="Or the content of a kubeconfig, which goes before the path.")
+    credentials: Annotated[str, Field(pattern=BLOCK)] = Field(
+        default="", description="Or a block of prefect-kubernetes, as `kubernetes-credentials/production`."
+    )
+    namespace: Annotated[str, Field(pattern=NAME)] = Field(default="default", description="Where everything is.")
+    workload: Annotated[str, Field(pattern=NAME)] = Field(default="service", description="The name of the Deployment or StatefulSet.")
+    kind: Literal["Deployment", "StatefulSet"] = Field(default="Deployment", description="What it is.")
+    container: Annotated[str, Field(pattern=MAYBE_NAME)] = Field(
+        default="", description="The container that carries the version; empty takes the only one, or the one with the image's repository."
+    )
+    image: str = Field(
+        default="",
+        max_length=1_000,
+        description="The image with `{version}` in it; empty puts the version in the place of the image's tag.",
+    )
+    strategy: Strategy = Field(
+        default="rolling",
+        description="rolling: the workload's own rollout. canary: beside it, by the route's weights, or by pods where there is no route. "
+        "blue-green: a whole second revision and one switch. A plan's own `strategy` goes before this one.",
+    )
+    service: Annotated[str, Field(pattern=MAYBE_NAME)] = Field(
+        default="", description="The Service through which users reach it; empty takes the workload's name."
+    )
+    route: Annotated[str, Field(pattern=MAYBE_NAME)] = Field(default="", description="The HTTPRoute whose weights split the requests.")
+    port: Annotated[int, Field(ge=0, le=65_535)] = Field(
+        default=0, description="The port that the version serves HTTP on; 0 takes the container's port named http or web, or its first one."
+    )
+    url: Annotated[str, Field(pattern=URL, max_length=2_000)] = Field(
+        default="", description="Address as users reach it, for verification; empty goes through the API server to the Service's pods."
+    )
+    gateway_metrics: Annotated[str, Field(pattern=URL, max_length=2_000)] = Field(
+        default="", description="Address of the gateway's metrics (Traefik), from which SLIs of the source `platform` are counted."
+    )
+    bad_status: str = Field(
+        default="5..",
+        max_length=200,
+        description="Which of the gateway's answers are errors: a regular expression that the status matches.",
+    )
+    force_conflicts: bool = Field(
+        default=False, description="True takes over the image where another field manager owns it; else that is said and nothing moves."
+    )
+    drain_seconds: Annotated[float, Field(ge=0, le=3_600)] = Field(
+        default=5, description="Wait between the last request sent to a revision and its end; allow for the gateway's own delay."
+    )
+    config_by_hash: bool = Field(
+        default=True,
+        description="True makes a change of the ConfigMaps and Secrets that the pods read a release of its own; needs to read them.",
+    )
+    scheduling_seconds: Annotated[float, Field(ge=0, le=3_600)] = Field(
+        default=15, description="How long a pod may be unschedulable, where no new node was ordered for it."
+    )
+    unready_seconds: Annotated[float, Field(ge=0, le=3_600)] | None = Field(
+        default=None, description="How long a readiness probe may say no; empty takes the probe's own threshold."
+    )
+    rollout_timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
+        default=600, description="A rollout that is not through by then has failed; most failures are named within seconds."
+    )
+
+    def following(self, strategy: str) -> Self:
+        """Give this platform with another strategy, as a plan may name it.
+
+        Raises:
+            BadInput: There is no such strategy.
+        """
+        if strategy not in {"rolling", "canary", "blue-green"}:
+            raise BadInput(f"there is no strategy {strategy}", field="strategy", mend="Write rolling, canary or blue-green")
+        found = self.model_copy(update={"strategy": strategy})
+        found._block_document_name = self._block_document_name  # noqa: SLF001 - Prefect's own, which a copy leaves behind
+        return found
+
+    async def current(self) -> Position:
+        """Read what runs now."""
+        target = await self._target()
+        return position_of(target, await self._look(target))
+
+    async def claim(self, owner: str, *, takeover: bool = False) -> Mark:
+        """Become the owner under the next generation, which is written on everything that a release changes.
+
+        Raises:
+            Refused: Another owner holds it and `takeover` is not set.
+        """
+        return await claim(await self._target(), owner, takeover=takeover)
+
+    async def unclaim(self, mark: Mark) -> None:
+        """Give the workload up; a no-op where this mark no longer owns it."""
+        await unclaim(await self._target(), mark)
+
+    async def prepare(self, version: str, mark: Mark, *, timeout_seconds: float) -> None:
+        """Bring a version up without requests; in a rolling update, let the cluster try it without running it.
+
+        Raises:
+            RolloutFailed: It cannot come up; names the reason within seconds of the cluster knowing it.
+            BadInput: The version, the manifest or the block cannot be used.
+            WorldMoved: Its image belongs to another field manager.
+        """
+        target = await self._target()
+        await tell_event(target, reason="ShipwayPrepare", note=f"Bringing up {version} ({self.strategy})")
+        if self.strategy == "rolling":
+            await inplace.prepare(target, version, mark)
+        else:
+            await beside.prepare(target, self._traffic(target), version, mark, timeout_seconds=timeout_seconds)
+
+    async def shift(self, percent: int, mark: Mark) -> None:
+        """Send a share of the requests to the canary, in force at return.
+
+        Raises:
+            BadInput: The strategy cannot make this share.
+            RolloutFailed: The pods for it do not come up, or the gateway refuses the route.
+            WorldMoved: There is no canary, or somebody changed the workload or the route.
+        """
+        if not 0 <= percent <= ALL_PERCENT:
+            raise BadInput(f"{percent} % is no share", field="percent", mend="Give 0 to 100")
+        target = await self._target()
+        if self.strategy == "rolling":
+            await inplace.shift(target, percent, mark)
+        else:
+            await beside.shift(target, self._traffic(target), percent, mark)
+        await tell_event(target, reason="ShipwayShift", note=f"{percent} % of the requests go to the new version")
+
+    async def promote(self, mark: Mark) -> None:
+        """Make the canary the baseline: the workload itself runs it, and nothing stands beside it."""
+        target = await self._target()
+        if self.strategy == "rolling":
+            await inplace.promote(target, mark)
+        else:
+            await beside.promote(target, self._traffic(target), mark)
+        await leave(target, mark)
+        await tell_event(target, reason="ShipwayPromote", note="The new version is the baseline")
+
+    async def abort(self, mark: Mark) -> None:
+        """Send everything to the baseline, and take the canary away: one switch where the baseline is warm, else a rolling undo."""
+        target = await self._target()
+        await tell_event(target, reason="ShipwayAbort", note="Going back to the baseline", warning=True)
+        # What stands beside goes whatever the strategy is by now: a block may have been changed after a release died.
+        if self.kind == "Deployment" and (self.strategy != "rolling" or (await look(target, None)).beside is not None):
+            strategy = "canary" if self.strategy == "rolling" else self.strategy
+            await beside.abort(target, traffic_of(target, strategy), mark)
+        else:
+            await inplace.abort(target, mark)
+
+    async def endpoints(self) -> Endpoints:
+        """Say where the service and each of its revisions are reached; a revision in private, through the API server."""
+        target = await self._target()
+        seen = await self._look(target)
+        baseline, canary = seen.versions(target)
+        labels = await revision_labels(target, seen)
+        port = self.port or target.port(seen.workload["spec"]["template"])
+        if not port:
+            mend = "Give the block the port, or name it in the container's `ports`"
+            raise BadInput(f"the container of {target.title} names no port", field="port", mend=mend)
+        public = self.url.rstrip("/") or await forward(target.cluster, selector=await self._public_selector(target, seen), port=port)
+        found = Endpoints(public=public)
+        if baseline in labels and baseline:
+            found["baseline"] = await forward(target.cluster, selector=in_words({"matchLabels": labels[baseline]}), port=port)
+        if canary in labels and canary:
+            found["canary"] = await forward(target.cluster, selector=in_words({"matchLabels": labels[canary]}), port=port)
+        return found
+
+    async def counts(self) -> dict[str, Counts]:
+        """Read the gateway's counts by version; none where no gateway is named, or where one Service serves both versions."""
+        if not self.gateway_metrics or self.strategy != "canary" or not self.route:
+            return {}
+        target = await self._target()
+        seen = await self._look(target)
+        baseline, canary = seen.versions(target)
+        services = {version: name for version, name in ((baseline, target.service), (canary, target.canary)) if version}
+        port = await routed_port(target)
+        backends = {version: Backend(service=name, namespace=self.namespace, port=port) for version, name in services.items()}
+        return await read_counts(self.gateway_metrics, backends, bad_status=self.bad_status)
+
+    async def labels(self) -> dict[str, dict[str, str]]:
+        """Say what each version's revision is called in metrics: the hash of its pod template, and the namespace."""
+        target = await self._target()
+        found = await revision_labels(target, await self._look(target))
+        return {version: {"revision": next(iter(labels.values())), "namespace": self.namespace} for version, labels in found.items()}
+
+    async def progress(self) -> list[str]:
+        """Say in a few lines for an operator what the platform is doing."""
+        target = await self._target()
+        return told(target, await self._look(target))
+
+    async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:
+        """Read the pods' own lines since a moment (seconds since the epoch, UTC), the newest `limit` at most, secrets masked."""
+        target = await self._target()
+        seen = await self._look(target)
+        found = await asyncio.gather(*(pods_of(target, one) for one in (seen.workload, seen.beside) if one))
+        pods: dict[str, list[dict[str, Any]]] = {}
+        for pod in (pod for some in found for pod in some):  # half-way through a rollout one workload has pods of two versions
+            pods.setdefault(target.version_in(pod), []).append(pod)
+        return await logs.read(target, pods, since, limit=limit)
+
+    async def preview(self, version: str) -> Preview:
+        """Say what a release of a version would change here, by a dry run on the cluster's side, and what others changed meanwhile."""
+        target = await self._target()
+        beside.expect_deployment(target, self.strategy)
+        return await dry_run.preview(target, await planned(target, self.strategy, version))
+
+    async def run_job(self, manifest: dict[str, Any], mark: Mark, *, name: str, timeout_seconds: float) -> list[str]:
+        """Run a Job once under a stable name, and give the last lines that it wrote.
+
+        Raises:
+            RolloutFailed: It failed; carries its last lines.
+        """
+        return await jobs.run_job(await self._target(), manifest, mark, name=name, timeout_seconds=timeout_seconds)
+
+    async def _look(self, target: Target) -> View:
+        return await (look(target, None) if self.strategy == "rolling" else look_through(target, self._traffic(target).read))
+
+    def _traffic(self, target: Target) -> Traffic:
+        beside.expect_deployment(target, self.strategy)
+        return traffic_of(target, self.strategy)
+
+    async def _public_selector(self, target: Target, seen: View) -> str:
+        """Select what users reach where no address is named: the Service's pods, or the workload's."""
+        if self.strategy == "rolling" and not self.service:
+            return in_words(seen.workload["spec"]["selector"])
+        return in_words({"matchLabels": (await service_of(target))["spec"]["selector"]})
+
+    async def _target(self) -> Target:
+        config = self.config.get_secret_value() or (await lent_by(self.credentials) if self.credentials else "")
+        access = Access(self.kubeconfig, self.context, config)
+        api = await asyncio.to_thread(connect_once, access)
+        target = Target(
+            cluster=Cluster(api, self.namespace, renew=partial(connect_anew, access)),
+            workload=self.workload,
+            kind=self.kind,
+            container=self.container,
+            image=self.image,
+            route=self.route,
+            service=self.service or self.workload,
+            force_conflicts=self.force_conflicts,
+            drain_seconds=self.drain_seconds,
+            scheduling_seconds=self.scheduling_seconds,
+            unready_seconds=self.unready_seconds,
+            rollout_seconds=self.rollout_timeout_seconds,
+        )
+        if not self.config_by_hash:
+            return target
+        workload = await target.read()
+        state = state_of(workload)
+        now = state.config if state.canary else await config_hash(target.cluster, workload["spec"]["template"])
+        return replace(target, config=now)

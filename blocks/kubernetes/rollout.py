@@ -1,0 +1,153 @@
+"""Waits for a workload to roll out, and names what is wrong as soon as the cluster knows it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from blocks.errors import RolloutFailed, ShipwayError, WorldMoved
+from blocks.kubernetes.api.watch import Again, Seen, Source, watch_until
+from blocks.kubernetes.objects.annotations import check_mark, state_of
+from blocks.kubernetes.objects.diagnosis import TELLING, Finding, evidence_of, find_reasons, is_rolled_out, ready_in_words, usual_warm_up
+from blocks.kubernetes.objects.selectors import in_words, matches
+from blocks.kubernetes.observe.logs import last_words
+from blocks.kubernetes.observe.usage import in_words as usage_in_words
+from blocks.kubernetes.observe.usage import read_usage
+from blocks.kubernetes.workload import Target
+from blocks.platform import Mark
+
+Json = dict[str, Any]
+MOST_PODS = 5
+
+
+@dataclass
+class _Watch:
+    """Judges what is seen of one rollout; remembers since when something has been wrong."""
+
+    target: Target
+    kind: str
+    name: str
+    is_new: Callable[[Json], bool]
+    mark: Mark
+    usual_seconds: float
+    patient: bool = False
+    since: dict[str, float] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    seen: Seen = field(default_factory=dict)
+
+    def decide(self, seen: Seen) -> str | Finding | Again | None:
+        """Give "ready", what has been wrong for too long, or when to look again."""
+        self.seen = seen
+        self._expect_ours(seen)
+        workload = seen["workload"].get(self.name)
+        if workload is None:
+            raise WorldMoved(f"the {self.kind} {self.name} was deleted while it was waited for; somebody else changes the environment")
+        if is_rolled_out({**workload, "kind": self.kind}):  # what comes in a list does not say its kind
+            return "ready"
+        target, pods = self.target, self._pods(seen)
+        self.findings = find_reasons(
+            pods,
+            seen["events"].values(),
+            {**workload, "kind": self.kind},
+            scheduling_seconds=target.scheduling_seconds,
+            unready_seconds=target.unready_seconds,
+            usual_seconds=self.usual_seconds,
+        )
+        if self.patient:
+            return None
+        now = time.monotonic()
+        self.since = {one.key: self.since.get(one.key, now) for one in self.findings}
+        left = {one: self.since[one.key] + one.patience_seconds - now for one in self.findings}
+        over = next((one for one, seconds in left.items() if seconds <= 0), None)
+        finite = [seconds for seconds in left.values() if seconds != float("inf")]
+        return over or (Again(min(finite)) if finite else None)
+
+    def _expect_ours(self, seen: Seen) -> None:
+        """Stop as soon as somebody newer owns the workload, instead of at the end of the wait."""
+        owner = seen["owner" if "owner" in seen else "workload"].get(self.target.workload)
+        if owner is not None:
+            check_mark(state_of(owner), self.mark, workload=self.target.title)
+
+    def _pods(self, seen: Seen) -> list[Json]:
+        selector = (seen["workload"].get(self.name) or {"spec": {"selector": {}}})["spec"]["selector"]
+        return [pod for pod in seen["pods"].values() if matches(selector, pod["metadata"].get("labels") or {}) and self.is_new(pod)]
+
+
+async def await_rollout(
+    target: Target,
+    workload: Json,
+    *,
+    kind: str,
+    version: str,
+    mark: Mark,
+    is_new: Callable[[Json], bool],
+    timeout_seconds: float,
+    patient: bool = False,
+) -> None:
+    """Wait until a workload runs its template everywhere, ready.
+
+    Args:
+        target: Whose workload.
+        workload: The Deployment or StatefulSet to wait for, as it was last written.
+        kind: Its kind.
+        version: What it brings up, for messages.
+        mark: Our mark; a newer one ends the wait.
+        is_new: Says of one of its pods whether it is of the new revision; only those can fail it.
+        timeout_seconds: It must be rolled out by then.
+        patient: True lets only the time end the wait, whatever is wrong meanwhile: on the way back there is nowhere else to go.
+
+    Raises:
+        RolloutFailed: It cannot come up; names the reason within seconds of the cluster knowing it, with log lines and events.
+        Superseded: A newer owner acts.
+    """
+    name = workload["metadata"]["name"]
+    watch = _Watch(target, kind, name, is_new, mark, await _usual_seconds(target, name, is_new), patient)
+    sources = [
+        Source("workload", kind, fields=f"metadata.name={name}"),
+        Source("pods", "Pod", labels=in_words(workload["spec"]["selector"])),
+        Source("events", "Event", fields=TELLING),
+    ]
+    if name != target.workload:
+        sources.append(Source("owner", target.kind, fields=f"metadata.name={target.workload}"))
+    try:
+        found = await watch_until(target.cluster, sources, watch.decide, timeout_seconds=timeout_seconds)
+    except TimeoutError:
+        raise await _late(watch, version, timeout_seconds=timeout_seconds) from None
+    if isinstance(found, Finding):
+        raise await _failure(watch, version, found, found.reason)
+
+
+async def _usual_seconds(target: Target, name: str, is_new: Callable[[Json], bool]) -> float:
+    """Read how long the pods that serve took to become ready: the new ones may take as long, though their probe says no meanwhile."""
+    serving = await target.cluster.list("Pod", labels=in_words((await target.read())["spec"]["selector"]))
+    return usual_warm_up(pod for pod in serving if name != target.workload or not is_new(pod))
+
+
+async def _late(watch: _Watch, version: str, *, timeout_seconds: float) -> RolloutFailed:
+    """Name what was wrong when the time was up."""
+    workload = watch.seen.get("workload", {}).get(watch.name)
+    state = ready_in_words(workload) if workload else "the cluster did not say how far it came"
+    first = watch.findings[0] if watch.findings else None
+    reason = f"not ready within {timeout_seconds:g} s: {state}" + (f"; {first.reason}" if first else "")
+    return await _failure(watch, version, first, reason)
+
+
+async def _used(target: Target, pods: list[Json]) -> list[str]:
+    """Say what the pods used of what they asked for; none where that cannot be read."""
+    try:
+        return [usage_in_words(one) for one in await read_usage(target.cluster, pods[:MOST_PODS], selector="")] if pods else []
+    except ShipwayError:
+        return []
+
+
+async def _failure(watch: _Watch, version: str, found: Finding | None, reason: str) -> RolloutFailed:
+    seen = watch.seen
+    pods = watch._pods(seen) if seen else []  # noqa: SLF001 - of this module
+    evidence = evidence_of(seen["events"].values() if seen else [], pods)
+    if found is not None and found.pod:
+        evidence = [*await last_words(watch.target, found.pod, found.key.partition("/")[2]), *evidence]
+    evidence += await _used(watch.target, pods)
+    message = f"{version} of {watch.target.title} does not come up: {' '.join(reason.split())[:900]}"
+    return RolloutFailed(f"{message}. Mend the version or its manifest, then release again", evidence=tuple(evidence))

@@ -1,0 +1,103 @@
+"""Canary by pods: how many of the canary's pods stand behind the one Service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from blocks.errors import BadInput
+from blocks.kubernetes.api.errors import Missing
+from blocks.kubernetes.objects.selectors import in_words, matches
+from blocks.kubernetes.routing.switch import select
+from blocks.kubernetes.routing.traffic import ALL, SHARE, is_switched, labels_apart, service_of, service_selector
+from blocks.kubernetes.workload import Target, change, owned, until_unchanged
+from blocks.platform import Mark
+
+Json = dict[str, Any]
+MOST_BY_PODS = 80
+
+
+@dataclass(frozen=True)
+class Pods:
+    """The number of pods behind one Service: shares as exact as whole pods allow, and a switch of the Service at the end.
+
+    The canary's pods come up with labels that the Service does not select, and join it one by one by a change of these labels, which their
+    own Deployment does not look at. They leave it in the same way, so that none ends while requests may reach it.
+    """
+
+    target: Target
+
+    async def read(self) -> int:
+        """Read the share that was asked for last, where pods have joined; they give it as nearly as whole pods can."""
+        service = await service_of(self.target)
+        if is_switched(service):
+            return ALL
+        beside = await self.target.cluster.read("Deployment", self.target.canary)
+        joined = [pod for pod in await self._pods() if matches({"matchLabels": service_selector(service)}, pod["metadata"]["labels"])]
+        return int((beside["metadata"].get("annotations") or {}).get(SHARE, 0)) if beside and joined else 0
+
+    def labels(self, workload: Json, service: Json) -> dict[str, str]:
+        """Stand apart from the Service until they join it."""
+        return labels_apart(self.target, workload, service)
+
+    def pods(self, percent: int, stable: int) -> int:
+        """Give the share among all pods as nearly as whole pods can; stable ones stay as many as they are."""
+        if percent == ALL:
+            return max(1, stable)
+        if percent > MOST_BY_PODS:
+            mend = f"Use steps up to {MOST_BY_PODS} and then 100, or name a route, whose weights need no pods"
+            raise BadInput(f"{percent} % by pods takes too many of them", field="percent", mend=mend)
+        return max(1, round(stable * percent / (ALL - percent)))
+
+    async def attach(self, mark: Mark, service: Json) -> None:
+        """Do nothing: the pods join one by one."""
+
+    async def set(self, percent: int, mark: Mark) -> None:
+        """Let as many pods join the Service as the share needs; at the end switch it, so that the baseline stays warm without requests."""
+        service, workload, beside = await service_of(self.target), await self.target.read(), await self._beside()
+        joining = self.pods(percent, int(workload["spec"].get("replicas", 1))) if percent else 0
+        inside = service_selector(service)
+        outside = {name: beside["spec"]["template"]["metadata"]["labels"].get(name) for name in inside}
+        if percent < ALL:
+            await select(self.target, mark, switched=False)
+        for number, pod in enumerate(
+            sorted(await self._pods(), key=lambda pod: (not _is_ready(pod), pod["metadata"]["creationTimestamp"]))
+        ):
+            await _relabel(self.target, pod["metadata"]["name"], inside if number < joining else outside, mark)
+        if percent == ALL:
+            await select(self.target, mark, switched=True)
+
+    async def detach(self, mark: Mark) -> None:
+        """Let the Service select what it selected before."""
+        await select(self.target, mark, switched=False)
+
+    async def _beside(self) -> Json:
+        found = await self.target.cluster.read("Deployment", self.target.canary)
+        if found is None:
+            raise Missing(f"the Deployment {self.target.canary} is gone; somebody else changed the environment")
+        return found
+
+    async def _pods(self) -> list[Json]:
+        found = await self.target.cluster.list("Pod", labels=in_words({"matchLabels": self.target.canary_selector}))
+        return [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
+
+
+def _is_ready(pod: Json) -> bool:
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in (pod.get("status") or {}).get("conditions") or [])
+
+
+async def _relabel(target: Target, name: str, wanted: Mapping[str, str | None], mark: Mark) -> None:
+    """Give a pod these labels; None takes one away, and a pod that is gone needs none."""
+
+    async def once() -> None:
+        pod = await target.cluster.read("Pod", name)
+        await owned(target, mark)
+        if pod is None:
+            return
+        labels = pod["metadata"].get("labels") or {}
+        merged = {key: value for key, value in {**labels, **wanted}.items() if value is not None}
+        if merged != labels:
+            await change(target, "Pod", pod, [{"op": "replace", "path": "/metadata/labels", "value": merged}])
+
+    await until_unchanged(once)

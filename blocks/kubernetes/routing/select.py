@@ -1,0 +1,61 @@
+"""The ways by which requests reach a canary, and how all of them are undone: a block may have been changed since a release died."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from blocks.errors import BadInput, RolloutFailed, WorldMoved
+from blocks.kubernetes.routing.pods import Pods
+from blocks.kubernetes.routing.switch import Switch
+from blocks.kubernetes.routing.traffic import Traffic, drain
+from blocks.kubernetes.routing.weights import Weights
+from blocks.kubernetes.workload import Target, canary_of, remove
+from blocks.platform import Mark
+
+Move = Callable[[], Awaitable[None]]
+
+
+def traffic_of(target: Target, strategy: str) -> Traffic:
+    """Choose how requests are split."""
+    if strategy == "blue-green":
+        return Switch(target)
+    return Weights(target) if target.route else Pods(target)
+
+
+async def move_back(target: Target, traffic: Traffic, mark: Mark) -> str:
+    """Move the requests back as far as that can be done: a canary that stays helps nobody. Says what is wrong, or nothing."""
+    stands = await canary_of(target) is not None
+    trouble = await _tried([*([partial(traffic.set, 0, mark)] if stands else []), partial(traffic.detach, mark)])
+    await leave_others(target, traffic, mark, stands=stands)
+    return trouble
+
+
+async def leave_others(target: Target, traffic: Traffic, mark: Mark, *, stands: bool) -> None:
+    """Undo what another strategy left; where what it splits is not there, it sends nothing."""
+    ways: list[Traffic] = [*([Weights(target)] if target.route else []), Pods(target)]
+    for way in ways:
+        if type(way) is not type(traffic):
+            await _tried([*([partial(_send_nothing, way, mark)] if stands else []), partial(way.detach, mark)])
+
+
+async def _send_nothing(way: Traffic, mark: Mark) -> None:
+    if await way.read():
+        await way.set(0, mark)
+
+
+async def _tried(moves: list[Move]) -> str:
+    trouble = ""
+    for move in moves:
+        try:
+            await move()
+        except (BadInput, RolloutFailed, WorldMoved) as error:
+            trouble = str(error)
+    return trouble
+
+
+async def remove_canary(target: Target, mark: Mark) -> None:
+    """Remove what is ours once the requests in flight have ended."""
+    await drain(target)
+    await remove(target, "Deployment", target.canary, mark)
+    await remove(target, "Service", target.canary, mark)

@@ -1,0 +1,69 @@
+"""Blue-green: one switch of the Service's selector, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from blocks.errors import BadInput
+from blocks.kubernetes.objects.annotations import GENERATION
+from blocks.kubernetes.routing.traffic import ALL, SELECTOR, is_switched, labels_apart, make_service, service_of, service_selector
+from blocks.kubernetes.workload import Target, owned, until_unchanged
+from blocks.kubernetes.write import note
+from blocks.platform import Mark
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Switch:
+    """The Service's selector: everything, or nothing, in one write; the way of blue-green."""
+
+    target: Target
+
+    async def read(self) -> int:
+        """Read whom the Service selects."""
+        return ALL if is_switched(await service_of(self.target)) else 0
+
+    def labels(self, workload: Json, service: Json) -> dict[str, str]:
+        """Stand apart from the Service, which selects the canary only once it is switched."""
+        return labels_apart(self.target, workload, service)
+
+    def pods(self, percent: int, stable: int) -> int:
+        """Bring a full revision from the beginning."""
+        del percent
+        return max(1, stable)
+
+    async def attach(self, mark: Mark, service: Json) -> None:
+        """Make a Service for the preview."""
+        await make_service(self.target, service, mark)
+
+    async def set(self, percent: int, mark: Mark) -> None:
+        """Let the Service select the other pods."""
+        if percent not in {0, ALL}:
+            mend = "Write one step of 100 in production.steps, or use the strategy canary"
+            raise BadInput(f"a switch sends everything or nothing, not {percent} %", field="percent", mend=mend)
+        await select(self.target, mark, switched=percent == ALL)
+
+    async def detach(self, mark: Mark) -> None:
+        """Let the Service select what it selected before."""
+        await select(self.target, mark, switched=False)
+
+
+async def select(target: Target, mark: Mark, *, switched: bool) -> None:
+    """Let the Service select the canary's pods, or those that it selected before; the endpoints follow within moments."""
+
+    async def once() -> None:
+        service = await service_of(target)
+        await owned(target, mark)
+        if is_switched(service) == switched:
+            return
+        own = service_selector(service)
+        wanted = target.canary_selector if switched else own
+        notes = {
+            GENERATION: str(mark["generation"]),
+            SELECTOR: ",".join(f"{key}={value}" for key, value in own.items()) if switched else None,
+        }
+        await note(target, "Service", service, notes, [{"op": "replace", "path": "/spec/selector", "value": wanted}])
+
+    await until_unchanged(once)

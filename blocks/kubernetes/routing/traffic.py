@@ -1,0 +1,118 @@
+"""How requests reach the canary beside the workload: what the ways have in common."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+from blocks.errors import BadInput
+from blocks.kubernetes.objects.annotations import GENERATION
+from blocks.kubernetes.objects.selectors import REVISION_LABEL, apart
+from blocks.kubernetes.workload import FOR, OURS, Target, owned, until_unchanged
+from blocks.kubernetes.write import make
+from blocks.platform import Mark
+
+Json = dict[str, Any]
+ALL = 100
+SELECTOR = "shipway.dev/selector"
+SHARE = "shipway.dev/share"
+
+
+class Traffic(Protocol):
+    """One way of splitting the requests; each method converges."""
+
+    async def read(self) -> int:
+        """Read the canary's share, in percent."""
+        ...
+
+    def labels(self, workload: Json, service: Json) -> dict[str, str]:
+        """Give the labels of the canary's pods, so that the Service selects them only where it should."""
+        ...
+
+    def pods(self, percent: int, stable: int) -> int:
+        """Say how many pods the canary needs for a share, beside so many stable ones."""
+        ...
+
+    async def attach(self, mark: Mark, service: Json) -> None:
+        """Make the canary known at no share."""
+        ...
+
+    async def set(self, percent: int, mark: Mark) -> None:
+        """Give the canary a share of the requests, and return once it is in force."""
+        ...
+
+    async def detach(self, mark: Mark) -> None:
+        """Leave everything as it was without a canary."""
+        ...
+
+
+async def service_of(target: Target) -> Json:
+    """Read the Service through which users reach the workload.
+
+    Raises:
+        BadInput: It is not named, not there, or selects nothing.
+    """
+    found = await target.cluster.read("Service", target.service) if target.service else None
+    if found is None or not found["spec"].get("selector"):
+        mend = f"Name the Service that sends requests to {target.workload}, one with a selector"
+        raise BadInput(
+            f"the namespace {target.cluster.namespace} has no such Service: {target.service or 'none is named'}", field="service", mend=mend
+        )
+    return found
+
+
+def labels_apart(target: Target, workload: Json, service: Json) -> dict[str, str]:
+    """Make labels that neither the workload nor the Service selects."""
+    labels = workload["spec"]["template"]["metadata"].get("labels") or {}
+    changed = apart(labels, [workload["spec"]["selector"], {"matchLabels": service_selector(service)}])
+    return {**changed, **target.canary_selector}
+
+
+def service_selector(service: Json) -> dict[str, str]:
+    """Give a Service's own selector, also where it is switched to the canary."""
+    selector = dict(service["spec"]["selector"])
+    remembered = (service["metadata"].get("annotations") or {}).get(SELECTOR, "")
+    return dict(part.split("=", 1) for part in remembered.split(",")) if remembered and REVISION_LABEL in selector else selector
+
+
+def ports_of(service: Json) -> list[Json]:
+    """List a Service's ports.
+
+    Raises:
+        BadInput: It has none, so nobody reaches the canary through one like it.
+    """
+    ports: list[Json] = service["spec"].get("ports") or []
+    if not ports:
+        raise BadInput(f"the Service {service['metadata']['name']} has no ports", field="service", mend="Give it the port that users reach")
+    return ports
+
+
+def is_switched(service: Json) -> bool:
+    """Say whether a Service selects the canary."""
+    return REVISION_LABEL in service["spec"]["selector"]
+
+
+async def make_service(target: Target, service: Json, mark: Mark) -> None:
+    """Make the Service of the canary, or bring one that is there up to date."""
+
+    async def once() -> None:
+        found = await target.cluster.read("Service", target.canary)
+        await owned(target, mark)
+        await make(target, "Service", service_body(target, service, generation=mark["generation"]), mark, found=found)
+
+    await until_unchanged(once)
+
+
+def service_body(target: Target, service: Json, *, generation: int) -> Json:
+    """Write the Service of the canary, with the ports of the stable one."""
+    kept = ("name", "port", "targetPort", "protocol", "appProtocol")
+    ports = [{key: port[key] for key in kept if key in port} for port in ports_of(service)]
+    annotations = {FOR: target.workload, GENERATION: str(generation)}
+    metadata = {"name": target.canary, "namespace": target.cluster.namespace, "labels": OURS, "annotations": annotations}
+    spec = {"selector": target.canary_selector, "ports": ports}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+
+
+async def drain(target: Target) -> None:
+    """Let requests in flight end before their pods go."""
+    await asyncio.sleep(target.drain_seconds)

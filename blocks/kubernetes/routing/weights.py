@@ -1,0 +1,175 @@
+"""Canary by weights: the shares of an HTTPRoute's backends, and when a gateway has taken them in."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from blocks.errors import RolloutFailed, WorldMoved
+from blocks.kubernetes.api.errors import Missing
+from blocks.kubernetes.api.watch import Again, Seen, Source, watch_until
+from blocks.kubernetes.objects.annotations import GENERATION
+from blocks.kubernetes.routing.route import (
+    WEIGHT,
+    faults_of,
+    is_taken_by_any,
+    names,
+    port_to,
+    share_of,
+    weights_of,
+    with_share,
+    without_canary,
+)
+from blocks.kubernetes.routing.traffic import ALL, labels_apart, make_service, ports_of, service_of
+from blocks.kubernetes.workload import Target, owned, until_unchanged
+from blocks.kubernetes.write import note
+from blocks.platform import Mark
+
+Json = dict[str, Any]
+Step = Literal["first", "share", "detach"]
+ROUTE_SECONDS = 15.0
+REFUSED_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Weights:
+    """An HTTPRoute's weights: any share with any number of pods."""
+
+    target: Target
+
+    async def read(self) -> int:
+        """Read the share from the route's rules."""
+        return share_of(await self._route(), stable=self.target.service, canary=self.target.canary)
+
+    def labels(self, workload: Json, service: Json) -> dict[str, str]:
+        """Stand apart from the Service, which the route names for the baseline alone."""
+        return labels_apart(self.target, workload, service)
+
+    def pods(self, percent: int, stable: int) -> int:
+        """Bring as many pods as carry the share as the stable ones carry all."""
+        return max(1, math.ceil(stable * percent / ALL))
+
+    async def attach(self, mark: Mark, service: Json) -> None:
+        """Make a Service for the canary, then name it in the route with no weight."""
+        await make_service(self.target, service, mark)
+        await self._write(await self.read(), mark, first=True)
+
+    async def set(self, percent: int, mark: Mark) -> None:
+        """Write the weights, and wait until the gateway has taken the route in; nothing is sent by no reference, whatever the rules say."""
+        if percent:
+            await self._write(percent, mark)
+        elif names(await self._route(), self.target.canary):
+            await self.detach(mark)
+
+    async def _write(self, percent: int, mark: Mark, *, first: bool = False) -> None:
+        before: list[str] = []
+
+        async def once() -> Json:
+            route = await self._route()
+            before[:] = faults_of(route, stale=True) or []
+            await owned(self.target, mark)
+            stable, canary = self.target.service, self.target.canary
+            rules = with_share(route, percent, stable=stable, canary=canary)
+            if rules == route["spec"]["rules"]:
+                return route
+            remembered = (route["metadata"].get("annotations") or {}).get(WEIGHT) or weights_of(route, stable=stable)
+            return await _write_rules(self.target, route, rules, {GENERATION: str(mark["generation"]), WEIGHT: remembered})
+
+        await _in_force(self.target, await until_unchanged(once), before=before, step="first" if first else "share")
+
+    async def detach(self, mark: Mark) -> None:
+        """Take the canary out of the route, whose stable Service gets the weight that it had."""
+        before: list[str] = []
+
+        async def once() -> Json | None:
+            route = await self.target.cluster.read("HTTPRoute", self.target.route)
+            await owned(self.target, mark)
+            if route is None:
+                return None
+            before[:] = faults_of(route, stale=True) or []
+            rules = without_canary(route, stable=self.target.service, canary=self.target.canary)
+            if rules == route["spec"]["rules"]:
+                return None
+            return await _write_rules(self.target, route, rules, {GENERATION: str(mark["generation"]), WEIGHT: None})
+
+        route = await until_unchanged(once)
+        if route is not None:
+            await _in_force(self.target, route, before=before, step="detach")
+
+    async def _route(self) -> Json:
+        found = await self.target.cluster.read("HTTPRoute", self.target.route)
+        if found is None:
+            mend = "Apply it again"
+            raise Missing(f"the HTTPRoute {self.target.route} is not there in {self.target.cluster.namespace}. {mend}")
+        return found
+
+
+async def routed_port(target: Target) -> int:
+    """Name the port at which the route reaches the service, by which a gateway counts; else the Service's first one."""
+    route = await target.cluster.read("HTTPRoute", target.route)
+    found = port_to(route, target.service) if route else None
+    return found or int(ports_of(await service_of(target))[0]["port"])
+
+
+async def _write_rules(target: Target, route: Json, rules: list[Json], notes: dict[str, str | None]) -> Json:
+    return await note(target, "HTTPRoute", route, notes, [{"op": "replace", "path": "/spec/rules", "value": rules}])
+
+
+async def _in_force(target: Target, route: Json, *, before: list[str], step: Step) -> None:
+    """Wait until the gateways have looked at the route as it is; what they miss may be on its way, and is waited for.
+
+    Args:
+        target: Whose route.
+        route: As it was written.
+        before: What they found wrong with it before: that is not our doing, and fails no step.
+        step: Which write it was. For the first one some gateway must take the route at all, since a release should not begin on one
+            that none takes; a detach adds nothing, so a fault of a kind that was there before is no news, whatever it names now.
+
+    Raises:
+        RolloutFailed: One of them refuses it.
+        WorldMoved: It was deleted.
+    """
+    if _new_faults(route, before, step) == []:
+        return
+    name, refused = route["metadata"]["name"], _Refusal()
+
+    def decide(seen: Seen) -> list[str] | Again | None:
+        found = seen["route"].get(name)
+        if found is None:
+            raise WorldMoved(f"the HTTPRoute {name} was deleted while it was waited for; somebody else changes the environment")
+        return refused.judge(_new_faults(found, before, step))
+
+    source = Source("route", "HTTPRoute", fields=f"metadata.name={name}")
+    try:
+        faults = await watch_until(target.cluster, [source], decide, timeout_seconds=ROUTE_SECONDS)
+    except TimeoutError:
+        faults = [f"no gateway has looked at it within {ROUTE_SECONDS:g} s"]
+    if faults:
+        raise RolloutFailed(f"the HTTPRoute {name} is not in force: {'; '.join(faults)}", evidence=tuple(faults))
+
+
+def _new_faults(route: Json, before: list[str], step: Step) -> list[str] | None:
+    faults = faults_of(route)
+    if not faults or (step == "first" and not is_taken_by_any(route)):
+        return faults
+    if step == "detach":
+        kinds = {fault.partition(":")[0] for fault in before}
+        return [fault for fault in faults if fault.partition(":")[0] not in kinds]
+    return [fault for fault in faults if fault not in before]
+
+
+@dataclass
+class _Refusal:
+    """Since when the gateways find something wrong."""
+
+    since: float = 0.0
+
+    def judge(self, faults: list[str] | None) -> list[str] | Again | None:
+        """Give what is wrong once it has lasted, and an empty list once all is well."""
+        if not faults:
+            return faults
+        self.since = self.since or time.monotonic()
+        left = self.since + REFUSED_SECONDS - time.monotonic()
+        return Again(left) if left > 0 else faults

@@ -1,0 +1,109 @@
+"""StatefulSets: their partition, by which they go in steps, and pods that never become ready, behind which their controller waits."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from blocks.errors import BadInput, RolloutFailed
+from blocks.kubernetes.api.watch import Seen, Source, watch_until
+from blocks.kubernetes.objects.annotations import PREFIX
+from blocks.kubernetes.objects.selectors import in_words
+from blocks.kubernetes.workload import Target, annotate, change, owned, until_unchanged
+from blocks.platform import Mark
+
+Json = dict[str, Any]
+ALL = 100
+PARTITION = f"{PREFIX}partition"
+REVISION = "controller-revision-hash"
+OBSERVED_SECONDS = 60.0
+
+
+async def set_partition(target: Target, percent: int, mark: Mark) -> None:
+    """Let the highest pods take a new template: this share of them, rounded up. The owner's own partition is remembered."""
+
+    async def once() -> None:
+        workload, _ = await owned(target, mark)
+        wanted = int(workload["spec"].get("replicas", 1))
+        await _write(target, workload, wanted - math.ceil(wanted * percent / ALL), note=_noted(workload) or str(_partition(workload)))
+
+    await until_unchanged(once)
+
+
+async def give_partition_back(target: Target, mark: Mark) -> None:
+    """Let the StatefulSet have the partition again that its owner gave it; a no-op where it was not changed."""
+
+    async def once() -> None:
+        workload, _ = await owned(target, mark)
+        noted = _noted(workload)
+        if noted:
+            await _write(target, workload, int(noted), note=None)
+
+    if target.kind == "StatefulSet":
+        await until_unchanged(once)
+
+
+def _noted(workload: Json) -> str:
+    noted = str((workload["metadata"].get("annotations") or {}).get(PARTITION, ""))
+    return noted if noted.isdecimal() else ""
+
+
+def _partition(workload: Json) -> int:
+    return int(((workload["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}).get("partition", 0))
+
+
+async def _write(target: Target, workload: Json, partition: int, *, note: str | None) -> None:
+    strategy: Json = workload["spec"].get("updateStrategy") or {}
+    if strategy.get("type", "RollingUpdate") != "RollingUpdate":
+        mend = "Set spec.updateStrategy.type to RollingUpdate"
+        raise BadInput(f"{target.title} does not update its pods by itself", field="spec.updateStrategy", mend=mend)
+    if _partition(workload) == partition and (note is not None or not _noted(workload)):
+        return
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {**(strategy.get("rollingUpdate") or {}), "partition": partition}}
+    steps = [annotate(workload, {PARTITION: note}), {"op": "add", "path": "/spec/updateStrategy", "value": rolling}]
+    await change(target, target.kind, workload, steps)
+
+
+async def free_stuck(target: Target, mark: Mark) -> None:
+    """Delete the pods of a revision that goes which are not ready: an ordered StatefulSet waits for each of them before it changes any.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback
+    """
+    workload = await _observed(target)
+    revision = (workload.get("status") or {}).get("updateRevision", "")
+    for pod in await target.cluster.list("Pod", labels=in_words(workload["spec"]["selector"])):
+        if revision and is_stuck(pod, revision):
+            await _delete(target, pod["metadata"]["name"], revision, mark)
+
+
+async def _observed(target: Target) -> Json:
+    """Wait until the controller has seen the template that was written last: before that it names the former revision."""
+
+    def decide(seen: Seen) -> Json | None:
+        found = seen["workload"].get(target.workload)
+        is_seen = found and (found.get("status") or {}).get("observedGeneration", 0) >= found["metadata"].get("generation", 0)
+        return found if is_seen else None
+
+    source = Source("workload", target.kind, fields=f"metadata.name={target.workload}")
+    try:
+        return await watch_until(target.cluster, [source], decide, timeout_seconds=OBSERVED_SECONDS)
+    except TimeoutError:
+        wrong = f"the cluster's controller has not looked at {target.title} for {OBSERVED_SECONDS:g} s"
+        raise RolloutFailed(f"{wrong}; look whether kube-controller-manager runs") from None
+
+
+async def _delete(target: Target, name: str, revision: str, mark: Mark) -> None:
+    async def once() -> None:
+        pod = await target.cluster.read("Pod", name)
+        await owned(target, mark)
+        if pod is not None and is_stuck(pod, revision):
+            await target.cluster.delete("Pod", pod)
+
+    await until_unchanged(once)
+
+
+def is_stuck(pod: Json, revision: str) -> bool:
+    """Say whether a pod is of another revision, not ready, and not on its way out."""
+    metadata = pod["metadata"]
+    ready = any(one["type"] == "Ready" and one["status"] == "True" for one in (pod.get("status") or {}).get("conditions") or [])
+    return (metadata.get("labels") or {}).get(REVISION) != revision and not ready and not metadata.get("deletionTimestamp")

@@ -1,0 +1,165 @@
+"""Canary and blue-green: a second Deployment beside the workload, which gets requests step by step, or all at once.
+
+At the end the workload itself is brought to the version while the second one serves, and takes the requests back; so the manifests stay
+those of their owner, and nothing of ours is left. Each function converges: it may be called again from anywhere.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from blocks.errors import BadInput, WorldMoved
+from blocks.kubernetes.objects.annotations import is_brought
+from blocks.kubernetes.objects.selectors import matches
+from blocks.kubernetes.revision import expect_untouched, revision_of
+from blocks.kubernetes.rollout import await_rollout
+from blocks.kubernetes.routing.select import leave_others, move_back, remove_canary
+from blocks.kubernetes.routing.traffic import ALL, Traffic, drain, service_of
+from blocks.kubernetes.snapshot import version_in
+from blocks.kubernetes.strategies.canary import apply_beside, await_beside, beside_body, noted_pods, scale
+from blocks.kubernetes.strategies.prescale import brace
+from blocks.kubernetes.workload import Target, canary_of, expect_history, expect_movable, owned
+from blocks.kubernetes.write import restore, set_state, template_for, try_version, write_version
+from blocks.platform import Mark
+
+Json = dict[str, Any]
+CLEARED: Json = {"baseline": "", "baseline_revision": "", "canary": "", "config": "", "percent": 0, "phase": "", "back": ""}
+
+
+async def prepare(target: Target, traffic: Traffic, version: str, mark: Mark, *, timeout_seconds: float) -> None:
+    """Bring a version up beside the workload, without requests."""
+    workload, state = await owned(target, mark)
+    same = is_brought(state, version)
+    if state.phase and same:
+        return
+    if target.version(workload) == version or (state.canary and not same):
+        await abort(target, traffic, mark)
+        workload, state = await owned(target, mark)
+    if target.version(workload) == version:
+        return
+    expect_history(target, workload)
+    expect_movable(target, workload, beside=True)
+    await traffic.read()  # says what is wrong with it before anything is brought up
+    service = await service_of(target)
+    template = await template_for(target, workload, state.canary or version, back=bool(state.back))
+    version = target.version_in(template) if state.back else version
+    if not state.back:
+        await try_version(target, workload, template)
+    if not state.canary:
+        await remember(target, workload, version, mark)
+    stable = int(workload["spec"].get("replicas", 1))
+    body = beside_body(
+        target, workload, template, traffic.labels(workload, service), pods=traffic.pods(0, stable), generation=mark["generation"]
+    )
+    await apply_beside(target, body, mark)
+    await await_beside(target, version, mark, timeout_seconds=timeout_seconds)
+    await traffic.attach(mark, service)
+
+
+async def shift(target: Target, traffic: Traffic, percent: int, mark: Mark) -> None:
+    """Bring as many pods as the share needs, then send it to them."""
+    workload, state = await owned(target, mark)
+    if not state.canary:
+        raise WorldMoved(f"{target.title} has no canary to send requests to; somebody else changed the environment")
+    pods = traffic.pods(percent, max(noted_pods(await canary_of(target)), int(workload["spec"].get("replicas", 1))))
+    await scale(target, pods, percent, mark)
+    await await_beside(target, state.canary, mark, timeout_seconds=target.rollout_seconds)
+    if percent == 0:
+        await _brace(target, mark, state.baseline, percent=state.percent)
+    await traffic.set(percent, mark)
+    await set_state(target, mark, percent=percent)
+
+
+async def promote(target: Target, traffic: Traffic, mark: Mark) -> None:
+    """Bring the workload to the version while the canary serves, give it the requests back, and take the canary away."""
+    workload, state = await owned(target, mark)
+    if not state.canary:
+        return
+    version = state.canary
+    if not state.phase:
+        await expect_untouched(target, workload, state)
+        if await traffic.read() != ALL:
+            raise WorldMoved(f"{version} does not get all requests of {target.title}; it cannot be made the baseline")
+        await drain(target)
+    workload = await write_version(target, mark, version, {"phase": "promoting"})
+    await await_stable(target, workload, version, mark)
+    await _brace(target, mark, version, percent=ALL)
+    await _take_away(target, traffic, mark)
+    await set_state(target, mark, **CLEARED, previous=state.baseline or state.previous)
+
+
+async def abort(target: Target, traffic: Traffic, mark: Mark) -> None:
+    """Send everything to the baseline, and take the canary away, also where what splits the requests is gone or refused.
+
+    Raises:
+        WorldMoved: All of ours is gone, and the workload is as it was; but requests do not reach it as before, which a person must mend.
+    """
+    trouble = ""
+    workload, state = await owned(target, mark)
+    if state.phase or (state.canary and target.version(workload) == state.canary != state.baseline):  # it was rolled over already
+        workload = await restore(target, mark, state.baseline_revision, {})
+        await await_stable(target, workload, state.baseline, mark, patient=True)
+    if state.canary or await canary_of(target) is not None:
+        await _brace(target, mark, state.baseline or target.version(workload), percent=ALL if state.phase else state.percent)
+        trouble = await move_back(target, traffic, mark)
+        await remove_canary(target, mark)
+    if state.canary:
+        await set_state(target, mark, **{**CLEARED, "back": state.back})
+    if trouble:
+        raise WorldMoved(
+            f"the canary of {target.title} was taken away and {state.baseline or 'the workload'} runs as before, but {trouble}"
+        )
+
+
+async def _brace(target: Target, mark: Mark, version: str, *, percent: int) -> None:
+    async def stable(workload: Json) -> None:
+        await await_stable(target, workload, version, mark, patient=True)
+
+    await brace(target, mark, percent=percent, await_stable=stable)
+
+
+async def remember(target: Target, workload: Json, version: str, mark: Mark) -> None:
+    """Note what serves, and which version is brought in beside or over it."""
+    name = await revision_of(target, workload)
+    before = {"baseline": target.version(workload), "baseline_revision": name}
+    await set_state(target, mark, **before, canary=version, config=target.config, percent=0)
+
+
+async def _take_away(target: Target, traffic: Traffic, mark: Mark) -> None:
+    """Move the requests first, wait until those in flight have ended, then remove what is ours."""
+    stands = await canary_of(target) is not None
+    if stands:
+        await traffic.set(0, mark)
+    await traffic.detach(mark)
+    await leave_others(target, traffic, mark, stands=stands)
+    await remove_canary(target, mark)
+
+
+async def await_stable(target: Target, workload: Json, version: str, mark: Mark, *, patient: bool = False) -> None:
+    """Wait until the workload itself runs a version everywhere; on the way back with patience, until the time is up."""
+
+    def is_new(pod: Json) -> bool:
+        beside = matches({"matchLabels": target.canary_selector}, pod["metadata"].get("labels") or {})
+        return not beside and version_in(target, pod) == version
+
+    await await_rollout(
+        target,
+        workload,
+        kind=target.kind,
+        version=version,
+        mark=mark,
+        is_new=is_new,
+        timeout_seconds=target.rollout_seconds,
+        patient=patient,
+    )
+
+
+def expect_deployment(target: Target, strategy: str) -> None:
+    """Refuse a strategy that a StatefulSet cannot follow.
+
+    Raises:
+        BadInput: Only Deployments can stand twice.
+    """
+    if target.kind != "Deployment" and strategy != "rolling":
+        wrong = f"a {target.kind} cannot stand beside itself, as {strategy} needs"
+        raise BadInput(wrong, field="strategy", mend="Use rolling, whose steps move a StatefulSet's partition")

@@ -1,0 +1,92 @@
+"""The Deployment beside the workload: made, scaled and waited for."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from blocks.errors import WorldMoved
+from blocks.kubernetes.objects.annotations import GENERATION
+from blocks.kubernetes.objects.template import VERSION_LABEL
+from blocks.kubernetes.rollout import await_rollout
+from blocks.kubernetes.routing.traffic import SHARE
+from blocks.kubernetes.snapshot import version_in
+from blocks.kubernetes.workload import FOR, OURS, Target, annotate, canary_of, change, owned, until_unchanged
+from blocks.kubernetes.write import make
+from blocks.platform import Mark
+
+Json = dict[str, Any]
+STABLE = "shipway.dev/stable-pods"
+
+
+def beside_body(target: Target, workload: Json, template: Json, labels: dict[str, str], *, pods: int, generation: int) -> Json:
+    """Write the canary's Deployment: the workload's own, of another version, with labels that tell them apart."""
+    new = copy.deepcopy(template)
+    new.setdefault("metadata", {})["labels"] = {**labels, **_version_label(template)}
+    spec: Json = {"replicas": pods, "selector": {"matchLabels": target.canary_selector}, "template": new, "revisionHistoryLimit": 1}
+    kept = ("minReadySeconds", "progressDeadlineSeconds")
+    spec |= {name: workload["spec"][name] for name in kept if name in workload["spec"]}
+    stable = str(workload["spec"].get("replicas", 1))
+    annotations = {FOR: target.workload, GENERATION: str(generation), SHARE: "0", STABLE: stable}
+    metadata = {"name": target.canary, "namespace": target.cluster.namespace, "labels": OURS, "annotations": annotations}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
+
+
+def _version_label(template: Json) -> dict[str, str]:
+    value = (template.get("metadata", {}).get("labels") or {}).get(VERSION_LABEL)
+    return {VERSION_LABEL: value} if value else {}
+
+
+async def apply_beside(target: Target, body: Json, mark: Mark) -> None:
+    """Make the canary's Deployment, or bring one that is there to this version; its pods stay as many as they are."""
+
+    async def once() -> None:
+        found = await canary_of(target)
+        await owned(target, mark)
+        if found is not None:
+            body["spec"]["replicas"] = max(int(found["spec"].get("replicas", 0)), body["spec"]["replicas"])
+            notes, before = body["metadata"]["annotations"], found["metadata"].get("annotations") or {}
+            notes[SHARE] = before.get(SHARE, "0")
+            notes[STABLE] = str(max(noted_pods(found), int(notes[STABLE])))
+        await make(target, "Deployment", body, mark, found=found)
+
+    await until_unchanged(once)
+
+
+def noted_pods(canary: Json | None) -> int:
+    """Read how many stable pods there were when the canary came; 0 where that was not noted."""
+    noted = str(((canary or {}).get("metadata", {}).get("annotations") or {}).get(STABLE, ""))
+    return int(noted) if noted.isdecimal() else 0
+
+
+async def scale(target: Target, pods: int, percent: int, mark: Mark) -> None:
+    """Give the canary more pods where it needs them, and note the share that they are for."""
+
+    async def once() -> None:
+        found = await canary_of(target)
+        await owned(target, mark)
+        if found is None:
+            raise WorldMoved(f"the Deployment {target.canary} is gone; somebody else changed the environment")
+        present = int(found["spec"].get("replicas", 0))
+        wanted = max(pods, present)
+        if (wanted, str(percent)) != (present, (found["metadata"].get("annotations") or {}).get(SHARE)):
+            steps = [annotate(found, {SHARE: str(percent)}), {"op": "add", "path": "/spec/replicas", "value": wanted}]
+            await change(target, "Deployment", found, steps)
+
+    await until_unchanged(once)
+
+
+async def await_beside(target: Target, version: str, mark: Mark, *, timeout_seconds: float) -> None:
+    """Wait until the canary's Deployment runs a version everywhere."""
+    found = await canary_of(target)
+    if found is None:
+        raise WorldMoved(f"the Deployment {target.canary} is gone; somebody else changed the environment")
+    await await_rollout(
+        target,
+        found,
+        kind="Deployment",
+        version=version,
+        mark=mark,
+        is_new=lambda pod: version_in(target, pod) == version,
+        timeout_seconds=timeout_seconds,
+    )

@@ -1,0 +1,56 @@
+"""Stable pods for the way back: an autoscaler takes them away while the canary has the requests, and all of them come back at once."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from blocks.errors import RolloutFailed
+from blocks.kubernetes.observe.drift import is_autoscaled
+from blocks.kubernetes.strategies.canary import noted_pods
+from blocks.kubernetes.workload import Target, canary_of, change, owned, until_unchanged
+from blocks.platform import Mark
+
+Json = dict[str, Any]
+ALL = 100
+
+
+async def brace(target: Target, mark: Mark, *, percent: int, await_stable: Callable[[Json], Awaitable[None]]) -> None:
+    """Raise the stable workload once to what it had, where an autoscaler left it fewer pods than the share that comes back needs.
+
+    Args:
+        target: The workload.
+        mark: Our mark.
+        percent: The canary's share, which comes back.
+        await_stable: Waits until the workload runs everywhere what it says.
+
+    Raises:
+        RolloutFailed: Nothing of it is available in the end, so that moving the requests would fail all of them.
+    """
+    before = noted_pods(await canary_of(target))
+    needed = math.ceil(before * percent / ALL)
+    workload = await target.read()
+    if needed == 0 or _available(workload) >= needed:
+        return
+    await until_unchanged(lambda: _raise(target, mark, before))
+    workload = await target.read()
+    if _available(workload) >= needed or (_available(workload) and int(workload["spec"].get("replicas", 1)) < needed):
+        return  # a person wants fewer
+    with contextlib.suppress(RolloutFailed):
+        await await_stable(workload)
+    if not _available(await target.read()):
+        wrong = f"no pod of {target.title} is available, so the requests stay with the canary"
+        raise RolloutFailed(f"{wrong}. Look why with `kubectl describe`, then go back again")
+
+
+async def _raise(target: Target, mark: Mark, pods: int) -> None:
+    workload, _ = await owned(target, mark)
+    present = int(workload["spec"].get("replicas", 1))
+    if present < pods and (present == 0 or is_autoscaled(workload)):
+        await change(target, target.kind, workload, [{"op": "add", "path": "/spec/replicas", "value": pods}])
+
+
+def _available(workload: Json) -> int:
+    return int((workload.get("status") or {}).get("availableReplicas", 0))

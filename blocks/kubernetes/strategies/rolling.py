@@ -1,0 +1,90 @@
+"""Rolling: the workload's own rollout, watched to its end; a StatefulSet may go in steps, by its partition."""
+
+from __future__ import annotations
+
+from blocks.errors import BadInput, WorldMoved
+from blocks.kubernetes.objects.annotations import is_brought
+from blocks.kubernetes.revision import expect_untouched, expect_version
+from blocks.kubernetes.routing.select import traffic_of
+from blocks.kubernetes.stateful import free_stuck, give_partition_back, set_partition
+from blocks.kubernetes.strategies.beside import CLEARED, await_stable, remember
+from blocks.kubernetes.strategies.beside import abort as abort_beside
+from blocks.kubernetes.workload import Target, expect_history, expect_movable, orphan_of, owned
+from blocks.kubernetes.write import restore, set_state, template_for, try_version, write_version
+from blocks.platform import Mark
+
+ALL = 100
+
+
+async def prepare(target: Target, version: str, mark: Mark) -> None:
+    """Let the cluster try the version without running it, and remember what serves; what another strategy left beside it goes first."""
+    if target.kind == "Deployment" and await orphan_of(target) is not None:
+        await abort_beside(target, traffic_of(target, "canary"), mark)
+    workload, state = await owned(target, mark)
+    if is_brought(state, version):
+        return
+    if state.canary:
+        await abort(target, mark)
+        workload, state = await owned(target, mark)
+    if target.version(workload) == version:
+        return
+    expect_history(target, workload)
+    expect_movable(target, workload, beside=False)
+    template = await template_for(target, workload, version, back=bool(state.back))
+    if not state.back:
+        await try_version(target, workload, template)
+    await remember(target, workload, target.version_in(template) if state.back else version, mark)
+
+
+async def shift(target: Target, percent: int, mark: Mark) -> None:
+    """Roll a share of the pods over to the version, and wait until they are ready."""
+    workload, state = await owned(target, mark)
+    if not state.canary:
+        raise WorldMoved(f"{target.title} has no version to roll out; somebody else changed the environment")
+    if percent == 0:
+        expect_version(target, workload, state)
+        await _undo(target, mark, state.baseline_revision, state.baseline)
+        await set_state(target, mark, percent=0)
+        return
+    await expect_untouched(target, workload, state)
+    if target.kind == "Deployment" and percent != ALL:
+        mend = "Write one step of 100 in production.steps, or use the strategy canary"
+        raise BadInput(f"a rolling update brings all pods over, not {percent} % of them", field="percent", mend=mend)
+    if target.kind == "StatefulSet":
+        await set_partition(target, percent, mark)
+    workload = await write_version(target, mark, state.canary, {"percent": percent})
+    await await_stable(target, workload, state.canary, mark)
+
+
+async def promote(target: Target, mark: Mark) -> None:
+    """Forget the former version as the way back of this release; the cluster keeps its pod template."""
+    workload, state = await owned(target, mark)
+    if not state.canary:
+        return
+    await expect_untouched(target, workload, state)
+    if state.percent != ALL or target.version(workload) != state.canary:
+        raise WorldMoved(f"{state.canary} does not run everywhere in {target.title}; it cannot be made the baseline")
+    await await_stable(target, workload, state.canary, mark)
+    await give_partition_back(target, mark)
+    await set_state(target, mark, **CLEARED, previous=state.baseline or state.previous)
+
+
+async def abort(target: Target, mark: Mark) -> None:
+    """Roll back to exactly the pod template that served."""
+    workload, state = await owned(target, mark)
+    if not state.canary:
+        return
+    if state.percent or target.version(workload) != state.baseline:
+        await _undo(target, mark, state.baseline_revision, state.baseline)
+    await give_partition_back(target, mark)
+    await set_state(target, mark, **{**CLEARED, "back": state.back})
+
+
+async def _undo(target: Target, mark: Mark, revision: str, version: str) -> None:
+    """Bring the former template back first: without the partition the pods that never ran the version would be brought to it."""
+    workload = await restore(target, mark, revision, {})
+    if target.kind == "StatefulSet":
+        await set_partition(target, ALL, mark)
+        await free_stuck(target, mark)
+        workload = await target.read()
+    await await_stable(target, workload, version, mark, patient=True)

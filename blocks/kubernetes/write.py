@@ -1,0 +1,185 @@
+"""Writes a version into the workload: applied as our field manager, or exactly as a former revision had it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from blocks.errors import Refused, Superseded
+from blocks.kubernetes.api.client import APPLY, MANAGER
+from blocks.kubernetes.api.errors import Changed, Owned
+from blocks.kubernetes.objects.annotations import State
+from blocks.kubernetes.objects.config import CONFIG_ANNOTATION
+from blocks.kubernetes.objects.template import VERSION_ANNOTATION, VERSION_LABEL, container_of, with_version, without_hash
+from blocks.kubernetes.workload import Target, annotate, change, former_template, owned, revisions, until_unchanged, write
+from blocks.platform import Mark, source_version
+
+Json = dict[str, Any]
+
+
+def new_template(target: Target, workload: Json, version: str) -> Json:
+    """Make the workload's pod template for another version."""
+    fixed = (workload["spec"].get("selector") or {}).get("matchLabels") or {}
+    new = with_version(workload["spec"]["template"], version, name=target.container, pattern=target.image, fixed_labels=fixed)
+    if target.config:
+        new["metadata"]["annotations"][CONFIG_ANNOTATION] = target.config
+    return new
+
+
+def applied_body(target: Target, workload: Json, template: Json) -> Json:
+    """Write only what a version changes: image, annotation and label; the rest of the manifest is its owner's."""
+    container = container_of(template, name=target.container, image=target.image)
+    metadata = template.get("metadata") or {}
+    annotations = metadata.get("annotations") or {}
+    ours: Json = {"annotations": {name: annotations[name] for name in (VERSION_ANNOTATION, CONFIG_ANNOTATION) if name in annotations}}
+    fixed = (workload["spec"].get("selector") or {}).get("matchLabels") or {}
+    if VERSION_LABEL not in fixed and VERSION_LABEL in (metadata.get("labels") or {}):
+        ours["labels"] = {VERSION_LABEL: metadata["labels"][VERSION_LABEL]}
+    spec = {"containers": [{"name": container["name"], "image": container["image"]}]}
+    name = {"name": workload["metadata"]["name"], "namespace": target.cluster.namespace}
+    return {"apiVersion": "apps/v1", "kind": target.kind, "metadata": name, "spec": {"template": {"metadata": ours, "spec": spec}}}
+
+
+async def apply(target: Target, kind: str, body: Json, *, dry_run: bool = False) -> Json:
+    """Apply an object as the field manager `shipway`, without force but over what we wrote ourselves.
+
+    Raises:
+        Owned: Fields belong to other managers, and the block does not say to take them.
+    """
+    name = body["metadata"]["name"]
+    try:
+        return await target.cluster.patch(
+            kind, name, body, content_type=APPLY, dry_run=dry_run, force=True if target.force_conflicts else None
+        )
+    except Owned as error:
+        if set(error.managers) != {MANAGER}:
+            raise
+        return await target.cluster.patch(kind, name, body, content_type=APPLY, dry_run=dry_run, force=True)
+
+
+async def make(target: Target, kind: str, body: Json, mark: Mark, *, found: Json | None) -> None:
+    """Apply an object of ours; where it was not there, and a newer owner came while it was made, it goes again.
+
+    Nothing fences what is made new, as there is no resourceVersion to write it over; so the mark is read once more behind it.
+
+    Args:
+        target: The workload.
+        kind: The object's kind.
+        body: The object.
+        mark: Our mark.
+        found: The object as it was read, or None.
+
+    Raises:
+        Superseded, Refused: Somebody else owns the workload.
+    """
+    if found is not None:
+        body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
+    made = await apply(target, kind, body)
+    try:
+        await owned(target, mark)
+    except (Superseded, Refused):
+        if found is None:
+            with contextlib.suppress(Changed):  # the newer owner has taken it already
+                await target.cluster.delete(kind, made)
+        raise
+
+
+async def try_version(target: Target, workload: Json, template: Json) -> Json:
+    """Ask the API server what would become of the workload, without changing it; refusals and conflicts are raised."""
+    return await apply(target, target.kind, applied_body(target, workload, template), dry_run=True)
+
+
+async def write_version(target: Target, mark: Mark, version: str, state: Mapping[str, Any]) -> Json:
+    """Remember a state, then bring the workload's template to a version; each is written only over what was read.
+
+    Args:
+        target: The workload.
+        mark: Our mark.
+        version: The version.
+        state: The fields of `State` that change.
+
+    Returns:
+        The workload as it is then.
+    """
+
+    async def once() -> Json:
+        workload, before = await owned(target, mark)
+        wanted = State(**{**fields_of(before), **state})
+        if wanted != before:
+            workload = await write(target, workload, wanted)
+        if target.version(workload) == version and not wanted.back:
+            return workload
+        template = await template_for(target, workload, version, back=bool(wanted.back))
+        if template == workload["spec"]["template"]:
+            return workload
+        if wanted.back:
+            return await replace_template(target, workload, template)
+        body = applied_body(target, workload, template)
+        body["metadata"]["resourceVersion"] = workload["metadata"]["resourceVersion"]
+        return await apply(target, target.kind, body)
+
+    return await until_unchanged(once)
+
+
+async def template_for(target: Target, workload: Json, version: str, *, back: bool) -> Json:
+    """Make the template of a version: on the way back as the cluster remembers it, where it does."""
+    if back:
+        known = [template for _, template in await revisions(target, workload)]
+        exact = [template for template in known if target.version_in(template) == version]
+        alike = [template for template in known if source_version(target.version_in(template)) == version]
+        if exact or alike:
+            return (exact or alike)[0]
+    return new_template(target, workload, version)
+
+
+async def restore(target: Target, mark: Mark, name: str, state: Mapping[str, Any]) -> Json:
+    """Bring back exactly the pod template of a remembered revision.
+
+    Args:
+        target: The workload.
+        mark: Our mark.
+        name: The ReplicaSet or ControllerRevision that holds it.
+        state: The fields of `State` that change with it.
+
+    Raises:
+        WorldMoved: The cluster remembers it no more.
+    """
+
+    async def once() -> Json:
+        workload, before = await owned(target, mark)
+        template = await former_template(target, workload, name)
+        wanted = State(**{**fields_of(before), **state})
+        if wanted != before:
+            workload = await write(target, workload, wanted)
+        if without_hash(workload["spec"]["template"]) == template:
+            return workload
+        return await replace_template(target, workload, template)
+
+    return await until_unchanged(once)
+
+
+async def replace_template(target: Target, workload: Json, template: Json) -> Json:
+    """Replace the whole pod template, exactly as the workload was read."""
+    return await change(target, target.kind, workload, [{"op": "replace", "path": "/spec/template", "value": template}])
+
+
+async def set_state(target: Target, mark: Mark, **fields: Any) -> Json:
+    """Remember a change of the state, for the newest owner only."""
+
+    async def once() -> Json:
+        workload, before = await owned(target, mark)
+        wanted = State(**{**fields_of(before), **fields})
+        return workload if wanted == before else await write(target, workload, wanted)
+
+    return await until_unchanged(once)
+
+
+def fields_of(state: State) -> Json:
+    """Give a state's fields by name."""
+    return {name: getattr(state, name) for name in State.__dataclass_fields__}
+
+
+async def note(target: Target, kind: str, found: Json, wanted: dict[str, str | None], steps: list[Json]) -> Json:
+    """Change an object with annotations in one request, exactly as it was read."""
+    return await change(target, kind, found, [annotate(found, wanted), *steps])

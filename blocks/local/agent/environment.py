@@ -1,0 +1,112 @@
+"""One local environment in the agent's memory: the desired state, the runs of its revisions, and who waits for a change."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import cast
+
+from aiohttp import ClientSession
+
+from blocks.local.agent.state_file import Facts, Revision, State, save_state
+from blocks.local.agent.view import Run
+from blocks.local.router.counts import Tally
+from blocks.local.router.split import deal
+
+
+@dataclass
+class Environment:
+    """Everything the agent knows; all changes of `state` go through `update`, one after the other."""
+
+    folder: Path
+    state: State
+    session: ClientSession
+    life: str = field(default_factory=lambda: secrets.token_hex(4))
+    runs: dict[str, Run] = field(default_factory=dict)
+    change: int = 0
+    random: Random = field(default_factory=Random)
+    deck: list[bool] = field(default_factory=list)
+    converge: Callable[[], None] = lambda: None
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def update(self, transition: Callable[[State], State]) -> State:
+        """Replace the state: decided on the newest one, on disk before it is acted on."""
+        async with self._lock:
+            new = transition(self.state)
+            await asyncio.to_thread(save_state, self.folder, new)
+            if (new["percent"], new["canary"], new["baseline"]) != (self.state["percent"], self.state["canary"], self.state["baseline"]):
+                self.deck.clear()
+            self.state = new
+        self.converge()
+        self.notify()
+        return new
+
+    async def note(self, revision_id: str, facts: Facts) -> None:
+        """Change what is kept of one revision."""
+
+        def transition(state: State) -> State:
+            new = copy.deepcopy(state)
+            new["revisions"][revision_id] = cast("Revision", {**new["revisions"][revision_id], **facts})
+            return new
+
+        await self.update(transition)
+
+    async def forget(self, revision_id: str) -> None:
+        """Drop a revision whose process is gone."""
+
+        def transition(state: State) -> State:
+            new = copy.deepcopy(state)
+            del new["revisions"][revision_id]
+            return new
+
+        await self.update(transition)
+        self.runs.pop(revision_id, None)
+
+    def run_of(self, revision_id: str) -> Run:
+        """Find or begin the running side of a revision."""
+        if revision_id not in self.runs:
+            run = Run(id=revision_id, tally=Tally(started=f"{self.life}-{revision_id}"))
+            run.idle.set()
+            self.runs[revision_id] = run
+        return self.runs[revision_id]
+
+    def next_run(self) -> Run | None:
+        """Choose the revision of the next request; None where there is none to send it to."""
+        state = self.state
+        if state["stopping"]:
+            chosen = None
+        elif state["canary"] is None or state["percent"] == 0:
+            chosen = state["baseline"]
+        elif state["baseline"] is None:
+            chosen = state["canary"]  # the first deployment: any share is all there is
+        else:
+            self.deck = self.deck or deal(state["percent"], self.random)
+            chosen = state["canary"] if self.deck.pop() else state["baseline"]
+        return None if chosen is None else self.run_of(chosen)
+
+    def notify(self) -> None:
+        """Wake everybody who waits for a change."""
+        self.change += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def wait_beyond(self, seen: int, *, timeout_seconds: float) -> None:
+        """Wait until something changed since `seen`, or the time is up."""
+        if self.change > seen:
+            return
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def tallies(self) -> dict[str, Tally]:
+        """Read the tallies by version; of two revisions of one version the newer counts."""
+        revisions = self.state["revisions"]
+        return {revisions[key]["version"]: self.runs[key].tally for key in sorted(revisions, key=int) if key in self.runs}

@@ -1,0 +1,164 @@
+"""Keeps the processes of a local environment as the state wants them: started, restarted, drained, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import Any
+
+from aiohttp import ClientError, ClientSession, ClientTimeout
+
+from blocks.local.agent import process as local_process
+from blocks.local.agent.environment import Environment
+from blocks.local.agent.process import Process
+from blocks.local.agent.state_file import DATA, Facts, Revision
+from blocks.local.agent.view import Run
+from blocks.local.logs import log_path
+
+MAX_EXITS_BEFORE_READY = 3
+FIRST_PROBE_SECONDS = 0.01
+SLOWEST_PROBE_SECONDS = 0.1
+PROBE_TIMEOUT_SECONDS = 2.0
+FIRST_RESTART_SECONDS = 0.05
+SLOWEST_RESTART_SECONDS = 10.0
+STEADY_SECONDS = 30.0
+
+
+async def supervise(environment: Environment, run: Run) -> None:
+    """Keep one revision's process alive until the revision leaves; then drain it, stop it and forget it."""
+    process = await _recovered(environment, run)
+    delay = FIRST_RESTART_SECONDS
+    while not run.retiring.is_set():
+        began = time.monotonic()
+        process = process or await _start(environment, run)
+        if process is not None:
+            await _attend(environment, run, process)
+        if run.retiring.is_set():
+            break
+        await _note_exit(environment, run, process)
+        process = None
+        delay = FIRST_RESTART_SECONDS if time.monotonic() - began > STEADY_SECONDS else min(2 * delay, SLOWEST_RESTART_SECONDS)
+        await _rest(environment, run, delay)
+    await _retire(environment, run, process)
+
+
+async def is_ready(session: ClientSession, revision: Revision) -> bool:
+    """Ask a revision once whether it is ready."""
+    url = f"http://127.0.0.1:{revision['port']}{revision['specification']['ready_path']}"
+    try:
+        async with session.get(url, timeout=ClientTimeout(total=PROBE_TIMEOUT_SECONDS), allow_redirects=False) as answer:
+            return answer.ok and answer.status < 300  # noqa: PLR2004 - a redirect is no answer of its own
+    except (ClientError, TimeoutError, OSError):
+        return False
+
+
+async def _recovered(environment: Environment, run: Run) -> Process | None:
+    """Take over what an earlier agent left, also a process that it had no time to note."""
+    revision = environment.state["revisions"][run.id]
+    if revision["pid"] is not None:
+        process = local_process.adopt(revision["pid"], revision["born"])
+    else:
+        found = await asyncio.to_thread(local_process.find, f"{environment.state['token']}:{run.id}") if revision["port"] else None
+        process = local_process.adopt(*found) if found else None
+        if process is not None:
+            await _note_process(environment, run, process)
+    if process is not None and revision["served"]:
+        run.accepting.set()
+    return process
+
+
+async def _start(environment: Environment, run: Run) -> Process | None:
+    """Start the revision's process; None where it cannot be started, which is kept in `last_exit`."""
+    port = local_process.free_port(environment.state["revisions"][run.id]["port"])
+    await environment.note(run.id, Facts(port=port, pid=None, born=None, served=False))
+    revision = environment.state["revisions"][run.id]
+    specification, version = revision["specification"], revision["version"]
+    folder = environment.folder / DATA
+    values = {"port": str(port), "version": version, "folder": str(folder)}
+    added = {
+        "SHIPWAY_VERSION": version,
+        "SHIPWAY_PORT": str(port),
+        local_process.TOKEN_VARIABLE: f"{environment.state['token']}:{run.id}",
+    }
+    try:
+        process = local_process.start(
+            [local_process.fill(part, values) for part in specification["command"]],
+            working_directory=specification["working_directory"] or str(folder),
+            environment=specification["environment"] | added,
+            log=log_path(environment.folder, run.id, version),
+        )
+    except OSError as error:
+        run.last_exit = f"could not be started: {error}"
+        return None
+    await _note_process(environment, run, process)
+    return process
+
+
+async def _note_process(environment: Environment, run: Run, process: Process) -> None:
+    await environment.note(run.id, Facts(pid=process.pid, born=process.born))
+
+
+async def _attend(environment: Environment, run: Run, process: Process) -> None:
+    """Stay with a process until it ends or its revision leaves; let requests in once it is ready."""
+    ready = asyncio.create_task(_become_ready(environment, run))
+    leaving = asyncio.create_task(run.retiring.wait())
+    try:
+        awaited: set[asyncio.Future[Any]] = {process.exited, leaving}
+        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (ready, leaving):
+            task.cancel()
+        await asyncio.gather(ready, leaving, return_exceptions=True)
+    if process.exited.done():
+        run.accepting.clear()
+
+
+async def _become_ready(environment: Environment, run: Run) -> None:
+    delay = FIRST_PROBE_SECONDS
+    while not run.accepting.is_set():
+        if await is_ready(environment.session, environment.state["revisions"][run.id]):
+            run.accepting.set()
+            break
+        await asyncio.sleep(delay)
+        delay = min(delay * 1.3, SLOWEST_PROBE_SECONDS)
+    environment.notify()
+    if not environment.state["revisions"][run.id]["served"]:
+        await environment.note(run.id, Facts(served=True))
+
+
+async def _note_exit(environment: Environment, run: Run, process: Process | None) -> None:
+    """Keep how it ended, and give a canary up that never became ready."""
+    run.exits += 1
+    if process is not None:
+        run.last_exit = local_process.release(process)
+    served = environment.state["revisions"][run.id]["served"]
+    hopeless = process is None or run.exits >= MAX_EXITS_BEFORE_READY
+    if environment.state["canary"] == run.id and not served and hopeless:
+        reason = f"{run.last_exit} before it was ready, {run.exits} times" if process else run.last_exit
+        await environment.note(run.id, Facts(failed=reason))
+    environment.notify()
+
+
+async def _rest(environment: Environment, run: Run, seconds: float) -> None:
+    """Wait before the next start; for ever where the revision has failed, until it leaves."""
+    failed = environment.state["revisions"][run.id]["failed"]
+    with suppress(TimeoutError):
+        async with asyncio.timeout(None if failed else seconds):
+            await run.retiring.wait()
+
+
+async def _retire(environment: Environment, run: Run, process: Process | None) -> None:
+    """Let requests in flight finish, end the process, and drop the revision unless the whole environment is being stopped."""
+    specification = environment.state["revisions"][run.id]["specification"]
+    with suppress(TimeoutError):
+        async with asyncio.timeout(specification["drain_seconds"]):
+            await run.idle.wait()
+    run.accepting.clear()
+    if process is not None:
+        await local_process.stop(process, stop_seconds=specification["stop_seconds"])
+        local_process.release(process)
+    if environment.state["stopping"]:
+        await environment.note(run.id, Facts(pid=None, born=None, port=0, served=False))
+    else:
+        await environment.forget(run.id)

@@ -1,0 +1,115 @@
+"""What an order makes of the desired state of a local environment: state in, new state out, or an error and nothing.
+
+The state points at its baseline and its canary by revision id. A revision that nothing points at is on its way out:
+the agent drains it, stops it and forgets it. So every order is one replacement of the state, whole.
+"""
+
+from __future__ import annotations
+
+import copy
+
+from blocks.errors import Refused, Superseded, WorldMoved
+from blocks.local.agent.state_file import Revision, Specification, State
+from blocks.platform import Mark
+
+
+def check_mark(state: State, mark: Mark) -> None:
+    """Let only the newest owner act.
+
+    Raises:
+        Superseded: A newer claim was made.
+        Refused: Nobody, or somebody else, owns the environment under this generation.
+    """
+    if mark["generation"] < state["generation"]:
+        raise Superseded(
+            f"{state['service']} was claimed by {state['owner'] or 'nobody'} under generation {state['generation']}; "
+            f"generation {mark['generation']} of {mark['owner']} may not act any more. Stop, and start a new release where one is wanted"
+        )
+    if state["owner"] != mark["owner"] or mark["generation"] != state["generation"]:
+        holder = state["owner"] or "nobody"
+        raise Refused(
+            f"{state['service']} is owned by {holder}, not by {mark['owner']} (generation {mark['generation']}). Claim it before acting"
+        )
+
+
+def claim(state: State, owner: str, *, takeover: bool) -> State:
+    """Make `owner` the owner under the next generation.
+
+    Raises:
+        Refused: Another owner holds the environment and `takeover` is not set.
+    """
+    if state["owner"] not in (None, owner) and not takeover:
+        raise Refused(
+            f"{state['service']} is owned by {state['owner']} (generation {state['generation']}). "
+            "Wait until that run ends, cancel it, or roll back, which takes the environment over"
+        )
+    new = copy.deepcopy(state)
+    new["owner"], new["generation"] = owner, state["generation"] + 1
+    return new
+
+
+def unclaim(state: State, mark: Mark) -> State:
+    """Leave the environment without an owner, where this mark still owns it."""
+    new = copy.deepcopy(state)
+    if (state["owner"], state["generation"]) == (mark["owner"], mark["generation"]):
+        new["owner"] = None
+    return new
+
+
+def prepare(state: State, mark: Mark, version: str, *, specification: Specification) -> State:
+    """Make `version` the canary at 0 %.
+
+    A canary that is there already and runs alike is kept; any other one goes. Where `version` is the baseline, there is nothing to
+    bring in: the state is then left without a canary.
+    """
+    check_mark(state, mark)
+    new = copy.deepcopy(state)
+    new["percent"] = 0
+    baseline, canary = _revision(state, state["baseline"]), _revision(state, state["canary"])
+    if baseline and baseline["version"] == version:
+        new["canary"] = None
+    elif not (canary and canary["version"] == version and canary["specification"] == specification and not canary["failed"]):
+        key = str(state["next_id"])
+        new["canary"], new["next_id"] = key, state["next_id"] + 1
+        new["revisions"][key] = Revision(
+            version=version, specification=specification, port=0, pid=None, born=None, served=False, failed=None
+        )
+    return new
+
+
+def shift(state: State, mark: Mark, percent: int) -> State:
+    """Set the canary's share of new requests.
+
+    Raises:
+        WorldMoved: There is no canary to give a share to.
+    """
+    check_mark(state, mark)
+    if state["canary"] is None and percent > 0:
+        raise WorldMoved(f"{state['service']} has no canary to send {percent} % to. Prepare a version first")
+    new = copy.deepcopy(state)
+    new["percent"] = percent
+    return new
+
+
+def promote(state: State, mark: Mark) -> State:
+    """Make the canary the baseline; the former baseline becomes `previous` and goes."""
+    check_mark(state, mark)
+    new = copy.deepcopy(state)
+    if state["canary"] is None:
+        return new
+    former = _revision(state, state["baseline"])
+    new["previous"] = former["version"] if former else state["previous"]
+    new["baseline"], new["canary"], new["percent"] = state["canary"], None, 0
+    return new
+
+
+def abort(state: State, mark: Mark) -> State:
+    """Send everything to the baseline and let the canary go."""
+    check_mark(state, mark)
+    new = copy.deepcopy(state)
+    new["canary"], new["percent"] = None, 0
+    return new
+
+
+def _revision(state: State, revision_id: str | None) -> Revision | None:
+    return None if revision_id is None else state["revisions"][revision_id]

@@ -1,0 +1,91 @@
+"""The watchdog of one local environment: a small process that starts the agent, and starts it again when it dies.
+
+It holds the public listening socket too, so that connections made while the agent is down wait for the next one.
+Run as `python -m blocks.local.agent.watchdog FOLDER LISTENING_FD child|orphan`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from blocks.local.agent.state_file import AGENT_LOCK, AGENT_LOG, STOPPED, WATCHDOG_LOCK
+
+FIRST_RESTART_SECONDS = 0.05
+SLOWEST_RESTART_SECONDS = 10.0
+STEADY_SECONDS = 30.0
+MAX_LOG_BYTES = 5_000_000
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER")
+
+
+def start_orphan(folder: Path, listening: int) -> None:
+    """Start a watchdog that is nobody's child, so that no caller has to bury it.
+
+    Args:
+        folder: The environment's folder.
+        listening: Descriptor of the public listening socket.
+    """
+    _start_module("blocks.local.agent.watchdog", folder, listening, "orphan", session=True).wait()
+
+
+def start_child(folder: Path, listening: int) -> subprocess.Popen[bytes]:
+    """Start a watchdog whose end its starter will see; arguments as in `start_orphan`."""
+    return _start_module("blocks.local.agent.watchdog", folder, listening, "child", session=True)
+
+
+def main() -> None:
+    """Keep an agent alive until the environment is stopped."""
+    folder, listening = Path(sys.argv[1]), int(sys.argv[2])
+    if sys.argv[3] == "orphan" and os.fork():
+        os._exit(0)
+    lock = (folder / WATCHDOG_LOCK).open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    _keep_alive(folder, listening)
+    os.close(listening)  # before the lock goes: who finds the lock free must find the port free
+
+
+def _keep_alive(folder: Path, listening: int) -> None:
+    delay = FIRST_RESTART_SECONDS
+    while True:
+        _wait_until_no_agent_lives(folder)
+        if (folder / STOPPED).exists():
+            return
+        began = time.monotonic()
+        _start_module("blocks.local.agent.agent", folder, listening, str(os.getpid())).wait()
+        delay = FIRST_RESTART_SECONDS if time.monotonic() - began > STEADY_SECONDS else min(2 * delay, SLOWEST_RESTART_SECONDS)
+        if not (folder / STOPPED).exists():
+            time.sleep(delay)
+
+
+def _wait_until_no_agent_lives(folder: Path) -> None:
+    with (folder / AGENT_LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def _start_module(module: str, folder: Path, listening: int, *arguments: str, session: bool = False) -> subprocess.Popen[bytes]:
+    """Start one of our modules with nothing of the caller's but a few harmless variables, the log and the socket."""
+    path = folder / AGENT_LOG
+    if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
+        path.replace(path.with_name(f"{AGENT_LOG}.1"))
+    with path.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, str(folder), str(listening), *arguments],
+            cwd=Path(__file__).parents[3],
+            env={name: os.environ[name] for name in PASSED_ON if name in os.environ},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=(listening,),
+            start_new_session=session,
+        )
+
+
+if __name__ == "__main__":
+    main()

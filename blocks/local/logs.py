@@ -1,0 +1,133 @@
+"""Log files of a local environment's revisions: written by the services themselves, bounded, and stamped with the time from outside.
+
+A service writes to its file without anything between that could break. The agent notes once a second how far each file has grown, and
+when. A line's time is the first note that covers it, so it is late by a second at most and never early.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from bisect import bisect_left
+from collections.abc import Collection
+from pathlib import Path
+
+from blocks.local.agent.state_file import LOGS
+from blocks.platform import LogLine
+
+MAX_BYTES_A_FILE = 25_000_000  # of which there are two a revision, the current and the one before
+MAX_READ_BYTES = 4_000_000
+MAX_LINE_CHARACTERS = 4_000
+KEPT_REVISIONS = 6
+
+
+def log_path(folder: Path, revision_id: str, version: str) -> Path:
+    """Say where a revision writes its log."""
+    return folder / LOGS / f"{revision_id}-{version}.log"
+
+
+def stamp(folder: Path, *, now: float, alive: Collection[str] = (), max_bytes: int = MAX_BYTES_A_FILE) -> None:
+    """Note how far every log has grown, turn over the full ones, and drop those of revisions long gone.
+
+    Args:
+        folder: The environment's folder.
+        now: Seconds since the epoch, UTC.
+        alive: Ids of revisions whose logs stay, however old.
+        max_bytes: Size at which a file is turned over.
+    """
+    logs = _logs(folder)
+    for path in logs:
+        size = path.stat().st_size
+        stamps = _stamps(path)
+        noted = _last_noted(stamps)
+        if size > noted:
+            with stamps.open("a", encoding="ascii") as file:
+                file.write(f"{size} {now:.3f}\n")
+        if size > max_bytes:
+            _turn_over(path)
+    gone = [path for path in logs if path.name.partition("-")[0] not in alive]
+    for path in gone[:-KEPT_REVISIONS]:
+        for leftover in (path, _stamps(path), _older(path), _stamps(_older(path))):
+            leftover.unlink(missing_ok=True)
+
+
+def read(folder: Path, since: float, *, limit: int) -> list[LogLine]:
+    """Read the lines of all revisions since a moment, oldest first, the newest `limit` at most.
+
+    Args:
+        folder: The environment's folder.
+        since: Seconds since the epoch, UTC.
+        limit: Number of lines.
+    """
+    lines: list[LogLine] = []
+    for path in _logs(folder):
+        version = path.name.removesuffix(".log").partition("-")[2]
+        for part in (_older(path), path):
+            if part.exists():
+                lines += _lines(part, since, version)
+    lines.sort(key=lambda line: line["at"])
+    return lines[-limit:] if limit > 0 else []
+
+
+def tail(folder: Path, revision_id: str, version: str, *, lines: int) -> list[str]:
+    """Read the last lines of one revision's log."""
+    path = log_path(folder, revision_id, version)
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - lines * MAX_LINE_CHARACTERS))
+        return [text[:MAX_LINE_CHARACTERS] for text in file.read().decode(errors="replace").splitlines()[-lines:]]
+
+
+def _logs(folder: Path) -> list[Path]:
+    return sorted((folder / LOGS).glob("*.log"), key=lambda path: int(path.name.partition("-")[0]))
+
+
+def _stamps(path: Path) -> Path:
+    return path.with_name(path.name + ".times")
+
+
+def _older(path: Path) -> Path:
+    return path.with_name(path.name + ".1")
+
+
+def _last_noted(stamps: Path) -> int:
+    if not stamps.exists():
+        return 0
+    with stamps.open("rb") as file:
+        file.seek(max(0, stamps.stat().st_size - 60))
+        last = file.read().split(b"\n")[-2:-1]
+    return int(last[0].split()[0]) if last else 0
+
+
+def _turn_over(path: Path) -> None:
+    """Copy and truncate: the service keeps writing to the same open file, which was opened for appending."""
+    shutil.copyfile(path, _older(path))
+    os.truncate(path, 0)
+    if _stamps(path).exists():
+        _stamps(path).replace(_stamps(_older(path)))
+
+
+def _lines(path: Path, since: float, version: str) -> list[LogLine]:
+    stamps = _stamps(path).read_text(encoding="ascii").splitlines() if _stamps(path).exists() else []
+    pairs = [(int(size), float(at)) for size, at in (stamp.split() for stamp in stamps)]
+    sizes, times = [size for size, _ in pairs], [at for _, at in pairs]
+    first = bisect_left(times, since)
+    noted_before = sizes[first - 1] if first else 0
+    with path.open("rb") as file:
+        end = path.stat().st_size
+        offset = max(0, noted_before - MAX_LINE_CHARACTERS, end - MAX_READ_BYTES)
+        file.seek(offset)
+        content = file.read(end - offset)
+    if offset:
+        cut = content.find(b"\n") + 1
+        content, offset = content[cut:], offset + cut
+    last_write = path.stat().st_mtime
+    found: list[LogLine] = []
+    for raw in content.splitlines(keepends=True):
+        offset += len(raw)
+        index = bisect_left(sizes, offset)
+        at = times[index] if index < len(times) else last_write
+        if at >= since:
+            found.append(LogLine(at=at, version=version, text=raw.decode(errors="replace").rstrip("\r\n")[:MAX_LINE_CHARACTERS]))
+    return found

@@ -1,0 +1,256 @@
+"""The local platform: real processes on loopback behind a weighted HTTP router, run by a detached agent that outlives every release."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Annotated, Any
+
+from prefect.blocks.core import Block
+from pydantic import Field, SecretStr
+
+from blocks.errors import BadInput, RolloutFailed, Superseded, Temporary
+from blocks.local import logs
+from blocks.local.agent.launch import home
+from blocks.local.agent.state_file import Specification
+from blocks.local.agent.view import RunView, View, in_words
+from blocks.local.client import LocalClient
+from blocks.platform import Counts, Endpoints, LogLine, Mark, Position
+
+VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+-]{0,127}")
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER")
+EVIDENCE_LINES = 20
+REST_SECONDS = 10.0
+ALL_PERCENT = 100
+NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+
+
+class LocalPlatform(Block):
+    """Runs a service's versions as processes on this machine, behind a router that splits traffic and counts it."""
+
+    _block_type_name = "Local platform"
+    _block_type_slug = "local"
+    _description = "Runs a service's versions as processes on this machine, behind a weighted HTTP router."
+
+    service: Annotated[str, Field(pattern=NAME)] = Field(default="service", description="The service's name.")
+    command: list[str] = Field(
+        default_factory=list,
+        max_length=100,
+        description="Program and arguments; `{port}`, `{version}` and `{folder}` (its data folder) are filled in. No shell reads them.",
+    )
+    port: Annotated[int, Field(ge=0, le=65_535)] = Field(
+        default=0, description="Public port on 127.0.0.1; 0 lets the system choose once, and the choice is kept."
+    )
+    folder: str = Field(default="", description="Where the environment lives; empty means a folder of the block's name in Shipway's home.")
+    working_directory: str = Field(default="", description="Where the processes start; empty means the data folder.")
+    environment: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="Environment variables of the processes, beside some of the system's (PATH, HOME …), SHIPWAY_VERSION, SHIPWAY_PORT.",
+    )
+    ready_path: Annotated[str, Field(pattern=r"^/")] = Field(
+        default="/readyz", description="A path that answers with a status from 200 to 299 once a process can serve."
+    )
+    drain_seconds: Annotated[float, Field(ge=0, le=3_600)] = Field(
+        default=10, description="Longest wait for requests in flight before a process is told to end."
+    )
+    stop_seconds: Annotated[float, Field(ge=0, le=600)] = Field(default=5, description="Longest wait between SIGTERM and SIGKILL.")
+    answer_timeout_seconds: Annotated[float, Field(gt=0, le=3_600)] = Field(
+        default=60, description="A request without a sign of an answer for this long has failed (status 504)."
+    )
+
+    async def current(self) -> Position:
+        """Read what runs now; an environment that was stopped is read without being started."""
+        seen, ready = await asyncio.gather(self._client().view(), self._client().read("/ready"))
+        versions = [version for version in (seen["baseline"], seen["canary"]) if version is not None]
+        return Position(
+            baseline=seen["baseline"],
+            canary=seen["canary"],
+            percent=seen["percent"],
+            ready={version: bool(ready.get(version)) for version in versions},
+            previous=seen["previous"],
+            owner=seen["owner"],
+            generation=seen["generation"],
+        )
+
+    async def claim(self, owner: str, *, takeover: bool = False) -> Mark:
+        """Become the owner under the next generation; starts the environment where it does not run.
+
+        Args:
+            owner: Id of the flow run that will act.
+            takeover: Take it from another owner.
+
+        Raises:
+            Refused: Another owner holds it and `takeover` is not set.
+            BadInput: Folder or port cannot be used.
+        """
+        seen = await self._client().order("claim", owner=owner, takeover=takeover)
+        return Mark(owner=owner, generation=seen["generation"])
+
+    async def unclaim(self, mark: Mark) -> None:
+        """Give the environment up; a no-op where this mark no longer owns it."""
+        await self._client().order("unclaim", mark=mark)
+
+    async def prepare(self, version: str, mark: Mark, *, timeout_seconds: float) -> None:
+        """Bring `version` up as the canary at 0 %, and return once it is ready.
+
+        Where `version` is the baseline already, no canary is made, and one that is there goes; callers see it in `current`.
+
+        Args:
+            version: What to run.
+            mark: The caller's mark.
+            timeout_seconds: The version must be ready by then.
+
+        Raises:
+            RolloutFailed: It exits three times before it is ready, cannot be started, or is not ready in time. The canary is gone then.
+            BadInput: The version or the command cannot be used.
+        """
+        specification = await asyncio.to_thread(self._specification, version)
+        client = self._client()
+        seen = await client.order("prepare", mark=mark, version=version, specification=specification)
+        run = _role(seen, "canary")
+        if run is None:
+            return
+        seen = await client.wait_until(lambda now: _settled(now, run["id"]), timeout_seconds=timeout_seconds)
+        after = next((other for other in seen["runs"] if other["id"] == run["id"] and other["role"] != "leaving"), None)
+        if after is None:
+            raise Superseded(f"{version} was removed from {self.service} while it came up: somebody else acts here. Stop")
+        if not after["accepting"]:
+            raise await self._failure(after, mark, timeout_seconds)
+
+    async def shift(self, percent: int, mark: Mark) -> None:
+        """Send `percent` of new requests to the canary, in force at return.
+
+        Args:
+            percent: 0 to 100.
+            mark: The caller's mark.
+
+        Raises:
+            WorldMoved: There is no canary.
+            Temporary: More is asked for than now, and the canary is not there to take it.
+        """
+        if not 0 <= percent <= ALL_PERCENT:
+            raise BadInput(f"{percent} % is no share", field="percent", mend="Give 0 to 100")
+        await self._client().order("shift", mark=mark, percent=percent)
+
+    async def promote(self, mark: Mark) -> None:
+        """Make the canary the baseline; drain and stop the former one. A no-op where that is done already."""
+        await self._settle(await self._client().order("promote", mark=mark))
+
+    async def abort(self, mark: Mark) -> None:
+        """Send everything to the baseline; drain and remove the canary. A no-op where there is none."""
+        await self._settle(await self._client().order("abort", mark=mark))
+
+    async def endpoints(self) -> Endpoints:
+        """Say where the service and each of its revisions are reached."""
+        seen = await self._client().view()
+        found = Endpoints(public=_url(seen["port"]))
+        if (baseline := _role(seen, "baseline")) and baseline["port"]:
+            found["baseline"] = _url(baseline["port"])
+        if (canary := _role(seen, "canary")) and canary["port"]:
+            found["canary"] = _url(canary["port"])
+        return found
+
+    async def counts(self) -> dict[str, Counts]:
+        """Read the router's counts by version; a new life of the agent starts them anew.
+
+        A latency ends with the answer's headers or, for answers up to 64 KiB, with their last byte.
+        """
+        counts: dict[str, Counts] = await self._client().read("/counts")
+        return counts
+
+    async def labels(self) -> dict[str, dict[str, str]]:
+        """Say the number of each version's revision; of two revisions of one version the newer one's."""
+        seen = await self._client().view()
+        return {run["version"]: {"revision": run["id"]} for run in sorted(seen["runs"], key=lambda run: int(run["id"]))}
+
+    async def progress(self) -> list[str]:
+        """Say in a few lines for an operator what the platform is doing."""
+        return in_words(await self._client().view())
+
+    async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:
+        """Read the revisions' own log lines since a moment, the newest `limit` at most, also of the last few that are gone.
+
+        A line's `at` is late by up to a second, never early.
+        """
+        return await asyncio.to_thread(logs.read, self._folder(), since, limit=limit)
+
+    async def stop(self) -> None:
+        """Drain and end the agent and all processes; the folder stays, and the next order starts the same versions again."""
+        await self._client().stop()
+
+    def _folder(self) -> Path:
+        name = self._block_document_name or self.service
+        return Path(self.folder).expanduser().absolute() if self.folder else home().absolute() / "local" / name
+
+    def _client(self) -> LocalClient:
+        return LocalClient(self._folder(), service=self.service, port=self.port)
+
+    def _specification(self, version: str) -> Specification:
+        """Check and collect all that a process of this version needs."""
+        if not VERSION.fullmatch(version):
+            mend = "Use up to 128 letters, digits, dots, dashes, underscores and plus signs, beginning with a letter or digit"
+            raise BadInput(f"{version[:40]!r} is no version", field="version", mend=mend)
+        inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        environment = inherited | {name: secret.get_secret_value() for name, secret in self.environment.items()}
+        directory = str(Path(self.working_directory).expanduser().absolute()) if self.working_directory else ""
+        if directory and not Path(directory).is_dir():
+            raise BadInput(f"{directory} is no folder", field="working_directory", mend="Name a folder that exists")
+        return Specification(
+            command=[self._program(environment.get("PATH", ""), directory), *self.command[1:]],
+            working_directory=directory,
+            environment=environment,
+            ready_path=self.ready_path,
+            drain_seconds=self.drain_seconds,
+            stop_seconds=self.stop_seconds,
+            answer_timeout_seconds=self.answer_timeout_seconds,
+        )
+
+    def _program(self, search_path: str, directory: str) -> str:
+        """Find the program as an absolute path, so that it means the same to the agent."""
+        if not self.command:
+            raise BadInput("there is no command", field="command", mend="Give the program and its arguments as a list")
+        name = self.command[0]
+        if "{" in name:
+            return name
+        found = shutil.which(str(Path(directory or ".") / name) if "/" in name else name, path=search_path)
+        if found is None:
+            mend = "Install it, or give its full path"
+            raise BadInput(f"the program {name} is not found, or may not be run", field="command[0]", mend=mend)
+        return str(Path(found).absolute())
+
+    async def _settle(self, seen: View) -> None:
+        """Wait until the revisions that left by this order are drained and gone."""
+        leaving = {run["id"] for run in seen["runs"] if run["role"] == "leaving"}
+        if leaving:
+            patience = self.drain_seconds + self.stop_seconds + REST_SECONDS
+            seen = await self._client().wait_until(lambda now: not leaving & {run["id"] for run in now["runs"]}, timeout_seconds=patience)
+            if leaving & {run["id"] for run in seen["runs"]}:
+                raise Temporary(f"a revision of {self.service} is not gone after {patience:g} s, though traffic has left it; ask again")
+
+    async def _failure(self, run: RunView, mark: Mark, timeout_seconds: float) -> RolloutFailed:
+        """Collect why a version did not come up, and remove it."""
+        evidence: list[str] = [f"process: {run['last_exit']}"] if run["last_exit"] else []
+        evidence += await asyncio.to_thread(logs.tail, self._folder(), run["id"], run["version"], lines=EVIDENCE_LINES)
+        await self.abort(mark)
+        reason = run["failed"] or (
+            f"not ready within {timeout_seconds:g} s: {self.ready_path} did not answer with a status from 200 to 299"
+            + (f", and it exited {run['exits']} time(s)" if run["exits"] else "")
+        )
+        message = f"{run['version']} of {self.service} does not come up: {reason}. Mend the version or its command, then release again"
+        return RolloutFailed(message, evidence=tuple(evidence))
+
+
+def _role(seen: View, role: str) -> RunView | None:
+    return next((run for run in seen["runs"] if run["role"] == role), None)
+
+
+def _settled(seen: View, revision_id: str) -> bool:
+    run: Any = next((run for run in seen["runs"] if run["id"] == revision_id), None)
+    return run is None or run["role"] == "leaving" or run["accepting"] or run["failed"] is not None
+
+
+def _url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"

@@ -1,0 +1,76 @@
+"""The Prefect server of a house."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from blocks.server import layout
+
+
+def command(home: Path) -> list[str]:
+    """Build the command that serves API and UI in the foreground."""
+    port = str(layout.read_facts(home)["port"])
+    options = ["--host", "127.0.0.1", "--port", port, "--log-level", "warning", "--timeout-graceful-shutdown", "5"]
+    return [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app", *options]
+
+
+def ask(home: Path, path: str, body: dict[str, Any] | None = None, *, timeout_seconds: float = 2) -> Any:
+    """Ask the API one question without importing Prefect: GET, or POST where there is a body.
+
+    Raises:
+        OSError: It is not reached, or refuses (`urllib.error.HTTPError`).
+    """
+    with _open(home, path, body, timeout_seconds=timeout_seconds) as answer:
+        return json.load(answer)
+
+
+def date_header(home: Path) -> str:
+    """Read the server's clock as its HTTP `Date` header.
+
+    Raises:
+        OSError: It is not reached.
+    """
+    with _open(home, "/health", None, timeout_seconds=2) as answer:
+        return str(answer.headers["Date"])
+
+
+def _open(home: Path, path: str, body: dict[str, Any] | None, *, timeout_seconds: float) -> Any:
+    headers = {"Content-Type": "application/json"}
+    auth = layout.auth_string(home)
+    if auth:
+        headers["Authorization"] = "Basic " + base64.b64encode(auth.encode()).decode()
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(layout.api_url(home) + path, data=data, headers=headers)  # noqa: S310 - our own loopback address
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    return direct.open(request, timeout=timeout_seconds)
+
+
+@contextlib.contextmanager
+def a_core_of_its_own(home: Path) -> Iterator[None]:
+    """Keep this process to all cores but one while it imports and the server starts: everything waits for that, and it uses one core."""
+    cores = os.sched_getaffinity(0)
+    others = cores if is_healthy(home) else cores - {max(cores)} or cores
+    with contextlib.suppress(OSError):  # it is refused where something else assigns the cores; then the start takes a little longer
+        os.sched_setaffinity(0, others)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, cores)
+
+
+def is_healthy(home: Path) -> bool:
+    """Say whether the API answers, database included."""
+    try:
+        ask(home, "/ready")
+    except (OSError, ValueError):
+        return False
+    return True

@@ -1,0 +1,59 @@
+"""The deployments of prefect.yaml, applied in this process: what `prefect deploy --all` does, without its start."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import yaml
+
+from blocks.errors import Permanent
+from blocks.server import settings
+
+
+async def deploy_all(prefect_file: Path = settings.PROJECT / "prefect.yaml") -> list[str]:
+    """Apply every deployment of the file to the server of the present settings; again changes nothing.
+
+    Prefect gives this only as a command; we call what that command calls, which the pinned version makes safe.
+
+    Args:
+        prefect_file: The file; entrypoints in it are module paths of this project.
+
+    Returns:
+        The deployments' names, in the file's order.
+
+    Raises:
+        Permanent: There is no deployment in it, or one is not valid or could not be applied; carries Prefect's words.
+    """
+    from prefect.cli.deploy._config import _load_deploy_configs_and_actions  # noqa: PLC0415
+    from prefect.cli.deploy._core import _run_multi_deploy  # noqa: PLC0415
+    from prefect.context import AsyncClientContext  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+
+    words = io.StringIO()
+    console = Console(file=words, width=200)
+    configs, actions = _load_deploy_configs_and_actions(prefect_file, console=console)
+    written = _count_written(prefect_file)
+    if not configs or len(configs) != written:
+        message = f"{prefect_file}: {written} deployment(s) written, {len(configs)} valid; mend the file. {_plain(words.getvalue())}"
+        raise Permanent(message)
+    try:
+        with contextlib.chdir(prefect_file.parent), contextlib.redirect_stdout(words):
+            async with AsyncClientContext.get_or_create():  # one client for all; each reads the machine's certificates, which takes long
+                await _run_multi_deploy(
+                    configs, actions, deploy_all=True, prefect_file=prefect_file, console=console, is_interactive=lambda: False
+                )
+    except Exception as error:
+        message = f"the deployments of {prefect_file} could not be applied: {error}; mend that file or the flow that it names"
+        raise Permanent(message) from error
+    return [str(config["name"]) for config in configs]
+
+
+def _count_written(prefect_file: Path) -> int:
+    return len((yaml.safe_load(prefect_file.read_text()) or {}).get("deployments") or [])
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()[-500:]

@@ -1,0 +1,157 @@
+"""What can be wrong with a house and its machine: one finding a line, each with its mend."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+import time
+import urllib.error
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Literal
+
+from blocks.server import api, layout, postgres, processes, supervisor, worker
+
+PREFECT_VERSION = "3.9.1"
+LEAST_PYTHON = (3, 11)
+LEAST_FREE_BYTES = 500_000_000
+WORKER_LATE_SECONDS = 30
+DRIFT_SECONDS = 2
+KEEPER = "keeper"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; `mend` says what to do where it is not well."""
+
+    level: Literal["ok", "warn", "fail"]
+    subject: str
+    text: str
+    mend: str = ""
+
+
+def examine(home: Path) -> Iterator[Finding]:
+    """Look at everything, in the order in which it depends on each other; a check that itself breaks is a failure."""
+    checks: list[Callable[[Path], Finding]] = [_python, _prefect, _git, _home, _storage, _supervisor, _database, _port, _server]
+    yield from (_guarded(check, home) for check in checks)
+    if api.is_healthy(home):
+        yield from (_guarded(check, home) for check in (_clock, _pool, _worker, _keeper))
+
+
+def _guarded(check: Callable[[Path], Finding], home: Path) -> Finding:
+    try:
+        return check(home)
+    except urllib.error.HTTPError as error:
+        mend = "compare keys/api.auth with the server's password; `shipway down` and `shipway up` use the same one"
+        return Finding("fail", check.__name__.strip("_"), f"the server answered {error.code}", mend)
+    except Exception as error:  # noqa: BLE001 - a doctor goes on to the next organ
+        return Finding("fail", check.__name__.strip("_"), f"could not be looked at: {error}", f"look at {home / 'logs'}")
+
+
+def _python(_home: Path) -> Finding:
+    version, running = platform.python_version(), tuple(sys.version_info)
+    if running >= LEAST_PYTHON:
+        return Finding("ok", "python", version)
+    return Finding("fail", "python", version, "use Python 3.11 or newer")
+
+
+def _prefect(_home: Path) -> Finding:
+    version = importlib.metadata.version("prefect")
+    if version == PREFECT_VERSION:
+        return Finding("ok", "prefect", version)
+    return Finding("warn", "prefect", f"{version}; tried with {PREFECT_VERSION}", "install from requirements.lock")
+
+
+def _git(_home: Path) -> Finding:
+    path = shutil.which("git")
+    return Finding("ok", "git", path) if path else Finding("fail", "git", "not found", "install git; change logs are read with it")
+
+
+def _home(home: Path) -> Finding:
+    layout.read_facts(home)
+    if home.stat().st_mode & 0o077:
+        return Finding("warn", "home", f"{home} is open to others", f"chmod 700 {home}")
+    return Finding("ok", "home", str(home))
+
+
+def _storage(home: Path) -> Finding:
+    free = shutil.disk_usage(home).free
+    probe = home / "storage" / f".probe-{os.getpid()}"
+    probe.write_text("probe")
+    probe.unlink()
+    if free < LEAST_FREE_BYTES:
+        return Finding("warn", "storage", f"{free // 1_000_000} MB free", "free some disk; a full one stops the database")
+    return Finding("ok", "storage", f"writable, {free // 1_000_000_000} GB free")
+
+
+def _supervisor(home: Path) -> Finding:
+    missing = [name for name in ("supervisor", *_services()) if processes.recorded(home / "run" / f"{name}.pid") is None]
+    if missing:
+        return Finding("fail", "processes", f"not running: {', '.join(missing)}", f"shipway up --home {home}")
+    return Finding("ok", "processes", f"supervisor and {', '.join(_services())}")
+
+
+def _services() -> list[str]:
+    return [service.name for service in supervisor.SERVICES]
+
+
+def _database(home: Path) -> Finding:
+    if postgres.is_ready(home):
+        return Finding("ok", "database", "takes connections")
+    return Finding("fail", "database", "takes no connections", f"look at {home / 'logs' / 'database.log'}, then shipway up --home {home}")
+
+
+def _port(home: Path) -> Finding:
+    port = layout.read_facts(home)["port"]
+    if processes.recorded(home / "run" / "server.pid") is None and not layout.port_is_free(port):
+        return Finding("warn", "port", f"{port} is held by another program", "shipway up takes another one and says so")
+    return Finding("ok", "port", str(port))
+
+
+def _server(home: Path) -> Finding:
+    begun = time.monotonic()
+    if api.is_healthy(home):
+        return Finding("ok", "server", f"{layout.api_url(home)} answers in {(time.monotonic() - begun) * 1000:.0f} ms")
+    return Finding("fail", "server", f"{layout.api_url(home)} does not answer", f"look at {home / 'logs' / 'server.log'}")
+
+
+def _clock(home: Path) -> Finding:
+    there = parsedate_to_datetime(api.date_header(home)).timestamp()
+    drift = there - time.time()
+    if abs(drift) > DRIFT_SECONDS:
+        return Finding(
+            "fail", "clock", f"the server's clock is {drift:+.0f} s from ours", "set both by NTP; one-time codes and windows depend on it"
+        )
+    return Finding("ok", "clock", "agrees with the server")
+
+
+def _pool(home: Path) -> Finding:
+    pool = api.ask(home, f"/work_pools/{worker.POOL}")
+    if pool["is_paused"]:
+        return Finding("fail", "pool", f"{worker.POOL} is paused", f"prefect work-pool resume {worker.POOL}")
+    return Finding("ok", "pool", f"{worker.POOL}, {pool['status'] or 'no status yet'}")
+
+
+def _worker(home: Path) -> Finding:
+    seen = worker.last_seen(home)
+    if seen is None:
+        return Finding("fail", "worker", "never seen", f"look at {home / 'logs' / 'worker.log'}")
+    age = time.time() - datetime.fromisoformat(seen["last_heartbeat_time"]).timestamp()
+    text = f"{seen['name']} {str(seen['status']).lower()}, last seen {age:.0f} s ago"
+    return Finding("ok" if age < WORKER_LATE_SECONDS else "fail", "worker", text, f"look at {home / 'logs' / 'worker.log'}")
+
+
+def _keeper(home: Path) -> Finding:
+    flows = {"name": {"any_": [KEEPER]}}
+    found = api.ask(home, "/deployments/filter", {"flows": flows})
+    if not found:
+        return Finding("fail", "keeper", "not deployed: expired approvals and dead runs go unnoticed", f"shipway up --home {home}")
+    if found[0]["paused"]:
+        return Finding("fail", "keeper", "paused: expired approvals and dead runs go unnoticed", "resume its deployment in the UI")
+    return Finding("ok", "keeper", "deployed and not paused")

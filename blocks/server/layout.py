@@ -1,0 +1,175 @@
+"""The folder that everything of one house lives in, and the few facts that are remembered there.
+
+HOME/house.json  the mark that the folder is ours: format, port, whether the API asks for a password
+HOME/keys/       secrets, 0600: api.auth (`user:password` of the API), approvals.key (Fernet)
+HOME/run/        process records, locks; HOME/logs/ one log a process; HOME/storage/ results; HOME/postgres/ the database
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+import socket
+import stat
+from pathlib import Path
+from typing import TypedDict
+
+from blocks.errors import Refused
+
+FOLDERS = ("keys", "run", "logs", "storage", "prefect")
+SOCKET_PATH_LIMIT_BYTES = 107
+LONGEST_SOCKET_NAME = "/.s.PGSQL.5432"
+
+
+class Facts(TypedDict):
+    """What a house remembers.
+
+    Fields:
+        format: Version of this folder's layout.
+        port: TCP port of the server on 127.0.0.1.
+        auth: Whether the API asks for the password in keys/api.auth.
+    """
+
+    format: int
+    port: int
+    auth: bool
+
+
+def default_home() -> Path:
+    """Say where the house is: $SHIPWAY_HOME, or ~/.shipway."""
+    return Path(os.environ.get("SHIPWAY_HOME") or Path.home() / ".shipway").expanduser().absolute()
+
+
+def read_facts(home: Path) -> Facts:
+    """Read what the house remembers.
+
+    Raises:
+        Refused: The folder is not a house.
+    """
+    try:
+        facts: Facts = json.loads((home / "house.json").read_text())
+    except FileNotFoundError:
+        message = f"{home} is not a Shipway home; run `shipway up --home {home}` to make one"
+        raise Refused(message) from None
+    except (ValueError, OSError) as error:
+        message = f"{home / 'house.json'} cannot be read ({error}); restore it or choose another home"
+        raise Refused(message) from error
+    return facts
+
+
+def found(home: Path, *, port: int | None, auth: bool | None) -> Facts:
+    """Make the folder a house, or read the house that it is; a changed `port` or `auth` is remembered.
+
+    Args:
+        home: Absolute path; must be empty, absent or a house already.
+        port: TCP port to use from now on; None keeps the remembered one or takes a free one.
+        auth: Whether the API asks for a password; None keeps it (on at first).
+
+    Returns:
+        The facts as they are now.
+
+    Raises:
+        Refused: The folder holds something else, or is open to others.
+    """
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if (home / "house.json").exists():
+        facts = read_facts(home)
+    elif any(entry.name not in FOLDERS for entry in home.iterdir()):
+        message = f"{home} holds files that are not ours; choose an empty folder with --home"
+        raise Refused(message)
+    else:
+        facts = Facts(format=1, port=free_port(), auth=True)
+    if home.stat().st_uid != os.geteuid():
+        message = f"{home} belongs to another user; run as that user or choose another folder with --home"
+        raise Refused(message)
+    facts["port"] = facts["port"] if port is None else port
+    facts["auth"] = facts["auth"] if auth is None else auth
+    home.chmod(0o700)
+    for folder in FOLDERS:
+        (home / folder).mkdir(exist_ok=True, mode=0o700)
+    write_private(home / "house.json", json.dumps(facts, indent=2) + "\n")
+    _make_keys(home)
+    return facts
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file at once, readable by its owner alone."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def key_file(home: Path) -> Path:
+    """Say where the key of the approvals is."""
+    return home / "keys" / "approvals.key"
+
+
+def auth_string(home: Path) -> str | None:
+    """Read the API's `user:password`, or None where the API is open."""
+    return (home / "keys" / "api.auth").read_text().strip() if read_facts(home)["auth"] else None
+
+
+def api_url(home: Path) -> str:
+    """Say where the house's Prefect API is."""
+    return f"http://127.0.0.1:{read_facts(home)['port']}/api"
+
+
+def free_port() -> int:
+    """Ask the operating system for a TCP port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def port_is_free(port: int) -> bool:
+    """Say whether a server could listen on a port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def socket_folder(home: Path) -> Path:
+    """Give the folder for Unix sockets: HOME/run, or a short private one where that path is too long.
+
+    Raises:
+        Refused: The short folder is somebody else's.
+    """
+    inside = home / "run"
+    if len(os.fsencode(inside)) + len(LONGEST_SOCKET_NAME) <= SOCKET_PATH_LIMIT_BYTES:
+        return inside
+    name = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
+    short = Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp") / f"shipway-{os.geteuid()}-{name}"  # noqa: S108 - private by mode and owner
+    short.mkdir(mode=0o700, exist_ok=True)
+    seen = short.lstat()
+    if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.geteuid() or seen.st_mode & 0o077:
+        message = f"{short} is not a private folder of ours; remove it, or choose a shorter --home"
+        raise Refused(message)
+    return short
+
+
+def engine_socket(home: Path) -> Path:
+    """Say where the warm engine listens."""
+    return socket_folder(home) / "engine.sock"
+
+
+def judge_socket(home: Path) -> Path:
+    """Say where the warm judge listens."""
+    return socket_folder(home) / "judge.sock"
+
+
+def _make_keys(home: Path) -> None:
+    if not key_file(home).exists():
+        write_private(key_file(home), base64.urlsafe_b64encode(secrets.token_bytes(32)).decode() + "\n")
+    if not (home / "keys" / "api.auth").exists():
+        write_private(home / "keys" / "api.auth", f"shipway:{secrets.token_urlsafe(24)}\n")

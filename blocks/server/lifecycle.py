@@ -1,0 +1,126 @@
+"""Starting and ending a house, and saying when it is ready; all of it may be done twice."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from blocks.errors import Permanent, Refused
+from blocks.server import api, layout, processes, settings, supervisor, worker
+
+GRACE_SECONDS = 10
+DOWN_SECONDS = 90
+
+
+def start(home: Path, *, port: int | None = None, auth: bool | None = None) -> layout.Facts:
+    """Make the house where there is none and start its supervisor; returns at once.
+
+    Args:
+        home: The house's folder, absolute.
+        port: Port of the server; None keeps the remembered one, or takes a free one.
+        auth: Whether the API asks for a password; None keeps it.
+
+    Returns:
+        The facts; the port is another one where the remembered one was taken while the house was down.
+
+    Raises:
+        Refused: The folder is not ours, the asked port is taken, or the house runs with other settings.
+    """
+    running = is_running(home)
+    before = layout.read_facts(home) if running else None
+    facts = layout.found(home, port=port, auth=auth) if before is None else before
+    if before is not None and ((port or before["port"]) != before["port"] or (before["auth"] if auth is None else auth) != before["auth"]):
+        message = f"the house in {home} runs with other settings; end it with `shipway down` first"
+        raise Refused(message)
+    if processes.recorded(home / "run" / "server.pid") is None and not layout.port_is_free(facts["port"]):
+        if port is not None:
+            message = f"port {port} is taken; leave --port away, or choose another one"
+            raise Refused(message)
+        facts = layout.found(home, port=layout.free_port(), auth=auth)
+    if processes.recorded(home / "run" / "supervisor.pid") is None:
+        argv = [sys.executable, "-m", "blocks.server.supervisor", str(home)]
+        log = home / "logs" / "supervisor.log"
+        processes.start(argv, name="starting", run=home / "run", log=log, env=settings.inherited(), cwd=settings.PROJECT)
+    return facts
+
+
+def is_running(home: Path) -> bool:
+    """Say whether any process of the house lives."""
+    names = ["supervisor", *(service.name for service in supervisor.SERVICES)]
+    return any(processes.recorded(home / "run" / f"{name}.pid") is not None for name in names)
+
+
+def wait_for_server(home: Path, *, timeout_seconds: float) -> None:
+    """Return once the API answers.
+
+    Raises:
+        Permanent: It does not in time; carries the last words of its log.
+    """
+    _wait(home, "server", api.is_healthy, timeout_seconds=timeout_seconds)
+
+
+def wait_for_worker(home: Path, *, timeout_seconds: float) -> None:
+    """Return once the worker that runs now has reported to the server and the engine listens.
+
+    Raises:
+        Permanent: It does not in time; carries the last words of its log.
+    """
+    _wait(home, "worker", _worker_is_online, timeout_seconds=timeout_seconds)
+
+
+def _wait(home: Path, name: str, ready: Any, *, timeout_seconds: float) -> None:
+    deadline = time.monotonic() + timeout_seconds
+    while not ready(home):
+        if time.monotonic() > deadline:
+            log = home / "logs" / f"{name}.log"
+            words = "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.exists() else "it wrote nothing"
+            message = f"the {name} was not ready within {timeout_seconds:.0f} s; see {log}. Its last words:\n{words}"
+            raise Permanent(message)
+        time.sleep(0.1)
+
+
+def _worker_is_online(home: Path) -> bool:
+    try:
+        begun = (home / "run" / "worker.pid").stat().st_mtime
+        seen = worker.last_seen(home)
+    except (OSError, ValueError):
+        return False
+    if seen is None or seen["status"] != "ONLINE" or processes.recorded(home / "run" / "worker.pid") is None:
+        return False
+    return datetime.fromisoformat(seen["last_heartbeat_time"]).astimezone(UTC).timestamp() >= begun
+
+
+def runs_under_way(home: Path) -> list[str]:
+    """Name the flow runs that hold a process now; empty where the server is down."""
+    states = {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}
+    asked = {"flow_runs": {"state": states, "parent_task_run_id": {"is_null_": True}}, "limit": 20}
+    try:
+        return [run["name"] for run in api.ask(home, "/flow_runs/filter", asked)]
+    except (OSError, ValueError):
+        return []
+
+
+def stop(home: Path, *, now: bool) -> None:
+    """End the house; its data stay.
+
+    Args:
+        home: The house's folder.
+        now: End runs that are under way too; they stay Running at the server, and the keeper puts them back to work after the next start.
+
+    Raises:
+        Refused: The folder is not a house, or runs are under way and `now` is false.
+    """
+    layout.read_facts(home)
+    deadline = time.monotonic() + GRACE_SECONDS
+    while not now and (runs := runs_under_way(home)):
+        if time.monotonic() > deadline:
+            message = f"{len(runs)} run(s) are under way: {', '.join(runs)}; wait for them, cancel them, or use `shipway down --now`"
+            raise Refused(message)
+        time.sleep(0.5)
+    processes.stop(home / "run" / "supervisor.pid", with_signal=signal.SIGTERM, timeout_seconds=DOWN_SECONDS)
+    supervisor.stop_services(home)
+    processes.stop(home / "run" / "starting.pid", with_signal=signal.SIGTERM, timeout_seconds=5)

@@ -1,0 +1,99 @@
+"""The environment of every process that works with a house; to be set before prefect is imported."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from blocks.server import layout, postgres
+
+PROJECT = Path(__file__).parents[2]
+# What a run tells is stored once a second, together: so late is what people read of it, and a fifth of the server's work is saved.
+BATCHES = {
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
+}
+
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SHOW_DOC_LINKS": "false",
+    "PREFECT_LOGGING_COLORS": "false",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+}
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Give what a client, a worker or a flow of this house needs beside its own environment.
+
+    Args:
+        home: The house's folder.
+
+    Returns:
+        Variables to add. A heartbeat of 30 s is the shortest that Prefect takes.
+    """
+    auth = layout.auth_string(home)
+    return {
+        **QUIET,
+        "SHIPWAY_HOME": str(home),
+        "SHIPWAY_KEY_FILE": str(layout.key_file(home)),
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_API_URL": layout.api_url(home),
+        "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(home / "storage"),
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        **({"PREFECT_API_AUTH_STRING": auth} if auth else {}),
+    }
+
+
+def enter(home: Path) -> None:
+    """Make this process one of the house's; a server that PREFECT_API_URL names already is kept.
+
+    Call it before prefect is imported.
+    """
+    foreign = bool(os.environ.get("PREFECT_API_URL"))
+    for name, value in environment(home).items():
+        if not (foreign and name in {"PREFECT_API_URL", "PREFECT_API_AUTH_STRING"}):
+            os.environ[name] = value
+
+
+def inherited() -> dict[str, str]:
+    """Give this process's environment without any Prefect setting: a house's processes are set by the house alone."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    return {**kept, "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])}
+
+
+def server_environment(home: Path) -> dict[str, str]:
+    """Give the Prefect server's whole environment."""
+    facts = layout.read_facts(home)
+    auth = layout.auth_string(home)
+    return {
+        **inherited(),
+        **QUIET,
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_SERVER_API_HOST": "127.0.0.1",
+        "PREFECT_SERVER_API_PORT": str(facts["port"]),
+        "PREFECT_SERVER_UI_API_URL": layout.api_url(home),
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": postgres.url(home),
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P30D",
+        "PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "5",
+        "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",  # which imports every collection; the worker does it when nobody waits
+        **BATCHES,
+        "PREFECT__SERVER_FINAL": "1",
+        **({"PREFECT_SERVER_API_AUTH_STRING": auth} if auth else {}),
+    }
+
+
+def worker_environment(home: Path) -> dict[str, str]:
+    """Give the worker's whole environment, which its flow runs inherit."""
+    return {
+        **inherited(),
+        **environment(home),
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PREFECT_WORKER_PREFETCH_SECONDS": "1",
+        "PREFECT_WORKER_HEARTBEAT_SECONDS": "5",
+    }

@@ -1,0 +1,152 @@
+"""The supervisor: keeps database, server, engine and worker alive. Run as `python -m blocks.server.supervisor HOME`.
+
+It holds no state: what runs is written down in HOME/run, so a new supervisor adopts what a killed one left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from blocks.server import api, postgres, processes, settings, worker
+from blocks.server.warm import engine
+
+LOG = logging.getLogger("supervisor")
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+SETTLED_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Service:
+    """One process of the house: how it is started and ended."""
+
+    name: str
+    command: Callable[[Path], list[str]]
+    environment: Callable[[Path], dict[str, str]]
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_seconds: float = 20
+
+
+SERVICES = (
+    Service("database", postgres.command, lambda _home: settings.inherited(), postgres.STOP_SIGNAL, 30),
+    Service("server", api.command, settings.server_environment),
+    Service("engine", engine.command, settings.worker_environment, stop_seconds=5),
+    Service("worker", worker.command, settings.worker_environment),
+)
+
+
+@dataclass
+class Watched:
+    """A service as the supervisor sees it; `due` and `since` are on the monotonic clock."""
+
+    service: Service
+    descriptor: int | None = None
+    since: float = 0
+    failures: int = 0
+    due: float = field(default=0)
+
+
+def main(home: Path) -> None:
+    """Keep the house alive until SIGTERM; give way where another supervisor does already."""
+    lock = (home / "run" / "supervisor.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    processes.record(home / "run" / "supervisor.pid", os.getpid())
+    woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(wake)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: None)
+    keep(home, until=woken)
+    stop_services(home)
+    (home / "run" / "supervisor.pid").unlink(missing_ok=True)
+
+
+def keep(home: Path, *, until: int) -> None:
+    """Start what does not run, and again when it ends, until the descriptor `until` is readable."""
+    watched = [adopt(home, service) for service in SERVICES]
+    while True:
+        for one in sorted(watched, key=lambda one: one.service.name == "database"):  # making it takes seconds, in which the others load
+            if one.descriptor is None and one.due <= time.monotonic():
+                launch(home, one)
+        pauses = [one.due - time.monotonic() for one in watched if one.descriptor is None]
+        descriptors = [one.descriptor for one in watched if one.descriptor is not None]
+        ready = select.select([until, *descriptors], [], [], max(0.0, min(pauses)) if pauses else None)[0]
+        if until in ready:
+            return
+        for one in watched:
+            if one.descriptor in ready:
+                mourn(home, one)
+
+
+def adopt(home: Path, service: Service) -> Watched:
+    """Watch a service, taking over the process that an earlier supervisor left."""
+    pid = processes.recorded(home / "run" / f"{service.name}.pid")
+    if pid is not None:
+        LOG.info("%s: adopted, process %d", service.name, pid)
+    return Watched(service, descriptor=None if pid is None else processes.watch(pid), since=time.monotonic())
+
+
+def launch(home: Path, one: Watched) -> None:
+    """Start a service; a failure to do so counts like its end."""
+    name, folder = one.service.name, home / "run"
+    one.since = time.monotonic()
+    try:
+        if name == "database":
+            postgres.initialise(home)
+            postgres.forget_dead(home)
+        log = home / "logs" / f"{name}.log"
+        argv, env = one.service.command(home), one.service.environment(home)
+        pid = processes.start(argv, name=name, run=folder, log=log, env=env, cwd=settings.PROJECT)
+    except Exception:
+        LOG.exception("%s: could not be started", name)
+        postpone(one)
+        return
+    LOG.info("%s: started, process %d", name, pid)
+    one.descriptor = processes.watch(pid)
+    if one.descriptor is None:
+        postpone(one)
+
+
+def mourn(home: Path, one: Watched) -> None:
+    """Note the end of a service and when to start it again."""
+    if one.descriptor is not None:
+        os.close(one.descriptor)
+    one.descriptor = None
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    postpone(one)
+    LOG.warning("%s: ended; again in %.1f s; its words are in %s", one.service.name, one.due - time.monotonic(), home / "logs")
+
+
+def postpone(one: Watched) -> None:
+    """Wait twice as long after every end in a row; a life of a minute begins the count anew."""
+    settled = time.monotonic() - one.since > SETTLED_SECONDS
+    one.failures = 1 if settled else one.failures + 1
+    one.due = time.monotonic() + min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** (one.failures - 1))
+
+
+def stop_services(home: Path) -> None:
+    """End every recorded process of the house, those first that need the others."""
+    for service in reversed(SERVICES):
+        graceful = processes.stop(
+            home / "run" / f"{service.name}.pid", with_signal=service.stop_signal, timeout_seconds=service.stop_seconds
+        )
+        LOG.info("%s: ended%s", service.name, "" if graceful else " by SIGKILL")
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    main(Path(sys.argv[1]))

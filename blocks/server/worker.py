@@ -1,0 +1,149 @@
+"""The process worker of a house: takes scheduled runs from the pool and starts each in a process of its own.
+
+Run as `python -m blocks.server.worker HOME`. Ended by SIGTERM it stops polling; Prefect then kills the flow processes that
+it started at once (SIGKILL, no `finally`), and their runs stay Running until somebody puts them back to work. Killed by
+SIGKILL it leaves them to finish.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blocks.server import api, layout, settings
+from blocks.server.warm import engine
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
+
+POOL = "shipway"
+HEARTBEAT_SECONDS = 5
+REGISTER_SECONDS = 60
+
+
+def command(home: Path) -> list[str]:
+    """Build the command of this worker."""
+    return [sys.executable, "-m", "blocks.server.worker", str(home)]
+
+
+def worker_name() -> str:
+    """Name the worker after its machine, so that a restarted one is the same to the server."""
+    return "house-" + socket.gethostname().replace("/", "-").replace("%", "-")
+
+
+def job_template(home: Path) -> dict[str, Any]:
+    """Build the pool's template: runs start in the project's folder, by the warm engine.
+
+    A command and a folder spare Prefect's search for a workspace, and with it a second process a run.
+    """
+    from prefect.utilities.processutils import command_to_string  # noqa: PLC0415 - prefect is slow to import
+    from prefect.workers.process import ProcessWorker  # noqa: PLC0415
+
+    template = ProcessWorker.get_default_base_job_template()
+    variables = template["variables"]["properties"]
+    variables["command"]["default"] = command_to_string(engine.client_command(home))
+    variables["working_dir"]["default"] = str(settings.PROJECT)
+    variables["stream_output"]["default"] = False  # a pipe to the worker would break under a run that outlives it
+    return template
+
+
+async def ensure_pool(home: Path, client: PrefectClient) -> None:
+    """Make the pool, or bring its template up to date; safe to call by several at once.
+
+    Args:
+        home: The house's folder.
+        client: An open client of its server.
+    """
+    from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate  # noqa: PLC0415
+    from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound  # noqa: PLC0415
+
+    template = job_template(home)
+    try:
+        pool = await client.read_work_pool(POOL)
+    except ObjectNotFound:
+        with contextlib.suppress(ObjectAlreadyExists):
+            await client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
+            return
+        pool = await client.read_work_pool(POOL)
+    if pool.base_job_template != template:
+        await client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=template))
+
+
+async def work(home: Path) -> None:
+    """Wait for the server, then work until SIGTERM."""
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    while not await asyncio.to_thread(api.is_healthy, home):  # noqa: ASYNC110 - nobody tells us when a server is up
+        await asyncio.sleep(0.2)
+    # Imported no sooner: the server, for which everything waits, starts faster alone.
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
+    from prefect.workers.process import ProcessWorker  # noqa: PLC0415
+
+    async with get_client() as client:
+        await ensure_pool(home, client)
+    registering = asyncio.create_task(register_block_types(home, every_seconds=REGISTER_SECONDS))
+    worker = ProcessWorker(work_pool_name=POOL, name=worker_name(), prefetch_seconds=1, heartbeat_interval_seconds=HEARTBEAT_SECONDS)
+    worker._worker_metadata = no_metadata  # type: ignore[method-assign]  # noqa: SLF001 - there is no setting for it
+    try:
+        await worker.start()
+    finally:
+        registering.cancel()
+
+
+async def no_metadata() -> None:
+    """Tell the server nothing of the collections that are installed: to name them, a worker imports them all."""
+
+
+async def register_block_types(home: Path, *, every_seconds: float) -> None:
+    """Do what a Prefect server does at its start unless told not to, once for each set of versions, in a process of its own.
+
+    A server that begins with it imports every collection first, and everything waits for it.
+
+    Args:
+        home: The house's folder.
+        every_seconds: How long to leave the machine to whoever has just started the house, and how soon to try again where it failed.
+    """
+    done = home / "run" / "block-types"
+    wanted = _versions()
+    while not done.exists() or done.read_text() != wanted:
+        await asyncio.sleep(every_seconds)
+        command, env = [sys.executable, "-m", "blocks.server.block_types"], settings.server_environment(home)
+        process = await asyncio.create_subprocess_exec(*command, env=env, cwd=settings.PROJECT)
+        try:
+            if await process.wait() == 0:
+                done.write_text(wanted)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+def _versions() -> str:
+    """Name Prefect's version, and those of the collections that are installed."""
+    collections = {entry.dist.name: entry.dist.version for entry in metadata.entry_points(group="prefect.collections") if entry.dist}
+    return json.dumps({"prefect": metadata.version("prefect"), **collections}, sort_keys=True)
+
+
+def last_seen(home: Path) -> dict[str, Any] | None:
+    """Read how the server sees this house's worker (`status`, `last_heartbeat_time`); None where it never saw it.
+
+    Raises:
+        OSError: The server is not reached.
+    """
+    workers = api.ask(home, f"/work_pools/{POOL}/workers/filter", {})
+    return next((seen for seen in workers if seen["name"] == worker_name()), None)
+
+
+if __name__ == "__main__":
+    where = Path(sys.argv[1])
+    layout.read_facts(where)
+    with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
+        asyncio.run(work(where))

@@ -1,0 +1,162 @@
+"""The gate before production: ask people, judge each answer by our rule, and go on only with enough signed approvals."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from prefect.input import RunInput
+
+from blocks.errors import Refused
+from flows.lifecycle.context import Phase, Result
+from flows.lifecycle.suspend import ask, asked_keys
+from tasks.approval.approval import fetch_answer, judge_approval, tell_outcome
+from tasks.approval.forms import approval_form_for
+from tasks.lifecycle.clock import now, remember_now
+from tasks.record.journal import recall_all, tell
+from tasks.rollout.platforms import load_approvers
+from tasks.rules.approval.form import Change, Evidence, approval_form
+from tasks.rules.approval.gates import Gate, GateState, gate_state
+from tasks.rules.approval.policy import Answer, Judgement
+from tasks.rules.approval.proofs import Proof
+from tasks.rules.plan.targets import steps_in_words
+from tasks.rules.rollout.preview import preview_lines
+
+MOST_QUESTIONS = 200
+SHOWN = {"tests", "dependencies", "checklist", "migration", "health", "smoke", "verdict"}
+
+
+async def pass_gate(phase: Phase, subject: Result, *, name: str, requester: str, minutes: float | None = None) -> list[dict[str, Any]]:
+    """Hold the release until enough people approved this digest.
+
+    Args:
+        phase: The release and its round.
+        subject: What is asked about, as surveyed.
+        name: The gate's name; its questions are `<name>-1`, `<name>-2` …
+        requester: Who asked for the release.
+        minutes: How long it may stay open; the plan's time where None.
+
+    Returns:
+        The proofs, as JSON, for `confirm_approval`.
+
+    Raises:
+        Refused: Rejected, expired, or locked after too many wrong codes.
+    """
+    if phase.plan.approval.quorum == 0:
+        await tell(phase.owner, phase.entry(f"gate/{name}"), "The plan asks nobody to approve", kind="gate")
+        return []
+    approvers = await load_approvers(phase.plan.approval.block)
+    opened = datetime.fromisoformat(await remember_now(key=phase.key(f"gate/{name}/opened")))
+    proofs: list[Proof] = []
+    wrong, refusal = 0, ""
+    for number in range(1, MOST_QUESTIONS):
+        gate = _question(phase, subject, name=name, number=number, requester=requester, opened=opened, minutes=minutes)
+        if gate.key not in asked_keys():
+            state = gate_state(gate, proofs, wrong_codes=wrong, now=now())
+            if state.state != "open":
+                return await _decide(phase, gate, state, proofs)
+            await _announce(phase, gate, number)
+            await ask(await _form(phase, subject, gate, state, refusal), key=gate.key, until=gate.expires_at)
+        answer = await fetch_answer(gate)
+        if not any(answer[field] for field in ("decision", "approver", "code")):
+            continue
+        judged = await judge_approval(
+            approvers, key=phase.key(f"answer/{gate.key}"), gate=gate, answer=Answer.model_validate(answer), proofs=proofs
+        )
+        judgement = Judgement.model_validate(judged)
+        proofs += [judgement.proof] if judgement.proof else []
+        wrong += judgement.is_wrong_code
+        refusal = "" if judgement.proof else judgement.reason
+        await _tell_answer(phase, gate, judgement, gate_state(gate, proofs, wrong_codes=wrong, now=now()))
+    raise Refused(f"the gate was asked {MOST_QUESTIONS} times without an answer that counts; ask for the release again")
+
+
+def _question(phase: Phase, subject: Result, *, name: str, number: int, requester: str, opened: datetime, minutes: float | None) -> Gate:
+    approval = phase.plan.approval
+    expires = opened + timedelta(minutes=minutes or approval.expires_after_minutes)
+    return Gate(
+        run=phase.owner,
+        name=name,
+        question=number,
+        digest=subject["digest"],
+        service=phase.plan.service,
+        version=subject["version"],
+        requester=requester,
+        opened_at=opened,
+        expires_at=expires,
+        approvers=tuple(approval.approvers),
+        quorum=approval.quorum,
+        max_wrong_codes=approval.max_wrong_codes,
+    )
+
+
+async def _decide(phase: Phase, gate: Gate, state: GateState, proofs: list[Proof]) -> list[dict[str, Any]]:
+    kept = [proof.model_dump(mode="json") for proof in proofs]
+    if state.state == "approved":
+        await tell(
+            phase.owner,
+            phase.entry(f"gate/{gate.name}"),
+            f"The gate {gate.name} is passed",
+            kind="gate",
+            why=state.reason,
+            evidence={"digest": gate.digest, "proofs": kept},
+        )
+        return kept
+    await tell(
+        phase.owner,
+        phase.entry(f"gate/{gate.name}"),
+        f"The gate {gate.name} is {state.state}",
+        kind="refused",
+        why=state.reason,
+        evidence={"digest": gate.digest, "proofs": kept},
+    )
+    raise Refused(f"gate {gate.name} {state.state}: {state.reason}")
+
+
+async def _announce(phase: Phase, gate: Gate, number: int) -> None:
+    who = ", ".join(gate.approvers)
+    await tell(
+        phase.owner,
+        phase.entry(f"gate/{gate.name}/asked/{number}"),
+        f"Asked {who} to approve {gate.version}",
+        kind="gate",
+        why=f"question {number}, until {gate.expires_at:%Y-%m-%d %H:%M} UTC",
+        evidence={"digest": gate.digest, "key": gate.key},
+    )
+
+
+async def _tell_answer(phase: Phase, gate: Gate, judgement: Judgement, state: GateState) -> None:
+    await tell_outcome(gate, outcome=judgement.outcome, reason=judgement.reason, state=state.state)
+    good = judgement.proof is not None
+    await tell(
+        phase.owner,
+        phase.entry(f"gate/{gate.name}/answer/{gate.question}"),
+        f"An answer from {judgement.approver or 'somebody'}: {judgement.outcome.replace('_', ' ')}",
+        kind="approval" if good else "refused",
+        who=judgement.approver or "unknown",
+        why=judgement.reason,
+        evidence=_evidence_of(judgement),
+    )
+
+
+def _evidence_of(judgement: Judgement) -> dict[str, Any]:
+    if judgement.proof is None:
+        return {"outcome": judgement.outcome}
+    decision = "approved" if judgement.proof.decision == "approve" else "rejected"
+    return {"decision": decision, "proof": judgement.proof.model_dump(mode="json")}
+
+
+async def _form(phase: Phase, subject: Result, gate: Gate, state: GateState, refusal: str) -> type[RunInput]:
+    evidence = [
+        Evidence(name=entry.what, verdict=str(entry.evidence.get("outcome", "")), reason=entry.why)
+        for entry in await recall_all(phase.owner)
+        if entry.kind in SHOWN and entry.evidence.get("state") != "begun"
+    ]
+    changes = [Change(environment=name, running=found, wanted=subject["version"]) for name, found in subject["current"].items()]
+    log = [f"{one['hash'][:10]} {one['author']}: {one['subject']}" for one in subject["change_log"]["commits"]]
+    preview = preview_lines(subject.get("previews", {}))
+    steps = steps_in_words(phase.plan)
+    text = approval_form(
+        gate, state, changes=changes, course=steps, change_log=log, evidence=evidence, preview=preview, last_refusal=refusal
+    )
+    return approval_form_for(gate.approvers, description=text)

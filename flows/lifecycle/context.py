@@ -1,0 +1,177 @@
+"""What every phase knows: whose it is, and the plan as it was when the release began."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from prefect import State
+from prefect.context import FlowRunContext
+from prefect.states import Completed, Failed
+
+from blocks.errors import Refused, Superseded
+from blocks.platform import Mark, Platform
+from tasks.evidence.inputs import take_plan
+from tasks.lifecycle.lock import is_told_to_stop
+from tasks.record.journal import closing_entry
+from tasks.rollout.platforms import load_platform
+from tasks.rollout.rollout import claim_environment
+from tasks.rules.plan.plan import Plan
+from tasks.rules.plan.request import owner_of
+from tasks.rules.plan.targets import place_of
+
+Result = dict[str, Any]
+KEPT_SECONDS = 60
+UNDECIDED = {"watching", "no_data"}  # outcomes of a step that showed neither side
+_acting: ContextVar[Acting | None] = ContextVar("acting", default=None)
+
+
+@dataclass(frozen=True)
+class Acting:
+    """For whom this process acts.
+
+    Fields:
+        run: Flow run id of the release.
+        platforms: The platforms that it loaded, by block and strategy, each with the moment at which it has to be loaded anew.
+    """
+
+    run: str
+    platforms: dict[tuple[str, str | None], tuple[float, Platform]]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Where a phase stands.
+
+    Fields:
+        scope: Prefix of everything that is remembered: the release's id and round, or the phase's own run id.
+        owner: Flow run id that owns the environments and the record.
+        plan: The plan as it was taken.
+        path: Path of the plan.
+        folder: Where the plan's paths start.
+        taken: The plan as `take_plan` gave it.
+    """
+
+    scope: str
+    owner: str
+    plan: Plan
+    path: str
+    folder: str
+    taken: Result
+
+    def key(self, name: str) -> str:
+        """Make the stable key of a step of this phase."""
+        return f"{self.scope}/{name}"
+
+    def entry(self, name: str) -> str:
+        """Make the key of an entry of the record: the name, behind the round where it is not the first."""
+        round_number = self.scope.partition("/")[2]
+        return name if round_number in {"", "1"} else f"round-{round_number}/{name}"
+
+
+def run_id() -> str:
+    """Give the id of the flow run that this code is in."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        message = "this can only be asked inside a flow run"
+        raise RuntimeError(message)
+    return str(context.flow_run.id)
+
+
+@contextlib.contextmanager
+def acting_for(run: str) -> Iterator[None]:
+    """Let this process act for a run: its phases may use that run's scope, and no others may.
+
+    Args:
+        run: Flow run id of the release.
+    """
+    token = _acting.set(Acting(run, {}))
+    try:
+        yield
+    finally:
+        _acting.reset(token)
+
+
+async def begin_phase(plan: str, *, scope: str) -> Phase:
+    """Begin a phase: take the plan under its scope.
+
+    Args:
+        plan: Path of the plan.
+        scope: The release's scope; "" makes the phase's own run the scope.
+
+    Raises:
+        Refused: The scope is another run's, given by hand: that would write into its record and go past its gate.
+    """
+    acting = _acting.get()
+    if scope and (acting is None or owner_of(scope) != acting.run):
+        raise Refused("the parameter `release` is filled in by a release for its own phases; leave it empty")
+    scope = scope or run_id()
+    taken = await take_plan(plan, key=f"{scope}/plan")
+    return Phase(scope, owner_of(scope), Plan.model_validate(taken["plan"]), plan, taken["folder"], taken)
+
+
+async def platform_of(plan: Plan, environment: str, *, anew: bool = False) -> Platform:
+    """Find the platform of an environment; a release asks the server for it once a minute, so that a changed credential is soon seen.
+
+    Args:
+        plan: The plan.
+        environment: Which one.
+        anew: Ask the server now, as before production is moved: what was approved was its block as it was read then.
+
+    Raises:
+        BadInput: The plan has no such environment, or there is no such platform.
+    """
+    place, acting = place_of(plan, environment), _acting.get()
+    kept = acting.platforms if acting else {}
+    until, platform = kept.get((place.platform, place.strategy), (0.0, None))
+    if anew or platform is None or until < time.monotonic():
+        platform = await load_platform(place.platform, field=place.field, strategy=place.strategy)
+        kept[place.platform, place.strategy] = (time.monotonic() + KEPT_SECONDS, platform)
+    return platform
+
+
+async def heed(run: str) -> None:
+    """Stop here where a rollback told this run to end, or where its record was closed by somebody who settled it.
+
+    Raises:
+        Superseded: It must not go forward.
+    """
+    if await is_told_to_stop(run):
+        raise Superseded("a rollback took this service over and told this run to end")
+    if await closing_entry(run) is not None:
+        raise Superseded("this run was settled while it ran; its record is closed")
+
+
+async def claim_forward(phase: Phase, platform: Platform) -> Mark:
+    """Claim an environment for a step forward; every step forward begins here."""
+    await heed(phase.owner)
+    return await claim_environment(platform, owner=phase.owner)
+
+
+def result(outcome: str, reason: str, **more: Any) -> Result:
+    """Make a phase's result: `outcome` (passed, failed, no_data, error, watching), `reason`, and what else it found."""
+    return {"outcome": outcome, "reason": reason, **more}
+
+
+def conclude(found: Result, *, scope: str) -> Result | State[Any]:
+    """Give a phase that only looks its end: to a release its result, and alone a state that says it to people.
+
+    Args:
+        found: The result.
+        scope: The phase's parameter `release`.
+
+    Returns:
+        The result; where the scope is empty Completed as Passed, else Failed.
+    """
+    if scope:
+        return found
+    return Completed(name="Passed", message=found["reason"]) if passed(found) else Failed(message=f"{found['outcome']}: {found['reason']}")
+
+
+def passed(found: Result) -> bool:
+    """Say whether a phase passed; everything else did not."""
+    return bool(found["outcome"] == "passed")

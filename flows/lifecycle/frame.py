@@ -1,0 +1,106 @@
+"""The frame around everything that moves a service: open the record, claim the service, act, go back where it failed, close.
+
+It may be run again from its first line at any moment, by the same process or another: each part is remembered or converges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from prefect import Flow, State
+from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import Abort
+
+from blocks.errors import BadInput, Refused, Superseded
+from flows.lifecycle.context import Phase, Result, acting_for, begin_phase, passed, platform_of, run_id
+from flows.lifecycle.finalize import close
+from flows.lifecycle.queue import claim_or_wait
+from tasks.lifecycle.lock import is_told_to_stop
+from tasks.lifecycle.run_labels import begin_attempt, let_go, name_run, unmark
+from tasks.record.journal import closing_entry, recall, tell
+from tasks.record.storage import check_storage
+from tasks.rules.lifecycle.ending import Ending
+from tasks.rules.plan.targets import backwards
+
+Course = Callable[[Phase, str], Awaitable[Result]]
+
+
+async def conduct(name: str, *, plan: str, version: str, reason: str, requester: str, course: Course) -> State[Any]:
+    """Carry a course through, whatever happens on the way.
+
+    Args:
+        name: What is run: `release`, `production` …
+        plan: Path of the plan.
+        version: The version under release.
+        reason: Why, from the person who asked.
+        requester: Who asked.
+        course: The phases; gives a result, or raises one of our errors.
+
+    Returns:
+        The final state: Completed as Deployed, else Failed with a name and a message that say what became of it.
+    """
+    run = run_id()
+    closed = await closing_entry(run)
+    if closed is not None:
+        return await close(run, plan=plan, version=version, ending=Ending("failed", closed.why))
+    with acting_for(run):
+        ending = await _attempt(name, run, plan=plan, version=version, reason=reason, requester=requester, course=course)
+    return await close(run, plan=plan, version=version, ending=ending, marked=True)
+
+
+async def _attempt(name: str, run: str, *, plan: str, version: str, reason: str, requester: str, course: Course) -> Ending:
+    await begin_attempt(run, name=f"{name} {version}", tags=[f"version:{version}", f"shipway:{name}"])
+    await tell(
+        run,
+        "opened",
+        f"{requester or 'Somebody'} asked to {name} {version}",
+        kind="opened",
+        who=requester or "unknown",
+        why=reason,
+        evidence={"flow": name, "plan": plan, "version": version},
+    )
+    try:
+        return await _carry(name, run, plan=plan, version=version, course=course)
+    except (Refused, BadInput) as error:
+        return Ending("refused", str(error))
+    except Superseded as error:
+        return await _who_took_over(run, plan=plan, error=error)
+    except Exception as error:  # noqa: BLE001 - whatever could not be done ends in the same way back
+        return Ending("failed", f"{type(error).__name__}: {error}")
+
+
+async def send_back(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
+    """Take a cancellation as the order to go back; Prefect runs this hook where the worker is, as long as it needs."""
+    asked = flow_run.parameters
+    if asked.get("release"):
+        return  # a phase of a release, which goes back as a whole
+    ending = Ending("cancelled", f"cancelled in the Prefect UI or by its API ({state.message or 'no reason given'})")
+    try:
+        await close(str(flow_run.id), plan=asked["plan"], version=asked["version"], ending=ending)
+        await let_go(str(flow_run.id))
+    finally:
+        await unmark(str(flow_run.id))  # the hook runs in the worker, which lives on; the keeper settles what is left
+
+
+async def _carry(name: str, run: str, *, plan: str, version: str, course: Course) -> Ending:
+    decided = await recall(run, "going-back")
+    if decided is not None:
+        return Ending.from_entry(decided)
+    phase = await begin_phase(plan, scope=run)
+    await name_run(run, name=f"{name} {phase.plan.service} {version}", tags=[f"service:{phase.plan.service}"])
+    await check_storage()
+    await claim_or_wait(phase, run=run)
+    found = await course(phase, version)
+    return Ending("deployed" if passed(found) else "failed", str(found["reason"]))
+
+
+async def _who_took_over(run: str, *, plan: str, error: Superseded) -> Ending:
+    """Tell a newer copy of this very run, which goes on, from another run, which ends this one."""
+    if not await is_told_to_stop(run) and await closing_entry(run) is None:
+        phase = await begin_phase(plan, scope=run)
+        for environment in backwards(phase.plan):
+            position = await (await platform_of(phase.plan, environment)).current()
+            if position["owner"] == run:
+                raise Abort(f"another process acts for this run now: {error}") from error
+    return Ending("stopped", str(error))

@@ -1,0 +1,37 @@
+"""One release of a service at a time: claim the service, or do what the plan says while another run holds it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from blocks.errors import Refused
+from flows.lifecycle.context import Phase
+from flows.lifecycle.suspend import wait_until
+from tasks.lifecycle.clock import now
+from tasks.lifecycle.links import run_link
+from tasks.lifecycle.lock import claim_service, tell_to_stop
+from tasks.record.journal import tell
+
+LOOK_AGAIN = timedelta(seconds=30)
+
+
+async def claim_or_wait(phase: Phase, *, run: str) -> None:
+    """Claim the service; refuse, queue behind the holder, or send the holder back first, as the plan says.
+
+    Args:
+        phase: The release.
+        run: Its flow run id.
+
+    Raises:
+        Refused: Another run holds the service and the plan says `refuse`; carries its link.
+    """
+    claim = await claim_service(phase.plan.service, run=run)
+    if claim["granted"]:
+        return
+    holder = f"{claim['holder_name']} ({run_link(claim['holder'])})"
+    if phase.plan.on_conflict == "refuse":
+        raise Refused(f"{phase.plan.service} is being released already by {holder}; wait for it, or cancel it")
+    if phase.plan.on_conflict == "supersede":
+        await tell_to_stop(phase.plan.service, by=run)
+    await tell(run, "queued", f"Waits for {holder}", kind="gate", why=f"the plan says on_conflict: {phase.plan.on_conflict}")
+    await wait_until(now() + LOOK_AGAIN, name="queue")

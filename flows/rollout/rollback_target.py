@@ -1,0 +1,86 @@
+"""What a rollback on demand is about: the version to get away from, and whether the one to return to was ever a good one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from blocks.errors import Refused, Temporary
+from blocks.platform import Position
+from flows.lifecycle.context import Phase, platform_of
+from tasks.record.journal import recall, recall_all, tell, was_deployed
+from tasks.rollout.rollout import read_position
+from tasks.rules.rollout.waves import version_to_leave
+
+BROUGHT = {"staging": "staging"}
+KEY = "rollback/bad"
+
+
+async def version_under_release(run: str, environments: Sequence[str]) -> str:
+    """Name the version that a release which was told to end had brought here: that one is meant, also where it is gone by now."""
+    told = await recall(run, "told")
+    brought = tuple(BROUGHT.get(environment, f"{environment}/prepare") for environment in environments)
+    for release in told.evidence["releases"] if told else []:
+        entries = await recall_all(release)
+        if any(entry.kind == "effect" and entry.key.endswith(brought) for entry in entries):
+            return str(entries[0].evidence.get("version", ""))
+    return ""
+
+
+async def common_version_to_leave(phase: Phase, environments: Sequence[str], *, to: str) -> str:
+    """Decide once which version several targets get away from: after a restart half-way they run other ones.
+
+    Args:
+        phase: The rollback.
+        environments: The targets.
+        to: The version to return to; "" for the one before.
+
+    Returns:
+        The version; "" where all run the same, or there is one environment, which knows by itself.
+
+    Raises:
+        Refused: They run different versions, and nobody can tell which is the newest.
+        Temporary: None of them answers, or one does not and the others run nothing.
+    """
+    if len(environments) == 1:
+        return ""
+    decided = await recall(phase.owner, phase.entry(KEY))
+    if decided is None:
+        positions = await _positions(phase, environments)
+        silent = [name for name in environments if name not in positions]
+        bad = version_to_leave(positions, to=to or "previous", silent=silent)
+        runs = ", ".join(f"{name} {one['canary'] or one['baseline'] or 'nothing'}" for name, one in positions.items())
+        runs += "".join(f", {name} does not answer" for name in silent)
+        if bad is None and silent and not any(one["canary"] or one["baseline"] for one in positions.values()):
+            raise Temporary(f"nobody knows what to get away from: {runs}")
+        if bad is None:
+            raise Refused(f"the targets run different versions ({runs}); say which is bad with `bad`, or take one target back")
+        what = f"The targets get away from {bad}" if bad else "Each target gets away from what it runs"
+        decided = await tell(phase.owner, phase.entry(KEY), what, kind="rollback", why=runs, evidence={"bad": bad})
+    return str(decided.evidence["bad"])
+
+
+async def expect_known(phase: Phase, environments: Sequence[str], *, version: str) -> None:
+    """Refuse a version that never was a good release of this service: going back is no way round the gate."""
+    if not version:
+        return
+    positions = await _positions(phase, environments)
+    ran = {found for position in positions.values() for found in (position["baseline"], position["previous"])}
+    if version not in ran | {phase.plan.rollback.to} and not await was_deployed(phase.plan.service, version=version):
+        before = " or ".join(dict.fromkeys(str(position["previous"]) for position in positions.values()))
+        raise Refused(f"no record says that {version} was ever deployed; leave the version empty for {before}, or release it")
+
+
+async def _positions(phase: Phase, environments: Sequence[str]) -> dict[str, Position]:
+    """Read what each environment runs; one that does not answer is left out, so that it keeps no other from going back."""
+
+    async def read(environment: str) -> Position:
+        platform = await platform_of(phase.plan, environment)
+        return await (platform.current() if len(environments) > 1 else read_position(platform))  # of several, none waits for one
+
+    answers = await asyncio.gather(*map(read, environments), return_exceptions=True)
+    found = {name: one for name, one in zip(environments, answers, strict=True) if not isinstance(one, BaseException)}
+    for error in answers:
+        if isinstance(error, BaseException) and (not found or not isinstance(error, Temporary)):
+            raise error
+    return found

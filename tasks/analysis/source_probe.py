@@ -1,0 +1,90 @@
+"""Read SLIs by requests of our own: at each reading one to each revision, past the traffic split."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import httpx
+
+from blocks.errors import Permanent, Temporary
+from blocks.platform import Platform
+from tasks.rules.analysis.observation import Count, Role, Seen, slower_than
+from tasks.rules.plan.judgement import ProbeSli
+from tasks.rules.verification.health import fault_of
+from tasks.verification.health import probe_once
+
+
+@dataclass
+class ProbeSource:
+    """The probing SLIs of one watch; what was counted is forgotten with the process, unless it is handed on as JSON.
+
+    Fields:
+        client: An open client, as `probe_client` makes it.
+        platform: Says where the revisions are reached.
+        slis: What is asked.
+        versions: The version of each revision.
+        counts: What was counted, by SLI and revision.
+        faults: What was wrong with the last answer, by SLI and revision; "" where nothing was.
+    """
+
+    client: httpx.AsyncClient
+    platform: Platform
+    slis: list[ProbeSli]
+    versions: Mapping[Role, str]
+    counts: dict[tuple[str, Role], Count] = field(default_factory=dict)
+    faults: dict[tuple[str, Role], str] = field(default_factory=dict)
+
+    async def read(self) -> dict[str, Seen]:
+        """Ask every revision once for every SLI, side by side."""
+        try:
+            targets = await self._targets()
+        except Temporary as error:
+            return {sli.name: Seen(silence=str(error)) for sli in self.slis}
+        except Permanent as error:
+            return {sli.name: Seen(error=f"{sli.name} cannot be probed: {error}") for sli in self.slis}
+        await asyncio.gather(*(self._probe(sli, role, target) for sli in self.slis for role, target in targets.items()))
+        return {sli.name: self.seen(sli) for sli in self.slis}
+
+    def beginning(self) -> dict[str, Seen]:
+        """Say what a step's watch begins with: nothing, since every probe is of this step."""
+        return {sli.name: Seen(dict.fromkeys(self.versions, Count(0, 0))) for sli in self.slis}
+
+    def seen(self, sli: ProbeSli) -> Seen:
+        """Say what was counted so far."""
+        what = "failed" if sli.threshold_seconds is None else slower_than(sli.threshold_seconds, sli.threshold_seconds)
+        return Seen({role: self.counts.get((sli.name, role), Count(0, 0)) for role in self.versions}, what)
+
+    def remembered(self) -> dict[str, dict[str, list[int]]]:
+        """Give what was counted as JSON: bad and all by SLI and revision."""
+        found: dict[str, dict[str, list[int]]] = {}
+        for (name, role), count in self.counts.items():
+            found.setdefault(name, {})[role] = [count.bad, count.total]
+        return found
+
+    def go_on_from(self, remembered: Mapping[str, Mapping[Role, list[int]]]) -> None:
+        """Take back what was counted."""
+        for sli in self.slis:
+            self.counts |= {(sli.name, role): Count(count[0], count[1]) for role, count in remembered.get(sli.name, {}).items()}
+
+    async def _probe(self, sli: ProbeSli, role: Role, target: str) -> None:
+        patience = sli.threshold_seconds or sli.timeout_seconds
+        found = await probe_once(self.client, target.rstrip("/") + sli.path, timeout_seconds=patience)
+        key = sli.name, role
+        # How long the answer is does not matter here: only a health check has to be short.
+        self.faults[key] = fault_of(replace(found, cut=False), status=sli.status, json_fields={})
+        before = self.counts.get(key, Count(0, 0))
+        self.counts[key] = Count(before.bad + bool(self.faults[key]), before.total + 1)
+
+    async def _targets(self) -> dict[Role, str]:
+        position, found = await asyncio.gather(self.platform.current(), self.platform.endpoints())
+        targets: dict[Role, str] = {}
+        for role, version in self.versions.items():
+            # After a restart behind the promotion the version under release is the baseline.
+            target = found.get("canary") if position["canary"] == version else None
+            target = found.get("baseline") if position["baseline"] == version else target
+            if not target:
+                raise Temporary(f"the platform says no address of the {role} {version}, so it cannot be probed")
+            targets[role] = target
+        return targets

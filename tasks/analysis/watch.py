@@ -1,0 +1,202 @@
+"""Watch one step: read the counts at the plan's pace, judge after every reading, stop the moment the verdict is in."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict
+from functools import partial
+from itertools import count
+from typing import Any, NamedTuple
+
+from prefect import task
+
+from blocks.errors import Superseded, Temporary, WorldMoved
+from blocks.platform import Counts, Mark, Platform, Position
+from tasks.analysis.sources import Sources, Subject, open_sources
+from tasks.lifecycle.policy import OBSERVE_PLATFORM, ONCE, ONCE_ON_PLATFORM
+from tasks.record.journal import tell_progress
+from tasks.rules.analysis.downsampling import Thinned, most_points
+from tasks.rules.analysis.step import MOST_MISSED, Step, versions_of
+from tasks.rules.analysis.verdict import Outcome, Verdict, combine
+from tasks.rules.plan.targets import within
+
+SHORTEST_PAUSE_SECONDS = 0.05
+DECIDED = {Outcome.PASSED, Outcome.FAILED, Outcome.ERROR}
+
+
+class Point(NamedTuple):
+    """One reading: its moment, what followed for each SLI, and the rows of what was read."""
+
+    at: float
+    verdicts: list[Verdict]
+    rows: list[dict[str, Any]]
+
+
+@task(name="read counts", **OBSERVE_PLATFORM)
+async def read_counts(platform: Platform) -> dict[str, Counts]:
+    """Read the traffic counts by version."""
+    return await platform.counts()
+
+
+@task(name="begin watch", **ONCE_ON_PLATFORM)
+async def begin_watch(platform: Platform, *, subject: Subject, version: str, key: str) -> dict[str, Any]:  # noqa: ARG001
+    """Remember what the counters said before a step's traffic moved, so that all that follows is judged, also after a restart.
+
+    Returns:
+        `at` in seconds since the epoch, `counts` of the platform by version, and what is known of the SLIs in `prometheus`.
+    """
+    at, position = time.time(), await platform.current()
+    async with open_sources(subject, platform, versions=versions_of(version, position["baseline"])) as sources:
+        counts, memory = await asyncio.gather(_counts(platform, subject), sources.remember())
+    return {"at": at, "counts": counts, "prometheus": memory}
+
+
+@task(name="start clock", **ONCE)
+async def start_clock(*, key: str) -> float:  # noqa: ARG001
+    """Remember when the traffic had moved, in seconds since the epoch: how long is watched counts from there."""
+    return time.time()
+
+
+@task(name="watch step", task_run_name="watch {percent} %", **ONCE_ON_PLATFORM)
+async def watch_step(
+    platform: Platform,
+    *,
+    subject: Subject,
+    version: str,
+    percent: int,
+    watch_seconds: float,
+    mark: Mark,
+    begun: dict[str, Any],
+    key: str,  # noqa: ARG001
+) -> dict[str, Any]:
+    """Watch the canary at one share of the traffic until its verdict is in or the time is up.
+
+    Args:
+        platform: The environment.
+        subject: What is watched, and by which SLIs.
+        version: The version under release.
+        percent: Its share, which must stay as it is.
+        watch_seconds: The longest time since `begun`; what probes had counted in a process that died is probed again.
+        mark: Our mark; a newer owner ends the watch.
+        begun: What `begin_watch` remembered, with the moment `at` from which the time counts, and `probes` of an earlier span.
+        key: Under which the result is remembered.
+
+    Returns:
+        The evidence of the step: `outcome`, `reason`, `versions`, `slis` and `points`, as the record's pictures take it, `samples`,
+        a list of rows (see `tasks.rules.analysis.step.Step.rows`), and `probes`, what another span goes on from.
+
+    Raises:
+        Superseded: Somebody else owns the environment.
+        WorldMoved: The traffic or the canary is not as it was left.
+    """
+    baseline = (await platform.current())["baseline"]
+    versions = versions_of(version, baseline)
+    async with open_sources(subject, platform, versions=versions, memory=begun.get("prometheus")) as sources:
+        began = begun["at"], sources.platform(begun["counts"]) | sources.beginning()
+        step = Step(subject.judgement, version=version, baseline=baseline, percent=percent, began=began)
+        look = partial(_look, platform, subject=subject, version=version, percent=percent, mark=mark)
+        points = Thinned[Point](most_points(len(subject.judgement.slis)))
+        ends_at = begun["at"] + watch_seconds + sources.lost_seconds(begun)  # so that as much is probed as the plan says
+        async for point in _readings(step, sources, look, ends_at=ends_at, owner=mark["owner"], where=within(subject.environment)):
+            points.add(point)
+        probes = {"at": time.time(), "counts": sources.probe.remembered()} if sources.probe else {}
+    whole, kept = combine(points.last.verdicts if points.last else []), points.points()
+    return {
+        "outcome": whole.outcome.value,
+        "reason": whole.reason,
+        "step_percent": percent,
+        "started_at": begun["at"],
+        "versions": {"canary": version, "baseline": baseline},
+        "slis": [sli.model_dump(mode="json") for sli in subject.judgement.slis],
+        "points": [{"at": point.at, "verdicts": [asdict(verdict) for verdict in point.verdicts]} for point in kept],
+        "probes": probes,
+        "samples": [row for point in kept for row in point.rows],
+    }
+
+
+async def _readings(
+    step: Step, sources: Sources, look: Callable[[], Awaitable[dict[str, Any]]], *, ends_at: float, owner: str, where: str
+) -> AsyncIterator[Point]:
+    """Read at the plan's pace until the verdict is in or the time is up; a slow source is waited for only as long, but the last time."""
+    interval = step.judgement.interval_seconds
+    for number in count(1):
+        due, is_last = time.monotonic() + interval, time.time() >= ends_at
+        sources.start()
+        counts = await look()
+        seen = await sources.collect(patience_seconds=None if is_last else max(0.0, due - time.monotonic()))
+        at = time.time()
+        verdicts = step.judge(sources.platform(counts) | seen, at=at, is_last=is_last)
+        yield Point(at, verdicts, step.rows(verdicts, at=at))
+        whole = combine(verdicts)
+        if is_last or whole.outcome in DECIDED:
+            return
+        tell_progress(owner, f"{step.percent} %{where}: {whole.reason}", reading=number)
+        await asyncio.sleep(max(SHORTEST_PAUSE_SECONDS, min(due - time.monotonic(), ends_at - time.time())))
+
+
+async def _look(platform: Platform, *, subject: Subject, version: str, percent: int, mark: Mark) -> dict[str, Any]:
+    """Read position and counts, and bear a platform that is silent for a few readings."""
+    for missed in range(MOST_MISSED + 1):
+        try:
+            found = await asyncio.gather(platform.current(), _counts(platform, subject))
+        except Temporary:
+            if missed == MOST_MISSED:
+                raise
+            await asyncio.sleep(subject.judgement.interval_seconds)
+        else:
+            _expect_ours(found[0], version=version, percent=percent, mark=mark)
+            counts: dict[str, Any] = found[1]
+            return counts
+    raise AssertionError
+
+
+async def _counts(platform: Platform, subject: Subject) -> dict[str, Any]:
+    """Read the platform's counts where an SLI asks for them."""
+    return dict(await platform.counts()) if subject.asks_platform else {}
+
+
+def _expect_ours(position: Position, *, version: str, percent: int, mark: Mark) -> None:
+    if (position["owner"], position["generation"]) != (mark["owner"], mark["generation"]):
+        raise Superseded(f"the environment belongs to {position['owner']} now (generation {position['generation']})")
+    if "trouble" in position:
+        raise WorldMoved(position["trouble"])
+    if position["canary"] == version and position["percent"] != percent:
+        raise WorldMoved(f"the canary gets {position['percent']} % of the traffic, not the {percent} % of this step; somebody shifted it")
+    if version not in (position["canary"], position["baseline"]):
+        raise WorldMoved(f"{version} is gone: {position['canary'] or 'nothing'} is the canary; somebody else changed the environment")
+
+
+@task(name="watch recovery", **OBSERVE_PLATFORM)
+async def watch_recovery(platform: Platform, *, version: str, watch_seconds: float, max_error_ratio: float) -> dict[str, Any]:
+    """Watch a version after a rollback under its real traffic.
+
+    Args:
+        platform: The environment.
+        version: The version that serves again.
+        watch_seconds: How long.
+        max_error_ratio: The share of requests that may fail.
+
+    Returns:
+        `outcome` and `reason`; without any request it passes by its verification alone, and says so.
+    """
+    before = (await platform.counts()).get(version)
+    await asyncio.sleep(watch_seconds)
+    after = (await platform.counts()).get(version)
+    position = await platform.current()
+    if position["baseline"] != version or not position["ready"].get(version):
+        return {"outcome": "failed", "reason": f"{version} does not serve after {watch_seconds:g} s of watching"}
+    bad, total = _increase(before, after)
+    if total == 0:
+        return {"outcome": "passed", "reason": f"no request came in {watch_seconds:g} s, so its verification alone speaks for it"}
+    reason = f"{bad} of {total} requests failed in {watch_seconds:g} s"
+    return {"outcome": "passed" if bad <= max_error_ratio * total else "failed", "reason": reason}
+
+
+def _increase(before: Counts | None, after: Counts | None) -> tuple[int, int]:
+    if after is None:
+        return 0, 0
+    if before is None or before["started"] != after["started"] or after["requests"] < before["requests"]:  # it began anew
+        return after["errors"], after["requests"]
+    return after["errors"] - before["errors"], after["requests"] - before["requests"]

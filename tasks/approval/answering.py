@@ -1,0 +1,140 @@
+"""Answer a gate from outside the run: find who waits, read the question, post the answer, wait for what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import NamedTuple
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.responses import SetStateStatus
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import ObjectNotFound
+
+from blocks.errors import BadInput, Refused
+from tasks.approval.approval import OUTCOME_LABEL
+from tasks.lifecycle.lock import claim_tag
+
+SHORTEST_PREFIX = 4
+FORM_SECONDS = 5
+
+
+class Question(NamedTuple):
+    """What a waiting run asks: the key of the question, and its text as markdown."""
+
+    key: str
+    text: str
+
+
+class Outcome(NamedTuple):
+    """What became of an answer: the judgement's outcome, its reason, and the state of the gate after it."""
+
+    outcome: str
+    reason: str
+    state: str
+
+
+async def find_run(client: PrefectClient, words: str) -> FlowRun:
+    """Find the run that a person means: by id, beginning of the id, name, or the service whose release waits.
+
+    Raises:
+        BadInput: No run fits, or several do.
+    """
+    try:
+        return await client.read_flow_run(UUID(words))
+    except ObjectNotFound:
+        raise BadInput(f"there is no run {words}", field="RUN", mend="`shipway status` shows the runs.") from None
+    except ValueError:
+        pass
+    waiting = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED])))
+    for chosen in (waiting, None):
+        runs = await client.read_flow_runs(flow_run_filter=chosen, sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=200)
+        fitting = [run for run in runs if _fits(run, words)]
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            listed = ", ".join(f"{run.name} ({str(run.id)[:8]})" for run in fitting[:5])
+            raise BadInput(f"{len(fitting)} runs fit {words!r}: {listed}", field="RUN", mend="Give the id of one.")
+    raise BadInput(f"no run fits {words!r}", field="RUN", mend="Give an id, its beginning, a run's name, or a service whose release waits.")
+
+
+async def read_question(client: PrefectClient, run: FlowRun) -> Question:
+    """Read what a run asks.
+
+    Raises:
+        Refused: It asks nothing: it runs, ended, or its time to answer is over.
+    """
+    state = run.state
+    if state is None or not state.is_paused():
+        told = f"{state.name}: {state.message}" if state and state.message else state.name if state else "without a state"
+        raise Refused(f"{run.name} waits for no answer; it is {told}")
+    details = state.state_details
+    if details.pause_timeout and details.pause_timeout.timestamp() <= time.time():
+        raise Refused(f"{run.name} could be answered until {details.pause_timeout:%Y-%m-%d %H:%M:%S} UTC; ask for the release again")
+    if not details.run_input_keyset or not details.pause_key:
+        raise Refused(f"{run.name} is suspended without a question; resume it in the Prefect UI")
+    return Question(key=details.pause_key, text=await _text(client, run.id, details.run_input_keyset["description"]))
+
+
+async def _text(client: PrefectClient, run: UUID, key: str) -> str:
+    """Read the question's text; Prefect sets the state a moment before it stores the form, so one that is not there yet is waited for."""
+    until = time.monotonic() + FORM_SECONDS
+    while True:
+        try:
+            text = json.loads(await client.read_flow_run_input(run, key))
+        except ValueError:
+            return ""
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != httpx.codes.NOT_FOUND:
+                raise
+            if time.monotonic() > until:
+                return ""
+            await asyncio.sleep(0.2)
+        else:
+            return text if isinstance(text, str) else ""
+
+
+async def post_answer(client: PrefectClient, run: FlowRun, *, form: dict[str, str]) -> None:
+    """Post a filled form, which resumes the run.
+
+    Raises:
+        Refused: The server did not take it.
+    """
+    result = await client.resume_flow_run(run.id, run_input=form)
+    if result.status != SetStateStatus.ACCEPT:
+        raise Refused(f"{run.name} did not take the answer: {getattr(result.details, 'reason', None) or result.status.value}")
+
+
+async def wait_for_outcome(client: PrefectClient, run_id: UUID, *, key: str, timeout_seconds: float) -> Outcome | None:
+    """Wait until the run says what became of the answer to one question; it is looked at once a second.
+
+    Returns:
+        The outcome; None when the run has not said so in time.
+    """
+    until = time.monotonic() + timeout_seconds
+    while True:
+        run = await client.read_flow_run(run_id)
+        if told := _told(run, key):
+            return told
+        if run.state and run.state.is_final():
+            return Outcome("ended", f"{run.name} ended {run.state.name}: {run.state.message or 'no reason given'}", run.state.name or "")
+        if time.monotonic() >= until:
+            return None
+        await asyncio.sleep(1)
+
+
+def _told(run: FlowRun, key: str) -> Outcome | None:
+    labels = run.labels or {}
+    if labels.get(f"{OUTCOME_LABEL}.key") != key:
+        return None
+    return Outcome(*(str(labels.get(f"{OUTCOME_LABEL}.{name}", "")) for name in Outcome._fields))
+
+
+def _fits(run: FlowRun, words: str) -> bool:
+    by_id = len(words) >= SHORTEST_PREFIX and str(run.id).startswith(words.lower())
+    return by_id or run.name == words or claim_tag(words) in run.tags

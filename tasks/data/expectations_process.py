@@ -1,0 +1,232 @@
+"""The process in which great-expectations judges: `python -m tasks.data.expectations_process` reads a job, and writes a finding a suite.
+
+It is a process of its own because the import costs seconds and hundreds of megabytes, and because what a suite does
+cannot be interrupted otherwise. The job comes by standard input, since it holds the databases' addresses:
+
+    {"folder": where findings and pages go, "suites": [{"name", "title", "timeout_seconds", "source", "suite", "show_values"}]}
+
+with a `source` of one of `{"url", "table" or "query"}`, `{"csv" or "parquet": [files], "max_rows"}` and
+`{"rows": {column: values}}`. The finding of suite 0 is `0.json`: `outcome`, `reason`, `rows`, `expectations`, `failed`, and its
+page is `0.html`. Nothing that is written holds an address or its password.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import sys
+import types
+import warnings
+from pathlib import Path
+from typing import Any
+
+from tasks.rules.data.expectation_words import judge_findings, without_values
+from tasks.rules.data.jobs import secrets_in_url
+from tasks.rules.record.masking import mask
+
+SHOWN_VALUES = 20
+# Great-expectations imports these two for one expectation of fifty (a divergence and its plot), and half of its start is theirs.
+SELDOM_USED = ("altair", "scipy.stats")
+
+
+class _Later(types.ModuleType):
+    """A module that is executed when something in it is first asked for; `LazyLoader`'s are by the next import already.
+
+    For a process of one thread: another would meet it half made.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if self.__spec__ is None or self.__spec__.loader is None:
+            raise AttributeError(name)
+        self.__class__ = types.ModuleType  # type: ignore[assignment]
+        self.__spec__.loader.exec_module(self)
+        return getattr(self, name)
+
+
+class JobError(Exception):
+    """Something about a suite's data or expectations that cannot be judged; the text says what."""
+
+
+def warm() -> None:
+    """Import what judging needs, which takes the seconds that this process is for."""
+    warnings.simplefilter("ignore")
+    for name in SELDOM_USED:
+        _postpone(name)
+    for name in ("great_expectations", "great_expectations.render.renderer", "great_expectations.render.view"):
+        _module(name)
+
+
+def main() -> int:
+    """Judge every suite of the job; one that cannot be judged does not hold up the others."""
+    job = json.load(sys.stdin)
+    warm()
+    context = _module("great_expectations").get_context(mode="ephemeral")
+    context.enable_analytics(enable=False)
+    context.variables.progress_bars = {"globally": False}
+    limit: dict[str, float] = {}
+    _bound_transactions(limit)
+    for number, asked in enumerate(job["suites"]):
+        limit["seconds"] = asked["timeout_seconds"]
+        secrets = secrets_in_url(str(asked["source"].get("url", "")))
+        try:
+            found = _judge(context, asked, number=number)
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, this suite was not judged, and that is said
+            said = str(error) if isinstance(error, JobError) else f"{type(error).__name__}: {error}"
+            found = {"outcome": "error", "reason": " ".join(said.split())[:2_000]}
+        folder, page = Path(job["folder"]), found.pop("page", "")
+        if page:
+            (folder / f"{number}.html").write_text(mask(page, secrets), encoding="utf-8")
+        (folder / f"{number}.json").write_text(json.dumps(mask(found, secrets)), encoding="utf-8")
+    return 0
+
+
+def _postpone(name: str) -> None:
+    """Let a module be imported without being executed, until it is used."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.loader is None or name in sys.modules:
+        return
+    module = _Later(name)
+    module.__spec__, module.__loader__, module.__file__ = spec, spec.loader, spec.origin
+    module.__path__ = list(spec.submodule_search_locations or ())
+    sys.modules[name] = module
+
+
+def _judge(context: Any, asked: dict[str, Any], *, number: int) -> dict[str, Any]:
+    suite = _suite(asked["suite"], name=asked["name"])
+    batch = _batch(context, asked["source"], name=f"{number}-{asked['name']}")
+    counted = batch.compute_metrics(_module("great_expectations.metrics.batch.row_count").BatchRowCount())
+    rows = counted.value if isinstance(counted.value, int) else None
+    if rows is None:
+        raise JobError(f"the rows cannot be counted: {getattr(counted.value, 'exception_message', counted.value)}")
+    shown = SHOWN_VALUES if asked["show_values"] else 0
+    results = batch.validate(suite, result_format={"result_format": "SUMMARY", "partial_unexpected_count": shown})
+    for result in results.results:
+        _make_plain(result, show_values=asked["show_values"])
+    found = [result.to_json_dict() for result in results.results]
+    if len(found) != len(suite.expectations):
+        raise JobError(f"{len(suite.expectations)} expectations were asked for, and {len(found)} answers came")
+    outcome, reason = judge_findings(found, rows=rows)
+    failed = [one["expectation_config"]["type"] for one in found if one["success"] is not True]
+    told = {"outcome": outcome, "reason": reason, "rows": rows, "expectations": len(found), "failed": failed}
+    try:
+        return {**told, "page": _page(results, title=asked["title"], told=told)}
+    except Exception as error:  # noqa: BLE001 - a page that cannot be drawn changes nothing of what was found
+        return {**told, "reason": f"{reason} (without a page, which could not be drawn: {type(error).__name__})"}
+
+
+def _make_plain(result: Any, *, show_values: bool) -> None:
+    """Turn numpy's values into plain ones, which great-expectations' own pages ask for, and take out what is not to be shown."""
+    found = result.to_json_dict() if show_values else without_values(result.to_json_dict())
+    result.success = found["success"] if found["success"] is None else bool(found["success"])
+    result.result = json.loads(json.dumps(found["result"], default=str))
+    result.exception_info = _without_traceback(result.exception_info)
+    if "unexpected_percent" not in result.result:
+        result.result.pop("unexpected_count", None)  # not of rows; the page's own code takes it for one of rows, and fails
+
+
+def _suite(asked: dict[str, Any], *, name: str) -> Any:
+    """Make great-expectations' own suite, and say which expectation it does not take."""
+    configuration = _module("great_expectations.expectations.expectation_configuration").ExpectationConfiguration
+    suite = _module("great_expectations").ExpectationSuite(name=asked.get("name") or name)
+    for number, one in enumerate(asked["expectations"]):
+        try:
+            kept = {key: value for key, value in one.items() if value is not None and key != "id"}
+            suite.expectations.append(configuration(**kept).to_domain_obj())
+        except Exception as error:
+            raise JobError(f"expectations[{number}] ({one.get('type')}): {' '.join(str(error).split())}") from error
+    return suite
+
+
+def _batch(context: Any, source: dict[str, Any], *, name: str) -> Any:
+    if "url" not in source:
+        frame = _frame(source)
+        asset = context.data_sources.add_pandas(name).add_dataframe_asset("table")
+        return asset.add_batch_definition_whole_dataframe("whole").get_batch(batch_parameters={"dataframe": frame})
+    database = context.data_sources.add_sql(name, connection_string=_driven(source["url"]), create_temp_table=False)
+    if "query" in source:
+        asset = database.add_query_asset("query", query=source["query"].strip().rstrip(";"))
+        return asset.add_batch_definition_whole_table("whole").get_batch()
+    schema, _, table = source["table"].rpartition(".")
+    asset = database.add_table_asset(source["table"], table_name=table, schema_name=schema or None)
+    return asset.add_batch_definition_whole_table("whole").get_batch()
+
+
+def _driven(url: str) -> str:
+    """Name the driver that is installed for PostgreSQL, and keep `$` from being read as a variable."""
+    scheme, rest = url.split("://", 1) if "://" in url else (url, "")
+    if not rest:
+        raise JobError("the secret is no database address; write it as SQLAlchemy does: postgresql://user:password@host/name")
+    driven = "postgresql+psycopg" if scheme in {"postgresql", "postgres"} else scheme
+    return f"{driven}://{rest if scheme.startswith('sqlite') else rest.replace('$', '%24')}"
+
+
+def _frame(source: dict[str, Any]) -> Any:
+    """Read a table into memory, within its bound."""
+    pd = _module("pandas")
+    if "rows" in source:
+        frame = pd.DataFrame(source["rows"])
+        return frame.astype(dict.fromkeys((name for name in source.get("numbers", ()) if name in frame), float))
+    most = source["max_rows"]
+    if "csv" in source:
+        frames, read = [], 0
+        for path in source["csv"]:
+            frames.append(pd.read_csv(path, nrows=most + 1 - read))
+            read += len(frames[-1])
+            if read > most:  # what is over is not even read
+                break
+    else:
+        rows = sum(_module("pyarrow.parquet").ParquetFile(path).metadata.num_rows for path in source["parquet"])
+        frames = [pd.read_parquet(path) for path in source["parquet"]] if rows <= most else []
+        if not frames:
+            raise JobError(f"the files have {rows:,} rows, more than the {most:,} of max_rows")
+    frame = pd.concat(frames, ignore_index=True)
+    if len(frame) > most:
+        raise JobError(f"the files have more rows than the {most:,} of max_rows")
+    return frame
+
+
+def _bound_transactions(limit: dict[str, float]) -> None:
+    """Make every transaction of this process read only, and end its statements in time, as far as the database can.
+
+    A suite's query must not change anything, and must not run on in the database when this process is ended.
+
+    Args:
+        limit: `seconds` that a statement of the suite under way may take.
+    """
+    sqlalchemy, event = _module("sqlalchemy"), _module("sqlalchemy.event")
+
+    def _begin(connection: Any) -> None:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, round(1000 * limit['seconds']))}")
+
+    def _connect(raw: Any, _record: Any) -> None:
+        if hasattr(raw, "set_authorizer"):  # only SQLite's connections have one
+            raw.execute("PRAGMA query_only = ON")
+
+    event.listen(sqlalchemy.Engine, "begin", _begin)
+    event.listen(sqlalchemy.Engine, "connect", _connect)
+
+
+def _module(name: str) -> Any:
+    """Import late, and without types: great-expectations' own do not say what its functions take."""
+    return importlib.import_module(name)
+
+
+def _without_traceback(info: Any) -> Any:
+    """Keep what went wrong; where in whose code is nothing that an operator of a release mends."""
+    if isinstance(info, dict):
+        return {key: "" if key == "exception_traceback" else _without_traceback(value) for key, value in info.items()}
+    return info
+
+
+def _page(results: Any, *, title: str, told: dict[str, Any]) -> str:
+    """Render Data Docs' page of a validation in a frame of our own, which loads nothing from elsewhere."""
+    view = _module("great_expectations.render.view").DefaultJinjaPageView(custom_views_directory=str(Path(__file__).with_name("templates")))
+    document = _module("great_expectations.render.renderer").ValidationResultsPageRenderer().render(results)
+    return str(view.render(document, template="expectations.html.j2", shipway_title=title, shipway=told))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""Survey what a release is about: its plan, what runs now, what changes, and the digest over all of it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from pydantic import BaseModel
+
+from blocks.errors import BadInput, WorldMoved
+from blocks.platform import Platform, Position
+from tasks.evidence.change_log import read_change_log
+from tasks.evidence.review import read_plan_file
+from tasks.lifecycle.policy import OBSERVE_PLATFORM, ONCE
+from tasks.rollout.manifests import read_manifests
+from tasks.rollout.migrate import expect_jobs
+from tasks.rollout.platforms import load_platforms
+from tasks.rollout.preview import preview_environment
+from tasks.rules.evidence.change_log import ChangeLog, Commit, join_changes
+from tasks.rules.plan.plan import Plan
+from tasks.rules.plan.targets import STAGING
+from tasks.rules.record.digest import digest, fingerprint
+
+
+@task(name="take plan", **ONCE)
+async def take_plan(path: str, *, key: str) -> dict[str, Any]:  # noqa: ARG001
+    """Read the plan once; whoever asks again under this key gets the plan as it was then.
+
+    Returns:
+        `plan` (the plan's JSON), `path`, `folder` and `repository` (absolute paths), `manifests` (the migrations' Jobs by name), and
+        `manifest_problems` (a sentence for each that cannot be read).
+
+    Raises:
+        BadInput: With every problem of the file.
+    """
+    return await read_plan(path)
+
+
+@task(name="survey", **ONCE)
+async def survey(path: str, *, version: str, key: str, taken: dict[str, Any] | None = None) -> dict[str, Any]:  # noqa: ARG001
+    """Survey once what this release is about, under the plan as it was taken.
+
+    Returns:
+        What `look` returns, and `previews`: what the platforms would change, by environment, where they can say it.
+    """
+    taken = taken or await read_plan(path)
+    platforms = await load_platforms(Plan.model_validate(taken["plan"]))
+    found, previews = await asyncio.gather(look(path, version=version, taken=taken, platforms=platforms), _preview(platforms, version))
+    return {**found, "previews": previews}
+
+
+@task(name="survey again", **OBSERVE_PLATFORM)
+async def survey_again(path: str, *, version: str) -> dict[str, Any]:
+    """Survey anew, to compare with what was approved."""
+    return await look(path, version=version)
+
+
+async def look(
+    path: str, *, version: str, taken: dict[str, Any] | None = None, platforms: dict[str, Platform] | None = None
+) -> dict[str, Any]:
+    """Read plan, positions and changes, and hash them.
+
+    Args:
+        path: The plan file.
+        version: The version under release.
+        taken: The plan as `take_plan` gave it; read anew where None.
+        platforms: The plan's platforms, by environment; loaded where None.
+
+    Returns:
+        What `take_plan` returns, and: `version`; `current` and `previous` (version by environment); `change_log`, of several targets
+        that run different versions the changes of all;
+        `platforms` (fingerprint of the settings, by environment); `digest`.
+    """
+    taken = taken or await read_plan(path)
+    plan = Plan.model_validate(taken["plan"])
+    if taken.get("manifest_problems"):
+        raise BadInput("; ".join(taken["manifest_problems"]), field="migrations", mend="Look with `shipway check`.")
+    loaded = platforms or await load_platforms(plan)
+    seen = dict(zip(loaded, await asyncio.gather(*(_look_at(plan, name, platform) for name, platform in loaded.items())), strict=True))
+    settings = {name: fingerprinted for name, (_, fingerprinted) in seen.items()}
+    current = {name: position["baseline"] for name, (position, _) in seen.items()}
+    # Staging is left out: the release itself has changed it by the time the approval is checked again.
+    production = {name: found for name, found in current.items() if name != STAGING}
+    changes = await _read_changes(taken["folder"], plan, list(production.values()), version=version)
+    return {
+        **taken,
+        "version": version,
+        "current": current,
+        "previous": {name: position["previous"] for name, (position, _) in seen.items()},
+        "change_log": asdict(changes),
+        "platforms": settings,
+        "digest": digest(plan, version, changes, production, settings, manifests=taken.get("manifests")),
+    }
+
+
+async def read_plan(path: str) -> dict[str, Any]:
+    """Read the plan file as JSON, with the folders that its paths start in, and the migrations' Jobs that it names."""
+    taken = await read_plan_file.fn(path)
+    manifests, problems = await asyncio.to_thread(read_manifests, Plan.model_validate(taken["plan"]), Path(taken["folder"]))
+    return {**taken, "manifests": manifests, "manifest_problems": problems}
+
+
+def changes_of(subject: dict[str, Any]) -> ChangeLog:
+    """Rebuild the change log from a survey's JSON."""
+    stored = dict(subject["change_log"])
+    for name in ("commits", "taken_back"):
+        stored[name] = tuple(Commit(**one) for one in stored[name])
+    return ChangeLog(**stored)
+
+
+def folder_of(subject: dict[str, Any]) -> Path:
+    """Name the folder that the plan's paths start in."""
+    return Path(subject["folder"])
+
+
+async def _read_changes(folder: str, plan: Plan, running: list[str | None], *, version: str) -> ChangeLog:
+    """Read what changes for each version that runs in production; git is asked one after the other."""
+    return join_changes(
+        [await read_change_log.fn(folder, plan.change_log, from_version=one, to_version=version) for one in dict.fromkeys(running)]
+    )
+
+
+async def _look_at(plan: Plan, environment: str, platform: Platform) -> tuple[Position, str]:
+    """Read an environment's position, and the fingerprint of its platform's settings, from which secrets are left out."""
+    expect_jobs(platform, plan, environment)
+    settings = platform.model_dump(mode="json") if isinstance(platform, BaseModel) else {}
+    position = await platform.current()
+    if "trouble" in position:
+        raise WorldMoved(f"{environment}: {position['trouble']}")
+    return position, fingerprint(settings)
+
+
+async def _preview(platforms: dict[str, Platform], version: str) -> dict[str, Any]:
+    """Let each platform that can say what it would change."""
+    found = await asyncio.gather(*(preview_environment(platform, version) for platform in platforms.values()))
+    return {name: one for name, one in zip(platforms, found, strict=True) if one is not None}

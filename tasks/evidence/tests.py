@@ -1,0 +1,56 @@
+"""Read test evidence: a JUnit report, or a command that must end well."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+from prefect import task
+
+from blocks.errors import BadInput
+from tasks.lifecycle.policy import OBSERVE
+from tasks.process.commands import run_command
+from tasks.process.files import read_bounded, resolve_inside
+from tasks.rules.evidence.junit import MAX_BYTES
+from tasks.rules.evidence.tests import TestEvidence, judge_command, judge_junit
+from tasks.rules.plan.plan import Command, Junit
+
+OURS = ("PREFECT_", "SHIPWAY_")  # a plan's command runs without our keys and passwords
+
+
+@task(name="read test evidence", **OBSERVE)
+async def read_test_evidence(spec: Junit | Command, *, repository: str | Path) -> TestEvidence:
+    """Read one piece of test evidence.
+
+    Args:
+        spec: The plan's entry.
+        repository: The plan's folder, in which its paths start and its commands run.
+
+    Returns:
+        The evidence; what cannot be read is `no_data` or `error`, never a pass.
+    """
+    if isinstance(spec, Command):
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+        ended = await run_command(spec.command, folder=repository, timeout_seconds=spec.timeout_seconds, environment=environment)
+        return judge_command(spec.command[0], fault=ended.fault, seconds=ended.seconds, tail=ended.tail, now=time.time())
+    try:
+        data, written_at = await asyncio.to_thread(_read, Path(repository), spec.junit)
+        return await asyncio.to_thread(
+            judge_junit,
+            data,
+            name=spec.junit,
+            min_tests=spec.min_tests,
+            max_age_hours=spec.max_age_hours,
+            now=time.time(),
+            written_at=written_at,
+        )
+    except (OSError, BadInput) as error:
+        return TestEvidence("error", f"{spec.junit} cannot be read: {error}")
+
+
+def _read(folder: Path, path: str) -> tuple[bytes | None, float | None]:
+    file = resolve_inside(folder, path, field="tests.junit")
+    data = read_bounded(file, limit_bytes=MAX_BYTES)
+    return data, None if data is None else file.stat().st_mtime

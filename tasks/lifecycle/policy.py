@@ -1,0 +1,108 @@
+"""How tasks are retried and remembered: the two kinds of tasks that Shipway has.
+
+OBSERVE reads the world: never remembered, retried where another try can help.
+ONCE   acts or decides: its result is persisted under the `key` it is called with, which holds the release's id, so that a
+       flow that runs again from its first line skips what is done. Exceptions are never remembered.
+
+What asks a platform bears one that is `Unreachable` for about two minutes: an API server that restarts is away for one, and a release that
+gives up meanwhile can not even go back, as that asks the same server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypedDict, TypeVar
+
+from prefect import Task
+from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy, CachePolicy
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
+from prefect.tasks import exponential_backoff
+
+from blocks.errors import Unreachable, is_temporary
+
+P = ParamSpec("P")
+R = TypeVar("R")
+FEW, JITTER = 4, 0.3
+
+
+class Options(TypedDict, total=False):
+    """The part of `@task(...)` that a policy sets."""
+
+    persist_result: bool
+    cache_policy: CachePolicy
+    retries: int
+    retry_delay_seconds: Any
+    retry_jitter_factor: float
+    retry_condition_fn: Any
+    result_serializer: str
+
+
+def another_try_helps(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Retry only what is marked as temporary; everything else would fail again."""
+    return isinstance(state.data, BaseException) and is_temporary(state.data)
+
+
+def another_try_reaches(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
+    """Retry what is temporary a few times, and a platform that nobody reaches as often as there are retries."""
+    return another_try_helps(task, run, state) and (run.run_count <= FEW or isinstance(state.data, Unreachable))
+
+
+def remembered_as(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
+    """Use the caller's `key` as the cache key, so that it is stable across attempts and processes."""
+    return f"shipway/{parameters['key']}"
+
+
+_RETRIES: Options = {
+    "retries": FEW,
+    "retry_delay_seconds": exponential_backoff(backoff_factor=0.5),
+    "retry_jitter_factor": JITTER,
+    "retry_condition_fn": another_try_helps,
+}
+# The same delays as for all others, then every five seconds for two minutes.
+PATIENCE_SECONDS: list[float] = [0.5, 1, 2, 4, *[5.0] * 24]
+_PATIENT: Options = {
+    "retries": len(PATIENCE_SECONDS),
+    "retry_delay_seconds": PATIENCE_SECONDS,
+    "retry_condition_fn": another_try_reaches,
+}
+OBSERVE: Options = {**_RETRIES, "persist_result": False, "cache_policy": NO_CACHE}
+ONCE: Options = {
+    **_RETRIES,
+    "persist_result": True,
+    "result_serializer": "json",
+    "cache_policy": CacheKeyFnPolicy(cache_key_fn=remembered_as),
+}
+OBSERVE_PLATFORM: Options = {**OBSERVE, **_PATIENT}
+ONCE_ON_PLATFORM: Options = {**ONCE, **_PATIENT}
+
+
+def quietly(task: Task[P, Coroutine[Any, Any, R]], *, when: bool = True) -> Callable[P, Coroutine[Any, Any, R]]:
+    """Give what a task that only reads does, with its retries and delays, but without a task run that everybody is told of.
+
+    Fifty targets that are looked at side by side would otherwise have the server store thousands of events, and wait for that.
+
+    Args:
+        task: A task by `OBSERVE` or `OBSERVE_PLATFORM`.
+        when: False gives the task itself.
+    """
+    if not when:
+        return task
+    delays = task.retry_delay_seconds
+    if not isinstance(delays, list):
+        message = f"the task {task.name} is no reading one: its delays are {delays!r}"
+        raise TypeError(message)
+
+    async def read(*positional: P.args, **named: P.kwargs) -> R:
+        for tried, delay in enumerate(delays, start=1):
+            try:
+                return await task.fn(*positional, **named)
+            except Exception as error:
+                if not is_temporary(error) or (tried > FEW and not isinstance(error, Unreachable)):
+                    raise
+            await asyncio.sleep(delay * random.uniform(1, 1 + JITTER))  # noqa: S311 - no secret
+        return await task.fn(*positional, **named)
+
+    return read

@@ -1,0 +1,172 @@
+"""What the keeper reads and does: every act is safe to repeat, and is made only while the run is still as it was seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from prefect import get_client, task
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import DeploymentFilter, FlowRunFilter
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.context import FlowRunContext
+from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter
+from prefect.states import AwaitingRetry
+
+from tasks.lifecycle.lock import OPEN, must_stop, tagged
+from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.run_labels import WAKE_AT, process_lives
+from tasks.rules.lifecycle.reconcile import MOST_ATTEMPTS, Seen
+
+KEPT_IDLE_RUNS = 20
+BEATING = {"RUNNING", "CANCELLING"}
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """An open run: its id, its name, and what the keeper's rule wants to know of it."""
+
+    id: str
+    name: str
+    seen: Seen
+
+
+@task(name="find open runs", **OBSERVE)
+async def find_open() -> list[OpenRun]:
+    """Read every run whose record is not closed."""
+    async with get_client() as client:
+        return [OpenRun(str(run.id), run.name, await _see(client, run)) for run in await tagged(client, OPEN)]
+
+
+@task(name="start again", **OBSERVE)
+async def start_again(run: str, *, state: str, reason: str, since: datetime | None = None) -> bool:
+    """Let a run start again from its first line, where it is still in the state it was seen in.
+
+    Args:
+        run: Flow run id.
+        state: The type of that state.
+        reason: Why, for its new state's message.
+        since: When it entered that state: one that was put back to work meanwhile may be Running again, and is left alone.
+
+    Returns:
+        Whether it was scheduled.
+    """
+    async with get_client() as client:
+        found = await client.read_flow_run(UUID(run))
+        if found.state is None or found.state.type.value != state or since not in (None, found.state.timestamp):
+            return False
+        await client.set_flow_run_state(found.id, AwaitingRetry(message=f"keeper: {reason}"), force=True)
+        return True
+
+
+@task(name="look for life", **OBSERVE)
+async def lives(run: str) -> bool:
+    """Say whether a process acts for a run, or might: a run that has not ended, and whose process is not known to be gone."""
+    async with get_client() as client:
+        found = await client.read_flow_run(UUID(run))
+        alive = process_lives(dict(found.labels))
+        ended = found.state is not None and (found.state.is_final() or found.state.is_paused())
+        return alive is True or (alive is None and not ended)
+
+
+@task(name="try again", **OBSERVE)
+async def try_again(run: str, *, reason: str) -> bool:
+    """Let a failed run start again, unless that was tried often.
+
+    Returns:
+        Whether it was scheduled.
+    """
+    async with get_client() as client:
+        found = await client.read_flow_run(UUID(run))
+        if found.state is None or not found.state.is_failed() or OPEN not in found.tags or found.run_count >= MOST_ATTEMPTS:
+            return False
+        await client.set_flow_run_state(found.id, AwaitingRetry(message=reason), force=True)
+        return True
+
+
+@task(name="settle run", **OBSERVE)
+async def settle_run(run: str, *, reason: str, cancelled: bool, alive: bool | None = None) -> None:
+    """Start the flow that settles a run; asked again, it starts the next one a minute later at the earliest.
+
+    Args:
+        run: Flow run id.
+        reason: Why.
+        cancelled: Whether a person cancelled it.
+        alive: Whether a process acts for it; where nobody here can know, ten minutes go by, so that two do not chase each other.
+    """
+    async with get_client() as client:
+        deployment = await client.read_deployment_by_name("settle/settle")
+        parameters = {"run": run, "reason": f"keeper: {reason}", "cancelled": cancelled}
+        minute = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M")[: None if alive is False else -1]
+        await client.create_flow_run_from_deployment(deployment.id, parameters=parameters, idempotency_key=f"settle-{run}-{minute}")
+
+
+@task(name="forget idle runs", **OBSERVE)
+async def forget_idle_runs(*, busy: bool) -> int:
+    """Delete the keeper's own older runs in which nothing was to be done, so that the history shows releases.
+
+    Returns:
+        How many were deleted.
+    """
+    context = FlowRunContext.get()
+    me = context.flow_run if context else None
+    if me is None or me.deployment_id is None:
+        return 0
+    async with get_client() as client:
+        if busy:
+            await client.update_flow_run(me.id, tags=sorted({*me.tags, "keeper:acted"}))
+        chosen: Any = {"any_": [me.deployment_id]}
+        runs = await client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(state={"type": {"any_": ["COMPLETED"]}}),
+            deployment_filter=DeploymentFilter(id=chosen),
+            sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+            limit=200,
+        )
+        idle = [run for run in runs if "keeper:acted" not in run.tags][KEPT_IDLE_RUNS:]
+        for run in [*idle, *await _late(client, me.deployment_id)]:
+            await client.delete_flow_run(run.id)
+    return len(idle)
+
+
+async def _late(client: PrefectClient, deployment: UUID) -> list[FlowRun]:
+    """List the keeper's scheduled runs whose time has passed: this run did their work, and after an outage there are many."""
+    chosen: Any = {"any_": [deployment]}
+    state: Any = {"type": {"any_": ["SCHEDULED"]}}
+    before: Any = {"before_": datetime.now(UTC)}
+    return await client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(state=state, expected_start_time=before), deployment_filter=DeploymentFilter(id=chosen), limit=200
+    )
+
+
+async def _see(client: PrefectClient, run: FlowRun) -> Seen:
+    labels = dict(run.labels)
+    state = run.state
+    since = state.timestamp if state else datetime.now(UTC)
+    alive = process_lives(labels)
+    return Seen(
+        state=state.type.value if state else "PENDING",
+        since=since,
+        alive=alive,
+        heard=await _last_heartbeat(client, run) if alive is None and state and state.type.value in BEATING else None,
+        wake_at=_moment(labels.get(WAKE_AT)),
+        told_to_stop=must_stop(run),
+        attempts=run.run_count,
+    )
+
+
+async def _last_heartbeat(client: PrefectClient, run: FlowRun) -> datetime | None:
+    wanted = EventFilter(
+        event=EventNameFilter(name=["prefect.flow-run.heartbeat"]), any_resource=EventAnyResourceFilter(id=[f"prefect.flow-run.{run.id}"])
+    )
+    page = await client.read_events(wanted, limit=1)
+    return page.events[0].occurred if page.events else None
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(text)) if text else None
+    except ValueError:
+        return None

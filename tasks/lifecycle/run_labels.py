@@ -1,0 +1,127 @@
+"""Who acts: the marks on a flow run by which the keeper knows whether its process lives and when it wants to be woken."""
+
+from __future__ import annotations
+
+import socket
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psutil
+from prefect import State, get_client, task
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import StateType
+
+from tasks.lifecycle.lock import OPEN, OUTCOME, STOP, change_tags, claim_tag, give_up_claims
+from tasks.lifecycle.policy import OBSERVE
+
+HOST, PID, STARTED, WAKE_AT = "shipway.host", "shipway.pid", "shipway.process-started", "shipway.wake-at"
+
+
+def machine() -> str:
+    """Name this machine and its boot, so that a process number is only looked up where it means something."""
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    return f"{socket.gethostname()}/{boot.read_text().strip() if boot.exists() else ''}"
+
+
+@task(name="begin attempt", **OBSERVE)
+async def begin_attempt(run: str, *, name: str, tags: list[str]) -> None:
+    """Mark a run as open and its process as the one that acts for it.
+
+    Args:
+        run: Flow run id.
+        name: What the run is called; "" leaves its name.
+        tags: What people look for: service, version, environment.
+    """
+    async with get_client() as client:
+        await mark_process(client, run)
+        await change_tags(client, run, add={OPEN, *tags}, name=name)
+
+
+@task(name="name run", **OBSERVE)
+async def name_run(run: str, *, name: str, tags: list[str]) -> None:
+    """Name a run and tag it with what is known by now, as `begin_attempt` does."""
+    async with get_client() as client:
+        await change_tags(client, run, add={*tags}, name=name)
+
+
+@task(name="mark running", **OBSERVE)
+async def mark_running(run: str) -> None:
+    """Mark this process as the one that acts for a run, which may not be its own."""
+    async with get_client() as client:
+        await mark_process(client, run)
+
+
+@task(name="unmark", **OBSERVE)
+async def unmark(run: str) -> None:
+    """Say that no process acts for a run any more."""
+    async with get_client() as client:
+        await client.update_flow_run_labels(UUID(run), {PID: ""})
+
+
+async def mark_process(client: PrefectClient, run: str) -> None:
+    """Write this process's number and start time on a run."""
+    me = psutil.Process()
+    labels: dict[str, Any] = {HOST: machine(), PID: me.pid, STARTED: round(me.create_time(), 2), WAKE_AT: ""}
+    await client.update_flow_run_labels(UUID(run), labels)
+
+
+def process_lives(labels: dict[str, Any]) -> bool | None:
+    """Say whether the process that a run's labels name still runs; None where this machine cannot know."""
+    if labels.get(HOST) != machine() or not labels.get(PID):
+        return None
+    try:
+        process = psutil.Process(int(labels[PID]))
+        return bool(abs(process.create_time() - float(labels[STARTED])) < 1 and process.status() != psutil.STATUS_ZOMBIE)
+    except (psutil.NoSuchProcess, KeyError, ValueError):
+        return False
+
+
+async def ask_to_be_woken(run: str, *, at: datetime) -> None:
+    """Leave the moment at which the keeper wakes this run."""
+    async with get_client() as client:
+        await client.update_flow_run_labels(UUID(run), {WAKE_AT: at.isoformat()})
+
+
+@task(name="end attempt", **OBSERVE)
+async def end_attempt(run: str, *, outcome: str) -> None:
+    """Give up the service's claim and mark the run with its outcome; it stays open until its final state is set."""
+    async with get_client() as client:
+        found = await client.read_flow_run(UUID(run))
+        await give_up_claims(client, found)
+        claims = {tag for tag in found.tags if tag.startswith(claim_tag(""))}
+        await change_tags(client, found, add={f"{OUTCOME}{outcome}"}, drop={*claims, STOP})
+
+
+@task(name="let go", **OBSERVE)
+async def let_go(run: str) -> None:
+    """Take a run that ended out of the keeper's sight; one without an outcome is left for the keeper to settle."""
+    async with get_client() as client:
+        found = await client.read_flow_run(UUID(run))
+        if any(tag.startswith(OUTCOME) for tag in found.tags):
+            await change_tags(client, found, drop={OPEN})
+
+
+@task(name="forget", **OBSERVE)
+async def forget_unbegun(run: str) -> bool:
+    """Take a run that ended before its first step out of the keeper's sight: it moved nothing.
+
+    Returns:
+        Whether it was such a run.
+    """
+    async with get_client() as client:
+        found = await client.read_flow_run(UUID(run))
+        begun = HOST in found.labels
+        if not begun:
+            await change_tags(client, found, drop={OPEN})
+        return not begun
+
+
+@task(name="end as", **OBSERVE)
+async def end_as(run: str, *, state: State[Any]) -> None:
+    """Let a run that cannot end by itself end in this state; one that a person cancelled stays cancelled."""
+    async with get_client() as client:
+        found = (await client.read_flow_run(UUID(run))).state
+        if found is None or found.type is not StateType.CANCELLED:
+            await client.set_flow_run_state(UUID(run), state, force=True)

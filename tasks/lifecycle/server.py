@@ -1,0 +1,31 @@
+"""Reach the Prefect server from the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from prefect import get_client
+from prefect.client.orchestration import PrefectClient
+from prefect.settings import PREFECT_API_URL
+
+from blocks.errors import BadInput
+
+
+@asynccontextmanager
+async def server() -> AsyncIterator[PrefectClient]:
+    """Open a client of the configured server; never start one on the way, as Prefect would.
+
+    Raises:
+        BadInput: No server is configured, or it does not answer.
+    """
+    url = PREFECT_API_URL.value()
+    mend = "Start one with `shipway up`, or set PREFECT_API_URL to yours."
+    if not url:
+        raise BadInput("no Prefect server is configured", field="PREFECT_API_URL", mend=mend)
+    try:
+        async with get_client() as client:
+            yield client
+    except httpx.TransportError as error:
+        raise BadInput(f"{url} does not answer ({type(error).__name__})", field="PREFECT_API_URL", mend=mend) from None

@@ -1,0 +1,133 @@
+"""Say what happened, once and everywhere: in the record, in the run's log, and as an event that others can follow."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
+from prefect.events import emit_event
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_run_logger
+
+from blocks.errors import Temporary, WorldMoved
+from tasks.record.storage import default_storage
+from tasks.record.store import append_entry, find_entry, readable_entries
+from tasks.rules.record.entries import Entry, Kind, chain, outcome_of, verify_chain
+
+TRIES = 4
+EVERY_READING, EACH = 30, 10
+LOUD = {"rollback", "refused"}
+CLOSED = "closed"
+
+
+async def tell(
+    release: str, key: str, what: str, *, kind: Kind, why: str = "", who: str = "shipway", evidence: dict[str, Any] | None = None
+) -> Entry:
+    """Write an entry to a release's record, unless its key is there, and make it heard.
+
+    Args:
+        release: The release's flow run id.
+        key: Unique in the record; a step that runs again tells the same key and is told once.
+        what: What happened, in one sentence.
+        kind: What sort of thing.
+        why: The reason, with its numbers.
+        who: The person or part that did it.
+        evidence: JSON values.
+
+    Returns:
+        The entry as it is stored.
+    """
+    fields: dict[str, Any] = {"key": key, "kind": kind, "who": who, "what": what, "why": why, "evidence": evidence or {}}
+    try:
+        entry, is_new = await _append(await default_storage(), release, **fields)
+    except WorldMoved as error:  # somebody touched the record; the service must go back all the same
+        if (known := await recall(release, key)) is not None:
+            return known
+        _log("refused", f"THE RECORD IS BROKEN, and this is not in it: {what}. {error}")
+        entry, is_new = chain(None, at=datetime.now(UTC), **fields), True
+    if is_new:
+        _log(kind, f"{what}{': ' if why else ''}{why}")
+        emit_event(
+            f"shipway.release.{kind}",
+            resource={"prefect.resource.id": f"shipway.release.{release}", "prefect.resource.name": release},
+            related=[{"prefect.resource.id": f"prefect.flow-run.{release}", "prefect.resource.role": "release"}],
+            payload={
+                "key": key,
+                "kind": kind,
+                "who": who,
+                "what": what,
+                "why": why[:2_000],
+                "outcome": str(fields["evidence"].get("outcome", "")),
+                "at": entry.at,
+                "seq": entry.seq,
+            },
+        )
+    return entry
+
+
+def tell_progress(release: str, what: str, *, reading: int) -> None:
+    """Let those who follow a release see a watch at work; nothing is recorded, and after 30 readings only each tenth is told.
+
+    Args:
+        release: The release's flow run id.
+        what: What the watch sees, in one sentence.
+        reading: The number of this reading, from 1.
+    """
+    if reading <= EVERY_READING or reading % EACH == 0:
+        resource = {"prefect.resource.id": f"shipway.release.{release}", "prefect.resource.name": release}
+        emit_event("shipway.progress", resource=resource, payload={"what": what, "reading": reading})
+
+
+async def recall(release: str, key: str) -> Entry | None:
+    """Read one entry of a record, or None where it was never told."""
+    return await find_entry(await default_storage(), release, key)
+
+
+async def closing_entry(release: str) -> Entry | None:
+    """Read the entry that closed a record, or None where it is open."""
+    return await recall(release, CLOSED)
+
+
+async def was_deployed(service: str, *, version: str) -> bool:
+    """Say whether a record here says that a version of a service was deployed; tags name the runs, the records decide."""
+    async with get_client() as client:
+        chosen = FlowRunFilter(tags=FlowRunFilterTags(all_=[f"service:{service}", f"version:{version}", "outcome:deployed"]))
+        runs = await client.read_flow_runs(flow_run_filter=chosen, limit=20)
+    for run in runs:
+        entries = await recall_all(str(run.id))
+        if entries and entries[0].evidence.get("version") == version and outcome_of(entries) == "deployed" and not verify_chain(entries):
+            return True
+    return False
+
+
+async def recall_all(release: str) -> list[Entry]:
+    """Read a record's entries that can be read; who needs an unbroken record verifies its chain."""
+    return await readable_entries(await default_storage(), release)
+
+
+async def _append(storage: Any, release: str, **fields: Any) -> tuple[Entry, bool]:
+    for attempt in range(1, TRIES + 1):
+        try:
+            return await append_entry(storage, release, **fields)
+        except Temporary as error:
+            if attempt == TRIES:
+                raise
+            await asyncio.sleep(error.delay_seconds)
+    raise AssertionError
+
+
+def say(line: str) -> None:
+    """Say something in the run's log that is no part of the record."""
+    _log("refused", line)
+
+
+def _log(kind: Kind, line: str) -> None:
+    try:
+        logger: logging.Logger | logging.LoggerAdapter[Any] = get_run_logger()
+    except MissingContextError:
+        logger = logging.getLogger("shipway")
+    logger.log(logging.WARNING if kind in LOUD else logging.INFO, line)

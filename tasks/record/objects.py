@@ -1,0 +1,195 @@
+"""Objects by path: the little that a record asks of its storage, on a local folder or in a Prefect filesystem block."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from blocks.errors import Temporary
+from tasks.process.concurrency import to_its_end
+
+Result = TypeVar("Result")
+MISSING_CODES = {"NoSuchKey", "404", "NotFound"}
+
+
+class Objects(Protocol):
+    """Bytes by path."""
+
+    @property
+    def name(self) -> str:
+        """Where the objects are, for messages and as a key."""
+        ...
+
+    async def read(self, path: str) -> bytes | None:
+        """Read an object; None where there is none."""
+        ...
+
+    async def create(self, path: str, content: bytes) -> bool:
+        """Write a new object whole; False, and nothing is changed, where there is one already."""
+        ...
+
+    async def replace(self, path: str, content: bytes) -> None:
+        """Write an object whole, whatever is there."""
+        ...
+
+    async def contents(self, folder: str, *, named: re.Pattern[str]) -> dict[str, bytes] | None:
+        """Read the objects of a folder whose names fit, by their names and in order; None where this storage cannot list."""
+        ...
+
+
+class Folder:
+    """Objects as files: created whole or not at all, and never twice.
+
+    Args:
+        base: The folder that paths start in; made when the first object is written.
+    """
+
+    def __init__(self, base: Path) -> None:
+        """Keep the folder's absolute path."""
+        self.base = base.expanduser().resolve()
+        self.name = str(self.base)
+
+    async def read(self, path: str) -> bytes | None:
+        """Read a file; None where there is none."""
+        return await _in_thread(_read_file, self.base / path)
+
+    async def create(self, path: str, content: bytes) -> bool:
+        """Link a fully written file into its place, which fails where another writer was first."""
+        return await _in_thread(_create_file, self.base / path, content)
+
+    async def replace(self, path: str, content: bytes) -> None:
+        """Rename a fully written file into its place."""
+        await _in_thread(_replace_file, self.base / path, content)
+
+    async def contents(self, folder: str, *, named: re.Pattern[str]) -> dict[str, bytes] | None:
+        """Read the files of a folder whose names fit."""
+        return await _in_thread(_read_folder, self.base / folder, named)
+
+
+class BlockObjects:
+    """Objects in a Prefect filesystem block, which knows neither lists nor exclusive writes.
+
+    Two processes that write the same object at the same moment are told apart only by reading back: keep one writer a release.
+
+    Args:
+        block: A block with `read_path` and `write_path`.
+    """
+
+    def __init__(self, block: Any) -> None:
+        """Keep the block and name it by its document, else by its type and base."""
+        self.block = block
+        base = getattr(block, "basepath", None) or getattr(block, "bucket_name", None) or id(block)
+        self.name = str(getattr(block, "_block_document_id", None) or f"{type(block).__name__}:{base}")
+
+    async def read(self, path: str) -> bytes | None:
+        """Read an object; None where the storage says that there is none, `Temporary` where it says nothing of use."""
+        try:
+            content: bytes | None = await _settled(self.block.read_path(path))
+        except Exception as error:
+            if _is_missing(error):
+                return None
+            raise Temporary(f"the storage {self.name} could not be read at {path} ({type(error).__name__})") from error
+        return content
+
+    async def create(self, path: str, content: bytes) -> bool:
+        """Write where nothing is, and read back whose object it became."""
+        if await self.read(path) is not None:
+            return False
+        await self.replace(path, content)
+        return await self.read(path) == content
+
+    async def replace(self, path: str, content: bytes) -> None:
+        """Write an object."""
+        await to_its_end(_settled(self.block.write_path(path, content)))
+
+    async def contents(self, folder: str, *, named: re.Pattern[str]) -> dict[str, bytes] | None:  # noqa: ARG002
+        """Say that this storage cannot list."""
+        return None
+
+
+def objects_of(storage: Any) -> Objects:
+    """Reach a storage: a path or Prefect's `LocalFileSystem` as a folder, any other block through its own methods.
+
+    Args:
+        storage: A `Path`, a Prefect filesystem block, or what this function returned.
+    """
+    if isinstance(storage, Folder | BlockObjects):
+        return storage
+    if isinstance(storage, Path):
+        return Folder(storage)
+    from prefect.filesystems import LocalFileSystem  # noqa: PLC0415 - whoever holds a block has paid for this import
+
+    return Folder(Path(storage.basepath or ".")) if isinstance(storage, LocalFileSystem) else BlockObjects(storage)
+
+
+async def _settled(answer: Any) -> Any:
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+def _is_missing(error: Exception) -> bool:
+    code = (
+        str(getattr(error, "response", {}).get("Error", {}).get("Code", "")) if isinstance(getattr(error, "response", None), dict) else ""
+    )
+    return (
+        isinstance(error, FileNotFoundError) or code in MISSING_CODES or (isinstance(error, ValueError) and "does not exist" in str(error))
+    )
+
+
+async def _in_thread(work: Callable[..., Result], path: Path, *more: Any) -> Result:
+    """Run file work beside the event loop; what the disk refuses may pass (a full disk, a mount that is away)."""
+    try:
+        return await asyncio.to_thread(work, path, *more)
+    except OSError as error:
+        raise Temporary(
+            f"the storage could not be used at {path}: {error.strerror}. Look at its space and rights", delay_seconds=2
+        ) from error
+
+
+def _read_file(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _read_folder(path: Path, named: re.Pattern[str]) -> dict[str, bytes]:
+    """Read a whole folder in one go: a thread for each of its files takes longer than the files."""
+    names = sorted(entry.name for entry in os.scandir(path) if named.fullmatch(entry.name)) if path.is_dir() else []
+    found = {name: _read_file(path / name) for name in names}
+    return {name: content for name, content in found.items() if content is not None}
+
+
+def _create_file(path: Path, content: bytes) -> bool:
+    with _written_beside(path, content) as temporary:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+    return True
+
+
+def _replace_file(path: Path, content: bytes) -> None:
+    with _written_beside(path, content) as temporary:
+        temporary.replace(path)
+
+
+@contextmanager
+def _written_beside(path: Path, content: bytes) -> Iterator[Path]:
+    """Write a temporary file in the same folder, down to the disk, and leave none behind."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)

@@ -1,0 +1,289 @@
+"""The record's store: one object an entry, `records/<release>/<seq>.json`, written once and never changed.
+
+Nothing here imports Prefect, so the command line can read a record quickly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from blocks.errors import BadInput, Temporary, WorldMoved
+from tasks.record.objects import Objects, objects_of
+from tasks.rules.record.entries import Entry, Kind, chain, moment, parse_entry, to_bytes, verify_chain
+from tasks.rules.record.masking import bounded, mask
+
+ATTEMPTS = 100
+CACHED_RELEASES = 256
+KEPT_BYTES = 64_000
+RELEASE_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
+ENTRY_NAME = re.compile(r"(\d{5,})\.json")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A record as it was found.
+
+    Fields:
+        entries: The entries that can be read, in order.
+        faults: What was changed or is missing in the middle, a sentence each; says nothing of a missing end.
+        torn: The bytes of a last entry that was not written whole, which counts as not written; None where all are whole.
+        tear: The sentence about it.
+    """
+
+    entries: list[Entry]
+    faults: list[str]
+    torn: bytes | None = None
+    tear: str = ""
+
+    @property
+    def problems(self) -> list[str]:
+        """All that is wrong, a sentence each."""
+        return self.faults + ([self.tear] if self.tear else [])
+
+
+@dataclass
+class _Tail:
+    last: Entry | None = None
+    places: dict[str, int] = field(default_factory=dict)
+    torn: bytes | None = None
+
+
+_tails: dict[tuple[str, str], _Tail] = {}
+_locks: WeakKeyDictionary[asyncio.AbstractEventLoop, defaultdict[tuple[str, str], asyncio.Lock]] = WeakKeyDictionary()
+
+
+async def read_record(storage: Any, release_id: str) -> Reading:
+    """Read a record and say what is wrong with it.
+
+    Args:
+        storage: A folder's `Path` or a Prefect filesystem block.
+        release_id: The release.
+
+    Returns:
+        Entries and problems; both empty where there is no such record.
+    """
+    objects, folder = objects_of(storage), folder_of(release_id)
+    contents = await _contents(objects, folder)
+    entries: list[Entry] = []
+    faults: list[str] = []
+    torn, tear = None, ""
+    for place, content in contents.items():
+        try:
+            entries.append(_parsed(content))
+        except ValueError as error:
+            if place == max(contents):
+                torn, tear = content, f"the last entry ({place}) counts as not written: {error}"
+            else:
+                faults.append(f"entry {place} cannot be trusted: {error}")
+    return Reading(entries, faults + (verify_chain(entries, state="under_way") if entries else []), torn, tear)
+
+
+async def readable_entries(storage: Any, release_id: str) -> list[Entry]:
+    """Read the entries that can be read, each true to its own hash; whether they hang together is left to `read_record`, which costs more.
+
+    Args:
+        storage: A folder's `Path` or a Prefect filesystem block.
+        release_id: The release.
+    """
+    entries = []
+    for content in (await _contents(objects_of(storage), folder_of(release_id))).values():
+        with suppress(ValueError):
+            entries.append(_parsed(content))
+    return entries
+
+
+async def find_entry(storage: Any, release_id: str, key: str) -> Entry | None:
+    """Find one entry by its key, by three reads at most while only this process writes; None where it was never told.
+
+    Args:
+        storage: A folder's `Path` or a Prefect filesystem block.
+        release_id: The release.
+        key: Its key.
+    """
+    objects = objects_of(storage)
+    try:
+        tail = await _tail(objects, release_id)
+        if tail.last and await objects.read(_path(release_id, tail.last.seq + 1)) is not None:
+            name = (objects.name, release_id)
+            if _seq(_tails.get(name)) <= tail.last.seq:  # another process wrote; this one would know
+                _tails.pop(name, None)
+            tail = await _tail(objects, release_id)
+        return await _entry_at(objects, release_id, tail.places[key]) if key in tail.places else None
+    except (WorldMoved, ValueError):  # it is broken somewhere, and what can be read of it still counts
+        return next((entry for entry in await readable_entries(storage, release_id) if entry.key == key), None)
+
+
+async def read_entries(storage: Any, release_id: str) -> list[Entry]:
+    """Read a record's entries; a torn last one counts as not written.
+
+    Args:
+        storage: A folder's `Path` or a Prefect filesystem block.
+        release_id: The release.
+
+    Returns:
+        The entries in order; empty where nothing was recorded.
+
+    Raises:
+        WorldMoved: An entry in the middle is missing or was changed.
+    """
+    return _trusted(await read_record(storage, release_id), release_id)
+
+
+async def append_entry(
+    storage: Any,
+    release_id: str,
+    *,
+    key: str,
+    kind: Kind,
+    who: str,
+    what: str,
+    why: str = "",
+    evidence: dict[str, Any] | None = None,
+    secrets: Iterable[str] = (),
+    at: datetime | None = None,
+) -> tuple[Entry, bool]:
+    """Write an entry behind the last one, once: a key that is there already is left as it is.
+
+    Args:
+        storage: A folder's `Path` or a Prefect filesystem block.
+        release_id: The release.
+        key: Unique in the record.
+        kind: What sort of thing happened.
+        who: The person or the part that did it.
+        what: What happened, in one sentence.
+        why: The reason, with its numbers.
+        evidence: JSON-like values; cut where they are too long.
+        secrets: Texts that are masked wherever they occur.
+        at: When it happened; now where None.
+
+    Returns:
+        The entry as it is stored, which is the one of the first call with this key; and whether this was that call.
+
+    Raises:
+        WorldMoved: The record is broken before its last entry.
+        Temporary: Other writers were first a hundred times.
+    """
+    masked = mask({"who": who, "what": what, "why": why, "evidence": evidence or {}}, secrets)
+    fields = {**bounded({name: masked[name] for name in ("who", "what", "why")}), "evidence": bounded(masked["evidence"])}
+    return await _append(objects_of(storage), release_id, {"at": at or datetime.now(UTC), "key": key, "kind": kind, **fields})
+
+
+async def _append(objects: Objects, release_id: str, fields: dict[str, Any]) -> tuple[Entry, bool]:
+    name = (objects.name, release_id)
+    async with _locks.setdefault(asyncio.get_running_loop(), defaultdict(asyncio.Lock))[name]:
+        for _ in range(ATTEMPTS):
+            tail = await _tail(objects, release_id)
+            if fields["key"] in tail.places:
+                return await _entry_at(objects, release_id, tail.places[fields["key"]]), False
+            if tail.torn is not None:
+                await _note_torn(objects, release_id, tail)
+                continue
+            entry = chain(tail.last, **fields)
+            if await objects.create(_path(release_id, entry.seq), to_bytes(entry)):
+                _remember(name, entry, tail)
+                return entry, True
+            _tails.pop(name, None)
+    raise Temporary(f"the record of {release_id} could not be extended: other writers were first {ATTEMPTS} times")
+
+
+def folder_of(release_id: str) -> str:
+    """Name the folder of a release's record.
+
+    Raises:
+        BadInput: The id could leave the folder of records.
+    """
+    if not RELEASE_ID.fullmatch(release_id):
+        raise BadInput(f"{release_id!r} is not the id of a release", field="release", mend="Take the id that `shipway history` shows.")
+    return f"records/{release_id}"
+
+
+def _path(release_id: str, seq: int) -> str:
+    return f"{folder_of(release_id)}/{seq:05d}.json"
+
+
+async def _contents(objects: Objects, folder: str) -> dict[int, bytes]:
+    """Read all stored entries by place; where the storage cannot list, up to the first that is missing."""
+    contents = await objects.contents(folder, named=ENTRY_NAME)
+    found: dict[int, bytes] = {}
+    if contents is None:
+        while (content := await objects.read(f"{folder}/{len(found) + 1:05d}.json")) is not None:
+            found[len(found) + 1] = content
+        return found
+    found = {int(name.partition(".")[0]): content for name, content in contents.items()}
+    return dict(sorted(found.items()))
+
+
+def _trusted(reading: Reading, release_id: str) -> list[Entry]:
+    if reading.faults:
+        told = "; ".join(reading.faults)
+        raise WorldMoved(f"the record of {release_id} is broken: {told}. Keep the folder as it is and find out who changed it")
+    return reading.entries
+
+
+async def _tail(objects: Objects, release_id: str) -> _Tail:
+    name = (objects.name, release_id)
+    tail = _tails.get(name)
+    if tail and tail.last and await objects.read(_path(release_id, tail.last.seq)) == to_bytes(tail.last):
+        return tail
+    if tail is _tails.get(name):
+        _tails.pop(name, None)  # it is not what is stored
+    reading = await read_record(objects, release_id)
+    entries = _trusted(reading, release_id)
+    if entries and reading.torn is None and entries[-1].seq > _seq(_tails.get(name)):
+        _remember(name, entries[-1], _Tail(None, {entry.key: entry.seq for entry in entries}))
+    return _Tail(entries[-1] if entries else None, {entry.key: entry.seq for entry in entries}, reading.torn)
+
+
+def _seq(tail: _Tail | None) -> int:
+    return tail.last.seq if tail and tail.last else 0
+
+
+def _remember(name: tuple[str, str], entry: Entry, tail: _Tail) -> None:
+    _tails.pop(name, None)
+    _tails[name] = _Tail(entry, {**tail.places, entry.key: entry.seq})
+    while len(_tails) > CACHED_RELEASES:
+        del _tails[next(iter(_tails))]
+
+
+async def _entry_at(objects: Objects, release_id: str, seq: int) -> Entry:
+    content = await objects.read(_path(release_id, seq))
+    if content is None:
+        raise WorldMoved(f"entry {seq} of the record of {release_id} is gone. Keep the folder as it is and find out who removed it")
+    return _parsed(content)
+
+
+def _parsed(content: bytes) -> Entry:
+    """Parse what was parsed before at no cost: a release reads its own record some hundred times. Nobody may change an entry's evidence."""
+    return _parsed_before(content) if len(content) <= KEPT_BYTES else parse_entry(content)
+
+
+@lru_cache(maxsize=1_024)
+def _parsed_before(content: bytes) -> Entry:
+    return parse_entry(content)
+
+
+async def _note_torn(objects: Objects, release_id: str, tail: _Tail) -> None:
+    """Put a note that says what was torn in the place of the torn entry, so that nothing is replaced in silence.
+
+    The note is the same whoever writes it and when, so that two writers who find the same tear cannot undo each other.
+    """
+    torn = tail.torn or b""
+    seq = tail.last.seq + 1 if tail.last else 1
+    entry = chain(
+        tail.last, at=moment(tail.last) if tail.last else datetime.now(UTC), key=f"record/torn-{seq}", kind="note", who="shipway",
+        what=f"Entry {seq} was found torn ({len(torn)} bytes) and counts as not written.",
+        why="A write was cut short, or the file was changed afterwards.",
+        evidence={"sha256": hashlib.sha256(torn).hexdigest(), "beginning_base64": base64.b64encode(torn[:1024]).decode()},
+    )  # fmt: skip
+    await objects.replace(_path(release_id, seq), to_bytes(entry))

@@ -1,0 +1,97 @@
+"""Migrations: run one, remember on the run that it took something away, and find what earlier releases took away."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Any
+
+from prefect import get_client, task
+
+from blocks.errors import BadInput
+from blocks.platform import Mark, Platform, RunsJobs
+from tasks.lifecycle.lock import change_tags, tagged
+from tasks.lifecycle.policy import OBSERVE, ONCE_ON_PLATFORM
+from tasks.record.journal import recall_all
+from tasks.rules.plan.plan import Plan
+from tasks.rules.record.entries import moment, outcome_of
+from tasks.rules.rollout.migrations import Contract, contracts_in, due, restored_in
+
+CONTRACT = "shipway:contract"
+MOST_LINES = 100
+LINE_LENGTH = 500
+
+
+def expect_jobs(platform: Platform, plan: Plan, environment: str) -> None:
+    """Refuse a plan with migrations on a platform that cannot run them.
+
+    Raises:
+        BadInput: It cannot.
+    """
+    wanted = due(plan.migrations, environment=environment)
+    if wanted and not isinstance(platform, RunsJobs):
+        names = ", ".join(one.name for one in wanted)
+        raise BadInput(
+            f"the platform of {environment} cannot run Jobs, and the plan names {names}",
+            field="migrations",
+            mend="Leave it out of their `environments`, or name a platform that can, as kubernetes.",
+        )
+
+
+@task(name="run migration", **ONCE_ON_PLATFORM)
+async def run_migration(
+    platform: Platform,
+    *,
+    name: str,
+    manifest: dict[str, Any],
+    mark: Mark,
+    timeout_seconds: float,
+    key: str,  # noqa: ARG001
+) -> dict[str, Any]:
+    """Run a migration to its end.
+
+    Returns:
+        `seconds`, and `log`: its last 100 lines.
+
+    Raises:
+        BadInput: The platform does not take it; nothing ran.
+        RolloutFailed: It failed; carries its last lines.
+    """
+    if not isinstance(platform, RunsJobs):
+        raise BadInput(f"this platform cannot run the Job of {name}", field="migrations", mend="Name a platform that can, as kubernetes.")
+    began = time.monotonic()
+    lines = await platform.run_job(manifest, mark, name=name, timeout_seconds=timeout_seconds)
+    return {"seconds": round(time.monotonic() - began, 1), "log": [line[:LINE_LENGTH] for line in lines[-MOST_LINES:]]}
+
+
+@task(name="note contract", **OBSERVE)
+async def note_contract(run: str) -> None:
+    """Mark a run whose record speaks of contracts, so that every later rollback finds it."""
+    async with get_client() as client:
+        await change_tags(client, run, add={CONTRACT})
+
+
+@task(name="find contracts", **OBSERVE)
+async def find_contracts(service: str) -> tuple[list[Contract], set[tuple[str, str, str]]]:
+    """Find the contracts that releases of a service began, and what rollbacks say was restored; tags name the runs, the records decide."""
+    async with get_client() as client:
+        runs = [str(run.id) for run in await tagged(client, f"service:{service}", CONTRACT)]
+    contracts: list[Contract] = []
+    restored: set[tuple[str, str, str]] = set()
+    for run in runs:
+        entries = await recall_all(run)
+        contracts += contracts_in(entries, run=run)
+        restored |= restored_in(entries)
+    return contracts, restored
+
+
+@task(name="find last release", **OBSERVE)
+async def last_deployed(service: str, *, version: str) -> datetime | None:
+    """Find when the newest release that deployed a version began; None where no record knows one."""
+    async with get_client() as client:
+        runs = await tagged(client, f"service:{service}", f"version:{version}", "outcome:deployed")
+    for run in reversed(runs):
+        entries = await recall_all(str(run.id))
+        if entries and entries[0].evidence.get("version") == version and outcome_of(entries) == "deployed":
+            return moment(entries[0])
+    return None

@@ -1,0 +1,91 @@
+"""Find the platform that a plan names."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+
+from prefect.blocks.core import Block
+
+from blocks.approvers.approvers import Approvers
+from blocks.errors import BadInput, Temporary
+from blocks.platform import Platform, Strategic
+from blocks.prometheus.prometheus import Prometheus
+from tasks.rules.plan.plan import Judgement, Plan, PrometheusPairSli, PrometheusSli
+from tasks.rules.plan.targets import places_of
+
+KNOWN = {
+    "secret": ("prefect.blocks.system", "Secret"),
+    "local": ("blocks.local.platform", "LocalPlatform"),
+    "kubernetes": ("blocks.kubernetes.platform", "KubernetesPlatform"),
+    "approvers": ("blocks.approvers.approvers", "Approvers"),
+    "prometheus": ("blocks.prometheus.prometheus", "Prometheus"),
+}
+
+
+async def load_platform(name: str, *, field: str, strategy: str | None = None) -> Platform:
+    """Load a platform block by `type/name`.
+
+    Args:
+        name: The block, as in the plan.
+        field: Where the plan names it, for messages.
+        strategy: The plan's choice among the ways in which the platform brings versions in; None leaves it to the block.
+
+    Returns:
+        The block.
+
+    Raises:
+        BadInput: There is no such block, it cannot be read, or it is no platform.
+    """
+    block = await load_block(name, field=field)
+    if not isinstance(block, Platform):
+        raise BadInput(f"the block {name} is no platform", field=field, mend="Name a block of a type that has the methods of a platform.")
+    if strategy is None:
+        return block
+    if not isinstance(block, Strategic):
+        mend = "Leave `strategy` out, or name a platform that has strategies, as `kubernetes/shop-production`"
+        raise BadInput(f"the platform {name} has no strategies to choose from", field=f"{field.rpartition('.')[0]}.strategy", mend=mend)
+    return block.following(strategy)
+
+
+async def load_platforms(plan: Plan) -> dict[str, Platform]:
+    """Load all of a plan's platforms, by environment, as their blocks are now; the errors are those of `load_platform`."""
+    places = places_of(plan)
+    found = await asyncio.gather(*(load_platform(place.platform, field=place.field, strategy=place.strategy) for place in places))
+    return dict(zip((place.environment for place in places), found, strict=True))
+
+
+async def load_block(name: str, *, field: str) -> Block:
+    """Load any block by `type/name`; the errors are those of `load_platform`."""
+    kind, _, own = name.partition("/")
+    try:
+        if kind not in KNOWN:
+            return await Block.aload(name)
+        # By its own class: to find the class of just any block, Prefect imports every collection that is installed, which takes a second.
+        module, attribute = KNOWN[kind]
+        known: type[Block] = getattr(importlib.import_module(module), attribute)
+        return await known.aload(own)
+    except (ValueError, RuntimeError) as error:  # the latter where its fields are not those of its class
+        mend = f"Create it: `shipway up` registers the types; `prefect block ls` lists what there is. ({type(error).__name__})"
+        raise BadInput(f"there is no readable block {name}", field=field, mend=mend) from error
+    except OSError as error:
+        raise Temporary(f"the Prefect server did not answer for the block {name}") from error
+
+
+async def load_approvers(name: str) -> Approvers:
+    """Load the block in which approvers are enrolled; the errors are those of `load_platform`."""
+    block = await load_block(name, field="approval.block")
+    if not isinstance(block, Approvers):
+        raise BadInput(f"the block {name} holds no approvers", field="approval.block", mend="Enrol them with `shipway approvers add NAME`.")
+    return block
+
+
+async def load_prometheus(judgement: Judgement) -> Prometheus | None:
+    """Load the Prometheus that a plan's SLIs ask, or None where none does; the errors are those of `load_platform`."""
+    if not any(isinstance(sli, PrometheusSli | PrometheusPairSli) for sli in judgement.slis):
+        return None
+    block = await load_block(judgement.prometheus, field="judgement.prometheus")
+    if not isinstance(block, Prometheus):
+        mend = "Name a block of the type `prometheus`."
+        raise BadInput(f"the block {judgement.prometheus} is no Prometheus", field="judgement.prometheus", mend=mend)
+    return block

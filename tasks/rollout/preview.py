@@ -1,0 +1,30 @@
+"""Ask a platform what a release would change, before anything moves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from blocks.errors import ShipwayError, Temporary
+from blocks.platform import Platform, Previewing
+from tasks.rules.rollout.preview import bounded_preview
+
+
+async def preview_environment(platform: Platform, version: str) -> dict[str, Any] | None:
+    """Ask one platform.
+
+    Args:
+        platform: The environment.
+        version: The version that would come.
+
+    Returns:
+        `changes`, `drift` and `notes`, lists of lines; `refused`: why the platform would refuse it, or "". None where it cannot say.
+    """
+    if not isinstance(platform, Previewing):
+        return None
+    try:
+        found = await platform.preview(version)
+    except Temporary as error:
+        return bounded_preview(notes=[f"what would change is not known: {error}"])
+    except ShipwayError as error:
+        return bounded_preview(refused=f"{type(error).__name__}: {error}")
+    return bounded_preview(changes=found["changes"], drift=found["drift"], notes=found.get("notes", []))

@@ -1,0 +1,115 @@
+"""Move an environment: claim it, bring a revision up, shift its traffic, promote it, take it away.
+
+Each of these effects converges and is fenced by the mark; the ones that a release takes in order are also remembered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from prefect import task
+
+from blocks.errors import WorldMoved
+from blocks.platform import Endpoints, Mark, Platform, Position, source_version
+from tasks.lifecycle.policy import OBSERVE_PLATFORM, ONCE_ON_PLATFORM
+
+
+@task(name="read position", **OBSERVE_PLATFORM)
+async def read_position(platform: Platform) -> Position:
+    """Read what an environment runs now."""
+    return await platform.current()
+
+
+@task(name="look at environment", **OBSERVE_PLATFORM)
+async def look_at(platform: Platform) -> tuple[Position, Endpoints]:
+    """Read what an environment runs now, and where the service and its revisions are reached."""
+    position, endpoints = await asyncio.gather(platform.current(), platform.endpoints())
+    return position, endpoints
+
+
+@task(name="claim environment", **OBSERVE_PLATFORM)
+async def claim_environment(platform: Platform, *, owner: str, takeover: str = "") -> Mark:
+    """Become the owner of an environment; every attempt claims anew and so fences out an older copy of itself.
+
+    Args:
+        platform: The environment.
+        owner: Id of the run that will act.
+        takeover: Why it may be taken from another owner; empty refuses instead.
+    """
+    return await platform.claim(owner, takeover=bool(takeover))
+
+
+@task(name="give environment up", **OBSERVE_PLATFORM)
+async def give_environment_up(platform: Platform, *, owner: str) -> None:
+    """Give an environment up, where this owner still holds it."""
+    position = await platform.current()
+    if position["owner"] == owner:
+        await platform.unclaim(Mark(owner=owner, generation=position["generation"]))
+
+
+@task(name="prepare revision", **ONCE_ON_PLATFORM)
+async def prepare_revision(platform: Platform, *, version: str, mark: Mark, timeout_seconds: float, key: str) -> Position:  # noqa: ARG001
+    """Bring a version up as the canary without traffic, and read back that it is ready.
+
+    A version that comes back with its former configuration is called by it, too: `called` says how.
+    """
+    await platform.prepare(version, mark, timeout_seconds=timeout_seconds)
+    position = await platform.current()
+    if called(position, version) is None:
+        raise WorldMoved(f"{version} was prepared, but {position['canary']} is the canary now; somebody else deploys here")
+    return position
+
+
+def called(position: Position | dict[str, Any], version: str) -> str | None:
+    """Say what a version that was prepared is called there, with the configuration that it runs with; None where it is not there."""
+    names = [name for name in (position["canary"], position["baseline"]) if name]
+    alike = [name for name in names if source_version(name) == version]
+    return version if version in names else next(iter(alike), None)
+
+
+@task(name="shift traffic", **ONCE_ON_PLATFORM)
+async def shift_traffic(platform: Platform, *, version: str, percent: int, mark: Mark, key: str) -> Position:  # noqa: ARG001
+    """Send a share of the traffic to the canary, and read back that it is so."""
+    position = await platform.current()
+    if position["canary"] is None and position["baseline"] == version:
+        return position
+    expect_canary(position, version=version)
+    await platform.shift(percent, mark)
+    position = await platform.current()
+    if position["percent"] != percent:
+        raise WorldMoved(f"the canary gets {position['percent']} % of the traffic, not {percent} %; somebody else shifts it")
+    return position
+
+
+@task(name="promote revision", **ONCE_ON_PLATFORM)
+async def promote_revision(platform: Platform, *, version: str, mark: Mark, key: str) -> Position:  # noqa: ARG001
+    """Make the canary the baseline and retire the former one, and read back that it is so."""
+    position = await platform.current()
+    if position["baseline"] != version:
+        expect_canary(position, version=version)
+    if position["canary"] in {None, version}:  # a promotion that died behind its last effect may still have notes to make
+        await platform.promote(mark)
+        position = await platform.current()
+    if position["baseline"] != version:
+        raise WorldMoved(f"{position['baseline']} is the baseline after {version} was promoted; somebody else deploys here")
+    return position
+
+
+@task(name="abort canary", **OBSERVE_PLATFORM)
+async def abort_canary(platform: Platform, *, mark: Mark) -> Position:
+    """Send everything to the baseline and take the canary away, and read back that it is so."""
+    await platform.abort(mark)
+    position = await platform.current()
+    if position["canary"] is not None:
+        raise WorldMoved(f"the canary {position['canary']} is still there after it was aborted; see the platform's progress")
+    return position
+
+
+def expect_canary(position: Position | dict[str, Any], *, version: str) -> None:
+    """Raise `WorldMoved` where the canary is not the version under release."""
+    if position["canary"] != version:
+        raise WorldMoved(
+            f"the canary is {position['canary']}, not {version}: somebody else changed the environment. "
+            "Nothing more was touched; look at it, then release again"
+        )

@@ -1,0 +1,167 @@
+"""From Prometheus's answers to the counts of one SLI: which series are bad, which bucket is the threshold, what cannot be."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+from blocks.errors import BadInput
+from tasks.rules.analysis.indicator import bound_seconds, snap_threshold
+from tasks.rules.analysis.scrapes import LARGEST_COUNT, Sample, Weight
+from tasks.rules.plan.judgement import PrometheusSli
+
+DEFAULT_METRIC = {"errors": "http_requests_total", "latency": "http_request_duration_seconds"}
+EVERYTHING = "+Inf"
+NEAR = 1e-6
+# What Prometheus itself writes on every series of a target: https://prometheus.io/docs/concepts/jobs_instances/
+TARGET_LABELS = ("job", "instance")
+
+Labels = Mapping[str, str]
+Matrix = Sequence[tuple[Labels, Sequence[tuple[float, str]]]]
+Vector = Sequence[tuple[Labels, float, str]]
+
+
+def series_name(sli: PrometheusSli) -> str:
+    """Name the series that an SLI counts: its counter, or its histogram's buckets."""
+    metric = sli.metric or DEFAULT_METRIC[sli.indicator]
+    return metric if sli.indicator == "errors" else f"{metric.removesuffix('_bucket')}_bucket"
+
+
+def whole(text: str, *, what: str) -> int:
+    """Read a cumulative count.
+
+    Args:
+        text: The value as Prometheus writes it.
+        what: Whose value it is, for the message.
+
+    Raises:
+        BadInput: It is no count: NaN, infinite, negative or in parts.
+    """
+    mend = "Name a counter as it is scraped, or a sum of such, without rate(), increase() or a quotient."
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and 0 <= value <= LARGEST_COUNT and abs(value - round(value)) <= NEAR):
+        raise BadInput(f"{what} is {text[:40]}, which is no count of events", field="query", mend=mend)
+    return round(value)
+
+
+def choose_bound(sli: PrometheusSli, matrix: Matrix) -> str | None:
+    """Choose the bucket that stands for the threshold, as a label's text; None where no histogram was seen yet.
+
+    Raises:
+        BadInput: There is no finite bucket, or a bound is no number.
+    """
+    bounds = {labels["le"]: 0 for labels, _ in matrix if "le" in labels}
+    if sli.threshold_seconds is None or not bounds:
+        return None
+    bound = snap_threshold(bounds, threshold_seconds=sli.threshold_seconds)
+    return next(text for text in bounds if float(text) == bound)
+
+
+def read_samples(sli: PrometheusSli, matrix: Matrix, *, bound: str | None) -> tuple[list[Sample], dict[str, Weight]]:
+    """Turn the answer to a range selector into samples with their weights.
+
+    Args:
+        sli: The SLI.
+        matrix: Labels, and moments with values.
+        bound: Latency: the bucket that stands for the threshold.
+
+    Returns:
+        The samples of the series that count, and the weights of these series.
+
+    Raises:
+        BadInput: A value is no count, a series lacks the label of the status, or a histogram the bucket.
+    """
+    samples: list[Sample] = []
+    weights: dict[str, Weight] = {}
+    for labels, values in matrix:
+        weight = _status_weight(sli, labels) if sli.indicator == "errors" else _bucket_weight(labels, bound)
+        if weight is not None:
+            series, target = _spelled(labels), _target_of(labels)
+            weights[series] = weight
+            samples += [Sample(target, series, at, whole(value, what=_spelled(labels))) for at, value in values]
+    if sli.indicator == "latency":
+        _expect_bucket(matrix, bound)
+    return samples, weights
+
+
+def one_count(vector: Vector, *, what: str) -> int | None:
+    """Read the one value that an expression must give; None where it gives none.
+
+    Args:
+        vector: The answer to an instant query.
+        what: The expression's name in the plan, for the message.
+
+    Raises:
+        BadInput: There are several, or it is no count.
+    """
+    if len(vector) > 1:
+        example = " and ".join(_spelled(labels) for labels, _, _ in vector[:2])
+        raise BadInput(f"`{what}` gives {len(vector)} series where one is expected: {example}", field=what, mend="Add them up with sum().")
+    return whole(vector[0][2], what=f"`{what}`") if vector else None
+
+
+def windows(elapsed_seconds: float, *, most_seconds: int, margin_seconds: int) -> list[tuple[int, int]]:
+    """Cut the time since the last reading into range queries that no server chokes on, oldest first.
+
+    Args:
+        elapsed_seconds: Since the last reading.
+        most_seconds: The longest window.
+        margin_seconds: Added in front, since a scrape is written down later than its moment.
+
+    Returns:
+        Each window's length and where it ends, back from now, in whole seconds.
+    """
+    left = math.ceil(max(0.0, elapsed_seconds)) + margin_seconds
+    cuts = [*range(0, left, most_seconds), left]
+    # Each window reaches a second into the older one, so that no scrape falls between two queries.
+    return [(older - newer + 1, newer) for newer, older in pairwise(cuts)][::-1]
+
+
+def _status_weight(sli: PrometheusSli, labels: Labels) -> Weight:
+    status = labels.get(sli.status_label)
+    if status is None:
+        mend = f"Set `status_label` to the one that holds the status, of {', '.join(sorted(labels.keys() - {'__name__'}))}."
+        raise BadInput(f"{_spelled(labels)} has no label `{sli.status_label}`, so no request could be bad", field="status_label", mend=mend)
+    return Weight(1 if re.fullmatch(sli.bad_status, status) else 0, 1)
+
+
+def _bucket_weight(labels: Labels, bound: str | None) -> Weight | None:
+    le = labels.get("le", "")
+    if _is_everything(le):
+        return Weight(1, 1)
+    return Weight(-1, 0) if bound is not None and le and bound_seconds(le) == float(bound) else None
+
+
+def _expect_bucket(matrix: Matrix, bound: str | None) -> None:
+    """Refuse a histogram without the bucket: all its answers would count as slow, or two revisions be measured differently."""
+    ends = {_without(labels, "le"): labels for labels, _ in matrix if _is_everything(labels.get("le", ""))}
+    cut = {_without(labels, "le") for labels, _ in matrix if bound is not None and _bucket_weight(labels, bound) == Weight(-1, 0)}
+    lacking = [labels for name, labels in ends.items() if name not in cut]
+    if lacking:
+        mend = "Let all revisions publish the same buckets."
+        raise BadInput(f"{_spelled(lacking[0])} has no bucket {bound}, by which this watch counts", field="threshold_seconds", mend=mend)
+
+
+def _is_everything(le: str) -> bool:
+    return le in {EVERYTHING, "inf", "Inf", "+inf"}
+
+
+def _target_of(labels: Labels) -> str:
+    """Name the process that was scraped; without the labels that Prometheus writes, each series is one of its own."""
+    named = {name: labels[name] for name in TARGET_LABELS if name in labels}
+    return json.dumps(named, sort_keys=True) if "instance" in named else _without(labels, "le")
+
+
+def _without(labels: Labels, name: str) -> str:
+    return _spelled({key: value for key, value in labels.items() if key != name})
+
+
+def _spelled(labels: Labels) -> str:
+    inner = ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in sorted(labels.items()) if name != "__name__")
+    return f"{labels.get('__name__', '')}{{{inner}}}"

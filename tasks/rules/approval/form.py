@@ -1,0 +1,138 @@
+"""The text above the approval form: what would change, on which evidence, and what is asked of whom, as markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tasks.rules.approval.gates import Gate, GateState, moment_text
+from tasks.rules.approval.policy import printable
+
+MAX_CHARACTERS = 8_000
+MAX_PICTURE_CHARACTERS = 200_000
+MAX_CELL_CHARACTERS = 160
+MAX_NAME_CHARACTERS = 48
+MAX_ROWS = 11  # staging and ten targets
+MAX_NAMES = 12
+PICTURE = re.compile(r"data:image/(svg\+xml|png);base64,[A-Za-z0-9+/]+={0,2}")
+SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&:/@^=$\"])")
+
+
+class Change(NamedTuple):
+    """One environment's step from the version that runs there (None: nothing) to another."""
+
+    environment: str
+    running: str | None
+    wanted: str
+
+
+class Evidence(NamedTuple):
+    """One check that was made: its name, its verdict, its reason with numbers."""
+
+    name: str
+    verdict: str
+    reason: str
+
+
+def approval_form(
+    gate: Gate,
+    state: GateState,
+    *,
+    changes: Sequence[Change],
+    course: str,
+    change_log: Sequence[str],
+    evidence: Sequence[Evidence],
+    preview: Sequence[str] = (),
+    last_refusal: str = "",
+    picture: str = "",
+) -> str:
+    """Write the description of the approval form, at most 8,000 characters besides the picture.
+
+    What does not fit is left out from the end of the change log, then of the preview, then of the evidence, and counted.
+
+    Args:
+        gate: The question.
+        state: Where it stands.
+        changes: What would change, by environment.
+        course: The steps ahead in one line, `5 % → 25 % → 100 %, 300 s each`.
+        change_log: One line a commit, newest first; anybody's text.
+        evidence: What was checked so far.
+        preview: What the platforms would change, and what others changed, a line each.
+        last_refusal: Why the last answer was not accepted; empty when there is none.
+        picture: A base64 data URI (SVG or PNG), or nothing; a longer one than 200,000 characters is left out.
+
+    Returns:
+        Markdown in which no text of others can make links, pictures, tables or HTML.
+    """
+    head = _head(gate, state, last_refusal) + _changes(changes, course)
+    foot = _foot(gate)
+    room = MAX_CHARACTERS - len(head) - len(foot)
+    checks = _table(evidence, room=room * 2 // 3)
+    objects = _list(preview, title="What the platforms would do", room=(room - len(checks)) // 2) if preview else ""
+    log = _list(change_log, title="Changes", room=room - len(checks) - len(objects))
+    shown = f"\n![evidence]({picture})\n" if len(picture) <= MAX_PICTURE_CHARACTERS and PICTURE.fullmatch(picture) else ""
+    return head + checks + shown + objects + log + foot
+
+
+def escaped(text: str, *, limit: int = MAX_CELL_CHARACTERS) -> str:
+    """Make anybody's text harmless in markdown: one line, bounded, every special character escaped."""
+    line = printable(text)
+    return SPECIAL.sub(r"\\\1", line if len(line) <= limit else line[: limit - 1] + "…")
+
+
+def _head(gate: Gate, state: GateState, last_refusal: str) -> str:
+    refusal = f"> **The last answer was not accepted:** {escaped(last_refusal, limit=300)}\n\n" if last_refusal else ""
+    return (
+        f"## {_name(gate.service)} {_name(gate.version)}: may it go on to {_name(gate.name)}?\n\n"
+        f"{refusal}"
+        f"Asked by **{_name(gate.requester) or 'nobody named'}**. {escaped(state.reason, limit=200)}.\n\n"
+    )
+
+
+def _changes(changes: Sequence[Change], course: str) -> str:
+    shown = changes[:MAX_ROWS]
+    rows = [f"| {_name(change.environment)} | {_name(change.running or 'nothing')} | {_name(change.wanted)} |" for change in shown]
+    return "\n".join(["| Environment | Runs | Would run |", "| --- | --- | --- |", *rows]) + f"\n\n{escaped(course, limit=400)}\n\n"
+
+
+def _foot(gate: Gate) -> str:
+    names = ", ".join(map(_name, gate.approvers[:MAX_NAMES]))
+    others = f" and {len(gate.approvers) - MAX_NAMES} more" if len(gate.approvers) > MAX_NAMES else ""
+    return (
+        f"\n### What you answer\n\n"
+        f"{gate.quorum} of: {names or 'nobody'}{others}, until {escaped(moment_text(gate.expires_at))}. "
+        f"Whoever asked for it does not count. "
+        f"The code is the six digits that your authenticator app shows; each is accepted once.\n\n"
+        f"Digest **{gate.digest[:12]}** (question {gate.question}), in full:\n\n`{gate.digest}`\n"
+    )
+
+
+def _name(text: str) -> str:
+    return escaped(text, limit=MAX_NAME_CHARACTERS)
+
+
+def _table(evidence: Sequence[Evidence], *, room: int) -> str:
+    if not evidence:
+        return "### Evidence\n\nNone yet.\n"
+    head = "### Evidence\n\n| Check | Verdict | Reason |\n| --- | --- | --- |\n"
+    rows = [f"| {escaped(one.name)} | {escaped(one.verdict)} | {escaped(one.reason, limit=300)} |" for one in evidence]
+    return head + _fitting(rows, room=room - len(head), more="| … | | and {count} more checks, in the run's artifacts |")
+
+
+def _list(lines: Sequence[str], *, title: str, room: int) -> str:
+    head = f"\n### {title}\n\n"
+    if not lines:
+        return f"{head}None listed.\n"
+    return head + _fitting([f"- {escaped(line)}" for line in lines], room=room - len(head), more="- … and {count} more changes")
+
+
+def _fitting(lines: Sequence[str], *, room: int, more: str) -> str:
+    spare = len(more) + 8
+    kept: list[str] = []
+    for line in lines:
+        if sum(len(one) + 1 for one in kept) + len(line) + 1 > room - spare:
+            break
+        kept.append(line)
+    left = len(lines) - len(kept)
+    return "".join(f"{line}\n" for line in [*kept, *([more.format(count=left)] if left else [])])

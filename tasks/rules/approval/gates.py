@@ -1,0 +1,114 @@
+"""A gate: one question to people about one digest, and where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import AwareDatetime, Field, model_validator
+
+from tasks.rules.approval.proofs import Digest, Proof, Value, same_name
+
+State = Literal["open", "approved", "rejected", "expired", "locked"]
+ShortText = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Gate(Value):
+    """One question to people: may this digest go on?
+
+    Fields:
+        run: Flow run id of the release.
+        name: The gate's name, `production`.
+        question: Number of this question, from 1; a new try or a new digest is a new question.
+        digest: What is asked about, lower-case hexadecimal.
+        service: Name of the service.
+        version: Version under release.
+        requester: Who asked for the release; cannot approve it.
+        opened_at: When the gate opened.
+        expires_at: From this moment on nothing counts.
+        approvers: Names that may approve.
+        quorum: How many different people must approve; 0 asks nobody.
+        max_wrong_codes: So many wrong codes lock the gate.
+    """
+
+    run: Annotated[str, Field(min_length=1, max_length=64)]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+    question: Annotated[int, Field(ge=1)] = 1
+    digest: Digest
+    service: ShortText
+    version: ShortText
+    requester: Annotated[str, Field(max_length=200)]
+    opened_at: AwareDatetime
+    expires_at: AwareDatetime
+    approvers: tuple[ShortText, ...]
+    quorum: Annotated[int, Field(ge=0)] = 1
+    max_wrong_codes: Annotated[int, Field(ge=1)] = 5
+
+    @model_validator(mode="after")
+    def _opens_before_it_ends(self) -> Self:
+        if self.expires_at <= self.opened_at:
+            message = "a gate must expire after it opens"
+            raise ValueError(message)
+        return self
+
+    @property
+    def key(self) -> str:
+        """The key under which this question is asked and answered: `production-1`."""
+        return f"{self.name}-{self.question}"
+
+
+class GateState(Value):
+    """Where a gate stands: the state, why, who approved (in order), and how many are missing."""
+
+    state: State
+    reason: str
+    approved_by: tuple[str, ...] = ()
+    missing: int = 0
+
+
+def gate_state(gate: Gate, proofs: Sequence[Proof], *, wrong_codes: int, now: datetime) -> GateState:
+    """Say where a gate stands.
+
+    Args:
+        gate: The question; its approvals may come from earlier questions about the same digest.
+        proofs: What was accepted in this run.
+        wrong_codes: How many wrong codes this gate has seen.
+        now: The clock.
+    """
+    votes = votes_of(gate, proofs)
+    rejection = next((proof for proof in votes if proof.decision == "reject"), None)
+    approved_by = tuple(dict.fromkeys(proof.approver for proof in votes if proof.decision == "approve"))
+    missing = max(0, gate.quorum - len(approved_by))
+    if rejection:
+        words = f": {rejection.comment}" if rejection.comment else ""
+        state, reason = "rejected", f"{rejection.approver} rejected at {moment_text(rejection.at)}{words}"
+    elif not missing:
+        state, reason = "approved", f"approved by {', '.join(approved_by)}" if approved_by else "the plan asks nobody to approve"
+    elif wrong_codes >= gate.max_wrong_codes:
+        state, reason = "locked", f"{wrong_codes} wrong codes, {gate.max_wrong_codes} are allowed; ask for the release again"
+    elif now >= gate.expires_at:
+        state, reason = (
+            "expired",
+            f"{len(approved_by)} of {gate.quorum} approvals by {moment_text(gate.expires_at)}; ask for the release again",
+        )
+    else:
+        state, reason = "open", _open_reason(gate, approved_by, missing)
+    return GateState.model_validate({"state": state, "reason": reason, "approved_by": approved_by, "missing": missing})
+
+
+def votes_of(gate: Gate, proofs: Iterable[Proof]) -> list[Proof]:
+    """Keep the proofs that speak about this gate and digest; an approval counts only from somebody who may approve."""
+    may_approve = {same_name(name) for name in gate.approvers} - {same_name(gate.requester)}
+    bound = [proof for proof in proofs if (proof.run, proof.gate, proof.digest) == (gate.run, gate.name, gate.digest)]
+    return [proof for proof in bound if proof.decision == "reject" or proof.approver in may_approve]
+
+
+def moment_text(moment: datetime) -> str:
+    """Write a moment for people, in UTC."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _open_reason(gate: Gate, approved_by: tuple[str, ...], missing: int) -> str:
+    so_far = f"{', '.join(approved_by)} approved; " if approved_by else ""
+    return f"{so_far}{missing} of {gate.quorum} approval{'s' if gate.quorum > 1 else ''} missing, until {moment_text(gate.expires_at)}"

@@ -1,0 +1,122 @@
+"""Test evidence: judge a JUnit report or a command's end, so that nothing passes by absence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from tasks.rules.evidence.junit import MAX_BYTES, BrokenReportError, Report, read_report
+
+Outcome = Literal["passed", "failed", "no_data", "error"]
+SHOWN_NAMES = 10
+FUTURE_SLACK_SECONDS = 14 * 3_600  # a report's time may lack its zone, and zones reach 14 hours ahead
+
+
+@dataclass(frozen=True)
+class TestEvidence:
+    """What the tests say.
+
+    Fields:
+        outcome: `passed`; `failed`; `no_data`, where nothing was run; `error`, where it cannot be judged.
+        reason: Why, with its numbers.
+        executed: Tests that ran.
+        failed: Of these, tests that failed or broke.
+        skipped: Tests that did not run.
+        names: The first tests that failed.
+        at: When they ran, in seconds since the epoch, or None where nobody knows.
+    """
+
+    __test__: ClassVar[bool] = False
+
+    outcome: Outcome
+    reason: str
+    executed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    names: tuple[str, ...] = ()
+    at: float | None = None
+
+
+def judge_junit(
+    data: bytes | None,
+    *,
+    name: str = "the test report",
+    min_tests: int = 1,
+    max_age_hours: float | None = None,
+    now: float | None = None,
+    written_at: float | None = None,
+) -> TestEvidence:
+    """Judge a JUnit report.
+
+    Args:
+        data: The file's content, or None where there is no file.
+        name: The report as people know it, for the reason.
+        min_tests: Fewer executed tests are a failure.
+        max_age_hours: An older report is a failure; None takes any age.
+        now: The time, in seconds since the epoch; needed where an age is asked for.
+        written_at: When the file was written, in seconds since the epoch; counts only where the report has no time of its own.
+
+    Returns:
+        The evidence. A report that is absent, empty, stale or all skipped is no pass.
+    """
+    if data is None:
+        return TestEvidence("no_data", f"{name} is not there; run the tests first")
+    if len(data) > MAX_BYTES:
+        return TestEvidence("error", f"{name} has more than {MAX_BYTES // 1_000_000} MB; look whether it is the report")
+    if not data.strip():
+        return TestEvidence("no_data", f"{name} is empty; the tests ended before they wrote it")
+    try:
+        report = read_report(data)
+    except BrokenReportError as error:
+        return TestEvidence("error", f"{name} cannot be read: {error}")
+    at = report.at if report.at is not None else written_at
+    outcome, reason = _outcome(report, min_tests=min_tests)
+    if outcome == "passed" and max_age_hours is not None:
+        age_hours = None if at is None or now is None else (now - at) / 3_600
+        outcome, reason = _stale(age_hours, limit_hours=max_age_hours) or (outcome, reason)
+    return TestEvidence(outcome, reason, report.executed, report.failed, report.skipped, report.names[:SHOWN_NAMES], at)
+
+
+def _outcome(report: Report, *, min_tests: int) -> tuple[Outcome, str]:
+    ran = f"{report.executed} of {report.executed + report.skipped} tests ran"
+    if report.failed:
+        more = ", …" if report.failed > SHOWN_NAMES else ""
+        return "failed", f"{report.failed} of {report.executed} tests failed: {', '.join(report.names[:SHOWN_NAMES])}{more}"
+    if report.claimed_failures:
+        return "failed", f"the report counts {report.claimed_failures} failed tests that it does not list; run the tests again"
+    if not report.executed:
+        why = f"all {report.skipped} tests were skipped" if report.skipped else "the report holds no test"
+        return "no_data", f"{why}; no data is not a pass"
+    if report.executed < min_tests:
+        return "failed", f"{ran}, fewer than the {min_tests} that are asked for"
+    return "passed", f"{ran}, none failed"
+
+
+def _stale(age_hours: float | None, *, limit_hours: float) -> tuple[Outcome, str] | None:
+    if age_hours is None or not math.isfinite(age_hours):
+        return "no_data", f"nobody knows when the tests ran, and the plan asks for at most {limit_hours:g} hours ago"
+    if age_hours < -FUTURE_SLACK_SECONDS / 3_600:
+        return "error", f"the report is dated {-age_hours:.1f} hours in the future; look at the clocks"
+    if age_hours > limit_hours:
+        return "failed", f"the tests ran {age_hours:.1f} hours ago, more than the {limit_hours:g} of the plan; run them again"
+    return None
+
+
+def judge_command(program: str, *, fault: str, seconds: float, tail: str, now: float) -> TestEvidence:
+    """Judge a command that stands for tests.
+
+    Args:
+        program: Its first word, for the reason.
+        fault: What went wrong, or "" where it ended with 0.
+        seconds: How long it ran.
+        tail: The last lines that it wrote.
+        now: The time, in seconds since the epoch.
+
+    Returns:
+        The evidence; only exit code 0 passes.
+    """
+    if not fault:
+        return TestEvidence("passed", f"`{program}` ended with 0 after {seconds:.1f} s", executed=1, at=now)
+    said = f": {tail.strip().splitlines()[-1][:200]}" if tail.strip() else ""
+    return TestEvidence("failed", f"{fault}{said}", executed=1, failed=1, names=(program,), at=now)

@@ -1,0 +1,73 @@
+"""How a release ends, in the words of its record and of its final state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from tasks.rules.plan.targets import is_production
+from tasks.rules.record.entries import Entry
+
+PARTLY = "partly_deployed"
+Name = Literal["deployed", "rolled_back", "refused", "failed", "cancelled", "stopped"]
+STATE_NAMES = {
+    "deployed": "Deployed",
+    "rolled_back": "RolledBack",
+    "refused": "Refused",
+    "failed": "Failed",
+    "cancelled": "CancelledAndBack",
+    PARTLY: "PartlyDeployed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a release ends.
+
+    Fields:
+        name: `deployed`; `rolled_back`, where that was asked for; `refused` by a policy or bad input; `failed`; `cancelled` by a
+            person; `stopped` by a rollback.
+        reason: In words, with the numbers.
+    """
+
+    name: Name
+    reason: str
+
+    @classmethod
+    def from_entry(cls, entry: Entry) -> Self:
+        """Read the ending back that was decided before a process died."""
+        return cls(entry.evidence["ending"], entry.why)
+
+
+def final_outcome(
+    ending: Ending, *, moved_back: list[dict[str, Any]], stays: Sequence[str] = (), left: Mapping[str, str] | None = None
+) -> tuple[str, str]:
+    """Name a release's outcome.
+
+    Args:
+        ending: Why it ends.
+        moved_back: The results of the rollbacks that it needed; empty where nothing had moved.
+        stays: The targets that keep the new version, as the plan says.
+        left: Of several targets, by environment, what each ended on that was not taken back; said where any was moved.
+
+    Returns:
+        `deployed`, `rolled_back`, `refused`, `cancelled` or `failed`, and a sentence; `partly_deployed` where targets keep the new
+        version, whatever stopped the others. A way back that did not succeed is always `failed`: somebody must look.
+    """
+    if ending.name in {"deployed", "rolled_back"}:
+        return ending.name, ending.reason
+    lost = [str(one["reason"]) for one in moved_back if one["outcome"] != "passed"]
+    if lost:
+        also = "".join(f"; {said}" for said in (left or {}).values())
+        return "failed", f"{ending.reason}. THE WAY BACK FAILED, look at the service now: {'; '.join(lost)}{also}"
+    others = list((left or {}).values()) if moved_back or stays else []
+    back = "; ".join([*(str(one["reason"]) for one in moved_back), *others])
+    begin = f"Afterwards: {back}" if "/" in back.partition(" ")[0] else f"{back[:1].upper()}{back[1:]}"  # a target's name stays as it is
+    sentence = f"{ending.reason}. {begin}" if back else ending.reason
+    if stays:
+        return PARTLY, sentence
+    if ending.name in {"refused", "cancelled"}:
+        return ending.name, sentence
+    moved = any(is_production(str(one.get("environment"))) for one in moved_back) or ending.name == "stopped"
+    return ("rolled_back" if moved else "failed"), sentence

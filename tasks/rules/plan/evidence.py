@@ -1,0 +1,55 @@
+"""Sections of the plan that say what must be known before anything moves: changes, tests, other services."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from tasks.rules.plan.types import TAG, URL, Argument, Name, RepositoryPath, Seconds, Section, Specifier
+
+
+class ChangeLog(Section):
+    """How the changes between the running and the new version are found in Git."""
+
+    tag: Annotated[str, Field(pattern=TAG, max_length=200)] = "v{version}"
+    """How a version is named in Git; `{version}` is replaced."""
+    paths: Annotated[list[RepositoryPath], Field(max_length=100)] = Field(default_factory=list)
+    """Only commits that touch these paths count, which start in the plan's folder; empty means the whole repository."""
+    allow_empty: bool = False
+    """Whether a release without any change may go on (a configuration-only release)."""
+
+
+class Junit(Section):
+    """Test evidence as a JUnit XML file."""
+
+    junit: RepositoryPath
+    """The report, as the tests wrote it; the path starts in the plan's folder and stays inside it."""
+    min_tests: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    """Fewer executed tests than this is a failure: no data is not a pass."""
+    max_age_hours: Annotated[float, Field(gt=0, le=8_760)] | None = None
+    """A report written longer ago than this is refused; without it any age will do."""
+
+
+class Command(Section):
+    """Test evidence as a command that must exit with 0."""
+
+    command: Annotated[list[Argument], Field(min_length=1, max_length=100)]
+    """Program and arguments; no shell reads them. Runs in the plan's folder."""
+    timeout_seconds: Seconds = 600
+    """The command is ended after this time, and counts as failed."""
+
+
+class Dependency(Section):
+    """Another service that must be there, healthy and of a fitting version."""
+
+    name: Name
+    """Its name, for people: lower-case letters, digits and inner dashes."""
+    url: Annotated[str, Field(pattern=URL, max_length=2_000)]
+    """Where it answers with status 200 and, where `version` is given, a JSON object."""
+    version: Specifier | None = None
+    """The range that fits, as `>=2.1,<3`; without it only health is asked for."""
+    version_field: Annotated[str, Field(min_length=1, max_length=200)] = "version"
+    """The member of the JSON answer that holds the version."""
+    timeout_seconds: Seconds = 5
+    """An answer later than this is no answer."""

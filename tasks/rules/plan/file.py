@@ -1,0 +1,63 @@
+"""Read a plan's file: from bytes to a plan, or to every problem at once with its place and its mend."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import ValidationError
+
+from tasks.rules.plan.plan import Plan
+from tasks.rules.plan.problems import Problem, in_words, spell
+from tasks.rules.plan.yaml_tree import Tree, read_tree
+
+__all__ = ["MAX_BYTES", "Problem", "read_plan"]
+
+MAX_BYTES = 1_000_000
+
+
+def read_plan(text: str | bytes, *, name: str) -> tuple[Plan | None, list[Problem]]:
+    """Read a plan.
+
+    Args:
+        text: The file's content; bytes must be UTF-8. More than 1 MB is refused unread.
+        name: The file as the reader knows it, for the problems.
+
+    Returns:
+        The plan and no problem, or None and every problem found, in the order of the file.
+    """
+    if len(text) > MAX_BYTES:
+        message = f"the file has {len(text):,} bytes, more than {MAX_BYTES:,}"
+        return None, [Problem(name, 1, 1, "plan", message, "A plan is a few kilobytes; look whether this is the right file.")]
+    decoded, problem = _decode(text, name=name)
+    if problem is not None:
+        return None, [problem]
+    tree = read_tree(decoded)
+    problems = [Problem(name, *fault.place, spell(fault.path), fault.message, fault.mend) for fault in tree.faults]
+    if tree.value is None and problems:
+        return None, problems
+    if not isinstance(tree.value, dict):
+        message = "the file is empty" if tree.value is None else "the file holds no mapping of fields"
+        return None, [*problems, Problem(name, 1, 1, "plan", message, "Begin with `shipway: 1` and `service: NAME`.")]
+    plan, invalid = _validate(tree, name=name)
+    spoken = {problem.field for problem in problems}
+    problems += [problem for problem in invalid if problem.field not in spoken]
+    return (None if problems else plan), sorted(problems, key=lambda problem: (problem.line, problem.column))
+
+
+def _decode(text: str | bytes, *, name: str) -> tuple[str, Problem | None]:
+    try:
+        decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text.removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        place = Problem(name, text[: error.start].count(b"\n") + 1, 1, "plan", "the file is not UTF-8", "Save it as UTF-8.")  # type: ignore[arg-type]
+        return "", place
+    return decoded, None
+
+
+def _validate(tree: Tree, *, name: str) -> tuple[Plan | None, list[Problem]]:
+    # As JSON, because pydantic's strict mode takes mappings for sections only there; strict, because `percent: yes` is not 1.
+    try:
+        return Plan.model_validate_json(json.dumps(tree.value), strict=True), []
+    except ValidationError as error:
+        details: list[Any] = error.errors(include_url=False)
+        return None, in_words(details, tree, schema=Plan.model_json_schema(), name=name)

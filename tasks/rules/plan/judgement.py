@@ -1,0 +1,166 @@
+"""Sections of the plan that say what is judged and how: the SLIs by their source, and what a watch decides by."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
+
+from tasks.rules.analysis.promql import expression_fault, selector_fault
+from tasks.rules.plan.types import LABEL, METRIC, URL_PATH, BlockName, Name, Ratio, Section, fault, refuse_doubles
+
+Text = Annotated[str, Field(min_length=1, max_length=4_000)]
+Threshold = Annotated[float, Field(gt=0, le=3_600)] | None
+
+
+class _Judged(Section):
+    """What every SLI has: bad events over all events, judged against the baseline and an absolute limit."""
+
+    name: Name
+    """Its name in verdicts and pictures."""
+    tolerance: Ratio = 0.01
+    """The canary may be worse than the baseline by this much (a difference of ratios)."""
+    limit: Ratio = 0.05
+    """The canary fails above this ratio, whatever the baseline does; 0 fails at the first bad event."""
+    deciding: bool = True
+    """False: shown, never decides (a dry run of a new indicator)."""
+
+
+class _Indicated(_Judged):
+    """An SLI whose bad events are failures or slow answers."""
+
+    indicator: Literal["errors", "latency"]
+    """`errors`: failed requests over requests; `latency`: requests slower than `threshold_seconds` over requests."""
+    threshold_seconds: Threshold = None
+    """Latency only: a slower answer is a bad event. Where a histogram is read it is snapped to the next bucket, which is said."""
+
+    @field_validator("threshold_seconds")
+    @classmethod
+    def _threshold_fits(cls, threshold: float | None, info: ValidationInfo) -> float | None:
+        if "indicator" in info.data and (info.data["indicator"] == "latency") != (threshold is not None):
+            wrong = "a latency indicator needs a threshold, and no other may have one"
+            raise fault(wrong, mend="Write `threshold_seconds: 0.3` with `indicator: latency`, or leave it out.")
+        return threshold
+
+
+class PlatformSli(_Indicated):
+    """Counted where the traffic is split."""
+
+    source: Literal["platform"] = "platform"
+    """Where the counts come from: `platform` (the place where traffic is split), `prometheus`, or `probe` (requests of our own)."""
+
+
+class ProbeSli(_Indicated):
+    """Counted by requests of our own: at each reading one to the canary and one to the baseline, past the traffic split."""
+
+    source: Literal["probe"]
+    """`probe`: requests of our own, one at each reading."""
+    path: Annotated[str, Field(pattern=URL_PATH, max_length=2_000)]
+    """Path on the revision."""
+    status: Annotated[int, Field(ge=100, le=599)] = 200
+    """The only status that is good; any other answer, and none, is a bad event."""
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 2
+    """Errors: a later answer is no answer. Latency does not wait longer than its threshold."""
+
+
+class PrometheusSli(_Indicated):
+    """Counted by Prometheus, from a request counter or a latency histogram of the service."""
+
+    source: Literal["prometheus"]
+    """`prometheus`: counters that a Prometheus server scrapes."""
+    metric: Annotated[str, Field(pattern=METRIC, max_length=200)] | None = None
+    """Errors: the counter, else http_requests_total; latency: the histogram, else http_request_duration_seconds."""
+    selector: Annotated[str, Field(max_length=4_000)] = 'version="{version}"'
+    """Label matchers that choose one revision's series, without the braces. In quotes `{version}`, `{service}`, `{environment}`,
+    `{target}`, `{role}`, `{revision}` and `{namespace}` are filled in."""
+    status_label: Annotated[str, Field(pattern=LABEL, max_length=200)] = "status"
+    """Errors only: the label that holds the answer's status."""
+    bad_status: Annotated[str, Field(min_length=1, max_length=200)] = "5.."
+    """Errors only: a regular expression; a request whose whole status matches is bad."""
+
+    @field_validator("selector")
+    @classmethod
+    def _selects_one_revision(cls, selector: str) -> str:
+        wrong = selector_fault(selector)
+        if wrong is not None:
+            raise fault(wrong[0], mend=wrong[1])
+        return selector
+
+    @field_validator("bad_status")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except (re.error, OverflowError, RecursionError) as error:
+            raise fault(f"the pattern is no regular expression: {error}", mend='Write one, as `"5.."`.') from None
+        return pattern
+
+
+class PrometheusPairSli(_Judged):
+    """Counted by Prometheus, from two PromQL expressions of cumulative counts."""
+
+    source: Literal["prometheus"]
+    """`prometheus`: counters that a Prometheus server scrapes."""
+    bad: Text
+    """PromQL that gives one series: bad events since the counters' start. Ends in `or vector(0)` where none may have happened yet."""
+    total: Text
+    """PromQL that gives one series: all events since the counters' start."""
+
+    @field_validator("bad", "total")
+    @classmethod
+    def _asks_about_one_revision(cls, expression: str) -> str:
+        wrong = expression_fault(expression)
+        if wrong is not None:
+            raise fault(wrong[0], mend=wrong[1])
+        return expression
+
+
+def _kind_of_sli(value: Any) -> str:
+    """Tell the kind of an SLI by its source, and the two of Prometheus by what they hold."""
+    if isinstance(value, PrometheusPairSli):
+        return "pair"
+    if isinstance(value, Section):
+        return str(getattr(value, "source", ""))
+    if not isinstance(value, dict):
+        return "platform"
+    source = value.get("source", "platform")
+    return "pair" if source == "prometheus" and ("bad" in value or "total" in value) else str(source)
+
+
+Sli = PlatformSli | PrometheusPairSli | PrometheusSli | ProbeSli
+TaggedSli = Annotated[
+    Annotated[PlatformSli, Tag("platform")]
+    | Annotated[PrometheusPairSli, Tag("pair")]
+    | Annotated[PrometheusSli, Tag("prometheus")]
+    | Annotated[ProbeSli, Tag("probe")],
+    Discriminator(_kind_of_sli),
+]
+
+
+class Judgement(Section):
+    """How the watch of a step decides."""
+
+    slis: Annotated[list[TaggedSli], Field(min_length=1, max_length=50)]
+    """What is judged; at least one must decide."""
+    prometheus: BlockName = "prometheus/shipway"
+    """The Prometheus that SLIs of this source ask, a Prefect block as `type/name`."""
+    alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.01
+    """The probability of failing a version that is as good as allowed, over the whole watch of one step and all SLIs."""
+    min_requests: Annotated[int, Field(ge=1, le=10_000_000)] = 50
+    """The canary must have served this many requests before it can pass."""
+    interval_seconds: Annotated[float, Field(ge=0.2, le=600)] = 1
+    """Time between two readings of the counts."""
+    undecided: Literal["ask", "extend", "proceed", "rollback"] = "ask"
+    """When the time is up and neither side is shown: ask a person, watch as long again (once, then roll back), go on, or go back.
+    Too little traffic is no data, with which nothing goes on by itself."""
+    answer_within_minutes: Annotated[float, Field(gt=0, le=10_080)] = 60
+    """`ask` goes back when nobody answers in this time."""
+
+    @field_validator("slis")
+    @classmethod
+    def _somebody_decides(cls, slis: list[Sli]) -> list[Sli]:
+        if not any(sli.deciding for sli in slis):
+            raise fault("no SLI decides", mend="Set `deciding: true` on at least one.")
+        refuse_doubles([sli.name for sli in slis])
+        return slis

@@ -1,0 +1,288 @@
+"""The plan: what a release of one service may do, reviewed like code and written as YAML in the service's repository.
+
+Every field has a bound, a unit in its name and a description; the JSON Schema in docs/ is made from here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
+
+from tasks.rules.plan.data import DataSuites, Samples
+from tasks.rules.plan.evidence import ChangeLog, Command, Dependency, Junit
+from tasks.rules.plan.judgement import Judgement, PlatformSli, ProbeSli, PrometheusPairSli, PrometheusSli, Sli
+from tasks.rules.plan.migrations import Migrations
+from tasks.rules.plan.types import BlockName, Name, Person, Ratio, RepositoryPath, Seconds, Section, TargetName, fault, refuse_doubles
+from tasks.rules.plan.verification import HealthCheck, SmokeTest, Stability, Verification
+from tasks.rules.plan.version import VERSION_PATTERN
+
+__all__ = [
+    "Approval", "BlockName", "ChangeLog", "Checklist", "Command", "Dependency", "Environment", "Evidence", "HealthCheck", "Judgement",
+    "Junit", "Logs", "Name", "Person", "Plan", "PlatformSli", "ProbeSli", "Production", "PrometheusPairSli", "PrometheusSli", "Ratio",
+    "RepositoryPath", "Rollback", "Seconds", "Section", "Sli", "SmokeTest", "Stability", "Staging", "Step", "Target", "Verification",
+    "Waves",
+]  # fmt: skip
+
+
+class Step(Section):
+    """One increment of production traffic."""
+
+    percent: Annotated[int, Field(ge=1, le=100)]
+    """Share of new requests that the canary gets in this step."""
+    watch_seconds: Annotated[float, Field(ge=0, le=86_400)] = 300
+    """How long the step may be watched; a verdict ends it earlier. 0 does not watch (only sensible before a longer step)."""
+
+
+def _rise(steps: list[Step]) -> list[Step]:
+    shares = [step.percent for step in steps]
+    rising = sorted(set(shares))
+    if shares != rising:
+        wrong = f"steps must rise: {', '.join(map(str, shares))}"
+        raise fault(wrong, mend=f"Write them in the order {', '.join(map(str, rising))}, each share once.")
+    if shares[-1] != 100:  # noqa: PLR2004
+        raise fault(f"the last step must be 100 %, not {shares[-1]} %", mend="Add `- percent: 100` at the end.")
+    return steps
+
+
+Steps = Annotated[list[Step], Field(min_length=1, max_length=50), AfterValidator(_rise)]
+
+
+Strategy = Literal["rolling", "canary", "blue-green"]
+
+
+class Environment(Section):
+    """Where versions run."""
+
+    platform: BlockName
+    """The platform, a Prefect block as `type/name`: `local/guestbook-production`."""
+    strategy: Strategy | None = None
+    """How a Kubernetes platform brings versions in; without it the platform block's own choice counts."""
+    ready_timeout_seconds: Seconds = 60
+    """A revision that is not ready by then cannot be rolled out."""
+
+
+class Staging(Environment):
+    """The environment that a version sees first."""
+
+    keep_on_failure: bool = False
+    """True leaves a failed version in staging for study; else staging goes back too."""
+
+
+class Production(Environment):
+    """The environment that users see, and the increments on the way there."""
+
+    steps: Steps
+    """Increments in rising order; the last one is 100 %, whose watch is the watch after promotion with the baseline still warm."""
+
+
+class Target(Section):
+    """One of several places that together are production."""
+
+    name: TargetName
+    """Its name: the environment is `production/NAME`."""
+    platform: BlockName
+    """Its platform; each target has one of its own."""
+    wave: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Targets of the same wave go side by side, the waves in rising order; without numbers each target is a wave of its own."""
+    strategy: Strategy | None = None
+    """As in `production`, for this target alone; else that of `production`."""
+    ready_timeout_seconds: Seconds | None = None
+    """As in `production`, for this target alone; else that of `production`."""
+    steps: Steps | None = None
+    """As in `production`, for this target alone; else those of `production`."""
+
+
+class Waves(Section):
+    """Production as several targets, in waves: the next wave begins when the one before is verified and promoted."""
+
+    targets: Annotated[list[Target], Field(min_length=1, max_length=100)]
+    """The targets in the order of their waves."""
+    on_wave_failure: Literal["back", "keep"] = "back"
+    """When a target fails: those that were completed by then go `back` too, or `keep` the new version."""
+    strategy: Strategy | None = None
+    """As for one target, for every target that says nothing else."""
+    ready_timeout_seconds: Seconds = 60
+    """As for one target, for every target that says nothing else."""
+    steps: Steps | None = None
+    """As for one target, for every target that says nothing else."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_one_or_several(cls, section: Any) -> Any:
+        if isinstance(section, dict) and "platform" in section:
+            raise fault("`platform` and `targets` are both there", mend="Write `platform` for one production, or `targets` for several.")
+        return section
+
+    @model_validator(mode="after")
+    def _can_be_walked(self) -> Self:
+        refuse_doubles([target.name for target in self.targets])
+        refuse_doubles([target.platform for target in self.targets])
+        without = [target.name for target in self.targets if (target.steps or self.steps) is None]
+        if without:
+            wrong = f"the target {without[0]} has no steps"
+            raise fault(wrong, mend="Write `steps` in `production`, for every target, or in the target.")
+        return self
+
+    @model_validator(mode="after")
+    def _are_in_the_order_of_their_waves(self) -> Self:
+        waves = [target.wave for target in self.targets]
+        numbered = [wave for wave in waves if wave is not None]
+        if numbered and len(numbered) < len(waves):
+            wrong = f"the target {self.targets[waves.index(None)].name} has no `wave`, though others have one"
+            raise fault(wrong, mend="Give every target a `wave`, or none of them.")
+        if numbered != sorted(numbered):
+            ordered = ", ".join(target.name for target in sorted(self.targets, key=lambda target: target.wave or 0))
+            raise fault(
+                f"the waves fall: {', '.join(map(str, numbered))}", mend=f"List the targets in the order of their waves: {ordered}."
+            )
+        return self
+
+
+def _kind_of_production(value: Any) -> str:
+    several = isinstance(value, Waves) or (isinstance(value, dict) and "targets" in value)
+    return "several" if several else "one"
+
+
+class Approval(Section):
+    """Who must agree before production."""
+
+    approvers: Annotated[list[Person], Field(max_length=100)] = Field(default_factory=list)
+    """The names that may approve."""
+    quorum: Annotated[int, Field(ge=0, le=20)] = 1
+    """How many different people must approve; 0 needs nobody."""
+    expires_after_minutes: Annotated[float, Field(gt=0, le=43_200)] = 240
+    """A gate without enough approvals by then ends the release as refused."""
+    max_wrong_codes: Annotated[int, Field(ge=1, le=100)] = 5
+    """So many wrong one-time codes end the release as refused."""
+    block: BlockName = "approvers/shipway"
+    """The block in which the approvers are enrolled."""
+
+    @field_validator("approvers")
+    @classmethod
+    def _each_once(cls, approvers: list[str]) -> list[str]:
+        refuse_doubles(approvers)
+        return approvers
+
+    @field_validator("quorum")
+    @classmethod
+    def _can_be_met(cls, quorum: int, info: ValidationInfo) -> int:
+        able = len(info.data["approvers"]) if "approvers" in info.data else quorum
+        if quorum > able:
+            wrong = f"a quorum of {quorum} can never be met by {able} approver(s)"
+            raise fault(wrong, mend="List more names in `approvers`, or write `quorum: 0` to say openly that nobody must agree.")
+        return quorum
+
+
+class Rollback(Section):
+    """How a release goes back."""
+
+    to: Annotated[str, Field(pattern=VERSION_PATTERN)] = "previous"
+    """The version to return to when nothing warm is left: `previous` is the one before; else a fixed version."""
+    watch_seconds: Annotated[float, Field(ge=0, le=86_400)] = 60
+    """How long the service is watched after the way back."""
+    max_error_ratio: Ratio = 0.05
+    """The rollback counts as verified when at most this share of the requests in the watch failed."""
+
+
+class Checklist(Section):
+    """What must be true before production; each line is checked, not believed, where a machine can."""
+
+    tests_passed: bool = True
+    """Ask for the evidence of the section `tests`."""
+    dependencies_verified: bool = True
+    """Ask for the section `dependencies` to be well."""
+    rollback_ready: bool = True
+    """Ask for a version to go back to, and a platform that answers."""
+    monitoring_on: bool = True
+    """Ask for a reading of every deciding SLI's counts from its own source."""
+    team_told: bool = True
+    """Ask for the announcement to have gone out."""
+
+
+class Logs(Section):
+    """How a revision's logs are judged after the deployment."""
+
+    error_pattern: Annotated[str, Field(min_length=1, max_length=500)] = r"\b(ERROR|CRITICAL|FATAL|Traceback)\b"
+    """A regular expression (Python's); a matching line is an error line."""
+    max_new_error_lines: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """More kinds of error lines than this that the baseline never logged are a failure."""
+
+    @field_validator("error_pattern")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except (re.error, OverflowError, RecursionError) as error:
+            raise fault(f"the pattern is no regular expression: {error}", mend="Write one that Python's `re` can read.") from None
+        return pattern
+
+
+def _kind_of_evidence(value: Any) -> str | None:
+    if isinstance(value, Section):
+        return type(value).__name__.lower()
+    kinds = [kind for kind in ("junit", "command") if isinstance(value, dict) and kind in value]
+    return kinds[0] if kinds else None
+
+
+Evidence = Annotated[Annotated[Junit, Tag("junit")] | Annotated[Command, Tag("command")], Discriminator(_kind_of_evidence)]
+
+
+class Plan(Section):
+    """A deployment plan, whole."""
+
+    shipway: Literal[1]
+    """The version of this format."""
+    service: Name
+    """The service's name: lower-case letters, digits and inner dashes. One release of it runs at a time."""
+    description: Annotated[str, Field(max_length=2_000)] = ""
+    """What the service is, for approvers."""
+    on_conflict: Literal["refuse", "queue", "supersede"] = "refuse"
+    """When a release of this service is under way: refuse the new one, let it wait, or send the older one back first."""
+    change_log: ChangeLog = ChangeLog()
+    """Where the changes are read."""
+    tests: Annotated[list[Evidence], Field(max_length=50)] = Field(default_factory=list)
+    """Evidence that the tests passed."""
+    dependencies: Annotated[list[Dependency], Field(max_length=100)] = Field(default_factory=list)
+    """Other services that this one needs."""
+    verification: Verification
+    """What `verify` checks."""
+    judgement: Judgement
+    """How the steps are judged."""
+    samples: Samples = Samples()
+    """How the steps' readings are judged as a table."""
+    data: DataSuites = Field(default_factory=list)
+    """Suites over the service's own data."""
+    migrations: Migrations = Field(default_factory=list)
+    """Jobs that change what the versions share."""
+    staging: Staging
+    """The environment before production."""
+    production: Annotated[Annotated[Production, Tag("one")] | Annotated[Waves, Tag("several")], Discriminator(_kind_of_production)]
+    """Production and its steps: one platform, or `targets`."""
+    approval: Approval
+    """Who must agree before production; `{quorum: 0}` says openly that nobody must."""
+    rollback: Rollback
+    """The way back; a plan without one is refused."""
+    checklist: Checklist = Checklist()
+    """What must be true before production."""
+    logs: Logs = Logs()
+    """How logs are judged."""
+    notify: Annotated[list[BlockName], Field(max_length=50)] = Field(default_factory=list)
+    """Prefect notification blocks that are told: `slack-webhook/team`."""
+
+    @field_validator("production")
+    @classmethod
+    def _apart_from_staging(cls, production: Production | Waves, info: ValidationInfo) -> Production | Waves:
+        named = [target.platform for target in production.targets] if isinstance(production, Waves) else [production.platform]
+        if "staging" in info.data and info.data["staging"].platform in named:
+            raise fault("staging and production are the same platform", mend="Name a platform block of its own for each.")
+        return production
+
+    @field_validator("checklist")
+    @classmethod
+    def _has_evidence(cls, checklist: Checklist, info: ValidationInfo) -> Checklist:
+        if checklist.tests_passed and info.data.get("tests") == []:
+            wrong = "the checklist asks for passed tests, but `tests` names no evidence"
+            raise fault(wrong, mend="Add it to `tests`, or write `checklist: {tests_passed: false}`.")
+        return checklist

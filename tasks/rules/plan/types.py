@@ -1,0 +1,93 @@
+"""The words of a plan: the base of its sections, the kinds of text that it holds, and what is wrong with one in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from tasks.rules.plan.paths import path_fault
+from tasks.rules.plan.version import VERSION_PATTERN, specifier_fault
+
+NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+TARGET = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+PERSON = r"^[a-z0-9][a-z0-9._@-]{0,63}$"
+BLOCK = r"^[a-z0-9-]+/[a-z0-9-]+$"
+SECRET = r"^secret/[a-z0-9-]+$"  # noqa: S105 - the name of a block, which is none
+TABLE = r"^([A-Za-z_][A-Za-z0-9_]*\.)?[A-Za-z_][A-Za-z0-9_]*$"
+URL = r"^https?://[^\s/@?#]+([/?][^\s#]*)?$"
+URL_PATH = r"^/[^\s#]*$"
+METRIC = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"
+LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
+TAG = r"^[0-9A-Za-z][0-9A-Za-z._/+-]*\{version\}[0-9A-Za-z._/+-]*$|^\{version\}[0-9A-Za-z._/+-]*$"
+PATTERN_WORDS = {
+    NAME: "Write lower-case letters, digits and inner dashes, 63 at most, as `guestbook`.",
+    TARGET: "Write lower-case letters and digits, with single dashes inside, 30 at most, as `eu-west`.",
+    PERSON: "Write the name as enrolled: lower-case letters, digits and . _ @ -, as `ada`.",
+    BLOCK: "Write a Prefect block as `type/name`, as `local/guestbook-production`.",
+    SECRET: "Write a secret block of Prefect's as `secret/name`, as `secret/guestbook-production-database`.",
+    TABLE: "Write a table's name, with its schema where it has one, as `entries` or `public.entries`.",
+    URL: "Write http:// or https://, a host and a path, without a user, a password or spaces.",
+    URL_PATH: "Write a path that begins with a slash, as `/healthz`.",
+    METRIC: "Write a metric's name without braces, as `http_requests_total`.",
+    LABEL: "Write a label's name, as `status`.",
+    TAG: "Write the tag's name with `{version}` in it, as `v{version}`.",
+    VERSION_PATTERN: "Write letters, digits and . _ + - (first a letter or digit), as `1.4.2`.",
+}
+
+
+def fault(message: str, *, mend: str) -> PydanticCustomError:
+    """Make an error that keeps what is wrong apart from what to write instead.
+
+    Args:
+        message: What is wrong, in plain words.
+        mend: What to write instead, as a sentence.
+
+    Returns:
+        The error, to be raised inside a validator.
+    """
+    return PydanticCustomError("plan_fault", "{wrong}. {mend}", {"wrong": message, "mend": mend})
+
+
+def refuse_doubles(names: list[str]) -> None:
+    """Raise a fault that names the first text that is listed twice."""
+    doubles = [name for name in names if names.count(name) > 1]
+    if doubles:
+        raise fault(f"`{doubles[0]}` is listed twice", mend="Keep one of them.")
+
+
+def refusing(judge: Callable[[str], str | None], *, mend: str) -> AfterValidator:
+    """Turn a rule that names a text's fault into a validator of a plan's field."""
+
+    def _validate(text: str) -> str:
+        wrong = judge(text)
+        if wrong is not None:
+            raise fault(wrong, mend=mend)
+        return text
+
+    return AfterValidator(_validate)
+
+
+Name = Annotated[str, Field(pattern=NAME)]
+TargetName = Annotated[str, Field(pattern=TARGET, max_length=30)]
+Person = Annotated[str, Field(pattern=PERSON, description="A person's name as enrolled with `shipway approvers add`.")]
+RepositoryPath = Annotated[
+    str,
+    Field(min_length=1, max_length=500),
+    refusing(path_fault, mend="Name a file beside or below the plan, as `reports/junit.xml`."),
+]
+BlockName = Annotated[str, Field(pattern=BLOCK, max_length=200)]
+Specifier = Annotated[str, Field(min_length=1, max_length=200), refusing(specifier_fault, mend="Write it as `>=2.1,<3`.")]
+Argument = Annotated[str, Field(max_length=4_000, description="One argument, handed over as it is.")]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Ratio = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A part of the plan: unknown fields are errors, values are fixed once read."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False, serialize_by_alias=True, validate_default=True
+    )

@@ -1,0 +1,57 @@
+"""Sections of the plan that say how a revision is verified: health, stability, smoke tests."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from tasks.rules.plan.smoke import SmokeTest
+from tasks.rules.plan.types import URL_PATH, Ratio, Seconds, Section, refuse_doubles
+
+__all__ = ["HealthCheck", "SmokeTest", "Stability", "Verification"]
+
+
+class HealthCheck(Section):
+    """One HTTP request that says whether a revision is well."""
+
+    path: Annotated[str, Field(pattern=URL_PATH, max_length=2_000)] = "/healthz"
+    """Path on the revision."""
+    status: Annotated[int, Field(ge=100, le=599)] = 200
+    """The only status that counts as well."""
+    json_fields: Annotated[dict[str, str], Field(max_length=50)] = Field(default_factory=dict, alias="json")
+    """Members of the JSON answer that must have these values; `{version}` stands for the version under release."""
+    timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 2
+    """An answer later than this is a failure."""
+
+
+class Stability(Section):
+    """How long health must hold before it counts: one good answer is luck."""
+
+    successes: Annotated[int, Field(ge=1, le=1_000)] = 3
+    """Good answers in a row that every check must give."""
+    interval_seconds: Annotated[float, Field(gt=0, le=300)] = 0.5
+    """Time between two rounds."""
+    timeout_seconds: Seconds = 30
+    """The whole check fails when it is not stable by then."""
+
+
+class Verification(Section):
+    """What `verify` checks on a revision, in staging and in production."""
+
+    health: Annotated[list[HealthCheck], Field(min_length=1, max_length=200)]
+    """Requests that must all be well; at least one."""
+    stability: Stability = Stability()
+    """How long they must hold."""
+    smoke: Annotated[list[SmokeTest], Field(max_length=50)] = Field(default_factory=list)
+    """Smoke tests; run side by side, those of kind performance afterwards and one by one, so that nothing of ours disturbs them."""
+    smoke_concurrency: Annotated[int, Field(ge=1, le=50)] = 4
+    """Smoke tests at the same time."""
+    max_error_ratio: Ratio = 0.05
+    """Error monitoring: refused when more of a revision's requests than this failed (where any were made)."""
+
+    @field_validator("smoke")
+    @classmethod
+    def _each_once(cls, smoke: list[SmokeTest]) -> list[SmokeTest]:
+        refuse_doubles([test.name for test in smoke])
+        return smoke

@@ -1,0 +1,89 @@
+"""Words that people give to a release: its version, its reason, and ranges of versions."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from blocks.errors import BadInput
+
+VERSION_PATTERN = r"^[0-9A-Za-z][0-9A-Za-z._+-]{0,127}$"
+MAX_REASON_CHARACTERS = 500
+BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+
+def has_controls(text: str) -> bool:
+    """Say whether a text holds characters that could change how a terminal or a page shows the rest."""
+    return any(unicodedata.category(character) in UNPRINTABLE or character in BIDI_CONTROLS for character in text)
+
+
+def version_fault(text: str) -> str | None:
+    """Say what keeps a text from being a version, or None where it is one."""
+    if not text:
+        return "the version is empty"
+    if len(text) > 128:  # noqa: PLR2004 - the length of a tag in a registry
+        return f"the version has {len(text)} characters, more than 128"
+    if has_controls(text):
+        return "the version holds control characters"
+    if not re.fullmatch(VERSION_PATTERN[1:-1], text):
+        return f"{text!r} is no version"
+    if ".." in text:  # Git and paths read two dots as a range or a way up
+        return f"{text!r} holds `..`"
+    return None
+
+
+def check_version(text: str) -> str:
+    """Give a version back if it is safe to hand to Git, a platform and a file name.
+
+    Args:
+        text: The version as a person wrote it.
+
+    Returns:
+        The same text.
+
+    Raises:
+        BadInput: It is empty, longer than 128 characters, or holds spaces, shell or control characters.
+    """
+    fault = version_fault(text)
+    if fault is not None:
+        mend = "Write letters, digits and . _ + - (first a letter or digit), as `1.4.2`."
+        raise BadInput(fault, field="version", mend=mend)
+    return text
+
+
+def specifier_fault(text: str) -> str | None:
+    """Say what keeps a text from being a version range, or None where it is one."""
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier:
+        return f"{text!r} is no version range"
+    return None
+
+
+def in_range(version: str, specifier: str) -> bool:
+    """Say whether a version lies in a range, pre-releases included where their number fits.
+
+    Args:
+        version: What runs, as `2.4.1` or `v2.4.1`.
+        specifier: The range in the form of PEP 440, as `>=2.1,<3`.
+
+    Returns:
+        True where it fits.
+
+    Raises:
+        BadInput: One of the two cannot be read.
+    """
+    fault = specifier_fault(specifier)
+    if fault is not None:
+        raise BadInput(fault, field="specifier", mend="Write it as `>=2.1,<3`.")
+    try:
+        return SpecifierSet(specifier).contains(Version(version), prereleases=True)
+    except InvalidVersion:
+        message = f"{version[:80]!r} cannot be ordered as a version"
+        raise BadInput(
+            message, field="version", mend="A range needs versions as `2.4.1`; leave the range out to check health alone."
+        ) from None

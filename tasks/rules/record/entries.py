@@ -1,0 +1,225 @@
+"""The record: everything that happened to a release, as entries that each carry the hash of the one before.
+
+The hash of an entry is SHA-256 over the canonical JSON of all its other fields, so no entry can be changed, dropped,
+added or moved without breaking the chain behind it. An entry is stored as its canonical JSON and read back byte for byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tasks.rules.record.digest import canonical
+
+Kind = Literal[
+    "opened", "review", "tests", "dependencies", "change_log", "checklist", "effect", "samples", "verdict", "gate", "approval", "refused",
+    "health", "smoke", "data", "logs", "metrics", "migration", "rollback", "note", "closed",
+]  # fmt: skip
+Outcome = Literal["deployed", "partly_deployed", "rolled_back", "refused", "failed", "cancelled", "open"]
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+FIRST = "0" * 64
+FORMAT = "shipway-record/1"
+
+
+class Entry(BaseModel):
+    """One thing that happened."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    seq: Annotated[int, Field(ge=1)]
+    """Its place in the record; the first is 1."""
+    at: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
+    """When it was written: UTC, ISO 8601 with milliseconds."""
+    key: Annotated[str, Field(min_length=1, max_length=300)]
+    """Unique in the record: `production/step-25/verdict`."""
+    kind: Kind
+    """What sort of thing happened."""
+    who: str
+    """The person or the part that did it."""
+    what: str
+    """What happened, in one sentence."""
+    why: str
+    """The reason, with its numbers."""
+    evidence: dict[str, Any]
+    """What the sentence rests on, as JSON."""
+    previous: Hash
+    """The hash of the entry before; 64 zeros for the first."""
+    hash: Hash
+    """SHA-256 over the canonical JSON of all other fields."""
+
+
+def timestamp(at: datetime) -> str:
+    """Write a moment as the record does: UTC, ISO 8601, milliseconds, `Z`."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def moment(entry: Entry) -> datetime:
+    """Read an entry's moment back."""
+    return datetime.fromisoformat(entry.at)
+
+
+def chain(
+    previous: Entry | None,
+    *,
+    at: datetime,
+    key: str,
+    kind: Kind,
+    who: str,
+    what: str,
+    why: str = "",
+    evidence: dict[str, Any] | None = None,
+) -> Entry:
+    """Make the entry that follows `previous`.
+
+    Args:
+        previous: The last entry, or None for the first of a record.
+        at: When it happened, with a time zone.
+        key: Unique in the record.
+        kind: What sort of thing happened.
+        who: The person or the part that did it.
+        what: What happened, in one sentence.
+        why: The reason, with its numbers.
+        evidence: Plain JSON values; no secrets (see `tasks.rules.record.masking`).
+
+    Returns:
+        The entry, with its hash.
+    """
+    fields = {
+        "seq": previous.seq + 1 if previous else 1, "at": timestamp(at), "key": key, "kind": kind, "who": who, "what": what, "why": why,
+        "evidence": json.loads(canonical(evidence or {})), "previous": previous.hash if previous else FIRST,
+    }  # fmt: skip
+    return Entry.model_validate({**fields, "hash": _digest(fields)})
+
+
+def to_bytes(entry: Entry) -> bytes:
+    """Write an entry as it is stored: canonical JSON, UTF-8."""
+    return canonical(entry.model_dump())
+
+
+def parse_entry(content: bytes) -> Entry:
+    """Read a stored entry; anything but the very bytes that `to_bytes` wrote is an error.
+
+    Args:
+        content: The stored bytes.
+
+    Returns:
+        The entry, whole and unchanged.
+
+    Raises:
+        ValueError: The bytes are torn or were changed; says how.
+    """
+    try:
+        entry = Entry.model_validate(json.loads(content))
+    except ValidationError as error:
+        raise ValueError(f"not an entry: {error.error_count()} field(s) are wrong") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not whole JSON ({len(content)} bytes)") from error
+    if fault := _own_fault(entry):
+        raise ValueError(fault)
+    if to_bytes(entry) != content:
+        message = "the bytes are not the canonical form of their own content"
+        raise ValueError(message)
+    return entry
+
+
+def verify_chain(entries: list[Entry], *, state: Literal["ended", "under_way"] = "ended") -> list[str]:
+    """Find every tampering, gap, reorder and truncation.
+
+    Args:
+        entries: The record in the order in which it was found.
+        state: `ended` asks for a closing entry, so that a record cut at its end is found; `under_way` does not.
+
+    Returns:
+        One sentence a fault, in order; empty when the chain is intact.
+    """
+    problems = [] if entries else ["the record is empty"]
+    last: Entry | None = None
+    keys: set[str] = set()
+    for place, entry in enumerate(entries, start=1):
+        problems += _faults(entry, last, place=place, keys=keys)
+        keys.add(entry.key)
+        last = entry
+    if state == "ended" and entries and not any(entry.kind == "closed" for entry in entries):
+        problems.append(
+            f"the record ends with entry {len(entries)} and has no closing entry: its end is missing, or the release is still open"
+        )
+    return problems
+
+
+def outcome_of(entries: list[Entry]) -> Outcome:
+    """Say how the release ended: the `outcome` in the evidence of its last closing entry, `open` where there is none."""
+    closing = [entry for entry in entries if entry.kind == "closed"]
+    if not closing:
+        return "open"
+    said = closing[-1].evidence.get("outcome")
+    ends: tuple[Outcome, ...] = ("deployed", "partly_deployed", "rolled_back", "refused", "failed", "cancelled")
+    return next((outcome for outcome in ends if outcome == said), "failed")
+
+
+def durations(entries: list[Entry]) -> dict[str, float]:
+    """Measure a release's time, work and wait apart.
+
+    A gate starts a wait, which ends with the first entry behind it that is no gate, approval or note.
+
+    Args:
+        entries: The record in order.
+
+    Returns:
+        `total_seconds`, `work_seconds` and `wait_seconds`; zeros for fewer than two entries.
+    """
+    waited, waiting = 0.0, False
+    for entry, following in pairwise(entries):
+        waiting = entry.kind == "gate" or (waiting and entry.kind in {"approval", "note"})
+        waited += (moment(following) - moment(entry)).total_seconds() if waiting else 0.0
+    total = (moment(entries[-1]) - moment(entries[0])).total_seconds() if entries else 0.0
+    return {"total_seconds": round(total, 3), "work_seconds": round(total - waited, 3), "wait_seconds": round(waited, 3)}
+
+
+def to_json(entries: list[Entry]) -> str:
+    """Write the record as one document: a header that counts and seals the entries, then the entries.
+
+    Args:
+        entries: The record in order.
+
+    Returns:
+        JSON text, the same for the same entries.
+    """
+    header = {
+        "format": FORMAT, "outcome": outcome_of(entries), "entry_count": len(entries), "head": entries[-1].hash if entries else FIRST,
+        "problems": verify_chain(entries), **durations(entries),
+    }  # fmt: skip
+    return (
+        json.dumps({**header, "entries": [entry.model_dump() for entry in entries]}, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    )
+
+
+def _digest(fields: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical({name: value for name, value in fields.items() if name != "hash"})).hexdigest()
+
+
+def _own_fault(entry: Entry) -> str | None:
+    try:
+        right = _digest(entry.model_dump())
+    except ValueError as error:
+        return f"its content has no canonical form ({error})"
+    return None if right == entry.hash else "its content does not match its hash: it was changed after it was written"
+
+
+def _faults(entry: Entry, last: Entry | None, *, place: int, keys: set[str]) -> list[str]:
+    name = f"entry {entry.seq} ({entry.key})"
+    problems = []
+    if entry.seq != place:
+        problems.append(f"{name} stands at place {place}: entries are missing, doubled or in another order")
+    if entry.previous != (last.hash if last else FIRST):
+        problems.append(f"{name} does not follow the entry before it: its `previous` is another hash")
+    if fault := _own_fault(entry):
+        problems.append(f"{name}: {fault}")
+    if entry.key in keys:
+        problems.append(f"{name}: its key was used before in this record")
+    return problems

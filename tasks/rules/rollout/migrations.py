@@ -1,0 +1,127 @@
+"""Migrations: which run when, and which of those that ran stand between what serves and the version that somebody wants back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from tasks.rules.plan.migrations import Migration, When
+from tasks.rules.record.entries import Entry, moment
+
+NOT_RUN = "not_run"
+
+
+class Contract(NamedTuple):
+    """A contract migration that was begun, as a record says.
+
+    Fields:
+        name: Its name in the plan.
+        environment: Where; empty where its record cannot be read, which means everywhere.
+        version: The version whose release ran it; empty where its record cannot be read.
+        run: That release's flow run id.
+        at: When it was begun; None where its record cannot be read, which counts as just now.
+    """
+
+    name: str
+    environment: str
+    version: str
+    run: str
+    at: datetime | None
+
+
+def due(migrations: Sequence[Migration], *, environment: str, when: When | None = None) -> list[Migration]:
+    """Choose the migrations of an environment, and of a moment where one is named, in the plan's order; `production/eu` is production."""
+    return [one for one in migrations if environment.partition("/")[0] in one.environments and when in {None, one.when}]
+
+
+def contracts_in(entries: Sequence[Entry], *, run: str) -> list[Contract]:
+    """Read from a record which contracts were begun; one that failed may have changed something, too, and is one of them.
+
+    Args:
+        entries: The record of a run that is known to speak of contracts; where it does not, it cannot be trusted, and may have begun any.
+        run: The run.
+    """
+    if not any(entry.kind == "migration" for entry in entries):
+        return [Contract(run, "", "", run, None)]
+    last: dict[tuple[str, str], Entry] = {}
+    for entry in entries:
+        said = entry.evidence
+        if entry.kind == "migration" and said.get("compatibility") == "contract":
+            last[str(said["environment"]), str(said["migration"])] = entry
+    return [
+        Contract(name, where, str(entry.evidence["version"]), run, moment(entry))
+        for (where, name), entry in last.items()
+        if entry.evidence.get("state") != NOT_RUN
+    ]
+
+
+def restored_in(entries: Iterable[Entry]) -> set[tuple[str, str, str]]:
+    """Read from a rollback's record what a person said to have restored by hand: release, environment, name."""
+    return {
+        (str(one["run"]), str(one["environment"]), str(one["name"]))
+        for entry in entries
+        for one in entry.evidence.get("restored", [])
+        if entry.kind == "migration"
+    }
+
+
+def crossed(
+    contracts: Iterable[Contract], restored: set[tuple[str, str, str]], *, environment: str, target: str, target_since: datetime | None
+) -> list[Contract]:
+    """Choose the contracts that a way back to a version would cross.
+
+    Args:
+        contracts: All that were begun for this service.
+        restored: What was restored by hand since, as `restored_in` gives it.
+        environment: Where the way back goes.
+        target: The version that would serve.
+        target_since: When its newest release that was deployed began; None where no record knows one.
+
+    Returns:
+        Those that other versions brought after it: a version bears its own contracts, and those that were there when it came.
+    """
+    return [
+        one
+        for one in contracts
+        if is_same_place(one.environment, environment)
+        and one.version != target
+        and (target_since is None or one.at is None or one.at > target_since)
+        and not {(one.run, place, one.name) for place in (one.environment, environment if one.environment else "")} & restored
+    ]
+
+
+def is_same_place(one: str, other: str) -> bool:
+    """Say whether two environments may share data: the same, or one a target of the other; "" is everywhere.
+
+    A plan whose production was one place may have several targets by now, or the other way round.
+    """
+    return not one or one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
+
+
+def not_acknowledged(found: Iterable[Contract], restored: Iterable[str]) -> list[Contract]:
+    """Leave out what a person named as restored by hand."""
+    named = set(restored)
+    return [one for one in found if one.name not in named]
+
+
+def refusal(found: Sequence[Contract], *, target: str, environment: str) -> str:
+    """Say why a rollback is refused, and the ways out."""
+    names = ", ".join(dict.fromkeys(one.name for one in found))
+    since = ", ".join(dict.fromkeys(one.version or "a release whose record cannot be read" for one in found))
+    flags = " ".join(f"--restored {name}" for name in dict.fromkeys(one.name for one in found))
+    return (
+        f"going back to {target} in {environment} would cross the contract migration(s) {names}, applied by {since}, "
+        f"which {target} cannot bear; nothing was moved. Fix forward: release a version that bears them. "
+        f"Or restore by hand what they took away, then say so by name: `shipway rollback … {flags}`"
+    )
+
+
+def describe(migrations: Sequence[Migration]) -> list[str]:
+    """Say in one sentence each what the migrations of a plan do, for people."""
+    moments: Mapping[When, str] = {"before": "before the version comes", "after": "once the former version is retired"}
+    return [
+        f"{one.name} ({one.compatibility}) in {' and '.join(one.environments)}, {moments[one.when]}"
+        + (f", because {one.because.rstrip('.')}" if one.because else "")
+        for one in migrations
+    ]

@@ -1,0 +1,108 @@
+"""What becomes of production's targets when one of them fails, or when all are to go back: decided from what is known, and said of each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from tasks.rules.plan.plan import Plan, Waves
+from tasks.rules.plan.targets import PRODUCTION, production_of, within
+from tasks.rules.record.entries import Entry
+
+
+def staying(plan: Plan, completed: Collection[str]) -> tuple[str, ...]:
+    """Name the targets that keep the new version although the release goes back.
+
+    Args:
+        plan: The plan.
+        completed: The environments in which the version was verified and promoted.
+
+    Returns:
+        The completed ones where the plan says `keep` and the wave stopped; none where every target was completed: then what fails
+        is the look at the whole, as with one production.
+    """
+    section, names = plan.production, [place.environment for place in production_of(plan)]
+    if not isinstance(section, Waves) or section.on_wave_failure != "keep" or set(names) <= set(completed):
+        return ()
+    return tuple(name for name in names if name in completed)
+
+
+def reached(entries: list[Entry], step: str, environments: Collection[str]) -> list[str]:
+    """Name the environments where a record tells a step, in whichever round: `prepare` brought the version, `promote` completed it."""
+    told = [entry.key for entry in entries if entry.kind == "effect"]
+    return [name for name in environments if any(key.endswith(f"{name}/{step}") for key in told)]
+
+
+def left_alone(
+    plan: Plan, version: str, *, moved: Collection[str], stays: Collection[str], begun: Collection[str], before: Mapping[str, Any]
+) -> dict[str, str]:
+    """Say of each target that a release did not take back what it ended on.
+
+    Args:
+        plan: The plan.
+        version: The version under release.
+        moved: The environments that were taken back, or should have been.
+        stays: Those that keep the new version.
+        begun: Those to which the version had been brought.
+        before: The version that ran before, by environment, as far as known.
+
+    Returns:
+        A sentence by environment; nothing where production is one.
+    """
+    said: dict[str, str] = {}
+    for place in production_of(plan):
+        name = place.environment
+        if not within(name) or name in moved:
+            continue
+        if name in stays:
+            said[name] = f"{name} stays on {version}"
+        elif name in begun and before.get(name) != version:
+            said[name] = f"{name} was taken over by another run"
+        else:
+            said[name] = f"{name} was not touched" + (f" and runs {before[name] or 'nothing'}" if name in before else "")
+    return said
+
+
+def version_to_leave(positions: Mapping[str, Mapping[str, Any]], *, to: str, silent: Collection[str] = ()) -> str | None:
+    """Find the one version that all targets are to get away from, where they run different ones.
+
+    The newest is the one that came after what the other targets run: no target has it as the version before.
+
+    Args:
+        positions: What each target runs: `baseline`, `canary`, `previous`.
+        to: The version to return to, or `previous`.
+        silent: Targets that did not say what they run. When they answer they must not get away from a version that nobody meant, so
+            the one that is seen is named then, though all that is seen is the same.
+
+    Returns:
+        The version; "" where all run the same, so that each can judge for itself; None where nobody can tell.
+    """
+    heads = {str(one["canary"] or one["baseline"]) for one in positions.values() if one["canary"] or one["baseline"]}
+    if silent and not heads:
+        return None
+    if len(heads) < 2:  # noqa: PLR2004 - one version is no choice
+        return "".join(heads - {to}) if silent else ""
+    earlier = {one["previous"] for one in positions.values()} | {one["baseline"] for one in positions.values() if one["canary"]}
+    newest = sorted(heads - earlier - {to})
+    if len(newest) == 1:
+        return newest[0]
+    return None if to == "previous" else min(heads - {to})
+
+
+def versions_in_words(plan: Plan, current: Mapping[str, str | None]) -> str | None:
+    """Say what production runs: one version, `1.0 in production/eu, 1.1 in production/us`, or None where nothing runs."""
+    found = {place.environment: current.get(place.environment) for place in production_of(plan)}
+    if len(set(found.values())) == 1:
+        return next(iter(found.values()))
+    return ", ".join(f"{version or 'nothing'} in {name}" for name, version in found.items())
+
+
+def progress_in_words(entries: list[Entry]) -> str:
+    """Say where a release is in its wave, from its record; "" where production is one, or nothing is known yet."""
+    review = next((entry for entry in entries if entry.kind == "review"), None)
+    current = review.evidence.get("current") if review else None
+    names = [name for name in current if name.startswith(f"{PRODUCTION}/")] if isinstance(current, dict) else []
+    back = {name for name in names if any(entry.key.endswith(f"rollback/{name}/done") for entry in entries)}
+    done, begun = (set(reached(entries, step, names)) for step in ("promote", "prepare"))
+    states = {"back": back, "done": done - back, "under way": begun - done - back, "to come": set(names) - begun - back}
+    return "; ".join(f"{state}: {', '.join(sorted(chosen))}" for state, chosen in states.items() if chosen)

@@ -1,0 +1,105 @@
+"""Run the smoke tests: HTTP steps from here, or pytest in a process of its own with its JUnit report read back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from prefect import task
+
+from blocks.platform import source_version
+from tasks.lifecycle.policy import OBSERVE
+from tasks.process.commands import run_command
+from tasks.process.concurrency import together, turns
+from tasks.process.files import read_bounded, resolve_inside
+from tasks.rules.evidence.junit import MAX_BYTES
+from tasks.rules.evidence.tests import TestEvidence, judge_junit
+from tasks.rules.plan.plan import SmokeTest, Verification
+from tasks.rules.verification.smoke_step import Baseline
+from tasks.verification.smoke_steps import run_steps_test
+
+KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "VIRTUAL_ENV")
+
+LEAN = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # a suite loads the plugins that it names; loading all doubles the time
+Found = dict[str, object]
+
+
+async def run_smoke_tests(
+    verification: Verification, *, folder: str, target: str, version: str, baseline: Baseline | None = None
+) -> list[Found]:
+    """Run all smoke tests of a plan, so many at once as it says; those of kind performance afterwards, one by one.
+
+    Where a release verifies several targets at a time, they share these limits.
+
+    Args:
+        verification: The plan's section.
+        folder: The plan's folder.
+        target: Base URL of the revision.
+        version: The version that should answer.
+        baseline: The version that serves beside it, if one does.
+
+    Returns:
+        What `run_smoke_test` found, in the plan's order.
+    """
+
+    async def run(test: SmokeTest) -> Found:
+        async with turns("performance") if test.kind == "performance" else turns("smoke", at_once=verification.smoke_concurrency):
+            return await run_smoke_test(test, folder=folder, target=target, version=version, baseline=baseline)
+
+    quick = [test for test in verification.smoke if test.kind != "performance"]
+    found = dict(zip((test.name for test in quick), await together(*map(run, quick)), strict=True))
+    for test in verification.smoke:
+        if test.kind == "performance":
+            found[test.name] = await run(test)
+    return [found[test.name] for test in verification.smoke]
+
+
+@task(name="run smoke test", task_run_name="smoke: {test.name}", **OBSERVE)
+async def run_smoke_test(test: SmokeTest, *, folder: str, target: str, version: str, baseline: Baseline | None = None) -> Found:
+    """Run one smoke test against one revision.
+
+    Args:
+        test: The plan's entry.
+        folder: The plan's folder, in which its path starts.
+        target: Base URL of the revision.
+        version: The version that should answer.
+        baseline: The version that serves beside it, if one does; only tests of kind performance are told.
+
+    Returns:
+        `name`, `kind`, `outcome`, `reason`, and the end of its `output`; of a comparison its `times` too.
+
+    Raises:
+        BadInput: Its path leads elsewhere, or a secret that it names is not there.
+    """
+    version = source_version(version)  # a service knows its version, not the hash of its configuration
+    beside = Baseline(source_version(baseline.version), baseline.url) if baseline and test.kind == "performance" else None
+    if test.pytest is None:
+        found = await run_steps_test(test, target=target, version=version, baseline=beside)
+    else:
+        found = await _run_pytest(test, test.pytest, folder=folder, target=target, version=version, baseline=beside)
+    return {"name": test.name, "kind": test.kind, **found}
+
+
+async def _run_pytest(test: SmokeTest, path: str, *, folder: str, target: str, version: str, baseline: Baseline | None) -> Found:
+    resolve_inside(Path(folder), path, field="verification.smoke")
+    with tempfile.TemporaryDirectory(prefix="shipway-smoke-") as scratch:
+        report = Path(scratch) / "junit.xml"
+        environment = {name: os.environ[name] for name in KEPT if name in os.environ}
+        environment |= {"SHIPWAY_TARGET": target, "SHIPWAY_VERSION": version, "PYTHONDONTWRITEBYTECODE": "1", **LEAN}
+        environment |= {"SHIPWAY_BASELINE": baseline.url} if baseline else {}
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", path]
+        ended = await run_command(command, folder=folder, environment=environment, timeout_seconds=test.timeout_seconds)
+        found = await asyncio.to_thread(_judge_report, report, name=f"the report of {path}")
+    outcome = "failed" if ended.fault and found.outcome == "passed" else found.outcome
+    reason = found.reason if outcome == "passed" else "; ".join(part for part in (ended.fault, found.reason) if part)
+    return {"outcome": outcome, "reason": reason, "output": ended.tail}
+
+
+def _judge_report(report: Path, *, name: str) -> TestEvidence:
+    try:
+        return judge_junit(read_bounded(report, limit_bytes=MAX_BYTES), name=name)
+    except OSError as error:
+        return TestEvidence("error", f"{name} cannot be read: {error.strerror or error}")

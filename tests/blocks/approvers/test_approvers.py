@@ -1,0 +1,171 @@
+"""The approvers' block and the key beside it, with real files."""
+
+from __future__ import annotations
+
+import base64
+import json
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pyotp
+import pytest
+from pydantic import SecretStr
+
+from blocks.approvers.approvers import Approvers
+from blocks.approvers.key_file import create_key, derive, key_path, read_key
+from blocks.errors import BadInput, Refused
+
+
+@pytest.fixture(autouse=True)
+def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep the key in a folder of the test."""
+    path = tmp_path / "keys" / "approvals.key"
+    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(path))
+    return path
+
+
+@pytest.fixture
+def approvers() -> Approvers:
+    """Enrol two people."""
+    block = Approvers()
+    block.enrol("anna")
+    block.enrol("ben")
+    return block
+
+
+def secret_in(uri: SecretStr) -> str:
+    """Read the secret as an authenticator app does."""
+    return parse_qs(urlsplit(uri.get_secret_value()).query)["secret"][0]
+
+
+def test_an_enrolled_person_has_the_secret_of_the_provisioning_uri() -> None:
+    """What the app shows is what the block decrypts to."""
+    block = Approvers()
+    uri = block.enrol("anna")
+    assert uri.get_secret_value().startswith("otpauth://totp/Shipway:anna?")
+    assert block.secret("anna").get_secret_value() == secret_in(uri)
+    assert len(pyotp.TOTP(secret_in(uri)).now()) == 6
+
+
+def test_what_the_server_gets_is_ciphertext() -> None:
+    """Neither the block's document with all secrets shown, nor its repr, holds the one-time secret."""
+    block = Approvers()
+    secret = secret_in(block.enrol("anna"))
+    document = block.model_dump(mode="json", context={"include_secrets": True})
+    assert document["enrolled"]["anna"].startswith("gAAAA")
+    assert secret not in json.dumps(document, default=str) + repr(block)
+    assert "**********" in repr(block)
+
+
+def test_the_key_is_made_with_nobody_else_able_to_read_it(approvers: Approvers, key_file: Path) -> None:
+    """Mode 0600 in a folder of mode 0700."""
+    assert approvers.names() == ["anna", "ben"]
+    assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(key_file.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o666])
+def test_a_key_that_others_can_reach_is_refused(approvers: Approvers, key_file: Path, mode: int) -> None:
+    """Group and world, reading and writing."""
+    key_file.chmod(mode)
+    with pytest.raises(Refused, match="chmod 600"):
+        approvers.secret("anna")
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"!" * 44, base64.b64encode(bytes(16))])
+def test_a_file_that_is_no_key_is_refused(key_file: Path, content: bytes) -> None:
+    """An empty or cut file must not become a weak key."""
+    key_file.parent.mkdir()
+    key_file.write_bytes(content)
+    key_file.chmod(0o600)
+    with pytest.raises(Refused, match="holds no approval key"):
+        create_key(key_file)
+
+
+def test_a_missing_key_is_refused_with_what_to_do(approvers: Approvers, key_file: Path) -> None:
+    """Reading never makes a key: that would hide a lost one."""
+    key_file.unlink()
+    with pytest.raises(Refused, match="shipway approvers add"):
+        approvers.secret("anna")
+    assert not key_file.exists()
+
+
+def test_a_foreign_key_is_refused(approvers: Approvers, key_file: Path) -> None:
+    """Ciphertext of another key says so, and how to mend it."""
+    key_file.unlink()
+    create_key(key_file)
+    with pytest.raises(Refused, match="not made under the key"):
+        approvers.secret("anna")
+
+
+def test_ciphertext_moved_to_another_name_is_refused(approvers: Approvers) -> None:
+    """Who can write the block cannot give ben's app the name of anna."""
+    approvers.enrolled = {**approvers.enrolled, "anna": approvers.enrolled["ben"]}
+    with pytest.raises(Refused, match="made for somebody else"):
+        approvers.secret("anna")
+
+
+@pytest.mark.parametrize("text", ["", "gAAAA", "plain", "ü"])
+def test_text_that_is_no_ciphertext_is_refused(approvers: Approvers, text: str) -> None:
+    """Whatever somebody wrote into the block."""
+    approvers.enrolled = {"anna": SecretStr(text)}
+    with pytest.raises(Refused, match="not made under the key"):
+        approvers.secret("anna")
+
+
+@pytest.mark.parametrize("bend", ["{}", "{}\n", " {}", "{}!"])
+def test_a_removed_person_cannot_be_put_back(approvers: Approvers, bend: str) -> None:
+    """Somebody who kept the old entry and may write the block stays out, in any spelling of base64."""
+    kept = approvers.enrolled["anna"].get_secret_value()
+    approvers.remove("anna")
+    approvers.enrolled = {**approvers.enrolled, "anna": SecretStr(bend.format(kept))}
+    with pytest.raises(Refused, match="enrol again"):
+        approvers.secret("anna")
+
+
+def test_enrolling_again_must_be_asked_for_and_ends_the_former_secret(approvers: Approvers) -> None:
+    """A lost phone's secret is of no use afterwards."""
+    former = approvers.enrolled["anna"]
+    with pytest.raises(BadInput, match="--replace"):
+        approvers.enrol("anna")
+    uri = approvers.enrol("anna", replace=True)
+    assert approvers.secret("anna").get_secret_value() == secret_in(uri)
+    approvers.enrolled = {"anna": former}
+    with pytest.raises(Refused, match="removed or replaced"):
+        approvers.secret("anna")
+
+
+@pytest.mark.parametrize("name", ["", "Anna", "a/b", "../x", "-a", ".a", "a=b", "a b", "x" * 65, "änne", "anna\n"])
+def test_a_name_that_could_confuse_is_not_enrolled(name: str) -> None:
+    """Names become file names and are compared: only plain ones."""
+    with pytest.raises(BadInput, match="approver's name"):
+        Approvers().enrol(name)
+
+
+def test_nobody_can_be_removed_who_is_not_there(approvers: Approvers) -> None:
+    """The message lists who is."""
+    with pytest.raises(BadInput, match="anna, ben"):
+        approvers.remove("carl")
+
+
+def test_many_who_make_the_key_at_once_end_with_the_same_one(key_file: Path) -> None:
+    """The first whole file wins, and no draft stays behind."""
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(create_key, [key_file] * 32))
+    assert len(keys) == 1
+    assert [path.name for path in key_file.parent.iterdir()] == ["approvals.key"]
+
+
+def test_signing_and_encrypting_use_different_keys(approvers: Approvers, key_file: Path) -> None:
+    """Each purpose has its own derivation from the one file."""
+    master = read_key(key_file)
+    assert len({master, approvers.signing_key(), derive(master, "secrets")}) == 3
+
+
+def test_the_key_is_in_the_home_of_shipway_where_nothing_else_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SHIPWAY_KEY_FILE wins over SHIPWAY_HOME."""
+    monkeypatch.delenv("SHIPWAY_KEY_FILE")
+    monkeypatch.setenv("SHIPWAY_HOME", str(tmp_path))
+    assert key_path() == tmp_path / "keys" / "approvals.key"

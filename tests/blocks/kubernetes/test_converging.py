@@ -1,0 +1,252 @@
+"""What each step of a release reads before it writes, on an API server in memory; rollouts end at once here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from blocks.errors import BadInput, RolloutFailed, WorldMoved
+from blocks.kubernetes.objects.annotations import state_of
+from blocks.kubernetes.observe.planned import planned
+from blocks.kubernetes.revision import expect_untouched
+from blocks.kubernetes.routing.select import traffic_of
+from blocks.kubernetes.snapshot import look
+from blocks.kubernetes.strategies import beside
+from blocks.kubernetes.strategies import rolling as inplace
+from blocks.kubernetes.workload import FOR, OURS, Target, claim
+from blocks.platform import Mark
+from tests.blocks.kubernetes.fake_cluster import FakeCluster, replica_set, service, template, workload
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def rollouts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let every rollout be through, and give what was waited for."""
+    waited: list[str] = []
+
+    async def through(target: Target, found: Json, *, version: str, **_: Any) -> None:
+        if found["metadata"]["name"] == "web" and isinstance(target.cluster, FakeCluster):
+            target.cluster.objects["Deployment", "web"]["status"]["availableReplicas"] = found["spec"]["replicas"]
+        waited.append(f"{found['metadata']['name']} {version}")
+
+    for module in ("kubernetes.strategies.beside", "kubernetes.strategies.canary"):
+        monkeypatch.setattr(f"blocks.{module}.await_rollout", through)
+    return waited
+
+
+def target_of(cluster: FakeCluster, **more: Any) -> Target:
+    """Make the target `web` behind the Service `web`."""
+    return Target(cluster=cluster, workload="web", service="web", drain_seconds=0, **more)
+
+
+async def begun(target: Target, version: str = "1.1", *, back: bool = False) -> Mark:
+    """Claim it and prepare a version by rolling."""
+    mark = await claim(target, "run", takeover=back)
+    await inplace.prepare(target, version, mark)
+    return mark
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (template("1.0", args=["--fast"]), "args"),
+        (template("0.9"), "runs 0.9, neither 1.0"),
+    ],
+    ids=["template", "version"],
+)
+async def test_nothing_is_built_on_a_template_that_somebody_changed(now: Json, said: str) -> None:
+    """The promotion, and the first write of a rolling update, name what differs from the template that the release found."""
+    cluster = FakeCluster(workload(template("1.0")), replica_set(1, template("1.0")), service())
+    target = target_of(cluster)
+    mark = await begun(target)
+    live = cluster.objects["Deployment", "web"]
+    cluster.put({**live, "spec": {**live["spec"], "template": now}})
+    writes = list(cluster.writes)
+    with pytest.raises(WorldMoved, match=said):
+        await inplace.shift(target, 100, mark)
+    found = await target.read()
+    with pytest.raises(WorldMoved, match=said):
+        await expect_untouched(target, found, state_of(found))
+    assert cluster.writes == writes
+
+
+async def test_a_restart_by_hand_is_no_change() -> None:
+    """`kubectl rollout restart` changes an annotation alone, with which any version runs."""
+    cluster = FakeCluster(workload(template("1.0")), replica_set(1, template("1.0")), service())
+    target = target_of(cluster)
+    mark = await begun(target)
+    live = cluster.objects["Deployment", "web"]
+    live["spec"]["template"]["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"] = "now"
+    await inplace.shift(target, 100, mark)
+    assert target.version(await target.read()) == "1.1"
+
+
+@pytest.mark.parametrize("strategy", ["rolling", "blue-green"])
+@pytest.mark.parametrize("asked", ["1.0", "1.0+config.C0"])
+async def test_a_version_that_comes_back_with_its_former_configuration_is_called_so_all_the_way(strategy: str, asked: str) -> None:
+    """After a change of configuration 1.0 is only remembered with the old one: each step, taken twice, means the same version."""
+    bad, former = template("1.1", config="C1"), template("1.0", config="C0")
+    cluster = FakeCluster(workload(bad), replica_set(2, bad), replica_set(1, former), service())
+    target = target_of(cluster, config="C1")
+    mark = await claim(target, "way back", takeover=True)
+    traffic = traffic_of(target, strategy)
+    for _ in range(2):
+        if strategy == "rolling":
+            await inplace.prepare(target, asked, mark)
+        else:
+            await beside.prepare(target, traffic, asked, mark, timeout_seconds=1)
+        assert state_of(await target.read()).canary == "1.0+config.C0"
+    for _ in range(2):
+        await (inplace.shift(target, 100, mark) if strategy == "rolling" else beside.shift(target, traffic, 100, mark))
+    await (inplace.promote(target, mark) if strategy == "rolling" else beside.promote(target, traffic, mark))
+    found = await target.read()
+    assert found["spec"]["template"] == former
+    assert (state_of(found).canary, state_of(found).previous) == ("", "1.1")
+    assert ("Deployment", "web-canary") not in cluster.objects
+
+
+async def switched(target: Target, *, percent: int = 100) -> Mark:
+    """Bring 1.1 in beside by blue-green, and switch to it."""
+    traffic = traffic_of(target, "blue-green")
+    mark = await claim(target, "run", takeover=False)
+    await beside.prepare(target, traffic, "1.1", mark, timeout_seconds=1)
+    await beside.shift(target, traffic, percent, mark)
+    return mark
+
+
+def expect_as_before(cluster: FakeCluster) -> None:
+    """Assert that the workload, its Service and nothing else stand as they did."""
+    assert sorted(cluster.objects) == [("Deployment", "web"), ("ReplicaSet", "web-1"), ("Service", "web")]
+    assert cluster.objects["Deployment", "web"]["spec"]["template"] == template("1.0")
+    assert cluster.objects["Service", "web"]["spec"]["selector"] == {"app": "web"}
+
+
+@pytest.mark.parametrize("strategy", ["canary", "blue-green", "rolling"])
+async def test_what_one_strategy_left_another_one_takes_away(strategy: str) -> None:
+    """The block was changed after a blue-green release died: the Service selects its own pods again, whichever strategy goes back."""
+    cluster = FakeCluster(workload(template("1.0")), replica_set(1, template("1.0")), service())
+    target = target_of(cluster)
+    mark = await switched(target)
+    if strategy == "rolling":
+        await inplace.prepare(target, "1.2", mark)
+        assert state_of(await target.read()).canary == "1.2"
+        await inplace.abort(target, mark)
+    else:
+        await beside.abort(target, traffic_of(target, strategy), mark)
+    expect_as_before(cluster)
+
+
+@pytest.mark.parametrize("strategy", ["canary", "blue-green"])
+async def test_a_rolling_release_goes_back_by_another_strategy(strategy: str) -> None:
+    """The workload runs the canary's version, and nothing stands beside it: its former template comes back, and is still known as it."""
+    cluster = FakeCluster(workload(template("1.0")), replica_set(1, template("1.0")), service())
+    target = target_of(cluster)
+    mark = await begun(target)
+    await inplace.shift(target, 100, mark)
+    cluster.put({"kind": "Deployment", "metadata": {"name": "web-canary", "labels": OURS, "annotations": {FOR: "web"}}, "spec": {}})
+    assert (await look(target, None)).versions(target) == ("1.0", "1.1")
+    del cluster.objects["Deployment", "web-canary"]
+    await beside.abort(target, traffic_of(target, strategy), mark)
+    expect_as_before(cluster)
+
+
+async def test_a_claim_does_not_stamp_somebody_elses_object() -> None:
+    """A Deployment that happens to have the canary's name is nobody's business here."""
+    theirs = {"kind": "Deployment", "metadata": {"name": "web-canary"}, "spec": {}}
+    cluster = FakeCluster(workload(template("1.0")), service(), theirs)
+    await claim(target_of(cluster), "run", takeover=False)
+    assert "patch Deployment/web-canary" not in cluster.writes
+
+
+@pytest.mark.parametrize(
+    ("spec", "strategy", "said"),
+    [
+        ({"paused": True}, "rolling", "is paused"),
+        ({"paused": True}, "blue-green", "is paused"),
+        ({"strategy": {"type": "Recreate"}}, "blue-green", "Recreate"),
+        ({"strategy": {"type": "Recreate"}}, "rolling", ""),
+    ],
+)
+async def test_a_workload_that_would_not_follow_is_refused_before_anything_is_written(spec: Json, strategy: str, said: str) -> None:
+    """By the preview and by `prepare` in the same words."""
+    now = workload(template("1.0"))
+    cluster = FakeCluster({**now, "spec": {**now["spec"], **spec}}, replica_set(1, template("1.0")), service())
+    target = target_of(cluster)
+    mark = await claim(target, "run", takeover=False)
+    writes = list(cluster.writes)
+    if not said:
+        await planned(target, strategy, "1.1")
+        await inplace.prepare(target, "1.1", mark)
+        return
+    with pytest.raises(BadInput, match=said):
+        await planned(target, strategy, "1.1")
+    with pytest.raises(BadInput, match=said):
+        await (
+            inplace.prepare(target, "1.1", mark)
+            if strategy == "rolling"
+            else beside.prepare(target, traffic_of(target, strategy), "1.1", mark, timeout_seconds=1)
+        )
+    assert cluster.writes == writes
+
+
+AUTOSCALER, PERSON = "kube-controller-manager", "kubectl"
+
+
+async def shrink(cluster: FakeCluster, replicas: int, *, manager: str) -> None:
+    """Take pods away, as whoever it is."""
+    live = cluster.objects["Deployment", "web"]
+    fields = [{"manager": manager, "fieldsV1": {"f:spec": {"f:replicas": {}}}}]
+    metadata = {**live["metadata"], "managedFields": fields}
+    cluster.put({**live, "metadata": metadata, "spec": {**live["spec"], "replicas": replicas}, "status": {"availableReplicas": replicas}})
+
+
+@pytest.mark.parametrize(
+    ("replicas", "manager", "after"),
+    [(1, AUTOSCALER, 4), (0, PERSON, 4), (2, PERSON, 2), (4, AUTOSCALER, 4), (6, AUTOSCALER, 6)],
+)
+@pytest.mark.parametrize("ends", ["abort", "promote", "nothing"])
+async def test_requests_come_back_to_as_many_pods_as_they_left(ends: str, replicas: int, manager: str, after: int) -> None:
+    """An autoscaler took the idle pods away: they come back before the requests do; the number of a person stands, unless it is none."""
+    cluster = FakeCluster(workload(template("1.0"), replicas=4), replica_set(1, template("1.0")), service())
+    target = target_of(cluster)
+    traffic = traffic_of(target, "blue-green")
+    mark = await switched(target)
+    await shrink(cluster, replicas, manager=manager)
+    if ends == "abort":
+        await beside.abort(target, traffic, mark)
+    elif ends == "promote":
+        await beside.promote(target, traffic, mark)
+    else:
+        await beside.shift(target, traffic, 0, mark)
+    assert cluster.objects["Deployment", "web"]["spec"]["replicas"] == after
+    assert cluster.objects["Service", "web"]["spec"]["selector"] == {"app": "web"}
+
+
+async def test_requests_do_not_go_where_no_pod_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stable pods do not come up again: the canary keeps the requests, and the message says so."""
+    cluster = FakeCluster(workload(template("1.0"), replicas=4), replica_set(1, template("1.0")), service())
+    target = target_of(cluster)
+    mark = await switched(target)
+    await shrink(cluster, 0, manager=AUTOSCALER)
+
+    async def late(*_: Any, **__: Any) -> None:
+        raise RolloutFailed("late")
+
+    monkeypatch.setattr("blocks.kubernetes.strategies.beside.await_rollout", late)
+    with pytest.raises(RolloutFailed, match="no pod of shop/web is available"):
+        await beside.abort(target, traffic_of(target, "blue-green"), mark)
+    assert await traffic_of(target, "blue-green").read() == 100
+
+
+async def test_a_canary_has_as_many_pods_as_the_stable_ones_were() -> None:
+    """An autoscaler that follows the requests away from the stable pods does not make the canary small."""
+    cluster = FakeCluster(workload(template("1.0"), replicas=4), replica_set(1, template("1.0")), service())
+    target = target_of(cluster)
+    traffic = traffic_of(target, "canary")
+    mark = await claim(target, "run", takeover=False)
+    await beside.prepare(target, traffic, "1.1", mark, timeout_seconds=1)
+    await shrink(cluster, 1, manager=AUTOSCALER)
+    await beside.shift(target, traffic, 100, mark)
+    assert cluster.objects["Deployment", "web-canary"]["spec"]["replicas"] == 4

@@ -1,0 +1,95 @@
+"""The house's folder: whose it is, what it remembers, what it keeps private."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from blocks.errors import Refused
+from blocks.server import layout, settings
+
+
+def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path: Path) -> None:
+    """A house is never made among somebody's files."""
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(Refused, match="not ours"):
+        layout.found(tmp_path, port=None, auth=None)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_key_that_was_enrolled_before_the_first_start_is_kept(tmp_path: Path) -> None:
+    """Approvers may be enrolled before there is a server."""
+    (tmp_path / "keys").mkdir()
+    layout.key_file(tmp_path).write_text("enrolled")
+    layout.found(tmp_path, port=None, auth=None)
+    assert layout.key_file(tmp_path).read_text() == "enrolled"
+
+
+def test_port_and_secrets_stay_the_same_from_start_to_start(tmp_path: Path) -> None:
+    """Whoever knows the address and the password today knows them tomorrow."""
+    first, password = layout.found(tmp_path, port=None, auth=None), layout.auth_string(tmp_path)
+    assert layout.found(tmp_path, port=None, auth=None) == first
+    assert layout.auth_string(tmp_path) == password
+
+
+@pytest.mark.parametrize("name", ["approvals.key", "api.auth"])
+def test_secrets_are_readable_by_their_owner_alone(tmp_path: Path, name: str) -> None:
+    """No other user of the machine can read a secret of the house."""
+    layout.found(tmp_path / "house", port=None, auth=None)
+    assert (tmp_path / "house" / "keys" / name).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "house").stat().st_mode & 0o777 == 0o700
+
+
+def test_without_a_password_the_environment_carries_none(tmp_path: Path) -> None:
+    """An open house is open for its own processes too."""
+    layout.found(tmp_path, port=None, auth=False)
+    assert "PREFECT_API_AUTH_STRING" not in settings.environment(tmp_path)
+
+
+def test_a_server_named_by_the_user_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`PREFECT_API_URL` wins over the house's own server, and gets none of its passwords."""
+    layout.found(tmp_path, port=None, auth=True)
+    monkeypatch.setattr(os, "environ", {"PREFECT_API_URL": "https://prefect.example/api"})
+    settings.enter(tmp_path)
+    assert os.environ["PREFECT_API_URL"] == "https://prefect.example/api"
+    assert "PREFECT_API_AUTH_STRING" not in os.environ
+    assert os.environ["SHIPWAY_HOME"] == str(tmp_path)
+
+
+def test_the_house_takes_no_prefect_setting_from_its_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting in the shell that ran `shipway up` does not change the server."""
+    monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", "sqlite://")
+    assert not [name for name in settings.inherited() if name.startswith("PREFECT")]
+
+
+def test_sockets_of_a_deep_home_live_in_a_short_private_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Unix socket's path fits into 107 bytes wherever the house is."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    folder = layout.socket_folder(tmp_path / ("deep" * 30))
+    assert folder.parent == tmp_path
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_short_folder_that_others_can_open_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can prepare the folder of our database's socket for us."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    home = tmp_path / ("deep" * 30)
+    layout.socket_folder(home).chmod(0o777)
+    with pytest.raises(Refused, match="not a private folder"):
+        layout.socket_folder(home)
+
+
+def test_a_port_in_use_is_seen() -> None:
+    """A port that another program listens on is not free."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        assert not layout.port_is_free(other.getsockname()[1])
+    assert layout.port_is_free(layout.free_port())
+
+
+def test_a_folder_that_is_no_house_says_how_to_make_one(tmp_path: Path) -> None:
+    """`shipway down` in the wrong place ends nothing and names the mend."""
+    with pytest.raises(Refused, match="shipway up"):
+        layout.read_facts(tmp_path)

@@ -1,0 +1,74 @@
+"""Recorded processes: the right one is found, and no other one is ever ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from blocks.server import postgres, processes
+
+SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
+STUBBORN = [sys.executable, "-S", "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"]
+
+
+def _start(folder: Path, argv: list[str] = SLEEP) -> int:
+    return processes.start(argv, name="one", run=folder, log=folder / "one.log", env=dict(os.environ), cwd=folder)
+
+
+def test_a_recorded_process_is_found_and_ended(tmp_path: Path) -> None:
+    """What was started is found by its record and ends by the first signal."""
+    pid = _start(tmp_path)
+    assert processes.recorded(tmp_path / "one.pid") == pid
+    assert processes.stop(tmp_path / "one.pid", with_signal=signal.SIGTERM, timeout_seconds=5)
+    assert processes.start_time(pid) is None
+
+
+def test_a_reused_process_id_is_not_ours(tmp_path: Path) -> None:
+    """A record from an earlier life of the same id ends nobody."""
+    pid = _start(tmp_path)
+    (tmp_path / "old.pid").write_text(json.dumps({"pid": pid, "started": "an-earlier-boot/12345"}))
+    assert processes.recorded(tmp_path / "old.pid") is None
+    processes.stop(tmp_path / "old.pid", with_signal=signal.SIGKILL, timeout_seconds=1)
+    assert processes.recorded(tmp_path / "one.pid") == pid
+    processes.stop(tmp_path / "one.pid", with_signal=signal.SIGKILL, timeout_seconds=5)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "not json", '{"pid": 1}'])
+def test_a_broken_record_names_nobody(tmp_path: Path, text: str) -> None:
+    """A record cut short by a full disk or a crash is no process."""
+    (tmp_path / "one.pid").write_text(text)
+    assert processes.recorded(tmp_path / "one.pid") is None
+
+
+def test_a_process_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:
+    """The end comes in time, and it is said that it was not a graceful one."""
+    _start(tmp_path, STUBBORN)
+    while "deaf" not in (tmp_path / "one.log").read_text():
+        time.sleep(0.01)
+    assert not processes.stop(tmp_path / "one.pid", with_signal=signal.SIGTERM, timeout_seconds=0.2)
+    assert processes.recorded(tmp_path / "one.pid") is None
+
+
+def test_a_database_lock_of_a_stranger_is_removed_and_of_a_database_kept(tmp_path: Path) -> None:
+    """After a restart of the machine a reused id does not keep the database down."""
+    lock = tmp_path / "postgres" / "postmaster.pid"
+    lock.parent.mkdir()
+    stranger = _start(tmp_path)
+    lock.write_text(f"{stranger}\n{lock.parent}\n")
+    postgres.forget_dead(tmp_path)
+    assert not lock.exists()
+    processes.stop(tmp_path / "one.pid", with_signal=signal.SIGKILL, timeout_seconds=5)
+
+    ours = _start(tmp_path, [*SLEEP, "-D", str(lock.parent)])
+    while not Path(f"/proc/{ours}/cmdline").read_bytes():  # empty for a moment while the program is being loaded
+        time.sleep(0.01)
+    lock.write_text(f"{ours}\n{lock.parent}\n")
+    postgres.forget_dead(tmp_path)
+    assert lock.exists()
+    processes.stop(tmp_path / "one.pid", with_signal=signal.SIGKILL, timeout_seconds=5)

@@ -1,0 +1,99 @@
+"""Fixtures of the tests marked `cluster`: a real cluster that KUBECONFIG names, a namespace a test, and its gateway.
+
+Without a cluster they skip, and say how to get one. SHIPWAY_CLUSTER_REQUIRED=1 makes its absence a failure, so that none is skipped
+where one is promised.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import AsyncIterator
+from typing import Any, NoReturn
+
+import httpx
+import pytest
+
+from blocks.errors import ShipwayError
+from blocks.kubernetes.api.auth import Access, connect
+from blocks.kubernetes.api.client import Cluster
+from tests.cluster.cluster_world import Gateway, World, drop_namespace, make_namespace
+
+HOW_TO = (
+    "let KUBECONFIG name the kubeconfig of a cluster for tests, where you may make namespaces "
+    "(`kind create cluster` makes one), and load ghcr.io/stefanprodan/podinfo 6.9.0 to 6.9.2 into it"
+)
+HOW_TO_GATEWAY = (
+    "install a Gateway API implementation (Traefik with its Gateway provider, for one), make a Gateway that takes routes from every "
+    "namespace, and let SHIPWAY_GATEWAY_URL and SHIPWAY_GATEWAY_METRICS_URL say where it answers (default http://127.0.0.1:8000 and "
+    "http://127.0.0.1:8001/metrics)"
+)
+
+
+def _missing(reason: str) -> NoReturn:
+    if os.environ.get("SHIPWAY_CLUSTER_REQUIRED") == "1":
+        pytest.fail(f"SHIPWAY_CLUSTER_REQUIRED=1, but {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def cluster_api() -> Any:
+    """Give the official client of the cluster, which answers."""
+    if not os.environ.get("KUBECONFIG"):
+        _missing(f"KUBECONFIG is not set: {HOW_TO}")
+    try:
+        api = connect(Access())
+        Cluster(api, "default").send("GET", "/version", timeout_seconds=5).release_conn()
+    except ShipwayError as error:
+        _missing(f"no cluster answers ({error}): {HOW_TO}")
+    return api
+
+
+@pytest.fixture(scope="session")
+def node_runtime() -> int:
+    """Give the process of the container runtime on the only node, which a test may stop for a while."""
+    named = os.environ.get("SHIPWAY_NODE_RUNTIME", "")
+    if not named.isdigit():
+        _missing(
+            "SHIPWAY_NODE_RUNTIME is not the process number of a node's container runtime: where the cluster's only node is this machine, "
+            "and nothing else needs its containerd, set it to that one's"
+        )
+    return int(named)
+
+
+@pytest.fixture
+async def world(cluster_api: Any, request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """Give a fresh namespace, named by the test; the cluster clears it away after the test."""
+    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower()).strip("-")
+    cluster = Cluster(cluster_api, f"t-{words[:45].rstrip('-')}-{secrets.token_hex(3)}")
+    await make_namespace(cluster)
+    try:
+        yield World(cluster, cluster.namespace)
+    finally:
+        await drop_namespace(cluster)
+
+
+@pytest.fixture(scope="session")
+def gateway(cluster_api: Any) -> Gateway:
+    """Give a Gateway of the cluster that answers outside."""
+    url = os.environ.get("SHIPWAY_GATEWAY_URL", "http://127.0.0.1:8000").rstrip("/")
+    metrics_url = os.environ.get("SHIPWAY_GATEWAY_METRICS_URL", "http://127.0.0.1:8001/metrics")
+    try:
+        answer = Cluster(cluster_api, "default").send("GET", "/apis/gateway.networking.k8s.io/v1/gateways")
+        found = [one for one in answer.json()["items"] if _is_programmed(one)]
+    except ShipwayError as error:
+        _missing(f"the cluster has no Gateway API ({error}): {HOW_TO_GATEWAY}")
+    if not found:
+        _missing(f"the cluster has no Gateway that is programmed: {HOW_TO_GATEWAY}")
+    try:
+        httpx.get(url, trust_env=False, timeout=5)
+    except httpx.HTTPError as error:
+        _missing(f"the gateway does not answer at {url} ({error}): {HOW_TO_GATEWAY}")
+    metadata = found[0]["metadata"]
+    return Gateway(metadata["namespace"], metadata["name"], url, metrics_url)
+
+
+def _is_programmed(gateway: dict[str, Any]) -> bool:
+    conditions = (gateway.get("status") or {}).get("conditions") or []
+    return any(one["type"] == "Programmed" and one["status"] == "True" for one in conditions)

@@ -1,0 +1,196 @@
+"""The API server away in each phase of a release, and pods that die: the tasks carry the release through, and users notice nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from blocks.kubernetes.objects.annotations import state_of
+from blocks.kubernetes.objects.selectors import in_words
+from blocks.kubernetes.platform import KubernetesPlatform
+from blocks.platform import Mark
+from tasks.analysis.sources import Subject
+from tasks.analysis.watch import begin_watch, watch_step
+from tasks.rollout.rollout import abort_canary, prepare_revision, promote_revision, shift_traffic
+from tasks.rules.plan.judgement import Judgement, ProbeSli
+from tests.cluster.cluster_world import Gateway, Visitor, World
+from tests.cluster.outage import Outage, behind_a_line, until
+from tests.cluster.scene import FIRST, READY, SECOND, Scene, raise_scene
+
+pytestmark = [pytest.mark.cluster, pytest.mark.server, pytest.mark.usefixtures("server"), pytest.mark.timeout(240)]
+PHASES = ["prepare", "shift", "watch", "promote", "abort"]
+SHORT, LONG = 4.0, 60.0
+JUDGEMENT = {"alpha": 0.1, "min_requests": 1, "interval_seconds": 0.5, "undecided": "proceed"}
+
+
+async def deployment(scene: Scene, name: str) -> Any:
+    """Read a Deployment as the cluster has it, past any line."""
+    return await scene.world.cluster.read("Deployment", name)
+
+
+def begun_at(scene: Scene, phase: str) -> Callable[[], Awaitable[bool]]:
+    """Say whether a phase is under way, by what the cluster has of it."""
+
+    async def holds() -> bool:
+        beside, workload = await deployment(scene, "podinfo-canary"), await deployment(scene, "podinfo")
+        if phase == "prepare":
+            return beside is not None
+        if phase == "shift":
+            return bool(beside["metadata"]["annotations"].get("shipway.dev/share") == "50")
+        if phase == "promote":
+            return state_of(workload).phase == "promoting"
+        return True
+
+    return holds
+
+
+async def act(platform: KubernetesPlatform, phase: str, mark: Mark) -> Any:
+    """Do what a release does in a phase, by its tasks."""
+    key = f"{phase}/{secrets.token_hex(4)}"
+    match phase:
+        case "prepare":
+            return await prepare_revision(platform, version=SECOND, mark=mark, timeout_seconds=READY, key=key)
+        case "shift":
+            return await shift_traffic(platform, version=SECOND, percent=50, mark=mark, key=key)
+        case "watch":
+            return await watch(platform, mark, key)
+        case "promote":
+            return await promote_revision(platform, version=SECOND, mark=mark, key=key)
+    return await abort_canary(platform, mark=mark)
+
+
+async def watch(platform: KubernetesPlatform, mark: Mark, key: str) -> Any:
+    """Watch half the traffic for eight seconds by requests of our own."""
+    sli = ProbeSli(name="errors", source="probe", indicator="errors", path="/healthz", tolerance=0.3, limit=0.6)
+    subject = Subject("podinfo", "production", Judgement.model_validate({**JUDGEMENT, "slis": [sli.model_dump()]}))
+    begun = await begin_watch(platform, subject=subject, version=SECOND, key=f"{key}/begin")
+    return await watch_step(platform, subject=subject, version=SECOND, percent=50, watch_seconds=8, mark=mark, begun=begun, key=key)
+
+
+BEFORE: dict[str, tuple[int, ...]] = {"shift": (0,), "watch": (0, 50), "promote": (0, 100), "abort": (0, 50)}
+
+
+async def through(scene: Scene, outage: Outage, phase: str, seconds: float) -> Any:
+    """Reach a phase, lose the API server in it, and give what the phase gave."""
+    mark = await scene.platform.claim("run")
+    shares = BEFORE.get(phase)
+    if shares:
+        await scene.bring(mark, *shares[1:])
+    acting = asyncio.create_task(act(outage.platform, phase, mark))
+    await until(begun_at(scene, phase))
+    await asyncio.sleep(1 if phase == "watch" else 0)
+    await outage.away(seconds)
+    found = await acting
+    if phase != "abort":
+        await scene.platform.abort(mark)
+    await scene.platform.unclaim(mark)
+    return found
+
+
+@pytest.mark.parametrize("phase", PHASES)
+async def test_a_phase_outlives_an_api_server_that_is_away_for_seconds(world: World, gateway: Gateway, phase: str) -> None:
+    """The task ends well, no user sees a bad answer, and nothing of ours is left at the end."""
+    scene = await raise_scene(world, gateway, "canary+route")
+    async with behind_a_line(world, scene.platform) as outage, Visitor(scene.url, per_second=10).visiting() as visitor:
+        found = await through(scene, outage, phase, SHORT)
+    assert found.get("outcome", "passed") in {"passed", "watching"}
+    assert visitor.bad == []
+    await scene.check_well(SECOND if phase == "promote" else FIRST)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("phase", ["promote", "abort"])
+async def test_a_phase_outlives_an_api_server_that_restarts_for_a_minute(world: World, gateway: Gateway, phase: str) -> None:
+    """A minute is longer than the usual tries, and what asks a platform bears it: giving up would need the same server to go back."""
+    scene = await raise_scene(world, gateway, "canary+route")
+    async with behind_a_line(world, scene.platform) as outage, Visitor(scene.url, per_second=10).visiting() as visitor:
+        await through(scene, outage, phase, LONG)
+    assert visitor.bad == []
+    await scene.check_well(SECOND if phase == "promote" else FIRST)
+
+
+async def test_a_rollout_is_waited_for_over_watches_that_are_cut(world: World, gateway: Gateway) -> None:
+    """Every connection is reset again and again while pods come up; the wait goes on from where it was, without another try."""
+    scene = await raise_scene(world, gateway, "rolling")
+    await world.merge("Deployment", "podinfo", {"spec": {"minReadySeconds": 5}})
+    scene.before = await scene.specs()
+    mark = await scene.platform.claim("run")
+    await scene.bring(mark)
+    async with behind_a_line(world, scene.platform) as outage:
+        shifting = asyncio.create_task(outage.platform.shift(100, mark))
+        await until(lambda: is_rolling(scene))
+        for _ in range(4):
+            await asyncio.sleep(0.7)
+            assert not shifting.done()
+            outage.line.cut()
+        await shifting
+    await scene.platform.promote(mark)
+    await scene.platform.unclaim(mark)
+    await scene.check_well(SECOND)
+
+
+async def is_rolling(scene: Scene) -> bool:
+    """Say whether a pod of the new version is there."""
+    found = await scene.world.pods()
+    return any(pod["spec"]["containers"][0]["image"].endswith(SECOND) for pod in found)
+
+
+async def kill_pods(scene: Scene, *, beside: bool) -> None:
+    """Kill pods of the canary, or of the workload, as a node that fails would, without a farewell."""
+    selector = {"shipway.dev/revision": "canary"} if beside else {"app": "podinfo"}
+    for pod in await scene.world.cluster.list("Pod", labels=in_words({"matchLabels": selector})):
+        await scene.world.cluster.call("DELETE", scene.world.cluster.path("Pod", pod["metadata"]["name"]), body={"gracePeriodSeconds": 0})
+
+
+@pytest.mark.parametrize("what", ["canary+route", "canary", "blue-green"])
+async def test_pods_of_the_canary_that_die_come_again_and_the_release_goes_on(world: World, gateway: Gateway, what: str) -> None:
+    """Killed while it comes up and while it has a share: the watch passes or says so, and the release ends well either way."""
+    scene = await raise_scene(world, gateway, what)
+    mark = await scene.platform.claim("run")
+    preparing = asyncio.create_task(act(scene.platform, "prepare", mark))
+    await until(lambda: has_canary_pods(scene))
+    await kill_pods(scene, beside=True)
+    await preparing
+    for share in scene.shares:
+        await scene.platform.shift(share, mark)
+        await kill_pods(scene, beside=True)
+    await scene.platform.promote(mark)
+    await scene.platform.unclaim(mark)
+    await scene.check_well(SECOND)
+
+
+async def test_pods_of_the_canary_that_die_in_a_watch_end_it_with_a_verdict(world: World, gateway: Gateway) -> None:
+    """The watch comes to its end with a reason, whether that is for the version or against it, and going back is well."""
+    scene = await raise_scene(world, gateway, "canary+route", replicas=2)
+    mark = await scene.platform.claim("run")
+    await scene.bring(mark, 50)
+    watching = asyncio.create_task(act(scene.platform, "watch", mark))
+    await asyncio.sleep(2)
+    await kill_pods(scene, beside=True)
+    found = await watching
+    assert found["outcome"] in {"passed", "failed", "watching"}
+    assert found["reason"]
+    await scene.platform.abort(mark)
+    await scene.platform.unclaim(mark)
+    await scene.check_well(FIRST)
+
+
+async def has_canary_pods(scene: Scene) -> bool:
+    """Say whether the canary has a pod."""
+    return bool(await scene.world.cluster.list("Pod", labels="shipway.dev/revision=canary"))
+
+
+@pytest.mark.parametrize("what", ["canary+route", "canary", "blue-green", "rolling"])
+async def test_pods_of_the_baseline_that_die_stop_no_way_back(world: World, gateway: Gateway, what: str) -> None:
+    """The baseline's pods die while another version has a share; going back ends with them ready again."""
+    scene = await raise_scene(world, gateway, what)
+    mark = await scene.platform.claim("run")
+    await scene.bring(mark, scene.shares[0])
+    await kill_pods(scene, beside=False)
+    await scene.platform.abort(mark)
+    await scene.platform.unclaim(mark)
+    await scene.check_well(FIRST)

@@ -1,0 +1,102 @@
+"""From Prometheus's answers to counts: what is bad, which bucket is the threshold, and what cannot be."""
+
+from __future__ import annotations
+
+import contextlib
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blocks.errors import BadInput
+from tasks.rules.analysis.prometheus_counts import choose_bound, one_count, read_samples, series_name, whole, windows
+from tasks.rules.analysis.scrapes import add_scrapes, no_lives
+from tasks.rules.plan.plan import PrometheusSli
+
+ERRORS = PrometheusSli(name="errors", source="prometheus", indicator="errors")
+LATENCY = PrometheusSli(name="slow", source="prometheus", indicator="latency", threshold_seconds=0.3)
+
+
+def series(value: Any, at: float = 1.0, **labels: str) -> Any:
+    """Make one series of a matrix with one sample."""
+    return {"__name__": "x", "job": "shop", "instance": "pod-1", **labels}, [(at, str(value))]
+
+
+def counted(sli: PrometheusSli, *matrix: Any, bound: str | None = None) -> tuple[int, int]:
+    """Count one answer."""
+    lives = add_scrapes(no_lives(), *read_samples(sli, matrix, bound=bound))
+    return lives["bad"], lives["total"]
+
+
+@pytest.mark.parametrize(("bad_status", "bad"), [("5..", 3), ("5..|429", 10), ("50[0-9]", 2), ("2.*", 100), ("5", 0)])
+def test_a_status_is_bad_by_its_whole_text(bad_status: str, bad: int) -> None:
+    """The expression must match all of it, as in PromQL."""
+    sli = ERRORS.model_copy(update={"bad_status": bad_status})
+    found = counted(sli, series(100, status="200"), series(2, status="500"), series(1, status="599"), series(7, status="429"))
+    assert found == (bad, 110)
+
+
+def test_slow_answers_are_those_above_the_bucket() -> None:
+    """The bucket next above the threshold stands for it, whatever way its bound is spelled."""
+    buckets = [series(70, le="0.1"), series(80, le="0.25"), series(95, le="5e-1"), series(100, le="+Inf")]
+    assert choose_bound(LATENCY, buckets) == "5e-1"
+    assert counted(LATENCY, *buckets, bound="0.5") == (5, 100)
+    assert choose_bound(LATENCY, []) is None
+
+
+@pytest.mark.parametrize(
+    ("sli", "matrix", "said"),
+    [
+        (ERRORS, [series(3, code="200")], "has no label `status`, so no request could be bad.*of code, instance, job"),
+        (ERRORS, [series(3, status="200"), series(3)], "has no label `status`"),
+        (ERRORS, [series("NaN", status="200")], "is NaN, which is no count of events.*without rate"),
+        (ERRORS, [series("+Inf", status="200")], r"is \\+Inf, which is no count"),
+        (ERRORS, [series(-1, status="200")], "is -1, which is no count"),
+        (ERRORS, [series(0.37, status="200")], "is 0.37, which is no count"),
+        (ERRORS, [series("1e300", status="200")], "no count"),
+        (LATENCY, [series(3, le="+Inf"), series(2, le="0.5"), series(2, le="half")], "half"),
+        (LATENCY, [series(3, le="+Inf")], "has no bucket 0.5, by which this watch counts"),
+        (LATENCY, [series(3, le="+Inf"), series(2, le="0.5", instance="pod-2")], "has no bucket 0.5"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_counted_is_said(sli: PrometheusSli, matrix: Any, said: str) -> None:
+    """Nothing is guessed: a label or a bucket that is not there would make every version look well, or ill."""
+    with pytest.raises(BadInput, match=said.replace("\\\\", "\\")):
+        counted(sli, *matrix, bound="0.5")
+
+
+def test_series_have_their_usual_names() -> None:
+    """A plan names the counter, or the histogram without its endings, or neither."""
+    named = LATENCY.model_copy(update={"metric": "shop_seconds_bucket"})
+    assert [series_name(one) for one in (ERRORS, LATENCY, named)] == [
+        "http_requests_total", "http_request_duration_seconds_bucket", "shop_seconds_bucket",
+    ]  # fmt: skip
+
+
+def test_an_expression_gives_one_count() -> None:
+    """None is none, two are one too many."""
+    assert one_count([], what="bad") is None
+    assert one_count([({}, 1.0, "7")], what="bad") == 7
+    with pytest.raises(BadInput, match=r"`bad` gives 2 series where one is expected: \{a=\"1\"\} and \{a=\"2\"\}.*sum"):
+        one_count([({"a": "1"}, 1.0, "7"), ({"a": "2"}, 1.0, "8")], what="bad")
+
+
+@given(st.text(max_size=12) | st.floats().map(str) | st.integers(0, 2**60).map(str))
+def test_no_value_breaks_the_count(text: str) -> None:
+    """It is a count, or it is refused."""
+    with contextlib.suppress(BadInput):
+        assert whole(text, what="x") >= 0
+
+
+@given(st.floats(0, 200_000), st.integers(1, 3_000), st.integers(0, 60))
+def test_windows_leave_no_gap(elapsed: float, most: int, margin: int) -> None:
+    """Together they reach from before the last reading to now, each of bounded length, the oldest first."""
+    spans = windows(elapsed, most_seconds=most, margin_seconds=margin)
+    covered = {second for length, end in spans for second in (end, end + length)}
+    assert max(covered, default=0) >= elapsed
+    assert all(length <= most + 1 for length, _ in spans)
+    assert [end for _, end in spans] == sorted((end for _, end in spans), reverse=True)
+    assert all(older_end <= newer_end + length for (_, older_end), (length, newer_end) in pairwise(spans))
+    assert not spans or spans[-1][1] == 0

@@ -1,0 +1,130 @@
+"""The approval form: complete, bounded, and safe against other people's text."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from tasks.rules.approval.form import MAX_CHARACTERS, Change, Evidence, approval_form, escaped
+from tasks.rules.approval.gates import Gate, gate_state
+
+NOW = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
+GATE = Gate(
+    run="run-1",
+    name="production",
+    digest="ab" * 32,
+    service="guestbook",
+    version="1.1",
+    requester="rita",
+    opened_at=NOW,
+    expires_at=NOW + timedelta(hours=4),
+    approvers=("anna", "ben"),
+)
+NASTY = "fix | `rm` <img src=x onerror=alert(1)> [here](https://evil.example) www.evil.example ![x](//y) &lt; **b** \\\n# head"
+MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table")
+
+
+def form_of(**other: Any) -> str:
+    """Write a form with the usual content."""
+    content: dict[str, Any] = {
+        "changes": [Change("staging", "1.0", "1.1"), Change("production", "1.0", "1.1")],
+        "course": "5 % → 25 % → 100 %, 300 s each",
+        "change_log": ["abc1234 Sort entries"],
+        "evidence": [Evidence("tests", "passed", "212 tests, 0 failures")],
+    }
+    return approval_form(GATE, gate_state(GATE, (), wrong_codes=0, now=NOW), **{**content, **other})
+
+
+def text_of(markdown: str) -> str:
+    """Read the text as the page shows it."""
+    return "".join(child.content for token in MARKDOWN.parse(markdown) for child in token.children or [] if child.type == "text")
+
+
+def test_the_form_says_what_changes_on_which_evidence_and_who_is_asked() -> None:
+    """Versions, course, change log, evidence, digest short and full, names, and the end are there."""
+    form = form_of()
+    shown = text_of(form)
+    for part in ("guestbook 1.1", "5 % → 25 %", "Sort entries", "212 tests", "anna, ben", "2026-03-02 18:00:00 UTC", "abababababab"):
+        assert part in shown
+    assert f"`{GATE.digest}`" in form
+
+
+def test_the_form_says_what_the_platforms_would_do_and_others_have_done() -> None:
+    """Lines of a preview are there as text, bounded, and leave room for evidence and changes."""
+    lines = ["production, changed by others since the last release: replicas: 1 → 2", NASTY, *(["x" * 300] * 200)]
+    form = form_of(preview=lines)
+    shown = text_of(form)
+    for part in ("What the platforms would do", "replicas: 1 → 2", "more changes", "212 tests", "Sort entries"):
+        assert part in shown
+    assert len(form) <= MAX_CHARACTERS
+    assert "What the platforms would do" not in form_of()
+
+
+def test_the_form_says_why_the_last_answer_did_not_count() -> None:
+    """A person who mistyped the code reads so on the next try."""
+    assert "not accepted:" in text_of(form_of(last_refusal="the code is wrong"))
+
+
+def test_text_of_others_stays_text() -> None:
+    """A commit subject with markdown and HTML comes out as its own characters, without a link, a picture or an element."""
+    form = form_of(change_log=[NASTY], evidence=[Evidence(NASTY, NASTY, NASTY)], course=NASTY, last_refusal=NASTY)
+    kinds = {child.type for token in MARKDOWN.parse(form) for child in [token, *(token.children or [])]}
+    assert not kinds & {"link_open", "image", "html_inline", "html_block", "code_block", "fence"}
+    assert "<img src=x onerror=alert(1)>" in text_of(form)
+
+
+@given(st.text(max_size=300))
+def test_escaped_text_is_read_back_as_it_was(text: str) -> None:
+    """Escaping changes how text is written, never what is read; lines of it are bounded."""
+    assert text_of(f"x {escaped(text)}") == f"x {escaped_free(text)}".rstrip()
+
+
+def escaped_free(text: str) -> str:
+    """What `escaped` keeps of a text, by its contract: one printable line of at most 160 characters."""
+    from tasks.rules.approval.policy import printable  # noqa: PLC0415
+
+    line = printable(text)
+    return line if len(line) <= 160 else line[:159] + "…"
+
+
+@given(st.lists(st.text(max_size=400), max_size=60), st.lists(st.text(max_size=400), max_size=60))
+def test_the_form_is_bounded_and_counts_what_it_leaves_out(log: list[str], names: list[str]) -> None:
+    """At most 8,000 characters, whatever comes in."""
+    form = form_of(change_log=log * 5, evidence=[Evidence(name, "passed", name) for name in names])
+    assert len(form) <= MAX_CHARACTERS
+    assert form.count("\n- ") == len(log) * 5 or "more changes" in form
+
+
+def test_the_worst_of_everything_still_fits_and_ends_with_the_digest() -> None:
+    """Nothing can push the question itself out of the form."""
+    gate = GATE.model_copy(update={"service": "|" * 200, "version": "|" * 200, "requester": "|" * 200, "approvers": ("|" * 64,) * 100})
+    state = gate_state(gate, (), wrong_codes=0, now=NOW).model_copy(update={"reason": "|" * 900})
+    form = approval_form(
+        gate,
+        state,
+        changes=[Change("|" * 99, "|" * 99, "|" * 99)] * 50,
+        course="|" * 9_000,
+        change_log=["|" * 9_000] * 500,
+        evidence=[Evidence("|" * 999, "|" * 999, "|" * 999)] * 500,
+        last_refusal="|" * 9_000,
+    )
+    assert len(form) <= MAX_CHARACTERS
+    assert form.endswith(f"`{GATE.digest}`\n")
+    assert "more checks" in form
+
+
+def test_only_a_data_picture_is_shown() -> None:
+    """A picture that would call home is left out."""
+    picture = "data:image/svg+xml;base64,PHN2Zy8+"
+    assert picture in form_of(picture=picture)
+    for other in (
+        "https://evil.example/x.png",
+        picture + ") [x](y",
+        "data:text/html;base64,AAAA",
+        "data:image/png;base64," + "A" * 300_000,
+    ):
+        assert "![" not in form_of(picture=other)

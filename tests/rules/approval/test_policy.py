@@ -1,0 +1,247 @@
+"""The policy of approvals: whose answer counts, which code is good, when a gate is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+
+import pyotp
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr, ValidationError
+
+from tasks.rules.approval.gates import Gate, gate_state
+from tasks.rules.approval.one_time_codes import matching_counter
+from tasks.rules.approval.policy import Answer, Judgement, judge_answer, printable, read_answer
+from tasks.rules.approval.proofs import Proof
+
+NOW = datetime(2026, 3, 2, 14, 0, 7, tzinfo=UTC)
+COUNTER = int(NOW.timestamp()) // 30
+KEY = bytes(range(32))
+SECRETS = {name: SecretStr(pyotp.random_base32()) for name in ("anna", "ben", "carl", "rita", "eve")}
+GATE = Gate(
+    run="0b3f6f0e-run",
+    name="production",
+    digest="ab" * 32,
+    service="guestbook",
+    version="1.1",
+    requester="rita",
+    opened_at=NOW - timedelta(minutes=5),
+    expires_at=NOW + timedelta(hours=1),
+    approvers=("anna", "ben", "carl", "rita"),
+    quorum=2,
+)
+
+
+def code_of(name: str, at: datetime = NOW, *, steps: int = 0) -> str:
+    """Read the authenticator app of a person."""
+    return pyotp.TOTP(SECRETS[name].get_secret_value()).at(at, counter_offset=steps)
+
+
+def answer_of(name: str, *, decision: str = "approve", code: str | None = None, at: datetime = NOW, comment: str = "") -> Answer:
+    """Fill the form."""
+    return read_answer(
+        {"decision": decision, "approver": name, "code": code_of(name, at) if code is None else code, "comment": comment}, received_at=at
+    )
+
+
+def judge(
+    answer: Answer,
+    *,
+    gate: Gate = GATE,
+    used: frozenset[tuple[str, int]] = frozenset(),
+    proofs: tuple[Proof, ...] = (),
+    wrong: Mapping[str, int] | None = None,
+    now: datetime = NOW,
+) -> Judgement:
+    """Judge with the usual people."""
+    return judge_answer(gate, answer, enrolled=SECRETS, used=used, wrong_last_hour=wrong or {}, proofs=proofs, key=KEY, now=now)
+
+
+def proof_of(name: str, *, decision: str = "approve", gate: Gate = GATE) -> Proof:
+    """Let a person answer well."""
+    proof = judge(answer_of(name, decision=decision), gate=gate).proof
+    assert proof is not None
+    return proof
+
+
+def wrong_code_of(name: str) -> str:
+    """Find six digits that the person's app does not show now."""
+    shown = {code_of(name, steps=steps) for steps in (-1, 0, 1)}
+    return next(code for code in ("000000", "000001", "000002", "000003") if code not in shown)
+
+
+def test_a_good_approval_is_accepted_with_a_signed_and_bound_proof() -> None:
+    """The proof names run, gate, question, digest, person and step, and carries our signature."""
+    judgement = judge(answer_of(" Anna ", code=code_of("anna"), comment="looks well"))
+    assert judgement.outcome == "accepted"
+    proof = judgement.proof
+    assert proof is not None
+    assert proof.is_signed_by(KEY)
+    assert (proof.run, proof.gate, proof.question, proof.digest) == (GATE.run, "production", 1, GATE.digest)
+    assert (proof.approver, proof.decision, proof.counter, proof.comment) == ("anna", "approve", COUNTER, "looks well")
+
+
+LATE = NOW + timedelta(hours=1)
+REFUSALS = {
+    "an unknown person": ("unknown_person", {"answer": answer_of("mallory", code="123456")}),
+    "a wrong code": ("wrong_code", {"answer": answer_of("anna", code=wrong_code_of("anna"))}),
+    "another person's code": ("wrong_code", {"answer": answer_of("anna", code=code_of("ben"))}),
+    "a used code": ("reused_code", {"answer": answer_of("anna"), "used": frozenset({("anna", COUNTER)})}),
+    "a code before the last used one": ("reused_code", {"answer": answer_of("anna"), "used": frozenset({("anna", COUNTER + 1)})}),
+    "a late answer": ("late", {"answer": answer_of("anna", at=LATE), "now": LATE}),
+    "an answer nobody read for hours": ("late", {"answer": answer_of("anna"), "now": NOW + timedelta(hours=2)}),
+    "the requester": ("requester", {"answer": answer_of("rita")}),
+    "the requester in capitals": ("requester", {"answer": answer_of("RITA", code=code_of("rita"))}),
+    "an enrolled person whom the plan does not list": ("not_allowed", {"answer": answer_of("eve")}),
+    "a rejection by somebody whom the plan does not list": ("not_allowed", {"answer": answer_of("eve", decision="reject")}),
+    "an answer after a rejection": ("already_answered", {"answer": answer_of("anna"), "proofs": (proof_of("ben", decision="reject"),)}),
+    "a second approval of one person": ("already_answered", {"answer": answer_of("anna"), "proofs": (proof_of("anna"),)}),
+    "an answer after the quorum": ("already_answered", {"answer": answer_of("carl"), "proofs": (proof_of("anna"), proof_of("ben"))}),
+    "a code of five digits": ("malformed", {"answer": answer_of("anna", code="12345")}),
+    "Arabic-Indic digits": ("malformed", {"answer": answer_of("anna", code="١٢٣٤٥٦")}),
+    "another decision": ("malformed", {"answer": answer_of("anna", decision="maybe")}),
+    "no name": ("malformed", {"answer": answer_of("", code="123456")}),
+    "an answer from the future": ("malformed", {"answer": answer_of("anna", at=NOW + timedelta(minutes=5))}),
+    "no form at all": ("malformed", {"answer": read_answer(None, received_at=NOW)}),
+    "a form of numbers": ("malformed", {"answer": read_answer({"decision": 1, "approver": ["anna"], "code": 123456}, received_at=NOW)}),
+    "guessing over many releases": ("throttled", {"answer": answer_of("anna"), "wrong": {"anna": 10}}),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_an_answer_that_does_not_count_leaves_no_proof_and_says_why(case: str) -> None:
+    """Every fault has its own outcome and a reason, and never a proof."""
+    outcome, arguments = REFUSALS[case]
+    judgement = judge(**arguments)
+    assert judgement.outcome == outcome
+    assert judgement.reason
+    assert judgement.proof is None
+
+
+def test_only_a_wrong_code_counts_against_the_gate() -> None:
+    """Typing faults and policy do not lock a gate; guessing does."""
+    counted = {outcome for outcome, arguments in REFUSALS.values() if judge(**arguments).is_wrong_code}
+    assert counted == {"wrong_code"}
+
+
+def test_the_requester_may_take_the_request_back_with_a_good_code() -> None:
+    """A rejection by the requester counts, with a code, listed or not."""
+    unlisted = GATE.model_copy(update={"approvers": ("anna", "ben")})
+    assert judge(answer_of("rita", decision="reject"), gate=unlisted).outcome == "rejected"
+    assert judge(answer_of("rita", decision="reject", code=wrong_code_of("rita"))).outcome == "wrong_code"
+
+
+def test_an_approver_may_take_an_approval_back_while_others_are_missing() -> None:
+    """A rejection after one's own approval counts."""
+    judgement = judge(answer_of("anna", decision="reject"), proofs=(proof_of("anna"),))
+    assert judgement.outcome == "rejected"
+
+
+def test_the_code_is_judged_by_the_time_at_which_the_server_took_it() -> None:
+    """A worker that was away for minutes does not make a good code wrong, and the proof comes out the same."""
+    first = judge(answer_of("anna"))
+    later = judge(answer_of("anna"), now=NOW + timedelta(minutes=20))
+    assert later == first
+
+
+@given(second=st.integers(min_value=0, max_value=29), steps=st.integers(min_value=-5, max_value=5))
+def test_the_drift_window_is_exactly_one_step_on_each_side(second: int, steps: int) -> None:
+    """A code of the step before, of now, of the step after is good; any other is not."""
+    at = datetime.fromtimestamp(COUNTER * 30 + second, UTC)
+    secret = SecretStr("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
+    found = matching_counter(secret, pyotp.TOTP(secret.get_secret_value()).generate_otp(COUNTER + steps), at=at)
+    assert found == (COUNTER + steps if abs(steps) <= 1 else None)
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(59, "287082"), (1111111109, "081804"), (1234567890, "005924"), (20000000000, "353130")])
+def test_codes_are_those_of_the_standard(seconds: int, code: str) -> None:
+    """The test vectors of RFC 6238, appendix B, in six digits."""
+    secret = SecretStr("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")
+    assert matching_counter(secret, code, at=datetime.fromtimestamp(seconds, UTC)) == seconds // 30
+
+
+@given(st.lists(st.tuples(st.sampled_from(["anna", "ben", "carl", "rita", "eve"]), st.booleans()), max_size=6))
+def test_a_gate_opens_only_for_enough_different_people(votes: list[tuple[str, bool]]) -> None:
+    """Whatever is answered in whatever order, approved means two different listed people besides the requester, none against."""
+    proofs: tuple[Proof, ...] = ()
+    for step, (name, approves) in enumerate(votes):
+        at = NOW + timedelta(minutes=step)
+        judgement = judge(answer_of(name, decision="approve" if approves else "reject", at=at), proofs=proofs, now=at)
+        proofs += (judgement.proof,) if judgement.proof else ()
+    state = gate_state(GATE, proofs, wrong_codes=0, now=NOW + timedelta(minutes=6))
+    agreed = {proof.approver for proof in proofs if proof.decision == "approve"}
+    against = any(proof.decision == "reject" for proof in proofs)
+    assert agreed <= {"anna", "ben", "carl"}
+    assert state.state == ("rejected" if against else "approved" if len(agreed) >= 2 else "open")
+    assert state.missing == max(0, 2 - len(agreed))
+
+
+STATES = {
+    "open": ((), 0, NOW, "2 of 2 approvals missing"),
+    "approved": ((proof_of("anna"), proof_of("ben")), 9, LATE, "approved by anna, ben"),
+    "rejected": ((proof_of("anna"), proof_of("ben"), proof_of("carl", decision="reject")), 0, NOW, "carl rejected"),
+    "expired": ((proof_of("anna"),), 0, LATE, "1 of 2 approvals"),
+    "locked": ((proof_of("anna"),), 5, NOW, "5 wrong codes"),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_gate_says_where_it_stands_and_why(state: str) -> None:
+    """Each state comes with its reason and numbers."""
+    proofs, wrong_codes, now, words = STATES[state]
+    found = gate_state(GATE, proofs, wrong_codes=wrong_codes, now=now)
+    assert found.state == state
+    assert words in found.reason
+
+
+def test_the_same_person_approving_twice_is_one_approval() -> None:
+    """Two proofs of one person leave the gate open."""
+    assert gate_state(GATE, (proof_of("anna"), proof_of("anna")), wrong_codes=0, now=NOW).missing == 1
+
+
+@pytest.mark.parametrize("change", [{"digest": "cd" * 32}, {"run": "another"}, {"name": "staging"}])
+def test_approvals_for_something_else_do_not_count(change: dict[str, str]) -> None:
+    """When the world changed, the digest did, and what was approved is void."""
+    proofs = (proof_of("anna"), proof_of("ben"))
+    assert gate_state(GATE.model_copy(update=change), proofs, wrong_codes=0, now=NOW).state == "open"
+
+
+def test_a_plan_that_asks_nobody_is_approved_and_says_so() -> None:
+    """Quorum 0 is open about it."""
+    state = gate_state(GATE.model_copy(update={"quorum": 0}), (), wrong_codes=0, now=NOW)
+    assert (state.state, state.reason) == ("approved", "the plan asks nobody to approve")
+
+
+def test_a_comment_is_bounded_and_prints_on_one_line() -> None:
+    """Controls, direction marks and line breaks are gone, and 500 characters are kept."""
+    answer = answer_of("anna", comment="go\x1b[2J\u202e\r\n\ud800 on " + "x" * 9_000)
+    assert answer.comment.startswith("go [2J on xxx")
+    assert len(answer.comment) == 500
+
+
+@given(st.text())
+def test_printable_text_has_no_character_that_does_not_print(text: str) -> None:
+    """Whatever goes in, one printable line comes out."""
+    assert printable(text).isprintable()
+
+
+@given(st.dictionaries(st.sampled_from(["decision", "approver", "code", "comment", "x"]), st.text() | st.integers() | st.none()))
+def test_no_form_whatever_is_posted_is_approved_without_a_code(form: dict[str, object]) -> None:
+    """Random forms never raise and never approve."""
+    assert judge(read_answer(form, received_at=NOW)).proof is None
+
+
+def test_moments_of_any_time_zone_are_told_in_utc() -> None:
+    """A proof and a reason name UTC, so that two people read the same."""
+    there = NOW.astimezone(timezone(timedelta(hours=9)))
+    proof = judge(answer_of("anna", at=there)).proof
+    assert proof is not None
+    assert proof.model_dump(mode="json")["at"] == "2026-03-02T14:00:07Z"
+
+
+def test_a_gate_that_ends_before_it_opens_is_refused() -> None:
+    """Such a gate could never be answered."""
+    with pytest.raises(ValidationError, match="must expire after it opens"):
+        Gate.model_validate({**GATE.model_dump(), "expires_at": GATE.opened_at})

@@ -1,0 +1,106 @@
+"""Proofs of approval: nothing that was forged, bent, moved or counted twice is an approval."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.rules.approval.proofs import Proof, verify_proofs
+
+KEY = bytes(range(32))
+BINDING: dict[str, Any] = {"run": "run-1", "gate": "production", "digest": "ab" * 32}
+POLICY: dict[str, Any] = {"key": KEY, "approvers": ["anna", "ben", "rita"], "quorum": 2, "requester": "Rita "}
+
+
+def proof_of(approver: str, *, key: bytes = KEY, **other: object) -> Proof:
+    """Sign a proof with the usual binding."""
+    fields = {**BINDING, "question": 1, "approver": approver, "decision": "approve", "counter": 57, "at": datetime(2026, 3, 2, tzinfo=UTC)}
+    return Proof.model_validate({**fields, "comment": "ok", **other}).signed(key)
+
+
+GOOD = [proof_of(name).model_dump(mode="json") for name in ("anna", "ben")]
+
+
+def problems_of(proofs: list[object]) -> list[str]:
+    """Verify under the usual policy."""
+    return verify_proofs(proofs, **BINDING, **POLICY)
+
+
+def test_enough_good_proofs_are_an_approval() -> None:
+    """As objects and as stored JSON."""
+    assert problems_of([*GOOD]) == []
+    assert problems_of([proof_of("anna"), proof_of("ben")]) == []
+
+
+def test_the_numbers_of_a_missing_quorum_are_told() -> None:
+    """One of two is not enough."""
+    assert problems_of([GOOD[0]]) == ["1 of 2 approvals are proved (anna)"]
+    assert problems_of([]) == ["0 of 2 approvals are proved (nobody)"]
+
+
+FAULTS: dict[str, tuple[object, str]] = {
+    "forged without the key": (proof_of("ben", key=bytes(32)), "signature is not ours"),
+    "unsigned": ({**GOOD[1], "signature": ""}, "signature is not ours"),
+    "without the field signature": ({name: value for name, value in GOOD[1].items() if name != "signature"}, "not in the form"),
+    "of another run": (proof_of("ben", run="run-2"), "is for run run-2"),
+    "of another gate": (proof_of("ben", gate="watch"), "is for gate watch"),
+    "of another digest": (proof_of("ben", digest="cd" * 32), "is not what was approved"),
+    "a rejection": (proof_of("ben", decision="reject"), "ben rejected"),
+    "of the requester": (proof_of("rita"), "rita may not approve"),
+    "of somebody not listed": (proof_of("eve"), "eve may not approve"),
+    "of the same person again": (proof_of("anna", counter=99), "counted already"),
+    "text": ("approved", "is a str"),
+    "nothing": (None, "is a NoneType"),
+    "a list": ([GOOD[1]], "is a list"),
+    "an empty object": ({}, "cannot be read"),
+    "with a field more": ({**GOOD[1], "admin": True}, "cannot be read"),
+    "with an object that is no JSON": ({**GOOD[1], "comment": object()}, "cannot be read"),
+    "true for a number": ({**proof_of("ben", counter=1).model_dump(mode="json"), "counter": True}, "not in the form"),
+    "another spelling of the time": ({**GOOD[1], "at": "2026-03-02T00:00:00+00:00"}, "not in the form"),
+}
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_a_proof_with_a_fault_is_no_approval(case: str) -> None:
+    """Each fault is named, and the quorum is not met."""
+    raw, words = FAULTS[case]
+    found = problems_of([GOOD[0], raw])
+    assert words in found[0]
+    assert "1 of 2 approvals are proved" in found[-1]
+
+
+@given(position=st.integers(min_value=0), byte=st.integers(min_value=0, max_value=255))
+def test_a_proof_with_any_changed_byte_is_refused(position: int, byte: int) -> None:
+    """Whatever single byte of the stored JSON is changed, the pair is no approval, unless the JSON says exactly the same."""
+    stored = bytearray(json.dumps(GOOD[1]).encode())
+    stored[position % len(stored)] = byte
+    try:
+        raw = json.loads(bytes(stored))
+    except ValueError:
+        raw = bytes(stored)
+    assert (problems_of([GOOD[0], raw]) == []) == (raw == GOOD[1])
+
+
+@given(st.lists(st.sampled_from([*GOOD, proof_of("rita"), proof_of("eve"), proof_of("anna", key=bytes(32)), None]), max_size=6))
+def test_no_mixture_is_an_approval_but_two_different_people_and_nothing_else(proofs: list[object]) -> None:
+    """Any forged, foreign or repeated proof beside the good ones is a problem."""
+    assert (problems_of(proofs) == []) == (len(proofs) == 2 and GOOD[0] in proofs and GOOD[1] in proofs)
+
+
+@given(
+    st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
+)
+def test_no_json_whatever_raises_or_approves(raw: object) -> None:
+    """Reading fails closed."""
+    assert problems_of([GOOD[0], raw]) != []
+
+
+def test_a_short_key_signs_nothing() -> None:
+    """An empty key would make every forger a signer."""
+    with pytest.raises(ValueError, match="at least 32 bytes"):
+        proof_of("anna", key=b"")

@@ -1,0 +1,85 @@
+"""The checklist and the course: what is asked for and unknown is not passed, and what would happen is said before."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tasks.rules.evidence.checklist import Facts, all_passed, judge_checklist
+from tasks.rules.evidence.dependencies import DependencyState
+from tasks.rules.evidence.tests import TestEvidence
+from tasks.rules.plan.plan import Plan
+from tasks.rules.plan.summary import describe_course, duration
+
+RAW: dict[str, Any] = {
+    "shipway": 1, "service": "guestbook", "tests": [{"junit": "junit.xml"}], "verification": {"health": [{}]},
+    "dependencies": [{"name": "accounts", "url": "http://127.0.0.1/"}],
+    "judgement": {"slis": [{"name": "errors", "indicator": "errors"}]}, "staging": {"platform": "local/a"},
+    "production": {"platform": "local/b", "steps": [{"percent": 10, "watch_seconds": 60}, {"percent": 100, "watch_seconds": 0}]},
+    "approval": {"approvers": ["ada", "grace"]}, "rollback": {},
+}  # fmt: skip
+PLAN = Plan.model_validate(RAW)
+GOOD = Facts(
+    tests=[TestEvidence("passed", "3 of 3")], dependencies=[DependencyState("accounts", "passed", "well")], platform_answers=True,
+    rollback_to="1.0", readings={"errors": ""}, announced=True,
+)  # fmt: skip
+
+
+def test_known_and_good_facts_pass() -> None:
+    """All five lines pass when all five facts are there."""
+    items = judge_checklist(PLAN, GOOD)
+    assert [item.name for item in items] == ["tests_passed", "dependencies_verified", "rollback_ready", "monitoring_on", "team_told"]
+    assert all_passed(items)
+
+
+def test_without_facts_nothing_passes() -> None:
+    """No data is not a pass, for any line."""
+    assert {item.outcome for item in judge_checklist(PLAN, Facts())} == {"no_data"}
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "outcome"),
+    [
+        ({"tests": [TestEvidence("failed", "1 of 3 failed")]}, "tests_passed", "failed"),
+        ({"tests": []}, "tests_passed", "no_data"),
+        ({"dependencies": []}, "dependencies_verified", "no_data"),
+        ({"dependencies": [DependencyState("accounts", "no_data", "silent")]}, "dependencies_verified", "no_data"),
+        ({"dependencies": [DependencyState("other", "passed", "well")]}, "dependencies_verified", "no_data"),
+        ({"platform_answers": False}, "rollback_ready", "failed"),
+        ({"rollback_to": None}, "rollback_ready", "failed"),
+        ({"readings": {}}, "monitoring_on", "no_data"),
+        ({"readings": {"errors": "Prometheus does not answer"}}, "monitoring_on", "no_data"),
+        ({"announced": False}, "team_told", "failed"),
+    ],
+)
+def test_one_bad_fact_fails_its_line(change: dict[str, Any], name: str, outcome: str) -> None:
+    """Each line hangs on its own fact."""
+    items = judge_checklist(PLAN, replace(GOOD, **change))
+    assert {item.name: item.outcome for item in items if item.outcome != "passed"} == {name: outcome}
+
+
+def test_a_first_deployment_can_go_back_to_nothing() -> None:
+    """Where nothing runs yet, taking the new version away is a way back."""
+    assert all_passed(judge_checklist(PLAN, replace(GOOD, rollback_to=None, first_deployment=True)))
+
+
+def test_what_is_not_asked_is_not_judged() -> None:
+    """A line that the plan switches off is not in the list."""
+    plan = Plan.model_validate({**RAW, "checklist": {"team_told": False, "monitoring_on": False}})
+    assert len(judge_checklist(plan, Facts())) == 3
+
+
+def test_the_course_says_steps_people_and_ways_back() -> None:
+    """The sentences carry the versions, shares, times, names and consequences."""
+    text = "\n".join(describe_course(PLAN, "1.1", {"staging": None, "production": "1.0"}))
+    for words in (
+        "nothing runs there yet", "1.0 runs there now", "10 % of new requests", "watch for at most 1 min", "go on at once",
+        "1 of ada, grace must approve within 4 h", "end the release as refused", "to 1.0, which stays warm",
+    ):  # fmt: skip
+        assert words in text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.5, "0.5 s"), (59, "59 s"), (300, "5 min"), (5_400, "1 h 30 min"), (7_200, "2 h")])
+def test_times_are_written_as_people_read_them(seconds: float, text: str) -> None:
+    """Seconds, minutes and hours, whichever fits."""
+    assert duration(seconds) == text

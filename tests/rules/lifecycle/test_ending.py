@@ -1,0 +1,94 @@
+"""How a release ends, in words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.rules.lifecycle.ending import STATE_NAMES, Ending, final_outcome
+from tasks.rules.record.entries import chain, outcome_of
+
+NAMES = st.sampled_from(["deployed", "refused", "failed", "cancelled", "stopped"])
+ENDINGS = st.builds(Ending, NAMES, st.sampled_from(["the canary fails", "no approval came"]))
+BACK = st.fixed_dictionaries(
+    {
+        "outcome": st.sampled_from(["passed", "failed", "error", "no_data"]),
+        "reason": st.sampled_from(["it is back on 1.0", "it does not answer"]),
+        "environment": st.sampled_from(["production", "staging"]),
+    }
+)
+
+
+def back(environment: str, outcome: str = "passed") -> dict[str, Any]:
+    """Make the result of one rollback."""
+    return {"environment": environment, "outcome": outcome, "reason": f"{environment} is back"}
+
+
+@pytest.mark.parametrize(
+    ("name", "moved_back", "outcome"),
+    [
+        ("deployed", [], "deployed"),
+        ("refused", [], "refused"),
+        ("refused", [back("staging")], "refused"),
+        ("cancelled", [back("production"), back("staging")], "cancelled"),
+        ("failed", [], "failed"),
+        ("failed", [back("staging")], "failed"),
+        ("failed", [back("production")], "rolled_back"),
+        ("failed", [back("production"), back("staging")], "rolled_back"),
+        ("stopped", [], "rolled_back"),
+        ("failed", [back("production", "failed")], "failed"),
+        ("cancelled", [back("production", "error")], "failed"),
+        ("refused", [back("staging", "no_data")], "failed"),
+    ],
+)
+def test_an_ending_gets_its_name(name: Any, moved_back: list[dict[str, Any]], outcome: str) -> None:
+    """Rolled back is only what moved in production and is back."""
+    assert final_outcome(Ending(name, "so it is"), moved_back=moved_back)[0] == outcome
+
+
+@given(ENDINGS, st.lists(BACK, min_size=1, max_size=2))
+def test_what_was_moved_back_is_deployed_only_by_its_own_word(ending: Ending, moved_back: list[dict[str, Any]]) -> None:
+    """No way back turns another ending into a deployment."""
+    outcome, _ = final_outcome(ending, moved_back=moved_back)
+    assert (outcome == "deployed") == (ending.name == "deployed")
+
+
+@given(ENDINGS, st.lists(BACK, max_size=2))
+def test_a_lost_way_back_is_always_said_loudly(ending: Ending, moved_back: list[dict[str, Any]]) -> None:
+    """Where the service may not be well, the outcome is failed and the sentence says to look."""
+    if ending.name != "deployed" and any(one["outcome"] != "passed" for one in moved_back):
+        outcome, sentence = final_outcome(ending, moved_back=moved_back)
+        assert outcome == "failed"
+        assert "look at the service now" in sentence
+
+
+@given(ENDINGS, st.lists(BACK, max_size=2))
+def test_the_sentence_begins_with_the_reason(ending: Ending, moved_back: list[dict[str, Any]]) -> None:
+    """Who reads only the state's message knows why."""
+    assert final_outcome(ending, moved_back=moved_back)[1].startswith(ending.reason)
+
+
+@given(ENDINGS, st.lists(BACK, max_size=2))
+def test_every_outcome_has_a_state_and_a_place_in_the_record(ending: Ending, moved_back: list[dict[str, Any]]) -> None:
+    """What a closing entry says is read back as the same outcome."""
+    outcome, why = final_outcome(ending, moved_back=moved_back)
+    entry = chain(
+        None, at=datetime(2026, 1, 1, tzinfo=UTC), key="closed", kind="closed", who="shipway", what="Done", why=why,
+        evidence={"outcome": outcome},
+    )  # fmt: skip
+    assert outcome in STATE_NAMES
+    assert outcome_of([entry]) == outcome
+
+
+@given(ENDINGS)
+def test_an_ending_is_read_back_from_its_entry(ending: Ending) -> None:
+    """A process that comes after a crash ends for the same reason."""
+    entry = chain(
+        None, at=datetime(2026, 1, 1, tzinfo=UTC), key="going-back", kind="rollback", who="shipway", what="Goes back", why=ending.reason,
+        evidence={"ending": ending.name},
+    )  # fmt: skip
+    assert Ending.from_entry(entry) == ending

@@ -1,0 +1,119 @@
+"""What the keeper does with an open run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.rules.lifecycle.reconcile import AFTER_CRASH, MOST_ATTEMPTS, SILENT, STUCK_CANCELLING, STUCK_PENDING, Seen, decide_care
+
+NOW = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
+STATES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING", "CANCELLED", "CRASHED", "FAILED", "COMPLETED")
+ENDED = ("CANCELLED", "FAILED", "COMPLETED")
+MOMENTS = st.integers(min_value=0, max_value=86_400).map(lambda seconds: NOW - timedelta(seconds=seconds))
+RUNS = st.builds(
+    Seen,
+    state=st.sampled_from(STATES),
+    since=MOMENTS,
+    alive=st.sampled_from([True, False, None]),
+    heard=st.none() | MOMENTS,
+    wake_at=st.none() | st.integers(-3600, 3600).map(lambda seconds: NOW + timedelta(seconds=seconds)),
+    told_to_stop=st.booleans(),
+    attempts=st.integers(0, 20),
+)
+
+
+def run(state: str, *, age: float = 3600, **seen: Any) -> Seen:
+    """Describe a run that has been in a state for so many seconds."""
+    facts: dict[str, Any] = {"alive": None, "heard": None, "wake_at": None, "told_to_stop": False, "attempts": 1}
+    return Seen(state=state, since=NOW - timedelta(seconds=age), **(facts | seen))
+
+
+SOON, PAST = NOW + timedelta(seconds=1), NOW - timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("seen", "act"),
+    [
+        (run("PAUSED"), "leave"),
+        (run("PAUSED", wake_at=SOON), "leave"),
+        (run("PAUSED", wake_at=NOW), "wake"),
+        (run("PAUSED", wake_at=PAST, alive=False), "wake"),
+        (run("PAUSED", told_to_stop=True, wake_at=SOON), "wake"),
+        (run("RUNNING", alive=True, heard=None), "leave"),
+        (run("RUNNING", alive=False, age=0), "again"),
+        (run("RUNNING", heard=NOW - timedelta(seconds=60)), "leave"),
+        (run("RUNNING", heard=NOW - SILENT), "again"),
+        (run("RUNNING", age=94), "leave"),
+        (run("RUNNING", age=94, heard=NOW - timedelta(days=1)), "leave"),
+        (run("RUNNING", alive=False, attempts=MOST_ATTEMPTS), "settle"),
+        (run("CRASHED", age=5), "leave"),
+        (run("CRASHED", age=6), "again"),
+        (run("CRASHED", attempts=MOST_ATTEMPTS), "settle"),
+        (run("PENDING", age=59), "leave"),
+        (run("PENDING", age=60), "again"),
+        (run("PENDING", age=60, alive=True), "leave"),
+        (run("SCHEDULED"), "leave"),
+        (run("CANCELLING", age=89, alive=False), "leave"),
+        (run("CANCELLING", age=90, alive=False), "settle"),
+        (run("CANCELLING", age=3600, alive=True), "leave"),
+        *((run(state, age=5), "leave") for state in ENDED),
+        *((run(state, age=6), "settle") for state in ENDED),
+        *((run(state, alive=True), "leave") for state in ENDED),
+    ],
+)
+def test_a_run_gets_the_care_it_needs(seen: Seen, act: str) -> None:
+    """Waiting ones are woken at their time, dead ones start again, ended ones with an open record are settled."""
+    assert decide_care(seen, now=NOW).act == act
+
+
+@given(RUNS)
+def test_a_living_process_is_never_disturbed(seen: Seen) -> None:
+    """Two owners of one release would be worse than none: where the process lives, only a wait is ended."""
+    if seen.alive and seen.state not in {"PAUSED", "CRASHED"}:
+        assert decide_care(seen, now=NOW).act == "leave"
+
+
+@given(RUNS)
+def test_a_waiting_run_is_only_ever_woken(seen: Seen) -> None:
+    """A gate is not ended by the keeper but by the release itself, which knows why."""
+    if seen.state == "PAUSED":
+        assert decide_care(seen, now=NOW).act in {"leave", "wake"}
+
+
+@given(RUNS)
+def test_nothing_starts_again_for_ever(seen: Seen) -> None:
+    """What died often enough is settled."""
+    if seen.attempts >= MOST_ATTEMPTS:
+        assert decide_care(seen, now=NOW).act != "again"
+
+
+@given(RUNS)
+def test_a_heartbeat_within_the_silence_keeps_a_far_run_alive(seen: Seen) -> None:
+    """Where this machine cannot look at the process, its word counts."""
+    if seen.state == "RUNNING" and seen.alive is None and seen.heard and NOW - seen.heard < SILENT:
+        assert decide_care(seen, now=NOW).act == "leave"
+
+
+@given(RUNS, st.integers(0, 3600))
+def test_an_act_that_was_right_stays_right_while_nothing_changes(seen: Seen, seconds: int) -> None:
+    """A keeper that comes later, or twice, decides the same."""
+    act = decide_care(seen, now=NOW).act
+    assert act == "leave" or decide_care(seen, now=NOW + timedelta(seconds=seconds)).act == act
+
+
+@given(RUNS)
+def test_every_decision_says_why(seen: Seen) -> None:
+    """The reason ends up in the run's history."""
+    assert decide_care(seen, now=NOW).reason
+
+
+def test_the_patience_is_shorter_than_what_was_promised() -> None:
+    """A dead release is noticed within 60 s beside a worker and 120 s without one, the keeper's own pace included."""
+    assert timedelta(seconds=30) > AFTER_CRASH
+    assert timedelta(seconds=110) > SILENT
+    assert timedelta(seconds=100) > STUCK_CANCELLING > STUCK_PENDING

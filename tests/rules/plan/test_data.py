@@ -1,0 +1,70 @@
+"""A plan's data suites: one source each, with the databases that its moments need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tasks.rules.plan.file import Problem, read_plan
+from tests.rules.plan.test_file import MINIMAL
+
+TABLE = "{name: entries, suite: data/entries.yaml, table: entries, connection: {staging: secret/s, production: secret/p}}"
+
+
+def problems_of(*suites: str, extra: str = "") -> list[Problem]:
+    """Read the minimal plan with data suites."""
+    lines = "".join(f"  - {suite}\n" for suite in suites)
+    return read_plan(f"{MINIMAL}data:\n{lines}{extra}", name="shipway.yaml")[1]
+
+
+@pytest.mark.parametrize(
+    "suite",
+    [
+        TABLE,
+        "{name: a, suite: a.yaml, query: SELECT 1, connection: {staging: secret/s}, when: [staging]}",
+        "{name: a, suite: a.yaml, table: public.entries, connection: {production: secret/p}, when: [production, post_deploy]}",
+        "{name: a, suite: a.json, csv: exports/*.csv, max_rows: 10}",
+        "{name: a, suite: a.json, parquet: exports/day.parquet, show_values: true}",
+    ],
+)
+def test_a_suite_names_its_data(suite: str) -> None:
+    """A table or query with its connection, or files."""
+    assert problems_of(suite) == []
+
+
+@pytest.mark.parametrize(
+    ("suite", "said"),
+    [
+        ("{name: a, suite: a.yaml}", "nothing says which data"),
+        ("{name: a, suite: a.yaml, csv: a.csv, parquet: b.parquet}", "csv and parquet are both there"),
+        ("{name: a, suite: a.yaml, table: t}", "names no database for staging and production"),
+        ("{name: a, suite: a.yaml, table: t, connection: {staging: secret/s}}", "names no database for production"),
+        ("{name: a, suite: a.yaml, csv: a.csv, connection: {staging: secret/s}}", "files need no connection"),
+        ("{name: a, suite: a.yaml, csv: ../a.csv}", "leads out"),
+        ("{name: a, suite: /a.yaml, csv: a.csv}", "does not begin in the plan's folder"),
+        ("{name: a, suite: a.yaml, csv: a.csv, when: []}", "at least 1"),
+        ("{name: a, suite: a.yaml, csv: a.csv, when: [staging, staging]}", "listed twice"),
+        ("{name: a, suite: a.yaml, csv: a.csv, when: [verify]}", "must be"),
+        ("{name: a, suite: a.yaml, table: 't; DROP TABLE t', connection: {staging: secret/s}}", "does not fit"),
+        ("{name: a, suite: a.yaml, table: t, connection: {staging: 'postgresql://me:hush@host/db'}}", "does not fit"),
+    ],
+)
+def test_a_suite_that_cannot_be_judged_is_a_problem(suite: str, said: str) -> None:
+    """The check says so before anything moves."""
+    found = problems_of(suite)
+    assert len(found) >= 1
+    assert said in " ".join(map(str, found))
+    assert all(problem.mend for problem in found)
+
+
+def test_two_suites_of_one_name_are_a_problem() -> None:
+    """Their pages and entries would be one."""
+    assert "`entries` is listed twice" in str(problems_of(TABLE, TABLE)[0])
+
+
+def test_the_environment_follows_from_the_moment() -> None:
+    """After a deployment production is meant."""
+    plan: Any = read_plan(f"{MINIMAL}data:\n  - {TABLE}\n", name="shipway.yaml")[0]
+    (suite,) = plan.data
+    assert [suite.secret_at(moment) for moment in suite.when] == ["secret/s", "secret/p", "secret/p"]

@@ -1,0 +1,74 @@
+"""Which error lines are new."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.rules.verification.log_lines import kind_of, new_error_kinds
+
+PATTERN = r"\b(ERROR|CRITICAL)\b"
+LINES = st.lists(
+    st.builds("{} {} {}".format, st.sampled_from(["INFO", "ERROR"]), st.sampled_from(["disk full", "timeout", "lost"]), st.integers(0, 99)),
+    max_size=20,
+)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ERROR took 12 ms", "ERROR took 9000 ms"),
+        ("ERROR user 'anna' unknown", "ERROR user 'ben o' unknown"),
+        ('ERROR no "a.txt"', 'ERROR no "b.txt"'),
+        ("ERROR request 6f1e2d3c4b5a failed", "ERROR request DEADBEEF failed"),
+        ("ERROR at 2026-01-01T10:00:00Z\n", "ERROR at 2027-12-31T23:59:59Z"),
+    ],
+)
+def test_lines_of_one_cause_are_one_kind(one: str, other: str) -> None:
+    """Numbers, ids and quoted texts do not make a line new."""
+    assert kind_of(one) == kind_of(other)
+    assert "#" in kind_of(one)
+
+
+def test_lines_of_two_causes_are_two_kinds() -> None:
+    """Words tell causes apart."""
+    assert kind_of("ERROR disk full 7") != kind_of("ERROR out of memory 7")
+
+
+def test_only_what_the_baseline_never_logged_is_new() -> None:
+    """The old version's errors are known; lines without the pattern do not count; one example is kept."""
+    canary = ["ERROR timeout 3", "ERROR lost order 17", "INFO lost order 18", "ERROR lost order 19", "CRITICAL boom"]
+    found = new_error_kinds(canary, ["ERROR timeout 99", "lost order"], pattern=PATTERN)
+    assert found == [("ERROR lost order #", 2, "ERROR lost order 17"), ("CRITICAL boom", 1, "CRITICAL boom")]
+
+
+@given(LINES)
+def test_a_version_that_logs_like_the_old_one_has_nothing_new(lines: list[str]) -> None:
+    """Compared with itself no version is worse."""
+    assert new_error_kinds(lines, lines, pattern=PATTERN) == []
+
+
+@given(LINES, LINES)
+def test_every_new_error_is_counted_once(canary: list[str], baseline: list[str]) -> None:
+    """The counts add up to the error lines of unknown kinds, the most frequent first."""
+    found = new_error_kinds(canary, baseline, pattern=PATTERN)
+    known = {kind_of(line) for line in baseline if "ERROR" in line}
+    assert sum(count for _, count, _ in found) == sum("ERROR" in line and kind_of(line) not in known for line in canary)
+    assert [count for _, count, _ in found] == sorted((count for _, count, _ in found), reverse=True)
+
+
+@given(st.text(max_size=2_000))
+def test_a_kind_is_bounded_whatever_the_line_is(line: str) -> None:
+    """A service that logs a book a line does not fill the record."""
+    assert len(kind_of(line)) <= 500
+
+
+@pytest.mark.parametrize("line", ["ERROR " + "'" * 100_000, 'ERROR "' + "a" * 100_000, "ERROR " + "f" * 100_000, "ERROR " + "1 " * 50_000])
+def test_a_hostile_line_is_reduced_quickly(line: str) -> None:
+    """No line makes the expression run away."""
+    began = time.monotonic()
+    new_error_kinds([line] * 100, [], pattern=PATTERN)
+    assert time.monotonic() - began < 1

@@ -1,0 +1,211 @@
+"""The watch of a step: what it sees, when it ends, and whom it gives way to."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from blocks.errors import Superseded, Temporary, WorldMoved
+from blocks.platform import Mark
+from tasks.analysis.sources import Subject
+from tasks.analysis.watch import begin_watch, read_counts, start_clock, watch_recovery, watch_step
+from tasks.rules.analysis.step import MOST_MISSED
+from tasks.rules.plan.plan import Judgement, PlatformSli
+from tests.local_environments import MakeLocal
+from tests.tasks.fake_platform import OURS, FakePlatform, counted
+
+pytestmark = pytest.mark.usefixtures("offline")
+JUDGEMENT = Judgement(slis=[PlatformSli(name="errors", indicator="errors", limit=0.05)], min_requests=50, interval_seconds=0.2)
+HASTY = Subject("guestbook", "production", JUDGEMENT.model_copy(update={"interval_seconds": 0.01}))
+
+
+async def watched(platform: Any, *, seconds: float = 5, percent: int = 25, mark: Mark = OURS, begun: Any = None) -> dict[str, Any]:
+    """Watch one step at a hasty pace."""
+    begun = begun or await begin(platform)
+    return await watch_step.fn(
+        platform, subject=HASTY, version="1.1", percent=percent, watch_seconds=seconds, mark=mark, begun=begun, key="k"
+    )
+
+
+async def begin(platform: Any) -> Any:
+    """Remember the beginning."""
+    return await begin_watch.fn(platform, subject=HASTY, version="1.1", key="k")
+
+
+def from_look(number: int, act: Callable[[], object]) -> Callable[[int], None]:
+    """Act at every reading of the counts from the given one on; the first reading is that of `begin_watch`."""
+    return lambda look: act() if look >= number else None  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(("errors", "outcome"), [(0, "passed"), (600, "failed")])
+async def test_the_watch_ends_the_moment_its_verdict_is_in(errors: int, outcome: str) -> None:
+    """Nobody waits for the end of the time where the counts have spoken."""
+    platform = FakePlatform()
+    platform.at_look = from_look(3, lambda: platform.serve(v1_0=counted(2000), v1_1=counted(2000, errors)))
+    began = time.monotonic()
+    found = await watched(platform, seconds=60)
+    assert found["outcome"] == outcome
+    assert time.monotonic() - began < 5
+    assert [point["verdicts"][0]["outcome"].value for point in found["points"]] == ["no_data", outcome]
+    assert found["versions"] == {"canary": "1.1", "baseline": "1.0"}
+
+
+async def test_a_watch_whose_time_is_up_says_what_is_missing() -> None:
+    """No data is not a pass."""
+    found = await watched(FakePlatform(), seconds=0.1)
+    assert found["outcome"] == "no_data"
+    assert "no data is not a pass" in found["reason"]
+
+
+async def test_a_watch_that_goes_on_after_a_crash_keeps_its_beginning() -> None:
+    """Time and counts are those of the first attempt: a watch that died does not begin anew."""
+    platform = FakePlatform()
+    platform.serve(v1_0=counted(2000), v1_1=counted(2000, 900))
+    begun = {"at": time.time() - 3600, "counts": {"1.0": counted(0), "1.1": counted(0)}}
+    found = await watched(platform, seconds=60, begun=begun)
+    assert (found["outcome"], found["started_at"], len(found["points"])) == ("failed", begun["at"], 1)
+
+
+async def test_harm_between_the_shift_and_the_first_reading_is_judged() -> None:
+    """The counts are of before the traffic moved, the time counts from when it had; a version that nobody counted yet begins at nothing."""
+    platform = FakePlatform()
+    platform.numbers = {"1.0": counted(500)}
+    begun = await begin(platform)
+    platform.serve(v1_0=counted(500), v1_1=counted(40, 40))
+    at = await start_clock.fn(key="k")
+    found = await watched(platform, begun={**begun, "at": at})
+    assert (found["outcome"], found["started_at"]) == ("failed", at)
+    assert at >= begun["at"]
+
+
+async def test_a_counter_that_begins_again_forgets_no_error() -> None:
+    """The router restarted: its counts are at zero, and what the canary did before still counts."""
+    platform = FakePlatform()
+    platform.at_look = lambda look: platform.serve(
+        v1_0=counted(400) if look == 2 else counted(0, started="b"), v1_1=counted(30, 30) if look == 2 else counted(0, started="b")
+    )
+    found = await watched(platform, seconds=0.2, begun={"at": time.time(), "counts": {"1.0": counted(0), "1.1": counted(0)}})
+    assert found["outcome"] in {"no_data", "failed"}
+    platform = FakePlatform()
+    begun = await begin(platform)
+    platform.at_look = lambda look: platform.serve(
+        v1_0=counted(100, started="a" if look < 4 else "b"), v1_1=counted(12, 6, started="a" if look < 4 else "b")
+    )
+    assert (await watched(platform, seconds=60, begun=begun))["outcome"] == "failed"
+
+
+async def test_a_platform_that_is_silent_for_a_while_is_borne() -> None:
+    """A few readings may be missed; the watch goes on."""
+    platform = FakePlatform()
+    begun = await begin(platform)
+    platform.serve(v1_0=counted(2000), v1_1=counted(2000))
+    platform.at_look = lambda look: platform.silent() if look <= 1 + MOST_MISSED else None
+    assert (await watched(platform, begun=begun))["outcome"] == "passed"
+
+
+async def test_a_platform_that_stays_silent_ends_the_watch() -> None:
+    """What cannot be seen is not passed; the caller decides about another try."""
+    platform = FakePlatform()
+    begun = await begin(platform)
+    platform.at_look = lambda _look: platform.silent()
+    with pytest.raises(Temporary):
+        await watched(platform, begun=begun)
+    assert platform.looks == 2 + MOST_MISSED
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        ({"owner": "run-2", "generation": 2}, Superseded, "belongs to run-2"),
+        ({"trouble": "the HTTPRoute shop is not there. Apply it again"}, WorldMoved, "shop is not there. Apply it again"),
+        ({"generation": 2}, Superseded, "generation 2"),
+        ({"owner": None}, Superseded, "belongs to None"),
+        ({"percent": 50}, WorldMoved, "50 % of the traffic, not the 25 %"),
+        ({"canary": "9.9"}, WorldMoved, "1.1 is gone"),
+        ({"canary": None, "percent": 0}, WorldMoved, "1.1 is gone"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+async def test_a_watch_gives_way_when_somebody_else_acts(change: Any, error: type[Exception], said: str) -> None:
+    """A newer owner, a shifted traffic, another canary: nothing is judged any more."""
+    platform = FakePlatform()
+    platform.at_look = from_look(3, lambda: platform.position.update(**change))
+    with pytest.raises(error, match=said):
+        await watched(platform)
+
+
+async def test_a_version_that_was_promoted_meanwhile_is_still_watched() -> None:
+    """After a restart behind the promotion the version is the baseline, and its watch may end in peace."""
+    platform = FakePlatform(baseline="1.1", canary=None, percent=0)
+    platform.serve(v1_1=counted(5000))
+    begun = {"at": time.time(), "counts": {"1.1": counted(0)}}
+    assert (await watched(platform, percent=100, begun=begun))["outcome"] == "passed"
+
+
+async def test_errors_of_real_traffic_fail_a_real_canary(shared_local: MakeLocal, shared_mark: Mark) -> None:
+    """From a request through the router's count to the verdict."""
+    platform = shared_local()
+    await platform.prepare("1.1", shared_mark, timeout_seconds=20)
+    await platform.shift(50, shared_mark)
+    begun = await begin(platform)
+    public = (await platform.endpoints())["public"]
+    async with httpx.AsyncClient(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)) as client:
+        first = (await client.get(public)).text
+        for number in range(1, 200):  # the two take turns, and every request of the canary fails
+            turn = first if number % 2 == 0 else {"1.0": "1.1", "1.1": "1.0"}[first]
+            await client.get(f"{public}/status/500" if turn == "1.1" else public)
+    found = await watched(platform, percent=50, mark=shared_mark, begun=begun)
+    assert found["outcome"] == "failed", found["reason"]
+    assert set(await read_counts.fn(platform)) >= {"1.0", "1.1"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "outcome", "said"),
+    [
+        (counted(10), counted(110), "passed", "0 of 100 requests failed"),
+        (counted(10), counted(110, 5), "passed", "5 of 100"),
+        (counted(10), counted(110, 6), "failed", "6 of 100"),
+        (counted(10, 10), counted(10, 10), "passed", "no request came"),
+        (counted(100, 90), counted(20, 10, started="b"), "failed", "10 of 20"),
+        (None, counted(20), "passed", "0 of 20"),
+        (counted(20), None, "passed", "no request came"),
+    ],
+)
+async def test_a_recovery_is_judged_by_what_came_after_it(before: Any, after: Any, outcome: str, said: str) -> None:
+    """Earlier errors do not count, a counter that began again counts from zero, and silence is said."""
+    platform = FakePlatform(canary=None, percent=0)
+    platform.at_look = lambda look: platform.numbers.update({"1.0": before if look == 1 else after})
+    found = await watch_recovery.fn(platform, version="1.0", watch_seconds=0.01, max_error_ratio=0.05)
+    assert found["outcome"] == outcome
+    assert said in found["reason"]
+
+
+@pytest.mark.parametrize("change", [{"baseline": "1.1"}, {"ready": {"1.0": False}}, {"ready": {}}])
+async def test_a_version_that_does_not_serve_has_not_recovered(change: Any) -> None:
+    """However good its counts are."""
+    platform = FakePlatform(canary=None, percent=0)
+    platform.position.update(**change)
+    found = await watch_recovery.fn(platform, version="1.0", watch_seconds=0.01, max_error_ratio=1)
+    assert (found["outcome"], "does not serve" in found["reason"]) == ("failed", True)
+
+
+async def test_a_watch_does_not_hold_the_loop_up() -> None:
+    """Other work goes on beside it."""
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(0.01)
+
+    beside = asyncio.create_task(tick())
+    await watched(FakePlatform(), seconds=0.2)
+    beside.cancel()
+    assert ticks > 3

@@ -1,0 +1,107 @@
+"""What a release is about, and its story, on a real server with a real repository."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from prefect import flow
+from prefect.settings import PREFECT_LOCAL_STORAGE_PATH
+
+from blocks.errors import BadInput
+from tasks.evidence.inputs import changes_of, folder_of, look, survey, survey_again, take_plan
+from tasks.record.journal import recall, recall_all, tell
+from tests.local_environments import MakeLocal
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
+PLAN = (Path(__file__).parents[3] / "examples/guestbook/shipway.yaml").read_text()
+
+
+def git(folder: Path, *words: str) -> None:
+    """Run git as nobody in particular."""
+    who = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false", "-c", "init.defaultBranch=main"]
+    subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+async def plan(tmp_path: Path, make_local: MakeLocal) -> Path:
+    """Lay out a repository with two versions, and platforms on which nothing was ever deployed."""
+    folder, name = tmp_path / "repository", f"test-{uuid4().hex[:8]}"
+    for environment in ("staging", "production"):
+        await make_local(folder=str(tmp_path / environment)).save(f"{name}-{environment}")  # type: ignore[misc]
+    (folder / "smoke").mkdir(parents=True)
+    (folder / "smoke" / "test_critical.py").touch()
+    (folder / "shipway.yaml").write_text(PLAN.replace("local/guestbook-", f"local/{name}-"))
+    git(folder, "init")
+    for version in ("1.0", "1.1"):
+        (folder / "VERSION").write_text(version)
+        git(folder, "add", ".")
+        git(folder, "commit", "-m", f"Make {version}")
+        git(folder, "tag", f"v{version}")
+    return folder / "shipway.yaml"
+
+
+@flow
+async def asked(path: str, key: str) -> list[Any]:
+    """Survey as a release does, before and after the plan was changed."""
+    before = [await take_plan(path, key=f"{key}/plan"), await survey(path, version="1.1", key=f"{key}/survey")]
+    Path(path).write_text(Path(path).read_text().replace("quorum: 1", "quorum: 0"))  # noqa: ASYNC240
+    after = [await take_plan(path, key=f"{key}/plan"), await survey(path, version="1.1", key=f"{key}/survey")]
+    return [before, after, await survey_again(path, version="1.1")]
+
+
+async def test_a_survey_says_what_is_there_and_what_comes(plan: Path) -> None:
+    """Positions, changes, folders; the same world has the same digest, another version another one."""
+    found = await look(str(plan), version="1.1")
+    assert (found["version"], found["current"], found["previous"]) == (
+        "1.1",
+        dict.fromkeys(found["current"]),
+        dict.fromkeys(found["previous"]),
+    )
+    assert folder_of(found) == plan.parent
+    assert changes_of(found).commits or found["change_log"]
+    assert (await look(str(plan), version="1.1"))["digest"] == found["digest"]
+    assert (await look(str(plan), version="1.0"))["digest"] != found["digest"]
+
+
+async def test_a_release_keeps_the_plan_it_began_with_and_sees_that_it_changed(plan: Path) -> None:
+    """Under its key the first survey stays; a new look has another digest, which voids an approval."""
+    before, after, again = await asked(str(plan), uuid4().hex)
+    assert after == before
+    assert again["digest"] != before[1]["digest"]
+
+
+async def test_a_plan_with_a_platform_that_nobody_made_is_bad_input(plan: Path) -> None:
+    """The message names the plan's field."""
+    plan.write_text(plan.read_text().replace("-staging", "-nowhere"))  # noqa: ASYNC240
+    with pytest.raises(BadInput, match=r"staging\.platform"):
+        await look(str(plan), version="1.1")
+
+
+async def test_a_story_is_told_once_and_recalled() -> None:
+    """A step that runs again finds what it said."""
+    release = str(uuid4())
+    first = await tell(release, "step", "Moved", kind="effect", why="25 %", evidence={"percent": 25})
+    assert await tell(release, "step", "Moved again", kind="effect") == first
+    assert await recall(release, "step") == first
+    assert await recall(release, "other") is None
+
+
+def break_record(release: str) -> None:
+    """Change a stored record's words behind its back."""
+    stored = [path for path in (PREFECT_LOCAL_STORAGE_PATH.value() / "records" / release).rglob("*") if path.is_file()]
+    assert stored
+    for path in stored:
+        path.write_bytes(path.read_bytes().replace(b"Asked", b"Never"))
+
+
+async def test_a_record_that_somebody_touched_holds_no_way_back_up() -> None:
+    """The story goes on without the record: the service comes first."""
+    release = str(uuid4())
+    await tell(release, "opened", "Asked", kind="opened")
+    break_record(release)
+    assert (await tell(release, "rollback", "Goes back", kind="rollback")).what == "Goes back"
+    assert "Never" not in str(await recall_all(release))

@@ -1,0 +1,229 @@
+"""What is retried, what is remembered, and what is told once: in real flow runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from prefect import flow, task
+from prefect.blocks.core import Block
+from prefect.client.schemas.objects import TaskRun
+from prefect.states import Failed
+
+from blocks.errors import BadInput, Permanent, Refused, Temporary, Unreachable
+from tasks.approval.forms import approval_form_for
+from tasks.lifecycle import policy
+from tasks.lifecycle.clock import remember_now, seconds_until
+from tasks.lifecycle.policy import OBSERVE, OBSERVE_PLATFORM, ONCE, PATIENCE_SECONDS, another_try_helps, another_try_reaches, quietly
+from tasks.notify import alert, announce
+from tasks.rollout.platforms import load_approvers, load_platform
+from tests.local_environments import MakeLocal
+
+on_server = [pytest.mark.server, pytest.mark.usefixtures("server")]
+
+
+class Blackboard(Block):
+    """A notification block that writes to a file, and may be broken."""
+
+    path: str
+    works: bool = True
+
+    async def notify(self, body: str, subject: str | None = None) -> None:
+        """Write one message."""
+        if not self.works:
+            message = "no chalk"
+            raise ConnectionError(message)
+        with Path(self.path).open("a") as file:  # noqa: ASYNC230
+            file.write(f"{subject}: {body}\n")
+
+
+async def board(folder: Path, *, works: bool = True) -> tuple[str, Path]:
+    """Save a blackboard, and give its name and its file."""
+    name = f"board-{uuid4().hex[:8]}"
+    await Blackboard(path=str(folder / name), works=works).save(name)  # type: ignore[misc]
+    return f"blackboard/{name}", folder / name
+
+
+@task(**ONCE)
+async def act(path: str, error: str, *, key: str) -> int:  # noqa: ARG001
+    """Leave a mark, and fail where asked."""
+    marks = Path(path)
+    marks.write_text((marks.read_text() if marks.exists() else "") + "x")  # noqa: ASYNC240
+    if error and len(marks.read_text()) == 1:  # noqa: ASYNC240
+        raise {"temporary": Temporary("busy"), "refused": Refused("no"), "strange": ValueError("?")}[error]
+    return len(marks.read_text())  # noqa: ASYNC240
+
+
+@task(**OBSERVE)
+async def look(path: str) -> int:
+    """Read how many marks there are."""
+    return len(Path(path).read_text())  # noqa: ASYNC240
+
+
+@flow
+async def course(path: str, key: str, error: str = "") -> int:
+    """Act as a release does."""
+    return await act(path, error, key=key)
+
+
+@flow
+async def observed(path: str) -> list[int]:
+    """Look before and after a change."""
+    before = await look(path)
+    Path(path).write_text("xxxx")  # noqa: ASYNC240
+    return [before, await look(path)]
+
+
+@flow
+async def told(blocks: list[str], key: str) -> str:
+    """Announce, alert, and remember a moment."""
+    await announce(blocks, subject="1.1 is coming", key=f"{key}/announce")
+    await alert(blocks, service="x", version="1.1", outcome="rolled_back", reason="slow", run=key)
+    return await remember_now(key=f"{key}/moment")
+
+
+class TestOnTheServer:
+    """Flow runs with their results persisted."""
+
+    pytestmark = on_server
+
+    async def test_what_is_done_under_a_key_is_done_once_whatever_run_asks(self, tmp_path: Path) -> None:
+        """A second run of the flow gets the first one's result; another key acts again."""
+        path, key = str(tmp_path / "marks"), uuid4().hex
+        assert [await course(path, key), await course(path, key), await course(path, f"{key}/2")] == [1, 1, 2]
+
+    @pytest.mark.parametrize("error", ["refused", "strange"])
+    async def test_an_error_is_neither_tried_again_nor_remembered(self, tmp_path: Path, error: str) -> None:
+        """The next attempt of the release acts anew."""
+        path, key = tmp_path / "marks", uuid4().hex
+        with pytest.raises((Refused, ValueError)):
+            await course(str(path), key, error)
+        assert path.read_text() == "x"
+        assert await course(str(path), key, error) == 2
+
+    async def test_what_is_temporary_is_tried_again_in_the_same_run(self, tmp_path: Path) -> None:
+        """A server that is busy costs a moment."""
+        assert await course(str(tmp_path / "marks"), uuid4().hex, "temporary") == 2
+
+    async def test_a_look_is_never_remembered(self, tmp_path: Path) -> None:
+        """The world may have changed since."""
+        (tmp_path / "marks").write_text("x")
+        assert await observed(str(tmp_path / "marks")) == [1, 4]
+
+    async def test_everybody_is_told_once_and_a_moment_stays(self, tmp_path: Path) -> None:
+        """However often the release begins anew."""
+        block, path = await board(tmp_path)
+        key = uuid4().hex
+        assert await told([block], key) == await told([block], key)
+        assert path.read_text() == "1.1 is coming: 1.1 is coming\nx 1.1: rolled back: slow\n"
+
+    async def test_an_alert_that_cannot_be_sent_holds_nothing_up(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The service matters more than the message about it."""
+        monkeypatch.setattr("tasks.notify.send_alert", _unheard)
+        block, path = await board(tmp_path, works=False)
+        await alert([block], service="x", version="1.1", outcome="failed", reason="slow", run=uuid4().hex)
+        assert not path.exists()
+
+    async def test_a_board_that_is_broken_now_may_work_later(self, tmp_path: Path) -> None:
+        """Another try may help, and the secret parts of its error stay with it."""
+        block, _ = await board(tmp_path, works=False)
+        with pytest.raises(Temporary, match=r"did not take the message \(ConnectionError\)"):
+            await announce.fn([block], subject="x", key="k")
+
+    async def test_a_platform_is_found_by_its_name(self, make_local: MakeLocal) -> None:
+        """A saved block comes back as the platform it was; it holds no approvers."""
+        name = f"test-{uuid4().hex[:8]}"
+        platform = make_local()
+        await platform.save(name)  # type: ignore[misc]
+        assert (await load_platform(f"local/{name}", field="staging.platform")).folder == platform.folder  # type: ignore[attr-defined]
+        with pytest.raises(BadInput, match="holds no approvers"):
+            await load_approvers(f"local/{name}")
+
+    async def test_a_block_that_is_no_platform_is_said_with_its_field(self, tmp_path: Path) -> None:
+        """A notification block in the wrong place, and a name that nobody has."""
+        block, _ = await board(tmp_path)
+        with pytest.raises(BadInput, match=r"staging\.platform: the block .* is no platform"):
+            await load_platform(block, field="staging.platform")
+        for name in ("local/nobody", "no-such-type/x"):
+            with pytest.raises(BadInput, match="there is no readable block"):
+                await load_platform(name, field="staging.platform")
+
+
+async def _unheard(blocks: Any, **_: Any) -> None:
+    await announce.fn(blocks, subject="x", key="k")
+
+
+@pytest.mark.parametrize(
+    ("error", "helps"),
+    [(Temporary("x"), True), (Permanent("x"), False), (Refused("x"), False), (OSError("x"), False), (None, False)],
+    ids=str,
+)
+def test_only_the_temporary_is_tried_again(error: Exception | None, helps: bool) -> None:  # noqa: FBT001
+    """A stranger's error may have acted before it came, so it is not repeated blindly."""
+    assert another_try_helps(act, None, Failed(data=error)) is helps  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("error", "tries", "helps"),
+    [
+        (Temporary("x"), 4, True),
+        (Temporary("x"), 5, False),
+        (Unreachable("x"), 5, True),
+        (Unreachable("x"), 28, True),
+        (Refused("x"), 1, False),
+    ],
+    ids=str,
+)
+def test_a_platform_that_nobody_reaches_is_tried_for_longer_than_any_other(error: Exception, tries: int, helps: bool) -> None:  # noqa: FBT001
+    """A canary that is not ready is given up after seconds, since users feel it; an API server that restarts is waited for."""
+    run = TaskRun(task_key="x", dynamic_key="0", run_count=tries)
+    assert another_try_reaches(act, run, Failed(data=error)) is helps  # type: ignore[arg-type]
+    assert 100 < sum(PATIENCE_SECONDS) < 180
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [(Temporary("x"), 5), (Unreachable("x"), 29), (Refused("x"), 1), (OSError("x"), 1)],
+    ids=["late", "away", "no", "odd"],
+)
+async def test_what_is_read_quietly_is_tried_as_often_as_its_task_is(monkeypatch: pytest.MonkeyPatch, error: Exception, tries: int) -> None:
+    """A target beside others is waited for as one alone is."""
+    tried: list[str] = []
+    slept: list[float] = []
+
+    @task(**OBSERVE_PLATFORM)
+    async def read(what: str) -> None:
+        tried.append(what)
+        raise error
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(policy.asyncio, "sleep", sleep)
+    with pytest.raises(type(error)):
+        await quietly(read)("x")
+    assert (len(tried), len(slept)) == (tries, tries - 1)
+    assert all(wanted <= real <= 1.3 * wanted for wanted, real in zip(PATIENCE_SECONDS, slept, strict=False))
+    assert quietly(read, when=False) is read
+
+
+def test_a_moment_that_has_passed_is_no_time_away() -> None:
+    """Nobody sleeps for a negative time."""
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415
+
+    assert seconds_until(datetime.now(UTC) - timedelta(hours=1)) == 0
+    assert 59 < seconds_until(datetime.now(UTC) + timedelta(seconds=60)) <= 60
+
+
+def test_the_form_offers_the_approvers_by_name() -> None:
+    """A selection, a code of six digits, an optional comment, and the question above them."""
+    form = approval_form_for(["anna", "ben"], description="## May it go on?")
+    schema = form.model_json_schema()
+    assert schema["properties"]["approver"]["enum"] == ["anna", "ben"]
+    assert set(schema["required"]) == {"decision", "approver", "code"}
+    assert form(decision="approve", approver="anna", code="123456").comment == ""  # type: ignore[attr-defined, call-arg]
+    for wrong in ({"approver": "eve"}, {"code": "12345"}, {"code": "abcdef"}, {"decision": "perhaps"}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            form(**{"decision": "approve", "approver": "anna", "code": "123456", **wrong})

@@ -1,0 +1,163 @@
+"""What the keeper reads and does, and what those who follow a release are told, on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from typing import NoReturn
+from uuid import UUID
+
+import pytest
+from prefect import get_client
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.states import Completed, Crashed, Suspended
+
+from tasks.approval.answering import read_question
+from tasks.lifecycle.lock import OPEN, STOP
+from tasks.lifecycle.reconcile import find_open, forget_idle_runs, settle_run, start_again
+from tasks.lifecycle.run_labels import ask_to_be_woken, begin_attempt
+from tasks.record import following
+from tasks.record.following import Told, follow
+from tasks.record.journal import recall_all, tell, tell_progress
+from tests.tasks.server_runs import new_run, seen
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
+
+
+async def open_run(run: str) -> object:
+    """Find what the keeper sees of a run, or None."""
+    return next((one.seen for one in await find_open.fn() if one.id == run), None)
+
+
+async def test_an_open_run_is_seen_with_all_that_the_rule_asks_for() -> None:
+    """State, process, wake-up time and the word to stop."""
+    run, at = await new_run(state=Suspended()), datetime.now(UTC) + timedelta(minutes=5)
+    await begin_attempt.fn(run, name="", tags=[STOP])
+    await ask_to_be_woken(run, at=at)
+    found = await open_run(run)
+    assert found is not None
+    assert (found.state, found.alive, found.wake_at, found.told_to_stop, found.heard) == ("PAUSED", True, at, True, None)  # type: ignore[attr-defined]
+
+
+async def test_a_closed_run_is_not_the_keepers() -> None:
+    """It looks at open records only."""
+    assert await open_run(await new_run(state=Completed())) is None
+
+
+async def test_a_run_starts_again_only_in_the_state_in_which_it_was_seen() -> None:
+    """Between look and act a person may have been quicker; a second keeper comes too late."""
+    run = await new_run(tags=(OPEN,), state=Crashed())
+    state = (await seen(run)).state
+    assert state is not None
+    assert not await start_again.fn(run, state="RUNNING", reason="its process is gone")
+    earlier = state.timestamp - timedelta(seconds=1)
+    assert not await start_again.fn(run, state="CRASHED", since=earlier, reason="its process is gone")
+    assert await start_again.fn(run, state="CRASHED", since=state.timestamp, reason="its process is gone")
+    assert not await start_again.fn(run, state="CRASHED", reason="its process is gone")
+    state = (await seen(run)).state
+    assert state is not None
+    assert (state.name, state.message) == ("AwaitingRetry", "keeper: its process is gone")
+
+
+async def test_a_run_is_settled_once() -> None:
+    """Two keepers at once start one flow."""
+    run = await new_run(tags=(OPEN,))
+    async with get_client() as client:
+        flow_id = await client.create_flow_from_name("settle")
+        deployment = await client.create_deployment(flow_id=flow_id, name="settle", paused=True)
+        await asyncio.gather(*(settle_run.fn(run, reason="x", cancelled=False) for _ in range(2)))
+        found = await client.read_flow_runs(flow_run_filter=FlowRunFilter(deployment_id={"any_": [deployment]}))  # type: ignore[arg-type]
+        mine = [one for one in found if one.parameters.get("run") == run]
+        await asyncio.gather(*(client.delete_flow_run(one.id) for one in mine))
+    assert [one.parameters for one in mine] == [{"run": run, "reason": "keeper: x", "cancelled": False}]
+
+
+async def test_outside_a_run_of_the_keeper_nothing_is_forgotten() -> None:
+    """Only the keeper's own idle runs are its to delete."""
+    assert await forget_idle_runs.fn(busy=False) == 0
+
+
+async def test_a_last_word_that_is_stored_late_is_heard() -> None:
+    """A run may have ended before the server stored why; what was said at its gate is not that."""
+    run = await new_run()
+    await tell(run, "opened", "Asked", kind="opened", evidence={"service": "x"})
+    await tell(run, "gate", "The gate is passed", kind="gate")
+    async with get_client() as client:
+        await client.set_flow_run_state(UUID(run), Completed(), force=True)
+
+        async def say_late() -> None:
+            await asyncio.sleep(2.5)
+            await tell(run, "closed", "Done", kind="closed", evidence={"outcome": "deployed"})
+
+        saying = asyncio.create_task(say_late())
+        heard = [told.kind async for told in follow(client, UUID(run))]
+        await saying
+    assert heard == ["opened", "gate", "closed"]
+
+
+async def test_a_server_that_sends_no_events_is_asked_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy in front of it may let no socket through; the story is the same."""
+
+    def closed(**_: object) -> NoReturn:
+        raise OSError("no socket is let through")
+
+    monkeypatch.setattr(following, "get_events_subscriber", closed)
+    run = await new_run()
+    await tell(run, "opened", "Asked", kind="opened", evidence={"service": "x"})
+    await tell(run, "closed", "Done", kind="closed", evidence={"outcome": "deployed"})
+    async with get_client() as client:
+        await client.set_flow_run_state(UUID(run), Completed(), force=True)
+        assert [told.kind async for told in follow(client, UUID(run))] == ["opened", "closed"]
+
+
+async def test_what_was_told_before_is_left_out_on_request() -> None:
+    """Who follows a release on after its gate is not told its beginning again."""
+    run = await new_run()
+    await tell(run, "opened", "Asked", kind="opened", evidence={"service": "x"})
+    await asyncio.sleep(0.1)
+    since = datetime.now(UTC)
+    await tell(run, "closed", "Done", kind="closed", evidence={"outcome": "deployed"})
+    async with get_client() as client:
+        await client.set_flow_run_state(UUID(run), Completed(), force=True)
+        assert [told.kind async for told in follow(client, UUID(run), since=since)] == ["closed"]
+
+
+async def test_a_question_is_read_although_its_form_comes_a_moment_after_the_state() -> None:
+    """Prefect suspends a run before it stores what it asks."""
+    keyset = {"description": "keyset-description", "schema": "keyset-schema", "response": "keyset-response"}
+    paused = Suspended(timeout_seconds=600, pause_key="gate")
+    paused.state_details.run_input_keyset = keyset
+    run = UUID(await new_run(state=paused))
+    async with get_client() as client:
+        reading = asyncio.create_task(read_question(client, await client.read_flow_run(run)))
+        await asyncio.sleep(0.5)
+        await client.create_flow_run_input(run, "keyset-description", json.dumps("Approve?"))
+        assert (await reading).text == "Approve?"
+
+
+async def test_who_follows_hears_each_thing_once_and_in_order_until_the_end() -> None:
+    """A step that tells its key twice is heard once; progress is heard and not recorded."""
+    run = await new_run()
+    for _ in range(2):
+        await tell(run, "opened", "Asked", kind="opened", evidence={"service": "x"})
+    tell_progress(run, "25 %: watching", reading=1)
+    await tell(run, "closed", "Done", kind="closed", why="all well", evidence={"outcome": "deployed"})
+    heard: list[Told] = []
+
+    async def listen() -> None:
+        async with get_client() as client:
+            heard.extend([told async for told in follow(client, UUID(run))])
+
+    listening = asyncio.create_task(listen())
+    await asyncio.sleep(2)
+    assert not listening.done()
+    async with get_client() as client:
+        await client.set_flow_run_state(UUID(run), Completed(), force=True)
+    await asyncio.wait_for(listening, 30)
+    assert [(told.kind, told.what, told.why) for told in heard] == [
+        ("opened", "Asked", ""),
+        ("progress", "25 %: watching", ""),
+        ("closed", "Done", "all well"),
+    ]
+    assert [entry.key for entry in await recall_all(run)] == ["opened", "closed"]

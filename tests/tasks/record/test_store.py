@@ -1,0 +1,239 @@
+"""The record's store, on real folders and a real filesystem block."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from prefect.filesystems import RemoteFileSystem
+
+from blocks.errors import BadInput, Temporary, WorldMoved
+from tasks.record import store
+from tasks.record.objects import Folder, objects_of
+from tasks.record.store import append_entry, read_entries, read_record, readable_entries
+from tasks.rules.record.entries import Entry, chain, verify_chain
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from tasks.record.store import append_entry
+async def main():
+    for number in range(int(sys.argv[3])):
+        for key in (f"{sys.argv[2]}/{number}", f"shared/{number}"):
+            await append_entry(Path(sys.argv[1]), "r1", key=key, kind="note", who="x", what=sys.argv[2])
+asyncio.run(main())
+"""
+
+
+async def note(storage: Any, key: str, **more: Any) -> Entry:
+    """Write a note."""
+    entry, _ = await append_entry(storage, "r1", key=key, kind="note", who="shipway", what="Noted.", **more)
+    return entry
+
+
+def path_of(storage: Path, seq: int) -> Path:
+    """Say where an entry's file is."""
+    return storage / "records" / "r1" / f"{seq:05d}.json"
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """Read all files of a folder."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def forget() -> None:
+    """Start as another process would, with nothing remembered."""
+    store._tails.clear()
+
+
+@pytest.fixture(params=["folder", "block"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """Give a folder, and a block that knows neither lists nor exclusive writes."""
+    if request.param == "folder":
+        return tmp_path
+    return RemoteFileSystem(basepath=f"memory://{tmp_path.name}")
+
+
+async def test_entries_are_read_back_in_order(storage: Any) -> None:
+    """What was appended is what is read, chained."""
+    written = [await note(storage, f"k{number}", evidence={"n": number}) for number in range(5)]
+    forget()
+    assert await read_entries(storage, "r1") == written
+    assert verify_chain(written, state="under_way") == []
+
+
+async def test_a_key_is_written_once(storage: Any) -> None:
+    """The second call with a key changes nothing and gives the first entry back."""
+    first = await note(storage, "k", why="first")
+    await note(storage, "other")
+    assert await note(storage, "k", why="second") == first
+    forget()
+    assert await note(storage, "k", why="third") == first
+    assert len(await read_entries(storage, "r1")) == 2
+
+
+async def test_no_record_is_an_empty_record(storage: Any) -> None:
+    """Nothing written, nothing found, nothing wrong."""
+    reading = await read_record(storage, "r1")
+    assert (reading.entries, reading.problems) == ([], [])
+
+
+async def test_writers_of_one_process_lose_nothing(storage: Any) -> None:
+    """Twenty appends at once give twenty entries in one chain."""
+    await asyncio.gather(
+        *(note(storage, f"k{number % 10}/{number // 10}") for number in range(20)), *(note(storage, "same") for _ in range(5))
+    )
+    entries = await read_entries(storage, "r1")
+    assert len(entries) == 21
+    assert verify_chain(entries, state="under_way") == []
+
+
+async def test_writers_of_two_processes_lose_nothing(tmp_path: Path) -> None:
+    """Each entry of both is there, once, in one chain."""
+    arguments = [sys.executable, "-c", WRITER, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(store.__file__).parents[2])}
+    writers = [await asyncio.create_subprocess_exec(*arguments, name, "40", env=environment) for name in ("a", "b")]
+    assert [await writer.wait() for writer in writers] == [0, 0]
+    entries = await read_entries(tmp_path, "r1")
+    assert sorted(entry.key for entry in entries) == sorted(f"{name}/{number}" for name in ("a", "b", "shared") for number in range(40))
+
+
+async def test_what_lies_beside_the_entries_is_no_part_of_the_record(tmp_path: Path) -> None:
+    """Pages in a folder of their own, and files that are still being written."""
+    await note(tmp_path, "k")
+    folder = tmp_path / "records" / "r1"
+    (folder / "data").mkdir()
+    (folder / ".00002.json.part").write_bytes(b"half")
+    assert [entry.key for entry in await readable_entries(tmp_path, "r1")] == ["k"]
+    assert (await read_record(tmp_path, "r1")).problems == []
+
+
+async def test_an_entry_that_was_changed_is_not_readable(storage: Any) -> None:
+    """Also where it was read before: what was changed is other bytes."""
+    for number in range(2):
+        await note(storage, f"k{number}")
+    assert len(await readable_entries(storage, "r1")) == 2
+    content = await objects_of(storage).read("records/r1/00001.json")
+    assert content is not None
+    await objects_of(storage).replace("records/r1/00001.json", content.replace(b"k0", b"kX"))
+    assert [entry.key for entry in await readable_entries(storage, "r1")] == ["k1"]
+
+
+async def test_another_process_that_wrote_meanwhile_is_followed(tmp_path: Path) -> None:
+    """What this process remembers of the end is never trusted blindly."""
+    await note(tmp_path, "mine")
+    (last,) = await read_entries(tmp_path, "r1")
+    theirs = chain(last, at=store.moment(last), key="theirs", kind="note", who="x", what="x")
+    assert await Folder(tmp_path).create("records/r1/00002.json", store.to_bytes(theirs))
+    assert await note(tmp_path, "theirs") == theirs
+    assert (await note(tmp_path, "next")).previous == theirs.hash
+
+
+@pytest.mark.parametrize("tear", [b"", b"\0" * 300, b'{"at":"2026', b"half"])
+async def test_a_torn_last_entry_counts_as_not_written(storage: Any, tear: bytes) -> None:
+    """It is left out, said, and replaced by a note that keeps what was found."""
+    for number in range(3):
+        await note(storage, f"k{number}")
+    await objects_of(storage).replace("records/r1/00003.json", tear)
+    forget()
+    reading = await read_record(storage, "r1")
+    assert [entry.key for entry in reading.entries] == ["k0", "k1"]
+    assert "last entry (3) counts as not written" in reading.problems[0]
+    assert (await note(storage, "k2")).seq == 4
+    forget()
+    entries = await read_entries(storage, "r1")
+    assert [entry.key for entry in entries] == ["k0", "k1", "record/torn-3", "k2"]
+    assert verify_chain(entries, state="under_way") == []
+
+
+async def test_a_first_entry_that_is_torn_does_not_stop_a_release(tmp_path: Path) -> None:
+    """A record can begin again behind its own torn beginning."""
+    path_of(tmp_path, 1).parent.mkdir(parents=True)
+    path_of(tmp_path, 1).write_bytes(b"{")
+    await note(tmp_path, "k")
+    assert [entry.key for entry in await read_entries(tmp_path, "r1")] == ["record/torn-1", "k"]
+
+
+@pytest.mark.parametrize("harm", ["changed", "removed", "swapped"])
+async def test_a_broken_middle_is_said_and_never_repaired(tmp_path: Path, harm: str) -> None:
+    """Reading and appending both refuse, and the files stay as they are."""
+    for number in range(4):
+        await note(tmp_path, f"k{number}")
+    second, third = path_of(tmp_path, 2), path_of(tmp_path, 3)
+    if harm == "changed":
+        second.write_bytes(second.read_bytes().replace(b"Noted", b"Noten"))
+    elif harm == "removed":
+        second.unlink()
+    else:
+        content = second.read_bytes()
+        second.write_bytes(third.read_bytes())
+        third.write_bytes(content)
+    forget()
+    before = files_in(second.parent)
+    with pytest.raises(WorldMoved, match="is broken"):
+        await read_entries(tmp_path, "r1")
+    with pytest.raises(WorldMoved, match="Keep the folder"):
+        await note(tmp_path, "more")
+    assert files_in(second.parent) == before
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_changed_byte_of_a_stored_record_is_said(tmp_path: Path, data: st.DataObject) -> None:
+    """One byte of one file, last or not, never goes unnoticed."""
+    if not path_of(tmp_path, 3).exists():
+        for number in range(3):
+            asyncio.run(note(tmp_path, f"k{number}", evidence={"ratio": 1e-05, "ok": True}))
+    path = path_of(tmp_path, data.draw(st.integers(1, 3)))
+    whole = path.read_bytes()
+    place = data.draw(st.integers(0, len(whole) - 1))
+    other = data.draw(st.integers(0, 255).filter(lambda value: value != whole[place]))
+    path.write_bytes(whole[:place] + bytes([other]) + whole[place + 1 :])
+    try:
+        assert asyncio.run(read_record(tmp_path, "r1")).problems
+    finally:
+        path.write_bytes(whole)
+
+
+async def test_secrets_are_masked_before_anything_is_stored(tmp_path: Path) -> None:
+    """Neither the file nor the entry holds them."""
+    entry = await note(tmp_path, "k", why="token hunter2 was used", evidence={"header": ["Bearer hunter2"]}, secrets=["hunter2"])
+    assert "hunter2" not in path_of(tmp_path, 1).read_text()
+    assert "hunter2" not in entry.why
+
+
+@pytest.mark.parametrize("release_id", ["", "..", "../other", "a/b", "/etc", "a\0b", "x" * 129, "-rf"])
+async def test_a_release_id_cannot_leave_the_folder_of_records(tmp_path: Path, release_id: str) -> None:
+    """Paths are made of ids that are checked."""
+    with pytest.raises(BadInput):
+        await append_entry(tmp_path, release_id, key="k", kind="note", who="x", what="x")
+    assert files_in(tmp_path) == {}
+
+
+async def test_a_storage_that_does_not_answer_is_not_an_empty_record(tmp_path: Path) -> None:
+    """A failing read is an error that may pass, never `nothing there`."""
+    block = RemoteFileSystem(basepath=f"memory://{tmp_path.name}")
+    await block.write_path("records/r1/00001.json/inside", b"")
+    with pytest.raises(Temporary, match="could not be read"):
+        await read_record(block, "r1")
+
+
+async def test_a_disk_that_refuses_is_an_error_that_may_pass(tmp_path: Path) -> None:
+    """Retries see it, and the message says where to look."""
+    (tmp_path / "records").write_bytes(b"a file where a folder should be")
+    with pytest.raises(Temporary, match="space and rights"):
+        await note(tmp_path, "k")
+
+
+def test_the_store_needs_no_prefect() -> None:
+    """The command line reads a record without that import."""
+    code = "import sys, tasks.record.store, tasks.record.page; sys.exit('prefect' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(Path(store.__file__).parents[2])}
+    assert subprocess.run([sys.executable, "-c", code], check=False, env=environment).returncode == 0
