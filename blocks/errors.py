@@ -4,7 +4,7 @@ ShipwayError
 ├── Temporary          try again, after `delay_seconds`
 │   └── Unreachable    nobody answers there: try for minutes, as giving up would have to go back by the same way
 └── Permanent          trying again is useless
-├── BadInput       the caller's words are off: names the field and the mend
+├── BadInput       the caller's words are off: names the field and the fix
 ├── Refused        a policy says no: busy, not approved, outside a window
 ├── Superseded     a newer owner acts; stop without touching anything
 ├── WorldMoved     what is there is not what we left; stop and say so
@@ -46,14 +46,14 @@ class BadInput(Permanent):
     Args:
         message: What is wrong.
         field: The place, as the person knows it: `production.steps[2].percent`, `version`.
-        mend: What to write instead.
+        fix: What to write instead.
     """
 
-    def __init__(self, message: str, *, field: str, mend: str) -> None:
-        """Say field, fault and mend in one line."""
-        super().__init__(f"{field}: {message}. {mend}")
+    def __init__(self, message: str, *, field: str, fix: str) -> None:
+        """Say field, fault and fix in one line."""
+        super().__init__(f"{field}: {message}. {fix}")
         self.field = field
-        self.mend = mend
+        self.fix = fix
 
 
 class Refused(Permanent):

@@ -1,7 +1,7 @@
 """The protocol of a platform: where an environment's revisions run and how traffic reaches them.
 
 A platform is a Prefect block with these methods. Primitives go in and out, every effect is idempotent and converges
-(read, act on the difference, read back), and every effect carries a *mark*: the owner and the generation that `claim`
+(read, act on the difference, read back), and every effect carries a *lease*: the owner and the generation that `claim`
 gave it. An effect under an older generation is refused with `Superseded`, so that of two copies of one run only the
 newer can act. A third party adds a platform by writing a block with these methods; nothing is registered with us.
 """
@@ -19,8 +19,8 @@ def source_version(version: str) -> str:
     return version.partition(CONFIGURATION)[0]
 
 
-class Mark(TypedDict):
-    """The fencing mark under which an effect acts.
+class Lease(TypedDict):
+    """The lease under which an effect acts.
 
     Fields:
         owner: The id of the flow run that owns the environment.
@@ -42,7 +42,7 @@ class Position(TypedDict):
         previous: Version that served before `baseline`, or None.
         owner: Who claimed the environment, or None.
         generation: The newest generation given out.
-        trouble: Only where it is not known who gets which share: what is wrong with what splits the requests, and the mend.
+        trouble: Only where it is not known who gets which share: what is wrong with what splits the requests, and the fix.
     """
 
     baseline: str | None
@@ -109,7 +109,7 @@ class Platform(Protocol):
         """Read what runs now."""
         ...
 
-    async def claim(self, owner: str, *, takeover: bool = False) -> Mark:
+    async def acquire_lease(self, owner: str, *, takeover: bool = False) -> Lease:
         """Become the owner; the same owner may claim again and fences its older self out.
 
         Args:
@@ -118,11 +118,11 @@ class Platform(Protocol):
         """
         ...
 
-    async def unclaim(self, mark: Mark) -> None:
-        """Give the environment up; a no-op where this mark no longer owns it."""
+    async def release_lease(self, lease: Lease) -> None:
+        """Give the environment up; a no-op where this lease no longer owns it."""
         ...
 
-    async def prepare(self, version: str, mark: Mark, *, timeout_seconds: float) -> None:
+    async def prepare(self, version: str, lease: Lease, *, timeout_seconds: float) -> None:
         """Bring `version` up as the canary at 0 %, and return once it is ready.
 
         Raises:
@@ -130,15 +130,15 @@ class Platform(Protocol):
         """
         ...
 
-    async def shift(self, percent: int, mark: Mark) -> None:
+    async def shift(self, percent: int, lease: Lease) -> None:
         """Send `percent` of new requests to the canary (0 to 100), and return once that is in force."""
         ...
 
-    async def promote(self, mark: Mark) -> None:
+    async def promote(self, lease: Lease) -> None:
         """Make the canary the baseline; drain and stop the former one. A no-op where that is done already."""
         ...
 
-    async def abort(self, mark: Mark) -> None:
+    async def abort(self, lease: Lease) -> None:
         """Send everything to the baseline; drain and remove the canary. A no-op where there is none."""
         ...
 
@@ -172,12 +172,12 @@ class Labelled(Protocol):
 class RunsJobs(Protocol):
     """What a platform can do besides, so that a plan may name migrations; one that does not is a platform all the same."""
 
-    async def run_job(self, manifest: dict[str, Any], mark: Mark, *, name: str, timeout_seconds: float) -> list[str]:
+    async def run_job(self, manifest: dict[str, Any], lease: Lease, *, name: str, timeout_seconds: float) -> list[str]:
         """Run a Job to its end, once for this owner, name and manifest: a second call finds the first one's Job and waits for it.
 
         Args:
             manifest: The Job in the platform's own form, with everything filled in.
-            mark: The mark of the environment's owner.
+            lease: The lease of the environment's owner.
             name: What the Job is called in the plan.
             timeout_seconds: It is ended when it takes longer.
 

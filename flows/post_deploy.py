@@ -14,7 +14,7 @@ from flows.rollout.data import judge_data, samples_of
 from tasks.analysis.watch import read_counts
 from tasks.lifecycle.policy import quietly
 from tasks.process.concurrency import together
-from tasks.record.journal import recall_all, tell
+from tasks.record.journal import append_entry, read_entries
 from tasks.rollout.rollout import look_at
 from tasks.rules.analysis.summary import worst_of
 from tasks.rules.plan.request import PlanPath, Scope, Version
@@ -45,7 +45,7 @@ async def post_deploy(plan: PlanPath, version: Version, release: Scope = "") -> 
     looked = await together(*(_look(phase, version, name, *one, quiet=several) for name, one in zip(places, found, strict=True)))
     looks = [look for one in looked for look in one]
     outcome, reason = worst_of([*looks[:1], *data, *looks[1:]])
-    await tell(
+    await append_entry(
         phase.owner, phase.entry("post-deploy"), "Looked at the deployment", kind="verdict", why=reason, evidence={"outcome": outcome}
     )
     where = within(places[0]) and f" in {', '.join(places)}"
@@ -63,7 +63,7 @@ async def _look(phase: Phase, version: str, environment: str, position: Position
     """Tell what health, metrics and logs say in one environment of production; gives what decides."""
     platform = await platform_of(phase.plan, environment)
     where = within(environment)
-    await tell(
+    await append_entry(
         phase.owner,
         phase.entry(f"{under('post-deploy', environment)}/health"),
         f"Health of the service after the deployment{where}",
@@ -72,7 +72,7 @@ async def _look(phase: Phase, version: str, environment: str, position: Position
         evidence=health,
     )
     counts = (await quietly(read_counts, when=quiet)(platform)).get(version)
-    await tell(
+    await append_entry(
         phase.owner,
         phase.entry(f"{under('post-deploy', environment)}/metrics"),
         f"Metrics of {version} since it runs{where}",
@@ -97,12 +97,12 @@ async def _judge_logs(phase: Phase, version: str, lines: list[dict[str, object]]
         "new": [{"kind": kind, "count": count, "example": example} for kind, count, example in kinds[:20]],
     }
     key, what = phase.entry(f"{under('post-deploy', environment)}/logs"), f"Logs of {version}{within(environment)}"
-    await tell(phase.owner, key, what, kind="logs", why=reason, evidence=evidence)
+    await append_entry(phase.owner, key, what, kind="logs", why=reason, evidence=evidence)
     return found
 
 
 async def _since(phase: Phase) -> float:
     """Start where the release began, or an hour back."""
-    entries = await recall_all(phase.owner)
+    entries = await read_entries(phase.owner)
     began = datetime.fromisoformat(entries[0].at).timestamp() if entries else 0.0
     return began - LOOK_BACK_SECONDS

@@ -14,11 +14,11 @@ from flows.lifecycle.context import Phase, Result, begin_phase, conclude, platfo
 from tasks.analysis.monitoring import read_slis
 from tasks.analysis.sources import subject_of
 from tasks.evidence.dependencies import check_dependency
-from tasks.evidence.inputs import changes_of, survey
+from tasks.evidence.inputs import changes_of, collect_inputs
 from tasks.evidence.tests import read_test_evidence
 from tasks.lifecycle.policy import quietly
 from tasks.notify import announce
-from tasks.record.journal import tell
+from tasks.record.journal import append_entry
 from tasks.rollout.rollout import read_position
 from tasks.rules.analysis.summary import worst_of
 from tasks.rules.evidence.change_log import ChangeLog, judge_changes
@@ -29,7 +29,7 @@ from tasks.rules.plan.request import PlanPath, Scope, Version
 from tasks.rules.plan.summary import describe_course
 from tasks.rules.plan.targets import PRODUCTION, Place, production_of, target_of
 from tasks.rules.rollout.preview import refusals
-from tasks.rules.rollout.rollback import decide_way_back
+from tasks.rules.rollout.rollback import choose_rollback
 from tasks.rules.rollout.waves import versions_in_words
 
 
@@ -43,9 +43,9 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> R
         release: Leave empty; a release fills it in.
     """
     phase = await begin_phase(plan, scope=release)
-    subject = await survey(plan, version=version, key=phase.key("subject"), taken=phase.taken)
+    subject = await collect_inputs(plan, version=version, key=phase.key("subject"), taken=phase.taken)
     course = describe_course(phase.plan, version, subject["current"])
-    await tell(
+    await append_entry(
         phase.owner,
         phase.entry("review"),
         f"Reviewed the plan of {phase.plan.service}",
@@ -69,7 +69,7 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> R
     items = judge_checklist(phase.plan, facts)
     faults = "; ".join(f"{item.name}: {item.reason}" for item in items if item.outcome != "passed")
     outcome = "passed" if all_passed(items) else "failed"
-    await tell(
+    await append_entry(
         phase.owner,
         phase.entry("checklist"),
         "Checklist",
@@ -86,7 +86,7 @@ async def _read_changes(phase: Phase, changes: ChangeLog) -> None:
     if refusal:
         raise Refused(refusal)
     what = f"{len(changes.commits)} change(s) from {changes.from_version or 'nothing'} to {changes.to_version}"
-    await tell(phase.owner, phase.entry("change-log"), what, kind="change_log", evidence=asdict(changes))
+    await append_entry(phase.owner, phase.entry("change-log"), what, kind="change_log", evidence=asdict(changes))
 
 
 async def _collect_facts(phase: Phase, subject: Result) -> Facts:
@@ -100,8 +100,8 @@ async def _collect_facts(phase: Phase, subject: Result) -> Facts:
             phase.plan.notify, subject=f"{phase.plan.service} {subject['version']} is about to be released", key=phase.key("announce")
         ),
     )
-    await _tell_found(phase, "tests", tests)
-    await _tell_found(phase, "dependencies", dependencies)
+    await _record_found(phase, "tests", tests)
+    await _record_found(phase, "dependencies", dependencies)
     by_name: dict[str, Facts] = {place.environment: facts for place, facts in zip(places, targets, strict=True)}
     known = by_name.pop(PRODUCTION, Facts())
     return replace(known, tests=tests, dependencies=dependencies, announced=announced, targets=by_name)
@@ -118,7 +118,7 @@ async def _ask(phase: Phase, subject: Result, place: Place, *, quiet: bool) -> F
     )
     baseline = position["baseline"]
     fixed = phase.plan.rollback.to
-    way = decide_way_back(
+    way = choose_rollback(
         baseline=baseline,
         canary=subject["version"],
         previous=position["previous"],
@@ -130,9 +130,9 @@ async def _ask(phase: Phase, subject: Result, place: Place, *, quiet: bool) -> F
     return Facts(platform_answers=bool(position), rollback_to=way.version or stays, first_deployment=baseline is None, readings=readings)
 
 
-async def _tell_found(phase: Phase, kind: Literal["tests", "dependencies"], found: Sequence[TestEvidence | DependencyState]) -> None:
+async def _record_found(phase: Phase, kind: Literal["tests", "dependencies"], found: Sequence[TestEvidence | DependencyState]) -> None:
     """Record what was found; a plan that names none says so."""
     outcome, reason = worst_of([asdict(one) for one in found]) if found else ("", "the plan names none")
     evidence = {"outcome": outcome, "found": [asdict(one) for one in found]}
     reason = "; ".join(one.reason for one in found) if outcome == "passed" else reason
-    await tell(phase.owner, phase.entry(kind), f"Looked at the {kind}", kind=kind, why=reason, evidence=evidence)
+    await append_entry(phase.owner, phase.entry(kind), f"Looked at the {kind}", kind=kind, why=reason, evidence=evidence)

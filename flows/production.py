@@ -10,15 +10,15 @@ from pydantic import Field
 
 from blocks.errors import BadInput
 from flows.approval.gate import pass_gate
-from flows.lifecycle.context import UNDECIDED, Phase, Result, begin_phase, passed, result
+from flows.lifecycle.context import INCONCLUSIVE, Phase, Result, begin_phase, passed, result
 from flows.lifecycle.finalize import end_watch
 from flows.lifecycle.frame import conduct, send_back
 from flows.rollout.steps import complete, roll_out
 from flows.rollout.wave import bring
-from tasks.evidence.inputs import survey
-from tasks.record.journal import recall
+from tasks.evidence.inputs import collect_inputs
+from tasks.record.journal import read_entry
 from tasks.rules.plan.request import EnvironmentName, PlanPath, Reason, Requester, Scope, Version, WaveNames
-from tasks.rules.plan.targets import is_production, place_of, waves_backwards
+from tasks.rules.plan.targets import is_production, place_of, waves_reversed
 
 ForRelease = Annotated[dict[str, Any], Field(title="For releases", description="Leave empty. A release fills it in.")]
 
@@ -53,7 +53,7 @@ async def production(
         environment: Where: `production`, which means each of the plan's targets in their waves, or one of them.
         release: Leave empty; a release fills it in.
         approval: Leave empty; the gate's name and proofs.
-        decisions: Leave empty; what people decided about undecided steps.
+        decisions: Leave empty; what people decided about inconclusive steps.
         wave: Leave empty; the targets that a release brings the version to side by side.
     """
     if release:
@@ -67,11 +67,11 @@ async def production(
 
 
 async def _alone(phase: Phase, version: str, *, environment: str) -> Result:
-    waves = reversed(waves_backwards(phase.plan, environment))
+    waves = reversed(waves_reversed(phase.plan, environment))
     if not is_production(environment):
-        raise BadInput(f"{environment} is not production", field="environment", mend="Run the phase `staging` for staging.")
-    subject = await survey(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
-    opened = await recall(phase.owner, "opened")
+        raise BadInput(f"{environment} is not production", field="environment", fix="Run the phase `staging` for staging.")
+    subject = await collect_inputs(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
+    opened = await read_entry(phase.owner, "opened")
     proofs = await pass_gate(phase, subject, name="production", requester=opened.who if opened else "")
     found = result("no_data", "there is nothing to deploy to")
     for wave in waves:
@@ -82,12 +82,12 @@ async def _alone(phase: Phase, version: str, *, environment: str) -> Result:
 
 
 async def _bring_alone(phase: Phase, version: str, *, wave: tuple[str, ...], approval: dict[str, Any]) -> Result:
-    """Bring the version to one target, or to several side by side; nobody is asked about what is undecided."""
+    """Bring the version to one target, or to several side by side; nobody is asked about what is inconclusive."""
     if len(wave) > 1:
         found = await bring(phase, version, environments=wave, approval=approval, decisions={})
     else:
         found = await roll_out(phase, version, place=place_of(phase.plan, wave[0]), approval=approval, decisions={})
-    undecided = found.get("undecided") if len(wave) > 1 else found["outcome"] in UNDECIDED
-    if undecided:
-        return {**found, "outcome": "failed", "reason": f"undecided {found['reason']}; only a release can ask"}
+    inconclusive = found.get("inconclusive") if len(wave) > 1 else found["outcome"] in INCONCLUSIVE
+    if inconclusive:
+        return {**found, "outcome": "failed", "reason": f"inconclusive {found['reason']}; only a release can ask"}
     return await complete(phase, version, environment=wave[0]) if passed(found) and len(wave) == 1 else found

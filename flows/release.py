@@ -10,7 +10,7 @@ from prefect import State, flow
 from blocks.errors import Refused
 from flows.approval.gate import pass_gate
 from flows.approval.inconclusive import decide
-from flows.lifecycle.context import UNDECIDED, Phase, Result, begin_phase, heed, passed, result
+from flows.lifecycle.context import INCONCLUSIVE, Phase, Result, begin_phase, check_not_stopped, passed, result
 from flows.lifecycle.finalize import end_watch
 from flows.lifecycle.frame import conduct, send_back
 from flows.post_deploy import post_deploy
@@ -20,8 +20,8 @@ from flows.rollout.data import expect_data
 from flows.rollout.steps import complete
 from flows.staging import staging
 from flows.verify import verify
-from tasks.evidence.inputs import survey, survey_again
-from tasks.record.journal import recall, tell
+from tasks.evidence.inputs import collect_inputs, collect_inputs_again
+from tasks.record.journal import append_entry, read_entry
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.request import PlanPath, Reason, Requester, Version
 from tasks.rules.plan.targets import places_of, waves_of
@@ -58,7 +58,7 @@ async def _course(phase: Phase, version: str) -> Result:
         found = await _prepare(phase, version, scope=scope)
         if not passed(found):
             return found
-        subject = await survey(phase.path, version=version, key=f"{scope}/subject")
+        subject = await collect_inputs(phase.path, version=version, key=f"{scope}/subject")
         proofs = await pass_gate(
             await begin_phase(phase.path, scope=scope), subject, name=_gate_name(number), requester=await _requester(phase)
         )
@@ -70,7 +70,7 @@ async def _course(phase: Phase, version: str) -> Result:
 
 
 async def _prepare(phase: Phase, version: str, *, scope: str) -> Result:
-    await heed(phase.owner)
+    await check_not_stopped(phase.owner)
     ready: Any = await pre_deploy(phase.path, version=version, release=scope)
     if not passed(ready):
         raise Refused(f"not ready: {ready['reason']}")
@@ -110,7 +110,7 @@ async def _deploy_to(phase: Phase, version: str, *, environment: str, approval: 
             approval=approval,
             decisions=dict(decisions),
         )
-        if found["outcome"] not in UNDECIDED:
+        if found["outcome"] not in INCONCLUSIVE:
             break
         decisions[found["step"]] = await decide(phase, found, environment=environment, requester=requester)
     if not passed(found):
@@ -120,7 +120,7 @@ async def _deploy_to(phase: Phase, version: str, *, environment: str, approval: 
 
 
 async def _deploy_wave(phase: Phase, version: str, *, wave: list[str], approval: dict[str, Any]) -> Result:
-    """Deploy to the targets of a wave side by side; people are asked about the undecided ones when the others are through."""
+    """Deploy to the targets of a wave side by side; people are asked about the inconclusive ones when the others are through."""
     decisions: dict[str, dict[str, str]] = {}
     requester = await _requester(phase)
     while True:
@@ -133,26 +133,26 @@ async def _deploy_wave(phase: Phase, version: str, *, wave: list[str], approval:
             decisions=deepcopy(decisions),
             wave=wave,
         )
-        undecided = found.get("undecided") or []
-        if not undecided:
+        inconclusive = found.get("inconclusive") or []
+        if not inconclusive:
             return dict(found)
-        for one in undecided:
+        for one in inconclusive:
             name = one["environment"]
             decided = await decide(phase, one, environment=name, requester=requester)
             if decided != "proceed":  # all go back: nobody is asked about the others, and none of them goes forward
-                return result("failed", f"undecided {one['reason']}")
+                return result("failed", f"inconclusive {one['reason']}")
             decisions.setdefault(name, {})[one["step"]] = decided
 
 
 async def _still_the_same(phase: Phase, subject: Result, *, scope: str) -> bool:
     """Compare what was approved with the world as it is now; once production has begun, the approval stands, and what is void stays so."""
-    if await recall(phase.owner, f"gate/void/{scope.partition('/')[2]}"):
+    if await read_entry(phase.owner, f"gate/void/{scope.partition('/')[2]}"):
         return False
-    if await recall(phase.owner, f"gate/unchanged/{scope.partition('/')[2]}"):
+    if await read_entry(phase.owner, f"gate/unchanged/{scope.partition('/')[2]}"):
         return True
-    fresh = await survey_again(phase.path, version=subject["version"])
+    fresh = await collect_inputs_again(phase.path, version=subject["version"])
     if fresh["digest"] == subject["digest"]:
-        await tell(
+        await append_entry(
             phase.owner,
             f"gate/unchanged/{scope.partition('/')[2]}",
             "Nothing changed since it was approved",
@@ -166,7 +166,7 @@ async def _still_the_same(phase: Phase, subject: Result, *, scope: str) -> bool:
     changed = ", ".join(
         name for name in ("plan", "current", "change_log", "platforms") if canonical(fresh[name]) != canonical(subject[name])
     )
-    await tell(
+    await append_entry(
         phase.owner,
         f"gate/void/{scope.partition('/')[2]}",
         "The approval is void: the world changed while it was asked",
@@ -178,7 +178,7 @@ async def _still_the_same(phase: Phase, subject: Result, *, scope: str) -> bool:
 
 
 async def _requester(phase: Phase) -> str:
-    opened = await recall(phase.owner, "opened")
+    opened = await read_entry(phase.owner, "opened")
     return opened.who if opened else ""
 
 

@@ -15,13 +15,13 @@ from flows.lifecycle.context import Phase, Result, acting_for, begin_phase, pass
 from flows.lifecycle.finalize import close, end_watch
 from flows.rollout.revert import all_of, take_back, take_wave_back
 from flows.rollout.rollback_target import common_version_to_leave, expect_known, version_under_release
-from tasks.lifecycle.lock import tell_to_stop
+from tasks.lifecycle.lock import request_stop
 from tasks.lifecycle.run_labels import begin_attempt, let_go, name_run, unmark
-from tasks.record.journal import closing_entry, say, tell
+from tasks.record.journal import append_entry, closing_entry, say
 from tasks.rules.analysis.summary import worst_of
 from tasks.rules.lifecycle.ending import Ending
 from tasks.rules.plan.request import AnyVersion, EnvironmentName, PlanPath, Reason, Restored, Scope, WaveNames
-from tasks.rules.plan.targets import waves_backwards
+from tasks.rules.plan.targets import waves_reversed
 
 
 async def finish(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
@@ -104,7 +104,7 @@ async def _alone(
 async def _go(run: str, *, plan: str, environment: EnvironmentName, reason: str, version: str, bad: str, restored: Sequence[str]) -> Ending:
     """Roll back under a record of its own."""
     await begin_attempt(run, name=f"rollback {environment}", tags=["shipway:rollback", f"environment:{environment}"])
-    await tell(
+    await append_entry(
         run,
         "opened",
         f"A rollback of {environment} was asked for",
@@ -115,13 +115,13 @@ async def _go(run: str, *, plan: str, environment: EnvironmentName, reason: str,
     )
     try:
         phase = await begin_phase(plan, scope=run)
-        waves = waves_backwards(phase.plan, environment)
+        waves = waves_reversed(phase.plan, environment)
     except BadInput as error:
         return Ending("refused", str(error))
     await name_run(run, name=f"rollback {phase.plan.service} {environment}", tags=[f"service:{phase.plan.service}"])
-    told = await tell_to_stop(phase.plan.service, by=run)
+    told = await request_stop(phase.plan.service, by=run)
     if told:
-        await tell(run, "told", f"Told {len(told)} release(s) under way to end", kind="rollback", evidence={"releases": told})
+        await append_entry(run, "told", f"Told {len(told)} release(s) under way to end", kind="rollback", evidence={"releases": told})
     environments = [name for wave in waves for name in wave]
     bad = bad or await version_under_release(run, environments)
     try:
@@ -173,7 +173,7 @@ async def _take_all_back(
 async def _take_over(phase: Phase, environment: str) -> None:
     """Take an environment over, if that can be at once; its own way back is patient, and says what keeps it from that, too."""
     try:
-        await (await platform_of(phase.plan, environment)).claim(phase.owner, takeover=True)
+        await (await platform_of(phase.plan, environment)).acquire_lease(phase.owner, takeover=True)
     except Superseded:
         raise
     except Exception as error:  # noqa: BLE001 - one environment must not keep the others from going back

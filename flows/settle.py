@@ -1,4 +1,4 @@
-"""Settle what a run left behind that can no longer end by itself: go back, close its record, free its claims."""
+"""Settle what a run left behind that can no longer end by itself: go back, close its record, free its locks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from blocks.errors import BadInput, Refused
 from flows.lifecycle.finalize import close
 from tasks.lifecycle.reconcile import lives, try_again
 from tasks.lifecycle.run_labels import end_as, forget_unbegun, let_go
-from tasks.record.journal import recall
+from tasks.record.journal import read_entry
 from tasks.rules.lifecycle.ending import Ending
 
 RunId = Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$", title="Run", description="Id of the flow run to settle.")]
@@ -28,12 +28,12 @@ async def settle(run: RunId, reason: str = "asked by an operator", cancelled: bo
         reason: Why.
         cancelled: Whether a person cancelled it.
     """
-    opened = await recall(run, "opened")
+    opened = await read_entry(run, "opened")
     if opened is None:
         if await forget_unbegun(run):
             return Completed(name="Settled", message="it ended before its first step; nothing was moved")
         raise BadInput(f"there is no record of the run {run} in this storage", field="run",
-                       mend="Storage must be shared by all machines that run Shipway; see the handbook.")  # fmt: skip
+                       fix="Storage must be shared by all machines that run Shipway; see the handbook.")  # fmt: skip
     if await lives(run):
         raise Refused(f"the run {run} is alive; cancel it, which sends it back, or wait for it")
     asked = opened.evidence

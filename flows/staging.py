@@ -6,13 +6,13 @@ from typing import Any
 
 from prefect import State, flow
 
-from flows.lifecycle.context import Phase, Result, begin_phase, claim_forward, passed, platform_of, result
+from flows.lifecycle.context import Phase, Result, acquire_lease_forward, begin_phase, passed, platform_of, result
 from flows.lifecycle.finalize import end_watch
 from flows.lifecycle.frame import conduct, send_back
 from flows.rollout.data import expect_data
 from flows.rollout.migrations import migrate
 from flows.verify import verify
-from tasks.record.journal import tell
+from tasks.record.journal import append_entry
 from tasks.rollout.rollout import prepare_revision, promote_revision, shift_traffic
 from tasks.rules.plan.request import PlanPath, Reason, Scope, Version
 
@@ -44,15 +44,15 @@ async def bring_to_staging(phase: Phase, *, version: str) -> Result:
     """Prepare the version, send all traffic to it, and retire the former one."""
     await expect_data(phase, "staging")
     platform = await platform_of(phase.plan, "staging")
-    mark = await claim_forward(phase, platform)
-    await migrate(phase, platform, environment="staging", when="before", version=version, mark=mark)
+    lease = await acquire_lease_forward(phase, platform)
+    await migrate(phase, platform, environment="staging", when="before", version=version, lease=lease)
     before = await prepare_revision(
-        platform, version=version, mark=mark, timeout_seconds=phase.plan.staging.ready_timeout_seconds, key=phase.key("staging/prepare")
+        platform, version=version, lease=lease, timeout_seconds=phase.plan.staging.ready_timeout_seconds, key=phase.key("staging/prepare")
     )
-    await shift_traffic(platform, version=version, percent=100, mark=mark, key=phase.key("staging/shift"))
-    after = await promote_revision(platform, version=version, mark=mark, key=phase.key("staging/promote"))
-    await migrate(phase, platform, environment="staging", when="after", version=version, mark=mark)
-    await tell(
+    await shift_traffic(platform, version=version, percent=100, lease=lease, key=phase.key("staging/shift"))
+    after = await promote_revision(platform, version=version, lease=lease, key=phase.key("staging/promote"))
+    await migrate(phase, platform, environment="staging", when="after", version=version, lease=lease)
+    await append_entry(
         phase.owner,
         phase.entry("staging"),
         f"Staging runs {version}",

@@ -12,7 +12,7 @@ from flows.rollout.data import judge_data
 from tasks.analysis.watch import read_counts
 from tasks.lifecycle.policy import quietly
 from tasks.process.concurrency import together
-from tasks.record.journal import recall, tell
+from tasks.record.journal import append_entry, read_entry
 from tasks.rollout.rollout import look_at
 from tasks.rules.analysis.summary import worst_of
 from tasks.rules.plan.request import AnyVersion, EnvironmentName, PlanPath, Scope
@@ -55,7 +55,7 @@ async def verified(phase: Phase, version: str, *, environment: str, beside: bool
             attempt where several act side by side, and would give one the result of another.
     """
     if beside:
-        told = await recall(phase.owner, phase.entry(f"verify/{environment}/{version}"))  # remembered, as a child's result is
+        told = await read_entry(phase.owner, phase.entry(f"verify/{environment}/{version}"))  # remembered, as a child's result is
         return result(told.evidence["outcome"], told.why) if told else await verify_in(phase, environment, version, quiet=True)
     found: Any = await verify(phase.path, environment=environment, version=version, release=phase.scope)
     return dict(found)
@@ -76,7 +76,7 @@ async def verify_in(phase: Phase, environment: str, version: str, *, quiet: bool
         run_smoke_tests(phase.plan.verification, folder=phase.folder, target=target, version=version, baseline=beside),
         judge_data(phase, "production" if is_production(environment) else "staging", environment=environment),
     )
-    await tell(
+    await append_entry(
         phase.owner,
         phase.entry(f"verify/{environment}/{version}/health"),
         f"Health of {version} in {environment}",
@@ -85,7 +85,7 @@ async def verify_in(phase: Phase, environment: str, version: str, *, quiet: bool
         evidence=health,
     )
     for found in smoke:
-        await tell(
+        await append_entry(
             phase.owner,
             phase.entry(f"verify/{environment}/{version}/smoke/{found['name']}"),
             f"Smoke test {found['name']} in {environment}",
@@ -122,7 +122,7 @@ def _monitored(counts: dict[str, Counts], version: str, *, limit: float) -> Resu
 
 async def _conclude(phase: Phase, environment: str, version: str, found: list[Any]) -> Result:
     outcome, reason = worst_of(cast("list[dict[str, str]]", found))
-    await tell(
+    await append_entry(
         phase.owner,
         phase.entry(f"verify/{environment}/{version}"),
         f"Verified {version} in {environment}",

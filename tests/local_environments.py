@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from blocks.local.platform import LocalPlatform
-from blocks.platform import Mark
+from blocks.platform import Lease
 
 SERVICE = Path(__file__).parent / "blocks" / "local_service.py"
 MakeLocal = Callable[..., LocalPlatform]
@@ -70,10 +70,10 @@ def shared_local(shared_folder: Path) -> MakeLocal:
 
 
 @pytest.fixture
-async def shared_mark(shared_local: MakeLocal) -> Mark:
+async def shared_lease(shared_local: MakeLocal) -> Lease:
     """Own the shared environment, with 1.0 as its baseline and no canary."""
     platform = shared_local()
-    mark = await platform.claim("test", takeover=True)
-    await platform.prepare("1.0", mark, timeout_seconds=30)
-    await platform.promote(mark)
-    return mark
+    lease = await platform.acquire_lease("test", takeover=True)
+    await platform.prepare("1.0", lease, timeout_seconds=30)
+    await platform.promote(lease)
+    return lease

@@ -31,7 +31,7 @@ async def main(*, by: str, runs: int) -> None:
     """Release a good version and a bad one, so many times."""
     seconds, answers = [], []
     routed = by == "gateway"
-    judgement = {"slis": [BY_GATEWAY if routed else BY_PROMETHEUS], "interval_seconds": 0.2, "undecided": "rollback"}
+    judgement = {"slis": [BY_GATEWAY if routed else BY_PROMETHEUS], "interval_seconds": 0.2, "inconclusive": "rollback"}
     print(f"by {by}")
     async with raised(replicas=4, production={"strategy": "canary", "steps": STEPS}, judgement=judgement, gateway=routed) as stage:
         for number in range(1, runs + 1):

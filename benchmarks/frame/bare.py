@@ -46,24 +46,24 @@ async def act(plan_path: Path, version: str) -> None:
     await read_change_log.fn(taken["folder"], plan.change_log, from_version=running, to_version=version)
     for spec in plan.tests:
         assert (await read_test_evidence.fn(spec, repository=taken["folder"])).outcome == "passed"
-    mark = await staging.claim("bare")
-    await _bring(staging, version, mark, [100])
-    await staging.promote(mark)
+    lease = await staging.acquire_lease("bare")
+    await _bring(staging, version, lease, [100])
+    await staging.promote(lease)
     await _verify(staging, plan, version, taken["folder"])
-    await staging.unclaim(mark)
-    mark = await production.claim("bare")
-    await _bring(production, version, mark, [step.percent for step in plan.production.steps])
+    await staging.release_lease(lease)
+    lease = await production.acquire_lease("bare")
+    await _bring(production, version, lease, [step.percent for step in plan.production.steps])
     await _verify(production, plan, version, taken["folder"])
-    await production.promote(mark)
+    await production.promote(lease)
     await _probe((await production.endpoints())["public"], plan, version)
     await production.logs(0, limit=5_000)
-    await production.unclaim(mark)
+    await production.release_lease(lease)
 
 
-async def _bring(platform: Any, version: str, mark: Any, shares: list[int]) -> None:
-    await platform.prepare(version, mark, timeout_seconds=30)
+async def _bring(platform: Any, version: str, lease: Any, shares: list[int]) -> None:
+    await platform.prepare(version, lease, timeout_seconds=30)
     for share in shares:
-        await platform.shift(share, mark)
+        await platform.shift(share, lease)
 
 
 async def _verify(platform: Any, plan: Any, version: str, folder: str) -> None:

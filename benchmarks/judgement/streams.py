@@ -74,7 +74,7 @@ def decide(
     Args:
         case: Ratios, split and what is allowed.
         streams: How many.
-        horizon: Canary requests after which a stream is undecided.
+        horizon: Canary requests after which a stream is inconclusive.
         rng: Source of chance.
         draw: Makes the next counts of all live streams; None draws whole blocks as they come when every request is looked at.
 

@@ -70,7 +70,7 @@ def detection(streams: int) -> Iterator[str]:
 
 def passing(streams: int) -> Iterator[str]:
     """Canaries just like the baseline, under a tolerance of one point."""
-    yield "| p0 = p1 | share | median canary requests to pass | p90 | undecided after 20,000 | failed |"
+    yield "| p0 = p1 | share | median canary requests to pass | p90 | inconclusive after 20,000 | failed |"
     yield "|---|---|---|---|---|---|"
     for number, case in enumerate(equal_cases()):
         failed, passed = decide(case, streams=streams, horizon=20_000, rng=np.random.default_rng([SEED, 3, number]))

@@ -83,11 +83,11 @@ async def _effects(stage: Stage) -> float:
         begun = time.perf_counter()
         for name in ("staging", "production"):
             platform = await load_platform(f"kubernetes/bench-{name}", field=name, strategy="rolling")
-            mark = await platform.claim("bench", takeover=True)
-            await platform.prepare(version, mark, timeout_seconds=120)
-            await platform.shift(100, mark)
-            await platform.promote(mark)
-            await platform.unclaim(mark)
+            lease = await platform.acquire_lease("bench", takeover=True)
+            await platform.prepare(version, lease, timeout_seconds=120)
+            await platform.shift(100, lease)
+            await platform.promote(lease)
+            await platform.release_lease(lease)
         async with httpx.AsyncClient(trust_env=False) as client:
             assert (await client.get(f"{stage.url}/version")).is_success
         spans.append(time.perf_counter() - begun)

@@ -60,9 +60,9 @@ class Approvers(Block):
             Refused: The key cannot be used.
         """
         if not NAME.fullmatch(name):
-            raise BadInput(f"{name!r} is no approver's name", field="NAME", mend="Use 1 to 64 of a-z, 0-9, '.', '_', '@', '-'.")
+            raise BadInput(f"{name!r} is no approver's name", field="NAME", fix="Use 1 to 64 of a-z, 0-9, '.', '_', '@', '-'.")
         if name in self.enrolled and not replace:
-            raise BadInput(f"{name} is enrolled already", field="NAME", mend="Add --replace to make the former secret useless.")
+            raise BadInput(f"{name} is enrolled already", field="NAME", fix="Add --replace to make the former secret useless.")
         create_key(key_path())
         secret = pyotp.random_base32()
         plain = json.dumps({"name": name, "secret": secret}).encode()
@@ -78,7 +78,7 @@ class Approvers(Block):
             BadInput: Nobody of this name is enrolled.
         """
         if name not in self.enrolled:
-            raise BadInput(f"nobody is enrolled as {name!r}", field="NAME", mend=f"Enrolled: {', '.join(self.names()) or 'nobody'}.")
+            raise BadInput(f"nobody is enrolled as {name!r}", field="NAME", fix=f"Enrolled: {', '.join(self.names()) or 'nobody'}.")
         read_key(key_path())
         self._revoke(name)
         self.enrolled = {other: ciphertext for other, ciphertext in self.enrolled.items() if other != name}

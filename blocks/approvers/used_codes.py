@@ -32,7 +32,7 @@ class UsedCodes:
         self._used = folder / "used"
         self._wrong = folder / "wrong"
 
-    def claim(self, name: str, counter: int, answer: Mapping[str, object]) -> bool:
+    def use(self, name: str, counter: int, answer: Mapping[str, object]) -> bool:
         """Use a code up, atomically and durably.
 
         Args:

@@ -13,13 +13,13 @@ from blocks.errors import BadInput, RolloutFailed, ShipwayError, WorldMoved
 from blocks.kubernetes.api.client import JSON_PATCH, MANAGER
 from blocks.kubernetes.api.errors import Changed, Missing
 from blocks.kubernetes.api.watch import Again, Seen, Source, watch_until
-from blocks.kubernetes.objects.annotations import PREFIX, check_mark, state_of
+from blocks.kubernetes.objects.annotations import PREFIX, check_lease, state_of
 from blocks.kubernetes.objects.diagnosis import TELLING, Finding, evidence_of, find_reasons
 from blocks.kubernetes.objects.selectors import in_words, matches
 from blocks.kubernetes.observe.events import tell_event
 from blocks.kubernetes.observe.logs import LINE_LENGTH, known_secrets, mask, secrets_of, tail_of
 from blocks.kubernetes.workload import FOR, OURS, Target, owned
-from blocks.platform import Mark
+from blocks.platform import Lease
 
 Json = dict[str, Any]
 RUN, MIGRATION = f"{PREFIX}run", f"{PREFIX}migration"
@@ -33,13 +33,13 @@ LONGEST_NAME = 40
 NOT_BEGINNING = ("image/", "configure/", "mount/", "schedule", "create")
 
 
-async def run_job(target: Target, manifest: Json, mark: Mark, *, name: str, timeout_seconds: float) -> list[str]:
+async def run_job(target: Target, manifest: Json, lease: Lease, *, name: str, timeout_seconds: float) -> list[str]:
     """Run a Job to its end, once for this owner, name and manifest.
 
     Args:
         target: The workload for which it runs, in whose namespace it is.
         manifest: The Job.
-        mark: Our mark.
+        lease: Our lease.
         name: What the Job is called in the plan.
         timeout_seconds: The cluster ends it after this time.
 
@@ -52,9 +52,9 @@ async def run_job(target: Target, manifest: Json, mark: Mark, *, name: str, time
         Superseded, Refused: Somebody else owns the workload. The Job goes on.
         WorldMoved: Somebody deleted it.
     """
-    job = await _placed(target, manifest, mark, name=name, timeout_seconds=timeout_seconds)
+    job = await _placed(target, manifest, lease, name=name, timeout_seconds=timeout_seconds)
     try:
-        return await _to_its_end(target, job, mark, name=name)
+        return await _to_its_end(target, job, lease, name=name)
     except BadInput as error:
         raise RolloutFailed(
             f"the Job {job['metadata']['name']} in {target.cluster.namespace} was placed, and cannot be followed: {error}. "
@@ -62,8 +62,8 @@ async def run_job(target: Target, manifest: Json, mark: Mark, *, name: str, time
         ) from error
 
 
-async def _to_its_end(target: Target, job: Json, mark: Mark, *, name: str) -> list[str]:
-    watch, title = _Watch(target, job, mark), job["metadata"]["name"]
+async def _to_its_end(target: Target, job: Json, lease: Lease, *, name: str) -> list[str]:
+    watch, title = _Watch(target, job, lease), job["metadata"]["name"]
     await tell_event(target, reason="ShipwayMigrate", note=f"The migration {name} runs as the Job {title}")
     left = float(job["spec"]["activeDeadlineSeconds"]) + GRACE_SECONDS
     try:
@@ -86,7 +86,7 @@ def _failure(watch: _Watch, reason: str, lines: list[str]) -> RolloutFailed:
     evidence = (*lines, *evidence_of(watch.seen["events"].values() if watch.seen else [], [watch.job, *pods]))
     message = f"the Job {watch.job['metadata']['name']} in {watch.target.cluster.namespace} failed: {' '.join(reason.split())[:600]}"
     last = f" ({'; '.join(line[:300] for line in lines[-2:])})" if lines else ""
-    return RolloutFailed(f"{message}{last}. Mend the migration, then release again", evidence=evidence)
+    return RolloutFailed(f"{message}{last}. Fix the migration, then release again", evidence=evidence)
 
 
 def _ends(pod: Json) -> list[str]:
@@ -105,7 +105,7 @@ class _Watch:
 
     target: Target
     job: Json
-    mark: Mark
+    lease: Lease
     since: dict[str, float] = field(default_factory=dict)
     seen: Seen = field(default_factory=dict)
 
@@ -123,7 +123,7 @@ class _Watch:
         self.seen = seen
         owner = seen["owner"].get(self.target.workload)
         if owner is not None:
-            check_mark(state_of(owner), self.mark, workload=self.target.title)
+            check_lease(state_of(owner), self.lease, workload=self.target.title)
         name = self.job["metadata"]["name"]
         job = seen["job"].get(name)
         if job is None or job["metadata"]["uid"] != self.job["metadata"]["uid"]:
@@ -161,34 +161,34 @@ class _Watch:
         return _condition(self.job, "Complete") is not None or _condition(self.job, "Failed") is not None
 
 
-def job_name(target: Target, manifest: Json, mark: Mark, *, name: str) -> str:
+def job_name(target: Target, manifest: Json, lease: Lease, *, name: str) -> str:
     """Name the Job: the same for the same owner, migration and manifest, whoever asks and when."""
-    what = json.dumps([mark["owner"], target.workload, name, manifest], sort_keys=True)
+    what = json.dumps([lease["owner"], target.workload, name, manifest], sort_keys=True)
     return f"{name[:LONGEST_NAME].rstrip('-')}-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
 
 
-async def _placed(target: Target, manifest: Json, mark: Mark, *, name: str, timeout_seconds: float) -> Json:
+async def _placed(target: Target, manifest: Json, lease: Lease, *, name: str, timeout_seconds: float) -> Json:
     """Find the Job, or make it; of two that make it at the same time one finds the other's."""
-    workload, _ = await owned(target, mark)
-    title = job_name(target, manifest, mark, name=name)
+    workload, _ = await owned(target, lease)
+    title = job_name(target, manifest, lease, name=name)
     found = await target.cluster.read("Job", title)
     if found is None:
         service = await target.cluster.read("Service", target.service) if target.service else None
         _expect_apart(target, manifest, [workload, *([service] if service else [])])
-        body = job_body(target, manifest, mark, name=name, timeout_seconds=timeout_seconds)
+        body = job_body(target, manifest, lease, name=name, timeout_seconds=timeout_seconds)
         try:
             found = await target.cluster.call("POST", target.cluster.path("Job"), body=body, query={"fieldManager": MANAGER})
         except Changed:
             found = await target.cluster.read("Job", title)
         except RolloutFailed as error:
-            raise BadInput(f"the cluster does not take the Job {name}: {error}", field="migrations", mend="Mend its manifest.") from None
-    if found is None or (found["metadata"].get("annotations") or {}).get(RUN) != mark["owner"]:
-        mend = f"Delete the Job {title} where nobody needs it"
-        raise BadInput(f"the Job {title} in {target.cluster.namespace} is not this release's", field="migrations", mend=mend)
+            raise BadInput(f"the cluster does not take the Job {name}: {error}", field="migrations", fix="Fix its manifest.") from None
+    if found is None or (found["metadata"].get("annotations") or {}).get(RUN) != lease["owner"]:
+        fix = f"Delete the Job {title} where nobody needs it"
+        raise BadInput(f"the Job {title} in {target.cluster.namespace} is not this release's", field="migrations", fix=fix)
     return found
 
 
-def job_body(target: Target, manifest: Json, mark: Mark, *, name: str, timeout_seconds: float) -> Json:
+def job_body(target: Target, manifest: Json, lease: Lease, *, name: str, timeout_seconds: float) -> Json:
     """Write the Job as it is placed: the manifest, and what makes it run once, end in time and be found again.
 
     Raises:
@@ -196,15 +196,15 @@ def job_body(target: Target, manifest: Json, mark: Mark, *, name: str, timeout_s
     """
     metadata, spec = manifest.get("metadata") or {}, manifest["spec"]
     if metadata.get("namespace", target.cluster.namespace) != target.cluster.namespace:
-        mend = f"Leave it out: the Job runs in {target.cluster.namespace}, as the block says"
-        raise BadInput(f"the Job {name} names the namespace {metadata['namespace']}", field="migrations", mend=mend)
-    notes = {FOR: target.workload, RUN: mark["owner"], MIGRATION: name}
+        fix = f"Leave it out: the Job runs in {target.cluster.namespace}, as the block says"
+        raise BadInput(f"the Job {name} names the namespace {metadata['namespace']}", field="migrations", fix=fix)
+    notes = {FOR: target.workload, RUN: lease["owner"], MIGRATION: name}
     longest = math.ceil(timeout_seconds)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": job_name(target, manifest, mark, name=name),
+            "name": job_name(target, manifest, lease, name=name),
             "namespace": target.cluster.namespace,
             "labels": {**(metadata.get("labels") or {}), **OURS},
             "annotations": {**(metadata.get("annotations") or {}), **notes},
@@ -230,7 +230,7 @@ def _expect_apart(target: Target, manifest: Json, selecting: list[Json]) -> None
         own = selector if one.get("kind") != "Service" else {"matchLabels": selector}
         if selector and matches(own, labels):
             wrong = f"the labels of the Job's pods are those of {target.title}, so they would be taken for its own"
-            raise BadInput(wrong, field="migrations", mend="Give the Job's pod template other labels, or none")
+            raise BadInput(wrong, field="migrations", fix="Give the Job's pod template other labels, or none")
 
 
 async def _stop(target: Target, title: str) -> None:

@@ -30,8 +30,8 @@ from blocks.kubernetes.routing.weights import routed_port
 from blocks.kubernetes.snapshot import View, look, look_through, pods_of, position_of, revision_labels, told
 from blocks.kubernetes.strategies import beside
 from blocks.kubernetes.strategies import rolling as inplace
-from blocks.kubernetes.workload import Target, claim, unclaim
-from blocks.platform import Counts, Endpoints, LogLine, Mark, Position, Preview
+from blocks.kubernetes.workload import Target, acquire_lease, release_lease
+from blocks.platform import Counts, Endpoints, Lease, LogLine, Position, Preview
 
 NAME = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
 MAYBE_NAME = r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)?$"
@@ -117,7 +117,7 @@ class KubernetesPlatform(Block):
             BadInput: There is no such strategy.
         """
         if strategy not in {"rolling", "canary", "blue-green"}:
-            raise BadInput(f"there is no strategy {strategy}", field="strategy", mend="Write rolling, canary or blue-green")
+            raise BadInput(f"there is no strategy {strategy}", field="strategy", fix="Write rolling, canary or blue-green")
         found = self.model_copy(update={"strategy": strategy})
         found._block_document_name = self._block_document_name  # noqa: SLF001 - Prefect's own, which a copy leaves behind
         return found
@@ -127,19 +127,19 @@ class KubernetesPlatform(Block):
         target = await self._target()
         return position_of(target, await self._look(target))
 
-    async def claim(self, owner: str, *, takeover: bool = False) -> Mark:
+    async def acquire_lease(self, owner: str, *, takeover: bool = False) -> Lease:
         """Become the owner under the next generation, which is written on everything that a release changes.
 
         Raises:
             Refused: Another owner holds it and `takeover` is not set.
         """
-        return await claim(await self._target(), owner, takeover=takeover)
+        return await acquire_lease(await self._target(), owner, takeover=takeover)
 
-    async def unclaim(self, mark: Mark) -> None:
-        """Give the workload up; a no-op where this mark no longer owns it."""
-        await unclaim(await self._target(), mark)
+    async def release_lease(self, lease: Lease) -> None:
+        """Give the workload up; a no-op where this lease no longer owns it."""
+        await release_lease(await self._target(), lease)
 
-    async def prepare(self, version: str, mark: Mark, *, timeout_seconds: float) -> None:
+    async def prepare(self, version: str, lease: Lease, *, timeout_seconds: float) -> None:
         """Bring a version up without requests; in a rolling update, let the cluster try it without running it.
 
         Raises:
@@ -150,11 +150,11 @@ class KubernetesPlatform(Block):
         target = await self._target()
         await tell_event(target, reason="ShipwayPrepare", note=f"Bringing up {version} ({self.strategy})")
         if self.strategy == "rolling":
-            await inplace.prepare(target, version, mark)
+            await inplace.prepare(target, version, lease)
         else:
-            await beside.prepare(target, self._traffic(target), version, mark, timeout_seconds=timeout_seconds)
+            await beside.prepare(target, self._traffic(target), version, lease, timeout_seconds=timeout_seconds)
 
-    async def shift(self, percent: int, mark: Mark) -> None:
+    async def shift(self, percent: int, lease: Lease) -> None:
         """Send a share of the requests to the canary, in force at return.
 
         Raises:
@@ -163,34 +163,34 @@ class KubernetesPlatform(Block):
             WorldMoved: There is no canary, or somebody changed the workload or the route.
         """
         if not 0 <= percent <= ALL_PERCENT:
-            raise BadInput(f"{percent} % is no share", field="percent", mend="Give 0 to 100")
+            raise BadInput(f"{percent} % is no share", field="percent", fix="Give 0 to 100")
         target = await self._target()
         if self.strategy == "rolling":
-            await inplace.shift(target, percent, mark)
+            await inplace.shift(target, percent, lease)
         else:
-            await beside.shift(target, self._traffic(target), percent, mark)
+            await beside.shift(target, self._traffic(target), percent, lease)
         await tell_event(target, reason="ShipwayShift", note=f"{percent} % of the requests go to the new version")
 
-    async def promote(self, mark: Mark) -> None:
+    async def promote(self, lease: Lease) -> None:
         """Make the canary the baseline: the workload itself runs it, and nothing stands beside it."""
         target = await self._target()
         if self.strategy == "rolling":
-            await inplace.promote(target, mark)
+            await inplace.promote(target, lease)
         else:
-            await beside.promote(target, self._traffic(target), mark)
-        await leave(target, mark)
+            await beside.promote(target, self._traffic(target), lease)
+        await leave(target, lease)
         await tell_event(target, reason="ShipwayPromote", note="The new version is the baseline")
 
-    async def abort(self, mark: Mark) -> None:
+    async def abort(self, lease: Lease) -> None:
         """Send everything to the baseline, and take the canary away: one switch where the baseline is warm, else a rolling undo."""
         target = await self._target()
         await tell_event(target, reason="ShipwayAbort", note="Going back to the baseline", warning=True)
         # What stands beside goes whatever the strategy is by now: a block may have been changed after a release died.
         if self.kind == "Deployment" and (self.strategy != "rolling" or (await look(target, None)).beside is not None):
             strategy = "canary" if self.strategy == "rolling" else self.strategy
-            await beside.abort(target, traffic_of(target, strategy), mark)
+            await beside.abort(target, traffic_of(target, strategy), lease)
         else:
-            await inplace.abort(target, mark)
+            await inplace.abort(target, lease)
 
     async def endpoints(self) -> Endpoints:
         """Say where the service and each of its revisions are reached; a revision in private, through the API server."""
@@ -200,8 +200,8 @@ class KubernetesPlatform(Block):
         labels = await revision_labels(target, seen)
         port = self.port or target.port(seen.workload["spec"]["template"])
         if not port:
-            mend = "Give the block the port, or name it in the container's `ports`"
-            raise BadInput(f"the container of {target.title} names no port", field="port", mend=mend)
+            fix = "Give the block the port, or name it in the container's `ports`"
+            raise BadInput(f"the container of {target.title} names no port", field="port", fix=fix)
         public = self.url.rstrip("/") or await forward(target.cluster, selector=await self._public_selector(target, seen), port=port)
         found = Endpoints(public=public)
         if baseline in labels and baseline:
@@ -249,13 +249,13 @@ class KubernetesPlatform(Block):
         beside.expect_deployment(target, self.strategy)
         return await dry_run.preview(target, await planned(target, self.strategy, version))
 
-    async def run_job(self, manifest: dict[str, Any], mark: Mark, *, name: str, timeout_seconds: float) -> list[str]:
+    async def run_job(self, manifest: dict[str, Any], lease: Lease, *, name: str, timeout_seconds: float) -> list[str]:
         """Run a Job once under a stable name, and give the last lines that it wrote.
 
         Raises:
             RolloutFailed: It failed; carries its last lines.
         """
-        return await jobs.run_job(await self._target(), manifest, mark, name=name, timeout_seconds=timeout_seconds)
+        return await jobs.run_job(await self._target(), manifest, lease, name=name, timeout_seconds=timeout_seconds)
 
     async def _look(self, target: Target) -> View:
         return await (look(target, None) if self.strategy == "rolling" else look_through(target, self._traffic(target).read))

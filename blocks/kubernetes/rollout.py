@@ -9,14 +9,14 @@ from typing import Any
 
 from blocks.errors import RolloutFailed, ShipwayError, WorldMoved
 from blocks.kubernetes.api.watch import Again, Seen, Source, watch_until
-from blocks.kubernetes.objects.annotations import check_mark, state_of
+from blocks.kubernetes.objects.annotations import check_lease, state_of
 from blocks.kubernetes.objects.diagnosis import TELLING, Finding, evidence_of, find_reasons, is_rolled_out, ready_in_words, usual_warm_up
 from blocks.kubernetes.objects.selectors import in_words, matches
 from blocks.kubernetes.observe.logs import last_words
 from blocks.kubernetes.observe.usage import in_words as usage_in_words
 from blocks.kubernetes.observe.usage import read_usage
 from blocks.kubernetes.workload import Target
-from blocks.platform import Mark
+from blocks.platform import Lease
 
 Json = dict[str, Any]
 MOST_PODS = 5
@@ -30,7 +30,7 @@ class _Watch:
     kind: str
     name: str
     is_new: Callable[[Json], bool]
-    mark: Mark
+    lease: Lease
     usual_seconds: float
     patient: bool = False
     since: dict[str, float] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class _Watch:
         """Stop as soon as somebody newer owns the workload, instead of at the end of the wait."""
         owner = seen["owner" if "owner" in seen else "workload"].get(self.target.workload)
         if owner is not None:
-            check_mark(state_of(owner), self.mark, workload=self.target.title)
+            check_lease(state_of(owner), self.lease, workload=self.target.title)
 
     def _pods(self, seen: Seen) -> list[Json]:
         selector = (seen["workload"].get(self.name) or {"spec": {"selector": {}}})["spec"]["selector"]
@@ -81,7 +81,7 @@ async def await_rollout(
     *,
     kind: str,
     version: str,
-    mark: Mark,
+    lease: Lease,
     is_new: Callable[[Json], bool],
     timeout_seconds: float,
     patient: bool = False,
@@ -93,7 +93,7 @@ async def await_rollout(
         workload: The Deployment or StatefulSet to wait for, as it was last written.
         kind: Its kind.
         version: What it brings up, for messages.
-        mark: Our mark; a newer one ends the wait.
+        lease: Our lease; a newer one ends the wait.
         is_new: Says of one of its pods whether it is of the new revision; only those can fail it.
         timeout_seconds: It must be rolled out by then.
         patient: True lets only the time end the wait, whatever is wrong meanwhile: on the way back there is nowhere else to go.
@@ -103,7 +103,7 @@ async def await_rollout(
         Superseded: A newer owner acts.
     """
     name = workload["metadata"]["name"]
-    watch = _Watch(target, kind, name, is_new, mark, await _usual_seconds(target, name, is_new), patient)
+    watch = _Watch(target, kind, name, is_new, lease, await _usual_seconds(target, name, is_new), patient)
     sources = [
         Source("workload", kind, fields=f"metadata.name={name}"),
         Source("pods", "Pod", labels=in_words(workload["spec"]["selector"])),
@@ -150,4 +150,4 @@ async def _failure(watch: _Watch, version: str, found: Finding | None, reason: s
         evidence = [*await last_words(watch.target, found.pod, found.key.partition("/")[2]), *evidence]
     evidence += await _used(watch.target, pods)
     message = f"{version} of {watch.target.title} does not come up: {' '.join(reason.split())[:900]}"
-    return RolloutFailed(f"{message}. Mend the version or its manifest, then release again", evidence=tuple(evidence))
+    return RolloutFailed(f"{message}. Fix the version or its manifest, then release again", evidence=tuple(evidence))

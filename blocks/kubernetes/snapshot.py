@@ -27,7 +27,7 @@ class View:
         state: What we remember on it.
         beside: The canary's Deployment, or None.
         percent: The canary's share of the requests.
-        trouble: Why the share cannot be read from what splits the requests, and the mend; or "".
+        trouble: Why the share cannot be read from what splits the requests, and the fix; or "".
     """
 
     workload: Json

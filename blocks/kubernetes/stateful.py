@@ -10,7 +10,7 @@ from blocks.kubernetes.api.watch import Seen, Source, watch_until
 from blocks.kubernetes.objects.annotations import PREFIX
 from blocks.kubernetes.objects.selectors import in_words
 from blocks.kubernetes.workload import Target, annotate, change, owned, until_unchanged
-from blocks.platform import Mark
+from blocks.platform import Lease
 
 Json = dict[str, Any]
 ALL = 100
@@ -19,22 +19,22 @@ REVISION = "controller-revision-hash"
 OBSERVED_SECONDS = 60.0
 
 
-async def set_partition(target: Target, percent: int, mark: Mark) -> None:
+async def set_partition(target: Target, percent: int, lease: Lease) -> None:
     """Let the highest pods take a new template: this share of them, rounded up. The owner's own partition is remembered."""
 
     async def once() -> None:
-        workload, _ = await owned(target, mark)
+        workload, _ = await owned(target, lease)
         wanted = int(workload["spec"].get("replicas", 1))
         await _write(target, workload, wanted - math.ceil(wanted * percent / ALL), note=_noted(workload) or str(_partition(workload)))
 
     await until_unchanged(once)
 
 
-async def give_partition_back(target: Target, mark: Mark) -> None:
+async def give_partition_back(target: Target, lease: Lease) -> None:
     """Let the StatefulSet have the partition again that its owner gave it; a no-op where it was not changed."""
 
     async def once() -> None:
-        workload, _ = await owned(target, mark)
+        workload, _ = await owned(target, lease)
         noted = _noted(workload)
         if noted:
             await _write(target, workload, int(noted), note=None)
@@ -55,8 +55,8 @@ def _partition(workload: Json) -> int:
 async def _write(target: Target, workload: Json, partition: int, *, note: str | None) -> None:
     strategy: Json = workload["spec"].get("updateStrategy") or {}
     if strategy.get("type", "RollingUpdate") != "RollingUpdate":
-        mend = "Set spec.updateStrategy.type to RollingUpdate"
-        raise BadInput(f"{target.title} does not update its pods by itself", field="spec.updateStrategy", mend=mend)
+        fix = "Set spec.updateStrategy.type to RollingUpdate"
+        raise BadInput(f"{target.title} does not update its pods by itself", field="spec.updateStrategy", fix=fix)
     if _partition(workload) == partition and (note is not None or not _noted(workload)):
         return
     rolling = {"type": "RollingUpdate", "rollingUpdate": {**(strategy.get("rollingUpdate") or {}), "partition": partition}}
@@ -64,7 +64,7 @@ async def _write(target: Target, workload: Json, partition: int, *, note: str | 
     await change(target, target.kind, workload, steps)
 
 
-async def free_stuck(target: Target, mark: Mark) -> None:
+async def free_stuck(target: Target, lease: Lease) -> None:
     """Delete the pods of a revision that goes which are not ready: an ordered StatefulSet waits for each of them before it changes any.
 
     Source: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback
@@ -73,7 +73,7 @@ async def free_stuck(target: Target, mark: Mark) -> None:
     revision = (workload.get("status") or {}).get("updateRevision", "")
     for pod in await target.cluster.list("Pod", labels=in_words(workload["spec"]["selector"])):
         if revision and is_stuck(pod, revision):
-            await _delete(target, pod["metadata"]["name"], revision, mark)
+            await _delete(target, pod["metadata"]["name"], revision, lease)
 
 
 async def _observed(target: Target) -> Json:
@@ -92,10 +92,10 @@ async def _observed(target: Target) -> Json:
         raise RolloutFailed(f"{wrong}; look whether kube-controller-manager runs") from None
 
 
-async def _delete(target: Target, name: str, revision: str, mark: Mark) -> None:
+async def _delete(target: Target, name: str, revision: str, lease: Lease) -> None:
     async def once() -> None:
         pod = await target.cluster.read("Pod", name)
-        await owned(target, mark)
+        await owned(target, lease)
         if pod is not None and is_stuck(pod, revision):
             await target.cluster.delete("Pod", pod)
 

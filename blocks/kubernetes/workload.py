@@ -10,11 +10,11 @@ from typing import Any, Literal, TypeVar
 from blocks.errors import BadInput, Temporary, WorldMoved
 from blocks.kubernetes.api.client import JSON_PATCH, Cluster
 from blocks.kubernetes.api.errors import Changed
-from blocks.kubernetes.objects.annotations import GENERATION, State, annotations_of, check_mark, claimed, state_of
+from blocks.kubernetes.objects.annotations import GENERATION, State, annotations_of, check_lease, claimed, state_of
 from blocks.kubernetes.objects.config import suffix_of
 from blocks.kubernetes.objects.selectors import CANARY, LONGEST_LABEL, REVISION_LABEL, in_words, renamed
 from blocks.kubernetes.objects.template import container_of, version_of, without_hash
-from blocks.platform import Mark
+from blocks.platform import Lease
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -66,8 +66,8 @@ class Target:
         """
         found = await self.cluster.read(self.kind, self.workload)
         if found is None:
-            mend = f"Apply its manifest first; Shipway changes the version of a {self.kind} that is there"
-            raise BadInput(f"the namespace {self.cluster.namespace} has no {self.kind} {self.workload}", field="workload", mend=mend)
+            fix = f"Apply its manifest first; Shipway changes the version of a {self.kind} that is there"
+            raise BadInput(f"the namespace {self.cluster.namespace} has no {self.kind} {self.workload}", field="workload", fix=fix)
         return found
 
     def version(self, workload: Json) -> str:
@@ -99,49 +99,49 @@ async def until_unchanged(action: Callable[[], Awaitable[T]]) -> T:
     raise Temporary("others change the objects of this release all the time; `kubectl get --show-managed-fields` says who")
 
 
-async def claim(target: Target, owner: str, *, takeover: bool) -> Mark:
+async def acquire_lease(target: Target, owner: str, *, takeover: bool) -> Lease:
     """Take the workload under the next generation, then stamp what a release writes besides, so that older writers fail there, too."""
 
-    async def once() -> Mark:
+    async def once() -> Lease:
         workload = await target.read()
         state = claimed(state_of(workload), owner, takeover=takeover, workload=target.title)
         await write(target, workload, state)
-        return Mark(owner=owner, generation=state.generation)
+        return Lease(owner=owner, generation=state.generation)
 
-    mark = await until_unchanged(once)
+    lease = await until_unchanged(once)
     for kind, name in (("HTTPRoute", target.route), ("Service", target.service), ("Deployment", target.canary)):
         if name and not (kind == "Service" and target.route):
-            await until_unchanged(lambda kind=kind, name=name: _stamp(target, kind, name, mark))  # type: ignore[misc]
-    return mark
+            await until_unchanged(lambda kind=kind, name=name: _stamp(target, kind, name, lease))  # type: ignore[misc]
+    return lease
 
 
-async def _stamp(target: Target, kind: str, name: str, mark: Mark) -> None:
+async def _stamp(target: Target, kind: str, name: str, lease: Lease) -> None:
     found = await target.cluster.read(kind, name)
     if found is not None and (name != target.canary or is_ours(found, target)):
-        await change(target, kind, found, [annotate(found, {GENERATION: str(mark["generation"])})])
+        await change(target, kind, found, [annotate(found, {GENERATION: str(lease["generation"])})])
 
 
-async def unclaim(target: Target, mark: Mark) -> None:
-    """Give the workload up, where this mark still owns it."""
+async def release_lease(target: Target, lease: Lease) -> None:
+    """Give the workload up, where this lease still owns it."""
 
     async def once() -> None:
         workload = await target.read()
         state = state_of(workload)
-        if (state.owner, state.generation) == (mark["owner"], mark["generation"]):
+        if (state.owner, state.generation) == (lease["owner"], lease["generation"]):
             await write(target, workload, State(**{**_as_dict(state), "owner": "", "back": ""}))
 
     await until_unchanged(once)
 
 
-async def owned(target: Target, mark: Mark) -> tuple[Json, State]:
+async def owned(target: Target, lease: Lease) -> tuple[Json, State]:
     """Read the workload and its state, for its newest owner only.
 
     Raises:
-        Superseded, Refused: As `check_mark` says.
+        Superseded, Refused: As `check_lease` says.
     """
     workload = await target.read()
     state = state_of(workload)
-    check_mark(state, mark, workload=target.title)
+    check_lease(state, lease, workload=target.title)
     return workload, state
 
 
@@ -203,8 +203,8 @@ def expect_history(target: Target, workload: Json) -> None:
         BadInput: Its history limit is 0.
     """
     if workload["spec"].get("revisionHistoryLimit", 10) == 0:
-        mend = "Set it to 1 or more (10 is the cluster's default)"
-        raise BadInput(f"{target.title} keeps no former revision, so there is no way back", field="spec.revisionHistoryLimit", mend=mend)
+        fix = "Set it to 1 or more (10 is the cluster's default)"
+        raise BadInput(f"{target.title} keeps no former revision, so there is no way back", field="spec.revisionHistoryLimit", fix=fix)
 
 
 def expect_movable(target: Target, workload: Json, *, beside: bool) -> None:
@@ -214,11 +214,11 @@ def expect_movable(target: Target, workload: Json, *, beside: bool) -> None:
         BadInput: It is paused, or its own strategy says that two versions must not run at once.
     """
     if workload["spec"].get("paused"):
-        mend = f"`kubectl rollout resume deployment/{target.workload}` lets it go on"
-        raise BadInput(f"{target.title} is paused, so no version comes up in it", field="spec.paused", mend=mend)
+        fix = f"`kubectl rollout resume deployment/{target.workload}` lets it go on"
+        raise BadInput(f"{target.title} is paused, so no version comes up in it", field="spec.paused", fix=fix)
     if beside and (workload["spec"].get("strategy") or {}).get("type") == "Recreate":
         wrong = f"{target.title} says by its strategy Recreate that two versions must not run at once"
-        raise BadInput(wrong, field="spec.strategy", mend="Use the strategy rolling, or let the Deployment say RollingUpdate")
+        raise BadInput(wrong, field="spec.strategy", fix="Use the strategy rolling, or let the Deployment say RollingUpdate")
 
 
 def is_ours(found: Json, target: Target) -> bool:
@@ -236,8 +236,8 @@ async def canary_of(target: Target) -> Json | None:
     """
     found = await target.cluster.read("Deployment", target.canary)
     if found is not None and not is_ours(found, target):
-        mend = f"Rename it: Shipway needs the name {target.canary} for what it brings in beside {target.workload}"
-        raise BadInput(f"the Deployment {target.canary} is not Shipway's", field="workload", mend=mend)
+        fix = f"Rename it: Shipway needs the name {target.canary} for what it brings in beside {target.workload}"
+        raise BadInput(f"the Deployment {target.canary} is not Shipway's", field="workload", fix=fix)
     return found
 
 
@@ -247,13 +247,13 @@ async def orphan_of(target: Target) -> Json | None:
     return found if found is not None and is_ours(found, target) else None
 
 
-async def remove(target: Target, kind: str, name: str, mark: Mark) -> None:
+async def remove(target: Target, kind: str, name: str, lease: Lease) -> None:
     """Delete an object of ours; a no-op where it is gone."""
 
     async def once() -> None:
         found = await target.cluster.read(kind, name)
         if found is not None and is_ours(found, target):
-            await owned(target, mark)
+            await owned(target, lease)
             await target.cluster.delete(kind, found)
 
     await until_unchanged(once)

@@ -13,7 +13,7 @@ from blocks.kubernetes.objects.annotations import State
 from blocks.kubernetes.objects.config import CONFIG_ANNOTATION
 from blocks.kubernetes.objects.template import VERSION_ANNOTATION, VERSION_LABEL, container_of, with_version, without_hash
 from blocks.kubernetes.workload import Target, annotate, change, former_template, owned, revisions, until_unchanged, write
-from blocks.platform import Mark, source_version
+from blocks.platform import Lease, source_version
 
 Json = dict[str, Any]
 
@@ -58,16 +58,16 @@ async def apply(target: Target, kind: str, body: Json, *, dry_run: bool = False)
         return await target.cluster.patch(kind, name, body, content_type=APPLY, dry_run=dry_run, force=True)
 
 
-async def make(target: Target, kind: str, body: Json, mark: Mark, *, found: Json | None) -> None:
+async def make(target: Target, kind: str, body: Json, lease: Lease, *, found: Json | None) -> None:
     """Apply an object of ours; where it was not there, and a newer owner came while it was made, it goes again.
 
-    Nothing fences what is made new, as there is no resourceVersion to write it over; so the mark is read once more behind it.
+    Nothing fences what is made new, as there is no resourceVersion to write it over; so the lease is read once more behind it.
 
     Args:
         target: The workload.
         kind: The object's kind.
         body: The object.
-        mark: Our mark.
+        lease: Our lease.
         found: The object as it was read, or None.
 
     Raises:
@@ -77,7 +77,7 @@ async def make(target: Target, kind: str, body: Json, mark: Mark, *, found: Json
         body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
     made = await apply(target, kind, body)
     try:
-        await owned(target, mark)
+        await owned(target, lease)
     except (Superseded, Refused):
         if found is None:
             with contextlib.suppress(Changed):  # the newer owner has taken it already
@@ -90,12 +90,12 @@ async def try_version(target: Target, workload: Json, template: Json) -> Json:
     return await apply(target, target.kind, applied_body(target, workload, template), dry_run=True)
 
 
-async def write_version(target: Target, mark: Mark, version: str, state: Mapping[str, Any]) -> Json:
+async def write_version(target: Target, lease: Lease, version: str, state: Mapping[str, Any]) -> Json:
     """Remember a state, then bring the workload's template to a version; each is written only over what was read.
 
     Args:
         target: The workload.
-        mark: Our mark.
+        lease: Our lease.
         version: The version.
         state: The fields of `State` that change.
 
@@ -104,7 +104,7 @@ async def write_version(target: Target, mark: Mark, version: str, state: Mapping
     """
 
     async def once() -> Json:
-        workload, before = await owned(target, mark)
+        workload, before = await owned(target, lease)
         wanted = State(**{**fields_of(before), **state})
         if wanted != before:
             workload = await write(target, workload, wanted)
@@ -133,12 +133,12 @@ async def template_for(target: Target, workload: Json, version: str, *, back: bo
     return new_template(target, workload, version)
 
 
-async def restore(target: Target, mark: Mark, name: str, state: Mapping[str, Any]) -> Json:
+async def restore(target: Target, lease: Lease, name: str, state: Mapping[str, Any]) -> Json:
     """Bring back exactly the pod template of a remembered revision.
 
     Args:
         target: The workload.
-        mark: Our mark.
+        lease: Our lease.
         name: The ReplicaSet or ControllerRevision that holds it.
         state: The fields of `State` that change with it.
 
@@ -147,7 +147,7 @@ async def restore(target: Target, mark: Mark, name: str, state: Mapping[str, Any
     """
 
     async def once() -> Json:
-        workload, before = await owned(target, mark)
+        workload, before = await owned(target, lease)
         template = await former_template(target, workload, name)
         wanted = State(**{**fields_of(before), **state})
         if wanted != before:
@@ -164,11 +164,11 @@ async def replace_template(target: Target, workload: Json, template: Json) -> Js
     return await change(target, target.kind, workload, [{"op": "replace", "path": "/spec/template", "value": template}])
 
 
-async def set_state(target: Target, mark: Mark, **fields: Any) -> Json:
+async def set_state(target: Target, lease: Lease, **fields: Any) -> Json:
     """Remember a change of the state, for the newest owner only."""
 
     async def once() -> Json:
-        workload, before = await owned(target, mark)
+        workload, before = await owned(target, lease)
         wanted = State(**{**fields_of(before), **fields})
         return workload if wanted == before else await write(target, workload, wanted)
 

@@ -18,7 +18,7 @@ from blocks.local.agent.launch import home
 from blocks.local.agent.state_file import Specification
 from blocks.local.agent.view import RunView, View, in_words
 from blocks.local.client import LocalClient
-from blocks.platform import Counts, Endpoints, LogLine, Mark, Position
+from blocks.platform import Counts, Endpoints, Lease, LogLine, Position
 
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+-]{0,127}")
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER")
@@ -75,7 +75,7 @@ class LocalPlatform(Block):
             generation=seen["generation"],
         )
 
-    async def claim(self, owner: str, *, takeover: bool = False) -> Mark:
+    async def acquire_lease(self, owner: str, *, takeover: bool = False) -> Lease:
         """Become the owner under the next generation; starts the environment where it does not run.
 
         Args:
@@ -86,21 +86,21 @@ class LocalPlatform(Block):
             Refused: Another owner holds it and `takeover` is not set.
             BadInput: Folder or port cannot be used.
         """
-        seen = await self._client().order("claim", owner=owner, takeover=takeover)
-        return Mark(owner=owner, generation=seen["generation"])
+        seen = await self._client().order("acquire_lease", owner=owner, takeover=takeover)
+        return Lease(owner=owner, generation=seen["generation"])
 
-    async def unclaim(self, mark: Mark) -> None:
-        """Give the environment up; a no-op where this mark no longer owns it."""
-        await self._client().order("unclaim", mark=mark)
+    async def release_lease(self, lease: Lease) -> None:
+        """Give the environment up; a no-op where this lease no longer owns it."""
+        await self._client().order("release_lease", lease=lease)
 
-    async def prepare(self, version: str, mark: Mark, *, timeout_seconds: float) -> None:
+    async def prepare(self, version: str, lease: Lease, *, timeout_seconds: float) -> None:
         """Bring `version` up as the canary at 0 %, and return once it is ready.
 
         Where `version` is the baseline already, no canary is made, and one that is there goes; callers see it in `current`.
 
         Args:
             version: What to run.
-            mark: The caller's mark.
+            lease: The caller's lease.
             timeout_seconds: The version must be ready by then.
 
         Raises:
@@ -109,7 +109,7 @@ class LocalPlatform(Block):
         """
         specification = await asyncio.to_thread(self._specification, version)
         client = self._client()
-        seen = await client.order("prepare", mark=mark, version=version, specification=specification)
+        seen = await client.order("prepare", lease=lease, version=version, specification=specification)
         run = _role(seen, "canary")
         if run is None:
             return
@@ -118,30 +118,30 @@ class LocalPlatform(Block):
         if after is None:
             raise Superseded(f"{version} was removed from {self.service} while it came up: somebody else acts here. Stop")
         if not after["accepting"]:
-            raise await self._failure(after, mark, timeout_seconds)
+            raise await self._failure(after, lease, timeout_seconds)
 
-    async def shift(self, percent: int, mark: Mark) -> None:
+    async def shift(self, percent: int, lease: Lease) -> None:
         """Send `percent` of new requests to the canary, in force at return.
 
         Args:
             percent: 0 to 100.
-            mark: The caller's mark.
+            lease: The caller's lease.
 
         Raises:
             WorldMoved: There is no canary.
             Temporary: More is asked for than now, and the canary is not there to take it.
         """
         if not 0 <= percent <= ALL_PERCENT:
-            raise BadInput(f"{percent} % is no share", field="percent", mend="Give 0 to 100")
-        await self._client().order("shift", mark=mark, percent=percent)
+            raise BadInput(f"{percent} % is no share", field="percent", fix="Give 0 to 100")
+        await self._client().order("shift", lease=lease, percent=percent)
 
-    async def promote(self, mark: Mark) -> None:
+    async def promote(self, lease: Lease) -> None:
         """Make the canary the baseline; drain and stop the former one. A no-op where that is done already."""
-        await self._settle(await self._client().order("promote", mark=mark))
+        await self._settle(await self._client().order("promote", lease=lease))
 
-    async def abort(self, mark: Mark) -> None:
+    async def abort(self, lease: Lease) -> None:
         """Send everything to the baseline; drain and remove the canary. A no-op where there is none."""
-        await self._settle(await self._client().order("abort", mark=mark))
+        await self._settle(await self._client().order("abort", lease=lease))
 
     async def endpoints(self) -> Endpoints:
         """Say where the service and each of its revisions are reached."""
@@ -191,13 +191,13 @@ class LocalPlatform(Block):
     def _specification(self, version: str) -> Specification:
         """Check and collect all that a process of this version needs."""
         if not VERSION.fullmatch(version):
-            mend = "Use up to 128 letters, digits, dots, dashes, underscores and plus signs, beginning with a letter or digit"
-            raise BadInput(f"{version[:40]!r} is no version", field="version", mend=mend)
+            fix = "Use up to 128 letters, digits, dots, dashes, underscores and plus signs, beginning with a letter or digit"
+            raise BadInput(f"{version[:40]!r} is no version", field="version", fix=fix)
         inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         environment = inherited | {name: secret.get_secret_value() for name, secret in self.environment.items()}
         directory = str(Path(self.working_directory).expanduser().absolute()) if self.working_directory else ""
         if directory and not Path(directory).is_dir():
-            raise BadInput(f"{directory} is no folder", field="working_directory", mend="Name a folder that exists")
+            raise BadInput(f"{directory} is no folder", field="working_directory", fix="Name a folder that exists")
         return Specification(
             command=[self._program(environment.get("PATH", ""), directory), *self.command[1:]],
             working_directory=directory,
@@ -211,14 +211,14 @@ class LocalPlatform(Block):
     def _program(self, search_path: str, directory: str) -> str:
         """Find the program as an absolute path, so that it means the same to the agent."""
         if not self.command:
-            raise BadInput("there is no command", field="command", mend="Give the program and its arguments as a list")
+            raise BadInput("there is no command", field="command", fix="Give the program and its arguments as a list")
         name = self.command[0]
         if "{" in name:
             return name
         found = shutil.which(str(Path(directory or ".") / name) if "/" in name else name, path=search_path)
         if found is None:
-            mend = "Install it, or give its full path"
-            raise BadInput(f"the program {name} is not found, or may not be run", field="command[0]", mend=mend)
+            fix = "Install it, or give its full path"
+            raise BadInput(f"the program {name} is not found, or may not be run", field="command[0]", fix=fix)
         return str(Path(found).absolute())
 
     async def _settle(self, seen: View) -> None:
@@ -230,16 +230,16 @@ class LocalPlatform(Block):
             if leaving & {run["id"] for run in seen["runs"]}:
                 raise Temporary(f"a revision of {self.service} is not gone after {patience:g} s, though traffic has left it; ask again")
 
-    async def _failure(self, run: RunView, mark: Mark, timeout_seconds: float) -> RolloutFailed:
+    async def _failure(self, run: RunView, lease: Lease, timeout_seconds: float) -> RolloutFailed:
         """Collect why a version did not come up, and remove it."""
         evidence: list[str] = [f"process: {run['last_exit']}"] if run["last_exit"] else []
         evidence += await asyncio.to_thread(logs.tail, self._folder(), run["id"], run["version"], lines=EVIDENCE_LINES)
-        await self.abort(mark)
+        await self.abort(lease)
         reason = run["failed"] or (
             f"not ready within {timeout_seconds:g} s: {self.ready_path} did not answer with a status from 200 to 299"
             + (f", and it exited {run['exits']} time(s)" if run["exits"] else "")
         )
-        message = f"{run['version']} of {self.service} does not come up: {reason}. Mend the version or its command, then release again"
+        message = f"{run['version']} of {self.service} does not come up: {reason}. Fix the version or its command, then release again"
         return RolloutFailed(message, evidence=tuple(evidence))
 
 

@@ -1,7 +1,7 @@
 """Asks the HTTP API of a Prometheus server (https://prometheus.io/docs/prometheus/latest/querying/api/), within bounds of time and size.
 
-What another try may mend is `Temporary`: no answer, a late, torn, partial or broken one, a server that is busy. What a person must
-mend is not: `BadInput` for an expression that the server cannot read or carry out, `Refused` for a server that turns us away.
+What another try may fix is `Temporary`: no answer, a late, torn, partial or broken one, a server that is busy. What a person must
+fix is not: `BadInput` for an expression that the server cannot read or carry out, `Refused` for a server that turns us away.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class PrometheusClient:
             except Refused:  # servers before 2.40 and some relatives have no such page
                 await self._ask("query", {"query": query})
         except BadInput as error:
-            return str(error).removeprefix("query: ").removesuffix(f". {error.mend}")
+            return str(error).removeprefix("query: ").removesuffix(f". {error.fix}")
         return ""
 
     async def _ask(self, page: str, form: dict[str, str]) -> tuple[Any, float]:
@@ -123,8 +123,8 @@ class PrometheusClient:
         async for chunk in response.aiter_raw():  # raw: a few compressed bytes could become gigabytes
             body += chunk
             if len(body) > MOST_BYTES:
-                mend = "Choose fewer series in the selector, or scrape less often."
-                raise BadInput(f"Prometheus at {self.url} answers with more than {MOST_BYTES:,} bytes", field="query", mend=mend)
+                fix = "Choose fewer series in the selector, or scrape less often."
+                raise BadInput(f"Prometheus at {self.url} answers with more than {MOST_BYTES:,} bytes", field="query", fix=fix)
         return bytes(body)
 
     def _data(self, status: int, answer: Any, response: httpx.Response) -> Any:
@@ -134,7 +134,7 @@ class PrometheusClient:
         if response.has_redirect_location:
             raise Refused(f"Prometheus at {self.url} redirects to {_elsewhere(response)}; name the right address in its block")
         if status in UNREAD and words:
-            raise BadInput(words.removeprefix('invalid parameter "query": '), field="query", mend="Mend the query in the plan.")
+            raise BadInput(words.removeprefix('invalid parameter "query": '), field="query", fix="Fix the query in the plan.")
         if status in BUSY or status >= httpx.codes.INTERNAL_SERVER_ERROR:
             raise Temporary(f"Prometheus at {self.url} answered {status}{': ' + words if words else ''}")
         if status != httpx.codes.OK:
@@ -150,8 +150,8 @@ class PrometheusClient:
         if not isinstance(data, dict) or not isinstance(data.get("result"), list):
             raise self._broken()
         if data.get("resultType") != kind:
-            mend = "Write an expression of counters that gives one value now."
-            raise BadInput(f"the expression gives a {data.get('resultType')}, not a {kind}", field="query", mend=mend)
+            fix = "Write an expression of counters that gives one value now."
+            raise BadInput(f"the expression gives a {data.get('resultType')}, not a {kind}", field="query", fix=fix)
         return list(data["result"])
 
     def _broken(self) -> Temporary:

@@ -61,9 +61,9 @@ class Prometheus(Block):
 
     def _authorization(self) -> dict[str, str]:
         if self.bearer_token and (self.username or self.password):
-            raise BadInput("both a bearer token and a user are given", field="bearer_token", mend="Give the block one of them.")
+            raise BadInput("both a bearer token and a user are given", field="bearer_token", fix="Give the block one of them.")
         if bool(self.username) != bool(self.password):
-            raise BadInput("a user and a password belong together", field="username", mend="Give the block both, or neither.")
+            raise BadInput("a user and a password belong together", field="username", fix="Give the block both, or neither.")
         if self.bearer_token:
             return {"Authorization": f"Bearer {_sendable_token(self.bearer_token)}"}
         if self.username and self.password:
@@ -76,8 +76,8 @@ def _sendable_token(secret: SecretStr) -> str:
     """Give a token as a header can hold it: files and terminals end it with a line break, which no header may have."""
     token = secret.get_secret_value().strip()
     if not TOKEN.fullmatch(token):
-        mend = "Store the token alone, in one line, without `Bearer`."
-        raise BadInput("the token has spaces, line breaks or letters outside ASCII, or is empty", field="bearer_token", mend=mend)
+        fix = "Store the token alone, in one line, without `Bearer`."
+        raise BadInput("the token has spaces, line breaks or letters outside ASCII, or is empty", field="bearer_token", fix=fix)
     return token
 
 
@@ -85,7 +85,5 @@ def _in_one_line(text: str, *, field: str) -> str:
     """Give half of a user and password; a line break at the end is of the file that it came from."""
     line = text.rstrip("\r\n")
     if CONTROL.search(line) or (field == "username" and ":" in line):
-        raise BadInput(
-            f"the {field} has a control character, or a colon that ends a user", field=field, mend="Store it alone, in one line."
-        )
+        raise BadInput(f"the {field} has a control character, or a colon that ends a user", field=field, fix="Store it alone, in one line.")
     return line

@@ -37,7 +37,7 @@ async def deploy_all(prefect_file: Path = settings.PROJECT / "prefect.yaml") -> 
     configs, actions = _load_deploy_configs_and_actions(prefect_file, console=console)
     written = _count_written(prefect_file)
     if not configs or len(configs) != written:
-        message = f"{prefect_file}: {written} deployment(s) written, {len(configs)} valid; mend the file. {_plain(words.getvalue())}"
+        message = f"{prefect_file}: {written} deployment(s) written, {len(configs)} valid; fix the file. {_plain(words.getvalue())}"
         raise Permanent(message)
     try:
         with contextlib.chdir(prefect_file.parent), contextlib.redirect_stdout(words):
@@ -46,7 +46,7 @@ async def deploy_all(prefect_file: Path = settings.PROJECT / "prefect.yaml") -> 
                     configs, actions, deploy_all=True, prefect_file=prefect_file, console=console, is_interactive=lambda: False
                 )
     except Exception as error:
-        message = f"the deployments of {prefect_file} could not be applied: {error}; mend that file or the flow that it names"
+        message = f"the deployments of {prefect_file} could not be applied: {error}; fix that file or the flow that it names"
         raise Permanent(message) from error
     return [str(config["name"]) for config in configs]
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a house and its machine: one finding a line, each with its mend."""
+"""What can be wrong with a house and its machine: one finding a line, each with its fix."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ KEEPER = "keeper"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at; `mend` says what to do where it is not well."""
+    """One thing that was looked at; `fix` says what to do where it is not well."""
 
     level: Literal["ok", "warn", "fail"]
     subject: str
     text: str
-    mend: str = ""
+    fix: str = ""
 
 
 def examine(home: Path) -> Iterator[Finding]:
@@ -48,8 +48,8 @@ def _guarded(check: Callable[[Path], Finding], home: Path) -> Finding:
     try:
         return check(home)
     except urllib.error.HTTPError as error:
-        mend = "compare keys/api.auth with the server's password; `shipway down` and `shipway up` use the same one"
-        return Finding("fail", check.__name__.strip("_"), f"the server answered {error.code}", mend)
+        fix = "compare keys/api.auth with the server's password; `shipway down` and `shipway up` use the same one"
+        return Finding("fail", check.__name__.strip("_"), f"the server answered {error.code}", fix)
     except Exception as error:  # noqa: BLE001 - a doctor goes on to the next organ
         return Finding("fail", check.__name__.strip("_"), f"could not be looked at: {error}", f"look at {home / 'logs'}")
 

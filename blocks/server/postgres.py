@@ -53,7 +53,7 @@ def initialise(home: Path) -> None:
     made = subprocess.run(command, check=False, capture_output=True, text=True, timeout=INITDB_SECONDS, cwd="/")
     if made.returncode != 0:
         message = (
-            f"the database in {draft} could not be made: {made.stderr.strip() or made.stdout.strip()}; free the disk or mend its rights"
+            f"the database in {draft} could not be made: {made.stderr.strip() or made.stdout.strip()}; free the disk or fix its rights"
         )
         raise Permanent(message)
     draft.rename(target)

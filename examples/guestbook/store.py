@@ -60,8 +60,8 @@ def check(connection: sqlite3.Connection) -> None:
 def add(connection: sqlite3.Connection, fields: dict[str, str]) -> int:
     """Add an entry and return its number; columns that this version does not know keep their defaults."""
     row = {**fields, "written": time.time()}
-    names, marks = ", ".join(row), ", ".join("?" * len(row))
-    cursor = connection.execute(f"INSERT INTO entries ({names}) VALUES ({marks})", list(row.values()))  # noqa: S608 - our own names
+    names, leases = ", ".join(row), ", ".join("?" * len(row))
+    cursor = connection.execute(f"INSERT INTO entries ({names}) VALUES ({leases})", list(row.values()))  # noqa: S608 - our own names
     return int(cursor.lastrowid or 0)
 
 

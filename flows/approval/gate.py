@@ -10,10 +10,10 @@ from prefect.input import RunInput
 from blocks.errors import Refused
 from flows.lifecycle.context import Phase, Result
 from flows.lifecycle.suspend import ask, asked_keys
-from tasks.approval.approval import fetch_answer, judge_approval, tell_outcome
+from tasks.approval.approval import fetch_answer, judge_approval, log_outcome
 from tasks.approval.forms import approval_form_for
 from tasks.lifecycle.clock import now, remember_now
-from tasks.record.journal import recall_all, tell
+from tasks.record.journal import append_entry, read_entries
 from tasks.rollout.platforms import load_approvers
 from tasks.rules.approval.form import Change, Evidence, approval_form
 from tasks.rules.approval.gates import Gate, GateState, gate_state
@@ -43,7 +43,7 @@ async def pass_gate(phase: Phase, subject: Result, *, name: str, requester: str,
         Refused: Rejected, expired, or locked after too many wrong codes.
     """
     if phase.plan.approval.quorum == 0:
-        await tell(phase.owner, phase.entry(f"gate/{name}"), "The plan asks nobody to approve", kind="gate")
+        await append_entry(phase.owner, phase.entry(f"gate/{name}"), "The plan asks nobody to approve", kind="gate")
         return []
     approvers = await load_approvers(phase.plan.approval.block)
     opened = datetime.fromisoformat(await remember_now(key=phase.key(f"gate/{name}/opened")))
@@ -67,7 +67,7 @@ async def pass_gate(phase: Phase, subject: Result, *, name: str, requester: str,
         proofs += [judgement.proof] if judgement.proof else []
         wrong += judgement.is_wrong_code
         refusal = "" if judgement.proof else judgement.reason
-        await _tell_answer(phase, gate, judgement, gate_state(gate, proofs, wrong_codes=wrong, now=now()))
+        await _record_answer(phase, gate, judgement, gate_state(gate, proofs, wrong_codes=wrong, now=now()))
     raise Refused(f"the gate was asked {MOST_QUESTIONS} times without an answer that counts; ask for the release again")
 
 
@@ -93,7 +93,7 @@ def _question(phase: Phase, subject: Result, *, name: str, number: int, requeste
 async def _decide(phase: Phase, gate: Gate, state: GateState, proofs: list[Proof]) -> list[dict[str, Any]]:
     kept = [proof.model_dump(mode="json") for proof in proofs]
     if state.state == "approved":
-        await tell(
+        await append_entry(
             phase.owner,
             phase.entry(f"gate/{gate.name}"),
             f"The gate {gate.name} is passed",
@@ -102,7 +102,7 @@ async def _decide(phase: Phase, gate: Gate, state: GateState, proofs: list[Proof
             evidence={"digest": gate.digest, "proofs": kept},
         )
         return kept
-    await tell(
+    await append_entry(
         phase.owner,
         phase.entry(f"gate/{gate.name}"),
         f"The gate {gate.name} is {state.state}",
@@ -115,7 +115,7 @@ async def _decide(phase: Phase, gate: Gate, state: GateState, proofs: list[Proof
 
 async def _announce(phase: Phase, gate: Gate, number: int) -> None:
     who = ", ".join(gate.approvers)
-    await tell(
+    await append_entry(
         phase.owner,
         phase.entry(f"gate/{gate.name}/asked/{number}"),
         f"Asked {who} to approve {gate.version}",
@@ -125,10 +125,10 @@ async def _announce(phase: Phase, gate: Gate, number: int) -> None:
     )
 
 
-async def _tell_answer(phase: Phase, gate: Gate, judgement: Judgement, state: GateState) -> None:
-    await tell_outcome(gate, outcome=judgement.outcome, reason=judgement.reason, state=state.state)
+async def _record_answer(phase: Phase, gate: Gate, judgement: Judgement, state: GateState) -> None:
+    await log_outcome(gate, outcome=judgement.outcome, reason=judgement.reason, state=state.state)
     good = judgement.proof is not None
-    await tell(
+    await append_entry(
         phase.owner,
         phase.entry(f"gate/{gate.name}/answer/{gate.question}"),
         f"An answer from {judgement.approver or 'somebody'}: {judgement.outcome.replace('_', ' ')}",
@@ -149,7 +149,7 @@ def _evidence_of(judgement: Judgement) -> dict[str, Any]:
 async def _form(phase: Phase, subject: Result, gate: Gate, state: GateState, refusal: str) -> type[RunInput]:
     evidence = [
         Evidence(name=entry.what, verdict=str(entry.evidence.get("outcome", "")), reason=entry.why)
-        for entry in await recall_all(phase.owner)
+        for entry in await read_entries(phase.owner)
         if entry.kind in SHOWN and entry.evidence.get("state") != "begun"
     ]
     changes = [Change(environment=name, running=found, wanted=subject["version"]) for name, found in subject["current"].items()]

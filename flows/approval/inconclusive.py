@@ -5,7 +5,7 @@ from __future__ import annotations
 from blocks.errors import Refused
 from flows.approval.gate import pass_gate
 from flows.lifecycle.context import Phase, Result
-from tasks.evidence.inputs import survey
+from tasks.evidence.inputs import collect_inputs
 from tasks.rules.plan.targets import target_of
 
 
@@ -24,7 +24,7 @@ async def decide(phase: Phase, found: Result, *, environment: str, requester: st
     if phase.plan.approval.quorum == 0:
         return "rollback"
     version = found.get("version") or ""
-    subject = await survey(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
+    subject = await collect_inputs(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
     target = target_of(environment)
     name = f"{target}-step-{found['step']}" if target else f"step-{found['step']}"
     try:

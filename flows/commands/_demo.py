@@ -86,14 +86,14 @@ async def serve_first(home: Path, folder: Path) -> str:
 
 async def _bring_back(platform: LocalPlatform) -> None:
     position = await platform.current()
-    mark = await platform.claim("demo", takeover=True)  # from a release that an interrupted demo left, too
+    lease = await platform.acquire_lease("demo", takeover=True)  # from a release that an interrupted demo left, too
     if position["canary"] is not None or position["baseline"] != FIRST:
-        await platform.abort(mark)
+        await platform.abort(lease)
     if position["baseline"] != FIRST:
-        await platform.prepare(FIRST, mark, timeout_seconds=30)
-        await platform.shift(100, mark)
-        await platform.promote(mark)
-    await platform.unclaim(mark)
+        await platform.prepare(FIRST, lease, timeout_seconds=30)
+        await platform.shift(100, lease)
+        await platform.promote(lease)
+    await platform.release_lease(lease)
 
 
 async def save_blocks(home: Path, folder: Path) -> None:
@@ -126,16 +126,16 @@ async def end_releases(client: PrefectClient) -> None:
     from prefect.states import Cancelling
 
     from blocks.errors import Permanent
-    from tasks.lifecycle.lock import claim_tag, tagged
+    from tasks.lifecycle.lock import lock_tag, tagged
 
-    left = await tagged(client, claim_tag("guestbook"))
+    left = await tagged(client, lock_tag("guestbook"))
     if left:
         print(f"An earlier demo left {', '.join(run.name for run in left)} under way, which is cancelled first …", flush=True)
     for run in left:
         if run.state is not None and not run.state.is_final():
             await client.set_flow_run_state(run.id, Cancelling(message="a new demo begins"))
     until = time.monotonic() + SETTLED_SECONDS
-    while await tagged(client, claim_tag("guestbook")):
+    while await tagged(client, lock_tag("guestbook")):
         if time.monotonic() > until:
             raise Permanent(f"it was not over within {SETTLED_SECONDS} s; `make clean` forgets the earlier demo with all that it made")
         await asyncio.sleep(1)

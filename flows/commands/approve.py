@@ -68,7 +68,7 @@ async def _answer(arguments: argparse.Namespace) -> int:
             raise Refused(f"{found.name} asks another question by now; read it with `shipway approve {arguments.run}`")
         await post_answer(client, found, form=form)
         print(f"posted as {form['approver']}; waiting up to {arguments.wait:.0f} s for the outcome", flush=True)
-        return _tell(await wait_for_outcome(client, found.id, key=question.key, timeout_seconds=arguments.wait))
+        return _record(await wait_for_outcome(client, found.id, key=question.key, timeout_seconds=arguments.wait))
 
 
 def _show(question: Question, *, name: str) -> None:
@@ -98,11 +98,11 @@ def _ask(what: str, *, option: str) -> str:
     except EOFError:
         answer = ""
     if not answer:
-        raise BadInput(f"{what} is missing", field=option, mend=f"Give it with {option}, or answer on a terminal.")
+        raise BadInput(f"{what} is missing", field=option, fix=f"Give it with {option}, or answer on a terminal.")
     return answer
 
 
-def _tell(outcome: Outcome | None) -> int:
+def _record(outcome: Outcome | None) -> int:
     if outcome is None:
         print("posted, but the release has not judged it yet; `shipway status` shows how it goes on")
         return WAITING

@@ -64,8 +64,8 @@ async def _add(arguments: argparse.Namespace) -> int:
     from tasks.lifecycle.server import server
 
     if not (sys.stdout.isatty() or arguments.show_uri):
-        mend = "Run it on a terminal, or add --show-uri to have the secret printed."
-        raise BadInput("a QR code holds the secret and would end in a file", field="output", mend=mend)
+        fix = "Run it on a terminal, or add --show-uri to have the secret printed."
+        raise BadInput("a QR code holds the secret and would end in a file", field="output", fix=fix)
     async with server() as client:
         block = await _load(client, arguments.block)
         uri = block.enrol(arguments.name, replace=arguments.replace).get_secret_value()

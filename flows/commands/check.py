@@ -79,7 +79,7 @@ def look_at(file: Path) -> tuple[Plan | None, list[str], list[str]]:
         file: The plan.
 
     Returns:
-        The plan or None, every problem, and warnings that a release could still see mended.
+        The plan or None, every problem, and warnings that a release could still see fixed.
     """
     from tasks.data.suites import broken_suites
     from tasks.process.files import missing_files, read_bounded
@@ -127,8 +127,8 @@ def ask_prometheus(plan: Plan, file: Path, *, online: bool) -> tuple[list[str], 
     except ShipwayError as error:
         return [], [f"{file}: the queries were not read: {error}"]
     places = read_tree(file.read_text(encoding="utf-8-sig")).places if found else {}
-    mend = "Mend the query; what was filled in for the places is only an example."
-    return [str(Problem(str(file), *_place_of(path, places), spell(path), said, mend)) for path, said in found], []
+    fix = "Fix the query; what was filled in for the places is only an example."
+    return [str(Problem(str(file), *_place_of(path, places), spell(path), said, fix)) for path, said in found], []
 
 
 async def _read_queries(plan: Plan) -> list[tuple[tuple[str | int, ...], str]]:

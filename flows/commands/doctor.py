@@ -1,11 +1,11 @@
-"""`shipway doctor`: what is wrong here, and how to mend it."""
+"""`shipway doctor`: what is wrong here, and how to fix it."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-HELP = "Check this machine, the server, the worker and the keeper; say what to mend."
+HELP = "Check this machine, the server, the worker and the keeper; say what to fix."
 SIGNS = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
 
 
@@ -32,6 +32,6 @@ def run(arguments: argparse.Namespace) -> int:
     for finding in doctor.examine(home):
         failed = failed or finding.level == "fail"
         print(f"{SIGNS[finding.level]}  {finding.subject:<10} {finding.text}")
-        if finding.level != "ok" and finding.mend:
-            print(f"{'':<17}→ {finding.mend}")
+        if finding.level != "ok" and finding.fix:
+            print(f"{'':<17}→ {finding.fix}")
     return int(failed)

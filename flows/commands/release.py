@@ -61,12 +61,12 @@ async def start(client: PrefectClient, deployment: str, parameters: dict[str, An
         known = await client.read_deployment_by_name(deployment)
         return await client.create_flow_run_from_deployment(known.id, parameters=parameters)
     except ObjectNotFound:
-        raise BadInput(f"the server has no deployment {deployment}", field="server", mend="`shipway up` makes it.") from None
+        raise BadInput(f"the server has no deployment {deployment}", field="server", fix="`shipway up` makes it.") from None
     except PrefectHTTPStatusError as error:
         said = (
             error.response.json().get("detail", "") if error.response.headers.get("content-type", "").startswith("application/json") else ""
         )
-        raise BadInput(f"the server refused the request: {said}", field="parameters", mend="Correct it and ask again.") from None
+        raise BadInput(f"the server refused the request: {said}", field="parameters", fix="Correct it and ask again.") from None
 
 
 async def follow_to_end(client: PrefectClient, found: FlowRun, *, wait: bool) -> int:

@@ -83,7 +83,7 @@ async def _locate(arguments: argparse.Namespace) -> tuple[Any, str]:
     matching = [arguments.run] if arguments.run in found else [name for name in found if name.startswith(arguments.run)]
     if len(matching) > 1:
         raise BadInput(
-            f"{len(matching)} releases begin with {arguments.run}", field="RUN", mend=f"Write more of it: {', '.join(matching[:5])}."
+            f"{len(matching)} releases begin with {arguments.run}", field="RUN", fix=f"Write more of it: {', '.join(matching[:5])}."
         )
     if matching:
         return home, matching[0]
@@ -93,7 +93,7 @@ async def _locate(arguments: argparse.Namespace) -> tuple[Any, str]:
         block = await default_storage()
         if (reading := await read_record(block, arguments.run)).entries or reading.problems:
             return block, arguments.run
-    raise BadInput(f"there is no record of {arguments.run} in {home}", field="RUN", mend="Take an id that `shipway history` shows.")
+    raise BadInput(f"there is no record of {arguments.run} in {home}", field="RUN", fix="Take an id that `shipway history` shows.")
 
 
 def _home_storage() -> Path:

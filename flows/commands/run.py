@@ -65,9 +65,9 @@ def parameters_of(arguments: argparse.Namespace) -> dict[str, Any]:
     phase = arguments.phase
     wanted = {"plan": str(arguments.plan.absolute()), "version": arguments.version}
     if not arguments.version and phase != "verify":
-        raise BadInput(f"{phase} needs a version", field="--version", mend="Write `--version 1.4.2`.")
+        raise BadInput(f"{phase} needs a version", field="--version", fix="Write `--version 1.4.2`.")
     if phase in MOVING and not arguments.reason:
-        raise BadInput(f"{phase} moves the service, and needs a reason", field="--reason", mend="Say in a sentence why.")
+        raise BadInput(f"{phase} moves the service, and needs a reason", field="--reason", fix="Say in a sentence why.")
     if phase == "verify":
         wanted["environment"] = arguments.environment
     if phase in MOVING:

@@ -58,10 +58,10 @@ async def _status(client: PrefectClient, arguments: argparse.Namespace) -> int:
 async def _where(run: str) -> str:
     """Say which targets a run has done, and where it is; nothing where its plan has one production, or its record is not here."""
     from blocks.errors import ShipwayError
-    from tasks.record.journal import recall_all
+    from tasks.record.journal import read_entries
     from tasks.rules.rollout.waves import progress_in_words
 
     try:
-        return progress_in_words(await recall_all(run))
+        return progress_in_words(await read_entries(run))
     except (ShipwayError, OSError):
         return ""

@@ -14,19 +14,19 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 
 from blocks.errors import Refused, Superseded
-from blocks.platform import Mark, Platform
+from blocks.platform import Lease, Platform
 from tasks.evidence.inputs import take_plan
-from tasks.lifecycle.lock import is_told_to_stop
+from tasks.lifecycle.lock import is_stop_requested
 from tasks.record.journal import closing_entry
 from tasks.rollout.platforms import load_platform
-from tasks.rollout.rollout import claim_environment
+from tasks.rollout.rollout import acquire_lease
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.request import owner_of
 from tasks.rules.plan.targets import place_of
 
 Result = dict[str, Any]
 KEPT_SECONDS = 60
-UNDECIDED = {"watching", "no_data"}  # outcomes of a step that showed neither side
+INCONCLUSIVE = {"watching", "no_data"}  # outcomes of a step that showed neither side
 _acting: ContextVar[Acting | None] = ContextVar("acting", default=None)
 
 
@@ -134,22 +134,22 @@ async def platform_of(plan: Plan, environment: str, *, anew: bool = False) -> Pl
     return platform
 
 
-async def heed(run: str) -> None:
+async def check_not_stopped(run: str) -> None:
     """Stop here where a rollback told this run to end, or where its record was closed by somebody who settled it.
 
     Raises:
         Superseded: It must not go forward.
     """
-    if await is_told_to_stop(run):
+    if await is_stop_requested(run):
         raise Superseded("a rollback took this service over and told this run to end")
     if await closing_entry(run) is not None:
         raise Superseded("this run was settled while it ran; its record is closed")
 
 
-async def claim_forward(phase: Phase, platform: Platform) -> Mark:
+async def acquire_lease_forward(phase: Phase, platform: Platform) -> Lease:
     """Claim an environment for a step forward; every step forward begins here."""
-    await heed(phase.owner)
-    return await claim_environment(platform, owner=phase.owner)
+    await check_not_stopped(phase.owner)
+    return await acquire_lease(platform, owner=phase.owner)
 
 
 def result(outcome: str, reason: str, **more: Any) -> Result:

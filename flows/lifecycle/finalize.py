@@ -1,4 +1,4 @@
-"""How a release ends: back to what ran before unless it was deployed, then the record, then the claims."""
+"""How a release ends: back to what ran before unless it was deployed, then the record, then the locks."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from flows.rollout.revert import moved
 from tasks.lifecycle.policy import quietly
 from tasks.lifecycle.run_labels import end_attempt, let_go, mark_running
 from tasks.notify import alert
-from tasks.record.journal import CLOSED, recall_all, say, tell
+from tasks.record.journal import CLOSED, append_entry, read_entries, say
 from tasks.record.report import publish_record
-from tasks.rollout.rollout import abort_canary, claim_environment, give_environment_up, read_position
+from tasks.rollout.rollout import abort_canary, acquire_lease, read_position, release_lease
 from tasks.rules.lifecycle.ending import STATE_NAMES, Ending, final_outcome
-from tasks.rules.plan.targets import STAGING, backwards, is_production, production_of, waves_backwards
+from tasks.rules.plan.targets import STAGING, environments_reversed, is_production, production_of, waves_reversed
 from tasks.rules.record.entries import Entry, outcome_of
 from tasks.rules.rollout.waves import left_alone, reached, staying
 
@@ -65,14 +65,14 @@ async def _give_all_up(phase: Phase, run: str) -> Temporary | None:
 
     async def give_up(environment: str) -> Temporary | None:
         try:
-            await quietly(give_environment_up, when=several)(await platform_of(phase.plan, environment), owner=run)
+            await quietly(release_lease, when=several)(await platform_of(phase.plan, environment), owner=run)
         except Temporary as error:
             return error
         except ShipwayError as error:
             say(f"{environment} could not be given up: {type(error).__name__}: {error}; the next release has to take it over")
         return None
 
-    environments = backwards(phase.plan)
+    environments = environments_reversed(phase.plan)
     several = len(environments) > ONE_PRODUCTION
     late = await asyncio.gather(*(give_up(environment) for environment in environments))
     return next((error for error in late if error is not None), None)
@@ -80,7 +80,7 @@ async def _give_all_up(phase: Phase, run: str) -> Temporary | None:
 
 async def _end(phase: Phase | None, run: str, *, version: str, ending: Ending) -> tuple[str, str]:
     """Go back where that is due and close the record; a record that is closed stays so, but what it does not cover goes back."""
-    entries = await recall_all(run)
+    entries = await read_entries(run)
     outcome: str = outcome_of(entries)
     forward = bool(entries) and entries[0].evidence.get("flow") != "rollback"
     due = phase is not None and forward and outcome != "deployed" and (outcome != "open" or ending.name != "deployed")
@@ -93,14 +93,16 @@ async def _end(phase: Phase | None, run: str, *, version: str, ending: Ending) -
     evidence: dict[str, Any] = {"outcome": outcome}
     if left:
         evidence["targets"] = left | {one["environment"]: str(one["reason"]) for one in back if is_production(one["environment"])}
-    await tell(run, CLOSED, f"{version or 'The rollback'}: {outcome.replace('_', ' ')}", kind="closed", why=reason, evidence=evidence)
+    await append_entry(
+        run, CLOSED, f"{version or 'The rollback'}: {outcome.replace('_', ' ')}", kind="closed", why=reason, evidence=evidence
+    )
     return outcome, reason
 
 
 async def _staying(phase: Phase) -> tuple[str, ...]:
     """Name the targets that keep the version although this release goes back: completed by its record, by the plan, and still its own."""
     names = [place.environment for place in production_of(phase.plan)]
-    kept = staying(phase.plan, reached(await recall_all(phase.owner), "promote", names))
+    kept = staying(phase.plan, reached(await read_entries(phase.owner), "promote", names))
     ours = await asyncio.gather(*(_is_ours(phase, name) for name in kept))
     return tuple(name for name, yes in zip(kept, ours, strict=True) if yes)
 
@@ -159,7 +161,7 @@ async def go_back(phase: Phase, *, version: str, ending: Ending) -> list[Result]
     found: list[Result] = []
     late: Temporary | None = None
     stays = await _staying(phase)
-    for wave in (*waves_backwards(phase.plan), (STAGING,)):
+    for wave in (*waves_reversed(phase.plan), (STAGING,)):
         due = [name for name in wave if name not in stays and (name != STAGING or not (phase.plan.staging.keep_on_failure or stays))]
         try:
             found += await _send_back_or_again(phase, due, version=version, ending=ending)
@@ -199,7 +201,7 @@ async def _send_back(phase: Phase, environments: Sequence[str], *, version: str,
     if not due:
         return []
     decided = {"ending": ending.name}
-    await tell(phase.owner, "going-back", f"{version} goes back", kind="rollback", why=ending.reason, evidence=decided)
+    await append_entry(phase.owner, "going-back", f"{version} goes back", kind="rollback", why=ending.reason, evidence=decided)
     if due == [STAGING] and await stays_forward(phase, STAGING):
         await _take_canary_away(phase, STAGING)
         return []
@@ -211,7 +213,7 @@ async def _take_canary_away(phase: Phase, environment: str) -> None:
     """Take away what was half-way brought in where nothing else goes back: it would hold the next release up."""
     platform = await platform_of(phase.plan, environment)
     if (await read_position(platform))["canary"] is not None:
-        await abort_canary(platform, mark=await claim_environment(platform, owner=phase.owner))
+        await abort_canary(platform, lease=await acquire_lease(platform, owner=phase.owner))
 
 
 async def _go_back_in(phase: Phase, environments: Sequence[str], *, several: bool, reason: str, bad: str) -> Result:

@@ -1,4 +1,4 @@
-"""The frame around everything that moves a service: open the record, claim the service, act, go back where it failed, close.
+"""The frame around everything that moves a service: open the record, lock the service, act, go back where it failed, close.
 
 It may be run again from its first line at any moment, by the same process or another: each part is remembered or converges.
 """
@@ -15,13 +15,13 @@ from prefect.exceptions import Abort
 from blocks.errors import BadInput, Refused, Superseded
 from flows.lifecycle.context import Phase, Result, acting_for, begin_phase, passed, platform_of, run_id
 from flows.lifecycle.finalize import close
-from flows.lifecycle.queue import claim_or_wait
-from tasks.lifecycle.lock import is_told_to_stop
+from flows.lifecycle.queue import lock_or_wait
+from tasks.lifecycle.lock import is_stop_requested
 from tasks.lifecycle.run_labels import begin_attempt, let_go, name_run, unmark
-from tasks.record.journal import closing_entry, recall, tell
+from tasks.record.journal import append_entry, closing_entry, read_entry
 from tasks.record.storage import check_storage
 from tasks.rules.lifecycle.ending import Ending
-from tasks.rules.plan.targets import backwards
+from tasks.rules.plan.targets import environments_reversed
 
 Course = Callable[[Phase, str], Awaitable[Result]]
 
@@ -51,7 +51,7 @@ async def conduct(name: str, *, plan: str, version: str, reason: str, requester:
 
 async def _attempt(name: str, run: str, *, plan: str, version: str, reason: str, requester: str, course: Course) -> Ending:
     await begin_attempt(run, name=f"{name} {version}", tags=[f"version:{version}", f"shipway:{name}"])
-    await tell(
+    await append_entry(
         run,
         "opened",
         f"{requester or 'Somebody'} asked to {name} {version}",
@@ -84,22 +84,22 @@ async def send_back(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) 
 
 
 async def _carry(name: str, run: str, *, plan: str, version: str, course: Course) -> Ending:
-    decided = await recall(run, "going-back")
+    decided = await read_entry(run, "going-back")
     if decided is not None:
         return Ending.from_entry(decided)
     phase = await begin_phase(plan, scope=run)
     await name_run(run, name=f"{name} {phase.plan.service} {version}", tags=[f"service:{phase.plan.service}"])
     await check_storage()
-    await claim_or_wait(phase, run=run)
+    await lock_or_wait(phase, run=run)
     found = await course(phase, version)
     return Ending("deployed" if passed(found) else "failed", str(found["reason"]))
 
 
 async def _who_took_over(run: str, *, plan: str, error: Superseded) -> Ending:
     """Tell a newer copy of this very run, which goes on, from another run, which ends this one."""
-    if not await is_told_to_stop(run) and await closing_entry(run) is None:
+    if not await is_stop_requested(run) and await closing_entry(run) is None:
         phase = await begin_phase(plan, scope=run)
-        for environment in backwards(phase.plan):
+        for environment in environments_reversed(phase.plan):
             position = await (await platform_of(phase.plan, environment)).current()
             if position["owner"] == run:
                 raise Abort(f"another process acts for this run now: {error}") from error

@@ -1,4 +1,4 @@
-"""One release of a service at a time: claim the service, or do what the plan says while another run holds it."""
+"""One release of a service at a time: lock the service, or do what the plan says while another run holds it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from flows.lifecycle.context import Phase
 from flows.lifecycle.suspend import wait_until
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.links import run_link
-from tasks.lifecycle.lock import claim_service, tell_to_stop
-from tasks.record.journal import tell
+from tasks.lifecycle.lock import lock_service, request_stop
+from tasks.record.journal import append_entry
 
 LOOK_AGAIN = timedelta(seconds=30)
 
 
-async def claim_or_wait(phase: Phase, *, run: str) -> None:
+async def lock_or_wait(phase: Phase, *, run: str) -> None:
     """Claim the service; refuse, queue behind the holder, or send the holder back first, as the plan says.
 
     Args:
@@ -25,13 +25,13 @@ async def claim_or_wait(phase: Phase, *, run: str) -> None:
     Raises:
         Refused: Another run holds the service and the plan says `refuse`; carries its link.
     """
-    claim = await claim_service(phase.plan.service, run=run)
-    if claim["granted"]:
+    lock = await lock_service(phase.plan.service, run=run)
+    if lock["granted"]:
         return
-    holder = f"{claim['holder_name']} ({run_link(claim['holder'])})"
+    holder = f"{lock['holder_name']} ({run_link(lock['holder'])})"
     if phase.plan.on_conflict == "refuse":
         raise Refused(f"{phase.plan.service} is being released already by {holder}; wait for it, or cancel it")
     if phase.plan.on_conflict == "supersede":
-        await tell_to_stop(phase.plan.service, by=run)
-    await tell(run, "queued", f"Waits for {holder}", kind="gate", why=f"the plan says on_conflict: {phase.plan.on_conflict}")
+        await request_stop(phase.plan.service, by=run)
+    await append_entry(run, "queued", f"Waits for {holder}", kind="gate", why=f"the plan says on_conflict: {phase.plan.on_conflict}")
     await wait_until(now() + LOOK_AGAIN, name="queue")

@@ -10,7 +10,7 @@ from prefect.input import RunInput
 
 from flows.lifecycle.context import run_id
 from tasks.lifecycle.clock import seconds_until
-from tasks.lifecycle.run_labels import ask_to_be_woken
+from tasks.lifecycle.run_labels import set_wakeup
 
 GRACE_SECONDS = 6 * 3_600  # Prefect's own time-out ends a run without our code, so it comes long after the keeper's
 
@@ -29,7 +29,7 @@ async def wait_until(at: datetime, *, name: str) -> None:
         name: What it waits for; each call waits anew.
     """
     turn = sum(key.startswith(f"{name}-") for key in asked_keys()) + 1
-    await ask_to_be_woken(run_id(), at=at)
+    await set_wakeup(run_id(), at=at)
     await asuspend_flow_run(key=f"{name}-{turn}", timeout=int(seconds_until(at)) + GRACE_SECONDS)
 
 
@@ -43,5 +43,5 @@ async def ask(form: type[RunInput], *, key: str, until: datetime) -> None:
     """
     if key in asked_keys():
         return
-    await ask_to_be_woken(run_id(), at=until)
+    await set_wakeup(run_id(), at=until)
     await asuspend_flow_run(wait_for_input=form, key=key, timeout=int(seconds_until(until)) + GRACE_SECONDS)

@@ -9,7 +9,7 @@ from datetime import datetime
 from flows.lifecycle.context import Phase, Result, result
 from tasks.data.expectations import expect_judgements, judge_tables, prepare_suite
 from tasks.process.concurrency import together
-from tasks.record.journal import recall, recall_all, tell
+from tasks.record.journal import append_entry, read_entries, read_entry
 from tasks.rules.data.jobs import Job
 from tasks.rules.data.samples_suite import rows_that_decide, samples_job
 from tasks.rules.plan.data import Moment
@@ -38,10 +38,10 @@ async def judge_data(phase: Phase, moment: Moment, *, environment: str = "", sam
     """
     due = [(number, suite) for number, suite in enumerate(phase.plan.data) if moment in suite.when]
     place = environment or moment
-    if due and await recall(phase.owner, phase.entry(f"rollback/{place}")):
+    if due and await read_entry(phase.owner, phase.entry(f"rollback/{place}")):
         names = ", ".join(suite.name for _, suite in due)
         why = f"{names}: a way back brings the version back, not the data, and must not wait for them"
-        await tell(
+        await append_entry(
             phase.owner, phase.entry(f"verify/data/{place}-left-out"), "Data suites were left out on the way back", kind="note", why=why
         )
         return []
@@ -57,7 +57,7 @@ async def judge_data(phase: Phase, moment: Moment, *, environment: str = "", sam
     found = await judge_tables(jobs, release=phase.owner) if jobs else []
     begins = "post-deploy" if moment == "post_deploy" else "verify"
     for job, one in zip(jobs, found, strict=True):
-        await tell(phase.owner, phase.entry(f"{begins}/data/{job.name}"), job.title, kind="data", why=one["reason"], evidence=one)
+        await append_entry(phase.owner, phase.entry(f"{begins}/data/{job.name}"), job.title, kind="data", why=one["reason"], evidence=one)
     return [result(one["outcome"], f"{job.title}: {one['reason']}") for job, one in zip(jobs, found, strict=True)]
 
 
@@ -66,10 +66,10 @@ async def samples_of(phase: Phase) -> list[Job]:
     plan = phase.plan
     if not plan.samples.judged:
         return []
-    entries = [entry for entry in await recall_all(phase.owner) if entry.kind == "samples"]
+    entries = [entry for entry in await read_entries(phase.owner) if entry.kind == "samples"]
     jobs = []
     for name, step in [(place.environment, step) for place in production_of(plan) for step in place.steps]:
-        if await recall(phase.owner, phase.entry(f"{name}/already")):
+        if await read_entry(phase.owner, phase.entry(f"{name}/already")):
             continue  # an earlier release left the version there, so it took no steps
         begins = phase.entry(f"{name}/step-{step.percent}/samples/")
         watched = [entry for entry in entries if entry.key.startswith(begins)]

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from blocks.errors import BadInput, Refused, RolloutFailed
-from blocks.platform import Mark, Platform, source_version
+from blocks.platform import Lease, Platform, source_version
 from flows.lifecycle.context import Phase
 from tasks.process.concurrency import turns
-from tasks.record.journal import recall_all, tell
+from tasks.record.journal import append_entry, read_entries
 from tasks.rollout.migrate import expect_jobs, find_contracts, last_deployed, note_contract, run_migration
 from tasks.rules.plan.migrations import Migration, When
 from tasks.rules.rollout.job_manifest import filled
 from tasks.rules.rollout.migrations import NOT_RUN, contracts_in, crossed, due, not_acknowledged, refusal
-from tasks.rules.rollout.rollback import WayBack
+from tasks.rules.rollout.rollback import RollbackChoice
 
 
-async def migrate(phase: Phase, platform: Platform, *, environment: str, when: When, version: str, mark: Mark) -> None:
+async def migrate(phase: Phase, platform: Platform, *, environment: str, when: When, version: str, lease: Lease) -> None:
     """Run the migrations of a moment one after the other, each to its end, once in a release.
 
     Raises:
@@ -27,10 +27,10 @@ async def migrate(phase: Phase, platform: Platform, *, environment: str, when: W
     expect_jobs(platform, phase.plan, environment)
     for migration in due(phase.plan.migrations, environment=environment, when=when):
         async with turns("migrations"):  # targets that go side by side may share what is migrated
-            await _run(phase, platform, migration, environment=environment, version=version, mark=mark)
+            await _run(phase, platform, migration, environment=environment, version=version, lease=lease)
 
 
-async def _run(phase: Phase, platform: Platform, migration: Migration, *, environment: str, version: str, mark: Mark) -> None:
+async def _run(phase: Phase, platform: Platform, migration: Migration, *, environment: str, version: str, lease: Lease) -> None:
     """Tell that it begins before it may change anything, so that a death in between leaves it known."""
     place = f"migration/{environment}/{migration.name}"
     said = {
@@ -43,7 +43,7 @@ async def _run(phase: Phase, platform: Platform, migration: Migration, *, enviro
 
     async def note(state: str, what: str, why: str, **evidence: Any) -> None:
         entry = phase.entry(f"{place}/{state}")
-        await tell(phase.owner, entry, what, kind="migration", why=why, evidence={**said, "state": state, **evidence})
+        await append_entry(phase.owner, entry, what, kind="migration", why=why, evidence={**said, "state": state, **evidence})
 
     title = f"Migration {migration.name} in {environment}"
     manifest = manifest_of(phase, migration, version=version)
@@ -52,7 +52,7 @@ async def _run(phase: Phase, platform: Platform, migration: Migration, *, enviro
         await note_contract(phase.owner)
     try:
         found = await run_migration(
-            platform, name=migration.name, manifest=manifest, mark=mark, timeout_seconds=migration.timeout_seconds, key=phase.key(place)
+            platform, name=migration.name, manifest=manifest, lease=lease, timeout_seconds=migration.timeout_seconds, key=phase.key(place)
         )
     except BadInput as error:
         await note(NOT_RUN, f"{title} was not run", str(error), outcome="failed")
@@ -72,11 +72,11 @@ def manifest_of(phase: Phase, migration: Migration, *, version: str) -> dict[str
     found = phase.taken.get("manifests", {}).get(migration.name)
     if found is None:
         problems = "; ".join(phase.taken.get("manifest_problems", [])) or f"{migration.manifest} was not read"
-        raise BadInput(problems, field="migrations", mend="Look with `shipway check`.")
+        raise BadInput(problems, field="migrations", fix="Look with `shipway check`.")
     return filled(found, version)
 
 
-async def expect_no_contract(phase: Phase, way: WayBack, *, environment: str, restored: Sequence[str]) -> None:
+async def expect_no_contract(phase: Phase, way: RollbackChoice, *, environment: str, restored: Sequence[str]) -> None:
     """Refuse a way back to a version that a contract took something away from, unless a person says by name to have restored it.
 
     Only bringing a version up again crosses anything: one that serves already bears what is there.
@@ -97,15 +97,17 @@ async def expect_no_contract(phase: Phase, way: WayBack, *, environment: str, re
         names = ", ".join(one.name for one in found)
         evidence = {"restored": [{"run": one.run, "environment": one.environment and environment, "name": one.name} for one in found]}
         entry = phase.entry(f"rollback/{environment}/restored")
-        await tell(phase.owner, entry, f"Said to be restored by hand: {names}", kind="migration", who="operator", evidence=evidence)
+        await append_entry(phase.owner, entry, f"Said to be restored by hand: {names}", kind="migration", who="operator", evidence=evidence)
         await note_contract(phase.owner)
 
 
 async def stays_forward(phase: Phase, environment: str) -> bool:
     """Say whether this release took something away in an environment, so that only forward is left there."""
-    found = [one for one in contracts_in(await recall_all(phase.owner), run=phase.owner) if one.environment == environment and one.version]
+    found = [
+        one for one in contracts_in(await read_entries(phase.owner), run=phase.owner) if one.environment == environment and one.version
+    ]
     if found:
         names = ", ".join(one.name for one in found)
         what = f"{environment} stays on {found[0].version}: the contract migration(s) {names} began there"
-        await tell(phase.owner, f"rollback/{environment}/stays", what, kind="rollback", why="the version before cannot bear them")
+        await append_entry(phase.owner, f"rollback/{environment}/stays", what, kind="rollback", why="the version before cannot bear them")
     return bool(found)

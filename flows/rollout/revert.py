@@ -8,17 +8,17 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from blocks.errors import Superseded, Temporary
-from blocks.platform import Mark, Platform
+from blocks.platform import Lease, Platform
 from flows.lifecycle.context import Phase, Result, passed, platform_of, result
 from flows.rollout.migrations import expect_no_contract
 from flows.verify import verified
 from tasks.analysis.watch import watch_recovery
 from tasks.notify import alert
-from tasks.record.journal import recall, recall_all, tell
-from tasks.rollout.rollout import abort_canary, called, claim_environment, prepare_revision, promote_revision, read_position, shift_traffic
+from tasks.record.journal import append_entry, read_entries, read_entry
+from tasks.rollout.rollout import abort_canary, acquire_lease, called, prepare_revision, promote_revision, read_position, shift_traffic
 from tasks.rules.plan.request import EnvironmentName
 from tasks.rules.plan.targets import is_production, place_of
-from tasks.rules.rollout.rollback import WayBack, decide_way_back
+from tasks.rules.rollout.rollback import RollbackChoice, choose_rollback
 
 
 async def moved(phase: Phase, environment: str, *, version: str, at_once: bool = False) -> bool:
@@ -39,9 +39,9 @@ async def moved(phase: Phase, environment: str, *, version: str, at_once: bool =
         raise
     if position["owner"] != phase.owner:
         return False
-    if any(entry.key.endswith(f"{environment}/already") for entry in await recall_all(phase.owner)):
+    if any(entry.key.endswith(f"{environment}/already") for entry in await read_entries(phase.owner)):
         return False
-    review = await recall(phase.owner, "review")
+    review = await read_entry(phase.owner, "review")
     before = review.evidence["current"].get(environment) if review else None
     return before != version or position["canary"] is not None
 
@@ -125,17 +125,17 @@ async def take_back(
         `outcome` passed or failed, `reason`, and the `version` that serves.
     """
     done = phase.entry(f"rollback/{environment}/done")
-    told = await recall(phase.owner, done)
+    told = await read_entry(phase.owner, done)
     if told is not None:
         return result(told.evidence["outcome"], told.why, version=told.evidence["position"]["baseline"])
     platform = await platform_of(phase.plan, environment)
-    mark = await claim_environment(platform, owner=phase.owner, takeover=reason)
+    lease = await acquire_lease(platform, owner=phase.owner, takeover=reason)
     way = await _choose(phase, platform, environment=environment, reason=reason, bad=bad, to=version or "previous", restored=restored)
     if way.kind == "impossible":
         return result("failed", way.reason, version=None)
-    way = await _act(phase, platform, way, environment=environment, mark=mark)
+    way = await _act(phase, platform, way, environment=environment, lease=lease)
     found = await _look_after(phase, platform, way, environment=environment, beside=beside)
-    await tell(
+    await append_entry(
         phase.owner,
         done,
         f"The rollback of {environment} is over",
@@ -148,14 +148,14 @@ async def take_back(
 
 async def _choose(
     phase: Phase, platform: Platform, *, environment: str, reason: str, bad: str, to: str, restored: Sequence[str]
-) -> WayBack:
+) -> RollbackChoice:
     """Choose the way once: after a restart half-way, what runs by then must not turn it round."""
     key = phase.entry(f"rollback/{environment}")
-    chosen = await recall(phase.owner, key)
+    chosen = await read_entry(phase.owner, key)
     if chosen is None:
         position = await read_position(platform)
         fixed = phase.plan.rollback.to
-        way = decide_way_back(
+        way = choose_rollback(
             baseline=position["baseline"],
             canary=position["canary"],
             previous=position["previous"],
@@ -164,7 +164,7 @@ async def _choose(
             fallback=None if fixed == "previous" else fixed,
         )
         await expect_no_contract(phase, way, environment=environment, restored=restored)
-        chosen = await tell(
+        chosen = await append_entry(
             phase.owner,
             key,
             f"The way back in {environment}: {way.kind} to {way.version or 'nothing'}",
@@ -172,25 +172,25 @@ async def _choose(
             why=f"{reason}. {way.reason}",
             evidence={"position": dict(position), "way": asdict(way)},
         )
-    return WayBack(**chosen.evidence["way"])
+    return RollbackChoice(**chosen.evidence["way"])
 
 
-async def _act(phase: Phase, platform: Platform, way: WayBack, *, environment: str, mark: Mark) -> WayBack:
+async def _act(phase: Phase, platform: Platform, way: RollbackChoice, *, environment: str, lease: Lease) -> RollbackChoice:
     """Go it; gives it with the version as it is called once it is there, which may name a former configuration."""
     if way.kind == "abort":
-        await abort_canary(platform, mark=mark)
+        await abort_canary(platform, lease=lease)
     elif way.kind == "redeploy" and way.version:
         key = f"rollback/{environment}/{way.version}"
         seconds = place_of(phase.plan, environment).ready_timeout_seconds
-        there = await prepare_revision(platform, version=way.version, mark=mark, timeout_seconds=seconds, key=phase.key(f"{key}/prepare"))
+        there = await prepare_revision(platform, version=way.version, lease=lease, timeout_seconds=seconds, key=phase.key(f"{key}/prepare"))
         version = called(there, way.version) or way.version
-        await shift_traffic(platform, version=version, percent=100, mark=mark, key=phase.key(f"{key}/shift"))
-        await promote_revision(platform, version=version, mark=mark, key=phase.key(f"{key}/promote"))
+        await shift_traffic(platform, version=version, percent=100, lease=lease, key=phase.key(f"{key}/shift"))
+        await promote_revision(platform, version=version, lease=lease, key=phase.key(f"{key}/promote"))
         return replace(way, version=version)
     return way
 
 
-async def _look_after(phase: Phase, platform: Platform, way: WayBack, *, environment: EnvironmentName, beside: bool) -> Result:
+async def _look_after(phase: Phase, platform: Platform, way: RollbackChoice, *, environment: EnvironmentName, beside: bool) -> Result:
     """Verify the version that serves now, then watch it under its real traffic."""
     if way.version is None:
         return result("passed", "nothing runs there, as before", version=None)

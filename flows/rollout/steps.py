@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from blocks.errors import Refused
-from blocks.platform import Mark, Platform
-from flows.lifecycle.context import UNDECIDED, Phase, Result, claim_forward, heed, passed, platform_of, result
+from blocks.platform import Lease, Platform
+from flows.lifecycle.context import INCONCLUSIVE, Phase, Result, acquire_lease_forward, check_not_stopped, passed, platform_of, result
 from flows.rollout.migrations import migrate
 from flows.verify import verified
 from tasks.analysis.sources import subject_of
 from tasks.analysis.watch import begin_watch, start_clock, watch_step
 from tasks.approval.approval import check_proofs
-from tasks.evidence.inputs import survey_again
-from tasks.record.journal import recall, tell
+from tasks.evidence.inputs import collect_inputs_again
+from tasks.record.journal import append_entry, read_entry
 from tasks.rollout.platforms import load_approvers
 from tasks.rollout.rollout import prepare_revision, promote_revision, shift_traffic
 from tasks.rules.plan.plan import Step
@@ -24,19 +24,19 @@ async def roll_out(phase: Phase, version: str, *, place: Place, approval: dict[s
     """Take the canary through one environment's steps; a step that does not pass ends it, and its verdict is the result.
 
     Returns:
-        `outcome`, `reason`, and where all passed the `mark` under which that was.
+        `outcome`, `reason`, and where all passed the `lease` under which that was.
     """
     await confirm(phase, version, approval=approval)
     name, platform = place.environment, await platform_of(phase.plan, place.environment, anew=True)
-    mark = await claim_forward(phase, platform)
-    await migrate(phase, platform, environment=name, when="before", version=version, mark=mark)
+    lease = await acquire_lease_forward(phase, platform)
+    await migrate(phase, platform, environment=name, when="before", version=version, lease=lease)
     seconds = place.ready_timeout_seconds
-    before = await prepare_revision(platform, version=version, mark=mark, timeout_seconds=seconds, key=phase.key(f"{name}/prepare"))
+    before = await prepare_revision(platform, version=version, lease=lease, timeout_seconds=seconds, key=phase.key(f"{name}/prepare"))
     if target_of(name) and (before["baseline"], before["canary"]) == (version, None):
         what = f"{name} runs {version} already: an earlier release left it there"
-        await tell(phase.owner, phase.entry(f"{name}/already"), what, kind="note")
-        return result("passed", what, mark=mark)
-    await tell(
+        await append_entry(phase.owner, phase.entry(f"{name}/already"), what, kind="note")
+        return result("passed", what, lease=lease)
+    await append_entry(
         phase.owner,
         phase.entry(f"{name}/prepare"),
         f"{version} is up in {name}, without traffic",
@@ -46,20 +46,20 @@ async def roll_out(phase: Phase, version: str, *, place: Place, approval: dict[s
     )
     for step in place.steps:
         decision = decisions.get(str(step.percent), "")
-        found = await _take_step(phase, platform, step, environment=name, version=version, mark=mark, decision=decision)
+        found = await _take_step(phase, platform, step, environment=name, version=version, lease=lease, decision=decision)
         if not passed(found):
             return found
-    return result("passed", f"{version} passed every step", mark=mark)
+    return result("passed", f"{version} passed every step", lease=lease)
 
 
-async def complete(phase: Phase, version: str, *, environment: str, beside: Mark | None = None) -> Result:
+async def complete(phase: Phase, version: str, *, environment: str, beside: Lease | None = None) -> Result:
     """Verify the version under full traffic, and only then retire the former one.
 
     Args:
         phase: The release and its round.
         version: The version.
         environment: Where.
-        beside: Where other targets go at the same time: the mark under which this one passed its steps in this very process. The
+        beside: Where other targets go at the same time: the lease under which this one passed its steps in this very process. The
             verification is no child run then, see `flows.verify.verified`.
     """
     found = await verified(phase, version, environment=environment, beside=beside is not None)
@@ -67,10 +67,10 @@ async def complete(phase: Phase, version: str, *, environment: str, beside: Mark
         return {**found, "reason": f"{environment}: {found['reason']}"} if target_of(environment) else dict(found)
     platform = await platform_of(phase.plan, environment)
     if beside is not None:
-        await heed(phase.owner)
-    mark = beside or await claim_forward(phase, platform)
-    after = await promote_revision(platform, version=version, mark=mark, key=phase.key(f"{environment}/promote"))
-    await tell(
+        await check_not_stopped(phase.owner)
+    lease = beside or await acquire_lease_forward(phase, platform)
+    after = await promote_revision(platform, version=version, lease=lease, key=phase.key(f"{environment}/promote"))
+    await append_entry(
         phase.owner,
         phase.entry(f"{environment}/promote"),
         f"{version} is the baseline in {environment}",
@@ -78,68 +78,74 @@ async def complete(phase: Phase, version: str, *, environment: str, beside: Mark
         why=f"{after['previous']} was retired" if after["previous"] else "nothing ran there before",
         evidence={"position": dict(after)},
     )
-    await migrate(phase, platform, environment=environment, when="after", version=version, mark=mark)
+    await migrate(phase, platform, environment=environment, when="after", version=version, lease=lease)
     return dict(found)
 
 
-async def _take_step(phase: Phase, platform: Platform, step: Step, *, environment: str, version: str, mark: Mark, decision: str) -> Result:
+async def _take_step(
+    phase: Phase, platform: Platform, step: Step, *, environment: str, version: str, lease: Lease, decision: str
+) -> Result:
     """Shift, watch, and give the verdict."""
     name, judgement, where = f"{environment}/step-{step.percent}", phase.plan.judgement, within(environment)
     subject = await subject_of(phase.plan, environment)
     begun = {}
     if step.watch_seconds:  # what counts is what follows, so the counts are read before the traffic moves, however long that takes
         begun = await begin_watch(platform, subject=subject, version=version, key=phase.key(f"{name}/begin"))
-    await shift_traffic(platform, version=version, percent=step.percent, mark=mark, key=phase.key(f"{name}/shift"))
-    await tell(phase.owner, phase.entry(f"{name}/shift"), f"{step.percent} % of the traffic{where} goes to {version}", kind="effect")
+    await shift_traffic(platform, version=version, percent=step.percent, lease=lease, key=phase.key(f"{name}/shift"))
+    await append_entry(
+        phase.owner, phase.entry(f"{name}/shift"), f"{step.percent} % of the traffic{where} goes to {version}", kind="effect"
+    )
     if not begun:
         return result("passed", "this step is not watched")
     begun |= {"at": await start_clock(key=phase.key(f"{name}/clock"))}
     key = phase.key(f"{name}/watch")
     spans = [(key, step.watch_seconds), (f"{key}/extended", 2 * step.watch_seconds)]
-    for key, seconds in spans if judgement.undecided == "extend" else spans[:1]:
+    for key, seconds in spans if judgement.inconclusive == "extend" else spans[:1]:
         share = step.percent
         found = await watch_step(
-            platform, subject=subject, version=version, percent=share, watch_seconds=seconds, mark=mark, begun=begun, key=key
+            platform, subject=subject, version=version, percent=share, watch_seconds=seconds, lease=lease, begun=begun, key=key
         )
-        if found["outcome"] not in UNDECIDED:
+        if found["outcome"] not in INCONCLUSIVE:
             break
         begun |= {"probes": found.get("probes")}
     if found["outcome"] == "failed":  # first stop the harm, then write about it; the way back does the rest
-        await shift_traffic(platform, version=version, percent=0, mark=mark, key=phase.key(f"{name}/stop"))
-        await tell(phase.owner, phase.entry(f"{name}/stop"), f"No more requests{where} go to {version}", kind="effect", why=found["reason"])
-    await _tell_step(phase, f"{version} at {step.percent} %{where}", name=name, span=key.rpartition("/")[2], found=found)
+        await shift_traffic(platform, version=version, percent=0, lease=lease, key=phase.key(f"{name}/stop"))
+        await append_entry(
+            phase.owner, phase.entry(f"{name}/stop"), f"No more requests{where} go to {version}", kind="effect", why=found["reason"]
+        )
+    await _record_step(phase, f"{version} at {step.percent} %{where}", name=name, span=key.rpartition("/")[2], found=found)
     at = f"at {step.percent} %{where}: {found['reason']}"
-    return _settle_undecided(found, result(found["outcome"], at, step=str(step.percent)), judgement.undecided, decision)
+    return _settle_inconclusive(found, result(found["outcome"], at, step=str(step.percent)), judgement.inconclusive, decision)
 
 
-async def _tell_step(phase: Phase, what: str, *, name: str, span: str, found: Result) -> None:
+async def _record_step(phase: Phase, what: str, *, name: str, span: str, found: Result) -> None:
     """Write what a watch saw, and what followed."""
     entry, evidence = phase.entry(f"{name}/samples/{span}"), {"environment": name.rpartition("/step-")[0], **found}
     why = f"{len(found['points'])} readings"
-    await tell(phase.owner, entry, f"Watched {what}", kind="samples", why=why, evidence=evidence)
+    await append_entry(phase.owner, entry, f"Watched {what}", kind="samples", why=why, evidence=evidence)
     verdict, entry = {"outcome": found["outcome"]}, phase.entry(f"{name}/verdict/{span}")
-    await tell(phase.owner, entry, f"Verdict {what.partition(' ')[2]}", kind="verdict", why=found["reason"], evidence=verdict)
+    await append_entry(phase.owner, entry, f"Verdict {what.partition(' ')[2]}", kind="verdict", why=found["reason"], evidence=verdict)
 
 
-def _settle_undecided(found: Result, step: Result, policy: str, decision: str) -> Result:
+def _settle_inconclusive(found: Result, step: Result, policy: str, decision: str) -> Result:
     """Apply the plan, or what people decided, to a step that showed neither side."""
     slim = {**step, "started_at": found["started_at"]}
-    if found["outcome"] not in UNDECIDED:
+    if found["outcome"] not in INCONCLUSIVE:
         return slim
     if decision == "proceed" or (policy == "proceed" and found["outcome"] == "watching"):
         return {**slim, "outcome": "passed"}
     if policy == "ask" and decision == "":
         return slim
-    return {**slim, "outcome": "failed", "reason": f"undecided {slim['reason']}"}
+    return {**slim, "outcome": "failed", "reason": f"inconclusive {slim['reason']}"}
 
 
 async def confirm(phase: Phase, version: str, *, approval: dict[str, Any]) -> None:
     """Verify the approvals again, against the world as it is, right before the first change."""
-    if phase.plan.approval.quorum == 0 or await recall(phase.owner, phase.entry("approval/confirmed")):
+    if phase.plan.approval.quorum == 0 or await read_entry(phase.owner, phase.entry("approval/confirmed")):
         return
-    await heed(phase.owner)  # who was told to stop was not refused
-    opened = await recall(phase.owner, "opened")
-    fresh = await survey_again(phase.path, version=version)
+    await check_not_stopped(phase.owner)  # who was told to stop was not refused
+    opened = await read_entry(phase.owner, "opened")
+    fresh = await collect_inputs_again(phase.path, version=version)
     problems = await check_proofs(
         await load_approvers(phase.plan.approval.block),
         run=phase.owner,
@@ -152,7 +158,7 @@ async def confirm(phase: Phase, version: str, *, approval: dict[str, Any]) -> No
     )
     if problems:
         raise Refused(f"the approvals do not hold: {'; '.join(problems)}")
-    await tell(
+    await append_entry(
         phase.owner,
         phase.entry("approval/confirmed"),
         "The approvals were verified again, right before the first change",

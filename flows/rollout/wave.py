@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from blocks.errors import RolloutFailed, ShipwayError, WorldMoved
-from flows.lifecycle.context import UNDECIDED, Phase, Result, passed, result
+from flows.lifecycle.context import INCONCLUSIVE, Phase, Result, passed, result
 from flows.rollout.data import expect_data
 from flows.rollout.steps import complete, confirm, roll_out
 from tasks.process.concurrency import until_one
@@ -25,11 +25,11 @@ async def bring(
         version: The version.
         environments: The wave's targets.
         approval: The gate's name and proofs.
-        decisions: What people decided about undecided steps, by environment.
+        decisions: What people decided about inconclusive steps, by environment.
 
     Returns:
-        `outcome` passed where every target completed; failed with the reason of the first that did; else that of the undecided ones, and
-        these in `undecided`, each with its `environment` and `step`.
+        `outcome` passed where every target completed; failed with the reason of the first that did; else that of the inconclusive ones, and
+        these in `inconclusive`, each with its `environment` and `step`.
 
     Raises:
         ShipwayError: A target could not go on, and none goes on beside it.
@@ -39,26 +39,26 @@ async def bring(
     places = [place_of(phase.plan, name) for name in environments]
     failed, found = await until_one(
         *(_bring_to(phase, version, place=one, approval=approval, decisions=decisions.get(one.environment, {})) for one in places),
-        ends=lambda one: not (passed(one) or one["undecided"]),
+        ends=lambda one: not (passed(one) or one["inconclusive"]),
     )
     if failed:
         return failed
-    undecided = [one for one in found if one["undecided"]]
-    outcome, reason = worst_of(undecided or found)
-    return result(outcome, reason, undecided=undecided)
+    inconclusive = [one for one in found if one["inconclusive"]]
+    outcome, reason = worst_of(inconclusive or found)
+    return result(outcome, reason, inconclusive=inconclusive)
 
 
 async def _bring_to(phase: Phase, version: str, *, place: Place, approval: dict[str, Any], decisions: Mapping[str, str]) -> Result:
-    """Go the whole way in one target; one that is undecided waits for people at its step."""
+    """Go the whole way in one target; one that is inconclusive waits for people at its step."""
     name = place.environment
     try:
         found = await roll_out(phase, version, place=place, approval=approval, decisions=dict(decisions))
-        undecided = found["outcome"] in UNDECIDED
+        inconclusive = found["outcome"] in INCONCLUSIVE
         if passed(found):
-            found = await complete(phase, version, environment=name, beside=found["mark"])
+            found = await complete(phase, version, environment=name, beside=found["lease"])
     except (RolloutFailed, WorldMoved) as error:
-        return result("failed", f"{name}: {type(error).__name__}: {error}", environment=name, undecided=False)
+        return result("failed", f"{name}: {type(error).__name__}: {error}", environment=name, inconclusive=False)
     except ShipwayError as error:
         say(f"{name}: {type(error).__name__}: {error}")  # who reads the error alone would look for its target
         raise
-    return {**found, "environment": name, "undecided": undecided}
+    return {**found, "environment": name, "inconclusive": inconclusive}

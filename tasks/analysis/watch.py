@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from prefect import task
 
 from blocks.errors import Superseded, Temporary, WorldMoved
-from blocks.platform import Counts, Mark, Platform, Position
+from blocks.platform import Counts, Lease, Platform, Position
 from tasks.analysis.sources import Sources, Subject, open_sources
 from tasks.lifecycle.policy import OBSERVE_PLATFORM, ONCE, ONCE_ON_PLATFORM
-from tasks.record.journal import tell_progress
+from tasks.record.journal import emit_progress
 from tasks.rules.analysis.downsampling import Thinned, most_points
 from tasks.rules.analysis.step import MOST_MISSED, Step, versions_of
 from tasks.rules.analysis.verdict import Outcome, Verdict, combine
@@ -67,7 +67,7 @@ async def watch_step(
     version: str,
     percent: int,
     watch_seconds: float,
-    mark: Mark,
+    lease: Lease,
     begun: dict[str, Any],
     key: str,  # noqa: ARG001
 ) -> dict[str, Any]:
@@ -79,7 +79,7 @@ async def watch_step(
         version: The version under release.
         percent: Its share, which must stay as it is.
         watch_seconds: The longest time since `begun`; what probes had counted in a process that died is probed again.
-        mark: Our mark; a newer owner ends the watch.
+        lease: Our lease; a newer owner ends the watch.
         begun: What `begin_watch` remembered, with the moment `at` from which the time counts, and `probes` of an earlier span.
         key: Under which the result is remembered.
 
@@ -96,10 +96,10 @@ async def watch_step(
     async with open_sources(subject, platform, versions=versions, memory=begun.get("prometheus")) as sources:
         began = begun["at"], sources.platform(begun["counts"]) | sources.beginning()
         step = Step(subject.judgement, version=version, baseline=baseline, percent=percent, began=began)
-        look = partial(_look, platform, subject=subject, version=version, percent=percent, mark=mark)
+        look = partial(_look, platform, subject=subject, version=version, percent=percent, lease=lease)
         points = Thinned[Point](most_points(len(subject.judgement.slis)))
         ends_at = begun["at"] + watch_seconds + sources.lost_seconds(begun)  # so that as much is probed as the plan says
-        async for point in _readings(step, sources, look, ends_at=ends_at, owner=mark["owner"], where=within(subject.environment)):
+        async for point in _readings(step, sources, look, ends_at=ends_at, owner=lease["owner"], where=within(subject.environment)):
             points.add(point)
         probes = {"at": time.time(), "counts": sources.probe.remembered()} if sources.probe else {}
     whole, kept = combine(points.last.verdicts if points.last else []), points.points()
@@ -132,11 +132,11 @@ async def _readings(
         whole = combine(verdicts)
         if is_last or whole.outcome in DECIDED:
             return
-        tell_progress(owner, f"{step.percent} %{where}: {whole.reason}", reading=number)
+        emit_progress(owner, f"{step.percent} %{where}: {whole.reason}", reading=number)
         await asyncio.sleep(max(SHORTEST_PAUSE_SECONDS, min(due - time.monotonic(), ends_at - time.time())))
 
 
-async def _look(platform: Platform, *, subject: Subject, version: str, percent: int, mark: Mark) -> dict[str, Any]:
+async def _look(platform: Platform, *, subject: Subject, version: str, percent: int, lease: Lease) -> dict[str, Any]:
     """Read position and counts, and bear a platform that is silent for a few readings."""
     for missed in range(MOST_MISSED + 1):
         try:
@@ -146,7 +146,7 @@ async def _look(platform: Platform, *, subject: Subject, version: str, percent: 
                 raise
             await asyncio.sleep(subject.judgement.interval_seconds)
         else:
-            _expect_ours(found[0], version=version, percent=percent, mark=mark)
+            _expect_ours(found[0], version=version, percent=percent, lease=lease)
             counts: dict[str, Any] = found[1]
             return counts
     raise AssertionError
@@ -157,8 +157,8 @@ async def _counts(platform: Platform, subject: Subject) -> dict[str, Any]:
     return dict(await platform.counts()) if subject.asks_platform else {}
 
 
-def _expect_ours(position: Position, *, version: str, percent: int, mark: Mark) -> None:
-    if (position["owner"], position["generation"]) != (mark["owner"], mark["generation"]):
+def _expect_ours(position: Position, *, version: str, percent: int, lease: Lease) -> None:
+    if (position["owner"], position["generation"]) != (lease["owner"], lease["generation"]):
         raise Superseded(f"the environment belongs to {position['owner']} now (generation {position['generation']})")
     if "trouble" in position:
         raise WorldMoved(position["trouble"])

@@ -18,7 +18,7 @@ from prefect.exceptions import ObjectNotFound
 
 from blocks.errors import BadInput, Refused
 from tasks.approval.approval import OUTCOME_LABEL
-from tasks.lifecycle.lock import claim_tag
+from tasks.lifecycle.lock import lock_tag
 
 SHORTEST_PREFIX = 4
 FORM_SECONDS = 5
@@ -48,7 +48,7 @@ async def find_run(client: PrefectClient, words: str) -> FlowRun:
     try:
         return await client.read_flow_run(UUID(words))
     except ObjectNotFound:
-        raise BadInput(f"there is no run {words}", field="RUN", mend="`shipway status` shows the runs.") from None
+        raise BadInput(f"there is no run {words}", field="RUN", fix="`shipway status` shows the runs.") from None
     except ValueError:
         pass
     waiting = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED])))
@@ -59,8 +59,8 @@ async def find_run(client: PrefectClient, words: str) -> FlowRun:
             return fitting[0]
         if fitting:
             listed = ", ".join(f"{run.name} ({str(run.id)[:8]})" for run in fitting[:5])
-            raise BadInput(f"{len(fitting)} runs fit {words!r}: {listed}", field="RUN", mend="Give the id of one.")
-    raise BadInput(f"no run fits {words!r}", field="RUN", mend="Give an id, its beginning, a run's name, or a service whose release waits.")
+            raise BadInput(f"{len(fitting)} runs fit {words!r}: {listed}", field="RUN", fix="Give the id of one.")
+    raise BadInput(f"no run fits {words!r}", field="RUN", fix="Give an id, its beginning, a run's name, or a service whose release waits.")
 
 
 async def read_question(client: PrefectClient, run: FlowRun) -> Question:
@@ -137,4 +137,4 @@ def _told(run: FlowRun, key: str) -> Outcome | None:
 
 def _fits(run: FlowRun, words: str) -> bool:
     by_id = len(words) >= SHORTEST_PREFIX and str(run.id).startswith(words.lower())
-    return by_id or run.name == words or claim_tag(words) in run.tags
+    return by_id or run.name == words or lock_tag(words) in run.tags

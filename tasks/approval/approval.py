@@ -99,7 +99,7 @@ async def check_proofs(
 
 
 @task(**OBSERVE)
-async def tell_outcome(gate: Gate, *, outcome: str, reason: str, state: str) -> None:
+async def log_outcome(gate: Gate, *, outcome: str, reason: str, state: str) -> None:
     """Put what became of an answer on the run, for whoever waits for it; a courtesy that nothing is decided by.
 
     Args:
@@ -124,7 +124,7 @@ def _judge_and_claim(approvers: Approvers, gate: Gate, answer: Answer, proofs: S
     claim = _claim(gate, answer)
     ledger = approvers.ledger()
     judgement = _judge(approvers, gate, answer, proofs)
-    if judgement.proof and not ledger.claim(judgement.approver, judgement.proof.counter, claim):
+    if judgement.proof and not ledger.use(judgement.approver, judgement.proof.counter, claim):
         # Another run used the code between our look at the ledger and our claim; the second look sees it.
         judgement = _judge(approvers, gate, answer, proofs)
     if judgement.is_wrong_code:

@@ -72,7 +72,7 @@ async def _address(name: str, *, field: str) -> SecretStr:
     block = await load_block(name, field=field)
     value = block.get() if isinstance(block, Secret) else None
     if not isinstance(value, str) or not value.strip():
-        raise BadInput(f"the block {name} holds no text", field=field, mend="Keep the database's SQLAlchemy address in it, as a text.")
+        raise BadInput(f"the block {name} holds no text", field=field, fix="Keep the database's SQLAlchemy address in it, as a text.")
     return SecretStr(value.strip())
 
 

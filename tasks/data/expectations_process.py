@@ -215,7 +215,7 @@ def _module(name: str) -> Any:
 
 
 def _without_traceback(info: Any) -> Any:
-    """Keep what went wrong; where in whose code is nothing that an operator of a release mends."""
+    """Keep what went wrong; where in whose code is nothing that an operator of a release fixes."""
     if isinstance(info, dict):
         return {key: "" if key == "exception_traceback" else _without_traceback(value) for key, value in info.items()}
     return info

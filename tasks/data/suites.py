@@ -31,7 +31,7 @@ def load_suite(folder: Path, path: str, *, field: str) -> Suite:
     content = read_named(folder, path, field=field, limit_bytes=MAX_BYTES, what="the suite's file")
     suite, problems = read_suite(content, name=path, schemas=known_expectations())
     if suite is None:
-        raise BadInput("; ".join(problems), field=field, mend="docs/data.md shows a suite.")
+        raise BadInput("; ".join(problems), field=field, fix="docs/data.md shows a suite.")
     return suite
 
 
@@ -79,11 +79,11 @@ def data_files(folder: Path, pattern: str, *, field: str) -> list[str]:
     try:
         found = sorted(path for path in folder.glob(pattern) if path.is_file())
     except (ValueError, OSError) as error:
-        raise BadInput(f"`{pattern}` cannot be looked for: {error}", field=field, mend="Write it as `exports/*.csv`.") from None
+        raise BadInput(f"`{pattern}` cannot be looked for: {error}", field=field, fix="Write it as `exports/*.csv`.") from None
     repository = repository_of(folder)
     strangers = [path for path in found if not path.resolve().is_relative_to(repository)]
     if strangers:
-        raise BadInput(f"{strangers[0].name} is a link that leaves the repository", field=field, mend="Put the file itself there.")
+        raise BadInput(f"{strangers[0].name} is a link that leaves the repository", field=field, fix="Put the file itself there.")
     return [str(path.resolve()) for path in found]
 
 

@@ -67,26 +67,26 @@ async def _git(repository: str | Path, *arguments: str) -> tuple[int, str, str]:
     if ended.exit_code is None:
         raise Temporary(f"git {arguments[0]} did not answer within {TIMEOUT_SECONDS:g} s in {repository}")
     if ended.cut:
-        raise BadInput("Git's answer is longer than 2 MB", field="change_log", mend="Name fewer `change_log.paths`.")
+        raise BadInput("Git's answer is longer than 2 MB", field="change_log", fix="Name fewer `change_log.paths`.")
     return ended.exit_code, ended.output.decode(errors="replace"), ended.tail.strip()
 
 
 async def _refuse_shallow(repository: str | Path) -> None:
     code, answer, said = await _git(repository, "rev-parse", "--is-shallow-repository")
     if code:
-        mend = "Keep the plan in the service's Git repository, and have git installed where releases run."
-        raise BadInput(f"{repository} cannot be read as a Git repository ({said[-200:]})", field="change_log", mend=mend)
+        fix = "Keep the plan in the service's Git repository, and have git installed where releases run."
+        raise BadInput(f"{repository} cannot be read as a Git repository ({said[-200:]})", field="change_log", fix=fix)
     if answer.strip() == "true":
-        mend = "Run `git fetch --unshallow --tags` there."
-        raise BadInput("the Git history is cut off (a shallow clone), so changes would be missing", field="change_log", mend=mend)
+        fix = "Run `git fetch --unshallow --tags` there."
+        raise BadInput("the Git history is cut off (a shallow clone), so changes would be missing", field="change_log", fix=fix)
 
 
 async def _commit_of(repository: str | Path, spec: Spec, version: str) -> str:
     tag = spec.tag.replace("{version}", source_version(check_version(version)))
     code, answer, _ = await _git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"refs/tags/{tag}^{{commit}}")
     if code:
-        mend = f"Run `git fetch --tags`, or tag the commit: `git tag {tag} COMMIT`."
-        raise BadInput(f"the repository has no tag {tag} for version {version}", field="version", mend=mend)
+        fix = f"Run `git fetch --tags`, or tag the commit: `git tag {tag} COMMIT`."
+        raise BadInput(f"the repository has no tag {tag} for version {version}", field="version", fix=fix)
     return answer.strip()
 
 
@@ -99,7 +99,7 @@ async def _log(repository: str | Path, commits: str, *, paths: list[str]) -> lis
     limits = ["-z", f"--max-count={MAX_COMMITS + 1}", f"--format={FORMAT}", "--no-color", "--no-show-signature"]
     code, answer, said = await _git(repository, "log", *limits, "--end-of-options", commits, "--", *paths)
     if code:
-        raise BadInput(f"Git could not list the changes ({said[-200:]})", field="change_log", mend="Look with `git fsck`.")
+        raise BadInput(f"Git could not list the changes ({said[-200:]})", field="change_log", fix="Look with `git fsck`.")
     return [_commit(entry) for entry in answer.split("\0") if entry.strip()]
 
 

@@ -118,8 +118,8 @@ def _in_words(error: httpx.TransportError) -> tuple[str, bool]:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            mend = "renew it, or give this machine the authority's certificate in SSL_CERT_FILE"
-            return f"its TLS certificate is not trusted ({cause.verify_message}); {mend}", False
+            fix = "renew it, or give this machine the authority's certificate in SSL_CERT_FILE"
+            return f"its TLS certificate is not trusted ({cause.verify_message}); {fix}", False
         if isinstance(cause, ssl.SSLError):
             return f"TLS failed ({cause.reason or cause}); look whether the address really speaks https", False
         cause = cause.__cause__ or cause.__context__

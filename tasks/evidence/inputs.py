@@ -39,8 +39,8 @@ async def take_plan(path: str, *, key: str) -> dict[str, Any]:  # noqa: ARG001
     return await read_plan(path)
 
 
-@task(name="survey", **ONCE)
-async def survey(path: str, *, version: str, key: str, taken: dict[str, Any] | None = None) -> dict[str, Any]:  # noqa: ARG001
+@task(name="collect inputs", **ONCE)
+async def collect_inputs(path: str, *, version: str, key: str, taken: dict[str, Any] | None = None) -> dict[str, Any]:  # noqa: ARG001
     """Survey once what this release is about, under the plan as it was taken.
 
     Returns:
@@ -52,8 +52,8 @@ async def survey(path: str, *, version: str, key: str, taken: dict[str, Any] | N
     return {**found, "previews": previews}
 
 
-@task(name="survey again", **OBSERVE_PLATFORM)
-async def survey_again(path: str, *, version: str) -> dict[str, Any]:
+@task(name="collect inputs again", **OBSERVE_PLATFORM)
+async def collect_inputs_again(path: str, *, version: str) -> dict[str, Any]:
     """Survey anew, to compare with what was approved."""
     return await look(path, version=version)
 
@@ -77,7 +77,7 @@ async def look(
     taken = taken or await read_plan(path)
     plan = Plan.model_validate(taken["plan"])
     if taken.get("manifest_problems"):
-        raise BadInput("; ".join(taken["manifest_problems"]), field="migrations", mend="Look with `shipway check`.")
+        raise BadInput("; ".join(taken["manifest_problems"]), field="migrations", fix="Look with `shipway check`.")
     loaded = platforms or await load_platforms(plan)
     seen = dict(zip(loaded, await asyncio.gather(*(_look_at(plan, name, platform) for name, platform in loaded.items())), strict=True))
     settings = {name: fingerprinted for name, (_, fingerprinted) in seen.items()}

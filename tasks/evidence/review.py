@@ -31,12 +31,12 @@ async def read_plan_file(path: str) -> dict[str, Any]:
     try:
         file, data = await asyncio.to_thread(_read, path)
     except (OSError, RuntimeError, ValueError) as error:
-        raise BadInput(f"{path} cannot be read: {error}", field="plan", mend="Name the plan's file.") from None
+        raise BadInput(f"{path} cannot be read: {error}", field="plan", fix="Name the plan's file.") from None
     if data is None:
-        raise BadInput(f"there is no file {path}", field="plan", mend="Name the plan's file, as `shipway.yaml`.")
+        raise BadInput(f"there is no file {path}", field="plan", fix="Name the plan's file, as `shipway.yaml`.")
     plan, problems = await asyncio.to_thread(read_plan, data, name=file.name)
     if plan is None:
-        raise BadInput(_listed(problems), field="plan", mend=f"Mend it, and look with `shipway check {file.name}`.")
+        raise BadInput(_listed(problems), field="plan", fix=f"Fix it, and look with `shipway check {file.name}`.")
     repository = await asyncio.to_thread(repository_of, file.parent)
     return {"plan": plan.model_dump(mode="json"), "path": str(file), "folder": str(file.parent), "repository": str(repository)}
 

@@ -1,6 +1,6 @@
-"""One release of a service at a time: a claim is a Prefect variable that names the run, kept until the release is closed.
+"""One release of a service at a time: a lock is a Prefect variable that names the run, kept until the release is closed.
 
-The server's database lets a name be taken once, and a variable be deleted by its id: that makes taking a claim, and taking over one whose
+The server's database lets a name be taken once, and a variable be deleted by its id: that makes taking a lock, and taking over one whose
 holder is gone, one step each, without a lock that a killed process could leave behind. It spans suspensions, crashes and machines.
 """
 
@@ -27,21 +27,21 @@ OUTCOME = "outcome:"
 MOST_TRIES = 10
 
 
-def claim_tag(service: str) -> str:
+def lock_tag(service: str) -> str:
     """Name the tag by which people and commands find a service's one running release."""
-    return f"claim:{service}"
+    return f"lock:{service}"
 
 
-def claim_name(service: str) -> str:
-    """Name the variable that is a service's claim."""
-    return f"shipway-claim-{service}"
+def lock_name(service: str) -> str:
+    """Name the variable that is a service's lock."""
+    return f"shipway-lock-{service}"
 
 
-@task(name="claim service", **OBSERVE)
-async def claim_service(service: str, *, run: str) -> dict[str, Any]:
+@task(name="lock service", **OBSERVE)
+async def lock_service(service: str, *, run: str) -> dict[str, Any]:
     """Claim a service for a run, unless another run holds it.
 
-    A claim whose run is closed, or no longer in the run history, is given up for it.
+    A lock whose run is closed, or no longer in the run history, is given up for it.
 
     Args:
         service: The service.
@@ -51,79 +51,79 @@ async def claim_service(service: str, *, run: str) -> dict[str, Any]:
         `granted`, and where it was not: `holder` (id) and `holder_name`.
 
     Raises:
-        Refused: The claim is unreadable.
-        Temporary: Others took and gave up the claim all the time.
+        Refused: The lock is unreadable.
+        Temporary: Others took and gave up the lock all the time.
     """
     async with get_client() as client:
         for _ in range(MOST_TRIES):
             if await _take(client, service, run=run):
-                await change_tags(client, run, add={claim_tag(service)})
+                await change_tags(client, run, add={lock_tag(service)})
                 return {"granted": True, "holder": run, "holder_name": ""}
-            claim = await client.read_variable_by_name(claim_name(service))
-            if claim is None:
+            lock = await client.read_variable_by_name(lock_name(service))
+            if lock is None:
                 continue
-            holder = await _holder(client, claim)
+            holder = await _holder(client, lock)
             if holder is not None:
                 return {"granted": False, "holder": str(holder.id), "holder_name": holder.name}
-            await _delete(client, claim)
-    raise Temporary(f"the claim of {service} changed hands {MOST_TRIES} times while it was asked for")
+            await _delete(client, lock)
+    raise Temporary(f"the lock of {service} changed hands {MOST_TRIES} times while it was asked for")
 
 
-async def give_up_claims(client: PrefectClient, run: FlowRun) -> None:
-    """Give up every claim that a run holds; one that another run holds by now stays."""
+async def release_locks(client: PrefectClient, run: FlowRun) -> None:
+    """Give up every lock that a run holds; one that another run holds by now stays."""
     for tag in run.tags:
-        service = tag.removeprefix(claim_tag(""))
-        claim = await client.read_variable_by_name(claim_name(service)) if service != tag else None
-        if claim is not None and _run_of(claim) == str(run.id):
-            await _delete(client, claim)
+        service = tag.removeprefix(lock_tag(""))
+        lock = await client.read_variable_by_name(lock_name(service)) if service != tag else None
+        if lock is not None and _run_of(lock) == str(run.id):
+            await _delete(client, lock)
 
 
 async def _take(client: PrefectClient, service: str, *, run: str) -> bool:
     try:
-        await client.create_variable(VariableCreate(name=claim_name(service), value={"run": run}, tags=["shipway"]))
+        await client.create_variable(VariableCreate(name=lock_name(service), value={"run": run}, tags=["shipway"]))
     except ObjectAlreadyExists:
-        claim = await client.read_variable_by_name(claim_name(service))
-        return claim is not None and _run_of(claim) == run
+        lock = await client.read_variable_by_name(lock_name(service))
+        return lock is not None and _run_of(lock) == run
     return True
 
 
-async def _holder(client: PrefectClient, claim: Variable) -> FlowRun | None:
-    """Give the run that a claim names, or None where it is closed or gone."""
+async def _holder(client: PrefectClient, lock: Variable) -> FlowRun | None:
+    """Give the run that a lock names, or None where it is closed or gone."""
     try:
-        found = await client.read_flow_run(UUID(_run_of(claim)))
+        found = await client.read_flow_run(UUID(_run_of(lock)))
     except ObjectNotFound:
         return None
     except ValueError:
         raise Refused(
-            f"the variable {claim.name!r} says which run holds the service, and names none; if nothing releases it now, delete the variable"
+            f"the variable {lock.name!r} says which run holds the service, and names none; if nothing releases it now, delete the variable"
         ) from None
     return None if any(tag.startswith(OUTCOME) for tag in found.tags) else found
 
 
-async def _delete(client: PrefectClient, claim: Variable) -> None:
-    """Delete exactly this claim: by its id, so that never a newer one of the same name goes."""
+async def _delete(client: PrefectClient, lock: Variable) -> None:
+    """Delete exactly this lock: by its id, so that never a newer one of the same name goes."""
     try:
-        await client.request("DELETE", "/variables/{id}", path_params={"id": str(claim.id)})
+        await client.request("DELETE", "/variables/{id}", path_params={"id": str(lock.id)})
     except httpx.HTTPStatusError as error:
         if error.response.status_code != httpx.codes.NOT_FOUND:  # then somebody else was quicker
             raise
 
 
-def _run_of(claim: Variable) -> str:
-    return str(claim.value.get("run", "")) if isinstance(claim.value, dict) else ""
+def _run_of(lock: Variable) -> str:
+    return str(lock.value.get("run", "")) if isinstance(lock.value, dict) else ""
 
 
 @task(name="tell to stop", **OBSERVE)
-async def tell_to_stop(service: str, *, by: str) -> list[str]:
+async def request_stop(service: str, *, by: str) -> list[str]:
     """Tell the service's open releases that a rollback took over; they end at their next step, waiting ones are woken by the keeper.
 
     The label is what counts: the server merges labels in one step, while two writers of tags can undo each other.
 
     Returns:
-        The ids of the runs that were told, the one that holds the claim first.
+        The ids of the runs that were told, the one that holds the lock first.
     """
     async with get_client() as client:
-        under_way = [*await tagged(client, claim_tag(service)), *await tagged(client, f"service:{service}", OPEN)]
+        under_way = [*await tagged(client, lock_tag(service)), *await tagged(client, f"service:{service}", OPEN)]
         told = [run for run in {str(one.id): one for one in under_way if "shipway:rollback" not in one.tags} if run != by]
         for run in told:
             await client.update_flow_run_labels(UUID(run), {STOP: by})
@@ -131,7 +131,7 @@ async def tell_to_stop(service: str, *, by: str) -> list[str]:
     return told
 
 
-async def is_told_to_stop(run: str) -> bool:
+async def is_stop_requested(run: str) -> bool:
     """Say whether a rollback told this run to end."""
     async with get_client() as client:
         return must_stop(await client.read_flow_run(UUID(run)))

@@ -152,7 +152,7 @@ async def _see(client: PrefectClient, run: FlowRun) -> Seen:
         alive=alive,
         heard=await _last_heartbeat(client, run) if alive is None and state and state.type.value in BEATING else None,
         wake_at=_moment(labels.get(WAKE_AT)),
-        told_to_stop=must_stop(run),
+        stop_requested=must_stop(run),
         attempts=run.run_count,
     )
 

@@ -13,7 +13,7 @@ from prefect import State, get_client, task
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import StateType
 
-from tasks.lifecycle.lock import OPEN, OUTCOME, STOP, change_tags, claim_tag, give_up_claims
+from tasks.lifecycle.lock import OPEN, OUTCOME, STOP, change_tags, lock_tag, release_locks
 from tasks.lifecycle.policy import OBSERVE
 
 HOST, PID, STARTED, WAKE_AT = "shipway.host", "shipway.pid", "shipway.process-started", "shipway.wake-at"
@@ -78,7 +78,7 @@ def process_lives(labels: dict[str, Any]) -> bool | None:
         return False
 
 
-async def ask_to_be_woken(run: str, *, at: datetime) -> None:
+async def set_wakeup(run: str, *, at: datetime) -> None:
     """Leave the moment at which the keeper wakes this run."""
     async with get_client() as client:
         await client.update_flow_run_labels(UUID(run), {WAKE_AT: at.isoformat()})
@@ -86,12 +86,12 @@ async def ask_to_be_woken(run: str, *, at: datetime) -> None:
 
 @task(name="end attempt", **OBSERVE)
 async def end_attempt(run: str, *, outcome: str) -> None:
-    """Give up the service's claim and mark the run with its outcome; it stays open until its final state is set."""
+    """Give up the service's lock and mark the run with its outcome; it stays open until its final state is set."""
     async with get_client() as client:
         found = await client.read_flow_run(UUID(run))
-        await give_up_claims(client, found)
-        claims = {tag for tag in found.tags if tag.startswith(claim_tag(""))}
-        await change_tags(client, found, add={f"{OUTCOME}{outcome}"}, drop={*claims, STOP})
+        await release_locks(client, found)
+        locks = {tag for tag in found.tags if tag.startswith(lock_tag(""))}
+        await change_tags(client, found, add={f"{OUTCOME}{outcome}"}, drop={*locks, STOP})
 
 
 @task(name="let go", **OBSERVE)

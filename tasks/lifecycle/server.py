@@ -21,11 +21,11 @@ async def server() -> AsyncIterator[PrefectClient]:
         BadInput: No server is configured, or it does not answer.
     """
     url = PREFECT_API_URL.value()
-    mend = "Start one with `shipway up`, or set PREFECT_API_URL to yours."
+    fix = "Start one with `shipway up`, or set PREFECT_API_URL to yours."
     if not url:
-        raise BadInput("no Prefect server is configured", field="PREFECT_API_URL", mend=mend)
+        raise BadInput("no Prefect server is configured", field="PREFECT_API_URL", fix=fix)
     try:
         async with get_client() as client:
             yield client
     except httpx.TransportError as error:
-        raise BadInput(f"{url} does not answer ({type(error).__name__})", field="PREFECT_API_URL", mend=mend) from None
+        raise BadInput(f"{url} does not answer ({type(error).__name__})", field="PREFECT_API_URL", fix=fix) from None

@@ -35,9 +35,9 @@ def resolve_inside(folder: Path, path: str, *, field: str) -> Path:
     try:
         real = named.resolve()
     except (OSError, RuntimeError) as error:
-        raise BadInput(f"`{path}` cannot be followed: {error}", field=field, mend="Look at its links.") from None
+        raise BadInput(f"`{path}` cannot be followed: {error}", field=field, fix="Look at its links.") from None
     if not real.is_relative_to(repository):
-        raise BadInput(f"`{path}` is a link that leaves the repository", field=field, mend="Put the file itself into the repository.")
+        raise BadInput(f"`{path}` is a link that leaves the repository", field=field, fix="Put the file itself into the repository.")
     return real
 
 
@@ -81,9 +81,9 @@ def read_named(folder: Path, path: str, *, field: str, limit_bytes: int, what: s
     try:
         content = read_bounded(file, limit_bytes=limit_bytes)
     except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error}", field=field, mend=f"Name {what}.") from None
+        raise BadInput(f"{path} cannot be read: {error}", field=field, fix=f"Name {what}.") from None
     if content is None:
-        raise BadInput(f"{path} is not there", field=field, mend="Add it, or mend the path; it starts in the plan's folder.")
+        raise BadInput(f"{path} is not there", field=field, fix="Add it, or fix the path; it starts in the plan's folder.")
     return content
 
 
@@ -112,5 +112,5 @@ def missing_files(plan: Plan, folder: Path) -> tuple[list[str], list[str]]:
         elif not there and field.startswith("change_log"):
             warnings.append(f"{field}: {path} is not there now. Look whether it is spelled right; it starts in the plan's folder.")
         elif not there:
-            problems.append(f"{field}: {path} is not there. Add it, or mend the path; it starts in the plan's folder.")
+            problems.append(f"{field}: {path} is not there. Add it, or fix the path; it starts in the plan's folder.")
     return problems, warnings

@@ -15,7 +15,7 @@ from prefect.logging import get_run_logger
 
 from blocks.errors import Temporary, WorldMoved
 from tasks.record.storage import default_storage
-from tasks.record.store import append_entry, find_entry, readable_entries
+from tasks.record.store import load_entry, readable_entries, store_entry
 from tasks.rules.record.entries import Entry, Kind, chain, outcome_of, verify_chain
 
 TRIES = 4
@@ -24,7 +24,7 @@ LOUD = {"rollback", "refused"}
 CLOSED = "closed"
 
 
-async def tell(
+async def append_entry(
     release: str, key: str, what: str, *, kind: Kind, why: str = "", who: str = "shipway", evidence: dict[str, Any] | None = None
 ) -> Entry:
     """Write an entry to a release's record, unless its key is there, and make it heard.
@@ -45,7 +45,7 @@ async def tell(
     try:
         entry, is_new = await _append(await default_storage(), release, **fields)
     except WorldMoved as error:  # somebody touched the record; the service must go back all the same
-        if (known := await recall(release, key)) is not None:
+        if (known := await read_entry(release, key)) is not None:
             return known
         _log("refused", f"THE RECORD IS BROKEN, and this is not in it: {what}. {error}")
         entry, is_new = chain(None, at=datetime.now(UTC), **fields), True
@@ -69,7 +69,7 @@ async def tell(
     return entry
 
 
-def tell_progress(release: str, what: str, *, reading: int) -> None:
+def emit_progress(release: str, what: str, *, reading: int) -> None:
     """Let those who follow a release see a watch at work; nothing is recorded, and after 30 readings only each tenth is told.
 
     Args:
@@ -82,14 +82,14 @@ def tell_progress(release: str, what: str, *, reading: int) -> None:
         emit_event("shipway.progress", resource=resource, payload={"what": what, "reading": reading})
 
 
-async def recall(release: str, key: str) -> Entry | None:
+async def read_entry(release: str, key: str) -> Entry | None:
     """Read one entry of a record, or None where it was never told."""
-    return await find_entry(await default_storage(), release, key)
+    return await load_entry(await default_storage(), release, key)
 
 
 async def closing_entry(release: str) -> Entry | None:
     """Read the entry that closed a record, or None where it is open."""
-    return await recall(release, CLOSED)
+    return await read_entry(release, CLOSED)
 
 
 async def was_deployed(service: str, *, version: str) -> bool:
@@ -98,13 +98,13 @@ async def was_deployed(service: str, *, version: str) -> bool:
         chosen = FlowRunFilter(tags=FlowRunFilterTags(all_=[f"service:{service}", f"version:{version}", "outcome:deployed"]))
         runs = await client.read_flow_runs(flow_run_filter=chosen, limit=20)
     for run in runs:
-        entries = await recall_all(str(run.id))
+        entries = await read_entries(str(run.id))
         if entries and entries[0].evidence.get("version") == version and outcome_of(entries) == "deployed" and not verify_chain(entries):
             return True
     return False
 
 
-async def recall_all(release: str) -> list[Entry]:
+async def read_entries(release: str) -> list[Entry]:
     """Read a record's entries that can be read; who needs an unbroken record verifies its chain."""
     return await readable_entries(await default_storage(), release)
 
@@ -112,7 +112,7 @@ async def recall_all(release: str) -> list[Entry]:
 async def _append(storage: Any, release: str, **fields: Any) -> tuple[Entry, bool]:
     for attempt in range(1, TRIES + 1):
         try:
-            return await append_entry(storage, release, **fields)
+            return await store_entry(storage, release, **fields)
         except Temporary as error:
             if attempt == TRIES:
                 raise

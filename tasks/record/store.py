@@ -103,7 +103,7 @@ async def readable_entries(storage: Any, release_id: str) -> list[Entry]:
     return entries
 
 
-async def find_entry(storage: Any, release_id: str, key: str) -> Entry | None:
+async def load_entry(storage: Any, release_id: str, key: str) -> Entry | None:
     """Find one entry by its key, by three reads at most while only this process writes; None where it was never told.
 
     Args:
@@ -124,7 +124,7 @@ async def find_entry(storage: Any, release_id: str, key: str) -> Entry | None:
         return next((entry for entry in await readable_entries(storage, release_id) if entry.key == key), None)
 
 
-async def read_entries(storage: Any, release_id: str) -> list[Entry]:
+async def load_entries(storage: Any, release_id: str) -> list[Entry]:
     """Read a record's entries; a torn last one counts as not written.
 
     Args:
@@ -140,7 +140,7 @@ async def read_entries(storage: Any, release_id: str) -> list[Entry]:
     return _trusted(await read_record(storage, release_id), release_id)
 
 
-async def append_entry(
+async def store_entry(
     storage: Any,
     release_id: str,
     *,
@@ -204,7 +204,7 @@ def folder_of(release_id: str) -> str:
         BadInput: The id could leave the folder of records.
     """
     if not RELEASE_ID.fullmatch(release_id):
-        raise BadInput(f"{release_id!r} is not the id of a release", field="release", mend="Take the id that `shipway history` shows.")
+        raise BadInput(f"{release_id!r} is not the id of a release", field="release", fix="Take the id that `shipway history` shows.")
     return f"records/{release_id}"
 
 

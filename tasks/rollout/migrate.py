@@ -9,10 +9,10 @@ from typing import Any
 from prefect import get_client, task
 
 from blocks.errors import BadInput
-from blocks.platform import Mark, Platform, RunsJobs
+from blocks.platform import Lease, Platform, RunsJobs
 from tasks.lifecycle.lock import change_tags, tagged
 from tasks.lifecycle.policy import OBSERVE, ONCE_ON_PLATFORM
-from tasks.record.journal import recall_all
+from tasks.record.journal import read_entries
 from tasks.rules.plan.plan import Plan
 from tasks.rules.record.entries import moment, outcome_of
 from tasks.rules.rollout.migrations import Contract, contracts_in, due, restored_in
@@ -34,7 +34,7 @@ def expect_jobs(platform: Platform, plan: Plan, environment: str) -> None:
         raise BadInput(
             f"the platform of {environment} cannot run Jobs, and the plan names {names}",
             field="migrations",
-            mend="Leave it out of their `environments`, or name a platform that can, as kubernetes.",
+            fix="Leave it out of their `environments`, or name a platform that can, as kubernetes.",
         )
 
 
@@ -44,7 +44,7 @@ async def run_migration(
     *,
     name: str,
     manifest: dict[str, Any],
-    mark: Mark,
+    lease: Lease,
     timeout_seconds: float,
     key: str,  # noqa: ARG001
 ) -> dict[str, Any]:
@@ -58,9 +58,9 @@ async def run_migration(
         RolloutFailed: It failed; carries its last lines.
     """
     if not isinstance(platform, RunsJobs):
-        raise BadInput(f"this platform cannot run the Job of {name}", field="migrations", mend="Name a platform that can, as kubernetes.")
+        raise BadInput(f"this platform cannot run the Job of {name}", field="migrations", fix="Name a platform that can, as kubernetes.")
     began = time.monotonic()
-    lines = await platform.run_job(manifest, mark, name=name, timeout_seconds=timeout_seconds)
+    lines = await platform.run_job(manifest, lease, name=name, timeout_seconds=timeout_seconds)
     return {"seconds": round(time.monotonic() - began, 1), "log": [line[:LINE_LENGTH] for line in lines[-MOST_LINES:]]}
 
 
@@ -79,7 +79,7 @@ async def find_contracts(service: str) -> tuple[list[Contract], set[tuple[str, s
     contracts: list[Contract] = []
     restored: set[tuple[str, str, str]] = set()
     for run in runs:
-        entries = await recall_all(run)
+        entries = await read_entries(run)
         contracts += contracts_in(entries, run=run)
         restored |= restored_in(entries)
     return contracts, restored
@@ -91,7 +91,7 @@ async def last_deployed(service: str, *, version: str) -> datetime | None:
     async with get_client() as client:
         runs = await tagged(client, f"service:{service}", f"version:{version}", "outcome:deployed")
     for run in reversed(runs):
-        entries = await recall_all(str(run.id))
+        entries = await read_entries(str(run.id))
         if entries and entries[0].evidence.get("version") == version and outcome_of(entries) == "deployed":
             return moment(entries[0])
     return None

@@ -39,12 +39,12 @@ async def load_platform(name: str, *, field: str, strategy: str | None = None) -
     """
     block = await load_block(name, field=field)
     if not isinstance(block, Platform):
-        raise BadInput(f"the block {name} is no platform", field=field, mend="Name a block of a type that has the methods of a platform.")
+        raise BadInput(f"the block {name} is no platform", field=field, fix="Name a block of a type that has the methods of a platform.")
     if strategy is None:
         return block
     if not isinstance(block, Strategic):
-        mend = "Leave `strategy` out, or name a platform that has strategies, as `kubernetes/shop-production`"
-        raise BadInput(f"the platform {name} has no strategies to choose from", field=f"{field.rpartition('.')[0]}.strategy", mend=mend)
+        fix = "Leave `strategy` out, or name a platform that has strategies, as `kubernetes/shop-production`"
+        raise BadInput(f"the platform {name} has no strategies to choose from", field=f"{field.rpartition('.')[0]}.strategy", fix=fix)
     return block.following(strategy)
 
 
@@ -66,8 +66,8 @@ async def load_block(name: str, *, field: str) -> Block:
         known: type[Block] = getattr(importlib.import_module(module), attribute)
         return await known.aload(own)
     except (ValueError, RuntimeError) as error:  # the latter where its fields are not those of its class
-        mend = f"Create it: `shipway up` registers the types; `prefect block ls` lists what there is. ({type(error).__name__})"
-        raise BadInput(f"there is no readable block {name}", field=field, mend=mend) from error
+        fix = f"Create it: `shipway up` registers the types; `prefect block ls` lists what there is. ({type(error).__name__})"
+        raise BadInput(f"there is no readable block {name}", field=field, fix=fix) from error
     except OSError as error:
         raise Temporary(f"the Prefect server did not answer for the block {name}") from error
 
@@ -76,7 +76,7 @@ async def load_approvers(name: str) -> Approvers:
     """Load the block in which approvers are enrolled; the errors are those of `load_platform`."""
     block = await load_block(name, field="approval.block")
     if not isinstance(block, Approvers):
-        raise BadInput(f"the block {name} holds no approvers", field="approval.block", mend="Enrol them with `shipway approvers add NAME`.")
+        raise BadInput(f"the block {name} holds no approvers", field="approval.block", fix="Enrol them with `shipway approvers add NAME`.")
     return block
 
 
@@ -86,6 +86,6 @@ async def load_prometheus(judgement: Judgement) -> Prometheus | None:
         return None
     block = await load_block(judgement.prometheus, field="judgement.prometheus")
     if not isinstance(block, Prometheus):
-        mend = "Name a block of the type `prometheus`."
-        raise BadInput(f"the block {judgement.prometheus} is no Prometheus", field="judgement.prometheus", mend=mend)
+        fix = "Name a block of the type `prometheus`."
+        raise BadInput(f"the block {judgement.prometheus} is no Prometheus", field="judgement.prometheus", fix=fix)
     return block

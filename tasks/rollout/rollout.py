@@ -1,6 +1,6 @@
 """Move an environment: claim it, bring a revision up, shift its traffic, promote it, take it away.
 
-Each of these effects converges and is fenced by the mark; the ones that a release takes in order are also remembered.
+Each of these effects converges and is fenced by the lease; the ones that a release takes in order are also remembered.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from prefect import task
 
 from blocks.errors import WorldMoved
-from blocks.platform import Endpoints, Mark, Platform, Position, source_version
+from blocks.platform import Endpoints, Lease, Platform, Position, source_version
 from tasks.lifecycle.policy import OBSERVE_PLATFORM, ONCE_ON_PLATFORM
 
 
@@ -28,8 +28,8 @@ async def look_at(platform: Platform) -> tuple[Position, Endpoints]:
     return position, endpoints
 
 
-@task(name="claim environment", **OBSERVE_PLATFORM)
-async def claim_environment(platform: Platform, *, owner: str, takeover: str = "") -> Mark:
+@task(name="acquire lease", **OBSERVE_PLATFORM)
+async def acquire_lease(platform: Platform, *, owner: str, takeover: str = "") -> Lease:
     """Become the owner of an environment; every attempt claims anew and so fences out an older copy of itself.
 
     Args:
@@ -37,24 +37,24 @@ async def claim_environment(platform: Platform, *, owner: str, takeover: str = "
         owner: Id of the run that will act.
         takeover: Why it may be taken from another owner; empty refuses instead.
     """
-    return await platform.claim(owner, takeover=bool(takeover))
+    return await platform.acquire_lease(owner, takeover=bool(takeover))
 
 
 @task(name="give environment up", **OBSERVE_PLATFORM)
-async def give_environment_up(platform: Platform, *, owner: str) -> None:
+async def release_lease(platform: Platform, *, owner: str) -> None:
     """Give an environment up, where this owner still holds it."""
     position = await platform.current()
     if position["owner"] == owner:
-        await platform.unclaim(Mark(owner=owner, generation=position["generation"]))
+        await platform.release_lease(Lease(owner=owner, generation=position["generation"]))
 
 
 @task(name="prepare revision", **ONCE_ON_PLATFORM)
-async def prepare_revision(platform: Platform, *, version: str, mark: Mark, timeout_seconds: float, key: str) -> Position:  # noqa: ARG001
+async def prepare_revision(platform: Platform, *, version: str, lease: Lease, timeout_seconds: float, key: str) -> Position:  # noqa: ARG001
     """Bring a version up as the canary without traffic, and read back that it is ready.
 
     A version that comes back with its former configuration is called by it, too: `called` says how.
     """
-    await platform.prepare(version, mark, timeout_seconds=timeout_seconds)
+    await platform.prepare(version, lease, timeout_seconds=timeout_seconds)
     position = await platform.current()
     if called(position, version) is None:
         raise WorldMoved(f"{version} was prepared, but {position['canary']} is the canary now; somebody else deploys here")
@@ -69,13 +69,13 @@ def called(position: Position | dict[str, Any], version: str) -> str | None:
 
 
 @task(name="shift traffic", **ONCE_ON_PLATFORM)
-async def shift_traffic(platform: Platform, *, version: str, percent: int, mark: Mark, key: str) -> Position:  # noqa: ARG001
+async def shift_traffic(platform: Platform, *, version: str, percent: int, lease: Lease, key: str) -> Position:  # noqa: ARG001
     """Send a share of the traffic to the canary, and read back that it is so."""
     position = await platform.current()
     if position["canary"] is None and position["baseline"] == version:
         return position
     expect_canary(position, version=version)
-    await platform.shift(percent, mark)
+    await platform.shift(percent, lease)
     position = await platform.current()
     if position["percent"] != percent:
         raise WorldMoved(f"the canary gets {position['percent']} % of the traffic, not {percent} %; somebody else shifts it")
@@ -83,13 +83,13 @@ async def shift_traffic(platform: Platform, *, version: str, percent: int, mark:
 
 
 @task(name="promote revision", **ONCE_ON_PLATFORM)
-async def promote_revision(platform: Platform, *, version: str, mark: Mark, key: str) -> Position:  # noqa: ARG001
+async def promote_revision(platform: Platform, *, version: str, lease: Lease, key: str) -> Position:  # noqa: ARG001
     """Make the canary the baseline and retire the former one, and read back that it is so."""
     position = await platform.current()
     if position["baseline"] != version:
         expect_canary(position, version=version)
     if position["canary"] in {None, version}:  # a promotion that died behind its last effect may still have notes to make
-        await platform.promote(mark)
+        await platform.promote(lease)
         position = await platform.current()
     if position["baseline"] != version:
         raise WorldMoved(f"{position['baseline']} is the baseline after {version} was promoted; somebody else deploys here")
@@ -97,9 +97,9 @@ async def promote_revision(platform: Platform, *, version: str, mark: Mark, key:
 
 
 @task(name="abort canary", **OBSERVE_PLATFORM)
-async def abort_canary(platform: Platform, *, mark: Mark) -> Position:
+async def abort_canary(platform: Platform, *, lease: Lease) -> Position:
     """Send everything to the baseline and take the canary away, and read back that it is so."""
-    await platform.abort(mark)
+    await platform.abort(lease)
     position = await platform.current()
     if position["canary"] is not None:
         raise WorldMoved(f"the canary {position['canary']} is still there after it was aborted; see the platform's progress")

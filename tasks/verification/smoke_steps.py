@@ -57,5 +57,5 @@ async def _load_secret(name: str) -> SecretStr:
     block = await load_block(name, field=field)
     value = block.value.get_secret_value() if isinstance(block, Secret) else None
     if not isinstance(value, str) or not value.strip() or header_value_fault(value.strip()):
-        raise BadInput(f"the block {name} holds no text that can be a header", field=field, mend="Store printable ASCII in one line.")
+        raise BadInput(f"the block {name} holds no text that can be a header", field=field, fix="Store printable ASCII in one line.")
     return SecretStr(value.strip())

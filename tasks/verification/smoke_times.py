@@ -15,7 +15,7 @@ from tasks.verification.smoke_requests import Visit, Walked, walk
 
 WARM_UPS = 3
 ROUNDS = 4
-PATIENCE_SHARE = 20  # a baseline that hangs may not use up the time of the version that mends it
+PATIENCE_SHARE = 20  # a baseline that hangs may not use up the time of the version that fixes it
 LOST_SHARE = 10  # nor may one that hangs now and then
 FEW_FAULTS = 3
 

@@ -11,7 +11,7 @@ from blocks import errors
 PERMANENT = (errors.Refused, errors.Superseded, errors.WorldMoved)
 EVERY = [
     errors.Temporary("x"),
-    errors.BadInput("x", field="f", mend="m"),
+    errors.BadInput("x", field="f", fix="m"),
     errors.RolloutFailed("x"),
     errors.Permanent("x"),
     *(kind("x") for kind in PERMANENT),
@@ -32,11 +32,11 @@ def test_every_error_is_ours_and_of_one_kind(error: errors.ShipwayError) -> None
 
 
 @given(*[st.text(min_size=1, max_size=50)] * 3)
-def test_bad_input_says_field_fault_and_mend(message: str, field: str, mend: str) -> None:
+def test_bad_input_says_field_fault_and_mend(message: str, field: str, fix: str) -> None:
     """One line for a person, and its parts for a program."""
-    error = errors.BadInput(message, field=field, mend=mend)
-    assert str(error) == f"{field}: {message}. {mend}"
-    assert (error.field, error.mend) == (field, mend)
+    error = errors.BadInput(message, field=field, fix=fix)
+    assert str(error) == f"{field}: {message}. {fix}"
+    assert (error.field, error.fix) == (field, fix)
 
 
 def test_errors_keep_what_their_catcher_needs() -> None:

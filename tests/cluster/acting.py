@@ -57,14 +57,14 @@ def become(request: dict[str, Any]) -> NoReturn:
 async def act(request: dict[str, Any]) -> None:
     """Claim, do what is asked in turn, and remember each act once it has ended, as a flow does."""
     platform = KubernetesPlatform(**request["platform"])
-    mark = await platform.claim(request["owner"], takeover=request["takeover"])
+    lease = await platform.acquire_lease(request["owner"], takeover=request["takeover"])
     for name, *values in request["acts"]:
         if name == "prepare":
-            await platform.prepare(values[0], mark, timeout_seconds=READY_SECONDS)
+            await platform.prepare(values[0], lease, timeout_seconds=READY_SECONDS)
         elif name == "shift":
-            await platform.shift(values[0], mark)
+            await platform.shift(values[0], lease)
         else:
-            await getattr(platform, name)(mark)
+            await getattr(platform, name)(lease)
         remember(Path(request["done"]), f"{name} {' '.join(map(str, values))}")
 
 

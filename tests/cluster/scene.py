@@ -9,7 +9,7 @@ from typing import Any
 from blocks.kubernetes.objects.config import CONFIG_ANNOTATION
 from blocks.kubernetes.objects.template import VERSION_ANNOTATION, VERSION_LABEL
 from blocks.kubernetes.platform import KubernetesPlatform, Strategy
-from blocks.platform import Mark
+from blocks.platform import Lease
 from tests.cluster.cluster_world import IMAGE, Gateway, World
 
 Json = dict[str, Any]
@@ -43,11 +43,11 @@ class Scene:
         """Read what stands in the namespace."""
         return {f"{kind} {one['metadata']['name']}": one["spec"] for kind in KINDS for one in await self.world.cluster.list(kind)}
 
-    async def bring(self, mark: Mark, *shares: int, version: str = SECOND) -> None:
+    async def bring(self, lease: Lease, *shares: int, version: str = SECOND) -> None:
         """Prepare a version and give it these shares."""
-        await self.platform.prepare(version, mark, timeout_seconds=READY)
+        await self.platform.prepare(version, lease, timeout_seconds=READY)
         for share in shares:
-            await self.platform.shift(share, mark)
+            await self.platform.shift(share, lease)
 
     async def check_well(self, version: str, *, owner: str | None = None) -> None:
         """Assert that a version serves alone, ready, from the owner's own objects, which say what they said but for the version."""

@@ -112,7 +112,7 @@ async def test_fields_of_another_manager_are_not_taken_unless_asked_for(world: W
 
 
 async def test_an_invalid_manifest_names_its_field(world: World) -> None:
-    """What a person must mend is not tried again."""
+    """What a person must fix is not tried again."""
     wrong = deployment("podinfo", "6.9.0", change={"replicas": -1})
     with pytest.raises(BadInput, match="replicas"):
         await world.cluster.patch("Deployment", "podinfo", wrong, content_type=APPLY)
@@ -149,7 +149,7 @@ async def test_an_api_server_that_is_silent_is_given_up_soon(world: World) -> No
 
 
 async def test_a_pod_reaches_its_cluster_by_its_own_account(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without any kubeconfig, the token and the authority that a Pod is given suffice; without them the mend says what to give."""
+    """Without any kubeconfig, the token and the authority that a Pod is given suffice; without them the fix says what to give."""
     config = json.loads(await account_config(world))
     server = config["clusters"][0]["cluster"]["server"].removeprefix("https://")
     monkeypatch.delenv("KUBECONFIG")

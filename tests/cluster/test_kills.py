@@ -36,7 +36,7 @@ class Course(NamedTuple):
     def acts(self, scene: Scene) -> list[Act]:
         """Name the acts."""
         last = [["abort"]] if self.aborts else [["promote"]]
-        return [["prepare", SECOND], *(["shift", share] for share in scene.shares), *last, ["unclaim"]]
+        return [["prepare", SECOND], *(["shift", share] for share in scene.shares), *last, ["release_lease"]]
 
 
 COURSES = [
@@ -109,7 +109,7 @@ async def walk(acting: Acting, scene: Scene, course: Course, number: int, *, for
         elif not ended:
             position = await scene.platform.current()
             back = [["abort"]] if position["canary"] else []
-            _, after = await acting.act(scene, [*back, ["unclaim"]], owner="way back", takeover=True)
+            _, after = await acting.act(scene, [*back, ["release_lease"]], owner="way back", takeover=True)
             assert len(after) == len(back) + 1
     position = await scene.platform.current()
     if forward or ended:

@@ -18,7 +18,7 @@ from flows.release import release
 from flows.rollback import rollback
 from tasks.evidence.inputs import read_plan
 from tasks.record.storage import default_storage
-from tasks.record.store import read_entries
+from tasks.record.store import load_entries
 from tasks.rules.plan.plan import Plan
 from tasks.rules.record.entries import Entry, verify_chain
 from tests.cluster.cluster_world import IMAGE, World
@@ -62,7 +62,7 @@ async def plan(world: World, tmp_path: Path) -> str:
 
 async def record_of(state: State[Any]) -> list[Entry]:
     """Read the record of a run by its final state."""
-    entries = await read_entries(await default_storage(), str(state.state_details.flow_run_id))
+    entries = await load_entries(await default_storage(), str(state.state_details.flow_run_id))
     assert verify_chain(entries) == []
     return entries
 
@@ -79,7 +79,7 @@ def test_the_platform_runs_jobs_and_previews() -> None:
 
 
 async def test_the_check_shows_what_would_change_and_what_the_cluster_would_refuse(world: World, plan: str) -> None:
-    """The image's line for both environments; an owner who does not give the image up is a problem with its mend, not a surprise later."""
+    """The image's line for both environments; an owner who does not give the image up is a problem with its fix, not a surprise later."""
     checked = Plan.model_validate((await read_plan(plan))["plan"])
     problems, notes, previews = await asyncio.to_thread(ask_platforms, checked, version="6.9.1")
     assert problems == []

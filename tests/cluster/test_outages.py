@@ -12,7 +12,7 @@ import pytest
 from blocks.kubernetes.objects.annotations import state_of
 from blocks.kubernetes.objects.selectors import in_words
 from blocks.kubernetes.platform import KubernetesPlatform
-from blocks.platform import Mark
+from blocks.platform import Lease
 from tasks.analysis.sources import Subject
 from tasks.analysis.watch import begin_watch, watch_step
 from tasks.rollout.rollout import abort_canary, prepare_revision, promote_revision, shift_traffic
@@ -24,7 +24,7 @@ from tests.cluster.scene import FIRST, READY, SECOND, Scene, raise_scene
 pytestmark = [pytest.mark.cluster, pytest.mark.server, pytest.mark.usefixtures("server"), pytest.mark.timeout(240)]
 PHASES = ["prepare", "shift", "watch", "promote", "abort"]
 SHORT, LONG = 4.0, 60.0
-JUDGEMENT = {"alpha": 0.1, "min_requests": 1, "interval_seconds": 0.5, "undecided": "proceed"}
+JUDGEMENT = {"alpha": 0.1, "min_requests": 1, "interval_seconds": 0.5, "inconclusive": "proceed"}
 
 
 async def deployment(scene: Scene, name: str) -> Any:
@@ -48,27 +48,27 @@ def begun_at(scene: Scene, phase: str) -> Callable[[], Awaitable[bool]]:
     return holds
 
 
-async def act(platform: KubernetesPlatform, phase: str, mark: Mark) -> Any:
+async def act(platform: KubernetesPlatform, phase: str, lease: Lease) -> Any:
     """Do what a release does in a phase, by its tasks."""
     key = f"{phase}/{secrets.token_hex(4)}"
     match phase:
         case "prepare":
-            return await prepare_revision(platform, version=SECOND, mark=mark, timeout_seconds=READY, key=key)
+            return await prepare_revision(platform, version=SECOND, lease=lease, timeout_seconds=READY, key=key)
         case "shift":
-            return await shift_traffic(platform, version=SECOND, percent=50, mark=mark, key=key)
+            return await shift_traffic(platform, version=SECOND, percent=50, lease=lease, key=key)
         case "watch":
-            return await watch(platform, mark, key)
+            return await watch(platform, lease, key)
         case "promote":
-            return await promote_revision(platform, version=SECOND, mark=mark, key=key)
-    return await abort_canary(platform, mark=mark)
+            return await promote_revision(platform, version=SECOND, lease=lease, key=key)
+    return await abort_canary(platform, lease=lease)
 
 
-async def watch(platform: KubernetesPlatform, mark: Mark, key: str) -> Any:
+async def watch(platform: KubernetesPlatform, lease: Lease, key: str) -> Any:
     """Watch half the traffic for eight seconds by requests of our own."""
     sli = ProbeSli(name="errors", source="probe", indicator="errors", path="/healthz", tolerance=0.3, limit=0.6)
     subject = Subject("podinfo", "production", Judgement.model_validate({**JUDGEMENT, "slis": [sli.model_dump()]}))
     begun = await begin_watch(platform, subject=subject, version=SECOND, key=f"{key}/begin")
-    return await watch_step(platform, subject=subject, version=SECOND, percent=50, watch_seconds=8, mark=mark, begun=begun, key=key)
+    return await watch_step(platform, subject=subject, version=SECOND, percent=50, watch_seconds=8, lease=lease, begun=begun, key=key)
 
 
 BEFORE: dict[str, tuple[int, ...]] = {"shift": (0,), "watch": (0, 50), "promote": (0, 100), "abort": (0, 50)}
@@ -76,18 +76,18 @@ BEFORE: dict[str, tuple[int, ...]] = {"shift": (0,), "watch": (0, 50), "promote"
 
 async def through(scene: Scene, outage: Outage, phase: str, seconds: float) -> Any:
     """Reach a phase, lose the API server in it, and give what the phase gave."""
-    mark = await scene.platform.claim("run")
+    lease = await scene.platform.acquire_lease("run")
     shares = BEFORE.get(phase)
     if shares:
-        await scene.bring(mark, *shares[1:])
-    acting = asyncio.create_task(act(outage.platform, phase, mark))
+        await scene.bring(lease, *shares[1:])
+    acting = asyncio.create_task(act(outage.platform, phase, lease))
     await until(begun_at(scene, phase))
     await asyncio.sleep(1 if phase == "watch" else 0)
     await outage.away(seconds)
     found = await acting
     if phase != "abort":
-        await scene.platform.abort(mark)
-    await scene.platform.unclaim(mark)
+        await scene.platform.abort(lease)
+    await scene.platform.release_lease(lease)
     return found
 
 
@@ -118,18 +118,18 @@ async def test_a_rollout_is_waited_for_over_watches_that_are_cut(world: World, g
     scene = await raise_scene(world, gateway, "rolling")
     await world.merge("Deployment", "podinfo", {"spec": {"minReadySeconds": 5}})
     scene.before = await scene.specs()
-    mark = await scene.platform.claim("run")
-    await scene.bring(mark)
+    lease = await scene.platform.acquire_lease("run")
+    await scene.bring(lease)
     async with behind_a_line(world, scene.platform) as outage:
-        shifting = asyncio.create_task(outage.platform.shift(100, mark))
+        shifting = asyncio.create_task(outage.platform.shift(100, lease))
         await until(lambda: is_rolling(scene))
         for _ in range(4):
             await asyncio.sleep(0.7)
             assert not shifting.done()
             outage.line.cut()
         await shifting
-    await scene.platform.promote(mark)
-    await scene.platform.unclaim(mark)
+    await scene.platform.promote(lease)
+    await scene.platform.release_lease(lease)
     await scene.check_well(SECOND)
 
 
@@ -150,32 +150,32 @@ async def kill_pods(scene: Scene, *, beside: bool) -> None:
 async def test_pods_of_the_canary_that_die_come_again_and_the_release_goes_on(world: World, gateway: Gateway, what: str) -> None:
     """Killed while it comes up and while it has a share: the watch passes or says so, and the release ends well either way."""
     scene = await raise_scene(world, gateway, what)
-    mark = await scene.platform.claim("run")
-    preparing = asyncio.create_task(act(scene.platform, "prepare", mark))
+    lease = await scene.platform.acquire_lease("run")
+    preparing = asyncio.create_task(act(scene.platform, "prepare", lease))
     await until(lambda: has_canary_pods(scene))
     await kill_pods(scene, beside=True)
     await preparing
     for share in scene.shares:
-        await scene.platform.shift(share, mark)
+        await scene.platform.shift(share, lease)
         await kill_pods(scene, beside=True)
-    await scene.platform.promote(mark)
-    await scene.platform.unclaim(mark)
+    await scene.platform.promote(lease)
+    await scene.platform.release_lease(lease)
     await scene.check_well(SECOND)
 
 
 async def test_pods_of_the_canary_that_die_in_a_watch_end_it_with_a_verdict(world: World, gateway: Gateway) -> None:
     """The watch comes to its end with a reason, whether that is for the version or against it, and going back is well."""
     scene = await raise_scene(world, gateway, "canary+route", replicas=2)
-    mark = await scene.platform.claim("run")
-    await scene.bring(mark, 50)
-    watching = asyncio.create_task(act(scene.platform, "watch", mark))
+    lease = await scene.platform.acquire_lease("run")
+    await scene.bring(lease, 50)
+    watching = asyncio.create_task(act(scene.platform, "watch", lease))
     await asyncio.sleep(2)
     await kill_pods(scene, beside=True)
     found = await watching
     assert found["outcome"] in {"passed", "failed", "watching"}
     assert found["reason"]
-    await scene.platform.abort(mark)
-    await scene.platform.unclaim(mark)
+    await scene.platform.abort(lease)
+    await scene.platform.release_lease(lease)
     await scene.check_well(FIRST)
 
 
@@ -188,9 +188,9 @@ async def has_canary_pods(scene: Scene) -> bool:
 async def test_pods_of_the_baseline_that_die_stop_no_way_back(world: World, gateway: Gateway, what: str) -> None:
     """The baseline's pods die while another version has a share; going back ends with them ready again."""
     scene = await raise_scene(world, gateway, what)
-    mark = await scene.platform.claim("run")
-    await scene.bring(mark, scene.shares[0])
+    lease = await scene.platform.acquire_lease("run")
+    await scene.bring(lease, scene.shares[0])
     await kill_pods(scene, beside=False)
-    await scene.platform.abort(mark)
-    await scene.platform.unclaim(mark)
+    await scene.platform.abort(lease)
+    await scene.platform.release_lease(lease)
     await scene.check_well(FIRST)

@@ -10,7 +10,7 @@ from blocks.errors import BadInput, WorldMoved
 from blocks.kubernetes.observe.drift import leave
 from blocks.kubernetes.observe.dry_run import preview
 from blocks.kubernetes.observe.planned import planned
-from blocks.kubernetes.workload import Target, claim
+from blocks.kubernetes.workload import Target, acquire_lease
 from blocks.platform import Preview
 from tests.cluster.cluster_world import World, deployment, service
 
@@ -59,9 +59,9 @@ async def test_drift_is_what_others_changed_since_a_release_left_it(world: World
     await world.apply(deployment("podinfo", "6.9.0", replicas=1), service("podinfo"))
     await world.rolled_out()
     target = target_of(world)
-    mark = await claim(target, "run-1", takeover=False)
-    await leave(target, mark)
-    await claim(target, "run-2", takeover=True)
+    lease = await acquire_lease(target, "run-1", takeover=False)
+    await leave(target, lease)
+    await acquire_lease(target, "run-2", takeover=True)
     assert (await seen(target))["drift"] == []
     env = [{"name": "PODINFO_LEVEL", "value": "debug"}, {"name": "API_TOKEN", "value": "hush-hush"}]
     container = {"name": "podinfo", "image": "ghcr.io/stefanprodan/podinfo:6.9.0", "env": env}
@@ -77,5 +77,5 @@ async def test_drift_is_what_others_changed_since_a_release_left_it(world: World
     )
     assert "hush-hush" not in str(drift)
     await world.rolled_out()
-    await leave(target, await claim(target, "run-3", takeover=True))
+    await leave(target, await acquire_lease(target, "run-3", takeover=True))
     assert (await seen(target))["drift"] == [], "the next release leaves it anew"

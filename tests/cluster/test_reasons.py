@@ -15,7 +15,7 @@ from blocks.kubernetes.api.watch import Seen, Source, watch_until
 from blocks.kubernetes.objects.diagnosis import TELLING
 from blocks.kubernetes.observe.events import tell_event
 from blocks.kubernetes.rollout import await_rollout
-from blocks.kubernetes.workload import Target, claim
+from blocks.kubernetes.workload import Target, acquire_lease
 from tests.cluster.cluster_world import World, deployment
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
@@ -28,7 +28,7 @@ async def failure_of(world: World, sign: Callable[[Seen], Any], *, spec: Json, *
     """Apply a podinfo that cannot come up, and give how it failed and how long after the cluster's first sign of it, in seconds."""
     await world.podinfo(ready=False, change=spec)
     target = Target(world.cluster, "podinfo", **more)
-    mark = await claim(target, "run", takeover=False)
+    lease = await acquire_lease(target, "run", takeover=False)
 
     async def first_sign() -> float:
         await watch_until(world.cluster, SOURCES, lambda seen: sign(seen) or None, timeout_seconds=60)
@@ -37,7 +37,7 @@ async def failure_of(world: World, sign: Callable[[Seen], Any], *, spec: Json, *
     known = asyncio.create_task(first_sign())
     with pytest.raises(RolloutFailed) as caught:
         await await_rollout(
-            target, await target.read(), kind="Deployment", version="6.9.0", mark=mark, is_new=lambda _: True, timeout_seconds=60
+            target, await target.read(), kind="Deployment", version="6.9.0", lease=lease, is_new=lambda _: True, timeout_seconds=60
         )
     failed = time.monotonic()
     return caught.value, failed - await known
@@ -146,18 +146,18 @@ async def test_a_secret_that_is_not_there(world: World) -> None:
 
 
 async def test_a_newer_owner_ends_the_wait_at_once(world: World) -> None:
-    """Whoever waits for a rollout under an older mark stops in a second."""
+    """Whoever waits for a rollout under an older lease stops in a second."""
     await world.podinfo(ready=False, change=template(readinessProbe={"httpGet": {"path": "/nowhere", "port": 1}, "periodSeconds": 1}))
     target = Target(world.cluster, "podinfo")
-    mark = await claim(target, "run", takeover=False)
+    lease = await acquire_lease(target, "run", takeover=False)
     workload = await target.read()
 
     waiting = asyncio.create_task(
-        await_rollout(target, workload, kind="Deployment", version="6.9.0", mark=mark, is_new=lambda _: True, timeout_seconds=60)
+        await_rollout(target, workload, kind="Deployment", version="6.9.0", lease=lease, is_new=lambda _: True, timeout_seconds=60)
     )
     await asyncio.sleep(0.5)
     began = time.monotonic()
-    await claim(target, "rollback", takeover=True)
+    await acquire_lease(target, "rollback", takeover=True)
     with pytest.raises(Superseded):
         await waiting
     assert time.monotonic() - began < 1

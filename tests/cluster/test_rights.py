@@ -42,18 +42,18 @@ async def limited_platform(world: World, *, config: str = "", **settings: Any) -
 async def release(platform: KubernetesPlatform, share: int) -> None:
     """Bring 6.9.1 half way and back, then all the way, and look at everything on the way."""
     await platform.current()
-    mark = await platform.claim("run")
-    await platform.prepare("6.9.1", mark, timeout_seconds=60)
-    await platform.shift(share, mark)
+    lease = await platform.acquire_lease("run")
+    await platform.prepare("6.9.1", lease, timeout_seconds=60)
+    await platform.shift(share, lease)
     async with httpx.AsyncClient(trust_env=False) as client:
         for url in (await platform.endpoints()).values():
             assert (await client.get(f"{url}/healthz")).status_code == 200
-    await platform.abort(mark)
-    await platform.prepare("6.9.1", mark, timeout_seconds=60)
-    await platform.shift(100, mark)
+    await platform.abort(lease)
+    await platform.prepare("6.9.1", lease, timeout_seconds=60)
+    await platform.shift(100, lease)
     await asyncio.gather(platform.progress(), platform.logs(time.time() - 60), platform.labels(), platform.counts())
-    await platform.promote(mark)
-    await platform.unclaim(mark)
+    await platform.promote(lease)
+    await platform.release_lease(lease)
     assert (await platform.current())["baseline"] == "6.9.1"
     await port_forward.close()
 

@@ -41,16 +41,16 @@ async def images(scene: Scene) -> list[str]:
 async def test_a_stateful_set_is_released_in_steps(world: World) -> None:
     """Half of its pods, the highest, then all, each step twice; afterwards its manifest says what its owner wrote."""
     scene = await raised(world, stateful_set())
-    mark = await scene.platform.claim("run")
-    await scene.bring(mark, 50)
+    lease = await scene.platform.acquire_lease("run")
+    await scene.bring(lease, 50)
     async with asyncio.timeout(20):
-        await scene.platform.shift(50, mark)
+        await scene.platform.shift(50, lease)
     assert await images(scene) == [FIRST, SECOND]
     assert (await scene.platform.current())["percent"] == 50
-    await scene.platform.shift(100, mark)
+    await scene.platform.shift(100, lease)
     assert await images(scene) == [SECOND, SECOND]
-    await scene.platform.promote(mark)
-    await scene.platform.unclaim(mark)
+    await scene.platform.promote(lease)
+    await scene.platform.release_lease(lease)
     await scene.check_well(SECOND)
 
 
@@ -58,11 +58,11 @@ async def test_a_stateful_set_goes_back_from_half_way_without_bringing_the_rest_
     """The pods that never ran the version are not touched on the way back."""
     scene = await raised(world, stateful_set())
     before = {pod["metadata"]["uid"] for pod in await world.pods()}
-    mark = await scene.platform.claim("run")
-    await scene.bring(mark, 50)
+    lease = await scene.platform.acquire_lease("run")
+    await scene.bring(lease, 50)
     (stayed,) = before & {pod["metadata"]["uid"] for pod in await world.pods()}
-    await scene.platform.abort(mark)
-    await scene.platform.unclaim(mark)
+    await scene.platform.abort(lease)
+    await scene.platform.release_lease(lease)
     assert stayed in {pod["metadata"]["uid"] for pod in await world.pods()}
     await scene.check_well(FIRST)
 
@@ -71,12 +71,12 @@ async def test_a_stateful_set_goes_back_from_a_version_that_never_becomes_ready(
     """It would wait for the pod whose image is not there before it changed any; the others and the owner's partition stay."""
     scene = await raised(world, stateful_set(partition=1))
     before = {pod["metadata"]["uid"] for pod in await world.pods()}
-    mark = await scene.platform.claim("run")
+    lease = await scene.platform.acquire_lease("run")
     with pytest.raises(RolloutFailed, match="Image"):
-        await scene.bring(mark, 50, version="0.0.0-not-there")
+        await scene.bring(lease, 50, version="0.0.0-not-there")
     async with asyncio.timeout(60):
-        await scene.platform.abort(mark)
-    await scene.platform.unclaim(mark)
+        await scene.platform.abort(lease)
+    await scene.platform.release_lease(lease)
     assert len(before & {pod["metadata"]["uid"] for pod in await world.pods()}) == 1
     await scene.check_well(FIRST)
 
@@ -84,10 +84,10 @@ async def test_a_stateful_set_goes_back_from_a_version_that_never_becomes_ready(
 async def test_a_stateful_set_has_its_owners_partition_after_a_release(world: World) -> None:
     """A release moves it, and gives it back at its end."""
     scene = await raised(world, stateful_set(partition=1))
-    mark = await scene.platform.claim("run")
-    await scene.bring(mark, 100)
-    await scene.platform.promote(mark)
-    await scene.platform.unclaim(mark)
+    lease = await scene.platform.acquire_lease("run")
+    await scene.bring(lease, 100)
+    await scene.platform.promote(lease)
+    await scene.platform.release_lease(lease)
     assert await images(scene) == [SECOND, SECOND]
     await scene.check_well(SECOND)
 
@@ -101,13 +101,13 @@ async def test_several_containers_and_an_init_container_are_kept_as_they_are(wor
     pod["containers"].append({**aside, "name": "sidecar", "command": elsewhere})
     pod["initContainers"] = [{**aside, "name": "first", "command": GOOD}]
     scene = await raised(world, manifest)
-    mark = await scene.platform.claim("run")
-    await scene.bring(mark, 100)
-    await scene.platform.promote(mark)
-    await scene.platform.unclaim(mark)
+    lease = await scene.platform.acquire_lease("run")
+    await scene.bring(lease, 100)
+    await scene.platform.promote(lease)
+    await scene.platform.release_lease(lease)
     await scene.check_well(SECOND)
-    mark = await scene.platform.claim("way back", takeover=True)
-    await scene.bring(mark, 100, version=FIRST)
-    await scene.platform.promote(mark)
-    await scene.platform.unclaim(mark)
+    lease = await scene.platform.acquire_lease("way back", takeover=True)
+    await scene.bring(lease, 100, version=FIRST)
+    await scene.platform.promote(lease)
+    await scene.platform.release_lease(lease)
     await scene.check_well(FIRST)

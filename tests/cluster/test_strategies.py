@@ -10,7 +10,7 @@ import pytest
 from blocks.errors import BadInput, Refused, RolloutFailed, Superseded, WorldMoved
 from blocks.kubernetes.platform import KubernetesPlatform, Strategy
 from blocks.kubernetes.workload import FOR
-from blocks.platform import Mark
+from blocks.platform import Lease
 from tests.cluster.cluster_world import Gateway, Visitor, World
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
@@ -58,11 +58,11 @@ BY_WEIGHTS = pytest.mark.parametrize("scene", ["canary+route"], indirect=True)
 ROLLING = pytest.mark.parametrize("scene", ["rolling"], indirect=True)
 
 
-async def bring(scene: Scene, version: str, mark: Mark, *shares: int) -> None:
+async def bring(scene: Scene, version: str, lease: Lease, *shares: int) -> None:
     """Prepare a version and give it these shares."""
-    await scene.platform.prepare(version, mark, timeout_seconds=READY)
+    await scene.platform.prepare(version, lease, timeout_seconds=READY)
     for share in shares:
-        await scene.platform.shift(share, mark)
+        await scene.platform.shift(share, lease)
 
 
 def shares_of(platform: KubernetesPlatform) -> tuple[int, ...]:
@@ -74,14 +74,14 @@ def shares_of(platform: KubernetesPlatform) -> tuple[int, ...]:
 async def test_a_release_beside_the_workload_costs_no_answer_and_leaves_nothing_behind(scene: Scene) -> None:
     """Prepared, shifted in steps and promoted under 50 requests a second: none fails, and afterwards only the owner's objects stand."""
     platform, before = scene.platform, await scene.objects()
-    mark = await platform.claim("run")
+    lease = await platform.acquire_lease("run")
     async with Visitor(scene.url).visiting() as visitor:
-        await bring(scene, SECOND, mark)
+        await bring(scene, SECOND, lease)
         assert (await platform.current())["percent"] == 0
         for share in shares_of(platform):
-            await platform.shift(share, mark)
+            await platform.shift(share, lease)
             assert (await platform.current())["percent"] == share
-        await platform.promote(mark)
+        await platform.promote(lease)
     position = await platform.current()
     assert (position["baseline"], position["canary"], position["previous"]) == (SECOND, None, FIRST)
     assert visitor.bad == []
@@ -93,10 +93,10 @@ async def test_a_release_beside_the_workload_costs_no_answer_and_leaves_nothing_
 async def test_an_abort_brings_back_the_exact_pod_template_that_served(scene: Scene) -> None:
     """Whatever share the canary had, the template afterwards is the one from before, and nothing of ours is left."""
     platform, template, before = scene.platform, await scene.template(), await scene.objects()
-    mark = await platform.claim("run")
-    await bring(scene, SECOND, mark, shares_of(platform)[0])
-    await platform.abort(mark)
-    await platform.abort(mark)
+    lease = await platform.acquire_lease("run")
+    await bring(scene, SECOND, lease, shares_of(platform)[0])
+    await platform.abort(lease)
+    await platform.abort(lease)
     position = await platform.current()
     assert (position["baseline"], position["canary"], position["percent"]) == (FIRST, None, 0)
     assert await scene.template() == template
@@ -106,10 +106,10 @@ async def test_an_abort_brings_back_the_exact_pod_template_that_served(scene: Sc
 @BESIDE
 async def test_a_warm_baseline_takes_everything_back_without_a_bad_answer(scene: Scene) -> None:
     """A canary that got requests goes under load, and no request fails."""
-    mark = await scene.platform.claim("run")
+    lease = await scene.platform.acquire_lease("run")
     async with Visitor(scene.url).visiting() as visitor:
-        await bring(scene, SECOND, mark, shares_of(scene.platform)[0])
-        await scene.platform.abort(mark)
+        await bring(scene, SECOND, lease, shares_of(scene.platform)[0])
+        await scene.platform.abort(lease)
     assert visitor.bad == []
 
 
@@ -117,12 +117,12 @@ async def test_a_warm_baseline_takes_everything_back_without_a_bad_answer(scene:
 async def test_a_version_that_left_comes_back_as_its_revision_was(scene: Scene) -> None:
     """A run that takes over to go back after a promotion finds the former pod template in the cluster's own history."""
     platform, former = scene.platform, await scene.template()
-    mark = await platform.claim("run")
-    await bring(scene, SECOND, mark, 100)
-    await platform.promote(mark)
-    mark = await platform.claim("way back", takeover=True)
-    await bring(scene, FIRST, mark, 100)
-    await platform.promote(mark)
+    lease = await platform.acquire_lease("run")
+    await bring(scene, SECOND, lease, 100)
+    await platform.promote(lease)
+    lease = await platform.acquire_lease("way back", takeover=True)
+    await bring(scene, FIRST, lease, 100)
+    await platform.promote(lease)
     position = await platform.current()
     assert (position["baseline"], position["canary"], position["previous"]) == (FIRST, None, SECOND)
     assert await scene.template() == former
@@ -132,14 +132,14 @@ async def test_a_version_that_left_comes_back_as_its_revision_was(scene: Scene) 
 async def test_every_step_may_be_taken_again_from_where_another_process_left_it(scene: Scene) -> None:
     """Each effect called twice, as after a death between the effect and its record, leaves what one call leaves."""
     platform = scene.platform
-    mark = await platform.claim("run")
+    lease = await platform.acquire_lease("run")
     for share in (0, *shares_of(platform)):
-        await platform.prepare(SECOND, mark, timeout_seconds=READY)
+        await platform.prepare(SECOND, lease, timeout_seconds=READY)
         for _ in range(2):
-            await (platform.shift(share, mark) if share else platform.prepare(SECOND, mark, timeout_seconds=READY))
-        mark = await platform.claim("run")
-    await platform.promote(mark)
-    await platform.promote(mark)
+            await (platform.shift(share, lease) if share else platform.prepare(SECOND, lease, timeout_seconds=READY))
+        lease = await platform.acquire_lease("run")
+    await platform.promote(lease)
+    await platform.promote(lease)
     position = await platform.current()
     assert (position["baseline"], position["canary"], position["previous"]) == (SECOND, None, FIRST)
 
@@ -148,9 +148,9 @@ async def test_every_step_may_be_taken_again_from_where_another_process_left_it(
 async def test_an_older_mark_can_change_nothing(scene: Scene) -> None:
     """Of two copies of one run only the newer acts; the older is told so at its first effect, whichever that is."""
     platform = scene.platform
-    old = await platform.claim("run")
+    old = await platform.acquire_lease("run")
     await bring(scene, SECOND, old, shares_of(platform)[0])
-    await platform.claim("run")
+    await platform.acquire_lease("run")
     before = await platform.current()
     for act in (platform.prepare(THIRD, old, timeout_seconds=READY), platform.shift(100, old), platform.promote(old), platform.abort(old)):
         with pytest.raises(Superseded):
@@ -161,10 +161,10 @@ async def test_an_older_mark_can_change_nothing(scene: Scene) -> None:
 @ROLLING
 async def test_another_owner_is_refused_unless_it_takes_over(scene: Scene) -> None:
     """A second release is told whose the workload is; a rollback takes it."""
-    await scene.platform.claim("first")
+    await scene.platform.acquire_lease("first")
     with pytest.raises(Refused, match="owned by first"):
-        await scene.platform.claim("second")
-    assert (await scene.platform.claim("second", takeover=True))["owner"] == "second"
+        await scene.platform.acquire_lease("second")
+    assert (await scene.platform.acquire_lease("second", takeover=True))["owner"] == "second"
 
 
 @EVERY
@@ -172,9 +172,9 @@ async def test_an_image_that_belongs_to_somebody_else_is_reported_and_not_taken(
     """Without leave to force, the field and its manager are named, and nothing was changed."""
     platform = scene.platform.model_copy(update={"force_conflicts": False})
     template, objects = await scene.template(), await scene.objects()
-    mark = await platform.claim("run")
+    lease = await platform.acquire_lease("run")
     with pytest.raises(WorldMoved, match=r"image belong to kubectl.*force_conflicts"):
-        await platform.prepare(SECOND, mark, timeout_seconds=READY)
+        await platform.prepare(SECOND, lease, timeout_seconds=READY)
     assert (await scene.template(), await scene.objects()) == (template, objects)
     assert (await platform.current())["canary"] is None
 
@@ -182,11 +182,11 @@ async def test_an_image_that_belongs_to_somebody_else_is_reported_and_not_taken(
 @BY_WEIGHTS
 async def test_a_version_that_cannot_come_up_is_named_within_seconds_and_gets_no_request(scene: Scene) -> None:
     """An image that does not exist fails `prepare` long before its deadline; after the abort nothing is left of it."""
-    mark = await scene.platform.claim("run")
+    lease = await scene.platform.acquire_lease("run")
     async with Visitor(scene.url).visiting() as visitor, asyncio.timeout(30):
         with pytest.raises(RolloutFailed, match="Image"):
-            await scene.platform.prepare("0.0.0-not-there", mark, timeout_seconds=300)
-        await scene.platform.abort(mark)
+            await scene.platform.prepare("0.0.0-not-there", lease, timeout_seconds=300)
+        await scene.platform.abort(lease)
     assert visitor.bad == []
     assert (await scene.platform.current())["canary"] is None
 
@@ -194,20 +194,20 @@ async def test_a_version_that_cannot_come_up_is_named_within_seconds_and_gets_no
 @BY_WEIGHTS
 async def test_an_edit_of_the_workload_in_the_middle_stops_the_promotion_and_is_named(scene: Scene) -> None:
     """Somebody sets another image while the canary serves: nothing is built on it, and the message says what runs."""
-    mark = await scene.platform.claim("run")
-    await bring(scene, SECOND, mark, 100)
+    lease = await scene.platform.acquire_lease("run")
+    await bring(scene, SECOND, lease, 100)
     image = {"spec": {"template": {"spec": {"containers": [{"name": "podinfo", "image": f"ghcr.io/stefanprodan/podinfo:{THIRD}"}]}}}}
     path = scene.world.cluster.path("Deployment", "podinfo")
     await scene.world.cluster.call("PATCH", path, body=image, content_type="application/strategic-merge-patch+json")
     with pytest.raises(WorldMoved, match=f"runs {THIRD}, neither {FIRST}.*nor {SECOND}"):
-        await scene.platform.promote(mark)
+        await scene.platform.promote(lease)
 
 
 @BY_WEIGHTS
 async def test_a_route_that_is_gone_stops_the_release_and_says_so(scene: Scene) -> None:
     """Without its route the split is unknown, and unknown is not a success."""
-    mark = await scene.platform.claim("run")
-    await bring(scene, SECOND, mark, 25)
+    lease = await scene.platform.acquire_lease("run")
+    await bring(scene, SECOND, lease, 25)
     route = await scene.world.cluster.read("HTTPRoute", "podinfo")
     assert route is not None
     await scene.world.remove(route)
@@ -215,14 +215,14 @@ async def test_a_route_that_is_gone_stops_the_release_and_says_so(scene: Scene) 
     assert position["percent"] == 0
     assert "HTTPRoute podinfo is not there" in position["trouble"]
     with pytest.raises(WorldMoved, match="HTTPRoute podinfo is not there"):
-        await scene.platform.shift(25, mark)
+        await scene.platform.shift(25, lease)
 
 
 @BY_WEIGHTS
 async def test_weights_that_were_edited_are_seen_as_they_are(scene: Scene) -> None:
     """The position tells the share that the route gives, not the one that was asked for."""
-    mark = await scene.platform.claim("run")
-    await bring(scene, SECOND, mark, 25)
+    lease = await scene.platform.acquire_lease("run")
+    await bring(scene, SECOND, lease, 25)
     route = await scene.world.cluster.read("HTTPRoute", "podinfo")
     assert route is not None
     refs = [{**ref, "weight": 50} for ref in route["spec"]["rules"][0]["backendRefs"]]
@@ -236,9 +236,9 @@ async def test_weights_that_were_edited_are_seen_as_they_are(scene: Scene) -> No
 async def test_somebody_elses_object_of_the_canarys_name_is_left_alone(scene: Scene) -> None:
     """A Deployment that is not ours stops the release before anything is written, and stays as it is."""
     await scene.world.podinfo(FIRST, name="podinfo-canary")
-    mark = await scene.platform.claim("run")
+    lease = await scene.platform.acquire_lease("run")
     with pytest.raises(BadInput, match="podinfo-canary is not Shipway's"):
-        await scene.platform.prepare(SECOND, mark, timeout_seconds=READY)
+        await scene.platform.prepare(SECOND, lease, timeout_seconds=READY)
     found = await scene.world.cluster.read("Deployment", "podinfo-canary")
     assert found is not None
     assert FOR not in (found["metadata"].get("annotations") or {})
@@ -249,8 +249,8 @@ async def test_each_revision_is_reached_in_private(scene: Scene) -> None:
     """Baseline and canary answer with their own version at addresses of their own, whatever share the canary has."""
     import httpx  # noqa: PLC0415
 
-    mark = await scene.platform.claim("run")
-    await bring(scene, SECOND, mark, *((100,) if scene.platform.strategy == "rolling" else ()))
+    lease = await scene.platform.acquire_lease("run")
+    await bring(scene, SECOND, lease, *((100,) if scene.platform.strategy == "rolling" else ()))
     addresses = await scene.platform.endpoints()
     wanted = {"canary": SECOND} if scene.platform.strategy == "rolling" else {"canary": SECOND, "baseline": FIRST}
     async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
@@ -268,17 +268,17 @@ async def test_a_change_of_the_configuration_alone_is_a_release_of_its_own(scene
     patch = {"spec": {"template": {"spec": {"containers": [reading]}}}}
     await scene.world.cluster.call("PATCH", path, body=patch, content_type="application/strategic-merge-patch+json")
     await scene.world.rolled_out()
-    mark = await scene.platform.claim("run")
-    await bring(scene, SECOND, mark, 100)
-    await scene.platform.promote(mark)
+    lease = await scene.platform.acquire_lease("run")
+    await bring(scene, SECOND, lease, 100)
+    await scene.platform.promote(lease)
     assert (await scene.platform.current())["baseline"] == SECOND
     await scene.world.apply({**settings, "data": {"PODINFO_UI_MESSAGE": "new"}})
     former = (await scene.platform.current())["baseline"]
     assert former is not None
     assert former.startswith(f"{SECOND}+config.")
-    await bring(scene, SECOND, mark, 100)
+    await bring(scene, SECOND, lease, 100)
     position = await scene.platform.current()
     assert (position["baseline"], position["canary"], position["percent"]) == (former, SECOND, 100)
-    await scene.platform.promote(mark)
+    await scene.platform.promote(lease)
     position = await scene.platform.current()
     assert (position["baseline"], position["previous"]) == (SECOND, former)

@@ -129,7 +129,7 @@ async def test_threads_end_with_the_watch_however_it_ends(world: World) -> None:
     """A decision, the end of the time, an error of the decision and a cancellation leave no thread behind."""
 
     def fail(_: Seen) -> None:
-        raise BadInput("no", field="decision", mend="Decide")
+        raise BadInput("no", field="decision", fix="Decide")
 
     await watch_until(world.cluster, SERVICES, lambda _: True, timeout_seconds=5)
     with pytest.raises(TimeoutError):

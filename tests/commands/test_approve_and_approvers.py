@@ -20,8 +20,8 @@ from prefect.states import Completed, Running, Suspended
 
 from blocks.approvers.approvers import Approvers
 from flows.commands import approve, approvers
-from tasks.approval.approval import fetch_answer, judge_approval, tell_outcome
-from tasks.lifecycle.lock import claim_tag
+from tasks.approval.approval import fetch_answer, judge_approval, log_outcome
+from tasks.lifecycle.lock import lock_tag
 from tasks.rules.approval.gates import Gate, gate_state
 from tasks.rules.approval.policy import Answer, Judgement
 
@@ -72,7 +72,7 @@ async def suspended_run(service: str, *, ended: bool = False) -> Gate:
     async with get_client() as client:
         flow_id = await client.create_flow_from_name("release-under-test")
         deployment = await client.create_deployment(flow_id=flow_id, name=f"d-{uuid4().hex[:8]}")
-        run = await client.create_flow_run_from_deployment(deployment, tags=[claim_tag(service)])
+        run = await client.create_flow_run_from_deployment(deployment, tags=[lock_tag(service)])
         now = datetime.now(UTC)
         gate = Gate.model_validate(
             {"run": str(run.id), "name": "production", "digest": "ab" * 32, "service": service, "version": "1.1", "requester": "rita"}
@@ -100,7 +100,7 @@ async def play_the_run(gate: Gate, block: Approvers) -> Judgement:
     answer = Answer.model_validate(await fetch_answer.fn(gate))
     judgement = Judgement.model_validate(await judge_approval.fn(block, key=gate.key, gate=gate, answer=answer, proofs=[]))
     state = gate_state(gate, [judgement.proof] if judgement.proof else [], wrong_codes=0, now=datetime.now(UTC))
-    await tell_outcome.fn(gate, outcome=judgement.outcome, reason=judgement.reason, state=state.state)
+    await log_outcome.fn(gate, outcome=judgement.outcome, reason=judgement.reason, state=state.state)
     return judgement
 
 

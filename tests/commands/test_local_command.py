@@ -22,7 +22,7 @@ def shipway_local(*words: str) -> int:
 
 async def deploy(platform: LocalPlatform) -> None:
     """Bring 1.0 up."""
-    mark = await platform.claim("run-1")
+    mark = await platform.acquire_lease("run-1")
     await platform.prepare("1.0", mark, timeout_seconds=30)
     await platform.promote(mark)
 

@@ -10,7 +10,7 @@ import pytest
 
 from flows.commands import report
 from tasks.record import store
-from tasks.record.store import append_entry, read_entries
+from tasks.record.store import load_entries, store_entry
 from tasks.rules.record.entries import to_json
 
 
@@ -26,8 +26,8 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 async def _fill(place: Path) -> None:
     for kind, evidence in (("opened", {"service": "guestbook", "version": "1.2.0"}), ("note", {}), ("closed", {"outcome": "rolled_back"})):
-        await append_entry(place, "abc-123", key=kind, kind=kind, who="mira", what="It happened.", evidence=evidence)  # type: ignore[arg-type]
-    document = to_json(await read_entries(place, "abc-123"))
+        await store_entry(place, "abc-123", key=kind, kind=kind, who="mira", what="It happened.", evidence=evidence)  # type: ignore[arg-type]
+    document = to_json(await load_entries(place, "abc-123"))
     await asyncio.to_thread((place / "records" / "abc-123" / "record.json").write_text, document, encoding="utf-8")
 
 

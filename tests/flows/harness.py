@@ -80,27 +80,27 @@ class Stage:
         self.public = (await self.platform(self.environments[1]).endpoints())["public"]
 
     async def free(self) -> None:
-        """Take away the claim that a failed test may have left."""
+        """Take away the lock that a failed test may have left."""
         from prefect import get_client  # noqa: PLC0415
 
-        from tasks.lifecycle.lock import change_tags, claim_tag, give_up_claims, tagged  # noqa: PLC0415
+        from tasks.lifecycle.lock import change_tags, lock_tag, release_locks, tagged  # noqa: PLC0415
 
         async with get_client() as client:
-            for left in await tagged(client, claim_tag(self.name)):
-                await give_up_claims(client, left)
-                await change_tags(client, str(left.id), drop={claim_tag(self.name), "shipway:open"})
+            for left in await tagged(client, lock_tag(self.name)):
+                await release_locks(client, left)
+                await change_tags(client, str(left.id), drop={lock_tag(self.name), "shipway:open"})
 
     async def reset(self, version: str = FIRST) -> None:
         """Bring every environment to a version, owned by nobody."""
         await self.free()
         for environment in self.environments:
             platform = self.platform(environment)
-            mark = await platform.claim("reset", takeover=True)
-            await platform.abort(mark)
+            lease = await platform.acquire_lease("reset", takeover=True)
+            await platform.abort(lease)
             if (await platform.current())["baseline"] != version:
-                await platform.prepare(version, mark, timeout_seconds=30)
-                await platform.promote(mark)
-            await platform.unclaim(mark)
+                await platform.prepare(version, lease, timeout_seconds=30)
+                await platform.promote(lease)
+            await platform.release_lease(lease)
 
     async def end(self) -> None:
         """Stop the environments."""
@@ -179,11 +179,11 @@ class Stage:
         from prefect import get_client  # noqa: PLC0415
 
         from tasks.record.storage import default_storage  # noqa: PLC0415
-        from tasks.record.store import read_entries  # noqa: PLC0415
+        from tasks.record.store import load_entries  # noqa: PLC0415
 
         async with get_client() as client:
             found = await client.read_flow_run(run)
-        entries = await read_entries(await default_storage(), run)
+        entries = await load_entries(await default_storage(), run)
         state = found.state
         return Ran(run, state.name or "" if state else "", state.message or "" if state else "", entries, points or [])
 
@@ -224,7 +224,7 @@ def plan_of(name: str) -> dict[str, Any]:
             "alpha": 0.1,
             "min_requests": 1,
             "interval_seconds": 0.2,
-            "undecided": "proceed",
+            "inconclusive": "proceed",
         },
         "samples": {"judged": False},  # judging them takes seconds, which the campaigns have not
         "staging": {"platform": f"local/{name}-staging", "ready_timeout_seconds": 20},
@@ -301,5 +301,5 @@ async def check_closed(stage: Stage, ran: Ran, *, outcome: str) -> None:
     assert len({entry.key for entry in ran.entries}) == len(ran.entries)
     assert [entry.kind for entry in ran.entries].count("closed") == 1
     tags = await stage.tags(ran.id)
-    assert not {tag for tag in tags if tag.startswith("claim:") or tag in {"shipway:open", "shipway:stop"}}, tags
+    assert not {tag for tag in tags if tag.startswith("lock:") or tag in {"shipway:open", "shipway:stop"}}, tags
     assert f"outcome:{outcome}" in tags

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from blocks.errors import BadInput, RolloutFailed, WorldMoved
 from blocks.local.platform import LocalPlatform
-from blocks.platform import Mark, Preview
+from blocks.platform import Lease, Preview
 from tests.flows.harness import Stage
 
 
@@ -32,14 +32,14 @@ class JobsPlatform(LocalPlatform):
         """Give what was asked for, with what served then."""
         return [json.loads(line) for line in self._file.read_text().splitlines()] if self._file.exists() else []
 
-    async def run_job(self, manifest: dict[str, Any], mark: Mark, *, name: str, timeout_seconds: float) -> list[str]:
+    async def run_job(self, manifest: dict[str, Any], lease: Lease, *, name: str, timeout_seconds: float) -> list[str]:
         """Write down what would run, beside what serves."""
         if name in self.refusing:
             message = f"no Job {name} here"
-            raise BadInput(message, field="migrations", mend="Mend it.")
+            raise BadInput(message, field="migrations", fix="Fix it.")
         position = await self.current()
         image = manifest["spec"]["template"]["spec"]["containers"][0]["image"]
-        said = {"name": name, "image": image, "baseline": position["baseline"], "canary": position["canary"], "owner": mark["owner"]}
+        said = {"name": name, "image": image, "baseline": position["baseline"], "canary": position["canary"], "owner": lease["owner"]}
         with self._file.open("a") as file:
             file.write(json.dumps({**said, "timeout": timeout_seconds}) + "\n")
         if name in self.failing:

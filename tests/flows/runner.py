@@ -92,7 +92,7 @@ def arm(file: Path, *, kill_at: int | str) -> None:
             setattr(owner, name, counted(getattr(owner, name), f"{owner.__name__}.{name}", passed))
     Task.__call__ = counted(Task.__call__, "task", passed)  # type: ignore[method-assign]
     Flow.__call__ = counted(Flow.__call__, "flow", passed)  # type: ignore[method-assign]
-    tasks.record.journal.append_entry = counted(tasks.record.journal.append_entry, "entry", passed)
+    tasks.record.journal.store_entry = counted(tasks.record.journal.store_entry, "entry", passed)
 
 
 def counted(original: Callable[..., Any], name: str, passed: Callable[[str], None]) -> Callable[..., Any]:

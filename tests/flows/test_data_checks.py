@@ -19,7 +19,7 @@ from prefect.blocks.system import Secret
 from flows.commands import report
 from flows.lifecycle.context import begin_phase
 from flows.rollout.data import judge_data, samples_of
-from tasks.record.journal import tell
+from tasks.record.journal import append_entry
 from tasks.record.report import publish_record
 from tests.flows.harness import plan_of
 from tests.rules.data.test_samples_suite import watched
@@ -68,10 +68,10 @@ async def looked(plan: str, run: str) -> dict[str, Any]:
     evidence = watched() | {"started_at": time.time() - 16, "environment": "production"}
     for row in evidence["samples"]:
         row["at"] += evidence["started_at"] - 1_000
-    await tell(phase.owner, "production/step-25/samples/watch", "Watched 1.1 at 25 %", kind="samples", evidence=evidence)
+    await append_entry(phase.owner, "production/step-25/samples/watch", "Watched 1.1 at 25 %", kind="samples", evidence=evidence)
     found = await judge_data(phase, "staging", samples=await samples_of(phase))
     later = await judge_data(phase, "production")
-    await tell(phase.owner, "rollback/staging", "The way back", kind="rollback")
+    await append_entry(phase.owner, "rollback/staging", "The way back", kind="rollback")
     assert await judge_data(phase, "staging") == [], "a way back brings no data back"
     await publish_record(phase.owner, service=run)
     return {"run": phase.owner, "found": found, "later": later}

@@ -103,10 +103,10 @@ async def test_what_changed_while_it_waited_is_asked_again(stage: Stage, server:
     assert ran.entries[-1].evidence["key"] == "production-round-3-1"
     stage.tag("3.4.9")
     platform = stage.platform("production")
-    mark = await platform.claim("somebody")
-    await platform.prepare("3.4.9", mark, timeout_seconds=30)
-    await platform.promote(mark)
-    await platform.unclaim(mark)
+    lease = await platform.acquire_lease("somebody")
+    await platform.prepare("3.4.9", lease, timeout_seconds=30)
+    await platform.promote(lease)
+    await platform.release_lease(lease)
     digests.add(await question(held.id))
     ran = await answer(stage, held.id, people.form(people.names[2]))
     assert ran.entries[-1].evidence["key"] == "production-round-4-1", [entry.why for entry in ran.entries]

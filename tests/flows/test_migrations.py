@@ -14,7 +14,7 @@ from prefect import State
 from flows.release import release
 from flows.rollback import rollback
 from tasks.record.storage import default_storage
-from tasks.record.store import read_entries
+from tasks.record.store import load_entries
 from tasks.rules.record.entries import Entry, outcome_of, verify_chain
 from tests.flows.harness import FIRST, plan_of
 from tests.flows.jobs_platform import JobsStage
@@ -68,7 +68,7 @@ async def released(stage: JobsStage, version: str, plan: str) -> tuple[State[Any
 
 async def record_of(state: State[Any]) -> list[Entry]:
     """Read the record of a run by its final state."""
-    entries = await read_entries(await default_storage(), str(state.state_details.flow_run_id))
+    entries = await load_entries(await default_storage(), str(state.state_details.flow_run_id))
     assert verify_chain(entries) == []
     return entries
 

@@ -15,7 +15,7 @@ from tasks.rules.lifecycle.ending import Ending
 
 EU, US = "production/eu", "production/us"
 PLAN = SimpleNamespace(plan=SimpleNamespace(staging=SimpleNamespace(keep_on_failure=False)), owner="run", path="plan.yaml", entry=str)
-ERRORS = [BadInput("it may not read it", field="access", mend="Allow it"), Temporary("it does not answer")]
+ERRORS = [BadInput("it may not read it", field="access", fix="Allow it"), Temporary("it does not answer")]
 
 
 class Place(str):
@@ -24,10 +24,10 @@ class Place(str):
     __slots__ = ("places",)
     places: Places
 
-    async def claim(self, owner: str, *, takeover: bool) -> None:
+    async def acquire_lease(self, owner: str, *, takeover: bool) -> None:
         """Be claimed, or fail."""
         assert (owner, takeover) == ("run", True)
-        await self.places.act("claim")(self)
+        await self.places.act("acquire_lease")(self)
 
     async def current(self) -> None:
         """Be read, or fail."""
@@ -41,14 +41,14 @@ class Places:
         """Stand in for what the flows call."""
         self.asked: list[str] = []
         self.failing, self.error = failing, error
-        monkeypatch.setattr(finalize, "claim_environment", self.act("claim"))
+        monkeypatch.setattr(finalize, "acquire_lease", self.act("acquire_lease"))
         for module in (finalize, rollback):
             monkeypatch.setattr(module, "platform_of", self.platform_of)
             monkeypatch.setattr(module, "say", lambda text: self.asked.append(text.split(":")[0]))
-            monkeypatch.setattr(module, "tell", self.nothing)
-        monkeypatch.setattr(finalize, "backwards", lambda _: [US, EU, "staging"])
-        monkeypatch.setattr(finalize, "waves_backwards", lambda _: [[US, EU]])
-        monkeypatch.setattr(finalize, "give_environment_up", self.act("give up"))
+            monkeypatch.setattr(module, "append_entry", self.nothing)
+        monkeypatch.setattr(finalize, "environments_reversed", lambda _: [US, EU, "staging"])
+        monkeypatch.setattr(finalize, "waves_reversed", lambda _: [[US, EU]])
+        monkeypatch.setattr(finalize, "release_lease", self.act("give up"))
         monkeypatch.setattr(finalize, "quietly", lambda work, **_: work)
         monkeypatch.setattr(finalize, "abort_canary", self.act("abort"))
 
@@ -104,7 +104,7 @@ async def test_a_target_that_cannot_be_claimed_keeps_no_other_from_going_back(mo
         found = await back
         assert found["outcome"] == "failed"
         assert f"{EU} is back" in found["reason"]
-    assert [one for one in places.asked if one.startswith("claim")] == [f"claim {US}", f"claim {EU}"]
+    assert [one for one in places.asked if one.startswith("acquire_lease")] == [f"acquire_lease {US}", f"acquire_lease {EU}"]
     places.error = Superseded("somebody newer")
     with pytest.raises(Superseded):
         await rollback._take_all_back(PLAN, [[US, EU]], **asked)  # type: ignore[arg-type]
@@ -159,7 +159,7 @@ async def test_a_completed_target_that_cannot_be_read_counts_as_staying(monkeypa
 @pytest.mark.parametrize("canary", ["1.1", None])
 async def test_staging_behind_a_contract_loses_its_half_made_canary(monkeypatch: pytest.MonkeyPatch, canary: str | None) -> None:
     """It stays on what serves, but a canary that nobody brings to an end would hold the next release up."""
-    places = Places(monkeypatch, "", BadInput("", field="", mend=""))
+    places = Places(monkeypatch, "", BadInput("", field="", fix=""))
 
     async def moved(phase: Any, environment: str, **_: Any) -> bool:
         del phase
@@ -177,4 +177,4 @@ async def test_staging_behind_a_contract_loses_its_half_made_canary(monkeypatch:
     for name, stand_in in {"moved": moved, "stays_forward": yes, "_staying": none, "read_position": position}.items():
         monkeypatch.setattr(finalize, name, stand_in)
     assert await finalize.go_back(PLAN, version="1.1", ending=Ending("failed", "bad")) == []  # type: ignore[arg-type]
-    assert places.asked == (["claim staging", "abort staging"] if canary else [])
+    assert places.asked == (["acquire_lease staging", "abort staging"] if canary else [])

@@ -16,7 +16,7 @@ LONG = 40
 
 
 def long_watch(stage: Stage, **more: Any) -> str:
-    """Write a plan whose first step stays undecided for long."""
+    """Write a plan whose first step stays inconclusive for long."""
     usual = plan_of(stage.name)
     production = {**usual["production"], "steps": [{"percent": 50, "watch_seconds": LONG}, {"percent": 100, "watch_seconds": 0.3}]}
     return stage.plan(production=production, judgement=undecidable(usual["judgement"]), **more)

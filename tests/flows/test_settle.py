@@ -47,11 +47,11 @@ async def test_a_run_that_ended_before_its_first_step_is_forgotten(desk: Stage) 
 
 async def test_a_rollback_that_met_a_passing_fault_is_tried_again(desk: Stage) -> None:
     """It is not closed with the canary where it was."""
-    from tasks.record.journal import tell  # noqa: PLC0415
+    from tasks.record.journal import append_entry  # noqa: PLC0415
 
     run = await failed(desk, "rollback")
     evidence = {"flow": "rollback", "plan": str(desk.folder / "none.yaml"), "environment": "production", "version": ""}
-    await tell(run, "opened", "A rollback was asked for", kind="opened", evidence=evidence)
+    await append_entry(run, "opened", "A rollback was asked for", kind="opened", evidence=evidence)
     await settle(desk, run)
     ran = await desk.seen(run)
     assert (ran.state, len(ran.entries)) == ("AwaitingRetry", 1)

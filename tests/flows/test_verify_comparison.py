@@ -30,12 +30,12 @@ async def verified(stage: Stage, version: str) -> Any:
 async def test_a_canary_is_compared_with_what_serves_and_nothing_with_itself(stage: Stage) -> None:
     """Slower than the version beside it fails; the same version alone, within its limit, passes."""
     version, platform = "7.1-sluggish", stage.platform("production")
-    mark = await platform.claim("test", takeover=True)
-    await platform.prepare(version, mark, timeout_seconds=30)
+    lease = await platform.acquire_lease("test", takeover=True)
+    await platform.prepare(version, lease, timeout_seconds=30)
     beside = await verified(stage, version)
     assert beside.name == "Failed"
     assert "p50 of 10:" in beside.message
     assert f"of {FIRST}; at most" in beside.message
     assert (await verified(stage, FIRST)).name == "Passed"
-    await platform.promote(mark)
+    await platform.promote(lease)
     assert (await verified(stage, version)).name == "Passed"

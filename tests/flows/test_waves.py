@@ -51,10 +51,10 @@ def new(stage: Stage, mode: str = "") -> str:
 async def bring(stage: Stage, environment: str, version: str) -> None:
     """Let an environment run a version that an earlier release brought."""
     platform = stage.platform(environment)
-    mark = await platform.claim("before", takeover=True)
-    await platform.prepare(version, mark, timeout_seconds=30)
-    await platform.promote(mark)
-    await platform.unclaim(mark)
+    lease = await platform.acquire_lease("before", takeover=True)
+    await platform.prepare(version, lease, timeout_seconds=30)
+    await platform.promote(lease)
+    await platform.release_lease(lease)
 
 
 def told(ran: Ran, kind: str = "effect") -> list[str]:
@@ -138,7 +138,7 @@ KILLS = [
     ("-errors.us", "back", "going-back"),
     ("-errors.us", "back", f"rollback/{US}/done"),
     ("-errors.us", "back", f"rollback/{EU}/done"),
-    ("-errors.us", "back", "LocalClient.order unclaim"),
+    ("-errors.us", "back", "LocalClient.order release_lease"),
     ("-errors.us", "keep", f"rollback/{US}"),
     ("-errors.us", "keep", "closed"),
 ]
@@ -270,14 +270,14 @@ async def test_a_rollback_of_production_ends_the_wave_under_way(stage: Stage) ->
 
 
 @pytest.mark.faults
-async def test_people_are_asked_about_the_target_that_is_undecided(stage: Stage, server: Any) -> None:
+async def test_people_are_asked_about_the_target_that_is_inconclusive(stage: Stage, server: Any) -> None:
     """The release waits without a process in its second target, and goes on there: the first one is not gone through again."""
     people, version, begun = await enrol(server), new(stage), stage.started(EU)
     targets = [
         {"name": "eu", "platform": f"local/{stage.name}-production-eu", "steps": [{"percent": 100, "watch_seconds": 0}]},
         {"name": "us", "platform": f"local/{stage.name}-production-us", "steps": [{"percent": 100, "watch_seconds": 1}]},
     ]
-    judgement = {**plan_of(stage.name)["judgement"], "min_requests": 1_000_000, "undecided": "ask"}
+    judgement = {**plan_of(stage.name)["judgement"], "min_requests": 1_000_000, "inconclusive": "ask"}
     plan = stage.plan(production={"targets": targets, "ready_timeout_seconds": 20}, judgement=judgement, approval=people.section())
     run = await stage.release(version, plan=plan)
     assert (await go_on(stage, run)).state == "Suspended"

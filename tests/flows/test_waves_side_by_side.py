@@ -118,7 +118,7 @@ KILLS = [
     ("-errors.us", f"rollback/{ASIA}"),
     ("-errors.us", f"rollback/{US}/done"),
     ("-errors.us", f"rollback/{EU}/done"),
-    ("-errors.us", "LocalClient.order unclaim"),
+    ("-errors.us", "LocalClient.order release_lease"),
 ]
 
 
@@ -149,17 +149,17 @@ async def test_a_rollback_of_production_takes_the_last_wave_back_first(stage: St
     assert (set(done[:2]), done[2:]) == ({f"rollback/{US}/done", f"rollback/{ASIA}/done"}, [f"rollback/{EU}/done"])
 
 
-def undecided(stage: Stage, people: Any) -> str:
+def inconclusive(stage: Stage, people: Any) -> str:
     """Write a plan by which neither target of the second wave can be decided, so that people are asked."""
-    judgement = {**plan_of(stage.name)["judgement"], "min_requests": 1_000_000, "undecided": "ask"}
+    judgement = {**plan_of(stage.name)["judgement"], "min_requests": 1_000_000, "inconclusive": "ask"}
     first, second = ({"steps": [{"percent": 100, "watch_seconds": seconds}]} for seconds in (0, 1))
     return waves(stage, eu=first, us=second, asia=second, judgement=judgement, approval=people.section())
 
 
-async def test_people_are_asked_about_each_target_that_is_undecided(stage: Stage, server: Any) -> None:
+async def test_people_are_asked_about_each_target_that_is_inconclusive(stage: Stage, server: Any) -> None:
     """One after the other, when the others of the wave are through; then the wave goes on where it was."""
     people, version, begun = await enrol(server, 3), new(stage), {name: stage.started(name) for name in TARGETS}
-    run = await stage.release(version, plan=undecided(stage, people))
+    run = await stage.release(version, plan=inconclusive(stage, people))
     assert (await go_on(stage, run)).state == "Suspended"
     ran = await answer(stage, run, people.form(people.names[0]))
     for name in people.names[1:3]:
@@ -172,9 +172,9 @@ async def test_people_are_asked_about_each_target_that_is_undecided(stage: Stage
 
 
 async def test_one_rejection_sends_the_wave_back_and_nobody_is_asked_about_the_other(stage: Stage, server: Any) -> None:
-    """Both were undecided; the first answer is enough."""
+    """Both were inconclusive; the first answer is enough."""
     people, version = await enrol(server, 2), new(stage)
-    run = await stage.release(version, plan=undecided(stage, people))
+    run = await stage.release(version, plan=inconclusive(stage, people))
     assert (await go_on(stage, run)).state == "Suspended"
     assert (await answer(stage, run, people.form(people.names[0]))).state == "Suspended"
     ran = await answer(stage, run, {**people.form(people.names[1]), "decision": "reject"})

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.local_environments import make_local, shared_folder, shared_local, shared_mark
+from tests.local_environments import make_local, shared_folder, shared_lease, shared_local
 
-__all__ = ["make_local", "offline", "shared_folder", "shared_local", "shared_mark"]
+__all__ = ["make_local", "offline", "shared_folder", "shared_lease", "shared_local"]
 
 
 @pytest.fixture

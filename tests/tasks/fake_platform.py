@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from blocks.errors import Temporary
-from blocks.platform import Counts, Endpoints, LogLine, Mark, Position
+from blocks.platform import Counts, Endpoints, Lease, LogLine, Position
 
-OURS = Mark(owner="run-1", generation=1)
+OURS = Lease(owner="run-1", generation=1)
 
 
 def counted(requests: int, errors: int = 0, *, started: str = "a") -> Counts:
@@ -35,32 +35,32 @@ class FakePlatform:
         """Read a copy."""
         return self.position.copy()
 
-    async def claim(self, owner: str, *, takeover: bool = False) -> Mark:
-        """Give a new mark."""
+    async def acquire_lease(self, owner: str, *, takeover: bool = False) -> Lease:
+        """Give a new lease."""
         self.calls.append(f"claim {owner} {takeover}")
         self.position.update(owner=owner, generation=self.position["generation"] + 1)
-        return Mark(owner=owner, generation=self.position["generation"])
+        return Lease(owner=owner, generation=self.position["generation"])
 
-    async def unclaim(self, mark: Mark) -> None:
+    async def release_lease(self, lease: Lease) -> None:
         """Give it up."""
-        self.calls.append(f"unclaim {mark['owner']}")
+        self.calls.append(f"release_lease {lease['owner']}")
         self.position["owner"] = None
 
-    async def prepare(self, version: str, mark: Mark, *, timeout_seconds: float) -> None:
+    async def prepare(self, version: str, lease: Lease, *, timeout_seconds: float) -> None:
         """Bring a canary up."""
-        self._do(f"prepare {version} {mark['generation']} {timeout_seconds:g}", canary=version, percent=0)
+        self._do(f"prepare {version} {lease['generation']} {timeout_seconds:g}", canary=version, percent=0)
 
-    async def shift(self, percent: int, mark: Mark) -> None:
+    async def shift(self, percent: int, lease: Lease) -> None:
         """Move the traffic."""
-        self._do(f"shift {percent} {mark['generation']}", percent=percent)
+        self._do(f"shift {percent} {lease['generation']}", percent=percent)
 
-    async def promote(self, mark: Mark) -> None:
+    async def promote(self, lease: Lease) -> None:
         """Make the canary the baseline."""
-        self._do(f"promote {mark['generation']}", baseline=self.position["canary"] or self.position["baseline"], canary=None, percent=0)
+        self._do(f"promote {lease['generation']}", baseline=self.position["canary"] or self.position["baseline"], canary=None, percent=0)
 
-    async def abort(self, mark: Mark) -> None:
+    async def abort(self, lease: Lease) -> None:
         """Take the canary away."""
-        self._do(f"abort {mark['generation']}", canary=None, percent=0)
+        self._do(f"abort {lease['generation']}", canary=None, percent=0)
 
     async def endpoints(self) -> Endpoints:
         """Nobody listens."""

@@ -77,8 +77,8 @@ def _connect(access: Access) -> Any:
         field = "config" if access.config else "context" if access.context else "kubeconfig"
         where = field if access.config else path
         said = type(error).__name__ if access.config or not isinstance(error, loader.ConfigException) else str(error).splitlines()[0][:200]
-        mend = "Give a kubeconfig with clusters, users and contexts, as `kubectl config view --raw` prints it, or run inside the cluster"
-        raise BadInput(f"the access to the cluster in {where} cannot be read ({said})", field=field, mend=mend) from None
+        fix = "Give a kubeconfig with clusters, users and contexts, as `kubectl config view --raw` prints it, or run inside the cluster"
+        raise BadInput(f"the access to the cluster in {where} cannot be read ({said})", field=field, fix=fix) from None
 
 
 def _parsed(text: str) -> Any:

@@ -19,14 +19,14 @@ async def lent_by(name: str) -> str:
     try:
         from prefect_kubernetes.credentials import KubernetesCredentials  # noqa: PLC0415
     except ImportError:
-        mend = "Install prefect-kubernetes, or give the block a kubeconfig"
-        raise BadInput("the package prefect-kubernetes is not installed", field="credentials", mend=mend) from None
+        fix = "Install prefect-kubernetes, or give the block a kubeconfig"
+        raise BadInput("the package prefect-kubernetes is not installed", field="credentials", fix=fix) from None
     try:
         found: Any = await Block.aload(name)
     except ValueError:
-        raise BadInput(f"there is no readable block {name}", field="credentials", mend="Create it, or name another") from None
+        raise BadInput(f"there is no readable block {name}", field="credentials", fix="Create it, or name another") from None
     if not isinstance(found, KubernetesCredentials):
-        raise BadInput(f"{name} holds no credentials of a cluster", field="credentials", mend="Name a block `kubernetes-credentials/…`")
+        raise BadInput(f"{name} holds no credentials of a cluster", field="credentials", fix="Name a block `kubernetes-credentials/…`")
     if found.cluster_config is None:
         return ""
     content: dict[str, Any] = dict(found.cluster_config.config)

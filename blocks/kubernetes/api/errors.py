@@ -1,4 +1,4 @@
-"""What an answer of the API server means for the caller: the errors of Shipway, with the mend."""
+"""What an answer of the API server means for the caller: the errors of Shipway, with the fix."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Owned(WorldMoved):
     """Fields belong to other field managers.
 
     Args:
-        message: Which fields, whose, and the mend.
+        message: Which fields, whose, and the fix.
         managers: Their names.
     """
 
@@ -54,14 +54,14 @@ def error_of(status: int, content: bytes, *, what: str) -> ShipwayError:
 
     Returns:
         `Unreachable` for what passes with the server's trouble; `Missing`, `Changed` and `Expired` for those who can go on from there;
-        else what a person must mend.
+        else what a person must fix.
     """
     said = _status(content)
     message = _short(str(said.get("message") or content[:500].decode("utf-8", "replace")))
     match status:
         case HTTPStatus.UNAUTHORIZED:
-            mend = "Give the block a token or certificate that is still valid"
-            return BadInput(f"the API server does not know who asks (401 for {what})", field="config", mend=mend)
+            fix = "Give the block a token or certificate that is still valid"
+            return BadInput(f"the API server does not know who asks (401 for {what})", field="config", fix=fix)
         case HTTPStatus.FORBIDDEN:
             return _forbidden(message, what=what)
         case HTTPStatus.NOT_FOUND:
@@ -89,8 +89,8 @@ def unanswered(host: str, what: str, reason: object) -> ShipwayError:
         `Unreachable`, but for a certificate that is not the right one, which no other try changes.
     """
     if UNTRUSTED.search(str(reason)):
-        mend = "Give the certificate authority of this cluster, as `kubectl config view --raw` prints it"
-        return BadInput(f"the certificate of the API server at {host} is not trusted", field="config", mend=mend)
+        fix = "Give the certificate authority of this cluster, as `kubectl config view --raw` prints it"
+        return BadInput(f"the certificate of the API server at {host} is not trusted", field="config", fix=fix)
     return Unreachable(f"the API server at {host} does not answer {what}: {type(reason).__name__}")
 
 
@@ -105,7 +105,7 @@ def _forbidden(message: str, *, what: str) -> ShipwayError:
     return BadInput(
         f"{denied['user']} may not {denied['verb']} {denied['resource']}",
         field="access",
-        mend=f"Add the rule {rule} to its Role in this namespace; docs/kubernetes-role.yaml has the whole Role",
+        fix=f"Add the rule {rule} to its Role in this namespace; docs/kubernetes-role.yaml has the whole Role",
     )
 
 
@@ -115,8 +115,8 @@ def _conflict(said: dict[str, Any], message: str, *, what: str) -> ShipwayError:
         return Changed(f"{what}: {message}", delay_seconds=0.1)
     managers = sorted({found["manager"] for cause in causes if (found := MANAGER.search(str(cause.get("message"))))})
     fields = sorted({str(cause.get("field")) for cause in causes})
-    mend = "Let it give them up, or set force_conflicts on the block to take them"
-    message = f"{what}: {', '.join(fields)} belong to {', '.join(managers) or 'another manager'}. {mend}"
+    fix = "Let it give them up, or set force_conflicts on the block to take them"
+    message = f"{what}: {', '.join(fields)} belong to {', '.join(managers) or 'another manager'}. {fix}"
     return Owned(message, managers=tuple(managers))
 
 
@@ -125,7 +125,7 @@ def _invalid(said: dict[str, Any], message: str, *, what: str) -> ShipwayError:
         return RolloutFailed(f"the cluster does not admit it ({what}): {message}", evidence=(message,))
     causes = (said.get("details") or {}).get("causes") or []
     field = str(causes[0].get("field") or "manifest") if causes else "manifest"
-    return BadInput(f"the API server finds {what} invalid: {message}", field=field, mend="Mend the manifest or the block")
+    return BadInput(f"the API server finds {what} invalid: {message}", field=field, fix="Fix the manifest or the block")
 
 
 def _status(content: bytes) -> dict[str, Any]:

@@ -171,5 +171,5 @@ async def _expect_rights(cluster: Cluster) -> None:
         answer = await cluster.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=review)
         if not answer["status"].get("allowed"):
             rule = '{apiGroups: [""], resources: ["pods/portforward"], verbs: ["create", "get"]}'
-            mend = f"Add the rule {rule} to its Role in this namespace; docs/kubernetes-role.yaml has the whole Role"
-            raise BadInput(f"this account may not {verb} pods/portforward", field="access", mend=mend)
+            fix = f"Add the rule {rule} to its Role in this namespace; docs/kubernetes-role.yaml has the whole Role"
+            raise BadInput(f"this account may not {verb} pods/portforward", field="access", fix=fix)

@@ -48,8 +48,8 @@ def ssl_context(api: Any) -> ssl.SSLContext:
     try:
         return _ssl_context(api.configuration)
     except (OSError, ValueError) as error:
-        mend = "Give the cluster's certificate authority, and a client certificate with its key"
-        raise BadInput(f"the certificates cannot be used ({type(error).__name__})", field="config", mend=mend) from None
+        fix = "Give the cluster's certificate authority, and a client certificate with its key"
+        raise BadInput(f"the certificates cannot be used ({type(error).__name__})", field="config", fix=fix) from None
 
 
 def _ssl_context(configuration: Any) -> ssl.SSLContext:

@@ -59,11 +59,11 @@ async def watch_until(
     loop = asyncio.get_running_loop()
     news: asyncio.Queue[tuple[str, dict[str, Json] | ShipwayError]] = asyncio.Queue()
 
-    def tell(name: str, what: dict[str, Json] | ShipwayError) -> None:
+    def notify(name: str, what: dict[str, Json] | ShipwayError) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
             loop.call_soon_threadsafe(news.put_nowait, (name, what))
 
-    feeds = [_Feed(cluster, source, tell) for source in sources]
+    feeds = [_Feed(cluster, source, notify) for source in sources]
     try:
         async with asyncio.timeout(timeout_seconds):
             return await _decided(news, {source.name for source in sources}, decide)
@@ -100,8 +100,8 @@ async def _decided(
 class _Feed:
     """One collection's stream, in a thread of its own."""
 
-    def __init__(self, cluster: Cluster, source: Source, tell: Callable[[str, dict[str, Json] | ShipwayError], None]) -> None:
-        self.cluster, self.source, self.tell = cluster, source, tell
+    def __init__(self, cluster: Cluster, source: Source, notify: Callable[[str, dict[str, Json] | ShipwayError], None]) -> None:
+        self.cluster, self.source, self.notify = cluster, source, notify
         self.closed = threading.Event()
         self.answer: Any = None
         self.thread = threading.Thread(target=self._run, name=f"watch {source.name}", daemon=True)
@@ -120,7 +120,7 @@ class _Feed:
             try:
                 if held is None:
                     held, version = self._list()
-                    self._tell(held)
+                    self._record(held)
                 for place in self._changes(held, version):
                     version, pause = place, FIRST_PAUSE_SECONDS
                 self.closed.wait(FIRST_PAUSE_SECONDS)  # so that a server which ends every stream at once is not asked all the time
@@ -130,12 +130,12 @@ class _Feed:
                 self.closed.wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
             except ShipwayError as error:
-                self.tell(self.source.name, error)
+                self.notify(self.source.name, error)
                 return
 
-    def _tell(self, held: dict[str, Json]) -> None:
+    def _record(self, held: dict[str, Json]) -> None:
         if not self.closed.is_set():
-            self.tell(self.source.name, dict(held))
+            self.notify(self.source.name, dict(held))
 
     def _query(self) -> dict[str, str]:
         return {"labelSelector": self.source.labels, "fieldSelector": self.source.fields}
@@ -180,7 +180,7 @@ class _Feed:
         elif kind != "BOOKMARK":
             held[name] = found
         if kind != "BOOKMARK":
-            self._tell(held)
+            self._record(held)
         return str(found["metadata"]["resourceVersion"])
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from blocks.errors import Refused, Superseded
-from blocks.platform import Mark, source_version
+from blocks.platform import Lease, source_version
 
 Json = dict[str, Any]
 PREFIX = "shipway.dev/"
@@ -69,21 +69,23 @@ def annotations_of(state: State) -> dict[str, str | None]:
     return {key_of(field.name): str(value) if (value := getattr(state, field.name)) else None for field in fields(State)}
 
 
-def check_mark(state: State, mark: Mark, *, workload: str) -> None:
+def check_lease(state: State, lease: Lease, *, workload: str) -> None:
     """Let only the newest owner act.
 
     Raises:
         Superseded: A newer claim was made.
         Refused: Nobody, or somebody else, owns the workload under this generation.
     """
-    if mark["generation"] < state.generation:
+    if lease["generation"] < state.generation:
         raise Superseded(
             f"{workload} was claimed by {state.owner or 'nobody'} under generation {state.generation}; "
-            f"generation {mark['generation']} of {mark['owner']} may not act any more. Stop, and start a new release where one is wanted"
+            f"generation {lease['generation']} of {lease['owner']} may not act any more. Stop, and start a new release where one is wanted"
         )
-    if state.owner != mark["owner"] or mark["generation"] != state.generation:
+    if state.owner != lease["owner"] or lease["generation"] != state.generation:
         holder = state.owner or "nobody"
-        raise Refused(f"{workload} is owned by {holder}, not by {mark['owner']} (generation {mark['generation']}). Claim it before acting")
+        raise Refused(
+            f"{workload} is owned by {holder}, not by {lease['owner']} (generation {lease['generation']}). Claim it before acting"
+        )
 
 
 def claimed(state: State, owner: str, *, takeover: bool, workload: str) -> State:

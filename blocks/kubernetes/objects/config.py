@@ -43,7 +43,7 @@ async def config_hash(cluster: Cluster, template: Json) -> str:
         raise BadInput(
             f"the configuration cannot be read to be hashed ({error})",
             field="config_by_hash",
-            mend="Allow it in the Role, or switch config_by_hash off: changes of configuration alone are no releases then",
+            fix="Allow it in the Role, or switch config_by_hash off: changes of configuration alone are no releases then",
         ) from None
     content = [
         [kind, name, {part: one.get(part) or {} for part in ("data", "binaryData")} if one else None]

@@ -52,7 +52,7 @@ def apart(labels: Mapping[str, str], selectors: Sequence[Json]) -> dict[str, str
             raise BadInput(
                 f"the selector {left[0]} selects every pod that could stand beside the workload's own",
                 field="service",
-                mend="Select the workload's pods by a label with a value, as `app: name`",
+                fix="Select the workload's pods by a label with a value, as `app: name`",
             )
         key = min(keys, key=lambda key: (-sum(key in _keys(other) for other in left), _preference(key)))
         if any(one.get("operator") == "Exists" and one["key"] == key for one in left[0].get("matchExpressions") or []):

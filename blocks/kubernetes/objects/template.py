@@ -35,7 +35,7 @@ def container_of(template: Json, *, name: str, image: str) -> Json:
             if container["name"] == name:
                 return container
         there = ", ".join(container["name"] for container in containers)
-        raise BadInput(f"the workload has no container {name}", field="container", mend=f"Name one of {there}")
+        raise BadInput(f"the workload has no container {name}", field="container", fix=f"Name one of {there}")
     repository = repository_of(image.replace("{version}", "v"))
     same = [container for container in containers if repository_of(container["image"]) == repository]
     return same[0] if len(same) == 1 else containers[0]
@@ -60,12 +60,12 @@ def image_for(version: str, *, pattern: str, present: str) -> str:
         BadInput: The version can be no version, or no tag of an image.
     """
     if not VERSION.fullmatch(version):
-        mend = "Use up to 128 letters, digits, dots, dashes, underscores and plus signs, beginning with a letter or digit"
-        raise BadInput(f"{version[:40]!r} is no version", field="version", mend=mend)
+        fix = "Use up to 128 letters, digits, dots, dashes, underscores and plus signs, beginning with a letter or digit"
+        raise BadInput(f"{version[:40]!r} is no version", field="version", fix=fix)
     image = (pattern or f"{repository_of(present)}:{{version}}").replace("{version}", version)
     if not TAG.fullmatch(image.removeprefix(f"{repository_of(image)}:").partition("@")[0]):
-        mend = "Name the image by another version; a tag has letters, digits, dots, dashes and underscores only"
-        raise BadInput(f"{version} makes {image}, which is no image's name", field="version", mend=mend)
+        fix = "Name the image by another version; a tag has letters, digits, dots, dashes and underscores only"
+        raise BadInput(f"{version} makes {image}, which is no image's name", field="version", fix=fix)
     return image
 
 

@@ -16,7 +16,7 @@ from blocks.kubernetes.objects.annotations import PREFIX
 from blocks.kubernetes.objects.diff import Leaf, compare, leaves
 from blocks.kubernetes.revision import flat_template, revision_of
 from blocks.kubernetes.workload import Target, annotate, change, owned, revisions, until_unchanged
-from blocks.platform import Mark
+from blocks.platform import Lease
 
 Json = dict[str, Any]
 LEFT = f"{PREFIX}left"
@@ -25,7 +25,7 @@ AUTOSCALING = {"kube-controller-manager", "vpa-updater", "keda-operator"}
 LONGEST_NOTE = 16_000
 
 
-async def leave(target: Target, mark: Mark) -> None:
+async def leave(target: Target, lease: Lease) -> None:
     """Note on the workload how a release leaves it; a no-op where that is noted already.
 
     Where somebody changes it at this very moment the note is taken away: then nothing is known, which is said, and holds no release up.
@@ -35,7 +35,7 @@ async def leave(target: Target, mark: Mark) -> None:
     """
 
     async def once() -> None:
-        workload, _ = await owned(target, mark)
+        workload, _ = await owned(target, lease)
         note = await _note(target, workload)
         if (workload["metadata"].get("annotations") or {}).get(LEFT) != note:
             await change(target, target.kind, workload, [annotate(workload, {LEFT: note})])

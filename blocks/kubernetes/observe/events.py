@@ -36,14 +36,14 @@ async def tell_event(target: Target, *, reason: str, note: str, warning: bool = 
     """
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await _tell(target, reason, note[:MOST_WORDS], kind="Warning" if warning else "Normal")
+            await _record(target, reason, note[:MOST_WORDS], kind="Warning" if warning else "Normal")
     except TimeoutError:
         LOG.info("The event %s about %s was not written: the API server took too long", reason, target.title)
     except ShipwayError as error:
         LOG.info("The event %s about %s was not written: %s", reason, target.title, error)
 
 
-async def _tell(target: Target, reason: str, note: str, *, kind: str) -> None:
+async def _record(target: Target, reason: str, note: str, *, kind: str) -> None:
     metadata = (await target.read())["metadata"]
     name = name_of(target.workload, metadata["uid"], kind, reason, note)
     now = datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

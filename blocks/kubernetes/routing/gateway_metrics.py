@@ -82,14 +82,14 @@ def counts_of(page: str, backends: Mapping[str, Backend], *, where: str, bad_sta
     """
     found = START.search(page)
     if found is None or "\ntraefik_" not in page:
-        mend = "Name the metrics page of a Traefik gateway, as http://127.0.0.1:8001/metrics"
-        raise BadInput(f"{where} is no metrics page of Traefik", field="gateway_metrics", mend=mend)
+        fix = "Name the metrics page of a Traefik gateway, as http://127.0.0.1:8001/metrics"
+        raise BadInput(f"{where} is no metrics page of Traefik", field="gateway_metrics", fix=fix)
     buckets = list(_buckets(page, {backend.label for backend in backends.values()}))
     bounds = _bounds(page)
     try:
         bad = re.compile(bad_status)
     except (re.error, OverflowError, RecursionError) as error:
-        raise BadInput(f"it is no regular expression: {error}", field="bad_status", mend="Write one, as 5..") from None
+        raise BadInput(f"it is no regular expression: {error}", field="bad_status", fix="Write one, as 5..") from None
     ours = {name: [one for one in buckets if one.service == backend.label] for name, backend in backends.items()}
     return {name: _sum(found[1], bounds, some, bad) for name, some in ours.items()}
 
@@ -145,10 +145,10 @@ async def _page(url: str) -> str:
             async for chunk in response.content.iter_any():
                 body += chunk
                 if len(body) > MOST_BYTES:
-                    mend = "Ask a gateway with fewer services, or take the source `prometheus`"
-                    raise BadInput(f"the metrics at {url} are longer than {MOST_BYTES:,} bytes", field="gateway_metrics", mend=mend)
+                    fix = "Ask a gateway with fewer services, or take the source `prometheus`"
+                    raise BadInput(f"the metrics at {url} are longer than {MOST_BYTES:,} bytes", field="gateway_metrics", fix=fix)
     except InvalidURL:
-        raise BadInput(f"{url} is no address", field="gateway_metrics", mend="Give one as http://127.0.0.1:8001/metrics") from None
+        raise BadInput(f"{url} is no address", field="gateway_metrics", fix="Give one as http://127.0.0.1:8001/metrics") from None
     except (ClientError, OSError) as error:
         raise Temporary(f"the gateway's metrics at {url} do not answer: {type(error).__name__}") from None
     return body.decode("utf-8", "replace")

@@ -12,7 +12,7 @@ from blocks.kubernetes.objects.selectors import in_words, matches
 from blocks.kubernetes.routing.switch import select
 from blocks.kubernetes.routing.traffic import ALL, SHARE, is_switched, labels_apart, service_of, service_selector
 from blocks.kubernetes.workload import Target, change, owned, until_unchanged
-from blocks.platform import Mark
+from blocks.platform import Lease
 
 Json = dict[str, Any]
 MOST_BY_PODS = 80
@@ -46,31 +46,31 @@ class Pods:
         if percent == ALL:
             return max(1, stable)
         if percent > MOST_BY_PODS:
-            mend = f"Use steps up to {MOST_BY_PODS} and then 100, or name a route, whose weights need no pods"
-            raise BadInput(f"{percent} % by pods takes too many of them", field="percent", mend=mend)
+            fix = f"Use steps up to {MOST_BY_PODS} and then 100, or name a route, whose weights need no pods"
+            raise BadInput(f"{percent} % by pods takes too many of them", field="percent", fix=fix)
         return max(1, round(stable * percent / (ALL - percent)))
 
-    async def attach(self, mark: Mark, service: Json) -> None:
+    async def attach(self, lease: Lease, service: Json) -> None:
         """Do nothing: the pods join one by one."""
 
-    async def set(self, percent: int, mark: Mark) -> None:
+    async def set(self, percent: int, lease: Lease) -> None:
         """Let as many pods join the Service as the share needs; at the end switch it, so that the baseline stays warm without requests."""
         service, workload, beside = await service_of(self.target), await self.target.read(), await self._beside()
         joining = self.pods(percent, int(workload["spec"].get("replicas", 1))) if percent else 0
         inside = service_selector(service)
         outside = {name: beside["spec"]["template"]["metadata"]["labels"].get(name) for name in inside}
         if percent < ALL:
-            await select(self.target, mark, switched=False)
+            await select(self.target, lease, switched=False)
         for number, pod in enumerate(
             sorted(await self._pods(), key=lambda pod: (not _is_ready(pod), pod["metadata"]["creationTimestamp"]))
         ):
-            await _relabel(self.target, pod["metadata"]["name"], inside if number < joining else outside, mark)
+            await _relabel(self.target, pod["metadata"]["name"], inside if number < joining else outside, lease)
         if percent == ALL:
-            await select(self.target, mark, switched=True)
+            await select(self.target, lease, switched=True)
 
-    async def detach(self, mark: Mark) -> None:
+    async def detach(self, lease: Lease) -> None:
         """Let the Service select what it selected before."""
-        await select(self.target, mark, switched=False)
+        await select(self.target, lease, switched=False)
 
     async def _beside(self) -> Json:
         found = await self.target.cluster.read("Deployment", self.target.canary)
@@ -87,12 +87,12 @@ def _is_ready(pod: Json) -> bool:
     return any(one["type"] == "Ready" and one["status"] == "True" for one in (pod.get("status") or {}).get("conditions") or [])
 
 
-async def _relabel(target: Target, name: str, wanted: Mapping[str, str | None], mark: Mark) -> None:
+async def _relabel(target: Target, name: str, wanted: Mapping[str, str | None], lease: Lease) -> None:
     """Give a pod these labels; None takes one away, and a pod that is gone needs none."""
 
     async def once() -> None:
         pod = await target.cluster.read("Pod", name)
-        await owned(target, mark)
+        await owned(target, lease)
         if pod is None:
             return
         labels = pod["metadata"].get("labels") or {}

@@ -155,8 +155,8 @@ def _rules(route: Json, stable: str) -> list[Json]:
     found = [rule for rule in route["spec"].get("rules") or [] if any(ref["name"] == stable for ref in rule.get("backendRefs") or [])]
     if not found:
         title = route["metadata"]["name"]
-        mend = f"Let a rule of it send requests to {stable}, or name the Service that it sends them to in the block's field `service`"
-        raise BadInput(f"the HTTPRoute {title} sends nothing to the Service {stable}", field="route", mend=mend)
+        fix = f"Let a rule of it send requests to {stable}, or name the Service that it sends them to in the block's field `service`"
+        raise BadInput(f"the HTTPRoute {title} sends nothing to the Service {stable}", field="route", fix=fix)
     return found
 
 
@@ -165,7 +165,7 @@ def _expect_only(refs: list[Json], route: Json, *, stable: str, canary: str) -> 
     if others:
         title = route["metadata"]["name"]
         wrong = f"a rule of the HTTPRoute {title} sends requests to {', '.join(others)} beside {stable}"
-        raise BadInput(wrong, field="route", mend="Shipway sets the weights of a rule; give it one with a single backend")
+        raise BadInput(wrong, field="route", fix="Shipway sets the weights of a rule; give it one with a single backend")
 
 
 def _in_words(shares: set[int]) -> str:

@@ -11,7 +11,7 @@ from blocks.kubernetes.routing.switch import Switch
 from blocks.kubernetes.routing.traffic import Traffic, drain
 from blocks.kubernetes.routing.weights import Weights
 from blocks.kubernetes.workload import Target, canary_of, remove
-from blocks.platform import Mark
+from blocks.platform import Lease
 
 Move = Callable[[], Awaitable[None]]
 
@@ -23,25 +23,25 @@ def traffic_of(target: Target, strategy: str) -> Traffic:
     return Weights(target) if target.route else Pods(target)
 
 
-async def move_back(target: Target, traffic: Traffic, mark: Mark) -> str:
+async def move_back(target: Target, traffic: Traffic, lease: Lease) -> str:
     """Move the requests back as far as that can be done: a canary that stays helps nobody. Says what is wrong, or nothing."""
     stands = await canary_of(target) is not None
-    trouble = await _tried([*([partial(traffic.set, 0, mark)] if stands else []), partial(traffic.detach, mark)])
-    await leave_others(target, traffic, mark, stands=stands)
+    trouble = await _tried([*([partial(traffic.set, 0, lease)] if stands else []), partial(traffic.detach, lease)])
+    await leave_others(target, traffic, lease, stands=stands)
     return trouble
 
 
-async def leave_others(target: Target, traffic: Traffic, mark: Mark, *, stands: bool) -> None:
+async def leave_others(target: Target, traffic: Traffic, lease: Lease, *, stands: bool) -> None:
     """Undo what another strategy left; where what it splits is not there, it sends nothing."""
     ways: list[Traffic] = [*([Weights(target)] if target.route else []), Pods(target)]
     for way in ways:
         if type(way) is not type(traffic):
-            await _tried([*([partial(_send_nothing, way, mark)] if stands else []), partial(way.detach, mark)])
+            await _tried([*([partial(_send_nothing, way, lease)] if stands else []), partial(way.detach, lease)])
 
 
-async def _send_nothing(way: Traffic, mark: Mark) -> None:
+async def _send_nothing(way: Traffic, lease: Lease) -> None:
     if await way.read():
-        await way.set(0, mark)
+        await way.set(0, lease)
 
 
 async def _tried(moves: list[Move]) -> str:
@@ -54,8 +54,8 @@ async def _tried(moves: list[Move]) -> str:
     return trouble
 
 
-async def remove_canary(target: Target, mark: Mark) -> None:
+async def remove_canary(target: Target, lease: Lease) -> None:
     """Remove what is ours once the requests in flight have ended."""
     await drain(target)
-    await remove(target, "Deployment", target.canary, mark)
-    await remove(target, "Service", target.canary, mark)
+    await remove(target, "Deployment", target.canary, lease)
+    await remove(target, "Service", target.canary, lease)

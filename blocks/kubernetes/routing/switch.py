@@ -10,7 +10,7 @@ from blocks.kubernetes.objects.annotations import GENERATION
 from blocks.kubernetes.routing.traffic import ALL, SELECTOR, is_switched, labels_apart, make_service, service_of, service_selector
 from blocks.kubernetes.workload import Target, owned, until_unchanged
 from blocks.kubernetes.write import note
-from blocks.platform import Mark
+from blocks.platform import Lease
 
 Json = dict[str, Any]
 
@@ -34,34 +34,34 @@ class Switch:
         del percent
         return max(1, stable)
 
-    async def attach(self, mark: Mark, service: Json) -> None:
+    async def attach(self, lease: Lease, service: Json) -> None:
         """Make a Service for the preview."""
-        await make_service(self.target, service, mark)
+        await make_service(self.target, service, lease)
 
-    async def set(self, percent: int, mark: Mark) -> None:
+    async def set(self, percent: int, lease: Lease) -> None:
         """Let the Service select the other pods."""
         if percent not in {0, ALL}:
-            mend = "Write one step of 100 in production.steps, or use the strategy canary"
-            raise BadInput(f"a switch sends everything or nothing, not {percent} %", field="percent", mend=mend)
-        await select(self.target, mark, switched=percent == ALL)
+            fix = "Write one step of 100 in production.steps, or use the strategy canary"
+            raise BadInput(f"a switch sends everything or nothing, not {percent} %", field="percent", fix=fix)
+        await select(self.target, lease, switched=percent == ALL)
 
-    async def detach(self, mark: Mark) -> None:
+    async def detach(self, lease: Lease) -> None:
         """Let the Service select what it selected before."""
-        await select(self.target, mark, switched=False)
+        await select(self.target, lease, switched=False)
 
 
-async def select(target: Target, mark: Mark, *, switched: bool) -> None:
+async def select(target: Target, lease: Lease, *, switched: bool) -> None:
     """Let the Service select the canary's pods, or those that it selected before; the endpoints follow within moments."""
 
     async def once() -> None:
         service = await service_of(target)
-        await owned(target, mark)
+        await owned(target, lease)
         if is_switched(service) == switched:
             return
         own = service_selector(service)
         wanted = target.canary_selector if switched else own
         notes = {
-            GENERATION: str(mark["generation"]),
+            GENERATION: str(lease["generation"]),
             SELECTOR: ",".join(f"{key}={value}" for key, value in own.items()) if switched else None,
         }
         await note(target, "Service", service, notes, [{"op": "replace", "path": "/spec/selector", "value": wanted}])

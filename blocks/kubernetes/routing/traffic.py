@@ -10,7 +10,7 @@ from blocks.kubernetes.objects.annotations import GENERATION
 from blocks.kubernetes.objects.selectors import REVISION_LABEL, apart
 from blocks.kubernetes.workload import FOR, OURS, Target, owned, until_unchanged
 from blocks.kubernetes.write import make
-from blocks.platform import Mark
+from blocks.platform import Lease
 
 Json = dict[str, Any]
 ALL = 100
@@ -33,15 +33,15 @@ class Traffic(Protocol):
         """Say how many pods the canary needs for a share, beside so many stable ones."""
         ...
 
-    async def attach(self, mark: Mark, service: Json) -> None:
+    async def attach(self, lease: Lease, service: Json) -> None:
         """Make the canary known at no share."""
         ...
 
-    async def set(self, percent: int, mark: Mark) -> None:
+    async def set(self, percent: int, lease: Lease) -> None:
         """Give the canary a share of the requests, and return once it is in force."""
         ...
 
-    async def detach(self, mark: Mark) -> None:
+    async def detach(self, lease: Lease) -> None:
         """Leave everything as it was without a canary."""
         ...
 
@@ -54,9 +54,9 @@ async def service_of(target: Target) -> Json:
     """
     found = await target.cluster.read("Service", target.service) if target.service else None
     if found is None or not found["spec"].get("selector"):
-        mend = f"Name the Service that sends requests to {target.workload}, one with a selector"
+        fix = f"Name the Service that sends requests to {target.workload}, one with a selector"
         raise BadInput(
-            f"the namespace {target.cluster.namespace} has no such Service: {target.service or 'none is named'}", field="service", mend=mend
+            f"the namespace {target.cluster.namespace} has no such Service: {target.service or 'none is named'}", field="service", fix=fix
         )
     return found
 
@@ -83,7 +83,7 @@ def ports_of(service: Json) -> list[Json]:
     """
     ports: list[Json] = service["spec"].get("ports") or []
     if not ports:
-        raise BadInput(f"the Service {service['metadata']['name']} has no ports", field="service", mend="Give it the port that users reach")
+        raise BadInput(f"the Service {service['metadata']['name']} has no ports", field="service", fix="Give it the port that users reach")
     return ports
 
 
@@ -92,13 +92,13 @@ def is_switched(service: Json) -> bool:
     return REVISION_LABEL in service["spec"]["selector"]
 
 
-async def make_service(target: Target, service: Json, mark: Mark) -> None:
+async def make_service(target: Target, service: Json, lease: Lease) -> None:
     """Make the Service of the canary, or bring one that is there up to date."""
 
     async def once() -> None:
         found = await target.cluster.read("Service", target.canary)
-        await owned(target, mark)
-        await make(target, "Service", service_body(target, service, generation=mark["generation"]), mark, found=found)
+        await owned(target, lease)
+        await make(target, "Service", service_body(target, service, generation=lease["generation"]), lease, found=found)
 
     await until_unchanged(once)
 

@@ -25,7 +25,7 @@ from blocks.kubernetes.routing.route import (
 from blocks.kubernetes.routing.traffic import ALL, labels_apart, make_service, ports_of, service_of
 from blocks.kubernetes.workload import Target, owned, until_unchanged
 from blocks.kubernetes.write import note
-from blocks.platform import Mark
+from blocks.platform import Lease
 
 Json = dict[str, Any]
 Step = Literal["first", "share", "detach"]
@@ -51,48 +51,48 @@ class Weights:
         """Bring as many pods as carry the share as the stable ones carry all."""
         return max(1, math.ceil(stable * percent / ALL))
 
-    async def attach(self, mark: Mark, service: Json) -> None:
+    async def attach(self, lease: Lease, service: Json) -> None:
         """Make a Service for the canary, then name it in the route with no weight."""
-        await make_service(self.target, service, mark)
-        await self._write(await self.read(), mark, first=True)
+        await make_service(self.target, service, lease)
+        await self._write(await self.read(), lease, first=True)
 
-    async def set(self, percent: int, mark: Mark) -> None:
+    async def set(self, percent: int, lease: Lease) -> None:
         """Write the weights, and wait until the gateway has taken the route in; nothing is sent by no reference, whatever the rules say."""
         if percent:
-            await self._write(percent, mark)
+            await self._write(percent, lease)
         elif names(await self._route(), self.target.canary):
-            await self.detach(mark)
+            await self.detach(lease)
 
-    async def _write(self, percent: int, mark: Mark, *, first: bool = False) -> None:
+    async def _write(self, percent: int, lease: Lease, *, first: bool = False) -> None:
         before: list[str] = []
 
         async def once() -> Json:
             route = await self._route()
             before[:] = faults_of(route, stale=True) or []
-            await owned(self.target, mark)
+            await owned(self.target, lease)
             stable, canary = self.target.service, self.target.canary
             rules = with_share(route, percent, stable=stable, canary=canary)
             if rules == route["spec"]["rules"]:
                 return route
             remembered = (route["metadata"].get("annotations") or {}).get(WEIGHT) or weights_of(route, stable=stable)
-            return await _write_rules(self.target, route, rules, {GENERATION: str(mark["generation"]), WEIGHT: remembered})
+            return await _write_rules(self.target, route, rules, {GENERATION: str(lease["generation"]), WEIGHT: remembered})
 
         await _in_force(self.target, await until_unchanged(once), before=before, step="first" if first else "share")
 
-    async def detach(self, mark: Mark) -> None:
+    async def detach(self, lease: Lease) -> None:
         """Take the canary out of the route, whose stable Service gets the weight that it had."""
         before: list[str] = []
 
         async def once() -> Json | None:
             route = await self.target.cluster.read("HTTPRoute", self.target.route)
-            await owned(self.target, mark)
+            await owned(self.target, lease)
             if route is None:
                 return None
             before[:] = faults_of(route, stale=True) or []
             rules = without_canary(route, stable=self.target.service, canary=self.target.canary)
             if rules == route["spec"]["rules"]:
                 return None
-            return await _write_rules(self.target, route, rules, {GENERATION: str(mark["generation"]), WEIGHT: None})
+            return await _write_rules(self.target, route, rules, {GENERATION: str(lease["generation"]), WEIGHT: None})
 
         route = await until_unchanged(once)
         if route is not None:
@@ -101,8 +101,8 @@ class Weights:
     async def _route(self) -> Json:
         found = await self.target.cluster.read("HTTPRoute", self.target.route)
         if found is None:
-            mend = "Apply it again"
-            raise Missing(f"the HTTPRoute {self.target.route} is not there in {self.target.cluster.namespace}. {mend}")
+            fix = "Apply it again"
+            raise Missing(f"the HTTPRoute {self.target.route} is not there in {self.target.cluster.namespace}. {fix}")
         return found
 
 

@@ -17,24 +17,24 @@ from blocks.kubernetes.routing.select import leave_others, move_back, remove_can
 from blocks.kubernetes.routing.traffic import ALL, Traffic, drain, service_of
 from blocks.kubernetes.snapshot import version_in
 from blocks.kubernetes.strategies.canary import apply_beside, await_beside, beside_body, noted_pods, scale
-from blocks.kubernetes.strategies.prescale import brace
+from blocks.kubernetes.strategies.prescale import prescale
 from blocks.kubernetes.workload import Target, canary_of, expect_history, expect_movable, owned
 from blocks.kubernetes.write import restore, set_state, template_for, try_version, write_version
-from blocks.platform import Mark
+from blocks.platform import Lease
 
 Json = dict[str, Any]
 CLEARED: Json = {"baseline": "", "baseline_revision": "", "canary": "", "config": "", "percent": 0, "phase": "", "back": ""}
 
 
-async def prepare(target: Target, traffic: Traffic, version: str, mark: Mark, *, timeout_seconds: float) -> None:
+async def prepare(target: Target, traffic: Traffic, version: str, lease: Lease, *, timeout_seconds: float) -> None:
     """Bring a version up beside the workload, without requests."""
-    workload, state = await owned(target, mark)
+    workload, state = await owned(target, lease)
     same = is_brought(state, version)
     if state.phase and same:
         return
     if target.version(workload) == version or (state.canary and not same):
-        await abort(target, traffic, mark)
-        workload, state = await owned(target, mark)
+        await abort(target, traffic, lease)
+        workload, state = await owned(target, lease)
     if target.version(workload) == version:
         return
     expect_history(target, workload)
@@ -46,33 +46,33 @@ async def prepare(target: Target, traffic: Traffic, version: str, mark: Mark, *,
     if not state.back:
         await try_version(target, workload, template)
     if not state.canary:
-        await remember(target, workload, version, mark)
+        await remember(target, workload, version, lease)
     stable = int(workload["spec"].get("replicas", 1))
     body = beside_body(
-        target, workload, template, traffic.labels(workload, service), pods=traffic.pods(0, stable), generation=mark["generation"]
+        target, workload, template, traffic.labels(workload, service), pods=traffic.pods(0, stable), generation=lease["generation"]
     )
-    await apply_beside(target, body, mark)
-    await await_beside(target, version, mark, timeout_seconds=timeout_seconds)
-    await traffic.attach(mark, service)
+    await apply_beside(target, body, lease)
+    await await_beside(target, version, lease, timeout_seconds=timeout_seconds)
+    await traffic.attach(lease, service)
 
 
-async def shift(target: Target, traffic: Traffic, percent: int, mark: Mark) -> None:
+async def shift(target: Target, traffic: Traffic, percent: int, lease: Lease) -> None:
     """Bring as many pods as the share needs, then send it to them."""
-    workload, state = await owned(target, mark)
+    workload, state = await owned(target, lease)
     if not state.canary:
         raise WorldMoved(f"{target.title} has no canary to send requests to; somebody else changed the environment")
     pods = traffic.pods(percent, max(noted_pods(await canary_of(target)), int(workload["spec"].get("replicas", 1))))
-    await scale(target, pods, percent, mark)
-    await await_beside(target, state.canary, mark, timeout_seconds=target.rollout_seconds)
+    await scale(target, pods, percent, lease)
+    await await_beside(target, state.canary, lease, timeout_seconds=target.rollout_seconds)
     if percent == 0:
-        await _brace(target, mark, state.baseline, percent=state.percent)
-    await traffic.set(percent, mark)
-    await set_state(target, mark, percent=percent)
+        await _prescale(target, lease, state.baseline, percent=state.percent)
+    await traffic.set(percent, lease)
+    await set_state(target, lease, percent=percent)
 
 
-async def promote(target: Target, traffic: Traffic, mark: Mark) -> None:
+async def promote(target: Target, traffic: Traffic, lease: Lease) -> None:
     """Bring the workload to the version while the canary serves, give it the requests back, and take the canary away."""
-    workload, state = await owned(target, mark)
+    workload, state = await owned(target, lease)
     if not state.canary:
         return
     version = state.canary
@@ -81,61 +81,61 @@ async def promote(target: Target, traffic: Traffic, mark: Mark) -> None:
         if await traffic.read() != ALL:
             raise WorldMoved(f"{version} does not get all requests of {target.title}; it cannot be made the baseline")
         await drain(target)
-    workload = await write_version(target, mark, version, {"phase": "promoting"})
-    await await_stable(target, workload, version, mark)
-    await _brace(target, mark, version, percent=ALL)
-    await _take_away(target, traffic, mark)
-    await set_state(target, mark, **CLEARED, previous=state.baseline or state.previous)
+    workload = await write_version(target, lease, version, {"phase": "promoting"})
+    await await_stable(target, workload, version, lease)
+    await _prescale(target, lease, version, percent=ALL)
+    await _take_away(target, traffic, lease)
+    await set_state(target, lease, **CLEARED, previous=state.baseline or state.previous)
 
 
-async def abort(target: Target, traffic: Traffic, mark: Mark) -> None:
+async def abort(target: Target, traffic: Traffic, lease: Lease) -> None:
     """Send everything to the baseline, and take the canary away, also where what splits the requests is gone or refused.
 
     Raises:
-        WorldMoved: All of ours is gone, and the workload is as it was; but requests do not reach it as before, which a person must mend.
+        WorldMoved: All of ours is gone, and the workload is as it was; but requests do not reach it as before, which a person must fix.
     """
     trouble = ""
-    workload, state = await owned(target, mark)
+    workload, state = await owned(target, lease)
     if state.phase or (state.canary and target.version(workload) == state.canary != state.baseline):  # it was rolled over already
-        workload = await restore(target, mark, state.baseline_revision, {})
-        await await_stable(target, workload, state.baseline, mark, patient=True)
+        workload = await restore(target, lease, state.baseline_revision, {})
+        await await_stable(target, workload, state.baseline, lease, patient=True)
     if state.canary or await canary_of(target) is not None:
-        await _brace(target, mark, state.baseline or target.version(workload), percent=ALL if state.phase else state.percent)
-        trouble = await move_back(target, traffic, mark)
-        await remove_canary(target, mark)
+        await _prescale(target, lease, state.baseline or target.version(workload), percent=ALL if state.phase else state.percent)
+        trouble = await move_back(target, traffic, lease)
+        await remove_canary(target, lease)
     if state.canary:
-        await set_state(target, mark, **{**CLEARED, "back": state.back})
+        await set_state(target, lease, **{**CLEARED, "back": state.back})
     if trouble:
         raise WorldMoved(
             f"the canary of {target.title} was taken away and {state.baseline or 'the workload'} runs as before, but {trouble}"
         )
 
 
-async def _brace(target: Target, mark: Mark, version: str, *, percent: int) -> None:
+async def _prescale(target: Target, lease: Lease, version: str, *, percent: int) -> None:
     async def stable(workload: Json) -> None:
-        await await_stable(target, workload, version, mark, patient=True)
+        await await_stable(target, workload, version, lease, patient=True)
 
-    await brace(target, mark, percent=percent, await_stable=stable)
+    await prescale(target, lease, percent=percent, await_stable=stable)
 
 
-async def remember(target: Target, workload: Json, version: str, mark: Mark) -> None:
+async def remember(target: Target, workload: Json, version: str, lease: Lease) -> None:
     """Note what serves, and which version is brought in beside or over it."""
     name = await revision_of(target, workload)
     before = {"baseline": target.version(workload), "baseline_revision": name}
-    await set_state(target, mark, **before, canary=version, config=target.config, percent=0)
+    await set_state(target, lease, **before, canary=version, config=target.config, percent=0)
 
 
-async def _take_away(target: Target, traffic: Traffic, mark: Mark) -> None:
+async def _take_away(target: Target, traffic: Traffic, lease: Lease) -> None:
     """Move the requests first, wait until those in flight have ended, then remove what is ours."""
     stands = await canary_of(target) is not None
     if stands:
-        await traffic.set(0, mark)
-    await traffic.detach(mark)
-    await leave_others(target, traffic, mark, stands=stands)
-    await remove_canary(target, mark)
+        await traffic.set(0, lease)
+    await traffic.detach(lease)
+    await leave_others(target, traffic, lease, stands=stands)
+    await remove_canary(target, lease)
 
 
-async def await_stable(target: Target, workload: Json, version: str, mark: Mark, *, patient: bool = False) -> None:
+async def await_stable(target: Target, workload: Json, version: str, lease: Lease, *, patient: bool = False) -> None:
     """Wait until the workload itself runs a version everywhere; on the way back with patience, until the time is up."""
 
     def is_new(pod: Json) -> bool:
@@ -147,7 +147,7 @@ async def await_stable(target: Target, workload: Json, version: str, mark: Mark,
         workload,
         kind=target.kind,
         version=version,
-        mark=mark,
+        lease=lease,
         is_new=is_new,
         timeout_seconds=target.rollout_seconds,
         patient=patient,
@@ -162,4 +162,4 @@ def expect_deployment(target: Target, strategy: str) -> None:
     """
     if target.kind != "Deployment" and strategy != "rolling":
         wrong = f"a {target.kind} cannot stand beside itself, as {strategy} needs"
-        raise BadInput(wrong, field="strategy", mend="Use rolling, whose steps move a StatefulSet's partition")
+        raise BadInput(wrong, field="strategy", fix="Use rolling, whose steps move a StatefulSet's partition")

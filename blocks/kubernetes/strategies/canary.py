@@ -13,7 +13,7 @@ from blocks.kubernetes.routing.traffic import SHARE
 from blocks.kubernetes.snapshot import version_in
 from blocks.kubernetes.workload import FOR, OURS, Target, annotate, canary_of, change, owned, until_unchanged
 from blocks.kubernetes.write import make
-from blocks.platform import Mark
+from blocks.platform import Lease
 
 Json = dict[str, Any]
 STABLE = "shipway.dev/stable-pods"
@@ -37,18 +37,18 @@ def _version_label(template: Json) -> dict[str, str]:
     return {VERSION_LABEL: value} if value else {}
 
 
-async def apply_beside(target: Target, body: Json, mark: Mark) -> None:
+async def apply_beside(target: Target, body: Json, lease: Lease) -> None:
     """Make the canary's Deployment, or bring one that is there to this version; its pods stay as many as they are."""
 
     async def once() -> None:
         found = await canary_of(target)
-        await owned(target, mark)
+        await owned(target, lease)
         if found is not None:
             body["spec"]["replicas"] = max(int(found["spec"].get("replicas", 0)), body["spec"]["replicas"])
             notes, before = body["metadata"]["annotations"], found["metadata"].get("annotations") or {}
             notes[SHARE] = before.get(SHARE, "0")
             notes[STABLE] = str(max(noted_pods(found), int(notes[STABLE])))
-        await make(target, "Deployment", body, mark, found=found)
+        await make(target, "Deployment", body, lease, found=found)
 
     await until_unchanged(once)
 
@@ -59,12 +59,12 @@ def noted_pods(canary: Json | None) -> int:
     return int(noted) if noted.isdecimal() else 0
 
 
-async def scale(target: Target, pods: int, percent: int, mark: Mark) -> None:
+async def scale(target: Target, pods: int, percent: int, lease: Lease) -> None:
     """Give the canary more pods where it needs them, and note the share that they are for."""
 
     async def once() -> None:
         found = await canary_of(target)
-        await owned(target, mark)
+        await owned(target, lease)
         if found is None:
             raise WorldMoved(f"the Deployment {target.canary} is gone; somebody else changed the environment")
         present = int(found["spec"].get("replicas", 0))
@@ -76,7 +76,7 @@ async def scale(target: Target, pods: int, percent: int, mark: Mark) -> None:
     await until_unchanged(once)
 
 
-async def await_beside(target: Target, version: str, mark: Mark, *, timeout_seconds: float) -> None:
+async def await_beside(target: Target, version: str, lease: Lease, *, timeout_seconds: float) -> None:
     """Wait until the canary's Deployment runs a version everywhere."""
     found = await canary_of(target)
     if found is None:
@@ -86,7 +86,7 @@ async def await_beside(target: Target, version: str, mark: Mark, *, timeout_seco
         found,
         kind="Deployment",
         version=version,
-        mark=mark,
+        lease=lease,
         is_new=lambda pod: version_in(target, pod) == version,
         timeout_seconds=timeout_seconds,
     )

@@ -11,18 +11,18 @@ from blocks.errors import RolloutFailed
 from blocks.kubernetes.observe.drift import is_autoscaled
 from blocks.kubernetes.strategies.canary import noted_pods
 from blocks.kubernetes.workload import Target, canary_of, change, owned, until_unchanged
-from blocks.platform import Mark
+from blocks.platform import Lease
 
 Json = dict[str, Any]
 ALL = 100
 
 
-async def brace(target: Target, mark: Mark, *, percent: int, await_stable: Callable[[Json], Awaitable[None]]) -> None:
+async def prescale(target: Target, lease: Lease, *, percent: int, await_stable: Callable[[Json], Awaitable[None]]) -> None:
     """Raise the stable workload once to what it had, where an autoscaler left it fewer pods than the share that comes back needs.
 
     Args:
         target: The workload.
-        mark: Our mark.
+        lease: Our lease.
         percent: The canary's share, which comes back.
         await_stable: Waits until the workload runs everywhere what it says.
 
@@ -34,7 +34,7 @@ async def brace(target: Target, mark: Mark, *, percent: int, await_stable: Calla
     workload = await target.read()
     if needed == 0 or _available(workload) >= needed:
         return
-    await until_unchanged(lambda: _raise(target, mark, before))
+    await until_unchanged(lambda: _raise(target, lease, before))
     workload = await target.read()
     if _available(workload) >= needed or (_available(workload) and int(workload["spec"].get("replicas", 1)) < needed):
         return  # a person wants fewer
@@ -45,8 +45,8 @@ async def brace(target: Target, mark: Mark, *, percent: int, await_stable: Calla
         raise RolloutFailed(f"{wrong}. Look why with `kubectl describe`, then go back again")
 
 
-async def _raise(target: Target, mark: Mark, pods: int) -> None:
-    workload, _ = await owned(target, mark)
+async def _raise(target: Target, lease: Lease, pods: int) -> None:
+    workload, _ = await owned(target, lease)
     present = int(workload["spec"].get("replicas", 1))
     if present < pods and (present == 0 or is_autoscaled(workload)):
         await change(target, target.kind, workload, [{"op": "add", "path": "/spec/replicas", "value": pods}])

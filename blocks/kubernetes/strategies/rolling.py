@@ -11,21 +11,21 @@ from blocks.kubernetes.strategies.beside import CLEARED, await_stable, remember
 from blocks.kubernetes.strategies.beside import abort as abort_beside
 from blocks.kubernetes.workload import Target, expect_history, expect_movable, orphan_of, owned
 from blocks.kubernetes.write import restore, set_state, template_for, try_version, write_version
-from blocks.platform import Mark
+from blocks.platform import Lease
 
 ALL = 100
 
 
-async def prepare(target: Target, version: str, mark: Mark) -> None:
+async def prepare(target: Target, version: str, lease: Lease) -> None:
     """Let the cluster try the version without running it, and remember what serves; what another strategy left beside it goes first."""
     if target.kind == "Deployment" and await orphan_of(target) is not None:
-        await abort_beside(target, traffic_of(target, "canary"), mark)
-    workload, state = await owned(target, mark)
+        await abort_beside(target, traffic_of(target, "canary"), lease)
+    workload, state = await owned(target, lease)
     if is_brought(state, version):
         return
     if state.canary:
-        await abort(target, mark)
-        workload, state = await owned(target, mark)
+        await abort(target, lease)
+        workload, state = await owned(target, lease)
     if target.version(workload) == version:
         return
     expect_history(target, workload)
@@ -33,58 +33,58 @@ async def prepare(target: Target, version: str, mark: Mark) -> None:
     template = await template_for(target, workload, version, back=bool(state.back))
     if not state.back:
         await try_version(target, workload, template)
-    await remember(target, workload, target.version_in(template) if state.back else version, mark)
+    await remember(target, workload, target.version_in(template) if state.back else version, lease)
 
 
-async def shift(target: Target, percent: int, mark: Mark) -> None:
+async def shift(target: Target, percent: int, lease: Lease) -> None:
     """Roll a share of the pods over to the version, and wait until they are ready."""
-    workload, state = await owned(target, mark)
+    workload, state = await owned(target, lease)
     if not state.canary:
         raise WorldMoved(f"{target.title} has no version to roll out; somebody else changed the environment")
     if percent == 0:
         expect_version(target, workload, state)
-        await _undo(target, mark, state.baseline_revision, state.baseline)
-        await set_state(target, mark, percent=0)
+        await _undo(target, lease, state.baseline_revision, state.baseline)
+        await set_state(target, lease, percent=0)
         return
     await expect_untouched(target, workload, state)
     if target.kind == "Deployment" and percent != ALL:
-        mend = "Write one step of 100 in production.steps, or use the strategy canary"
-        raise BadInput(f"a rolling update brings all pods over, not {percent} % of them", field="percent", mend=mend)
+        fix = "Write one step of 100 in production.steps, or use the strategy canary"
+        raise BadInput(f"a rolling update brings all pods over, not {percent} % of them", field="percent", fix=fix)
     if target.kind == "StatefulSet":
-        await set_partition(target, percent, mark)
-    workload = await write_version(target, mark, state.canary, {"percent": percent})
-    await await_stable(target, workload, state.canary, mark)
+        await set_partition(target, percent, lease)
+    workload = await write_version(target, lease, state.canary, {"percent": percent})
+    await await_stable(target, workload, state.canary, lease)
 
 
-async def promote(target: Target, mark: Mark) -> None:
+async def promote(target: Target, lease: Lease) -> None:
     """Forget the former version as the way back of this release; the cluster keeps its pod template."""
-    workload, state = await owned(target, mark)
+    workload, state = await owned(target, lease)
     if not state.canary:
         return
     await expect_untouched(target, workload, state)
     if state.percent != ALL or target.version(workload) != state.canary:
         raise WorldMoved(f"{state.canary} does not run everywhere in {target.title}; it cannot be made the baseline")
-    await await_stable(target, workload, state.canary, mark)
-    await give_partition_back(target, mark)
-    await set_state(target, mark, **CLEARED, previous=state.baseline or state.previous)
+    await await_stable(target, workload, state.canary, lease)
+    await give_partition_back(target, lease)
+    await set_state(target, lease, **CLEARED, previous=state.baseline or state.previous)
 
 
-async def abort(target: Target, mark: Mark) -> None:
+async def abort(target: Target, lease: Lease) -> None:
     """Roll back to exactly the pod template that served."""
-    workload, state = await owned(target, mark)
+    workload, state = await owned(target, lease)
     if not state.canary:
         return
     if state.percent or target.version(workload) != state.baseline:
-        await _undo(target, mark, state.baseline_revision, state.baseline)
-    await give_partition_back(target, mark)
-    await set_state(target, mark, **{**CLEARED, "back": state.back})
+        await _undo(target, lease, state.baseline_revision, state.baseline)
+    await give_partition_back(target, lease)
+    await set_state(target, lease, **{**CLEARED, "back": state.back})
 
 
-async def _undo(target: Target, mark: Mark, revision: str, version: str) -> None:
+async def _undo(target: Target, lease: Lease, revision: str, version: str) -> None:
     """Bring the former template back first: without the partition the pods that never ran the version would be brought to it."""
-    workload = await restore(target, mark, revision, {})
+    workload = await restore(target, lease, revision, {})
     if target.kind == "StatefulSet":
-        await set_partition(target, ALL, mark)
-        await free_stuck(target, mark)
+        await set_partition(target, ALL, lease)
+        await free_stuck(target, lease)
         workload = await target.read()
-    await await_stable(target, workload, version, mark, patient=True)
+    await await_stable(target, workload, version, lease, patient=True)

@@ -15,7 +15,7 @@ from blocks.local.agent.state_file import State
 from blocks.local.agent.supervisor import is_ready
 from blocks.local.agent.view import view
 from blocks.local.router.counts import OPENMETRICS, as_counts, as_openmetrics
-from blocks.platform import Mark
+from blocks.platform import Lease
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 LONGEST_WAIT_SECONDS = 30.0
@@ -81,24 +81,24 @@ def _metrics(environment: Environment) -> Handler:
 
 def _ordered(environment: Environment, state: State, wanted: dict[str, Any]) -> State:
     """Apply one order to the newest state."""
-    kind, mark = wanted["order"], cast("Mark", wanted.get("mark"))
+    kind, lease = wanted["order"], cast("Lease", wanted.get("lease"))
     match kind:
-        case "claim":
-            return transitions.claim(state, wanted["owner"], takeover=wanted["takeover"])
-        case "unclaim":
-            return transitions.unclaim(state, mark)
+        case "acquire_lease":
+            return transitions.acquire_lease(state, wanted["owner"], takeover=wanted["takeover"])
+        case "release_lease":
+            return transitions.release_lease(state, lease)
         case "prepare":
-            return transitions.prepare(state, mark, wanted["version"], specification=wanted["specification"])
+            return transitions.prepare(state, lease, wanted["version"], specification=wanted["specification"])
         case "shift":
-            new = transitions.shift(state, mark, wanted["percent"])
+            new = transitions.shift(state, lease, wanted["percent"])
             _ask_for_life(environment, state, needed=wanted["percent"] > state["percent"])
             return new
         case "promote":
-            new = transitions.promote(state, mark)
+            new = transitions.promote(state, lease)
             _ask_for_life(environment, state, needed=state["canary"] is not None)
             return new
         case _:
-            return transitions.abort(state, mark)
+            return transitions.abort(state, lease)
 
 
 def _ask_for_life(environment: Environment, state: State, *, needed: bool) -> None:

@@ -61,20 +61,20 @@ def claim_folder(folder: Path, *, service: str, port: int) -> State | None:
         if strangers and (state := load_state(folder)) is not None:  # another first caller wrote it between the two looks
             strangers = []
     except OSError as error:
-        mend = "Name a folder that this user may read and write"
-        raise BadInput(f"{folder} cannot be read: {error.strerror}", field="folder", mend=mend) from None
+        fix = "Name a folder that this user may read and write"
+        raise BadInput(f"{folder} cannot be read: {error.strerror}", field="folder", fix=fix) from None
     if STATE in strangers:
-        mend = f"Put it back from a copy; or end what runs there by hand, remove {folder} and deploy again"
-        raise BadInput(f"{folder / STATE} is damaged, or of another version of Shipway", field="folder", mend=mend)
+        fix = f"Put it back from a copy; or end what runs there by hand, remove {folder} and deploy again"
+        raise BadInput(f"{folder / STATE} is damaged, or of another version of Shipway", field="folder", fix=fix)
     if strangers:
-        mend = "Name an empty folder, or one that does not exist yet"
-        raise BadInput(f"{folder} is not a folder of Shipway's: it holds {strangers[0]}", field="folder", mend=mend)
+        fix = "Name an empty folder, or one that does not exist yet"
+        raise BadInput(f"{folder} is not a folder of Shipway's: it holds {strangers[0]}", field="folder", fix=fix)
     if state is not None and state["service"] != service:
-        mend = "Give this block a folder of its own"
-        raise BadInput(f"{folder} belongs to the service {state['service']}, not to {service}", field="folder", mend=mend)
+        fix = "Give this block a folder of its own"
+        raise BadInput(f"{folder} belongs to the service {state['service']}, not to {service}", field="folder", fix=fix)
     if state is not None and port not in (0, state["port"]):
-        mend = f"Set it to {state['port']} or 0; for another port, stop it with `shipway local stop {folder}` and name a new folder"
-        raise BadInput(f"{service} in {folder} has the port {state['port']}, not {port}", field="port", mend=mend)
+        fix = f"Set it to {state['port']} or 0; for another port, stop it with `shipway local stop {folder}` and name a new folder"
+        raise BadInput(f"{service} in {folder} has the port {state['port']}, not {port}", field="port", fix=fix)
     return state
 
 
@@ -152,8 +152,8 @@ def _listen(port: int) -> socket.socket:
         public.listen(BACKLOG)
     except OSError as error:
         public.close()
-        mend = f"End what uses it (`ss -ltnp 'sport = :{port}'` names it), or give the block another port; 0 lets the system choose"
-        raise BadInput(f"port {port} on 127.0.0.1 cannot be taken: {error.strerror}", field="port", mend=mend) from None
+        fix = f"End what uses it (`ss -ltnp 'sport = :{port}'` names it), or give the block another port; 0 lets the system choose"
+        raise BadInput(f"port {port} on 127.0.0.1 cannot be taken: {error.strerror}", field="port", fix=fix) from None
     return public
 
 
@@ -164,10 +164,10 @@ def _make_folder(folder: Path) -> None:
         for name in (LOGS, DATA):
             (folder / name).mkdir(exist_ok=True)
     except OSError as error:
-        mend = "Name a folder that this user may write to"
-        raise BadInput(f"{folder} cannot be made or written: {error.strerror}", field="folder", mend=mend) from None
+        fix = "Name a folder that this user may write to"
+        raise BadInput(f"{folder} cannot be made or written: {error.strerror}", field="folder", fix=fix) from None
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise BadInput(f"{folder} cannot be written", field="folder", mend="Name a folder that this user may write to")
+        raise BadInput(f"{folder} cannot be written", field="folder", fix="Name a folder that this user may write to")
 
 
 def _strangers(folder: Path) -> list[str]:

@@ -44,7 +44,7 @@ def birth(pid: int) -> str | None:
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """Replace `{name}` for exactly the names in `values`, once; every other brace stays as it is."""
+    """Replace `{name}` for exactly the names in `values`, once; every other prescale stays as it is."""
     names = "|".join(map(re.escape, values))
     return re.sub(rf"\{{({names})\}}", lambda match: values[match[1]], text)
 

@@ -10,29 +10,29 @@ import copy
 
 from blocks.errors import Refused, Superseded, WorldMoved
 from blocks.local.agent.state_file import Revision, Specification, State
-from blocks.platform import Mark
+from blocks.platform import Lease
 
 
-def check_mark(state: State, mark: Mark) -> None:
+def check_lease(state: State, lease: Lease) -> None:
     """Let only the newest owner act.
 
     Raises:
         Superseded: A newer claim was made.
         Refused: Nobody, or somebody else, owns the environment under this generation.
     """
-    if mark["generation"] < state["generation"]:
+    if lease["generation"] < state["generation"]:
         raise Superseded(
             f"{state['service']} was claimed by {state['owner'] or 'nobody'} under generation {state['generation']}; "
-            f"generation {mark['generation']} of {mark['owner']} may not act any more. Stop, and start a new release where one is wanted"
+            f"generation {lease['generation']} of {lease['owner']} may not act any more. Stop, and start a new release where one is wanted"
         )
-    if state["owner"] != mark["owner"] or mark["generation"] != state["generation"]:
+    if state["owner"] != lease["owner"] or lease["generation"] != state["generation"]:
         holder = state["owner"] or "nobody"
         raise Refused(
-            f"{state['service']} is owned by {holder}, not by {mark['owner']} (generation {mark['generation']}). Claim it before acting"
+            f"{state['service']} is owned by {holder}, not by {lease['owner']} (generation {lease['generation']}). Claim it before acting"
         )
 
 
-def claim(state: State, owner: str, *, takeover: bool) -> State:
+def acquire_lease(state: State, owner: str, *, takeover: bool) -> State:
     """Make `owner` the owner under the next generation.
 
     Raises:
@@ -48,21 +48,21 @@ def claim(state: State, owner: str, *, takeover: bool) -> State:
     return new
 
 
-def unclaim(state: State, mark: Mark) -> State:
-    """Leave the environment without an owner, where this mark still owns it."""
+def release_lease(state: State, lease: Lease) -> State:
+    """Leave the environment without an owner, where this lease still owns it."""
     new = copy.deepcopy(state)
-    if (state["owner"], state["generation"]) == (mark["owner"], mark["generation"]):
+    if (state["owner"], state["generation"]) == (lease["owner"], lease["generation"]):
         new["owner"] = None
     return new
 
 
-def prepare(state: State, mark: Mark, version: str, *, specification: Specification) -> State:
+def prepare(state: State, lease: Lease, version: str, *, specification: Specification) -> State:
     """Make `version` the canary at 0 %.
 
     A canary that is there already and runs alike is kept; any other one goes. Where `version` is the baseline, there is nothing to
     bring in: the state is then left without a canary.
     """
-    check_mark(state, mark)
+    check_lease(state, lease)
     new = copy.deepcopy(state)
     new["percent"] = 0
     baseline, canary = _revision(state, state["baseline"]), _revision(state, state["canary"])
@@ -77,13 +77,13 @@ def prepare(state: State, mark: Mark, version: str, *, specification: Specificat
     return new
 
 
-def shift(state: State, mark: Mark, percent: int) -> State:
+def shift(state: State, lease: Lease, percent: int) -> State:
     """Set the canary's share of new requests.
 
     Raises:
         WorldMoved: There is no canary to give a share to.
     """
-    check_mark(state, mark)
+    check_lease(state, lease)
     if state["canary"] is None and percent > 0:
         raise WorldMoved(f"{state['service']} has no canary to send {percent} % to. Prepare a version first")
     new = copy.deepcopy(state)
@@ -91,9 +91,9 @@ def shift(state: State, mark: Mark, percent: int) -> State:
     return new
 
 
-def promote(state: State, mark: Mark) -> State:
+def promote(state: State, lease: Lease) -> State:
     """Make the canary the baseline; the former baseline becomes `previous` and goes."""
-    check_mark(state, mark)
+    check_lease(state, lease)
     new = copy.deepcopy(state)
     if state["canary"] is None:
         return new
@@ -103,9 +103,9 @@ def promote(state: State, mark: Mark) -> State:
     return new
 
 
-def abort(state: State, mark: Mark) -> State:
+def abort(state: State, lease: Lease) -> State:
     """Send everything to the baseline and let the canary go."""
-    check_mark(state, mark)
+    check_lease(state, lease)
     new = copy.deepcopy(state)
     new["canary"], new["percent"] = None, 0
     return new

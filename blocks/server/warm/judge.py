@@ -1,8 +1,9 @@
 """The warm judge: has great-expectations imported already and forks a process for each judgement, which saves seconds of computing.
 
-Run as `python -m blocks.server.warm.judge HOME PROGRAM`, by the warm engine when a run that will judge data asks for it. PROGRAM is a module
-with `warm()`, which imports, and `main()`, which judges. It ends with the engine, and after ten minutes without a client: it holds some 200 MB.
-Its clients (`judge_client.py`) hand their job over as their standard input; where no judge answers, they become PROGRAM themselves.
+Run as `python -m blocks.server.warm.judge HOME PROGRAM`, by the warm engine when a run that will judge data asks for it. PROGRAM is
+a module with `warm()`, which imports, and `main()`, which judges. It ends with the engine, and after ten minutes without a client: it
+holds some 200 MB. Its clients (`judge_client.py`) hand their job over as their standard input; if no judge answers, they become PROGRAM
+themselves.
 """
 
 from __future__ import annotations
@@ -52,10 +53,10 @@ def ask_for(home: Path, program: str) -> bool:
     Returns:
         Whether there was one of them to be asked.
     """
-    return _tell(layout.judge_socket(home), {"stay": True}) or _tell(layout.engine_socket(home), {"judge": program})
+    return _record(layout.judge_socket(home), {"stay": True}) or _record(layout.engine_socket(home), {"judge": program})
 
 
-def _tell(path: Path, what: dict[str, Any]) -> bool:
+def _record(path: Path, what: dict[str, Any]) -> bool:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as told:
             told.settimeout(ASK_SECONDS)

@@ -29,7 +29,7 @@ def bad_and_total(
     if indicator == "errors":
         return _whole(counts, "errors"), _whole(counts, "requests"), None
     if threshold_seconds is None:
-        raise BadInput("a latency indicator has no threshold", field="threshold_seconds", mend="Name it in seconds, as 0.25")
+        raise BadInput("a latency indicator has no threshold", field="threshold_seconds", fix="Name it in seconds, as 0.25")
     buckets = counts.get("buckets") or {}
     bound = snap_threshold(buckets, threshold_seconds=threshold_seconds)
     within = {bound_seconds(text): _whole(buckets, text) for text in buckets}
@@ -58,7 +58,7 @@ def snap_threshold(buckets: Mapping[str, int], *, threshold_seconds: float) -> f
         raise BadInput(
             "no latency histogram with a finite bucket was read",
             field="buckets",
-            mend="Let the service or the router publish one, or judge by errors",
+            fix="Let the service or the router publish one, or judge by errors",
         )
     return next((bound for bound in bounds if bound >= threshold_seconds * (1 - 1e-9)), bounds[-1])
 
@@ -74,7 +74,7 @@ def bound_seconds(text: str) -> float:
     except (TypeError, ValueError):
         bound = math.nan
     if math.isnan(bound):
-        raise BadInput(f"the bucket {text!r} has no bound in seconds", field="buckets", mend='Bounds are numbers as text, and "+Inf"')
+        raise BadInput(f"the bucket {text!r} has no bound in seconds", field="buckets", fix='Bounds are numbers as text, and "+Inf"')
     return bound
 
 
@@ -86,4 +86,4 @@ def _whole(counts: Mapping[str, Any], field: str) -> int:
             return whole
     except (TypeError, ValueError, OverflowError):
         pass
-    raise BadInput(f"{value!r} is no count of events", field=field, mend="Cumulative counts are whole numbers from 0 up")
+    raise BadInput(f"{value!r} is no count of events", field=field, fix="Cumulative counts are whole numbers from 0 up")

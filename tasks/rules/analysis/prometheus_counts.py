@@ -40,13 +40,13 @@ def whole(text: str, *, what: str) -> int:
     Raises:
         BadInput: It is no count: NaN, infinite, negative or in parts.
     """
-    mend = "Name a counter as it is scraped, or a sum of such, without rate(), increase() or a quotient."
+    fix = "Name a counter as it is scraped, or a sum of such, without rate(), increase() or a quotient."
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and 0 <= value <= LARGEST_COUNT and abs(value - round(value)) <= NEAR):
-        raise BadInput(f"{what} is {text[:40]}, which is no count of events", field="query", mend=mend)
+        raise BadInput(f"{what} is {text[:40]}, which is no count of events", field="query", fix=fix)
     return round(value)
 
 
@@ -102,7 +102,7 @@ def one_count(vector: Vector, *, what: str) -> int | None:
     """
     if len(vector) > 1:
         example = " and ".join(_spelled(labels) for labels, _, _ in vector[:2])
-        raise BadInput(f"`{what}` gives {len(vector)} series where one is expected: {example}", field=what, mend="Add them up with sum().")
+        raise BadInput(f"`{what}` gives {len(vector)} series where one is expected: {example}", field=what, fix="Add them up with sum().")
     return whole(vector[0][2], what=f"`{what}`") if vector else None
 
 
@@ -126,8 +126,8 @@ def windows(elapsed_seconds: float, *, most_seconds: int, margin_seconds: int) -
 def _status_weight(sli: PrometheusSli, labels: Labels) -> Weight:
     status = labels.get(sli.status_label)
     if status is None:
-        mend = f"Set `status_label` to the one that holds the status, of {', '.join(sorted(labels.keys() - {'__name__'}))}."
-        raise BadInput(f"{_spelled(labels)} has no label `{sli.status_label}`, so no request could be bad", field="status_label", mend=mend)
+        fix = f"Set `status_label` to the one that holds the status, of {', '.join(sorted(labels.keys() - {'__name__'}))}."
+        raise BadInput(f"{_spelled(labels)} has no label `{sli.status_label}`, so no request could be bad", field="status_label", fix=fix)
     return Weight(1 if re.fullmatch(sli.bad_status, status) else 0, 1)
 
 
@@ -144,8 +144,8 @@ def _expect_bucket(matrix: Matrix, bound: str | None) -> None:
     cut = {_without(labels, "le") for labels, _ in matrix if bound is not None and _bucket_weight(labels, bound) == Weight(-1, 0)}
     lacking = [labels for name, labels in ends.items() if name not in cut]
     if lacking:
-        mend = "Let all revisions publish the same buckets."
-        raise BadInput(f"{_spelled(lacking[0])} has no bucket {bound}, by which this watch counts", field="threshold_seconds", mend=mend)
+        fix = "Let all revisions publish the same buckets."
+        raise BadInput(f"{_spelled(lacking[0])} has no bucket {bound}, by which this watch counts", field="threshold_seconds", fix=fix)
 
 
 def _is_everything(le: str) -> bool:

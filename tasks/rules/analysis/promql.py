@@ -106,7 +106,7 @@ def _filled(token: _Token, values: Mapping[str, str]) -> str:
         if name not in PLACES:
             return found[0]
         if not values.get(name):
-            raise BadInput(f"nobody says what `{{{name}}}` is here", field="query", mend="The platform has no such word; use {version}.")
+            raise BadInput(f"nobody says what `{{{name}}}` is here", field="query", fix="The platform has no such word; use {version}.")
         value = values[name]
         return escape(re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", value) if token.is_regex else value)
 

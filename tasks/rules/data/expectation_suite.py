@@ -63,7 +63,7 @@ def read_suite(content: bytes, *, name: str, schemas: Schemas) -> tuple[Suite | 
         tree = read_tree(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
         return None, [f"{name}: the file is not UTF-8"]
-    problems = [f"{name}:{fault.place[0]}:{fault.place[1]} {_spelled(fault.path)}: {fault.message}. {fault.mend}" for fault in tree.faults]
+    problems = [f"{name}:{fault.place[0]}:{fault.place[1]} {_spelled(fault.path)}: {fault.message}. {fault.fix}" for fault in tree.faults]
     if problems:
         return None, problems
     if not isinstance(tree.value, dict):

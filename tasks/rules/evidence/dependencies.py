@@ -71,15 +71,15 @@ def judge_dependency(spec: Dependency, *, status: int, body: bytes, latency_seco
 
 def _version_in(body: bytes, *, member: str) -> str:
     if len(body) > MAX_BODY_BYTES:
-        raise BadInput("the body has more than 1 MB", field="url", mend="Name a page that answers with a small JSON object.")
+        raise BadInput("the body has more than 1 MB", field="url", fix="Name a page that answers with a small JSON object.")
     try:
         answer: Any = json.loads(body)
     except (ValueError, RecursionError):
-        raise BadInput("the body is no JSON", field="url", mend="Name a page that answers with a JSON object.") from None
+        raise BadInput("the body is no JSON", field="url", fix="Name a page that answers with a JSON object.") from None
     version = answer.get(member) if isinstance(answer, dict) else None
     if not isinstance(version, str) or has_controls(version):
-        mend = "Set `version_field` to the member that holds the version as text."
-        raise BadInput(f"the body has no text in the member `{member}`", field="version_field", mend=mend)
+        fix = "Set `version_field` to the member that holds the version as text."
+        raise BadInput(f"the body has no text in the member `{member}`", field="version_field", fix=fix)
     return version
 
 

@@ -23,7 +23,7 @@ class Seen:
         alive: Whether its process runs; None where this machine cannot know.
         heard: When its last heartbeat came (UTC), or None.
         wake_at: When it asked to be woken (UTC), or None.
-        told_to_stop: Whether a rollback told it to end.
+        stop_requested: Whether a rollback told it to end.
         attempts: How often it was started.
     """
 
@@ -32,7 +32,7 @@ class Seen:
     alive: bool | None
     heard: datetime | None
     wake_at: datetime | None
-    told_to_stop: bool
+    stop_requested: bool
     attempts: int
 
 
@@ -77,7 +77,7 @@ def died_just_now(seen: Seen, *, now: datetime) -> bool:
 
 
 def _care_for_waiting(seen: Seen, now: datetime) -> Care:
-    if seen.told_to_stop:
+    if seen.stop_requested:
         return Care("wake", "a rollback told it to end")
     if seen.wake_at is not None and now >= seen.wake_at:
         return Care("wake", "the time it waited for has come")

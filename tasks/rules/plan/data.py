@@ -54,11 +54,11 @@ class DataSuite(Section):
         named = [source for source in SOURCES if getattr(self, source) is not None]
         if len(named) != 1:
             wrong = f"{' and '.join(named)} are both there" if named else "nothing says which data are judged"
-            raise fault(wrong, mend="Write exactly one of `table`, `query` (each with `connection`), `csv`, `parquet`.")
+            raise fault(wrong, fix="Write exactly one of `table`, `query` (each with `connection`), `csv`, `parquet`.")
         refuse_doubles(list(self.when))
         if named[0] in {"csv", "parquet"}:
             if self.connection is not None:
-                raise fault("files need no connection", mend="Leave `connection` out.")
+                raise fault("files need no connection", fix="Leave `connection` out.")
             return self
         return self._has_connections()
 
@@ -67,7 +67,7 @@ class DataSuite(Section):
         missing = [one for one in needed if getattr(self.connection, one, None) is None]
         if missing:
             wrong = f"`connection` names no database for {' and '.join(missing)}, and `when` asks for it"
-            raise fault(wrong, mend=f"Write `connection: {{{missing[0]}: secret/NAME}}`, a secret block of Prefect's, or shorten `when`.")
+            raise fault(wrong, fix=f"Write `connection: {{{missing[0]}: secret/NAME}}`, a secret block of Prefect's, or shorten `when`.")
         return self
 
     def secret_at(self, moment: Moment) -> str:

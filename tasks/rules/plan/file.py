@@ -1,4 +1,4 @@
-"""Read a plan's file: from bytes to a plan, or to every problem at once with its place and its mend."""
+"""Read a plan's file: from bytes to a plan, or to every problem at once with its place and its fix."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read_plan(text: str | bytes, *, name: str) -> tuple[Plan | None, list[Proble
     if problem is not None:
         return None, [problem]
     tree = read_tree(decoded)
-    problems = [Problem(name, *fault.place, spell(fault.path), fault.message, fault.mend) for fault in tree.faults]
+    problems = [Problem(name, *fault.place, spell(fault.path), fault.message, fault.fix) for fault in tree.faults]
     if tree.value is None and problems:
         return None, problems
     if not isinstance(tree.value, dict):

@@ -40,7 +40,7 @@ class _Indicated(_Judged):
     def _threshold_fits(cls, threshold: float | None, info: ValidationInfo) -> float | None:
         if "indicator" in info.data and (info.data["indicator"] == "latency") != (threshold is not None):
             wrong = "a latency indicator needs a threshold, and no other may have one"
-            raise fault(wrong, mend="Write `threshold_seconds: 0.3` with `indicator: latency`, or leave it out.")
+            raise fault(wrong, fix="Write `threshold_seconds: 0.3` with `indicator: latency`, or leave it out.")
         return threshold
 
 
@@ -84,7 +84,7 @@ class PrometheusSli(_Indicated):
     def _selects_one_revision(cls, selector: str) -> str:
         wrong = selector_fault(selector)
         if wrong is not None:
-            raise fault(wrong[0], mend=wrong[1])
+            raise fault(wrong[0], fix=wrong[1])
         return selector
 
     @field_validator("bad_status")
@@ -93,7 +93,7 @@ class PrometheusSli(_Indicated):
         try:
             re.compile(pattern)
         except (re.error, OverflowError, RecursionError) as error:
-            raise fault(f"the pattern is no regular expression: {error}", mend='Write one, as `"5.."`.') from None
+            raise fault(f"the pattern is no regular expression: {error}", fix='Write one, as `"5.."`.') from None
         return pattern
 
 
@@ -112,7 +112,7 @@ class PrometheusPairSli(_Judged):
     def _asks_about_one_revision(cls, expression: str) -> str:
         wrong = expression_fault(expression)
         if wrong is not None:
-            raise fault(wrong[0], mend=wrong[1])
+            raise fault(wrong[0], fix=wrong[1])
         return expression
 
 
@@ -151,7 +151,7 @@ class Judgement(Section):
     """The canary must have served this many requests before it can pass."""
     interval_seconds: Annotated[float, Field(ge=0.2, le=600)] = 1
     """Time between two readings of the counts."""
-    undecided: Literal["ask", "extend", "proceed", "rollback"] = "ask"
+    inconclusive: Literal["ask", "extend", "proceed", "rollback"] = "ask"
     """When the time is up and neither side is shown: ask a person, watch as long again (once, then roll back), go on, or go back.
     Too little traffic is no data, with which nothing goes on by itself."""
     answer_within_minutes: Annotated[float, Field(gt=0, le=10_080)] = 60
@@ -161,6 +161,6 @@ class Judgement(Section):
     @classmethod
     def _somebody_decides(cls, slis: list[Sli]) -> list[Sli]:
         if not any(sli.deciding for sli in slis):
-            raise fault("no SLI decides", mend="Set `deciding: true` on at least one.")
+            raise fault("no SLI decides", fix="Set `deciding: true` on at least one.")
         refuse_doubles([sli.name for sli in slis])
         return slis

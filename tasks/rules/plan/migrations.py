@@ -37,8 +37,8 @@ class Migration(Section):
         refuse_doubles(list(self.environments))
         if self.compatibility == "contract" and self.when == "before" and not self.because.strip():
             wrong = f"the contract `{self.name}` runs before, while the former version still serves, which it would break"
-            mend = "Write `when: after`, or say in `because` why the former version bears it."
-            raise fault(wrong, mend=mend)
+            fix = "Write `when: after`, or say in `because` why the former version bears it."
+            raise fault(wrong, fix=fix)
         return self
 
 

@@ -38,7 +38,7 @@ def inside(root: PurePath, path: str) -> PurePath:
     """
     fault = path_fault(path)
     if fault is not None:
-        raise BadInput(fault, field="path", mend="Name a file beside or below the plan, as `reports/junit.xml`.")
+        raise BadInput(fault, field="path", fix="Name a file beside or below the plan, as `reports/junit.xml`.")
     kept: list[str] = []
     for part in PurePath(path).parts:
         if part == "..":

@@ -40,9 +40,9 @@ def _rise(steps: list[Step]) -> list[Step]:
     rising = sorted(set(shares))
     if shares != rising:
         wrong = f"steps must rise: {', '.join(map(str, shares))}"
-        raise fault(wrong, mend=f"Write them in the order {', '.join(map(str, rising))}, each share once.")
+        raise fault(wrong, fix=f"Write them in the order {', '.join(map(str, rising))}, each share once.")
     if shares[-1] != 100:  # noqa: PLR2004
-        raise fault(f"the last step must be 100 %, not {shares[-1]} %", mend="Add `- percent: 100` at the end.")
+        raise fault(f"the last step must be 100 %, not {shares[-1]} %", fix="Add `- percent: 100` at the end.")
     return steps
 
 
@@ -112,7 +112,7 @@ class Waves(Section):
     @classmethod
     def _is_one_or_several(cls, section: Any) -> Any:
         if isinstance(section, dict) and "platform" in section:
-            raise fault("`platform` and `targets` are both there", mend="Write `platform` for one production, or `targets` for several.")
+            raise fault("`platform` and `targets` are both there", fix="Write `platform` for one production, or `targets` for several.")
         return section
 
     @model_validator(mode="after")
@@ -122,7 +122,7 @@ class Waves(Section):
         without = [target.name for target in self.targets if (target.steps or self.steps) is None]
         if without:
             wrong = f"the target {without[0]} has no steps"
-            raise fault(wrong, mend="Write `steps` in `production`, for every target, or in the target.")
+            raise fault(wrong, fix="Write `steps` in `production`, for every target, or in the target.")
         return self
 
     @model_validator(mode="after")
@@ -131,12 +131,10 @@ class Waves(Section):
         numbered = [wave for wave in waves if wave is not None]
         if numbered and len(numbered) < len(waves):
             wrong = f"the target {self.targets[waves.index(None)].name} has no `wave`, though others have one"
-            raise fault(wrong, mend="Give every target a `wave`, or none of them.")
+            raise fault(wrong, fix="Give every target a `wave`, or none of them.")
         if numbered != sorted(numbered):
             ordered = ", ".join(target.name for target in sorted(self.targets, key=lambda target: target.wave or 0))
-            raise fault(
-                f"the waves fall: {', '.join(map(str, numbered))}", mend=f"List the targets in the order of their waves: {ordered}."
-            )
+            raise fault(f"the waves fall: {', '.join(map(str, numbered))}", fix=f"List the targets in the order of their waves: {ordered}.")
         return self
 
 
@@ -171,7 +169,7 @@ class Approval(Section):
         able = len(info.data["approvers"]) if "approvers" in info.data else quorum
         if quorum > able:
             wrong = f"a quorum of {quorum} can never be met by {able} approver(s)"
-            raise fault(wrong, mend="List more names in `approvers`, or write `quorum: 0` to say openly that nobody must agree.")
+            raise fault(wrong, fix="List more names in `approvers`, or write `quorum: 0` to say openly that nobody must agree.")
         return quorum
 
 
@@ -215,7 +213,7 @@ class Logs(Section):
         try:
             re.compile(pattern)
         except (re.error, OverflowError, RecursionError) as error:
-            raise fault(f"the pattern is no regular expression: {error}", mend="Write one that Python's `re` can read.") from None
+            raise fault(f"the pattern is no regular expression: {error}", fix="Write one that Python's `re` can read.") from None
         return pattern
 
 
@@ -276,7 +274,7 @@ class Plan(Section):
     def _apart_from_staging(cls, production: Production | Waves, info: ValidationInfo) -> Production | Waves:
         named = [target.platform for target in production.targets] if isinstance(production, Waves) else [production.platform]
         if "staging" in info.data and info.data["staging"].platform in named:
-            raise fault("staging and production are the same platform", mend="Name a platform block of its own for each.")
+            raise fault("staging and production are the same platform", fix="Name a platform block of its own for each.")
         return production
 
     @field_validator("checklist")
@@ -284,5 +282,5 @@ class Plan(Section):
     def _has_evidence(cls, checklist: Checklist, info: ValidationInfo) -> Checklist:
         if checklist.tests_passed and info.data.get("tests") == []:
             wrong = "the checklist asks for passed tests, but `tests` names no evidence"
-            raise fault(wrong, mend="Add it to `tests`, or write `checklist: {tests_passed: false}`.")
+            raise fault(wrong, fix="Add it to `tests`, or write `checklist: {tests_passed: false}`.")
         return checklist

@@ -1,4 +1,4 @@
-"""What is wrong with a plan, in the plan's own words: pydantic's findings with place, plain message and mend."""
+"""What is wrong with a plan, in the plan's own words: pydantic's findings with place, plain message and fix."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SECTIONS: Mapping[Path, frozenset[str]] = {("production",): frozenset({"one", "s
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing to mend in a plan.
+    """One thing to fix in a plan.
 
     Fields:
         file: The plan's file, as the reader named it.
@@ -57,7 +57,7 @@ class Problem:
         column: From 1.
         field: The plan's own path, as `production.steps[2].percent`; `plan` for the whole.
         message: What is wrong.
-        mend: What to write instead.
+        fix: What to write instead.
     """
 
     file: str
@@ -65,11 +65,11 @@ class Problem:
     column: int
     field: str
     message: str
-    mend: str
+    fix: str
 
     def __str__(self) -> str:
         """Say it in one line that editors can jump from."""
-        return f"{self.file}:{self.line}:{self.column} {self.field}: {self.message}. {self.mend}"
+        return f"{self.file}:{self.line}:{self.column} {self.field}: {self.message}. {self.fix}"
 
 
 def spell(path: Sequence[str | int]) -> str:
@@ -91,7 +91,7 @@ def in_words(details: Sequence[Detail], tree: Tree, *, schema: Mapping[str, Any]
         One problem a finding; a missing field that was merely misspelt is left to the misspelling's own.
     """
     problems: list[Problem] = []
-    mended: set[str] = set()
+    fixed: set[str] = set()
     for detail in sorted(details, key=lambda detail: bool(detail["type"] == "missing")):
         path = _path(detail["loc"])
         if detail["type"] == "union_tag_invalid":
@@ -99,15 +99,15 @@ def in_words(details: Sequence[Detail], tree: Tree, *, schema: Mapping[str, Any]
         if detail["type"] == "extra_forbidden":
             known = names_at(schema, path[:-1], tree)
             guess = _guess(str(path[-1]), known)
-            mended.update({spell((*path[:-1], guess))} if guess else ())
-            message, mend = _unknown(str(path[-1]), guess, known)
-        elif detail["type"] == "missing" and spell(path) in mended:
+            fixed.update({spell((*path[:-1], guess))} if guess else ())
+            message, fix = _unknown(str(path[-1]), guess, known)
+        elif detail["type"] == "missing" and spell(path) in fixed:
             continue
         else:
-            message, mend = _message(detail, path, tree)
+            message, fix = _message(detail, path, tree)
         place = tree.keys.get(path) if detail["type"] == "extra_forbidden" else tree.places.get(path)
         line, column = place or _nearest(path, tree)
-        problems.append(Problem(name, line, column, spell(path), message, mend))
+        problems.append(Problem(name, line, column, spell(path), message, fix))
     return problems
 
 
@@ -131,7 +131,7 @@ def _nearest(path: Path, tree: Tree) -> tuple[int, int]:
 def _message(detail: Detail, path: Path, tree: Tree) -> tuple[str, str]:
     kind, context = str(detail["type"]), detail.get("ctx", {})
     plain: dict[str, Callable[[], tuple[str, str]]] = {
-        "plan_fault": lambda: (str(context["wrong"]), str(context["mend"])),
+        "plan_fault": lambda: (str(context["wrong"]), str(context["fix"])),
         "missing": lambda: (f"`{path[-1]}` is missing", f"Add `{path[-1]}:` here; docs/plan.yaml shows it with its unit and default."),
         "union_tag_not_found": lambda: ("this names no evidence", "Write `junit: reports/junit.xml` or `command: [make, test]`."),
         "union_tag_invalid": lambda: (f"`{_shown(tree, path)}` is no source of counts", "Write platform, prometheus or probe."),
@@ -142,9 +142,9 @@ def _message(detail: Detail, path: Path, tree: Tree) -> tuple[str, str]:
     if kind in TYPES:
         return _wrong_type(TYPES[kind], path, tree)
     if kind in BOUNDS:
-        message, mend = BOUNDS[kind]
+        message, fix = BOUNDS[kind]
         shown = f"`{_shown(tree, path)}` " if path in tree.words else ""
-        return shown + message.format(**context), mend.format(**context)
+        return shown + message.format(**context), fix.format(**context)
     return str(detail["msg"]), "docs/plan.yaml shows every field with its unit and default."
 
 
@@ -169,8 +169,8 @@ def _guess(word: str, known: Sequence[str]) -> str | None:
 
 
 def _unknown(word: str, guess: str | None, known: Sequence[str]) -> tuple[str, str]:
-    mend = f"Did you mean `{guess}`?" if guess else f"Remove it; known here: {', '.join(known)}."
-    return f"the field `{word}` is unknown", mend
+    fix = f"Did you mean `{guess}`?" if guess else f"Remove it; known here: {', '.join(known)}."
+    return f"the field `{word}` is unknown", fix
 
 
 def names_at(schema: Mapping[str, Any], path: Path, tree: Tree) -> list[str]:

@@ -49,9 +49,9 @@ def _plain(value: Any) -> Any:
     try:
         size = len(json.dumps(value, allow_nan=False).encode())
     except (ValueError, TypeError):
-        raise fault("this is no JSON", mend="Write text, finite numbers, true, false, null, lists and mappings.") from None
+        raise fault("this is no JSON", fix="Write text, finite numbers, true, false, null, lists and mappings.") from None
     if size > BODY_LIMIT_BYTES:
-        raise fault(f"this has {size:,} bytes as JSON, more than {BODY_LIMIT_BYTES:,}", mend="Test it with pytest, from a file.")
+        raise fault(f"this has {size:,} bytes as JSON, more than {BODY_LIMIT_BYTES:,}", fix="Test it with pytest, from a file.")
     return value
 
 
@@ -59,12 +59,12 @@ def _several(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
-HeaderName = Annotated[str, refusing(_header_name_fault, mend="Write letters, digits and dashes, as `X-Api-Key`; leave lengths out.")]
-HeaderValue = Annotated[str, Field(max_length=4_000), refusing(header_value_fault, mend="Write printable ASCII in one line.")]
+HeaderName = Annotated[str, refusing(_header_name_fault, fix="Write letters, digits and dashes, as `X-Api-Key`; leave lengths out.")]
+HeaderValue = Annotated[str, Field(max_length=4_000), refusing(header_value_fault, fix="Write printable ASCII in one line.")]
 Pointer = Annotated[
-    str, Field(max_length=500), refusing(_pointer_fault, mend="Write the way to the value with slashes, as `/entries/0/name`.")
+    str, Field(max_length=500), refusing(_pointer_fault, fix="Write the way to the value with slashes, as `/entries/0/name`.")
 ]
-Pattern = Annotated[str, Field(max_length=500), refusing(_pattern_fault, mend="Write one that Python's `re` can read; `\\*` is a star.")]
+Pattern = Annotated[str, Field(max_length=500), refusing(_pattern_fault, fix="Write one that Python's `re` can read; `\\*` is a star.")]
 SecretName = Annotated[str, Field(pattern=SECRET, max_length=200)]
 Status = Annotated[int, Field(ge=100, le=599)]
 Statuses = Annotated[list[Status], Field(min_length=1, max_length=20)]
@@ -114,7 +114,7 @@ class SmokeStep(Section):
         names = [name.lower() for name in (*info.data.get("headers", ()), *secret)]
         doubles = [name for name in names if names.count(name) > 1]
         if doubles:
-            raise fault(f"the header `{doubles[0]}` is written twice", mend="Keep one of them.")
+            raise fault(f"the header `{doubles[0]}` is written twice", fix="Keep one of them.")
         return secret
 
     @field_validator("body", "form")
@@ -123,7 +123,7 @@ class SmokeStep(Section):
         others = [("json", info.data.get("json_body")), ("body", info.data.get("body"))]
         given = [name for name, other in others if other is not None]
         if value is not None and given:
-            raise fault(f"a request has one body, and `{given[0]}` is one already", mend="Keep one of them.")
+            raise fault(f"a request has one body, and `{given[0]}` is one already", fix="Keep one of them.")
         return value
 
 
@@ -147,7 +147,7 @@ class Performance(Section):
         needed = runs_needed(info.data["quantile"]) if "quantile" in info.data else 0
         if repeats < needed:
             wrong = f"{repeats} repeats say nothing certain about the quantile {info.data['quantile']:g}"
-            raise fault(wrong, mend=f"Write {needed} or more, or a lower quantile.")
+            raise fault(wrong, fix=f"Write {needed} or more, or a lower quantile.")
         return repeats
 
 
@@ -172,7 +172,7 @@ class SmokeTest(Section):
     def _one_way(cls, steps: list[SmokeStep] | None, info: ValidationInfo) -> list[SmokeStep] | None:
         if "pytest" in info.data and (info.data["pytest"] is None) == (steps is None):
             wrong = "a smoke test has `pytest` or `steps`, not both" if steps else "a smoke test needs `pytest` or `steps`"
-            raise fault(wrong, mend="Write `pytest: smoke/test_it.py`, or `steps:` with a list of requests.")
+            raise fault(wrong, fix="Write `pytest: smoke/test_it.py`, or `steps:` with a list of requests.")
         return steps
 
     @field_validator("performance")
@@ -184,9 +184,9 @@ class SmokeTest(Section):
         if not steps or info.data["kind"] != "performance":
             if performance is not None:
                 wrong = "only `steps` of `kind: performance` are compared here"
-                raise fault(wrong, mend="Leave it out; pytest compares by itself, with SHIPWAY_BASELINE.")
+                raise fault(wrong, fix="Leave it out; pytest compares by itself, with SHIPWAY_BASELINE.")
             return None
         if all(step.expect.within_seconds is None for step in steps):
             wrong = "nothing limits the time where no other version runs beside this one, as in staging"
-            raise fault(wrong, mend="Add `within_seconds` to the `expect` of a step.")
+            raise fault(wrong, fix="Add `within_seconds` to the `expect` of a step.")
         return performance or Performance()

@@ -11,7 +11,7 @@ from tasks.rules.rollout.migrations import describe
 from tasks.rules.rollout.waves import versions_in_words
 
 UNKNOWN = "what runs now is not known here"
-UNDECIDED = {
+INCONCLUSIVE = {
     "ask": "a person is asked for at most {minutes:g} min, and without an answer it goes back",
     "extend": "it is watched once more as long, then it goes back",
     "proceed": "it goes on",
@@ -41,7 +41,7 @@ def longest_seconds(plan: Plan) -> float:
     asked = max((one.timeout_seconds for one in plan.dependencies), default=0)
     ready = plan.staging.ready_timeout_seconds + sum(max(place.ready_timeout_seconds for place in wave) for wave in waves)
     watched = sum(max(sum(step.watch_seconds for step in place.steps) for place in wave) for wave in waves)
-    again = watched if plan.judgement.undecided == "extend" else 0
+    again = watched if plan.judgement.inconclusive == "extend" else 0
     targets = len(production_of(plan))  # their data suites and migrations take turns, also side by side
     data = sum(
         (targets if moment == PRODUCTION else 1) * max((suite.timeout_seconds for suite in plan.data if moment in suite.when), default=0)
@@ -206,8 +206,8 @@ def _step(step: Step, number: int, place: Place, plan: Plan) -> str:
 
 def _failure(judgement: Judgement) -> str:
     deciding = ", ".join(sli.name for sli in judgement.slis if sli.deciding)
-    undecided = UNDECIDED[judgement.undecided].format(minutes=judgement.answer_within_minutes)
-    return f"A worse {deciding} goes back; undecided, {undecided}."
+    inconclusive = INCONCLUSIVE[judgement.inconclusive].format(minutes=judgement.answer_within_minutes)
+    return f"A worse {deciding} goes back; inconclusive, {inconclusive}."
 
 
 def _target(plan: Plan, runs: Mapping[str, str | None]) -> str:

@@ -82,7 +82,7 @@ def place_of(plan: Plan, environment: str) -> Place:
     found = next((place for place in places_of(plan) if place.environment == environment), None)
     if found is None:
         known = ", ".join(place.environment for place in places_of(plan))
-        raise BadInput(f"the plan of {plan.service} has no environment {environment}", field="environment", mend=f"Name one of {known}.")
+        raise BadInput(f"the plan of {plan.service} has no environment {environment}", field="environment", fix=f"Name one of {known}.")
     return found
 
 
@@ -95,12 +95,12 @@ def chosen(plan: Plan, environment: str) -> tuple[Place, ...]:
     return production_of(plan) if environment == PRODUCTION else (place_of(plan, environment),)
 
 
-def backwards(plan: Plan) -> tuple[str, ...]:
+def environments_reversed(plan: Plan) -> tuple[str, ...]:
     """List the environments in the order in which a release goes back: the last target first, staging at the end."""
     return tuple(place.environment for place in reversed(places_of(plan)))
 
 
-def waves_backwards(plan: Plan, environment: str = PRODUCTION) -> tuple[tuple[str, ...], ...]:
+def waves_reversed(plan: Plan, environment: str = PRODUCTION) -> tuple[tuple[str, ...], ...]:
     """List the environments that a name stands for in the order in which they go back: the last wave first, each side by side.
 
     Raises:

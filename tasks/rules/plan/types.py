@@ -38,33 +38,33 @@ PATTERN_WORDS = {
 }
 
 
-def fault(message: str, *, mend: str) -> PydanticCustomError:
+def fault(message: str, *, fix: str) -> PydanticCustomError:
     """Make an error that keeps what is wrong apart from what to write instead.
 
     Args:
         message: What is wrong, in plain words.
-        mend: What to write instead, as a sentence.
+        fix: What to write instead, as a sentence.
 
     Returns:
         The error, to be raised inside a validator.
     """
-    return PydanticCustomError("plan_fault", "{wrong}. {mend}", {"wrong": message, "mend": mend})
+    return PydanticCustomError("plan_fault", "{wrong}. {fix}", {"wrong": message, "fix": fix})
 
 
 def refuse_doubles(names: list[str]) -> None:
     """Raise a fault that names the first text that is listed twice."""
     doubles = [name for name in names if names.count(name) > 1]
     if doubles:
-        raise fault(f"`{doubles[0]}` is listed twice", mend="Keep one of them.")
+        raise fault(f"`{doubles[0]}` is listed twice", fix="Keep one of them.")
 
 
-def refusing(judge: Callable[[str], str | None], *, mend: str) -> AfterValidator:
+def refusing(judge: Callable[[str], str | None], *, fix: str) -> AfterValidator:
     """Turn a rule that names a text's fault into a validator of a plan's field."""
 
     def _validate(text: str) -> str:
         wrong = judge(text)
         if wrong is not None:
-            raise fault(wrong, mend=mend)
+            raise fault(wrong, fix=fix)
         return text
 
     return AfterValidator(_validate)
@@ -76,10 +76,10 @@ Person = Annotated[str, Field(pattern=PERSON, description="A person's name as en
 RepositoryPath = Annotated[
     str,
     Field(min_length=1, max_length=500),
-    refusing(path_fault, mend="Name a file beside or below the plan, as `reports/junit.xml`."),
+    refusing(path_fault, fix="Name a file beside or below the plan, as `reports/junit.xml`."),
 ]
 BlockName = Annotated[str, Field(pattern=BLOCK, max_length=200)]
-Specifier = Annotated[str, Field(min_length=1, max_length=200), refusing(specifier_fault, mend="Write it as `>=2.1,<3`.")]
+Specifier = Annotated[str, Field(min_length=1, max_length=200), refusing(specifier_fault, fix="Write it as `>=2.1,<3`.")]
 Argument = Annotated[str, Field(max_length=4_000, description="One argument, handed over as it is.")]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Ratio = Annotated[float, Field(ge=0, le=1)]

@@ -50,8 +50,8 @@ def check_version(text: str) -> str:
     """
     fault = version_fault(text)
     if fault is not None:
-        mend = "Write letters, digits and . _ + - (first a letter or digit), as `1.4.2`."
-        raise BadInput(fault, field="version", mend=mend)
+        fix = "Write letters, digits and . _ + - (first a letter or digit), as `1.4.2`."
+        raise BadInput(fault, field="version", fix=fix)
     return text
 
 
@@ -79,11 +79,11 @@ def in_range(version: str, specifier: str) -> bool:
     """
     fault = specifier_fault(specifier)
     if fault is not None:
-        raise BadInput(fault, field="specifier", mend="Write it as `>=2.1,<3`.")
+        raise BadInput(fault, field="specifier", fix="Write it as `>=2.1,<3`.")
     try:
         return SpecifierSet(specifier).contains(Version(version), prereleases=True)
     except InvalidVersion:
         message = f"{version[:80]!r} cannot be ordered as a version"
         raise BadInput(
-            message, field="version", mend="A range needs versions as `2.4.1`; leave the range out to check health alone."
+            message, field="version", fix="A range needs versions as `2.4.1`; leave the range out to check health alone."
         ) from None

@@ -29,7 +29,7 @@ class Fault:
     place: Place
     path: Path
     message: str
-    mend: str
+    fix: str
 
 
 @dataclass
@@ -92,14 +92,14 @@ def _compose(text: str, tree: Tree) -> yaml.Node | None:
         root: yaml.Node | None = loader.get_single_node()
     except yaml.composer.ComposerError as error:
         several = "single document" in (error.context or "")
-        mend = "Keep one document; remove the second `---`." if several else "Define an anchor (`&name`) once, before its alias (`*name`)."
+        fix = "Keep one document; remove the second `---`." if several else "Define an anchor (`&name`) once, before its alias (`*name`)."
         message = "the file holds more than one document" if several else str(error.problem)
-        tree.faults.append(Fault(_place(error.problem_mark), (), message, mend))
+        tree.faults.append(Fault(_place(error.problem_mark), (), message, fix))
         return None
     except yaml.MarkedYAMLError as error:
         message = f"this is not YAML: {error.problem}" + (f" ({error.context})" if error.context else "")
-        mend = "Look at the indentation, the colons and the quotes here and in the line above."
-        tree.faults.append(Fault(_place(error.problem_mark or error.context_mark), (), message, mend))
+        fix = "Look at the indentation, the colons and the quotes here and in the line above."
+        tree.faults.append(Fault(_place(error.problem_mark or error.context_mark), (), message, fix))
         return None
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # escapes beyond Unicode end in chr()
         tree.faults.append(Fault((1, 1), (), f"this is not YAML: {error}", "Use plain text without control characters."))
@@ -152,8 +152,8 @@ def _key(node: yaml.Node, path: Path, tree: Tree) -> str | None:
         fault = Fault(place, path, "merge keys (`<<`) are refused", "Write the fields out, so that a reviewer sees them.")
     elif isinstance(node, yaml.ScalarNode):
         kind = KINDS.get(node.tag.removeprefix(PREFIX), "no text")
-        mend = f'If it is meant as text, put it in quotes: "{node.value}".'
-        fault = Fault(place, path, f"the key `{node.value}` is read as {kind} by YAML", mend)
+        fix = f'If it is meant as text, put it in quotes: "{node.value}".'
+        fault = Fault(place, path, f"the key `{node.value}` is read as {kind} by YAML", fix)
     else:
         fault = Fault(place, path, "a key must be text", "Write `name: value`; text with braces or brackets needs quotes.")
     tree.faults.append(fault)
@@ -191,8 +191,8 @@ def _number(node: yaml.ScalarNode, path: Path, tree: Tree) -> float | None:
         except ValueError:
             pass
     message = f"`{text[:MAX_NUMBER_CHARACTERS]}` is read as an unusual number by YAML"
-    mend = "Write a plain decimal number, or put it in quotes where text is meant."
-    tree.faults.append(Fault(tree.places[path], path, message, mend))
+    fix = "Write a plain decimal number, or put it in quotes where text is meant."
+    tree.faults.append(Fault(tree.places[path], path, message, fix))
     return None
 
 

@@ -35,13 +35,13 @@ def read_manifest(content: bytes, *, name: str, field: str) -> Json:
     if not problems:
         try:
             tree = read_tree(content.decode("utf-8-sig"))
-            problems = [f"line {fault.place[0]}: {fault.message}. {fault.mend}" for fault in tree.faults]
+            problems = [f"line {fault.place[0]}: {fault.message}. {fault.fix}" for fault in tree.faults]
             value = tree.value
         except UnicodeDecodeError:
             problems = ["it is not UTF-8"]
     problems = problems or manifest_problems(value)
     if problems:
-        raise BadInput(f"{name}: {'; '.join(problems)}", field=field, mend="docs/plan.md shows a Job for a migration.")
+        raise BadInput(f"{name}: {'; '.join(problems)}", field=field, fix="docs/plan.md shows a Job for a migration.")
     return dict(value)
 
 
@@ -90,8 +90,8 @@ def _filled_container(container: Json, version: str) -> Json:
     if PLACEHOLDER in str(container.get("image", "")):
         new["image"] = put(container["image"])
         if not IMAGE.fullmatch(new["image"]):
-            mend = "An image's tag has letters, digits, dots, dashes and underscores only; name the image by another version."
-            raise BadInput(f"{version} makes `{new['image'][:100]}`, which is no image's name", field="version", mend=mend)
+            fix = "An image's tag has letters, digits, dots, dashes and underscores only; name the image by another version."
+            raise BadInput(f"{version} makes `{new['image'][:100]}`, which is no image's name", field="version", fix=fix)
     return new
 
 

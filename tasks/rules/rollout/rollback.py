@@ -7,7 +7,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
-class WayBack:
+class RollbackChoice:
     """What a rollback will do.
 
     Fields:
@@ -21,9 +21,9 @@ class WayBack:
     reason: str
 
 
-def decide_way_back(
+def choose_rollback(
     *, baseline: str | None, canary: str | None, previous: str | None, bad: str | None, to: str, fallback: str | None = None
-) -> WayBack:
+) -> RollbackChoice:
     """Choose the quickest way to a version that is not the bad one.
 
     Args:
@@ -40,15 +40,15 @@ def decide_way_back(
     away = bad or canary or baseline
     wanted = None if to == "previous" else to
     if canary is not None and baseline is None and wanted is None:
-        return WayBack("abort", None, f"nothing ran before {canary}: it is taken away, and nothing is left")
+        return RollbackChoice("abort", None, f"nothing ran before {canary}: it is taken away, and nothing is left")
     if canary is not None and baseline is not None and baseline != bad and wanted in {None, baseline}:
-        return WayBack("abort", baseline, f"{baseline} is still running beside {canary}: one switch of the traffic")
+        return RollbackChoice("abort", baseline, f"{baseline} is still running beside {canary}: one switch of the traffic")
     if wanted is None and baseline is not None and baseline != away:
-        return WayBack("nothing", baseline, f"{baseline} serves, and {away} does not")
+        return RollbackChoice("nothing", baseline, f"{baseline} serves, and {away} does not")
     target = wanted or (fallback if fallback != away else None) or previous
     if target is None or target == away:
         missing = "no earlier version is known here"
-        return WayBack("impossible", None, f"{missing}; name one with the field `version` of the rollback, or fix {away} forward")
+        return RollbackChoice("impossible", None, f"{missing}; name one with the field `version` of the rollback, or fix {away} forward")
     if target == baseline and canary is None:
-        return WayBack("nothing", baseline, f"{baseline} serves already")
-    return WayBack("redeploy", target, f"{away} is all that runs; {target} ran before it and is brought up again")
+        return RollbackChoice("nothing", baseline, f"{baseline} serves already")
+    return RollbackChoice("redeploy", target, f"{away} is all that runs; {target} ran before it and is brought up again")

@@ -93,7 +93,7 @@ def test_a_missing_key_is_refused_with_what_to_do(approvers: Approvers, key_file
 
 
 def test_a_foreign_key_is_refused(approvers: Approvers, key_file: Path) -> None:
-    """Ciphertext of another key says so, and how to mend it."""
+    """Ciphertext of another key says so, and how to fix it."""
     key_file.unlink()
     create_key(key_file)
     with pytest.raises(Refused, match="not made under the key"):

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.errors import Refused, Superseded
-from blocks.kubernetes.objects.annotations import NOBODY, State, annotations_of, check_mark, claimed, state_of
-from blocks.platform import Mark
+from blocks.kubernetes.objects.annotations import NOBODY, State, annotations_of, check_lease, claimed, state_of
+from blocks.platform import Lease
 
 words = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20)
 states = st.builds(
@@ -57,12 +57,12 @@ def test_a_number_that_somebody_edited_into_nonsense_is_not_there(value: str) ->
 )
 def test_only_the_newest_owner_acts(owner: str, generation: int, error: type[Exception] | None) -> None:
     """An older generation is told to stop, whoever it was; somebody else is refused with the holder's name."""
-    state, mark = State(owner="run", generation=5), Mark(owner=owner, generation=generation)
+    state, lease = State(owner="run", generation=5), Lease(owner=owner, generation=generation)
     if error is None:
-        check_mark(state, mark, workload="shop/web")
+        check_lease(state, lease, workload="shop/web")
         return
     with pytest.raises(error, match="shop/web"):
-        check_mark(state, mark, workload="shop/web")
+        check_lease(state, lease, workload="shop/web")
 
 
 def test_a_claim_raises_the_generation_and_fences_the_same_owner_too() -> None:
@@ -71,7 +71,7 @@ def test_a_claim_raises_the_generation_and_fences_the_same_owner_too() -> None:
     second = claimed(first, "run", takeover=False, workload="shop/web")
     assert (first.generation, second.generation) == (1, 2)
     with pytest.raises(Superseded):
-        check_mark(second, Mark(owner="run", generation=first.generation), workload="shop/web")
+        check_lease(second, Lease(owner="run", generation=first.generation), workload="shop/web")
 
 
 def test_another_owner_is_refused_unless_it_goes_back() -> None:

@@ -14,8 +14,8 @@ from blocks.kubernetes.routing.select import traffic_of
 from blocks.kubernetes.snapshot import look
 from blocks.kubernetes.strategies import beside
 from blocks.kubernetes.strategies import rolling as inplace
-from blocks.kubernetes.workload import FOR, OURS, Target, claim
-from blocks.platform import Mark
+from blocks.kubernetes.workload import FOR, OURS, Target, acquire_lease
+from blocks.platform import Lease
 from tests.blocks.kubernetes.fake_cluster import FakeCluster, replica_set, service, template, workload
 
 Json = dict[str, Any]
@@ -41,11 +41,11 @@ def target_of(cluster: FakeCluster, **more: Any) -> Target:
     return Target(cluster=cluster, workload="web", service="web", drain_seconds=0, **more)
 
 
-async def begun(target: Target, version: str = "1.1", *, back: bool = False) -> Mark:
+async def begun(target: Target, version: str = "1.1", *, back: bool = False) -> Lease:
     """Claim it and prepare a version by rolling."""
-    mark = await claim(target, "run", takeover=back)
-    await inplace.prepare(target, version, mark)
-    return mark
+    lease = await acquire_lease(target, "run", takeover=back)
+    await inplace.prepare(target, version, lease)
+    return lease
 
 
 @pytest.mark.parametrize(
@@ -60,12 +60,12 @@ async def test_nothing_is_built_on_a_template_that_somebody_changed(now: Json, s
     """The promotion, and the first write of a rolling update, name what differs from the template that the release found."""
     cluster = FakeCluster(workload(template("1.0")), replica_set(1, template("1.0")), service())
     target = target_of(cluster)
-    mark = await begun(target)
+    lease = await begun(target)
     live = cluster.objects["Deployment", "web"]
     cluster.put({**live, "spec": {**live["spec"], "template": now}})
     writes = list(cluster.writes)
     with pytest.raises(WorldMoved, match=said):
-        await inplace.shift(target, 100, mark)
+        await inplace.shift(target, 100, lease)
     found = await target.read()
     with pytest.raises(WorldMoved, match=said):
         await expect_untouched(target, found, state_of(found))
@@ -76,10 +76,10 @@ async def test_a_restart_by_hand_is_no_change() -> None:
     """`kubectl rollout restart` changes an annotation alone, with which any version runs."""
     cluster = FakeCluster(workload(template("1.0")), replica_set(1, template("1.0")), service())
     target = target_of(cluster)
-    mark = await begun(target)
+    lease = await begun(target)
     live = cluster.objects["Deployment", "web"]
     live["spec"]["template"]["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"] = "now"
-    await inplace.shift(target, 100, mark)
+    await inplace.shift(target, 100, lease)
     assert target.version(await target.read()) == "1.1"
 
 
@@ -90,30 +90,30 @@ async def test_a_version_that_comes_back_with_its_former_configuration_is_called
     bad, former = template("1.1", config="C1"), template("1.0", config="C0")
     cluster = FakeCluster(workload(bad), replica_set(2, bad), replica_set(1, former), service())
     target = target_of(cluster, config="C1")
-    mark = await claim(target, "way back", takeover=True)
+    lease = await acquire_lease(target, "way back", takeover=True)
     traffic = traffic_of(target, strategy)
     for _ in range(2):
         if strategy == "rolling":
-            await inplace.prepare(target, asked, mark)
+            await inplace.prepare(target, asked, lease)
         else:
-            await beside.prepare(target, traffic, asked, mark, timeout_seconds=1)
+            await beside.prepare(target, traffic, asked, lease, timeout_seconds=1)
         assert state_of(await target.read()).canary == "1.0+config.C0"
     for _ in range(2):
-        await (inplace.shift(target, 100, mark) if strategy == "rolling" else beside.shift(target, traffic, 100, mark))
-    await (inplace.promote(target, mark) if strategy == "rolling" else beside.promote(target, traffic, mark))
+        await (inplace.shift(target, 100, lease) if strategy == "rolling" else beside.shift(target, traffic, 100, lease))
+    await (inplace.promote(target, lease) if strategy == "rolling" else beside.promote(target, traffic, lease))
     found = await target.read()
     assert found["spec"]["template"] == former
     assert (state_of(found).canary, state_of(found).previous) == ("", "1.1")
     assert ("Deployment", "web-canary") not in cluster.objects
 
 
-async def switched(target: Target, *, percent: int = 100) -> Mark:
+async def switched(target: Target, *, percent: int = 100) -> Lease:
     """Bring 1.1 in beside by blue-green, and switch to it."""
     traffic = traffic_of(target, "blue-green")
-    mark = await claim(target, "run", takeover=False)
-    await beside.prepare(target, traffic, "1.1", mark, timeout_seconds=1)
-    await beside.shift(target, traffic, percent, mark)
-    return mark
+    lease = await acquire_lease(target, "run", takeover=False)
+    await beside.prepare(target, traffic, "1.1", lease, timeout_seconds=1)
+    await beside.shift(target, traffic, percent, lease)
+    return lease
 
 
 def expect_as_before(cluster: FakeCluster) -> None:
@@ -128,13 +128,13 @@ async def test_what_one_strategy_left_another_one_takes_away(strategy: str) -> N
     """The block was changed after a blue-green release died: the Service selects its own pods again, whichever strategy goes back."""
     cluster = FakeCluster(workload(template("1.0")), replica_set(1, template("1.0")), service())
     target = target_of(cluster)
-    mark = await switched(target)
+    lease = await switched(target)
     if strategy == "rolling":
-        await inplace.prepare(target, "1.2", mark)
+        await inplace.prepare(target, "1.2", lease)
         assert state_of(await target.read()).canary == "1.2"
-        await inplace.abort(target, mark)
+        await inplace.abort(target, lease)
     else:
-        await beside.abort(target, traffic_of(target, strategy), mark)
+        await beside.abort(target, traffic_of(target, strategy), lease)
     expect_as_before(cluster)
 
 
@@ -143,12 +143,12 @@ async def test_a_rolling_release_goes_back_by_another_strategy(strategy: str) ->
     """The workload runs the canary's version, and nothing stands beside it: its former template comes back, and is still known as it."""
     cluster = FakeCluster(workload(template("1.0")), replica_set(1, template("1.0")), service())
     target = target_of(cluster)
-    mark = await begun(target)
-    await inplace.shift(target, 100, mark)
+    lease = await begun(target)
+    await inplace.shift(target, 100, lease)
     cluster.put({"kind": "Deployment", "metadata": {"name": "web-canary", "labels": OURS, "annotations": {FOR: "web"}}, "spec": {}})
     assert (await look(target, None)).versions(target) == ("1.0", "1.1")
     del cluster.objects["Deployment", "web-canary"]
-    await beside.abort(target, traffic_of(target, strategy), mark)
+    await beside.abort(target, traffic_of(target, strategy), lease)
     expect_as_before(cluster)
 
 
@@ -156,7 +156,7 @@ async def test_a_claim_does_not_stamp_somebody_elses_object() -> None:
     """A Deployment that happens to have the canary's name is nobody's business here."""
     theirs = {"kind": "Deployment", "metadata": {"name": "web-canary"}, "spec": {}}
     cluster = FakeCluster(workload(template("1.0")), service(), theirs)
-    await claim(target_of(cluster), "run", takeover=False)
+    await acquire_lease(target_of(cluster), "run", takeover=False)
     assert "patch Deployment/web-canary" not in cluster.writes
 
 
@@ -174,19 +174,19 @@ async def test_a_workload_that_would_not_follow_is_refused_before_anything_is_wr
     now = workload(template("1.0"))
     cluster = FakeCluster({**now, "spec": {**now["spec"], **spec}}, replica_set(1, template("1.0")), service())
     target = target_of(cluster)
-    mark = await claim(target, "run", takeover=False)
+    lease = await acquire_lease(target, "run", takeover=False)
     writes = list(cluster.writes)
     if not said:
         await planned(target, strategy, "1.1")
-        await inplace.prepare(target, "1.1", mark)
+        await inplace.prepare(target, "1.1", lease)
         return
     with pytest.raises(BadInput, match=said):
         await planned(target, strategy, "1.1")
     with pytest.raises(BadInput, match=said):
         await (
-            inplace.prepare(target, "1.1", mark)
+            inplace.prepare(target, "1.1", lease)
             if strategy == "rolling"
-            else beside.prepare(target, traffic_of(target, strategy), "1.1", mark, timeout_seconds=1)
+            else beside.prepare(target, traffic_of(target, strategy), "1.1", lease, timeout_seconds=1)
         )
     assert cluster.writes == writes
 
@@ -212,14 +212,14 @@ async def test_requests_come_back_to_as_many_pods_as_they_left(ends: str, replic
     cluster = FakeCluster(workload(template("1.0"), replicas=4), replica_set(1, template("1.0")), service())
     target = target_of(cluster)
     traffic = traffic_of(target, "blue-green")
-    mark = await switched(target)
+    lease = await switched(target)
     await shrink(cluster, replicas, manager=manager)
     if ends == "abort":
-        await beside.abort(target, traffic, mark)
+        await beside.abort(target, traffic, lease)
     elif ends == "promote":
-        await beside.promote(target, traffic, mark)
+        await beside.promote(target, traffic, lease)
     else:
-        await beside.shift(target, traffic, 0, mark)
+        await beside.shift(target, traffic, 0, lease)
     assert cluster.objects["Deployment", "web"]["spec"]["replicas"] == after
     assert cluster.objects["Service", "web"]["spec"]["selector"] == {"app": "web"}
 
@@ -228,7 +228,7 @@ async def test_requests_do_not_go_where_no_pod_is(monkeypatch: pytest.MonkeyPatc
     """The stable pods do not come up again: the canary keeps the requests, and the message says so."""
     cluster = FakeCluster(workload(template("1.0"), replicas=4), replica_set(1, template("1.0")), service())
     target = target_of(cluster)
-    mark = await switched(target)
+    lease = await switched(target)
     await shrink(cluster, 0, manager=AUTOSCALER)
 
     async def late(*_: Any, **__: Any) -> None:
@@ -236,7 +236,7 @@ async def test_requests_do_not_go_where_no_pod_is(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("blocks.kubernetes.strategies.beside.await_rollout", late)
     with pytest.raises(RolloutFailed, match="no pod of shop/web is available"):
-        await beside.abort(target, traffic_of(target, "blue-green"), mark)
+        await beside.abort(target, traffic_of(target, "blue-green"), lease)
     assert await traffic_of(target, "blue-green").read() == 100
 
 
@@ -245,8 +245,8 @@ async def test_a_canary_has_as_many_pods_as_the_stable_ones_were() -> None:
     cluster = FakeCluster(workload(template("1.0"), replicas=4), replica_set(1, template("1.0")), service())
     target = target_of(cluster)
     traffic = traffic_of(target, "canary")
-    mark = await claim(target, "run", takeover=False)
-    await beside.prepare(target, traffic, "1.1", mark, timeout_seconds=1)
+    lease = await acquire_lease(target, "run", takeover=False)
+    await beside.prepare(target, traffic, "1.1", lease, timeout_seconds=1)
     await shrink(cluster, 1, manager=AUTOSCALER)
-    await beside.shift(target, traffic, 100, mark)
+    await beside.shift(target, traffic, 100, lease)
     assert cluster.objects["Deployment", "web-canary"]["spec"]["replicas"] == 4

@@ -51,7 +51,7 @@ def found(*pods: Json, events: list[Json] | None = None, workload: Json | None =
     ],
 )
 def test_a_container_that_waits_says_why(state: Json, key: str, patience: float) -> None:
-    """What the registry denies is at once a failure; what another try may mend gets one."""
+    """What the registry denies is at once a failure; what another try may fix gets one."""
     (one,) = found(pod(state=state))
     assert (one.key, one.patience_seconds) == (key, patience)
     assert state["waiting"]["reason"] in one.reason

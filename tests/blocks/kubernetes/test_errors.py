@@ -50,7 +50,7 @@ def status(message: str, **more: Any) -> bytes:
     ],
 )
 def test_an_answer_says_what_its_catcher_should_do(code: int, content: bytes, kind: type[ShipwayError], words: str) -> None:
-    """Each answer becomes the error of whoever can mend it, with the request and the server's words in it."""
+    """Each answer becomes the error of whoever can fix it, with the request and the server's words in it."""
     error = error_of(code, content, what=WHAT)
     assert type(error) is kind
     assert words in str(error)
@@ -143,7 +143,7 @@ class Refusing:
 
 
 async def test_a_token_that_was_replaced_is_read_once_more() -> None:
-    """The first 401 makes a fresh client; a second one is the operator's to mend."""
+    """The first 401 makes a fresh client; a second one is the operator's to fix."""
     made: list[int] = []
 
     def renew(status: int) -> Any:

@@ -10,8 +10,8 @@ from blocks.errors import BadInput, Superseded
 from blocks.kubernetes.routing.route import faults_of, is_taken_by_any, port_to
 from blocks.kubernetes.routing.traffic import make_service, ports_of
 from blocks.kubernetes.routing.weights import Weights, routed_port
-from blocks.kubernetes.workload import Target, claim
-from blocks.platform import Mark
+from blocks.kubernetes.workload import Target, acquire_lease
+from blocks.platform import Lease
 from tests.blocks.kubernetes.fake_cluster import FakeCluster, service, template, workload
 
 Json = dict[str, Any]
@@ -64,27 +64,27 @@ def test_what_was_said_before_is_known() -> None:
     assert faults_of(route(), stale=True) == []
 
 
-async def placed(*parents: Json, refs: list[Json] | None = None) -> tuple[FakeCluster, Weights, Mark]:
+async def placed(*parents: Json, refs: list[Json] | None = None) -> tuple[FakeCluster, Weights, Lease]:
     """Claim a service behind a route."""
     cluster = FakeCluster(workload(template("1.0")), service(), route(*parents, refs=refs))
     target = Target(cluster=cluster, workload="web", service="web", route="web")
-    return cluster, Weights(target), await claim(target, "run", takeover=False)
+    return cluster, Weights(target), await acquire_lease(target, "run", takeover=False)
 
 
 async def test_a_fault_from_before_fails_no_step() -> None:
     """A second gateway that never took the route in is not this release's doing, there and back."""
-    cluster, weights, mark = await placed(parent(), parent("second", resolved="False"))
-    await weights.attach(mark, service())
-    await weights.set(50, mark)
+    cluster, weights, lease = await placed(parent(), parent("second", resolved="False"))
+    await weights.attach(lease, service())
+    await weights.set(50, lease)
     assert await weights.read() == 50
-    await weights.set(0, mark)
+    await weights.set(0, lease)
     assert cluster.objects["HTTPRoute", "web"]["spec"]["rules"] == [{"backendRefs": [{"name": "web", "port": 8080, "weight": 1}]}]
 
 
 async def test_no_share_is_given_whatever_the_rules_say_by_now() -> None:
     """Somebody took the stable Service out of the rule and put another one in: the canary gets nothing all the same."""
-    cluster, weights, mark = await placed(parent(), refs=[{"name": "theirs", "weight": 1}, {"name": "web-canary", "weight": 1}])
-    await weights.set(0, mark)
+    cluster, weights, lease = await placed(parent(), refs=[{"name": "theirs", "weight": 1}, {"name": "web-canary", "weight": 1}])
+    await weights.set(0, lease)
     assert cluster.objects["HTTPRoute", "web"]["spec"]["rules"] == [{"backendRefs": [{"name": "theirs", "weight": 1}]}]
 
 
@@ -102,19 +102,19 @@ async def test_requests_are_counted_at_the_port_that_the_route_names() -> None:
 @pytest.mark.parametrize("taken", [False, True])
 async def test_what_is_made_for_an_owner_that_is_none_any_more_goes_again(monkeypatch: pytest.MonkeyPatch, *, taken: bool) -> None:
     """A newer claim came while the Service was made: it is deleted, unless the newer owner has written it already."""
-    cluster, weights, mark = await placed(parent())
+    cluster, weights, lease = await placed(parent())
     apply = cluster.patch
 
     async def overtaken(kind: str, name: str, body: Any, **more: Any) -> Json:
         made = await apply(kind, name, body, **more)
         if (kind, name) == ("Service", "web-canary"):
             monkeypatch.setattr(cluster, "patch", apply)
-            await claim(weights.target, "newer", takeover=True)
+            await acquire_lease(weights.target, "newer", takeover=True)
             if taken:
                 cluster.put(cluster.objects[kind, name])
         return made
 
     monkeypatch.setattr(cluster, "patch", overtaken)
     with pytest.raises(Superseded):
-        await make_service(weights.target, service(), mark)
+        await make_service(weights.target, service(), lease)
     assert (("Service", "web-canary") in cluster.objects) is taken

@@ -59,7 +59,7 @@ def test_a_label_that_only_has_to_be_there_is_taken_away() -> None:
 
 @pytest.mark.parametrize("selector", [{}, expression("DoesNotExist", "team"), expression("NotIn", "app", "api")])
 def test_a_selector_of_everything_is_refused(selector: Json) -> None:
-    """What selects whatever is there would send users to the canary; the mend is a label with a value."""
+    """What selects whatever is there would send users to the canary; the fix is a label with a value."""
     with pytest.raises(BadInput, match="by a label with a value"):
         apart(LABELS, [selector])
 

@@ -123,7 +123,7 @@ def test_a_label_that_a_selector_needs_stays() -> None:
 
 @pytest.mark.parametrize(("version", "label"), [("1.0+b.7", "1.0_b.7"), ("a" * 62 + "..b", "a" * 62), ("1.0", "1.0")])
 def test_a_version_becomes_a_label(version: str, label: str) -> None:
-    """Plus signs and length are mended as Helm does."""
+    """Plus signs and length are fixed as Helm does."""
     assert label_of(version) == label
 
 

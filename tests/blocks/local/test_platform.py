@@ -15,20 +15,20 @@ from blocks.errors import BadInput, Refused, RolloutFailed, Superseded, Temporar
 from blocks.local.agent import launch
 from blocks.local.agent.state_file import load_state, new_state, save_state
 from blocks.local.platform import LocalPlatform
-from blocks.platform import Mark, Platform
+from blocks.platform import Lease, Platform
 from tests.blocks.local.test_recovery import until
 
 MakeLocal = Callable[..., LocalPlatform]
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # nothing here speaks TLS, and loading the system's certificates takes long
 
 
-async def deploy(platform: LocalPlatform, version: str = "1.0") -> Mark:
+async def deploy(platform: LocalPlatform, version: str = "1.0") -> Lease:
     """Bring a version up as the baseline."""
-    mark = await platform.claim("run-1")
-    await platform.prepare(version, mark, timeout_seconds=20)
-    await platform.shift(100, mark)
-    await platform.promote(mark)
-    return mark
+    lease = await platform.acquire_lease("run-1")
+    await platform.prepare(version, lease, timeout_seconds=20)
+    await platform.shift(100, lease)
+    await platform.promote(lease)
+    return lease
 
 
 async def answers(platform: LocalPlatform, number: int) -> Counter[str]:
@@ -46,39 +46,39 @@ def test_it_is_a_platform(make_local: MakeLocal) -> None:
 async def test_a_first_deployment_and_a_second_one_go_through(make_local: MakeLocal) -> None:
     """A version comes up, gets its exact share, takes over, and the former one is remembered and gone."""
     platform = make_local()
-    mark = await deploy(platform)
-    await platform.prepare("1.1", mark, timeout_seconds=20)
+    lease = await deploy(platform)
+    await platform.prepare("1.1", lease, timeout_seconds=20)
     assert await answers(platform, 10) == {"1.0": 10}
-    await platform.shift(10, mark)
+    await platform.shift(10, lease)
     assert await answers(platform, 50) == {"1.0": 45, "1.1": 5}
     position = await platform.current()
     assert (position["baseline"], position["canary"], position["percent"]) == ("1.0", "1.1", 10)
     assert position["ready"] == {"1.0": True, "1.1": True}
-    await platform.promote(mark)
+    await platform.promote(lease)
     assert await answers(platform, 5) == {"1.1": 5}
     position = await platform.current()
     assert (position["baseline"], position["canary"], position["previous"]) == ("1.1", None, "1.0")
     assert len(load_state(Path(platform.folder))["revisions"]) == 1
 
 
-async def test_an_abort_at_full_traffic_goes_back_to_the_baseline(shared_local: MakeLocal, shared_mark: Mark) -> None:
+async def test_an_abort_at_full_traffic_goes_back_to_the_baseline(shared_local: MakeLocal, shared_lease: Lease) -> None:
     """Until promotion the way back is one flip."""
     platform = shared_local()
-    mark = shared_mark
-    await platform.prepare("1.1", mark, timeout_seconds=20)
-    await platform.shift(100, mark)
+    lease = shared_lease
+    await platform.prepare("1.1", lease, timeout_seconds=20)
+    await platform.shift(100, lease)
     assert await answers(platform, 5) == {"1.1": 5}
-    await platform.abort(mark)
-    await platform.abort(mark)
+    await platform.abort(lease)
+    await platform.abort(lease)
     assert await answers(platform, 5) == {"1.0": 5}
     assert (await platform.current())["canary"] is None
 
 
-async def test_counts_tell_errors_and_latencies_by_version(shared_local: MakeLocal, shared_mark: Mark) -> None:
+async def test_counts_record_errors_and_latencies_by_version(shared_local: MakeLocal, shared_lease: Lease) -> None:
     """The router counts what the judgement needs, and Prometheus can scrape it."""
     platform = shared_local()
-    await platform.prepare("2.0", shared_mark, timeout_seconds=30)
-    await platform.shift(100, shared_mark)
+    await platform.prepare("2.0", shared_lease, timeout_seconds=30)
+    await platform.shift(100, shared_lease)
     public = (await platform.endpoints())["public"]
     async with httpx.AsyncClient(verify=PLAIN) as client:
         for path in ("/", "/status/500", "/slow", "/chunked"):
@@ -94,14 +94,14 @@ async def test_counts_tell_errors_and_latencies_by_version(shared_local: MakeLoc
     assert scraped.endswith("# EOF\n")
 
 
-async def test_a_service_that_dies_is_reported_with_its_last_words_at_once(shared_local: MakeLocal, shared_mark: Mark) -> None:
+async def test_a_service_that_dies_is_reported_with_its_last_words_at_once(shared_local: MakeLocal, shared_lease: Lease) -> None:
     """Three exits before readiness are enough; the record gets exit status and log, and the canary is gone."""
     platform = shared_local()
-    mark = shared_mark
+    lease = shared_lease
     broken = shared_local(mode="dies")
     began = time.monotonic()
     with pytest.raises(RolloutFailed, match="status 7 before it was ready, 3 times") as caught:
-        await broken.prepare("1.1", mark, timeout_seconds=60)
+        await broken.prepare("1.1", lease, timeout_seconds=60)
     assert time.monotonic() - began < 5
     assert "process: exited with status 7" in caught.value.evidence
     assert "ERROR the database is on fire" in caught.value.evidence
@@ -109,21 +109,21 @@ async def test_a_service_that_dies_is_reported_with_its_last_words_at_once(share
     assert await answers(platform, 3) == {"1.0": 3}
 
 
-async def test_a_service_that_is_never_ready_is_reported_when_the_time_is_up(shared_local: MakeLocal, shared_mark: Mark) -> None:
+async def test_a_service_that_is_never_ready_is_reported_when_the_time_is_up(shared_local: MakeLocal, shared_lease: Lease) -> None:
     """A process that lives but is not ready is not a deployment."""
     platform = shared_local(mode="never-ready")
-    mark = shared_mark
+    lease = shared_lease
     with pytest.raises(RolloutFailed, match=r"not ready within 0\.6 s"):
-        await platform.prepare("1.1", mark, timeout_seconds=0.6)
+        await platform.prepare("1.1", lease, timeout_seconds=0.6)
     assert (await platform.current())["canary"] is None
 
 
-async def test_a_promotion_under_load_loses_no_request(shared_local: MakeLocal, shared_mark: Mark) -> None:
+async def test_a_promotion_under_load_loses_no_request(shared_local: MakeLocal, shared_lease: Lease) -> None:
     """The former baseline's requests are finished before it ends: 0 failed."""
     platform = shared_local()
-    mark = shared_mark
-    await platform.prepare("1.1", mark, timeout_seconds=20)
-    await platform.shift(50, mark)
+    lease = shared_lease
+    await platform.prepare("1.1", lease, timeout_seconds=20)
+    await platform.shift(50, lease)
     public, statuses, done = (await platform.endpoints())["public"], list[int](), asyncio.Event()
 
     async def load(path: str) -> None:
@@ -135,33 +135,33 @@ async def test_a_promotion_under_load_loses_no_request(shared_local: MakeLocal, 
         for path in ("/", "/", "/slow", "/slow"):
             group.create_task(load(path))
         await until(lambda: len(statuses) > 25)
-        await platform.promote(mark)
+        await platform.promote(lease)
         await until(lambda: len(statuses) > 50)
         done.set()
     assert set(statuses) == {200}
 
 
-async def test_a_stale_generation_and_a_strange_owner_are_told_apart(shared_local: MakeLocal, shared_mark: Mark) -> None:
+async def test_a_stale_generation_and_a_strange_owner_are_told_apart(shared_local: MakeLocal, shared_lease: Lease) -> None:
     """The agent's refusals arrive as the errors they are."""
     platform = shared_local()
-    await platform.unclaim(shared_mark)
-    stale = await platform.claim("run-1")
+    await platform.release_lease(shared_lease)
+    stale = await platform.acquire_lease("run-1")
     with pytest.raises(Refused, match="owned by run-1"):
-        await platform.claim("run-2")
-    newer = await platform.claim("run-1")
+        await platform.acquire_lease("run-2")
+    newer = await platform.acquire_lease("run-1")
     with pytest.raises(Superseded):
         await platform.abort(stale)
-    taken = await platform.claim("rollback", takeover=True)
+    taken = await platform.acquire_lease("rollback", takeover=True)
     with pytest.raises(Superseded):
         await platform.abort(newer)
-    await platform.unclaim(taken)
+    await platform.release_lease(taken)
     assert (await platform.current())["owner"] is None
 
 
 async def test_two_first_callers_at_once_start_one_agent(make_local: MakeLocal) -> None:
     """Of two claims at once, one is first and both meet the same agent."""
     platforms = [make_local(), make_local()]
-    results = await asyncio.gather(*(one.claim(f"run-{n}") for n, one in enumerate(platforms)), return_exceptions=True)
+    results = await asyncio.gather(*(one.acquire_lease(f"run-{n}") for n, one in enumerate(platforms)), return_exceptions=True)
     assert sorted(type(result) for result in results if not isinstance(result, dict)) == [Refused]
     assert (await platforms[0].current())["generation"] == 1
 
@@ -176,15 +176,15 @@ def test_a_folder_that_another_first_caller_makes_meanwhile_is_no_strangers(tmp_
     assert state["port"] == 4711
 
 
-async def test_more_traffic_for_a_dead_canary_is_refused(shared_local: MakeLocal, shared_mark: Mark) -> None:
+async def test_more_traffic_for_a_dead_canary_is_refused(shared_local: MakeLocal, shared_lease: Lease) -> None:
     """Traffic never moves towards something that is not there."""
     platform = shared_local(mode="never-ready")
-    mark = shared_mark
-    waiting = asyncio.create_task(platform.prepare("1.1", mark, timeout_seconds=30))
+    lease = shared_lease
+    waiting = asyncio.create_task(platform.prepare("1.1", lease, timeout_seconds=30))
     await platform._client().wait_until(lambda seen: seen["canary"] is not None, timeout_seconds=10)
     with pytest.raises(Temporary):
-        await platform.shift(5, mark)
-    await platform.abort(mark)
+        await platform.shift(5, lease)
+    await platform.abort(lease)
     with pytest.raises(Superseded):
         await waiting
 
@@ -206,7 +206,7 @@ async def test_secrets_reach_the_service_and_the_callers_own_variables_do_not(
     assert (Path(platform.folder) / "control.sock").stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.usefixtures("shared_mark")
+@pytest.mark.usefixtures("shared_lease")
 async def test_logs_are_read_since_a_moment_with_their_version(shared_local: MakeLocal) -> None:
     """The log scan sees what a revision wrote, when, and which one it was."""
     platform = shared_local()
@@ -228,7 +228,7 @@ async def test_a_stopped_environment_is_seen_asleep_and_comes_back_with_the_next
         with pytest.raises(httpx.ConnectError):
             await client.get(public)
         assert (await platform.current())["ready"] == {"1.0": False}
-        await platform.claim("run-1")
+        await platform.acquire_lease("run-1")
         assert (await client.get(public)).text == "1.0"
 
 
@@ -244,7 +244,7 @@ async def test_looking_at_what_was_never_deployed_makes_nothing(make_local: Make
 async def test_a_version_that_could_mean_something_else_is_refused(make_local: MakeLocal, version: str) -> None:
     """Versions end up in arguments and file names."""
     with pytest.raises(BadInput, match="version"):
-        await make_local().prepare(version, Mark(owner="run-1", generation=1), timeout_seconds=1)
+        await make_local().prepare(version, Lease(owner="run-1", generation=1), timeout_seconds=1)
 
 
 @pytest.mark.parametrize(
@@ -259,37 +259,37 @@ async def test_a_version_that_could_mean_something_else_is_refused(make_local: M
 async def test_a_command_that_cannot_run_is_refused_before_anything_moves(
     make_local: MakeLocal, fields: dict[str, object], field: str
 ) -> None:
-    """The mend is named while nothing has changed."""
+    """The fix is named while nothing has changed."""
     with pytest.raises(BadInput, match=field):
-        await make_local(**fields).prepare("1.0", Mark(owner="run-1", generation=1), timeout_seconds=1)
+        await make_local(**fields).prepare("1.0", Lease(owner="run-1", generation=1), timeout_seconds=1)
 
 
 async def test_a_program_that_cannot_be_executed_fails_the_rollout_at_once(
-    shared_local: MakeLocal, shared_mark: Mark, tmp_path: Path
+    shared_local: MakeLocal, shared_lease: Lease, tmp_path: Path
 ) -> None:
     """What only the start can show is evidence, too."""
     program = tmp_path / "service"
     program.write_text("#!/no/such/interpreter\n")
     program.chmod(0o755)
     platform = shared_local(command=[str(program)])
-    mark = shared_mark
+    lease = shared_lease
     with pytest.raises(RolloutFailed, match="could not be started"):
-        await platform.prepare("1.1", mark, timeout_seconds=30)
+        await platform.prepare("1.1", lease, timeout_seconds=30)
 
 
 async def test_a_deep_folder_does_not_break_the_control_socket(make_local: MakeLocal, tmp_path: Path) -> None:
     """Socket paths are short; folders need not be."""
     platform = make_local(folder=str(tmp_path / ("deep" * 20) / ("deeper" * 10)))
-    assert await platform.claim("run-1") == {"owner": "run-1", "generation": 1}
+    assert await platform.acquire_lease("run-1") == {"owner": "run-1", "generation": 1}
 
 
-async def test_braces_that_are_no_placeholders_reach_the_service(shared_local: MakeLocal, shared_mark: Mark, tmp_path: Path) -> None:
+async def test_braces_that_are_no_placeholders_reach_the_service(shared_local: MakeLocal, shared_lease: Lease, tmp_path: Path) -> None:
     """Only {port}, {version} and {folder} are filled in."""
     script = "import sys, pathlib; pathlib.Path('args').write_text(' '.join(sys.argv[1:])); sys.exit(1)"
     platform = shared_local(
         command=[sys.executable, "-c", script, "{version}", "{other}", "{}", '{"a": 1}'], working_directory=str(tmp_path)
     )
-    mark = shared_mark
+    lease = shared_lease
     with pytest.raises(RolloutFailed):
-        await platform.prepare("1.1", mark, timeout_seconds=10)
+        await platform.prepare("1.1", lease, timeout_seconds=10)
     assert (tmp_path / "args").read_text() == '1.1 {other} {} {"a": 1}'

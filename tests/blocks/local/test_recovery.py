@@ -14,21 +14,21 @@ import pytest
 from blocks.errors import RolloutFailed
 from blocks.local.agent.state_file import load_state
 from blocks.local.platform import LocalPlatform
-from blocks.platform import Mark
+from blocks.platform import Lease
 
 MakeLocal = Callable[..., LocalPlatform]
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # nothing here speaks TLS, and loading the system's certificates takes long
 
 
-async def deployed(platform: LocalPlatform, *, canary: str | None = None) -> Mark:
+async def deployed(platform: LocalPlatform, *, canary: str | None = None) -> Lease:
     """Bring 1.0 up as the baseline, and a canary where one is asked for."""
-    mark = await platform.claim("run-1")
-    await platform.prepare("1.0", mark, timeout_seconds=30)
-    await platform.shift(100, mark)
-    await platform.promote(mark)
+    lease = await platform.acquire_lease("run-1")
+    await platform.prepare("1.0", lease, timeout_seconds=30)
+    await platform.shift(100, lease)
+    await platform.promote(lease)
     if canary:
-        await platform.prepare(canary, mark, timeout_seconds=30)
-    return mark
+        await platform.prepare(canary, lease, timeout_seconds=30)
+    return lease
 
 
 def process_of(platform: LocalPlatform, part: str) -> psutil.Process:
@@ -70,8 +70,8 @@ def lives_other_than(platform: LocalPlatform, part: str, former: int) -> bool:
 async def test_a_killed_agent_is_back_by_itself_with_the_same_processes(make_local: MakeLocal) -> None:
     """The watchdog starts it again; service, port, split and owner are as before, and requests made meanwhile wait instead of failing."""
     platform = make_local()
-    mark = await deployed(platform, canary="1.1")
-    await platform.shift(50, mark)
+    lease = await deployed(platform, canary="1.1")
+    await platform.shift(50, lease)
     before, endpoints, counts = pids(platform), await platform.endpoints(), await platform.counts()
     agent = process_of(platform, "agent")
     agent.kill()
@@ -83,7 +83,7 @@ async def test_a_killed_agent_is_back_by_itself_with_the_same_processes(make_loc
     position = await platform.current()
     assert (position["percent"], position["owner"], position["generation"]) == (50, "run-1", 1)
     assert (await platform.counts())["1.0"]["started"] != counts["1.0"]["started"]
-    await platform.promote(mark)
+    await platform.promote(lease)
 
 
 async def test_a_killed_watchdog_is_replaced_and_so_is_an_agent_after_it(make_local: MakeLocal) -> None:
@@ -103,12 +103,12 @@ async def test_a_killed_watchdog_is_replaced_and_so_is_an_agent_after_it(make_lo
 async def test_when_both_are_killed_the_next_call_brings_them_back(make_local: MakeLocal) -> None:
     """Whoever calls recovers the environment; the service ran on all the time."""
     platform = make_local()
-    mark = await deployed(platform)
+    lease = await deployed(platform)
     before, direct = pids(platform), (await platform.endpoints())["baseline"]
     process_of(platform, "watchdog").kill()
     process_of(platform, "agent").kill()
     assert (await asyncio.to_thread(httpx.get, direct, verify=PLAIN)).text == "1.0"
-    await platform.shift(0, mark)
+    await platform.shift(0, lease)
     assert pids(platform) == before
     assert (await platform.current())["ready"] == {"1.0": True}
 
@@ -133,8 +133,8 @@ async def test_requests_for_a_dead_canary_count_as_its_errors(make_local: MakeLo
     program, service = make_local().command[:2]
     script = f"[ -e {{folder}}/gone ] && exec sleep 60; exec {program} {service} {{port}} fine"
     platform = make_local(command=["/bin/sh", "-c", script])
-    mark = await deployed(platform, canary="1.1")
-    await platform.shift(100, mark)
+    lease = await deployed(platform, canary="1.1")
+    await platform.shift(100, lease)
     (Path(platform.folder) / "data" / "gone").touch()
     psutil.Process(pids(platform)["1.1"]).kill()
     public = (await platform.endpoints())["public"]
@@ -143,14 +143,14 @@ async def test_requests_for_a_dead_canary_count_as_its_errors(make_local: MakeLo
         assert statuses == [502] * 10
         counts = (await platform.counts())["1.1"]
         assert (counts["requests"], counts["errors"]) == (10, 10)
-        await platform.abort(mark)
+        await platform.abort(lease)
         assert (await client.get(public)).text == "1.0"
 
 
 async def test_a_process_that_was_started_but_never_noted_is_adopted(make_local: MakeLocal) -> None:
     """An agent killed between start and note leaves no second copy behind."""
     platform = make_local()
-    mark = await deployed(platform)
+    lease = await deployed(platform)
     process_of(platform, "watchdog").suspend()
     agent, watchdog = process_of(platform, "agent"), process_of(platform, "watchdog")
     agent.kill()
@@ -158,7 +158,7 @@ async def test_a_process_that_was_started_but_never_noted_is_adopted(make_local:
     before = pids(platform)["1.0"]
     path.write_text(path.read_text().replace(f'"pid": {before}', '"pid": null'))
     watchdog.resume()
-    await platform.shift(0, mark)
+    await platform.shift(0, lease)
     await until(lambda: pids(platform)["1.0"] is not None)
     assert pids(platform)["1.0"] == before
 
@@ -170,7 +170,7 @@ async def test_a_foreign_process_under_a_noted_id_is_left_alone(make_local: Make
     await platform.stop()
     path = Path(platform.folder) / "state.json"
     path.write_text(path.read_text().replace('"pid": null', f'"pid": {os.getpid()}').replace('"born": null', '"born": "other:1"'))
-    await platform.claim("run-1")
+    await platform.acquire_lease("run-1")
     await until(lambda: pids(platform)["1.0"] not in (None, os.getpid()))
     await platform.stop()
 
@@ -178,22 +178,22 @@ async def test_a_foreign_process_under_a_noted_id_is_left_alone(make_local: Make
 async def test_a_caller_that_dies_in_the_middle_leaves_an_order_whole(make_local: MakeLocal) -> None:
     """A cancelled preparation can be repeated by its successor, and goes through."""
     platform = make_local()
-    mark = await deployed(platform)
-    first = asyncio.create_task(platform.prepare("1.1", mark, timeout_seconds=30))
+    lease = await deployed(platform)
+    first = asyncio.create_task(platform.prepare("1.1", lease, timeout_seconds=30))
     await asyncio.sleep(0.05)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
-    mark = await platform.claim("run-1")
-    await platform.prepare("1.1", mark, timeout_seconds=30)
-    await platform.promote(mark)
-    await platform.promote(mark)
+    lease = await platform.acquire_lease("run-1")
+    await platform.prepare("1.1", lease, timeout_seconds=30)
+    await platform.promote(lease)
+    await platform.promote(lease)
     assert (await platform.current())["baseline"] == "1.1"
 
 
 async def test_a_process_that_ignores_sigterm_is_ended_in_time(make_local: MakeLocal) -> None:
     """The stop is bounded, whatever the service does."""
     platform = make_local(command=["/bin/sh", "-c", "trap '' TERM; while :; do sleep 0.2; done"], stop_seconds=0.3)
-    mark = await platform.claim("run-1")
+    lease = await platform.acquire_lease("run-1")
     with pytest.raises(RolloutFailed):
-        await platform.prepare("1.0", mark, timeout_seconds=0.3)
+        await platform.prepare("1.0", lease, timeout_seconds=0.3)
     assert pids(platform) == {}

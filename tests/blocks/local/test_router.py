@@ -9,16 +9,16 @@ import httpx
 import pytest
 
 from blocks.local.platform import LocalPlatform
-from blocks.platform import Mark
+from blocks.platform import Lease
 
 MakeLocal = Callable[..., LocalPlatform]
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # nothing here speaks TLS, and loading the system's certificates takes long
 
 
 @pytest.fixture
-async def platform(shared_local: MakeLocal, shared_mark: Mark) -> LocalPlatform:
+async def platform(shared_local: MakeLocal, shared_lease: Lease) -> LocalPlatform:
     """A deployed tiny service."""
-    assert shared_mark
+    assert shared_lease
     return shared_local()
 
 
@@ -102,7 +102,7 @@ async def test_a_slow_caller_holds_up_nobody(platform: LocalPlatform) -> None:
 async def test_an_empty_environment_answers_503(make_local: MakeLocal) -> None:
     """Where nothing is deployed, the router says so."""
     platform = make_local()
-    await platform.claim("run-1")
+    await platform.acquire_lease("run-1")
     public = (await platform.endpoints())["public"]
     answer = await asyncio.to_thread(httpx.get, public, verify=PLAIN)
     assert (answer.status_code, answer.text) == (503, "no version of tiny serves here now\n")

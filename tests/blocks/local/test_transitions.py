@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 from blocks.errors import Refused, ShipwayError, Superseded, WorldMoved
 from blocks.local.agent import transitions
 from blocks.local.agent.state_file import Specification, State, new_state
-from blocks.platform import Mark
+from blocks.platform import Lease
 
 SPECIFICATION = Specification(
     command=["serve"], working_directory="", environment={}, ready_path="/", drain_seconds=1, stop_seconds=1, answer_timeout_seconds=1
 )
-MARK = Mark(owner="run-1", generation=1)
+MARK = Lease(owner="run-1", generation=1)
 
 
 def claimed() -> State:
     """An empty environment that run-1 owns."""
-    return transitions.claim(new_state("tiny", port=1), "run-1", takeover=False)
+    return transitions.acquire_lease(new_state("tiny", port=1), "run-1", takeover=False)
 
 
 def deployed() -> State:
@@ -40,7 +40,7 @@ def versions(state: State) -> tuple[str | None, str | None, int]:
 
 def test_an_order_under_an_older_generation_is_superseded() -> None:
     """Of two copies of one run only the newer can act."""
-    state = transitions.claim(with_canary(), "run-1", takeover=False)
+    state = transitions.acquire_lease(with_canary(), "run-1", takeover=False)
     for order in (transitions.promote, transitions.abort):
         with pytest.raises(Superseded):
             order(state, MARK)
@@ -53,12 +53,12 @@ def test_an_order_under_an_older_generation_is_superseded() -> None:
 def test_another_owner_is_refused_with_the_holders_name() -> None:
     """Who finds the environment taken learns by whom."""
     with pytest.raises(Refused, match="run-1"):
-        transitions.claim(claimed(), "run-2", takeover=False)
+        transitions.acquire_lease(claimed(), "run-2", takeover=False)
 
 
 def test_a_takeover_fences_the_former_owner_out() -> None:
     """A rollback takes the environment, and what it takes it from can do nothing any more."""
-    state = transitions.claim(claimed(), "rollback", takeover=True)
+    state = transitions.acquire_lease(claimed(), "rollback", takeover=True)
     with pytest.raises(Superseded):
         transitions.abort(state, MARK)
 
@@ -66,13 +66,13 @@ def test_a_takeover_fences_the_former_owner_out() -> None:
 def test_an_owner_that_gave_up_must_claim_again() -> None:
     """Nobody acts on an environment without owning it."""
     with pytest.raises(Refused, match="Claim"):
-        transitions.abort(transitions.unclaim(claimed(), MARK), MARK)
+        transitions.abort(transitions.release_lease(claimed(), MARK), MARK)
 
 
 def test_giving_up_an_environment_of_somebody_else_changes_nothing() -> None:
     """A late goodbye of a fenced-out run does not free its successor's claim."""
-    state = transitions.claim(claimed(), "run-2", takeover=True)
-    assert transitions.unclaim(state, MARK) == state
+    state = transitions.acquire_lease(claimed(), "run-2", takeover=True)
+    assert transitions.release_lease(state, MARK) == state
 
 
 def test_preparing_the_baselines_version_leaves_no_canary() -> None:

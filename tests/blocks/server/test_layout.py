@@ -90,6 +90,6 @@ def test_a_port_in_use_is_seen() -> None:
 
 
 def test_a_folder_that_is_no_house_says_how_to_make_one(tmp_path: Path) -> None:
-    """`shipway down` in the wrong place ends nothing and names the mend."""
+    """`shipway down` in the wrong place ends nothing and names the fix."""
     with pytest.raises(Refused, match="shipway up"):
         layout.read_facts(tmp_path)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.record.store import append_entry
+from tasks.record.store import store_entry
 from tasks.rules.analysis.downsampling import Thinned, most_points
 from tasks.rules.analysis.observation import Count, Seen
 from tasks.rules.analysis.step import Step
@@ -53,5 +53,5 @@ async def test_the_record_takes_the_whole_of_a_long_watch(number: int, tmp_path:
         samples += step.rows(verdicts, at=at)
     evidence: dict[str, Any] = {"points": points, "samples": samples}
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    entry, _ = await append_entry(tmp_path, "r1", key="k", kind="samples", who="shipway", what="Watched", evidence=evidence, at=now)
+    entry, _ = await store_entry(tmp_path, "r1", key="k", kind="samples", who="shipway", what="Watched", evidence=evidence, at=now)
     assert len(entry.evidence["samples"]) == len(samples)

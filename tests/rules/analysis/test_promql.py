@@ -30,7 +30,7 @@ def test_promqls_own_braces_go_on_working(expression: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "wrong", "mend"),
+    ("expression", "wrong", "fix"),
     [
         ('x{version="{versoin}"}', "`{versoin}` is no known place", "Known are {version}, {service}"),
         ('x{version="{version}", a="{}{pod}"}', "`{pod}` is no known place", "{revision}"),
@@ -43,11 +43,11 @@ def test_promqls_own_braces_go_on_working(expression: str) -> None:
         ("sum(x)", "canary and baseline would be counted together", ""),
     ],
 )
-def test_what_is_no_place_is_named_with_its_mend(expression: str, wrong: str, mend: str) -> None:
+def test_what_is_no_place_is_named_with_its_mend(expression: str, wrong: str, fix: str) -> None:
     """A slip of the pen is found before any server reads it."""
     found = expression_fault(expression)
     assert found is not None
-    assert (wrong in found[0], mend in found[1]) == (True, True), found
+    assert (wrong in found[0], fix in found[1]) == (True, True), found
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_an_sli_on_trial_is_shown_and_never_decides() -> None:
 
 
 def test_too_little_traffic_is_no_data_when_the_time_is_up() -> None:
-    """Until then it is watched; at the end the plan may let a step go on that is undecided, but none that nobody used."""
+    """Until then it is watched; at the end the plan may let a step go on that is inconclusive, but none that nobody used."""
     few = see(JUDGEMENT, {"1.0": counts(500), "1.1": counts(49)})
     assert combine(step().judge(few, at=1.0)).outcome is Outcome.WATCHING
     whole = combine(step().judge(few, at=1.0, is_last=True))

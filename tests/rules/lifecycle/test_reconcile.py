@@ -22,14 +22,14 @@ RUNS = st.builds(
     alive=st.sampled_from([True, False, None]),
     heard=st.none() | MOMENTS,
     wake_at=st.none() | st.integers(-3600, 3600).map(lambda seconds: NOW + timedelta(seconds=seconds)),
-    told_to_stop=st.booleans(),
+    stop_requested=st.booleans(),
     attempts=st.integers(0, 20),
 )
 
 
 def run(state: str, *, age: float = 3600, **seen: Any) -> Seen:
     """Describe a run that has been in a state for so many seconds."""
-    facts: dict[str, Any] = {"alive": None, "heard": None, "wake_at": None, "told_to_stop": False, "attempts": 1}
+    facts: dict[str, Any] = {"alive": None, "heard": None, "wake_at": None, "stop_requested": False, "attempts": 1}
     return Seen(state=state, since=NOW - timedelta(seconds=age), **(facts | seen))
 
 
@@ -43,7 +43,7 @@ SOON, PAST = NOW + timedelta(seconds=1), NOW - timedelta(seconds=1)
         (run("PAUSED", wake_at=SOON), "leave"),
         (run("PAUSED", wake_at=NOW), "wake"),
         (run("PAUSED", wake_at=PAST, alive=False), "wake"),
-        (run("PAUSED", told_to_stop=True, wake_at=SOON), "wake"),
+        (run("PAUSED", stop_requested=True, wake_at=SOON), "wake"),
         (run("RUNNING", alive=True, heard=None), "leave"),
         (run("RUNNING", alive=False, age=0), "again"),
         (run("RUNNING", heard=NOW - timedelta(seconds=60)), "leave"),

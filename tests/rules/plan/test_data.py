@@ -55,7 +55,7 @@ def test_a_suite_that_cannot_be_judged_is_a_problem(suite: str, said: str) -> No
     found = problems_of(suite)
     assert len(found) >= 1
     assert said in " ".join(map(str, found))
-    assert all(problem.mend for problem in found)
+    assert all(problem.fix for problem in found)
 
 
 def test_two_suites_of_one_name_are_a_problem() -> None:

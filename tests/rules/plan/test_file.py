@@ -1,4 +1,4 @@
-"""A plan's file is read whole or refused with every problem, its place and its mend."""
+"""A plan's file is read whole or refused with every problem, its place and its fix."""
 
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""SLIs in a plan: each by its source, each fault with its place and mend, and old plans as before."""
+"""SLIs in a plan: each by its source, each fault with its place and fix, and old plans as before."""
 
 from __future__ import annotations
 

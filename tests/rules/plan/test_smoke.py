@@ -1,4 +1,4 @@
-"""Smoke tests in a plan: requests or pytest, each mistake with its place and its mend."""
+"""Smoke tests in a plan: requests or pytest, each mistake with its place and its fix."""
 
 from __future__ import annotations
 

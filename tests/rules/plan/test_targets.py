@@ -15,8 +15,8 @@ from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.request import EnvironmentName
 from tasks.rules.plan.summary import describe_course, longest_seconds
 from tasks.rules.plan.targets import (
-    backwards,
     chosen,
+    environments_reversed,
     is_production,
     place_of,
     places_of,
@@ -24,8 +24,8 @@ from tasks.rules.plan.targets import (
     steps_in_words,
     target_of,
     under,
-    waves_backwards,
     waves_of,
+    waves_reversed,
     within,
 )
 
@@ -68,7 +68,7 @@ def test_one_production_keeps_its_name() -> None:
         ("staging", "local/a", "staging.platform"),
         ("production", "local/b", "production.platform"),
     ]
-    assert backwards(ONE) == ("production", "staging")
+    assert environments_reversed(ONE) == ("production", "staging")
     assert (steps_in_words(ONE), within("production"), under("post-deploy", "production")) == ("10 % → 100 %", "", "post-deploy")
 
 
@@ -77,7 +77,7 @@ def test_targets_are_environments_in_their_order() -> None:
     eu, us = production_of(TWO)
     assert (eu.environment, eu.field, eu.ready_timeout_seconds, len(eu.steps)) == ("production/eu", "production.targets[0].platform", 30, 2)
     assert (us.environment, us.field, us.ready_timeout_seconds, len(us.steps)) == ("production/us", "production.targets[1].platform", 5, 1)
-    assert backwards(TWO) == ("production/us", "production/eu", "staging")
+    assert environments_reversed(TWO) == ("production/us", "production/eu", "staging")
     assert (within("production/eu"), under("post-deploy", "production/eu")) == (" in production/eu", "post-deploy/production/eu")
 
 
@@ -85,10 +85,10 @@ def test_targets_of_a_wave_stand_side_by_side_and_without_waves_each_alone() -> 
     """The waves keep the plan's order; back it is the last one first, and a target that is named goes alone."""
     names = [[place.environment for place in wave] for wave in waves_of(WAVES)]
     assert names == [["production/eu"], ["production/us", "production/asia"]]
-    assert waves_backwards(WAVES) == (("production/asia", "production/us"), ("production/eu",))
-    assert backwards(WAVES) == ("production/asia", "production/us", "production/eu", "staging")
-    assert waves_backwards(WAVES, "production/us") == (("production/us",),)
-    assert waves_backwards(WAVES, "staging") == (("staging",),)
+    assert waves_reversed(WAVES) == (("production/asia", "production/us"), ("production/eu",))
+    assert environments_reversed(WAVES) == ("production/asia", "production/us", "production/eu", "staging")
+    assert waves_reversed(WAVES, "production/us") == (("production/us",),)
+    assert waves_reversed(WAVES, "staging") == (("staging",),)
     assert [len(wave) for wave in waves_of(TWO)] == [1, 1]
     assert [[place.environment for place in wave] for wave in waves_of(ONE)] == [["production"]]
 
@@ -173,7 +173,7 @@ def test_a_plan_with_targets_survives_the_way_through_the_storage(names: list[st
     ],
 )
 def test_a_fault_in_the_targets_is_said_in_the_plans_own_words(section: str, said: str) -> None:
-    """Place and mend name what the author wrote, not how it is modelled."""
+    """Place and fix name what the author wrote, not how it is modelled."""
     plan, problems = read_plan(TEXT.replace("SECTION", section).encode(), name="plan.yaml")
     assert plan is None
     assert any(said in str(problem) for problem in problems), list(map(str, problems))

@@ -42,7 +42,7 @@ def test_a_plain_version_passes(version: str) -> None:
     ],
 )
 def test_a_version_that_could_do_harm_is_refused(version: str) -> None:
-    """Shell, control and path characters, options, and lengths beyond 128 are refused with a mend."""
+    """Shell, control and path characters, options, and lengths beyond 128 are refused with a fix."""
     with pytest.raises(BadInput, match="Write letters"):
         check_version(version)
 

@@ -75,7 +75,7 @@ def test_an_undecided_watch_marks_no_moment() -> None:
     """Nothing is drawn that was not decided."""
     text = picture(one(watched(FAILING[:2])), name="p", style="page")
     assert '<line class="decision"' not in text
-    assert "? undecided" in text
+    assert "? inconclusive" in text
 
 
 def test_steps_stand_side_by_side_without_the_pause_between_them() -> None:

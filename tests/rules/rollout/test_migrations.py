@@ -76,11 +76,11 @@ def test_migrations_run_in_the_plans_order_where_and_when_they_are_due() -> None
     ],
 )
 def test_a_migration_that_cannot_be_meant_is_a_problem(migration: str, said: str) -> None:
-    """The check says so, with the mend, before anything moves."""
+    """The check says so, with the fix, before anything moves."""
     plan, problems = read(migration)
     assert plan is None
     assert said in " ".join(map(str, problems))
-    assert all(problem.mend for problem in problems)
+    assert all(problem.fix for problem in problems)
 
 
 def test_a_contract_may_run_before_where_the_plan_says_why() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.rules.rollout.rollback import decide_way_back
+from tasks.rules.rollout.rollback import choose_rollback
 
 VERSIONS = st.sampled_from(["1.0", "1.1", "1.2", "1.3"])
 MAYBE = st.none() | VERSIONS
@@ -39,33 +39,33 @@ def place(**seen: Any) -> dict[str, Any]:
 )
 def test_the_quickest_way_to_a_good_version_is_taken(seen: dict[str, Any], kind: str, version: str | None) -> None:
     """A warm baseline is one switch away; else the version before comes up again; else a person is told."""
-    way = decide_way_back(**seen)
+    way = choose_rollback(**seen)
     assert (way.kind, way.version) == (kind, version)
 
 
 def test_a_bad_baseline_is_left_even_while_a_newer_canary_is_beside_it() -> None:
-    """A critical bug of what serves is not mended by taking the canary away."""
-    way = decide_way_back(**place(baseline="1.1", canary="1.2", previous="1.0", bad="1.1"))
+    """A critical bug of what serves is not fixed by taking the canary away."""
+    way = choose_rollback(**place(baseline="1.1", canary="1.2", previous="1.0", bad="1.1"))
     assert (way.kind, way.version) == ("redeploy", "1.0")
 
 
 @given(PLACES)
 def test_no_way_leads_to_the_bad_version(seen: dict[str, Any]) -> None:
     """Whatever runs and whatever is asked for, the version to get away from does not serve afterwards."""
-    way = decide_way_back(**seen)
+    way = choose_rollback(**seen)
     assert way.version is None or way.version != seen["bad"]
 
 
 @given(PLACES)
 def test_only_a_canary_is_aborted(seen: dict[str, Any]) -> None:
     """Without a canary there is nothing to take away."""
-    assert decide_way_back(**seen).kind != "abort" or seen["canary"] is not None
+    assert choose_rollback(**seen).kind != "abort" or seen["canary"] is not None
 
 
 @given(PLACES)
 def test_nothing_is_done_only_where_a_good_version_serves_alone(seen: dict[str, Any]) -> None:
     """Doing nothing is for an environment that is where it should be."""
-    way = decide_way_back(**seen)
+    way = choose_rollback(**seen)
     if way.kind == "nothing":
         assert (seen["canary"], way.version) == (None, seen["baseline"])
         assert seen["baseline"] is not None
@@ -74,7 +74,7 @@ def test_nothing_is_done_only_where_a_good_version_serves_alone(seen: dict[str, 
 @given(PLACES)
 def test_a_version_that_a_person_names_is_the_one_that_is_taken(seen: dict[str, Any]) -> None:
     """A wish is met or refused, never turned into another one."""
-    way = decide_way_back(**seen)
+    way = choose_rollback(**seen)
     if seen["to"] != "previous":
         assert way.version in {seen["to"], None}
         assert way.version is not None or way.kind == "impossible"
@@ -83,6 +83,6 @@ def test_a_version_that_a_person_names_is_the_one_that_is_taken(seen: dict[str, 
 @given(PLACES)
 def test_where_there_is_no_way_a_person_is_told_what_to_do(seen: dict[str, Any]) -> None:
     """The reason names the field to fill in."""
-    way = decide_way_back(**seen)
+    way = choose_rollback(**seen)
     assert way.reason
     assert way.kind != "impossible" or ("`version`" in way.reason and way.version is None)

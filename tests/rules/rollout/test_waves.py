@@ -14,7 +14,7 @@ from tasks.rules.evidence.checklist import Facts, judge_checklist
 from tasks.rules.lifecycle.ending import STATE_NAMES, Ending, final_outcome
 from tasks.rules.plan.plan import Plan
 from tasks.rules.record.entries import Entry, chain, outcome_of
-from tasks.rules.rollout.rollback import decide_way_back
+from tasks.rules.rollout.rollback import choose_rollback
 from tasks.rules.rollout.waves import left_alone, progress_in_words, reached, staying, version_to_leave, versions_in_words
 
 EU, US, ASIA = "production/eu", "production/us", "production/asia"
@@ -155,7 +155,7 @@ def test_a_silent_target_gets_away_only_from_what_the_others_run(positions: Any,
     found = version_to_leave(positions, to=to, silent=[EU])
     assert found == bad
     if found:
-        assert decide_way_back(**runs("1.0", "0.9"), bad=found, to=to).kind == "nothing"
+        assert choose_rollback(**runs("1.0", "0.9"), bad=found, to=to).kind == "nothing"
 
 
 @given(st.dictionaries(st.sampled_from(ALL), POSITIONS, min_size=2), st.just("previous") | VERSIONS)
@@ -173,7 +173,7 @@ def test_a_target_that_a_wave_left_behind_stays_where_it_is(positions: dict[str,
     bad = version_to_leave(positions, to="previous")
     for one in positions.values():
         if bad and one["canary"] is None and one["baseline"] not in {None, bad}:
-            assert decide_way_back(**one, bad=bad, to="previous").kind == "nothing"
+            assert choose_rollback(**one, bad=bad, to="previous").kind == "nothing"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from blocks.errors import Superseded, Temporary, WorldMoved
-from blocks.platform import Mark
+from blocks.platform import Lease
 from tasks.analysis.sources import Subject
 from tasks.analysis.watch import begin_watch, read_counts, start_clock, watch_recovery, watch_step
 from tasks.rules.analysis.step import MOST_MISSED
@@ -25,11 +25,11 @@ JUDGEMENT = Judgement(slis=[PlatformSli(name="errors", indicator="errors", limit
 HASTY = Subject("guestbook", "production", JUDGEMENT.model_copy(update={"interval_seconds": 0.01}))
 
 
-async def watched(platform: Any, *, seconds: float = 5, percent: int = 25, mark: Mark = OURS, begun: Any = None) -> dict[str, Any]:
+async def watched(platform: Any, *, seconds: float = 5, percent: int = 25, lease: Lease = OURS, begun: Any = None) -> dict[str, Any]:
     """Watch one step at a hasty pace."""
     begun = begun or await begin(platform)
     return await watch_step.fn(
-        platform, subject=HASTY, version="1.1", percent=percent, watch_seconds=seconds, mark=mark, begun=begun, key="k"
+        platform, subject=HASTY, version="1.1", percent=percent, watch_seconds=seconds, lease=lease, begun=begun, key="k"
     )
 
 
@@ -148,11 +148,11 @@ async def test_a_version_that_was_promoted_meanwhile_is_still_watched() -> None:
     assert (await watched(platform, percent=100, begun=begun))["outcome"] == "passed"
 
 
-async def test_errors_of_real_traffic_fail_a_real_canary(shared_local: MakeLocal, shared_mark: Mark) -> None:
+async def test_errors_of_real_traffic_fail_a_real_canary(shared_local: MakeLocal, shared_lease: Lease) -> None:
     """From a request through the router's count to the verdict."""
     platform = shared_local()
-    await platform.prepare("1.1", shared_mark, timeout_seconds=20)
-    await platform.shift(50, shared_mark)
+    await platform.prepare("1.1", shared_lease, timeout_seconds=20)
+    await platform.shift(50, shared_lease)
     begun = await begin(platform)
     public = (await platform.endpoints())["public"]
     async with httpx.AsyncClient(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)) as client:
@@ -160,7 +160,7 @@ async def test_errors_of_real_traffic_fail_a_real_canary(shared_local: MakeLocal
         for number in range(1, 200):  # the two take turns, and every request of the canary fails
             turn = first if number % 2 == 0 else {"1.0": "1.1", "1.1": "1.0"}[first]
             await client.get(f"{public}/status/500" if turn == "1.1" else public)
-    found = await watched(platform, percent=50, mark=shared_mark, begun=begun)
+    found = await watched(platform, percent=50, lease=shared_lease, begun=begun)
     assert found["outcome"] == "failed", found["reason"]
     assert set(await read_counts.fn(platform)) >= {"1.0", "1.1"}
 

@@ -58,7 +58,7 @@ async def probed(
     begun = await begin_watch.fn(platform, subject=subject, version="1.1", key="k")
     begun |= {"at": begun["at"] - ago_seconds, "probes": probes}
     return await watch_step.fn(
-        platform, subject=subject, version="1.1", percent=percent, watch_seconds=seconds, mark=OURS, begun=begun, key="k"
+        platform, subject=subject, version="1.1", percent=percent, watch_seconds=seconds, lease=OURS, begun=begun, key="k"
     )
 
 

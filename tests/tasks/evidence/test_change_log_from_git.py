@@ -91,7 +91,7 @@ async def test_a_version_without_a_tag_is_named(repository: Path, old: str, new:
 
 
 async def test_a_cut_off_history_is_refused(repository: Path, tmp_path: Path) -> None:
-    """A shallow clone would hide changes, so it is refused with the mend."""
+    """A shallow clone would hide changes, so it is refused with the fix."""
     git(tmp_path, "clone", "--depth", "1", "--branch", "v1.2", f"file://{repository}", "shallow")
     with pytest.raises(BadInput, match="git fetch --unshallow"):
         await read_change_log.fn(tmp_path / "shallow", Spec(), from_version=None, to_version="1.2")

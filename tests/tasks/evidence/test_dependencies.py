@@ -129,7 +129,7 @@ async def test_nobody_listening_is_no_data() -> None:
 
 
 async def test_an_untrusted_certificate_is_said_plainly() -> None:
-    """Broken TLS names the certificate and the mend, and is not tried again."""
+    """Broken TLS names the certificate and the fix, and is not tried again."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     async with server(answer(), tls=context) as port:

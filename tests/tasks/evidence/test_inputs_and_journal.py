@@ -12,8 +12,8 @@ from prefect import flow
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH
 
 from blocks.errors import BadInput
-from tasks.evidence.inputs import changes_of, folder_of, look, survey, survey_again, take_plan
-from tasks.record.journal import recall, recall_all, tell
+from tasks.evidence.inputs import changes_of, collect_inputs, collect_inputs_again, folder_of, look, take_plan
+from tasks.record.journal import append_entry, read_entries, read_entry
 from tests.local_environments import MakeLocal
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -47,10 +47,10 @@ async def plan(tmp_path: Path, make_local: MakeLocal) -> Path:
 @flow
 async def asked(path: str, key: str) -> list[Any]:
     """Survey as a release does, before and after the plan was changed."""
-    before = [await take_plan(path, key=f"{key}/plan"), await survey(path, version="1.1", key=f"{key}/survey")]
+    before = [await take_plan(path, key=f"{key}/plan"), await collect_inputs(path, version="1.1", key=f"{key}/survey")]
     Path(path).write_text(Path(path).read_text().replace("quorum: 1", "quorum: 0"))  # noqa: ASYNC240
-    after = [await take_plan(path, key=f"{key}/plan"), await survey(path, version="1.1", key=f"{key}/survey")]
-    return [before, after, await survey_again(path, version="1.1")]
+    after = [await take_plan(path, key=f"{key}/plan"), await collect_inputs(path, version="1.1", key=f"{key}/survey")]
+    return [before, after, await collect_inputs_again(path, version="1.1")]
 
 
 async def test_a_survey_says_what_is_there_and_what_comes(plan: Path) -> None:
@@ -84,10 +84,10 @@ async def test_a_plan_with_a_platform_that_nobody_made_is_bad_input(plan: Path) 
 async def test_a_story_is_told_once_and_recalled() -> None:
     """A step that runs again finds what it said."""
     release = str(uuid4())
-    first = await tell(release, "step", "Moved", kind="effect", why="25 %", evidence={"percent": 25})
-    assert await tell(release, "step", "Moved again", kind="effect") == first
-    assert await recall(release, "step") == first
-    assert await recall(release, "other") is None
+    first = await append_entry(release, "step", "Moved", kind="effect", why="25 %", evidence={"percent": 25})
+    assert await append_entry(release, "step", "Moved again", kind="effect") == first
+    assert await read_entry(release, "step") == first
+    assert await read_entry(release, "other") is None
 
 
 def break_record(release: str) -> None:
@@ -101,7 +101,7 @@ def break_record(release: str) -> None:
 async def test_a_record_that_somebody_touched_holds_no_way_back_up() -> None:
     """The story goes on without the record: the service comes first."""
     release = str(uuid4())
-    await tell(release, "opened", "Asked", kind="opened")
+    await append_entry(release, "opened", "Asked", kind="opened")
     break_record(release)
-    assert (await tell(release, "rollback", "Goes back", kind="rollback")).what == "Goes back"
-    assert "Never" not in str(await recall_all(release))
+    assert (await append_entry(release, "rollback", "Goes back", kind="rollback")).what == "Goes back"
+    assert "Never" not in str(await read_entries(release))

@@ -17,8 +17,8 @@ from prefect.states import Cancelled, Completed, Failed
 
 from blocks.errors import Refused
 from tasks.lifecycle import run_labels
-from tasks.lifecycle.lock import OPEN, OUTCOME, STOP, change_tags, claim_name, claim_service, claim_tag, is_told_to_stop, tell_to_stop
-from tasks.lifecycle.run_labels import ask_to_be_woken, begin_attempt, end_as, end_attempt, let_go, machine, process_lives
+from tasks.lifecycle.lock import OPEN, OUTCOME, STOP, change_tags, is_stop_requested, lock_name, lock_service, lock_tag, request_stop
+from tasks.lifecycle.run_labels import begin_attempt, end_as, end_attempt, let_go, machine, process_lives, set_wakeup
 from tests.tasks.server_runs import new_run, seen, service
 
 on_server = [pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -32,55 +32,55 @@ class TestOnTheServer:
     async def test_a_service_is_claimed_once_until_its_release_ends(self) -> None:
         """The second is told who holds it; the holder may ask again; after the end the next one gets it."""
         name, first, second = service(), await new_run(), await new_run()
-        assert (await claim_service.fn(name, run=first))["granted"]
-        assert (await claim_service.fn(name, run=first))["granted"]
-        refused = await claim_service.fn(name, run=second)
+        assert (await lock_service.fn(name, run=first))["granted"]
+        assert (await lock_service.fn(name, run=first))["granted"]
+        refused = await lock_service.fn(name, run=second)
         assert (refused["granted"], refused["holder"], refused["holder_name"]) == (False, first, (await seen(first)).name)
         await end_attempt.fn(first, outcome="deployed")
-        assert (await claim_service.fn(name, run=second))["granted"]
+        assert (await lock_service.fn(name, run=second))["granted"]
 
     async def test_of_many_at_once_exactly_one_gets_the_service(self) -> None:
         """The server's database lets a name be taken once."""
         name, runs = service(), [await new_run() for _ in range(5)]
-        found = await asyncio.gather(*(claim_service.fn(name, run=run) for run in runs))
+        found = await asyncio.gather(*(lock_service.fn(name, run=run) for run in runs))
         assert sum(one["granted"] for one in found) == 1
 
     @pytest.mark.parametrize("gone", ["closed", "deleted"])
     async def test_of_many_who_find_a_claim_that_nobody_holds_exactly_one_gets_it(self, gone: str) -> None:
-        """A run that was closed without giving it up, or deleted from the history, holds nothing; nobody takes a newer claim away."""
+        """A run that was closed without giving it up, or deleted from the history, holds nothing; nobody takes a newer lock away."""
         name, dead, runs = service(), await new_run(), [await new_run() for _ in range(5)]
-        await claim_service.fn(name, run=dead)
+        await lock_service.fn(name, run=dead)
         async with get_client() as client:
             if gone == "closed":
                 await change_tags(client, dead, add={f"{OUTCOME}failed"})
             else:
                 await client.delete_flow_run(UUID(dead))
-        found = await asyncio.gather(*(claim_service.fn(name, run=run) for run in runs))
+        found = await asyncio.gather(*(lock_service.fn(name, run=run) for run in runs))
         assert sum(one["granted"] for one in found) == 1
 
     async def test_a_claim_that_names_no_run_is_refused_with_the_way_out(self) -> None:
         """Somebody edited the variable: whether a release runs is not known."""
         name, run = service(), await new_run()
         async with get_client() as client:
-            await client.create_variable(VariableCreate(name=claim_name(name), value="mine"))
+            await client.create_variable(VariableCreate(name=lock_name(name), value="mine"))
         with pytest.raises(Refused, match="delete the variable"):
-            await claim_service.fn(name, run=run)
+            await lock_service.fn(name, run=run)
 
     async def test_giving_up_leaves_the_claim_that_another_run_holds_by_now(self) -> None:
-        """A tag alone is no claim."""
+        """A tag alone is no lock."""
         name, holder, other = service(), await new_run(), await new_run()
-        await claim_service.fn(name, run=holder)
+        await lock_service.fn(name, run=holder)
         async with get_client() as client:
-            await change_tags(client, other, add={claim_tag(name)})
+            await change_tags(client, other, add={lock_tag(name)})
         await end_attempt.fn(other, outcome="failed")
-        assert not (await claim_service.fn(name, run=other))["granted"]
+        assert not (await lock_service.fn(name, run=other))["granted"]
 
     async def test_a_rollback_tells_the_open_release_and_not_itself(self) -> None:
         """The tag is seen by the release at its next step."""
         name = service()
-        release, rollback, other = [await new_run(tags=(claim_tag(one),)) for one in (name, name, service())]
-        assert await tell_to_stop.fn(name, by=rollback) == [release]
-        assert [await is_told_to_stop(run) for run in (release, rollback, other)] == [True, False, False]
+        release, rollback, other = [await new_run(tags=(lock_tag(one),)) for one in (name, name, service())]
+        assert await request_stop.fn(name, by=rollback) == [release]
+        assert [await is_stop_requested(run) for run in (release, rollback, other)] == [True, False, False]
 
     async def test_tags_are_added_and_dropped_as_often_as_wanted(self) -> None:
         """Repeating changes nothing, not even the time of the last change."""
@@ -95,7 +95,7 @@ class TestOnTheServer:
     async def test_an_attempt_marks_its_run_and_its_process(self) -> None:
         """People find it by tags and name, the keeper its process by the labels."""
         run = await new_run()
-        await ask_to_be_woken(run, at=datetime.now(UTC) + timedelta(hours=1))
+        await set_wakeup(run, at=datetime.now(UTC) + timedelta(hours=1))
         await begin_attempt.fn(run, name="guestbook 1.1", tags=["service:guestbook"])
         found = await seen(run)
         assert (found.name, set(found.tags)) == ("guestbook 1.1", {OPEN, "service:guestbook"})
@@ -107,7 +107,7 @@ class TestOnTheServer:
     async def test_an_ended_attempt_frees_its_service_and_says_its_outcome(self) -> None:
         """The next release may come; the keeper looks on until the run has its final state."""
         name = service()
-        run = await new_run(tags=(OPEN, STOP, claim_tag(name), "service:x"))
+        run = await new_run(tags=(OPEN, STOP, lock_tag(name), "service:x"))
         for _ in range(2):
             await end_attempt.fn(run, outcome="rolled_back")
             assert set((await seen(run)).tags) == {OPEN, "service:x", "outcome:rolled_back"}

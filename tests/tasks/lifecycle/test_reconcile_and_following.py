@@ -16,10 +16,10 @@ from prefect.states import Completed, Crashed, Suspended
 from tasks.approval.answering import read_question
 from tasks.lifecycle.lock import OPEN, STOP
 from tasks.lifecycle.reconcile import find_open, forget_idle_runs, settle_run, start_again
-from tasks.lifecycle.run_labels import ask_to_be_woken, begin_attempt
+from tasks.lifecycle.run_labels import begin_attempt, set_wakeup
 from tasks.record import following
 from tasks.record.following import Told, follow
-from tasks.record.journal import recall_all, tell, tell_progress
+from tasks.record.journal import append_entry, emit_progress, read_entries
 from tests.tasks.server_runs import new_run, seen
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -34,10 +34,10 @@ async def test_an_open_run_is_seen_with_all_that_the_rule_asks_for() -> None:
     """State, process, wake-up time and the word to stop."""
     run, at = await new_run(state=Suspended()), datetime.now(UTC) + timedelta(minutes=5)
     await begin_attempt.fn(run, name="", tags=[STOP])
-    await ask_to_be_woken(run, at=at)
+    await set_wakeup(run, at=at)
     found = await open_run(run)
     assert found is not None
-    assert (found.state, found.alive, found.wake_at, found.told_to_stop, found.heard) == ("PAUSED", True, at, True, None)  # type: ignore[attr-defined]
+    assert (found.state, found.alive, found.wake_at, found.stop_requested, found.heard) == ("PAUSED", True, at, True, None)  # type: ignore[attr-defined]
 
 
 async def test_a_closed_run_is_not_the_keepers() -> None:
@@ -81,14 +81,14 @@ async def test_outside_a_run_of_the_keeper_nothing_is_forgotten() -> None:
 async def test_a_last_word_that_is_stored_late_is_heard() -> None:
     """A run may have ended before the server stored why; what was said at its gate is not that."""
     run = await new_run()
-    await tell(run, "opened", "Asked", kind="opened", evidence={"service": "x"})
-    await tell(run, "gate", "The gate is passed", kind="gate")
+    await append_entry(run, "opened", "Asked", kind="opened", evidence={"service": "x"})
+    await append_entry(run, "gate", "The gate is passed", kind="gate")
     async with get_client() as client:
         await client.set_flow_run_state(UUID(run), Completed(), force=True)
 
         async def say_late() -> None:
             await asyncio.sleep(2.5)
-            await tell(run, "closed", "Done", kind="closed", evidence={"outcome": "deployed"})
+            await append_entry(run, "closed", "Done", kind="closed", evidence={"outcome": "deployed"})
 
         saying = asyncio.create_task(say_late())
         heard = [told.kind async for told in follow(client, UUID(run))]
@@ -104,8 +104,8 @@ async def test_a_server_that_sends_no_events_is_asked_for_them(monkeypatch: pyte
 
     monkeypatch.setattr(following, "get_events_subscriber", closed)
     run = await new_run()
-    await tell(run, "opened", "Asked", kind="opened", evidence={"service": "x"})
-    await tell(run, "closed", "Done", kind="closed", evidence={"outcome": "deployed"})
+    await append_entry(run, "opened", "Asked", kind="opened", evidence={"service": "x"})
+    await append_entry(run, "closed", "Done", kind="closed", evidence={"outcome": "deployed"})
     async with get_client() as client:
         await client.set_flow_run_state(UUID(run), Completed(), force=True)
         assert [told.kind async for told in follow(client, UUID(run))] == ["opened", "closed"]
@@ -114,10 +114,10 @@ async def test_a_server_that_sends_no_events_is_asked_for_them(monkeypatch: pyte
 async def test_what_was_told_before_is_left_out_on_request() -> None:
     """Who follows a release on after its gate is not told its beginning again."""
     run = await new_run()
-    await tell(run, "opened", "Asked", kind="opened", evidence={"service": "x"})
+    await append_entry(run, "opened", "Asked", kind="opened", evidence={"service": "x"})
     await asyncio.sleep(0.1)
     since = datetime.now(UTC)
-    await tell(run, "closed", "Done", kind="closed", evidence={"outcome": "deployed"})
+    await append_entry(run, "closed", "Done", kind="closed", evidence={"outcome": "deployed"})
     async with get_client() as client:
         await client.set_flow_run_state(UUID(run), Completed(), force=True)
         assert [told.kind async for told in follow(client, UUID(run), since=since)] == ["closed"]
@@ -140,9 +140,9 @@ async def test_who_follows_hears_each_thing_once_and_in_order_until_the_end() ->
     """A step that tells its key twice is heard once; progress is heard and not recorded."""
     run = await new_run()
     for _ in range(2):
-        await tell(run, "opened", "Asked", kind="opened", evidence={"service": "x"})
-    tell_progress(run, "25 %: watching", reading=1)
-    await tell(run, "closed", "Done", kind="closed", why="all well", evidence={"outcome": "deployed"})
+        await append_entry(run, "opened", "Asked", kind="opened", evidence={"service": "x"})
+    emit_progress(run, "25 %: watching", reading=1)
+    await append_entry(run, "closed", "Done", kind="closed", why="all well", evidence={"outcome": "deployed"})
     heard: list[Told] = []
 
     async def listen() -> None:
@@ -160,4 +160,4 @@ async def test_who_follows_hears_each_thing_once_and_in_order_until_the_end() ->
         ("progress", "25 %: watching", ""),
         ("closed", "Done", "all well"),
     ]
-    assert [entry.key for entry in await recall_all(run)] == ["opened", "closed"]
+    assert [entry.key for entry in await read_entries(run)] == ["opened", "closed"]

@@ -36,7 +36,7 @@ async def test_nothing_goes_on_when_one_fails_or_all_are_ended(how: str) -> None
     async def bad() -> None:
         await asyncio.sleep(0.01)
         if how == "a failure":
-            raise BadInput("no", field="x", mend="y")
+            raise BadInput("no", field="x", fix="y")
         await asyncio.sleep(60)
 
     work = asyncio.ensure_future(together(slow(), bad()))
@@ -70,7 +70,7 @@ async def test_an_error_ends_the_others_too() -> None:
 
     async def bad() -> str:
         await asyncio.sleep(0.01)
-        raise BadInput("no", field="x", mend="y")
+        raise BadInput("no", field="x", fix="y")
 
     slow = asyncio.ensure_future(_say("slow", 60))
 

@@ -13,7 +13,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.filesystems import LocalFileSystem
 
 from tasks.record.report import artifact_key, publish_record
-from tasks.record.store import append_entry, read_entries
+from tasks.record.store import load_entries, store_entry
 
 
 @flow
@@ -23,8 +23,8 @@ async def documented(release_id: str, service: str, folder: str) -> dict[str, st
     told: dict[str, str] = {}
     for _ in range(2):
         opened = {"service": service, "version": "1.2.0", "password": "hunter2"}
-        await append_entry(storage, release_id, key="opened", kind="opened", who="ada", what="Asked.", evidence=opened, secrets=["hunter2"])
-        await append_entry(storage, release_id, key="closed", kind="closed", who="shipway", what="Done.", evidence={"outcome": "deployed"})
+        await store_entry(storage, release_id, key="opened", kind="opened", who="ada", what="Asked.", evidence=opened, secrets=["hunter2"])
+        await store_entry(storage, release_id, key="closed", kind="closed", who="shipway", what="Done.", evidence={"outcome": "deployed"})
         told = await publish_record(release_id, service=service, storage=storage)
     return told
 
@@ -41,7 +41,7 @@ async def test_a_record_is_published_once_as_document_page_and_artifact(tmp_path
     """A second run adds no entry and no artifact, and no secret is anywhere."""
     service = f"guestbook-{uuid4().hex[:6]}"
     told = await documented("r1", service, str(tmp_path))
-    assert len(await read_entries(tmp_path, "r1")) == 2
+    assert len(await load_entries(tmp_path, "r1")) == 2
     (artifact,) = await artifacts(told["artifact"])
     assert f"{service}".replace("-", "\\-") in str(artifact.data)
     assert told["json"] == f"{tmp_path}/records/r1/record.json"

@@ -17,24 +17,24 @@ from prefect.filesystems import RemoteFileSystem
 from blocks.errors import BadInput, Temporary, WorldMoved
 from tasks.record import store
 from tasks.record.objects import Folder, objects_of
-from tasks.record.store import append_entry, read_entries, read_record, readable_entries
+from tasks.record.store import load_entries, read_record, readable_entries, store_entry
 from tasks.rules.record.entries import Entry, chain, verify_chain
 
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from tasks.record.store import append_entry
+from tasks.record.store import store_entry
 async def main():
     for number in range(int(sys.argv[3])):
         for key in (f"{sys.argv[2]}/{number}", f"shared/{number}"):
-            await append_entry(Path(sys.argv[1]), "r1", key=key, kind="note", who="x", what=sys.argv[2])
+            await store_entry(Path(sys.argv[1]), "r1", key=key, kind="note", who="x", what=sys.argv[2])
 asyncio.run(main())
 """
 
 
 async def note(storage: Any, key: str, **more: Any) -> Entry:
     """Write a note."""
-    entry, _ = await append_entry(storage, "r1", key=key, kind="note", who="shipway", what="Noted.", **more)
+    entry, _ = await store_entry(storage, "r1", key=key, kind="note", who="shipway", what="Noted.", **more)
     return entry
 
 
@@ -65,7 +65,7 @@ async def test_entries_are_read_back_in_order(storage: Any) -> None:
     """What was appended is what is read, chained."""
     written = [await note(storage, f"k{number}", evidence={"n": number}) for number in range(5)]
     forget()
-    assert await read_entries(storage, "r1") == written
+    assert await load_entries(storage, "r1") == written
     assert verify_chain(written, state="under_way") == []
 
 
@@ -76,7 +76,7 @@ async def test_a_key_is_written_once(storage: Any) -> None:
     assert await note(storage, "k", why="second") == first
     forget()
     assert await note(storage, "k", why="third") == first
-    assert len(await read_entries(storage, "r1")) == 2
+    assert len(await load_entries(storage, "r1")) == 2
 
 
 async def test_no_record_is_an_empty_record(storage: Any) -> None:
@@ -90,7 +90,7 @@ async def test_writers_of_one_process_lose_nothing(storage: Any) -> None:
     await asyncio.gather(
         *(note(storage, f"k{number % 10}/{number // 10}") for number in range(20)), *(note(storage, "same") for _ in range(5))
     )
-    entries = await read_entries(storage, "r1")
+    entries = await load_entries(storage, "r1")
     assert len(entries) == 21
     assert verify_chain(entries, state="under_way") == []
 
@@ -101,7 +101,7 @@ async def test_writers_of_two_processes_lose_nothing(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(store.__file__).parents[2])}
     writers = [await asyncio.create_subprocess_exec(*arguments, name, "40", env=environment) for name in ("a", "b")]
     assert [await writer.wait() for writer in writers] == [0, 0]
-    entries = await read_entries(tmp_path, "r1")
+    entries = await load_entries(tmp_path, "r1")
     assert sorted(entry.key for entry in entries) == sorted(f"{name}/{number}" for name in ("a", "b", "shared") for number in range(40))
 
 
@@ -129,7 +129,7 @@ async def test_an_entry_that_was_changed_is_not_readable(storage: Any) -> None:
 async def test_another_process_that_wrote_meanwhile_is_followed(tmp_path: Path) -> None:
     """What this process remembers of the end is never trusted blindly."""
     await note(tmp_path, "mine")
-    (last,) = await read_entries(tmp_path, "r1")
+    (last,) = await load_entries(tmp_path, "r1")
     theirs = chain(last, at=store.moment(last), key="theirs", kind="note", who="x", what="x")
     assert await Folder(tmp_path).create("records/r1/00002.json", store.to_bytes(theirs))
     assert await note(tmp_path, "theirs") == theirs
@@ -148,7 +148,7 @@ async def test_a_torn_last_entry_counts_as_not_written(storage: Any, tear: bytes
     assert "last entry (3) counts as not written" in reading.problems[0]
     assert (await note(storage, "k2")).seq == 4
     forget()
-    entries = await read_entries(storage, "r1")
+    entries = await load_entries(storage, "r1")
     assert [entry.key for entry in entries] == ["k0", "k1", "record/torn-3", "k2"]
     assert verify_chain(entries, state="under_way") == []
 
@@ -158,7 +158,7 @@ async def test_a_first_entry_that_is_torn_does_not_stop_a_release(tmp_path: Path
     path_of(tmp_path, 1).parent.mkdir(parents=True)
     path_of(tmp_path, 1).write_bytes(b"{")
     await note(tmp_path, "k")
-    assert [entry.key for entry in await read_entries(tmp_path, "r1")] == ["record/torn-1", "k"]
+    assert [entry.key for entry in await load_entries(tmp_path, "r1")] == ["record/torn-1", "k"]
 
 
 @pytest.mark.parametrize("harm", ["changed", "removed", "swapped"])
@@ -178,7 +178,7 @@ async def test_a_broken_middle_is_said_and_never_repaired(tmp_path: Path, harm: 
     forget()
     before = files_in(second.parent)
     with pytest.raises(WorldMoved, match="is broken"):
-        await read_entries(tmp_path, "r1")
+        await load_entries(tmp_path, "r1")
     with pytest.raises(WorldMoved, match="Keep the folder"):
         await note(tmp_path, "more")
     assert files_in(second.parent) == before
@@ -213,7 +213,7 @@ async def test_secrets_are_masked_before_anything_is_stored(tmp_path: Path) -> N
 async def test_a_release_id_cannot_leave_the_folder_of_records(tmp_path: Path, release_id: str) -> None:
     """Paths are made of ids that are checked."""
     with pytest.raises(BadInput):
-        await append_entry(tmp_path, release_id, key="k", kind="note", who="x", what="x")
+        await store_entry(tmp_path, release_id, key="k", kind="note", who="x", what="x")
     assert files_in(tmp_path) == {}
 
 

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from blocks.errors import Refused, RolloutFailed, Superseded, WorldMoved
-from blocks.platform import Mark, Platform
+from blocks.platform import Lease, Platform
 from tasks.rollout.rollout import (
     abort_canary,
+    acquire_lease,
     called,
-    claim_environment,
-    give_environment_up,
     prepare_revision,
     promote_revision,
     read_position,
+    release_lease,
     shift_traffic,
 )
 from tasks.verification.logs import read_logs
@@ -28,47 +28,47 @@ def test_the_fake_is_a_platform() -> None:
     assert isinstance(FakePlatform(), Platform)
 
 
-async def test_a_course_in_which_each_effect_comes_twice_is_the_same_course(shared_local: MakeLocal, shared_mark: Mark) -> None:
+async def test_a_course_in_which_each_effect_comes_twice_is_the_same_course(shared_local: MakeLocal, shared_lease: Lease) -> None:
     """What a restart repeats changes nothing on a real platform."""
-    platform, mark = shared_local(), shared_mark
+    platform, lease = shared_local(), shared_lease
     for _ in range(2):
-        assert (await prepare_revision.fn(platform, version="1.1", mark=mark, timeout_seconds=20, key="k"))["canary"] == "1.1"
+        assert (await prepare_revision.fn(platform, version="1.1", lease=lease, timeout_seconds=20, key="k"))["canary"] == "1.1"
     for _ in range(2):
-        assert (await shift_traffic.fn(platform, version="1.1", percent=50, mark=mark, key="k"))["percent"] == 50
+        assert (await shift_traffic.fn(platform, version="1.1", percent=50, lease=lease, key="k"))["percent"] == 50
     for _ in range(2):
-        assert (await promote_revision.fn(platform, version="1.1", mark=mark, key="k"))["baseline"] == "1.1"
-    position = await shift_traffic.fn(platform, version="1.1", percent=50, mark=mark, key="k")
+        assert (await promote_revision.fn(platform, version="1.1", lease=lease, key="k"))["baseline"] == "1.1"
+    position = await shift_traffic.fn(platform, version="1.1", percent=50, lease=lease, key="k")
     assert (position["baseline"], position["canary"], position["percent"]) == ("1.1", None, 0)
 
 
-async def test_an_aborted_canary_is_gone_and_the_environment_given_up(shared_local: MakeLocal, shared_mark: Mark) -> None:
+async def test_an_aborted_canary_is_gone_and_the_environment_given_up(shared_local: MakeLocal, shared_lease: Lease) -> None:
     """The way back on a real platform, twice; giving up is for the owner alone."""
-    platform, mark = shared_local(), shared_mark
-    await prepare_revision.fn(platform, version="1.1", mark=mark, timeout_seconds=20, key="k")
+    platform, lease = shared_local(), shared_lease
+    await prepare_revision.fn(platform, version="1.1", lease=lease, timeout_seconds=20, key="k")
     for _ in range(2):
-        assert (await abort_canary.fn(platform, mark=mark))["canary"] is None
-    await give_environment_up.fn(platform, owner="somebody else")
-    assert (await read_position.fn(platform))["owner"] == mark["owner"]
+        assert (await abort_canary.fn(platform, lease=lease))["canary"] is None
+    await release_lease.fn(platform, owner="somebody else")
+    assert (await read_position.fn(platform))["owner"] == lease["owner"]
     for _ in range(2):
-        await give_environment_up.fn(platform, owner=mark["owner"])
+        await release_lease.fn(platform, owner=lease["owner"])
         assert (await read_position.fn(platform))["owner"] is None
 
 
-async def test_an_older_copy_of_the_same_run_is_fenced_out(shared_local: MakeLocal, shared_mark: Mark) -> None:
-    """Each attempt claims anew; the mark of the one before moves nothing."""
+async def test_an_older_copy_of_the_same_run_is_fenced_out(shared_local: MakeLocal, shared_lease: Lease) -> None:
+    """Each attempt claims anew; the lease of the one before moves nothing."""
     platform = shared_local()
-    await claim_environment.fn(platform, owner=shared_mark["owner"])
+    await acquire_lease.fn(platform, owner=shared_lease["owner"])
     with pytest.raises(Superseded):
-        await prepare_revision.fn(platform, version="1.1", mark=shared_mark, timeout_seconds=20, key="k")
+        await prepare_revision.fn(platform, version="1.1", lease=shared_lease, timeout_seconds=20, key="k")
     with pytest.raises(Refused, match="owned by test"):
-        await claim_environment.fn(platform, owner="run-2")
-    assert (await claim_environment.fn(platform, owner="run-2", takeover="bug 812"))["owner"] == "run-2"
+        await acquire_lease.fn(platform, owner="run-2")
+    assert (await acquire_lease.fn(platform, owner="run-2", takeover="bug 812"))["owner"] == "run-2"
 
 
-async def test_a_version_that_dies_fails_the_rollout_with_its_last_words(shared_local: MakeLocal, shared_mark: Mark) -> None:
+async def test_a_version_that_dies_fails_the_rollout_with_its_last_words(shared_local: MakeLocal, shared_lease: Lease) -> None:
     """The evidence of the platform reaches the record."""
     with pytest.raises(RolloutFailed) as caught:
-        await prepare_revision.fn(shared_local(mode="dies"), version="1.1", mark=shared_mark, timeout_seconds=20, key="k")
+        await prepare_revision.fn(shared_local(mode="dies"), version="1.1", lease=shared_lease, timeout_seconds=20, key="k")
     assert any("on fire" in line for line in caught.value.evidence)
 
 
@@ -76,13 +76,13 @@ async def test_a_version_that_dies_fails_the_rollout_with_its_last_words(shared_
     ("task", "others", "said"),
     [
         (
-            lambda fake: prepare_revision.fn(fake, version="1.1", mark=OURS, timeout_seconds=1, key="k"),
+            lambda fake: prepare_revision.fn(fake, version="1.1", lease=OURS, timeout_seconds=1, key="k"),
             {"canary": "9.9"},
             "9.9 is the canary",
         ),
-        (lambda fake: shift_traffic.fn(fake, version="1.1", percent=50, mark=OURS, key="k"), {"percent": 7}, "gets 7 %"),
-        (lambda fake: promote_revision.fn(fake, version="1.1", mark=OURS, key="k"), {"baseline": "9.9"}, "9.9 is the baseline"),
-        (lambda fake: abort_canary.fn(fake, mark=OURS), {"canary": "1.1"}, "1.1 is still there"),
+        (lambda fake: shift_traffic.fn(fake, version="1.1", percent=50, lease=OURS, key="k"), {"percent": 7}, "gets 7 %"),
+        (lambda fake: promote_revision.fn(fake, version="1.1", lease=OURS, key="k"), {"baseline": "9.9"}, "9.9 is the baseline"),
+        (lambda fake: abort_canary.fn(fake, lease=OURS), {"canary": "1.1"}, "1.1 is still there"),
     ],
     ids=["prepare", "shift", "promote", "abort"],
 )
@@ -97,8 +97,8 @@ async def test_an_effect_that_is_not_there_when_read_back_is_no_success(task: An
 @pytest.mark.parametrize(
     "task",
     [
-        lambda fake: shift_traffic.fn(fake, version="1.1", percent=50, mark=OURS, key="k"),
-        lambda fake: promote_revision.fn(fake, version="1.1", mark=OURS, key="k"),
+        lambda fake: shift_traffic.fn(fake, version="1.1", percent=50, lease=OURS, key="k"),
+        lambda fake: promote_revision.fn(fake, version="1.1", lease=OURS, key="k"),
     ],
     ids=["shift", "promote"],
 )
@@ -114,10 +114,10 @@ async def test_a_strange_canary_gets_no_traffic(task: Any, canary: str | None) -
 async def test_a_promotion_that_was_done_is_still_finished() -> None:
     """A process that died behind the last effect may have left notes unmade; another canary is not promoted by the way."""
     fake = FakePlatform(baseline="1.1", canary=None, percent=0)
-    await promote_revision.fn(fake, version="1.1", mark=OURS, key="k")
+    await promote_revision.fn(fake, version="1.1", lease=OURS, key="k")
     assert fake.calls == ["promote 1"]
     fake = FakePlatform(baseline="1.1", canary="9.9")
-    await promote_revision.fn(fake, version="1.1", mark=OURS, key="k")
+    await promote_revision.fn(fake, version="1.1", lease=OURS, key="k")
     assert fake.calls == []
 
 
@@ -130,7 +130,7 @@ async def test_a_version_that_came_back_with_its_former_configuration_is_found_b
     """What was asked for is what was prepared, under the name that the platform gives it; a version as it was asked for goes first."""
     fake = FakePlatform(baseline="1.2", canary="1.1+config.C0")
     fake.interferes = {"canary": "1.1+config.C0"}
-    found = await prepare_revision.fn(fake, version="1.1", mark=OURS, timeout_seconds=1, key="k")
+    found = await prepare_revision.fn(fake, version="1.1", lease=OURS, timeout_seconds=1, key="k")
     assert called(found, "1.1") == "1.1+config.C0"
     assert called({"canary": "1.1", "baseline": "1.1+config.C0"}, "1.1") == "1.1"
     assert called({"canary": None, "baseline": "1.1+config.C0"}, "1.1") == "1.1+config.C0"

@@ -263,7 +263,7 @@ async def test_a_version_that_hangs_or_another_that_does_ends_in_time(service: F
 
 
 async def test_another_version_that_begins_to_hang_is_given_up(service: FaultyServer, older: FaultyServer) -> None:
-    """It may not use up the time of the version that mends it, run by run; the reason says what happened."""
+    """It may not use up the time of the version that fixes it, run by run; the reason says what happened."""
     older.hangs_after = 4
     found = await measured(service.url, "/fine", baseline=older.url)
     assert found["outcome"] == "passed", found["reason"]
