@@ -26,10 +26,10 @@ from tasks.rules.evidence.checklist import Facts, all_passed, judge_checklist
 from tasks.rules.evidence.dependencies import DependencyState
 from tasks.rules.evidence.tests import TestEvidence
 from tasks.rules.plan.request import PlanPath, Scope, Version
-from tasks.rules.plan.summary import describe_course
 from tasks.rules.plan.targets import PRODUCTION, Place, production_of, target_of
 from tasks.rules.rollout.preview import refusals
 from tasks.rules.rollout.rollback import choose_rollback
+from tasks.rules.rollout.summary import describe_course
 from tasks.rules.rollout.waves import versions_in_words
 
 

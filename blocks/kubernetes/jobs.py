@@ -15,9 +15,10 @@ from blocks.kubernetes.api.errors import Changed, Missing
 from blocks.kubernetes.api.watch import Again, Seen, Source, watch_until
 from blocks.kubernetes.objects.annotations import PREFIX, check_lease, state_of
 from blocks.kubernetes.objects.diagnosis import TELLING, Finding, evidence_of, find_reasons
+from blocks.kubernetes.objects.secrets import LINE_LENGTH, mask, secrets_of
 from blocks.kubernetes.objects.selectors import in_words, matches
 from blocks.kubernetes.observe.events import tell_event
-from blocks.kubernetes.observe.logs import LINE_LENGTH, known_secrets, mask, secrets_of, tail_of
+from blocks.kubernetes.observe.logs import known_secrets, tail_of
 from blocks.kubernetes.workload import FOR, OURS, Target, owned
 from blocks.platform import Lease
 

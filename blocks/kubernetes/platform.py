@@ -19,10 +19,11 @@ from blocks.kubernetes.api.port_forward import forward
 from blocks.kubernetes.objects.annotations import state_of
 from blocks.kubernetes.objects.config import config_hash
 from blocks.kubernetes.objects.selectors import in_words
-from blocks.kubernetes.observe import dry_run, logs
+from blocks.kubernetes.observe import logs
 from blocks.kubernetes.observe.drift import leave
 from blocks.kubernetes.observe.events import tell_event
-from blocks.kubernetes.observe.planned import planned
+from blocks.kubernetes.preview import dry_run
+from blocks.kubernetes.preview.planned import planned
 from blocks.kubernetes.routing.gateway_metrics import Backend, read_counts
 from blocks.kubernetes.routing.select import traffic_of
 from blocks.kubernetes.routing.traffic import Traffic, service_of

@@ -187,7 +187,7 @@ def current_versions(plan: Plan) -> Mapping[str, str | None]:
 def _print_course(plan: Plan, *, version: str, file: str, online: bool) -> None:
     import textwrap
 
-    from tasks.rules.plan.summary import describe_course
+    from tasks.rules.rollout.summary import describe_course
 
     current = current_versions(plan) if online else {}
     print(f"{file} is right. A release of {plan.service} {version} would do this:\n")

@@ -13,9 +13,9 @@ from blocks.platform import Labelled, Platform
 from blocks.prometheus.client import PrometheusClient, Range
 from tasks.rules.analysis.observation import Count, Role, Seen, slower_than
 from tasks.rules.analysis.prometheus_counts import choose_bound, one_count, read_samples, series_name, windows
-from tasks.rules.analysis.promql import fill, places_in, range_query
 from tasks.rules.analysis.scrapes import Lives, PairLife, add_pair, add_scrapes, newest, no_lives, no_pair
 from tasks.rules.plan.judgement import PrometheusPairSli, PrometheusSli
+from tasks.rules.plan.promql import fill, places_in, range_query
 
 PLATFORM_PLACES = frozenset({"revision", "namespace"})
 LONGEST_WINDOW_SECONDS = 1_800

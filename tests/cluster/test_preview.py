@@ -8,8 +8,8 @@ import pytest
 
 from blocks.errors import BadInput, WorldMoved
 from blocks.kubernetes.observe.drift import leave
-from blocks.kubernetes.observe.dry_run import preview
-from blocks.kubernetes.observe.planned import planned
+from blocks.kubernetes.preview.dry_run import preview
+from blocks.kubernetes.preview.planned import planned
 from blocks.kubernetes.workload import Target, acquire_lease
 from blocks.platform import Preview
 from tests.cluster.cluster_world import World, deployment, service

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from blocks.kubernetes.objects.annotations import PREFIX
-from blocks.kubernetes.observe.logs import CREDENTIALS, SECRET_NAME
+from blocks.kubernetes.objects.secrets import CREDENTIALS, SECRET_NAME
 
 Json = dict[str, Any]
 NOTHING = "(nothing)"

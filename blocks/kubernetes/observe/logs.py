@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import calendar
-import contextlib
 import re
 import time
 from typing import Any
 
 from blocks.errors import ShipwayError
 from blocks.kubernetes.objects.config import references
+from blocks.kubernetes.objects.secrets import LINE_LENGTH, mask, secrets_of, values_of
 from blocks.kubernetes.objects.template import container_of
 from blocks.kubernetes.workload import Target
 from blocks.platform import LogLine
@@ -19,11 +18,7 @@ from blocks.platform import LogLine
 Json = dict[str, Any]
 LAST_LINES = 20
 MOST_BYTES = 256 * 1024
-LINE_LENGTH = 2_000
-SHORTEST_SECRET, SHORTEST_HELD = 4, 6
-MOST_SECRETS, MOST_SECRET_LINES = 20, 100
-CREDENTIALS = re.compile(r"(://[^/@\s:]*:)[^/@\s]+@")
-SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|DSN|DATABASE_URL", re.IGNORECASE)
+MOST_SECRETS = 20
 STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d) ?")
 
 
@@ -93,16 +88,6 @@ def moment_of(line: str) -> tuple[float, str]:
     return at, line[found.end() :]
 
 
-def secrets_of(pod: Json) -> list[str]:
-    """List the values that a pod's manifest writes out under a name that speaks of a secret."""
-    spec = pod["spec"]
-    variables = [
-        one for part in ("initContainers", "containers") for container in spec.get(part) or [] for one in container.get("env") or []
-    ]
-    values = {str(one["value"]) for one in variables if one.get("value") and SECRET_NAME.search(one["name"])}
-    return sorted((value for value in values if len(value) >= SHORTEST_SECRET), key=len, reverse=True)
-
-
 async def known_secrets(target: Target, pod: Json) -> list[str]:
     """List what must not be read in a pod's lines: what its manifest writes out, and what the Secrets hold that it names.
 
@@ -112,20 +97,3 @@ async def known_secrets(target: Target, pod: Json) -> list[str]:
     found = await asyncio.gather(*(target.cluster.read("Secret", name) for name in names), return_exceptions=True)
     values = {value for one in found if isinstance(one, dict) for value in values_of(one)}
     return sorted({*secrets_of(pod), *values}, key=len, reverse=True)
-
-
-def values_of(secret: Json) -> list[str]:
-    """List the texts of a Secret that can stand in a line, each line of a longer one by itself; short words are no secrets."""
-    texts: list[str] = []
-    for value in (secret.get("data") or {}).values():
-        with contextlib.suppress(ValueError):
-            texts.append(base64.b64decode(str(value)).decode())
-    lines = [line.strip() for text in texts for line in text.splitlines()[:MOST_SECRET_LINES]]
-    return [line for line in lines if SHORTEST_HELD <= len(line) <= LINE_LENGTH]
-
-
-def mask(lines: list[str], secrets: list[str]) -> list[str]:
-    """Replace secrets in lines, and the passwords of addresses."""
-    for secret in secrets:
-        lines = [line.replace(secret, "********") for line in lines]
-    return [CREDENTIALS.sub(r"\1********@", line) for line in lines]

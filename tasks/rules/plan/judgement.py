@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
-from tasks.rules.analysis.promql import expression_fault, selector_fault
+from tasks.rules.plan.promql import expression_fault, selector_fault
 from tasks.rules.plan.types import LABEL, METRIC, URL_PATH, BlockName, Name, Ratio, Section, fault, refuse_doubles
 
 Text = Annotated[str, Field(min_length=1, max_length=4_000)]

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from jsonpointer import JsonPointer, JsonPointerException
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
+from tasks.rules.plan.quantile import runs_needed
 from tasks.rules.plan.types import SECRET, URL_PATH, Name, RepositoryPath, Seconds, Section, fault, refusing
-from tasks.rules.verification.quantile import runs_needed
 
 BODY_LIMIT_BYTES = 100_000
 OWN_HEADERS = {"content-length", "transfer-encoding", "connection"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tasks.rules.plan.quantile import Quantile, quantile_of, runs_needed
 from tasks.rules.plan.smoke import Performance
-from tasks.rules.verification.quantile import Quantile, quantile_of, runs_needed
 
 Judged = dict[str, str]
 

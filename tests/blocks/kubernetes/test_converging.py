@@ -8,7 +8,7 @@ import pytest
 
 from blocks.errors import BadInput, RolloutFailed, WorldMoved
 from blocks.kubernetes.objects.annotations import state_of
-from blocks.kubernetes.observe.planned import planned
+from blocks.kubernetes.preview.planned import planned
 from blocks.kubernetes.revision import expect_untouched
 from blocks.kubernetes.routing.select import traffic_of
 from blocks.kubernetes.snapshot import look

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from blocks.kubernetes.observe.logs import MOST_BYTES, mask, moment_of, read, secrets_of
+from blocks.kubernetes.objects.secrets import mask, secrets_of
+from blocks.kubernetes.observe.logs import MOST_BYTES, moment_of, read
 from blocks.kubernetes.workload import Target
 from tests.blocks.kubernetes.fake_cluster import FakeCluster
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from blocks.errors import BadInput, Refused, ShipwayError, Temporary
 from blocks.prometheus.client import PrometheusClient
 from blocks.prometheus.prometheus import Prometheus
-from tasks.rules.analysis.promql import fill
+from tasks.rules.plan.promql import fill
 from tests import prometheus_faults
 from tests.prometheus_faults import FaultyPrometheus
 from tests.prometheus_server import PrometheusServer, prometheus_server

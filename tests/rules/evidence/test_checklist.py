@@ -9,7 +9,7 @@ from tasks.rules.evidence.checklist import Facts, all_passed, judge_checklist
 from tasks.rules.evidence.dependencies import DependencyState
 from tasks.rules.evidence.tests import TestEvidence
 from tasks.rules.plan.plan import Plan
-from tasks.rules.plan.summary import describe_course, duration
+from tasks.rules.rollout.summary import describe_course, duration
 
 RAW: dict[str, Any] = {
     "shipway": 1, "service": "guestbook", "tests": [{"junit": "junit.xml"}], "verification": {"health": [{}]},

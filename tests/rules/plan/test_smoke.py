@@ -9,7 +9,7 @@ import pytest
 from tasks.rules.plan.file import Problem, read_plan
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.smoke import Performance, SmokeTest
-from tasks.rules.plan.summary import longest_seconds
+from tasks.rules.rollout.summary import longest_seconds
 
 PLAN = """\
 shipway: 1

@@ -13,7 +13,6 @@ from blocks.errors import BadInput
 from tasks.rules.plan.file import read_plan
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.request import EnvironmentName
-from tasks.rules.plan.summary import describe_course, longest_seconds
 from tasks.rules.plan.targets import (
     chosen,
     environments_reversed,
@@ -28,6 +27,7 @@ from tasks.rules.plan.targets import (
     waves_reversed,
     within,
 )
+from tasks.rules.rollout.summary import describe_course, longest_seconds
 
 RAW: dict[str, Any] = {
     "shipway": 1, "service": "guestbook", "verification": {"health": [{}]}, "checklist": {"tests_passed": False},

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.rules.plan.file import Problem, read_plan
-from tasks.rules.plan.summary import describe_course, longest_seconds
 from tasks.rules.record.entries import Entry, chain
 from tasks.rules.rollout.migrations import Contract, contracts_in, crossed, due, not_acknowledged, refusal, restored_in
+from tasks.rules.rollout.summary import describe_course, longest_seconds
 from tests.rules.plan.test_file import MINIMAL
 
 NOW = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)

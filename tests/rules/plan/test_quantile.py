@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.rules.verification.quantile import Quantile, quantile_of, runs_needed
+from tasks.rules.plan.quantile import Quantile, quantile_of, runs_needed
 
 QUANTILES = st.floats(0.5, 0.99)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from blocks.errors import BadInput
 from blocks.kubernetes.objects.diff import diff
 from blocks.kubernetes.observe.drift import drift
-from blocks.kubernetes.observe.planned import Planned
+from blocks.kubernetes.preview.planned import Planned
 from blocks.kubernetes.workload import Target
 from blocks.kubernetes.write import apply
 from blocks.platform import Preview

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.errors import BadInput
-from tasks.rules.analysis.promql import _tokens, escape, expression_fault, fill, range_query, selector_fault
+from tasks.rules.plan.promql import _tokens, escape, expression_fault, fill, range_query, selector_fault
 
 
 @pytest.mark.parametrize(

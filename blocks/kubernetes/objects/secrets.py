@@ -1,0 +1,42 @@
+"""Secrets: which values of a Pod or a Secret must not be read in a line, and how they are masked."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import re
+from typing import Any
+
+Json = dict[str, Any]
+LINE_LENGTH = 2_000
+SHORTEST_SECRET, SHORTEST_HELD = 4, 6
+MOST_SECRET_LINES = 100
+CREDENTIALS = re.compile(r"(://[^/@\s:]*:)[^/@\s]+@")
+SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|DSN|DATABASE_URL", re.IGNORECASE)
+
+
+def secrets_of(pod: Json) -> list[str]:
+    """List the values that a pod's manifest writes out under a name that speaks of a secret."""
+    spec = pod["spec"]
+    variables = [
+        one for part in ("initContainers", "containers") for container in spec.get(part) or [] for one in container.get("env") or []
+    ]
+    values = {str(one["value"]) for one in variables if one.get("value") and SECRET_NAME.search(one["name"])}
+    return sorted((value for value in values if len(value) >= SHORTEST_SECRET), key=len, reverse=True)
+
+
+def values_of(secret: Json) -> list[str]:
+    """List the texts of a Secret that can stand in a line, each line of a longer one by itself; short words are no secrets."""
+    texts: list[str] = []
+    for value in (secret.get("data") or {}).values():
+        with contextlib.suppress(ValueError):
+            texts.append(base64.b64decode(str(value)).decode())
+    lines = [line.strip() for text in texts for line in text.splitlines()[:MOST_SECRET_LINES]]
+    return [line for line in lines if SHORTEST_HELD <= len(line) <= LINE_LENGTH]
+
+
+def mask(lines: list[str], secrets: list[str]) -> list[str]:
+    """Replace secrets in lines, and the passwords of addresses."""
+    for secret in secrets:
+        lines = [line.replace(secret, "********") for line in lines]
+    return [CREDENTIALS.sub(r"\1********@", line) for line in lines]
