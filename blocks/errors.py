@@ -13,9 +13,22 @@ ShipwayError
 
 from __future__ import annotations
 
+from blocks.outside_text import outside
+
+MESSAGE_LIMIT = 16_000
+
 
 class ShipwayError(Exception):
-    """Base of every error that Shipway raises on purpose."""
+    """Base of every error that Shipway raises on purpose.
+
+    Args:
+        message: What happened, for an operator. It may quote text from outside: it is cleaned here, so that no state, log or record
+            refuses it.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        """Clean the message; it keeps its lines."""
+        super().__init__(outside(message, limit=MESSAGE_LIMIT, lines=True))
 
 
 class Temporary(ShipwayError):
@@ -79,7 +92,7 @@ class RolloutFailed(Permanent):
     def __init__(self, message: str, *, evidence: tuple[str, ...] = ()) -> None:
         """Keep the evidence for the record."""
         super().__init__(message)
-        self.evidence = evidence
+        self.evidence = tuple(outside(line) for line in evidence)
 
 
 def is_temporary(error: BaseException) -> bool:

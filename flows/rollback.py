@@ -11,6 +11,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.states import Completed
 
 from blocks.errors import BadInput, Refused, Superseded, Temporary
+from blocks.outside_text import ENDING_LIMIT, OutsideText, as_ending, as_reason, error_text
 from flows.lifecycle.context import Phase, Result, acting_for, begin_phase, passed, platform_of, result, run_id
 from flows.lifecycle.finalize import close, end_watch
 from flows.rollout.revert import all_of, take_back, take_wave_back
@@ -20,7 +21,7 @@ from tasks.lifecycle.run_labels import begin_attempt, let_go, name_run, unmark
 from tasks.record.journal import append_entry, closing_entry, say
 from tasks.rules.analysis.summary import worst_of
 from tasks.rules.lifecycle.ending import Ending
-from tasks.rules.plan.request import AnyVersion, EnvironmentName, PlanPath, Reason, Restored, Scope, WaveNames
+from tasks.rules.plan.request import AnyReason, AnyVersion, EnvironmentName, PlanPath, Restored, Scope, WaveNames
 from tasks.rules.plan.targets import waves_reversed
 
 
@@ -35,7 +36,7 @@ async def finish(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> 
             run,
             plan=asked["plan"],
             environment=asked.get("environment", "production"),
-            reason=asked["reason"],
+            reason=as_reason(asked.get("reason")),
             version=asked.get("version", ""),
             bad=asked.get("bad", ""),
             restored=asked.get("restored") or [],
@@ -56,7 +57,7 @@ async def finish(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> 
 )
 async def rollback(
     plan: PlanPath,
-    reason: Reason,
+    reason: AnyReason,
     environment: EnvironmentName = "production",
     version: AnyVersion = "",
     bad: AnyVersion = "",
@@ -88,7 +89,7 @@ async def rollback(
 
 
 async def _alone(
-    run: str, *, plan: str, environment: EnvironmentName, reason: str, version: str, bad: str, restored: Sequence[str]
+    run: str, *, plan: str, environment: EnvironmentName, reason: OutsideText, version: str, bad: str, restored: Sequence[str]
 ) -> State[Any]:
     """Roll back under a record of its own, which is closed at the end."""
     closed = await closing_entry(run)
@@ -96,12 +97,14 @@ async def _alone(
         with acting_for(run):
             ending = await _go(run, plan=plan, environment=environment, reason=reason, version=version, bad=bad, restored=restored)
     else:
-        ending = Ending("rolled_back" if closed.evidence["outcome"] == "rolled_back" else "failed", closed.why)
+        ending = Ending("rolled_back" if closed.evidence["outcome"] == "rolled_back" else "failed", as_ending(closed.why))
     state = await close(run, plan=plan, version=version, ending=ending)
     return Completed(name="RolledBack", message=state.message) if ending.name == "rolled_back" else state
 
 
-async def _go(run: str, *, plan: str, environment: EnvironmentName, reason: str, version: str, bad: str, restored: Sequence[str]) -> Ending:
+async def _go(
+    run: str, *, plan: str, environment: EnvironmentName, reason: OutsideText, version: str, bad: str, restored: Sequence[str]
+) -> Ending:
     """Roll back under a record of its own."""
     await begin_attempt(run, name=f"rollback {environment}", tags=["shipway:rollback", f"environment:{environment}"])
     await append_entry(
@@ -117,7 +120,7 @@ async def _go(run: str, *, plan: str, environment: EnvironmentName, reason: str,
         phase = await begin_phase(plan, scope=run)
         waves = waves_reversed(phase.plan, environment)
     except BadInput as error:
-        return Ending("refused", str(error))
+        return Ending("refused", as_ending(error))
     await name_run(run, name=f"rollback {phase.plan.service} {environment}", tags=[f"service:{phase.plan.service}"])
     told = await request_stop(phase.plan.service, by=run)
     if told:
@@ -136,14 +139,14 @@ async def _go(run: str, *, plan: str, environment: EnvironmentName, reason: str,
     except Temporary:
         raise  # the record stays open, so that the keeper lets it be tried again
     except Refused as error:
-        return Ending("refused", str(error))
+        return Ending("refused", as_ending(error))
     except Exception as error:  # noqa: BLE001 - whatever could not be done is said, and somebody is alerted
-        return Ending("failed", f"{type(error).__name__}: {error}")
-    return Ending("rolled_back" if passed(found) else "failed", str(found["reason"]))
+        return Ending("failed", error_text(error, limit=ENDING_LIMIT))
+    return Ending("rolled_back" if passed(found) else "failed", as_ending(found["reason"]))
 
 
 async def _take_all_back(
-    phase: Phase, waves: Sequence[Sequence[str]], *, reason: str, version: str, bad: str, restored: Sequence[str]
+    phase: Phase, waves: Sequence[Sequence[str]], *, reason: OutsideText, version: str, bad: str, restored: Sequence[str]
 ) -> Result:
     """Take several targets back, wave after wave; one that cannot go back keeps no other from it.
 
@@ -177,4 +180,4 @@ async def _take_over(phase: Phase, environment: str) -> None:
     except Superseded:
         raise
     except Exception as error:  # noqa: BLE001 - one environment must not keep the others from going back
-        say(f"{environment} could not be taken over: {type(error).__name__}: {error}")
+        say(f"{environment} could not be taken over: {error_text(error)}")

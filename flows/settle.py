@@ -10,17 +10,20 @@ from prefect.utilities.annotations import quote
 from pydantic import Field
 
 from blocks.errors import BadInput, Refused
+from blocks.outside_text import outside
 from flows.lifecycle.finalize import close
 from tasks.lifecycle.reconcile import lives, try_again
 from tasks.lifecycle.run_labels import end_as, forget_unbegun, let_go
 from tasks.record.journal import read_entry
 from tasks.rules.lifecycle.ending import Ending
+from tasks.rules.plan.request import AnyReason
 
+ASKED = outside("asked by an operator")
 RunId = Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$", title="Run", description="Id of the flow run to settle.")]
 
 
 @flow(name="settle", flow_run_name="settle {run}", persist_result=True, result_serializer="json")
-async def settle(run: RunId, reason: str = "asked by an operator", cancelled: bool = False) -> State[Any]:  # noqa: FBT001, FBT002 - a form field
+async def settle(run: RunId, reason: AnyReason = ASKED, cancelled: bool = False) -> State[Any]:  # noqa: FBT001, FBT002 - a form field
     """Bring a dead or cancelled run to its end, safely back; does nothing where it is closed.
 
     Args:

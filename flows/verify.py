@@ -17,6 +17,7 @@ from tasks.rollout.rollout import look_at
 from tasks.rules.analysis.summary import worst_of
 from tasks.rules.plan.request import AnyVersion, EnvironmentName, PlanPath, Scope
 from tasks.rules.plan.targets import chosen, is_production
+from tasks.rules.plan.version import version_fault
 from tasks.rules.verification.smoke_step import Baseline
 from tasks.verification.health import probe_health
 from tasks.verification.smoke import run_smoke_tests
@@ -53,8 +54,10 @@ async def verified(phase: Phase, version: str, *, environment: str, beside: bool
         environment: Where.
         beside: Whether others go at the same time: Prefect knows a child by its place among its siblings, which is not the same in every
             attempt where several act side by side, and would give one the result of another.
+
+    A version of a name that only its platform knows is no parameter of a child run, and is verified without one.
     """
-    if beside:
+    if beside or version_fault(version):
         told = await read_entry(phase.owner, phase.entry(f"verify/{environment}/{version}"))  # remembered, as a child's result is
         return result(told.evidence["outcome"], told.why) if told else await verify_in(phase, environment, version, quiet=True)
     found: Any = await verify(phase.path, environment=environment, version=version, release=phase.scope)

@@ -10,6 +10,7 @@ from prefect.events import emit_event
 from prefect.exceptions import MissingContextError
 
 from blocks.errors import Temporary
+from blocks.outside_text import OutsideText, error_text
 from tasks.lifecycle.policy import ONCE
 from tasks.rollout.platforms import load_block
 
@@ -39,7 +40,7 @@ async def send_alert(blocks: Sequence[str], *, subject: str, body: str, payload:
     return True
 
 
-async def alert(blocks: Sequence[str], *, service: str, version: str, outcome: str, reason: str, run: str) -> None:
+async def alert(blocks: Sequence[str], *, service: str, version: str, outcome: str, reason: OutsideText, run: str) -> None:
     """Alert that a release did not end as asked; an alert that cannot be sent is logged and holds nothing up."""
     subject = f"{service} {version}: {outcome.replace('_', ' ')}"
     payload = {"service": service, "version": version, "outcome": outcome, "reason": reason, "run": run}
@@ -47,7 +48,7 @@ async def alert(blocks: Sequence[str], *, service: str, version: str, outcome: s
         await send_alert(blocks, subject=subject, body=reason, payload=payload, key=f"{run}/alert/{outcome}")
     except Exception as error:  # noqa: BLE001 - the service matters more than the message about it
         try:
-            get_run_logger().error("The alert %r could not be sent: %s", subject, error)
+            get_run_logger().error("The alert %r could not be sent: %s", subject, error_text(error))
         except MissingContextError:
             return
 

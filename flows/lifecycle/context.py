@@ -14,6 +14,7 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 
 from blocks.errors import Refused, Superseded
+from blocks.outside_text import ENDING_LIMIT, outside
 from blocks.platform import Lease, Platform
 from tasks.evidence.inputs import take_plan
 from tasks.lifecycle.lock import is_stop_requested
@@ -153,8 +154,11 @@ async def acquire_lease_forward(phase: Phase, platform: Platform) -> Lease:
 
 
 def result(outcome: str, reason: str, **more: Any) -> Result:
-    """Make a phase's result: `outcome` (passed, failed, no_data, error, watching), `reason`, and what else it found."""
-    return {"outcome": outcome, "reason": reason, **more}
+    """Make a phase's result: `outcome` (passed, failed, no_data, error, watching), `reason`, and what else it found.
+
+    The reason may quote anything, and is cleaned.
+    """
+    return {"outcome": outcome, "reason": outside(reason, limit=ENDING_LIMIT), **more}
 
 
 def conclude(found: Result, *, scope: str) -> Result | State[Any]:

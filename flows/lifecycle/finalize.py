@@ -11,6 +11,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.states import Completed, Failed
 
 from blocks.errors import BadInput, ShipwayError, Superseded, Temporary
+from blocks.outside_text import OutsideText, as_ending, as_reason, error_text
 from flows.lifecycle.context import Phase, Result, acting_for, begin_phase, platform_of, result
 from flows.rollout.migrations import stays_forward
 from flows.rollout.revert import moved
@@ -69,7 +70,7 @@ async def _give_all_up(phase: Phase, run: str) -> Temporary | None:
         except Temporary as error:
             return error
         except ShipwayError as error:
-            say(f"{environment} could not be given up: {type(error).__name__}: {error}; the next release has to take it over")
+            say(f"{environment} could not be given up: {error_text(error)}; the next release has to take it over")
         return None
 
     environments = environments_reversed(phase.plan)
@@ -78,7 +79,7 @@ async def _give_all_up(phase: Phase, run: str) -> Temporary | None:
     return next((error for error in late if error is not None), None)
 
 
-async def _end(phase: Phase | None, run: str, *, version: str, ending: Ending) -> tuple[str, str]:
+async def _end(phase: Phase | None, run: str, *, version: str, ending: Ending) -> tuple[str, OutsideText]:
     """Go back where that is due and close the record; a record that is closed stays so, but what it does not cover goes back."""
     entries = await read_entries(run)
     outcome: str = outcome_of(entries)
@@ -89,7 +90,8 @@ async def _end(phase: Phase | None, run: str, *, version: str, ending: Ending) -
         return outcome, ending.reason
     stays = await _staying(phase) if phase and due else ()
     left = _left(phase, entries, back, stays, version=version) if phase and due else {}
-    outcome, reason = final_outcome(ending, moved_back=back, stays=stays, left=left)
+    outcome, words = final_outcome(ending, moved_back=back, stays=stays, left=left)
+    reason = as_ending(words)
     evidence: dict[str, Any] = {"outcome": outcome}
     if left:
         evidence["targets"] = left | {one["environment"]: str(one["reason"]) for one in back if is_production(one["environment"])}
@@ -136,7 +138,7 @@ async def _publish(run: str, *, service: str) -> None:
     try:
         await publish_record(run, service=service)
     except Exception as error:  # noqa: BLE001 - the entries are safe, and `shipway report` makes the page again
-        say(f"the record could not be published: {type(error).__name__}: {error}; `shipway report {run}` makes it again")
+        say(f"the record could not be published: {error_text(error)}; `shipway report {run}` makes it again")
 
 
 async def end_watch(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
@@ -170,7 +172,7 @@ async def go_back(phase: Phase, *, version: str, ending: Ending) -> list[Result]
         except Temporary as error:  # one that does not answer keeps no other from going back
             late = error
         except Exception as error:  # noqa: BLE001 - one environment that cannot go back must not keep the other from it
-            lost = f"could not be taken back: {type(error).__name__}: {error}"
+            lost = f"could not be taken back: {error_text(error)}"
             found += [result("failed", f"{name} {lost}", environment=name) for name in due]
     if late is not None:
         raise late  # the record stays open, so the keeper tries again
@@ -186,7 +188,7 @@ async def _send_back_or_again(phase: Phase, environments: Sequence[str], *, vers
     except Exception as error:
         if len(environments) == 1:
             raise
-        say(f"the way back of {', '.join(environments)} broke off and is tried once more: {type(error).__name__}: {error}")
+        say(f"the way back of {', '.join(environments)} broke off and is tried once more: {error_text(error)}")
     return await _send_back(phase, environments, version=version, ending=ending)
 
 
@@ -205,7 +207,7 @@ async def _send_back(phase: Phase, environments: Sequence[str], *, version: str,
     if due == [STAGING] and await stays_forward(phase, STAGING):
         await _take_canary_away(phase, STAGING)
         return []
-    back = await _go_back_in(phase, due, several=several, reason=ending.reason[:500] or "unknown", bad=version)
+    back = await _go_back_in(phase, due, several=several, reason=as_reason(ending.reason), bad=version)
     return list(back["each"]) if several else [back]
 
 
@@ -216,7 +218,7 @@ async def _take_canary_away(phase: Phase, environment: str) -> None:
         await abort_canary(platform, lease=await acquire_lease(platform, owner=phase.owner))
 
 
-async def _go_back_in(phase: Phase, environments: Sequence[str], *, several: bool, reason: str, bad: str) -> Result:
+async def _go_back_in(phase: Phase, environments: Sequence[str], *, several: bool, reason: OutsideText, bad: str) -> Result:
     """Roll an environment back in a child run, or several side by side in one.
 
     Prefect knows a child by its place among its siblings: where another environment's came first in an earlier attempt, it gives that one's

@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import Abort
 
 from blocks.errors import BadInput, Refused, Superseded
+from blocks.outside_text import ENDING_LIMIT, as_ending, as_reason, error_text
 from flows.lifecycle.context import Phase, Result, acting_for, begin_phase, passed, platform_of, run_id
 from flows.lifecycle.finalize import close
 from flows.lifecycle.queue import lock_or_wait
@@ -43,7 +44,7 @@ async def conduct(name: str, *, plan: str, version: str, reason: str, requester:
     run = run_id()
     closed = await closing_entry(run)
     if closed is not None:
-        return await close(run, plan=plan, version=version, ending=Ending("failed", closed.why))
+        return await close(run, plan=plan, version=version, ending=Ending("failed", as_ending(closed.why)))
     with acting_for(run):
         ending = await _attempt(name, run, plan=plan, version=version, reason=reason, requester=requester, course=course)
     return await close(run, plan=plan, version=version, ending=ending, marked=True)
@@ -63,11 +64,11 @@ async def _attempt(name: str, run: str, *, plan: str, version: str, reason: str,
     try:
         return await _carry(name, run, plan=plan, version=version, course=course)
     except (Refused, BadInput) as error:
-        return Ending("refused", str(error))
+        return Ending("refused", as_ending(error))
     except Superseded as error:
         return await _who_took_over(run, plan=plan, error=error)
     except Exception as error:  # noqa: BLE001 - whatever could not be done ends in the same way back
-        return Ending("failed", f"{type(error).__name__}: {error}")
+        return Ending("failed", error_text(error, limit=ENDING_LIMIT))
 
 
 async def send_back(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
@@ -75,7 +76,7 @@ async def send_back(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) 
     asked = flow_run.parameters
     if asked.get("release"):
         return  # a phase of a release, which goes back as a whole
-    ending = Ending("cancelled", f"cancelled in the Prefect UI or by its API ({state.message or 'no reason given'})")
+    ending = Ending("cancelled", as_ending(f"cancelled in the Prefect UI or by its API ({as_reason(state.message)})"))
     try:
         await close(str(flow_run.id), plan=asked["plan"], version=asked["version"], ending=ending)
         await let_go(str(flow_run.id))
@@ -92,7 +93,7 @@ async def _carry(name: str, run: str, *, plan: str, version: str, course: Course
     await check_storage()
     await lock_or_wait(phase, run=run)
     found = await course(phase, version)
-    return Ending("deployed" if passed(found) else "failed", str(found["reason"]))
+    return Ending("deployed" if passed(found) else "failed", as_ending(found["reason"]))
 
 
 async def _who_took_over(run: str, *, plan: str, error: Superseded) -> Ending:
@@ -103,4 +104,4 @@ async def _who_took_over(run: str, *, plan: str, error: Superseded) -> Ending:
             position = await (await platform_of(phase.plan, environment)).current()
             if position["owner"] == run:
                 raise Abort(f"another process acts for this run now: {error}") from error
-    return Ending("stopped", str(error))
+    return Ending("stopped", as_ending(error))

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from blocks.errors import Superseded, Temporary
+from blocks.outside_text import NO_REASON, OutsideText, as_ending, error_text
 from blocks.platform import Lease, Platform
 from flows.lifecycle.context import Phase, Result, passed, platform_of, result
 from flows.rollout.migrations import expect_no_contract
@@ -46,7 +47,7 @@ async def moved(phase: Phase, environment: str, *, version: str, at_once: bool =
     return before != version or position["canary"] is not None
 
 
-async def take_wave_back(phase: Phase, wave: Sequence[str], *, reason: str, version: str) -> list[Result]:
+async def take_wave_back(phase: Phase, wave: Sequence[str], *, reason: OutsideText, version: str) -> list[Result]:
     """Take back what a release moved of a wave, side by side: no target waits for another that does not answer.
 
     Args:
@@ -95,7 +96,7 @@ def _named(environment: str, back: Result | BaseException) -> Result:
     if isinstance(back, BaseException):
         if not isinstance(back, Exception):
             raise back
-        back = result("failed", f"it could not be taken back: {type(back).__name__}: {back}")
+        back = result("failed", f"it could not be taken back: {error_text(back)}")
     reason = str(back["reason"])
     return {**back, "environment": environment, "reason": reason if environment in reason else f"{environment}: {reason}"}
 
@@ -104,7 +105,7 @@ async def take_back(
     phase: Phase,
     *,
     environment: EnvironmentName,
-    reason: str,
+    reason: OutsideText,
     version: str,
     bad: str,
     restored: Sequence[str] = (),
@@ -129,7 +130,7 @@ async def take_back(
     if told is not None:
         return result(told.evidence["outcome"], told.why, version=told.evidence["position"]["baseline"])
     platform = await platform_of(phase.plan, environment)
-    lease = await acquire_lease(platform, owner=phase.owner, takeover=reason)
+    lease = await acquire_lease(platform, owner=phase.owner, takeover=reason or NO_REASON)
     way = await _choose(phase, platform, environment=environment, reason=reason, bad=bad, to=version or "previous", restored=restored)
     if way.kind == "impossible":
         return result("failed", way.reason, version=None)
@@ -147,7 +148,7 @@ async def take_back(
 
 
 async def _choose(
-    phase: Phase, platform: Platform, *, environment: str, reason: str, bad: str, to: str, restored: Sequence[str]
+    phase: Phase, platform: Platform, *, environment: str, reason: OutsideText, bad: str, to: str, restored: Sequence[str]
 ) -> RollbackChoice:
     """Choose the way once: after a restart half-way, what runs by then must not turn it round."""
     key = phase.entry(f"rollback/{environment}")
@@ -208,7 +209,7 @@ async def _look_after(phase: Phase, platform: Platform, way: RollbackChoice, *, 
             service=phase.plan.service,
             version=way.version,
             outcome="rollback not verified",
-            reason=str(found["reason"]),
+            reason=as_ending(found["reason"]),
             run=phase.owner,
         )
         return result("failed", f"{environment} was taken back to {way.version}, but {found['reason']}", version=way.version)

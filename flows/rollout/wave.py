@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from blocks.errors import RolloutFailed, ShipwayError, WorldMoved
+from blocks.outside_text import error_text
 from flows.lifecycle.context import INCONCLUSIVE, Phase, Result, passed, result
 from flows.rollout.data import expect_data
 from flows.rollout.steps import complete, confirm, roll_out
@@ -57,8 +58,8 @@ async def _bring_to(phase: Phase, version: str, *, place: Place, approval: dict[
         if passed(found):
             found = await complete(phase, version, environment=name, beside=found["lease"])
     except (RolloutFailed, WorldMoved) as error:
-        return result("failed", f"{name}: {type(error).__name__}: {error}", environment=name, inconclusive=False)
+        return result("failed", f"{name}: {error_text(error)}", environment=name, inconclusive=False)
     except ShipwayError as error:
-        say(f"{name}: {type(error).__name__}: {error}")  # who reads the error alone would look for its target
+        say(f"{name}: {error_text(error)}")  # who reads the error alone would look for its target
         raise
     return {**found, "environment": name, "inconclusive": inconclusive}

@@ -8,6 +8,7 @@ from pathlib import Path
 from prefect import task
 
 from blocks.errors import BadInput, Temporary
+from blocks.outside_text import outside
 from blocks.platform import source_version
 from tasks.lifecycle.policy import OBSERVE
 from tasks.process.commands import run_command
@@ -16,6 +17,7 @@ from tasks.rules.plan.plan import ChangeLog as Spec
 from tasks.rules.plan.version import check_version
 
 TIMEOUT_SECONDS = 30.0
+TEXT_LIMIT = 300
 FORMAT = "%H%x1f%at%x1f%an%x1f%s"
 KEPT = ("PATH", "HOME", "TMPDIR")
 ENVIRONMENT = {
@@ -105,8 +107,4 @@ async def _log(repository: str | Path, commits: str, *, paths: list[str]) -> lis
 
 def _commit(entry: str) -> Commit:
     name, at, author, subject = entry.strip("\n").split("\x1f", 3)
-    return Commit(name, _printable(author), int(at) if at.isdigit() else 0, _printable(subject))
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "�" for character in text)[:300]
+    return Commit(name, outside(author, limit=TEXT_LIMIT), int(at) if at.isdigit() else 0, outside(subject, limit=TEXT_LIMIT))

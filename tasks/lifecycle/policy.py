@@ -22,6 +22,7 @@ from prefect.context import TaskRunContext
 from prefect.tasks import exponential_backoff
 
 from blocks.errors import Unreachable, is_temporary
+from blocks.outside_text import safe_key
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -52,7 +53,7 @@ def another_try_reaches(task: Task[Any, Any], run: TaskRun, state: State[Any]) -
 
 def remembered_as(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
     """Use the caller's `key` as the cache key, so that it is stable across attempts and processes."""
-    return f"shipway/{parameters['key']}"
+    return f"shipway/{safe_key(parameters['key'])}"
 
 
 _RETRIES: Options = {

@@ -18,11 +18,13 @@ from typing import IO, BinaryIO
 
 import psutil
 
+from blocks.outside_text import OutsideText, outside
 from tasks.process.pdeathsig import MARK, NOT_FOUND, NOT_RUNNABLE
 
 OUTPUT_LIMIT_BYTES = 2_000_000
 TAIL_BYTES = 8_000
 GRACE_SECONDS = 2.0
+NOTHING = outside("")
 COERCED = "LC_CTYPE"  # Python's start sets it where no locale is named
 MORTAL = [sys.executable, "-I", "-S", str(Path(__file__).with_name("pdeathsig.py"))]
 
@@ -44,7 +46,7 @@ class Ended:
     seconds: float
     output: bytes = b""
     cut: bool = False
-    tail: str = ""
+    tail: OutsideText = NOTHING
     fault: str = ""
 
 
@@ -92,7 +94,7 @@ async def run_command(
     except (OSError, ValueError) as error:
         return _not_run(command[0], folder, NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUNNABLE, why=str(error))
     seconds = time.monotonic() - start
-    tail = kept.tail.decode(errors="replace")
+    tail = outside(kept.tail.decode(errors="replace"), limit=TAIL_BYTES, lines=True)
     if exit_code in {NOT_FOUND, NOT_RUNNABLE} and tail.startswith(mark):
         return _not_run(command[0], folder, exit_code, why=tail.removeprefix(mark).strip())
     return Ended(exit_code, seconds, bytes(kept.output), kept.cut, tail, _fault(command[0], exit_code, seconds=seconds))

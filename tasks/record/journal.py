@@ -14,9 +14,11 @@ from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
 from blocks.errors import Temporary, WorldMoved
+from blocks.outside_text import ENDING_LIMIT, outside, safe_key
 from tasks.record.storage import default_storage
 from tasks.record.store import load_entry, readable_entries, store_entry
 from tasks.rules.record.entries import Entry, Kind, chain, outcome_of, verify_chain
+from tasks.rules.record.masking import bounded
 
 TRIES = 4
 EVERY_READING, EACH = 30, 10
@@ -41,6 +43,7 @@ async def append_entry(
     Returns:
         The entry as it is stored.
     """
+    key, who, what, why = safe_key(key), outside(who), outside(what), outside(why, limit=ENDING_LIMIT)
     fields: dict[str, Any] = {"key": key, "kind": kind, "who": who, "what": what, "why": why, "evidence": evidence or {}}
     try:
         entry, is_new = await _append(await default_storage(), release, **fields)
@@ -48,7 +51,7 @@ async def append_entry(
         if (known := await read_entry(release, key)) is not None:
             return known
         _log("refused", f"THE RECORD IS BROKEN, and this is not in it: {what}. {error}")
-        entry, is_new = chain(None, at=datetime.now(UTC), **fields), True
+        entry, is_new = chain(None, at=datetime.now(UTC), **{**fields, "evidence": bounded(fields["evidence"])}), True
     if is_new:
         _log(kind, f"{what}{': ' if why else ''}{why}")
         emit_event(
@@ -61,7 +64,7 @@ async def append_entry(
                 "who": who,
                 "what": what,
                 "why": why[:2_000],
-                "outcome": str(fields["evidence"].get("outcome", "")),
+                "outcome": outside(fields["evidence"].get("outcome", "")),
                 "at": entry.at,
                 "seq": entry.seq,
             },
@@ -79,12 +82,12 @@ def emit_progress(release: str, what: str, *, reading: int) -> None:
     """
     if reading <= EVERY_READING or reading % EACH == 0:
         resource = {"prefect.resource.id": f"shipway.release.{release}", "prefect.resource.name": release}
-        emit_event("shipway.progress", resource=resource, payload={"what": what, "reading": reading})
+        emit_event("shipway.progress", resource=resource, payload={"what": outside(what), "reading": reading})
 
 
 async def read_entry(release: str, key: str) -> Entry | None:
     """Read one entry of a record, or None where it was never told."""
-    return await load_entry(await default_storage(), release, key)
+    return await load_entry(await default_storage(), release, safe_key(key))
 
 
 async def closing_entry(release: str) -> Entry | None:
@@ -130,4 +133,4 @@ def _log(kind: Kind, line: str) -> None:
         logger: logging.Logger | logging.LoggerAdapter[Any] = get_run_logger()
     except MissingContextError:
         logger = logging.getLogger("shipway")
-    logger.log(logging.WARNING if kind in LOUD else logging.INFO, line)
+    logger.log(logging.WARNING if kind in LOUD else logging.INFO, "%s", outside(line, limit=ENDING_LIMIT))

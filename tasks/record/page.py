@@ -9,6 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
+from blocks.outside_text import outside
 from tasks.rules.record.axis import percent
 from tasks.rules.record.entries import FIRST, Entry
 from tasks.rules.record.masking import bounded
@@ -68,6 +69,7 @@ def _evidence(entry: Entry) -> str:
             "samples": f"{rows} rows, whole in record.json",
         }
     text = json.dumps(bounded(value), ensure_ascii=False, indent=2)
+    text = outside(text, limit=len(text), lines=True)
     if len(text) <= LONGEST_EVIDENCE_CHARACTERS:
         return text
     return text[:LONGEST_EVIDENCE_CHARACTERS] + f"\n… cut here: {len(text):,} characters in all, whole in record.json"

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
+from blocks.outside_text import LINE_LIMIT, OutsideText, outside
 from tasks.rules.plan.smoke import SmokeStep
 from tasks.rules.record.masking import mask, secrets_in_header
 from tasks.rules.verification.smoke_step import Answer, describe_expectation, describe_request, fault_of_answer, path_of, text_of
@@ -53,8 +54,8 @@ class Walked:
     """
 
     seconds: tuple[float, ...]
-    fault: str
-    lines: tuple[str, ...]
+    fault: OutsideText
+    lines: tuple[OutsideText, ...]
 
 
 async def walk(visit: Visit, *, in_time: bool = True) -> Walked:
@@ -68,18 +69,18 @@ async def walk(visit: Visit, *, in_time: bool = True) -> Walked:
         What was found; nothing that the other side does raises.
     """
     seconds: list[float] = []
-    lines: list[str] = []
+    lines: list[OutsideText] = []
     # One client a walk, so that no cookie crosses from one walk to another.
     async with httpx.AsyncClient(verify=visit.trust, follow_redirects=False, trust_env=False, timeout=None, headers=OURS) as client:  # noqa: S113
         for number, step in enumerate(visit.steps, start=1):
             answer = await _send(client, visit, step, in_time=in_time)
             label = f"step {number}{f' ({step.name})' if step.name else ''}: {step.method} {path_of(step, visit.version)}"
             fault = _clean(visit, fault_of_answer(answer, step.expect, version=visit.version, in_time=in_time))
-            lines.append(f"{label} {answer.status or 'no answer'} after {answer.seconds * 1000:.1f} ms")
+            lines.append(outside(f"{label} {answer.status or 'no answer'} after {answer.seconds * 1000:.1f} ms"))
             if fault:
-                return Walked(tuple(seconds), f"{label} {fault}", (*lines, *_all_about(visit, step, answer, fault)))
+                return Walked(tuple(seconds), outside(f"{label} {fault}"), (*lines, *_all_about(visit, step, answer, fault)))
             seconds.append(answer.seconds)
-    return Walked(tuple(seconds), "", tuple(lines))
+    return Walked(tuple(seconds), outside(""), tuple(lines))
 
 
 async def _send(client: httpx.AsyncClient, visit: Visit, step: SmokeStep, *, in_time: bool) -> Answer:
@@ -104,19 +105,20 @@ def _content(visit: Visit, step: SmokeStep) -> dict[str, Any]:
     return {"headers": headers, "json": step.json_body, "content": step.body, "data": step.form}
 
 
-def _all_about(visit: Visit, step: SmokeStep, answer: Answer, fault: str) -> list[str]:
+def _all_about(visit: Visit, step: SmokeStep, answer: Answer, fault: str) -> list[OutsideText]:
     body = "" if answer.cut else _clean(visit, text_of(answer.body))
     sent = _clean(visit, describe_request(step, visit.version))
-    return [
+    told = [
         f"  fault: {fault}",
         f"  sent: {sent.replace(chr(10), chr(10) + '    ')}",
         f"  expected: {_clean(visit, describe_expectation(step.expect, visit.version))}",
         f"  came back: {answer.status or 'nothing'}{f', {body}' if body else ''}",
     ]
+    return [outside(line, lines=True) for line in told]
 
 
-def _clean(visit: Visit, text: str) -> str:
-    """Mask before cutting: half a secret is one too."""
+def _clean(visit: Visit, text: str) -> OutsideText:
+    """Mask before cutting, as half a secret is one too, and once more what an escape sequence had parted."""
     forms = [form for secret in visit.secrets.values() for form in secrets_in_header(secret.get_secret_value())]
-    clean = str(mask(text, forms))
-    return clean if len(clean) <= SHOWN_CHARACTERS else clean[:SHOWN_CHARACTERS] + "…"
+    clean = str(mask(outside(mask(text, forms), limit=len(text) + LINE_LIMIT, lines=True), forms))
+    return outside(clean, limit=SHOWN_CHARACTERS, lines=True)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from blocks.outside_text import outside
 from tasks.rules.analysis.summary import worst_of
 from tasks.rules.plan.smoke import Performance
 from tasks.rules.verification.performance import Judged, compare_times, judge_times
@@ -25,7 +26,7 @@ class _Side:
     visit: Visit
     patience_seconds: float
     runs: list[tuple[float, ...]] = field(default_factory=list)
-    last: Walked = field(default_factory=lambda: Walked((), "", ()))
+    last: Walked = field(default_factory=lambda: Walked((), outside(""), ()))
     faults: int = 0
     fault: str = ""
     lost_seconds: float = 0.0

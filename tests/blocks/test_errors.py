@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks import errors
+from blocks.outside_text import outside
 
 PERMANENT = (errors.Refused, errors.Superseded, errors.WorldMoved)
 EVERY = [
@@ -35,7 +36,7 @@ def test_every_error_is_ours_and_of_one_kind(error: errors.ShipwayError) -> None
 def test_bad_input_says_field_fault_and_mend(message: str, field: str, fix: str) -> None:
     """One line for a person, and its parts for a program."""
     error = errors.BadInput(message, field=field, fix=fix)
-    assert str(error) == f"{field}: {message}. {fix}"
+    assert str(error) == outside(f"{field}: {message}. {fix}", lines=True)
     assert (error.field, error.fix) == (field, fix)
 
 

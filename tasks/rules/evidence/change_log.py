@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from blocks.outside_text import OutsideText
+
 Direction = Literal["first", "upgrade", "downgrade", "sideways", "same"]
 CAREFUL_FIRST: tuple[Direction, ...] = ("sideways", "downgrade", "first", "upgrade", "same")
 MAX_COMMITS = 500
@@ -32,9 +34,9 @@ class Commit:
     """
 
     hash: str
-    author: str
+    author: OutsideText
     at: int
-    subject: str
+    subject: OutsideText
 
 
 @dataclass(frozen=True)

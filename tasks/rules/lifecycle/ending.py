@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+from blocks.outside_text import OutsideText, as_ending
 from tasks.rules.plan.targets import is_production
 from tasks.rules.record.entries import Entry
 
@@ -32,12 +33,12 @@ class Ending:
     """
 
     name: Name
-    reason: str
+    reason: OutsideText
 
     @classmethod
     def from_entry(cls, entry: Entry) -> Self:
         """Read the ending back that was decided before a process died."""
-        return cls(entry.evidence["ending"], entry.why)
+        return cls(entry.evidence["ending"], as_ending(entry.why))
 
 
 def final_outcome(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+
+from blocks.outside_text import OutsideText, as_reason
 
 PlanPath = Annotated[
     str,
@@ -21,6 +23,11 @@ Reason = Annotated[
     Field(
         min_length=1, max_length=500, pattern=ONE_LINE, title="Reason", description="Why, in one line, for the record and the approvers."
     ),
+]
+AnyReason = Annotated[
+    OutsideText,
+    BeforeValidator(as_reason),
+    Field(title="Reason", description="Why, for the record. Any text: it is put into one line of at most 500 characters."),
 ]
 Requester = Annotated[
     str,
@@ -46,9 +53,9 @@ WaveNames = Annotated[
 AnyVersion = Annotated[
     str,
     Field(
-        pattern=r"^([0-9A-Za-z][0-9A-Za-z._+-]{0,127})?$",
         title="Version",
         description="A version; empty takes what the environment and the plan say.",
+        json_schema_extra={"pattern": r"^([0-9A-Za-z][0-9A-Za-z._+-]{0,127})?$"},  # for forms; a platform may call its versions as it likes
     ),
 ]
 Restored = Annotated[

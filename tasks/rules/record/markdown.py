@@ -6,6 +6,7 @@ import base64
 import html
 import re
 
+from blocks.outside_text import outside
 from tasks.rules.record.entries import Entry
 from tasks.rules.record.picture import in_words, picture
 from tasks.rules.record.series import series_of
@@ -36,7 +37,7 @@ def to_markdown(entries: list[Entry], *, problems: list[str], place: str = "") -
 
 def plain(text: str) -> str:
     """Make a text harmless in markdown and in a table's cell: one line, no HTML, no link, no format; cut when long."""
-    line = " ".join(text.split())
+    line = outside(text, limit=2 * LONGEST_CELL)
     cut = line if len(line) <= LONGEST_CELL else line[:LONGEST_CELL] + " …"
     return ADDRESS.sub(lambda found: f"{found[0][:-2]}&#8203;{found[0][-2:]}", html.escape(SPECIAL.sub(r"\\\1", cut), quote=False))
 

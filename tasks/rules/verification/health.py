@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from blocks.outside_text import OutsideText, outside
+
 BODY_LIMIT_BYTES = 1_000_000
 
 
@@ -30,7 +32,7 @@ class Probe:
     error: str = ""
 
 
-def fault_of(probe: Probe, *, status: int, json_fields: Mapping[str, str]) -> str:
+def fault_of(probe: Probe, *, status: int, json_fields: Mapping[str, str]) -> OutsideText:
     """Say what is wrong with an answer.
 
     Args:
@@ -41,6 +43,10 @@ def fault_of(probe: Probe, *, status: int, json_fields: Mapping[str, str]) -> st
     Returns:
         The fault in words, or "" where all is well.
     """
+    return outside(_fault(probe, status, json_fields))
+
+
+def _fault(probe: Probe, status: int, json_fields: Mapping[str, str]) -> str:
     if probe.error:
         return probe.error
     if probe.status != status:

@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from blocks.outside_text import OutsideText, outside, without_escapes
+
 VARYING = re.compile(r"\b[0-9a-f]{8,}\b|\d+|'[^']{0,200}'|\"[^\"]{0,200}\"", re.IGNORECASE)
 LINE_LIMIT = 500
 
@@ -17,12 +19,12 @@ def kind_of(line: str) -> str:
         line: A log line.
 
     Returns:
-        The kind; two lines of one cause share it.
+        The kind; two lines of one cause share it, whatever colours they have.
     """
-    return VARYING.sub("#", line[:LINE_LIMIT]).strip()
+    return VARYING.sub("#", outside(line, limit=LINE_LIMIT)).strip()[:LINE_LIMIT]
 
 
-def new_error_kinds(canary: Iterable[str], baseline: Iterable[str], *, pattern: str) -> list[tuple[str, int, str]]:
+def new_error_kinds(canary: Iterable[str], baseline: Iterable[str], *, pattern: str) -> list[tuple[str, int, OutsideText]]:
     """Find the kinds of error lines that only the new version logs.
 
     Args:
@@ -31,14 +33,19 @@ def new_error_kinds(canary: Iterable[str], baseline: Iterable[str], *, pattern: 
         pattern: Regular expression of an error line.
 
     Returns:
-        Kind, how often it came and one example, the most frequent first.
+        Kind, how often it came and one example, the most frequent first. A line is matched as it is, and without its escape sequences: a
+        coloured ERROR is one, and a pattern may name a tab.
     """
     wrong = re.compile(pattern)
-    known = {kind_of(line) for line in baseline if wrong.search(line)}
-    examples: dict[str, str] = {}
+
+    def is_error(line: str) -> bool:
+        return bool(wrong.search(plain := without_escapes(line)) or (plain != line and wrong.search(line)))
+
+    known = {kind_of(line) for line in baseline if is_error(line)}
+    examples: dict[str, OutsideText] = {}
     counts: Counter[str] = Counter()
     for line in canary:
-        if wrong.search(line) and (kind := kind_of(line)) not in known:
+        if is_error(line) and (kind := kind_of(line)) not in known:
             counts[kind] += 1
-            examples.setdefault(kind, line[:LINE_LIMIT])
+            examples.setdefault(kind, outside(line, limit=LINE_LIMIT))
     return [(kind, count, examples[kind]) for kind, count in counts.most_common()]

@@ -45,6 +45,20 @@ def test_only_what_the_baseline_never_logged_is_new() -> None:
     assert found == [("ERROR lost order #", 2, "ERROR lost order 17"), ("CRITICAL boom", 1, "CRITICAL boom")]
 
 
+@pytest.mark.parametrize("line", ["\x1b[31mERROR\x1b[0m lost", "\x1b[1;31mERR\x1b[4mOR\x1b[0m lost", "\x9b31mERROR\x9b0m lost"])
+def test_a_coloured_error_is_an_error_of_the_same_kind(line: str) -> None:
+    """Colours neither hide an error nor make a known one new."""
+    assert new_error_kinds([line], [], pattern=PATTERN) == [("ERROR lost", 1, "ERROR lost")]
+    assert new_error_kinds([line], ["ERROR lost"], pattern=PATTERN) == []
+    assert new_error_kinds(["ERROR lost"], [line], pattern=PATTERN) == []
+
+
+def test_a_pattern_may_name_a_tab_or_a_colour() -> None:
+    """A line is matched as the service wrote it, too; what is said of it is clean."""
+    assert new_error_kinds(["a\tERROR\tb"], [], pattern=r"\tERROR\t") == [("a ERROR b", 1, "a ERROR b")]
+    assert new_error_kinds(["\x1b[31mlost"], [], pattern=r"\x1b\[31m") == [("lost", 1, "lost")]
+
+
 @given(LINES)
 def test_a_version_that_logs_like_the_old_one_has_nothing_new(lines: list[str]) -> None:
     """Compared with itself no version is worse."""

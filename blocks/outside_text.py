@@ -1,0 +1,108 @@
+"""Text from outside, made safe once: what services, platforms, Git, people and the API say, before anything of ours carries it.
+
+A log line, a body, an exception's text may hold anything: escape sequences of a terminal, NUL, which PostgreSQL refuses, lone surrogates,
+which are not UTF-8, line separators, directions. `outside` is the only way to an `OutsideText`, which every validator takes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import NewType
+
+OutsideText = NewType("OutsideText", str)
+"""Text that passed through `outside`. mypy refuses plain text in its place."""
+
+LINE_LIMIT = 2_000
+REASON_LIMIT = 500
+ENDING_LIMIT = 16_000
+KEY_LIMIT = 300
+PART_LIMIT_BYTES = 200
+NO_REASON = OutsideText("no reason given")
+MARK = "\N{REPLACEMENT CHARACTER}"
+
+# ECMA-48: control sequences (colours, cursor), strings that end (titles, links), and the other escapes. A string without an end is no
+# string: it would hide the rest of the line.
+_ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d\x9e\x9f])[^\x07\x1b\x80-\x9f]*(?:\x07|\x1b\\|\x9c)"
+    r"|\x1b[ -/]+[0-~]"
+    r"|\x1b[0-OQ-WYZ\\`-~]"
+)
+_BREAKS = re.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
+_SPACES = re.compile(r"\s+")
+# Controls, directions (bidi), lone surrogates, the byte-order mark, and what Unicode calls no characters.
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]"
+)
+
+
+def outside(text: object, *, limit: int = LINE_LIMIT, lines: bool = False) -> OutsideText:
+    """Clean text from outside.
+
+    Escape sequences are dropped. Whitespace of any kind becomes one space each run; with `lines`, line breaks of any kind become newlines,
+    and tabs and spaces stay. Every other control character, direction, lone surrogate and noncharacter becomes U+FFFD.
+
+    Args:
+        text: Anything; what is no text is written as text.
+        limit: The most characters; longer text is cut, and ends in `…`.
+        lines: Keep it in lines.
+
+    Returns:
+        The text; cleaned again it stays as it is. It may be empty.
+    """
+    found = without_escapes(_written(text)[: 8 * limit + LINE_LIMIT])  # cut first, so that no length costs time
+    found = _BREAKS.sub("\n", found) if lines else _SPACES.sub(" ", found).strip()
+    found = _UNSAFE.sub(MARK, found)
+    return OutsideText(found if len(found) <= limit else f"{found[: limit - 1].rstrip()}…")
+
+
+def without_escapes(text: str) -> str:
+    """Drop the escape sequences of terminals, so that a coloured word is that word."""
+    return _ESCAPES.sub("", text) if "\x1b" in text or not text.isascii() else text
+
+
+def as_reason(text: object) -> OutsideText:
+    """Make a reason for the record: one line of at most 500 characters that is never empty.
+
+    Args:
+        text: Anything.
+    """
+    return outside("" if text is None else text, limit=REASON_LIMIT) or NO_REASON
+
+
+def as_ending(text: object) -> OutsideText:
+    """Make the words of an ending, which may join those of many targets: one line of at most 16,000 characters that is never empty."""
+    return outside(text, limit=ENDING_LIMIT) or NO_REASON
+
+
+def error_text(error: BaseException, *, limit: int = LINE_LIMIT) -> OutsideText:
+    """Write an error as its class and its words, in one line."""
+    return outside(f"{type(error).__name__}: {_written(error)}", limit=limit)
+
+
+def safe_key(text: str) -> str:
+    """Make a key that records and result storages take, the same for the same text.
+
+    Args:
+        text: A key with parts between slashes, of which some come from outside, as a version that a platform reports.
+
+    Returns:
+        The same text where it is one clean line of at most 300 characters, no part of which is `..` or longer than a file's name;
+        else its clean beginning and its SHA-256.
+    """
+    parts = text.split("/")
+    plain = outside(text, limit=KEY_LIMIT) == text and not {".", ".."} & set(parts)
+    if text and plain and all(len(part.encode()) <= PART_LIMIT_BYTES for part in parts):
+        return text
+    begin = re.sub(r"[^0-9A-Za-z_-]+", "-", outside(text, limit=PART_LIMIT_BYTES // 2))
+    return f"{begin}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def _written(text: object) -> str:
+    if isinstance(text, str):
+        return text
+    try:
+        return str(text)
+    except Exception:  # noqa: BLE001 - an error of somebody else's whose own words fail
+        return f"{type(text).__name__} without words"
