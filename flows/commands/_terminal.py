@@ -80,10 +80,10 @@ def in_house(arguments: argparse.Namespace, work: Callable[..., Coroutine[Any, A
     try:
         return asyncio.run(reach())
     except (BadInput, Refused) as error:
-        print(error, file=sys.stderr)
+        show(error, error=True)
         return BAD_INPUT if isinstance(error, BadInput) else REFUSED
     except ShipwayError as error:
-        print(error, file=sys.stderr)
+        show(error, error=True)
         return UNEXPECTED
 
 
@@ -121,6 +121,18 @@ def enter(arguments: argparse.Namespace) -> bool:
     if (home / "house.json").exists():
         settings.enter(home)
     return bool(os.environ.get("PREFECT_API_URL"))
+
+
+def show(text: object, *, error: bool = False) -> None:
+    """Print what may quote the API, a record or a log: no escape sequence of theirs reaches the terminal.
+
+    Args:
+        text: In lines.
+        error: To standard error.
+    """
+    from blocks.outside_text import outside
+
+    print(outside(text, limit=100_000, lines=True), file=sys.stderr if error else sys.stdout, flush=True)
 
 
 async def show_story(client: PrefectClient, run: UUID, *, since: datetime | None = None) -> FlowRun:

@@ -49,7 +49,7 @@ async def answer(arguments: argparse.Namespace) -> int:
     try:
         return await _answer(arguments)
     except (BadInput, Refused) as error:
-        print(error, file=sys.stderr)
+        _terminal.show(error, error=True)
         return BAD_INPUT if isinstance(error, BadInput) else REFUSED
 
 
@@ -75,9 +75,12 @@ def _show(question: Question, *, name: str) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
+    from blocks.outside_text import outside
+
     console = Console()
-    console.rule(name)
-    console.print(Markdown(re.sub(r"!\[[^\]]*\]\(data:[^)]*\)", "*(picture: see the Prefect UI)*", question.text)))
+    console.rule(outside(name))
+    words = re.sub(r"!\[[^\]]*\]\(data:[^)]*\)", "*(picture: see the Prefect UI)*", question.text)
+    console.print(Markdown(outside(words, limit=len(words) + 1, lines=True)))
     console.rule()
 
 
@@ -107,7 +110,7 @@ def _record(outcome: Outcome | None) -> int:
         print("posted, but the release has not judged it yet; `shipway status` shows how it goes on")
         return WAITING
     counts = outcome.outcome in COUNTED
-    print(f"{outcome.outcome.replace('_', ' ')}: {outcome.reason}", file=sys.stdout if counts else sys.stderr)
+    _terminal.show(f"{outcome.outcome.replace('_', ' ')}: {outcome.reason}", error=not counts)
     if counts and outcome.state == "open":
         print("the gate stays open until enough people have approved")
     return FINE if counts else REFUSED

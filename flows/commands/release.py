@@ -43,7 +43,7 @@ async def _release(client: PrefectClient, arguments: argparse.Namespace) -> int:
         "plan": str(arguments.plan.absolute()), "version": arguments.version, "reason": arguments.reason, "requester": arguments.requester,
     }  # fmt: skip
     found = await start(client, "release/release", wanted)
-    print(f"release {found.id}")
+    _terminal.show(f"release {found.id}")
     return await follow_to_end(client, found, wait=arguments.wait)
 
 
@@ -88,13 +88,15 @@ async def follow_to_end(client: PrefectClient, found: FlowRun, *, wait: bool) ->
         state = found.state
         if state is None or not state.is_paused():
             break
-        print(f"Waiting for people{last_answer(found)}. In a terminal: shipway approve {str(found.id)[:8]}; in the UI: {link(found)}")
+        _terminal.show(
+            f"Waiting for people{last_answer(found)}. In a terminal: shipway approve {str(found.id)[:8]}; in the UI: {link(found)}"
+        )
         if not wait:
             return _terminal.WAITING
         since = state.timestamp
         while (await client.read_flow_run(found.id)).state_type == state.type:
             await asyncio.sleep(2)
-    print(": ".join(word for word in (state.name if state else "Unknown", state.message if state else "") if word))
+    _terminal.show(": ".join(word for word in (state.name if state else "Unknown", state.message if state else "") if word))
     return _terminal.EXIT.get(state.name if state and state.name else "", _terminal.UNEXPECTED)
 
 

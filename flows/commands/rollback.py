@@ -46,8 +46,8 @@ async def _rollback(client: PrefectClient, arguments: argparse.Namespace) -> int
         "restored": arguments.restored, "bad": arguments.bad,
     }  # fmt: skip
     found = await start(client, "rollback/rollback", wanted)
-    print(f"rollback {found.id}")
+    _terminal.show(f"rollback {found.id}")
     found = await _terminal.show_story(client, found.id)
     state = found.state
-    print(f"{state.name if state else 'Unknown'}: {state.message if state else ''}")
+    _terminal.show(f"{state.name if state else 'Unknown'}: {state.message if state else ''}")
     return _terminal.DONE if state and state.is_completed() else _terminal.ROLLED_BACK

@@ -41,17 +41,17 @@ async def _status(client: PrefectClient, arguments: argparse.Namespace) -> int:
         return await follow_to_end(client, await find_run(client, arguments.follow), wait=False)
     runs = await tagged(client, OPEN)
     if not runs:
-        print("Nothing is under way.")
+        _terminal.show("Nothing is under way.")
         return _terminal.DONE
     for found in runs:
         state = found.state
         since = f"{state.timestamp:%Y-%m-%d %H:%M:%S} UTC" if state else "?"
         where = await _where(str(found.id))
-        print(f"{str(found.id)[:8]}  {found.name:<32} {state.name if state else '?':<14} since {since}  {run_link(str(found.id))}")
+        _terminal.show(f"{str(found.id)[:8]}  {found.name:<32} {state.name if state else '?':<14} since {since}  {run_link(str(found.id))}")
         if where:
-            print(f"          {where}")
+            _terminal.show(f"          {where}")
         if state and state.is_paused():
-            print(f"          answer it: shipway approve {str(found.id)[:8]}{last_answer(found)}")
+            _terminal.show(f"          answer it: shipway approve {str(found.id)[:8]}{last_answer(found)}")
     return _terminal.WAITING if any(found.state and found.state.is_paused() for found in runs) else _terminal.DONE
 
 

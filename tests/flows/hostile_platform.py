@@ -1,0 +1,142 @@
+"""A platform in memory that logs, fails and answers in the words of a test."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+from prefect.blocks.core import Block
+
+from blocks.errors import RolloutFailed, Superseded
+from blocks.platform import Counts, Endpoints, Lease, LogLine, Position
+
+
+class World:
+    """What one environment is, and what its service and its platform say."""
+
+    def __init__(self) -> None:
+        """Serve the first version."""
+        self.text = ""
+        self.fails_at = ""
+        self.reset("1.0")
+
+    def reset(self, baseline: str) -> None:
+        """Serve a version, owned by nobody."""
+        self.position = Position(baseline=baseline, canary=None, percent=0, ready={baseline: True}, previous=None, owner=None, generation=0)
+
+
+class HostilePlatform(Block):
+    """Keeps its worlds in this process, by the block's name."""
+
+    _block_type_name = "Hostile platform, for tests"
+    _block_type_slug = "hostile"
+    worlds: ClassVar[dict[str, World]] = {}
+    url: ClassVar[str] = ""
+
+    name: str
+
+    @property
+    def world(self) -> World:
+        """The environment."""
+        return self.worlds[self.name]
+
+    async def current(self) -> Position:
+        """Read a copy."""
+        return self.world.position.copy()
+
+    async def acquire_lease(self, owner: str, *, takeover: bool = False) -> Lease:
+        """Become the owner."""
+        position = self.world.position
+        if position["owner"] not in {None, owner} and not takeover:
+            raise Superseded(self.world.text)
+        position.update(owner=owner, generation=position["generation"] + 1)
+        return Lease(owner=owner, generation=position["generation"])
+
+    async def release_lease(self, lease: Lease) -> None:
+        """Give it up."""
+        if lease["owner"] == self.world.position["owner"]:
+            self.world.position["owner"] = None
+
+    async def prepare(self, version: str, lease: Lease, *, timeout_seconds: float) -> None:
+        """Bring a canary up, or fail in the words of the test."""
+        del lease, timeout_seconds
+        self._act("prepare" if version != "1.0" else "", canary=version, percent=0)
+
+    async def shift(self, percent: int, lease: Lease) -> None:
+        """Move the traffic."""
+        del lease
+        self._act("shift" if percent and self.world.position["canary"] != "1.0" else "", percent=percent)
+
+    async def promote(self, lease: Lease) -> None:
+        """Make the canary the baseline."""
+        del lease
+        position = self.world.position
+        if position["canary"]:
+            self._act("", baseline=position["canary"], canary=None, percent=0, previous=position["baseline"])
+
+    async def abort(self, lease: Lease) -> None:
+        """Take the canary away."""
+        del lease
+        self._act("", canary=None, percent=0)
+
+    async def endpoints(self) -> Endpoints:
+        """Say where each is reached; the path says which version answers."""
+        position = self.world.position
+        found = Endpoints(public=f"{self.url}/{position['baseline']}", baseline=f"{self.url}/{position['baseline']}")
+        return Endpoints(**found, canary=f"{self.url}/{position['canary']}") if position["canary"] else found
+
+    async def counts(self) -> dict[str, Counts]:
+        """Count no request."""
+        return {version: Counts(started="a", requests=0, errors=0, buckets={}) for version in self.world.position["ready"]}
+
+    async def progress(self) -> list[str]:
+        """Say it in the words of the test."""
+        return [self.world.text]
+
+    async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:
+        """Log the test's words as an error of every version but the first."""
+        del limit
+        text = f"ERROR {self.world.text} ERROR" if self.world.fails_at == "logs" else "INFO all is well"
+        return [LogLine(at=since, version=str(self.world.position["baseline"]), text=text)]
+
+    def _act(self, point: str, **changes: Any) -> None:
+        if self.world.fails_at == point == "prepare":
+            raise RolloutFailed(self.world.text, evidence=(self.world.text,))
+        if self.world.fails_at == point == "shift":
+            raise OSError(self.world.text)
+        position: Any = self.world.position
+        position.update(changes)
+        position["ready"] = {version: True for version in (position["baseline"], position["canary"]) if version}
+
+
+@contextmanager
+def hostile_service(worlds: dict[str, World]) -> Iterator[str]:
+    """Answer `/VERSION/version` with the version, but for the first with the words of a world that fails at `body`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            version = self.path.split("/")[1]
+            bad = next((world.text for world in worlds.values() if world.fails_at == "body"), None)
+            said = version if bad is None or version == "1.0" else bad
+            body = json.dumps({"version": said}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Stay quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,101 @@
+"""A release whose service, platform and commits say hostile things: it fails by what is wrong, and rolls back by nothing but that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+
+from blocks.outside_text import outside
+from flows.release import release
+from flows.rollback import rollback
+from tasks.record.storage import default_storage
+from tasks.record.store import load_entries
+from tasks.rules.record.entries import outcome_of, verify_chain
+from tests.flows.harness import Stage, plan_of
+from tests.flows.hostile_platform import HostilePlatform, World, hostile_service
+from tests.hostile_text import EVERYTHING, HOSTILE
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+_numbers = count(2)
+
+
+class HostileStage(Stage):
+    """A stage in memory; flows run in this process."""
+
+    def world(self, environment: str) -> World:
+        """Give an environment."""
+        return HostilePlatform.worlds.setdefault(f"{self.name}-{environment}", World())
+
+    async def set_up(self) -> None:
+        """Make repository and blocks."""
+        self.repository.mkdir(parents=True)
+        self.git("init", "--quiet")
+        self.tag("1.0")
+        for environment in self.environments:
+            self.world(environment)
+            await HostilePlatform(name=f"{self.name}-{environment}").save(f"{self.name}-{environment}", overwrite=True)
+
+    def hostile_plan(self) -> str:
+        """Write a plan with nothing to wait for."""
+        plan = plan_of(self.name)
+        sections = {name: {**plan[name], "platform": f"hostile/{self.name}-{name}"} for name in ("staging", "production")}
+        sections["production"]["steps"] = [{"percent": 100, "watch_seconds": 0}]
+        verification = {**plan["verification"], "stability": {"successes": 1, "interval_seconds": 0.1, "timeout_seconds": 0.3}}
+        return self.plan(verification=verification, rollback={"to": "previous", "watch_seconds": 0.1}, **sections)
+
+
+@pytest.fixture(scope="module")
+def theatre(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostileStage]:  # noqa: ARG001 - it must run
+    """Raise two environments in memory."""
+    stage = HostileStage("hostile", tmp_path_factory.mktemp("hostile"), runner=None)  # type: ignore[arg-type]
+    asyncio.run(stage.set_up())
+    with hostile_service(HostilePlatform.worlds) as url:
+        HostilePlatform.url = url
+        yield stage
+
+
+@pytest.fixture
+async def stage(theatre: HostileStage) -> HostileStage:
+    """Give both environments with the first version, owned by nobody, saying nothing."""
+    await theatre.free()
+    for environment in theatre.environments:
+        theatre.world(environment).reset("1.0")
+        theatre.world(environment).fails_at = ""
+    return theatre
+
+
+@pytest.mark.parametrize(
+    ("point", "words"), [("logs", HOSTILE[0]), *((point, HOSTILE[-1]) for point in ("logs", "body", "prepare", "shift"))]
+)
+async def test_a_failing_release_rolls_back_whatever_is_said(stage: HostileStage, point: str, words: str) -> None:
+    """In log lines, bodies, our errors and somebody else's: both environments run what ran before, and the record is whole."""
+    world = stage.world("production")
+    world.fails_at, world.text = point, words
+    if point == "body":
+        stage.world("staging").text = words
+    version = stage.tag(f"1.{next(_numbers)}")
+    state: Any = await release(plan=stage.hostile_plan(), version=version, reason="a test", requester="rita", return_state=True)
+    outcome = "failed" if point == "body" else "rolled_back"  # a wrong body is found in staging, and production never moved
+    assert state.name == ("Failed" if point == "body" else "RolledBack"), state.message
+    assert "WAY BACK FAILED" not in state.message
+    assert state.message == outside(state.message, limit=20_000)
+    entries = await load_entries(await default_storage(), str(state.state_details.flow_run_id))
+    assert (outcome_of(entries), verify_chain(entries)) == (outcome, [])
+    for environment in stage.environments:
+        position = stage.world(environment).position
+        assert (position["baseline"], position["canary"], position["owner"]) == ("1.0", None, None)
+
+
+async def test_a_rollback_takes_any_reason_and_leaves_any_version(stage: HostileStage) -> None:
+    """A webhook's words, cleaned as the flow's type asks, and a version that only the platform knows; the version returned to is one that no parameter would take."""
+    world = stage.world("production")
+    world.position.update(baseline="2.0", previous="_adopted", ready={"2.0": True})
+    world.text = EVERYTHING
+    reason: Any = EVERYTHING * 100
+    state: Any = await rollback(plan=stage.hostile_plan(), reason=outside(reason), return_state=True)
+    assert state.name == "RolledBack", state.message
+    assert world.position["baseline"] == "_adopted"
