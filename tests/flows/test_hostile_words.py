@@ -91,7 +91,7 @@ async def test_a_failing_release_rolls_back_whatever_is_said(stage: HostileStage
 
 
 async def test_a_rollback_takes_any_reason_and_leaves_any_version(stage: HostileStage) -> None:
-    """A webhook's words, cleaned as the flow's type asks, and a version that only the platform knows; the version returned to is one that no parameter would take."""
+    """A webhook's words, cleaned as the flow's type asks, and a version to return to that no parameter would take."""
     world = stage.world("production")
     world.position.update(baseline="2.0", previous="_adopted", ready={"2.0": True})
     world.text = EVERYTHING
