@@ -8,20 +8,17 @@ HOME/run/        process records, locks; HOME/logs/ one log a process; HOME/stor
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import os
 import secrets
 import socket
-import stat
 from pathlib import Path
 from typing import TypedDict
 
 from blocks.errors import Refused
+from blocks.server import sockets
 
 FOLDERS = ("keys", "run", "logs", "storage", "prefect")
-SOCKET_PATH_LIMIT_BYTES = 107
-LONGEST_SOCKET_NAME = "/.s.PGSQL.5432"
 
 
 class Facts(TypedDict):
@@ -39,8 +36,16 @@ class Facts(TypedDict):
 
 
 def default_home() -> Path:
-    """Say where the house is: $SHIPWAY_HOME, or ~/.shipway."""
-    return Path(os.environ.get("SHIPWAY_HOME") or Path.home() / ".shipway").expanduser().absolute()
+    """Say where the house is: $SHIPWAY_HOME, or ~/.shipway.
+
+    Raises:
+        Refused: Neither variable is set, and this user has no home directory.
+    """
+    try:
+        return Path(os.environ.get("SHIPWAY_HOME") or Path.home() / ".shipway").expanduser().absolute()
+    except RuntimeError:
+        message = f"user {os.geteuid()} has no home directory; set HOME or SHIPWAY_HOME, or choose a folder with --home"
+        raise Refused(message) from None
 
 
 def read_facts(home: Path) -> Facts:
@@ -72,8 +77,16 @@ def found(home: Path, *, port: int | None, auth: bool | None) -> Facts:
         The facts as they are now.
 
     Raises:
-        Refused: The folder holds something else, or is open to others.
+        Refused: The folder holds something else, belongs to another user, or cannot be made or written to.
     """
+    try:
+        return _found(home, port=port, auth=auth)
+    except OSError as error:
+        message = f"{home} cannot be used as a home directory: {error}; choose a folder that you may write to with --home"
+        raise Refused(message) from error
+
+
+def _found(home: Path, *, port: int | None, auth: bool | None) -> Facts:
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     if (home / "house.json").exists():
         facts = read_facts(home)
@@ -92,6 +105,7 @@ def found(home: Path, *, port: int | None, auth: bool | None) -> Facts:
         (home / folder).mkdir(exist_ok=True, mode=0o700)
     write_private(home / "house.json", json.dumps(facts, indent=2) + "\n")
     _make_keys(home)
+    sockets.folder(home)
     return facts
 
 
@@ -139,33 +153,14 @@ def port_is_free(port: int) -> bool:
         return True
 
 
-def socket_folder(home: Path) -> Path:
-    """Give the folder for Unix sockets: HOME/run, or a short private one where that path is too long.
-
-    Raises:
-        Refused: The short folder is somebody else's.
-    """
-    inside = home / "run"
-    if len(os.fsencode(inside)) + len(LONGEST_SOCKET_NAME) <= SOCKET_PATH_LIMIT_BYTES:
-        return inside
-    name = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
-    short = Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp") / f"shipway-{os.geteuid()}-{name}"  # noqa: S108 - private by mode and owner
-    short.mkdir(mode=0o700, exist_ok=True)
-    seen = short.lstat()
-    if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.geteuid() or seen.st_mode & 0o077:
-        message = f"{short} is not a private folder of ours; remove it, or choose a shorter --home"
-        raise Refused(message)
-    return short
-
-
 def engine_socket(home: Path) -> Path:
     """Say where the warm engine listens."""
-    return socket_folder(home) / "engine.sock"
+    return sockets.folder(home) / "engine.sock"
 
 
 def judge_socket(home: Path) -> Path:
     """Say where the warm judge listens."""
-    return socket_folder(home) / "judge.sock"
+    return sockets.folder(home) / "judge.sock"
 
 
 def _make_keys(home: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from blocks.errors import Permanent, Refused
-from blocks.server import api, layout, processes, settings, supervisor, worker
+from blocks.server import api, layout, postgres, problems, processes, settings, sockets, supervisor, worker
 
 GRACE_SECONDS = 10
 DOWN_SECONDS = 90
@@ -29,6 +29,7 @@ def start(home: Path, *, port: int | None = None, auth: bool | None = None) -> l
 
     Raises:
         Refused: The folder is not ours, the asked port is taken, or the house runs with other settings.
+        Permanent: The database cannot run on this machine.
     """
     running = is_running(home)
     before = layout.read_facts(home) if running else None
@@ -41,11 +42,35 @@ def start(home: Path, *, port: int | None = None, auth: bool | None = None) -> l
             message = f"port {port} is taken; leave --port away, or choose another one"
             raise Refused(message)
         facts = layout.found(home, port=layout.free_port(), auth=auth)
-    if processes.recorded(home / "run" / "supervisor.pid") is None:
+    _supervise(home)
+    return facts
+
+
+def _supervise(home: Path) -> None:
+    pid = home / "run" / "supervisor.pid"
+    if problems.hopeless(home) is not None:  # the cause may be fixed: a new supervisor tries at once, and adopts what runs
+        processes.stop(pid, with_signal=signal.SIGKILL, timeout_seconds=5)
+    if processes.recorded(pid) is None:
+        postgres.check(home)
+        problems.forget(home)
         argv = [sys.executable, "-m", "blocks.server.supervisor", str(home)]
         log = home / "logs" / "supervisor.log"
         processes.start(argv, name="starting", run=home / "run", log=log, env=settings.inherited(), cwd=settings.PROJECT)
-    return facts
+
+
+def check(home: Path) -> None:
+    """See whether the house can still become ready.
+
+    Raises:
+        Permanent: It cannot; carries the supervisor's reason.
+    """
+    reason = problems.hopeless(home)
+    if reason is not None:
+        raise Permanent(reason)
+    if all(processes.recorded(home / "run" / f"{name}.pid") is None for name in ("starting", "supervisor")):
+        log = home / "logs" / "supervisor.log"
+        message = f"the supervisor has ended; see {log}. Its last words: {_last_words(log, lines=1)}"
+        raise Permanent(message)
 
 
 def is_running(home: Path) -> bool:
@@ -75,12 +100,17 @@ def wait_for_worker(home: Path, *, timeout_seconds: float) -> None:
 def _wait(home: Path, name: str, ready: Any, *, timeout_seconds: float) -> None:
     deadline = time.monotonic() + timeout_seconds
     while not ready(home):
+        check(home)
         if time.monotonic() > deadline:
             log = home / "logs" / f"{name}.log"
-            words = "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.exists() else "it wrote nothing"
-            message = f"the {name} was not ready within {timeout_seconds:.0f} s; see {log}. Its last words:\n{words}"
+            message = f"the {name} was not ready within {timeout_seconds:.0f} s; see {log}. Its last words:\n{_last_words(log, lines=15)}"
             raise Permanent(message)
         time.sleep(0.1)
+
+
+def _last_words(log: Path, *, lines: int) -> str:
+    words = log.read_text(errors="replace").strip().splitlines()[-lines:] if log.exists() else []
+    return "\n".join(words) or "it wrote nothing"
 
 
 def _worker_is_online(home: Path) -> bool:
@@ -124,3 +154,4 @@ def stop(home: Path, *, now: bool) -> None:
     processes.stop(home / "run" / "supervisor.pid", with_signal=signal.SIGTERM, timeout_seconds=DOWN_SECONDS)
     supervisor.stop_services(home)
     processes.stop(home / "run" / "starting.pid", with_signal=signal.SIGTERM, timeout_seconds=5)
+    sockets.remove(home)

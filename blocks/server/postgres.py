@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import pwd
 import signal
 import subprocess
 from pathlib import Path
 from urllib.parse import quote
 
 from blocks.errors import Permanent
-from blocks.server import layout
+from blocks.server import sockets, unprivileged
 
 STOP_SIGNAL = signal.SIGINT  # "fast shutdown": open sessions are ended; SIGTERM would wait for them
 INITDB_SECONDS = 120
@@ -26,16 +25,13 @@ def binaries() -> Path:
     return Path(found.origin).parent / "pginstall" / "bin"
 
 
-def as_somebody() -> list[str]:
-    """Give the prefix that runs a program as another user where we are root, which PostgreSQL refuses to be.
+def check(home: Path) -> None:
+    """See, before anything is started, that the database can run here.
 
-    The user is `nobody`, who keeps the right to pass our private folders; so no folder has to be opened to others.
+    Raises:
+        Permanent: It cannot; says why and what to do.
     """
-    if os.geteuid() != 0:
-        return []
-    nobody = pwd.getpwnam("nobody")
-    who = [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
-    return ["setpriv", *who, "--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--"]
+    unprivileged.prefix(home, binaries())
 
 
 def initialise(home: Path) -> None:
@@ -49,21 +45,20 @@ def initialise(home: Path) -> None:
         return
     subprocess.run(["rm", "-rf", "--", str(draft)], check=True)
     options = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-instructions"]
-    command = [*as_somebody(), str(binaries() / "initdb"), "-D", str(draft), *options]
+    command = [*unprivileged.prefix(home, binaries()), str(binaries() / "initdb"), "-D", str(draft), *options]
     made = subprocess.run(command, check=False, capture_output=True, text=True, timeout=INITDB_SECONDS, cwd="/")
     if made.returncode != 0:
-        message = (
-            f"the database in {draft} could not be made: {made.stderr.strip() or made.stdout.strip()}; free the disk or fix its rights"
-        )
+        words = " ".join((made.stderr.strip() or made.stdout.strip()).split())
+        message = f"the database in {target} could not be made; fix what initdb says and try again: {words}"
         raise Permanent(message)
     draft.rename(target)
 
 
 def command(home: Path) -> list[str]:
     """Build the command that serves the database in the foreground."""
-    options = {"listen_addresses": "", "unix_socket_directories": str(layout.socket_folder(home)), "max_connections": "100"}
+    options = {"listen_addresses": "", "unix_socket_directories": str(sockets.folder(home)), "max_connections": "100"}
     settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
-    return [*as_somebody(), str(binaries() / "postgres"), "-D", str(home / "postgres"), *settings]
+    return [*unprivileged.prefix(home, binaries()), str(binaries() / "postgres"), "-D", str(home / "postgres"), *settings]
 
 
 def forget_dead(home: Path) -> None:
@@ -83,10 +78,10 @@ def forget_dead(home: Path) -> None:
 
 def is_ready(home: Path) -> bool:
     """Say whether the database takes connections."""
-    where = ["-h", str(layout.socket_folder(home)), "-U", "postgres", "-t", "2", "-q"]
+    where = ["-h", str(sockets.folder(home)), "-U", "postgres", "-t", "2", "-q"]
     return subprocess.run([str(binaries() / "pg_isready"), *where], check=False).returncode == 0
 
 
 def url(home: Path) -> str:
     """Give the address of the database as Prefect's server wants it."""
-    return f"postgresql+asyncpg://postgres@/postgres?host={quote(str(layout.socket_folder(home)), safe='/')}"
+    return f"postgresql+asyncpg://postgres@/postgres?host={quote(str(sockets.folder(home)), safe='/')}"

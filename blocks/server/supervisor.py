@@ -17,7 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from blocks.server import api, postgres, processes, settings, worker
+from blocks.errors import Permanent
+from blocks.server import api, postgres, problems, processes, settings, worker
 from blocks.server.warm import engine
 
 LOG = logging.getLogger("supervisor")
@@ -51,6 +52,7 @@ class Watched:
 
     service: Service
     descriptor: int | None = None
+    pid: int | None = None
     since: float = 0
     failures: int = 0
     due: float = field(default=0)
@@ -63,6 +65,7 @@ def main(home: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return
+    problems.forget(home)
     processes.record(home / "run" / "supervisor.pid", os.getpid())
     woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wake)
@@ -109,12 +112,15 @@ def launch(home: Path, one: Watched) -> None:
         log = home / "logs" / f"{name}.log"
         argv, env = one.service.command(home), one.service.environment(home)
         pid = processes.start(argv, name=name, run=folder, log=log, env=env, cwd=settings.PROJECT)
-    except Exception:
+    except Exception as error:
         LOG.exception("%s: could not be started", name)
+        problems.note(home, name, f"the {name} could not be started: {error}", permanent=isinstance(error, Permanent))
         postpone(one)
         return
     LOG.info("%s: started, process %d", name, pid)
-    one.descriptor = processes.watch(pid)
+    if (before := problems.read(home, name)) is not None and before["permanent"]:
+        problems.forget(home, name)
+    one.pid, one.descriptor = pid, processes.watch(pid)
     if one.descriptor is None:
         postpone(one)
 
@@ -124,11 +130,32 @@ def mourn(home: Path, one: Watched) -> None:
     if one.descriptor is not None:
         os.close(one.descriptor)
     one.descriptor = None
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+    failed = _reap(one.pid) > 0
+    settled = time.monotonic() - one.since > SETTLED_SECONDS
+    if settled:
+        problems.forget(home, one.service.name)
+    elif failed:
+        _note_end(home, one.service.name)
     postpone(one)
     LOG.warning("%s: ended; again in %.1f s; its words are in %s", one.service.name, one.due - time.monotonic(), home / "logs")
+
+
+def _reap(pid: int | None) -> int:
+    """Collect ended children; give the exit code of this one, 0 if a signal ended it or it was not our child."""
+    code = 0
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            if ended[0] == pid and os.WIFEXITED(ended[1]):
+                code = os.WEXITSTATUS(ended[1])
+    return code
+
+
+def _note_end(home: Path, name: str) -> None:
+    """Write down that a process ended by itself; not for those that only lack their database."""
+    if name == "database" or postgres.is_ready(home):
+        log = home / "logs" / f"{name}.log"
+        words = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
+        problems.note(home, name, f"the {name} ends again and again; see {log}. Its last words: {' '.join(words) or 'none'}")
 
 
 def postpone(one: Watched) -> None:

@@ -48,8 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     from blocks.errors import Refused, ShipwayError
     from blocks.server import layout
 
-    home = (arguments.home or layout.default_home()).expanduser().absolute()
     try:
+        home = (arguments.home or layout.default_home()).expanduser().absolute()
         raise_house(home, port=arguments.port, auth=arguments.auth, timeout_seconds=arguments.timeout)
     except Refused as error:
         print(error, file=sys.stderr)
@@ -80,7 +80,7 @@ def raise_house(
 
     Raises:
         Refused: The folder or the port is not ours.
-        Permanent: The server or the worker did not become ready.
+        Permanent: The database, the server or the worker cannot become ready, or did not in time.
     """
     from blocks.server import api, lifecycle, settings
 
@@ -92,6 +92,7 @@ def raise_house(
     with api.a_core_of_its_own(home):
         for name in NEEDED:  # which takes seconds to import, and they pass while the server starts
             importlib.import_module(name)
+            lifecycle.check(home)
     if meanwhile is not None:
         meanwhile()
     lifecycle.wait_for_server(home, timeout_seconds=end - time.monotonic())

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from blocks.server.postgres import as_somebody
+from blocks.server.unprivileged import as_nobody
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")  # where Debian puts them, beside PATH
 PASSWORD = "ge$heim/&15"
@@ -53,7 +53,7 @@ def running(folder: Path) -> Iterator[Postgres]:
     settings = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": "", "fsync": "off"}
     words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     with (folder / "log").open("w") as log:
-        command = [*as_somebody(), str(PROGRAMS / "postgres"), "-D", str(folder / "data"), *words]
+        command = [*as_nobody(), str(PROGRAMS / "postgres"), "-D", str(folder / "data"), *words]
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
     try:
         ready = [str(PROGRAMS / "pg_isready"), "-h", "127.0.0.1", "-p", str(port)]
@@ -71,7 +71,7 @@ def running(folder: Path) -> Iterator[Postgres]:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run([*as_somebody(), *command], check=False, capture_output=True, text=True, cwd="/")
+    done = subprocess.run([*as_nobody(), *command], check=False, capture_output=True, text=True, cwd="/")
     assert done.returncode == 0, done.stderr
 
 

@@ -65,23 +65,6 @@ def test_the_house_takes_no_prefect_setting_from_its_caller(monkeypatch: pytest.
     assert not [name for name in settings.inherited() if name.startswith("PREFECT")]
 
 
-def test_sockets_of_a_deep_home_live_in_a_short_private_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Unix socket's path fits into 107 bytes wherever the house is."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    folder = layout.socket_folder(tmp_path / ("deep" * 30))
-    assert folder.parent == tmp_path
-    assert folder.stat().st_mode & 0o777 == 0o700
-
-
-def test_a_short_folder_that_others_can_open_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody can prepare the folder of our database's socket for us."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    home = tmp_path / ("deep" * 30)
-    layout.socket_folder(home).chmod(0o777)
-    with pytest.raises(Refused, match="not a private folder"):
-        layout.socket_folder(home)
-
-
 def test_a_port_in_use_is_seen() -> None:
     """A port that another program listens on is not free."""
     with socket.create_server(("127.0.0.1", 0)) as other:
