@@ -7,6 +7,9 @@ import importlib
 import sys
 from types import ModuleType
 
+from blocks.errors import Refused
+from flows.commands._encoding import use_utf8
+
 COMMANDS = (
     "demo", "up", "down", "check", "release", "run", "approve", "cancel", "rollback", "status", "history", "report", "approvers",
     "local", "doctor",
@@ -22,11 +25,16 @@ def main(words: list[str] | None = None) -> int:
     Returns:
         0 done or deployed, 1 unexpected, 2 bad plan or input, 3 rolled back, 4 refused, 5 waiting.
     """
+    if words is None:
+        use_utf8()
     parser, commands = build_parser()
     arguments = parser.parse_args(words)
     try:
         code: int = commands[arguments.command].run(arguments)
         return code  # noqa: TRY300 - the branch below is for Ctrl-C alone
+    except Refused as error:  # what stands before a command's own work, such as a user without a home directory
+        print(error, file=sys.stderr)  # noqa: T201 - a command line prints
+        return 4
     except KeyboardInterrupt:
         print("\nStopped looking; what runs on the server goes on.", file=sys.stderr)  # noqa: T201 - a command line prints
         return 130

@@ -9,6 +9,7 @@ async def register_blocks() -> None:
     from blocks.kubernetes.platform import KubernetesPlatform
     from blocks.local.platform import LocalPlatform
     from blocks.prometheus.prometheus import Prometheus
+    from blocks.server import saving
 
     for block in (LocalPlatform, KubernetesPlatform, Approvers, Prometheus):
-        await block.aregister_type_and_schema()
+        await saving.register(block)

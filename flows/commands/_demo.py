@@ -97,24 +97,27 @@ async def _bring_back(platform: LocalPlatform) -> None:
 
 
 async def save_blocks(home: Path, folder: Path) -> None:
-    """Tell the server of the environments and their databases, and enrol the demo's approvers.
-
-    One kind of block beside the others, but each kind in order: saving a block registers its type, which two must not do at once.
-    """
-    await asyncio.gather(_save_platforms(home, folder), _save_databases(home), _enrol(home))
+    """Tell the server of the environments and their databases, and enrol the demo's approvers; one after the other."""
+    await _save_platforms(home, folder)
+    await _save_databases(home)
+    await _enrol(home)
 
 
 async def _save_platforms(home: Path, folder: Path) -> None:
+    from blocks.server import saving
+
     for name, platform in platforms(home, folder).items():
-        await platform.save(f"guestbook-{name}", overwrite=True)
+        await saving.save(platform, f"guestbook-{name}")
 
 
 async def _save_databases(home: Path) -> None:
     from prefect.blocks.system import Secret
 
+    from blocks.server import saving
+
     for name in ENVIRONMENTS:
         database = quote(str(home / "local" / f"guestbook-{name}" / "data" / "guestbook.db"))
-        await Secret(value=f"sqlite:///file:{database}?mode=ro&uri=true").save(f"guestbook-{name}-database", overwrite=True)
+        await saving.save(Secret(value=f"sqlite:///file:{database}?mode=ro&uri=true"), f"guestbook-{name}-database")
 
 
 async def end_releases(client: PrefectClient) -> None:
@@ -143,7 +146,7 @@ async def end_releases(client: PrefectClient) -> None:
 
 async def _enrol(home: Path) -> None:
     from blocks.approvers.approvers import Approvers
-    from blocks.server import layout
+    from blocks.server import layout, saving
 
     approvers: Approvers
     try:
@@ -154,7 +157,7 @@ async def _enrol(home: Path) -> None:
         if not _uri_file(home, name).exists() or name not in approvers.enrolled:
             uri = approvers.enrol(name, replace=name in approvers.enrolled)
             layout.write_private(_uri_file(home, name), uri.get_secret_value())
-    await approvers.save("shipway", overwrite=True)
+    await saving.save(approvers, "shipway")
 
 
 async def next_code(home: Path, name: str) -> str:
