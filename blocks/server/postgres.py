@@ -46,9 +46,9 @@ def initialise(home: Path) -> None:
     subprocess.run(["rm", "-rf", "--", str(draft)], check=True)
     options = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-instructions"]
     command = [*unprivileged.prefix(home, binaries()), str(binaries() / "initdb"), "-D", str(draft), *options]
-    made = subprocess.run(command, check=False, capture_output=True, text=True, timeout=INITDB_SECONDS, cwd="/")
+    made = subprocess.run(command, check=False, capture_output=True, timeout=INITDB_SECONDS, cwd="/")
     if made.returncode != 0:
-        words = " ".join((made.stderr.strip() or made.stdout.strip()).split())
+        words = " ".join((made.stderr.strip() or made.stdout.strip()).decode(errors="replace").split())
         message = f"the database in {target} could not be made; fix what initdb says and try again: {words}"
         raise Permanent(message)
     draft.rename(target)

@@ -60,9 +60,12 @@ def enter(home: Path) -> None:
 
 
 def inherited() -> dict[str, str]:
-    """Give this process's environment without any Prefect setting: a house's processes are set by the house alone."""
+    """Give this process's environment without any Prefect setting: a house's processes are set by the house alone.
+
+    They read and write UTF-8 whatever the locale of the shell is.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    return {**kept, "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])}
+    return {**kept, "PYTHONUTF8": "1", "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])}
 
 
 def server_environment(home: Path) -> dict[str, str]:

@@ -61,7 +61,7 @@ def remove(home: Path) -> None:
 
 def _remembered(note: Path) -> list[Path]:
     try:
-        found = Path(note.read_text().strip())
+        found = Path(os.fsdecode(note.read_bytes()))
     except OSError:
         return []
     return [found] if found.is_absolute() and found.is_dir() else []
@@ -71,7 +71,7 @@ def _remember(note: Path, short: Path) -> None:
     if _remembered(note) == [short] or not note.parent.is_dir():
         return
     draft = note.with_suffix(f".{os.getpid()}")
-    draft.write_text(str(short))
+    draft.write_bytes(os.fsencode(short))
     draft.replace(note)
 
 
