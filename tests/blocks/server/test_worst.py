@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.blocks.server.test_surroundings import LONG, MOUNTED, ORDINARY, PROJECT, closed, root_only
+from tests.blocks.server.test_surroundings import LONG, MOUNTED, ORDINARY, PROJECT, root_only
 
 pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("house"), pytest.mark.timeout(400)]
-__all__ = ["closed"]
 
 SHIPWAY = Path(sys.executable).with_name("shipway")
 # Up, examined, down, without IPv6 and with a umask that closes every file; each must succeed.
@@ -26,11 +25,12 @@ SHELL = ["env", "-u", "HOME", "LC_ALL=C", "PYTHONUTF8=0", "PYTHONCOERCECLOCALE=0
 
 @root_only
 @pytest.mark.parametrize("user", ["root", "ordinary"])
-def test_the_server_stack_starts_and_ends_where_everything_is_awkward(closed: Path, user: str) -> None:  # noqa: F811 - the fixture
+def test_the_server_stack_starts_and_ends_where_everything_is_awkward(user: str) -> None:
     """A closed, long, spaced, non-ASCII path; read-only /tmp; no IPv6; no HOME; no UTF-8; umask 077."""
-    home = closed / f"my Änderung {LONG}"
-    mounted = ["unshare", "--mount", "sh", "-ec", MOUNTED, "sh", "ro", str(home), str(PROJECT)]
-    words = [*NO_IPV6, *mounted, *(ORDINARY if user == "ordinary" else []), *SHELL, "sh", "-ec", COMMANDS, "sh", str(home)]
-    done = subprocess.run(words, check=False, capture_output=True, text=True, errors="replace", timeout=360, env=dict(os.environ))
+    with TemporaryDirectory(prefix="shipway-test-") as closed:
+        home = Path(closed) / f"my Änderung {LONG}"
+        mounted = ["unshare", "--mount", "sh", "-ec", MOUNTED, "sh", "ro", str(home), str(PROJECT)]
+        words = [*NO_IPV6, *mounted, *(ORDINARY if user == "ordinary" else []), *SHELL, "sh", "-ec", COMMANDS, "sh", str(home)]
+        done = subprocess.run(words, check=False, capture_output=True, text=True, errors="replace", timeout=360)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert "FAIL" not in done.stdout
