@@ -16,7 +16,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Literal
 
-from blocks.server import api, layout, postgres, processes, supervisor, worker
+from blocks.server import api, layout, postgres, problems, processes, supervisor, worker
 
 PREFECT_VERSION = "3.9.1"
 LEAST_PYTHON = (3, 11)
@@ -93,7 +93,9 @@ def _storage(home: Path) -> Finding:
 def _supervisor(home: Path) -> Finding:
     missing = [name for name in ("supervisor", *_services()) if processes.recorded(home / "run" / f"{name}.pid") is None]
     if missing:
-        return Finding("fail", "processes", f"not running: {', '.join(missing)}", f"shipway up --home {home}")
+        reason = problems.hopeless(home)
+        text = f"not running: {', '.join(missing)}{f'; {reason}' if reason else ''}"
+        return Finding("fail", "processes", text, f"shipway up --home {home}")
     return Finding("ok", "processes", f"supervisor and {', '.join(_services())}")
 
 

@@ -21,6 +21,6 @@ def test_a_message_with_other_letters_is_printed_in_an_ascii_terminal() -> None:
 
 def test_other_programs_that_a_command_starts_see_the_users_own_setting() -> None:
     """What is set for our terminal alone is not handed down."""
-    words = "from flows.commands._encoding import use_utf8; import os; use_utf8(); print(os.environ.get('PYTHONIOENCODING'), '…')"
+    words = "from flows.commands._encoding import use_utf8; import os; use_utf8(); print(os.environ.get('PYTHONIOENCODING'), '\\u2026')"
     done = subprocess.run([sys.executable, "-c", words], check=True, capture_output=True, env={**os.environ, **ASCII})
     assert done.stdout == b"None ?\n"
