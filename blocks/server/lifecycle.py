@@ -14,6 +14,7 @@ from blocks.server import api, layout, postgres, problems, processes, settings, 
 
 GRACE_SECONDS = 10
 DOWN_SECONDS = 90
+LOOK_AGAIN_SECONDS = 0.5
 
 
 def start(home: Path, *, port: int | None = None, auth: bool | None = None) -> layout.Facts:
@@ -67,10 +68,16 @@ def check(home: Path) -> None:
     reason = problems.hopeless(home)
     if reason is not None:
         raise Permanent(reason)
-    if all(processes.recorded(home / "run" / f"{name}.pid") is None for name in ("starting", "supervisor")):
+    if not _is_supervised(home):
+        time.sleep(LOOK_AGAIN_SECONDS)  # of two that start at once one gives way before the other has written itself down
+    if not _is_supervised(home):
         log = home / "logs" / "supervisor.log"
         message = f"the supervisor has ended; see {log}. Its last words: {_last_words(log, lines=1)}"
         raise Permanent(message)
+
+
+def _is_supervised(home: Path) -> bool:
+    return any(processes.recorded(home / "run" / f"{name}.pid") is not None for name in ("starting", "supervisor"))
 
 
 def is_running(home: Path) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from blocks.errors import Permanent
 
 TRY_SECONDS = 20
+OVERFLOW_ID = 65534  # that of `nobody` almost everywhere
 # What a way must allow; PostgreSQL looks for its own programs by access(2), too. Arguments: the home directory, the programs.
 TRIAL = """
 import os, sys
@@ -59,14 +60,18 @@ def as_nobody() -> list[str]:
     """
     if os.geteuid() != 0:
         return []
-    nobody = pwd.getpwnam("nobody")
-    who = [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups", "--securebits=+no_setuid_fixup"]
+    try:
+        nobody = pwd.getpwnam("nobody")
+        user, group = nobody.pw_uid, nobody.pw_gid
+    except KeyError:
+        user, group = OVERFLOW_ID, OVERFLOW_ID
+    who = [f"--reuid={user}", f"--regid={group}", "--clear-groups", "--securebits=+no_setuid_fixup"]
     return ["setpriv", *who, "--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--"]
 
 
 def in_namespace() -> list[str]:
     """Give the words that run a program as root's own user under another number: files stay root's, no capability is left."""
-    return ["unshare", "--user", "--map-user=65534", "--map-group=65534", "--"]
+    return ["unshare", "--user", f"--map-user={OVERFLOW_ID}", f"--map-group={OVERFLOW_ID}", "--"]
 
 
 def _ways(data: Path) -> list[list[str]]:

@@ -78,6 +78,20 @@ def test_a_database_that_ends_again_and_again_is_reported_within_seconds(home: P
     assert time.monotonic() - began < 2 * REASON_SECONDS  # twice, for a machine under load
 
 
+def test_a_supervisor_that_has_ended_is_not_waited_for(home: Path) -> None:
+    """Its last words are the reason."""
+    (home / "logs" / "supervisor.log").write_text("MemoryError\n")
+    with pytest.raises(Permanent, match=r"the supervisor has ended.*MemoryError$"):
+        lifecycle.wait_for_server(home, timeout_seconds=60)
+
+
+def test_files_that_root_itself_owns_are_served_by_root_in_a_namespace(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL refuses files of another user: the way that made them serves them."""
+    monkeypatch.setattr(unprivileged.os, "geteuid", lambda: 0)
+    assert [way[0] for way in unprivileged._ways(home / "postgres")] == ["setpriv", "unshare"]
+    assert [way[0] for way in unprivileged._ways(Path("/"))] == ["unshare"]
+
+
 def test_a_new_start_forgets_the_reasons_of_the_one_before(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who fixed the cause and starts again is not told the old reason."""
     monkeypatch.setattr(processes, "start", lambda *_arguments, **_words: 0)
