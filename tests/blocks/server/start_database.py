@@ -13,13 +13,7 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[3]
 sys.path.insert(0, str(PROJECT))
 
-from blocks.server import (
-    layout,  # noqa: E402 - the path comes first
-    postgres,  # noqa: E402 - the path comes first
-    processes,  # noqa: E402 - the path comes first
-    settings,  # noqa: E402 - the path comes first
-    sockets,  # noqa: E402 - the path comes first
-)
+from blocks.server import layout, postgres, processes, settings, sockets  # noqa: E402 - the path comes first
 
 READY_SECONDS = 60
 
