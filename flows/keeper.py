@@ -8,32 +8,38 @@ from prefect import flow, get_run_logger
 
 from flows.lifecycle.context import run_id
 from tasks.lifecycle.clock import now
-from tasks.lifecycle.reconcile import find_open, forget_idle_runs, settle_run, start_again
+from tasks.lifecycle.reconcile import end_strays, find_open, forget_idle_runs, settle_run, start_again
 from tasks.record.storage import show_machine
-from tasks.rules.lifecycle.reconcile import AFTER_CRASH, decide_care, died_just_now
+from tasks.rules.lifecycle.reconcile import AFTER_CRASH, decide_at_second_look, wants_second_look
 
 
 @flow(name="keeper", flow_run_name="keeper", persist_result=False)
 async def keeper() -> list[str]:
     """Look after every open run once; safe to run at any moment, and twice at once.
 
+    A run that looks dead is looked at twice before it is started again: its new process may not have written itself on it yet.
+
     Returns:
         What was done, a line each; empty where all is as it should be.
     """
     await show_machine(run_id())
-    runs, done = await find_open(), list[str]()
-    if any(died_just_now(run.seen, now=now()) for run in runs):
+    first, looked, done = await find_open(), now(), list[str]()
+    runs = first
+    if any(wants_second_look(run.seen, now=looked) for run in first):
         await asyncio.sleep(AFTER_CRASH.total_seconds())  # rather than lose a whole turn
         runs = await find_open()
+    before = {run.id: run.seen for run in first}
     for run in runs:
-        care = decide_care(run.seen, now=now())
+        moment = now()
+        care = decide_at_second_look(before.get(run.id), run.seen, apart=moment - looked, now=moment)
         if care.act == "leave":
             continue
         if care.act in {"wake", "again"}:
-            await start_again(run.id, state=run.seen.state, reason=care.reason, since=run.seen.since)
+            await start_again(run.id, state=run.seen.state, reason=care.reason, since=run.seen.since, marked=run.seen.marked)
         else:
             await settle_run(run.id, reason=care.reason, cancelled=run.seen.state in {"CANCELLED", "CANCELLING"}, alive=run.seen.alive)
         done.append(f"{run.name}: {care.act}, because {care.reason}")
         get_run_logger().info(done[-1])
+    done += [f"{name}: ended, because its process is gone" for name in await end_strays()]
     await forget_idle_runs(busy=bool(done))
     return done

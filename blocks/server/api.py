@@ -32,6 +32,16 @@ def ask(home: Path, path: str, body: dict[str, Any] | None = None, *, timeout_se
         return json.load(answer)
 
 
+def send(home: Path, path: str, body: Any) -> None:
+    """Post something to the API whose answer has nothing to read.
+
+    Raises:
+        OSError: It is not reached, or refuses (`urllib.error.HTTPError`).
+    """
+    with _open(home, path, body, timeout_seconds=2):
+        pass
+
+
 def date_header(home: Path) -> str:
     """Read the server's clock as its HTTP `Date` header.
 
@@ -42,7 +52,7 @@ def date_header(home: Path) -> str:
         return str(answer.headers["Date"])
 
 
-def _open(home: Path, path: str, body: dict[str, Any] | None, *, timeout_seconds: float) -> Any:
+def _open(home: Path, path: str, body: Any, *, timeout_seconds: float) -> Any:
     headers = {"Content-Type": "application/json"}
     auth = layout.auth_string(home)
     if auth:

@@ -16,14 +16,13 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Literal
 
-from blocks.server import api, layout, postgres, problems, processes, supervisor, worker
+from blocks.server import api, keeper, layout, postgres, problems, processes, supervisor, worker
 
 PREFECT_VERSION = "3.9.1"
 LEAST_PYTHON = (3, 11)
 LEAST_FREE_BYTES = 500_000_000
 WORKER_LATE_SECONDS = 30
 DRIFT_SECONDS = 2
-KEEPER = "keeper"
 
 
 @dataclass(frozen=True)
@@ -150,10 +149,18 @@ def _worker(home: Path) -> Finding:
 
 
 def _keeper(home: Path) -> Finding:
-    flows = {"name": {"any_": [KEEPER]}}
+    flows = {"name": {"any_": [keeper.FLOW]}}
     found = api.ask(home, "/deployments/filter", {"flows": flows})
     if not found:
         return Finding("fail", "keeper", "not deployed: expired approvals and dead runs go unnoticed", f"shipway up --home {home}")
     if found[0]["paused"]:
         return Finding("fail", "keeper", "paused: expired approvals and dead runs go unnoticed", "resume its deployment in the UI")
-    return Finding("ok", "keeper", "deployed and not paused")
+    last, now = keeper.last_work(home), time.time()
+    text = keeper.describe(last, now=now)
+    if last is not None and now - last < keeper.LATE_SECONDS:
+        return Finding("ok", "keeper", text)
+    up = now - keeper.started(home)
+    if up < keeper.START_SECONDS:
+        return Finding("warn", "keeper", f"{text}; Shipway started {up:.0f} s ago", "ask again in a minute")
+    fix = f"see its schedule and its last runs in the UI, and {home / 'logs' / 'worker.log'}; a run of it by hand does its work at once"
+    return Finding("fail", "keeper", f"{text}: expired approvals and dead runs go unnoticed", fix)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from blocks.errors import Permanent, Refused
-from blocks.server import api, layout, postgres, problems, processes, settings, sockets, supervisor, worker
+from blocks.server import api, keeper, layout, postgres, problems, processes, settings, sockets, supervisor, worker
 
 GRACE_SECONDS = 10
 DOWN_SECONDS = 90
@@ -132,13 +132,28 @@ def _worker_is_online(home: Path) -> bool:
 
 
 def runs_under_way(home: Path) -> list[str]:
-    """Name the flow runs that hold a process now; empty where the server is down."""
+    """Name the flow runs that hold a process, or should, with id and state; empty if the server is down.
+
+    Those of the keeper are left out: they may be killed at any moment.
+    """
     states = {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}
-    asked = {"flow_runs": {"state": states, "parent_task_run_id": {"is_null_": True}}, "limit": 20}
+    asked = {"flow_runs": {"state": states, "parent_task_run_id": {"is_null_": True}}, "limit": 100}
     try:
-        return [run["name"] for run in api.ask(home, "/flow_runs/filter", asked)]
+        runs = api.ask(home, "/flow_runs/filter", asked)
+        flows = {flow["id"]: flow["name"] for flow in api.ask(home, "/flows/filter", {"flows": {"id": {"any_": _flows_of(runs)}}})}
     except (OSError, ValueError):
         return []
+    named = [(flows.get(run["flow_id"], ""), run) for run in runs]
+    return [f"{_name(flow, run['name'])} ({run['id'][:8]}, {run['state_name']})" for flow, run in named if flow != keeper.FLOW]
+
+
+def _name(flow: str, run: str) -> str:
+    """Name a run with its flow: the run itself has a random name until it begins."""
+    return run if flow in run else f"{flow} {run}"
+
+
+def _flows_of(runs: list[dict[str, Any]]) -> list[str]:
+    return sorted({run["flow_id"] for run in runs})
 
 
 def stop(home: Path, *, now: bool) -> None:

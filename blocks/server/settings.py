@@ -84,6 +84,7 @@ def server_environment(home: Path) -> dict[str, str]:
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P30D",
         "PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "5",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_SCHEDULED_TIME": "PT3M",  # ten runs of the keeper ahead, not a hundred
         "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",  # which imports every collection; the worker does it when nobody waits
         **BATCHES,
         "PREFECT__SERVER_FINAL": "1",

@@ -12,13 +12,14 @@ import os
 import select
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from blocks.errors import Permanent
-from blocks.server import api, postgres, problems, processes, settings, worker
+from blocks.server import api, keeper, postgres, problems, processes, settings, worker
 from blocks.server.warm import engine
 
 LOG = logging.getLogger("supervisor")
@@ -71,6 +72,7 @@ def main(home: Path) -> None:
     signal.set_wakeup_fd(wake)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: None)
+    threading.Thread(target=keeper.watch, args=(home,), daemon=True).start()
     keep(home, until=woken)
     stop_services(home)
     (home / "run" / "supervisor.pid").unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blocks.server import api, layout, settings
+from blocks.server import api, keeper, layout, settings
 from blocks.server.warm import engine
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ async def work(home: Path) -> None:
 
     async with get_client() as client:
         await ensure_pool(home, client)
+        await keeper.forget_late(client)
     registering = asyncio.create_task(register_block_types(home, every_seconds=REGISTER_SECONDS))
     worker = ProcessWorker(work_pool_name=POOL, name=worker_name(), prefetch_seconds=1, heartbeat_interval_seconds=HEARTBEAT_SECONDS)
     worker._worker_metadata = no_metadata  # type: ignore[method-assign]  # noqa: SLF001 - there is no setting for it

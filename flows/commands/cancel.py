@@ -36,8 +36,15 @@ async def _cancel(client: PrefectClient, arguments: argparse.Namespace) -> int:
 
     from blocks.errors import Refused
     from tasks.approval.answering import find_run
+    from tasks.lifecycle.run_labels import is_unclosed
 
     found = await find_run(client, arguments.run)
+    if found.state is not None and found.state.is_crashed() and is_unclosed(found):
+        await client.set_flow_run_state(found.id, Cancelling(message="cancelled in the terminal"), force=True)
+        print(f"{found.name} had died; the keeper rolls back what it moved; follow it with: shipway status --follow {str(found.id)[:8]}")
+        return _terminal.DONE
+    if found.state is not None and is_unclosed(found):
+        raise Refused(f"{found.name} is {found.state.name}, but not closed: the keeper settles it; see `shipway status`")
     if found.state is None or found.state.is_final():
         raise Refused(f"{found.name} has ended: {found.state.name if found.state else 'no state'}; `shipway rollback` takes a version back")
     await client.set_flow_run_state(found.id, Cancelling(message="cancelled in the terminal"))

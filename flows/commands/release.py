@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,9 +79,11 @@ async def follow_to_end(client: PrefectClient, found: FlowRun, *, wait: bool) ->
         wait: Go on following while it waits.
 
     Returns:
-        The exit code.
+        The exit code; 1 if it died and nothing has closed it.
     """
     import asyncio
+
+    from tasks.lifecycle.run_labels import has_ended
 
     since = None
     while True:
@@ -96,6 +99,9 @@ async def follow_to_end(client: PrefectClient, found: FlowRun, *, wait: bool) ->
         since = state.timestamp
         while (await client.read_flow_run(found.id)).state_type == state.type:
             await asyncio.sleep(2)
+    if not has_ended(found):
+        _terminal.show(f"{state.name if state else 'Unknown'}, but not closed, and the keeper is missing: see `shipway doctor`", error=True)
+        return _terminal.UNEXPECTED
     _terminal.show(": ".join(word for word in (state.name if state else "Unknown", state.message if state else "") if word))
     return _terminal.EXIT.get(state.name if state and state.name else "", _terminal.UNEXPECTED)
 

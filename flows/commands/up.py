@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 HELP = "Start the Prefect server, its database and a worker on this machine, and keep them alive."
@@ -84,6 +85,7 @@ def raise_house(
     """
     from blocks.server import api, lifecycle, settings
 
+    stopped_before = None if lifecycle.is_running(home) else datetime.now(UTC)
     end = time.monotonic() + timeout_seconds
     lifecycle.start(home, port=port, auth=auth)
     for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING"):
@@ -96,23 +98,28 @@ def raise_house(
     if meanwhile is not None:
         meanwhile()
     lifecycle.wait_for_server(home, timeout_seconds=end - time.monotonic())
-    asyncio.run(prepare_server(home))
+    asyncio.run(prepare_server(home, stopped_before=stopped_before))
     lifecycle.wait_for_worker(home, timeout_seconds=end - time.monotonic())
 
 
-async def prepare_server(home: Path) -> None:
+async def prepare_server(home: Path, *, stopped_before: datetime | None = None) -> None:
     """Make what releases need at the server: the pool and the deployments; again changes nothing.
 
     Args:
         home: The house's folder.
+        stopped_before: A moment (UTC) at which no process ran: what was under way then, and is not the keeper's to start again, is ended.
     """
     from prefect.context import AsyncClientContext
 
     from blocks.server import deployments, settings, worker
     from flows.commands._blocks import register_blocks
+    from tasks.lifecycle.reconcile import end_those_of_before
 
     async with AsyncClientContext.get_or_create() as shared:  # one client for all: each reads the machine's certificates, which takes long
         await worker.ensure_pool(home, shared.client)
+        if stopped_before is not None:
+            for name in await end_those_of_before(shared.client, before=stopped_before):
+                print(f"ended: {name}, which was under way when Shipway was stopped")
         await register_blocks()
         if (settings.PROJECT / "prefect.yaml").exists():
             await deployments.deploy_all()

@@ -19,6 +19,7 @@ from prefect.exceptions import ObjectNotFound
 from blocks.errors import BadInput, Refused
 from tasks.approval.approval import OUTCOME_LABEL
 from tasks.lifecycle.lock import lock_tag
+from tasks.lifecycle.run_labels import has_ended, is_unclosed
 
 SHORTEST_PREFIX = 4
 FORM_SECONDS = 5
@@ -72,7 +73,8 @@ async def read_question(client: PrefectClient, run: FlowRun) -> Question:
     state = run.state
     if state is None or not state.is_paused():
         told = f"{state.name}: {state.message}" if state and state.message else state.name if state else "without a state"
-        raise Refused(f"{run.name} waits for no answer; it is {told}")
+        more = "; it is not closed: the keeper starts it again, or settles it" if is_unclosed(run) else ""
+        raise Refused(f"{run.name} waits for no answer; it is {told}{more}")
     details = state.state_details
     if details.pause_timeout and details.pause_timeout.timestamp() <= time.time():
         raise Refused(f"{run.name} could be answered until {details.pause_timeout:%Y-%m-%d %H:%M:%S} UTC; ask for the release again")
@@ -121,7 +123,7 @@ async def wait_for_outcome(client: PrefectClient, run_id: UUID, *, key: str, tim
         run = await client.read_flow_run(run_id)
         if told := _told(run, key):
             return told
-        if run.state and run.state.is_final():
+        if run.state and has_ended(run):
             return Outcome("ended", f"{run.name} ended {run.state.name}: {run.state.message or 'no reason given'}", run.state.name or "")
         if time.monotonic() >= until:
             return None

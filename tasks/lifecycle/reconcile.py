@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from prefect import get_client, task
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import DeploymentFilter, FlowRunFilter
+from prefect.client.schemas.filters import DeploymentFilter, FlowFilter, FlowRunFilter
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.context import FlowRunContext
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter
-from prefect.states import AwaitingRetry
+from prefect.states import AwaitingRetry, Cancelled, Crashed
 
 from tasks.lifecycle.lock import OPEN, must_stop, tagged
 from tasks.lifecycle.policy import OBSERVE
-from tasks.lifecycle.run_labels import WAKE_AT, process_lives
-from tasks.rules.lifecycle.reconcile import MOST_ATTEMPTS, Seen
+from tasks.lifecycle.run_labels import MARKED, WAKE_AT, run_lives
+from tasks.rules.lifecycle.reconcile import MOST_ATTEMPTS, Seen, decide_stray
 
+KEEPER = "keeper"
+WORKER_TYPE = "prefect.worker.type"  # a label that workers write on what they start
 KEPT_IDLE_RUNS = 20
-BEATING = {"RUNNING", "CANCELLING"}
+BEATING = {"RUNNING", "CANCELLING", "CRASHED"}
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,26 @@ class OpenRun:
     seen: Seen
 
 
+@dataclass(frozen=True)
+class Stray:
+    """A run that holds a process, or should, and has no record that the keeper could settle.
+
+    Fields:
+        run: It.
+        flow: Its flow's name; the run itself has a random one until it begins.
+        since: When it entered its state (UTC).
+    """
+
+    run: FlowRun
+    flow: str
+    since: datetime
+
+    @property
+    def name(self) -> str:
+        """Name the run with its flow."""
+        return self.run.name if self.flow in self.run.name else f"{self.flow} {self.run.name}"
+
+
 @task(name="find open runs", **OBSERVE)
 async def find_open() -> list[OpenRun]:
     """Read every run whose record is not closed."""
@@ -42,7 +64,7 @@ async def find_open() -> list[OpenRun]:
 
 
 @task(name="start again", **OBSERVE)
-async def start_again(run: str, *, state: str, reason: str, since: datetime | None = None) -> bool:
+async def start_again(run: str, *, state: str, reason: str, since: datetime | None = None, marked: datetime | None = None) -> bool:
     """Let a run start again from its first line, where it is still in the state it was seen in.
 
     Args:
@@ -50,6 +72,7 @@ async def start_again(run: str, *, state: str, reason: str, since: datetime | No
         state: The type of that state.
         reason: Why, for its new state's message.
         since: When it entered that state: one that was put back to work meanwhile may be Running again, and is left alone.
+        marked: When its process was written on it, as it was seen: one that has written itself meanwhile is alive.
 
     Returns:
         Whether it was scheduled.
@@ -57,6 +80,8 @@ async def start_again(run: str, *, state: str, reason: str, since: datetime | No
     async with get_client() as client:
         found = await client.read_flow_run(UUID(run))
         if found.state is None or found.state.type.value != state or since not in (None, found.state.timestamp):
+            return False
+        if marked != _moment(found.labels.get(MARKED)) and state in BEATING:
             return False
         await client.set_flow_run_state(found.id, AwaitingRetry(message=f"keeper: {reason}"), force=True)
         return True
@@ -67,7 +92,7 @@ async def lives(run: str) -> bool:
     """Say whether a process acts for a run, or might: a run that has not ended, and whose process is not known to be gone."""
     async with get_client() as client:
         found = await client.read_flow_run(UUID(run))
-        alive = process_lives(dict(found.labels))
+        alive = run_lives(found)
         ended = found.state is not None and (found.state.is_final() or found.state.is_paused())
         return alive is True or (alive is None and not ended)
 
@@ -102,6 +127,66 @@ async def settle_run(run: str, *, reason: str, cancelled: bool, alive: bool | No
         parameters = {"run": run, "reason": f"keeper: {reason}", "cancelled": cancelled}
         minute = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M")[: None if alive is False else -1]
         await client.create_flow_run_from_deployment(deployment.id, parameters=parameters, idempotency_key=f"settle-{run}-{minute}")
+
+
+@task(name="end strays", **OBSERVE)
+async def end_strays() -> list[str]:
+    """End runs without a record of their own whose process died: nothing else would, and `shipway down` would wait for them for ever.
+
+    Returns:
+        The names of those that were ended.
+    """
+    async with get_client() as client:
+        now = datetime.now(UTC)
+        looked = [(stray, decide_stray(await _see(client, stray.run), now=now)) for stray in await strays(client)]
+        return [stray.name for stray, care in looked if care.act == "end" and await _end_stray(client, stray.run, reason=care.reason)]
+
+
+async def end_those_of_before(client: PrefectClient, *, before: datetime) -> list[str]:
+    """End the stray runs of an earlier life of this server stack: all its processes were gone at a moment.
+
+    Args:
+        client: Of the server.
+        before: That moment (UTC); a run that changed since is left alone.
+
+    Returns:
+        The names of those that were ended.
+    """
+    found = [stray for stray in await strays(client) if stray.since < before and run_lives(stray.run) is not True]
+    return [stray.name for stray in found if await _end_stray(client, stray.run, reason="it was under way when Shipway was stopped")]
+
+
+async def strays(client: PrefectClient) -> list[Stray]:
+    """List the runs of our deployments that hold a process, or should, and have no record that the keeper could settle."""
+    chosen: Any = {
+        "tags": {"all_": ["shipway"]},
+        "state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}},
+        "parent_task_run_id": {"is_null_": True},
+    }
+    found = await client.read_flow_runs(flow_run_filter=FlowRunFilter(**chosen), sort=FlowRunSort.EXPECTED_START_TIME_ASC, limit=200)
+    flows = await client.read_flows(flow_filter=FlowFilter(id=cast("Any", {"any_": list({run.flow_id for run in found})}))) if found else []
+    names = {flow.id: flow.name for flow in flows}
+    return [Stray(run, names.get(run.flow_id, "?"), run.state.timestamp) for run in found if OPEN not in run.tags and run.state]
+
+
+async def _end_stray(client: PrefectClient, run: FlowRun, *, reason: str) -> bool:
+    """End a run if its state is still the one that was seen."""
+    found = await client.read_flow_run(run.id)
+    if found.state is None or run.state is None or found.state.id != run.state.id:
+        return False
+    make = Cancelled if found.state.is_cancelling() else Crashed
+    await client.set_flow_run_state(run.id, make(message=f"{reason}; start it again if it is still wanted"), force=True)
+    return True
+
+
+async def last_work(client: PrefectClient) -> datetime | None:
+    """Read when the keeper last did its work: the end of its newest completed run (UTC), or None."""
+    state: Any = {"type": {"any_": ["COMPLETED"]}}
+    flow: Any = {"any_": [KEEPER]}
+    runs = await client.read_flow_runs(
+        flow_filter=FlowFilter(name=flow), flow_run_filter=FlowRunFilter(state=state), sort=FlowRunSort.END_TIME_DESC, limit=1
+    )
+    return runs[0].end_time if runs else None
 
 
 @task(name="forget idle runs", **OBSERVE)
@@ -145,15 +230,17 @@ async def _see(client: PrefectClient, run: FlowRun) -> Seen:
     labels = dict(run.labels)
     state = run.state
     since = state.timestamp if state else datetime.now(UTC)
-    alive = process_lives(labels)
+    alive = run_lives(run)
     return Seen(
         state=state.type.value if state else "PENDING",
         since=since,
         alive=alive,
-        heard=await _last_heartbeat(client, run) if alive is None and state and state.type.value in BEATING else None,
+        heard=await _last_heartbeat(client, run) if alive is not True and state and state.type.value in BEATING else None,
         wake_at=_moment(labels.get(WAKE_AT)),
         stop_requested=must_stop(run),
         attempts=run.run_count,
+        marked=_moment(labels.get(MARKED)),
+        as_job=labels.get(WORKER_TYPE, "process") != "process",
     )
 
 

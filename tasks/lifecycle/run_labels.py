@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -11,12 +11,14 @@ from uuid import UUID
 import psutil
 from prefect import State, get_client, task
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import FlowRun, StateType
 
 from tasks.lifecycle.lock import OPEN, OUTCOME, STOP, change_tags, lock_tag, release_locks
 from tasks.lifecycle.policy import OBSERVE
 
 HOST, PID, STARTED, WAKE_AT = "shipway.host", "shipway.pid", "shipway.process-started", "shipway.wake-at"
+MARKED = "shipway.marked-at"
+OF_A_RUN = ("prefect", "engine_client")  # what the command of a run's process contains
 
 
 def machine() -> str:
@@ -61,9 +63,9 @@ async def unmark(run: str) -> None:
 
 
 async def mark_process(client: PrefectClient, run: str) -> None:
-    """Write this process's number and start time on a run."""
-    me = psutil.Process()
-    labels: dict[str, Any] = {HOST: machine(), PID: me.pid, STARTED: round(me.create_time(), 2), WAKE_AT: ""}
+    """Write this process's number and start time on a run, and when they were written."""
+    me, marked = psutil.Process(), datetime.now(UTC).isoformat()
+    labels: dict[str, Any] = {HOST: machine(), PID: me.pid, STARTED: round(me.create_time(), 2), MARKED: marked, WAKE_AT: ""}
     await client.update_flow_run_labels(UUID(run), labels)
 
 
@@ -76,6 +78,41 @@ def process_lives(labels: dict[str, Any]) -> bool | None:
         return bool(abs(process.create_time() - float(labels[STARTED])) < 1 and process.status() != psutil.STATUS_ZOMBIE)
     except (psutil.NoSuchProcess, KeyError, ValueError):
         return False
+
+
+def run_lives(run: FlowRun) -> bool | None:
+    """Say if a process acts for a run: the one that is written on it, or the one that a worker of this machine started for it.
+
+    A worker writes down what it started before or while the run becomes Running, when the labels may still name an earlier attempt.
+
+    Returns:
+        None if this machine cannot know.
+    """
+    return True if _started_process_lives(run.infrastructure_pid) else process_lives(dict(run.labels))
+
+
+def _started_process_lives(infrastructure: str | None) -> bool:
+    """Say if `host:pid`, as a process worker writes it, is a process of a run on this machine."""
+    host, _, pid = (infrastructure or "").rpartition(":")
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        process = psutil.Process(int(pid))
+        command = " ".join(process.cmdline())
+        return process.status() != psutil.STATUS_ZOMBIE and any(word in command for word in OF_A_RUN)
+    except psutil.Error:
+        return False
+
+
+def has_ended(run: FlowRun) -> bool:
+    """Say if a run is in a final state that is final."""
+    return run.state is not None and run.state.is_final() and not is_unclosed(run)
+
+
+def is_unclosed(run: FlowRun) -> bool:
+    """Say if a run is in a final state that is not final: it is open and has no outcome, so the keeper starts it again, or settles it."""
+    is_open = OPEN in run.tags and not any(tag.startswith(OUTCOME) for tag in run.tags)
+    return run.state is not None and run.state.is_final() and is_open
 
 
 async def set_wakeup(run: str, *, at: datetime) -> None:

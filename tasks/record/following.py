@@ -12,13 +12,19 @@ from typing import NamedTuple
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import FlowRun
 from prefect.events import Event
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter, EventOccurredFilter, EventOrder
 
+from tasks.lifecycle.reconcile import last_work
+from tasks.lifecycle.run_labels import is_unclosed
+from tasks.rules.lifecycle.reconcile import is_late
+
 LOOK_SECONDS = 0.5  # how often a server is asked that sends nothing by itself
 WATCH_SECONDS = 5.0  # how often the run's state is looked at while nothing is heard
 STORED_SECONDS = 6.0  # a server stores events every five seconds, ours every second; where no last word came by then, none comes
+UNCLOSED_SECONDS = 60.0  # a run that died is started again or settled by the keeper; where that does not work, no end is waited for
 PHASE_SECONDS = 1.5  # a phase that runs alone has no last word
 LOST_SECONDS = 30.0  # a socket that broke and was opened anew may have missed something
 SOON_SECONDS = (0.1, 0.3, 1.0)
@@ -42,6 +48,9 @@ class Told(NamedTuple):
 async def follow(client: PrefectClient, run: UUID, *, since: datetime | None = None) -> AsyncIterator[Told]:
     """Tell what happens in a release, until it waits for people or ends.
 
+    A final state of a run that is open and has no outcome is not its end: the keeper starts the run again, or settles it. That is told, and
+    waited for while the keeper does its work.
+
     Args:
         client: Of the server.
         run: The release's flow run id.
@@ -53,12 +62,12 @@ async def follow(client: PrefectClient, run: UUID, *, since: datetime | None = N
     seen: set[UUID] = set()
     last, is_release = "", since is not None
     begin = since or datetime.now(UTC) - timedelta(days=30)
-    rested: tuple[UUID, float] | None = None  # the state that it rests in, and since when we know
+    rest = _Rest()
     async with _Ear.open(run, since=begin) as ear:
         while True:
             ear.bell.clear()
             found = await client.read_flow_run(run)
-            stored = await _events(client, run, since=begin) if rested or ear.may_have_missed() else []
+            stored = await _events(client, run, since=begin) if rest.state or ear.may_have_missed() else []
             begin = max([begin, *(event.occurred - LATE for event in stored)])
             for event in [*stored, *ear.take()]:
                 if event.id not in seen:
@@ -67,15 +76,37 @@ async def follow(client: PrefectClient, run: UUID, *, since: datetime | None = N
                     last = told.kind if told.kind != "progress" else last
                     is_release = is_release or told.kind == "opened"
                     yield told
-            if found.state is None or not (found.state.is_final() or found.state.is_paused()):
-                rested = None
-            elif last in LAST_WORDS[found.state.is_final()]:
+            if rest.begins(found) and is_unclosed(found):
+                yield _unclosed(found)
+            if await rest.is_over(client, found, last=last, is_release=is_release):
                 return
-            elif rested is None or rested[0] != found.state.id:
-                rested = (found.state.id, time.monotonic())
-            elif time.monotonic() - rested[1] > (STORED_SECONDS if is_release else PHASE_SECONDS):
-                return
-            await ear.wait(LOOK_SECONDS if rested else WATCH_SECONDS)
+            await ear.wait(LOOK_SECONDS if rest.state else WATCH_SECONDS)
+
+
+class _Rest:
+    """The final or waiting state that a run rests in, and since when we know."""
+
+    def __init__(self) -> None:
+        self.state: UUID | None = None
+        self.since = 0.0
+
+    def begins(self, run: FlowRun) -> bool:
+        """Say if the run has come to rest in a state that was not known."""
+        state = run.state
+        resting = state.id if state is not None and (state.is_final() or state.is_paused()) else None
+        if resting == self.state:
+            return False
+        self.state, self.since = resting, time.monotonic()
+        return resting is not None
+
+    async def is_over(self, client: PrefectClient, run: FlowRun, *, last: str, is_release: bool) -> bool:
+        """Say if nothing more is to be expected of the run, after the kind of entry that was told last."""
+        if self.state is None or run.state is None:
+            return False
+        seconds = time.monotonic() - self.since
+        if is_unclosed(run):
+            return seconds > UNCLOSED_SECONDS and is_late(await last_work(client), now=datetime.now(UTC))
+        return last in LAST_WORDS[run.state.is_final()] or seconds > (STORED_SECONDS if is_release else PHASE_SECONDS)
 
 
 class _Ear:
@@ -162,3 +193,8 @@ def _told(event: Event) -> Told:
     payload = event.payload
     kind = "progress" if event.event == PROGRESS else str(payload.get("kind", ""))
     return Told(kind, str(payload.get("what", "")), str(payload.get("why", "")), str(payload.get("outcome", "")), event.occurred)
+
+
+def _unclosed(run: FlowRun) -> Told:
+    name = run.state.name if run.state else "Unknown"
+    return Told("unclosed", f"{name}, but not closed", "the keeper starts it again, or settles it", "", datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""What the keeper does with a release that is not closed: leave it, wake it, start it again, or settle it."""
+"""What the keeper does with a release that is not closed: leave it, wake it, start it again, settle it; and with others that died."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Literal
 AFTER_CRASH = timedelta(seconds=6)  # a worker's late report would mark an earlier attempt Crashed again
 STUCK_PENDING = timedelta(seconds=60)
 STUCK_CANCELLING = timedelta(seconds=90)
+JOB_PENDING = timedelta(seconds=180)  # a Job may take two minutes to start
 SILENT = timedelta(seconds=95)  # three heartbeats of 30 s and a little
 MOST_ATTEMPTS = 8
+LATE = timedelta(seconds=60)  # a keeper that has not done its work for so long is missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,10 @@ class Seen:
     Fields:
         state: The type of its state: RUNNING, PAUSED …
         since: When it entered that state (UTC).
-        alive: Whether its process runs; None where this machine cannot know.
+        alive: Whether the process that is written on it runs; None if this machine cannot know.
+        marked: When that process was written on it (UTC), or None. One that was written before `since` belongs to an earlier attempt: the
+            process of this one has not written itself yet, or died before it could.
+        as_job: Whether it starts elsewhere, as a Job of a cluster, and not as a process beside its worker.
         heard: When its last heartbeat came (UTC), or None.
         wake_at: When it asked to be woken (UTC), or None.
         stop_requested: Whether a rollback told it to end.
@@ -34,13 +39,15 @@ class Seen:
     wake_at: datetime | None
     stop_requested: bool
     attempts: int
+    marked: datetime | None = None
+    as_job: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Care:
     """What to do, and why."""
 
-    act: Literal["leave", "wake", "again", "settle"]
+    act: Literal["leave", "wake", "again", "settle", "end"]
     reason: str
 
 
@@ -60,9 +67,9 @@ def decide_care(seen: Seen, *, now: datetime) -> Care:
             return _care_for_waiting(seen, now)
         case "RUNNING" if _is_dead(seen, now):
             return _again(seen, "its process is gone")
-        case "CRASHED" if age >= AFTER_CRASH:
+        case "CRASHED" if age >= AFTER_CRASH and not _shows_life(seen, now):
             return _again(seen, "its process ended without a word")
-        case "PENDING" if age >= STUCK_PENDING and seen.alive is not True:
+        case "PENDING" if age >= (JOB_PENDING if seen.as_job else STUCK_PENDING) and seen.alive is not True:
             return _again(seen, f"it was handed out {age.seconds} s ago and never began")
         case "CANCELLING" if age >= STUCK_CANCELLING and _is_dead(seen, now):
             return Care("settle", "its cancellation was never carried out")
@@ -71,9 +78,48 @@ def decide_care(seen: Seen, *, now: datetime) -> Care:
     return Care("leave", f"{seen.state.lower()} is as it should be")
 
 
-def died_just_now(seen: Seen, *, now: datetime) -> bool:
-    """Say whether a run crashed so lately that it is only to be started again in a moment."""
-    return seen.state == "CRASHED" and now - seen.since < AFTER_CRASH
+def wants_second_look(seen: Seen, *, now: datetime) -> bool:
+    """Say if a run is to be looked at again a moment later: it has just crashed, or it is Running and looks dead."""
+    just_crashed = seen.state == "CRASHED" and now - seen.since < AFTER_CRASH
+    return just_crashed or (seen.state == "RUNNING" and decide_care(seen, now=now).act != "leave")
+
+
+def decide_at_second_look(first: Seen | None, second: Seen, *, apart: timedelta, now: datetime) -> Care:
+    """Decide what an open run needs, with a Running one only if it looked dead twice and nothing changed in between.
+
+    Args:
+        first: What was known of it at the first look; None if it was not open then.
+        second: What is known now.
+        apart: The time between the looks.
+        now: The moment of the second look (UTC).
+    """
+    care = decide_care(second, now=now)
+    if second.state != "RUNNING" or care.act == "leave":
+        return care
+    same = first is not None and (first.state, first.since, first.marked) == (second.state, second.since, second.marked)
+    if first is None or not same or apart < AFTER_CRASH or decide_care(first, now=now - apart).act == "leave":
+        return Care("leave", f"{care.reason}, as it seems; that is looked at once more")
+    return care
+
+
+def decide_stray(seen: Seen, *, now: datetime) -> Care:
+    """Decide what a run without a record of its own needs, as a verification or the keeper: `leave` it, or `end` it if its process died.
+
+    Args:
+        seen: What is known of it.
+        now: The moment (UTC).
+    """
+    match seen.state:
+        case "PENDING" if now - seen.since >= JOB_PENDING and seen.alive is not True:
+            return Care("end", "it was handed out and never began")
+        case "RUNNING" | "CANCELLING" if _is_dead(seen, now):
+            return Care("end", "its process is gone")
+    return Care("leave", f"{seen.state.lower()} is as it should be")
+
+
+def is_late(last: datetime | None, *, now: datetime) -> bool:
+    """Say if the keeper is missing: it has not done its work for a minute, or never did (`last` is None)."""
+    return last is None or now - last >= LATE
 
 
 def _care_for_waiting(seen: Seen, now: datetime) -> Care:
@@ -85,9 +131,14 @@ def _care_for_waiting(seen: Seen, now: datetime) -> Care:
 
 
 def _is_dead(seen: Seen, now: datetime) -> bool:
-    if seen.alive is not None:
-        return not seen.alive
-    return now - max(seen.since, seen.heard or seen.since) >= SILENT
+    if seen.alive is False and seen.marked is not None and seen.marked >= seen.since:
+        return True
+    return seen.alive is not True and now - max(seen.since, seen.heard or seen.since) >= SILENT
+
+
+def _shows_life(seen: Seen, now: datetime) -> bool:
+    """Say if a run that was reported as crashed goes on: its process runs, or sent a heartbeat since."""
+    return seen.alive is True or (seen.heard is not None and seen.heard > seen.since and now - seen.heard < SILENT)
 
 
 def _again(seen: Seen, why: str) -> Care:

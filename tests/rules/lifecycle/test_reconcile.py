@@ -9,7 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.rules.lifecycle.reconcile import AFTER_CRASH, MOST_ATTEMPTS, SILENT, STUCK_CANCELLING, STUCK_PENDING, Seen, decide_care
+from tasks.rules.lifecycle.reconcile import (
+    AFTER_CRASH,
+    JOB_PENDING,
+    LATE,
+    MOST_ATTEMPTS,
+    SILENT,
+    STUCK_CANCELLING,
+    STUCK_PENDING,
+    Seen,
+    decide_at_second_look,
+    decide_care,
+    decide_stray,
+    is_late,
+    wants_second_look,
+)
 
 NOW = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
 STATES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING", "CANCELLED", "CRASHED", "FAILED", "COMPLETED")
@@ -24,6 +38,8 @@ RUNS = st.builds(
     wake_at=st.none() | st.integers(-3600, 3600).map(lambda seconds: NOW + timedelta(seconds=seconds)),
     stop_requested=st.booleans(),
     attempts=st.integers(0, 20),
+    marked=st.none() | MOMENTS,
+    as_job=st.booleans(),
 )
 
 
@@ -45,7 +61,11 @@ SOON, PAST = NOW + timedelta(seconds=1), NOW - timedelta(seconds=1)
         (run("PAUSED", wake_at=PAST, alive=False), "wake"),
         (run("PAUSED", stop_requested=True, wake_at=SOON), "wake"),
         (run("RUNNING", alive=True, heard=None), "leave"),
-        (run("RUNNING", alive=False, age=0), "again"),
+        (run("RUNNING", alive=False, age=0, marked=NOW), "again"),
+        (run("RUNNING", alive=False, age=94, marked=NOW - timedelta(seconds=95)), "leave"),
+        (run("RUNNING", alive=False, age=94), "leave"),
+        (run("RUNNING", alive=False, age=95), "again"),
+        (run("RUNNING", alive=False, age=3600, heard=NOW - timedelta(seconds=60)), "leave"),
         (run("RUNNING", heard=NOW - timedelta(seconds=60)), "leave"),
         (run("RUNNING", heard=NOW - SILENT), "again"),
         (run("RUNNING", age=94), "leave"),
@@ -54,12 +74,19 @@ SOON, PAST = NOW + timedelta(seconds=1), NOW - timedelta(seconds=1)
         (run("CRASHED", age=5), "leave"),
         (run("CRASHED", age=6), "again"),
         (run("CRASHED", attempts=MOST_ATTEMPTS), "settle"),
+        (run("CRASHED", alive=True), "leave"),
+        (run("CRASHED", age=60, heard=NOW - timedelta(seconds=59)), "leave"),
+        (run("CRASHED", age=6, heard=NOW - timedelta(seconds=7)), "again"),
         (run("PENDING", age=59), "leave"),
         (run("PENDING", age=60), "again"),
         (run("PENDING", age=60, alive=True), "leave"),
+        (run("PENDING", age=179, as_job=True), "leave"),
+        (run("PENDING", age=180, as_job=True), "again"),
         (run("SCHEDULED"), "leave"),
         (run("CANCELLING", age=89, alive=False), "leave"),
-        (run("CANCELLING", age=90, alive=False), "settle"),
+        (run("CANCELLING", age=90, alive=False, marked=NOW), "settle"),
+        (run("CANCELLING", age=90, alive=False), "leave"),
+        (run("CANCELLING", age=95, alive=False), "settle"),
         (run("CANCELLING", age=3600, alive=True), "leave"),
         *((run(state, age=5), "leave") for state in ENDED),
         *((run(state, age=6), "settle") for state in ENDED),
@@ -74,7 +101,7 @@ def test_a_run_gets_the_care_it_needs(seen: Seen, act: str) -> None:
 @given(RUNS)
 def test_a_living_process_is_never_disturbed(seen: Seen) -> None:
     """Two owners of one release would be worse than none: where the process lives, only a wait is ended."""
-    if seen.alive and seen.state not in {"PAUSED", "CRASHED"}:
+    if seen.alive and seen.state != "PAUSED":
         assert decide_care(seen, now=NOW).act == "leave"
 
 
@@ -106,6 +133,60 @@ def test_an_act_that_was_right_stays_right_while_nothing_changes(seen: Seen, sec
     assert act == "leave" or decide_care(seen, now=NOW + timedelta(seconds=seconds)).act == act
 
 
+@pytest.mark.parametrize(
+    ("seen", "act"),
+    [
+        (run("PENDING", age=179), "leave"),
+        (run("PENDING", age=180), "end"),
+        (run("PENDING", alive=True), "leave"),
+        (run("RUNNING", age=94), "leave"),
+        (run("RUNNING", age=95), "end"),
+        (run("RUNNING", alive=True), "leave"),
+        (run("RUNNING", heard=NOW - timedelta(seconds=94)), "leave"),
+        (run("CANCELLING", age=95), "end"),
+        (run("SCHEDULED"), "leave"),
+    ],
+)
+def test_a_run_without_a_record_is_ended_when_its_process_died(seen: Seen, act: str) -> None:
+    """Nothing takes its work up again, but it must not count as under way for ever."""
+    assert decide_stray(seen, now=NOW).act == act
+
+
+DEAD = run("RUNNING", alive=False, age=10, marked=NOW)
+
+
+@pytest.mark.parametrize(
+    ("first", "apart", "act"),
+    [
+        (DEAD, 6, "again"),
+        (DEAD, 5.9, "leave"),
+        (None, 6, "leave"),
+        (run("RUNNING", alive=True, age=10, marked=NOW), 6, "leave"),
+        (run("RUNNING", alive=False, age=11, marked=NOW), 6, "leave"),
+        (run("RUNNING", alive=False, age=10, marked=NOW - timedelta(seconds=1)), 6, "leave"),
+        (run("PENDING", age=10), 6, "leave"),
+    ],
+)
+def test_a_running_one_starts_again_only_if_it_looked_dead_twice(first: Seen | None, apart: float, act: str) -> None:
+    """Nothing may have changed between the looks, and there is time enough between them for a worker's late report."""
+    assert wants_second_look(DEAD, now=NOW)
+    assert decide_at_second_look(first, DEAD, apart=timedelta(seconds=apart), now=NOW).act == act
+
+
+@given(RUNS)
+def test_only_a_running_one_waits_for_its_second_look(seen: Seen) -> None:
+    """Whatever else is due is done at once."""
+    if seen.state != "RUNNING":
+        assert decide_at_second_look(None, seen, apart=timedelta(0), now=NOW) == decide_care(seen, now=NOW)
+
+
+def test_a_keeper_is_missing_after_a_minute() -> None:
+    """One that never did its work is, too."""
+    assert not is_late(NOW - LATE + timedelta(seconds=1), now=NOW)
+    assert is_late(NOW - LATE, now=NOW)
+    assert is_late(None, now=NOW)
+
+
 @given(RUNS)
 def test_every_decision_says_why(seen: Seen) -> None:
     """The reason ends up in the run's history."""
@@ -117,3 +198,4 @@ def test_the_patience_is_shorter_than_what_was_promised() -> None:
     assert timedelta(seconds=30) > AFTER_CRASH
     assert timedelta(seconds=110) > SILENT
     assert timedelta(seconds=100) > STUCK_CANCELLING > STUCK_PENDING
+    assert timedelta(seconds=200) > JOB_PENDING > timedelta(seconds=120)
