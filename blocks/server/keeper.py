@@ -19,6 +19,7 @@ FLOW = "keeper"
 LATE_SECONDS = 60
 START_SECONDS = 90  # after the start of the server stack; its server takes up to 30 s, and the schedule 20 s more
 LOOK_SECONDS = 15
+REPEAT_SECONDS = 300  # how often the log says that it is still missing
 RESOURCE = "shipway.keeper"
 MISSING, BACK = "shipway.keeper.missing", "shipway.keeper.back"
 
@@ -78,6 +79,7 @@ class Watch:
         self.last: float | None = None
         self.missing = False
         self.untold: str | None = None
+        self.said = 0.0
 
     def look(self, *, now: float) -> None:
         """Ask when the keeper last did its work; a server that does not answer leaves what was known.
@@ -93,9 +95,10 @@ class Watch:
         if (now - since >= LATE_SECONDS) != self.missing:
             self.missing = not self.missing
             self.untold = MISSING if self.missing else BACK
-        if self.missing:
+        if self.missing and (self.untold or now - self.said >= REPEAT_SECONDS):
+            self.said = now
             LOG.error("the keeper %s: runs that died or wait for a time go unattended; see `shipway doctor`", describe(self.last, now=now))
-        elif self.untold:
+        elif self.untold and not self.missing:
             LOG.warning("the keeper does its work again")
         self._record(now)
 
@@ -105,7 +108,7 @@ class Watch:
             return
         event = {
             "id": str(uuid.uuid4()),
-            "occurred": datetime.fromtimestamp(now, UTC).isoformat(),
+            "occurred": datetime.now(UTC).isoformat(),
             "event": self.untold,
             "resource": {"prefect.resource.id": RESOURCE, "prefect.resource.name": FLOW},
             "payload": {"message": f"The keeper {describe(self.last, now=now)}."},

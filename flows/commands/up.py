@@ -105,6 +105,8 @@ def raise_house(
 async def prepare_server(home: Path, *, stopped_before: datetime | None = None) -> None:
     """Make what releases need at the server: the pool and the deployments; again changes nothing.
 
+    After a stop the keeper does its work at once.
+
     Args:
         home: The house's folder.
         stopped_before: A moment (UTC) at which no process ran: what was under way then, and is not the keeper's to start again, is ended.
@@ -123,6 +125,9 @@ async def prepare_server(home: Path, *, stopped_before: datetime | None = None) 
         await register_blocks()
         if (settings.PROJECT / "prefect.yaml").exists():
             await deployments.deploy_all()
+            if stopped_before is not None:  # what died or fell due meanwhile does not wait for the schedule
+                keeper = await shared.client.read_deployment_by_name("keeper/keeper")
+                await shared.client.create_flow_run_from_deployment(keeper.id)
 
 
 def describe(home: Path, *, show_password: bool) -> str:

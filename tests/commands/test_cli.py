@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from prefect import get_client
-from prefect.states import Completed, Failed, Running, Suspended
+from prefect.states import Completed, Crashed, Failed, Pending, Running, Suspended
 
 from blocks.errors import BadInput
 from flows.cli import COMMANDS, main
-from flows.commands import history, rollback, run, status
+from flows.commands import cancel, history, rollback, run, status
+from tasks.lifecycle import clock
 from tasks.lifecycle.lock import OPEN
-from tests.tasks.server_runs import nothing
+from tests.tasks.server_runs import keeper_worked, new_run, nothing
 
 HEAVY = ("prefect", "pydantic", "rich", "httpx", "aiohttp", "yaml", "numpy", "matplotlib", "kubernetes", "great_expectations")
 on_server = [pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -165,6 +167,7 @@ class TestOnTheServer:
 
     async def test_the_status_shows_what_waits_and_how_to_answer(self, capsys: pytest.CaptureFixture[str]) -> None:
         """Code 5 where people are asked."""
+        await keeper_worked()
         async with get_client() as client:
             run = await client.create_flow_run(nothing, tags=[OPEN], name="guestbook 1.1", state=Suspended())
             assert await status._status(client, _parsed(status)) == 5
@@ -172,6 +175,39 @@ class TestOnTheServer:
         shown = capsys.readouterr().out
         assert f"shipway approve {str(run.id)[:8]}" in shown
         assert f"/runs/flow-run/{run.id}" in shown
+        assert "The keeper last did its work" in shown
+
+    async def test_the_status_fails_if_the_keeper_is_missing(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What died or waits for a time goes unattended then; that is said, and scripts see code 1."""
+        await keeper_worked()
+        monkeypatch.setattr(clock, "now", lambda: datetime.now(UTC) + timedelta(seconds=61))
+        async with get_client() as client:
+            assert await status._status(client, _parsed(status)) == 1
+        assert "The keeper last did its work 6" in capsys.readouterr().err
+
+    async def test_a_run_that_died_is_shown_and_cancelled_as_one_that_is_not_closed(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Its final state is not its end; the order to cancel stands until the keeper carries it out."""
+        await keeper_worked()
+        run = await new_run(tags=(OPEN,), state=Crashed())
+        async with get_client() as client:
+            await status._status(client, _parsed(status))
+            assert await cancel._cancel(client, _parsed(cancel, run)) == 0
+            found = await client.read_flow_run(UUID(run))
+            await client.delete_flow_run(UUID(run))
+        assert "that is not its end" in capsys.readouterr().out
+        assert found.state is not None
+        assert found.state.name == "Cancelling"
+
+    async def test_a_run_without_a_record_that_holds_a_process_is_shown_too(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """`shipway down` would wait for it, so people must see which it is."""
+        await keeper_worked()
+        run = await new_run(tags=("shipway",), state=Pending())
+        async with get_client() as client:
+            await status._status(client, _parsed(status))
+            await client.delete_flow_run(UUID(run))
+        assert f"{run[:8]}  nothing " in capsys.readouterr().out
 
 
 def _parsed(command: Any, *words: str) -> Any:

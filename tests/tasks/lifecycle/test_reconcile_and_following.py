@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 from uuid import UUID
@@ -11,16 +13,16 @@ from uuid import UUID
 import pytest
 from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter
-from prefect.states import Completed, Crashed, Suspended
+from prefect.states import Cancelling, Completed, Crashed, Failed, Pending, Running, Suspended
 
 from tasks.approval.answering import read_question
 from tasks.lifecycle.lock import OPEN, STOP
-from tasks.lifecycle.reconcile import find_open, forget_idle_runs, settle_run, start_again
-from tasks.lifecycle.run_labels import begin_attempt, set_wakeup
+from tasks.lifecycle.reconcile import end_strays, end_those_of_before, find_open, forget_idle_runs, last_work, settle_run, start_again
+from tasks.lifecycle.run_labels import MARKED, begin_attempt, end_attempt, let_go, machine, set_wakeup
 from tasks.record import following
 from tasks.record.following import Told, follow
 from tasks.record.journal import append_entry, emit_progress, read_entries
-from tests.tasks.server_runs import new_run, seen
+from tests.tasks.server_runs import keeper_worked, new_run, seen
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 
@@ -58,6 +60,91 @@ async def test_a_run_starts_again_only_in_the_state_in_which_it_was_seen() -> No
     state = (await seen(run)).state
     assert state is not None
     assert (state.name, state.message) == ("AwaitingRetry", "keeper: its process is gone")
+
+
+async def test_a_run_that_has_written_itself_meanwhile_is_not_started_again() -> None:
+    """The keeper saw an earlier attempt's process."""
+    run = await new_run(tags=(OPEN,))
+    await begin_attempt.fn(run, name="", tags=[])
+    found = await seen(run)
+    assert found.state is not None
+    assert not await start_again.fn(run, state="RUNNING", since=found.state.timestamp, marked=None, reason="its process is gone")
+    marked = datetime.fromisoformat(str(found.labels[MARKED]))
+    assert marked > found.state.timestamp
+    assert await start_again.fn(run, state="RUNNING", since=found.state.timestamp, marked=marked, reason="its process is gone")
+
+
+async def test_a_process_that_a_worker_started_here_counts_before_it_has_written_itself() -> None:
+    """The worker notes it on the run; the labels may still name an earlier attempt, which is gone."""
+    run = await new_run(tags=(OPEN,))
+    async with get_client() as client:
+        gone = {"shipway.host": machine(), "shipway.pid": 1, "shipway.process-started": 0.0}
+        await client.update_flow_run_labels(UUID(run), gone)
+        assert (await open_run(run)).alive is False  # type: ignore[attr-defined]
+        command = [sys.executable, "-c", "import time; time.sleep(600)", "prefect.engine"]
+        process = await asyncio.create_subprocess_exec(*command)
+        try:
+            await client.update_flow_run(UUID(run), infrastructure_pid=f"{socket.gethostname()}:{process.pid}")
+            assert (await open_run(run)).alive is True  # type: ignore[attr-defined]
+        finally:
+            process.kill()
+            await process.wait()
+        assert (await open_run(run)).alive is False  # type: ignore[attr-defined]
+
+
+async def test_runs_of_an_earlier_life_without_a_record_are_ended_and_open_ones_left_to_the_keeper() -> None:
+    """They would stay under way for ever: nothing starts them again."""
+    pending, cancelling = await new_run(tags=("shipway",), state=Pending()), await new_run(tags=("shipway",), state=Cancelling())
+    is_open = await new_run(tags=("shipway", OPEN), state=Pending())
+    before = datetime.now(UTC)
+    later = await new_run(tags=("shipway",), state=Running())
+    async with get_client() as client:
+        ended = await end_those_of_before(client, before=before)
+    names = [(await seen(run)).state_name for run in (pending, cancelling, is_open, later)]
+    assert names == ["Crashed", "Cancelled", "Pending", "Running"]
+    assert f"nothing {(await seen(pending)).name}" in ended
+    assert await end_strays.fn() == []  # not dead for sure, so soon
+
+
+async def test_the_keepers_last_work_is_the_end_of_its_newest_completed_run() -> None:
+    """One that failed did not do it."""
+    await keeper_worked()
+    async with get_client() as client:
+        last = await last_work(client)
+    assert last is not None
+    assert abs((datetime.now(UTC) - last).total_seconds()) < 30
+
+
+async def test_a_final_state_of_a_run_that_is_not_closed_is_not_its_end() -> None:
+    """Who follows is told so, and hears the end that counts."""
+    run = await new_run(tags=(OPEN,))
+    await append_entry(run, "opened", "Asked", kind="opened", evidence={"service": "x"})
+    heard: list[Told] = []
+    async with get_client() as client:
+        await client.set_flow_run_state(UUID(run), Failed(message="of an attempt that was superseded"), force=True)
+        following = follow(client, UUID(run))
+        async for told in following:
+            heard.append(told)
+            if told.kind == "unclosed":
+                await append_entry(run, "closed", "Done", kind="closed", evidence={"outcome": "deployed"})
+                await end_attempt.fn(run, outcome="deployed")
+                await client.set_flow_run_state(UUID(run), Completed(), force=True)
+                await let_go.fn(run)
+    assert sorted(told.kind for told in heard) == ["closed", "opened", "unclosed"]
+    assert heard[-1].kind == "closed"
+
+
+async def test_without_the_keeper_no_end_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing would ever close the run; whoever follows is told that it is not closed."""
+
+    async def never(_: object) -> None:
+        return None
+
+    monkeypatch.setattr(following, "last_work", never)
+    monkeypatch.setattr(following, "UNCLOSED_SECONDS", 0.2)
+    run = await new_run(tags=(OPEN,), state=Crashed())
+    async with get_client() as client:
+        assert [told.kind async for told in follow(client, UUID(run))] == ["unclosed"]
 
 
 async def test_a_run_is_settled_once() -> None:

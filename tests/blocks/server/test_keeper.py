@@ -1,0 +1,91 @@
+"""That the keeper is missing is noticed from outside, on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from blocks.server import api, keeper
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture
+def home(worker: Any) -> Path:
+    """Give the shared home, with all its processes."""
+    return Path(worker.home)
+
+
+async def told(home: Path, name: str) -> list[str]:
+    """Wait until an event of a name is stored, and read the messages of those of the last minute."""
+    since = datetime.now(UTC) - timedelta(minutes=1)
+    wanted = {"event": {"name": [name]}, "occurred": {"since": since.isoformat()}}
+    for _ in range(150):
+        found = await asyncio.to_thread(api.ask, home, "/events/filter", {"filter": wanted})
+        if found["events"]:
+            return [event["payload"]["message"] for event in found["events"]]
+        await asyncio.sleep(0.2)  # the server stores events once a second and tells nobody
+    raise AssertionError(f"no event {name} was stored")
+
+
+async def test_a_missing_keeper_is_an_event_and_so_is_its_return(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Each once, and in the log."""
+    from tests.tasks.server_runs import keeper_worked  # noqa: PLC0415 - Prefect is slow to import
+
+    await keeper_worked()
+    watching, later = keeper.Watch(home), time.time() + 1000
+    with caplog.at_level(logging.WARNING):
+        for seconds in (0, 15, 30):
+            await asyncio.to_thread(watching.look, now=later + seconds)
+        assert (await told(home, keeper.MISSING)).count(f"The keeper {keeper.describe(watching.last, now=later)}.") == 1
+        await asyncio.to_thread(watching.look, now=(watching.last or 0) + 59)
+        assert "The keeper last did its work 59 s ago." in await told(home, keeper.BACK)
+    assert [record.levelname for record in caplog.records if record.name == "keeper"] == ["ERROR", "WARNING"]
+
+
+async def test_what_could_not_be_told_is_told_when_the_server_is_back(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that does not answer is no reason to forget it."""
+    watching, later = keeper.Watch(home), time.time() + 100_000
+    answering = api._open
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(api, "_open", refuse)
+    await asyncio.to_thread(watching.look, now=later)
+    assert (watching.missing, watching.untold) == (True, keeper.MISSING)
+    monkeypatch.setattr(api, "_open", answering)
+    await asyncio.to_thread(watching.look, now=later + 15)
+    assert watching.untold is None
+
+
+async def test_the_keepers_late_runs_are_forgotten_and_its_next_one_stays(home: Path) -> None:  # noqa: ARG001 - its server
+    """One run does the work of all that an outage has left."""
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
+    from prefect.exceptions import ObjectNotFound  # noqa: PLC0415
+    from prefect.states import Scheduled  # noqa: PLC0415
+
+    from tests.tasks.server_runs import keeper as flow  # noqa: PLC0415
+
+    async with get_client() as client:
+        moments = [datetime.now(UTC) + timedelta(seconds=seconds) for seconds in (-40, -20, 600)]
+        runs = [await client.create_flow_run(flow, name=f"late {uuid4()}", state=Scheduled(scheduled_time=moment)) for moment in moments]
+        assert await keeper.forget_late(client) >= 2
+        for run in runs[:2]:
+            with pytest.raises(ObjectNotFound):
+                await client.read_flow_run(run.id)
+        assert (await client.read_flow_run(runs[2].id)).state_name == "Scheduled"
+        await client.delete_flow_run(runs[2].id)
+
+
+def test_a_keeper_that_never_worked_is_called_so() -> None:
+    """And one that did is with its seconds."""
+    assert keeper.describe(None, now=5.0) == "has never done its work"
+    assert keeper.describe(2.0, now=5.4) == "last did its work 3 s ago"
