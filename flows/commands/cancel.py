@@ -36,6 +36,7 @@ async def _cancel(client: PrefectClient, arguments: argparse.Namespace) -> int:
 
     from blocks.errors import Refused
     from tasks.approval.answering import find_run
+    from tasks.lifecycle.reconcile import cancel_stray
     from tasks.lifecycle.run_labels import is_unclosed
 
     found = await find_run(client, arguments.run)
@@ -47,6 +48,9 @@ async def _cancel(client: PrefectClient, arguments: argparse.Namespace) -> int:
         raise Refused(f"{found.name} is {found.state.name}, but not closed: the keeper settles it; see `shipway status`")
     if found.state is None or found.state.is_final():
         raise Refused(f"{found.name} has ended: {found.state.name if found.state else 'no state'}; `shipway rollback` takes a version back")
+    if name := await cancel_stray(client, found):
+        print(f"{name} is cancelled; it had not begun")
+        return _terminal.DONE
     await client.set_flow_run_state(found.id, Cancelling(message="cancelled in the terminal"))
     print(f"{found.name} is told to go back; follow it with: shipway status --follow {str(found.id)[:8]}")
     return _terminal.DONE

@@ -10,7 +10,7 @@ from uuid import UUID
 from prefect import get_client, task
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import DeploymentFilter, FlowFilter, FlowRunFilter
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.context import FlowRunContext
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter
@@ -167,6 +167,19 @@ async def strays(client: PrefectClient) -> list[Stray]:
     flows = await client.read_flows(flow_filter=FlowFilter(id=cast("Any", {"any_": list({run.flow_id for run in found})}))) if found else []
     names = {flow.id: flow.name for flow in flows}
     return [Stray(run, names.get(run.flow_id, "?"), run.state.timestamp) for run in found if OPEN not in run.tags and run.state]
+
+
+async def cancel_stray(client: PrefectClient, run: FlowRun) -> str | None:
+    """Cancel a run without a record that was handed out and holds no process here: nothing else would carry the order out.
+
+    Returns:
+        Its name; None if it is another kind of run.
+    """
+    found = next((stray for stray in await strays(client) if stray.run.id == run.id and stray.run.state_type is StateType.PENDING), None)
+    if found is None or run_lives(found.run) is True:
+        return None
+    await client.set_flow_run_state(run.id, Cancelled(message="cancelled in the terminal"), force=True)
+    return found.name
 
 
 async def _end_stray(client: PrefectClient, run: FlowRun, *, reason: str) -> bool:

@@ -200,14 +200,20 @@ class TestOnTheServer:
         assert found.state is not None
         assert found.state.name == "Cancelling"
 
-    async def test_a_run_without_a_record_that_holds_a_process_is_shown_too(self, capsys: pytest.CaptureFixture[str]) -> None:
+    async def test_a_run_without_a_record_that_never_began_is_shown_and_cancelled_at_once(self, capsys: pytest.CaptureFixture[str]) -> None:
         """`shipway down` would wait for it, so people must see which it is."""
         await keeper_worked()
         run = await new_run(tags=("shipway",), state=Pending())
         async with get_client() as client:
             await status._status(client, _parsed(status))
+            shown = capsys.readouterr().out
+            name = (await client.read_flow_run(UUID(run))).name
+            assert await cancel._cancel(client, _parsed(cancel, run)) == 0
+            found = await client.read_flow_run(UUID(run))
             await client.delete_flow_run(UUID(run))
-        assert f"{run[:8]}  nothing " in capsys.readouterr().out
+        assert f"{run[:8]}  nothing {name}" in shown
+        assert f"nothing {name} is cancelled" in capsys.readouterr().out
+        assert found.state_name == "Cancelled"
 
 
 def _parsed(command: Any, *words: str) -> Any:
