@@ -7,7 +7,7 @@ import json
 import socket
 import sys
 from datetime import UTC, datetime, timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
 from uuid import UUID
 
 import pytest
@@ -78,7 +78,7 @@ async def test_a_process_that_a_worker_started_here_counts_before_it_has_written
     """The worker notes it on the run; the labels may still name an earlier attempt, which is gone."""
     run = await new_run(tags=(OPEN,))
     async with get_client() as client:
-        gone = {"shipway.host": machine(), "shipway.pid": 1, "shipway.process-started": 0.0}
+        gone: dict[str, Any] = {"shipway.host": machine(), "shipway.pid": 1, "shipway.process-started": 0.0}
         await client.update_flow_run_labels(UUID(run), gone)
         assert (await open_run(run)).alive is False  # type: ignore[attr-defined]
         command = [sys.executable, "-c", "import time; time.sleep(600)", "prefect.engine"]
