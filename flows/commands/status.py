@@ -59,7 +59,8 @@ async def _status(client: PrefectClient, arguments: argparse.Namespace) -> int:
         if state and state.is_paused():
             _terminal.show(f"          answer it: shipway approve {str(found.id)[:8]}{last_answer(found)}")
     for stray in others:
-        _terminal.show(f"{str(stray.run.id)[:8]}  {stray.name:<32} {stray.run.state_name or '?':<14} since {stray.since:%Y-%m-%d %H:%M:%S} UTC")
+        since = f"{stray.since:%Y-%m-%d %H:%M:%S} UTC"
+        _terminal.show(f"{str(stray.run.id)[:8]}  {stray.name:<32} {stray.run.state_name or '?':<14} since {since}")
     if await _keeper_is_missing(client):
         return _terminal.UNEXPECTED
     return _terminal.WAITING if any(found.state and found.state.is_paused() for found in runs) else _terminal.DONE
