@@ -17,6 +17,7 @@ from flows.lifecycle.finalize import close, end_watch
 from flows.rollout.revert import all_of, take_back, take_wave_back
 from flows.rollout.rollback_target import common_version_to_leave, expect_known, version_under_release
 from tasks.lifecycle.lock import request_stop
+from tasks.lifecycle.policy import as_temporary
 from tasks.lifecycle.run_labels import begin_attempt, let_go, name_run, unmark
 from tasks.record.journal import append_entry, closing_entry, say
 from tasks.rules.analysis.summary import worst_of
@@ -136,11 +137,11 @@ async def _go(
             if several
             else take_back(phase, environment=environments[0], reason=reason, version=version, bad=bad, restored=restored)
         )
-    except Temporary:
-        raise  # the record stays open, so that the keeper lets it be tried again
     except Refused as error:
         return Ending("refused", as_ending(error))
-    except Exception as error:  # noqa: BLE001 - whatever could not be done is said, and somebody is alerted
+    except Exception as error:
+        if as_temporary(error) is not None:
+            raise  # the record stays open, so that the keeper lets it be tried again
         return Ending("failed", error_text(error, limit=ENDING_LIMIT))
     return Ending("rolled_back" if passed(found) else "failed", as_ending(found["reason"]))
 

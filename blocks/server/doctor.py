@@ -40,7 +40,7 @@ def examine(home: Path) -> Iterator[Finding]:
     checks: list[Callable[[Path], Finding]] = [_python, _prefect, _git, _home, _storage, _supervisor, _database, _port, _server]
     yield from (_guarded(check, home) for check in checks)
     if api.is_healthy(home):
-        yield from (_guarded(check, home) for check in (_clock, _pool, _worker, _keeper))
+        yield from (_guarded(check, home) for check in (_clock, _pool, _worker, _urgent_worker, _keeper))
 
 
 def _guarded(check: Callable[[Path], Finding], home: Path) -> Finding:
@@ -139,13 +139,17 @@ def _pool(home: Path) -> Finding:
     return Finding("ok", "pool", f"{worker.POOL}, {pool['status'] or 'no status yet'}")
 
 
-def _worker(home: Path) -> Finding:
-    seen = worker.last_seen(home)
+def _worker(home: Path, *, name: str = "worker") -> Finding:
+    seen, log = worker.last_seen(home, worker.WORKERS[name]), home / "logs" / f"{name}.log"
     if seen is None:
-        return Finding("fail", "worker", "never seen", f"look at {home / 'logs' / 'worker.log'}")
+        return Finding("fail", name, "never seen", f"look at {log}")
     age = time.time() - datetime.fromisoformat(seen["last_heartbeat_time"]).timestamp()
     text = f"{seen['name']} {str(seen['status']).lower()}, last seen {age:.0f} s ago"
-    return Finding("ok" if age < WORKER_LATE_SECONDS else "fail", "worker", text, f"look at {home / 'logs' / 'worker.log'}")
+    return Finding("ok" if age < WORKER_LATE_SECONDS else "fail", name, text, f"look at {log}")
+
+
+def _urgent_worker(home: Path) -> Finding:
+    return _worker(home, name="urgent-worker")
 
 
 def _keeper(home: Path) -> Finding:

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +97,14 @@ def wait_for_server(home: Path, *, timeout_seconds: float) -> None:
 
 
 def wait_for_worker(home: Path, *, timeout_seconds: float) -> None:
-    """Return once the worker that runs now has reported to the server and the engine listens.
+    """Return once the workers that run now have reported to the server.
 
     Raises:
         Permanent: It does not in time; carries the last words of its log.
     """
-    _wait(home, "worker", _worker_is_online, timeout_seconds=timeout_seconds)
+    deadline = time.monotonic() + timeout_seconds
+    for name in worker.WORKERS:
+        _wait(home, name, partial(_worker_is_online, name=name), timeout_seconds=deadline - time.monotonic())
 
 
 def _wait(home: Path, name: str, ready: Any, *, timeout_seconds: float) -> None:
@@ -121,12 +124,13 @@ def _last_words(log: Path, *, lines: int) -> str:
 
 
 def _worker_is_online(home: Path) -> bool:
+def _worker_is_online(home: Path, *, name: str) -> bool:
     try:
-        begun = (home / "run" / "worker.pid").stat().st_mtime
-        seen = worker.last_seen(home)
+        begun = (home / "run" / f"{name}.pid").stat().st_mtime
+        seen = worker.last_seen(home, worker.WORKERS[name])
     except (OSError, ValueError):
         return False
-    if seen is None or seen["status"] != "ONLINE" or processes.recorded(home / "run" / "worker.pid") is None:
+    if seen is None or seen["status"] != "ONLINE" or processes.recorded(home / "run" / f"{name}.pid") is None:
         return False
     return datetime.fromisoformat(seen["last_heartbeat_time"]).astimezone(UTC).timestamp() >= begun
 

@@ -16,6 +16,15 @@ BATCHES = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
 }
+# Connections of the Prefect server to the database: up to 60 of PostgreSQL's 100. Prefect's own 5 and 10 answer 500 as soon as
+# some dozen runs ask at once for 30 s.
+DATABASE_POOL = {
+    "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_SIZE": "20",
+    "PREFECT_SERVER_DATABASE_SQLALCHEMY_MAX_OVERFLOW": "40",
+}
+# Prefect's client retries 408, 429, 502 and 503 by itself; with these it retries whatever a server answers that is overloaded or restarts:
+# five times, with exponential backoff, for about a minute.
+RETRIED = {"PREFECT_CLIENT_RETRY_EXTRA_CODES": "500,504"}
 
 QUIET = {
     "DO_NOT_TRACK": "1",
@@ -38,6 +47,7 @@ def environment(home: Path) -> dict[str, str]:
     auth = layout.auth_string(home)
     return {
         **QUIET,
+        **RETRIED,
         "SHIPWAY_HOME": str(home),
         "SHIPWAY_KEY_FILE": str(layout.key_file(home)),
         "PREFECT_HOME": str(home / "prefect"),
@@ -87,6 +97,7 @@ def server_environment(home: Path) -> dict[str, str]:
         "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_SCHEDULED_TIME": "PT3M",  # ten runs of the keeper ahead, not a hundred
         "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",  # which imports every collection; the worker does it when nobody waits
         **BATCHES,
+        **DATABASE_POOL,
         "PREFECT__SERVER_FINAL": "1",
         **({"PREFECT_SERVER_API_AUTH_STRING": auth} if auth else {}),
     }

@@ -1,4 +1,4 @@
-"""The supervisor: keeps database, server, engine and worker alive. Run as `python -m blocks.server.supervisor HOME`.
+"""The supervisor: keeps database, server, engine and workers alive. Run as `python -m blocks.server.supervisor HOME`.
 
 It holds no state: what runs is written down in HOME/run, so a new supervisor adopts what a killed one left.
 """
@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from blocks.errors import Permanent
@@ -43,7 +44,7 @@ SERVICES = (
     Service("database", postgres.command, lambda _home: settings.inherited(), postgres.STOP_SIGNAL, 30),
     Service("server", api.command, settings.server_environment),
     Service("engine", engine.command, settings.worker_environment, stop_seconds=5),
-    Service("worker", worker.command, settings.worker_environment),
+    *(Service(name, partial(worker.command, queue=queue), settings.worker_environment) for name, queue in worker.WORKERS.items()),
 )
 
 

@@ -1,8 +1,11 @@
-"""The process worker of a house: takes scheduled runs from the pool and starts each in a process of its own.
+"""A process worker of the server stack: takes scheduled runs from one work queue of the pool and starts each in a process of its own.
 
-Run as `python -m blocks.server.worker HOME`. Ended by SIGTERM it stops polling; Prefect then kills the flow processes that
-it started at once (SIGKILL, no `finally`), and their runs stay Running until somebody puts them back to work. Killed by
-SIGKILL it leaves them to finish.
+Run as `python -m blocks.server.worker HOME QUEUE`. There are two queues, each with a worker of its own: `urgent` for what ends or rolls
+back (rollback, settle, keeper), without a limit, and `releases` for everything else, with a concurrency limit. So a rollback waits
+neither behind requested releases nor for a worker that is busy with them.
+
+Ended by SIGTERM it stops polling; Prefect then kills the flow processes that it started at once (SIGKILL, no `finally`), and their runs
+stay Running until the keeper puts them back to work. Killed by SIGKILL it leaves them to finish.
 """
 
 from __future__ import annotations
@@ -24,18 +27,22 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
 
 POOL = "shipway"
+RELEASES, URGENT = "releases", "urgent"
+RELEASES_AT_ONCE = 8  # runs of the queue `releases` that hold a process at the same time, all machines together; suspended ones hold none
+WORKERS = {"worker": RELEASES, "urgent-worker": URGENT}  # process of the server stack: the queue that it works off
+PRIORITIES = {URGENT: 1, RELEASES: 2}  # for a worker that polls the whole pool; 1 comes first
 HEARTBEAT_SECONDS = 5
 REGISTER_SECONDS = 60
 
 
-def command(home: Path) -> list[str]:
-    """Build the command of this worker."""
-    return [sys.executable, "-m", "blocks.server.worker", str(home)]
+def command(home: Path, queue: str) -> list[str]:
+    """Build the command of the worker of a queue."""
+    return [sys.executable, "-m", "blocks.server.worker", str(home), queue]
 
 
-def worker_name() -> str:
-    """Name the worker after its machine, so that a restarted one is the same to the server."""
-    return "house-" + socket.gethostname().replace("/", "-").replace("%", "-")
+def worker_name(queue: str) -> str:
+    """Name the worker after its machine and queue, so that a restarted one is the same to the server."""
+    return f"house-{socket.gethostname().replace('/', '-').replace('%', '-')}-{queue}"
 
 
 def job_template(home: Path) -> dict[str, Any]:
@@ -55,7 +62,9 @@ def job_template(home: Path) -> dict[str, Any]:
 
 
 async def ensure_pool(home: Path, client: PrefectClient) -> None:
-    """Make the pool, or bring its template up to date; safe to call by several at once.
+    """Make the pool and its queues, or bring the template up to date; safe to call by several at once.
+
+    A limit that an operator gave the queue of releases stays as it is.
 
     Args:
         home: The house's folder.
@@ -70,14 +79,31 @@ async def ensure_pool(home: Path, client: PrefectClient) -> None:
     except ObjectNotFound:
         with contextlib.suppress(ObjectAlreadyExists):
             await client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
-            return
         pool = await client.read_work_pool(POOL)
     if pool.base_job_template != template:
         await client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=template))
+    for queue, priority in PRIORITIES.items():
+        await _ensure_queue(client, queue, priority=priority)
 
 
-async def work(home: Path) -> None:
-    """Wait for the server, then work until SIGTERM."""
+async def _ensure_queue(client: PrefectClient, queue: str, *, priority: int) -> None:
+    from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound  # noqa: PLC0415
+
+    try:
+        await client.read_work_queue_by_name(queue, work_pool_name=POOL)
+    except ObjectNotFound:
+        limit = RELEASES_AT_ONCE if queue == RELEASES else None
+        with contextlib.suppress(ObjectAlreadyExists):
+            await client.create_work_queue(queue, work_pool_name=POOL, concurrency_limit=limit, priority=priority)
+
+
+async def work(home: Path, queue: str) -> None:
+    """Wait for the server, then work off a queue until SIGTERM.
+
+    Args:
+        home: The home directory.
+        queue: `releases`, whose worker also takes what other deployments leave in the pool's default queue, or `urgent`.
+    """
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -90,13 +116,20 @@ async def work(home: Path) -> None:
     async with get_client() as client:
         await ensure_pool(home, client)
         await keeper.forget_late(client)
-    registering = asyncio.create_task(register_block_types(home, every_seconds=REGISTER_SECONDS))
-    worker = ProcessWorker(work_pool_name=POOL, name=worker_name(), prefetch_seconds=1, heartbeat_interval_seconds=HEARTBEAT_SECONDS)
+    registering = asyncio.create_task(register_block_types(home, every_seconds=REGISTER_SECONDS)) if queue == RELEASES else None
+    worker = ProcessWorker(
+        work_pool_name=POOL,
+        work_queues=[RELEASES, "default"] if queue == RELEASES else [queue],
+        name=worker_name(queue),
+        prefetch_seconds=1,
+        heartbeat_interval_seconds=HEARTBEAT_SECONDS,
+    )
     worker._worker_metadata = no_metadata  # type: ignore[method-assign]  # noqa: SLF001 - there is no setting for it
     try:
         await worker.start()
     finally:
-        registering.cancel()
+        if registering is not None:
+            registering.cancel()
 
 
 async def no_metadata() -> None:
@@ -133,18 +166,18 @@ def _versions() -> str:
     return json.dumps({"prefect": metadata.version("prefect"), **collections}, sort_keys=True)
 
 
-def last_seen(home: Path) -> dict[str, Any] | None:
-    """Read how the server sees this house's worker (`status`, `last_heartbeat_time`); None where it never saw it.
+def last_seen(home: Path, queue: str) -> dict[str, Any] | None:
+    """Read how the server sees this machine's worker of a queue (`status`, `last_heartbeat_time`); None if it never saw it.
 
     Raises:
         OSError: The server is not reached.
     """
     workers = api.ask(home, f"/work_pools/{POOL}/workers/filter", {})
-    return next((seen for seen in workers if seen["name"] == worker_name()), None)
+    return next((seen for seen in workers if seen["name"] == worker_name(queue)), None)
 
 
 if __name__ == "__main__":
     where = Path(sys.argv[1])
     layout.read_facts(where)
     with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
-        asyncio.run(work(where))
+        asyncio.run(work(where, sys.argv[2]))

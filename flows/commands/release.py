@@ -6,6 +6,7 @@ import argparse
 import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from flows.commands import _terminal
 
@@ -52,17 +53,23 @@ async def start(client: PrefectClient, deployment: str, parameters: dict[str, An
 
     Raises:
         BadInput: There is no such deployment, or the server refuses a parameter.
+        Temporary: The server is overloaded or restarting, and stayed so for a minute.
     """
     from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
     from blocks.errors import BadInput
+    from tasks.lifecycle.policy import as_temporary
 
     try:
         known = await client.read_deployment_by_name(deployment)
-        return await client.create_flow_run_from_deployment(known.id, parameters=parameters)
+        # The client repeats a request that the server could not answer: the key lets that be one run.
+        return await client.create_flow_run_from_deployment(known.id, parameters=parameters, idempotency_key=str(uuid4()))
     except ObjectNotFound:
         raise BadInput(f"the server has no deployment {deployment}", field="server", fix="`shipway up` makes it.") from None
     except PrefectHTTPStatusError as error:
+        passing = as_temporary(error)
+        if passing is not None:
+            raise passing from None
         said = (
             error.response.json().get("detail", "") if error.response.headers.get("content-type", "").startswith("application/json") else ""
         )

@@ -15,7 +15,7 @@ from blocks.outside_text import OutsideText, as_ending, as_reason, error_text
 from flows.lifecycle.context import Phase, Result, acting_for, begin_phase, platform_of, result
 from flows.rollout.migrations import stays_forward
 from flows.rollout.revert import moved
-from tasks.lifecycle.policy import quietly
+from tasks.lifecycle.policy import as_temporary, quietly
 from tasks.lifecycle.run_labels import end_attempt, let_go, mark_running
 from tasks.notify import alert
 from tasks.record.journal import CLOSED, append_entry, read_entries, say
@@ -67,9 +67,12 @@ async def _give_all_up(phase: Phase, run: str) -> Temporary | None:
     async def give_up(environment: str) -> Temporary | None:
         try:
             await quietly(release_lease, when=several)(await platform_of(phase.plan, environment), owner=run)
-        except Temporary as error:
-            return error
-        except ShipwayError as error:
+        except Exception as error:
+            passing = as_temporary(error)
+            if passing is not None:
+                return passing
+            if not isinstance(error, ShipwayError):
+                raise
             say(f"{environment} could not be given up: {error_text(error)}; the next release has to take it over")
         return None
 
@@ -169,9 +172,11 @@ async def go_back(phase: Phase, *, version: str, ending: Ending) -> list[Result]
             found += await _send_back_or_again(phase, due, version=version, ending=ending)
         except Superseded:
             raise  # somebody newer sees to it
-        except Temporary as error:  # one that does not answer keeps no other from going back
-            late = error
         except Exception as error:  # noqa: BLE001 - one environment that cannot go back must not keep the other from it
+            passing = as_temporary(error)
+            if passing is not None:  # it, or the server, does not answer now: nothing is known to have failed
+                late = passing
+                continue
             lost = f"could not be taken back: {error_text(error)}"
             found += [result("failed", f"{name} {lost}", environment=name) for name in due]
     if late is not None:

@@ -14,6 +14,7 @@ from flows.lifecycle.context import Phase, Result, passed, platform_of, result
 from flows.rollout.migrations import expect_no_contract
 from flows.verify import verified
 from tasks.analysis.watch import watch_recovery
+from tasks.lifecycle.policy import as_temporary
 from tasks.notify import alert
 from tasks.record.journal import append_entry, read_entries, read_entry
 from tasks.rollout.rollout import abort_canary, acquire_lease, called, prepare_revision, promote_revision, read_position, shift_traffic
@@ -84,10 +85,11 @@ async def all_of(environments: Sequence[str], back: Callable[[str], Awaitable[Re
         Temporary: One does not answer; all others are back.
     """
     found = await gather(*map(back, environments), return_exceptions=True)
-    for kind in (Superseded, Temporary):
-        for error in found:
-            if isinstance(error, kind):
-                raise error
+    errors = [error for error in found if isinstance(error, BaseException)]
+    stops: list[BaseException] = [error for error in errors if isinstance(error, Superseded)]
+    stops += filter(None, map(as_temporary, errors))
+    if stops:
+        raise stops[0]
     return [one if one is None else _named(environment, one) for environment, one in zip(environments, found, strict=True)]
 
 

@@ -12,21 +12,25 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypedDict, TypeVar
 
+import httpx
 from prefect import Task
 from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy, CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.tasks import exponential_backoff
 
-from blocks.errors import Unreachable, is_temporary
+from blocks.errors import Temporary, Unreachable, is_temporary
 from blocks.outside_text import safe_key
 
 P = ParamSpec("P")
 R = TypeVar("R")
 FEW, JITTER = 4, 0.3
+OVERLOADED = {408, 429}
+SERVER_ERROR = 500
 
 
 class Options(TypedDict, total=False):
@@ -41,9 +45,35 @@ class Options(TypedDict, total=False):
     result_serializer: str
 
 
+def as_temporary(error: BaseException) -> Temporary | None:
+    """Give an error as a temporary one, or None if another try is useless.
+
+    Temporary is what says so itself, and whatever the Prefect server or a proxy before it answers that is overloaded, restarting or away:
+    each 5xx, 408, 429, and a connection that fails; but not a certificate that is not trusted.
+    """
+    if isinstance(error, Temporary):
+        return error
+    if isinstance(error, httpx.HTTPStatusError):
+        status = error.response.status_code
+        if status < SERVER_ERROR and status not in OVERLOADED:
+            return None
+        return Temporary(f"{error.request.url.host} answered {status} to {error.request.method} {error.request.url.path}")
+    if isinstance(error, httpx.TransportError) and not _is_untrusted(error):
+        return Temporary(f"the Prefect server did not answer ({type(error).__name__}: {error})")
+    return None
+
+
+def _is_untrusted(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def another_try_helps(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Retry only what is marked as temporary; everything else would fail again."""
-    return isinstance(state.data, BaseException) and is_temporary(state.data)
+    """Retry only what is temporary; everything else would fail again."""
+    return isinstance(state.data, BaseException) and as_temporary(state.data) is not None
 
 
 def another_try_reaches(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
@@ -101,7 +131,7 @@ def quietly(task: Task[P, Coroutine[Any, Any, R]], *, when: bool = True) -> Call
             try:
                 return await task.fn(*positional, **named)
             except Exception as error:
-                if not is_temporary(error) or (tried > FEW and not isinstance(error, Unreachable)):
+                if as_temporary(error) is None or (tried > FEW and not isinstance(error, Unreachable)):
                     raise
             await asyncio.sleep(delay * random.uniform(1, 1 + JITTER))  # noqa: S311 - no secret
         return await task.fn(*positional, **named)

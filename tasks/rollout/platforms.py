@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import importlib
 
+import httpx
 from prefect.blocks.core import Block
 
 from blocks.approvers.approvers import Approvers
 from blocks.errors import BadInput, Temporary
 from blocks.platform import Platform, Strategic
 from blocks.prometheus.prometheus import Prometheus
+from tasks.lifecycle.policy import as_temporary
 from tasks.rules.plan.plan import Judgement, Plan, PrometheusPairSli, PrometheusSli
 from tasks.rules.plan.targets import places_of
 
@@ -70,6 +72,11 @@ async def load_block(name: str, *, field: str) -> Block:
         raise BadInput(f"there is no readable block {name}", field=field, fix=fix) from error
     except OSError as error:
         raise Temporary(f"the Prefect server did not answer for the block {name}") from error
+    except httpx.HTTPError as error:
+        passing = as_temporary(error)
+        if passing is None:
+            raise
+        raise Temporary(f"the block {name} could not be read: {passing}") from error
 
 
 async def load_approvers(name: str) -> Approvers:

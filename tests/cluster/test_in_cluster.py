@@ -61,7 +61,7 @@ async def deploy(folder: Path, world: World) -> None:
 
     await LocalFileSystem(basepath=str(folder / "storage")).save("in-cluster", overwrite=True)
     written = yaml.safe_load((ROOT / "prefect.kubernetes.yaml").read_text())
-    variables = written["definitions"]["work_pool"]["job_variables"]
+    variables = written["definitions"]["releases"]["job_variables"]
     api = urlsplit(world.cluster.host)  # whose Service not every cluster on one machine routes to; everything else is the Pod's own
     env = {
         "KUBERNETES_SERVICE_HOST": str(api.hostname),

@@ -33,7 +33,7 @@ def test_a_killed_database_comes_back_under_a_running_server(home: Path) -> None
     assert pids(home)["server"] == of_server
 
 
-@pytest.mark.parametrize("name", ["server", "worker"])
+@pytest.mark.parametrize("name", ["server", "worker", "urgent-worker"])
 def test_a_killed_service_comes_back(home: Path, name: str) -> None:
     """Server and worker are started anew and become ready."""
     wait_for_another(home, name, kill(home, name))

@@ -48,8 +48,11 @@ async def test_every_flow_deploys_to_a_kubernetes_pool_whose_template_takes_its_
     assert {one["entrypoint"] for one in both[0]} == {one["entrypoint"] for one in both[1]}
     async with get_client() as client:
         found = await client.read_deployment_by_name("release/release-in-cluster")
+        rollback = await client.read_deployment_by_name("rollback/rollback-in-cluster")
         pool = await client.read_work_pool(POOL)
     assert (len(names), found.work_pool_name, found.entrypoint) == (len(both[1]), POOL, "flows.release.release")
+    assert found.work_queue_name == "releases"
+    assert rollback.work_queue_name == "urgent"
     job = await KubernetesWorkerJobConfiguration.from_template_and_values(pool.base_job_template, found.job_variables)
     container = job.job_manifest["spec"]["template"]["spec"]["containers"][0]
     assert container["image"] == "registry.example.org/shipway:0.1.0"
