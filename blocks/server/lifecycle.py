@@ -123,7 +123,6 @@ def _last_words(log: Path, *, lines: int) -> str:
     return "\n".join(words) or "it wrote nothing"
 
 
-def _worker_is_online(home: Path) -> bool:
 def _worker_is_online(home: Path, *, name: str) -> bool:
     try:
         begun = (home / "run" / f"{name}.pid").stat().st_mtime

@@ -1,8 +1,8 @@
 """A process worker of the server stack: takes scheduled runs from one work queue of the pool and starts each in a process of its own.
 
-Run as `python -m blocks.server.worker HOME QUEUE`. There are two queues, each with a worker of its own: `urgent` for what ends or rolls
-back (rollback, settle, keeper), without a limit, and `releases` for everything else, with a concurrency limit. So a rollback waits
-neither behind requested releases nor for a worker that is busy with them.
+Run as `python -m flows.worker HOME QUEUE`, which says what is refused without a process. There are two queues, each with a worker of its
+own: `urgent` for what ends or rolls back (rollback, settle, keeper), without a limit, and `releases` for everything else, with a
+concurrency limit. So a rollback waits neither behind requested releases nor for a worker that is busy with them.
 
 Ended by SIGTERM it stops polling; Prefect then kills the flow processes that it started at once (SIGKILL, no `finally`), and their runs
 stay Running until the keeper puts them back to work. Killed by SIGKILL it leaves them to finish.
@@ -13,9 +13,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import signal
 import socket
 import sys
+from collections.abc import Awaitable, Callable, Coroutine
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +27,13 @@ from blocks.server.warm import engine
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
+    from prefect.client.schemas.objects import FlowRun
+    from prefect.workers.base import BaseWorkerResult
 
+    Refuse = Callable[[FlowRun], Awaitable[bool]]
+    Start = Callable[..., Coroutine[Any, Any, BaseWorkerResult]]
+
+LOG = logging.getLogger("shipway.worker")
 POOL = "shipway"
 RELEASES, URGENT = "releases", "urgent"
 RELEASES_AT_ONCE = 8  # runs of the queue `releases` that hold a process at the same time, all machines together; suspended ones hold none
@@ -37,7 +45,7 @@ REGISTER_SECONDS = 60
 
 def command(home: Path, queue: str) -> list[str]:
     """Build the command of the worker of a queue."""
-    return [sys.executable, "-m", "blocks.server.worker", str(home), queue]
+    return [sys.executable, "-m", "flows.worker", str(home), queue]
 
 
 def worker_name(queue: str) -> str:
@@ -97,12 +105,13 @@ async def _ensure_queue(client: PrefectClient, queue: str, *, priority: int) -> 
             await client.create_work_queue(queue, work_pool_name=POOL, concurrency_limit=limit, priority=priority)
 
 
-async def work(home: Path, queue: str) -> None:
+async def work(home: Path, queue: str, *, refuse: Refuse) -> None:
     """Wait for the server, then work off a queue until SIGTERM.
 
     Args:
         home: The home directory.
         queue: `releases`, whose worker also takes what other deployments leave in the pool's default queue, or `urgent`.
+        refuse: Ends a run that needs no process, and says whether it did; asked for each run of the queue `releases` before it is started.
     """
     task = asyncio.current_task()
     if task is not None:
@@ -124,12 +133,34 @@ async def work(home: Path, queue: str) -> None:
         prefetch_seconds=1,
         heartbeat_interval_seconds=HEARTBEAT_SECONDS,
     )
+    if queue == RELEASES:
+        worker.run = refusing(worker.run, refuse)  # type: ignore[method-assign, assignment]
     worker._worker_metadata = no_metadata  # type: ignore[method-assign]  # noqa: SLF001 - there is no setting for it
     try:
         await worker.start()
     finally:
         if registering is not None:
             registering.cancel()
+
+
+def refusing(start: Start, refuse: Refuse) -> Start:
+    """Wrap how a worker starts a run: one that is refused gets no process; if that cannot be decided, the run decides it itself."""
+
+    async def run(flow_run: FlowRun, configuration: Any, task_status: Any = None) -> BaseWorkerResult:
+        from prefect.workers.process import ProcessWorkerResult  # noqa: PLC0415
+
+        try:
+            is_refused = await refuse(flow_run)
+        except Exception:
+            LOG.exception("%s: could not look whether it is to be refused", flow_run.id)
+            is_refused = False
+        if not is_refused:
+            return await start(flow_run=flow_run, configuration=configuration, task_status=task_status)
+        if task_status is not None:
+            task_status.started(0)  # there is no process
+        return ProcessWorkerResult(status_code=0, identifier="refused")
+
+    return run
 
 
 async def no_metadata() -> None:
@@ -174,10 +205,3 @@ def last_seen(home: Path, queue: str) -> dict[str, Any] | None:
     """
     workers = api.ask(home, f"/work_pools/{POOL}/workers/filter", {})
     return next((seen for seen in workers if seen["name"] == worker_name(queue)), None)
-
-
-if __name__ == "__main__":
-    where = Path(sys.argv[1])
-    layout.read_facts(where)
-    with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
-        asyncio.run(work(where, sys.argv[2]))

@@ -6,6 +6,7 @@ holder is gone, one step each, without a lock that a killed process could leave 
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,8 @@ OPEN = "shipway:open"
 STOP = "shipway:stop"
 OUTCOME = "outcome:"
 MOST_TRIES = 10
+PAGE = 200  # the most that the server gives at once
+AT_ONCE = 8
 
 
 def lock_tag(service: str) -> str:
@@ -67,6 +70,16 @@ async def lock_service(service: str, *, run: str) -> dict[str, Any]:
                 return {"granted": False, "holder": str(holder.id), "holder_name": holder.name}
             await _delete(client, lock)
     raise Temporary(f"the lock of {service} changed hands {MOST_TRIES} times while it was asked for")
+
+
+async def holder_of(client: PrefectClient, service: str) -> FlowRun | None:
+    """Give the open run that holds a service, or None if it is free.
+
+    Raises:
+        Refused: The lock is unreadable.
+    """
+    lock = await client.read_variable_by_name(lock_name(service))
+    return None if lock is None else await _holder(client, lock)
 
 
 async def release_locks(client: PrefectClient, run: FlowRun) -> None:
@@ -125,9 +138,14 @@ async def request_stop(service: str, *, by: str) -> list[str]:
     async with get_client() as client:
         under_way = [*await tagged(client, lock_tag(service)), *await tagged(client, f"service:{service}", OPEN)]
         told = [run for run in {str(one.id): one for one in under_way if "shipway:rollback" not in one.tags} if run != by]
-        for run in told:
-            await client.update_flow_run_labels(UUID(run), {STOP: by})
-            await change_tags(client, run, add={STOP})
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def tell_one(run: str) -> None:
+            async with gate:
+                await client.update_flow_run_labels(UUID(run), {STOP: by})
+                await change_tags(client, run, add={STOP})
+
+        await asyncio.gather(*map(tell_one, told))
     return told
 
 
@@ -145,7 +163,13 @@ def must_stop(run: FlowRun) -> bool:
 async def tagged(client: PrefectClient, *tags: str) -> list[FlowRun]:
     """List the runs with all of these tags, the oldest first."""
     chosen = FlowRunFilter(tags=FlowRunFilterTags(all_=list(tags)))
-    return await client.read_flow_runs(flow_run_filter=chosen, sort=FlowRunSort.START_TIME_ASC, limit=200)
+    found: list[FlowRun] = []
+    while len(found) % PAGE == 0:
+        page = await client.read_flow_runs(flow_run_filter=chosen, sort=FlowRunSort.START_TIME_ASC, limit=PAGE, offset=len(found))
+        if not page:
+            break
+        found += page
+    return list({run.id: run for run in found}.values())
 
 
 async def change_tags(

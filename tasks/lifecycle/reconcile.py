@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
 
-from prefect import get_client, task
+from prefect import State, get_client, task
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import DeploymentFilter, FlowFilter, FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, StateType
@@ -67,6 +67,8 @@ async def find_open() -> list[OpenRun]:
 async def start_again(run: str, *, state: str, reason: str, since: datetime | None = None, marked: datetime | None = None) -> bool:
     """Let a run start again from its first line, where it is still in the state it was seen in.
 
+    It is due when it was due at first, and so starts before every release that was requested since.
+
     Args:
         run: Flow run id.
         state: The type of that state.
@@ -83,7 +85,8 @@ async def start_again(run: str, *, state: str, reason: str, since: datetime | No
             return False
         if marked != _moment(found.labels.get(MARKED)) and state in BEATING:
             return False
-        await client.set_flow_run_state(found.id, AwaitingRetry(message=f"keeper: {reason}"), force=True)
+        again: State[Any] = AwaitingRetry(scheduled_time=found.expected_start_time, message=f"keeper: {reason}")
+        await client.set_flow_run_state(found.id, again, force=True)
         return True
 
 

@@ -1,0 +1,92 @@
+"""Two hundred requested releases of one service, and a rollback of another: the rollback waits for none of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.flows.harness import FIRST, Stage, check_well
+from tests.flows.test_worker_faults import house, until_closed
+
+pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.timeout(900), pytest.mark.xdist_group("house")]
+__all__ = ["house"]
+
+REQUESTS = 200
+AT_ONCE = 20
+BEGIN_SECONDS = 5
+DRAINED_SECONDS = 600
+
+
+@pytest.fixture(scope="module")
+def stages(house: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Stage]]:  # noqa: ARG001 - its settings
+    """Raise a service that is asked for often, and one that is to be rolled back."""
+    both = tuple(Stage(name, tmp_path_factory.mktemp(name), None) for name in ("popular", "broken"))  # type: ignore[arg-type]
+    for stage in both:
+        asyncio.run(stage.raise_up())
+    asyncio.run(both[1].reset(both[1].tag("2.0")))
+    yield both  # type: ignore[misc]
+    for stage in both:
+        asyncio.run(stage.end())
+
+
+async def ask_often(stage: Stage, plan: str, half: asyncio.Event) -> list[str]:
+    """Request releases, twenty at a time; tell when half of them are requested."""
+    gate, asked, version = asyncio.Semaphore(AT_ONCE), list[str](), stage.tag("1.1")
+
+    async def ask() -> None:
+        async with gate:
+            wanted = {"plan": plan, "version": version, "reason": "a storm", "requester": "rita"}
+            asked.append(await stage.ask("release", deployment="release", **wanted))
+        if len(asked) == REQUESTS // 2:
+            half.set()
+
+    await asyncio.gather(*(ask() for _ in range(REQUESTS)))
+    return asked
+
+
+async def states_of(runs: list[str]) -> Counter[str]:
+    """Count how runs ended, once all have."""
+    from prefect import get_client  # noqa: PLC0415
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId  # noqa: PLC0415
+
+    deadline = time.monotonic() + DRAINED_SECONDS
+    async with get_client() as client:
+        while True:
+            chosen: Any = FlowRunFilterId(any_=runs)
+            found = await client.read_flow_runs(flow_run_filter=FlowRunFilter(id=chosen), limit=REQUESTS)
+            if all(run.state is not None and run.state.is_final() for run in found):
+                return Counter(str(run.state_name) for run in found)
+            assert time.monotonic() < deadline, Counter(run.state_name for run in found)
+            await asyncio.sleep(0.5)
+
+
+async def test_a_rollback_begins_at_once_under_two_hundred_requested_releases(stages: tuple[Stage, Stage], record_property: Any) -> None:
+    """Within five seconds; and each of the requests ends as its plan says, none by an error of the server."""
+    from prefect import get_client  # noqa: PLC0415
+
+    popular, broken = stages
+    half = asyncio.Event()
+    begun = time.monotonic()
+    storm = asyncio.create_task(ask_often(popular, popular.plan(), half))
+    await half.wait()
+    rollback = await broken.ask("rollback", deployment="rollback", plan=broken.plan(), reason="critical bug")
+    ran = await until_closed(broken, rollback)
+    async with get_client() as client:
+        seen = await client.read_flow_run(rollback)  # type: ignore[arg-type]
+    assert seen.start_time is not None
+    assert seen.created is not None
+    waited, took = (seen.start_time - seen.created).total_seconds(), (seen.end_time - seen.created).total_seconds()  # type: ignore[operator]
+    ended = await states_of(await storm)
+    drained = time.monotonic() - begun
+    figures = f"began after {waited:.1f} s, over after {took:.1f} s; {dict(ended)} within {drained:.0f} s"
+    record_property("figures", figures)
+    assert ran.state == "RolledBack", ran.message
+    assert waited <= BEGIN_SECONDS, figures
+    assert set(ended) <= {"Deployed", "Refused"}, figures
+    assert ended["Deployed"] >= 1, figures
+    await check_well(broken, version=FIRST)
