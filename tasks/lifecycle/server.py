@@ -11,6 +11,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.settings import PREFECT_API_URL
 
 from blocks.errors import BadInput
+from tasks.lifecycle.policy import as_temporary
 
 
 @asynccontextmanager
@@ -19,6 +20,7 @@ async def server() -> AsyncIterator[PrefectClient]:
 
     Raises:
         BadInput: No server is configured, or it does not answer.
+        Temporary: It answers, but is overloaded or restarting.
     """
     url = PREFECT_API_URL.value()
     fix = "Start one with `shipway up`, or set PREFECT_API_URL to yours."
@@ -29,3 +31,8 @@ async def server() -> AsyncIterator[PrefectClient]:
             yield client
     except httpx.TransportError as error:
         raise BadInput(f"{url} does not answer ({type(error).__name__})", field="PREFECT_API_URL", fix=fix) from None
+    except httpx.HTTPStatusError as error:
+        passing = as_temporary(error)
+        if passing is None:
+            raise
+        raise passing from None

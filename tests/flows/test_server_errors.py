@@ -9,13 +9,16 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from prefect import get_client
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, PREFECT_LOCAL_STORAGE_PATH, temporary_settings
 
 from blocks.errors import Refused, Superseded, Temporary, Unreachable
+from flows.commands.release import start
 from flows.lifecycle.context import Phase, acting_for
 from flows.lifecycle.finalize import go_back
 from flows.rollout.revert import all_of
 from tasks.lifecycle.policy import as_temporary
+from tasks.lifecycle.server import server
 from tasks.rollout.platforms import load_platform
 from tasks.rules.lifecycle.ending import Ending
 from tasks.rules.plan.plan import Plan
@@ -111,3 +114,19 @@ async def test_targets_that_go_back_side_by_side_do_not_fail_by_an_answer_of_the
 
     with pytest.raises(expected):
         await all_of([f"production/{number}" for number in range(len(errors))], back)
+
+
+@pytest.mark.usefixtures("overloaded")
+async def test_a_command_says_in_a_line_that_the_server_is_overloaded() -> None:
+    """Instead of a traceback, and not as a fault of the request."""
+    with pytest.raises(Temporary, match=r"127\.0\.0\.1 answered 500 to "):
+        async with server() as client:
+            await client.read_work_pools()
+
+
+@pytest.mark.usefixtures("overloaded")
+async def test_a_release_that_the_server_cannot_take_now_is_no_bad_request() -> None:
+    """The parameters are right; who asks may ask again."""
+    async with get_client() as client:
+        with pytest.raises(Temporary, match="answered 500"):
+            await start(client, "release/release", {})
