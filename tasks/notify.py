@@ -40,12 +40,24 @@ async def send_alert(blocks: Sequence[str], *, subject: str, body: str, payload:
     return True
 
 
-async def alert(blocks: Sequence[str], *, service: str, version: str, outcome: str, reason: OutsideText, run: str) -> None:
-    """Alert that a release did not end as asked; an alert that cannot be sent is logged and holds nothing up."""
+async def alert(blocks: Sequence[str], *, service: str, version: str, outcome: str, reason: OutsideText, run: str, as_task: bool = True) -> None:
+    """Alert that a release did not end as asked; an alert that cannot be sent is logged and holds nothing up.
+
+    Args:
+        blocks: Notification blocks of the plan.
+        service: The service.
+        version: The version that was to be released.
+        outcome: How it ended.
+        reason: Why.
+        run: The release's flow run id.
+        as_task: Whether it is a task run that is remembered; a worker that refuses many requests spares that.
+    """
     subject = f"{service} {version}: {outcome.replace('_', ' ')}"
     payload = {"service": service, "version": version, "outcome": outcome, "reason": reason, "run": run}
     try:
-        await send_alert(blocks, subject=subject, body=reason, payload=payload, key=f"{run}/alert/{outcome}")
+        await (send_alert if as_task else send_alert.fn)(
+            blocks, subject=subject, body=reason, payload=payload, key=f"{run}/alert/{outcome}"
+        )
     except Exception as error:  # noqa: BLE001 - the service matters more than the message about it
         try:
             get_run_logger().error("The alert %r could not be sent: %s", subject, error_text(error))

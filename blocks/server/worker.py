@@ -22,7 +22,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blocks.server import api, keeper, layout, settings
+from blocks.server import api, keeper, settings
 from blocks.server.warm import engine
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ LOG = logging.getLogger("shipway.worker")
 POOL = "shipway"
 RELEASES, URGENT = "releases", "urgent"
 RELEASES_AT_ONCE = 8  # runs of the queue `releases` that hold a process at the same time, all machines together; suspended ones hold none
+REFUSALS_AT_ONCE = 2  # each asks the server a dozen times, and a rollback needs that server, too
 WORKERS = {"worker": RELEASES, "urgent-worker": URGENT}  # process of the server stack: the queue that it works off
 PRIORITIES = {URGENT: 1, RELEASES: 2}  # for a worker that polls the whole pool; 1 comes first
 HEARTBEAT_SECONDS = 5
@@ -145,12 +146,14 @@ async def work(home: Path, queue: str, *, refuse: Refuse) -> None:
 
 def refusing(start: Start, refuse: Refuse) -> Start:
     """Wrap how a worker starts a run: one that is refused gets no process; if that cannot be decided, the run decides it itself."""
+    gate = asyncio.Semaphore(REFUSALS_AT_ONCE)
 
     async def run(flow_run: FlowRun, configuration: Any, task_status: Any = None) -> BaseWorkerResult:
         from prefect.workers.process import ProcessWorkerResult  # noqa: PLC0415
 
         try:
-            is_refused = await refuse(flow_run)
+            async with gate:
+                is_refused = await refuse(flow_run)
         except Exception:
             LOG.exception("%s: could not look whether it is to be refused", flow_run.id)
             is_refused = False

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from blocks.errors import Superseded, Temporary
+from blocks.errors import Superseded
 from blocks.outside_text import NO_REASON, OutsideText, as_ending, error_text
 from blocks.platform import Lease, Platform
 from flows.lifecycle.context import Phase, Result, passed, platform_of, result

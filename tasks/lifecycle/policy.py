@@ -23,7 +23,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.tasks import exponential_backoff
 
-from blocks.errors import Temporary, Unreachable, is_temporary
+from blocks.errors import Temporary, Unreachable
 from blocks.outside_text import safe_key
 
 P = ParamSpec("P")

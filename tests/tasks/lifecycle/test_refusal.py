@@ -53,7 +53,7 @@ class TestOnTheServer:
         assert await refuse_if_busy(run)
         assert await refuse_if_busy(run)
         found, entries = await seen(str(run.id)), await read_entries(str(run.id))
-        assert (found.state_name, found.start_time) == ("Refused", None)
+        assert (found.state_name, found.run_count) == ("Refused", 0)
         assert found.state is not None
         assert holder in str(found.state.message)
         assert set(found.tags) == {"version:1.1", "shipway:nothing", f"service:{name}", "outcome:refused"}
