@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 async def refuse(run: FlowRun) -> bool:
     """Refuse a release of a service that another run holds, as its plan says; imported late, since the server starts faster alone."""
-    from tasks.lifecycle.refusal import refuse_if_busy  # noqa: PLC0415
+    from tasks.refusal import refuse_if_busy  # noqa: PLC0415
 
     return await refuse_if_busy(run)
 

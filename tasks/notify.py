@@ -40,7 +40,9 @@ async def send_alert(blocks: Sequence[str], *, subject: str, body: str, payload:
     return True
 
 
-async def alert(blocks: Sequence[str], *, service: str, version: str, outcome: str, reason: OutsideText, run: str, as_task: bool = True) -> None:
+async def alert(
+    blocks: Sequence[str], *, service: str, version: str, outcome: str, reason: OutsideText, run: str, as_task: bool = True
+) -> None:
     """Alert that a release did not end as asked; an alert that cannot be sent is logged and holds nothing up.
 
     Args:

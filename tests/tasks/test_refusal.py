@@ -15,7 +15,7 @@ from prefect.workers.process import ProcessWorkerResult
 
 from blocks.server.worker import refusing
 from tasks.lifecycle.lock import OPEN, lock_service
-from tasks.lifecycle.refusal import refuse_if_busy
+from tasks.refusal import refuse_if_busy
 from tasks.lifecycle.run_labels import begin_attempt
 from tasks.record.journal import read_entries
 from tasks.rules.record.entries import outcome_of, verify_chain

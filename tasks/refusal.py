@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.states import Failed
 
 from blocks.errors import BadInput
+from blocks.outside_text import as_ending
 from tasks.evidence.review import read_plan_file
 from tasks.lifecycle.links import run_link
 from tasks.lifecycle.lock import OPEN, OUTCOME, change_tags, holder_of
@@ -59,14 +60,16 @@ async def _refuse(client: PrefectClient, run: FlowRun, plan: Plan, *, reason: st
     await append_entry(
         str(run.id),
         "opened",
-        f"{requester or 'Somebody'} asked to {name} {version}",
+        f"{requester or 'An unnamed requester'} asked to {name} {version}",
         kind="opened",
         who=requester or "unknown",
         why=str(asked.get("reason", "")),
         evidence={"flow": name, "plan": str(asked["plan"]), "version": version},
     )
     await append_entry(str(run.id), CLOSED, f"{version}: refused", kind="closed", why=reason, evidence={"outcome": "refused"})
-    await alert(plan.notify, service=plan.service, version=version, outcome="refused", reason=reason, run=str(run.id), as_task=False)
+    await alert(
+        plan.notify, service=plan.service, version=version, outcome="refused", reason=as_ending(reason), run=str(run.id), as_task=False
+    )
     await client.set_flow_run_state(run.id, Failed(name=STATE_NAMES["refused"], message=reason), force=True)
     tags = {f"version:{version}", f"shipway:{name}", f"service:{plan.service}", f"{OUTCOME}refused"}
     await change_tags(client, str(run.id), add=tags, drop={OPEN}, name=f"{name} {plan.service} {version}")
