@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from prefect import task
@@ -17,6 +18,7 @@ from tasks.rules.evidence.junit import MAX_BYTES
 from tasks.rules.evidence.tests import TestEvidence, judge_command, judge_junit
 from tasks.rules.plan.plan import Command, Junit
 
+READING_SECONDS = 20.0
 OURS = ("PREFECT_", "SHIPWAY_")  # a plan's command runs without our keys and passwords
 
 
@@ -45,9 +47,15 @@ async def read_test_evidence(spec: Junit | Command, *, repository: str | Path) -
             max_age_hours=spec.max_age_hours,
             now=time.time(),
             written_at=written_at,
+            is_late=_late_after(READING_SECONDS),
         )
     except (OSError, BadInput) as error:
         return TestEvidence("error", f"{spec.junit} cannot be read: {error}")
+
+
+def _late_after(seconds: float) -> Callable[[], bool]:
+    deadline = time.monotonic() + seconds
+    return lambda: time.monotonic() > deadline
 
 
 def _read(folder: Path, path: str) -> tuple[bytes | None, float | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -46,6 +47,7 @@ def judge_junit(
     max_age_hours: float | None = None,
     now: float | None = None,
     written_at: float | None = None,
+    is_late: Callable[[], bool] = lambda: False,
 ) -> TestEvidence:
     """Judge a JUnit report.
 
@@ -56,6 +58,7 @@ def judge_junit(
         max_age_hours: An older report is a failure; None takes any age.
         now: The time, in seconds since the epoch; needed where an age is asked for.
         written_at: When the file was written, in seconds since the epoch; counts only where the report has no time of its own.
+        is_late: True ends the reading, which is then an error.
 
     Returns:
         The evidence. A report that is absent, empty, stale or all skipped is no pass.
@@ -67,7 +70,7 @@ def judge_junit(
     if not data.strip():
         return TestEvidence("no_data", f"{name} is empty; the tests ended before they wrote it")
     try:
-        report = read_report(data)
+        report = read_report(data, is_late=is_late)
     except BrokenReportError as error:
         return TestEvidence("error", f"{name} cannot be read: {error}")
     at = report.at if report.at is not None else written_at
@@ -90,7 +93,8 @@ def _outcome(report: Report, *, min_tests: int) -> tuple[Outcome, str]:
         return "no_data", f"{why}; no data is not a pass"
     if report.executed < min_tests:
         return "failed", f"{ran}, fewer than the {min_tests} that are asked for"
-    return "passed", f"{ran}, none failed"
+    flaky = f", {report.flaky} flaky: passed when run again" if report.flaky else ""
+    return "passed", f"{ran}, none failed{flaky}"
 
 
 def _stale(age_hours: float | None, *, limit_hours: float) -> tuple[Outcome, str] | None:
