@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from prefect import task
@@ -19,12 +20,15 @@ from tasks.rules.plan.version import check_version
 TIMEOUT_SECONDS = 30.0
 TEXT_LIMIT = 300
 FORMAT = "%H%x1f%at%x1f%an%x1f%s"
+MAX_MERGES = 30  # of more than that each is shown: to look into one costs Git five questions
 KEPT = ("PATH", "HOME", "TMPDIR")
 ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_GRAFT_FILE": os.devnull,
     "GIT_LITERAL_PATHSPECS": "1",
 }
 OURS = ("--no-pager", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
@@ -49,17 +53,25 @@ async def read_change_log(repository: str | Path, spec: Spec, *, from_version: s
     """
     await _refuse_shallow(repository)
     new = await _commit_of(repository, spec, to_version)
-    old = None if from_version is None else await _commit_of(repository, spec, from_version)
-    base = None if old is None else await _base(repository, old, new)
-    commits = await _log(repository, new if old is None else f"{old}..{new}", paths=spec.paths)
-    taken_back = [] if old is None else await _log(repository, f"{new}..{old}", paths=spec.paths)
+    if from_version is None:
+        commits = await _log(repository, new, paths=spec.paths)
+        return ChangeLog(None, to_version, "first", tuple(commits[:MAX_COMMITS]), more=len(commits) > MAX_COMMITS, differs=bool(commits))
+    old = await _commit_of(repository, spec, from_version)
+    direction = direction_of(from_commit=old, to_commit=new, base=await _base(repository, old, new))
+    if direction == "sideways":
+        commits = await _other_side(repository, old, new, paths=spec.paths)
+        taken_back = await _other_side(repository, new, old, paths=spec.paths)
+    else:
+        commits = await _log(repository, f"{old}..{new}", paths=spec.paths)
+        taken_back = await _log(repository, f"{new}..{old}", paths=spec.paths)
     return ChangeLog(
         from_version,
         to_version,
-        direction_of(from_commit=old, to_commit=new, base=base),
+        direction,
         tuple(commits[:MAX_COMMITS]),
         tuple(taken_back[:MAX_COMMITS]),
         more=max(len(commits), len(taken_back)) > MAX_COMMITS,
+        differs=await _differ(repository, old, new, paths=spec.paths),
     )
 
 
@@ -87,7 +99,7 @@ async def _commit_of(repository: str | Path, spec: Spec, version: str) -> str:
     tag = spec.tag.replace("{version}", source_version(check_version(version)))
     code, answer, _ = await _git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"refs/tags/{tag}^{{commit}}")
     if code:
-        fix = f"Run `git fetch --tags`, or tag the commit: `git tag {tag} COMMIT`."
+        fix = f"Run `git fetch --tags`, or tag the commit: `git tag {shlex.quote(tag)} COMMIT`."
         raise BadInput(f"the repository has no tag {tag} for version {version}", field="version", fix=fix)
     return answer.strip()
 
@@ -97,12 +109,68 @@ async def _base(repository: str | Path, old: str, new: str) -> str | None:
     return answer.strip() if code == 0 else None
 
 
-async def _log(repository: str | Path, commits: str, *, paths: list[str]) -> list[Commit]:
+async def _log(repository: str | Path, commits: str, *options: str, paths: list[str]) -> list[Commit]:
+    """List commits; with paths those that touch them, and the merges in which the two sides meet over them.
+
+    Git's own simplification follows one side where a merge took its files, and so leaves out what the merge dropped, and itself.
+    """
     limits = ["-z", f"--max-count={MAX_COMMITS + 1}", f"--format={FORMAT}", "--no-color", "--no-show-signature"]
-    code, answer, said = await _git(repository, "log", *limits, "--end-of-options", commits, "--", *paths)
-    if code:
-        raise BadInput(f"Git could not list the changes ({said[-200:]})", field="change_log", fix="Look with `git fsck`.")
+    merges = ["--simplify-merges"] if paths else []
+    answer = await _asked(repository, "log", *limits, *merges, *options, "--end-of-options", commits, "--", *paths)
     return [_commit(entry) for entry in answer.split("\0") if entry.strip()]
+
+
+async def _other_side(repository: str | Path, here: str, there: str, *, paths: list[str]) -> list[Commit]:
+    """List the commits that only `there` has: not those whose patch `here` has under another hash, nor merges that change nothing."""
+    sides, range_ = ("--cherry-pick", "--right-only"), f"{here}...{there}"
+    commits = await _log(repository, range_, "--no-merges", *sides, paths=paths)
+    merges = await _log(repository, range_, "--merges", "--right-only", paths=paths)
+    if len(merges) <= MAX_MERGES:
+        merges = [one for one in merges if await _has_changes_of_its_own(repository, one.hash, paths=paths)]
+    return sorted([*merges, *commits], key=lambda one: -one.at)
+
+
+async def _has_changes_of_its_own(repository: str | Path, merge: str, *, paths: list[str]) -> bool:
+    """Say whether a merge differs from what its sides add up to: a file that neither has, or a side's change that it drops."""
+    _, first, *others = (await _asked(repository, "rev-list", "--parents", "--max-count=1", merge)).split()
+    code, base, _ = await _git(repository, "merge-base", first, *others)
+    if code or len(others) != 1:
+        return True
+    sides = (first, others[0])
+    changed = [await _names(repository, base.strip(), side, paths=paths) for side in sides]
+    kept = [await _names(repository, side, merge, paths=paths) for side in sides]
+    both = changed[0] & changed[1] & (kept[0] | kept[1])
+    return bool(both or kept[0] - changed[1] or kept[1] - changed[0])
+
+
+async def _names(repository: str | Path, one: str, other: str, *, paths: list[str]) -> set[str]:
+    answer = await _asked(repository, "diff-tree", "-r", "-z", "--name-only", "--no-renames", one, other, "--", *paths)
+    return {name for name in answer.split("\0") if name}
+
+
+async def _differ(repository: str | Path, old: str, new: str, *, paths: list[str]) -> bool:
+    """Compare the two versions' files themselves: a log shows what was done, and some of it may have been undone."""
+    code, _, said = await _git(repository, "diff-tree", "-r", "--quiet", old, new, "--", *paths)
+    if code not in {0, 1}:
+        raise _unreadable(said)
+    return code == 1
+
+
+async def _asked(repository: str | Path, *arguments: str) -> str:
+    code, answer, said = await _git(repository, *arguments)
+    if code:
+        raise _unreadable(said)
+    return answer
+
+
+def _unreadable(said: str) -> BadInput:
+    """Say why Git could not read the history, with the fix that fits."""
+    if "promisor" in said or "lazy fetching" in said:
+        wrong = "the clone leaves out objects that are needed (a partial clone, as `git clone --filter=tree:0` makes one)"
+        return BadInput(wrong, field="change_log", fix="Run `git fetch --refetch --no-filter --tags` there, or make a full clone.")
+    return BadInput(
+        f"Git could not list the changes ({said[-200:]})", field="change_log", fix="Look with `git fsck`, or make a full clone."
+    )
 
 
 def _commit(entry: str) -> Commit:

@@ -15,9 +15,9 @@ CAREFUL_FIRST: tuple[Direction, ...] = ("sideways", "downgrade", "first", "upgra
 MAX_COMMITS = 500
 DIRECTIONS: dict[Direction, str] = {
     "first": "the first deployment: nothing runs yet, so this is the whole history",
-    "upgrade": "everything that runs now is kept",
+    "upgrade": "an upgrade: the new version is built on the running one",
     "downgrade": "a downgrade: the new version is older than the running one and takes changes back",
-    "sideways": "the versions lie on two branches: changes that run now are taken back",
+    "sideways": "the versions lie on two branches",
     "same": "both versions are the same commit",
 }
 
@@ -50,6 +50,7 @@ class ChangeLog:
         commits: What the new version brings, newest first, at most 500.
         taken_back: What runs now and would be gone, newest first, at most 500.
         more: Whether one of the two was cut off.
+        differs: Whether the files themselves differ; commits may undo each other, and a merge may drop what no commit does.
     """
 
     from_version: str | None
@@ -58,6 +59,7 @@ class ChangeLog:
     commits: tuple[Commit, ...]
     taken_back: tuple[Commit, ...] = ()
     more: bool = False
+    differs: bool = True
 
 
 def direction_of(*, from_commit: str | None, to_commit: str, base: str | None) -> Direction:
@@ -101,7 +103,18 @@ def join_changes(logs: Sequence[ChangeLog]) -> ChangeLog:
         brings[:MAX_COMMITS],
         takes[:MAX_COMMITS],
         more=any(log.more for log in logs) or max(len(brings), len(takes)) > MAX_COMMITS,
+        differs=any(log.differs for log in logs),
     )
+
+
+def describe(log: ChangeLog) -> str:
+    """Say how the two versions lie to each other, and what of the running one is lost."""
+    if log.direction != "sideways":
+        return DIRECTIONS[log.direction]
+    lost = (
+        "changes that run now are taken back" if log.taken_back else "every commit of the running one is in the new one, too, by its patch"
+    )
+    return f"{DIRECTIONS[log.direction]}: {lost}"
 
 
 def judge_changes(log: ChangeLog, *, allow_empty: bool) -> str | None:
@@ -111,10 +124,11 @@ def judge_changes(log: ChangeLog, *, allow_empty: bool) -> str | None:
         log: The changes.
         allow_empty: Whether the plan lets a release without any change through.
     """
-    if not log.commits and not log.taken_back and not allow_empty:
+    is_empty = not log.differs or (log.direction in {"first", "same"} and not log.commits)
+    if is_empty and not allow_empty:
         where = log.from_version or "nothing"
         return (
-            f"nothing changes between {where} and {log.to_version} ({DIRECTIONS[log.direction]}). "
+            f"nothing changes between {where} and {log.to_version} ({describe(log)}). "
             "Release a version with changes, widen `change_log.paths`, or set `change_log.allow_empty: true`."
         )
     return None
@@ -136,9 +150,11 @@ def render_changes(log: ChangeLog, *, limit: int = 50) -> str:
     Returns:
         Markdown with a table of each kind that is there.
     """
-    title = f"{log.from_version or 'nothing'} → {log.to_version}: {DIRECTIONS[log.direction]}."
+    title = f"{log.from_version or 'nothing'} → {log.to_version}: {describe(log)}."
     parts = [title, *_table("Brings", log.commits, limit=limit), *_table("Takes back", log.taken_back, limit=limit)]
-    if not log.commits and not log.taken_back:
+    if not log.differs:
+        parts.append("The files that this plan looks at are the same in both versions.")
+    elif not log.commits and not log.taken_back:
         parts.append("No commit changes what this plan looks at.")
     if log.more:
         parts.append(f"Older commits were cut off at {MAX_COMMITS}.")

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from tasks.rules.plan.types import TAG, URL, Argument, Name, RepositoryPath, Seconds, Section, Specifier
+from tasks.rules.plan.types import TAG, URL, Argument, Name, RepositoryPath, Seconds, Section, Specifier, fault
+
+FORBIDDEN_IN_TAGS = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock/")
+
+
+def _is_a_tag(tag: str) -> str:
+    """Refuse what `git check-ref-format` refuses of `refs/tags/…`."""
+    name = tag.replace("{version}", "1")
+    if FORBIDDEN_IN_TAGS.search(f"/{name}/") or name.startswith("/") or name.endswith(("/", ".")):
+        fix = "Leave out spaces, `..`, `@{`, `//`, a `.` at an end and each of `~ ^ : ? * [ \\`, as `git check-ref-format` asks."
+        raise fault(f"`{tag}` cannot be the name of a tag", fix=fix)
+    return tag
 
 
 class ChangeLog(Section):
     """How the changes between the running and the new version are found in Git."""
 
-    tag: Annotated[str, Field(pattern=TAG, max_length=200)] = "v{version}"
-    """How a version is named in Git; `{version}` is replaced."""
+    tag: Annotated[str, Field(pattern=TAG, max_length=200), AfterValidator(_is_a_tag)] = "v{version}"
+    """How a version is named in Git: any name that Git takes for a tag; `{version}` is replaced."""
     paths: Annotated[list[RepositoryPath], Field(max_length=100)] = Field(default_factory=list)
     """Only commits that touch these paths count, which start in the plan's folder; empty means the whole repository."""
     allow_empty: bool = False

@@ -21,7 +21,7 @@ URL = r"^https?://[^\s/@?#]+([/?][^\s#]*)?$"
 URL_PATH = r"^/[^\s#]*$"
 METRIC = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"
 LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
-TAG = r"^[0-9A-Za-z][0-9A-Za-z._/+-]*\{version\}[0-9A-Za-z._/+-]*$|^\{version\}[0-9A-Za-z._/+-]*$"
+TAG = r"\{version\}"
 PATTERN_WORDS = {
     NAME: "Write lower-case letters, digits and inner dashes, 63 at most, as `guestbook`.",
     TARGET: "Write lower-case letters and digits, with single dashes inside, 30 at most, as `eu-west`.",
