@@ -12,19 +12,25 @@ page is `0.html`. Nothing that is written holds an address or its password.
 
 from __future__ import annotations
 
+import html
 import importlib
 import importlib.util
 import json
 import sys
 import types
 import warnings
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tasks.data.csv_tables import JobError, as_kind, read_csv, with_types
+from tasks.rules.data.csv_columns import View, declared, view_of
 from tasks.rules.data.expectation_words import judge_findings, without_values
 from tasks.rules.data.jobs import secrets_in_url
 from tasks.rules.record.masking import mask
 
+Table = Callable[[View | None], Any]
 SHOWN_VALUES = 20
 # Great-expectations imports these two for one expectation of fifty (a divergence and its plot), and half of its start is theirs.
 SELDOM_USED = ("altair", "scipy.stats")
@@ -42,10 +48,6 @@ class _Later(types.ModuleType):
         self.__class__ = types.ModuleType  # type: ignore[assignment]
         self.__spec__.loader.exec_module(self)
         return getattr(self, name)
-
-
-class JobError(Exception):
-    """Something about a suite's data or expectations that cannot be judged; the text says what."""
 
 
 def warm() -> None:
@@ -93,19 +95,16 @@ def _postpone(name: str) -> None:
 
 
 def _judge(context: Any, asked: dict[str, Any], *, number: int) -> dict[str, Any]:
-    suite = _suite(asked["suite"], name=asked["name"])
-    batch = _batch(context, asked["source"], name=f"{number}-{asked['name']}")
-    counted = batch.compute_metrics(_module("great_expectations.metrics.batch.row_count").BatchRowCount())
+    suite = asked["suite"]
+    table = _table(context, asked["source"], suite["expectations"], name=f"{number}-{asked['name']}")
+    counted = table(None).compute_metrics(_module("great_expectations.metrics.batch.row_count").BatchRowCount())
     rows = counted.value if isinstance(counted.value, int) else None
     if rows is None:
         raise JobError(f"the rows cannot be counted: {getattr(counted.value, 'exception_message', counted.value)}")
-    shown = SHOWN_VALUES if asked["show_values"] else 0
-    results = batch.validate(suite, result_format={"result_format": "SUMMARY", "partial_unexpected_count": shown})
+    results = _validate(suite, table, name=asked["name"], views="csv" in asked["source"], shown=SHOWN_VALUES if asked["show_values"] else 0)
     for result in results.results:
         _make_plain(result, show_values=asked["show_values"])
     found = [result.to_json_dict() for result in results.results]
-    if len(found) != len(suite.expectations):
-        raise JobError(f"{len(suite.expectations)} expectations were asked for, and {len(found)} answers came")
     outcome, reason = judge_findings(found, rows=rows)
     failed = [one["expectation_config"]["type"] for one in found if one["success"] is not True]
     told = {"outcome": outcome, "reason": reason, "rows": rows, "expectations": len(found), "failed": failed}
@@ -125,6 +124,31 @@ def _make_plain(result: Any, *, show_values: bool) -> None:
         result.result.pop("unexpected_count", None)  # not of rows; the page's own code takes it for one of rows, and fails
 
 
+def _validate(asked: dict[str, Any], table: Table, *, name: str, views: bool, shown: int) -> Any:
+    """Judge each expectation over the view of the table that it asks for, and join what was found in the suite's order."""
+    expected = _suite(asked, name=name).expectations  # all of them are refused or taken before one is judged
+    wanted = [view_of(one) if views else None for one in asked["expectations"]]
+    found: dict[int, Any] = {}
+    for view in dict.fromkeys(wanted):
+        places = [place for place, one in enumerate(wanted) if one == view]
+        part = _module("great_expectations").ExpectationSuite(name=asked.get("name") or name)
+        part.expectations += [expected[place] for place in places]
+        results = table(view).validate(part, result_format={"result_format": "SUMMARY", "partial_unexpected_count": shown})
+        found |= {int(one.expectation_config.id): one for one in results.results}
+    if sorted(found) != list(range(len(wanted))):
+        raise JobError(f"{len(wanted)} expectations were asked for, and {len(found)} answers came")
+    results.results = [found[place] for place in sorted(found)]
+    held = sum(bool(one.success) for one in results.results)
+    results.success = held == len(wanted)
+    results.statistics = {
+        "evaluated_expectations": len(wanted),
+        "successful_expectations": held,
+        "unsuccessful_expectations": len(wanted) - held,
+        "success_percent": 100 * held / len(wanted),
+    }
+    return results
+
+
 def _suite(asked: dict[str, Any], *, name: str) -> Any:
     """Make great-expectations' own suite, and say which expectation it does not take."""
     configuration = _module("great_expectations.expectations.expectation_configuration").ExpectationConfiguration
@@ -132,17 +156,32 @@ def _suite(asked: dict[str, Any], *, name: str) -> Any:
     for number, one in enumerate(asked["expectations"]):
         try:
             kept = {key: value for key, value in one.items() if value is not None and key != "id"}
-            suite.expectations.append(configuration(**kept).to_domain_obj())
+            suite.expectations.append(configuration(**kept, id=str(number)).to_domain_obj())
         except Exception as error:
             raise JobError(f"expectations[{number}] ({one.get('type')}): {' '.join(str(error).split())}") from error
     return suite
 
 
-def _batch(context: Any, source: dict[str, Any], *, name: str) -> Any:
-    if "url" not in source:
-        frame = _frame(source)
-        asset = context.data_sources.add_pandas(name).add_dataframe_asset("table")
-        return asset.add_batch_definition_whole_dataframe("whole").get_batch(batch_parameters={"dataframe": frame})
+def _table(context: Any, source: dict[str, Any], expectations: list[dict[str, Any]], *, name: str) -> Table:
+    """Give a table's batch by the view of it; only a CSV has several."""
+    if "url" in source:
+        batch = _of_database(context, source, name=name)
+        return lambda _: batch
+    frame = _frame(source)
+    typed = with_types(frame, declared(expectations)) if "csv" in source else frame
+
+    @cache
+    def _viewed(view: View | None) -> Any:
+        kind, columns = view or ("text", ())
+        shown = typed.assign(**{column: as_kind(frame[column], kind) for column in columns if column in typed})
+        called = f"{name}-{kind}-{'-'.join(columns)}"
+        asset = context.data_sources.add_pandas(called).add_dataframe_asset("table")
+        return asset.add_batch_definition_whole_dataframe("whole").get_batch(batch_parameters={"dataframe": shown})
+
+    return _viewed
+
+
+def _of_database(context: Any, source: dict[str, Any], *, name: str) -> Any:
     database = context.data_sources.add_sql(name, connection_string=_driven(source["url"]), create_temp_table=False)
     if "query" in source:
         asset = database.add_query_asset("query", query=source["query"].strip().rstrip(";"))
@@ -171,7 +210,7 @@ def _frame(source: dict[str, Any]) -> Any:
     if "csv" in source:
         frames, read = [], 0
         for path in source["csv"]:
-            frames.append(pd.read_csv(path, nrows=most + 1 - read))
+            frames.append(read_csv(path, most=most + 1 - read))
             read += len(frames[-1])
             if read > most:  # what is over is not even read
                 break
@@ -221,9 +260,27 @@ def _without_traceback(info: Any) -> Any:
     return info
 
 
+def _make_harmless(result: Any) -> None:
+    """Escape what comes from the data and from the suite: Data Docs writes texts as HTML."""
+    config = result.expectation_config
+    result.result, result.exception_info = _escaped(result.result), _escaped(result.exception_info)
+    for name in ("kwargs", "meta", "notes", "description"):
+        setattr(config, name, _escaped(getattr(config, name, None)))
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return html.escape(value)
+    if isinstance(value, Mapping):
+        return {_escaped(key): _escaped(one) for key, one in value.items()}
+    return [_escaped(one) for one in value] if isinstance(value, list | tuple) else value
+
+
 def _page(results: Any, *, title: str, told: dict[str, Any]) -> str:
     """Render Data Docs' page of a validation in a frame of our own, which loads nothing from elsewhere."""
     view = _module("great_expectations.render.view").DefaultJinjaPageView(custom_views_directory=str(Path(__file__).with_name("templates")))
+    for result in results.results:
+        _make_harmless(result)
     document = _module("great_expectations.render.renderer").ValidationResultsPageRenderer().render(results)
     return str(view.render(document, template="expectations.html.j2", shipway_title=title, shipway=told))
 
