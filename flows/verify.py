@@ -18,7 +18,7 @@ from tasks.rules.analysis.summary import worst_of
 from tasks.rules.plan.request import AnyVersion, EnvironmentName, PlanPath, Scope
 from tasks.rules.plan.targets import chosen, is_production
 from tasks.rules.plan.version import version_fault
-from tasks.rules.verification.smoke_step import Baseline
+from tasks.rules.verification.performance import Baseline
 from tasks.verification.health import probe_health
 from tasks.verification.smoke import run_smoke_tests
 

@@ -172,7 +172,7 @@ def write_plan(
         "service": service,
         "change_log": {"allow_empty": True},
         "verification": {
-            "health": [{"path": "/healthz"}, {"path": "/version", "json": {"version": "{version}"}}],
+            "health": [{"path": "/healthz"}, {"path": "/version", "expect": {"json": {"/version": "{version}"}}}],
             "stability": {"successes": 1, "interval_seconds": 0.2, "timeout_seconds": 10},
             "max_error_ratio": 1,
         },

@@ -10,7 +10,8 @@ import time
 import httpx
 
 from tasks.rules.plan.plan import HealthCheck
-from tasks.verification.health import AT_ONCE, probe_all, probe_client
+from tasks.verification.health import probe_all
+from tasks.verification.http_check import AT_ONCE, Asker, http_client
 
 COUNT = 1_000
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"status":"ok"}'
@@ -24,10 +25,10 @@ async def compare(*, runs: int) -> None:
     pairs = []
     for _ in range(max(runs, 5)):
         begun = time.perf_counter()
-        async with probe_client() as client:
-            probes = await probe_all(client, target, checks=checks)
+        async with http_client() as client:
+            probes = await probe_all(Asker(client), target, checks=checks, version="1.0")
         ours = time.perf_counter() - begun
-        assert all(probe.status == 200 for probe in probes)
+        assert all(probe.answer.status == 200 for probe in probes)
         pairs.append((ours, await _bare(target)))
     server.close()
     ratios = [ours / bare for ours, bare in pairs]

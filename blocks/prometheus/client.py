@@ -120,7 +120,11 @@ class PrometheusClient:
         body = bytearray()
         if response.has_redirect_location:
             return b""
-        async for chunk in response.aiter_raw():  # raw: a few compressed bytes could become gigabytes
+        encoding = response.headers.get("content-encoding", "identity")
+        if encoding.strip().lower() not in {"", "identity"}:  # a few bytes could become gigabytes
+            wrong = f"Prometheus at {self.url} sends its answers encoded as {encoding[:80]}, though it was asked for plain ones"
+            raise Refused(f"{wrong}; let what stands before it honour `Accept-Encoding: identity`")
+        async for chunk in response.aiter_raw():
             body += chunk
             if len(body) > MOST_BYTES:
                 fix = "Choose fewer series in the selector, or scrape less often."

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-
-import httpx
+from dataclasses import dataclass, field
 
 from blocks.errors import Permanent, Temporary
-from blocks.platform import Platform
+from blocks.platform import Platform, source_version
 from tasks.rules.analysis.observation import Count, Role, Seen, slower_than
 from tasks.rules.plan.judgement import ProbeSli
-from tasks.rules.verification.health import fault_of
-from tasks.verification.health import probe_once
+from tasks.verification.http_check import Asker
 
 
 @dataclass
@@ -21,7 +18,7 @@ class ProbeSource:
     """The probing SLIs of one watch; what was counted is forgotten with the process, unless it is handed on as JSON.
 
     Fields:
-        client: An open client, as `probe_client` makes it.
+        asker: An open client with the secrets that the probes name.
         platform: Says where the revisions are reached.
         slis: What is asked.
         versions: The version of each revision.
@@ -29,7 +26,7 @@ class ProbeSource:
         faults: What was wrong with the last answer, by SLI and revision; "" where nothing was.
     """
 
-    client: httpx.AsyncClient
+    asker: Asker
     platform: Platform
     slis: list[ProbeSli]
     versions: Mapping[Role, str]
@@ -69,11 +66,11 @@ class ProbeSource:
             self.counts |= {(sli.name, role): Count(count[0], count[1]) for role, count in remembered.get(sli.name, {}).items()}
 
     async def _probe(self, sli: ProbeSli, role: Role, target: str) -> None:
-        patience = sli.threshold_seconds or sli.timeout_seconds
-        found = await probe_once(self.client, target.rstrip("/") + sli.path, timeout_seconds=patience)
-        key = sli.name, role
+        patience, version = sli.threshold_seconds or sli.timeout_seconds, source_version(self.versions[role])
         # How long the answer is does not matter here: only a health check has to be short.
-        self.faults[key] = fault_of(replace(found, cut=False), status=sli.status, json_fields={})
+        found = await self.asker.check(sli, target, version=version, timeout_seconds=patience, any_length=True)
+        key = sli.name, role
+        self.faults[key] = found.fault
         before = self.counts.get(key, Count(0, 0))
         self.counts[key] = Count(before.bad + bool(self.faults[key]), before.total + 1)
 

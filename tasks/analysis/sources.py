@@ -19,7 +19,7 @@ from tasks.rules.analysis.platform_counts import see_platform
 from tasks.rules.plan.judgement import Judgement, PlatformSli, ProbeSli, PrometheusPairSli, PrometheusSli
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import target_of
-from tasks.verification.health import probe_client
+from tasks.verification.http_check import Asker, http_client, load_secrets
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,9 @@ async def open_sources(
         platform: The environment.
         versions: The version of each revision.
         memory: What Prometheus's SLIs were at the watch's beginning, as JSON.
+
+    Raises:
+        BadInput: A secret that a probe names is not there.
     """
     sources = Sources(subject.judgement, versions)
     asked = [sli for sli in subject.judgement.slis if isinstance(sli, PrometheusSli | PrometheusPairSli)]
@@ -166,6 +169,7 @@ async def open_sources(
             client = await stack.enter_async_context(subject.prometheus.client())
             sources.prometheus = PrometheusSource(client, platform, asked, versions, words, remembered(memory))
         if probed:
-            sources.probe = ProbeSource(await stack.enter_async_context(probe_client()), platform, probed, versions)
+            asker = Asker(await stack.enter_async_context(http_client()), await load_secrets(probed, field="judgement.slis"))
+            sources.probe = ProbeSource(asker, platform, probed, versions)
         stack.push_async_callback(sources.end)
         yield sources

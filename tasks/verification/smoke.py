@@ -18,7 +18,7 @@ from tasks.process.files import read_bounded, resolve_inside
 from tasks.rules.evidence.junit import MAX_BYTES
 from tasks.rules.evidence.tests import TestEvidence, judge_junit
 from tasks.rules.plan.plan import SmokeTest, Verification
-from tasks.rules.verification.smoke_step import Baseline
+from tasks.rules.verification.performance import Baseline
 from tasks.verification.smoke_steps import run_steps_test
 
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "VIRTUAL_ENV")

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field, replace
 from blocks.outside_text import outside
 from tasks.rules.analysis.summary import worst_of
 from tasks.rules.plan.smoke import Performance
-from tasks.rules.verification.performance import Judged, compare_times, judge_times
-from tasks.rules.verification.smoke_step import Baseline
+from tasks.rules.verification.performance import Baseline, Judged, compare_times, judge_times
 from tasks.verification.smoke_requests import Visit, Walked, walk
 
 WARM_UPS = 3

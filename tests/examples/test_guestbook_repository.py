@@ -13,7 +13,7 @@ import yaml
 
 from flows.commands._demo_prometheus import awake
 from tasks.rules.plan.plan import Plan
-from tasks.rules.verification.smoke_step import Baseline
+from tasks.rules.verification.performance import Baseline
 from tasks.verification.smoke import run_smoke_test
 from tests.examples.guestbook_service import EXAMPLE, Guestbook, Start
 

@@ -215,7 +215,7 @@ def plan_of(name: str) -> dict[str, Any]:
         "shipway": 1,
         "service": name,
         "verification": {
-            "health": [{"path": "/version", "json": {"version": "{version}"}, "timeout_seconds": 1}],
+            "health": [{"path": "/version", "expect": {"json": {"/version": "{version}"}}, "timeout_seconds": 1}],
             "stability": {"successes": 1, "interval_seconds": 0.2, "timeout_seconds": 2},
             "max_error_ratio": 1,
         },

@@ -28,6 +28,18 @@ class Handler(FaultyHandler):
         told = {"headers": dict(self.headers.items()), "body": self.server.bodies[-1].decode() if self.server.bodies else ""}
         self._reply(200, json.dumps(told).replace("/", r"\/").encode(), Told=self.headers.get("Authorization", ""))
 
+    def answer_hosted(self) -> None:
+        """Answer under one name only."""
+        self._reply(200 if self.headers.get("Host") == "shop.example" else 421, b"{}")
+
+    def answer_state(self) -> None:
+        """Say how it is in all kinds of JSON."""
+        self._reply(200, b'{"ready": true, "errors": null, "load": 1.5e2, "zones": ["a", "b"]}')
+
+    def answer_packed(self) -> None:
+        """Send a packed body to who asked for a plain one."""
+        self._reply(200, self.server.packed, **{"Content-Encoding": self.server.encoding})
+
     def answer_login(self) -> None:
         """Give a session."""
         self._reply(303, b"", Location="/session", **{"Set-Cookie": "session=s1; Path=/; HttpOnly"})
@@ -88,7 +100,8 @@ class FaultyServer(FaultyHttp):
         self.asked: list[str] = []
         self.hangs_after = 0
         self.bodies: list[bytes] = []
-        self.elsewhere = ""
+        self.elsewhere = self.encoding = ""
+        self.packed = b""
         self.down = self.hangs = self.faster = False
         self.headers = 0
 

@@ -28,6 +28,8 @@ OK = 200
 BAD_STATUS = "5.."
 TIMEOUT_SECONDS = 2.0
 MOST_BYTES = 32_000_000
+# Only a plain page is read: a few compressed bytes could become gigabytes.
+PLAIN = {"Accept": "text/plain;version=0.0.4", "Accept-Encoding": "identity"}
 
 
 class Backend(NamedTuple):
@@ -137,11 +139,14 @@ async def _page(url: str) -> str:
     timeout = ClientTimeout(total=TIMEOUT_SECONDS)
     try:
         async with (
-            ClientSession(timeout=timeout, cookie_jar=DummyCookieJar(), trust_env=False) as session,
-            session.get(url, allow_redirects=False, headers={"Accept": "text/plain;version=0.0.4"}) as response,
+            ClientSession(timeout=timeout, cookie_jar=DummyCookieJar(), trust_env=False, auto_decompress=False) as session,
+            session.get(url, allow_redirects=False, headers=PLAIN) as response,
         ):
             if response.status != OK:
                 raise Temporary(f"the gateway's metrics at {url} answered {response.status}")
+            if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
+                wrong = f"the metrics at {url} come encoded, though plain ones were asked for"
+                raise BadInput(wrong, field="gateway_metrics", fix="Ask the gateway itself, without a proxy that compresses")
             async for chunk in response.content.iter_any():
                 body += chunk
                 if len(body) > MOST_BYTES:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from blocks.errors import BadInput
+from tasks.rules.plan.json_values import parse_json, value_at
 from tasks.rules.plan.plan import Dependency
 from tasks.rules.plan.version import has_controls, in_range
-
-MAX_BODY_BYTES = 1_000_000
-OK = 200
+from tasks.rules.verification.http_check import Answer, encoded
 
 
 @dataclass(frozen=True)
@@ -40,46 +38,49 @@ def no_answer(spec: Dependency, reason: str) -> DependencyState:
     return DependencyState(spec.name, "no_data", f"{spec.name} gave no answer at {spec.url}: {reason}")
 
 
-def judge_dependency(spec: Dependency, *, status: int, body: bytes, latency_seconds: float) -> DependencyState:
+def judge_dependency(spec: Dependency, answer: Answer, *, fault: str) -> DependencyState:
     """Judge one answer.
 
     Args:
         spec: What the plan asks.
-        status: The answer's status.
-        body: The answer's body; read only where the plan asks for a version. Longer than 1 MB is an error.
-        latency_seconds: How long it took.
+        answer: What came back.
+        fault: What is wrong with it by the plan's `expect`, as `fault_of_answer` says, fit to be shown.
 
     Returns:
         The state.
     """
-    took = f"in {latency_seconds * 1000:.0f} ms"
-    if status != OK:
-        return DependencyState(spec.name, "failed", f"{spec.name} answered {status} {took}, not {OK}", None, latency_seconds)
-    if latency_seconds > spec.timeout_seconds:
-        return no_answer(spec, f"the answer came after {latency_seconds:.1f} s, later than {spec.timeout_seconds:g} s")
+    if answer.status is None:
+        return no_answer(spec, fault)
+    if answer.seconds > spec.timeout_seconds:
+        return no_answer(spec, f"the answer came after {answer.seconds:.1f} s, later than {spec.timeout_seconds:g} s")
+    took = f"in {answer.seconds * 1000:.0f} ms"
+    if fault:
+        return DependencyState(spec.name, "failed", f"{spec.name} {fault} ({took})", None, answer.seconds)
     if spec.version is None:
-        return DependencyState(spec.name, "passed", f"{spec.name} answered {status} {took}", None, latency_seconds)
+        return DependencyState(spec.name, "passed", f"{spec.name} answered {answer.status} {took}", None, answer.seconds)
     try:
-        version = _version_in(body, member=spec.version_field)
+        version = _version_in(answer, pointer=spec.version_at)
         fits = in_range(version, spec.version)
     except BadInput as error:
-        return DependencyState(spec.name, "error", f"{spec.name} answered {status} {took}, but {error}", None, latency_seconds)
+        return DependencyState(spec.name, "error", f"{spec.name} answered {answer.status} {took}, but {error}", None, answer.seconds)
     outcome: Literal["passed", "failed"] = "passed" if fits else "failed"
     verb = "lies in" if fits else "does not lie in"
-    return DependencyState(spec.name, outcome, f"{spec.name} {version} {verb} {spec.version}; answered {took}", version, latency_seconds)
+    return DependencyState(spec.name, outcome, f"{spec.name} {version} {verb} {spec.version}; answered {took}", version, answer.seconds)
 
 
-def _version_in(body: bytes, *, member: str) -> str:
-    if len(body) > MAX_BODY_BYTES:
-        raise BadInput("the body has more than 1 MB", field="url", fix="Name a page that answers with a small JSON object.")
+def _version_in(answer: Answer, *, pointer: str) -> str:
+    fix = "Name a page that answers with a small JSON document, as it is."
+    if answer.cut:
+        raise BadInput("the body has more than 1 MB", field="url", fix=fix)
+    if answer.encoding:
+        raise BadInput(f"it {encoded(answer)}", field="url", fix=fix)
     try:
-        answer: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        raise BadInput("the body is no JSON", field="url", fix="Name a page that answers with a JSON object.") from None
-    version = answer.get(member) if isinstance(answer, dict) else None
+        version = value_at(parse_json(answer.body), pointer)
+    except ValueError:
+        raise BadInput("the body is not JSON", field="url", fix=fix) from None
     if not isinstance(version, str) or has_controls(version):
-        fix = "Set `version_field` to the member that holds the version as text."
-        raise BadInput(f"the body has no text in the member `{member}`", field="version_field", fix=fix)
+        fix = "Set `version_at` to the JSON Pointer of the version, as `/info/version`; it must be text."
+        raise BadInput(f"the body has no text at {pointer or 'its top'}", field="version_at", fix=fix)
     return version
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from tasks.rules.plan.http import HttpRequest, Pointer
 from tasks.rules.plan.types import TAG, URL, Argument, Name, RepositoryPath, Seconds, Section, Specifier, fault
 
 FORBIDDEN_IN_TAGS = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock/")
@@ -52,16 +53,16 @@ class Command(Section):
     """The command is ended after this time, and counts as failed."""
 
 
-class Dependency(Section):
-    """Another service that must be there, healthy and of a fitting version."""
+class Dependency(HttpRequest):
+    """Another service that must be there, healthy and of a fitting version; `{version}` stands for nothing here."""
 
     name: Name
     """Its name, for people: lower-case letters, digits and inner dashes."""
     url: Annotated[str, Field(pattern=URL, max_length=2_000)]
-    """Where it answers with status 200 and, where `version` is given, a JSON object."""
+    """Where it answers as `expect` says, and with a JSON document where `version` is given. Redirects are followed on the same host."""
     version: Specifier | None = None
-    """The range that fits, as `>=2.1,<3`; without it only health is asked for."""
-    version_field: Annotated[str, Field(min_length=1, max_length=200)] = "version"
-    """The member of the JSON answer that holds the version."""
+    """The range that fits, as `>=2.1,<3`; without it only the answer counts."""
+    version_at: Pointer = "/version"
+    """JSON Pointer to the version in the answer; text must stand there."""
     timeout_seconds: Seconds = 5
     """An answer later than this is no answer."""

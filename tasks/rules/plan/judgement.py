@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
+from tasks.rules.plan.http import HttpCheck
 from tasks.rules.plan.promql import expression_fault, selector_fault
-from tasks.rules.plan.types import LABEL, METRIC, URL_PATH, BlockName, Name, Ratio, Section, fault, refuse_doubles
+from tasks.rules.plan.types import LABEL, METRIC, BlockName, Name, Ratio, Section, fault, refuse_doubles
 
 Text = Annotated[str, Field(min_length=1, max_length=4_000)]
 Threshold = Annotated[float, Field(gt=0, le=3_600)] | None
@@ -51,15 +52,14 @@ class PlatformSli(_Indicated):
     """Where the counts come from: `platform` (the place where traffic is split), `prometheus`, or `probe` (requests of our own)."""
 
 
-class ProbeSli(_Indicated):
-    """Counted by requests of our own: at each reading one to the canary and one to the baseline, past the traffic split."""
+class ProbeSli(_Indicated, HttpCheck):
+    """Counted by requests of our own: at each reading one to the canary and one to the baseline, past the traffic split.
+
+    An answer that is not as `expect` says, and none, is a bad event.
+    """
 
     source: Literal["probe"]
     """`probe`: requests of our own, one at each reading."""
-    path: Annotated[str, Field(pattern=URL_PATH, max_length=2_000)]
-    """Path on the revision."""
-    status: Annotated[int, Field(ge=100, le=599)] = 200
-    """The only status that is good; any other answer, and none, is a bad event."""
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 2
     """Errors: a later answer is no answer. Latency does not wait longer than its threshold."""
 

@@ -6,21 +6,18 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from tasks.rules.plan.http import HttpCheck
 from tasks.rules.plan.smoke import SmokeTest
 from tasks.rules.plan.types import URL_PATH, Ratio, Seconds, Section, refuse_doubles
 
 __all__ = ["HealthCheck", "SmokeTest", "Stability", "Verification"]
 
 
-class HealthCheck(Section):
+class HealthCheck(HttpCheck):
     """One HTTP request that says whether a revision is well."""
 
     path: Annotated[str, Field(pattern=URL_PATH, max_length=2_000)] = "/healthz"
-    """Path on the revision."""
-    status: Annotated[int, Field(ge=100, le=599)] = 200
-    """The only status that counts as well."""
-    json_fields: Annotated[dict[str, str], Field(max_length=50)] = Field(default_factory=dict, alias="json")
-    """Members of the JSON answer that must have these values; `{version}` stands for the version under release."""
+    """Path and query on the revision; `{version}` stands for the version that is asked."""
     timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 2
     """An answer later than this is a failure."""
 

@@ -6,6 +6,8 @@ expands aliases without end.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +19,8 @@ MAX_NODES = 20_000
 MAX_NUMBER_CHARACTERS = 40
 PREFIX = "tag:yaml.org,2002:"
 PLAIN_TAGS = {PREFIX + name for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp", "merge", "value")}
+# YAML 1.2 and JSON read these as numbers, YAML 1.1 (and so PyYAML) as text.
+EXPONENT = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?[eE][+-]?\d+")
 KINDS = {"int": "number", "float": "number", "bool": "yes or no", "timestamp": "date", "null": "nothing"}
 Path = tuple[str | int, ...]
 Place = tuple[int, int]
@@ -167,7 +171,7 @@ def _scalar(node: yaml.ScalarNode, path: Path, tree: Tree) -> Hashable:
         return None
     if kind == "bool":
         return text.lower() in {"yes", "true", "on"}
-    if kind in {"int", "float"}:
+    if kind in {"int", "float"} or (kind == "str" and node.style is None and EXPONENT.fullmatch(text)):
         return _number(node, path, tree)
     if kind == "timestamp":
         message = f"`{text}` is read as a date by YAML"
@@ -187,7 +191,9 @@ def _number(node: yaml.ScalarNode, path: Path, tree: Tree) -> float | None:
     odd = ":" in text or "_" in text or digits[:2].lower() in {"0x", "0b"} or (digits[:1] == "0" and digits[1:2].isdigit())
     if not odd and len(text) <= MAX_NUMBER_CHARACTERS:
         try:
-            return int(text) if node.tag == PREFIX + "int" else float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+            number = int(text) if node.tag == PREFIX + "int" else float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+            if node.tag != PREFIX + "str" or math.isfinite(number):
+                return number
         except ValueError:
             pass
     message = f"`{text[:MAX_NUMBER_CHARACTERS]}` is read as an unusual number by YAML"

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from tasks.rules.plan.quantile import Quantile, quantile_of, runs_needed
 from tasks.rules.plan.smoke import Performance
 
 Judged = dict[str, str]
+
+
+class Baseline(NamedTuple):
+    """The version that serves while another is verified: its name and its base URL."""
+
+    version: str
+    url: str
 
 
 def compare_times(canary: Sequence[float], baseline: Sequence[float], *, rules: Performance, other: str) -> Judged:

@@ -64,6 +64,7 @@ FAULTS = [
     ("percent: 50", "percent: 0", "17:16 production.steps[1].percent: `0` must be at least 1"),
     ("percent: 50", "percent: 050", "17:16 production.steps[1].percent: `050` is read as an unusual number"),
     ("percent: 50", "percent: 1:30", "17:16 production.steps[1].percent: `1:30` is read as an unusual number"),
+    ("percent: 50", "percent: 5e999", "17:16 production.steps[1].percent: `5e999` is read as an unusual number"),
     ("percent: 50", "percent: .nan", "17:16 production.steps[1].percent: "),
     ("percent: 50", "percent:", "production.steps[1].percent: is empty, but must be a whole number"),
     ("quorum: 1", "quorum: 3", "21:11 approval.quorum: a quorum of 3 can never be met by 2 approver(s)"),

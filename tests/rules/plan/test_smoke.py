@@ -46,21 +46,22 @@ FAULTS = [
     (STEP.format("expect: {status: [200, 600]}"), "expect.status[1]: `600` must be at most 599"),
     (STEP.format("expect: {status: ok}"), "expect.status[0]: must be a whole number"),
     (STEP.format("expect: {status: []}"), "expect.status: has 0 entries"),
-    (STEP.format("expect: {json: {version: x}}"), "expect.json.version: 'version' is no JSON Pointer"),
-    (STEP.format("expect: {json: {/a~2: x}}"), "expect.json./a~2: '/a~2' is no JSON Pointer"),
-    (STEP.format("expect: {json: {/a: .inf}}"), "expect.json./a: this is no JSON"),
-    (STEP.format("expect: {headers: {X: '*'}}"), "expect.headers.X: the pattern is no regular expression"),
+    (STEP.format("expect: {json: {version: x}}"), "expect.json.version: 'version' is not a JSON Pointer"),
+    (STEP.format("expect: {json: {/a~2: x}}"), "expect.json./a~2: '/a~2' is not a JSON Pointer"),
+    (STEP.format("expect: {json: {/a: .inf}}"), "expect.json./a: this is not JSON"),
+    (STEP.format("expect: {headers: {X: '*'}}"), "expect.headers.X: the pattern is not a regular expression"),
     (STEP.format("expect: {with_seconds: 1}"), "Did you mean `within_seconds`?"),
     (STEP.format(r'headers: {X: "a\r\nY: b"}'), "headers.X: a header's value has a line break"),
-    (STEP.format(r'headers: {"X\r\nY": b}'), r"'X\r\nY' is no header's name"),
+    (STEP.format(r'headers: {"X\r\nY": b}'), r"'X\r\nY' is not the name of a header"),
     (STEP.format("headers: {content-length: '1'}"), "the header `content-length` is written by the client itself"),
     (STEP.format("headers: {x: a}, secret_headers: {X: secret/b}"), "secret_headers: the header `x` is written twice"),
     (STEP.format("secret_headers: {X: token}"), "secret_headers.X: `token` does not fit. Write a secret block"),
-    (STEP.format("json: {}, body: x"), "steps[0].body: a request has one body, and `json` is one already"),
-    (STEP.format("json: 0, form: {a: b}"), "steps[0].form: a request has one body"),
+    (STEP.format("json: {/version: x}"), "steps[0].json: `json` is the body of the request, which GET does not send. Write `expect: {json"),
+    (STEP.format("method: POST, json: {}, body: x"), "steps[0].body: a request has one body, and `json` is one already"),
+    (STEP.format("method: POST, json: 0, form: {a: b}"), "steps[0].form: a request has one body"),
     (STEP.format("body: " + "x" * 100_001), "steps[0].body: `xxx"),
-    (STEP.format("json: [" + "xxxxxxxxxx," * 9_500 + "]"), "steps[0].json: this has 133,000 bytes as JSON, more than 100,000"),
-    (STEP.format("json: .nan"), "steps[0].json: this is no JSON"),
+    (STEP.format("method: PUT, json: [" + "xxxxxxxxxx," * 9_500 + "]"), "steps[0].json: this has 133,000 bytes as JSON, more than 100,000"),
+    (STEP.format("method: PUT, json: .nan"), "steps[0].json: this is not JSON"),
     (STEP.format("form: {a: 1}"), "steps[0].form.a: `1` is read as a number or as yes/no by YAML, but text is wanted"),
     ("{name: a, kind: performance, steps: [{path: /}]}", "performance: nothing limits the time where no other version runs"),
     ("{name: a, kind: performance, performance: {}, pytest: a.py}", "performance: only `steps` of `kind: performance` are compared"),
@@ -98,6 +99,17 @@ def test_what_is_right_is_read_and_read_again(smoke: str) -> None:
     assert problems == []
     assert plan is not None
     assert Plan.model_validate(plan.model_dump(mode="json")) == plan
+
+
+def test_a_number_is_read_as_json_reads_it() -> None:
+    """An exponent makes a number, with and without a point; quotes make text."""
+    plan, problems = read(
+        STEP.format("expect: {{json: {{/a: 1e2, /b: -2.5E-1, /c: '1e2', /d: 1.e, /e: 1e}}}}".replace("{{", "{").replace("}}", "}"))
+    )
+    assert problems == []
+    assert plan is not None
+    steps = plan.verification.smoke[0].steps or []
+    assert steps[0].expect.json_values == {"/a": 100.0, "/b": -0.25, "/c": "1e2", "/d": "1.e", "/e": "1e"}
 
 
 def test_a_performance_test_is_compared_unless_pytest_does_it() -> None:

@@ -14,6 +14,7 @@ from blocks.prometheus.prometheus import Prometheus
 from tasks.analysis.monitoring import read_slis
 from tasks.analysis.sources import Subject
 from tasks.analysis.watch import begin_watch, watch_step
+from tasks.rules.plan.http import Expectation
 from tasks.rules.plan.plan import Judgement, PlatformSli, ProbeSli
 from tests.prometheus_server import prometheus_server
 from tests.tasks.fake_platform import OURS, FakePlatform
@@ -67,7 +68,7 @@ async def probed(
     ("fields", "outcome"),
     [
         ({}, "passed"),
-        ({"status": 204}, "failed"),
+        ({"expect": Expectation(status=[204])}, "failed"),
         ({"path": "/down"}, "failed"),
         ({"path": "/hang", "timeout_seconds": 0.05}, "failed"),
         ({"indicator": "latency", "threshold_seconds": 5}, "passed"),

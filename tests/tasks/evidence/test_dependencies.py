@@ -1,10 +1,12 @@
 """A dependency is asked over real sockets, and only a fitting answer in time passes."""
 
 import asyncio
+import gzip
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import trustme
@@ -12,6 +14,7 @@ import trustme
 from tasks.evidence.dependencies import ask_dependency, check_dependency
 from tasks.rules.evidence.dependencies import DependencyState, judge_dependency, may_follow
 from tasks.rules.plan.plan import Dependency
+from tasks.rules.verification.http_check import Answer
 
 Handler = Callable[[asyncio.StreamWriter, str], Awaitable[None]]
 GOOD = b'{"version": "2.4.1"}'
@@ -80,9 +83,10 @@ async def moved_here(writer: asyncio.StreamWriter, path: str) -> None:
         await answer(b"", status="301 Moved", headers="Location: /new\r\n")(writer, path)
 
 
-def spec(port: int, *, version: str | None = ">=2.1,<3", timeout_seconds: float = 0.5, scheme: str = "http") -> Dependency:
+def spec(port: int, *, version: str | None = ">=2.1,<3", timeout_seconds: float = 0.5, scheme: str = "http", **fields: Any) -> Dependency:
     """Ask a local server."""
-    return Dependency(name="accounts", url=f"{scheme}://127.0.0.1:{port}/version", version=version, timeout_seconds=timeout_seconds)
+    url = f"{scheme}://127.0.0.1:{port}/version"
+    return Dependency.model_validate({"name": "accounts", "url": url, "version": version, "timeout_seconds": timeout_seconds, **fields})
 
 
 @pytest.mark.parametrize(
@@ -91,9 +95,9 @@ def spec(port: int, *, version: str | None = ">=2.1,<3", timeout_seconds: float 
         (answer(), "passed", "accounts 2.4.1 lies in"),
         (answer(b'{"version": "3.0"}'), "failed", "does not lie in >=2.1,<3"),
         (answer(b'{"version": "latest"}'), "error", "cannot be ordered"),
-        (answer(b'{"version": 2}'), "error", "no text in the member `version`"),
-        (answer(b"<html>"), "error", "no JSON"),
-        (answer(b"[" * 100_000), "error", "no JSON"),
+        (answer(b'{"version": 2}'), "error", "no text at /version"),
+        (answer(b"<html>"), "error", "not JSON"),
+        (answer(b"[" * 100_000), "error", "not JSON"),
         (answer(status="404 Not Found"), "failed", "answered 404"),
         (answer(status="503 Busy"), "failed", "answered 503"),
         (answer(b"", status="302 Found", headers="Location: http://127.0.0.2/\r\n"), "failed", "which is elsewhere"),
@@ -112,6 +116,42 @@ async def test_an_answer_is_judged(handler: Handler, outcome: str, words: str) -
         state = await check_dependency.fn(spec(port))
     assert (state.outcome, words in state.reason) == (outcome, True), state
     assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("body", "fields", "outcome", "words"),
+    [
+        (b'{"build": {"of": "2.2"}}', {"version_at": "/build/of"}, "passed", "accounts 2.2 lies in"),
+        (b'["2.2"]', {"version_at": "/0"}, "passed", "accounts 2.2 lies in"),
+        (b'{"version": null}', {}, "error", "no text at /version"),
+        (b'{"version": "2.2", "open": true}', {"expect": {"json": {"/open": True}}}, "passed", "lies in"),
+        (b'{"version": "2.2", "open": "true"}', {"expect": {"json": {"/open": True}}}, "failed", 'has "true" at /open, not true'),
+        (b'{"version": "2.2"}', {"expect": {"json": {"/open": None}}}, "failed", "has nothing at /open"),
+        (GOOD, {"expect": {"status": [204]}}, "failed", "answered 200, not 204"),
+    ],
+)
+async def test_a_dependency_is_checked_as_any_other_answer(body: bytes, fields: dict[str, Any], outcome: str, words: str) -> None:
+    """Its version stands where a pointer says; the rest is what health and smoke tests can expect, too."""
+    async with server(answer(body)) as port:
+        state = await check_dependency.fn(spec(port, **fields))
+    assert (state.outcome, words in state.reason) == (outcome, True), state
+
+
+async def test_a_busy_answer_that_is_expected_passes_at_once() -> None:
+    """A page that says 503 while it is closed for writing may be what one waits for."""
+    async with server(answer(status="503 Busy")) as port:
+        state, another_try = await ask_dependency(spec(port, expect={"status": 503}))
+    assert (state.outcome, another_try) == ("passed", False)
+
+
+async def test_a_packed_answer_is_not_unpacked() -> None:
+    """Nothing is known of it, so it cannot pass where a version is asked for; where none is, it need not be read."""
+    packed = gzip.compress(gzip.compress(b" " * 20_000_000))
+    async with server(answer(packed, headers="Content-Encoding: gzip, gzip\r\n")) as port:
+        state = await check_dependency.fn(spec(port))
+        plain = await check_dependency.fn(spec(port, version=None))
+    assert (state.outcome, plain.outcome) == ("error", "passed")
+    assert 'encoded as "gzip, gzip"' in state.reason
 
 
 async def test_health_alone_does_not_read_the_body() -> None:
@@ -166,6 +206,6 @@ def test_a_redirect_stays_with_its_host(source: str, target: str, allowed: bool)
 
 def test_a_late_answer_is_no_answer() -> None:
     """What came after the plan's time does not count, whatever it says."""
-    state = judge_dependency(spec(1), status=200, body=GOOD, latency_seconds=0.7)
+    state = judge_dependency(spec(1), Answer(200, 0.7, body=GOOD), fault="")
     assert isinstance(state, DependencyState)
     assert state.outcome == "no_data"

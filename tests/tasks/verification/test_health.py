@@ -12,7 +12,8 @@ import pytest
 import trustme
 
 from tasks.rules.plan.plan import HealthCheck, Verification
-from tasks.verification.health import probe_all, probe_client, probe_health, probe_once
+from tasks.verification.health import probe_all, probe_health
+from tasks.verification.http_check import Asker, http_client
 from tests.tasks.faulty_server import FaultyServer, serving
 
 
@@ -25,8 +26,8 @@ def service() -> Iterator[FaultyServer]:
 
 async def asked(url: str, *, timeout_seconds: float = 5) -> Any:
     """Send one probe."""
-    async with probe_client() as client:
-        return await probe_once(client, url, timeout_seconds=timeout_seconds)
+    async with http_client() as client:
+        return await Asker(client).ask(HealthCheck(), url, timeout_seconds=timeout_seconds)
 
 
 async def judged(target: str, path: str, *, successes: int = 2, version: str = "1.1", **check: Any) -> dict[str, Any]:
@@ -46,10 +47,10 @@ async def judged(target: str, path: str, *, successes: int = 2, version: str = "
         ("/fine", 200, ""),
         ("/down", 503, ""),
         ("/redirect", 302, ""),
-        ("/hang", None, "no answer within 0.3 s"),
-        ("/drip", None, "no answer within 0.3 s"),
-        ("/torn", None, "no answer: RemoteProtocolError"),
-        ("/garbage", None, "no answer: RemoteProtocolError"),
+        ("/hang", None, "gave no answer within 0.3 s"),
+        ("/drip", None, "gave no answer within 0.3 s"),
+        ("/torn", None, "gave no answer: RemoteProtocolError"),
+        ("/garbage", None, "gave no answer: RemoteProtocolError"),
     ],
 )
 async def test_every_answer_becomes_a_probe(service: FaultyServer, path: str, status: int | None, error: str) -> None:
@@ -88,31 +89,31 @@ async def test_a_certificate_that_nobody_vouches_for_is_a_fault() -> None:
     with serving(context) as service:
         probe = await asked(f"{service.url}/fine")
         assert service.asked == []
-    assert (probe.status, "CERTIFICATE_VERIFY_FAILED" in probe.error) == (None, True)
+    assert (probe.status, "certificate is not trusted" in probe.error) == (None, True)
 
 
 async def test_probes_keep_the_order_of_their_checks_and_run_side_by_side(service: FaultyServer) -> None:
     """Ten that hang cost the time of one."""
     checks = [HealthCheck(path="/hang", timeout_seconds=0.3)] * 10 + [HealthCheck(path="/fine"), HealthCheck(path="/down")]
     began = time.monotonic()
-    async with probe_client() as client:
-        probes = await probe_all(client, f"{service.url}/", checks=checks)
-    assert [probe.status for probe in probes] == [None] * 10 + [200, 503]
+    async with http_client() as client:
+        found = await probe_all(Asker(client), f"{service.url}/", checks=checks, version="1.1")
+    assert [one.answer.status for one in found] == [None] * 10 + [200, 503]
     assert time.monotonic() - began < 2.5
 
 
 async def test_a_stable_revision_passes_with_its_table(service: FaultyServer) -> None:
     """As many good rounds in a row as the plan asks for; `{version}` is the version under release."""
-    found = await judged(service.url, "/fine", successes=3, json={"version": "{version}"})
+    found = await judged(service.url, "/fine", successes=3, expect={"json": {"/version": "{version}"}})
     assert (found["outcome"], found["rounds"]) == ("passed", 3)
     assert found["table"][0] | {"milliseconds": 0} == {"url": f"{service.url}/fine", "status": 200, "milliseconds": 0, "fault": ""}
 
 
 async def test_a_healthy_answer_of_another_version_fails(service: FaultyServer) -> None:
     """Who answers matters as much as how."""
-    found = await judged(service.url, "/fine", version="1.2", json={"version": "{version}"})
+    found = await judged(service.url, "/fine", version="1.2", expect={"json": {"/version": "{version}"}})
     assert found["outcome"] == "failed"
-    assert "says version is '1.1', not '1.2'" in found["reason"]
+    assert 'has "1.1" at /version, not "1.2"' in found["reason"]
 
 
 async def test_a_revision_that_comes_up_late_passes(service: FaultyServer) -> None:

@@ -11,7 +11,7 @@ from prefect import flow
 
 from blocks.errors import BadInput
 from tasks.rules.plan.plan import SmokeTest, Verification
-from tasks.rules.verification.smoke_step import Baseline
+from tasks.rules.verification.performance import Baseline
 from tasks.verification.smoke import run_smoke_test, run_smoke_tests
 from tests.tasks.process.test_commands import is_gone
 

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from blocks.errors import BadInput
 from tasks.rules.plan.plan import SmokeTest
 from tasks.rules.record.masking import MASK
-from tasks.rules.verification.smoke_step import Baseline
+from tasks.rules.verification.performance import Baseline
 from tasks.verification.smoke import run_smoke_test
 from tasks.verification.smoke_requests import Visit, Walked, walk
 from tests.tasks.faulty_server import FaultyServer, serving

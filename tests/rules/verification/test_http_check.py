@@ -1,4 +1,4 @@
-"""One step of a smoke test: what is sent, and what is wrong with the answer."""
+"""One HTTP check: what is sent, and what is wrong with the answer."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.rules.plan.smoke import Expectation, SmokeStep
-from tasks.rules.verification.smoke_step import Answer, describe_expectation, describe_request, fault_of_answer, path_of, text_of
+from tasks.rules.plan.http import Expectation, HttpCheck
+from tasks.rules.verification.http_check import Answer, describe_expectation, describe_request, fault_of_answer, path_of, text_of
 
 BODY = b'{"version": "1.1", "n": 1, "yes": true, "none": null, "a/b": {"m~n": ["x", {"y": "1.1+b"}]}, "": 7}'
 JSON = st.recursive(
@@ -69,11 +69,14 @@ def test_what_differs_is_said(expect: dict[str, Any], said: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ({"body": b"<html>"}, "is no JSON"),
-        ({"body": b"[" * 100_000}, "is no JSON"),
-        ({"body": b'{"version": ' + b"9" * 5_000 + b"}"}, "is no JSON"),
-        ({"body": b"\xff\xfe"}, "is no JSON"),
+        ({"body": b"<html>"}, "is not JSON"),
+        ({"body": b"[" * 100_000}, "is not JSON"),
+        ({"body": b'{"version": ' + b"9" * 5_000 + b"}"}, "is not JSON"),
+        ({"body": b"\xff\xfe"}, "is not JSON"),
         ({"cut": True}, "sent more than 1,000,000 bytes"),
+        ({"headers": {"content-encoding": "gzip,  br"}}, 'sent its body encoded as "gzip, br", though'),
+        ({"body": b'{"version": NaN}'}, "is not JSON"),
+        ({"body": b""}, 'is not JSON: ""'),
         ({"error": "gave no answer"}, "gave no answer"),
         ({"status": None}, "answered None"),
     ],
@@ -81,6 +84,16 @@ def test_what_differs_is_said(expect: dict[str, Any], said: str) -> None:
 def test_an_answer_that_cannot_be_judged_is_a_fault(answer: dict[str, Any], said: str) -> None:
     """No answer, no JSON, too much of it: never a pass."""
     assert said in fault({"json": {"/version": "1.1"}}, **answer)
+
+
+def test_a_body_that_nothing_is_expected_of_may_be_encoded_and_long() -> None:
+    """Who asks for compression can check its header; a probe takes an answer of any length."""
+    packed = {"content-encoding": "gzip"}
+    assert fault({"headers": {"Content-Encoding": "gzip"}}, headers=packed) == ""
+    assert fault({}, headers={"content-encoding": "Identity"}) == ""
+    long = Answer(200, 0.1, cut=True)
+    assert fault_of_answer(long, Expectation(), version="1.1", any_length=True) == ""
+    assert "sent more than" in fault_of_answer(long, Expectation(contains="x"), version="1.1", any_length=True)
 
 
 @given(JSON, JSON)
@@ -102,12 +115,12 @@ def test_a_version_in_a_pattern_and_in_a_path_stands_for_itself() -> None:
     """`1.1+b` is neither an expression nor a space."""
     assert fault({"headers": {"content-type": "v{version}"}}, version="1.1+b", headers={"content-type": "v1.1+b"}) == ""
     assert fault({"headers": {"content-type": "v{version}"}}, version="1.1", headers={"content-type": "v1x1"}) != ""
-    assert path_of(SmokeStep(path="/v/{version}?v={version}"), "1.1+b") == "/v/1.1%2Bb?v=1.1%2Bb"
+    assert path_of(HttpCheck(path="/v/{version}?v={version}"), "1.1+b") == "/v/1.1%2Bb?v=1.1%2Bb"
 
 
 def test_a_request_is_described_without_its_secrets() -> None:
     """The header's name is shown, its block's value is not known here, and the body is shown."""
-    step = SmokeStep.model_validate(
+    step = HttpCheck.model_validate(
         {"method": "POST", "path": "/a", "headers": {"X": "y"}, "secret_headers": {"Authorization": "secret/token"}, "json": {"a": 1}}
     )
     assert describe_request(step, "1.1") == 'POST /a\nX: y\nAuthorization: ********\n{"a": 1}'

@@ -1,0 +1,193 @@
+"""Carry out HTTP checks: one request with its headers, secrets and body, in bounds of time and size, judged by what the plan expects."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from prefect.blocks.system import Secret
+from pydantic import SecretStr
+
+from blocks.errors import BadInput
+from blocks.outside_text import LINE_LIMIT, OutsideText, outside
+from tasks.process.tls import trust
+from tasks.rollout.platforms import load_block
+from tasks.rules.evidence.dependencies import may_follow
+from tasks.rules.plan.http import HttpCheck, HttpRequest, header_value_fault
+from tasks.rules.record.masking import mask, secrets_in_header
+from tasks.rules.verification.http_check import BODY_LIMIT_BYTES, Answer, fault_of_answer, path_of
+
+AT_ONCE = 50
+KEPT_OF_LONG_BYTES = 1_000
+SHOWN_CHARACTERS = 500
+NO_ANSWER = "gave no answer: "
+# Only a plain body is read as it is: a few compressed bytes could become gigabytes.
+OURS = {"User-Agent": "shipway", "Accept-Encoding": "identity"}
+Secrets = Mapping[str, SecretStr]
+
+
+@dataclass(frozen=True)
+class Asker:
+    """An open client with the secrets that its requests name, by block.
+
+    Fields:
+        client: As `http_client` makes it: it follows no redirect by itself and has no time limit of its own.
+        secrets: As `load_secrets` reads them.
+    """
+
+    client: httpx.AsyncClient
+    secrets: Secrets = field(default_factory=dict)
+
+    async def check(self, check: HttpCheck, base: str, *, version: str, timeout_seconds: float, any_length: bool = False) -> Checked:
+        """Ask a revision, and judge its answer.
+
+        Args:
+            check: The plan's entry.
+            base: Base URL of the revision.
+            version: Replaces `{version}`.
+            timeout_seconds: A later answer is none.
+            any_length: Whether a body that nothing is expected of may be of any length.
+
+        Returns:
+            The answer, and what is wrong with it, fit to be shown; nothing that the other side does raises.
+        """
+        answer = await self.ask(check, address_of(check, base, version), timeout_seconds=timeout_seconds)
+        return Checked(answer, self.clean(fault_of_answer(answer, check.expect, version=version, any_length=any_length)))
+
+    async def ask(self, request: HttpRequest, url: str, *, timeout_seconds: float, late: str = "", redirects: int = 0) -> Answer:
+        """Send one request; never raises for what the other side does.
+
+        Args:
+            request: What is sent.
+            url: Where.
+            timeout_seconds: A later answer is none.
+            late: What is said then.
+            redirects: How many redirects of a GET are followed, on the same host; 0 takes each for an answer.
+        """
+        start = time.monotonic()
+        late = late or f"gave no answer within {timeout_seconds:g} s"
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                answer = await self._follow(request, httpx.URL(url), start, redirects)
+        except TimeoutError:
+            return Answer(None, time.monotonic() - start, error=late)
+        except httpx.LocalProtocolError:  # its words hold the header, in spellings that cannot be foreseen
+            wrong = "was not asked: a header or the body cannot be sent as it is written"
+            return Answer(None, time.monotonic() - start, error=wrong, permanent=True)
+        except httpx.InvalidURL as error:
+            return Answer(None, time.monotonic() - start, error=f"the address cannot be used: {error}", permanent=True)
+        except httpx.HTTPError as error:
+            wrong, permanent = _in_words(error)
+            return Answer(None, time.monotonic() - start, error=wrong, permanent=permanent)
+        return answer
+
+    async def _follow(self, request: HttpRequest, url: httpx.URL, start: float, redirects: int) -> Answer:
+        follows = redirects > 0 and request.method in {"GET", "HEAD"}
+        for _ in range(redirects + 1):
+            async with self.client.stream(request.method, url, **self._content(request)) as response:
+                if not (follows and response.has_redirect_location) or response.status_code in request.expect.status:
+                    body, cut = await read_body(response)
+                    return Answer(response.status_code, time.monotonic() - start, dict(response.headers), body, cut=cut)
+                target = url.join(response.headers["location"])
+            if not may_follow(str(url), str(target)):
+                elsewhere = target.copy_with(query=None, userinfo=b"")
+                wrong = f"redirects to {elsewhere}, which is elsewhere; name the right address in the plan"
+                return Answer(response.status_code, time.monotonic() - start, error=wrong, permanent=True)
+            url = target
+        wrong = f"redirects more than {redirects} times"
+        return Answer(response.status_code, time.monotonic() - start, error=wrong, permanent=True)
+
+    def _content(self, request: HttpRequest) -> dict[str, Any]:
+        headers = request.headers | {name: self.secrets[block].get_secret_value() for name, block in request.secret_headers.items()}
+        return {"headers": headers, "json": request.json_body, "content": request.body, "data": request.form}
+
+    def clean(self, text: str) -> OutsideText:
+        """Mask before cutting, as half a secret is one too, and once more what an escape sequence had parted."""
+        forms = [form for secret in self.secrets.values() for form in secrets_in_header(secret.get_secret_value())]
+        clean = str(mask(outside(mask(text, forms), limit=len(text) + LINE_LIMIT, lines=True), forms))
+        return outside(clean, limit=SHOWN_CHARACTERS, lines=True)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What one check found: the answer, and its fault in words without secrets, or ""."""
+
+    answer: Answer
+    fault: OutsideText
+
+
+def address_of(check: HttpCheck, base: str, version: str) -> str:
+    """Give the URL of a check at a revision."""
+    return base.rstrip("/") + path_of(check, version)
+
+
+@asynccontextmanager
+async def http_client(*, environment: bool = False, certificates: ssl.SSLContext | None = None) -> AsyncIterator[httpx.AsyncClient]:
+    """Open a client for checks, with cookies of its own: no redirects, plain bodies, no time limit but that of each request.
+
+    Args:
+        environment: Whether proxies and certificates that the environment names count, as for other people's services.
+        certificates: Which are believed; None reads them.
+    """
+    limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
+    verify = certificates or await trust(environment=environment)
+    async with httpx.AsyncClient(
+        verify=verify,
+        follow_redirects=False,
+        trust_env=environment,
+        limits=limits,
+        timeout=None,  # noqa: S113
+        headers=OURS,
+    ) as client:
+        yield client
+
+
+async def read_body(response: httpx.Response) -> tuple[bytes, bool]:
+    """Read a body as it comes over the wire, up to 1 MB; of a longer one the beginning is kept, and True says so."""
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > BODY_LIMIT_BYTES:
+            return bytes(body[:KEPT_OF_LONG_BYTES]), True
+    return bytes(body), False
+
+
+async def load_secrets(requests: Iterable[HttpRequest], *, field: str) -> Secrets:
+    """Load the values of secret headers, by block.
+
+    Args:
+        requests: Those that name them.
+        field: The plan's field, for the error.
+
+    Raises:
+        BadInput: A block is not there, is not a secret, or its value cannot be a header's; the value itself is not said.
+    """
+    names = {name for request in requests for name in request.secret_headers.values()}
+    return {name: await _load_secret(name, field=field) for name in sorted(names)}
+
+
+async def _load_secret(name: str, *, field: str) -> SecretStr:
+    block = await load_block(name, field=field)
+    value = block.value.get_secret_value() if isinstance(block, Secret) else None
+    if not isinstance(value, str) or not value.strip() or header_value_fault(value.strip()):
+        raise BadInput(f"the block {name} holds no text that can be a header", field=field, fix="Store printable ASCII in one line.")
+    return SecretStr(value.strip())
+
+
+def _in_words(error: httpx.HTTPError) -> tuple[str, bool]:
+    """Say why there was no answer, and whether another try is useless."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            fix = "renew it, or give this machine the authority's certificate in SSL_CERT_FILE"
+            return f"{NO_ANSWER}its TLS certificate is not trusted ({cause.verify_message}); {fix}", True
+        if isinstance(cause, ssl.SSLError):
+            return f"{NO_ANSWER}TLS failed ({cause.reason or cause}); look whether the address really speaks https", True
+        cause = cause.__cause__ or cause.__context__
+    return f"{NO_ANSWER}{type(error).__name__} {error}".strip(), False
