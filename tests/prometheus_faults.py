@@ -55,6 +55,10 @@ class Handler(FaultyHandler):
         """Be something else altogether."""
         self._reply(200, b"<html>hello</html>")
 
+    def answer_packed(self) -> None:
+        """Pack what was asked for plain."""
+        self._reply(200, b"\x1f\x8b", **{"Content-Encoding": "gzip, gzip"})
+
     def answer_strange(self) -> None:
         """Be JSON, but not this API's."""
         self._say(200, {"status": "success", "data": {"resultType": "vector", "result": [{"value": 3}]}})

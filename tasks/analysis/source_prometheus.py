@@ -6,13 +6,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 from blocks.errors import Permanent, Temporary
 from blocks.platform import Labelled, Platform
 from blocks.prometheus.client import PrometheusClient, Range
 from tasks.rules.analysis.observation import Count, Role, Seen, slower_than
-from tasks.rules.analysis.prometheus_counts import choose_bound, one_count, read_samples, series_name, windows
+from tasks.rules.analysis.prometheus_counts import choose_bound, expect_status, has_status, one_count, read_samples, series_name, windows
 from tasks.rules.analysis.scrapes import Lives, PairLife, add_pair, add_scrapes, newest, no_lives, no_pair
 from tasks.rules.plan.judgement import PrometheusPairSli, PrometheusSli
 from tasks.rules.plan.promql import fill, places_in, range_query
@@ -30,11 +30,13 @@ class Memory(TypedDict):
         at: When it was read, in seconds since the epoch, by our clock.
         bound: Latency: the bucket that stands for the threshold, as its label's text.
         lives: The counters by revision.
+        labelled: Errors: whether a series with the label of the status was seen.
     """
 
     at: float
     bound: str | None
     lives: dict[Role, Lives | PairLife]
+    labelled: NotRequired[bool]
 
 
 @dataclass
@@ -98,16 +100,20 @@ class PrometheusSource:
         bound = known["bound"] if known else None
         selectors = [await self._filled(sli.selector, role) for role in lives]
         answers: dict[Role, Range] = {}
+        labelled, unlabelled = bool(known and known.get("labelled")), list[Any]()
         for length, offset in spans:
             asked = [range_query(series_name(sli), one, window_seconds=length, offset_seconds=offset) for one in selectors]
             answers = dict(zip(lives, await asyncio.gather(*map(samples, asked)), strict=True))
             everything = [one for answer in answers.values() for one in answer.series]
             bound = bound or choose_bound(sli, everything)
+            labelled, unlabelled = labelled or has_status(sli, everything), [*unlabelled, *everything]
             for role, answer in answers.items():
                 lives[role] = add_scrapes(lives[role], *read_samples(sli, answer.series, bound=bound))
+        if not labelled:
+            expect_status(sli, unlabelled)
         for role, answer in answers.items():
             self._expect_fresh(role, lives[role], now=answer.now)
-        return Memory(at=0.0, bound=bound, lives={**lives})
+        return Memory(at=0.0, bound=bound, lives={**lives}, labelled=labelled)
 
     async def _read_pair(self, sli: PrometheusPairSli) -> Memory:
         known = self.memory.get(sli.name)

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from blocks.errors import BadInput, WorldMoved
 
 Json = dict[str, Any]
 WEIGHT = "shipway.dev/weight"
 EVERYTHING = 100
+KEY_LENGTH = 12
 
 
 def share_of(route: Json, *, stable: str, canary: str) -> int:
-    """Say which share of the requests the canary's Service gets, in percent; 0 where no rule names it.
+    """Say which share of the requests the canary's Service gets, in percent; 0 if no rule names it.
 
     Raises:
         WorldMoved: The rules do not agree: somebody has edited them.
     """
     shares = set()
     for rule in _rules(route, stable):
-        ours = {ref["name"]: int(ref.get("weight", 1)) for ref in rule["backendRefs"] if ref["name"] in {stable, canary}}
-        total = sum(ours.values())
-        shares.add(round(EVERYTHING * ours.get(canary, 0) / total) if total else 0)
+        weights = {name: sum(_weight(ref) for ref in _refs_to(rule, name, route)) for name in (stable, canary)}
+        total = sum(weights.values())
+        shares.add(round(EVERYTHING * weights[canary] / total) if total else 0)
     if len(shares) > 1:
         title = route["metadata"]["name"]
         raise WorldMoved(f"the rules of the HTTPRoute {title} give {canary} different shares ({_in_words(shares)}); make them equal")
@@ -33,6 +35,8 @@ def share_of(route: Json, *, stable: str, canary: str) -> int:
 def with_share(route: Json, percent: int, *, stable: str, canary: str) -> list[Json]:
     """Write the rules with another share for the canary, whose reference is added where it is missing.
 
+    Rules that do not name the stable Service are their owner's, those included that send requests to the canary by a header.
+
     Args:
         route: The HTTPRoute as it is.
         percent: 0 to 100.
@@ -40,14 +44,14 @@ def with_share(route: Json, percent: int, *, stable: str, canary: str) -> list[J
         canary: The Service of the canary.
 
     Raises:
-        BadInput: No rule sends requests to the stable Service, or one sends them to another one, too.
+        BadInput: No rule sends requests to the stable Service, or one sends them to another backend, too.
     """
     rules = copy.deepcopy(route["spec"].get("rules") or [])
     for rule in _rules({**route, "spec": {"rules": rules}}, stable):
         refs = rule["backendRefs"]
         _expect_only(refs, route, stable=stable, canary=canary)
-        former = next(ref for ref in refs if ref["name"] == stable)
-        beside = next((ref for ref in refs if ref["name"] == canary), None)
+        former = _refs_to(rule, stable, route)[0]
+        beside = next(iter(_refs_to(rule, canary, route)), None)
         if beside is None:
             beside = {**copy.deepcopy(former), "name": canary}
             refs.append(beside)
@@ -56,41 +60,55 @@ def with_share(route: Json, percent: int, *, stable: str, canary: str) -> list[J
 
 
 def without_canary(route: Json, *, stable: str, canary: str) -> list[Json]:
-    """Write the rules without the canary's reference, the stable one with the weight that it had before."""
+    """Write the rules as they were before the canary: without the references that were added, with the weights that were changed.
+
+    What is remembered says which these are. A rule that was edited since is known by its other backend beside the canary.
+    """
     rules = copy.deepcopy(route["spec"].get("rules") or [])
-    before = weights_before(route)
-    for index, rule in enumerate(rules):
+    before, keys = remembered(route), _keys(rules)
+    edited = bool(before.keys() - set(keys))
+    for key, rule in zip(keys, rules, strict=True):
         refs = rule.get("backendRefs") or []
-        kept = [ref for ref in refs if ref["name"] != canary]
-        if len(kept) < len(refs):
-            for ref in kept:
-                if ref["name"] == stable:
-                    ref["weight"] = before.get(str(index), 1)
-            rule["backendRefs"] = kept
+        then = before.get(key) or (Before(stable=1, canary=None) if edited and len(refs) > 1 else None)
+        if then is None:
+            continue
+        for ref in _refs_to(rule, stable, route):
+            ref["weight"] = then.stable
+        for ref in _refs_to(rule, canary, route):
+            if then.canary is None:
+                refs.remove(ref)
+            else:
+                ref["weight"] = then.canary
     return list(rules)
 
 
 def names(route: Json, service: str) -> bool:
-    """Say whether any rule names a Service."""
-    return any(ref["name"] == service for rule in route["spec"].get("rules") or [] for ref in rule.get("backendRefs") or [])
+    """Say whether any rule names a Service of the route's namespace."""
+    return any(_refs_to(rule, service, route) for rule in route["spec"].get("rules") or [])
 
 
-def weights_of(route: Json, *, stable: str) -> str:
-    """Write the stable Service's weights by rule, to be remembered on the route while a canary is beside it."""
-    found = {
-        str(index): int(ref.get("weight", 1))
-        for index, rule in enumerate(route["spec"].get("rules") or [])
-        for ref in rule.get("backendRefs") or []
-        if ref["name"] == stable
-    }
-    return json.dumps(found, sort_keys=True)
+class Before(NamedTuple):
+    """What a rule gave the two Services before a canary was beside the stable one; None if it did not name the canary's."""
+
+    stable: int
+    canary: int | None
 
 
-def weights_before(route: Json) -> dict[str, int]:
-    """Read the weights that were remembered; none where nothing readable is there."""
+def to_remember(route: Json, *, stable: str, canary: str) -> str:
+    """Write what the rules gave the two Services, to be kept on the route while a canary is beside it; what is kept already stays."""
+    rules, known = route["spec"].get("rules") or [], remembered(route)
+    for key, rule in zip(_keys(rules), rules, strict=True):
+        ours, theirs = _refs_to(rule, stable, route), _refs_to(rule, canary, route)
+        if ours and key not in known:
+            known[key] = Before(_weight(ours[0]), _weight(theirs[0]) if theirs else None)
+    return json.dumps(known, sort_keys=True)
+
+
+def remembered(route: Json) -> dict[str, Before]:
+    """Read what is kept on the route, by rule; nothing if nothing readable is there."""
     try:
         found = json.loads((route["metadata"].get("annotations") or {}).get(WEIGHT, "{}"))
-        return {str(index): max(1, int(weight)) for index, weight in found.items()}
+        return {str(key): Before(int(stable), None if canary is None else int(canary)) for key, (stable, canary) in found.items()}
     except (ValueError, TypeError, AttributeError):
         return {}
 
@@ -118,7 +136,7 @@ def is_taken_by_any(route: Json) -> bool:
 
 def port_to(route: Json, service: str) -> int | None:
     """Name the port at which the route reaches a Service; None where it does not, or names none."""
-    refs = [ref for rule in route["spec"].get("rules") or [] for ref in rule.get("backendRefs") or [] if ref["name"] == service]
+    refs = [ref for rule in route["spec"].get("rules") or [] for ref in _refs_to(rule, service, route)]
     return next((int(ref["port"]) for ref in refs if ref.get("port")), None)
 
 
@@ -150,9 +168,37 @@ def _faults_in(conditions: dict[str, Json]) -> list[str]:
     ]
 
 
+def _refs_to(rule: Json, service: str, route: Json) -> list[Json]:
+    """Give a rule's references to a Service of the route's namespace: the same name elsewhere, or of another kind, is another backend."""
+    return [ref for ref in rule.get("backendRefs") or [] if _backend(ref, route) == service]
+
+
+def _backend(ref: Json, route: Json) -> str:
+    """Name what a reference leads to: a Service of the route's own namespace by its name alone."""
+    own = str(route["metadata"].get("namespace", ""))
+    kind, group, namespace = ref.get("kind") or "Service", ref.get("group") or "", ref.get("namespace") or own
+    if (kind, group, namespace) == ("Service", "", own):
+        return str(ref["name"])
+    return f"{namespace}/{ref['name']}" if (kind, group) == ("Service", "") else f"the {kind} {namespace}/{ref['name']}"
+
+
+def _weight(ref: Json) -> int:
+    return int(ref.get("weight", 1))
+
+
+def _keys(rules: list[Json]) -> list[str]:
+    """Name each rule by all that it says but its backends, so that it is found again where rules come and go before it."""
+    keys: list[str] = []
+    for rule in rules:
+        rest = json.dumps({name: value for name, value in rule.items() if name != "backendRefs"}, sort_keys=True)
+        key = hashlib.sha256(rest.encode()).hexdigest()[:KEY_LENGTH]
+        keys.append(f"{key}.{sum(one.startswith(key) for one in keys)}")
+    return keys
+
+
 def _rules(route: Json, stable: str) -> list[Json]:
     """Give the rules that send requests to the stable Service."""
-    found = [rule for rule in route["spec"].get("rules") or [] if any(ref["name"] == stable for ref in rule.get("backendRefs") or [])]
+    found = [rule for rule in route["spec"].get("rules") or [] if _refs_to(rule, stable, route)]
     if not found:
         title = route["metadata"]["name"]
         fix = f"Let a rule of it send requests to {stable}, or name the Service that it sends them to in the block's field `service`"
@@ -161,11 +207,16 @@ def _rules(route: Json, stable: str) -> list[Json]:
 
 
 def _expect_only(refs: list[Json], route: Json, *, stable: str, canary: str) -> None:
-    others = sorted({ref["name"] for ref in refs} - {stable, canary})
+    title, backends = route["metadata"]["name"], [_backend(ref, route) for ref in refs]
+    others = sorted(set(backends) - {stable, canary})
     if others:
-        title = route["metadata"]["name"]
         wrong = f"a rule of the HTTPRoute {title} sends requests to {', '.join(others)} beside {stable}"
         raise BadInput(wrong, field="route", fix="Shipway sets the weights of a rule; give it one with a single backend")
+    twice = next((name for name in (stable, canary) if backends.count(name) > 1), "")
+    if twice:
+        ports = " and ".join(str(ref.get("port", "none")) for ref in refs if _backend(ref, route) == twice)
+        wrong = f"a rule of the HTTPRoute {title} names {twice} more than once, with the ports {ports}"
+        raise BadInput(wrong, field="route", fix="Shipway sets the weights of a rule; let it name each Service once")
 
 
 def _in_words(shares: set[int]) -> str:

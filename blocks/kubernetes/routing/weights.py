@@ -18,7 +18,7 @@ from blocks.kubernetes.routing.route import (
     names,
     port_to,
     share_of,
-    weights_of,
+    to_remember,
     with_share,
     without_canary,
 )
@@ -74,13 +74,13 @@ class Weights:
             rules = with_share(route, percent, stable=stable, canary=canary)
             if rules == route["spec"]["rules"]:
                 return route
-            remembered = (route["metadata"].get("annotations") or {}).get(WEIGHT) or weights_of(route, stable=stable)
-            return await _write_rules(self.target, route, rules, {GENERATION: str(lease["generation"]), WEIGHT: remembered})
+            notes: dict[str, str | None] = {GENERATION: str(lease["generation"]), WEIGHT: to_remember(route, stable=stable, canary=canary)}
+            return await _write_rules(self.target, route, rules, notes)
 
         await _in_force(self.target, await until_unchanged(once), before=before, step="first" if first else "share")
 
     async def detach(self, lease: Lease) -> None:
-        """Take the canary out of the route, whose stable Service gets the weight that it had."""
+        """Take out of the route what was added to it, and give back the weights that it had; all else stays its owner's."""
         before: list[str] = []
 
         async def once() -> Json | None:
@@ -90,7 +90,7 @@ class Weights:
                 return None
             before[:] = faults_of(route, stale=True) or []
             rules = without_canary(route, stable=self.target.service, canary=self.target.canary)
-            if rules == route["spec"]["rules"]:
+            if rules == route["spec"]["rules"] and WEIGHT not in (route["metadata"].get("annotations") or {}):
                 return None
             return await _write_rules(self.target, route, rules, {GENERATION: str(lease["generation"]), WEIGHT: None})
 

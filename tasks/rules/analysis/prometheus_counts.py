@@ -16,6 +16,7 @@ from tasks.rules.plan.judgement import PrometheusSli
 DEFAULT_METRIC = {"errors": "http_requests_total", "latency": "http_request_duration_seconds"}
 EVERYTHING = "+Inf"
 NEAR = 1e-6
+WHOLE_STATUS = re.compile(r"(\d+)\.0+")
 # What Prometheus itself writes on every series of a target: https://prometheus.io/docs/concepts/jobs_instances/
 TARGET_LABELS = ("job", "instance")
 
@@ -66,6 +67,9 @@ def choose_bound(sli: PrometheusSli, matrix: Matrix) -> str | None:
 def read_samples(sli: PrometheusSli, matrix: Matrix, *, bound: str | None) -> tuple[list[Sample], dict[str, Weight]]:
     """Turn the answer to a range selector into samples with their weights.
 
+    Series that differ only in how a number is written, as `le="1"` and `le="1.0"`, are one: an upgrade of a client library may rename
+    them in the middle of a watch (https://github.com/prometheus/prometheus/issues/14485).
+
     Args:
         sli: The SLI.
         matrix: Labels, and moments with values.
@@ -75,11 +79,12 @@ def read_samples(sli: PrometheusSli, matrix: Matrix, *, bound: str | None) -> tu
         The samples of the series that count, and the weights of these series.
 
     Raises:
-        BadInput: A value is no count, a series lacks the label of the status, or a histogram the bucket.
+        BadInput: A value is not a count, or a histogram lacks the bucket.
     """
     samples: list[Sample] = []
     weights: dict[str, Weight] = {}
-    for labels, values in matrix:
+    for found, values in matrix:
+        labels = _plain(sli, found)
         weight = _status_weight(sli, labels) if sli.indicator == "errors" else _bucket_weight(labels, bound)
         if weight is not None:
             series, target = _spelled(labels), _target_of(labels)
@@ -88,6 +93,27 @@ def read_samples(sli: PrometheusSli, matrix: Matrix, *, bound: str | None) -> tu
     if sli.indicator == "latency":
         _expect_bucket(matrix, bound)
     return samples, weights
+
+
+def has_status(sli: PrometheusSli, matrix: Matrix) -> bool:
+    """Say whether any series has the label of the status; one without it alone is a request that got no answer."""
+    return any(labels.get(sli.status_label) for labels, _ in matrix)
+
+
+def expect_status(sli: PrometheusSli, matrix: Matrix) -> None:
+    """Refuse a counter of which no series has the label of the status: it would make every version look ill, or well.
+
+    Args:
+        sli: The SLI.
+        matrix: The series of all revisions.
+
+    Raises:
+        BadInput: There are series, and none has it.
+    """
+    if sli.indicator == "errors" and matrix and not has_status(sli, matrix):
+        labels = matrix[0][0]
+        fix = f"Set `status_label` to the one that holds the status, of {', '.join(sorted(labels.keys() - {'__name__'}))}."
+        raise BadInput(f"{_spelled(labels)} has no label `{sli.status_label}`, nor has any other", field="status_label", fix=fix)
 
 
 def one_count(vector: Vector, *, what: str) -> int | None:
@@ -123,11 +149,19 @@ def windows(elapsed_seconds: float, *, most_seconds: int, margin_seconds: int) -
     return [(older - newer + 1, newer) for newer, older in pairwise(cuts)][::-1]
 
 
-def _status_weight(sli: PrometheusSli, labels: Labels) -> Weight:
+def _plain(sli: PrometheusSli, labels: Labels) -> Labels:
+    """Write the label that is a number in one way."""
+    if sli.indicator == "latency" and "le" in labels:
+        bound = bound_seconds(labels["le"])
+        return {**labels, "le": EVERYTHING if bound == math.inf else repr(bound)}
+    whole_number = WHOLE_STATUS.fullmatch(labels.get(sli.status_label, "")) if sli.indicator == "errors" else None
+    return {**labels, sli.status_label: whole_number[1]} if whole_number else labels
+
+
+def _status_weight(sli: PrometheusSli, labels: Labels) -> Weight | None:
     status = labels.get(sli.status_label)
-    if status is None:
-        fix = f"Set `status_label` to the one that holds the status, of {', '.join(sorted(labels.keys() - {'__name__'}))}."
-        raise BadInput(f"{_spelled(labels)} has no label `{sli.status_label}`, so no request could be bad", field="status_label", fix=fix)
+    if not status:
+        return {"bad": Weight(1, 1), "good": Weight(0, 1), "ignore": None}[sli.missing_status]
     return Weight(1 if re.fullmatch(sli.bad_status, status) else 0, 1)
 
 
@@ -149,7 +183,7 @@ def _expect_bucket(matrix: Matrix, bound: str | None) -> None:
 
 
 def _is_everything(le: str) -> bool:
-    return le in {EVERYTHING, "inf", "Inf", "+inf"}
+    return bool(le) and bound_seconds(le) == math.inf
 
 
 def _target_of(labels: Labels) -> str:

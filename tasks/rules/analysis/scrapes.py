@@ -73,6 +73,7 @@ def add_scrapes(lives: Lives, samples: Iterable[Sample], weights: Mapping[str, W
 
     A series that was never seen counts from zero. When any series of a target falls, its process began again: then all series that
     were last scraped with it count from zero, those too that come back later. Samples that are no later than the target's last are known.
+    Of two values that a series has at one moment, under two spellings of a label, the larger one counts.
 
     Args:
         lives: What is known.
@@ -85,17 +86,19 @@ def add_scrapes(lives: Lives, samples: Iterable[Sample], weights: Mapping[str, W
     scrapes: dict[str, dict[float, dict[str, int]]] = {}
     for sample in samples:
         if sample.series in weights:
-            scrapes.setdefault(sample.target, {}).setdefault(sample.at, {})[sample.series] = sample.value
+            found = scrapes.setdefault(sample.target, {}).setdefault(sample.at, {})
+            found[sample.series] = max(sample.value, found.get(sample.series, 0))
     bad, total, targets = lives["bad"], lives["total"], dict(lives["targets"])
-    for name, found in scrapes.items():
+    for name, moments in scrapes.items():
         target = targets.get(name, Target(at=float("-inf"), values={}, moments={}))
-        for at in sorted(at for at in found if at > target["at"]):
-            before = _living(target, found[at])
-            for series, value in found[at].items():
+        for at in sorted(at for at in moments if at > target["at"]):
+            now = moments[at]
+            before = _living(target, now)
+            for series, value in now.items():
                 growth = value - before.get(series, 0)
                 bad += growth * weights[series].bad
                 total += growth * weights[series].total
-            target = Target(at=at, values={**before, **found[at]}, moments={**target["moments"], **dict.fromkeys(found[at], at)})
+            target = Target(at=at, values={**before, **now}, moments={**target["moments"], **dict.fromkeys(now, at)})
         targets[name] = target
     return Lives(bad=bad, total=total, targets=targets)
 

@@ -79,6 +79,9 @@ class PrometheusSli(_Indicated):
     bad_status: Annotated[str, Field(min_length=1, max_length=200)] = "5.."
     """Errors only: a regular expression; a request whose whole status matches is bad."""
 
+    missing_status: Literal["bad", "good", "ignore"] = "bad"
+    """Errors only: what requests without that label are, as OpenTelemetry counts those that got no answer: bad, good, or left out."""
+
     @field_validator("selector")
     @classmethod
     def _selects_one_revision(cls, selector: str) -> str:

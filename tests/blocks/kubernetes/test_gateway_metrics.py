@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -88,9 +89,10 @@ async def serve() -> AsyncIterator[Callable[[int, str], object]]:
     """Serve pages at a path of this machine."""
     servers: list[TestServer] = []
 
-    async def start(status: int, text: str) -> str:
-        async def answer(_: web.Request) -> web.Response:
-            return web.Response(status=status, text=text)
+    async def start(status: int, text: str, **headers: str) -> str:
+        async def answer(request: web.Request) -> web.Response:
+            assert request.headers["Accept-Encoding"] == "identity"
+            return web.Response(status=status, body=text.encode(), headers=headers)
 
         application = web.Application()
         application.router.add_get("/metrics", answer)
@@ -124,4 +126,12 @@ async def test_another_page_is_no_page_without_requests(serve: Callable[[int, st
     """What is no metrics page of Traefik is a fault of the block, and named so."""
     url = await serve(200, text)  # type: ignore[misc]
     with pytest.raises(BadInput, match="gateway_metrics"):
+        await read_counts(url, {"1.0": STABLE})
+
+
+async def test_a_packed_page_is_not_unpacked(serve: Callable[..., Any]) -> None:
+    """A few bytes could become gigabytes."""
+    packed = {"Content-Encoding": "gzip, gzip"}
+    url = await serve(200, page(series(STABLE, 200, (3, 3, 3, 3, 3))), **packed)
+    with pytest.raises(BadInput, match="come encoded, though plain ones were asked for"):
         await read_counts(url, {"1.0": STABLE})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
 
 from blocks.errors import BadInput, Superseded
-from blocks.kubernetes.routing.route import faults_of, is_taken_by_any, port_to
+from blocks.kubernetes.routing.route import WEIGHT, faults_of, is_taken_by_any, port_to
 from blocks.kubernetes.routing.traffic import make_service, ports_of
 from blocks.kubernetes.routing.weights import Weights, routed_port
 from blocks.kubernetes.workload import Target, acquire_lease
@@ -83,9 +84,99 @@ async def test_a_fault_from_before_fails_no_step() -> None:
 
 async def test_no_share_is_given_whatever_the_rules_say_by_now() -> None:
     """Somebody took the stable Service out of the rule and put another one in: the canary gets nothing all the same."""
-    cluster, weights, lease = await placed(parent(), refs=[{"name": "theirs", "weight": 1}, {"name": "web-canary", "weight": 1}])
+    cluster, weights, lease = await placed(parent())
+    await weights.attach(lease, service())
+    await weights.set(50, lease)
+    cluster.objects["HTTPRoute", "web"]["spec"]["rules"][0]["backendRefs"][0]["name"] = "theirs"
     await weights.set(0, lease)
-    assert cluster.objects["HTTPRoute", "web"]["spec"]["rules"] == [{"backendRefs": [{"name": "theirs", "weight": 1}]}]
+    assert cluster.objects["HTTPRoute", "web"]["spec"]["rules"] == [{"backendRefs": [{"name": "theirs", "port": 8080, "weight": 50}]}]
+
+
+BY_HEADER = {
+    "matches": [{"headers": [{"name": "X-Try", "value": "new"}]}],
+    "backendRefs": [{"name": "web-canary", "port": 8080, "weight": 1}],
+}
+BY_PATH = {
+    "matches": [{"path": {"value": "/old"}}],
+    "backendRefs": [{"name": "web", "port": 80, "weight": 3}, {"name": "web-canary", "weight": 0}],
+}
+ALL_ELSE = {"backendRefs": [{"name": "web", "port": 8080, "weight": 7}]}
+ELSEWHERE = {"backendRefs": [{"name": "web-canary", "namespace": "other", "weight": 1}, {"name": "pages", "weight": 1}]}
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [BY_HEADER, ALL_ELSE],
+        [ALL_ELSE, BY_HEADER],
+        [BY_PATH, ALL_ELSE, ALL_ELSE],
+        [ELSEWHERE, ALL_ELSE],
+        [{"filters": [{"type": "RequestRedirect"}]}, BY_HEADER, BY_PATH],
+    ],
+    ids=["by header first", "by header last", "a canary of their own", "of another namespace", "without backends"],
+)
+async def test_a_release_leaves_the_rules_as_their_owner_wrote_them(rules: list[Json]) -> None:
+    """It takes away what it added and nothing else; meanwhile it sets the weights of the rules to the stable Service alone."""
+    cluster, weights, lease = await placed(parent())
+    cluster.objects["HTTPRoute", "web"]["spec"]["rules"] = deepcopy(rules)
+    await weights.attach(lease, service())
+    for percent in (20, 60):
+        await weights.set(percent, lease)
+        now = cluster.objects["HTTPRoute", "web"]["spec"]["rules"]
+        untouched = [rule for rule in rules if not any(ref["name"] == "web" for ref in rule.get("backendRefs", []))]
+        assert [rule for rule in now if rule in untouched] == untouched
+        assert await weights.read() == percent
+    await weights.detach(lease)
+    found = cluster.objects["HTTPRoute", "web"]
+    assert found["spec"]["rules"] == rules
+    assert WEIGHT not in found["metadata"]["annotations"]
+    await weights.detach(lease)
+    assert found["spec"]["rules"] == rules
+
+
+async def test_rules_that_come_or_change_while_a_canary_is_beside_are_respected() -> None:
+    """One more in front moves the others; one that was edited still loses the canary, which is about to go."""
+    cluster, weights, lease = await placed(parent())
+    await weights.attach(lease, service())
+    await weights.set(30, lease)
+    rules = cluster.objects["HTTPRoute", "web"]["spec"]["rules"]
+    rules.insert(0, deepcopy(BY_HEADER))
+    rules[1]["timeouts"] = {"request": "5s"}
+    await weights.detach(lease)
+    stable = {"name": "web", "port": 8080, "weight": 1}
+    assert cluster.objects["HTTPRoute", "web"]["spec"]["rules"] == [BY_HEADER, {"backendRefs": [stable], "timeouts": {"request": "5s"}}]
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        ({"name": "web", "namespace": "other", "port": 8080}, "sends requests to other/web beside web"),
+        (
+            {"name": "web", "kind": "ServiceImport", "group": "multicluster.x-k8s.io"},
+            "sends requests to the ServiceImport shop/web beside web",
+        ),
+        ({"name": "web", "port": 9090}, "names web more than once, with the ports 8080 and 9090"),
+    ],
+)
+async def test_a_backend_of_the_same_name_is_another_one(second: Json, said: str) -> None:
+    """Its namespace, kind and port count: three shares in one rule are not what was asked for."""
+    cluster, weights, lease = await placed(parent(), refs=[{"name": "web", "port": 8080, "weight": 1}, {**second, "weight": 1}])
+    before = deepcopy(cluster.objects["HTTPRoute", "web"]["spec"])
+    with pytest.raises(BadInput, match=said):
+        await weights.set(25, lease)
+    assert cluster.objects["HTTPRoute", "web"]["spec"] == before
+
+
+async def test_a_rule_to_a_service_of_another_namespace_is_left_alone() -> None:
+    """It has the stable Service's name, and none of its requests."""
+    other = {"backendRefs": [{"name": "web", "namespace": "other", "port": 80, "weight": 1}], "matches": [{"path": {"value": "/b"}}]}
+    cluster, weights, lease = await placed(parent())
+    cluster.objects["HTTPRoute", "web"]["spec"]["rules"].append(deepcopy(other))
+    await weights.set(40, lease)
+    first, second = cluster.objects["HTTPRoute", "web"]["spec"]["rules"]
+    assert [ref["weight"] for ref in first["backendRefs"]] == [60, 40]
+    assert second == other
+    assert port_to({"metadata": {"namespace": "shop"}, "spec": {"rules": [other, first]}}, "web") == 8080
 
 
 async def test_requests_are_counted_at_the_port_that_the_route_names() -> None:

@@ -109,6 +109,7 @@ FAULTS = [
     ("parser", BadInput, "^query: 1:5: parse error: what?"),
     ("execution", BadInput, "found duplicate series"),
     ("gigabyte", BadInput, "more than 32,000,000 bytes"),
+    ("packed", Refused, "sends its answers encoded as gzip, gzip, though it was asked for plain ones"),
     ("locked", Refused, "answered 401; look at the address and the credentials"),
     ("astray", Temporary, "gave no answer: Invalid URL in location header"),
     ("elsewhere", Refused, r"redirects to http://127.0.0.1:\d+/empty/api/v1/query; name the right address"),

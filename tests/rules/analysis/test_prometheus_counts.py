@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.errors import BadInput
-from tasks.rules.analysis.prometheus_counts import choose_bound, one_count, read_samples, series_name, whole, windows
+from tasks.rules.analysis.prometheus_counts import choose_bound, expect_status, one_count, read_samples, series_name, whole, windows
 from tasks.rules.analysis.scrapes import add_scrapes, no_lives
 from tasks.rules.plan.plan import PrometheusSli
 
@@ -49,8 +49,6 @@ def test_slow_answers_are_those_above_the_bucket() -> None:
 @pytest.mark.parametrize(
     ("sli", "matrix", "said"),
     [
-        (ERRORS, [series(3, code="200")], "has no label `status`, so no request could be bad.*of code, instance, job"),
-        (ERRORS, [series(3, status="200"), series(3)], "has no label `status`"),
         (ERRORS, [series("NaN", status="200")], "is NaN, which is no count of events.*without rate"),
         (ERRORS, [series("+Inf", status="200")], r"is \\+Inf, which is no count"),
         (ERRORS, [series(-1, status="200")], "is -1, which is no count"),
@@ -65,6 +63,65 @@ def test_what_cannot_be_counted_is_said(sli: PrometheusSli, matrix: Any, said: s
     """Nothing is guessed: a label or a bucket that is not there would make every version look well, or ill."""
     with pytest.raises(BadInput, match=said.replace("\\\\", "\\")):
         counted(sli, *matrix, bound="0.5")
+
+
+def test_a_counter_without_any_status_is_refused_and_one_with_some_is_not() -> None:
+    """The error lists the labels that are there; a single series without the label is a request without an answer."""
+    with pytest.raises(BadInput, match=r"has no label `status`, nor has any other.*of code, instance, job"):
+        expect_status(ERRORS, [series(3, code="200"), series(3, status="")])
+    expect_status(ERRORS, [series(3), series(3, status="200")])
+    expect_status(ERRORS, [])
+    expect_status(LATENCY, [series(3, le="1")])
+
+
+@pytest.mark.parametrize(("missing", "found"), [("bad", (9, 112)), ("good", (4, 112)), ("ignore", (4, 107))])
+def test_a_request_without_a_status_counts_as_the_plan_says(missing: str, found: tuple[int, int]) -> None:
+    """An absent label and an empty one are the same to Prometheus."""
+    sli = ERRORS.model_copy(update={"missing_status": missing})
+    matrix = [series(103, status="200"), series(4, status="503"), series(2, error_type="timeout"), series(3, error_type="reset", status="")]
+    assert counted(sli, *matrix) == found
+
+
+def moving(values: dict[float, int], **labels: str) -> Any:
+    """Make one series with its scrapes."""
+    return {"__name__": "x", "job": "shop", "instance": "pod-1", **labels}, [(at, str(value)) for at, value in values.items()]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("2", "2.0"), ("0.30", "3e-1"), ("5e-1", "0.5"), ("2.0", "2")], ids=["upgrade", "zeros", "exponent", "downgrade"]
+)
+@pytest.mark.parametrize("overlap", [0, 1, 3])
+@pytest.mark.parametrize("split", [0, 2, 4, 8])
+def test_a_bound_that_is_written_anew_goes_on(first: str, second: str, overlap: int, split: int) -> None:
+    """Eight scrapes, 50 requests and one slow one each; from the fifth on the bucket has another spelling, for a while beside the old one.
+
+    Read at once, or in two readings, in whatever order the series come.
+    """
+    scrapes = [(10.0 * number, 50 * number) for number in range(1, 9)]
+    old = {at: total - total // 50 for at, total in scrapes[: 4 + overlap]}
+    new = {at: total - total // 50 for at, total in scrapes[4:]}
+    matrix = [moving(new, le=second), moving(dict(scrapes), le="+Inf"), moving(old, le=first)]
+    for order in (matrix, matrix[::-1]):
+        lives = no_lives()
+        for part in (slice(0, split), slice(split, None)):
+            chosen = {at for at, _ in scrapes[part]}
+            seen = [(labels, [one for one in values if one[0] in chosen]) for labels, values in order]
+            lives = add_scrapes(lives, *read_samples(LATENCY, [one for one in seen if one[1]], bound=first))
+        assert (lives["bad"], lives["total"]) == (8, 400)
+
+
+def test_a_restart_behind_a_new_spelling_is_a_restart() -> None:
+    """The counters of the new process begin at zero, whatever they are called."""
+    everything = moving({10.0: 100, 20.0: 200, 30.0: 10, 40.0: 20}, le="+Inf")
+    matrix = [moving({10.0: 90, 20.0: 180}, le="1"), moving({30.0: 9, 40.0: 18}, le="1.0"), everything]
+    assert counted(LATENCY, *matrix, bound="1") == (22, 220)
+
+
+def test_a_status_that_is_written_as_a_fraction_is_the_same_status() -> None:
+    """Exporters that keep numbers write 503.0; a series that is renamed goes on."""
+    assert counted(ERRORS, series(3, status="503.0"), series(7, status="200.0")) == (3, 10)
+    renamed = [moving({10.0: 5}, status="503"), moving({20.0: 6}, status="503.0"), moving({10.0: 5, 20.0: 9}, status="200")]
+    assert counted(ERRORS, *renamed) == (6, 15)
 
 
 def test_series_have_their_usual_names() -> None:
