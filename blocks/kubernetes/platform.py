@@ -17,7 +17,7 @@ from blocks.kubernetes.api.client import Cluster
 from blocks.kubernetes.api.credentials import lent_by
 from blocks.kubernetes.api.port_forward import forward
 from blocks.kubernetes.objects.annotations import state_of
-from blocks.kubernetes.objects.config import config_hash
+from blocks.kubernetes.objects.config import Configuration, read_configuration
 from blocks.kubernetes.objects.selectors import in_words
 from blocks.kubernetes.observe import logs
 from blocks.kubernetes.observe.drift import leave
@@ -38,6 +38,7 @@ NAME = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
 MAYBE_NAME = r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)?$"
 URL = r"^(https?://[^\s/@?#]+(/[^\s?#]*)?)?$"
 BLOCK = r"^(kubernetes-credentials/[a-z0-9-]+)?$"
+CONFIG_OBJECT = r"^(ConfigMap|Secret)/[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
 Strategy = Literal["rolling", "canary", "blue-green"]
 ALL_PERCENT = 100
 
@@ -100,6 +101,9 @@ class KubernetesPlatform(Block):
     config_by_hash: bool = Field(
         default=True,
         description="True makes a change of the ConfigMaps and Secrets that the pods read a release of its own; needs to read them.",
+    )
+    config_ignore: Annotated[list[Annotated[str, Field(pattern=CONFIG_OBJECT)]], Field(max_length=100)] = Field(
+        default=[], description="Objects whose changes do not count, as `Secret/shop-tls`, which something else renews. They are not read."
     )
     scheduling_seconds: Annotated[float, Field(ge=0, le=3_600)] = Field(
         default=15, description="How long a pod may be unschedulable, where no new node was ordered for it."
@@ -293,5 +297,6 @@ class KubernetesPlatform(Block):
             return target
         workload = await target.read()
         state = state_of(workload)
-        now = state.config if state.canary else await config_hash(target.cluster, workload["spec"]["template"])
-        return replace(target, config=now)
+        template, now = workload["spec"]["template"], Configuration(state.config, state.config_parts)
+        now = now if state.canary else await read_configuration(target.cluster, template, ignored=self.config_ignore)
+        return replace(target, config=now.hash, config_parts=now.parts)

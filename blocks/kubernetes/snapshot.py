@@ -9,7 +9,7 @@ from typing import Any
 from blocks.errors import BadInput, WorldMoved
 from blocks.kubernetes.api.errors import Missing
 from blocks.kubernetes.objects.annotations import State, state_of
-from blocks.kubernetes.objects.diagnosis import ready_in_words
+from blocks.kubernetes.objects.diagnosis import available, ready_in_words
 from blocks.kubernetes.objects.selectors import in_words, matches
 from blocks.kubernetes.workload import Target, canary_of
 from blocks.platform import Position
@@ -94,14 +94,14 @@ def position_of(target: Target, view: View) -> Position:
 
 
 def is_available(workload: Json) -> bool:
-    """Say whether a workload serves by the cluster's own measure: its condition, or as many ready pods as it wants."""
+    """Say whether a workload serves by the cluster's own measure: its condition, or as many available pods as it wants."""
     status, wanted = workload.get("status") or {}, workload["spec"].get("replicas", 1)
-    if not status.get("readyReplicas"):
+    if not available(workload):
         return False
     for condition in status.get("conditions") or []:
         if condition["type"] == "Available":
             return bool(condition["status"] == "True")
-    return bool(status["readyReplicas"] >= wanted)
+    return bool(available(workload) >= wanted)
 
 
 def told(target: Target, view: View) -> list[str]:

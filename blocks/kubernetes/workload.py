@@ -27,7 +27,7 @@ WORKLOAD_LABEL = "shipway.dev/workload"
 
 @dataclass(frozen=True)
 class Target:
-    """What a block was told about its workload; the fields are those of the block, and `config`, the hash of the present configuration."""
+    """What a block was told about its workload; the fields are those of the block, and the present configuration."""
 
     cluster: Cluster
     workload: str
@@ -42,6 +42,7 @@ class Target:
     unready_seconds: float | None = None
     rollout_seconds: float = 600.0
     config: str = ""
+    config_parts: str = ""
 
     @property
     def canary(self) -> str:

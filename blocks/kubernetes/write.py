@@ -10,20 +10,20 @@ from blocks.errors import Refused, Superseded
 from blocks.kubernetes.api.client import APPLY, MANAGER
 from blocks.kubernetes.api.errors import Changed, Owned
 from blocks.kubernetes.objects.annotations import State
-from blocks.kubernetes.objects.config import CONFIG_ANNOTATION
+from blocks.kubernetes.objects.config import CONFIG_ANNOTATION, PARTS_ANNOTATION, Configuration, noted_on
 from blocks.kubernetes.objects.template import VERSION_ANNOTATION, VERSION_LABEL, container_of, with_version, without_hash
 from blocks.kubernetes.workload import Target, annotate, change, former_template, owned, revisions, until_unchanged, write
 from blocks.platform import Lease, source_version
 
 Json = dict[str, Any]
+OUR_ANNOTATIONS = (VERSION_ANNOTATION, CONFIG_ANNOTATION, PARTS_ANNOTATION)
 
 
 def new_template(target: Target, workload: Json, version: str) -> Json:
     """Make the workload's pod template for another version."""
     fixed = (workload["spec"].get("selector") or {}).get("matchLabels") or {}
     new = with_version(workload["spec"]["template"], version, name=target.container, pattern=target.image, fixed_labels=fixed)
-    if target.config:
-        new["metadata"]["annotations"][CONFIG_ANNOTATION] = target.config
+    new["metadata"]["annotations"] |= noted_on(workload["spec"]["template"], Configuration(target.config, target.config_parts))
     return new
 
 
@@ -32,7 +32,7 @@ def applied_body(target: Target, workload: Json, template: Json) -> Json:
     container = container_of(template, name=target.container, image=target.image)
     metadata = template.get("metadata") or {}
     annotations = metadata.get("annotations") or {}
-    ours: Json = {"annotations": {name: annotations[name] for name in (VERSION_ANNOTATION, CONFIG_ANNOTATION) if name in annotations}}
+    ours: Json = {"annotations": {name: annotations[name] for name in OUR_ANNOTATIONS if name in annotations}}
     fixed = (workload["spec"].get("selector") or {}).get("matchLabels") or {}
     if VERSION_LABEL not in fixed and VERSION_LABEL in (metadata.get("labels") or {}):
         ours["labels"] = {VERSION_LABEL: metadata["labels"][VERSION_LABEL]}

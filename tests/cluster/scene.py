@@ -6,7 +6,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
-from blocks.kubernetes.objects.config import CONFIG_ANNOTATION
+from blocks.kubernetes.objects.config import CONFIG_ANNOTATION, PARTS_ANNOTATION
 from blocks.kubernetes.objects.template import VERSION_ANNOTATION, VERSION_LABEL
 from blocks.kubernetes.platform import KubernetesPlatform, Strategy
 from blocks.platform import Lease
@@ -73,7 +73,7 @@ def plain(spec: Json, version: str) -> Json:
     """Write a workload's spec as it is in a version, without what Shipway notes on the pod template."""
     found = copy.deepcopy(spec)
     metadata = found["template"]["metadata"]
-    for name, ours in (("annotations", (VERSION_ANNOTATION, CONFIG_ANNOTATION)), ("labels", (VERSION_LABEL,))):
+    for name, ours in (("annotations", (VERSION_ANNOTATION, CONFIG_ANNOTATION, PARTS_ANNOTATION)), ("labels", (VERSION_LABEL,))):
         metadata[name] = {key: value for key, value in (metadata.get(name) or {}).items() if key not in ours}
     metadata.pop("creationTimestamp", None)
     found["template"]["spec"]["containers"][0]["image"] = f"{IMAGE}:{version}"

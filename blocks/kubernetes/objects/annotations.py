@@ -26,6 +26,7 @@ class State:
         canary: The version being brought in.
         percent: The share of traffic asked for it.
         config: The hash of the configuration that it is brought in with, which counts as the present one meanwhile.
+        config_parts: The digests of its parts.
         phase: "promoting" while the workload itself is brought to the canary's version.
         previous: The version that served before the last promotion.
     """
@@ -38,6 +39,7 @@ class State:
     canary: str = ""
     percent: int = 0
     config: str = ""
+    config_parts: str = ""
     phase: str = ""
     previous: str = ""
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import hmac
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from blocks.errors import BadInput
 from blocks.kubernetes.api.client import Cluster
@@ -18,38 +19,122 @@ from blocks.platform import CONFIGURATION
 
 Json = dict[str, Any]
 CONFIG_ANNOTATION = "shipway.dev/config"
-LENGTH = 10
+PARTS_ANNOTATION = "shipway.dev/config-parts"
+DATA = ("data", "binaryData")
+LENGTH, PART_LENGTH = 10, 8
+LONGEST_PARTS = 16_000
+MOST_KEYS = 10
 
 
-async def config_hash(cluster: Cluster, template: Json) -> str:
-    """Hash the content of all that a pod template reads; only the hash is kept.
+class Configuration(NamedTuple):
+    """What pods read besides their template.
+
+    Fields:
+        hash: Ten hexadecimal digits over all content; empty if nothing is read.
+        parts: As JSON, a digest of each key of each object, to say later which of them changed; empty with the hash.
+    """
+
+    hash: str = ""
+    parts: str = ""
+
+
+async def read_configuration(cluster: Cluster, template: Json, *, ignored: Collection[str] = ()) -> Configuration:
+    """Hash the content of all that a pod template reads; only hashes are kept.
 
     Args:
         cluster: Where it is.
         template: The pod template.
-
-    Returns:
-        Ten hexadecimal digits; empty where the template reads nothing.
+        ignored: Objects that do not count, as `Secret/shop-tls`.
 
     Raises:
         BadInput: The account may not read one of them.
     """
-    wanted = sorted(set(references(template)))
+    wanted = sorted(one for one in set(references(template)) if "/".join(one) not in ignored)
     if not wanted:
-        return ""
+        return Configuration()
     try:
         found = await asyncio.gather(*(cluster.read(kind, name) for kind, name in wanted))
     except BadInput as error:
         raise BadInput(
             f"the configuration cannot be read to be hashed ({error})",
             field="config_by_hash",
-            fix="Allow it in the Role, or switch config_by_hash off: changes of configuration alone are no releases then",
+            fix="Allow it in the Role, name it in config_ignore, or switch config_by_hash off: such changes are not releases then",
         ) from None
     content = [
-        [kind, name, {part: one.get(part) or {} for part in ("data", "binaryData")} if one else None]
-        for (kind, name), one in zip(wanted, found, strict=True)
+        [kind, name, {part: one.get(part) or {} for part in DATA} if one else None] for (kind, name), one in zip(wanted, found, strict=True)
     ]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:LENGTH]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:LENGTH]
+    return Configuration(digest, _parts({f"{kind}/{name}": one for (kind, name), one in zip(wanted, found, strict=True)}))
+
+
+def _parts(objects: Mapping[str, Json | None]) -> str:
+    """Write a digest of each key, or of each object if these are too many; one that is not there has none."""
+    by_key = {
+        name: one and {key: _digest(one, value) for part in DATA for key, value in (one.get(part) or {}).items()}
+        for name, one in objects.items()
+    }
+    text = json.dumps(by_key, sort_keys=True)
+    if len(text) <= LONGEST_PARTS:
+        return text
+    return json.dumps({name: one and _digest(one, [one.get(part) for part in DATA]) for name, one in objects.items()}, sort_keys=True)
+
+
+def _digest(found: Json, value: Any) -> str:
+    """Digest a value under its object's uid: who may not read the object cannot try passwords against it."""
+    key = str((found.get("metadata") or {}).get("uid", "")).encode()
+    return hmac.new(key, json.dumps(value, sort_keys=True).encode(), "sha256").hexdigest()[:PART_LENGTH]
+
+
+def noted_on(template: Json, now: Configuration) -> dict[str, str]:
+    """Give the annotations that say with which configuration pods are started; parts of unchanged content stay as they are noted."""
+    if not now.hash:
+        return {}
+    noted = (template.get("metadata") or {}).get("annotations") or {}
+    same = noted.get(CONFIG_ANNOTATION) == now.hash and PARTS_ANNOTATION in noted
+    parts = noted[PARTS_ANNOTATION] if same else now.parts
+    return {CONFIG_ANNOTATION: now.hash} | ({PARTS_ANNOTATION: parts} if parts else {})
+
+
+def changed_configuration(template: Json, now: Configuration) -> list[str]:
+    """Say what of the configuration differs from what pods were started with: objects and keys, and no content.
+
+    Args:
+        template: The pod template as it is.
+        now: The present configuration.
+
+    Returns:
+        A line an object; none if it is the same, or if it was never noted.
+    """
+    noted = (template.get("metadata") or {}).get("annotations") or {}
+    before = noted.get(CONFIG_ANNOTATION, "")
+    if not before or before == now.hash:
+        return []
+    try:
+        old, new = json.loads(noted[PARTS_ANNOTATION]), json.loads(now.parts or "{}")
+        lines = [
+            f"{name.replace('/', ' ')}: {_changed(old, new, name)}"
+            for name in sorted({*old, *new})
+            if old.get(name, "") != new.get(name, "")
+        ]
+    except (KeyError, ValueError, TypeError, AttributeError):
+        lines = []
+    return lines or [f"configuration: its content changed ({before} → {now.hash or 'none'}); in which object is not known"]
+
+
+def _changed(old: Json, new: Json, name: str) -> str:
+    if name not in old or name not in new:
+        return "is read from now on" if name in new else "no longer counts"
+    before, after = old[name], new[name]
+    if before is None or after is None:
+        return "is there now" if before is None else "is gone"
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return "its content changed"
+    said = [
+        f"{key} {'is new' if key not in before else 'is gone' if key not in after else 'changed'}"
+        for key in sorted({*before, *after})
+        if before.get(key) != after.get(key)
+    ]
+    return ", ".join(said[:MOST_KEYS]) + (f" and {len(said) - MOST_KEYS} more" if len(said) > MOST_KEYS else "")
 
 
 def references(template: Json) -> Iterator[tuple[str, str]]:

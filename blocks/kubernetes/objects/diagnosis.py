@@ -143,22 +143,50 @@ def _of_mounts(pod: Json, events: list[Json]) -> Iterator[Finding]:
 
 def _of_readiness(pod: Json, events: list[Json], unready_seconds: float | None, usual_seconds: float) -> Iterator[Finding]:
     """Take the probe's own words from its event; a probe that got an answer, which said no, is waited for less than one that got none."""
-    running = {
-        one["name"]
-        for one in pod.get("status", {}).get("containerStatuses") or []
-        if "running" in (one.get("state") or {}) and not one.get("ready") and one.get("started", True) is not False
-    }
-    for container in pod["spec"].get("containers") or []:
-        probe = container.get("readinessProbe")
-        path = f"spec.containers{{{container['name']}}}"
-        said = [one for one in events if one.get("reason") == "Unhealthy" and one["involvedObject"].get("fieldPath", path) == path]
-        words = [one.get("message", "") for one in said if str(one.get("message", "")).startswith("Readiness")]
-        if container["name"] not in running or probe is None or not words:
+    name, status = pod["metadata"]["name"], pod.get("status", {})
+    every = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    running = {one["name"]: one for one in every if "running" in (one.get("state") or {}) and not one.get("ready")}
+    for place, container in _counting(pod):
+        found = running.get(container["name"])
+        if found is None:
             continue
-        measured = _readiness_patience(probe, usual_seconds, answered="statuscode" in words[-1])
-        patience = measured if unready_seconds is None else unready_seconds
-        name = pod["metadata"]["name"]
-        yield Finding(f"ready/{container['name']}", f"container {container['name']} is not ready: {words[-1]}", patience, name)
+        kind = "Startup" if found.get("started", True) is False else "Readiness"
+        probe, words = container.get(f"{kind.lower()}Probe"), _words(events, f"spec.{place}{{{container['name']}}}", kind)
+        if probe is None or not words:
+            continue
+        measured = _readiness_patience(probe, usual_seconds, answered="statuscode" in words and kind == "Readiness")
+        patience = measured if unready_seconds is None or kind == "Startup" else unready_seconds
+        yield Finding(f"ready/{container['name']}", f"container {container['name']} is not ready: {words}", patience, name)
+    yield from _of_gates(pod)
+
+
+def _counting(pod: Json) -> Iterator[tuple[str, Json]]:
+    """List the containers whose readiness is the pod's, with their place: those that serve, and init containers that stay beside them.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
+    """
+    for container in pod["spec"].get("initContainers") or []:
+        if container.get("restartPolicy") == "Always":
+            yield "initContainers", container
+    for container in pod["spec"].get("containers") or []:
+        yield "containers", container
+
+
+def _words(events: list[Json], path: str, kind: str) -> str:
+    said = [one for one in events if one.get("reason") == "Unhealthy" and one["involvedObject"].get("fieldPath", path) == path]
+    return next((str(one["message"]) for one in reversed(said) if str(one.get("message", "")).startswith(kind)), "")
+
+
+def _of_gates(pod: Json) -> Iterator[Finding]:
+    """Name the readiness gates that are not open once the containers are ready; only the deadline says whether they open in time."""
+    conditions = {one["type"]: one for one in pod.get("status", {}).get("conditions") or []}
+    if conditions.get("ContainersReady", {}).get("status") != "True":
+        return
+    for gate in pod["spec"].get("readinessGates") or []:
+        found = conditions.get(gate["conditionType"], {})
+        if found.get("status") != "True":
+            said = f"{found.get('reason', '')} {found.get('message', '')}".strip() or "nothing has set it"
+            yield Finding(f"gate/{gate['conditionType']}", f"readiness gate {gate['conditionType']} is not open: {said}", float("inf"))
 
 
 def _readiness_patience(probe: Json, usual_seconds: float, *, answered: bool) -> float:
@@ -198,7 +226,7 @@ def evidence_of(events: Iterable[Json], pods: Iterable[Json]) -> list[str]:
 
 
 def is_rolled_out(workload: Json) -> bool:
-    """Say whether a workload runs its newest template everywhere, ready, and nothing older."""
+    """Say whether a workload runs its newest template everywhere, available, and nothing older."""
     spec, status = workload["spec"], workload.get("status") or {}
     wanted = spec.get("replicas", 1)
     if status.get("observedGeneration", 0) < workload["metadata"].get("generation", 0):
@@ -206,14 +234,19 @@ def is_rolled_out(workload: Json) -> bool:
     if workload.get("kind") == "StatefulSet":
         partition = ((spec.get("updateStrategy") or {}).get("rollingUpdate") or {}).get("partition", 0)
         updated = max(0, wanted - partition)
-        return bool(status.get("updatedReplicas", 0) >= updated and status.get("readyReplicas", 0) >= wanted == status.get("replicas", 0))
-    everywhere = status.get("updatedReplicas", 0) == wanted == status.get("replicas", 0)
-    return bool(everywhere and status.get("availableReplicas", 0) >= wanted)
+        everywhere = status.get("updatedReplicas", 0) >= updated and wanted == status.get("replicas", 0)
+    else:
+        everywhere = status.get("updatedReplicas", 0) == wanted == status.get("replicas", 0)
+    return bool(everywhere and available(workload) >= wanted)
+
+
+def available(workload: Json) -> int:
+    """Count the pods that have been ready for the workload's `minReadySeconds`; ready alone is one good answer."""
+    return int((workload.get("status") or {}).get("availableReplicas") or 0)
 
 
 def ready_in_words(workload: Json) -> str:
     """Say how far a workload has come."""
     status = workload.get("status") or {}
     wanted = workload["spec"].get("replicas", 1)
-    available = status.get("availableReplicas", status.get("readyReplicas", 0))
-    return f"{status.get('updatedReplicas', 0)} of {wanted} pods are of the new revision, {available} available"
+    return f"{status.get('updatedReplicas', 0)} of {wanted} pods are of the new revision, {available(workload)} available"

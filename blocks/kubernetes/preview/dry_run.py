@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from blocks.errors import BadInput
+from blocks.kubernetes.objects.config import Configuration, changed_configuration
 from blocks.kubernetes.objects.diff import diff
 from blocks.kubernetes.observe.drift import drift
 from blocks.kubernetes.preview.planned import Planned
@@ -39,6 +40,7 @@ async def preview(target: Target, planned: Sequence[Planned]) -> Preview:
         lines = diff(one.live, would_be, kind=one.kind, name=one.name)
         changes += [f"{line}, and taken away at the end" for line in lines] if one.live is None and one.name == target.canary else lines
         if (one.kind, one.name) == (target.kind, target.workload) and one.live is not None:
+            changes += changed_configuration(one.live["spec"]["template"], Configuration(target.config, target.config_parts))
             found, unknown = await drift(target, {**one.live, "kind": one.kind})
             notes += unknown
     return Preview(changes=changes, drift=found, notes=notes)

@@ -23,7 +23,16 @@ from blocks.kubernetes.write import restore, set_state, template_for, try_versio
 from blocks.platform import Lease
 
 Json = dict[str, Any]
-CLEARED: Json = {"baseline": "", "baseline_revision": "", "canary": "", "config": "", "percent": 0, "phase": "", "back": ""}
+CLEARED: Json = {
+    "baseline": "",
+    "baseline_revision": "",
+    "canary": "",
+    "config": "",
+    "config_parts": "",
+    "percent": 0,
+    "phase": "",
+    "back": "",
+}
 
 
 async def prepare(target: Target, traffic: Traffic, version: str, lease: Lease, *, timeout_seconds: float) -> None:
@@ -122,7 +131,7 @@ async def remember(target: Target, workload: Json, version: str, lease: Lease) -
     """Note what serves, and which version is brought in beside or over it."""
     name = await revision_of(target, workload)
     before = {"baseline": target.version(workload), "baseline_revision": name}
-    await set_state(target, lease, **before, canary=version, config=target.config, percent=0)
+    await set_state(target, lease, **before, canary=version, config=target.config, config_parts=target.config_parts, percent=0)
 
 
 async def _take_away(target: Target, traffic: Traffic, lease: Lease) -> None:

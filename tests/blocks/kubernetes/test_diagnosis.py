@@ -223,13 +223,26 @@ def test_the_warnings_about_these_pods_are_evidence_each_once() -> None:
         ("Deployment", {"replicas": 2}, {"observedGeneration": 2, "updatedReplicas": 2, "replicas": 2, "availableReplicas": 1}, False),
         ("Deployment", {"replicas": 0}, {"observedGeneration": 2}, True),
         ("Deployment", {}, {"observedGeneration": 2, "updatedReplicas": 1, "replicas": 1, "availableReplicas": 1}, True),
-        ("StatefulSet", {"replicas": 3}, {"observedGeneration": 2, "updatedReplicas": 3, "replicas": 3, "readyReplicas": 3}, True),
-        ("StatefulSet", {"replicas": 3}, {"observedGeneration": 2, "updatedReplicas": 1, "replicas": 3, "readyReplicas": 3}, False),
+        ("StatefulSet", {"replicas": 3}, {"observedGeneration": 2, "updatedReplicas": 3, "replicas": 3, "availableReplicas": 3}, True),
+        ("StatefulSet", {"replicas": 3}, {"observedGeneration": 2, "updatedReplicas": 1, "replicas": 3, "availableReplicas": 3}, False),
+        ("StatefulSet", {"replicas": 3}, {"observedGeneration": 2, "updatedReplicas": 3, "replicas": 3, "readyReplicas": 3}, False),
         (
             "StatefulSet",
             {"replicas": 3, "updateStrategy": {"rollingUpdate": {"partition": 2}}},
-            {"observedGeneration": 2, "updatedReplicas": 1, "replicas": 3, "readyReplicas": 3},
+            {"observedGeneration": 2, "updatedReplicas": 1, "replicas": 3, "readyReplicas": 3, "availableReplicas": 3},
             True,
+        ),
+        (
+            "StatefulSet",
+            {"replicas": 3, "minReadySeconds": 9, "updateStrategy": {"rollingUpdate": {"partition": 2}}},
+            {"observedGeneration": 2, "updatedReplicas": 1, "replicas": 3, "readyReplicas": 3, "availableReplicas": 2},
+            False,
+        ),
+        (
+            "Deployment",
+            {"replicas": 2, "minReadySeconds": 9},
+            {"observedGeneration": 2, "updatedReplicas": 2, "replicas": 2, "readyReplicas": 2, "availableReplicas": 1},
+            False,
         ),
     ],
 )
@@ -259,3 +272,53 @@ def test_a_node_that_was_ordered_is_waited_for(events: list[Json], status: Json,
     unschedulable = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no node"}
     (one,) = found(pod(conditions=[unschedulable], **status), events=events)
     assert one.patience_seconds == patience
+
+
+def with_sidecar(*, restart: str | None = "Always", ready: bool = False, started: bool = True, **probes: Json) -> Json:
+    """Write a pod whose container is ready, beside an init container, `proxy`."""
+    one = pod(ready=True)
+    one["spec"]["initContainers"] = [{"name": "proxy", **({"restartPolicy": restart} if restart else {}), **probes}]
+    one["status"]["initContainerStatuses"] = [{"name": "proxy", "state": {"running": {}}, "ready": ready, "started": started}]
+    return one
+
+
+PROXY = {"path": "spec.initContainers{proxy}"}
+
+
+def test_a_sidecar_that_is_not_ready_is_named_with_its_probes_words() -> None:
+    """An init container that stays counts for readiness like any other; one that ends, or is ready, does not."""
+    says_no = event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503", **PROXY)
+    probe = {"readinessProbe": {"periodSeconds": 1}}
+    (one,) = found(with_sidecar(**probe), events=[says_no])
+    assert (one.key, one.patience_seconds, one.pod) == ("ready/proxy", 5.0, "web-1")
+    assert one.reason == "container proxy is not ready: Readiness probe failed: HTTP probe failed with statuscode: 503"
+    assert not found(with_sidecar(restart=None, **probe), events=[says_no])
+    assert not found(with_sidecar(ready=True, **probe), events=[says_no])
+    assert not found(with_sidecar(**probe), events=[event("Unhealthy", "Readiness probe failed: no", path="spec.containers{proxy}")])
+
+
+def test_a_startup_probe_that_says_no_is_named_at_the_deadline() -> None:
+    """The cluster itself ends the container when its patience is over; until then it may still start, whatever the block says."""
+    says_no = event("Unhealthy", "Startup probe failed: HTTP probe failed with statuscode: 500", **PROXY)
+    (one,) = found(with_sidecar(started=False, startupProbe={}), events=[says_no], unready=3)
+    assert (one.key, one.patience_seconds) == ("ready/proxy", math.inf)
+    assert "Startup probe failed" in one.reason
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        (None, "readiness gate example.org/balanced is not open: nothing has set it"),
+        ({"status": "False", "reason": "Pending", "message": "not in the target group"}, "is not open: Pending not in the target group"),
+        ({"status": "True"}, ""),
+    ],
+)
+def test_a_readiness_gate_that_is_not_open_is_named_at_the_deadline(condition: Json | None, said: str) -> None:
+    """Once the containers are ready it is what the pod waits for."""
+    gate = "example.org/balanced"
+    ready = {"type": "ContainersReady", "status": "True"}
+    one = pod(ready=True, conditions=[ready, *([{"type": gate, **condition}] if condition else [])])
+    one["spec"]["readinessGates"] = [{"conditionType": gate}]
+    assert [(reason.patience_seconds, said in reason.reason) for reason in found(one)] == ([(math.inf, True)] if said else [])
+    one["status"]["conditions"][0]["status"] = "False"
+    assert not found(one)
