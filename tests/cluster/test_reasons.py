@@ -102,6 +102,23 @@ async def test_readiness_with_the_answer_of_the_probe(world: World) -> None:
     assert late < SECONDS + 2  # the first of three failures is the sign
 
 
+async def test_a_sidecar_that_is_not_ready_with_the_answer_of_its_probe(world: World) -> None:
+    """An init container that stays counts for readiness; its probe's words are named, and not the deadline alone."""
+    probe = {"httpGet": {"path": "/status/503", "port": 9000}, "periodSeconds": 1, "failureThreshold": 3}
+    whole = template()
+    aside = {**whole["template"]["spec"]["containers"][0], "name": "proxy", "restartPolicy": "Always", "readinessProbe": probe}
+    aside["env"], aside["ports"] = [*aside["env"], {"name": "PODINFO_PORT", "value": "9000"}], []
+    whole["template"]["spec"]["initContainers"] = [aside]
+
+    def unready(seen: Seen) -> bool:
+        return any(one.get("reason") == "Unhealthy" and "503" in one["message"] for one in seen["events"].values())
+
+    error, late = await failure_of(world, unready, spec=whole)
+    assert "container proxy is not ready" in str(error)
+    assert "statuscode: 503" in str(error)
+    assert late < SECONDS + 2
+
+
 async def test_a_quota_that_is_exceeded(world: World) -> None:
     """The quota's name and numbers are the cluster's own words."""
     await world.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"}, "spec": {"hard": {"pods": "0"}}})

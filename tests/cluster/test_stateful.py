@@ -92,6 +92,21 @@ async def test_a_stateful_set_has_its_owners_partition_after_a_release(world: Wo
     await scene.check_well(SECOND)
 
 
+async def test_a_stateful_set_is_over_when_its_pods_have_been_ready_for_as_long_as_it_says(world: World) -> None:
+    """Ready is one good answer: with `minReadySeconds` a release returns once all pods are available."""
+    manifest = stateful_set()
+    manifest["spec"]["minReadySeconds"] = 8
+    scene = await raised(world, manifest)
+    lease = await scene.platform.acquire_lease("run")
+    await scene.bring(lease, 100)
+    found = await world.cluster.read("StatefulSet", "podinfo")
+    assert found is not None
+    assert (found["status"]["availableReplicas"], await images(scene)) == (2, [SECOND, SECOND])
+    await scene.platform.promote(lease)
+    await scene.platform.release_lease(lease)
+    await scene.check_well(SECOND)
+
+
 async def test_several_containers_and_an_init_container_are_kept_as_they_are(world: World) -> None:
     """Only the image of the container that carries the version changes, and all of it comes back."""
     manifest = deployment("podinfo", FIRST)
