@@ -61,7 +61,7 @@ FAULTS = [
     (PAIR.replace('b{v="{version}"}', "b{version}"), "judgement.slis[0].total: `{version}` stands outside quotes"),
     ("{name: x, source: probe, indicator: errors}", "6:7 judgement.slis[0].path: `path` is missing"),
     ("{name: x, source: probe, indicator: errors, path: healthz}", "6:57 judgement.slis[0].path: `healthz` does not fit. Write a path"),
-    ("{name: x, source: probe, indicator: errors, path: /, expect: {status: 20}}", "judgement.slis[0].expect.status[0]: must be at least 100"),
+    ("{name: x, source: probe, indicator: errors, path: /, expect: {status: 20}}", "slis[0].expect.status[0]: must be at least 100"),
     ("{name: x, source: platform, indicator: errors, path: /}", "judgement.slis[0].path: the field `path` is unknown"),
     ("{name: x, indicator: errors, tolerance: 2}", "6:47 judgement.slis[0].tolerance: `2` must be at most 1"),
     ("x", "6:7 judgement.slis[0]: `x` must be a section"),
