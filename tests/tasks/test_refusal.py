@@ -15,9 +15,9 @@ from prefect.workers.process import ProcessWorkerResult
 
 from blocks.server.worker import refusing
 from tasks.lifecycle.lock import OPEN, lock_service
-from tasks.refusal import refuse_if_busy
 from tasks.lifecycle.run_labels import begin_attempt
 from tasks.record.journal import read_entries
+from tasks.refusal import refuse_if_busy
 from tasks.rules.record.entries import outcome_of, verify_chain
 from tests.flows.harness import plan_of
 from tests.tasks.server_runs import new_run, nothing, seen, service

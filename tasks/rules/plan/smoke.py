@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from tasks.rules.plan.quantile import runs_needed
 from tasks.rules.plan.http import HttpCheck
+from tasks.rules.plan.quantile import runs_needed
 from tasks.rules.plan.types import Name, RepositoryPath, Seconds, Section, fault
 
 
