@@ -67,9 +67,11 @@ lock: ## Resolve requirements.lock anew from pyproject.toml; needs uv.
 	@test -n "$(UV)" || { echo "uv is not on PATH; https://docs.astral.sh/uv says how to install it" >&2; exit 2; }
 	$(UV) pip compile pyproject.toml --extra dev --generate-hashes --python-version 3.11 --quiet --no-header --output-file requirements.lock
 
-schema: $(STAMP) ## Write docs/plan.schema.json from the plan's models.
+schema: $(STAMP) ## Write docs/plan.schema.json and docs/record.schema.json from their models.
 	$(BIN)/shipway check --schema > docs/plan.schema.json.new
 	mv docs/plan.schema.json.new docs/plan.schema.json
+	$(BIN)/python -c "from tasks.rules.record.document import schema_text; print(schema_text(), end='')" > docs/record.schema.json.new
+	mv docs/record.schema.json.new docs/record.schema.json
 
 bench: $(STAMP) ## Run the benchmarks, which print ratios; STREAMS=10000 takes the judgement's 40 minutes.
 	@$(BIN)/python -m benchmarks.frame $(ARGS)

@@ -14,11 +14,12 @@ from flows.rollout.data import judge_data, samples_of
 from tasks.analysis.watch import read_counts
 from tasks.lifecycle.policy import quietly
 from tasks.process.concurrency import together
-from tasks.record.journal import append_entry, read_entries
+from tasks.record.journal import read_entries
 from tasks.rollout.rollout import look_at
 from tasks.rules.analysis.summary import worst_of
 from tasks.rules.plan.request import PlanPath, Scope, Version
-from tasks.rules.plan.targets import production_of, under, within
+from tasks.rules.plan.targets import production_of, within
+from tasks.rules.record.view import POST_DEPLOY
 from tasks.rules.verification.log_lines import new_error_kinds
 from tasks.verification.health import probe_health
 from tasks.verification.logs import read_logs
@@ -45,9 +46,7 @@ async def post_deploy(plan: PlanPath, version: Version, release: Scope = "") -> 
     looked = await together(*(_look(phase, version, name, *one, quiet=several) for name, one in zip(places, found, strict=True)))
     looks = [look for one in looked for look in one]
     outcome, reason = worst_of([*looks[:1], *data, *looks[1:]])
-    await append_entry(
-        phase.owner, phase.entry("post-deploy"), "Looked at the deployment", kind="verdict", why=reason, evidence={"outcome": outcome}
-    )
+    await phase.append("Looked at the deployment", kind="verdict", name=POST_DEPLOY, why=reason, evidence={"outcome": outcome})
     where = within(places[0]) and f" in {', '.join(places)}"
     return conclude(result(outcome, f"{version} serves{where}; {reason}" if outcome == "passed" else reason), scope=release)
 
@@ -63,20 +62,20 @@ async def _look(phase: Phase, version: str, environment: str, position: Position
     """Tell what health, metrics and logs say in one environment of production; gives what decides."""
     platform = await platform_of(phase.plan, environment)
     where = within(environment)
-    await append_entry(
-        phase.owner,
-        phase.entry(f"{under('post-deploy', environment)}/health"),
+    await phase.append(
         f"Health of the service after the deployment{where}",
         kind="health",
+        environment=environment,
+        name=POST_DEPLOY,
         why=str(health["reason"]),
         evidence=health,
     )
     counts = (await quietly(read_counts, when=quiet)(platform)).get(version)
-    await append_entry(
-        phase.owner,
-        phase.entry(f"{under('post-deploy', environment)}/metrics"),
+    await phase.append(
         f"Metrics of {version} since it runs{where}",
         kind="metrics",
+        environment=environment,
+        name=POST_DEPLOY,
         why=f"{counts['errors']} of {counts['requests']} requests failed" if counts else "no request yet",
         evidence=dict(counts or {}),
     )
@@ -96,8 +95,8 @@ async def _judge_logs(phase: Phase, version: str, lines: list[dict[str, object]]
         "outcome": found["outcome"],
         "new": [{"kind": kind, "count": count, "example": example} for kind, count, example in kinds[:20]],
     }
-    key, what = phase.entry(f"{under('post-deploy', environment)}/logs"), f"Logs of {version}{within(environment)}"
-    await append_entry(phase.owner, key, what, kind="logs", why=reason, evidence=evidence)
+    what = f"Logs of {version}{within(environment)}"
+    await phase.append(what, kind="logs", environment=environment, name=POST_DEPLOY, why=reason, evidence=evidence)
     return found
 
 

@@ -18,7 +18,6 @@ from tasks.evidence.inputs import changes_of, collect_inputs
 from tasks.evidence.tests import read_test_evidence
 from tasks.lifecycle.policy import quietly
 from tasks.notify import announce
-from tasks.record.journal import append_entry
 from tasks.rollout.rollout import read_position
 from tasks.rules.analysis.summary import worst_of
 from tasks.rules.evidence.change_log import ChangeLog, judge_changes
@@ -45,9 +44,7 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> R
     phase = await begin_phase(plan, scope=release)
     subject = await collect_inputs(plan, version=version, key=phase.key("subject"), taken=phase.taken)
     course = describe_course(phase.plan, version, subject["current"])
-    await append_entry(
-        phase.owner,
-        phase.entry("review"),
+    await phase.append(
         f"Reviewed the plan of {phase.plan.service}",
         kind="review",
         why=f"digest {subject['digest']}",
@@ -69,9 +66,7 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> R
     items = judge_checklist(phase.plan, facts)
     faults = "; ".join(f"{item.name}: {item.reason}" for item in items if item.outcome != "passed")
     outcome = "passed" if all_passed(items) else "failed"
-    await append_entry(
-        phase.owner,
-        phase.entry("checklist"),
+    await phase.append(
         "Checklist",
         kind="checklist",
         why=faults or f"{len(items)} lines passed",
@@ -86,7 +81,7 @@ async def _read_changes(phase: Phase, changes: ChangeLog) -> None:
     if refusal:
         raise Refused(refusal)
     what = f"{len(changes.commits)} change(s) from {changes.from_version or 'nothing'} to {changes.to_version}"
-    await append_entry(phase.owner, phase.entry("change-log"), what, kind="change_log", evidence=asdict(changes))
+    await phase.append(what, kind="change_log", evidence=asdict(changes))
 
 
 async def _collect_facts(phase: Phase, subject: Result) -> Facts:
@@ -135,4 +130,4 @@ async def _record_found(phase: Phase, kind: Literal["tests", "dependencies"], fo
     outcome, reason = worst_of([asdict(one) for one in found]) if found else ("", "the plan names none")
     evidence = {"outcome": outcome, "found": [asdict(one) for one in found]}
     reason = "; ".join(one.reason for one in found) if outcome == "passed" else reason
-    await append_entry(phase.owner, phase.entry(kind), f"Looked at the {kind}", kind=kind, why=reason, evidence=evidence)
+    await phase.append(f"Looked at the {kind}", kind=kind, why=reason, evidence=evidence)

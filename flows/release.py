@@ -21,7 +21,7 @@ from flows.rollout.steps import complete
 from flows.staging import staging
 from flows.verify import verify
 from tasks.evidence.inputs import collect_inputs, collect_inputs_again
-from tasks.record.journal import append_entry, read_entry
+from tasks.record.journal import read_entry
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.request import PlanPath, Reason, Requester, Version
 from tasks.rules.plan.targets import places_of, waves_of
@@ -59,10 +59,9 @@ async def _course(phase: Phase, version: str) -> Result:
         if not passed(found):
             return found
         subject = await collect_inputs(phase.path, version=version, key=f"{scope}/subject")
-        proofs = await pass_gate(
-            await begin_phase(phase.path, scope=scope), subject, name=_gate_name(number), requester=await _requester(phase)
-        )
-        if await _still_the_same(phase, subject, scope=scope):
+        this_round = await begin_phase(phase.path, scope=scope)
+        proofs = await pass_gate(this_round, subject, name=_gate_name(number), requester=await _requester(phase))
+        if await _still_the_same(this_round, subject):
             return await _deploy(phase, version, scope=scope, gate=_gate_name(number), proofs=proofs)
     raise Refused(
         f"plan, change log or running version changed {MOST_ROUNDS} times while this release was prepared; release again when it is calm"
@@ -144,21 +143,15 @@ async def _deploy_wave(phase: Phase, version: str, *, wave: list[str], approval:
             decisions.setdefault(name, {})[one["step"]] = decided
 
 
-async def _still_the_same(phase: Phase, subject: Result, *, scope: str) -> bool:
+async def _still_the_same(phase: Phase, subject: Result) -> bool:
     """Compare what was approved with the world as it is now; once production has begun, the approval stands, and what is void stays so."""
-    if await read_entry(phase.owner, f"gate/void/{scope.partition('/')[2]}"):
+    if await phase.read("refused", name="void"):
         return False
-    if await read_entry(phase.owner, f"gate/unchanged/{scope.partition('/')[2]}"):
+    if await phase.read("gate", name="unchanged"):
         return True
     fresh = await collect_inputs_again(phase.path, version=subject["version"])
     if fresh["digest"] == subject["digest"]:
-        await append_entry(
-            phase.owner,
-            f"gate/unchanged/{scope.partition('/')[2]}",
-            "Nothing changed since it was approved",
-            kind="gate",
-            why=fresh["digest"],
-        )
+        await phase.append("Nothing changed since it was approved", kind="gate", name="unchanged", why=fresh["digest"])
         return True
     now, then = (places_of(Plan.model_validate(seen["plan"])) for seen in (fresh, subject))
     if [(place.environment, place.platform) for place in now] != [(place.environment, place.platform) for place in then]:
@@ -166,11 +159,10 @@ async def _still_the_same(phase: Phase, subject: Result, *, scope: str) -> bool:
     changed = ", ".join(
         name for name in ("plan", "current", "change_log", "platforms") if canonical(fresh[name]) != canonical(subject[name])
     )
-    await append_entry(
-        phase.owner,
-        f"gate/void/{scope.partition('/')[2]}",
-        "The approval is void: the world changed while it was asked",
+    await phase.append(
+        "The approval is void: what it was given for changed while it was asked",
         kind="refused",
+        name="void",
         why=f"changed: {changed}",
         evidence={"approved": subject["digest"], "now": fresh["digest"]},
     )

@@ -110,7 +110,6 @@ async def _go(
     await begin_attempt(run, name=f"rollback {environment}", tags=["shipway:rollback", f"environment:{environment}"])
     await append_entry(
         run,
-        "opened",
         f"A rollback of {environment} was asked for",
         kind="opened",
         who="operator",
@@ -125,7 +124,8 @@ async def _go(
     await name_run(run, name=f"rollback {phase.plan.service} {environment}", tags=[f"service:{phase.plan.service}"])
     told = await request_stop(phase.plan.service, by=run)
     if told:
-        await append_entry(run, "told", f"Told {len(told)} release(s) under way to end", kind="rollback", evidence={"releases": told})
+        what, evidence = f"{len(told)} release(s) under way must stop", {"releases": told}
+        await append_entry(run, what, kind="rollback", name="stop requested", evidence=evidence)
     environments = [name for wave in waves for name in wave]
     bad = bad or await version_under_release(run, environments)
     try:

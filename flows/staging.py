@@ -12,7 +12,6 @@ from flows.lifecycle.frame import conduct, send_back
 from flows.rollout.data import expect_data
 from flows.rollout.migrations import migrate
 from flows.verify import verify
-from tasks.record.journal import append_entry
 from tasks.rollout.rollout import prepare_revision, promote_revision, shift_traffic
 from tasks.rules.plan.request import PlanPath, Reason, Scope, Version
 
@@ -52,11 +51,11 @@ async def bring_to_staging(phase: Phase, *, version: str) -> Result:
     await shift_traffic(platform, version=version, percent=100, lease=lease, key=phase.key("staging/shift"))
     after = await promote_revision(platform, version=version, lease=lease, key=phase.key("staging/promote"))
     await migrate(phase, platform, environment="staging", when="after", version=version, lease=lease)
-    await append_entry(
-        phase.owner,
-        phase.entry("staging"),
+    await phase.append(
         f"Staging runs {version}",
         kind="effect",
+        environment="staging",
+        name="promote",
         why=f"it ran {before['baseline'] or 'nothing'} before",
         evidence={"before": dict(before), "after": dict(after)},
     )

@@ -12,7 +12,6 @@ from flows.rollout.data import judge_data
 from tasks.analysis.watch import read_counts
 from tasks.lifecycle.policy import quietly
 from tasks.process.concurrency import together
-from tasks.record.journal import append_entry, read_entry
 from tasks.rollout.rollout import look_at
 from tasks.rules.analysis.summary import worst_of
 from tasks.rules.plan.request import AnyVersion, EnvironmentName, PlanPath, Scope
@@ -58,7 +57,7 @@ async def verified(phase: Phase, version: str, *, environment: str, beside: bool
     A version of a name that only its platform knows is no parameter of a child run, and is verified without one.
     """
     if beside or version_fault(version):
-        told = await read_entry(phase.owner, phase.entry(f"verify/{environment}/{version}"))  # remembered, as a child's result is
+        told = await phase.read("verdict", environment=environment, name=version)  # remembered, as a child's result is
         return result(told.evidence["outcome"], told.why) if told else await verify_in(phase, environment, version, quiet=True)
     found: Any = await verify(phase.path, environment=environment, version=version, release=phase.scope)
     return dict(found)
@@ -79,20 +78,20 @@ async def verify_in(phase: Phase, environment: str, version: str, *, quiet: bool
         run_smoke_tests(phase.plan.verification, folder=phase.folder, target=target, version=version, baseline=beside),
         judge_data(phase, "production" if is_production(environment) else "staging", environment=environment),
     )
-    await append_entry(
-        phase.owner,
-        phase.entry(f"verify/{environment}/{version}/health"),
+    await phase.append(
         f"Health of {version} in {environment}",
         kind="health",
+        environment=environment,
+        name=version,
         why=str(health["reason"]),
         evidence=health,
     )
     for found in smoke:
-        await append_entry(
-            phase.owner,
-            phase.entry(f"verify/{environment}/{version}/smoke/{found['name']}"),
-            f"Smoke test {found['name']} in {environment}",
+        await phase.append(
+            f"Smoke test {found['name']} of {version} in {environment}",
             kind="smoke",
+            environment=environment,
+            name=f"{version} {found['name']}",
             why=str(found["reason"]),
             evidence=found,
         )
@@ -125,11 +124,11 @@ def _monitored(counts: dict[str, Counts], version: str, *, limit: float) -> Resu
 
 async def _conclude(phase: Phase, environment: str, version: str, found: list[Any]) -> Result:
     outcome, reason = worst_of(cast("list[dict[str, str]]", found))
-    await append_entry(
-        phase.owner,
-        phase.entry(f"verify/{environment}/{version}"),
+    await phase.append(
         f"Verified {version} in {environment}",
         kind="verdict",
+        environment=environment,
+        name=version,
         why=reason,
         evidence={"outcome": outcome},
     )

@@ -16,7 +16,7 @@ from tasks.lifecycle.links import run_link
 from tasks.lifecycle.lock import OPEN, OUTCOME, change_tags, holder_of
 from tasks.lifecycle.run_labels import HOST
 from tasks.notify import alert
-from tasks.record.journal import CLOSED, append_entry
+from tasks.record.journal import append_entry
 from tasks.rules.lifecycle.ending import STATE_NAMES
 from tasks.rules.plan.plan import Plan
 
@@ -59,14 +59,13 @@ async def _refuse(client: PrefectClient, run: FlowRun, plan: Plan, *, reason: st
     name, version, requester = (await client.read_flow(run.flow_id)).name, str(asked.get("version", "")), str(asked.get("requester", ""))
     await append_entry(
         str(run.id),
-        "opened",
         f"{requester or 'An unnamed requester'} asked to {name} {version}",
         kind="opened",
         who=requester or "unknown",
         why=str(asked.get("reason", "")),
         evidence={"flow": name, "plan": str(asked["plan"]), "version": version},
     )
-    await append_entry(str(run.id), CLOSED, f"{version}: refused", kind="closed", why=reason, evidence={"outcome": "refused"})
+    await append_entry(str(run.id), f"{version}: refused", kind="closed", why=reason, evidence={"outcome": "refused"})
     await alert(
         plan.notify, service=plan.service, version=version, outcome="refused", reason=as_ending(reason), run=str(run.id), as_task=False
     )

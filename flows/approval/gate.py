@@ -8,12 +8,12 @@ from typing import Any
 from prefect.input import RunInput
 
 from blocks.errors import Refused
-from flows.lifecycle.context import Phase, Result
+from flows.lifecycle.context import Phase, Result, StepFields
 from flows.lifecycle.suspend import ask, asked_keys
 from tasks.approval.approval import fetch_answer, judge_approval, log_outcome
 from tasks.approval.forms import approval_form_for
 from tasks.lifecycle.clock import now, remember_now
-from tasks.record.journal import append_entry, read_entries
+from tasks.record.journal import read_entries
 from tasks.rollout.platforms import load_approvers
 from tasks.rules.approval.form import Change, Evidence, approval_form
 from tasks.rules.approval.gates import Gate, GateState, gate_state
@@ -26,7 +26,15 @@ MOST_QUESTIONS = 200
 SHOWN = {"tests", "dependencies", "checklist", "migration", "health", "smoke", "verdict"}
 
 
-async def pass_gate(phase: Phase, subject: Result, *, name: str, requester: str, minutes: float | None = None) -> list[dict[str, Any]]:
+async def pass_gate(
+    phase: Phase,
+    subject: Result,
+    *,
+    name: str,
+    requester: str,
+    minutes: float | None = None,
+    about: StepFields | None = None,
+) -> list[dict[str, Any]]:
     """Hold the release until enough people approved this digest.
 
     Args:
@@ -34,7 +42,8 @@ async def pass_gate(phase: Phase, subject: Result, *, name: str, requester: str,
         subject: What is asked about, as surveyed.
         name: The gate's name; its questions are `<name>-1`, `<name>-2` …
         requester: Who asked for the release.
-        minutes: How long it may stay open; the plan's time where None.
+        minutes: How long it may stay open; the plan's time if None.
+        about: The step that is asked about; the whole release if None.
 
     Returns:
         The proofs, as JSON, for `confirm_approval`.
@@ -43,8 +52,9 @@ async def pass_gate(phase: Phase, subject: Result, *, name: str, requester: str,
         Refused: Rejected, expired, or locked after too many wrong codes.
     """
     if phase.plan.approval.quorum == 0:
-        await append_entry(phase.owner, phase.entry(f"gate/{name}"), "The plan asks nobody to approve", kind="gate")
+        await phase.append("The plan asks for no approval", kind="gate", name="decision")
         return []
+    about = about or {"environment": "", "step": None}
     approvers = await load_approvers(phase.plan.approval.block)
     opened = datetime.fromisoformat(await remember_now(key=phase.key(f"gate/{name}/opened")))
     proofs: list[Proof] = []
@@ -54,8 +64,8 @@ async def pass_gate(phase: Phase, subject: Result, *, name: str, requester: str,
         if gate.key not in asked_keys():
             state = gate_state(gate, proofs, wrong_codes=wrong, now=now())
             if state.state != "open":
-                return await _decide(phase, gate, state, proofs)
-            await _announce(phase, gate, number)
+                return await _decide(phase, gate, state, proofs, about=about)
+            await _announce(phase, gate, number, about=about)
             await ask(await _form(phase, subject, gate, state, refusal), key=gate.key, until=gate.expires_at)
         answer = await fetch_answer(gate)
         if not any(answer[field] for field in ("decision", "approver", "code")):
@@ -67,7 +77,7 @@ async def pass_gate(phase: Phase, subject: Result, *, name: str, requester: str,
         proofs += [judgement.proof] if judgement.proof else []
         wrong += judgement.is_wrong_code
         refusal = "" if judgement.proof else judgement.reason
-        await _record_answer(phase, gate, judgement, gate_state(gate, proofs, wrong_codes=wrong, now=now()))
+        await _record_answer(phase, gate, judgement, gate_state(gate, proofs, wrong_codes=wrong, now=now()), about=about)
     raise Refused(f"the gate was asked {MOST_QUESTIONS} times without an answer that counts; ask for the release again")
 
 
@@ -90,49 +100,49 @@ def _question(phase: Phase, subject: Result, *, name: str, number: int, requeste
     )
 
 
-async def _decide(phase: Phase, gate: Gate, state: GateState, proofs: list[Proof]) -> list[dict[str, Any]]:
+async def _decide(phase: Phase, gate: Gate, state: GateState, proofs: list[Proof], *, about: StepFields) -> list[dict[str, Any]]:
     kept = [proof.model_dump(mode="json") for proof in proofs]
     if state.state == "approved":
-        await append_entry(
-            phase.owner,
-            phase.entry(f"gate/{gate.name}"),
+        await phase.append(
             f"The gate {gate.name} is passed",
             kind="gate",
+            name="decision",
+            **about,
             why=state.reason,
             evidence={"digest": gate.digest, "proofs": kept},
         )
         return kept
-    await append_entry(
-        phase.owner,
-        phase.entry(f"gate/{gate.name}"),
+    await phase.append(
         f"The gate {gate.name} is {state.state}",
         kind="refused",
+        name="decision",
+        **about,
         why=state.reason,
         evidence={"digest": gate.digest, "proofs": kept},
     )
     raise Refused(f"gate {gate.name} {state.state}: {state.reason}")
 
 
-async def _announce(phase: Phase, gate: Gate, number: int) -> None:
+async def _announce(phase: Phase, gate: Gate, number: int, *, about: StepFields) -> None:
     who = ", ".join(gate.approvers)
-    await append_entry(
-        phase.owner,
-        phase.entry(f"gate/{gate.name}/asked/{number}"),
+    await phase.append(
         f"Asked {who} to approve {gate.version}",
         kind="gate",
+        name=f"question {number}",
+        **about,
         why=f"question {number}, until {gate.expires_at:%Y-%m-%d %H:%M} UTC",
         evidence={"digest": gate.digest, "key": gate.key},
     )
 
 
-async def _record_answer(phase: Phase, gate: Gate, judgement: Judgement, state: GateState) -> None:
+async def _record_answer(phase: Phase, gate: Gate, judgement: Judgement, state: GateState, *, about: StepFields) -> None:
     await log_outcome(gate, outcome=judgement.outcome, reason=judgement.reason, state=state.state)
     good = judgement.proof is not None
-    await append_entry(
-        phase.owner,
-        phase.entry(f"gate/{gate.name}/answer/{gate.question}"),
-        f"An answer from {judgement.approver or 'somebody'}: {judgement.outcome.replace('_', ' ')}",
+    await phase.append(
+        f"An answer from {judgement.approver or 'an unknown person'}: {judgement.outcome.replace('_', ' ')}",
         kind="approval" if good else "refused",
+        name=f"answer {gate.question}",
+        **about,
         who=judgement.approver or "unknown",
         why=judgement.reason,
         evidence=_evidence_of(judgement),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from blocks.errors import Refused
 from flows.approval.gate import pass_gate
-from flows.lifecycle.context import Phase, Result
+from flows.lifecycle.context import Phase, Result, StepFields
 from tasks.evidence.inputs import collect_inputs
 from tasks.rules.plan.targets import target_of
 
@@ -28,7 +28,8 @@ async def decide(phase: Phase, found: Result, *, environment: str, requester: st
     target = target_of(environment)
     name = f"{target}-step-{found['step']}" if target else f"step-{found['step']}"
     try:
-        await pass_gate(phase, subject, name=name, requester=requester, minutes=phase.plan.judgement.answer_within_minutes)
+        minutes, about = phase.plan.judgement.answer_within_minutes, StepFields(environment=environment, step=int(found["step"]))
+        await pass_gate(phase, subject, name=name, requester=requester, minutes=minutes, about=about)
     except Refused:
         return "rollback"
     return "proceed"

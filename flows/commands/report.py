@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import sys
 from pathlib import Path
@@ -105,7 +104,7 @@ def _releases_in(records: Path) -> list[str]:
 
 
 async def _problems(storage: Any, release_id: str, reading: Reading) -> list[str]:
-    """Check the chain, and its end against the document that was published when the release ended."""
+    """Check the chain, and the document that was published when the release ended: its schema, and whether the chain still ends there."""
     from tasks.record.objects import objects_of
     from tasks.record.store import folder_of
 
@@ -115,12 +114,14 @@ async def _problems(storage: Any, release_id: str, reading: Reading) -> list[str
 
 
 def _cut_since(published: bytes, reading: Reading) -> list[str]:
+    from tasks.rules.record.document import read_document
+
     try:
-        document = json.loads(published)
-        head, count = str(document["head"]), int(document["entry_count"])
-    except (ValueError, KeyError, TypeError):
-        return ["record.json beside the entries cannot be read"]
-    if count == 0 or any(entry.seq == count and entry.hash == head for entry in reading.entries):
+        record = read_document(published)
+    except ValueError as error:
+        return [f"record.json beside the entries cannot be read: {error}"]
+    count = record.entry_count
+    if count == 0 or any(entry.seq == count and entry.hash == record.head for entry in reading.entries):
         return []
     return [f"record.json was published with {count} entries and another last hash: entries were removed or changed since"]
 

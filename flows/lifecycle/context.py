@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from prefect import State
 from prefect.context import FlowRunContext
@@ -18,17 +18,36 @@ from blocks.outside_text import ENDING_LIMIT, outside
 from blocks.platform import Lease, Platform
 from tasks.evidence.inputs import take_plan
 from tasks.lifecycle.lock import is_stop_requested
-from tasks.record.journal import closing_entry
+from tasks.record.journal import append_entry, closing_entry, read_entry
 from tasks.rollout.platforms import load_platform
 from tasks.rollout.rollout import acquire_lease
 from tasks.rules.plan.plan import Plan
-from tasks.rules.plan.request import owner_of
+from tasks.rules.plan.request import owner_of, round_of
 from tasks.rules.plan.targets import place_of
+from tasks.rules.record.entries import Entry, Kind
 
 Result = dict[str, Any]
 KEPT_SECONDS = 60
 INCONCLUSIVE = {"watching", "no_data"}  # outcomes of a step that showed neither side
 _acting: ContextVar[Acting | None] = ContextVar("acting", default=None)
+
+
+class StepFields(TypedDict):
+    """Where an entry about a step belongs: its environment, and its share of the traffic in percent."""
+
+    environment: str
+    step: int | None
+
+
+class EntryFields(TypedDict, total=False):
+    """What an entry may carry besides its kind and sentence, see `append_entry`."""
+
+    environment: str
+    step: int | None
+    name: str
+    why: str
+    who: str
+    evidence: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -50,6 +69,7 @@ class Phase:
 
     Fields:
         scope: Prefix of everything that is remembered: the release's id and round, or the phase's own run id.
+        round: The release's round, from 1.
         owner: Flow run id that owns the environments and the record.
         plan: The plan as it was taken.
         path: Path of the plan.
@@ -58,6 +78,7 @@ class Phase:
     """
 
     scope: str
+    round: int
     owner: str
     plan: Plan
     path: str
@@ -68,10 +89,13 @@ class Phase:
         """Make the stable key of a step of this phase."""
         return f"{self.scope}/{name}"
 
-    def entry(self, name: str) -> str:
-        """Make the key of an entry of the record: the name, behind the round where it is not the first."""
-        round_number = self.scope.partition("/")[2]
-        return name if round_number in {"", "1"} else f"round-{round_number}/{name}"
+    async def append(self, what: str, *, kind: Kind, **more: Unpack[EntryFields]) -> Entry:
+        """Append an entry to the release's record under this round, see `append_entry`."""
+        return await append_entry(self.owner, what, kind=kind, round=self.round, **more)
+
+    async def read(self, kind: Kind, *, environment: str = "", step: int | None = None, name: str = "") -> Entry | None:
+        """Read the entry of this round that these fields identify, or None if it was never written."""
+        return await read_entry(self.owner, kind, environment=environment, round=self.round, step=step, name=name)
 
 
 def run_id() -> str:
@@ -112,7 +136,7 @@ async def begin_phase(plan: str, *, scope: str) -> Phase:
         raise Refused("the parameter `release` is filled in by a release for its own phases; leave it empty")
     scope = scope or run_id()
     taken = await take_plan(plan, key=f"{scope}/plan")
-    return Phase(scope, owner_of(scope), Plan.model_validate(taken["plan"]), plan, taken["folder"], taken)
+    return Phase(scope, round_of(scope), owner_of(scope), Plan.model_validate(taken["plan"]), plan, taken["folder"], taken)
 
 
 async def platform_of(plan: Plan, environment: str, *, anew: bool = False) -> Platform:

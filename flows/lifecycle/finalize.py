@@ -18,12 +18,12 @@ from flows.rollout.revert import moved
 from tasks.lifecycle.policy import as_temporary, quietly
 from tasks.lifecycle.run_labels import end_attempt, let_go, mark_running
 from tasks.notify import alert
-from tasks.record.journal import CLOSED, append_entry, read_entries, say
+from tasks.record.journal import append_entry, read_entries, say
 from tasks.record.report import publish_record
 from tasks.rollout.rollout import abort_canary, acquire_lease, read_position, release_lease
 from tasks.rules.lifecycle.ending import STATE_NAMES, Ending, final_outcome
 from tasks.rules.plan.targets import STAGING, environments_reversed, is_production, production_of, waves_reversed
-from tasks.rules.record.entries import Entry, outcome_of
+from tasks.rules.record.entries import Entry, outcome_of, select
 from tasks.rules.rollout.waves import left_alone, reached, staying
 
 ONE_PRODUCTION = 2  # environments: staging, and production
@@ -98,9 +98,7 @@ async def _end(phase: Phase | None, run: str, *, version: str, ending: Ending) -
     evidence: dict[str, Any] = {"outcome": outcome}
     if left:
         evidence["targets"] = left | {one["environment"]: str(one["reason"]) for one in back if is_production(one["environment"])}
-    await append_entry(
-        run, CLOSED, f"{version or 'The rollback'}: {outcome.replace('_', ' ')}", kind="closed", why=reason, evidence=evidence
-    )
+    await append_entry(run, f"{version or 'The rollback'}: {outcome.replace('_', ' ')}", kind="closed", why=reason, evidence=evidence)
     return outcome, reason
 
 
@@ -125,7 +123,7 @@ async def _is_ours(phase: Phase, environment: str) -> bool:
 
 def _left(phase: Phase, entries: list[Entry], back: list[Result], stays: Sequence[str], *, version: str) -> dict[str, str]:
     """Say of each target that was not taken back what it ended on."""
-    review = next((entry for entry in entries if entry.key == "review"), None)
+    review = next(iter(select(entries, kind="review")), None)
     return left_alone(
         phase.plan,
         version,
@@ -208,7 +206,7 @@ async def _send_back(phase: Phase, environments: Sequence[str], *, version: str,
     if not due:
         return []
     decided = {"ending": ending.name}
-    await append_entry(phase.owner, "going-back", f"{version} goes back", kind="rollback", why=ending.reason, evidence=decided)
+    await phase.append(f"{version} is rolled back", kind="rollback", name="decision", why=ending.reason, evidence=decided)
     if due == [STAGING] and await stays_forward(phase, STAGING):
         await _take_canary_away(phase, STAGING)
         return []

@@ -54,8 +54,7 @@ async def _attempt(name: str, run: str, *, plan: str, version: str, reason: str,
     await begin_attempt(run, name=f"{name} {version}", tags=[f"version:{version}", f"shipway:{name}"])
     await append_entry(
         run,
-        "opened",
-        f"{requester or 'Somebody'} asked to {name} {version}",
+        f"{requester or 'An operator'} asked to {name} {version}",
         kind="opened",
         who=requester or "unknown",
         why=reason,
@@ -85,7 +84,7 @@ async def send_back(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) 
 
 
 async def _carry(name: str, run: str, *, plan: str, version: str, course: Course) -> Ending:
-    decided = await read_entry(run, "going-back")
+    decided = await read_entry(run, "rollback", name="decision")
     if decided is not None:
         return Ending.from_entry(decided)
     phase = await begin_phase(plan, scope=run)

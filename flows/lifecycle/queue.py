@@ -33,5 +33,6 @@ async def lock_or_wait(phase: Phase, *, run: str) -> None:
         raise Refused(f"{phase.plan.service} is being released already by {holder}; wait for it, or cancel it")
     if phase.plan.on_conflict == "supersede":
         await request_stop(phase.plan.service, by=run)
-    await append_entry(run, "queued", f"Waits for {holder}", kind="gate", why=f"the plan says on_conflict: {phase.plan.on_conflict}")
+    why = f"the plan says on_conflict: {phase.plan.on_conflict}"
+    await append_entry(run, f"Waits for {holder}", kind="gate", name="queue", why=why)
     await wait_until(now() + LOOK_AGAIN, name="queue")

@@ -9,12 +9,12 @@ from datetime import datetime
 from flows.lifecycle.context import Phase, Result, result
 from tasks.data.expectations import expect_judgements, judge_tables, prepare_suite
 from tasks.process.concurrency import together
-from tasks.record.journal import append_entry, read_entries, read_entry
+from tasks.record.journal import read_entries
 from tasks.rules.data.jobs import Job
 from tasks.rules.data.samples_suite import rows_that_decide, samples_job
 from tasks.rules.plan.data import Moment
 from tasks.rules.plan.targets import production_of, target_of, within
-from tasks.rules.record.entries import Entry
+from tasks.rules.record.entries import Entry, select
 
 
 async def expect_data(phase: Phase, *moments: Moment) -> None:
@@ -34,16 +34,14 @@ async def judge_data(phase: Phase, moment: Moment, *, environment: str = "", sam
         samples: What else is judged, see `samples_of`.
 
     Returns:
-        A result a table; none where nothing is due, or after a way back, which brings a version back and no data.
+        A result a table; none if nothing is due, or after a rollback, which restores a version and not the data.
     """
     due = [(number, suite) for number, suite in enumerate(phase.plan.data) if moment in suite.when]
     place = environment or moment
-    if due and await read_entry(phase.owner, phase.entry(f"rollback/{place}")):
+    if due and await phase.read("rollback", environment=environment, name="choice"):
         names = ", ".join(suite.name for _, suite in due)
-        why = f"{names}: a way back brings the version back, not the data, and must not wait for them"
-        await append_entry(
-            phase.owner, phase.entry(f"verify/data/{place}-left-out"), "Data suites were left out on the way back", kind="note", why=why
-        )
+        why = f"{names}: a rollback restores the version, not the data, and must not wait for them"
+        await phase.append("Data suites were left out of the rollback", kind="note", environment=environment, name="data", why=why)
         return []
     prepared = await together(
         *(
@@ -55,9 +53,8 @@ async def judge_data(phase: Phase, moment: Moment, *, environment: str = "", sam
     )
     jobs = [*prepared, *samples]
     found = await judge_tables(jobs, release=phase.owner) if jobs else []
-    begins = "post-deploy" if moment == "post_deploy" else "verify"
     for job, one in zip(jobs, found, strict=True):
-        await append_entry(phase.owner, phase.entry(f"{begins}/data/{job.name}"), job.title, kind="data", why=one["reason"], evidence=one)
+        await phase.append(job.title, kind="data", environment=environment, name=job.name, why=one["reason"], evidence=one)
     return [result(one["outcome"], f"{job.title}: {one['reason']}") for job, one in zip(jobs, found, strict=True)]
 
 
@@ -66,19 +63,14 @@ async def samples_of(phase: Phase) -> list[Job]:
     plan = phase.plan
     if not plan.samples.judged:
         return []
-    entries = [entry for entry in await read_entries(phase.owner) if entry.kind == "samples"]
+    entries = select(await read_entries(phase.owner), kind="samples", round=phase.round)
     jobs = []
     for name, step in [(place.environment, step) for place in production_of(plan) for step in place.steps]:
-        if await read_entry(phase.owner, phase.entry(f"{name}/already")):
+        if await phase.read("note", environment=name, name="already"):
             continue  # an earlier release left the version there, so it took no steps
-        begins = phase.entry(f"{name}/step-{step.percent}/samples/")
-        watched = [entry for entry in entries if entry.key.startswith(begins)]
+        watched = select(entries, environment=name, step=step.percent)
         page, where = f"{_begin(name) if target_of(name) else ''}samples-{step.percent}", within(name)
-        jobs += [
-            _samples(phase, entry, name=f"{page}-{entry.key.rpartition('/')[2]}", where=where)
-            for entry in watched
-            if not _is_known_empty(entry)
-        ]
+        jobs += [_samples(phase, entry, name=f"{page}-{entry.name}", where=where) for entry in watched if not _is_known_empty(entry)]
         if step.watch_seconds and not watched:
             lost = Job(name=_page_name(phase, page), title=f"Samples at {step.percent} %{where}", timeout_seconds=0)
             jobs.append(lost.ended("no_data", "the record has no samples of this step, which was to be watched"))
@@ -108,4 +100,5 @@ def _is_known_empty(entry: Entry) -> bool:
 
 def _page_name(phase: Phase, name: str) -> str:
     """Name a page, apart from those of the release's other rounds."""
-    return phase.entry(name).replace("/", "-").replace("_", "-")
+    again = "" if phase.round == 1 else f"round-{phase.round}-"
+    return f"{again}{name}".replace("/", "-").replace("_", "-")

@@ -9,11 +9,11 @@ from blocks.errors import BadInput, Refused, RolloutFailed
 from blocks.platform import Lease, Platform, source_version
 from flows.lifecycle.context import Phase
 from tasks.process.concurrency import turns
-from tasks.record.journal import append_entry, read_entries
+from tasks.record.journal import read_entries
 from tasks.rollout.migrate import expect_jobs, find_contracts, last_deployed, note_contract, run_migration
 from tasks.rules.plan.migrations import Migration, When
 from tasks.rules.rollout.job_manifest import filled
-from tasks.rules.rollout.migrations import NOT_RUN, contracts_in, crossed, due, not_acknowledged, refusal
+from tasks.rules.rollout.migrations import NOT_RUN, RESTORED, contracts_in, crossed, due, not_acknowledged, refusal
 from tasks.rules.rollout.rollback import RollbackChoice
 
 
@@ -35,15 +35,14 @@ async def _run(phase: Phase, platform: Platform, migration: Migration, *, enviro
     place = f"migration/{environment}/{migration.name}"
     said = {
         "migration": migration.name,
-        "environment": environment,
         "compatibility": migration.compatibility,
         "when": migration.when,
         "version": source_version(version),
     }
 
     async def note(state: str, what: str, why: str, **evidence: Any) -> None:
-        entry = phase.entry(f"{place}/{state}")
-        await append_entry(phase.owner, entry, what, kind="migration", why=why, evidence={**said, "state": state, **evidence})
+        name, evidence = f"{migration.name} {state}", {**said, "state": state, **evidence}
+        await phase.append(what, kind="migration", environment=environment, name=name, why=why, evidence=evidence)
 
     title = f"Migration {migration.name} in {environment}"
     manifest = manifest_of(phase, migration, version=version)
@@ -96,8 +95,8 @@ async def expect_no_contract(phase: Phase, way: RollbackChoice, *, environment: 
     if found:
         names = ", ".join(one.name for one in found)
         evidence = {"restored": [{"run": one.run, "environment": one.environment and environment, "name": one.name} for one in found]}
-        entry = phase.entry(f"rollback/{environment}/restored")
-        await append_entry(phase.owner, entry, f"Said to be restored by hand: {names}", kind="migration", who="operator", evidence=evidence)
+        what = f"Said to be restored by hand: {names}"
+        await phase.append(what, kind="migration", environment=environment, name=RESTORED, who="operator", evidence=evidence)
         await note_contract(phase.owner)
 
 
@@ -109,5 +108,6 @@ async def stays_forward(phase: Phase, environment: str) -> bool:
     if found:
         names = ", ".join(one.name for one in found)
         what = f"{environment} stays on {found[0].version}: the contract migration(s) {names} began there"
-        await append_entry(phase.owner, f"rollback/{environment}/stays", what, kind="rollback", why="the version before cannot bear them")
+        why = "the version before does not work with them"
+        await phase.append(what, kind="rollback", environment=environment, name="stays", why=why)
     return bool(found)

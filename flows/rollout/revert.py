@@ -16,10 +16,11 @@ from flows.verify import verified
 from tasks.analysis.watch import watch_recovery
 from tasks.lifecycle.policy import as_temporary
 from tasks.notify import alert
-from tasks.record.journal import append_entry, read_entries, read_entry
+from tasks.record.journal import read_entries, read_entry
 from tasks.rollout.rollout import abort_canary, acquire_lease, called, prepare_revision, promote_revision, read_position, shift_traffic
 from tasks.rules.plan.request import EnvironmentName
 from tasks.rules.plan.targets import is_production, place_of
+from tasks.rules.record.entries import select
 from tasks.rules.rollout.rollback import RollbackChoice, choose_rollback
 
 
@@ -41,7 +42,7 @@ async def moved(phase: Phase, environment: str, *, version: str, at_once: bool =
         raise
     if position["owner"] != phase.owner:
         return False
-    if any(entry.key.endswith(f"{environment}/already") for entry in await read_entries(phase.owner)):
+    if select(await read_entries(phase.owner), kind="note", environment=environment, name="already"):
         return False
     review = await read_entry(phase.owner, "review")
     before = review.evidence["current"].get(environment) if review else None
@@ -127,8 +128,7 @@ async def take_back(
     Returns:
         `outcome` passed or failed, `reason`, and the `version` that serves.
     """
-    done = phase.entry(f"rollback/{environment}/done")
-    told = await read_entry(phase.owner, done)
+    told = await phase.read("rollback", environment=environment, name="done")
     if told is not None:
         return result(told.evidence["outcome"], told.why, version=told.evidence["position"]["baseline"])
     platform = await platform_of(phase.plan, environment)
@@ -138,11 +138,11 @@ async def take_back(
         return result("failed", way.reason, version=None)
     way = await _act(phase, platform, way, environment=environment, lease=lease)
     found = await _look_after(phase, platform, way, environment=environment, beside=beside)
-    await append_entry(
-        phase.owner,
-        done,
+    await phase.append(
         f"The rollback of {environment} is over",
         kind="rollback",
+        environment=environment,
+        name="done",
         why=str(found["reason"]),
         evidence={"outcome": found["outcome"], "position": dict(await read_position(platform))},
     )
@@ -153,8 +153,7 @@ async def _choose(
     phase: Phase, platform: Platform, *, environment: str, reason: OutsideText, bad: str, to: str, restored: Sequence[str]
 ) -> RollbackChoice:
     """Choose the way once: after a restart half-way, what runs by then must not turn it round."""
-    key = phase.entry(f"rollback/{environment}")
-    chosen = await read_entry(phase.owner, key)
+    chosen = await phase.read("rollback", environment=environment, name="choice")
     if chosen is None:
         position = await read_position(platform)
         fixed = phase.plan.rollback.to
@@ -167,15 +166,15 @@ async def _choose(
             fallback=None if fixed == "previous" else fixed,
         )
         await expect_no_contract(phase, way, environment=environment, restored=restored)
-        chosen = await append_entry(
-            phase.owner,
-            key,
-            f"The way back in {environment}: {way.kind} to {way.version or 'nothing'}",
+        chosen = await phase.append(
+            f"Rollback of {environment}: {way.kind} to {way.version or 'nothing'}",
             kind="rollback",
+            environment=environment,
+            name="choice",
             why=f"{reason}. {way.reason}",
-            evidence={"position": dict(position), "way": asdict(way)},
+            evidence={"position": dict(position), "choice": asdict(way)},
         )
-    return RollbackChoice(**chosen.evidence["way"])
+    return RollbackChoice(**chosen.evidence["choice"])
 
 
 async def _act(phase: Phase, platform: Platform, way: RollbackChoice, *, environment: str, lease: Lease) -> RollbackChoice:

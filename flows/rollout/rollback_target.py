@@ -8,21 +8,20 @@ from collections.abc import Sequence
 from blocks.errors import Refused, Temporary
 from blocks.platform import Position
 from flows.lifecycle.context import Phase, platform_of
-from tasks.record.journal import append_entry, read_entries, read_entry, was_deployed
+from tasks.record.journal import read_entries, read_entry, was_deployed
 from tasks.rollout.rollout import read_position
+from tasks.rules.record.entries import select
 from tasks.rules.rollout.waves import version_to_leave
 
-BROUGHT = {"staging": "staging"}
-KEY = "rollback/bad"
+NAME = "bad version"
 
 
 async def version_under_release(run: str, environments: Sequence[str]) -> str:
     """Name the version that a release which was told to end had brought here: that one is meant, also where it is gone by now."""
-    told = await read_entry(run, "told")
-    brought = tuple(BROUGHT.get(environment, f"{environment}/prepare") for environment in environments)
-    for release in told.evidence["releases"] if told else []:
+    stopped = await read_entry(run, "rollback", name="stop requested")
+    for release in stopped.evidence["releases"] if stopped else []:
         entries = await read_entries(release)
-        if any(entry.kind == "effect" and entry.key.endswith(brought) for entry in entries):
+        if any(select(entries, kind="effect", environment=environment) for environment in environments):
             return str(entries[0].evidence.get("version", ""))
     return ""
 
@@ -44,7 +43,7 @@ async def common_version_to_leave(phase: Phase, environments: Sequence[str], *, 
     """
     if len(environments) == 1:
         return ""
-    decided = await read_entry(phase.owner, phase.entry(KEY))
+    decided = await phase.read("rollback", name=NAME)
     if decided is None:
         positions = await _positions(phase, environments)
         silent = [name for name in environments if name not in positions]
@@ -56,7 +55,7 @@ async def common_version_to_leave(phase: Phase, environments: Sequence[str], *, 
         if bad is None:
             raise Refused(f"the targets run different versions ({runs}); say which is bad with `bad`, or take one target back")
         what = f"The targets get away from {bad}" if bad else "Each target gets away from what it runs"
-        decided = await append_entry(phase.owner, phase.entry(KEY), what, kind="rollback", why=runs, evidence={"bad": bad})
+        decided = await phase.append(what, kind="rollback", name=NAME, why=runs, evidence={"bad": bad})
     return str(decided.evidence["bad"])
 
 

@@ -6,14 +6,24 @@ from typing import Any
 
 from blocks.errors import Refused
 from blocks.platform import Lease, Platform
-from flows.lifecycle.context import INCONCLUSIVE, Phase, Result, acquire_lease_forward, check_not_stopped, passed, platform_of, result
+from flows.lifecycle.context import (
+    INCONCLUSIVE,
+    Phase,
+    Result,
+    StepFields,
+    acquire_lease_forward,
+    check_not_stopped,
+    passed,
+    platform_of,
+    result,
+)
 from flows.rollout.migrations import migrate
 from flows.verify import verified
 from tasks.analysis.sources import subject_of
 from tasks.analysis.watch import begin_watch, start_clock, watch_step
 from tasks.approval.approval import check_proofs
 from tasks.evidence.inputs import collect_inputs_again
-from tasks.record.journal import append_entry, read_entry
+from tasks.record.journal import read_entry
 from tasks.rollout.platforms import load_approvers
 from tasks.rollout.rollout import prepare_revision, promote_revision, shift_traffic
 from tasks.rules.plan.plan import Step
@@ -34,13 +44,13 @@ async def roll_out(phase: Phase, version: str, *, place: Place, approval: dict[s
     before = await prepare_revision(platform, version=version, lease=lease, timeout_seconds=seconds, key=phase.key(f"{name}/prepare"))
     if target_of(name) and (before["baseline"], before["canary"]) == (version, None):
         what = f"{name} runs {version} already: an earlier release left it there"
-        await append_entry(phase.owner, phase.entry(f"{name}/already"), what, kind="note")
+        await phase.append(what, kind="note", environment=name, name="already")
         return result("passed", what, lease=lease)
-    await append_entry(
-        phase.owner,
-        phase.entry(f"{name}/prepare"),
+    await phase.append(
         f"{version} is up in {name}, without traffic",
         kind="effect",
+        environment=name,
+        name="prepare",
         why=f"{before['baseline'] or 'nothing yet'} serves",
         evidence={"position": dict(before)},
     )
@@ -70,11 +80,11 @@ async def complete(phase: Phase, version: str, *, environment: str, beside: Leas
         await check_not_stopped(phase.owner)
     lease = beside or await acquire_lease_forward(phase, platform)
     after = await promote_revision(platform, version=version, lease=lease, key=phase.key(f"{environment}/promote"))
-    await append_entry(
-        phase.owner,
-        phase.entry(f"{environment}/promote"),
+    await phase.append(
         f"{version} is the baseline in {environment}",
         kind="effect",
+        environment=environment,
+        name="promote",
         why=f"{after['previous']} was retired" if after["previous"] else "nothing ran there before",
         evidence={"position": dict(after)},
     )
@@ -92,16 +102,14 @@ async def _take_step(
     if step.watch_seconds:  # what counts is what follows, so the counts are read before the traffic moves, however long that takes
         begun = await begin_watch(platform, subject=subject, version=version, key=phase.key(f"{name}/begin"))
     await shift_traffic(platform, version=version, percent=step.percent, lease=lease, key=phase.key(f"{name}/shift"))
-    await append_entry(
-        phase.owner, phase.entry(f"{name}/shift"), f"{step.percent} % of the traffic{where} goes to {version}", kind="effect"
-    )
+    place: StepFields = {"environment": environment, "step": step.percent}
+    await phase.append(f"{step.percent} % of the traffic{where} goes to {version}", kind="effect", name="shift", **place)
     if not begun:
         return result("passed", "this step is not watched")
     begun |= {"at": await start_clock(key=phase.key(f"{name}/clock"))}
-    key = phase.key(f"{name}/watch")
-    spans = [(key, step.watch_seconds), (f"{key}/extended", 2 * step.watch_seconds)]
-    for key, seconds in spans if judgement.inconclusive == "extend" else spans[:1]:
-        share = step.percent
+    spans = [("watch", step.watch_seconds), ("extended watch", 2 * step.watch_seconds)]
+    for span, seconds in spans if judgement.inconclusive == "extend" else spans[:1]:
+        key, share = phase.key(f"{name}/{span}"), step.percent
         found = await watch_step(
             platform, subject=subject, version=version, percent=share, watch_seconds=seconds, lease=lease, begun=begun, key=key
         )
@@ -110,21 +118,18 @@ async def _take_step(
         begun |= {"probes": found.get("probes")}
     if found["outcome"] == "failed":  # first stop the harm, then write about it; the way back does the rest
         await shift_traffic(platform, version=version, percent=0, lease=lease, key=phase.key(f"{name}/stop"))
-        await append_entry(
-            phase.owner, phase.entry(f"{name}/stop"), f"No more requests{where} go to {version}", kind="effect", why=found["reason"]
-        )
-    await _record_step(phase, f"{version} at {step.percent} %{where}", name=name, span=key.rpartition("/")[2], found=found)
+        await phase.append(f"No more requests{where} go to {version}", kind="effect", name="stop", why=found["reason"], **place)
+    await _record_step(phase, version, where=where, place=place, span=span, found=found)
     at = f"at {step.percent} %{where}: {found['reason']}"
     return _settle_inconclusive(found, result(found["outcome"], at, step=str(step.percent)), judgement.inconclusive, decision)
 
 
-async def _record_step(phase: Phase, what: str, *, name: str, span: str, found: Result) -> None:
-    """Write what a watch saw, and what followed."""
-    entry, evidence = phase.entry(f"{name}/samples/{span}"), {"environment": name.rpartition("/step-")[0], **found}
-    why = f"{len(found['points'])} readings"
-    await append_entry(phase.owner, entry, f"Watched {what}", kind="samples", why=why, evidence=evidence)
-    verdict, entry = {"outcome": found["outcome"]}, phase.entry(f"{name}/verdict/{span}")
-    await append_entry(phase.owner, entry, f"Verdict {what.partition(' ')[2]}", kind="verdict", why=found["reason"], evidence=verdict)
+async def _record_step(phase: Phase, version: str, *, where: str, place: StepFields, span: str, found: Result) -> None:
+    """Record what a watch saw, and its verdict."""
+    at, readings = f"at {place['step']} %{where}", f"{len(found['points'])} readings"
+    await phase.append(f"Watched {version} {at}", kind="samples", name=span, why=readings, evidence=found, **place)
+    evidence = {"outcome": found["outcome"]}
+    await phase.append(f"Verdict {at}", kind="verdict", name=span, why=found["reason"], evidence=evidence, **place)
 
 
 def _settle_inconclusive(found: Result, step: Result, policy: str, decision: str) -> Result:
@@ -141,7 +146,7 @@ def _settle_inconclusive(found: Result, step: Result, policy: str, decision: str
 
 async def confirm(phase: Phase, version: str, *, approval: dict[str, Any]) -> None:
     """Verify the approvals again, against the world as it is, right before the first change."""
-    if phase.plan.approval.quorum == 0 or await read_entry(phase.owner, phase.entry("approval/confirmed")):
+    if phase.plan.approval.quorum == 0 or await phase.read("approval", name="confirmed"):
         return
     await check_not_stopped(phase.owner)  # who was told to stop was not refused
     opened = await read_entry(phase.owner, "opened")
@@ -158,10 +163,9 @@ async def confirm(phase: Phase, version: str, *, approval: dict[str, Any]) -> No
     )
     if problems:
         raise Refused(f"the approvals do not hold: {'; '.join(problems)}")
-    await append_entry(
-        phase.owner,
-        phase.entry("approval/confirmed"),
+    await phase.append(
         "The approvals were verified again, right before the first change",
         kind="approval",
+        name="confirmed",
         why=f"digest {fresh['digest']}",
     )

@@ -17,25 +17,39 @@ from blocks.errors import Temporary, WorldMoved
 from blocks.outside_text import ENDING_LIMIT, outside, safe_key
 from tasks.record.storage import default_storage
 from tasks.record.store import load_entry, readable_entries, store_entry
-from tasks.rules.record.entries import Entry, Kind, chain, outcome_of, verify_chain
+from tasks.rules.record.entries import Entry, Kind, chain, key_of, outcome_of, verify_chain
 from tasks.rules.record.masking import bounded
 
 TRIES = 4
 EVERY_READING, EACH = 30, 10
 LOUD = {"rollback", "refused"}
-CLOSED = "closed"
 
 
 async def append_entry(
-    release: str, key: str, what: str, *, kind: Kind, why: str = "", who: str = "shipway", evidence: dict[str, Any] | None = None
+    release: str,
+    what: str,
+    *,
+    kind: Kind,
+    environment: str = "",
+    round: int = 1,
+    step: int | None = None,
+    name: str = "",
+    why: str = "",
+    who: str = "shipway",
+    evidence: dict[str, Any] | None = None,
 ) -> Entry:
-    """Write an entry to a release's record, unless its key is there, and make it heard.
+    """Append an entry to a release's record, log it and emit it as an event.
+
+    Idempotent: kind, environment, round, step and name identify an entry, and a step that runs again leaves the first one as it is.
 
     Args:
         release: The release's flow run id.
-        key: Unique in the record; a step that runs again tells the same key and is told once.
         what: What happened, in one sentence.
         kind: What sort of thing.
+        environment: Where; "" for the whole release.
+        round: The release's round, from 1.
+        step: The share of the traffic in percent, or None.
+        name: Which one, of several of this kind in one place.
         why: The reason, with its numbers.
         who: The person or part that did it.
         evidence: JSON values.
@@ -43,12 +57,13 @@ async def append_entry(
     Returns:
         The entry as it is stored.
     """
-    key, who, what, why = safe_key(key), outside(who), outside(what), outside(why, limit=ENDING_LIMIT)
-    fields: dict[str, Any] = {"key": key, "kind": kind, "who": who, "what": what, "why": why, "evidence": evidence or {}}
+    who, what, why = outside(who), outside(what), outside(why, limit=ENDING_LIMIT)
+    identity: dict[str, Any] = {"kind": kind, "environment": environment, "round": round, "step": step, "name": safe_name(name)}
+    fields: dict[str, Any] = {**identity, "who": who, "what": what, "why": why, "evidence": evidence or {}}
     try:
         entry, is_new = await _append(await default_storage(), release, **fields)
-    except WorldMoved as error:  # somebody touched the record; the service must go back all the same
-        if (known := await read_entry(release, key)) is not None:
+    except WorldMoved as error:  # the record was changed from outside; the service must be rolled back all the same
+        if (known := await read_entry(release, **identity)) is not None:
             return known
         _log("refused", f"THE RECORD IS BROKEN, and this is not in it: {what}. {error}")
         entry, is_new = chain(None, at=datetime.now(UTC), **{**fields, "evidence": bounded(fields["evidence"])}), True
@@ -59,8 +74,7 @@ async def append_entry(
             resource={"prefect.resource.id": f"shipway.release.{release}", "prefect.resource.name": release},
             related=[{"prefect.resource.id": f"prefect.flow-run.{release}", "prefect.resource.role": "release"}],
             payload={
-                "key": key,
-                "kind": kind,
+                **identity,
                 "who": who,
                 "what": what,
                 "why": why[:2_000],
@@ -85,14 +99,22 @@ def emit_progress(release: str, what: str, *, reading: int) -> None:
         emit_event("shipway.progress", resource=resource, payload={"what": outside(what), "reading": reading})
 
 
-async def read_entry(release: str, key: str) -> Entry | None:
-    """Read one entry of a record, or None where it was never told."""
-    return await load_entry(await default_storage(), release, safe_key(key))
+async def read_entry(
+    release: str, kind: Kind, *, environment: str = "", round: int = 1, step: int | None = None, name: str = ""
+) -> Entry | None:
+    """Read the one entry that these fields identify, or None if it was never written."""
+    key = key_of(kind, environment=environment, round=round, step=step, name=safe_name(name))
+    return await load_entry(await default_storage(), release, key)
+
+
+def safe_name(name: str) -> str:
+    """Give a name that may come from outside, such as a version, in a form that every record takes; "" stays so."""
+    return safe_key(name) if name else ""
 
 
 async def closing_entry(release: str) -> Entry | None:
-    """Read the entry that closed a record, or None where it is open."""
-    return await read_entry(release, CLOSED)
+    """Read the entry that closed a record, or None if it is open."""
+    return await read_entry(release, "closed")
 
 
 async def was_deployed(service: str, *, version: str) -> bool:

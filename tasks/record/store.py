@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 
 from blocks.errors import BadInput, Temporary, WorldMoved
 from tasks.record.objects import Objects, objects_of
-from tasks.rules.record.entries import Entry, Kind, chain, moment, parse_entry, to_bytes, verify_chain
+from tasks.rules.record.entries import Entry, Kind, chain, key_of, moment, parse_entry, to_bytes, verify_chain
 from tasks.rules.record.masking import bounded, mask
 
 ATTEMPTS = 100
@@ -104,12 +104,12 @@ async def readable_entries(storage: Any, release_id: str) -> list[Entry]:
 
 
 async def load_entry(storage: Any, release_id: str, key: str) -> Entry | None:
-    """Find one entry by its key, by three reads at most while only this process writes; None where it was never told.
+    """Find one entry by its key, by three reads at most while only this process writes; None if it was never written.
 
     Args:
         storage: A folder's `Path` or a Prefect filesystem block.
         release_id: The release.
-        key: Its key.
+        key: Its key, see `key_of`.
     """
     objects = objects_of(storage)
     try:
@@ -144,31 +144,37 @@ async def store_entry(
     storage: Any,
     release_id: str,
     *,
-    key: str,
     kind: Kind,
     who: str,
     what: str,
     why: str = "",
+    environment: str = "",
+    round: int = 1,
+    step: int | None = None,
+    name: str = "",
     evidence: dict[str, Any] | None = None,
     secrets: Iterable[str] = (),
     at: datetime | None = None,
 ) -> tuple[Entry, bool]:
-    """Write an entry behind the last one, once: a key that is there already is left as it is.
+    """Write an entry behind the last one, once: if its kind, environment, round, step and name are there already, they stay as they are.
 
     Args:
         storage: A folder's `Path` or a Prefect filesystem block.
         release_id: The release.
-        key: Unique in the record.
         kind: What sort of thing happened.
         who: The person or the part that did it.
         what: What happened, in one sentence.
         why: The reason, with its numbers.
+        environment: Where; "" for the whole release.
+        round: The release's round, from 1.
+        step: The share of the traffic in percent, or None.
+        name: Which one, of several of this kind in one place.
         evidence: JSON-like values; cut where they are too long.
         secrets: Texts that are masked wherever they occur.
         at: When it happened; now where None.
 
     Returns:
-        The entry as it is stored, which is the one of the first call with this key; and whether this was that call.
+        The entry as it is stored, which is the one of the first such call; and whether this was that call.
 
     Raises:
         WorldMoved: The record is broken before its last entry.
@@ -176,16 +182,17 @@ async def store_entry(
     """
     masked = mask({"who": who, "what": what, "why": why, "evidence": evidence or {}}, secrets)
     fields = {**bounded({name: masked[name] for name in ("who", "what", "why")}), "evidence": bounded(masked["evidence"])}
-    return await _append(objects_of(storage), release_id, {"at": at or datetime.now(UTC), "key": key, "kind": kind, **fields})
+    identity: dict[str, Any] = {"kind": kind, "environment": environment, "round": round, "step": step, "name": name}
+    return await _append(objects_of(storage), release_id, key_of(**identity), {"at": at or datetime.now(UTC), **identity, **fields})
 
 
-async def _append(objects: Objects, release_id: str, fields: dict[str, Any]) -> tuple[Entry, bool]:
+async def _append(objects: Objects, release_id: str, key: str, fields: dict[str, Any]) -> tuple[Entry, bool]:
     name = (objects.name, release_id)
     async with _locks.setdefault(asyncio.get_running_loop(), defaultdict(asyncio.Lock))[name]:
         for _ in range(ATTEMPTS):
             tail = await _tail(objects, release_id)
-            if fields["key"] in tail.places:
-                return await _entry_at(objects, release_id, tail.places[fields["key"]]), False
+            if key in tail.places:
+                return await _entry_at(objects, release_id, tail.places[key]), False
             if tail.torn is not None:
                 await _note_torn(objects, release_id, tail)
                 continue
@@ -281,7 +288,7 @@ async def _note_torn(objects: Objects, release_id: str, tail: _Tail) -> None:
     torn = tail.torn or b""
     seq = tail.last.seq + 1 if tail.last else 1
     entry = chain(
-        tail.last, at=moment(tail.last) if tail.last else datetime.now(UTC), key=f"record/torn-{seq}", kind="note", who="shipway",
+        tail.last, at=moment(tail.last) if tail.last else datetime.now(UTC), kind="note", name=f"torn {seq}", who="shipway",
         what=f"Entry {seq} was found torn ({len(torn)} bytes) and counts as not written.",
         why="A write was cut short, or the file was changed afterwards.",
         evidence={"sha256": hashlib.sha256(torn).hexdigest(), "beginning_base64": base64.b64encode(torn[:1024]).decode()},

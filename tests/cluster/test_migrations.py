@@ -103,8 +103,8 @@ async def test_a_release_migrates_before_and_after_and_goes_back_only_by_name(wo
     assert {one["spec"]["template"]["spec"]["containers"][0]["image"] for one in jobs} == {f"{IMAGE}:6.9.1"}
     assert all(one["status"]["succeeded"] == 1 for one in jobs)
     assert await image_of(world, "production") == f"{IMAGE}:6.9.1"
-    entries = {entry.key: entry for entry in await record_of(state)}
-    assert "6.9.1" in " ".join(entries["migration/production/drop-city/applied"].evidence["log"])
+    entries = {entry.label: entry for entry in await record_of(state)}
+    assert "6.9.1" in " ".join(entries["migration production drop-city applied"].evidence["log"])
     changes = entries["review"].evidence["previews"]["production"]["changes"]
     assert f"Deployment production: spec.template.spec.containers[podinfo].image: {IMAGE}:6.9.0 → {IMAGE}:6.9.1" in changes
 

@@ -11,7 +11,7 @@ import pytest
 from flows.commands import report
 from tasks.record import store
 from tasks.record.store import load_entries, store_entry
-from tasks.rules.record.entries import to_json
+from tasks.rules.record.document import to_json
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 async def _fill(place: Path) -> None:
     for kind, evidence in (("opened", {"service": "guestbook", "version": "1.2.0"}), ("note", {}), ("closed", {"outcome": "rolled_back"})):
-        await store_entry(place, "abc-123", key=kind, kind=kind, who="mira", what="It happened.", evidence=evidence)  # type: ignore[arg-type]
+        await store_entry(place, "abc-123", kind=kind, who="mira", what="It happened.", evidence=evidence)  # type: ignore[arg-type]
     document = to_json(await load_entries(place, "abc-123"))
     await asyncio.to_thread((place / "records" / "abc-123" / "record.json").write_text, document, encoding="utf-8")
 
@@ -76,6 +76,14 @@ def test_a_record_that_was_touched_exits_with_two(storage: Path, capsys: pytest.
     assert "BROKEN" in told
     assert sentence in told
     assert sentence in (folder / "record.html").read_text(encoding="utf-8")
+
+
+def test_a_document_of_another_format_is_said(storage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The published record.json is checked against its schema; the message names the field."""
+    path = storage / "records" / "abc-123" / "record.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("shipway-record/2", "shipway-record/1"), encoding="utf-8")
+    assert ran("abc-123") == 2
+    assert "it is not a shipway-record/2 document: format" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["../abc-123", "", "a b"])

@@ -9,6 +9,7 @@ from flows.commands.check import schema_text
 from tasks.rules.plan.file import read_plan
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.yaml_tree import read_tree
+from tasks.rules.record import document
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -23,6 +24,11 @@ def test_the_published_schema_is_that_of_the_models() -> None:
     """docs/plan.schema.json is what `shipway check --schema` prints today."""
     published = (DOCS / "plan.schema.json").read_text(encoding="utf-8")
     assert published == schema_text(), "run `shipway check --schema > docs/plan.schema.json`"
+
+
+def test_the_published_schema_of_the_record_is_that_of_the_models() -> None:
+    """docs/record.schema.json is what `make schema` writes today."""
+    assert (DOCS / "record.schema.json").read_text(encoding="utf-8") == document.schema_text(), "run `make schema`"
 
 
 def test_every_field_is_described_and_bounded() -> None:

@@ -95,4 +95,4 @@ async def question(run: str) -> tuple[str, str]:
 
 def answers(ran: Ran) -> list[str]:
     """List what became of the answers to a run's gates."""
-    return [entry.why for entry in ran.entries if "/answer/" in entry.key]
+    return [entry.why for entry in ran.entries if entry.name.startswith("answer ")]

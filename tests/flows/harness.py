@@ -292,11 +292,22 @@ async def check_well(stage: Stage, *, version: str, **others: str) -> None:
     connection.close()
 
 
+def spots(ran: Ran, kind: str = "effect") -> list[str]:
+    """List where the entries of a kind belong, in their order: `production/eu 50 % shift`."""
+    return [spot_of(entry) for entry in ran.entries if entry.kind == kind]
+
+
+def spot_of(entry: Any) -> str:
+    """Say where an entry belongs: its environment, step and name."""
+    share = "" if entry.step is None else f"{entry.step} %"
+    return " ".join(word for word in (entry.environment, share, entry.name) if word)
+
+
 async def check_closed(stage: Stage, ran: Ran, *, outcome: str) -> None:
     """Assert that a run's record is whole, closed once, and that no tag of it is left open."""
     from tasks.rules.record.entries import outcome_of, verify_chain  # noqa: PLC0415
 
-    assert outcome_of(ran.entries) == outcome, [f"{entry.key}: {entry.why}" for entry in ran.entries]
+    assert outcome_of(ran.entries) == outcome, [f"{entry.label}: {entry.why}" for entry in ran.entries]
     assert verify_chain(ran.entries) == []
     assert len({entry.key for entry in ran.entries}) == len(ran.entries)
     assert [entry.kind for entry in ran.entries].count("closed") == 1

@@ -117,6 +117,9 @@ def describe(positional: tuple[Any, ...], named: dict[str, Any]) -> str:
     """Name a call for people."""
     if positional and isinstance(positional[0], Task | Flow):
         return str(positional[0].name)
+    if "kind" in named:
+        share = "" if named["step"] is None else f"{named['step']} %"
+        return " ".join(word for word in (named["kind"], named["environment"], share, named["name"]) if word)
     state = next((one.name for one in (*positional, *named.values()) if hasattr(one, "state_details")), "")
     words = [one for one in positional[1:] if isinstance(one, str | int)]
     return f"{state}{' '.join(map(str, words))} {named.get('key', '')}".strip()

@@ -19,7 +19,6 @@ from prefect.blocks.system import Secret
 from flows.commands import report
 from flows.lifecycle.context import begin_phase
 from flows.rollout.data import judge_data, samples_of
-from tasks.record.journal import append_entry
 from tasks.record.report import publish_record
 from tests.flows.harness import plan_of
 from tests.rules.data.test_samples_suite import watched
@@ -65,14 +64,14 @@ def laid_out(folder: Path, *, name: str, **changes: Any) -> str:
 async def looked(plan: str, run: str) -> dict[str, Any]:
     """Do what a release does: watch a step, then judge its samples and the data."""
     phase = await begin_phase(plan, scope="")
-    evidence = watched() | {"started_at": time.time() - 16, "environment": "production"}
+    evidence = watched() | {"started_at": time.time() - 16}
     for row in evidence["samples"]:
         row["at"] += evidence["started_at"] - 1_000
-    await append_entry(phase.owner, "production/step-25/samples/watch", "Watched 1.1 at 25 %", kind="samples", evidence=evidence)
+    await phase.append("Watched 1.1 at 25 %", kind="samples", environment="production", step=25, name="watch", evidence=evidence)
     found = await judge_data(phase, "staging", samples=await samples_of(phase))
     later = await judge_data(phase, "production")
-    await append_entry(phase.owner, "rollback/staging", "The way back", kind="rollback")
-    assert await judge_data(phase, "staging") == [], "a way back brings no data back"
+    await phase.append("Rolled back", kind="rollback", environment="staging", name="choice")
+    assert await judge_data(phase, "staging", environment="staging") == [], "a rollback restores no data"
     await publish_record(phase.owner, service=run)
     return {"run": phase.owner, "found": found, "later": later}
 

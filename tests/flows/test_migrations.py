@@ -16,7 +16,7 @@ from flows.rollback import rollback
 from tasks.record.storage import default_storage
 from tasks.record.store import load_entries
 from tasks.rules.record.entries import Entry, outcome_of, verify_chain
-from tests.flows.harness import FIRST, plan_of
+from tests.flows.harness import FIRST, plan_of, spot_of
 from tests.flows.jobs_platform import JobsStage
 from tests.flows.processes import traffic
 
@@ -82,8 +82,8 @@ async def serves(stage: JobsStage, environment: str) -> str | None:
 
 
 def migrations_in(entries: list[Entry]) -> list[str]:
-    """List the keys of what was told about migrations, in their order."""
-    return [entry.key.removeprefix("migration/") for entry in entries if entry.kind == "migration"]
+    """List what is recorded of migrations, in order."""
+    return [spot_of(entry) for entry in entries if entry.kind == "migration"]
 
 
 async def test_migrations_run_before_and_after_and_no_rollback_crosses_a_contract_unasked(stage: JobsStage) -> None:
@@ -94,9 +94,9 @@ async def test_migrations_run_before_and_after_and_no_rollback_crosses_a_contrac
     production = [(one["name"], one["image"], one["baseline"], one["canary"]) for one in stage.jobs("production")]
     assert production == [("add-place", "shop:1.1", FIRST, None), ("drop-city", "shop:1.1", "1.1", None)]
     assert [(one["name"], one["timeout"]) for one in stage.jobs("staging")] == [("add-place", 30)]
-    steps = ["staging/add-place", "production/add-place", "production/drop-city"]
-    assert migrations_in(entries) == [f"{step}/{moment}" for step in steps for moment in ("begun", "applied")]
-    applied = next(entry for entry in entries if entry.key == "migration/production/drop-city/applied")
+    steps = ["staging add-place", "production add-place", "production drop-city"]
+    assert migrations_in(entries) == [f"{step} {moment}" for step in steps for moment in ("begun", "applied")]
+    applied = next(entry for entry in entries if spot_of(entry) == "production drop-city applied")
     assert applied.evidence["log"] == ["drop-city is done"]
 
     refused: Any = await rollback(plan=plan, reason="orders are lost", return_state=True)
@@ -108,7 +108,7 @@ async def test_migrations_run_before_and_after_and_no_rollback_crosses_a_contrac
     back: Any = await rollback(plan=plan, reason="orders are lost", restored=["drop-city"], return_state=True)
     assert back.name == "RolledBack", back.message
     assert await serves(stage, "production") == FIRST
-    told = next(entry for entry in await record_of(back) if entry.key == "rollback/production/restored")
+    told = next(entry for entry in await record_of(back) if spot_of(entry) == "production restored")
     assert told.evidence["restored"][0]["name"] == "drop-city"
 
 
@@ -118,7 +118,7 @@ async def test_a_migration_that_fails_ends_the_release_before_anything_else_move
     await stage.set_up("production", failing=["add-place"])
     state, entries = await released(stage, "1.2", plan_with(stage, EXPAND))
     assert outcome_of(entries) == "rolled_back", state.message
-    failed = next(entry for entry in entries if entry.key == "migration/production/add-place/failed")
+    failed = next(entry for entry in entries if spot_of(entry) == "production add-place failed")
     assert failed.evidence["log"] == ["table entries: no such column"]
     assert [await serves(stage, name) for name in ("staging", "production")] == [FIRST, FIRST]
 
@@ -142,7 +142,7 @@ async def test_staging_stays_on_a_version_whose_contract_it_bears_while_producti
     assert outcome_of(entries) == "rolled_back", state.message
     assert await serves(stage, "production") == FIRST
     assert await serves(stage, "staging") == "1.4-errors"
-    assert "staging stays on 1.4-errors" in next(entry.what for entry in entries if entry.key == "rollback/staging/stays")
+    assert "staging stays on 1.4-errors" in next(entry.what for entry in entries if spot_of(entry) == "staging stays")
     assert stage.jobs("production") == []
 
 
@@ -152,7 +152,7 @@ async def test_a_job_that_never_ran_stands_in_nobodys_way(stage: JobsStage) -> N
     await stage.set_up("production", refusing=["drop-city"])
     plan = plan_with(stage, {**CONTRACT, "environments": ["production"]})
     _, entries = await released(stage, "1.5", plan)
-    assert migrations_in(entries)[-1] == "production/drop-city/not_run"
+    assert migrations_in(entries)[-1] == "production drop-city not run"
     assert await serves(stage, "production") == FIRST
 
 

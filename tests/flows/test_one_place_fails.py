@@ -14,7 +14,13 @@ from flows.rollout import revert
 from tasks.rules.lifecycle.ending import Ending
 
 EU, US = "production/eu", "production/us"
-PLAN = SimpleNamespace(plan=SimpleNamespace(staging=SimpleNamespace(keep_on_failure=False)), owner="run", path="plan.yaml", entry=str)
+
+
+async def nothing(*_: Any, **__: Any) -> None:
+    """Do nothing."""
+
+
+PLAN = SimpleNamespace(plan=SimpleNamespace(staging=SimpleNamespace(keep_on_failure=False)), owner="run", path="plan.yaml", append=nothing)
 ERRORS = [BadInput("it may not read it", field="access", fix="Allow it"), Temporary("it does not answer")]
 
 
@@ -45,7 +51,7 @@ class Places:
         for module in (finalize, rollback):
             monkeypatch.setattr(module, "platform_of", self.platform_of)
             monkeypatch.setattr(module, "say", lambda text: self.asked.append(text.split(":")[0]))
-            monkeypatch.setattr(module, "append_entry", self.nothing)
+            monkeypatch.setattr(module, "append_entry", nothing)
         monkeypatch.setattr(finalize, "environments_reversed", lambda _: [US, EU, "staging"])
         monkeypatch.setattr(finalize, "waves_reversed", lambda _: [[US, EU]])
         monkeypatch.setattr(finalize, "release_lease", self.act("give up"))
@@ -58,9 +64,6 @@ class Places:
         place = Place(environment)
         place.places = self
         return place
-
-    async def nothing(self, *_: Any, **__: Any) -> None:
-        """Do nothing."""
 
     def act(self, what: str) -> Any:
         """Make an effect that the failing environment refuses."""

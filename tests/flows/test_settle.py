@@ -51,7 +51,7 @@ async def test_a_rollback_that_met_a_passing_fault_is_tried_again(desk: Stage) -
 
     run = await failed(desk, "rollback")
     evidence = {"flow": "rollback", "plan": str(desk.folder / "none.yaml"), "environment": "production", "version": ""}
-    await append_entry(run, "opened", "A rollback was asked for", kind="opened", evidence=evidence)
+    await append_entry(run, "A rollback was asked for", kind="opened", evidence=evidence)
     await settle(desk, run)
     ran = await desk.seen(run)
     assert (ran.state, len(ran.entries)) == ("AwaitingRetry", 1)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.flows import harness, processes
 from tests.flows.gatehouse import answer, enrol, go_on
-from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, plan_of
+from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, plan_of, spots
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600), pytest.mark.usefixtures("visitors")]
 EU, US = "production/eu", "production/us"
@@ -57,11 +57,6 @@ async def bring(stage: Stage, environment: str, version: str) -> None:
     await platform.release_lease(lease)
 
 
-def told(ran: Ran, kind: str = "effect") -> list[str]:
-    """List the keys of a kind of entries."""
-    return [entry.key for entry in ran.entries if entry.kind == kind]
-
-
 @pytest.mark.faults
 async def test_the_second_target_begins_when_the_first_is_done(stage: Stage, visitors: Any) -> None:
     """Each target goes through its own steps; both end on the new version, and the record names them."""
@@ -69,9 +64,9 @@ async def test_the_second_target_begins_when_the_first_is_done(stage: Stage, vis
     ran = await stage.release_through(version, plan=wave(stage))
     await check_closed(stage, ran, outcome="deployed")
     await check_well(stage, version=version)
-    steps = ["prepare", "step-50/shift", "step-100/shift", "promote"]
-    assert told(ran) == ["staging", *(f"{EU}/{step}" for step in steps), *(f"{US}/{step}" for step in steps)]
-    watched = [entry.evidence["environment"] for entry in ran.entries if entry.kind == "samples"]
+    steps = ["prepare", "50 % shift", "100 % shift", "promote"]
+    assert spots(ran) == ["staging promote", *(f"{EU} {step}" for step in steps), *(f"{US} {step}" for step in steps)]
+    watched = [entry.environment for entry in ran.entries if entry.kind == "samples"]
     assert watched == [EU, EU, US, US]
     assert f"{version} serves in {EU}, {US}" in ran.message
     assert all(set(one.since(0)) == {200} for one in visitors)
@@ -86,8 +81,8 @@ async def test_a_bad_second_target_takes_the_first_one_back(stage: Stage) -> Non
     assert ran.state == "RolledBack", ran.message
     await check_closed(stage, ran, outcome="rolled_back")
     await check_well(stage, version=FIRST, eu=older)
-    ways = [key for key in told(ran, "rollback") if key.endswith("/done")]
-    assert ways == [f"rollback/{US}/done", f"rollback/{EU}/done", "rollback/staging/done"]
+    done = [spot for spot in spots(ran, "rollback") if spot.endswith(" done")]
+    assert done == [f"{US} done", f"{EU} done", "staging done"]
     assert f"at 50 % in {US}" in ran.message
     assert f"{EU} is back on {older}" in ran.message
     review, changes = (next(entry.evidence for entry in ran.entries if entry.kind == kind) for kind in ("review", "change_log"))
@@ -116,8 +111,8 @@ async def test_a_release_after_a_kept_one_goes_on_with_the_other_target(stage: S
     ran = await stage.release_through(version, plan=wave(stage))
     await check_closed(stage, ran, outcome="rolled_back")
     await check_well(stage, version=FIRST, eu=version)
-    assert f"{EU}/already" in told(ran, "note")
-    assert not [key for key in told(ran) if key.startswith(f"{EU}/step")]
+    assert f"{EU} already" in spots(ran, "note")
+    assert not [entry for entry in ran.entries if (entry.kind, entry.environment, entry.name) == ("effect", EU, "shift")]
     assert f"{EU} was not touched and runs {version}" in ran.message
 
 
@@ -133,13 +128,13 @@ async def test_a_bad_first_target_never_reaches_the_second(stage: Stage) -> None
 
 
 KILLS = [
-    ("", "back", f"{US}/prepare"),
-    ("", "back", f"{EU}/promote"),
-    ("-errors.us", "back", "going-back"),
-    ("-errors.us", "back", f"rollback/{US}/done"),
-    ("-errors.us", "back", f"rollback/{EU}/done"),
+    ("", "back", f"effect {US} prepare"),
+    ("", "back", f"effect {EU} promote"),
+    ("-errors.us", "back", "rollback decision"),
+    ("-errors.us", "back", f"rollback {US} done"),
+    ("-errors.us", "back", f"rollback {EU} done"),
     ("-errors.us", "back", "LocalClient.order release_lease"),
-    ("-errors.us", "keep", f"rollback/{US}"),
+    ("-errors.us", "keep", f"rollback {US} choice"),
     ("-errors.us", "keep", "closed"),
 ]
 
@@ -211,7 +206,7 @@ async def test_a_rollback_of_one_target_leaves_the_other(stage: Stage) -> None:
     await check_well(stage, version=version, us=FIRST)
 
 
-@pytest.mark.parametrize("point", ["", f"rollback/{US}/done"], ids=["undisturbed", "killed"])
+@pytest.mark.parametrize("point", ["", f"rollback {US} done"], ids=["undisturbed", "killed"])
 @pytest.mark.faults
 async def test_a_rollback_of_production_takes_every_target_back(stage: Stage, point: str) -> None:
     """The last one first, also where the rollback is killed between two; staging stays as it is."""
@@ -222,7 +217,7 @@ async def test_a_rollback_of_production_takes_every_target_back(stage: Stage, po
     assert back.state == "RolledBack"
     await check_closed(stage, back, outcome="rolled_back")
     await check_well(stage, version=FIRST, staging=version)
-    assert [key for key in told(back, "rollback") if key.endswith("/done")] == [f"rollback/{US}/done", f"rollback/{EU}/done"]
+    assert [spot for spot in spots(back, "rollback") if spot.endswith(" done")] == [f"{US} done", f"{EU} done"]
 
 
 @pytest.mark.faults
@@ -259,7 +254,7 @@ async def test_a_rollback_of_production_ends_the_wave_under_way(stage: Stage) ->
     run = await stage.release(version, plan=plan)
     pid, points = stage.runner.start(run, "release")
     async with asyncio.timeout(120):
-        while not points.exists() or f"{US}/step-50/shift" not in points.read_text():  # noqa: ASYNC110 - another process writes it
+        while not points.exists() or f"{US} 50 % shift" not in points.read_text():  # noqa: ASYNC110 - another process writes it
             await asyncio.sleep(0.1)
     back = await roll_back(stage)
     assert back.state == "RolledBack", back
@@ -283,7 +278,7 @@ async def test_people_are_asked_about_the_target_that_is_inconclusive(stage: Sta
     assert (await go_on(stage, run)).state == "Suspended"
     asked = await answer(stage, run, people.form(people.names[0]))
     assert asked.state == "Suspended"
-    assert "gate/us-step-100/asked/1" in told(asked, "gate")
+    assert f"{US} 100 % question 1" in spots(asked, "gate")
     ran = await answer(stage, run, people.form(people.names[1]))
     await check_closed(stage, ran, outcome="deployed")
     await check_well(stage, version=version)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.flows import harness, processes
 from tests.flows.gatehouse import answer, enrol, go_on
-from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, plan_of
+from tests.flows.harness import FIRST, Stage, check_closed, check_well, plan_of, spots
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600), pytest.mark.faults]
 EU, US, ASIA = TARGETS = ("production/eu", "production/us", "production/asia")
@@ -53,21 +53,16 @@ def new(stage: Stage, mode: str = "") -> str:
     return stage.tag(f"4.{next(_minor)}{mode}")
 
 
-def told(ran: Ran, kind: str = "effect") -> list[str]:
-    """List the keys of a kind of entries."""
-    return [entry.key for entry in ran.entries if entry.kind == kind]
-
-
 async def test_the_targets_of_a_wave_go_side_by_side(stage: Stage, visitors: Any) -> None:
     """Both of the second wave begin when the first is promoted, and neither waits for the other; no visitor notices."""
     version = new(stage)
     ran = await stage.release_through(version, plan=waves(stage))
     await check_closed(stage, ran, outcome="deployed")
     await check_well(stage, version=version)
-    keys = told(ran)
+    keys = spots(ran)
     place = {key: keys.index(key) for key in keys}
-    begun, done = ([place[f"{name}/{step}"] for name in (US, ASIA)] for step in ("prepare", "promote"))
-    assert place[f"{EU}/promote"] < min(begun) < max(begun) < min(done)
+    begun, done = ([place[f"{name} {step}"] for name in (US, ASIA)] for step in ("prepare", "promote"))
+    assert place[f"{EU} promote"] < min(begun) < max(begun) < min(done)
     assert all(set(one.since(0)) == {200} for one in visitors)
 
 
@@ -82,9 +77,9 @@ async def test_a_bad_target_stops_the_one_beside_it_and_all_go_back(stage: Stage
     assert loop.time() - begun < LONG_SECONDS / 2
     await check_closed(stage, ran, outcome="rolled_back")
     await check_well(stage, version=FIRST)
-    done = [key for key in told(ran, "rollback") if key.endswith("/done")]
-    assert (set(done[:2]), done[2:]) == ({f"rollback/{US}/done", f"rollback/{ASIA}/done"}, [f"rollback/{EU}/done", "rollback/staging/done"])
-    assert f"{ASIA}/step-50/shift" in told(ran)
+    done = [spot for spot in spots(ran, "rollback") if spot.endswith(" done")]
+    assert (set(done[:2]), done[2:]) == ({f"{US} done", f"{ASIA} done"}, [f"{EU} done", "staging done"])
+    assert f"{ASIA} 50 % shift" in spots(ran)
     assert f"at 50 % in {US}" in ran.message
 
 
@@ -110,14 +105,14 @@ async def test_a_target_that_does_not_come_up_is_named(stage: Stage) -> None:
 
 
 KILLS = [
-    ("", f"{US}/prepare"),
-    ("", f"{ASIA}/step-50/shift"),
-    ("", f"verify/{US}/VERSION"),
-    ("", f"{US}/promote"),
-    ("-errors.us", "going-back"),
-    ("-errors.us", f"rollback/{ASIA}"),
-    ("-errors.us", f"rollback/{US}/done"),
-    ("-errors.us", f"rollback/{EU}/done"),
+    ("", f"effect {US} prepare"),
+    ("", f"effect {ASIA} 50 % shift"),
+    ("", f"verdict {US} VERSION"),
+    ("", f"effect {US} promote"),
+    ("-errors.us", "rollback decision"),
+    ("-errors.us", f"rollback {ASIA} choice"),
+    ("-errors.us", f"rollback {US} done"),
+    ("-errors.us", f"rollback {EU} done"),
     ("-errors.us", "LocalClient.order release_lease"),
 ]
 
@@ -135,7 +130,7 @@ async def test_a_wave_killed_side_by_side_ends_well(stage: Stage, visitors: Any,
     assert 0 not in {status for one in visitors for status in one.since(0)}
 
 
-@pytest.mark.parametrize("point", ["", f"rollback/{US}/done", f"rollback/{ASIA}/done"], ids=["undisturbed", "us", "asia"])
+@pytest.mark.parametrize("point", ["", f"rollback {US} done", f"rollback {ASIA} done"], ids=["undisturbed", "us", "asia"])
 async def test_a_rollback_of_production_takes_the_last_wave_back_first(stage: Stage, point: str) -> None:
     """Both of the wave side by side, then the one before; also where it is killed in between. Staging stays as it is."""
     version = new(stage)
@@ -145,8 +140,8 @@ async def test_a_rollback_of_production_takes_the_last_wave_back_first(stage: St
     assert back.state == "RolledBack", back.message
     await check_closed(stage, back, outcome="rolled_back")
     await check_well(stage, version=FIRST, staging=version)
-    done = [key for key in told(back, "rollback") if key.endswith("/done")]
-    assert (set(done[:2]), done[2:]) == ({f"rollback/{US}/done", f"rollback/{ASIA}/done"}, [f"rollback/{EU}/done"])
+    done = [spot for spot in spots(back, "rollback") if spot.endswith(" done")]
+    assert (set(done[:2]), done[2:]) == ({f"{US} done", f"{ASIA} done"}, [f"{EU} done"])
 
 
 def inconclusive(stage: Stage, people: Any) -> str:
@@ -165,7 +160,7 @@ async def test_people_are_asked_about_each_target_that_is_inconclusive(stage: St
     for name in people.names[1:3]:
         assert ran.state == "Suspended", ran.message
         ran = await answer(stage, run, people.form(name))
-    assert {"gate/us-step-100/asked/1", "gate/asia-step-100/asked/1"} <= set(told(ran, "gate"))
+    assert {f"{US} 100 % question 1", f"{ASIA} 100 % question 1"} <= set(spots(ran, "gate"))
     await check_closed(stage, ran, outcome="deployed")
     await check_well(stage, version=version)
     assert {name: stage.started(name) - begun[name] for name in TARGETS} == dict.fromkeys(TARGETS, 1)
@@ -181,7 +176,7 @@ async def test_one_rejection_sends_the_wave_back_and_nobody_is_asked_about_the_o
     assert ran.state == "RolledBack", ran.message
     await check_closed(stage, ran, outcome="rolled_back")
     await check_well(stage, version=FIRST)
-    assert not [key for key in told(ran, "gate") if key.startswith("gate/asia")]
+    assert not [entry for entry in ran.entries if entry.kind == "gate" and entry.environment == ASIA]
 
 
 async def test_production_alone_and_its_verification_go_through_the_waves(stage: Stage) -> None:

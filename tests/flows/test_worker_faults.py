@@ -90,9 +90,9 @@ async def until(stage: Stage, run: str, condition: Callable[[Ran], bool], *, sec
         await asyncio.sleep(0.2)
 
 
-def told(key: str) -> Callable[[Ran], bool]:
+def told(label: str) -> Callable[[Ran], bool]:
     """Expect an entry."""
-    return lambda ran: any(entry.key == key for entry in ran.entries)
+    return lambda ran: any(entry.label == label for entry in ran.entries)
 
 
 async def until_closed(stage: Stage, run: str) -> Ran:
@@ -131,7 +131,7 @@ async def begin(stage: Stage, version: str, **more: Any) -> str:
 async def test_a_killed_process_is_noticed_and_its_release_finished(stage: Stage, visitors: Traffic) -> None:  # noqa: ARG001
     """Within 60 s where a worker lives, without a person."""
     run = await begin(stage, "6.1")
-    await until(stage, run, told("production/step-50/shift"))
+    await until(stage, run, told("effect production 50 % shift"))
     os.kill(await process_of(run), signal.SIGKILL)
     killed = time.monotonic()
     ran = await until_closed(stage, run)
@@ -145,7 +145,7 @@ async def test_a_killed_process_is_noticed_and_its_release_finished(stage: Stage
 async def test_a_killed_worker_takes_no_release_with_it(stage: Stage, visitors: Traffic, house: Any) -> None:  # noqa: ARG001
     """Worker, engine and process killed: within 120 s, by the supervisor and the keeper alone."""
     run = await begin(stage, "6.2")
-    await until(stage, run, told("production/step-50/shift"))
+    await until(stage, run, told("effect production 50 % shift"))
     process, before = await process_of(run), pids(house.home)
     for name in ("worker", "engine"):
         kill(house.home, name)
@@ -165,7 +165,7 @@ async def test_a_server_that_restarts_does_no_harm(stage: Stage, visitors: Traff
     """The release ends well, deployed or back, and no visitor noticed."""
     began = time.time()
     run = await begin(stage, "6.3")
-    await until(stage, run, told("production/step-50/shift"))
+    await until(stage, run, told("effect production 50 % shift"))
     wait_for_another(house.home, "server", kill(house.home, "server"))
     lifecycle.wait_for_server(house.home, timeout_seconds=120)
     ran = await until_closed(stage, run)
@@ -176,7 +176,7 @@ async def test_a_server_that_restarts_does_no_harm(stage: Stage, visitors: Traff
     assert set(visitors.since(began)) == {200}
 
 
-@pytest.mark.parametrize("point", ["checklist", "staging", "production/step-50/shift"])
+@pytest.mark.parametrize("point", ["checklist", "effect staging promote", "effect production 50 % shift"])
 async def test_a_cancellation_is_an_order_to_go_back(stage: Stage, visitors: Traffic, point: str) -> None:  # noqa: ARG001
     """In whatever phase it comes: all goes back, the record is closed."""
     run = await begin(stage, f"6.4.{len(point)}")

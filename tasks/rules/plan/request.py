@@ -79,3 +79,8 @@ Scope = Annotated[
 def owner_of(scope: str) -> str:
     """Give the flow run id that a scope belongs to: a scope is that id, and in a release its round, `<id>/2`."""
     return scope.partition("/")[0]
+
+
+def round_of(scope: str) -> int:
+    """Give the round that a scope names; 1 if it names none."""
+    return int(scope.partition("/")[2] or 1)

@@ -112,17 +112,17 @@ def waves_reversed(plan: Plan, environment: str = PRODUCTION) -> tuple[tuple[str
 
 def is_production(environment: str) -> bool:
     """Say whether users see an environment."""
-    return environment.partition("/")[0] == PRODUCTION
+    return section_of(environment) == PRODUCTION
+
+
+def section_of(environment: str) -> str:
+    """Name the plan's section of an environment: `production` for each of its targets."""
+    return environment.partition("/")[0]
 
 
 def target_of(environment: str) -> str:
     """Give a target's own name; "" for an environment that is none."""
     return environment.partition("/")[2]
-
-
-def under(name: str, environment: str) -> str:
-    """Put a target behind the name of an entry, so that several targets' entries stay apart; one production's name stays as it is."""
-    return f"{name}/{environment}" if target_of(environment) else name
 
 
 def within(environment: str) -> str:

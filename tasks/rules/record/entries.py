@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -24,7 +25,6 @@ Outcome = Literal["deployed", "partly_deployed", "rolled_back", "refused", "fail
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 FIRST = "0" * 64
-FORMAT = "shipway-record/1"
 
 
 class Entry(BaseModel):
@@ -36,10 +36,16 @@ class Entry(BaseModel):
     """Its place in the record; the first is 1."""
     at: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
     """When it was written: UTC, ISO 8601 with milliseconds."""
-    key: Annotated[str, Field(min_length=1, max_length=300)]
-    """Unique in the record: `production/step-25/verdict`."""
     kind: Kind
     """What sort of thing happened."""
+    environment: Annotated[str, Field(max_length=41, pattern=r"^[a-z0-9/-]*$")]
+    """Where: `staging`, `production`, `production/eu`; "" for what concerns the whole release."""
+    round: Annotated[int, Field(ge=1)]
+    """The release's round: 1, and one more each time that its approval became void."""
+    step: Annotated[int, Field(ge=0, le=100)] | None
+    """The step of the rollout by its share of the traffic in percent, or null."""
+    name: Annotated[str, Field(max_length=300)]
+    """Which one, of several of this kind in one place: a suite, a gate's question, `begun`; "" where there is one."""
     who: str
     """The person or the part that did it."""
     what: str
@@ -52,6 +58,61 @@ class Entry(BaseModel):
     """The hash of the entry before; 64 zeros for the first."""
     hash: Hash
     """SHA-256 over the canonical JSON of all other fields."""
+
+    @property
+    def key(self) -> str:
+        """What makes it unique in its record, see `key_of`."""
+        return key_of(self.kind, environment=self.environment, round=self.round, step=self.step, name=self.name)
+
+    @property
+    def label(self) -> str:
+        """Which entry it is, for people: `effect production 25 % shift`."""
+        share = "" if self.step is None else f"{self.step} %"
+        again = "" if self.round == 1 else f"round {self.round}"
+        return " ".join(word for word in (self.kind, self.environment, share, self.name, again) if word)
+
+
+def key_of(kind: Kind, *, environment: str = "", round: int = 1, step: int | None = None, name: str = "") -> str:
+    """Make the unique key of an entry from the fields that identify it; nothing takes a key apart.
+
+    Args:
+        kind: What sort of thing happened.
+        environment: Where; "" for the whole release.
+        round: The release's round, from 1.
+        step: The share of the traffic in percent, or None.
+        name: Which one.
+
+    Returns:
+        A text that no other combination of these fields gives.
+    """
+    return f"{kind}:{environment}:{round}:{'' if step is None else step}:{name}"
+
+
+def select(
+    entries: Iterable[Entry],
+    *,
+    kind: Kind | None = None,
+    environment: str | None = None,
+    round: int | None = None,
+    step: int | None = None,
+    name: str | None = None,
+) -> list[Entry]:
+    """Choose entries by their fields; None takes any value of a field.
+
+    Args:
+        entries: A record, or a part of one.
+        kind: What sort of thing happened.
+        environment: Where; "" takes what concerns the whole release.
+        round: The release's round.
+        step: The share of the traffic in percent.
+        name: Which one.
+
+    Returns:
+        The chosen ones, in their order.
+    """
+    wanted = {"kind": kind, "environment": environment, "round": round, "step": step, "name": name}
+    asked = {field: value for field, value in wanted.items() if value is not None}
+    return [entry for entry in entries if all(getattr(entry, field) == value for field, value in asked.items())]
 
 
 def timestamp(at: datetime) -> str:
@@ -68,11 +129,14 @@ def chain(
     previous: Entry | None,
     *,
     at: datetime,
-    key: str,
     kind: Kind,
     who: str,
     what: str,
     why: str = "",
+    environment: str = "",
+    round: int = 1,
+    step: int | None = None,
+    name: str = "",
     evidence: dict[str, Any] | None = None,
 ) -> Entry:
     """Make the entry that follows `previous`.
@@ -80,18 +144,22 @@ def chain(
     Args:
         previous: The last entry, or None for the first of a record.
         at: When it happened, with a time zone.
-        key: Unique in the record.
         kind: What sort of thing happened.
         who: The person or the part that did it.
         what: What happened, in one sentence.
         why: The reason, with its numbers.
+        environment: Where; "" for the whole release.
+        round: The release's round, from 1.
+        step: The share of the traffic in percent, or None.
+        name: Which one, of several of this kind in one place.
         evidence: Plain JSON values; no secrets (see `tasks.rules.record.masking`).
 
     Returns:
         The entry, with its hash.
     """
     fields = {
-        "seq": previous.seq + 1 if previous else 1, "at": timestamp(at), "key": key, "kind": kind, "who": who, "what": what, "why": why,
+        "seq": previous.seq + 1 if previous else 1, "at": timestamp(at), "kind": kind,
+        "environment": environment, "round": round, "step": step, "name": name, "who": who, "what": what, "why": why,
         "evidence": json.loads(canonical(evidence or {})), "previous": previous.hash if previous else FIRST,
     }  # fmt: skip
     return Entry.model_validate({**fields, "hash": _digest(fields)})
@@ -153,7 +221,7 @@ def verify_chain(entries: list[Entry], *, state: Literal["ended", "under_way"] =
 
 
 def outcome_of(entries: list[Entry]) -> Outcome:
-    """Say how the release ended: the `outcome` in the evidence of its last closing entry, `open` where there is none."""
+    """Say how the release ended: the `outcome` in the evidence of its last closing entry, `open` if there is none."""
     closing = [entry for entry in entries if entry.kind == "closed"]
     if not closing:
         return "open"
@@ -165,7 +233,7 @@ def outcome_of(entries: list[Entry]) -> Outcome:
 def durations(entries: list[Entry]) -> dict[str, float]:
     """Measure a release's time, work and wait apart.
 
-    A gate starts a wait, which ends with the first entry behind it that is no gate, approval or note.
+    A gate starts a wait, which ends with the first entry behind it that is not a gate, an approval or a note.
 
     Args:
         entries: The record in order.
@@ -181,24 +249,6 @@ def durations(entries: list[Entry]) -> dict[str, float]:
     return {"total_seconds": round(total, 3), "work_seconds": round(total - waited, 3), "wait_seconds": round(waited, 3)}
 
 
-def to_json(entries: list[Entry]) -> str:
-    """Write the record as one document: a header that counts and seals the entries, then the entries.
-
-    Args:
-        entries: The record in order.
-
-    Returns:
-        JSON text, the same for the same entries.
-    """
-    header = {
-        "format": FORMAT, "outcome": outcome_of(entries), "entry_count": len(entries), "head": entries[-1].hash if entries else FIRST,
-        "problems": verify_chain(entries), **durations(entries),
-    }  # fmt: skip
-    return (
-        json.dumps({**header, "entries": [entry.model_dump() for entry in entries]}, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-    )
-
-
 def _digest(fields: dict[str, Any]) -> str:
     return hashlib.sha256(canonical({name: value for name, value in fields.items() if name != "hash"})).hexdigest()
 
@@ -212,7 +262,7 @@ def _own_fault(entry: Entry) -> str | None:
 
 
 def _faults(entry: Entry, last: Entry | None, *, place: int, keys: set[str]) -> list[str]:
-    name = f"entry {entry.seq} ({entry.key})"
+    name = f"entry {entry.seq} ({entry.label})"
     problems = []
     if entry.seq != place:
         problems.append(f"{name} stands at place {place}: entries are missing, doubled or in another order")
@@ -221,5 +271,5 @@ def _faults(entry: Entry, last: Entry | None, *, place: int, keys: set[str]) -> 
     if fault := _own_fault(entry):
         problems.append(f"{name}: {fault}")
     if entry.key in keys:
-        problems.append(f"{name}: its key was used before in this record")
+        problems.append(f"{name}: the record has another entry of this kind, environment, round, step and name")
     return problems

@@ -99,8 +99,8 @@ def series_of(entries: list[Entry]) -> list[Series]:
     for entry in entries:
         if entry.kind == "samples":
             for sli in _members(entry.evidence.get("slis")):
-                name = (str(entry.evidence.get("environment", "")), str(sli.get("name", "")))
-                watches.setdefault(name, []).append({**entry.evidence, "sli": sli})
+                name = (entry.environment, str(sli.get("name", "")))
+                watches.setdefault(name, []).append({**entry.evidence, "percent": entry.step, "sli": sli})
     return [_series(environment, name, evidence) for (environment, name), evidence in watches.items()]
 
 
@@ -131,9 +131,8 @@ def _step(watch: dict[str, Any], name: str, *, start: float) -> WatchedStep:
     begun = _beginning(watch.get("started_at"), readings)
     points = _thinned([_point(start + max(0.0, at - begun), verdict) for at, verdict in readings])
     last = points[-1] if points else None
-    share = number(watch.get("step_percent"))
     return WatchedStep(
-        percent=None if share is None else round(share), start_seconds=start,
+        percent=watch["percent"], start_seconds=start,
         end_seconds=max(last.seconds if last else start, start + SHORTEST_STEP_SECONDS), points=tuple(points),
         decided=_decision(points), outcome=last.outcome if last else "no_data",
     )  # fmt: skip

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from tasks.rules.record.axis import duration
-from tasks.rules.record.entries import Entry, Outcome, durations, moment, outcome_of
+from tasks.rules.record.entries import Entry, Kind, Outcome, durations, moment, outcome_of
 
 WORDS: dict[Outcome, str] = {
     "deployed": "deployed", "rolled_back": "rolled back", "refused": "refused", "failed": "failed",
@@ -14,6 +14,11 @@ WORDS: dict[Outcome, str] = {
 }  # fmt: skip
 CHECKS = ("review", "tests", "dependencies", "change_log", "checklist", "health", "smoke", "data", "logs", "metrics", "migration")
 
+POST_DEPLOY = "post_deploy"
+PHASES: dict[Kind, str] = {
+    "review": "pre-deploy", "tests": "pre-deploy", "dependencies": "pre-deploy", "change_log": "pre-deploy", "checklist": "pre-deploy",
+    "gate": "approval", "approval": "approval", "refused": "approval", "rollback": "rollback", "data": "post-deploy",
+}  # fmt: skip
 DOCS = re.compile(r"data/[a-z0-9-]+\.html")
 
 
@@ -76,16 +81,23 @@ def summary_of(entries: list[Entry]) -> Summary:
 
 
 def rows_of(entries: list[Entry]) -> list[Row]:
-    """Give each entry its time since the opening, its phase (the first part of its key) and its result."""
+    """Give each entry its time since the opening, its phase and its result."""
     return [
         Row(
             entry,
             "+" + duration((moment(entry) - moment(entries[0])).total_seconds()),
-            entry.key.split("/")[0].replace("_", " "),
+            phase_of(entry),
             result_of(entry),
         )
         for entry in entries
     ]
+
+
+def phase_of(entry: Entry) -> str:
+    """Name the phase of a release that an entry belongs to, for people."""
+    if entry.name == POST_DEPLOY:
+        return f"post-deploy {entry.environment}".strip()
+    return entry.environment or PHASES.get(entry.kind, "release")
 
 
 def checks_of(entries: list[Entry]) -> list[Row]:

@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tasks.rules.plan.migrations import Migration, When
-from tasks.rules.record.entries import Entry, moment
+from tasks.rules.plan.targets import PRODUCTION, section_of
+from tasks.rules.record.entries import Entry, moment, select
 
-NOT_RUN = "not_run"
+NOT_RUN = "not run"
+RESTORED = "restored"
 
 
 class Contract(NamedTuple):
@@ -32,7 +34,7 @@ class Contract(NamedTuple):
 
 def due(migrations: Sequence[Migration], *, environment: str, when: When | None = None) -> list[Migration]:
     """Choose the migrations of an environment, and of a moment where one is named, in the plan's order; `production/eu` is production."""
-    return [one for one in migrations if environment.partition("/")[0] in one.environments and when in {None, one.when}]
+    return [one for one in migrations if section_of(environment) in one.environments and when in {None, one.when}]
 
 
 def contracts_in(entries: Sequence[Entry], *, run: str) -> list[Contract]:
@@ -42,13 +44,13 @@ def contracts_in(entries: Sequence[Entry], *, run: str) -> list[Contract]:
         entries: The record of a run that is known to speak of contracts; where it does not, it cannot be trusted, and may have begun any.
         run: The run.
     """
-    if not any(entry.kind == "migration" for entry in entries):
+    told = select(entries, kind="migration")
+    if not told:
         return [Contract(run, "", "", run, None)]
     last: dict[tuple[str, str], Entry] = {}
-    for entry in entries:
-        said = entry.evidence
-        if entry.kind == "migration" and said.get("compatibility") == "contract":
-            last[str(said["environment"]), str(said["migration"])] = entry
+    for entry in told:
+        if entry.evidence.get("compatibility") == "contract":
+            last[entry.environment, str(entry.evidence["migration"])] = entry
     return [
         Contract(name, where, str(entry.evidence["version"]), run, moment(entry))
         for (where, name), entry in last.items()
@@ -60,9 +62,8 @@ def restored_in(entries: Iterable[Entry]) -> set[tuple[str, str, str]]:
     """Read from a rollback's record what a person said to have restored by hand: release, environment, name."""
     return {
         (str(one["run"]), str(one["environment"]), str(one["name"]))
-        for entry in entries
-        for one in entry.evidence.get("restored", [])
-        if entry.kind == "migration"
+        for entry in select(entries, kind="migration", name=RESTORED)
+        for one in entry.evidence["restored"]
     }
 
 
@@ -96,7 +97,7 @@ def is_same_place(one: str, other: str) -> bool:
 
     A plan whose production was one place may have several targets by now, or the other way round.
     """
-    return not one or one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
+    return not one or one == other or (PRODUCTION in {one, other} and section_of(one) == section_of(other))
 
 
 def not_acknowledged(found: Iterable[Contract], restored: Iterable[str]) -> list[Contract]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from tasks.rules.plan.plan import Plan, Waves
-from tasks.rules.plan.targets import PRODUCTION, production_of, within
-from tasks.rules.record.entries import Entry
+from tasks.rules.plan.targets import production_of, within
+from tasks.rules.record.entries import Entry, select
+
+Effect = Literal["prepare", "promote"]
 
 
 def staying(plan: Plan, completed: Collection[str]) -> tuple[str, ...]:
@@ -27,10 +29,9 @@ def staying(plan: Plan, completed: Collection[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name in completed)
 
 
-def reached(entries: list[Entry], step: str, environments: Collection[str]) -> list[str]:
-    """Name the environments where a record tells a step, in whichever round: `prepare` brought the version, `promote` completed it."""
-    told = [entry.key for entry in entries if entry.kind == "effect"]
-    return [name for name in environments if any(key.endswith(f"{name}/{step}") for key in told)]
+def reached(entries: list[Entry], effect: Effect, environments: Collection[str]) -> list[str]:
+    """Name the environments in which an effect is recorded, in whichever round: `prepare` started the canary, `promote` completed it."""
+    return [environment for environment in environments if select(entries, kind="effect", environment=environment, name=effect)]
 
 
 def left_alone(
@@ -99,10 +100,10 @@ def versions_in_words(plan: Plan, current: Mapping[str, str | None]) -> str | No
 
 def progress_in_words(entries: list[Entry]) -> str:
     """Say where a release is in its wave, from its record; "" where production is one, or nothing is known yet."""
-    review = next((entry for entry in entries if entry.kind == "review"), None)
+    review = next(iter(select(entries, kind="review")), None)
     current = review.evidence.get("current") if review else None
-    names = [name for name in current if name.startswith(f"{PRODUCTION}/")] if isinstance(current, dict) else []
-    back = {name for name in names if any(entry.key.endswith(f"rollback/{name}/done") for entry in entries)}
-    done, begun = (set(reached(entries, step, names)) for step in ("promote", "prepare"))
+    names = [name for name in current if within(name)] if isinstance(current, dict) else []
+    back = {name for name in names if select(entries, kind="rollback", environment=name, name="done")}
+    done, begun = set(reached(entries, "promote", names)), set(reached(entries, "prepare", names))
     states = {"back": back, "done": done - back, "under way": begun - done - back, "to come": set(names) - begun - back}
     return "; ".join(f"{state}: {', '.join(sorted(chosen))}" for state, chosen in states.items() if chosen)

@@ -53,5 +53,5 @@ async def test_the_record_takes_the_whole_of_a_long_watch(number: int, tmp_path:
         samples += step.rows(verdicts, at=at)
     evidence: dict[str, Any] = {"points": points, "samples": samples}
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    entry, _ = await store_entry(tmp_path, "r1", key="k", kind="samples", who="shipway", what="Watched", evidence=evidence, at=now)
+    entry, _ = await store_entry(tmp_path, "r1", kind="samples", who="shipway", what="Watched", evidence=evidence, at=now)
     assert len(entry.evidence["samples"]) == len(samples)

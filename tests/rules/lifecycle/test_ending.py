@@ -77,7 +77,7 @@ def test_every_outcome_has_a_state_and_a_place_in_the_record(ending: Ending, mov
     """What a closing entry says is read back as the same outcome."""
     outcome, why = final_outcome(ending, moved_back=moved_back)
     entry = chain(
-        None, at=datetime(2026, 1, 1, tzinfo=UTC), key="closed", kind="closed", who="shipway", what="Done", why=why,
+        None, at=datetime(2026, 1, 1, tzinfo=UTC), kind="closed", who="shipway", what="Done", why=why,
         evidence={"outcome": outcome},
     )  # fmt: skip
     assert outcome in STATE_NAMES
@@ -88,7 +88,7 @@ def test_every_outcome_has_a_state_and_a_place_in_the_record(ending: Ending, mov
 def test_an_ending_is_read_back_from_its_entry(ending: Ending) -> None:
     """A process that comes after a crash ends for the same reason."""
     entry = chain(
-        None, at=datetime(2026, 1, 1, tzinfo=UTC), key="going-back", kind="rollback", who="shipway", what="Goes back", why=ending.reason,
+        None, at=datetime(2026, 1, 1, tzinfo=UTC), name="decision", kind="rollback", who="shipway", what="Goes back", why=ending.reason,
         evidence={"ending": ending.name},
     )  # fmt: skip
     assert Ending.from_entry(entry) == ending

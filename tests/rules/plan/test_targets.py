@@ -22,7 +22,6 @@ from tasks.rules.plan.targets import (
     production_of,
     steps_in_words,
     target_of,
-    under,
     waves_of,
     waves_reversed,
     within,
@@ -69,7 +68,7 @@ def test_one_production_keeps_its_name() -> None:
         ("production", "local/b", "production.platform"),
     ]
     assert environments_reversed(ONE) == ("production", "staging")
-    assert (steps_in_words(ONE), within("production"), under("post-deploy", "production")) == ("10 % → 100 %", "", "post-deploy")
+    assert (steps_in_words(ONE), within("production")) == ("10 % → 100 %", "")
 
 
 def test_targets_are_environments_in_their_order() -> None:
@@ -78,7 +77,7 @@ def test_targets_are_environments_in_their_order() -> None:
     assert (eu.environment, eu.field, eu.ready_timeout_seconds, len(eu.steps)) == ("production/eu", "production.targets[0].platform", 30, 2)
     assert (us.environment, us.field, us.ready_timeout_seconds, len(us.steps)) == ("production/us", "production.targets[1].platform", 5, 1)
     assert environments_reversed(TWO) == ("production/us", "production/eu", "staging")
-    assert (within("production/eu"), under("post-deploy", "production/eu")) == (" in production/eu", "post-deploy/production/eu")
+    assert within("production/eu") == " in production/eu"
 
 
 def test_targets_of_a_wave_stand_side_by_side_and_without_waves_each_alone() -> None:

@@ -9,9 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.rules.record.entries import Entry, Kind, chain, durations, outcome_of, parse_entry, to_bytes, to_json, verify_chain
+from tasks.rules.record.document import read_document, to_json
+from tasks.rules.record.entries import Entry, Kind, chain, durations, key_of, outcome_of, parse_entry, select, to_bytes, verify_chain
 
 START = datetime(2026, 11, 23, 2, 14, 5, tzinfo=UTC)
+IDENTITIES = st.fixed_dictionaries(
+    {
+        "kind": st.sampled_from(["effect", "note", "verdict"]),
+        "environment": st.sampled_from(["", "staging", "production", "production/eu"]),
+        "round": st.integers(1, 3),
+        "step": st.none() | st.integers(0, 100),
+        "name": st.text(max_size=20),
+    }
+)
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(st.characters(codec="utf-8"))
 )
@@ -28,7 +38,7 @@ def record_of(*kinds: tuple[Kind, float, dict[str, Any]]) -> list[Entry]:
         at += timedelta(seconds=seconds)
         previous = entries[-1] if entries else None
         entries.append(
-            chain(previous, at=at, key=f"part/{index}", kind=kind, who="ada", what="It happened.", why="2 of 3", evidence=evidence)
+            chain(previous, at=at, name=f"part {index}", kind=kind, who="ada", what="It happened.", why="2 of 3", evidence=evidence)
         )
     return entries
 
@@ -46,7 +56,7 @@ def test_an_untouched_record_is_intact() -> None:
 @given(EVIDENCE)
 def test_an_entry_is_read_back_as_it_was_made(evidence: dict[str, Any]) -> None:
     """Whatever JSON the evidence holds, storing and reading changes nothing."""
-    entry = chain(None, at=START, key="a", kind="note", who="ada", what="x", evidence=evidence)
+    entry = chain(None, at=START, kind="note", who="ada", what="x", evidence=evidence)
     assert parse_entry(to_bytes(entry)) == entry
 
 
@@ -76,13 +86,13 @@ def rewritten(entry: Entry, **changes: Any) -> Entry:
 TAMPERED = {
     "a changed sentence": (
         [WHOLE[0], rewritten(WHOLE[1], what="It was well."), *WHOLE[2:]],
-        "entry 2 (part/1): its content does not match",
+        "entry 2 (health part 1): its content does not match",
     ),
     "changed evidence": ([WHOLE[0], rewritten(WHOLE[1], evidence={"ratio": 0.0}), *WHOLE[2:]], "does not match its hash"),
-    "a missing middle": ([WHOLE[0], *WHOLE[2:]], "entry 3 (part/2) stands at place 2"),
-    "a missing first": (WHOLE[1:], "entry 2 (part/1) stands at place 1"),
+    "a missing middle": ([WHOLE[0], *WHOLE[2:]], "entry 3 (note part 2) stands at place 2"),
+    "a missing first": (WHOLE[1:], "entry 2 (health part 1) stands at place 1"),
     "two in another order": ([WHOLE[0], WHOLE[2], WHOLE[1], WHOLE[3]], "does not follow the entry before it"),
-    "one doubled": ([*WHOLE[:2], WHOLE[1], *WHOLE[2:]], "its key was used before"),
+    "one doubled": ([*WHOLE[:2], WHOLE[1], *WHOLE[2:]], "another entry of this kind"),
     "a missing end": (WHOLE[:3], "has no closing entry"),
     "nothing at all": ([], "empty"),
 }
@@ -97,9 +107,9 @@ def test_each_kind_of_tampering_is_said(case: str) -> None:
 
 def test_an_entry_that_was_forged_with_a_right_hash_breaks_the_one_behind_it() -> None:
     """Whoever rewrites an entry must rewrite all that follow."""
-    forged = chain(WHOLE[0], at=START, key="part/1", kind="health", who="eve", what="All well.")
+    forged = chain(WHOLE[0], at=START, name="part 1", kind="health", who="eve", what="All well.")
     assert verify_chain([WHOLE[0], forged, *WHOLE[2:]]) == [
-        "entry 3 (part/2) does not follow the entry before it: its `previous` is another hash"
+        "entry 3 (note part 2) does not follow the entry before it: its `previous` is another hash"
     ]
 
 
@@ -143,3 +153,33 @@ def test_the_document_seals_its_entries() -> None:
     assert f'"head": "{WHOLE[-1].hash}"' in text
     assert '"entry_count": 4' in text
     assert text == to_json(list(WHOLE))
+
+
+@given(IDENTITIES, IDENTITIES)
+def test_two_entries_share_a_key_only_if_all_identifying_fields_are_the_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+    """Whatever a name holds, it cannot be taken for another field."""
+    assert (key_of(**one) == key_of(**other)) == (one == other)
+
+
+def test_entries_are_selected_by_their_fields() -> None:
+    """None takes any value, and "" is a value: what concerns the whole release."""
+    more: Any = {"at": START, "who": "ada", "what": "x"}
+    whole = chain(None, kind="gate", name="question 1", **more)
+    first = chain(whole, kind="effect", environment="production", step=25, name="shift", **more)
+    second = chain(first, kind="effect", environment="production", round=2, name="prepare", **more)
+    entries = [whole, first, second]
+    assert select(entries) == entries
+    assert select(entries, kind="effect", environment="production") == [first, second]
+    assert select(entries, environment="") == [whole]
+    assert select(entries, round=2) == [second]
+    assert select(entries, step=25, name="shift") == [first]
+    assert [entry.label for entry in entries] == ["gate question 1", "effect production 25 % shift", "effect production prepare round 2"]
+
+
+def test_a_document_is_read_back_and_another_format_is_refused() -> None:
+    """What is published can be checked, and the message names the first wrong field."""
+    assert read_document(to_json(WHOLE)).entries == WHOLE
+    with pytest.raises(ValueError, match="not a shipway-record/2 document: format"):
+        read_document(to_json(WHOLE).replace("shipway-record/2", "shipway-record/1"))
+    with pytest.raises(ValueError, match=r"entries\.0\.seq"):
+        read_document(to_json(WHOLE).replace('"seq": 1', '"seq": 0'))

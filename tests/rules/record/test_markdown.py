@@ -23,14 +23,12 @@ MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table")
 
 def release(text: str) -> list[Entry]:
     """Make a record that quotes a text everywhere."""
-    opened = chain(
-        None, at=START, key="release/opened", kind="opened", who=text, what=text, why=text, evidence={"service": text, "version": text}
-    )
-    check = chain(opened, at=START + timedelta(seconds=65), key="pre_deploy/tests", kind="tests", who=text, what=text, why=text)
+    opened = chain(None, at=START, kind="opened", who=text, what=text, why=text, evidence={"service": text, "version": text})
+    check = chain(opened, at=START + timedelta(seconds=65), kind="tests", who=text, what=text, why=text)
     return [
         opened,
         check,
-        chain(check, at=START, key="release/closed", kind="closed", who=text, what=text, evidence={"outcome": "rolled_back"}),
+        chain(check, at=START, kind="closed", who=text, what=text, evidence={"outcome": "rolled_back"}),
     ]
 
 
@@ -56,7 +54,6 @@ def test_the_summary_comes_first() -> None:
     opened = chain(
         None,
         at=START,
-        key="o",
         kind="opened",
         who="mira",
         what="x",

@@ -13,7 +13,7 @@ from tasks.rules.evidence.change_log import ChangeLog, Commit, join_changes
 from tasks.rules.evidence.checklist import Facts, judge_checklist
 from tasks.rules.lifecycle.ending import STATE_NAMES, Ending, final_outcome
 from tasks.rules.plan.plan import Plan
-from tasks.rules.record.entries import Entry, chain, outcome_of
+from tasks.rules.record.entries import Entry, Kind, chain, outcome_of
 from tasks.rules.rollout.rollback import choose_rollback
 from tasks.rules.rollout.waves import left_alone, progress_in_words, reached, staying, version_to_leave, versions_in_words
 
@@ -47,14 +47,14 @@ def runs(baseline: str | None, previous: str | None = None, canary: str | None =
     return {"baseline": baseline, "previous": previous, "canary": canary}
 
 
-def record(*told: tuple[str, str]) -> list[Entry]:
-    """Make a record of entries: their kind and key."""
+def record(*told: tuple[Kind, str, str], round: int = 1) -> list[Entry]:
+    """Make a record of entries: their kind, environment and name."""
     entries: list[Entry] = []
-    for kind, key in told:
+    for kind, where, name in told:
         evidence = {"current": {"staging": "1.0", **dict.fromkeys(ALL, "1.0")}} if kind == "review" else {}
         at, last = datetime(2026, 1, 1, tzinfo=UTC), entries[-1] if entries else None
-        made: Any = chain(last, at=at, key=key, kind=kind, who="shipway", what="so", why="", evidence=evidence)  # type: ignore[arg-type]
-        entries.append(made)
+        more: Any = {"environment": where, "name": name, "round": round, "evidence": evidence}
+        entries.append(chain(last, at=at, kind=kind, who="shipway", what="so", **more))
     return entries
 
 
@@ -76,7 +76,7 @@ def test_completed_targets_stay_only_where_the_plan_keeps_them_and_the_wave_stop
 
 def test_a_record_tells_which_targets_were_reached_in_any_round() -> None:
     """Only effects count, and a target's name is never mistaken for another's."""
-    entries = record(("effect", f"{EU}/prepare"), ("effect", f"round-2/{US}/prepare"), ("note", f"{ASIA}/prepare"))
+    entries = record(("effect", EU, "prepare"), ("note", ASIA, "prepare")) + record(("effect", US, "prepare"), round=2)
     assert reached(entries, "prepare", ALL) == [EU, US]
     assert reached(entries, "promote", ALL) == []
 
@@ -114,7 +114,7 @@ def test_a_production_that_is_mixed_is_neither_deployed_nor_rolled_back() -> Non
 def test_a_mixed_production_is_read_back_from_its_record() -> None:
     """The closing entry's word is the outcome."""
     closed = chain(
-        None, at=datetime(2026, 1, 1, tzinfo=UTC), key="closed", kind="closed", who="shipway", what="Done", why="",
+        None, at=datetime(2026, 1, 1, tzinfo=UTC), kind="closed", who="shipway", what="Done", why="",
         evidence={"outcome": "partly_deployed"},
     )  # fmt: skip
     assert outcome_of([closed]) == "partly_deployed"
@@ -191,11 +191,11 @@ def test_what_production_runs_is_said_once_or_of_each_target(current: Any, words
 
 def test_the_status_tells_where_a_wave_is() -> None:
     """Done, under way, to come, back; nothing for one production, or before the review."""
-    entries = record(("review", "review"), ("effect", f"{EU}/prepare"), ("effect", f"{EU}/promote"), ("effect", f"{US}/prepare"))
+    entries = record(("review", "", ""), ("effect", EU, "prepare"), ("effect", EU, "promote"), ("effect", US, "prepare"))
     assert progress_in_words(entries) == f"done: {EU}; under way: {US}; to come: {ASIA}"
-    back = [*entries, *record(("rollback", f"rollback/{US}/done"))]
+    back = [*entries, *record(("rollback", US, "done"))]
     assert progress_in_words(back) == f"back: {US}; done: {EU}; to come: {ASIA}"
-    assert progress_in_words(record(("opened", "opened"))) == ""
+    assert progress_in_words(record(("opened", "", ""))) == ""
     assert progress_in_words([]) == ""
 
 

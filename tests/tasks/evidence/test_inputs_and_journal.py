@@ -84,10 +84,10 @@ async def test_a_plan_with_a_platform_that_nobody_made_is_bad_input(plan: Path) 
 async def test_a_story_is_told_once_and_recalled() -> None:
     """A step that runs again finds what it said."""
     release = str(uuid4())
-    first = await append_entry(release, "step", "Moved", kind="effect", why="25 %", evidence={"percent": 25})
-    assert await append_entry(release, "step", "Moved again", kind="effect") == first
-    assert await read_entry(release, "step") == first
-    assert await read_entry(release, "other") is None
+    first = await append_entry(release, "Moved", kind="effect", environment="staging", name="step", why="25 %", evidence={"percent": 25})
+    assert await append_entry(release, "Moved again", kind="effect", environment="staging", name="step") == first
+    assert await read_entry(release, "effect", environment="staging", name="step") == first
+    assert await read_entry(release, "effect", environment="production", name="step") is None
 
 
 def break_record(release: str) -> None:
@@ -101,7 +101,7 @@ def break_record(release: str) -> None:
 async def test_a_record_that_somebody_touched_holds_no_way_back_up() -> None:
     """The story goes on without the record: the service comes first."""
     release = str(uuid4())
-    await append_entry(release, "opened", "Asked", kind="opened")
+    await append_entry(release, "Asked", kind="opened")
     break_record(release)
-    assert (await append_entry(release, "rollback", "Goes back", kind="rollback")).what == "Goes back"
+    assert (await append_entry(release, "Goes back", kind="rollback")).what == "Goes back"
     assert "Never" not in str(await read_entries(release))

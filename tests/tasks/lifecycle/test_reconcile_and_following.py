@@ -118,7 +118,7 @@ async def test_the_keepers_last_work_is_the_end_of_its_newest_completed_run() ->
 async def test_a_final_state_of_a_run_that_is_not_closed_is_not_its_end() -> None:
     """Who follows is told so, and hears the end that counts."""
     run = await new_run(tags=(OPEN,))
-    await append_entry(run, "opened", "Asked", kind="opened", evidence={"service": "x"})
+    await append_entry(run, "Asked", kind="opened", evidence={"service": "x"})
     heard: list[Told] = []
     async with get_client() as client:
         await client.set_flow_run_state(UUID(run), Failed(message="of an attempt that was superseded"), force=True)
@@ -126,7 +126,7 @@ async def test_a_final_state_of_a_run_that_is_not_closed_is_not_its_end() -> Non
         async for told in following:
             heard.append(told)
             if told.kind == "unclosed":
-                await append_entry(run, "closed", "Done", kind="closed", evidence={"outcome": "deployed"})
+                await append_entry(run, "Done", kind="closed", evidence={"outcome": "deployed"})
                 await end_attempt.fn(run, outcome="deployed")
                 await client.set_flow_run_state(UUID(run), Completed(), force=True)
                 await let_go.fn(run)
@@ -168,14 +168,14 @@ async def test_outside_a_run_of_the_keeper_nothing_is_forgotten() -> None:
 async def test_a_last_word_that_is_stored_late_is_heard() -> None:
     """A run may have ended before the server stored why; what was said at its gate is not that."""
     run = await new_run()
-    await append_entry(run, "opened", "Asked", kind="opened", evidence={"service": "x"})
-    await append_entry(run, "gate", "The gate is passed", kind="gate")
+    await append_entry(run, "Asked", kind="opened", evidence={"service": "x"})
+    await append_entry(run, "The gate is passed", kind="gate")
     async with get_client() as client:
         await client.set_flow_run_state(UUID(run), Completed(), force=True)
 
         async def say_late() -> None:
             await asyncio.sleep(2.5)
-            await append_entry(run, "closed", "Done", kind="closed", evidence={"outcome": "deployed"})
+            await append_entry(run, "Done", kind="closed", evidence={"outcome": "deployed"})
 
         saying = asyncio.create_task(say_late())
         heard = [told.kind async for told in follow(client, UUID(run))]
@@ -191,8 +191,8 @@ async def test_a_server_that_sends_no_events_is_asked_for_them(monkeypatch: pyte
 
     monkeypatch.setattr(following, "get_events_subscriber", closed)
     run = await new_run()
-    await append_entry(run, "opened", "Asked", kind="opened", evidence={"service": "x"})
-    await append_entry(run, "closed", "Done", kind="closed", evidence={"outcome": "deployed"})
+    await append_entry(run, "Asked", kind="opened", evidence={"service": "x"})
+    await append_entry(run, "Done", kind="closed", evidence={"outcome": "deployed"})
     async with get_client() as client:
         await client.set_flow_run_state(UUID(run), Completed(), force=True)
         assert [told.kind async for told in follow(client, UUID(run))] == ["opened", "closed"]
@@ -201,10 +201,10 @@ async def test_a_server_that_sends_no_events_is_asked_for_them(monkeypatch: pyte
 async def test_what_was_told_before_is_left_out_on_request() -> None:
     """Who follows a release on after its gate is not told its beginning again."""
     run = await new_run()
-    await append_entry(run, "opened", "Asked", kind="opened", evidence={"service": "x"})
+    await append_entry(run, "Asked", kind="opened", evidence={"service": "x"})
     await asyncio.sleep(0.1)
     since = datetime.now(UTC)
-    await append_entry(run, "closed", "Done", kind="closed", evidence={"outcome": "deployed"})
+    await append_entry(run, "Done", kind="closed", evidence={"outcome": "deployed"})
     async with get_client() as client:
         await client.set_flow_run_state(UUID(run), Completed(), force=True)
         assert [told.kind async for told in follow(client, UUID(run), since=since)] == ["closed"]
@@ -227,9 +227,9 @@ async def test_who_follows_hears_each_thing_once_and_in_order_until_the_end() ->
     """A step that tells its key twice is heard once; progress is heard and not recorded."""
     run = await new_run()
     for _ in range(2):
-        await append_entry(run, "opened", "Asked", kind="opened", evidence={"service": "x"})
+        await append_entry(run, "Asked", kind="opened", evidence={"service": "x"})
     emit_progress(run, "25 %: watching", reading=1)
-    await append_entry(run, "closed", "Done", kind="closed", why="all well", evidence={"outcome": "deployed"})
+    await append_entry(run, "Done", kind="closed", why="all well", evidence={"outcome": "deployed"})
     heard: list[Told] = []
 
     async def listen() -> None:
@@ -247,4 +247,4 @@ async def test_who_follows_hears_each_thing_once_and_in_order_until_the_end() ->
         ("progress", "25 %: watching", ""),
         ("closed", "Done", "all well"),
     ]
-    assert [entry.key for entry in await read_entries(run)] == ["opened", "closed"]
+    assert [entry.kind for entry in await read_entries(run)] == ["opened", "closed"]

@@ -41,7 +41,7 @@ def samples(text: str) -> dict[str, Any]:
         "baseline_total": 300,
     }
     return {
-        "environment": text, "step_percent": 25, "started_at": 0,
+        "started_at": 0,
         "slis": [{"name": text, "indicator": "errors", "limit": 0.05, "tolerance": 0.01}],
         "points": [{"at": second, "verdicts": [verdict]} for second in (1, 2)],
         "versions": {"canary": text, "baseline": text}, "outcome": "failed",
@@ -56,7 +56,7 @@ def release(text: str) -> list[Entry]:
         told = samples(text) if kind == "samples" else {**evidence, "decision": "approved"} if kind == "approval" else evidence
         at = START + timedelta(seconds=61 * seconds)
         last = entries[-1] if entries else None
-        entries.append(chain(last, at=at, key=f"{text[:40]}/{kind}", kind=kind, who=text, what=text, why=text, evidence=told))  # type: ignore[arg-type]
+        entries.append(chain(last, at=at, name=f"{text[:40]}/{kind}", kind=kind, who=text, what=text, why=text, evidence=told))  # type: ignore[arg-type]
     return entries
 
 
@@ -90,19 +90,14 @@ def test_the_page_says_outcome_people_and_times() -> None:
     opened = chain(
         None,
         at=START,
-        key="o",
         kind="opened",
         who="mira",
         what="x",
         evidence={"service": "guestbook", "version": "1.2.0", "baseline": "1.1.0"},
     )
-    asked = chain(opened, at=START + timedelta(seconds=10), key="gate", kind="gate", who="shipway", what="Waits.")
-    agreed = chain(
-        asked, at=START + timedelta(minutes=30), key="ada", kind="approval", who="ada", what="Yes.", evidence={"decision": "approved"}
-    )
-    closed = chain(
-        agreed, at=START + timedelta(minutes=31), key="c", kind="closed", who="shipway", what="Done.", evidence={"outcome": "deployed"}
-    )
+    asked = chain(opened, at=START + timedelta(seconds=10), kind="gate", who="shipway", what="Waits.")
+    agreed = chain(asked, at=START + timedelta(minutes=30), kind="approval", who="ada", what="Yes.", evidence={"decision": "approved"})
+    closed = chain(agreed, at=START + timedelta(minutes=31), kind="closed", who="shipway", what="Done.", evidence={"outcome": "deployed"})
     page = render_page([opened, asked, agreed, closed], problems=[])
     for expected in (
         "guestbook 1.1.0 → 1.2.0",
@@ -131,7 +126,7 @@ def test_a_record_that_has_hardly_begun_has_a_page(entries: list[Entry]) -> None
 
 def test_long_evidence_is_cut_with_a_note() -> None:
     """The page stays readable; the whole is in the record."""
-    entry = chain(None, at=START, key="l", kind="logs", who="x", what="x", evidence={"lines": ["x" * 100] * 1_000})
+    entry = chain(None, at=START, kind="logs", who="x", what="x", evidence={"lines": ["x" * 100] * 1_000})
     page = render_page([entry], problems=[])
     assert len(page) < 60_000
     assert "cut here" in page

@@ -23,8 +23,8 @@ async def documented(release_id: str, service: str, folder: str) -> dict[str, st
     told: dict[str, str] = {}
     for _ in range(2):
         opened = {"service": service, "version": "1.2.0", "password": "hunter2"}
-        await store_entry(storage, release_id, key="opened", kind="opened", who="ada", what="Asked.", evidence=opened, secrets=["hunter2"])
-        await store_entry(storage, release_id, key="closed", kind="closed", who="shipway", what="Done.", evidence={"outcome": "deployed"})
+        await store_entry(storage, release_id, kind="opened", who="ada", what="Asked.", evidence=opened, secrets=["hunter2"])
+        await store_entry(storage, release_id, kind="closed", who="shipway", what="Done.", evidence={"outcome": "deployed"})
         told = await publish_record(release_id, service=service, storage=storage)
     return told
 

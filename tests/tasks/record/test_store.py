@@ -27,14 +27,14 @@ from tasks.record.store import store_entry
 async def main():
     for number in range(int(sys.argv[3])):
         for key in (f"{sys.argv[2]}/{number}", f"shared/{number}"):
-            await store_entry(Path(sys.argv[1]), "r1", key=key, kind="note", who="x", what=sys.argv[2])
+            await store_entry(Path(sys.argv[1]), "r1", name=key, kind="note", who="x", what=sys.argv[2])
 asyncio.run(main())
 """
 
 
 async def note(storage: Any, key: str, **more: Any) -> Entry:
     """Write a note."""
-    entry, _ = await store_entry(storage, "r1", key=key, kind="note", who="shipway", what="Noted.", **more)
+    entry, _ = await store_entry(storage, "r1", name=key, kind="note", who="shipway", what="Noted.", **more)
     return entry
 
 
@@ -69,8 +69,8 @@ async def test_entries_are_read_back_in_order(storage: Any) -> None:
     assert verify_chain(written, state="under_way") == []
 
 
-async def test_a_key_is_written_once(storage: Any) -> None:
-    """The second call with a key changes nothing and gives the first entry back."""
+async def test_an_entry_is_written_once(storage: Any) -> None:
+    """The second call with the same fields changes nothing and gives the first entry back."""
     first = await note(storage, "k", why="first")
     await note(storage, "other")
     assert await note(storage, "k", why="second") == first
@@ -102,7 +102,7 @@ async def test_writers_of_two_processes_lose_nothing(tmp_path: Path) -> None:
     writers = [await asyncio.create_subprocess_exec(*arguments, name, "40", env=environment) for name in ("a", "b")]
     assert [await writer.wait() for writer in writers] == [0, 0]
     entries = await load_entries(tmp_path, "r1")
-    assert sorted(entry.key for entry in entries) == sorted(f"{name}/{number}" for name in ("a", "b", "shared") for number in range(40))
+    assert sorted(entry.name for entry in entries) == sorted(f"{name}/{number}" for name in ("a", "b", "shared") for number in range(40))
 
 
 async def test_what_lies_beside_the_entries_is_no_part_of_the_record(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ async def test_what_lies_beside_the_entries_is_no_part_of_the_record(tmp_path: P
     folder = tmp_path / "records" / "r1"
     (folder / "data").mkdir()
     (folder / ".00002.json.part").write_bytes(b"half")
-    assert [entry.key for entry in await readable_entries(tmp_path, "r1")] == ["k"]
+    assert [entry.name for entry in await readable_entries(tmp_path, "r1")] == ["k"]
     assert (await read_record(tmp_path, "r1")).problems == []
 
 
@@ -123,14 +123,14 @@ async def test_an_entry_that_was_changed_is_not_readable(storage: Any) -> None:
     content = await objects_of(storage).read("records/r1/00001.json")
     assert content is not None
     await objects_of(storage).replace("records/r1/00001.json", content.replace(b"k0", b"kX"))
-    assert [entry.key for entry in await readable_entries(storage, "r1")] == ["k1"]
+    assert [entry.name for entry in await readable_entries(storage, "r1")] == ["k1"]
 
 
 async def test_another_process_that_wrote_meanwhile_is_followed(tmp_path: Path) -> None:
     """What this process remembers of the end is never trusted blindly."""
     await note(tmp_path, "mine")
     (last,) = await load_entries(tmp_path, "r1")
-    theirs = chain(last, at=store.moment(last), key="theirs", kind="note", who="x", what="x")
+    theirs = chain(last, at=store.moment(last), name="theirs", kind="note", who="x", what="x")
     assert await Folder(tmp_path).create("records/r1/00002.json", store.to_bytes(theirs))
     assert await note(tmp_path, "theirs") == theirs
     assert (await note(tmp_path, "next")).previous == theirs.hash
@@ -144,12 +144,12 @@ async def test_a_torn_last_entry_counts_as_not_written(storage: Any, tear: bytes
     await objects_of(storage).replace("records/r1/00003.json", tear)
     forget()
     reading = await read_record(storage, "r1")
-    assert [entry.key for entry in reading.entries] == ["k0", "k1"]
+    assert [entry.name for entry in reading.entries] == ["k0", "k1"]
     assert "last entry (3) counts as not written" in reading.problems[0]
     assert (await note(storage, "k2")).seq == 4
     forget()
     entries = await load_entries(storage, "r1")
-    assert [entry.key for entry in entries] == ["k0", "k1", "record/torn-3", "k2"]
+    assert [entry.name for entry in entries] == ["k0", "k1", "torn 3", "k2"]
     assert verify_chain(entries, state="under_way") == []
 
 
@@ -158,7 +158,7 @@ async def test_a_first_entry_that_is_torn_does_not_stop_a_release(tmp_path: Path
     path_of(tmp_path, 1).parent.mkdir(parents=True)
     path_of(tmp_path, 1).write_bytes(b"{")
     await note(tmp_path, "k")
-    assert [entry.key for entry in await load_entries(tmp_path, "r1")] == ["record/torn-1", "k"]
+    assert [entry.name for entry in await load_entries(tmp_path, "r1")] == ["torn 1", "k"]
 
 
 @pytest.mark.parametrize("harm", ["changed", "removed", "swapped"])
@@ -213,7 +213,7 @@ async def test_secrets_are_masked_before_anything_is_stored(tmp_path: Path) -> N
 async def test_a_release_id_cannot_leave_the_folder_of_records(tmp_path: Path, release_id: str) -> None:
     """Paths are made of ids that are checked."""
     with pytest.raises(BadInput):
-        await store_entry(tmp_path, release_id, key="k", kind="note", who="x", what="x")
+        await store_entry(tmp_path, release_id, name="k", kind="note", who="x", what="x")
     assert files_in(tmp_path) == {}
 
 
