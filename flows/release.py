@@ -25,7 +25,7 @@ from tasks.record.journal import read_entry
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.request import PlanPath, Reason, Requester, Version
 from tasks.rules.plan.targets import places_of, waves_of
-from tasks.rules.record.digest import canonical
+from tasks.rules.record.canonical import canonical
 
 MOST_ROUNDS = 5
 

@@ -19,10 +19,11 @@ from tasks.rollout.manifests import read_manifests
 from tasks.rollout.migrate import expect_jobs
 from tasks.rollout.platforms import load_platforms
 from tasks.rollout.preview import preview_environment
+from tasks.rules.approval.digest import digest
 from tasks.rules.evidence.change_log import ChangeLog, Commit, join_changes
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import STAGING
-from tasks.rules.record.digest import digest, fingerprint
+from tasks.rules.record.canonical import fingerprint
 
 
 @task(name="take plan", **ONCE)

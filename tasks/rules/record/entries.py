@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tasks.rules.record.digest import canonical
+from tasks.rules.record.canonical import canonical
 
 Kind = Literal[
     "opened", "review", "tests", "dependencies", "change_log", "checklist", "effect", "samples", "verdict", "gate", "approval", "refused",

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from tasks.rules.record.digest import canonical
+from tasks.rules.record.canonical import canonical
 
 MASK = "********"
 TEXT_LIMIT_BYTES = 64 * 1024

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
-from tasks.rules.record.digest import canonical
+from tasks.rules.record.canonical import canonical
 from tasks.rules.record.masking import EVIDENCE_LIMIT_BYTES, MASK, TEXT_LIMIT_BYTES, bounded, mask, secrets_in_header
 
 

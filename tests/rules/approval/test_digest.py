@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.rules.approval.digest import digest
 from tasks.rules.evidence.change_log import ChangeLog, Commit
 from tasks.rules.plan.plan import Plan
-from tasks.rules.record.digest import canonical, digest, fingerprint
+from tasks.rules.record.canonical import canonical, fingerprint
 
 PLAN = Plan.model_validate({
     "shipway": 1, "service": "guestbook", "tests": [{"junit": "junit.xml"}], "verification": {"health": [{}]},

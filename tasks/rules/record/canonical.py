@@ -1,8 +1,7 @@
-"""What people approve: one hash over the plan, the version, the changes, what runs now, and where it goes.
+"""The canonical form of a value, and its hash.
 
-The canonical form is JSON with the keys of every object sorted by code point, no spaces, UTF-8 without escapes beyond
-those that JSON demands, no NaN or infinity; sections of a plan and frozen dataclasses become objects, tuples become
-lists. The digest is the SHA-256 of that, in lower-case hexadecimal.
+It is JSON with the keys of every object sorted by code point, no spaces, UTF-8 without escapes beyond those that JSON
+demands, no NaN or infinity; sections of a plan and frozen dataclasses become objects, tuples become lists.
 """
 
 from __future__ import annotations
@@ -11,13 +10,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
-
-if TYPE_CHECKING:  # the record needs only `canonical`, and building the plan's models takes time
-    from tasks.rules.evidence.change_log import ChangeLog
-    from tasks.rules.plan.plan import Plan
 
 
 def canonical(value: Any) -> bytes:
@@ -57,31 +52,6 @@ def _key(key: Any) -> str:
         return key
     message = f"the key {key!r} is not text"
     raise TypeError(message)
-
-
-def digest(
-    plan: Plan,
-    version: str,
-    change_log: ChangeLog,
-    current: Mapping[str, str | None],
-    platforms: Mapping[str, str],
-    manifests: Mapping[str, Any] | None = None,
-) -> str:
-    """Hash what an approval is for.
-
-    Args:
-        plan: The plan.
-        version: The version under release.
-        change_log: The changes that it brings.
-        current: The version that runs now, by environment; None where none does.
-        platforms: The fingerprint of the platform's settings, by environment: the plan only names them.
-        manifests: The Jobs of the plan's migrations, by name: the plan only names them, too.
-
-    Returns:
-        64 hexadecimal digits; another value of any of these gives another digest.
-    """
-    whole = {"change_log": change_log, "current": dict(current), "plan": plan, "platforms": dict(platforms), "version": version}
-    return fingerprint({**whole, "manifests": dict(manifests)} if manifests else whole)
 
 
 def fingerprint(value: Any) -> str:

@@ -1,0 +1,35 @@
+"""What people approve: one hash over the plan, the version, the changes, what runs now, and where it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.rules.evidence.change_log import ChangeLog
+from tasks.rules.plan.plan import Plan
+from tasks.rules.record.canonical import fingerprint
+
+
+def digest(
+    plan: Plan,
+    version: str,
+    change_log: ChangeLog,
+    current: Mapping[str, str | None],
+    platforms: Mapping[str, str],
+    manifests: Mapping[str, Any] | None = None,
+) -> str:
+    """Hash what an approval is for.
+
+    Args:
+        plan: The plan.
+        version: The version under release.
+        change_log: The changes that it brings.
+        current: The version that runs now, by environment; None where none does.
+        platforms: The fingerprint of the platform's settings, by environment: the plan only names them.
+        manifests: The Jobs of the plan's migrations, by name: the plan only names them, too.
+
+    Returns:
+        64 hexadecimal digits; another value of any of these gives another digest.
+    """
+    whole = {"change_log": change_log, "current": dict(current), "plan": plan, "platforms": dict(platforms), "version": version}
+    return fingerprint({**whole, "manifests": dict(manifests)} if manifests else whole)
