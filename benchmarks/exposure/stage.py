@@ -165,7 +165,9 @@ def write_plan(
         repository.mkdir(parents=True)
         _git(repository, "init", "--quiet")
         for version in VERSIONS:
-            _git(repository, "commit", "--quiet", "--allow-empty", "-m", f"Make {version}")
+            (repository / "VERSION").write_text(f"{version}\n")
+            _git(repository, "add", "VERSION")
+            _git(repository, "commit", "--quiet", "-m", f"Make {version}")
             _git(repository, "tag", f"v{version}")
     plan = {
         "shipway": 1,

@@ -73,7 +73,7 @@ def test_a_reason_without_words_says_so(text: str | None) -> None:
 def test_every_entry_can_be_written_and_read_again(text: str) -> None:
     """A record takes whatever key and words come from outside."""
     words = outside(text)
-    entry = chain(None, at=datetime(2026, 11, 28, tzinfo=UTC), key=safe_key(text), kind="note", who=words, what=words, why=words)
+    entry = chain(None, at=datetime(2026, 11, 28, tzinfo=UTC), name=safe_key(text), kind="note", who=words, what=words, why=words)
     assert parse_entry(to_bytes(entry)) == entry
 
 

@@ -111,11 +111,11 @@ def repository(folder: Path) -> Path:
     """Make a repository with a tag a version."""
     folder.mkdir()
     identity = ["-c", "user.name=tester", "-c", "user.email=tester@example.org", "-c", "commit.gpgsign=false"]
-    changes = [
-        words for one in (FIRST, SECOND) for words in (["commit", "--quiet", "--allow-empty", "-m", f"Make {one}"], ["tag", f"v{one}"])
-    ]
-    for words in (["init", "--quiet"], *changes):
-        subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True)
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True, capture_output=True)
+    for one in (FIRST, SECOND):
+        (folder / "VERSION").write_text(one)
+        for words in (["add", "VERSION"], ["commit", "--quiet", "-m", f"Make {one}"], ["tag", f"v{one}"]):
+            subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True)
     return folder
 
 

@@ -35,9 +35,11 @@ MIGRATIONS: list[dict[str, Any]] = [
 def lay_out(folder: Path) -> None:
     """Make a repository with two versions."""
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
-    commits = [words for version in ("6.9.0", "6.9.1") for words in (["commit", "-q", "--allow-empty", "-m", version], ["tag", version])]
-    for words in (["init", "-q"], *commits):
-        subprocess.run([*git, *words], cwd=folder, check=True)
+    subprocess.run([*git, "init", "-q"], cwd=folder, check=True)
+    for version in ("6.9.0", "6.9.1"):
+        (folder / "VERSION").write_text(version)
+        for words in (["add", "VERSION"], ["commit", "-q", "-m", version], ["tag", version]):
+            subprocess.run([*git, *words], cwd=folder, check=True)
 
 
 @pytest.fixture

@@ -114,7 +114,9 @@ class Stage:
 
     def tag(self, version: str) -> str:
         """Commit a change and tag it as a version."""
-        self.git("commit", "--quiet", "--allow-empty", "-m", f"Make {version}")
+        (self.repository / "VERSION").write_text(f"{version}\n")
+        self.git("add", "VERSION")
+        self.git("commit", "--quiet", "-m", f"Make {version}")
         self.git("tag", f"v{version}")
         return version
 

@@ -89,7 +89,7 @@ async def test_a_platform_that_the_server_cannot_give_now_may_be_given_later(ove
 async def test_a_release_that_moved_nothing_has_no_failed_rollback_when_the_server_answers_500(tmp_path: Path) -> None:
     """Whether an environment was moved is not known while its block cannot be read: the record stays open, and the keeper tries again."""
     run, plan = str(uuid4()), Plan.model_validate(plan_of("overloaded"))
-    phase = Phase(run, run, plan, "plan.yaml", str(tmp_path), {})
+    phase = Phase(run, 1, run, plan, "plan.yaml", str(tmp_path), {})
     with acting_for(run), pytest.raises(Temporary, match="answered 500"):
         await go_back(phase, version="1.1", ending=Ending("refused", "another release is under way"))
 

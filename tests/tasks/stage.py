@@ -76,7 +76,7 @@ class Stage:
         """Watch to the end."""
         self.platform.position["percent"] = percent
         return await watch_step.fn(
-            self.platform, subject=subject, version="1.1", percent=percent, watch_seconds=seconds, mark=OURS, begun=begun, key="k"
+            self.platform, subject=subject, version="1.1", percent=percent, watch_seconds=seconds, lease=OURS, begun=begun, key="k"
         )
 
 

@@ -7,8 +7,6 @@ import json
 from typing import Any
 
 import pytest
-from blocks.kubernetes.observe.dry_run import preview
-from blocks.kubernetes.observe.planned import planned
 
 from blocks.kubernetes.objects.config import (
     CONFIG_ANNOTATION,
@@ -20,6 +18,8 @@ from blocks.kubernetes.objects.config import (
     read_configuration,
     suffix_of,
 )
+from blocks.kubernetes.preview.dry_run import preview
+from blocks.kubernetes.preview.planned import planned
 from blocks.kubernetes.workload import Target
 from tests.blocks.kubernetes.fake_cluster import FakeCluster, service, template, workload
 

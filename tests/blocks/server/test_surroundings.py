@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 SCRIPT = Path(__file__).with_name("start_database.py")
-PROJECT = SCRIPT.parents[2]
+PROJECT = SCRIPT.parents[3]
 LONG = "a-long-name" * 14
 # An ordinary user who owns what root owns: another number for root, without any capability.
 ORDINARY = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"] if os.geteuid() == 0 else []
