@@ -1,14 +1,20 @@
-"""A platform in memory, written by hand: it can be silent, and others can act on it between two looks."""
+"""A platform in memory, written by hand: it can be silent, and others can act on it between two looks.
+
+It keeps the contract of `blocks/platform.py` (tests/platform_contract/test_fake.py), so it refuses what the real ones refuse.
+"""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
-from blocks.errors import Temporary
+from blocks.errors import BadInput, Refused, RolloutFailed, Superseded, Temporary, WorldMoved
 from blocks.platform import Counts, Endpoints, Lease, LogLine, Position
 
 OURS = Lease(owner="run-1", generation=1)
+NOBODY = "http://127.0.0.1:9"
+ALL = 100
 
 
 def counted(requests: int, errors: int = 0, *, started: str = "a") -> Counts:
@@ -17,7 +23,12 @@ def counted(requests: int, errors: int = 0, *, started: str = "a") -> Counts:
 
 
 class FakePlatform:
-    """Holds what it was told; `at_look` runs before each reading of the counts, with the number of that reading from 1."""
+    """Holds what it was told; `at_look` runs before each reading of the counts, with the number of that reading from 1.
+
+    Fields:
+        broken: Versions that cannot come up.
+        interferes: What somebody else makes of the position right after each effect.
+    """
 
     def __init__(self, baseline: str | None = "1.0", canary: str | None = "1.1", *, percent: int = 25, previous: str | None = None) -> None:
         """Stand as described, owned by `OURS`."""
@@ -29,42 +40,70 @@ class FakePlatform:
         self.looks = 0
         self.calls: list[str] = []
         self.interferes: dict[str, Any] = {}
+        self.broken: set[str] = set()
         self._ready()
 
     async def current(self) -> Position:
         """Read a copy."""
-        return self.position.copy()
+        return copy.deepcopy(self.position)
 
     async def acquire_lease(self, owner: str, *, takeover: bool = False) -> Lease:
         """Give a new lease."""
-        self.calls.append(f"claim {owner} {takeover}")
+        self.calls.append(f"acquire_lease {owner} {takeover}")
+        if self.position["owner"] not in {None, owner} and not takeover:
+            raise Refused(f"the fake is owned by {self.position['owner']}")
         self.position.update(owner=owner, generation=self.position["generation"] + 1)
         return Lease(owner=owner, generation=self.position["generation"])
 
     async def release_lease(self, lease: Lease) -> None:
-        """Give it up."""
+        """Give it up, if this lease still owns it."""
         self.calls.append(f"release_lease {lease['owner']}")
-        self.position["owner"] = None
+        if (self.position["owner"], self.position["generation"]) == (lease["owner"], lease["generation"]):
+            self.position["owner"] = None
 
     async def prepare(self, version: str, lease: Lease, *, timeout_seconds: float) -> None:
-        """Bring a canary up."""
-        self._do(f"prepare {version} {lease['generation']} {timeout_seconds:g}", canary=version, percent=0)
+        """Bring a canary up; none if the version serves already."""
+        self._expect(lease)
+        canary = None if version == self.position["baseline"] else version
+        if canary in self.broken:
+            self._do(f"prepare {version} {lease['generation']} {timeout_seconds:g}", canary=None, percent=0)
+            raise RolloutFailed(f"{version} does not come up", evidence=("exited with status 1",))
+        self._do(f"prepare {version} {lease['generation']} {timeout_seconds:g}", canary=canary, percent=0)
 
     async def shift(self, percent: int, lease: Lease) -> None:
         """Move the traffic."""
+        if not 0 <= percent <= ALL:
+            raise BadInput(f"{percent} % is not a share", field="percent", fix="Give 0 to 100")
+        self._expect(lease)
+        if self.position["canary"] is None:
+            raise WorldMoved("the fake has no canary")
         self._do(f"shift {percent} {lease['generation']}", percent=percent)
 
     async def promote(self, lease: Lease) -> None:
-        """Make the canary the baseline."""
-        self._do(f"promote {lease['generation']}", baseline=self.position["canary"] or self.position["baseline"], canary=None, percent=0)
+        """Make the canary the baseline, once it has all requests."""
+        self._expect(lease)
+        position = self.position.copy()
+        if position["canary"] is None:
+            self._do(f"promote {lease['generation']}")
+            return
+        if position["percent"] != ALL:
+            raise WorldMoved(f"{position['canary']} does not get all requests; it cannot be made the baseline")
+        previous = position["baseline"] or position["previous"]
+        self._do(f"promote {lease['generation']}", baseline=position["canary"], canary=None, percent=0, previous=previous)
 
     async def abort(self, lease: Lease) -> None:
-        """Take the canary away."""
+        """Remove the canary."""
+        self._expect(lease)
         self._do(f"abort {lease['generation']}", canary=None, percent=0)
 
     async def endpoints(self) -> Endpoints:
-        """Nobody listens."""
-        return Endpoints(public="http://127.0.0.1:9")
+        """Nobody listens; the paths differ."""
+        found = Endpoints(public=NOBODY)
+        if self.position["baseline"]:
+            found["baseline"] = f"{NOBODY}/baseline"
+        if self.position["canary"]:
+            found["canary"] = f"{NOBODY}/canary"
+        return found
 
     async def counts(self) -> dict[str, Counts]:
         """Let others act, then read."""
@@ -73,8 +112,8 @@ class FakePlatform:
         return self.numbers.copy()
 
     async def progress(self) -> list[str]:
-        """Say nothing."""
-        return []
+        """Say what runs."""
+        return [f"{self.position['baseline']} serves; {self.position['canary']} gets {self.position['percent']} %"]
 
     async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:
         """Log one line at each second."""
@@ -89,10 +128,18 @@ class FakePlatform:
         message = "the platform does not answer"
         raise Temporary(message, delay_seconds=0.01)
 
+    def _expect(self, lease: Lease) -> None:
+        if lease["generation"] < self.position["generation"]:
+            raise Superseded(f"the fake was acquired by {self.position['owner']} under generation {self.position['generation']}")
+        if (lease["owner"], lease["generation"]) != (self.position["owner"], self.position["generation"]):
+            raise Refused(f"the fake is owned by {self.position['owner']}, not by {lease['owner']}")
+
     def _do(self, call: str, **changes: Any) -> None:
         self.calls.append(call)
         self.position.update(**(changes | self.interferes))
         self._ready()
+        for version in self.position["ready"]:
+            self.numbers.setdefault(version, counted(0))
 
     def _ready(self) -> None:
         self.position["ready"] = {version: True for version in (self.position["baseline"], self.position["canary"]) if version}

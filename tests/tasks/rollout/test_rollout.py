@@ -88,7 +88,7 @@ async def test_a_version_that_dies_fails_the_rollout_with_its_last_words(shared_
 )
 async def test_an_effect_that_is_not_there_when_read_back_is_no_success(task: Any, others: dict[str, Any], said: str) -> None:
     """Somebody else acts between the effect and its reading: the world has moved."""
-    fake = FakePlatform()
+    fake = FakePlatform(percent=100)
     fake.interferes = others
     with pytest.raises(WorldMoved, match=said):
         await task(fake)
