@@ -24,6 +24,8 @@ from flows.commands._blocks import register_blocks
 
 START_SECONDS = 120
 
+pytest.register_assert_rewrite("tests.platform_contract")
+
 # The same examples each time, and none is too slow: a suite that fails by chance teaches nothing. `make test-rules` looks further.
 settings.register_profile("usual", max_examples=50, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

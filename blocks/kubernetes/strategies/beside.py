@@ -36,7 +36,7 @@ CLEARED: Json = {
 
 
 async def prepare(target: Target, traffic: Traffic, version: str, lease: Lease, *, timeout_seconds: float) -> None:
-    """Bring a version up beside the workload, without requests."""
+    """Bring a version up beside the workload, without requests; one that is there already and has some loses them."""
     workload, state = await owned(target, lease)
     same = is_brought(state, version)
     if state.phase and same:
@@ -63,6 +63,8 @@ async def prepare(target: Target, traffic: Traffic, version: str, lease: Lease, 
     await apply_beside(target, body, lease)
     await await_beside(target, version, lease, timeout_seconds=timeout_seconds)
     await traffic.attach(lease, service)
+    if state.percent or await traffic.read():
+        await shift(target, traffic, 0, lease)
 
 
 async def shift(target: Target, traffic: Traffic, percent: int, lease: Lease) -> None:

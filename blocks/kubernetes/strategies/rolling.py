@@ -17,11 +17,16 @@ ALL = 100
 
 
 async def prepare(target: Target, version: str, lease: Lease) -> None:
-    """Let the cluster try the version without running it, and remember what serves; what another strategy left beside it goes first."""
+    """Let the cluster try the version without running it, and remember what serves; what another strategy left beside it goes first.
+
+    A version that runs in some pods already is undone there, so that it begins at 0 %.
+    """
     if target.kind == "Deployment" and await orphan_of(target) is not None:
         await abort_beside(target, traffic_of(target, "canary"), lease)
     workload, state = await owned(target, lease)
     if is_brought(state, version):
+        if state.percent:
+            await shift(target, 0, lease)
         return
     if state.canary:
         await abort(target, lease)
