@@ -36,6 +36,7 @@ class KubernetesContractEnvironment(ContractEnvironment):
         self.in_place = strategy == "rolling"
         self.steps = (50, ALL) if strategy == "canary" else (ALL,)
         self.counts = "gateway_metrics" in settings
+        self.settle_seconds = 5.0 if "route" in settings else 0.0  # Traefik takes changes in every two seconds at most
 
     def platform(self) -> KubernetesPlatform:
         """Give a new block."""
@@ -93,6 +94,18 @@ def shared_world(cluster_api: Any, request: pytest.FixtureRequest) -> Iterator[W
         elsewhere(drop_namespace(cluster))
 
 
+@pytest.fixture(scope="class")
+def routed(shared_world: World, gateway: Gateway) -> str:
+    """Give the address of a route to the podinfo of a class."""
+    found: list[str] = []
+
+    async def route() -> None:
+        found.append(await shared_world.route(gateway))
+
+    elsewhere(route())
+    return found[0]
+
+
 class KubernetesContract(PlatformContract):
     """The contract over one strategy."""
 
@@ -129,21 +142,10 @@ class TestCanaryByWeights(KubernetesContract):
 
     strategy = "canary"
 
-    @pytest.fixture(scope="class")
-    def url(self, shared_world: World, gateway: Gateway) -> str:
-        """Route to podinfo."""
-        found: list[str] = []
-
-        async def route() -> None:
-            found.append(await shared_world.route(gateway))
-
-        elsewhere(route())
-        return found[0]
-
     @pytest.fixture
-    async def environment(self, shared_world: World, gateway: Gateway, url: str) -> ContractEnvironment:
+    async def environment(self, shared_world: World, gateway: Gateway, routed: str) -> ContractEnvironment:
         """Give podinfo behind the gateway, restored."""
-        settings = {"route": "podinfo", "url": url, "gateway_metrics": gateway.metrics_url}
+        settings = {"drain_seconds": 3, "route": "podinfo", "url": routed, "gateway_metrics": gateway.metrics_url}
         environment = KubernetesContractEnvironment(shared_world, self.strategy, **settings)
         await environment.restore()
         return environment

@@ -22,7 +22,7 @@ class CrashContract:
         lease = await environment.platform().acquire_lease("run-1")
         await environment.bring(lease, environment.second)
         assert where(await environment.platform().current()) == (environment.first, environment.second, 0)
-        assert set(await environment.answers()) == {environment.first}
+        await environment.expect_answers(environment.first)
 
     async def test_a_shift_that_was_cut_off_is_finished_by_the_next_process(self, environment: ContractEnvironment) -> None:
         """The share is in the end what was asked for."""
@@ -33,7 +33,7 @@ class CrashContract:
         lease = await environment.platform().acquire_lease("run-1")
         await environment.platform().shift(ALL, lease)
         assert where(await environment.platform().current()) == (environment.first, environment.second, ALL)
-        assert set(await environment.answers()) == {environment.second}
+        await environment.expect_answers(environment.second)
 
     async def test_a_promotion_that_was_cut_off_is_finished_by_the_next_process(self, environment: ContractEnvironment) -> None:
         """One version serves alone, and what served before is remembered."""
@@ -47,7 +47,7 @@ class CrashContract:
         position = await environment.platform().current()
         assert (where(position), position["previous"]) == ((environment.second, None, 0), environment.first)
         assert position["ready"] == {environment.second: True}
-        assert set(await environment.answers()) == {environment.second}
+        await environment.expect_answers(environment.second)
 
     async def test_an_abort_that_was_cut_off_is_finished_by_the_next_process(self, environment: ContractEnvironment) -> None:
         """The baseline serves alone."""
@@ -60,7 +60,7 @@ class CrashContract:
         await environment.platform().abort(lease)
         position = await environment.platform().current()
         assert (where(position), position["ready"]) == ((environment.first, None, 0), {environment.first: True})
-        assert set(await environment.answers()) == {environment.first}
+        await environment.expect_answers(environment.first)
 
     async def test_a_promotion_on_its_way_changes_nothing_once_another_took_over(self, environment: ContractEnvironment) -> None:
         """Either it was through before the takeover, or it is superseded; whichever it is, what the newer owner left stands."""
@@ -78,6 +78,6 @@ class CrashContract:
             assert left["baseline"] == environment.second
         assert await environment.platform().current() == left
         assert (left["baseline"] in {environment.first, environment.second}, left["canary"]) == (True, None)
-        assert set(await environment.answers()) == {left["baseline"]}
+        await environment.expect_answers(str(left["baseline"]))
         with pytest.raises(Superseded):
             await environment.platform().abort(old)

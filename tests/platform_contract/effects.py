@@ -24,19 +24,19 @@ class EffectContract:
         position = await environment.platform().current()
         assert where(position) == (environment.first, environment.second, 0)
         assert position["ready"] == {environment.first: True, environment.second: not environment.in_place}
-        assert set(await environment.answers()) == {environment.first}
+        await environment.expect_answers(environment.first)
         for share in environment.steps:
             await environment.platform().shift(share, lease)
             assert where(await environment.platform().current()) == (environment.first, environment.second, share)
             if share == ALL:
-                assert set(await environment.answers()) == {environment.second}
+                await environment.expect_answers(environment.second)
             else:
-                assert set(await environment.answers(40)) == {environment.first, environment.second}
+                await environment.expect_answers(environment.first, environment.second, number=40)
         await environment.platform().promote(lease)
         position = await environment.platform().current()
         assert (where(position), position["previous"]) == ((environment.second, None, 0), environment.first)
         assert position["ready"] == {environment.second: True}
-        assert set(await environment.answers()) == {environment.second}
+        await environment.expect_answers(environment.second)
 
     async def test_each_effect_given_again_by_a_new_instance_changes_nothing(self, environment: ContractEnvironment) -> None:
         """A process that died after an effect and before its note repeats it, under a newer lease of the same owner."""
@@ -66,14 +66,14 @@ class EffectContract:
             for _ in range(2):
                 await environment.platform().abort(lease)
                 assert await environment.platform().current() == before
-            assert set(await environment.answers()) == {environment.first}
+            await environment.expect_answers(environment.first)
 
     async def test_a_share_goes_down_again_to_nothing(self, environment: ContractEnvironment) -> None:
         """Stopping the requests to a canary is a shift like any other; the canary stays."""
         lease = await environment.platform().acquire_lease("run-1")
         await environment.bring(lease, environment.second, environment.steps[0], 0)
         assert where(await environment.platform().current()) == (environment.first, environment.second, 0)
-        assert set(await environment.answers()) == {environment.first}
+        await environment.expect_answers(environment.first)
 
     async def test_a_version_prepared_again_is_back_at_nothing(self, environment: ContractEnvironment) -> None:
         """What an earlier release left with a share begins anew without one."""
@@ -81,7 +81,7 @@ class EffectContract:
         await environment.bring(lease, environment.second, environment.steps[0])
         await environment.bring(lease, environment.second)
         assert where(await environment.platform().current()) == (environment.first, environment.second, 0)
-        assert set(await environment.answers()) == {environment.first}
+        await environment.expect_answers(environment.first)
 
     async def test_another_version_replaces_the_canary_and_the_baseline_removes_it(self, environment: ContractEnvironment) -> None:
         """There is one canary at most; the version that serves needs none."""
@@ -92,7 +92,7 @@ class EffectContract:
         await environment.bring(lease, environment.first)
         position = await environment.platform().current()
         assert (where(position), position["ready"]) == ((environment.first, None, 0), {environment.first: True})
-        assert set(await environment.answers()) == {environment.first}
+        await environment.expect_answers(environment.first)
 
     async def test_a_version_that_left_can_come_back(self, environment: ContractEnvironment) -> None:
         """A rollback after a promotion is a release of the former version under a takeover; `previous` follows."""
@@ -104,7 +104,7 @@ class EffectContract:
         await environment.platform().promote(lease)
         position = await environment.platform().current()
         assert (where(position), position["previous"]) == ((environment.first, None, 0), environment.second)
-        assert set(await environment.answers()) == {environment.first}
+        await environment.expect_answers(environment.first)
 
     async def test_a_version_that_cannot_come_up_fails_with_evidence_and_gets_no_request(self, environment: ContractEnvironment) -> None:
         """The baseline serves all along; after the abort nothing of the version is left."""
@@ -121,7 +121,7 @@ class EffectContract:
             await come_up()
         assert caught.value.evidence
         assert all(isinstance(line, str) for line in caught.value.evidence)
-        assert set(await environment.answers()) == {environment.first}
+        await environment.expect_answers(environment.first)
         await environment.platform().abort(lease)
         assert await environment.platform().current() == before
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
@@ -24,6 +24,8 @@ class ContractEnvironment(ABC):
             first `shift` brings it up, and the revisions are not reached one beside the other.
         counts: False if the platform does not count requests; `counts()` is then empty.
         ready_seconds: Longest time in which a version comes up.
+        settle_seconds: How long requests may still follow the former share after an effect has returned: 0 if the platform splits them
+            itself, the gateway's own delay if it tells a gateway.
         abandon_seconds: Moments after which a caller dies in the middle of an effect, shorter and longer than the effect's first requests.
     """
 
@@ -34,6 +36,7 @@ class ContractEnvironment(ABC):
     in_place: bool = False
     counts: bool = True
     ready_seconds: float = 30
+    settle_seconds: float = 0
     abandon_seconds: tuple[float, ...] = (0, 0.01, 0.1)
 
     @abstractmethod
@@ -84,10 +87,12 @@ class ContractEnvironment(ABC):
         for share in shares:
             await self.platform().shift(share, lease)
 
-    async def answers(self, number: int = 8) -> Counter[str]:
-        """Ask the service as users do, and count who answered."""
-        public = (await self.platform().endpoints())["public"]
-        return Counter([await self.ask(public) for _ in range(number)])
+    async def expect_answers(self, *versions: str, number: int = 8) -> None:
+        """Ask the service as users do, and expect that each of these versions answers and no other does, all within `settle_seconds`."""
+        public, deadline = (await self.platform().endpoints())["public"], time.monotonic() + self.settle_seconds
+        while (found := {await self.ask(public) for _ in range(number)}) != set(versions) and time.monotonic() < deadline:
+            continue
+        assert found == set(versions), f"{sorted(found)} answer, not {sorted(versions)}"
 
     async def abandon(self, seconds: float, effect: Callable[[], Awaitable[None]]) -> None:
         """Begin an effect, and let its caller die so many seconds later."""

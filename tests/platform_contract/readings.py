@@ -78,8 +78,9 @@ class ReadingContract:
         if not environment.counts:
             assert await environment.platform().counts() == {}
             return
+        await environment.expect_answers(environment.second)
         before = await environment.platform().counts()
-        await environment.answers(10)
+        await environment.expect_answers(environment.second, number=10)
 
         async def counted() -> bool:
             now = await environment.platform().counts()
