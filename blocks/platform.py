@@ -1,9 +1,13 @@
 """The protocol of a platform: where an environment's revisions run and how traffic reaches them.
 
 A platform is a Prefect block with these methods. Primitives go in and out, every effect is idempotent and converges
-(read, act on the difference, read back), and every effect carries a *lease*: the owner and the generation that `claim`
-gave it. An effect under an older generation is refused with `Superseded`, so that of two copies of one run only the
-newer can act. A third party adds a platform by writing a block with these methods; nothing is registered with us.
+(read, act on the difference, read back), and every effect carries a *lease*: the owner and the generation that
+`acquire_lease` gave it. An effect under an older generation is refused with `Superseded`, so that of two copies of one
+run only the newer can act; one under a lease that was never given out, or was released, with `Refused`. What is refused
+moves nothing. An instance holds no state: an effect that ended in the middle is begun anew by another one and finished.
+
+A third party adds a platform by writing a block with these methods; nothing is registered with us. Every promise made
+here is a test of the contract suite that docs/platforms.md describes.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ class Lease(TypedDict):
 
     Fields:
         owner: The id of the flow run that owns the environment.
-        generation: Rises by one with each claim; an effect with an older one is refused.
+        generation: Rises by one each time that the lease is acquired, and never falls; an effect with an older one is refused.
     """
 
     owner: str
@@ -38,9 +42,10 @@ class Position(TypedDict):
         baseline: Version that serves, or None where nothing was ever deployed.
         canary: Version being brought in, or None.
         percent: Share of new requests that the canary gets, 0 to 100.
-        ready: Whether each of these versions answers its readiness check, by version.
+        ready: Whether each of these versions answers its readiness check, by version. False for the canary of a platform that replaces
+            the baseline in place, until the first share brings it up.
         previous: Version that served before `baseline`, or None.
-        owner: Who claimed the environment, or None.
+        owner: Who holds the lease, or None.
         generation: The newest generation given out.
         trouble: Only where it is not known who gets which share: what is wrong with what splits the requests, and the fix.
     """
@@ -110,11 +115,14 @@ class Platform(Protocol):
         ...
 
     async def acquire_lease(self, owner: str, *, takeover: bool = False) -> Lease:
-        """Become the owner; the same owner may claim again and fences its older self out.
+        """Become the owner; the same owner may acquire it again and fences its older self out. Of several at once, one does.
 
         Args:
             owner: Id of the flow run that will act.
             takeover: Take it from another owner (a rollback does); else `Refused` names that owner.
+
+        Raises:
+            Refused: Another owner holds it.
         """
         ...
 
@@ -125,29 +133,44 @@ class Platform(Protocol):
     async def prepare(self, version: str, lease: Lease, *, timeout_seconds: float) -> None:
         """Bring `version` up as the canary at 0 %, and return once it is ready.
 
+        A canary of this version is kept and gets no requests any more; one of another version is replaced. If `version` is the baseline,
+        no canary is made, and one that is there is removed. A platform that replaces the baseline in place checks here that the version
+        could come up; the first share then brings it up, and raises what this raises.
+
         Raises:
-            RolloutFailed: It cannot come up; carries the platform's evidence.
+            RolloutFailed: It cannot come up; carries the platform's evidence. The baseline serves on; `abort` removes what is left.
         """
         ...
 
     async def shift(self, percent: int, lease: Lease) -> None:
-        """Send `percent` of new requests to the canary (0 to 100), and return once that is in force."""
+        """Send `percent` of new requests to the canary (0 to 100), and return once that is in force.
+
+        A platform that tells a gateway returns once the gateway has accepted it; its requests may follow the former share for a moment.
+
+        Raises:
+            BadInput: It is not a share, or not one that the platform can make; names the field `percent`.
+            WorldMoved: There is no canary to give a share to.
+        """
         ...
 
     async def promote(self, lease: Lease) -> None:
-        """Make the canary the baseline; drain and stop the former one. A no-op where that is done already."""
+        """Make the canary the baseline and remember the former one as `previous`, which is drained and stopped.
+
+        A no-op if there is no canary, so also if that was done already. The canary has 100 % when this is called; a platform may refuse
+        an earlier promotion with `WorldMoved`.
+        """
         ...
 
     async def abort(self, lease: Lease) -> None:
-        """Send everything to the baseline; drain and remove the canary. A no-op where there is none."""
+        """Send everything to the baseline; drain and remove the canary. A no-op if there is none; `previous` stays as it was."""
         ...
 
     async def endpoints(self) -> Endpoints:
-        """Say where the service and each of its revisions are reached."""
+        """Say where the service and each of its revisions are reached; a revision that does not run has no address."""
         ...
 
     async def counts(self) -> dict[str, Counts]:
-        """Read the traffic counts by version, from the place where requests are split."""
+        """Read the traffic counts of baseline and canary by version, from the place where requests are split; empty if it counts none."""
         ...
 
     async def progress(self) -> list[str]:
@@ -155,7 +178,7 @@ class Platform(Protocol):
         ...
 
     async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:
-        """Read the revisions' own log lines since a moment (seconds since the epoch, UTC), newest `limit` at most."""
+        """Read the revisions' own log lines since a moment (seconds since the epoch, UTC), oldest first, the newest `limit` at most."""
         ...
 
 
