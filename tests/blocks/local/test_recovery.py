@@ -175,21 +175,6 @@ async def test_a_foreign_process_under_a_noted_id_is_left_alone(make_local: Make
     await platform.stop()
 
 
-async def test_a_caller_that_dies_in_the_middle_leaves_an_order_whole(make_local: MakeLocal) -> None:
-    """A cancelled preparation can be repeated by its successor, and goes through."""
-    platform = make_local()
-    lease = await deployed(platform)
-    first = asyncio.create_task(platform.prepare("1.1", lease, timeout_seconds=30))
-    await asyncio.sleep(0.05)
-    first.cancel()
-    await asyncio.gather(first, return_exceptions=True)
-    lease = await platform.acquire_lease("run-1")
-    await platform.prepare("1.1", lease, timeout_seconds=30)
-    await platform.promote(lease)
-    await platform.promote(lease)
-    assert (await platform.current())["baseline"] == "1.1"
-
-
 async def test_a_process_that_ignores_sigterm_is_ended_in_time(make_local: MakeLocal) -> None:
     """The stop is bounded, whatever the service does."""
     platform = make_local(command=["/bin/sh", "-c", "trap '' TERM; while :; do sleep 0.2; done"], stop_seconds=0.3)

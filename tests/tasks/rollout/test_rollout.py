@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from blocks.errors import Refused, RolloutFailed, Superseded, WorldMoved
-from blocks.platform import Lease, Platform
+from blocks.platform import Lease
 from tasks.rollout.rollout import (
     abort_canary,
     acquire_lease,
@@ -21,11 +21,6 @@ from tasks.rollout.rollout import (
 from tasks.verification.logs import read_logs
 from tests.local_environments import MakeLocal
 from tests.tasks.fake_platform import OURS, FakePlatform
-
-
-def test_the_fake_is_a_platform() -> None:
-    """It has every method of the protocol."""
-    assert isinstance(FakePlatform(), Platform)
 
 
 async def test_a_course_in_which_each_effect_comes_twice_is_the_same_course(shared_local: MakeLocal, shared_lease: Lease) -> None:
