@@ -130,8 +130,7 @@ async def test_a_final_state_of_a_run_that_is_not_closed_is_not_its_end() -> Non
                 await end_attempt.fn(run, outcome="deployed")
                 await client.set_flow_run_state(UUID(run), Completed(), force=True)
                 await let_go.fn(run)
-    assert sorted(told.kind for told in heard) == ["closed", "opened", "unclosed"]
-    assert heard[-1].kind == "closed"
+    assert [told.kind for told in heard if told.kind != "opened"] == ["unclosed", "closed"]
 
 
 async def test_without_the_keeper_no_end_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
