@@ -65,7 +65,7 @@ lint: $(STAMP) ## Check style, format, types, and who imports whom.
 
 lock: ## Resolve requirements.lock anew from pyproject.toml; needs uv.
 	@test -n "$(UV)" || { echo "uv is not on PATH; https://docs.astral.sh/uv says how to install it" >&2; exit 2; }
-	$(UV) pip compile pyproject.toml --extra dev --generate-hashes --python-version 3.11 --quiet --no-header --output-file requirements.lock
+	$(UV) pip compile pyproject.toml --all-extras --generate-hashes --python-version 3.11 --quiet --no-header --output-file requirements.lock
 
 schema: $(STAMP) ## Write docs/plan.schema.json and docs/record.schema.json from their models.
 	$(BIN)/shipway check --schema > docs/plan.schema.json.new

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from blocks.errors import BadInput
+from tasks.process.extras import require_extras
 from tasks.process.files import read_named, repository_of
 from tasks.rules.data.expectation_suite import MAX_BYTES, Schemas, Suite, read_suite
 from tasks.rules.plan.paths import inside
@@ -43,8 +44,12 @@ def broken_suites(plan: Plan, folder: Path) -> tuple[list[str], list[str]]:
         folder: Its folder.
 
     Returns:
-        Problems (a suite that is not there or broken), and warnings (files of data that are not there yet).
+        Problems (a suite that is not there or broken, a missing extra), and warnings (files of data that are not there yet).
     """
+    try:
+        require_extras(plan)
+    except BadInput as error:
+        return [str(error)], []
     problems, warnings = [], []
     for number, one in enumerate(plan.data):
         try:

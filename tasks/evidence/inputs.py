@@ -15,6 +15,7 @@ from blocks.platform import Platform, Position
 from tasks.evidence.change_log import read_change_log
 from tasks.evidence.review import read_plan_file
 from tasks.lifecycle.policy import OBSERVE_PLATFORM, ONCE
+from tasks.process.extras import require_extras
 from tasks.rollout.manifests import read_manifests
 from tasks.rollout.migrate import expect_jobs
 from tasks.rollout.platforms import load_platforms
@@ -79,6 +80,7 @@ async def look(
     plan = Plan.model_validate(taken["plan"])
     if taken.get("manifest_problems"):
         raise BadInput("; ".join(taken["manifest_problems"]), field="migrations", fix="Look with `shipway check`.")
+    require_extras(plan)
     loaded = platforms or await load_platforms(plan)
     seen = dict(zip(loaded, await asyncio.gather(*(_look_at(plan, name, platform) for name, platform in loaded.items())), strict=True))
     settings = {name: fingerprinted for name, (_, fingerprinted) in seen.items()}

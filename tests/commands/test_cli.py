@@ -21,7 +21,7 @@ from tasks.lifecycle import clock
 from tasks.lifecycle.lock import OPEN
 from tests.tasks.server_runs import keeper_worked, new_run, nothing
 
-HEAVY = ("prefect", "pydantic", "rich", "httpx", "aiohttp", "yaml", "numpy", "matplotlib", "kubernetes", "great_expectations")
+HEAVY = ("prefect", "pydantic", "rich", "httpx", "aiohttp", "yaml", "numpy", "kubernetes", "great_expectations")
 on_server = [pytest.mark.server, pytest.mark.usefixtures("server")]
 ROOT = Path(__file__).parents[2]
 PLAN = ROOT / "examples/guestbook/shipway.yaml"

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from blocks.errors import BadInput
+from blocks.extras import require
 
 MOST_CONNECTIONS = 256
 
@@ -51,11 +52,11 @@ def connect(access: Access) -> Any:
     """Make the official client of a cluster, with room for as many connections as watches and calls need; nothing is asked yet.
 
     Raises:
-        BadInput: The kubeconfig cannot be read, or says too little.
+        BadInput: The kubeconfig cannot be read, or says too little, or the extra `kubernetes` is not installed.
     """
+    api = _connect(access)
     from urllib3 import Retry  # noqa: PLC0415
 
-    api = _connect(access)
     # urllib3 would warn of each connection beyond the pool's size, and try a server that does not answer four times without saying so.
     once_more = Retry(total=1, redirect=0, status=0)
     api.rest_client.pool_manager.connection_pool_kw.update(maxsize=MOST_CONNECTIONS, retries=once_more)
@@ -63,6 +64,7 @@ def connect(access: Access) -> Any:
 
 
 def _connect(access: Access) -> Any:
+    require("kubernetes", field="platform")
     from kubernetes import config  # noqa: PLC0415 - half a second, and only for clusters
 
     loader: Any = config

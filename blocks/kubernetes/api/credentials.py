@@ -8,6 +8,7 @@ from typing import Any
 from prefect.blocks.core import Block
 
 from blocks.errors import BadInput
+from blocks.extras import require
 
 
 async def lent_by(name: str) -> str:
@@ -16,11 +17,9 @@ async def lent_by(name: str) -> str:
     Raises:
         BadInput: There is no such block, or it holds no credentials.
     """
-    try:
-        from prefect_kubernetes.credentials import KubernetesCredentials  # noqa: PLC0415
-    except ImportError:
-        fix = "Install prefect-kubernetes, or give the block a kubeconfig"
-        raise BadInput("the package prefect-kubernetes is not installed", field="credentials", fix=fix) from None
+    require("kubernetes", field="credentials", otherwise="Or give the block a kubeconfig.")
+    from prefect_kubernetes.credentials import KubernetesCredentials  # noqa: PLC0415
+
     try:
         found: Any = await Block.aload(name)
     except ValueError:

@@ -1,0 +1,88 @@
+"""What pyproject.toml asks for is what the product uses, and no more."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from blocks.extras import EXTRAS
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+OURS = ("flows", "tasks", "blocks")
+BROUGHT = {"pydantic-core": "pydantic"}  # a dependency pins it, and speaks in its types
+FILES = {file: ast.parse(file.read_text()) for room in OURS for file in (ROOT / room).rglob("*.py")}
+DISTRIBUTIONS = packages_distributions()
+
+
+def canonical(name: str) -> str:
+    """Write a distribution's name as the registry does."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def named(requirements: list[str]) -> set[str]:
+    """Name the distributions of requirements."""
+    return {canonical(re.match(r"[\w.-]+", one)[0]) for one in requirements}  # type: ignore[index]
+
+
+def modules_of(distribution: str) -> set[str]:
+    """Name the modules that a distribution brings."""
+    return {module for module, names in DISTRIBUTIONS.items() if distribution in map(canonical, names) and not module.startswith("_")}
+
+
+def imported(nodes: Iterator[ast.AST] | list[ast.stmt]) -> set[str]:
+    """Name the third parties' modules that are imported, by their first part."""
+    names = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {one.name.partition(".")[0] for one in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.partition(".")[0])
+    return names - {*OURS, *sys.stdlib_module_names}
+
+
+WALKED = {file: list(ast.walk(tree)) for file, tree in FILES.items()}
+IMPORTED = set(chain.from_iterable(imported(nodes) for nodes in WALKED.values()))
+TEXTS = {
+    node.value
+    for file, nodes in WALKED.items()
+    if file.name != "extras.py"
+    for node in nodes
+    if isinstance(node, ast.Constant) and isinstance(node.value, str)
+}
+CORE = named(PROJECT["dependencies"])
+OF_EXTRAS = {extra: named(PROJECT["optional-dependencies"][extra]) for extra in EXTRAS}
+
+
+@pytest.mark.parametrize("distribution", sorted(CORE.union(*OF_EXTRAS.values())))
+def test_a_dependency_is_imported_or_named_by_the_product(distribution: str) -> None:
+    """By an import, or by name: a module that is imported late, a program that is run, a driver."""
+    modules = modules_of(distribution)
+    by_name = re.compile(rf"(^|.*\+)({'|'.join(modules)})(\..*)?$")
+    assert modules & IMPORTED or any(by_name.fullmatch(text) for text in TEXTS), f"nothing uses {distribution}: {modules}"
+
+
+def test_what_is_imported_is_asked_for() -> None:
+    """Not only brought by another dependency, which may leave it out one day."""
+    asked = CORE.union(*OF_EXTRAS.values())
+    brought = {module: {canonical(name) for name in DISTRIBUTIONS[module]} for module in IMPORTED}
+    assert not {module: names for module, names in brought.items() if not {BROUGHT.get(name, name) for name in names} & asked}
+
+
+def test_an_extra_is_imported_late_and_known_by_its_modules() -> None:
+    """The product starts without it, and says which extra is missing."""
+    assert {*OF_EXTRAS, "dev"} == set(PROJECT["optional-dependencies"])
+    for extra, distributions in OF_EXTRAS.items():
+        modules = set().union(*(modules_of(one) for one in distributions))
+        assert set(EXTRAS[extra]) <= modules
+        assert all(set(EXTRAS[extra]) & modules_of(one) for one in distributions)
+        early = {str(file): found for file, tree in FILES.items() if (found := imported(tree.body) & modules)}
+        assert not early
