@@ -16,7 +16,8 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Literal
 
-from blocks.server import api, keeper, layout, postgres, problems, processes, supervisor, worker
+from blocks import processes
+from blocks.server import api, keeper, layout, postgres, problems, supervisor, worker
 
 PREFECT_VERSION = "3.9.1"
 LEAST_PYTHON = (3, 11)

@@ -10,8 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from blocks import processes
 from blocks.errors import Permanent, Refused
-from blocks.server import api, keeper, layout, postgres, problems, processes, settings, sockets, supervisor, worker
+from blocks.server import api, keeper, layout, postgres, problems, settings, sockets, supervisor, worker
 
 GRACE_SECONDS = 10
 DOWN_SECONDS = 90

@@ -19,14 +19,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from blocks import processes
 from blocks.errors import Permanent
-from blocks.server import api, keeper, postgres, problems, processes, settings, worker
+from blocks.processes import Backoff
+from blocks.server import api, keeper, postgres, problems, settings, worker
 from blocks.server.warm import engine
 
 LOG = logging.getLogger("supervisor")
-FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 30.0
-SETTLED_SECONDS = 60.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, STEADY_SECONDS = 0.5, 30.0, 60.0
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class Watched:
     descriptor: int | None = None
     pid: int | None = None
     since: float = 0
-    failures: int = 0
-    due: float = field(default=0)
+    due: float = 0
+    backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, STEADY_SECONDS))
 
 
 def main(home: Path) -> None:
@@ -134,8 +134,7 @@ def mourn(home: Path, one: Watched) -> None:
         os.close(one.descriptor)
     one.descriptor = None
     failed = _reap(one.pid) > 0
-    settled = time.monotonic() - one.since > SETTLED_SECONDS
-    if settled:
+    if time.monotonic() - one.since > STEADY_SECONDS:
         problems.forget(home, one.service.name)
     elif failed:
         _note_end(home, one.service.name)
@@ -162,10 +161,9 @@ def _note_end(home: Path, name: str) -> None:
 
 
 def postpone(one: Watched) -> None:
-    """Wait twice as long after every end in a row; a life of a minute begins the count anew."""
-    settled = time.monotonic() - one.since > SETTLED_SECONDS
-    one.failures = 1 if settled else one.failures + 1
-    one.due = time.monotonic() + min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** (one.failures - 1))
+    """Wait before the next start."""
+    now = time.monotonic()
+    one.due = now + one.backoff.after(now - one.since)
 
 
 def stop_services(home: Path) -> None:

@@ -193,7 +193,8 @@ def traffic(public: str, *, rate: int) -> Iterator[None]:
 
 def keep_visitors(home: Path, public: str, *, rate: int) -> None:
     """Let visitors come until the house is stopped: a release that nobody visits proves nothing."""
-    from blocks.server import processes, settings
+    from blocks import processes
+    from blocks.server import settings
 
     script = settings.PROJECT / "examples" / "guestbook" / "traffic.py"
     argv = [sys.executable, str(script), public, "--rate", str(rate), "--until-killed"]
@@ -203,7 +204,7 @@ def keep_visitors(home: Path, public: str, *, rate: int) -> None:
 
 def end_companions(home: Path) -> None:
     """End the visitors and the Prometheus of a demo that was kept, where there are any."""
-    from blocks.server import processes
+    from blocks import processes
 
     for name in (VISITORS, _demo_prometheus.NAME):
         processes.stop(home / "run" / f"{name}.pid", with_signal=signal.SIGTERM, timeout_seconds=10)

@@ -80,7 +80,8 @@ def awake(plan: str) -> str:
 
 
 def _start(program: str, home: Path, *, scraped: int) -> str:
-    from blocks.server import processes, settings
+    from blocks import processes
+    from blocks.server import settings
 
     folder = home / NAME
     shutil.rmtree(folder, ignore_errors=True)  # an earlier demo's last samples would be taken for the present for five minutes

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from blocks.server import processes
+from blocks import processes
 from flows.commands import _demo, _demo_prometheus
 
 

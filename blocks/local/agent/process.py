@@ -1,4 +1,4 @@
-"""Processes of a local environment: started detached, known again by id and birth, and ended only where they are proven ours."""
+"""Processes of a local environment: started detached, known again by id and start time, and ended only where they are proven ours."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from blocks.processes import spawn, start_time
+
 TOKEN_VARIABLE = "SHIPWAY_REVISION"  # noqa: S105 - names a variable; what it holds proves identity and opens nothing
 SERVICE_UMASK = 0o022
-START_TICKS_FIELD = 19  # field 22 of /proc/PID/stat, counted from the state that follows the command's name
 
 
 @dataclass
@@ -29,22 +30,8 @@ class Process:
     child: subprocess.Popen[bytes] | None
 
 
-def birth(pid: int) -> str | None:
-    """Identify a process beside its id, which the system uses again: boot and start time in clock ticks.
-
-    Returns:
-        None where the process is gone or dead and unburied.
-    """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except (OSError, UnicodeDecodeError):
-        return None
-    return None if fields[0] in "ZX" else f"{boot}:{fields[START_TICKS_FIELD]}"
-
-
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """Replace `{name}` for exactly the names in `values`, once; every other prescale stays as it is."""
+    """Replace `{name}` for exactly the names in `values`, once; every other brace stays as it is."""
     names = "|".join(map(re.escape, values))
     return re.sub(rf"\{{({names})\}}", lambda match: values[match[1]], text)
 
@@ -60,41 +47,21 @@ def free_port(preferred: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def start(command: Sequence[str], *, working_directory: str, environment: Mapping[str, str], log: Path) -> Process:
-    """Start a process in a session of its own, so that it outlives whoever started it.
-
-    Args:
-        command: Program and arguments.
-        working_directory: Where it starts.
-        environment: Its whole environment.
-        log: File that its output is appended to; a pipe would break with the agent.
-
-    Raises:
-        OSError: The program or the directory is not there or may not be used.
-    """
-    with log.open("ab") as output:
-        child = subprocess.Popen(
-            command,
-            cwd=working_directory,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            umask=SERVICE_UMASK,
-        )
-    return _watched(child.pid, birth(child.pid) or "", child)
+def start(command: Sequence[str], *, working_directory: Path, environment: Mapping[str, str], log: Path) -> Process:
+    """Start a process as `blocks.processes.spawn` does, and watch it."""
+    child = spawn(command, log=log, env=environment, cwd=working_directory, umask=SERVICE_UMASK)
+    return _watched(child.pid, start_time(child.pid) or "", child)
 
 
 def adopt(pid: int | None, born: str | None) -> Process | None:
     """Take a process over that an earlier agent started, where it still lives and is the same one."""
-    if pid is None or born is None or birth(pid) != born:
+    if pid is None or born is None or start_time(pid) != born:
         return None
     try:
         process = _watched(pid, born, None)
     except ProcessLookupError:
         return None
-    if birth(pid) == born:  # the handle is of the process that was proven, not of a successor under the same id
+    if start_time(pid) == born:  # the handle is of the process that was proven, not of a successor under the same id
         return process
     release(process)
     return None
@@ -104,7 +71,7 @@ def find(token: str) -> tuple[int, str] | None:
     """Find a session leader whose environment carries `token`: a process that was started just before its agent died.
 
     Returns:
-        Its id and birth, or None.
+        Its id and start time, or None.
     """
     wanted = f"{TOKEN_VARIABLE}={token}".encode()
     for entry in Path("/proc").iterdir():
@@ -112,7 +79,7 @@ def find(token: str) -> tuple[int, str] | None:
             continue
         with suppress(OSError):
             if wanted in (entry / "environ").read_bytes().split(b"\0") and os.getsid(int(entry.name)) == int(entry.name):
-                born = birth(int(entry.name))
+                born = start_time(int(entry.name))
                 if born:
                     return int(entry.name), born
     return None

@@ -51,7 +51,7 @@ class Revision(TypedDict):
         specification: How it runs.
         port: Loopback port of its process; 0 before the first start.
         pid: Process id, None where none was started or the start was not yet noted.
-        born: Identity of that process beside its id, see `local_process.birth`.
+        born: Identity of that process beside its id, see `blocks.processes.start_time`.
         served: Whether that process was ready once.
         failed: Why it is not tried any more, or None.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
@@ -15,20 +16,19 @@ from blocks.local.agent.process import Process
 from blocks.local.agent.state_file import DATA, Facts, Revision
 from blocks.local.agent.view import Run
 from blocks.local.logs import log_path
+from blocks.processes import Backoff
 
 MAX_EXITS_BEFORE_READY = 3
 FIRST_PROBE_SECONDS = 0.01
 SLOWEST_PROBE_SECONDS = 0.1
 PROBE_TIMEOUT_SECONDS = 2.0
-FIRST_RESTART_SECONDS = 0.05
-SLOWEST_RESTART_SECONDS = 10.0
-STEADY_SECONDS = 30.0
+FIRST_RESTART_SECONDS, SLOWEST_RESTART_SECONDS, STEADY_SECONDS = 0.05, 10.0, 30.0
 
 
 async def supervise(environment: Environment, run: Run) -> None:
     """Keep one revision's process alive until the revision leaves; then drain it, stop it and forget it."""
     process = await _recovered(environment, run)
-    delay = FIRST_RESTART_SECONDS
+    backoff = Backoff(FIRST_RESTART_SECONDS, SLOWEST_RESTART_SECONDS, STEADY_SECONDS)
     while not run.retiring.is_set():
         began = time.monotonic()
         process = process or await _start(environment, run)
@@ -38,8 +38,7 @@ async def supervise(environment: Environment, run: Run) -> None:
             break
         await _note_exit(environment, run, process)
         process = None
-        delay = FIRST_RESTART_SECONDS if time.monotonic() - began > STEADY_SECONDS else min(2 * delay, SLOWEST_RESTART_SECONDS)
-        await _rest(environment, run, delay)
+        await _rest(environment, run, backoff.after(time.monotonic() - began))
     await _retire(environment, run, process)
 
 
@@ -84,7 +83,7 @@ async def _start(environment: Environment, run: Run) -> Process | None:
     try:
         process = local_process.start(
             [local_process.fill(part, values) for part in specification["command"]],
-            working_directory=specification["working_directory"] or str(folder),
+            working_directory=Path(specification["working_directory"] or folder),
             environment=specification["environment"] | added,
             log=log_path(environment.folder, run.id, version),
         )

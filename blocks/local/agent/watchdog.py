@@ -13,12 +13,11 @@ import sys
 import time
 from pathlib import Path
 
+from blocks import processes
 from blocks.local.agent.state_file import AGENT_LOCK, AGENT_LOG, STOPPED, WATCHDOG_LOCK
+from blocks.processes import Backoff
 
-FIRST_RESTART_SECONDS = 0.05
-SLOWEST_RESTART_SECONDS = 10.0
-STEADY_SECONDS = 30.0
-MAX_LOG_BYTES = 5_000_000
+FIRST_RESTART_SECONDS, SLOWEST_RESTART_SECONDS, STEADY_SECONDS = 0.05, 10.0, 30.0
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER")
 
 
@@ -52,16 +51,16 @@ def main() -> None:
 
 
 def _keep_alive(folder: Path, listening: int) -> None:
-    delay = FIRST_RESTART_SECONDS
+    backoff = Backoff(FIRST_RESTART_SECONDS, SLOWEST_RESTART_SECONDS, STEADY_SECONDS)
     while True:
         _wait_until_no_agent_lives(folder)
         if (folder / STOPPED).exists():
             return
         began = time.monotonic()
         _start_module("blocks.local.agent.agent", folder, listening, str(os.getpid())).wait()
-        delay = FIRST_RESTART_SECONDS if time.monotonic() - began > STEADY_SECONDS else min(2 * delay, SLOWEST_RESTART_SECONDS)
+        pause = backoff.after(time.monotonic() - began)
         if not (folder / STOPPED).exists():
-            time.sleep(delay)
+            time.sleep(pause)
 
 
 def _wait_until_no_agent_lives(folder: Path) -> None:
@@ -71,20 +70,15 @@ def _wait_until_no_agent_lives(folder: Path) -> None:
 
 def _start_module(module: str, folder: Path, listening: int, *arguments: str, session: bool = False) -> subprocess.Popen[bytes]:
     """Start one of our modules with nothing of the caller's but a few harmless variables, the log and the socket."""
-    path = folder / AGENT_LOG
-    if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
-        path.replace(path.with_name(f"{AGENT_LOG}.1"))
-    with path.open("ab") as output:
-        return subprocess.Popen(
-            [sys.executable, "-m", module, str(folder), str(listening), *arguments],
-            cwd=Path(__file__).parents[3],
-            env={name: os.environ[name] for name in PASSED_ON if name in os.environ},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            pass_fds=(listening,),
-            start_new_session=session,
-        )
+    processes.rotate(folder / AGENT_LOG)
+    return processes.spawn(
+        [sys.executable, "-m", module, str(folder), str(listening), *arguments],
+        log=folder / AGENT_LOG,
+        env={name: os.environ[name] for name in PASSED_ON if name in os.environ},
+        cwd=Path(__file__).parents[3],
+        pass_fds=(listening,),
+        start_new_session=session,
+    )
 
 
 if __name__ == "__main__":

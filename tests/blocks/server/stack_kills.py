@@ -7,7 +7,8 @@ import signal
 import time
 from pathlib import Path
 
-from blocks.server import lifecycle, processes, supervisor
+from blocks import processes
+from blocks.server import lifecycle, supervisor
 
 SERVICES = [service.name for service in supervisor.SERVICES]
 READY_SECONDS = 120

@@ -13,7 +13,8 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[3]
 sys.path.insert(0, str(PROJECT))
 
-from blocks.server import layout, postgres, processes, settings, sockets  # noqa: E402 - the path comes first
+from blocks import processes  # noqa: E402 - the path comes first
+from blocks.server import layout, postgres, settings, sockets  # noqa: E402
 
 READY_SECONDS = 60
 

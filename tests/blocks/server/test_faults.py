@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from blocks.server import api, layout, lifecycle, processes
+from blocks import processes
+from blocks.server import api, layout, lifecycle
 from tests.blocks.server.stack_kills import READY_SECONDS, SERVICES, kill, pids, wait_for_another, wait_until_ready
 
 pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.xdist_group("house")]

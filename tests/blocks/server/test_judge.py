@@ -12,7 +12,8 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
-from blocks.server import layout, processes
+from blocks import processes
+from blocks.server import layout
 from blocks.server.warm import judge
 from tasks.data import expectations
 from tasks.data.expectations import judge_tables

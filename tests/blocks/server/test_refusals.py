@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from blocks import processes
 from blocks.errors import Permanent, Refused
-from blocks.server import layout, lifecycle, postgres, problems, processes, supervisor, unprivileged
+from blocks.server import layout, lifecycle, postgres, problems, supervisor, unprivileged
 
 REASON_SECONDS = 5
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from blocks import processes
 from blocks.errors import Permanent
-from blocks.server import deployments, processes
+from blocks.server import deployments
 from blocks.server.warm import engine, prefork
 
 if TYPE_CHECKING:

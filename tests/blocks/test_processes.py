@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from blocks.server import postgres, processes
+from blocks import processes
+from blocks.server import postgres
 
 SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
 STUBBORN = [sys.executable, "-S", "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"]
@@ -72,3 +73,25 @@ def test_a_database_lock_of_a_stranger_is_removed_and_of_a_database_kept(tmp_pat
     postgres.forget_dead(tmp_path)
     assert lock.exists()
     processes.stop(tmp_path / "one.pid", with_signal=signal.SIGKILL, timeout_seconds=5)
+
+
+def test_restarts_wait_twice_as_long_each_time_up_to_a_bound_and_anew_after_a_steady_life() -> None:
+    """However often a process ends: the pause is a number that can be waited for."""
+    backoff = processes.Backoff(0.5, 30, 60)
+    assert [backoff.after(1) for _ in range(8)] == [0.5, 1, 2, 4, 8, 16, 30, 30]
+    assert {backoff.after(1) for _ in range(2_000)} == {30}
+    assert backoff.after(61) == 0.5
+
+
+def test_a_log_over_its_limit_is_put_aside_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The words of the process before stay; what came before them goes."""
+    monkeypatch.setattr(processes, "LOG_LIMIT_BYTES", 3)
+    log = tmp_path / "one.log"
+    for text in ("first", "second"):
+        log.write_text(text)
+        processes.rotate(log)
+        assert not log.exists()
+    assert (tmp_path / "one.old.log").read_text() == "second"
+    log.write_text("abc")
+    processes.rotate(log)
+    assert log.read_text() == "abc"

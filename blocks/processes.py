@@ -1,4 +1,7 @@
-"""Processes that outlive us: recorded with their start time, so that a reused process id is never mistaken for ours."""
+"""Processes that outlive whoever starts them: the server stack's, and those of the local platform.
+
+Identity: a process is its id with its start time, so that a reused id is never mistaken for ours.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,36 @@ import select
 import signal
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 LOG_LIMIT_BYTES = 10_000_000
 
 
+@dataclass
+class Backoff:
+    """Exponential backoff between restarts: twice as long after every end in a row; a steady life begins it anew."""
+
+    first_seconds: float
+    slowest_seconds: float
+    steady_seconds: float
+    seconds: float = 0
+
+    def after(self, lived_seconds: float) -> float:
+        """Say how many seconds to wait after a process that lived for so many."""
+        begins = not self.seconds or lived_seconds > self.steady_seconds
+        self.seconds = self.first_seconds if begins else min(2 * self.seconds, self.slowest_seconds)
+        return self.seconds
+
+
 def start_time(pid: int) -> str | None:
-    """Name one life of a process id: boot and start tick from /proc; None where it is not alive."""
+    """Name one life of a process id: boot and start tick from /proc; None if it is not alive, or dead and not yet reaped."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except (FileNotFoundError, ProcessLookupError):
+    except (OSError, UnicodeDecodeError):
         return None
     return None if fields[0] in "ZX" else f"{boot}/{fields[19]}"
 
@@ -41,26 +63,47 @@ def recorded(path: Path) -> int | None:
     return int(note["pid"]) if alive else None
 
 
-def start(argv: list[str], *, name: str, run: Path, log: Path, env: dict[str, str], cwd: Path) -> int:
-    """Start a detached process, write it down as `run`/`name`.pid, and return its id.
+def start(argv: Sequence[str], *, name: str, run: Path, log: Path, env: Mapping[str, str], cwd: Path) -> int:
+    """Start a detached process, write it down as `run`/`name`.pid, and return its id; other arguments as in `spawn`.
 
     Args:
         argv: Program and arguments.
         name: What it is called in `run`.
         run: Folder of process records.
-        log: File that gets its output; begun anew, the old one kept once, when it is over 10 MB.
+        log: File that gets its output.
         env: Its whole environment.
         cwd: Its working directory.
     """
-    if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
-        log.replace(log.with_suffix(".old.log"))
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=env, cwd=cwd, start_new_session=True
-        )
+    rotate(log)
+    process = spawn(argv, log=log, env=env, cwd=cwd)
     record(run / f"{name}.pid", process.pid)
     process.returncode = 0  # it is meant to live on; keeps Popen from warning about that
     return process.pid
+
+
+def spawn(argv: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path, **more: Any) -> subprocess.Popen[bytes]:
+    """Start a process in a session of its own, without input; its output is appended to a file, since a pipe would break with its starter.
+
+    Args:
+        argv: Program and arguments.
+        log: The file.
+        env: Its whole environment.
+        cwd: Its working directory.
+        more: What else `Popen` is to be given.
+
+    Raises:
+        OSError: The program or the directory is not there, or may not be used.
+    """
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env, cwd=cwd, **{"start_new_session": True, **more}
+        )
+
+
+def rotate(log: Path) -> None:
+    """Begin a log anew if it is over 10 MB; the old one is kept once, as `.old.log`."""
+    if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
+        log.replace(log.with_suffix(".old.log"))
 
 
 def watch(pid: int) -> int | None:
