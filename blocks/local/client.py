@@ -12,8 +12,8 @@ import httpx
 
 from blocks.errors import Refused, ShipwayError, Superseded, Temporary, WorldMoved
 from blocks.local.agent.launch import claim_folder, ensure_agent, short_socket_path, wait_for_end
-from blocks.local.agent.state_file import STOPPED, new_state
-from blocks.local.agent.view import View, view
+from blocks.local.state.file import STOPPED, new_state
+from blocks.local.state.view import View, view
 
 ANSWER_TIMEOUT_SECONDS = 10.0
 LONG_POLL_SECONDS = 20.0

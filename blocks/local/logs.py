@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Collection
 from pathlib import Path
 
-from blocks.local.agent.state_file import LOGS
+from blocks.local.state.file import LOGS
 from blocks.platform import LogLine
 
 MAX_BYTES_A_FILE = 25_000_000  # of which there are two a revision, the current and the one before

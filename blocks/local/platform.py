@@ -15,9 +15,9 @@ from pydantic import Field, SecretStr
 from blocks.errors import BadInput, RolloutFailed, Superseded, Temporary
 from blocks.local import logs
 from blocks.local.agent.launch import home
-from blocks.local.agent.state_file import Specification
-from blocks.local.agent.view import RunView, View, in_words
 from blocks.local.client import LocalClient
+from blocks.local.state.file import Specification
+from blocks.local.state.view import RunView, View, in_words
 from blocks.platform import Counts, Endpoints, Lease, LogLine, Position
 
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+-]{0,127}")

@@ -35,9 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _act(action: str, folder: Path, *, named: bool) -> int:
-    from blocks.local.agent.state_file import STOPPED, load_state
-    from blocks.local.agent.view import in_words
     from blocks.local.client import LocalClient
+    from blocks.local.state.file import STOPPED, load_state
+    from blocks.local.state.view import in_words
 
     state = load_state(folder)
     if state is None:

@@ -21,12 +21,12 @@ from aiohttp import web
 
 from blocks.local import logs
 from blocks.local.agent.control import control_application, metrics_application
-from blocks.local.agent.environment import Environment
 from blocks.local.agent.process import free_port
-from blocks.local.agent.state_file import AGENT_LOCK, SOCKET, STOPPED, load_state
 from blocks.local.agent.supervisor import supervise
 from blocks.local.agent.watchdog import start_child
 from blocks.local.router.router import make_server, open_session
+from blocks.local.state.environment import Environment
+from blocks.local.state.file import AGENT_LOCK, SOCKET, STOPPED, load_state
 
 HOUSEKEEPING_SECONDS = 1.0
 RENEW_SECONDS = 0.1

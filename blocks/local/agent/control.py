@@ -10,11 +10,11 @@ from aiohttp import web
 
 from blocks.errors import ShipwayError, Temporary
 from blocks.local.agent import transitions
-from blocks.local.agent.environment import Environment
-from blocks.local.agent.state_file import State
 from blocks.local.agent.supervisor import is_ready
-from blocks.local.agent.view import view
-from blocks.local.router.counts import OPENMETRICS, as_counts, as_openmetrics
+from blocks.local.state.counts import OPENMETRICS, as_counts, as_openmetrics
+from blocks.local.state.environment import Environment
+from blocks.local.state.file import State
+from blocks.local.state.view import view
 from blocks.platform import Lease
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

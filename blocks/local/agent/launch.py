@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from blocks.errors import BadInput, Temporary
-from blocks.local.agent.state_file import (
+from blocks.local.agent.watchdog import start_orphan
+from blocks.local.state.file import (
     AGENT_LOCK,
     AGENT_LOG,
     DATA,
@@ -27,7 +28,6 @@ from blocks.local.agent.state_file import (
     new_state,
     save_state,
 )
-from blocks.local.agent.watchdog import start_orphan
 
 START_TIMEOUT_SECONDS = 15.0
 FIRST_TRY_SECONDS = 0.02

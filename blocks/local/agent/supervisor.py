@@ -11,11 +11,11 @@ from typing import Any
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from blocks.local.agent import process as local_process
-from blocks.local.agent.environment import Environment
 from blocks.local.agent.process import Process
-from blocks.local.agent.state_file import DATA, Facts, Revision
-from blocks.local.agent.view import Run
 from blocks.local.logs import log_path
+from blocks.local.state.environment import Environment
+from blocks.local.state.file import DATA, Facts, Revision
+from blocks.local.state.view import Run
 from blocks.processes import Backoff
 
 MAX_EXITS_BEFORE_READY = 3

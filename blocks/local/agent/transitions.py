@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 
 from blocks.errors import Refused, Superseded, WorldMoved
-from blocks.local.agent.state_file import Revision, Specification, State
+from blocks.local.state.file import Revision, Specification, State
 from blocks.platform import Lease
 
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from blocks import processes
-from blocks.local.agent.state_file import AGENT_LOCK, AGENT_LOG, STOPPED, WATCHDOG_LOCK
+from blocks.local.state.file import AGENT_LOCK, AGENT_LOG, STOPPED, WATCHDOG_LOCK
 from blocks.processes import Backoff
 
 FIRST_RESTART_SECONDS, SLOWEST_RESTART_SECONDS, STEADY_SECONDS = 0.05, 10.0, 30.0

@@ -14,8 +14,8 @@ from aiohttp.client import ClientResponse
 from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
-from blocks.local.agent.environment import Environment
-from blocks.local.agent.view import Run
+from blocks.local.state.environment import Environment
+from blocks.local.state.view import Run
 
 WAIT_FOR_BASELINE_SECONDS = 1.0
 SMALL_BODY_BYTES = 65_536

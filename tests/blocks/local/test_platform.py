@@ -13,9 +13,9 @@ import pytest
 
 from blocks.errors import BadInput, Refused, RolloutFailed, Superseded, Temporary
 from blocks.local.agent import launch
-from blocks.local.agent.state_file import load_state, new_state, save_state
 from blocks.local.platform import LocalPlatform
-from blocks.platform import Lease
+from blocks.local.state.file import load_state, new_state, save_state
+from blocks.platform import Lease, Platform
 from tests.blocks.local.test_recovery import until
 
 MakeLocal = Callable[..., LocalPlatform]

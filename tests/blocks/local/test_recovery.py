@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from blocks.errors import RolloutFailed
-from blocks.local.agent.state_file import load_state
 from blocks.local.platform import LocalPlatform
+from blocks.local.state.file import load_state
 from blocks.platform import Lease
 
 MakeLocal = Callable[..., LocalPlatform]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.local.router.split import deal
+from blocks.local.state.split import deal
 
 
 @given(percent=st.integers(0, 100), seed=st.integers())

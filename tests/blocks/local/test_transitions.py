@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from blocks.errors import Refused, ShipwayError, Superseded, WorldMoved
 from blocks.local.agent import transitions
-from blocks.local.agent.state_file import Specification, State, new_state
+from blocks.local.state.file import Specification, State, new_state
 from blocks.platform import Lease
 
 SPECIFICATION = Specification(

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from blocks.local.agent.state_file import State
-from blocks.local.router.counts import Tally
+from blocks.local.state.counts import Tally
+from blocks.local.state.file import State
 
 
 class RunView(TypedDict):

@@ -13,10 +13,10 @@ from typing import cast
 
 from aiohttp import ClientSession
 
-from blocks.local.agent.state_file import Facts, Revision, State, save_state
-from blocks.local.agent.view import Run
-from blocks.local.router.counts import Tally
-from blocks.local.router.split import deal
+from blocks.local.state.counts import Tally
+from blocks.local.state.file import Facts, Revision, State, save_state
+from blocks.local.state.split import deal
+from blocks.local.state.view import Run
 
 
 @dataclass
