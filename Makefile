@@ -78,7 +78,7 @@ bench: $(STAMP) ## Run the benchmarks, which print ratios; STREAMS=10000 takes t
 	@$(BIN)/python -m benchmarks.judgement --streams $(STREAMS)
 
 clean: ## End a demo that was kept, and remove what was built: environment, demo, caches.
-	@if test -x $(BIN)/shipway -a -e .demo/house.json; then \
+	@if test -x $(BIN)/shipway -a -e .demo/home.json; then \
 	  $(BIN)/shipway local stop --home .demo; $(BIN)/shipway down --now --home .demo; \
 	fi
 	rm -rf $(VENV) .demo .demo-repository .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage build dist

@@ -107,7 +107,7 @@ def rotate(log: Path) -> None:
 
 
 def watch(pid: int) -> int | None:
-    """Open a descriptor that becomes readable when the process ends; None where it has ended."""
+    """Open a descriptor that becomes readable when the process ends; None if it has ended."""
     try:
         return os.pidfd_open(pid)
     except ProcessLookupError:
@@ -132,7 +132,7 @@ def stop(path: Path, *, with_signal: signal.Signals, timeout_seconds: float) -> 
     """End the process written down at `path`: a signal, then SIGKILL when it does not end in time.
 
     Returns:
-        Whether it ended by the first signal; True where it was gone already.
+        Whether it ended by the first signal; True if it had ended already.
     """
     pid = recorded(path)
     graceful = True

@@ -11,7 +11,7 @@ from typing import Any, cast
 import httpx
 
 from blocks.errors import Refused, ShipwayError, Superseded, Temporary, WorldMoved
-from blocks.local.agent.launch import claim_folder, ensure_agent, short_socket_path, wait_for_end
+from blocks.local.agent.launch import check_folder, ensure_agent, short_socket_path, wait_for_end
 from blocks.local.state.file import STOPPED, new_state
 from blocks.local.state.view import View, view
 
@@ -48,7 +48,7 @@ class LocalClient:
         return asleep if asleep is not None else cast("View", await self._ask("GET", "/view"))
 
     async def read(self, path: str) -> Any:
-        """Read `/ready` or `/counts`; empty where the environment is stopped."""
+        """Read `/ready` or `/counts`; empty if the environment is stopped."""
         return {} if await asyncio.to_thread(self._asleep) is not None else await self._ask("GET", path)
 
     async def wait_until(self, condition: Callable[[View], bool], *, timeout_seconds: float) -> View:
@@ -77,13 +77,13 @@ class LocalClient:
                 raise Temporary(f"{self.service} in {self.folder} was started again while it was being stopped. Stop it again")
 
     def _asleep(self) -> View | None:
-        state = claim_folder(self.folder, service=self.service, port=self.port)
+        state = check_folder(self.folder, service=self.service, port=self.port)
         if state is None:
             return view(new_state(self.service, port=self.port), {}, change=0)
         return view(state, {}, change=0) if (self.folder / STOPPED).exists() else None
 
     async def _ask(self, method: str, path: str, *, timeout: float = ANSWER_TIMEOUT_SECONDS, **what: Any) -> Any:  # noqa: ASYNC109 - httpx's word
-        await asyncio.to_thread(claim_folder, self.folder, service=self.service, port=self.port)
+        await asyncio.to_thread(check_folder, self.folder, service=self.service, port=self.port)
         for _ in range(TRIES):
             try:
                 with short_socket_path(self.folder) as socket_path:

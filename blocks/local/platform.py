@@ -54,7 +54,7 @@ class LocalPlatform(Block):
         default="/readyz", description="A path that answers with a status from 200 to 299 once a process can serve."
     )
     drain_seconds: Annotated[float, Field(ge=0, le=3_600)] = Field(
-        default=10, description="Longest wait for requests in flight before a process is told to end."
+        default=10, description="Longest wait for requests in flight before a process gets SIGTERM."
     )
     stop_seconds: Annotated[float, Field(ge=0, le=600)] = Field(default=5, description="Longest wait between SIGTERM and SIGKILL.")
     answer_timeout_seconds: Annotated[float, Field(gt=0, le=3_600)] = Field(
@@ -76,7 +76,7 @@ class LocalPlatform(Block):
         )
 
     async def acquire_lease(self, owner: str, *, takeover: bool = False) -> Lease:
-        """Become the owner under the next generation; starts the environment where it does not run.
+        """Become the owner under the next generation; starts the environment if it does not run.
 
         Args:
             owner: Id of the flow run that will act.
@@ -90,7 +90,7 @@ class LocalPlatform(Block):
         return Lease(owner=owner, generation=seen["generation"])
 
     async def release_lease(self, lease: Lease) -> None:
-        """Give the environment up; a no-op where this lease no longer owns it."""
+        """Give the environment up; a no-op if this lease no longer owns it."""
         await self._client().order("release_lease", lease=lease)
 
     async def prepare(self, version: str, lease: Lease, *, timeout_seconds: float) -> None:
@@ -104,7 +104,7 @@ class LocalPlatform(Block):
             timeout_seconds: The version must be ready by then.
 
         Raises:
-            RolloutFailed: It exits three times before it is ready, cannot be started, or is not ready in time. The canary is gone then.
+            RolloutFailed: It exits three times before it is ready, cannot be started, or is not ready in time. The canary is removed then.
             BadInput: The version or the command cannot be used.
         """
         specification = await asyncio.to_thread(self._specification, version)
@@ -116,7 +116,7 @@ class LocalPlatform(Block):
         seen = await client.wait_until(lambda now: _settled(now, run["id"]), timeout_seconds=timeout_seconds)
         after = next((other for other in seen["runs"] if other["id"] == run["id"] and other["role"] != "leaving"), None)
         if after is None:
-            raise Superseded(f"{version} was removed from {self.service} while it came up: somebody else acts here. Stop")
+            raise Superseded(f"{version} was removed from {self.service} while it came up: another owner acts here. Stop")
         if not after["accepting"]:
             raise await self._failure(after, lease, timeout_seconds)
 
@@ -132,15 +132,15 @@ class LocalPlatform(Block):
             Temporary: More is asked for than now, and the canary is not there to take it.
         """
         if not 0 <= percent <= ALL_PERCENT:
-            raise BadInput(f"{percent} % is no share", field="percent", fix="Give 0 to 100")
+            raise BadInput(f"{percent} % is not a share", field="percent", fix="Give 0 to 100")
         await self._client().order("shift", lease=lease, percent=percent)
 
     async def promote(self, lease: Lease) -> None:
-        """Make the canary the baseline; drain and stop the former one. A no-op where that is done already."""
+        """Make the canary the baseline; drain and stop the one before. A no-op if that is done already."""
         await self._settle(await self._client().order("promote", lease=lease))
 
     async def abort(self, lease: Lease) -> None:
-        """Send everything to the baseline; drain and remove the canary. A no-op where there is none."""
+        """Send everything to the baseline; drain and remove the canary. A no-op if there is none."""
         await self._settle(await self._client().order("abort", lease=lease))
 
     async def endpoints(self) -> Endpoints:
@@ -154,7 +154,7 @@ class LocalPlatform(Block):
         return found
 
     async def counts(self) -> dict[str, Counts]:
-        """Read the router's counts by version; a new life of the agent starts them anew.
+        """Read the router's counts by version; they start from zero with each start of the agent.
 
         A latency ends with the answer's headers or, for answers up to 64 KiB, with their last byte.
         """
@@ -192,12 +192,12 @@ class LocalPlatform(Block):
         """Check and collect all that a process of this version needs."""
         if not VERSION.fullmatch(version):
             fix = "Use up to 128 letters, digits, dots, dashes, underscores and plus signs, beginning with a letter or digit"
-            raise BadInput(f"{version[:40]!r} is no version", field="version", fix=fix)
+            raise BadInput(f"{version[:40]!r} is not a version", field="version", fix=fix)
         inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         environment = inherited | {name: secret.get_secret_value() for name, secret in self.environment.items()}
         directory = str(Path(self.working_directory).expanduser().absolute()) if self.working_directory else ""
         if directory and not Path(directory).is_dir():
-            raise BadInput(f"{directory} is no folder", field="working_directory", fix="Name a folder that exists")
+            raise BadInput(f"{directory} is not a folder", field="working_directory", fix="Name a folder that exists")
         return Specification(
             command=[self._program(environment.get("PATH", ""), directory), *self.command[1:]],
             working_directory=directory,

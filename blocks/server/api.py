@@ -1,4 +1,4 @@
-"""The Prefect server of a house."""
+"""The Prefect server of a home directory."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def a_core_of_its_own(home: Path) -> Iterator[None]:
     """Keep this process to all cores but one while it imports and the server starts: everything waits for that, and it uses one core."""
     cores = os.sched_getaffinity(0)
     others = cores if is_healthy(home) else cores - {max(cores)} or cores
-    with contextlib.suppress(OSError):  # it is refused where something else assigns the cores; then the start takes a little longer
+    with contextlib.suppress(OSError):  # it is refused if something else assigns the cores; then the start takes a little longer
         os.sched_setaffinity(0, others)
     try:
         yield

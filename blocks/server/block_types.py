@@ -23,5 +23,5 @@ async def register() -> None:
 
 
 if __name__ == "__main__":
-    os.nice(10)  # nobody waits for it
+    os.nice(10)  # nothing waits for it
     asyncio.run(register())

@@ -25,7 +25,7 @@ async def deploy_all(prefect_file: Path = settings.PROJECT / "prefect.yaml") -> 
         The deployments' names, in the file's order.
 
     Raises:
-        Permanent: There is no deployment in it, or one is not valid or could not be applied; carries Prefect's words.
+        Permanent: There is no deployment in it, or one is not valid or could not be applied; carries Prefect's output.
     """
     from prefect.cli.deploy._config import _load_deploy_configs_and_actions  # noqa: PLC0415
     from prefect.cli.deploy._core import _run_multi_deploy  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""What can be wrong with a house and its machine: one finding a line, each with its fix."""
+"""What can be wrong with a server stack and its machine: one finding a line, each with its fix."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DRIFT_SECONDS = 2
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at; `fix` says what to do where it is not well."""
+    """One thing that was looked at; `fix` says what to do if it is not well."""
 
     level: Literal["ok", "warn", "fail"]
     subject: str

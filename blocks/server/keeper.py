@@ -103,7 +103,7 @@ class Watch:
         self._record(now)
 
     def _record(self, now: float) -> None:
-        """Emit what is not told yet; while the server does not answer it stays untold."""
+        """Emit what was not sent yet; while the server does not answer it stays unsent."""
         if self.untold is None:
             return
         event = {

@@ -1,6 +1,6 @@
-"""The folder that everything of one house lives in, and the few facts that are remembered there.
+"""The home directory: all that one server stack keeps, and the few facts that are remembered there.
 
-HOME/house.json  the mark that the folder is ours: format, port, whether the API asks for a password
+HOME/home.json   shows that the folder is ours: format, port, whether the API asks for a password
 HOME/keys/       secrets, 0600: api.auth (`user:password` of the API), approvals.key (Fernet)
 HOME/run/        process records, locks; HOME/logs/ one log a process; HOME/storage/ results; HOME/postgres/ the database
 """
@@ -22,7 +22,7 @@ FOLDERS = ("keys", "run", "logs", "storage", "prefect")
 
 
 class Facts(TypedDict):
-    """What a house remembers.
+    """What a home directory remembers.
 
     Fields:
         format: Version of this folder's layout.
@@ -36,7 +36,7 @@ class Facts(TypedDict):
 
 
 def default_home() -> Path:
-    """Say where the house is: $SHIPWAY_HOME, or ~/.shipway.
+    """Say where the home directory is: $SHIPWAY_HOME, or ~/.shipway.
 
     Raises:
         Refused: Neither variable is set, and this user has no home directory.
@@ -49,27 +49,27 @@ def default_home() -> Path:
 
 
 def read_facts(home: Path) -> Facts:
-    """Read what the house remembers.
+    """Read what the home directory remembers.
 
     Raises:
-        Refused: The folder is not a house.
+        Refused: The folder is not a Shipway home.
     """
     try:
-        facts: Facts = json.loads((home / "house.json").read_text())
+        facts: Facts = json.loads((home / "home.json").read_text())
     except FileNotFoundError:
         message = f"{home} is not a Shipway home; run `shipway up --home {home}` to make one"
         raise Refused(message) from None
     except (ValueError, OSError) as error:
-        message = f"{home / 'house.json'} cannot be read ({error}); restore it or choose another home"
+        message = f"{home / 'home.json'} cannot be read ({error}); restore it or choose another home"
         raise Refused(message) from error
     return facts
 
 
-def found(home: Path, *, port: int | None, auth: bool | None) -> Facts:
-    """Make the folder a house, or read the house that it is; a changed `port` or `auth` is remembered.
+def make_home(home: Path, *, port: int | None, auth: bool | None) -> Facts:
+    """Make the folder a home directory, or read the one that it is; a changed `port` or `auth` is remembered.
 
     Args:
-        home: Absolute path; must be empty, absent or a house already.
+        home: Absolute path; must be empty, absent or a home directory already.
         port: TCP port to use from now on; None keeps the remembered one or takes a free one.
         auth: Whether the API asks for a password; None keeps it (on at first).
 
@@ -80,15 +80,15 @@ def found(home: Path, *, port: int | None, auth: bool | None) -> Facts:
         Refused: The folder holds something else, belongs to another user, or cannot be made or written to.
     """
     try:
-        return _found(home, port=port, auth=auth)
+        return _make_home(home, port=port, auth=auth)
     except OSError as error:
         message = f"{home} cannot be used as a home directory: {error}; choose a folder that you may write to with --home"
         raise Refused(message) from error
 
 
-def _found(home: Path, *, port: int | None, auth: bool | None) -> Facts:
+def _make_home(home: Path, *, port: int | None, auth: bool | None) -> Facts:
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if (home / "house.json").exists():
+    if (home / "home.json").exists():
         facts = read_facts(home)
     elif any(entry.name not in FOLDERS for entry in home.iterdir()):
         message = f"{home} holds files that are not ours; choose an empty folder with --home"
@@ -103,7 +103,7 @@ def _found(home: Path, *, port: int | None, auth: bool | None) -> Facts:
     home.chmod(0o700)
     for folder in FOLDERS:
         (home / folder).mkdir(exist_ok=True, mode=0o700)
-    write_private(home / "house.json", json.dumps(facts, indent=2) + "\n")
+    write_private(home / "home.json", json.dumps(facts, indent=2) + "\n")
     _make_keys(home)
     sockets.folder(home)
     return facts
@@ -126,12 +126,12 @@ def key_file(home: Path) -> Path:
 
 
 def auth_string(home: Path) -> str | None:
-    """Read the API's `user:password`, or None where the API is open."""
+    """Read the API's `user:password`, or None if the API is open."""
     return (home / "keys" / "api.auth").read_text().strip() if read_facts(home)["auth"] else None
 
 
 def api_url(home: Path) -> str:
-    """Say where the house's Prefect API is."""
+    """Say where the Prefect API is."""
     return f"http://127.0.0.1:{read_facts(home)['port']}/api"
 
 

@@ -1,4 +1,4 @@
-"""Starting and ending a house, and saying when it is ready; all of it may be done twice."""
+"""Start and end the server stack, and say when it is ready; all of it may be done twice."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ LOOK_AGAIN_SECONDS = 0.5
 
 
 def start(home: Path, *, port: int | None = None, auth: bool | None = None) -> layout.Facts:
-    """Make the house where there is none and start its supervisor; returns at once.
+    """Make the home directory if there is none and start its supervisor; returns at once.
 
     Args:
-        home: The house's folder, absolute.
+        home: The home directory, absolute.
         port: Port of the server; None keeps the remembered one, or takes a free one.
         auth: Whether the API asks for a password; None keeps it.
 
     Returns:
-        The facts; the port is another one where the remembered one was taken while the house was down.
+        The facts; the port is another one if the remembered one was taken while the stack was down.
 
     Raises:
-        Refused: The folder is not ours, the asked port is taken, or the house runs with other settings.
+        Refused: The folder is not ours, the asked port is taken, or the stack runs with other settings.
         Permanent: The database cannot run on this machine.
     """
     running = is_running(home)
     before = layout.read_facts(home) if running else None
-    facts = layout.found(home, port=port, auth=auth) if before is None else before
+    facts = layout.make_home(home, port=port, auth=auth) if before is None else before
     if before is not None and ((port or before["port"]) != before["port"] or (before["auth"] if auth is None else auth) != before["auth"]):
-        message = f"the house in {home} runs with other settings; end it with `shipway down` first"
+        message = f"the server stack in {home} runs with other settings; end it with `shipway down` first"
         raise Refused(message)
     if processes.recorded(home / "run" / "server.pid") is None and not layout.port_is_free(facts["port"]):
         if port is not None:
             message = f"port {port} is taken; leave --port away, or choose another one"
             raise Refused(message)
-        facts = layout.found(home, port=layout.free_port(), auth=auth)
+        facts = layout.make_home(home, port=layout.free_port(), auth=auth)
     _supervise(home)
     return facts
 
@@ -62,7 +62,7 @@ def _supervise(home: Path) -> None:
 
 
 def check(home: Path) -> None:
-    """See whether the house can still become ready.
+    """See if the server stack can still become ready.
 
     Raises:
         Permanent: It cannot; carries the supervisor's reason.
@@ -74,7 +74,7 @@ def check(home: Path) -> None:
         time.sleep(LOOK_AGAIN_SECONDS)  # of two that start at once one gives way before the other has written itself down
     if not _is_supervised(home):
         log = home / "logs" / "supervisor.log"
-        message = f"the supervisor has ended; see {log}. Its last words: {_last_words(log, lines=1)}"
+        message = f"the supervisor has ended; see {log}. Its last line: {_last_lines(log, lines=1)}"
         raise Permanent(message)
 
 
@@ -83,7 +83,7 @@ def _is_supervised(home: Path) -> bool:
 
 
 def is_running(home: Path) -> bool:
-    """Say whether any process of the house lives."""
+    """Say if any process of the server stack lives."""
     names = ["supervisor", *(service.name for service in supervisor.SERVICES)]
     return any(processes.recorded(home / "run" / f"{name}.pid") is not None for name in names)
 
@@ -92,7 +92,7 @@ def wait_for_server(home: Path, *, timeout_seconds: float) -> None:
     """Return once the API answers.
 
     Raises:
-        Permanent: It does not in time; carries the last words of its log.
+        Permanent: It does not in time; carries the last lines of its log.
     """
     _wait(home, "server", api.is_healthy, timeout_seconds=timeout_seconds)
 
@@ -101,7 +101,7 @@ def wait_for_worker(home: Path, *, timeout_seconds: float) -> None:
     """Return once the workers that run now have reported to the server.
 
     Raises:
-        Permanent: It does not in time; carries the last words of its log.
+        Permanent: It does not in time; carries the last lines of its log.
     """
     deadline = time.monotonic() + timeout_seconds
     for name in worker.WORKERS:
@@ -114,12 +114,12 @@ def _wait(home: Path, name: str, ready: Any, *, timeout_seconds: float) -> None:
         check(home)
         if time.monotonic() > deadline:
             log = home / "logs" / f"{name}.log"
-            message = f"the {name} was not ready within {timeout_seconds:.0f} s; see {log}. Its last words:\n{_last_words(log, lines=15)}"
+            message = f"the {name} was not ready within {timeout_seconds:.0f} s; see {log}. Its last lines:\n{_last_lines(log, lines=15)}"
             raise Permanent(message)
         time.sleep(0.1)
 
 
-def _last_words(log: Path, *, lines: int) -> str:
+def _last_lines(log: Path, *, lines: int) -> str:
     words = log.read_text(errors="replace").strip().splitlines()[-lines:] if log.exists() else []
     return "\n".join(words) or "it wrote nothing"
 
@@ -161,14 +161,14 @@ def _flows_of(runs: list[dict[str, Any]]) -> list[str]:
 
 
 def stop(home: Path, *, now: bool) -> None:
-    """End the house; its data stay.
+    """End the server stack; its data stay.
 
     Args:
-        home: The house's folder.
+        home: The home directory.
         now: End runs that are under way too; they stay Running at the server, and the keeper puts them back to work after the next start.
 
     Raises:
-        Refused: The folder is not a house, or runs are under way and `now` is false.
+        Refused: The folder is not a Shipway home, or runs are under way and `now` is false.
     """
     layout.read_facts(home)
     deadline = time.monotonic() + GRACE_SECONDS

@@ -35,7 +35,7 @@ def check(home: Path) -> None:
 
 
 def initialise(home: Path) -> None:
-    """Make the database's files where there are none; an attempt that was cut short is begun anew.
+    """Make the database's files if there are none; an attempt that was cut short starts from the beginning.
 
     Raises:
         Permanent: initdb failed; carries its words.
@@ -62,7 +62,7 @@ def command(home: Path) -> list[str]:
 
 
 def forget_dead(home: Path) -> None:
-    """Remove a lock file whose process id now belongs to somebody else, as after a restart of the machine.
+    """Remove a lock file whose process id now belongs to another process, as after a restart of the machine.
 
     PostgreSQL itself refuses to start there, because it only asks whether *some* process has that id.
     """

@@ -18,7 +18,7 @@ class Problem(TypedDict):
     """Why a process does not run.
 
     Fields:
-        reason: What happened and what to do, the most telling words last.
+        reason: What happened and what to do, the most important part last.
         failures: How often in a row it failed by itself.
         permanent: Whether trying again is useless until a person acts.
     """

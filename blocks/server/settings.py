@@ -1,4 +1,4 @@
-"""The environment of every process that works with a house; to be set before prefect is imported."""
+"""The environment of every process of a server stack and its clients; to be set before prefect is imported."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from blocks.server import layout, postgres
 
 PROJECT = Path(__file__).parents[2]
-# What a run tells is stored once a second, together: so late is what people read of it, and a fifth of the server's work is saved.
+# What a run reports is stored once a second, together: people read it that much later, and a fifth of the server's work is saved.
 BATCHES = {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
@@ -36,10 +36,10 @@ QUIET = {
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Give what a client, a worker or a flow of this house needs beside its own environment.
+    """Give what a client, a worker or a flow of this home directory needs beside its own environment.
 
     Args:
-        home: The house's folder.
+        home: The home directory.
 
     Returns:
         Variables to add. A heartbeat of 30 s is the shortest that Prefect takes.
@@ -59,7 +59,7 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def enter(home: Path) -> None:
-    """Make this process one of the house's; a server that PREFECT_API_URL names already is kept.
+    """Make this process a client of the home directory's server; a server that PREFECT_API_URL names already is kept.
 
     Call it before prefect is imported.
     """
@@ -70,7 +70,7 @@ def enter(home: Path) -> None:
 
 
 def inherited() -> dict[str, str]:
-    """Give this process's environment without any Prefect setting: a house's processes are set by the house alone.
+    """Give this process's environment without any Prefect setting: a server stack's settings are its home directory's alone.
 
     They read and write UTF-8 whatever the locale of the shell is.
     """
@@ -95,7 +95,7 @@ def server_environment(home: Path) -> dict[str, str]:
         "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P30D",
         "PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "5",
         "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_SCHEDULED_TIME": "PT3M",  # ten runs of the keeper ahead, not a hundred
-        "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",  # which imports every collection; the worker does it when nobody waits
+        "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",  # which imports every collection; the worker does it when nothing waits
         **BATCHES,
         **DATABASE_POOL,
         "PREFECT__SERVER_FINAL": "1",

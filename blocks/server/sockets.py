@@ -24,7 +24,7 @@ def folder(home: Path) -> Path:
     """Give the folder for the sockets of this home directory, making the short one if it is needed.
 
     Raises:
-        Refused: There is no place for a short private folder; says what was tried.
+        Refused: A short private folder cannot be had; says what was tried.
     """
     inside = home / "run"
     if PLAIN.fullmatch(str(inside)) and len(os.fsencode(inside)) + len(LONGEST_NAME) <= PATH_LIMIT_BYTES:

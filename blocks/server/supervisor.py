@@ -31,7 +31,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, STEADY_SECONDS = 0.5, 30.0, 60.0
 
 @dataclass(frozen=True)
 class Service:
-    """One process of the house: how it is started and ended."""
+    """One process of the server stack: how it is started and ended."""
 
     name: str
     command: Callable[[Path], list[str]]
@@ -61,7 +61,7 @@ class Watched:
 
 
 def main(home: Path) -> None:
-    """Keep the house alive until SIGTERM; give way where another supervisor does already."""
+    """Keep the server stack alive until SIGTERM; give way if another supervisor does already."""
     lock = (home / "run" / "supervisor.lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -93,7 +93,7 @@ def keep(home: Path, *, until: int) -> None:
             return
         for one in watched:
             if one.descriptor in ready:
-                mourn(home, one)
+                note_end(home, one)
 
 
 def adopt(home: Path, service: Service) -> Watched:
@@ -128,8 +128,8 @@ def launch(home: Path, one: Watched) -> None:
         postpone(one)
 
 
-def mourn(home: Path, one: Watched) -> None:
-    """Note the end of a service and when to start it again."""
+def note_end(home: Path, one: Watched) -> None:
+    """Note that a service ended, and when to start it again."""
     if one.descriptor is not None:
         os.close(one.descriptor)
     one.descriptor = None
@@ -137,9 +137,9 @@ def mourn(home: Path, one: Watched) -> None:
     if time.monotonic() - one.since > STEADY_SECONDS:
         problems.forget(home, one.service.name)
     elif failed:
-        _note_end(home, one.service.name)
+        _note_problem(home, one.service.name)
     postpone(one)
-    LOG.warning("%s: ended; again in %.1f s; its words are in %s", one.service.name, one.due - time.monotonic(), home / "logs")
+    LOG.warning("%s: ended; next start in %.1f s; its log is in %s", one.service.name, one.due - time.monotonic(), home / "logs")
 
 
 def _reap(pid: int | None) -> int:
@@ -152,12 +152,12 @@ def _reap(pid: int | None) -> int:
     return code
 
 
-def _note_end(home: Path, name: str) -> None:
+def _note_problem(home: Path, name: str) -> None:
     """Write down that a process ended by itself; not for those that only lack their database."""
     if name == "database" or postgres.is_ready(home):
         log = home / "logs" / f"{name}.log"
         words = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
-        problems.note(home, name, f"the {name} ends again and again; see {log}. Its last words: {' '.join(words) or 'none'}")
+        problems.note(home, name, f"the {name} keeps ending; see {log}. Its last line: {' '.join(words) or 'none'}")
 
 
 def postpone(one: Watched) -> None:
@@ -167,7 +167,7 @@ def postpone(one: Watched) -> None:
 
 
 def stop_services(home: Path) -> None:
-    """End every recorded process of the house, those first that need the others."""
+    """End every recorded process of the server stack, those first that need the others."""
     for service in reversed(SERVICES):
         graceful = processes.stop(
             home / "run" / f"{service.name}.pid", with_signal=service.stop_signal, timeout_seconds=service.stop_seconds

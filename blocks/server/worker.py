@@ -51,7 +51,7 @@ def command(home: Path, queue: str) -> list[str]:
 
 def worker_name(queue: str) -> str:
     """Name the worker after its machine and queue, so that a restarted one is the same to the server."""
-    return f"house-{socket.gethostname().replace('/', '-').replace('%', '-')}-{queue}"
+    return f"shipway-{socket.gethostname().replace('/', '-').replace('%', '-')}-{queue}"
 
 
 def job_template(home: Path) -> dict[str, Any]:
@@ -76,7 +76,7 @@ async def ensure_pool(home: Path, client: PrefectClient) -> None:
     A limit that an operator gave the queue of releases stays as it is.
 
     Args:
-        home: The house's folder.
+        home: The home directory.
         client: An open client of its server.
     """
     from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate  # noqa: PLC0415
@@ -117,7 +117,7 @@ async def work(home: Path, queue: str, *, refuse: Refuse) -> None:
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    while not await asyncio.to_thread(api.is_healthy, home):  # noqa: ASYNC110 - nobody tells us when a server is up
+    while not await asyncio.to_thread(api.is_healthy, home):  # noqa: ASYNC110 - a server does not announce that it is up
         await asyncio.sleep(0.2)
     # Imported no sooner: the server, for which everything waits, starts faster alone.
     from prefect.client.orchestration import get_client  # noqa: PLC0415
@@ -167,17 +167,17 @@ def refusing(start: Start, refuse: Refuse) -> Start:
 
 
 async def no_metadata() -> None:
-    """Tell the server nothing of the collections that are installed: to name them, a worker imports them all."""
+    """Report none of the collections that are installed to the server: to name them, a worker imports them all."""
 
 
 async def register_block_types(home: Path, *, every_seconds: float) -> None:
-    """Do what a Prefect server does at its start unless told not to, once for each set of versions, in a process of its own.
+    """Do what a Prefect server does at its start unless its settings forbid it, once for each set of versions, in a process of its own.
 
     A server that begins with it imports every collection first, and everything waits for it.
 
     Args:
-        home: The house's folder.
-        every_seconds: How long to leave the machine to whoever has just started the house, and how soon to try again where it failed.
+        home: The home directory.
+        every_seconds: How long to leave the machine to who has just started the stack, and how soon to try again if it failed.
     """
     done = home / "run" / "block-types"
     wanted = _versions()

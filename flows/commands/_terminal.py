@@ -118,7 +118,7 @@ def enter(arguments: argparse.Namespace) -> bool:
     from blocks.server import layout, settings
 
     home = (arguments.home or layout.default_home()).expanduser().absolute()
-    if (home / "house.json").exists():
+    if (home / "home.json").exists():
         settings.enter(home)
     return bool(os.environ.get("PREFECT_API_URL"))
 

@@ -36,7 +36,7 @@ log = logging.getLogger("shipway.local")
 
 
 def main() -> None:
-    """Run the agent until it is told to stop."""
+    """Run the agent until a client stops it."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     folder, listening, watchdog = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     os.chdir(folder)
@@ -73,7 +73,7 @@ async def _serve(folder: Path, public: socket.socket, watchdog: int) -> None:
         server = await asyncio.get_running_loop().create_server(router, sock=public, backlog=1024)
         await _open_metrics(environment, stack)
         await _open_control(environment, stop, stack)
-        housekeeping = asyncio.create_task(_keep_house(environment))
+        housekeeping = asyncio.create_task(_keep_watch(environment))
         watch = _Watch(folder, public.fileno())
         watch.begin(watchdog)
         if state["stopping"]:
@@ -146,7 +146,7 @@ def _control_socket() -> socket.socket:
     return control
 
 
-async def _keep_house(environment: Environment) -> None:
+async def _keep_watch(environment: Environment) -> None:
     while True:
         alive = frozenset(environment.state["revisions"])
         with suppress(OSError):
@@ -176,7 +176,7 @@ class _Watch:
         asyncio.get_running_loop().call_later(RENEW_SECONDS, self.renew)
 
     def renew(self) -> None:
-        log.warning("the watchdog is gone; starting another one")
+        log.warning("the watchdog has ended; starting another one")
         self.child = start_child(self.folder, self.listening)
         self.begin(self.child.pid)
 

@@ -41,34 +41,34 @@ def home() -> Path:
     return Path(os.environ.get("SHIPWAY_HOME") or Path.home() / ".shipway")
 
 
-def claim_folder(folder: Path, *, service: str, port: int) -> State | None:
+def check_folder(folder: Path, *, service: str, port: int) -> State | None:
     """Look at an environment's folder without changing anything.
 
     Args:
         folder: Where the environment lives, or will.
         service: The service that it must belong to.
-        port: The public port that it must have; 0 where any will do.
+        port: The public port that it must have; 0 if any will do.
 
     Returns:
-        Its state, or None where it is yet to be made.
+        Its state, or None if it is yet to be made.
 
     Raises:
-        BadInput: The folder is somebody else's, another service's, or cannot be used.
+        BadInput: The folder is not ours, is another service's, or cannot be used.
     """
     try:
         state = load_state(folder)
-        strangers = _strangers(folder) if state is None and folder.exists() else []
-        if strangers and (state := load_state(folder)) is not None:  # another first caller wrote it between the two looks
-            strangers = []
+        foreign = _foreign_files(folder) if state is None and folder.exists() else []
+        if foreign and (state := load_state(folder)) is not None:  # another first caller wrote it between the two looks
+            foreign = []
     except OSError as error:
         fix = "Name a folder that this user may read and write"
         raise BadInput(f"{folder} cannot be read: {error.strerror}", field="folder", fix=fix) from None
-    if STATE in strangers:
+    if STATE in foreign:
         fix = f"Put it back from a copy; or end what runs there by hand, remove {folder} and deploy again"
         raise BadInput(f"{folder / STATE} is damaged, or of another version of Shipway", field="folder", fix=fix)
-    if strangers:
+    if foreign:
         fix = "Name an empty folder, or one that does not exist yet"
-        raise BadInput(f"{folder} is not a folder of Shipway's: it holds {strangers[0]}", field="folder", fix=fix)
+        raise BadInput(f"{folder} is not a folder of Shipway: it holds {foreign[0]}", field="folder", fix=fix)
     if state is not None and state["service"] != service:
         fix = "Give this block a folder of its own"
         raise BadInput(f"{folder} belongs to the service {state['service']}, not to {service}", field="folder", fix=fix)
@@ -82,7 +82,7 @@ def ensure_agent(folder: Path, *, service: str, port: int) -> None:
     """Start the environment's agent unless it lives; several callers at once start one. Blocks for a second or so.
 
     Args:
-        folder: The environment's folder, made where it is missing.
+        folder: The environment's folder, made if it is missing.
         service: The service's name.
         port: Public port; 0 lets the system choose once, and the choice is kept.
 
@@ -90,7 +90,7 @@ def ensure_agent(folder: Path, *, service: str, port: int) -> None:
         BadInput: Folder or port cannot be used; says why.
         Temporary: The agent does not come up.
     """
-    claim_folder(folder, service=service, port=port)
+    check_folder(folder, service=service, port=port)
     _make_folder(folder)
     with _locked(folder / START_LOCK):
         began, launched, delay = time.monotonic(), 0.0, FIRST_TRY_SECONDS
@@ -135,7 +135,7 @@ def short_socket_path(folder: Path) -> Iterator[str]:
 
 
 def _launch(folder: Path, *, service: str, port: int) -> None:
-    state = claim_folder(folder, service=service, port=port)
+    state = check_folder(folder, service=service, port=port)
     with _listen(state["port"] if state else port) as public:
         if state is None:
             save_state(folder, new_state(service, port=public.getsockname()[1]))
@@ -170,7 +170,7 @@ def _make_folder(folder: Path) -> None:
         raise BadInput(f"{folder} cannot be written", field="folder", fix="Name a folder that this user may write to")
 
 
-def _strangers(folder: Path) -> list[str]:
+def _foreign_files(folder: Path) -> list[str]:
     names = sorted(path.name for path in folder.iterdir())
     ours = {START_LOCK, WATCHDOG_LOCK, AGENT_LOCK, LOGS, DATA}  # what a caller makes before the state file
     return [name for name in names if name not in ours and not name.startswith(f"{STATE}.")]

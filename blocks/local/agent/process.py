@@ -1,4 +1,4 @@
-"""Processes of a local environment: started detached, known again by id and start time, and ended only where they are proven ours."""
+"""Processes of a local environment: started detached, known again by id and start time, and ended only if they are proven ours."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 
 
 def free_port(preferred: int) -> int:
-    """Find a loopback port that can be bound now: the preferred one where it is free, else the system's choice."""
+    """Find a loopback port that can be bound now: the preferred one if it is free, else the system's choice."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -54,7 +54,7 @@ def start(command: Sequence[str], *, working_directory: Path, environment: Mappi
 
 
 def adopt(pid: int | None, born: str | None) -> Process | None:
-    """Take a process over that an earlier agent started, where it still lives and is the same one."""
+    """Take a process over that an earlier agent started, if it still lives and is the same one."""
     if pid is None or born is None or start_time(pid) != born:
         return None
     try:

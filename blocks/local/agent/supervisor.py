@@ -47,7 +47,7 @@ async def is_ready(session: ClientSession, revision: Revision) -> bool:
     url = f"http://127.0.0.1:{revision['port']}{revision['specification']['ready_path']}"
     try:
         async with session.get(url, timeout=ClientTimeout(total=PROBE_TIMEOUT_SECONDS), allow_redirects=False) as answer:
-            return answer.ok and answer.status < 300  # noqa: PLR2004 - a redirect is no answer of its own
+            return answer.ok and answer.status < 300  # noqa: PLR2004 - a redirect is not an answer of its own
     except (ClientError, TimeoutError, OSError):
         return False
 
@@ -68,7 +68,7 @@ async def _recovered(environment: Environment, run: Run) -> Process | None:
 
 
 async def _start(environment: Environment, run: Run) -> Process | None:
-    """Start the revision's process; None where it cannot be started, which is kept in `last_exit`."""
+    """Start the revision's process; None if it cannot be started, which is kept in `last_exit`."""
     port = local_process.free_port(environment.state["revisions"][run.id]["port"])
     await environment.note(run.id, Facts(port=port, pid=None, born=None, served=False))
     revision = environment.state["revisions"][run.id]
@@ -140,7 +140,7 @@ async def _note_exit(environment: Environment, run: Run, process: Process | None
 
 
 async def _rest(environment: Environment, run: Run, seconds: float) -> None:
-    """Wait before the next start; for ever where the revision has failed, until it leaves."""
+    """Wait before the next start; for ever if the revision has failed, until it leaves."""
     failed = environment.state["revisions"][run.id]["failed"]
     with suppress(TimeoutError):
         async with asyncio.timeout(None if failed else seconds):

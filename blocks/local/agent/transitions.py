@@ -17,18 +17,18 @@ def check_lease(state: State, lease: Lease) -> None:
     """Let only the newest owner act.
 
     Raises:
-        Superseded: A newer claim was made.
-        Refused: Nobody, or somebody else, owns the environment under this generation.
+        Superseded: A newer lease was taken.
+        Refused: The environment has no owner, or another one, under this generation.
     """
     if lease["generation"] < state["generation"]:
         raise Superseded(
-            f"{state['service']} was claimed by {state['owner'] or 'nobody'} under generation {state['generation']}; "
-            f"generation {lease['generation']} of {lease['owner']} may not act any more. Stop, and start a new release where one is wanted"
+            f"the lease of {state['service']} is at generation {state['generation']}, held by {state['owner'] or 'no one'}; "
+            f"generation {lease['generation']} of {lease['owner']} may not act any more. Stop, and start a new release if one is wanted"
         )
     if state["owner"] != lease["owner"] or lease["generation"] != state["generation"]:
-        holder = state["owner"] or "nobody"
         raise Refused(
-            f"{state['service']} is owned by {holder}, not by {lease['owner']} (generation {lease['generation']}). Claim it before acting"
+            f"{state['service']} is owned by {state['owner'] or 'no one'}, not by {lease['owner']} (generation {lease['generation']}). "
+            "Acquire the lease before acting"
         )
 
 
@@ -49,7 +49,7 @@ def acquire_lease(state: State, owner: str, *, takeover: bool) -> State:
 
 
 def release_lease(state: State, lease: Lease) -> State:
-    """Leave the environment without an owner, where this lease still owns it."""
+    """Leave the environment without an owner, if this lease still owns it."""
     new = copy.deepcopy(state)
     if (state["owner"], state["generation"]) == (lease["owner"], lease["generation"]):
         new["owner"] = None
@@ -81,7 +81,7 @@ def shift(state: State, lease: Lease, percent: int) -> State:
     """Set the canary's share of new requests.
 
     Raises:
-        WorldMoved: There is no canary to give a share to.
+        WorldMoved: There is no canary to give a share of the traffic to.
     """
     check_lease(state, lease)
     if state["canary"] is None and percent > 0:

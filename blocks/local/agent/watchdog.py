@@ -22,7 +22,7 @@ PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER")
 
 
 def start_orphan(folder: Path, listening: int) -> None:
-    """Start a watchdog that is nobody's child, so that no caller has to bury it.
+    """Start a watchdog that is an orphan, so that no caller has to reap it.
 
     Args:
         folder: The environment's folder.

@@ -123,7 +123,7 @@ async def _forward(environment: Environment, run: Run, request: web.BaseRequest,
         raise _NotConnectedError from error
     except (ClientError, TimeoutError, OSError, ValueError) as error:
         if request.transport is None or request.transport.is_closing():
-            return web.Response(status=400)  # the caller went away while it was sending; nobody reads this
+            return web.Response(status=400)  # the caller closed the connection while it was sending; this is not read
         run.tally.add(loop.time() - began, failed=True)
         late = isinstance(error, TimeoutError)
         return _answer(504 if late else 502, "the version chosen for this request gave no answer")

@@ -58,7 +58,7 @@ class Environment:
         await self.update(transition)
 
     async def forget(self, revision_id: str) -> None:
-        """Drop a revision whose process is gone."""
+        """Drop a revision whose process has ended."""
 
         def transition(state: State) -> State:
             new = copy.deepcopy(state)
@@ -77,7 +77,7 @@ class Environment:
         return self.runs[revision_id]
 
     def next_run(self) -> Run | None:
-        """Choose the revision of the next request; None where there is none to send it to."""
+        """Choose the revision of the next request; None if there is none to send it to."""
         state = self.state
         if state["stopping"]:
             chosen = None

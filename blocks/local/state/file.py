@@ -29,7 +29,7 @@ class Specification(TypedDict):
         working_directory: Where the process starts.
         environment: The process's whole environment without what each start adds; secrets in plain text.
         ready_path: Path that answers with a status from 200 to 299 once the revision is ready.
-        drain_seconds: Longest wait for requests in flight before the process is told to end.
+        drain_seconds: Longest wait for requests in flight before the process gets SIGTERM.
         stop_seconds: Longest wait between SIGTERM and SIGKILL.
         answer_timeout_seconds: A request without a sign of an answer for this long has failed.
     """
@@ -50,7 +50,7 @@ class Revision(TypedDict):
         version: What it runs.
         specification: How it runs.
         port: Loopback port of its process; 0 before the first start.
-        pid: Process id, None where none was started or the start was not yet noted.
+        pid: Process id, None if none was started or the start was not yet noted.
         born: Identity of that process beside its id, see `blocks.processes.start_time`.
         served: Whether that process was ready once.
         failed: Why it is not tried any more, or None.
@@ -123,7 +123,7 @@ def load_state(folder: Path) -> State | None:
     """Read the state file.
 
     Returns:
-        The state, or None where the folder holds none of this format.
+        The state, or None if the folder holds none of this format.
     """
     try:
         state = json.loads((folder / STATE).read_bytes())

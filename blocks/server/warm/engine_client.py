@@ -1,6 +1,6 @@
 """What the worker starts for a run: asks the warm engine for a process, and stands for it until it ends.
 
-Started without site-packages and importing next to nothing: its start is the price of every run. Where no engine answers, it becomes
+Started without site-packages and importing next to nothing: its start is the price of every run. If no engine answers, it becomes
 an ordinary `python -m prefect.engine`. Arguments: the engine's socket, and the log for the ordinary way.
 """
 
@@ -28,7 +28,7 @@ def become_engine(log: str) -> NoReturn:
 
 
 def ask_engine(path: str) -> tuple[int, BufferedReader]:
-    """Hand over environment and folder; return the run's process id and the line on which its end is told.
+    """Hand over environment and folder; return the run's process id and the line on which its exit code comes.
 
     Raises:
         OSError: No engine answers.
@@ -48,14 +48,14 @@ def ask_engine(path: str) -> tuple[int, BufferedReader]:
 def end_like(status: int) -> NoReturn:
     """End with the run's exit code, or by its signal."""
     if status < 0:
-        with contextlib.suppress(OSError):  # SIGKILL has no handler to take back
+        with contextlib.suppress(OSError):  # SIGKILL has no handler to restore
             signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     sys.exit(abs(status))
 
 
 def outlive(pid: int) -> NoReturn:
-    """The engine died, the run did not: wait for its end, whose status nobody can know; its state is with the server."""
+    """The engine died, the run did not: wait for its end, whose exit code cannot be known; its state is with the server."""
     with contextlib.suppress(ProcessLookupError):
         select.select([os.pidfd_open(pid)], [], [])
     sys.exit(0)
@@ -69,10 +69,10 @@ def main(path: str, log: str) -> NoReturn:
         become_engine(log)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: os.kill(pid, received))
-    told = lines.readline()
-    if not told:
+    ended = lines.readline()
+    if not ended:
         outlive(pid)
-    end_like(int(json.loads(told)["exit"]))
+    end_like(int(json.loads(ended)["exit"]))
 
 
 if __name__ == "__main__":

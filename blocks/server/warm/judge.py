@@ -32,7 +32,7 @@ SET_PARENT_DEATH_SIGNAL = 1  # prctl(2)
 
 
 def command(home: Path, program: str) -> list[str]:
-    """Build the command of a house's judge."""
+    """Build the command of a home directory's judge."""
     return [sys.executable, "-P", "-m", "blocks.server.warm.judge", str(home), program]
 
 
@@ -58,10 +58,10 @@ def ask_for(home: Path, program: str) -> bool:
 
 def _record(path: Path, what: dict[str, Any]) -> bool:
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as told:
-            told.settimeout(ASK_SECONDS)
-            told.connect(str(path))
-            told.sendall(json.dumps(what).encode() + b"\n")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(ASK_SECONDS)
+            connection.connect(str(path))
+            connection.sendall(json.dumps(what).encode() + b"\n")
     except OSError:
         return False
     return True
@@ -73,7 +73,7 @@ class Judge(prefork.Forks):
     program = ""
 
     def become(self, request: dict[str, Any], given: Sequence[int]) -> NoReturn:
-        """Judge the job that the client handed over; where a file changed since it was imported, as a new interpreter."""
+        """Judge the job that the client handed over; if a file changed since it was imported, as a new interpreter."""
         status = 1
         try:
             end_with_parent(signal.SIGKILL)
@@ -97,7 +97,7 @@ class Judge(prefork.Forks):
         return "stay" in request
 
     def when_idle(self) -> None:
-        """End where a file was changed; the next run asks for a new judge."""
+        """End if a file was changed; the next run asks for a new judge."""
         if self.is_outdated():
             self.end()
 

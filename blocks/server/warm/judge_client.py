@@ -1,6 +1,6 @@
 """What stands for one judgement: hands its own input and outputs to the warm judge's fork, and ends as that does.
 
-Started without site-packages and importing next to nothing. Where no judge answers, it becomes the ordinary program, which reads the
+Started without site-packages and importing next to nothing. If no judge answers, it becomes the ordinary program, which reads the
 same input. Arguments: the judge's socket, and the ordinary program's module.
 """
 
@@ -23,7 +23,7 @@ def become_program(module: str) -> NoReturn:
 def main(path: str, module: str) -> NoReturn:
     """Hand over, wait, end as the fork ended."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    told = ended = b""
+    begun = ended = b""
     try:
         connection.connect(path)
         here = os.getcwd()  # noqa: PTH109 - pathlib would be the dearest import of this program
@@ -31,19 +31,19 @@ def main(path: str, module: str) -> NoReturn:
         socket.send_fds(connection, [request[:1]], [0, 1, 2])
         connection.sendall(request[1:])
         lines = connection.makefile("rb")
-        told = lines.readline()  # that it began
+        begun = lines.readline()
         ended = lines.readline()
     except OSError:
         pass
     if not ended:  # there is no judge, or it ended before its fork did
-        if told:
+        if begun:
             with contextlib.suppress(OSError):
-                os.kill(int(json.loads(told)["pid"]), signal.SIGKILL)
+                os.kill(int(json.loads(begun)["pid"]), signal.SIGKILL)
             os.lseek(0, 0, os.SEEK_SET)  # the job is a file, and may have been read
         become_program(module)
     status = int(json.loads(ended)["exit"])
     if status < 0:
-        with contextlib.suppress(OSError):  # SIGKILL has no handler to take back
+        with contextlib.suppress(OSError):  # SIGKILL has no handler to restore
             signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     sys.exit(abs(status))

@@ -1,6 +1,6 @@
 """A process that has imported much already, and forks for each client that asks: what the warm engine and the warm judge share.
 
-A client sends a line of JSON, and may hand over descriptors; it is told the fork's process id, and at last how it ended. When a client
+A client sends a line of JSON, and may hand over descriptors; it is sent the fork's process id, and at last how it ended. When a client
 dies (whoever started it gave it up), its fork is killed; when this process ends in order, so do its forks.
 """
 
@@ -31,7 +31,7 @@ MOST_BYTES, MOST_DESCRIPTORS = 1_000_000, 3
 
 @dataclass(frozen=True)
 class Run:
-    """One fork: its process, the descriptor that tells its end, the client that stands for it."""
+    """One fork: its process, the descriptor that becomes readable when it ends, the client that stands for it."""
 
     pid: int
     ended: int
@@ -51,7 +51,7 @@ def listen(path: Path) -> socket.socket:
 
 
 def written(files: Iterable[str]) -> dict[str, int]:
-    """Tell when files were written, in nanoseconds; 0 of one that is gone."""
+    """Give the times at which files were written, in nanoseconds; 0 for one that was removed."""
     found = {}
     for file in files:
         try:
@@ -91,11 +91,11 @@ def leave(status: int) -> NoReturn:
 
 
 class Forks(ABC):
-    """The loop: one thread; wakes when a client calls, a fork ends or a client is gone.
+    """The loop: one thread; wakes when a client calls, a fork ends or a client disconnects.
 
     Args:
         listener: A listening Unix socket.
-        known: When files of ours were written, as `written` told it before any was imported.
+        known: When files of ours were written, as `written` gave it before any was imported.
         idle_seconds: After so long without a client it ends; None never.
     """
 
@@ -120,7 +120,7 @@ class Forks(ABC):
         return any(self.known.get(file) != now for file, now in written(imported_of_ours().values()).items())
 
     def serve(self) -> NoReturn:
-        """Fork for every client, and tell each how its fork ended; ends by a signal, or when it was idle for long enough."""
+        """Fork for every client, and send each how its fork ended; ends by a signal, or when it was idle for long enough."""
         while True:
             wanted: list[Any] = [self.listener, *(run.ended for run in self.runs), *(run.client for run in self.runs)]
             ready = select.select(wanted, [], [], None if self.runs else self.idle_seconds)[0]
@@ -149,7 +149,7 @@ class Forks(ABC):
                 self.forget_all(client)
                 self.become(request, given)
             self.runs.append(Run(pid, os.pidfd_open(pid), client))
-            with contextlib.suppress(OSError):  # a client that is gone by now is seen by the loop, which kills its fork
+            with contextlib.suppress(OSError):  # a client that disconnected by now is seen by the loop, which kills its fork
                 client.sendall(json.dumps({"pid": pid}).encode() + b"\n")
         except (OSError, ValueError):
             logging.getLogger(__name__).exception("a client's request could not be met")
@@ -159,7 +159,7 @@ class Forks(ABC):
                 os.close(descriptor)
 
     def conclude(self, run: Run) -> None:
-        """Reap a fork that ended and tell its client."""
+        """Reap a fork that ended and send its client the exit code."""
         status = os.waitstatus_to_exitcode(os.waitpid(run.pid, 0)[1])
         with contextlib.suppress(OSError):
             run.client.sendall(json.dumps({"exit": status}).encode() + b"\n")
@@ -195,5 +195,5 @@ def _read(client: socket.socket, given: list[int]) -> dict[str, Any]:
             raise ValueError("the request broke off")
     request = json.loads(line)
     if not isinstance(request, dict):
-        raise ValueError("the request is no object")  # noqa: TRY004 - as of any other request that cannot be read
+        raise ValueError("the request is not an object")  # noqa: TRY004 - as of any other request that cannot be read
     return request

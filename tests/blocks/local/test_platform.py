@@ -129,7 +129,7 @@ def test_a_folder_that_another_first_caller_makes_meanwhile_is_no_strangers(tmp_
     save_state(tmp_path, new_state("shop", port=4711))
     looks = iter([None])
     monkeypatch.setattr(launch, "load_state", lambda folder: next(looks, load_state(folder)))
-    state = launch.claim_folder(tmp_path, service="shop", port=0)
+    state = launch.check_folder(tmp_path, service="shop", port=0)
     assert state is not None
     assert state["port"] == 4711
 

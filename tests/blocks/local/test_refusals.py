@@ -25,7 +25,7 @@ async def test_a_port_in_use_is_refused_with_its_mend(make_local: MakeLocal) -> 
 async def test_a_folder_with_other_things_in_it_is_refused(make_local: MakeLocal, tmp_path: Path) -> None:
     """A folder that was not made by us is not written to."""
     (tmp_path / "precious.txt").write_text("mine")
-    with pytest.raises(BadInput, match=r"not a folder of Shipway's: it holds precious\.txt"):
+    with pytest.raises(BadInput, match=r"not a folder of Shipway: it holds precious\.txt"):
         await make_local(folder=str(tmp_path)).acquire_lease("run-1")
     assert await asyncio.to_thread(os.listdir, tmp_path) == ["precious.txt"]
 

@@ -65,7 +65,7 @@ def test_a_takeover_fences_the_former_owner_out() -> None:
 
 def test_an_owner_that_gave_up_must_claim_again() -> None:
     """Nobody acts on an environment without owning it."""
-    with pytest.raises(Refused, match="Claim"):
+    with pytest.raises(Refused, match="Acquire"):
         transitions.abort(transitions.release_lease(claimed(), MARK), MARK)
 
 

@@ -21,7 +21,7 @@ READY_SECONDS = 60
 
 def main(home: Path) -> None:
     """Do as `shipway up` does, for the database alone."""
-    layout.found(home, port=None, auth=None)
+    layout.make_home(home, port=None, auth=None)
     postgres.check(home)
     postgres.initialise(home)
     log, env = home / "logs" / "database.log", settings.inherited()

@@ -33,7 +33,7 @@ def job(source: dict[str, Any], *, timeout_seconds: float = 60) -> Job:
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, psutil.Process]]:
     """Give a home in which a judge listens, and its process."""
     home = tmp_path_factory.mktemp("judge")
-    layout.found(home, port=1, auth=False)
+    layout.make_home(home, port=1, auth=False)
     with subprocess.Popen(judge.command(home, expectations.PROGRAM), env=judge.environment()) as process:
         try:
             yield home, psutil.Process(process.pid)
@@ -83,7 +83,7 @@ async def test_a_judgement_that_is_given_up_ends_its_fork(home: Path, warm: tupl
 @pytest.mark.parametrize("moment", ["while it imports", "while it judges"])
 async def test_a_judge_that_is_killed_costs_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
     """The client finds out, reads its job again, and judges it itself; the judge's fork is gone with it."""
-    layout.found(tmp_path / "home", port=1, auth=False)
+    layout.make_home(tmp_path / "home", port=1, auth=False)
     monkeypatch.setenv("SHIPWAY_HOME", str(tmp_path / "home"))
     command = judge.command(tmp_path / "home", expectations.PROGRAM)
     with subprocess.Popen(command, env=judge.environment()) as process:  # noqa: ASYNC220 - it is killed, and waited for, here
@@ -100,7 +100,7 @@ async def test_a_judge_that_is_killed_costs_no_verdict(tmp_path: Path, monkeypat
 
 async def test_without_a_judge_a_table_is_judged_the_ordinary_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A home whose judge ended costs seconds, not verdicts."""
-    layout.found(tmp_path / "home", port=1, auth=False)
+    layout.make_home(tmp_path / "home", port=1, auth=False)
     monkeypatch.setenv("SHIPWAY_HOME", str(tmp_path / "home"))
     assert not judge.ask_for(tmp_path / "home", expectations.PROGRAM)
     (found,) = await judge_tables.fn([job({"rows": {"author": ["ada"]}})], release="r1", storage=tmp_path)

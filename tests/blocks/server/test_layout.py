@@ -16,7 +16,7 @@ def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path: Path) -> 
     """A house is never made among somebody's files."""
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(Refused, match="not ours"):
-        layout.found(tmp_path, port=None, auth=None)
+        layout.make_home(tmp_path, port=None, auth=None)
     assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
 
 
@@ -24,34 +24,34 @@ def test_a_key_that_was_enrolled_before_the_first_start_is_kept(tmp_path: Path) 
     """Approvers may be enrolled before there is a server."""
     (tmp_path / "keys").mkdir()
     layout.key_file(tmp_path).write_text("enrolled")
-    layout.found(tmp_path, port=None, auth=None)
+    layout.make_home(tmp_path, port=None, auth=None)
     assert layout.key_file(tmp_path).read_text() == "enrolled"
 
 
 def test_port_and_secrets_stay_the_same_from_start_to_start(tmp_path: Path) -> None:
     """Whoever knows the address and the password today knows them tomorrow."""
-    first, password = layout.found(tmp_path, port=None, auth=None), layout.auth_string(tmp_path)
-    assert layout.found(tmp_path, port=None, auth=None) == first
+    first, password = layout.make_home(tmp_path, port=None, auth=None), layout.auth_string(tmp_path)
+    assert layout.make_home(tmp_path, port=None, auth=None) == first
     assert layout.auth_string(tmp_path) == password
 
 
 @pytest.mark.parametrize("name", ["approvals.key", "api.auth"])
 def test_secrets_are_readable_by_their_owner_alone(tmp_path: Path, name: str) -> None:
     """No other user of the machine can read a secret of the house."""
-    layout.found(tmp_path / "house", port=None, auth=None)
+    layout.make_home(tmp_path / "house", port=None, auth=None)
     assert (tmp_path / "house" / "keys" / name).stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "house").stat().st_mode & 0o777 == 0o700
 
 
 def test_without_a_password_the_environment_carries_none(tmp_path: Path) -> None:
     """An open house is open for its own processes too."""
-    layout.found(tmp_path, port=None, auth=False)
+    layout.make_home(tmp_path, port=None, auth=False)
     assert "PREFECT_API_AUTH_STRING" not in settings.environment(tmp_path)
 
 
 def test_a_server_named_by_the_user_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`PREFECT_API_URL` wins over the house's own server, and gets none of its passwords."""
-    layout.found(tmp_path, port=None, auth=True)
+    layout.make_home(tmp_path, port=None, auth=True)
     monkeypatch.setattr(os, "environ", {"PREFECT_API_URL": "https://prefect.example/api"})
     settings.enter(tmp_path)
     assert os.environ["PREFECT_API_URL"] == "https://prefect.example/api"

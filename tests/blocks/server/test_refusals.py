@@ -29,7 +29,7 @@ def _programs(folder: Path, *, initdb: str) -> Path:
 def home(tmp_path: Path) -> Iterator[Path]:
     """Give a home directory in which nothing runs in the end."""
     folder = tmp_path / "home"
-    layout.found(folder, port=None, auth=None)
+    layout.make_home(folder, port=None, auth=None)
     yield folder
     lifecycle.stop(folder, now=True)
 
@@ -74,7 +74,7 @@ def test_a_database_that_ends_again_and_again_is_reported_within_seconds(home: P
     (home / "postgres").mkdir(mode=0o700)
     began = time.monotonic()
     lifecycle.start(home)
-    with pytest.raises(Permanent, match=r"the database ends again and again.*postgresql\.conf"):
+    with pytest.raises(Permanent, match=r"the database keeps ending.*postgresql\.conf"):
         lifecycle.wait_for_server(home, timeout_seconds=60)
     assert time.monotonic() - began < 2 * REASON_SECONDS  # twice, for a machine under load
 
@@ -136,4 +136,4 @@ def test_a_remembered_port_that_is_taken_is_changed(home: Path, monkeypatch: pyt
 def test_a_place_where_nothing_can_be_made_is_refused(place: str) -> None:
     """The message names the folder and the option, in place of a traceback."""
     with pytest.raises(Refused, match=f"{place} cannot be used as a home directory: .*--home"):
-        layout.found(Path(place), port=None, auth=None)
+        layout.make_home(Path(place), port=None, auth=None)

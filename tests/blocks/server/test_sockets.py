@@ -75,7 +75,7 @@ def test_the_next_place_serves_if_the_first_does_not(tmp_path: Path, monkeypatch
 def test_every_process_uses_the_folder_that_was_chosen_first(tmp_path: Path, parent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another environment, such as that of sudo, does not make a command look elsewhere."""
     home = tmp_path / UNUSUAL["space"]
-    layout.found(home, port=None, auth=None)
+    layout.make_home(home, port=None, auth=None)
     chosen = layout.engine_socket(home)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir(mode=0o700)
@@ -87,7 +87,7 @@ def test_every_process_uses_the_folder_that_was_chosen_first(tmp_path: Path, par
 def test_the_short_folder_is_removed_with_its_sockets_and_made_again(tmp_path: Path, parent: Path) -> None:
     """Nothing is left after `shipway down`; after a restart of the machine the folder is made anew."""
     home = tmp_path / UNUSUAL["space"]
-    layout.found(home, port=None, auth=None)
+    layout.make_home(home, port=None, auth=None)
     (sockets.folder(home) / "engine.sock").touch()
     sockets.remove(home)
     assert list(parent.iterdir()) == []
