@@ -21,8 +21,8 @@ MEGABYTE = 1_000_000
 EVERY_SECONDS = 2.0
 PARTS = {
     "server": ("prefect.server", "uvicorn"),
-    "runs": ("blocks.server.warm.engine",),
-    "worker": ("blocks.server.worker", "blocks.server.supervisor"),
+    "runs": ("flows.engine",),
+    "worker": ("flows.worker", "blocks.server.supervisor"),
 }
 
 

@@ -1,8 +1,8 @@
 """The warm engine: has Prefect and our flows imported already and forks a process for each run, which saves seconds a start.
 
-Run as `python -m blocks.server.warm.engine HOME`. A fork starts with one thread, fresh environment and fresh settings, and runs
-`prefect.engine` as `python -m` would. Where a file of ours changed since it was imported, the run begins as a new interpreter
-instead, so that a changed flow is read anew by the next run, and the engine begins anew as soon as it has none.
+Run as `python -m flows.engine HOME`, which says what flows there are. A fork starts with one thread, fresh environment and fresh
+settings, and runs `prefect.engine` as `python -m` would. If a file of ours changed since it was imported, the run begins as a new
+interpreter instead, so that the next run reads a changed flow again, and the engine restarts as soon as it has no run.
 A run that will judge data asks for the warm judge (`blocks.server.warm.judge`), which the engine starts and ends.
 """
 
@@ -19,7 +19,7 @@ import socket
 import sys
 import traceback
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -35,12 +35,11 @@ PREFECT = (
     "prefect.runtime",
 )
 OTHERS = ("httpx", "jinja2", "numpy", "psutil", "pydantic.v1.dataclasses", "yaml")  # what our flows import beside it
-FLOWS = ("flows.release", "flows.keeper")  # which import all that ours have in common
 
 
 def command(home: Path) -> list[str]:
     """Build the command of this engine."""
-    return [sys.executable, "-m", "blocks.server.warm.engine", str(home)]
+    return [sys.executable, "-m", "flows.engine", str(home)]
 
 
 def client_command(home: Path) -> list[str]:
@@ -50,7 +49,7 @@ def client_command(home: Path) -> list[str]:
 
 
 def become_run(request: dict[str, Any], *, anew: bool) -> NoReturn:
-    """In a fresh fork: take on the run's environment and folder, and run Prefect's engine to its end; anew as a new interpreter."""
+    """In a fresh fork: take on the run's environment and folder, and run Prefect's engine to its end, `anew` as a new interpreter."""
     status = 1
     try:
         os.setsid()
@@ -80,7 +79,7 @@ class Engine(prefork.Forks):
     """Forks for runs, and keeps the warm judge while it is asked for."""
 
     def __init__(self, home: Path, listener: socket.socket, known: Mapping[str, int]) -> None:
-        """Serve a house on a listening Unix socket."""
+        """Serve a home directory on a listening Unix socket."""
         super().__init__(listener, known)
         self.home = home
         self.judge: int | None = None
@@ -90,7 +89,7 @@ class Engine(prefork.Forks):
         become_run(request, anew=self.is_outdated())
 
     def answer_without_fork(self, request: dict[str, Any]) -> bool:
-        """Start the warm judge where it is asked for and does not run."""
+        """Start the warm judge if it is asked for and does not run."""
         if "judge" not in request:
             return False
         if not self.judge_lives():
@@ -98,7 +97,7 @@ class Engine(prefork.Forks):
         return True
 
     def judge_lives(self) -> bool:
-        """Say whether the judge that was started runs still."""
+        """Say whether the judge that was started still runs."""
         pid, self.judge = self.judge, None
         with contextlib.suppress(ChildProcessError):
             if pid is not None and os.waitpid(pid, os.WNOHANG) == (0, 0):
@@ -106,31 +105,29 @@ class Engine(prefork.Forks):
         return self.judge is not None
 
     def when_idle(self) -> None:
-        """Begin anew where a file was changed; the judge, too, as soon as it judges nothing."""
+        """Restart if a file was changed; the judge, too, as soon as it judges nothing."""
         if self.is_outdated():
             if self.judge is not None and self.judge_lives():
                 os.kill(self.judge, signal.SIGTERM)
             os.execv(sys.executable, command(self.home))  # noqa: S606 - our own interpreter
 
 
-def main(home: Path) -> None:
-    """Import, listen, serve."""
-    known = prefork.written(
-        prefork.files_of_ours()
-    )  # before the imports: a file that is written meanwhile must not pass for the one in memory
+def main(home: Path, *, load: Callable[[], None]) -> None:
+    """Import, listen, serve.
+
+    Args:
+        home: The home directory.
+        load: Imports the flows; if it fails, each run imports its own flow and says why it cannot.
+    """
+    known = prefork.written(prefork.files_of_ours())  # before the imports: a file written meanwhile must not pass for the one in memory
     with api.a_core_of_its_own(home):
         for name in (*PREFECT, *OTHERS):
             importlib.import_module(name)
-        for name in FLOWS:
-            try:
-                importlib.import_module(name)
-            except Exception:  # a run of it says so where people look
-                logging.getLogger(__name__).exception("%s cannot be imported", name)
+        try:
+            load()
+        except Exception:  # a run of it says so where people look
+            logging.getLogger(__name__).exception("the flows cannot be imported")
     gc.freeze()
     engine = Engine(home, prefork.listen(layout.engine_socket(home)), known)
     signal.signal(signal.SIGTERM, lambda _number, _frame: engine.end())
     engine.serve()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
