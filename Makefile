@@ -23,13 +23,15 @@ ARGS ?=
 test: WORKERS ?= 3
 test-faults test-rules test-cluster: WORKERS ?= 2
 EVERY ?= 9
+# What measures coverage; the floor is for the whole suite, so `make coverage` judges it, and no part of a run does.
+MEASURED := --cov --cov-report= --cov-fail-under=0
 STREAMS ?= 500
 
 # A start takes seconds longer where every process compiles what it imports: this project's own environment keeps its bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-faults test-rules test-cluster test-node lint lock schema bench clean
+.PHONY: help install demo test test-faults test-rules test-cluster test-node coverage lint lock schema bench clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -40,8 +42,11 @@ install: $(STAMP) ## Build .venv from the hashed lock; instant where nothing cha
 demo: $(STAMP) ## Release the example service: a good version, and a bad one that comes back. KEEP=1 leaves all running.
 	@$(BIN)/shipway demo $(if $(KEEP),--keep) $(ARGS)
 
-test: $(STAMP) ## Run the whole suite, but for what the other tests below take longer for, or a cluster.
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not cluster and not faults and not browser" $(ARGS)
+test: $(STAMP) ## Run the whole suite, but for what the other tests below take longer for, or a cluster. COVER=1 measures coverage.
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not cluster and not faults and not browser" $(if $(COVER),$(MEASURED)) $(ARGS)
+
+coverage: $(STAMP) ## Print what `make test COVER=1` measured; it fails under the floor that pyproject.toml sets.
+	@$(BIN)/coverage report
 
 test-faults: $(STAMP) ## Run the long campaign of kills and restarts, and a person in a browser; EVERY=1 walks every kill point, the default each ninth.
 	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -m "(faults or browser) and not cluster" $(ARGS)
