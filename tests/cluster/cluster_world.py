@@ -22,6 +22,7 @@ from blocks.kubernetes.objects.diagnosis import is_rolled_out
 Json = dict[str, Any]
 IMAGE = "ghcr.io/stefanprodan/podinfo"
 PORT = 9898
+PATH = {"name": "PATH", "value": "/home/app:/usr/local/bin:/usr/bin:/bin"}  # where podinfo's images keep the program, for a `command`
 READY_SECONDS = 60.0
 MANAGER = "kubectl"
 IRREGULAR = {"ValidatingAdmissionPolicy": "validatingadmissionpolicies"}

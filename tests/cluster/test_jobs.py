@@ -19,11 +19,10 @@ from blocks.kubernetes.jobs import KEEP_SECONDS, job_name, run_job
 from blocks.kubernetes.workload import Target, acquire_lease
 from blocks.platform import Lease
 from tests.cluster.accounts import account_config
-from tests.cluster.cluster_world import IMAGE, World, deployment, service
+from tests.cluster.cluster_world import IMAGE, PATH, World, deployment, service
 
 pytestmark = pytest.mark.cluster
 GOOD, BAD, ENDLESS = ["podinfo", "--version"], ["podinfo", "--no-such-option"], ["podinfo"]
-PATH = {"name": "PATH", "value": "/home/app:/usr/local/bin:/usr/bin:/bin"}
 
 PROCESS = """
 import asyncio, json, sys

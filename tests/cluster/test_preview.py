@@ -13,6 +13,7 @@ from blocks.kubernetes.preview.planned import planned
 from blocks.kubernetes.workload import Target, acquire_lease
 from blocks.platform import Preview
 from tests.cluster.cluster_world import World, deployment, service
+from tests.cluster.scene import FIRST, SECOND, THIRD, Scene, platform_of
 
 pytestmark = pytest.mark.cluster
 IMAGE_LINE = "spec.template.spec.containers[podinfo].image: ghcr.io/stefanprodan/podinfo:6.9.0 → ghcr.io/stefanprodan/podinfo:6.9.1"
@@ -79,3 +80,25 @@ async def test_drift_is_what_others_changed_since_a_release_left_it(world: World
     await world.rolled_out()
     await leave(target, await acquire_lease(target, "run-3", takeover=True))
     assert (await seen(target))["drift"] == [], "the next release leaves it anew"
+
+
+@pytest.mark.parametrize("version", [SECOND, THIRD], ids=["the same version", "another version"])
+async def test_a_secret_that_was_rotated_is_named_by_its_key_and_never_by_its_value(world: World, version: str) -> None:
+    """Since the release that serves one key changed and one came; the preview says so, whatever version comes next, and writes nothing."""
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "web"}, "stringData": {"WORD": "hush-old", "OTHER": "hush-same"}}
+    manifest = deployment("podinfo", FIRST)
+    manifest["spec"]["template"]["spec"]["containers"][0]["envFrom"] = [{"secretRef": {"name": "web"}}]
+    await world.apply(secret, manifest, service("podinfo"))
+    await world.rolled_out()
+    scene = Scene(world, platform_of(world, "rolling"))
+    lease = await scene.platform.acquire_lease("run")
+    await scene.bring(lease, 100)
+    await scene.platform.promote(lease)
+    await scene.platform.release_lease(lease)
+    assert not [line for line in (await scene.platform.preview(version))["changes"] if "Secret" in line]
+    await world.apply({**secret, "stringData": {"WORD": "hush-new", "OTHER": "hush-same", "EXTRA": "hush-more"}})
+    before = await world.cluster.read("Deployment", "podinfo")
+    found = await scene.platform.preview(version)
+    assert [line for line in found["changes"] if "Secret" in line] == ["Secret web: EXTRA is new, WORD changed"]
+    assert "hush" not in str(found)
+    assert await world.cluster.read("Deployment", "podinfo") == before

@@ -16,7 +16,7 @@ from blocks.kubernetes.objects.diagnosis import TELLING
 from blocks.kubernetes.observe.events import tell_event
 from blocks.kubernetes.rollout import await_rollout
 from blocks.kubernetes.workload import Target, acquire_lease
-from tests.cluster.cluster_world import World, deployment
+from tests.cluster.cluster_world import PATH, World, deployment
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
 Json = dict[str, Any]
@@ -107,7 +107,7 @@ async def test_a_sidecar_that_is_not_ready_with_the_answer_of_its_probe(world: W
     probe = {"httpGet": {"path": "/status/503", "port": 9000}, "periodSeconds": 1, "failureThreshold": 3}
     whole = template()
     aside = {**whole["template"]["spec"]["containers"][0], "name": "proxy", "restartPolicy": "Always", "readinessProbe": probe}
-    aside["env"], aside["ports"] = [*aside["env"], {"name": "PODINFO_PORT", "value": "9000"}], []
+    aside |= {"command": ["podinfo", "--port=9000", "--level=warn"], "env": [PATH], "ports": []}
     whole["template"]["spec"]["initContainers"] = [aside]
 
     def unready(seen: Seen) -> bool:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from blocks.errors import RolloutFailed
-from tests.cluster.cluster_world import IMAGE, World, deployment, service
+from tests.cluster.cluster_world import IMAGE, PATH, World, deployment, service
 from tests.cluster.scene import FIRST, SECOND, Scene, platform_of
-from tests.cluster.test_jobs import GOOD, PATH
+from tests.cluster.test_jobs import GOOD
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(150)]
 
