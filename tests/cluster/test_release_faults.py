@@ -17,8 +17,8 @@ from blocks.kubernetes.api.client import Cluster
 from tests.cluster.cluster_world import Gateway, Visitor, World, drop_namespace, make_namespace
 from tests.cluster.outage import behind_a_line
 from tests.cluster.scene import FIRST, SECOND, THIRD, Scene, platform_of, raise_scene
-from tests.flows.harness import Stage, check_closed, deploy_trials, hang_up, plan_of
-from tests.flows.processes import Runner, ended, running
+from tests.flows.harness import Stage, check_closed, plan_of
+from tests.flows.processes import Runner, deploy_trials, ended, hang_up, running
 
 pytestmark = [pytest.mark.cluster, pytest.mark.server, pytest.mark.timeout(600)]
 OUTAGE_SECONDS = 60

@@ -17,9 +17,9 @@ def runner(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[pr
     """Give the process that forks runs, and deployments that no worker takes."""
     os.environ["SHIPWAY_KEY_FILE"] = server.environment["SHIPWAY_KEY_FILE"]
     with processes.running(tmp_path_factory.mktemp("points"), server.environment) as found:
-        asyncio.run(harness.deploy_trials())
+        asyncio.run(processes.deploy_trials())
         yield found
-    asyncio.run(harness.hang_up())
+    asyncio.run(processes.hang_up())
 
 
 @pytest.fixture(scope="module")

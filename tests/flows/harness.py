@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import gc
 import http.client
 import json
 import secrets
 import subprocess
 import sys
-import warnings
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
+from tests.flows.keeping import LATER, keep
 from tests.flows.processes import Runner
 
 HERE = Path(__file__).parent
-FLOWS = ("release", "staging", "production", "rollback", "settle", "keeper")
-LATER = timedelta(seconds=100)
 MOST_ATTEMPTS = 6
 FIRST = "1.0"
 _numbers = count(1)
@@ -140,24 +136,23 @@ class Stage:
         return await self.ask("release", plan=plan, version=version, reason="a test", requester="rita", **more)
 
     async def release_through(self, version: str, *, kill_at: int | str = 0, **more: Any) -> Ran:
-        """Release, die where told to, and do what the keeper does until the run is closed."""
+        """Release, die where told to, and let the keeper see to it until the run is closed."""
         run = await self.release(version, **more)
         return await self.carry_through(run, "release", kill_at=kill_at)
 
     async def carry_through(self, run: str, flow: str, *, kill_at: int | str = 0) -> Ran:
-        """Run, die where told to, and do what the keeper does until nothing is left to do."""
+        """Run, die where told to, and let the keeper see to it until nothing is left to do."""
         points = await self.runner.run(run, flow, kill_at=kill_at)
         for _ in range(MOST_ATTEMPTS):
-            act = await self.care_of(run)
-            if act in {"again", "wake"}:
-                await self.put_back(run)
-                await self.runner.run(run, flow)
-            elif act == "settle":
-                settle = await self.ask("settle", run=run, reason="keeper")
-                await self.runner.run(settle, "settle")
-            else:
+            if not await keep(run, settle=self.settle):
                 return await self.seen(run, points)
+            if (await self.seen(run)).state == "AwaitingRetry":
+                await self.runner.run(run, flow)
         raise AssertionError(f"{run} is not closed after {MOST_ATTEMPTS} attempts: {await self.seen(run, points)}")
+
+    async def settle(self, run: str, **how: Any) -> None:
+        """Settle a run in a process of its own."""
+        await self.runner.run(await self.ask("settle", run=run, **how), "settle")
 
     async def care_of(self, run: str) -> str:
         """Ask the keeper's own rule, some time later, what a run needs."""
@@ -244,32 +239,6 @@ def plan_of(name: str) -> dict[str, Any]:
 def undecidable(judgement: dict[str, Any]) -> dict[str, Any]:
     """Change a judgement so that no watch is decided before its time is up: where nothing fails, nothing shows one version no worse."""
     return {**judgement, "slis": [{**sli, "tolerance": 0} for sli in judgement["slis"]]}
-
-
-async def deploy_trials() -> None:
-    """Make a deployment of each flow that no worker takes."""
-    import importlib  # noqa: PLC0415
-
-    from prefect import get_client  # noqa: PLC0415
-
-    async with get_client() as client:
-        for name in FLOWS:
-            flow = getattr(importlib.import_module(f"flows.{name}"), name)
-            flow_id = await client.create_flow(flow)
-            await client.create_deployment(
-                flow_id=flow_id, name="trial", entrypoint=f"flows.{name}.{name}", tags=["shipway", "shipway:open"]
-            )
-
-
-async def hang_up() -> None:
-    """End the connections on which this process tells the server of events."""
-    from prefect.events.worker import EventsWorker  # noqa: PLC0415
-
-    found: Any = EventsWorker.drain_all(timeout=5, at_exit=False)
-    await found
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 async def check_well(stage: Stage, *, version: str, **others: str) -> None:

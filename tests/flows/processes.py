@@ -1,10 +1,12 @@
-"""The process that forks runs, and the visitors who come meanwhile."""
+"""The process that forks runs, with the deployments that it runs, and the visitors who come meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import http.client
+import importlib
 import json
 import os
 import select
@@ -12,11 +14,14 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Any
 
+FLOWS = ("release", "staging", "production", "rollback", "settle", "keeper")
 RUN_SECONDS = 90
 HERE = Path(__file__).parent
 _numbers = count(1)
@@ -65,6 +70,30 @@ def running(folder: Path, environment: dict[str, str]) -> Iterator[Runner]:
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as process:
         yield Runner(process, folder)
         process.terminate()
+
+
+async def deploy_trials() -> None:
+    """Make a deployment of each flow that no worker takes."""
+    from prefect import get_client  # noqa: PLC0415
+
+    async with get_client() as client:
+        for name in FLOWS:
+            flow = getattr(importlib.import_module(f"flows.{name}"), name)
+            flow_id = await client.create_flow(flow)
+            await client.create_deployment(
+                flow_id=flow_id, name="trial", entrypoint=f"flows.{name}.{name}", tags=["shipway", "shipway:open"]
+            )
+
+
+async def hang_up() -> None:
+    """End the connections on which this process tells the server of events."""
+    from prefect.events.worker import EventsWorker  # noqa: PLC0415
+
+    found: Any = EventsWorker.drain_all(timeout=5, at_exit=False)
+    await found
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @dataclass
