@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from types import ModuleType
+from typing import Any
 
 from blocks.errors import Refused
 from flows.commands._encoding import use_utf8
@@ -14,6 +16,7 @@ COMMANDS = (
     "demo", "up", "down", "check", "release", "run", "approve", "cancel", "rollback", "status", "history", "report", "approvers",
     "local", "doctor",
 )  # fmt: skip
+BROKEN_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
 
 
 def main(words: list[str] | None = None) -> int:
@@ -23,30 +26,37 @@ def main(words: list[str] | None = None) -> int:
         words: The command line without the program's name; the process's own where None.
 
     Returns:
-        0 done or deployed, 1 unexpected, 2 bad plan or input, 3 rolled back, 4 refused, 5 waiting.
+        0 done or deployed, 1 unexpected, 2 bad plan or input, 3 rolled back, 4 refused, 5 waiting, 141 if nothing reads the output.
     """
     if words is None:
         use_utf8()
     parser, commands = build_parser()
-    arguments = parser.parse_args(words)
     try:
-        code: int = commands[arguments.command].run(arguments)
-        return code  # noqa: TRY300 - the branch below is for Ctrl-C alone
-    except Refused as error:  # what stands before a command's own work, such as a user without a home directory
+        try:
+            arguments = parser.parse_args(words)
+            code: int = commands[arguments.command].run(arguments)
+        finally:
+            sys.stdout.flush()  # here a closed pipe is still an exception, which the branch below takes
+        return code  # noqa: TRY300 - the branches below are for what ends a command early
+    except Refused as error:  # found before a command's own work begins, such as a user without a home directory
         print(error, file=sys.stderr)  # noqa: T201 - a command line prints
         return 4
     except KeyboardInterrupt:
-        print("\nStopped looking; what runs on the server goes on.", file=sys.stderr)  # noqa: T201 - a command line prints
+        print("\nStopped following. Whatever runs on the server continues.", file=sys.stderr)  # noqa: T201 - a command line prints
         return 130
+    except BrokenPipeError:  # as `shipway history | head -n 1` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes at its end
+        return BROKEN_PIPE
 
 
 def build_parser() -> tuple[argparse.ArgumentParser, dict[str, ModuleType]]:
     """Build the parser of all commands, and give the commands by name."""
     parser = argparse.ArgumentParser(
         prog="shipway",
-        description="Take one release of a service from a reviewed plan to a verified production deployment, or safely back.",
-        epilog="Exit codes: 0 done or deployed, 2 bad plan or input, 3 rolled back, 4 refused, 5 waiting for people.",
+        description="Carry out deployments: staging, approval, a watched canary in production, and a rollback if anything fails.",
+        epilog="Exit codes: 0 done or deployed, 1 error, 2 bad plan or input, 3 rolled back or failed, 4 refused, 5 waiting for people.",
     )
+    parser.add_argument("--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="print the version and exit")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands: dict[str, ModuleType] = {}
     for name in COMMANDS:
@@ -54,3 +64,13 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, ModuleType]]:
         command.configure(subparsers.add_parser(name, help=command.HELP, description=command.HELP))
         commands[name] = command
     return parser, commands
+
+
+class _Version(argparse.Action):
+    """Print the version; it is looked up only when asked for, which takes longer than `--help` may."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version  # noqa: PLC0415 - see above
+
+        print(f"shipway {version('shipway')}")  # noqa: T201 - a command line prints
+        parser.exit()

@@ -91,7 +91,7 @@ async def raised(
     worlds = [
         World(Cluster(cluster, name), name) for name in (f"bench-{kind}-{secrets.token_hex(3)}" for kind in ("staging", "production"))
     ]
-    await asyncio.to_thread(up.raise_house, folder / "home", auth=False)
+    await asyncio.to_thread(up.start_stack, folder / "home", auth=False)
     try:
         await _populate(worlds, replicas, change)
         url = await (_routed(worlds[1]) if gateway else _on_the_node(worlds[1]))

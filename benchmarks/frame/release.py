@@ -76,7 +76,7 @@ async def _stage(*, approvals: bool = False) -> AsyncIterator[Path]:
     from flows.commands import _demo, up
 
     plan = await asyncio.to_thread(bare.prepare)
-    await asyncio.to_thread(up.raise_house, bare.HOME, auth=False)
+    await asyncio.to_thread(up.start_stack, bare.HOME, auth=False)
     try:
         await _demo.serve_first(bare.HOME, plan.parent)
         await _demo.save_blocks(bare.HOME, plan.parent)

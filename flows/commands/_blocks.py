@@ -1,10 +1,10 @@
-"""Make the block types known to the server, so that they can be filled in in the UI."""
+"""Register our block types with the server, so that blocks can be created in the UI."""
 
 from __future__ import annotations
 
 
 async def register_blocks() -> None:
-    """Register every block type of ours; again changes nothing."""
+    """Register every block type of ours; idempotent."""
     from blocks.approvers.approvers import Approvers
     from blocks.kubernetes.platform import KubernetesPlatform
     from blocks.local.platform import LocalPlatform

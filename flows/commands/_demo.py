@@ -1,4 +1,4 @@
-"""The stage of the demo: its repository, its environments, its approver, its visitors."""
+"""What the demo sets up: the repository, the environments, the approvers, the visitors."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ SETTLED_SECONDS = 120
 
 @contextlib.contextmanager
 def repository(home: Path) -> Iterator[Callable[[], Path]]:
-    """Make the service's Git repository while something else goes on.
+    """Create the service's Git repository in the background.
 
     Yields:
-        Waits for the repository and gives its plan.
+        A function that waits for the repository and returns its plan.
     """
     from blocks.server import settings
 
@@ -46,7 +46,7 @@ def repository(home: Path) -> Iterator[Callable[[], Path]]:
 
         _, said = process.communicate()
         if process.returncode:
-            raise Permanent(f"the example's repository could not be made in {folder}: {said.strip()[-500:]}")
+            raise Permanent(f"the example's repository could not be created in {folder}: {said.strip()[-500:]}")
         return folder / "shipway.yaml"
 
     try:
@@ -57,7 +57,7 @@ def repository(home: Path) -> Iterator[Callable[[], Path]]:
 
 
 def platforms(home: Path, folder: Path) -> dict[str, LocalPlatform]:
-    """Describe the two environments in which the service of this folder lives."""
+    """Describe the two environments of the service in this folder."""
     from blocks.local.platform import LocalPlatform
 
     command = [sys.executable, str(folder / "guestbook.py"), "--port", "{port}", "--version", "{version}"]
@@ -74,19 +74,19 @@ def platforms(home: Path, folder: Path) -> dict[str, LocalPlatform]:
 
 
 async def serve_first(home: Path, folder: Path) -> str:
-    """Let 1.0.0 serve in both environments; needs no server.
+    """Deploy 1.0.0 to both environments; needs no server.
 
     Returns:
         The service's public address in production.
     """
     found = platforms(home, folder)
-    await asyncio.gather(*(_bring_back(platform) for platform in found.values()))
+    await asyncio.gather(*(_reset(platform) for platform in found.values()))
     return (await found["production"].endpoints())["public"]
 
 
-async def _bring_back(platform: LocalPlatform) -> None:
+async def _reset(platform: LocalPlatform) -> None:
     position = await platform.current()
-    lease = await platform.acquire_lease("demo", takeover=True)  # from a release that an interrupted demo left, too
+    lease = await platform.acquire_lease("demo", takeover=True)  # also from a release that an interrupted demo left
     if position["canary"] is not None or position["baseline"] != FIRST:
         await platform.abort(lease)
     if position["baseline"] != FIRST:
@@ -97,7 +97,7 @@ async def _bring_back(platform: LocalPlatform) -> None:
 
 
 async def save_blocks(home: Path, folder: Path) -> None:
-    """Tell the server of the environments and their databases, and enrol the demo's approvers; one after the other."""
+    """Save the blocks of the environments and their databases, and enrol the demo's approvers; one after the other."""
     await _save_platforms(home, folder)
     await _save_databases(home)
     await _enrol(home)
@@ -121,10 +121,10 @@ async def _save_databases(home: Path) -> None:
 
 
 async def end_releases(client: PrefectClient) -> None:
-    """Cancel what a demo before this one left under way, and wait until it is over: it holds the service.
+    """Cancel the releases that an earlier demo left running, and wait until they have ended: they lock the service.
 
     Raises:
-        Permanent: It was not over in time.
+        Permanent: They did not end in time.
     """
     from prefect.states import Cancelling
 
@@ -133,14 +133,14 @@ async def end_releases(client: PrefectClient) -> None:
 
     left = await tagged(client, lock_tag("guestbook"))
     if left:
-        print(f"An earlier demo left {', '.join(run.name for run in left)} under way, which is cancelled first …", flush=True)
+        print(f"An earlier demo left {', '.join(run.name for run in left)} running. Cancelling that first …", flush=True)
     for run in left:
         if run.state is not None and not run.state.is_final():
-            await client.set_flow_run_state(run.id, Cancelling(message="a new demo begins"))
+            await client.set_flow_run_state(run.id, Cancelling(message="a new demo starts"))
     until = time.monotonic() + SETTLED_SECONDS
     while await tagged(client, lock_tag("guestbook")):
         if time.monotonic() > until:
-            raise Permanent(f"it was not over within {SETTLED_SECONDS} s; `make clean` forgets the earlier demo with all that it made")
+            raise Permanent(f"the earlier demo's release did not end within {SETTLED_SECONDS} s; `make clean` removes that demo")
         await asyncio.sleep(1)
 
 
@@ -161,7 +161,7 @@ async def _enrol(home: Path) -> None:
 
 
 async def next_code(home: Path, name: str) -> str:
-    """Give a one-time code of a demo approver that was not used yet, waiting for the next one where needed."""
+    """Return an unused one-time code of a demo approver, after waiting for the next one if needed."""
     import pyotp
 
     totp = pyotp.parse_uri(_uri_file(home, name).read_text())
@@ -176,7 +176,7 @@ async def next_code(home: Path, name: str) -> str:
 
 @contextlib.contextmanager
 def traffic(public: str, *, rate: int) -> Iterator[None]:
-    """Let visitors come to the service while the demo runs."""
+    """Send requests to the service while the demo runs."""
     from blocks.server import settings
 
     script = settings.PROJECT / "examples" / "guestbook" / "traffic.py"
@@ -188,11 +188,11 @@ def traffic(public: str, *, rate: int) -> Iterator[None]:
     finally:
         process.terminate()
         said, _ = process.communicate(timeout=10)
-        print(f"What {rate} requests a second saw: {' '.join(said.split())}")
+        print(f"Visitors, {rate} requests a second: {' '.join(said.split())}")
 
 
 def keep_visitors(home: Path, public: str, *, rate: int) -> None:
-    """Let visitors come until the house is stopped: a release that nobody visits proves nothing."""
+    """Send requests until the server stack is stopped: without traffic a release cannot be judged."""
     from blocks import processes
     from blocks.server import settings
 
@@ -203,7 +203,7 @@ def keep_visitors(home: Path, public: str, *, rate: int) -> None:
 
 
 def end_companions(home: Path) -> None:
-    """End the visitors and the Prometheus of a demo that was kept, where there are any."""
+    """End the visitors and the Prometheus of a demo that was kept, if they run."""
     from blocks import processes
 
     for name in (VISITORS, _demo_prometheus.NAME):
@@ -211,7 +211,7 @@ def end_companions(home: Path) -> None:
 
 
 def stop(home: Path) -> None:
-    """End the visitors, Prometheus, the service, the worker, the server and the database; the data stay."""
+    """End the visitors, Prometheus, the service, the workers, the server and the database; data are kept."""
     from blocks.errors import ShipwayError
     from blocks.local.client import LocalClient
     from blocks.server import lifecycle
@@ -227,7 +227,7 @@ def stop(home: Path) -> None:
     try:
         asyncio.run(end_all())
     except ShipwayError as error:
-        print(f"Not everything could be ended: {error}", file=sys.stderr)
+        print(f"Not everything could be stopped: {error}", file=sys.stderr)
 
 
 def _uri_file(home: Path, name: str) -> Path:

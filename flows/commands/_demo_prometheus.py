@@ -1,4 +1,4 @@
-"""The demo's Prometheus, where the machine has the program: it scrapes the router, and the plan asks it besides."""
+"""The demo's Prometheus, if the program is installed: it scrapes the router, and the plan uses it as a second source."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ global: {{scrape_interval: 500ms, scrape_timeout: 400ms}}
 scrape_configs:
   - {{job_name: guestbook, static_configs: [{{targets: ["127.0.0.1:{port}"]}}]}}
 """
-# Lines of the plan that are written, but not in force: `#` without a blank before a list's item or its fields.
+# Lines of the plan that are commented out: `#` without a blank before a list's item or its fields.
 ASLEEP = re.compile(r"^( {4})#(?=- |  )", re.MULTILINE)
 
 
 async def start(home: Path) -> str:
-    """Start a Prometheus that scrapes production's router, where the machine has the program.
+    """Start a Prometheus that scrapes production's router, if the program is installed.
 
     Args:
-        home: The demo's home, whose production runs.
+        home: The demo's home directory; its production runs.
 
     Returns:
-        Its address; "" where there is none.
+        Its address; "" if the program is not installed.
     """
     program = shutil.which(NAME)
     if program is None:
-        print("There is no Prometheus on this machine, so the router's own counts decide alone (Debian: apt-get install prometheus).")
+        print("Prometheus is not installed, so the router's counts alone decide (to add it on Debian: apt-get install prometheus).")
         return ""
     from blocks.local.client import LocalClient
 
@@ -49,15 +49,15 @@ async def start(home: Path) -> str:
 
 
 async def ask(url: str, home: Path, plan: Path) -> Path:
-    """Write a plan beside the service's own that asks this Prometheus, and wait until it can answer.
+    """Write a plan that also asks this Prometheus, and wait until Prometheus can answer.
 
     Args:
-        url: Where it is; "" where there is none.
-        home: The demo's home.
+        url: Its address; "" if there is none.
+        home: The demo's home directory.
         plan: The service's plan.
 
     Returns:
-        The plan to release by: the service's own where there is no Prometheus.
+        The plan for the releases: the service's own if there is no Prometheus.
 
     Raises:
         Permanent: It does not scrape; its log says why.
@@ -70,12 +70,12 @@ async def ask(url: str, home: Path, plan: Path) -> Path:
     asking = plan.with_name(PLAN)
     await asyncio.to_thread(asking.write_text, awake(await asyncio.to_thread(plan.read_text)))
     await asyncio.to_thread(_until_scraped, url, log=home / "logs" / f"{NAME}.log")
-    print(f"Prometheus at {url} scrapes the router; {asking} asks it besides\n")
+    print(f"Prometheus at {url} scrapes the router; the releases use {asking}, which asks it too\n")
     return asking
 
 
 def awake(plan: str) -> str:
-    """Put the lines of a plan's text that ask Prometheus in force."""
+    """Uncomment the lines of a plan that ask Prometheus."""
     return ASLEEP.sub(r"\1", plan)
 
 
@@ -84,7 +84,7 @@ def _start(program: str, home: Path, *, scraped: int) -> str:
     from blocks.server import settings
 
     folder = home / NAME
-    shutil.rmtree(folder, ignore_errors=True)  # an earlier demo's last samples would be taken for the present for five minutes
+    shutil.rmtree(folder, ignore_errors=True)  # else the last samples of an earlier demo count as current for five minutes
     folder.mkdir()
     (folder / "prometheus.yml").write_text(CONFIGURATION.format(port=scraped))
     with socket.create_server(("127.0.0.1", 0)) as found:
@@ -96,13 +96,13 @@ def _start(program: str, home: Path, *, scraped: int) -> str:
 
 
 def _soon(program: str) -> list[str]:
-    """Give the option by which the first scrape comes at once, and not after five seconds, where this Prometheus has it."""
+    """Return the option that makes the first scrape happen at once, not after five seconds, if this Prometheus has it."""
     known = subprocess.run([program, SOON, "--version"], capture_output=True, check=False)
     return [SOON] if known.returncode == 0 else []
 
 
 def _until_scraped(url: str, *, log: Path) -> None:
-    """Wait until every SLI is readable, as the checklist wants it: an increase needs two scrapes, and those of an earlier demo are none."""
+    """Wait until every SLI is readable, as the checklist requires: an increase needs two scrapes of this demo."""
     from blocks.errors import Permanent
 
     series = f'shipway_request_duration_seconds_count{{version="{FIRST}"}}[{WITHIN_SECONDS}s]'

@@ -1,4 +1,4 @@
-"""Terminals and locales that do not speak UTF-8: our texts and paths do, so we begin again in Python's UTF-8 mode (PEP 540)."""
+"""Locales other than UTF-8: our texts and paths are UTF-8, so the process restarts itself in Python's UTF-8 mode (PEP 540)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MARK = "SHIPWAY_UTF8"
 
 
 def use_utf8() -> None:
-    """Replace this process by itself in UTF-8 mode if its locale is another one; what the terminal cannot show becomes a question mark."""
+    """Restart this process in UTF-8 mode if its locale is another one; what the terminal cannot show becomes a question mark."""
     if os.environ.pop(MARK, None):
         os.environ.pop("PYTHONIOENCODING", None)  # it was for this process's terminal alone
         return

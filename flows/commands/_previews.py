@@ -1,4 +1,4 @@
-"""What the platforms say of a plan before anything moves: whether they can run its migrations, and what a release would change."""
+"""What the platforms say about a plan before anything changes: whether they can run its migrations, and what a release would change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def ask_platforms(plan: Plan, *, version: str | None) -> tuple[list[str], list[s
         version: The version that would be released; None asks for no preview.
 
     Returns:
-        Problems: what a platform cannot do or would refuse. Notes: what could not be asked. Previews, by environment.
+        Problems: what a platform cannot do or would refuse. Notes: which questions got no answer. Previews, by environment.
     """
     import asyncio
 
@@ -27,7 +27,7 @@ def ask_platforms(plan: Plan, *, version: str | None) -> tuple[list[str], list[s
     try:
         return asyncio.run(_ask(plan, version))
     except ShipwayError as error:
-        return [], [f"the platforms were not asked what would change: {error}"], {}
+        return [], [f"no preview of the changes: {error}"], {}
 
 
 async def _ask(plan: Plan, version: str | None) -> tuple[list[str], list[str], Previews]:
@@ -47,7 +47,9 @@ async def _ask(plan: Plan, version: str | None) -> tuple[list[str], list[str], P
             problems.append(str(error))
         if version is not None and (preview := await preview_environment(platform, version)) is not None:
             previews[name] = preview
-    problems += [f"{name}.platform: it would refuse {version}: {one['refused']}" for name, one in previews.items() if one["refused"]]
+    problems += [
+        f"{name}.platform: the platform would refuse {version}: {one['refused']}" for name, one in previews.items() if one["refused"]
+    ]
     return problems, [f"{name}: {note}" for name, one in previews.items() for note in one["notes"]], previews
 
 
@@ -58,7 +60,7 @@ def _expect_jobs(platform: Any, plan: Plan, environment: str) -> None:
 
 
 def print_previews(previews: Previews, *, version: str | None) -> None:
-    """Print what would change, and what others changed; say so where nothing would, or where nobody could tell."""
+    """Print what would change, and what others changed (drift); say so if nothing would change, or if it is unknown."""
     if version is None:
         print("\nGive --version to see what the platforms would change.")
         return

@@ -1,4 +1,4 @@
-"""What the commands share: the house they talk to, and how a release is shown in a terminal."""
+"""What the commands share: the home directory and the server they use, exit codes, and how a run is followed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.commands import _output
+
 if TYPE_CHECKING:
     from uuid import UUID
 
@@ -18,30 +20,11 @@ if TYPE_CHECKING:
 DONE, UNEXPECTED, BAD_INPUT, ROLLED_BACK, REFUSED, WAITING = 0, 1, 2, 3, 4, 5
 EXIT = {"Deployed": DONE, "Passed": DONE, "Refused": REFUSED, "RolledBack": ROLLED_BACK, "Failed": ROLLED_BACK, "Cancelled": ROLLED_BACK}
 EXIT["PartlyDeployed"] = ROLLED_BACK
-SIGNS = {
-    "opened": "▶",
-    "checklist": "☑",
-    "effect": "→",
-    "verdict": "⚖",
-    "gate": "⏸",
-    "approval": "✓",
-    "refused": "✗",
-    "health": "✓",
-    "smoke": "✓",
-    "tests": "✓",
-    "dependencies": "✓",
-    "rollback": "↩",
-    "closed": "■",
-}
-CLEAR = "\r\033[K"
-WIDTH = 150
 
 
 def add_home(parser: argparse.ArgumentParser) -> None:
-    """Describe the option that names the house."""
-    parser.add_argument(
-        "--home", type=Path, metavar="FOLDER", help="Shipway's home on this machine (default: $SHIPWAY_HOME, or ~/.shipway)"
-    )
+    """Describe the option that names the home directory."""
+    parser.add_argument("--home", type=Path, metavar="FOLDER", help="Shipway's home directory (default: $SHIPWAY_HOME, or ~/.shipway)")
 
 
 def add_environment(parser: argparse.ArgumentParser, *, help: str) -> None:  # noqa: A002 - as argparse calls it
@@ -57,11 +40,13 @@ def _environment(text: str) -> str:
     try:
         return str(TypeAdapter(EnvironmentName).validate_python(text))
     except ValidationError:
-        raise argparse.ArgumentTypeError(f"{text!r} is none; write staging, production, or production/NAME for a target") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not an environment; use staging, production, or production/NAME for a target"
+        ) from None
 
 
-def in_house(arguments: argparse.Namespace, work: Callable[..., Coroutine[Any, Any, int]]) -> int:
-    """Enter the house, reach its server, and do the work; our errors become a line and an exit code.
+def on_server(arguments: argparse.Namespace, work: Callable[..., Coroutine[Any, Any, int]]) -> int:
+    """Connect to the server and do the work; our errors become a line and an exit code.
 
     Args:
         arguments: With `home`.
@@ -88,7 +73,7 @@ def in_house(arguments: argparse.Namespace, work: Callable[..., Coroutine[Any, A
 
 
 def with_plan(arguments: argparse.Namespace, work: Callable[..., Coroutine[Any, Any, int]]) -> int:
-    """Do work in the house as `in_house` does, but first say what is wrong with the plan, where something is.
+    """Do the work as `on_server` does, but first check the plan; its problems end the command.
 
     Args:
         arguments: With `plan` and `home`.
@@ -104,14 +89,14 @@ def with_plan(arguments: argparse.Namespace, work: Callable[..., Coroutine[Any, 
     if problems:
         print("\n".join(map(str, problems)), file=sys.stderr)
         return BAD_INPUT
-    return in_house(arguments, work)
+    return on_server(arguments, work)
 
 
 def enter(arguments: argparse.Namespace) -> bool:
-    """Talk to the house that the arguments or the environment name, before Prefect is imported.
+    """Use the server of the home directory that the arguments or the environment name; call it before Prefect is imported.
 
     Returns:
-        Whether a server is configured now, by a house or by PREFECT_API_URL.
+        Whether a server is configured now, by a home directory or by PREFECT_API_URL.
     """
     import os
 
@@ -135,33 +120,27 @@ def show(text: object, *, error: bool = False) -> None:
     print(outside(text, limit=100_000, lines=True), file=sys.stderr if error else sys.stdout, flush=True)
 
 
-async def show_story(client: PrefectClient, run: UUID, *, since: datetime | None = None) -> FlowRun:
-    """Print what a release tells until it waits or ends.
+async def follow_run(client: PrefectClient, run: UUID, *, since: datetime | None = None) -> FlowRun:
+    """Print the entries of a run's record as they are written, until it waits for people or ends.
 
     Args:
         client: Of the server.
         run: Its flow run id.
-        since: Leave out what was told before.
+        since: Leave out earlier entries.
 
     Returns:
         The run as it is then.
     """
     from tasks.record.following import follow
 
-    live = sys.stdout.isatty()
     began: datetime | None = None
-    async for told in follow(client, run, since=since):
-        began = began or told.at
-        seconds = (told.at - began).total_seconds()
-        if told.kind == "progress":
-            if live:
-                print(f"{CLEAR}{seconds:6.1f} s  … {_cut(told.what)}", end="", flush=True)
+    async for entry in follow(client, run, since=since):
+        began = began or entry.at
+        seconds = (entry.at - began).total_seconds()
+        if entry.kind == "progress":
+            _output.progress(seconds, entry.what)
             continue
-        why = "".join(f": {part}" for part in (told.outcome if told.kind != "closed" else "", told.why) if part)
-        print(f"{CLEAR if live else ''}{seconds:6.1f} s  {SIGNS.get(told.kind, '·')} {_cut(told.what + why)}", flush=True)
+        outcome = entry.outcome.replace("_", " ") if entry.kind != "closed" else ""
+        text = ": ".join(part for part in (entry.what, outcome, entry.why) if part)
+        _output.entry_line(seconds, kind=entry.kind, outcome=entry.outcome, text=text)
     return await client.read_flow_run(run)
-
-
-def _cut(text: str) -> str:
-    line = "".join(character if character.isprintable() else "�" for character in " ".join(text.split()))
-    return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"

@@ -20,17 +20,17 @@ COUNTED = ("accepted", "rejected")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("run", metavar="RUN", help="the run's id, its beginning, its name, or the service whose release waits")
+    parser.add_argument("run", metavar="RUN", help="the run's id or the beginning of it, its name, or the service whose release waits")
     parser.add_argument("--as", dest="approver", metavar="NAME", help="your name as enrolled (default: asked on a terminal)")
     parser.add_argument("--code", metavar="CODE", help="the six digits that your authenticator app shows (default: asked on a terminal)")
-    parser.add_argument("--reject", action="store_true", help="reject instead of approving; the release ends")
-    parser.add_argument("--comment", metavar="TEXT", default="", help="words for the record")
+    parser.add_argument("--reject", action="store_true", help="reject instead of approving; this ends the release")
+    parser.add_argument("--comment", metavar="TEXT", default="", help="a comment for the record")
     parser.add_argument("--wait", metavar="SECONDS", type=float, default=60, help="how long to wait for the outcome (default: 60)")
     _terminal.add_home(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show what is asked, post the answer, tell what became of it.
+    """Show what is asked, post the answer, print its outcome.
 
     Args:
         arguments: What `configure` described.
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def answer(arguments: argparse.Namespace) -> int:
-    """Do the work of `run` in a loop that is there already."""
+    """Do the work of `run` in a running event loop."""
     from blocks.errors import BadInput, Refused
 
     try:
@@ -63,11 +63,11 @@ async def _answer(arguments: argparse.Namespace) -> int:
         question = await read_question(client, found)
         _show(question, name=found.name or str(found.id))
         form = await asyncio.to_thread(_fill, arguments)
-        # Somebody may have answered while this person was reading: another question needs another look.
+        # Another person may have answered meanwhile: a new question must be read before it is answered.
         if (await read_question(client, await client.read_flow_run(found.id))).key != question.key:
-            raise Refused(f"{found.name} asks another question by now; read it with `shipway approve {arguments.run}`")
+            raise Refused(f"{found.name} asks a different question now; read it with `shipway approve {arguments.run}`")
         await post_answer(client, found, form=form)
-        print(f"posted as {form['approver']}; waiting up to {arguments.wait:.0f} s for the outcome", flush=True)
+        print(f"Posted as {form['approver']}. Waiting up to {arguments.wait:.0f} s for the outcome.", flush=True)
         return _record(await wait_for_outcome(client, found.id, key=question.key, timeout_seconds=arguments.wait))
 
 
@@ -107,10 +107,10 @@ def _ask(what: str, *, option: str) -> str:
 
 def _record(outcome: Outcome | None) -> int:
     if outcome is None:
-        print("posted, but the release has not judged it yet; `shipway status` shows how it goes on")
+        print("Posted, but the release has not evaluated it yet. `shipway status` shows the outcome.")
         return WAITING
     counts = outcome.outcome in COUNTED
     _terminal.show(f"{outcome.outcome.replace('_', ' ')}: {outcome.reason}", error=not counts)
     if counts and outcome.state == "open":
-        print("the gate stays open until enough people have approved")
+        print("The gate stays open until enough people have approved.")
     return FINE if counts else REFUSED

@@ -22,16 +22,16 @@ SLUG = "approvers"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("--block", metavar="NAME", default="shipway", help="the block that holds them (default: shipway)")
+    parser.add_argument("--block", metavar="NAME", default="shipway", help="the Prefect block that holds the approvers (default: shipway)")
     _terminal.add_home(parser)
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     add = actions.add_parser("add", help="enrol a person; shows a QR code for an authenticator app")
     add.add_argument("name", metavar="NAME", help="lower-case name, as plans list it")
     add.add_argument("--show-uri", action="store_true", help="print the secret's URI, for apps that cannot scan")
-    add.add_argument("--replace", action="store_true", help="give an enrolled person a new secret and end the former one")
-    remove = actions.add_parser("remove", help="take a person out; the secret is useless for good")
+    add.add_argument("--replace", action="store_true", help="give an enrolled person a new secret; the old one stops working")
+    remove = actions.add_parser("remove", help="remove a person; the secret stops working for good")
     remove.add_argument("name", metavar="NAME", help="the enrolled name")
-    actions.add_parser("list", help="list who is enrolled, and whether this machine's key fits")
+    actions.add_parser("list", help="list who is enrolled, and whether this machine's key can read their secrets")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def manage(arguments: argparse.Namespace) -> int:
-    """Do the work of `run` in a loop that is there already."""
+    """Do the work of `run` in a running event loop."""
     from blocks.errors import BadInput, Refused
 
     actions = {"add": _add, "remove": _remove, "list": _list}
@@ -65,7 +65,7 @@ async def _add(arguments: argparse.Namespace) -> int:
 
     if not (sys.stdout.isatty() or arguments.show_uri):
         fix = "Run it on a terminal, or add --show-uri to have the secret printed."
-        raise BadInput("a QR code holds the secret and would end in a file", field="output", fix=fix)
+        raise BadInput("the QR code contains the secret and would be written to a file or a pipe", field="output", fix=fix)
     async with server() as client:
         block = await _load(client, arguments.block)
         uri = block.enrol(arguments.name, replace=arguments.replace).get_secret_value()
@@ -73,7 +73,7 @@ async def _add(arguments: argparse.Namespace) -> int:
         block = await _load(client, arguments.block)
         block.secret(arguments.name)
     if sys.stdout.isatty():
-        print(f"Scan this with {arguments.name}'s authenticator app; it is shown only now.\n\n{_qr(uri)}")
+        print(f"Scan this with {arguments.name}'s authenticator app. It is not shown again.\n\n{_qr(uri)}")
     if arguments.show_uri:
         print(uri)
     print(f"{arguments.name} is enrolled in {SLUG}/{arguments.block}.")
@@ -87,7 +87,7 @@ async def _remove(arguments: argparse.Namespace) -> int:
         block = await _load(client, arguments.block)
         block.remove(arguments.name)
         await _save(block, arguments.block)
-    print(f"{arguments.name} is removed from {SLUG}/{arguments.block}; what was approved and not yet acted on counts no more.")
+    print(f"{arguments.name} is removed from {SLUG}/{arguments.block}. Approvals of theirs that were not used yet no longer count.")
     return FINE
 
 
@@ -106,12 +106,12 @@ async def _list(arguments: argparse.Namespace) -> int:
             faults += 1
             print(f"{name}  UNUSABLE: {error}")
     if not block.names():
-        print(f"nobody is enrolled in {SLUG}/{arguments.block}; enrol with `shipway approvers add NAME`")
+        print(f"No approver is enrolled in {SLUG}/{arguments.block}; add one with `shipway approvers add NAME`")
     return REFUSED if faults else FINE
 
 
 async def _load(client: PrefectClient, name: str) -> Approvers:
-    """Load the block, or make an empty one where the server has none; any other fault is raised, never overwritten."""
+    """Load the block, or make an empty one if the server has none; any other error is raised, and nothing is overwritten."""
     from prefect.exceptions import ObjectNotFound
 
     from blocks.approvers.approvers import Approvers
@@ -128,7 +128,7 @@ async def _save(block: Approvers, name: str) -> None:
 
 
 def _qr(text: str) -> str:
-    """Draw a compact QR code with its own colours, so that it reads the same on dark and light terminals."""
+    """Draw a compact QR code with its own colours, so that cameras read it on dark and on light terminals."""
     import segno
 
     drawing = io.StringIO()

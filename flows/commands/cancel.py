@@ -1,4 +1,4 @@
-"""`shipway cancel`: order a run to go back and end."""
+"""`shipway cancel`: roll back what a run changed, and end it."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from flows.commands import _terminal
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
 
-HELP = "Cancel a run: what it moved goes back, and it ends."
+HELP = "Cancel a run: roll back what it changed, and end it."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("run", metavar="RUN", help="the run's id, its beginning, its name, or the service whose release waits")
+    parser.add_argument("run", metavar="RUN", help="the run's id or the beginning of it, its name, or the service whose release waits")
     _terminal.add_home(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Give the order; the run's own way back follows, and the keeper sees to a run that has no process.
+    """Request the cancellation; the run rolls back itself, or the keeper does it if the run has no process.
 
     Args:
         arguments: What `configure` described.
 
     Returns:
-        0 when the order was taken, 2 when no run fits, 4 when the run has ended.
+        0 when the request was accepted, 2 when no run fits, 4 when the run has ended.
     """
-    return _terminal.in_house(arguments, _cancel)
+    return _terminal.on_server(arguments, _cancel)
 
 
 async def _cancel(client: PrefectClient, arguments: argparse.Namespace) -> int:
@@ -40,17 +40,20 @@ async def _cancel(client: PrefectClient, arguments: argparse.Namespace) -> int:
     from tasks.lifecycle.run_labels import is_unclosed
 
     found = await find_run(client, arguments.run)
+    follow = f"Follow it with: shipway status --follow {str(found.id)[:8]}"
     if found.state is not None and found.state.is_crashed() and is_unclosed(found):
         await client.set_flow_run_state(found.id, Cancelling(message="cancelled in the terminal"), force=True)
-        print(f"{found.name} had died; the keeper rolls back what it moved; follow it with: shipway status --follow {str(found.id)[:8]}")
+        print(f"The process of {found.name} had died; the keeper rolls back what it changed. {follow}")
         return _terminal.DONE
     if found.state is not None and is_unclosed(found):
-        raise Refused(f"{found.name} is {found.state.name}, but not closed: the keeper settles it; see `shipway status`")
+        raise Refused(f"{found.name} is {found.state.name}, but not finalized yet: the keeper settles it; see `shipway status`")
     if found.state is None or found.state.is_final():
-        raise Refused(f"{found.name} has ended: {found.state.name if found.state else 'no state'}; `shipway rollback` takes a version back")
+        raise Refused(
+            f"{found.name} has ended: {found.state.name if found.state else 'no state'}. To undo a deployed version, use `shipway rollback`"
+        )
     if name := await cancel_stray(client, found):
-        print(f"{name} is cancelled; it had not begun")
+        print(f"{name} is cancelled; it had not started")
         return _terminal.DONE
     await client.set_flow_run_state(found.id, Cancelling(message="cancelled in the terminal"))
-    print(f"{found.name} is told to go back; follow it with: shipway status --follow {str(found.id)[:8]}")
+    print(f"{found.name} is being rolled back. {follow}")
     return _terminal.DONE

@@ -1,4 +1,4 @@
-"""`shipway check`: say everything that is wrong with a plan, or what a release under it would do."""
+"""`shipway check`: list everything that is wrong with a plan, or what a release would do."""
 
 from __future__ import annotations
 
@@ -6,63 +6,123 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.commands import _terminal
+from flows.commands import _output, _terminal
 
 if TYPE_CHECKING:  # models take time that `shipway --help` does not have
     from tasks.rules.plan.plan import Plan
 
-HELP = "Check a plan, and say what a release would do."
+HELP = "Check a plan, and list what a release would do."
 FINE, BAD_INPUT = 0, 2
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("plan", metavar="PLAN", nargs="?", default="shipway.yaml", help="the plan's file (default: shipway.yaml)")
+    parser.add_argument("plan", metavar="PLAN", nargs="?", default="shipway.yaml", help="the plan file (default: shipway.yaml)")
     parser.add_argument("--version", metavar="VERSION", help="the version that would be released (default: a placeholder)")
-    parser.add_argument("--schema", action="store_true", help="print the plan's JSON Schema for editors, and stop")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--schema", action="store_true", help="print the JSON Schema of plans for editors, and exit")
+    _output.add_json(either)
     _terminal.add_home(parser)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check found.
+
+    Fields:
+        problems: What is wrong; empty if a release may start.
+        warnings: What can still be fixed before a release, and which questions got no answer.
+        steps: What a release would do, one sentence each; empty if there are problems.
+        previews: What the platforms would change, by environment.
+    """
+
+    plan: Plan | None
+    version: str | None
+    problems: list[str]
+    warnings: list[str]
+    steps: list[str]
+    previews: Mapping[str, dict[str, Any]]
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Check a plan.
 
     Args:
-        arguments: `plan`, `version`, `schema`.
+        arguments: What `configure` described.
 
     Returns:
-        0 where the plan is right, 2 where it or the version is not.
+        0 if the plan is right, 2 if it or the version is not.
     """
     if arguments.schema:
         print(schema_text(), end="")
         return FINE
     online = _terminal.enter(arguments)
-    from flows.commands._previews import ask_platforms, print_previews
+    checked = _check(arguments, online=online)
+    if arguments.json:
+        _output.print_json(_facts(checked, file=arguments.plan))
+    else:
+        _print(checked, file=arguments.plan, online=online)
+    return BAD_INPUT if checked.problems else FINE
+
+
+def _check(arguments: argparse.Namespace, *, online: bool) -> Checked:
+    from flows.commands._previews import ask_platforms
+    from tasks.rules.rollout.summary import describe_course
 
     plan, problems, warnings = look_at(Path(arguments.plan))
     version, wrong = _version_of(arguments)
-    previews: dict[str, dict[str, Any]] = {}
+    previews: Mapping[str, dict[str, Any]] = {}
     if plan is not None and not problems:
-        said, notes = ask_prometheus(plan, Path(arguments.plan), online=online)
+        queries, notes = ask_prometheus(plan, Path(arguments.plan), online=online)
         refused, unknown, previews = ask_platforms(plan, version=version) if online and not wrong else ([], [], {})
-        problems, warnings = [*said, *refused], [*warnings, *notes, *unknown]
+        problems, warnings = [*queries, *refused], [*warnings, *notes, *unknown]
     problems += wrong
-    if plan is None or problems:
-        print("\n".join(problems), file=sys.stderr)
-        print(f"{len(problems)} problem(s) in {arguments.plan}.", file=sys.stderr)
-        return BAD_INPUT
-    for warning in warnings:
+    steps: list[str] = []
+    if plan is not None and not problems:
+        current, note = current_versions(plan) if online else ({}, "")
+        warnings += [note] if note else []
+        steps = list(describe_course(plan, version or "VERSION", current))
+    return Checked(plan, version, problems, warnings, steps, previews)
+
+
+def _facts(checked: Checked, *, file: str) -> dict[str, Any]:
+    return {
+        "plan": file,
+        "service": checked.plan.service if checked.plan else None,
+        "version": checked.version,
+        "ok": not checked.problems,
+        "problems": checked.problems,
+        "warnings": checked.warnings,
+        "steps": checked.steps,
+        "previews": checked.previews,
+    }
+
+
+def _print(checked: Checked, *, file: str, online: bool) -> None:
+    import textwrap
+
+    from flows.commands._previews import print_previews
+
+    plan = checked.plan
+    if plan is None or checked.problems:
+        print("\n".join(checked.problems), file=sys.stderr)
+        print(f"{len(checked.problems)} problem(s) in {file}.", file=sys.stderr)
+        return
+    for warning in checked.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
-    _print_course(plan, version=version or "VERSION", file=arguments.plan, online=online)
+    print(f"{file} is right. A release of {plan.service} {checked.version or 'VERSION'} would do this:\n")
+    for number, sentence in enumerate(checked.steps, start=1):
+        print(textwrap.fill(sentence, width=110, initial_indent=f"{number:>3}. ", subsequent_indent="     ", break_on_hyphens=False))
     if online:
-        print_previews(previews, version=version)
-    return FINE
+        print_previews(dict(checked.previews), version=checked.version)
 
 
 def _version_of(arguments: argparse.Namespace) -> tuple[str | None, list[str]]:
-    """Give the version that was asked about, or None, and what is wrong with it."""
+    """Return the version that was given, or None, and what is wrong with it."""
     from blocks.errors import BadInput
     from tasks.rules.plan.version import check_version
 
@@ -73,13 +133,13 @@ def _version_of(arguments: argparse.Namespace) -> tuple[str | None, list[str]]:
 
 
 def look_at(file: Path) -> tuple[Plan | None, list[str], list[str]]:
-    """Read a plan and look for the files that it names.
+    """Read a plan and check that the files which it names exist.
 
     Args:
         file: The plan.
 
     Returns:
-        The plan or None, every problem, and warnings that a release could still see fixed.
+        The plan or None, every problem, and warnings: what may still be fixed before a release.
     """
     from tasks.data.suites import broken_suites
     from tasks.process.files import missing_files, read_bounded
@@ -89,9 +149,9 @@ def look_at(file: Path) -> tuple[Plan | None, list[str], list[str]]:
     try:
         data = read_bounded(file, limit_bytes=MAX_BYTES)
     except (OSError, ValueError) as error:
-        return None, [f"{file}: it cannot be read: {error}. Name the plan's file."], []
+        return None, [f"{file}: it cannot be read: {error}. Give the path of a plan file."], []
     if data is None:
-        return None, [f"{file}: there is no such file. Name the plan's file, as `shipway check shipway.yaml`."], []
+        return None, [f"{file}: there is no such file. Give the path of a plan file, as `shipway check shipway.yaml`."], []
     plan, found = read_plan(data, name=str(file))
     if plan is None:
         return None, [str(problem) for problem in found], []
@@ -102,7 +162,7 @@ def look_at(file: Path) -> tuple[Plan | None, list[str], list[str]]:
 
 
 def ask_prometheus(plan: Plan, file: Path, *, online: bool) -> tuple[list[str], list[str]]:
-    """Let the plan's Prometheus read its queries, where there are any and both servers can be reached.
+    """Let the plan's Prometheus parse and run its queries, if there are any and both servers answer.
 
     Args:
         plan: The plan.
@@ -110,7 +170,7 @@ def ask_prometheus(plan: Plan, file: Path, *, online: bool) -> tuple[list[str], 
         online: Whether a Prefect server is configured, which knows the block.
 
     Returns:
-        A problem for each query that cannot be read, and a note where nobody could be asked.
+        A problem for each query that is wrong, and a note if Prometheus could not be asked.
     """
     from blocks.errors import ShipwayError
     from tasks.rules.plan.problems import Problem, spell
@@ -119,15 +179,17 @@ def ask_prometheus(plan: Plan, file: Path, *, online: bool) -> tuple[list[str], 
     if all(sli.source != "prometheus" for sli in plan.judgement.slis):
         return [], []
     if not online:
-        return [], [f"{file}: no server is configured that knows {plan.judgement.prometheus}, so its queries were not read"]
+        return [], [
+            f"{file}: the queries were not checked: no Prefect server is configured, which has the block {plan.judgement.prometheus}"
+        ]
     import asyncio
 
     try:
         found = asyncio.run(_read_queries(plan))
     except ShipwayError as error:
-        return [], [f"{file}: the queries were not read: {error}"]
+        return [], [f"{file}: the queries were not checked: {error}"]
     places = read_tree(file.read_text(encoding="utf-8-sig")).places if found else {}
-    fix = "Fix the query; what was filled in for the places is only an example."
+    fix = "Fix the query; the values that were filled in for names in braces are examples."
     return [str(Problem(str(file), *_place_of(path, places), spell(path), said, fix)) for path, said in found], []
 
 
@@ -142,28 +204,28 @@ async def _read_queries(plan: Plan) -> list[tuple[tuple[str | int, ...], str]]:
 
 
 def _place_of(path: tuple[str | int, ...], places: Mapping[tuple[str | int, ...], tuple[int, int]]) -> tuple[int, int]:
-    """Find a field's line and column; a default stands where its section begins."""
+    """Find a field's line and column; a default has those of its section."""
     while path not in places and path:
         path = path[:-1]
     return places.get(path, (1, 1))
 
 
 def schema_text() -> str:
-    """Write the plan's JSON Schema as it is published in docs/plan.schema.json."""
+    """Write the JSON Schema of plans, as in docs/plan.schema.json."""
     from tasks.rules.plan.plan import Plan
 
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Plan.model_json_schema()}
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def current_versions(plan: Plan) -> Mapping[str, str | None]:
-    """Say what runs now, by environment, where the configured Prefect server knows the platforms; else say why nothing is known.
+def current_versions(plan: Plan) -> tuple[Mapping[str, str | None], str]:
+    """Ask the platforms which version runs now, if the configured Prefect server knows them.
 
     Args:
         plan: The plan.
 
     Returns:
-        The version by environment; empty where nothing is known.
+        The version by environment, and why nothing is known, or "".
     """
     import asyncio
 
@@ -178,18 +240,6 @@ def current_versions(plan: Plan) -> Mapping[str, str | None]:
             return {name: (await platform.current())["baseline"] for name, platform in found.items()}
 
     try:
-        return asyncio.run(ask())
+        return asyncio.run(ask()), ""
     except ShipwayError as error:
-        print(f"What runs now is not known: {error}\n")
-        return {}
-
-
-def _print_course(plan: Plan, *, version: str, file: str, online: bool) -> None:
-    import textwrap
-
-    from tasks.rules.rollout.summary import describe_course
-
-    current = current_versions(plan) if online else {}
-    print(f"{file} is right. A release of {plan.service} {version} would do this:\n")
-    for number, sentence in enumerate(describe_course(plan, version, current), start=1):
-        print(textwrap.fill(sentence, width=110, initial_indent=f"{number:>3}. ", subsequent_indent="     ", break_on_hyphens=False))
+        return {}, f"the running version is unknown: {error}"

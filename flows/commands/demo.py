@@ -1,4 +1,4 @@
-"""`shipway demo`: a real release of the example service in a minute: 1.1 goes out, 1.2 is bad and comes back."""
+"""`shipway demo`: two real releases of the example service in a minute: 1.1 is deployed, 1.2 is bad and rolled back."""
 
 from __future__ import annotations
 
@@ -24,10 +24,14 @@ APPROVER, REQUESTER = "ada", "linus"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("--home", type=Path, metavar="FOLDER", default=Path(".demo"), help="the demo's own home (default: .demo)")
-    parser.add_argument("--yes", action="store_true", help="answer the approval as the demo's approver, without asking")
+    parser.add_argument(
+        "--home", type=Path, metavar="FOLDER", default=Path(".demo"), help="the home directory of the demo (default: .demo)"
+    )
+    parser.add_argument("--yes", action="store_true", help="approve as the demo's approver, without asking")
     parser.add_argument("--code", action="store_true", help=f"only print a one-time code of the demo's approver {APPROVER}")
-    parser.add_argument("--keep", action="store_true", help="leave server, worker and service running, to look around and release by hand")
+    parser.add_argument(
+        "--keep", action="store_true", help="leave server, workers and service running, so that you can try releases by hand"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -50,13 +54,13 @@ def run(arguments: argparse.Namespace) -> int:
         return _terminal.DONE
     began = time.monotonic()
     try:
-        print(f"Preparing the guestbook's repository, and starting database, Prefect server and worker in {home} …", flush=True)
+        print(f"Creating the guestbook's repository, and starting database, Prefect server and workers in {home} …", flush=True)
         _demo.end_companions(home)
         with _demo.repository(home) as repository:
             stage = _Stage(home, repository)
-            up.raise_house(home, auth=False, meanwhile=stage.set_up)
+            up.start_stack(home, auth=False, meanwhile=stage.set_up)
         print(f"  ready after {time.monotonic() - began:.0f} s\n{up.describe(home, show_password=False)}\n", flush=True)
-        good = _terminal.in_house(arguments, lambda client, given: _play(client, given, home, stage))
+        good = _terminal.on_server(arguments, lambda client, given: _play(client, given, home, stage))
     except ShipwayError as error:
         print(error, file=sys.stderr)
         good = _terminal.UNEXPECTED
@@ -68,14 +72,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class _Stage:
-    """What the demo plays on: made while the server starts."""
+    """What the demo needs besides the server: made while the server starts."""
 
     def __init__(self, home: Path, repository: Callable[[], Path]) -> None:
         self.home, self.repository = home, repository
         self.plan, self.public, self.prometheus = Path(), "", ""
 
     def set_up(self) -> None:
-        """Let the first version serve, and a Prometheus scrape it."""
+        """Deploy the first version, and let a Prometheus scrape it."""
         import asyncio
 
         from flows.commands import _demo, _demo_prometheus
@@ -99,7 +103,7 @@ async def _play(client: PrefectClient, arguments: argparse.Namespace, home: Path
         plan, public = await _demo_prometheus.ask(stage.prometheus, home, stage.plan), stage.public
     with _demo.traffic(public, rate=REQUEST_RATE):
         outcomes = []
-        for version, reason in ((GOOD, "visitors asked to see where others write from"), (BAD, "a faster page, it is said")):
+        for version, reason in ((GOOD, "show where guests write from"), (BAD, "a faster page")):
             print(f"── Release {version} ────────────────────────────────────────────────", flush=True)
             found = await _release(client, arguments, home, plan, version=version, reason=reason)
             outcomes.append(found.state.name if found.state else "Unknown")
@@ -112,11 +116,11 @@ async def _play(client: PrefectClient, arguments: argparse.Namespace, home: Path
 
 
 async def _release(client: PrefectClient, arguments: argparse.Namespace, home: Path, plan: Path, *, version: str, reason: str) -> FlowRun:
-    """Start a release, follow it, and answer its gate once."""
+    """Start a release, follow it, and answer each question that it asks."""
     from flows.commands.release import start
 
     wanted: dict[str, Any] = {"plan": str(plan), "version": version, "reason": reason, "requester": REQUESTER}
-    found = await _terminal.show_story(client, (await start(client, "release/release", wanted)).id)
+    found = await _terminal.follow_run(client, (await start(client, "release/release", wanted)).id)
     answered = 0
     while found.state and found.state.is_paused():
         answered += 1
@@ -131,7 +135,7 @@ async def _after(client: PrefectClient, found: FlowRun, since: Any) -> FlowRun:
 
     while (await client.read_flow_run(found.id)).state_type == "PAUSED":
         await asyncio.sleep(0.5)
-    return await _terminal.show_story(client, found.id, since=since)
+    return await _terminal.follow_run(client, found.id, since=since)
 
 
 async def _answer(client: PrefectClient, arguments: argparse.Namespace, home: Path, found: FlowRun) -> None:
@@ -148,7 +152,7 @@ async def _answer(client: PrefectClient, arguments: argparse.Namespace, home: Pa
         Console().print(Markdown(question.text))
         decision = "approve" if input(f"Approve as {APPROVER}? [Y/n] ").strip().lower() in {"", "y", "yes"} else "reject"
     else:
-        print(f"         Answering as the demo's approver {APPROVER}, with a one-time code; in real life a person does, at {link(found)}")
+        print(f"         Approving as the demo's approver {APPROVER}, with a one-time code. In real use a person does, at {link(found)}")
     form = {"decision": decision, "approver": APPROVER, "code": await _demo.next_code(home, APPROVER), "comment": "from the demo"}
     await post_answer(client, found, form=form)
 
@@ -162,9 +166,9 @@ def _where(home: Path, found: FlowRun) -> None:
 
 def _last_words(home: Path, *, keep: bool, plan: Path, public: str) -> None:
     if not keep:
-        print("Nothing is left running; `make demo KEEP=1` (or --keep) leaves it up, to look around and to release by hand.")
+        print("Nothing is left running. `make demo KEEP=1` (or --keep) leaves everything up, so that you can try releases by hand.")
         return
     from flows.commands import up
 
     print(up.describe(home, show_password=False))
-    print(f"Service {public}, visited {KEPT_RATE} times a second\nPlan    {plan}\nCodes   shipway demo --code --home {home}")
+    print(f"Service {public}, with {KEPT_RATE} requests a second\nPlan    {plan}\nCodes   shipway demo --code --home {home}")

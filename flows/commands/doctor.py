@@ -1,37 +1,58 @@
-"""`shipway doctor`: what is wrong here, and how to fix it."""
+"""`shipway doctor`: what is wrong with this installation, and how to fix it."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-HELP = "Check this machine, the server, the worker and the keeper; say what to fix."
-SIGNS = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
+from flows.commands import _output, _terminal
+
+if TYPE_CHECKING:
+    from blocks.server.doctor import Finding
+
+HELP = "Check this machine, the server, the workers and the keeper; say what is wrong and how to fix it."
+LEVELS = {"ok": ("ok  ", "32"), "warn": ("warn", "33"), "fail": ("FAIL", "31")}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument(
-        "--home", type=Path, metavar="FOLDER", help="the folder given to `shipway up` (default: $SHIPWAY_HOME, or ~/.shipway)"
-    )
+    _output.add_json(parser)
+    _terminal.add_home(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print one line for each thing that was looked at.
+    """Print one line for each check, with the fix if it found something.
 
     Args:
         arguments: What `configure` described.
 
     Returns:
-        0 when nothing failed, 1 otherwise.
+        0 when nothing failed, 1 otherwise, 4 when the folder is not a home directory.
     """
+    from blocks.errors import Refused
     from blocks.server import doctor, layout
 
     home = (arguments.home or layout.default_home()).expanduser().absolute()
-    failed = False
-    for finding in doctor.examine(home):
-        failed = failed or finding.level == "fail"
-        print(f"{SIGNS[finding.level]}  {finding.subject:<10} {finding.text}")
-        if finding.level != "ok" and finding.fix:
-            print(f"{'':<17}→ {finding.fix}")
+    findings: list[Finding] = []
+    try:
+        for finding in doctor.examine(home):
+            findings.append(finding)
+            if not arguments.json:
+                _print(finding)
+    except Refused as error:  # the folder is not a home directory, which earlier checks do not need
+        if not arguments.json:
+            raise
+        _output.print_json({"ok": False, "findings": [asdict(one) for one in findings], "error": str(error)})
+        return _terminal.REFUSED
+    failed = any(finding.level == "fail" for finding in findings)
+    if arguments.json:
+        _output.print_json({"ok": not failed, "findings": [asdict(one) for one in findings]})
     return int(failed)
+
+
+def _print(finding: Finding) -> None:
+    word, code = LEVELS[finding.level]
+    print(f"{_output.colour(word, code)}  {finding.subject:<10} {finding.text}", flush=True)
+    if finding.level != "ok" and finding.fix:
+        print(f"{'':<17}→ {finding.fix}")

@@ -1,4 +1,4 @@
-"""`shipway down`: end what `shipway up` started; the data stay."""
+"""`shipway down`: stop what `shipway up` started; data are kept."""
 
 from __future__ import annotations
 
@@ -6,28 +6,30 @@ import argparse
 import sys
 from pathlib import Path
 
-HELP = "Stop the worker, the server and the database on this machine; data are kept."
+HELP = "Stop the workers, the server and the database on this machine; data are kept."
 FINE, REFUSED = 0, 4
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.add_argument(
-        "--home", type=Path, metavar="FOLDER", help="the folder given to `shipway up` (default: $SHIPWAY_HOME, or ~/.shipway)"
+        "--home", type=Path, metavar="FOLDER", help="the home directory given to `shipway up` (default: $SHIPWAY_HOME, or ~/.shipway)"
     )
     parser.add_argument(
-        "--now", action="store_true", help="even while a release holds a process; it is put back to work after the next start"
+        "--now",
+        action="store_true",
+        help="stop even while a release holds a process; the keeper starts it again after the next `shipway up`",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """End the house.
+    """Stop the server stack.
 
     Args:
         arguments: What `configure` described.
 
     Returns:
-        0 when nothing runs any more, 4 when runs are under way or the folder is not ours.
+        0 when nothing runs any more, 4 when runs hold a process or the folder is not ours.
     """
     from blocks.errors import Refused
     from blocks.server import layout, lifecycle
@@ -40,5 +42,5 @@ def run(arguments: argparse.Namespace) -> int:
     except Refused as error:
         print(error, file=sys.stderr)
         return REFUSED
-    print(f"Stopped. The data are in {home}; `shipway up --home {home}` goes on from here.")
+    print(f"Stopped. The data are in {home}; `shipway up --home {home}` starts it again.")
     return FINE

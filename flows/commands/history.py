@@ -1,24 +1,26 @@
-"""`shipway history`: how releases went, from the run history."""
+"""`shipway history`: past releases and how they ended, from the run history."""
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from flows.commands import _terminal
+from flows.commands import _output, _terminal
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import FlowRun
 
-HELP = "List past releases and rollbacks with outcome and duration, and the success rate."
+HELP = "List past releases and rollbacks with their outcome and duration, and the success rate."
 SHOWN = ("shipway:release", "shipway:rollback", "shipway:production", "shipway:staging")
+NAME_WIDTH = 34
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.add_argument("--service", metavar="NAME", help="only this service")
     parser.add_argument("--limit", type=int, default=20, metavar="N", help="how many runs (default: 20, at most 200)")
+    _output.add_json(parser)
     _terminal.add_home(parser)
 
 
@@ -31,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0, or 2 without a server.
     """
-    return _terminal.in_house(arguments, _history)
+    return _terminal.on_server(arguments, _history)
 
 
 async def _history(client: PrefectClient, arguments: argparse.Namespace) -> int:
@@ -42,23 +44,44 @@ async def _history(client: PrefectClient, arguments: argparse.Namespace) -> int:
     chosen = FlowRunFilter(tags=FlowRunFilterTags(any_=list(SHOWN), **wanted))
     limit = min(max(arguments.limit, 1), 200)
     runs = await client.read_flow_runs(flow_run_filter=chosen, sort=FlowRunSort.START_TIME_DESC, limit=limit)
-    print(f"{'started (UTC)':<20} {'run':<9} {'name':<34} {'outcome':<12} {'took':>9} {'of it work':>10}")
-    for found in runs:
-        print(_line(found))
     ended = [found for found in runs if "shipway:release" in found.tags and _outcome(found) not in {"open", "refused"}]
     good = sum(_outcome(found) == "deployed" for found in ended)
+    if arguments.json:
+        _output.print_json({"runs": [_facts(found) for found in runs], "releases": {"started": len(ended), "deployed": good}})
+        return _terminal.DONE
+    print(f"{'started (UTC)':<20} {'run':<9} {'name':<{NAME_WIDTH}} {'outcome':<15} {'took':>9} {'running':>10}")
+    for found in runs:
+        _terminal.show(_line(found))
     if ended:
         print(
-            f"{good} of {len(ended)} releases that went ahead were deployed ({good / len(ended):.0%}); `shipway report RUN` writes a record"
+            f"{good} of {len(ended)} releases that were not refused were deployed ({good / len(ended):.0%}). Details: `shipway report RUN`"
         )
     return _terminal.DONE
 
 
+def _facts(found: FlowRun) -> dict[str, Any]:
+    return {
+        "id": str(found.id),
+        "name": found.name,
+        "outcome": _outcome(found),
+        "state": found.state_name,
+        "started": found.start_time,
+        "ended": found.end_time,
+        "took_seconds": _took(found),
+        "running_seconds": found.total_run_time.total_seconds(),
+    }
+
+
+def _took(found: FlowRun) -> float | None:
+    return (found.end_time - found.start_time).total_seconds() if found.end_time and found.start_time else None
+
+
 def _line(found: FlowRun) -> str:
     started = f"{found.start_time:%Y-%m-%d %H:%M:%S}" if found.start_time else "-"
-    took = f"{(found.end_time - found.start_time).total_seconds():.1f} s" if found.end_time and found.start_time else "-"
-    work = f"{found.total_run_time.total_seconds():.1f} s"
-    return f"{started:<20} {str(found.id)[:8]:<9} {found.name[:34]:<34} {_outcome(found):<12} {took:>9} {work:>10}"
+    took = "-" if (seconds := _took(found)) is None else f"{seconds:.1f} s"
+    name = _output.cut(found.name, width=NAME_WIDTH)
+    running = f"{found.total_run_time.total_seconds():.1f} s"
+    return f"{started:<20} {str(found.id)[:8]:<9} {name:<{NAME_WIDTH}} {_outcome(found):<15} {took:>9} {running:>10}"
 
 
 def _outcome(found: FlowRun) -> str:

@@ -1,4 +1,4 @@
-"""`shipway local`: see and end the environments of the local platform on this machine."""
+"""`shipway local`: list, inspect and stop the environments of the local platform on this machine."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import argparse
 import asyncio
 from pathlib import Path
 
-HELP = "list, look at or stop the services that run on this machine"
+HELP = "List, inspect or stop the services that the local platform runs on this machine."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
-    parser.add_argument("action", choices=["list", "status", "stop"], help="what to do; stop drains, then ends agent and processes")
     parser.add_argument(
-        "--home", type=Path, metavar="FOLDER", help="Shipway's home on this machine (default: $SHIPWAY_HOME, or ~/.shipway)"
+        "action", choices=["list", "status", "stop"], help="what to do; stop drains the connections, then stops the agent and the processes"
     )
-    parser.add_argument("folder", nargs="?", type=Path, help="one environment's folder; default: all in Shipway's home")
+    parser.add_argument("--home", type=Path, metavar="FOLDER", help="Shipway's home directory (default: $SHIPWAY_HOME, or ~/.shipway)")
+    parser.add_argument("folder", nargs="?", type=Path, help="the folder of one environment (default: all in the home directory)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Act on one environment, or on all.
 
     Returns:
-        0, or 2 where the folder holds no environment.
+        0, or 2 if the folder does not hold an environment.
     """
     from blocks.local.agent.launch import home
 
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     folders = [arguments.folder.absolute()] if arguments.folder else sorted(root.iterdir()) if root.is_dir() else []
     codes = [_act(arguments.action, folder, named=arguments.folder is not None) for folder in folders]
     if not folders:
-        print(f"no environment in {root}")
+        print(f"There are no environments in {root}.")
     return max(codes, default=0)
 
 
@@ -41,7 +41,7 @@ def _act(action: str, folder: Path, *, named: bool) -> int:
 
     state = load_state(folder)
     if state is None:
-        print(f"{folder}: no environment of Shipway's")
+        print(f"{folder} is not an environment of Shipway's local platform")
         return 2 if named else 0
     client = LocalClient(folder, service=state["service"], port=state["port"])
     if action == "stop":

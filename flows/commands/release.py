@@ -14,16 +14,22 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import FlowRun
 
-HELP = "Release one version of a service, and follow it."
+HELP = "Release one version of a service, and follow the release."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.add_argument("plan", type=Path, metavar="PLAN", help="the plan file, in the service's repository")
     parser.add_argument("--version", required=True, metavar="VERSION", help="the version to release, as it is tagged")
-    parser.add_argument("--reason", required=True, metavar="TEXT", help="why, for the record and the approvers")
-    parser.add_argument("--as", dest="requester", default=getpass.getuser(), metavar="NAME", help="who asks (default: you); cannot approve")
-    parser.add_argument("--wait", action="store_true", help="keep following while it waits for people, instead of ending with 5")
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="the reason, for the record and the approvers")
+    parser.add_argument(
+        "--as",
+        dest="requester",
+        default=getpass.getuser(),
+        metavar="NAME",
+        help="who requests it (default: you); this person cannot approve",
+    )
+    parser.add_argument("--wait", action="store_true", help="keep following while it waits for people, instead of exiting with 5")
     _terminal.add_home(parser)
 
 
@@ -65,7 +71,7 @@ async def start(client: PrefectClient, deployment: str, parameters: dict[str, An
         # The client repeats a request that the server could not answer: the key lets that be one run.
         return await client.create_flow_run_from_deployment(known.id, parameters=parameters, idempotency_key=str(uuid4()))
     except ObjectNotFound:
-        raise BadInput(f"the server has no deployment {deployment}", field="server", fix="`shipway up` makes it.") from None
+        raise BadInput(f"the server has no deployment {deployment}", field="server", fix="Create it with `shipway up`.") from None
     except PrefectHTTPStatusError as error:
         passing = as_temporary(error)
         if passing is not None:
@@ -73,19 +79,19 @@ async def start(client: PrefectClient, deployment: str, parameters: dict[str, An
         said = (
             error.response.json().get("detail", "") if error.response.headers.get("content-type", "").startswith("application/json") else ""
         )
-        raise BadInput(f"the server refused the request: {said}", field="parameters", fix="Correct it and ask again.") from None
+        raise BadInput(f"the server refused the request: {said}", field="parameters", fix="Correct the value and try again.") from None
 
 
 async def follow_to_end(client: PrefectClient, found: FlowRun, *, wait: bool) -> int:
-    """Follow a run; where it waits for people, say how they answer.
+    """Follow a run; if it waits for people, say how they answer.
 
     Args:
         client: Of the server.
         found: The run.
-        wait: Go on following while it waits.
+        wait: Keep following while it waits.
 
     Returns:
-        The exit code; 1 if it died and nothing has closed it.
+        The exit code; 1 if it died and was not finalized.
     """
     import asyncio
 
@@ -93,7 +99,7 @@ async def follow_to_end(client: PrefectClient, found: FlowRun, *, wait: bool) ->
 
     since = None
     while True:
-        found = await _terminal.show_story(client, found.id, since=since)
+        found = await _terminal.follow_run(client, found.id, since=since)
         state = found.state
         if state is None or not state.is_paused():
             break
@@ -106,7 +112,9 @@ async def follow_to_end(client: PrefectClient, found: FlowRun, *, wait: bool) ->
         while (await client.read_flow_run(found.id)).state_type == state.type:
             await asyncio.sleep(2)
     if not has_ended(found):
-        _terminal.show(f"{state.name if state else 'Unknown'}, but not closed, and the keeper is missing: see `shipway doctor`", error=True)
+        _terminal.show(
+            f"{state.name if state else 'Unknown'}, but not finalized, and the keeper is missing: run `shipway doctor`", error=True
+        )
         return _terminal.UNEXPECTED
     _terminal.show(": ".join(word for word in (state.name if state else "Unknown", state.message if state else "") if word))
     return _terminal.EXIT.get(state.name if state and state.name else "", _terminal.UNEXPECTED)
@@ -120,6 +128,6 @@ def link(found: FlowRun) -> str:
 
 
 def last_answer(found: FlowRun) -> str:
-    """Say what became of the last answer to a run's gate, or nothing where it was not answered or the answer counted."""
+    """Say why the last answer to a run's gate did not count; nothing if there was none, or if it counted."""
     outcome, reason = (str((found.labels or {}).get(f"shipway.answer.{name}", "")) for name in ("outcome", "reason"))
     return "" if outcome in {"", "accepted"} else f" (the last answer did not count: {reason})"

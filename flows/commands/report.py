@@ -1,4 +1,4 @@
-"""`shipway report`: rebuild a release's page from its stored record, and say whether the record is intact."""
+"""`shipway report`: write a release's page from its stored record, and check the record."""
 
 from __future__ import annotations
 
@@ -15,33 +15,37 @@ from flows.commands import _terminal
 if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
     from tasks.record.store import Reading
 
-HELP = "Rebuild the page of a release from its record, and check the record."
+HELP = "Write the page of a release from its record, and check that the record is intact."
 BAD_INPUT = 2
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("run", metavar="RUN", help="the release's id as `shipway history` shows it, or its beginning")
+    parser.add_argument("run", metavar="RUN", help="the release's id as `shipway history` shows it, or the beginning of it")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     parser.add_argument("--output", metavar="FILE", type=Path, help="where to write the page (default: record.html beside the record)")
-    parser.add_argument("--storage", metavar="FOLDER", type=Path, help="the folder that holds `records` (default: that of this machine)")
+    parser.add_argument(
+        "--storage", metavar="FOLDER", type=Path, help="the folder that contains `records` (default: the storage in the home directory)"
+    )
     _terminal.add_home(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the page and tell what was found.
+    """Write the page and print what was found.
 
     Args:
         arguments: What `configure` described.
 
     Returns:
-        0 when the record is intact, 2 when it is not or there is none.
+        0 when the record is intact, 2 when it is not or does not exist.
     """
     from blocks.errors import ShipwayError
 
     _terminal.enter(arguments)
     try:
         return asyncio.run(_report(arguments))
+    except BrokenPipeError:  # of standard output; the caller knows what to do
+        raise
     except (ShipwayError, OSError) as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
@@ -59,7 +63,7 @@ async def _report(arguments: argparse.Namespace) -> int:
     docs = await _copy_docs(storage, release_id, reading, output)
     _write(output, render_page(reading.entries, problems=problems, docs=docs))
     outcome = outcome_of(reading.entries)
-    print(f"release  {release_id}: {'under way' if outcome == 'open' else outcome.replace('_', ' ')}, {len(reading.entries)} entries")
+    print(f"release  {release_id}: {'running' if outcome == 'open' else outcome.replace('_', ' ')}, {len(reading.entries)} entries")
     print(f"page     {output}")
     print("chain    " + ("BROKEN" if problems else "intact" + (" so far; the release has not ended" if outcome == "open" else "")))
     for problem in problems:
@@ -72,7 +76,7 @@ async def _report(arguments: argparse.Namespace) -> int:
 
 
 async def _locate(arguments: argparse.Namespace) -> tuple[Any, str]:
-    """Find the storage that holds the record, and the release's whole id: this machine's folder first, then Prefect's storage."""
+    """Find the storage that holds the record, and the release's full id: this machine's folder first, then Prefect's storage."""
     from blocks.errors import BadInput
     from tasks.record.store import folder_of, read_record
 
@@ -82,7 +86,7 @@ async def _locate(arguments: argparse.Namespace) -> tuple[Any, str]:
     matching = [arguments.run] if arguments.run in found else [name for name in found if name.startswith(arguments.run)]
     if len(matching) > 1:
         raise BadInput(
-            f"{len(matching)} releases begin with {arguments.run}", field="RUN", fix=f"Write more of it: {', '.join(matching[:5])}."
+            f"{len(matching)} releases begin with {arguments.run}", field="RUN", fix=f"Give more of the id: {', '.join(matching[:5])}."
         )
     if matching:
         return home, matching[0]
@@ -92,7 +96,7 @@ async def _locate(arguments: argparse.Namespace) -> tuple[Any, str]:
         block = await default_storage()
         if (reading := await read_record(block, arguments.run)).entries or reading.problems:
             return block, arguments.run
-    raise BadInput(f"there is no record of {arguments.run} in {home}", field="RUN", fix="Take an id that `shipway history` shows.")
+    raise BadInput(f"there is no record of {arguments.run} in {home}", field="RUN", fix="Use an id from `shipway history`.")
 
 
 def _home_storage() -> Path:
@@ -123,7 +127,7 @@ def _cut_since(published: bytes, reading: Reading) -> list[str]:
     count = record.entry_count
     if count == 0 or any(entry.seq == count and entry.hash == record.head for entry in reading.entries):
         return []
-    return [f"record.json was published with {count} entries and another last hash: entries were removed or changed since"]
+    return [f"record.json was published with {count} entries and a different last hash: entries were removed or changed since"]
 
 
 def _beside(storage: Any, release_id: str) -> Path:
@@ -134,7 +138,7 @@ def _beside(storage: Any, release_id: str) -> Path:
 
 
 async def _copy_docs(storage: Any, release_id: str, reading: Reading, output: Path) -> str:
-    """Put the pages that the record links beside its page, unless they lie there already; give their folder's name."""
+    """Copy the pages that the record links beside its page, unless they are there already; return their folder's name."""
     from tasks.record.objects import Folder, objects_of
     from tasks.record.store import folder_of
     from tasks.rules.record.view import rows_of
@@ -145,7 +149,7 @@ async def _copy_docs(storage: Any, release_id: str, reading: Reading, output: Pa
     folder = output.with_name(f"{output.stem}-data")
     for name in dict.fromkeys(row.docs for row in rows_of(reading.entries) if row.docs):
         page = await objects.read(f"{folder_of(release_id)}/data/{name}")
-        _write(folder / name, page.decode() if page else "This page is not in the storage any more.")
+        _write(folder / name, page.decode() if page else "This page is no longer in the storage.")
     return quote(folder.name)
 
 

@@ -1,4 +1,4 @@
-"""`shipway rollback`: take an environment back, now."""
+"""`shipway rollback`: roll an environment back to an earlier version, now."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from flows.commands import _terminal
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
 
-HELP = "Take an environment back to the version before, verified and watched; a release under way is told and ends."
+HELP = "Roll an environment back to the previous version, then verify and watch it. A running release is asked to end."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.add_argument("plan", type=Path, metavar="PLAN", help="the plan file")
-    parser.add_argument("--reason", required=True, metavar="TEXT", help="what is wrong, for the record")
-    _terminal.add_environment(parser, help="where (default: production, which means each of the plan's targets)")
-    parser.add_argument("--to", default="", metavar="VERSION", help="the version to return to (default: the one before)")
-    told = "a contract migration whose effect you have undone by hand; once for each that the rollback would cross"
-    parser.add_argument("--restored", action="append", default=[], metavar="NAME", help=told)
-    parser.add_argument("--bad", default="", metavar="VERSION", help="the version to get away from (default: the newest there)")
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="what is wrong; goes into the record")
+    _terminal.add_environment(parser, help="which environment (default: production, which means all of the plan's targets)")
+    parser.add_argument("--to", default="", metavar="VERSION", help="the version to roll back to (default: the previous one)")
+    restored = "a contract migration whose effect you have undone by hand; repeat it for each one that the rollback crosses"
+    parser.add_argument("--restored", action="append", default=[], metavar="NAME", help=restored)
+    parser.add_argument("--bad", default="", metavar="VERSION", help="the version to roll back from (default: the newest one there)")
     _terminal.add_home(parser)
 
 
@@ -33,9 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
         arguments: What `configure` described.
 
     Returns:
-        0 when the service is back and well, 2 bad input, 3 when it is not.
+        0 when the service is rolled back and healthy, 2 bad input, 3 when it is not.
     """
-    return _terminal.in_house(arguments, _rollback)
+    return _terminal.on_server(arguments, _rollback)
 
 
 async def _rollback(client: PrefectClient, arguments: argparse.Namespace) -> int:
@@ -47,7 +47,7 @@ async def _rollback(client: PrefectClient, arguments: argparse.Namespace) -> int
     }  # fmt: skip
     found = await start(client, "rollback/rollback", wanted)
     _terminal.show(f"rollback {found.id}")
-    found = await _terminal.show_story(client, found.id)
+    found = await _terminal.follow_run(client, found.id)
     state = found.state
     _terminal.show(f"{state.name if state else 'Unknown'}: {state.message if state else ''}")
     return _terminal.DONE if state and state.is_completed() else _terminal.ROLLED_BACK

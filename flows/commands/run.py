@@ -1,4 +1,4 @@
-"""`shipway run`: one phase alone, as a release would run it."""
+"""`shipway run`: run one phase alone, as a release would."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flows.commands import _terminal
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
 
-HELP = "Run one phase of a release alone, and follow it: look before, deploy to one environment, verify, look after."
+HELP = "Run one phase of a release alone, and follow it."
 PHASES = {"pre-deploy": "pre_deploy", "staging": "staging", "verify": "verify", "production": "production", "post-deploy": "post_deploy"}
 MOVING = {"staging", "production"}
 
@@ -20,16 +20,22 @@ MOVING = {"staging", "production"}
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.add_argument(
-        "phase", choices=PHASES, help="staging and production move the service, and go back where they fail; the others only look"
+        "phase", choices=PHASES, help="staging and production change the service, and roll back if they fail; the others change nothing"
     )
     parser.add_argument("plan", type=Path, metavar="PLAN", help="the plan file, in the service's repository")
-    parser.add_argument("--version", default="", metavar="VERSION", help="the version; `verify` takes what serves where it is left out")
-    _terminal.add_environment(parser, help="verify, production: where (default: production, which means each of the plan's targets)")
-    parser.add_argument("--reason", metavar="TEXT", help="staging and production: why, for the record and the approvers")
-    parser.add_argument(
-        "--as", dest="requester", default=getpass.getuser(), metavar="NAME", help="production: who asks (default: you); cannot approve"
+    parser.add_argument("--version", default="", metavar="VERSION", help="the version; `verify` takes the running one by default")
+    _terminal.add_environment(
+        parser, help="verify, production: which environment (default: production, which means all of the plan's targets)"
     )
-    parser.add_argument("--wait", action="store_true", help="keep following while it waits for people, instead of ending with 5")
+    parser.add_argument("--reason", metavar="TEXT", help="staging and production: the reason, for the record and the approvers")
+    parser.add_argument(
+        "--as",
+        dest="requester",
+        default=getpass.getuser(),
+        metavar="NAME",
+        help="production: who requests it (default: you); this person cannot approve",
+    )
+    parser.add_argument("--wait", action="store_true", help="keep following while it waits for people, instead of exiting with 5")
     _terminal.add_home(parser)
 
 
@@ -40,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments: What `configure` described.
 
     Returns:
-        0 passed or deployed, 2 bad plan or words, 3 failed or rolled back, 4 refused, 5 waiting for people.
+        0 passed or deployed, 2 bad plan or arguments, 3 failed or rolled back, 4 refused, 5 waiting for people.
     """
     return _terminal.with_plan(arguments, _run)
 
@@ -55,19 +61,21 @@ async def _run(client: PrefectClient, arguments: argparse.Namespace) -> int:
 
 
 def parameters_of(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Turn the words into the phase's parameters.
+    """Turn the arguments into the phase's parameters.
 
     Raises:
-        BadInput: A word is missing that this phase needs.
+        BadInput: An argument is missing that this phase needs.
     """
     from blocks.errors import BadInput
 
     phase = arguments.phase
     wanted = {"plan": str(arguments.plan.absolute()), "version": arguments.version}
     if not arguments.version and phase != "verify":
-        raise BadInput(f"{phase} needs a version", field="--version", fix="Write `--version 1.4.2`.")
+        raise BadInput(f"{phase} needs a version", field="--version", fix="Add the version, as `--version 1.4.2`.")
     if phase in MOVING and not arguments.reason:
-        raise BadInput(f"{phase} moves the service, and needs a reason", field="--reason", fix="Say in a sentence why.")
+        raise BadInput(
+            f"{phase} changes the service, and needs a reason", field="--reason", fix='Add the reason, as `--reason "critical bug 812"`.'
+        )
     if phase == "verify":
         wanted["environment"] = arguments.environment
     if phase in MOVING:

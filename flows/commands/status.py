@@ -1,24 +1,29 @@
-"""`shipway status`: what is under way, and what waits for people."""
+"""`shipway status`: what is running, and what waits for people."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-from flows.commands import _terminal
+from flows.commands import _output, _terminal
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
+    from prefect.client.schemas.objects import FlowRun
 
     from tasks.lifecycle.reconcile import Stray
 
-HELP = "Show what is under way, and what waits for people."
+HELP = "Show what is running, and what waits for people."
+INDENT = " " * 10
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("--follow", metavar="RUN", help="tell the story of one run until it waits or ends")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--follow", metavar="RUN", help="follow one run until it waits for people or ends")
+    _output.add_json(either)
     _terminal.add_home(parser)
 
 
@@ -31,43 +36,51 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0 when nothing waits, 5 when something waits for people, 2 without a server, 1 when the keeper is missing.
     """
-    return _terminal.in_house(arguments, _status)
+    return _terminal.on_server(arguments, _status)
 
 
 async def _status(client: PrefectClient, arguments: argparse.Namespace) -> int:
-    from flows.commands.release import follow_to_end, last_answer
+    from flows.commands.release import follow_to_end
     from tasks.approval.answering import find_run
-    from tasks.lifecycle.links import run_link
     from tasks.lifecycle.lock import OPEN, tagged
-    from tasks.lifecycle.run_labels import is_unclosed
 
     if arguments.follow:
         return await follow_to_end(client, await find_run(client, arguments.follow), wait=False)
-    runs = await tagged(client, OPEN)
-    others = await _others(client)
-    if not runs and not others:
-        _terminal.show("Nothing is under way.")
-    for found in runs:
-        state = found.state
-        since = f"{state.timestamp:%Y-%m-%d %H:%M:%S} UTC" if state else "?"
-        where = await _where(str(found.id))
-        _terminal.show(f"{str(found.id)[:8]}  {found.name:<32} {state.name if state else '?':<14} since {since}  {run_link(str(found.id))}")
-        if is_unclosed(found):
-            _terminal.show("          that is not its end: the keeper starts it again, or settles it")
-        if where:
-            _terminal.show(f"          {where}")
-        if state and state.is_paused():
-            _terminal.show(f"          answer it: shipway approve {str(found.id)[:8]}{last_answer(found)}")
-    for stray in others:
-        since = f"{stray.since:%Y-%m-%d %H:%M:%S} UTC"
-        _terminal.show(f"{str(stray.run.id)[:8]}  {stray.name:<32} {stray.run.state_name or '?':<14} since {since}")
-    if await _keeper_is_missing(client):
+    runs = [await _facts(found) for found in await tagged(client, OPEN)]
+    others = [_facts_of_stray(stray) for stray in await _others(client)]
+    keeper = await _keeper(client)
+    if arguments.json:
+        _output.print_json({"runs": runs, "others": others, "keeper": keeper})
+    else:
+        _print(runs, others, keeper)
+    if keeper["missing"]:
         return _terminal.UNEXPECTED
-    return _terminal.WAITING if any(found.state and found.state.is_paused() for found in runs) else _terminal.DONE
+    return _terminal.WAITING if any(found["waiting"] for found in runs) else _terminal.DONE
+
+
+async def _facts(found: FlowRun) -> dict[str, Any]:
+    from flows.commands.release import last_answer, link
+    from tasks.lifecycle.run_labels import is_unclosed
+
+    return {
+        "id": str(found.id),
+        "name": found.name,
+        "state": found.state.name if found.state else None,
+        "since": found.state.timestamp if found.state else None,
+        "link": link(found),
+        "unclosed": is_unclosed(found),
+        "waiting": bool(found.state and found.state.is_paused()),
+        "last_answer": last_answer(found).strip(" ()"),
+        "targets": await _targets(str(found.id)),
+    }
+
+
+def _facts_of_stray(stray: Stray) -> dict[str, Any]:
+    return {"id": str(stray.run.id), "name": stray.name, "state": stray.run.state_name, "since": stray.since}
 
 
 async def _others(client: PrefectClient) -> list[Stray]:
-    """List the runs that hold a process, or should, beside the open ones; not those of the keeper that are as they should be."""
+    """List the runs without a record that hold a process, or should; the keeper's own only if they are late."""
     from tasks.lifecycle.clock import now
     from tasks.lifecycle.reconcile import KEEPER, strays
     from tasks.rules.lifecycle.reconcile import LATE
@@ -75,23 +88,19 @@ async def _others(client: PrefectClient) -> list[Stray]:
     return [stray for stray in await strays(client) if stray.flow != KEEPER or now() - stray.since > LATE]
 
 
-async def _keeper_is_missing(client: PrefectClient) -> bool:
-    """Say when the keeper last did its work, and if that is too long ago."""
+async def _keeper(client: PrefectClient) -> dict[str, Any]:
+    """Say when the keeper last did its work, and whether that is too long ago."""
     from tasks.lifecycle.clock import now
     from tasks.lifecycle.reconcile import last_work
     from tasks.rules.lifecycle.reconcile import is_late
 
     last, moment = await last_work(client), now()
-    told = "has never done its work" if last is None else f"last did its work {(moment - last).total_seconds():.0f} s ago"
-    if is_late(last, now=moment):
-        print(f"The keeper {told}: runs that died or wait for a time go unattended. See `shipway doctor`.", file=sys.stderr)
-        return True
-    print(f"The keeper {told}.")
-    return False
+    ago = None if last is None else round((moment - last).total_seconds(), 1)
+    return {"last_work": last, "seconds_ago": ago, "missing": is_late(last, now=moment)}
 
 
-async def _where(run: str) -> str:
-    """Say which targets a run has done, and where it is; nothing where its plan has one production, or its record is not here."""
+async def _targets(run: str) -> str:
+    """Say which targets a run has completed, and where it is; nothing if its plan has one production, or its record is not here."""
     from blocks.errors import ShipwayError
     from tasks.record.journal import read_entries
     from tasks.rules.rollout.waves import progress_in_words
@@ -100,3 +109,30 @@ async def _where(run: str) -> str:
         return progress_in_words(await read_entries(run))
     except (ShipwayError, OSError):
         return ""
+
+
+def _print(runs: list[dict[str, Any]], others: list[dict[str, Any]], keeper: dict[str, Any]) -> None:
+    if not runs and not others:
+        _terminal.show("Nothing is running.")
+    for found in runs:
+        _terminal.show(f"{_line(found)}  {found['link']}")
+        if found["unclosed"]:
+            _terminal.show(f"{INDENT}this state is not final: the keeper starts the run again, or settles it")
+        if found["targets"]:
+            _terminal.show(f"{INDENT}{found['targets']}")
+        if found["waiting"]:
+            answer = f" ({found['last_answer']})" if found["last_answer"] else ""
+            _terminal.show(f"{INDENT}answer it: shipway approve {found['id'][:8]}{answer}")
+    for found in others:
+        _terminal.show(_line(found))
+    seconds = keeper["seconds_ago"]
+    worked = "has never done its work" if seconds is None else f"last did its work {seconds:.0f} s ago"
+    if keeper["missing"]:
+        print(f"The keeper {worked}: dead or due runs are not handled. Run `shipway doctor`.", file=sys.stderr)
+    else:
+        print(f"The keeper {worked}.")
+
+
+def _line(found: dict[str, Any]) -> str:
+    since: datetime | None = found["since"]
+    return f"{found['id'][:8]}  {found['name']:<32} {found['state'] or '?':<14} since {f'{since:%Y-%m-%d %H:%M:%S} UTC' if since else '?'}"

@@ -1,4 +1,4 @@
-"""`shipway up`: database, server and worker on this machine, for daily use."""
+"""`shipway up`: start database, server and workers on this machine, for daily use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-HELP = "Start the Prefect server, its database and a worker on this machine, and keep them alive."
+HELP = "Start the Prefect server, its database and the workers on this machine, and keep them running."
 FINE, FAILED, REFUSED = 0, 1, 4
 # What preparing the server needs.
 NEEDED = (
@@ -29,29 +29,35 @@ NEEDED = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("--home", type=Path, metavar="FOLDER", help="where everything is kept (default: $SHIPWAY_HOME, or ~/.shipway)")
-    parser.add_argument("--port", type=int, metavar="PORT", help="port of UI and API on 127.0.0.1 (default: a free one, remembered)")
+    parser.add_argument(
+        "--home", type=Path, metavar="FOLDER", help="the home directory, which holds everything (default: $SHIPWAY_HOME, or ~/.shipway)"
+    )
+    parser.add_argument(
+        "--port", type=int, metavar="PORT", help="port of UI and API on 127.0.0.1 (default: a free one, kept over restarts)"
+    )
     password = parser.add_mutually_exclusive_group()
-    password.add_argument("--auth", dest="auth", action="store_true", default=None, help="ask for a password (the default at first)")
-    password.add_argument("--no-auth", dest="auth", action="store_false", help="let everybody on this machine in; for demonstrations")
+    password.add_argument(
+        "--auth", dest="auth", action="store_true", default=None, help="require a password (the default for a new home directory)"
+    )
+    password.add_argument("--no-auth", dest="auth", action="store_false", help="let every user of this machine in; for demonstrations")
     parser.add_argument("--timeout", type=float, default=120, metavar="SECONDS", help="how long to wait until all is ready (default: 120)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Start what does not run, wait until all is ready, say where it is.
+    """Start what does not run, wait until everything is ready, print where it is.
 
     Args:
         arguments: What `configure` described.
 
     Returns:
-        0 when server and worker are ready, 1 when they did not become so, 4 when the folder or the port is not ours.
+        0 when server and workers are ready, 1 when they did not become ready, 4 when the folder or the port is not ours.
     """
     from blocks.errors import Refused, ShipwayError
     from blocks.server import layout
 
     try:
         home = (arguments.home or layout.default_home()).expanduser().absolute()
-        raise_house(home, port=arguments.port, auth=arguments.auth, timeout_seconds=arguments.timeout)
+        start_stack(home, port=arguments.port, auth=arguments.auth, timeout_seconds=arguments.timeout)
     except Refused as error:
         print(error, file=sys.stderr)
         return REFUSED
@@ -62,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     return FINE
 
 
-def raise_house(
+def start_stack(
     home: Path,
     *,
     port: int | None = None,
@@ -70,11 +76,11 @@ def raise_house(
     timeout_seconds: float = 120,
     meanwhile: Callable[[], object] | None = None,
 ) -> None:
-    """Bring a house up and make its server ready for releases; afterwards this process talks to it.
+    """Start the server stack and prepare its server for releases; afterwards this process uses it.
 
     Args:
-        home: The house's folder, absolute.
-        port: Port of the server; None keeps the remembered one, or takes a free one.
+        home: The home directory, absolute.
+        port: Port of the server; None keeps the previous one, or takes a free one.
         auth: Whether the API asks for a password; None keeps it.
         timeout_seconds: How long server and worker may take together.
         meanwhile: What to do while the server starts; must not need it.
@@ -103,13 +109,13 @@ def raise_house(
 
 
 async def prepare_server(home: Path, *, stopped_before: datetime | None = None) -> None:
-    """Make what releases need at the server: the pool and the deployments; again changes nothing.
+    """Create what releases need on the server: the pool and the deployments; idempotent.
 
     After a stop the keeper does its work at once.
 
     Args:
-        home: The house's folder.
-        stopped_before: A moment (UTC) at which no process ran: what was under way then, and is not the keeper's to start again, is ended.
+        home: The home directory.
+        stopped_before: A moment (UTC) at which no process ran: runs from before it that the keeper does not start again are ended.
     """
     from prefect.context import AsyncClientContext
 
@@ -121,20 +127,20 @@ async def prepare_server(home: Path, *, stopped_before: datetime | None = None) 
         await worker.ensure_pool(home, shared.client)
         if stopped_before is not None:
             for name in await end_those_of_before(shared.client, before=stopped_before):
-                print(f"ended: {name}, which was under way when Shipway was stopped")
+                print(f"Ended: {name}, which was running when Shipway was stopped")
         await register_blocks()
         if (settings.PROJECT / "prefect.yaml").exists():
             await deployments.deploy_all()
-            if stopped_before is not None:  # what died or fell due meanwhile does not wait for the schedule
+            if stopped_before is not None:  # dead or due runs do not wait for the schedule
                 keeper = await shared.client.read_deployment_by_name("keeper/keeper")
                 await shared.client.create_flow_run_from_deployment(keeper.id)
 
 
 def describe(home: Path, *, show_password: bool) -> str:
-    """Say where everything is.
+    """List where everything is.
 
     Args:
-        home: The house's folder.
+        home: The home directory.
         show_password: Whether the password itself may be shown; else the file that holds it.
     """
     from blocks.server import layout

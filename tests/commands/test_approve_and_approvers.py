@@ -115,7 +115,7 @@ async def test_people_are_enrolled_listed_and_removed(block_name: str, capsys: p
     """The block is made when it is not there, and only an asked-for URI is printed."""
     words = ("--block", block_name)
     assert await approvers_with(*words, "list") == 0
-    assert "nobody is enrolled" in capsys.readouterr().out
+    assert "No approver is enrolled" in capsys.readouterr().out
     assert await approvers_with(*words, "add", "anna") == 2
     assert "--show-uri" in capsys.readouterr().err
     assert await approvers_with(*words, "add", "anna", "--show-uri") == 0

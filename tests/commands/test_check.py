@@ -77,7 +77,7 @@ def test_a_migration_without_its_job_is_a_problem(plan: Path, capsys: pytest.Cap
 def test_no_plan_is_said_plainly(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """An absent file, a folder and a name that cannot be end with 2 and a sentence."""
     assert run(str(tmp_path / name)) == 2
-    assert "Name the plan's file" in capsys.readouterr().err
+    assert "Give the path of a plan file" in capsys.readouterr().err
 
 
 def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:

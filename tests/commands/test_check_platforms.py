@@ -38,11 +38,11 @@ def test_what_would_change_is_printed_with_what_others_changed_first(tmp_path: P
     assert "staging: 1.1 would change:\n  process: version: 1.0 → 1.1" in shown
 
 
-def test_what_a_platform_would_refuse_is_a_problem_with_its_mend(tmp_path: Path) -> None:
+def test_what_a_platform_would_refuse_is_a_problem_with_its_fix(tmp_path: Path) -> None:
     """A conflict of owners is found by the check, not by the release."""
     plan = plan_on("local-with-jobs", tmp_path, migrations=[], conflict="spec.image belongs to argocd. Let it give it up")
     problems, _, _ = ask_platforms(plan, version="1.1")
-    assert problems == ["production.platform: it would refuse 1.1: WorldMoved: spec.image belongs to argocd. Let it give it up"]
+    assert problems == ["production.platform: the platform would refuse 1.1: WorldMoved: spec.image belongs to argocd. Let it give it up"]
 
 
 def test_migrations_on_a_platform_without_jobs_are_a_problem_of_each_environment(tmp_path: Path) -> None:

@@ -50,4 +50,4 @@ def test_an_environment_is_listed_shown_and_stopped(
 def test_a_folder_without_an_environment_is_said_and_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A wrong folder is the caller's mistake: exit code 2."""
     assert shipway_local("stop", str(tmp_path)) == 2
-    assert "no environment of Shipway's" in capsys.readouterr().out
+    assert "is not an environment of Shipway's local platform" in capsys.readouterr().out

@@ -1,0 +1,101 @@
+"""How commands write: a sign for each outcome, colour on a terminal alone, whole lines elsewhere, and JSON for programs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+WIDTH = 150
+CLEAR = "\r\033[K"
+KINDS = {"opened": "▶", "effect": "→", "gate": "⏸", "rollback": "↩", "refused": "✗", "approval": "✓", "closed": "■"}
+OUTCOMES = {
+    "passed": "✓", "accepted": "✓", "deployed": "✓",
+    "failed": "✗", "error": "✗", "refused": "✗", "rejected": "✗", "rolled_back": "↩", "cancelled": "↩", "partly_deployed": "↩",
+    "no_data": "?", "watching": "?",
+}  # fmt: skip
+COLOURS = {"✓": "32", "✗": "31", "↩": "31", "?": "33", "⏸": "33"}
+
+
+def sign_of(kind: str, outcome: str) -> str:
+    """Choose the sign of a record's entry: by its outcome, if it has one, else by its kind.
+
+    Args:
+        kind: The entry's kind.
+        outcome: `passed`, `failed` …; "" for none.
+
+    Returns:
+        One character. A check that did not pass never has the sign of one that did.
+    """
+    if outcome in OUTCOMES and kind != "rollback":
+        return OUTCOMES[outcome]
+    return "✗" if outcome in {"failed", "error"} else KINDS.get(kind, "·")
+
+
+def colour(text: str, code: str, *, stream: TextIO | None = None) -> str:
+    """Colour a text for a terminal.
+
+    Args:
+        text: What is shown.
+        code: The SGR parameter, as "31" for red; "" for none.
+        stream: Where it is shown; standard output if None.
+
+    Returns:
+        The text as it is if the stream is not a terminal, TERM is dumb, or NO_COLOR is set (https://no-color.org).
+    """
+    shown = (stream or sys.stdout).isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return f"\033[{code}m{text}\033[0m" if shown and code else text
+
+
+def coloured_sign(sign: str) -> str:
+    """Colour a sign: green for passed, red for failed and rolled back, yellow for what needs a person."""
+    return colour(sign, COLOURS.get(sign, ""))
+
+
+def one_line(text: str) -> str:
+    """Write a text in one line without control characters: whole, or cut to a readable length on a terminal."""
+    line = "".join(character if character.isprintable() else "�" for character in " ".join(text.split()))
+    return cut(line, width=WIDTH)
+
+
+def cut(line: str, *, width: int) -> str:
+    """Shorten a line for a terminal; anywhere else it stays whole."""
+    return line if len(line) <= width or not sys.stdout.isatty() else f"{line[: width - 1]}…"
+
+
+def progress(seconds: float, text: str) -> None:
+    """Show progress in the terminal's last line, which the next line overwrites; nothing elsewhere."""
+    if sys.stdout.isatty():
+        line = f"{seconds:6.1f} s  … {one_line(text)}"
+        print(f"{CLEAR}{cut(line, width=shutil.get_terminal_size().columns - 1)}", end="", flush=True)
+
+
+def entry_line(seconds: float, *, kind: str, outcome: str, text: str) -> None:
+    """Show one entry of a record in one line.
+
+    Args:
+        seconds: Since the first one that is shown.
+        kind: The entry's kind.
+        outcome: Its outcome, or "".
+        text: What happened, and why.
+    """
+    clear = CLEAR if sys.stdout.isatty() else ""
+    print(f"{clear}{seconds:6.1f} s  {coloured_sign(sign_of(kind, outcome))} {one_line(text)}", flush=True)
+
+
+def add_json(parser: argparse.ArgumentParser | argparse._MutuallyExclusiveGroup) -> None:
+    """Describe the option that asks for JSON."""
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs; errors stay on standard error")
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print one JSON document; moments as ISO 8601 in UTC, what is not JSON as text."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=_as_text))
+
+
+def _as_text(value: object) -> str:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
