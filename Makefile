@@ -1,4 +1,4 @@
-# What people and machines do with this project; `make` alone lists it. Needs GNU make and Python 3.11 or newer; uv is used where it is found.
+# Everything that people and CI do with this project; `make` alone lists the targets. Needs GNU make and Python 3.11 or newer; uses uv if it is installed.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,17 +9,17 @@ PYTHON ?= $(shell command -v python3.11 2>/dev/null || command -v python3 2>/dev
 define NEED_PYTHON
 @test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
   { echo "Shipway needs Python 3.11 or newer; found: $$($(PYTHON) --version 2>&1 | head -n 1)." \
-    "Install it, or name one: make install PYTHON=/path/to/python3.11" >&2; exit 2; }
+    "Install it, or set its path: make install PYTHON=/path/to/python3.11" >&2; exit 2; }
 endef
 
 define NEED_CLUSTER
-@test -n "$$KUBECONFIG" || { echo "KUBECONFIG is not set; let it name the kubeconfig of a cluster for tests" >&2; exit 2; }
+@test -n "$$KUBECONFIG" || { echo "KUBECONFIG is not set; set it to the kubeconfig of a test cluster" >&2; exit 2; }
 endef
 
 # Options for the command behind a target: make test ARGS="-k digest", make demo ARGS=--yes
 ARGS ?=
-# How many processes the tests use (a third one fills the waits of the suite on two cores; a cluster on the same machine needs them itself),
-# and how many streams of requests a case of the judgement's benchmark draws.
+# WORKERS: test processes (three keep two cores busy while tests wait; a cluster on the same machine needs the cores itself).
+# STREAMS: simulated request streams for each case of the judgement benchmark.
 test: WORKERS ?= 3
 test-faults test-rules test-cluster: WORKERS ?= 2
 EVERY ?= 9
@@ -27,7 +27,7 @@ EVERY ?= 9
 MEASURED := --cov --cov-report= --cov-fail-under=0
 STREAMS ?= 500
 
-# A start takes seconds longer where every process compiles what it imports: this project's own environment keeps its bytecode.
+# Without bytecode every process compiles its imports and starts seconds later, so the project's environment keeps it.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -36,10 +36,10 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-install: $(STAMP) ## Build .venv from the hashed lock; instant where nothing changed.
+install: $(STAMP) ## Build .venv from the hashed lock; instant if nothing changed.
 	@echo "Installed: $(BIN)/shipway"
 
-demo: $(STAMP) ## Release the example service: a good version, and a bad one that comes back. KEEP=1 leaves all running.
+demo: $(STAMP) ## Release the example service: a good version, and a bad one that is rolled back. KEEP=1 leaves everything running.
 	@$(BIN)/shipway demo $(if $(KEEP),--keep) $(ARGS)
 
 test: $(STAMP) ## Run the whole suite, but for what the other tests below take longer for, or a cluster. COVER=1 measures coverage.
@@ -48,21 +48,21 @@ test: $(STAMP) ## Run the whole suite, but for what the other tests below take l
 coverage: $(STAMP) ## Print what `make test COVER=1` measured; it fails under the floor that pyproject.toml sets.
 	@$(BIN)/coverage report
 
-test-faults: $(STAMP) ## Run the long campaign of kills and restarts, and a person in a browser; EVERY=1 walks every kill point, the default each ninth.
+test-faults: $(STAMP) ## Run the kill and restart tests, and the browser tests; EVERY=1 tests every kill point, the default is each ninth.
 	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -m "(faults or browser) and not cluster" $(ARGS)
 
-test-rules: $(STAMP) ## Run the tests of the rules with thousands of drawn examples each.
+test-rules: $(STAMP) ## Run the tests of the rules with thousands of generated examples each.
 	@HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -q -n $(WORKERS) tests/rules $(ARGS)
 
-test-cluster: $(STAMP) ## Run what needs a Kubernetes cluster, its faults too; KUBECONFIG names it, EVERY is as above.
+test-cluster: $(STAMP) ## Run the tests that need a Kubernetes cluster; KUBECONFIG names it, EVERY is as above.
 	$(NEED_CLUSTER)
 	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -n $(WORKERS) -m "cluster and not alone" $(ARGS)
 
-test-node: $(STAMP) ## Run what needs a cluster whose only node is this machine: its container runtime is stopped; nothing else may need it meanwhile.
+test-node: $(STAMP) ## Run the tests that need a cluster whose only node is this machine; they stop its container runtime, so run nothing else.
 	$(NEED_CLUSTER)
 	@$(BIN)/pytest -m "cluster and alone" $(ARGS)
 
-lint: $(STAMP) ## Check style, format, types, and who imports whom.
+lint: $(STAMP) ## Check style, format, types and import layers.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -78,7 +78,7 @@ schema: $(STAMP) ## Write docs/plan.schema.json and docs/record.schema.json from
 	$(BIN)/python -c "from tasks.rules.record.document import schema_text; print(schema_text(), end='')" > docs/record.schema.json.new
 	mv docs/record.schema.json.new docs/record.schema.json
 
-bench: $(STAMP) ## Run the benchmarks, which print ratios; STREAMS=10000 takes the judgement's 40 minutes.
+bench: $(STAMP) ## Run the benchmarks, which print ratios; with STREAMS=10000 the judgement benchmark takes 40 minutes.
 	@$(BIN)/python -m benchmarks.frame $(ARGS)
 	@$(BIN)/python -m benchmarks.judgement --streams $(STREAMS)
 
@@ -89,8 +89,8 @@ clean: ## End a demo that was kept, and remove what was built: environment, demo
 	rm -rf $(VENV) .demo .demo-repository .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Everything comes from the lock with its hashes, the build backend of this project too; so the project is built without another download.
-# pip compiles what it installs, uv only when it is asked to; where nobody does, Great Expectations alone costs five seconds more at each import.
+# All packages come from the lock with hashes, including this project's build backend, so building the project downloads nothing else.
+# pip compiles bytecode by default, uv only with an option; without it, importing Great Expectations alone takes five seconds more each time.
 $(STAMP): requirements.lock pyproject.toml
 	$(NEED_PYTHON)
 ifneq ($(UV),)
@@ -99,7 +99,7 @@ ifneq ($(UV),)
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 else
 	@test -x $(BIN)/python && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) || \
-	  { echo "Python cannot make a virtual environment; on Debian and Ubuntu install the package python3-venv, then try again." >&2; exit 2; }
+	  { echo "Python cannot create a virtual environment; on Debian and Ubuntu install the package python3-venv, then try again." >&2; exit 2; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 endif
