@@ -15,7 +15,7 @@ from blocks.errors import BadInput, Refused, RolloutFailed, Superseded, Temporar
 from blocks.local.agent import launch
 from blocks.local.platform import LocalPlatform
 from blocks.local.state.file import load_state, new_state, save_state
-from blocks.platform import Lease, Platform
+from blocks.platform import Lease
 from tests.blocks.local.test_recovery import until
 
 MakeLocal = Callable[..., LocalPlatform]
