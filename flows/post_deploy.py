@@ -9,14 +9,14 @@ from typing import Any
 from prefect import State, flow
 
 from blocks.platform import Position
-from flows.lifecycle.context import Phase, Result, begin_phase, conclude, platform_of, result
+from flows.lifecycle.context import Phase, begin_phase, conclude, platform_of
 from flows.rollout.data import judge_data, samples_of
 from tasks.analysis.watch import read_counts
-from tasks.lifecycle.policy import quietly
+from tasks.lifecycle.policy import named, retried
 from tasks.process.concurrency import together
 from tasks.record.journal import read_entries
 from tasks.rollout.rollout import look_at
-from tasks.rules.analysis.summary import worst_of
+from tasks.rules.lifecycle.results import PhaseResult, failed, passed, worst_of
 from tasks.rules.plan.request import PlanPath, Scope, Version
 from tasks.rules.plan.targets import production_of, within
 from tasks.rules.record.view import POST_DEPLOY
@@ -28,8 +28,8 @@ LOOK_BACK_SECONDS = 3_600
 
 
 @flow(name="post_deploy", flow_run_name="post-deploy {version}", persist_result=True, result_serializer="json")
-async def post_deploy(plan: PlanPath, version: Version, release: Scope = "") -> Result | State[Any]:
-    """Look at the deployed version as users reach it: health, metrics, data, and error lines that the former version never logged.
+async def post_deploy(plan: PlanPath, version: Version, release: Scope = "") -> PhaseResult | State[Any]:
+    """Look at the deployed version as users reach it: health, metrics, data, and error lines that the baseline never logged.
 
     Args:
         plan: Path of the plan file.
@@ -38,28 +38,28 @@ async def post_deploy(plan: PlanPath, version: Version, release: Scope = "") -> 
     """
     phase = await begin_phase(plan, scope=release)
     places = [place.environment for place in production_of(phase.plan)]
-    several = len(places) > 1
     data, *found = await asyncio.gather(
         judge_data(phase, "post_deploy", samples=await samples_of(phase) if release else []),
-        *(_probe(phase, version, environment, quiet=several) for environment in places),
+        *(_probe(phase, version, environment) for environment in places),
     )
-    looked = await together(*(_look(phase, version, name, *one, quiet=several) for name, one in zip(places, found, strict=True)))
-    looks = [look for one in looked for look in one]
-    outcome, reason = worst_of([*looks[:1], *data, *looks[1:]])
-    await phase.append("Looked at the deployment", kind="verdict", name=POST_DEPLOY, why=reason, evidence={"outcome": outcome})
+    looked = await together(*(_look(phase, version, name, *one) for name, one in zip(places, found, strict=True)))
+    whole = worst_of([*data, *(one for checks in looked for one in checks)])
+    evidence = {"outcome": whole.outcome}
+    await phase.append("Looked at the deployment", kind="verdict", name=POST_DEPLOY, why=whole.reason, evidence=evidence)
     where = within(places[0]) and f" in {', '.join(places)}"
-    return conclude(result(outcome, f"{version} serves{where}; {reason}" if outcome == "passed" else reason), scope=release)
+    return conclude(passed(f"{version} serves{where}; {whole.reason}") if whole.passed else whole, scope=release)
 
 
-async def _probe(phase: Phase, version: str, environment: str, *, quiet: bool) -> tuple[Position, Any]:
+async def _probe(phase: Phase, version: str, environment: str) -> tuple[Position, Any]:
     """Ask for the health of the public address of one environment of production; gives its position, too."""
-    position, endpoints = await quietly(look_at, when=quiet)(await platform_of(phase.plan, environment))
-    probe = quietly(probe_health, when=quiet)
-    return position, await probe(endpoints["public"], verification=phase.plan.verification, version=version)
+    position, endpoints = await retried(look_at)(await platform_of(phase.plan, environment))
+    return position, await named(probe_health, f"check {environment}")(
+        endpoints["public"], verification=phase.plan.verification, version=version
+    )
 
 
-async def _look(phase: Phase, version: str, environment: str, position: Position, health: Any, *, quiet: bool) -> list[Result]:
-    """Tell what health, metrics and logs say in one environment of production; gives what decides."""
+async def _look(phase: Phase, version: str, environment: str, position: Position, health: Any) -> list[PhaseResult]:
+    """Record what health, metrics and logs say in one environment of production; gives what decides."""
     platform = await platform_of(phase.plan, environment)
     where = within(environment)
     await phase.append(
@@ -70,7 +70,7 @@ async def _look(phase: Phase, version: str, environment: str, position: Position
         why=str(health["reason"]),
         evidence=health,
     )
-    counts = (await quietly(read_counts, when=quiet)(platform)).get(version)
+    counts = (await retried(read_counts)(platform)).get(version)
     await phase.append(
         f"Metrics of {version} since it runs{where}",
         kind="metrics",
@@ -79,20 +79,20 @@ async def _look(phase: Phase, version: str, environment: str, position: Position
         why=f"{counts['errors']} of {counts['requests']} requests failed" if counts else "no request yet",
         evidence=dict(counts or {}),
     )
-    lines = await quietly(read_logs, when=quiet)(platform, since=await _since(phase))
-    logs = await _judge_logs(phase, version, lines, environment=environment, former=position["previous"])
-    return [{**one, "reason": f"{environment}: {one['reason']}"} if where else one for one in (health, logs)]
+    lines = await retried(read_logs)(platform, since=await _since(phase))
+    logs = await _judge_logs(phase, version, lines, environment=environment, previous=position["previous"])
+    return [one.at(environment if where else "") for one in (PhaseResult.of(health), logs)]
 
 
-async def _judge_logs(phase: Phase, version: str, lines: list[dict[str, object]], *, environment: str, former: str | None) -> Result:
+async def _judge_logs(phase: Phase, version: str, lines: list[dict[str, object]], *, environment: str, previous: str | None) -> PhaseResult:
     ours = [str(line["text"]) for line in lines if line["version"] == version]
-    theirs = [str(line["text"]) for line in lines if line["version"] == former]
+    theirs = [str(line["text"]) for line in lines if line["version"] == previous]
     kinds = new_error_kinds(ours, theirs, pattern=phase.plan.logs.error_pattern)
     allowed = phase.plan.logs.max_new_error_lines
     reason = f"{len(kinds)} new kind(s) of error lines in {len(ours)} lines, {allowed} allowed" + (f": {kinds[0][2]}" if kinds else "")
-    found = result("passed" if len(kinds) <= allowed else "failed", reason)
+    found = passed(reason) if len(kinds) <= allowed else failed(reason)
     evidence = {
-        "outcome": found["outcome"],
+        "outcome": found.outcome,
         "new": [{"kind": kind, "count": count, "example": example} for kind, count, example in kinds[:20]],
     }
     what = f"Logs of {version}{within(environment)}"

@@ -10,20 +10,21 @@ from typing import Any, Literal
 from prefect import State, flow
 
 from blocks.errors import Refused
-from flows.lifecycle.context import Phase, Result, begin_phase, conclude, platform_of, result
+from flows.lifecycle.context import Phase, begin_phase, conclude, platform_of
 from tasks.analysis.monitoring import read_slis
 from tasks.analysis.sources import subject_of
 from tasks.evidence.dependencies import check_dependency
-from tasks.evidence.inputs import changes_of, collect_inputs
+from tasks.evidence.inputs import collect_inputs
 from tasks.evidence.tests import read_test_evidence
-from tasks.lifecycle.policy import quietly
+from tasks.lifecycle.policy import retried
 from tasks.notify import announce
 from tasks.rollout.rollout import read_position
-from tasks.rules.analysis.summary import worst_of
 from tasks.rules.evidence.change_log import ChangeLog, judge_changes
 from tasks.rules.evidence.checklist import Facts, all_passed, judge_checklist
 from tasks.rules.evidence.dependencies import DependencyState
+from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.evidence.tests import TestEvidence
+from tasks.rules.lifecycle.results import PhaseResult, failed, passed, worst_of
 from tasks.rules.plan.request import PlanPath, Scope, Version
 from tasks.rules.plan.targets import PRODUCTION, Place, production_of, target_of
 from tasks.rules.rollout.preview import refusals
@@ -33,7 +34,7 @@ from tasks.rules.rollout.waves import versions_in_words
 
 
 @flow(name="pre_deploy", flow_run_name="pre-deploy {version}", persist_result=True, result_serializer="json")
-async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> Result | State[Any]:
+async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> PhaseResult | State[Any]:
     """Collect the evidence before anything moves, and judge the checklist.
 
     Args:
@@ -42,27 +43,26 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> R
         release: Leave empty; a release fills it in.
     """
     phase = await begin_phase(plan, scope=release)
-    subject = await collect_inputs(plan, version=version, key=phase.key("subject"), taken=phase.taken)
-    course = describe_course(phase.plan, version, subject["current"])
+    inputs = await collect_inputs(plan, version=version, key=phase.key("subject"), taken=phase.taken)
+    course = describe_course(phase.plan, version, inputs.current)
     await phase.append(
         f"Reviewed the plan of {phase.plan.service}",
         kind="review",
-        why=f"digest {subject['digest']}",
+        why=f"digest {inputs.digest}",
         evidence={
             "service": phase.plan.service,
             "version": version,
-            "baseline": versions_in_words(phase.plan, subject["current"]),
-            "current": subject["current"],
-            "digest": subject["digest"],
+            "baseline": versions_in_words(phase.plan, inputs.current),
+            "current": inputs.current,
+            "digest": inputs.digest,
             "course": course,
-            "previews": subject["previews"],
+            "previews": inputs.previews,
         },
     )
-    if refused := refusals(subject["previews"]):
+    if refused := refusals(inputs.previews):
         raise Refused(refused)
-    changes = changes_of(subject)
-    await _read_changes(phase, changes)
-    facts = await _collect_facts(phase, subject)
+    await _read_changes(phase, inputs.change_log)
+    facts = await _collect_facts(phase, inputs)
     items = judge_checklist(phase.plan, facts)
     faults = "; ".join(f"{item.name}: {item.reason}" for item in items if item.outcome != "passed")
     outcome = "passed" if all_passed(items) else "failed"
@@ -72,8 +72,7 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> R
         why=faults or f"{len(items)} lines passed",
         evidence={"outcome": outcome, "items": [asdict(item) for item in items]},
     )
-    found = result(outcome, faults or f"{len(items)} lines of the checklist passed", items=[asdict(item) for item in items])
-    return conclude(found, scope=release)
+    return conclude(failed(faults) if faults else passed(f"{len(items)} lines of the checklist passed"), scope=release)
 
 
 async def _read_changes(phase: Phase, changes: ChangeLog) -> None:
@@ -84,16 +83,14 @@ async def _read_changes(phase: Phase, changes: ChangeLog) -> None:
     await phase.append(what, kind="change_log", evidence=asdict(changes))
 
 
-async def _collect_facts(phase: Phase, subject: Result) -> Facts:
+async def _collect_facts(phase: Phase, inputs: Inputs) -> Facts:
     """Ask everything that the checklist wants to know, side by side."""
     places = production_of(phase.plan)
     tests, dependencies, targets, announced = await asyncio.gather(
         asyncio.gather(*(read_test_evidence(spec, repository=phase.folder) for spec in phase.plan.tests)),
         asyncio.gather(*(check_dependency(spec) for spec in phase.plan.dependencies)),
-        asyncio.gather(*(_ask(phase, subject, place, quiet=len(places) > 1) for place in places)),
-        announce(
-            phase.plan.notify, subject=f"{phase.plan.service} {subject['version']} is about to be released", key=phase.key("announce")
-        ),
+        asyncio.gather(*(_ask(phase, inputs, place) for place in places)),
+        announce(phase.plan.notify, subject=f"{phase.plan.service} {inputs.version} is about to be released", key=phase.key("announce")),
     )
     await _record_found(phase, "tests", tests)
     await _record_found(phase, "dependencies", dependencies)
@@ -102,32 +99,32 @@ async def _collect_facts(phase: Phase, subject: Result) -> Facts:
     return replace(known, tests=tests, dependencies=dependencies, announced=announced, targets=by_name)
 
 
-async def _ask(phase: Phase, subject: Result, place: Place, *, quiet: bool) -> Facts:
+async def _ask(phase: Phase, inputs: Inputs, place: Place) -> Facts:
     """Ask one environment of production what the checklist wants to know of it."""
     platform = await platform_of(phase.plan, place.environment)
     watched = await subject_of(phase.plan, place.environment)
-    current = subject["current"][place.environment]
+    current = inputs.current[place.environment]
     position, readings = await asyncio.gather(
-        quietly(read_position, when=quiet)(platform),
-        quietly(read_slis, when=quiet)(platform, subject=watched, baseline=current, version=subject["version"]),
+        retried(read_position)(platform),
+        retried(read_slis)(platform, subject=watched, baseline=current, version=inputs.version),
     )
     baseline = position["baseline"]
     fixed = phase.plan.rollback.to
     way = choose_rollback(
         baseline=baseline,
-        canary=subject["version"],
+        canary=inputs.version,
         previous=position["previous"],
-        bad=subject["version"],
+        bad=inputs.version,
         to="previous",
         fallback=None if fixed == "previous" else fixed,
     )
-    stays = baseline if target_of(place.environment) and baseline == subject["version"] else None  # an earlier wave left it there
+    stays = baseline if target_of(place.environment) and baseline == inputs.version else None  # an earlier wave left it there
     return Facts(platform_answers=bool(position), rollback_to=way.version or stays, first_deployment=baseline is None, readings=readings)
 
 
 async def _record_found(phase: Phase, kind: Literal["tests", "dependencies"], found: Sequence[TestEvidence | DependencyState]) -> None:
     """Record what was found; a plan that names none says so."""
-    outcome, reason = worst_of([asdict(one) for one in found]) if found else ("", "the plan names none")
-    evidence = {"outcome": outcome, "found": [asdict(one) for one in found]}
-    reason = "; ".join(one.reason for one in found) if outcome == "passed" else reason
+    whole = worst_of([PhaseResult.of(asdict(one)) for one in found])
+    evidence = {"outcome": whole.outcome if found else "", "found": [asdict(one) for one in found]}
+    reason = "; ".join(one.reason for one in found) if whole.passed else whole.reason if found else "the plan names none"
     await phase.append(f"Looked at the {kind}", kind=kind, why=reason, evidence=evidence)

@@ -1,4 +1,4 @@
-"""Bring a version to production: in steps, each watched; the baseline stays warm until all is verified."""
+"""Roll a version out to production: in steps, each watched; the baseline stays warm until all is verified."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from pydantic import Field
 
 from blocks.errors import BadInput
 from flows.approval.gate import pass_gate
-from flows.lifecycle.context import INCONCLUSIVE, Phase, Result, begin_phase, passed, result
+from flows.lifecycle.context import Phase, begin_phase
 from flows.lifecycle.finalize import end_watch
-from flows.lifecycle.frame import conduct, send_back
-from flows.rollout.steps import complete, roll_out
-from flows.rollout.wave import bring
+from flows.lifecycle.frame import conduct, roll_back_cancelled
+from flows.rollout.wave import roll_out_wave
 from tasks.evidence.inputs import collect_inputs
 from tasks.record.journal import read_entry
+from tasks.rules.analysis.outcome import Outcome
+from tasks.rules.lifecycle.results import Approval, Decisions, PhaseResult, failed
 from tasks.rules.plan.request import EnvironmentName, PlanPath, Reason, Requester, Scope, Version, WaveNames
-from tasks.rules.plan.targets import is_production, place_of, waves_reversed
+from tasks.rules.plan.targets import is_production, waves_reversed
 
-ForRelease = Annotated[dict[str, Any], Field(title="For releases", description="Leave empty. A release fills it in.")]
+FOR_RELEASES = Field(title="For releases", description="Leave empty. A release fills it in.")
 
 
 @flow(
@@ -28,7 +29,7 @@ ForRelease = Annotated[dict[str, Any], Field(title="For releases", description="
     flow_run_name="{environment} {version}",
     persist_result=True,
     result_serializer="json",
-    on_cancellation=[send_back],
+    on_cancellation=[roll_back_cancelled],
     on_completion=[end_watch],
     on_failure=[end_watch],
 )
@@ -39,11 +40,11 @@ async def production(
     reason: Reason = "production alone",
     environment: EnvironmentName = "production",
     release: Scope = "",
-    approval: ForRelease | None = None,
-    decisions: ForRelease | None = None,
+    approval: Annotated[Approval | None, FOR_RELEASES] = None,
+    decisions: Annotated[Decisions | None, FOR_RELEASES] = None,
     wave: WaveNames | None = None,
-) -> Result | State[Any]:
-    """Deploy a version to production in the plan's steps; alone, it asks for the approvals itself and completes the deployment.
+) -> PhaseResult | State[Any]:
+    """Deploy a version to production in the plan's steps; alone, it asks for the approvals itself.
 
     Args:
         plan: Path of the plan file.
@@ -54,40 +55,31 @@ async def production(
         release: Leave empty; a release fills it in.
         approval: Leave empty; the gate's name and proofs.
         decisions: Leave empty; what people decided about inconclusive steps.
-        wave: Leave empty; the targets that a release brings the version to side by side.
+        wave: Leave empty; the targets that a release rolls out side by side.
     """
     if release:
         phase = await begin_phase(plan, scope=release)
-        if wave:
-            return await bring(phase, version, environments=wave, approval=approval or {}, decisions=decisions or {})
-        place = place_of(phase.plan, environment)
-        return await roll_out(phase, version, place=place, approval=approval or {}, decisions=decisions or {})
+        return await roll_out_wave(
+            phase, version, environments=wave or [environment], approval=approval or Approval(), decisions=decisions or {}
+        )
     course = partial(_alone, environment=environment)
     return await conduct("production", plan=plan, version=version, reason=reason, requester=requester, course=course)
 
 
-async def _alone(phase: Phase, version: str, *, environment: str) -> Result:
+async def _alone(phase: Phase, version: str, *, environment: str) -> PhaseResult:
+    """Pass the gate, then roll out wave after wave; no person is asked about what is inconclusive."""
     waves = reversed(waves_reversed(phase.plan, environment))
     if not is_production(environment):
         raise BadInput(f"{environment} is not production", field="environment", fix="Run the phase `staging` for staging.")
-    subject = await collect_inputs(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
+    inputs = await collect_inputs(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
     opened = await read_entry(phase.owner, "opened")
-    proofs = await pass_gate(phase, subject, name="production", requester=opened.who if opened else "")
-    found = result("no_data", "there is nothing to deploy to")
+    approval = await pass_gate(phase, inputs, name="production", requester=opened.who if opened else "")
+    found = PhaseResult(outcome=Outcome.NO_DATA, reason="there is nothing to deploy to")
     for wave in waves:
-        found = await _bring_alone(phase, version, wave=wave, approval={"gate": "production", "proofs": proofs})
-        if not passed(found):
-            break
+        rolled_out = await roll_out_wave(phase, version, environments=wave, approval=approval, decisions={})
+        if rolled_out.inconclusive:
+            return failed(f"inconclusive {rolled_out.reason}; only a release can ask")
+        if not rolled_out.passed:
+            return rolled_out
+        found = rolled_out
     return found
-
-
-async def _bring_alone(phase: Phase, version: str, *, wave: tuple[str, ...], approval: dict[str, Any]) -> Result:
-    """Bring the version to one target, or to several side by side; nobody is asked about what is inconclusive."""
-    if len(wave) > 1:
-        found = await bring(phase, version, environments=wave, approval=approval, decisions={})
-    else:
-        found = await roll_out(phase, version, place=place_of(phase.plan, wave[0]), approval=approval, decisions={})
-    inconclusive = found.get("inconclusive") if len(wave) > 1 else found["outcome"] in INCONCLUSIVE
-    if inconclusive:
-        return {**found, "outcome": "failed", "reason": f"inconclusive {found['reason']}; only a release can ask"}
-    return await complete(phase, version, environment=wave[0]) if passed(found) and len(wave) == 1 else found

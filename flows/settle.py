@@ -1,4 +1,4 @@
-"""Settle what a run left behind that can no longer end by itself: go back, close its record, free its locks."""
+"""Settle what a run left behind that can no longer end by itself: roll back, close its record, release its locks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import Field
 
 from blocks.errors import BadInput, Refused
 from blocks.outside_text import outside
-from flows.lifecycle.finalize import close
+from flows.lifecycle.finalize import finalize
 from tasks.lifecycle.reconcile import lives, try_again
 from tasks.lifecycle.run_labels import end_as, forget_unbegun, let_go
 from tasks.record.journal import read_entry
@@ -24,7 +24,7 @@ RunId = Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$", title="Run", descriptio
 
 @flow(name="settle", flow_run_name="settle {run}", persist_result=True, result_serializer="json")
 async def settle(run: RunId, reason: AnyReason = ASKED, cancelled: bool = False) -> State[Any]:  # noqa: FBT001, FBT002 - a form field
-    """Bring a dead or cancelled run to its end, safely back; does nothing where it is closed.
+    """Bring a dead or cancelled run to its end, safely rolled back; does nothing if it is closed.
 
     Args:
         run: Id of the flow run.
@@ -38,12 +38,12 @@ async def settle(run: RunId, reason: AnyReason = ASKED, cancelled: bool = False)
         raise BadInput(f"there is no record of the run {run} in this storage", field="run",
                        fix="Storage must be shared by all machines that run Shipway; see the handbook.")  # fmt: skip
     if await lives(run):
-        raise Refused(f"the run {run} is alive; cancel it, which sends it back, or wait for it")
+        raise Refused(f"the run {run} is alive; cancel it, which rolls it back, or wait for it")
     asked = opened.evidence
     if asked["flow"] == "rollback" and not cancelled and await try_again(run, reason=reason):
         return Completed(name="Settled", message="a rollback that met a passing fault is tried again")
     ending = Ending("cancelled" if cancelled else "failed", reason)
-    state = await close(run, plan=asked["plan"], version=asked.get("version", ""), ending=ending)
+    state = await finalize(run, plan=asked["plan"], version=asked.get("version", ""), ending=ending)
     as_it_is: Any = quote(state)  # a bare state would be waited for and taken apart, as a task's result
     await end_as(run, state=as_it_is)
     await let_go(run)

@@ -1,4 +1,4 @@
-"""Bring a version to staging."""
+"""Roll a version out to staging."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from typing import Any
 
 from prefect import State, flow
 
-from flows.lifecycle.context import Phase, Result, acquire_lease_forward, begin_phase, passed, platform_of, result
+from flows.lifecycle.context import Phase, acquire_lease_forward, begin_phase, platform_of
 from flows.lifecycle.finalize import end_watch
-from flows.lifecycle.frame import conduct, send_back
+from flows.lifecycle.frame import conduct, roll_back_cancelled
 from flows.rollout.data import expect_data
 from flows.rollout.migrations import migrate
-from flows.verify import verify
+from flows.verify import verified
+from tasks.lifecycle.policy import named
 from tasks.rollout.rollout import prepare_revision, promote_revision, shift_traffic
+from tasks.rules.lifecycle.results import PhaseResult, passed
 from tasks.rules.plan.request import PlanPath, Reason, Scope, Version
+from tasks.rules.plan.targets import STAGING
 
 
 @flow(
@@ -21,50 +24,47 @@ from tasks.rules.plan.request import PlanPath, Reason, Scope, Version
     flow_run_name="staging {version}",
     persist_result=True,
     result_serializer="json",
-    on_cancellation=[send_back],
+    on_cancellation=[roll_back_cancelled],
     on_completion=[end_watch],
     on_failure=[end_watch],
 )
-async def staging(plan: PlanPath, version: Version, reason: Reason = "staging alone", release: Scope = "") -> Result | State[Result]:
-    """Deploy a version to staging; alone, verify it there too and go back where it fails.
+async def staging(plan: PlanPath, version: Version, reason: Reason = "staging alone", release: Scope = "") -> PhaseResult | State[Any]:
+    """Deploy a version to staging; alone, verify it there too and roll it back if it fails.
 
     Args:
         plan: Path of the plan file.
-        version: The version to bring to staging.
+        version: The version to roll out.
         reason: Why, for the record.
         release: Leave empty; a release fills it in.
     """
     if release:
-        return await bring_to_staging(await begin_phase(plan, scope=release), version=version)
+        return await _roll_out(await begin_phase(plan, scope=release), version=version)
     return await conduct("staging", plan=plan, version=version, reason=reason, requester="", course=_alone)
 
 
-async def bring_to_staging(phase: Phase, *, version: str) -> Result:
-    """Prepare the version, send all traffic to it, and retire the former one."""
+async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
+    """Prepare the version, send all traffic to it, and retire the baseline."""
     await expect_data(phase, "staging")
-    platform = await platform_of(phase.plan, "staging")
+    platform = await platform_of(phase.plan, STAGING)
     lease = await acquire_lease_forward(phase, platform)
-    await migrate(phase, platform, environment="staging", when="before", version=version, lease=lease)
-    before = await prepare_revision(
+    await migrate(phase, platform, environment=STAGING, when="before", version=version, lease=lease)
+    before = await named(prepare_revision, f"prepare {version}")(
         platform, version=version, lease=lease, timeout_seconds=phase.plan.staging.ready_timeout_seconds, key=phase.key("staging/prepare")
     )
-    await shift_traffic(platform, version=version, percent=100, lease=lease, key=phase.key("staging/shift"))
-    after = await promote_revision(platform, version=version, lease=lease, key=phase.key("staging/promote"))
-    await migrate(phase, platform, environment="staging", when="after", version=version, lease=lease)
+    await named(shift_traffic, "shift all traffic")(platform, version=version, percent=100, lease=lease, key=phase.key("staging/shift"))
+    after = await named(promote_revision, f"promote {version}")(platform, version=version, lease=lease, key=phase.key("staging/promote"))
+    await migrate(phase, platform, environment=STAGING, when="after", version=version, lease=lease)
     await phase.append(
         f"Staging runs {version}",
         kind="effect",
-        environment="staging",
+        environment=STAGING,
         name="promote",
         why=f"it ran {before['baseline'] or 'nothing'} before",
         evidence={"before": dict(before), "after": dict(after)},
     )
-    return result("passed", f"staging runs {version}")
+    return passed(f"staging runs {version}")
 
 
-async def _alone(phase: Phase, version: str) -> Result:
-    found = await bring_to_staging(phase, version=version)
-    if not passed(found):
-        return found
-    looked: Any = await verify(phase.path, environment="staging", version=version, release=phase.scope)
-    return dict(looked)
+async def _alone(phase: Phase, version: str) -> PhaseResult:
+    found = await _roll_out(phase, version=version)
+    return await verified(phase, version, environment=STAGING) if found.passed else found

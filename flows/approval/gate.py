@@ -8,17 +8,20 @@ from typing import Any
 from prefect.input import RunInput
 
 from blocks.errors import Refused
-from flows.lifecycle.context import Phase, Result, StepFields
+from flows.lifecycle.context import Phase, StepFields
 from flows.lifecycle.suspend import ask, asked_keys
 from tasks.approval.approval import fetch_answer, judge_approval, log_outcome
 from tasks.approval.forms import approval_form_for
 from tasks.lifecycle.clock import now, remember_now
+from tasks.lifecycle.policy import named, retried
 from tasks.record.journal import read_entries
 from tasks.rollout.platforms import load_approvers
 from tasks.rules.approval.form import Change, Evidence, approval_form
 from tasks.rules.approval.gates import Gate, GateState, gate_state
 from tasks.rules.approval.policy import Answer, Judgement
 from tasks.rules.approval.proofs import Proof
+from tasks.rules.evidence.inputs import Inputs
+from tasks.rules.lifecycle.results import Approval
 from tasks.rules.plan.targets import steps_in_words
 from tasks.rules.rollout.preview import preview_lines
 
@@ -28,49 +31,49 @@ SHOWN = {"tests", "dependencies", "checklist", "migration", "health", "smoke", "
 
 async def pass_gate(
     phase: Phase,
-    subject: Result,
+    inputs: Inputs,
     *,
     name: str,
     requester: str,
     minutes: float | None = None,
     about: StepFields | None = None,
-) -> list[dict[str, Any]]:
+) -> Approval:
     """Hold the release until enough people approved this digest.
 
     Args:
         phase: The release and its round.
-        subject: What is asked about, as surveyed.
+        inputs: What is asked about, as collected.
         name: The gate's name; its questions are `<name>-1`, `<name>-2` …
         requester: Who asked for the release.
         minutes: How long it may stay open; the plan's time if None.
         about: The step that is asked about; the whole release if None.
 
     Returns:
-        The proofs, as JSON, for `confirm_approval`.
+        What `production` verifies again before its first change.
 
     Raises:
         Refused: Rejected, expired, or locked after too many wrong codes.
     """
     if phase.plan.approval.quorum == 0:
         await phase.append("The plan asks for no approval", kind="gate", name="decision")
-        return []
+        return Approval(gate=name)
     about = about or {"environment": "", "step": None}
     approvers = await load_approvers(phase.plan.approval.block)
-    opened = datetime.fromisoformat(await remember_now(key=phase.key(f"gate/{name}/opened")))
+    opened = datetime.fromisoformat(await named(remember_now, f"open the gate {name}")(key=phase.key(f"gate/{name}/opened")))
     proofs: list[Proof] = []
     wrong, refusal = 0, ""
     for number in range(1, MOST_QUESTIONS):
-        gate = _question(phase, subject, name=name, number=number, requester=requester, opened=opened, minutes=minutes)
+        gate = _question(phase, inputs, name=name, number=number, requester=requester, opened=opened, minutes=minutes)
         if gate.key not in asked_keys():
             state = gate_state(gate, proofs, wrong_codes=wrong, now=now())
             if state.state != "open":
                 return await _decide(phase, gate, state, proofs, about=about)
             await _announce(phase, gate, number, about=about)
-            await ask(await _form(phase, subject, gate, state, refusal), key=gate.key, until=gate.expires_at)
-        answer = await fetch_answer(gate)
+            await ask(await _form(phase, inputs, gate, state, refusal), key=gate.key, until=gate.expires_at)
+        answer = await retried(fetch_answer)(gate)
         if not any(answer[field] for field in ("decision", "approver", "code")):
             continue
-        judged = await judge_approval(
+        judged = await named(judge_approval, f"judge the answer to {gate.key}")(
             approvers, key=phase.key(f"answer/{gate.key}"), gate=gate, answer=Answer.model_validate(answer), proofs=proofs
         )
         judgement = Judgement.model_validate(judged)
@@ -81,16 +84,16 @@ async def pass_gate(
     raise Refused(f"the gate was asked {MOST_QUESTIONS} times without an answer that counts; ask for the release again")
 
 
-def _question(phase: Phase, subject: Result, *, name: str, number: int, requester: str, opened: datetime, minutes: float | None) -> Gate:
+def _question(phase: Phase, inputs: Inputs, *, name: str, number: int, requester: str, opened: datetime, minutes: float | None) -> Gate:
     approval = phase.plan.approval
     expires = opened + timedelta(minutes=minutes or approval.expires_after_minutes)
     return Gate(
         run=phase.owner,
         name=name,
         question=number,
-        digest=subject["digest"],
+        digest=inputs.digest,
         service=phase.plan.service,
-        version=subject["version"],
+        version=inputs.version,
         requester=requester,
         opened_at=opened,
         expires_at=expires,
@@ -100,7 +103,7 @@ def _question(phase: Phase, subject: Result, *, name: str, number: int, requeste
     )
 
 
-async def _decide(phase: Phase, gate: Gate, state: GateState, proofs: list[Proof], *, about: StepFields) -> list[dict[str, Any]]:
+async def _decide(phase: Phase, gate: Gate, state: GateState, proofs: list[Proof], *, about: StepFields) -> Approval:
     kept = [proof.model_dump(mode="json") for proof in proofs]
     if state.state == "approved":
         await phase.append(
@@ -111,7 +114,7 @@ async def _decide(phase: Phase, gate: Gate, state: GateState, proofs: list[Proof
             why=state.reason,
             evidence={"digest": gate.digest, "proofs": kept},
         )
-        return kept
+        return Approval(gate=gate.name, proofs=tuple(proofs))
     await phase.append(
         f"The gate {gate.name} is {state.state}",
         kind="refused",
@@ -136,7 +139,7 @@ async def _announce(phase: Phase, gate: Gate, number: int, *, about: StepFields)
 
 
 async def _record_answer(phase: Phase, gate: Gate, judgement: Judgement, state: GateState, *, about: StepFields) -> None:
-    await log_outcome(gate, outcome=judgement.outcome, reason=judgement.reason, state=state.state)
+    await retried(log_outcome)(gate, outcome=judgement.outcome, reason=judgement.reason, state=state.state)
     good = judgement.proof is not None
     await phase.append(
         f"An answer from {judgement.approver or 'an unknown person'}: {judgement.outcome.replace('_', ' ')}",
@@ -156,15 +159,15 @@ def _evidence_of(judgement: Judgement) -> dict[str, Any]:
     return {"decision": decision, "proof": judgement.proof.model_dump(mode="json")}
 
 
-async def _form(phase: Phase, subject: Result, gate: Gate, state: GateState, refusal: str) -> type[RunInput]:
+async def _form(phase: Phase, inputs: Inputs, gate: Gate, state: GateState, refusal: str) -> type[RunInput]:
     evidence = [
         Evidence(name=entry.what, verdict=str(entry.evidence.get("outcome", "")), reason=entry.why)
         for entry in await read_entries(phase.owner)
         if entry.kind in SHOWN and entry.evidence.get("state") != "begun"
     ]
-    changes = [Change(environment=name, running=found, wanted=subject["version"]) for name, found in subject["current"].items()]
-    log = [f"{one['hash'][:10]} {one['author']}: {one['subject']}" for one in subject["change_log"]["commits"]]
-    preview = preview_lines(subject.get("previews", {}))
+    changes = [Change(environment=name, running=found, wanted=inputs.version) for name, found in inputs.current.items()]
+    log = [f"{one.hash[:10]} {one.author}: {one.subject}" for one in inputs.change_log.commits]
+    preview = preview_lines(inputs.previews)
     steps = steps_in_words(phase.plan)
     text = approval_form(
         gate, state, changes=changes, course=steps, change_log=log, evidence=evidence, preview=preview, last_refusal=refusal

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypedDict, Unpack
 
 from prefect import State
@@ -14,21 +14,21 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 
 from blocks.errors import Refused, Superseded
-from blocks.outside_text import ENDING_LIMIT, outside
 from blocks.platform import Lease, Platform
 from tasks.evidence.inputs import take_plan
 from tasks.lifecycle.lock import is_stop_requested
+from tasks.lifecycle.policy import retried
 from tasks.record.journal import append_entry, closing_entry, read_entry
 from tasks.rollout.platforms import load_platform
 from tasks.rollout.rollout import acquire_lease
+from tasks.rules.evidence.inputs import TakenPlan
+from tasks.rules.lifecycle.results import PhaseResult
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.request import owner_of, round_of
 from tasks.rules.plan.targets import place_of
 from tasks.rules.record.entries import Entry, Kind
 
-Result = dict[str, Any]
 KEPT_SECONDS = 60
-INCONCLUSIVE = {"watching", "no_data"}  # outcomes of a step that showed neither side
 _acting: ContextVar[Acting | None] = ContextVar("acting", default=None)
 
 
@@ -57,10 +57,12 @@ class Acting:
     Fields:
         run: Flow run id of the release.
         platforms: The platforms that it loaded, by block and strategy, each with the moment at which it has to be loaded anew.
+        plans: The plans that it took, by scope.
     """
 
     run: str
-    platforms: dict[tuple[str, str | None], tuple[float, Platform]]
+    platforms: dict[tuple[str, str | None], tuple[float, Platform]] = field(default_factory=dict)
+    plans: dict[str, TakenPlan] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Phase:
     plan: Plan
     path: str
     folder: str
-    taken: Result
+    taken: TakenPlan
 
     def key(self, name: str) -> str:
         """Make the stable key of a step of this phase."""
@@ -114,7 +116,7 @@ def acting_for(run: str) -> Iterator[None]:
     Args:
         run: Flow run id of the release.
     """
-    token = _acting.set(Acting(run, {}))
+    token = _acting.set(Acting(run))
     try:
         yield
     finally:
@@ -135,8 +137,11 @@ async def begin_phase(plan: str, *, scope: str) -> Phase:
     if scope and (acting is None or owner_of(scope) != acting.run):
         raise Refused("the parameter `release` is filled in by a release for its own phases; leave it empty")
     scope = scope or run_id()
-    taken = await take_plan(plan, key=f"{scope}/plan")
-    return Phase(scope, round_of(scope), owner_of(scope), Plan.model_validate(taken["plan"]), plan, taken["folder"], taken)
+    plans = acting.plans if acting else {}
+    if scope not in plans:
+        plans[scope] = await take_plan(plan, key=f"{scope}/plan")
+    taken = plans[scope]
+    return Phase(scope, round_of(scope), owner_of(scope), taken.parsed(), plan, taken.folder, taken)
 
 
 async def platform_of(plan: Plan, environment: str, *, anew: bool = False) -> Platform:
@@ -160,32 +165,24 @@ async def platform_of(plan: Plan, environment: str, *, anew: bool = False) -> Pl
 
 
 async def check_not_stopped(run: str) -> None:
-    """Stop here where a rollback told this run to end, or where its record was closed by somebody who settled it.
+    """Stop here if a rollback requested it, or if the record was closed by whoever settled the run.
 
     Raises:
         Superseded: It must not go forward.
     """
     if await is_stop_requested(run):
-        raise Superseded("a rollback took this service over and told this run to end")
+        raise Superseded("a rollback took this service over and stopped this run")
     if await closing_entry(run) is not None:
         raise Superseded("this run was settled while it ran; its record is closed")
 
 
 async def acquire_lease_forward(phase: Phase, platform: Platform) -> Lease:
-    """Claim an environment for a step forward; every step forward begins here."""
+    """Acquire the lease of an environment for a step forward; every step forward begins here."""
     await check_not_stopped(phase.owner)
-    return await acquire_lease(platform, owner=phase.owner)
+    return await retried(acquire_lease)(platform, owner=phase.owner)
 
 
-def result(outcome: str, reason: str, **more: Any) -> Result:
-    """Make a phase's result: `outcome` (passed, failed, no_data, error, watching), `reason`, and what else it found.
-
-    The reason may quote anything, and is cleaned.
-    """
-    return {"outcome": outcome, "reason": outside(reason, limit=ENDING_LIMIT), **more}
-
-
-def conclude(found: Result, *, scope: str) -> Result | State[Any]:
+def conclude(found: PhaseResult, *, scope: str) -> PhaseResult | State[Any]:
     """Give a phase that only looks its end: to a release its result, and alone a state that says it to people.
 
     Args:
@@ -193,13 +190,8 @@ def conclude(found: Result, *, scope: str) -> Result | State[Any]:
         scope: The phase's parameter `release`.
 
     Returns:
-        The result; where the scope is empty Completed as Passed, else Failed.
+        The result; if the scope is empty Completed as Passed, else Failed.
     """
     if scope:
         return found
-    return Completed(name="Passed", message=found["reason"]) if passed(found) else Failed(message=f"{found['outcome']}: {found['reason']}")
-
-
-def passed(found: Result) -> bool:
-    """Say whether a phase passed; everything else did not."""
-    return bool(found["outcome"] == "passed")
+    return Completed(name="Passed", message=found.reason) if found.passed else Failed(message=f"{found.outcome}: {found.reason}")

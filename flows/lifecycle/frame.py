@@ -1,4 +1,4 @@
-"""The frame around everything that moves a service: open the record, lock the service, act, go back where it failed, close.
+"""The frame around everything that moves a service: open the record, lock the service, act, and finalize, whatever happened.
 
 It may be run again from its first line at any moment, by the same process or another: each part is remembered or converges.
 """
@@ -14,17 +14,19 @@ from prefect.exceptions import Abort
 
 from blocks.errors import BadInput, Refused, Superseded
 from blocks.outside_text import ENDING_LIMIT, as_ending, as_reason, error_text
-from flows.lifecycle.context import Phase, Result, acting_for, begin_phase, passed, platform_of, run_id
-from flows.lifecycle.finalize import close
+from flows.lifecycle.context import Phase, acting_for, begin_phase, platform_of, run_id
+from flows.lifecycle.finalize import finalize
 from flows.lifecycle.queue import lock_or_wait
 from tasks.lifecycle.lock import is_stop_requested
+from tasks.lifecycle.policy import retried
 from tasks.lifecycle.run_labels import begin_attempt, let_go, name_run, unmark
 from tasks.record.journal import append_entry, closing_entry, read_entry
 from tasks.record.storage import check_storage
 from tasks.rules.lifecycle.ending import Ending
+from tasks.rules.lifecycle.results import PhaseResult
 from tasks.rules.plan.targets import environments_reversed
 
-Course = Callable[[Phase, str], Awaitable[Result]]
+Course = Callable[[Phase, str], Awaitable[PhaseResult]]
 
 
 async def conduct(name: str, *, plan: str, version: str, reason: str, requester: str, course: Course) -> State[Any]:
@@ -36,7 +38,7 @@ async def conduct(name: str, *, plan: str, version: str, reason: str, requester:
         version: The version under release.
         reason: Why, from the person who asked.
         requester: Who asked.
-        course: The phases; gives a result, or raises one of our errors.
+        course: The phases; gives their result, or raises one of our errors.
 
     Returns:
         The final state: Completed as Deployed, else Failed with a name and a message that say what became of it.
@@ -44,14 +46,14 @@ async def conduct(name: str, *, plan: str, version: str, reason: str, requester:
     run = run_id()
     closed = await closing_entry(run)
     if closed is not None:
-        return await close(run, plan=plan, version=version, ending=Ending("failed", as_ending(closed.why)))
+        return await finalize(run, plan=plan, version=version, ending=Ending("failed", as_ending(closed.why)))
     with acting_for(run):
         ending = await _attempt(name, run, plan=plan, version=version, reason=reason, requester=requester, course=course)
-    return await close(run, plan=plan, version=version, ending=ending, marked=True)
+    return await finalize(run, plan=plan, version=version, ending=ending, marked=True)
 
 
 async def _attempt(name: str, run: str, *, plan: str, version: str, reason: str, requester: str, course: Course) -> Ending:
-    await begin_attempt(run, name=f"{name} {version}", tags=[f"version:{version}", f"shipway:{name}"])
+    await retried(begin_attempt)(run, name=f"{name} {version}", tags=[f"version:{version}", f"shipway:{name}"])
     await append_entry(
         run,
         f"{requester or 'An operator'} asked to {name} {version}",
@@ -66,21 +68,21 @@ async def _attempt(name: str, run: str, *, plan: str, version: str, reason: str,
         return Ending("refused", as_ending(error))
     except Superseded as error:
         return await _who_took_over(run, plan=plan, error=error)
-    except Exception as error:  # noqa: BLE001 - whatever could not be done ends in the same way back
+    except Exception as error:  # noqa: BLE001 - whatever could not be done ends in the same rollback
         return Ending("failed", error_text(error, limit=ENDING_LIMIT))
 
 
-async def send_back(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
-    """Take a cancellation as the order to go back; Prefect runs this hook where the worker is, as long as it needs."""
+async def roll_back_cancelled(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
+    """Take a cancellation as the order to roll back; Prefect runs this hook where the worker is, as long as it needs."""
     asked = flow_run.parameters
     if asked.get("release"):
-        return  # a phase of a release, which goes back as a whole
+        return  # a phase of a release, which is rolled back as a whole
     ending = Ending("cancelled", as_ending(f"cancelled in the Prefect UI or by its API ({as_reason(state.message)})"))
     try:
-        await close(str(flow_run.id), plan=asked["plan"], version=asked["version"], ending=ending)
-        await let_go(str(flow_run.id))
+        await finalize(str(flow_run.id), plan=asked["plan"], version=asked["version"], ending=ending)
+        await retried(let_go)(str(flow_run.id))
     finally:
-        await unmark(str(flow_run.id))  # the hook runs in the worker, which lives on; the keeper settles what is left
+        await retried(unmark)(str(flow_run.id))  # the hook runs in the worker, which lives on; the keeper settles what is left
 
 
 async def _carry(name: str, run: str, *, plan: str, version: str, course: Course) -> Ending:
@@ -88,11 +90,11 @@ async def _carry(name: str, run: str, *, plan: str, version: str, course: Course
     if decided is not None:
         return Ending.from_entry(decided)
     phase = await begin_phase(plan, scope=run)
-    await name_run(run, name=f"{name} {phase.plan.service} {version}", tags=[f"service:{phase.plan.service}"])
-    await check_storage()
+    await retried(name_run)(run, name=f"{name} {phase.plan.service} {version}", tags=[f"service:{phase.plan.service}"])
+    await retried(check_storage)()
     await lock_or_wait(phase, run=run)
     found = await course(phase, version)
-    return Ending("deployed" if passed(found) else "failed", as_ending(found["reason"]))
+    return Ending("deployed" if found.passed else "failed", found.reason)
 
 
 async def _who_took_over(run: str, *, plan: str, error: Superseded) -> Ending:

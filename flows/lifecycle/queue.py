@@ -1,4 +1,4 @@
-"""One release of a service at a time: lock the service, or do what the plan says while another run holds it."""
+"""One release of a service at a time: lock the service, or do what the plan says while another run holds its lock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOOK_AGAIN = timedelta(seconds=30)
 
 
 async def lock_or_wait(phase: Phase, *, run: str) -> None:
-    """Claim the service; refuse, queue behind the holder, or send the holder back first, as the plan says.
+    """Lock the service; refuse, queue behind the holder, or have the holder rolled back first, as the plan says.
 
     Args:
         phase: The release.

@@ -1,4 +1,4 @@
-"""Wait without a process: suspend the run, and leave word when the keeper is to wake it."""
+"""Wait without a process: suspend the run, with the wake-up time at which the keeper resumes it."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ async def wait_until(at: datetime, *, name: str) -> None:
 
 
 async def ask(form: type[RunInput], *, key: str, until: datetime) -> None:
-    """Suspend this run with a form; returns at once where this question was asked before.
+    """Suspend this run with a form; returns at once if this question was asked before.
 
     Args:
         form: The form.
         key: The question; a new question needs a new key.
-        until: When the keeper wakes the run although nobody answered.
+        until: The wake-up time, at which the keeper resumes the run without an answer.
     """
     if key in asked_keys():
         return

@@ -1,4 +1,4 @@
-"""Judge tables: the service's own data, and the samples of the steps, each suite told to the record with its page."""
+"""Judge tables: the service's own data, and the samples of the steps, each suite recorded with its page."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from flows.lifecycle.context import Phase, Result, result
+from flows.lifecycle.context import Phase
 from tasks.data.expectations import expect_judgements, judge_tables, prepare_suite
 from tasks.process.concurrency import together
 from tasks.record.journal import read_entries
 from tasks.rules.data.jobs import Job
 from tasks.rules.data.samples_suite import rows_that_decide, samples_job
+from tasks.rules.lifecycle.results import PhaseResult
 from tasks.rules.plan.data import Moment
 from tasks.rules.plan.targets import production_of, target_of, within
 from tasks.rules.record.entries import Entry, select
 
 
 async def expect_data(phase: Phase, *moments: Moment) -> None:
-    """Get ready to judge, where something will be due soon."""
+    """Get ready to judge, if something will be due soon."""
     samples = phase.plan.samples.judged and "post_deploy" in moments
     if samples or any(moment in suite.when for suite in phase.plan.data for moment in moments):
         await expect_judgements()
 
 
-async def judge_data(phase: Phase, moment: Moment, *, environment: str = "", samples: Sequence[Job] = ()) -> list[Result]:
+async def judge_data(phase: Phase, moment: Moment, *, environment: str = "", samples: Sequence[Job] = ()) -> list[PhaseResult]:
     """Judge the plan's suites of a moment, and samples, in one process.
 
     Args:
@@ -55,11 +56,11 @@ async def judge_data(phase: Phase, moment: Moment, *, environment: str = "", sam
     found = await judge_tables(jobs, release=phase.owner) if jobs else []
     for job, one in zip(jobs, found, strict=True):
         await phase.append(job.title, kind="data", environment=environment, name=job.name, why=one["reason"], evidence=one)
-    return [result(one["outcome"], f"{job.title}: {one['reason']}") for job, one in zip(jobs, found, strict=True)]
+    return [PhaseResult.of({**one, "reason": f"{job.title}: {one['reason']}"}) for job, one in zip(jobs, found, strict=True)]
 
 
 async def samples_of(phase: Phase) -> list[Job]:
-    """Collect the samples of every watched step of this release; a step whose samples are not in the record is told as no data."""
+    """Collect the samples of every watched step of this release; a step whose samples are not in the record has no data."""
     plan = phase.plan
     if not plan.samples.judged:
         return []

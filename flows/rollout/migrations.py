@@ -1,4 +1,4 @@
-"""Run the plan's migrations where they are due, and let no way back cross one that took something away."""
+"""Run the plan's migrations where they are due, and let no rollback cross a contract migration."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from blocks.errors import BadInput, Refused, RolloutFailed
 from blocks.platform import Lease, Platform, source_version
 from flows.lifecycle.context import Phase
+from tasks.lifecycle.policy import named, retried
 from tasks.process.concurrency import turns
 from tasks.record.journal import read_entries
 from tasks.rollout.migrate import expect_jobs, find_contracts, last_deployed, note_contract, run_migration
@@ -48,9 +49,9 @@ async def _run(phase: Phase, platform: Platform, migration: Migration, *, enviro
     manifest = manifest_of(phase, migration, version=version)
     await note("begun", f"{title} begins", f"{migration.compatibility}, {migration.when} {version}", manifest=manifest)
     if migration.compatibility == "contract":
-        await note_contract(phase.owner)
+        await retried(note_contract)(phase.owner)
     try:
-        found = await run_migration(
+        found = await named(run_migration, f"migrate {migration.name} in {environment}")(
             platform, name=migration.name, manifest=manifest, lease=lease, timeout_seconds=migration.timeout_seconds, key=phase.key(place)
         )
     except BadInput as error:
@@ -68,26 +69,26 @@ def manifest_of(phase: Phase, migration: Migration, *, version: str) -> dict[str
     Raises:
         BadInput: It could not be read then, or the version does not fit into it.
     """
-    found = phase.taken.get("manifests", {}).get(migration.name)
+    found = phase.taken.manifests.get(migration.name)
     if found is None:
-        problems = "; ".join(phase.taken.get("manifest_problems", [])) or f"{migration.manifest} was not read"
+        problems = "; ".join(phase.taken.manifest_problems) or f"{migration.manifest} was not read"
         raise BadInput(problems, field="migrations", fix="Look with `shipway check`.")
     return filled(found, version)
 
 
 async def expect_no_contract(phase: Phase, way: RollbackChoice, *, environment: str, restored: Sequence[str]) -> None:
-    """Refuse a way back to a version that a contract took something away from, unless a person says by name to have restored it.
+    """Refuse a rollback to a version from which a contract removed something, unless a person says by name to have restored it.
 
-    Only bringing a version up again crosses anything: one that serves already bears what is there.
+    Only a redeployment crosses anything: a version that serves already works with what is there.
 
     Raises:
         Refused: With the ways out.
     """
     if way.kind != "redeploy" or way.version is None:
         return
-    contracts, undone = await find_contracts(phase.plan.service)
+    contracts, undone = await retried(find_contracts)(phase.plan.service)
     target = source_version(way.version)
-    since = await last_deployed(phase.plan.service, version=target) if contracts else None
+    since = await retried(last_deployed)(phase.plan.service, version=target) if contracts else None
     found = crossed(contracts, undone, environment=environment, target=target, target_since=since)
     left = not_acknowledged(found, restored)
     if left:
@@ -97,7 +98,7 @@ async def expect_no_contract(phase: Phase, way: RollbackChoice, *, environment: 
         evidence = {"restored": [{"run": one.run, "environment": one.environment and environment, "name": one.name} for one in found]}
         what = f"Said to be restored by hand: {names}"
         await phase.append(what, kind="migration", environment=environment, name=RESTORED, who="operator", evidence=evidence)
-        await note_contract(phase.owner)
+        await retried(note_contract)(phase.owner)
 
 
 async def stays_forward(phase: Phase, environment: str) -> bool:

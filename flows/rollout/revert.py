@@ -1,150 +1,202 @@
-"""The way back of environments: chosen once, gone, verified, watched; of several targets side by side."""
+"""How environments are rolled back: chosen once, done, verified, watched; those of a wave side by side, and one wave after the other."""
 
 from __future__ import annotations
 
-from asyncio import gather
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from functools import partial
 
-from blocks.errors import Superseded
+from prefect import flow
+from prefect.runtime import flow_run
+
+from blocks.errors import Refused, Superseded
 from blocks.outside_text import NO_REASON, OutsideText, as_ending, error_text
 from blocks.platform import Lease, Platform
-from flows.lifecycle.context import Phase, Result, passed, platform_of, result
+from flows.lifecycle.context import Phase, begin_phase, platform_of
 from flows.rollout.migrations import expect_no_contract
 from flows.verify import verified
 from tasks.analysis.watch import watch_recovery
-from tasks.lifecycle.policy import as_temporary
+from tasks.lifecycle.policy import as_temporary, named, retried
 from tasks.notify import alert
-from tasks.record.journal import read_entries, read_entry
+from tasks.record.journal import read_entries, read_entry, say
 from tasks.rollout.rollout import abort_canary, acquire_lease, called, prepare_revision, promote_revision, read_position, shift_traffic
-from tasks.rules.plan.request import EnvironmentName
+from tasks.rules.analysis.outcome import Outcome
+from tasks.rules.lifecycle.results import RollbackResult
+from tasks.rules.plan.request import AnyReason
 from tasks.rules.plan.targets import is_production, place_of
 from tasks.rules.record.entries import select
-from tasks.rules.rollout.rollback import RollbackChoice, choose_rollback
+from tasks.rules.rollout.rollback import RollbackChoice, choose_rollback, is_moved
+
+Tried = dict[str, RollbackResult | Exception]  # by environment: how its rollback ended, or why it could not be carried out
 
 
-async def moved(phase: Phase, environment: str, *, version: str, at_once: bool = False) -> bool:
-    """Say whether this release may have moved an environment: it owns it, and the version did not serve there before.
+def _run_name() -> str:
+    return f"roll back {', '.join(flow_run.parameters['environments'])}"
+
+
+@flow(name="roll back", flow_run_name=_run_name, persist_result=False)
+async def roll_back_moved(plan: str, scope: str, environments: list[str], *, version: str, reason: AnyReason) -> dict[str, RollbackResult]:
+    """Roll back what a release moved of a wave, as a child run of it.
+
+    Its result is not persisted, so an attempt that comes after a crash never takes one child's result for another's: the record
+    remembers what is done, by environment.
 
     Args:
-        phase: The release, with its own id as the scope.
-        environment: Which one.
+        plan: Path of the plan.
+        scope: The release.
+        environments: The wave, or staging.
         version: The version under release.
-        at_once: Ask once, and say yes where there is no answer: whoever takes it back asks again, with patience, and says what is wrong.
+        reason: Why, for the record.
+
+    Returns:
+        The result of each environment that was moved.
+
+    Raises:
+        Superseded: A newer run sees to it.
+        Temporary: One does not answer; all others are rolled back.
     """
-    try:
+    phase = await begin_phase(plan, scope=scope)
+
+    async def undo(environment: str) -> RollbackResult | None:
         platform = await platform_of(phase.plan, environment)
-        position = await (platform.current() if at_once else read_position(platform))
-    except Exception:
-        if at_once:
-            return True
-        raise
-    if position["owner"] != phase.owner:
-        return False
-    if select(await read_entries(phase.owner), kind="note", environment=environment, name="already"):
-        return False
+        if not await _is_moved(phase, environment, await retried(read_position)(platform), version=version):
+            return None
+        return await roll_back(phase, environment, reason=reason, to="", bad=version)
+
+    return settled(await _side_by_side(environments, undo))
+
+
+async def may_have_moved(phase: Phase, environment: str, *, version: str) -> bool:
+    """Ask once whether a release moved an environment, and say yes if there is no answer: its rollback asks again, with patience."""
+    try:
+        position = await (await platform_of(phase.plan, environment)).current()
+    except Exception:  # noqa: BLE001 - those beside it do not wait to know
+        return True
+    return await _is_moved(phase, environment, position, version=version)
+
+
+async def _is_moved(phase: Phase, environment: str, position: Mapping[str, object], *, version: str) -> bool:
     review = await read_entry(phase.owner, "review")
     before = review.evidence["current"].get(environment) if review else None
-    return before != version or position["canary"] is not None
+    was_there = bool(select(await read_entries(phase.owner), kind="note", environment=environment, name="already"))
+    return is_moved(position, owner=phase.owner, version=version, before=before, was_there=was_there)
 
 
-async def take_wave_back(phase: Phase, wave: Sequence[str], *, reason: OutsideText, version: str) -> list[Result]:
-    """Take back what a release moved of a wave, side by side: no target waits for another that does not answer.
+async def roll_back_waves(
+    phase: Phase, waves: Sequence[Sequence[str]], *, reason: OutsideText, to: str, bad: str, restored: Sequence[str]
+) -> dict[str, RollbackResult]:
+    """Roll back environments on demand, wave after wave; one that cannot be rolled back keeps no other from it.
+
+    All are taken over before the first one moves, so that a release which must stop does not act on the rest meanwhile.
 
     Args:
-        phase: The release, with its own id as the scope.
-        wave: The targets.
+        phase: The rollback.
+        waves: The environments, the last wave first.
         reason: Why, for the record.
-        version: The version under release.
+        to: The version to return to; "" takes the one before.
+        bad: The version to get rid of; "" takes the newest there.
+        restored: Contract migrations whose effect was undone by hand.
 
     Returns:
-        The result of each that was moved, with its `environment`.
+        The result of each environment.
 
     Raises:
-        Superseded: Somebody newer sees to it.
-        Temporary: One does not answer; all others are back.
+        Superseded: A newer run sees to it.
+        Temporary: One does not answer; all others are rolled back.
+        Refused: None of them may be rolled back.
     """
+    over = [_take_over(phase, environment) for wave in waves for environment in wave]
+    for error in await asyncio.gather(*over, return_exceptions=True):
+        if isinstance(error, BaseException):
+            raise error  # once all have asked, so that none is taken over behind the end of this run
+    undo = partial(roll_back, phase, reason=reason, to=to, bad=bad, restored=restored)
+    tried: Tried = {}
+    for wave in waves:
+        tried |= await _side_by_side(wave, undo)
+    refused = [one for one in tried.values() if isinstance(one, Refused)]
+    if refused and len(refused) == len(tried):
+        raise Refused("; ".join(str(one) for one in refused))
+    return settled(tried)
 
-    async def back(environment: str) -> Result | None:
-        if not await moved(phase, environment, version=version):
-            return None
-        return await take_back(phase, environment=environment, reason=reason, version="", bad=version, beside=True)
 
-    found = await all_of(wave, back)
-    return [one for one in found if one is not None]
+async def _take_over(phase: Phase, environment: str) -> None:
+    """Take an environment over, if that can be done at once; its own rollback is patient, and says what keeps it from that, too."""
+    try:
+        await (await platform_of(phase.plan, environment)).acquire_lease(phase.owner, takeover=True)
+    except Superseded:
+        raise
+    except Exception as error:  # noqa: BLE001 - one environment must not keep the others from being rolled back
+        say(f"{environment} could not be taken over: {error_text(error)}")
 
 
-async def all_of(environments: Sequence[str], back: Callable[[str], Awaitable[Result | None]]) -> list[Result | None]:
-    """Let several environments go back side by side; one that cannot keeps no other from it.
-
-    Returns:
-        The result of each, with its `environment` and that in its reason; None where `back` gave none.
+async def _side_by_side(environments: Sequence[str], undo: Callable[[str], Awaitable[RollbackResult | None]]) -> Tried:
+    """Roll back several environments at once; one that fails stops no other. Those without a result are left out.
 
     Raises:
-        Superseded: Somebody newer sees to it.
-        Temporary: One does not answer; all others are back.
+        Superseded: A newer run sees to it.
     """
-    found = await gather(*map(back, environments), return_exceptions=True)
-    errors = [error for error in found if isinstance(error, BaseException)]
-    stops: list[BaseException] = [error for error in errors if isinstance(error, Superseded)]
-    stops += filter(None, map(as_temporary, errors))
-    if stops:
-        raise stops[0]
-    return [one if one is None else _named(environment, one) for environment, one in zip(environments, found, strict=True)]
+    found = await asyncio.gather(*map(undo, environments), return_exceptions=True)
+    tried: Tried = {}
+    for environment, one in zip(environments, found, strict=True):
+        if isinstance(one, Superseded) or (isinstance(one, BaseException) and not isinstance(one, Exception)):
+            raise one
+        if one is not None:
+            tried[environment] = one
+    return tried
 
 
-def _named(environment: str, back: Result | BaseException) -> Result:
-    """Say where a way back was, in its reason too; one that could not be gone is a failed one."""
-    if isinstance(back, BaseException):
-        if not isinstance(back, Exception):
-            raise back
-        back = result("failed", f"it could not be taken back: {error_text(back)}")
-    reason = str(back["reason"])
-    return {**back, "environment": environment, "reason": reason if environment in reason else f"{environment}: {reason}"}
+def settled(tried: Tried) -> dict[str, RollbackResult]:
+    """Make results of what was tried: an environment that could not be rolled back failed, and says why.
+
+    Raises:
+        Temporary: One does not answer; the rollback must be tried again.
+    """
+    late = next(filter(None, (as_temporary(one) for one in tried.values() if isinstance(one, Exception))), None)
+    if late is not None:
+        raise late
+    return {name: _lost(name, one) if isinstance(one, Exception) else one.at(name) for name, one in tried.items()}
 
 
-async def take_back(
-    phase: Phase,
-    *,
-    environment: EnvironmentName,
-    reason: OutsideText,
-    version: str,
-    bad: str,
-    restored: Sequence[str] = (),
-    beside: bool = False,
-) -> Result:
-    """Choose the way back, go it, and see that the service is well afterwards; once that is told, it is not done again.
+def _lost(environment: str, error: Exception) -> RollbackResult:
+    reason = as_ending(f"{environment}: it could not be rolled back: {error_text(error)}")
+    return RollbackResult(outcome=Outcome.FAILED, reason=reason, environment=environment, version=None)
+
+
+async def roll_back(
+    phase: Phase, environment: str, *, reason: OutsideText, to: str, bad: str, restored: Sequence[str] = ()
+) -> RollbackResult:
+    """Choose how to roll back an environment, do it, and see that the service is well; once that is recorded, it is not done again.
 
     Args:
-        phase: Whose way back it is.
+        phase: Whose rollback it is.
         environment: Where.
         reason: Why, for the record.
-        version: The version to return to; empty takes the one before.
-        bad: The version to get away from; empty takes the newest there.
+        to: The version to return to; "" takes the one before.
+        bad: The version to get rid of; "" takes the newest there.
         restored: Contract migrations whose effect was undone by hand.
-        beside: Whether others go back at the same time, as for `flows.verify.verified`.
 
     Returns:
-        `outcome` passed or failed, `reason`, and the `version` that serves.
+        The outcome, passed or failed, and the version that serves.
     """
-    told = await phase.read("rollback", environment=environment, name="done")
-    if told is not None:
-        return result(told.evidence["outcome"], told.why, version=told.evidence["position"]["baseline"])
+    done = await phase.read("rollback", environment=environment, name="done")
+    if done is not None:
+        version = done.evidence["position"]["baseline"]
+        return RollbackResult(outcome=done.evidence["outcome"], reason=done.why, environment=environment, version=version)
     platform = await platform_of(phase.plan, environment)
-    lease = await acquire_lease(platform, owner=phase.owner, takeover=reason or NO_REASON)
-    way = await _choose(phase, platform, environment=environment, reason=reason, bad=bad, to=version or "previous", restored=restored)
-    if way.kind == "impossible":
-        return result("failed", way.reason, version=None)
-    way = await _act(phase, platform, way, environment=environment, lease=lease)
-    found = await _look_after(phase, platform, way, environment=environment, beside=beside)
+    lease = await retried(acquire_lease)(platform, owner=phase.owner, takeover=reason or NO_REASON)
+    choice = await _choose(phase, platform, environment=environment, reason=reason, bad=bad, to=to or "previous", restored=restored)
+    if choice.kind == "impossible":
+        return RollbackResult(outcome=Outcome.FAILED, reason=choice.reason, environment=environment, version=None)
+    choice = await _act(phase, platform, choice, environment=environment, lease=lease)
+    found = await _look_after(phase, platform, choice.version, environment=environment)
     await phase.append(
         f"The rollback of {environment} is over",
         kind="rollback",
         environment=environment,
         name="done",
-        why=str(found["reason"]),
-        evidence={"outcome": found["outcome"], "position": dict(await read_position(platform))},
+        why=found.reason,
+        evidence={"outcome": found.outcome, "position": dict(await retried(read_position)(platform))},
     )
     return found
 
@@ -152,12 +204,12 @@ async def take_back(
 async def _choose(
     phase: Phase, platform: Platform, *, environment: str, reason: OutsideText, bad: str, to: str, restored: Sequence[str]
 ) -> RollbackChoice:
-    """Choose the way once: after a restart half-way, what runs by then must not turn it round."""
+    """Choose once: after a restart half-way, what runs by then must not turn the choice round."""
     chosen = await phase.read("rollback", environment=environment, name="choice")
     if chosen is None:
-        position = await read_position(platform)
+        position = await retried(read_position)(platform)
         fixed = phase.plan.rollback.to
-        way = choose_rollback(
+        choice = choose_rollback(
             baseline=position["baseline"],
             canary=position["canary"],
             previous=position["previous"],
@@ -165,53 +217,59 @@ async def _choose(
             to=to,
             fallback=None if fixed == "previous" else fixed,
         )
-        await expect_no_contract(phase, way, environment=environment, restored=restored)
+        await expect_no_contract(phase, choice, environment=environment, restored=restored)
         chosen = await phase.append(
-            f"Rollback of {environment}: {way.kind} to {way.version or 'nothing'}",
+            f"Rollback of {environment}: {choice.kind} to {choice.version or 'nothing'}",
             kind="rollback",
             environment=environment,
             name="choice",
-            why=f"{reason}. {way.reason}",
-            evidence={"position": dict(position), "choice": asdict(way)},
+            why=f"{reason}. {choice.reason}",
+            evidence={"position": dict(position), "choice": asdict(choice)},
         )
     return RollbackChoice(**chosen.evidence["choice"])
 
 
-async def _act(phase: Phase, platform: Platform, way: RollbackChoice, *, environment: str, lease: Lease) -> RollbackChoice:
-    """Go it; gives it with the version as it is called once it is there, which may name a former configuration."""
-    if way.kind == "abort":
-        await abort_canary(platform, lease=lease)
-    elif way.kind == "redeploy" and way.version:
-        key = f"rollback/{environment}/{way.version}"
+async def _act(phase: Phase, platform: Platform, choice: RollbackChoice, *, environment: str, lease: Lease) -> RollbackChoice:
+    """Do it; gives the choice with the version as it is called once it is there, which may name an earlier configuration."""
+    if choice.kind == "abort":
+        await named(abort_canary, f"abort the canary in {environment}")(platform, lease=lease)
+    elif choice.kind == "redeploy" and choice.version:
+        key = f"rollback/{environment}/{choice.version}"
         seconds = place_of(phase.plan, environment).ready_timeout_seconds
-        there = await prepare_revision(platform, version=way.version, lease=lease, timeout_seconds=seconds, key=phase.key(f"{key}/prepare"))
-        version = called(there, way.version) or way.version
-        await shift_traffic(platform, version=version, percent=100, lease=lease, key=phase.key(f"{key}/shift"))
-        await promote_revision(platform, version=version, lease=lease, key=phase.key(f"{key}/promote"))
-        return replace(way, version=version)
-    return way
+        there = await named(prepare_revision, f"prepare {choice.version} in {environment}")(
+            platform, version=choice.version, lease=lease, timeout_seconds=seconds, key=phase.key(f"{key}/prepare")
+        )
+        version = called(there, choice.version) or choice.version
+        await named(shift_traffic, f"shift all traffic in {environment}")(
+            platform, version=version, percent=100, lease=lease, key=phase.key(f"{key}/shift")
+        )
+        await named(promote_revision, f"promote {version} in {environment}")(
+            platform, version=version, lease=lease, key=phase.key(f"{key}/promote")
+        )
+        return replace(choice, version=version)
+    return choice
 
 
-async def _look_after(phase: Phase, platform: Platform, way: RollbackChoice, *, environment: EnvironmentName, beside: bool) -> Result:
+async def _look_after(phase: Phase, platform: Platform, version: str | None, *, environment: str) -> RollbackResult:
     """Verify the version that serves now, then watch it under its real traffic."""
-    if way.version is None:
-        return result("passed", "nothing runs there, as before", version=None)
-    found: Any = await verified(phase, way.version, environment=environment, beside=beside)
-    if passed(found) and is_production(environment):
-        found = await watch_recovery(
-            platform,
-            version=way.version,
-            watch_seconds=phase.plan.rollback.watch_seconds,
-            max_error_ratio=phase.plan.rollback.max_error_ratio,
+    if version is None:
+        return RollbackResult(outcome=Outcome.PASSED, reason="nothing runs there, as before", environment=environment, version=None)
+    found = await verified(phase, version, environment=environment)
+    if found.passed and is_production(environment):
+        rules = phase.plan.rollback
+        found = await named(watch_recovery, f"watch {version} in {environment}")(
+            platform, version=version, watch_seconds=rules.watch_seconds, max_error_ratio=rules.max_error_ratio
         )
-    if not passed(found):
-        await alert(
-            phase.plan.notify,
-            service=phase.plan.service,
-            version=way.version,
-            outcome="rollback not verified",
-            reason=as_ending(found["reason"]),
-            run=phase.owner,
-        )
-        return result("failed", f"{environment} was taken back to {way.version}, but {found['reason']}", version=way.version)
-    return result("passed", f"{environment} is back on {way.version}, verified and watched: {found['reason']}", version=way.version)
+    if found.passed:
+        reason = f"{environment} is back on {version}, verified and watched: {found.reason}"
+        return RollbackResult(outcome=Outcome.PASSED, reason=reason, environment=environment, version=version)
+    await alert(
+        phase.plan.notify,
+        service=phase.plan.service,
+        version=version,
+        outcome="rollback not verified",
+        reason=found.reason,
+        run=phase.owner,
+    )
+    reason = f"{environment} was rolled back to {version}, but {found.reason}"
+    return RollbackResult(outcome=Outcome.FAILED, reason=reason, environment=environment, version=version)

@@ -1,4 +1,4 @@
-"""What a rollback on demand is about: the version to get away from, and whether the one to return to was ever a good one."""
+"""What a rollback on demand is about: the bad version, and whether the one to return to was ever a good one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from blocks.errors import Refused, Temporary
 from blocks.platform import Position
 from flows.lifecycle.context import Phase, platform_of
+from tasks.lifecycle.policy import retried
 from tasks.record.journal import read_entries, read_entry, was_deployed
 from tasks.rollout.rollout import read_position
 from tasks.rules.record.entries import select
@@ -17,7 +18,7 @@ NAME = "bad version"
 
 
 async def version_under_release(run: str, environments: Sequence[str]) -> str:
-    """Name the version that a release which was told to end had brought here: that one is meant, also where it is gone by now."""
+    """Name the version that a stopped release had rolled out here: that one is meant, even if it is gone by now."""
     stopped = await read_entry(run, "rollback", name="stop requested")
     for release in stopped.evidence["releases"] if stopped else []:
         entries = await read_entries(release)
@@ -27,7 +28,7 @@ async def version_under_release(run: str, environments: Sequence[str]) -> str:
 
 
 async def common_version_to_leave(phase: Phase, environments: Sequence[str], *, to: str) -> str:
-    """Decide once which version several targets get away from: after a restart half-way they run other ones.
+    """Decide once which version is bad for several targets: after a restart half-way they run other ones.
 
     Args:
         phase: The rollback.
@@ -38,7 +39,7 @@ async def common_version_to_leave(phase: Phase, environments: Sequence[str], *, 
         The version; "" where all run the same, or there is one environment, which knows by itself.
 
     Raises:
-        Refused: They run different versions, and nobody can tell which is the newest.
+        Refused: They run different versions, and which is the newest cannot be known.
         Temporary: None of them answers, or one does not and the others run nothing.
     """
     if len(environments) == 1:
@@ -51,16 +52,16 @@ async def common_version_to_leave(phase: Phase, environments: Sequence[str], *, 
         runs = ", ".join(f"{name} {one['canary'] or one['baseline'] or 'nothing'}" for name, one in positions.items())
         runs += "".join(f", {name} does not answer" for name in silent)
         if bad is None and silent and not any(one["canary"] or one["baseline"] for one in positions.values()):
-            raise Temporary(f"nobody knows what to get away from: {runs}")
+            raise Temporary(f"the bad version is not known: {runs}")
         if bad is None:
-            raise Refused(f"the targets run different versions ({runs}); say which is bad with `bad`, or take one target back")
-        what = f"The targets get away from {bad}" if bad else "Each target gets away from what it runs"
+            raise Refused(f"the targets run different versions ({runs}); name the bad one with `bad`, or roll back one target")
+        what = f"{bad} is the bad version" if bad else "What each target runs is the bad version"
         decided = await phase.append(what, kind="rollback", name=NAME, why=runs, evidence={"bad": bad})
     return str(decided.evidence["bad"])
 
 
 async def expect_known(phase: Phase, environments: Sequence[str], *, version: str) -> None:
-    """Refuse a version that never was a good release of this service: going back is no way round the gate."""
+    """Refuse a version that never was a good release of this service: a rollback must not bypass the gate."""
     if not version:
         return
     positions = await _positions(phase, environments)
@@ -71,11 +72,11 @@ async def expect_known(phase: Phase, environments: Sequence[str], *, version: st
 
 
 async def _positions(phase: Phase, environments: Sequence[str]) -> dict[str, Position]:
-    """Read what each environment runs; one that does not answer is left out, so that it keeps no other from going back."""
+    """Read what each environment runs; one that does not answer is left out, so that it keeps no other from its rollback."""
 
     async def read(environment: str) -> Position:
         platform = await platform_of(phase.plan, environment)
-        return await (platform.current() if len(environments) > 1 else read_position(platform))  # of several, none waits for one
+        return await (platform.current() if len(environments) > 1 else retried(read_position)(platform))  # of several, none waits for one
 
     answers = await asyncio.gather(*map(read, environments), return_exceptions=True)
     found = {name: one for name, one in zip(environments, answers, strict=True) if not isinstance(one, BaseException)}

@@ -1,65 +1,91 @@
-"""One wave: several targets of production side by side; the first that fails stops those beside it."""
+"""One wave: one target of production, or several side by side; the first that fails stops those beside it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from blocks.errors import RolloutFailed, ShipwayError, WorldMoved
-from blocks.outside_text import error_text
-from flows.lifecycle.context import INCONCLUSIVE, Phase, Result, passed, result
+from blocks.errors import Refused, RolloutFailed, ShipwayError, WorldMoved
+from blocks.outside_text import as_ending, error_text
+from flows.lifecycle.context import Phase, check_not_stopped
 from flows.rollout.data import expect_data
-from flows.rollout.steps import complete, confirm, roll_out
+from flows.rollout.steps import roll_out
+from tasks.approval.approval import check_proofs
+from tasks.evidence.inputs import collect_inputs_again
+from tasks.lifecycle.policy import named, retried
 from tasks.process.concurrency import until_one
-from tasks.record.journal import say
-from tasks.rules.analysis.summary import worst_of
-from tasks.rules.plan.targets import Place, place_of
+from tasks.record.journal import read_entry, say
+from tasks.rollout.platforms import load_approvers
+from tasks.rules.analysis.outcome import Outcome
+from tasks.rules.lifecycle.results import Approval, Decisions, TargetResult, WaveResult, worst_of
+from tasks.rules.plan.targets import Place, place_of, target_of
 
 
-async def bring(
-    phase: Phase, version: str, *, environments: Sequence[str], approval: dict[str, Any], decisions: Mapping[str, Mapping[str, str]]
-) -> Result:
-    """Bring a version to the targets of a wave: each goes through its own steps, is verified, and promotes it.
+async def roll_out_wave(phase: Phase, version: str, *, environments: Sequence[str], approval: Approval, decisions: Decisions) -> WaveResult:
+    """Roll a version out to the targets of a wave: each takes its own steps, is verified, and promotes it.
 
     Args:
         phase: The release and its round.
         version: The version.
-        environments: The wave's targets.
+        environments: The wave's targets; a production without targets is a wave of one.
         approval: The gate's name and proofs.
-        decisions: What people decided about inconclusive steps, by environment.
+        decisions: What people decided about inconclusive steps.
 
     Returns:
-        `outcome` passed where every target completed; failed with the reason of the first that did; else that of the inconclusive ones, and
-        these in `inconclusive`, each with its `environment` and `step`.
+        `passed` if every target completed; `failed` with the reason of the first that did; else the worst of the inconclusive ones.
 
     Raises:
         ShipwayError: A target could not go on, and none goes on beside it.
     """
-    await confirm(phase, version, approval=approval)  # once, before they go apart
+    await _confirm(phase, version, approval=approval)  # once, before they go apart
     await expect_data(phase, "production", "post_deploy")
     places = [place_of(phase.plan, name) for name in environments]
-    failed, found = await until_one(
-        *(_bring_to(phase, version, place=one, approval=approval, decisions=decisions.get(one.environment, {})) for one in places),
-        ends=lambda one: not (passed(one) or one["inconclusive"]),
+    ended, found = await until_one(
+        *(_roll_out_to(phase, version, place=one, decisions=decisions.get(one.environment, {})) for one in places),
+        ends=lambda one: not (one.passed or one.is_inconclusive),
     )
-    if failed:
-        return failed
-    inconclusive = [one for one in found if one["inconclusive"]]
-    outcome, reason = worst_of(inconclusive or found)
-    return result(outcome, reason, inconclusive=inconclusive)
+    targets = {one.environment: one for one in found}
+    inconclusive = [one for one in found if one.is_inconclusive]
+    whole = worst_of(inconclusive or found)
+    outcome, reason = (ended.outcome, ended.reason) if ended else (whole.outcome, whole.reason)
+    return WaveResult(outcome=outcome, reason=reason, targets=targets, ended_by=ended.environment if ended else "")
 
 
-async def _bring_to(phase: Phase, version: str, *, place: Place, approval: dict[str, Any], decisions: Mapping[str, str]) -> Result:
-    """Go the whole way in one target; one that is inconclusive waits for people at its step."""
+async def _roll_out_to(phase: Phase, version: str, *, place: Place, decisions: Mapping[int, str]) -> TargetResult:
+    """Roll out to one target, whose name an error carries if there are several."""
     name = place.environment
     try:
-        found = await roll_out(phase, version, place=place, approval=approval, decisions=dict(decisions))
-        inconclusive = found["outcome"] in INCONCLUSIVE
-        if passed(found):
-            found = await complete(phase, version, environment=name, beside=found["lease"])
+        return await roll_out(phase, version, place=place, decisions=decisions)
     except (RolloutFailed, WorldMoved) as error:
-        return result("failed", f"{name}: {error_text(error)}", environment=name, inconclusive=False)
+        where = f"{name}: " if target_of(name) else ""
+        return TargetResult(outcome=Outcome.FAILED, reason=as_ending(f"{where}{error_text(error)}"), environment=name)
     except ShipwayError as error:
-        say(f"{name}: {error_text(error)}")  # who reads the error alone would look for its target
+        if target_of(name):
+            say(f"{name}: {error_text(error)}")  # who reads the error alone would look for its target
         raise
-    return {**found, "environment": name, "inconclusive": inconclusive}
+
+
+async def _confirm(phase: Phase, version: str, *, approval: Approval) -> None:
+    """Verify the approvals again, against what there is now, right before the first change."""
+    if phase.plan.approval.quorum == 0 or await phase.read("approval", name="confirmed"):
+        return
+    await check_not_stopped(phase.owner)  # a release that must stop was not refused
+    opened = await read_entry(phase.owner, "opened")
+    fresh = await retried(collect_inputs_again)(phase.path, version=version)
+    problems = await named(check_proofs, "verify the approvals again")(
+        await load_approvers(phase.plan.approval.block),
+        run=phase.owner,
+        gate=approval.gate,
+        digest=fresh.digest,
+        proofs=approval.proofs,
+        allowed=phase.plan.approval.approvers,
+        quorum=phase.plan.approval.quorum,
+        requester=opened.who if opened else "",
+    )
+    if problems:
+        raise Refused(f"the approvals do not hold: {'; '.join(problems)}")
+    await phase.append(
+        "The approvals were verified again, right before the first change",
+        kind="approval",
+        name="confirmed",
+        why=f"digest {fresh.digest}",
+    )

@@ -20,6 +20,7 @@ from tasks.record.journal import emit_progress
 from tasks.rules.analysis.downsampling import Thinned, most_points
 from tasks.rules.analysis.step import MOST_MISSED, Step, versions_of
 from tasks.rules.analysis.verdict import Outcome, Verdict, combine
+from tasks.rules.lifecycle.results import Analysis, PhaseResult, failed, passed
 from tasks.rules.plan.targets import within
 
 SHORTEST_PAUSE_SECONDS = 0.05
@@ -70,7 +71,7 @@ async def watch_step(
     lease: Lease,
     begun: dict[str, Any],
     key: str,  # noqa: ARG001
-) -> dict[str, Any]:
+) -> Analysis:
     """Watch the canary at one share of the traffic until its verdict is in or the time is up.
 
     Args:
@@ -84,8 +85,7 @@ async def watch_step(
         key: Under which the result is remembered.
 
     Returns:
-        The evidence of the step: `outcome`, `reason`, `versions`, `slis` and `points`, as the record's pictures take it, `samples`,
-        a list of rows (see `tasks.rules.analysis.step.Step.rows`), and `probes`, what another span goes on from.
+        What was found; the rows of its `samples` are those of `tasks.rules.analysis.step.Step.rows`.
 
     Raises:
         Superseded: Somebody else owns the environment.
@@ -103,17 +103,17 @@ async def watch_step(
             points.add(point)
         probes = {"at": time.time(), "counts": sources.probe.remembered()} if sources.probe else {}
     whole, kept = combine(points.last.verdicts if points.last else []), points.points()
-    return {
-        "outcome": whole.outcome.value,
-        "reason": whole.reason,
-        "step_percent": percent,
-        "started_at": begun["at"],
-        "versions": {"canary": version, "baseline": baseline},
-        "slis": [sli.model_dump(mode="json") for sli in subject.judgement.slis],
-        "points": [{"at": point.at, "verdicts": [asdict(verdict) for verdict in point.verdicts]} for point in kept],
-        "probes": probes,
-        "samples": [row for point in kept for row in point.rows],
-    }
+    return Analysis(
+        outcome=whole.outcome,
+        reason=whole.reason,
+        step_percent=percent,
+        started_at=begun["at"],
+        versions={"canary": version, "baseline": baseline},
+        slis=[sli.model_dump(mode="json") for sli in subject.judgement.slis],
+        points=[{"at": point.at, "verdicts": [asdict(verdict) for verdict in point.verdicts]} for point in kept],
+        probes=probes,
+        samples=[row for point in kept for row in point.rows],
+    )
 
 
 async def _readings(
@@ -169,7 +169,7 @@ def _expect_ours(position: Position, *, version: str, percent: int, lease: Lease
 
 
 @task(name="watch recovery", **OBSERVE_PLATFORM)
-async def watch_recovery(platform: Platform, *, version: str, watch_seconds: float, max_error_ratio: float) -> dict[str, Any]:
+async def watch_recovery(platform: Platform, *, version: str, watch_seconds: float, max_error_ratio: float) -> PhaseResult:
     """Watch a version after a rollback under its real traffic.
 
     Args:
@@ -179,19 +179,19 @@ async def watch_recovery(platform: Platform, *, version: str, watch_seconds: flo
         max_error_ratio: The share of requests that may fail.
 
     Returns:
-        `outcome` and `reason`; without any request it passes by its verification alone, and says so.
+        What was seen; without any request it passes by its verification alone, and says so.
     """
     before = (await platform.counts()).get(version)
     await asyncio.sleep(watch_seconds)
     after = (await platform.counts()).get(version)
     position = await platform.current()
     if position["baseline"] != version or not position["ready"].get(version):
-        return {"outcome": "failed", "reason": f"{version} does not serve after {watch_seconds:g} s of watching"}
+        return failed(f"{version} does not serve after {watch_seconds:g} s of watching")
     bad, total = _increase(before, after)
     if total == 0:
-        return {"outcome": "passed", "reason": f"no request came in {watch_seconds:g} s, so its verification alone speaks for it"}
+        return passed(f"no request came in {watch_seconds:g} s, so its verification alone speaks for it")
     reason = f"{bad} of {total} requests failed in {watch_seconds:g} s"
-    return {"outcome": "passed" if bad <= max_error_ratio * total else "failed", "reason": reason}
+    return passed(reason) if bad <= max_error_ratio * total else failed(reason)
 
 
 def _increase(before: Counts | None, after: Counts | None) -> tuple[int, int]:

@@ -1,9 +1,8 @@
-"""Survey what a release is about: its plan, what runs now, what changes, and the digest over all of it."""
+"""Collect what a release is about: its plan, what runs now, what changes, and the digest over all of it."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +20,16 @@ from tasks.rollout.migrate import expect_jobs
 from tasks.rollout.platforms import load_platforms
 from tasks.rollout.preview import preview_environment
 from tasks.rules.approval.digest import digest
-from tasks.rules.evidence.change_log import ChangeLog, Commit, join_changes
+from tasks.rules.evidence.change_log import ChangeLog, join_changes
+from tasks.rules.evidence.inputs import Inputs, TakenPlan
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import STAGING
 from tasks.rules.record.canonical import fingerprint
 
 
 @task(name="take plan", **ONCE)
-async def take_plan(path: str, *, key: str) -> dict[str, Any]:  # noqa: ARG001
-    """Read the plan once; whoever asks again under this key gets the plan as it was then.
-
-    Returns:
-        `plan` (the plan's JSON), `path`, `folder` and `repository` (absolute paths), `manifests` (the migrations' Jobs by name), and
-        `manifest_problems` (a sentence for each that cannot be read).
+async def take_plan(path: str, *, key: str) -> TakenPlan:  # noqa: ARG001
+    """Read the plan once; asked again under this key, give the plan as it was then.
 
     Raises:
         BadInput: With every problem of the file.
@@ -42,44 +38,37 @@ async def take_plan(path: str, *, key: str) -> dict[str, Any]:  # noqa: ARG001
 
 
 @task(name="collect inputs", **ONCE)
-async def collect_inputs(path: str, *, version: str, key: str, taken: dict[str, Any] | None = None) -> dict[str, Any]:  # noqa: ARG001
-    """Survey once what this release is about, under the plan as it was taken.
-
-    Returns:
-        What `look` returns, and `previews`: what the platforms would change, by environment, where they can say it.
-    """
+async def collect_inputs(path: str, *, version: str, key: str, taken: TakenPlan | None = None) -> Inputs:  # noqa: ARG001
+    """Collect once what this release is about, under the plan as it was taken, with the platforms' previews."""
     taken = taken or await read_plan(path)
-    platforms = await load_platforms(Plan.model_validate(taken["plan"]))
-    found, previews = await asyncio.gather(look(path, version=version, taken=taken, platforms=platforms), _preview(platforms, version))
-    return {**found, "previews": previews}
+    platforms = await load_platforms(taken.parsed())
+    looking = look(path, version=version, taken=taken, platforms=platforms)
+    found, previews = await asyncio.gather(looking, _preview(platforms, version))
+    return Inputs(**{**dict(found), "previews": previews})
 
 
 @task(name="collect inputs again", **OBSERVE_PLATFORM)
-async def collect_inputs_again(path: str, *, version: str) -> dict[str, Any]:
-    """Survey anew, to compare with what was approved."""
+async def collect_inputs_again(path: str, *, version: str) -> Inputs:
+    """Collect anew, to compare with what was approved."""
     return await look(path, version=version)
 
 
-async def look(
-    path: str, *, version: str, taken: dict[str, Any] | None = None, platforms: dict[str, Platform] | None = None
-) -> dict[str, Any]:
+async def look(path: str, *, version: str, taken: TakenPlan | None = None, platforms: dict[str, Platform] | None = None) -> Inputs:
     """Read plan, positions and changes, and hash them.
 
     Args:
         path: The plan file.
         version: The version under release.
-        taken: The plan as `take_plan` gave it; read anew where None.
-        platforms: The plan's platforms, by environment; loaded where None.
+        taken: The plan as `take_plan` gave it; read anew if None.
+        platforms: The plan's platforms, by environment; loaded if None.
 
     Returns:
-        What `take_plan` returns, and: `version`; `current` and `previous` (version by environment); `change_log`, of several targets
-        that run different versions the changes of all;
-        `platforms` (fingerprint of the settings, by environment); `digest`.
+        The inputs, without previews.
     """
     taken = taken or await read_plan(path)
-    plan = Plan.model_validate(taken["plan"])
-    if taken.get("manifest_problems"):
-        raise BadInput("; ".join(taken["manifest_problems"]), field="migrations", fix="Look with `shipway check`.")
+    plan = taken.parsed()
+    if taken.manifest_problems:
+        raise BadInput("; ".join(taken.manifest_problems), field="migrations", fix="Look with `shipway check`.")
     require_extras(plan)
     loaded = platforms or await load_platforms(plan)
     seen = dict(zip(loaded, await asyncio.gather(*(_look_at(plan, name, platform) for name, platform in loaded.items())), strict=True))
@@ -87,36 +76,23 @@ async def look(
     current = {name: position["baseline"] for name, (position, _) in seen.items()}
     # Staging is left out: the release itself has changed it by the time the approval is checked again.
     production = {name: found for name, found in current.items() if name != STAGING}
-    changes = await _read_changes(taken["folder"], plan, list(production.values()), version=version)
-    return {
-        **taken,
-        "version": version,
-        "current": current,
-        "previous": {name: position["previous"] for name, (position, _) in seen.items()},
-        "change_log": asdict(changes),
-        "platforms": settings,
-        "digest": digest(plan, version, changes, production, settings, manifests=taken.get("manifests")),
-    }
+    changes = await _read_changes(taken.folder, plan, list(production.values()), version=version)
+    return Inputs(
+        **dict(taken),
+        version=version,
+        current=current,
+        previous={name: position["previous"] for name, (position, _) in seen.items()},
+        change_log=changes,
+        platforms=settings,
+        digest=digest(plan, version, changes, production, settings, manifests=taken.manifests),
+    )
 
 
-async def read_plan(path: str) -> dict[str, Any]:
-    """Read the plan file as JSON, with the folders that its paths start in, and the migrations' Jobs that it names."""
+async def read_plan(path: str) -> TakenPlan:
+    """Read the plan file, with the folders that its paths start in, and the migrations' Jobs that it names."""
     taken = await read_plan_file.fn(path)
     manifests, problems = await asyncio.to_thread(read_manifests, Plan.model_validate(taken["plan"]), Path(taken["folder"]))
-    return {**taken, "manifests": manifests, "manifest_problems": problems}
-
-
-def changes_of(subject: dict[str, Any]) -> ChangeLog:
-    """Rebuild the change log from a survey's JSON."""
-    stored = dict(subject["change_log"])
-    for name in ("commits", "taken_back"):
-        stored[name] = tuple(Commit(**one) for one in stored[name])
-    return ChangeLog(**stored)
-
-
-def folder_of(subject: dict[str, Any]) -> Path:
-    """Name the folder that the plan's paths start in."""
-    return Path(subject["folder"])
+    return TakenPlan(**taken, manifests=manifests, manifest_problems=tuple(problems))
 
 
 async def _read_changes(folder: str, plan: Plan, running: list[str | None], *, version: str) -> ChangeLog:

@@ -15,7 +15,7 @@ def now() -> datetime:
 
 
 def seconds_until(moment: datetime) -> float:
-    """Give the seconds until a moment; 0 where it has passed."""
+    """Give the seconds until a moment; 0 if it has passed."""
     return max((moment - now()).total_seconds(), 0.0)
 
 

@@ -40,9 +40,9 @@ def lock_name(service: str) -> str:
     return f"shipway-lock-{service}"
 
 
-@task(name="lock service", **OBSERVE)
+@task(name="lock service", task_run_name="lock {service}", **OBSERVE)
 async def lock_service(service: str, *, run: str) -> dict[str, Any]:
-    """Claim a service for a run, unless another run holds it.
+    """Lock a service for a run, unless another run holds the lock.
 
     A lock whose run is closed, or no longer in the run history, is given up for it.
 
@@ -51,7 +51,7 @@ async def lock_service(service: str, *, run: str) -> dict[str, Any]:
         run: Flow run id that asks.
 
     Returns:
-        `granted`, and where it was not: `holder` (id) and `holder_name`.
+        `granted`, and if it was not: `holder` (id) and `holder_name`.
 
     Raises:
         Refused: The lock is unreadable.
@@ -101,7 +101,7 @@ async def _take(client: PrefectClient, service: str, *, run: str) -> bool:
 
 
 async def _holder(client: PrefectClient, lock: Variable) -> FlowRun | None:
-    """Give the run that a lock names, or None where it is closed or gone."""
+    """Give the run that a lock names, or None if it is closed or gone."""
     try:
         found = await client.read_flow_run(UUID(_run_of(lock)))
     except ObjectNotFound:
@@ -118,7 +118,7 @@ async def _delete(client: PrefectClient, lock: Variable) -> None:
     try:
         await client.request("DELETE", "/variables/{id}", path_params={"id": str(lock.id)})
     except httpx.HTTPStatusError as error:
-        if error.response.status_code != httpx.codes.NOT_FOUND:  # then somebody else was quicker
+        if error.response.status_code != httpx.codes.NOT_FOUND:  # then another process was quicker
             raise
 
 
@@ -126,14 +126,14 @@ def _run_of(lock: Variable) -> str:
     return str(lock.value.get("run", "")) if isinstance(lock.value, dict) else ""
 
 
-@task(name="tell to stop", **OBSERVE)
+@task(name="request stop", task_run_name="stop the releases of {service}", **OBSERVE)
 async def request_stop(service: str, *, by: str) -> list[str]:
-    """Tell the service's open releases that a rollback took over; they end at their next step, waiting ones are woken by the keeper.
+    """Request that the service's open releases stop; they end at their next step, and suspended ones are resumed by the keeper.
 
     The label is what counts: the server merges labels in one step, while two writers of tags can undo each other.
 
     Returns:
-        The ids of the runs that were told, the one that holds the lock first.
+        The ids of those runs, the one that holds the lock first.
     """
     async with get_client() as client:
         under_way = [*await tagged(client, lock_tag(service)), *await tagged(client, f"service:{service}", OPEN)]
@@ -150,7 +150,7 @@ async def request_stop(service: str, *, by: str) -> list[str]:
 
 
 async def is_stop_requested(run: str) -> bool:
-    """Say whether a rollback told this run to end."""
+    """Say whether a rollback requested that this run stops."""
     async with get_client() as client:
         return must_stop(await client.read_flow_run(UUID(run)))
 
@@ -175,7 +175,7 @@ async def tagged(client: PrefectClient, *tags: str) -> list[FlowRun]:
 async def change_tags(
     client: PrefectClient, run: str | FlowRun, *, add: set[str] | None = None, drop: set[str] | None = None, name: str = ""
 ) -> None:
-    """Add and drop tags of a run, or of one that was just read; name it where a name is given; write only where that changes something."""
+    """Add and drop tags of a run, or of one that was just read; name it if a name is given; write only if that changes something."""
     found = run if isinstance(run, FlowRun) else await client.read_flow_run(UUID(run))
     tags = (set(found.tags) | (add or set())) - (drop or set())
     if tags != set(found.tags) or name not in {"", found.name}:

@@ -1,11 +1,11 @@
 """How tasks are retried and remembered: the two kinds of tasks that Shipway has.
 
-OBSERVE reads the world: never remembered, retried where another try can help.
+OBSERVE reads the world: never remembered, retried if another try can help.
 ONCE   acts or decides: its result is persisted under the `key` it is called with, which holds the release's id, so that a
        flow that runs again from its first line skips what is done. Exceptions are never remembered.
 
-What asks a platform bears one that is `Unreachable` for about two minutes: an API server that restarts is away for one, and a release that
-gives up meanwhile can not even go back, as that asks the same server.
+A call to a platform that is `Unreachable` is tried again for about two minutes: an API server that restarts is away for one, and a release
+that gives up meanwhile cannot even be rolled back, since that asks the same server.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def another_try_helps(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -
 
 
 def another_try_reaches(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
-    """Retry what is temporary a few times, and a platform that nobody reaches as often as there are retries."""
+    """Retry what is temporary a few times, and a platform that is unreachable as often as there are retries."""
     return another_try_helps(task, run, state) and (run.run_count <= FEW or isinstance(state.data, Unreachable))
 
 
@@ -110,20 +110,26 @@ OBSERVE_PLATFORM: Options = {**OBSERVE, **_PATIENT}
 ONCE_ON_PLATFORM: Options = {**ONCE, **_PATIENT}
 
 
-def quietly(task: Task[P, Coroutine[Any, Any, R]], *, when: bool = True) -> Callable[P, Coroutine[Any, Any, R]]:
-    """Give what a task that only reads does, with its retries and delays, but without a task run that everybody is told of.
+def named(task: Task[P, R], name: str) -> Task[P, R]:
+    """Give a task whose run says on the release's page what it does: `25 %: shift`, `check staging`."""
+    return task.with_options(task_run_name=name.replace("{", "(").replace("}", ")"))  # Prefect fills in what stands in braces
 
-    Fifty targets that are looked at side by side would otherwise have the server store thousands of events, and wait for that.
+
+def retried(task: Task[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+    """Call what a reading task does, with its retries and delays, but as a plain function: without a task run of its own.
+
+    Bookkeeping stays out of the run's page that way, and fifty targets that are read side by side do not have the server store
+    thousands of events, and wait for that.
 
     Args:
         task: A task by `OBSERVE` or `OBSERVE_PLATFORM`.
-        when: False gives the task itself.
+
+    Raises:
+        TypeError: Another policy's task, which must not be tried again like this.
     """
-    if not when:
-        return task
     delays = task.retry_delay_seconds
-    if not isinstance(delays, list):
-        message = f"the task {task.name} is no reading one: its delays are {delays!r}"
+    if not isinstance(delays, list) or task.persist_result:
+        message = f"the task {task.name} does not only read: it must run as a task"
         raise TypeError(message)
 
     async def read(*positional: P.args, **named: P.kwargs) -> R:

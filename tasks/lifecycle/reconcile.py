@@ -123,7 +123,7 @@ async def settle_run(run: str, *, reason: str, cancelled: bool, alive: bool | No
         run: Flow run id.
         reason: Why.
         cancelled: Whether a person cancelled it.
-        alive: Whether a process acts for it; where nobody here can know, ten minutes go by, so that two do not chase each other.
+        alive: Whether a process acts for it; if that cannot be known here, ten minutes go by, so that two do not chase each other.
     """
     async with get_client() as client:
         deployment = await client.read_deployment_by_name("settle/settle")

@@ -1,4 +1,4 @@
-"""Who acts: the marks on a flow run by which the keeper knows whether its process lives and when it wants to be woken."""
+"""Who acts: the marks on a flow run by which the keeper knows whether its process lives and its wake-up time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OF_A_RUN = ("prefect", "engine_client")  # what the command of a run's process c
 
 
 def machine() -> str:
-    """Name this machine and its boot, so that a process number is only looked up where it means something."""
+    """Name this machine and its boot, so that a process number is only looked up on the machine where it means something."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     return f"{socket.gethostname()}/{boot.read_text().strip() if boot.exists() else ''}"
 
@@ -70,7 +70,7 @@ async def mark_process(client: PrefectClient, run: str) -> None:
 
 
 def process_lives(labels: dict[str, Any]) -> bool | None:
-    """Say whether the process that a run's labels name still runs; None where this machine cannot know."""
+    """Say whether the process that a run's labels name still runs; None if this machine cannot know."""
     if labels.get(HOST) != machine() or not labels.get(PID):
         return None
     try:
@@ -116,7 +116,7 @@ def is_unclosed(run: FlowRun) -> bool:
 
 
 async def set_wakeup(run: str, *, at: datetime) -> None:
-    """Leave the moment at which the keeper wakes this run."""
+    """Set the wake-up time at which the keeper resumes this run."""
     async with get_client() as client:
         await client.update_flow_run_labels(UUID(run), {WAKE_AT: at.isoformat()})
 

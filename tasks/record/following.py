@@ -1,4 +1,4 @@
-"""Follow a release from outside: its story as events, until it waits or ends."""
+"""Follow a release from outside: what is recorded of it, as events, until it waits or ends."""
 
 from __future__ import annotations
 

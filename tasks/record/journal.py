@@ -87,7 +87,7 @@ async def append_entry(
 
 
 def emit_progress(release: str, what: str, *, reading: int) -> None:
-    """Let those who follow a release see a watch at work; nothing is recorded, and after 30 readings only each tenth is told.
+    """Let those who follow a release see a watch at work; nothing is recorded, and after 30 readings only each tenth is emitted.
 
     Args:
         release: The release's flow run id.
@@ -146,7 +146,7 @@ async def _append(storage: Any, release: str, **fields: Any) -> tuple[Entry, boo
 
 
 def say(line: str) -> None:
-    """Say something in the run's log that is no part of the record."""
+    """Log a line that is not part of the record."""
     _log("refused", line)
 
 

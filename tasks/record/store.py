@@ -71,7 +71,7 @@ async def read_record(storage: Any, release_id: str) -> Reading:
         release_id: The release.
 
     Returns:
-        Entries and problems; both empty where there is no such record.
+        Entries and problems; both empty if there is no such record.
     """
     objects, folder = objects_of(storage), folder_of(release_id)
     contents = await _contents(objects, folder)
@@ -132,7 +132,7 @@ async def load_entries(storage: Any, release_id: str) -> list[Entry]:
         release_id: The release.
 
     Returns:
-        The entries in order; empty where nothing was recorded.
+        The entries in order; empty if nothing was recorded.
 
     Raises:
         WorldMoved: An entry in the middle is missing or was changed.
@@ -233,8 +233,8 @@ async def _contents(objects: Objects, folder: str) -> dict[int, bytes]:
 
 def _trusted(reading: Reading, release_id: str) -> list[Entry]:
     if reading.faults:
-        told = "; ".join(reading.faults)
-        raise WorldMoved(f"the record of {release_id} is broken: {told}. Keep the folder as it is and find out who changed it")
+        faults = "; ".join(reading.faults)
+        raise WorldMoved(f"the record of {release_id} is broken: {faults}. Keep the folder as it is and find out who changed it")
     return reading.entries
 
 

@@ -1,4 +1,4 @@
-"""Move an environment: claim it, bring a revision up, shift its traffic, promote it, take it away.
+"""Move an environment: acquire its lease, prepare a revision, shift its traffic, promote it, abort it.
 
 Each of these effects converges and is fenced by the lease; the ones that a release takes in order are also remembered.
 """
@@ -30,7 +30,7 @@ async def look_at(platform: Platform) -> tuple[Position, Endpoints]:
 
 @task(name="acquire lease", **OBSERVE_PLATFORM)
 async def acquire_lease(platform: Platform, *, owner: str, takeover: str = "") -> Lease:
-    """Become the owner of an environment; every attempt claims anew and so fences out an older copy of itself.
+    """Become the owner of an environment; every attempt acquires it anew and so fences out an older copy of itself.
 
     Args:
         platform: The environment.
@@ -40,9 +40,9 @@ async def acquire_lease(platform: Platform, *, owner: str, takeover: str = "") -
     return await platform.acquire_lease(owner, takeover=bool(takeover))
 
 
-@task(name="give environment up", **OBSERVE_PLATFORM)
+@task(name="release lease", **OBSERVE_PLATFORM)
 async def release_lease(platform: Platform, *, owner: str) -> None:
-    """Give an environment up, where this owner still holds it."""
+    """Release an environment's lease, if this owner still holds it."""
     position = await platform.current()
     if position["owner"] == owner:
         await platform.release_lease(Lease(owner=owner, generation=position["generation"]))
@@ -50,19 +50,19 @@ async def release_lease(platform: Platform, *, owner: str) -> None:
 
 @task(name="prepare revision", **ONCE_ON_PLATFORM)
 async def prepare_revision(platform: Platform, *, version: str, lease: Lease, timeout_seconds: float, key: str) -> Position:  # noqa: ARG001
-    """Bring a version up as the canary without traffic, and read back that it is ready.
+    """Start a version as the canary without traffic, and read back that it is ready.
 
-    A version that comes back with its former configuration is called by it, too: `called` says how.
+    A version that comes back with its earlier configuration is called by it, too: `called` says how.
     """
     await platform.prepare(version, lease, timeout_seconds=timeout_seconds)
     position = await platform.current()
     if called(position, version) is None:
-        raise WorldMoved(f"{version} was prepared, but {position['canary']} is the canary now; somebody else deploys here")
+        raise WorldMoved(f"{version} was prepared, but {position['canary']} is the canary now; another deployment acts here")
     return position
 
 
 def called(position: Position | dict[str, Any], version: str) -> str | None:
-    """Say what a version that was prepared is called there, with the configuration that it runs with; None where it is not there."""
+    """Say what a version that was prepared is called there, with the configuration that it runs with; None if it is not there."""
     names = [name for name in (position["canary"], position["baseline"]) if name]
     alike = [name for name in names if source_version(name) == version]
     return version if version in names else next(iter(alike), None)
@@ -78,13 +78,13 @@ async def shift_traffic(platform: Platform, *, version: str, percent: int, lease
     await platform.shift(percent, lease)
     position = await platform.current()
     if position["percent"] != percent:
-        raise WorldMoved(f"the canary gets {position['percent']} % of the traffic, not {percent} %; somebody else shifts it")
+        raise WorldMoved(f"the canary gets {position['percent']} % of the traffic, not {percent} %; another deployment shifts it")
     return position
 
 
 @task(name="promote revision", **ONCE_ON_PLATFORM)
 async def promote_revision(platform: Platform, *, version: str, lease: Lease, key: str) -> Position:  # noqa: ARG001
-    """Make the canary the baseline and retire the former one, and read back that it is so."""
+    """Make the canary the baseline and retire the one before, and read back that it is so."""
     position = await platform.current()
     if position["baseline"] != version:
         expect_canary(position, version=version)
@@ -92,13 +92,13 @@ async def promote_revision(platform: Platform, *, version: str, lease: Lease, ke
         await platform.promote(lease)
         position = await platform.current()
     if position["baseline"] != version:
-        raise WorldMoved(f"{position['baseline']} is the baseline after {version} was promoted; somebody else deploys here")
+        raise WorldMoved(f"{position['baseline']} is the baseline after {version} was promoted; another deployment acts here")
     return position
 
 
 @task(name="abort canary", **OBSERVE_PLATFORM)
 async def abort_canary(platform: Platform, *, lease: Lease) -> Position:
-    """Send everything to the baseline and take the canary away, and read back that it is so."""
+    """Send everything to the baseline and remove the canary, and read back that it is so."""
     await platform.abort(lease)
     position = await platform.current()
     if position["canary"] is not None:
@@ -107,9 +107,9 @@ async def abort_canary(platform: Platform, *, lease: Lease) -> Position:
 
 
 def expect_canary(position: Position | dict[str, Any], *, version: str) -> None:
-    """Raise `WorldMoved` where the canary is not the version under release."""
+    """Raise `WorldMoved` if the canary is not the version under release."""
     if position["canary"] != version:
         raise WorldMoved(
-            f"the canary is {position['canary']}, not {version}: somebody else changed the environment. "
+            f"the canary is {position['canary']}, not {version}: the environment was changed from outside. "
             "Nothing more was touched; look at it, then release again"
         )

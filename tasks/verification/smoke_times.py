@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from blocks.outside_text import outside
-from tasks.rules.analysis.summary import worst_of
+from tasks.rules.lifecycle.results import PhaseResult, worst_of
 from tasks.rules.plan.smoke import Performance
 from tasks.rules.verification.performance import Baseline, Judged, compare_times, judge_times
 from tasks.verification.smoke_requests import Visit, Walked, walk
@@ -127,10 +127,9 @@ def _judge(ours: _Side, theirs: _Side | None, rules: Performance, note: str) -> 
     ]
     if theirs:
         found.insert(0, compare_times(_totals(ours), _totals(theirs), rules=rules, other=theirs.visit.version))
-    outcome, reason = worst_of(found)
-    if outcome == "passed":
-        reason = "; ".join(one["reason"] for one in found)
-    return {"outcome": outcome, "reason": reason if theirs else f"{reason}; {note}"}
+    whole = worst_of([PhaseResult.of(one) for one in found])
+    reason = "; ".join(one["reason"] for one in found) if whole.passed else str(whole.reason)
+    return {"outcome": whole.outcome.value, "reason": reason if theirs else f"{reason}; {note}"}
 
 
 def _report(ours: _Side, theirs: _Side | None, judged: Judged, failed: Walked | None) -> dict[str, object]:

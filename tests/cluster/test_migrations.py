@@ -19,7 +19,6 @@ from flows.rollback import rollback
 from tasks.evidence.inputs import read_plan
 from tasks.record.storage import default_storage
 from tasks.record.store import load_entries
-from tasks.rules.plan.plan import Plan
 from tasks.rules.record.entries import Entry, verify_chain
 from tests.cluster.cluster_world import IMAGE, World
 from tests.cluster.test_jobs import GOOD, job
@@ -82,7 +81,7 @@ def test_the_platform_runs_jobs_and_previews() -> None:
 
 async def test_the_check_shows_what_would_change_and_what_the_cluster_would_refuse(world: World, plan: str) -> None:
     """The image's line for both environments; an owner who does not give the image up is a problem with its fix, not a surprise later."""
-    checked = Plan.model_validate((await read_plan(plan))["plan"])
+    checked = (await read_plan(plan)).parsed()
     problems, notes, previews = await asyncio.to_thread(ask_platforms, checked, version="6.9.1")
     assert problems == []
     assert all("not known" in note for note in notes)

@@ -68,7 +68,8 @@ async def watch(platform: KubernetesPlatform, lease: Lease, key: str) -> Any:
     sli = ProbeSli(name="errors", source="probe", indicator="errors", path="/healthz", tolerance=0.3, limit=0.6)
     subject = Subject("podinfo", "production", Judgement.model_validate({**JUDGEMENT, "slis": [sli.model_dump()]}))
     begun = await begin_watch(platform, subject=subject, version=SECOND, key=f"{key}/begin")
-    return await watch_step(platform, subject=subject, version=SECOND, percent=50, watch_seconds=8, lease=lease, begun=begun, key=key)
+    found = await watch_step(platform, subject=subject, version=SECOND, percent=50, watch_seconds=8, lease=lease, begun=begun, key=key)
+    return found.model_dump(mode="json")
 
 
 BEFORE: dict[str, tuple[int, ...]] = {"shift": (0,), "watch": (0, 50), "promote": (0, 100), "abort": (0, 50)}

@@ -73,7 +73,7 @@ async def looked(plan: str, run: str) -> dict[str, Any]:
     await phase.append("Rolled back", kind="rollback", environment="staging", name="choice")
     assert await judge_data(phase, "staging", environment="staging") == [], "a rollback restores no data"
     await publish_record(phase.owner, service=run)
-    return {"run": phase.owner, "found": found, "later": later}
+    return {"run": phase.owner, "found": [one.model_dump() for one in found], "later": [one.model_dump() for one in later]}
 
 
 async def test_a_migration_that_went_wrong_is_seen_and_its_page_is_linked(

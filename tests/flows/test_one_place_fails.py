@@ -1,4 +1,4 @@
-"""Several environments, one of which fails for good: the others go back and are given up all the same."""
+"""Several environments, one of which fails for good: the others are rolled back and given up all the same."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from blocks.errors import BadInput, ShipwayError, Superseded, Temporary
-from flows import rollback
+from blocks.errors import BadInput, Refused, ShipwayError, Superseded, Temporary
 from flows.lifecycle import finalize
 from flows.rollout import revert
+from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.ending import Ending
+from tasks.rules.lifecycle.results import RollbackResult, worst_of
 
 EU, US = "production/eu", "production/us"
+ERRORS = [BadInput("it may not read it", field="access", fix="Allow it"), Temporary("it does not answer")]
 
 
 async def nothing(*_: Any, **__: Any) -> None:
@@ -21,7 +23,11 @@ async def nothing(*_: Any, **__: Any) -> None:
 
 
 PLAN = SimpleNamespace(plan=SimpleNamespace(staging=SimpleNamespace(keep_on_failure=False)), owner="run", path="plan.yaml", append=nothing)
-ERRORS = [BadInput("it may not read it", field="access", fix="Allow it"), Temporary("it does not answer")]
+
+
+def is_back(environment: str) -> RollbackResult:
+    """Make the result of a rollback that passed."""
+    return RollbackResult(outcome=Outcome.PASSED, reason=f"{environment} is back", environment=environment, version="1.0")
 
 
 class Place(str):
@@ -43,20 +49,22 @@ class Place(str):
 class Places:
     """Says what is asked of which environment; the one that fails raises."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, failing: str, error: ShipwayError) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, failing: str, error: Exception) -> None:
         """Stand in for what the flows call."""
         self.asked: list[str] = []
         self.failing, self.error = failing, error
-        monkeypatch.setattr(finalize, "acquire_lease", self.act("acquire_lease"))
-        for module in (finalize, rollback):
+        for module in (finalize, revert):
             monkeypatch.setattr(module, "platform_of", self.platform_of)
             monkeypatch.setattr(module, "say", lambda text: self.asked.append(text.split(":")[0]))
-            monkeypatch.setattr(module, "append_entry", nothing)
+            monkeypatch.setattr(module, "acquire_lease", self.act("acquire_lease"))
+            monkeypatch.setattr(module, "abort_canary", self.act("abort"))
+            monkeypatch.setattr(module, "retried", lambda work: work)
+            monkeypatch.setattr(module, "named", lambda work, _: work)
+        monkeypatch.setattr(revert, "read_position", self.act("read"))
+        monkeypatch.setattr(finalize, "append_entry", nothing)
         monkeypatch.setattr(finalize, "environments_reversed", lambda _: [US, EU, "staging"])
         monkeypatch.setattr(finalize, "waves_reversed", lambda _: [[US, EU]])
         monkeypatch.setattr(finalize, "release_lease", self.act("give up"))
-        monkeypatch.setattr(finalize, "quietly", lambda work, **_: work)
-        monkeypatch.setattr(finalize, "abort_canary", self.act("abort"))
 
     async def platform_of(self, plan: Any, environment: str) -> Place:
         """Give the environment's name for its platform."""
@@ -80,7 +88,7 @@ class Places:
 async def test_every_environment_is_given_up(monkeypatch: pytest.MonkeyPatch, error: ShipwayError) -> None:
     """What does not answer is tried again by the keeper; what is wrong for good is said."""
     places = Places(monkeypatch, US, error)
-    late = await finalize._give_all_up(PLAN, "run")  # type: ignore[arg-type]
+    late = await finalize._release_leases(PLAN, "run")  # type: ignore[arg-type]
     assert late is (error if isinstance(error, Temporary) else None)
     said = [] if late else [f"{US} could not be given up"]
     assert sorted(places.asked) == sorted([f"give up {US}", *said, f"give up {EU}", "give up staging"])
@@ -88,67 +96,90 @@ async def test_every_environment_is_given_up(monkeypatch: pytest.MonkeyPatch, er
 
 @pytest.mark.parametrize("error", ERRORS)
 async def test_a_target_that_cannot_be_claimed_keeps_no_other_from_going_back(monkeypatch: pytest.MonkeyPatch, error: ShipwayError) -> None:
-    """All are asked, then each goes its way; somebody newer ends it at once."""
+    """All are asked, then each is rolled back; a newer run ends it at once."""
     places = Places(monkeypatch, US, error)
 
-    async def take_back(phase: Any, *, environment: str, **_: Any) -> dict[str, Any]:
+    async def roll_back(phase: Any, environment: str, **_: Any) -> RollbackResult:
         del phase
         if environment == US:
             raise error
-        return {"outcome": "passed", "reason": f"{environment} is back"}
+        return is_back(environment)
 
-    monkeypatch.setattr(rollback, "take_back", take_back)
-    asked = {"reason": "bug", "version": "", "bad": "", "restored": []}
-    back = rollback._take_all_back(PLAN, [[US, EU]], **asked)  # type: ignore[arg-type]
+    monkeypatch.setattr(revert, "roll_back", roll_back)
+    asked: dict[str, Any] = {"reason": "bug", "to": "", "bad": "", "restored": []}
+    back = revert.roll_back_waves(PLAN, [[US, EU]], **asked)  # type: ignore[arg-type]
     if isinstance(error, Temporary):
         with pytest.raises(Temporary):
             await back
     else:
         found = await back
-        assert found["outcome"] == "failed"
-        assert f"{EU} is back" in found["reason"]
+        assert worst_of(list(found.values())).outcome is Outcome.FAILED
+        assert f"{EU} is back" in found[EU].reason
     assert [one for one in places.asked if one.startswith("acquire_lease")] == [f"acquire_lease {US}", f"acquire_lease {EU}"]
-    places.error = Superseded("somebody newer")
+    places.error = Superseded("a newer run")
     with pytest.raises(Superseded):
-        await rollback._take_all_back(PLAN, [[US, EU]], **asked)  # type: ignore[arg-type]
+        await revert.roll_back_waves(PLAN, [[US, EU]], **asked)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("refused", "waves"), [([US, EU], [[US, EU]]), ([US, EU], [[US], [EU]]), ([US], [[US, EU]])])
+async def test_a_rollback_is_refused_only_if_every_environment_is(
+    monkeypatch: pytest.MonkeyPatch, refused: list[str], waves: list[list[str]]
+) -> None:
+    """A refusal keeps no other from being rolled back, in its own wave or in the next; where none moved, the whole is refused."""
+    Places(monkeypatch, "", BadInput("", field="", fix=""))
+    asked: list[str] = []
+
+    async def roll_back(phase: Any, environment: str, **_: Any) -> RollbackResult:
+        del phase
+        asked.append(environment)
+        if environment in refused:
+            raise Refused(f"{environment} would cross a contract")
+        return is_back(environment)
+
+    monkeypatch.setattr(revert, "roll_back", roll_back)
+    back = revert.roll_back_waves(PLAN, waves, reason="bug", to="", bad="", restored=[])  # type: ignore[arg-type]
+    if len(refused) == 2:
+        with pytest.raises(Refused, match=f"{US} would cross a contract; {EU} would cross a contract"):
+            await back
+    else:
+        assert {name: one.outcome.value for name, one in (await back).items()} == {US: "failed", EU: "passed"}
+    assert sorted(asked) == sorted([US, EU])
 
 
 @pytest.mark.parametrize("error", [*ERRORS, OSError("the connection broke")])
 async def test_a_target_that_cannot_be_read_keeps_none_beside_it_from_going_back(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """Those beside it do not wait to know; what it may have moved itself is left alone, and it is tried again or said to have failed."""
-    Places(monkeypatch, US, Temporary("unused"))
+    Places(monkeypatch, US, error)
     back: list[str] = []
 
-    async def moved(phase: Any, environment: str, *, at_once: bool = False, **_: Any) -> bool:
-        del phase
-        if environment == US and not at_once:
-            raise error
+    async def is_moved(phase: Any, environment: str, position: Any, **_: Any) -> bool:
+        del phase, position
         return environment != "staging"
 
-    async def take_back(phase: Any, *, environment: str, **_: Any) -> dict[str, Any]:
+    async def roll_back(phase: Any, environment: str, **_: Any) -> RollbackResult:
         del phase
         back.append(environment)
-        return {"outcome": "passed", "reason": f"{environment} is back"}
+        return is_back(environment)
 
-    async def child(phase: Any, wave: list[str], *, several: bool, reason: str, bad: str) -> dict[str, Any]:
-        assert several
-        return {"each": await revert.take_wave_back(phase, wave, reason=reason, version=bad)}
+    async def begin_phase(plan: str, *, scope: str) -> Any:
+        assert (plan, scope) == ("plan.yaml", "run")
+        return PLAN
 
     async def none(*_: Any) -> tuple[str, ...]:
         return ()
 
-    monkeypatch.setattr(revert, "take_back", take_back)
-    monkeypatch.setattr(revert, "moved", moved)
-    for name, stand_in in {"moved": moved, "_staying": none, "_go_back_in": child}.items():
-        monkeypatch.setattr(finalize, name, stand_in)
-    going = finalize.go_back(PLAN, version="1.1", ending=Ending("failed", "bad"))  # type: ignore[arg-type]
+    for name, stand_in in {"_is_moved": is_moved, "roll_back": roll_back, "begin_phase": begin_phase}.items():
+        monkeypatch.setattr(revert, name, stand_in)
+    monkeypatch.setattr(finalize, "_staying", none)
+    monkeypatch.setattr(finalize, "roll_back_moved", revert.roll_back_moved.fn)
+    going = finalize.roll_back_release(PLAN, version="1.1", ending=Ending("failed", "bad"))  # type: ignore[arg-type]
     if isinstance(error, Temporary):
         with pytest.raises(Temporary):
             await going
     else:
-        found = {one["environment"]: one for one in await going}
-        assert (found[US]["outcome"], found[EU]["outcome"]) == ("failed", "passed")
-        assert str(error) in found[US]["reason"]
+        found = await going
+        assert (found[US].outcome, found[EU].outcome) == ("failed", "passed")
+        assert str(error) in found[US].reason
     assert back == [EU]
 
 
@@ -161,10 +192,10 @@ async def test_a_completed_target_that_cannot_be_read_counts_as_staying(monkeypa
 
 @pytest.mark.parametrize("canary", ["1.1", None])
 async def test_staging_behind_a_contract_loses_its_half_made_canary(monkeypatch: pytest.MonkeyPatch, canary: str | None) -> None:
-    """It stays on what serves, but a canary that nobody brings to an end would hold the next release up."""
+    """It stays on what serves, but a canary that is left half-way would hold the next release up."""
     places = Places(monkeypatch, "", BadInput("", field="", fix=""))
 
-    async def moved(phase: Any, environment: str, **_: Any) -> bool:
+    async def may_have_moved(phase: Any, environment: str, **_: Any) -> bool:
         del phase
         return environment == "staging"
 
@@ -177,7 +208,33 @@ async def test_staging_behind_a_contract_loses_its_half_made_canary(monkeypatch:
     async def position(*_: Any) -> dict[str, Any]:
         return {"canary": canary}
 
-    for name, stand_in in {"moved": moved, "stays_forward": yes, "_staying": none, "read_position": position}.items():
+    for name, stand_in in {"may_have_moved": may_have_moved, "stays_forward": yes, "_staying": none, "read_position": position}.items():
         monkeypatch.setattr(finalize, name, stand_in)
-    assert await finalize.go_back(PLAN, version="1.1", ending=Ending("failed", "bad")) == []  # type: ignore[arg-type]
+    assert await finalize.roll_back_release(PLAN, version="1.1", ending=Ending("failed", "bad")) == {}  # type: ignore[arg-type]
     assert places.asked == (["acquire_lease staging", "abort staging"] if canary else [])
+
+
+async def test_a_wave_whose_rollback_breaks_off_is_tried_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of the server or the machine must not leave what could be rolled back; one that stays is said of each environment."""
+    Places(monkeypatch, "", BadInput("", field="", fix=""))
+    tries: list[list[str]] = []
+
+    async def yes(phase: Any, environment: str, **_: Any) -> bool:
+        del phase
+        return environment != "staging"
+
+    async def none(*_: Any) -> tuple[str, ...]:
+        return ()
+
+    async def child(plan: str, scope: str, environments: list[str], **_: Any) -> dict[str, RollbackResult]:
+        assert (plan, scope) == ("plan.yaml", "run")
+        tries.append(environments)
+        if len(tries) == 1:
+            raise OSError("the connection broke")
+        return {name: is_back(name) for name in environments}
+
+    for name, stand_in in {"may_have_moved": yes, "_staying": none, "roll_back_moved": child}.items():
+        monkeypatch.setattr(finalize, name, stand_in)
+    found = await finalize.roll_back_release(PLAN, version="1.1", ending=Ending("failed", "bad"))  # type: ignore[arg-type]
+    assert {name: one.passed for name, one in found.items()} == {US: True, EU: True}
+    assert tries == [[US, EU], [US, EU]]

@@ -191,7 +191,7 @@ async def test_a_verification_of_production_looks_at_every_target(stage: Stage) 
     assert (await verified()).name == "Passed"
     await bring(stage, US, new(stage))
     found = await verified()
-    assert (found.name, found.message.startswith(f"failed: {US}: ")) == ("Failed", True)
+    assert (found.name, found.message.startswith(f"failed: {US} runs ")) == ("Failed", True)
     assert (await verified(environment=EU)).name == "Passed"
 
 

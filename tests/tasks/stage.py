@@ -75,9 +75,10 @@ class Stage:
     async def watch(self, subject: Subject, begun: Any, *, seconds: float = 60, percent: int = 25) -> dict[str, Any]:
         """Watch to the end."""
         self.platform.position["percent"] = percent
-        return await watch_step.fn(
+        found = await watch_step.fn(
             self.platform, subject=subject, version="1.1", percent=percent, watch_seconds=seconds, lease=OURS, begun=begun, key="k"
         )
+        return found.model_dump(mode="json")
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tasks.rules.analysis import outcome as outcomes
 from tasks.rules.evidence.dependencies import DependencyState
 from tasks.rules.evidence.tests import TestEvidence
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import PRODUCTION, Place, production_of
 
 Outcome = Literal["passed", "failed", "no_data", "error"]
-WORST_FIRST: tuple[Outcome, ...] = ("failed", "error", "no_data", "passed")
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,9 @@ def _dependencies(plan: Plan, facts: Facts) -> tuple[Outcome, str]:
 def _worst(found: Sequence[tuple[Outcome, str]], *, none: tuple[Outcome, str]) -> tuple[Outcome, str]:
     if not found:
         return none
-    worst = min((outcome for outcome, _ in found), key=WORST_FIRST.index)
-    return worst, "; ".join(reason for outcome, reason in found if outcome == worst)
+    decides = outcomes.worst([outcomes.Outcome(outcome) for outcome, _ in found])
+    decided = next(outcome for outcome, _ in found if outcome == decides)
+    return decided, "; ".join(reason for outcome, reason in found if outcome == decided)
 
 
 def _everywhere(plan: Plan, facts: Facts, judge: Callable[[Place, Facts], tuple[Outcome, str]]) -> tuple[Outcome, str]:

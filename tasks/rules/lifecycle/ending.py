@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from blocks.outside_text import OutsideText, as_ending
-from tasks.rules.plan.targets import is_production
+from tasks.rules.lifecycle.results import RollbackResult
+from tasks.rules.plan.targets import is_production, target_of
 from tasks.rules.record.entries import Entry
 
 PARTLY = "partly_deployed"
@@ -27,7 +28,7 @@ class Ending:
     """Why a release ends.
 
     Fields:
-        name: `deployed`; `rolled_back`, where that was asked for; `refused` by a policy or bad input; `failed`; `cancelled` by a
+        name: `deployed`; `rolled_back`, if that was asked for; `refused` by a policy or bad input; `failed`; `cancelled` by a
             person; `stopped` by a rollback.
         reason: In words, with the numbers.
     """
@@ -42,33 +43,34 @@ class Ending:
 
 
 def final_outcome(
-    ending: Ending, *, moved_back: list[dict[str, Any]], stays: Sequence[str] = (), left: Mapping[str, str] | None = None
+    ending: Ending, *, rolled_back: Sequence[RollbackResult], stays: Sequence[str] = (), left: Mapping[str, str] | None = None
 ) -> tuple[str, str]:
     """Name a release's outcome.
 
     Args:
         ending: Why it ends.
-        moved_back: The results of the rollbacks that it needed; empty where nothing had moved.
+        rolled_back: The results of the rollbacks that it needed; empty if nothing had moved.
         stays: The targets that keep the new version, as the plan says.
-        left: Of several targets, by environment, what each ended on that was not taken back; said where any was moved.
+        left: Of several targets, by environment, what each ended on that was not rolled back; said if any was moved.
 
     Returns:
-        `deployed`, `rolled_back`, `refused`, `cancelled` or `failed`, and a sentence; `partly_deployed` where targets keep the new
-        version, whatever stopped the others. A way back that did not succeed is always `failed`: somebody must look.
+        `deployed`, `rolled_back`, `refused`, `cancelled` or `failed`, and a sentence; `partly_deployed` if targets keep the new
+        version, whatever stopped the others. A rollback that did not succeed is always `failed`: people must look.
     """
     if ending.name in {"deployed", "rolled_back"}:
         return ending.name, ending.reason
-    lost = [str(one["reason"]) for one in moved_back if one["outcome"] != "passed"]
+    lost = [one.reason for one in rolled_back if not one.passed]
     if lost:
         also = "".join(f"; {said}" for said in (left or {}).values())
-        return "failed", f"{ending.reason}. THE WAY BACK FAILED, look at the service now: {'; '.join(lost)}{also}"
-    others = list((left or {}).values()) if moved_back or stays else []
-    back = "; ".join([*(str(one["reason"]) for one in moved_back), *others])
-    begin = f"Afterwards: {back}" if "/" in back.partition(" ")[0] else f"{back[:1].upper()}{back[1:]}"  # a target's name stays as it is
+        return "failed", f"{ending.reason}. ROLLBACK FAILED, look at the service now: {'; '.join(lost)}{also}"
+    others = list((left or {}).values()) if rolled_back or stays else []
+    back = "; ".join([*(one.reason for one in rolled_back), *others])
+    names_target = bool(left) or any(target_of(one.environment) for one in rolled_back)  # a target's name stays as it is
+    begin = f"Afterwards: {back}" if names_target else f"{back[:1].upper()}{back[1:]}"
     sentence = f"{ending.reason}. {begin}" if back else ending.reason
     if stays:
         return PARTLY, sentence
     if ending.name in {"refused", "cancelled"}:
         return ending.name, sentence
-    moved = any(is_production(str(one.get("environment"))) for one in moved_back) or ending.name == "stopped"
+    moved = any(is_production(one.environment) for one in rolled_back) or ending.name == "stopped"
     return ("rolled_back" if moved else "failed"), sentence

@@ -28,7 +28,7 @@ class Seen:
         as_job: Whether it starts elsewhere, as a Job of a cluster, and not as a process beside its worker.
         heard: When its last heartbeat came (UTC), or None.
         wake_at: When it asked to be woken (UTC), or None.
-        stop_requested: Whether a rollback told it to end.
+        stop_requested: Whether a rollback requested that it stops.
         attempts: How often it was started.
     """
 
@@ -124,7 +124,7 @@ def is_late(last: datetime | None, *, now: datetime) -> bool:
 
 def _care_for_waiting(seen: Seen, now: datetime) -> Care:
     if seen.stop_requested:
-        return Care("wake", "a rollback told it to end")
+        return Care("wake", "a rollback requested that it stops")
     if seen.wake_at is not None and now >= seen.wake_at:
         return Care("wake", "the time it waited for has come")
     return Care("leave", "it waits")

@@ -45,7 +45,7 @@ class Entry(BaseModel):
     step: Annotated[int, Field(ge=0, le=100)] | None
     """The step of the rollout by its share of the traffic in percent, or null."""
     name: Annotated[str, Field(max_length=300)]
-    """Which one, of several of this kind in one place: a suite, a gate's question, `begun`; "" where there is one."""
+    """Which one, of several of this kind in one place: a suite, a gate's question, `begun`; "" if there is one."""
     who: str
     """The person or the part that did it."""
     what: str

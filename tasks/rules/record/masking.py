@@ -1,4 +1,4 @@
-"""What may go into a record: plain JSON without secrets, cut where it is too long."""
+"""What may go into a record: plain JSON without secrets, cut if it is too long."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ SHORTEST_STEP_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Stream:
-    """One revision's counts at one moment; bounds are ratios and None where none were computed."""
+    """One revision's counts at one moment; bounds are ratios and None if none were computed."""
 
     bad: float
     total: float
@@ -46,7 +46,7 @@ class Point:
 class WatchedStep:
     """One watch of one step, from `start_seconds` to `end_seconds` of the time watched.
 
-    `decided` is the reading at which this SLI was decided; None where it never was.
+    `decided` is the reading at which this SLI was decided; None if it never was.
     """
 
     percent: int | None

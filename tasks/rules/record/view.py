@@ -33,7 +33,7 @@ class Row:
 
     @property
     def docs(self) -> str:
-        """The name of the page beside the record that shows this entry's evidence (`data/NAME.html`), or "" where there is none."""
+        """The name of the page beside the record that shows this entry's evidence (`data/NAME.html`), or "" if there is none."""
         said = self.entry.evidence.get("docs")
         return said.removeprefix("data/") if self.entry.kind == "data" and isinstance(said, str) and DOCS.fullmatch(said) else ""
 
@@ -106,7 +106,7 @@ def checks_of(entries: list[Entry]) -> list[Row]:
 
 
 def result_of(entry: Entry) -> str:
-    """Read how an entry ended from its evidence: `outcome`, `decision` or `passed`; empty where it says none of them."""
+    """Read how an entry ended from its evidence: `outcome`, `decision` or `passed`; empty if it says none of them."""
     for name in ("outcome", "decision"):
         said = entry.evidence.get(name)
         if isinstance(said, str):

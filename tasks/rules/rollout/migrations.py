@@ -1,4 +1,4 @@
-"""Migrations: which run when, and which of those that ran stand between what serves and the version that somebody wants back."""
+"""Migrations: which run when, and which of those that ran a rollback would cross."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Contract(NamedTuple):
 
     Fields:
         name: Its name in the plan.
-        environment: Where; empty where its record cannot be read, which means everywhere.
-        version: The version whose release ran it; empty where its record cannot be read.
+        environment: Where; empty if its record cannot be read, which means everywhere.
+        version: The version whose release ran it; empty if its record cannot be read.
         run: That release's flow run id.
-        at: When it was begun; None where its record cannot be read, which counts as just now.
+        at: When it was begun; None if its record cannot be read, which counts as just now.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Contract(NamedTuple):
 
 
 def due(migrations: Sequence[Migration], *, environment: str, when: When | None = None) -> list[Migration]:
-    """Choose the migrations of an environment, and of a moment where one is named, in the plan's order; `production/eu` is production."""
+    """Choose the migrations of an environment, and of a moment if one is named, in the plan's order; `production/eu` is production."""
     return [one for one in migrations if section_of(environment) in one.environments and when in {None, one.when}]
 
 
@@ -41,14 +41,14 @@ def contracts_in(entries: Sequence[Entry], *, run: str) -> list[Contract]:
     """Read from a record which contracts were begun; one that failed may have changed something, too, and is one of them.
 
     Args:
-        entries: The record of a run that is known to speak of contracts; where it does not, it cannot be trusted, and may have begun any.
+        entries: The record of a run that is known to speak of contracts; if it does not, it cannot be trusted, and may have begun any.
         run: The run.
     """
-    told = select(entries, kind="migration")
-    if not told:
+    recorded = select(entries, kind="migration")
+    if not recorded:
         return [Contract(run, "", "", run, None)]
     last: dict[tuple[str, str], Entry] = {}
-    for entry in told:
+    for entry in recorded:
         if entry.evidence.get("compatibility") == "contract":
             last[entry.environment, str(entry.evidence["migration"])] = entry
     return [
@@ -70,17 +70,17 @@ def restored_in(entries: Iterable[Entry]) -> set[tuple[str, str, str]]:
 def crossed(
     contracts: Iterable[Contract], restored: set[tuple[str, str, str]], *, environment: str, target: str, target_since: datetime | None
 ) -> list[Contract]:
-    """Choose the contracts that a way back to a version would cross.
+    """Choose the contracts that a rollback to a version would cross.
 
     Args:
         contracts: All that were begun for this service.
         restored: What was restored by hand since, as `restored_in` gives it.
-        environment: Where the way back goes.
+        environment: Where the rollback is.
         target: The version that would serve.
         target_since: When its newest release that was deployed began; None where no record knows one.
 
     Returns:
-        Those that other versions brought after it: a version bears its own contracts, and those that were there when it came.
+        Those that other versions brought after it: a version works with its own contracts, and with those that were there when it came.
     """
     return [
         one
@@ -112,15 +112,15 @@ def refusal(found: Sequence[Contract], *, target: str, environment: str) -> str:
     since = ", ".join(dict.fromkeys(one.version or "a release whose record cannot be read" for one in found))
     flags = " ".join(f"--restored {name}" for name in dict.fromkeys(one.name for one in found))
     return (
-        f"going back to {target} in {environment} would cross the contract migration(s) {names}, applied by {since}, "
-        f"which {target} cannot bear; nothing was moved. Fix forward: release a version that bears them. "
-        f"Or restore by hand what they took away, then say so by name: `shipway rollback … {flags}`"
+        f"a rollback to {target} in {environment} would cross the contract migration(s) {names}, applied by {since}, "
+        f"with which {target} does not work; nothing was moved. Fix forward: release a version that works with them. "
+        f"Or restore by hand what they removed, then say so by name: `shipway rollback … {flags}`"
     )
 
 
 def describe(migrations: Sequence[Migration]) -> list[str]:
     """Say in one sentence each what the migrations of a plan do, for people."""
-    moments: Mapping[When, str] = {"before": "before the version comes", "after": "once the former version is retired"}
+    moments: Mapping[When, str] = {"before": "before the rollout", "after": "once the baseline is retired"}
     return [
         f"{one.name} ({one.compatibility}) in {' and '.join(one.environments)}, {moments[one.when]}"
         + (f", because {one.because.rstrip('.')}" if one.because else "")

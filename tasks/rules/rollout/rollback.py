@@ -1,9 +1,10 @@
-"""Which way back there is, from where an environment stands."""
+"""How an environment is rolled back, from what it runs now; and whether a release moved it at all."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +13,7 @@ class RollbackChoice:
 
     Fields:
         kind: `nothing` moved, `abort` the canary while the baseline is warm, `redeploy` a version, or `impossible`.
-        version: The version that serves afterwards; None where that is unknown.
+        version: The version that serves afterwards; None if that is unknown.
         reason: Why this way, for the record.
     """
 
@@ -30,9 +31,9 @@ def choose_rollback(
         baseline: Version that serves now, or None.
         canary: Version being brought in, or None.
         previous: Version that served before the baseline, or None.
-        bad: The version to get away from; None means whatever is newest: the canary, else the baseline.
-        to: `previous`, or the version that somebody asked for.
-        fallback: The plan's fixed version, for where nothing warm is left; None takes the one before.
+        bad: The version to get rid of; None means whatever is newest: the canary, else the baseline.
+        to: `previous`, or the version that was asked for.
+        fallback: The plan's fixed version, if nothing warm is left; None takes the one before.
 
     Returns:
         The way; `impossible` where no version to return to is known, with what a person can do.
@@ -40,7 +41,7 @@ def choose_rollback(
     away = bad or canary or baseline
     wanted = None if to == "previous" else to
     if canary is not None and baseline is None and wanted is None:
-        return RollbackChoice("abort", None, f"nothing ran before {canary}: it is taken away, and nothing is left")
+        return RollbackChoice("abort", None, f"nothing ran before {canary}: it is removed, and nothing is left")
     if canary is not None and baseline is not None and baseline != bad and wanted in {None, baseline}:
         return RollbackChoice("abort", baseline, f"{baseline} is still running beside {canary}: one switch of the traffic")
     if wanted is None and baseline is not None and baseline != away:
@@ -52,3 +53,16 @@ def choose_rollback(
     if target == baseline and canary is None:
         return RollbackChoice("nothing", baseline, f"{baseline} serves already")
     return RollbackChoice("redeploy", target, f"{away} is all that runs; {target} ran before it and is brought up again")
+
+
+def is_moved(position: Mapping[str, Any], *, owner: str, version: str, before: str | None, was_there: bool) -> bool:
+    """Say whether a release may have moved an environment: it owns it, and the version did not serve there before.
+
+    Args:
+        position: What the environment runs: `owner`, `canary`.
+        owner: Flow run id of the release.
+        version: The version under release.
+        before: The version that ran there when the release was reviewed.
+        was_there: Whether the release found the version there, left by an earlier one, and so took no step.
+    """
+    return position["owner"] == owner and not was_there and (before != version or position["canary"] is not None)

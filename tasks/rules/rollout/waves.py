@@ -1,4 +1,4 @@
-"""What becomes of production's targets when one of them fails, or when all are to go back: decided from what is known, and said of each."""
+"""What becomes of production's targets if one of them fails, or if all are rolled back: decided from what is known."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Effect = Literal["prepare", "promote"]
 
 
 def staying(plan: Plan, completed: Collection[str]) -> tuple[str, ...]:
-    """Name the targets that keep the new version although the release goes back.
+    """Name the targets that keep the new version although the release is rolled back.
 
     Args:
         plan: The plan.
@@ -37,12 +37,12 @@ def reached(entries: list[Entry], effect: Effect, environments: Collection[str])
 def left_alone(
     plan: Plan, version: str, *, moved: Collection[str], stays: Collection[str], begun: Collection[str], before: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Say of each target that a release did not take back what it ended on.
+    """Say of each target that a release did not roll back what it ended on.
 
     Args:
         plan: The plan.
         version: The version under release.
-        moved: The environments that were taken back, or should have been.
+        moved: The environments that were rolled back, or should have been.
         stays: Those that keep the new version.
         begun: Those to which the version had been brought.
         before: The version that ran before, by environment, as far as known.
@@ -65,18 +65,18 @@ def left_alone(
 
 
 def version_to_leave(positions: Mapping[str, Mapping[str, Any]], *, to: str, silent: Collection[str] = ()) -> str | None:
-    """Find the one version that all targets are to get away from, where they run different ones.
+    """Find the one bad version of all targets, if they run different ones.
 
     The newest is the one that came after what the other targets run: no target has it as the version before.
 
     Args:
         positions: What each target runs: `baseline`, `canary`, `previous`.
         to: The version to return to, or `previous`.
-        silent: Targets that did not say what they run. When they answer they must not get away from a version that nobody meant, so
+        silent: Targets that did not say what they run. When they answer they must not leave a version that was not meant, so
             the one that is seen is named then, though all that is seen is the same.
 
     Returns:
-        The version; "" where all run the same, so that each can judge for itself; None where nobody can tell.
+        The version; "" if all run the same, so that each can judge for itself; None if it cannot be known.
     """
     heads = {str(one["canary"] or one["baseline"]) for one in positions.values() if one["canary"] or one["baseline"]}
     if silent and not heads:
@@ -91,7 +91,7 @@ def version_to_leave(positions: Mapping[str, Mapping[str, Any]], *, to: str, sil
 
 
 def versions_in_words(plan: Plan, current: Mapping[str, str | None]) -> str | None:
-    """Say what production runs: one version, `1.0 in production/eu, 1.1 in production/us`, or None where nothing runs."""
+    """Say what production runs: one version, `1.0 in production/eu, 1.1 in production/us`, or None if nothing runs."""
     found = {place.environment: current.get(place.environment) for place in production_of(plan)}
     if len(set(found.values())) == 1:
         return next(iter(found.values()))
@@ -99,7 +99,7 @@ def versions_in_words(plan: Plan, current: Mapping[str, str | None]) -> str | No
 
 
 def progress_in_words(entries: list[Entry]) -> str:
-    """Say where a release is in its wave, from its record; "" where production is one, or nothing is known yet."""
+    """Say where a release is in its wave, from its record; "" if production is one, or nothing is known yet."""
     review = next(iter(select(entries, kind="review")), None)
     current = review.evidence.get("current") if review else None
     names = [name for name in current if within(name)] if isinstance(current, dict) else []

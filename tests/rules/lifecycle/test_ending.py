@@ -9,27 +9,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.ending import STATE_NAMES, Ending, final_outcome
+from tasks.rules.lifecycle.results import RollbackResult
 from tasks.rules.record.entries import chain, outcome_of
 
 NAMES = st.sampled_from(["deployed", "refused", "failed", "cancelled", "stopped"])
 ENDINGS = st.builds(Ending, NAMES, st.sampled_from(["the canary fails", "no approval came"]))
-BACK = st.fixed_dictionaries(
-    {
-        "outcome": st.sampled_from(["passed", "failed", "error", "no_data"]),
-        "reason": st.sampled_from(["it is back on 1.0", "it does not answer"]),
-        "environment": st.sampled_from(["production", "staging"]),
-    }
+BACK = st.builds(
+    RollbackResult,
+    outcome=st.sampled_from([Outcome.PASSED, Outcome.FAILED, Outcome.ERROR, Outcome.NO_DATA]),
+    reason=st.sampled_from(["it is back on 1.0", "it does not answer"]),
+    environment=st.sampled_from(["production", "staging"]),
+    version=st.none(),
 )
 
 
-def back(environment: str, outcome: str = "passed") -> dict[str, Any]:
+def back(environment: str, outcome: str = "passed") -> RollbackResult:
     """Make the result of one rollback."""
-    return {"environment": environment, "outcome": outcome, "reason": f"{environment} is back"}
+    return RollbackResult(outcome=Outcome(outcome), reason=f"{environment} is back", environment=environment, version=None)
 
 
 @pytest.mark.parametrize(
-    ("name", "moved_back", "outcome"),
+    ("name", "rolled_back", "outcome"),
     [
         ("deployed", [], "deployed"),
         ("refused", [], "refused"),
@@ -45,37 +47,37 @@ def back(environment: str, outcome: str = "passed") -> dict[str, Any]:
         ("refused", [back("staging", "no_data")], "failed"),
     ],
 )
-def test_an_ending_gets_its_name(name: Any, moved_back: list[dict[str, Any]], outcome: str) -> None:
+def test_an_ending_gets_its_name(name: Any, rolled_back: list[RollbackResult], outcome: str) -> None:
     """Rolled back is only what moved in production and is back."""
-    assert final_outcome(Ending(name, "so it is"), moved_back=moved_back)[0] == outcome
+    assert final_outcome(Ending(name, "so it is"), rolled_back=rolled_back)[0] == outcome
 
 
 @given(ENDINGS, st.lists(BACK, min_size=1, max_size=2))
-def test_what_was_moved_back_is_deployed_only_by_its_own_word(ending: Ending, moved_back: list[dict[str, Any]]) -> None:
-    """No way back turns another ending into a deployment."""
-    outcome, _ = final_outcome(ending, moved_back=moved_back)
+def test_what_was_rolled_back_is_deployed_only_by_its_own_word(ending: Ending, rolled_back: list[RollbackResult]) -> None:
+    """No rollback turns another ending into a deployment."""
+    outcome, _ = final_outcome(ending, rolled_back=rolled_back)
     assert (outcome == "deployed") == (ending.name == "deployed")
 
 
 @given(ENDINGS, st.lists(BACK, max_size=2))
-def test_a_lost_way_back_is_always_said_loudly(ending: Ending, moved_back: list[dict[str, Any]]) -> None:
+def test_a_lost_rollback_is_always_said_loudly(ending: Ending, rolled_back: list[RollbackResult]) -> None:
     """Where the service may not be well, the outcome is failed and the sentence says to look."""
-    if ending.name != "deployed" and any(one["outcome"] != "passed" for one in moved_back):
-        outcome, sentence = final_outcome(ending, moved_back=moved_back)
+    if ending.name != "deployed" and any(not one.passed for one in rolled_back):
+        outcome, sentence = final_outcome(ending, rolled_back=rolled_back)
         assert outcome == "failed"
         assert "look at the service now" in sentence
 
 
 @given(ENDINGS, st.lists(BACK, max_size=2))
-def test_the_sentence_begins_with_the_reason(ending: Ending, moved_back: list[dict[str, Any]]) -> None:
+def test_the_sentence_begins_with_the_reason(ending: Ending, rolled_back: list[RollbackResult]) -> None:
     """Who reads only the state's message knows why."""
-    assert final_outcome(ending, moved_back=moved_back)[1].startswith(ending.reason)
+    assert final_outcome(ending, rolled_back=rolled_back)[1].startswith(ending.reason)
 
 
 @given(ENDINGS, st.lists(BACK, max_size=2))
-def test_every_outcome_has_a_state_and_a_place_in_the_record(ending: Ending, moved_back: list[dict[str, Any]]) -> None:
+def test_every_outcome_has_a_state_and_a_place_in_the_record(ending: Ending, rolled_back: list[RollbackResult]) -> None:
     """What a closing entry says is read back as the same outcome."""
-    outcome, why = final_outcome(ending, moved_back=moved_back)
+    outcome, why = final_outcome(ending, rolled_back=rolled_back)
     entry = chain(
         None, at=datetime(2026, 1, 1, tzinfo=UTC), kind="closed", who="shipway", what="Done", why=why,
         evidence={"outcome": outcome},

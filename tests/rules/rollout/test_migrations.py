@@ -87,7 +87,7 @@ def test_a_contract_may_run_before_where_the_plan_says_why() -> None:
     plan, problems = read(because, EXPAND)
     assert problems == []
     text = "\n".join(describe_course(plan, "1.2"))
-    assert "drop-city (contract) in production, before the version comes, because 1.1 no longer reads the column; add-place" in text
+    assert "drop-city (contract) in production, before the rollout, because 1.1 no longer reads the column; add-place" in text
     assert longest_seconds(plan) >= 3 * 600
 
 

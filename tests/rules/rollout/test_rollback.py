@@ -1,4 +1,4 @@
-"""Which way back a rollback takes."""
+"""How an environment is rolled back, and whether a release moved it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.rules.rollout.rollback import choose_rollback
+from tasks.rules.rollout.rollback import choose_rollback, is_moved
 
 VERSIONS = st.sampled_from(["1.0", "1.1", "1.2", "1.3"])
 MAYBE = st.none() | VERSIONS
@@ -86,3 +86,21 @@ def test_where_there_is_no_way_a_person_is_told_what_to_do(seen: dict[str, Any])
     way = choose_rollback(**seen)
     assert way.reason
     assert way.kind != "impossible" or ("`version`" in way.reason and way.version is None)
+
+
+@pytest.mark.parametrize(
+    ("position", "before", "was_there", "moved"),
+    [
+        ({"owner": "run", "canary": "1.1"}, "1.0", False, True),
+        ({"owner": "run", "canary": None}, "1.0", False, True),
+        ({"owner": "run", "canary": None}, "1.1", False, False),
+        ({"owner": "run", "canary": "1.1"}, "1.1", False, True),
+        ({"owner": "run", "canary": None}, "1.0", True, False),
+        ({"owner": "other", "canary": "1.1"}, "1.0", False, False),
+        ({"owner": None, "canary": None}, None, False, False),
+    ],
+    ids=["canary up", "promoted", "ran there before", "its own canary again", "left by an earlier release", "another owner", "no owner"],
+)
+def test_a_release_moved_what_it_owns_and_did_not_find(position: Any, before: Any, was_there: bool, moved: bool) -> None:  # noqa: FBT001 - columns
+    """Only that is rolled back; what another run owns by now is its own."""
+    assert is_moved(position, owner="run", version="1.1", before=before, was_there=was_there) is moved

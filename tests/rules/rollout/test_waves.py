@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.evidence.change_log import ChangeLog, Commit, join_changes
 from tasks.rules.evidence.checklist import Facts, judge_checklist
 from tasks.rules.lifecycle.ending import STATE_NAMES, Ending, final_outcome
+from tasks.rules.lifecycle.results import RollbackResult
 from tasks.rules.plan.plan import Plan
 from tasks.rules.record.entries import Entry, Kind, chain, outcome_of
 from tasks.rules.rollout.rollback import choose_rollback
@@ -96,19 +98,21 @@ def test_each_target_is_told_apart_by_what_it_ended_on() -> None:
 
 
 def test_a_production_that_is_mixed_is_neither_deployed_nor_rolled_back() -> None:
-    """The outcome has a word of its own, and the sentence names every target; a lost way back is still the worst."""
-    back = [{"environment": US, "outcome": "passed", "reason": f"{US} is back on 1.0"}]
+    """The outcome has a word of its own, and the sentence names every target; a lost rollback is still the worst."""
+    back = [RollbackResult(outcome=Outcome.PASSED, reason=f"{US} is back on 1.0", environment=US, version="1.0")]
     left = {EU: f"{EU} stays on 1.1", ASIA: f"{ASIA} was not touched and runs 1.0"}
-    outcome, sentence = final_outcome(Ending("failed", "bad"), moved_back=back, stays=[EU], left=left)
+    outcome, sentence = final_outcome(Ending("failed", "bad"), rolled_back=back, stays=[EU], left=left)
     assert outcome == "partly_deployed"
     assert sentence == f"bad. Afterwards: {US} is back on 1.0; {EU} stays on 1.1; {ASIA} was not touched and runs 1.0"
     assert STATE_NAMES[outcome] == "PartlyDeployed"
-    lost = final_outcome(Ending("failed", "bad"), moved_back=[{**back[0], "outcome": "failed"}], stays=[EU], left=left)
+    lost = final_outcome(
+        Ending("failed", "bad"), rolled_back=[back[0].model_copy(update={"outcome": Outcome.FAILED})], stays=[EU], left=left
+    )
     assert lost[0] == "failed"
     assert f"{EU} stays on 1.1" in lost[1]
-    assert final_outcome(Ending("cancelled", "no"), moved_back=[], stays=[EU], left=left)[0] == "partly_deployed"
-    assert final_outcome(Ending("refused", "no"), moved_back=[], left=left) == ("refused", "no")
-    assert final_outcome(Ending("failed", "bad"), moved_back=back, left=left)[0] == "rolled_back"
+    assert final_outcome(Ending("cancelled", "no"), rolled_back=[], stays=[EU], left=left)[0] == "partly_deployed"
+    assert final_outcome(Ending("refused", "no"), rolled_back=[], left=left) == ("refused", "no")
+    assert final_outcome(Ending("failed", "bad"), rolled_back=back, left=left)[0] == "rolled_back"
 
 
 def test_a_mixed_production_is_read_back_from_its_record() -> None:

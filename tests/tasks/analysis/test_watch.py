@@ -28,9 +28,10 @@ HASTY = Subject("guestbook", "production", JUDGEMENT.model_copy(update={"interva
 async def watched(platform: Any, *, seconds: float = 5, percent: int = 25, lease: Lease = OURS, begun: Any = None) -> dict[str, Any]:
     """Watch one step at a hasty pace."""
     begun = begun or await begin(platform)
-    return await watch_step.fn(
+    found = await watch_step.fn(
         platform, subject=HASTY, version="1.1", percent=percent, watch_seconds=seconds, lease=lease, begun=begun, key="k"
     )
+    return found.model_dump(mode="json")
 
 
 async def begin(platform: Any) -> Any:
@@ -52,7 +53,7 @@ async def test_the_watch_ends_the_moment_its_verdict_is_in(errors: int, outcome:
     found = await watched(platform, seconds=60)
     assert found["outcome"] == outcome
     assert time.monotonic() - began < 5
-    assert [point["verdicts"][0]["outcome"].value for point in found["points"]] == ["no_data", outcome]
+    assert [point["verdicts"][0]["outcome"] for point in found["points"]] == ["no_data", outcome]
     assert found["versions"] == {"canary": "1.1", "baseline": "1.0"}
 
 
@@ -182,8 +183,8 @@ async def test_a_recovery_is_judged_by_what_came_after_it(before: Any, after: An
     platform = FakePlatform(canary=None, percent=0)
     platform.at_look = lambda look: platform.numbers.update({"1.0": before if look == 1 else after})
     found = await watch_recovery.fn(platform, version="1.0", watch_seconds=0.01, max_error_ratio=0.05)
-    assert found["outcome"] == outcome
-    assert said in found["reason"]
+    assert found.outcome == outcome
+    assert said in found.reason
 
 
 @pytest.mark.parametrize("change", [{"baseline": "1.1"}, {"ready": {"1.0": False}}, {"ready": {}}])
@@ -192,7 +193,7 @@ async def test_a_version_that_does_not_serve_has_not_recovered(change: Any) -> N
     platform = FakePlatform(canary=None, percent=0)
     platform.position.update(**change)
     found = await watch_recovery.fn(platform, version="1.0", watch_seconds=0.01, max_error_ratio=1)
-    assert (found["outcome"], "does not serve" in found["reason"]) == ("failed", True)
+    assert (found.outcome, "does not serve" in found.reason) == ("failed", True)
 
 
 async def test_a_watch_does_not_hold_the_loop_up() -> None:

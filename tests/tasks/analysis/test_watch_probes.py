@@ -58,9 +58,10 @@ async def probed(
     subject = Subject("shop", "production", judgement.model_copy(update={"interval_seconds": 0.02}))
     begun = await begin_watch.fn(platform, subject=subject, version="1.1", key="k")
     begun |= {"at": begun["at"] - ago_seconds, "probes": probes}
-    return await watch_step.fn(
+    found = await watch_step.fn(
         platform, subject=subject, version="1.1", percent=percent, watch_seconds=seconds, lease=OURS, begun=begun, key="k"
     )
+    return found.model_dump(mode="json")
 
 
 @pytest.mark.parametrize("percent", [25, 100])

@@ -12,7 +12,7 @@ from prefect import flow
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH
 
 from blocks.errors import BadInput
-from tasks.evidence.inputs import changes_of, collect_inputs, collect_inputs_again, folder_of, look, take_plan
+from tasks.evidence.inputs import collect_inputs, collect_inputs_again, look, take_plan
 from tasks.record.journal import append_entry, read_entries, read_entry
 from tests.local_environments import MakeLocal
 
@@ -46,7 +46,7 @@ async def plan(tmp_path: Path, make_local: MakeLocal) -> Path:
 
 @flow
 async def asked(path: str, key: str) -> list[Any]:
-    """Survey as a release does, before and after the plan was changed."""
+    """Collect as a release does, before and after the plan was changed."""
     before = [await take_plan(path, key=f"{key}/plan"), await collect_inputs(path, version="1.1", key=f"{key}/survey")]
     Path(path).write_text(Path(path).read_text().replace("quorum: 1", "quorum: 0"))  # noqa: ASYNC240
     after = [await take_plan(path, key=f"{key}/plan"), await collect_inputs(path, version="1.1", key=f"{key}/survey")]
@@ -56,22 +56,18 @@ async def asked(path: str, key: str) -> list[Any]:
 async def test_a_survey_says_what_is_there_and_what_comes(plan: Path) -> None:
     """Positions, changes, folders; the same world has the same digest, another version another one."""
     found = await look(str(plan), version="1.1")
-    assert (found["version"], found["current"], found["previous"]) == (
-        "1.1",
-        dict.fromkeys(found["current"]),
-        dict.fromkeys(found["previous"]),
-    )
-    assert folder_of(found) == plan.parent
-    assert changes_of(found).commits or found["change_log"]
-    assert (await look(str(plan), version="1.1"))["digest"] == found["digest"]
-    assert (await look(str(plan), version="1.0"))["digest"] != found["digest"]
+    assert (found.version, found.current, found.previous) == ("1.1", dict.fromkeys(found.current), dict.fromkeys(found.previous))
+    assert found.folder == str(plan.parent)
+    assert [commit.subject for commit in found.change_log.commits]
+    assert (await look(str(plan), version="1.1")).digest == found.digest
+    assert (await look(str(plan), version="1.0")).digest != found.digest
 
 
 async def test_a_release_keeps_the_plan_it_began_with_and_sees_that_it_changed(plan: Path) -> None:
     """Under its key the first survey stays; a new look has another digest, which voids an approval."""
     before, after, again = await asked(str(plan), uuid4().hex)
     assert after == before
-    assert again["digest"] != before[1]["digest"]
+    assert again.digest != before[1].digest
 
 
 async def test_a_plan_with_a_platform_that_nobody_made_is_bad_input(plan: Path) -> None:

@@ -16,7 +16,7 @@ from blocks.errors import BadInput, Permanent, Refused, Temporary, Unreachable
 from tasks.approval.forms import approval_form_for
 from tasks.lifecycle import policy
 from tasks.lifecycle.clock import remember_now, seconds_until
-from tasks.lifecycle.policy import OBSERVE, OBSERVE_PLATFORM, ONCE, PATIENCE_SECONDS, another_try_helps, another_try_reaches, quietly
+from tasks.lifecycle.policy import OBSERVE, OBSERVE_PLATFORM, ONCE, PATIENCE_SECONDS, another_try_helps, another_try_reaches, retried
 from tasks.notify import alert, announce
 from tasks.rollout.platforms import load_approvers, load_platform
 from tests.local_environments import MakeLocal
@@ -188,7 +188,9 @@ def test_a_platform_that_nobody_reaches_is_tried_for_longer_than_any_other(error
     [(Temporary("x"), 5), (Unreachable("x"), 29), (Refused("x"), 1), (OSError("x"), 1)],
     ids=["late", "away", "no", "odd"],
 )
-async def test_what_is_read_quietly_is_tried_as_often_as_its_task_is(monkeypatch: pytest.MonkeyPatch, error: Exception, tries: int) -> None:
+async def test_what_is_read_without_a_run_is_tried_as_often_as_its_task(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, tries: int
+) -> None:
     """A target beside others is waited for as one alone is."""
     tried: list[str] = []
     slept: list[float] = []
@@ -203,10 +205,9 @@ async def test_what_is_read_quietly_is_tried_as_often_as_its_task_is(monkeypatch
 
     monkeypatch.setattr(policy.asyncio, "sleep", sleep)
     with pytest.raises(type(error)):
-        await quietly(read)("x")
+        await retried(read)("x")
     assert (len(tried), len(slept)) == (tries, tries - 1)
     assert all(wanted <= real <= 1.3 * wanted for wanted, real in zip(PATIENCE_SECONDS, slept, strict=False))
-    assert quietly(read, when=False) is read
 
 
 def test_a_moment_that_has_passed_is_no_time_away() -> None:

@@ -1,0 +1,58 @@
+"""What a release is about, as values: its plan as it was taken, and what was found when its inputs were collected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.rules.evidence.change_log import ChangeLog
+from tasks.rules.plan.plan import Plan
+
+
+class TakenPlan(BaseModel):
+    """A plan as it was when it was taken.
+
+    Fields:
+        plan: The plan as JSON.
+        path: The plan file, absolute.
+        folder: The folder in which the plan's paths start, absolute.
+        repository: The Git repository around it, or the folder.
+        manifests: The Jobs of the plan's migrations, by name.
+        manifest_problems: A sentence for each Job that cannot be read.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    plan: dict[str, Any]
+    path: str
+    folder: str
+    repository: str
+    manifests: dict[str, dict[str, Any]] = {}
+    manifest_problems: tuple[str, ...] = ()
+
+    def parsed(self) -> Plan:
+        """Give the plan as a model."""
+        return Plan.model_validate(self.plan)
+
+
+class Inputs(TakenPlan):
+    """What a release is about.
+
+    Fields:
+        version: The version under release.
+        current: The version that runs now, by environment; None if none does.
+        previous: The version that ran before it, by environment.
+        change_log: What the version changes; if targets run different versions, the changes of all.
+        platforms: The fingerprint of each platform's settings, by environment.
+        digest: The hash over all of it, which people approve.
+        previews: What the platforms would change, by environment, for those that can say it.
+    """
+
+    version: str
+    current: dict[str, str | None]
+    previous: dict[str, str | None]
+    change_log: ChangeLog
+    platforms: dict[str, str]
+    digest: str
+    previews: dict[str, dict[str, Any]] = {}
