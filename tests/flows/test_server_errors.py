@@ -15,11 +15,12 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, PREFEC
 from blocks.errors import Refused, Superseded, Temporary, Unreachable
 from flows.commands.release import start
 from flows.lifecycle.context import Phase, acting_for
-from flows.lifecycle.finalize import go_back
-from flows.rollout.revert import all_of
+from flows.lifecycle.finalize import roll_back_release
+from flows.rollout import revert
 from tasks.lifecycle.policy import as_temporary
 from tasks.lifecycle.server import server
 from tasks.rollout.platforms import load_platform
+from tasks.rules.evidence.inputs import TakenPlan
 from tasks.rules.lifecycle.ending import Ending
 from tasks.rules.plan.plan import Plan
 from tests.faulty_http import FaultyHandler, FaultyHttp, running
@@ -89,9 +90,10 @@ async def test_a_platform_that_the_server_cannot_give_now_may_be_given_later(ove
 async def test_a_release_that_moved_nothing_has_no_failed_rollback_when_the_server_answers_500(tmp_path: Path) -> None:
     """Whether an environment was moved is not known while its block cannot be read: the record stays open, and the keeper tries again."""
     run, plan = str(uuid4()), Plan.model_validate(plan_of("overloaded"))
-    phase = Phase(run, 1, run, plan, "plan.yaml", str(tmp_path), {})
+    taken = TakenPlan(plan=plan_of("overloaded"), path="plan.yaml", folder=str(tmp_path), repository=str(tmp_path))
+    phase = Phase(run, 1, run, plan, "plan.yaml", str(tmp_path), taken)
     with acting_for(run), pytest.raises(Temporary, match="answered 500"):
-        await go_back(phase, version="1.1", ending=Ending("refused", "another release is under way"))
+        await roll_back_release(phase, version="1.1", ending=Ending("refused", "another release is under way"))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,7 @@ async def test_a_release_that_moved_nothing_has_no_failed_rollback_when_the_serv
     ],
     ids=["temporary", "superseded", "late"],
 )
-async def test_targets_that_go_back_side_by_side_do_not_fail_by_an_answer_of_the_server(
+async def test_targets_that_are_rolled_back_side_by_side_do_not_fail_by_an_answer_of_the_server(
     errors: list[Exception], expected: type[Exception]
 ) -> None:
     """It is tried again; a newer owner comes before everything else."""
@@ -113,7 +115,7 @@ async def test_targets_that_go_back_side_by_side_do_not_fail_by_an_answer_of_the
         raise next(left)
 
     with pytest.raises(expected):
-        await all_of([f"production/{number}" for number in range(len(errors))], back)
+        revert.settled(await revert._side_by_side([f"production/{number}" for number in range(len(errors))], back))
 
 
 @pytest.mark.usefixtures("overloaded")
