@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from tasks.rules.plan.types import PATTERN_WORDS
 from tasks.rules.plan.yaml_tree import Path, Tree
 
 Detail = Mapping[str, Any]
+SHARE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?%")
 TYPES = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -156,7 +158,22 @@ def _wrong_type(wanted: str, path: Path, tree: Tree) -> tuple[str, str]:
         return f"is empty, but must be {wanted}", "Write a value, or leave the whole line out for the default."
     if wanted == "text":
         return f"`{_shown(tree, path)}` is read as a number or as yes/no by YAML, but text is wanted", f'Put it in quotes: "{words[:80]}".'
-    return f"`{_shown(tree, path)}` must be {wanted}", "Write it without quotes and without a unit; the unit is in the field's name."
+    return f"`{_shown(tree, path)}` must be {wanted}", _fix_of_type(wanted, words)
+
+
+def _fix_of_type(wanted: str, words: str) -> str:
+    """Say what to write in the place of one word that is of another type."""
+    if wanted == "true or false":
+        return "Write true or false, without quotes."
+    if wanted == "a whole number":
+        return "Write it in digits alone, without quotes, point, exponent or unit; the unit is in the field's name."
+    if wanted != "a number":
+        kind = "each entry in a line that begins with `- `" if wanted.startswith("a list") else "`name: value` lines below the field's name"
+        return f"Write {kind}; docs/plan.yaml shows it."
+    share = SHARE.fullmatch(words.strip())
+    if share:
+        return f"Write it as a ratio: {float(share[1]) / 100:g}."
+    return "Write a decimal number without quotes and without a unit; the unit is in the field's name."
 
 
 def _shown(tree: Tree, path: Path) -> str:
