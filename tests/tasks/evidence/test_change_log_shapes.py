@@ -157,3 +157,11 @@ async def test_a_tag_may_have_any_name_that_git_takes(tmp_path: Path) -> None:
     run(tmp_path, "put a 1 Begin; git tag @acme/shop@1.0; put a 2 Two; git tag @acme/shop@1.1")
     log = await read_change_log.fn(tmp_path, Spec(tag="@acme/shop@{version}"), from_version="1.0", to_version="1.1")
     assert subjects(log) == ({"Two"}, set())
+
+
+async def test_a_missing_object_is_named_without_gits_hints(tmp_path: Path) -> None:
+    """Git's words about grafts, of which there are none, do not stand where the reason does."""
+    run(tmp_path, "put app/a 1 Begin; git tag v1; put app/a 2 Two; git tag v2")
+    run(tmp_path, 'name=$(git rev-parse v1:app); rm -f ".git/objects/$(echo $name | cut -c1-2)/$(echo $name | cut -c3-)"')
+    with pytest.raises(BadInput, match=r"\(fatal: unable to read tree [0-9a-f]+\)\. Look with `git fsck`"):
+        await read(tmp_path, "1", "2", "app")
