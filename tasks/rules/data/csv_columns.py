@@ -19,7 +19,9 @@ OF_TEXT = re.compile(
 OF_NUMBERS = re.compile(
     r"_(mean|median|stdev|sum|quantile_values|value_z_scores|values_to_be_(in|de)creasing|a_to_be_greater|not_be_outliers)"
 )
-OF_VALUES = re.compile(r"values_to_be_between|column_(max|min)_to_be_between|(distinct|column)_values_to_.*set$|most_common_value")
+OF_VALUES = re.compile(
+    r"(?<!unique_)(?<!null_)values_to_be_between|column_(max|min)_to_be_between|(distinct|column)_values_to_.*set$|most_common_value"
+)
 OF_TYPES = re.compile(r"values_to_be_(of_type|in_type_list)")
 NAMES_OF_NUMBERS = re.compile(r"(?i)int|float|double|decimal|numeric|number")
 NAMES_OF_TEXT = re.compile(r"(?i)str|object|text|char")

@@ -101,3 +101,10 @@ def test_a_suite_gives_types() -> None:
         {"type": in_list, "kwargs": {"column": "d", "type_list": ["float64", "object"]}},
     ]
     assert declared(suite) == {"a": "number", "b": "text", "c": "number"}
+
+
+@pytest.mark.parametrize("what", ["unique", "non_null"])
+def test_bounds_of_a_proportion_are_not_values_of_the_column(what: str) -> None:
+    """`0042`, `042` and `42` are three codes, also where the suite asks for the share of those that differ."""
+    asked = {"type": f"expect_column_proportion_of_{what}_values_to_be_between", "kwargs": {"column": "code", "min_value": 1.0}}
+    assert view_of(asked) is None
