@@ -23,7 +23,7 @@ def main(words: list[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        words: The command line without the program's name; the process's own where None.
+        words: The command line without the program's name; the process's own if None.
 
     Returns:
         0 done or deployed, 1 unexpected, 2 bad plan or input, 3 rolled back, 4 refused, 5 waiting, 141 if nothing reads the output.

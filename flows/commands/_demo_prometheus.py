@@ -26,7 +26,7 @@ scrape_configs:
   - {{job_name: guestbook, static_configs: [{{targets: ["127.0.0.1:{port}"]}}]}}
 """
 # Lines of the plan that are commented out: `#` without a blank before a list's item or its fields.
-ASLEEP = re.compile(r"^( {4})#(?=- |  )", re.MULTILINE)
+COMMENTED = re.compile(r"^( {4})#(?=- |  )", re.MULTILINE)
 
 
 async def start(home: Path) -> str:
@@ -68,15 +68,15 @@ async def ask(url: str, home: Path, plan: Path) -> Path:
 
     await Prometheus(url=url, lookback_seconds=15).save("shipway", overwrite=True)
     asking = plan.with_name(PLAN)
-    await asyncio.to_thread(asking.write_text, awake(await asyncio.to_thread(plan.read_text)))
+    await asyncio.to_thread(asking.write_text, uncommented(await asyncio.to_thread(plan.read_text)))
     await asyncio.to_thread(_until_scraped, url, log=home / "logs" / f"{NAME}.log")
     print(f"Prometheus at {url} scrapes the router; the releases use {asking}, which asks it too\n")
     return asking
 
 
-def awake(plan: str) -> str:
+def uncommented(plan: str) -> str:
     """Uncomment the lines of a plan that ask Prometheus."""
-    return ASLEEP.sub(r"\1", plan)
+    return COMMENTED.sub(r"\1", plan)
 
 
 def _start(program: str, home: Path, *, scraped: int) -> str:

@@ -166,7 +166,7 @@ def ask_prometheus(plan: Plan, file: Path, *, online: bool) -> tuple[list[str], 
 
     Args:
         plan: The plan.
-        file: Where it was read.
+        file: The path that it was read from.
         online: Whether a Prefect server is configured, which knows the block.
 
     Returns:

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from flows.commands import check
-from flows.commands._demo_prometheus import awake
+from flows.commands._demo_prometheus import uncommented
 from tests.prometheus_server import PrometheusServer, prometheus_server
 
 __all__ = ["prometheus_server"]
@@ -23,7 +23,9 @@ def asking(folder: Path, *, url: str = "", old: str = "", new: str = "") -> tupl
     name = f"read-{uuid4().hex[:8]}"
     if url:
         Prometheus(url=url).save(name)
-    text = awake((EXAMPLE / "shipway.yaml").read_text()).replace("  min_requests:", f"  prometheus: prometheus/{name}\n  min_requests:")
+    text = uncommented((EXAMPLE / "shipway.yaml").read_text()).replace(
+        "  min_requests:", f"  prometheus: prometheus/{name}\n  min_requests:"
+    )
     assert old in text
     file = folder / "shipway.yaml"
     file.write_text(text.replace(old, new) if old else text)

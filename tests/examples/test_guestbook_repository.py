@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from flows.commands._demo_prometheus import awake
+from flows.commands._demo_prometheus import uncommented
 from tasks.rules.plan.plan import Plan
 from tasks.rules.verification.performance import Baseline
 from tasks.verification.smoke import run_smoke_test
@@ -107,7 +107,7 @@ def test_the_plan_of_the_example_is_a_plan() -> None:
 def test_the_plan_asks_prometheus_once_its_marks_are_taken_away() -> None:
     """The demo's second plan is the first with two more SLIs that decide, and right."""
     text = (EXAMPLE / "shipway.yaml").read_text()
-    plain, asking = (Plan.model_validate(yaml.safe_load(one)) for one in (text, awake(text)))
+    plain, asking = (Plan.model_validate(yaml.safe_load(one)) for one in (text, uncommented(text)))
     assert asking.judgement.slis[: len(plain.judgement.slis)] == plain.judgement.slis
     assert [(sli.name, sli.source, sli.deciding) for sli in asking.judgement.slis[len(plain.judgement.slis) :]] == [
         ("errors-scraped", "prometheus", True),
