@@ -93,8 +93,11 @@ def add_json(parser: argparse.ArgumentParser | argparse._MutuallyExclusiveGroup)
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """Print one JSON document; moments as ISO 8601 in UTC, what is not JSON as text."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=_as_text))
+    """Print one JSON document: times in ISO 8601, other values that JSON does not have as text.
+
+    It is ASCII, so that no control character of a run's name or of a message reaches the terminal.
+    """
+    print(json.dumps(value, indent=2, default=_as_text))
 
 
 def _as_text(value: object) -> str:

@@ -14,6 +14,7 @@ import pytest
 
 from flows.cli import main
 from flows.commands import _output
+from tests.hostile_text import EVERYTHING
 
 ROOT = Path(__file__).parents[2]
 CHECKS = ("health", "smoke", "tests", "dependencies", "checklist", "verdict", "data", "samples", "logs", "metrics", "migration", "note")
@@ -82,12 +83,13 @@ def test_a_pipe_gets_whole_lines_without_colours_or_progress(capsys: pytest.Capt
     assert capsys.readouterr().out == f"   1.2 s  ✗ {'x' * 400}\n"
 
 
-def test_json_has_moments_and_letters_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    """ISO 8601, and no escapes for letters outside ASCII."""
-    _output.print_json({"since": datetime(2026, 1, 2, tzinfo=UTC), "name": "grün"})
+def test_json_has_times_in_iso_8601_and_nothing_that_a_terminal_obeys(capsys: pytest.CaptureFixture[str]) -> None:
+    """The text comes back as it was, and what is printed is ASCII without control characters."""
+    _output.print_json({"since": datetime(2026, 1, 2, tzinfo=UTC), "name": f"grün {EVERYTHING}"})
     shown = capsys.readouterr().out
-    assert json.loads(shown) == {"since": "2026-01-02T00:00:00+00:00", "name": "grün"}
-    assert "grün" in shown
+    assert json.loads(shown) == {"since": "2026-01-02T00:00:00+00:00", "name": f"grün {EVERYTHING}"}
+    assert shown.isascii()
+    assert shown.replace("\n", "").isprintable()
 
 
 def test_the_version_is_that_of_the_installed_package(capsys: pytest.CaptureFixture[str]) -> None:
