@@ -97,7 +97,7 @@ def print_json(value: Mapping[str, Any]) -> None:
 
     It is ASCII, so that no control character of a run's name or of a message reaches the terminal.
     """
-    print(json.dumps(value, indent=2, default=_as_text))
+    print(json.dumps(value, indent=2, default=_as_text).replace("\x7f", "\\u007f"))
 
 
 def _as_text(value: object) -> str:
