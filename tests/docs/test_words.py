@@ -14,7 +14,7 @@ TEXTS = sorted(
             ROOT / name
             for name in ("README.md", "CHANGELOG.md", "Makefile", ".ci/run", "prefect.yaml", "prefect.kubernetes.yaml", "flows/cli.py")
         ),
-        *(path for kind in ("*.md", "plan.yaml", "*.svg") for path in (ROOT / "docs").rglob(kind)),
+        *(path for kind in ("*.md", "*.yaml", "*.svg") for path in (ROOT / "docs").rglob(kind)),
         *(path for kind in ("*.md", "*.yaml") for path in (ROOT / "examples").rglob(kind)),
         *(ROOT / "flows/commands").glob("*.py"),
     ]
