@@ -13,6 +13,7 @@ from blocks.errors import BadInput
 from blocks.extras import require
 
 MOST_CONNECTIONS = 256
+MOST_NAMES = 10
 
 
 class Access(NamedTuple):
@@ -71,7 +72,7 @@ def _connect(access: Access) -> Any:
     path = access.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
     try:
         if access.config:
-            return loader.new_client_from_config_dict(_parsed(access.config), context=access.context or None, persist_config=False)
+            return loader.new_client_from_config_dict(_parsed(access), context=access.context or None, persist_config=False)
         if not access.kubeconfig and _is_inside() and "KUBECONFIG" not in os.environ and not Path(path).expanduser().exists():
             return _client_inside(loader)
         return loader.new_client_from_config(str(Path(path).expanduser()), context=access.context or None, persist_config=False)
@@ -83,11 +84,21 @@ def _connect(access: Access) -> Any:
         raise BadInput(f"the access to the cluster in {where} cannot be read ({said})", field=field, fix=fix) from None
 
 
-def _parsed(text: str) -> Any:
+def _parsed(access: Access) -> Any:
+    """Parse the kubeconfig's content.
+
+    Raises:
+        BadInput: It has no context of that name.
+        ValueError: It is not YAML.
+    """
     try:
-        return yaml.safe_load(text)
+        found = yaml.safe_load(access.config)
     except yaml.YAMLError:
         raise ValueError from None  # its own message would quote the secret
+    if access.context and access.context not in (names := [str(one["name"]) for one in found["contexts"]]):
+        fix = f"Name one that it has ({', '.join(names[:MOST_NAMES]) or 'it has none'}), or none for its current one"
+        raise BadInput(f"the kubeconfig in config has no context {access.context}", field="context", fix=fix)
+    return found
 
 
 def _is_inside() -> bool:

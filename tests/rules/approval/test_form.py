@@ -96,7 +96,7 @@ def test_the_form_is_bounded_and_counts_what_it_leaves_out(log: list[str], names
     """At most 8,000 characters, whatever comes in."""
     form = form_of(change_log=log * 5, evidence=[Evidence(name, "passed", name) for name in names])
     assert len(form) <= MAX_CHARACTERS
-    assert form.count("\n- ") == len(log) * 5 or "more changes" in form
+    assert (form.count("\n- ") < len(log) * 5) == ("more changes" in form)
 
 
 def test_the_worst_of_everything_still_fits_and_ends_with_the_digest() -> None:

@@ -133,7 +133,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         (BOMB, "deeper than 32 levels or has more than 20,000 values"),
         ("a: &a [*a]", "deeper than 32 levels"),
         ("a: " + "[" * 500_000, "deeper than 32 levels"),
-        ("a: " + "- " * 300_000, "deeper than 32 levels|not YAML|not allowed"),
+        ("a: " + "- " * 300_000, "this is not YAML: sequence entries are not allowed here"),
         ("x" * (MAX_BYTES + 1), "more than 1,000,000"),
         (b"\x00" * 100_000_000, "the file has 100,000,000 bytes, more than 1,000,000"),
         (b"service: caf\xe9", "the file is not UTF-8"),
@@ -158,7 +158,7 @@ def test_a_hostile_file_is_refused_quickly(text: str | bytes, expected: str) -> 
     plan, problems = read_plan(text, name="x")
     assert time.process_time() - start < 2
     assert plan is None
-    assert any(part in str(problem) for problem in problems for part in expected.split("|"))
+    assert any(expected in str(problem) for problem in problems)
 
 
 @given(st.one_of(st.text(max_size=300), st.binary(max_size=300), st.text(alphabet="a:- \n[]{}&*!<>|'\"#%,?0.\\u", max_size=120)))
