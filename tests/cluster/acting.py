@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import os
 import signal
-import sys
-import traceback
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from blocks.kubernetes.api.client import Cluster
 from blocks.kubernetes.platform import KubernetesPlatform
+from tests.forking import serve
 
 READY_SECONDS = 60
 
@@ -28,30 +26,13 @@ def main() -> None:
     """Load, then fork for every line."""
     import kubernetes  # noqa: F401, PLC0415 - so that no fork loads it again
 
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    for line in sys.stdin:
-        pid = os.fork()
-        if pid == 0:
-            become(json.loads(line))
-        sys.stdout.write(f"{pid}\n")
-        sys.stdout.flush()
+    serve(become, log="writes")
 
 
-def become(request: dict[str, Any]) -> NoReturn:
+def become(request: dict[str, Any]) -> None:
     """Act to the end, or to death."""
-    status = 1
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    log = os.open(Path(request["writes"]).with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    try:
-        arm(Path(request["writes"]), kill_at=request["kill_at"])
-        asyncio.run(act(request))
-        status = 0
-    except BaseException:  # noqa: BLE001 - the last frame of a process
-        traceback.print_exc()
-    finally:
-        os._exit(status)
+    arm(Path(request["writes"]), kill_at=request["kill_at"])
+    asyncio.run(act(request))
 
 
 async def act(request: dict[str, Any]) -> None:

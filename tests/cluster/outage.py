@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,10 +59,3 @@ def kubeconfig_of(line: CutLine) -> str:
         "contexts": [{"name": "line", "context": {"cluster": "line", "user": "line"}}],
     }
     return json.dumps(content)
-
-
-async def until(holds: Callable[[], Awaitable[Any]], *, timeout_seconds: float = 60) -> None:
-    """Wait until something holds on the cluster itself."""
-    async with asyncio.timeout(timeout_seconds):
-        while not await holds():  # noqa: ASYNC110 - the cluster is asked, past the watch that is under test
-            await asyncio.sleep(0.05)

@@ -9,8 +9,8 @@ import pytest
 
 from blocks.kubernetes.routing.route import WEIGHT
 from tests.cluster.cluster_world import Gateway, Visitor, World
-from tests.cluster.outage import until
 from tests.cluster.scene import FIRST, SECOND, Scene, raise_scene
+from tests.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(150)]
 HEADER = {"X-Try": "new"}

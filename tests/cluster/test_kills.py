@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -17,7 +15,7 @@ import pytest
 
 from tests.cluster.cluster_world import Gateway, Visitor, World
 from tests.cluster.scene import FIRST, SECOND, Scene, raise_scene
-from tests.flows.processes import ended
+from tests.forking import Forking, ended, fork, forking
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 HERE = Path(__file__).parent
@@ -56,7 +54,7 @@ POINTS = [(course, number) for which, course in enumerate(COURSES) for number in
 class Acting:
     """The process that forks those who act."""
 
-    process: subprocess.Popen[str]
+    process: Forking
     folder: Path
 
     async def act(
@@ -67,11 +65,7 @@ class Acting:
         done = writes.with_suffix(".done")
         fields = json.loads(scene.platform.model_dump_json(exclude={"config"}))
         request = {"platform": fields, "owner": owner, "takeover": takeover, "acts": acts, "kill_at": kill_at}
-        assert self.process.stdin
-        assert self.process.stdout
-        self.process.stdin.write(json.dumps({**request, "writes": str(writes), "done": str(done)}) + "\n")
-        self.process.stdin.flush()
-        await ended(int(self.process.stdout.readline()), timeout_seconds=150)
+        await ended(fork(self.process, {**request, "writes": str(writes), "done": str(done)}), timeout_seconds=150)
         found = [file.read_text().splitlines() if file.exists() else [] for file in (writes, done)]
         return found[0], found[1]
 
@@ -79,11 +73,8 @@ class Acting:
 @pytest.fixture(scope="module")
 def acting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Acting]:
     """Start the forking process, and end it with the tests."""
-    argv = [sys.executable, str(HERE / "acting.py")]
-    env = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as process:
+    with forking(HERE / "acting.py") as process:
         yield Acting(process, tmp_path_factory.mktemp("acts"))
-        process.terminate()
 
 
 @contextlib.asynccontextmanager

@@ -18,8 +18,9 @@ from tasks.analysis.watch import begin_watch, watch_step
 from tasks.rollout.rollout import abort_canary, prepare_revision, promote_revision, shift_traffic
 from tasks.rules.plan.judgement import Judgement, ProbeSli
 from tests.cluster.cluster_world import Gateway, Visitor, World
-from tests.cluster.outage import Outage, behind_a_line, until
+from tests.cluster.outage import Outage, behind_a_line
 from tests.cluster.scene import FIRST, READY, SECOND, Scene, raise_scene
+from tests.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.server, pytest.mark.usefixtures("server"), pytest.mark.timeout(240)]
 PHASES = ["prepare", "shift", "watch", "promote", "abort"]

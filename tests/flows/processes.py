@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
 import http.client
 import importlib
-import json
-import os
-import select
-import subprocess
-import sys
 import threading
 import time
 import warnings
@@ -20,6 +14,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
+
+from tests import forking
+from tests.forking import Forking, fork
 
 FLOWS = ("release", "staging", "production", "rollback", "settle", "keeper")
 RUN_SECONDS = 90
@@ -31,18 +28,14 @@ _numbers = count(1)
 class Runner:
     """The process that forks runs."""
 
-    process: subprocess.Popen[str]
+    process: Forking
     folder: Path
 
     def start(self, run: str, flow: str, *, kill_at: int | str = 0) -> tuple[int, Path]:
         """Start a run; gives its process id and the file of the points that it passes."""
         points = self.folder / f"{run}-{next(_numbers)}.points"
         request = {"run": run, "flow": f"flows.{flow}:{flow}", "points": str(points), "kill_at": kill_at}
-        assert self.process.stdin
-        assert self.process.stdout
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline()), points
+        return fork(self.process, request), points
 
     async def run(self, run: str, flow: str, *, kill_at: int | str = 0) -> list[str]:
         """Run to the end of the process; gives the points that it passed."""
@@ -52,24 +45,15 @@ class Runner:
 
 
 async def ended(pid: int, *, timeout_seconds: float = RUN_SECONDS) -> None:
-    """Return when a process has ended."""
-    with contextlib.suppress(ProcessLookupError):
-        handle = os.pidfd_open(pid)
-        try:
-            ready = await asyncio.to_thread(select.select, [handle], [], [], timeout_seconds)
-            assert ready[0], f"process {pid} still runs after {timeout_seconds} s"
-        finally:
-            os.close(handle)
+    """Return when the process of a run has ended."""
+    await forking.ended(pid, timeout_seconds=timeout_seconds)
 
 
 @contextlib.contextmanager
 def running(folder: Path, environment: dict[str, str]) -> Iterator[Runner]:
     """Start the forking process, and end it with the tests."""
-    argv = [sys.executable, str(HERE / "runner.py")]
-    env = {**os.environ, **environment, "PYTHONPATH": str(HERE.parents[1])}
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as process:
+    with forking.forking(HERE / "runner.py", environment) as process:
         yield Runner(process, folder)
-        process.terminate()
 
 
 async def deploy_trials() -> None:

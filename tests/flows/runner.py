@@ -10,14 +10,11 @@ import asyncio
 import importlib
 import inspect
 import itertools
-import json
 import os
 import signal
-import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from prefect import Flow, Task, get_client
 from prefect.client.orchestration import PrefectClient
@@ -27,6 +24,7 @@ import tasks.record.journal
 from blocks.kubernetes.api.client import Cluster
 from blocks.local.client import LocalClient
 from blocks.local.platform import LocalPlatform
+from tests.forking import serve
 
 FLOWS = ("release", "staging", "production", "rollback", "settle", "keeper")
 EFFECTS = ("prepare", "promote", "abort")  # those that go on after their order was taken
@@ -37,30 +35,13 @@ def main() -> None:
     """Load, then fork for every line."""
     for name in FLOWS:
         importlib.import_module(f"flows.{name}")
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    for line in sys.stdin:
-        pid = os.fork()
-        if pid == 0:
-            become(json.loads(line))
-        sys.stdout.write(f"{pid}\n")
-        sys.stdout.flush()
+    serve(become, log="points")
 
 
-def become(request: dict[str, Any]) -> NoReturn:
+def become(request: dict[str, Any]) -> None:
     """Run one flow run to its end, or to its death."""
-    status = 1
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    log = os.open(Path(request["points"]).with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    try:
-        arm(Path(request["points"]), kill_at=request["kill_at"])
-        asyncio.run(execute(request["run"], request["flow"]))
-        status = 0
-    except BaseException:  # noqa: BLE001 - the last frame of a process
-        traceback.print_exc()
-    finally:
-        os._exit(status)
+    arm(Path(request["points"]), kill_at=request["kill_at"])
+    asyncio.run(execute(request["run"], request["flow"]))
 
 
 async def execute(run: str, name: str) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import ssl
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from blocks.errors import RolloutFailed
 from blocks.local.platform import LocalPlatform
 from blocks.local.state.file import load_state
 from blocks.platform import Lease
+from tests.waiting import until
 
 MakeLocal = Callable[..., LocalPlatform]
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # nothing here speaks TLS, and loading the system's certificates takes long
@@ -48,14 +48,6 @@ def pids(platform: LocalPlatform) -> dict[str, int | None]:
     state = load_state(Path(platform.folder))
     assert state is not None
     return {revision["version"]: revision["pid"] for revision in state["revisions"].values()}
-
-
-async def until(condition: Callable[[], bool], *, seconds: float = 10) -> None:
-    """Wait until something shows."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        await asyncio.sleep(0.05)
 
 
 def lives_other_than(platform: LocalPlatform, part: str, former: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from blocks.server.warm import judge
 from tasks.data import expectations
 from tasks.data.expectations import judge_tables
 from tasks.rules.data.jobs import Job
+from tests.waiting import until
 
 NOT_NULL = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "author"}}
 ENDLESS = "SELECT max(author) AS author FROM (WITH RECURSIVE t(author) AS (SELECT 1 UNION ALL SELECT 1 + author FROM t) SELECT * FROM t)"
@@ -48,13 +49,6 @@ def home(warm: tuple[Path, psutil.Process], monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("SHIPWAY_HOME", str(warm[0]))
     monkeypatch.setattr(expectations, "PROGRAM", NOWHERE)
     return warm[0]
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait for what another process does, and does not tell."""
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
 
 
 async def test_a_table_is_judged_by_a_fork_of_the_warm_judge(home: Path, tmp_path: Path) -> None:
