@@ -43,6 +43,12 @@ class Scene:
         """Read what stands in the namespace."""
         return {f"{kind} {one['metadata']['name']}": one["spec"] for kind in KINDS for one in await self.world.cluster.list(kind)}
 
+    async def template(self) -> Any:
+        """Read the Deployment's pod template."""
+        found = await self.world.cluster.read("Deployment", "podinfo")
+        assert found is not None
+        return found["spec"]["template"]
+
     async def bring(self, lease: Lease, *shares: int, version: str = SECOND) -> None:
         """Prepare a version and give it these shares."""
         await self.platform.prepare(version, lease, timeout_seconds=READY)

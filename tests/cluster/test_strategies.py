@@ -3,53 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NamedTuple
 
 import pytest
 
 from blocks.errors import BadInput, RolloutFailed, WorldMoved
-from blocks.kubernetes.platform import KubernetesPlatform, Strategy
+from blocks.kubernetes.platform import KubernetesPlatform
 from blocks.kubernetes.workload import FOR
 from blocks.platform import Lease
 from tests.cluster.cluster_world import Gateway, Visitor, World
+from tests.cluster.scene import FIRST, READY, SECOND, THIRD, Scene, raise_scene
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
-FIRST, SECOND, THIRD = "6.9.0", "6.9.1", "6.9.2"
-READY = 60.0
-
-
-class Scene(NamedTuple):
-    """podinfo behind a gateway, and the platform that releases it."""
-
-    world: World
-    url: str
-    platform: KubernetesPlatform
-
-    async def objects(self) -> list[str]:
-        """List what stands in the namespace, by kind and name."""
-        kinds = ("Deployment", "StatefulSet", "Service", "HTTPRoute")
-        return [f"{kind} {one['metadata']['name']}" for kind in kinds for one in await self.world.cluster.list(kind)]
-
-    async def template(self) -> Any:
-        """Read the workload's pod template."""
-        found = await self.world.cluster.read("Deployment", "podinfo")
-        assert found is not None
-        return found["spec"]["template"]
-
-
-def platform_of(world: World, url: str, strategy: Strategy, *, route: str = "", **more: Any) -> KubernetesPlatform:
-    """Make the platform, which may take the image over from `kubectl`."""
-    settings = {"drain_seconds": 3, "force_conflicts": True, **more}
-    return KubernetesPlatform(namespace=world.namespace, workload="podinfo", strategy=strategy, route=route, url=url, **settings)
 
 
 @pytest.fixture
 async def scene(world: World, gateway: Gateway, request: pytest.FixtureRequest) -> Scene:
     """Run three pods of the first version; the parameter is the strategy, with `+route` where weights split the requests."""
-    strategy, _, route = request.param.partition("+")
-    await world.podinfo(FIRST, replicas=3)
-    url = await world.route(gateway)
-    return Scene(world, url, platform_of(world, url, strategy, route="podinfo" if route else ""))
+    return await raise_scene(world, gateway, request.param, replicas=3)
 
 
 BESIDE = pytest.mark.parametrize("scene", ["canary+route", "canary", "blue-green"], indirect=True)
@@ -59,9 +29,7 @@ BY_WEIGHTS = pytest.mark.parametrize("scene", ["canary+route"], indirect=True)
 
 async def bring(scene: Scene, version: str, lease: Lease, *shares: int) -> None:
     """Prepare a version and give it these shares."""
-    await scene.platform.prepare(version, lease, timeout_seconds=READY)
-    for share in shares:
-        await scene.platform.shift(share, lease)
+    await scene.bring(lease, *shares, version=version)
 
 
 def shares_of(platform: KubernetesPlatform) -> tuple[int, ...]:
@@ -72,7 +40,7 @@ def shares_of(platform: KubernetesPlatform) -> tuple[int, ...]:
 @BESIDE
 async def test_a_release_beside_the_workload_costs_no_answer_and_leaves_nothing_behind(scene: Scene) -> None:
     """Prepared, shifted in steps and promoted under 50 requests a second: none fails, and afterwards only the owner's objects stand."""
-    platform, before = scene.platform, await scene.objects()
+    platform, before = scene.platform, sorted(await scene.specs())
     lease = await platform.acquire_lease("run")
     async with Visitor(scene.url).visiting() as visitor:
         await bring(scene, SECOND, lease)
@@ -85,13 +53,13 @@ async def test_a_release_beside_the_workload_costs_no_answer_and_leaves_nothing_
     assert (position["baseline"], position["canary"], position["previous"]) == (SECOND, None, FIRST)
     assert visitor.bad == []
     assert visitor.versions == {FIRST, SECOND}
-    assert await scene.objects() == before
+    assert sorted(await scene.specs()) == before
 
 
 @EVERY
 async def test_an_abort_brings_back_the_exact_pod_template_that_served(scene: Scene) -> None:
     """Whatever share the canary had, the template afterwards is the one from before, and nothing of ours is left."""
-    platform, template, before = scene.platform, await scene.template(), await scene.objects()
+    platform, template, before = scene.platform, await scene.template(), sorted(await scene.specs())
     lease = await platform.acquire_lease("run")
     await bring(scene, SECOND, lease, shares_of(platform)[0])
     await platform.abort(lease)
@@ -99,7 +67,7 @@ async def test_an_abort_brings_back_the_exact_pod_template_that_served(scene: Sc
     position = await platform.current()
     assert (position["baseline"], position["canary"], position["percent"]) == (FIRST, None, 0)
     assert await scene.template() == template
-    assert await scene.objects() == before
+    assert sorted(await scene.specs()) == before
 
 
 @BESIDE
@@ -131,11 +99,11 @@ async def test_a_version_that_left_comes_back_as_its_revision_was(scene: Scene) 
 async def test_an_image_that_belongs_to_somebody_else_is_reported_and_not_taken(scene: Scene) -> None:
     """Without leave to force, the field and its manager are named, and nothing was changed."""
     platform = scene.platform.model_copy(update={"force_conflicts": False})
-    template, objects = await scene.template(), await scene.objects()
+    template, objects = await scene.template(), sorted(await scene.specs())
     lease = await platform.acquire_lease("run")
     with pytest.raises(WorldMoved, match=r"image belong to kubectl.*force_conflicts"):
         await platform.prepare(SECOND, lease, timeout_seconds=READY)
-    assert (await scene.template(), await scene.objects()) == (template, objects)
+    assert (await scene.template(), sorted(await scene.specs())) == (template, objects)
     assert (await platform.current())["canary"] is None
 
 
