@@ -29,6 +29,7 @@ from tasks.rules.plan.request import PlanPath, Scope, Version
 from tasks.rules.plan.targets import PRODUCTION, Place, production_of, target_of
 from tasks.rules.rollout.preview import refusals
 from tasks.rules.rollout.rollback import choose_rollback
+from tasks.rules.rollout.steps import steps_of
 from tasks.rules.rollout.summary import describe_course
 from tasks.rules.rollout.waves import versions_in_words
 
@@ -56,6 +57,7 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> P
             "current": inputs.current,
             "digest": inputs.digest,
             "course": course,
+            "steps": [step.model_dump(mode="json", exclude_defaults=True) for step in steps_of(phase.plan)],
             "previews": inputs.previews,
         },
     )

@@ -100,15 +100,17 @@ async def _keeper(client: PrefectClient) -> dict[str, Any]:
 
 
 async def _targets(run: str) -> str:
-    """Say which targets a run has completed, and where it is; nothing if its plan has one production, or its record is not here."""
+    """Say which targets a run has completed, and at which step it is; nothing if its record does not say, or is not here."""
     from blocks.errors import ShipwayError
     from tasks.record.journal import read_entries
-    from tasks.rules.rollout.waves import progress_in_words
+    from tasks.rules.rollout.steps import progress_in_words
+    from tasks.rules.rollout.waves import targets_in_words
 
     try:
-        return progress_in_words(await read_entries(run))
+        entries = await read_entries(run)
     except (ShipwayError, OSError):
         return ""
+    return "; ".join(words for words in (targets_in_words(entries), progress_in_words(entries)) if words)
 
 
 def _print(runs: list[dict[str, Any]], others: list[dict[str, Any]], keeper: dict[str, Any]) -> None:

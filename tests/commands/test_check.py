@@ -70,7 +70,8 @@ def test_a_migration_without_its_job_is_a_problem(plan: Path, capsys: pytest.Cap
     pod = "{restartPolicy: Never, containers: [{name: migrate, image: 'shop:{version}'}]}"
     (plan.parent / "job.yaml").write_text(f"apiVersion: batch/v1\nkind: Job\nspec: {{template: {{spec: {pod}}}}}\n")
     assert run(str(plan)) == 0
-    assert "add-place (expand) in staging and production" in " ".join(capsys.readouterr().out.split())
+    said = " ".join(capsys.readouterr().out.split())
+    assert [said.count(f"{place}: run the migration add-place (expand);") for place in ("Staging", "Production")] == [1, 1]
 
 
 @pytest.mark.parametrize("name", ["absent.yaml", ".", "nul\0"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -51,7 +51,7 @@ def fault(message: str, *, fix: str) -> PydanticCustomError:
     return PydanticCustomError("plan_fault", "{wrong}. {fix}", {"wrong": message, "fix": fix})
 
 
-def refuse_doubles(names: list[str]) -> None:
+def refuse_doubles(names: Sequence[str]) -> None:
     """Raise a fault that names the first text that is listed twice."""
     doubles = [name for name in names if names.count(name) > 1]
     if doubles:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -10,7 +10,9 @@ from tasks.rules.plan.http import HttpCheck
 from tasks.rules.plan.smoke import SmokeTest
 from tasks.rules.plan.types import URL_PATH, Ratio, Seconds, Section, refuse_doubles
 
-__all__ = ["HealthCheck", "SmokeTest", "Stability", "Verification"]
+__all__ = ["CheckKind", "HealthCheck", "SmokeTest", "Stability", "Verification"]
+
+CheckKind = Literal["health", "basic", "critical", "integration", "performance"]
 
 
 class HealthCheck(HttpCheck):
@@ -33,6 +35,10 @@ class Stability(Section):
     """The whole check fails when it is not stable by then."""
 
 
+def _health_alone() -> list[CheckKind]:
+    return ["health"]
+
+
 class Verification(Section):
     """What `verify` checks on a revision, in staging and in production."""
 
@@ -44,6 +50,8 @@ class Verification(Section):
     """Smoke tests; run side by side, those of kind performance afterwards and one by one, so that nothing of ours disturbs them."""
     smoke_concurrency: Annotated[int, Field(ge=1, le=50)] = 4
     """Smoke tests at the same time."""
+    verify_steps: Annotated[list[CheckKind], Field(max_length=5)] = Field(default_factory=_health_alone)
+    """Checks of the canary after each step but the last, behind which all run: `health`, and smoke tests by kind. `[]` makes none."""
     max_error_ratio: Ratio = 0.05
     """Error monitoring: refused when more of a revision's requests than this failed (where any were made)."""
 
@@ -52,3 +60,9 @@ class Verification(Section):
     def _each_once(cls, smoke: list[SmokeTest]) -> list[SmokeTest]:
         refuse_doubles([test.name for test in smoke])
         return smoke
+
+    @field_validator("verify_steps")
+    @classmethod
+    def _each_kind_once(cls, kinds: list[CheckKind]) -> list[CheckKind]:
+        refuse_doubles(kinds)
+        return kinds

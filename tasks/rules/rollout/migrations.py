@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -116,13 +116,3 @@ def refusal(found: Sequence[Contract], *, target: str, environment: str) -> str:
         f"with which {target} does not work; nothing was moved. Fix forward: release a version that works with them. "
         f"Or restore by hand what they removed, then say so by name: `shipway rollback … {flags}`"
     )
-
-
-def describe(migrations: Sequence[Migration]) -> list[str]:
-    """Say in one sentence each what the migrations of a plan do, for people."""
-    moments: Mapping[When, str] = {"before": "before the rollout", "after": "once the baseline is retired"}
-    return [
-        f"{one.name} ({one.compatibility}) in {' and '.join(one.environments)}, {moments[one.when]}"
-        + (f", because {one.because.rstrip('.')}" if one.because else "")
-        for one in migrations
-    ]

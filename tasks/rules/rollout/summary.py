@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from tasks.rules.plan.data import MOMENTS
-from tasks.rules.plan.plan import Judgement, Plan, Step, Waves
-from tasks.rules.plan.targets import PRODUCTION, Place, production_of, target_of, waves_of
-from tasks.rules.rollout.migrations import describe
+from tasks.rules.plan.data import Moment
+from tasks.rules.plan.plan import Judgement, Plan, Waves
+from tasks.rules.plan.targets import STAGING, place_of, production_of, target_of, waves_of
+from tasks.rules.rollout.steps import WITHOUT_CANARY, PlannedStep, longest_seconds, smoke_in, steps_of
 from tasks.rules.rollout.waves import versions_in_words
 
 UNKNOWN = "what runs now is not known here"
 INCONCLUSIVE = {
-    "ask": "a person is asked for at most {minutes:g} min, and without an answer it goes back",
-    "extend": "it is watched once more as long, then it goes back",
+    "ask": "a person is asked for at most {minutes:g} min, and without an answer it rolls back",
+    "extend": "it is watched once more as long, then it rolls back",
     "proceed": "it goes on",
-    "rollback": "it goes back",
+    "rollback": "it rolls back",
 }
+STARTS = ("pre_deploy", "gate", "shift", "post_deploy")  # the steps with which a sentence begins
 
 
 def duration(seconds: float) -> str:
@@ -30,30 +31,8 @@ def duration(seconds: float) -> str:
     return f"{hours} h {rest} min" if rest else f"{hours} h"
 
 
-def longest_seconds(plan: Plan) -> float:
-    """Add up how long a release can take that goes well, without waiting for people.
-
-    Returns:
-        Seconds: evidence, every environment's start, checks and every watch at their limits.
-    """
-    waves = waves_of(plan)
-    tests = sum(getattr(one, "timeout_seconds", 0) for one in plan.tests)
-    asked = max((one.timeout_seconds for one in plan.dependencies), default=0)
-    ready = plan.staging.ready_timeout_seconds + sum(max(place.ready_timeout_seconds for place in wave) for wave in waves)
-    watched = sum(max(sum(step.watch_seconds for step in place.steps) for place in wave) for wave in waves)
-    again = watched if plan.judgement.inconclusive == "extend" else 0
-    targets = len(production_of(plan))  # their data suites and migrations take turns, also side by side
-    data = sum(
-        (targets if moment == PRODUCTION else 1) * max((suite.timeout_seconds for suite in plan.data if moment in suite.when), default=0)
-        for moment in MOMENTS
-    )
-    jobs = sum(one.timeout_seconds * (targets if name == PRODUCTION else 1) for one in plan.migrations for name in one.environments)
-    looks = 2 + sum(max(len(place.steps) for place in wave) for wave in waves)
-    return jobs + data + tests + asked + ready + looks * _verify_seconds(plan) + watched + again
-
-
 def describe_course(plan: Plan, version: str, current: Mapping[str, str | None] | None = None) -> list[str]:
-    """Describe a release.
+    """Describe a release by its list of steps.
 
     Args:
         plan: The plan.
@@ -61,41 +40,78 @@ def describe_course(plan: Plan, version: str, current: Mapping[str, str | None] 
         current: The version that runs now, by environment (`staging`, `production`, or its targets); None for nothing, absent for unknown.
 
     Returns:
-        One sentence a step, in their order, with times, approvals, and what each failure leads to.
+        Sentences in the order of the steps, with times, approvals, and what each failure leads to.
     """
     runs = current or {}
-    return [
-        _before(plan, version, runs),
-        _evidence(plan),
-        *([f"Migrations: {'; '.join(describe(plan.migrations))}."] if plan.migrations else []),
-        _staging(plan, version, runs),
-        _gate(plan),
-        *(sentence for place in production_of(plan) for sentence in _place(plan, version, runs, place)),
-        *_wave(plan),
-        _afterwards(plan),
-        _way_back(plan, runs),
-        f"At most {duration(longest_seconds(plan))} in all when it goes well, without the time that people take.",
-    ]
+    sentences: list[str] = [_before(plan, version, runs)]
+    for steps in _sentences(steps_of(plan)):
+        if steps[0].kind == "post_deploy":
+            sentences += _wave(plan)
+        sentences.append(_sentence(plan, version, runs, steps))
+    rest = f"At most {duration(longest_seconds(plan))} in all when it goes well, without the time that people take."
+    return [*sentences, _rollback(plan, runs), rest]
 
 
-def _staging(plan: Plan, version: str, runs: Mapping[str, str | None]) -> str:
-    ready = duration(plan.staging.ready_timeout_seconds)
-    left = "leaves it there for study" if plan.staging.keep_on_failure else "takes staging back"
-    return (
-        f"Staging: bring {version} to {plan.staging.platform} ({_from(runs, 'staging')}), ready within {ready}, all traffic; "
-        f"then verify: {_verification(plan)}. A failure {left} and ends the release; production was not touched."
-    )
+def _sentences(steps: Iterable[PlannedStep]) -> list[list[PlannedStep]]:
+    """Part the steps into those of one sentence each."""
+    found: list[list[PlannedStep]] = []
+    for step in steps:
+        starts = step.kind in STARTS or (step.whole and step.environment != STAGING)
+        if starts or not found or found[-1][0].environment != step.environment:
+            found.append([])
+        found[-1].append(step)
+    return found
 
 
-def _place(plan: Plan, version: str, runs: Mapping[str, str | None], place: Place) -> list[str]:
-    """Describe the way through one environment of production."""
-    ready = duration(place.ready_timeout_seconds)
-    name = f"Production, {place.environment}" if target_of(place.environment) else "Production"
-    canary = (
-        f"{name}: bring {version} up on {place.platform} ({_from(runs, place.environment)}) without traffic, "
-        f"ready within {ready}, then verify it. A failure removes it: no user has seen it."
-    )
-    return [canary, *(_step(step, number, place, plan) for number, step in enumerate(place.steps, start=1))]
+def _sentence(plan: Plan, version: str, runs: Mapping[str, str | None], steps: Sequence[PlannedStep]) -> str:
+    """Say in one sentence what these steps do, and what a failure leads to."""
+    first = steps[0]
+    if first.kind in {"pre_deploy", "gate", "post_deploy"}:
+        return {"pre_deploy": _evidence, "gate": _gate, "post_deploy": _afterwards}[first.kind](plan)
+    does = "; ".join(_clause(plan, version, runs, step) for step in steps)
+    if first.environment == STAGING:
+        left = "leaves it there for study" if plan.staging.keep_on_failure else "rolls staging back"
+        return f"Staging: {does}. A failure {left} and ends the release; production was not touched."
+    target = target_of(first.environment)
+    if first.kind == "shift":
+        place = place_of(plan, first.environment)
+        number = [step.percent for step in place.steps].index(first.percent or 0) + 1
+        rest = f". {_failure(plan.judgement)}" if any(step.kind == "watch" for step in steps) else "; go on at once."
+        return f"Step {number} of {len(place.steps)}{target and f' in {target}'}: {does}{rest}"
+    if first.whole:
+        return f"Under full traffic{target and f' in {target}'}: {does}. A failure before the promotion rolls back to what stays warm."
+    title = f"Production, {first.environment}" if target else "Production"
+    return f"{title}: {does}. A failure removes it: no user has seen it."
+
+
+def _clause(plan: Plan, version: str, runs: Mapping[str, str | None], step: PlannedStep) -> str:
+    """Say what one step does."""
+    name, limit = step.environment, duration(step.longest_seconds)
+    if step.kind == "migrate":
+        one = next(one for one in plan.migrations if one.name == step.name)
+        return f"run the migration {one.name} ({one.compatibility}" + (f", because {one.because.rstrip('.')})" if one.because else ")")
+    if step.kind == "verify":
+        if step.whole:
+            return f"verify it: {_verification(plan, step, moment='staging' if name == STAGING else 'production')}"
+        return f"verify {_canary(plan, step)}: {_verification(plan, step)}"
+    if step.kind == "shift":
+        return f"send {step.percent} % of new requests to it"
+    if step.kind == "watch":
+        return f"watch for at most {duration(_watched(plan, step))}"
+    if step.kind == "promote":
+        return "promote it and stop the version before"
+    place = place_of(plan, name)
+    up = f"bring {version} up on {place.platform} ({_from(runs, name)})"
+    if step.kind == "deploy":
+        return f"{up}, ready within {limit}, send all traffic to it and stop the version before"
+    if place.strategy == WITHOUT_CANARY:
+        return f"have {place.platform} accept {version} ({_from(runs, name)}); a rolling update starts none of it before the first step"
+    return f"{up} without traffic, ready within {limit}"
+
+
+def _watched(plan: Plan, step: PlannedStep) -> float:
+    """Give the time of a first watch in seconds."""
+    return next(one.watch_seconds for one in place_of(plan, step.environment).steps if one.percent == step.percent)
 
 
 def _wave(plan: Plan) -> list[str]:
@@ -105,32 +121,34 @@ def _wave(plan: Plan) -> list[str]:
     waves = [", ".join(target_of(place.environment) for place in wave) for wave in waves_of(plan)]
     if len(waves) == len(production_of(plan)):
         first = (
-            "Targets: the next one begins when the one before is verified and promoted. A failure in one stops the wave and takes it back"
+            "Targets: the next one begins when the one before is verified and promoted. A failure in one stops the wave and rolls it back"
         )
     else:
         first = (
             f"Waves: {'; then '.join(waves)}. Targets of a wave go side by side; the next wave begins when all of them are verified and "
-            "promoted. A failure in one stops those under way and takes them back"
+            "promoted. A failure in one stops those under way and rolls them back"
         )
     before = "those before it" if len(waves) == len(production_of(plan)) else "those completed"
     others = {
         "back": f", and {before} too, the last first.",
-        "keep": f"; {before}, and staging, keep the new version. Once all are done, a failure takes all back.",
+        "keep": f"; {before}, and staging, keep the new version. Once all are done, a failure rolls all back.",
     }
     return [first + others[plan.production.on_wave_failure]]
 
 
 def _afterwards(plan: Plan) -> str:
-    told = f", tell {', '.join(plan.notify)}" if plan.notify else ""
+    notify = f", notify {', '.join(plan.notify)}" if plan.notify else ""
+    suites = _suites(plan, "post_deploy")
+    data = f"judge the data suites {suites}, " if suites else ""
     return (
-        "Afterwards: promote it, stop the former version, verify the public address, look for new error lines in the logs "
-        f"(more than {plan.logs.max_new_error_lines} new kinds are a failure), write the record{told}."
+        f"Afterwards: verify the health of the public address, {data}look for new error lines in the logs "
+        f"(more than {plan.logs.max_new_error_lines} new kinds are a failure), write the record{notify}."
     )
 
 
-def _way_back(plan: Plan, runs: Mapping[str, str | None]) -> str:
+def _rollback(plan: Plan, runs: Mapping[str, str | None]) -> str:
     return (
-        f"Way back, after any failure: to {_target(plan, runs)}, verified, and watched for {duration(plan.rollback.watch_seconds)} "
+        f"Rollback, after any failure: to {_target(plan, runs)}, verified, and watched for {duration(plan.rollback.watch_seconds)} "
         f"with at most {plan.rollback.max_error_ratio * 100:g} % failed requests. It needs no approval."
     )
 
@@ -145,7 +163,7 @@ def _before(plan: Plan, version: str, runs: Mapping[str, str | None]) -> str:
     policy = {
         "refuse": "the new one is refused",
         "queue": "the new one waits",
-        "supersede": "the older one is sent back first",
+        "supersede": "the older one is rolled back first",
     }[plan.on_conflict]
     since = versions_in_words(plan, runs)
     where = f" since {since}" if since else ""
@@ -161,31 +179,39 @@ def _evidence(plan: Plan) -> str:
     return f"Evidence: {', '.join([*tests, *asked]) or 'none asked for'}; {checklist}. A failure ends the release; nothing has moved."
 
 
-def _verify_seconds(plan: Plan) -> float:
-    smoke, limit = plan.verification.smoke, plan.verification.smoke_concurrency
-    alone = sum(test.timeout_seconds for test in smoke if test.kind == "performance")
-    beside = [test.timeout_seconds for test in smoke if test.kind != "performance"]
-    longest = max(beside, default=0)
-    waited = (sum(beside) - longest) / limit if len(beside) > limit else 0
-    return plan.verification.stability.timeout_seconds + longest + waited + alone
+def _canary(plan: Plan, step: PlannedStep) -> str:
+    """Say where the canary is verified, and when it cannot be."""
+    if step.percent:
+        return "the canary"
+    place = place_of(plan, step.environment)
+    unknown = place.strategy is None and place.platform.startswith("kubernetes/")
+    return "it in private" + (" (not if the platform's own strategy is rolling: none of it runs before the first step)" if unknown else "")
 
 
-def _verification(plan: Plan) -> str:
+def _verification(plan: Plan, step: PlannedStep, *, moment: Moment | None = None) -> str:
+    """Name the checks of a verification."""
     steady = plan.verification.stability
-    within = duration(steady.timeout_seconds)
-    health = f"{len(plan.verification.health)} health request(s) well {steady.successes} times in a row within {within}"
-    smoke = ", ".join(test.name for test in plan.verification.smoke)
-    data = ", ".join(suite.name for suite in plan.data)
-    return (
-        f"{health}; "
-        + (f"smoke tests {smoke}" if smoke else "no smoke tests")
-        + (f"; data suites {data} where they are due" if data else "")
+    health = (
+        f"{len(plan.verification.health)} health request(s) well {steady.successes} times in a row "
+        f"within {duration(steady.timeout_seconds)}"
     )
+    smoke = ", ".join(test.name for test in smoke_in(plan, step.checks))
+    suites = _suites(plan, moment) if moment else ""
+    parts = (
+        health if "health" in step.checks else "",
+        f"smoke tests {smoke}" if smoke else "no smoke tests" if step.checks != ("health",) else "",
+        f"data suites {suites}" if suites else "",
+    )
+    return ", ".join(part for part in parts if part)
+
+
+def _suites(plan: Plan, moment: Moment) -> str:
+    return ", ".join(suite.name for suite in plan.data if moment in suite.when)
 
 
 def _gate(plan: Plan) -> str:
     if not plan.approval.quorum:
-        return "Gate: nobody must approve."
+        return "Gate: no approval is needed."
     names = ", ".join(plan.approval.approvers)
     expiry = duration(plan.approval.expires_after_minutes * 60)
     return (
@@ -194,20 +220,10 @@ def _gate(plan: Plan) -> str:
     )
 
 
-def _step(step: Step, number: int, place: Place, plan: Plan) -> str:
-    watch = (
-        f"watch for at most {duration(step.watch_seconds)} and verify. {_failure(plan.judgement)}"
-        if step.watch_seconds
-        else "go on at once."
-    )
-    target = f" in {target_of(place.environment)}" if target_of(place.environment) else ""
-    return f"Step {number} of {len(place.steps)}{target}: send {step.percent} % of new requests to it; {watch}"
-
-
 def _failure(judgement: Judgement) -> str:
     deciding = ", ".join(sli.name for sli in judgement.slis if sli.deciding)
     inconclusive = INCONCLUSIVE[judgement.inconclusive].format(minutes=judgement.answer_within_minutes)
-    return f"A worse {deciding} goes back; inconclusive, {inconclusive}."
+    return f"A worse {deciding} rolls back; inconclusive, {inconclusive}."
 
 
 def _target(plan: Plan, runs: Mapping[str, str | None]) -> str:

@@ -98,12 +98,12 @@ def versions_in_words(plan: Plan, current: Mapping[str, str | None]) -> str | No
     return ", ".join(f"{version or 'nothing'} in {name}" for name, version in found.items())
 
 
-def progress_in_words(entries: list[Entry]) -> str:
+def targets_in_words(entries: list[Entry]) -> str:
     """Say where a release is in its wave, from its record; "" if production is one, or nothing is known yet."""
     review = next(iter(select(entries, kind="review")), None)
     current = review.evidence.get("current") if review else None
     names = [name for name in current if within(name)] if isinstance(current, dict) else []
     back = {name for name in names if select(entries, kind="rollback", environment=name, name="done")}
     done, begun = set(reached(entries, "promote", names)), set(reached(entries, "prepare", names))
-    states = {"back": back, "done": done - back, "under way": begun - done - back, "to come": set(names) - begun - back}
+    states = {"rolled back": back, "done": done - back, "under way": begun - done - back, "to come": set(names) - begun - back}
     return "; ".join(f"{state}: {', '.join(sorted(chosen))}" for state, chosen in states.items() if chosen)

@@ -69,7 +69,7 @@ def test_what_is_not_asked_is_not_judged() -> None:
     assert len(judge_checklist(plan, Facts())) == 3
 
 
-def test_the_course_says_steps_people_and_ways_back() -> None:
+def test_the_course_says_steps_people_and_rollbacks() -> None:
     """The sentences carry the versions, shares, times, names and consequences."""
     text = "\n".join(describe_course(PLAN, "1.1", {"staging": None, "production": "1.0"}))
     for words in (

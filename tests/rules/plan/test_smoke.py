@@ -9,7 +9,7 @@ import pytest
 from tasks.rules.plan.file import Problem, read_plan
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.smoke import Performance, SmokeTest
-from tasks.rules.rollout.summary import longest_seconds
+from tasks.rules.rollout.steps import longest_seconds
 
 PLAN = """\
 shipway: 1
@@ -119,14 +119,14 @@ def test_a_performance_test_is_compared_unless_pytest_does_it() -> None:
 
 
 def test_the_longest_time_counts_turns_and_performance_tests_one_by_one() -> None:
-    """Five tests of 60 s by twos, and two of 60 s that wait for them, are at most 300 s more than health alone."""
+    """Five tests of 60 s by twos take 180 s before the traffic; with two of 60 s behind them, each whole verification takes 300 s."""
     many = ", ".join(f"{{name: a{i}, pytest: a.py}}" for i in range(5))
     timed = ", ".join(f"{{name: p{i}, pytest: a.py, kind: performance}}" for i in range(2))
     none, some = (read(smoke)[0] for smoke in ("", f"{many}, {timed}"))
     assert none is not None
     assert some is not None
     narrow = some.model_copy(update={"verification": some.verification.model_copy(update={"smoke_concurrency": 2})})
-    assert longest_seconds(narrow) - longest_seconds(none) == 3 * (60 + 120 + 120)
+    assert longest_seconds(narrow) - longest_seconds(none) == (60 + 120) + 2 * (60 + 120 + 120)
 
 
 def test_the_example_uses_both_ways() -> None:

@@ -26,7 +26,8 @@ from tasks.rules.plan.targets import (
     waves_reversed,
     within,
 )
-from tasks.rules.rollout.summary import describe_course, longest_seconds
+from tasks.rules.rollout.steps import longest_seconds
+from tasks.rules.rollout.summary import describe_course
 
 RAW: dict[str, Any] = {
     "shipway": 1, "service": "guestbook", "verification": {"health": [{}]}, "checklist": {"tests_passed": False},
@@ -197,7 +198,7 @@ def test_the_course_says_which_targets_go_side_by_side() -> None:
     """And what a failure does to those beside it."""
     text = "\n".join(describe_course(WAVES, "1.2"))
     assert "Waves: eu; then us, asia. Targets of a wave go side by side" in text
-    assert "stops those under way and takes them back, and those completed too, the last first" in text
+    assert "stops those under way and rolls them back, and those completed too, the last first" in text
 
 
 def test_targets_side_by_side_take_the_time_of_the_longest() -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from tasks.rules.plan.file import Problem, read_plan
 from tasks.rules.record.entries import Entry, chain
 from tasks.rules.rollout.migrations import Contract, contracts_in, crossed, due, not_acknowledged, refusal, restored_in
-from tasks.rules.rollout.summary import describe_course, longest_seconds
+from tasks.rules.rollout.steps import longest_seconds
+from tasks.rules.rollout.summary import describe_course
 from tests.rules.plan.test_file import MINIMAL
 
 NOW = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
@@ -87,7 +88,7 @@ def test_a_contract_may_run_before_where_the_plan_says_why() -> None:
     plan, problems = read(because, EXPAND)
     assert problems == []
     text = "\n".join(describe_course(plan, "1.2"))
-    assert "drop-city (contract) in production, before the rollout, because 1.1 no longer reads the column; add-place" in text
+    assert "Production: run the migration drop-city (contract, because 1.1 no longer reads the column); " in text
     assert longest_seconds(plan) >= 3 * 600
 
 

@@ -17,7 +17,7 @@ from tasks.rules.lifecycle.results import RollbackResult
 from tasks.rules.plan.plan import Plan
 from tasks.rules.record.entries import Entry, Kind, chain, outcome_of
 from tasks.rules.rollout.rollback import choose_rollback
-from tasks.rules.rollout.waves import left_alone, progress_in_words, reached, staying, version_to_leave, versions_in_words
+from tasks.rules.rollout.waves import left_alone, reached, staying, targets_in_words, version_to_leave, versions_in_words
 
 EU, US, ASIA = "production/eu", "production/us", "production/asia"
 ALL = (EU, US, ASIA)
@@ -196,11 +196,11 @@ def test_what_production_runs_is_said_once_or_of_each_target(current: Any, words
 def test_the_status_tells_where_a_wave_is() -> None:
     """Done, under way, to come, back; nothing for one production, or before the review."""
     entries = record(("review", "", ""), ("effect", EU, "prepare"), ("effect", EU, "promote"), ("effect", US, "prepare"))
-    assert progress_in_words(entries) == f"done: {EU}; under way: {US}; to come: {ASIA}"
+    assert targets_in_words(entries) == f"done: {EU}; under way: {US}; to come: {ASIA}"
     back = [*entries, *record(("rollback", US, "done"))]
-    assert progress_in_words(back) == f"back: {US}; done: {EU}; to come: {ASIA}"
-    assert progress_in_words(record(("opened", "", ""))) == ""
-    assert progress_in_words([]) == ""
+    assert targets_in_words(back) == f"rolled back: {US}; done: {EU}; to come: {ASIA}"
+    assert targets_in_words(record(("opened", "", ""))) == ""
+    assert targets_in_words([]) == ""
 
 
 def test_the_checklist_holds_for_each_target() -> None:

@@ -1,0 +1,265 @@
+"""The steps of a release, one list made from the plan: summary, longest time, progress and verifications all come from it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from itertools import groupby
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tasks.rules.plan.data import Moment
+from tasks.rules.plan.migrations import When
+from tasks.rules.plan.plan import Plan, Step
+from tasks.rules.plan.targets import STAGING, Place, waves_of
+from tasks.rules.plan.verification import CheckKind, SmokeTest
+from tasks.rules.record.entries import Entry, Kind, select
+from tasks.rules.record.view import POST_DEPLOY
+from tasks.rules.rollout.migrations import due
+
+StepKind = Literal["pre_deploy", "gate", "migrate", "deploy", "prepare", "verify", "shift", "watch", "promote", "post_deploy"]
+BEFORE_TRAFFIC: tuple[CheckKind, ...] = ("health", "basic", "critical")
+ALL_CHECKS: tuple[CheckKind, ...] = (*BEFORE_TRAFFIC, "integration", "performance")
+VERIFIED = "verified"  # the name of a verdict on the checks before and after a share of traffic
+WITHOUT_CANARY = "rolling"  # the strategy that starts no pod of a version before its first share
+
+
+class PlannedStep(BaseModel):
+    """One thing that a release does."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    kind: StepKind
+    """What it does; `deploy` brings a version up, gives it all traffic and retires the former one, as in staging."""
+    environment: str = ""
+    """Where: `staging`, `production`, `production/eu`; "" for the whole release."""
+    wave: Annotated[int, Field(ge=0)] = 0
+    """The wave of a target, from 1; its targets go side by side. 0 outside of production."""
+    percent: Annotated[int, Field(ge=0, le=100)] | None = None
+    """The share of the traffic that the canary has then: 0 before its first. None where this is no matter of a share."""
+    name: str = ""
+    """A migration's name."""
+    when: When | None = None
+    """A migration's moment."""
+    checks: tuple[CheckKind, ...] = ()
+    """The kinds of checks that a verification makes."""
+    whole: bool = False
+    """Whether a verification is the whole one, with data suites and error monitoring."""
+    longest_seconds: Annotated[float, Field(ge=0)] = 0
+    """The longest time that it takes when it goes well, with the turns that targets beside it take, without the time of people."""
+
+
+def steps_of(plan: Plan) -> tuple[PlannedStep, ...]:
+    """List what a release does, in order; the targets of a wave stand one after the other and go side by side.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        The steps, each with its longest time in seconds.
+    """
+    staging = plan.staging.ready_timeout_seconds
+    return (
+        PlannedStep(kind="pre_deploy", longest_seconds=_evidence_seconds(plan)),
+        *_migrations(plan, STAGING, "before"),
+        PlannedStep(kind="deploy", environment=STAGING, longest_seconds=staging),
+        *_migrations(plan, STAGING, "after"),
+        _whole(plan, STAGING),
+        PlannedStep(kind="gate"),
+        *(
+            step
+            for number, wave in enumerate(waves_of(plan), start=1)
+            for place in wave
+            for step in _through(plan, place, wave=number, beside=len(wave))
+        ),
+        PlannedStep(
+            kind="post_deploy",
+            checks=("health",),
+            longest_seconds=plan.verification.stability.timeout_seconds + _data_seconds(plan, "post_deploy"),
+        ),
+    )
+
+
+def longest_seconds(plan: Plan) -> float:
+    """Add up how long a release can take that goes well, without waiting for people.
+
+    Returns:
+        Seconds: all steps at their limits, and of the targets in a wave the one that takes longest.
+    """
+    waves = (list(wave) for _, wave in groupby(steps_of(plan), key=lambda step: step.wave))
+    return sum(max(sum(step.longest_seconds for step in path) for path in _paths(wave)) for wave in waves)
+
+
+def verification_at(plan: Plan, environment: str, percent: int) -> PlannedStep | None:
+    """Find the verification of a canary at a share of the traffic: 0 before its first one, else after that step.
+
+    Returns:
+        The step; None where the plan asks for none there. The whole verification behind the last step is another, see `steps_of`.
+    """
+    found = (step for step in steps_of(plan) if step.kind == "verify" and step.environment == environment and not step.whole)
+    return next((step for step in found if step.percent == percent), None)
+
+
+def smoke_in(plan: Plan, checks: Sequence[CheckKind]) -> list[SmokeTest]:
+    """Choose the smoke tests whose kinds are among the checks, in the plan's order."""
+    return [test for test in plan.verification.smoke if test.kind in checks]
+
+
+def is_done(step: PlannedStep, entries: Iterable[Entry], *, version: str) -> bool:
+    """Say whether a record has what a step leaves there when it is done, whatever its outcome was.
+
+    Args:
+        step: The step.
+        entries: The record, or a part of it.
+        version: The version under release: a verification of another one is that of a rollback.
+    """
+    return any(_leaves(step, entry, version) for entry in entries)
+
+
+def done_in(steps: Sequence[PlannedStep], entries: Iterable[Entry], *, version: str) -> list[PlannedStep]:
+    """List the steps that a record says were done, in the order in which it says so, each once."""
+    found = [step for entry in entries for step in steps if _leaves(step, entry, version)]
+    return list(dict.fromkeys(found))
+
+
+def progress_in_words(entries: Sequence[Entry]) -> str:
+    """Say which step of how many a release is at, `step 9 of 14: watch 25 % in production`, from its record.
+
+    Args:
+        entries: The record so far; the review holds the steps, and what its newest round did counts.
+
+    Returns:
+        The steps under way, one for each target of a wave; "" before the review, when all are done, and once a rollback began.
+    """
+    reviews = select(entries, kind="review")
+    if not reviews or any(entry.kind in {"rollback", "closed"} for entry in entries):
+        return ""
+    review = reviews[-1]
+    steps = [PlannedStep.model_validate(one) for one in review.evidence.get("steps", ())]
+    done = set(done_in(steps, select(entries, round=review.round), version=str(review.evidence.get("version", ""))))
+    for _, wave in groupby(steps, key=lambda step: step.wave):
+        ahead = [step for path in _paths(list(wave)) for step in _ahead(path, done)[:1]]
+        if ahead:
+            return f"step {steps.index(ahead[0]) + 1} of {len(steps)}: {', '.join(map(words_of, ahead))}"
+    return ""
+
+
+def words_of(step: PlannedStep) -> str:
+    """Name a step for people in a line of progress: `watch 25 % in production`."""
+    share = "" if step.percent is None else f" {step.percent} %"
+    named = f" {step.name}" if step.name else ""
+    words = {"pre_deploy": "pre-deploy", "post_deploy": "post-deploy", "gate": "approval"}.get(step.kind, step.kind)
+    if step.kind == "verify" and step.percent == 0:
+        words, share = "verify the canary before its traffic", ""
+    return f"{words}{named}{share}{f' in {step.environment}' if step.environment else ''}"
+
+
+def _through(plan: Plan, place: Place, *, wave: int, beside: int) -> list[PlannedStep]:
+    """List the way through one environment of production, with so many targets side by side."""
+    name, limit = place.environment, place.ready_timeout_seconds
+    steps = [
+        *_migrations(plan, name, "before", beside=beside),
+        PlannedStep(kind="prepare", environment=name, longest_seconds=limit),
+    ]
+    if place.strategy != WITHOUT_CANARY:
+        steps.append(_verify(plan, name, percent=0, checks=BEFORE_TRAFFIC, beside=beside))
+    for number, step in enumerate(place.steps, start=1):
+        steps += _share(plan, name, step, is_last=number == len(place.steps), beside=beside)
+    steps += [
+        _whole(plan, name, beside=beside),
+        PlannedStep(kind="promote", environment=name),
+        *_migrations(plan, name, "after", beside=beside),
+    ]
+    return [step.model_copy(update={"wave": wave}) for step in steps]
+
+
+def _share(plan: Plan, environment: str, step: Step, *, is_last: bool, beside: int) -> list[PlannedStep]:
+    """List one increment: shift, watch, and the checks that the plan asks for; behind the last one stands the whole verification."""
+    twice = 2 if plan.judgement.inconclusive == "extend" else 1
+    checks = plan.verification.verify_steps
+    found = [PlannedStep(kind="shift", environment=environment, percent=step.percent)]
+    if step.watch_seconds:
+        seconds = step.watch_seconds * twice
+        found.append(PlannedStep(kind="watch", environment=environment, percent=step.percent, longest_seconds=seconds))
+    if checks and not is_last:
+        found.append(_verify(plan, environment, percent=step.percent, checks=checks, beside=beside))
+    return found
+
+
+def _verify(plan: Plan, environment: str, *, percent: int, checks: Sequence[CheckKind], beside: int) -> PlannedStep:
+    seconds = _checks_seconds(plan, checks, beside=beside)
+    return PlannedStep(kind="verify", environment=environment, percent=percent, checks=tuple(checks), longest_seconds=seconds)
+
+
+def _whole(plan: Plan, environment: str, *, beside: int = 1) -> PlannedStep:
+    """Give the whole verification of an environment."""
+    moment: Moment = "staging" if environment == STAGING else "production"
+    seconds = _checks_seconds(plan, ALL_CHECKS, beside=beside) + _data_seconds(plan, moment) * beside
+    return PlannedStep(kind="verify", environment=environment, checks=ALL_CHECKS, whole=True, longest_seconds=seconds)
+
+
+def _migrations(plan: Plan, environment: str, when: When, *, beside: int = 1) -> list[PlannedStep]:
+    """List the migrations of a moment; targets side by side take turns."""
+    return [
+        PlannedStep(kind="migrate", environment=environment, name=one.name, when=when, longest_seconds=one.timeout_seconds * beside)
+        for one in due(plan.migrations, environment=environment, when=when)
+    ]
+
+
+def _evidence_seconds(plan: Plan) -> float:
+    asked = max((one.timeout_seconds for one in plan.dependencies), default=0)
+    return sum(getattr(one, "timeout_seconds", 0) for one in plan.tests) + asked
+
+
+def _data_seconds(plan: Plan, moment: Moment) -> float:
+    """Give the longest time of a moment's data suites, which are judged side by side."""
+    return max((suite.timeout_seconds for suite in plan.data if moment in suite.when), default=0)
+
+
+def _checks_seconds(plan: Plan, checks: Sequence[CheckKind], *, beside: int) -> float:
+    """Give the longest time of checks; smoke tests keep to the plan's limits over all targets that are verified at the same time."""
+    smoke, limit = smoke_in(plan, checks) * beside, plan.verification.smoke_concurrency
+    alone = sum(test.timeout_seconds for test in smoke if test.kind == "performance")
+    quick = [test.timeout_seconds for test in smoke if test.kind != "performance"]
+    longest = max(quick, default=0)
+    waited = (sum(quick) - longest) / limit if len(quick) > limit else 0
+    health = plan.verification.stability.timeout_seconds if "health" in checks else 0
+    return health + longest + waited + alone
+
+
+def _paths(steps: Sequence[PlannedStep]) -> list[list[PlannedStep]]:
+    """Part the steps of one wave by target; outside of production there is one path."""
+    if not steps[0].wave:
+        return [list(steps)]
+    return [[step for step in steps if step.environment == name] for name in dict.fromkeys(step.environment for step in steps)]
+
+
+def _ahead(path: Sequence[PlannedStep], done: Collection[PlannedStep]) -> Sequence[PlannedStep]:
+    """Give the steps of a path behind the last one that is done."""
+    return path[max((number for number, step in enumerate(path, start=1) if step in done), default=0) :]
+
+
+def _leaves(step: PlannedStep, entry: Entry, version: str) -> bool:
+    """Say whether an entry is the one that a step leaves in the record."""
+    kind, names = _TRACES[step.kind]
+    if step.kind == "migrate":
+        names = (f"{step.name} applied",)
+    if step.whole:
+        names = (version,)
+    share = step.percent if step.kind in _BY_SHARE else None
+    return (entry.kind, entry.environment, entry.step) == (kind, step.environment, share) and entry.name in names
+
+
+_BY_SHARE = ("shift", "watch", "verify")
+_TRACES: dict[StepKind, tuple[Kind, tuple[str, ...]]] = {
+    "pre_deploy": ("checklist", ("",)),
+    "gate": ("gate", ("unchanged",)),
+    "migrate": ("migration", ()),
+    "deploy": ("effect", ("promote",)),
+    "prepare": ("effect", ("prepare",)),
+    "verify": ("verdict", (VERIFIED,)),
+    "shift": ("effect", ("shift",)),
+    "watch": ("verdict", ("watch", "extended watch")),
+    "promote": ("effect", ("promote",)),
+    "post_deploy": ("verdict", (POST_DEPLOY,)),
+}
