@@ -53,7 +53,6 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
     )
     await named(shift_traffic, "shift all traffic")(platform, version=version, percent=100, lease=lease, key=phase.key("staging/shift"))
     after = await named(promote_revision, f"promote {version}")(platform, version=version, lease=lease, key=phase.key("staging/promote"))
-    await migrate(phase, platform, environment=STAGING, when="after", version=version, lease=lease)
     await phase.append(
         f"Staging runs {version}",
         kind="effect",
@@ -62,6 +61,7 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
         why=f"it ran {before['baseline'] or 'nothing'} before",
         evidence={"before": dict(before), "after": dict(after)},
     )
+    await migrate(phase, platform, environment=STAGING, when="after", version=version, lease=lease)
     return passed(f"staging runs {version}")
 
 

@@ -8,13 +8,14 @@ from typing import Any
 from blocks.platform import Lease, Platform
 from flows.lifecycle.context import Phase, StepFields, acquire_lease_forward, check_not_stopped, platform_of
 from flows.rollout.migrations import migrate
+from flows.rollout.verify_canary import canary_fault
 from flows.verify import verified
 from tasks.analysis.sources import subject_of
 from tasks.analysis.watch import begin_watch, start_clock, watch_step
 from tasks.lifecycle.policy import named
 from tasks.rollout.rollout import prepare_revision, promote_revision, shift_traffic
 from tasks.rules.analysis.outcome import Outcome
-from tasks.rules.lifecycle.results import INCONCLUSIVE, Analysis, PhaseResult, StepResult, TargetResult
+from tasks.rules.lifecycle.results import INCONCLUSIVE, Analysis, PhaseResult, StepResult, TargetResult, failed
 from tasks.rules.plan.plan import Step
 from tasks.rules.plan.targets import Place, target_of, within
 
@@ -34,11 +35,15 @@ async def roll_out(phase: Phase, version: str, *, place: Place, decisions: Mappi
     name, platform = place.environment, await platform_of(phase.plan, place.environment, anew=True)
     lease = await acquire_lease_forward(phase, platform)
     if not await _prepare(phase, platform, version, place=place, lease=lease):
+        if fault := await canary_fault(phase, platform, version, environment=name, percent=0, lease=lease):
+            return _ended(name, failed(fault))
         for step in place.steps:
             found = await _take_step(phase, platform, step, environment=name, version=version, lease=lease)
             found = _settle(found, phase.plan.judgement.inconclusive, decisions.get(step.percent, ""))
             if not found.passed:
                 return _ended(name, found)
+            if fault := await canary_fault(phase, platform, version, environment=name, percent=step.percent, lease=lease):
+                return _ended(name, failed(fault))
     checked = await verified(phase, version, environment=name)
     if checked.passed:
         await _promote(phase, platform, version, environment=name, lease=lease)
