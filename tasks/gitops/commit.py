@@ -1,0 +1,183 @@
+"""Commit a change of a release to Git, and revert it: never twice, never over another's change."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from prefect import task
+
+from blocks.errors import Refused, Temporary, Unreachable, WorldMoved
+from blocks.git.git import Git
+from blocks.git.work_copy import Pushed, WorkCopy
+from tasks.lifecycle.policy import OBSERVE
+from tasks.rules.gitops.edit import apply_edit, diff, restore
+from tasks.rules.gitops.message import CHANGE, Change, check_change, message_of, revert_message_of
+
+MOST_PUSHES = 15
+MOST_UNMOVED = 4  # pushes that are rejected though no other commit came: a rule of the server, not a race
+FIRST_WAIT_SECONDS, MOST_WAIT_SECONDS = 0.1, 2.0
+Files = dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class Committed:
+    """Where a change stands in Git.
+
+    Fields:
+        commit: The commit that made it; None if Git said all of it already, so that there was nothing to commit.
+        head: A head of the branch that contains it.
+        pushed: Whether this call pushed it; False if an earlier one had.
+        diff: What it changed, for people; "" if this call did not push it.
+    """
+
+    commit: str | None
+    head: str
+    pushed: bool
+    diff: str = ""
+
+
+@task(name="preview change in git", **OBSERVE)
+async def preview_change(git: Git, change: Change) -> str:
+    """Write what a change would change, as a unified diff; nothing is pushed.
+
+    Args:
+        git: The branch.
+        change: What is wanted.
+
+    Raises:
+        ShipwayError: As in `commit_change`.
+    """
+    check_change(change)
+    async with git.work_copy() as copy:
+        head = await copy.fetch()
+        return _diff(*await _edited(copy, head, change))
+
+
+@task(name="commit change to git", **OBSERVE)
+async def commit_change(git: Git, change: Change, *, known_head: str | None = None) -> Committed:
+    """Commit a change and push it; called again with the same key, it finds what was pushed.
+
+    Args:
+        git: The branch.
+        change: What is wanted.
+        known_head: A commit that the branch's history must contain, as the head that was reviewed; None does not look.
+
+    Returns:
+        Where the change stands.
+
+    Raises:
+        BadInput: A file or a value cannot be edited safely; names file, line and fix.
+        WorldMoved: Another commit changed a value of ours, or the history was rewritten.
+        Refused: The remote refuses us, or takes no push though nobody else commits.
+        Temporary: The remote does not answer, or others commit faster than we can push.
+    """
+    check_change(change)
+    async with git.work_copy() as copy:
+        return await _push(
+            copy, key=change.key, message=message_of(change), known_head=known_head, make=lambda head: _edited(copy, head, change)
+        )
+
+
+@task(name="revert change in git", **OBSERVE)
+async def revert_change(git: Git, change: Change, *, known_head: str | None = None) -> Committed:
+    """Undo exactly what `commit_change` did, on top of what others committed since; again changes nothing.
+
+    Args:
+        git: The branch.
+        change: The change that was committed.
+        known_head: As in `commit_change`; the change's own commit is a good one.
+
+    Returns:
+        Where the revert stands; its `commit` is None if the change was never made.
+
+    Raises:
+        ShipwayError: As in `commit_change`.
+    """
+    check_change(change)
+    async with git.work_copy() as copy:
+        head = await copy.fetch()
+        await _refuse_rewritten(copy, known_head, head=head)
+        commit = await copy.find_trailer(CHANGE, change.key, head=head)
+        if commit is None:
+            return Committed(None, head, pushed=False)
+        parent = await copy.parent_of(commit)
+        return await _push(
+            copy,
+            key=change.revert_key,
+            message=revert_message_of(change, commit),
+            known_head=commit,
+            make=lambda now: _restored(copy, now, change, commit=commit, parent=parent),
+        )
+
+
+async def _push(
+    copy: WorkCopy, *, key: str, message: str, known_head: str | None, make: Callable[[str], Awaitable[tuple[Files, Files]]]
+) -> Committed:
+    """Make the edit on the newest head and push it, until it is there; the head is fetched and looked through before each push."""
+    last, unmoved, pushed = known_head, 0, None
+    for number in range(MOST_PUSHES):
+        head = await copy.fetch()
+        await _refuse_rewritten(copy, last, head=head)
+        found = await copy.find_trailer(CHANGE, key, head=head)
+        if found is not None:
+            return Committed(found, head, pushed=False)
+        if pushed is not None:
+            unmoved = unmoved + 1 if head == last else 0
+            _refuse_more(copy, pushed, unmoved=unmoved)
+        before, after = await make(head)
+        if before == after:
+            return Committed(None, head, pushed=False)
+        commit = await copy.commit(head, after, message=message)
+        pushed, last = await copy.push(commit, parent=head), head
+        if pushed.taken:
+            return await _confirmed(copy, commit, diff=_diff(before, after))
+        await asyncio.sleep(min(FIRST_WAIT_SECONDS * 2**number, MOST_WAIT_SECONDS))
+    raise Temporary(f"{copy!r} took none of {MOST_PUSHES} pushes, as others commit to it all the time")
+
+
+def _refuse_more(copy: WorkCopy, pushed: Pushed, *, unmoved: int) -> None:
+    """Give up on a push that had no answer, and on pushes that are rejected though no other commit came."""
+    if not pushed.answered:
+        raise Unreachable(f"{copy!r} gave no answer to a push and does not have it: {pushed.said}")
+    if unmoved >= MOST_UNMOVED:
+        why = "a protected branch, a hook or a missing right"
+        raise Refused(f"{copy!r} took none of {unmoved} pushes though no other commit came: {why}. It said: {pushed.said}")
+
+
+async def _confirmed(copy: WorkCopy, commit: str, *, diff: str) -> Committed:
+    head = await copy.fetch()
+    if not await copy.contains(commit, head=head):
+        raise WorldMoved(f"{copy!r} took {commit} and does not contain it: its history was rewritten. Look at the branch first")
+    return Committed(commit, head, pushed=True, diff=diff)
+
+
+async def _refuse_rewritten(copy: WorkCopy, known: str | None, *, head: str) -> None:
+    if known is not None and not await copy.contains(known, head=head):
+        raise WorldMoved(f"{copy!r} no longer contains {known}: its history was rewritten. Look at the branch, then release anew")
+
+
+async def _edited(copy: WorkCopy, head: str, change: Change) -> tuple[Files, Files]:
+    before: Files = {}
+    after: Files = {}
+    for edit in change.edits:
+        if edit.file not in before:
+            before[edit.file] = after[edit.file] = await copy.read(edit.file, commit=head)
+        after[edit.file] = apply_edit(after[edit.file], edit).content
+    return before, after
+
+
+async def _restored(copy: WorkCopy, head: str, change: Change, *, commit: str, parent: str) -> tuple[Files, Files]:
+    before: Files = {}
+    after: Files = {}
+    for edit in change.edits:
+        if edit.file not in before:
+            before[edit.file] = after[edit.file] = await copy.read(edit.file, commit=head)
+        was, made = await copy.read(edit.file, commit=parent), await copy.read(edit.file, commit=commit)
+        after[edit.file] = restore(after[edit.file], edit, before=was, after=made).content
+    return before, after
+
+
+def _diff(before: Files, after: Files) -> str:
+    return "".join(diff(name, before[name], after[name]) for name in sorted(before))
