@@ -138,7 +138,7 @@ def _node(name: str, events: list[Any], place: int, *, depth: int) -> tuple[Node
     while not isinstance(events[place], yaml.CollectionEndEvent):
         child, place = _node(name, events, place, depth=depth + 1)
         children.append(child)
-    node.end = _end_of(events[place])
+    node.end = _span(events[place])[1]
     if node.kind == "mapping":
         node.pairs = list(zip(children[::2], children[1::2], strict=True))
     else:
@@ -146,17 +146,14 @@ def _node(name: str, events: list[Any], place: int, *, depth: int) -> tuple[Node
     return node, place + 1
 
 
-def _end_of(event: Any) -> int:
-    return int(event.end_mark.index)
+def _span(event: Any) -> tuple[int, int]:
+    return int(event.start_mark.index), int(event.end_mark.index)
 
 
 def _refuse_templates(file: File, events: list[Any]) -> None:
     """Refuse `{{` outside of comment lines and of texts in quotes or blocks, which hold it as words."""
-    texts = [
-        (event.start_mark.index, event.end_mark.index)
-        for event in events
-        if event.__class__ is yaml.ScalarEvent and event.style in {"'", '"', "|", ">"}
-    ]
+    scalars = [event for event in events if isinstance(event, yaml.ScalarEvent) and event.style in {"'", '"', "|", ">"}]
+    texts = [_span(event) for event in scalars]
     found = file.text.find("{{")
     while found >= 0:
         line_start = max(file.text.rfind("\n", 0, found), file.text.rfind("\r", 0, found)) + 1

@@ -184,7 +184,7 @@ async def test_a_rewritten_history_is_not_built_upon(repository: Repository) -> 
 
 
 async def test_a_history_rewritten_between_two_pushes_is_noticed(repository: Repository) -> None:
-    """The push is rejected and the head is no descendant of the one before."""
+    """The push is rejected and the head does not descend from the one before."""
     repository.write({"other.txt": b"more\n"})
     repository.hook("pre-receive", f"{COLLEAGUE.replace('-p refs/heads/main ', '')}\nexit 1")
     with pytest.raises(WorldMoved, match="history was rewritten"):
