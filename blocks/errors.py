@@ -1,13 +1,13 @@
-"""The one tree of errors. Each class says what its catcher should do.
+"""Errors: one tree, in which each class names what its catcher should do.
 
 ShipwayError
 ├── Temporary          try again, after `delay_seconds`
-│   └── Unreachable    nobody answers there: try for minutes, as giving up would have to go back by the same way
+│   └── Unreachable    the endpoint does not answer: retry for minutes, because a rollback needs the same endpoint
 └── Permanent          trying again is useless
-├── BadInput       the caller's words are off: names the field and the fix
-├── Refused        a policy says no: busy, not approved, outside a window
-├── Superseded     a newer owner acts; stop without touching anything
-├── WorldMoved     what is there is not what we left; stop and say so
+├── BadInput       the input is wrong: names the field and the fix
+├── Refused        a policy refuses it: busy, not approved, outside a window
+├── Superseded     a newer owner holds the lease; stop without changing anything
+├── WorldMoved     the environment is not as we left it; stop and report it
 └── RolloutFailed  the platform cannot run this version; carries its evidence
 """
 
@@ -32,11 +32,11 @@ class ShipwayError(Exception):
 
 
 class Temporary(ShipwayError):
-    """Another try may help.
+    """Temporary: a retry may help.
 
     Args:
         message: What happened, for an operator.
-        delay_seconds: The earliest moment at which a try makes sense, from now.
+        delay_seconds: How long to wait before the retry.
     """
 
     def __init__(self, message: str, *, delay_seconds: float = 1.0) -> None:
@@ -46,47 +46,47 @@ class Temporary(ShipwayError):
 
 
 class Unreachable(Temporary):
-    """Whoever runs the environment does not answer; its servers may be starting again, which takes minutes."""
+    """The API server or agent does not answer; it may be restarting, which takes minutes."""
 
 
 class Permanent(ShipwayError):
-    """No further try can help until a person changes something."""
+    """Permanent: a retry is useless until a person changes something."""
 
 
 class BadInput(Permanent):
-    """Something a person wrote is wrong.
+    """Bad input: a plan, block, parameter or manifest is wrong.
 
     Args:
         message: What is wrong.
-        field: The place, as the person knows it: `production.steps[2].percent`, `version`.
+        field: The place, as the person wrote it: `production.steps[2].percent`, `version`.
         fix: What to write instead.
     """
 
     def __init__(self, message: str, *, field: str, fix: str) -> None:
-        """Say field, fault and fix in one line."""
+        """Join field, fault and fix in one line."""
         super().__init__(f"{field}: {message}. {fix}")
         self.field = field
         self.fix = fix
 
 
 class Refused(Permanent):
-    """A policy says no; nothing was moved."""
+    """Refused by a policy; nothing was changed."""
 
 
 class Superseded(Permanent):
-    """A newer owner acts on this environment; whoever sees this must stop at once."""
+    """Fenced out: a newer owner holds the lease of this environment; stop at once."""
 
 
 class WorldMoved(Permanent):
-    """The environment is not as this release left it; somebody else changed it."""
+    """The environment is not as this release left it; something else changed it."""
 
 
 class RolloutFailed(Permanent):
-    """The platform cannot bring this version up.
+    """Rollout failed: this version does not become ready on the platform.
 
     Args:
         message: The reason in one sentence, with its numbers.
-        evidence: Lines worth reading: the last log lines, events, exit status.
+        evidence: The last log lines, events and exit status.
     """
 
     def __init__(self, message: str, *, evidence: tuple[str, ...] = ()) -> None:
@@ -96,5 +96,5 @@ class RolloutFailed(Permanent):
 
 
 def is_temporary(error: BaseException) -> bool:
-    """Say whether another try may help."""
+    """Return whether a retry may help."""
     return isinstance(error, Temporary)

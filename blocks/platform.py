@@ -1,4 +1,4 @@
-"""The protocol of a platform: where an environment's revisions run and how traffic reaches them.
+"""Platform protocol: where an environment's revisions run and how traffic reaches them.
 
 A platform is a Prefect block with these methods. Primitives go in and out, every effect is idempotent and converges
 (read, act on the difference, read back), and every effect carries a *lease*: the owner and the generation that
@@ -15,16 +15,16 @@ from __future__ import annotations
 from typing import Any, NotRequired, Protocol, TypedDict, runtime_checkable
 
 CONFIGURATION = "+config."
-"""What stands between a version and the hash of its configuration, where a platform releases configurations, too."""
+"""Separator between a version and the hash of its configuration, on platforms that also release configurations."""
 
 
 def source_version(version: str) -> str:
-    """Give the version of the source behind one that tells its configuration, too: `1.4.2` of `1.4.2+config.0f3a9c21b7`."""
+    """Return the source version of a version with a configuration hash: `1.4.2` of `1.4.2+config.0f3a9c21b7`."""
     return version.partition(CONFIGURATION)[0]
 
 
 class Lease(TypedDict):
-    """The lease under which an effect acts.
+    """Lease with a fencing token, under which an effect acts.
 
     Fields:
         owner: The id of the flow run that owns the environment.
@@ -36,11 +36,11 @@ class Lease(TypedDict):
 
 
 class Position(TypedDict):
-    """What an environment runs now.
+    """Position: what an environment runs now.
 
     Fields:
-        baseline: Version that serves, or None where nothing was ever deployed.
-        canary: Version being brought in, or None.
+        baseline: Version that serves, or None if nothing was ever deployed.
+        canary: Version being rolled out, or None.
         percent: Share of new requests that the canary gets, 0 to 100.
         ready: Whether each of these versions answers its readiness check, by version. False for the canary of a platform that replaces
             the baseline in place, until the first share brings it up.
@@ -61,10 +61,10 @@ class Position(TypedDict):
 
 
 class Counts(TypedDict):
-    """Cumulative counts of one revision since `started`; they only rise, and start anew with `started`.
+    """Cumulative request counts of one revision since `started`; they only rise, and reset with `started`.
 
     Fields:
-        started: Names the counter's life: another value means that the counts began again at zero.
+        started: Identifies the counter's life: another value means that the counts were reset to zero.
         requests: All requests that were answered or failed.
         errors: Of these, answers with status 500 and above, and requests without an answer.
         buckets: Cumulative latency histogram: upper bound in seconds (as text, "+Inf" last) to requests at or below it.
@@ -93,12 +93,12 @@ class Endpoints(TypedDict):
 
 
 class Preview(TypedDict):
-    """What bringing a version in would change, found without changing anything; each a line for people, without secrets.
+    """Preview (dry run): what a release of a version would change; each a line for people, without secrets.
 
     Fields:
         changes: Each field that would change, by object: `Deployment shop: spec.replicas: 2 → 3`.
-        drift: Each field that is not as the last release left it.
-        notes: What could not be found out, and why.
+        drift: Each field that differs from how the last release left it.
+        notes: What is not known, and why.
     """
 
     changes: list[str]
@@ -108,7 +108,7 @@ class Preview(TypedDict):
 
 @runtime_checkable
 class Platform(Protocol):
-    """An environment that versions of one service can be brought to."""
+    """Platform: an environment in which versions of one service are deployed."""
 
     async def current(self) -> Position:
         """Read what runs now."""
@@ -127,11 +127,11 @@ class Platform(Protocol):
         ...
 
     async def release_lease(self, lease: Lease) -> None:
-        """Give the environment up; a no-op where this lease no longer owns it."""
+        """Release the lease; a no-op if it is no longer this owner's."""
         ...
 
     async def prepare(self, version: str, lease: Lease, *, timeout_seconds: float) -> None:
-        """Bring `version` up as the canary at 0 %, and return once it is ready.
+        """Deploy `version` as the canary at 0 % of traffic, and return once it is ready.
 
         A canary of this version is kept and gets no requests any more; one of another version is replaced. If `version` is the baseline,
         no canary is made, and one that is there is removed. A platform that replaces the baseline in place checks here that the version
@@ -174,7 +174,7 @@ class Platform(Protocol):
         ...
 
     async def progress(self) -> list[str]:
-        """Say in a few lines for an operator what the platform is doing."""
+        """Report in a few lines for an operator what the platform is doing."""
         ...
 
     async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:
@@ -184,16 +184,16 @@ class Platform(Protocol):
 
 @runtime_checkable
 class Labelled(Protocol):
-    """What a platform may say besides, so that metrics can be asked about one revision; one that does not is a platform all the same."""
+    """Optional part of a platform: labels by which metrics of one revision are queried."""
 
     async def labels(self) -> dict[str, dict[str, str]]:
-        """Say what each version's revision is called in metrics: by version, `revision` and, where there is one, `namespace`."""
+        """Return the metric labels of each version's revision: by version, `revision` and, if there is one, `namespace`."""
         ...
 
 
 @runtime_checkable
 class RunsJobs(Protocol):
-    """What a platform can do besides, so that a plan may name migrations; one that does not is a platform all the same."""
+    """Optional part of a platform: runs Jobs, so that a plan may name migrations."""
 
     async def run_job(self, manifest: dict[str, Any], lease: Lease, *, name: str, timeout_seconds: float) -> list[str]:
         """Run a Job to its end, once for this owner, name and manifest: a second call finds the first one's Job and waits for it.
@@ -202,13 +202,13 @@ class RunsJobs(Protocol):
             manifest: The Job in the platform's own form, with everything filled in.
             lease: The lease of the environment's owner.
             name: What the Job is called in the plan.
-            timeout_seconds: It is ended when it takes longer.
+            timeout_seconds: It is stopped if it takes longer.
 
         Returns:
             The last lines that it wrote, without secrets.
 
         Raises:
-            BadInput: The platform does not take this Job; nothing ran.
+            BadInput: The platform rejects this Job; nothing ran.
             RolloutFailed: It failed; carries its last lines.
         """
         ...
@@ -216,10 +216,10 @@ class RunsJobs(Protocol):
 
 @runtime_checkable
 class Previewing(Protocol):
-    """What a platform may say besides before anything moves; one that does not is a platform all the same."""
+    """Optional part of a platform: a dry run before anything changes."""
 
     async def preview(self, version: str) -> Preview:
-        """Say what bringing a version in would change, and what others changed since the last release.
+        """Return what a release of a version would change, and what others changed since the last release.
 
         Raises:
             ShipwayError: The platform would refuse it, or does not answer.
@@ -229,10 +229,10 @@ class Previewing(Protocol):
 
 @runtime_checkable
 class Strategic(Protocol):
-    """A platform that can bring versions in by several strategies, of which a plan may choose one."""
+    """Optional part of a platform: several rollout strategies, of which a plan may choose one."""
 
     def following(self, strategy: str) -> Platform:
-        """Give this platform with another strategy.
+        """Return this platform with another strategy.
 
         Raises:
             BadInput: It has no such strategy.

@@ -29,7 +29,7 @@ KUBECTL = os.environ.get("KUBECTL") or shutil.which("kubectl") or "kubectl"
 
 
 def as_published(spec: dict[str, Any]) -> None:
-    """Give a Deployment the times of podinfo's own manifest, https://github.com/stefanprodan/podinfo/blob/master/kustomize/deployment.yaml."""
+    """Set the times of a Deployment to those of podinfo's own manifest, https://github.com/stefanprodan/podinfo/blob/master/kustomize/deployment.yaml."""
     spec |= {"minReadySeconds": 3, "progressDeadlineSeconds": 60, "strategy": {"rollingUpdate": {"maxUnavailable": 0}}}
     container = spec["template"]["spec"]["containers"][0]
     ready = {"initialDelaySeconds": 5, "timeoutSeconds": 5}

@@ -1,8 +1,8 @@
-"""The people who may approve, as a Prefect block that holds ciphertext only.
+"""Approvers: the people who may approve, as a Prefect block that holds ciphertext only.
 
 Prefect's API gives a block's secrets in plain text to whoever may call it. So the secrets of the one-time codes are
 encrypted under a key that stays with the worker (see `blocks.approvers.key_file`), each bound to its name; one that was removed
-or replaced is remembered beside the key, and refused when somebody posts it again.
+or replaced is remembered beside the key, and refused if it is posted again.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Approvers(Block):
 
         Args:
             name: Lower-case name.
-            replace: Make the person's former secret useless.
+            replace: Revoke the person's previous secret.
 
         Returns:
             The provisioning URI for an authenticator app; it contains the secret.
@@ -60,9 +60,9 @@ class Approvers(Block):
             Refused: The key cannot be used.
         """
         if not NAME.fullmatch(name):
-            raise BadInput(f"{name!r} is no approver's name", field="NAME", fix="Use 1 to 64 of a-z, 0-9, '.', '_', '@', '-'.")
+            raise BadInput(f"{name!r} is not an approver's name", field="NAME", fix="Use 1 to 64 of a-z, 0-9, '.', '_', '@', '-'.")
         if name in self.enrolled and not replace:
-            raise BadInput(f"{name} is enrolled already", field="NAME", fix="Add --replace to make the former secret useless.")
+            raise BadInput(f"{name} is enrolled already", field="NAME", fix="Add --replace to revoke the previous secret.")
         create_key(key_path())
         secret = pyotp.random_base32()
         plain = json.dumps({"name": name, "secret": secret}).encode()
@@ -72,13 +72,13 @@ class Approvers(Block):
         return SecretStr(pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name="Shipway"))
 
     def remove(self, name: str) -> None:
-        """Take a person out and make the secret useless for good; save the block afterwards.
+        """Remove a person and revoke the secret for good; save the block afterwards.
 
         Raises:
-            BadInput: Nobody of this name is enrolled.
+            BadInput: This name is not enrolled.
         """
         if name not in self.enrolled:
-            raise BadInput(f"nobody is enrolled as {name!r}", field="NAME", fix=f"Enrolled: {', '.join(self.names()) or 'nobody'}.")
+            raise BadInput(f"{name!r} is not enrolled", field="NAME", fix=f"Enrolled: {', '.join(self.names()) or 'none'}.")
         read_key(key_path())
         self._revoke(name)
         self.enrolled = {other: ciphertext for other, ciphertext in self.enrolled.items() if other != name}
@@ -87,20 +87,20 @@ class Approvers(Block):
         """Decrypt one person's secret, in memory only.
 
         Raises:
-            Refused: Nobody of this name is enrolled, or the entry is not one that was made for this name under this key.
+            Refused: This name is not enrolled, or the entry is not one that was made for this name under this key.
         """
         if name not in self.enrolled:
-            raise Refused(f"nobody is enrolled as {name!r}; `shipway approvers list` names who is")
+            raise Refused(f"{name!r} is not enrolled; `shipway approvers list` shows who is")
         ciphertext = self.enrolled[name].get_secret_value().encode()
         again = f"enrol again with `shipway approvers add {name} --replace`"
         if (key_path().parent / "revoked" / _fingerprint(ciphertext)).exists():
-            raise Refused(f"the entry of {name} was removed or replaced, and put back by somebody; {again}")
+            raise Refused(f"the entry of {name} was removed or replaced, and then restored from an old copy; {again}")
         try:
             entry = json.loads(self._cipher().decrypt(ciphertext))
         except InvalidToken:
-            raise Refused(f"the entry of {name} was not made under the key {key_path()}; {again}, or bring the right key here") from None
+            raise Refused(f"the entry of {name} was not made under the key {key_path()}; {again}, or copy the right key here") from None
         if entry["name"] != name:
-            raise Refused(f"the entry of {name} was made for somebody else, and moved; {again}")
+            raise Refused(f"the entry of {name} was made for another person, and moved; {again}")
         return SecretStr(entry["secret"])
 
     def signing_key(self) -> bytes:
@@ -115,10 +115,10 @@ class Approvers(Block):
         return Fernet(base64.urlsafe_b64encode(derive(read_key(key_path()), "secrets")))
 
     def _revoke(self, name: str) -> None:
-        if former := self.enrolled.get(name):
+        if previous := self.enrolled.get(name):
             folder = key_path().parent / "revoked"
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_once(folder / _fingerprint(former.get_secret_value().encode()), f"{name}\n".encode())
+            write_once(folder / _fingerprint(previous.get_secret_value().encode()), f"{name}\n".encode())
 
 
 def _fingerprint(ciphertext: bytes) -> str:

@@ -1,4 +1,4 @@
-"""The key of approvals: one file on the worker's machine, never on the server.
+"""Approval key: one file on the worker's machine, never on the server.
 
 From it two keys are derived (HKDF-SHA256, RFC 5869): one that encrypts the approvers' secrets, one that signs proofs.
 Several workers share one folder with the key and the ledger beside it.
@@ -21,7 +21,7 @@ KEY_BYTES = 32
 
 
 def key_path() -> Path:
-    """Say where the key is: SHIPWAY_KEY_FILE, else `keys/approvals.key` in SHIPWAY_HOME (default `~/.shipway`)."""
+    """Return the path of the key: SHIPWAY_KEY_FILE, else `keys/approvals.key` in SHIPWAY_HOME (default `~/.shipway`)."""
     home = Path(os.environ.get("SHIPWAY_HOME") or Path.home() / ".shipway")
     return Path(os.environ.get("SHIPWAY_KEY_FILE") or home / "keys" / "approvals.key")
 
@@ -30,14 +30,14 @@ def read_key(path: Path) -> bytes:
     """Read the master key.
 
     Raises:
-        Refused: There is none, others on this machine can read or change it, or it is no key.
+        Refused: It does not exist, others on this machine can read or change it, or it is not a key.
     """
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             text = file.read(1_000)
     except FileNotFoundError:
-        raise Refused(f"no approval key at {path}; copy it there, or enrol somebody here with `shipway approvers add NAME`") from None
+        raise Refused(f"no approval key at {path}; copy it there, or enrol a person here with `shipway approvers add NAME`") from None
     except OSError as error:
         raise Refused(f"the approval key {path} cannot be read: {error.strerror}") from None
     if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
@@ -48,7 +48,7 @@ def read_key(path: Path) -> bytes:
 
 
 def create_key(path: Path) -> bytes:
-    """Make the master key where there is none yet, and read it; two processes at once end with the same key."""
+    """Create the master key if there is none yet, and read it; two processes at once get the same key."""
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_once(path, base64.urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
@@ -68,7 +68,7 @@ def write_once(path: Path, content: bytes) -> bool:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        # A link appears at once with its whole content, or fails because somebody was first; also on NFS.
+        # A link appears at once with its whole content, or fails because another process was first; also on NFS.
         os.link(draft, path)
     except FileExistsError:
         return False
@@ -89,7 +89,7 @@ def _decoded(text: bytes, path: Path) -> bytes:
     except ValueError:
         key = b""
     if len(key) != KEY_BYTES:
-        raise Refused(f"{path} holds no approval key (base64 of {KEY_BYTES} bytes); restore it from its copy")
+        raise Refused(f"{path} does not hold an approval key (base64 of {KEY_BYTES} bytes); restore it from a backup")
     return key
 
 

@@ -1,4 +1,4 @@
-"""The ledger of one-time codes: files beside the approval key, so that each code counts once over all runs.
+"""Ledger of used one-time codes: files beside the approval key, so that each code counts once over all runs.
 
 used/<name>=<counter>   the answer that used this code, as JSON
 wrong/<name>=<answer>   a wrong code for this person; the moment is the file's time
@@ -38,10 +38,10 @@ class UsedCodes:
         Args:
             name: Enrolled name.
             counter: The code's 30-second step since the epoch.
-            answer: What it is used for; the very same answer may claim it again.
+            answer: What it is used for; the very same answer may use it again.
 
         Returns:
-            Whether the code is this answer's, now or since an earlier try.
+            Whether the code belongs to this answer, now or since an earlier try.
         """
         self._used.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._forget_old()

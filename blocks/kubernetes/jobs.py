@@ -1,4 +1,4 @@
-"""Runs a Job once: placed under a name that a second try finds again, watched to its end, and read for what it wrote."""
+"""Jobs that run once: created under a name that a retry finds again, watched to the end, and their log read."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from blocks.kubernetes.objects.annotations import PREFIX, check_lease, state_of
 from blocks.kubernetes.objects.diagnosis import TELLING, Finding, evidence_of, find_reasons
 from blocks.kubernetes.objects.secrets import LINE_LENGTH, mask, secrets_of
 from blocks.kubernetes.objects.selectors import in_words, matches
-from blocks.kubernetes.observe.events import tell_event
+from blocks.kubernetes.observe.events import record_event
 from blocks.kubernetes.observe.logs import known_secrets, tail_of
 from blocks.kubernetes.workload import FOR, OURS, Target, owned
 from blocks.platform import Lease
 
 Json = dict[str, Any]
 RUN, MIGRATION = f"{PREFIX}run", f"{PREFIX}migration"
-# A Job that is cleared away while its release may still come back for it would run twice.
+# A Job that is deleted while its release may still be retried would run twice.
 KEEP_SECONDS = 7 * 86_400
 GRACE_SECONDS = 30.0
 DONE = "done"
 MOST_LINES = 200
 LONGEST_NAME = 40
-# What keeps a Job from beginning; how often it may fail is the Job's own affair.
+# What keeps a Job from starting; how often it may fail is the Job's own setting.
 NOT_BEGINNING = ("image/", "configure/", "mount/", "schedule", "create")
 
 
@@ -48,40 +48,40 @@ async def run_job(target: Target, manifest: Json, lease: Lease, *, name: str, ti
         The last lines that its pods wrote, secrets masked.
 
     Raises:
-        BadInput: The cluster does not take it; nothing ran.
-        RolloutFailed: It failed, or could not begin and was stopped; carries its last lines and events.
-        Superseded, Refused: Somebody else owns the workload. The Job goes on.
-        WorldMoved: Somebody deleted it.
+        BadInput: The cluster rejects it; nothing ran.
+        RolloutFailed: It failed, or could not start and was suspended; carries its last lines and events.
+        Superseded, Refused: Another owner holds the workload. The Job goes on.
+        WorldMoved: It was deleted.
     """
     job = await _placed(target, manifest, lease, name=name, timeout_seconds=timeout_seconds)
     try:
         return await _to_its_end(target, job, lease, name=name)
     except BadInput as error:
         raise RolloutFailed(
-            f"the Job {job['metadata']['name']} in {target.cluster.namespace} was placed, and cannot be followed: {error}. "
-            "Find out how far it came before you release again"
+            f"the Job {job['metadata']['name']} in {target.cluster.namespace} was created, but cannot be watched: {error}. "
+            "Check how far it came before you release again"
         ) from error
 
 
 async def _to_its_end(target: Target, job: Json, lease: Lease, *, name: str) -> list[str]:
     watch, title = _Watch(target, job, lease), job["metadata"]["name"]
-    await tell_event(target, reason="ShipwayMigrate", note=f"The migration {name} runs as the Job {title}")
+    await record_event(target, reason="ShipwayMigrate", note=f"The migration {name} runs as the Job {title}")
     left = float(job["spec"]["activeDeadlineSeconds"]) + GRACE_SECONDS
     try:
         reason = await watch_until(target.cluster, watch.sources(), watch.decide, timeout_seconds=left)
     except TimeoutError:
-        reason = f"it had not ended {left:g} s after it was waited for"
+        reason = f"it did not end within {left:g} s of waiting"
     lines = await _log(target, watch.pods())
     if reason == DONE:
         return lines
     if not watch.has_ended():
         await _stop(target, title)
-    await tell_event(target, reason="ShipwayMigrate", note=f"The migration {name} failed: {reason[:300]}", warning=True)
+    await record_event(target, reason="ShipwayMigrate", note=f"The migration {name} failed: {reason[:300]}", warning=True)
     raise _failure(watch, reason, lines)
 
 
 def _failure(watch: _Watch, reason: str, lines: list[str]) -> RolloutFailed:
-    """Say how it failed, in the words of the cluster and of the last container that ended."""
+    """Build the error from the conditions of the cluster and the last container that exited."""
     pods = watch.pods()
     lines = [*lines, *(line for pod in pods for line in _ends(pod))]
     evidence = (*lines, *evidence_of(watch.seen["events"].values() if watch.seen else [], [watch.job, *pods]))
@@ -91,18 +91,18 @@ def _failure(watch: _Watch, reason: str, lines: list[str]) -> RolloutFailed:
 
 
 def _ends(pod: Json) -> list[str]:
-    """Say how a pod's containers ended that did not end well."""
+    """Return the exit statuses of a pod's failed containers."""
     status = pod.get("status") or {}
     every = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
     ended = [(one["name"], one["state"]["terminated"]) for one in every if "terminated" in (one.get("state") or {})]
     texts = [(name, found.get("exitCode", 0), f"{found.get('reason', '')}: {found.get('message', '')}") for name, found in ended]
-    lines = [f"container {name} ended with status {code}, {text.strip(': ')}" for name, code, text in texts if code != 0]
+    lines = [f"container {name} exited with status {code}, {text.strip(': ')}" for name, code, text in texts if code != 0]
     return mask([" ".join(line.split())[:LINE_LENGTH] for line in lines], secrets_of(pod))
 
 
 @dataclass
 class _Watch:
-    """Judges what is seen of one Job."""
+    """Watch of one Job: decides from what is observed."""
 
     target: Target
     job: Json
@@ -111,7 +111,7 @@ class _Watch:
     seen: Seen = field(default_factory=dict)
 
     def sources(self) -> list[Source]:
-        """Name what is watched: the Job, its pods, what the cluster says of them, and who owns the workload."""
+        """List what is watched: the Job, its pods, their events, and the workload with its lease."""
         return [
             Source("job", "Job", fields=f"metadata.name={self.job['metadata']['name']}"),
             Source("pods", "Pod", labels=in_words(self.job["spec"]["selector"])),
@@ -120,7 +120,7 @@ class _Watch:
         ]
 
     def decide(self, seen: Seen) -> str | Again | None:
-        """Give how it ended, why it cannot begin, or when to look again."""
+        """Return how it ended, why it cannot start, or when to look again."""
         self.seen = seen
         owner = seen["owner"].get(self.target.workload)
         if owner is not None:
@@ -128,14 +128,14 @@ class _Watch:
         name = self.job["metadata"]["name"]
         job = seen["job"].get(name)
         if job is None or job["metadata"]["uid"] != self.job["metadata"]["uid"]:
-            raise WorldMoved(f"the Job {name} was deleted while it was waited for; find out how far it came before you release again")
+            raise WorldMoved(f"the Job {name} was deleted while it was waited for; check how far it came before you release again")
         self.job = {**job, "kind": "Job"}
         if _condition(job, "Complete"):
             return DONE
         if failed := _condition(job, "Failed"):
             return f"{failed.get('reason', 'Failed')}: {failed.get('message', '')}"
         if job["spec"].get("suspend"):
-            return "it is suspended, because it could not begin before, or by somebody else"
+            return "it is suspended: it could not start before, or another client suspended it"
         return self._stuck()
 
     def _stuck(self) -> str | Again | None:
@@ -148,7 +148,7 @@ class _Watch:
         return over or (Again(min(finite)) if finite else None)
 
     def _findings(self) -> list[Finding]:
-        # A Job says by an event alone, as a StatefulSet does, that it cannot make its pods.
+        # A Job reports by an event alone, as a StatefulSet does, that it cannot create its pods.
         as_set = {**self.job, "kind": "StatefulSet"}
         events, wait = self.seen["events"].values(), self.target.scheduling_seconds
         return find_reasons(self.pods(), events, as_set, scheduling_seconds=wait, unready_seconds=None)
@@ -158,18 +158,18 @@ class _Watch:
         return sorted(self.seen["pods"].values() if self.seen else [], key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
 
     def has_ended(self) -> bool:
-        """Say whether the cluster says that it has ended."""
+        """Return whether its conditions say that it completed or failed."""
         return _condition(self.job, "Complete") is not None or _condition(self.job, "Failed") is not None
 
 
 def job_name(target: Target, manifest: Json, lease: Lease, *, name: str) -> str:
-    """Name the Job: the same for the same owner, migration and manifest, whoever asks and when."""
+    """Return the Job's name: always the same for the same owner, migration and manifest."""
     what = json.dumps([lease["owner"], target.workload, name, manifest], sort_keys=True)
     return f"{name[:LONGEST_NAME].rstrip('-')}-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
 
 
 async def _placed(target: Target, manifest: Json, lease: Lease, *, name: str, timeout_seconds: float) -> Json:
-    """Find the Job, or make it; of two that make it at the same time one finds the other's."""
+    """Find the Job, or create it; of two processes that create it at once, one finds the other's."""
     workload, _ = await owned(target, lease)
     title = job_name(target, manifest, lease, name=name)
     found = await target.cluster.read("Job", title)
@@ -182,22 +182,22 @@ async def _placed(target: Target, manifest: Json, lease: Lease, *, name: str, ti
         except Changed:
             found = await target.cluster.read("Job", title)
         except RolloutFailed as error:
-            raise BadInput(f"the cluster does not take the Job {name}: {error}", field="migrations", fix="Fix its manifest.") from None
+            raise BadInput(f"the cluster rejects the Job {name}: {error}", field="migrations", fix="Fix its manifest.") from None
     if found is None or (found["metadata"].get("annotations") or {}).get(RUN) != lease["owner"]:
-        fix = f"Delete the Job {title} where nobody needs it"
+        fix = f"Delete the Job {title} if it is not needed"
         raise BadInput(f"the Job {title} in {target.cluster.namespace} is not this release's", field="migrations", fix=fix)
     return found
 
 
 def job_body(target: Target, manifest: Json, lease: Lease, *, name: str, timeout_seconds: float) -> Json:
-    """Write the Job as it is placed: the manifest, and what makes it run once, end in time and be found again.
+    """Build the Job as it is created: the manifest, and what makes it run once, end in time and be found again.
 
     Raises:
         BadInput: It names another namespace.
     """
     metadata, spec = manifest.get("metadata") or {}, manifest["spec"]
     if metadata.get("namespace", target.cluster.namespace) != target.cluster.namespace:
-        fix = f"Leave it out: the Job runs in {target.cluster.namespace}, as the block says"
+        fix = f"Leave it out: the Job runs in the block's namespace {target.cluster.namespace}"
         raise BadInput(f"the Job {name} names the namespace {metadata['namespace']}", field="migrations", fix=fix)
     notes = {FOR: target.workload, RUN: lease["owner"], MIGRATION: name}
     longest = math.ceil(timeout_seconds)
@@ -220,7 +220,7 @@ def job_body(target: Target, manifest: Json, lease: Lease, *, name: str, timeout
 
 
 def _expect_apart(target: Target, manifest: Json, selecting: list[Json]) -> None:
-    """Refuse a Job whose pods would be taken for the service's own, and be sent requests.
+    """Refuse a Job whose pods the service would select and send requests to.
 
     Raises:
         BadInput: The selector of the workload or of its Service selects them.
@@ -230,12 +230,12 @@ def _expect_apart(target: Target, manifest: Json, selecting: list[Json]) -> None
         selector = one["spec"].get("selector") or {}
         own = selector if one.get("kind") != "Service" else {"matchLabels": selector}
         if selector and matches(own, labels):
-            wrong = f"the labels of the Job's pods are those of {target.title}, so they would be taken for its own"
+            wrong = f"the labels of the Job's pods are those of {target.title}, which would select them"
             raise BadInput(wrong, field="migrations", fix="Give the Job's pod template other labels, or none")
 
 
 async def _stop(target: Target, title: str) -> None:
-    """Keep a Job that could not begin from beginning later, behind everybody's back; it stays to be looked at."""
+    """Suspend a Job that could not start, so that it does not start later; it stays for inspection."""
     found = await target.cluster.read("Job", title)
     if found is not None:
         steps = [{"op": "add", "path": "/spec/suspend", "value": True}]
@@ -243,7 +243,7 @@ async def _stop(target: Target, title: str) -> None:
 
 
 async def _log(target: Target, pods: list[Json]) -> list[str]:
-    """Read the last lines of all its containers, the oldest pod first; what cannot be read is said."""
+    """Read the last lines of all its containers, the oldest pod first; a line notes what cannot be read."""
     lines: list[str] = []
     for pod in pods:
         secrets = await known_secrets(target, pod)

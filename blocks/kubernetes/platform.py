@@ -1,4 +1,4 @@
-"""The Kubernetes platform: a Deployment or StatefulSet, brought to versions by its own rollout, as a canary, or blue-green."""
+"""Kubernetes platform: deploys versions of a Deployment or StatefulSet by rolling update, as a canary, or blue-green."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from blocks.errors import BadInput
 from blocks.kubernetes import jobs
 from blocks.kubernetes.api.auth import Access, connect_anew, connect_once
 from blocks.kubernetes.api.client import Cluster
-from blocks.kubernetes.api.credentials import lent_by
+from blocks.kubernetes.api.credentials import kubeconfig_from
 from blocks.kubernetes.api.port_forward import forward
 from blocks.kubernetes.objects.annotations import state_of
 from blocks.kubernetes.objects.config import Configuration, read_configuration
 from blocks.kubernetes.objects.selectors import in_words
 from blocks.kubernetes.observe import logs
 from blocks.kubernetes.observe.drift import leave
-from blocks.kubernetes.observe.events import tell_event
+from blocks.kubernetes.observe.events import record_event
 from blocks.kubernetes.preview import dry_run
 from blocks.kubernetes.preview.planned import planned
 from blocks.kubernetes.routing.gateway_metrics import Backend, read_counts
 from blocks.kubernetes.routing.select import traffic_of
 from blocks.kubernetes.routing.traffic import Traffic, service_of
 from blocks.kubernetes.routing.weights import routed_port
-from blocks.kubernetes.snapshot import View, look, look_through, pods_of, position_of, revision_labels, told
+from blocks.kubernetes.snapshot import View, pods_of, position_of, progress_lines, read_view, read_view_with, revision_labels
 from blocks.kubernetes.strategies import beside
 from blocks.kubernetes.strategies import rolling as inplace
 from blocks.kubernetes.workload import Target, acquire_lease, release_lease
@@ -44,35 +44,35 @@ ALL_PERCENT = 100
 
 
 class KubernetesPlatform(Block):
-    """Brings versions to a Deployment or StatefulSet of a cluster, which stays the manifest of its owner."""
+    """Deploys versions of a Deployment or StatefulSet of a cluster; its manifest stays its owner's."""
 
     _block_type_name = "Kubernetes platform"
     _block_type_slug = "kubernetes"
-    _description = "Brings versions to a Deployment or StatefulSet: rolling, as a canary, or blue-green."
+    _description = "Deploys versions of a Deployment or StatefulSet: rolling, as a canary, or blue-green."
 
     kubeconfig: str = Field(
         default="", description="Path of a kubeconfig; empty takes KUBECONFIG, ~/.kube/config, or the Pod's own account."
     )
     context: str = Field(default="", max_length=500, description="Its context; empty takes the current one.")
-    config: SecretStr = Field(default=SecretStr(""), description="Or the content of a kubeconfig, which goes before the path.")
+    config: SecretStr = Field(default=SecretStr(""), description="Or the content of a kubeconfig, which takes precedence over the path.")
     credentials: Annotated[str, Field(pattern=BLOCK)] = Field(
         default="", description="Or a block of prefect-kubernetes, as `kubernetes-credentials/production`."
     )
-    namespace: Annotated[str, Field(pattern=NAME)] = Field(default="default", description="Where everything is.")
-    workload: Annotated[str, Field(pattern=NAME)] = Field(default="service", description="The name of the Deployment or StatefulSet.")
-    kind: Literal["Deployment", "StatefulSet"] = Field(default="Deployment", description="What it is.")
+    namespace: Annotated[str, Field(pattern=NAME)] = Field(default="default", description="Namespace of the workload.")
+    workload: Annotated[str, Field(pattern=NAME)] = Field(default="service", description="Name of the Deployment or StatefulSet.")
+    kind: Literal["Deployment", "StatefulSet"] = Field(default="Deployment", description="Its kind.")
     container: Annotated[str, Field(pattern=MAYBE_NAME)] = Field(
         default="", description="The container that carries the version; empty takes the only one, or the one with the image's repository."
     )
     image: str = Field(
         default="",
         max_length=1_000,
-        description="The image with `{version}` in it; empty puts the version in the place of the image's tag.",
+        description="The image with `{version}` in it; empty replaces the image's tag with the version.",
     )
     strategy: Strategy = Field(
         default="rolling",
-        description="rolling: the workload's own rollout. canary: beside it, by the route's weights, or by pods where there is no route. "
-        "blue-green: a whole second revision and one switch. A plan's own `strategy` goes before this one.",
+        description="rolling: the workload's own rollout. canary: beside it, by the route's weights, or by pods without a route. "
+        "blue-green: a whole second revision and one switch. A plan's `strategy` takes precedence.",
     )
     service: Annotated[str, Field(pattern=MAYBE_NAME)] = Field(
         default="", description="The Service through which users reach it; empty takes the workload's name."
@@ -93,36 +93,36 @@ class KubernetesPlatform(Block):
         description="Which of the gateway's answers are errors: a regular expression that the status matches.",
     )
     force_conflicts: bool = Field(
-        default=False, description="True takes over the image where another field manager owns it; else that is said and nothing moves."
+        default=False, description="True takes over the image if another field manager owns it; else the release is refused."
     )
     drain_seconds: Annotated[float, Field(ge=0, le=3_600)] = Field(
-        default=5, description="Wait between the last request sent to a revision and its end; allow for the gateway's own delay."
+        default=5, description="Drain time between the last request sent to a revision and its removal; allow for the gateway's delay."
     )
     config_by_hash: bool = Field(
         default=True,
-        description="True makes a change of the ConfigMaps and Secrets that the pods read a release of its own; needs to read them.",
+        description="True releases a change of the ConfigMaps and Secrets that the pods read, too; needs the right to read them.",
     )
     config_ignore: Annotated[list[Annotated[str, Field(pattern=CONFIG_OBJECT)]], Field(max_length=100)] = Field(
-        default=[], description="Objects whose changes do not count, as `Secret/shop-tls`, which something else renews. They are not read."
+        default=[], description="Objects whose changes do not count, for example `Secret/shop-tls`; they are not read."
     )
     scheduling_seconds: Annotated[float, Field(ge=0, le=3_600)] = Field(
-        default=15, description="How long a pod may be unschedulable, where no new node was ordered for it."
+        default=15, description="How long a pod may be unschedulable, unless a new node was ordered for it."
     )
     unready_seconds: Annotated[float, Field(ge=0, le=3_600)] | None = Field(
-        default=None, description="How long a readiness probe may say no; empty takes the probe's own threshold."
+        default=None, description="How long a readiness probe may fail; empty takes the probe's own threshold."
     )
     rollout_timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
-        default=600, description="A rollout that is not through by then has failed; most failures are named within seconds."
+        default=600, description="A rollout that takes longer has failed; most failures are detected within seconds."
     )
 
     def following(self, strategy: str) -> Self:
-        """Give this platform with another strategy, as a plan may name it.
+        """Return this platform with another strategy, as a plan may name it.
 
         Raises:
-            BadInput: There is no such strategy.
+            BadInput: The strategy does not exist.
         """
         if strategy not in {"rolling", "canary", "blue-green"}:
-            raise BadInput(f"there is no strategy {strategy}", field="strategy", fix="Write rolling, canary or blue-green")
+            raise BadInput(f"the strategy {strategy} does not exist", field="strategy", fix="Write rolling, canary or blue-green")
         found = self.model_copy(update={"strategy": strategy})
         found._block_document_name = self._block_document_name  # noqa: SLF001 - Prefect's own, which a copy leaves behind
         return found
@@ -133,7 +133,7 @@ class KubernetesPlatform(Block):
         return position_of(target, await self._look(target))
 
     async def acquire_lease(self, owner: str, *, takeover: bool = False) -> Lease:
-        """Become the owner under the next generation, which is written on everything that a release changes.
+        """Acquire the lease under the next generation, which is written on every object that a release changes.
 
         Raises:
             Refused: Another owner holds it and `takeover` is not set.
@@ -141,64 +141,64 @@ class KubernetesPlatform(Block):
         return await acquire_lease(await self._target(), owner, takeover=takeover)
 
     async def release_lease(self, lease: Lease) -> None:
-        """Give the workload up; a no-op where this lease no longer owns it."""
+        """Release the lease of the workload; a no-op if it is no longer this owner's."""
         await release_lease(await self._target(), lease)
 
     async def prepare(self, version: str, lease: Lease, *, timeout_seconds: float) -> None:
-        """Bring a version up without requests; in a rolling update, let the cluster try it without running it.
+        """Deploy a version without traffic; in a rolling update, only dry-run it.
 
         Raises:
-            RolloutFailed: It cannot come up; names the reason within seconds of the cluster knowing it.
+            RolloutFailed: It does not become ready; names the reason within seconds of the cluster knowing it.
             BadInput: The version, the manifest or the block cannot be used.
             WorldMoved: Its image belongs to another field manager.
         """
         target = await self._target()
-        await tell_event(target, reason="ShipwayPrepare", note=f"Bringing up {version} ({self.strategy})")
+        await record_event(target, reason="ShipwayPrepare", note=f"Deploying {version} ({self.strategy})")
         if self.strategy == "rolling":
             await inplace.prepare(target, version, lease)
         else:
             await beside.prepare(target, self._traffic(target), version, lease, timeout_seconds=timeout_seconds)
 
     async def shift(self, percent: int, lease: Lease) -> None:
-        """Send a share of the requests to the canary, in force at return.
+        """Shift a share of the requests to the canary, in force at return.
 
         Raises:
-            BadInput: The strategy cannot make this share.
-            RolloutFailed: The pods for it do not come up, or the gateway refuses the route.
-            WorldMoved: There is no canary, or somebody changed the workload or the route.
+            BadInput: The strategy cannot split the requests like this.
+            RolloutFailed: The pods for it do not become ready, or the gateway rejects the route.
+            WorldMoved: The canary is missing, or the workload or the route was changed elsewhere.
         """
         if not 0 <= percent <= ALL_PERCENT:
-            raise BadInput(f"{percent} % is no share", field="percent", fix="Give 0 to 100")
+            raise BadInput(f"{percent} % is not a share", field="percent", fix="Give 0 to 100")
         target = await self._target()
         if self.strategy == "rolling":
             await inplace.shift(target, percent, lease)
         else:
             await beside.shift(target, self._traffic(target), percent, lease)
-        await tell_event(target, reason="ShipwayShift", note=f"{percent} % of the requests go to the new version")
+        await record_event(target, reason="ShipwayShift", note=f"{percent} % of the requests go to the canary")
 
     async def promote(self, lease: Lease) -> None:
-        """Make the canary the baseline: the workload itself runs it, and nothing stands beside it."""
+        """Promote the canary to baseline: the workload itself runs it, and the canary's objects are removed."""
         target = await self._target()
         if self.strategy == "rolling":
             await inplace.promote(target, lease)
         else:
             await beside.promote(target, self._traffic(target), lease)
         await leave(target, lease)
-        await tell_event(target, reason="ShipwayPromote", note="The new version is the baseline")
+        await record_event(target, reason="ShipwayPromote", note="The canary is now the baseline")
 
     async def abort(self, lease: Lease) -> None:
-        """Send everything to the baseline, and take the canary away: one switch where the baseline is warm, else a rolling undo."""
+        """Shift all traffic to the baseline and remove the canary: one switch if the baseline is warm, else a rolling undo."""
         target = await self._target()
-        await tell_event(target, reason="ShipwayAbort", note="Going back to the baseline", warning=True)
-        # What stands beside goes whatever the strategy is by now: a block may have been changed after a release died.
-        if self.kind == "Deployment" and (self.strategy != "rolling" or (await look(target, None)).beside is not None):
+        await record_event(target, reason="ShipwayAbort", note="Rolling back to the baseline", warning=True)
+        # The canary is removed whatever the strategy is now: a block may have been changed after a release died.
+        if self.kind == "Deployment" and (self.strategy != "rolling" or (await read_view(target, None)).beside is not None):
             strategy = "canary" if self.strategy == "rolling" else self.strategy
             await beside.abort(target, traffic_of(target, strategy), lease)
         else:
             await inplace.abort(target, lease)
 
     async def endpoints(self) -> Endpoints:
-        """Say where the service and each of its revisions are reached; a revision in private, through the API server."""
+        """Return the base URLs of the service and of each revision; a revision privately, through the API server."""
         target = await self._target()
         seen = await self._look(target)
         baseline, canary = seen.versions(target)
@@ -206,7 +206,7 @@ class KubernetesPlatform(Block):
         port = self.port or target.port(seen.workload["spec"]["template"])
         if not port:
             fix = "Give the block the port, or name it in the container's `ports`"
-            raise BadInput(f"the container of {target.title} names no port", field="port", fix=fix)
+            raise BadInput(f"the container of {target.title} does not name a port", field="port", fix=fix)
         public = self.url.rstrip("/") or await forward(target.cluster, selector=await self._public_selector(target, seen), port=port)
         found = Endpoints(public=public)
         if baseline in labels and baseline:
@@ -216,7 +216,7 @@ class KubernetesPlatform(Block):
         return found
 
     async def counts(self) -> dict[str, Counts]:
-        """Read the gateway's counts by version; none where no gateway is named, or where one Service serves both versions."""
+        """Read the gateway's counts by version; none if no gateway is named, or if one Service serves both versions."""
         if not self.gateway_metrics or self.strategy != "canary" or not self.route:
             return {}
         target = await self._target()
@@ -228,15 +228,15 @@ class KubernetesPlatform(Block):
         return await read_counts(self.gateway_metrics, backends, bad_status=self.bad_status)
 
     async def labels(self) -> dict[str, dict[str, str]]:
-        """Say what each version's revision is called in metrics: the hash of its pod template, and the namespace."""
+        """Return the metric labels of each version's revision: the hash of its pod template, and the namespace."""
         target = await self._target()
         found = await revision_labels(target, await self._look(target))
         return {version: {"revision": next(iter(labels.values())), "namespace": self.namespace} for version, labels in found.items()}
 
     async def progress(self) -> list[str]:
-        """Say in a few lines for an operator what the platform is doing."""
+        """Report in a few lines for an operator what the platform is doing."""
         target = await self._target()
-        return told(target, await self._look(target))
+        return progress_lines(target, await self._look(target))
 
     async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:
         """Read the pods' own lines since a moment (seconds since the epoch, UTC), the newest `limit` at most, secrets masked."""
@@ -249,13 +249,13 @@ class KubernetesPlatform(Block):
         return await logs.read(target, pods, since, limit=limit)
 
     async def preview(self, version: str) -> Preview:
-        """Say what a release of a version would change here, by a dry run on the cluster's side, and what others changed meanwhile."""
+        """Return what a release of a version would change here, by a server-side dry run, and what others changed meanwhile."""
         target = await self._target()
         beside.expect_deployment(target, self.strategy)
         return await dry_run.preview(target, await planned(target, self.strategy, version))
 
     async def run_job(self, manifest: dict[str, Any], lease: Lease, *, name: str, timeout_seconds: float) -> list[str]:
-        """Run a Job once under a stable name, and give the last lines that it wrote.
+        """Run a Job once under a stable name, and return the last lines of its log.
 
         Raises:
             RolloutFailed: It failed; carries its last lines.
@@ -263,20 +263,20 @@ class KubernetesPlatform(Block):
         return await jobs.run_job(await self._target(), manifest, lease, name=name, timeout_seconds=timeout_seconds)
 
     async def _look(self, target: Target) -> View:
-        return await (look(target, None) if self.strategy == "rolling" else look_through(target, self._traffic(target).read))
+        return await (read_view(target, None) if self.strategy == "rolling" else read_view_with(target, self._traffic(target).read))
 
     def _traffic(self, target: Target) -> Traffic:
         beside.expect_deployment(target, self.strategy)
         return traffic_of(target, self.strategy)
 
     async def _public_selector(self, target: Target, seen: View) -> str:
-        """Select what users reach where no address is named: the Service's pods, or the workload's."""
+        """Select what users reach if no address is named: the Service's pods, or the workload's."""
         if self.strategy == "rolling" and not self.service:
             return in_words(seen.workload["spec"]["selector"])
         return in_words({"matchLabels": (await service_of(target))["spec"]["selector"]})
 
     async def _target(self) -> Target:
-        config = self.config.get_secret_value() or (await lent_by(self.credentials) if self.credentials else "")
+        config = self.config.get_secret_value() or (await kubeconfig_from(self.credentials) if self.credentials else "")
         access = Access(self.kubeconfig, self.context, config)
         api = await asyncio.to_thread(connect_once, access)
         target = Target(

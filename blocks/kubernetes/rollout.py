@@ -1,4 +1,4 @@
-"""Waits for a workload to roll out, and names what is wrong as soon as the cluster knows it."""
+"""Rollout wait: until a workload runs its template, or the reason why it cannot, as soon as the cluster knows it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_PODS = 5
 
 @dataclass
 class _Watch:
-    """Judges what is seen of one rollout; remembers since when something has been wrong."""
+    """Watch of one rollout; remembers since when something has been wrong."""
 
     target: Target
     kind: str
@@ -38,13 +38,13 @@ class _Watch:
     seen: Seen = field(default_factory=dict)
 
     def decide(self, seen: Seen) -> str | Finding | Again | None:
-        """Give "ready", what has been wrong for too long, or when to look again."""
+        """Return "ready", what has been wrong for too long, or when to look again."""
         self.seen = seen
         self._expect_ours(seen)
         workload = seen["workload"].get(self.name)
         if workload is None:
-            raise WorldMoved(f"the {self.kind} {self.name} was deleted while it was waited for; somebody else changes the environment")
-        if is_rolled_out({**workload, "kind": self.kind}):  # what comes in a list does not say its kind
+            raise WorldMoved(f"the {self.kind} {self.name} was deleted during the wait; something else changes the environment")
+        if is_rolled_out({**workload, "kind": self.kind}):  # objects in a list do not carry their kind
             return "ready"
         target, pods = self.target, self._pods(seen)
         self.findings = find_reasons(
@@ -65,7 +65,7 @@ class _Watch:
         return over or (Again(min(finite)) if finite else None)
 
     def _expect_ours(self, seen: Seen) -> None:
-        """Stop as soon as somebody newer owns the workload, instead of at the end of the wait."""
+        """Stop as soon as a newer owner holds the workload, instead of at the end of the wait."""
         owner = seen["owner" if "owner" in seen else "workload"].get(self.target.workload)
         if owner is not None:
             check_lease(state_of(owner), self.lease, workload=self.target.title)
@@ -92,11 +92,11 @@ async def await_rollout(
         target: Whose workload.
         workload: The Deployment or StatefulSet to wait for, as it was last written.
         kind: Its kind.
-        version: What it brings up, for messages.
+        version: The version rolled out, for messages.
         lease: Our lease; a newer one ends the wait.
-        is_new: Says of one of its pods whether it is of the new revision; only those can fail it.
+        is_new: Whether a pod belongs to the new revision; only those can fail the rollout.
         timeout_seconds: It must be rolled out by then.
-        patient: True lets only the time end the wait, whatever is wrong meanwhile: on the way back there is nowhere else to go.
+        patient: True lets only the time-out end the wait, whatever is wrong meanwhile: for rollbacks, which have no alternative.
 
     Raises:
         RolloutFailed: It cannot come up; names the reason within seconds of the cluster knowing it, with log lines and events.
@@ -120,22 +120,22 @@ async def await_rollout(
 
 
 async def _usual_seconds(target: Target, name: str, is_new: Callable[[Json], bool]) -> float:
-    """Read how long the pods that serve took to become ready: the new ones may take as long, though their probe says no meanwhile."""
+    """Read how long the baseline's pods took to become ready: the canary's may take as long, with a failing probe meanwhile."""
     serving = await target.cluster.list("Pod", labels=in_words((await target.read())["spec"]["selector"]))
     return usual_warm_up(pod for pod in serving if name != target.workload or not is_new(pod))
 
 
 async def _late(watch: _Watch, version: str, *, timeout_seconds: float) -> RolloutFailed:
-    """Name what was wrong when the time was up."""
+    """Build the error of a time-out: what was wrong when the time was up."""
     workload = watch.seen.get("workload", {}).get(watch.name)
-    state = ready_in_words(workload) if workload else "the cluster did not say how far it came"
+    state = ready_in_words(workload) if workload else "the cluster did not report its progress"
     first = watch.findings[0] if watch.findings else None
     reason = f"not ready within {timeout_seconds:g} s: {state}" + (f"; {first.reason}" if first else "")
     return await _failure(watch, version, first, reason)
 
 
 async def _used(target: Target, pods: list[Json]) -> list[str]:
-    """Say what the pods used of what they asked for; none where that cannot be read."""
+    """Return what the pods used of their requests; empty if that cannot be read."""
     try:
         return [usage_in_words(one) for one in await read_usage(target.cluster, pods[:MOST_PODS], selector="")] if pods else []
     except ShipwayError:
@@ -149,5 +149,5 @@ async def _failure(watch: _Watch, version: str, found: Finding | None, reason: s
     if found is not None and found.pod:
         evidence = [*await last_words(watch.target, found.pod, found.key.partition("/")[2]), *evidence]
     evidence += await _used(watch.target, pods)
-    message = f"{version} of {watch.target.title} does not come up: {' '.join(reason.split())[:900]}"
+    message = f"{version} of {watch.target.title} does not become ready: {' '.join(reason.split())[:900]}"
     return RolloutFailed(f"{message}. Fix the version or its manifest, then release again", evidence=tuple(evidence))

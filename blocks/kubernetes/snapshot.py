@@ -1,4 +1,4 @@
-"""Reads how an environment stands: the workload, what stands beside it, and who gets the requests."""
+"""Snapshot of an environment: the workload, the canary beside it, and the traffic split."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ HASHES = ("pod-template-hash", "controller-revision-hash")
 
 @dataclass(frozen=True)
 class View:
-    """How an environment stands.
+    """Snapshot of an environment.
 
     Fields:
         workload: The Deployment or StatefulSet of the plan.
-        state: What we remember on it.
+        state: Our annotations on it.
         beside: The canary's Deployment, or None.
         percent: The canary's share of the requests.
-        trouble: Why the share cannot be read from what splits the requests, and the fix; or "".
+        trouble: Why the traffic split cannot be read, and the fix; or "".
     """
 
     workload: Json
@@ -37,7 +37,7 @@ class View:
     trouble: str = ""
 
     def versions(self, target: Target) -> tuple[str | None, str | None]:
-        """Name what serves and what is being brought in."""
+        """Return the versions of baseline and canary."""
         runs = target.version(self.workload)
         if not self.state.canary:
             return runs, None
@@ -47,17 +47,17 @@ class View:
 
 
 def target_is_moving(view: View, runs: str) -> bool:
-    """Say whether the workload itself was brought to the canary's version, so that it no longer tells what served before."""
+    """Return whether the workload itself was updated to the canary's version, so that it no longer shows the baseline."""
     return runs == view.state.canary != view.state.baseline
 
 
-async def look(target: Target, percent: int | None, *, trouble: str = "") -> View:
-    """Read how the environment stands.
+async def read_view(target: Target, percent: int | None, *, trouble: str = "") -> View:
+    """Read a snapshot of the environment.
 
     Args:
         target: The workload.
-        percent: The canary's share where it is known; None takes what the state says.
-        trouble: Why it is not known where it should be.
+        percent: The canary's share if it is known; None takes it from the annotations.
+        trouble: Why it is not known, if it should be.
     """
     workload = await target.read()
     state = state_of(workload)
@@ -65,16 +65,16 @@ async def look(target: Target, percent: int | None, *, trouble: str = "") -> Vie
     return View(workload, state, beside, state.percent if percent is None else percent, trouble)
 
 
-async def look_through(target: Target, read_share: Callable[[], Awaitable[int]]) -> View:
-    """Read how the environment stands; a share that cannot be read hides nothing else, since the way back needs the rest."""
+async def read_view_with(target: Target, read_share: Callable[[], Awaitable[int]]) -> View:
+    """Read a snapshot with the share of `read_share`; a share that cannot be read is noted, because a rollback needs the rest."""
     try:
-        return await look(target, await read_share())
+        return await read_view(target, await read_share())
     except (BadInput, WorldMoved) as error:
-        return await look(target, 0 if isinstance(error, Missing) else None, trouble=str(error))
+        return await read_view(target, 0 if isinstance(error, Missing) else None, trouble=str(error))
 
 
 def position_of(target: Target, view: View) -> Position:
-    """Say in the platform's words how it stands."""
+    """Convert a snapshot to the protocol's position."""
     baseline, canary = view.versions(target)
     ready = {baseline: is_available(view.workload)} if baseline else {}
     if canary:
@@ -94,7 +94,7 @@ def position_of(target: Target, view: View) -> Position:
 
 
 def is_available(workload: Json) -> bool:
-    """Say whether a workload serves by the cluster's own measure: its condition, or as many available pods as it wants."""
+    """Return whether a workload is available: by its condition, or with as many available pods as it wants."""
     status, wanted = workload.get("status") or {}, workload["spec"].get("replicas", 1)
     if not available(workload):
         return False
@@ -104,8 +104,8 @@ def is_available(workload: Json) -> bool:
     return bool(available(workload) >= wanted)
 
 
-def told(target: Target, view: View) -> list[str]:
-    """Say in a few lines for an operator how it stands."""
+def progress_lines(target: Target, view: View) -> list[str]:
+    """Report a snapshot in a few lines for an operator."""
     baseline, canary = view.versions(target)
     lines = [f"{target.title}: {baseline} serves, {ready_in_words(view.workload)}"]
     if canary:
@@ -118,7 +118,7 @@ def told(target: Target, view: View) -> list[str]:
 
 
 async def pods_of(target: Target, workload: Json) -> list[Json]:
-    """List the pods of a workload that are not on their way out, its own only, where another one's share its labels."""
+    """List the pods of a workload that are not terminating; its own only, if another workload's pods share its labels."""
     selector = workload["spec"]["selector"]
     theirs = {"matchLabels": target.canary_selector} if workload["metadata"]["name"] != target.canary else None
     found = await target.cluster.list("Pod", labels=in_words(selector))
@@ -130,7 +130,7 @@ async def pods_of(target: Target, workload: Json) -> list[Json]:
 
 
 async def revision_labels(target: Target, view: View) -> dict[str, dict[str, str]]:
-    """Say by which label the pods of each version are told from the others: the hash of their pod template.
+    """Return the label that distinguishes the pods of each version: the hash of their pod template.
 
     Returns:
         By version one label and its value; a version without pods is left out.
@@ -146,5 +146,5 @@ async def revision_labels(target: Target, view: View) -> dict[str, dict[str, str
 
 
 def version_in(target: Target, pod: Json) -> str:
-    """Say which version a pod runs, by its own manifest."""
+    """Return which version a pod runs, by its own manifest."""
     return target.version_in(pod)

@@ -1,4 +1,4 @@
-"""StatefulSets: their partition, by which they go in steps, and pods that never become ready, behind which their controller waits."""
+"""StatefulSets: the partition, by which they roll out in steps, and stuck pods, for which their controller waits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OBSERVED_SECONDS = 60.0
 
 
 async def set_partition(target: Target, percent: int, lease: Lease) -> None:
-    """Let the highest pods take a new template: this share of them, rounded up. The owner's own partition is remembered."""
+    """Set the partition so that the highest pods take a new template: this share, rounded up. The owner's partition is noted."""
 
     async def once() -> None:
         workload, _ = await owned(target, lease)
@@ -30,8 +30,8 @@ async def set_partition(target: Target, percent: int, lease: Lease) -> None:
     await until_unchanged(once)
 
 
-async def give_partition_back(target: Target, lease: Lease) -> None:
-    """Let the StatefulSet have the partition again that its owner gave it; a no-op where it was not changed."""
+async def restore_partition(target: Target, lease: Lease) -> None:
+    """Restore the partition that the StatefulSet's owner set; a no-op if it was not changed."""
 
     async def once() -> None:
         workload, _ = await owned(target, lease)
@@ -56,7 +56,7 @@ async def _write(target: Target, workload: Json, partition: int, *, note: str | 
     strategy: Json = workload["spec"].get("updateStrategy") or {}
     if strategy.get("type", "RollingUpdate") != "RollingUpdate":
         fix = "Set spec.updateStrategy.type to RollingUpdate"
-        raise BadInput(f"{target.title} does not update its pods by itself", field="spec.updateStrategy", fix=fix)
+        raise BadInput(f"{target.title} does not update its pods itself", field="spec.updateStrategy", fix=fix)
     if _partition(workload) == partition and (note is not None or not _noted(workload)):
         return
     rolling = {"type": "RollingUpdate", "rollingUpdate": {**(strategy.get("rollingUpdate") or {}), "partition": partition}}
@@ -65,7 +65,7 @@ async def _write(target: Target, workload: Json, partition: int, *, note: str | 
 
 
 async def free_stuck(target: Target, lease: Lease) -> None:
-    """Delete the pods of a revision that goes which are not ready: an ordered StatefulSet waits for each of them before it changes any.
+    """Delete pods of an outdated revision that are not ready: an ordered StatefulSet waits for them before it changes any.
 
     Source: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback
     """
@@ -77,7 +77,7 @@ async def free_stuck(target: Target, lease: Lease) -> None:
 
 
 async def _observed(target: Target) -> Json:
-    """Wait until the controller has seen the template that was written last: before that it names the former revision."""
+    """Wait until the controller has observed the last template: before that it names the previous revision."""
 
     def decide(seen: Seen) -> Json | None:
         found = seen["workload"].get(target.workload)
@@ -88,8 +88,8 @@ async def _observed(target: Target) -> Json:
     try:
         return await watch_until(target.cluster, [source], decide, timeout_seconds=OBSERVED_SECONDS)
     except TimeoutError:
-        wrong = f"the cluster's controller has not looked at {target.title} for {OBSERVED_SECONDS:g} s"
-        raise RolloutFailed(f"{wrong}; look whether kube-controller-manager runs") from None
+        wrong = f"the cluster's controller has not observed {target.title} for {OBSERVED_SECONDS:g} s"
+        raise RolloutFailed(f"{wrong}; check that kube-controller-manager runs") from None
 
 
 async def _delete(target: Target, name: str, revision: str, lease: Lease) -> None:
@@ -103,7 +103,7 @@ async def _delete(target: Target, name: str, revision: str, lease: Lease) -> Non
 
 
 def is_stuck(pod: Json, revision: str) -> bool:
-    """Say whether a pod is of another revision, not ready, and not on its way out."""
+    """Return whether a pod is of another revision, not ready, and not terminating."""
     metadata = pod["metadata"]
     ready = any(one["type"] == "Ready" and one["status"] == "True" for one in (pod.get("status") or {}).get("conditions") or [])
     return (metadata.get("labels") or {}).get(REVISION) != revision and not ready and not metadata.get("deletionTimestamp")

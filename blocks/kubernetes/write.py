@@ -1,4 +1,4 @@
-"""Writes a version into the workload: applied as our field manager, or exactly as a former revision had it."""
+"""Writes of a version to the workload: applied as our field manager, or restored exactly from the revision history."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from blocks.kubernetes.api.errors import Changed, Owned
 from blocks.kubernetes.objects.annotations import State
 from blocks.kubernetes.objects.config import CONFIG_ANNOTATION, PARTS_ANNOTATION, Configuration, noted_on
 from blocks.kubernetes.objects.template import VERSION_ANNOTATION, VERSION_LABEL, container_of, with_version, without_hash
-from blocks.kubernetes.workload import Target, annotate, change, former_template, owned, revisions, until_unchanged, write
+from blocks.kubernetes.workload import Target, annotate, change, owned, previous_template, revisions, until_unchanged, write
 from blocks.platform import Lease, source_version
 
 Json = dict[str, Any]
@@ -28,7 +28,7 @@ def new_template(target: Target, workload: Json, version: str) -> Json:
 
 
 def applied_body(target: Target, workload: Json, template: Json) -> Json:
-    """Write only what a version changes: image, annotation and label; the rest of the manifest is its owner's."""
+    """Build the body with only what a version changes: image, annotation and label; the rest is its owner's."""
     container = container_of(template, name=target.container, image=target.image)
     metadata = template.get("metadata") or {}
     annotations = metadata.get("annotations") or {}
@@ -45,7 +45,7 @@ async def apply(target: Target, kind: str, body: Json, *, dry_run: bool = False)
     """Apply an object as the field manager `shipway`, without force but over what we wrote ourselves.
 
     Raises:
-        Owned: Fields belong to other managers, and the block does not say to take them.
+        Owned: Fields belong to other managers, and the block does not allow taking them over.
     """
     name = body["metadata"]["name"]
     try:
@@ -59,9 +59,9 @@ async def apply(target: Target, kind: str, body: Json, *, dry_run: bool = False)
 
 
 async def make(target: Target, kind: str, body: Json, lease: Lease, *, found: Json | None) -> None:
-    """Apply an object of ours; where it was not there, and a newer owner came while it was made, it goes again.
+    """Apply an object of ours; if it is new and a newer owner came meanwhile, delete it again.
 
-    Nothing fences what is made new, as there is no resourceVersion to write it over; so the lease is read once more behind it.
+    A new object has no resourceVersion that could fence the write; so the lease is checked once more after it.
 
     Args:
         target: The workload.
@@ -71,7 +71,7 @@ async def make(target: Target, kind: str, body: Json, lease: Lease, *, found: Js
         found: The object as it was read, or None.
 
     Raises:
-        Superseded, Refused: Somebody else owns the workload.
+        Superseded, Refused: Another owner holds the workload.
     """
     if found is not None:
         body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
@@ -80,18 +80,18 @@ async def make(target: Target, kind: str, body: Json, lease: Lease, *, found: Js
         await owned(target, lease)
     except (Superseded, Refused):
         if found is None:
-            with contextlib.suppress(Changed):  # the newer owner has taken it already
+            with contextlib.suppress(Changed):  # the newer owner has taken it over already
                 await target.cluster.delete(kind, made)
         raise
 
 
 async def try_version(target: Target, workload: Json, template: Json) -> Json:
-    """Ask the API server what would become of the workload, without changing it; refusals and conflicts are raised."""
+    """Dry-run a template on the API server; rejections and conflicts are raised."""
     return await apply(target, target.kind, applied_body(target, workload, template), dry_run=True)
 
 
 async def write_version(target: Target, lease: Lease, version: str, state: Mapping[str, Any]) -> Json:
-    """Remember a state, then bring the workload's template to a version; each is written only over what was read.
+    """Write a state, then set the workload's template to a version; each only over the resourceVersion that was read.
 
     Args:
         target: The workload.
@@ -108,12 +108,12 @@ async def write_version(target: Target, lease: Lease, version: str, state: Mappi
         wanted = State(**{**fields_of(before), **state})
         if wanted != before:
             workload = await write(target, workload, wanted)
-        if target.version(workload) == version and not wanted.back:
+        if target.version(workload) == version and not wanted.rollback:
             return workload
-        template = await template_for(target, workload, version, back=bool(wanted.back))
+        template = await template_for(target, workload, version, rollback=bool(wanted.rollback))
         if template == workload["spec"]["template"]:
             return workload
-        if wanted.back:
+        if wanted.rollback:
             return await replace_template(target, workload, template)
         body = applied_body(target, workload, template)
         body["metadata"]["resourceVersion"] = workload["metadata"]["resourceVersion"]
@@ -122,9 +122,9 @@ async def write_version(target: Target, lease: Lease, version: str, state: Mappi
     return await until_unchanged(once)
 
 
-async def template_for(target: Target, workload: Json, version: str, *, back: bool) -> Json:
-    """Make the template of a version: on the way back as the cluster remembers it, where it does."""
-    if back:
+async def template_for(target: Target, workload: Json, version: str, *, rollback: bool) -> Json:
+    """Build the template of a version; in a rollback from the revision history, if it has the version."""
+    if rollback:
         known = [template for _, template in await revisions(target, workload)]
         exact = [template for template in known if target.version_in(template) == version]
         alike = [template for template in known if source_version(target.version_in(template)) == version]
@@ -134,7 +134,7 @@ async def template_for(target: Target, workload: Json, version: str, *, back: bo
 
 
 async def restore(target: Target, lease: Lease, name: str, state: Mapping[str, Any]) -> Json:
-    """Bring back exactly the pod template of a remembered revision.
+    """Restore exactly the pod template of a revision in the history.
 
     Args:
         target: The workload.
@@ -143,12 +143,12 @@ async def restore(target: Target, lease: Lease, name: str, state: Mapping[str, A
         state: The fields of `State` that change with it.
 
     Raises:
-        WorldMoved: The cluster remembers it no more.
+        WorldMoved: It is not in the cluster's history any more.
     """
 
     async def once() -> Json:
         workload, before = await owned(target, lease)
-        template = await former_template(target, workload, name)
+        template = await previous_template(target, workload, name)
         wanted = State(**{**fields_of(before), **state})
         if wanted != before:
             workload = await write(target, workload, wanted)
@@ -165,7 +165,7 @@ async def replace_template(target: Target, workload: Json, template: Json) -> Js
 
 
 async def set_state(target: Target, lease: Lease, **fields: Any) -> Json:
-    """Remember a change of the state, for the newest owner only."""
+    """Write a change of the state, for the newest owner only."""
 
     async def once() -> Json:
         workload, before = await owned(target, lease)
@@ -176,7 +176,7 @@ async def set_state(target: Target, lease: Lease, **fields: Any) -> Json:
 
 
 def fields_of(state: State) -> Json:
-    """Give a state's fields by name."""
+    """Return a state's fields by name."""
     return {name: getattr(state, name) for name in State.__dataclass_fields__}
 
 

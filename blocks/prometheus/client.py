@@ -1,7 +1,7 @@
-"""Asks the HTTP API of a Prometheus server (https://prometheus.io/docs/prometheus/latest/querying/api/), within bounds of time and size.
+"""Prometheus client for the HTTP API of a server (https://prometheus.io/docs/prometheus/latest/querying/api/), bounded in time and size.
 
 What another try may fix is `Temporary`: no answer, a late, torn, partial or broken one, a server that is busy. What a person must
-fix is not: `BadInput` for an expression that the server cannot read or carry out, `Refused` for a server that turns us away.
+fix is not: `BadInput` for an expression that the server cannot parse or evaluate, `Refused` for a server that rejects us.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class PrometheusClient:
     Args:
         http: A client that follows no redirects and carries the credentials.
         url: Base address.
-        timeout_seconds: A later answer is no answer.
+        timeout_seconds: An answer that takes longer is a time-out.
         lookback_seconds: Older samples are stale.
     """
 
@@ -56,7 +56,7 @@ class PrometheusClient:
         self._http, self._timeout_seconds = http, timeout_seconds
 
     async def samples(self, query: str) -> Range:
-        """Ask a range selector as of now, which gives raw scrapes with their own timestamps."""
+        """Query a range selector as of now, which gives raw scrapes with their own timestamps."""
         data, now = await self._ask("query", {"query": query})
         found = self._result(data, "matrix")
         try:
@@ -66,7 +66,7 @@ class PrometheusClient:
         return Range(now, series)
 
     async def instant(self, query: str, *, at: float | None = None) -> Instant:
-        """Ask an expression at one moment.
+        """Evaluate an expression at one moment.
 
         Args:
             query: The expression; a scalar is a vector of one.
@@ -85,7 +85,7 @@ class PrometheusClient:
             raise self._broken() from None
 
     async def check(self, query: str) -> str:
-        """Let the server read an expression, without carrying it out where it can.
+        """Let the server parse an expression, without evaluating it if the server can.
 
         Returns:
             What is wrong in the server's words, or "".
@@ -107,11 +107,11 @@ class PrometheusClient:
                 status, now = response.status_code, _moment(response)
                 answer = await asyncio.to_thread(_parsed, body)
         except TimeoutError:
-            raise Temporary(f"Prometheus at {self.url} gave no answer within {self._timeout_seconds:g} s") from None
+            raise Temporary(f"Prometheus at {self.url} does not answer within {self._timeout_seconds:g} s") from None
         except httpx.InvalidURL as error:
             raise Refused(f"the address {self.url} of Prometheus cannot be used: {error}") from None
         except httpx.LocalProtocolError:  # its words may hold a header, and so the credentials
-            raise Refused(f"Prometheus at {self.url} was not asked: the request cannot be sent as its block has it written") from None
+            raise Refused(f"Prometheus at {self.url} was not queried: the request cannot be sent as its block is written") from None
         except httpx.HTTPError as error:
             raise Temporary(f"Prometheus at {self.url} gave no answer: {str(error) or type(error).__name__}") from None
         return self._data(status, answer, response), now
@@ -122,8 +122,8 @@ class PrometheusClient:
             return b""
         encoding = response.headers.get("content-encoding", "identity")
         if encoding.strip().lower() not in {"", "identity"}:  # a few bytes could become gigabytes
-            wrong = f"Prometheus at {self.url} sends its answers encoded as {encoding[:80]}, though it was asked for plain ones"
-            raise Refused(f"{wrong}; let what stands before it honour `Accept-Encoding: identity`")
+            wrong = f"Prometheus at {self.url} sends its answers encoded as {encoding[:80]}, though plain ones were requested"
+            raise Refused(f"{wrong}; let the proxy before it honour `Accept-Encoding: identity`")
         async for chunk in response.aiter_raw():
             body += chunk
             if len(body) > MOST_BYTES:
@@ -132,7 +132,7 @@ class PrometheusClient:
         return bytes(body)
 
     def _data(self, status: int, answer: Any, response: httpx.Response) -> Any:
-        """Take the data out of an answer, or say why there are none."""
+        """Extract the data of an answer, or raise why there is none."""
         said = answer if isinstance(answer, dict) else {}
         words = " ".join(str(said.get("error", "")).split())[:MOST_WORDS]
         if response.has_redirect_location:
@@ -147,7 +147,7 @@ class PrometheusClient:
             raise self._broken()
         partial = [str(warning) for warning in said.get("warnings") or () if not str(warning).startswith(HARMLESS)]
         if partial:
-            raise Temporary(f"Prometheus at {self.url} gave only a part: {partial[0][:MOST_WORDS]}")
+            raise Temporary(f"Prometheus at {self.url} answered only in part: {partial[0][:MOST_WORDS]}")
         return said.get("data")
 
     def _result(self, data: Any, kind: str) -> list[Any]:
@@ -159,7 +159,7 @@ class PrometheusClient:
         return list(data["result"])
 
     def _broken(self) -> Temporary:
-        return Temporary(f"Prometheus at {self.url} answered something that is not its API's JSON, or a torn part of it")
+        return Temporary(f"Prometheus at {self.url} answered something that is not its API's JSON, or only a part of it")
 
 
 def _parsed(body: bytes) -> Any:
@@ -177,7 +177,7 @@ def _elsewhere(response: httpx.Response) -> str:
     try:
         return str(response.url.join(response.headers["location"]).copy_with(query=None, userinfo=b""))
     except httpx.InvalidURL:
-        return "something that is no address"
+        return "something that is not an address"
 
 
 def _moment(response: httpx.Response) -> float:

@@ -1,4 +1,4 @@
-"""Where a Prometheus server answers, and how it is asked: addresses, credentials and bounds in a block."""
+"""Prometheus block: address, credentials and limits of a server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Prometheus(Block):
-    """A Prometheus server, or anything else that answers its HTTP API, whose counters SLIs may name.
+    """A Prometheus server, or anything else that answers its HTTP API, whose counters the SLIs of a plan may name.
 
     Example:
         ```python
@@ -40,10 +40,10 @@ class Prometheus(Block):
     bearer_token: SecretStr | None = Field(default=None, description="Sent as `Authorization: Bearer …`.")
     username: str | None = Field(default=None, max_length=500, description="For basic authentication, with `password`.")
     password: SecretStr | None = Field(default=None, description="For basic authentication, with `username`.")
-    verify_tls: bool = Field(default=True, description="False trusts any certificate; anybody between could then make up counts.")
-    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = Field(default=5, description="A later answer is no answer.")
+    verify_tls: bool = Field(default=True, description="False trusts any certificate; a machine between could then forge counts.")
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = Field(default=5, description="An answer that takes longer is a time-out.")
     lookback_seconds: Annotated[int, Field(ge=1, le=3_600)] = Field(
-        default=120, description="Samples older than this are stale, which is no data. Allow for two scrapes at least."
+        default=120, description="Samples older than this are stale and count as missing. Allow for at least two scrapes."
     )
 
     @asynccontextmanager
@@ -54,7 +54,7 @@ class Prometheus(Block):
             BadInput: Both kinds of credentials are given, or half of one.
         """
         headers = {"Accept-Encoding": "identity", **self._authorization()}
-        # Certificates are read from disk, and only where they are needed.
+        # Certificates are read from disk, and only if they are needed.
         verify = self.verify_tls and self.url.startswith("https")
         async with await asyncio.to_thread(httpx.AsyncClient, headers=headers, verify=verify, follow_redirects=False, timeout=None) as http:
             yield PrometheusClient(http, self.url.rstrip("/"), timeout_seconds=self.timeout_seconds, lookback_seconds=self.lookback_seconds)
@@ -73,7 +73,7 @@ class Prometheus(Block):
 
 
 def _sendable_token(secret: SecretStr) -> str:
-    """Give a token as a header can hold it: files and terminals end it with a line break, which no header may have."""
+    """Return a token as a header can hold it: files and terminals end it with a line break, which no header may have."""
     token = secret.get_secret_value().strip()
     if not TOKEN.fullmatch(token):
         fix = "Store the token alone, in one line, without `Bearer`."
@@ -82,7 +82,7 @@ def _sendable_token(secret: SecretStr) -> str:
 
 
 def _in_one_line(text: str, *, field: str) -> str:
-    """Give half of a user and password; a line break at the end is of the file that it came from."""
+    """Return half of a user and password; a line break at the end is of the file that it came from."""
     line = text.rstrip("\r\n")
     if CONTROL.search(line) or (field == "username" and ":" in line):
         raise BadInput(f"the {field} has a control character, or a colon that ends a user", field=field, fix="Store it alone, in one line.")

@@ -69,7 +69,7 @@ async def load_block(name: str, *, field: str) -> Block:
         return await known.aload(own)
     except (ValueError, RuntimeError) as error:  # the latter where its fields are not those of its class
         fix = f"Create it: `shipway up` registers the types; `prefect block ls` lists what there is. ({type(error).__name__})"
-        raise BadInput(f"there is no readable block {name}", field=field, fix=fix) from error
+        raise BadInput(f"the block {name} does not exist or cannot be read", field=field, fix=fix) from error
     except OSError as error:
         raise Temporary(f"the Prefect server did not answer for the block {name}") from error
     except httpx.HTTPError as error:

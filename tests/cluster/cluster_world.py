@@ -122,7 +122,7 @@ class World:
 
 
 def path_of(manifest: Json, namespace: str) -> str:
-    """Give the API's path of what a manifest describes."""
+    """Return the API's path of what a manifest describes."""
     kind, version, name = manifest["kind"], manifest["apiVersion"], manifest["metadata"]["name"]
     group = f"/apis/{version}" if "/" in version else f"/api/{version}"
     plural = IRREGULAR.get(kind, f"{kind.lower()}s")
@@ -234,7 +234,7 @@ class Visitor:
         return {one.version for one in self.answers if one.status == httpx.codes.OK}
 
     def since(self, moment: float) -> list[Answer]:
-        """Give the answers to what was sent since a moment, in seconds since the epoch."""
+        """Return the answers to what was sent since a moment, in seconds since the epoch."""
         return [one for one in self.answers if one.at >= moment]
 
     @contextlib.asynccontextmanager

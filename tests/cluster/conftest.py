@@ -39,7 +39,7 @@ def _missing(reason: str) -> NoReturn:
 
 @pytest.fixture(scope="session")
 def cluster_api() -> Any:
-    """Give the official client of the cluster, which answers."""
+    """Return the official client of the cluster, which answers."""
     if not os.environ.get("KUBECONFIG"):
         _missing(f"KUBECONFIG is not set: {HOW_TO}")
     try:
@@ -52,7 +52,7 @@ def cluster_api() -> Any:
 
 @pytest.fixture(scope="session")
 def node_runtime() -> int:
-    """Give the process of the container runtime on the only node, which a test may stop for a while."""
+    """Return the process of the container runtime on the only node, which a test may stop for a while."""
     named = os.environ.get("SHIPWAY_NODE_RUNTIME", "")
     if not named.isdigit():
         _missing(
@@ -64,7 +64,7 @@ def node_runtime() -> int:
 
 @pytest.fixture
 async def world(cluster_api: Any, request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    """Give a fresh namespace, named by the test; the cluster clears it away after the test."""
+    """Return a fresh namespace, named by the test; the cluster clears it away after the test."""
     words = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower()).strip("-")
     cluster = Cluster(cluster_api, f"t-{words[:45].rstrip('-')}-{secrets.token_hex(3)}")
     await make_namespace(cluster)
@@ -76,7 +76,7 @@ async def world(cluster_api: Any, request: pytest.FixtureRequest) -> AsyncIterat
 
 @pytest.fixture(scope="session")
 def gateway(cluster_api: Any) -> Gateway:
-    """Give a Gateway of the cluster that answers outside."""
+    """Return a Gateway of the cluster that answers outside."""
     url = os.environ.get("SHIPWAY_GATEWAY_URL", "http://127.0.0.1:8000").rstrip("/")
     metrics_url = os.environ.get("SHIPWAY_GATEWAY_METRICS_URL", "http://127.0.0.1:8001/metrics")
     try:

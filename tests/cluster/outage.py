@@ -38,7 +38,7 @@ class Outage:
 
 @contextlib.asynccontextmanager
 async def behind_a_line(world: World, platform: KubernetesPlatform) -> AsyncIterator[Outage]:
-    """Give the platform as it is, but behind a line."""
+    """Return the platform as it is, but behind a line."""
     async with line_to(world.cluster) as line:
         yield Outage(line, platform.model_copy(update={"config": SecretStr(kubeconfig_of(line))}))
 

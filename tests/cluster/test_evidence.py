@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from blocks.kubernetes.observe.events import tell_event
+from blocks.kubernetes.observe.events import record_event
 from blocks.kubernetes.observe.usage import read_usage
 from blocks.kubernetes.workload import Target
 from tests.cluster.cluster_world import World
@@ -20,8 +20,8 @@ async def test_the_story_of_a_release_stands_on_the_deployment(world: World) -> 
     await world.podinfo(ready=False)
     target = Target(world.cluster, "podinfo")
     for note in ("25 % of the requests go to 6.9.1", "50 % of the requests go to 6.9.1", "50 % of the requests go to 6.9.1"):
-        await tell_event(target, reason="ShipwayShift", note=note)
-    await tell_event(target, reason="ShipwayAbort", note="6.9.1 fails: 5 of 20 requests", warning=True)
+        await record_event(target, reason="ShipwayShift", note=note)
+    await record_event(target, reason="ShipwayAbort", note="6.9.1 fails: 5 of 20 requests", warning=True)
     uid = (await target.read())["metadata"]["uid"]
     found = [
         one for one in await world.cluster.list("Event", fields=f"involvedObject.uid={uid}") if one["source"] == {"component": "shipway"}
@@ -37,11 +37,11 @@ async def test_the_story_of_a_release_stands_on_the_deployment(world: World) -> 
 async def test_an_event_that_cannot_be_written_fails_nothing(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """Without a workload, or without an API server, the step goes on soon, and the log says what was lost."""
     with caplog.at_level("INFO", "shipway.kubernetes"):
-        await tell_event(Target(world.cluster, "nobody"), reason="ShipwayShift", note="to nobody")
+        await record_event(Target(world.cluster, "nobody"), reason="ShipwayShift", note="to nobody")
         async with line_to(world.cluster) as line:
             line.open = False
             began = time.monotonic()
-            await tell_event(Target(line.cluster, "podinfo"), reason="ShipwayShift", note="to nobody")
+            await record_event(Target(line.cluster, "podinfo"), reason="ShipwayShift", note="to nobody")
             assert time.monotonic() - began < 3
     assert caplog.text.count("was not written") == 2
 

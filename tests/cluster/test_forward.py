@@ -24,7 +24,7 @@ BODY_BYTES = 64 * 1024 * 1024
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    """Give a client that opens as many connections as are asked for."""
+    """Return a client that opens as many connections as are asked for."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     async with httpx.AsyncClient(trust_env=False, timeout=60, limits=limits) as client:
         yield client

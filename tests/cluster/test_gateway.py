@@ -18,7 +18,7 @@ pytestmark = pytest.mark.cluster
 
 @pytest.fixture
 async def metrics_url(gateway: Gateway) -> str:
-    """Give the metrics page of a gateway that is Traefik."""
+    """Return the metrics page of a gateway that is Traefik."""
     try:
         async with httpx.AsyncClient(trust_env=False) as client:
             answer = await client.get(gateway.metrics_url)
@@ -30,7 +30,7 @@ async def metrics_url(gateway: Gateway) -> str:
 
 
 async def seconds_of(reading: Awaitable[object]) -> float:
-    """Say how long something takes."""
+    """Return how long something takes."""
     began = time.perf_counter()
     await reading
     return time.perf_counter() - began

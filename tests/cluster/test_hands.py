@@ -138,7 +138,7 @@ async def test_a_route_deleted_in_the_middle_ends_the_release_with_what_to_do(wo
     await world.remove({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "podinfo"}})
     with pytest.raises(WorldMoved, match=r"HTTPRoute podinfo is not there.*Apply it again"):
         await scene.platform.shift(100, lease)
-    with pytest.raises(WorldMoved, match=f"was taken away and {FIRST} runs as before, but the HTTPRoute podinfo is not there"):
+    with pytest.raises(WorldMoved, match=f"was removed and {FIRST} runs as before, but the HTTPRoute podinfo is not there"):
         await scene.platform.abort(lease)
     await scene.platform.abort(lease)
     assert sorted(await scene.specs()) == ["Deployment podinfo", "Service podinfo"]
@@ -154,8 +154,8 @@ async def test_a_service_deleted_in_the_middle_keeps_no_canary(world: World, gat
     lease = await scene.platform.acquire_lease("run")
     await scene.bring(lease, scene.shares[0])
     await world.remove(service("podinfo"))
-    assert "no such Service" in (await scene.platform.current())["trouble"]
-    with pytest.raises(WorldMoved, match=r"was taken away.*no such Service"):
+    assert "has no Service" in (await scene.platform.current())["trouble"]
+    with pytest.raises(WorldMoved, match=r"was removed.*has no Service"):
         await scene.platform.abort(lease)
     await world.apply(service("podinfo"))
     scene.before["Service podinfo"] = (await scene.specs())["Service podinfo"]  # it has another address now
@@ -172,7 +172,7 @@ async def test_a_route_that_no_gateway_accepts_any_more_fails_the_step_and_is_cl
     scene.before["HTTPRoute podinfo"]["parentRefs"] = [{"name": "nobody", "group": "gateway.networking.k8s.io", "kind": "Gateway"}]
     with pytest.raises(RolloutFailed, match="HTTPRoute podinfo is not in force"):
         await scene.platform.shift(50, lease)
-    with pytest.raises(WorldMoved, match=r"was taken away.*HTTPRoute podinfo is not in force"):
+    with pytest.raises(WorldMoved, match=r"was removed.*HTTPRoute podinfo is not in force"):
         await scene.platform.abort(lease)
     await give_up(scene, lease, FIRST)
 

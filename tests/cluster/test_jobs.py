@@ -47,7 +47,7 @@ def job(command: list[str], *, image: str = f"{IMAGE}:6.9.0", labels: dict[str, 
 
 @pytest.fixture
 async def target(world: World) -> Target:
-    """Give a workload that runs nothing: a Job needs only its owner."""
+    """Return a workload that runs nothing: a Job needs only its owner."""
     await world.apply(deployment("podinfo", "6.9.0", replicas=0))
     return Target(cluster=world.cluster, workload="podinfo")
 
@@ -121,7 +121,7 @@ async def test_a_job_that_was_placed_and_cannot_be_watched_is_no_job_that_did_no
 
     monkeypatch.setattr("blocks.kubernetes.jobs.watch_until", forbidden)
     lease = await acquire_lease(target, "run-1", takeover=False)
-    with pytest.raises(RolloutFailed, match=r"was placed, and cannot be followed: .*may not watch jobs"):
+    with pytest.raises(RolloutFailed, match=r"was created, but cannot be watched: .*may not watch jobs"):
         await run_job(target, job(GOOD), lease, name="add-place", timeout_seconds=60)
     assert len(await jobs_of(target)) == 1
 

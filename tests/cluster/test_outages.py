@@ -34,7 +34,7 @@ async def deployment(scene: Scene, name: str) -> Any:
 
 
 def begun_at(scene: Scene, phase: str) -> Callable[[], Awaitable[bool]]:
-    """Say whether a phase is under way, by what the cluster has of it."""
+    """Return whether a phase is under way, by what the cluster has of it."""
 
     async def holds() -> bool:
         beside, workload = await deployment(scene, "podinfo-canary"), await deployment(scene, "podinfo")
@@ -137,7 +137,7 @@ async def test_a_rollout_is_waited_for_over_watches_that_are_cut(world: World, g
 
 
 async def is_rolling(scene: Scene) -> bool:
-    """Say whether a pod of the new version is there."""
+    """Return whether a pod of the new version is there."""
     found = await scene.world.pods()
     return any(pod["spec"]["containers"][0]["image"].endswith(SECOND) for pod in found)
 
@@ -184,7 +184,7 @@ async def test_pods_of_the_canary_that_die_again_and_again_in_a_watch_fail_it(wo
 
 
 async def has_canary_pods(scene: Scene) -> bool:
-    """Say whether the canary has a pod."""
+    """Return whether the canary has a pod."""
     return bool(await scene.world.cluster.list("Pod", labels="shipway.dev/revision=canary"))
 
 

@@ -20,7 +20,7 @@ IMAGE_LINE = "spec.template.spec.containers[podinfo].image: ghcr.io/stefanprodan
 
 
 def target_of(world: World, **fields: Any) -> Target:
-    """Give the workload of a world; its image is taken over from whoever applied it."""
+    """Return the workload of a world; its image is taken over from whoever applied it."""
     return Target(cluster=world.cluster, workload="podinfo", service="podinfo", **{"force_conflicts": True, **fields})
 
 
@@ -39,7 +39,7 @@ async def test_a_preview_names_every_change_and_makes_none(world: World) -> None
     assert all("shipway.dev" not in line and "managedFields" not in line for line in found["changes"])
     assert "not known" in found["notes"][0], "nobody has released here yet, which is no drift and no proof of none"
     beside = await seen(target, strategy="canary")
-    assert "Deployment podinfo-canary: would be made, and taken away at the end" in beside["changes"]
+    assert "Deployment podinfo-canary: would be created, and removed at the end" in beside["changes"]
     assert await target.cluster.read("Deployment", "podinfo-canary") is None
     after = await target.read()
     assert (after["spec"], after["metadata"]["generation"]) == (before["spec"], before["metadata"]["generation"])

@@ -13,7 +13,7 @@ import pytest
 from blocks.errors import RolloutFailed, Superseded
 from blocks.kubernetes.api.watch import Seen, Source, watch_until
 from blocks.kubernetes.objects.diagnosis import TELLING
-from blocks.kubernetes.observe.events import tell_event
+from blocks.kubernetes.observe.events import record_event
 from blocks.kubernetes.rollout import await_rollout
 from blocks.kubernetes.workload import Target, acquire_lease
 from tests.cluster.cluster_world import PATH, World, deployment
@@ -51,13 +51,13 @@ def template(**container: Any) -> Json:
 
 
 def waits(seen: Seen, *reasons: str) -> bool:
-    """Say whether a container waits for one of these reasons."""
+    """Return whether a container waits for one of these reasons."""
     statuses = [one for pod in seen["pods"].values() for one in pod["status"].get("containerStatuses") or []]
     return any((one["state"].get("waiting") or {}).get("reason") in reasons for one in statuses)
 
 
 def condition(seen: Seen, kind: str, status: str) -> bool:
-    """Say whether the workload has a condition."""
+    """Return whether the workload has a condition."""
     conditions = [one for workload in seen["workloads"].values() for one in (workload.get("status") or {}).get("conditions") or []]
     return any((one["type"], one["status"]) == (kind, status) for one in conditions)
 
@@ -184,7 +184,7 @@ async def test_what_happens_in_every_rollout_is_not_even_sent_to_us(world: World
     """The API server leaves out the usual events of a rollout and our own, so that releases in one namespace do not wake each other."""
     await world.podinfo()
     target = Target(world.cluster, "podinfo")
-    await tell_event(target, reason="ShipwayShift", note="to the new version")
+    await record_event(target, reason="ShipwayShift", note="to the canary")
     everything = await world.cluster.list("Event")
     assert {"Scheduled", "Started", "ScalingReplicaSet", "ShipwayShift"} <= {one["reason"] for one in everything}
     telling = {one["reason"] for one in await world.cluster.list("Event", fields=TELLING)}

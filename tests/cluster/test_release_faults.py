@@ -33,7 +33,7 @@ class ClusterStage(Stage):
     scenes: dict[str, Scene] = field(default_factory=dict)
 
     def platform(self, environment: str) -> Any:
-        """Give an environment's platform."""
+        """Return an environment's platform."""
         return self.scenes[environment].platform
 
     async def raise_up(self) -> None:
@@ -67,7 +67,7 @@ class ClusterStage(Stage):
 
 @pytest.fixture(scope="module")
 def forking(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    """Give the process that forks runs, and deployments that no worker takes."""
+    """Return the process that forks runs, and deployments that no worker takes."""
     with running(tmp_path_factory.mktemp("points"), server.environment) as found, pytest.MonkeyPatch.context() as patch:
         patch.setenv("SHIPWAY_KEY_FILE", server.environment["SHIPWAY_KEY_FILE"])
         asyncio.run(deploy_trials())

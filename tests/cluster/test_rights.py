@@ -27,12 +27,12 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(150)]
 
 
 def limited(world: World, config: str) -> Cluster:
-    """Give the client of an account."""
+    """Return the client of an account."""
     return Cluster(connect(Access(config=config)), world.namespace)
 
 
 async def limited_platform(world: World, *, config: str = "", **settings: Any) -> KubernetesPlatform:
-    """Give the platform of podinfo, as the account with the documented Role."""
+    """Return the platform of podinfo, as the account with the documented Role."""
     config = config or await account_config(world)
     return KubernetesPlatform(
         config=config, namespace=world.namespace, workload="podinfo", force_conflicts=True, drain_seconds=1, **settings
@@ -183,7 +183,7 @@ async def test_what_a_policy_of_the_cluster_forbids_is_quoted(world: World) -> N
                 await world.merge("Deployment", "podinfo", {"spec": {"replicas": 1}})
 
     try:
-        with pytest.raises(RolloutFailed, match=r"does not admit it.*at most four pods here"):
+        with pytest.raises(RolloutFailed, match=r"admission rejects it.*at most four pods here"):
             await scale_until_refused()
     finally:
         await world.remove(binding)

@@ -1,4 +1,4 @@
-"""How a cluster is reached: a kubeconfig by its path or its content, or the Pod's own account."""
+"""Cluster access: a kubeconfig by its path or its content, or the Pod's service account."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MOST_NAMES = 10
 
 
 class Access(NamedTuple):
-    """How a cluster is reached.
+    """Cluster access.
 
     Fields:
         kubeconfig: Path of a kubeconfig; empty takes KUBECONFIG, then ~/.kube/config, then the Pod's own account.
         context: Its context; empty takes the current one.
-        config: A kubeconfig's content, which goes before the path.
+        config: A kubeconfig's content, which takes precedence over the path.
     """
 
     kubeconfig: str = ""
@@ -31,26 +31,26 @@ class Access(NamedTuple):
 
 
 def connect_once(access: Access) -> Any:
-    """Give the client of `connect`, the same one while the kubeconfig stays as it is, so that its connections are used again."""
+    """Return the client of `connect`, cached as long as the kubeconfig does not change, so that connections are reused."""
     path = Path(access.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config").expanduser()
     changed = path.stat().st_mtime_ns if not access.config and path.exists() else 0
     return _connect_once(access, str(path), changed)
 
 
 def connect_anew(access: Access) -> Any:
-    """Give a fresh client, with the credentials as they are now: a token may have been replaced."""
+    """Return a fresh client, with the credentials as they are now: a token may have been replaced."""
     _connect_once.cache_clear()
     return connect_once(access)
 
 
 @lru_cache(maxsize=32)
 def _connect_once(access: Access, path: str, changed: int) -> Any:
-    del path, changed  # they tell one content of a kubeconfig from another
+    del path, changed  # they only distinguish one content of a kubeconfig from another
     return connect(access)
 
 
 def connect(access: Access) -> Any:
-    """Make the official client of a cluster, with room for as many connections as watches and calls need; nothing is asked yet.
+    """Make the official client of a cluster, with a connection pool for watches and calls; sends nothing yet.
 
     Raises:
         BadInput: The kubeconfig cannot be read, or says too little, or the extra `kubernetes` is not installed.

@@ -1,4 +1,4 @@
-"""Asks one cluster: plain JSON in and out, over the official client's credentials and connections."""
+"""Client of one cluster: plain JSON in and out, over the official client's credentials and connections."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ KINDS = {
     "HTTPRoute": ("apis/gateway.networking.k8s.io/v1", "httproutes"),
     "HorizontalPodAutoscaler": ("apis/autoscaling/v2", "horizontalpodautoscalers"),
 }
-# The official client blocks; its calls run here, so that a slow cluster takes no thread from the rest of the process. Not more at once:
+# The official client blocks; its calls run here, so that a slow cluster does not block the process's other threads. Not more at once:
 # threads that all compute, as when connections are made, keep the event loop waiting for its turn.
 _THREADS = ThreadPoolExecutor(16, thread_name_prefix="kubernetes")
 
 
 class Asked(TypedDict, total=False):
-    """What a call may say beside its method and path; `Cluster.send` has the defaults."""
+    """Options of a call beside its method and path; `Cluster.send` has the defaults."""
 
     body: Any
     query: Mapping[str, str] | None
@@ -54,8 +54,8 @@ class Cluster:
 
     Args:
         api: The official client, from `connect`.
-        namespace: Where everything is.
-        renew: Makes a fresh client, which is tried once where the server does not know who asks; None where there is no other.
+        namespace: The namespace of all objects.
+        renew: Makes a fresh client, which is tried once on status 401; None if there is no other.
     """
 
     def __init__(self, api: Any, namespace: str, *, renew: Callable[[], Any] | None = None) -> None:
@@ -68,13 +68,13 @@ class Cluster:
         return str(self.api.configuration.host)
 
     def path(self, kind: str, name: str = "", *, below: str = "") -> str:
-        """Give the path of an object, of a collection, or of what is below an object."""
+        """Return the path of an object, of a collection, or of what is below an object."""
         group, plural = KINDS[kind]
         parts = [group, "namespaces", self.namespace, plural, *([name] if name else []), *([below] if below else [])]
         return "/" + "/".join(quote(part, safe="/:.") for part in parts)
 
     async def read(self, kind: str, name: str) -> Json | None:
-        """Read an object, or None where there is none."""
+        """Read an object, or None if it does not exist."""
         try:
             return await self.call("GET", self.path(kind, name))
         except Missing:
@@ -93,7 +93,7 @@ class Cluster:
         return await self.call("PATCH", self.path(kind, name, below=status), body=body, query=query, content_type=content_type)
 
     async def delete(self, kind: str, found: Json) -> None:
-        """Delete exactly this object as it was read; gone already is fine."""
+        """Delete exactly this object as it was read; a no-op if it does not exist."""
         metadata = found["metadata"]
         exactly = {name: metadata[name] for name in ("uid", "resourceVersion")}
         body = {"preconditions": exactly, "propagationPolicy": "Background"}
@@ -103,19 +103,19 @@ class Cluster:
             return
 
     async def call(self, method: str, path: str, **asked: Unpack[Asked]) -> Json:
-        """Ask once and give the JSON answer; the errors are those of `error_of`, and `Unreachable` where nobody answers."""
+        """Send one request and return the JSON answer; the errors are those of `error_of`, and `Unreachable` without an answer."""
 
-        def ask() -> Json:  # a list of thousands is read here, too, and holds nobody up
+        def ask() -> Json:  # a list of thousands is parsed here, too, outside the event loop
             content = self.whole(method, path, **asked)
             try:
                 return dict(json.loads(content))
             except ValueError:
-                raise Unreachable(f"the API server's answer to {method} {path} is no JSON") from None
+                raise Unreachable(f"the API server's answer to {method} {path} is not JSON") from None
 
         return await _in_thread(ask, to_its_end=method != "GET")
 
     async def content(self, method: str, path: str, **asked: Unpack[Asked]) -> bytes:
-        """Ask once and give the answer as it is."""
+        """Send one request and return the answer as bytes."""
 
         def ask() -> bytes:
             return self.whole(method, path, **asked)
@@ -123,7 +123,7 @@ class Cluster:
         return await _in_thread(ask)
 
     def whole(self, method: str, path: str, **asked: Unpack[Asked]) -> bytes:
-        """Ask, blocking, and give the whole body."""
+        """Send a request, blocking, and return the whole body."""
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
         answer = self.send(method, path, **asked)
@@ -142,7 +142,7 @@ class Cluster:
         content_type: str = "application/json",
         timeout_seconds: float = CALL_TIMEOUT_SECONDS,
     ) -> Any:
-        """Ask, blocking, and give urllib3's open answer, whose body is yet to be read."""
+        """Send a request, blocking, and return urllib3's open answer, whose body is not read yet."""
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
         def ask() -> Any:
@@ -164,7 +164,7 @@ class Cluster:
         raise error_of(answer.status, content, what=f"{method} {path.partition('/namespaces/')[2] or path}")
 
     def signed(self, method: str, path: str, query: Mapping[str, str] | None) -> tuple[str, dict[str, str]]:
-        """Give the whole address of a path and the headers that say who asks."""
+        """Return the URL of a path and the headers with the credentials."""
         asked = {name: value for name, value in (query or {}).items() if value}
         accept = {"Accept": "application/json"}
         _, url, headers, _, _ = self.api.param_serialize(method, path, header_params=accept, auth_settings=["BearerToken"])
@@ -172,9 +172,9 @@ class Cluster:
 
 
 async def _in_thread(ask: Callable[[], T], *, to_its_end: bool = False) -> T:
-    """Run what blocks in a thread; a cancellation takes back what has not begun, and of a write waits for its end.
+    """Run a blocking call in a thread; a cancellation drops a call that has not started, and waits for a write to end.
 
-    So nothing is written behind what comes next, as a way back.
+    So no late write happens behind the next step, for example a rollback.
     """
     sent = _THREADS.submit(ask)
     asked = asyncio.wrap_future(sent)

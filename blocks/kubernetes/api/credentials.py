@@ -1,4 +1,4 @@
-"""Credentials that somebody else keeps: a block of prefect-kubernetes."""
+"""Credentials from a block of prefect-kubernetes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from blocks.errors import BadInput
 from blocks.extras import require
 
 
-async def lent_by(name: str) -> str:
-    """Take a kubeconfig's content from a block of prefect-kubernetes, as `kubernetes-credentials/NAME`.
+async def kubeconfig_from(name: str) -> str:
+    """Read a kubeconfig's content from a block of prefect-kubernetes, `kubernetes-credentials/NAME`.
 
     Raises:
-        BadInput: There is no such block, or it holds no credentials.
+        BadInput: The block does not exist, or has no credentials.
     """
     require("kubernetes", field="credentials", otherwise="Or give the block a kubeconfig.")
     from prefect_kubernetes.credentials import KubernetesCredentials  # noqa: PLC0415
@@ -23,9 +23,9 @@ async def lent_by(name: str) -> str:
     try:
         found: Any = await Block.aload(name)
     except ValueError:
-        raise BadInput(f"there is no readable block {name}", field="credentials", fix="Create it, or name another") from None
+        raise BadInput(f"the block {name} cannot be read", field="credentials", fix="Create it, or name another") from None
     if not isinstance(found, KubernetesCredentials):
-        raise BadInput(f"{name} holds no credentials of a cluster", field="credentials", fix="Name a block `kubernetes-credentials/…`")
+        raise BadInput(f"{name} does not hold credentials of a cluster", field="credentials", fix="Name a block `kubernetes-credentials/…`")
     if found.cluster_config is None:
         return ""
     content: dict[str, Any] = dict(found.cluster_config.config)

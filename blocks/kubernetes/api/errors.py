@@ -1,4 +1,4 @@
-"""What an answer of the API server means for the caller: the errors of Shipway, with the fix."""
+"""API errors: what an answer of the API server means for the caller, with the fix."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 from blocks.errors import BadInput, RolloutFailed, ShipwayError, Temporary, Unreachable, WorldMoved
 
 DENIED = re.compile(r'User "(?P<user>[^"]+)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"')
-# What policies and webhooks refuse comes with the status that they choose.
+# Policies and webhooks choose the status of their rejections themselves.
 ADMISSION = re.compile(r"ValidatingAdmissionPolicy|admission webhook|denied the request|denied request")
-# Said by an API server that has not loaded its roles yet, in the first moments after its start.
+# An API server that has not loaded its roles yet answers this in the first moments after its start.
 STARTING = re.compile(r"RBAC: .*not found")
 UNTRUSTED = re.compile(r"CERTIFICATE_VERIFY_FAILED|doesn't match|NO_CERTIFICATE_OR_CRL_FOUND|no certificate or crl found", re.IGNORECASE)
 MANAGER = re.compile(r'conflict with "(?P<manager>[^"]+)"')
 
 
 class Missing(WorldMoved):
-    """The object is not there."""
+    """The object does not exist."""
 
 
 class Changed(Temporary):
-    """The object is not the one that was read: read it again, and decide again."""
+    """Conflict: the object was changed since it was read; read it and decide again."""
 
 
 class Owned(WorldMoved):
-    """Fields belong to other field managers.
+    """Ownership conflict: fields belong to other field managers.
 
     Args:
         message: Which fields, whose, and the fix.
@@ -35,25 +35,25 @@ class Owned(WorldMoved):
     """
 
     def __init__(self, message: str, *, managers: tuple[str, ...]) -> None:
-        """Keep who they are."""
+        """Keep the managers' names."""
         super().__init__(message)
         self.managers = managers
 
 
 class Expired(Temporary):
-    """The watch's place in history is gone (410): list again."""
+    """The watch's resourceVersion expired (410): list again."""
 
 
 def error_of(status: int, content: bytes, *, what: str) -> ShipwayError:
-    """Make an error of an answer.
+    """Convert an answer to an error.
 
     Args:
         status: The HTTP status, 400 and above.
-        content: The body: a Kubernetes `Status` where the API server itself answered.
+        content: The body: a Kubernetes `Status` if the API server itself answered.
         what: The request in words, as `PATCH deployments.apps podinfo`.
 
     Returns:
-        `Unreachable` for what passes with the server's trouble; `Missing`, `Changed` and `Expired` for those who can go on from there;
+        `Unreachable` for a server in trouble; `Missing`, `Changed` and `Expired` for callers that can handle them;
         else what a person must fix.
     """
     said = _status(content)
@@ -61,11 +61,11 @@ def error_of(status: int, content: bytes, *, what: str) -> ShipwayError:
     match status:
         case HTTPStatus.UNAUTHORIZED:
             fix = "Give the block a token or certificate that is still valid"
-            return BadInput(f"the API server does not know who asks (401 for {what})", field="config", fix=fix)
+            return BadInput(f"the API server does not accept the credentials (401 for {what})", field="config", fix=fix)
         case HTTPStatus.FORBIDDEN:
             return _forbidden(message, what=what)
         case HTTPStatus.NOT_FOUND:
-            return Missing(f"{what}: it is not there ({message})")
+            return Missing(f"{what}: it does not exist ({message})")
         case HTTPStatus.CONFLICT:
             return _conflict(said, message, what=what)
         case HTTPStatus.GONE:
@@ -74,19 +74,19 @@ def error_of(status: int, content: bytes, *, what: str) -> ShipwayError:
             return _invalid(said, message, what=what)
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Unreachable(f"the API server answered {what} with {status}: {message}", delay_seconds=1)
-    return RolloutFailed(f"the API server refused {what} with {status}: {message}")
+    return RolloutFailed(f"the API server rejected {what} with {status}: {message}")
 
 
 def unanswered(host: str, what: str, reason: object) -> ShipwayError:
-    """Make an error of a request that got no answer.
+    """Convert a request without an answer to an error.
 
     Args:
         host: The API server's address.
         what: The request in words.
-        reason: What the connection said.
+        reason: The connection's error.
 
     Returns:
-        `Unreachable`, but for a certificate that is not the right one, which no other try changes.
+        `Unreachable`; `BadInput` for a certificate that is not trusted, where a retry is useless.
     """
     if UNTRUSTED.search(str(reason)):
         fix = "Give the certificate authority of this cluster, as `kubectl config view --raw` prints it"
@@ -95,12 +95,12 @@ def unanswered(host: str, what: str, reason: object) -> ShipwayError:
 
 
 def _forbidden(message: str, *, what: str) -> ShipwayError:
-    """Tell missing rights, which name their Role, from quota and admission, which judge the object."""
+    """Distinguish missing rights, with the rule to add, from quota and admission, which reject the object."""
     if STARTING.search(message):
-        return Unreachable(f"the API server does not know its roles yet ({what}): {message}", delay_seconds=1)
+        return Unreachable(f"the API server has not loaded its roles yet ({what}): {message}", delay_seconds=1)
     denied = DENIED.search(message)
     if denied is None:
-        return RolloutFailed(f"the cluster does not admit it ({what}): {message}", evidence=(message,))
+        return RolloutFailed(f"the cluster's admission rejects it ({what}): {message}", evidence=(message,))
     rule = f'{{apiGroups: ["{denied["group"]}"], resources: ["{denied["resource"]}"], verbs: ["{denied["verb"]}"]}}'
     return BadInput(
         f"{denied['user']} may not {denied['verb']} {denied['resource']}",
@@ -115,14 +115,14 @@ def _conflict(said: dict[str, Any], message: str, *, what: str) -> ShipwayError:
         return Changed(f"{what}: {message}", delay_seconds=0.1)
     managers = sorted({found["manager"] for cause in causes if (found := MANAGER.search(str(cause.get("message"))))})
     fields = sorted({str(cause.get("field")) for cause in causes})
-    fix = "Let it give them up, or set force_conflicts on the block to take them"
+    fix = "Remove them from that manager, or set force_conflicts on the block to take them over"
     message = f"{what}: {', '.join(fields)} belong to {', '.join(managers) or 'another manager'}. {fix}"
     return Owned(message, managers=tuple(managers))
 
 
 def _invalid(said: dict[str, Any], message: str, *, what: str) -> ShipwayError:
     if ADMISSION.search(message):
-        return RolloutFailed(f"the cluster does not admit it ({what}): {message}", evidence=(message,))
+        return RolloutFailed(f"the cluster's admission rejects it ({what}): {message}", evidence=(message,))
     causes = (said.get("details") or {}).get("causes") or []
     field = str(causes[0].get("field") or "manifest") if causes else "manifest"
     return BadInput(f"the API server finds {what} invalid: {message}", field=field, fix="Fix the manifest or the block")

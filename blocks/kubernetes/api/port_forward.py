@@ -1,7 +1,7 @@
-"""Private access to one revision: an address of this machine whose connections end at one of its ready pods.
+"""Port forward to one revision: a local address whose connections end at one of its ready pods.
 
 Like `kubectl port-forward`, it goes through the API server and needs no route, Service or node port; unlike it, each connection finds a pod
-anew, so that a restarted or replaced pod only costs the connections that it had. Whoever may use this machine's loopback may use it.
+anew, so that a restarted or replaced pod only costs the connections that it had. Every user of this machine can use it.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _OPEN: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Key, _Forward]
 
 
 async def forward(cluster: Cluster, *, selector: str, port: int) -> str:
-    """Give the address, `http://127.0.0.1:PORT`, at which the ready pods of a selector answer to this machine.
+    """Open a local address, `http://127.0.0.1:PORT`, for the ready pods of a selector.
 
-    It stays open, and is the same for the same pods, until its event loop ends or `close` is called. A connection for which there is no
+    It stays open, and is the same for the same pods, until its event loop ends or `close` is called. A connection without a
     ready pod, or which the cluster breaks, is closed; it never hangs.
 
     Args:
@@ -67,7 +67,7 @@ async def close() -> None:
 
 
 class _Forward:
-    """One listener; its life is a task, which ends at the latest with the event loop."""
+    """One listener; runs as a task, which ends at the latest with the event loop."""
 
     def __init__(self, cluster: Cluster, selector: str, port: int) -> None:
         self.cluster, self.selector, self.port = cluster, selector, port
@@ -112,7 +112,7 @@ class _Forward:
         await asyncio.gather(*self.connections, return_exceptions=True)
 
     async def _serve(self, session: ClientSession, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Carry one connection; a broken one is reset, so that nobody takes the half of an answer for the whole."""
+        """Forward one connection; a broken one is reset, so that a client does not take a part of an answer for the whole."""
         tunnel = None
         try:
             tunnel = await self._reach(session)
@@ -128,7 +128,7 @@ class _Forward:
                 await writer.wait_closed()
 
     async def _reach(self, session: ClientSession) -> Any:
-        """Open a tunnel to a ready pod; where the one tried is just gone, to another."""
+        """Open a tunnel to a ready pod; if that one has just been deleted, to another."""
         tried: dict[str, Broken] = {}
         while True:
             pod = await self._choose(tried)
@@ -154,16 +154,16 @@ class _Forward:
 
 
 def is_ready(pod: Json) -> bool:
-    """Say whether a pod takes requests."""
+    """Return whether a pod takes requests."""
     conditions = (pod.get("status") or {}).get("conditions") or []
     ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
     return ready and not pod["metadata"].get("deletionTimestamp")
 
 
 async def _expect_rights(cluster: Cluster) -> None:
-    """Ask whether we may, before anybody connects: a connection that is refused later could not say why.
+    """Check our rights before the first connection: one that is refused later could not report why.
 
-    A WebSocket is a GET, for which older servers want the verb `get`; newer ones want `create` as for every other way to forward a port.
+    A WebSocket is a GET, for which older servers require the verb `get`; newer ones require `create` as for other port forwards.
     """
     for verb in VERBS:
         attributes = {"namespace": cluster.namespace, "verb": verb, "resource": "pods", "subresource": "portforward"}

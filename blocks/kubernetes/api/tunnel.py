@@ -1,7 +1,7 @@
-"""One connection to a port of a pod, through the API server: a WebSocket of the protocol `v4.channel.k8s.io`.
+"""Tunnel: one connection to a port of a pod through the API server, a WebSocket of the protocol `v4.channel.k8s.io`.
 
-Each message begins with the number of its channel: 0 carries the data in both directions, 1 what went wrong. On each of them the server
-first says the port, in two bytes. The protocol has no half-closed connections: whoever closes, closes both directions.
+Each message begins with the number of its channel: 0 carries the data in both directions, 1 the error. On each of them the server
+first sends the port, in two bytes. The protocol has no half-closed connections: a close ends both directions.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ CHUNK_BYTES = 65_536
 OPEN_SECONDS = 5.0
 CLOSE_SECONDS = 1.0
 MOST_WORDS = 600
-# The kernel finds a peer that is gone without a word within about 15 s; a ping would also find one that is only busy reading.
+# Keep-alive finds a dead peer within about 15 s; a ping would also fail a peer that is only busy reading.
 KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2, "TCP_USER_TIMEOUT": 15_000}
 
 
 class Broken(Temporary):
-    """The connection broke; the pod's or the API server's words are in the message."""
+    """The connection broke; the message has the pod's or the API server's error."""
 
 
 def open_session(context: ssl.SSLContext) -> ClientSession:
-    """Open what connections to an API server are made with, as many at once as are asked for."""
+    """Open a client session for an API server, without a limit of connections."""
     connector = TCPConnector(limit=0, ssl=context, force_close=True)
     return ClientSession(connector=connector, cookie_jar=DummyCookieJar(), trust_env=False)
 
@@ -68,10 +68,10 @@ def _ssl_context(configuration: Any) -> ssl.SSLContext:
 
 
 async def open_tunnel(session: ClientSession, cluster: Cluster, pod: str, port: int) -> ClientWebSocketResponse:
-    """Connect to a pod's port.
+    """Open a tunnel to a pod's port.
 
     Raises:
-        Broken: The API server or the node does not connect us.
+        Broken: The API server or the node does not connect.
     """
     path = cluster.path("Pod", pod, below="portforward")
     url, headers = await asyncio.to_thread(cluster.signed, "GET", path, {"ports": str(port)})  # signing may run a program for the token
@@ -98,12 +98,12 @@ async def open_tunnel(session: ClientSession, cluster: Cluster, pod: str, port: 
 
 
 async def _refusal(cluster: Cluster, path: str, port: int) -> str:
-    """Ask once more without a WebSocket, whose refusal has no words: the answer to a plain request says what is wrong before it."""
+    """Send a plain request for the reason, which the refusal of a WebSocket does not carry."""
     try:
         await cluster.content("GET", path, query={"ports": str(port)}, timeout_seconds=OPEN_SECONDS)
     except ShipwayError as error:
         return str(error)
-    return "it did not say why"
+    return "without a reason"
 
 
 def _keep_alive(connection: Any) -> None:
@@ -116,12 +116,12 @@ def _keep_alive(connection: Any) -> None:
 
 
 async def pipe(tunnel: ClientWebSocketResponse, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Carry bytes both ways until either side closes.
+    """Copy bytes both ways until either side closes.
 
-    What the server said before it hung up is read first: it says why, where sending would only notice that.
+    What the server sent before it closed is read first: it has the reason, while a send would only fail.
 
     Raises:
-        Broken: The tunnel broke, or the pod refused; what the client has got may be torn.
+        Broken: The tunnel broke, or the pod refused; the client may have received a part only.
     """
     up, down = asyncio.create_task(_carry_up(tunnel, reader)), asyncio.create_task(_carry_down(tunnel, writer))
     try:
@@ -164,13 +164,13 @@ async def _carry_down(tunnel: ClientWebSocketResponse, writer: asyncio.StreamWri
                 writer.write(payload)
                 await writer.drain()
             except OSError:
-                return  # the client has gone
+                return  # the client has closed
 
 
 async def close_tunnel(tunnel: ClientWebSocketResponse) -> None:
-    """Close a tunnel, and do not wait long for the other side's word."""
+    """Close a tunnel, with a short wait for the other side's close message."""
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
             await tunnel.close()
     except (TimeoutError, ClientError, OSError):
-        LOG.debug("the API server did not say goodbye")
+        LOG.debug("the API server did not close the WebSocket in time")

@@ -1,7 +1,7 @@
-"""Watches: what a few collections hold, kept up to date by the API server's own stream, until somebody has seen enough.
+"""Watches: collections kept up to date by the API server's stream, until a decision falls.
 
-A stream goes on from the last resourceVersion, which bookmarks keep fresh; where that place in history is gone (410) the collection is
-listed again. Nothing is asked for over and over. Each stream has a thread, which ends with the watch: its connection is shut from outside.
+A stream continues from the last resourceVersion, which bookmarks keep fresh; if that one expired (410) the collection is
+listed again. Nothing is polled. Each stream has a thread, which ends with the watch: its connection is shut down from outside.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Source(NamedTuple):
 
 
 class Again(NamedTuple):
-    """Said by a decision: nothing yet, but look again after so many seconds even if nothing changes."""
+    """Result of a decision: nothing yet, but look again after so many seconds even if nothing changes."""
 
     seconds: float
 
@@ -47,7 +47,7 @@ async def watch_until(
     """Watch until a decision falls.
 
     Args:
-        cluster: Where.
+        cluster: The cluster.
         sources: What to watch.
         decide: Called with all objects by source and name once all were listed, and after each change. Gives the result, None, or `Again`.
         timeout_seconds: The longest wait.
@@ -60,7 +60,7 @@ async def watch_until(
     news: asyncio.Queue[tuple[str, dict[str, Json] | ShipwayError]] = asyncio.Queue()
 
     def notify(name: str, what: dict[str, Json] | ShipwayError) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and with it the watch
             loop.call_soon_threadsafe(news.put_nowait, (name, what))
 
     feeds = [_Feed(cluster, source, notify) for source in sources]
@@ -89,7 +89,7 @@ async def _decided(
                 raise what
             seen[name] = what
             if not news.empty():
-                continue  # take in all that is there before deciding
+                continue  # take in all that is queued before deciding
         if names <= set(seen):
             found = decide(seen)
             if found is not None and not isinstance(found, Again):
@@ -108,7 +108,7 @@ class _Feed:
         self.thread.start()
 
     def close(self) -> None:
-        """End the stream; the thread wakes from its read and goes."""
+        """End the stream; the thread wakes from its read and exits."""
         self.closed.set()
         if self.answer is not None:
             _shut(self.answer)
@@ -123,7 +123,7 @@ class _Feed:
                     self._record(held)
                 for place in self._changes(held, version):
                     version, pause = place, FIRST_PAUSE_SECONDS
-                self.closed.wait(FIRST_PAUSE_SECONDS)  # so that a server which ends every stream at once is not asked all the time
+                self.closed.wait(FIRST_PAUSE_SECONDS)  # backoff for a server that ends every stream at once
             except Expired:
                 held = None
             except Temporary:
@@ -145,11 +145,11 @@ class _Feed:
         try:
             found = json.loads(answer)
         except ValueError:
-            raise Temporary(f"the list of {self.source.kind} is no JSON") from None
+            raise Temporary(f"the list of {self.source.kind} is not JSON") from None
         return {one["metadata"]["name"]: one for one in found["items"]}, str(found["metadata"]["resourceVersion"])
 
     def _changes(self, held: dict[str, Json], version: str) -> Iterator[str]:
-        """Follow one stream, keep `held` up to date, and give the place after each message."""
+        """Follow one stream, keep `held` up to date, and yield the resourceVersion after each message."""
         query = {
             **self._query(),
             "watch": "true",
@@ -159,7 +159,7 @@ class _Feed:
         }
         self.answer = self.cluster.send("GET", self.cluster.path(self.source.kind), query=query, timeout_seconds=SILENCE_SECONDS)
         try:
-            for line in () if self.closed.is_set() else _lines(self.answer):  # whoever closes us may not have seen this answer
+            for line in () if self.closed.is_set() else _lines(self.answer):  # `close` may not have seen this answer
                 if self.closed.is_set():
                     return
                 kind, found = line["type"], line["object"]
@@ -185,7 +185,7 @@ class _Feed:
 
 
 def _lines(answer: Any) -> Iterator[Json]:
-    """Give the messages of an open stream, one a line."""
+    """Yield the messages of an open stream, one a line."""
     rest = b""
     for part in answer.stream(amt=None, decode_content=True):
         *whole, rest = (rest + part).split(b"\n")
@@ -193,7 +193,7 @@ def _lines(answer: Any) -> Iterator[Json]:
 
 
 def _shut(answer: Any) -> None:
-    """Shut a connection under a thread that reads from it, which closing alone would not wake."""
+    """Shut down a connection under a thread that reads from it, which closing alone would not wake."""
     connection = getattr(answer, "connection", None)
     open_socket = getattr(connection, "sock", None)
     if open_socket is not None:

@@ -1,4 +1,4 @@
-"""What Shipway remembers on a workload, as annotations that `kubectl describe` shows, and who may change it. Values in, values out."""
+"""Annotations: the state that Shipway keeps on a workload, and the lease that fences its writes. Values in, values out."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ GENERATION = f"{PREFIX}generation"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The annotations of one workload, each `shipway.dev/<field>` with dashes; an empty one is left out.
+    """State of one workload in annotations, each `shipway.dev/<field>` with dashes; an empty one is left out.
 
     Fields:
-        owner: Who claimed it.
-        generation: The newest generation given out.
-        back: "yes" where the owner took it over to go back: then a version is brought up as its revision was, not as the present one is.
-        baseline: The version that serves while another is being brought in.
+        owner: Flow run id of the lease's owner.
+        generation: The newest generation (fencing token).
+        rollback: "yes" if the owner took it over to roll back: then a version is deployed with its own old pod template.
+        baseline: The version that serves during a rollout.
         baseline_revision: The ReplicaSet or ControllerRevision that holds its pod template.
-        canary: The version being brought in.
-        percent: The share of traffic asked for it.
-        config: The hash of the configuration that it is brought in with, which counts as the present one meanwhile.
+        canary: The version being rolled out.
+        percent: The requested share of traffic.
+        config: The hash of the canary's configuration, which counts as the present one meanwhile.
         config_parts: The digests of its parts.
-        phase: "promoting" while the workload itself is brought to the canary's version.
+        phase: "promoting" while the workload itself is updated to the canary's version.
         previous: The version that served before the last promotion.
     """
 
     owner: str = ""
     generation: int = 0
-    back: str = ""
+    rollback: str = ""
     baseline: str = ""
     baseline_revision: str = ""
     canary: str = ""
@@ -44,11 +44,11 @@ class State:
     previous: str = ""
 
 
-NOBODY = State()
+NO_STATE = State()
 
 
 def state_of(workload: Json) -> State:
-    """Read the annotations; what somebody edited into nonsense counts as not there."""
+    """Read the annotations; a value that cannot be parsed counts as missing."""
     annotations = workload["metadata"].get("annotations") or {}
     found: dict[str, Any] = {field.name: str(annotations.get(key_of(field.name), "")) for field in fields(State)}
     for name in ("generation", "percent"):
@@ -57,40 +57,38 @@ def state_of(workload: Json) -> State:
 
 
 def key_of(field: str) -> str:
-    """Name the annotation of a field."""
+    """Return the annotation key of a field."""
     return PREFIX + field.replace("_", "-")
 
 
-def is_brought(state: State, version: str) -> bool:
-    """Say whether this version is the one being brought in; a way back is called by the configuration that its revision has, too."""
-    return bool(state.canary) and (state.canary == version or bool(state.back and source_version(state.canary) == version))
+def is_canary(state: State, version: str) -> bool:
+    """Return whether this version is the canary; in a rollback also under a version with its revision's configuration hash."""
+    return bool(state.canary) and (state.canary == version or bool(state.rollback and source_version(state.canary) == version))
 
 
 def annotations_of(state: State) -> dict[str, str | None]:
-    """Write a state as a merge patch of annotations: None takes one away. The generation stays also when it is all there is."""
+    """Write a state as a merge patch of annotations: None removes one. The generation always stays."""
     return {key_of(field.name): str(value) if (value := getattr(state, field.name)) else None for field in fields(State)}
 
 
 def check_lease(state: State, lease: Lease, *, workload: str) -> None:
-    """Let only the newest owner act.
+    """Fencing: let only the newest owner act.
 
     Raises:
-        Superseded: A newer claim was made.
-        Refused: Nobody, or somebody else, owns the workload under this generation.
+        Superseded: The lease was acquired with a newer generation.
+        Refused: The workload has no owner, or another one, under this generation.
     """
     if lease["generation"] < state.generation:
         raise Superseded(
-            f"{workload} was claimed by {state.owner or 'nobody'} under generation {state.generation}; "
-            f"generation {lease['generation']} of {lease['owner']} may not act any more. Stop, and start a new release where one is wanted"
+            f"{workload} was taken over by {state.owner or 'a run that released it'} with generation {state.generation}; "
+            f"generation {lease['generation']} of {lease['owner']} may not act any more. Start a new release if one is wanted"
         )
     if state.owner != lease["owner"] or lease["generation"] != state.generation:
-        holder = state.owner or "nobody"
-        raise Refused(
-            f"{workload} is owned by {holder}, not by {lease['owner']} (generation {lease['generation']}). Claim it before acting"
-        )
+        held = f"is owned by {state.owner}" if state.owner else "is owned by no run"
+        raise Refused(f"{workload} {held}, not by {lease['owner']} (generation {lease['generation']}). Acquire the lease before acting")
 
 
-def claimed(state: State, owner: str, *, takeover: bool, workload: str) -> State:
+def acquired(state: State, owner: str, *, takeover: bool, workload: str) -> State:
     """Make `owner` the owner under the next generation.
 
     Raises:
@@ -99,6 +97,6 @@ def claimed(state: State, owner: str, *, takeover: bool, workload: str) -> State
     if state.owner not in {"", owner} and not takeover:
         raise Refused(
             f"{workload} is owned by {state.owner} (generation {state.generation}). "
-            "Wait until that run ends, cancel it, or roll back, which takes it over"
+            "Wait until that run ends, cancel it, or roll back, which takes the lease over"
         )
-    return replace(state, owner=owner, generation=state.generation + 1, back="yes" if takeover else "")
+    return replace(state, owner=owner, generation=state.generation + 1, rollback="yes" if takeover else "")

@@ -1,7 +1,7 @@
-"""Configuration by hash: which ConfigMaps and Secrets a pod template reads, and whether their content is the one that it was started with.
+"""Configuration by hash: which ConfigMaps and Secrets a pod template reads, and whether they changed since its pods started.
 
-A change of configuration alone is a release, too: what serves is then called `VERSION+config.HASH`, by the content it was started with, and
-`VERSION` brings in the present content.
+A change of configuration alone is a release, too: the baseline is then called `VERSION+config.HASH`, by the content it was started with,
+and `VERSION` deploys the present content.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ MOST_KEYS = 10
 
 
 class Configuration(NamedTuple):
-    """What pods read besides their template.
+    """Configuration that pods read besides their template.
 
     Fields:
-        hash: Ten hexadecimal digits over all content; empty if nothing is read.
-        parts: As JSON, a digest of each key of each object, to say later which of them changed; empty with the hash.
+        hash: Ten hexadecimal digits over all content; empty if there is none.
+        parts: As JSON, a digest of each key of each object, to report later which of them changed; empty with the hash.
     """
 
     hash: str = ""
@@ -42,9 +42,9 @@ async def read_configuration(cluster: Cluster, template: Json, *, ignored: Colle
     """Hash the content of all that a pod template reads; only hashes are kept.
 
     Args:
-        cluster: Where it is.
+        cluster: The cluster.
         template: The pod template.
-        ignored: Objects that do not count, as `Secret/shop-tls`.
+        ignored: Objects that do not count, for example `Secret/shop-tls`.
 
     Raises:
         BadInput: The account may not read one of them.
@@ -58,7 +58,7 @@ async def read_configuration(cluster: Cluster, template: Json, *, ignored: Colle
         raise BadInput(
             f"the configuration cannot be read to be hashed ({error})",
             field="config_by_hash",
-            fix="Allow it in the Role, name it in config_ignore, or switch config_by_hash off: such changes are not releases then",
+            fix="Allow it in the Role, name it in config_ignore, or switch config_by_hash off, so that such changes are not released",
         ) from None
     content = [
         [kind, name, {part: one.get(part) or {} for part in DATA} if one else None] for (kind, name), one in zip(wanted, found, strict=True)
@@ -68,7 +68,7 @@ async def read_configuration(cluster: Cluster, template: Json, *, ignored: Colle
 
 
 def _parts(objects: Mapping[str, Json | None]) -> str:
-    """Write a digest of each key, or of each object if these are too many; one that is not there has none."""
+    """Write a digest of each key, or of each object if these are too many; a missing one has none."""
     by_key = {
         name: one and {key: _digest(one, value) for part in DATA for key, value in (one.get(part) or {}).items()}
         for name, one in objects.items()
@@ -80,13 +80,13 @@ def _parts(objects: Mapping[str, Json | None]) -> str:
 
 
 def _digest(found: Json, value: Any) -> str:
-    """Digest a value under its object's uid: who may not read the object cannot try passwords against it."""
+    """Digest a value with its object's uid as salt: without the right to read the object, passwords cannot be tried against it."""
     key = str((found.get("metadata") or {}).get("uid", "")).encode()
     return hmac.new(key, json.dumps(value, sort_keys=True).encode(), "sha256").hexdigest()[:PART_LENGTH]
 
 
 def noted_on(template: Json, now: Configuration) -> dict[str, str]:
-    """Give the annotations that say with which configuration pods are started; parts of unchanged content stay as they are noted."""
+    """Return the annotations that record the configuration with which pods start; parts of unchanged content stay."""
     if not now.hash:
         return {}
     noted = (template.get("metadata") or {}).get("annotations") or {}
@@ -96,14 +96,14 @@ def noted_on(template: Json, now: Configuration) -> dict[str, str]:
 
 
 def changed_configuration(template: Json, now: Configuration) -> list[str]:
-    """Say what of the configuration differs from what pods were started with: objects and keys, and no content.
+    """Return how the configuration differs from the one that pods were started with: objects and keys, without content.
 
     Args:
         template: The pod template as it is.
         now: The present configuration.
 
     Returns:
-        A line an object; none if it is the same, or if it was never noted.
+        A line for each object; empty if it is the same, or if it was never recorded.
     """
     noted = (template.get("metadata") or {}).get("annotations") or {}
     before = noted.get(CONFIG_ANNOTATION, "")
@@ -126,11 +126,11 @@ def _changed(old: Json, new: Json, name: str) -> str:
         return "is read from now on" if name in new else "no longer counts"
     before, after = old[name], new[name]
     if before is None or after is None:
-        return "is there now" if before is None else "is gone"
+        return "exists now" if before is None else "does not exist any more"
     if not (isinstance(before, dict) and isinstance(after, dict)):
         return "its content changed"
     said = [
-        f"{key} {'is new' if key not in before else 'is gone' if key not in after else 'changed'}"
+        f"{key} {'is new' if key not in before else 'was removed' if key not in after else 'changed'}"
         for key in sorted({*before, *after})
         if before.get(key) != after.get(key)
     ]
@@ -159,11 +159,11 @@ def _named(holder: Json, *, config: str, secret: str) -> Iterator[tuple[str, str
 
 
 def suffix_of(template: Json, now: str) -> str:
-    """Say what to add to a version that was started with another configuration than the present one; empty where it was not.
+    """Return the suffix of a version that was started with another configuration than the present one; else "".
 
     Args:
         template: The pod template, or a pod.
-        now: The present hash; empty where it is not known or nothing is read.
+        now: The present hash; empty if it is not known or there is none.
     """
     noted = ((template.get("metadata") or {}).get("annotations") or {}).get(CONFIG_ANNOTATION, "")
     return f"{CONFIGURATION}{noted}" if noted and now and noted != now else ""

@@ -1,4 +1,4 @@
-"""Why a revision does not come up, from what the cluster says of its pods, events and workload. Values in, values out."""
+"""Diagnosis: why a revision does not become ready, from its pods, events and workload. Values in, values out."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ MOST_EVENTS = 15
 AT_ONCE = {"InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 PULLING = {"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable"}
 CONFIGURING = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PreCreateHookError", "PostStartHookError"}
-# What no further try changes: the registry has answered, and the answer is no.
+# A retry is useless: the registry has answered that it does not have or give this image.
 NO_SUCH_IMAGE = re.compile(r"not found|manifest unknown|denied|unauthorized|no such image|does not exist", re.IGNORECASE)
 # A node was ordered for the pod, or found: by the cluster autoscaler, and by Karpenter.
 SCALED_UP = {"TriggeredScaleUp", "Nominated"}
-PROGRESS_SECONDS = 5.0  # what was said of the revision before stands for moments beside the new one
-# What happens in every rollout and explains nothing; a namespace where fifty services are released at once has thousands of these.
+PROGRESS_SECONDS = 5.0  # the condition of the previous revision stays for moments beside the new one
+# Events of every rollout, which explain nothing; a namespace with fifty releases at once has thousands of these.
 USUAL = ("Scheduled", "Pulling", "Pulled", "Created", "Started", "Killing", "ScalingReplicaSet", "SuccessfulCreate", "SuccessfulDelete")
 TELLING = ",".join(["reportingComponent!=shipway", *(f"reason!={reason}" for reason in USUAL)])
 MOUNTING = {"FailedMount": 8.0, "FailedAttachVolume": 20.0, "FailedCreatePodSandBox": 10.0}
 PULL_SECONDS, CONFIGURE_SECONDS, CREATE_SECONDS = 2.0, 2.0, 2.0
 READINESS_FLOOR_SECONDS = 5.0
-# A pod that was unready in between shows the later moment only; what took longer than this is taken for such a one.
+# A pod that was unready in between shows only the later moment; a longer time than this is taken for such a case.
 LONGEST_WARM_UP_SECONDS = 600.0
 
 
 class Finding(NamedTuple):
-    """One thing that is wrong.
+    """Finding: one thing that is wrong.
 
     Fields:
-        key: The same for the same thing, so that it can be seen to last.
-        reason: The cluster's word for it, and what it is about, in one sentence.
-        patience_seconds: How long it may last before it counts as a failure; infinite where only the deadline can tell.
+        key: The same for the same cause, so that its duration can be measured.
+        reason: The cluster's reason and its object, in one sentence.
+        patience_seconds: How long it may last before it counts as a failure; infinite if only the deadline decides.
         pod: The pod whose last log lines belong to it, or empty.
     """
 
@@ -53,16 +53,16 @@ def find_reasons(
     unready_seconds: float | None,
     usual_seconds: float = 0.0,
 ) -> list[Finding]:
-    """Find what keeps a revision from coming up, the most telling first.
+    """Find what keeps a revision from becoming ready, the most specific first.
 
     Args:
         pods: The revision's pods.
         events: Events of the namespace; those that `TELLING` selects are enough.
         workload: Its Deployment or StatefulSet.
-        scheduling_seconds: How long a pod may be unschedulable; where a node was ordered for it, until the deadline.
-        unready_seconds: How long the readiness probe of a running container may say no; None takes the probe's own measure, and twice the
-            usual time where that is longer.
-        usual_seconds: What the revision that serves took to become ready.
+        scheduling_seconds: How long a pod may be unschedulable; if a node was ordered for it, until the deadline.
+        unready_seconds: How long the readiness probe of a running container may fail; None takes the probe's own threshold, or twice the
+            usual time if that is longer.
+        usual_seconds: How long the baseline took to become ready.
     """
     about = _by_object(events)
     found = [*_of_workload(workload, about)]
@@ -129,7 +129,7 @@ def _end_of(terminated: Json) -> str:
     if terminated.get("reason") == "OOMKilled":
         return "ran out of its memory limit (OOMKilled)"
     signal = terminated.get("signal")
-    return f"ended by signal {signal}" if signal else f"exited with status {terminated.get('exitCode', 'unknown')}"
+    return f"killed by signal {signal}" if signal else f"exited with status {terminated.get('exitCode', 'unknown')}"
 
 
 def _of_mounts(pod: Json, events: list[Json]) -> Iterator[Finding]:
@@ -142,7 +142,7 @@ def _of_mounts(pod: Json, events: list[Json]) -> Iterator[Finding]:
 
 
 def _of_readiness(pod: Json, events: list[Json], unready_seconds: float | None, usual_seconds: float) -> Iterator[Finding]:
-    """Take the probe's own words from its event; a probe that got an answer, which said no, is waited for less than one that got none."""
+    """Find failing readiness probes, with the event's message; a probe with a bad answer gets less time than one without an answer."""
     name, status = pod["metadata"]["name"], pod.get("status", {})
     every = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
     running = {one["name"]: one for one in every if "running" in (one.get("state") or {}) and not one.get("ready")}
@@ -161,7 +161,7 @@ def _of_readiness(pod: Json, events: list[Json], unready_seconds: float | None, 
 
 
 def _counting(pod: Json) -> Iterator[tuple[str, Json]]:
-    """List the containers whose readiness is the pod's, with their place: those that serve, and init containers that stay beside them.
+    """List the containers whose readiness is the pod's, with their place: containers, and init containers that run as sidecars.
 
     Source: https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
     """
@@ -178,7 +178,7 @@ def _words(events: list[Json], path: str, kind: str) -> str:
 
 
 def _of_gates(pod: Json) -> Iterator[Finding]:
-    """Name the readiness gates that are not open once the containers are ready; only the deadline says whether they open in time."""
+    """Find the readiness gates that are not open once the containers are ready; only the deadline ends the wait for them."""
     conditions = {one["type"]: one for one in pod.get("status", {}).get("conditions") or []}
     if conditions.get("ContainersReady", {}).get("status") != "True":
         return
@@ -190,7 +190,7 @@ def _of_gates(pod: Json) -> Iterator[Finding]:
 
 
 def _readiness_patience(probe: Json, usual_seconds: float, *, answered: bool) -> float:
-    """Say how long a probe may fail: its own threshold of failures in a row, from the first one, and no less than a warm-up may take."""
+    """Return how long a probe may fail: its own threshold of failures in a row, and at least the usual warm-up."""
     if not answered:
         return float("inf")
     own = float(probe.get("periodSeconds", 10)) * (float(probe.get("failureThreshold", 3)) - 1)
@@ -198,7 +198,7 @@ def _readiness_patience(probe: Json, usual_seconds: float, *, answered: bool) ->
 
 
 def usual_warm_up(pods: Iterable[Json]) -> float:
-    """Say how many seconds pods that are ready took for it from the start of their containers, the quickest; 0 where none tells."""
+    """Return how many seconds the quickest ready pod took from the start of its containers; 0 if none shows it."""
     found = [seconds for pod in pods if (seconds := _warm_up(pod)) is not None and 0 <= seconds <= LONGEST_WARM_UP_SECONDS]
     return min(found, default=0.0)
 
@@ -226,7 +226,7 @@ def evidence_of(events: Iterable[Json], pods: Iterable[Json]) -> list[str]:
 
 
 def is_rolled_out(workload: Json) -> bool:
-    """Say whether a workload runs its newest template everywhere, available, and nothing older."""
+    """Return whether a workload runs its newest template everywhere, available, and nothing older."""
     spec, status = workload["spec"], workload.get("status") or {}
     wanted = spec.get("replicas", 1)
     if status.get("observedGeneration", 0) < workload["metadata"].get("generation", 0):
@@ -246,7 +246,7 @@ def available(workload: Json) -> int:
 
 
 def ready_in_words(workload: Json) -> str:
-    """Say how far a workload has come."""
+    """Return the progress of a workload's rollout in words."""
     status = workload.get("status") or {}
     wanted = workload["spec"].get("replicas", 1)
     return f"{status.get('updatedReplicas', 0)} of {wanted} pods are of the new revision, {available(workload)} available"

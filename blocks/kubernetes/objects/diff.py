@@ -1,4 +1,4 @@
-"""What differs between two states of an object, as lines for people: values in, lines out, and no secret in them."""
+"""Diff of two states of an object, as lines for people without secrets. Values in, lines out."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from blocks.kubernetes.objects.secrets import CREDENTIALS, SECRET_NAME
 Json = dict[str, Any]
 NOTHING = "(nothing)"
 LONGEST_VALUE = 120
-# What the cluster keeps for itself, by the name of the field in `metadata`; everything else there is somebody's wish.
+# Fields of `metadata` that the cluster writes itself; everything else there is configuration.
 CLUSTERS_OWN = {"managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "selfLink", "namespace", "name"}
 NOTES = (PREFIX, "deployment.kubernetes.io/", "kubectl.kubernetes.io/last-applied-configuration", "kubectl.kubernetes.io/restartedAt")
 SECRET_DATA = {"data", "stringData"}
 MASK = "********"
-# Below these the keys are people's own words, which may speak of a secret.
+# Below these the keys are chosen by people, and may name a secret.
 PEOPLES_KEYS = ("annotations", "labels", "data")
 
 
 class Leaf(NamedTuple):
-    """One value of an object: its text, and whether people may see it."""
+    """Leaf: one value of an object, and whether people may see it."""
 
     text: str
     secret: bool = False
@@ -39,18 +39,18 @@ def diff(before: Json | None, after: Json | None, *, kind: str, name: str) -> li
     """Compare two states of one object.
 
     Args:
-        before: As it is, or None where there is none.
-        after: As it would be, or None where it would be gone.
+        before: As it is, or None if it does not exist.
+        after: As it would be, or None if it would be removed.
         kind: Its kind.
         name: Its name.
 
     Returns:
-        A line a field, `Deployment shop: spec.replicas: 2 → 3`; what is new or gone as a whole is one line. What the cluster and Shipway
-        note for themselves is left out; of secrets only that they differ is said.
+        A line a field, `Deployment shop: spec.replicas: 2 → 3`; an object that is added or removed is one line. What the cluster
+        and Shipway write for themselves is left out; for secrets only the fact that they differ is shown.
     """
     title = f"{kind} {name}"
     if before is None or after is None:
-        return [] if before is after else [f"{title}: would be made"] if before is None else [f"{title}: would be removed"]
+        return [] if before is after else [f"{title}: would be created"] if before is None else [f"{title}: would be removed"]
     return [f"{title}: {line}" for line in compare(leaves(before, kind=kind), leaves(after, kind=kind))]
 
 
@@ -65,7 +65,7 @@ def _said(leaf: Leaf | None) -> str:
 
 
 def leaves(found: Json, *, kind: str) -> dict[str, Leaf]:
-    """Flatten an object into its values by path; entries of a list go by their names where they have some."""
+    """Flatten an object into its values by path; entries of a list go by their names if they have them."""
     wanted = {key: value for key, value in found.items() if key not in {"apiVersion", "kind", "status", "metadata"}}
     metadata = {key: value for key, value in (found.get("metadata") or {}).items() if key not in CLUSTERS_OWN}
     flat = {**dict(_walk(metadata, "metadata")), **dict(_walk(wanted, ""))}
@@ -79,7 +79,7 @@ def _walk(value: Any, path: str, *, secret: bool = False) -> Iterator[tuple[str,
         theirs = path.endswith(PEOPLES_KEYS)
         for key, member in value.items():
             if not (path.endswith("annotations") and key.startswith(NOTES)):
-                yield from _walk(member, f"{path}.{key}".removeprefix("."), secret=secret or (theirs and _speaks(key)))
+                yield from _walk(member, f"{path}.{key}".removeprefix("."), secret=secret or (theirs and _names_secret(key)))
     elif isinstance(value, list) and value:
         yield from _walk_list(value, path, secret=secret)
     elif value not in ({}, [], None):
@@ -94,19 +94,19 @@ def _walk_list(members: list[Any], path: str, *, secret: bool) -> Iterator[tuple
         place = f"{path}[{name if by_name else number}]"
         if isinstance(member, str):
             option, equals, _ = member.partition("=")
-            yield from _walk(member, place, secret=hides or bool(equals and _speaks(option)))
-            # The word behind an option that speaks of a secret is one: `--password`, `hush`.
-            hides = secret or (member.startswith("-") and not equals and _speaks(option))
+            yield from _walk(member, place, secret=hides or bool(equals and _names_secret(option)))
+            # The word behind an option that names a secret is one: `--password`, `hush`.
+            hides = secret or (member.startswith("-") and not equals and _names_secret(option))
         elif isinstance(member, dict):
             rest = {key: inner for key, inner in member.items() if not (by_name and key == "name")}
             if not rest:
                 yield place, Leaf("there")
             for key, inner in rest.items():
-                yield from _walk(inner, f"{place}.{key}", secret=secret or (key == "value" and _speaks(str(name))))
+                yield from _walk(inner, f"{place}.{key}", secret=secret or (key == "value" and _names_secret(str(name))))
         else:
             yield from _walk(member, place, secret=secret)
 
 
-def _speaks(word: str) -> bool:
-    """Say whether a name speaks of a secret."""
+def _names_secret(word: str) -> bool:
+    """Return whether a name is that of a secret."""
     return bool(SECRET_NAME.search(word.replace("-", "_")))

@@ -16,7 +16,7 @@ SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIAL|PRIVATE|API_?
 
 
 def secrets_of(pod: Json) -> list[str]:
-    """List the values that a pod's manifest writes out under a name that speaks of a secret."""
+    """List the values that a pod's manifest writes out under the name of a secret."""
     spec = pod["spec"]
     variables = [
         one for part in ("initContainers", "containers") for container in spec.get(part) or [] for one in container.get("env") or []
@@ -26,7 +26,7 @@ def secrets_of(pod: Json) -> list[str]:
 
 
 def values_of(secret: Json) -> list[str]:
-    """List the texts of a Secret that can stand in a line, each line of a longer one by itself; short words are no secrets."""
+    """List the texts of a Secret that can stand in a line, each line of a longer one by itself; short words do not count as secrets."""
     texts: list[str] = []
     for value in (secret.get("data") or {}).values():
         with contextlib.suppress(ValueError):

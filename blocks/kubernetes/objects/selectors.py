@@ -1,4 +1,4 @@
-"""Labels and selectors: who is selected by what, and labels for pods that must not be. Values in, values out."""
+"""Label selectors: what they select, and labels for pods that they must not select. Values in, values out."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Json = dict[str, Any]
 REVISION_LABEL = "shipway.dev/revision"
 CANARY = "canary"
 LONGEST_LABEL = 63
-# A change of these says least about what the pods are; the others are what people select dashboards and policies by.
+# These are changed first; people select dashboards and policies by the others.
 CHANGED_FIRST = ("app.kubernetes.io/instance", "app", "app.kubernetes.io/name")
 
 
 def matches(selector: Json, labels: Mapping[str, str]) -> bool:
-    """Say whether a label selector (`matchLabels`, `matchExpressions`) selects these labels; an empty one selects everything."""
+    """Return whether a label selector (`matchLabels`, `matchExpressions`) selects these labels; an empty one selects everything."""
     if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
         return False
     return all(_holds(expression, labels) for expression in selector.get("matchExpressions") or [])
@@ -43,7 +43,7 @@ def apart(labels: Mapping[str, str], selectors: Sequence[Json]) -> dict[str, str
         selectors: Those of the stable workload and of its Service, each of which selects the labels now.
 
     Raises:
-        BadInput: A selector is empty, or selects by what is absent alone, so that it would select these pods whatever they are called.
+        BadInput: A selector is empty, or only requires that labels are absent, so that it selects these pods with any labels.
     """
     new = dict(labels)
     while left := [selector for selector in selectors if matches(selector, new)]:
@@ -52,7 +52,7 @@ def apart(labels: Mapping[str, str], selectors: Sequence[Json]) -> dict[str, str
             raise BadInput(
                 f"the selector {left[0]} selects every pod that could stand beside the workload's own",
                 field="service",
-                fix="Select the workload's pods by a label with a value, as `app: name`",
+                fix="Select the workload's pods by a label with a value, for example `app: name`",
             )
         key = min(keys, key=lambda key: (-sum(key in _keys(other) for other in left), _preference(key)))
         if any(one.get("operator") == "Exists" and one["key"] == key for one in left[0].get("matchExpressions") or []):
@@ -72,7 +72,7 @@ def _preference(key: str) -> tuple[int, str]:
 
 
 def renamed(value: str) -> str:
-    """Give the canary's form of a name or a label's value, which fits into 63 characters."""
+    """Return the canary's form of a name or a label's value, which fits into 63 characters."""
     head = value[: LONGEST_LABEL - len(CANARY) - 1].rstrip("._-")
     return f"{head}-{CANARY}" if head else CANARY
 

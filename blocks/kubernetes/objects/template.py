@@ -1,4 +1,4 @@
-"""Pod templates: which version one runs, and how another one is made of it. Values in, values out."""
+"""Pod templates: which version one runs, and a copy for another version. Values in, values out."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def container_of(template: Json, *, name: str, image: str) -> Json:
         image: The block's template of an image, or empty.
 
     Raises:
-        BadInput: There is no container of this name.
+        BadInput: The workload does not have this container.
     """
     containers: list[Json] = template["spec"]["containers"]
     if name:
@@ -53,26 +53,26 @@ def image_for(version: str, *, pattern: str, present: str) -> str:
 
     Args:
         version: The version.
-        pattern: The block's image with `{version}`; empty puts the version in the place of the present image's tag.
+        pattern: The block's image with `{version}`; empty replaces the present image's tag with the version.
         present: The image that runs.
 
     Raises:
-        BadInput: The version can be no version, or no tag of an image.
+        BadInput: The version is not valid, or cannot be an image's tag.
     """
     if not VERSION.fullmatch(version):
         fix = "Use up to 128 letters, digits, dots, dashes, underscores and plus signs, beginning with a letter or digit"
-        raise BadInput(f"{version[:40]!r} is no version", field="version", fix=fix)
+        raise BadInput(f"{version[:40]!r} is not a version", field="version", fix=fix)
     image = (pattern or f"{repository_of(present)}:{{version}}").replace("{version}", version)
     if not TAG.fullmatch(image.removeprefix(f"{repository_of(image)}:").partition("@")[0]):
         fix = "Name the image by another version; a tag has letters, digits, dots, dashes and underscores only"
-        raise BadInput(f"{version} makes {image}, which is no image's name", field="version", fix=fix)
+        raise BadInput(f"{version} makes {image}, which is not an image's name", field="version", fix=fix)
     return image
 
 
 def version_of(template: Json, *, name: str, pattern: str) -> str:
-    """Say which version a pod template runs, also one that Shipway never touched.
+    """Return which version a pod template runs, also one that Shipway never changed.
 
-    Our own annotation counts while the image is still the one that it belongs to; then the image itself by the block's pattern; then the
+    Our own annotation counts if the image still belongs to it; then the image itself by the block's pattern; then the
     recommended label; then the image's tag or digest.
     """
     image = str(container_of(template, name=name, image=pattern)["image"])

@@ -1,4 +1,4 @@
-"""What others changed in the workload since a release left it.
+"""Drift: what others changed in the workload since a release left it.
 
 A release notes on the workload how it left it: the revision that holds its pod template, which the cluster itself keeps, and the few fields
 besides. So the old value is known exactly, no secret is copied, and nothing that the cluster writes for itself counts as a change.
@@ -20,18 +20,18 @@ from blocks.platform import Lease
 
 Json = dict[str, Any]
 LEFT = f"{PREFIX}left"
-# Whoever scales a workload by itself, and so writes its `replicas` for nobody to be surprised.
+# Managers that scale workloads; their writes of `replicas` are not drift.
 AUTOSCALING = {"kube-controller-manager", "vpa-updater", "keda-operator"}
 LONGEST_NOTE = 16_000
 
 
 async def leave(target: Target, lease: Lease) -> None:
-    """Note on the workload how a release leaves it; a no-op where that is noted already.
+    """Record on the workload how a release leaves it; a no-op if that is recorded already.
 
-    Where somebody changes it at this very moment the note is taken away: then nothing is known, which is said, and holds no release up.
+    If it is changed at this very moment the note is removed: then the drift is not known, which is reported and blocks no release.
 
     Raises:
-        Superseded, Refused: Somebody else owns it.
+        Superseded, Refused: Another owner holds it.
     """
 
     async def once() -> None:
@@ -67,19 +67,19 @@ async def drift(target: Target, workload: Json) -> tuple[list[str], list[str]]:
         left = json.loads((workload["metadata"].get("annotations") or {})[LEFT])
         revision, besides = str(left["revision"]), {str(path): Leaf(str(text)) for path, text in left["spec"].items()}
     except (KeyError, ValueError, TypeError, AttributeError):
-        return [], [f"{title}: no release of Shipway noted how it left it, so what others changed since is not known"]
+        return [], [f"{title}: no release of Shipway recorded its final state, so changes since then are not known"]
     owners = _owners(workload)
     lines = compare(besides, {path: Leaf(text) for path, text in _besides(workload).items()})
-    former = next((template for name, template in await revisions(target, workload) if name == revision), None)
-    if former is None:
-        lines.append(f"spec.template: the revision {revision} that the last release left is gone; others have changed it many times")
+    previous = next((template for name, template in await revisions(target, workload) if name == revision), None)
+    if previous is None:
+        lines.append(f"spec.template: the revision {revision} of the last release is not in the history any more")
     else:
-        lines += compare(flat_template(former), flat_template(workload["spec"]["template"]))
+        lines += compare(flat_template(previous), flat_template(workload["spec"]["template"]))
     return [f"{title}: {line}{_by(owners, line.partition(': ')[0])}" for line in lines], []
 
 
 def _besides(workload: Json) -> dict[str, str]:
-    """Flatten what the spec says besides its pod template and its selector, which cannot change; an autoscaler's number is its own."""
+    """Flatten the spec without its pod template, its selector (which cannot change) and an autoscaler's replicas."""
     spec = {name: value for name, value in workload["spec"].items() if name not in {"template", "selector", "volumeClaimTemplates"}}
     if is_autoscaled(workload):
         spec.pop("replicas", None)
@@ -87,7 +87,7 @@ def _besides(workload: Json) -> dict[str, str]:
 
 
 def is_autoscaled(workload: Json) -> bool:
-    """Say whether an autoscaler wrote the number of pods last, or Shipway did, which gives back what one took away."""
+    """Return whether an autoscaler wrote the number of pods last, or Shipway, which restores what one removed."""
     return bool({*AUTOSCALING, MANAGER} & set(_owners(workload).get("spec.replicas", [])))
 
 
@@ -97,7 +97,7 @@ def _by(owners: dict[str, list[str]], path: str) -> str:
 
 
 def _owners(workload: Json) -> dict[str, list[str]]:
-    """Say which managers own which fields, by path as `leaves` spells it."""
+    """Return which managers own which fields, by path as `leaves` spells it."""
     owners: dict[str, list[str]] = {}
     for entry in workload["metadata"].get("managedFields") or []:
         if entry.get("subresource") == "status":

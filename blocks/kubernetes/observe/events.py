@@ -1,6 +1,6 @@
-"""Tells what Shipway does to a workload as Kubernetes Events, so that `kubectl describe` has the story.
+"""Kubernetes Events: what Shipway does to a workload, shown by `kubectl describe`.
 
-Events are a courtesy: one that the cluster does not take is logged, and the release goes on.
+Events are optional: one that the cluster rejects is logged, and the release continues.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ LONGEST_NAME = 200
 PATIENCE_SECONDS = 2.0
 
 
-async def tell_event(target: Target, *, reason: str, note: str, warning: bool = False) -> None:
-    """Write an Event about the workload, or count the one that says the same; waits no longer than two seconds and raises nothing.
+async def record_event(target: Target, *, reason: str, note: str, warning: bool = False) -> None:
+    """Write an Event about the workload, or count up the same one; waits no longer than two seconds and raises nothing.
 
     Args:
         target: Whose workload.
@@ -64,12 +64,12 @@ async def _record(target: Target, reason: str, note: str, *, kind: str) -> None:
     }
     try:
         await target.cluster.call("POST", target.cluster.path("Event"), body=event)
-    except Changed:  # it is there already
+    except Changed:  # it exists already
         for found in await target.cluster.list("Event", fields=f"metadata.name={name}"):
             again = {"count": int(found.get("count") or 1) + 1, "lastTimestamp": now}
             await target.cluster.patch("Event", name, again, content_type=MERGE_PATCH)
 
 
 def name_of(workload: str, *facts: str) -> str:
-    """Name an Event by what it says, so that the same one is counted and not written again."""
+    """Name an Event by its content, so that the same one is counted and not written again."""
     return f"{workload[:LONGEST_NAME]}.{hashlib.sha256(chr(0).join(facts).encode()).hexdigest()[:16]}"

@@ -1,4 +1,4 @@
-"""Reads what a revision's pods wrote, bounded; what looks like a secret in the manifest is masked already here."""
+"""Logs of a revision's pods, bounded; what looks like a secret in the manifest is masked already here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d) ?
 
 
 async def last_words(target: Target, pod: str, container: str) -> list[str]:
-    """Read the last lines of a container that crashed, of its former life where there is one; none where it cannot be."""
+    """Read the last lines of a crashed container, of its previous instance if there is one; empty if they cannot be read."""
     for query in ({"previous": "true"}, {}):
         try:
             content = await tail_of(target, pod, container, lines=LAST_LINES, **query)
@@ -39,7 +39,7 @@ async def last_words(target: Target, pod: str, container: str) -> list[str]:
 async def tail_of(target: Target, pod: str, container: str, *, lines: int, **query: str) -> bytes:
     """Read the last lines of a container, 256 KiB at most, the newest ones.
 
-    The API cuts at `limitBytes` from the first line that was asked for, which would lose the newest; so what is cut is asked for anew, by
+    The API cuts at `limitBytes` from the first requested line, which would lose the newest; so a log that is cut is requested again, with
     half the lines.
     """
     while True:
@@ -69,7 +69,7 @@ async def _of_pod(target: Target, pod: Json, version: str, since: float, *, limi
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(max(0.0, since)))
     try:
         content = await tail_of(target, pod["metadata"]["name"], container, lines=limit, timestamps="true", sinceTime=moment)
-    except ShipwayError:  # it is being created, or is gone; the others still speak
+    except ShipwayError:  # it is being created, or deleted; the others still have logs
         return []
     found = [moment_of(line) for line in content.decode("utf-8", "replace").splitlines()]
     texts = mask([text[:LINE_LENGTH] for _, text in found], await known_secrets(target, pod))
@@ -89,7 +89,7 @@ def moment_of(line: str) -> tuple[float, str]:
 
 
 async def known_secrets(target: Target, pod: Json) -> list[str]:
-    """List what must not be read in a pod's lines: what its manifest writes out, and what the Secrets hold that it names.
+    """List the secrets to mask in a pod's lines: those in its manifest, and in the Secrets that it names.
 
     Those that this account may not read are left out, as are all but the first twenty.
     """

@@ -1,4 +1,4 @@
-"""What pods use of what they asked for: requests, limits and restarts, and CPU and memory where the cluster measures them."""
+"""Resource usage of pods: requests, limits and restarts, and CPU and memory if the cluster measures them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SUFFIXES = {
 
 
 class Usage(TypedDict, total=False):
-    """One container's resources; what nobody said or measured is left out.
+    """One container's resources; what is not set or measured is left out.
 
     Fields:
         pod: The pod's name.
@@ -41,7 +41,7 @@ class Usage(TypedDict, total=False):
         restarts: How often it was started again.
         cpu_request, cpu_limit, cpu_used: In cores.
         memory_request, memory_limit, memory_used: In bytes.
-        last_exit: Why it ended last, as `OOMKilled`.
+        last_exit: Why it exited last, for example `OOMKilled`.
     """
 
     pod: str
@@ -57,10 +57,10 @@ class Usage(TypedDict, total=False):
 
 
 async def read_usage(cluster: Cluster, pods: Iterable[Json], *, selector: str) -> list[Usage]:
-    """Read what pods asked for, and what they use where metrics.k8s.io is served and this account may read it.
+    """Read the requests of pods, and what they use if metrics.k8s.io is served and this account may read it.
 
     Args:
-        cluster: Where they are.
+        cluster: The cluster.
         pods: The pods, as the API gives them.
         selector: Their labels, as the API's `labelSelector`.
     """
@@ -70,7 +70,7 @@ async def read_usage(cluster: Cluster, pods: Iterable[Json], *, selector: str) -
 async def _measured(cluster: Cluster, selector: str) -> list[Json]:
     try:
         answer = await cluster.call("GET", f"{METRICS}/namespaces/{cluster.namespace}/pods", query={"labelSelector": selector})
-    except (Missing, BadInput, Temporary):  # not served, not allowed, or its server is down: evidence that is nice to have
+    except (Missing, BadInput, Temporary):  # not served, not allowed, or its server is down: optional evidence
         return []
     return list(answer.get("items") or [])
 
@@ -109,7 +109,7 @@ def _amounts(word: str, amounts: Mapping[str, str]) -> Json:
 
 
 def quantity(text: object) -> Decimal | None:
-    """Read a Kubernetes quantity, as `250m`, `1.5`, `64Mi` or `2e3`; None where it is none.
+    """Read a Kubernetes quantity, `250m`, `1.5`, `64Mi` or `2e3`; None if it is not one.
 
     Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
     """
@@ -123,7 +123,7 @@ def quantity(text: object) -> Decimal | None:
 
 
 def in_words(one: Usage) -> str:
-    """Say a container's use in a line for an operator."""
+    """Write a container's usage in a line for an operator."""
     parts = [f"{one['restarts']} restarts" + (f" (last: {one['last_exit']})" if one.get("last_exit") else "")]
     if "cpu_used" in one:
         parts.append(f"CPU {one['cpu_used']:.3g}" + (f" of {one['cpu_limit']:g}" if "cpu_limit" in one else "") + " cores")

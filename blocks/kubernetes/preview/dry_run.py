@@ -1,4 +1,4 @@
-"""What a release would change, found by letting the API server try it without doing it."""
+"""Server-side dry run: what a release would change."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NO_DRY_RUN = "does not support dry run"
 
 
 async def preview(target: Target, planned: Sequence[Planned]) -> Preview:
-    """Try every object that a release would apply, on the server's side, and compare.
+    """Dry-run every object that a release would apply, and compare.
 
     Args:
         target: The workload.
@@ -35,10 +35,10 @@ async def preview(target: Target, planned: Sequence[Planned]) -> Preview:
         except BadInput as error:
             if NO_DRY_RUN not in str(error):
                 raise
-            notes.append(f"{one.kind} {one.name}: an admission webhook of the cluster takes no dry run, so what would change is not known")
+            notes.append(f"{one.kind} {one.name}: the changes are not known: an admission webhook does not support dry runs")
             continue
         lines = diff(one.live, would_be, kind=one.kind, name=one.name)
-        changes += [f"{line}, and taken away at the end" for line in lines] if one.live is None and one.name == target.canary else lines
+        changes += [f"{line}, and removed at the end" for line in lines] if one.live is None and one.name == target.canary else lines
         if (one.kind, one.name) == (target.kind, target.workload) and one.live is not None:
             changes += changed_configuration(one.live["spec"]["template"], Configuration(target.config, target.config_parts))
             found, unknown = await drift(target, {**one.live, "kind": one.kind})

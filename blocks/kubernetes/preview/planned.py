@@ -1,4 +1,4 @@
-"""What a release of a version would write, object by object, before anything is written."""
+"""Planned writes: what a release of a version would apply, object by object."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Planned(NamedTuple):
     Fields:
         kind: Its kind.
         name: Its name.
-        live: As it is, or None where there is none.
+        live: As it is, or None if it does not exist.
         body: What would be applied as the field manager `shipway`.
     """
 
@@ -31,7 +31,7 @@ class Planned(NamedTuple):
 
 
 async def planned(target: Target, strategy: str, version: str) -> list[Planned]:
-    """List what a release would apply; the weights of a route and the selector of a Service are changed besides, and back again.
+    """List what a release would apply; the weights of a route and the selector of a Service are changed besides, and restored.
 
     Args:
         target: The workload.

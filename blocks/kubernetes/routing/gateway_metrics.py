@@ -1,8 +1,8 @@
-"""Request counts of Kubernetes Services, from the metrics page of the gateway that splits the requests: Traefik 3.2 or newer.
+"""Request counts of Kubernetes Services, from the metrics page of the gateway that splits the traffic: Traefik 3.2 or newer.
 
 Traefik counts what reaches a Service of an HTTPRoute under the name `NAMESPACE-SERVICE-http-PORT@kubernetesgateway`
-(https://doc.traefik.io/traefik/observability/metrics/overview/), once its response is through. A Service that no request has reached yet
-has no series. One histogram has all that is needed, so what is read of one moment fits together.
+(https://doc.traefik.io/traefik/observability/metrics/overview/), once its response is complete. A Service without requests
+has no series. One histogram has all that is needed, so the values of one moment are consistent.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Backend(NamedTuple):
 
     @property
     def label(self) -> str:
-        """What the gateway calls it."""
+        """The gateway's label of the Service."""
         return NO_LETTER.sub("-", f"{self.namespace}-{self.service}-http-{self.port}") + "@kubernetesgateway"
 
 
@@ -53,7 +53,7 @@ class _Bucket(NamedTuple):
 
 
 async def read_counts(url: str, backends: Mapping[str, Backend], *, bad_status: str = BAD_STATUS) -> dict[str, Counts]:
-    """Read the counts of several Services at one moment; one request.
+    """Read the counts of several Services at one moment, with one request.
 
     Args:
         url: The gateway's metrics page; without a path, `/metrics`.
@@ -62,16 +62,16 @@ async def read_counts(url: str, backends: Mapping[str, Backend], *, bad_status: 
 
     Raises:
         Temporary: The page does not answer.
-        BadInput: It is no metrics page of Traefik.
+        BadInput: It is not a metrics page of Traefik.
     """
     address = url if urlsplit(url).path not in {"", "/"} else f"{url.rstrip('/')}/metrics"
     return counts_of(await _page(address), backends, where=address, bad_status=bad_status)
 
 
 def counts_of(page: str, backends: Mapping[str, Backend], *, where: str, bad_status: str = BAD_STATUS) -> dict[str, Counts]:
-    """Take the counts of Services out of a metrics page; none of a Service yet is zero.
+    """Parse the counts of Services from a metrics page; a Service without a series has zero.
 
-    Only plain HTTP is counted: a WebSocket or an event stream lasts as long as somebody listens, which says nothing about latency.
+    Only plain HTTP is counted: a WebSocket or an event stream lasts as long as its client listens, which is not a latency.
 
     Args:
         page: Prometheus text.
@@ -80,18 +80,18 @@ def counts_of(page: str, backends: Mapping[str, Backend], *, where: str, bad_sta
         bad_status: A regular expression; an answer whose whole status matches is an error.
 
     Raises:
-        BadInput: It is no metrics page of Traefik, or `bad_status` is no regular expression.
+        BadInput: It is not a metrics page of Traefik, or `bad_status` is not a regular expression.
     """
     found = START.search(page)
     if found is None or "\ntraefik_" not in page:
-        fix = "Name the metrics page of a Traefik gateway, as http://127.0.0.1:8001/metrics"
-        raise BadInput(f"{where} is no metrics page of Traefik", field="gateway_metrics", fix=fix)
+        fix = "Name the metrics page of a Traefik gateway, for example http://127.0.0.1:8001/metrics"
+        raise BadInput(f"{where} is not a metrics page of Traefik", field="gateway_metrics", fix=fix)
     buckets = list(_buckets(page, {backend.label for backend in backends.values()}))
     bounds = _bounds(page)
     try:
         bad = re.compile(bad_status)
     except (re.error, OverflowError, RecursionError) as error:
-        raise BadInput(f"it is no regular expression: {error}", field="bad_status", fix="Write one, as 5..") from None
+        raise BadInput(f"it is not a regular expression: {error}", field="bad_status", fix="Write one, for example 5..") from None
     ours = {name: [one for one in buckets if one.service == backend.label] for name, backend in backends.items()}
     return {name: _sum(found[1], bounds, some, bad) for name, some in ours.items()}
 
@@ -119,7 +119,7 @@ def _buckets(page: str, services: set[str]) -> Iterator[_Bucket]:
 
 
 def _bounds(page: str) -> tuple[str, ...]:
-    """Read the bounds that the gateway uses, from its first histogram, so that a Service without requests has them, too."""
+    """Read the bounds that the gateway uses, from its first histogram, also for Services without requests."""
     found = ANY_HISTOGRAM.search(page)
     if found is None:
         return DEFAULT_BOUNDS
@@ -145,15 +145,15 @@ async def _page(url: str) -> str:
             if response.status != OK:
                 raise Temporary(f"the gateway's metrics at {url} answered {response.status}")
             if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
-                wrong = f"the metrics at {url} come encoded, though plain ones were asked for"
-                raise BadInput(wrong, field="gateway_metrics", fix="Ask the gateway itself, without a proxy that compresses")
+                wrong = f"the metrics at {url} are compressed, though plain ones were requested"
+                raise BadInput(wrong, field="gateway_metrics", fix="Name the gateway itself, without a proxy that compresses")
             async for chunk in response.content.iter_any():
                 body += chunk
                 if len(body) > MOST_BYTES:
-                    fix = "Ask a gateway with fewer services, or take the source `prometheus`"
+                    fix = "Use a gateway with fewer services, or the source `prometheus`"
                     raise BadInput(f"the metrics at {url} are longer than {MOST_BYTES:,} bytes", field="gateway_metrics", fix=fix)
     except InvalidURL:
-        raise BadInput(f"{url} is no address", field="gateway_metrics", fix="Give one as http://127.0.0.1:8001/metrics") from None
+        raise BadInput(f"{url} is not an address", field="gateway_metrics", fix="Write one like http://127.0.0.1:8001/metrics") from None
     except (ClientError, OSError) as error:
         raise Temporary(f"the gateway's metrics at {url} do not answer: {type(error).__name__}") from None
     return body.decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Canary by pods: how many of the canary's pods stand behind the one Service."""
+"""Canary by pods: traffic is split by how many of the canary's pods the one Service selects."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ MOST_BY_PODS = 80
 class Pods:
     """The number of pods behind one Service: shares as exact as whole pods allow, and a switch of the Service at the end.
 
-    The canary's pods come up with labels that the Service does not select, and join it one by one by a change of these labels, which their
-    own Deployment does not look at. They leave it in the same way, so that none ends while requests may reach it.
+    The canary's pods start with labels that the Service does not select, and join it one by one by a change of these labels, which their
+    own Deployment ignores. They leave it likewise, so that none is deleted while requests may reach it.
     """
 
     target: Target
 
     async def read(self) -> int:
-        """Read the share that was asked for last, where pods have joined; they give it as nearly as whole pods can."""
+        """Read the share that was requested last, if pods have joined; whole pods give it only approximately."""
         service = await service_of(self.target)
         if is_switched(service):
             return ALL
@@ -38,23 +38,23 @@ class Pods:
         return int((beside["metadata"].get("annotations") or {}).get(SHARE, 0)) if beside and joined else 0
 
     def labels(self, workload: Json, service: Json) -> dict[str, str]:
-        """Stand apart from the Service until they join it."""
+        """Return labels that the Service does not select, until the pods join it."""
         return labels_apart(self.target, workload, service)
 
     def pods(self, percent: int, stable: int) -> int:
-        """Give the share among all pods as nearly as whole pods can; stable ones stay as many as they are."""
+        """Return how many pods give the share approximately; the stable pods are not scaled."""
         if percent == ALL:
             return max(1, stable)
         if percent > MOST_BY_PODS:
             fix = f"Use steps up to {MOST_BY_PODS} and then 100, or name a route, whose weights need no pods"
-            raise BadInput(f"{percent} % by pods takes too many of them", field="percent", fix=fix)
+            raise BadInput(f"{percent} % by pods needs too many pods", field="percent", fix=fix)
         return max(1, round(stable * percent / (ALL - percent)))
 
     async def attach(self, lease: Lease, service: Json) -> None:
         """Do nothing: the pods join one by one."""
 
     async def set(self, percent: int, lease: Lease) -> None:
-        """Let as many pods join the Service as the share needs; at the end switch it, so that the baseline stays warm without requests."""
+        """Let as many pods join the Service as the share needs; at 100 switch it, so that the baseline stays warm without requests."""
         service, workload, beside = await service_of(self.target), await self.target.read(), await self._beside()
         joining = self.pods(percent, int(workload["spec"].get("replicas", 1))) if percent else 0
         inside = service_selector(service)
@@ -69,13 +69,13 @@ class Pods:
             await select(self.target, lease, switched=True)
 
     async def detach(self, lease: Lease) -> None:
-        """Let the Service select what it selected before."""
+        """Restore the Service's selector."""
         await select(self.target, lease, switched=False)
 
     async def _beside(self) -> Json:
         found = await self.target.cluster.read("Deployment", self.target.canary)
         if found is None:
-            raise Missing(f"the Deployment {self.target.canary} is gone; somebody else changed the environment")
+            raise Missing(f"the Deployment {self.target.canary} does not exist any more; something else changed the environment")
         return found
 
     async def _pods(self) -> list[Json]:
@@ -88,7 +88,7 @@ def _is_ready(pod: Json) -> bool:
 
 
 async def _relabel(target: Target, name: str, wanted: Mapping[str, str | None], lease: Lease) -> None:
-    """Give a pod these labels; None takes one away, and a pod that is gone needs none."""
+    """Set labels of a pod; None removes one, and a deleted pod needs none."""
 
     async def once() -> None:
         pod = await target.cluster.read("Pod", name)

@@ -1,4 +1,4 @@
-"""Weights of an HTTPRoute: which share of the requests goes to the Service of the canary. Values in, values out."""
+"""HTTPRoute weights: which share of the requests goes to the canary's Service. Values in, values out."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ KEY_LENGTH = 12
 
 
 def share_of(route: Json, *, stable: str, canary: str) -> int:
-    """Say which share of the requests the canary's Service gets, in percent; 0 if no rule names it.
+    """Return which share of the requests the canary's Service gets, in percent; 0 if no rule names it.
 
     Raises:
-        WorldMoved: The rules do not agree: somebody has edited them.
+        WorldMoved: The rules do not agree: they were edited.
     """
     shares = set()
     for rule in _rules(route, stable):
@@ -33,7 +33,7 @@ def share_of(route: Json, *, stable: str, canary: str) -> int:
 
 
 def with_share(route: Json, percent: int, *, stable: str, canary: str) -> list[Json]:
-    """Write the rules with another share for the canary, whose reference is added where it is missing.
+    """Write the rules with another share for the canary, whose reference is added if it is missing.
 
     Rules that do not name the stable Service are their owner's, those included that send requests to the canary by a header.
 
@@ -50,19 +50,19 @@ def with_share(route: Json, percent: int, *, stable: str, canary: str) -> list[J
     for rule in _rules({**route, "spec": {"rules": rules}}, stable):
         refs = rule["backendRefs"]
         _expect_only(refs, route, stable=stable, canary=canary)
-        former = _refs_to(rule, stable, route)[0]
+        baseline = _refs_to(rule, stable, route)[0]
         beside = next(iter(_refs_to(rule, canary, route)), None)
         if beside is None:
-            beside = {**copy.deepcopy(former), "name": canary}
+            beside = {**copy.deepcopy(baseline), "name": canary}
             refs.append(beside)
-        former["weight"], beside["weight"] = EVERYTHING - percent, percent
+        baseline["weight"], beside["weight"] = EVERYTHING - percent, percent
     return list(rules)
 
 
 def without_canary(route: Json, *, stable: str, canary: str) -> list[Json]:
-    """Write the rules as they were before the canary: without the references that were added, with the weights that were changed.
+    """Write the rules as before the canary: without the references that were added, with their previous weights.
 
-    What is remembered says which these are. A rule that was edited since is known by its other backend beside the canary.
+    The annotation on the route records which these are. A rule that was edited since is identified by its backend beside the canary.
     """
     rules = copy.deepcopy(route["spec"].get("rules") or [])
     before, keys = remembered(route), _keys(rules)
@@ -83,19 +83,19 @@ def without_canary(route: Json, *, stable: str, canary: str) -> list[Json]:
 
 
 def names(route: Json, service: str) -> bool:
-    """Say whether any rule names a Service of the route's namespace."""
+    """Return whether any rule names a Service of the route's namespace."""
     return any(_refs_to(rule, service, route) for rule in route["spec"].get("rules") or [])
 
 
 class Before(NamedTuple):
-    """What a rule gave the two Services before a canary was beside the stable one; None if it did not name the canary's."""
+    """Weights of the two Services in a rule before the canary; None if it did not name the canary's."""
 
     stable: int
     canary: int | None
 
 
 def to_remember(route: Json, *, stable: str, canary: str) -> str:
-    """Write what the rules gave the two Services, to be kept on the route while a canary is beside it; what is kept already stays."""
+    """Write the weights of both Services, to be kept on the route during a canary; what is kept already stays."""
     rules, known = route["spec"].get("rules") or [], remembered(route)
     for key, rule in zip(_keys(rules), rules, strict=True):
         ours, theirs = _refs_to(rule, stable, route), _refs_to(rule, canary, route)
@@ -105,7 +105,7 @@ def to_remember(route: Json, *, stable: str, canary: str) -> str:
 
 
 def remembered(route: Json) -> dict[str, Before]:
-    """Read what is kept on the route, by rule; nothing if nothing readable is there."""
+    """Read the weights kept on the route, by rule; empty if none can be read."""
     try:
         found = json.loads((route["metadata"].get("annotations") or {}).get(WEIGHT, "{}"))
         return {str(key): Before(int(stable), None if canary is None else int(canary)) for key, (stable, canary) in found.items()}
@@ -114,11 +114,11 @@ def remembered(route: Json) -> dict[str, Before]:
 
 
 def faults_of(route: Json, *, stale: bool = False) -> list[str] | None:
-    """Say what the gateways find wrong with the route as it is now; None where one of them has not looked at it yet.
+    """Return the gateways' faults of the route as it is now; None if one of them has not observed it yet.
 
     Args:
         route: The HTTPRoute.
-        stale: True takes what they said of it last, also where that was before its newest change.
+        stale: True takes their last conditions, also from before the newest change.
     """
     every = _conditions(route)
     generation = 0 if stale else route["metadata"].get("generation", 0)
@@ -130,18 +130,18 @@ def faults_of(route: Json, *, stale: bool = False) -> list[str] | None:
 
 
 def is_taken_by_any(route: Json) -> bool:
-    """Say whether any gateway finds nothing wrong with the route."""
+    """Return whether any gateway finds nothing wrong with the route."""
     return any(not _faults_in(one) for one in _conditions(route))
 
 
 def port_to(route: Json, service: str) -> int | None:
-    """Name the port at which the route reaches a Service; None where it does not, or names none."""
+    """Return the port at which the route reaches a Service; None if it does not, or names none."""
     refs = [ref for rule in route["spec"].get("rules") or [] for ref in _refs_to(rule, service, route)]
     return next((int(ref["port"]) for ref in refs if ref.get("port")), None)
 
 
 def _conditions(route: Json) -> list[dict[str, Json]]:
-    """Give the conditions of each parent that the route still names; what others said of it is of no account any more."""
+    """Return the conditions of each parent that the route still names; those of other parents do not count any more."""
     wanted = [_parent(ref, route) for ref in route["spec"].get("parentRefs") or []]
     parents = (route.get("status") or {}).get("parents") or []
     return [
@@ -169,7 +169,7 @@ def _faults_in(conditions: dict[str, Json]) -> list[str]:
 
 
 def _refs_to(rule: Json, service: str, route: Json) -> list[Json]:
-    """Give a rule's references to a Service of the route's namespace: the same name elsewhere, or of another kind, is another backend."""
+    """Return a rule's references to a Service of the route's namespace; in another namespace, or of another kind, it is another backend."""
     return [ref for ref in rule.get("backendRefs") or [] if _backend(ref, route) == service]
 
 
@@ -187,7 +187,7 @@ def _weight(ref: Json) -> int:
 
 
 def _keys(rules: list[Json]) -> list[str]:
-    """Name each rule by all that it says but its backends, so that it is found again where rules come and go before it."""
+    """Name each rule by all that it says but its backends, so that it is found again if rules before it are added or removed."""
     keys: list[str] = []
     for rule in rules:
         rest = json.dumps({name: value for name, value in rule.items() if name != "backendRefs"}, sort_keys=True)
@@ -197,7 +197,7 @@ def _keys(rules: list[Json]) -> list[str]:
 
 
 def _rules(route: Json, stable: str) -> list[Json]:
-    """Give the rules that send requests to the stable Service."""
+    """Return the rules that send requests to the stable Service."""
     found = [rule for rule in route["spec"].get("rules") or [] if _refs_to(rule, stable, route)]
     if not found:
         title = route["metadata"]["name"]

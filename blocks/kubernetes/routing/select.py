@@ -1,4 +1,4 @@
-"""The ways by which requests reach a canary, and how all of them are undone: a block may have been changed since a release died."""
+"""Traffic split selection, and how every kind of split is undone: a block may have been changed since a release died."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ Move = Callable[[], Awaitable[None]]
 
 
 def traffic_of(target: Target, strategy: str) -> Traffic:
-    """Choose how requests are split."""
+    """Choose how traffic is split."""
     if strategy == "blue-green":
         return Switch(target)
     return Weights(target) if target.route else Pods(target)
 
 
-async def move_back(target: Target, traffic: Traffic, lease: Lease) -> str:
-    """Move the requests back as far as that can be done: a canary that stays helps nobody. Says what is wrong, or nothing."""
+async def shift_back(target: Target, traffic: Traffic, lease: Lease) -> str:
+    """Shift the requests back to the baseline as far as possible, and return what went wrong, or "": the canary must go anyway."""
     stands = await canary_of(target) is not None
     trouble = await _tried([*([partial(traffic.set, 0, lease)] if stands else []), partial(traffic.detach, lease)])
-    await leave_others(target, traffic, lease, stands=stands)
+    await undo_other_strategies(target, traffic, lease, stands=stands)
     return trouble
 
 
-async def leave_others(target: Target, traffic: Traffic, lease: Lease, *, stands: bool) -> None:
-    """Undo what another strategy left; where what it splits is not there, it sends nothing."""
+async def undo_other_strategies(target: Target, traffic: Traffic, lease: Lease, *, stands: bool) -> None:
+    """Undo what another strategy left; if its Service or route does not exist, there is nothing to undo."""
     ways: list[Traffic] = [*([Weights(target)] if target.route else []), Pods(target)]
     for way in ways:
         if type(way) is not type(traffic):

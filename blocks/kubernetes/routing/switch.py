@@ -1,4 +1,4 @@
-"""Blue-green: one switch of the Service's selector, and back."""
+"""Blue-green: one switch of the Service's selector."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Switch:
-    """The Service's selector: everything, or nothing, in one write; the way of blue-green."""
+    """Blue-green split: all requests or none, by one write of the Service's selector."""
 
     target: Target
 
     async def read(self) -> int:
-        """Read whom the Service selects."""
+        """Read which revision the Service selects."""
         return ALL if is_switched(await service_of(self.target)) else 0
 
     def labels(self, workload: Json, service: Json) -> dict[str, str]:
-        """Stand apart from the Service, which selects the canary only once it is switched."""
+        """Return labels that the Service does not select until it is switched."""
         return labels_apart(self.target, workload, service)
 
     def pods(self, percent: int, stable: int) -> int:
-        """Bring a full revision from the beginning."""
+        """Return a full revision from the beginning."""
         del percent
         return max(1, stable)
 
     async def attach(self, lease: Lease, service: Json) -> None:
-        """Make a Service for the preview."""
+        """Create a Service for the preview."""
         await make_service(self.target, service, lease)
 
     async def set(self, percent: int, lease: Lease) -> None:
-        """Let the Service select the other pods."""
+        """Switch the Service's selector to the other pods."""
         if percent not in {0, ALL}:
             fix = "Write one step of 100 in production.steps, or use the strategy canary"
             raise BadInput(f"a switch sends everything or nothing, not {percent} %", field="percent", fix=fix)
         await select(self.target, lease, switched=percent == ALL)
 
     async def detach(self, lease: Lease) -> None:
-        """Let the Service select what it selected before."""
+        """Restore the Service's selector."""
         await select(self.target, lease, switched=False)
 
 

@@ -1,4 +1,4 @@
-"""How requests reach the canary beside the workload: what the ways have in common."""
+"""Traffic split: the protocol of all kinds, and what they share."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ SHARE = "shipway.dev/share"
 
 
 class Traffic(Protocol):
-    """One way of splitting the requests; each method converges."""
+    """One kind of traffic split; each method converges."""
 
     async def read(self) -> int:
         """Read the canary's share, in percent."""
         ...
 
     def labels(self, workload: Json, service: Json) -> dict[str, str]:
-        """Give the labels of the canary's pods, so that the Service selects them only where it should."""
+        """Return the labels of the canary's pods, so that the Service selects them only if it should."""
         ...
 
     def pods(self, percent: int, stable: int) -> int:
-        """Say how many pods the canary needs for a share, beside so many stable ones."""
+        """Return how many pods the canary needs for a share, beside so many stable ones."""
         ...
 
     async def attach(self, lease: Lease, service: Json) -> None:
-        """Make the canary known at no share."""
+        """Attach the canary with a share of 0 %."""
         ...
 
     async def set(self, percent: int, lease: Lease) -> None:
-        """Give the canary a share of the requests, and return once it is in force."""
+        """Set the canary's share of the requests, and return once it is in force."""
         ...
 
     async def detach(self, lease: Lease) -> None:
-        """Leave everything as it was without a canary."""
+        """Detach the canary: restore everything as it was before."""
         ...
 
 
@@ -50,26 +50,26 @@ async def service_of(target: Target) -> Json:
     """Read the Service through which users reach the workload.
 
     Raises:
-        BadInput: It is not named, not there, or selects nothing.
+        BadInput: It is not named, does not exist, or selects nothing.
     """
     found = await target.cluster.read("Service", target.service) if target.service else None
     if found is None or not found["spec"].get("selector"):
         fix = f"Name the Service that sends requests to {target.workload}, one with a selector"
         raise BadInput(
-            f"the namespace {target.cluster.namespace} has no such Service: {target.service or 'none is named'}", field="service", fix=fix
+            f"the namespace {target.cluster.namespace} has no Service {target.service or '(none is named)'}", field="service", fix=fix
         )
     return found
 
 
 def labels_apart(target: Target, workload: Json, service: Json) -> dict[str, str]:
-    """Make labels that neither the workload nor the Service selects."""
+    """Return labels that neither the workload nor the Service selects."""
     labels = workload["spec"]["template"]["metadata"].get("labels") or {}
     changed = apart(labels, [workload["spec"]["selector"], {"matchLabels": service_selector(service)}])
     return {**changed, **target.canary_selector}
 
 
 def service_selector(service: Json) -> dict[str, str]:
-    """Give a Service's own selector, also where it is switched to the canary."""
+    """Return a Service's own selector, also while it is switched to the canary."""
     selector = dict(service["spec"]["selector"])
     remembered = (service["metadata"].get("annotations") or {}).get(SELECTOR, "")
     return dict(part.split("=", 1) for part in remembered.split(",")) if remembered and REVISION_LABEL in selector else selector
@@ -79,7 +79,7 @@ def ports_of(service: Json) -> list[Json]:
     """List a Service's ports.
 
     Raises:
-        BadInput: It has none, so nobody reaches the canary through one like it.
+        BadInput: It has none, so a canary's Service could not be reached.
     """
     ports: list[Json] = service["spec"].get("ports") or []
     if not ports:
@@ -88,12 +88,12 @@ def ports_of(service: Json) -> list[Json]:
 
 
 def is_switched(service: Json) -> bool:
-    """Say whether a Service selects the canary."""
+    """Return whether a Service selects the canary."""
     return REVISION_LABEL in service["spec"]["selector"]
 
 
 async def make_service(target: Target, service: Json, lease: Lease) -> None:
-    """Make the Service of the canary, or bring one that is there up to date."""
+    """Create or update the Service of the canary."""
 
     async def once() -> None:
         found = await target.cluster.read("Service", target.canary)
@@ -104,7 +104,7 @@ async def make_service(target: Target, service: Json, lease: Lease) -> None:
 
 
 def service_body(target: Target, service: Json, *, generation: int) -> Json:
-    """Write the Service of the canary, with the ports of the stable one."""
+    """Build the Service of the canary, with the ports of the stable one."""
     kept = ("name", "port", "targetPort", "protocol", "appProtocol")
     ports = [{key: port[key] for key in kept if key in port} for port in ports_of(service)]
     annotations = {FOR: target.workload, GENERATION: str(generation)}
@@ -114,5 +114,5 @@ def service_body(target: Target, service: Json, *, generation: int) -> Json:
 
 
 async def drain(target: Target) -> None:
-    """Let requests in flight end before their pods go."""
+    """Drain: let requests in flight end before their pods are deleted."""
     await asyncio.sleep(target.drain_seconds)

@@ -1,4 +1,4 @@
-"""Canary by weights: the shares of an HTTPRoute's backends, and when a gateway has taken them in."""
+"""Canary by weights: the shares of an HTTPRoute's backends, and whether a gateway has applied them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ REFUSED_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Weights:
-    """An HTTPRoute's weights: any share with any number of pods."""
+    """Traffic split by an HTTPRoute's weights: any share with any number of pods."""
 
     target: Target
 
@@ -44,20 +44,20 @@ class Weights:
         return share_of(await self._route(), stable=self.target.service, canary=self.target.canary)
 
     def labels(self, workload: Json, service: Json) -> dict[str, str]:
-        """Stand apart from the Service, which the route names for the baseline alone."""
+        """Return labels that the baseline's Service does not select."""
         return labels_apart(self.target, workload, service)
 
     def pods(self, percent: int, stable: int) -> int:
-        """Bring as many pods as carry the share as the stable ones carry all."""
+        """Return how many pods carry the share as the stable ones carry all."""
         return max(1, math.ceil(stable * percent / ALL))
 
     async def attach(self, lease: Lease, service: Json) -> None:
-        """Make a Service for the canary, then name it in the route with no weight."""
+        """Create a Service for the canary, then add it to the route with weight 0."""
         await make_service(self.target, service, lease)
         await self._write(await self.read(), lease, first=True)
 
     async def set(self, percent: int, lease: Lease) -> None:
-        """Write the weights, and wait until the gateway has taken the route in; nothing is sent by no reference, whatever the rules say."""
+        """Write the weights, and wait until the gateway has applied the route; without a canary's reference 0 % needs no write."""
         if percent:
             await self._write(percent, lease)
         elif names(await self._route(), self.target.canary):
@@ -80,7 +80,7 @@ class Weights:
         await _in_force(self.target, await until_unchanged(once), before=before, step="first" if first else "share")
 
     async def detach(self, lease: Lease) -> None:
-        """Take out of the route what was added to it, and give back the weights that it had; all else stays its owner's."""
+        """Remove from the route what was added, and restore its weights; all else stays its owner's."""
         before: list[str] = []
 
         async def once() -> Json | None:
@@ -102,7 +102,7 @@ class Weights:
         found = await self.target.cluster.read("HTTPRoute", self.target.route)
         if found is None:
             fix = "Apply it again"
-            raise Missing(f"the HTTPRoute {self.target.route} is not there in {self.target.cluster.namespace}. {fix}")
+            raise Missing(f"the HTTPRoute {self.target.route} does not exist in {self.target.cluster.namespace}. {fix}")
         return found
 
 
@@ -118,17 +118,17 @@ async def _write_rules(target: Target, route: Json, rules: list[Json], notes: di
 
 
 async def _in_force(target: Target, route: Json, *, before: list[str], step: Step) -> None:
-    """Wait until the gateways have looked at the route as it is; what they miss may be on its way, and is waited for.
+    """Wait until the gateways have observed the route as it is; references that they miss may still appear.
 
     Args:
-        target: Whose route.
+        target: The route's workload.
         route: As it was written.
-        before: What they found wrong with it before: that is not our doing, and fails no step.
-        step: Which write it was. For the first one some gateway must take the route at all, since a release should not begin on one
-            that none takes; a detach adds nothing, so a fault of a kind that was there before is no news, whatever it names now.
+        before: Their faults of it before our write: these do not fail a step.
+        step: Which write it was. For the first one some gateway must accept the route at all, since a release should not start on a route
+            without one; a detach adds nothing, so a fault of a kind that existed before does not count.
 
     Raises:
-        RolloutFailed: One of them refuses it.
+        RolloutFailed: One of them rejects it.
         WorldMoved: It was deleted.
     """
     if _new_faults(route, before, step) == []:
@@ -138,14 +138,14 @@ async def _in_force(target: Target, route: Json, *, before: list[str], step: Ste
     def decide(seen: Seen) -> list[str] | Again | None:
         found = seen["route"].get(name)
         if found is None:
-            raise WorldMoved(f"the HTTPRoute {name} was deleted while it was waited for; somebody else changes the environment")
+            raise WorldMoved(f"the HTTPRoute {name} was deleted during the wait; something else changes the environment")
         return refused.judge(_new_faults(found, before, step))
 
     source = Source("route", "HTTPRoute", fields=f"metadata.name={name}")
     try:
         faults = await watch_until(target.cluster, [source], decide, timeout_seconds=ROUTE_SECONDS)
     except TimeoutError:
-        faults = [f"no gateway has looked at it within {ROUTE_SECONDS:g} s"]
+        faults = [f"no gateway has observed it within {ROUTE_SECONDS:g} s"]
     if faults:
         raise RolloutFailed(f"the HTTPRoute {name} is not in force: {'; '.join(faults)}", evidence=tuple(faults))
 
@@ -162,12 +162,12 @@ def _new_faults(route: Json, before: list[str], step: Step) -> list[str] | None:
 
 @dataclass
 class _Refusal:
-    """Since when the gateways find something wrong."""
+    """Time since when the gateways reject the route."""
 
     since: float = 0.0
 
     def judge(self, faults: list[str] | None) -> list[str] | Again | None:
-        """Give what is wrong once it has lasted, and an empty list once all is well."""
+        """Return the faults once they have lasted, and an empty list once there are none."""
         if not faults:
             return faults
         self.since = self.since or time.monotonic()

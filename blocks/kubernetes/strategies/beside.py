@@ -1,7 +1,7 @@
-"""Canary and blue-green: a second Deployment beside the workload, which gets requests step by step, or all at once.
+"""Canary and blue-green: a second Deployment beside the workload, which gets traffic step by step, or all at once.
 
-At the end the workload itself is brought to the version while the second one serves, and takes the requests back; so the manifests stay
-those of their owner, and nothing of ours is left. Each function converges: it may be called again from anywhere.
+At the end the workload itself is updated to the version while the second one serves, and then gets the traffic; so the manifests stay
+their owner's, and no object of ours is left. Each function converges: it may be called again at any point.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from blocks.errors import BadInput, WorldMoved
-from blocks.kubernetes.objects.annotations import is_brought
+from blocks.kubernetes.objects.annotations import is_canary
 from blocks.kubernetes.objects.selectors import matches
 from blocks.kubernetes.revision import expect_untouched, revision_of
 from blocks.kubernetes.rollout import await_rollout
-from blocks.kubernetes.routing.select import leave_others, move_back, remove_canary
+from blocks.kubernetes.routing.select import remove_canary, shift_back, undo_other_strategies
 from blocks.kubernetes.routing.traffic import ALL, Traffic, drain, service_of
 from blocks.kubernetes.snapshot import version_in
 from blocks.kubernetes.strategies.canary import apply_beside, await_beside, beside_body, noted_pods, scale
@@ -31,14 +31,14 @@ CLEARED: Json = {
     "config_parts": "",
     "percent": 0,
     "phase": "",
-    "back": "",
+    "rollback": "",
 }
 
 
 async def prepare(target: Target, traffic: Traffic, version: str, lease: Lease, *, timeout_seconds: float) -> None:
     """Bring a version up beside the workload, without requests; one that is there already and has some loses them."""
     workload, state = await owned(target, lease)
-    same = is_brought(state, version)
+    same = is_canary(state, version)
     if state.phase and same:
         return
     if target.version(workload) == version or (state.canary and not same):
@@ -48,11 +48,11 @@ async def prepare(target: Target, traffic: Traffic, version: str, lease: Lease, 
         return
     expect_history(target, workload)
     expect_movable(target, workload, beside=True)
-    await traffic.read()  # says what is wrong with it before anything is brought up
+    await traffic.read()  # raises what is wrong with it before anything is deployed
     service = await service_of(target)
-    template = await template_for(target, workload, state.canary or version, back=bool(state.back))
-    version = target.version_in(template) if state.back else version
-    if not state.back:
+    template = await template_for(target, workload, state.canary or version, rollback=bool(state.rollback))
+    version = target.version_in(template) if state.rollback else version
+    if not state.rollback:
         await try_version(target, workload, template)
     if not state.canary:
         await remember(target, workload, version, lease)
@@ -68,10 +68,10 @@ async def prepare(target: Target, traffic: Traffic, version: str, lease: Lease, 
 
 
 async def shift(target: Target, traffic: Traffic, percent: int, lease: Lease) -> None:
-    """Bring as many pods as the share needs, then send it to them."""
+    """Scale the canary to the pods that the share needs, then shift it."""
     workload, state = await owned(target, lease)
     if not state.canary:
-        raise WorldMoved(f"{target.title} has no canary to send requests to; somebody else changed the environment")
+        raise WorldMoved(f"{target.title} has no canary to send requests to; something else changed the environment")
     pods = traffic.pods(percent, max(noted_pods(await canary_of(target)), int(workload["spec"].get("replicas", 1))))
     await scale(target, pods, percent, lease)
     await await_beside(target, state.canary, lease, timeout_seconds=target.rollout_seconds)
@@ -82,7 +82,7 @@ async def shift(target: Target, traffic: Traffic, percent: int, lease: Lease) ->
 
 
 async def promote(target: Target, traffic: Traffic, lease: Lease) -> None:
-    """Bring the workload to the version while the canary serves, give it the requests back, and take the canary away."""
+    """Promote: update the workload to the version while the canary serves, shift the traffic to it, and remove the canary."""
     workload, state = await owned(target, lease)
     if not state.canary:
         return
@@ -95,31 +95,29 @@ async def promote(target: Target, traffic: Traffic, lease: Lease) -> None:
     workload = await write_version(target, lease, version, {"phase": "promoting"})
     await await_stable(target, workload, version, lease)
     await _prescale(target, lease, version, percent=ALL)
-    await _take_away(target, traffic, lease)
+    await _remove_canary(target, traffic, lease)
     await set_state(target, lease, **CLEARED, previous=state.baseline or state.previous)
 
 
 async def abort(target: Target, traffic: Traffic, lease: Lease) -> None:
-    """Send everything to the baseline, and take the canary away, also where what splits the requests is gone or refused.
+    """Abort: shift all traffic to the baseline and remove the canary, also if the traffic split is missing or rejected.
 
     Raises:
-        WorldMoved: All of ours is gone, and the workload is as it was; but requests do not reach it as before, which a person must fix.
+        WorldMoved: The canary is removed and the workload is as it was, but requests do not reach it as before; a person must fix that.
     """
     trouble = ""
     workload, state = await owned(target, lease)
-    if state.phase or (state.canary and target.version(workload) == state.canary != state.baseline):  # it was rolled over already
+    if state.phase or (state.canary and target.version(workload) == state.canary != state.baseline):  # the workload was updated already
         workload = await restore(target, lease, state.baseline_revision, {})
         await await_stable(target, workload, state.baseline, lease, patient=True)
     if state.canary or await canary_of(target) is not None:
         await _prescale(target, lease, state.baseline or target.version(workload), percent=ALL if state.phase else state.percent)
-        trouble = await move_back(target, traffic, lease)
+        trouble = await shift_back(target, traffic, lease)
         await remove_canary(target, lease)
     if state.canary:
-        await set_state(target, lease, **{**CLEARED, "back": state.back})
+        await set_state(target, lease, **{**CLEARED, "rollback": state.rollback})
     if trouble:
-        raise WorldMoved(
-            f"the canary of {target.title} was taken away and {state.baseline or 'the workload'} runs as before, but {trouble}"
-        )
+        raise WorldMoved(f"the canary of {target.title} was removed and {state.baseline or 'the workload'} runs as before, but {trouble}")
 
 
 async def _prescale(target: Target, lease: Lease, version: str, *, percent: int) -> None:
@@ -130,24 +128,24 @@ async def _prescale(target: Target, lease: Lease, version: str, *, percent: int)
 
 
 async def remember(target: Target, workload: Json, version: str, lease: Lease) -> None:
-    """Note what serves, and which version is brought in beside or over it."""
+    """Record the baseline, and which version is rolled out."""
     name = await revision_of(target, workload)
     before = {"baseline": target.version(workload), "baseline_revision": name}
     await set_state(target, lease, **before, canary=version, config=target.config, config_parts=target.config_parts, percent=0)
 
 
-async def _take_away(target: Target, traffic: Traffic, lease: Lease) -> None:
-    """Move the requests first, wait until those in flight have ended, then remove what is ours."""
+async def _remove_canary(target: Target, traffic: Traffic, lease: Lease) -> None:
+    """Shift the traffic first, drain, then remove the canary's objects."""
     stands = await canary_of(target) is not None
     if stands:
         await traffic.set(0, lease)
     await traffic.detach(lease)
-    await leave_others(target, traffic, lease, stands=stands)
+    await undo_other_strategies(target, traffic, lease, stands=stands)
     await remove_canary(target, lease)
 
 
 async def await_stable(target: Target, workload: Json, version: str, lease: Lease, *, patient: bool = False) -> None:
-    """Wait until the workload itself runs a version everywhere; on the way back with patience, until the time is up."""
+    """Wait until the workload itself runs a version everywhere; patiently in a rollback, until the time is up."""
 
     def is_new(pod: Json) -> bool:
         beside = matches({"matchLabels": target.canary_selector}, pod["metadata"].get("labels") or {})
@@ -169,8 +167,8 @@ def expect_deployment(target: Target, strategy: str) -> None:
     """Refuse a strategy that a StatefulSet cannot follow.
 
     Raises:
-        BadInput: Only Deployments can stand twice.
+        BadInput: Only Deployments can run twice.
     """
     if target.kind != "Deployment" and strategy != "rolling":
-        wrong = f"a {target.kind} cannot stand beside itself, as {strategy} needs"
+        wrong = f"a {target.kind} cannot run twice, which {strategy} needs"
         raise BadInput(wrong, field="strategy", fix="Use rolling, whose steps move a StatefulSet's partition")

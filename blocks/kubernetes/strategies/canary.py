@@ -1,4 +1,4 @@
-"""The Deployment beside the workload: made, scaled and waited for."""
+"""Canary Deployment beside the workload: created, scaled and waited for."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STABLE = "shipway.dev/stable-pods"
 
 
 def beside_body(target: Target, workload: Json, template: Json, labels: dict[str, str], *, pods: int, generation: int) -> Json:
-    """Write the canary's Deployment: the workload's own, of another version, with labels that tell them apart."""
+    """Build the canary's Deployment: the workload's own, of another version, with labels that distinguish them."""
     new = copy.deepcopy(template)
     new.setdefault("metadata", {})["labels"] = {**labels, **_version_label(template)}
     spec: Json = {"replicas": pods, "selector": {"matchLabels": target.canary_selector}, "template": new, "revisionHistoryLimit": 1}
@@ -38,7 +38,7 @@ def _version_label(template: Json) -> dict[str, str]:
 
 
 async def apply_beside(target: Target, body: Json, lease: Lease) -> None:
-    """Make the canary's Deployment, or bring one that is there to this version; its pods stay as many as they are."""
+    """Create the canary's Deployment, or update it to this version; the number of its pods stays."""
 
     async def once() -> None:
         found = await canary_of(target)
@@ -54,19 +54,19 @@ async def apply_beside(target: Target, body: Json, lease: Lease) -> None:
 
 
 def noted_pods(canary: Json | None) -> int:
-    """Read how many stable pods there were when the canary came; 0 where that was not noted."""
+    """Read how many stable pods there were when the canary was created; 0 if that was not noted."""
     noted = str(((canary or {}).get("metadata", {}).get("annotations") or {}).get(STABLE, ""))
     return int(noted) if noted.isdecimal() else 0
 
 
 async def scale(target: Target, pods: int, percent: int, lease: Lease) -> None:
-    """Give the canary more pods where it needs them, and note the share that they are for."""
+    """Scale the canary up if it needs more pods, and note the share that they are for."""
 
     async def once() -> None:
         found = await canary_of(target)
         await owned(target, lease)
         if found is None:
-            raise WorldMoved(f"the Deployment {target.canary} is gone; somebody else changed the environment")
+            raise WorldMoved(f"the Deployment {target.canary} does not exist any more; something else changed the environment")
         present = int(found["spec"].get("replicas", 0))
         wanted = max(pods, present)
         if (wanted, str(percent)) != (present, (found["metadata"].get("annotations") or {}).get(SHARE)):
@@ -80,7 +80,7 @@ async def await_beside(target: Target, version: str, lease: Lease, *, timeout_se
     """Wait until the canary's Deployment runs a version everywhere."""
     found = await canary_of(target)
     if found is None:
-        raise WorldMoved(f"the Deployment {target.canary} is gone; somebody else changed the environment")
+        raise WorldMoved(f"the Deployment {target.canary} does not exist any more; something else changed the environment")
     await await_rollout(
         target,
         found,

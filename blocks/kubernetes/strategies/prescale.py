@@ -1,4 +1,4 @@
-"""Stable pods for the way back: an autoscaler takes them away while the canary has the requests, and all of them come back at once."""
+"""Prescale: stable pods for a rollback; an autoscaler removes them while the canary has the traffic, which returns at once."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ ALL = 100
 
 
 async def prescale(target: Target, lease: Lease, *, percent: int, await_stable: Callable[[Json], Awaitable[None]]) -> None:
-    """Raise the stable workload once to what it had, where an autoscaler left it fewer pods than the share that comes back needs.
+    """Scale the stable workload up once to what it had, if an autoscaler left it fewer pods than the returning traffic needs.
 
     Args:
         target: The workload.
         lease: Our lease.
-        percent: The canary's share, which comes back.
-        await_stable: Waits until the workload runs everywhere what it says.
+        percent: The canary's share, which returns.
+        await_stable: Waits until the workload is rolled out.
 
     Raises:
-        RolloutFailed: Nothing of it is available in the end, so that moving the requests would fail all of them.
+        RolloutFailed: No pod of it is available in the end, so that shifted requests would all fail.
     """
     before = noted_pods(await canary_of(target))
     needed = math.ceil(before * percent / ALL)
@@ -42,7 +42,7 @@ async def prescale(target: Target, lease: Lease, *, percent: int, await_stable: 
         await await_stable(workload)
     if not _available(await target.read()):
         wrong = f"no pod of {target.title} is available, so the requests stay with the canary"
-        raise RolloutFailed(f"{wrong}. Look why with `kubectl describe`, then go back again")
+        raise RolloutFailed(f"{wrong}. Check why with `kubectl describe`, then roll back again")
 
 
 async def _raise(target: Target, lease: Lease, pods: int) -> None:

@@ -1,12 +1,12 @@
-"""Rolling: the workload's own rollout, watched to its end; a StatefulSet may go in steps, by its partition."""
+"""Rolling update: the workload's own rollout, watched to its end; a StatefulSet may go in steps, by its partition."""
 
 from __future__ import annotations
 
 from blocks.errors import BadInput, WorldMoved
-from blocks.kubernetes.objects.annotations import is_brought
+from blocks.kubernetes.objects.annotations import is_canary
 from blocks.kubernetes.revision import expect_untouched, expect_version
 from blocks.kubernetes.routing.select import traffic_of
-from blocks.kubernetes.stateful import free_stuck, give_partition_back, set_partition
+from blocks.kubernetes.stateful import free_stuck, restore_partition, set_partition
 from blocks.kubernetes.strategies.beside import CLEARED, await_stable, remember
 from blocks.kubernetes.strategies.beside import abort as abort_beside
 from blocks.kubernetes.workload import Target, expect_history, expect_movable, orphan_of, owned
@@ -24,7 +24,7 @@ async def prepare(target: Target, version: str, lease: Lease) -> None:
     if target.kind == "Deployment" and await orphan_of(target) is not None:
         await abort_beside(target, traffic_of(target, "canary"), lease)
     workload, state = await owned(target, lease)
-    if is_brought(state, version):
+    if is_canary(state, version):
         if state.percent:
             await shift(target, 0, lease)
         return
@@ -35,17 +35,17 @@ async def prepare(target: Target, version: str, lease: Lease) -> None:
         return
     expect_history(target, workload)
     expect_movable(target, workload, beside=False)
-    template = await template_for(target, workload, version, back=bool(state.back))
-    if not state.back:
+    template = await template_for(target, workload, version, rollback=bool(state.rollback))
+    if not state.rollback:
         await try_version(target, workload, template)
-    await remember(target, workload, target.version_in(template) if state.back else version, lease)
+    await remember(target, workload, target.version_in(template) if state.rollback else version, lease)
 
 
 async def shift(target: Target, percent: int, lease: Lease) -> None:
-    """Roll a share of the pods over to the version, and wait until they are ready."""
+    """Update a share of the pods to the version, and wait until they are ready."""
     workload, state = await owned(target, lease)
     if not state.canary:
-        raise WorldMoved(f"{target.title} has no version to roll out; somebody else changed the environment")
+        raise WorldMoved(f"{target.title} has no version to roll out; something else changed the environment")
     if percent == 0:
         expect_version(target, workload, state)
         await _undo(target, lease, state.baseline_revision, state.baseline)
@@ -54,7 +54,7 @@ async def shift(target: Target, percent: int, lease: Lease) -> None:
     await expect_untouched(target, workload, state)
     if target.kind == "Deployment" and percent != ALL:
         fix = "Write one step of 100 in production.steps, or use the strategy canary"
-        raise BadInput(f"a rolling update brings all pods over, not {percent} % of them", field="percent", fix=fix)
+        raise BadInput(f"a rolling update replaces all pods, not {percent} % of them", field="percent", fix=fix)
     if target.kind == "StatefulSet":
         await set_partition(target, percent, lease)
     workload = await write_version(target, lease, state.canary, {"percent": percent})
@@ -62,7 +62,7 @@ async def shift(target: Target, percent: int, lease: Lease) -> None:
 
 
 async def promote(target: Target, lease: Lease) -> None:
-    """Forget the former version as the way back of this release; the cluster keeps its pod template."""
+    """Promote: forget the previous baseline of this release; the cluster keeps its pod template."""
     workload, state = await owned(target, lease)
     if not state.canary:
         return
@@ -70,23 +70,23 @@ async def promote(target: Target, lease: Lease) -> None:
     if state.percent != ALL or target.version(workload) != state.canary:
         raise WorldMoved(f"{state.canary} does not run everywhere in {target.title}; it cannot be made the baseline")
     await await_stable(target, workload, state.canary, lease)
-    await give_partition_back(target, lease)
+    await restore_partition(target, lease)
     await set_state(target, lease, **CLEARED, previous=state.baseline or state.previous)
 
 
 async def abort(target: Target, lease: Lease) -> None:
-    """Roll back to exactly the pod template that served."""
+    """Abort: roll back to exactly the baseline's pod template."""
     workload, state = await owned(target, lease)
     if not state.canary:
         return
     if state.percent or target.version(workload) != state.baseline:
         await _undo(target, lease, state.baseline_revision, state.baseline)
-    await give_partition_back(target, lease)
-    await set_state(target, lease, **{**CLEARED, "back": state.back})
+    await restore_partition(target, lease)
+    await set_state(target, lease, **{**CLEARED, "rollback": state.rollback})
 
 
 async def _undo(target: Target, lease: Lease, revision: str, version: str) -> None:
-    """Bring the former template back first: without the partition the pods that never ran the version would be brought to it."""
+    """Restore the previous template before the partition: else the pods that never ran the version would be updated to it."""
     workload = await restore(target, lease, revision, {})
     if target.kind == "StatefulSet":
         await set_partition(target, ALL, lease)

@@ -80,7 +80,7 @@ def test_a_file_that_is_no_key_is_refused(key_file: Path, content: bytes) -> Non
     key_file.parent.mkdir()
     key_file.write_bytes(content)
     key_file.chmod(0o600)
-    with pytest.raises(Refused, match="holds no approval key"):
+    with pytest.raises(Refused, match="does not hold an approval key"):
         create_key(key_file)
 
 
@@ -103,7 +103,7 @@ def test_a_foreign_key_is_refused(approvers: Approvers, key_file: Path) -> None:
 def test_ciphertext_moved_to_another_name_is_refused(approvers: Approvers) -> None:
     """Who can write the block cannot give ben's app the name of anna."""
     approvers.enrolled = {**approvers.enrolled, "anna": approvers.enrolled["ben"]}
-    with pytest.raises(Refused, match="made for somebody else"):
+    with pytest.raises(Refused, match="made for another person"):
         approvers.secret("anna")
 
 

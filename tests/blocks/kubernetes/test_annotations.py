@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.errors import Refused, Superseded
-from blocks.kubernetes.objects.annotations import NOBODY, State, annotations_of, check_lease, claimed, state_of
+from blocks.kubernetes.objects.annotations import NO_STATE, State, acquired, annotations_of, check_lease, state_of
 from blocks.platform import Lease
 
 words = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20)
@@ -17,7 +17,7 @@ states = st.builds(
     State,
     owner=words,
     generation=st.integers(0, 10**9),
-    back=st.sampled_from(["", "yes"]),
+    rollback=st.sampled_from(["", "yes"]),
     baseline=words,
     baseline_revision=words,
     canary=words,
@@ -42,7 +42,7 @@ def test_a_state_is_read_as_it_was_written(state: State) -> None:
 
 def test_an_untouched_workload_belongs_to_nobody() -> None:
     """A workload without any annotation is one that nobody ever released."""
-    assert state_of({"metadata": {}}) == NOBODY
+    assert state_of({"metadata": {}}) == NO_STATE
 
 
 @pytest.mark.parametrize("value", ["", "many", "-1", "1.5", "0x10"])
@@ -67,8 +67,8 @@ def test_only_the_newest_owner_acts(owner: str, generation: int, error: type[Exc
 
 def test_a_claim_raises_the_generation_and_fences_the_same_owner_too() -> None:
     """A run that was thought dead and is not has an older generation than its successor."""
-    first = claimed(NOBODY, "run", takeover=False, workload="shop/web")
-    second = claimed(first, "run", takeover=False, workload="shop/web")
+    first = acquired(NO_STATE, "run", takeover=False, workload="shop/web")
+    second = acquired(first, "run", takeover=False, workload="shop/web")
     assert (first.generation, second.generation) == (1, 2)
     with pytest.raises(Superseded):
         check_lease(second, Lease(owner="run", generation=first.generation), workload="shop/web")
@@ -78,6 +78,6 @@ def test_another_owner_is_refused_unless_it_goes_back() -> None:
     """A rollback takes over, and the state says that it goes back."""
     held = State(owner="run", generation=1, canary="1.1")
     with pytest.raises(Refused, match="owned by run"):
-        claimed(held, "other", takeover=False, workload="shop/web")
-    taken = claimed(held, "other", takeover=True, workload="shop/web")
-    assert (taken.owner, taken.generation, taken.back, taken.canary) == ("other", 2, "yes", "1.1")
+        acquired(held, "other", takeover=False, workload="shop/web")
+    taken = acquired(held, "other", takeover=True, workload="shop/web")
+    assert (taken.owner, taken.generation, taken.rollback, taken.canary) == ("other", 2, "yes", "1.1")

@@ -45,7 +45,7 @@ BEFORE = secret(user="ada", password="hush-1")
 
 
 async def started_with(*objects: Json, names: tuple[str, ...] = ("web-db",)) -> Json:
-    """Give a pod template that notes this configuration."""
+    """Return a pod template that notes this configuration."""
     found = reading(*names)
     found["metadata"]["annotations"] |= noted_on(found, await read_configuration(FakeCluster(*objects), found))
     return found
@@ -56,8 +56,8 @@ async def started_with(*objects: Json, names: tuple[str, ...] = ("web-db",)) -> 
     [
         ([CONFIG, BEFORE], []),
         ([CONFIG, secret(user="ada", password="hush-2")], ["Secret web-db: password changed"]),
-        ([CONFIG, secret(user="eve", token="hush-3")], ["Secret web-db: password is gone, token is new, user changed"]),
-        ([CONFIG], ["Secret web-db: is gone"]),
+        ([CONFIG, secret(user="eve", token="hush-3")], ["Secret web-db: password was removed, token is new, user changed"]),
+        ([CONFIG], ["Secret web-db: does not exist any more"]),
         ([{**CONFIG, "data": {"level": "debug"}}, BEFORE], ["ConfigMap web: level changed"]),
         ([{**CONFIG, "binaryData": {"icon": "aGk="}}, BEFORE], ["ConfigMap web: icon is new"]),
     ],

@@ -11,7 +11,7 @@ from blocks.kubernetes.objects.annotations import state_of
 from blocks.kubernetes.preview.planned import planned
 from blocks.kubernetes.revision import expect_untouched
 from blocks.kubernetes.routing.select import traffic_of
-from blocks.kubernetes.snapshot import look
+from blocks.kubernetes.snapshot import read_view
 from blocks.kubernetes.strategies import beside
 from blocks.kubernetes.strategies import rolling as inplace
 from blocks.kubernetes.workload import FOR, OURS, Target, acquire_lease
@@ -41,9 +41,9 @@ def target_of(cluster: FakeCluster, **more: Any) -> Target:
     return Target(cluster=cluster, workload="web", service="web", drain_seconds=0, **more)
 
 
-async def begun(target: Target, version: str = "1.1", *, back: bool = False) -> Lease:
+async def begun(target: Target, version: str = "1.1", *, rollback: bool = False) -> Lease:
     """Claim it and prepare a version by rolling."""
-    lease = await acquire_lease(target, "run", takeover=back)
+    lease = await acquire_lease(target, "run", takeover=rollback)
     await inplace.prepare(target, version, lease)
     return lease
 
@@ -146,7 +146,7 @@ async def test_a_rolling_release_goes_back_by_another_strategy(strategy: str) ->
     lease = await begun(target)
     await inplace.shift(target, 100, lease)
     cluster.put({"kind": "Deployment", "metadata": {"name": "web-canary", "labels": OURS, "annotations": {FOR: "web"}}, "spec": {}})
-    assert (await look(target, None)).versions(target) == ("1.0", "1.1")
+    assert (await read_view(target, None)).versions(target) == ("1.0", "1.1")
     del cluster.objects["Deployment", "web-canary"]
     await beside.abort(target, traffic_of(target, strategy), lease)
     expect_as_before(cluster)

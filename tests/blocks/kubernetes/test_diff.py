@@ -113,7 +113,7 @@ def test_of_a_secret_object_nothing_but_names_is_shown() -> None:
 
 def test_a_new_and_a_gone_object_are_one_line() -> None:
     """Its whole content would tell nobody anything."""
-    assert diff(None, DEPLOYMENT, kind="Deployment", name="shop") == ["Deployment shop: would be made"]
+    assert diff(None, DEPLOYMENT, kind="Deployment", name="shop") == ["Deployment shop: would be created"]
     assert diff(DEPLOYMENT, None, kind="Deployment", name="shop") == ["Deployment shop: would be removed"]
     assert diff(None, None, kind="Deployment", name="shop") == []
 

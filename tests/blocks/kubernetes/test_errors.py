@@ -33,20 +33,20 @@ def status(message: str, **more: Any) -> bytes:
         (403, status(RBAC), BadInput, '{apiGroups: ["apps"], resources: ["deployments"], verbs: ["patch"]}'),
         (403, status(QUOTA), RolloutFailed, "exceeded quota: small"),
         (403, status(TERMINATING), RolloutFailed, "being terminated"),
-        (404, status('deployments.apps "web" not found'), Missing, "not there"),
+        (404, status('deployments.apps "web" not found'), Missing, "does not exist"),
         (409, status("the object has been modified; please apply your changes to the latest version"), Changed, "modified"),
         (409, status('deployments.apps "web" already exists'), Changed, "already exists"),
         (410, status("too old resource version: 1 (2)"), Expired, "too old"),
         (422, status("spec.replicas: Invalid value: -1"), BadInput, "invalid"),
         (422, status(POLICY), RolloutFailed, "at most four"),
-        (403, status(WEBHOOK), RolloutFailed, "does not admit it"),
-        (400, status(WEBHOOK), RolloutFailed, "does not admit it"),
+        (403, status(WEBHOOK), RolloutFailed, "admission rejects it"),
+        (400, status(WEBHOOK), RolloutFailed, "admission rejects it"),
         (429, status("too many requests"), Unreachable, "429"),
         (500, status("etcdserver: request timed out"), Unreachable, "timed out"),
         (503, b"<html>Service Unavailable</html>", Unreachable, "503"),
         (504, b"", Unreachable, "504"),
         (415, status("unsupported media type"), RolloutFailed, "415"),
-        (404, b"[]", Missing, "not there"),
+        (404, b"[]", Missing, "does not exist"),
     ],
 )
 def test_an_answer_says_what_its_catcher_should_do(code: int, content: bytes, kind: type[ShipwayError], words: str) -> None:
@@ -128,7 +128,7 @@ def test_an_api_server_that_has_not_loaded_its_roles_is_asked_again() -> None:
 
 
 class Refusing:
-    """A client of which the server does not know who asks."""
+    """A client of which the server does not accept the credentials."""
 
     def __init__(self, status: int) -> None:
         """Answer with this status."""
@@ -156,5 +156,5 @@ async def test_a_token_that_was_replaced_is_read_once_more() -> None:
     assert await well.read("Pod", "web") == {}
     assert made == [200]
     for renewing in (None, lambda: renew(401)):
-        with pytest.raises(BadInput, match="does not know who asks"):
+        with pytest.raises(BadInput, match="does not accept the credentials"):
             await Cluster(Refusing(401), "shop", renew=renewing).read("Pod", "web")

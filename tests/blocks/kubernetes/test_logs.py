@@ -62,7 +62,7 @@ class Talking(FakeCluster):
         self.lines, self.asked = lines, 0
 
     async def content(self, method: str, path: str, *, query: Mapping[str, str] | None = None, **_: Any) -> bytes:
-        """Give the log."""
+        """Return the log."""
         del method, path
         asked = query or {}
         self.asked += 1

@@ -103,13 +103,13 @@ FAULTS = [
     ("strange", Temporary, "not its API's JSON"),
     ("deep", Temporary, "not its API's JSON"),
     ("torn", Temporary, "gave no answer"),
-    ("hang", Temporary, "gave no answer within 0.5 s"),
-    ("drip", Temporary, "gave no answer within 0.5 s"),
-    ("partial", Temporary, "gave only a part: store-2 is unavailable"),
+    ("hang", Temporary, "does not answer within 0.5 s"),
+    ("drip", Temporary, "does not answer within 0.5 s"),
+    ("partial", Temporary, "answered only in part: store-2 is unavailable"),
     ("parser", BadInput, "^query: 1:5: parse error: what?"),
     ("execution", BadInput, "found duplicate series"),
     ("gigabyte", BadInput, "more than 32,000,000 bytes"),
-    ("packed", Refused, "sends its answers encoded as gzip, gzip, though it was asked for plain ones"),
+    ("packed", Refused, "sends its answers encoded as gzip, gzip, though plain ones were requested"),
     ("locked", Refused, "answered 401; look at the address and the credentials"),
     ("astray", Temporary, "gave no answer: Invalid URL in location header"),
     ("elsewhere", Refused, r"redirects to http://127.0.0.1:\d+/empty/api/v1/query; name the right address"),
@@ -207,7 +207,7 @@ async def test_a_request_that_cannot_be_sent_shows_nothing_of_itself() -> None:
     with prometheus_faults.serving() as server:
         async with httpx.AsyncClient(headers={"Authorization": "Bearer s3cret\n"}, trust_env=False) as http:
             client = PrometheusClient(http, f"{server.url}/remark", timeout_seconds=5, lookback_seconds=60)
-            with pytest.raises(Refused, match="was not asked") as caught:
+            with pytest.raises(Refused, match="was not queried") as caught:
                 await client.instant("up")
     assert "s3cret" not in f"{caught.value!r} {caught.value.__cause__!r}"
 

@@ -104,7 +104,7 @@ async def test_an_entry_that_cannot_be_read_leaves_the_gate_open_and_says_why(ap
     moved = Approvers(enrolled={"anna": approvers.enrolled["ben"]})
     judgement = await judge(moved, gate_of(), answer)
     assert (judgement["outcome"], judgement["proof"]) == ("unknown_person", None)
-    assert "made for somebody else" in judgement["reason"]
+    assert "made for another person" in judgement["reason"]
     (tmp_path / "keys" / "approvals.key").unlink()
     assert "no approval key" in (await judge(approvers, gate_of(), answer))["reason"]
 

@@ -147,7 +147,7 @@ class TestOnTheServer:
         with pytest.raises(BadInput, match=r"staging\.platform: the block .* is no platform"):
             await load_platform(block, field="staging.platform")
         for name in ("local/nobody", "no-such-type/x"):
-            with pytest.raises(BadInput, match="there is no readable block"):
+            with pytest.raises(BadInput, match="cannot be read"):
                 await load_platform(name, field="staging.platform")
 
 

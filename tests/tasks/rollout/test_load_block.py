@@ -24,5 +24,5 @@ def test_each_kind_names_the_class_of_its_blocks(kind: str) -> None:
 @pytest.mark.parametrize("name", ["local/nobody-made-this", "slack-webhook/nobody-made-this", "no-such-type/x"])
 async def test_a_block_that_is_not_there_is_bad_input(name: str) -> None:
     """Of a kind that we know, of another, of none."""
-    with pytest.raises(BadInput, match="there is no readable block"):
+    with pytest.raises(BadInput, match="cannot be read"):
         await load_block(name, field="production.platform")
