@@ -1,4 +1,4 @@
-"""Tell people: an event for everyone who listens, and the plan's notification blocks, once each."""
+"""Notifications: an event, and a message to each of the plan's notification blocks, once each."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tasks.rollout.platforms import load_block
 
 @task(name="announce", **ONCE)
 async def announce(blocks: Sequence[str], *, subject: str, key: str) -> bool:  # noqa: ARG001
-    """Tell the team that a release is coming.
+    """Announce a release to the team.
 
     Args:
         blocks: Notification blocks of the plan; the event goes out in any case.
         subject: One line.
-        key: Under which it is remembered, so that it is told once.
+        key: The cache key, so that it is sent once.
 
     Returns:
-        True: it went out everywhere.
+        True: it was sent to all.
     """
     emit_event("shipway.announcement", resource={"prefect.resource.id": "shipway.announcements"}, payload={"subject": subject})
     await _notify(blocks, subject=subject, body=subject)
@@ -43,7 +43,7 @@ async def send_alert(blocks: Sequence[str], *, subject: str, body: str, payload:
 async def alert(
     blocks: Sequence[str], *, service: str, version: str, outcome: str, reason: OutsideText, run: str, as_task: bool = True
 ) -> None:
-    """Alert that a release did not end as asked; an alert that cannot be sent is logged and holds nothing up.
+    """Alert that a release did not succeed; an alert that cannot be sent is logged and blocks nothing.
 
     Args:
         blocks: Notification blocks of the plan.
@@ -52,7 +52,7 @@ async def alert(
         outcome: How it ended.
         reason: Why.
         run: The release's flow run id.
-        as_task: Whether it is a task run that is remembered; a worker that refuses many requests spares that.
+        as_task: Whether to send it in a cached task run; a worker that refuses many requests does without.
     """
     subject = f"{service} {version}: {outcome.replace('_', ' ')}"
     payload = {"service": service, "version": version, "outcome": outcome, "reason": reason, "run": run}
@@ -73,4 +73,4 @@ async def _notify(blocks: Sequence[str], *, subject: str, body: str) -> None:
         try:
             await block.notify(body=body, subject=subject)
         except Exception as error:
-            raise Temporary(f"{name} did not take the message ({type(error).__name__})", delay_seconds=2) from error
+            raise Temporary(f"{name} did not accept the message ({type(error).__name__})", delay_seconds=2) from error

@@ -22,14 +22,14 @@ from tasks.rules.plan.plan import Plan
 
 
 def busy(service: str, *, holder: FlowRun) -> str:
-    """Say why a release is refused."""
+    """Return why a release is refused."""
     return f"{service} is being released already by {holder.name} ({run_link(str(holder.id))}); wait for it, or cancel it"
 
 
 async def refuse_if_busy(run: FlowRun) -> bool:
-    """Refuse a run that has not begun and would only be refused; it ends with the record that it would have written itself.
+    """Refuse a run that has not started and would only be refused; its record is the one that it would have written itself.
 
-    Everything else is left to the run, which looks again: a plan that cannot be read, a service that becomes free meanwhile.
+    Everything else is left to the run, which checks again: a plan that cannot be read, a service that becomes free meanwhile.
 
     Args:
         run: A run that a worker is about to start.

@@ -43,7 +43,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Give a running server, and make flows of this process use it, without heartbeats."""
+    """Return a running server, and make flows of this process use it, without heartbeats."""
     base = tmp_path_factory.getbasetemp()
     home = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "house"
     _enter_house(home)
@@ -59,7 +59,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def worker(server: Server) -> Server:
-    """Give the server once the worker of pool `shipway` takes runs of deployments."""
+    """Return the server once the worker of pool `shipway` takes runs of deployments."""
     lifecycle.wait_for_worker(server.home, timeout_seconds=START_SECONDS)
     return server
 

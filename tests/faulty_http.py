@@ -31,7 +31,7 @@ class FaultyHandler(BaseHTTPRequestHandler):
         raise NotImplementedError
 
     def answer(self, name: str) -> None:
-        """Give the answer of this name; who asked may be gone."""
+        """Return the answer of this name; who asked may be gone."""
         with contextlib.suppress(OSError):
             getattr(self, f"answer_{name}")()
 

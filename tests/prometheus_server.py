@@ -190,6 +190,6 @@ def _until_ready(server: PrometheusServer, log: Path) -> None:
 
 @pytest.fixture(scope="session")
 def prometheus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]:
-    """Give a server that scrapes twice a second whatever is exported; each test labels its own series."""
+    """Return a server that scrapes twice a second whatever is exported; each test labels its own series."""
     with running(tmp_path_factory.mktemp("prometheus")) as server:
         yield server

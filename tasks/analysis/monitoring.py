@@ -1,4 +1,4 @@
-"""Ask before a release whether its SLIs can be read at all: every one from its own source, about what serves now."""
+"""Monitoring check before a release: whether each SLI can be read from its source, for the baseline."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def read_slis(platform: Platform, *, subject: Subject, baseline: str | Non
     Args:
         platform: The environment.
         subject: What will be watched.
-        baseline: The version that serves, or None before the first deployment, when only Prometheus can be asked anything.
+        baseline: The version that serves, or None before the first deployment, when only Prometheus can be queried.
         version: The version under release.
 
     Returns:
@@ -46,9 +46,9 @@ def _fault(sli: Sli, seen: Seen | None, sources: Sources, *, baseline: str | Non
     if seen.error or seen.silence or baseline is None:
         return seen.error or seen.silence
     if isinstance(sli, PlatformSli):
-        return "" if "baseline" in seen.counts else f"the platform counts nothing of {baseline}"
+        return "" if "baseline" in seen.counts else f"the platform has no counts of {baseline}"
     if isinstance(sli, ProbeSli):
-        fault = sources.probe.faults.get((sli.name, "baseline"), "it was not asked") if sources.probe else "it was not asked"
+        fault = sources.probe.faults.get((sli.name, "baseline"), "it was not probed") if sources.probe else "it was not probed"
         return f"{baseline} at {sli.path}: {fault}" if fault else ""
     found = sources.prometheus is not None and has_series(sources.prometheus.memory[sli.name], "baseline")
     return "" if found else f"Prometheus has no series of {baseline}"

@@ -1,4 +1,4 @@
-"""Let the Prometheus that a plan names read the plan's queries, before a release depends on them."""
+"""Query check: have Prometheus parse the plan's queries before a release depends on them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ async def check_queries(prometheus: Prometheus, plan: Plan) -> list[tuple[Place,
         plan: The plan.
 
     Returns:
-        The field's path in the plan, and what the server says is wrong with the query.
+        The field's path in the plan, and the server's error.
 
     Raises:
-        Temporary, Refused, BadInput: The server cannot be asked.
+        Temporary, Refused, BadInput: The server cannot be queried.
     """
     found: list[tuple[Place, str]] = []
     async with prometheus.client() as client:

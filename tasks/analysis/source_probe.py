@@ -1,4 +1,4 @@
-"""Read SLIs by requests of our own: at each reading one to each revision, past the traffic split."""
+"""Probe source: SLIs by requests of our own, at each reading one to each revision, past the traffic split."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tasks.verification.http_check import Asker
 
 @dataclass
 class ProbeSource:
-    """The probing SLIs of one watch; what was counted is forgotten with the process, unless it is handed on as JSON.
+    """The probing SLIs of one watch; counts are lost with the process, unless they are saved as JSON.
 
     Fields:
         asker: An open client with the secrets that the probes name.
-        platform: Says where the revisions are reached.
-        slis: What is asked.
+        platform: Returns the revisions' addresses.
+        slis: What is probed.
         versions: The version of each revision.
         counts: What was counted, by SLI and revision.
-        faults: What was wrong with the last answer, by SLI and revision; "" where nothing was.
+        faults: What was wrong with the last answer, by SLI and revision; "" if nothing was.
     """
 
     asker: Asker
@@ -34,7 +34,7 @@ class ProbeSource:
     faults: dict[tuple[str, Role], str] = field(default_factory=dict)
 
     async def read(self) -> dict[str, Seen]:
-        """Ask every revision once for every SLI, side by side."""
+        """Probe every revision once for every SLI, in parallel."""
         try:
             targets = await self._targets()
         except Temporary as error:
@@ -45,29 +45,29 @@ class ProbeSource:
         return {sli.name: self.seen(sli) for sli in self.slis}
 
     def beginning(self) -> dict[str, Seen]:
-        """Say what a step's watch begins with: nothing, since every probe is of this step."""
+        """Return the counts at the start of a step's watch: none, since every probe belongs to this step."""
         return {sli.name: Seen(dict.fromkeys(self.versions, Count(0, 0))) for sli in self.slis}
 
     def seen(self, sli: ProbeSli) -> Seen:
-        """Say what was counted so far."""
+        """Return the counts so far."""
         what = "failed" if sli.threshold_seconds is None else slower_than(sli.threshold_seconds, sli.threshold_seconds)
         return Seen({role: self.counts.get((sli.name, role), Count(0, 0)) for role in self.versions}, what)
 
     def remembered(self) -> dict[str, dict[str, list[int]]]:
-        """Give what was counted as JSON: bad and all by SLI and revision."""
+        """Return the counts as JSON: bad and all by SLI and revision."""
         found: dict[str, dict[str, list[int]]] = {}
         for (name, role), count in self.counts.items():
             found.setdefault(name, {})[role] = [count.bad, count.total]
         return found
 
     def go_on_from(self, remembered: Mapping[str, Mapping[Role, list[int]]]) -> None:
-        """Take back what was counted."""
+        """Restore the counts."""
         for sli in self.slis:
             self.counts |= {(sli.name, role): Count(count[0], count[1]) for role, count in remembered.get(sli.name, {}).items()}
 
     async def _probe(self, sli: ProbeSli, role: Role, target: str) -> None:
         patience, version = sli.threshold_seconds or sli.timeout_seconds, source_version(self.versions[role])
-        # How long the answer is does not matter here: only a health check has to be short.
+        # The answer may have any length here: only a health check has to be short.
         found = await self.asker.check(sli, target, version=version, timeout_seconds=patience, any_length=True)
         key = sli.name, role
         self.faults[key] = found.fault
@@ -78,10 +78,10 @@ class ProbeSource:
         position, found = await asyncio.gather(self.platform.current(), self.platform.endpoints())
         targets: dict[Role, str] = {}
         for role, version in self.versions.items():
-            # After a restart behind the promotion the version under release is the baseline.
+            # After a restart past the promotion the version under release is the baseline.
             target = found.get("canary") if position["canary"] == version else None
             target = found.get("baseline") if position["baseline"] == version else target
             if not target:
-                raise Temporary(f"the platform says no address of the {role} {version}, so it cannot be probed")
+                raise Temporary(f"the platform reports no address of the {role} {version}, so it cannot be probed")
             targets[role] = target
         return targets

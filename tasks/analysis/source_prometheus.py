@@ -1,4 +1,4 @@
-"""Read SLIs from Prometheus: raw scrapes of each series, or two expressions; one silent SLI leaves the others as they are."""
+"""Prometheus source: SLIs from raw scrapes of each series, or two expressions; one silent SLI does not affect the others."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ PrometheusAny = PrometheusSli | PrometheusPairSli
 
 
 class Memory(TypedDict):
-    """What is known of one SLI: as JSON, so that a watch which starts again goes on from the watch's beginning.
+    """State of one SLI, stored as JSON, so that a restarted watch continues from the watch's beginning.
 
     Fields:
         at: When it was read, in seconds since the epoch, by our clock.
-        bound: Latency: the bucket that stands for the threshold, as its label's text.
+        bound: Latency: the bucket of the threshold, as its label's text.
         lives: The counters by revision.
-        labelled: Errors: whether a series with the label of the status was seen.
+        labelled: Errors: whether a series with the status label was seen.
     """
 
     at: float
@@ -45,11 +45,11 @@ class PrometheusSource:
 
     Fields:
         client: An open client.
-        platform: Says what revisions are called in metrics, where it can.
+        platform: Returns the revisions' metric labels, if it can.
         slis: What is read.
         versions: The version of each revision.
-        words: What `{service}`, `{environment}` and `{target}` stand for.
-        memory: What is known, by SLI; one without memory begins at its first answer.
+        words: The values of `{service}`, `{environment}` and `{target}`.
+        memory: The state by SLI; one without state begins at its first answer.
     """
 
     client: PrometheusClient
@@ -61,7 +61,7 @@ class PrometheusSource:
     labels: dict[str, dict[str, str]] | None = None
 
     async def read(self) -> dict[str, Seen]:
-        """Read every SLI side by side; SLIs that ask the same share the answer."""
+        """Read all SLIs in parallel; SLIs with the same query share the answer."""
         asked: dict[str, asyncio.Task[Range]] = {}
 
         def samples(query: str) -> Awaitable[Range]:
@@ -127,7 +127,7 @@ class PrometheusSource:
         return Memory(at=0.0, bound=None, lives=lives)
 
     async def _pair(self, sli: PrometheusPairSli, role: Role) -> tuple[int, int] | None:
-        """Ask both expressions about the same moment: `bad` first, so that a scrape in between makes `total` run ahead, not `bad`."""
+        """Evaluate both expressions at the same moment: `bad` first, so that a scrape in between makes `total` run ahead, not `bad`."""
         answer = await self.client.instant(await self._filled(sli.bad, role))
         bad = one_count(answer, what="bad")
         moment = answer[0][1] if answer else None
@@ -161,11 +161,11 @@ class PrometheusSource:
 def _expect_no_fall(memory: Memory) -> None:
     fallen = next((role for role, life in memory["lives"].items() if life.get("fell_at") is not None), None)
     if fallen:
-        raise Temporary(f"the counts of the {fallen} fell: a scrape of it was missed, or a process ended, which only time can tell")
+        raise Temporary(f"the counts of the {fallen} fell: a scrape of it was missed, or a process ended, which a later reading will show")
 
 
 def see(sli: PrometheusAny, memory: Memory) -> Seen:
-    """Say what an SLI's memory holds."""
+    """Return an SLI's state as JSON."""
     what = "were bad" if isinstance(sli, PrometheusPairSli) else "failed"
     threshold = None if isinstance(sli, PrometheusPairSli) else sli.threshold_seconds
     if threshold is not None:
@@ -174,20 +174,20 @@ def see(sli: PrometheusAny, memory: Memory) -> Seen:
 
 
 def has_series(memory: Memory, role: Role) -> bool:
-    """Say whether any series of a revision was found."""
+    """Return whether any series of a revision was found."""
     life: Mapping[str, Any] = memory["lives"][role]
     return bool(life.get("targets") or life.get("last"))
 
 
 def queries(sli: PrometheusAny, words: Mapping[str, str]) -> dict[str, str]:
-    """Write what an SLI asks, by the plan's field, for a check of its words.
+    """Return an SLI's queries by the plan's field, for a check of their syntax.
 
     Args:
         sli: The SLI.
-        words: A value for each place.
+        words: A value for each placeholder.
 
     Raises:
-        BadInput: A place has no value.
+        BadInput: A placeholder has no value.
     """
     if isinstance(sli, PrometheusPairSli):
         return {"bad": fill(sli.bad, words), "total": fill(sli.total, words)}
@@ -195,5 +195,5 @@ def queries(sli: PrometheusAny, words: Mapping[str, str]) -> dict[str, str]:
 
 
 def remembered(memory: Any) -> dict[str, Memory]:
-    """Take a memory back from JSON."""
+    """Restore a state from JSON."""
     return cast("dict[str, Memory]", dict(memory or {}))

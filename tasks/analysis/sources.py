@@ -1,4 +1,4 @@
-"""The sources of a watch's counts, read side by side: none waits for another, and a slow one is asked again when it has answered."""
+"""Sources of a watch's counts, read in parallel: none waits for another, and a slow one is read again once it has answered."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Subject:
         service: The service's name.
         environment: The environment's name.
         judgement: The plan's section.
-        prometheus: The Prometheus that its SLIs ask, or None where none does.
+        prometheus: The Prometheus of its SLIs, or None without such SLIs.
     """
 
     service: str
@@ -40,13 +40,13 @@ class Subject:
 
     @property
     def asks_platform(self) -> bool:
-        """Whether any SLI counts where the traffic is split."""
+        """Whether any SLI uses the platform's counts."""
         return any(isinstance(sli, PlatformSli) for sli in self.judgement.slis)
 
 
 @dataclass
 class Sources:
-    """All sources but the platform, which the watch itself looks at.
+    """All sources but the platform, which the watch itself reads.
 
     Fields:
         judgement: The plan's section.
@@ -63,19 +63,19 @@ class Sources:
     pending: dict[str, tuple[asyncio.Task[dict[str, Seen]], float]] = field(default_factory=dict)
 
     def start(self) -> None:
-        """Begin to read each source that is not being read."""
+        """Start a reading of each source without one."""
         for name, source in (("Prometheus", self.prometheus), ("the probe", self.probe)):
             if source is not None and name not in self.pending:
                 self.pending[name] = asyncio.ensure_future(source.read()), time.monotonic()
 
     async def collect(self, *, patience_seconds: float | None) -> dict[str, Seen]:
-        """Take what was read.
+        """Collect what was read.
 
         Args:
             patience_seconds: How long to wait for it; None waits until every source answered, or ran into its own time limit.
 
         Returns:
-            By SLI; one whose source has not answered yet is silent.
+            By SLI; one whose source has not answered yet has a `silence`.
         """
         seen: dict[str, Seen] = {}
         if self.pending:
@@ -90,7 +90,7 @@ class Sources:
         return seen
 
     def beginning(self) -> dict[str, Seen]:
-        """Say what is remembered of the beginning, for the sources that were read then."""
+        """Return the state at the beginning, for the sources that were read then."""
         seen = self.probe.beginning() if self.probe else {}
         if self.prometheus:
             known = self.prometheus.memory
@@ -98,7 +98,7 @@ class Sources:
         return seen
 
     def platform(self, counts: Mapping[str, Any]) -> dict[str, Seen]:
-        """See the platform's SLIs in its counts."""
+        """Read the platform's SLIs from its counts."""
         mine = [sli for sli in self.judgement.slis if isinstance(sli, PlatformSli)]
         return {sli.name: see_platform(sli, counts, versions=self.versions) for sli in mine}
 
@@ -107,20 +107,20 @@ class Sources:
         return list(source.slis)
 
     async def remember(self) -> dict[str, Any]:
-        """Read what a restarted watch must know of its beginning, as JSON; a source that is silent now begins when it speaks."""
+        """Return as JSON what a restarted watch needs of its beginning; a source that is silent now begins at its first answer."""
         if self.prometheus is None:
             return {}
         await self.prometheus.read()
         return dict(self.prometheus.memory)
 
     def lost_seconds(self, begun: Mapping[str, Any]) -> float:
-        """Take back what probes counted in an earlier span, and say how much of the watch was not, or no longer is, probed.
+        """Restore the probes' counts of an earlier span, and return how much of the watch is not covered by probes.
 
         Args:
             begun: When the watch began (`at`), and `probes` of an earlier span: `at` and `counts`.
 
         Returns:
-            What died with a process, in seconds; 0 without probes that decide: other counts are kept elsewhere.
+            The lost time in seconds; 0 without deciding probes, because other sources keep their counts.
         """
         if self.probe is None:
             return 0.0
@@ -129,7 +129,7 @@ class Sources:
         return max(0.0, time.time() - handed["at"]) if any(sli.deciding for sli in self.probe.slis) else 0.0
 
     async def end(self) -> None:
-        """End what is under way."""
+        """Cancel the readings under way."""
         tasks = [task for task, _ in self.pending.values()]
         for task in tasks:
             task.cancel()
@@ -137,7 +137,7 @@ class Sources:
 
 
 async def subject_of(plan: Plan, environment: str) -> Subject:
-    """Say what a plan has watched in an environment, with the block that its Prometheus SLIs ask.
+    """Return the subject of a watch: a plan's service in an environment, with its Prometheus block.
 
     Raises:
         BadInput, Temporary: The block cannot be loaded.
@@ -155,10 +155,10 @@ async def open_sources(
         subject: What is watched.
         platform: The environment.
         versions: The version of each revision.
-        memory: What Prometheus's SLIs were at the watch's beginning, as JSON.
+        memory: The state of Prometheus's SLIs at the watch's beginning, as JSON.
 
     Raises:
-        BadInput: A secret that a probe names is not there.
+        BadInput: A secret that a probe names does not exist.
     """
     sources = Sources(subject.judgement, versions)
     asked = [sli for sli in subject.judgement.slis if isinstance(sli, PrometheusSli | PrometheusPairSli)]

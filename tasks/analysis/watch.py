@@ -1,4 +1,4 @@
-"""Watch one step: read the counts at the plan's pace, judge after every reading, stop the moment the verdict is in."""
+"""Watch of one step: read the counts at the plan's interval, judge after every reading, stop at the verdict."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DECIDED = {Outcome.PASSED, Outcome.FAILED, Outcome.ERROR}
 
 
 class Point(NamedTuple):
-    """One reading: its moment, what followed for each SLI, and the rows of what was read."""
+    """One reading: its moment, the verdict of each SLI, and the rows of counts."""
 
     at: float
     verdicts: list[Verdict]
@@ -43,10 +43,10 @@ async def read_counts(platform: Platform) -> dict[str, Counts]:
 
 @task(name="begin watch", **ONCE_ON_PLATFORM)
 async def begin_watch(platform: Platform, *, subject: Subject, version: str, key: str) -> dict[str, Any]:  # noqa: ARG001
-    """Remember what the counters said before a step's traffic moved, so that all that follows is judged, also after a restart.
+    """Record the counters before a step's traffic shift, so that everything after it is judged, also after a restart.
 
     Returns:
-        `at` in seconds since the epoch, `counts` of the platform by version, and what is known of the SLIs in `prometheus`.
+        `at` in seconds since the epoch, `counts` of the platform by version, and the state of the SLIs in `prometheus`.
     """
     at, position = time.time(), await platform.current()
     async with open_sources(subject, platform, versions=versions_of(version, position["baseline"])) as sources:
@@ -56,7 +56,7 @@ async def begin_watch(platform: Platform, *, subject: Subject, version: str, key
 
 @task(name="start clock", **ONCE)
 async def start_clock(*, key: str) -> float:  # noqa: ARG001
-    """Remember when the traffic had moved, in seconds since the epoch: how long is watched counts from there."""
+    """Record when the traffic was shifted, in seconds since the epoch: the watch time counts from there."""
     return time.time()
 
 
@@ -78,17 +78,17 @@ async def watch_step(
         platform: The environment.
         subject: What is watched, and by which SLIs.
         version: The version under release.
-        percent: Its share, which must stay as it is.
-        watch_seconds: The longest time since `begun`; what probes had counted in a process that died is probed again.
+        percent: Its share, which must not change meanwhile.
+        watch_seconds: The longest time since `begun`; what probes counted in a process that died is probed again.
         lease: Our lease; a newer owner ends the watch.
-        begun: What `begin_watch` remembered, with the moment `at` from which the time counts, and `probes` of an earlier span.
-        key: Under which the result is remembered.
+        begun: What `begin_watch` returned, with the moment `at` from which the time counts, and `probes` of an earlier span.
+        key: The cache key of the result.
 
     Returns:
         What was found; the rows of its `samples` are those of `tasks.rules.analysis.step.Step.rows`.
 
     Raises:
-        Superseded: Somebody else owns the environment.
+        Superseded: Another owner holds the environment.
         WorldMoved: The traffic or the canary is not as it was left.
     """
     baseline = (await platform.current())["baseline"]
@@ -98,7 +98,7 @@ async def watch_step(
         step = Step(subject.judgement, version=version, baseline=baseline, percent=percent, began=began)
         look = partial(_look, platform, subject=subject, version=version, percent=percent, lease=lease)
         points = Thinned[Point](most_points(len(subject.judgement.slis)))
-        ends_at = begun["at"] + watch_seconds + sources.lost_seconds(begun)  # so that as much is probed as the plan says
+        ends_at = begun["at"] + watch_seconds + sources.lost_seconds(begun)  # so that the probes cover as much time as planned
         async for point in _readings(step, sources, look, ends_at=ends_at, owner=lease["owner"], where=within(subject.environment)):
             points.add(point)
         probes = {"at": time.time(), "counts": sources.probe.remembered()} if sources.probe else {}
@@ -119,7 +119,7 @@ async def watch_step(
 async def _readings(
     step: Step, sources: Sources, look: Callable[[], Awaitable[dict[str, Any]]], *, ends_at: float, owner: str, where: str
 ) -> AsyncIterator[Point]:
-    """Read at the plan's pace until the verdict is in or the time is up; a slow source is waited for only as long, but the last time."""
+    """Read at the plan's interval until the verdict or the time-out; a slow source delays only the last reading."""
     interval = step.judgement.interval_seconds
     for number in count(1):
         due, is_last = time.monotonic() + interval, time.time() >= ends_at
@@ -137,7 +137,7 @@ async def _readings(
 
 
 async def _look(platform: Platform, *, subject: Subject, version: str, percent: int, lease: Lease) -> dict[str, Any]:
-    """Read position and counts, and bear a platform that is silent for a few readings."""
+    """Read position and counts, and tolerate a platform that does not answer for a few readings."""
     for missed in range(MOST_MISSED + 1):
         try:
             found = await asyncio.gather(platform.current(), _counts(platform, subject))
@@ -153,7 +153,7 @@ async def _look(platform: Platform, *, subject: Subject, version: str, percent: 
 
 
 async def _counts(platform: Platform, subject: Subject) -> dict[str, Any]:
-    """Read the platform's counts where an SLI asks for them."""
+    """Read the platform's counts if an SLI needs them."""
     return dict(await platform.counts()) if subject.asks_platform else {}
 
 
@@ -163,9 +163,9 @@ def _expect_ours(position: Position, *, version: str, percent: int, lease: Lease
     if "trouble" in position:
         raise WorldMoved(position["trouble"])
     if position["canary"] == version and position["percent"] != percent:
-        raise WorldMoved(f"the canary gets {position['percent']} % of the traffic, not the {percent} % of this step; somebody shifted it")
+        raise WorldMoved(f"the canary gets {position['percent']} %, not the {percent} % of this step; it was shifted elsewhere")
     if version not in (position["canary"], position["baseline"]):
-        raise WorldMoved(f"{version} is gone: {position['canary'] or 'nothing'} is the canary; somebody else changed the environment")
+        raise WorldMoved(f"{version} is not the canary any more ({position['canary'] or 'there is none'}); something else changed it")
 
 
 @task(name="watch recovery", **OBSERVE_PLATFORM)
@@ -197,6 +197,6 @@ async def watch_recovery(platform: Platform, *, version: str, watch_seconds: flo
 def _increase(before: Counts | None, after: Counts | None) -> tuple[int, int]:
     if after is None:
         return 0, 0
-    if before is None or before["started"] != after["started"] or after["requests"] < before["requests"]:  # it began anew
+    if before is None or before["started"] != after["started"] or after["requests"] < before["requests"]:  # the counter was reset
         return after["errors"], after["requests"]
     return after["errors"] - before["errors"], after["requests"] - before["requests"]

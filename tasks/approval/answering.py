@@ -1,4 +1,4 @@
-"""Answer a gate from outside the run: find who waits, read the question, post the answer, wait for what became of it."""
+"""Answers to a gate from outside its run: find the suspended run, read the question, post the answer, wait for the outcome."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ FORM_SECONDS = 5
 
 
 class Question(NamedTuple):
-    """What a waiting run asks: the key of the question, and its text as markdown."""
+    """Question of a suspended run: its key, and its text as markdown."""
 
     key: str
     text: str
 
 
 class Outcome(NamedTuple):
-    """What became of an answer: the judgement's outcome, its reason, and the state of the gate after it."""
+    """Outcome of an answer: the judgement, its reason, and the state of the gate after it."""
 
     outcome: str
     reason: str
@@ -41,15 +41,15 @@ class Outcome(NamedTuple):
 
 
 async def find_run(client: PrefectClient, words: str) -> FlowRun:
-    """Find the run that a person means: by id, beginning of the id, name, or the service whose release waits.
+    """Find the run that a person means: by id, beginning of the id, name, or the service whose release is suspended.
 
     Raises:
-        BadInput: No run fits, or several do.
+        BadInput: No run matches, or several do.
     """
     try:
         return await client.read_flow_run(UUID(words))
     except ObjectNotFound:
-        raise BadInput(f"there is no run {words}", field="RUN", fix="`shipway status` shows the runs.") from None
+        raise BadInput(f"the run {words} does not exist", field="RUN", fix="`shipway status` shows the runs.") from None
     except ValueError:
         pass
     waiting = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED])))
@@ -60,21 +60,23 @@ async def find_run(client: PrefectClient, words: str) -> FlowRun:
             return fitting[0]
         if fitting:
             listed = ", ".join(f"{run.name} ({str(run.id)[:8]})" for run in fitting[:5])
-            raise BadInput(f"{len(fitting)} runs fit {words!r}: {listed}", field="RUN", fix="Give the id of one.")
-    raise BadInput(f"no run fits {words!r}", field="RUN", fix="Give an id, its beginning, a run's name, or a service whose release waits.")
+            raise BadInput(f"{len(fitting)} runs match {words!r}: {listed}", field="RUN", fix="Give the id of one.")
+    raise BadInput(
+        f"no run matches {words!r}", field="RUN", fix="Give an id, its beginning, a run's name, or the service of a suspended release."
+    )
 
 
 async def read_question(client: PrefectClient, run: FlowRun) -> Question:
-    """Read what a run asks.
+    """Read the question of a run.
 
     Raises:
-        Refused: It asks nothing: it runs, ended, or its time to answer is over.
+        Refused: It has no question: it runs, ended, or its time to answer is over.
     """
     state = run.state
     if state is None or not state.is_paused():
-        told = f"{state.name}: {state.message}" if state and state.message else state.name if state else "without a state"
-        more = "; it is not closed: the keeper starts it again, or settles it" if is_unclosed(run) else ""
-        raise Refused(f"{run.name} waits for no answer; it is {told}{more}")
+        shown = f"{state.name}: {state.message}" if state and state.message else state.name if state else "without a state"
+        more = "; it is not finalized: the keeper restarts or finalizes it" if is_unclosed(run) else ""
+        raise Refused(f"{run.name} does not wait for an answer; it is {shown}{more}")
     details = state.state_details
     if details.pause_timeout and details.pause_timeout.timestamp() <= time.time():
         raise Refused(f"{run.name} could be answered until {details.pause_timeout:%Y-%m-%d %H:%M:%S} UTC; ask for the release again")
@@ -84,7 +86,7 @@ async def read_question(client: PrefectClient, run: FlowRun) -> Question:
 
 
 async def _text(client: PrefectClient, run: UUID, key: str) -> str:
-    """Read the question's text; Prefect sets the state a moment before it stores the form, so one that is not there yet is waited for."""
+    """Read the question's text; Prefect sets the state a moment before it stores the form, so this waits for a missing one."""
     until = time.monotonic() + FORM_SECONDS
     while True:
         try:
@@ -105,18 +107,18 @@ async def post_answer(client: PrefectClient, run: FlowRun, *, form: dict[str, st
     """Post a filled form, which resumes the run.
 
     Raises:
-        Refused: The server did not take it.
+        Refused: The server did not accept it.
     """
     result = await client.resume_flow_run(run.id, run_input=form)
     if result.status != SetStateStatus.ACCEPT:
-        raise Refused(f"{run.name} did not take the answer: {getattr(result.details, 'reason', None) or result.status.value}")
+        raise Refused(f"{run.name} did not accept the answer: {getattr(result.details, 'reason', None) or result.status.value}")
 
 
 async def wait_for_outcome(client: PrefectClient, run_id: UUID, *, key: str, timeout_seconds: float) -> Outcome | None:
-    """Wait until the run says what became of the answer to one question; it is looked at once a second.
+    """Wait until the run reports the outcome of an answer; polls once a second.
 
     Returns:
-        The outcome; None when the run has not said so in time.
+        The outcome; None if the run has not reported it in time.
     """
     until = time.monotonic() + timeout_seconds
     while True:

@@ -1,4 +1,4 @@
-"""Approvals: take what was posted to a gate, judge it, and check the proofs again before anything moves."""
+"""Approvals: read the answer posted to a gate, judge it, and verify the proofs again before the first change."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ OUTCOME_LABEL = "shipway.answer"
 
 @task(**OBSERVE)
 async def fetch_answer(gate: Gate) -> dict[str, Any]:
-    """Read what was posted to the suspended run for this question, with the time at which the server took it.
+    """Read the answer posted to the suspended run for this question, with the time at which the server received it.
 
     Returns:
-        The JSON of an `Answer`; whatever is missing in the form is empty there. All of it is empty where nothing was
-        posted (somebody only set the run's state): the judgement refuses that as malformed, and the gate asks again.
+        The JSON of an `Answer`; missing fields are empty. All of it is empty if nothing was
+        posted (only the run's state was set): the judgement refuses that as malformed, and the gate asks again.
     """
     key = f"suspended-{gate.key}-response"
     async with get_client() as client:
@@ -47,14 +47,14 @@ async def judge_approval(
     answer: Answer,
     proofs: Sequence[Proof],
 ) -> dict[str, Any]:
-    """Judge one answer and use its code up; the very same answer may be judged again and comes out the same.
+    """Judge one answer and consume its code; the very same answer may be judged again, with the same outcome.
 
     Args:
-        approvers: Who is enrolled.
-        key: Under which the result is remembered; holds the release's id and the gate's key.
+        approvers: The enrolled people.
+        key: The cache key of the result: the release's id and the gate's key.
         gate: The question.
-        answer: What was posted.
-        proofs: What this run accepted before.
+        answer: The posted answer.
+        proofs: The proofs that this run accepted before.
 
     Returns:
         The JSON of a `Judgement`.
@@ -75,17 +75,17 @@ async def check_proofs(
     quorum: int,
     requester: str,
 ) -> list[str]:
-    """Verify the stored approvals anew, right before the first change; never cached.
+    """Verify the stored approvals again, right before the first change; never cached.
 
     Args:
-        approvers: Who is enrolled now; somebody removed since no longer counts.
+        approvers: The people enrolled now; a person removed since does not count any more.
         run: Flow run id that is about to act.
         gate: Name of the gate.
-        digest: What is about to be done, computed now.
+        digest: The digest of what is about to be done, computed now.
         proofs: The stored proofs, or their JSON.
         allowed: Who may approve, by the plan.
         quorum: How many different people must have approved.
-        requester: Who asked for the release.
+        requester: Who requested the release.
 
     Returns:
         One sentence a problem; empty when approved.
@@ -100,12 +100,12 @@ async def check_proofs(
 
 @task(**OBSERVE)
 async def log_outcome(gate: Gate, *, outcome: str, reason: str, state: str) -> None:
-    """Put what became of an answer on the run, for whoever waits for it; a courtesy that nothing is decided by.
+    """Write the outcome of an answer on the run, for a waiting command; nothing is decided by it.
 
     Args:
         gate: The question that was answered.
         outcome: Of the judgement.
-        reason: Of the judgement, or of the gate's state where that says more.
+        reason: Of the judgement, or of the gate's state if that has more detail.
         state: Of the gate, after the answer.
     """
     labels = {"key": gate.key, "outcome": outcome, "reason": reason[:500], "state": state}
@@ -125,7 +125,7 @@ def _judge_and_claim(approvers: Approvers, gate: Gate, answer: Answer, proofs: S
     ledger = approvers.ledger()
     judgement = _judge(approvers, gate, answer, proofs)
     if judgement.proof and not ledger.use(judgement.approver, judgement.proof.counter, claim):
-        # Another run used the code between our look at the ledger and our claim; the second look sees it.
+        # Another run used the code between our read of the ledger and our write; the second read sees it.
         judgement = _judge(approvers, gate, answer, proofs)
     if judgement.is_wrong_code:
         ledger.note_wrong(judgement.approver, claim)
@@ -153,7 +153,7 @@ def _judge(approvers: Approvers, gate: Gate, answer: Answer, proofs: Sequence[Pr
 
 
 def _claim(gate: Gate, answer: Answer) -> dict[str, object]:
-    """Name what a code is used for: all that the answer decides, so that a bent answer cannot use it again."""
+    """Return what a code is used for: everything that the answer decides, so that an altered answer cannot use it again."""
     return {
         "run": gate.run,
         "gate": gate.key,

@@ -1,4 +1,4 @@
-"""The forms that a suspended release shows in the Prefect UI."""
+"""Forms of a suspended release in the Prefect UI."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from pydantic import Field, create_model
 class ApprovalForm(RunInput):
     """An approval: who, what, and the proof."""
 
-    decision: Annotated[
-        Literal["approve", "reject"], Field(title="Decision", description="Approve lets the release go on; reject ends it.")
-    ]
+    decision: Annotated[Literal["approve", "reject"], Field(title="Decision", description="Approve continues the release; reject ends it.")]
     approver: Annotated[str, Field(title="Approver", description="Your name as enrolled.")]
     code: Annotated[
         str,
@@ -34,6 +32,6 @@ def approval_form_for(approvers: Sequence[str], *, description: str) -> type[Run
         A form to suspend with.
     """
     names: Any = Literal[tuple(approvers)]
-    field = Field(title="Approver", description="Your name. Whoever asked for the release does not count.")
+    field = Field(title="Approver", description="Your name. The requester of the release cannot approve.")
     form = create_model("ApprovalForm", __base__=ApprovalForm, approver=(names, field))
     return form.with_initial_data(description=description)

@@ -1,4 +1,4 @@
-"""CSV files as tables: text as it stands there, and views of it in which columns are numbers."""
+"""CSV files as tables: the text itself, and views of it with typed columns."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tasks.rules.data.csv_columns import Kind, booleans_of, numbers_of, read_bac
 
 
 class JobError(Exception):
-    """Something about a suite's data or expectations that cannot be judged; the text says what."""
+    """A suite's data or expectations cannot be validated; the message names why."""
 
 
 def read_csv(path: str, *, most: int) -> Any:
-    """Read a CSV as the text that stands in it; only what is empty is NULL.
+    """Read a CSV as text; only empty fields are NULL.
 
     Args:
         path: The file, UTF-8, with a header line.
@@ -39,7 +39,7 @@ def read_csv(path: str, *, most: int) -> Any:
     header = [f"Unnamed: {place}" if text != text else str(text) for place, text in enumerate(frame.iloc[0])]  # noqa: PLR0124 - NaN
     doubles = sorted({text for text in header if header.count(text) > 1})
     if doubles:
-        raise JobError(f"{name} has the column {doubles[0]} more than once, so nothing says which is meant; name each once")
+        raise JobError(f"{name} has the column {doubles[0]} more than once; name each column once")
     return frame.iloc[1:].set_axis(header, axis=1).reset_index(drop=True)
 
 

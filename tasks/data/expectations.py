@@ -1,4 +1,4 @@
-"""Judge tables with great-expectations, in a process of its own (see `tasks.data.expectations_process`)."""
+"""Great-expectations: validate tables in a separate process (see `tasks.data.expectations_process`)."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "VIRTUAL_EN
 PROGRAM = "tasks.data.expectations_process"
 ORDINARY = [sys.executable, "-P", "-m", PROGRAM]  # -P: nothing beside it is imported in place of our own
 LARGEST_PAGE_BYTES = 20_000_000
-IMPORT_SECONDS = 60  # the import takes five on a calm machine; a suite's own time does not begin before it
+IMPORT_SECONDS = 60  # the import takes five on an idle machine; a suite's own time starts after it
 
 
 @task(name="prepare suite", task_run_name="suite: {suite.name}", **OBSERVE)
 async def prepare_suite(suite: DataSuite, *, name: str, field: str, moment: Moment, folder: str) -> Job:
-    """Read a suite and find its data; what cannot be had is an outcome already.
+    """Read a suite and find its data; missing data is an outcome already.
 
     Args:
         suite: The plan's entry.
         name: The job's name, unique in the release.
         field: Where the plan has it, for messages: `data[0]`.
-        moment: When it is judged.
+        moment: When it is validated.
         folder: The plan's folder.
     """
     job = Job(name=name, title=f"Data suite {suite.name}", timeout_seconds=suite.timeout_seconds)
@@ -72,34 +72,34 @@ async def _address(name: str, *, field: str) -> SecretStr:
     block = await load_block(name, field=field)
     value = block.get() if isinstance(block, Secret) else None
     if not isinstance(value, str) or not value.strip():
-        raise BadInput(f"the block {name} holds no text", field=field, fix="Keep the database's SQLAlchemy address in it, as a text.")
+        raise BadInput(f"the block {name} does not hold text", field=field, fix="Store the database's SQLAlchemy address in it, as text.")
     return SecretStr(value.strip())
 
 
 async def expect_judgements() -> None:
-    """Let great-expectations be imported while other things go on, where there is a house whose engine can do that; costs no time."""
+    """Import great-expectations in the background, if this home directory has a warm engine that can do that; does not wait."""
     if home := _home():
         await asyncio.to_thread(judge.ask_for, home, PROGRAM)
 
 
 def _home() -> Path | None:
-    """Name the house that this process runs in."""
+    """Return the home directory of this process."""
     home = os.environ.get("SHIPWAY_HOME")
     return Path(home) if home else None
 
 
 @task(name="judge data", **OBSERVE)
 async def judge_tables(jobs: Sequence[Job], *, release: str, storage: Any = None) -> list[dict[str, Any]]:
-    """Judge tables in one process, and keep a page of each beside the record.
+    """Validate tables in one process, and keep a page of each beside the record.
 
     Args:
-        jobs: What to judge; those that ended already are handed through.
+        jobs: What to validate; those that ended already are passed through.
         release: The release whose record gets the pages.
-        storage: A folder's `Path` or a filesystem block; Prefect's default result storage where None.
+        storage: A folder's `Path` or a filesystem block; None takes Prefect's default result storage.
 
     Returns:
-        A finding a job, in their order: `outcome`, `reason`, `rows`, `expectations`, `failed`, and `docs`, the page's path
-        from the record's folder ("" where there is none). What was not judged in time is an `error`.
+        A finding for each job, in their order: `outcome`, `reason`, `rows`, `expectations`, `failed`, and `docs`, the page's path
+        from the record's folder ("" if there is none). A time-out is an `error`.
     """
     asked = [job for job in jobs if job.finding is None]
     if not asked:
@@ -107,7 +107,7 @@ async def judge_tables(jobs: Sequence[Job], *, release: str, storage: Any = None
     with tempfile.TemporaryDirectory(prefix="shipway-data-") as scratch:
         given = json.dumps({"folder": scratch, "suites": [job.plain() for job in asked]}).encode()
         environment = {name: os.environ[name] for name in KEPT if name in os.environ} | judge.QUIET
-        async with turns("judge data"):  # the same database and the same processor, where several targets are verified at a time
+        async with turns("judge data"):  # several targets verified at once share the database and the processor
             ended = await run_command(
                 judge.client_command(home, PROGRAM) if (home := _home()) else ORDINARY,
                 folder=scratch,
@@ -125,10 +125,10 @@ async def judge_tables(jobs: Sequence[Job], *, release: str, storage: Any = None
 
 
 def _why_missing(ended: Ended, *, secrets: list[str]) -> str:
-    """Say why a table has no finding; the last words may tell more than the exit status, and must not tell an address."""
+    """Return why a table has no finding: exit status and last lines, with addresses masked."""
     last = ended.tail.strip().splitlines()[-1:] if ended.exit_code else []
-    why = [ended.fault or "the process ended before it", *(line[-500:] for line in last)]
-    return str(mask(f"it was not judged: {': '.join(why)}", secrets))
+    why = [ended.fault or "the process exited before it", *(line[-500:] for line in last)]
+    return str(mask(f"it was not validated: {': '.join(why)}", secrets))
 
 
 async def _collect(folder: Path, number: int, job: Job, *, pages: tuple[Objects, str], missing: str) -> dict[str, Any]:
@@ -142,7 +142,7 @@ async def _collect(folder: Path, number: int, job: Job, *, pages: tuple[Objects,
 
 
 def _read(folder: Path, number: int) -> tuple[dict[str, Any] | None, bytes]:
-    """Read what the process wrote; half a finding is none."""
+    """Read the finding that the process wrote; an incomplete one does not count."""
     try:
         finding = json.loads((folder / f"{number}.json").read_bytes())
     except (OSError, ValueError):

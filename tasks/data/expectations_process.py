@@ -1,6 +1,6 @@
-"""The process in which great-expectations judges: `python -m tasks.data.expectations_process` reads a job, and writes a finding a suite.
+"""Process that runs great-expectations: `python -m tasks.data.expectations_process` reads a job, and writes a finding a suite.
 
-It is a process of its own because the import costs seconds and hundreds of megabytes, and because what a suite does
+It is a separate process because the import costs seconds and hundreds of megabytes, and because a suite
 cannot be interrupted otherwise. The job comes by standard input, since it holds the databases' addresses:
 
     {"folder": where findings and pages go, "suites": [{"name", "title", "timeout_seconds", "source", "suite", "show_values"}]}
@@ -37,9 +37,9 @@ SELDOM_USED = ("altair", "scipy.stats")
 
 
 class _Later(types.ModuleType):
-    """A module that is executed when something in it is first asked for; `LazyLoader`'s are by the next import already.
+    """Lazy module, executed when an attribute is first used; `LazyLoader`'s are by the next import already.
 
-    For a process of one thread: another would meet it half made.
+    For a process with one thread: another would see it half initialised.
     """
 
     def __getattr__(self, name: str) -> Any:
@@ -51,7 +51,7 @@ class _Later(types.ModuleType):
 
 
 def warm() -> None:
-    """Import what judging needs, which takes the seconds that this process is for."""
+    """Import what validation needs, which takes seconds."""
     warnings.simplefilter("ignore")
     for name in SELDOM_USED:
         _postpone(name)
@@ -60,7 +60,7 @@ def warm() -> None:
 
 
 def main() -> int:
-    """Judge every suite of the job; one that cannot be judged does not hold up the others."""
+    """Validate every suite of the job; one that fails to run does not block the others."""
     job = json.load(sys.stdin)
     warm()
     context = _module("great_expectations").get_context(mode="ephemeral")
@@ -115,7 +115,7 @@ def _judge(context: Any, asked: dict[str, Any], *, number: int) -> dict[str, Any
 
 
 def _make_plain(result: Any, *, show_values: bool) -> None:
-    """Turn numpy's values into plain ones, which great-expectations' own pages ask for, and take out what is not to be shown."""
+    """Convert numpy's values to plain ones, which great-expectations' pages need, and remove what must not be shown."""
     found = result.to_json_dict() if show_values else without_values(result.to_json_dict())
     result.success = found["success"] if found["success"] is None else bool(found["success"])
     result.result = json.loads(json.dumps(found["result"], default=str))
@@ -125,8 +125,8 @@ def _make_plain(result: Any, *, show_values: bool) -> None:
 
 
 def _validate(asked: dict[str, Any], table: Table, *, name: str, views: bool, shown: int) -> Any:
-    """Judge each expectation over the view of the table that it asks for, and join what was found in the suite's order."""
-    expected = _suite(asked, name=name).expectations  # all of them are refused or taken before one is judged
+    """Validate each expectation over its view of the table, and join the results in the suite's order."""
+    expected = _suite(asked, name=name).expectations  # all of them are checked before one is validated
     wanted = [view_of(one) if views else None for one in asked["expectations"]]
     found: dict[int, Any] = {}
     for view in dict.fromkeys(wanted):
@@ -136,7 +136,7 @@ def _validate(asked: dict[str, Any], table: Table, *, name: str, views: bool, sh
         results = table(view).validate(part, result_format={"result_format": "SUMMARY", "partial_unexpected_count": shown})
         found |= {int(one.expectation_config.id): one for one in results.results}
     if sorted(found) != list(range(len(wanted))):
-        raise JobError(f"{len(wanted)} expectations were asked for, and {len(found)} answers came")
+        raise JobError(f"{len(wanted)} expectations were requested, and {len(found)} results came")
     results.results = [found[place] for place in sorted(found)]
     held = sum(bool(one.success) for one in results.results)
     results.success = held == len(wanted)
@@ -150,7 +150,7 @@ def _validate(asked: dict[str, Any], table: Table, *, name: str, views: bool, sh
 
 
 def _suite(asked: dict[str, Any], *, name: str) -> Any:
-    """Make great-expectations' own suite, and say which expectation it does not take."""
+    """Build great-expectations' own suite, and raise for an expectation that it rejects."""
     configuration = _module("great_expectations.expectations.expectation_configuration").ExpectationConfiguration
     suite = _module("great_expectations").ExpectationSuite(name=asked.get("name") or name)
     for number, one in enumerate(asked["expectations"]):
@@ -163,7 +163,7 @@ def _suite(asked: dict[str, Any], *, name: str) -> Any:
 
 
 def _table(context: Any, source: dict[str, Any], expectations: list[dict[str, Any]], *, name: str) -> Table:
-    """Give a table's batch by the view of it; only a CSV has several."""
+    """Return a table's batch by the view of it; only a CSV has several."""
     if "url" in source:
         batch = _of_database(context, source, name=name)
         return lambda _: batch
@@ -195,7 +195,7 @@ def _driven(url: str) -> str:
     """Name the driver that is installed for PostgreSQL, and keep `$` from being read as a variable."""
     scheme, rest = url.split("://", 1) if "://" in url else (url, "")
     if not rest:
-        raise JobError("the secret is no database address; write it as SQLAlchemy does: postgresql://user:password@host/name")
+        raise JobError("the secret is not a database address; write it as SQLAlchemy does: postgresql://user:password@host/name")
     driven = "postgresql+psycopg" if scheme in {"postgresql", "postgres"} else scheme
     return f"{driven}://{rest if scheme.startswith('sqlite') else rest.replace('$', '%24')}"
 
@@ -212,7 +212,7 @@ def _frame(source: dict[str, Any]) -> Any:
         for path in source["csv"]:
             frames.append(read_csv(path, most=most + 1 - read))
             read += len(frames[-1])
-            if read > most:  # what is over is not even read
+            if read > most:  # stop before reading more
                 break
     else:
         rows = sum(_module("pyarrow.parquet").ParquetFile(path).metadata.num_rows for path in source["parquet"])
@@ -226,9 +226,9 @@ def _frame(source: dict[str, Any]) -> Any:
 
 
 def _bound_transactions(limit: dict[str, float]) -> None:
-    """Make every transaction of this process read only, and end its statements in time, as far as the database can.
+    """Make every transaction of this process read only, with a statement time-out, as far as the database supports it.
 
-    A suite's query must not change anything, and must not run on in the database when this process is ended.
+    A suite's query must not change anything, and must not continue in the database after this process was killed.
 
     Args:
         limit: `seconds` that a statement of the suite under way may take.
@@ -254,7 +254,7 @@ def _module(name: str) -> Any:
 
 
 def _without_traceback(info: Any) -> Any:
-    """Keep what went wrong; where in whose code is nothing that an operator of a release fixes."""
+    """Keep the message of an exception; its traceback does not help an operator."""
     if isinstance(info, dict):
         return {key: "" if key == "exception_traceback" else _without_traceback(value) for key, value in info.items()}
     return info

@@ -1,4 +1,4 @@
-"""Suites that a plan names: found and read without importing great-expectations, which takes five seconds."""
+"""Suites of a plan: found and read without importing great-expectations, which takes five seconds."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def load_suite(folder: Path, path: str, *, field: str) -> Suite:
         field: Where the plan names it, for messages.
 
     Returns:
-        The suite, which may still hold what only great-expectations itself can refuse.
+        The suite, which great-expectations itself may still reject.
 
     Raises:
-        BadInput: It is not there or broken; the message holds every problem.
+        BadInput: It is missing or broken; the message has every problem.
     """
     content = read_named(folder, path, field=field, limit_bytes=MAX_BYTES, what="the suite's file")
     suite, problems = read_suite(content, name=path, schemas=known_expectations())
@@ -37,7 +37,7 @@ def load_suite(folder: Path, path: str, *, field: str) -> Suite:
 
 
 def broken_suites(plan: Plan, folder: Path) -> tuple[list[str], list[str]]:
-    """Look at every suite that a plan names.
+    """Check every suite that a plan names.
 
     Args:
         plan: The plan.
@@ -60,7 +60,7 @@ def broken_suites(plan: Plan, folder: Path) -> tuple[list[str], list[str]]:
         field = f"data[{number}].{'csv' if one.csv else 'parquet'}"
         try:
             if pattern and not data_files(folder, pattern, field=field):
-                warnings.append(f"{field}: no file is {pattern} yet. Without one the suite has no data, which is no pass.")
+                warnings.append(f"{field}: no file is {pattern} yet. Without one the suite has no data, which is not a pass.")
         except BadInput as error:
             problems.append(str(error))
     return problems, warnings
@@ -78,13 +78,13 @@ def data_files(folder: Path, pattern: str, *, field: str) -> list[str]:
         Real paths in the order of their names.
 
     Raises:
-        BadInput: The pattern is none, or one of the files lies outside the repository.
+        BadInput: The pattern is invalid, or one of the files lies outside the repository.
     """
     inside(folder, pattern)
     try:
         found = sorted(path for path in folder.glob(pattern) if path.is_file())
     except (ValueError, OSError) as error:
-        raise BadInput(f"`{pattern}` cannot be looked for: {error}", field=field, fix="Write it as `exports/*.csv`.") from None
+        raise BadInput(f"`{pattern}` is not a valid pattern: {error}", field=field, fix="Write it as `exports/*.csv`.") from None
     repository = repository_of(folder)
     strangers = [path for path in found if not path.resolve().is_relative_to(repository)]
     if strangers:
@@ -94,7 +94,7 @@ def data_files(folder: Path, pattern: str, *, field: str) -> list[str]:
 
 @cache
 def known_expectations() -> Schemas:
-    """List what the installed great-expectations can judge, from its files: by name, the JSON Schema of its arguments."""
+    """List the expectations of the installed great-expectations, from its files: by name, the JSON Schema of its arguments."""
     found = importlib.util.find_spec("great_expectations")
     if found is None or found.origin is None:
         return {}

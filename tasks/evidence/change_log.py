@@ -1,4 +1,4 @@
-"""Read the changes between two versions from Git."""
+"""Change log: the changes between two versions, from Git."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tasks.rules.plan.version import check_version
 TIMEOUT_SECONDS = 30.0
 TEXT_LIMIT = 300
 FORMAT = "%H%x1f%at%x1f%an%x1f%s"
-MAX_MERGES = 30  # of more than that each is shown: to look into one costs Git five questions
+MAX_MERGES = 30  # of more than that each is shown: checking one costs five calls of Git
 KEPT = ("PATH", "HOME", "TMPDIR")
 ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
@@ -36,20 +36,20 @@ OURS = ("--no-pager", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/n
 
 @task(name="read change log", **OBSERVE)
 async def read_change_log(repository: str | Path, spec: Spec, *, from_version: str | None, to_version: str) -> ChangeLog:
-    """Read what a version brings, and what it takes back.
+    """Read which changes a version adds, and which it reverts.
 
     Args:
         repository: The plan's folder, inside a Git repository; the plan's paths start in it.
         spec: The plan's section.
-        from_version: The version that runs, or None where none does: then the whole history is read.
+        from_version: The running version, or None without one: then the whole history is read.
         to_version: The version under release.
 
     Returns:
         The changes, at most 500 each way.
 
     Raises:
-        BadInput: There is no repository, a version has no tag, or the history is cut off.
-        Temporary: Git did not answer in time.
+        BadInput: The repository is missing, a version has no tag, or the history is shallow.
+        Temporary: Git timed out.
     """
     await _refuse_shallow(repository)
     new = await _commit_of(repository, spec, to_version)
@@ -88,11 +88,11 @@ async def _git(repository: str | Path, *arguments: str) -> tuple[int, str, str]:
 async def _refuse_shallow(repository: str | Path) -> None:
     code, answer, said = await _git(repository, "rev-parse", "--is-shallow-repository")
     if code:
-        fix = "Keep the plan in the service's Git repository, and have git installed where releases run."
+        fix = "Keep the plan in the service's Git repository, and install git on the worker's machine."
         raise BadInput(f"{repository} cannot be read as a Git repository ({said[-200:]})", field="change_log", fix=fix)
     if answer.strip() == "true":
         fix = "Run `git fetch --unshallow --tags` there."
-        raise BadInput("the Git history is cut off (a shallow clone), so changes would be missing", field="change_log", fix=fix)
+        raise BadInput("the Git history is shallow, so changes would be missing", field="change_log", fix=fix)
 
 
 async def _commit_of(repository: str | Path, spec: Spec, version: str) -> str:
@@ -131,7 +131,7 @@ async def _other_side(repository: str | Path, here: str, there: str, *, paths: l
 
 
 async def _has_changes_of_its_own(repository: str | Path, merge: str, *, paths: list[str]) -> bool:
-    """Say whether a merge differs from what its sides add up to: a file that neither has, or a side's change that it drops."""
+    """Return whether a merge differs from what its sides add up to: a file that neither has, or a side's change that it drops."""
     _, first, *others = (await _asked(repository, "rev-list", "--parents", "--max-count=1", merge)).split()
     code, base, _ = await _git(repository, "merge-base", first, *others)
     if code or len(others) != 1:
@@ -149,7 +149,7 @@ async def _names(repository: str | Path, one: str, other: str, *, paths: list[st
 
 
 async def _differ(repository: str | Path, old: str, new: str, *, paths: list[str]) -> bool:
-    """Compare the two versions' files themselves: a log shows what was done, and some of it may have been undone."""
+    """Compare the two versions' files themselves: later commits of a log may revert earlier ones."""
     code, _, said = await _git(repository, "diff-tree", "-r", "--quiet", old, new, "--", *paths)
     if code not in {0, 1}:
         raise _unreadable(said)
@@ -164,12 +164,12 @@ async def _asked(repository: str | Path, *arguments: str) -> str:
 
 
 def _unreadable(said: str) -> BadInput:
-    """Say why Git could not read the history, with the fix that fits."""
+    """Return why Git could not read the history, with the fix."""
     if "promisor" in said or "lazy fetching" in said:
         wrong = "the clone leaves out objects that are needed (a partial clone, as `git clone --filter=tree:0` makes one)"
         return BadInput(wrong, field="change_log", fix="Run `git fetch --refetch --no-filter --tags` there, or make a full clone.")
     return BadInput(
-        f"Git could not list the changes ({said[-200:]})", field="change_log", fix="Look with `git fsck`, or make a full clone."
+        f"Git could not list the changes ({said[-200:]})", field="change_log", fix="Check with `git fsck`, or make a full clone."
     )
 
 

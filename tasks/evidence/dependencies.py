@@ -1,4 +1,4 @@
-"""Ask another service whether it is there, well, and of a fitting version."""
+"""Dependencies: check whether another service answers, healthy and in a fitting version."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BUSY = frozenset({429, 502, 503, 504})
 
 @task(name="check dependency", task_run_name="dependency: {spec.name}", **OBSERVE)
 async def check_dependency(spec: Dependency) -> DependencyState:
-    """Ask one dependency; if another try may help it is asked again, and the last try gives the state as it is.
+    """Check one dependency; retried if that may help, and the last try returns the state as it is.
 
     Args:
         spec: The plan's entry.
@@ -27,8 +27,8 @@ async def check_dependency(spec: Dependency) -> DependencyState:
         The state; no answer is `no_data`, never a pass.
 
     Raises:
-        Temporary: No answer or a busy one, and tries are left.
-        BadInput: A secret that it names is not there.
+        Temporary: It does not answer or is busy, and retries are left.
+        BadInput: A secret that it names does not exist.
     """
     state, may_pass = await ask_dependency(spec)
     if may_pass and not _is_last_try():
@@ -48,7 +48,7 @@ async def ask_dependency(spec: Dependency) -> tuple[DependencyState, bool]:
         spec: The plan's entry.
 
     Returns:
-        The state, and whether another try may find a better one.
+        The state, and whether a retry may find a better one.
     """
     secrets = await load_secrets([spec], field="dependencies")
     async with http_client(environment=True) as client:

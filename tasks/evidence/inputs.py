@@ -96,7 +96,7 @@ async def read_plan(path: str) -> TakenPlan:
 
 
 async def _read_changes(folder: str, plan: Plan, running: list[str | None], *, version: str) -> ChangeLog:
-    """Read what changes for each version that runs in production; git is asked one after the other."""
+    """Read what changes for each version that runs in production; Git runs one call after the other."""
     return join_changes(
         [await read_change_log.fn(folder, plan.change_log, from_version=one, to_version=version) for one in dict.fromkeys(running)]
     )
@@ -113,6 +113,6 @@ async def _look_at(plan: Plan, environment: str, platform: Platform) -> tuple[Po
 
 
 async def _preview(platforms: dict[str, Platform], version: str) -> dict[str, Any]:
-    """Let each platform that can say what it would change."""
+    """Preview on each platform that supports it."""
     found = await asyncio.gather(*(preview_environment(platform, version) for platform in platforms.values()))
     return {name: one for name, one in zip(platforms, found, strict=True) if one is not None}

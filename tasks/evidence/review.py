@@ -1,4 +1,4 @@
-"""Review a plan: read its file, with every problem at once."""
+"""Plan review: read a plan's file, with every problem at once."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ async def read_plan_file(path: str) -> dict[str, Any]:
         `repository` (the Git repository around it, or the folder), all absolute.
 
     Raises:
-        BadInput: It is not there or not right; the message holds every problem, one a line.
+        BadInput: It is missing or wrong; the message has every problem, one a line.
     """
     try:
         file, data = await asyncio.to_thread(_read, path)
     except (OSError, RuntimeError, ValueError) as error:
         raise BadInput(f"{path} cannot be read: {error}", field="plan", fix="Name the plan's file.") from None
     if data is None:
-        raise BadInput(f"there is no file {path}", field="plan", fix="Name the plan's file, as `shipway.yaml`.")
+        raise BadInput(f"{path} does not exist", field="plan", fix="Name the plan's file, as `shipway.yaml`.")
     plan, problems = await asyncio.to_thread(read_plan, data, name=file.name)
     if plan is None:
-        raise BadInput(_listed(problems), field="plan", fix=f"Fix it, and look with `shipway check {file.name}`.")
+        raise BadInput(_listed(problems), field="plan", fix=f"Fix it, and check with `shipway check {file.name}`.")
     repository = await asyncio.to_thread(repository_of, file.parent)
     return {"plan": plan.model_dump(mode="json"), "path": str(file), "folder": str(file.parent), "repository": str(repository)}
 

@@ -1,4 +1,4 @@
-"""Read test evidence: a JUnit report, or a command that must end well."""
+"""Test evidence: a JUnit report, or a command that must exit with 0."""
 
 from __future__ import annotations
 

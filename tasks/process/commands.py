@@ -1,4 +1,4 @@
-"""Run a program without a shell: bounded in time and output, and never leaving children behind."""
+"""Commands: run a program without a shell, bounded in time and output, without leaving child processes."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ OUTPUT_LIMIT_BYTES = 2_000_000
 TAIL_BYTES = 8_000
 GRACE_SECONDS = 2.0
 NOTHING = outside("")
-COERCED = "LC_CTYPE"  # Python's start sets it where no locale is named
+COERCED = "LC_CTYPE"  # Python's start sets it if no locale is set
 MORTAL = [sys.executable, "-I", "-S", str(Path(__file__).with_name("pdeathsig.py"))]
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a program ended.
+    """Result of a program.
 
     Fields:
-        exit_code: Negative for a signal; 126 or 127 where it could not be started; None where it was ended at its time-out.
+        exit_code: Negative for a signal; 126 or 127 if it could not be started; None if it was killed at its time-out.
         seconds: How long it ran.
         output: What it wrote to its standard output, the first 2 MB.
         cut: Whether it wrote more than that.
         tail: The end of what it wrote to both outputs, 8 kB at most.
-        fault: What went wrong, in a sentence, or "" where it ended with 0.
+        fault: What went wrong, in a sentence, or "" if it exited with 0.
     """
 
     exit_code: int | None
@@ -65,17 +65,17 @@ async def run_command(
     environment: Mapping[str, str] | None = None,
     given: bytes = b"",
 ) -> Ended:
-    """Run a program to its end, or to that of this process, should it be killed.
+    """Run a program to its end; it is killed together with this process.
 
     Args:
         command: Program and arguments; no shell reads them.
-        folder: Where it runs.
-        timeout_seconds: After this time it and its children are ended.
-        environment: Its whole environment; None hands ours on.
-        given: What it reads from its standard input; it passes through a file without a name, which nobody else can open.
+        folder: Its working directory.
+        timeout_seconds: After this time it and its children are killed.
+        environment: Its whole environment; None passes ours on.
+        given: Its standard input; passed through an unnamed file, which no other process can open.
 
     Returns:
-        How it ended. Nothing that the program does raises.
+        The result. Nothing that the program does raises.
     """
     start, kept, mark = time.monotonic(), _Kept(), uuid.uuid4().hex
     inherited = dict(os.environ if environment is None else environment) | {MARK: mark}
@@ -107,10 +107,10 @@ def _not_run(program: str, folder: str | os.PathLike[str], exit_code: int, *, wh
 
 def _fault(program: str, exit_code: int | None, *, seconds: float) -> str:
     if exit_code is None:
-        return f"`{program}` was ended at its time-out after {seconds:.1f} s"
+        return f"`{program}` timed out after {seconds:.1f} s"
     if exit_code < 0:
         return f"`{program}` was killed by signal {-exit_code} after {seconds:.1f} s"
-    return f"`{program}` ended with {exit_code} after {seconds:.1f} s" if exit_code else ""
+    return f"`{program}` exited with {exit_code} after {seconds:.1f} s" if exit_code else ""
 
 
 @asynccontextmanager
@@ -194,7 +194,7 @@ async def _end_politely(process: asyncio.subprocess.Process, mark: str) -> None:
 
 
 def _signal_all(pid: int, mark: str, number: signal.Signals) -> int:
-    """Signal the program's group and whatever else carries its mark in the environment, such as a daemon that it forked."""
+    """Signal the program's process group and every process with its marker in the environment, such as a daemon that it forked."""
     signalled = 0
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)

@@ -1,4 +1,4 @@
-"""Do several things side by side, leave nothing running where one of them fails, and take turns where there is room for few."""
+"""Structured concurrency: run several coroutines, cancel the rest if one fails, and limit how many run at once."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Semaphore
 
 
 def turns(name: str, *, at_once: int = 1) -> asyncio.Semaphore:
-    """Give what lets so many in at once, for all in this process who ask by this name.
+    """Return the semaphore of this name in this process.
 
     Args:
-        name: What it is for.
-        at_once: How many; the first who asks decides.
+        name: Its purpose.
+        at_once: How many; the first call decides.
     """
     known = _turns.setdefault(asyncio.get_running_loop(), {})
     return known.setdefault(name, asyncio.Semaphore(at_once))
 
 
 async def together(*work: Coroutine[Any, Any, Any]) -> list[Any]:
-    """Wait for all; the first that fails ends the others before its error is raised, so that what follows has the place to itself.
+    """Wait for all; the first that fails cancels the others and waits for them before its error is raised.
 
     Args:
-        work: Coroutines that nobody has begun.
+        work: Coroutines that have not started.
 
     Returns:
-        What each gave, in their order.
+        The results, in their order.
     """
     running = [asyncio.ensure_future(one) for one in work]
     failed: list[BaseException] = []
@@ -39,7 +39,7 @@ async def together(*work: Coroutine[Any, Any, Any]) -> list[Any]:
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
             failed = [error for one in running if one in done and not one.cancelled() and (error := one.exception())]
     finally:
-        for one in running:  # once: a second cancellation would cut their clearing up short
+        for one in running:  # once: a second cancellation would interrupt their cleanup
             one.cancel()
         await asyncio.gather(*running, return_exceptions=True)
     if failed:
@@ -48,14 +48,14 @@ async def together(*work: Coroutine[Any, Any, Any]) -> list[Any]:
 
 
 async def until_one(*work: Coroutine[Any, Any, T], ends: Callable[[T], bool]) -> tuple[T | None, list[T]]:
-    """Wait for all, or for the first with a result that ends the others; an error ends them, too, and is raised.
+    """Wait for all, or for the first result that cancels the others; an error cancels them, too, and is raised.
 
     Args:
-        work: Coroutines that nobody has begun.
-        ends: Says of a result whether nothing may go on beside it.
+        work: Coroutines that have not started.
+        ends: Whether a result cancels the others.
 
     Returns:
-        The first result that ended the others, or None; and the results of all that came to their end, in the order of the work.
+        The first result that cancelled the others, or None; and the results of all that completed, in the order of the work.
     """
     running = [asyncio.ensure_future(one) for one in work]
     left, ending = set(running), None
@@ -66,14 +66,14 @@ async def until_one(*work: Coroutine[Any, Any, T], ends: Callable[[T], bool]) ->
                 if ends(found := one.result()) and ending is None:
                     ending = found
     finally:
-        for one in running:  # once: a second cancellation would cut their clearing up short
+        for one in running:  # once: a second cancellation would interrupt their cleanup
             one.cancel()
         await asyncio.gather(*running, return_exceptions=True)
     return ending, [one.result() for one in running if not one.cancelled() and one.exception() is None]
 
 
 async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """Let something come to its end before a cancellation goes on, so that it does not happen behind what comes next."""
+    """Shield a coroutine from cancellation: let it complete first, so that no late effect happens after the next step."""
     running = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(running)

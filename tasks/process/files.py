@@ -1,4 +1,4 @@
-"""Files that a plan names: found without leaving the repository, and read within bounds."""
+"""Files of a plan: found without leaving the repository, and read within bounds."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def resolve_inside(folder: Path, path: str, *, field: str) -> Path:
     try:
         real = named.resolve()
     except (OSError, RuntimeError) as error:
-        raise BadInput(f"`{path}` cannot be followed: {error}", field=field, fix="Look at its links.") from None
+        raise BadInput(f"`{path}` cannot be resolved: {error}", field=field, fix="Check its links.") from None
     if not real.is_relative_to(repository):
         raise BadInput(f"`{path}` is a link that leaves the repository", field=field, fix="Put the file itself into the repository.")
     return real
@@ -49,14 +49,14 @@ def read_bounded(path: Path, *, limit_bytes: int) -> bytes | None:
         limit_bytes: Of a longer file one byte more than this is read, so that the caller sees that it is longer.
 
     Returns:
-        The bytes, or None where there is no file.
+        The bytes, or None if the file does not exist.
 
     Raises:
-        OSError: It is there and cannot be read, or is a folder, a pipe or a device.
+        OSError: It exists and cannot be read, or is a folder, a pipe or a device.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # asked before opening: a pipe would wait for its writer
-            message = f"{path.name} is no regular file"
+        if not stat.S_ISREG(path.stat().st_mode):  # checked before opening: a pipe would wait for its writer
+            message = f"{path.name} is not a regular file"
             raise OSError(message)
         with path.open("rb") as file:
             return file.read(limit_bytes + 1)
@@ -65,7 +65,7 @@ def read_bounded(path: Path, *, limit_bytes: int) -> bytes | None:
 
 
 def read_named(folder: Path, path: str, *, field: str, limit_bytes: int, what: str) -> bytes:
-    """Read a file that a plan names and that must be there.
+    """Read a file that a plan names and that must exist.
 
     Args:
         folder: The plan's folder.
@@ -75,7 +75,7 @@ def read_named(folder: Path, path: str, *, field: str, limit_bytes: int, what: s
         what: What the file is, for messages: "the suite's file".
 
     Raises:
-        BadInput: It is not there, cannot be read, or lies outside.
+        BadInput: It does not exist, cannot be read, or lies outside.
     """
     file = resolve_inside(folder, path, field=field)
     try:
@@ -83,19 +83,19 @@ def read_named(folder: Path, path: str, *, field: str, limit_bytes: int, what: s
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error}", field=field, fix=f"Name {what}.") from None
     if content is None:
-        raise BadInput(f"{path} is not there", field=field, fix="Add it, or fix the path; it starts in the plan's folder.")
+        raise BadInput(f"{path} does not exist", field=field, fix="Add it, or fix the path; it starts in the plan's folder.")
     return content
 
 
 def missing_files(plan: Plan, folder: Path) -> tuple[list[str], list[str]]:
-    """Look for the files that a plan names.
+    """Check that the files that a plan names exist.
 
     Args:
         plan: The plan.
         folder: Its folder.
 
     Returns:
-        Problems (a smoke test that is not there, a link that leaves), and warnings (a report that the tests still have to write).
+        Problems (a missing smoke test, a link that leaves the repository), and warnings (a report that the tests still have to write).
     """
     problems, warnings = [], []
     reports = [(f"tests[{i}].junit", one.junit) for i, one in enumerate(plan.tests) if isinstance(one, Junit)]
@@ -108,9 +108,9 @@ def missing_files(plan: Plan, folder: Path) -> tuple[list[str], list[str]]:
             problems.append(str(error))
             continue
         if not there and field.startswith("tests"):
-            warnings.append(f"{field}: {path} is not there yet. Run the tests before the release.")
+            warnings.append(f"{field}: {path} does not exist yet. Run the tests before the release.")
         elif not there and field.startswith("change_log"):
-            warnings.append(f"{field}: {path} is not there now. Look whether it is spelled right; it starts in the plan's folder.")
+            warnings.append(f"{field}: {path} does not exist now. Check its spelling; it starts in the plan's folder.")
         elif not there:
-            problems.append(f"{field}: {path} is not there. Add it, or fix the path; it starts in the plan's folder.")
+            problems.append(f"{field}: {path} does not exist. Add it, or fix the path; it starts in the plan's folder.")
     return problems, warnings

@@ -1,10 +1,10 @@
-"""Become a program that ends with whoever started it: `python -I -S mortal.py PARENT UNSET PROGRAM [ARGUMENT…]`.
+"""Parent-death signal: become a program that is killed with its parent: `python -I -S mortal.py PARENT UNSET PROGRAM [ARGUMENT…]`.
 
-The kernel kills it (SIGKILL) when its parent dies, however that happens; the smoke test of a killed release would otherwise go on beside
-the attempt that takes over. That is the program itself, not what it started in its turn. It gets signals and environment as they were
-before this interpreter began; UNSET names a variable that has to be taken away again, or is empty. Imports next to nothing: its start is
-the price of every command. Where the program cannot be run, it says so on standard error behind the mark in SHIPWAY_COMMAND, and ends with
-127 or 126, as shells do.
+The kernel kills it (SIGKILL) when its parent dies; else the smoke test of a killed release would continue beside
+the attempt that takes over. This holds for the program itself, not for its children. It gets signals and environment as they were
+before this interpreter began; UNSET names a variable to remove, or is empty. Imports next to nothing: its start is
+the price of every command. If the program cannot be run, it reports that on standard error after the marker in SHIPWAY_COMMAND, and
+exits with 127 or 126, as shells do.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ MARK = "SHIPWAY_COMMAND"
 
 
 def main(parent: int, unset: str, command: list[str]) -> int:
-    """Bind this process to its parent, and become the program; returns only where that cannot be."""
+    """Bind this process to its parent, and become the program; returns only if that fails."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores
         signal.signal(number, signal.SIG_DFL)
     os.environ.pop(unset, None)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-    if os.getppid() != parent:  # it died before the kernel knew
+    if os.getppid() != parent:  # it died before the kernel was asked
         return NOT_RUNNABLE
     try:
         os.execvp(command[0], command)  # noqa: S606 - a program and its arguments, without a shell

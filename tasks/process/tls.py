@@ -1,4 +1,4 @@
-"""Which certificates are believed: read once a process, since that takes longer than most requests."""
+"""TLS trust: certificate authorities, read once per process, since that takes longer than most requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import httpx
 
 
 async def trust(*, environment: bool = False) -> ssl.SSLContext:
-    """Give the authorities that httpx believes in by default, to be shared by every client: reading them costs about 50 ms of computing.
+    """Return the authorities that httpx trusts by default, shared by every client: reading them costs about 50 ms of CPU.
 
     Args:
         environment: Whether SSL_CERT_FILE and SSL_CERT_DIR count.

@@ -1,4 +1,4 @@
-"""The manifests of a plan's migrations: found and read."""
+"""Manifests of a plan's migrations: found and read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read_manifests(plan: Plan, folder: Path) -> tuple[dict[str, dict[str, Any]],
         folder: Its folder.
 
     Returns:
-        The Jobs by the migration's name, with their placeholders, and a sentence for each that cannot be read; going back needs none.
+        The Jobs by the migration's name, with their placeholders, and a sentence for each that cannot be read; a rollback needs none.
     """
     found: dict[str, dict[str, Any]] = {}
     problems: list[str] = []

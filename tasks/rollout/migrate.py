@@ -1,4 +1,4 @@
-"""Migrations: run one, remember on the run that it took something away, and find what earlier releases took away."""
+"""Migrations: run one, tag the run with its contracts, and find the contracts of earlier releases."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def run_migration(
         `seconds`, and `log`: its last 100 lines.
 
     Raises:
-        BadInput: The platform does not take it; nothing ran.
+        BadInput: The platform rejects it; nothing ran.
         RolloutFailed: It failed; carries its last lines.
     """
     if not isinstance(platform, RunsJobs):
@@ -66,14 +66,14 @@ async def run_migration(
 
 @task(name="note contract", **OBSERVE)
 async def note_contract(run: str) -> None:
-    """Mark a run whose record speaks of contracts, so that every later rollback finds it."""
+    """Tag a run whose record has contracts, so that every later rollback finds it."""
     async with get_client() as client:
         await change_tags(client, run, add={CONTRACT})
 
 
 @task(name="find contracts", **OBSERVE)
 async def find_contracts(service: str) -> tuple[list[Contract], set[tuple[str, str, str]]]:
-    """Find the contracts that releases of a service began, and what rollbacks say was restored; tags name the runs, the records decide."""
+    """Find the contracts that releases of a service started, and those that rollbacks restored; tags find the runs, records decide."""
     async with get_client() as client:
         runs = [str(run.id) for run in await tagged(client, f"service:{service}", CONTRACT)]
     contracts: list[Contract] = []
@@ -87,7 +87,7 @@ async def find_contracts(service: str) -> tuple[list[Contract], set[tuple[str, s
 
 @task(name="find last release", **OBSERVE)
 async def last_deployed(service: str, *, version: str) -> datetime | None:
-    """Find when the newest release that deployed a version began; None where no record knows one."""
+    """Find when the newest release that deployed a version began; None if no record has one."""
     async with get_client() as client:
         runs = await tagged(client, f"service:{service}", f"version:{version}", "outcome:deployed")
     for run in reversed(runs):

@@ -1,4 +1,4 @@
-"""Find the platform that a plan names."""
+"""Platform blocks: load those that a plan names."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ async def load_platform(name: str, *, field: str, strategy: str | None = None) -
     Args:
         name: The block, as in the plan.
         field: Where the plan names it, for messages.
-        strategy: The plan's choice among the ways in which the platform brings versions in; None leaves it to the block.
+        strategy: The plan's rollout strategy; None leaves it to the block.
 
     Returns:
         The block.
 
     Raises:
-        BadInput: There is no such block, it cannot be read, or it is no platform.
+        BadInput: The block does not exist, cannot be read, or is not a platform.
     """
     block = await load_block(name, field=field)
     if not isinstance(block, Platform):
-        raise BadInput(f"the block {name} is no platform", field=field, fix="Name a block of a type that has the methods of a platform.")
+        raise BadInput(f"the block {name} is not a platform", field=field, fix="Name a block of a type that has the methods of a platform.")
     if strategy is None:
         return block
     if not isinstance(block, Strategic):
@@ -67,11 +67,11 @@ async def load_block(name: str, *, field: str) -> Block:
         module, attribute = KNOWN[kind]
         known: type[Block] = getattr(importlib.import_module(module), attribute)
         return await known.aload(own)
-    except (ValueError, RuntimeError) as error:  # the latter where its fields are not those of its class
+    except (ValueError, RuntimeError) as error:  # the latter if its fields are not those of its class
         fix = f"Create it: `shipway up` registers the types; `prefect block ls` lists what there is. ({type(error).__name__})"
         raise BadInput(f"the block {name} does not exist or cannot be read", field=field, fix=fix) from error
     except OSError as error:
-        raise Temporary(f"the Prefect server did not answer for the block {name}") from error
+        raise Temporary(f"the Prefect server does not answer for the block {name}") from error
     except httpx.HTTPError as error:
         passing = as_temporary(error)
         if passing is None:
@@ -83,16 +83,16 @@ async def load_approvers(name: str) -> Approvers:
     """Load the block in which approvers are enrolled; the errors are those of `load_platform`."""
     block = await load_block(name, field="approval.block")
     if not isinstance(block, Approvers):
-        raise BadInput(f"the block {name} holds no approvers", field="approval.block", fix="Enrol them with `shipway approvers add NAME`.")
+        raise BadInput(f"the block {name} does not hold approvers", field="approval.block", fix="Enrol them: `shipway approvers add NAME`.")
     return block
 
 
 async def load_prometheus(judgement: Judgement) -> Prometheus | None:
-    """Load the Prometheus that a plan's SLIs ask, or None where none does; the errors are those of `load_platform`."""
+    """Load the Prometheus of a plan's SLIs, or None without such SLIs; the errors are those of `load_platform`."""
     if not any(isinstance(sli, PrometheusSli | PrometheusPairSli) for sli in judgement.slis):
         return None
     block = await load_block(judgement.prometheus, field="judgement.prometheus")
     if not isinstance(block, Prometheus):
         fix = "Name a block of the type `prometheus`."
-        raise BadInput(f"the block {judgement.prometheus} is no Prometheus", field="judgement.prometheus", fix=fix)
+        raise BadInput(f"the block {judgement.prometheus} is not a Prometheus block", field="judgement.prometheus", fix=fix)
     return block

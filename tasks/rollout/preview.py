@@ -1,4 +1,4 @@
-"""Ask a platform what a release would change, before anything moves."""
+"""Preview: what a release would change on a platform, before the first change."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from tasks.rules.rollout.preview import bounded_preview
 
 
 async def preview_environment(platform: Platform, version: str) -> dict[str, Any] | None:
-    """Ask one platform.
+    """Preview one platform.
 
     Args:
         platform: The environment.
-        version: The version that would come.
+        version: The version to release.
 
     Returns:
-        `changes`, `drift` and `notes`, lists of lines; `refused`: why the platform would refuse it, or "". None where it cannot say.
+        `changes`, `drift` and `notes`, lists of lines; `refused`: why the platform would refuse it, or "". None if it has no preview.
     """
     if not isinstance(platform, Previewing):
         return None
     try:
         found = await platform.preview(version)
     except Temporary as error:
-        return bounded_preview(notes=[f"what would change is not known: {error}"])
+        return bounded_preview(notes=[f"the changes are not known: {error}"])
     except ShipwayError as error:
         return bounded_preview(refused=f"{type(error).__name__}: {error}")
     return bounded_preview(changes=found["changes"], drift=found["drift"], notes=found.get("notes", []))

@@ -1,6 +1,6 @@
 """Move an environment: acquire its lease, prepare a revision, shift its traffic, promote it, abort it.
 
-Each of these effects converges and is fenced by the lease; the ones that a release takes in order are also remembered.
+Each effect converges and is fenced by the lease; the results of a release's steps are also cached.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ async def acquire_lease(platform: Platform, *, owner: str, takeover: str = "") -
     Args:
         platform: The environment.
         owner: Id of the run that will act.
-        takeover: Why it may be taken from another owner; empty refuses instead.
+        takeover: Why it may be taken over from another owner; empty refuses instead.
     """
     return await platform.acquire_lease(owner, takeover=bool(takeover))
 
@@ -70,7 +70,7 @@ def called(position: Position | dict[str, Any], version: str) -> str | None:
 
 @task(name="shift traffic", **ONCE_ON_PLATFORM)
 async def shift_traffic(platform: Platform, *, version: str, percent: int, lease: Lease, key: str) -> Position:  # noqa: ARG001
-    """Send a share of the traffic to the canary, and read back that it is so."""
+    """Shift a share of the traffic to the canary, and verify it."""
     position = await platform.current()
     if position["canary"] is None and position["baseline"] == version:
         return position
@@ -88,7 +88,7 @@ async def promote_revision(platform: Platform, *, version: str, lease: Lease, ke
     position = await platform.current()
     if position["baseline"] != version:
         expect_canary(position, version=version)
-    if position["canary"] in {None, version}:  # a promotion that died behind its last effect may still have notes to make
+    if position["canary"] in {None, version}:  # a promotion that died after its last effect may still have notes to write
         await platform.promote(lease)
         position = await platform.current()
     if position["baseline"] != version:

@@ -1,4 +1,4 @@
-"""Ask a revision whether it is well: many requests side by side over one client, and only a stable answer counts."""
+"""Health: parallel requests to a revision over one client, of which only a stable result counts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tasks.verification.http_check import AT_ONCE, Asker, Checked, address_of, h
 
 @task(name="probe health", **OBSERVE)
 async def probe_health(target: str, *, verification: Verification, version: str) -> dict[str, object]:
-    """Ask every health check in rounds until all were well often enough in a row.
+    """Run every health check in rounds until all passed often enough in a row.
 
     Args:
         target: Base URL of the revision.
@@ -52,11 +52,11 @@ async def probe_all(asker: Asker, target: str, *, checks: Sequence[HealthCheck],
     Args:
         asker: One for all.
         target: Base URL.
-        checks: What to ask.
+        checks: The health checks.
         version: Replaces `{version}`.
 
     Returns:
-        What each check found, in their order.
+        The result of each check, in their order.
     """
     turns = asyncio.Semaphore(AT_ONCE)
 
@@ -74,6 +74,6 @@ def _report(urls: Sequence[str], found: Sequence[Checked], *, good: int, rounds:
     ]
     worst = next((f"{row['url']} {row['fault']}" for row in table if row["fault"]), "")
     if good >= needed:
-        return {"outcome": "passed", "reason": f"{len(found)} checks were well {good} times in a row", "rounds": rounds, "table": table}
-    reason = f"{worst}" if worst else f"well only {good} of {needed} times in a row"
+        return {"outcome": "passed", "reason": f"{len(found)} checks passed {good} times in a row", "rounds": rounds, "table": table}
+    reason = f"{worst}" if worst else f"passed only {good} of {needed} times in a row"
     return {"outcome": "failed", "reason": f"{reason} ({rounds} rounds)", "rounds": rounds, "table": table}

@@ -1,4 +1,4 @@
-"""Carry out HTTP checks: one request with its headers, secrets and body, in bounds of time and size, judged by what the plan expects."""
+"""HTTP checks: one request with its headers, secrets and body, bounded in time and size, judged by the plan's expectations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AT_ONCE = 50
 KEPT_OF_LONG_BYTES = 1_000
 SHOWN_CHARACTERS = 500
 NO_ANSWER = "gave no answer: "
-# Only a plain body is read as it is: a few compressed bytes could become gigabytes.
+# Only a plain body is read: a few compressed bytes could become gigabytes.
 OURS = {"User-Agent": "shipway", "Accept-Encoding": "identity"}
 Secrets = Mapping[str, SecretStr]
 
@@ -45,30 +45,30 @@ class Asker:
     secrets: Secrets = field(default_factory=dict)
 
     async def check(self, check: HttpCheck, base: str, *, version: str, timeout_seconds: float, any_length: bool = False) -> Checked:
-        """Ask a revision, and judge its answer.
+        """Send a check to a revision, and judge the answer.
 
         Args:
             check: The plan's entry.
             base: Base URL of the revision.
             version: Replaces `{version}`.
-            timeout_seconds: A later answer is none.
-            any_length: Whether a body that nothing is expected of may be of any length.
+            timeout_seconds: The time-out.
+            any_length: Whether a body without expectations may have any length.
 
         Returns:
-            The answer, and what is wrong with it, fit to be shown; nothing that the other side does raises.
+            The answer, and what is wrong with it, fit to be shown; nothing that the server does raises.
         """
         answer = await self.ask(check, address_of(check, base, version), timeout_seconds=timeout_seconds)
         return Checked(answer, self.clean(fault_of_answer(answer, check.expect, version=version, any_length=any_length)))
 
     async def ask(self, request: HttpRequest, url: str, *, timeout_seconds: float, late: str = "", redirects: int = 0) -> Answer:
-        """Send one request; never raises for what the other side does.
+        """Send one request; never raises for what the server does.
 
         Args:
-            request: What is sent.
+            request: The request.
             url: Where.
-            timeout_seconds: A later answer is none.
-            late: What is said then.
-            redirects: How many redirects of a GET are followed, on the same host; 0 takes each for an answer.
+            timeout_seconds: The time-out.
+            late: The message of a time-out.
+            redirects: How many redirects of a GET are followed, on the same host; with 0 each is an answer.
         """
         start = time.monotonic()
         late = late or f"gave no answer within {timeout_seconds:g} s"
@@ -78,7 +78,7 @@ class Asker:
         except TimeoutError:
             return Answer(None, time.monotonic() - start, error=late)
         except httpx.LocalProtocolError:  # its words hold the header, in spellings that cannot be foreseen
-            wrong = "was not asked: a header or the body cannot be sent as it is written"
+            wrong = "was not sent: a header or the body cannot be sent as it is written"
             return Answer(None, time.monotonic() - start, error=wrong, permanent=True)
         except httpx.InvalidURL as error:
             return Answer(None, time.monotonic() - start, error=f"the address cannot be used: {error}", permanent=True)
@@ -97,7 +97,7 @@ class Asker:
                 target = url.join(response.headers["location"])
             if not may_follow(str(url), str(target)):
                 elsewhere = target.copy_with(query=None, userinfo=b"")
-                wrong = f"redirects to {elsewhere}, which is elsewhere; name the right address in the plan"
+                wrong = f"redirects to {elsewhere}, another host; name the right address in the plan"
                 return Answer(response.status_code, time.monotonic() - start, error=wrong, permanent=True)
             url = target
         wrong = f"redirects more than {redirects} times"
@@ -108,7 +108,7 @@ class Asker:
         return {"headers": headers, "json": request.json_body, "content": request.body, "data": request.form}
 
     def clean(self, text: str) -> OutsideText:
-        """Mask before cutting, as half a secret is one too, and once more what an escape sequence had parted."""
+        """Mask secrets before cutting, because half a secret is one, too, and again after removing escape sequences."""
         forms = [form for secret in self.secrets.values() for form in secrets_in_header(secret.get_secret_value())]
         clean = str(mask(outside(mask(text, forms), limit=len(text) + LINE_LIMIT, lines=True), forms))
         return outside(clean, limit=SHOWN_CHARACTERS, lines=True)
@@ -116,14 +116,14 @@ class Asker:
 
 @dataclass(frozen=True)
 class Checked:
-    """What one check found: the answer, and its fault in words without secrets, or ""."""
+    """Result of one check: the answer, and its fault in words without secrets, or ""."""
 
     answer: Answer
     fault: OutsideText
 
 
 def address_of(check: HttpCheck, base: str, version: str) -> str:
-    """Give the URL of a check at a revision."""
+    """Return the URL of a check at a revision."""
     return base.rstrip("/") + path_of(check, version)
 
 
@@ -132,8 +132,8 @@ async def http_client(*, environment: bool = False, certificates: ssl.SSLContext
     """Open a client for checks, with cookies of its own: no redirects, plain bodies, no time limit but that of each request.
 
     Args:
-        environment: Whether proxies and certificates that the environment names count, as for other people's services.
-        certificates: Which are believed; None reads them.
+        environment: Whether proxies and certificates of the environment count, as for external services.
+        certificates: The trusted authorities; None reads them.
     """
     limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
     verify = certificates or await trust(environment=environment)
@@ -162,11 +162,11 @@ async def load_secrets(requests: Iterable[HttpRequest], *, field: str) -> Secret
     """Load the values of secret headers, by block.
 
     Args:
-        requests: Those that name them.
+        requests: The requests that name them.
         field: The plan's field, for the error.
 
     Raises:
-        BadInput: A block is not there, is not a secret, or its value cannot be a header's; the value itself is not said.
+        BadInput: A block does not exist, is not a secret, or its value cannot be a header's; the value itself is not shown.
     """
     names = {name for request in requests for name in request.secret_headers.values()}
     return {name: await _load_secret(name, field=field) for name in sorted(names)}
@@ -176,18 +176,18 @@ async def _load_secret(name: str, *, field: str) -> SecretStr:
     block = await load_block(name, field=field)
     value = block.value.get_secret_value() if isinstance(block, Secret) else None
     if not isinstance(value, str) or not value.strip() or header_value_fault(value.strip()):
-        raise BadInput(f"the block {name} holds no text that can be a header", field=field, fix="Store printable ASCII in one line.")
+        raise BadInput(f"the block {name} does not hold text that can be a header", field=field, fix="Store printable ASCII in one line.")
     return SecretStr(value.strip())
 
 
 def _in_words(error: httpx.HTTPError) -> tuple[str, bool]:
-    """Say why there was no answer, and whether another try is useless."""
+    """Return why there was no answer, and whether a retry is useless."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             fix = "renew it, or give this machine the authority's certificate in SSL_CERT_FILE"
             return f"{NO_ANSWER}its TLS certificate is not trusted ({cause.verify_message}); {fix}", True
         if isinstance(cause, ssl.SSLError):
-            return f"{NO_ANSWER}TLS failed ({cause.reason or cause}); look whether the address really speaks https", True
+            return f"{NO_ANSWER}TLS failed ({cause.reason or cause}); check that the address uses https", True
         cause = cause.__cause__ or cause.__context__
     return f"{NO_ANSWER}{type(error).__name__} {error}".strip(), False

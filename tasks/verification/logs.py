@@ -1,4 +1,4 @@
-"""Read what the revisions log."""
+"""Logs of the revisions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run the smoke tests: HTTP steps from here, or pytest in a process of its own with its JUnit report read back."""
+"""Smoke tests: HTTP steps in this process, or pytest in a separate process with a JUnit report."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ Found = dict[str, object]
 async def run_smoke_tests(
     verification: Verification, *, folder: str, target: str, version: str, baseline: Baseline | None = None
 ) -> list[Found]:
-    """Run all smoke tests of a plan, so many at once as it says; those of kind performance afterwards, one by one.
+    """Run all smoke tests of a plan, in parallel up to its limit; those of kind performance afterwards, one by one.
 
-    Where a release verifies several targets at a time, they share these limits.
+    If a release verifies several targets at once, they share these limits.
 
     Args:
         verification: The plan's section.
         folder: The plan's folder.
         target: Base URL of the revision.
         version: The version that should answer.
-        baseline: The version that serves beside it, if one does.
+        baseline: The baseline, if there is one.
 
     Returns:
-        What `run_smoke_test` found, in the plan's order.
+        The results of `run_smoke_test`, in the plan's order.
     """
 
     async def run(test: SmokeTest) -> Found:
@@ -66,13 +66,13 @@ async def run_smoke_test(test: SmokeTest, *, folder: str, target: str, version: 
         folder: The plan's folder, in which its path starts.
         target: Base URL of the revision.
         version: The version that should answer.
-        baseline: The version that serves beside it, if one does; only tests of kind performance are told.
+        baseline: The baseline, if there is one; only tests of kind performance get it.
 
     Returns:
         `name`, `kind`, `outcome`, `reason`, and the end of its `output`; of a comparison its `times` too.
 
     Raises:
-        BadInput: Its path leads elsewhere, or a secret that it names is not there.
+        BadInput: Its path leaves the repository, or a secret that it names does not exist.
     """
     version = source_version(version)  # a service knows its version, not the hash of its configuration
     beside = Baseline(source_version(baseline.version), baseline.url) if baseline and test.kind == "performance" else None

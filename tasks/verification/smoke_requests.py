@@ -1,4 +1,4 @@
-"""Walk once through the HTTP steps of a smoke test, like one visitor, and tell what came back."""
+"""Smoke steps: send the HTTP steps of a smoke test once, like one visitor."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tasks.verification.http_check import Asker, address_of, http_client
 
 @dataclass(frozen=True)
 class Visit:
-    """Who walks where.
+    """One run of the steps against a revision.
 
     Fields:
         steps: The requests in their order.
         url: Base URL of the revision.
         version: Replaces `{version}`.
         secrets: Values of secret headers, by block.
-        trust: Which certificates are believed; shared, because it costs more than a request.
+        trust: The trusted authorities; shared, because reading them costs more than a request.
         deadline: When it must be over, on the monotonic clock in seconds.
     """
 
@@ -38,12 +38,12 @@ class Visit:
 
 @dataclass(frozen=True)
 class Walked:
-    """What one walk found.
+    """Result of one run of the steps.
 
     Fields:
         seconds: How long each step took that was answered as expected.
-        fault: What was wrong with the next one, in a sentence, or "".
-        lines: The walk for people: a line a step, and all about the one that failed. No secret is in here.
+        fault: What was wrong with the first other one, in a sentence, or "".
+        lines: The run for people: a line a step, with the details of the failed one. Without secrets.
     """
 
     seconds: tuple[float, ...]
@@ -55,15 +55,15 @@ async def walk(visit: Visit, *, in_time: bool = True) -> Walked:
     """Send the steps in their order; cookies are kept, redirects are answers, the first fault is the end.
 
     Args:
-        visit: Who walks where.
+        visit: The run's parameters.
         in_time: Whether a step that takes longer than its own limit is a fault; else only the deadline counts.
 
     Returns:
-        What was found; nothing that the other side does raises.
+        The result; nothing that the server does raises.
     """
     seconds: list[float] = []
     lines: list[OutsideText] = []
-    # One client a walk, so that no cookie crosses from one walk to another.
+    # One client a run, so that no cookie crosses from one run to another.
     async with http_client(certificates=visit.trust) as client:
         asker = Asker(client, visit.secrets)
         for number, step in enumerate(visit.steps, start=1):
@@ -79,7 +79,7 @@ async def walk(visit: Visit, *, in_time: bool = True) -> Walked:
 
 async def _send(asker: Asker, visit: Visit, step: SmokeStep, *, in_time: bool) -> Answer:
     left, within = visit.deadline - time.monotonic(), step.expect.within_seconds if in_time else None
-    limit, over = (left, "before the test's time was up") if within is None or left < within else (within, f"within {within:g} s")
+    limit, over = (left, "before the test timed out") if within is None or left < within else (within, f"within {within:g} s")
     url = address_of(step, visit.url, visit.version)
     return await asker.ask(step, url, timeout_seconds=limit, late=f"gave no whole answer {over}")
 
@@ -91,6 +91,6 @@ def _all_about(asker: Asker, visit: Visit, step: SmokeStep, answer: Answer, faul
         f"  fault: {fault}",
         f"  sent: {sent.replace(chr(10), chr(10) + '    ')}",
         f"  expected: {asker.clean(describe_expectation(step.expect, visit.version))}",
-        f"  came back: {answer.status or 'nothing'}{f', {body}' if body else ''}",
+        f"  received: {answer.status or 'nothing'}{f', {body}' if body else ''}",
     ]
     return [outside(line, lines=True) for line in lines]

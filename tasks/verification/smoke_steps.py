@@ -1,4 +1,4 @@
-"""Run a smoke test that consists of HTTP steps: once, or again and again where times are compared."""
+"""Smoke tests of HTTP steps: run once, or repeatedly if times are compared."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from tasks.verification.smoke_times import measure
 
 
 async def run_steps_test(test: SmokeTest, *, target: str, version: str, baseline: Baseline | None) -> dict[str, object]:
-    """Walk through the steps of a test; where it is one of times, as often as that takes, and beside the baseline.
+    """Run the steps of a test; for a performance test repeatedly, together with the baseline.
 
     Args:
         test: A test with steps.
         target: Base URL of the revision.
         version: The version that should answer.
-        baseline: The version to compare with, if there is one.
+        baseline: The baseline to compare with, if there is one.
 
     Returns:
         `outcome`, `reason`, `output`, and of a comparison its `times`.
 
     Raises:
-        BadInput: A secret block is not there, or cannot be a header.
+        BadInput: A secret block does not exist, or cannot be a header.
     """
     steps = test.steps or []
     secrets = await load_secrets(steps, field="verification.smoke")

@@ -1,4 +1,4 @@
-"""Measure how long the steps of a smoke test take, against the version and the one that serves, by turns."""
+"""Performance: measure the steps of a smoke test, alternately against the version and the baseline."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tasks.verification.smoke_requests import Visit, Walked, walk
 
 WARM_UPS = 3
 ROUNDS = 4
-PATIENCE_SHARE = 20  # a baseline that hangs may not use up the time of the version that fixes it
-LOST_SHARE = 10  # nor may one that hangs now and then
+PATIENCE_SHARE = 20  # a baseline that hangs must not use up the time of the version that fixes it
+LOST_SHARE = 10  # nor one that hangs now and then
 FEW_FAULTS = 3
 
 
@@ -55,15 +55,15 @@ class _Side:
 
 
 async def measure(visit: Visit, *, rules: Performance, baseline: Baseline | None) -> dict[str, object]:
-    """Walk through the steps again and again, beside the baseline where there is one, until the times show something.
+    """Run the steps repeatedly, together with the baseline if there is one, until the times are conclusive.
 
     The first fault of the version ends it. A baseline that cannot do the steps (they may be new), or fails in them again and
-    again, is not compared with, and the reason says so; then, as without one, only the steps' own limits speak.
+    again, is not compared with, which the reason reports; then, as without one, only the steps' own limits decide.
 
     Args:
         visit: The version.
         rules: How its times are judged.
-        baseline: The version that serves beside it.
+        baseline: The baseline.
 
     Returns:
         `outcome` passed, failed or no_data, `reason`, `output`, and `times`: milliseconds a run, of both.
@@ -72,9 +72,9 @@ async def measure(visit: Visit, *, rules: Performance, baseline: Baseline | None
     ours = _Side(visit, seconds)
     theirs = _Side(replace(visit, url=baseline.url, version=baseline.version), seconds / PATIENCE_SHARE) if baseline else None
     failed = await _warm_up(ours)
-    note = "nothing runs beside it to compare with"
+    note = "there is no baseline to compare with"
     if theirs and not failed and await _warm_up(theirs) and not theirs.runs:
-        note = f"not compared with {theirs.visit.version}, where {theirs.last.fault}"
+        note = f"not compared with {theirs.visit.version}: {theirs.last.fault}"
         theirs = None
     for side in (ours, theirs):
         if side:
@@ -97,7 +97,7 @@ async def _warm_up(side: _Side) -> Walked | None:
 
 
 async def _measure_round(ours: _Side, theirs: _Side | None, rules: Performance) -> Walked | None:
-    """Run each side as often as the plan says, now the one and now the other first; give the version's first fault."""
+    """Run each version as often as planned, alternating which goes first; return the canary's first fault."""
     turns = iter(range(rules.repeats))
     failed: list[Walked] = []
 
@@ -136,8 +136,8 @@ def _report(ours: _Side, theirs: _Side | None, judged: Judged, failed: Walked | 
     outcome, reason = judged["outcome"], judged["reason"]
     if failed:
         outcome, reason = "failed", f"{failed.fault} (after {len(ours.runs)} measured runs)"
-    elif outcome == "watching":  # so often over the allowance is not fast enough, whether or not more runs would show it
-        outcome, reason = "failed", f"{reason}; that is over it, though not shown beyond chance"
+    elif outcome == "watching":  # over the allowance after so many runs is not fast enough, even if it may be chance
+        outcome, reason = "failed", f"{reason}; that is over it, though it may be chance"
     times = {"version": _milliseconds(ours), "baseline": _milliseconds(theirs) if theirs else []}
     output = "\n".join([*(failed or ours.last).lines, reason])
     return {"outcome": outcome, "reason": reason, "output": output, "times": {"unit": "ms", **times}}

@@ -92,7 +92,7 @@ async def test_the_check_shows_what_would_change_and_what_the_cluster_would_refu
     await block.save(checked.production.platform.partition("/")[2], overwrite=True)  # type: ignore[misc]
     (problem,), _, _ = await asyncio.to_thread(ask_platforms, checked, version="6.9.1")
     assert problem.startswith("production.platform: the platform would refuse 6.9.1")
-    assert "belong to kubectl. Let it give them up, or set force_conflicts" in problem
+    assert "belong to kubectl. Remove them from that manager, or set force_conflicts" in problem
 
 
 async def test_a_release_migrates_before_and_after_and_goes_back_only_by_name(world: World, plan: str) -> None:

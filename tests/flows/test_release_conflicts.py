@@ -95,7 +95,7 @@ async def test_traffic_shifted_by_hand_ends_the_release_and_goes_back(stage: Sta
     await platform.shift(10, {"owner": position["owner"], "generation": position["generation"]})
     await ended(pid)
     ran = await stage.seen(run)
-    assert "somebody shifted it" in ran.message
+    assert "was shifted elsewhere" in ran.message
     await check_closed(stage, ran, outcome="rolled_back")
     await check_well(stage, version=FIRST)
 

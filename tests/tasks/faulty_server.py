@@ -24,7 +24,7 @@ class Handler(FaultyHandler):
         self.answer("down" if self.server.down else self.path.strip("/"))
 
     def answer_echo(self) -> None:
-        """Say what was sent, as careless services do."""
+        """Return what was sent, as careless services do."""
         told = {"headers": dict(self.headers.items()), "body": self.server.bodies[-1].decode() if self.server.bodies else ""}
         self._reply(200, json.dumps(told).replace("/", r"\/").encode(), Told=self.headers.get("Authorization", ""))
 
@@ -33,7 +33,7 @@ class Handler(FaultyHandler):
         self._reply(200 if self.headers.get("Host") == "shop.example" else 421, b"{}")
 
     def answer_state(self) -> None:
-        """Say how it is in all kinds of JSON."""
+        """Return how it is in all kinds of JSON."""
         self._reply(200, b'{"ready": true, "errors": null, "load": 1.5e2, "zones": ["a", "b"]}')
 
     def answer_packed(self) -> None:
@@ -41,7 +41,7 @@ class Handler(FaultyHandler):
         self._reply(200, self.server.packed, **{"Content-Encoding": self.server.encoding})
 
     def answer_login(self) -> None:
-        """Give a session."""
+        """Return a session."""
         self._reply(303, b"", Location="/session", **{"Set-Cookie": "session=s1; Path=/; HttpOnly"})
 
     def answer_session(self) -> None:

@@ -16,7 +16,7 @@ async def nothing() -> None:
 
 @flow(name="keeper")
 async def keeper() -> None:
-    """Give the keeper's runs their flow."""
+    """Register the flow of the keeper's runs."""
 
 
 async def keeper_worked() -> None:

@@ -52,7 +52,7 @@ class Stage:
         )
 
     def subject(self, *slis: Sli, block: Prometheus | None = None, **fields: Any) -> Subject:
-        """Say what is watched."""
+        """Return what is watched."""
         judgement = Judgement.model_validate({"slis": [*slis], "interval_seconds": 0.2, "min_requests": 20, **fields})
         return Subject("shop", "production", judgement, block or Prometheus(url=self.server.url, timeout_seconds=10))
 

@@ -66,7 +66,7 @@ class Tally:
 
 
 def fault(readings: Iterable[Reading]) -> str | None:
-    """Say what is wrong with the first impossible reading, or None where all can be true.
+    """Return what is wrong with the first impossible reading, or None where all can be true.
 
     Args:
         readings: Scrapes in any order.
@@ -153,7 +153,7 @@ class Counting:
         (self._canary if reading.revision == "canary" else self._baseline).read(reading)
 
     def tally(self) -> Tally:
-        """Say what was counted; what came after the last cut is in no block."""
+        """Return what was counted; what came after the last cut is in no block."""
         canary, baseline = self._canary, self._baseline
         last = [Block(*canary.new, *baseline.new)] if self._may_cut() else []
         return Tally(

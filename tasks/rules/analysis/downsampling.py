@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def most_points(slis: int) -> int:
-    """Give the number of readings that are kept of a watch.
+    """Return the number of readings that are kept of a watch.
 
     Args:
         slis: How many SLIs are judged at each.
@@ -43,6 +43,6 @@ class Thinned(Generic[T]):
             self.kept, self._stride = self.kept[::2], 2 * self._stride
 
     def points(self) -> list[T]:
-        """Give what is kept: always the first reading and the last."""
+        """Return what is kept: always the first reading and the last."""
         chosen = self.kept[:: -(-len(self.kept) // self.most) or 1]
         return chosen if self.last is None or chosen[-1] is self.last else [*chosen, self.last]

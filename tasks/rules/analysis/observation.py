@@ -43,7 +43,7 @@ class Seen:
 
 
 def slower_than(bound_seconds: float, threshold_seconds: float) -> str:
-    """Say what a slow answer is, and where a histogram's bucket took the threshold's place: "were slower than 250 ms"."""
+    """Return what a slow answer is, and where a histogram's bucket took the threshold's place: "were slower than 250 ms"."""
     said = f"were slower than {1000 * bound_seconds:g} ms"
     is_snapped = abs(bound_seconds - threshold_seconds) > 1e-9 * threshold_seconds
     return f"{said} (the bucket for the plan's {1000 * threshold_seconds:g} ms)" if is_snapped else said

@@ -96,7 +96,7 @@ def read_samples(sli: PrometheusSli, matrix: Matrix, *, bound: str | None) -> tu
 
 
 def has_status(sli: PrometheusSli, matrix: Matrix) -> bool:
-    """Say whether any series has the label of the status; one without it alone is a request that got no answer."""
+    """Return whether any series has the label of the status; one without it alone is a request that got no answer."""
     return any(labels.get(sli.status_label) for labels, _ in matrix)
 
 

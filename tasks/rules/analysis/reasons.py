@@ -28,7 +28,7 @@ def failures(counts: Tally, limits: Limits) -> str:
 
 
 def why_failed(counts: Tally, limits: Limits, evidence: Evidence) -> str:
-    """Say which of the two questions failed the canary, and how likely chance alone would have."""
+    """Return which of the two questions failed the canary, and how likely chance alone would have."""
     if evidence.above_limit > evidence.worse:
         return f"{failures(counts, limits)}; above the limit of {percent(limits.limit)} %; {_chance(evidence.failed)}"
     canary, baseline = (counts.canary_bad, counts.canary_total), (counts.baseline_bad, counts.baseline_total)
@@ -38,7 +38,7 @@ def why_failed(counts: Tally, limits: Limits, evidence: Evidence) -> str:
 
 
 def why_passed(counts: Tally, limits: Limits) -> str:
-    """Say what was shown, and how often such a showing may be wrong."""
+    """Return what was shown, and how often such a showing may be wrong."""
     if limits.limit == 0:
         at_most = ratio_bounds(counts.canary_bad, counts.canary_total, alpha=limits.alpha)[1]
         return f"{failures(counts, limits)}; none is allowed and none was seen, so at most {rounded_up(at_most)} % are bad"
@@ -52,7 +52,7 @@ def why_passed(counts: Tally, limits: Limits) -> str:
 
 
 def why_watching(counts: Tally, limits: Limits, evidence: Evidence) -> str:
-    """Say what is not shown yet."""
+    """Return what is not shown yet."""
     enough = -math.log(limits.alpha)
     missing = [_wanted(limits)] if evidence.no_worse < enough else []
     if evidence.below_limit < enough:

@@ -104,14 +104,14 @@ def add_scrapes(lives: Lives, samples: Iterable[Sample], weights: Mapping[str, W
 
 
 def _living(target: Target, now: Mapping[str, int]) -> dict[str, int]:
-    """Give the counts that go on: without those of a process that began again, which some series shows by its fall."""
+    """Return the counts that go on: without those of a process that began again, which some series shows by its fall."""
     values, moments = target["values"], target["moments"]
     ended = {moments[series] for series, value in now.items() if value < values.get(series, 0)}
     return {series: value for series, value in values.items() if moments[series] not in ended} if ended else values
 
 
 def newest(lives: Lives) -> float | None:
-    """Give the moment of the newest scrape, or None where there was none."""
+    """Return the moment of the newest scrape, or None where there was none."""
     return max((target["at"] for target in lives["targets"].values()), default=None)
 
 

@@ -121,7 +121,7 @@ class Step:
         ]
 
     def _past(self, sli: Sli, seen: Seen | None) -> tuple[int, int] | None:
-        """Give what the baseline did before, where it is to make the limit."""
+        """Return what the baseline did before, where it is to make the limit."""
         if self.percent != WHOLE or "baseline" not in self.versions or isinstance(sli, ProbeSli) or seen is None:
             return None
         past = seen.counts.get("baseline")

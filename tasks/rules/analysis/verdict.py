@@ -112,7 +112,7 @@ def limit_from_history(bad: int, total: int, *, tolerance: float, alpha: float) 
 
 
 def _limits_fault(limits: Limits) -> str | None:
-    """Say what is wrong with the limits; what lies beyond these bounds is a slip of the pen, and not computed with."""
+    """Return what is wrong with the limits; what lies beyond these bounds is a slip of the pen, and not computed with."""
     tolerance, limit = limits.tolerance, limits.limit
     if not (tolerance in {0, 1} or LEAST_TOLERANCE <= tolerance <= 1 - LEAST_TOLERANCE):
         return f"the tolerance {tolerance} cannot be judged by; write 0, or a ratio from {LEAST_TOLERANCE:f}, or 1 to compare nothing"
@@ -126,7 +126,7 @@ def _limits_fault(limits: Limits) -> str | None:
 
 
 def _without_data(counts: Tally, limits: Limits) -> tuple[Outcome, str] | None:
-    """Say what is missing so that nothing can be judged; None where something can."""
+    """Return what is missing so that nothing can be judged; None where something can."""
     if counts.canary_total == 0:
         seen = "served no request" if counts.has_canary else "was never read"
         return Outcome.NO_DATA, f"the canary {seen} in this watch; no data is not a pass"
@@ -136,7 +136,7 @@ def _without_data(counts: Tally, limits: Limits) -> tuple[Outcome, str] | None:
 
 
 def _decide(counts: Tally, limits: Limits) -> tuple[Outcome, str]:
-    """Say what follows from the counts, and why."""
+    """Return what follows from the counts, and why."""
     if limits.limit == 0 and counts.canary_bad:
         return Outcome.FAILED, f"{failures(counts, limits)}, and not a single one is allowed"
     evidence, enough = _weigh(counts, limits), -math.log(limits.alpha)
@@ -152,7 +152,7 @@ def _decide(counts: Tally, limits: Limits) -> tuple[Outcome, str]:
 
 
 def _is_alone(counts: Tally, limits: Limits) -> bool:
-    """Say whether the canary is judged without a baseline: there is none, any difference is tolerated, or none is allowed at all."""
+    """Return whether the canary is judged without a baseline: there is none, any difference is tolerated, or none is allowed at all."""
     return not counts.has_baseline or limits.tolerance == 1 or limits.limit == 0
 
 

@@ -68,7 +68,7 @@ class GateState(Value):
 
 
 def gate_state(gate: Gate, proofs: Sequence[Proof], *, wrong_codes: int, now: datetime) -> GateState:
-    """Say where a gate stands.
+    """Return where a gate stands.
 
     Args:
         gate: The question; its approvals may come from earlier questions about the same digest.

@@ -127,7 +127,7 @@ def judge_answer(
         ("malformed", _malformed(answer, now)),
         ("late", _late(gate, answer, now)),
         ("already_answered", _answered(gate, proofs, name, answer.decision)),
-        ("unknown_person", "" if name in enrolled else f"nobody is enrolled as {name!r}; `shipway approvers list` names who is"),
+        ("unknown_person", "" if name in enrolled else f"{name!r} is not enrolled; `shipway approvers list` shows who is"),
         ("requester", _own_request(gate, name, answer.decision)),
         ("not_allowed", _not_listed(gate, name)),
         ("throttled", _throttled(name, wrong_last_hour)),

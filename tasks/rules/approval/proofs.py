@@ -57,7 +57,7 @@ class Proof(Value):
         return self.model_copy(update={"signature": self._sign(key)})
 
     def is_signed_by(self, key: bytes) -> bool:
-        """Say whether the signature was made under `key`, in constant time."""
+        """Return whether the signature was made under `key`, in constant time."""
         return hmac.compare_digest(self.signature, self._sign(key))
 
     def _sign(self, key: bytes) -> str:
@@ -84,7 +84,7 @@ def verify_proofs(
     quorum: int,
     requester: str,
 ) -> list[str]:
-    """Say what is wrong with the approvals of a gate; an empty list means that it is approved.
+    """Return what is wrong with the approvals of a gate; an empty list means that it is approved.
 
     Every proof is judged anew from its bytes: form, signature, binding, person, decision. Anything that cannot be
     read is a problem, never an approval.
@@ -93,7 +93,7 @@ def verify_proofs(
         proofs: As they were stored: proofs, or their JSON objects.
         run: Flow run id that is about to act.
         gate: Name of the gate before it.
-        digest: What is about to be done, computed now.
+        digest: The digest of what is about to be done, computed now.
         key: The signing key, at least 32 bytes.
         approvers: Who may approve, by the plan.
         quorum: How many different people must have approved.
@@ -139,7 +139,7 @@ def same_name(name: str) -> str:
 
 
 def _fault(proof: Proof, binding: tuple[str, str, str], key: bytes, allowed: set[str], agreed: set[str]) -> str:
-    """Say why a readable proof is no approval here; an empty text where it is one."""
+    """Return why a readable proof is no approval here; an empty text where it is one."""
     checks = (
         (not proof.is_signed_by(key), "its signature is not ours; it was forged, bent, or signed under another key"),
         (proof.run != binding[0], f"is for run {proof.run}, not {binding[0]}"),

@@ -47,7 +47,7 @@ def judge_findings(found: Sequence[Found], *, rows: int | None) -> tuple[Outcome
 
 
 def fault_of(found: Found) -> str:
-    """Say why an expectation could not be judged, or "" where it was."""
+    """Return why an expectation could not be judged, or "" where it was."""
     info = found.get("exception_info") or {}
     several = [info] if "raised_exception" in info else [one for one in info.values() if isinstance(one, Mapping)]
     raised = [one for one in several if one.get("raised_exception")]
@@ -70,13 +70,13 @@ def name_of(found: Found) -> str:
 
 
 def severity_of(found: Found) -> str:
-    """Give an expectation's severity; what is not known decides."""
+    """Return an expectation's severity; what is not known decides."""
     said = (found.get("expectation_config") or {}).get("severity")
     return str(said) if said in {"warning", "info"} else "critical"
 
 
 def in_words(found: Found) -> str:
-    """Say what an expectation found.
+    """Return what an expectation found.
 
     Args:
         found: One that does not hold.
@@ -106,7 +106,7 @@ def in_words(found: Found) -> str:
 
 
 def _told(config: Mapping[str, Any]) -> str:
-    """Say what was expected: the suite's own words where it has some."""
+    """Return what was expected: the suite's own words where it has some."""
     if config.get("description"):
         return f": {_short(str(config['description']))}"
     wanted = _wanted(config.get("kwargs") or {})
@@ -129,7 +129,7 @@ def _listed(found: Sequence[Found]) -> str:
 
 
 def _judged_nothing(found: Found) -> str:
-    """Say why an expectation holds of no value at all; "" where it had values, or counts none."""
+    """Return why an expectation holds of no value at all; "" where it had values, or counts none."""
     result = found.get("result") or {}
     if result.get("element_count") == 0:
         return "its condition leaves no row"
@@ -139,7 +139,7 @@ def _judged_nothing(found: Found) -> str:
 
 
 def _takes_none(found: Found) -> bool:
-    """Say whether an expectation about the number of rows names 0 as fine: then none is an answer."""
+    """Return whether an expectation about the number of rows names 0 as fine: then none is an answer."""
     config = found.get("expectation_config") or {}
     named = (config.get("kwargs") or {}).get(ROW_COUNTS.get(str(config.get("type")), ""))
     return named == 0 and found.get("success") is True

@@ -36,18 +36,18 @@ class Job:
     finding: Plain | None = None
 
     def over(self, source: Plain, suite: Plain, *, show: bool) -> Self:
-        """Say which rows are judged by which suite; files that are not there are no data."""
+        """Return which rows are judged by which suite; files that are not there are no data."""
         for kind in ("csv", "parquet"):
             if source.get(kind) == []:
                 return self.ended("no_data", "no such file is there")
         return replace(self, source=source, suite=suite, show_values=show)
 
     def ended(self, outcome: str, reason: str, **more: Any) -> Self:
-        """Say how it ended."""
+        """Return how it ended."""
         return replace(self, finding={"outcome": outcome, "reason": reason, **more})
 
     def found(self) -> Plain:
-        """Give the finding; nothing found is an error."""
+        """Return the finding; nothing found is an error."""
         said = self.finding or {"outcome": "error", "reason": "it was not judged"}
         return {"rows": None, "expectations": 0, "failed": [], "docs": "", **said}
 

@@ -63,7 +63,7 @@ def samples_job(evidence: Mapping[str, Any], *, name: str, ended_at: float, inte
 
 
 def rows_that_decide(evidence: Mapping[str, Any]) -> list[Row]:
-    """Give the readings of a watch without those of SLIs that only show: what does not decide a step must not take it back later.
+    """Return the readings of a watch without those of SLIs that only show: what does not decide a step must not take it back later.
 
     Args:
         evidence: What the watch found.
@@ -103,7 +103,7 @@ def derive(rows: Sequence[Row]) -> dict[str, list[Any]]:
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """Give a quantile by linear interpolation between the two nearest values, as numpy's default does.
+    """Return a quantile by linear interpolation between the two nearest values, as numpy's default does.
 
     Args:
         values: At least one.

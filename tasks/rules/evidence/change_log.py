@@ -63,7 +63,7 @@ class ChangeLog:
 
 
 def direction_of(*, from_commit: str | None, to_commit: str, base: str | None) -> Direction:
-    """Say how two versions lie to each other.
+    """Return how two versions lie to each other.
 
     Args:
         from_commit: The running version's commit, or None where nothing runs.
@@ -108,7 +108,7 @@ def join_changes(logs: Sequence[ChangeLog]) -> ChangeLog:
 
 
 def describe(log: ChangeLog) -> str:
-    """Say how the two versions lie to each other, and what of the running one is lost."""
+    """Return how the two versions lie to each other, and what of the running one is lost."""
     if log.direction != "sideways":
         return DIRECTIONS[log.direction]
     lost = (
@@ -118,7 +118,7 @@ def describe(log: ChangeLog) -> str:
 
 
 def judge_changes(log: ChangeLog, *, allow_empty: bool) -> str | None:
-    """Say why a release may not go on with these changes, or None where it may.
+    """Return why a release may not go on with these changes, or None where it may.
 
     Args:
         log: The changes.

@@ -70,7 +70,7 @@ def judge_checklist(plan: Plan, facts: Facts) -> list[Item]:
 
 
 def all_passed(items: Sequence[Item]) -> bool:
-    """Say whether every line passed."""
+    """Return whether every line passed."""
     return all(item.outcome == "passed" for item in items)
 
 

@@ -34,7 +34,7 @@ class DependencyState:
 
 
 def no_answer(spec: Dependency, reason: str) -> DependencyState:
-    """Say that a dependency did not answer; that is never a pass."""
+    """Return that a dependency did not answer; that is never a pass."""
     return DependencyState(spec.name, "no_data", f"{spec.name} gave no answer at {spec.url}: {reason}")
 
 
@@ -43,7 +43,7 @@ def judge_dependency(spec: Dependency, answer: Answer, *, fault: str) -> Depende
 
     Args:
         spec: What the plan asks.
-        answer: What came back.
+        answer: The answer.
         fault: What is wrong with it by the plan's `expect`, as `fault_of_answer` says, fit to be shown.
 
     Returns:
@@ -85,7 +85,7 @@ def _version_in(answer: Answer, *, pointer: str) -> str:
 
 
 def may_follow(source: str, target: str) -> bool:
-    """Say whether a redirect stays with the service: the same host and port, or from http to https of the same host.
+    """Return whether a redirect stays with the service: the same host and port, or from http to https of the same host.
 
     Args:
         source: The absolute URL that answered.

@@ -241,7 +241,7 @@ def _fault(case: _Case) -> str | None:
 
 
 def _could_not_run(case: _Case) -> bool:
-    """Say whether CTest wrote it (it names a test twice), and gives another reason than the two by which a test skips itself."""
+    """Return whether CTest wrote it (it names a test twice), and gives another reason than the two by which a test skips itself."""
     is_ctest = "notrun" in case.words and case.group == case.name
     return is_ctest and not case.skip_message.startswith(("SKIP_RETURN_CODE", "SKIP_REGULAR_EXPRESSION", "Disabled"))
 

@@ -86,7 +86,7 @@ def _allowed(reference: re.Match[str]) -> str:
 
 
 def explain(error: ParseError) -> str:
-    """Say what is wrong with XML, and what to change.
+    """Return what is wrong with XML, and what to change.
 
     Args:
         error: What the parser said of cleaned text.

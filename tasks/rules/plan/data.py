@@ -1,4 +1,4 @@
-"""Sections of the plan that say which tables great-expectations judges: the service's own data, and the samples of the steps."""
+"""Plan sections for data: the tables that great-expectations validates, and the samples of the steps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SOURCES = ("table", "query", "csv", "parquet")
 
 
 class Connection(Section):
-    """Where the database is, by environment: secret blocks of Prefect's that hold a SQLAlchemy address."""
+    """Database connection by environment: Prefect secret blocks that hold a SQLAlchemy address."""
 
     staging: SecretName | None = None
     """The secret for staging's database: `secret/guestbook-staging-database`."""
@@ -24,7 +24,7 @@ class Connection(Section):
 
 
 class DataSuite(Section):
-    """A great-expectations suite over data of the service itself."""
+    """A great-expectations suite over the service's own data."""
 
     name: Name
     """Its name in tables and records."""
@@ -33,32 +33,32 @@ class DataSuite(Section):
     table: Annotated[str, Field(pattern=TABLE, max_length=200)] | None = None
     """A table of the database, as `entries` or `public.entries`."""
     query: Annotated[str, Field(min_length=1, max_length=10_000)] | None = None
-    """Or one SELECT, whose rows are judged as a table."""
+    """Or one SELECT, whose rows are validated as a table."""
     connection: Connection | None = None
-    """Where table or query are."""
+    """The database of `table` or `query`."""
     csv: RepositoryPath | None = None
     """Or CSV files with a header line inside the plan's folder; `*` stands for any part of a name, and all files count as one table."""
     parquet: RepositoryPath | None = None
     """Or Parquet files, named in the same way."""
     when: Annotated[list[Moment], Field(min_length=1, max_length=3)] = Field(default_factory=lambda: list(MOMENTS))
-    """`staging`, `production`: in their verification; `post_deploy`: in production once the former version is retired. Default: all."""
+    """`staging`, `production`: in their verification; `post_deploy`: in production once the previous baseline is removed. Default: all."""
     max_rows: Annotated[int, Field(ge=1, le=100_000_000)] = 1_000_000
-    """Files only, which are read whole: with more rows than this nothing is judged, which is an error."""
+    """Files only, which are read whole: a file with more rows than this is an error."""
     show_values: bool = False
     """True keeps up to 20 of the offending values in the record and its pages; they may be your customers' data."""
     timeout_seconds: Seconds = 120
-    """A suite that is not judged by then is an error; all suites of one moment share the longest of their times."""
+    """A suite that takes longer is an error; all suites of one moment share the longest of their times."""
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
         named = [source for source in SOURCES if getattr(self, source) is not None]
         if len(named) != 1:
-            wrong = f"{' and '.join(named)} are both there" if named else "nothing says which data are judged"
+            wrong = f"{' and '.join(named)} are both given" if named else "the data to validate are not named"
             raise fault(wrong, fix="Write exactly one of `table`, `query` (each with `connection`), `csv`, `parquet`.")
         refuse_doubles(list(self.when))
         if named[0] in {"csv", "parquet"}:
             if self.connection is not None:
-                raise fault("files need no connection", fix="Leave `connection` out.")
+                raise fault("files do not need a connection", fix="Leave `connection` out.")
             return self
         return self._has_connections()
 
@@ -66,12 +66,12 @@ class DataSuite(Section):
         needed = sorted({environment_at(moment) for moment in self.when}, reverse=True)
         missing = [one for one in needed if getattr(self.connection, one, None) is None]
         if missing:
-            wrong = f"`connection` names no database for {' and '.join(missing)}, and `when` asks for it"
-            raise fault(wrong, fix=f"Write `connection: {{{missing[0]}: secret/NAME}}`, a secret block of Prefect's, or shorten `when`.")
+            wrong = f"`connection` does not name a database for {' and '.join(missing)}, which `when` needs"
+            raise fault(wrong, fix=f"Write `connection: {{{missing[0]}: secret/NAME}}`, a Prefect secret block, or shorten `when`.")
         return self
 
     def secret_at(self, moment: Moment) -> str:
-        """Name the secret block of the database that is judged at a moment; "" for files."""
+        """Return the secret block of the database to validate at a moment; "" for files."""
         return str(getattr(self.connection, environment_at(moment)) or "") if self.connection else ""
 
 
@@ -84,16 +84,16 @@ DataSuites = Annotated[list[DataSuite], Field(max_length=50), AfterValidator(_ea
 
 
 class Samples(Section):
-    """How the readings of the watched steps are judged as a table, after the deployment."""
+    """How the readings of the watched steps are validated as a table, after the deployment."""
 
     judged: bool = True
-    """False leaves it out: nobody then notices holes or impossible readings in what the verdicts rest on."""
+    """False skips it: gaps and impossible readings behind the verdicts are then not detected."""
     largest_gap_intervals: Annotated[float, Field(ge=1, le=1_000)] = 10
-    """A longer time between two readings is a hole, in `judgement.interval_seconds`. 15 seconds never are one: a busy machine."""
+    """A longer time between two readings is a gap, in multiples of `judgement.interval_seconds`; 15 seconds or less never are."""
     worse_by: Ratio = 0.25
     """The canary's median and upper quartile, over the readings, of the share of bad requests may be above the baseline's by this much."""
 
 
 def environment_at(moment: Moment) -> Literal["staging", "production"]:
-    """Name the environment whose data are judged at a moment."""
+    """Return the environment whose data are validated at a moment."""
     return "staging" if moment == "staging" else "production"

@@ -1,4 +1,4 @@
-"""Sections of the plan that say what must be known before anything moves: changes, tests, other services."""
+"""Plan sections for evidence before a release: changes, tests, dependencies."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ FORBIDDEN_IN_TAGS = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock
 
 
 def _is_a_tag(tag: str) -> str:
-    """Refuse what `git check-ref-format` refuses of `refs/tags/…`."""
+    """Refuse tags that `git check-ref-format` refuses."""
     name = tag.replace("{version}", "1")
     if FORBIDDEN_IN_TAGS.search(f"/{name}/") or name.startswith("/") or name.endswith(("/", ".")):
-        fix = "Leave out spaces, `..`, `@{`, `//`, a `.` at an end and each of `~ ^ : ? * [ \\`, as `git check-ref-format` asks."
+        fix = "Leave out spaces, `..`, `@{`, `//`, a `.` at an end and each of `~ ^ : ? * [ \\`, as `git check-ref-format` requires."
         raise fault(f"`{tag}` cannot be the name of a tag", fix=fix)
     return tag
 
@@ -26,11 +26,11 @@ class ChangeLog(Section):
     """How the changes between the running and the new version are found in Git."""
 
     tag: Annotated[str, Field(pattern=TAG, max_length=200), AfterValidator(_is_a_tag)] = "v{version}"
-    """How a version is named in Git: any name that Git takes for a tag; `{version}` is replaced."""
+    """The Git tag of a version; `{version}` is replaced."""
     paths: Annotated[list[RepositoryPath], Field(max_length=100)] = Field(default_factory=list)
-    """Only commits that touch these paths count, which start in the plan's folder; empty means the whole repository."""
+    """Only commits that touch these paths count; they are relative to the plan's folder. Empty means the whole repository."""
     allow_empty: bool = False
-    """Whether a release without any change may go on (a configuration-only release)."""
+    """Whether a release without any change is allowed (a configuration-only release)."""
 
 
 class Junit(Section):
@@ -41,7 +41,7 @@ class Junit(Section):
     min_tests: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     """Fewer executed tests than this is a failure: no data is not a pass."""
     max_age_hours: Annotated[float, Field(gt=0, le=8_760)] | None = None
-    """A report written longer ago than this is refused; without it any age will do."""
+    """A report older than this is refused; without it any age is accepted."""
 
 
 class Command(Section):
@@ -50,19 +50,19 @@ class Command(Section):
     command: Annotated[list[Argument], Field(min_length=1, max_length=100)]
     """Program and arguments; no shell reads them. Runs in the plan's folder."""
     timeout_seconds: Seconds = 600
-    """The command is ended after this time, and counts as failed."""
+    """The command is killed after this time, and counts as failed."""
 
 
 class Dependency(HttpRequest):
-    """Another service that must be there, healthy and of a fitting version; `{version}` stands for nothing here."""
+    """A dependency: another service that must be healthy, in a fitting version; `{version}` is not replaced here."""
 
     name: Name
     """Its name, for people: lower-case letters, digits and inner dashes."""
     url: Annotated[str, Field(pattern=URL, max_length=2_000)]
-    """Where it answers as `expect` says, and with a JSON document where `version` is given. Redirects are followed on the same host."""
+    """Its address, which must answer as in `expect`, with JSON if `version` is given. Redirects are followed on the same host."""
     version: Specifier | None = None
-    """The range that fits, as `>=2.1,<3`; without it only the answer counts."""
+    """The required version range, for example `>=2.1,<3`; without it only the answer counts."""
     version_at: Pointer = "/version"
-    """JSON Pointer to the version in the answer; text must stand there."""
+    """JSON Pointer to the version in the answer; it must be text."""
     timeout_seconds: Seconds = 5
-    """An answer later than this is no answer."""
+    """An answer that takes longer is a time-out."""

@@ -1,4 +1,4 @@
-"""Read a plan's file: from bytes to a plan, or to every problem at once with its place and its fix."""
+"""Plan file: from bytes to a plan, or to all problems at once, each with its place and fix."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read_plan(text: str | bytes, *, name: str) -> tuple[Plan | None, list[Proble
     """
     if len(text) > MAX_BYTES:
         message = f"the file has {len(text):,} bytes, more than {MAX_BYTES:,}"
-        return None, [Problem(name, 1, 1, "plan", message, "A plan is a few kilobytes; look whether this is the right file.")]
+        return None, [Problem(name, 1, 1, "plan", message, "A plan is a few kilobytes; check that this is the right file.")]
     decoded, problem = _decode(text, name=name)
     if problem is not None:
         return None, [problem]
@@ -37,7 +37,7 @@ def read_plan(text: str | bytes, *, name: str) -> tuple[Plan | None, list[Proble
     if tree.value is None and problems:
         return None, problems
     if not isinstance(tree.value, dict):
-        message = "the file is empty" if tree.value is None else "the file holds no mapping of fields"
+        message = "the file is empty" if tree.value is None else "the file is not a mapping of fields"
         return None, [*problems, Problem(name, 1, 1, "plan", message, "Begin with `shipway: 1` and `service: NAME`.")]
     plan, invalid = _validate(tree, name=name)
     spoken = {problem.field for problem in problems}

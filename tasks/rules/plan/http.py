@@ -1,4 +1,4 @@
-"""Sections of the plan that describe an HTTP check: one request and what its answer must be, for health, smoke, dependencies and probes."""
+"""Plan sections of an HTTP check: one request and its expected answer, for health, smoke, dependencies and probes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIELD_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 
 def header_value_fault(value: str) -> str | None:
-    """Say why a text cannot be a header's value, without showing it; None if it can."""
+    """Return why a text cannot be a header's value, without showing it; None if it can."""
     return None if FIELD_VALUE.fullmatch(value) else "a header's value has a line break, a control character or a letter outside ASCII"
 
 
@@ -69,37 +69,37 @@ Json = Annotated[Any, AfterValidator(_plain)]
 
 
 class Expectation(Section):
-    """What an answer must be; all of it must hold. `{version}` stands for the version that is asked."""
+    """The expected answer; all of it must hold. `{version}` stands for the version of the revision."""
 
     status: Annotated[Statuses, BeforeValidator(_several, json_schema_input_type=Status | Statuses)] = Field(default_factory=lambda: [200])
-    """The status, or a list of those that will do; 200 if nothing is said. A redirect is an answer."""
+    """The status, or a list of accepted ones; default 200. A redirect is an answer."""
     json_values: Annotated[dict[Pointer, Json], Field(max_length=50)] = Field(default_factory=dict, alias="json")
-    """Values of the JSON answer: from JSON Pointer (RFC 6901, as `/entries/0/name`) to the JSON value that must stand there."""
+    """Values of the JSON answer: from JSON Pointer (RFC 6901, as `/entries/0/name`) to the expected JSON value."""
     headers: Annotated[dict[HeaderName, Pattern], Field(max_length=50)] = Field(default_factory=dict)
     """From header to a regular expression (Python's) that its whole value must match."""
     contains: Annotated[str, Field(max_length=2_000)] = ""
     """Text that must be in the body, read as UTF-8."""
     within_seconds: Annotated[float, Field(gt=0, le=3_600)] | None = None
-    """The whole answer must be there in this time; in a performance test, the time at its quantile."""
+    """The whole answer must arrive in this time; in a performance test, the time at its quantile."""
 
 
 class HttpRequest(Section):
-    """One HTTP request without its address, and what its answer must be."""
+    """One HTTP request without its address, and the expected answer."""
 
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
     """The method."""
     headers: Annotated[dict[SentHeader, HeaderValue], Field(max_length=50)] = Field(default_factory=dict)
-    """Headers of the request, `Host` among them for a service that answers to its own name alone."""
+    """Headers of the request, including `Host` for a service that answers only to its own name."""
     secret_headers: Annotated[dict[SentHeader, SecretName], Field(max_length=20)] = Field(default_factory=dict)
     """From header to the Prefect block that holds its whole value, as `secret/api-token`; the value is never shown or recorded."""
     json_body: Json = Field(default=None, alias="json")
-    """A body that is sent as JSON; what the answer must hold stands in `expect`."""
+    """A body that is sent as JSON; the expected answer is in `expect`."""
     body: Annotated[str, Field(max_length=BODY_LIMIT_BYTES)] | None = None
     """A body that is sent as it is, in UTF-8."""
     form: Annotated[dict[str, Annotated[str, Field(max_length=10_000)]], Field(max_length=100)] | None = None
-    """Fields that are sent as a form does."""
+    """Fields that are sent as an HTML form."""
     expect: Expectation = Expectation()
-    """What the answer must be."""
+    """The expected answer."""
 
     @field_validator("secret_headers")
     @classmethod
@@ -115,7 +115,7 @@ class HttpRequest(Section):
     def _asks_with_it(cls, value: Any, info: ValidationInfo) -> Any:
         method = info.data.get("method")
         if value is not None and method in WITHOUT_JSON:
-            fix = "Write `expect: {json: {/version: …}}` for what the answer must hold, or another `method`."
+            fix = "Write `expect: {json: {/version: …}}` for the expected answer, or another `method`."
             raise fault(f"`json` is the body of the request, which {method} does not send", fix=fix)
         return value
 
@@ -130,7 +130,7 @@ class HttpRequest(Section):
 
 
 class HttpCheck(HttpRequest):
-    """One HTTP request to a revision, and what its answer must be."""
+    """One HTTP request to a revision, and the expected answer."""
 
     path: Annotated[str, Field(pattern=URL_PATH, max_length=2_000)]
-    """Path and query on the revision; `{version}` stands for the version that is asked."""
+    """Path and query on the revision; `{version}` stands for the revision's version."""

@@ -1,4 +1,4 @@
-"""Compare JSON: a JSON Pointer (RFC 6901) leads to a JSON value. `1` is `1.0`, `true` is not `1`, and a missing member equals nothing."""
+"""JSON comparison by JSON Pointer (RFC 6901): `1` is `1.0`, `true` is not `1`, and a missing member equals nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jsonpointer import EndOfList, JsonPointer, JsonPointerException
 
 
 class _Missing:
-    """Nothing stands there; it is never equal to a JSON value, and `null` is one."""
+    """A missing value; it is never equal to a JSON value, and `null` is one."""
 
     __slots__ = ()
 
@@ -36,7 +36,7 @@ def _refuse(constant: str) -> Any:
 
 
 def value_at(document: Any, pointer: str) -> Any:
-    """Give the value at a pointer, or `MISSING`; the empty pointer is the whole document."""
+    """Return the value at a pointer, or `MISSING`; the empty pointer is the whole document."""
     try:
         found = JsonPointer(pointer).resolve(document)
     except JsonPointerException:
@@ -54,7 +54,7 @@ def same(found: Any, wanted: Any) -> bool:
 
 
 def fault_at(document: Any, pointer: str, wanted: Any) -> str:
-    """Say how the value at a pointer differs from the wanted one, or ""."""
+    """Return how the value at a pointer differs from the wanted one, or ""."""
     found = value_at(document, pointer)
     if found is MISSING:
         return f"has nothing at {pointer}"
@@ -70,7 +70,7 @@ def shown(value: Any) -> str:
 
 
 def pointer_fault(pointer: str) -> str | None:
-    """Say why a text is not a JSON Pointer; None if it is one."""
+    """Return why a text is not a JSON Pointer; None if it is one."""
     try:
         JsonPointer(pointer)
     except JsonPointerException:

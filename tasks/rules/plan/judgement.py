@@ -1,4 +1,4 @@
-"""Sections of the plan that say what is judged and how: the SLIs by their source, and what a watch decides by."""
+"""Plan sections for judgement: the SLIs by their source, and the parameters of a watch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Threshold = Annotated[float, Field(gt=0, le=3_600)] | None
 
 
 class _Judged(Section):
-    """What every SLI has: bad events over all events, judged against the baseline and an absolute limit."""
+    """Fields of every SLI: bad events over all events, judged against the baseline and an absolute limit."""
 
     name: Name
     """Its name in verdicts and pictures."""
@@ -34,7 +34,7 @@ class _Indicated(_Judged):
     indicator: Literal["errors", "latency"]
     """`errors`: failed requests over requests; `latency`: requests slower than `threshold_seconds` over requests."""
     threshold_seconds: Threshold = None
-    """Latency only: a slower answer is a bad event. Where a histogram is read it is snapped to the next bucket, which is said."""
+    """Latency only: a slower answer is a bad event. In a histogram it is rounded up to the next bucket, which the reason reports."""
 
     @field_validator("threshold_seconds")
     @classmethod
@@ -46,31 +46,31 @@ class _Indicated(_Judged):
 
 
 class PlatformSli(_Indicated):
-    """Counted where the traffic is split."""
+    """An SLI counted by the platform, which splits the traffic."""
 
     source: Literal["platform"] = "platform"
-    """Where the counts come from: `platform` (the place where traffic is split), `prometheus`, or `probe` (requests of our own)."""
+    """Source of the counts: `platform` (its traffic split), `prometheus`, or `probe` (requests of our own)."""
 
 
 class ProbeSli(_Indicated, HttpCheck):
-    """Counted by requests of our own: at each reading one to the canary and one to the baseline, past the traffic split.
+    """An SLI counted by probes: at each reading one request to the canary and one to the baseline, past the traffic split.
 
-    An answer that is not as `expect` says, and none, is a bad event.
+    An answer that differs from `expect`, or a time-out, is a bad event.
     """
 
     source: Literal["probe"]
     """`probe`: requests of our own, one at each reading."""
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 2
-    """Errors: a later answer is no answer. Latency does not wait longer than its threshold."""
+    """Errors: an answer that takes longer is a time-out. Latency does not wait longer than its threshold."""
 
 
 class PrometheusSli(_Indicated):
-    """Counted by Prometheus, from a request counter or a latency histogram of the service."""
+    """An SLI counted by Prometheus, from a request counter or a latency histogram of the service."""
 
     source: Literal["prometheus"]
     """`prometheus`: counters that a Prometheus server scrapes."""
     metric: Annotated[str, Field(pattern=METRIC, max_length=200)] | None = None
-    """Errors: the counter, else http_requests_total; latency: the histogram, else http_request_duration_seconds."""
+    """Errors: the counter, default http_requests_total; latency: the histogram, default http_request_duration_seconds."""
     selector: Annotated[str, Field(max_length=4_000)] = 'version="{version}"'
     """Label matchers that choose one revision's series, without the braces. In quotes `{version}`, `{service}`, `{environment}`,
     `{target}`, `{role}`, `{revision}` and `{namespace}` are filled in."""
@@ -80,7 +80,7 @@ class PrometheusSli(_Indicated):
     """Errors only: a regular expression; a request whose whole status matches is bad."""
 
     missing_status: Literal["bad", "good", "ignore"] = "bad"
-    """Errors only: what requests without that label are, as OpenTelemetry counts those that got no answer: bad, good, or left out."""
+    """Errors only: how requests without that label count (in OpenTelemetry those without an answer): bad, good, or left out."""
 
     @field_validator("selector")
     @classmethod
@@ -96,17 +96,17 @@ class PrometheusSli(_Indicated):
         try:
             re.compile(pattern)
         except (re.error, OverflowError, RecursionError) as error:
-            raise fault(f"the pattern is no regular expression: {error}", fix='Write one, as `"5.."`.') from None
+            raise fault(f"the pattern is not a regular expression: {error}", fix='Write one, as `"5.."`.') from None
         return pattern
 
 
 class PrometheusPairSli(_Judged):
-    """Counted by Prometheus, from two PromQL expressions of cumulative counts."""
+    """An SLI counted by Prometheus, from two PromQL expressions of cumulative counts."""
 
     source: Literal["prometheus"]
     """`prometheus`: counters that a Prometheus server scrapes."""
     bad: Text
-    """PromQL that gives one series: bad events since the counters' start. Ends in `or vector(0)` where none may have happened yet."""
+    """PromQL that gives one series: bad events since the counters' start. End it with `or vector(0)` if there may be none yet."""
     total: Text
     """PromQL that gives one series: all events since the counters' start."""
 
@@ -120,7 +120,7 @@ class PrometheusPairSli(_Judged):
 
 
 def _kind_of_sli(value: Any) -> str:
-    """Tell the kind of an SLI by its source, and the two of Prometheus by what they hold."""
+    """Return the kind of an SLI by its source; the two kinds of Prometheus differ in their fields."""
     if isinstance(value, PrometheusPairSli):
         return "pair"
     if isinstance(value, Section):
@@ -142,12 +142,12 @@ TaggedSli = Annotated[
 
 
 class Judgement(Section):
-    """How the watch of a step decides."""
+    """Judgement: how the watch of a step decides."""
 
     slis: Annotated[list[TaggedSli], Field(min_length=1, max_length=50)]
     """What is judged; at least one must decide."""
     prometheus: BlockName = "prometheus/shipway"
-    """The Prometheus that SLIs of this source ask, a Prefect block as `type/name`."""
+    """The Prometheus of SLIs of this source, a Prefect block as `type/name`."""
     alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.01
     """The probability of failing a version that is as good as allowed, over the whole watch of one step and all SLIs."""
     min_requests: Annotated[int, Field(ge=1, le=10_000_000)] = 50
@@ -155,10 +155,10 @@ class Judgement(Section):
     interval_seconds: Annotated[float, Field(ge=0.2, le=600)] = 1
     """Time between two readings of the counts."""
     inconclusive: Literal["ask", "extend", "proceed", "rollback"] = "ask"
-    """When the time is up and neither side is shown: ask a person, watch as long again (once, then roll back), go on, or go back.
-    Too little traffic is no data, with which nothing goes on by itself."""
+    """If the time is up and the verdict is inconclusive: ask a person, watch as long again (once, then roll back), promote, or roll back.
+    Too little traffic is no data, which never promotes by itself."""
     answer_within_minutes: Annotated[float, Field(gt=0, le=10_080)] = 60
-    """`ask` goes back when nobody answers in this time."""
+    """`ask` rolls back without an answer in this time."""
 
     @field_validator("slis")
     @classmethod

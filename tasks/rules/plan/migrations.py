@@ -1,4 +1,4 @@
-"""The section of the plan that names migrations: Jobs that change what the service's versions share, before or after a version comes."""
+"""Plan section for migrations: Jobs that change what the service's versions share, before or after a deployment."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ EVERYWHERE: tuple[Where, ...] = ("staging", "production")
 
 
 class Migration(Section):
-    """A Job that runs once in every release while it stands in the plan."""
+    """A migration: a Job that runs once in every release as long as the plan names it."""
 
     name: Name
-    """Its name in records, in the Job's own name, and in what a rollback asks for."""
+    """Its name in records, in the Job's own name, and in the questions of a rollback."""
     manifest: RepositoryPath
-    """A Kubernetes Job, YAML or JSON, in the plan's folder. `{version}` is filled in where images, commands, arguments and values are."""
+    """A Kubernetes Job, YAML or JSON, in the plan's folder. `{version}` is filled in in images, commands, arguments and values."""
     when: When
-    """`before` the environment gets the version, or `after` the former version is retired there."""
+    """`before` the version is deployed to the environment, or `after` the previous baseline is removed there."""
     compatibility: Compatibility
-    """`expand`: the former version can go on with it. `contract`: it cannot, so no rollback crosses it unasked."""
+    """`expand`: the previous version still works with it. `contract`: it does not, so a rollback past it needs a confirmation."""
     because: Annotated[str, Field(max_length=500)] = ""
-    """Why the version that still serves bears a contract that runs before; needed there, and shown to approvers."""
+    """Why the baseline still works with a contract that runs before; required there, and shown to approvers."""
     environments: Annotated[list[Where], Field(min_length=1, max_length=2)] = Field(default_factory=lambda: list(EVERYWHERE))
-    """Where it runs. Default: both."""
+    """The environments in which it runs. Default: both."""
     timeout_seconds: Seconds = 600
-    """A Job that has not succeeded by then is ended and has failed."""
+    """A Job that takes longer is stopped and has failed."""
 
     @model_validator(mode="after")
     def _is_borne(self) -> Self:
         refuse_doubles(list(self.environments))
         if self.compatibility == "contract" and self.when == "before" and not self.because.strip():
-            wrong = f"the contract `{self.name}` runs before, while the former version still serves, which it would break"
+            wrong = f"the contract `{self.name}` runs before, while the baseline still serves, which it would break"
             fix = "Write `when: after`, or say in `because` why the former version bears it."
             raise fault(wrong, fix=fix)
         return self

@@ -8,13 +8,13 @@ from blocks.errors import BadInput
 
 
 def path_fault(path: str) -> str | None:
-    """Say why a path may lead out of its folder, or None where it cannot (links aside)."""
+    """Return why a path may lead out of its folder, or None where it cannot (links aside)."""
     if not path.strip():
         return "the path is empty"
     if "\\" in path or any(ord(character) < 32 or ord(character) == 127 for character in path):  # noqa: PLR2004 - ASCII controls
         return f"{path!r} holds backslashes or control characters"
     if path.startswith(("/", "~", "-")):
-        return f"`{path}` does not begin in the plan's folder"
+        return f"`{path}` is not relative to the plan's folder"
     depth = 0
     for part in PurePath(path).parts:
         depth += -1 if part == ".." else 1
@@ -24,14 +24,14 @@ def path_fault(path: str) -> str | None:
 
 
 def inside(root: PurePath, path: str) -> PurePath:
-    """Join a path from the plan to its folder, by its words alone; links are looked at where files are opened.
+    """Join a path from the plan to its folder, lexically; links are checked when files are opened.
 
     Args:
         root: The plan's folder.
         path: Relative path with slashes.
 
     Returns:
-        The joined path, `..` worked out.
+        The joined path, `..` resolved.
 
     Raises:
         BadInput: The path is absolute or leads out.

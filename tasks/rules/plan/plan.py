@@ -1,4 +1,4 @@
-"""The plan: what a release of one service may do, reviewed like code and written as YAML in the service's repository.
+"""Plan: what a release of one service may do, reviewed like code and written as YAML in the service's repository.
 
 Every field has a bound, a unit in its name and a description; the JSON Schema in docs/ is made from here.
 """
@@ -27,12 +27,12 @@ __all__ = [
 
 
 class Step(Section):
-    """One increment of production traffic."""
+    """A step: one increment of production traffic."""
 
     percent: Annotated[int, Field(ge=1, le=100)]
     """Share of new requests that the canary gets in this step."""
     watch_seconds: Annotated[float, Field(ge=0, le=86_400)] = 300
-    """How long the step may be watched; a verdict ends it earlier. 0 does not watch (only sensible before a longer step)."""
+    """How long the step is watched at most; a verdict ends it earlier. 0 does not watch (only sensible before a longer step)."""
 
 
 def _rise(steps: list[Step]) -> list[Step]:
@@ -53,39 +53,39 @@ Strategy = Literal["rolling", "canary", "blue-green"]
 
 
 class Environment(Section):
-    """Where versions run."""
+    """An environment in which versions run."""
 
     platform: BlockName
     """The platform, a Prefect block as `type/name`: `local/guestbook-production`."""
     strategy: Strategy | None = None
-    """How a Kubernetes platform brings versions in; without it the platform block's own choice counts."""
+    """Rollout strategy of a Kubernetes platform; default is the platform block's own."""
     ready_timeout_seconds: Seconds = 60
-    """A revision that is not ready by then cannot be rolled out."""
+    """A revision that takes longer to become ready has failed."""
 
 
 class Staging(Environment):
-    """The environment that a version sees first."""
+    """The environment to which a version is deployed first."""
 
     keep_on_failure: bool = False
-    """True leaves a failed version in staging for study; else staging goes back too."""
+    """True keeps a failed version in staging for analysis; else staging is rolled back, too."""
 
 
 class Production(Environment):
-    """The environment that users see, and the increments on the way there."""
+    """Production: the environment that users see, and the steps of its traffic."""
 
     steps: Steps
-    """Increments in rising order; the last one is 100 %, whose watch is the watch after promotion with the baseline still warm."""
+    """Increments in rising order; the last one is 100 %, which is watched after all traffic is shifted, with the baseline still warm."""
 
 
 class Target(Section):
-    """One of several places that together are production."""
+    """A target: one of several environments that together are production."""
 
     name: TargetName
     """Its name: the environment is `production/NAME`."""
     platform: BlockName
-    """Its platform; each target has one of its own."""
+    """Its platform; each target needs its own."""
     wave: Annotated[int, Field(ge=1, le=100)] | None = None
-    """Targets of the same wave go side by side, the waves in rising order; without numbers each target is a wave of its own."""
+    """Targets of the same wave are released in parallel, the waves in rising order; without numbers each target is its own wave."""
     strategy: Strategy | None = None
     """As in `production`, for this target alone; else that of `production`."""
     ready_timeout_seconds: Seconds | None = None
@@ -95,24 +95,24 @@ class Target(Section):
 
 
 class Waves(Section):
-    """Production as several targets, in waves: the next wave begins when the one before is verified and promoted."""
+    """Production as several targets, in waves: the next wave starts once the previous one is verified and promoted."""
 
     targets: Annotated[list[Target], Field(min_length=1, max_length=100)]
     """The targets in the order of their waves."""
     on_wave_failure: Literal["back", "keep"] = "back"
-    """When a target fails: those that were completed by then go `back` too, or `keep` the new version."""
+    """If a target fails: completed targets are rolled `back`, too, or `keep` the new version."""
     strategy: Strategy | None = None
-    """As for one target, for every target that says nothing else."""
+    """As for one target; default of every target."""
     ready_timeout_seconds: Seconds = 60
-    """As for one target, for every target that says nothing else."""
+    """As for one target; default of every target."""
     steps: Steps | None = None
-    """As for one target, for every target that says nothing else."""
+    """As for one target; default of every target."""
 
     @model_validator(mode="before")
     @classmethod
     def _is_one_or_several(cls, section: Any) -> Any:
         if isinstance(section, dict) and "platform" in section:
-            raise fault("`platform` and `targets` are both there", fix="Write `platform` for one production, or `targets` for several.")
+            raise fault("`platform` and `targets` are both given", fix="Write `platform` for one production, or `targets` for several.")
         return section
 
     @model_validator(mode="after")
@@ -144,16 +144,16 @@ def _kind_of_production(value: Any) -> str:
 
 
 class Approval(Section):
-    """Who must agree before production."""
+    """Approval: who must approve before production."""
 
     approvers: Annotated[list[Person], Field(max_length=100)] = Field(default_factory=list)
     """The names that may approve."""
     quorum: Annotated[int, Field(ge=0, le=20)] = 1
-    """How many different people must approve; 0 needs nobody."""
+    """How many different people must approve; 0 needs no approval."""
     expires_after_minutes: Annotated[float, Field(gt=0, le=43_200)] = 240
-    """A gate without enough approvals by then ends the release as refused."""
+    """A gate without enough approvals in this time ends the release as refused."""
     max_wrong_codes: Annotated[int, Field(ge=1, le=100)] = 5
-    """So many wrong one-time codes end the release as refused."""
+    """This many wrong one-time codes end the release as refused."""
     block: BlockName = "approvers/shipway"
     """The block in which the approvers are enrolled."""
 
@@ -169,34 +169,34 @@ class Approval(Section):
         able = len(info.data["approvers"]) if "approvers" in info.data else quorum
         if quorum > able:
             wrong = f"a quorum of {quorum} can never be met by {able} approver(s)"
-            raise fault(wrong, fix="List more names in `approvers`, or write `quorum: 0` to say openly that nobody must agree.")
+            raise fault(wrong, fix="List more names in `approvers`, or write `quorum: 0` to state that no approval is needed.")
         return quorum
 
 
 class Rollback(Section):
-    """How a release goes back."""
+    """Rollback: how a release is rolled back."""
 
     to: Annotated[str, Field(pattern=VERSION_PATTERN)] = "previous"
-    """The version to return to when nothing warm is left: `previous` is the one before; else a fixed version."""
+    """The version to roll back to if the baseline is not warm any more: `previous`, or a fixed version."""
     watch_seconds: Annotated[float, Field(ge=0, le=86_400)] = 60
-    """How long the service is watched after the way back."""
+    """How long the service is watched after a rollback."""
     max_error_ratio: Ratio = 0.05
-    """The rollback counts as verified when at most this share of the requests in the watch failed."""
+    """The rollback is verified if at most this share of the requests in the watch failed."""
 
 
 class Checklist(Section):
-    """What must be true before production; each line is checked, not believed, where a machine can."""
+    """Checklist: what must be true before production; verified automatically where possible."""
 
     tests_passed: bool = True
-    """Ask for the evidence of the section `tests`."""
+    """Require passed tests by the section `tests`."""
     dependencies_verified: bool = True
-    """Ask for the section `dependencies` to be well."""
+    """Require healthy `dependencies`."""
     rollback_ready: bool = True
-    """Ask for a version to go back to, and a platform that answers."""
+    """Require a version to roll back to, and a platform that answers."""
     monitoring_on: bool = True
-    """Ask for a reading of every deciding SLI's counts from its own source."""
+    """Require a reading of every deciding SLI from its own source."""
     team_told: bool = True
-    """Ask for the announcement to have gone out."""
+    """Require that the announcement was sent."""
 
 
 class Logs(Section):
@@ -205,7 +205,7 @@ class Logs(Section):
     error_pattern: Annotated[str, Field(min_length=1, max_length=500)] = r"\b(ERROR|CRITICAL|FATAL|Traceback)\b"
     """A regular expression (Python's); a matching line is an error line."""
     max_new_error_lines: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    """More kinds of error lines than this that the baseline never logged are a failure."""
+    """More kinds of error lines than this, which the baseline never logged, are a failure."""
 
     @field_validator("error_pattern")
     @classmethod
@@ -213,7 +213,7 @@ class Logs(Section):
         try:
             re.compile(pattern)
         except (re.error, OverflowError, RecursionError) as error:
-            raise fault(f"the pattern is no regular expression: {error}", fix="Write one that Python's `re` can read.") from None
+            raise fault(f"the pattern is not a regular expression: {error}", fix="Write one that Python's `re` can read.") from None
         return pattern
 
 
@@ -228,7 +228,7 @@ Evidence = Annotated[Annotated[Junit, Tag("junit")] | Annotated[Command, Tag("co
 
 
 class Plan(Section):
-    """A deployment plan, whole."""
+    """A deployment plan."""
 
     shipway: Literal[1]
     """The version of this format."""
@@ -237,21 +237,21 @@ class Plan(Section):
     description: Annotated[str, Field(max_length=2_000)] = ""
     """What the service is, for approvers."""
     on_conflict: Literal["refuse", "queue", "supersede"] = "refuse"
-    """When a release of this service is under way: refuse the new one, let it wait, or send the older one back first."""
+    """If a release of this service is running: refuse the new one, queue it, or roll the older one back first."""
     change_log: ChangeLog = ChangeLog()
-    """Where the changes are read."""
+    """How the changes are read."""
     tests: Annotated[list[Evidence], Field(max_length=50)] = Field(default_factory=list)
     """Evidence that the tests passed."""
     dependencies: Annotated[list[Dependency], Field(max_length=100)] = Field(default_factory=list)
     """Other services that this one needs."""
     verification: Verification
-    """What `verify` checks."""
+    """Verification of a revision."""
     judgement: Judgement
     """How the steps are judged."""
     samples: Samples = Samples()
-    """How the steps' readings are judged as a table."""
+    """How the steps' readings are validated as a table."""
     data: DataSuites = Field(default_factory=list)
-    """Suites over the service's own data."""
+    """Great-expectations suites over the service's own data."""
     migrations: Migrations = Field(default_factory=list)
     """Jobs that change what the versions share."""
     staging: Staging
@@ -259,15 +259,15 @@ class Plan(Section):
     production: Annotated[Annotated[Production, Tag("one")] | Annotated[Waves, Tag("several")], Discriminator(_kind_of_production)]
     """Production and its steps: one platform, or `targets`."""
     approval: Approval
-    """Who must agree before production; `{quorum: 0}` says openly that nobody must."""
+    """Who must approve before production; `{quorum: 0}` states that no approval is needed."""
     rollback: Rollback
-    """The way back; a plan without one is refused."""
+    """Rollback; a plan without it is refused."""
     checklist: Checklist = Checklist()
     """What must be true before production."""
     logs: Logs = Logs()
     """How logs are judged."""
     notify: Annotated[list[BlockName], Field(max_length=50)] = Field(default_factory=list)
-    """Prefect notification blocks that are told: `slack-webhook/team`."""
+    """Prefect notification blocks that get messages: `slack-webhook/team`."""
 
     @field_validator("production")
     @classmethod
@@ -281,6 +281,6 @@ class Plan(Section):
     @classmethod
     def _has_evidence(cls, checklist: Checklist, info: ValidationInfo) -> Checklist:
         if checklist.tests_passed and info.data.get("tests") == []:
-            wrong = "the checklist asks for passed tests, but `tests` names no evidence"
+            wrong = "the checklist requires passed tests, but `tests` does not name evidence"
             raise fault(wrong, fix="Add it to `tests`, or write `checklist: {tests_passed: false}`.")
         return checklist

@@ -1,4 +1,4 @@
-"""What is wrong with a plan, in the plan's own words: pydantic's findings with place, plain message and fix."""
+"""Plan problems: pydantic's findings with place, plain message and fix."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SECTIONS: Mapping[Path, frozenset[str]] = {("production",): frozenset({"one", "s
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing to fix in a plan.
+    """Problem: one thing to fix in a plan.
 
     Fields:
         file: The plan's file, as the reader named it.
@@ -70,7 +70,7 @@ class Problem:
     fix: str
 
     def __str__(self) -> str:
-        """Say it in one line that editors can jump from."""
+        """Format it in one line that editors can jump from."""
         return f"{self.file}:{self.line}:{self.column} {self.field}: {self.message}. {self.fix}"
 
 
@@ -135,8 +135,8 @@ def _message(detail: Detail, path: Path, tree: Tree) -> tuple[str, str]:
     plain: dict[str, Callable[[], tuple[str, str]]] = {
         "plan_fault": lambda: (str(context["wrong"]), str(context["fix"])),
         "missing": lambda: (f"`{path[-1]}` is missing", f"Add `{path[-1]}:` here; docs/plan.yaml shows it with its unit and default."),
-        "union_tag_not_found": lambda: ("this names no evidence", "Write `junit: reports/junit.xml` or `command: [make, test]`."),
-        "union_tag_invalid": lambda: (f"`{_shown(tree, path)}` is no source of counts", "Write platform, prometheus or probe."),
+        "union_tag_not_found": lambda: ("this does not name evidence", "Write `junit: reports/junit.xml` or `command: [make, test]`."),
+        "union_tag_invalid": lambda: (f"`{_shown(tree, path)}` is not a source of counts", "Write platform, prometheus or probe."),
         "string_pattern_mismatch": lambda: (f"`{_shown(tree, path)}` does not fit", PATTERN_WORDS.get(context["pattern"], "Look it up.")),
     }
     if kind in plain:
@@ -196,10 +196,10 @@ def names_at(schema: Mapping[str, Any], path: Path, tree: Tree) -> list[str]:
     Args:
         schema: The plan's JSON Schema.
         path: The section.
-        tree: The document, to tell which of several kinds of section this one is.
+        tree: The document, to find which of several kinds of section this one is.
 
     Returns:
-        The names, in the schema's order; none where the path leads nowhere.
+        The names, in the schema's order; empty if the path does not exist.
     """
     here: Mapping[str, Any] = schema
     for index, part in enumerate(path):
@@ -212,7 +212,7 @@ def names_at(schema: Mapping[str, Any], path: Path, tree: Tree) -> list[str]:
 
 
 def _likeness(kind: Mapping[str, Any], path: Path, tree: Tree) -> tuple[bool, int, int]:
-    """Say how much a section looks like one of its kinds: by the words that this kind fixes, then by the fields that it needs and has."""
+    """Return how well a section fits one of its kinds: by the constants of the kind, then by its required and known fields."""
     fixed = {name: field for name, field in kind.get("properties", {}).items() if "const" in field}
     agrees = all(tree.words.get((*path, name), field.get("default")) == field["const"] for name, field in fixed.items())
     has = [(*path, need) in tree.keys for need in kind.get("required", ())]

@@ -1,4 +1,4 @@
-"""PromQL with named places for a revision's own words: found, checked, and filled in so that a value stays inside its quotes.
+"""PromQL templates: named placeholders, found, checked, and filled in so that a value stays inside its quotes.
 
 Only `{version}`, `{service}`, `{environment}`, `{target}`, `{role}`, `{revision}` and `{namespace}` inside a quoted string are places;
 all other braces are PromQL's. Strings are as in https://prometheus.io/docs/prometheus/latest/querying/basics/#string-literals.
@@ -14,7 +14,7 @@ from blocks.errors import BadInput
 
 PLACES = ("version", "service", "environment", "target", "role", "revision", "namespace")
 TELLING_APART = frozenset({"version", "role", "revision"})
-# A quoted string, a comment, or any one character. An open string runs to the end, and is a fault.
+# A quoted string, a comment, or any one character. An open string extends to the end, and is a fault.
 _TOKEN = re.compile(r"""(?s)"(?:\\.|[^"\\\n])*("?)|'(?:\\.|[^'\\\n])*('?)|`[^`]*(`?)|\#[^\n]*|.""")
 # `{word}`, but for a class of characters in a regular expression: \p{Greek}.
 _PLACE = re.compile(r"(?<!\\p)(?<!\\P)\{\s*([A-Za-z_]\w*)\s*\}")
@@ -32,7 +32,7 @@ class _Token(NamedTuple):
 
 
 def selector_fault(selector: str) -> Fault | None:
-    """Say what is wrong with label matchers before any server reads them.
+    """Return what is wrong with label matchers, without a server.
 
     Args:
         selector: The text between the braces.
@@ -42,15 +42,15 @@ def selector_fault(selector: str) -> Fault | None:
     """
     bare = "".join(token.text for token in _tokens(selector) if token.kind == "code")
     if "#" in selector and any(token.kind == "comment" for token in _tokens(selector)):
-        return "a selector holds no comment", "Put the comment on a line of its own in the plan."
+        return "a selector cannot contain a comment", "Put the comment on a line of its own in the plan."
     wrong = expression_fault(selector)
     if wrong is None and re.search(r"[{}()\[\]]", bare):
-        return "the selector holds more than label matchers", 'Write what stands between the braces, as `app="shop", version="{version}"`.'
+        return "the selector has more than label matchers", 'Write what is between the braces, as `app="shop", version="{version}"`.'
     return wrong
 
 
 def expression_fault(expression: str) -> Fault | None:
-    """Say what is wrong with an expression's strings and places; the rest is the server's to read.
+    """Return what is wrong with an expression's strings and places; the rest is the server's to read.
 
     Returns:
         What is wrong and what to write instead, or None.
@@ -64,38 +64,38 @@ def expression_fault(expression: str) -> Fault | None:
         found = _PLACE.findall(token.text) if token.kind == "string" else []
         unknown = next((name for name in found if name not in PLACES), None)
         if unknown:
-            return f"`{{{unknown}}}` is no known place", f"Known are {', '.join('{' + name + '}' for name in PLACES)}."
+            return f"`{{{unknown}}}` is not a known placeholder", f"Known are {', '.join('{' + name + '}' for name in PLACES)}."
         if found and token.text.startswith("`"):
-            return f"`{{{found[0]}}}` stands in backquotes, in which nothing can be escaped", "Use double quotes."
+            return f"`{{{found[0]}}}` stands in backquotes, which do not allow escapes", "Use double quotes."
         named.update(found)
     loose = _PLACE.search(bare)
     if loose:
         return f"`{loose[0]}` stands outside quotes", f'Write it in quotes, as `{loose[1]}="{{{loose[1]}}}"`.'
     if not named & TELLING_APART:
-        return "canary and baseline would be counted together", 'Choose one revision, as with `version="{version}"`.'
+        return "canary and baseline would be counted together", 'Choose one revision, for example with `version="{version}"`.'
     return None
 
 
 def places_in(expression: str) -> set[str]:
-    """List the places that an expression names."""
+    """List the placeholders of an expression."""
     return {name for token in _tokens(expression) if token.kind == "string" for name in _PLACE.findall(token.text) if name in PLACES}
 
 
 def fill(expression: str, values: Mapping[str, str]) -> str:
-    """Fill the places in.
+    """Fill the placeholders in.
 
     A value is written as text of a PromQL string, and as a literal of the regular expression where the string is matched by
     `=~` or `!~`: version 1.1 does not match 101 there.
 
     Args:
         expression: One that has no fault.
-        values: Text by place; those that the expression does not name may be missing.
+        values: Text by placeholder; unused ones may be missing.
 
     Returns:
         The expression as the server takes it.
 
     Raises:
-        BadInput: A place has no value.
+        BadInput: A placeholder has no value.
     """
     return "".join(_filled(token, values) if token.kind == "string" else token.text for token in _tokens(expression))
 
@@ -106,7 +106,7 @@ def _filled(token: _Token, values: Mapping[str, str]) -> str:
         if name not in PLACES:
             return found[0]
         if not values.get(name):
-            raise BadInput(f"nobody says what `{{{name}}}` is here", field="query", fix="The platform has no such word; use {version}.")
+            raise BadInput(f"`{{{name}}}` has no value here", field="query", fix="The platform does not report it; use {version}.")
         value = values[name]
         return escape(re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", value) if token.is_regex else value)
 

@@ -1,4 +1,4 @@
-"""A quantile of few samples, and what is certain about it whatever their distribution."""
+"""Quantile of a small sample, with bounds for any distribution."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Quantile:
 
 
 def runs_needed(quantile: float) -> int:
-    """Say how many samples a quantile needs to be bounded on both sides.
+    """Return how many samples a quantile needs to be bounded on both sides.
 
     Args:
         quantile: Between 0 and 1.
@@ -51,7 +51,7 @@ def quantile_of(samples: Sequence[float], quantile: float) -> Quantile | None:
         quantile: Between 0 and 1.
 
     Returns:
-        It and its bounds, or None where the samples are too few for both.
+        It and its bounds, or None if there are too few samples.
     """
     count = len(samples)
     if count < runs_needed(quantile):
@@ -65,7 +65,7 @@ def quantile_of(samples: Sequence[float], quantile: float) -> Quantile | None:
 
 
 def _cumulative(count: int, ratio: float) -> list[float]:
-    """Give the probability of at most k of n, for k from 0 to n - 1; by logarithms, for n in the thousands."""
+    """Return the probability of at most k of n, for k from 0 to n - 1; by logarithms, for n in the thousands."""
     total, sums = 0.0, []
     for k in range(count):
         ways = math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1)

@@ -1,4 +1,4 @@
-"""What a person fills in when a phase is started: the parameter types of the flows, as their forms explain them."""
+"""Flow parameters: the types that a person fills in to start a phase, with the descriptions of their forms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PlanPath = Annotated[
 ]
 Version = Annotated[
     str,
-    Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z._+-]{0,127}$", title="Version", description="The version to release, as it is tagged: 1.4.2"),
+    Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z._+-]{0,127}$", title="Version", description="The version to release, as tagged: 1.4.2"),
 ]
 _CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
 ONE_LINE = rf"^[^{_CONTROLS}]*[^\s{_CONTROLS}][^{_CONTROLS}]*$"
@@ -34,7 +34,7 @@ Requester = Annotated[
     Field(
         pattern=r"^[a-z0-9][a-z0-9._@-]{0,63}$",
         title="Requester",
-        description="Your name as enrolled. You cannot approve what you ask for.",
+        description="Your name as enrolled. You cannot approve your own release.",
     ),
 ]
 EnvironmentName = Annotated[
@@ -43,19 +43,19 @@ EnvironmentName = Annotated[
         pattern=r"^(staging|production(/[a-z0-9]+(-[a-z0-9]+)*)?)$",
         max_length=41,
         title="Environment",
-        description="Where: staging or production. Where the plan has targets, production means all, and production/NAME one of them.",
+        description="staging or production. If the plan has targets, production means all, and production/NAME one of them.",
     ),
 ]
 WaveNames = Annotated[
     list[EnvironmentName],
-    Field(max_length=100, title="Wave", description="Leave empty. A release fills it in: the targets that go side by side."),
+    Field(max_length=100, title="Wave", description="Leave empty. A release fills it in: the targets that are released in parallel."),
 ]
 AnyVersion = Annotated[
     str,
     Field(
         title="Version",
-        description="A version; empty takes what the environment and the plan say.",
-        json_schema_extra={"pattern": r"^([0-9A-Za-z][0-9A-Za-z._+-]{0,127})?$"},  # for forms; a platform may call its versions as it likes
+        description="A version; empty takes the one of the environment and the plan.",
+        json_schema_extra={"pattern": r"^([0-9A-Za-z][0-9A-Za-z._+-]{0,127})?$"},  # for forms; a platform may have other version names
     ),
 ]
 Restored = Annotated[
@@ -63,7 +63,7 @@ Restored = Annotated[
     Field(
         max_length=50,
         title="Restored by hand",
-        description="Contract migrations that a rollback would cross and whose effect you have undone, by name. Else leave it empty.",
+        description="Contract migrations that the rollback would cross and that you have undone, by name. Else leave it empty.",
     ),
 ]
 Scope = Annotated[
@@ -77,10 +77,10 @@ Scope = Annotated[
 
 
 def owner_of(scope: str) -> str:
-    """Give the flow run id that a scope belongs to: a scope is that id, and in a release its round, `<id>/2`."""
+    """Return the flow run id that a scope belongs to: a scope is that id, and in a release its round, `<id>/2`."""
     return scope.partition("/")[0]
 
 
 def round_of(scope: str) -> int:
-    """Give the round that a scope names; 1 if it names none."""
+    """Return the round that a scope names; 1 if it names none."""
     return int(scope.partition("/")[2] or 1)

@@ -1,4 +1,4 @@
-"""Sections of the plan that describe a smoke test: HTTP steps or pytest, and how a performance test compares."""
+"""Plan sections of a smoke test: HTTP steps or pytest, and how a performance test compares."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from tasks.rules.plan.types import Name, RepositoryPath, Seconds, Section, fault
 
 
 class SmokeStep(HttpCheck):
-    """One HTTP request and what its answer must be."""
+    """A step of a smoke test: one HTTP request and the expected answer."""
 
     name: Annotated[str, Field(max_length=200)] = ""
     """What the step does, for people; its method and path are shown in any case."""
 
 
 class Performance(Section):
-    """How the times of a performance test are compared with the version that serves."""
+    """How the times of a performance test are compared with the baseline."""
 
     quantile: Annotated[float, Field(ge=0.5, le=0.99)] = 0.9
     """The quantile of the times that is compared: 0.9 is what nine of ten runs stay below."""
     repeats: Annotated[int, Field(ge=5, le=1_000)] = 30
-    """Runs of the steps against each version, by turns; up to four times as many where these show neither side."""
+    """Runs of the steps against each version, alternately; up to four times as many if these are inconclusive."""
     max_ratio: Annotated[float, Field(ge=1, le=100)] = 1.5
-    """The version may take this many times as long as the one that serves…"""
+    """The version may take this many times as long as the baseline…"""
     slack_seconds: Annotated[float, Field(ge=0, le=60)] = 0.05
-    """…and this much longer on top, because of two short times one is easily twice the other."""
+    """…plus this much, because one of two short times is easily twice the other."""
     concurrency: Annotated[int, Field(ge=1, le=50)] = 1
     """Runs at the same time."""
 
@@ -37,7 +37,7 @@ class Performance(Section):
     def _repeats_suffice(cls, repeats: int, info: ValidationInfo) -> int:
         needed = runs_needed(info.data["quantile"]) if "quantile" in info.data else 0
         if repeats < needed:
-            wrong = f"{repeats} repeats say nothing certain about the quantile {info.data['quantile']:g}"
+            wrong = f"{repeats} repeats are too few for the quantile {info.data['quantile']:g}"
             raise fault(wrong, fix=f"Write {needed} or more, or a lower quantile.")
         return repeats
 
@@ -52,11 +52,11 @@ class SmokeTest(Section):
     steps: Annotated[list[SmokeStep], Field(min_length=1, max_length=50)] | None = None
     """Requests in their order; the first failure ends the test. Cookies are kept from step to step. Or else `pytest`."""
     kind: Literal["basic", "critical", "integration", "performance"] = "basic"
-    """What it speaks for; `performance` is compared with the version that serves, where one does."""
+    """Its kind; `performance` is compared with the baseline, if there is one."""
     timeout_seconds: Seconds = 60
-    """The test, and a process with all its children, is ended after this time; that is a failure."""
+    """The test, with all its child processes, is killed after this time; that is a failure."""
     performance: Performance | None = None
-    """Steps of kind performance only: how they are compared; its defaults where nothing is said."""
+    """Steps of kind performance only: how they are compared."""
 
     @field_validator("steps")
     @classmethod
@@ -78,6 +78,6 @@ class SmokeTest(Section):
                 raise fault(wrong, fix="Leave it out; pytest compares by itself, with SHIPWAY_BASELINE.")
             return None
         if all(step.expect.within_seconds is None for step in steps):
-            wrong = "nothing limits the time where no other version runs beside this one, as in staging"
+            wrong = "without a baseline, as in staging, nothing limits the time"
             raise fault(wrong, fix="Add `within_seconds` to the `expect` of a step.")
         return performance or Performance()

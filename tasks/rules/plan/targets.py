@@ -1,6 +1,6 @@
-"""Where a plan brings a version: staging, then production, which is one environment or several targets in waves.
+"""Environments of a plan: staging, then production, which is one environment or several targets in waves.
 
-An environment is named `staging`, `production`, or, where the plan has targets, `production/NAME`.
+An environment is named `staging`, `production`, or, if the plan has targets, `production/NAME`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Place:
         environment: Its name.
         platform: The block, as `type/name`.
         field: Where the plan names that block.
-        strategy: How its platform brings versions in, or None for the platform's own choice.
-        ready_timeout_seconds: A revision that is not ready by then cannot be rolled out there.
+        strategy: Its platform's rollout strategy, or None for the block's own.
+        ready_timeout_seconds: A revision that takes longer to become ready has failed.
         steps: The increments; none in staging, which gets all traffic at once.
     """
 
@@ -37,7 +37,7 @@ class Place:
 
 
 def waves_of(plan: Plan) -> tuple[tuple[Place, ...], ...]:
-    """List production's environments by wave: those of one wave go side by side, and the waves one after the other."""
+    """List production's environments by wave: those of one wave in parallel, the waves one after the other."""
     section, places = plan.production, production_of(plan)
     if not isinstance(section, Waves):
         return (places,)
@@ -77,7 +77,7 @@ def place_of(plan: Plan, environment: str) -> Place:
     """Find one environment of a plan.
 
     Raises:
-        BadInput: The plan has no such environment; names those that it has.
+        BadInput: The plan does not have this environment; lists those that it has.
     """
     found = next((place for place in places_of(plan) if place.environment == environment), None)
     if found is None:
@@ -87,31 +87,31 @@ def place_of(plan: Plan, environment: str) -> Place:
 
 
 def chosen(plan: Plan, environment: str) -> tuple[Place, ...]:
-    """Give the environments that a name stands for: `production` means each of its targets, in their order.
+    """Return the environments that a name stands for: `production` means each of its targets, in their order.
 
     Raises:
-        BadInput: The plan has no such environment.
+        BadInput: The plan does not have this environment.
     """
     return production_of(plan) if environment == PRODUCTION else (place_of(plan, environment),)
 
 
 def environments_reversed(plan: Plan) -> tuple[str, ...]:
-    """List the environments in the order in which a release goes back: the last target first, staging at the end."""
+    """List the environments in the order of a rollback: the last target first, staging at the end."""
     return tuple(place.environment for place in reversed(places_of(plan)))
 
 
 def waves_reversed(plan: Plan, environment: str = PRODUCTION) -> tuple[tuple[str, ...], ...]:
-    """List the environments that a name stands for in the order in which they go back: the last wave first, each side by side.
+    """List the environments that a name stands for in the order of a rollback: the last wave first, each in parallel.
 
     Raises:
-        BadInput: The plan has no such environment.
+        BadInput: The plan does not have this environment.
     """
     waves = waves_of(plan) if environment == PRODUCTION else ((place_of(plan, environment),),)
     return tuple(tuple(place.environment for place in reversed(wave)) for wave in reversed(waves))
 
 
 def is_production(environment: str) -> bool:
-    """Say whether users see an environment."""
+    """Return whether users see an environment."""
     return section_of(environment) == PRODUCTION
 
 
@@ -121,17 +121,17 @@ def section_of(environment: str) -> str:
 
 
 def target_of(environment: str) -> str:
-    """Give a target's own name; "" for an environment that is none."""
+    """Return a target's own name; "" for an environment that is not a target."""
     return environment.partition("/")[2]
 
 
 def within(environment: str) -> str:
-    """Say ` in production/eu` of a target, and nothing where production is one: there is no other place to mean."""
+    """Return ` in production/eu` for a target, and "" if production is one environment."""
     return f" in {environment}" if target_of(environment) else ""
 
 
 def steps_in_words(plan: Plan) -> str:
-    """Write the steps ahead in one line; targets that go alike share it."""
+    """Write the planned steps in one line; targets with the same steps share it."""
     shares = {place.environment: " → ".join(f"{step.percent} %" for step in place.steps) for place in production_of(plan)}
     if PRODUCTION in shares:
         return shares[PRODUCTION]

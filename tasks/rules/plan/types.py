@@ -1,4 +1,4 @@
-"""The words of a plan: the base of its sections, the kinds of text that it holds, and what is wrong with one in plain words."""
+"""Plan types: the base of its sections, its kinds of text, and their faults in plain words."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ PATTERN_WORDS = {
     TARGET: "Write lower-case letters and digits, with single dashes inside, 30 at most, as `eu-west`.",
     PERSON: "Write the name as enrolled: lower-case letters, digits and . _ @ -, as `ada`.",
     BLOCK: "Write a Prefect block as `type/name`, as `local/guestbook-production`.",
-    SECRET: "Write a secret block of Prefect's as `secret/name`, as `secret/guestbook-production-database`.",
-    TABLE: "Write a table's name, with its schema where it has one, as `entries` or `public.entries`.",
+    SECRET: "Write a Prefect secret block as `secret/name`, as `secret/guestbook-production-database`.",
+    TABLE: "Write a table's name, with its schema if it has one, as `entries` or `public.entries`.",
     URL: "Write http:// or https://, a host and a path, without a user, a password or spaces.",
     URL_PATH: "Write a path that begins with a slash, as `/healthz`.",
     METRIC: "Write a metric's name without braces, as `http_requests_total`.",
@@ -39,7 +39,7 @@ PATTERN_WORDS = {
 
 
 def fault(message: str, *, fix: str) -> PydanticCustomError:
-    """Make an error that keeps what is wrong apart from what to write instead.
+    """Build an error that separates what is wrong from what to write instead.
 
     Args:
         message: What is wrong, in plain words.
@@ -59,7 +59,7 @@ def refuse_doubles(names: Sequence[str]) -> None:
 
 
 def refusing(judge: Callable[[str], str | None], *, fix: str) -> AfterValidator:
-    """Turn a rule that names a text's fault into a validator of a plan's field."""
+    """Convert a function that returns a text's fault to a validator of a plan's field."""
 
     def _validate(text: str) -> str:
         wrong = judge(text)
@@ -80,13 +80,13 @@ RepositoryPath = Annotated[
 ]
 BlockName = Annotated[str, Field(pattern=BLOCK, max_length=200)]
 Specifier = Annotated[str, Field(min_length=1, max_length=200), refusing(specifier_fault, fix="Write it as `>=2.1,<3`.")]
-Argument = Annotated[str, Field(max_length=4_000, description="One argument, handed over as it is.")]
+Argument = Annotated[str, Field(max_length=4_000, description="One argument, passed unchanged.")]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
-    """A part of the plan: unknown fields are errors, values are fixed once read."""
+    """Base of a plan's sections: unknown fields are errors, values are frozen."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False, serialize_by_alias=True, validate_default=True

@@ -1,4 +1,4 @@
-"""Sections of the plan that say how a revision is verified: health, stability, smoke tests."""
+"""Plan sections for verification of a revision: health, stability, smoke tests."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ CheckKind = Literal["health", "basic", "critical", "integration", "performance"]
 
 
 class HealthCheck(HttpCheck):
-    """One HTTP request that says whether a revision is well."""
+    """A health check: one HTTP request to a revision."""
 
     path: Annotated[str, Field(pattern=URL_PATH, max_length=2_000)] = "/healthz"
-    """Path and query on the revision; `{version}` stands for the version that is asked."""
+    """Path and query on the revision; `{version}` stands for the revision's version."""
     timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 2
-    """An answer later than this is a failure."""
+    """An answer that takes longer is a failure."""
 
 
 class Stability(Section):
@@ -32,7 +32,7 @@ class Stability(Section):
     interval_seconds: Annotated[float, Field(gt=0, le=300)] = 0.5
     """Time between two rounds."""
     timeout_seconds: Seconds = 30
-    """The whole check fails when it is not stable by then."""
+    """The check fails if it is not stable in this time."""
 
 
 def _health_alone() -> list[CheckKind]:
@@ -40,20 +40,20 @@ def _health_alone() -> list[CheckKind]:
 
 
 class Verification(Section):
-    """What `verify` checks on a revision, in staging and in production."""
+    """Verification of a revision, in staging and in production."""
 
     health: Annotated[list[HealthCheck], Field(min_length=1, max_length=200)]
-    """Requests that must all be well; at least one."""
+    """Health checks, which must all pass; at least one."""
     stability: Stability = Stability()
-    """How long they must hold."""
+    """How long health must hold."""
     smoke: Annotated[list[SmokeTest], Field(max_length=50)] = Field(default_factory=list)
-    """Smoke tests; run side by side, those of kind performance afterwards and one by one, so that nothing of ours disturbs them."""
+    """Smoke tests; run in parallel, those of kind performance afterwards one by one, so that other tests do not disturb them."""
     smoke_concurrency: Annotated[int, Field(ge=1, le=50)] = 4
     """Smoke tests at the same time."""
     verify_steps: Annotated[list[CheckKind], Field(max_length=5)] = Field(default_factory=_health_alone)
     """Checks of the canary after each step but the last, behind which all run: `health`, and smoke tests by kind. `[]` makes none."""
     max_error_ratio: Ratio = 0.05
-    """Error monitoring: refused when more of a revision's requests than this failed (where any were made)."""
+    """Error monitoring: fails if more of a revision's requests than this failed (if there were any)."""
 
     @field_validator("smoke")
     @classmethod

@@ -1,4 +1,4 @@
-"""Words that people give to a release: its version, its reason, and ranges of versions."""
+"""Versions and reasons of a release, and version ranges."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 def has_controls(text: str) -> bool:
-    """Say whether a text holds characters that could change how a terminal or a page shows the rest."""
+    """Return whether a text holds characters that could change how a terminal or a page shows the rest."""
     return any(unicodedata.category(character) in UNPRINTABLE or character in BIDI_CONTROLS for character in text)
 
 
 def version_fault(text: str) -> str | None:
-    """Say what keeps a text from being a version, or None where it is one."""
+    """Return why a text is not a version, or None if it is one."""
     if not text:
         return "the version is empty"
     if len(text) > 128:  # noqa: PLR2004 - the length of a tag in a registry
@@ -30,14 +30,14 @@ def version_fault(text: str) -> str | None:
     if has_controls(text):
         return "the version holds control characters"
     if not re.fullmatch(VERSION_PATTERN[1:-1], text):
-        return f"{text!r} is no version"
-    if ".." in text:  # Git and paths read two dots as a range or a way up
+        return f"{text!r} is not a version"
+    if ".." in text:  # Git and paths read two dots as a range or a parent folder
         return f"{text!r} holds `..`"
     return None
 
 
 def check_version(text: str) -> str:
-    """Give a version back if it is safe to hand to Git, a platform and a file name.
+    """Check that a version is safe for Git, a platform and a file name.
 
     Args:
         text: The version as a person wrote it.
@@ -56,23 +56,23 @@ def check_version(text: str) -> str:
 
 
 def specifier_fault(text: str) -> str | None:
-    """Say what keeps a text from being a version range, or None where it is one."""
+    """Return why a text is not a version range, or None if it is one."""
     try:
         SpecifierSet(text)
     except InvalidSpecifier:
-        return f"{text!r} is no version range"
+        return f"{text!r} is not a version range"
     return None
 
 
 def in_range(version: str, specifier: str) -> bool:
-    """Say whether a version lies in a range, pre-releases included where their number fits.
+    """Return whether a version lies in a range, pre-releases included if their number fits.
 
     Args:
         version: What runs, as `2.4.1` or `v2.4.1`.
         specifier: The range in the form of PEP 440, as `>=2.1,<3`.
 
     Returns:
-        True where it fits.
+        True if it fits.
 
     Raises:
         BadInput: One of the two cannot be read.

@@ -1,4 +1,4 @@
-"""YAML read with suspicion: bounded, without tags that act, without guesses, each value with its place in the text.
+"""Safe YAML: bounded, without tags, without implicit guesses, each value with its place in the text.
 
 PyYAML composes the nodes; the values are made here, because its own constructor drops duplicate keys in silence and
 expands aliases without end.
@@ -49,7 +49,7 @@ class Tree:
 
 
 class _TooLargeError(Exception):
-    """The document passes a bound; reading on would only cost time."""
+    """The document exceeds a limit; parsing stops."""
 
 
 class _BoundedLoader(yaml.SafeLoader):
@@ -76,7 +76,7 @@ def read_tree(text: str) -> Tree:
         text: The document; its length is the caller's to bound.
 
     Returns:
-        The tree. Where it has faults, its value is only good for finding more of them.
+        The tree. If it has faults, its value only serves to find more of them.
     """
     tree = Tree()
     try:
@@ -102,7 +102,7 @@ def _compose(text: str, tree: Tree) -> yaml.Node | None:
         return None
     except yaml.MarkedYAMLError as error:
         message = f"this is not YAML: {error.problem}" + (f" ({error.context})" if error.context else "")
-        fix = "Look at the indentation, the colons and the quotes here and in the line above."
+        fix = "Check the indentation, the colons and the quotes here and in the line above."
         tree.faults.append(Fault(_place(error.problem_mark or error.context_mark), (), message, fix))
         return None
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # escapes beyond Unicode end in chr()
@@ -197,7 +197,7 @@ def _number(node: yaml.ScalarNode, path: Path, tree: Tree) -> float | None:
         except ValueError:
             pass
     message = f"`{text[:MAX_NUMBER_CHARACTERS]}` is read as an unusual number by YAML"
-    fix = "Write a plain decimal number, or put it in quotes where text is meant."
+    fix = "Write a plain decimal number, or put it in quotes if text is meant."
     tree.faults.append(Fault(tree.places[path], path, message, fix))
     return None
 

@@ -1,4 +1,4 @@
-"""One HTTP check: what is sent, and what is wrong with the answer."""
+"""HTTP check: the request, and what is wrong with the answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEADER_LIMIT = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back.
+    """Answer of an HTTP check.
 
     Fields:
         status: The answer's status, or None if there was none.
@@ -27,8 +27,8 @@ class Answer:
         headers: By their names in lower case.
         body: At most 1 MB, as it came over the wire.
         cut: Whether the body was longer than may be read.
-        error: Why there was no answer that could be taken, or "".
-        permanent: Whether that error stays however often one asks.
+        error: Why there is no usable answer, or "".
+        permanent: Whether a retry is useless.
     """
 
     status: int | None
@@ -41,20 +41,20 @@ class Answer:
 
     @property
     def encoding(self) -> str:
-        """How the body is encoded, as its headers say; "" if it is plain."""
+        """Content encoding by the headers; "" if it is plain."""
         named = " ".join(self.headers.get("content-encoding", "").split())
         return "" if named.lower() in {"", "identity"} else named
 
 
 def fault_of_answer(answer: Answer, expect: Expectation, *, version: str, in_time: bool = True, any_length: bool = False) -> str:
-    """Say what is wrong with an answer.
+    """Return what is wrong with an answer.
 
     Args:
-        answer: What came back.
-        expect: What it must be.
+        answer: The answer.
+        expect: The expected answer.
         version: Replaces `{version}` in it.
         in_time: Whether the time counts too.
-        any_length: Whether a body that nothing is expected of may be of any length.
+        any_length: Whether a body without expectations may have any length.
 
     Returns:
         The first fault in words, or "" if all is as expected. It may quote the answer at length, as JSON does: mask it, then cut it.
@@ -68,22 +68,22 @@ def fault_of_answer(answer: Answer, expect: Expectation, *, version: str, in_tim
     if in_time and expect.within_seconds is not None and answer.seconds > expect.within_seconds:
         return f"took {answer.seconds:.3f} s, more than {expect.within_seconds:g} s"
     if reads_body(expect) and answer.encoding:
-        return f"{encoded(answer)}, so what is in it is not known"
+        return f"{encoded(answer)}, so its content is not known"
     return _header_fault(answer, expect, version) or _text_fault(answer, expect, version) or _json_fault(answer, expect, version)
 
 
 def reads_body(expect: Expectation) -> bool:
-    """Say whether an expectation is about the body."""
+    """Return whether an expectation is about the body."""
     return bool(expect.contains or expect.json_values)
 
 
 def encoded(answer: Answer) -> str:
-    """Say that a body came encoded: it is not decoded, since a few bytes could become gigabytes."""
-    return f"sent its body encoded as {shown(answer.encoding)}, though it was asked for a plain one (Accept-Encoding: identity)"
+    """Return the fault of an encoded body: it is not decoded, since a few bytes could become gigabytes."""
+    return f"sent its body encoded as {shown(answer.encoding)}, though a plain one was requested (Accept-Encoding: identity)"
 
 
 def path_of(check: HttpCheck, version: str) -> str:
-    """Give a check's path for a version; in a query `+` would be read as a space, so it is escaped."""
+    """Return a check's path for a version; in a query `+` would be read as a space, so it is escaped."""
     return check.path.replace("{version}", quote(version, safe=""))
 
 
@@ -97,7 +97,7 @@ def describe_request(check: HttpCheck, version: str) -> str:
 
 
 def describe_expectation(expect: Expectation, version: str) -> str:
-    """Describe what must come back, in one line."""
+    """Describe the expected answer in one line."""
     parts = [f"status {_any_of(expect)}"]
     parts += [f"{name} matches {shown(pattern)}" for name, pattern in expect.headers.items()]
     parts += [f"contains {shown(_filled(expect.contains, version))}"] if expect.contains else []
@@ -107,7 +107,7 @@ def describe_expectation(expect: Expectation, version: str) -> str:
 
 
 def text_of(body: bytes) -> str:
-    """Read a body for people; JSON is written anew, so that a secret in it has the one form that is masked."""
+    """Read a body for people; JSON is normalised, so that a secret in it has the form that is masked."""
     try:
         return shown(parse_json(body))
     except ValueError:

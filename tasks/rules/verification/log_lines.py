@@ -1,4 +1,4 @@
-"""Which error lines of a new version the old one never logged."""
+"""Log lines: error lines of the canary that the baseline never logged."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def kind_of(line: str) -> str:
 
 
 def new_error_kinds(canary: Iterable[str], baseline: Iterable[str], *, pattern: str) -> list[tuple[str, int, OutsideText]]:
-    """Find the kinds of error lines that only the new version logs.
+    """Find the kinds of error lines that only the canary logs.
 
     Args:
-        canary: The new version's lines.
-        baseline: The old version's lines.
+        canary: The canary's lines.
+        baseline: The baseline's lines.
         pattern: Regular expression of an error line.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Whether a version is fast enough: its times against its limits, and against the version that serves."""
+"""Performance: a version's times against its limits and against the baseline."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ Judged = dict[str, str]
 
 
 class Baseline(NamedTuple):
-    """The version that serves while another is verified: its name and its base URL."""
+    """Baseline of a comparison: its version and its base URL."""
 
     version: str
     url: str
 
 
 def compare_times(canary: Sequence[float], baseline: Sequence[float], *, rules: Performance, other: str) -> Judged:
-    """Judge how long the runs of a version took, against those of the version that serves.
+    """Judge how long the runs of a version took, against those of the baseline.
 
     Passed: the quantile that was seen is within the allowance. Failed: even its lower bound is over the allowance of the
-    other's upper bound. What lies between shows neither, and more runs may. So one lucky run passes nothing and a noisy
-    machine, which hits both, fails nothing.
+    other's upper bound. Between them it is inconclusive, and more runs may decide. So one lucky run does not pass, and a noisy
+    machine, which slows both, does not fail.
 
     Args:
         canary: Seconds of its runs.
         baseline: Seconds of the other's runs.
         rules: The plan's quantile and allowance.
-        other: The version that serves, for the reason.
+        other: The baseline's version, for the reason.
 
     Returns:
-        `outcome` passed, failed, watching (more runs are needed) or no_data (too few to say anything), and `reason`.
+        `outcome` passed, failed, watching (more runs are needed) or no_data (too few), and `reason`.
     """
     ours, theirs = quantile_of(canary, rules.quantile), quantile_of(baseline, rules.quantile)
     if ours is None or theirs is None:

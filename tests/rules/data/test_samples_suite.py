@@ -38,7 +38,7 @@ def job_of(evidence: dict[str, Any], *, seconds: float = 16, interval_seconds: f
 
 
 def asked_of(job: Any, column: str) -> dict[str, Any]:
-    """Give the arguments of what is asked of a column."""
+    """Return the arguments of what is asked of a column."""
     return {one["type"]: one["kwargs"] for one in job.suite["expectations"] if one["kwargs"].get("column") == column}
 
 

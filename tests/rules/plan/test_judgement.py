@@ -44,8 +44,8 @@ def test_an_sli_is_of_the_kind_that_its_source_says(sli: str, kind: type) -> Non
 
 
 FAULTS = [
-    ("{name: x, source: promtheus, indicator: errors}", "6:25 judgement.slis[0].source: `promtheus` is no source of counts"),
-    ("{name: x, source: 3, indicator: errors}", "6:25 judgement.slis[0].source: `3` is no source of counts. Write platform, prometheus"),
+    ("{name: x, source: promtheus, indicator: errors}", "6:25 judgement.slis[0].source: `promtheus` is not a source of counts"),
+    ("{name: x, source: 3, indicator: errors}", "6:25 judgement.slis[0].source: `3` is not a source of counts. Write platform, prometheus"),
     ("{name: x, source: prometheus}", "6:7 judgement.slis[0].indicator: `indicator` is missing"),
     ("{name: x, source: prometheus, indicator: errors, metrc: a}", "6:56 judgement.slis[0].metrc: the field `metrc` is unknown."),
     ("{name: x, source: prometheus, indicator: errors, metric: 'a{}'}", "6:64 judgement.slis[0].metric: `a{}` does not fit."),
@@ -54,7 +54,7 @@ FAULTS = [
     ("{name: x, source: prometheus, indicator: latency}", "judgement.slis[0].threshold_seconds: a latency indicator needs a threshold"),
     ("{name: x, source: prometheus, indicator: errors, threshold_seconds: 1}", "6:75 judgement.slis[0].threshold_seconds: a latency"),
     ("{name: x, source: prometheus, indicator: errors, selector: 'a=\"b\"'}", "6:66 judgement.slis[0].selector: canary and baseline would"),
-    ("{name: x, source: prometheus, indicator: errors, selector: 'v=\"{versoin}\"'}", "selector: `{versoin}` is no known place. Known are"),
+    ("{name: x, source: prometheus, indicator: errors, selector: 'v=\"{versoin}\"'}", "selector: `{versoin}` is not a known placeholder"),
     ("{name: x, source: prometheus, bad: 'a{v=\"{version}\"}'}", "6:7 judgement.slis[0].total: `total` is missing"),
     ("{name: x, source: prometheus, bad: 'a{v=\"{version}\"}', totl: x}", "totl` is unknown. Did you mean `total`?"),
     (PAIR.replace("{name: x,", "{name: x, indicator: errors,"), "6:17 judgement.slis[0].indicator: the field `indicator` is unknown"),

@@ -32,8 +32,8 @@ def test_promqls_own_braces_go_on_working(expression: str) -> None:
 @pytest.mark.parametrize(
     ("expression", "wrong", "fix"),
     [
-        ('x{version="{versoin}"}', "`{versoin}` is no known place", "Known are {version}, {service}"),
-        ('x{version="{version}", a="{}{pod}"}', "`{pod}` is no known place", "{revision}"),
+        ('x{version="{versoin}"}', "`{versoin}` is not a known placeholder", "Known are {version}, {service}"),
+        ('x{version="{version}", a="{}{pod}"}', "`{pod}` is not a known placeholder", "{revision}"),
         ("x{version}", "`{version}` stands outside quotes", 'as `version="{version}"`'),
         ('x{version="{version}"} + y{foo}', "`{foo}` stands outside quotes", ""),
         ("x{version=`{version}`}", "stands in backquotes", "Use double quotes"),

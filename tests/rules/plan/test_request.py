@@ -17,7 +17,7 @@ RUN = str(uuid4())
 
 
 def accepts(kind: Any, value: object) -> bool:
-    """Say whether a form would take a value."""
+    """Return whether a form would take a value."""
     try:
         TypeAdapter(kind).validate_python(value)
     except ValidationError:

@@ -151,7 +151,7 @@ def test_a_plan_with_targets_survives_the_way_through_the_storage(names: list[st
         ("targets: [{name: e, platform: local/b}, {name: e, platform: local/c}]", "production: `e` is listed twice"),
         ("targets: [{name: e, platform: local/b}, {name: u, platform: local/b}]", "production: `local/b` is listed twice"),
         ("targets: [{name: e, platform: local/a, steps: [{percent: 100}]}]", "production: staging and production are the same platform"),
-        ("{platform: local/b, targets: []}", "production: `platform` and `targets` are both there"),
+        ("{platform: local/b, targets: []}", "production: `platform` and `targets` are both given"),
         ("targets: [{name: e--u, platform: local/b}]", "targets[0].name: `e--u` does not fit. Write lower-case letters"),
         ("targets: [{name: eu, platfrom: local/b}]", "targets[0].platfrom: the field `platfrom` is unknown. Did you mean `platform`?"),
         ("targets: [{name: eu, platform: local/b, steps: [{percent: 9}]}]", "targets[0].steps: the last step must be 100 %, not 9 %"),

@@ -1,4 +1,4 @@
-"""One HTTP check: what is sent, and what is wrong with the answer."""
+"""HTTP check: the request, and what is wrong with the answer."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Scraped:
     now: float = field(default_factory=time.time)
 
     async def samples(self, query: str) -> Range:
-        """Give the series of the version that is asked about."""
+        """Return the series of the version that is asked about."""
         version = next(version for version in VERSIONS.values() if f'"{version}"' in query)
         found = [
             ({"__name__": "x", "instance": version, **labels}, [(self.now - ago, str(count)) for ago, count in counts.items()])

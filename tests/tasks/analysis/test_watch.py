@@ -127,7 +127,7 @@ async def test_a_platform_that_stays_silent_ends_the_watch() -> None:
         ({"trouble": "the HTTPRoute shop is not there. Apply it again"}, WorldMoved, "shop is not there. Apply it again"),
         ({"generation": 2}, Superseded, "generation 2"),
         ({"owner": None}, Superseded, "belongs to None"),
-        ({"percent": 50}, WorldMoved, "50 % of the traffic, not the 25 %"),
+        ({"percent": 50}, WorldMoved, "50 %, not the 25 %"),
         ({"canary": "9.9"}, WorldMoved, "1.1 is gone"),
         ({"canary": None, "percent": 0}, WorldMoved, "1.1 is gone"),
     ],
@@ -172,10 +172,10 @@ async def test_errors_of_real_traffic_fail_a_real_canary(shared_local: MakeLocal
         (counted(10), counted(110), "passed", "0 of 100 requests failed"),
         (counted(10), counted(110, 5), "passed", "5 of 100"),
         (counted(10), counted(110, 6), "failed", "6 of 100"),
-        (counted(10, 10), counted(10, 10), "passed", "no request came"),
+        (counted(10, 10), counted(10, 10), "passed", "no request"),
         (counted(100, 90), counted(20, 10, started="b"), "failed", "10 of 20"),
         (None, counted(20), "passed", "0 of 20"),
-        (counted(20), None, "passed", "no request came"),
+        (counted(20), None, "passed", "no request"),
     ],
 )
 async def test_a_recovery_is_judged_by_what_came_after_it(before: Any, after: Any, outcome: str, said: str) -> None:

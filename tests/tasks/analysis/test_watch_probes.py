@@ -44,7 +44,7 @@ class Reached(FakePlatform):
         self.addresses = addresses
 
     async def endpoints(self) -> Endpoints:
-        """Say where."""
+        """Return where."""
         return Endpoints(public="http://127.0.0.1:9", **self.addresses)  # type: ignore[typeddict-item]
 
 
@@ -87,7 +87,7 @@ async def test_probes_judge_by_our_own_requests(faulty: FaultyServer, percent: i
 async def test_a_canary_without_an_address_cannot_be_probed(faulty: FaultyServer) -> None:
     """That is no data, and said."""
     found = await probed(Reached(baseline=faulty.url), seconds=0.3)
-    assert (found["outcome"], "says no address of the canary 1.1" in found["reason"]) == ("no_data", True)
+    assert (found["outcome"], "reports no address of the canary 1.1" in found["reason"]) == ("no_data", True)
 
 
 async def test_every_sli_is_read_before_a_release(stage: Stage, faulty: FaultyServer) -> None:
@@ -101,7 +101,7 @@ async def test_every_sli_is_read_before_a_release(stage: Stage, faulty: FaultySe
     bad = stage.subject(PLATFORM, stage.sli(selector='app="none",version="{version}"'), PROBE.model_copy(update={"path": "/down"}))
     found = await read_slis.fn(stage.platform, subject=bad, baseline="1.0", version="1.1")
     assert found == {
-        "platform": "the platform counts nothing of 1.0",
+        "platform": "the platform has no counts of 1.0",
         "errors": "Prometheus has no series of 1.0",
         "probe": "1.0 at /down: answered 503, not 200",
     }

@@ -167,7 +167,7 @@ async def test_stale_samples_are_no_data(stage: Stage) -> None:
         (lambda stage: stage.pair("sum(http_requests_total{%s}) * 2"), "error", "which cannot be"),
         (lambda stage: stage.pair("sum(http_requests_total{%s}"), "error", "parse error"),
         (lambda stage: stage.sli(status_label="code"), "error", "has no label `code`, nor has any other"),
-        (lambda stage: stage.sli(selector='pod="{revision}"'), "error", "nobody says what `{revision}` is here"),
+        (lambda stage: stage.sli(selector='pod="{revision}"'), "error", "`{revision}` has no value here"),
     ],
     ids=["no series", "no bad series", "several series", "infinite", "negative", "more bad than all", "PromQL", "label", "revision"],
 )

@@ -137,7 +137,7 @@ OUTCOMES = [
     ("may-be-empty", "passed", "0 rows"),
     ("unknown", "error", "expectations[0] (expect_column_values_to_be_all_right)"),
     ("bad-kwargs", "error", "expectations[0] (expect_column_values_to_not_be_null)"),
-    ("no-address", "error", "the secret is no database address"),
+    ("no-address", "error", "the secret is not a database address"),
     ("csv", "failed", "1 of 4 rows have author NULL"),
     ("parquet", "failed", "1 of 4 rows have author NULL"),
     ("large-csv", "error", "more rows than the 3 of max_rows"),

@@ -29,7 +29,7 @@ async def read(folder: Path, old: str, new: str, *paths: str) -> ChangeLog:
 
 
 def subjects(log: ChangeLog) -> tuple[set[str], set[str]]:
-    """Give what it brings and takes back."""
+    """Return what it brings and takes back."""
     return {one.subject for one in log.commits}, {one.subject for one in log.taken_back}
 
 

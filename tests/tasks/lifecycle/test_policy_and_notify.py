@@ -129,22 +129,22 @@ class TestOnTheServer:
     async def test_a_board_that_is_broken_now_may_work_later(self, tmp_path: Path) -> None:
         """Another try may help, and the secret parts of its error stay with it."""
         block, _ = await board(tmp_path, works=False)
-        with pytest.raises(Temporary, match=r"did not take the message \(ConnectionError\)"):
+        with pytest.raises(Temporary, match=r"did not accept the message \(ConnectionError\)"):
             await announce.fn([block], subject="x", key="k")
 
     async def test_a_platform_is_found_by_its_name(self, make_local: MakeLocal) -> None:
-        """A saved block comes back as the platform it was; it holds no approvers."""
+        """A saved block comes back as the platform it was; it does not hold approvers."""
         name = f"test-{uuid4().hex[:8]}"
         platform = make_local()
         await platform.save(name)  # type: ignore[misc]
         assert (await load_platform(f"local/{name}", field="staging.platform")).folder == platform.folder  # type: ignore[attr-defined]
-        with pytest.raises(BadInput, match="holds no approvers"):
+        with pytest.raises(BadInput, match="does not hold approvers"):
             await load_approvers(f"local/{name}")
 
     async def test_a_block_that_is_no_platform_is_said_with_its_field(self, tmp_path: Path) -> None:
         """A notification block in the wrong place, and a name that nobody has."""
         block, _ = await board(tmp_path)
-        with pytest.raises(BadInput, match=r"staging\.platform: the block .* is no platform"):
+        with pytest.raises(BadInput, match=r"staging\.platform: the block .* is not a platform"):
             await load_platform(block, field="staging.platform")
         for name in ("local/nobody", "no-such-type/x"):
             with pytest.raises(BadInput, match="cannot be read"):

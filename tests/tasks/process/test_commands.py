@@ -97,7 +97,7 @@ def open_files() -> int:
 
 
 def written(file: Path) -> bool:
-    """Say whether a file is there and holds something."""
+    """Return whether a file is there and holds something."""
     return file.exists() and bool(file.read_text().strip())
 
 

@@ -97,7 +97,7 @@ async def test_the_first_failure_ends_the_test_and_tells_all_about_it(service: F
         "sent: GET /fine",
         "X-Why: test",
         'expected: status 200, /version is "1.1.9"',
-        "came back: 200, {",
+        "received: 200, {",
     ):
         assert said in found["output"]
 
@@ -107,8 +107,8 @@ async def test_the_first_failure_ends_the_test_and_tells_all_about_it(service: F
     [
         ("/down", "answered 503, not 200"),
         ("/redirect", "answered 302, not 200"),
-        ("/hang", "gave no whole answer before the test's time was up"),
-        ("/drip", "gave no whole answer before the test's time was up"),
+        ("/hang", "gave no whole answer before the test timed out"),
+        ("/drip", "gave no whole answer before the test timed out"),
         ("/heads", "gave no answer: RemoteProtocolError"),
         ("/gigabyte", "sent more than 1,000,000 bytes"),
         ("/torn", "gave no answer: RemoteProtocolError"),
@@ -170,7 +170,7 @@ async def test_a_secret_arrives_and_is_told_to_nobody(service: FaultyServer, exp
 async def test_a_header_that_cannot_be_sent_is_told_to_nobody(service: FaultyServer) -> None:
     """The library's own words would hold it, in a spelling of Python's."""
     found = await walked(service.url, {"path": "/echo", "secret_headers": {"Authorization": "secret/token"}}, secret="hush\n2")
-    assert "was not asked" in found.fault
+    assert "was not sent" in found.fault
     assert "hush" not in json.dumps([found.fault, found.lines])
 
 
@@ -226,7 +226,7 @@ async def test_without_another_version_only_the_limit_speaks(service: FaultyServ
     found = await measured(service.url, "/fine")
     assert found["outcome"] == "passed"
     assert "p50 of 5 of step 1:" in found["reason"]
-    assert found["reason"].endswith("nothing runs beside it to compare with")
+    assert found["reason"].endswith("there is no baseline to compare with")
     slow = await measured(service.url, "/slowly", within=0.05)
     assert (slow["outcome"], slow["times"]["baseline"]) == ("failed", [])
 
