@@ -1,4 +1,4 @@
-"""From cumulative counters, as they were scraped, to counts that can be judged."""
+"""Counters: from cumulative counters, as scraped, to counts that can be judged."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Reading:
 
     Attributes:
         at: Moment of the scrape in seconds since the epoch.
-        revision: Whose counters these are.
-        started: Names the counter's life; another value means that it began again at zero.
+        revision: The revision of these counters.
+        started: Identifies the counter's life; another value means that it was reset to zero.
         bad: Bad events since `started`.
         total: All events since `started`.
     """
@@ -66,7 +66,7 @@ class Tally:
 
 
 def fault(readings: Iterable[Reading]) -> str | None:
-    """Return what is wrong with the first impossible reading, or None where all can be true.
+    """Return what is wrong with the first impossible reading, or None if all are possible.
 
     Args:
         readings: Scrapes in any order.
@@ -78,7 +78,7 @@ def fault(readings: Iterable[Reading]) -> str | None:
         # A NaN compares false with everything, and no float is a count.
         if not (type(bad) is int and type(total) is int and 0 <= bad <= total <= LARGEST_COUNT and _is_moment(reading.at)):
             what = f"the {reading.revision} was read as {bad} bad of {total} at {reading.at}"
-            return f"{what}, which cannot be; look at the source of these counts"
+            return f"{what}, which is impossible; check the source of these counts"
     return None
 
 
@@ -87,7 +87,7 @@ def _is_moment(at: object) -> bool:
 
 
 class _Counter:
-    """What one revision's counters add up to across resets, and what of it is in no block yet."""
+    """Sum of one revision's counters across resets, and the part that is not in a block yet."""
 
     __slots__ = ("bad", "enough", "lives", "new_bad", "new_total", "total")
 
@@ -111,7 +111,7 @@ class _Counter:
             self.new_bad += bad - before[0]
 
     def close(self) -> tuple[int, int]:
-        """Take what is new; where the source was not read at one instant, bad may run ahead of all."""
+        """Add what is new; if the source was not read at one instant, bad may run ahead of all."""
         bad, total = self.new
         self.bad, self.total, self.new_bad, self.new_total = self.bad + bad, self.total + total, 0, 0
         self.enough = max(1.0, BLOCK_GROWTH * self.total)
@@ -128,18 +128,18 @@ class _Counter:
 
 
 class Counting:
-    """What one watch has counted so far: fed with readings in the order of time, and asked at any moment.
+    """Counts of one watch so far: fed with readings in the order of time, and read at any moment.
 
     The first reading of a revision is where counting starts: what a counter held before the watch is not judged. A new
-    life of a counter counts from zero; a life that is seen again goes on from its last value, so two sources that
-    alternate are not counted twice. A total that falls within one life is a reset nobody announced. Duplicates add nothing.
+    life of a counter counts from zero; a life that is seen again continues from its last value, so two sources that
+    alternate are not counted twice. A total that falls within one life is an unannounced reset. Duplicates add nothing.
 
     A block is cut as soon as each revision has grown by a sixteenth, and by a request at least. That depends on the
     totals alone, never on what was bad, which is what keeps the test valid. A watch of a day so has some hundred blocks.
     """
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start empty."""
         self._canary, self._baseline = _Counter(), _Counter()
         self._blocks: list[Block] = []
         self._moment = -math.inf
@@ -153,7 +153,7 @@ class Counting:
         (self._canary if reading.revision == "canary" else self._baseline).read(reading)
 
     def tally(self) -> Tally:
-        """Return what was counted; what came after the last cut is in no block."""
+        """Return the counts; events after the last cut are not in a block."""
         canary, baseline = self._canary, self._baseline
         last = [Block(*canary.new, *baseline.new)] if self._may_cut() else []
         return Tally(

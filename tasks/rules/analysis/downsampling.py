@@ -1,4 +1,4 @@
-"""How many of a watch's readings are kept: so many that pictures and samples are whole, and so few that the record takes them."""
+"""Downsampling: how many of a watch's readings are kept for pictures and samples, within the record's limit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def most_points(slis: int) -> int:
 
 @dataclass
 class Thinned(Generic[T]):
-    """Readings of a watch that lasts nobody knows how long: each so-manieth, and more are left out the longer it lasts.
+    """Readings of a watch of unknown length: every n-th is kept, with n growing the longer it lasts.
 
     Fields:
         most: How many are kept at the end, the last besides.
@@ -35,7 +35,7 @@ class Thinned(Generic[T]):
     _seen: int = 0
 
     def add(self, point: T) -> None:
-        """Take the next reading."""
+        """Add the next reading."""
         if self._seen % self._stride == 0:
             self.kept.append(point)
         self._seen, self.last = self._seen + 1, point
@@ -43,6 +43,6 @@ class Thinned(Generic[T]):
             self.kept, self._stride = self.kept[::2], 2 * self._stride
 
     def points(self) -> list[T]:
-        """Return what is kept: always the first reading and the last."""
+        """Return the kept readings: always the first and the last."""
         chosen = self.kept[:: -(-len(self.kept) // self.most) or 1]
         return chosen if self.last is None or chosen[-1] is self.last else [*chosen, self.last]

@@ -1,4 +1,4 @@
-"""From the counts of one revision to the bad and the total events of one SLI."""
+"""Indicator: from the counts of one revision to the bad and the total events of one SLI."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def bad_and_total(
         Bad events, all events, and the bucket's bound in seconds that was used (None for errors).
 
     Raises:
-        BadInput: The counts are not there, or a latency has no threshold.
+        BadInput: The counts are missing, or a latency has no threshold.
     """
     if indicator == "errors":
         return _whole(counts, "errors"), _whole(counts, "requests"), None
@@ -40,7 +40,7 @@ def bad_and_total(
 def snap_threshold(buckets: Mapping[str, int], *, threshold_seconds: float) -> float:
     """Choose the smallest bucket bound at or above the threshold: between two bounds nothing is known.
 
-    The SLI is milder by the distance, so say which bound was used. Above the largest finite bound that one is taken,
+    The SLI is milder by the distance, so the bound is reported. Above the largest finite bound that one is taken,
     which is stricter: a bound of infinity would call nothing slow.
 
     Args:
@@ -67,7 +67,7 @@ def bound_seconds(text: str) -> float:
     """Read a bucket's bound in seconds.
 
     Raises:
-        BadInput: It is no number.
+        BadInput: It is not a number.
     """
     try:
         bound = float(text)
@@ -86,4 +86,4 @@ def _whole(counts: Mapping[str, Any], field: str) -> int:
             return whole
     except (TypeError, ValueError, OverflowError):
         pass
-    raise BadInput(f"{value!r} is no count of events", field=field, fix="Cumulative counts are whole numbers from 0 up")
+    raise BadInput(f"{value!r} is not a count of events", field=field, fix="Cumulative counts are whole numbers from 0 up")

@@ -1,4 +1,4 @@
-"""Always-valid bounds of one ratio, and of the difference of two. Plain arithmetic, no numpy."""
+"""Always-valid confidence bounds of one ratio, and of the difference of two. Plain arithmetic, no numpy."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _log1p_exp(exponent: float) -> float:
 
 
 def difference_low(canary: tuple[int, int], baseline: tuple[int, int], *, floor: float, alpha: float) -> float:
-    """Say by how much the canary's ratio is above the baseline's, at the least and at all times at once.
+    """Return a lower bound, valid at all times at once, of how much the canary's ratio is above the baseline's.
 
     Universal inference (Wasserman, Ramdas & Balakrishnan 2020): the mixture's likelihood of both streams against the
     largest likelihood with canary - baseline <= d; the answer is the largest d that is rejected.
@@ -62,7 +62,7 @@ def difference_low(canary: tuple[int, int], baseline: tuple[int, int], *, floor:
     Args:
         canary: Its bad events and all its events.
         baseline: The same of the baseline.
-        floor: What is known already to be exceeded, by another test; the answer is never less.
+        floor: A lower bound known from another test; the answer is never less.
         alpha: Probability that a larger answer is ever too large.
 
     Returns:
@@ -93,7 +93,7 @@ def _log_likelihood(bad: int, good: int, ratio: float) -> float:
 
 
 def _best_fit(canary: tuple[int, int], baseline: tuple[int, int], difference: float) -> float:
-    """Find the baseline ratio that fits best where the canary's is `difference` above it; the fit is concave in it."""
+    """Find the baseline ratio that fits best if the canary's is `difference` above it; the fit is concave in it."""
     low, high = max(0.0, -difference), min(1.0, 1.0 - difference)
     for _ in range(HALVINGS):
         ratio = (low + high) / 2

@@ -1,4 +1,4 @@
-"""What one source says about one SLI at one reading: cumulative counts of each revision, or why there are none."""
+"""Observation of one SLI at one reading: cumulative counts of each revision, or why there are none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Count:
     Fields:
         bad: Bad events since `started`.
         total: All events since `started`.
-        started: Names the counter's life; another value means that it began again at zero.
+        started: Identifies the counter's life; another value means that it was reset to zero.
     """
 
     bad: int
@@ -30,10 +30,10 @@ class Seen:
     """One reading of one SLI.
 
     Fields:
-        counts: By revision; a revision that the source knows nothing of is missing.
+        counts: By revision; a revision that the source does not know is missing.
         what: What a bad event is, in the past tense: "failed", "were slower than 250 ms".
-        silence: Why nothing could be read this time, though another reading may bring it; "" where something was.
-        error: Why what was read, or asked, cannot be right; "" where it can.
+        silence: Why nothing could be read this time, though the next reading may succeed; else "".
+        error: Why the counts or the query cannot be right; else "".
     """
 
     counts: Mapping[Role, Count] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Seen:
 
 
 def slower_than(bound_seconds: float, threshold_seconds: float) -> str:
-    """Return what a slow answer is, and where a histogram's bucket took the threshold's place: "were slower than 250 ms"."""
+    """Describe a slow answer, with the histogram's bucket if it replaces the threshold: "were slower than 250 ms"."""
     said = f"were slower than {1000 * bound_seconds:g} ms"
     is_snapped = abs(bound_seconds - threshold_seconds) > 1e-9 * threshold_seconds
     return f"{said} (the bucket for the plan's {1000 * threshold_seconds:g} ms)" if is_snapped else said

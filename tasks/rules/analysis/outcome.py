@@ -1,4 +1,4 @@
-"""The words of judgement: what a verdict can be, what one SLI allows, and what is known about it."""
+"""Outcomes: what a verdict can be, what one SLI allows, and its state."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _WORST_FIRST = (Outcome.FAILED, Outcome.ERROR, Outcome.NO_DATA, Outcome.WATCHING
 def worst(outcomes: Sequence[Outcome]) -> Outcome:
     """Name the outcome that decides among several: failed, error, no_data, watching, passed, in this order.
 
-    A canary shown to be bad must go back whatever else is unknown; a source that lies or is down needs a person before
-    time can help; one without data may yet get some; and only when all have passed is the whole passed.
+    A canary shown to be bad must be rolled back whatever else is unknown; a source that is wrong or down needs a person before
+    time can help; one without data may still get some; and the whole passes only if all have passed.
     """
     return min(outcomes, key=_WORST_FIRST.index)
 
@@ -54,11 +54,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is known about one SLI, or about all.
+    """Verdict on one SLI, or on all.
 
     Attributes:
         sli: Its name; "all" for the combined verdict.
-        outcome: What follows.
+        outcome: The outcome.
         reason: Why, with its numbers, for an operator.
         canary_bad: Bad events of the canary in this watch.
         canary_total: All its events in this watch.

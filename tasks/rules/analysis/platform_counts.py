@@ -1,4 +1,4 @@
-"""From the platform's traffic counts by version to what one SLI saw."""
+"""Platform counts: from traffic counts by version to the observation of one SLI."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def see_platform(sli: PlatformSli, counts: Mapping[str, Any], *, versions: Mappi
     Args:
         sli: The SLI.
         counts: By version: `started`, `requests`, `errors`, and `buckets` for latency.
-        versions: The version of each revision; one that nobody counts is left out.
+        versions: The version of each revision; one without counts is left out.
 
     Returns:
-        What it saw; counts that cannot be are an error.
+        The observation; impossible counts are an error.
     """
     found: dict[Role, Count] = {}
     what = "failed" if sli.threshold_seconds is None else slower_than(sli.threshold_seconds, sli.threshold_seconds)

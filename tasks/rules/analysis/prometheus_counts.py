@@ -1,4 +1,4 @@
-"""From Prometheus's answers to the counts of one SLI: which series are bad, which bucket is the threshold, what cannot be."""
+"""Prometheus counts: from answers to the counts of one SLI: which series are bad, which bucket is the threshold, what is invalid."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEFAULT_METRIC = {"errors": "http_requests_total", "latency": "http_request_dura
 EVERYTHING = "+Inf"
 NEAR = 1e-6
 WHOLE_STATUS = re.compile(r"(\d+)\.0+")
-# What Prometheus itself writes on every series of a target: https://prometheus.io/docs/concepts/jobs_instances/
+# Labels that Prometheus itself adds to every series of a target: https://prometheus.io/docs/concepts/jobs_instances/
 TARGET_LABELS = ("job", "instance")
 
 Labels = Mapping[str, str]
@@ -26,7 +26,7 @@ Vector = Sequence[tuple[Labels, float, str]]
 
 
 def series_name(sli: PrometheusSli) -> str:
-    """Name the series that an SLI counts: its counter, or its histogram's buckets."""
+    """Return the metric that an SLI counts: its counter, or its histogram's buckets."""
     metric = sli.metric or DEFAULT_METRIC[sli.indicator]
     return metric if sli.indicator == "errors" else f"{metric.removesuffix('_bucket')}_bucket"
 
@@ -36,26 +36,26 @@ def whole(text: str, *, what: str) -> int:
 
     Args:
         text: The value as Prometheus writes it.
-        what: Whose value it is, for the message.
+        what: The name of the value, for the message.
 
     Raises:
-        BadInput: It is no count: NaN, infinite, negative or in parts.
+        BadInput: It is not a count: NaN, infinite, negative or fractional.
     """
-    fix = "Name a counter as it is scraped, or a sum of such, without rate(), increase() or a quotient."
+    fix = "Name a counter as scraped, or a sum of counters, without rate(), increase() or a quotient."
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and 0 <= value <= LARGEST_COUNT and abs(value - round(value)) <= NEAR):
-        raise BadInput(f"{what} is {text[:40]}, which is no count of events", field="query", fix=fix)
+        raise BadInput(f"{what} is {text[:40]}, which is not a count of events", field="query", fix=fix)
     return round(value)
 
 
 def choose_bound(sli: PrometheusSli, matrix: Matrix) -> str | None:
-    """Choose the bucket that stands for the threshold, as a label's text; None where no histogram was seen yet.
+    """Choose the bucket of the threshold, as a label's text; None if no histogram was seen yet.
 
     Raises:
-        BadInput: There is no finite bucket, or a bound is no number.
+        BadInput: There is no finite bucket, or a bound is not a number.
     """
     bounds = {labels["le"]: 0 for labels, _ in matrix if "le" in labels}
     if sli.threshold_seconds is None or not bounds:
@@ -65,7 +65,7 @@ def choose_bound(sli: PrometheusSli, matrix: Matrix) -> str | None:
 
 
 def read_samples(sli: PrometheusSli, matrix: Matrix, *, bound: str | None) -> tuple[list[Sample], dict[str, Weight]]:
-    """Turn the answer to a range selector into samples with their weights.
+    """Convert the answer to a range selector to samples with their weights.
 
     Series that differ only in how a number is written, as `le="1"` and `le="1.0"`, are one: an upgrade of a client library may rename
     them in the middle of a watch (https://github.com/prometheus/prometheus/issues/14485).
@@ -73,7 +73,7 @@ def read_samples(sli: PrometheusSli, matrix: Matrix, *, bound: str | None) -> tu
     Args:
         sli: The SLI.
         matrix: Labels, and moments with values.
-        bound: Latency: the bucket that stands for the threshold.
+        bound: Latency: the bucket of the threshold.
 
     Returns:
         The samples of the series that count, and the weights of these series.
@@ -96,12 +96,12 @@ def read_samples(sli: PrometheusSli, matrix: Matrix, *, bound: str | None) -> tu
 
 
 def has_status(sli: PrometheusSli, matrix: Matrix) -> bool:
-    """Return whether any series has the label of the status; one without it alone is a request that got no answer."""
+    """Return whether any series has the status label; a single one without it is a request without an answer."""
     return any(labels.get(sli.status_label) for labels, _ in matrix)
 
 
 def expect_status(sli: PrometheusSli, matrix: Matrix) -> None:
-    """Refuse a counter of which no series has the label of the status: it would make every version look ill, or well.
+    """Refuse a counter of which no series has the status label: it would make every version look bad, or good.
 
     Args:
         sli: The SLI.
@@ -117,14 +117,14 @@ def expect_status(sli: PrometheusSli, matrix: Matrix) -> None:
 
 
 def one_count(vector: Vector, *, what: str) -> int | None:
-    """Read the one value that an expression must give; None where it gives none.
+    """Read the single value of an expression; None if it gives none.
 
     Args:
         vector: The answer to an instant query.
         what: The expression's name in the plan, for the message.
 
     Raises:
-        BadInput: There are several, or it is no count.
+        BadInput: There are several, or it is not a count.
     """
     if len(vector) > 1:
         example = " and ".join(_spelled(labels) for labels, _, _ in vector[:2])
@@ -133,15 +133,15 @@ def one_count(vector: Vector, *, what: str) -> int | None:
 
 
 def windows(elapsed_seconds: float, *, most_seconds: int, margin_seconds: int) -> list[tuple[int, int]]:
-    """Cut the time since the last reading into range queries that no server chokes on, oldest first.
+    """Split the time since the last reading into range queries of bounded size, oldest first.
 
     Args:
         elapsed_seconds: Since the last reading.
         most_seconds: The longest window.
-        margin_seconds: Added in front, since a scrape is written down later than its moment.
+        margin_seconds: Added in front, since a scrape is stored later than its timestamp.
 
     Returns:
-        Each window's length and where it ends, back from now, in whole seconds.
+        Each window's length and its end, as seconds before now, in whole seconds.
     """
     left = math.ceil(max(0.0, elapsed_seconds)) + margin_seconds
     cuts = [*range(0, left, most_seconds), left]
@@ -150,7 +150,7 @@ def windows(elapsed_seconds: float, *, most_seconds: int, margin_seconds: int) -
 
 
 def _plain(sli: PrometheusSli, labels: Labels) -> Labels:
-    """Write the label that is a number in one way."""
+    """Normalise a label that is a number."""
     if sli.indicator == "latency" and "le" in labels:
         bound = bound_seconds(labels["le"])
         return {**labels, "le": EVERYTHING if bound == math.inf else repr(bound)}
@@ -173,7 +173,7 @@ def _bucket_weight(labels: Labels, bound: str | None) -> Weight | None:
 
 
 def _expect_bucket(matrix: Matrix, bound: str | None) -> None:
-    """Refuse a histogram without the bucket: all its answers would count as slow, or two revisions be measured differently."""
+    """Refuse a histogram without the bucket: all its answers would count as slow, or the revisions would differ in their thresholds."""
     ends = {_without(labels, "le"): labels for labels, _ in matrix if _is_everything(labels.get("le", ""))}
     cut = {_without(labels, "le") for labels, _ in matrix if bound is not None and _bucket_weight(labels, bound) == Weight(-1, 0)}
     lacking = [labels for name, labels in ends.items() if name not in cut]
@@ -187,7 +187,7 @@ def _is_everything(le: str) -> bool:
 
 
 def _target_of(labels: Labels) -> str:
-    """Name the process that was scraped; without the labels that Prometheus writes, each series is one of its own."""
+    """Return the process that was scraped; without Prometheus's own labels each series is a separate one."""
     named = {name: labels[name] for name in TARGET_LABELS if name in labels}
     return json.dumps(named, sort_keys=True) if "instance" in named else _without(labels, "le")
 

@@ -1,4 +1,4 @@
-"""Why a verdict is as it is, in numbers that an operator reads at 03:00."""
+"""Reasons of verdicts, in numbers for an operator on call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tasks.rules.analysis.outcome import Limits
 
 
 class Evidence(NamedTuple):
-    """Natural logarithms of the e-values of one look; infinite where nothing need be shown, minus infinite where nothing can be."""
+    """Natural logarithms of the e-values of one look; infinite if nothing needs to be shown, minus infinite if nothing can be."""
 
     worse: float
     above_limit: float

@@ -1,7 +1,7 @@
-"""From raw scrapes of many counters to what they grew by: every target has its own life, and the growth is added up.
+"""Scrapes: from raw scrapes of many counters to their growth; every target has its own resets, and the growth is added up.
 
-A sum of counters falls when one process of many begins again, and then says nothing about the others. So each series is
-followed by itself, and only what it grew by is added to the rest.
+A sum of counters falls if one process of many restarts, and then shows nothing about the others. So each series is
+followed separately, and only its growth is added.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Weight(NamedTuple):
 
 
 class Target(TypedDict):
-    """What the last scrapes of one target held.
+    """Last scrapes of one target.
 
     Fields:
         at: The last one's moment in seconds since the epoch, by the source's clock.
@@ -34,10 +34,10 @@ class Target(TypedDict):
 
 
 class Lives(TypedDict):
-    """All targets of one revision, and what their counters add up to.
+    """All targets of one revision, and the sum of their counters.
 
     Fields:
-        bad: Bad events: what the counters held when they were first seen, and what they grew by since.
+        bad: Bad events: the counters' values when first seen, plus their growth since.
         total: All events, likewise.
         targets: The last scrape by target.
     """
@@ -64,24 +64,24 @@ class Sample(NamedTuple):
 
 
 def no_lives() -> Lives:
-    """Begin with nothing."""
+    """Start empty."""
     return Lives(bad=0, total=0, targets={})
 
 
 def add_scrapes(lives: Lives, samples: Iterable[Sample], weights: Mapping[str, Weight]) -> Lives:
-    """Add what came after the last scrape of each target.
+    """Add the samples after the last scrape of each target.
 
-    A series that was never seen counts from zero. When any series of a target falls, its process began again: then all series that
-    were last scraped with it count from zero, those too that come back later. Samples that are no later than the target's last are known.
+    A series that was never seen counts from zero. If any series of a target falls, its process restarted: then all series that
+    were last scraped with it count from zero, those too that reappear later. Samples that are no later than the target's last are known.
     Of two values that a series has at one moment, under two spellings of a label, the larger one counts.
 
     Args:
-        lives: What is known.
+        lives: The state so far.
         samples: New and old samples, in any order.
         weights: By series; one without a weight does not count.
 
     Returns:
-        What is known then; `lives` stays as it was.
+        The new state; `lives` is not changed.
     """
     scrapes: dict[str, dict[float, dict[str, int]]] = {}
     for sample in samples:
@@ -104,26 +104,26 @@ def add_scrapes(lives: Lives, samples: Iterable[Sample], weights: Mapping[str, W
 
 
 def _living(target: Target, now: Mapping[str, int]) -> dict[str, int]:
-    """Return the counts that go on: without those of a process that began again, which some series shows by its fall."""
+    """Return the counts that continue: without those of a restarted process, which shows by a series that falls."""
     values, moments = target["values"], target["moments"]
     ended = {moments[series] for series, value in now.items() if value < values.get(series, 0)}
     return {series: value for series, value in values.items() if moments[series] not in ended} if ended else values
 
 
 def newest(lives: Lives) -> float | None:
-    """Return the moment of the newest scrape, or None where there was none."""
+    """Return the moment of the newest scrape, or None without one."""
     return max((target["at"] for target in lives["targets"].values()), default=None)
 
 
 class PairLife(TypedDict):
-    """Two cumulative counts that somebody else adds up.
+    """Two cumulative counts that are summed elsewhere.
 
     Fields:
-        bad: What they add up to here: what the counts were when first seen, and what they grew by since.
+        bad: The sum here: the counts when first seen, plus their growth since.
         total: All events, likewise.
-        last: The counts as last believed, bad and total; None before they were there.
-        low: The counts as last read, where they are lower than that; else None.
-        fell_at: When they fell, in seconds since the epoch; None where they have not.
+        last: The counts as last accepted, bad and total; None before the first.
+        low: The counts as last read, if they are lower than that; else None.
+        fell_at: When they fell, in seconds since the epoch; else None.
     """
 
     bad: int
@@ -134,22 +134,22 @@ class PairLife(TypedDict):
 
 
 def no_pair() -> PairLife:
-    """Begin with nothing."""
+    """Start empty."""
     return PairLife(bad=0, total=0, last=None, low=None, fell_at=None)
 
 
 def add_pair(life: PairLife, now: Sequence[int] | None, *, at: float, patience_seconds: float) -> PairLife:
-    """Add what two counts grew by; where either fell for good, counting goes on from there, and what happened in between is lost.
+    """Add the growth of two counts; if either fell for good, counting continues from there, and the events in between are lost.
 
-    A sum over processes falls by what the one held that ended, and as much where one scrape of a process was missed. Counting the
-    rest from zero, as is right for one counter, would count its whole past a second time, and so would going on from there, once
-    the process is back. So a fall is borne for a while, in which nothing is counted.
+    A sum over processes falls by the counts of a process that exited, and as much if one scrape of a process was missed. Counting
+    the rest from zero, as is right for one counter, would count its whole past twice, and so would continuing from there, once
+    the process is back. So a fall is tolerated for a while, in which nothing is counted.
 
     Args:
         life: What is known.
-        now: Bad and all events as read, or None where there are none yet.
+        now: Bad and all events as read, or None if there are none yet.
         at: When they were read, in seconds since the epoch.
-        patience_seconds: After this time without a further fall what is missing is taken for ended.
+        patience_seconds: After this time without a further fall the missing process counts as exited.
     """
     if now is None:
         return life

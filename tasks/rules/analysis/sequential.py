@@ -1,4 +1,4 @@
-"""The always-valid test of two streams of good and bad events: evidence that may be weighed after every request.
+"""Sequential test, always valid, of two streams of good and bad events: evidence that may be checked after every request.
 
 Evidence is an e-value: a number that no rule for stopping can bring above 1/alpha with more than probability alpha while
 the null hypothesis is true (Ville 1939). For one table of n1 canary and n0 baseline requests and one alternative (q0, q1)
@@ -48,7 +48,7 @@ class Alternatives(NamedTuple):
 
 @lru_cache(maxsize=256)
 def alternatives(tolerance: float, side: Side) -> Alternatives:
-    """Lay out the bets: baseline ratios around the tolerance, and for each of them ratios of the canary.
+    """Build the grid of bets: baseline ratios around the tolerance, and for each of them ratios of the canary.
 
     A good part of the stake is on a canary that fails nearly always: an outage must be seen within a few requests. Without
     a tolerance and for rare events the evidence depends on the odds alone, so few baseline ratios are enough.

@@ -1,4 +1,4 @@
-"""The judgement of one step: from what the sources say of each SLI to one verdict an SLI."""
+"""Step judgement: from the observations of each SLI to one verdict per SLI."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from tasks.rules.analysis.verdict import Limits, Outcome, Verdict, judge_counts,
 from tasks.rules.plan.judgement import Judgement, ProbeSli, Sli
 
 WHOLE = 100
-MOST_MISSED = 5  # readings of one SLI in a row; a source may be away for a moment
+MOST_MISSED = 5  # readings of one SLI in a row; a source may fail for a moment
 
 
 def versions_of(version: str, baseline: str | None) -> dict[Role, str]:
-    """Name the version of each revision; a version that serves as the baseline already is not compared with itself."""
+    """Return the version of each revision; a version that is the baseline already is not compared with itself."""
     return {"canary": version} if baseline in {None, version} else {"canary": version, "baseline": str(baseline)}
 
 
 class Step:
-    """What a step's watch knows: what was counted so far, by SLI.
+    """State of a step's watch: the counts so far, by SLI.
 
     Args:
         judgement: The plan's section.
         version: The version under release.
         baseline: The version beside it, or None.
-        percent: The canary's share. At 100 % the baseline serves nobody, so its history makes the limit instead; our own probes
+        percent: The canary's share. At 100 % the baseline has no traffic, so its history gives the limit instead; our own probes
             still reach it, and compare.
-        began: When the watch began (seconds since the epoch) and what each SLI's counts were then; an SLI whose source was
-            silent then counts from its first reading.
+        began: When the watch began (seconds since the epoch) and each SLI's counts then; an SLI whose source did
+            not answer then counts from its first reading.
     """
 
     def __init__(
@@ -52,19 +52,19 @@ class Step:
     def judge(self, seen: Mapping[str, Seen], *, at: float, is_last: bool = False) -> list[Verdict]:
         """Add a reading and judge every SLI.
 
-        What was read before still fails a canary when a source falls silent, and never passes it: a pass needs a source that speaks.
+        If a source does not answer any more, earlier counts can still fail a canary, but never pass it.
 
         Args:
-            seen: What the sources say, by SLI.
+            seen: The observations, by SLI.
             at: When they were read, in seconds since the epoch.
-            is_last: The time is up: what was not read, or has too few requests, is no data then, with which nobody goes on.
+            is_last: The time is up: an SLI without counts, or with too few requests, is no data then, which never promotes.
         """
-        return [self._judge(sli, seen.get(sli.name) or Seen(silence="nobody read it"), at, is_last=is_last) for sli in self.judgement.slis]
+        return [self._judge(sli, seen.get(sli.name) or Seen(silence="it was not read"), at, is_last=is_last) for sli in self.judgement.slis]
 
     def rows(self, verdicts: list[Verdict], *, at: float) -> list[dict[str, Any]]:
         """List what was read at one moment: `at`, `sli`, `role`, `version`, and `bad` and `total` since the watch began.
 
-        A source that was silent at this moment has no row.
+        A source that did not answer at this moment has no row.
 
         Args:
             verdicts: Of this moment.
@@ -97,7 +97,7 @@ class Step:
         return verdict
 
     def _count(self, name: str, readings: list[Reading]) -> None:
-        """Add readings; after one that cannot be, nothing of this SLI is believed any more."""
+        """Add readings; after an impossible one this SLI is an error."""
         self.faults[name] = self.faults[name] or fault(readings)
         for reading in readings if self.faults[name] is None else ():
             self.counted[name].add(reading)
@@ -105,7 +105,7 @@ class Step:
     def _beginning(self, sli: Sli, seen: Seen | None, at: float) -> list[Reading]:
         if seen is None or seen.silence or seen.error:
             return []
-        # A version that is not counted yet begins at nothing, so that its very first events count.
+        # A version without counts yet starts at zero, so that its very first events count.
         unseen = [Reading(at=at, revision=role, started="", bad=0, total=0) for role in self._roles(sli.name) if role not in seen.counts]
         return [*unseen, *self._read(sli, seen, at)]
 
@@ -121,7 +121,7 @@ class Step:
         ]
 
     def _past(self, sli: Sli, seen: Seen | None) -> tuple[int, int] | None:
-        """Return what the baseline did before, where it is to make the limit."""
+        """Return the baseline's earlier counts, if they give the limit."""
         if self.percent != WHOLE or "baseline" not in self.versions or isinstance(sli, ProbeSli) or seen is None:
             return None
         past = seen.counts.get("baseline")

@@ -34,7 +34,7 @@ def judge(readings: Sequence[Reading], limits: Limits) -> Verdict:
     """Judge one SLI from everything read so far in one watch; may be asked after every request.
 
     What the counters held at a revision's first reading is not counted, so read once before the traffic moves. Without
-    any reading of a baseline only the limit can decide. Never raises for what was read: what cannot be is an `error`.
+    any reading of a baseline only the limit can decide. Never raises for what was read: impossible counts are an `error`.
 
     Args:
         readings: Scrapes of both revisions in any order; duplicates, late ones and counter resets are understood.
@@ -45,12 +45,12 @@ def judge(readings: Sequence[Reading], limits: Limits) -> Verdict:
 
 
 def judge_counts(counts: Tally, limits: Limits, *, problem: str | None = None) -> Verdict:
-    """Judge one SLI from what was counted, as a watch does that reads on and on.
+    """Judge one SLI from its counts, as a watch does after every reading.
 
     Args:
         counts: What `Counting` has.
         limits: What the SLI allows.
-        problem: Why a reading cannot be, which makes the verdict an `error`; None where all can.
+        problem: Why a reading is impossible, which makes the verdict an `error`; else None.
     """
     problem = _limits_fault(limits) or problem
     if problem:
@@ -59,13 +59,13 @@ def judge_counts(counts: Tally, limits: Limits, *, problem: str | None = None) -
 
 
 def combine(verdicts: Sequence[Verdict]) -> Verdict:
-    """Make one verdict of the deciding ones; `worst` says which outcome wins.
+    """Combine the deciding verdicts into one; `worst` decides which outcome wins.
 
     Args:
         verdicts: One verdict per SLI of one watch.
 
     Returns:
-        The verdict "all" with reason, counts and bounds of the decisive SLI; `error` where no SLI decides.
+        The verdict "all" with reason, counts and bounds of the decisive SLI; `error` if no SLI decides.
     """
     deciding = [verdict for verdict in verdicts if verdict.deciding]
     if not deciding:
@@ -92,7 +92,7 @@ def share_alpha(alpha: float, count: int) -> float:
 
 
 def limit_from_history(bad: int, total: int, *, tolerance: float, alpha: float) -> float:
-    """Make a limit of what the baseline did before, for a canary beside which no baseline serves.
+    """Derive a limit from the baseline's earlier counts, for a canary without a baseline beside it.
 
     The baseline's ratio is below its always-valid upper bound with probability 1 - alpha, so a canary shown to be above
     that bound + tolerance is worse than allowed. Give half of the SLI's alpha to this bound and half to the judgement,
@@ -106,13 +106,13 @@ def limit_from_history(bad: int, total: int, *, tolerance: float, alpha: float) 
         alpha: Probability that the bound misses.
 
     Returns:
-        The limit, at most 1; 1 where nothing was seen.
+        The limit, at most 1; 1 without any events.
     """
     return min(1.0, ratio_bounds(bad, total, alpha=alpha)[1] + tolerance)
 
 
 def _limits_fault(limits: Limits) -> str | None:
-    """Return what is wrong with the limits; what lies beyond these bounds is a slip of the pen, and not computed with."""
+    """Return what is wrong with the limits; values beyond these bounds are typing errors."""
     tolerance, limit = limits.tolerance, limits.limit
     if not (tolerance in {0, 1} or LEAST_TOLERANCE <= tolerance <= 1 - LEAST_TOLERANCE):
         return f"the tolerance {tolerance} cannot be judged by; write 0, or a ratio from {LEAST_TOLERANCE:f}, or 1 to compare nothing"
@@ -126,7 +126,7 @@ def _limits_fault(limits: Limits) -> str | None:
 
 
 def _without_data(counts: Tally, limits: Limits) -> tuple[Outcome, str] | None:
-    """Return what is missing so that nothing can be judged; None where something can."""
+    """Return what is missing for a judgement; None if nothing is."""
     if counts.canary_total == 0:
         seen = "served no request" if counts.has_canary else "was never read"
         return Outcome.NO_DATA, f"the canary {seen} in this watch; no data is not a pass"

@@ -1,4 +1,4 @@
-"""What people approve: one hash over the plan, the version, the changes, what runs now, and where it goes."""
+"""Digest of an approval: one hash over the plan, the version, the changes, the running versions, and the platforms."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def digest(
     Args:
         plan: The plan.
         version: The version under release.
-        change_log: The changes that it brings.
-        current: The version that runs now, by environment; None where none does.
+        change_log: The changes of the release.
+        current: The running version, by environment; None without one.
         platforms: The fingerprint of the platform's settings, by environment: the plan only names them.
         manifests: The Jobs of the plan's migrations, by name: the plan only names them, too.
 

@@ -1,4 +1,4 @@
-"""The text above the approval form: what would change, on which evidence, and what is asked of whom, as markdown."""
+"""Approval form: the text above it, with changes, evidence and the question, as markdown."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Change(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """One check that was made: its name, its verdict, its reason with numbers."""
+    """One check: its name, its verdict, its reason with numbers."""
 
     name: str
     verdict: str
@@ -49,14 +49,14 @@ def approval_form(
 ) -> str:
     """Write the description of the approval form, at most 8,000 characters besides the picture.
 
-    What does not fit is left out from the end of the change log, then of the preview, then of the evidence, and counted.
+    Text that does not fit is cut from the end of the change log, then of the preview, then of the evidence, and counted.
 
     Args:
         gate: The question.
         state: Where it stands.
         changes: What would change, by environment.
-        course: The steps ahead in one line, `5 % → 25 % → 100 %, 300 s each`.
-        change_log: One line a commit, newest first; anybody's text.
+        course: The planned steps in one line, `5 % → 25 % → 100 %, 300 s each`.
+        change_log: One line a commit, newest first; untrusted text.
         evidence: What was checked so far.
         preview: What the platforms would change, and what others changed, a line each.
         last_refusal: Why the last answer was not accepted; empty when there is none.
@@ -76,7 +76,7 @@ def approval_form(
 
 
 def escaped(text: str, *, limit: int = MAX_CELL_CHARACTERS) -> str:
-    """Make anybody's text harmless in markdown: one line, bounded, every special character escaped."""
+    """Escape untrusted text for markdown: one line, bounded, every special character escaped."""
     line = printable(text)
     return SPECIAL.sub(r"\\\1", line if len(line) <= limit else line[: limit - 1] + "…")
 
@@ -84,9 +84,9 @@ def escaped(text: str, *, limit: int = MAX_CELL_CHARACTERS) -> str:
 def _head(gate: Gate, state: GateState, last_refusal: str) -> str:
     refusal = f"> **The last answer was not accepted:** {escaped(last_refusal, limit=300)}\n\n" if last_refusal else ""
     return (
-        f"## {_name(gate.service)} {_name(gate.version)}: may it go on to {_name(gate.name)}?\n\n"
+        f"## {_name(gate.service)} {_name(gate.version)}: deploy to {_name(gate.name)}?\n\n"
         f"{refusal}"
-        f"Asked by **{_name(gate.requester) or 'nobody named'}**. {escaped(state.reason, limit=200)}.\n\n"
+        f"Requested by **{_name(gate.requester) or 'an unnamed requester'}**. {escaped(state.reason, limit=200)}.\n\n"
     )
 
 
@@ -101,8 +101,8 @@ def _foot(gate: Gate) -> str:
     others = f" and {len(gate.approvers) - MAX_NAMES} more" if len(gate.approvers) > MAX_NAMES else ""
     return (
         f"\n### What you answer\n\n"
-        f"{gate.quorum} of: {names or 'nobody'}{others}, until {escaped(moment_text(gate.expires_at))}. "
-        f"Whoever asked for it does not count. "
+        f"{gate.quorum} of: {names or '(no approver)'}{others}, until {escaped(moment_text(gate.expires_at))}. "
+        f"The requester cannot approve. "
         f"The code is the six digits that your authenticator app shows; each is accepted once.\n\n"
         f"Digest **{gate.digest[:12]}** (question {gate.question}), in full:\n\n`{gate.digest}`\n"
     )

@@ -1,4 +1,4 @@
-"""A gate: one question to people about one digest, and where it stands."""
+"""Approval gate: one question to people about one digest, and its state."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ ShortText = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Gate(Value):
-    """One question to people: may this digest go on?
+    """Gate: one question to people whether this digest may be deployed.
 
     Fields:
         run: Flow run id of the release.
         name: The gate's name, `production`.
         question: Number of this question, from 1; a new try or a new digest is a new question.
-        digest: What is asked about, lower-case hexadecimal.
+        digest: What is to be approved, lower-case hexadecimal.
         service: Name of the service.
         version: Version under release.
-        requester: Who asked for the release; cannot approve it.
+        requester: Who requested the release; cannot approve it.
         opened_at: When the gate opened.
         expires_at: From this moment on nothing counts.
         approvers: Names that may approve.
-        quorum: How many different people must approve; 0 asks nobody.
-        max_wrong_codes: So many wrong codes lock the gate.
+        quorum: How many different people must approve; 0 needs no approval.
+        max_wrong_codes: This many wrong codes lock the gate.
     """
 
     run: Annotated[str, Field(min_length=1, max_length=64)]
@@ -59,7 +59,7 @@ class Gate(Value):
 
 
 class GateState(Value):
-    """Where a gate stands: the state, why, who approved (in order), and how many are missing."""
+    """State of a gate: the state, why, who approved (in order), and how many are missing."""
 
     state: State
     reason: str
@@ -68,7 +68,7 @@ class GateState(Value):
 
 
 def gate_state(gate: Gate, proofs: Sequence[Proof], *, wrong_codes: int, now: datetime) -> GateState:
-    """Return where a gate stands.
+    """Return the state of a gate.
 
     Args:
         gate: The question; its approvals may come from earlier questions about the same digest.
@@ -84,13 +84,13 @@ def gate_state(gate: Gate, proofs: Sequence[Proof], *, wrong_codes: int, now: da
         words = f": {rejection.comment}" if rejection.comment else ""
         state, reason = "rejected", f"{rejection.approver} rejected at {moment_text(rejection.at)}{words}"
     elif not missing:
-        state, reason = "approved", f"approved by {', '.join(approved_by)}" if approved_by else "the plan asks nobody to approve"
+        state, reason = "approved", f"approved by {', '.join(approved_by)}" if approved_by else "the plan does not require approval"
     elif wrong_codes >= gate.max_wrong_codes:
-        state, reason = "locked", f"{wrong_codes} wrong codes, {gate.max_wrong_codes} are allowed; ask for the release again"
+        state, reason = "locked", f"{wrong_codes} wrong codes, {gate.max_wrong_codes} are allowed; request the release again"
     elif now >= gate.expires_at:
         state, reason = (
             "expired",
-            f"{len(approved_by)} of {gate.quorum} approvals by {moment_text(gate.expires_at)}; ask for the release again",
+            f"{len(approved_by)} of {gate.quorum} approvals by {moment_text(gate.expires_at)}; request the release again",
         )
     else:
         state, reason = "open", _open_reason(gate, approved_by, missing)
@@ -98,7 +98,7 @@ def gate_state(gate: Gate, proofs: Sequence[Proof], *, wrong_codes: int, now: da
 
 
 def votes_of(gate: Gate, proofs: Iterable[Proof]) -> list[Proof]:
-    """Keep the proofs that speak about this gate and digest; an approval counts only from somebody who may approve."""
+    """Keep the proofs that speak about this gate and digest; an approval counts only from a person who may approve."""
     may_approve = {same_name(name) for name in gate.approvers} - {same_name(gate.requester)}
     bound = [proof for proof in proofs if (proof.run, proof.gate, proof.digest) == (gate.run, gate.name, gate.digest)]
     return [proof for proof in bound if proof.decision == "reject" or proof.approver in may_approve]

@@ -13,9 +13,9 @@ DRIFT_STEPS = 1
 
 
 def matching_counter(secret: SecretStr, code: str, *, at: datetime) -> int | None:
-    """Find the time step whose code this is, one step of drift on each side; None where there is none.
+    """Find the time step of this code, with one step of drift on each side; None if there is none.
 
-    Every step is compared, in constant time, so that the time taken says nothing. Source: RFC 6238, section 5.2.
+    Every step is compared, in constant time, so that timing reveals nothing. Source: RFC 6238, section 5.2.
 
     Args:
         secret: Base32 secret of the person.

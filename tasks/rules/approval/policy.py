@@ -1,4 +1,4 @@
-"""The policy of an approval: whose answer counts, and when.
+"""Approval policy: whose answer counts, and when.
 
 A one-time code at or before the last one accepted from a person is used up, in any run.
 """
@@ -37,7 +37,7 @@ Outcome = Literal[
 
 
 class Answer(Value):
-    """What somebody typed; nothing in it is believed. Made by `read_answer`."""
+    """Answer as typed; untrusted. Made by `read_answer`."""
 
     decision: str
     approver: str
@@ -47,11 +47,11 @@ class Answer(Value):
 
 
 class Judgement(Value):
-    """What became of one answer.
+    """Judgement of one answer.
 
     Fields:
         outcome: `accepted` and `rejected` come with a proof; every other outcome leaves the gate as it was.
-        reason: One sentence for whoever answered.
+        reason: One sentence for the person who answered.
         approver: The name as compared, possibly unknown.
         proof: The signed proof, or None.
     """
@@ -68,11 +68,11 @@ class Judgement(Value):
 
 
 def read_answer(form: object, *, received_at: datetime) -> Answer:
-    """Take a posted form as an answer; whatever is not text becomes empty text, which the judgement refuses.
+    """Parse a posted form as an answer; a value that is not text becomes empty text, which the judgement refuses.
 
     Args:
         form: The posted object with `decision`, `approver`, `code`, `comment`.
-        received_at: When the server took it, with time zone.
+        received_at: When the server received it, with time zone.
 
     Returns:
         The answer, with bounded and printable fields.
@@ -110,7 +110,7 @@ def judge_answer(
 
     Args:
         gate: The question.
-        answer: What was typed, and when the server took it; the code is judged by that time.
+        answer: What was typed, and when the server received it; the code is judged by that time.
         enrolled: Base32 secrets by lower-case name.
         used: Names and counters accepted before, in any run, without what this very question itself has used.
         wrong_last_hour: Wrong codes by name over all runs, without this very question's.
@@ -147,16 +147,16 @@ def _malformed(answer: Answer, now: datetime) -> str:
     if answer.decision not in ("approve", "reject"):
         return "the decision must be `approve` or `reject`"
     if not answer.approver:
-        return "the answer names no approver"
+        return "the answer does not name an approver"
     if not re.fullmatch(r"[0-9]{6}", answer.code):
         return "a one-time code has six digits"
     ahead = answer.received_at - now
-    return f"the answer comes {ahead.total_seconds():.0f} s from the future; set the clocks right" if ahead > MAX_CLOCK_DIFFERENCE else ""
+    return f"the answer comes {ahead.total_seconds():.0f} s from the future; synchronise the clocks" if ahead > MAX_CLOCK_DIFFERENCE else ""
 
 
 def _late(gate: Gate, answer: Answer, now: datetime) -> str:
     if answer.received_at >= gate.expires_at:
-        return f"the gate closed at {moment_text(gate.expires_at)}; ask for the release again"
+        return f"the gate closed at {moment_text(gate.expires_at)}; request the release again"
     if now - answer.received_at > MAX_UNREAD:
         return f"the answer of {moment_text(answer.received_at)} was read only at {moment_text(now)}; answer again with a new code"
     return ""
@@ -170,26 +170,26 @@ def _answered(gate: Gate, proofs: Iterable[Proof], name: str, decision: str) -> 
     approved = {proof.approver for proof in votes}
     if len(approved) >= gate.quorum:
         return "the gate is approved; nothing more can be answered"
-    # An approver may still take an approval back by rejecting, while others are missing.
+    # An approver may still withdraw an approval by rejecting, while others are missing.
     return f"{name} approved already; another person is needed" if name in approved and decision == "approve" else ""
 
 
 def _own_request(gate: Gate, name: str, decision: str) -> str:
     own = decision == "approve" and name == same_name(gate.requester)
-    return f"{name} asked for this release and cannot approve it; another approver must" if own else ""
+    return f"{name} requested this release and cannot approve it; another approver must" if own else ""
 
 
 def _not_listed(gate: Gate, name: str) -> str:
-    # The requester gets this far only with a rejection: taking one's own request back needs no listing.
+    # The requester gets this far only with a rejection: withdrawing one's own request needs no listing.
     listed = {same_name(approver) for approver in gate.approvers} | {same_name(gate.requester)}
-    return "" if name in listed else f"the plan does not list {name} as an approver; it lists {', '.join(gate.approvers) or 'nobody'}"
+    return "" if name in listed else f"the plan does not list {name} as an approver; it lists {', '.join(gate.approvers) or 'none'}"
 
 
 def _throttled(name: str, wrong_last_hour: Mapping[str, int]) -> str:
     wrong = wrong_last_hour.get(name, 0)
     if wrong < MAX_WRONG_CODES_AN_HOUR:
         return ""
-    return f"{wrong} wrong codes were given for {name} within an hour over all releases; answer later, and find out who is guessing"
+    return f"{wrong} wrong codes were given for {name} within an hour over all releases; answer later, and check who is guessing"
 
 
 def _reused(name: str, counter: int | None, used: Iterable[tuple[str, int]]) -> str:

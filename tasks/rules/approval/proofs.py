@@ -1,7 +1,7 @@
-"""Proofs of approval: what one person answered at one gate, signed so that it can be checked again before production.
+"""Proofs of approval: one person's answer at one gate, signed so that it can be verified again before production.
 
 The signature is HMAC-SHA256 (RFC 2104) over the canonical JSON of all other fields. Its key lives beside the worker and
-never enters the API, so that whoever can write to the API can neither make a proof nor bend one.
+never enters the API, so that a writer to the API can neither forge nor alter a proof.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_COMMENT_CHARACTERS = 500
 
 
 class Value(BaseModel):
-    """A fixed value without unknown fields."""
+    """Frozen model without unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,7 +32,7 @@ class Proof(Value):
         run: Flow run id of the release.
         gate: Name of the gate.
         question: Number of the question that was answered, from 1.
-        digest: What was decided upon, lower-case hexadecimal.
+        digest: The digest of the decision, lower-case hexadecimal.
         approver: Enrolled name of the person.
         decision: `approve` or `reject`.
         counter: The 30-second step since the epoch whose one-time code was given.
@@ -86,11 +86,11 @@ def verify_proofs(
 ) -> list[str]:
     """Return what is wrong with the approvals of a gate; an empty list means that it is approved.
 
-    Every proof is judged anew from its bytes: form, signature, binding, person, decision. Anything that cannot be
+    Every proof is verified again from its bytes: form, signature, binding, person, decision. Anything that cannot be
     read is a problem, never an approval.
 
     Args:
-        proofs: As they were stored: proofs, or their JSON objects.
+        proofs: As stored: proofs, or their JSON objects.
         run: Flow run id that is about to act.
         gate: Name of the gate before it.
         digest: The digest of what is about to be done, computed now.
@@ -113,12 +113,12 @@ def verify_proofs(
         elif isinstance(found, Proof):
             agreed.add(found.approver)
     if len(agreed) < quorum:
-        problems.append(f"{len(agreed)} of {quorum} approvals are proved ({', '.join(sorted(agreed)) or 'nobody'})")
+        problems.append(f"{len(agreed)} of {quorum} approvals are proved ({', '.join(sorted(agreed)) or 'none'})")
     return problems
 
 
 def read_proof(raw: object) -> Proof | str:
-    """Read a stored proof, or say why it is none; only the exact form that was written is accepted."""
+    """Read a stored proof, or return why it is invalid; only the exact form that was written is accepted."""
     stored: Any = raw.model_dump(mode="json") if isinstance(raw, Proof) else raw
     if not isinstance(stored, Mapping):
         return f"is a {type(raw).__name__}, not an object"
@@ -134,14 +134,14 @@ def read_proof(raw: object) -> Proof | str:
 
 
 def same_name(name: str) -> str:
-    """Bring a name to the form in which names are compared."""
+    """Normalise a name for comparisons."""
     return name.strip().casefold()
 
 
 def _fault(proof: Proof, binding: tuple[str, str, str], key: bytes, allowed: set[str], agreed: set[str]) -> str:
-    """Return why a readable proof is no approval here; an empty text where it is one."""
+    """Return why a readable proof is not an approval here; "" if it is one."""
     checks = (
-        (not proof.is_signed_by(key), "its signature is not ours; it was forged, bent, or signed under another key"),
+        (not proof.is_signed_by(key), "its signature is not valid; it was forged, altered, or signed with another key"),
         (proof.run != binding[0], f"is for run {proof.run}, not {binding[0]}"),
         (proof.gate != binding[1], f"is for gate {proof.gate}, not {binding[1]}"),
         (

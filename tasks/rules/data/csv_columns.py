@@ -1,4 +1,4 @@
-"""What the columns of a CSV are: text as it stands there, unless numbers write themselves back or the suite asks for them."""
+"""CSV columns: text, unless the values convert to numbers and back exactly, or the suite requires numbers."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ NAMES_OF_TEXT = re.compile(r"(?i)str|object|text|char")
 
 
 def read_back(texts: Iterable[str], *, has_nulls: bool) -> list[Any] | None:
-    """Read a column's texts as values that write themselves back exactly.
+    """Read a column's texts as values that convert back to the same text.
 
     Args:
-        texts: What stands in the column; NULLs are left out.
+        texts: The column's texts; NULLs are left out.
         has_nulls: Whether some were; then whole numbers must be exact as floats.
 
     Returns:
@@ -53,7 +53,7 @@ def read_back(texts: Iterable[str], *, has_nulls: bool) -> list[Any] | None:
 
 
 def numbers_of(texts: Iterable[str]) -> list[float] | list[int] | None:
-    """Read a column's texts as numbers, since the suite asks for them; None if one is not a number, such as `NA`, `1,5` and `inf`."""
+    """Read a column's texts as numbers, which the suite requires; None if one is not a number, such as `NA`, `1,5` and `inf`."""
     known = [text.strip() for text in texts]
     if not all(NUMBER.fullmatch(text) for text in known):
         return None
@@ -69,7 +69,7 @@ def booleans_of(texts: Iterable[str]) -> list[bool] | None:
 
 
 def view_of(expectation: Mapping[str, Any]) -> View | None:
-    """Say as what an expectation reads its columns.
+    """Return the type in which an expectation reads its columns.
 
     Args:
         expectation: `type` and `kwargs`.

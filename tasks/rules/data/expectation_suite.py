@@ -1,4 +1,4 @@
-"""A suite's file, read without great-expectations: its structure, and what its expectations take by their JSON Schemas."""
+"""Suite file, read without great-expectations: its structure, and its expectations' arguments by their JSON Schemas."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONGEST = 200
 TYPE = r"^(expect_[a-z0-9_]+|unexpected_rows_expectation)$"
 OURS = {"result_format", "catch_exceptions", "severity", "meta", "description", "notes", "batch_id", "id"}
 Schemas = Mapping[str, Mapping[str, Any]]
-"""By expectation: the JSON Schema of its kwargs, empty where there is none."""
+"""By expectation: the JSON Schema of its kwargs, empty if there is none."""
 
 
 class Expectation(BaseModel):
@@ -52,13 +52,13 @@ def read_suite(content: bytes, *, name: str, schemas: Schemas) -> tuple[Suite | 
     Args:
         content: The file, UTF-8; YAML or JSON.
         name: The file as the reader knows it, for the problems.
-        schemas: What the installed great-expectations can judge; empty where nobody knows, which leaves the names to it.
+        schemas: The expectations of the installed great-expectations; empty if not known, which leaves the names unchecked.
 
     Returns:
         The suite and no problem, or None and every problem: file, line, field, fault.
     """
     if len(content) > MAX_BYTES:
-        return None, [f"{name}: the file has {len(content):,} bytes, more than {MAX_BYTES:,}; look whether it is the suite"]
+        return None, [f"{name}: the file has {len(content):,} bytes, more than {MAX_BYTES:,}; check that it is the suite"]
     try:
         tree = read_tree(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
@@ -67,7 +67,7 @@ def read_suite(content: bytes, *, name: str, schemas: Schemas) -> tuple[Suite | 
     if problems:
         return None, problems
     if not isinstance(tree.value, dict):
-        return None, [f"{name}: the file holds no suite; begin with `expectations:` and a list"]
+        return None, [f"{name}: the file is not a suite; begin with `expectations:` and a list"]
     try:
         suite = Suite.model_validate_json(json.dumps(tree.value), strict=True)
     except ValidationError as error:
@@ -81,18 +81,18 @@ def read_suite(content: bytes, *, name: str, schemas: Schemas) -> tuple[Suite | 
 
 
 def _faults(expectation: Expectation, schemas: Schemas) -> list[tuple[tuple[str | int, ...], str]]:
-    """Compare an expectation with what great-expectations says of itself."""
+    """Check an expectation against great-expectations' schemas."""
     unwanted = sorted(OURS & set(expectation.kwargs))
     found: list[tuple[tuple[str | int, ...], str]] = [
-        (("kwargs", name), f"`{name}` is no argument here; remove it, or write it beside `kwargs`") for name in unwanted
+        (("kwargs", name), f"`{name}` is not an argument here; remove it, or write it beside `kwargs`") for name in unwanted
     ]
     if schemas and expectation.type not in schemas:
-        return [*found, (("type",), f"`{expectation.type}` is no expectation of the installed great-expectations")]
+        return [*found, (("type",), f"`{expectation.type}` is not an expectation of the installed great-expectations")]
     schema = schemas.get(expectation.type, {})
     if not schema:
         return found
     arguments = {name: value for name, value in expectation.kwargs.items() if name not in OURS and value is not None}
-    # `mostly: 0.07` is no multiple of 0.01 in binary, and great-expectations takes 0.999 too.
+    # `mostly: 0.07` is not a multiple of 0.01 in binary, and great-expectations takes 0.999 too.
     errors = [error for error in Draft7Validator(schema).iter_errors(arguments) if error.validator != "multipleOf"]
     return found + [(("kwargs", *error.absolute_path), _bounded(error.message)) for error in errors]
 
@@ -107,7 +107,7 @@ def _in_words(found: Mapping[str, Any]) -> str:
         "missing": "is missing",
         "extra_forbidden": "is unknown here",
         "too_short": "is empty: a suite without expectations could not fail",
-        "string_pattern_mismatch": "is no name of an expectation; write it as `expect_column_values_to_not_be_null`",
+        "string_pattern_mismatch": "is not the name of an expectation; write it as `expect_column_values_to_not_be_null`",
     }
     return known.get(kind, str(found["msg"]))
 

@@ -1,4 +1,4 @@
-"""What great-expectations found, in numbers that an operator reads, and what it means."""
+"""Results of great-expectations, in numbers for an operator, and their outcome."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ VALUES = ("partial_unexpected_list", "partial_unexpected_counts", "partial_unexp
 
 
 def judge_findings(found: Sequence[Found], *, rows: int | None) -> tuple[Outcome, str]:
-    """Fold what was found into one outcome.
+    """Combine the results into one outcome.
 
     Args:
         found: An expectation each, as great-expectations gives it: `success`, `expectation_config`, `result`, `exception_info`.
-        rows: How many rows the table has; None where nobody counted.
+        rows: How many rows the table has; None if not counted.
 
     Returns:
         The outcome and its reason. What could not be judged is an `error`; a table without rows is `no_data`, unless the suite
@@ -28,33 +28,33 @@ def judge_findings(found: Sequence[Found], *, rows: int | None) -> tuple[Outcome
     broken = [one for one in found if fault_of(one)]
     if broken:
         told = "; ".join(f"{name_of(one)}: {fault_of(one)}" for one in broken[:SHOWN])
-        return "error", f"{len(broken)} of {len(found)} expectations could not be judged: {told}"
+        return "error", f"{len(broken)} of {len(found)} expectations could not be validated: {told}"
     if not found:
-        return "error", "nothing was judged"
+        return "error", "nothing was validated"
     critical = [one for one in found if one.get("success") is not True and severity_of(one) == "critical"]
     others = [one for one in found if one.get("success") is not True and severity_of(one) != "critical"]
     aside = f"; {len(others)} that do not decide: {_listed(others)}" if others else ""
     if rows == 0 and not any(_takes_none(one) for one in found):
-        return "no_data", "the table has no rows, and no expectation says that it may have none"
+        return "no_data", "the table has no rows, and no expectation allows that"
     if rows is None:
-        return "error", "nobody counted the rows"
+        return "error", "the rows were not counted"
     if critical:
         return "failed", f"{_listed(critical)}{aside}"
     empty = [one for one in found if severity_of(one) == "critical" and _judged_nothing(one)] if rows else []
     if empty:
-        return "no_data", "; ".join(f"{_judged_nothing(one)}, so nothing was judged ({name_of(one)})" for one in empty[:SHOWN])
+        return "no_data", "; ".join(f"{_judged_nothing(one)}, so nothing was validated ({name_of(one)})" for one in empty[:SHOWN])
     return "passed", f"{len(found) - len(others)} of {len(found)} expectations hold for {rows:,} rows{aside}"
 
 
 def fault_of(found: Found) -> str:
-    """Return why an expectation could not be judged, or "" where it was."""
+    """Return why an expectation could not be validated, or "" if it was."""
     info = found.get("exception_info") or {}
     several = [info] if "raised_exception" in info else [one for one in info.values() if isinstance(one, Mapping)]
     raised = [one for one in several if one.get("raised_exception")]
     if raised:
         return _short(str(raised[0].get("exception_message") or "it raised an exception"))
     if not isinstance(found.get("success"), bool):
-        return "it says neither that it holds nor that it does not"
+        return "its result is neither success nor failure"
     return ""
 
 
@@ -106,7 +106,7 @@ def in_words(found: Found) -> str:
 
 
 def _told(config: Mapping[str, Any]) -> str:
-    """Return what was expected: the suite's own words where it has some."""
+    """Return what was expected: the suite's description if it has one."""
     if config.get("description"):
         return f": {_short(str(config['description']))}"
     wanted = _wanted(config.get("kwargs") or {})
@@ -114,7 +114,7 @@ def _told(config: Mapping[str, Any]) -> str:
 
 
 def without_values(found: Found) -> dict[str, Any]:
-    """Take the data's own values out of a finding; counts, numbers and names of columns stay."""
+    """Remove the data's own values from a finding; counts, numbers and names of columns stay."""
     result = {name: value for name, value in (found.get("result") or {}).items() if name not in VALUES}
     observed = result.get("observed_value")
     about_columns = str((found.get("expectation_config") or {}).get("type", "")).startswith("expect_table_")
@@ -129,7 +129,7 @@ def _listed(found: Sequence[Found]) -> str:
 
 
 def _judged_nothing(found: Found) -> str:
-    """Return why an expectation holds of no value at all; "" where it had values, or counts none."""
+    """Return why an expectation had no value to validate; "" if it had values, or does not need any."""
     result = found.get("result") or {}
     if result.get("element_count") == 0:
         return "its condition leaves no row"
@@ -139,7 +139,7 @@ def _judged_nothing(found: Found) -> str:
 
 
 def _takes_none(found: Found) -> bool:
-    """Return whether an expectation about the number of rows names 0 as fine: then none is an answer."""
+    """Return whether an expectation about the number of rows allows 0."""
     config = found.get("expectation_config") or {}
     named = (config.get("kwargs") or {}).get(ROW_COUNTS.get(str(config.get("type")), ""))
     return named == 0 and found.get("success") is True
@@ -156,7 +156,7 @@ def _wanted(kwargs: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> str:
-    """Write a value without the marks of Python."""
+    """Write a value without Python's quotes."""
     if isinstance(value, Mapping):
         return "; ".join(f"{name} {_plain(one)}" for name, one in value.items())
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""A table to be judged, on its way to great-expectations and back."""
+"""Validation jobs: a table to validate with great-expectations, and its result."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Job:
     Fields:
         name: Unique among the release's pages.
         title: For people.
-        timeout_seconds: When it must be judged.
+        timeout_seconds: The time-out of its validation.
         source: Where the rows are, see `tasks.data.expectations_process`; an address is a SecretStr.
         suite: `expectations`, as great-expectations writes them.
         show_values: Whether values of the data may be shown.
-        finding: How it ended, where it is not to be judged any more.
+        finding: Its result, if it is not to be validated any more.
     """
 
     name: str
@@ -36,10 +36,10 @@ class Job:
     finding: Plain | None = None
 
     def over(self, source: Plain, suite: Plain, *, show: bool) -> Self:
-        """Return which rows are judged by which suite; files that are not there are no data."""
+        """Return which rows are validated by which suite; missing files are no data."""
         for kind in ("csv", "parquet"):
             if source.get(kind) == []:
-                return self.ended("no_data", "no such file is there")
+                return self.ended("no_data", "the file does not exist")
         return replace(self, source=source, suite=suite, show_values=show)
 
     def ended(self, outcome: str, reason: str, **more: Any) -> Self:
@@ -48,26 +48,26 @@ class Job:
 
     def found(self) -> Plain:
         """Return the finding; nothing found is an error."""
-        said = self.finding or {"outcome": "error", "reason": "it was not judged"}
+        said = self.finding or {"outcome": "error", "reason": "it was not validated"}
         return {"rows": None, "expectations": 0, "failed": [], "docs": "", **said}
 
     def plain(self) -> Plain:
-        """Write the job out for the process that judges it; only here an address is in the clear."""
+        """Write the job for the process that runs it; only here an address is in plain text."""
         source = {key: value.get_secret_value() if isinstance(value, SecretStr) else value for key, value in self.source.items()}
         told = {"name": self.name, "title": self.title, "timeout_seconds": self.timeout_seconds, "show_values": self.show_values}
         return {**told, "source": source, "suite": self.suite}
 
     def secrets(self) -> list[str]:
-        """List what must never be shown of the job."""
+        """List the job's secrets."""
         url = self.source.get("url")
         return secrets_in_url(url.get_secret_value()) if isinstance(url, SecretStr) else []
 
 
 def secrets_in_url(url: str) -> list[str]:
-    """List what must never be shown of a database's address: the whole, what stands before the host, passwords and tokens.
+    """List the secrets of a database's address: the whole, what stands before the host, passwords and tokens.
 
     Args:
-        url: A SQLAlchemy address, or "" where there is none.
+        url: A SQLAlchemy address, or "".
 
     Returns:
         The texts, also as HTML and without percent signs; those under four characters are left out.

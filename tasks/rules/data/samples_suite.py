@@ -1,4 +1,4 @@
-"""The samples of a step as a table and a suite: what can be true of readings, no holes in time, and no shift against the baseline.
+"""Samples suite: a step's samples as a table, with expectations: possible readings, no gaps in time, no shift against the baseline.
 
 A row is one reading of one SLI's counters of one revision, as the watch took it: `at` (seconds since the epoch), `sli`, `role`
 (canary or baseline), `version`, `bad`, `total` (counts that only rise within a step). Derived are `gap_seconds` since the reading
@@ -28,17 +28,17 @@ JUDGED_WITHIN_SECONDS = 120
 
 
 def samples_job(evidence: Mapping[str, Any], *, name: str, ended_at: float, interval_seconds: float, rules: Samples) -> Job:
-    """Make the job that judges a step's samples.
+    """Build the job that validates a step's samples.
 
     Args:
-        evidence: What the watch found: `samples` (rows), `step_percent`, `started_at`, `versions` by role, `slis`.
+        evidence: The watch's evidence: `samples` (rows), `step_percent`, `started_at`, `versions` by role, `slis`.
         name: The job's name, unique in the release.
-        ended_at: When the watch was told to the record, in seconds since the epoch.
+        ended_at: When the watch was recorded, in seconds since the epoch.
         interval_seconds: The plan's time between two readings.
         rules: The plan's section `samples`.
 
     Returns:
-        The job; ended as `no_data` where the watch kept no samples.
+        The job; ended as `no_data` if the watch kept no samples.
     """
     job = Job(name=name, title=f"Samples at {evidence.get('step_percent')} %", timeout_seconds=JUDGED_WITHIN_SECONDS)
     rows = rows_that_decide(evidence)
@@ -46,7 +46,7 @@ def samples_job(evidence: Mapping[str, Any], *, name: str, ended_at: float, inte
         return job.ended("no_data", "the watch kept no samples")
     started_at = _number(evidence.get("started_at"))
     if started_at is None:
-        return job.ended("error", "nobody knows when the watch began")
+        return job.ended("error", "it is not known when the watch began")
     table = derive(rows)
     span = max(0.0, ended_at - started_at)
     gap_seconds = max(
@@ -63,13 +63,13 @@ def samples_job(evidence: Mapping[str, Any], *, name: str, ended_at: float, inte
 
 
 def rows_that_decide(evidence: Mapping[str, Any]) -> list[Row]:
-    """Return the readings of a watch without those of SLIs that only show: what does not decide a step must not take it back later.
+    """Return the readings of a watch without those of SLIs that only show: an SLI that does not decide a step must not roll it back later.
 
     Args:
-        evidence: What the watch found.
+        evidence: The watch's evidence.
 
     Returns:
-        The rows; none where there are none, or what is there is no table.
+        The rows; empty if there are none, or they are not a table.
     """
     rows = evidence.get("samples")
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
@@ -79,10 +79,10 @@ def rows_that_decide(evidence: Mapping[str, Any]) -> list[Row]:
 
 
 def derive(rows: Sequence[Row]) -> dict[str, list[Any]]:
-    """Turn rows into columns, in the order of SLI, role and time, and derive the others.
+    """Convert rows to columns, in the order of SLI, role and time, and derive the others.
 
     Args:
-        rows: Readings in any order; what is missing or no number is None.
+        rows: Readings in any order; a missing value or one that is not a number is None.
 
     Returns:
         Values by column: those that any row has, and the derived ones.
@@ -117,13 +117,13 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 
 def _possible(rows: Sequence[Row], evidence: Mapping[str, Any], *, first: float, last: float) -> list[dict[str, Any]]:
-    """Ask for what must be true of any readings."""
+    """Return the expectations on all readings."""
     versions = [str(version) for version in (evidence.get("versions") or {}).values() if version]
     slis = [str(sli.get("name")) for sli in evidence.get("slis") or () if isinstance(sli, Mapping)]
     there = [name for name in COLUMNS if any(name in row for row in rows)]
     asked = [_ask("expect_table_columns_to_match_set", column_set=[*COLUMNS, *DERIVED], exact_match=True)]
     if there != list(COLUMNS):
-        return asked  # the others would only say again that a column is missing
+        return asked  # the others would only repeat that a column is missing
     return [
         *asked,
         *(_column("expect_column_values_to_not_be_null", name) for name in COLUMNS),
@@ -141,27 +141,27 @@ def _possible(rows: Sequence[Row], evidence: Mapping[str, Any], *, first: float,
 
 
 def _rising(table: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    """Ask for counts that never fall, where there are two to compare: of one reading nothing can be said, and nothing said is no pass."""
+    """Return the expectation of counts that never fall, if there are two to compare: one reading cannot be validated."""
     there = [name for name in ("new_bad", "new_total") if any(value is not None for value in table[name])]
     return [_column("expect_column_values_to_be_between", name, min_value=0) | RISING for name in there]
 
 
 def _steady(started_at: float, *, gap_seconds: float) -> list[dict[str, Any]]:
-    """Ask for no hole in time, which is only told.
+    """Return the expectations of no gap in time, which only warn.
 
-    Counts are cumulative: nothing is missed where a source was silent and came back, or the watch was restarted. What a silence
-    that lasts means the verdict has said.
+    Counts are cumulative: nothing is missed if a source did not answer for a while, or the watch was restarted. A source that stays
+    silent is judged by the verdict.
     """
     late = _column("expect_column_min_to_be_between", "at", max_value=started_at + gap_seconds)
     hole = _column("expect_column_values_to_be_between", "gap_seconds", max_value=gap_seconds)
     return [
-        {**hole, "severity": "warning", "description": f"No hole in time: at most {gap_seconds:g} s between two readings"},
+        {**hole, "severity": "warning", "description": f"No gap in time: at most {gap_seconds:g} s between two readings"},
         {**late, "severity": "warning", "description": f"The first reading is at most {gap_seconds:g} s after the watch began"},
     ]
 
 
 def _alike(table: Mapping[str, Sequence[Any]], evidence: Mapping[str, Any], *, worse_by: float) -> list[dict[str, Any]]:
-    """Ask for the canary's quantiles to be near the baseline's, for every deciding SLI of which there is enough to compare."""
+    """Return the expectations of canary quantiles near the baseline's, for every deciding SLI with enough samples."""
     asked = []
     for sli in evidence.get("slis") or ():
         name = str(sli.get("name"))

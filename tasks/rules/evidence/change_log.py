@@ -1,4 +1,4 @@
-"""The changes that a version brings: what approvers read, and what a release without any is refused for."""
+"""Change log: the changes of a version, for approvers, and the refusal of a release without any."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_COMMITS = 500
 DIRECTIONS: dict[Direction, str] = {
     "first": "the first deployment: nothing runs yet, so this is the whole history",
     "upgrade": "an upgrade: the new version is built on the running one",
-    "downgrade": "a downgrade: the new version is older than the running one and takes changes back",
+    "downgrade": "a downgrade: the new version is older than the running one and reverts changes",
     "sideways": "the versions lie on two branches",
     "same": "both versions are the same commit",
 }
@@ -41,14 +41,14 @@ class Commit:
 
 @dataclass(frozen=True)
 class ChangeLog:
-    """What lies between the running and the new version.
+    """Changes between the running and the new version.
 
     Fields:
-        from_version: The running version, or None where none runs.
+        from_version: The running version, or None without one.
         to_version: The new version.
-        direction: How the two lie to each other.
-        commits: What the new version brings, newest first, at most 500.
-        taken_back: What runs now and would be gone, newest first, at most 500.
+        direction: The relation of the two.
+        commits: The added commits, newest first, at most 500.
+        taken_back: The reverted commits, newest first, at most 500.
         more: Whether one of the two was cut off.
         differs: Whether the files themselves differ; commits may undo each other, and a merge may drop what no commit does.
     """
@@ -63,12 +63,12 @@ class ChangeLog:
 
 
 def direction_of(*, from_commit: str | None, to_commit: str, base: str | None) -> Direction:
-    """Return how two versions lie to each other.
+    """Return the relation of two versions.
 
     Args:
-        from_commit: The running version's commit, or None where nothing runs.
+        from_commit: The running version's commit, or None without one.
         to_commit: The new version's commit.
-        base: The newest commit that both have, or None where they share none.
+        base: The merge base, or None without one.
 
     Returns:
         The direction.
@@ -83,7 +83,7 @@ def direction_of(*, from_commit: str | None, to_commit: str, base: str | None) -
 
 
 def join_changes(logs: Sequence[ChangeLog]) -> ChangeLog:
-    """Join the changes that one version brings to several running ones, so that nobody approves less than what changes anywhere.
+    """Merge the changes of one version against several running ones, so that an approval covers every change of every target.
 
     Args:
         logs: At least one, all to the same version.
@@ -108,21 +108,19 @@ def join_changes(logs: Sequence[ChangeLog]) -> ChangeLog:
 
 
 def describe(log: ChangeLog) -> str:
-    """Return how the two versions lie to each other, and what of the running one is lost."""
+    """Return the relation of the two versions, and what of the running one is reverted."""
     if log.direction != "sideways":
         return DIRECTIONS[log.direction]
-    lost = (
-        "changes that run now are taken back" if log.taken_back else "every commit of the running one is in the new one, too, by its patch"
-    )
+    lost = "changes that run now are reverted" if log.taken_back else "every commit of the running one is in the new one, too, by its patch"
     return f"{DIRECTIONS[log.direction]}: {lost}"
 
 
 def judge_changes(log: ChangeLog, *, allow_empty: bool) -> str | None:
-    """Return why a release may not go on with these changes, or None where it may.
+    """Return why a release is refused for these changes, or None.
 
     Args:
         log: The changes.
-        allow_empty: Whether the plan lets a release without any change through.
+        allow_empty: Whether the plan allows a release without any change.
     """
     is_empty = not log.differs or (log.direction in {"first", "same"} and not log.commits)
     if is_empty and not allow_empty:
@@ -148,14 +146,14 @@ def render_changes(log: ChangeLog, *, limit: int = 50) -> str:
         limit: Commits shown of each kind; the rest is counted.
 
     Returns:
-        Markdown with a table of each kind that is there.
+        Markdown with a table for each kind.
     """
     title = f"{log.from_version or 'nothing'} → {log.to_version}: {describe(log)}."
     parts = [title, *_table("Brings", log.commits, limit=limit), *_table("Takes back", log.taken_back, limit=limit)]
     if not log.differs:
-        parts.append("The files that this plan looks at are the same in both versions.")
+        parts.append("The files of this plan's paths are the same in both versions.")
     elif not log.commits and not log.taken_back:
-        parts.append("No commit changes what this plan looks at.")
+        parts.append("No commit changes this plan's paths.")
     if log.more:
         parts.append(f"Older commits were cut off at {MAX_COMMITS}.")
     return "\n\n".join(parts)

@@ -1,4 +1,4 @@
-"""The checklist before production: each line that the plan asks for, checked against a fact; without one it is not passed."""
+"""Checklist before production: each line that the plan requires, checked against a fact; without a fact it does not pass."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ Outcome = Literal["passed", "failed", "no_data", "error"]
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known when the checklist is judged; None means that nobody looked.
+    """Facts for the checklist; None means not checked.
 
     Fields:
         tests: The evidence of each entry of the plan's `tests`, in its order.
         dependencies: The state of each entry of the plan's `dependencies`.
-        platform_answers: Whether production's platform answered when it was asked what runs.
-        rollback_to: The version that a rollback would return to, or None where there is none.
-        first_deployment: Whether nothing runs in production yet, so that going back means taking the canary away.
-        readings: By SLI why its counts could not be read, "" where they could; None where nobody read.
-        announced: Whether the announcement went out, or None where nobody tried.
-        targets: Of several targets, by environment, the facts that each has for itself: the platform's answer, the way back, the readings.
+        platform_answers: Whether production's platform answered a read of its position.
+        rollback_to: The version of a rollback, or None without one.
+        first_deployment: Whether nothing runs in production yet, so that a rollback removes the canary.
+        readings: By SLI why its counts could not be read, "" if they could; None if not read.
+        announced: Whether the announcement was sent, or None if not tried.
+        targets: Of several targets, by environment, the facts of each: the platform's answer, the rollback version, the readings.
     """
 
     tests: Sequence[TestEvidence] | None = None
@@ -50,14 +50,14 @@ class Item:
 
 
 def judge_checklist(plan: Plan, facts: Facts) -> list[Item]:
-    """Judge every line that the plan asks for.
+    """Judge every line that the plan requires.
 
     Args:
         plan: The plan.
-        facts: What is known.
+        facts: The facts.
 
     Returns:
-        One item a line asked for; a release may go on when all are `passed`.
+        One item for each required line; a release may continue if all are `passed`.
     """
     judged: dict[str, tuple[Outcome, str]] = {
         "tests_passed": _tests(plan, facts),
@@ -66,7 +66,7 @@ def judge_checklist(plan: Plan, facts: Facts) -> list[Item]:
         "monitoring_on": _everywhere(plan, facts, lambda _, its: _monitoring(plan, its)),
         "team_told": _told(facts),
     }
-    return [Item(name, *judged.get(name, ("no_data", "nothing checks this line"))) for name, asked in plan.checklist if asked]
+    return [Item(name, *judged.get(name, ("no_data", "this line was not checked"))) for name, asked in plan.checklist if asked]
 
 
 def all_passed(items: Sequence[Item]) -> bool:
@@ -78,17 +78,17 @@ def _tests(plan: Plan, facts: Facts) -> tuple[Outcome, str]:
     found = list(facts.tests or ())
     if facts.tests is None or len(found) < len(plan.tests):
         return "no_data", f"{len(found)} of {len(plan.tests)} pieces of test evidence were read"
-    return _worst([(one.outcome, one.reason) for one in found], none=("no_data", "the plan names no test evidence"))
+    return _worst([(one.outcome, one.reason) for one in found], none=("no_data", "the plan does not name test evidence"))
 
 
 def _dependencies(plan: Plan, facts: Facts) -> tuple[Outcome, str]:
     if not plan.dependencies:
-        return "passed", "the plan names no dependencies"
+        return "passed", "the plan does not name dependencies"
     found = {one.name: one for one in facts.dependencies or ()}
     unread = [spec.name for spec in plan.dependencies if spec.name not in found]
     states = [(found[spec.name].outcome, found[spec.name].reason) for spec in plan.dependencies if spec.name in found]
     if unread:
-        states.append(("no_data", f"nobody asked {', '.join(unread)}"))
+        states.append(("no_data", f"not checked: {', '.join(unread)}"))
     return _worst(states, none=("no_data", "nobody asked"))
 
 
@@ -111,21 +111,21 @@ def _everywhere(plan: Plan, facts: Facts, judge: Callable[[Place, Facts], tuple[
 
 def _rollback(place: Place, facts: Facts) -> tuple[Outcome, str]:
     if facts.platform_answers is None:
-        return "no_data", f"nobody asked {place.platform} what runs"
+        return "no_data", f"{place.platform} was not asked what runs"
     if not facts.platform_answers:
-        return "failed", f"{place.platform} does not answer, so nothing could be taken back"
+        return "failed", f"{place.platform} does not answer, so a rollback would fail"
     if facts.rollback_to is not None:
-        return "passed", f"{place.platform} answers, and {facts.rollback_to} can be returned to"
+        return "passed", f"{place.platform} answers, and {facts.rollback_to} can be rolled back to"
     if facts.first_deployment:
-        return "passed", "nothing runs yet: going back means taking the new version away"
-    return "failed", "there is no version to return to; set `rollback.to`"
+        return "passed", "nothing runs yet: a rollback removes the canary"
+    return "failed", "there is no version to roll back to; set `rollback.to`"
 
 
 def _monitoring(plan: Plan, facts: Facts) -> tuple[Outcome, str]:
     if facts.readings is None:
-        return "no_data", "nobody read the SLIs' counts"
+        return "no_data", "the SLIs' counts were not read"
     deciding = [sli.name for sli in plan.judgement.slis if sli.deciding]
-    silent = {name: facts.readings.get(name, "nobody read it") for name in deciding}
+    silent = {name: facts.readings.get(name, "it was not read") for name in deciding}
     if any(silent.values()):
         return "no_data", "; ".join(f"no counts for {name}: {why}" for name, why in silent.items() if why)
     return "passed", f"counts of {', '.join(deciding)} were read"
@@ -133,5 +133,5 @@ def _monitoring(plan: Plan, facts: Facts) -> tuple[Outcome, str]:
 
 def _told(facts: Facts) -> tuple[Outcome, str]:
     if facts.announced is None:
-        return "no_data", "nobody announced the release"
-    return ("passed", "the announcement went out") if facts.announced else ("failed", "the announcement could not be sent")
+        return "no_data", "the release was not announced"
+    return ("passed", "the announcement was sent") if facts.announced else ("failed", "the announcement could not be sent")

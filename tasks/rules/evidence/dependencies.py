@@ -1,4 +1,4 @@
-"""Judge another service's answer: there, in time, well, and of a fitting version."""
+"""Dependencies: judge another service's answer: in time, healthy, and of a fitting version."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tasks.rules.verification.http_check import Answer, encoded
 
 @dataclass(frozen=True)
 class DependencyState:
-    """What is known about one dependency.
+    """State of one dependency.
 
     Fields:
         name: As in the plan.
-        outcome: `passed`; `failed`, where it is not well or does not fit; `no_data`, where it gave no answer; `error`, where the
+        outcome: `passed`; `failed`, if it is not healthy or does not fit; `no_data`, if it did not answer; `error`, if the
             answer cannot be judged.
         reason: Why, with its numbers.
-        version: What it said it is, or None.
+        version: The version that it reports, or None.
         latency_seconds: How long the answer took, or None.
     """
 
@@ -42,9 +42,9 @@ def judge_dependency(spec: Dependency, answer: Answer, *, fault: str) -> Depende
     """Judge one answer.
 
     Args:
-        spec: What the plan asks.
+        spec: The plan's entry.
         answer: The answer.
-        fault: What is wrong with it by the plan's `expect`, as `fault_of_answer` says, fit to be shown.
+        fault: What is wrong with it by the plan's `expect`, by `fault_of_answer`, without secrets.
 
     Returns:
         The state.
@@ -85,14 +85,14 @@ def _version_in(answer: Answer, *, pointer: str) -> str:
 
 
 def may_follow(source: str, target: str) -> bool:
-    """Return whether a redirect stays with the service: the same host and port, or from http to https of the same host.
+    """Return whether a redirect stays on the service's host: the same host and port, or from http to https of the same host.
 
     Args:
         source: The absolute URL that answered.
         target: The absolute URL that it points to.
 
     Returns:
-        True where following it cannot lead to another machine.
+        True if following it cannot lead to another machine.
     """
     try:
         here, there = urlsplit(source), urlsplit(target)

@@ -1,4 +1,4 @@
-"""Count the cases of a JUnit XML report, whichever of its dialects wrote it.
+"""JUnit XML: count the cases of a report of any dialect.
 
 There is no standard. pytest, Surefire, Gradle, GoogleTest, CTest and others agree on `testcase` below any nesting of `testsuite`
 and `testsuites`, with `failure`, `error` or `skipped` inside. Their totals disagree, so cases are counted; a total that
@@ -54,12 +54,12 @@ class BrokenReportError(Exception):
 
 @dataclass
 class Report:
-    """What a report's cases add up to.
+    """Totals of a report's cases.
 
     Fields:
         executed: Cases that ran, or should have and could not.
         failed: Of these, cases with a failure or an error, those that could not be started, and suites that broke outside a case.
-        skipped: Cases that did not run, as somebody asked for.
+        skipped: Cases that were skipped on purpose.
         flaky: Cases that passed when they were run again.
         names: The first cases that failed.
         claimed_failures: Failures in the report's own totals beyond those that its cases show, healed ones included.
@@ -132,7 +132,7 @@ class _Walk:
             self._close(self.suites.pop())
 
     def data(self, _text: str) -> None:
-        """Let go of text: no verdict rests on it."""
+        """Drop text: no verdict depends on it."""
 
     def close(self) -> None:
         """End; the report is complete by then."""
@@ -176,8 +176,8 @@ def read_report(data: bytes, *, is_late: Callable[[], bool] = lambda: False) -> 
     """Count a report.
 
     Args:
-        data: The XML, bounded by the caller. Characters that XML forbids are read over.
-        is_late: Asked after each 64 kB; True ends the reading.
+        data: The XML, bounded by the caller. Characters that XML forbids are skipped.
+        is_late: Called after each 64 kB; True ends the reading.
 
     Returns:
         The counts.

@@ -1,4 +1,4 @@
-"""Test evidence: judge a JUnit report or a command's end, so that nothing passes by absence."""
+"""Test evidence: judge a JUnit report or a command's exit; missing evidence does not pass."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ FUTURE_SLACK_SECONDS = 14 * 3_600  # a report's time may lack its zone, and zone
 
 @dataclass(frozen=True)
 class TestEvidence:
-    """What the tests say.
+    """Test evidence.
 
     Fields:
-        outcome: `passed`; `failed`; `no_data`, where nothing was run; `error`, where it cannot be judged.
+        outcome: `passed`; `failed`; `no_data`, if nothing was run; `error`, if it cannot be judged.
         reason: Why, with its numbers.
         executed: Tests that ran.
         failed: Of these, tests that failed or broke.
         skipped: Tests that did not run.
         names: The first tests that failed.
-        at: When they ran, in seconds since the epoch, or None where nobody knows.
+        at: When they ran, in seconds since the epoch, or None if not known.
     """
 
     __test__: ClassVar[bool] = False
@@ -52,23 +52,23 @@ def judge_junit(
     """Judge a JUnit report.
 
     Args:
-        data: The file's content, or None where there is no file.
+        data: The file's content, or None without a file.
         name: The report as people know it, for the reason.
         min_tests: Fewer executed tests are a failure.
         max_age_hours: An older report is a failure; None takes any age.
-        now: The time, in seconds since the epoch; needed where an age is asked for.
-        written_at: When the file was written, in seconds since the epoch; counts only where the report has no time of its own.
+        now: The time, in seconds since the epoch; needed for a maximum age.
+        written_at: When the file was written, in seconds since the epoch; counts only if the report has no time of its own.
         is_late: True ends the reading, which is then an error.
 
     Returns:
-        The evidence. A report that is absent, empty, stale or all skipped is no pass.
+        The evidence. A report that is absent, empty, stale or all skipped does not pass.
     """
     if data is None:
-        return TestEvidence("no_data", f"{name} is not there; run the tests first")
+        return TestEvidence("no_data", f"{name} does not exist; run the tests first")
     if len(data) > MAX_BYTES:
-        return TestEvidence("error", f"{name} has more than {MAX_BYTES // 1_000_000} MB; look whether it is the report")
+        return TestEvidence("error", f"{name} has more than {MAX_BYTES // 1_000_000} MB; check that it is the report")
     if not data.strip():
-        return TestEvidence("no_data", f"{name} is empty; the tests ended before they wrote it")
+        return TestEvidence("no_data", f"{name} is empty; the tests exited before they wrote it")
     try:
         report = read_report(data, is_late=is_late)
     except BrokenReportError as error:
@@ -89,30 +89,30 @@ def _outcome(report: Report, *, min_tests: int) -> tuple[Outcome, str]:
     if report.claimed_failures:
         return "failed", f"the report counts {report.claimed_failures} failed tests that it does not list; run the tests again"
     if not report.executed:
-        why = f"all {report.skipped} tests were skipped" if report.skipped else "the report holds no test"
+        why = f"all {report.skipped} tests were skipped" if report.skipped else "the report has no tests"
         return "no_data", f"{why}; no data is not a pass"
     if report.executed < min_tests:
-        return "failed", f"{ran}, fewer than the {min_tests} that are asked for"
+        return "failed", f"{ran}, fewer than the required {min_tests}"
     flaky = f", {report.flaky} flaky: passed when run again" if report.flaky else ""
     return "passed", f"{ran}, none failed{flaky}"
 
 
 def _stale(age_hours: float | None, *, limit_hours: float) -> tuple[Outcome, str] | None:
     if age_hours is None or not math.isfinite(age_hours):
-        return "no_data", f"nobody knows when the tests ran, and the plan asks for at most {limit_hours:g} hours ago"
+        return "no_data", f"it is not known when the tests ran, and the plan requires at most {limit_hours:g} hours ago"
     if age_hours < -FUTURE_SLACK_SECONDS / 3_600:
-        return "error", f"the report is dated {-age_hours:.1f} hours in the future; look at the clocks"
+        return "error", f"the report is dated {-age_hours:.1f} hours in the future; check the clocks"
     if age_hours > limit_hours:
         return "failed", f"the tests ran {age_hours:.1f} hours ago, more than the {limit_hours:g} of the plan; run them again"
     return None
 
 
 def judge_command(program: str, *, fault: str, seconds: float, tail: str, now: float) -> TestEvidence:
-    """Judge a command that stands for tests.
+    """Judge a command that runs tests.
 
     Args:
         program: Its first word, for the reason.
-        fault: What went wrong, or "" where it ended with 0.
+        fault: What went wrong, or "" if it exited with 0.
         seconds: How long it ran.
         tail: The last lines that it wrote.
         now: The time, in seconds since the epoch.
@@ -121,6 +121,6 @@ def judge_command(program: str, *, fault: str, seconds: float, tail: str, now: f
         The evidence; only exit code 0 passes.
     """
     if not fault:
-        return TestEvidence("passed", f"`{program}` ended with 0 after {seconds:.1f} s", executed=1, at=now)
+        return TestEvidence("passed", f"`{program}` exited with 0 after {seconds:.1f} s", executed=1, at=now)
     said = f": {tail.strip().splitlines()[-1][:200]}" if tail.strip() else ""
     return TestEvidence("failed", f"{fault}{said}", executed=1, failed=1, names=(program,), at=now)

@@ -1,4 +1,4 @@
-"""XML as programs really write it: text without the characters that XML forbids, whatever the encoding that it names."""
+"""XML text: cleaned of the characters that XML forbids, in any declared encoding."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class UnknownEncodingError(Exception):
 
 
 def clean_text(data: bytes) -> Iterator[str]:
-    """Decode XML, and put U+FFFD in the place of each character that XML forbids, written out or as `&#27;`.
+    """Decode XML, and replace each character that XML forbids by U+FFFD, written out or as `&#27;`.
 
     Args:
         data: The file.
@@ -69,7 +69,7 @@ def _encoding(data: bytes) -> tuple[int, str]:
     try:
         name = codecs.lookup(named).name
         if name.startswith(("utf-16", "utf-32")):
-            return 0, "utf-8"  # its first bytes say that it is not: programs copy that line from a string of their own
+            return 0, "utf-8"  # its first bytes show that it is not: programs copy that line from a constant
         b" ".decode(name, errors="replace")  # refuses what is not about text, such as `zip`
     except LookupError:
         name = ""
@@ -89,18 +89,18 @@ def explain(error: ParseError) -> str:
     """Return what is wrong with XML, and what to change.
 
     Args:
-        error: What the parser said of cleaned text.
+        error: The parser's error on the cleaned text.
 
     Returns:
         A clause that follows the file's name.
     """
     line, column = error.position
     if error.code in INCOMPLETE:
-        return f"it is no complete XML: it ends in line {line}; whatever wrote it was ended before, so run the tests again"
+        return f"it is not complete XML: it ends in line {line}; its writer was stopped before, so run the tests again"
     if error.code == JUNK_AFTER:
         return f"after its end more follows in line {line}; write each report to a file of its own"
     if error.code in JUNK_BEFORE:
-        return f"it is no complete XML: something stands before its first tag, in line {line}; write nothing else to the report's file"
+        return f"it is not valid XML: there is text before its first tag, in line {line}; write nothing else to the report's file"
     said = str(error).partition(":")[0]
     fix = "update what writes the report, or keep captured output out of it: a `<` or `&` in it is not escaped"
     return f"it is no complete XML: line {line}, column {column + 1}: {said}; {fix}"

@@ -211,7 +211,7 @@ def test_approvals_for_something_else_do_not_count(change: dict[str, str]) -> No
 def test_a_plan_that_asks_nobody_is_approved_and_says_so() -> None:
     """Quorum 0 is open about it."""
     state = gate_state(GATE.model_copy(update={"quorum": 0}), (), wrong_codes=0, now=NOW)
-    assert (state.state, state.reason) == ("approved", "the plan asks nobody to approve")
+    assert (state.state, state.reason) == ("approved", "the plan does not require approval")
 
 
 def test_a_comment_is_bounded_and_prints_on_one_line() -> None:

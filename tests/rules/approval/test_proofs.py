@@ -40,12 +40,12 @@ def test_enough_good_proofs_are_an_approval() -> None:
 def test_the_numbers_of_a_missing_quorum_are_told() -> None:
     """One of two is not enough."""
     assert problems_of([GOOD[0]]) == ["1 of 2 approvals are proved (anna)"]
-    assert problems_of([]) == ["0 of 2 approvals are proved (nobody)"]
+    assert problems_of([]) == ["0 of 2 approvals are proved (none)"]
 
 
 FAULTS: dict[str, tuple[object, str]] = {
-    "forged without the key": (proof_of("ben", key=bytes(32)), "signature is not ours"),
-    "unsigned": ({**GOOD[1], "signature": ""}, "signature is not ours"),
+    "forged without the key": (proof_of("ben", key=bytes(32)), "signature is not valid"),
+    "unsigned": ({**GOOD[1], "signature": ""}, "signature is not valid"),
     "without the field signature": ({name: value for name, value in GOOD[1].items() if name != "signature"}, "not in the form"),
     "of another run": (proof_of("ben", run="run-2"), "is for run run-2"),
     "of another gate": (proof_of("ben", gate="watch"), "is for gate watch"),

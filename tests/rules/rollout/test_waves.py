@@ -209,9 +209,9 @@ def test_the_checklist_holds_for_each_target() -> None:
     facts = {EU: good, US: Facts(platform_answers=True, readings={"errors": "silent"})}
     items = {item.name: item for item in judge_checklist(plan_of("back"), Facts(targets=facts, announced=True))}
     assert items["rollback_ready"].outcome == "failed"
-    assert items["rollback_ready"].reason == f"{US}: there is no version to return to; set `rollback.to`"
+    assert items["rollback_ready"].reason == f"{US}: there is no version to roll back to; set `rollback.to`"
     assert items["monitoring_on"].outcome == "no_data"
-    assert f"{ASIA}: nobody read the SLIs' counts" in items["monitoring_on"].reason
+    assert f"{ASIA}: the SLIs' counts were not read" in items["monitoring_on"].reason
     well = judge_checklist(plan_of("back"), Facts(targets=dict.fromkeys(ALL, good), announced=True))
     assert {item.outcome for item in well} == {"passed"}
 

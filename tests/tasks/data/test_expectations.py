@@ -149,7 +149,7 @@ OUTCOMES = [
     ("pg-slow", "error", "statement timeout"),
     ("pg-stranger", "error", "password authentication failed"),
     ("s-good", "passed", "60 rows"),
-    ("s-hole", "passed", "1 that do not decide: 2 of 60 rows do not fit: No hole in time: at most 15 s"),
+    ("s-hole", "passed", "1 that do not decide: 2 of 60 rows do not fit: No gap in time: at most 15 s"),
     ("s-shown", "passed", "60 rows"),
     ("s-one", "passed", "2 rows"),
     ("s-shift", "failed", "Quantiles 0.5, 0.75 of the canary's bad share of errors"),

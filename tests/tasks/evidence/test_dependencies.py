@@ -184,7 +184,7 @@ async def test_plain_http_behind_https_is_said_plainly() -> None:
     async with server(answer()) as port:
         state, _ = await ask_dependency(spec(port, scheme="https", timeout_seconds=5))
     assert state.outcome == "no_data"
-    assert "TLS failed (WRONG_VERSION_NUMBER); look whether the address really speaks https" in state.reason
+    assert "TLS failed (WRONG_VERSION_NUMBER); check that the address uses https" in state.reason
 
 
 @pytest.mark.parametrize(
