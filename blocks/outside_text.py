@@ -44,7 +44,7 @@ def outside(text: object, *, limit: int = LINE_LIMIT, lines: bool = False) -> Ou
     and tabs and spaces stay. Every other control character, direction, lone surrogate and noncharacter becomes U+FFFD.
 
     Args:
-        text: Anything; what is no text is written as text.
+        text: Anything; what is not text is converted to it.
         limit: The most characters; longer text is cut, and ends in `…`.
         lines: Keep it in lines.
 
@@ -104,5 +104,5 @@ def _written(text: object) -> str:
         return text
     try:
         return str(text)
-    except Exception:  # noqa: BLE001 - an error of somebody else's whose own words fail
+    except Exception:  # noqa: BLE001 - a third party's error whose own message fails
         return f"{type(text).__name__} without words"

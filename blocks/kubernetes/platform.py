@@ -22,8 +22,7 @@ from blocks.kubernetes.objects.selectors import in_words
 from blocks.kubernetes.observe import logs
 from blocks.kubernetes.observe.drift import leave
 from blocks.kubernetes.observe.events import record_event
-from blocks.kubernetes.preview import dry_run
-from blocks.kubernetes.preview.planned import planned
+from blocks.kubernetes.preview import dry_run, planned
 from blocks.kubernetes.routing.gateway_metrics import Backend, read_counts
 from blocks.kubernetes.routing.select import traffic_of
 from blocks.kubernetes.routing.traffic import Traffic, service_of
@@ -40,7 +39,6 @@ URL = r"^(https?://[^\s/@?#]+(/[^\s?#]*)?)?$"
 BLOCK = r"^(kubernetes-credentials/[a-z0-9-]+)?$"
 CONFIG_OBJECT = r"^(ConfigMap|Secret)/[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
 Strategy = Literal["rolling", "canary", "blue-green"]
-ALL_PERCENT = 100
 
 
 class KubernetesPlatform(Block):
@@ -167,7 +165,7 @@ class KubernetesPlatform(Block):
             RolloutFailed: The pods for it do not become ready, or the gateway rejects the route.
             WorldMoved: The canary is missing, or the workload or the route was changed elsewhere.
         """
-        if not 0 <= percent <= ALL_PERCENT:
+        if not 0 <= percent <= 100:  # noqa: PLR2004
             raise BadInput(f"{percent} % is not a share", field="percent", fix="Give 0 to 100")
         target = await self._target()
         if self.strategy == "rolling":
@@ -252,7 +250,7 @@ class KubernetesPlatform(Block):
         """Return what a release of a version would change here, by a server-side dry run, and what others changed meanwhile."""
         target = await self._target()
         beside.expect_deployment(target, self.strategy)
-        return await dry_run.preview(target, await planned(target, self.strategy, version))
+        return await dry_run.preview(target, await planned.planned(target, self.strategy, version))
 
     async def run_job(self, manifest: dict[str, Any], lease: Lease, *, name: str, timeout_seconds: float) -> list[str]:
         """Run a Job once under a stable name, and return the last lines of its log.

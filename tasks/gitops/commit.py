@@ -70,7 +70,7 @@ async def commit_change(git: Git, change: Change, *, known_head: str | None = No
     Raises:
         BadInput: A file or a value cannot be edited safely; names file, line and fix.
         WorldMoved: Another commit changed a value of ours, or the history was rewritten.
-        Refused: The remote refuses us, or takes no push though nobody else commits.
+        Refused: The remote refuses us, or takes no push although no other commit came.
         Temporary: The remote does not answer, or others commit faster than we can push.
     """
     check_change(change)

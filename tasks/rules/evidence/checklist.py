@@ -89,7 +89,7 @@ def _dependencies(plan: Plan, facts: Facts) -> tuple[Outcome, str]:
     states = [(found[spec.name].outcome, found[spec.name].reason) for spec in plan.dependencies if spec.name in found]
     if unread:
         states.append(("no_data", f"not checked: {', '.join(unread)}"))
-    return _worst(states, none=("no_data", "nobody asked"))
+    return _worst(states, none=("no_data", "not checked"))
 
 
 def _worst(found: Sequence[tuple[Outcome, str]], *, none: tuple[Outcome, str]) -> tuple[Outcome, str]:

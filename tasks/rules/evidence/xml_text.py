@@ -103,4 +103,4 @@ def explain(error: ParseError) -> str:
         return f"it is not valid XML: there is text before its first tag, in line {line}; write nothing else to the report's file"
     said = str(error).partition(":")[0]
     fix = "update what writes the report, or keep captured output out of it: a `<` or `&` in it is not escaped"
-    return f"it is no complete XML: line {line}, column {column + 1}: {said}; {fix}"
+    return f"it is not valid XML: line {line}, column {column + 1}: {said}; {fix}"

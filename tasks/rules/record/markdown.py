@@ -46,7 +46,7 @@ def _head(summary: Summary) -> str:
     change = f"{plain(summary.baseline)} → {plain(summary.version)}" if summary.baseline else plain(summary.version)
     lines = [
         ("Asked for by", plain(summary.requester)), ("Reason", plain(summary.reason)),
-        ("Approved by", plain(", ".join(summary.approvers)) or "nobody"),
+        ("Approved by", plain(", ".join(summary.approvers)) or "no one"),
         ("Opened", summary.opened_at), ("Closed", summary.closed_at or "not yet"),
         ("Duration", f"{summary.total} ({summary.work} of work, {summary.wait} of waiting)"),
     ]  # fmt: skip

@@ -46,9 +46,9 @@ def read_manifest(content: bytes, *, name: str, field: str) -> Json:
 
 
 def manifest_problems(value: Any) -> list[str]:
-    """Say why a value is no Job that a migration could be; empty where it is one."""
+    """Say why a value cannot be the Job of a migration; empty if it can."""
     if not isinstance(value, dict) or (value.get("apiVersion"), value.get("kind")) != ("batch/v1", "Job"):
-        return ["it is no Job: begin with `apiVersion: batch/v1` and `kind: Job`"]
+        return ["it is not a Job: begin with `apiVersion: batch/v1` and `kind: Job`"]
     metadata, spec = value.get("metadata", {}), value.get("spec")
     template = spec.get("template") if isinstance(spec, dict) else None
     pod = template.get("spec") if isinstance(template, dict) else None
@@ -91,7 +91,7 @@ def _filled_container(container: Json, version: str) -> Json:
         new["image"] = put(container["image"])
         if not IMAGE.fullmatch(new["image"]):
             fix = "An image's tag has letters, digits, dots, dashes and underscores only; name the image by another version."
-            raise BadInput(f"{version} makes `{new['image'][:100]}`, which is no image's name", field="version", fix=fix)
+            raise BadInput(f"{version} makes `{new['image'][:100]}`, which is not the name of an image", field="version", fix=fix)
     return new
 
 

@@ -22,7 +22,7 @@ def _bounded(lines: Sequence[str]) -> list[str]:
 
 
 def preview_lines(previews: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Write the previews of all environments as lines, what others changed first: that is what nobody expects.
+    """Write the previews of all environments as lines, what others changed first: that is what no one expects.
 
     Args:
         previews: By environment, as `bounded_preview` makes them.

@@ -36,7 +36,7 @@ class PlannedStep(BaseModel):
     wave: Annotated[int, Field(ge=0)] = 0
     """The wave of a target, from 1; its targets go side by side. 0 outside of production."""
     percent: Annotated[int, Field(ge=0, le=100)] | None = None
-    """The share of the traffic that the canary has then: 0 before its first. None where this is no matter of a share."""
+    """The share of the traffic that the canary has then: 0 before its first. None if no share is concerned."""
     name: str = ""
     """A migration's name."""
     when: When | None = None

@@ -81,7 +81,7 @@ def version_to_leave(positions: Mapping[str, Mapping[str, Any]], *, to: str, sil
     heads = {str(one["canary"] or one["baseline"]) for one in positions.values() if one["canary"] or one["baseline"]}
     if silent and not heads:
         return None
-    if len(heads) < 2:  # noqa: PLR2004 - one version is no choice
+    if len(heads) < 2:  # noqa: PLR2004 - one version leaves nothing to choose
         return "".join(heads - {to}) if silent else ""
     earlier = {one["previous"] for one in positions.values()} | {one["baseline"] for one in positions.values() if one["canary"]}
     newest = sorted(heads - earlier - {to})
