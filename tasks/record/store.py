@@ -271,7 +271,7 @@ async def _entry_at(objects: Objects, release_id: str, seq: int) -> Entry:
 
 
 def _parsed(content: bytes) -> Entry:
-    """Parse what was parsed before at no cost: a release reads its own record some hundred times. An entry's evidence must not be changed."""
+    """Parse what was parsed before at no cost: a release reads its record hundreds of times. Do not change an entry's evidence."""
     return _parsed_before(content) if len(content) <= KEPT_BYTES else parse_entry(content)
 
 

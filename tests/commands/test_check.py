@@ -66,7 +66,7 @@ def test_a_migration_without_its_job_is_a_problem(plan: Path, capsys: pytest.Cap
     assert "migrations[0].manifest: job.yaml is not there" in capsys.readouterr().err
     (plan.parent / "job.yaml").write_text("kind: CronJob")
     assert run(str(plan)) == 2
-    assert "migrations[0].manifest: job.yaml: it is no Job" in capsys.readouterr().err
+    assert "migrations[0].manifest: job.yaml: it is not a Job" in capsys.readouterr().err
     pod = "{restartPolicy: Never, containers: [{name: migrate, image: 'shop:{version}'}]}"
     (plan.parent / "job.yaml").write_text(f"apiVersion: batch/v1\nkind: Job\nspec: {{template: {{spec: {pod}}}}}\n")
     assert run(str(plan)) == 0

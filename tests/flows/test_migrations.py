@@ -169,7 +169,7 @@ async def test_nothing_moves_where_the_platform_cannot_run_jobs_or_the_manifest_
     (stage.repository / "jobs" / "none.yaml").write_text("kind: Deployment")
     state, _ = await released(stage, "1.7", plan_with(stage, {**EXPAND, "manifest": "jobs/none.yaml"}))
     assert state.name == "Refused"
-    assert "it is no Job" in str(state.message)
+    assert "it is not a Job" in str(state.message)
     assert [await serves(stage, name) for name in ("staging", "production")] == [FIRST, FIRST]
 
 

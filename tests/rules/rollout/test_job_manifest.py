@@ -83,9 +83,9 @@ def test_a_version_never_changes_the_shape_of_a_job(version: str) -> None:
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ("text", "it is no Job"),
-        (changed("kind", "Deployment"), "it is no Job"),
-        (changed("apiVersion", "batch/v1beta1"), "it is no Job"),
+        ("text", "it is not a Job"),
+        (changed("kind", "Deployment"), "it is not a Job"),
+        (changed("apiVersion", "batch/v1beta1"), "it is not a Job"),
         (changed("spec", None), "must list the containers"),
         (changed("spec/template", []), "must list the containers"),
         (changed("spec/template/spec/containers", []), "must list the containers"),
