@@ -52,7 +52,7 @@ async def test_many_calls_and_watches_at_once_keep_the_loop_free_and_the_log_qui
 async def test_what_is_not_there_is_none_and_a_patch_of_it_says_so(world: World) -> None:
     """Reading asks a question; changing takes the object for granted."""
     assert await world.cluster.read("Deployment", "nobody") is None
-    with pytest.raises(Missing, match="not there"):
+    with pytest.raises(Missing, match="does not exist"):
         await world.cluster.patch("Deployment", "nobody", [], content_type=JSON_PATCH)
 
 

@@ -128,8 +128,8 @@ async def test_a_platform_that_stays_silent_ends_the_watch() -> None:
         ({"generation": 2}, Superseded, "generation 2"),
         ({"owner": None}, Superseded, "belongs to None"),
         ({"percent": 50}, WorldMoved, "50 %, not the 25 %"),
-        ({"canary": "9.9"}, WorldMoved, "1.1 is gone"),
-        ({"canary": None, "percent": 0}, WorldMoved, "1.1 is gone"),
+        ({"canary": "9.9"}, WorldMoved, "1.1 is not the canary any more"),
+        ({"canary": None, "percent": 0}, WorldMoved, "1.1 is not the canary any more"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )

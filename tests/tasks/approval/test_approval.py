@@ -124,5 +124,5 @@ async def test_a_forged_approval_moves_nothing(approvers: Approvers) -> None:
     assert judgement["outcome"] == "malformed"
     good = (await judge(approvers, gate, answer_of(approvers, "anna")))["proof"]
     forged = {**good, "approver": "ben"}
-    assert await check(approvers, gate, []) == ["0 of 1 approvals are proved (nobody)"]
+    assert await check(approvers, gate, []) == ["0 of 1 approvals are proved (none)"]
     assert len(await check(approvers, gate, [forged])) == 2

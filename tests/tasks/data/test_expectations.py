@@ -202,13 +202,13 @@ async def test_what_is_not_judged_in_time_is_an_error(tmp_path: Path, monkeypatc
     monkeypatch.setattr(expectations, "IMPORT_SECONDS", -59.7)
     (found,) = await judge_tables.fn([job("late", {"rows": {"author": ["ada"]}})], release="r1", storage=tmp_path)
     assert found["outcome"] == "error"
-    assert "time-out" in found["reason"]
+    assert "timed out" in found["reason"]
 
 
 async def test_a_process_that_ends_early_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its last words are told, without the address."""
     monkeypatch.setattr(expectations, "ORDINARY", [sys.executable, "-c", "import sys; print('lost', sys.stdin.read()); sys.exit(3)"])
     (found,) = await judge_tables.fn([job("gone", {"url": SecretStr("x://me:hush@h/d"), "table": "t"})], release="r1", storage=tmp_path)
-    assert "ended with 3" in found["reason"]
+    assert "exited with 3" in found["reason"]
     assert "lost" in found["reason"]
     assert "hush" not in found["reason"]

@@ -123,7 +123,7 @@ async def test_the_same_patch_under_two_hashes_is_one(tmp_path: Path, shape: str
     run(tmp_path, f"{script}; git tag v1.0.1")
     log = await read(tmp_path, "1.0.1", "2.0", *paths)
     assert (log.direction, *subjects(log)) == ("sideways", brings, takes)
-    assert ("taken back" in describe(log)) == bool(takes)
+    assert ("reverted" in describe(log)) == bool(takes)
 
 
 @pytest.mark.parametrize("kept", ["tree:0", "blob:none"])

@@ -88,7 +88,7 @@ async def test_a_command_is_run_in_the_folder(tmp_path: Path) -> None:
     assert failed.reason.endswith(": broken")
     late = await read_test_evidence.fn(Command(command=["sleep", "60"], timeout_seconds=0.2), repository=tmp_path)
     assert late.outcome == "failed"
-    assert "time-out" in late.reason
+    assert "timed out" in late.reason
 
 
 def test_missing_files_are_problems_or_warnings(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ async def test_exit_code_and_both_outputs_are_kept(tmp_path: Path) -> None:
     assert ended.exit_code == 3
     assert ended.output.decode().strip() == str(tmp_path)
     assert "oops" in ended.tail
-    assert "ended with 3" in ended.fault
+    assert "exited with 3" in ended.fault
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ async def test_a_smoke_test_that_hangs_is_ended_in_time(tmp_path: Path) -> None:
     """The time-out ends it, and says so."""
     found = await smoke(tmp_path, "import time\ndef test_it(): time.sleep(60)", timeout_seconds=1)
     assert found["outcome"] != "passed"
-    assert "time-out" in found["reason"]
+    assert "timed out" in found["reason"]
 
 
 FORKS = """
