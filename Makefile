@@ -31,7 +31,7 @@ STREAMS ?= 500
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-faults test-rules test-cluster test-node coverage lint lock schema bench clean
+.PHONY: help install demo test test-load test-faults test-rules test-cluster test-node coverage lint lock schema bench clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -50,6 +50,9 @@ coverage: $(STAMP) ## Print what `make test COVER=1` measured; it fails under th
 
 test-faults: $(STAMP) ## Run the kill and restart tests, and the browser tests; EVERY=1 tests every kill point, the default is each ninth.
 	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -m "(faults or browser) and not cluster" $(ARGS)
+
+test-load: $(STAMP) ## Request 200 releases and one rollback, and see when the rollback begins; nothing else may run meanwhile.
+	@SHIPWAY_REQUESTS=200 $(BIN)/pytest -q -rA tests/flows/test_load.py $(ARGS)
 
 test-rules: $(STAMP) ## Run the tests of the rules with thousands of generated examples each.
 	@HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -q -n $(WORKERS) tests/rules $(ARGS)

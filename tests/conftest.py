@@ -36,7 +36,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 @pytest.hookimpl(wrapper=True)
 def pytest_report_to_serializable() -> Iterator[None]:
     """Give what a test printed or logged to pytest-xdist in a form that it can send: it ends a worker at half a character."""
-    return _sendable((yield))  # type: ignore[misc,no-any-return]
+    return _sendable((yield))  # type: ignore[no-any-return]
 
 
 def _sendable(value: Any) -> Any:

@@ -45,6 +45,9 @@ class Options(TypedDict, total=False):
     result_serializer: str
 
 
+NOT_REACHED = "Failed to reach API"  # a RuntimeError by which Prefect's client says that it could not begin to ask
+
+
 def as_temporary(error: BaseException) -> Temporary | None:
     """Give an error as a temporary one, or None if another try is useless.
 
@@ -58,6 +61,8 @@ def as_temporary(error: BaseException) -> Temporary | None:
         if status < SERVER_ERROR and status not in OVERLOADED:
             return None
         return Temporary(f"{error.request.url.host} answered {status} to {error.request.method} {error.request.url.path}")
+    if isinstance(error, RuntimeError) and str(error).startswith(NOT_REACHED):
+        return Temporary(f"the Prefect server did not answer ({error})")
     if isinstance(error, httpx.TransportError) and not _is_untrusted(error):
         return Temporary(f"the Prefect server did not answer ({type(error).__name__}: {error})")
     return None

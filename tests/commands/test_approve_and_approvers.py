@@ -171,7 +171,7 @@ async def test_an_answer_that_nobody_judges_is_told_as_waiting(capsys: pytest.Ca
     """Status 5: posted, and no worker there to read it."""
     gate = await suspended_run(f"svc-{uuid4().hex[:8]}")
     assert await approve_with(gate.run, "--as", "anna", "--code", "123456", "--wait", "0") == 5
-    assert "not judged it yet" in capsys.readouterr().out
+    assert "has not evaluated it yet" in capsys.readouterr().out
     assert await approve_with(gate.run, "--as", "anna", "--code", "123456", "--wait", "0") == 4
 
 

@@ -63,7 +63,7 @@ def test_a_migration_without_its_job_is_a_problem(plan: Path, capsys: pytest.Cap
     entry = "\nmigrations:\n  - {name: add-place, manifest: job.yaml, when: before, compatibility: expand}\n"
     plan.write_text(PLAN + entry)
     assert run(str(plan)) == 2
-    assert "migrations[0].manifest: job.yaml is not there" in capsys.readouterr().err
+    assert "migrations[0].manifest: job.yaml does not exist" in capsys.readouterr().err
     (plan.parent / "job.yaml").write_text("kind: CronJob")
     assert run(str(plan)) == 2
     assert "migrations[0].manifest: job.yaml: it is not a Job" in capsys.readouterr().err

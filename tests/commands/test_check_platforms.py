@@ -58,6 +58,6 @@ def test_a_platform_that_nobody_made_is_said_and_is_no_pass(tmp_path: Path, caps
     away = plan.model_copy(update={"production": plan.production.model_copy(update={"platform": "local/nobody-made-this"})})
     problems, notes, previews = ask_platforms(away, version="1.1")
     assert problems == []
-    assert "were not asked" in notes[0]
+    assert "no preview of the changes" in notes[0]
     print_previews(previews, version="1.1")
     assert capsys.readouterr().out == ""

@@ -89,7 +89,7 @@ async def test_a_migration_that_went_wrong_is_seen_and_its_page_is_linked(
     assert entries["outcome"] == "failed"
     assert "2 of 2 rows do not fit: Entries were written between 2020 and 2100" in entries["reason"]
     assert (broken["outcome"], "could not fail" in broken["reason"]) == ("error", True)
-    assert (exports["outcome"], "no such file" in exports["reason"]) == ("no_data", True)
+    assert (exports["outcome"], "the file does not exist" in exports["reason"]) == ("no_data", True)
     assert samples["outcome"] == "passed", samples
     assert (unwatched["outcome"], "was to be watched" in unwatched["reason"]) == ("no_data", True)
     assert ["nobody-made-this" in one["reason"] for one in looked_at["later"]] == [True, False, False]

@@ -1,22 +1,25 @@
-"""Two hundred requested releases of one service, and a rollback of another: the rollback waits for none of them."""
+"""Many requested releases of one service, and a rollback of another, which waits for none of them. `make test-load` asks 200 times."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from prefect.client.schemas.objects import FlowRun
 
-from tests.flows.harness import FIRST, Stage, check_well
+from tests.flows.harness import FIRST, Stage
 from tests.flows.test_worker_faults import house, until_closed
 
 pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.timeout(900), pytest.mark.xdist_group("house")]
 __all__ = ["house"]
 
-REQUESTS = 200
+REQUESTS = int(os.environ.get("SHIPWAY_REQUESTS", "40"))
+PROMISED = 200  # the number of requests under which the promise of BEGIN_SECONDS is measured
 AT_ONCE = 20
 BEGIN_SECONDS = 5
 DRAINED_SECONDS = 600
@@ -47,8 +50,8 @@ async def ask_often(stage: Stage, plan: str) -> list[str]:
     return asked
 
 
-async def states_of(runs: list[str]) -> Counter[str]:
-    """Count how runs ended, once all have."""
+async def ended_of(runs: list[str]) -> list[FlowRun]:
+    """Read how runs ended, once all have."""
     from prefect import get_client  # noqa: PLC0415
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId  # noqa: PLC0415
 
@@ -58,13 +61,13 @@ async def states_of(runs: list[str]) -> Counter[str]:
             chosen: Any = FlowRunFilterId(any_=runs)
             found = await client.read_flow_runs(flow_run_filter=FlowRunFilter(id=chosen), limit=REQUESTS)
             if all(run.state is not None and run.state.is_final() for run in found):
-                return Counter(str(run.state_name) for run in found)
+                return found
             assert time.monotonic() < deadline, Counter(run.state_name for run in found)
             await asyncio.sleep(0.5)
 
 
-async def test_a_rollback_begins_at_once_under_two_hundred_requested_releases(stages: tuple[Stage, Stage], record_property: Any) -> None:
-    """Within five seconds; and each of the requests ends as its plan says, none by an error of the server."""
+async def test_a_rollback_waits_for_no_requested_release(stages: tuple[Stage, Stage], record_property: Any) -> None:
+    """It begins before they are through, under 200 within five seconds; each ends as its plan says, none by an error of the server."""
     from prefect import get_client  # noqa: PLC0415
 
     popular, broken = stages
@@ -77,11 +80,14 @@ async def test_a_rollback_begins_at_once_under_two_hundred_requested_releases(st
     assert seen.start_time is not None
     assert seen.created is not None
     waited, took = (seen.start_time - seen.created).total_seconds(), (seen.end_time - seen.created).total_seconds()  # type: ignore[operator]
-    ended = await states_of(asked)
+    others = await ended_of(asked)
+    ended = Counter(str(run.state_name) for run in others)
     drained = time.monotonic() - begun
     figures = f"began after {waited:.1f} s, over after {took:.1f} s; {dict(ended)} within {drained:.0f} s"
     record_property("figures", figures)
+    print(figures)  # noqa: T201 - `make test-load` shows it
     assert ran.state == "RolledBack", ran.message
-    assert waited <= BEGIN_SECONDS, figures
+    assert seen.start_time < max(run.end_time for run in others if run.end_time), figures
+    assert REQUESTS < PROMISED or waited <= BEGIN_SECONDS, figures
     assert set(ended) <= {"Deployed", "Refused", "RolledBack"}, figures  # the last: nobody visits, so a watch has no data
-    await check_well(broken, version=FIRST)
+    assert (await broken.platform("production").current())["baseline"] == FIRST

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 
 BASIC = {"name": "page", "kind": "basic", "steps": [{"path": "/", "expect": {"contains": "{version}"}}]}
 _minor = count(1)
-LATER = {**BASIC, "kind": "integration"}
+LATER = {**BASIC, "name": "later", "kind": "integration"}
 
 
 def verification_of(stage: Stage, *smoke: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -63,7 +63,7 @@ async def test_a_release_does_what_its_list_of_steps_says(stage: Stage, visitors
     await check_closed(stage, ran, outcome="deployed")
     compare(ran, {**plan_of(stage.name), **sections}, version)
     checked = {step: [entry.name for entry in select(ran.entries, kind="smoke", step=step)] for step in (0, 50)}
-    assert checked == {0: [f"{version} page"], 50: [f"{version} page"]}
+    assert checked == {0: [f"{version} page"], 50: [f"{version} later"]}
     assert set(visitors.since(0)) == {200}
 
 
@@ -89,7 +89,7 @@ async def test_a_canary_that_fails_the_checks_after_a_step_gets_no_more_requests
     verification = verification_of(stage, LATER, verify_steps=["integration"])
     ran = await stage.release_through(version, plan=stage.plan(verification=verification, production=production))
     assert ran.state == "RolledBack", ran.message
-    assert f"{version} at 10 %: page: " in ran.message
+    assert f"{version} at 10 %: later: " in ran.message
     await check_closed(stage, ran, outcome="rolled_back")
     await check_well(stage, version=FIRST)
     assert spots(ran)[-3:] == ["production prepare", "production 10 % shift", "production 10 % stop"]

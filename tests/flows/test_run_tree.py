@@ -13,10 +13,12 @@ PHASES = ["pre-deploy VERSION", "staging VERSION", "verify staging VERSION", "pr
 STAGING = ["prepare VERSION", "shift all traffic", "promote VERSION"]
 PRODUCTION = [
     "prepare VERSION",
+    "check the canary",
     "50 %: read the counters",
     "50 %: shift",
     "50 %: start the clock",
     "50 %: watch",
+    "50 %: check the canary",
     "100 %: read the counters",
     "100 %: shift",
     "100 %: start the clock",

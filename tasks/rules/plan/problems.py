@@ -157,7 +157,7 @@ def _wrong_type(wanted: str, path: Path, tree: Tree) -> tuple[str, str]:
     if words.strip() in {"", "~", "null"}:
         return f"is empty, but must be {wanted}", "Write a value, or leave the whole line out for the default."
     if wanted == "text":
-        return f"`{_shown(tree, path)}` is read as a number or as yes/no by YAML, but text is wanted", f'Put it in quotes: "{words[:80]}".'
+        return f"`{_shown(tree, path)}` is read as a number or as yes/no by YAML, but must be text", f'Put it in quotes: "{words[:80]}".'
     return f"`{_shown(tree, path)}` must be {wanted}", _fix_of_type(wanted, words)
 
 

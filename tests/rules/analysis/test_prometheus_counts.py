@@ -53,7 +53,7 @@ def test_slow_answers_are_those_above_the_bucket() -> None:
         (ERRORS, [series("+Inf", status="200")], r"is \\+Inf, which is not a count"),
         (ERRORS, [series(-1, status="200")], "is -1, which is not a count"),
         (ERRORS, [series(0.37, status="200")], "is 0.37, which is not a count"),
-        (ERRORS, [series("1e300", status="200")], "no count"),
+        (ERRORS, [series("1e300", status="200")], "not a count"),
         (LATENCY, [series(3, le="+Inf"), series(2, le="0.5"), series(2, le="half")], "half"),
         (LATENCY, [series(3, le="+Inf")], "has no bucket 0.5, by which this watch counts"),
         (LATENCY, [series(3, le="+Inf"), series(2, le="0.5", instance="pod-2")], "has no bucket 0.5"),

@@ -112,7 +112,7 @@ def test_what_is_no_job_for_a_migration_is_refused_with_its_place(value: Any, sa
         (b"a: 1\na: 2", "line 2"),
         (b"kind: !!python/object:os.system x", "line 1"),
         (b"# " + b"x" * MAX_BYTES, "more than"),
-        (b"", "no Job"),
+        (b"", "not a Job"),
     ],
 )
 def test_a_broken_file_is_refused(content: bytes, said: str) -> None:
@@ -123,5 +123,5 @@ def test_a_broken_file_is_refused(content: bytes, said: str) -> None:
 
 def test_a_version_that_makes_no_image_is_bad_input() -> None:
     """A plus sign may stand in a version, and not in an image's tag."""
-    with pytest.raises(BadInput, match="no image's name"):
+    with pytest.raises(BadInput, match="not the name of an image"):
         filled(JOB, "1.2.0+build.7")

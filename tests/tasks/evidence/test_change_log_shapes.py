@@ -163,5 +163,5 @@ async def test_a_missing_object_is_named_without_gits_hints(tmp_path: Path) -> N
     """Git's words about grafts, of which there are none, do not stand where the reason does."""
     run(tmp_path, "put app/a 1 Begin; git tag v1; put app/a 2 Two; git tag v2")
     run(tmp_path, 'name=$(git rev-parse v1:app); rm -f ".git/objects/$(echo $name | cut -c1-2)/$(echo $name | cut -c3-)"')
-    with pytest.raises(BadInput, match=r"\(fatal: unable to read tree [0-9a-f]+\)\. Look with `git fsck`"):
+    with pytest.raises(BadInput, match=r"\(fatal: unable to read tree [0-9a-f]+\)\. Check with `git fsck`"):
         await read(tmp_path, "1", "2", "app")
