@@ -51,7 +51,7 @@ def _guarded(check: Callable[[Path], Finding], home: Path) -> Finding:
         fix = "compare keys/api.auth with the server's password; `shipway down` and `shipway up` use the same one"
         return Finding("fail", check.__name__.strip("_"), f"the server answered {error.code}", fix)
     except Exception as error:  # noqa: BLE001 - a doctor goes on to the next organ
-        return Finding("fail", check.__name__.strip("_"), f"could not be looked at: {error}", f"look at {home / 'logs'}")
+        return Finding("fail", check.__name__.strip("_"), f"could not be checked: {error}", f"look at {home / 'logs'}")
 
 
 def _python(_home: Path) -> Finding:

@@ -128,4 +128,4 @@ def watch(home: Path) -> None:
         try:
             watching.look(now=time.time())
         except Exception:
-            LOG.exception("the keeper could not be looked at")
+            LOG.exception("the keeper could not be checked")

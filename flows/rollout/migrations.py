@@ -109,6 +109,6 @@ async def stays_forward(phase: Phase, environment: str) -> bool:
     if found:
         names = ", ".join(one.name for one in found)
         what = f"{environment} stays on {found[0].version}: the contract migration(s) {names} began there"
-        why = "the version before does not work with them"
+        why = "the previous version does not work with them"
         await phase.append(what, kind="rollback", environment=environment, name="stays", why=why)
     return bool(found)

@@ -155,7 +155,7 @@ async def _confirmed(copy: WorkCopy, commit: str, *, diff: str) -> Committed:
 
 async def _refuse_rewritten(copy: WorkCopy, known: str | None, *, head: str) -> None:
     if known is not None and not await copy.contains(known, head=head):
-        raise WorldMoved(f"{copy!r} no longer contains {known}: its history was rewritten. Look at the branch, then release anew")
+        raise WorldMoved(f"{copy!r} no longer contains {known}: its history was rewritten. Look at the branch, then release again")
 
 
 async def _edited(copy: WorkCopy, head: str, change: Change) -> tuple[Files, Files]:

@@ -68,7 +68,7 @@ def decide_care(seen: Seen, *, now: datetime) -> Care:
         case "RUNNING" if _is_dead(seen, now):
             return _again(seen, "its process is gone")
         case "CRASHED" if age >= AFTER_CRASH and not _shows_life(seen, now):
-            return _again(seen, "its process ended without a word")
+            return _again(seen, "its process crashed")
         case "PENDING" if age >= (JOB_PENDING if seen.as_job else STUCK_PENDING) and seen.alive is not True:
             return _again(seen, f"it was handed out {age.seconds} s ago and never began")
         case "CANCELLING" if age >= STUCK_CANCELLING and _is_dead(seen, now):

@@ -52,7 +52,7 @@ def choose_rollback(
         return RollbackChoice("impossible", None, f"{missing}; name one with the field `version` of the rollback, or fix {away} forward")
     if target == baseline and canary is None:
         return RollbackChoice("nothing", baseline, f"{baseline} serves already")
-    return RollbackChoice("redeploy", target, f"{away} is all that runs; {target} ran before it and is brought up again")
+    return RollbackChoice("redeploy", target, f"{away} is all that runs; {target} ran before it and is started again")
 
 
 def is_moved(position: Mapping[str, Any], *, owner: str, version: str, before: str | None, was_there: bool) -> bool:

@@ -99,11 +99,11 @@ def _clause(plan: Plan, version: str, runs: Mapping[str, str | None], step: Plan
     if step.kind == "watch":
         return f"watch for at most {duration(_watched(plan, step))}"
     if step.kind == "promote":
-        return "promote it and stop the version before"
+        return "promote it and stop the previous version"
     place = place_of(plan, name)
     up = f"bring {version} up on {place.platform} ({_from(runs, name)})"
     if step.kind == "deploy":
-        return f"{up}, ready within {limit}, send all traffic to it and stop the version before"
+        return f"{up}, ready within {limit}, send all traffic to it and stop the previous version"
     if place.strategy == WITHOUT_CANARY:
         return f"have {place.platform} accept {version} ({_from(runs, name)}); a rolling update starts none of it before the first step"
     return f"{up} without traffic, ready within {limit}"
