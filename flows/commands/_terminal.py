@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DONE, UNEXPECTED, BAD_INPUT, ROLLED_BACK, REFUSED, WAITING = 0, 1, 2, 3, 4, 5
 EXIT = {"Deployed": DONE, "Passed": DONE, "Refused": REFUSED, "RolledBack": ROLLED_BACK, "Failed": ROLLED_BACK, "Cancelled": ROLLED_BACK}
-EXIT["PartlyDeployed"] = ROLLED_BACK
+EXIT["PartlyDeployed"] = EXIT["CancelledAndBack"] = ROLLED_BACK
 
 
 def add_home(parser: argparse.ArgumentParser) -> None:

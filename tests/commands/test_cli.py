@@ -17,9 +17,10 @@ from prefect.states import Completed, Crashed, Failed, Pending, Running, Suspend
 
 from blocks.errors import BadInput
 from flows.cli import COMMANDS, main
-from flows.commands import cancel, history, rollback, run, status
+from flows.commands import _terminal, cancel, history, rollback, run, status
 from tasks.lifecycle import clock
 from tasks.lifecycle.lock import OPEN
+from tasks.rules.lifecycle.ending import STATE_NAMES
 from tests.tasks.server_runs import keeper_worked, new_run, nothing
 
 HEAVY = ("prefect", "pydantic", "rich", "httpx", "aiohttp", "yaml", "numpy", "kubernetes", "great_expectations")
@@ -255,3 +256,8 @@ def test_what_can_be_no_environment_is_refused_with_an_example(name: str, capsys
     with pytest.raises(SystemExit):
         _parsed(rollback, str(PLAN), "--reason", "x", "--environment", name)
     assert "production/NAME for a target" in capsys.readouterr().err
+
+
+def test_every_final_state_of_a_release_has_an_exit_code() -> None:
+    """A release that ends as foreseen is not an unexpected error, however it ends."""
+    assert set(STATE_NAMES.values()) <= set(_terminal.EXIT)
