@@ -13,8 +13,8 @@ from blocks.errors import BadInput, Refused
 from blocks.outside_text import ENDING_LIMIT, OutsideText, as_ending, as_reason, error_text
 from flows.lifecycle.context import acting_for, begin_phase, run_id
 from flows.lifecycle.finalize import end_watch, finalize
+from flows.rollout.bad_version import common_version_to_leave, expect_known, version_under_release
 from flows.rollout.revert import roll_back_waves
-from flows.rollout.rollback_target import common_version_to_leave, expect_known, version_under_release
 from tasks.lifecycle.lock import request_stop
 from tasks.lifecycle.policy import as_temporary, retried
 from tasks.lifecycle.run_labels import begin_attempt, let_go, name_run, unmark

@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments: What `configure` described.
 
     Returns:
-        0 when the service is rolled back and healthy, 2 bad input, 3 when it is not.
+        0 when the service is rolled back and healthy, 2 bad input, 3 when it is not, 4 when it was refused.
     """
     return _terminal.on_server(arguments, _rollback)
 
@@ -50,4 +50,6 @@ async def _rollback(client: PrefectClient, arguments: argparse.Namespace) -> int
     found = await _terminal.follow_run(client, found.id)
     state = found.state
     _terminal.show(f"{state.name if state else 'Unknown'}: {state.message if state else ''}")
-    return _terminal.DONE if state and state.is_completed() else _terminal.ROLLED_BACK
+    if state and state.is_completed():
+        return _terminal.DONE
+    return _terminal.REFUSED if state and state.name == "Refused" else _terminal.ROLLED_BACK
