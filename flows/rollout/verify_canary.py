@@ -37,9 +37,10 @@ async def canary_fault(phase: Phase, platform: Platform, version: str, *, enviro
     known = await phase.read("verdict", environment=environment, step=percent, name=VERIFIED)
     if known is not None:
         return "" if known.evidence["outcome"] == "passed" else f"{version} {at}: {known.why}"
-    found = await _check(phase, platform, version, planned)
-    fault = "; ".join(f"{one['name']}: {one['reason']}" for one in found if one["outcome"] != "passed")
-    if fault and percent:  # first stop the harm, then write about it
+    stopped = await phase.read("effect", environment=environment, step=percent, name="stop")
+    found = [] if stopped else await _check(phase, platform, version, planned)  # without requests, what was found ill may look well
+    fault = stopped.why if stopped else "; ".join(f"{one['name']}: {one['reason']}" for one in found if one["outcome"] != "passed")
+    if fault and percent and not stopped:  # first stop the harm, then write about it
         stop = named(shift_traffic, f"{percent} %: stop{within(environment)}")
         await stop(platform, version=version, percent=0, lease=lease, key=phase.key(f"{environment}/step-{percent}/stop"))
         what = f"No more requests{within(environment)} go to {version}"
