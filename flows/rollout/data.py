@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -102,4 +103,4 @@ def _is_known_empty(entry: Entry) -> bool:
 def _page_name(phase: Phase, name: str) -> str:
     """Name a page, apart from those of the release's other rounds."""
     again = "" if phase.round == 1 else f"round-{phase.round}-"
-    return f"{again}{name}".replace("/", "-").replace("_", "-")
+    return re.sub("[/_ ]", "-", f"{again}{name}")
