@@ -45,7 +45,7 @@ async def roll_out_wave(phase: Phase, version: str, *, environments: Sequence[st
     )
     targets = {one.environment: one for one in found}
     inconclusive = [one for one in found if one.is_inconclusive]
-    whole = worst_of(inconclusive or found)
+    whole = found[0] if len(found) == 1 else worst_of(inconclusive or found)
     outcome, reason = (ended.outcome, ended.reason) if ended else (whole.outcome, whole.reason)
     return WaveResult(outcome=outcome, reason=reason, targets=targets, ended_by=ended.environment if ended else "")
 
