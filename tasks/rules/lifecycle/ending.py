@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from blocks.outside_text import OutsideText, as_ending
+from blocks.outside_text import ENDING_LIMIT, OutsideText, as_ending, outside
 from tasks.rules.lifecycle.results import RollbackResult
 from tasks.rules.plan.targets import is_production, target_of
 from tasks.rules.record.entries import Entry
 
 PARTLY = "partly_deployed"
+WHY_LIMIT = ENDING_LIMIT // 2  # of the reason where a rollback follows it: a long one must not push that out of the sentence
 Name = Literal["deployed", "rolled_back", "refused", "failed", "cancelled", "stopped"]
 STATE_NAMES = {
     "deployed": "Deployed",
@@ -62,12 +63,12 @@ def final_outcome(
     lost = [one.reason for one in rolled_back if not one.passed]
     if lost:
         also = "".join(f"; {said}" for said in (left or {}).values())
-        return "failed", f"{ending.reason}. ROLLBACK FAILED, look at the service now: {'; '.join(lost)}{also}"
+        return "failed", f"{outside(ending.reason, limit=WHY_LIMIT)}. ROLLBACK FAILED, look at the service now: {'; '.join(lost)}{also}"
     others = list((left or {}).values()) if rolled_back or stays else []
     back = "; ".join([*(one.reason for one in rolled_back), *others])
     names_target = bool(left) or any(target_of(one.environment) for one in rolled_back)  # a target's name stays as it is
     begin = f"Afterwards: {back}" if names_target else f"{back[:1].upper()}{back[1:]}"
-    sentence = f"{ending.reason}. {begin}" if back else ending.reason
+    sentence = f"{outside(ending.reason, limit=WHY_LIMIT)}. {begin}" if back else ending.reason
     if stays:
         return PARTLY, sentence
     if ending.name in {"refused", "cancelled"}:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blocks.outside_text import ENDING_LIMIT, as_ending
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.ending import STATE_NAMES, Ending, final_outcome
 from tasks.rules.lifecycle.results import RollbackResult
@@ -84,6 +85,14 @@ def test_every_outcome_has_a_state_and_a_place_in_the_record(ending: Ending, rol
     )  # fmt: skip
     assert outcome in STATE_NAMES
     assert outcome_of([entry]) == outcome
+
+
+@pytest.mark.parametrize("outcome", [Outcome.PASSED, Outcome.FAILED])
+def test_a_long_reason_leaves_room_for_what_became_of_the_service(outcome: Outcome) -> None:
+    """The sentence is cut at its end, where the rollback stands: that is what people must read."""
+    back = RollbackResult(outcome=outcome, reason=as_ending("production runs 1.0"), environment="production", version=None)
+    long = Ending("failed", as_ending("x" * 2 * ENDING_LIMIT))
+    assert as_ending(final_outcome(long, rolled_back=[back])[1]).lower().endswith("production runs 1.0")
 
 
 @given(ENDINGS)
