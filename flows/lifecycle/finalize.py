@@ -207,18 +207,16 @@ def _left_alone(
     )
 
 
-async def _release_leases(phase: Phase, run: str) -> Temporary | None:
-    """Release the lease of every environment; one that fails keeps no other from it. Gives the error of one that does not answer."""
+async def _release_leases(phase: Phase, run: str) -> Exception | None:
+    """Release the lease of every environment; one that fails keeps no other from it. Gives the error that is to be raised."""
 
-    async def release(environment: str) -> Temporary | None:
+    async def release(environment: str) -> Exception | None:
         try:
             await retried(release_lease)(await platform_of(phase.plan, environment), owner=run)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it is raised once the others are released
             passing = as_temporary(error)
-            if passing is not None:
-                return passing
-            if not isinstance(error, ShipwayError):
-                raise
+            if passing is not None or not isinstance(error, ShipwayError):
+                return passing or error
             say(f"{environment} could not be given up: {error_text(error)}; the next release has to take it over")
         return None
 
