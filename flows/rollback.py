@@ -113,4 +113,5 @@ async def _attempt(
         if as_temporary(error) is not None:
             raise  # the record stays open, so that the keeper lets it be tried again
         return Ending("failed", error_text(error, limit=ENDING_LIMIT))
+    found.sort(key=lambda one: one.passed)  # what failed stands first, where no cut reaches it
     return Ending("rolled_back" if worst_of(found).passed else "failed", as_ending("; ".join(one.reason for one in found)))
