@@ -151,7 +151,9 @@ async def _is_ours(phase: Phase, environment: str) -> bool:
         position = await (await platform_of(phase.plan, environment)).current()
     except Superseded:
         raise
-    except ShipwayError:
+    except Exception as error:
+        if not isinstance(error, ShipwayError) and as_temporary(error) is None:
+            raise
         return True
     return position["owner"] == phase.owner
 
