@@ -136,9 +136,9 @@ async def test_a_route_deleted_in_the_middle_ends_the_release_with_what_to_do(wo
     lease = await scene.platform.acquire_lease("run")
     await scene.bring(lease, 50)
     await world.remove({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "podinfo"}})
-    with pytest.raises(WorldMoved, match=r"HTTPRoute podinfo is not there.*Apply it again"):
+    with pytest.raises(WorldMoved, match=r"HTTPRoute podinfo does not exist.*Apply it again"):
         await scene.platform.shift(100, lease)
-    with pytest.raises(WorldMoved, match=f"was removed and {FIRST} runs as before, but the HTTPRoute podinfo is not there"):
+    with pytest.raises(WorldMoved, match=f"was removed and {FIRST} runs as before, but the HTTPRoute podinfo does not exist"):
         await scene.platform.abort(lease)
     await scene.platform.abort(lease)
     assert sorted(await scene.specs()) == ["Deployment podinfo", "Service podinfo"]
@@ -203,7 +203,7 @@ async def test_of_two_claims_at_once_exactly_one_acts(world: World, gateway: Gat
     )
     for number in range(8):
         if f"run-{number}" != leases[0]["owner"]:
-            with pytest.raises(Refused, match="Claim it before acting"):
+            with pytest.raises(Refused, match="Acquire the lease before acting"):
                 await scene.platform.prepare(SECOND, Lease(owner=f"run-{number}", generation=1), timeout_seconds=5)
     await scene.bring(leases[0], *scene.shares)
     await finish(scene, leases[0], SECOND)

@@ -68,7 +68,7 @@ async def test_an_image_that_cannot_be_pulled(world: World) -> None:
         world, lambda seen: waits(seen, "ErrImagePull", "ImagePullBackOff"), spec=template(image="registry.invalid/podinfo:6.9.0")
     )
     assert "registry.invalid/podinfo:6.9.0" in str(error)
-    assert "podinfo does not come up" in str(error)
+    assert "podinfo does not become ready" in str(error)
     assert late < SECONDS
 
 

@@ -151,7 +151,7 @@ async def test_a_route_deleted_under_a_release_fails_it_and_leaves_no_canary(sta
     await ended(pid)
     ran = await stage.carry_through(run, "release")
     assert ran.state in {"Failed", "RolledBack"}, ran.message
-    assert "HTTPRoute podinfo is not there" in ran.message
+    assert "HTTPRoute podinfo does not exist" in ran.message
     assert "Apply it again" in ran.message
     assert sorted(await production.specs()) == ["Deployment podinfo", "Service podinfo"]
     await stage.scenes["staging"].check_well(FIRST)

@@ -141,8 +141,8 @@ async def test_a_route_that_is_gone_stops_the_release_and_says_so(scene: Scene) 
     await scene.world.remove(route)
     position = await scene.platform.current()
     assert position["percent"] == 0
-    assert "HTTPRoute podinfo is not there" in position["trouble"]
-    with pytest.raises(WorldMoved, match="HTTPRoute podinfo is not there"):
+    assert "HTTPRoute podinfo does not exist" in position["trouble"]
+    with pytest.raises(WorldMoved, match="HTTPRoute podinfo does not exist"):
         await scene.platform.shift(25, lease)
 
 
