@@ -55,7 +55,7 @@ async def answer_in_browser(address: str, *, password: str | None, people: Any, 
         await page.get_by_role("button", name="Open menu").first.click()
         await page.get_by_role("menuitem", name="Resume").click()
         form = page.get_by_role("dialog")
-        await form.get_by_text("may it go on to production?").wait_for()
+        await form.get_by_text("may it pass the gate production?").wait_for()
         await form.get_by_text("Digest").first.wait_for()
         for place, value in enumerate(("approve", name)):
             await form.locator("fieldset button").nth(place).click()

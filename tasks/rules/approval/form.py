@@ -84,7 +84,7 @@ def escaped(text: str, *, limit: int = MAX_CELL_CHARACTERS) -> str:
 def _head(gate: Gate, state: GateState, last_refusal: str) -> str:
     refusal = f"> **The last answer was not accepted:** {escaped(last_refusal, limit=300)}\n\n" if last_refusal else ""
     return (
-        f"## {_name(gate.service)} {_name(gate.version)}: deploy to {_name(gate.name)}?\n\n"
+        f"## {_name(gate.service)} {_name(gate.version)}: may it pass the gate {_name(gate.name)}?\n\n"
         f"{refusal}"
         f"Requested by **{_name(gate.requester) or 'an unnamed requester'}**. {escaped(state.reason, limit=200)}.\n\n"
     )
