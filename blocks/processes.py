@@ -11,7 +11,6 @@ import os
 import select
 import signal
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,10 +144,3 @@ def stop(path: Path, *, with_signal: signal.Signals, timeout_seconds: float) -> 
             wait(pid, timeout_seconds=10)
     path.unlink(missing_ok=True)
     return graceful
-
-
-def wait_until_gone(path: Path, *, timeout_seconds: float) -> bool:
-    """Wait until the process written down at `path` has ended; say whether it did in time."""
-    deadline = time.monotonic() + timeout_seconds
-    pid = recorded(path)
-    return pid is None or wait(pid, timeout_seconds=max(0.0, deadline - time.monotonic()))

@@ -11,7 +11,6 @@ from packaging.version import InvalidVersion, Version
 from blocks.errors import BadInput
 
 VERSION_PATTERN = r"^[0-9A-Za-z][0-9A-Za-z._+-]{0,127}$"
-MAX_REASON_CHARACTERS = 500
 BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
