@@ -21,7 +21,7 @@ ARGS ?=
 # WORKERS: test processes (three keep two cores busy while tests wait; a cluster on the same machine needs the cores itself).
 # STREAMS: simulated request streams for each case of the judgement benchmark.
 test: WORKERS ?= 3
-test-faults test-rules test-cluster: WORKERS ?= 2
+test-faults test-rules test-attacks test-cluster: WORKERS ?= 2
 EVERY ?= 9
 # What measures coverage; the floor is for the whole suite, so `make coverage` judges it, and no part of a run does.
 MEASURED := --cov --cov-report= --cov-fail-under=0
@@ -31,7 +31,7 @@ STREAMS ?= 500
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-load test-faults test-rules test-cluster test-node coverage lint lock schema bench clean
+.PHONY: help install demo test test-load test-faults test-rules test-attacks test-cluster test-node coverage lint lock schema bench clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -43,13 +43,16 @@ demo: $(STAMP) ## Release the example service: a good version, and a bad one tha
 	@$(BIN)/shipway demo $(if $(KEEP),--keep) $(ARGS)
 
 test: $(STAMP) ## Run the whole suite, but for what the other tests below take longer for, or a cluster. COVER=1 measures coverage.
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not cluster and not faults and not browser" $(if $(COVER),$(MEASURED)) $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not cluster and not faults and not browser and not attack" $(if $(COVER),$(MEASURED)) $(ARGS)
 
 coverage: $(STAMP) ## Print what `make test COVER=1` measured; it fails under the floor that pyproject.toml sets.
 	@$(BIN)/coverage report
 
 test-faults: $(STAMP) ## Run the kill and restart tests, and the browser tests; EVERY=1 tests every kill point, the default is each ninth.
-	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -m "(faults or browser) and not cluster" $(ARGS)
+	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -m "(faults or browser) and not cluster and not attack" $(ARGS)
+
+test-attacks: $(STAMP) ## Attack approvals, policy, secrets and sockets on installations of its own; EVERY is as above.
+	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -n $(WORKERS) -m "attack and not cluster" $(ARGS)
 
 test-load: $(STAMP) ## Request 200 releases and one rollback, and see when the rollback begins; nothing else may run meanwhile.
 	@SHIPWAY_REQUESTS=200 $(BIN)/pytest -q -rA tests/flows/test_load.py $(ARGS)
