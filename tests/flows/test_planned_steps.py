@@ -82,6 +82,7 @@ async def test_a_canary_that_is_not_well_never_gets_a_request(stage: Stage, visi
     assert set(visitors.since(0)) == {200}
 
 
+@pytest.mark.faults
 async def test_a_canary_that_fails_the_checks_after_a_step_gets_no_more_requests(stage: Stage) -> None:
     """The plan asks for them; their failure stops the traffic at once, and no later step begins."""
     version = stage.tag("9.3-errors.production")

@@ -88,6 +88,7 @@ async def test_a_platform_that_the_server_cannot_give_now_may_be_given_later(ove
         await load_platform("local/x-production", field="production.platform")
 
 
+@pytest.mark.faults
 @pytest.mark.usefixtures("overloaded")
 async def test_a_release_that_moved_nothing_has_no_failed_rollback_when_the_server_answers_500(tmp_path: Path) -> None:
     """Whether an environment was moved is not known while its block cannot be read: the record stays open, and the keeper tries again."""

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from jsonschema import Draft7Validator
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.rules.plan.problems import spell
@@ -92,6 +91,8 @@ def _faults(expectation: Expectation, schemas: Schemas) -> list[tuple[tuple[str 
     if not schema:
         return found
     arguments = {name: value for name, value in expectation.kwargs.items() if name not in OURS and value is not None}
+    from jsonschema import Draft7Validator  # noqa: PLC0415 - a tenth of a second, needed only here
+
     # `mostly: 0.07` is not a multiple of 0.01 in binary, and great-expectations takes 0.999 too.
     errors = [error for error in Draft7Validator(schema).iter_errors(arguments) if error.validator != "multipleOf"]
     return found + [(("kwargs", *error.absolute_path), _bounded(error.message)) for error in errors]

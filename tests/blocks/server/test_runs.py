@@ -150,6 +150,7 @@ def test_a_file_that_was_written_since_it_was_imported_is_not_run_from_memory(tm
         sys.modules.pop(module.__name__, None)
 
 
+@pytest.mark.faults
 async def test_prefects_own_block_types_are_registered_once_for_each_set_of_versions(worker: Any) -> None:
     """By what the server itself would have done at its start, so that types are protected as it protects them."""
     from prefect.client.orchestration import get_client  # noqa: PLC0415

@@ -48,26 +48,29 @@ def start(home: Path, *words: str) -> None:
     assert done.stdout.split() == ["42"]
 
 
-@pytest.mark.parametrize("user", ["the user of the tests", "ordinary"])
-@pytest.mark.parametrize("mode", [0o700, 0o755], ids=oct)
+@pytest.mark.parametrize("user", ["the user of the tests", pytest.param("ordinary", marks=pytest.mark.faults)])
+@pytest.mark.parametrize("mode", [0o700, pytest.param(0o755, marks=pytest.mark.faults)], ids=oct)
 def test_the_database_starts_for_each_user_in_open_and_closed_folders(closed: Path, user: str, mode: int) -> None:
     """Root's home directory and what mktemp makes are closed to all others, also to whom PostgreSQL runs as."""
     closed.chmod(mode)
     start(closed / "home", *(ORDINARY if user == "ordinary" else []))
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("name", ["my releases", "Änderung", LONG], ids=["space", "non-ASCII letter", "150 characters"])
 def test_the_database_starts_in_a_folder_of_any_name(closed: Path, name: str) -> None:
     """Neither the limit on a socket's path nor a separator in it keeps the database down."""
     start(closed / name / "home")
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("surroundings", SURROUNDINGS.values(), ids=SURROUNDINGS)
 def test_the_database_starts_with_any_setting_of_the_shell(closed: Path, surroundings: list[str]) -> None:
     """What a shell hands down does not decide whether the server stack starts."""
     start(closed / "Änderung" / "home", *surroundings)
 
 
+@pytest.mark.faults
 @root_only
 @pytest.mark.parametrize("option", ["noexec", "ro"])
 @pytest.mark.parametrize("user", ["root", "ordinary"])

@@ -39,6 +39,7 @@ ASKED: list[tuple[str, str, dict[str, Any], str]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.faults
 async def test_what_stands_in_a_csv_is_judged(tmp_path: Path) -> None:
     """Each expectation reads text or numbers as it asks; the page lists all of a suite in its order, and no value is HTML."""
     (tmp_path / "orders.csv").write_text(ORDERS)

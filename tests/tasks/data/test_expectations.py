@@ -36,6 +36,7 @@ def job(name: str, source: dict[str, Any], *asked: dict[str, Any], show: bool = 
     return Job(name=name, title=name, timeout_seconds=60).over(source, {"expectations": list(asked or (NOT_NULL,))}, show=show)
 
 
+@pytest.mark.faults
 def test_what_one_expectation_of_fifty_needs_is_imported_for_that_one_alone() -> None:
     """A new great-expectations that needs it at its start would take twice as long."""
     code = """
