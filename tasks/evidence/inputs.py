@@ -27,7 +27,7 @@ from tasks.rules.plan.targets import STAGING
 from tasks.rules.record.canonical import fingerprint
 
 
-@task(name="take plan", **ONCE)
+@task(name="take plan", task_run_name="read the plan", **ONCE)
 async def take_plan(path: str, *, key: str) -> TakenPlan:  # noqa: ARG001
     """Read the plan once; asked again under this key, give the plan as it was then.
 
@@ -37,7 +37,7 @@ async def take_plan(path: str, *, key: str) -> TakenPlan:  # noqa: ARG001
     return await read_plan(path)
 
 
-@task(name="collect inputs", **ONCE)
+@task(name="collect inputs", task_run_name="collect the inputs", **ONCE)
 async def collect_inputs(path: str, *, version: str, key: str, taken: TakenPlan | None = None) -> Inputs:  # noqa: ARG001
     """Collect once what this release is about, under the plan as it was taken, with the platforms' previews."""
     taken = taken or await read_plan(path)
@@ -47,7 +47,7 @@ async def collect_inputs(path: str, *, version: str, key: str, taken: TakenPlan 
     return Inputs(**{**dict(found), "previews": previews})
 
 
-@task(name="collect inputs again", **OBSERVE_PLATFORM)
+@task(name="collect inputs again", task_run_name="compare with what was approved", **OBSERVE_PLATFORM)
 async def collect_inputs_again(path: str, *, version: str) -> Inputs:
     """Collect anew, to compare with what was approved."""
     return await look(path, version=version)

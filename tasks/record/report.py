@@ -19,7 +19,7 @@ from tasks.rules.record.entries import verify_chain
 from tasks.rules.record.markdown import to_markdown
 
 
-@task(name="publish record", **OBSERVE)
+@task(name="publish record", task_run_name="publish the record", **OBSERVE)
 async def publish_record(release_id: str, *, service: str, storage: WritableFileSystem | None = None) -> dict[str, str]:
     """Write `record.json` and `record.html` beside the entries, and the artifact `release-<service>`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.flows.harness import Stage
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300), pytest.mark.usefixtures("visitors")]
+SUFFIX = re.compile(r"-[0-9a-f]{3}$")
 PHASES = ["pre-deploy VERSION", "staging VERSION", "verify staging VERSION", "production VERSION", "post-deploy VERSION"]
 STAGING = ["prepare VERSION", "shift all traffic", "promote VERSION"]
 PRODUCTION = [
@@ -60,3 +62,4 @@ async def test_a_releases_page_reads_like_its_summary(stage: Stage) -> None:
             assert [task.replace(version, "VERSION") for task in tasks] == wanted[phase], phase
     assert [name for name in own if name.startswith("lock ")] == [f"lock {stage.name}"]
     assert not {name.partition("-")[0] for name in own} & {"begin attempt", "mark running", "end attempt", "look for life"}
+    assert not [name for name in own if SUFFIX.search(name)], "each task run has a name of its own, not Prefect's made-up one"
