@@ -62,7 +62,8 @@ async def roll_back_moved(plan: str, scope: str, environments: list[str], *, ver
         platform = await platform_of(phase.plan, environment)
         if not await _is_moved(phase, environment, await retried(read_position)(platform), version=version):
             return None
-        return await roll_back(phase, environment, reason=reason, to="", bad=version)
+        is_first = (await _reviewed(phase)).get(environment, version) is None
+        return await roll_back(phase, environment, reason=reason, to="", bad=version, is_first=is_first)
 
     return settled(await _side_by_side(environments, undo))
 
@@ -77,10 +78,15 @@ async def may_have_moved(phase: Phase, environment: str, *, version: str) -> boo
 
 
 async def _is_moved(phase: Phase, environment: str, position: Mapping[str, object], *, version: str) -> bool:
-    review = await read_entry(phase.owner, "review")
-    before = review.evidence["current"].get(environment) if review else None
+    before = (await _reviewed(phase)).get(environment)
     was_there = bool(select(await read_entries(phase.owner), kind="note", environment=environment, name="already"))
     return is_moved(position, owner=phase.owner, version=version, before=before, was_there=was_there)
+
+
+async def _reviewed(phase: Phase) -> dict[str, str | None]:
+    """Give what each environment ran when the release was reviewed; empty if it never was."""
+    review = await read_entry(phase.owner, "review")
+    return dict(review.evidence["current"]) if review else {}
 
 
 async def roll_back_waves(
@@ -164,7 +170,7 @@ def _lost(environment: str, error: Exception) -> RollbackResult:
 
 
 async def roll_back(
-    phase: Phase, environment: str, *, reason: OutsideText, to: str, bad: str, restored: Sequence[str] = ()
+    phase: Phase, environment: str, *, reason: OutsideText, to: str, bad: str, restored: Sequence[str] = (), is_first: bool = False
 ) -> RollbackResult:
     """Choose how to roll back an environment, do it, and see that the service is well; once that is recorded, it is not done again.
 
@@ -175,34 +181,45 @@ async def roll_back(
         to: The version to return to; "" takes the one before.
         bad: The version to get rid of; "" takes the newest there.
         restored: Contract migrations whose effect was undone by hand.
+        is_first: Whether a release is rolled back that found nothing running there.
 
     Returns:
         The outcome, passed or failed, and the version that serves.
     """
     done = await phase.read("rollback", environment=environment, name="done")
     if done is not None:
-        version = done.evidence["position"]["baseline"]
-        return RollbackResult(outcome=done.evidence["outcome"], reason=done.why, environment=environment, version=version)
+        version, stays = done.evidence["position"]["baseline"], done.evidence["stays"]
+        return RollbackResult(outcome=done.evidence["outcome"], reason=done.why, environment=environment, version=version, stays=stays)
     platform = await platform_of(phase.plan, environment)
     lease = await retried(acquire_lease)(platform, owner=phase.owner, takeover=reason or NO_REASON)
-    choice = await _choose(phase, platform, environment=environment, reason=reason, bad=bad, to=to or "previous", restored=restored)
+    choice = await _choose(
+        phase, platform, environment=environment, reason=reason, bad=bad, to=to or "previous", restored=restored, is_first=is_first
+    )
     if choice.kind == "impossible":
         return RollbackResult(outcome=Outcome.FAILED, reason=choice.reason, environment=environment, version=None)
     choice = await _act(phase, platform, choice, environment=environment, lease=lease)
-    found = await _look_after(phase, platform, choice.version, environment=environment)
+    found = _staying(choice, environment) or await _look_after(phase, platform, choice.version, environment=environment)
     await phase.append(
         f"The rollback of {environment} is over",
         kind="rollback",
         environment=environment,
         name="done",
         why=found.reason,
-        evidence={"outcome": found.outcome, "position": dict(await retried(read_position)(platform))},
+        evidence={"outcome": found.outcome, "position": dict(await retried(read_position)(platform)), "stays": found.stays},
     )
     return found
 
 
 async def _choose(
-    phase: Phase, platform: Platform, *, environment: str, reason: OutsideText, bad: str, to: str, restored: Sequence[str]
+    phase: Phase,
+    platform: Platform,
+    *,
+    environment: str,
+    reason: OutsideText,
+    bad: str,
+    to: str,
+    restored: Sequence[str],
+    is_first: bool,
 ) -> RollbackChoice:
     """Choose once: after a restart half-way, what runs by then must not turn the choice round."""
     chosen = await phase.read("rollback", environment=environment, name="choice")
@@ -216,6 +233,7 @@ async def _choose(
             bad=bad or None,
             to=to,
             fallback=None if fixed == "previous" else fixed,
+            is_first=is_first,
         )
         await expect_no_contract(phase, choice, environment=environment, restored=restored)
         chosen = await phase.append(
@@ -248,6 +266,14 @@ async def _act(phase: Phase, platform: Platform, choice: RollbackChoice, *, envi
         )
         return replace(choice, version=version)
     return choice
+
+
+def _staying(choice: RollbackChoice, environment: str) -> RollbackResult | None:
+    """Say that a first version stays where it is; None if another choice was made."""
+    if choice.kind != "stays":
+        return None
+    reason = f"nothing ran in {environment} before {choice.version}: it stays there until another version is released"
+    return RollbackResult(outcome=Outcome.PASSED, reason=as_ending(reason), environment=environment, version=choice.version, stays=True)
 
 
 async def _look_after(phase: Phase, platform: Platform, version: str | None, *, environment: str) -> RollbackResult:

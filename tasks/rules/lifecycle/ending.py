@@ -65,6 +65,8 @@ def final_outcome(
         also = "".join(f"; {said}" for said in (left or {}).values())
         return "failed", f"{outside(ending.reason, limit=WHY_LIMIT)}. ROLLBACK FAILED, look at the service now: {'; '.join(lost)}{also}"
     others = list((left or {}).values()) if rolled_back or stays else []
+    if any(one.stays for one in rolled_back) and not any(is_production(one.environment) for one in rolled_back):
+        others.append("production was not touched")
     back = "; ".join([*(one.reason for one in rolled_back), *others])
     names_target = bool(left) or any(target_of(one.environment) for one in rolled_back)  # a target's name stays as it is
     begin = f"Afterwards: {back}" if names_target else f"{back[:1].upper()}{back[1:]}"
@@ -73,5 +75,6 @@ def final_outcome(
         return PARTLY, sentence
     if ending.name in {"refused", "cancelled"}:
         return ending.name, sentence
-    moved = any(is_production(one.environment) for one in rolled_back) or ending.name == "stopped"
+    in_production = [one for one in rolled_back if is_production(one.environment)]
+    moved = (any(in_production) and not any(one.stays for one in in_production)) or ending.name == "stopped"
     return ("rolled_back" if moved else "failed"), sentence

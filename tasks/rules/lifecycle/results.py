@@ -109,10 +109,17 @@ class WaveResult(PhaseResult):
 
 
 class RollbackResult(PhaseResult):
-    """How the rollback of one environment ended; `version` is what serves then, None if nothing does or that is unknown."""
+    """How the rollback of one environment ended.
+
+    Fields:
+        environment: Which one.
+        version: What serves then; None if nothing does or that is unknown.
+        stays: Whether that is the version under release, since nothing ran there before.
+    """
 
     environment: str
     version: str | None
+    stays: bool = False
 
 
 class Approval(BaseModel):

@@ -12,18 +12,26 @@ class RollbackChoice:
     """What a rollback will do.
 
     Fields:
-        kind: `nothing` moved, `abort` the canary while the baseline is warm, `redeploy` a version, or `impossible`.
+        kind: `nothing` moved, `abort` the canary while the baseline is warm, `redeploy` a version, the version `stays` as the first one
+            there, or `impossible`.
         version: The version that serves afterwards; None if that is unknown.
         reason: Why this way, for the record.
     """
 
-    kind: Literal["nothing", "abort", "redeploy", "impossible"]
+    kind: Literal["nothing", "abort", "redeploy", "stays", "impossible"]
     version: str | None
     reason: str
 
 
 def choose_rollback(
-    *, baseline: str | None, canary: str | None, previous: str | None, bad: str | None, to: str, fallback: str | None = None
+    *,
+    baseline: str | None,
+    canary: str | None,
+    previous: str | None,
+    bad: str | None,
+    to: str,
+    fallback: str | None = None,
+    is_first: bool = False,
 ) -> RollbackChoice:
     """Choose the quickest way to a version that is not the bad one.
 
@@ -34,6 +42,7 @@ def choose_rollback(
         bad: The version to get rid of; None means whatever is newest: the canary, else the baseline.
         to: `previous`, or the version that was asked for.
         fallback: The plan's fixed version, if nothing warm is left; None takes the one before.
+        is_first: Whether a release is rolled back that found nothing running here: then there is nothing to return to.
 
     Returns:
         The way; `impossible` where no version to return to is known, with what a person can do.
@@ -47,6 +56,8 @@ def choose_rollback(
     if wanted is None and baseline is not None and baseline != away:
         return RollbackChoice("nothing", baseline, f"{baseline} serves, and {away} does not")
     target = wanted or (fallback if fallback != away else None) or previous
+    if is_first and canary is None and target is None:
+        return RollbackChoice("stays", away, f"nothing ran here before {away}, so there is no version to return to")
     if target is None or target == away:
         missing = "no earlier version is known here"
         return RollbackChoice("impossible", None, f"{missing}; name one with the field `version` of the rollback, or fix {away} forward")

@@ -26,9 +26,9 @@ BACK = st.builds(
 )
 
 
-def back(environment: str, outcome: str = "passed") -> RollbackResult:
+def back(environment: str, outcome: str = "passed", *, stays: bool = False) -> RollbackResult:
     """Make the result of one rollback."""
-    return RollbackResult(outcome=Outcome(outcome), reason=f"{environment} is back", environment=environment, version=None)
+    return RollbackResult(outcome=Outcome(outcome), reason=f"{environment} is back", environment=environment, version=None, stays=stays)
 
 
 @pytest.mark.parametrize(
@@ -46,11 +46,23 @@ def back(environment: str, outcome: str = "passed") -> RollbackResult:
         ("failed", [back("production", "failed")], "failed"),
         ("cancelled", [back("production", "error")], "failed"),
         ("refused", [back("staging", "no_data")], "failed"),
+        ("refused", [back("staging", stays=True)], "refused"),
+        ("cancelled", [back("staging", stays=True)], "cancelled"),
+        ("failed", [back("staging", stays=True)], "failed"),
+        ("failed", [back("production"), back("staging", stays=True)], "rolled_back"),
+        ("failed", [back("production", stays=True), back("staging", stays=True)], "failed"),
     ],
 )
 def test_an_ending_gets_its_name(name: Any, rolled_back: list[RollbackResult], outcome: str) -> None:
     """Rolled back is only what moved in production and is back."""
     assert final_outcome(Ending(name, "so it is"), rolled_back=rolled_back)[0] == outcome
+
+
+@pytest.mark.parametrize("name", ["refused", "cancelled", "failed"])
+def test_a_first_release_that_ends_in_staging_raises_no_alarm(name: Any) -> None:
+    """An environment that had no earlier version is not a failed rollback (helm#5143)."""
+    _, sentence = final_outcome(Ending(name, as_ending("ada rejected")), rolled_back=[back("staging", stays=True)])
+    assert sentence == "ada rejected. Staging is back; production was not touched"
 
 
 @given(ENDINGS, st.lists(BACK, min_size=1, max_size=2))
