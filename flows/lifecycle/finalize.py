@@ -17,7 +17,7 @@ from blocks.errors import BadInput, ShipwayError, Superseded, Temporary
 from blocks.outside_text import OutsideText, as_ending, as_reason, error_text
 from flows.lifecycle.context import Phase, acting_for, begin_phase, platform_of
 from flows.rollout.migrations import stays_forward
-from flows.rollout.revert import may_have_moved, roll_back_moved
+from flows.rollout.revert import roll_back_moved, was_moved
 from tasks.lifecycle.policy import as_temporary, named, retried
 from tasks.lifecycle.run_labels import end_attempt, let_go, mark_running
 from tasks.notify import alert
@@ -171,12 +171,14 @@ async def _roll_back_or_again(phase: Phase, environments: Sequence[str], *, vers
 
 async def _roll_back_wave(phase: Phase, environments: Sequence[str], *, version: str, ending: Ending) -> dict[str, RollbackResult]:
     """Roll back what this release moved of a wave, in a child run that does it side by side."""
-    asked = await asyncio.gather(*(may_have_moved(phase, name, version=version) for name in environments))
-    due = [name for name, yes in zip(environments, asked, strict=True) if yes]
+    moved = await asyncio.gather(*(was_moved(phase, name, version=version) for name in environments))
+    due = [name for name, yes in zip(environments, moved, strict=True) if yes is not False]
     if not due:
         return {}
-    evidence = {"ending": ending.name}
-    await phase.append(f"{version} is rolled back", kind="rollback", name="decision", why=ending.reason, evidence=evidence)
+    known = f"{version} is rolled back" if any(moved) else f"{version} is rolled back where it moved anything"
+    silent = ", ".join(name for name, yes in zip(environments, moved, strict=True) if yes is None)
+    what = f"{known}; {silent} did not answer when asked whether it was moved" if silent else known
+    await phase.append(what, kind="rollback", name="decision", why=ending.reason, evidence={"ending": ending.name})
     if due == [STAGING] and await stays_forward(phase, STAGING):
         await _remove_canary(phase, STAGING)
         return {}

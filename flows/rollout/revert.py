@@ -61,6 +61,8 @@ async def roll_back_moved(plan: str, scope: str, environments: list[str], *, ver
     async def undo(environment: str) -> RollbackResult | None:
         platform = await platform_of(phase.plan, environment)
         if not await _is_moved(phase, environment, await retried(read_position)(platform), version=version):
+            what = f"{environment} was not moved, so there is nothing to roll back"
+            await phase.append(what, kind="note", environment=environment, name="not moved")
             return None
         is_first = (await _reviewed(phase)).get(environment, version) is None
         return await roll_back(phase, environment, reason=reason, to="", bad=version, is_first=is_first)
@@ -68,12 +70,12 @@ async def roll_back_moved(plan: str, scope: str, environments: list[str], *, ver
     return settled(await _side_by_side(environments, undo))
 
 
-async def may_have_moved(phase: Phase, environment: str, *, version: str) -> bool:
-    """Ask once whether a release moved an environment, and say yes if there is no answer: its rollback asks again, with patience."""
+async def was_moved(phase: Phase, environment: str, *, version: str) -> bool | None:
+    """Ask once whether a release moved an environment; None if there is no answer: its rollback asks again, with patience."""
     try:
         position = await (await platform_of(phase.plan, environment)).current()
     except Exception:  # noqa: BLE001 - those beside it do not wait to know
-        return True
+        return None
     return await _is_moved(phase, environment, position, version=version)
 
 

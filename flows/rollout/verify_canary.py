@@ -37,10 +37,13 @@ async def canary_fault(phase: Phase, platform: Platform, version: str, *, enviro
     known = await phase.read("verdict", environment=environment, step=percent, name=VERIFIED)
     if known is not None:
         return "" if known.evidence["outcome"] == "passed" else f"{version} {at}: {known.why}"
-    stopped = await phase.read("effect", environment=environment, step=percent, name="stop")
-    found = [] if stopped else await _check(phase, platform, version, planned)  # without requests, what was found ill may look well
-    fault = stopped.why if stopped else "; ".join(f"{one['name']}: {one['reason']}" for one in found if one["outcome"] != "passed")
-    if fault and percent and not stopped:  # first stop the harm, then write about it
+    recorded = await phase.read("effect", environment=environment, step=percent, name="stop")
+    position, endpoints = await retried(look_at)(platform)
+    stopped = recorded.why if recorded else _was_stopped(position, version, percent)
+    # Without requests, what was found ill may look well.
+    found = [] if stopped else await _check(phase, version, planned, position=position, endpoints=endpoints)
+    fault = stopped or "; ".join(f"{one['name']}: {one['reason']}" for one in found if one["outcome"] != "passed")
+    if fault and percent and not recorded:  # first stop the harm, then write about it
         stop = named(shift_traffic, f"{percent} %: stop{within(environment)}")
         await stop(platform, version=version, percent=0, lease=lease, key=phase.key(f"{environment}/step-{percent}/stop"))
         what = f"No more requests{within(environment)} go to {version}"
@@ -69,9 +72,18 @@ async def _has_no_canary(phase: Phase, platform: Platform, *, environment: str, 
     return True
 
 
-async def _check(phase: Phase, platform: Platform, version: str, planned: PlannedStep) -> list[dict[str, Any]]:
+def _was_stopped(position: Position, version: str, percent: int) -> str:
+    """Say that a canary lost the share of its step, or "": a run that dies between the stop and its entry leaves only that."""
+    if not percent or position["canary"] != version or position["percent"] == percent:
+        return ""
+    return (
+        f"it gets {position['percent']} % of the requests, not {percent} %: a check failed and its requests were stopped before the run "
+        "was interrupted, or they were moved from outside"
+    )
+
+
+async def _check(phase: Phase, version: str, planned: PlannedStep, *, position: Position, endpoints: Endpoints) -> list[dict[str, Any]]:
     """Ask for health and run the smoke tests side by side; each finding has `name`, `outcome` and `reason`."""
-    position, endpoints = await retried(look_at)(platform)
     target = _address(position, endpoints, version)
     if not target:
         runs = f"{position['canary'] or 'nothing'} is the canary"

@@ -183,6 +183,43 @@ async def test_a_target_that_cannot_be_read_keeps_none_beside_it_from_going_back
     assert back == [EU]
 
 
+@pytest.mark.parametrize("beside", [True, False])
+async def test_the_record_says_what_is_known_of_a_target_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, *, beside: bool) -> None:
+    """That it did not answer, not that it is rolled back; and once it answers that it was not moved, if so."""
+    Places(monkeypatch, US, Temporary("it does not answer"))
+    said: list[tuple[str, str]] = []
+
+    async def append(what: str, *, kind: str, **_: Any) -> None:
+        said.append((kind, what))
+
+    phase: Any = SimpleNamespace(**{**vars(PLAN), "append": append})
+
+    async def is_moved(_phase: Any, environment: str, _position: Any, **_: Any) -> bool:
+        return beside and environment == EU
+
+    async def roll_back(_phase: Any, environment: str, **_: Any) -> RollbackResult:
+        return is_back(environment)
+
+    async def begin_phase(_plan: str, **_: Any) -> Any:
+        return phase
+
+    async def none(*_: Any) -> tuple[str, ...]:
+        return ()
+
+    async def answers(*_: Any) -> dict[str, Any]:
+        return {}
+
+    for name, stand_in in {"_is_moved": is_moved, "roll_back": roll_back, "begin_phase": begin_phase, "read_position": answers}.items():
+        monkeypatch.setattr(revert, name, stand_in)
+    monkeypatch.setattr(finalize, "_staying", none)
+    monkeypatch.setattr(finalize, "roll_back_moved", revert.roll_back_moved.fn)
+    found = await finalize.roll_back_release(phase, version="1.1", ending=Ending("failed", "bad"))  # type: ignore[arg-type]
+    assert set(found) == ({EU} if beside else set())
+    known = "1.1 is rolled back" if beside else "1.1 is rolled back where it moved anything"
+    decision = f"{known}; {US} did not answer when asked whether it was moved"
+    assert said == [("rollback", decision), ("note", f"{US} was not moved, so there is nothing to roll back")]
+
+
 @pytest.mark.parametrize("error", ERRORS)
 async def test_a_completed_target_that_cannot_be_read_counts_as_staying(monkeypatch: pytest.MonkeyPatch, error: ShipwayError) -> None:
     """It must not keep the others from going back."""
@@ -195,7 +232,7 @@ async def test_staging_behind_a_contract_loses_its_half_made_canary(monkeypatch:
     """It stays on what serves, but a canary that is left half-way would hold the next release up."""
     places = Places(monkeypatch, "", BadInput("", field="", fix=""))
 
-    async def may_have_moved(phase: Any, environment: str, **_: Any) -> bool:
+    async def was_moved(phase: Any, environment: str, **_: Any) -> bool:
         del phase
         return environment == "staging"
 
@@ -208,7 +245,7 @@ async def test_staging_behind_a_contract_loses_its_half_made_canary(monkeypatch:
     async def position(*_: Any) -> dict[str, Any]:
         return {"canary": canary}
 
-    for name, stand_in in {"may_have_moved": may_have_moved, "stays_forward": yes, "_staying": none, "read_position": position}.items():
+    for name, stand_in in {"was_moved": was_moved, "stays_forward": yes, "_staying": none, "read_position": position}.items():
         monkeypatch.setattr(finalize, name, stand_in)
     assert await finalize.roll_back_release(PLAN, version="1.1", ending=Ending("failed", "bad")) == {}  # type: ignore[arg-type]
     assert places.asked == (["acquire_lease staging", "abort staging"] if canary else [])
@@ -233,7 +270,7 @@ async def test_a_wave_whose_rollback_breaks_off_is_tried_once_more(monkeypatch: 
             raise OSError("the connection broke")
         return {name: is_back(name) for name in environments}
 
-    for name, stand_in in {"may_have_moved": yes, "_staying": none, "roll_back_moved": child}.items():
+    for name, stand_in in {"was_moved": yes, "_staying": none, "roll_back_moved": child}.items():
         monkeypatch.setattr(finalize, name, stand_in)
     found = await finalize.roll_back_release(PLAN, version="1.1", ending=Ending("failed", "bad"))  # type: ignore[arg-type]
     assert {name: one.passed for name, one in found.items()} == {US: True, EU: True}

@@ -139,6 +139,36 @@ async def test_a_bad_canary_is_a_fault_and_stays_one(service: Any) -> None:
     assert platform.calls == []
 
 
+@pytest.mark.parametrize("dies_at", ["effect", "verdict"])
+async def test_a_canary_that_was_stopped_is_not_tried_again(service: Any, monkeypatch: pytest.MonkeyPatch, dies_at: str) -> None:
+    """The run dies between the stop and its entry, or before the verdict: without requests it looks well, and is a fault all the same."""
+    scene, platform = Scene(), reached(service)
+    await platform.shift(10, OURS)
+    append = scene.append
+
+    async def die(what: str, **fields: Any) -> None:
+        if fields["kind"] == dies_at:
+            raise KeyboardInterrupt
+        await append(what, **fields)
+
+    service.status = 500
+    monkeypatch.setattr(scene, "append", die)
+    with pytest.raises(KeyboardInterrupt):
+        await after_ten_percent(scene, platform)
+    assert platform.position["percent"] == 0
+    service.status = 200
+    monkeypatch.setattr(scene, "append", append)
+    fault = await after_ten_percent(scene, platform)
+    assert fault.startswith(f"1.1 at 10 % in {EU}: "), fault
+    assert platform.position["percent"] == 0
+    assert scene.entries[-1]["evidence"] == {"outcome": "failed"}
+
+
+async def after_ten_percent(scene: Any, platform: Reached) -> str:
+    """Verify the canary at the end of its step of 10 %."""
+    return await canary_fault(scene, platform, "1.1", environment=EU, percent=10, lease=OURS)
+
+
 async def test_a_canary_without_an_address_is_a_fault() -> None:
     """What cannot be verified gets no traffic."""
     scene = Scene()
