@@ -15,10 +15,12 @@ OutsideText = NewType("OutsideText", str)
 
 LINE_LIMIT = 2_000
 REASON_LIMIT = 500
+NAME_LIMIT = 64
 ENDING_LIMIT = 16_000
 KEY_LIMIT = 300
 PART_LIMIT_BYTES = 200
 NO_REASON = OutsideText("no reason given")
+UNKNOWN = OutsideText("unknown")
 MARK = "\N{REPLACEMENT CHARACTER}"
 
 # ECMA-48: control sequences (colours, cursor), strings that end (titles, links), and the other escapes. A string without an end is no
@@ -69,6 +71,11 @@ def as_reason(text: object) -> OutsideText:
         text: Anything.
     """
     return outside("" if text is None else text, limit=REASON_LIMIT) or NO_REASON
+
+
+def as_name(text: object) -> OutsideText:
+    """Make a person's name for the record: one line of at most 64 characters, `unknown` if it is empty."""
+    return outside("" if text is None else text, limit=NAME_LIMIT) or UNKNOWN
 
 
 def as_ending(text: object) -> OutsideText:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import sys
 from collections.abc import Callable, Coroutine
 from datetime import datetime
@@ -25,6 +26,11 @@ EXIT["PartlyDeployed"] = EXIT["CancelledAndBack"] = ROLLED_BACK
 def add_home(parser: argparse.ArgumentParser) -> None:
     """Describe the option that names the home directory."""
     parser.add_argument("--home", type=Path, metavar="FOLDER", help="Shipway's home directory (default: $SHIPWAY_HOME, or ~/.shipway)")
+
+
+def add_requester(parser: argparse.ArgumentParser, *, help: str) -> None:  # noqa: A002 - as argparse calls it
+    """Describe the option that names the person who asks."""
+    parser.add_argument("--as", dest="requester", default=getpass.getuser(), metavar="NAME", help=help)
 
 
 def add_environment(parser: argparse.ArgumentParser, *, help: str) -> None:  # noqa: A002 - as argparse calls it

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -22,13 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", type=Path, metavar="PLAN", help="the plan file, in the service's repository")
     parser.add_argument("--version", required=True, metavar="VERSION", help="the version to release, as it is tagged")
     parser.add_argument("--reason", required=True, metavar="TEXT", help="the reason, for the record and the approvers")
-    parser.add_argument(
-        "--as",
-        dest="requester",
-        default=getpass.getuser(),
-        metavar="NAME",
-        help="who requests it (default: you); this person cannot approve",
-    )
+    _terminal.add_requester(parser, help="who requests it (default: you); this person cannot approve")
     parser.add_argument("--wait", action="store_true", help="keep following while it waits for people, instead of exiting with 5")
     _terminal.add_home(parser)
 

@@ -18,6 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.add_argument("plan", type=Path, metavar="PLAN", help="the plan file")
     parser.add_argument("--reason", required=True, metavar="TEXT", help="what is wrong; goes into the record")
+    _terminal.add_requester(parser, help="who requests it, for the record (default: you)")
     _terminal.add_environment(parser, help="which environment (default: production, which means all of the plan's targets)")
     parser.add_argument("--to", default="", metavar="VERSION", help="the version to roll back to (default: the previous one)")
     restored = "a contract migration whose effect you have undone by hand; repeat it for each one that the rollback crosses"
@@ -42,8 +43,8 @@ async def _rollback(client: PrefectClient, arguments: argparse.Namespace) -> int
     from flows.commands.release import start
 
     wanted = {
-        "plan": str(arguments.plan.absolute()), "reason": arguments.reason, "environment": arguments.environment, "version": arguments.to,
-        "restored": arguments.restored, "bad": arguments.bad,
+        "plan": str(arguments.plan.absolute()), "reason": arguments.reason, "requester": arguments.requester,
+        "environment": arguments.environment, "version": arguments.to, "restored": arguments.restored, "bad": arguments.bad,
     }  # fmt: skip
     found = await start(client, "rollback/rollback", wanted)
     _terminal.show(f"rollback {found.id}")

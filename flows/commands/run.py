@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,13 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         parser, help="verify, production: which environment (default: production, which means all of the plan's targets)"
     )
     parser.add_argument("--reason", metavar="TEXT", help="staging and production: the reason, for the record and the approvers")
-    parser.add_argument(
-        "--as",
-        dest="requester",
-        default=getpass.getuser(),
-        metavar="NAME",
-        help="production: who requests it (default: you); this person cannot approve",
-    )
+    _terminal.add_requester(parser, help="production: who requests it (default: you); this person cannot approve")
     parser.add_argument("--wait", action="store_true", help="keep following while it waits for people, instead of exiting with 5")
     _terminal.add_home(parser)
 

@@ -56,7 +56,7 @@ async def _attempt(name: str, run: str, *, plan: str, version: str, reason: str,
     await retried(begin_attempt)(run, name=f"{name} {version}", tags=[f"version:{version}", f"shipway:{name}"])
     await append_entry(
         run,
-        f"{requester or 'An operator'} asked to {name} {version}",
+        f"{requester or 'unknown'} asked to {name} {version}",
         kind="opened",
         who=requester or "unknown",
         why=reason,

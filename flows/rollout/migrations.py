@@ -10,7 +10,7 @@ from blocks.platform import Lease, Platform, source_version
 from flows.lifecycle.context import Phase
 from tasks.lifecycle.policy import named, retried
 from tasks.process.concurrency import turns
-from tasks.record.journal import read_entries
+from tasks.record.journal import read_entries, read_entry
 from tasks.rollout.migrate import expect_jobs, find_contracts, last_deployed, note_contract, run_migration
 from tasks.rules.plan.migrations import Migration, When
 from tasks.rules.rollout.job_manifest import filled
@@ -97,7 +97,9 @@ async def expect_no_contract(phase: Phase, way: RollbackChoice, *, environment: 
         names = ", ".join(one.name for one in found)
         evidence = {"restored": [{"run": one.run, "environment": one.environment and environment, "name": one.name} for one in found]}
         what = f"Said to be restored by hand: {names}"
-        await phase.append(what, kind="migration", environment=environment, name=RESTORED, who="operator", evidence=evidence)
+        opened = await read_entry(phase.owner, "opened")
+        who = opened.who if opened else "unknown"
+        await phase.append(what, kind="migration", environment=environment, name=RESTORED, who=who, evidence=evidence)
         await retried(note_contract)(phase.owner)
 
 

@@ -105,10 +105,12 @@ async def test_migrations_run_before_and_after_and_no_rollback_crosses_a_contrac
         assert part in refused.message
     assert await serves(stage, "production") == "1.1"
 
-    back: Any = await rollback(plan=plan, reason="orders are lost", restored=["drop-city"], return_state=True)
+    back: Any = await rollback(plan=plan, reason="orders are lost", requester="rita", restored=["drop-city"], return_state=True)
     assert back.name == "RolledBack", back.message
     assert await serves(stage, "production") == FIRST
-    told = next(entry for entry in await record_of(back) if spot_of(entry) == "production restored")
+    entries = await record_of(back)
+    told = next(entry for entry in entries if spot_of(entry) == "production restored")
+    assert (entries[0].who, told.who) == ("rita", "rita")
     assert told.evidence["restored"][0]["name"] == "drop-city"
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from blocks.outside_text import OutsideText, as_reason
+from blocks.outside_text import OutsideText, as_name, as_reason
 
 PlanPath = Annotated[
     str,
@@ -36,6 +36,11 @@ Requester = Annotated[
         title="Requester",
         description="Your name as enrolled. You cannot approve your own release.",
     ),
+]
+AnyRequester = Annotated[
+    OutsideText,
+    BeforeValidator(as_name),
+    Field(title="Requester", description="Your name, for the record. No name is refused: a rollback must not depend on it."),
 ]
 EnvironmentName = Annotated[
     str,
