@@ -22,7 +22,7 @@ from blocks.approvers.key_file import create_key, derive, key_path, read_key, wr
 from blocks.approvers.used_codes import UsedCodes
 from blocks.errors import BadInput, Refused
 
-NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
+NAME = re.compile(r"[a-z0-9]([a-z0-9._@-]{0,62}[a-z0-9])?")
 
 
 class Approvers(Block):
@@ -60,7 +60,7 @@ class Approvers(Block):
             Refused: The key cannot be used.
         """
         if not NAME.fullmatch(name):
-            raise BadInput(f"{name!r} is not an approver's name", field="NAME", fix="Use 1 to 64 of a-z, 0-9, '.', '_', '@', '-'.")
+            raise BadInput(f"{name!r} is not an approver's name", field="NAME", fix="Use 1 to 64 of a-z, 0-9, inside also . _ @ -")
         if name in self.enrolled and not replace:
             raise BadInput(f"{name} is enrolled already", field="NAME", fix="Add --replace to revoke the previous secret.")
         create_key(key_path())

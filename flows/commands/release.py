@@ -58,7 +58,11 @@ async def start(client: PrefectClient, deployment: str, parameters: dict[str, An
 
     from blocks.errors import BadInput
     from tasks.lifecycle.policy import as_temporary
+    from tasks.rules.plan.request import requester_fault
+    from tasks.rules.plan.types import PATTERN_WORDS, PERSON
 
+    if fault := requester_fault(parameters.get("requester", "anyone")):
+        raise BadInput(fault, field="--as", fix=PATTERN_WORDS[PERSON])
     try:
         known = await client.read_deployment_by_name(deployment)
         # The client repeats a request that the server could not answer: the key lets that be one run.

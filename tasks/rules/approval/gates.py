@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from tasks.rules.approval.proofs import Digest, Proof, Value, same_name
+from tasks.rules.approval.proofs import Digest, Proof, Value, same_name, same_person
 
 State = Literal["open", "approved", "rejected", "expired", "locked"]
 ShortText = Annotated[str, Field(min_length=1, max_length=200)]
@@ -99,7 +99,7 @@ def gate_state(gate: Gate, proofs: Sequence[Proof], *, wrong_codes: int, now: da
 
 def votes_of(gate: Gate, proofs: Iterable[Proof]) -> list[Proof]:
     """Keep the proofs that speak about this gate and digest; an approval counts only from a person who may approve."""
-    may_approve = {same_name(name) for name in gate.approvers} - {same_name(gate.requester)}
+    may_approve = {same_name(name) for name in gate.approvers if not same_person(name, gate.requester)}
     bound = [proof for proof in proofs if (proof.run, proof.gate, proof.digest) == (gate.run, gate.name, gate.digest)]
     return [proof for proof in bound if proof.decision == "reject" or proof.approver in may_approve]
 

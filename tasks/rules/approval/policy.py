@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, SecretStr
 
 from tasks.rules.approval.gates import Gate, moment_text, votes_of
 from tasks.rules.approval.one_time_codes import matching_counter
-from tasks.rules.approval.proofs import MAX_COMMENT_CHARACTERS, Proof, Value, same_name
+from tasks.rules.approval.proofs import MAX_COMMENT_CHARACTERS, Proof, Value, same_name, same_person
 
 MAX_UNREAD = timedelta(hours=1)
 MAX_CLOCK_DIFFERENCE = timedelta(seconds=30)
@@ -175,8 +175,9 @@ def _answered(gate: Gate, proofs: Iterable[Proof], name: str, decision: str) -> 
 
 
 def _own_request(gate: Gate, name: str, decision: str) -> str:
-    own = decision == "approve" and name == same_name(gate.requester)
-    return f"{name} requested this release and cannot approve it; another approver must" if own else ""
+    own = decision == "approve" and same_person(name, gate.requester)
+    as_whom = "" if name == same_name(gate.requester) else f" as {gate.requester}"
+    return f"{name} requested this release{as_whom} and cannot approve it; another approver must" if own else ""
 
 
 def _not_listed(gate: Gate, name: str) -> str:

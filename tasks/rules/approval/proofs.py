@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
@@ -17,6 +18,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 Decision = Literal["approve", "reject"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{8,128}$")]
 MAX_COMMENT_CHARACTERS = 500
+LOOK_ALIKES = str.maketrans("01", "ol")
 
 
 class Value(BaseModel):
@@ -104,7 +106,7 @@ def verify_proofs(
     """
     problems: list[str] = []
     agreed: set[str] = set()
-    allowed = {same_name(name) for name in approvers} - {same_name(requester)}
+    allowed = {same_name(name) for name in approvers if not same_person(name, requester)}
     for number, raw in enumerate(proofs, start=1):
         found = read_proof(raw)
         reason = found if isinstance(found, str) else _fault(found, (run, gate, digest), key, allowed, agreed)
@@ -134,8 +136,23 @@ def read_proof(raw: object) -> Proof | str:
 
 
 def same_name(name: str) -> str:
-    """Normalise a name for comparisons."""
-    return name.strip().casefold()
+    """Normalise a name for comparisons: NFKC, case folded, without spaces around it."""
+    return unicodedata.normalize("NFKC", name).strip().casefold()
+
+
+def same_person(name: str, other: str) -> bool:
+    """Return whether two names may be those of one person, so that one cannot approve what the other requested.
+
+    It errs towards yes: the domain of a mail address, dots, dashes, underscores and characters that do not print do not count,
+    and `0` is `o`, `1` is `l`. Accepted names are ASCII, so no other letter looks like one of theirs.
+    """
+    return _look(name) == _look(other)
+
+
+def _look(name: str) -> str:
+    local = same_name(name).partition("@")[0]
+    shown = "".join(sign for sign in local if unicodedata.category(sign)[0] not in "CZ" and sign not in "._-")
+    return shown.translate(LOOK_ALIKES)
 
 
 def _fault(proof: Proof, binding: tuple[str, str, str], key: bytes, allowed: set[str], agreed: set[str]) -> str:

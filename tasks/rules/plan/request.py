@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
 from blocks.outside_text import OutsideText, as_name, as_reason
+from tasks.rules.plan.types import PATTERN_WORDS, PERSON, refusing
 
 PlanPath = Annotated[
     str,
@@ -29,12 +31,20 @@ AnyReason = Annotated[
     BeforeValidator(as_reason),
     Field(title="Reason", description="Why, for the record. Any text: it is put into one line of at most 500 characters."),
 ]
+
+
+def requester_fault(name: str) -> str | None:
+    """Return why a text cannot be a requester's name, which must be like an approver's; None if it can."""
+    return None if re.fullmatch(PERSON, name) else f"{name[:80]!r} is not a name that can be compared with the approvers'"
+
+
 Requester = Annotated[
     str,
+    refusing(requester_fault, fix=PATTERN_WORDS[PERSON]),
     Field(
-        pattern=r"^[a-z0-9][a-z0-9._@-]{0,63}$",
         title="Requester",
         description="Your name as enrolled. You cannot approve your own release.",
+        json_schema_extra={"pattern": PERSON},
     ),
 ]
 AnyRequester = Annotated[

@@ -13,7 +13,7 @@ from tasks.rules.plan.version import VERSION_PATTERN, specifier_fault
 
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 TARGET = r"^[a-z0-9]+(-[a-z0-9]+)*$"
-PERSON = r"^[a-z0-9][a-z0-9._@-]{0,63}$"
+PERSON = r"^[a-z0-9]([a-z0-9._@-]{0,62}[a-z0-9])?$"
 BLOCK = r"^[a-z0-9-]+/[a-z0-9-]+$"
 SECRET = r"^secret/[a-z0-9-]+$"  # noqa: S105 - the name of a block, which is none
 TABLE = r"^([A-Za-z_][A-Za-z0-9_]*\.)?[A-Za-z_][A-Za-z0-9_]*$"
@@ -25,7 +25,7 @@ TAG = r"\{version\}"
 PATTERN_WORDS = {
     NAME: "Write lower-case letters, digits and inner dashes, 63 at most, as `guestbook`.",
     TARGET: "Write lower-case letters and digits, with single dashes inside, 30 at most, as `eu-west`.",
-    PERSON: "Write the name as enrolled: lower-case letters, digits and . _ @ -, as `ada`.",
+    PERSON: "Write the name as enrolled: lower-case letters, digits and inner . _ @ -, as `ada`.",
     BLOCK: "Write a Prefect block as `type/name`, as `local/guestbook-production`.",
     SECRET: "Write a Prefect secret block as `secret/name`, as `secret/guestbook-production-database`.",
     TABLE: "Write a table's name, with its schema if it has one, as `entries` or `public.entries`.",

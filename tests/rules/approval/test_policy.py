@@ -14,7 +14,9 @@ from pydantic import SecretStr, ValidationError
 from tasks.rules.approval.gates import Gate, gate_state
 from tasks.rules.approval.one_time_codes import matching_counter
 from tasks.rules.approval.policy import Answer, Judgement, judge_answer, printable, read_answer
-from tasks.rules.approval.proofs import Proof
+from tasks.rules.approval.proofs import Proof, same_person, verify_proofs
+from tasks.rules.plan.request import requester_fault
+from tasks.rules.plan.types import PERSON
 
 NOW = datetime(2026, 3, 2, 14, 0, 7, tzinfo=UTC)
 COUNTER = int(NOW.timestamp()) // 30
@@ -131,6 +133,31 @@ def test_the_requester_may_take_the_request_back_with_a_good_code() -> None:
     unlisted = GATE.model_copy(update={"approvers": ("anna", "ben")})
     assert judge(answer_of("rita", decision="reject"), gate=unlisted).outcome == "rejected"
     assert judge(answer_of("rita", decision="reject", code=wrong_code_of("rita"))).outcome == "wrong_code"
+
+
+@pytest.mark.parametrize("requester", ["anna.", "Anna ", "anna@example.com", "a.nna", "an\u200bna", "ＡＮＮＡ"])
+def test_nobody_approves_what_the_same_person_requested_under_another_spelling(requester: str) -> None:
+    """A requester called `anna.` was once approved by `anna`: neither her answer nor her proof counts now."""
+    gate = GATE.model_copy(update={"requester": requester, "quorum": 1})
+    assert judge(answer_of("anna"), gate=gate).outcome == "requester"
+    proof = judge(answer_of("anna"), gate=GATE).proof
+    assert proof is not None
+    assert gate_state(gate, [proof], wrong_codes=0, now=NOW).state == "open"
+    problems = verify_proofs(
+        [proof], run=gate.run, gate=gate.name, digest=gate.digest, key=KEY, approvers=gate.approvers, quorum=1, requester=requester
+    )
+    assert problems
+    assert judge(answer_of("ben"), gate=gate).outcome == "accepted"
+
+
+@given(name=st.from_regex(PERSON, fullmatch=True), sign=st.characters())
+def test_no_requester_that_is_accepted_looks_like_an_approver_and_compares_unequal(name: str, sign: str) -> None:
+    """One more character anywhere, or a letter's look-alike, is refused as a name, is the same person, or changes a letter or digit."""
+    for at in range(len(name) + 1):
+        other = name[:at] + sign + name[at:]
+        visible = sign.isascii() and sign.isalnum()
+        inside = "@" in other
+        assert requester_fault(other) is not None or same_person(name, other) or visible or inside, other
 
 
 def test_an_approver_may_take_an_approval_back_while_others_are_missing() -> None:

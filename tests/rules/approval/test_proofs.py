@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.rules.approval.proofs import Proof, verify_proofs
+from blocks.approvers.approvers import NAME
+from tasks.rules.approval.proofs import Proof, same_person, verify_proofs
+from tasks.rules.plan.types import PERSON
 
 KEY = bytes(range(32))
 BINDING: dict[str, Any] = {"run": "run-1", "gate": "production", "digest": "ab" * 32}
@@ -104,3 +106,28 @@ def test_a_short_key_signs_nothing() -> None:
     """An empty key would make every forger a signer."""
     with pytest.raises(ValueError, match="at least 32 bytes"):
         proof_of("anna", key=b"")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("ada", "ada.", True),
+        ("ada", " Ada ", True),
+        ("ada", "ada@example.com", True),
+        ("ada", "a-d_a", True),
+        ("ada", "ａda", True),
+        ("ada", "a\u200bda", True),
+        ("leo", "1e0", True),
+        ("ada", "adam", False),
+        ("ada", "bob@ada.com", False),
+    ],
+)
+def test_two_spellings_of_one_name_are_one_person(one: str, other: str, same: object) -> None:
+    """It errs towards yes, because it only takes approvals away."""
+    assert same_person(one, other) is same
+    assert same_person(other, one) is same
+
+
+def test_requesters_approvers_and_plans_have_the_same_names() -> None:
+    """A name that one of them takes and another refuses could not be compared."""
+    assert NAME.pattern == PERSON.removeprefix("^").removesuffix("$")

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from tasks.rules.plan import request
 
 RUN = str(uuid4())
+STRANGE = ("anna.", "anna_", "anna@", "a" * 65, "anna\n", "\u0430nna", "an\u200bna", "\uff41nna", " anna")
 
 
 def accepts(kind: Any, value: object) -> bool:
@@ -33,7 +34,11 @@ def accepts(kind: Any, value: object) -> bool:
             ["1.4.2", "v2", "2026-01-01+build.7", "a" * 128],
             ["", "-rf", "1.0; reboot", "1.0\n", "../x", "a" * 129, "1\x1b[m"],
         ),
-        (request.Requester, ["anna", "anna.b@example.org"], ["", "Anna", "anna b", "-anna", "a" * 65]),
+        (
+            request.Requester,
+            ["anna", "anna.b@example.org"],
+            ["", "Anna", "anna b", "-anna", *STRANGE],
+        ),
         (request.Reason, ["why not"], ["", "x" * 501]),
         (request.PlanPath, ["/srv/shipway.yaml"], ["", "x" * 1001]),
         (request.EnvironmentName, ["staging", "production"], ["", "Production", "test"]),
