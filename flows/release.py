@@ -124,7 +124,8 @@ async def _still_the_same(phase: Phase, inputs: Inputs) -> bool:
         return True
     fresh = await retried(collect_inputs_again)(phase.path, version=inputs.version)
     if fresh.digest == inputs.digest:
-        await phase.append("Nothing changed since it was approved", kind="gate", name="unchanged", why=fresh.digest)
+        evidence = {"digest": fresh.digest}
+        await phase.append("Nothing changed since it was approved", kind="gate", name="unchanged", evidence=evidence)
         return True
     now, then = (places_of(seen.parsed()) for seen in (fresh, inputs))
     if [(place.environment, place.platform) for place in now] != [(place.environment, place.platform) for place in then]:

@@ -16,6 +16,7 @@ from flows.lifecycle.context import acting_for, begin_phase, run_id
 from flows.lifecycle.finalize import end_watch, finalize
 from flows.rollout.bad_version import common_version_to_leave, expect_known, version_under_release
 from flows.rollout.revert import roll_back_waves
+from tasks.lifecycle.links import run_link
 from tasks.lifecycle.lock import request_stop
 from tasks.lifecycle.policy import as_temporary, retried
 from tasks.lifecycle.run_labels import begin_attempt, let_go, name_run, unmark
@@ -100,7 +101,7 @@ async def _to_the_end(run: str, asked: Asked) -> State[Any]:
 async def _attempt(run: str, asked: Asked) -> Ending:
     """Open the record, stop the releases under way, find the bad version, roll back; gives how that ended."""
     await retried(begin_attempt)(run, name=f"rollback {asked.environment}", tags=["shipway:rollback", f"environment:{asked.environment}"])
-    evidence = {"flow": "rollback", "plan": asked.plan, "environment": asked.environment, "version": asked.version}
+    evidence = {"flow": "rollback", "plan": asked.plan, "environment": asked.environment, "version": asked.version, "run": run_link(run)}
     what = f"A rollback of {asked.environment} was asked for"
     await append_entry(run, what, kind="opened", who=asked.requester, why=asked.reason, evidence=evidence)
     try:

@@ -17,6 +17,7 @@ from blocks.outside_text import ENDING_LIMIT, as_ending, as_reason, error_text
 from flows.lifecycle.context import Phase, acting_for, begin_phase, platform_of, run_id
 from flows.lifecycle.finalize import finalize
 from flows.lifecycle.queue import lock_or_wait
+from tasks.lifecycle.links import run_link
 from tasks.lifecycle.lock import is_stop_requested
 from tasks.lifecycle.policy import retried
 from tasks.lifecycle.run_labels import begin_attempt, let_go, name_run, unmark
@@ -60,7 +61,7 @@ async def _attempt(name: str, run: str, *, plan: str, version: str, reason: str,
         kind="opened",
         who=requester or "unknown",
         why=reason,
-        evidence={"flow": name, "plan": plan, "version": version},
+        evidence={"flow": name, "plan": plan, "version": version, "run": run_link(run)},
     )
     try:
         return await _carry(name, run, plan=plan, version=version, course=course)

@@ -244,7 +244,7 @@ async def _choose(
             environment=environment,
             name="choice",
             why=f"{reason}. {choice.reason}",
-            evidence={"position": dict(position), "choice": asdict(choice)},
+            evidence={"service": phase.plan.service, "position": dict(position), "choice": asdict(choice)},
         )
     return RollbackChoice(**chosen.evidence["choice"])
 

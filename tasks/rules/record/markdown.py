@@ -16,6 +16,8 @@ SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~-])")
 ADDRESS = re.compile(r"(://|\bwww\.)", re.IGNORECASE)  # what some renderers turn into links unasked
 LONGEST_CELL = 400
 MAX_ROWS = 500
+TURNS = {"opened", "gate", "approval", "refused", "verdict", "rollback", "closed"}
+"""The kinds of entries that a short timeline has: where the release turned."""
 
 
 def to_markdown(entries: list[Entry], *, problems: list[str], place: str = "") -> str:
@@ -31,7 +33,7 @@ def to_markdown(entries: list[Entry], *, problems: list[str], place: str = "") -
     """
     checks = checks_of(entries)
     parts = [_head(summary_of(entries)), _problems(problems), _checks(checks), _docs(checks, place=place), _pictures(entries)]
-    parts.append(_timeline(rows_of(entries)))
+    parts.append(_timeline([row for row in rows_of(entries) if row.entry.kind in TURNS]))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -46,7 +48,7 @@ def _head(summary: Summary) -> str:
     change = f"{plain(summary.baseline)} → {plain(summary.version)}" if summary.baseline else plain(summary.version)
     lines = [
         ("Asked for by", plain(summary.requester)), ("Reason", plain(summary.reason)),
-        ("Approved by", plain(", ".join(summary.approvers)) or "no one"),
+        ("Answers", plain("; ".join(summary.answers) or ", ".join(summary.approvers)) or "none"),
         ("Opened", summary.opened_at), ("Closed", summary.closed_at or "not yet"),
         ("Duration", f"{summary.total} ({summary.work} of work, {summary.wait} of waiting)"),
     ]  # fmt: skip

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tasks.rules.record.axis import duration
 from tasks.rules.record.entries import Entry, Kind, Outcome, durations, moment, outcome_of
@@ -20,6 +22,8 @@ PHASES: dict[Kind, str] = {
     "gate": "approval", "approval": "approval", "refused": "approval", "rollback": "rollback", "data": "post-deploy",
 }  # fmt: skip
 DOCS = re.compile(r"data/[a-z0-9-]+\.html")
+RUN_PAGE = re.compile(r"https?://[0-9A-Za-z.:/\[\]_-]+/flow-run/[0-9a-f-]{36}")
+MOST_CHANGES = 200
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,24 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Commit:
+    """One commit that the version brings, for people: its short hash, who made it, and its subject."""
+
+    hash: str
+    author: str
+    subject: str
+
+
+@dataclass(frozen=True)
 class Summary:
-    """The head of a record; texts are empty where the record does not say."""
+    """The head of a record; texts are empty where the record does not say.
+
+    Fields:
+        digest: What was approved.
+        run: The run's page in the Prefect UI.
+        answers: What people answered at the gates, with their comments.
+        commits: What the version changes, the newest first; at most 200.
+    """
 
     service: str
     version: str
@@ -56,6 +76,10 @@ class Summary:
     work: str
     wait: str
     why: tuple[str, ...]
+    digest: str
+    run: str
+    answers: tuple[str, ...]
+    commits: tuple[Commit, ...]
 
 
 def summary_of(entries: list[Entry]) -> Summary:
@@ -68,7 +92,7 @@ def summary_of(entries: list[Entry]) -> Summary:
     opened = next((entry for entry in entries if entry.kind == "opened"), None)
     closed = [entry for entry in entries if entry.kind == "closed"]
     review = next((entry for entry in entries if entry.kind == "review"), None)
-    said = {**(review.evidence if review else {}), **(opened.evidence if opened else {})}
+    said = {**_rolled_back(entries), **(review.evidence if review else {}), **_given(opened)}
     times = durations(entries)
     outcome = outcome_of(entries)
     return Summary(
@@ -77,6 +101,8 @@ def summary_of(entries: list[Entry]) -> Summary:
         requester=opened.who if opened else "", approvers=_approvers(entries), outcome=outcome, outcome_words=WORDS[outcome],
         opened_at=entries[0].at if entries else "", closed_at=closed[-1].at if closed else "", total=duration(times["total_seconds"]),
         work=duration(times["work_seconds"]), wait=duration(times["wait_seconds"]), why=_reasons(entries),
+        digest=_said(said, "digest"), run=said["run"] if RUN_PAGE.fullmatch(_said(said, "run")) else "", answers=_answers(entries),
+        commits=_commits(entries),
     )  # fmt: skip
 
 
@@ -115,6 +141,42 @@ def result_of(entry: Entry) -> str:
     return {True: "passed", False: "failed"}.get(passed, "") if isinstance(passed, bool) else ""
 
 
+def _given(opened: Entry | None) -> dict[str, Any]:
+    """Give what the opening entry says; a parameter that was left empty says nothing."""
+    return {name: value for name, value in opened.evidence.items() if value not in {None, ""}} if opened else {}
+
+
+def _rolled_back(entries: list[Entry]) -> dict[str, Any]:
+    """Give what a rollback on demand was about: its service, and the versions that it went from and to."""
+    choice = next((entry.evidence for entry in entries if entry.kind == "rollback" and entry.name == "choice"), None)
+    if choice is None or not isinstance(choice.get("position"), dict) or not isinstance(choice.get("choice"), dict):
+        return {}
+    position = choice["position"]
+    return {
+        "service": choice.get("service"), "baseline": position.get("canary") or position.get("baseline"),
+        "version": choice["choice"].get("version") or "nothing",
+    }  # fmt: skip
+
+
+def _answers(entries: list[Entry]) -> tuple[str, ...]:
+    """Write what people answered: who, what, and in which words."""
+    found = []
+    for entry in entries:
+        proof = entry.evidence.get("proof")
+        if entry.kind == "approval" and isinstance(proof, dict):
+            words = f": {proof['comment']}" if proof.get("comment") else ""
+            found.append(f"{entry.who} {result_of(entry) or 'answered'}{words}")
+    return tuple(dict.fromkeys(found))
+
+
+def _commits(entries: list[Entry]) -> tuple[Commit, ...]:
+    """List the commits that the newest change log names."""
+    logs = [entry.evidence.get("commits") for entry in entries if entry.kind == "change_log"]
+    found = logs[-1] if logs and isinstance(logs[-1], list) else []
+    rows = [[_said(one, name) for name in ("hash", "author", "subject")] for one in found[:MOST_CHANGES] if isinstance(one, dict)]
+    return tuple(Commit(digest[:10], author, subject) for digest, author, subject in rows)
+
+
 def _approvers(entries: list[Entry]) -> tuple[str, ...]:
     said = (entry.who for entry in entries if entry.kind == "approval" and entry.evidence.get("decision") in {"approve", "approved"})
     return tuple(dict.fromkeys(said))
@@ -124,9 +186,9 @@ def _reasons(entries: list[Entry]) -> tuple[str, ...]:
     """Choose the reasons that explain the outcome: the closing one, else the last failure; and every failed verdict."""
     failed = [entry.why for entry in entries if entry.kind == "verdict" and result_of(entry) in {"failed", "error", "no data"}]
     last = [entry.why or entry.what for entry in entries if entry.kind in {"refused", "rollback", "closed"}][-1:]
-    return tuple(dict.fromkeys(reason for reason in [*failed, *last] if reason))
+    return tuple(dict.fromkeys(reason for reason in [*(one for one in failed if not last or one not in last[0]), *last] if reason))
 
 
-def _said(evidence: dict[str, object], name: str) -> str:
+def _said(evidence: Mapping[str, object], name: str) -> str:
     value = evidence.get(name)
     return str(value) if value is not None else ""

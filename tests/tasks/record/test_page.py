@@ -130,3 +130,39 @@ def test_long_evidence_is_cut_with_a_note() -> None:
     page = render_page([entry], problems=[])
     assert len(page) < 60_000
     assert "cut here" in page
+
+
+def test_a_reader_needs_no_json_for_changes_comments_and_the_run() -> None:
+    """What people ask first stands in the page itself, once."""
+    run = "http://127.0.0.1:4200/v2/runs/flow-run/eadb92db-f906-48c8-aecf-5eef04bf1c06"
+    commits = [{"hash": "68e0b31b6159608f1d3266da499e3d5c5c03da6d", "author": "Grete", "subject": "Show the city", "at": 1}]
+    opened = chain(None, at=START, kind="opened", who="mira", what="x", evidence={"version": "1.2", "run": run})
+    review = chain(opened, at=START, kind="review", who="shipway", what="x", evidence={"service": "guestbook", "digest": "ab" * 32})
+    log = chain(review, at=START, kind="change_log", who="shipway", what="1 change", evidence={"commits": commits})
+    proof = {"decision": "approved", "proof": {"comment": "looked at it twice"}}
+    agreed = chain(log, at=START, kind="approval", name="answer 1", who="ada", what="Yes.", evidence=proof)
+    verdict = chain(agreed, at=START, kind="verdict", who="shipway", what="x", why="errors: 10 of 36", evidence={"outcome": "failed"})
+    closed = chain(
+        verdict, at=START, kind="closed", who="shipway", what="x", why="at 25 %: errors: 10 of 36", evidence={"outcome": "rolled_back"}
+    )
+    page = render_page([opened, review, log, agreed, verdict, closed], problems=[])
+    head = page[: page.index("<h2>Timeline")]
+    for part in ("68e0b31b61", "Show the city", "Grete", "ada approved: looked at it twice", f'href="{run}"'):
+        assert part in head
+    assert head.count("errors: 10 of 36") == 1, "the reason stands once"
+    assert head.count("ab" * 32) == 1, "the digest stands once"
+
+
+@pytest.mark.parametrize("run", ["javascript:alert(1)", "https://evil.example/", 'https://x/flow-run/"onclick="'])
+def test_only_the_page_of_a_run_is_linked(run: str) -> None:
+    """A record that was not written by this product links nothing."""
+    page = render_page([chain(None, at=START, kind="opened", who="mira", what="x", evidence={"run": run})], problems=[])
+    assert "a" not in {tag for tag, _ in tags_of(page)}
+
+
+def test_a_rollback_on_demand_has_its_service_and_versions_as_its_title() -> None:
+    """The version that was asked for may be empty: then it is the one that was chosen."""
+    opened = chain(None, at=START, kind="opened", who="rita", what="x", evidence={"flow": "rollback", "version": ""})
+    evidence = {"service": "guestbook", "position": {"baseline": "1.2.0", "canary": None}, "choice": {"version": "1.1.0"}}
+    choice = chain(opened, at=START, kind="rollback", name="choice", environment="production", who="shipway", what="x", evidence=evidence)
+    assert "<h1>guestbook 1.2.0 → 1.1.0</h1>" in render_page([opened, choice], problems=[])
