@@ -78,11 +78,13 @@ lock: ## Resolve requirements.lock anew from pyproject.toml; needs uv.
 	@test -n "$(UV)" || { echo "uv is not on PATH; https://docs.astral.sh/uv says how to install it" >&2; exit 2; }
 	$(UV) pip compile pyproject.toml --all-extras --generate-hashes --python-version 3.11 --quiet --no-header --output-file requirements.lock
 
-schema: $(STAMP) ## Write docs/plan.schema.json and docs/record.schema.json from their models.
+schema: $(STAMP) ## Write the JSON Schemas in docs/ from their models.
 	$(BIN)/shipway check --schema > docs/plan.schema.json.new
 	mv docs/plan.schema.json.new docs/plan.schema.json
 	$(BIN)/python -c "from tasks.rules.record.document import schema_text; print(schema_text(), end='')" > docs/record.schema.json.new
 	mv docs/record.schema.json.new docs/record.schema.json
+	$(BIN)/python -c "from tasks.rules.policy.policy import schema_text; print(schema_text(), end='')" > docs/policy.schema.json.new
+	mv docs/policy.schema.json.new docs/policy.schema.json
 
 bench: $(STAMP) ## Run the benchmarks, which print ratios; with STREAMS=10000 the judgement benchmark takes 40 minutes.
 	@$(BIN)/python -m benchmarks.frame $(ARGS)

@@ -5,10 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from flows.commands.check import schema_text
 from tasks.rules.plan.file import read_plan
 from tasks.rules.plan.plan import Plan
+from tasks.rules.plan.types import Section
 from tasks.rules.plan.yaml_tree import read_tree
+from tasks.rules.policy import policy
+from tasks.rules.policy.rules import conflicts
 from tasks.rules.record import document
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -31,9 +36,29 @@ def test_the_published_schema_of_the_record_is_that_of_the_models() -> None:
     assert (DOCS / "record.schema.json").read_text(encoding="utf-8") == document.schema_text(), "run `make schema`"
 
 
-def test_every_field_is_described_and_bounded() -> None:
+def test_the_published_schema_of_policies_is_that_of_the_models() -> None:
+    """docs/policy.schema.json is what `make schema` writes today."""
+    assert (DOCS / "policy.schema.json").read_text(encoding="utf-8") == policy.schema_text(), "run `make schema`"
+
+
+def test_the_example_of_a_policy_is_right_shows_every_field_and_the_example_plan_keeps_it() -> None:
+    """examples/policy.yaml is what a platform team begins with."""
+    text = (DOCS.parent / "examples/policy.yaml").read_text(encoding="utf-8")
+    found, problems = policy.read_policy(text, name="policy.yaml")
+    assert problems == []
+    assert found is not None
+    assert {name for _, schema in schemas_of(policy.Policy.model_json_schema()) for name in schema["properties"]} <= {
+        path[-1] for path in read_tree(text).keys
+    }
+    plan, _ = read_plan((DOCS.parent / "examples/guestbook/shipway.yaml").read_bytes(), name="shipway.yaml")
+    assert plan is not None
+    assert conflicts(plan, [found]) == []
+
+
+@pytest.mark.parametrize("model", [Plan, policy.Policy])
+def test_every_field_is_described_and_bounded(model: type[Section]) -> None:
     """No field is left without a description, no list and no number without a bound."""
-    for section, schema in schemas_of(Plan.model_json_schema()):
+    for section, schema in schemas_of(model.model_json_schema()):
         for name, field in schema["properties"].items():
             kinds = [field, *field.get("anyOf", ())]
             assert field.get("description"), f"{section}.{name}"

@@ -1,0 +1,99 @@
+"""Policy: what every plan must keep that deploys to a protected platform block; the platform team keeps it beside the approval key.
+
+A plan may be stricter, never weaker. Rollbacks are exempt, always. The JSON Schema in docs/ is made from here.
+Windows and freezes get a section of their own here: they say when a release may go on, the sections below say what it must be.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from tasks.rules.plan.file import Problem, read_section
+from tasks.rules.plan.types import BlockName, Name, Person, Ratio, Section, fault, refuse_doubles
+
+ChecklistLine = Literal["tests_passed", "dependencies_verified", "rollback_ready", "monitoring_on", "team_told"]
+Signatures = Literal["accepted", "required"]
+
+
+class LeastApproval(Section):
+    """The least approval, in the words of the plan's section `approval`. The requester never counts."""
+
+    quorum: Annotated[int, Field(ge=0, le=20)] = 1
+    """At least this many different people must approve."""
+    approvers: Annotated[list[Person], Field(max_length=100)] = Field(default_factory=list)
+    """Only the plan's approvers who are also listed here count; empty leaves them to the plan."""
+    signatures: Signatures = "accepted"
+    """`required`: only an approval signed with the approver's own SSH key counts; `accepted`: a one-time code does, too."""
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
+        refuse_doubles(self.approvers)
+        if self.approvers and self.quorum > len(self.approvers):
+            wrong = f"a quorum of {self.quorum} can never be met by {len(self.approvers)} approver(s)"
+            raise fault(wrong, fix="List more names in `approvers`, or lower the quorum.")
+        return self
+
+
+class LeastAnalysis(Section):
+    """The least analysis in production. A plan under it may not write `judgement.inconclusive: proceed`."""
+
+    indicators: Annotated[list[Literal["errors", "latency"]], Field(max_length=2)] = Field(default_factory=list)
+    """A deciding SLI with each of these is needed, within the two bounds below. SLIs from PromQL of one's own do not count."""
+    limit: Ratio = 1
+    """The `limit` of such an SLI may be at most this."""
+    tolerance: Ratio = 1
+    """The `tolerance` of such an SLI may be at most this."""
+    watch_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0
+    """The steps of each protected environment are watched for at least this long, in sum."""
+    first_percent: Annotated[int, Field(ge=1, le=100)] = 100
+    """The first step gets at most this share of the traffic."""
+
+
+class Policy(Section):
+    """A policy."""
+
+    policy: Literal[1]
+    """The version of this format."""
+    name: Name
+    """Its name, for people and for the file beside the key."""
+    description: Annotated[str, Field(max_length=2_000)] = ""
+    """What it is for, and whom to ask."""
+    protects: Annotated[list[BlockName], Field(min_length=1, max_length=200)]
+    """The platform blocks that it protects, each as `type/name`; there are no patterns."""
+    environment: Literal["staging", "production"] = "production"
+    """The section of a plan in which the blocks may be named. Staging is deployed before people are asked, so that no plan may name
+    a production block there."""
+    services: Annotated[list[Name], Field(min_length=1, max_length=200)]
+    """The services that may release there."""
+    requesters: Annotated[list[Person], Field(max_length=200)] = Field(default_factory=list)
+    """Who may request a release there; empty lets everyone. It guards against mistakes: a requester's name is not proved."""
+    approval: LeastApproval = LeastApproval(quorum=0)
+    """The least approval; left out, it is left to the plan."""
+    checklist: Annotated[list[ChecklistLine], Field(max_length=5)] = Field(default_factory=list)
+    """Lines of the checklist that a plan may not turn off."""
+    least_analysis: LeastAnalysis | None = None
+    """The least analysis; left out, it is left to the plan."""
+
+    @model_validator(mode="after")
+    def _can_be_kept(self) -> Self:
+        for names in (self.protects, self.services, self.requesters, list(self.checklist)):
+            refuse_doubles(names)
+        asks = self.approval != LeastApproval(quorum=0) or self.least_analysis is not None
+        if self.environment == "staging" and asks:
+            wrong = "staging is deployed before people are asked, and without an analysis"
+            raise fault(wrong, fix="Leave `approval` and `least_analysis` out, or protect the production block.")
+        return self
+
+
+def read_policy(text: str | bytes, *, name: str) -> tuple[Policy | None, list[Problem]]:
+    """Read a policy, as `read_plan` reads a plan: the policy and no problem, or None and every problem with its place and fix."""
+    return read_section(text, name=name, model=Policy, noun="policy", begin="Begin with `policy: 1` and `name: NAME`.")
+
+
+def schema_text() -> str:
+    """Write the JSON Schema of policies as it is published in docs/policy.schema.json."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Policy.model_json_schema()}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,194 @@
+"""The effective rules: what a plan and the policies of its platform blocks say together; for each field the stricter one counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.rules.plan.plan import Plan
+from tasks.rules.plan.targets import Place, is_production, places_of, section_of
+from tasks.rules.policy.policy import LeastAnalysis, Policy, Signatures
+
+
+class Rules(BaseModel):
+    """The effective rules of one plan.
+
+    Fields:
+        policies: The names of the policies that apply.
+        quorum: How many different people must approve.
+        approvers: Who may.
+        signatures: Which approvals count, see `LeastApproval`.
+        checklist: The lines of the checklist that must pass.
+        requesters: Who may request a release; None lets everyone.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    policies: tuple[str, ...] = ()
+    quorum: int
+    approvers: tuple[str, ...]
+    signatures: Signatures = "accepted"
+    checklist: tuple[str, ...]
+    requesters: tuple[str, ...] | None = None
+
+
+class Line(NamedTuple):
+    """One rule side by side: the plan's value, the policies', and which counts."""
+
+    field: str
+    plan: str
+    policy: str
+    counts: str
+
+
+def policies_of(plan: Plan, policies: Sequence[Policy]) -> tuple[Policy, ...]:
+    """Choose the policies that protect a platform block which the plan names."""
+    named = {place.platform for place in places_of(plan)}
+    return tuple(policy for policy in policies if named & set(policy.protects))
+
+
+def effective_rules(plan: Plan, policies: Sequence[Policy]) -> Rules:
+    """Merge a plan with the policies that protect its blocks; the rules are at least as strict as each of them alone."""
+    applying = policies_of(plan, policies)
+    approvers = list(plan.approval.approvers)
+    requesters: list[str] | None = None
+    for policy in applying:
+        if policy.approval.approvers:
+            approvers = [name for name in approvers if name in policy.approval.approvers]
+        if policy.requesters:
+            requesters = [name for name in (policy.requesters if requesters is None else requesters) if name in policy.requesters]
+    asked = [name for name, is_asked in plan.checklist if is_asked or any(name in policy.checklist for policy in applying)]
+    return Rules(
+        policies=tuple(policy.name for policy in applying),
+        quorum=max([plan.approval.quorum, *(policy.approval.quorum for policy in applying)]),
+        approvers=tuple(approvers),
+        signatures="required" if any(policy.approval.signatures == "required" for policy in applying) else "accepted",
+        checklist=tuple(asked),
+        requesters=None if requesters is None else tuple(requesters),
+    )
+
+
+def conflicts(plan: Plan, policies: Sequence[Policy]) -> list[str]:
+    """List where a plan is weaker than a policy of its blocks.
+
+    Returns:
+        A sentence each, which names both fields, and the fix; empty if the plan keeps every policy.
+    """
+    return [problem for policy in policies_of(plan, policies) for problem in _conflicts(plan, policy)] + _unmeetable(plan, policies)
+
+
+def requester_conflicts(requester: str, rules: Rules) -> list[str]:
+    """List why a person may not request a release under these rules; empty if allowed."""
+    if rules.requesters is None or requester in rules.requesters:
+        return []
+    who, allowed = requester or "a phase that runs alone", ", ".join(rules.requesters) or "none"
+    by = " and ".join(rules.policies)
+    return [f"requester: {who} may not release by `requesters` of the policy {by}, which lists {allowed}. Let one of them request it."]
+
+
+def compare_rules(plan: Plan, policies: Sequence[Policy]) -> list[Line]:
+    """Write the plan's rules and those of its policies side by side; empty without a policy."""
+    applying, rules = policies_of(plan, policies), effective_rules(plan, policies)
+    if not applying:
+        return []
+    quorum = max(policy.approval.quorum for policy in applying)
+    listed = {name for policy in applying for name in policy.approval.approvers}
+    required = {line for policy in applying for line in policy.checklist}
+    requesters = {name for policy in applying for name in policy.requesters}
+    off = [name for name, is_asked in plan.checklist if not is_asked]
+    return [
+        Line("service", plan.service, _words(sorted({name for policy in applying for name in policy.services}), "any"), plan.service),
+        Line("approval.quorum", str(plan.approval.quorum), f"at least {quorum}", str(rules.quorum)),
+        Line("approval.approvers", _words(plan.approval.approvers, "none"), _words(sorted(listed), "any"), _words(rules.approvers, "none")),
+        Line("approval.signatures", "accepted", rules.signatures, rules.signatures),
+        Line("checklist", f"without {_words(off, 'exceptions')}", _words(sorted(required), "any"), _words(rules.checklist, "none")),
+        Line(
+            "requester", "any", _words(sorted(requesters), "any"), "any" if rules.requesters is None else _words(rules.requesters, "none")
+        ),
+        *(line for policy in applying if policy.least_analysis for line in _analysis_lines(plan, policy, policy.least_analysis)),
+    ]
+
+
+def _words(names: Sequence[str], none: str) -> str:
+    return ", ".join(names) or none
+
+
+def _conflicts(plan: Plan, policy: Policy) -> Iterator[str]:
+    by = f"of the policy {policy.name}"
+    places = [place for place in places_of(plan) if place.platform in policy.protects]
+    if plan.service not in policy.services:
+        blocks = ", ".join(place.platform for place in places)
+        yield (
+            f"service: {plan.service} may not release to {blocks} by `services` {by}, which lists {', '.join(policy.services)}. "
+            f"Name a platform of your own, or let the platform team add {plan.service}."
+        )
+    for place in places:
+        if section_of(place.environment) != policy.environment:
+            yield (
+                f"{place.field}: {place.platform} may be named only in `{policy.environment}` by `environment` {by}. "
+                f"Name another platform for {place.environment}."
+            )
+    least = policy.approval.quorum
+    if plan.approval.quorum < least:
+        yield f"approval.quorum: {plan.approval.quorum} is less than the {least} of `approval.quorum` {by}. Write `quorum: {least}`."
+    for line in policy.checklist:
+        if not getattr(plan.checklist, line):
+            yield f"checklist.{line}: false is not allowed by `checklist` {by}. Write true, or leave it out."
+    if policy.least_analysis is not None:
+        yield from _weak_analysis(plan, policy.least_analysis, [one for one in places if is_production(one.environment)], by=by)
+
+
+def _weak_analysis(plan: Plan, least: LeastAnalysis, places: Sequence[Place], *, by: str) -> Iterator[str]:
+    for indicator in least.indicators:
+        if not any(
+            sli.deciding and getattr(sli, "indicator", "") == indicator and sli.limit <= least.limit and sli.tolerance <= least.tolerance
+            for sli in plan.judgement.slis
+        ):
+            yield (
+                f"judgement.slis: none decides on {indicator} with a limit of at most {least.limit:g} and a tolerance of at most "
+                f"{least.tolerance:g}, as `least_analysis.indicators` {by} requires. Add one with `indicator: {indicator}`."
+            )
+    if plan.judgement.inconclusive == "proceed":
+        yield f"judgement.inconclusive: proceed is not allowed by `least_analysis` {by}. Write ask, extend or rollback."
+    for place in places:
+        field, seconds = f"{place.field.rpartition('.')[0]}.steps", _watched(place)
+        if seconds < least.watch_seconds:
+            yield (
+                f"{field}: they are watched for {seconds:g} s in sum, less than the {least.watch_seconds:g} of "
+                f"`least_analysis.watch_seconds` {by}. Raise their `watch_seconds`."
+            )
+        if place.steps[0].percent > least.first_percent:
+            yield (
+                f"{field}[0].percent: {place.steps[0].percent} is more than the {least.first_percent} of "
+                f"`least_analysis.first_percent` {by}. Add a smaller first step."
+            )
+
+
+def _unmeetable(plan: Plan, policies: Sequence[Policy]) -> list[str]:
+    rules = effective_rules(plan, policies)
+    if len(rules.approvers) >= rules.quorum or plan.approval.quorum < rules.quorum:
+        return []
+    lists = " and ".join(f"`approval.approvers` of the policy {one.name}" for one in policies_of(plan, policies) if one.approval.approvers)
+    return [
+        (
+            f"approval.approvers: {_words(rules.approvers, 'none')} of {', '.join(plan.approval.approvers)} may approve by {lists}, "
+            f"and {rules.quorum} must. Name more of those whom the policy lists."
+        )
+    ]
+
+
+def _analysis_lines(plan: Plan, policy: Policy, least: LeastAnalysis) -> Iterator[Line]:
+    deciding = [f"{getattr(sli, 'indicator', sli.name)} ≤ {sli.limit:g}" for sli in plan.judgement.slis if sli.deciding]
+    wanted = _words([f"{one} ≤ {least.limit:g}" for one in least.indicators], "any")
+    yield Line("judgement.slis", _words(deciding, "none"), wanted, _words(deciding, "none"))
+    for place in places_of(plan):
+        if place.platform in policy.protects and place.steps:
+            own = f"{place.steps[0].percent} % first, {_watched(place):g} s"
+            floor = f"at most {least.first_percent} % first, at least {least.watch_seconds:g} s"
+            yield Line(f"{place.field.rpartition('.')[0]}.steps", own, floor, own)
+
+
+def _watched(place: Place) -> float:
+    return sum(step.watch_seconds for step in place.steps)

@@ -1,0 +1,176 @@
+"""Plan and policy together: a plan can be stricter, never weaker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.rules.plan.plan import Plan
+from tasks.rules.policy.policy import Policy, read_policy
+from tasks.rules.policy.rules import compare_rules, conflicts, effective_rules, policies_of, requester_conflicts
+
+BLOCK = "local/shop-production"
+PEOPLE = ("ada", "ben", "cleo", "dora")
+LINES = ("tests_passed", "dependencies_verified", "rollback_ready", "monitoring_on", "team_told")
+
+
+def plan_of(**changes: Any) -> Plan:
+    """Give a plan that keeps the usual policy; `changes` replace whole sections."""
+    return Plan.model_validate({
+        "shipway": 1, "service": "shop", "tests": [{"junit": "junit.xml"}], "verification": {"health": [{}]},
+        "judgement": {"slis": [{"name": "errors", "indicator": "errors", "limit": 0.05}]}, "staging": {"platform": "local/shop-staging"},
+        "production": {"platform": BLOCK, "steps": [{"percent": 10, "watch_seconds": 60}, {"percent": 100}]},
+        "approval": {"quorum": 2, "approvers": ["ada", "ben"]}, "rollback": {},
+    } | changes)  # fmt: skip
+
+
+def policy_of(**changes: Any) -> Policy:
+    """Give the usual policy; `changes` replace whole fields."""
+    return Policy.model_validate({
+        "policy": 1, "name": "shop", "protects": [BLOCK], "services": ["shop"],
+        "approval": {"quorum": 2, "approvers": ["ada", "ben", "cleo"]},
+        "checklist": ["tests_passed"],
+        "least_analysis": {"indicators": ["errors"], "limit": 0.1, "tolerance": 0.05, "watch_seconds": 60, "first_percent": 25},
+    } | changes)  # fmt: skip
+
+
+SLOW = {"name": "slow", "indicator": "latency", "threshold_seconds": 1}
+LOOSE = {"name": "errors", "indicator": "errors", "limit": 0.9}
+SHOWN = {"name": "errors", "indicator": "errors", "deciding": False}
+STEPS = {"platform": BLOCK, "steps": [{"percent": 50, "watch_seconds": 1}, {"percent": 100, "watch_seconds": 1}]}
+EU_AND_US = {"targets": [{"name": "eu", "platform": BLOCK}, {"name": "us", "platform": "local/us"}], "steps": STEPS["steps"]}
+
+
+def test_a_plan_that_keeps_its_policy_has_no_conflict() -> None:
+    """The rules side by side are there all the same."""
+    assert conflicts(plan_of(), [policy_of()]) == []
+    assert {line.field for line in compare_rules(plan_of(), [policy_of()])} >= {"approval.quorum", "approval.approvers", "production.steps"}
+
+
+@pytest.mark.parametrize(
+    ("plan", "policy", "fields"),
+    [
+        ({"service": "other"}, {}, ["service", "services"]),
+        ({"approval": {"quorum": 0}}, {}, ["approval.quorum", "approval.quorum"]),
+        ({"approval": {"quorum": 1, "approvers": ["ada"]}}, {}, ["approval.quorum", "approval.quorum"]),
+        ({"approval": {"quorum": 2, "approvers": ["ada", "dora"]}}, {}, ["approval.approvers", "approval.approvers"]),
+        ({"checklist": {"tests_passed": False}}, {}, ["checklist.tests_passed", "checklist"]),
+        ({"staging": {"platform": BLOCK}, "production": {**STEPS, "platform": "local/a"}}, {}, ["staging.platform", "environment"]),
+        ({}, {"environment": "staging", "approval": {"quorum": 0}, "least_analysis": None}, ["production.platform", "environment"]),
+        ({"judgement": {"slis": [SLOW]}}, {}, ["judgement.slis", "least_analysis.indicators"]),
+        ({"judgement": {"slis": [LOOSE]}}, {}, ["judgement.slis", "least_analysis.indicators"]),
+        ({"judgement": {"slis": [SLOW, SHOWN]}}, {}, ["judgement.slis", "least_analysis.indicators"]),
+        ({"judgement": {"slis": [LOOSE | {"limit": 0.1}], "inconclusive": "proceed"}}, {}, ["judgement.inconclusive", "least_analysis"]),
+        ({"production": STEPS}, {}, ["production.steps", "least_analysis.watch_seconds"]),
+        ({"production": STEPS}, {}, ["production.steps[0].percent", "least_analysis.first_percent"]),
+        ({"production": EU_AND_US}, {}, ["production.targets[0].steps", "least_analysis.watch_seconds"]),
+    ],
+)
+def test_a_weaker_plan_is_refused_with_both_fields_and_the_fix(plan: dict[str, Any], policy: dict[str, Any], fields: list[str]) -> None:
+    """Each sentence begins with the plan's field, quotes the policy's, and ends with what to write."""
+    found = conflicts(plan_of(**plan), [policy_of(**policy)])
+    fitting = [one for one in found if one.startswith(f"{fields[0]}: ") and f"`{fields[1]}` of the policy shop" in one]
+    assert fitting, found
+    assert all(one.endswith(".") for one in found)
+
+
+def test_a_plan_may_be_stricter() -> None:
+    """More people, fewer steps at once, a longer watch, a lower limit."""
+    strict = plan_of(
+        approval={"quorum": 3, "approvers": ["ada", "ben", "cleo"]},
+        production={"platform": BLOCK, "steps": [{"percent": 1, "watch_seconds": 900}, {"percent": 100}]},
+        judgement={"slis": [{"name": "errors", "indicator": "errors", "limit": 0.01, "tolerance": 0}, SLOW]},
+    )
+    assert conflicts(strict, [policy_of()]) == []
+    assert effective_rules(strict, [policy_of()]).quorum == 3
+
+
+def test_a_policy_of_other_blocks_says_nothing_about_a_plan() -> None:
+    """Only the blocks that it lists by their whole name are protected."""
+    other = policy_of(protects=["local/shop-production-2"], services=["other"])
+    assert policies_of(plan_of(), [other]) == ()
+    assert conflicts(plan_of(), [other]) == []
+    assert compare_rules(plan_of(), [other]) == []
+
+
+def test_only_listed_people_may_request() -> None:
+    """A phase that runs alone has no requester, and is refused too."""
+    rules = effective_rules(plan_of(), [policy_of(requesters=["ada", "dora"]), policy_of(name="more", requesters=["dora", "cleo"])])
+    assert rules.requesters == ("dora",)
+    assert requester_conflicts("dora", rules) == []
+    assert all("`requesters` of the policy shop and more" in requester_conflicts(who, rules)[0] for who in ("ada", "cleo", ""))
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    """Draw a plan of any approval and checklist."""
+    approvers = draw(st.lists(st.sampled_from(PEOPLE), unique=True))
+    return plan_of(
+        approval={"approvers": approvers, "quorum": draw(st.integers(0, len(approvers)))},
+        checklist={line: draw(st.booleans()) for line in LINES},
+    )
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    """Draw a policy of any approval, checklist and requesters."""
+    approvers = draw(st.lists(st.sampled_from(PEOPLE), unique=True))
+    return policy_of(
+        approval={
+            "approvers": approvers,
+            "quorum": draw(st.integers(0, len(approvers) or 4)),
+            "signatures": draw(st.sampled_from(["accepted", "required"])),
+        },
+        checklist=draw(st.lists(st.sampled_from(LINES), unique=True)),
+        requesters=draw(st.lists(st.sampled_from(PEOPLE), unique=True)),
+    )
+
+
+@given(plans(), st.lists(policies(), max_size=3))
+def test_the_effective_rules_are_at_least_as_strict_as_each_of_them(plan: Plan, every: list[Policy]) -> None:
+    """Whatever is merged, in whatever order: nothing that one of them asks for is lost."""
+    rules = effective_rules(plan, every)
+    assert rules.model_copy(update={"policies": (), "approvers": (), "requesters": None}) == effective_rules(plan, every[::-1]).model_copy(
+        update={"policies": (), "approvers": (), "requesters": None}
+    )
+    assert rules.quorum >= plan.approval.quorum
+    assert set(rules.approvers) <= set(plan.approval.approvers)
+    assert set(rules.checklist) >= {name for name, is_asked in plan.checklist if is_asked}
+    for policy in every:
+        assert rules.quorum >= policy.approval.quorum
+        assert not policy.approval.approvers or set(rules.approvers) <= set(policy.approval.approvers)
+        assert set(rules.checklist) >= set(policy.checklist)
+        assert (rules.signatures, policy.approval.signatures) != ("accepted", "required")
+        assert not policy.requesters or (rules.requesters is not None and set(rules.requesters) <= set(policy.requesters))
+
+
+@given(plans(), st.lists(policies(), max_size=3))
+def test_a_plan_without_a_conflict_can_be_approved_and_is_what_counts(plan: Plan, every: list[Policy]) -> None:
+    """Then the plan's own quorum and checklist are the effective ones, and enough people may approve."""
+    if not conflicts(plan, every):
+        rules = effective_rules(plan, every)
+        assert rules.quorum == plan.approval.quorum <= len(rules.approvers)
+        assert set(rules.checklist) == {name for name, is_asked in plan.checklist if is_asked}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "policy: the file is empty. Begin with `policy: 1` and `name: NAME`."),
+        ("policy: 1\nname: a\nservices: [a]\n", "protects: `protects` is missing. Add `protects:` here; docs/policy.md shows it"),
+        ("policy: 1\nname: a\nservices: [a]\nprotects: [local/*]\n", "protects[0]: `local/*` does not fit. Write a Prefect block"),
+        ("policy: 1\nname: a\nservices: [a]\nprotect: [local/a]\n", "protect: the field `protect` is unknown. Did you mean `protects`?"),
+        ("policy: 1\nname: a\nservices: [a]\nprotects: [local/a]\nchecklist: [tests]\n", "checklist[0]: `tests` must be"),
+        ("policy: 1\nname: a\nservices: [a]\nprotects: [local/a]\napproval: {quorum: 2, approvers: [ada]}\n", "can never be met"),
+        ("policy: 1\nname: a\nservices: [a]\nprotects: [local/a]\nenvironment: staging\napproval: {}\n", "before people are asked"),
+        ("policy: 2\nname: a\nservices: [a]\nprotects: [local/a]\n", "policy: `2` must be 1"),
+    ],
+)
+def test_a_wrong_policy_is_reported_as_a_plan_is(text: str, said: str) -> None:
+    """With file, line, field and fix."""
+    policy, problems = read_policy(text, name="p.yaml")
+    assert policy is None
+    assert said in str(problems[0]), problems
