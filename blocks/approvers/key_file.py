@@ -61,13 +61,8 @@ def write_once(path: Path, content: bytes) -> bool:
     Returns:
         Whether this call made it.
     """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    draft = _draft(path, content)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
         # A link appears at once with its whole content, or fails because another process was first; also on NFS.
         os.link(draft, path)
     except FileExistsError:
@@ -76,6 +71,30 @@ def write_once(path: Path, content: bytes) -> bool:
         draft.unlink(missing_ok=True)
     _sync_folder(path.parent)
     return True
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file whole and durably, in the place of one that may be there."""
+    draft = _draft(path, content)
+    try:
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _draft(path: Path, content: bytes) -> Path:
+    """Write a hidden file beside another, which only its owner can read."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    return draft
 
 
 def derive(master: bytes, purpose: str) -> bytes:
