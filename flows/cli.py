@@ -14,7 +14,7 @@ from flows.commands._encoding import use_utf8
 
 COMMANDS = (
     "demo", "up", "down", "check", "release", "run", "approve", "cancel", "rollback", "status", "history", "report", "approvers",
-    "policy", "local", "doctor",
+    "blocks", "policy", "local", "doctor",
 )  # fmt: skip
 BROKEN_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
 

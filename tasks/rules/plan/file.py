@@ -13,7 +13,7 @@ from tasks.rules.plan.problems import Problem, in_words, spell
 from tasks.rules.plan.types import Section
 from tasks.rules.plan.yaml_tree import Tree, read_tree
 
-__all__ = ["MAX_BYTES", "Problem", "read_plan", "read_section"]
+__all__ = ["MAX_BYTES", "Problem", "read_document", "read_plan", "read_section"]
 
 MAX_BYTES = 1_000_000
 Kind = TypeVar("Kind", bound=Section)
@@ -50,6 +50,26 @@ def _about(problem: Problem, noun: str) -> Problem:
 
 
 def _read(text: str | bytes, *, name: str, model: type[Kind], begin: str) -> tuple[Kind | None, list[Problem]]:
+    tree, problems = read_document(text, name=name, begin=begin)
+    if tree is None:
+        return None, problems
+    found, invalid = _validate(tree, name=name, model=model)
+    spoken = {problem.field for problem in problems}
+    problems += [problem for problem in invalid if problem.field not in spoken]
+    return (None if problems else found), sorted(problems, key=lambda problem: (problem.line, problem.column))
+
+
+def read_document(text: str | bytes, *, name: str, begin: str) -> tuple[Tree | None, list[Problem]]:
+    """Read a YAML document that must be a mapping.
+
+    Args:
+        text: The file's content; bytes must be UTF-8. More than 1 MB is refused unread.
+        name: The file as the reader knows it, for the problems.
+        begin: How it begins, for a file that is empty.
+
+    Returns:
+        The tree, or None if there is no mapping, and every problem of the YAML itself.
+    """
     if len(text) > MAX_BYTES:
         message = f"the file has {len(text):,} bytes, more than {MAX_BYTES:,}"
         return None, [Problem(name, 1, 1, "plan", message, "A plan is a few kilobytes; check that this is the right file.")]
@@ -63,10 +83,7 @@ def _read(text: str | bytes, *, name: str, model: type[Kind], begin: str) -> tup
     if not isinstance(tree.value, dict):
         message = "the file is empty" if tree.value is None else "the file is not a mapping of fields"
         return None, [*problems, Problem(name, 1, 1, "plan", message, begin)]
-    found, invalid = _validate(tree, name=name, model=model)
-    spoken = {problem.field for problem in problems}
-    problems += [problem for problem in invalid if problem.field not in spoken]
-    return (None if problems else found), sorted(problems, key=lambda problem: (problem.line, problem.column))
+    return tree, problems
 
 
 def _decode(text: str | bytes, *, name: str) -> tuple[str, Problem | None]:
