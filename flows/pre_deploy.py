@@ -10,7 +10,7 @@ from typing import Any, Literal
 from prefect import State, flow
 
 from blocks.errors import Refused
-from flows.lifecycle.context import Phase, begin_phase, conclude, platform_of
+from flows.lifecycle.context import Phase, begin_phase, conclude, expect_policies_kept, platform_of
 from tasks.analysis.monitoring import read_slis
 from tasks.analysis.sources import subject_of
 from tasks.evidence.dependencies import check_dependency
@@ -27,6 +27,7 @@ from tasks.rules.evidence.tests import TestEvidence
 from tasks.rules.lifecycle.results import PhaseResult, failed, passed, worst_of
 from tasks.rules.plan.request import PlanPath, Scope, Version
 from tasks.rules.plan.targets import PRODUCTION, Place, production_of, target_of
+from tasks.rules.policy.rules import compare_rules
 from tasks.rules.rollout.preview import refusals
 from tasks.rules.rollout.rollback import choose_rollback
 from tasks.rules.rollout.steps import steps_of
@@ -44,12 +45,13 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> P
         release: Leave empty; a release fills it in.
     """
     phase = await begin_phase(plan, scope=release)
+    await expect_policies_kept(phase)
     inputs = await collect_inputs(plan, version=version, key=phase.key("subject"), taken=phase.taken)
     course = describe_course(phase.plan, version, inputs.current)
     await phase.append(
         f"Reviewed the plan of {phase.plan.service}",
         kind="review",
-        why=f"digest {inputs.digest}",
+        why=f"digest {inputs.digest}{_under(inputs)}",
         evidence={
             "service": phase.plan.service,
             "version": version,
@@ -59,6 +61,7 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> P
             "course": course,
             "steps": [step.model_dump(mode="json", exclude_defaults=True) for step in steps_of(phase.plan)],
             "previews": inputs.previews,
+            **_policy_evidence(phase, inputs),
         },
     )
     if refused := refusals(inputs.previews):
@@ -75,6 +78,20 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> P
         evidence={"outcome": outcome, "items": [asdict(item) for item in items]},
     )
     return conclude(failed(faults) if faults else passed(f"{len(items)} lines of the checklist passed"), scope=release)
+
+
+def _under(inputs: Inputs) -> str:
+    return f", under {', '.join(policy.name for policy in inputs.policies)}" if inputs.policies else ""
+
+
+def _policy_evidence(phase: Phase, inputs: Inputs) -> dict[str, Any]:
+    """Give the policies that apply, and their rules beside the plan's; nothing without a policy."""
+    if not inputs.policies:
+        return {}
+    return {
+        "policies": [policy.model_dump(mode="json") for policy in inputs.policies],
+        "rules": [line._asdict() for line in compare_rules(phase.plan, inputs.policies)],
+    }
 
 
 async def _read_changes(phase: Phase, changes: ChangeLog) -> None:

@@ -54,7 +54,10 @@ async def pass_gate(
     Raises:
         Refused: Rejected, expired, or locked after too many wrong codes.
     """
-    if phase.plan.approval.quorum == 0:
+    rules = inputs.rules()
+    if rules.signatures == "required" and "signatures" not in Gate.model_fields:
+        raise Refused("a policy requires signed approvals, which this version cannot verify")
+    if rules.quorum == 0:
         await phase.append("The plan asks for no approval", kind="gate", name="decision")
         return Approval(gate=name)
     about = about or {"environment": "", "step": None}
@@ -85,7 +88,7 @@ async def pass_gate(
 
 
 def _question(phase: Phase, inputs: Inputs, *, name: str, number: int, requester: str, opened: datetime, minutes: float | None) -> Gate:
-    approval = phase.plan.approval
+    approval, rules = phase.plan.approval, inputs.rules()
     expires = opened + timedelta(minutes=minutes or approval.expires_after_minutes)
     return Gate(
         run=phase.owner,
@@ -97,8 +100,8 @@ def _question(phase: Phase, inputs: Inputs, *, name: str, number: int, requester
         requester=requester,
         opened_at=opened,
         expires_at=expires,
-        approvers=tuple(approval.approvers),
-        quorum=approval.quorum,
+        approvers=rules.approvers,
+        quorum=rules.quorum,
         max_wrong_codes=approval.max_wrong_codes,
     )
 

@@ -14,6 +14,7 @@ from flows.commands import _output, _terminal
 
 if TYPE_CHECKING:  # models take time that `shipway --help` does not have
     from tasks.rules.plan.plan import Plan
+    from tasks.rules.policy.rules import Line
 
 HELP = "Check a plan, and list what a release would do."
 FINE, BAD_INPUT = 0, 2
@@ -38,6 +39,7 @@ class Checked:
         warnings: What can still be fixed before a release, and which questions got no answer.
         steps: What a release would do, one sentence each; empty if there are problems.
         previews: What the platforms would change, by environment.
+        rules: The rules of the plan and of its policies side by side; empty without a policy on this machine.
     """
 
     plan: Plan | None
@@ -46,6 +48,7 @@ class Checked:
     warnings: list[str]
     steps: list[str]
     previews: Mapping[str, dict[str, Any]]
+    rules: list[Line]
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -70,23 +73,26 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace, *, online: bool) -> Checked:
+    from flows.commands._policies import ask_policies
     from flows.commands._previews import ask_platforms
     from tasks.rules.rollout.summary import describe_course
 
     plan, problems, warnings = look_at(Path(arguments.plan))
     version, wrong = _version_of(arguments)
     previews: Mapping[str, dict[str, Any]] = {}
+    rules: list[Line] = []
     if plan is not None and not problems:
+        weaker, rules = ask_policies(plan)
         queries, notes = ask_prometheus(plan, Path(arguments.plan), online=online)
         refused, unknown, previews = ask_platforms(plan, version=version) if online and not wrong else ([], [], {})
-        problems, warnings = [*queries, *refused], [*warnings, *notes, *unknown]
+        problems, warnings = [*weaker, *queries, *refused], [*warnings, *notes, *unknown]
     problems += wrong
     steps: list[str] = []
     if plan is not None and not problems:
         current, note = current_versions(plan) if online else ({}, "")
         warnings += [note] if note else []
         steps = list(describe_course(plan, version or "VERSION", current))
-    return Checked(plan, version, problems, warnings, steps, previews)
+    return Checked(plan, version, problems, warnings, steps, previews, rules)
 
 
 def _facts(checked: Checked, *, file: str) -> dict[str, Any]:
@@ -99,24 +105,28 @@ def _facts(checked: Checked, *, file: str) -> dict[str, Any]:
         "warnings": checked.warnings,
         "steps": checked.steps,
         "previews": checked.previews,
+        "rules": [line._asdict() for line in checked.rules],
     }
 
 
 def _print(checked: Checked, *, file: str, online: bool) -> None:
     import textwrap
 
+    from flows.commands._policies import print_rules
     from flows.commands._previews import print_previews
 
     plan = checked.plan
     if plan is None or checked.problems:
         print("\n".join(checked.problems), file=sys.stderr)
         print(f"{len(checked.problems)} problem(s) in {file}.", file=sys.stderr)
+        print_rules(checked.rules)
         return
     for warning in checked.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
     print(f"{file} is right. A release of {plan.service} {checked.version or 'VERSION'} would do this:\n")
     for number, sentence in enumerate(checked.steps, start=1):
         print(textwrap.fill(sentence, width=110, initial_indent=f"{number:>3}. ", subsequent_indent="     ", break_on_hyphens=False))
+    print_rules(checked.rules)
     if online:
         print_previews(dict(checked.previews), version=checked.version)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from prefect.states import Completed, Failed
 
 from blocks.errors import Refused, Superseded
 from blocks.platform import Lease, Platform
+from tasks.approval.protection import keep_policies
 from tasks.evidence.inputs import take_plan
 from tasks.lifecycle.lock import is_stop_requested
 from tasks.lifecycle.policy import retried
@@ -29,6 +31,7 @@ from tasks.rules.plan.targets import place_of
 from tasks.rules.record.entries import Entry, Kind
 
 KEPT_SECONDS = 60
+UNKNOWN = "unknown"  # the requester of a run that does not name one
 _acting: ContextVar[Acting | None] = ContextVar("acting", default=None)
 
 
@@ -176,9 +179,25 @@ async def check_not_stopped(run: str) -> None:
         raise Superseded("this run was settled while it ran; its record is closed")
 
 
+async def expect_policies_kept(phase: Phase) -> None:
+    """Compare the plan and the requester with the policies as they are now.
+
+    Raises:
+        Refused: They are not kept, or cannot be read.
+    """
+    opened = await read_entry(phase.owner, "opened")
+    requester = None if opened is None else "" if opened.who == UNKNOWN else opened.who
+    await asyncio.to_thread(keep_policies, phase.plan, requester=requester)
+
+
 async def acquire_lease_forward(phase: Phase, platform: Platform) -> Lease:
-    """Acquire the lease of an environment for a step forward; every step forward begins here."""
+    """Acquire the lease of an environment for a step forward; every step forward begins here.
+
+    Raises:
+        Refused: The release does not keep a policy as it is now. A rollback does not come here: no policy holds it up.
+    """
     await check_not_stopped(phase.owner)
+    await expect_policies_kept(phase)
     return await retried(acquire_lease)(platform, owner=phase.owner)
 
 

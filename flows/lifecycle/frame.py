@@ -14,7 +14,7 @@ from prefect.exceptions import Abort
 
 from blocks.errors import BadInput, Refused, Superseded
 from blocks.outside_text import ENDING_LIMIT, as_ending, as_reason, error_text
-from flows.lifecycle.context import Phase, acting_for, begin_phase, platform_of, run_id
+from flows.lifecycle.context import UNKNOWN, Phase, acting_for, begin_phase, platform_of, run_id
 from flows.lifecycle.finalize import finalize
 from flows.lifecycle.queue import lock_or_wait
 from tasks.lifecycle.links import run_link
@@ -59,7 +59,7 @@ async def _attempt(name: str, run: str, *, plan: str, version: str, reason: str,
         run,
         f"{requester or 'unknown'} asked to {name} {version}",
         kind="opened",
-        who=requester or "unknown",
+        who=requester or UNKNOWN,
         why=reason,
         evidence={"flow": name, "plan": plan, "version": version, "run": run_link(run)},
     )

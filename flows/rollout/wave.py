@@ -71,14 +71,15 @@ async def _confirm(phase: Phase, version: str, *, approval: Approval) -> None:
     await check_not_stopped(phase.owner)  # a release that must stop was not refused
     opened = await read_entry(phase.owner, "opened")
     fresh = await retried(collect_inputs_again)(phase.path, version=version)
+    rules = fresh.rules()
     problems = await named(check_proofs, "verify the approvals again")(
         await load_approvers(phase.plan.approval.block),
         run=phase.owner,
         gate=approval.gate,
         digest=fresh.digest,
         proofs=approval.proofs,
-        allowed=phase.plan.approval.approvers,
-        quorum=phase.plan.approval.quorum,
+        allowed=rules.approvers,
+        quorum=rules.quorum,
         requester=opened.who if opened else "",
     )
     if problems:

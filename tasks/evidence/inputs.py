@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from blocks.errors import BadInput, WorldMoved
 from blocks.platform import Platform, Position
+from tasks.approval.protection import keep_policies
 from tasks.evidence.change_log import read_change_log
 from tasks.evidence.review import read_plan_file
 from tasks.lifecycle.policy import OBSERVE_PLATFORM, ONCE
@@ -64,12 +65,16 @@ async def look(path: str, *, version: str, taken: TakenPlan | None = None, platf
 
     Returns:
         The inputs, without previews.
+
+    Raises:
+        Refused: The plan is weaker than a policy of its platform blocks, or a policy cannot be read.
     """
     taken = taken or await read_plan(path)
     plan = taken.parsed()
     if taken.manifest_problems:
         raise BadInput("; ".join(taken.manifest_problems), field="migrations", fix="Look with `shipway check`.")
     require_extras(plan)
+    policies = await asyncio.to_thread(keep_policies, plan)
     loaded = platforms or await load_platforms(plan)
     seen = dict(zip(loaded, await asyncio.gather(*(_look_at(plan, name, platform) for name, platform in loaded.items())), strict=True))
     settings = {name: fingerprinted for name, (_, fingerprinted) in seen.items()}
@@ -84,7 +89,8 @@ async def look(path: str, *, version: str, taken: TakenPlan | None = None, platf
         previous={name: position["previous"] for name, (position, _) in seen.items()},
         change_log=changes,
         platforms=settings,
-        digest=digest(plan, version, changes, production, settings, manifests=taken.manifests),
+        digest=digest(plan, version, changes, production, settings, manifests=taken.manifests, policies=policies),
+        policies=policies,
     )
 
 

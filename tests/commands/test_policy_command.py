@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples/policy.yaml"
 def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Use a home directory of the test's own."""
     monkeypatch.setenv("SHIPWAY_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "keys" / "approvals.key"))
     return tmp_path / "keys"
 
@@ -52,6 +55,28 @@ def test_what_is_not_there_is_bad_input(words: list[str], capsys: pytest.Capture
     """With the field to fix."""
     assert main(["policy", *words]) == 2
     assert "NAME" in (said := capsys.readouterr().err) or "FILE" in said
+
+
+def test_check_shows_the_rules_of_plan_and_policy_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A plan that is weaker has a problem for each field; the table says what counts."""
+    main(["policy", "apply", str(EXAMPLE)])
+    plan = EXAMPLE.parent / "guestbook/shipway.yaml"
+    assert main(["check", str(plan)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [" ".join(line.split()) for line in said if "approval.quorum" in line or "requester" in line] == [
+        "approval.quorum 1 at least 1 1",
+        "requester any ada, grace, linus ada, grace, linus",
+    ]
+    shutil.copytree(plan.parent, tmp_path / "guestbook")
+    weak = tmp_path / "guestbook" / "weak.yaml"
+    weak.write_text(plan.read_text(encoding="utf-8").replace("  quorum: 1", "  quorum: 0"), encoding="utf-8")
+    assert main(["check", str(weak), "--json"]) == 2
+    facts = json.loads(capsys.readouterr().out)
+    assert (
+        "approval.quorum: 0 is less than the 1 of `approval.quorum` of the policy guestbook-production. Write `quorum: 1`."
+        in facts["problems"]
+    )
+    assert {"field": "approval.quorum", "plan": "0", "policy": "at least 1", "counts": "1"} in facts["rules"]
 
 
 def test_a_broken_policy_is_reported_and_can_be_removed(keys: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,12 +1,13 @@
-"""Digest of an approval: one hash over the plan, the version, the changes, the running versions, and the platforms."""
+"""Digest of an approval: one hash over the plan, the version, the changes, the running versions, the platforms, and the policies."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks.rules.evidence.change_log import ChangeLog
 from tasks.rules.plan.plan import Plan
+from tasks.rules.policy.policy import Policy
 from tasks.rules.record.canonical import fingerprint
 
 
@@ -17,6 +18,7 @@ def digest(
     current: Mapping[str, str | None],
     platforms: Mapping[str, str],
     manifests: Mapping[str, Any] | None = None,
+    policies: Sequence[Policy] = (),
 ) -> str:
     """Hash what an approval is for.
 
@@ -27,9 +29,11 @@ def digest(
         current: The running version, by environment; None without one.
         platforms: The fingerprint of the platform's settings, by environment: the plan only names them.
         manifests: The Jobs of the plan's migrations, by name: the plan only names them, too.
+        policies: The policies that protect the plan's platform blocks.
 
     Returns:
         64 hexadecimal digits; another value of any of these gives another digest.
     """
     whole = {"change_log": change_log, "current": dict(current), "plan": plan, "platforms": dict(platforms), "version": version}
-    return fingerprint({**whole, "manifests": dict(manifests)} if manifests else whole)
+    more = {"manifests": dict(manifests or {}), "policies": list(policies)}
+    return fingerprint(whole | {name: value for name, value in more.items() if value})

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.rules.evidence.change_log import ChangeLog
 from tasks.rules.plan.plan import Plan
+from tasks.rules.policy.policy import Policy
+from tasks.rules.policy.rules import Rules, effective_rules
 
 
 class TakenPlan(BaseModel):
@@ -47,6 +49,7 @@ class Inputs(TakenPlan):
         platforms: The fingerprint of each platform's settings, by environment.
         digest: The hash over all of it, which people approve.
         previews: What the platforms would change, by environment, for those that can say it.
+        policies: The policies that protect the platform blocks, as they were read.
     """
 
     version: str
@@ -56,3 +59,8 @@ class Inputs(TakenPlan):
     platforms: dict[str, str]
     digest: str
     previews: dict[str, dict[str, Any]] = {}
+    policies: tuple[Policy, ...] = ()
+
+    def rules(self) -> Rules:
+        """Give the effective rules: the plan's, and those of the policies."""
+        return effective_rules(self.parsed(), self.policies)

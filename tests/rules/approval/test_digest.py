@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tasks.rules.approval.digest import digest
 from tasks.rules.evidence.change_log import ChangeLog, Commit
 from tasks.rules.plan.plan import Plan
+from tasks.rules.policy.policy import Policy
 from tasks.rules.record.canonical import canonical, fingerprint
 
 PLAN = Plan.model_validate({
@@ -38,6 +39,14 @@ def test_the_digest_is_known() -> None:
     assert digest(PLAN, "1.1", LOG, CURRENT, PLATFORMS) == digest(
         Plan.model_validate(PLAN.model_dump(mode="json")), "1.1", LOG, dict(reversed(CURRENT.items())), PLATFORMS
     )
+
+
+def test_a_policy_that_is_applied_changed_or_removed_gives_another_digest() -> None:
+    """What people approve is the release under the rules that hold then."""
+    policies = [Policy(policy=1, name="b", protects=["local/b"], services=["guestbook"], requesters=who) for who in ([], ["ada"])]
+    digests = {digest(PLAN, "1.1", LOG, CURRENT, PLATFORMS, policies=one) for one in ([], policies[:1], policies[1:], policies)}
+    assert len(digests) == 4
+    assert digest(PLAN, "1.1", LOG, CURRENT, PLATFORMS) in digests
 
 
 @pytest.mark.parametrize(
