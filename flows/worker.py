@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blocks.server import layout, worker
+from blocks.server import port, worker
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
@@ -23,6 +23,6 @@ async def refuse(run: FlowRun) -> bool:
 
 if __name__ == "__main__":
     home, queue = Path(sys.argv[1]), sys.argv[2]
-    layout.read_facts(home)
+    port.hold(home)
     with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
         asyncio.run(worker.work(home, queue, refuse=refuse))

@@ -12,14 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from blocks.server import layout
+from blocks.errors import Refused
+from blocks.server import layout, port
 
 
 def command(home: Path) -> list[str]:
     """Build the command that serves API and UI in the foreground."""
-    port = str(layout.read_facts(home)["port"])
-    options = ["--host", "127.0.0.1", "--port", port, "--log-level", "warning", "--timeout-graceful-shutdown", "5"]
-    return [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app", *options]
+    return [sys.executable, "-m", "blocks.server.api_process", str(home)]
 
 
 def ask(home: Path, path: str, body: dict[str, Any] | None = None, *, timeout_seconds: float = 2) -> Any:
@@ -54,6 +53,10 @@ def date_header(home: Path) -> str:
 
 def _open(home: Path, path: str, body: Any, *, timeout_seconds: float) -> Any:
     headers = {"Content-Type": "application/json"}
+    try:
+        port.hold(home)
+    except Refused as error:
+        raise ConnectionRefusedError(str(error)) from None
     auth = layout.auth_string(home)
     if auth:
         headers["Authorization"] = "Basic " + base64.b64encode(auth.encode()).decode()

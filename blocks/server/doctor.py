@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Literal
 
 from blocks import processes
-from blocks.server import api, keeper, layout, postgres, problems, supervisor, worker
+from blocks.errors import Refused
+from blocks.server import api, keeper, layout, port, postgres, problems, supervisor, worker
 
 PREFECT_VERSION = "3.9.1"
 LEAST_PYTHON = (3, 11)
@@ -110,10 +111,15 @@ def _database(home: Path) -> Finding:
 
 
 def _port(home: Path) -> Finding:
-    port = layout.read_facts(home)["port"]
-    if processes.recorded(home / "run" / "server.pid") is None and not layout.port_is_free(port):
-        return Finding("warn", "port", f"{port} is held by another program", "shipway up takes another one and says so")
-    return Finding("ok", "port", str(port))
+    number = layout.read_facts(home)["port"]
+    fix = f"shipway up --home {home} takes another one and says so"
+    try:
+        port.hold(home)
+    except Refused as error:
+        return Finding("fail", "port", str(error), fix)
+    if processes.recorded(home / "run" / "server.pid") is None and not port.is_free(number):
+        return Finding("warn", "port", f"{number} is held by another program of this user", fix)
+    return Finding("ok", "port", str(number))
 
 
 def _server(home: Path) -> Finding:

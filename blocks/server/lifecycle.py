@@ -13,6 +13,7 @@ from typing import Any
 from blocks import processes
 from blocks.errors import Permanent, Refused
 from blocks.server import api, keeper, layout, postgres, problems, settings, sockets, supervisor, worker
+from blocks.server import port as port_of
 
 GRACE_SECONDS = 10
 DOWN_SECONDS = 90
@@ -40,7 +41,7 @@ def start(home: Path, *, port: int | None = None, auth: bool | None = None) -> l
     if before is not None and ((port or before["port"]) != before["port"] or (before["auth"] if auth is None else auth) != before["auth"]):
         message = f"the server stack in {home} runs with other settings; end it with `shipway down` first"
         raise Refused(message)
-    if processes.recorded(home / "run" / "server.pid") is None and not layout.port_is_free(facts["port"]):
+    if processes.recorded(home / "run" / "server.pid") is None and not port_of.is_free(facts["port"]):
         if port is not None:
             message = f"port {port} is taken; leave --port away, or choose another one"
             raise Refused(message)

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from blocks.server import layout, postgres
+from blocks.server import layout, port, postgres
 
 PROJECT = Path(__file__).parents[2]
 # What a run reports is stored once a second, together: people read it that much later, and a fifth of the server's work is saved.
@@ -62,8 +62,13 @@ def enter(home: Path) -> None:
     """Make this process a client of the home directory's server; a server that PREFECT_API_URL names already is kept.
 
     Call it before prefect is imported.
+
+    Raises:
+        Refused: The port of the home directory's server is another user's, so the password must not be sent there.
     """
     foreign = bool(os.environ.get("PREFECT_API_URL"))
+    if not foreign:
+        port.hold(home)
     for name, value in environment(home).items():
         if not (foreign and name in {"PREFECT_API_URL", "PREFECT_API_AUTH_STRING"}):
             os.environ[name] = value
@@ -89,6 +94,7 @@ def server_environment(home: Path) -> dict[str, str]:
         "PREFECT_SERVER_API_HOST": "127.0.0.1",
         "PREFECT_SERVER_API_PORT": str(facts["port"]),
         "PREFECT_SERVER_UI_API_URL": layout.api_url(home),
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(f"http://{host}:{facts['port']}" for host in ("127.0.0.1", "localhost")),
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": postgres.url(home),
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",

@@ -22,7 +22,7 @@ from pathlib import Path
 from blocks import processes
 from blocks.errors import Permanent
 from blocks.processes import Backoff
-from blocks.server import api, keeper, postgres, problems, settings, worker
+from blocks.server import api, keeper, port, postgres, problems, settings, worker
 from blocks.server.warm import engine
 
 LOG = logging.getLogger("supervisor")
@@ -69,6 +69,8 @@ def main(home: Path) -> None:
         return
     problems.forget(home)
     processes.record(home / "run" / "supervisor.pid", os.getpid())
+    with contextlib.suppress(Permanent):  # the server's start says why
+        port.hold(home)
     woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wake)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -112,6 +114,8 @@ def launch(home: Path, one: Watched) -> None:
         if name == "database":
             postgres.initialise(home)
             postgres.forget_dead(home)
+        elif name == "server":
+            port.hold(home)
         log = home / "logs" / f"{name}.log"
         argv, env = one.service.command(home), one.service.environment(home)
         pid = processes.start(argv, name=name, run=folder, log=log, env=env, cwd=settings.PROJECT)

@@ -58,8 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
         _demo.end_companions(home)
         with _demo.repository(home) as repository:
             stage = _Stage(home, repository)
-            up.start_stack(home, auth=False, meanwhile=stage.set_up)
-        print(f"  ready after {time.monotonic() - began:.0f} s\n{up.describe(home, show_password=False)}\n", flush=True)
+            up.start_stack(home, auth=True, meanwhile=stage.set_up)
+        print(f"  ready after {time.monotonic() - began:.0f} s\n{up.describe(home, show_password=sys.stdout.isatty())}\n", flush=True)
         good = _terminal.on_server(arguments, lambda client, given: _play(client, given, home, stage))
     except ShipwayError as error:
         print(error, file=sys.stderr)
@@ -170,5 +170,5 @@ def _last_words(home: Path, *, keep: bool, plan: Path, public: str) -> None:
         return
     from flows.commands import up
 
-    print(up.describe(home, show_password=False))
+    print(up.describe(home, show_password=sys.stdout.isatty()))
     print(f"Service {public}, with {KEPT_RATE} requests a second\nPlan    {plan}\nCodes   shipway demo --code --home {home}")

@@ -39,7 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     password.add_argument(
         "--auth", dest="auth", action="store_true", default=None, help="require a password (the default for a new home directory)"
     )
-    password.add_argument("--no-auth", dest="auth", action="store_false", help="let every user of this machine in; for demonstrations")
+    password.add_argument(
+        "--no-auth", dest="auth", action="store_false", help="let every user of this machine in, but no foreign page in a browser"
+    )
     parser.add_argument("--timeout", type=float, default=120, metavar="SECONDS", help="how long to wait until all is ready (default: 120)")
 
 
@@ -148,6 +150,6 @@ def describe(home: Path, *, show_password: bool) -> str:
     lines = [f"UI      {layout.api_url(home).removesuffix('/api')}"]
     auth = layout.auth_string(home)
     if auth:
-        lines.append(f"        password: {auth}" if show_password else f"        password: in {home / 'keys' / 'api.auth'}")
+        lines.append(f"        it asks for the password {auth if show_password else 'in ' + str(home / 'keys' / 'api.auth')}")
     lines += [f"Logs    {home / 'logs'}", f"Stop    shipway down --home {home}"]
     return "\n".join(lines)

@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from blocks.server import api, layout, settings
+from blocks.server import api, layout, port, settings
 from blocks.server.warm import judge, prefork
 
 PREFECT = (
@@ -55,6 +55,7 @@ def become_run(request: dict[str, Any], *, anew: bool) -> NoReturn:
         os.setsid()
         os.chdir(request["cwd"])
         if anew:
+            port.keep_over_exec()
             os.execve(sys.executable, [sys.executable, "-m", "prefect.engine"], request["env"])  # noqa: S606 - our own interpreter
         if not settings.PROJECT.samefile(request["cwd"]):
             prefork.forget_ours()  # another project may have rooms of these names
@@ -119,6 +120,7 @@ def main(home: Path, *, load: Callable[[], None]) -> None:
         home: The home directory.
         load: Imports the flows; if it fails, each run imports its own flow and says why it cannot.
     """
+    port.hold(home)  # so do the forks
     known = prefork.written(prefork.files_of_ours())  # before the imports: a file written meanwhile must not pass for the one in memory
     with api.a_core_of_its_own(home):
         for name in (*PREFECT, *OTHERS):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from blocks import processes
-from blocks.server import api, layout, lifecycle
+from blocks.server import api, layout, lifecycle, port
 from tests.blocks.server.stack_kills import READY_SECONDS, SERVICES, kill, pids, wait_for_another, wait_until_ready
 
 pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.xdist_group("house")]
@@ -56,7 +56,7 @@ def test_down_leaves_no_process_and_down_again_is_fine(home: Path) -> None:
     lifecycle.stop(home, now=False)
     lifecycle.stop(home, now=False)
     assert [pid for pid in before.values() if pid is not None and processes.start_time(pid) is not None] == []
-    assert layout.port_is_free(layout.read_facts(home)["port"])
+    assert port.is_free(layout.read_facts(home)["port"])
     lifecycle.start(home)
     wait_until_ready(home)
     assert api.ask(home, "/work_pools/shipway")["name"] == "shipway"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from blocks.errors import Refused
-from blocks.server import layout, settings
+from blocks.server import layout, port, settings
 
 
 def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -68,8 +68,8 @@ def test_the_house_takes_no_prefect_setting_from_its_caller(monkeypatch: pytest.
 def test_a_port_in_use_is_seen() -> None:
     """A port that another program listens on is not free."""
     with socket.create_server(("127.0.0.1", 0)) as other:
-        assert not layout.port_is_free(other.getsockname()[1])
-    assert layout.port_is_free(layout.free_port())
+        assert not port.is_free(other.getsockname()[1])
+    assert port.is_free(layout.free_port())
 
 
 def test_a_folder_that_is_no_house_says_how_to_make_one(tmp_path: Path) -> None:
