@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
+from typing import Any
 
 from prefect.context import FlowRunContext
 from prefect.flow_runs import asuspend_flow_run
@@ -13,6 +15,25 @@ from tasks.lifecycle.clock import seconds_until
 from tasks.lifecycle.run_labels import set_wakeup
 
 GRACE_SECONDS = 6 * 3_600  # Prefect's own time-out ends a run without our code, so it comes long after the keeper's
+
+
+class _WaitingIsNoError(logging.Filter):
+    """Log the end of an attempt that suspended its run as what it is; Prefect logs every state but Completed as an error."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Lower the record's level; every record passes."""
+        if record.levelno == logging.ERROR and record.getMessage().startswith("Finished in state Suspended("):
+            record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
+        return True
+
+
+FLOW_RUNS = logging.getLogger("prefect.flow_runs")
+WAITING_IS_NO_ERROR = _WaitingIsNoError()
+
+
+async def _suspend(**how: Any) -> None:
+    FLOW_RUNS.addFilter(WAITING_IS_NO_ERROR)  # added again it is there once
+    await asuspend_flow_run(**how)
 
 
 def asked_keys() -> set[str]:
@@ -30,7 +51,7 @@ async def wait_until(at: datetime, *, name: str) -> None:
     """
     turn = sum(key.startswith(f"{name}-") for key in asked_keys()) + 1
     await set_wakeup(run_id(), at=at)
-    await asuspend_flow_run(key=f"{name}-{turn}", timeout=int(seconds_until(at)) + GRACE_SECONDS)
+    await _suspend(key=f"{name}-{turn}", timeout=int(seconds_until(at)) + GRACE_SECONDS)
 
 
 async def ask(form: type[RunInput], *, key: str, until: datetime) -> None:
@@ -44,4 +65,4 @@ async def ask(form: type[RunInput], *, key: str, until: datetime) -> None:
     if key in asked_keys():
         return
     await set_wakeup(run_id(), at=until)
-    await asuspend_flow_run(wait_for_input=form, key=key, timeout=int(seconds_until(until)) + GRACE_SECONDS)
+    await _suspend(wait_for_input=form, key=key, timeout=int(seconds_until(until)) + GRACE_SECONDS)

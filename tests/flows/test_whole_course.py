@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -34,3 +36,16 @@ async def test_a_release_waits_for_its_approval_deploys_in_steps_and_is_rolled_b
     await check_closed(stage, ran, outcome="rolled_back")
     await check_well(stage, version="9.1", production=FIRST)
     assert set(visitors.since(began)) == {200}
+    assert await error_lines(held.id) == [], "a normal wait is no error"
+
+
+async def error_lines(run: str) -> list[str]:
+    """Read what a run logged as an error."""
+    from prefect import get_client  # noqa: PLC0415 - importing Prefect costs seconds that other tests need not pay
+    from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId, LogFilterLevel  # noqa: PLC0415
+
+    async with get_client() as client:
+        wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[UUID(run)]), level=LogFilterLevel(ge_=logging.INFO))
+        found = await client.read_logs(wanted)
+    assert found, "the run's log is empty, so it shows nothing"
+    return [line.message for line in found if line.level >= logging.ERROR]
