@@ -238,3 +238,12 @@ class Strategic(Protocol):
             BadInput: It has no such strategy.
         """
         ...
+
+
+@runtime_checkable
+class Identified(Protocol):
+    """Optional part of a platform: says what it points to, so that a second block does not hide whose environment it is."""
+
+    async def identity(self) -> str:
+        """Return a text that is the same for every block that points to the same environment, and for no other."""
+        ...

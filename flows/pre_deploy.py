@@ -10,7 +10,7 @@ from typing import Any, Literal
 from prefect import State, flow
 
 from blocks.errors import Refused
-from flows.lifecycle.context import Phase, begin_phase, conclude, expect_policies_kept, platform_of
+from flows.lifecycle.context import Phase, begin_phase, conclude, expect_own_environments, expect_policies_kept, platform_of
 from tasks.analysis.monitoring import read_slis
 from tasks.analysis.sources import subject_of
 from tasks.evidence.dependencies import check_dependency
@@ -46,6 +46,7 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> P
     """
     phase = await begin_phase(plan, scope=release)
     await expect_policies_kept(phase)
+    await expect_own_environments(phase)
     inputs = await collect_inputs(plan, version=version, key=phase.key("subject"), taken=phase.taken)
     course = describe_course(phase.plan, version, inputs.current)
     await phase.append(

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from blocks.errors import BadInput
 from flows.approval.gate import pass_gate
-from flows.lifecycle.context import Phase, begin_phase
+from flows.lifecycle.context import Phase, begin_phase, expect_own_environments
 from flows.lifecycle.finalize import end_watch
 from flows.lifecycle.frame import conduct, roll_back_cancelled
 from flows.rollout.wave import roll_out_wave
@@ -71,6 +71,7 @@ async def _alone(phase: Phase, version: str, *, environment: str) -> PhaseResult
     waves = reversed(waves_reversed(phase.plan, environment))
     if not is_production(environment):
         raise BadInput(f"{environment} is not production", field="environment", fix="Run the phase `staging` for staging.")
+    await expect_own_environments(phase)
     inputs = await collect_inputs(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
     opened = await read_entry(phase.owner, "opened")
     approval = await pass_gate(phase, inputs, name="production", requester=opened.who if opened else "")

@@ -64,7 +64,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     _enter_house(home)
     try:
         lifecycle.wait_for_server(home, timeout_seconds=START_SECONDS)
-        with _settings(home):
+        with _settings(home), pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SHIPWAY_KEY_FILE", environment.environment(home)["SHIPWAY_KEY_FILE"])  # for flows in this process
             with _locked(home):  # two who make the same block type at once would meet
                 asyncio.run(register_blocks())
             yield Server(home, layout.api_url(home), environment.environment(home))

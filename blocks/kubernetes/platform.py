@@ -114,11 +114,7 @@ class KubernetesPlatform(Block):
     )
 
     def following(self, strategy: str) -> Self:
-        """Return this platform with another strategy, as a plan may name it.
-
-        Raises:
-            BadInput: The strategy does not exist.
-        """
+        """Return this platform with another strategy, as a plan may name it; BadInput if it does not exist."""
         if strategy not in {"rolling", "canary", "blue-green"}:
             raise BadInput(f"the strategy {strategy} does not exist", field="strategy", fix="Write rolling, canary or blue-green")
         found = self.model_copy(update={"strategy": strategy})
@@ -129,6 +125,10 @@ class KubernetesPlatform(Block):
         """Read what runs now."""
         target = await self._target()
         return position_of(target, await self._look(target))
+
+    async def identity(self) -> str:
+        """Return the workload's UID, which is one in the world."""
+        return f"kubernetes {(await (await self._target()).read())['metadata']['uid']}"
 
     async def acquire_lease(self, owner: str, *, takeover: bool = False) -> Lease:
         """Acquire the lease under the next generation, which is written on every object that a release changes.

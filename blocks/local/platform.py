@@ -181,6 +181,10 @@ class LocalPlatform(Block):
         """Drain and end the agent and all processes; the folder stays, and the next order starts the same versions again."""
         await self._client().stop()
 
+    async def identity(self) -> str:
+        """Return the folder in which the environment lives, links followed."""
+        return f"local {await asyncio.to_thread(self._folder().resolve)}"
+
     def _folder(self) -> Path:
         name = self._block_document_name or self.service
         return Path(self.folder).expanduser().absolute() if self.folder else home().absolute() / "local" / name

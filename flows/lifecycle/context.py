@@ -16,7 +16,7 @@ from prefect.states import Completed, Failed
 
 from blocks.errors import Refused, Superseded
 from blocks.platform import Lease, Platform
-from tasks.approval.protection import keep_policies
+from tasks.approval.protection import keep_policies, own_environment
 from tasks.evidence.inputs import take_plan
 from tasks.lifecycle.lock import is_stop_requested
 from tasks.lifecycle.policy import retried
@@ -27,7 +27,7 @@ from tasks.rules.evidence.inputs import TakenPlan
 from tasks.rules.lifecycle.results import PhaseResult
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.request import owner_of, round_of
-from tasks.rules.plan.targets import place_of
+from tasks.rules.plan.targets import place_of, places_of
 from tasks.rules.record.entries import Entry, Kind
 
 KEPT_SECONDS = 60
@@ -190,7 +190,19 @@ async def expect_policies_kept(phase: Phase) -> None:
     await asyncio.to_thread(keep_policies, phase.plan, requester=requester)
 
 
-async def acquire_lease_forward(phase: Phase, platform: Platform) -> Lease:
+async def expect_own_environments(phase: Phase) -> None:
+    """Look whether the plan's environments belong to its service, before anything moves.
+
+    Raises:
+        Refused: One belongs to another service.
+    """
+    places = places_of(phase.plan)
+    platforms = await asyncio.gather(*(platform_of(phase.plan, place.environment) for place in places))
+    looks = zip(places, platforms, strict=True)
+    await asyncio.gather(*(retried(own_environment)(phase.plan, place, platform, claims=False) for place, platform in looks))
+
+
+async def acquire_lease_forward(phase: Phase, platform: Platform, environment: str) -> Lease:
     """Acquire the lease of an environment for a step forward; every step forward begins here.
 
     Raises:
@@ -198,6 +210,7 @@ async def acquire_lease_forward(phase: Phase, platform: Platform) -> Lease:
     """
     await check_not_stopped(phase.owner)
     await expect_policies_kept(phase)
+    await retried(own_environment)(phase.plan, place_of(phase.plan, environment), platform, claims=True)
     return await retried(acquire_lease)(platform, owner=phase.owner)
 
 

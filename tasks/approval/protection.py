@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
+from prefect import task
+
+from blocks.approvers.owners import Owner, claim, owner_files, read_owner
 from blocks.approvers.policy_files import policy_folder, read_policy_files
 from blocks.errors import Refused
+from blocks.platform import Identified, Platform
+from tasks.lifecycle.policy import OBSERVE_PLATFORM
 from tasks.rules.plan.plan import Plan
+from tasks.rules.plan.targets import Place
+from tasks.rules.policy.owners import ownership_conflict
 from tasks.rules.policy.policy import Policy, read_policy
 from tasks.rules.policy.rules import conflicts, effective_rules, policies_of, requester_conflicts
 
@@ -26,6 +36,38 @@ def keep_policies(plan: Plan, *, requester: str | None = None) -> tuple[Policy, 
     if problems:
         raise Refused(f"the release does not keep a policy. {' '.join(problems)}")
     return policies
+
+
+@task(name="own environment", **OBSERVE_PLATFORM)
+async def own_environment(plan: Plan, place: Place, platform: Platform, *, claims: bool) -> None:
+    """Expect that an environment belongs to the plan's service, or to none.
+
+    Args:
+        plan: The plan.
+        place: The environment.
+        platform: Its platform.
+        claims: Make the service the owner if there is none; else only look.
+
+    Raises:
+        Refused: It belongs to another service, or the files beside the key cannot be used.
+    """
+    identity = await platform.identity() if isinstance(platform, Identified) else ""
+    await asyncio.to_thread(_own, plan, place, identity, claims=claims)
+
+
+def _own(plan: Plan, place: Place, identity: str, *, claims: bool) -> None:
+    wanted, policies = Owner(plan.service, place.platform), load_policies()
+    files = owner_files(place.platform, identity)
+    found = [(path, read_owner(path)) for path in files]
+    if claims and all(_conflict(plan, place, owner, policies) == "" for _, owner in found):
+        found = [(path, claim(path, wanted)) for path in files]
+    for path, owner in found:
+        if problem := _conflict(plan, place, owner, policies):
+            raise Refused(f"{problem} The owner is kept in {path}, which the platform team may remove.")
+
+
+def _conflict(plan: Plan, place: Place, owner: Owner | None, policies: Sequence[Policy]) -> str:
+    return "" if owner is None else ownership_conflict(place, plan.service, policies, owner=owner.service, block=owner.block)
 
 
 def load_policies() -> tuple[Policy, ...]:

@@ -149,3 +149,33 @@ async def test_a_release_that_keeps_its_policy_is_deployed_and_its_record_has_bo
     assert [policy["name"] for policy in review.evidence["policies"]] == [f"{stage.name}-production"]
     assert {"field": "requester", "plan": "any", "policy": "rita", "counts": "rita"} in review.evidence["rules"]
     assert f"under {stage.name}-production" in review.why
+
+
+@pytest.mark.usefixtures("visitors")
+async def test_a_platform_block_belongs_to_the_first_service_also_without_a_policy(stage: Stage, protection: Protection) -> None:
+    """Another service is refused there, under the block's name and under another one, until a policy lists both."""
+    released = await stage.release_through(stage.tag("8.4"))
+    await check_closed(stage, released, outcome="deployed")
+    await stage.reset_versions(FIRST)
+    await stage.platform("production").save(f"{stage.name}-alias", overwrite=True)
+    production, staging = (plan_of(stage.name)[name] for name in ("production", "staging"))
+    other = {"service": f"{stage.name}-other", "staging": {**staging, "platform": f"local/{stage.name}-none"}}
+    await stage.platform("none").save(f"{stage.name}-none", overwrite=True)
+    for platform in (f"local/{stage.name}-production", f"local/{stage.name}-alias"):
+        ran = await attempt(stage, plan=stage.plan(**other, production={**production, "platform": platform}))
+        assert f"production.platform: {platform} belongs to the service {stage.name}, which was the first to release there" in ran.message
+    protection.apply(services=[stage.name, f"{stage.name}-other"])
+    shared = await stage.release_through(stage.tag("8.5"), plan=stage.plan(service=f"{stage.name}-other", staging=other["staging"]))
+    await check_closed(stage, shared, outcome="deployed")
+
+
+@pytest.mark.usefixtures("visitors")
+async def test_a_second_block_on_a_protected_environment_does_not_evade_its_policy(stage: Stage, protection: Protection) -> None:
+    """Whoever may write blocks could make one of another name that points to the same place."""
+    released = await stage.release_through(stage.tag("8.6"))
+    await check_closed(stage, released, outcome="deployed")
+    await stage.reset_versions(FIRST)
+    await stage.platform("production").save(f"{stage.name}-alias", overwrite=True)
+    protection.apply(approval={"quorum": 1, "approvers": ["ada"]})
+    ran = await attempt(stage, plan=stage.plan(production={**plan_of(stage.name)["production"], "platform": f"local/{stage.name}-alias"}))
+    assert f"points to the environment of local/{stage.name}-production, which the policy {stage.name}-production protects" in ran.message

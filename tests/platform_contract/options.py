@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from blocks.errors import BadInput, Refused, RolloutFailed, Superseded
-from blocks.platform import Labelled, Lease, Platform, Previewing, RunsJobs, Strategic
+from blocks.platform import Identified, Labelled, Lease, Platform, Previewing, RunsJobs, Strategic
 from tests.platform_contract.environment import ALL, ContractEnvironment
 
 
@@ -19,7 +19,7 @@ def expect(protocol: type, platform: Platform) -> Any:
 
 
 class OptionContract:
-    """Labelled, Previewing, RunsJobs and Strategic."""
+    """Identified, Labelled, Previewing, RunsJobs and Strategic."""
 
     async def test_labels_name_each_revision_that_runs(self, environment: ContractEnvironment) -> None:
         """Baseline and canary are told apart by `revision`, which stays the same from one reading to the next."""
@@ -75,6 +75,11 @@ class OptionContract:
             with pytest.raises(error):
                 await platform.run_job(environment.job(succeeds=True), false, name="contract-stale", timeout_seconds=60)
         assert await environment.job_runs() == runs
+
+    async def test_two_instances_on_one_environment_have_the_same_identity(self, environment: ContractEnvironment) -> None:
+        """So a second block does not hide whose environment it is."""
+        first, second = (expect(Identified, environment.platform()) for _ in range(2))
+        assert await first.identity() == await second.identity() != ""
 
     async def test_a_strategy_is_chosen_by_name_and_a_wrong_one_is_refused(self, environment: ContractEnvironment) -> None:
         """Each gives a platform on the same environment; the platform that was asked keeps its own."""

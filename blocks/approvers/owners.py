@@ -1,0 +1,70 @@
+"""Owners of environments: which service a platform block belongs to, as files beside the approval key.
+
+owners/BLOCK.json         the service that was the first to deploy through this block
+owners/at-HASH.json       the same for what the block points to, whatever other blocks point there
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from blocks.approvers.key_file import key_path, write_once
+from blocks.approvers.policy_files import expect_safe
+from blocks.errors import Refused
+
+MAX_BYTES = 10_000
+
+
+class Owner(NamedTuple):
+    """Who an environment belongs to: the service, and the block through which it deployed first."""
+
+    service: str
+    block: str
+
+
+def owner_files(block: str, identity: str) -> list[Path]:
+    """Name the files of an environment.
+
+    Args:
+        block: The platform block, as `type/name`.
+        identity: What it points to, see `blocks.platform.Identified`; "" if it does not say.
+    """
+    folder = key_path().parent / "owners"
+    names = [block.replace("/", "_"), *([f"at-{hashlib.sha256(identity.encode()).hexdigest()[:32]}"] if identity else [])]
+    return [folder / f"{name}.json" for name in names]
+
+
+def read_owner(path: Path) -> Owner | None:
+    """Read an owner; None if there is none yet.
+
+    Raises:
+        Refused: The file is unsafe or cannot be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            expect_safe(path, os.fstat(descriptor))
+            found = json.loads(file.read(MAX_BYTES))
+        return Owner(str(found["service"]), str(found["block"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Refused(f"{path}, which says to which service an environment belongs, cannot be read: {error}") from None
+
+
+def claim(path: Path, owner: Owner) -> Owner:
+    """Make a service the owner unless there is one, and give the owner; of two at once one comes first.
+
+    Raises:
+        Refused: The file cannot be written or read.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_once(path, json.dumps(owner._asdict()).encode() + b"\n")
+    except OSError as error:
+        raise Refused(f"{path}, which says to which service an environment belongs, cannot be written: {error.strerror}") from None
+    return read_owner(path) or owner

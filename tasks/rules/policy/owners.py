@@ -1,0 +1,35 @@
+"""Ownership: a platform block belongs to the service that was the first to release there, unless a policy lists others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tasks.rules.plan.targets import Place
+from tasks.rules.policy.policy import Policy
+
+
+def ownership_conflict(place: Place, service: str, policies: Sequence[Policy], *, owner: str, block: str) -> str:
+    """Say why a service may not deploy to an environment that has an owner; "" if it may.
+
+    Args:
+        place: The environment of the plan.
+        service: The plan's service.
+        policies: All policies, also those that do not protect this plan's blocks.
+        owner: The service that the environment belongs to.
+        block: The block through which it deploys there.
+
+    Returns:
+        One sentence with the plan's field and the fix.
+    """
+    evaded = [one.name for one in policies if block in one.protects and place.platform not in one.protects]
+    if evaded:
+        return (
+            f"{place.field}: {place.platform} points to the environment of {block}, which the policy {evaded[0]} protects in `protects`. "
+            f"Name {block}, or let the platform team add {place.platform} to the policy."
+        )
+    if owner == service or any(place.platform in one.protects and service in one.services for one in policies):
+        return ""
+    return (
+        f"{place.field}: {place.platform} belongs to the service {owner}, which was the first to release there. "
+        f"Name a platform of your own, or let the platform team list {service} in `services` of a policy that protects it."
+    )
