@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-LISTENING = "0A"
-HERE = ("0100007F", "00000000")  # 127.0.0.1 and 0.0.0.0, as /proc/net/tcp writes them
-HERE_6 = ("0" * 32, "0000000000000000FFFF00000100007F")  # [::] takes IPv4, too; ::ffff:127.0.0.1
+# 127.0.0.1 and 0.0.0.0, as /proc/net/tcp writes them; in tcp6 [::], which takes IPv4, too, and ::ffff:127.0.0.1.
+HERE = "0100007F|00000000"
+HERE_6 = "0{32}|0000000000000000FFFF00000100007F"
+# Local address, any peer, state LISTEN, queues, timer, retransmits, user, timeout, inode: proc_pid_net(5).
+LINE = r"^ *\d+: (?:%s):%04X 0+:0000 0A \S+ \S+ \S+ +(\d+) +\d+ (\d+)"
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,12 @@ def listeners(port: int) -> list[Listener]:
     return [*_read(Path("/proc/net/tcp"), HERE, port), *_read(Path("/proc/net/tcp6"), HERE_6, port)]
 
 
-def _read(table: Path, addresses: tuple[str, ...], port: int) -> Iterator[Listener]:
-    wanted = {f"{address}:{port:04X}" for address in addresses}
-    with contextlib.suppress(FileNotFoundError), table.open() as lines:  # without IPv6 there is no second table
-        for line in lines:
-            fields = line.split()
-            if fields[1] in wanted and fields[3] == LISTENING:
-                yield Listener(uid=int(fields[7]), inode=int(fields[9]))
+def _read(table: Path, addresses: str, port: int) -> list[Listener]:
+    try:
+        found = re.findall(LINE % (addresses, port), table.read_text(), re.MULTILINE)
+    except FileNotFoundError:  # without IPv6 there is no second table
+        return []
+    return [Listener(uid=int(uid), inode=int(inode)) for uid, inode in found]
 
 
 def open_sockets(pids: Iterable[int]) -> set[int]:

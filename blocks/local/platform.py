@@ -242,6 +242,7 @@ class LocalPlatform(Block):
         reason = run["failed"] or (
             f"not ready within {timeout_seconds:g} s: {self.ready_path} did not answer with a status from 200 to 299"
             + (f", and it exited {run['exits']} time(s)" if run["exits"] else "")
+            + (f"; {run['stranger']}" if run["stranger"] else "")
         )
         message = f"{run['version']} of {self.service} does not come up: {reason}. Fix the version or its command, then release again"
         return RolloutFailed(message, evidence=tuple(evidence))

@@ -14,7 +14,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: C901 - a table of paths
         """Answer by path."""
         path = self.path.partition("?")[0]
         if path == "/readyz" and sys.argv[2] == "never-ready":
@@ -37,6 +37,9 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b"x" * 100_000)
             self.close_connection = True
+        elif path == "/close":
+            self.server.socket.close()
+            self.reply(200, b"closed")
         elif path == "/headers":
             self.reply(200, str(self.headers).encode(), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"))
         elif path == "/environment":
@@ -88,4 +91,14 @@ if __name__ == "__main__":
     if sys.argv[2] == "dies":
         sys.stdout.write("ERROR the database is on fire\n")
         sys.exit(7)
-    Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+    while True:
+        if sys.argv[2] == "patient":
+            time.sleep(1)
+        try:
+            server = Server(("127.0.0.1", int(sys.argv[1])), Handler)
+            break
+        except OSError:
+            if sys.argv[2] != "patient":
+                raise
+    server.serve_forever()
+    time.sleep(600)  # it lives, and listens no more

@@ -11,6 +11,7 @@ from typing import Any
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from blocks.local.agent import process as local_process
+from blocks.local.agent.owner import Owner
 from blocks.local.agent.process import Process
 from blocks.local.logs import log_path
 from blocks.local.state.environment import Environment
@@ -22,6 +23,7 @@ MAX_EXITS_BEFORE_READY = 3
 FIRST_PROBE_SECONDS = 0.01
 SLOWEST_PROBE_SECONDS = 0.1
 PROBE_TIMEOUT_SECONDS = 2.0
+OWNER_SECONDS = 0.5
 FIRST_RESTART_SECONDS, SLOWEST_RESTART_SECONDS, STEADY_SECONDS = 0.05, 10.0, 30.0
 
 
@@ -99,8 +101,8 @@ async def _note_process(environment: Environment, run: Run, process: Process) ->
 
 
 async def _attend(environment: Environment, run: Run, process: Process) -> None:
-    """Stay with a process until it ends or its revision leaves; let requests in once it is ready."""
-    ready = asyncio.create_task(_become_ready(environment, run))
+    """Stay with a process until it ends or its revision leaves; let requests in while it is ready and listens itself."""
+    ready = asyncio.create_task(_let_requests_in(environment, run, process))
     leaving = asyncio.create_task(run.retiring.wait())
     try:
         awaited: set[asyncio.Future[Any]] = {process.exited, leaving}
@@ -113,17 +115,44 @@ async def _attend(environment: Environment, run: Run, process: Process) -> None:
         run.accepting.clear()
 
 
-async def _become_ready(environment: Environment, run: Run) -> None:
-    delay = FIRST_PROBE_SECONDS
-    while not run.accepting.is_set():
-        if await is_ready(environment.session, environment.state["revisions"][run.id]):
+async def _let_requests_in(environment: Environment, run: Run, process: Process) -> None:
+    """Accept requests once the revision is ready, and only while nothing but the revision listens on its port.
+
+    Another user may bind the port before the process does, or when it stops listening. Both is seen before a request goes there: what
+    answers is asked for its owner before and after it says that it is ready, after each refused connection, and twice a second.
+    """
+    port, delay = environment.state["revisions"][run.id]["port"], FIRST_PROBE_SECONDS
+    owner = Owner(port, pid=process.pid, token=f"{environment.state['token']}:{run.id}")
+    while True:
+        run.doubted.clear()
+        if not await _is_ready_itself(environment, run, owner):
+            run.accepting.clear()
+            await asyncio.sleep(delay)
+            delay = min(delay * 1.3, SLOWEST_PROBE_SECONDS)
+            continue
+        if not (run.accepting.is_set() or run.doubted.is_set()):
             run.accepting.set()
-            break
-        await asyncio.sleep(delay)
-        delay = min(delay * 1.3, SLOWEST_PROBE_SECONDS)
-    environment.notify()
-    if not environment.state["revisions"][run.id]["served"]:
-        await environment.note(run.id, Facts(served=True))
+            environment.notify()
+            if not environment.state["revisions"][run.id]["served"]:
+                await environment.note(run.id, Facts(served=True))
+        delay = FIRST_PROBE_SECONDS
+        with suppress(TimeoutError):
+            async with asyncio.timeout(OWNER_SECONDS):
+                await run.doubted.wait()
+
+
+async def _is_ready_itself(environment: Environment, run: Run, owner: Owner) -> bool:
+    """Say whether the revision may have requests; one that was ready once needs to listen, and no more."""
+    listens, run.stranger = await asyncio.to_thread(owner.look)
+    if not listens:
+        return run.accepting.is_set() and not run.stranger  # nothing listens: whoever is let in is refused
+    revision = environment.state["revisions"][run.id]
+    if run.accepting.is_set() or revision["served"]:
+        return True
+    if not await is_ready(environment.session, revision):
+        return False
+    listens, run.stranger = await asyncio.to_thread(owner.look)
+    return listens
 
 
 async def _note_exit(environment: Environment, run: Run, process: Process | None) -> None:

@@ -82,6 +82,7 @@ async def _route(environment: Environment, request: web.BaseRequest) -> web.Stre
             try:
                 return await _forward(environment, run, request, body)
             except _NotConnectedError:
+                run.doubt()  # it does not listen, so another program can
                 if environment.state["canary"] == run.id or loop.time() >= deadline:
                     break
                 await asyncio.sleep(0.01)  # its end will be noticed by then, and the next round waits for the restart

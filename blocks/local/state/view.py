@@ -12,7 +12,10 @@ from blocks.local.state.file import State
 
 
 class RunView(TypedDict):
-    """What is seen of one revision: `role` is baseline, canary or leaving; `accepting` says whether requests reach it now."""
+    """What is seen of one revision: `role` is baseline, canary or leaving; `accepting` says whether requests reach it now.
+
+    `stranger` names what else listens on its port, or is empty.
+    """
 
     id: str
     version: str
@@ -22,6 +25,7 @@ class RunView(TypedDict):
     accepting: bool
     exits: int
     last_exit: str
+    stranger: str
     failed: str | None
     in_flight: int
 
@@ -49,11 +53,18 @@ class Run:
     id: str
     tally: Tally
     accepting: asyncio.Event = field(default_factory=asyncio.Event)
+    doubted: asyncio.Event = field(default_factory=asyncio.Event)
     retiring: asyncio.Event = field(default_factory=asyncio.Event)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     in_flight: int = 0
     exits: int = 0
     last_exit: str = ""
+    stranger: str = ""
+
+    def doubt(self) -> None:
+        """Let no further request in until it is known that the revision still listens itself."""
+        self.accepting.clear()
+        self.doubted.set()
 
     def enter(self) -> None:
         """Note a request that is on its way through this revision."""
@@ -97,6 +108,7 @@ def _run_view(state: State, key: str, run: Run | None) -> RunView:
         accepting=bool(run and run.accepting.is_set()),
         exits=run.exits if run else 0,
         last_exit=run.last_exit if run else "",
+        stranger=run.stranger if run else "",
         failed=revision["failed"],
         in_flight=run.in_flight if run else 0,
     )
@@ -111,5 +123,6 @@ def in_words(seen: View) -> list[str]:
 
 def _run_in_words(run: RunView) -> str:
     condition = "is serving" if run["accepting"] else f"has failed: {run['failed']}" if run["failed"] else "is not ready"
+    condition += f" ({run['stranger']})" if run["stranger"] else ""
     exits = f", exited {run['exits']} time(s), last {run['last_exit']}" if run["exits"] else ""
     return f"{run['version']} ({run['role']}) {condition}: process {run['pid'] or 'none'}, {run['in_flight']} request(s) in flight{exits}"
