@@ -13,7 +13,7 @@ ShipwayError
 
 from __future__ import annotations
 
-from blocks.outside_text import outside
+from blocks.outside_text import said
 
 MESSAGE_LIMIT = 16_000
 
@@ -23,12 +23,12 @@ class ShipwayError(Exception):
 
     Args:
         message: What happened, for an operator. It may quote text from outside: it is cleaned here, so that no state, log or record
-            refuses it.
+            refuses it, and none shows a secret of this process.
     """
 
     def __init__(self, message: str = "") -> None:
         """Clean the message; it keeps its lines."""
-        super().__init__(outside(message, limit=MESSAGE_LIMIT, lines=True))
+        super().__init__(said(message, limit=MESSAGE_LIMIT, lines=True))
 
 
 class Temporary(ShipwayError):
@@ -92,7 +92,7 @@ class RolloutFailed(Permanent):
     def __init__(self, message: str, *, evidence: tuple[str, ...] = ()) -> None:
         """Keep the evidence for the record."""
         super().__init__(message)
-        self.evidence = tuple(outside(line) for line in evidence)
+        self.evidence = tuple(said(line) for line in evidence)
 
 
 def is_temporary(error: BaseException) -> bool:

@@ -10,6 +10,8 @@ import hashlib
 import re
 from typing import NewType
 
+from blocks.secret_text import hide
+
 OutsideText = NewType("OutsideText", str)
 """Text that passed through `outside`. mypy refuses plain text in its place."""
 
@@ -65,12 +67,12 @@ def without_escapes(text: str) -> str:
 
 
 def as_reason(text: object) -> OutsideText:
-    """Make a reason for the record: one line of at most 500 characters that is never empty.
+    """Make a reason for the record: one line of at most 500 characters that is never empty, without the secrets of this process.
 
     Args:
         text: Anything.
     """
-    return outside("" if text is None else text, limit=REASON_LIMIT) or NO_REASON
+    return said("" if text is None else text, limit=REASON_LIMIT) or NO_REASON
 
 
 def as_name(text: object) -> OutsideText:
@@ -80,12 +82,24 @@ def as_name(text: object) -> OutsideText:
 
 def as_ending(text: object) -> OutsideText:
     """Make the words of an ending, which may join those of many targets: one line of at most 16,000 characters that is never empty."""
-    return outside(text, limit=ENDING_LIMIT) or NO_REASON
+    return said(text, limit=ENDING_LIMIT) or NO_REASON
 
 
 def error_text(error: BaseException, *, limit: int = LINE_LIMIT) -> OutsideText:
-    """Write an error as its class and its words, in one line."""
-    return outside(f"{type(error).__name__}: {_written(error)}", limit=limit)
+    """Write an error as its class and its words, in one line, without the secrets that this process holds."""
+    return said(f"{type(error).__name__}: {_written(error)}", limit=limit)
+
+
+def said(text: object, *, limit: int = LINE_LIMIT, lines: bool = False) -> OutsideText:
+    """Clean text as `outside` does, without the secrets that this process holds: for what is read by people, never for keys.
+
+    Args:
+        text: Anything.
+        limit: The most characters.
+        lines: Keep it in lines.
+    """
+    whole = hide(_written(text)[: 8 * limit + LINE_LIMIT])  # before it is cut, and again once no escape sequence stands within a secret
+    return OutsideText(hide(outside(whole, limit=limit, lines=lines))[:limit])
 
 
 def safe_key(text: str) -> str:

@@ -16,11 +16,12 @@ from typing import ClassVar
 import pyotp
 from cryptography.fernet import Fernet, InvalidToken
 from prefect.blocks.core import Block
-from pydantic import Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr
 
 from blocks.approvers.key_file import create_key, derive, key_path, read_key, write_once
 from blocks.approvers.used_codes import UsedCodes
 from blocks.errors import BadInput, Refused
+from blocks.hidden_values import hide_values
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9._@-]{0,62}[a-z0-9])?")
 
@@ -38,7 +39,9 @@ class Approvers(Block):
     _block_type_slug: ClassVar[str | None] = "approvers"
     _description: ClassVar[str | None] = "People who can approve releases. Holds ciphertext only; the key stays with the worker."
 
-    enrolled: dict[str, SecretStr] = Field(default_factory=dict)
+    model_config = ConfigDict(json_schema_extra=hide_values)
+
+    enrolled: dict[str, SecretStr] = Field(default_factory=dict, description="Encrypted secrets by name, which the API does not show.")
     """Encrypted secret by name; written by `shipway approvers`, useless without the key."""
 
     def names(self) -> list[str]:

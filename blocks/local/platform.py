@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from prefect.blocks.core import Block
-from pydantic import Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr
 
 from blocks.errors import BadInput, RolloutFailed, Superseded, Temporary
+from blocks.hidden_values import hide_values
 from blocks.local import logs
 from blocks.local.agent.launch import home
 from blocks.local.client import LocalClient
@@ -34,6 +35,7 @@ class LocalPlatform(Block):
     _block_type_name = "Local platform"
     _block_type_slug = "local"
     _description = "Runs a service's versions as processes on this machine, behind a weighted HTTP router."
+    model_config = ConfigDict(json_schema_extra=hide_values)
 
     service: Annotated[str, Field(pattern=NAME)] = Field(default="service", description="The service's name.")
     command: list[str] = Field(
@@ -48,7 +50,8 @@ class LocalPlatform(Block):
     working_directory: str = Field(default="", description="Where the processes start; empty means the data folder.")
     environment: dict[str, SecretStr] = Field(
         default_factory=dict,
-        description="Environment variables of the processes, beside some of the system's (PATH, HOME …), SHIPWAY_VERSION, SHIPWAY_PORT.",
+        description="Environment variables of the processes, beside some of the system's (PATH, HOME …), SHIPWAY_VERSION, SHIPWAY_PORT. "
+        "All values are secrets: the API shows none, and no text of a release does.",
     )
     ready_path: Annotated[str, Field(pattern=r"^/")] = Field(
         default="/readyz", description="A path that answers with a status from 200 to 299 once a process can serve."

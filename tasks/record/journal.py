@@ -14,11 +14,11 @@ from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
 from blocks.errors import Temporary, WorldMoved
-from blocks.outside_text import ENDING_LIMIT, outside, safe_key
+from blocks.outside_text import ENDING_LIMIT, outside, safe_key, said
 from tasks.record.storage import default_storage
 from tasks.record.store import load_entry, readable_entries, store_entry
 from tasks.rules.record.entries import Entry, Kind, chain, key_of, outcome_of, verify_chain
-from tasks.rules.record.masking import bounded
+from tasks.rules.record.masking import bounded, hide_in
 
 TRIES = 4
 EVERY_READING, EACH = 30, 10
@@ -57,9 +57,9 @@ async def append_entry(
     Returns:
         The entry as it is stored.
     """
-    who, what, why = outside(who), outside(what), outside(why, limit=ENDING_LIMIT)
+    who, what, why = outside(who), said(what), said(why, limit=ENDING_LIMIT)
     identity: dict[str, Any] = {"kind": kind, "environment": environment, "round": round, "step": step, "name": safe_name(name)}
-    fields: dict[str, Any] = {**identity, "who": who, "what": what, "why": why, "evidence": evidence or {}}
+    fields: dict[str, Any] = {**identity, "who": who, "what": what, "why": why, "evidence": hide_in(evidence or {})}
     try:
         entry, is_new = await _append(await default_storage(), release, **fields)
     except WorldMoved as error:  # the record was changed from outside; the service must be rolled back all the same
@@ -96,7 +96,7 @@ def emit_progress(release: str, what: str, *, reading: int) -> None:
     """
     if reading <= EVERY_READING or reading % EACH == 0:
         resource = {"prefect.resource.id": f"shipway.release.{release}", "prefect.resource.name": release}
-        emit_event("shipway.progress", resource=resource, payload={"what": outside(what), "reading": reading})
+        emit_event("shipway.progress", resource=resource, payload={"what": said(what), "reading": reading})
 
 
 async def read_entry(
@@ -155,4 +155,4 @@ def _log(kind: Kind, line: str) -> None:
         logger: logging.Logger | logging.LoggerAdapter[Any] = get_run_logger()
     except MissingContextError:
         logger = logging.getLogger("shipway")
-    logger.log(logging.WARNING if kind in LOUD else logging.INFO, "%s", outside(line, limit=ENDING_LIMIT))
+    logger.log(logging.WARNING if kind in LOUD else logging.INFO, "%s", said(line, limit=ENDING_LIMIT))

@@ -15,6 +15,7 @@ from prefect.settings import get_current_settings
 from blocks.errors import Refused
 from tasks.lifecycle.policy import OBSERVE
 from tasks.lifecycle.run_labels import HOST, machine
+from tasks.record.borders import hold
 from tasks.record.objects import Objects, objects_of
 
 RECENT = 50
@@ -27,7 +28,9 @@ async def default_storage() -> Objects:
     settings = get_current_settings()
     key = (str(settings.api.url), str(settings.results.default_storage_block), str(settings.results.local_storage_path))
     if key not in _known:
-        _known[key] = objects_of(await aget_default_result_storage())
+        block = await aget_default_result_storage()
+        hold(block)
+        _known[key] = objects_of(block)
     return _known[key]
 
 

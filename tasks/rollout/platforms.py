@@ -13,6 +13,7 @@ from blocks.errors import BadInput, Temporary
 from blocks.platform import Platform, Strategic
 from blocks.prometheus.prometheus import Prometheus
 from tasks.lifecycle.policy import as_temporary
+from tasks.record.borders import hold
 from tasks.rules.plan.plan import Judgement, Plan, PrometheusPairSli, PrometheusSli
 from tasks.rules.plan.targets import places_of
 
@@ -58,15 +59,9 @@ async def load_platforms(plan: Plan) -> dict[str, Platform]:
 
 
 async def load_block(name: str, *, field: str) -> Block:
-    """Load any block by `type/name`; the errors are those of `load_platform`."""
-    kind, _, own = name.partition("/")
+    """Load any block by `type/name`, and hold its secrets, see `hold`; the errors are those of `load_platform`."""
     try:
-        if kind not in KNOWN:
-            return await Block.aload(name)
-        # By its own class: to find the class of just any block, Prefect imports every collection that is installed, which takes a second.
-        module, attribute = KNOWN[kind]
-        known: type[Block] = getattr(importlib.import_module(module), attribute)
-        return await known.aload(own)
+        block = await _load(name)
     except (ValueError, RuntimeError) as error:  # the latter if its fields are not those of its class
         fix = f"Create it: `shipway up` registers the types; `prefect block ls` lists what there is. ({type(error).__name__})"
         raise BadInput(f"the block {name} does not exist or cannot be read", field=field, fix=fix) from error
@@ -77,6 +72,18 @@ async def load_block(name: str, *, field: str) -> Block:
         if passing is None:
             raise
         raise Temporary(f"the block {name} could not be read: {passing}") from error
+    hold(block)
+    return block
+
+
+async def _load(name: str) -> Block:
+    kind, _, own = name.partition("/")
+    if kind not in KNOWN:
+        return await Block.aload(name)
+    # By its own class: to find the class of just any block, Prefect imports every collection that is installed, which takes a second.
+    module, attribute = KNOWN[kind]
+    known: type[Block] = getattr(importlib.import_module(module), attribute)
+    return await known.aload(own)
 
 
 async def load_approvers(name: str) -> Approvers:

@@ -10,8 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
 from prefect.blocks.core import Block
+from pydantic import ConfigDict, Field, SecretStr
 
 from blocks.errors import RolloutFailed, Superseded
+from blocks.hidden_values import hide_values
 from blocks.platform import Counts, Endpoints, Lease, LogLine, Position
 
 
@@ -21,6 +23,7 @@ class World:
     def __init__(self) -> None:
         """Serve the first version."""
         self.text = ""
+        self.lines: list[str] = []  # more that it logs
         self.fails_at = ""
         self.reset("1.0")
 
@@ -37,7 +40,10 @@ class HostilePlatform(Block):
     worlds: ClassVar[dict[str, World]] = {}
     url: ClassVar[str] = ""
 
+    model_config = ConfigDict(json_schema_extra=hide_values)
+
     name: str
+    environment: dict[str, SecretStr] = Field(default_factory=dict)
 
     @property
     def world(self) -> World:
@@ -100,8 +106,8 @@ class HostilePlatform(Block):
     async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:
         """Log the test's words as an error of every version but the first."""
         del limit
-        text = f"ERROR {self.world.text} ERROR" if self.world.fails_at == "logs" else "INFO all is well"
-        return [LogLine(at=since, version=str(self.world.position["baseline"]), text=text)]
+        texts = [f"ERROR {text} ERROR" for text in (self.world.text, *self.world.lines)] if self.world.fails_at == "logs" else ["INFO well"]
+        return [LogLine(at=since, version=str(self.world.position["baseline"]), text=text) for text in texts]
 
     def _act(self, point: str, **changes: Any) -> None:
         if self.world.fails_at == point == "prepare":

@@ -9,6 +9,7 @@ from prefect.blocks.core import Block
 
 from blocks.errors import BadInput
 from blocks.extras import require
+from blocks.secret_text import learn
 
 
 async def kubeconfig_from(name: str) -> str:
@@ -29,4 +30,6 @@ async def kubeconfig_from(name: str) -> str:
     if found.cluster_config is None:
         return ""
     content: dict[str, Any] = dict(found.cluster_config.config)
-    return json.dumps({**content, "current-context": found.cluster_config.context_name})
+    kubeconfig = json.dumps({**content, "current-context": found.cluster_config.context_name})
+    learn([kubeconfig])
+    return kubeconfig

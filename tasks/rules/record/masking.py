@@ -6,24 +6,30 @@ import base64
 import contextlib
 import hashlib
 import html
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Any
-from urllib.parse import quote
 
 from pydantic import BaseModel
 
+from blocks.secret_text import hide, mask_text
 from tasks.rules.record.canonical import canonical
 
-MASK = "********"
 TEXT_LIMIT_BYTES = 64 * 1024
 EVIDENCE_LIMIT_BYTES = 4 * 1024 * 1024
+DECIDING = frozenset(
+    {
+        "bad", "before", "after", "choice", "compatibility", "current", "decision", "digest", "docs", "approved", "now", "key", "ending",
+        "flow",
+        "migration", "outcome", "plan", "position", "proof", "proofs", "releases", "restored", "state", "steps", "version", "versions",
+    }
+)  # fmt: skip
+"""Members of evidence that a release reads again, and that hold nothing from outside but names and versions."""
 
 
 def mask(value: Any, secrets: Iterable[str]) -> Any:
-    """Replace every secret in every text of a value, keys included, as it is and as URLs and JSON carry it.
+    """Replace every secret in every text of a value, keys included, in every spelling that `blocks.secret_text` knows.
 
     Args:
         value: JSON-like value.
@@ -32,9 +38,22 @@ def mask(value: Any, secrets: Iterable[str]) -> Any:
     Returns:
         The same shape without the secrets.
     """
-    forms = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1])}
-    longest_first = sorted(forms, key=len, reverse=True)
-    return _walk(value, lambda text: _masked(text, longest_first)) if longest_first else value
+    known = frozenset(secret for secret in secrets if secret)
+    return _walk(value, lambda text: mask_text(text, known)) if known else value
+
+
+def hide_in(value: Any) -> Any:
+    """Hide the secrets of this process in the texts of evidence; what decides how a release goes on stays as it is.
+
+    A platform's variable may have a value that is a version, too: a rollback must find the version, not the mask.
+    """
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {name: member if name in DECIDING else hide_in(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [hide_in(member) for member in value]
+    return hide(value) if isinstance(value, str) else value
 
 
 def secrets_in_header(value: str) -> list[str]:
@@ -90,12 +109,6 @@ def _walk(value: Any, change: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     return change(str(value))
-
-
-def _masked(text: str, secrets: list[str]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, MASK)
-    return text
 
 
 def _cut(text: str) -> str:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from blocks.secret_text import MASK
 from tasks.rules.plan.http import Expectation, HttpCheck
 from tasks.rules.plan.json_values import fault_at, parse_json, shown
-from tasks.rules.record.masking import MASK
 
 BODY_LIMIT_BYTES = 1_000_000
 HEADER_LIMIT = 2_000

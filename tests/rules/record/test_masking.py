@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
+from blocks.secret_text import MASK
 from tasks.rules.record.canonical import canonical
-from tasks.rules.record.masking import EVIDENCE_LIMIT_BYTES, MASK, TEXT_LIMIT_BYTES, bounded, mask, secrets_in_header
+from tasks.rules.record.masking import EVIDENCE_LIMIT_BYTES, TEXT_LIMIT_BYTES, bounded, mask, secrets_in_header
 
 
 class Login(BaseModel):

@@ -14,8 +14,8 @@ from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
 from blocks.errors import BadInput
+from blocks.secret_text import MASK
 from tasks.rules.plan.plan import SmokeTest
-from tasks.rules.record.masking import MASK
 from tasks.rules.verification.performance import Baseline
 from tasks.verification.smoke import run_smoke_test
 from tasks.verification.smoke_requests import Visit, Walked, walk

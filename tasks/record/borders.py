@@ -1,0 +1,121 @@
+"""Borders of this process: what it says to the Prefect server and to its log carries none of the secrets that it holds.
+
+Prefect itself words the states of runs that an exception ends, stores the error and logs its traceback: so its states, stored errors,
+events and log records pass here.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import prefect.serializers
+import prefect.states
+from prefect.client.schemas.actions import StateCreate
+from prefect.client.schemas.objects import State
+from prefect.events import Event
+from prefect.events.worker import EventsWorker
+from pydantic import BaseModel, SecretBytes, SecretStr
+from pydantic.types import Secret
+
+from blocks.secret_text import hide, learn
+
+PASSWORD = "PREFECT_API_AUTH_STRING"  # noqa: S105 - a variable's name
+SAID = frozenset({"message", "prefect.state-message", "what", "why", "reason", "subject", "body"})
+"""The fields of events that hold sentences; all others are names and ids."""
+
+
+def hold(block: BaseModel) -> None:
+    """Take note of a block's secrets, and of the API's password: from now on none of them leaves this process in a text.
+
+    Args:
+        block: Any block, right after it was loaded.
+    """
+    _guard()
+    learn(secrets_in(block))
+
+
+def secrets_in(value: object) -> Iterator[str]:
+    """Walk through a model, and what it holds, for the texts of pydantic's and Prefect's secrets."""
+    if isinstance(value, SecretStr | SecretBytes | Secret):
+        yield from _texts(value.get_secret_value())
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from secrets_in(getattr(value, name))
+    elif isinstance(value, Mapping):
+        for member in value.values():
+            yield from secrets_in(member)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for member in value:
+            yield from secrets_in(member)
+
+
+def _texts(secret: object) -> Iterator[str]:
+    if isinstance(secret, Mapping):
+        for member in secret.values():
+            yield from _texts(member)
+    elif isinstance(secret, list | tuple | set | frozenset):
+        for member in secret:
+            yield from _texts(member)
+    elif isinstance(secret, bytes):
+        yield secret.decode("utf-8", "replace")
+    elif secret is not None and not isinstance(secret, bool):
+        yield str(secret)
+
+
+@cache
+def _guard() -> None:
+    """Put the borders up, once a process."""
+    auth = os.environ.get(PASSWORD, "")
+    learn([auth, auth.partition(":")[2]])
+    make_record, prepare = logging.getLogRecordFactory(), EventsWorker._prepare_item  # noqa: SLF001
+    to_create, encode = prefect.states.to_state_create, prefect.serializers.prefect_json_object_encoder
+
+    def record(*positional: Any, **named: Any) -> logging.LogRecord:
+        return _hidden_record(make_record(*positional, **named))
+
+    def create(state: State[Any]) -> StateCreate:
+        made = to_create(state)
+        return made.model_copy(update={"message": hide(made.message)}) if made.message else made
+
+    def encode_object(found: Any) -> Any:  # the error of a failed task is stored as its result
+        encoded = encode(found)
+        return {**encoded, "message": hide(str(encoded["message"]))} if isinstance(found, BaseException) else encoded
+
+    def prepare_item(worker: EventsWorker, event: Event) -> Event:
+        return prepare(worker, _hidden_event(event))
+
+    logging.setLogRecordFactory(record)
+    prefect.states.to_state_create = create
+    prefect.serializers.prefect_json_object_encoder = encode_object
+    EventsWorker._prepare_item = prepare_item  # type: ignore[method-assign,assignment]  # noqa: SLF001
+
+
+def _hidden_record(record: logging.LogRecord) -> logging.LogRecord:
+    try:
+        text = record.getMessage()
+    except Exception:  # noqa: BLE001 - its arguments do not fit; logging itself says so
+        return record
+    hidden = hide(text)
+    if hidden != text:
+        record.msg, record.args = hidden, ()
+    if record.exc_info and record.exc_info[0] is not None:
+        trace = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+        if (without := hide(trace)) != trace:
+            record.exc_info, record.exc_text = None, without
+    return record
+
+
+def _hidden_event(event: Event) -> Event:
+    resource = event.resource.model_copy(update={"root": _hidden(event.resource.root)})
+    return event.model_copy(update={"payload": _hidden(event.payload), "resource": resource})
+
+
+def _hidden(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: hide(one) if name in SAID and isinstance(one, str) else _hidden(one) for name, one in value.items()}
+    return [_hidden(one) for one in value] if isinstance(value, list) else value

@@ -1,0 +1,99 @@
+"""The secrets of loaded blocks leave this process in no log record and no evidence; what decides stays as it is."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from prefect.blocks.system import Secret
+from prefect.events import Event
+from prefect.serializers import JSONSerializer
+from prefect.states import Failed
+from pydantic import BaseModel, SecretStr
+
+from blocks import secret_text
+from blocks.approvers.approvers import Approvers
+from blocks.local.platform import LocalPlatform
+from tasks.record import borders
+from tasks.record.borders import hold, secrets_in
+from tasks.rules.record.masking import hide_in
+
+VALUE = "correct-horse-battery"
+
+
+@pytest.fixture(autouse=True)
+def holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process hold no secret but those of the test."""
+    monkeypatch.setattr(secret_text, "_known", set())
+
+
+class Nested(BaseModel):
+    """A model with secrets at every depth."""
+
+    plain: str = "plain text"
+    one: SecretStr = SecretStr("first")
+    many: dict[str, list[SecretStr]] = {"a": [SecretStr("second")], "b": [SecretStr("third")]}
+    none: SecretStr | None = None
+
+
+def test_secrets_are_found_at_every_depth() -> None:
+    """In dictionaries and lists of models, in Prefect's own blocks, and nothing else."""
+    assert sorted(secrets_in({"x": [Nested()], "y": Secret[dict[str, str]](value={"key": "fourth"})})) == [
+        "first",
+        "fourth",
+        "second",
+        "third",
+    ]
+
+
+@pytest.mark.parametrize(("block", "field"), [(LocalPlatform, "environment"), (Approvers, "enrolled")])
+def test_the_api_is_told_that_every_value_of_a_dictionary_is_secret(block: Any, field: str) -> None:
+    """Prefect's server hides nothing of a dictionary without the star."""
+    assert block.model_json_schema()["secret_fields"] == [f"{field}.*"]
+
+
+def test_what_decides_keeps_its_text() -> None:
+    """A version that is also a variable's value is a version to roll back to; the words beside it are hidden."""
+    hold(LocalPlatform(environment={"RELEASE": SecretStr("2026.11.28")}))
+    choice = {"version": "2026.11.28", "kind": "redeploy"}
+    evidence = {"choice": choice, "position": {"baseline": "2026.11.28"}, "outcome": "failed", "said": ["it is 2026.11.28"], "count": 3}
+    assert hide_in(evidence) == {**evidence, "said": ["it is ********"]}
+
+
+def test_a_log_record_and_its_traceback_hold_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever logs it, with arguments and with an exception; a record that cannot be written is left to logging."""
+    hold(LocalPlatform(environment={"TOKEN": SecretStr(VALUE)}))
+    logger = logging.getLogger("prefect.some.child")
+    with caplog.at_level(logging.INFO, logger="prefect.some.child"):
+        logger.addHandler(caplog.handler)
+        try:
+            logger.info("it is %s", VALUE)
+            try:
+                int(VALUE)
+            except ValueError:
+                logger.exception("it failed")
+        finally:
+            logger.removeHandler(caplog.handler)
+    assert "it is ********" in caplog.text
+    assert "ValueError: invalid literal for int() with base 10: '********'" in caplog.text
+    assert VALUE not in caplog.text
+
+
+def test_states_results_and_events_hold_no_secret() -> None:
+    """Those that Prefect words itself, too; the names in them stay."""
+    hold(LocalPlatform(environment={"TOKEN": SecretStr(VALUE), "STATE": SecretStr("Completed")}))
+    import prefect.states  # noqa: PLC0415
+
+    assert prefect.states.to_state_create(Failed(message=f"OSError: {VALUE}")).message == "OSError: ********"
+    assert b"OSError" in (stored := JSONSerializer().dumps(OSError(VALUE)))
+    assert VALUE.encode() not in stored
+    event = Event(
+        event="prefect.task-run.Completed",
+        resource={"prefect.resource.id": "x", "prefect.state-message": VALUE, "prefect.state-name": "Completed"},  # type: ignore[arg-type]
+        payload={"validated_state": {"name": "Completed", "message": f"it is {VALUE}"}},
+    )
+    hidden = borders._hidden_event(event)
+    assert VALUE not in hidden.model_dump_json()
+    assert hidden.payload["validated_state"]["name"] == hidden.resource["prefect.state-name"] == "Completed"
+    assert event.payload["validated_state"]["message"] == f"it is {VALUE}"
