@@ -6,9 +6,13 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from blocks.bounded import PIECE_BYTES, read_chunks
+
+MOST_BYTES = 64_000_000  # the longest file that is read has fewer, see `work_copy`
 
 
 @dataclass(frozen=True)
@@ -16,7 +20,7 @@ class Ended:
     """How a program ended.
 
     Fields:
-        exit_code: Negative for a signal; None if it was ended at its time-out.
+        exit_code: Negative for a signal; None if it was ended at its time-out, or wrote more than 64 MB.
         output: What it wrote to its standard output.
         said: What it wrote to its standard error, as text.
     """
@@ -44,12 +48,42 @@ async def run(command: Sequence[str], *, folder: Path, environment: Mapping[str,
         *command, cwd=folder, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
     )
     try:
-        output, said = await asyncio.wait_for(process.communicate(given), timeout_seconds)
+        async with asyncio.timeout(timeout_seconds):
+            (output, cut), (said, cut_too), _ = await asyncio.gather(
+                _read(process.stdout, process.pid), _read(process.stderr, process.pid), _give(process.stdin, given)
+            )
+            await process.wait()
     except TimeoutError:
         return Ended(None, b"", f"no end within {timeout_seconds:g} s")
     finally:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _kill(process.pid)
         await process.wait()
         process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - the pipes of a killed process stay open else
+    if cut or cut_too:
+        return Ended(None, b"", f"more than {MOST_BYTES:,} bytes of output")
     return Ended(process.returncode, output, said.decode(errors="replace"))
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+async def _read(stream: asyncio.StreamReader | None, pid: int) -> tuple[bytes, bool]:
+    body, cut = await read_chunks(_chunks(stream), most_bytes=MOST_BYTES)
+    if cut:
+        _kill(pid)
+    return body, cut
+
+
+async def _chunks(stream: asyncio.StreamReader | None) -> AsyncIterator[bytes]:
+    while stream and (chunk := await stream.read(PIECE_BYTES)):
+        yield chunk
+
+
+async def _give(stream: asyncio.StreamWriter | None, given: bytes) -> None:
+    with contextlib.suppress(ConnectionError):  # it does not want to read
+        if stream:
+            stream.write(given)
+            await stream.drain()
+            stream.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, cast
 
 import httpx
 
+from blocks.bounded import PLAIN, read_chunks
 from blocks.errors import Refused, ShipwayError, Superseded, Temporary, WorldMoved
 from blocks.local.agent.launch import check_folder, ensure_agent, short_socket_path, wait_for_end
 from blocks.local.state.file import STOPPED, new_state
@@ -17,6 +19,7 @@ from blocks.local.state.view import View, view
 
 ANSWER_TIMEOUT_SECONDS = 10.0
 LONG_POLL_SECONDS = 20.0
+MOST_BYTES = 16_000_000
 TRIES = 4
 ERRORS: dict[str, type[ShipwayError]] = {kind.__name__: kind for kind in (Refused, Superseded, Temporary, WorldMoved)}
 
@@ -88,18 +91,24 @@ class LocalClient:
             try:
                 with short_socket_path(self.folder) as socket_path:
                     transport = httpx.AsyncHTTPTransport(uds=socket_path, verify=False)
-                    async with httpx.AsyncClient(transport=transport, base_url="http://agent", timeout=timeout, trust_env=False) as client:
-                        return _content(await client.request(method, path, **what))
-            except (httpx.TransportError, FileNotFoundError):
+                    async with (
+                        asyncio.timeout(timeout),
+                        httpx.AsyncClient(
+                            transport=transport, base_url="http://agent", timeout=timeout, trust_env=False, headers=PLAIN
+                        ) as client,
+                        client.stream(method, path, **what) as answer,
+                    ):
+                        return _content(answer, *await read_chunks(answer.aiter_raw(), most_bytes=MOST_BYTES))
+            except (httpx.TransportError, FileNotFoundError, TimeoutError):
                 await asyncio.to_thread(ensure_agent, self.folder, service=self.service, port=self.port)
         message = f"the agent in {self.folder} does not answer; its log says why"
         raise Temporary(message, delay_seconds=2)
 
 
-def _content(answer: httpx.Response) -> Any:
+def _content(answer: httpx.Response, body: bytes, cut: bool) -> Any:  # noqa: FBT001 - as `read_chunks` gives it
     if answer.status_code == httpx.codes.CONFLICT:
-        said = answer.json()
+        said = json.loads(body)
         raise ERRORS[said["error"]](said["message"])
-    if answer.is_error:
+    if answer.is_error or cut:
         raise Temporary(f"the agent failed over {answer.request.url.path} with status {answer.status_code}; its log says why")
-    return answer.json()
+    return json.loads(body)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from blocks.bounded import is_plain, read_chunks
 from blocks.errors import BadInput, Refused, Temporary
 
 MOST_BYTES = 32_000_000
@@ -117,19 +118,17 @@ class PrometheusClient:
         return self._data(status, answer, response), now
 
     async def _bounded(self, response: httpx.Response) -> bytes:
-        body = bytearray()
         if response.has_redirect_location:
             return b""
-        encoding = response.headers.get("content-encoding", "identity")
-        if encoding.strip().lower() not in {"", "identity"}:  # a few bytes could become gigabytes
-            wrong = f"Prometheus at {self.url} sends its answers encoded as {encoding[:80]}, though plain ones were requested"
+        if not is_plain(response.headers):
+            encoding = response.headers["content-encoding"][:80]
+            wrong = f"Prometheus at {self.url} sends its answers encoded as {encoding}, though plain ones were requested"
             raise Refused(f"{wrong}; let the proxy before it honour `Accept-Encoding: identity`")
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > MOST_BYTES:
-                fix = "Choose fewer series in the selector, or scrape less often."
-                raise BadInput(f"Prometheus at {self.url} answers with more than {MOST_BYTES:,} bytes", field="query", fix=fix)
-        return bytes(body)
+        body, cut = await read_chunks(response.aiter_raw(), most_bytes=MOST_BYTES)
+        if cut:
+            fix = "Choose fewer series in the selector, or scrape less often."
+            raise BadInput(f"Prometheus at {self.url} answers with more than {MOST_BYTES:,} bytes", field="query", fix=fix)
+        return body
 
     def _data(self, status: int, answer: Any, response: httpx.Response) -> Any:
         """Extract the data of an answer, or raise why there is none."""

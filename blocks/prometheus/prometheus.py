@@ -13,6 +13,7 @@ import httpx
 from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
 
+from blocks.bounded import PLAIN
 from blocks.errors import BadInput
 from blocks.prometheus.client import PrometheusClient
 
@@ -53,7 +54,7 @@ class Prometheus(Block):
         Raises:
             BadInput: Both kinds of credentials are given, or half of one.
         """
-        headers = {"Accept-Encoding": "identity", **self._authorization()}
+        headers = {**PLAIN, **self._authorization()}
         # Certificates are read from disk, and only if they are needed.
         verify = self.verify_tls and self.url.startswith("https")
         async with await asyncio.to_thread(httpx.AsyncClient, headers=headers, verify=verify, follow_redirects=False, timeout=None) as http:

@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from blocks.bounded import PLAIN, EncodedError, TooLongError, read_open
 from blocks.errors import Refused
 from blocks.server import layout, port
+
+MOST_BYTES = 64_000_000
 
 
 def command(home: Path) -> list[str]:
@@ -28,7 +31,11 @@ def ask(home: Path, path: str, body: dict[str, Any] | None = None, *, timeout_se
         OSError: It is not reached, or refuses (`urllib.error.HTTPError`).
     """
     with _open(home, path, body, timeout_seconds=timeout_seconds) as answer:
-        return json.load(answer)
+        try:
+            return json.loads(read_open(answer, headers=answer.headers, most_bytes=MOST_BYTES, seconds=5 * timeout_seconds))
+        except (TooLongError, EncodedError) as error:
+            message = f"the server's answer to {path} cannot be read: {type(error).__name__}"
+            raise OSError(message) from None
 
 
 def send(home: Path, path: str, body: Any) -> None:
@@ -52,7 +59,7 @@ def date_header(home: Path) -> str:
 
 
 def _open(home: Path, path: str, body: Any, *, timeout_seconds: float) -> Any:
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json", **PLAIN}
     try:
         port.hold(home)
     except Refused as error:

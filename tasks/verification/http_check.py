@@ -14,6 +14,7 @@ import httpx
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
+from blocks.bounded import PLAIN, read_chunks
 from blocks.errors import BadInput
 from blocks.outside_text import LINE_LIMIT, OutsideText, outside
 from tasks.process.tls import trust
@@ -27,8 +28,7 @@ AT_ONCE = 50
 KEPT_OF_LONG_BYTES = 1_000
 SHOWN_CHARACTERS = 500
 NO_ANSWER = "gave no answer: "
-# Only a plain body is read: a few compressed bytes could become gigabytes.
-OURS = {"User-Agent": "shipway", "Accept-Encoding": "identity"}
+OURS = {"User-Agent": "shipway", **PLAIN}
 Secrets = Mapping[str, SecretStr]
 
 
@@ -150,12 +150,8 @@ async def http_client(*, environment: bool = False, certificates: ssl.SSLContext
 
 async def read_body(response: httpx.Response) -> tuple[bytes, bool]:
     """Read a body as it comes over the wire, up to 1 MB; of a longer one the beginning is kept, and True says so."""
-    body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > BODY_LIMIT_BYTES:
-            return bytes(body[:KEPT_OF_LONG_BYTES]), True
-    return bytes(body), False
+    body, cut = await read_chunks(response.aiter_raw(), most_bytes=BODY_LIMIT_BYTES)
+    return body[:KEPT_OF_LONG_BYTES] if cut else body, cut
 
 
 async def load_secrets(requests: Iterable[HttpRequest], *, field: str) -> Secrets:

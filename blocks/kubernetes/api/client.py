@@ -11,12 +11,15 @@ from http import HTTPStatus
 from typing import Any, TypedDict, TypeVar, Unpack
 from urllib.parse import quote, urlencode
 
+from blocks.bounded import EncodedError, TooLongError, read_open
 from blocks.errors import Unreachable
 from blocks.kubernetes.api.errors import Missing, error_of, unanswered
 
 Json = dict[str, Any]
 T = TypeVar("T")
 CALL_TIMEOUT_SECONDS = 10.0
+READ_SECONDS = 60.0
+MOST_BYTES, MOST_ERROR_BYTES = 256_000_000, 1_000_000  # a list of 5,000 pods has about 50 MB
 MANAGER = "shipway"
 APPLY, JSON_PATCH, MERGE_PATCH = "application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
@@ -128,8 +131,8 @@ class Cluster:
 
         answer = self.send(method, path, **asked)
         try:
-            return bytes(answer.data)
-        except HTTPError as error:
+            return _body_of(answer, most_bytes=MOST_BYTES)
+        except (HTTPError, OSError, TooLongError, EncodedError) as error:
             raise Unreachable(f"the API server at {self.host} broke off its answer to {method} {path}: {type(error).__name__}") from error
 
     def send(
@@ -158,8 +161,8 @@ class Cluster:
                 answer = ask()
             if answer.status < HTTPStatus.BAD_REQUEST:
                 return answer
-            content = answer.data
-        except HTTPError as error:
+            content = _body_of(answer, most_bytes=MOST_ERROR_BYTES)
+        except (HTTPError, OSError, TooLongError, EncodedError) as error:
             raise unanswered(self.host, f"{method} {path}", getattr(error, "reason", None) or error) from error
         raise error_of(answer.status, content, what=f"{method} {path.partition('/namespaces/')[2] or path}")
 
@@ -169,6 +172,17 @@ class Cluster:
         accept = {"Accept": "application/json"}
         _, url, headers, _, _ = self.api.param_serialize(method, path, header_params=accept, auth_settings=["BearerToken"])
         return f"{url}?{urlencode(asked)}" if asked else url, dict(headers)
+
+
+def _body_of(answer: Any, *, most_bytes: int) -> bytes:
+    """Read a body as it came, and give its connection back for another request, or close it if it is not read to its end."""
+    try:
+        content = read_open(answer, headers=answer.headers, most_bytes=most_bytes, seconds=READ_SECONDS)
+    except BaseException:
+        answer.close()
+        raise
+    answer.release_conn()
+    return content
 
 
 async def _in_thread(ask: Callable[[], T], *, to_its_end: bool = False) -> T:

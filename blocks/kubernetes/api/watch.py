@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from blocks.bounded import is_plain
 from blocks.errors import ShipwayError, Temporary
 from blocks.kubernetes.api.client import Cluster
 from blocks.kubernetes.api.errors import Expired, error_of
@@ -22,6 +23,7 @@ Json = dict[str, Any]
 Seen = Mapping[str, Mapping[str, Json]]
 T = TypeVar("T")
 STREAM_SECONDS = 50
+MOST_LINE_BYTES = 16_000_000
 SILENCE_SECONDS = 65.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 3.0
 
@@ -186,9 +188,13 @@ class _Feed:
 
 def _lines(answer: Any) -> Iterator[Json]:
     """Yield the messages of an open stream, one a line."""
+    if not is_plain(answer.headers):
+        raise Temporary("the API server compressed a watch, though a plain one was requested")
     rest = b""
-    for part in answer.stream(amt=None, decode_content=True):
+    for part in answer.stream(amt=None, decode_content=False):
         *whole, rest = (rest + part).split(b"\n")
+        if len(rest) > MOST_LINE_BYTES:
+            raise Temporary(f"the API server sent a line of more than {MOST_LINE_BYTES:,} bytes to a watch")
         yield from (json.loads(line) for line in whole if line.strip())
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, InvalidURL
 
+from blocks.bounded import is_plain, read_chunks
 from blocks.errors import BadInput, Temporary
 from blocks.platform import Counts
 
@@ -135,7 +136,6 @@ def _bounds(page: str) -> tuple[str, ...]:
 
 
 async def _page(url: str) -> str:
-    body = bytearray()
     timeout = ClientTimeout(total=TIMEOUT_SECONDS)
     try:
         async with (
@@ -144,14 +144,13 @@ async def _page(url: str) -> str:
         ):
             if response.status != OK:
                 raise Temporary(f"the gateway's metrics at {url} answered {response.status}")
-            if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
+            if not is_plain(response.headers):
                 wrong = f"the metrics at {url} are compressed, though plain ones were requested"
                 raise BadInput(wrong, field="gateway_metrics", fix="Name the gateway itself, without a proxy that compresses")
-            async for chunk in response.content.iter_any():
-                body += chunk
-                if len(body) > MOST_BYTES:
-                    fix = "Use a gateway with fewer services, or the source `prometheus`"
-                    raise BadInput(f"the metrics at {url} are longer than {MOST_BYTES:,} bytes", field="gateway_metrics", fix=fix)
+            body, cut = await read_chunks(response.content.iter_any(), most_bytes=MOST_BYTES)
+            if cut:
+                fix = "Use a gateway with fewer services, or the source `prometheus`"
+                raise BadInput(f"the metrics at {url} are longer than {MOST_BYTES:,} bytes", field="gateway_metrics", fix=fix)
     except InvalidURL:
         raise BadInput(f"{url} is not an address", field="gateway_metrics", fix="Write one like http://127.0.0.1:8001/metrics") from None
     except (ClientError, OSError) as error:

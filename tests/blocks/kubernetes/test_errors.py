@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from urllib3 import HTTPResponse
 
 from blocks.errors import BadInput, RolloutFailed, ShipwayError, Unreachable
 from blocks.kubernetes.api.auth import Access, connect
@@ -140,7 +142,7 @@ class Refusing:
 
     def call_api(self, *_: Any, **__: Any) -> Any:
         """Answer."""
-        return SimpleNamespace(response=SimpleNamespace(status=self.status, data=b"{}", release_conn=lambda: None))
+        return SimpleNamespace(response=HTTPResponse(io.BytesIO(b"{}"), status=self.status, preload_content=False))
 
 
 async def test_a_token_that_was_replaced_is_read_once_more() -> None:
