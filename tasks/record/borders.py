@@ -82,9 +82,9 @@ def _guard() -> None:
         made = to_create(state)
         return made.model_copy(update={"message": hide(made.message)}) if made.message else made
 
-    def encode_object(found: Any) -> Any:  # the error of a failed task is stored as its result
-        encoded = encode(found)
-        return {**encoded, "message": hide(str(encoded["message"]))} if isinstance(found, BaseException) else encoded
+    def encode_object(obj: Any) -> Any:  # the error of a failed task is stored as its result
+        encoded = encode(obj)
+        return {**encoded, "message": hide(str(encoded["message"]))} if isinstance(obj, BaseException) else encoded
 
     def prepare_item(worker: EventsWorker, event: Event) -> Event:
         return prepare(worker, _hidden_event(event))
