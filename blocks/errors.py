@@ -8,6 +8,7 @@ ShipwayError
 ├── Refused        a policy refuses it: busy, not approved, outside a window
 ├── Superseded     a newer owner holds the lease; stop without changing anything
 ├── WorldMoved     the environment is not as we left it; stop and report it
+│   └── Tampered       what was remembered was changed by others; do not go by it
 └── RolloutFailed  the platform cannot run this version; carries its evidence
 """
 
@@ -79,6 +80,10 @@ class Superseded(Permanent):
 
 class WorldMoved(Permanent):
     """The environment is not as this release left it; something else changed it."""
+
+
+class Tampered(WorldMoved):
+    """What was remembered in the storage is not what this installation wrote there; do not go by it, and find out who changed it."""
 
 
 class RolloutFailed(Permanent):

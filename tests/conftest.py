@@ -33,6 +33,14 @@ settings.register_profile("thorough", max_examples=300, deadline=None, suppress_
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 
+@pytest.fixture(autouse=True)
+def _own_key(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seal what is stored under the server's key, else under one of the test's own, beside which the heads of its records are kept."""
+    home = request.getfixturevalue("server").home if "server" in request.fixturenames else None
+    path = layout.key_file(home) if home else tmp_path_factory.mktemp("keys") / "approvals.key"
+    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(path))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_report_to_serializable() -> Iterator[None]:
     """Give what a test printed or logged to pytest-xdist in a form that it can send: it ends a worker at half a character."""

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from flows.commands import _terminal
 
 if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
-    from tasks.record.store import Reading
+    from tasks.record.reading import Reading
 
 HELP = "Write the page of a release from its record, and check that the record is intact."
 BAD_INPUT = 2
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _report(arguments: argparse.Namespace) -> int:
     from tasks.record.page import render_page
-    from tasks.record.store import read_record
+    from tasks.record.reading import read_record
     from tasks.rules.record.entries import outcome_of
 
     storage, release_id = await _locate(arguments)
@@ -68,6 +68,8 @@ async def _report(arguments: argparse.Namespace) -> int:
     print("chain    " + ("BROKEN" if problems else "intact" + (" so far; the release has not ended" if outcome == "open" else "")))
     for problem in problems:
         print(f"         - {problem}")
+    if reading.unchecked:
+        print(f"seals    {reading.unchecked}")
     if arguments.open:
         import webbrowser
 
@@ -78,7 +80,7 @@ async def _report(arguments: argparse.Namespace) -> int:
 async def _locate(arguments: argparse.Namespace) -> tuple[Any, str]:
     """Find the storage that holds the record, and the release's full id: this machine's folder first, then Prefect's storage."""
     from blocks.errors import BadInput
-    from tasks.record.store import folder_of, read_record
+    from tasks.record.reading import folder_of, read_record
 
     folder_of(arguments.run)
     home = arguments.storage or _home_storage()
@@ -110,7 +112,7 @@ def _releases_in(records: Path) -> list[str]:
 async def _problems(storage: Any, release_id: str, reading: Reading) -> list[str]:
     """Check the chain, and the document that was published when the release ended: its schema, and whether the chain still ends there."""
     from tasks.record.objects import objects_of
-    from tasks.record.store import folder_of
+    from tasks.record.reading import folder_of
 
     published = await objects_of(storage).read(f"{folder_of(release_id)}/record.json")
     problems = reading.problems or ([] if reading.entries else ["the record is empty"])
@@ -140,7 +142,7 @@ def _beside(storage: Any, release_id: str) -> Path:
 async def _copy_docs(storage: Any, release_id: str, reading: Reading, output: Path) -> str:
     """Copy the pages that the record links beside its page, unless they are there already; return their folder's name."""
     from tasks.record.objects import Folder, objects_of
-    from tasks.record.store import folder_of
+    from tasks.record.reading import folder_of
     from tasks.rules.record.view import rows_of
 
     objects = objects_of(storage)

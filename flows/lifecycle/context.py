@@ -17,10 +17,10 @@ from prefect.states import Completed, Failed
 from blocks.errors import Refused, Superseded
 from blocks.platform import Lease, Platform
 from tasks.approval.protection import keep_policies, own_environment
-from tasks.evidence.inputs import take_plan
+from tasks.evidence.inputs import read_plan, take_plan
 from tasks.lifecycle.lock import is_stop_requested
 from tasks.lifecycle.policy import retried
-from tasks.record.journal import append_entry, closing_entry, read_entry
+from tasks.record.journal import append_entry, closing_entry, expect_whole_record, read_entry
 from tasks.rollout.platforms import load_platform
 from tasks.rollout.rollout import acquire_lease
 from tasks.rules.evidence.inputs import TakenPlan
@@ -126,12 +126,13 @@ def acting_for(run: str) -> Iterator[None]:
         _acting.reset(token)
 
 
-async def begin_phase(plan: str, *, scope: str) -> Phase:
+async def begin_phase(plan: str, *, scope: str, anew: bool = False) -> Phase:
     """Begin a phase: take the plan under its scope.
 
     Args:
         plan: Path of the plan.
         scope: The release's scope; "" makes the phase's own run the scope.
+        anew: Read the file, whatever was remembered; for a rollback whose remembered plan cannot be trusted.
 
     Raises:
         Refused: The scope is another run's, given by hand: that would write into its record and go past its gate.
@@ -142,7 +143,7 @@ async def begin_phase(plan: str, *, scope: str) -> Phase:
     scope = scope or run_id()
     plans = acting.plans if acting else {}
     if scope not in plans:
-        plans[scope] = await take_plan(plan, key=f"{scope}/plan")
+        plans[scope] = await (read_plan(plan) if anew else take_plan(plan, key=f"{scope}/plan"))
     taken = plans[scope]
     return Phase(scope, round_of(scope), owner_of(scope), taken.parsed(), plan, taken.folder, taken)
 
@@ -168,11 +169,13 @@ async def platform_of(plan: Plan, environment: str, *, anew: bool = False) -> Pl
 
 
 async def check_not_stopped(run: str) -> None:
-    """Stop here if a rollback requested it, or if the record was closed by whoever settled the run.
+    """Stop here if a rollback requested it, if the record was closed by whoever settled the run, or if others changed the record.
 
     Raises:
         Superseded: It must not go forward.
+        Tampered: What it would go forward by is not what it wrote.
     """
+    await expect_whole_record(run)
     if await is_stop_requested(run):
         raise Superseded("a rollback took this service over and stopped this run")
     if await closing_entry(run) is not None:

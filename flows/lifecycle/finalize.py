@@ -13,7 +13,7 @@ from prefect import Flow, State
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Completed, Failed
 
-from blocks.errors import BadInput, ShipwayError, Superseded, Temporary
+from blocks.errors import BadInput, ShipwayError, Superseded, Tampered, Temporary
 from blocks.outside_text import OutsideText, as_ending, as_reason, error_text
 from flows.lifecycle.context import Phase, acting_for, begin_phase, platform_of
 from flows.rollout.migrations import stays_forward
@@ -67,9 +67,16 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
 
 
 async def _phase_of(plan: str, run: str) -> Phase | None:
-    """Take the release's plan, or None if it never had a readable one and so moved nothing."""
+    """Take the release's plan, or None if it never had a readable one and so moved nothing.
+
+    If the remembered plan was changed by others, the file says where to look: only what this release owns is rolled back.
+    """
     try:
-        return await begin_phase(plan, scope=run)
+        try:
+            return await begin_phase(plan, scope=run)
+        except Tampered as error:
+            say(f"{error_text(error)}. It is rolled back by the plan file as it is now")
+            return await begin_phase(plan, scope=run, anew=True)
     except BadInput:
         return None
 

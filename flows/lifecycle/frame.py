@@ -21,7 +21,7 @@ from tasks.lifecycle.links import run_link
 from tasks.lifecycle.lock import is_stop_requested
 from tasks.lifecycle.policy import retried
 from tasks.lifecycle.run_labels import begin_attempt, let_go, name_run, unmark
-from tasks.record.journal import append_entry, closing_entry, read_entry
+from tasks.record.journal import append_entry, closing_entry, expect_whole_record, read_entry
 from tasks.record.storage import check_storage
 from tasks.rules.lifecycle.ending import Ending
 from tasks.rules.lifecycle.results import PhaseResult
@@ -87,6 +87,7 @@ async def roll_back_cancelled(flow: Flow[..., Any], flow_run: FlowRun, state: St
 
 
 async def _carry(name: str, run: str, *, plan: str, version: str, course: Course) -> Ending:
+    await expect_whole_record(run)
     decided = await read_entry(run, "rollback", name="decision")
     if decided is not None:
         return Ending.from_entry(decided)

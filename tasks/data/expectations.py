@@ -22,8 +22,8 @@ from tasks.lifecycle.policy import OBSERVE
 from tasks.process.commands import Ended, run_command
 from tasks.process.concurrency import turns
 from tasks.record.objects import Objects, objects_of
+from tasks.record.reading import folder_of
 from tasks.record.storage import default_storage
-from tasks.record.store import folder_of
 from tasks.rollout.platforms import load_block
 from tasks.rules.data.jobs import Job
 from tasks.rules.plan.data import DataSuite, Moment

@@ -15,8 +15,9 @@ from prefect.logging import get_run_logger
 
 from blocks.errors import Temporary, WorldMoved
 from blocks.outside_text import ENDING_LIMIT, outside, safe_key, said
+from tasks.record.reading import readable_entries
 from tasks.record.storage import default_storage
-from tasks.record.store import load_entry, readable_entries, store_entry
+from tasks.record.store import expect_whole, load_entry, store_entry
 from tasks.rules.record.entries import Entry, Kind, chain, key_of, outcome_of, verify_chain
 from tasks.rules.record.masking import bounded, hide_in
 
@@ -110,6 +111,15 @@ async def read_entry(
 def safe_name(name: str) -> str:
     """Give a name that may come from outside, such as a version, in a form that every record takes; "" stays so."""
     return safe_key(name) if name else ""
+
+
+async def expect_whole_record(release: str) -> None:
+    """Return if a release's record is as it was written; nothing goes forward by one that others changed.
+
+    Raises:
+        Tampered: An entry was changed, added or removed by others.
+    """
+    await expect_whole(await default_storage(), release)
 
 
 async def closing_entry(release: str) -> Entry | None:

@@ -12,8 +12,8 @@ from prefect.filesystems import WritableFileSystem
 from tasks.lifecycle.policy import OBSERVE
 from tasks.record.objects import objects_of
 from tasks.record.page import render_page
+from tasks.record.reading import folder_of, read_record
 from tasks.record.storage import default_storage
-from tasks.record.store import folder_of, read_record
 from tasks.rules.record.document import to_json
 from tasks.rules.record.entries import verify_chain
 from tasks.rules.record.markdown import to_markdown

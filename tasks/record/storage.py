@@ -17,6 +17,7 @@ from tasks.lifecycle.policy import OBSERVE
 from tasks.lifecycle.run_labels import HOST, machine
 from tasks.record.borders import hold
 from tasks.record.objects import Objects, objects_of
+from tasks.record.sealing import SealedStorage
 
 RECENT = 50
 
@@ -28,9 +29,9 @@ async def default_storage() -> Objects:
     settings = get_current_settings()
     key = (str(settings.api.url), str(settings.results.default_storage_block), str(settings.results.local_storage_path))
     if key not in _known:
-        block = await aget_default_result_storage()
-        hold(block)
-        _known[key] = objects_of(block)
+        found = await aget_default_result_storage()
+        hold(found)
+        _known[key] = found.objects if isinstance(found, SealedStorage) else objects_of(found)
     return _known[key]
 
 

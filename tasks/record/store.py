@@ -1,6 +1,7 @@
-"""The record's store: one object an entry, `records/<release>/<seq>.json`, written once and never changed.
+"""The record's store: one object an entry, `records/<release>/<seq>.json`, written once and never changed, each with a seal.
 
-Nothing here imports Prefect, so the command line can read a record quickly.
+The place and hash of the last entry are kept beside the approval key, so that a record whose end was removed, or of which an older copy was
+put back, is noticed. Nothing here imports Prefect, so the command line can read a record quickly.
 """
 
 from __future__ import annotations
@@ -8,48 +9,23 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from blocks.errors import BadInput, Temporary, WorldMoved
+from blocks.approvers.heads import Head, keep_head
+from blocks.approvers.seal import reading_seal, writing_seal
+from blocks.errors import Refused, Tampered, Temporary, WorldMoved
 from tasks.record.objects import Objects, objects_of
-from tasks.rules.record.entries import Entry, Kind, chain, key_of, moment, parse_entry, to_bytes, verify_chain
+from tasks.record.reading import Reading, parsed, path_of, read_record, readable_entries
+from tasks.rules.record.entries import Entry, Kind, chain, key_of, moment, to_bytes
 from tasks.rules.record.masking import bounded, mask
 
 ATTEMPTS = 100
 CACHED_RELEASES = 256
-KEPT_BYTES = 64_000
-RELEASE_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
-ENTRY_NAME = re.compile(r"(\d{5,})\.json")
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A record as it was found.
-
-    Fields:
-        entries: The entries that can be read, in order.
-        faults: What was changed or is missing in the middle, a sentence each; says nothing of a missing end.
-        torn: The bytes of a last entry that was not written whole, which counts as not written; None where all are whole.
-        tear: The sentence about it.
-    """
-
-    entries: list[Entry]
-    faults: list[str]
-    torn: bytes | None = None
-    tear: str = ""
-
-    @property
-    def problems(self) -> list[str]:
-        """All that is wrong, a sentence each."""
-        return self.faults + ([self.tear] if self.tear else [])
 
 
 @dataclass
@@ -63,44 +39,18 @@ _tails: dict[tuple[str, str], _Tail] = {}
 _locks: WeakKeyDictionary[asyncio.AbstractEventLoop, defaultdict[tuple[str, str], asyncio.Lock]] = WeakKeyDictionary()
 
 
-async def read_record(storage: Any, release_id: str) -> Reading:
-    """Read a record and say what is wrong with it.
+async def expect_whole(storage: Any, release_id: str) -> None:
+    """Return if a record is as it was written; by one read while only this process writes.
 
     Args:
         storage: A folder's `Path` or a Prefect filesystem block.
         release_id: The release.
 
-    Returns:
-        Entries and problems; both empty if there is no such record.
+    Raises:
+        Tampered: An entry was changed, added or removed by others.
+        Refused: The key to check that is not here.
     """
-    objects, folder = objects_of(storage), folder_of(release_id)
-    contents = await _contents(objects, folder)
-    entries: list[Entry] = []
-    faults: list[str] = []
-    torn, tear = None, ""
-    for place, content in contents.items():
-        try:
-            entries.append(_parsed(content))
-        except ValueError as error:
-            if place == max(contents):
-                torn, tear = content, f"the last entry ({place}) counts as not written: {error}"
-            else:
-                faults.append(f"entry {place} cannot be trusted: {error}")
-    return Reading(entries, faults + (verify_chain(entries, state="under_way") if entries else []), torn, tear)
-
-
-async def readable_entries(storage: Any, release_id: str) -> list[Entry]:
-    """Read the entries that can be read, each true to its own hash; whether they hang together is left to `read_record`, which costs more.
-
-    Args:
-        storage: A folder's `Path` or a Prefect filesystem block.
-        release_id: The release.
-    """
-    entries = []
-    for content in (await _contents(objects_of(storage), folder_of(release_id))).values():
-        with suppress(ValueError):
-            entries.append(_parsed(content))
-    return entries
+    await _tail(objects_of(storage), release_id)
 
 
 async def load_entry(storage: Any, release_id: str, key: str) -> Entry | None:
@@ -114,7 +64,7 @@ async def load_entry(storage: Any, release_id: str, key: str) -> Entry | None:
     objects = objects_of(storage)
     try:
         tail = await _tail(objects, release_id)
-        if tail.last and await objects.read(_path(release_id, tail.last.seq + 1)) is not None:
+        if tail.last and await objects.read(path_of(release_id, tail.last.seq + 1)) is not None:
             name = (objects.name, release_id)
             if _seq(_tails.get(name)) <= tail.last.seq:  # another process wrote; this one would know
                 _tails.pop(name, None)
@@ -197,51 +147,35 @@ async def _append(objects: Objects, release_id: str, key: str, fields: dict[str,
                 await _note_torn(objects, release_id, tail)
                 continue
             entry = chain(tail.last, **fields)
-            if await objects.create(_path(release_id, entry.seq), to_bytes(entry)):
+            if await objects.create(path_of(release_id, entry.seq), _sealed(release_id, entry)):
                 _remember(name, entry, tail)
+                await _keep_head(release_id, entry)
                 return entry, True
             _tails.pop(name, None)
     raise Temporary(f"the record of {release_id} could not be extended: other writers were first {ATTEMPTS} times")
 
 
-def folder_of(release_id: str) -> str:
-    """Name the folder of a release's record.
-
-    Raises:
-        BadInput: The id could leave the folder of records.
-    """
-    if not RELEASE_ID.fullmatch(release_id):
-        raise BadInput(f"{release_id!r} is not the id of a release", field="release", fix="Take the id that `shipway history` shows.")
-    return f"records/{release_id}"
+async def _keep_head(release_id: str, entry: Entry) -> None:
+    await asyncio.to_thread(keep_head, release_id, Head(entry.seq, entry.hash, closed=entry.kind == "closed"))
 
 
-def _path(release_id: str, seq: int) -> str:
-    return f"{folder_of(release_id)}/{seq:05d}.json"
-
-
-async def _contents(objects: Objects, folder: str) -> dict[int, bytes]:
-    """Read all stored entries by place; where the storage cannot list, up to the first that is missing."""
-    contents = await objects.contents(folder, named=ENTRY_NAME)
-    found: dict[int, bytes] = {}
-    if contents is None:
-        while (content := await objects.read(f"{folder}/{len(found) + 1:05d}.json")) is not None:
-            found[len(found) + 1] = content
-        return found
-    found = {int(name.partition(".")[0]): content for name, content in contents.items()}
-    return dict(sorted(found.items()))
+def _sealed(release_id: str, entry: Entry) -> bytes:
+    return writing_seal().close(path_of(release_id, entry.seq), to_bytes(entry))
 
 
 def _trusted(reading: Reading, release_id: str) -> list[Entry]:
     if reading.faults:
         faults = "; ".join(reading.faults)
-        raise WorldMoved(f"the record of {release_id} is broken: {faults}. Keep the folder as it is and find out who changed it")
+        raise Tampered(f"the record of {release_id} is broken: {faults}. Keep the folder as it is and find out who changed it")
+    if reading.entries and reading.unchecked:
+        raise Refused(reading.unchecked)
     return reading.entries
 
 
 async def _tail(objects: Objects, release_id: str) -> _Tail:
     name = (objects.name, release_id)
     tail = _tails.get(name)
-    if tail and tail.last and await objects.read(_path(release_id, tail.last.seq)) == to_bytes(tail.last):
+    if tail and tail.last and await objects.read(path_of(release_id, tail.last.seq)) == _sealed(release_id, tail.last):
         return tail
     if tail is _tails.get(name):
         _tails.pop(name, None)  # it is not what is stored
@@ -264,20 +198,10 @@ def _remember(name: tuple[str, str], entry: Entry, tail: _Tail) -> None:
 
 
 async def _entry_at(objects: Objects, release_id: str, seq: int) -> Entry:
-    content = await objects.read(_path(release_id, seq))
+    content = await objects.read(path_of(release_id, seq))
     if content is None:
-        raise WorldMoved(f"entry {seq} of the record of {release_id} is gone. Keep the folder as it is and find out who removed it")
-    return _parsed(content)
-
-
-def _parsed(content: bytes) -> Entry:
-    """Parse what was parsed before at no cost: a release reads its record hundreds of times. Do not change an entry's evidence."""
-    return _parsed_before(content) if len(content) <= KEPT_BYTES else parse_entry(content)
-
-
-@lru_cache(maxsize=1_024)
-def _parsed_before(content: bytes) -> Entry:
-    return parse_entry(content)
+        raise Tampered(f"entry {seq} of the record of {release_id} is gone. Keep the folder as it is and find out who removed it")
+    return parsed(path_of(release_id, seq), content, reading_seal())
 
 
 async def _note_torn(objects: Objects, release_id: str, tail: _Tail) -> None:
@@ -293,4 +217,5 @@ async def _note_torn(objects: Objects, release_id: str, tail: _Tail) -> None:
         why="A write was cut short, or the file was changed afterwards.",
         evidence={"sha256": hashlib.sha256(torn).hexdigest(), "beginning_base64": base64.b64encode(torn[:1024]).decode()},
     )  # fmt: skip
-    await objects.replace(_path(release_id, seq), to_bytes(entry))
+    await objects.replace(path_of(release_id, seq), _sealed(release_id, entry))
+    await _keep_head(release_id, entry)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prefect.filesystems import RemoteFileSystem
 
-from blocks.errors import BadInput, Temporary, WorldMoved
+from blocks.approvers.heads import read_head
+from blocks.approvers.key_file import key_path
+from blocks.approvers.seal import split
+from blocks.errors import BadInput, Refused, Tampered, Temporary, WorldMoved
 from tasks.record import store
 from tasks.record.objects import Folder, objects_of
-from tasks.record.store import load_entries, read_record, readable_entries, store_entry
-from tasks.rules.record.entries import Entry, chain, verify_chain
+from tasks.record.reading import read_record, readable_entries
+from tasks.record.store import expect_whole, load_entries, store_entry
+from tasks.rules.record.entries import Entry, chain, parse_entry, to_bytes, verify_chain
 
 WRITER = """
 import asyncio, sys
@@ -46,6 +52,15 @@ def path_of(storage: Path, seq: int) -> Path:
 def files_in(folder: Path) -> dict[str, bytes]:
     """Read all files of a folder."""
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+async def remove(storage: Any, places: list[int]) -> None:
+    """Remove entries."""
+    for place in places:
+        if isinstance(storage, Path):
+            path_of(storage, place).unlink()
+        else:
+            storage.filesystem.rm(storage._resolve_path(f"records/r1/{place:05d}.json"))
 
 
 def forget() -> None:
@@ -131,7 +146,7 @@ async def test_another_process_that_wrote_meanwhile_is_followed(tmp_path: Path) 
     await note(tmp_path, "mine")
     (last,) = await load_entries(tmp_path, "r1")
     theirs = chain(last, at=store.moment(last), name="theirs", kind="note", who="x", what="x")
-    assert await Folder(tmp_path).create("records/r1/00002.json", store.to_bytes(theirs))
+    assert await Folder(tmp_path).create("records/r1/00002.json", store._sealed("r1", theirs))
     assert await note(tmp_path, "theirs") == theirs
     assert (await note(tmp_path, "next")).previous == theirs.hash
 
@@ -139,7 +154,7 @@ async def test_another_process_that_wrote_meanwhile_is_followed(tmp_path: Path) 
 @pytest.mark.parametrize("tear", [b"", b"\0" * 300, b'{"at":"2026', b"half"])
 async def test_a_torn_last_entry_counts_as_not_written(storage: Any, tear: bytes) -> None:
     """It is left out, said, and replaced by a note that keeps what was found."""
-    for number in range(3):
+    for number in range(2):
         await note(storage, f"k{number}")
     await objects_of(storage).replace("records/r1/00003.json", tear)
     forget()
@@ -182,6 +197,76 @@ async def test_a_broken_middle_is_said_and_never_repaired(tmp_path: Path, harm: 
     with pytest.raises(WorldMoved, match="Keep the folder"):
         await note(tmp_path, "more")
     assert files_in(second.parent) == before
+
+
+@pytest.mark.parametrize("harm", ["removed", "all removed", "put back", "torn", "forged", "unsealed", "another record's"])
+async def test_an_end_that_others_changed_is_said_and_never_repaired(storage: Any, harm: str) -> None:
+    """The last entry is remembered beside the key: its loss is no crash, and an entry behind it without our seal does not count."""
+    for number in range(3):
+        await note(storage, f"k{number}")
+    await store_entry(storage, "r2", kind="note", who="shipway", what="Noted.")
+    objects = objects_of(storage)
+    first, last = [await objects.read(f"records/r1/0000{seq}.json") for seq in (1, 3)]
+    other = await objects.read("records/r2/00001.json")
+    assert first
+    assert last
+    assert other
+    forged = chain(parse_entry(split(last)[0]), at=datetime.now(UTC), kind="approval", name="confirmed", who="x", what="x")
+    changed = {
+        "put back": (3, first),
+        "torn": (3, last[:40]),
+        "forged": (4, to_bytes(forged) + b"\n" + split(last)[1] + b"\n"),
+        "unsealed": (4, to_bytes(forged)),
+        "another record's": (4, other),
+    }
+    if harm in changed:
+        await objects.replace(*(f"records/r1/0000{changed[harm][0]}.json", changed[harm][1]))
+    else:
+        await remove(storage, [3] if harm == "removed" else [1, 2, 3])
+    forget()
+    with pytest.raises(Tampered, match=r"records/r1"):
+        await expect_whole(storage, "r1")
+    with pytest.raises(Tampered, match="Keep the folder"):
+        await note(storage, "more")
+    assert (await read_record(storage, "r1")).problems
+    readable = 0 if harm == "all removed" else 2 if harm in {"removed", "put back", "torn"} else 3
+    assert len(await readable_entries(storage, "r1")) == readable
+
+
+async def test_a_head_that_lags_after_a_crash_holds_nothing_up(tmp_path: Path) -> None:
+    """The process died between an entry and its head: the entry counts, and the next one moves the head on."""
+    await note(tmp_path, "k0")
+    before = read_head("r1")
+    assert before
+    await note(tmp_path, "k1")
+    (key_path().parent / "heads" / "r1.json").write_text(json.dumps(before._asdict()))
+    forget()
+    await expect_whole(tmp_path, "r1")
+    assert (await note(tmp_path, "k2")).seq == 3
+    found = read_head("r1")
+    assert found
+    assert found.seq == 3
+
+
+async def test_heads_of_records_closed_a_month_ago_are_removed(tmp_path: Path) -> None:
+    """The next release's first entry does it; those of open records stay."""
+    for release in ("open", "closed"):
+        await store_entry(tmp_path, release, kind="closed" if release == "closed" else "note", who="x", what="x")
+        os.utime(key_path().parent / "heads" / f"{release}.json", (0, 0))
+    await note(tmp_path, "k")
+    assert [read_head(release) is not None for release in ("open", "closed", "r1")] == [True, False, True]
+
+
+async def test_without_the_key_a_record_is_read_and_says_that_it_was_not_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For people, who see the chain; a release does not go by it."""
+    await note(tmp_path, "k")
+    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "nowhere" / "approvals.key"))
+    forget()
+    reading = await read_record(tmp_path, "r1")
+    assert (len(reading.entries), reading.problems) == (1, [])
+    assert "seals of the entries were not checked, because no approval key" in reading.unchecked
+    with pytest.raises(Refused, match="no approval key"):
+        await expect_whole(tmp_path, "r1")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,0 +1,90 @@
+"""Heads: the last entry of each release's record, kept beside the approval key, where who writes the storage cannot write.
+
+A seal shows that an entry is ours, but not that it is the last one: with its head, a record of which the last entries were removed, or an
+older copy was put back, is noticed. A head is written right after its entry, so after a crash it may lag behind the record, and never the
+other way round.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from blocks.approvers.key_file import key_path
+from blocks.errors import Temporary
+
+KEPT_SECONDS = 30 * 86_400.0
+
+
+class Head(NamedTuple):
+    """The last entry of a record that is known of: its place from 1, its hash, and whether it closed the record."""
+
+    seq: int
+    hash: str
+    closed: bool = False
+
+
+def read_head(release: str) -> Head | None:
+    """Read the head of a record, or None if none is kept.
+
+    Args:
+        release: The release's id, a safe file name.
+
+    Raises:
+        Temporary: The key's folder cannot be read.
+    """
+    path = _path(release)
+    try:
+        return Head(**json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Temporary(f"{path} cannot be read: {error.strerror}. Look at the key's folder", delay_seconds=2) from error
+
+
+def keep_head(release: str, head: Head) -> None:
+    """Keep a head, atomically and durably, unless a later one is kept; the first one of a record removes what is closed and a month old.
+
+    Raises:
+        Temporary: The key's folder cannot be written.
+    """
+    path = _path(release)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if head.seq == 1:
+            _forget_old(path.parent)
+        known = read_head(release)
+        if known is None or known.seq < head.seq:
+            _replace(path, json.dumps(head._asdict()).encode())
+    except OSError as error:
+        raise Temporary(f"{path} cannot be written: {error.strerror}. Look at its space and rights", delay_seconds=2) from error
+
+
+def _path(release: str) -> Path:
+    return key_path().parent / "heads" / f"{release}.json"
+
+
+def _replace(path: Path, content: bytes) -> None:
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _forget_old(folder: Path) -> None:
+    """Remove the heads of records that were closed a month ago; `record.json` beside their entries still has the last hash."""
+    for path in folder.glob("*.json"):
+        with suppress(FileNotFoundError, ValueError):  # another worker was first
+            if time.time() - path.stat().st_mtime > KEPT_SECONDS and json.loads(path.read_bytes())["closed"]:
+                path.unlink()

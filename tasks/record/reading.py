@@ -1,0 +1,156 @@
+"""Read a record as it is stored, and say what is wrong with it: entries, seals, the chain, and whether its end is there.
+
+Nothing here imports Prefect, so the command line can read a record quickly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from blocks.approvers.heads import Head, read_head
+from blocks.approvers.seal import Seal, reading_seal, split
+from blocks.errors import BadInput, Refused, Tampered
+from tasks.record.objects import Objects, objects_of
+from tasks.rules.record.entries import Entry, parse_entry, verify_chain
+
+KEPT_BYTES = 64_000
+RELEASE_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
+ENTRY_NAME = re.compile(r"(\d{5,})\.json")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A record as it was found.
+
+    Fields:
+        entries: The entries that can be read, in order.
+        faults: What was changed or is missing in the middle, a sentence each; says nothing of a missing end.
+        torn: The bytes of a last entry that was not written whole, which counts as not written; None where all are whole.
+        tear: The sentence about it.
+        unchecked: Why the seals were not checked, a sentence; "" if they were.
+    """
+
+    entries: list[Entry]
+    faults: list[str]
+    torn: bytes | None = None
+    tear: str = ""
+    unchecked: str = ""
+
+    @property
+    def problems(self) -> list[str]:
+        """All that is wrong, a sentence each."""
+        return self.faults + ([self.tear] if self.tear else [])
+
+
+async def read_record(storage: Any, release_id: str) -> Reading:
+    """Read a record and say what is wrong with it.
+
+    Args:
+        storage: A folder's `Path` or a Prefect filesystem block.
+        release_id: The release.
+
+    Returns:
+        Entries and problems; both empty if there is no such record.
+    """
+    objects, folder = objects_of(storage), folder_of(release_id)
+    head = await asyncio.to_thread(read_head, release_id)  # first: another process may write on meanwhile
+    contents = await contents_of(objects, folder)
+    seal, unchecked = _seal_if_any(contents)
+    entries: list[Entry] = []
+    faults: list[str] = []
+    torn, tear = None, ""
+    for place, content in contents.items():
+        try:
+            entries.append(parsed(path_of(release_id, place), content, seal))
+        except (ValueError, Tampered) as error:
+            if place == max(contents) and (head is None or head.seq < place) and not _is_whole(content):
+                torn, tear = content, f"the last entry ({place}) counts as not written: {error}"
+            else:
+                faults.append(f"entry {place} cannot be trusted: {error}")
+    faults += verify_chain(entries, state="under_way") if entries else []
+    return Reading(entries, faults + _missed(entries, head, folder), torn, tear, unchecked)
+
+
+def _is_whole(content: bytes) -> bool:
+    """Say whether stored bytes are an entry, sealed or not: a write that was cut short leaves none, so who wrote it wanted it to count."""
+    with suppress(ValueError):
+        return bool(parse_entry(split(content)[0]))
+    return False
+
+
+def _seal_if_any(contents: dict[int, bytes]) -> tuple[Seal | None, str]:
+    """Give the seal of this machine's key, or say why the seals cannot be checked here."""
+    try:
+        return (reading_seal() if contents else None), ""
+    except Refused as error:
+        return None, f"the seals of the entries were not checked, because {error}"
+
+
+def _missed(entries: list[Entry], head: Head | None, folder: str) -> list[str]:
+    """Find what is not there any more of a record that ended in this head, or went on after it."""
+    if head is None or any((entry.seq, entry.hash) == (head.seq, head.hash) for entry in entries):
+        return []
+    last = entries[-1].seq if entries else 0
+    if last < head.seq:
+        return [f"{folder}/{head.seq:05d}.json was written and is missing: the end of the record was removed, or an older copy put back"]
+    return [f"{folder}/{head.seq:05d}.json is not the entry that was written there: another copy was put in its place"]
+
+
+async def readable_entries(storage: Any, release_id: str) -> list[Entry]:
+    """Read the entries that can be read, each true to its own hash and seal; whether they hang together is said by `read_record`.
+
+    Args:
+        storage: A folder's `Path` or a Prefect filesystem block.
+        release_id: The release.
+    """
+    contents = await contents_of(objects_of(storage), folder_of(release_id))
+    seal = reading_seal() if contents else None
+    entries = []
+    for place, content in contents.items():
+        with suppress(ValueError, Tampered):
+            entries.append(parsed(path_of(release_id, place), content, seal))
+    return entries
+
+
+def folder_of(release_id: str) -> str:
+    """Name the folder of a release's record.
+
+    Raises:
+        BadInput: The id could leave the folder of records.
+    """
+    if not RELEASE_ID.fullmatch(release_id):
+        raise BadInput(f"{release_id!r} is not the id of a release", field="release", fix="Take the id that `shipway history` shows.")
+    return f"records/{release_id}"
+
+
+def path_of(release_id: str, seq: int) -> str:
+    """Say where an entry is stored."""
+    return f"{folder_of(release_id)}/{seq:05d}.json"
+
+
+async def contents_of(objects: Objects, folder: str) -> dict[int, bytes]:
+    """Read all stored entries by place; where the storage cannot list, up to the first that is missing."""
+    contents = await objects.contents(folder, named=ENTRY_NAME)
+    found: dict[int, bytes] = {}
+    if contents is None:
+        while (content := await objects.read(f"{folder}/{len(found) + 1:05d}.json")) is not None:
+            found[len(found) + 1] = content
+        return found
+    found = {int(name.partition(".")[0]): content for name, content in contents.items()}
+    return dict(sorted(found.items()))
+
+
+def parsed(path: str, stored: bytes, seal: Seal | None) -> Entry:
+    """Parse what was parsed before at no cost: a release reads its record hundreds of times. Do not change an entry's evidence."""
+    content = seal.open(path, stored) if seal else split(stored)[0]
+    return _parsed_before(content) if len(content) <= KEPT_BYTES else parse_entry(content)
+
+
+@lru_cache(maxsize=1_024)
+def _parsed_before(content: bytes) -> Entry:
+    return parse_entry(content)

@@ -1,0 +1,104 @@
+"""Results that cannot be forged: Prefect's result storage with a seal on each object, checked on reading.
+
+Imported by whatever runs our flows, and in force from then on: each default storage of results that Prefect resolves, a folder as well as a
+filesystem block, is sealed. No setting, block document or state on the server chooses another one. We replace four functions of Prefect,
+which has no setting for it; the pinned version makes that safe, and tests/tasks/record/test_sealing.py shows that it works.
+
+A result that does not match its seal fails the task that asks for it: Prefect would take it for one that was never written, and do the
+task once more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from prefect import results
+from prefect.filesystems import WritableFileSystem
+from prefect.results import ResultStore
+from pydantic import PrivateAttr
+
+from blocks.approvers.seal import reading_seal, writing_seal
+from blocks.errors import Tampered
+from tasks.record.objects import Objects, objects_of
+
+
+class SealedStorage(WritableFileSystem):
+    """Result storage that seals what is written and checks what is read."""
+
+    _block_type_name = "Sealed Storage"
+    _objects: Objects = PrivateAttr()
+
+    @classmethod
+    def around(cls, storage: WritableFileSystem) -> SealedStorage:
+        """Seal a storage: a folder, in which results are then also written whole or not at all, or any filesystem block."""
+        if isinstance(storage, SealedStorage):
+            return storage
+        sealed = cls()
+        sealed._objects = objects_of(storage)
+        return sealed
+
+    @property
+    def objects(self) -> Objects:
+        """What is sealed, as it is stored."""
+        return self._objects
+
+    def _resolve_path(self, path: str) -> None:
+        """Let Prefect keep the paths of results as they are, relative to the storage."""
+
+    async def read_path(self, path: str) -> bytes:
+        """Read a result.
+
+        Raises:
+            FileNotFoundError: There is none.
+            Tampered: It is not what was written there.
+            Temporary: The storage does not answer.
+        """
+        content = await self.find(path)
+        if content is None:
+            raise FileNotFoundError(path)
+        return content
+
+    async def find(self, path: str) -> bytes | None:
+        """Read a result, or None if there is none; raises what `read_path` raises."""
+        stored = await self._objects.read(path)
+        return None if stored is None else reading_seal().open(path, stored)
+
+    async def write_path(self, path: str, content: bytes) -> None:
+        """Write a result with its seal."""
+        await self._objects.replace(path, writing_seal().close(path, content))
+
+
+_ask, _ask_at_once, _exists = results._aget_default_result_storage, results._get_default_result_storage, ResultStore._aexists  # noqa: SLF001
+_from_metadata = ResultStore._from_metadata.__func__  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+async def _sealed_default_storage() -> Any:
+    found = await _ask()
+    return replace(found, storage=SealedStorage.around(found.storage))
+
+
+def _sealed_default_storage_at_once() -> Any:
+    found = _ask_at_once()
+    return replace(found, storage=SealedStorage.around(found.storage))
+
+
+async def _exists_untouched(store: ResultStore, key: str) -> bool:
+    """Say whether there is a result; Prefect's own way says no where it cannot be read, so that the task would run again."""
+    if isinstance(store.result_storage, SealedStorage) and store.metadata_storage is None:
+        return await store.result_storage.find(key) is not None
+    return await _exists(store, key)
+
+
+async def _from_sealed_metadata(cls: type[ResultStore], metadata: Any) -> Any:
+    """Read the result of a run from our storage alone: the run's state, which anyone with the API can write, may name another one."""
+    if metadata.storage_block_id is not None or Path(metadata.storage_key or "").is_absolute():
+        raise Tampered(f"the state of a run names {metadata.storage_key} in another storage as its result: it was not written by this run")
+    return await _from_metadata(cls, metadata)
+
+
+results._aget_default_result_storage = _sealed_default_storage  # noqa: SLF001
+results._get_default_result_storage = _sealed_default_storage_at_once  # noqa: SLF001
+ResultStore._aexists = _exists_untouched  # type: ignore[method-assign, assignment]  # noqa: SLF001
+ResultStore._from_metadata = classmethod(_from_sealed_metadata)  # type: ignore[method-assign, assignment]  # noqa: SLF001

@@ -1,0 +1,159 @@
+"""Whoever writes the storage can destroy what a release remembers, which is noticed, but cannot decide by it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from blocks.approvers.seal import split
+from tasks.rules.record.entries import chain, moment, parse_entry, to_bytes
+from tests.flows.gatehouse import People, answer, enrol, forge, go_on, post
+from tests.flows.harness import FIRST, Ran, Stage, check_well
+
+pytestmark = [pytest.mark.server, pytest.mark.attack, pytest.mark.timeout(400)]
+
+
+@pytest.fixture
+async def people(server: Any) -> People:
+    """Enrol three people."""
+    return await enrol(server, size=3)
+
+
+@pytest.fixture
+def storage(server: Any) -> Path:
+    """Give the storage, which the attacker can write."""
+    return Path(server.home) / "storage"
+
+
+async def hold(stage: Stage, version: str, people: People, **approval: Any) -> Ran:
+    """Bring a release to its gate."""
+    run = await stage.release(stage.tag(version), plan=stage.plan(approval=people.section(**approval)))
+    ran = await go_on(stage, run)
+    assert ran.state == "Suspended", ran
+    return ran
+
+
+async def wake(stage: Stage, run: str) -> Ran:
+    """Let a held release go on as if somebody had answered."""
+    from prefect.states import Scheduled  # noqa: PLC0415
+
+    await forge(run, None, key="", state=Scheduled())
+    return await go_on(stage, run)
+
+
+def remembered(storage: Path, run: str, part: str) -> list[Path]:
+    """Find the results of a run's tasks whose names hold a text."""
+    return sorted(path for path in (storage / "shipway").rglob("*") if path.is_file() and run in str(path) and part in str(path))
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Change a text in a file, which is there."""
+    content = path.read_text()
+    assert old in content, content
+    path.write_text(content.replace(old, new))
+
+
+async def ended(run: str) -> tuple[str, str]:
+    """Read a run's state; its record may be unreadable."""
+    from prefect import get_client  # noqa: PLC0415
+
+    async with get_client() as client:
+        state = (await client.read_flow_run(UUID(run))).state
+    return (state.name or "", state.message or "") if state is not None else ("", "")
+
+
+async def check_refused(stage: Stage, ran: Ran, *, names: str) -> None:
+    """Assert that a release ended without moving production, that all is as it was, and that its message names what was changed."""
+    assert ran.state in {"Failed", "RolledBack", "Refused"}, ran
+    assert names in ran.message, ran.message
+    assert stage.state_of("production")["canary"] is None
+    await check_well(stage, version=FIRST)
+
+
+@pytest.mark.parametrize("edited", ["plan", "subject"])
+async def test_a_quorum_edited_in_what_is_remembered_opens_no_gate(stage: Stage, storage: Path, people: People, edited: str) -> None:
+    """The plan as it was taken, and the inputs as they were collected: each is refused, and staging goes back."""
+    held = await hold(stage, "6.1", people)
+    found = remembered(storage, held.id, edited)
+    assert found
+    for path in found:
+        edit(path, r"\"quorum\": 1", r"\"quorum\": 0")
+    ran = await wake(stage, held.id)
+    await check_refused(stage, ran, names=f"shipway/{held.id}/")
+
+
+async def test_a_forged_judgement_is_no_approval(stage: Stage, storage: Path, people: People) -> None:
+    """Neither one that was written for a question that nobody answered, nor another release's, nor an edited one."""
+    ada, grace, _ = people.names
+    first = await hold(stage, "6.2", people, quorum=2)
+    assert (await answer(stage, first.id, people.form(ada))).state == "Suspended"
+    (judged,) = remembered(storage, first.id, "answer")
+    edit(judged, ada, grace)
+    await check_refused(stage, await answer(stage, first.id, people.form(grace)), names=f"shipway/{first.id}/1/answer/production-1")
+
+    second = await hold(stage, "6.3", people, quorum=2)
+    theirs = Path(str(judged).replace(first.id, second.id))
+    theirs.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(judged, theirs)
+    await check_refused(
+        stage, await answer(stage, second.id, people.form(people.names[2])), names=f"shipway/{second.id}/1/answer/production-1"
+    )
+
+
+async def test_a_phase_result_of_another_release_is_not_believed(stage: Stage, storage: Path, people: People) -> None:
+    """The results of phases lie in the storage, too: one is copied over this release's, and the release ends."""
+    from prefect import get_client  # noqa: PLC0415
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId  # noqa: PLC0415
+
+    async def results(run: str) -> list[str]:
+        async with get_client() as client:
+            children = await client.read_flow_runs(
+                flow_run_filter=FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[run]))
+            )
+        return [one.state.data.storage_key for one in children if one.state is not None and one.state.data is not None]
+
+    first = await stage.release_through(stage.tag("6.4"))
+    await stage.reset()
+    second = await hold(stage, "6.4.1", people)
+    other, *_ = await results(first.id)
+    mine = await results(second.id)
+    assert len(mine) == 3
+    for key in mine:
+        shutil.copyfile(storage / other, storage / key)
+    ran = await wake(stage, second.id)
+    assert any(key in ran.message for key in mine), ran.message
+    await check_refused(stage, ran, names="does not match its seal")
+
+
+@pytest.mark.parametrize("attack", ["an entry appended", "the last entry removed", "an older state put back"])
+async def test_a_changed_record_stops_the_release(stage: Stage, storage: Path, people: People, attack: str) -> None:
+    """A right hash chain helps nobody without the key, and the key's folder knows how far the record went."""
+    ada, grace, _ = people.names
+    held = await hold(stage, "6.5", people, quorum=2)
+    record = storage / "records" / held.id
+    older = storage.parent / f"older-{held.id}"
+    shutil.copytree(record, older / "records")
+    shutil.copytree(storage / "shipway" / held.id, older / "results")
+    assert (await answer(stage, held.id, people.form(ada))).state == "Suspended"
+    entries = sorted(record.glob("0*.json"))
+    if attack == "an entry appended":
+        last = parse_entry(split(entries[-1].read_bytes())[0])
+        forged = chain(last, at=moment(last), kind="approval", name="confirmed", who="shipway", what="The approvals were verified again")
+        (record / f"{forged.seq:05d}.json").write_bytes(to_bytes(forged) + b"\n" + split(entries[-1].read_bytes())[1] + b"\n")
+    elif attack == "the last entry removed":
+        entries[-1].unlink()
+    else:
+        shutil.rmtree(record)
+        shutil.rmtree(storage / "shipway" / held.id)
+        shutil.copytree(older / "records", record)
+        shutil.copytree(older / "results", storage / "shipway" / held.id)
+    await post(held.id, people.form(grace))
+    await stage.runner.run(held.id, "release")
+    state, message = await ended(held.id)
+    assert state == "RolledBack", message
+    assert f"records/{held.id}" in message
+    await check_well(stage, version=FIRST)
