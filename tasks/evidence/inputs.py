@@ -7,25 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from prefect import task
-from pydantic import BaseModel
 
 from blocks.errors import BadInput, WorldMoved
 from blocks.platform import Platform, Position
 from tasks.approval.protection import keep_policies
 from tasks.evidence.change_log import read_change_log
 from tasks.evidence.review import read_plan_file
+from tasks.evidence.settings import reached_by, settings_fingerprint
 from tasks.lifecycle.policy import OBSERVE_PLATFORM, ONCE
 from tasks.process.extras import require_extras
 from tasks.rollout.manifests import read_manifests
 from tasks.rollout.migrate import expect_jobs
-from tasks.rollout.platforms import load_platforms
+from tasks.rollout.platforms import load_platforms, load_prometheus
 from tasks.rollout.preview import preview_environment
 from tasks.rules.approval.digest import digest
 from tasks.rules.evidence.change_log import ChangeLog, join_changes
 from tasks.rules.evidence.inputs import Inputs, TakenPlan
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import STAGING
-from tasks.rules.record.canonical import fingerprint
 
 
 @task(name="take plan", task_run_name="read the plan", **ONCE)
@@ -78,6 +77,8 @@ async def look(path: str, *, version: str, taken: TakenPlan | None = None, platf
     loaded = platforms or await load_platforms(plan)
     seen = dict(zip(loaded, await asyncio.gather(*(_look_at(plan, name, platform) for name, platform in loaded.items())), strict=True))
     settings = {name: fingerprinted for name, (_, fingerprinted) in seen.items()}
+    if (prometheus := await load_prometheus(plan.judgement)) is not None:
+        settings["judgement.prometheus"] = settings_fingerprint(prometheus)
     current = {name: position["baseline"] for name, (position, _) in seen.items()}
     # Staging is left out: the release itself has changed it by the time the approval is checked again.
     production = {name: found for name, found in current.items() if name != STAGING}
@@ -109,13 +110,12 @@ async def _read_changes(folder: str, plan: Plan, running: list[str | None], *, v
 
 
 async def _look_at(plan: Plan, environment: str, platform: Platform) -> tuple[Position, str]:
-    """Read an environment's position, and the fingerprint of its platform's settings, from which secrets are left out."""
+    """Read an environment's position, and the fingerprint of its platform's settings."""
     expect_jobs(platform, plan, environment)
-    settings = platform.model_dump(mode="json") if isinstance(platform, BaseModel) else {}
-    position = await platform.current()
+    position, cluster = await asyncio.gather(platform.current(), reached_by(platform))
     if "trouble" in position:
         raise WorldMoved(f"{environment}: {position['trouble']}")
-    return position, fingerprint(settings)
+    return position, settings_fingerprint(platform, cluster)
 
 
 async def _preview(platforms: dict[str, Platform], version: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def digest(
         version: The version under release.
         change_log: The changes of the release.
         current: The running version, by environment; None without one.
-        platforms: The fingerprint of the platform's settings, by environment: the plan only names them.
+        platforms: The fingerprint of the platform's settings, by environment, and of the Prometheus block's: the plan only names them.
         manifests: The Jobs of the plan's migrations, by name: the plan only names them, too.
         policies: The policies that protect the plan's platform blocks.
 

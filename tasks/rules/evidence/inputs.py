@@ -46,7 +46,7 @@ class Inputs(TakenPlan):
         current: The version that runs now, by environment; None if none does.
         previous: The version that ran before it, by environment.
         change_log: What the version changes; if targets run different versions, the changes of all.
-        platforms: The fingerprint of each platform's settings, by environment.
+        platforms: The fingerprint of each platform's settings, by environment, and of those of `judgement.prometheus`.
         digest: The hash over all of it, which people approve.
         previews: What the platforms would change, by environment, for those that can say it.
         policies: The policies that protect the platform blocks, as they were read.
