@@ -1,6 +1,6 @@
 """Fingerprint of a block's settings, its secrets included: what was approved is what is deployed.
 
-A secret goes in as an HMAC under a key derived from the approval key: the fingerprint changes with it, and tells nobody anything about it.
+A secret goes in as an HMAC under a key derived from the approval key: the fingerprint changes with it, and says nothing about it.
 """
 
 from __future__ import annotations
