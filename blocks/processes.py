@@ -17,6 +17,17 @@ from pathlib import Path
 from typing import Any
 
 LOG_LIMIT_BYTES = 10_000_000
+PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR")
+
+
+def passed_on(*more: str) -> dict[str, str]:
+    """Give what a process may know of our environment: the variables of an allow-list, which hold no secrets.
+
+    Args:
+        more: Names of further ones.
+    """
+    allowed = {*PASSED_ON, *more}
+    return {name: value for name, value in os.environ.items() if name in allowed or name.startswith("LC_")}
 
 
 @dataclass

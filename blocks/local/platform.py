@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import shutil
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Annotated, Any
 from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, SecretStr
 
+from blocks import processes
 from blocks.errors import BadInput, RolloutFailed, Superseded, Temporary
 from blocks.hidden_values import hide_values
 from blocks.local import logs
@@ -22,7 +22,6 @@ from blocks.local.state.view import RunView, View, in_words
 from blocks.platform import Counts, Endpoints, Lease, LogLine, Position
 
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+-]{0,127}")
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER")
 EVIDENCE_LINES = 20
 REST_SECONDS = 10.0
 ALL_PERCENT = 100
@@ -200,8 +199,7 @@ class LocalPlatform(Block):
         if not VERSION.fullmatch(version):
             fix = "Use up to 128 letters, digits, dots, dashes, underscores and plus signs, beginning with a letter or digit"
             raise BadInput(f"{version[:40]!r} is not a version", field="version", fix=fix)
-        inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        environment = inherited | {name: secret.get_secret_value() for name, secret in self.environment.items()}
+        environment = processes.passed_on() | {name: secret.get_secret_value() for name, secret in self.environment.items()}
         directory = str(Path(self.working_directory).expanduser().absolute()) if self.working_directory else ""
         if directory and not Path(directory).is_dir():
             raise BadInput(f"{directory} is not a folder", field="working_directory", fix="Name a folder that exists")

@@ -60,6 +60,7 @@ def date_header(home: Path) -> str:
 
 def _open(home: Path, path: str, body: Any, *, timeout_seconds: float) -> Any:
     headers = {"Content-Type": "application/json", **PLAIN}
+    layout.read_facts(home)
     try:
         port.hold(home)
     except Refused as error:

@@ -18,6 +18,7 @@ from typing import Literal
 
 from blocks import processes
 from blocks.errors import Refused
+from blocks.runner import NAME, closed_to_it, runner, why_not
 from blocks.server import api, keeper, layout, port, postgres, problems, supervisor, worker
 
 PREFECT_VERSION = "3.9.1"
@@ -39,7 +40,7 @@ class Finding:
 
 def examine(home: Path) -> Iterator[Finding]:
     """Look at everything, in the order in which it depends on each other; a check that itself breaks is a failure."""
-    checks: list[Callable[[Path], Finding]] = [_python, _prefect, _git, _home, _storage, _supervisor, _database, _port, _server]
+    checks: list[Callable[[Path], Finding]] = [_python, _prefect, _git, _home, _users, _storage, _supervisor, _database, _port, _server]
     yield from (_guarded(check, home) for check in checks)
     if api.is_healthy(home):
         yield from (_guarded(check, home) for check in (_clock, _pool, _worker, _urgent_worker, _keeper))
@@ -76,9 +77,22 @@ def _git(_home: Path) -> Finding:
 
 def _home(home: Path) -> Finding:
     layout.read_facts(home)
-    if home.stat().st_mode & 0o077:
-        return Finding("warn", "home", f"{home} is open to others", f"chmod 700 {home}")
+    mode = 0o711 if runner() else 0o700
+    if home.stat().st_mode & 0o777 & ~mode:
+        return Finding("warn", "home", f"{home} is open to others", f"chmod {mode:o} {home}")
     return Finding("ok", "home", str(home))
+
+
+def _users(home: Path) -> Finding:
+    why = why_not()
+    if (closed := closed_to_it(home)) is not None:
+        return Finding(
+            "fail", "users", f"{NAME}, which runs the services, cannot pass {closed}", "choose another home directory with --home"
+        )
+    if not why:
+        return Finding("ok", "users", f"services, test commands and pytest run as {NAME}, which can read no key")
+    text = f"one user ({why}): the code under release and its tests can read the approval key, so no approval protects against them"
+    return Finding("ok", "users", text)
 
 
 def _storage(home: Path) -> Finding:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from blocks.errors import Refused
+from blocks.runner import runner
 from blocks.server import sockets
 
 FOLDERS = ("keys", "run", "logs", "storage", "prefect")
@@ -90,7 +91,7 @@ def _make_home(home: Path, *, port: int | None, auth: bool | None) -> Facts:
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     if (home / "home.json").exists():
         facts = read_facts(home)
-    elif any(entry.name not in FOLDERS for entry in home.iterdir()):
+    elif any(entry.name not in (*FOLDERS, "local") for entry in home.iterdir()):
         message = f"{home} holds files that are not ours; choose an empty folder with --home"
         raise Refused(message)
     else:
@@ -100,9 +101,15 @@ def _make_home(home: Path, *, port: int | None, auth: bool | None) -> Facts:
         raise Refused(message)
     facts["port"] = facts["port"] if port is None else port
     facts["auth"] = facts["auth"] if auth is None else auth
-    home.chmod(0o700)
     for folder in FOLDERS:
         (home / folder).mkdir(exist_ok=True, mode=0o700)
+        (home / folder).chmod(0o700)
+    if runner() is None:
+        home.chmod(0o700)
+    else:  # that user passes through to its services' data, and sees nothing on the way
+        home.chmod(0o711)
+        (home / "local").mkdir(exist_ok=True)
+        (home / "local").chmod(0o711)
     write_private(home / "home.json", json.dumps(facts, indent=2) + "\n")
     _make_keys(home)
     sockets.folder(home)

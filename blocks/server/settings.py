@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from blocks import processes
 from blocks.server import layout, port, postgres
 
 PROJECT = Path(__file__).parents[2]
@@ -25,6 +26,14 @@ DATABASE_POOL = {
 # Prefect's client retries 408, 429, 502 and 503 by itself; with these it retries whatever a server answers that is overloaded or restarts:
 # five times, with exponential backoff, for about a minute.
 RETRIED = {"PREFECT_CLIENT_RETRY_EXTRA_CODES": "500,504"}
+
+# What a server stack, its workers and their runs take from the shell of `shipway up`, beside PATH, HOME, locale and time zone.
+PASSED_ON = (
+    "XDG_RUNTIME_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "VIRTUAL_ENV",
+    "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
+    "KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "SHIPWAY_HOME", "SHIPWAY_KEY_FILE", "SHIPWAY_PASS",
+)  # fmt: skip
+MORE = "SHIPWAY_PASS"  # names further ones, with commas: what a credential plugin of a cluster needs
 
 QUIET = {
     "DO_NOT_TRACK": "1",
@@ -75,11 +84,13 @@ def enter(home: Path) -> None:
 
 
 def inherited() -> dict[str, str]:
-    """Give this process's environment without any Prefect setting: a server stack's settings are its home directory's alone.
+    """Give what a server stack's processes may have of this process's environment: an allow-list, for a shell holds secrets of its own.
 
-    They read and write UTF-8 whatever the locale of the shell is.
+    A Prefect setting is not among it: a server stack's settings are its home directory's alone. They read and write UTF-8 whatever the
+    locale of the shell is.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    named = [name.strip() for name in os.environ.get(MORE, "").split(",")]
+    kept = processes.passed_on(*PASSED_ON, *(name for name in named if not name.startswith("PREFECT_")))
     return {**kept, "PYTHONUTF8": "1", "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])}
 
 

@@ -1,7 +1,11 @@
-"""How PostgreSQL runs where we are root, which it refuses to be: as the user `nobody`, or as ourselves in a user namespace."""
+"""How PostgreSQL runs where we are root, which it refuses to be: as ourselves in a user namespace, or as a user that no one else is.
+
+Not as `nobody`, as which other programs run, too: they could signal it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pwd
 import subprocess
@@ -12,6 +16,7 @@ from blocks.errors import Permanent
 
 TRY_SECONDS = 20
 OVERFLOW_ID = 65534  # that of `nobody` almost everywhere
+FIRST_ID, IDS = 61_184, 4_336  # systemd's range for users that exist for as long as a service runs (UIDS-GIDS.md)
 # What a way must allow; PostgreSQL looks for its own programs by access(2), too. Arguments: the home directory, the programs.
 TRIAL = """
 import os, sys
@@ -52,20 +57,13 @@ def prefix(home: Path, programs: Path) -> list[str]:
     raise Permanent(message)
 
 
-def as_nobody() -> list[str]:
-    """Give the words that run a program as `nobody` where we are root; nothing for an ordinary user.
+def as_other(user: int) -> list[str]:
+    """Give the words that run a program as another user where we are root.
 
-    `nobody` keeps one capability: to pass our private folders, so that none has to be opened to others. `no_setuid_fixup` lets access(2)
+    It keeps one capability: to pass our private folders, so that none has to be opened to others. `no_setuid_fixup` lets access(2)
     look at capabilities as open(2) does (capabilities(7), access(2)).
     """
-    if os.geteuid() != 0:
-        return []
-    try:
-        nobody = pwd.getpwnam("nobody")
-        user, group = nobody.pw_uid, nobody.pw_gid
-    except KeyError:
-        user, group = OVERFLOW_ID, OVERFLOW_ID
-    who = [f"--reuid={user}", f"--regid={group}", "--clear-groups", "--securebits=+no_setuid_fixup"]
+    who = [f"--reuid={user}", f"--regid={user}", "--clear-groups", "--securebits=+no_setuid_fixup"]
     return ["setpriv", *who, "--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--"]
 
 
@@ -77,13 +75,17 @@ def in_namespace() -> list[str]:
 def _ways(data: Path) -> list[list[str]]:
     if os.geteuid() != 0:
         return [[]]
-    ways = []
-    owner = data.stat().st_uid if data.exists() else None
-    if owner != 0:
-        ways.append(as_nobody())
-    if owner in (0, None):
-        ways.append(in_namespace())
-    return ways
+    if data.exists():
+        owner = data.stat().st_uid
+        return [as_other(owner) if owner else in_namespace()]
+    return [in_namespace(), as_other(_free_id(data))]
+
+
+def _free_id(data: Path) -> int:
+    """Choose a number that no user has, always the same for a folder."""
+    taken = {user.pw_uid for user in pwd.getpwall()}
+    first = int.from_bytes(hashlib.sha256(os.fsencode(data)).digest()[:4], "big")
+    return next(number for number in (FIRST_ID + (first + more) % IDS for more in range(IDS)) if number not in taken)
 
 
 def _problem(way: list[str], home: Path, programs: Path) -> str | None:

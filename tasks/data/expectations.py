@@ -15,6 +15,7 @@ from prefect import task
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
+from blocks import processes
 from blocks.errors import BadInput
 from blocks.server.warm import judge
 from tasks.data.suites import data_files, load_suite
@@ -29,7 +30,7 @@ from tasks.rules.data.jobs import Job
 from tasks.rules.plan.data import DataSuite, Moment
 from tasks.rules.record.masking import mask
 
-KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "VIRTUAL_ENV")
+KEPT = ("SSL_CERT_FILE", "VIRTUAL_ENV")
 PROGRAM = "tasks.data.expectations_process"
 ORDINARY = [sys.executable, "-P", "-m", PROGRAM]  # -P: nothing beside it is imported in place of our own
 LARGEST_PAGE_BYTES = 20_000_000
@@ -106,7 +107,7 @@ async def judge_tables(jobs: Sequence[Job], *, release: str, storage: Any = None
         return [job.found() for job in jobs]
     with tempfile.TemporaryDirectory(prefix="shipway-data-") as scratch:
         given = json.dumps({"folder": scratch, "suites": [job.plain() for job in asked]}).encode()
-        environment = {name: os.environ[name] for name in KEPT if name in os.environ} | judge.QUIET
+        environment = processes.passed_on(*KEPT) | judge.QUIET
         async with turns("judge data"):  # several targets verified at once share the database and the processor
             ended = await run_command(
                 judge.client_command(home, PROGRAM) if (home := _home()) else ORDINARY,

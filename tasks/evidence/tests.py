@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +12,13 @@ from prefect import task
 
 from blocks.errors import BadInput
 from tasks.lifecycle.policy import OBSERVE
-from tasks.process.commands import run_command
+from tasks.process.commands import run_foreign_command
 from tasks.process.files import read_bounded, resolve_inside
 from tasks.rules.evidence.junit import MAX_BYTES
 from tasks.rules.evidence.tests import TestEvidence, judge_command, judge_junit
 from tasks.rules.plan.plan import Command, Junit
 
 READING_SECONDS = 20.0
-OURS = ("PREFECT_", "SHIPWAY_")  # a plan's command runs without our keys and passwords
 
 
 @task(name="read test evidence", **OBSERVE)
@@ -34,8 +33,10 @@ async def read_test_evidence(spec: Junit | Command, *, repository: str | Path) -
         The evidence; what cannot be read is `no_data` or `error`, never a pass.
     """
     if isinstance(spec, Command):
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-        ended = await run_command(spec.command, folder=repository, timeout_seconds=spec.timeout_seconds, environment=environment)
+        with tempfile.TemporaryDirectory(prefix="shipway-tests-") as scratch:
+            ended = await run_foreign_command(
+                spec.command, folder=repository, timeout_seconds=spec.timeout_seconds, scratch=Path(scratch), environment={}
+            )
         return judge_command(spec.command[0], fault=ended.fault, seconds=ended.seconds, tail=ended.tail, now=time.time())
     try:
         data, written_at = await asyncio.to_thread(_read, Path(repository), spec.junit)

@@ -18,7 +18,9 @@ from typing import IO, BinaryIO
 
 import psutil
 
+from blocks import processes
 from blocks.outside_text import OutsideText, outside
+from blocks.runner import NAME, Runner, runner
 from tasks.process.pdeathsig import MARK, NOT_FOUND, NOT_RUNNABLE
 
 OUTPUT_LIMIT_BYTES = 2_000_000
@@ -64,6 +66,7 @@ async def run_command(
     timeout_seconds: float,
     environment: Mapping[str, str] | None = None,
     given: bytes = b"",
+    other: Runner | None = None,
 ) -> Ended:
     """Run a program to its end; it is killed together with this process.
 
@@ -73,6 +76,7 @@ async def run_command(
         timeout_seconds: After this time it and its children are killed.
         environment: Its whole environment; None passes ours on.
         given: Its standard input; passed through an unnamed file, which no other process can open.
+        other: The user that runs it; None is ours.
 
     Returns:
         The result. Nothing that the program does raises.
@@ -84,7 +88,7 @@ async def run_command(
         async with (
             _pipes(kept) as (out, err),
             _handed(given) as given_file,
-            _started(command, folder, inherited, given=given_file, out=out, err=err, mark=mark) as process,
+            _started(command, folder, inherited, given=given_file, out=out, err=err, mark=mark, other=other) as process,
         ):
             out.close()
             err.close()
@@ -98,6 +102,30 @@ async def run_command(
     if exit_code in {NOT_FOUND, NOT_RUNNABLE} and tail.startswith(mark):
         return _not_run(command[0], folder, exit_code, why=tail.removeprefix(mark).strip())
     return Ended(exit_code, seconds, bytes(kept.output), kept.cut, tail, _fault(command[0], exit_code, seconds=seconds))
+
+
+async def run_foreign_command(
+    command: Sequence[str], *, folder: str | os.PathLike[str], timeout_seconds: float, scratch: Path, environment: Mapping[str, str]
+) -> Ended:
+    """Run a program of a plan, which is code of others: as the user for that, if there is one, and with an allow-list of variables.
+
+    Args:
+        command: As in `run_command`.
+        folder: As in `run_command`.
+        timeout_seconds: As in `run_command`.
+        scratch: An empty folder of ours, which that user gets, also as HOME and TMPDIR.
+        environment: Variables that it gets beside the allow-list.
+
+    Returns:
+        The result. Nothing that the program does raises.
+    """
+    other, variables = await asyncio.to_thread(runner), processes.passed_on("SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV")
+    if other is not None:
+        await asyncio.to_thread(other.own, scratch)
+        variables |= {"HOME": str(scratch), "TMPDIR": str(scratch), "USER": NAME, "LOGNAME": NAME}
+    return await run_command(
+        command, folder=folder, timeout_seconds=timeout_seconds, environment=variables | dict(environment), other=other
+    )
 
 
 def _not_run(program: str, folder: str | os.PathLike[str], exit_code: int, *, why: str) -> Ended:
@@ -166,6 +194,7 @@ async def _started(
     out: BinaryIO,
     err: BinaryIO,
     mark: str,
+    other: Runner | None,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         *MORTAL,
@@ -178,6 +207,7 @@ async def _started(
         stdout=out,
         stderr=err,
         start_new_session=True,
+        **(other.options if other else {}),
     )
     try:
         yield process

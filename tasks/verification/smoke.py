@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -12,7 +11,7 @@ from prefect import task
 
 from blocks.platform import source_version
 from tasks.lifecycle.policy import OBSERVE
-from tasks.process.commands import run_command
+from tasks.process.commands import run_foreign_command
 from tasks.process.concurrency import together, turns
 from tasks.process.files import read_bounded, resolve_inside
 from tasks.rules.evidence.junit import MAX_BYTES
@@ -20,8 +19,6 @@ from tasks.rules.evidence.tests import TestEvidence, judge_junit
 from tasks.rules.plan.plan import SmokeTest, Verification
 from tasks.rules.verification.performance import Baseline
 from tasks.verification.smoke_steps import run_steps_test
-
-KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "VIRTUAL_ENV")
 
 LEAN = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # a suite loads the plugins that it names; loading all doubles the time
 Found = dict[str, object]
@@ -87,11 +84,12 @@ async def _run_pytest(test: SmokeTest, path: str, *, folder: str, target: str, v
     resolve_inside(Path(folder), path, field="verification.smoke")
     with tempfile.TemporaryDirectory(prefix="shipway-smoke-") as scratch:
         report = Path(scratch) / "junit.xml"
-        environment = {name: os.environ[name] for name in KEPT if name in os.environ}
-        environment |= {"SHIPWAY_TARGET": target, "SHIPWAY_VERSION": version, "PYTHONDONTWRITEBYTECODE": "1", **LEAN}
+        environment = {"SHIPWAY_TARGET": target, "SHIPWAY_VERSION": version, "PYTHONDONTWRITEBYTECODE": "1", **LEAN}
         environment |= {"SHIPWAY_BASELINE": baseline.url} if baseline else {}
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", path]
-        ended = await run_command(command, folder=folder, environment=environment, timeout_seconds=test.timeout_seconds)
+        ended = await run_foreign_command(
+            command, folder=folder, timeout_seconds=test.timeout_seconds, scratch=Path(scratch), environment=environment
+        )
         found = await asyncio.to_thread(_judge_report, report, name=f"the report of {path}")
     outcome = "failed" if ended.fault and found.outcome == "passed" else found.outcome
     reason = found.reason if outcome == "passed" else "; ".join(part for part in (ended.fault, found.reason) if part)

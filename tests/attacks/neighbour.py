@@ -57,6 +57,7 @@ while True:
     threading.Thread(target=serve, args=(taken.accept()[0],), daemon=True).start()
 """
 
+NOBODY = unprivileged.as_other(unprivileged.OVERFLOW_ID)
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 
 
@@ -85,7 +86,7 @@ class Neighbour:
 def neighbour(port: int, log: Path, *, answer: str = "{}") -> Iterator[Neighbour]:
     """Run the other user's program, which takes a port as soon as it can."""
     with log.open("wb") as output:
-        process = subprocess.Popen([*unprivileged.as_nobody(), sys.executable, "-I", "-c", PROGRAM, str(port), answer], stdout=output)
+        process = subprocess.Popen([*NOBODY, sys.executable, "-I", "-c", PROGRAM, str(port), answer], stdout=output)
     try:
         other = Neighbour(process, log, port)
         other.wait_for("uid")

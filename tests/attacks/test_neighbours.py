@@ -19,7 +19,7 @@ import pytest
 
 from blocks import processes
 from blocks.server import api, guard, layout, lifecycle, port
-from tests.attacks.neighbour import Neighbour, neighbour, root_only
+from tests.attacks.neighbour import NOBODY, Neighbour, neighbour, root_only
 from tests.blocks.server.stack_kills import kill, pids, wait_for_another, wait_until_ready
 
 pytestmark = [pytest.mark.attack, root_only, pytest.mark.xdist_group("neighbours")]
@@ -75,6 +75,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     wait_until_ready(folder)
     yield folder
     lifecycle.stop(folder, now=True)
+
+
+def test_no_process_of_the_stack_can_be_signalled_by_another_user(home: Path) -> None:
+    """The database of root runs neither as root nor as `nobody`."""
+    for name, pid in pids(home).items():
+        done = subprocess.run([*NOBODY, "sh", "-c", f"kill -0 {pid}"], check=False, capture_output=True, text=True)
+        assert "not permitted" in done.stderr, name
 
 
 @pytest.mark.parametrize(

@@ -95,3 +95,10 @@ def test_a_log_over_its_limit_is_put_aside_once(tmp_path: Path, monkeypatch: pyt
     log.write_text("abc")
     processes.rotate(log)
     assert log.read_text() == "abc"
+
+
+def test_a_process_knows_of_our_environment_only_what_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell holds secrets of its own; a list of what is secret would never be complete."""
+    listed = {"PATH": "/bin", "HOME": "/home/ada", "LC_TIME": "C", "TZ": "UTC", "KUBECONFIG": "/etc/kube"}
+    monkeypatch.setattr(processes.os, "environ", listed | {"AWS_SECRET_ACCESS_KEY": "hush", "SHIPWAY_HOME": "/srv", "HOMELY": "no"})
+    assert processes.passed_on("KUBECONFIG", "NOT_SET") == listed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import socket
@@ -12,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from blocks.server.unprivileged import as_nobody
+from blocks.server.unprivileged import OVERFLOW_ID, as_other
 
+NOBODY = as_other(OVERFLOW_ID) if os.geteuid() == 0 else []
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")  # where Debian puts them, beside PATH
 PASSWORD = "ge$heim/&15"
 
@@ -53,7 +55,7 @@ def running(folder: Path) -> Iterator[Postgres]:
     settings = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": "", "fsync": "off"}
     words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     with (folder / "log").open("w") as log:
-        command = [*as_nobody(), str(PROGRAMS / "postgres"), "-D", str(folder / "data"), *words]
+        command = [*NOBODY, str(PROGRAMS / "postgres"), "-D", str(folder / "data"), *words]
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
     try:
         ready = [str(PROGRAMS / "pg_isready"), "-h", "127.0.0.1", "-p", str(port)]
@@ -71,7 +73,7 @@ def running(folder: Path) -> Iterator[Postgres]:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run([*as_nobody(), *command], check=False, capture_output=True, text=True, cwd="/")
+    done = subprocess.run([*NOBODY, *command], check=False, capture_output=True, text=True, cwd="/")
     assert done.returncode == 0, done.stderr
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from blocks.local.state.environment import Environment
 from blocks.local.state.file import DATA, Facts, Revision
 from blocks.local.state.view import Run
 from blocks.processes import Backoff
+from blocks.runner import NAME, closed_to_it, runner
 
 MAX_EXITS_BEFORE_READY = 3
 FIRST_PROBE_SECONDS = 0.01
@@ -83,6 +86,7 @@ async def _start(environment: Environment, run: Run) -> Process | None:
         local_process.TOKEN_VARIABLE: f"{environment.state['token']}:{run.id}",
     }
     try:
+        added |= await asyncio.to_thread(_give, environment.folder, folder, specification["environment"])
         process = local_process.start(
             [local_process.fill(part, values) for part in specification["command"]],
             working_directory=Path(specification["working_directory"] or folder),
@@ -94,6 +98,21 @@ async def _start(environment: Environment, run: Run) -> Process | None:
         return None
     await _note_process(environment, run, process)
     return process
+
+
+def _give(environment: Path, data: Path, variables: Mapping[str, str]) -> dict[str, str]:
+    """Give the data folder to the user that runs the revision, if that is not ours, with a way to it; give its own HOME and name."""
+    other = runner()
+    if other is None:
+        return {}
+    other.own(data)
+    data.chmod(0o700)
+    environment.chmod(0o711)  # to pass through, not to list
+    if (closed := closed_to_it(data)) is not None:
+        raise PermissionError(f"the user {NAME} cannot pass {closed}; put the environment, or Shipway's home, elsewhere")
+    ours = {name: os.environ.get(name) for name in ("HOME", "USER", "LOGNAME")}
+    theirs = {"HOME": str(data), "USER": NAME, "LOGNAME": NAME}
+    return {name: value for name, value in theirs.items() if variables.get(name) == ours[name]}
 
 
 async def _note_process(environment: Environment, run: Run, process: Process) -> None:

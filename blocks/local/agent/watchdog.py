@@ -18,7 +18,6 @@ from blocks.local.state.file import AGENT_LOCK, AGENT_LOG, STOPPED, WATCHDOG_LOC
 from blocks.processes import Backoff
 
 FIRST_RESTART_SECONDS, SLOWEST_RESTART_SECONDS, STEADY_SECONDS = 0.05, 10.0, 30.0
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER")
 
 
 def start_orphan(folder: Path, listening: int) -> None:
@@ -74,7 +73,7 @@ def _start_module(module: str, folder: Path, listening: int, *arguments: str, se
     return processes.spawn(
         [sys.executable, "-m", module, str(folder), str(listening), *arguments],
         log=folder / AGENT_LOG,
-        env={name: os.environ[name] for name in PASSED_ON if name in os.environ},
+        env=processes.passed_on(),
         cwd=Path(__file__).parents[3],
         pass_fds=(listening,),
         start_new_session=session,

@@ -21,10 +21,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from blocks import processes
 from blocks.server import layout
 from blocks.server.warm import prefork
 
-KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "VIRTUAL_ENV", "XDG_RUNTIME_DIR")
+KEPT = ("SSL_CERT_FILE", "VIRTUAL_ENV", "XDG_RUNTIME_DIR")
 QUIET = {"GX_ANALYTICS_ENABLED": "false"}
 IDLE_SECONDS = 600
 ASK_SECONDS = 0.5
@@ -38,7 +39,7 @@ def command(home: Path, program: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     """Give the judge's whole environment: its forks show it, and run what a suite says."""
-    return {name: os.environ[name] for name in KEPT if name in os.environ} | QUIET
+    return processes.passed_on(*KEPT) | QUIET
 
 
 def client_command(home: Path, program: str) -> list[str]:

@@ -62,7 +62,16 @@ def test_a_server_named_by_the_user_is_kept(tmp_path: Path, monkeypatch: pytest.
 def test_the_house_takes_no_prefect_setting_from_its_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     """A setting in the shell that ran `shipway up` does not change the server."""
     monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", "sqlite://")
+    monkeypatch.setenv("SHIPWAY_PASS", "PREFECT_SERVER_DATABASE_CONNECTION_URL")
     assert not [name for name in settings.inherited() if name.startswith("PREFECT")]
+
+
+def test_of_the_shell_the_stack_knows_what_is_listed_and_what_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret of the shell that ran `shipway up` reaches no run; SHIPWAY_PASS names what a credential plugin needs."""
+    for name in ("AWS_PROFILE", "AWS_SECRET_ACCESS_KEY", "KUBECONFIG", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "set")
+    monkeypatch.setenv("SHIPWAY_PASS", "AWS_PROFILE, NOT_SET")
+    assert {name for name, value in settings.inherited().items() if value == "set"} == {"AWS_PROFILE", "KUBECONFIG", "HTTPS_PROXY"}
 
 
 def test_a_port_in_use_is_seen() -> None:

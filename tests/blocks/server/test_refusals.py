@@ -89,7 +89,7 @@ def test_a_supervisor_that_has_ended_is_not_waited_for(home: Path) -> None:
 def test_files_that_root_itself_owns_are_served_by_root_in_a_namespace(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """PostgreSQL refuses files of another user: the way that made them serves them."""
     monkeypatch.setattr(unprivileged.os, "geteuid", lambda: 0)
-    assert [way[0] for way in unprivileged._ways(home / "postgres")] == ["setpriv", "unshare"]
+    assert [way[0] for way in unprivileged._ways(home / "postgres")] == ["unshare", "setpriv"]
     assert [way[0] for way in unprivileged._ways(Path("/"))] == ["unshare"]
 
 

@@ -1,0 +1,79 @@
+"""The user that runs what is released: services of the local platform, tests of a plan. It is not the worker's where there is another one.
+
+If root runs Shipway and the machine has a user `shipway-run`, these processes are that user's, and can read neither the keys nor the
+environment of ours, nor send them signals. Otherwise everything is one user; `why_not` says why, for `shipway doctor`.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+NAME = "shipway-run"
+PROJECT = Path(__file__).parents[1]
+TRY_SECONDS = 20
+TRIAL = "import os, sys; sys.exit(', '.join(path for path in sys.argv[1:] if not os.access(path, os.R_OK | os.X_OK)) or 0)"
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A user beside ours."""
+
+    uid: int
+    gid: int
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Give what `subprocess.Popen` needs to start a process as this user."""
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def own(self, folder: Path) -> None:
+        """Give this user a folder and what is in it, unless it has it; links are not followed."""
+        if folder.stat().st_uid == self.uid:
+            return
+        for place, folders, files in os.walk(folder):
+            for name in (*folders, *files):
+                os.chown(Path(place) / name, self.uid, self.gid, follow_symlinks=False)
+        os.chown(folder, self.uid, self.gid)
+
+
+def runner() -> Runner | None:
+    """Find the user for what is released; None if everything is one user."""
+    return None if why_not() else Runner(*_ids())
+
+
+@lru_cache(maxsize=1)
+def why_not() -> str:
+    """Say why what is released runs as our own user; "" if it does not."""
+    if os.geteuid() != 0:
+        return "only root can start processes of another user"
+    try:
+        uid, gid = _ids()
+    except KeyError:
+        return f"this machine has no user {NAME}"
+    if uid == 0:
+        return f"the user {NAME} is root"
+    words = [sys.executable, "-I", "-S", "-c", TRIAL, str(PROJECT), str(PROJECT / "tasks"), sys.prefix]
+    try:
+        tried = subprocess.run(words, check=False, capture_output=True, text=True, timeout=TRY_SECONDS, cwd="/", **Runner(uid, gid).options)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"the user {NAME} cannot run {sys.executable}: {error}"
+    return f"the user {NAME} cannot read {tried.stderr.strip()}" if tried.returncode else ""
+
+
+def closed_to_it(folder: Path) -> Path | None:
+    """Give the folder on the way to this one that the user cannot pass; None if there is none, or everything is one user."""
+    if runner() is None:
+        return None
+    return next((place for place in reversed(folder.absolute().parents) if place.exists() and not place.stat().st_mode & 0o001), None)
+
+
+def _ids() -> tuple[int, int]:
+    found = pwd.getpwnam(NAME)
+    return found.pw_uid, found.pw_gid
