@@ -153,5 +153,6 @@ def stop(path: Path, *, with_signal: signal.Signals, timeout_seconds: float) -> 
         if not graceful and recorded(path) == pid:
             os.kill(pid, signal.SIGKILL)
             wait(pid, timeout_seconds=10)
-    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # the process has ended, and what is written down says so, too
+        path.unlink()
     return graceful

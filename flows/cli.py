@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -16,6 +17,7 @@ COMMANDS = (
     "demo", "up", "down", "check", "release", "run", "approve", "cancel", "rollback", "status", "history", "report", "approvers",
     "blocks", "policy", "local", "doctor",
 )  # fmt: skip
+UNWRITABLE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 BROKEN_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
 
 
@@ -47,6 +49,11 @@ def main(words: list[str] | None = None) -> int:
     except BrokenPipeError:  # as `shipway history | head -n 1` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes at its end
         return BROKEN_PIPE
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        print(f"{error.filename or 'A file'} cannot be written: {error.strerror}. Free some space, or make it writable.", file=sys.stderr)  # noqa: T201 - a command line prints
+        return 1
 
 
 def build_parser() -> tuple[argparse.ArgumentParser, dict[str, ModuleType]]:

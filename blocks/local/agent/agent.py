@@ -151,6 +151,7 @@ async def _keep_watch(environment: Environment) -> None:
         alive = frozenset(environment.state["revisions"])
         with suppress(OSError):
             await asyncio.to_thread(logs.stamp, environment.folder, now=time.time(), alive=alive)
+        await environment.save()
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
 
 

@@ -13,6 +13,7 @@ from typing import cast
 
 from aiohttp import ClientSession
 
+from blocks.errors import Temporary
 from blocks.local.state.counts import Tally
 from blocks.local.state.file import Facts, Revision, State, save_state
 from blocks.local.state.split import deal
@@ -29,6 +30,7 @@ class Environment:
     life: str = field(default_factory=lambda: secrets.token_hex(4))
     runs: dict[str, Run] = field(default_factory=dict)
     change: int = 0
+    unsaved: str = ""
     random: Random = field(default_factory=Random)
     deck: list[bool] = field(default_factory=list)
     converge: Callable[[], None] = lambda: None
@@ -36,16 +38,34 @@ class Environment:
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def update(self, transition: Callable[[State], State]) -> State:
-        """Replace the state: decided on the newest one, on disk before it is acted on."""
+        """Replace the state: decided on the newest one, on disk before it is acted on.
+
+        A change that takes traffic from the canary, or leaves it as it is, is made also if it cannot be written, as on a full disk, and is
+        written as soon as it can be: a rollback needs no space.
+
+        Raises:
+            Temporary: A change that gives the canary more cannot be written; nothing was changed.
+        """
         async with self._lock:
             new = transition(self.state)
-            await asyncio.to_thread(save_state, self.folder, new)
+            try:
+                await asyncio.to_thread(save_state, self.folder, new)
+                self.unsaved = ""
+            except OSError as error:
+                self.unsaved = f"the state cannot be written: {error.strerror}"
+                if not _takes_no_more(self.state, new):
+                    raise Temporary(f"{self.unsaved}. Free some space in {self.folder}", delay_seconds=5) from None
             if (new["percent"], new["canary"], new["baseline"]) != (self.state["percent"], self.state["canary"], self.state["baseline"]):
                 self.deck.clear()
             self.state = new
         self.converge()
         self.notify()
         return new
+
+    async def save(self) -> None:
+        """Write what could not be written before."""
+        if self.unsaved:
+            await self.update(lambda state: state)
 
     async def note(self, revision_id: str, facts: Facts) -> None:
         """Change what is kept of one revision."""
@@ -110,3 +130,13 @@ class Environment:
         """Read the tallies by version; of two revisions of one version the newer counts."""
         revisions = self.state["revisions"]
         return {revisions[key]["version"]: self.runs[key].tally for key in sorted(revisions, key=int) if key in self.runs}
+
+
+def _takes_no_more(before: State, after: State) -> bool:
+    """Say whether the canary gets no more traffic after a change, and nothing new runs."""
+    return (
+        after["baseline"] == before["baseline"]
+        and after["canary"] in (None, before["canary"])
+        and after["percent"] <= before["percent"]
+        and after["revisions"].keys() <= before["revisions"].keys()
+    )
