@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from blocks.errors import Refused
+from flows.commands import _output
 from flows.commands._encoding import use_utf8
 
 COMMANDS = (
@@ -41,10 +42,10 @@ def main(words: list[str] | None = None) -> int:
             sys.stdout.flush()  # here a closed pipe is still an exception, which the branch below takes
         return code  # noqa: TRY300 - the branches below are for what ends a command early
     except Refused as error:  # found before a command's own work begins, such as a user without a home directory
-        print(error, file=sys.stderr)  # noqa: T201 - a command line prints
+        _output.show(error, error=True)
         return 4
     except KeyboardInterrupt:
-        print("\nStopped following. Whatever runs on the server continues.", file=sys.stderr)  # noqa: T201 - a command line prints
+        _output.show("\nStopped following. Whatever runs on the server continues.", error=True)
         return 130
     except BrokenPipeError:  # as `shipway history | head -n 1` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes at its end
@@ -79,5 +80,5 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         from importlib.metadata import version  # noqa: PLC0415 - see above
 
-        print(f"shipway {version('shipway')}")  # noqa: T201 - a command line prints
+        _output.show(f"shipway {version('shipway')}")
         parser.exit()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from flows.commands import _demo_prometheus
+from flows.commands import _demo_prometheus, _output
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
@@ -133,7 +133,7 @@ async def end_releases(client: PrefectClient) -> None:
 
     left = await tagged(client, lock_tag("guestbook"))
     if left:
-        print(f"An earlier demo left {', '.join(run.name for run in left)} running. Cancelling that first …", flush=True)
+        _output.show(f"An earlier demo left {', '.join(run.name for run in left)} running. Cancelling that first …")
     for run in left:
         if run.state is not None and not run.state.is_final():
             await client.set_flow_run_state(run.id, Cancelling(message="a new demo starts"))
@@ -188,7 +188,7 @@ def traffic(public: str, *, rate: int) -> Iterator[None]:
     finally:
         process.terminate()
         said, _ = process.communicate(timeout=10)
-        print(f"Visitors, {rate} requests a second: {' '.join(said.split())}")
+        _output.show(f"Visitors, {rate} requests a second: {' '.join(said.split())}")
 
 
 def keep_visitors(home: Path, public: str, *, rate: int) -> None:
@@ -227,7 +227,7 @@ def stop(home: Path) -> None:
     try:
         asyncio.run(end_all())
     except ShipwayError as error:
-        print(f"Not everything could be stopped: {error}", file=sys.stderr)
+        _output.show(f"Not everything could be stopped: {error}", error=True)
 
 
 def _uri_file(home: Path, name: str) -> Path:

@@ -14,6 +14,8 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
+from flows.commands import _output
+
 NAME = "prometheus"
 PLAN = "shipway-prometheus.yaml"
 START_SECONDS = 20
@@ -40,7 +42,7 @@ async def start(home: Path) -> str:
     """
     program = shutil.which(NAME)
     if program is None:
-        print("Prometheus is not installed, so the router's counts alone decide (to add it on Debian: apt-get install prometheus).")
+        _output.show("Prometheus is not installed, so the router's counts alone decide (to add it on Debian: apt-get install prometheus).")
         return ""
     from blocks.local.client import LocalClient
 
@@ -70,7 +72,7 @@ async def ask(url: str, home: Path, plan: Path) -> Path:
     asking = plan.with_name(PLAN)
     await asyncio.to_thread(asking.write_text, uncommented(await asyncio.to_thread(plan.read_text)))
     await asyncio.to_thread(_until_scraped, url, log=home / "logs" / f"{NAME}.log")
-    print(f"Prometheus at {url} scrapes the router; the releases use {asking}, which asks it too\n")
+    _output.show(f"Prometheus at {url} scrapes the router; the releases use {asking}, which asks it too\n")
     return asking
 
 

@@ -21,6 +21,61 @@ OUTCOMES = {
 COLOURS = {"✓": "32", "✗": "31", "↩": "31", "?": "33", "⏸": "33"}
 
 
+def show(text: object = "", *, error: bool = False, end: str = "\n") -> None:
+    """Print for people; the one way to the terminal of what may quote the API, a record, a log or a person.
+
+    No escape sequence, control character or direction of theirs reaches the terminal, and no secret that this process holds.
+
+    Args:
+        text: In lines.
+        error: To standard error.
+        end: What follows.
+    """
+    from blocks.outside_text import said
+
+    found = str(text)
+    _write(said(found, limit=len(found) + 1, lines=True), error=error, end=end)
+
+
+def show_secret(text: str) -> None:
+    """Print what the person who runs this command is meant to see, such as a password that was just made."""
+    from blocks.outside_text import outside
+
+    _write(outside(text, limit=len(text) + 1, lines=True))
+
+
+def show_drawing(text: str) -> None:
+    """Print a drawing of ours, which has colours of its own."""
+    _write(text)
+
+
+def show_marked(word: str, code: str, text: str) -> None:
+    """Print a line that begins with a coloured word of ours, see `colour`."""
+    from blocks.outside_text import said
+
+    _write(f"{colour(word, code)}{said(text, limit=len(text) + 1, lines=True)}")
+
+
+def show_markdown(text: str, *, title: str = "") -> None:
+    """Print markdown, between lines if it has a title. Links show where they lead."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+    from rich.text import Text
+
+    from blocks.outside_text import said
+
+    console = Console()
+    if title:
+        console.rule(Text(said(title)))
+    console.print(Markdown(said(text, limit=len(text) + 1, lines=True), hyperlinks=False))
+    if title:
+        console.rule()
+
+
+def _write(text: str, *, error: bool = False, end: str = "\n") -> None:
+    print(text, file=sys.stderr if error else sys.stdout, end=end, flush=True)
+
+
 def sign_of(kind: str, outcome: str) -> str:
     """Choose the sign of a record's entry: by its outcome, if it has one, else by its kind.
 
@@ -58,8 +113,9 @@ def coloured_sign(sign: str) -> str:
 
 def one_line(text: str) -> str:
     """Write a text in one line without control characters: whole, or cut to a readable length on a terminal."""
-    line = "".join(character if character.isprintable() else "�" for character in " ".join(text.split()))
-    return cut(line, width=WIDTH)
+    from blocks.outside_text import said
+
+    return cut(said(text, limit=len(text) + 1), width=WIDTH)
 
 
 def cut(line: str, *, width: int) -> str:
@@ -71,7 +127,7 @@ def progress(seconds: float, text: str) -> None:
     """Show progress in the terminal's last line, which the next line overwrites; nothing elsewhere."""
     if sys.stdout.isatty():
         line = f"{seconds:6.1f} s  … {one_line(text)}"
-        print(f"{CLEAR}{cut(line, width=shutil.get_terminal_size().columns - 1)}", end="", flush=True)
+        _write(f"{CLEAR}{cut(line, width=shutil.get_terminal_size().columns - 1)}", end="")
 
 
 def entry_line(seconds: float, *, kind: str, outcome: str, text: str) -> None:
@@ -84,7 +140,7 @@ def entry_line(seconds: float, *, kind: str, outcome: str, text: str) -> None:
         text: What happened, and why.
     """
     clear = CLEAR if sys.stdout.isatty() else ""
-    print(f"{clear}{seconds:6.1f} s  {coloured_sign(sign_of(kind, outcome))} {one_line(text)}", flush=True)
+    _write(f"{clear}{seconds:6.1f} s  {coloured_sign(sign_of(kind, outcome))} {one_line(text)}")
 
 
 def add_json(parser: argparse.ArgumentParser | argparse._MutuallyExclusiveGroup) -> None:
@@ -97,7 +153,7 @@ def print_json(value: Mapping[str, Any]) -> None:
 
     It is ASCII, so that no control character of a run's name or of a message reaches the terminal.
     """
-    print(json.dumps(value, indent=2, default=_as_text).replace("\x7f", "\\u007f"))
+    _write(json.dumps(value, indent=2, default=_as_text).replace("\x7f", "\\u007f"))
 
 
 def _as_text(value: object) -> str:

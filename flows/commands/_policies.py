@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flows.commands import _output
+
 if TYPE_CHECKING:  # models take time that `shipway --help` does not have
     from tasks.rules.plan.plan import Plan
     from tasks.rules.policy.rules import Line
@@ -31,13 +33,11 @@ def ask_policies(plan: Plan) -> tuple[list[str], list[Line]]:
 
 def print_rules(lines: list[Line]) -> None:
     """Print the rules as a table; nothing without a policy."""
-    from blocks.outside_text import outside
-
     if not lines:
         return
     rows = [("rule", "the plan", "the policy", "counts"), *lines]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    print("\nThe platforms are protected by a policy; the stricter rule counts:\n")
+    _output.show("\nThe platforms are protected by a policy; the stricter rule counts:\n")
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, (*widths, 0), strict=True)]
-        print(outside("  " + "  ".join(cells).rstrip(), limit=1_000, lines=True))
+        _output.show("  " + "  ".join(cells).rstrip())

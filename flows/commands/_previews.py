@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flows.commands import _output
+
 if TYPE_CHECKING:  # models take time that `shipway --help` does not have
     from tasks.rules.plan.plan import Plan
 
@@ -62,12 +64,12 @@ def _expect_jobs(platform: Any, plan: Plan, environment: str) -> None:
 def print_previews(previews: Previews, *, version: str | None) -> None:
     """Print what would change, and what others changed (drift); say so if nothing would change, or if it is unknown."""
     if version is None:
-        print("\nGive --version to see what the platforms would change.")
+        _output.show("\nGive --version to see what the platforms would change.")
         return
     for name, one in previews.items():
         if one["drift"]:
-            print(f"\n{name}: others changed since the last release:")
-            print("\n".join(f"  {line}" for line in one["drift"]))
+            _output.show(f"\n{name}: others changed since the last release:")
+            _output.show("\n".join(f"  {line}" for line in one["drift"]))
         if not one["refused"] and (one["changes"] or not one["notes"]):
-            print(f"\n{name}: {version} would change:")
-            print("\n".join(f"  {line}" for line in one["changes"] or ["nothing"]))
+            _output.show(f"\n{name}: {version} would change:")
+            _output.show("\n".join(f"  {line}" for line in one["changes"] or ["nothing"]))

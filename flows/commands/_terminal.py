@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import sys
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import FlowRun
 
+show = _output.show
 DONE, UNEXPECTED, BAD_INPUT, ROLLED_BACK, REFUSED, WAITING = 0, 1, 2, 3, 4, 5
 EXIT = {"Deployed": DONE, "Passed": DONE, "Refused": REFUSED, "RolledBack": ROLLED_BACK, "Failed": ROLLED_BACK, "Cancelled": ROLLED_BACK}
 EXIT["PartlyDeployed"] = EXIT["CancelledAndBack"] = ROLLED_BACK
@@ -90,10 +90,10 @@ def with_plan(arguments: argparse.Namespace, work: Callable[..., Coroutine[Any, 
     try:
         _, problems = read_plan(arguments.plan.read_bytes(), name=str(arguments.plan))
     except OSError as error:
-        print(f"{arguments.plan} cannot be read: {error.strerror}. Give the path of a plan file.", file=sys.stderr)
+        show(f"{arguments.plan} cannot be read: {error.strerror}. Give the path of a plan file.", error=True)
         return BAD_INPUT
     if problems:
-        print("\n".join(map(str, problems)), file=sys.stderr)
+        show("\n".join(map(str, problems)), error=True)
         return BAD_INPUT
     return on_server(arguments, work)
 
@@ -112,18 +112,6 @@ def enter(arguments: argparse.Namespace) -> bool:
     if (home / "home.json").exists():
         settings.enter(home)
     return bool(os.environ.get("PREFECT_API_URL"))
-
-
-def show(text: object, *, error: bool = False) -> None:
-    """Print what may quote the API, a record or a log: no escape sequence of theirs reaches the terminal.
-
-    Args:
-        text: In lines.
-        error: To standard error.
-    """
-    from blocks.outside_text import outside
-
-    print(outside(text, limit=100_000, lines=True), file=sys.stderr if error else sys.stdout, flush=True)
 
 
 async def follow_run(client: PrefectClient, run: UUID, *, since: datetime | None = None) -> FlowRun:

@@ -8,7 +8,7 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from flows.commands import _terminal
+from flows.commands import _output, _terminal
 
 if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
     from tasks.approval.answering import Outcome, Question
@@ -67,21 +67,13 @@ async def _answer(arguments: argparse.Namespace) -> int:
         if (await read_question(client, await client.read_flow_run(found.id))).key != question.key:
             raise Refused(f"{found.name} asks a different question now; read it with `shipway approve {arguments.run}`")
         await post_answer(client, found, form=form)
-        print(f"Posted as {form['approver']}. Waiting up to {arguments.wait:.0f} s for the outcome.", flush=True)
+        _terminal.show(f"Posted as {form['approver']}. Waiting up to {arguments.wait:.0f} s for the outcome.")
         return _record(await wait_for_outcome(client, found.id, key=question.key, timeout_seconds=arguments.wait))
 
 
 def _show(question: Question, *, name: str) -> None:
-    from rich.console import Console
-    from rich.markdown import Markdown
-
-    from blocks.outside_text import outside
-
-    console = Console()
-    console.rule(outside(name))
     words = re.sub(r"!\[[^\]]*\]\(data:[^)]*\)", "*(picture: see the Prefect UI)*", question.text)
-    console.print(Markdown(outside(words, limit=len(words) + 1, lines=True)))
-    console.rule()
+    _output.show_markdown(words, title=name)
 
 
 def _fill(arguments: argparse.Namespace) -> dict[str, str]:
@@ -107,10 +99,10 @@ def _ask(what: str, *, option: str) -> str:
 
 def _record(outcome: Outcome | None) -> int:
     if outcome is None:
-        print("Posted, but the release has not evaluated it yet. `shipway status` shows the outcome.")
+        _terminal.show("Posted, but the release has not evaluated it yet. `shipway status` shows the outcome.")
         return WAITING
     counts = outcome.outcome in COUNTED
     _terminal.show(f"{outcome.outcome.replace('_', ' ')}: {outcome.reason}", error=not counts)
     if counts and outcome.state == "open":
-        print("The gate stays open until enough people have approved.")
+        _terminal.show("The gate stays open until enough people have approved.")
     return FINE if counts else REFUSED

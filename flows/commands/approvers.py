@@ -8,7 +8,7 @@ import io
 import sys
 from typing import TYPE_CHECKING
 
-from flows.commands import _terminal
+from flows.commands import _output, _terminal
 
 if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
     from prefect.client.orchestration import PrefectClient
@@ -55,7 +55,7 @@ async def manage(arguments: argparse.Namespace) -> int:
     try:
         return await actions[arguments.action](arguments)
     except (BadInput, Refused) as error:
-        print(error, file=sys.stderr)
+        _terminal.show(error, error=True)
         return BAD_INPUT if isinstance(error, BadInput) else REFUSED
 
 
@@ -73,10 +73,11 @@ async def _add(arguments: argparse.Namespace) -> int:
         block = await _load(client, arguments.block)
         block.secret(arguments.name)
     if sys.stdout.isatty():
-        print(f"Scan this with {arguments.name}'s authenticator app. It is not shown again.\n\n{_qr(uri)}")
+        _output.show(f"Scan this with {arguments.name}'s authenticator app. It is not shown again.\n")
+        _output.show_drawing(_qr(uri))
     if arguments.show_uri:
-        print(uri)
-    print(f"{arguments.name} is enrolled in {SLUG}/{arguments.block}.")
+        _output.show_secret(uri)
+    _terminal.show(f"{arguments.name} is enrolled in {SLUG}/{arguments.block}.")
     return FINE
 
 
@@ -87,7 +88,9 @@ async def _remove(arguments: argparse.Namespace) -> int:
         block = await _load(client, arguments.block)
         block.remove(arguments.name)
         await _save(block, arguments.block)
-    print(f"{arguments.name} is removed from {SLUG}/{arguments.block}. Approvals of theirs that were not used yet no longer count.")
+    _terminal.show(
+        f"{arguments.name} is removed from {SLUG}/{arguments.block}. Approvals of theirs that were not used yet no longer count."
+    )
     return FINE
 
 
@@ -101,12 +104,12 @@ async def _list(arguments: argparse.Namespace) -> int:
     for name in block.names():
         try:
             block.secret(name)
-            print(name)
+            _terminal.show(name)
         except Refused as error:
             faults += 1
-            print(f"{name}  UNUSABLE: {error}")
+            _terminal.show(f"{name}  UNUSABLE: {error}")
     if not block.names():
-        print(f"No approver is enrolled in {SLUG}/{arguments.block}; add one with `shipway approvers add NAME`")
+        _terminal.show(f"No approver is enrolled in {SLUG}/{arguments.block}; add one with `shipway approvers add NAME`")
     return REFUSED if faults else FINE
 
 

@@ -43,7 +43,7 @@ async def _cancel(client: PrefectClient, arguments: argparse.Namespace) -> int:
     follow = f"Follow it with: shipway status --follow {str(found.id)[:8]}"
     if found.state is not None and found.state.is_crashed() and is_unclosed(found):
         await client.set_flow_run_state(found.id, Cancelling(message="cancelled in the terminal"), force=True)
-        print(f"The process of {found.name} had died; the keeper rolls back what it changed. {follow}")
+        _terminal.show(f"The process of {found.name} had died; the keeper rolls back what it changed. {follow}")
         return _terminal.DONE
     if found.state is not None and is_unclosed(found):
         raise Refused(f"{found.name} is {found.state.name}, but not finalized yet: the keeper settles it; see `shipway status`")
@@ -52,8 +52,8 @@ async def _cancel(client: PrefectClient, arguments: argparse.Namespace) -> int:
             f"{found.name} has ended: {found.state.name if found.state else 'no state'}. To undo a deployed version, use `shipway rollback`"
         )
     if name := await cancel_stray(client, found):
-        print(f"{name} is cancelled; it had not started")
+        _terminal.show(f"{name} is cancelled; it had not started")
         return _terminal.DONE
     await client.set_flow_run_state(found.id, Cancelling(message="cancelled in the terminal"))
-    print(f"{found.name} is being rolled back. {follow}")
+    _terminal.show(f"{found.name} is being rolled back. {follow}")
     return _terminal.DONE

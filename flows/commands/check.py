@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         0 if the plan is right, 2 if it or the version is not.
     """
     if arguments.schema:
-        print(schema_text(), end="")
+        _terminal.show(schema_text(), end="")
         return FINE
     online = _terminal.enter(arguments)
     checked = _check(arguments, online=online)
@@ -117,15 +116,17 @@ def _print(checked: Checked, *, file: str, online: bool) -> None:
 
     plan = checked.plan
     if plan is None or checked.problems:
-        print("\n".join(checked.problems), file=sys.stderr)
-        print(f"{len(checked.problems)} problem(s) in {file}.", file=sys.stderr)
+        _terminal.show("\n".join(checked.problems), error=True)
+        _terminal.show(f"{len(checked.problems)} problem(s) in {file}.", error=True)
         print_rules(checked.rules)
         return
     for warning in checked.warnings:
-        print(f"Warning: {warning}", file=sys.stderr)
-    print(f"{file} is right. A release of {plan.service} {checked.version or 'VERSION'} would do this:\n")
+        _terminal.show(f"Warning: {warning}", error=True)
+    _terminal.show(f"{file} is right. A release of {plan.service} {checked.version or 'VERSION'} would do this:\n")
     for number, sentence in enumerate(checked.steps, start=1):
-        print(textwrap.fill(sentence, width=110, initial_indent=f"{number:>3}. ", subsequent_indent="     ", break_on_hyphens=False))
+        _terminal.show(
+            textwrap.fill(sentence, width=110, initial_indent=f"{number:>3}. ", subsequent_indent="     ", break_on_hyphens=False)
+        )
     print_rules(checked.rules)
     if online:
         print_previews(dict(checked.previews), version=checked.version)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.commands import _terminal
+from flows.commands import _output, _terminal
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
@@ -50,24 +50,24 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.code:
         import asyncio
 
-        print(asyncio.run(_demo.next_code(home, APPROVER)))
+        _terminal.show(asyncio.run(_demo.next_code(home, APPROVER)))
         return _terminal.DONE
     began = time.monotonic()
     try:
-        print(f"Creating the guestbook's repository, and starting database, Prefect server and workers in {home} …", flush=True)
+        _terminal.show(f"Creating the guestbook's repository, and starting database, Prefect server and workers in {home} …")
         _demo.end_companions(home)
         with _demo.repository(home) as repository:
             stage = _Stage(home, repository)
             up.start_stack(home, auth=True, meanwhile=stage.set_up)
-        print(f"  ready after {time.monotonic() - began:.0f} s\n{up.describe(home, show_password=sys.stdout.isatty())}\n", flush=True)
+        _output.show_secret(f"  ready after {time.monotonic() - began:.0f} s\n{up.describe(home, show_password=sys.stdout.isatty())}\n")
         good = _terminal.on_server(arguments, lambda client, given: _play(client, given, home, stage))
     except ShipwayError as error:
-        print(error, file=sys.stderr)
+        _terminal.show(error, error=True)
         good = _terminal.UNEXPECTED
     finally:
         if not arguments.keep:
             _demo.stop(home)
-    print(f"\nThe demo took {time.monotonic() - began:.0f} s.")
+    _terminal.show(f"\nThe demo took {time.monotonic() - began:.0f} s.")
     return good
 
 
@@ -104,10 +104,10 @@ async def _play(client: PrefectClient, arguments: argparse.Namespace, home: Path
     with _demo.traffic(public, rate=REQUEST_RATE):
         outcomes = []
         for version, reason in ((GOOD, "show where guests write from"), (BAD, "a faster page")):
-            print(f"── Release {version} ────────────────────────────────────────────────", flush=True)
+            _terminal.show(f"── Release {version} ────────────────────────────────────────────────")
             found = await _release(client, arguments, home, plan, version=version, reason=reason)
             outcomes.append(found.state.name if found.state else "Unknown")
-            print(f"{outcomes[-1]}: {found.state.message if found.state else ''}\n")
+            _terminal.show(f"{outcomes[-1]}: {found.state.message if found.state else ''}\n")
             _where(home, found)
     if arguments.keep:
         _demo.keep_visitors(home, public, rate=KEPT_RATE)
@@ -146,13 +146,12 @@ async def _answer(client: PrefectClient, arguments: argparse.Namespace, home: Pa
     question = await read_question(client, found)
     decision = "approve"
     if sys.stdin.isatty() and not arguments.yes:
-        from rich.console import Console
-        from rich.markdown import Markdown
-
-        Console().print(Markdown(question.text))
+        _output.show_markdown(question.text)
         decision = "approve" if input(f"Approve as {APPROVER}? [Y/n] ").strip().lower() in {"", "y", "yes"} else "reject"
     else:
-        print(f"         Approving as the demo's approver {APPROVER}, with a one-time code. In real use a person does, at {link(found)}")
+        _terminal.show(
+            f"         Approving as the demo's approver {APPROVER}, with a one-time code. In real use a person does, at {link(found)}"
+        )
     form = {"decision": decision, "approver": APPROVER, "code": await _demo.next_code(home, APPROVER), "comment": "from the demo"}
     await post_answer(client, found, form=form)
 
@@ -161,14 +160,16 @@ def _where(home: Path, found: FlowRun) -> None:
     from flows.commands.release import link
 
     folder = home / "storage" / "records" / str(found.id)
-    print(f"  run     {link(found)}\n  record  {folder / 'record.json'}\n  report  {folder / 'record.html'}\n")
+    _terminal.show(f"  run     {link(found)}\n  record  {folder / 'record.json'}\n  report  {folder / 'record.html'}\n")
 
 
 def _last_words(home: Path, *, keep: bool, plan: Path, public: str) -> None:
     if not keep:
-        print("Nothing is left running. `make demo KEEP=1` (or --keep) leaves everything up, so that you can try releases by hand.")
+        _terminal.show(
+            "Nothing is left running. `make demo KEEP=1` (or --keep) leaves everything up, so that you can try releases by hand."
+        )
         return
     from flows.commands import up
 
-    print(up.describe(home, show_password=sys.stdout.isatty()))
-    print(f"Service {public}, with {KEPT_RATE} requests a second\nPlan    {plan}\nCodes   shipway demo --code --home {home}")
+    _output.show_secret(up.describe(home, show_password=sys.stdout.isatty()))
+    _terminal.show(f"Service {public}, with {KEPT_RATE} requests a second\nPlan    {plan}\nCodes   shipway demo --code --home {home}")

@@ -53,6 +53,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _print(finding: Finding) -> None:
     word, code = LEVELS[finding.level]
-    print(f"{_output.colour(word, code)}  {finding.subject:<10} {finding.text}", flush=True)
+    _output.show_marked(word, code, f"  {finding.subject:<10} {finding.text}")
     if finding.level != "ok" and finding.fix:
-        print(f"{'':<17}→ {finding.fix}")
+        _terminal.show(f"{'':<17}→ {finding.fix}")

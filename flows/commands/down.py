@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
+
+from flows.commands import _output
 
 HELP = "Stop the workers, the server and the database on this machine; data are kept."
 FINE, REFUSED = 0, 4
@@ -40,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         lifecycle.stop(home, now=arguments.now)
         _demo.end_companions(home)
     except Refused as error:
-        print(error, file=sys.stderr)
+        _output.show(error, error=True)
         return REFUSED
-    print(f"Stopped. The data are in {home}; `shipway up --home {home}` starts it again.")
+    _output.show(f"Stopped. The data are in {home}; `shipway up --home {home}` starts it again.")
     return FINE

@@ -6,6 +6,8 @@ import argparse
 import asyncio
 from pathlib import Path
 
+from flows.commands import _output
+
 HELP = "List, inspect or stop the services that the local platform runs on this machine."
 
 
@@ -30,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     folders = [arguments.folder.absolute()] if arguments.folder else sorted(root.iterdir()) if root.is_dir() else []
     codes = [_act(arguments.action, folder, named=arguments.folder is not None) for folder in folders]
     if not folders:
-        print(f"There are no environments in {root}.")
+        _output.show(f"There are no environments in {root}.")
     return max(codes, default=0)
 
 
@@ -41,14 +43,16 @@ def _act(action: str, folder: Path, *, named: bool) -> int:
 
     state = load_state(folder)
     if state is None:
-        print(f"{folder} is not an environment of Shipway's local platform")
+        _output.show(f"{folder} is not an environment of Shipway's local platform")
         return 2 if named else 0
     client = LocalClient(folder, service=state["service"], port=state["port"])
     if action == "stop":
         asyncio.run(client.stop())
-        print(f"{state['service']} in {folder} is stopped")
+        _output.show(f"{state['service']} in {folder} is stopped")
     elif action == "list":
-        print(f"{state['service']}  {'stopped' if (folder / STOPPED).exists() else 'running'}  http://127.0.0.1:{state['port']}  {folder}")
+        _output.show(
+            f"{state['service']}  {'stopped' if (folder / STOPPED).exists() else 'running'}  http://127.0.0.1:{state['port']}  {folder}"
+        )
     else:
-        print("\n".join(in_words(asyncio.run(client.view()))))
+        _output.show("\n".join(in_words(asyncio.run(client.view()))))
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from flows.commands import _terminal
@@ -64,10 +63,10 @@ def _apply(arguments: argparse.Namespace) -> int:
         _terminal.show("\n".join(map(str, problems)), error=True)
         return BAD_INPUT
     written = write_policy_file(policy.name, content)
-    print(f"The policy {policy.name} protects {', '.join(policy.protects)} from now on: {written}")
-    print("Approvals that releases to these blocks wait for, or have, become void; people are asked again.")
+    _terminal.show(f"The policy {policy.name} protects {', '.join(policy.protects)} from now on: {written}")
+    _terminal.show("Approvals that releases to these blocks wait for, or have, become void; people are asked again.")
     if not key_path().exists():
-        print(f"Warning: there is no approval key at {key_path()}. Is this the worker's machine?", file=sys.stderr)
+        _terminal.show(f"Warning: there is no approval key at {key_path()}. Is this the worker's machine?", error=True)
     return FINE
 
 
@@ -77,9 +76,9 @@ def _list(arguments: argparse.Namespace) -> int:  # noqa: ARG001 - every action 
 
     found = load_policies()
     for policy in found:
-        print(f"{policy.name}  protects {', '.join(policy.protects)} for {', '.join(policy.services)}")
+        _terminal.show(f"{policy.name}  protects {', '.join(policy.protects)} for {', '.join(policy.services)}")
     if not found:
-        print(f"There is no policy in {policy_folder()}; add one with `shipway policy apply FILE`")
+        _terminal.show(f"There is no policy in {policy_folder()}; add one with `shipway policy apply FILE`")
     return FINE
 
 
@@ -103,7 +102,7 @@ def _remove(arguments: argparse.Namespace) -> int:
     if not re.fullmatch(NAME, arguments.name) or not remove_policy_file(arguments.name):
         folder = policy_folder()
         raise _unknown(arguments.name, sorted(path.stem for path in folder.glob("*.yaml")) if folder.is_dir() else [])
-    print(f"The policy {arguments.name} is removed.")
+    _terminal.show(f"The policy {arguments.name} is removed.")
     return FINE
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -47,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     except BrokenPipeError:  # of standard output; the caller knows what to do
         raise
     except (ShipwayError, OSError) as error:
-        print(error, file=sys.stderr)
+        _terminal.show(error, error=True)
         return BAD_INPUT
 
 
@@ -63,13 +62,15 @@ async def _report(arguments: argparse.Namespace) -> int:
     docs = await _copy_docs(storage, release_id, reading, output)
     _write(output, render_page(reading.entries, problems=problems, docs=docs))
     outcome = outcome_of(reading.entries)
-    print(f"release  {release_id}: {'running' if outcome == 'open' else outcome.replace('_', ' ')}, {len(reading.entries)} entries")
-    print(f"page     {output}")
-    print("chain    " + ("BROKEN" if problems else "intact" + (" so far; the release has not ended" if outcome == "open" else "")))
+    _terminal.show(
+        f"release  {release_id}: {'running' if outcome == 'open' else outcome.replace('_', ' ')}, {len(reading.entries)} entries"
+    )
+    _terminal.show(f"page     {output}")
+    _terminal.show("chain    " + ("BROKEN" if problems else "intact" + (" so far; the release has not ended" if outcome == "open" else "")))
     for problem in problems:
-        print(f"         - {problem}")
+        _terminal.show(f"         - {problem}")
     if reading.unchecked:
-        print(f"seals    {reading.unchecked}")
+        _terminal.show(f"seals    {reading.unchecked}")
     if arguments.open:
         import webbrowser
 

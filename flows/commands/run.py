@@ -49,7 +49,7 @@ async def _run(client: PrefectClient, arguments: argparse.Namespace) -> int:
 
     name = PHASES[arguments.phase]
     found = await start(client, f"{name}/{name}", parameters_of(arguments))
-    print(f"{arguments.phase} {found.id}")
+    _terminal.show(f"{arguments.phase} {found.id}")
     return await follow_to_end(client, found, wait=arguments.wait)
 
 

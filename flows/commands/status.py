@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -130,9 +129,9 @@ def _print(runs: list[dict[str, Any]], others: list[dict[str, Any]], keeper: dic
     seconds = keeper["seconds_ago"]
     worked = "has never done its work" if seconds is None else f"last did its work {seconds:.0f} s ago"
     if keeper["missing"]:
-        print(f"The keeper {worked}: dead or due runs are not handled. Run `shipway doctor`.", file=sys.stderr)
+        _terminal.show(f"The keeper {worked}: dead or due runs are not handled. Run `shipway doctor`.", error=True)
     else:
-        print(f"The keeper {worked}.")
+        _terminal.show(f"The keeper {worked}.")
 
 
 def _line(found: dict[str, Any]) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from flows.commands import _output
+
 HELP = "Start the Prefect server, its database and the workers on this machine, and keep them running."
 FINE, FAILED, REFUSED = 0, 1, 4
 # What preparing the server needs.
@@ -61,12 +63,12 @@ def run(arguments: argparse.Namespace) -> int:
         home = (arguments.home or layout.default_home()).expanduser().absolute()
         start_stack(home, port=arguments.port, auth=arguments.auth, timeout_seconds=arguments.timeout)
     except Refused as error:
-        print(error, file=sys.stderr)
+        _output.show(error, error=True)
         return REFUSED
     except ShipwayError as error:
-        print(error, file=sys.stderr)
+        _output.show(error, error=True)
         return FAILED
-    print(describe(home, show_password=sys.stdout.isatty()))
+    _output.show_secret(describe(home, show_password=sys.stdout.isatty()))
     return FINE
 
 
@@ -129,7 +131,7 @@ async def prepare_server(home: Path, *, stopped_before: datetime | None = None) 
         await worker.ensure_pool(home, shared.client)
         if stopped_before is not None:
             for name in await end_those_of_before(shared.client, before=stopped_before):
-                print(f"Ended: {name}, which was running when Shipway was stopped")
+                _output.show(f"Ended: {name}, which was running when Shipway was stopped")
         await register_blocks()
         if (settings.PROJECT / "prefect.yaml").exists():
             await deployments.deploy_all()

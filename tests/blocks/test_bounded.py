@@ -21,6 +21,7 @@ from blocks.git import process
 from blocks.kubernetes.api import client
 from blocks.kubernetes.api.client import Cluster
 from tests.faulty_http import FaultyHandler, FaultyHttp, running
+from tests.source_trees import tree_of
 
 ROOT = Path(__file__).parents[2]
 RAW = {"aiter_raw", "iter_any"}
@@ -157,7 +158,7 @@ def test_bodies_are_read_in_one_module() -> None:
         place = str(path.relative_to(ROOT))
         if place in FREE:
             continue
-        tree = ast.parse(path.read_text())
+        tree = tree_of(path)
         right = {id(given) for call in _calls(tree) if _name(call) == "read_chunks" for given in call.args}
         wrong += [
             f"{place}:{call.lineno} {_name(call)}"

@@ -20,6 +20,7 @@ from flows.cli import COMMANDS, main
 from flows.commands import _terminal, cancel, history, rollback, run, status
 from tasks.lifecycle import clock
 from tasks.lifecycle.lock import OPEN
+from tasks.record.journal import append_entry
 from tasks.rules.lifecycle.ending import STATE_NAMES
 from tests.tasks.server_runs import keeper_worked, new_run, nothing
 
@@ -153,6 +154,23 @@ class TestOnTheServer:
                 run = await client.create_flow_run(nothing, tags=tags, name=f"{service} {outcome}")
                 await client.set_flow_run_state(run.id, Running(), force=True)
                 await client.set_flow_run_state(run.id, state, force=True)
+                await append_entry(str(run.id), "It was asked for", kind="opened")
+                if outcome:
+                    await append_entry(str(run.id), "It ended", kind="closed", evidence={"outcome": outcome})
+
+    async def test_the_history_believes_the_record_and_not_a_tag(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Whoever holds the API's password can tag a run as deployed; what is said is what its record says."""
+        service = f"svc-{uuid4().hex[:8]}"
+        async with get_client() as client:
+            for outcome in ("rolled_back", ""):
+                run = await client.create_flow_run(nothing, tags=["shipway:release", f"service:{service}", "outcome:deployed"])
+                if outcome:
+                    await append_entry(str(run.id), "It was asked for", kind="opened")
+                    await append_entry(str(run.id), "It ended", kind="closed", evidence={"outcome": outcome})
+            assert await history._history(client, _parsed(history, "--service", service, "--json")) == 0
+        past = json.loads(capsys.readouterr().out)
+        assert sorted(one["outcome"] for one in past["runs"]) == ["no record", "rolled_back"]
+        assert past["releases"]["deployed"] == 0
 
     async def test_the_history_shows_outcomes_and_the_success_rate(self, capsys: pytest.CaptureFixture[str]) -> None:
         """Refused and open releases do not count."""
