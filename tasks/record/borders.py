@@ -35,7 +35,7 @@ def hold(block: BaseModel) -> None:
     Args:
         block: Any block, right after it was loaded.
     """
-    _guard()
+    guard()
     learn(secrets_in(block))
 
 
@@ -68,8 +68,9 @@ def _texts(secret: object) -> Iterator[str]:
 
 
 @cache
-def _guard() -> None:
-    """Put the borders up, once a process."""
+def guard() -> None:
+    """Put the borders up, once a process; before a block is loaded, which may log what it holds."""
+    logging.getLogger("apprise").addFilter(_without_address)
     auth = os.environ.get(PASSWORD, "")
     learn([auth, auth.partition(":")[2]])
     make_record, prepare = logging.getLogRecordFactory(), EventsWorker._prepare_item  # noqa: SLF001
@@ -93,6 +94,13 @@ def _guard() -> None:
     prefect.states.to_state_create = create
     prefect.serializers.prefect_json_object_encoder = encode_object
     EventsWorker._prepare_item = prepare_item  # type: ignore[method-assign,assignment]  # noqa: SLF001
+
+
+def _without_address(record: logging.LogRecord) -> bool:
+    """Leave the address out of what apprise says of one that it cannot parse: a webhook's is a secret."""
+    if "URL" in str(record.msg):
+        record.msg, record.args = "the address of a notification cannot be used; look at its block", ()
+    return True
 
 
 def _hidden_record(record: logging.LogRecord) -> logging.LogRecord:

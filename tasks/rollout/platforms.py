@@ -13,7 +13,7 @@ from blocks.errors import BadInput, Temporary
 from blocks.platform import Platform, Strategic
 from blocks.prometheus.prometheus import Prometheus
 from tasks.lifecycle.policy import as_temporary
-from tasks.record.borders import hold
+from tasks.record.borders import guard, hold
 from tasks.rules.plan.plan import Judgement, Plan, PrometheusPairSli, PrometheusSli
 from tasks.rules.plan.targets import places_of
 
@@ -60,6 +60,7 @@ async def load_platforms(plan: Plan) -> dict[str, Platform]:
 
 async def load_block(name: str, *, field: str) -> Block:
     """Load any block by `type/name`, and hold its secrets, see `hold`; the errors are those of `load_platform`."""
+    guard()
     try:
         block = await _load(name)
     except (ValueError, RuntimeError) as error:  # the latter if its fields are not those of its class

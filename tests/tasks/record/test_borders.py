@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 import pytest
+from prefect.blocks.notifications import SlackWebhook
 from prefect.blocks.system import Secret
 from prefect.events import Event
 from prefect.serializers import JSONSerializer
@@ -16,7 +17,7 @@ from blocks import secret_text
 from blocks.approvers.approvers import Approvers
 from blocks.local.platform import LocalPlatform
 from tasks.record import borders
-from tasks.record.borders import hold, secrets_in
+from tasks.record.borders import guard, hold, secrets_in
 from tasks.rules.record.masking import hide_in
 
 VALUE = "correct-horse-battery"
@@ -78,6 +79,15 @@ def test_a_log_record_and_its_traceback_hold_no_secret(caplog: pytest.LogCapture
     assert "it is ********" in caplog.text
     assert "ValueError: invalid literal for int() with base 10: '********'" in caplog.text
     assert VALUE not in caplog.text
+
+
+def test_an_address_of_a_notification_that_cannot_be_parsed_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged while its block is loaded, before its secrets are known."""
+    guard()
+    with caplog.at_level(logging.INFO, logger="apprise"):
+        SlackWebhook(url=f"no address {VALUE}")  # type: ignore[arg-type]
+    assert VALUE not in caplog.text
+    assert "the address of a notification cannot be used" in caplog.text
 
 
 def test_states_results_and_events_hold_no_secret() -> None:
