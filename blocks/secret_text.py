@@ -51,7 +51,7 @@ def learn(secrets: Iterable[str]) -> None:
 
 
 def hide(text: str) -> str:
-    """Give a text without the secrets that this process holds; also without the beginning of one at which a text was cut (`…`)."""
+    """Give a text without the secrets that this process holds; also without a half of one at which a text was cut (`…`)."""
     return mask_text(text, frozenset(_known)) if _known else text
 
 
@@ -68,7 +68,8 @@ def mask_text(text: str, secrets: frozenset[str]) -> str:
     ]
     for begin, end in reversed(_joined(found)):
         text = text[:begin] + MASK + text[end:]
-    return _without_beginning(text, literals) if text.endswith(CUT) else text
+    text = _without_beginning(text, literals) if text.endswith(CUT) else text
+    return _without_end(text, literals) if text.startswith(CUT) else text
 
 
 def _parts(secret: str) -> set[str]:
@@ -173,6 +174,15 @@ def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             found.append((begin, end))
     return found
+
+
+def _without_end(text: str, secrets: list[str]) -> str:
+    kept = text[len(CUT) :]
+    for secret in secrets:
+        for length in range(min(len(secret) - 1, len(kept)), SHORTEST - 1, -1):
+            if kept.startswith(secret[-length:]):
+                return f"{CUT}{MASK}{kept[length:]}"
+    return text
 
 
 def _without_beginning(text: str, secrets: list[str]) -> str:

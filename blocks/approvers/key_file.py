@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from blocks.errors import Refused
+from blocks.secret_text import learn
 
 KEY_BYTES = 32
 
@@ -44,6 +45,7 @@ def read_key(path: Path) -> bytes:
         raise Refused(f"others may read or change the approval key {path}; make it yours alone with `chmod 600 {path}`")
     if status.st_uid not in (os.geteuid(), 0):
         raise Refused(f"the approval key {path} belongs to user {status.st_uid}, not to this process's user {os.geteuid()}")
+    learn([text.decode("ascii", "replace")])
     return _decoded(text, path)
 
 

@@ -15,7 +15,7 @@ from blocks.kubernetes.api.errors import Changed, Missing
 from blocks.kubernetes.api.watch import Again, Seen, Source, watch_until
 from blocks.kubernetes.objects.annotations import PREFIX, check_lease, state_of
 from blocks.kubernetes.objects.diagnosis import TELLING, Finding, evidence_of, find_reasons
-from blocks.kubernetes.objects.secrets import LINE_LENGTH, mask, secrets_of
+from blocks.kubernetes.objects.secrets import mask, secrets_of
 from blocks.kubernetes.objects.selectors import in_words, matches
 from blocks.kubernetes.observe.events import record_event
 from blocks.kubernetes.observe.logs import known_secrets, tail_of
@@ -97,7 +97,7 @@ def _ends(pod: Json) -> list[str]:
     ended = [(one["name"], one["state"]["terminated"]) for one in every if "terminated" in (one.get("state") or {})]
     texts = [(name, found.get("exitCode", 0), f"{found.get('reason', '')}: {found.get('message', '')}") for name, found in ended]
     lines = [f"container {name} exited with status {code}, {text.strip(': ')}" for name, code, text in texts if code != 0]
-    return mask([" ".join(line.split())[:LINE_LENGTH] for line in lines], secrets_of(pod))
+    return mask([" ".join(line.split()) for line in lines], secrets_of(pod))
 
 
 @dataclass
@@ -259,7 +259,7 @@ async def _log(target: Target, pods: list[Json]) -> list[str]:
             except ShipwayError as error:
                 lines.append(f"(the log of {container['name']} could not be read: {error})")
                 continue
-            said = [line[:LINE_LENGTH] for line in content.decode("utf-8", "replace").splitlines() if line.strip()]
+            said = [line for line in content.decode("utf-8", "replace").splitlines() if line.strip()]
             lines += mask(said, secrets)
     return lines[-MOST_LINES:]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from blocks.local.state.file import LOGS
 from blocks.platform import LogLine
+from blocks.secret_text import CUT
 
 MAX_BYTES_A_FILE = 25_000_000  # of which there are two a revision, the current and the one before
 MAX_READ_BYTES = 4_000_000
@@ -75,8 +76,11 @@ def tail(folder: Path, revision_id: str, version: str, *, lines: int) -> list[st
     if not path.exists():
         return []
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - lines * MAX_LINE_CHARACTERS))
-        return [text[:MAX_LINE_CHARACTERS] for text in file.read().decode(errors="replace").splitlines()[-lines:]]
+        begin = max(0, path.stat().st_size - lines * MAX_LINE_CHARACTERS)
+        file.seek(begin)
+        found = file.read(lines * MAX_LINE_CHARACTERS).decode(errors="replace").splitlines()
+    whole = [f"{CUT}{found[0]}", *found[1:]] if begin and found else found
+    return [_shortened(text) for text in whole[-lines:]]
 
 
 def _logs(folder: Path) -> list[Path]:
@@ -129,5 +133,10 @@ def _lines(path: Path, since: float, version: str) -> list[LogLine]:
         index = bisect_left(sizes, offset)
         at = times[index] if index < len(times) else last_write
         if at >= since:
-            found.append(LogLine(at=at, version=version, text=raw.decode(errors="replace").rstrip("\r\n")[:MAX_LINE_CHARACTERS]))
+            found.append(LogLine(at=at, version=version, text=_shortened(raw.decode(errors="replace").rstrip("\r\n"))))
     return found
+
+
+def _shortened(line: str) -> str:
+    """Cut a long line, and show that it was cut: half a secret at its end is found by that."""
+    return line if len(line) <= MAX_LINE_CHARACTERS else line[: MAX_LINE_CHARACTERS - 1] + CUT

@@ -19,7 +19,7 @@ from typing import IO, BinaryIO
 import psutil
 
 from blocks import processes
-from blocks.outside_text import OutsideText, outside
+from blocks.outside_text import OutsideText, outside, said
 from blocks.runner import NAME, Runner, runner
 from tasks.process.pdeathsig import MARK, NOT_FOUND, NOT_RUNNABLE
 
@@ -57,6 +57,7 @@ class _Kept:
     output: bytearray = field(default_factory=bytearray)
     tail: bytearray = field(default_factory=bytearray)
     cut: bool = False
+    is_tail_cut: bool = False
 
 
 async def run_command(
@@ -98,7 +99,8 @@ async def run_command(
     except (OSError, ValueError) as error:
         return _not_run(command[0], folder, NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUNNABLE, why=str(error))
     seconds = time.monotonic() - start
-    tail = outside(kept.tail.decode(errors="replace"), limit=TAIL_BYTES, lines=True)
+    begin = kept.tail.find(b"\n") + 1 if kept.is_tail_cut else 0  # half a line may be half a secret
+    tail = said(kept.tail[begin:].decode(errors="replace"), limit=TAIL_BYTES, lines=True)
     if exit_code in {NOT_FOUND, NOT_RUNNABLE} and tail.startswith(mark):
         return _not_run(command[0], folder, exit_code, why=tail.removeprefix(mark).strip())
     return Ended(exit_code, seconds, bytes(kept.output), kept.cut, tail, _fault(command[0], exit_code, seconds=seconds))
@@ -177,6 +179,7 @@ async def _pipe(kept: _Kept, *, is_output: bool) -> AsyncIterator[BinaryIO]:
 
 async def _read(stream: asyncio.StreamReader, kept: _Kept, *, is_output: bool) -> None:
     while chunk := await stream.read(65_536):
+        kept.is_tail_cut = kept.is_tail_cut or len(kept.tail) + len(chunk) > TAIL_BYTES
         kept.tail = (kept.tail + chunk)[-TAIL_BYTES:]
         if is_output:
             room = OUTPUT_LIMIT_BYTES - len(kept.output)

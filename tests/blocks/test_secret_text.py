@@ -66,10 +66,11 @@ def test_other_texts_stay_as_they_are(text: str) -> None:
     assert hide(text) == text
 
 
-def test_the_beginning_of_a_secret_at_a_cut_is_hidden() -> None:
+def test_half_a_secret_at_a_cut_is_hidden() -> None:
     """Where a text was cut, half a secret is one, too."""
     learn(["correct-horse-battery"])
     assert hide("the password is correct-horse-b…") == f"the password is {MASK}…"
+    assert hide("…ct-horse-battery is the password") == f"…{MASK} is the password"
     assert hide("it was corr…") == "it was corr…"
 
 

@@ -7,6 +7,8 @@ import contextlib
 import re
 from typing import Any
 
+from blocks.secret_text import MASK, mask_text
+
 Json = dict[str, Any]
 LINE_LENGTH = 2_000
 SHORTEST_SECRET, SHORTEST_HELD = 4, 6
@@ -36,7 +38,6 @@ def values_of(secret: Json) -> list[str]:
 
 
 def mask(lines: list[str], secrets: list[str]) -> list[str]:
-    """Replace secrets in lines, and the passwords of addresses."""
-    for secret in secrets:
-        lines = [line.replace(secret, "********") for line in lines]
-    return [CREDENTIALS.sub(r"\1********@", line) for line in lines]
+    """Replace secrets in lines, however they are spelled, and the passwords of addresses; then cut the lines to 2,000 characters."""
+    text = mask_text("\n".join(lines), frozenset(secrets))
+    return [CREDENTIALS.sub(rf"\1{MASK}@", line)[:LINE_LENGTH] for line in text.split("\n")] if lines else []

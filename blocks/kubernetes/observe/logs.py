@@ -10,7 +10,7 @@ from typing import Any
 
 from blocks.errors import ShipwayError
 from blocks.kubernetes.objects.config import references
-from blocks.kubernetes.objects.secrets import LINE_LENGTH, mask, secrets_of, values_of
+from blocks.kubernetes.objects.secrets import mask, secrets_of, values_of
 from blocks.kubernetes.objects.template import container_of
 from blocks.kubernetes.workload import Target
 from blocks.platform import LogLine
@@ -30,7 +30,7 @@ async def last_words(target: Target, pod: str, container: str) -> list[str]:
             found = await target.cluster.read("Pod", pod)
         except ShipwayError:
             continue
-        lines = [line[:LINE_LENGTH] for line in content.decode("utf-8", "replace").splitlines() if line.strip()]
+        lines = [line for line in content.decode("utf-8", "replace").splitlines() if line.strip()]
         if lines:
             return mask(lines, await known_secrets(target, found) if found else [])
     return []
@@ -72,7 +72,7 @@ async def _of_pod(target: Target, pod: Json, version: str, since: float, *, limi
     except ShipwayError:  # it is being created, or deleted; the others still have logs
         return []
     found = [moment_of(line) for line in content.decode("utf-8", "replace").splitlines()]
-    texts = mask([text[:LINE_LENGTH] for _, text in found], await known_secrets(target, pod))
+    texts = mask([text for _, text in found], await known_secrets(target, pod))
     return [LogLine(at=at, version=version, text=text) for (at, _), text in zip(found, texts, strict=True)]
 
 

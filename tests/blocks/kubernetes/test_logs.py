@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -43,6 +44,15 @@ def test_what_the_manifest_writes_out_under_a_secret_name_is_masked_everywhere()
     secrets = secrets_of({"spec": {"initContainers": [container], "containers": [{}]}})
     assert secrets == ["hunter2234", "hunter22"]
     assert mask(["a hunter2234 b hunter22", "debug no"], secrets) == ["a ******** b ********", "debug no"]
+
+
+def test_a_secret_is_masked_in_every_spelling_and_before_a_line_is_cut() -> None:
+    """A line keeps its place; half a secret at the end of a long one is none."""
+    secret = "hunter2/hunter2"
+    lines = ["first", f"x{'y' * 1_990}{secret}", quote(secret, safe=""), base64.b64encode(f"a:{secret}".encode()).decode(), "last"]
+    first, long, *spelled, last = mask(lines, [secret])
+    assert (first, last, spelled) == ("first", "last", ["********", "********"])
+    assert "hunter" not in long
 
 
 def test_passwords_in_addresses_are_masked_without_being_known() -> None:

@@ -63,3 +63,4 @@ def test_the_tail_is_bounded_and_survives_odd_bytes(tmp_path: Path) -> None:
     lines = tail(tmp_path, "1", "1.0", lines=2)
     assert [len(line) <= 4_000 for line in lines] == [True, True]
     assert lines[1].endswith("last")
+    assert (lines[0][0], lines[0][-1]) == ("…", "…")  # what is cut shows it, so that half a secret is found

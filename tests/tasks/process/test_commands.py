@@ -43,6 +43,14 @@ async def test_no_shell_reads_the_arguments(tmp_path: Path) -> None:
     assert ended.output == b"$(id);*"
 
 
+async def test_the_tail_begins_with_a_whole_line(tmp_path: Path) -> None:
+    """Half a line could be half a secret, which nothing would find."""
+    script = "print('secret' * 1000); print('x' * 5000); print('last')"
+    ended = await run_command([sys.executable, "-c", script], folder=tmp_path, timeout_seconds=10)
+    assert ended.tail.startswith("xxx")
+    assert ended.tail.rstrip().endswith("last")
+
+
 async def test_a_program_gets_the_signals_and_the_environment_of_a_shell(tmp_path: Path) -> None:
     """What starts it leaves no trace: a pipe that breaks ends a program, and no locale is there that nobody named."""
     ended = await run_command(
