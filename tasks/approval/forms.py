@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 from prefect.input import RunInput
 from pydantic import Field, create_model
 
+from blocks.secret_text import hide
+
 
 class ApprovalForm(RunInput):
     """An approval: who, what, and the proof."""
@@ -26,7 +28,7 @@ def approval_form_for(approvers: Sequence[str], *, description: str) -> type[Run
 
     Args:
         approvers: The names that may answer, for the selection.
-        description: Markdown above the fields.
+        description: Markdown above the fields; secrets that this process holds are hidden in it.
 
     Returns:
         A form to suspend with.
@@ -34,4 +36,4 @@ def approval_form_for(approvers: Sequence[str], *, description: str) -> type[Run
     names: Any = Literal[tuple(approvers)]
     field = Field(title="Approver", description="Your name. The requester of the release cannot approve.")
     form = create_model("ApprovalForm", __base__=ApprovalForm, approver=(names, field))
-    return form.with_initial_data(description=description)
+    return form.with_initial_data(description=hide(description))
