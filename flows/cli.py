@@ -53,7 +53,8 @@ def main(words: list[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
-        print(f"{error.filename or 'A file'} cannot be written: {error.strerror}. Free some space, or make it writable.", file=sys.stderr)  # noqa: T201 - a command line prints
+        message = f"{error.filename or 'A file'} cannot be written: {error.strerror}. Free some space, or make it writable."
+        _output.show(message, error=True)
         return 1
 
 
