@@ -15,7 +15,7 @@ from flows.commands import _output
 from flows.commands._encoding import use_utf8
 
 COMMANDS = (
-    "demo", "up", "down", "check", "release", "run", "approve", "cancel", "rollback", "status", "history", "report", "approvers",
+    "demo", "up", "down", "check", "release", "run", "approve", "code", "cancel", "rollback", "status", "history", "report", "approvers",
     "blocks", "policy", "local", "doctor",
 )  # fmt: skip
 UNWRITABLE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT)

@@ -19,6 +19,7 @@ from flows.production import production
 from flows.rollout.data import expect_data
 from flows.staging import staging
 from flows.verify import verify
+from tasks.approval.approval import log_outcome
 from tasks.evidence.inputs import collect_inputs, collect_inputs_again
 from tasks.lifecycle.policy import retried
 from tasks.record.journal import read_entry
@@ -126,6 +127,7 @@ async def _still_the_same(phase: Phase, inputs: Inputs) -> bool:
     if fresh.digest == inputs.digest:
         evidence = {"digest": fresh.digest}
         await phase.append("Nothing changed since it was approved", kind="gate", name="unchanged", evidence=evidence)
+        await retried(log_outcome)(phase.owner, outcome="confirmed", reason="the release goes on", state="confirmed")
         return True
     now, then = (places_of(seen.parsed()) for seen in (fresh, inputs))
     if [(place.environment, place.platform) for place in now] != [(place.environment, place.platform) for place in then]:
@@ -139,6 +141,7 @@ async def _still_the_same(phase: Phase, inputs: Inputs) -> bool:
         why=f"changed: {changed}",
         evidence={"approved": inputs.digest, "now": fresh.digest},
     )
+    await retried(log_outcome)(phase.owner, outcome="void", reason=f"asked again, since this changed: {changed}", state="open")
     return False
 
 

@@ -1,6 +1,6 @@
 """Approvers: the people who may approve, as a Prefect block that holds ciphertext only.
 
-Prefect's API gives a block's secrets in plain text to whoever may call it. So the secrets of the one-time codes are
+Prefect's API gives a block's secrets in plain text to whoever may call it. So the secrets that codes are computed with are
 encrypted under a key that stays with the worker (see `blocks.approvers.key_file`), each bound to its name; one that was removed
 or replaced is remembered beside the key, and refused if it is posted again.
 """
@@ -11,23 +11,24 @@ import base64
 import hashlib
 import json
 import re
+import secrets
 from typing import ClassVar
 
-import pyotp
 from cryptography.fernet import Fernet, InvalidToken
 from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, SecretStr
 
 from blocks.approvers.key_file import create_key, derive, key_path, read_key, write_once
-from blocks.approvers.used_codes import UsedCodes
+from blocks.approvers.wrong_codes import WrongCodes
 from blocks.errors import BadInput, Refused
 from blocks.hidden_values import hide_values
 
+SECRET_BYTES = 35  # 280 bits: 56 characters of base32 without padding
 NAME = re.compile(r"[a-z0-9]([a-z0-9._@-]{0,62}[a-z0-9])?")
 
 
 class Approvers(Block):
-    """People who can approve releases with one-time codes; enrol them with `shipway approvers add NAME`.
+    """People who can approve releases with codes; enrol them with `shipway approvers add NAME`.
 
     Example:
         ```python
@@ -56,7 +57,7 @@ class Approvers(Block):
             replace: Revoke the person's previous secret.
 
         Returns:
-            The provisioning URI for an authenticator app; it contains the secret.
+            The secret in base32, which `shipway code` takes.
 
         Raises:
             BadInput: The name does not fit, or is enrolled already.
@@ -67,12 +68,12 @@ class Approvers(Block):
         if name in self.enrolled and not replace:
             raise BadInput(f"{name} is enrolled already", field="NAME", fix="Add --replace to revoke the previous secret.")
         create_key(key_path())
-        secret = pyotp.random_base32()
+        secret = base64.b32encode(secrets.token_bytes(SECRET_BYTES)).decode()
         plain = json.dumps({"name": name, "secret": secret}).encode()
         ciphertext = self._cipher().encrypt(plain).decode()
         self._revoke(name)
         self.enrolled = {**self.enrolled, name: SecretStr(ciphertext)}
-        return SecretStr(pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name="Shipway"))
+        return SecretStr(secret)
 
     def remove(self, name: str) -> None:
         """Remove a person and revoke the secret for good; save the block afterwards.
@@ -110,9 +111,19 @@ class Approvers(Block):
         """Derive the key that signs proofs; it must never leave the process."""
         return derive(read_key(key_path()), "proofs")
 
-    def ledger(self) -> UsedCodes:
-        """Open the ledger of used codes beside the key."""
-        return UsedCodes(key_path().parent)
+    def wrong_codes(self) -> WrongCodes:
+        """Open the list of wrong codes beside the key."""
+        return WrongCodes(key_path().parent)
+
+    def readable(self) -> list[str]:
+        """List whose secret can be used now: enrolled, not revoked, and under this key."""
+        return [name for name in self.names() if self._is_readable(name)]
+
+    def _is_readable(self, name: str) -> bool:
+        try:
+            return bool(self.secret(name))
+        except Refused:
+            return False
 
     def _cipher(self) -> Fernet:
         return Fernet(base64.urlsafe_b64encode(derive(read_key(key_path()), "secrets")))

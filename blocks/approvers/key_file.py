@@ -19,6 +19,7 @@ from blocks.errors import Refused
 from blocks.secret_text import learn
 
 KEY_BYTES = 32
+MAX_BYTES = 1_000_000
 
 
 def key_path() -> Path:
@@ -34,19 +35,35 @@ def read_key(path: Path) -> bytes:
         Refused: It does not exist, others on this machine can read or change it, or it is not a key.
     """
     try:
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            text = file.read(1_000)
+        text = read_private(path)
     except FileNotFoundError:
         raise Refused(f"no approval key at {path}; copy it there, or enrol a person here with `shipway approvers add NAME`") from None
-    except OSError as error:
-        raise Refused(f"the approval key {path} cannot be read: {error.strerror}") from None
-    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise Refused(f"others may read or change the approval key {path}; make it yours alone with `chmod 600 {path}`")
-    if status.st_uid not in (os.geteuid(), 0):
-        raise Refused(f"the approval key {path} belongs to user {status.st_uid}, not to this process's user {os.geteuid()}")
     learn([text.decode("ascii", "replace")])
     return _decoded(text, path)
+
+
+def read_private(path: Path) -> bytes:
+    """Read a file, at most 1 MB, that nobody else may read or change.
+
+    Raises:
+        FileNotFoundError: It does not exist.
+        Refused: It cannot be read, or others on this machine can read or change it.
+    """
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            text = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise Refused(f"{path} cannot be read: {error.strerror}") from None
+    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise Refused(f"others may read or change {path}; make it yours alone with `chmod 600 {path}`")
+    if status.st_uid not in (os.geteuid(), 0):
+        raise Refused(f"{path} belongs to user {status.st_uid}, not to this process's user {os.geteuid()}")
+    if len(text) > MAX_BYTES:
+        raise Refused(f"{path} has more than {MAX_BYTES:,} bytes")
+    return text
 
 
 def create_key(path: Path) -> bytes:

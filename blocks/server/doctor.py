@@ -148,7 +148,7 @@ def _clock(home: Path) -> Finding:
     drift = there - time.time()
     if abs(drift) > DRIFT_SECONDS:
         return Finding(
-            "fail", "clock", f"the server's clock is {drift:+.0f} s from ours", "set both by NTP; one-time codes and windows depend on it"
+            "fail", "clock", f"the server's clock is {drift:+.0f} s from ours", "set both by NTP; times of answers and windows depend on it"
         )
     return Finding("ok", "clock", "agrees with the server")
 

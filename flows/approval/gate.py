@@ -55,8 +55,6 @@ async def pass_gate(
         Refused: Rejected, expired, or locked after too many wrong codes.
     """
     rules = inputs.rules()
-    if rules.signatures == "required" and "signatures" not in Gate.model_fields:
-        raise Refused("a policy requires signed approvals, which this version cannot verify")
     if rules.quorum == 0:
         await phase.append("The plan asks for no approval", kind="gate", name="decision")
         return Approval(gate=name)
@@ -74,7 +72,7 @@ async def pass_gate(
             await _announce(phase, gate, number, about=about)
             await ask(await _form(phase, inputs, gate, state, refusal), key=gate.key, until=gate.expires_at)
         answer = await retried(fetch_answer)(gate)
-        if not any(answer[field] for field in ("decision", "approver", "code")):
+        if not any(answer[field] for field in ("decision", "approver", "code", "signature")):
             continue
         judged = await named(judge_approval, f"judge the answer to {gate.key}")(
             approvers, key=phase.key(f"answer/{gate.key}"), gate=gate, answer=Answer.model_validate(answer), proofs=proofs
@@ -103,6 +101,7 @@ def _question(phase: Phase, inputs: Inputs, *, name: str, number: int, requester
         approvers=rules.approvers,
         quorum=rules.quorum,
         max_wrong_codes=approval.max_wrong_codes,
+        signatures=rules.signatures,
     )
 
 
@@ -142,7 +141,7 @@ async def _announce(phase: Phase, gate: Gate, number: int, *, about: StepFields)
 
 
 async def _record_answer(phase: Phase, gate: Gate, judgement: Judgement, state: GateState, *, about: StepFields) -> None:
-    await retried(log_outcome)(gate, outcome=judgement.outcome, reason=judgement.reason, state=state.state)
+    await retried(log_outcome)(gate.run, key=gate.key, outcome=judgement.outcome, reason=judgement.reason, state=state.state)
     good = judgement.proof is not None
     await phase.append(
         f"An answer from {judgement.approver or 'an unknown person'}: {judgement.outcome.replace('_', ' ')}",
@@ -175,4 +174,4 @@ async def _form(phase: Phase, inputs: Inputs, gate: Gate, state: GateState, refu
     text = approval_form(
         gate, state, changes=changes, course=steps, change_log=log, evidence=evidence, preview=preview, last_refusal=refusal
     )
-    return approval_form_for(gate.approvers, description=text)
+    return approval_form_for(gate, description=text)

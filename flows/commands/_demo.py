@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 FIRST = _demo_prometheus.FIRST
 ENVIRONMENTS = ("staging", "production")
-TOTP_SECONDS = 30
 VISITORS = "visitors"
 SETTLED_SECONDS = 120
 
@@ -154,24 +153,10 @@ async def _enrol(home: Path) -> None:
     except ValueError:
         approvers = Approvers()
     for name in ("ada", "grace"):
-        if not _uri_file(home, name).exists() or name not in approvers.enrolled:
-            uri = approvers.enrol(name, replace=name in approvers.enrolled)
-            layout.write_private(_uri_file(home, name), uri.get_secret_value())
+        if not secret_file(home, name).exists() or name not in approvers.enrolled:
+            secret = approvers.enrol(name, replace=name in approvers.enrolled)
+            layout.write_private(secret_file(home, name), secret.get_secret_value())
     await saving.save(approvers, "shipway")
-
-
-async def next_code(home: Path, name: str) -> str:
-    """Return an unused one-time code of a demo approver, after waiting for the next one if needed."""
-    import pyotp
-
-    totp = pyotp.parse_uri(_uri_file(home, name).read_text())
-    last = _uri_file(home, name).with_suffix(".used")
-    used = int(last.read_text()) if last.exists() else 0
-    counter = max(int(time.time()) // TOTP_SECONDS, used + 1)
-    while counter > int(time.time()) // TOTP_SECONDS + 1:  # a code may be one step early
-        await asyncio.sleep(0.5)
-    last.write_text(str(counter))
-    return str(totp.generate_otp(counter))
 
 
 @contextlib.contextmanager
@@ -230,5 +215,6 @@ def stop(home: Path) -> None:
         _output.show(f"Not everything could be stopped: {error}", error=True)
 
 
-def _uri_file(home: Path, name: str) -> Path:
-    return home / "keys" / f"demo-{name}.uri"
+def secret_file(home: Path, name: str) -> Path:
+    """Give the file with the secret of a demo approver, which `shipway approve` and `shipway code` take."""
+    return home / "keys" / f"demo-{name}.secret"

@@ -44,11 +44,6 @@ def show_secret(text: str) -> None:
     _write(outside(text, limit=len(text) + 1, lines=True))
 
 
-def show_drawing(text: str) -> None:
-    """Print a drawing of ours, which has colours of its own."""
-    _write(text)
-
-
 def show_marked(word: str, code: str, text: str) -> None:
     """Print a line that begins with a coloured word of ours, see `colour`."""
     from blocks.outside_text import said

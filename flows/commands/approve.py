@@ -6,24 +6,32 @@ import argparse
 import asyncio
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.commands import _output, _terminal
+from blocks.outside_text import outside
+from flows.commands import _output, _secret, _terminal
 
 if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
-    from tasks.approval.answering import Outcome, Question
+    from tasks.approval.answering import Asked, Outcome
+    from tasks.rules.approval.statement import Question
 
 HELP = "Approve or reject a release that waits at its gate."
 FINE, BAD_INPUT, REFUSED, WAITING = 0, 2, 4, 5
-COUNTED = ("accepted", "rejected")
+COUNTED = ("accepted", "rejected", "confirmed")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.add_argument("run", metavar="RUN", help="the run's id or the beginning of it, its name, or the service whose release waits")
     parser.add_argument("--as", dest="approver", metavar="NAME", help="your name as enrolled (default: asked on a terminal)")
-    parser.add_argument("--code", metavar="CODE", help="the six digits that your authenticator app shows (default: asked on a terminal)")
-    parser.add_argument("--reject", action="store_true", help="reject instead of approving; this ends the release")
+    proof = parser.add_mutually_exclusive_group()
+    proof.add_argument("--key", type=Path, metavar="FILE", help="sign with this SSH key; its .pub means that the agent has the private one")
+    proof.add_argument("--code", metavar="CODE", help="the eight digits of `shipway code` (default: computed from your secret)")
+    _secret.add_secret_file(parser)
+    decision = parser.add_mutually_exclusive_group()
+    decision.add_argument("--approve", action="store_true", help="approve, which is the default")
+    decision.add_argument("--reject", action="store_true", help="reject instead of approving; this ends the release")
     parser.add_argument("--comment", metavar="TEXT", default="", help="a comment for the record")
     parser.add_argument("--wait", metavar="SECONDS", type=float, default=60, help="how long to wait for the outcome (default: 60)")
     _terminal.add_home(parser)
@@ -60,29 +68,56 @@ async def _answer(arguments: argparse.Namespace) -> int:
 
     async with server() as client:
         found = await find_run(client, arguments.run)
-        question = await read_question(client, found)
-        _show(question, name=found.name or str(found.id))
-        form = await asyncio.to_thread(_fill, arguments)
+        asked = await read_question(client, found)
+        _show(asked, name=found.name or str(found.id))
+        if asked.question is None or asked.mismatch():
+            raise Refused(f"{found.name} cannot be answered: {asked.mismatch()}; somebody may have changed it on the server")
+        _terminal.show(await _compared(asked.question, str(found.parameters.get("plan", ""))))
+        form = await asyncio.to_thread(_fill, arguments, asked.question)
         # Another person may have answered meanwhile: a new question must be read before it is answered.
-        if (await read_question(client, await client.read_flow_run(found.id))).key != question.key:
+        if await read_question(client, await client.read_flow_run(found.id)) != asked:
             raise Refused(f"{found.name} asks a different question now; read it with `shipway approve {arguments.run}`")
         await post_answer(client, found, form=form)
         _terminal.show(f"Posted as {form['approver']}. Waiting up to {arguments.wait:.0f} s for the outcome.")
-        return _record(await wait_for_outcome(client, found.id, key=question.key, timeout_seconds=arguments.wait))
+        return _record(await wait_for_outcome(client, found.id, key=asked.key, timeout_seconds=arguments.wait))
 
 
-def _show(question: Question, *, name: str) -> None:
-    words = re.sub(r"!\[[^\]]*\]\(data:[^)]*\)", "*(picture: see the Prefect UI)*", question.text)
+async def _compared(question: Question, plan: str) -> str:
+    """Compute the digest from what this machine reads, and say whether it is the one that is asked about."""
+    from blocks.errors import ShipwayError
+    from tasks.evidence.inputs import look
+
+    try:
+        fresh = await look(plan, version=question.version)
+    except (ShipwayError, OSError, ValueError) as error:
+        return f"The digest was not computed here: {outside(str(error))}"
+    if (fresh.digest, fresh.parsed().service) == (question.digest, question.service):
+        return "The digest was computed here, too: it is that of the question."
+    return (
+        f"WARNING: the digest computed here, {fresh.digest[:12]}, is NOT the {question.digest[:12]} of the question: the plan or what "
+        "runs has changed since it was asked, or this machine sees others. An approval of what has changed is void, and is asked again."
+    )
+
+
+def _show(asked: Asked, *, name: str) -> None:
+    words = re.sub(r"!\[[^\]]*\]\(data:[^)]*\)", "*(picture: see the Prefect UI)*", asked.text)
     _output.show_markdown(words, title=name)
 
 
-def _fill(arguments: argparse.Namespace) -> dict[str, str]:
-    return {
-        "decision": "reject" if arguments.reject else "approve",
-        "approver": arguments.approver or _ask("your name", option="--as"),
-        "code": arguments.code or _ask("one-time code", option="--code"),
-        "comment": arguments.comment,
-    }
+def _fill(arguments: argparse.Namespace, question: Question) -> dict[str, str]:
+    from blocks.approvers.signers import sign
+    from tasks.rules.approval.one_time_codes import code_of
+    from tasks.rules.approval.policy import as_comment
+    from tasks.rules.approval.proofs import same_name
+    from tasks.rules.approval.statement import NAMESPACE
+
+    decision = "reject" if arguments.reject else "approve"
+    name, comment = same_name(arguments.approver or _ask("your name", option="--as")), as_comment(arguments.comment)
+    form = {"decision": decision, "approver": name, "comment": comment}
+    if arguments.key:
+        statement = question.statement(decision, name, comment)
+        return form | {"signature": sign(statement, key=arguments.key.expanduser(), namespace=NAMESPACE)}
+    return form | {"code": arguments.code or code_of(_secret.read_secret(arguments.secret_file), question.challenge(decision))}
 
 
 def _ask(what: str, *, option: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import io
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.commands import _output, _terminal
@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
 HELP = "Enrol, remove and list the people who may approve releases."
 FINE, BAD_INPUT, REFUSED = 0, 2, 4
 SLUG = "approvers"
+THEIRS = "~/.config/shipway/approver"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,11 +26,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--block", metavar="NAME", default="shipway", help="the Prefect block that holds the approvers (default: shipway)")
     _terminal.add_home(parser)
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    add = actions.add_parser("add", help="enrol a person; shows a QR code for an authenticator app")
+    add = actions.add_parser("add", help="enrol a person: with an SSH key, or with a secret for `shipway code`")
     add.add_argument("name", metavar="NAME", help="lower-case name, as plans list it")
-    add.add_argument("--show-uri", action="store_true", help="print the secret's URI, for apps that cannot scan")
+    add.add_argument("--ssh-key", type=Path, metavar="FILE", help="let the person sign with this SSH public key; makes no secret")
+    add.add_argument("--write", type=Path, metavar="FILE", help="write the secret into a new file that only you can read")
     add.add_argument("--replace", action="store_true", help="give an enrolled person a new secret; the old one stops working")
-    remove = actions.add_parser("remove", help="remove a person; the secret stops working for good")
+    remove = actions.add_parser("remove", help="remove a person; the secret and the SSH keys stop working for good")
     remove.add_argument("name", metavar="NAME", help="the enrolled name")
     actions.add_parser("list", help="list who is enrolled, and whether this machine's key can read their secrets")
 
@@ -60,55 +62,76 @@ async def manage(arguments: argparse.Namespace) -> int:
 
 
 async def _add(arguments: argparse.Namespace) -> int:
+    from blocks.approvers.key_file import write_once
     from blocks.errors import BadInput
     from tasks.lifecycle.server import server
 
-    if not (sys.stdout.isatty() or arguments.show_uri):
-        fix = "Run it on a terminal, or add --show-uri to have the secret printed."
-        raise BadInput("the QR code contains the secret and would be written to a file or a pipe", field="output", fix=fix)
+    if arguments.ssh_key:
+        return await asyncio.to_thread(_add_key, arguments)
+    if not (sys.stdout.isatty() or arguments.write):
+        fix = "Run it on a terminal, or add --write FILE."
+        raise BadInput("the secret would be written to a file or a pipe that others may read", field="output", fix=fix)
+    if arguments.write and arguments.write.exists():
+        raise BadInput(f"{arguments.write} exists", field="--write", fix="Name a new file.")
     async with server() as client:
         block = await _load(client, arguments.block)
-        uri = block.enrol(arguments.name, replace=arguments.replace).get_secret_value()
+        secret = block.enrol(arguments.name, replace=arguments.replace).get_secret_value()
         await _save(block, arguments.block)
         block = await _load(client, arguments.block)
         block.secret(arguments.name)
-    if sys.stdout.isatty():
-        _output.show(f"Scan this with {arguments.name}'s authenticator app. It is not shown again.\n")
-        _output.show_drawing(_qr(uri))
-    if arguments.show_uri:
-        _output.show_secret(uri)
     _terminal.show(f"{arguments.name} is enrolled in {SLUG}/{arguments.block}.")
+    if arguments.write:
+        arguments.write.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_once(arguments.write, f"{secret}\n".encode())
+        _terminal.show(f"The secret is in {arguments.write}; on the person's machine `shipway code` reads it from {THEIRS}.")
+    else:
+        _output.show_secret(f"The secret, which is not shown again, goes into {THEIRS} on the person's machine:\n\n{secret}\n")
+    return FINE
+
+
+def _add_key(arguments: argparse.Namespace) -> int:
+    from blocks.approvers.signers import add_signer, signers_path
+    from tasks.rules.approval.statement import NAMESPACE
+
+    add_signer(arguments.name, arguments.ssh_key.expanduser(), namespace=NAMESPACE)
+    _terminal.show(f"{arguments.name} can approve with this SSH key, see {signers_path()}: `shipway approve RUN --key FILE`.")
     return FINE
 
 
 async def _remove(arguments: argparse.Namespace) -> int:
+    from blocks.approvers.signers import remove_signer
     from tasks.lifecycle.server import server
 
+    keys = await asyncio.to_thread(remove_signer, arguments.name)
     async with server() as client:
         block = await _load(client, arguments.block)
-        block.remove(arguments.name)
-        await _save(block, arguments.block)
-    _terminal.show(
-        f"{arguments.name} is removed from {SLUG}/{arguments.block}. Approvals of theirs that were not used yet no longer count."
-    )
+        if arguments.name in block.enrolled or not keys:
+            block.remove(arguments.name)
+            await _save(block, arguments.block)
+    _terminal.show(f"{arguments.name} is removed. Approvals of theirs that were not used yet no longer count.")
     return FINE
 
 
 async def _list(arguments: argparse.Namespace) -> int:
+    from blocks.approvers.signers import signers
     from blocks.errors import Refused
     from tasks.lifecycle.server import server
 
     async with server() as client:
         block = await _load(client, arguments.block)
+    with_key = await asyncio.to_thread(signers)
     faults = 0
-    for name in block.names():
-        try:
-            block.secret(name)
-            _terminal.show(name)
-        except Refused as error:
-            faults += 1
-            _terminal.show(f"{name}  UNUSABLE: {error}")
-    if not block.names():
+    for name in sorted({*block.names(), *with_key}):
+        ways = ["SSH key"] if name in with_key else []
+        if name in block.enrolled:
+            try:
+                block.secret(name)
+                ways.insert(0, "code")
+            except Refused as error:
+                faults += 1
+                ways.insert(0, f"code UNUSABLE: {error}")
+        _terminal.show(f"{name}  {', '.join(ways)}")
+    if not block.names() and not with_key:
         _terminal.show(f"No approver is enrolled in {SLUG}/{arguments.block}; add one with `shipway approvers add NAME`")
     return REFUSED if faults else FINE
 
@@ -128,13 +151,3 @@ async def _load(client: PrefectClient, name: str) -> Approvers:
 
 async def _save(block: Approvers, name: str) -> None:
     await block.asave(name, overwrite=True)
-
-
-def _qr(text: str) -> str:
-    """Draw a compact QR code with its own colours, so that cameras read it on dark and on light terminals."""
-    import segno
-
-    drawing = io.StringIO()
-    segno.make(text, error="l", micro=False).terminal(drawing, border=2, compact=True)
-    # The drawing's blocks are the light modules: pure white on pure black of the fixed 256-colour palette.
-    return "".join(f"\x1b[38;5;231;48;5;16m{line}\x1b[0m\n" for line in drawing.getvalue().splitlines())

@@ -28,7 +28,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--home", type=Path, metavar="FOLDER", default=Path(".demo"), help="the home directory of the demo (default: .demo)"
     )
     parser.add_argument("--yes", action="store_true", help="approve as the demo's approver, without asking")
-    parser.add_argument("--code", action="store_true", help=f"only print a one-time code of the demo's approver {APPROVER}")
     parser.add_argument(
         "--keep", action="store_true", help="leave server, workers and service running, so that you can try releases by hand"
     )
@@ -47,11 +46,6 @@ def run(arguments: argparse.Namespace) -> int:
     from flows.commands import _demo, up
 
     home = arguments.home.expanduser().absolute()
-    if arguments.code:
-        import asyncio
-
-        _terminal.show(asyncio.run(_demo.next_code(home, APPROVER)))
-        return _terminal.DONE
     began = time.monotonic()
     try:
         _terminal.show(f"Creating the guestbook's repository, and starting database, Prefect server and workers in {home} …")
@@ -139,20 +133,23 @@ async def _after(client: PrefectClient, found: FlowRun, since: Any) -> FlowRun:
 
 
 async def _answer(client: PrefectClient, arguments: argparse.Namespace, home: Path, found: FlowRun) -> None:
-    from flows.commands import _demo
+    from blocks.errors import Refused
+    from flows.commands import _demo, _secret
     from flows.commands.release import link
     from tasks.approval.answering import post_answer, read_question
+    from tasks.rules.approval.one_time_codes import code_of
 
-    question = await read_question(client, found)
+    asked = await read_question(client, found)
+    if asked.question is None:
+        raise Refused(f"{found.name} cannot be answered: {asked.mismatch()}")
     decision = "approve"
     if sys.stdin.isatty() and not arguments.yes:
-        _output.show_markdown(question.text)
+        _output.show_markdown(asked.text)
         decision = "approve" if input(f"Approve as {APPROVER}? [Y/n] ").strip().lower() in {"", "y", "yes"} else "reject"
     else:
-        _terminal.show(
-            f"         Approving as the demo's approver {APPROVER}, with a one-time code. In real use a person does, at {link(found)}"
-        )
-    form = {"decision": decision, "approver": APPROVER, "code": await _demo.next_code(home, APPROVER), "comment": "from the demo"}
+        _terminal.show(f"         Approving as the demo's approver {APPROVER}, with a code. In real use a person does, at {link(found)}")
+    code = code_of(_secret.read_secret(_demo.secret_file(home, APPROVER)), asked.question.challenge(decision))
+    form = {"decision": decision, "approver": APPROVER, "code": code, "comment": "from the demo"}
     await post_answer(client, found, form=form)
 
 
@@ -169,7 +166,9 @@ def _last_words(home: Path, *, keep: bool, plan: Path, public: str) -> None:
             "Nothing is left running. `make demo KEEP=1` (or --keep) leaves everything up, so that you can try releases by hand."
         )
         return
-    from flows.commands import up
+    from flows.commands import _demo, up
 
     _output.show_secret(up.describe(home, show_password=sys.stdout.isatty()))
-    _terminal.show(f"Service {public}, with {KEPT_RATE} requests a second\nPlan    {plan}\nCodes   shipway demo --code --home {home}")
+    secret = _demo.secret_file(home, APPROVER)
+    words = f"Service {public}, with {KEPT_RATE} requests a second\nPlan    {plan}\nCodes   shipway code CHALLENGE --secret-file {secret}"
+    _terminal.show(words)

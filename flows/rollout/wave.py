@@ -10,12 +10,13 @@ from flows.lifecycle.context import Phase, check_not_stopped
 from flows.rollout.data import expect_data
 from flows.rollout.steps import roll_out
 from tasks.approval.approval import check_proofs
-from tasks.evidence.inputs import collect_inputs_again
+from tasks.evidence.inputs import collect_inputs, collect_inputs_again
 from tasks.lifecycle.policy import named, retried
 from tasks.process.concurrency import until_one
 from tasks.record.journal import read_entry, say
 from tasks.rollout.platforms import load_approvers
 from tasks.rules.analysis.outcome import Outcome
+from tasks.rules.approval.proofs import Subject
 from tasks.rules.lifecycle.results import Approval, Decisions, TargetResult, WaveResult, worst_of
 from tasks.rules.plan.targets import Place, place_of, target_of
 
@@ -65,28 +66,36 @@ async def _roll_out_to(phase: Phase, version: str, *, place: Place, decisions: M
 
 
 async def _confirm(phase: Phase, version: str, *, approval: Approval) -> None:
-    """Verify the approvals again, against what there is now, right before the first change."""
-    if phase.plan.approval.quorum == 0 or await phase.read("approval", name="confirmed"):
-        return
+    """Verify the approvals again, against what there is now: right before the first change, and wherever the release goes on.
+
+    That it was done is an entry, and the plan that is remembered is data, too: neither keeps this from asking the file and the proofs.
+    """
     await check_not_stopped(phase.owner)  # a release that must stop was not refused
-    opened = await read_entry(phase.owner, "opened")
-    fresh = await retried(collect_inputs_again)(phase.path, version=version)
+    confirmed = await phase.read("approval", name="confirmed")
+    # Once it has begun, what it changed itself is no change, and the plan goes on as it was approved: the proofs say whether it was.
+    begun = await collect_inputs(phase.path, version=version, key=phase.key("subject"), taken=phase.taken) if confirmed else None
+    fresh = await retried(collect_inputs_again)(phase.path, version=version, begun=begun)
     rules = fresh.rules()
+    if begun and rules.quorum == 0:
+        rules = (await retried(collect_inputs_again)(phase.path, version=version)).rules()
+    if rules.quorum == 0:
+        return
+    opened = await read_entry(phase.owner, "opened")
     problems = await named(check_proofs, "verify the approvals again")(
         await load_approvers(phase.plan.approval.block),
-        run=phase.owner,
-        gate=approval.gate,
-        digest=fresh.digest,
+        subject=Subject(phase.owner, approval.gate, phase.plan.service, version, fresh.digest),
         proofs=approval.proofs,
         allowed=rules.approvers,
         quorum=rules.quorum,
         requester=opened.who if opened else "",
+        signatures=rules.signatures,
     )
     if problems:
         raise Refused(f"the approvals do not hold: {'; '.join(problems)}")
-    await phase.append(
-        "The approvals were verified again, right before the first change",
-        kind="approval",
-        name="confirmed",
-        why=f"digest {fresh.digest}",
-    )
+    if not confirmed:
+        await phase.append(
+            "The approvals were verified again, right before the first change",
+            kind="approval",
+            name="confirmed",
+            why=f"digest {fresh.digest}",
+        )

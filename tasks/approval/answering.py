@@ -15,21 +15,34 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
+from pydantic import ValidationError
 
 from blocks.errors import BadInput, Refused
 from tasks.approval.approval import OUTCOME_LABEL
+from tasks.approval.forms import QUESTION
 from tasks.lifecycle.lock import lock_tag
 from tasks.lifecycle.run_labels import has_ended, is_unclosed
+from tasks.rules.approval.statement import Question
 
 SHORTEST_PREFIX = 4
 FORM_SECONDS = 5
+COMPARED_SECONDS = 10
 
 
-class Question(NamedTuple):
-    """Question of a suspended run: its key, and its text as markdown."""
+class Asked(NamedTuple):
+    """Question of a suspended run: its key, its text as markdown, and what an answer is bound to (None: it cannot be read)."""
 
     key: str
     text: str
+    question: Question | None = None
+
+    def mismatch(self) -> str:
+        """Say why the text is not that of the question that would be answered; "" if it is."""
+        if self.question is None:
+            return "the server has no question in a form that can be answered"
+        wanted = {"digest": self.question.digest, **{f"challenge to {one}": self.question.challenge(one) for one in ("approve", "reject")}}
+        missing = [name for name, value in wanted.items() if f"`{value}`" not in self.text]
+        return f"the text that is shown does not have the {', '.join(missing)} of the question that would be answered" if missing else ""
 
 
 class Outcome(NamedTuple):
@@ -66,7 +79,7 @@ async def find_run(client: PrefectClient, words: str) -> FlowRun:
     )
 
 
-async def read_question(client: PrefectClient, run: FlowRun) -> Question:
+async def read_question(client: PrefectClient, run: FlowRun) -> Asked:
     """Read the question of a run.
 
     Raises:
@@ -82,25 +95,30 @@ async def read_question(client: PrefectClient, run: FlowRun) -> Question:
         raise Refused(f"{run.name} could be answered until {details.pause_timeout:%Y-%m-%d %H:%M:%S} UTC; ask for the release again")
     if not details.run_input_keyset or not details.pause_key:
         raise Refused(f"{run.name} is suspended without a question; resume it in the Prefect UI")
-    return Question(key=details.pause_key, text=await _text(client, run.id, details.run_input_keyset["description"]))
+    text = await _stored(client, run.id, details.run_input_keyset["description"])
+    schema = await _stored(client, run.id, details.run_input_keyset["schema"])
+    try:
+        question = Question.model_validate(schema.get(QUESTION) if isinstance(schema, dict) else None)
+    except ValidationError:
+        question = None
+    good = question is not None and question.run == str(run.id) and f"{question.gate}-{question.question}" == details.pause_key
+    return Asked(key=details.pause_key, text=text if isinstance(text, str) else "", question=question if good else None)
 
 
-async def _text(client: PrefectClient, run: UUID, key: str) -> str:
-    """Read the question's text; Prefect sets the state a moment before it stores the form, so this waits for a missing one."""
+async def _stored(client: PrefectClient, run: UUID, key: str) -> object:
+    """Read a part of the form; Prefect sets the state a moment before it stores the form, so this waits for a missing one."""
     until = time.monotonic() + FORM_SECONDS
     while True:
         try:
-            text = json.loads(await client.read_flow_run_input(run, key))
+            return json.loads(await client.read_flow_run_input(run, key))
         except ValueError:
-            return ""
+            return None
         except httpx.HTTPStatusError as error:
             if error.response.status_code != httpx.codes.NOT_FOUND:
                 raise
             if time.monotonic() > until:
-                return ""
+                return None
             await asyncio.sleep(0.2)
-        else:
-            return text if isinstance(text, str) else ""
 
 
 async def post_answer(client: PrefectClient, run: FlowRun, *, form: dict[str, str]) -> None:
@@ -120,15 +138,18 @@ async def wait_for_outcome(client: PrefectClient, run_id: UUID, *, key: str, tim
     Returns:
         The outcome; None if the run has not reported it in time.
     """
-    until = time.monotonic() + timeout_seconds
+    until, compared = time.monotonic() + timeout_seconds, None
     while True:
         run = await client.read_flow_run(run_id)
-        if told := _told(run, key):
+        if (told := _told(run, key)) and (told.outcome != "accepted" or told.state != "approved"):
             return told
+        if told:  # what was approved is compared with the world next
+            until = min(until, time.monotonic() + COMPARED_SECONDS) if compared is None else until
+            compared = told
         if run.state and has_ended(run):
             return Outcome("ended", f"{run.name} ended {run.state.name}: {run.state.message or 'no reason given'}", run.state.name or "")
         if time.monotonic() >= until:
-            return None
+            return compared
         await asyncio.sleep(1)
 
 

@@ -6,17 +6,20 @@ import asyncio
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 from uuid import UUID
 
 from prefect import get_client, task
 
 from blocks.approvers.approvers import Approvers
+from blocks.approvers.signers import signature_fault
 from blocks.errors import Refused
 from tasks.lifecycle.policy import OBSERVE, ONCE
 from tasks.rules.approval.gates import Gate
 from tasks.rules.approval.policy import Answer, Judgement, judge_answer, read_answer
-from tasks.rules.approval.proofs import Proof, same_name, verify_proofs
+from tasks.rules.approval.proofs import Proof, Subject, Trust, same_name, verify_proofs
+from tasks.rules.approval.statement import NAMESPACE
 
 OUTCOME_LABEL = "shipway.answer"
 
@@ -47,7 +50,7 @@ async def judge_approval(
     answer: Answer,
     proofs: Sequence[Proof],
 ) -> dict[str, Any]:
-    """Judge one answer and consume its code; the very same answer may be judged again, with the same outcome.
+    """Judge one answer, and count a wrong code; the very same answer may be judged again, with the same outcome.
 
     Args:
         approvers: The enrolled people.
@@ -59,7 +62,7 @@ async def judge_approval(
     Returns:
         The JSON of a `Judgement`.
     """
-    judgement = await asyncio.to_thread(_judge_and_claim, approvers, gate, answer, proofs)
+    judgement = await asyncio.to_thread(_judge_and_count, approvers, gate, answer, proofs)
     return judgement.model_dump(mode="json")
 
 
@@ -67,50 +70,52 @@ async def judge_approval(
 async def check_proofs(
     approvers: Approvers,
     *,
-    run: str,
-    gate: str,
-    digest: str,
+    subject: Subject,
     proofs: Sequence[object],
     allowed: Sequence[str],
     quorum: int,
     requester: str,
+    signatures: Literal["accepted", "required"],
 ) -> list[str]:
     """Verify the stored approvals again, right before the first change; never cached.
 
     Args:
         approvers: The people enrolled now; a person removed since does not count any more.
-        run: Flow run id that is about to act.
-        gate: Name of the gate.
-        digest: The digest of what is about to be done, computed now.
+        subject: What is about to be done.
         proofs: The stored proofs, or their JSON.
         allowed: Who may approve, by the plan.
         quorum: How many different people must have approved.
         requester: Who requested the release.
+        signatures: Whether only SSH signatures count.
 
     Returns:
         One sentence a problem; empty when approved.
 
     Raises:
-        Refused: The key cannot be used.
+        Refused: The key cannot be used, or `ssh-keygen` is missing.
     """
-    still = [name for name in allowed if same_name(name) in approvers.enrolled]
-    key = await asyncio.to_thread(approvers.signing_key)
-    return verify_proofs(proofs, run=run, gate=gate, digest=digest, key=key, approvers=still, quorum=quorum, requester=requester)
+
+    def check() -> list[str]:
+        trust = Trust(approvers.signing_key(), approvers.readable(), partial(signature_fault, namespace=NAMESPACE), signatures)
+        return verify_proofs(proofs, subject=Subject(*subject), trust=trust, approvers=allowed, quorum=quorum, requester=requester)
+
+    return await asyncio.to_thread(check)
 
 
 @task(**OBSERVE)
-async def log_outcome(gate: Gate, *, outcome: str, reason: str, state: str) -> None:
+async def log_outcome(run: str, *, key: str = "", outcome: str, reason: str, state: str) -> None:
     """Write the outcome of an answer on the run, for a waiting command; nothing is decided by it.
 
     Args:
-        gate: The question that was answered.
-        outcome: Of the judgement.
+        run: Flow run id of the release.
+        key: The question that was answered; the one before if empty.
+        outcome: Of the judgement, or what became of it: `confirmed`, `void`.
         reason: Of the judgement, or of the gate's state if that has more detail.
         state: Of the gate, after the answer.
     """
-    labels = {"key": gate.key, "outcome": outcome, "reason": reason[:500], "state": state}
+    labels = {"outcome": outcome, "reason": reason[:500], "state": state} | ({"key": key} if key else {})
     async with get_client() as client:
-        await client.update_flow_run_labels(UUID(gate.run), {f"{OUTCOME_LABEL}.{name}": text for name, text in labels.items()})
+        await client.update_flow_run_labels(UUID(run), {f"{OUTCOME_LABEL}.{name}": text for name, text in labels.items()})
 
 
 def _parsed(text: str) -> object:
@@ -120,45 +125,23 @@ def _parsed(text: str) -> object:
         return None
 
 
-def _judge_and_claim(approvers: Approvers, gate: Gate, answer: Answer, proofs: Sequence[Proof]) -> Judgement:
-    claim = _claim(gate, answer)
-    ledger = approvers.ledger()
-    judgement = _judge(approvers, gate, answer, proofs)
-    if judgement.proof and not ledger.use(judgement.approver, judgement.proof.counter, claim):
-        # Another run used the code between our read of the ledger and our write; the second read sees it.
-        judgement = _judge(approvers, gate, answer, proofs)
-    if judgement.is_wrong_code:
-        ledger.note_wrong(judgement.approver, claim)
-    return judgement
-
-
-def _judge(approvers: Approvers, gate: Gate, answer: Answer, proofs: Sequence[Proof]) -> Judgement:
+def _judge_and_count(approvers: Approvers, gate: Gate, answer: Answer, proofs: Sequence[Proof]) -> Judgement:
     name = same_name(answer.approver)
-    claim = _claim(gate, answer)
+    # What an answer is told apart by, so that judging it twice counts it once.
+    own = {"run": gate.run, "gate": gate.key, **answer.model_dump(mode="json")}
     try:
-        key = approvers.signing_key()
-        enrolled = {name: approvers.secret(name)} if name in approvers.enrolled else {}
+        judgement = judge_answer(
+            gate,
+            answer,
+            enrolled={name: approvers.secret(name)} if name in approvers.enrolled else {},
+            check_signature=partial(signature_fault, namespace=NAMESPACE),
+            wrong_last_hour=approvers.wrong_codes().last_hour(without=own),
+            proofs=proofs,
+            key=approvers.signing_key(),
+            now=datetime.now(UTC),
+        )
     except Refused as error:
         return Judgement(outcome="unknown_person", reason=str(error), approver=name)
-    return judge_answer(
-        gate,
-        answer,
-        enrolled=enrolled,
-        used=approvers.ledger().used(without=claim),
-        wrong_last_hour=approvers.ledger().wrong_last_hour(without=claim),
-        proofs=proofs,
-        key=key,
-        now=datetime.now(UTC),
-    )
-
-
-def _claim(gate: Gate, answer: Answer) -> dict[str, object]:
-    """Return what a code is used for: everything that the answer decides, so that an altered answer cannot use it again."""
-    return {
-        "run": gate.run,
-        "gate": gate.key,
-        "digest": gate.digest,
-        "decision": answer.decision,
-        "comment": answer.comment,
-        "received_at": answer.received_at.isoformat(),
-    }
+    if judgement.is_wrong_code:
+        approvers.wrong_codes().note(judgement.approver, own)
+    return judgement

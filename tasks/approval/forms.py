@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from prefect.input import RunInput
 from pydantic import Field, create_model
 
 from blocks.secret_text import hide
+from tasks.rules.approval.gates import Gate
+from tasks.rules.approval.proofs import MAX_SIGNATURE_CHARACTERS
+
+QUESTION = "x-shipway-question"
 
 
 class ApprovalForm(RunInput):
@@ -18,22 +21,33 @@ class ApprovalForm(RunInput):
     approver: Annotated[str, Field(title="Approver", description="Your name as enrolled.")]
     code: Annotated[
         str,
-        Field(title="One-time code", pattern=r"^\s*\d{6}\s*$", description="Six digits from your authenticator; each code counts once."),
-    ]
+        Field(
+            title="Code",
+            pattern=r"^\s*(\d{4}\s*\d{4}\s*)?$",
+            description="The eight digits that `shipway code` computes from the challenge of your decision, in the table above.",
+        ),
+    ] = ""
     comment: Annotated[str, Field(title="Comment", max_length=1000, description="Optional; it goes into the record.")] = ""
+    signature: Annotated[
+        str,
+        Field(
+            title="SSH signature", max_length=MAX_SIGNATURE_CHARACTERS, description="Left empty by people: `shipway approve` puts it here."
+        ),
+    ] = ""
 
 
-def approval_form_for(approvers: Sequence[str], *, description: str) -> type[RunInput]:
+def approval_form_for(gate: Gate, *, description: str) -> type[RunInput]:
     """Make the form of one question.
 
     Args:
-        approvers: The names that may answer, for the selection.
+        gate: The question: its approvers are the selection, and what an answer is bound to is in the schema, for `shipway approve`.
         description: Markdown above the fields; secrets that this process holds are hidden in it.
 
     Returns:
         A form to suspend with.
     """
-    names: Any = Literal[tuple(approvers)]
+    names: Any = Literal[gate.approvers]
     field = Field(title="Approver", description="Your name. The requester of the release cannot approve.")
     form = create_model("ApprovalForm", __base__=ApprovalForm, approver=(names, field))
+    form.model_config["json_schema_extra"] = {QUESTION: gate.asked().model_dump(mode="json")}
     return form.with_initial_data(description=hide(description))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from prefect import task
@@ -48,12 +50,20 @@ async def collect_inputs(path: str, *, version: str, key: str, taken: TakenPlan 
 
 
 @task(name="collect inputs again", task_run_name="compare with what was approved", **OBSERVE_PLATFORM)
-async def collect_inputs_again(path: str, *, version: str) -> Inputs:
-    """Collect anew, to compare with what was approved."""
-    return await look(path, version=version)
+async def collect_inputs_again(path: str, *, version: str, begun: Inputs | None = None) -> Inputs:
+    """Collect anew, to compare with what was approved; of a release that has begun, as `look` says."""
+    taken = TakenPlan.model_validate(begun.model_dump(include=set(TakenPlan.model_fields))) if begun else None
+    return await look(path, version=version, taken=taken, before=begun.current if begun else {})
 
 
-async def look(path: str, *, version: str, taken: TakenPlan | None = None, platforms: dict[str, Platform] | None = None) -> Inputs:
+async def look(
+    path: str,
+    *,
+    version: str,
+    taken: TakenPlan | None = None,
+    platforms: dict[str, Platform] | None = None,
+    before: Mapping[str, str | None] = MappingProxyType({}),
+) -> Inputs:
     """Read plan, positions and changes, and hash them.
 
     Args:
@@ -61,6 +71,7 @@ async def look(path: str, *, version: str, taken: TakenPlan | None = None, platf
         version: The version under release.
         taken: The plan as `take_plan` gave it; read anew if None.
         platforms: The plan's platforms, by environment; loaded if None.
+        before: What ran before, by environment; counts as what runs where this version does: the release itself brought it there.
 
     Returns:
         The inputs, without previews.
@@ -79,7 +90,8 @@ async def look(path: str, *, version: str, taken: TakenPlan | None = None, platf
     settings = {name: fingerprinted for name, (_, fingerprinted) in seen.items()}
     if (prometheus := await load_prometheus(plan.judgement)) is not None:
         settings["judgement.prometheus"] = settings_fingerprint(prometheus)
-    current = {name: position["baseline"] for name, (position, _) in seen.items()}
+    runs = {name: position["baseline"] for name, (position, _) in seen.items()}
+    current = {name: before.get(name, found) if found == version else found for name, found in runs.items()}
     # Staging is left out: the release itself has changed it by the time the approval is checked again.
     production = {name: found for name, found in current.items() if name != STAGING}
     changes = await _read_changes(taken.folder, plan, list(production.values()), version=version)

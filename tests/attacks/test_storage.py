@@ -90,17 +90,21 @@ async def test_a_forged_judgement_is_no_approval(stage: Stage, storage: Path, pe
     """Neither one that was written for a question that nobody answered, nor another release's, nor an edited one."""
     ada, grace, _ = people.names
     first = await hold(stage, "6.2", people, quorum=2)
-    assert (await answer(stage, first.id, people.form(ada))).state == "Suspended"
+    assert (await answer(stage, first.id, await people.form(ada, first.id))).state == "Suspended"
     (judged,) = remembered(storage, first.id, "answer")
     edit(judged, ada, grace)
-    await check_refused(stage, await answer(stage, first.id, people.form(grace)), names=f"shipway/{first.id}/1/answer/production-1")
+    await check_refused(
+        stage, await answer(stage, first.id, await people.form(grace, first.id)), names=f"shipway/{first.id}/1/answer/production-1"
+    )
 
     second = await hold(stage, "6.3", people, quorum=2)
     theirs = Path(str(judged).replace(first.id, second.id))
     theirs.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(judged, theirs)
     await check_refused(
-        stage, await answer(stage, second.id, people.form(people.names[2])), names=f"shipway/{second.id}/1/answer/production-1"
+        stage,
+        await answer(stage, second.id, await people.form(people.names[2], second.id)),
+        names=f"shipway/{second.id}/1/answer/production-1",
     )
 
 
@@ -138,7 +142,7 @@ async def test_a_changed_record_stops_the_release(stage: Stage, storage: Path, p
     older = storage.parent / f"older-{held.id}"
     shutil.copytree(record, older / "records")
     shutil.copytree(storage / "shipway" / held.id, older / "results")
-    assert (await answer(stage, held.id, people.form(ada))).state == "Suspended"
+    assert (await answer(stage, held.id, await people.form(ada, held.id))).state == "Suspended"
     entries = sorted(record.glob("0*.json"))
     if attack == "an entry appended":
         last = parse_entry(split(entries[-1].read_bytes())[0])
@@ -151,7 +155,7 @@ async def test_a_changed_record_stops_the_release(stage: Stage, storage: Path, p
         shutil.rmtree(storage / "shipway" / held.id)
         shutil.copytree(older / "records", record)
         shutil.copytree(older / "results", storage / "shipway" / held.id)
-    await post(held.id, people.form(grace))
+    await post(held.id, await people.form(grace, held.id))
     await stage.runner.run(held.id, "release")
     state, message = await ended(held.id)
     assert state == "RolledBack", message

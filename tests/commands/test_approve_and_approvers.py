@@ -5,36 +5,31 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import pyotp
 import pytest
 from prefect import get_client
 from prefect.client.schemas.objects import State
-from prefect.input import RunInput, keyset_from_paused_state
+from prefect.input import keyset_from_paused_state
 from prefect.states import Completed, Running, Suspended
 
 from blocks.approvers.approvers import Approvers
+from blocks.approvers.signers import add_signer
 from flows.commands import approve, approvers
 from tasks.approval.approval import fetch_answer, judge_approval, log_outcome
+from tasks.approval.forms import approval_form_for
 from tasks.lifecycle.lock import lock_tag
 from tasks.rules.approval.gates import Gate, gate_state
+from tasks.rules.approval.one_time_codes import code_of
 from tasks.rules.approval.policy import Answer, Judgement
+from tasks.rules.approval.statement import NAMESPACE
 
 pytestmark = pytest.mark.server
-
-
-class Form(RunInput):
-    """The fields of an approval form."""
-
-    decision: str
-    approver: str
-    code: str
-    comment: str = ""
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +62,7 @@ async def approvers_with(*words: str) -> int:
     return await approvers.manage(parsed(approvers, *words))
 
 
-async def suspended_run(service: str, *, ended: bool = False) -> Gate:
+async def suspended_run(service: str, *, ended: bool = False, text: str = "", approver: str = "anna") -> Gate:
     """Make a run that waits at its gate, as the server sees one; no process belongs to it."""
     async with get_client() as client:
         flow_id = await client.create_flow_from_name("release-under-test")
@@ -76,7 +71,7 @@ async def suspended_run(service: str, *, ended: bool = False) -> Gate:
         now = datetime.now(UTC)
         gate = Gate.model_validate(
             {"run": str(run.id), "name": "production", "digest": "ab" * 32, "service": service, "version": "1.1", "requester": "rita"}
-            | {"opened_at": now, "expires_at": now + timedelta(hours=1), "approvers": ("anna",)}
+            | {"opened_at": now, "expires_at": now + timedelta(hours=1), "approvers": (approver,)}
         )
         await client.set_flow_run_state(run.id, Running(), force=True)
         if ended:
@@ -86,13 +81,15 @@ async def suspended_run(service: str, *, ended: bool = False) -> Gate:
         state.state_details.run_input_keyset = keyset_from_paused_state(state)
         await client.set_flow_run_state(run.id, state, force=True)
         # As `RunInput.asave` does, which leaves its client open.
-        stored = {"schema": Form.model_json_schema(), "description": f"## {service}: may it go on?"}
+        shown = " ".join(f"`{one}`" for one in (gate.digest, gate.asked().challenge("approve"), gate.asked().challenge("reject")))
+        form = approval_form_for(gate, description="")
+        stored = {"schema": form.model_json_schema(), "description": text or f"## {service}: may it go on? {shown}"}
         for part, value in stored.items():
             await client.create_flow_run_input(run.id, key=state.state_details.run_input_keyset[part], value=json.dumps(value))
     return gate
 
 
-async def play_the_run(gate: Gate, block: Approvers) -> Judgement:
+async def play_the_run(gate: Gate, block: Approvers, *, after: str = "") -> Judgement:
     """Do what the flow does once it was resumed."""
     async with get_client() as client:
         while (await client.read_flow_run(gate.run)).state.is_paused():  # type: ignore[union-attr, arg-type]  # noqa: ASYNC110
@@ -100,40 +97,56 @@ async def play_the_run(gate: Gate, block: Approvers) -> Judgement:
     answer = Answer.model_validate(await fetch_answer.fn(gate))
     judgement = Judgement.model_validate(await judge_approval.fn(block, key=gate.key, gate=gate, answer=answer, proofs=[]))
     state = gate_state(gate, [judgement.proof] if judgement.proof else [], wrong_codes=0, now=datetime.now(UTC))
-    await log_outcome.fn(gate, outcome=judgement.outcome, reason=judgement.reason, state=state.state)
+    await log_outcome.fn(gate.run, key=gate.key, outcome=judgement.outcome, reason=judgement.reason, state=state.state)
+    if after:
+        await log_outcome.fn(gate.run, outcome=after, reason="compared with the world", state="open")
     return judgement
 
 
-def enrolled(name: str) -> Approvers:
-    """Enrol somebody without a server."""
+def enrolled(name: str, file: Path | None = None) -> Approvers:
+    """Enrol a person without a server, and write the secret as that person does."""
     block = Approvers()
-    block.enrol(name)
+    secret = block.enrol(name).get_secret_value()
+    if file:
+        file.write_text(secret)
+        file.chmod(0o600)
     return block
 
 
-async def test_people_are_enrolled_listed_and_removed(block_name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The block is made when it is not there, and only an asked-for URI is printed."""
+def make_key(path: Path) -> None:
+    """Generate an SSH key without a passphrase."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+
+
+async def test_people_are_enrolled_listed_and_removed(block_name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The block is made when it is not there, and the secret goes into a file that only its owner can read."""
     words = ("--block", block_name)
     assert await approvers_with(*words, "list") == 0
     assert "No approver is enrolled" in capsys.readouterr().out
     assert await approvers_with(*words, "add", "anna") == 2
-    assert "--show-uri" in capsys.readouterr().err
-    assert await approvers_with(*words, "add", "anna", "--show-uri") == 0
-    assert "otpauth://totp/Shipway:anna?" in capsys.readouterr().out
-    assert await approvers_with(*words, "add", "anna", "--show-uri") == 2
-    assert await approvers_with(*words, "add", "anna", "--show-uri", "--replace") == 0
-    assert await approvers_with(*words, "add", "ben", "--show-uri") == 0
+    assert "--write" in capsys.readouterr().err
+    for name in ("one", "two", "three"):
+        write = ("--write", str(tmp_path / name))
+        assert await approvers_with(*words, "add", "anna", *write) == (0 if name == "one" else 2)
+    assert (tmp_path / "one").stat().st_mode & 0o777 == 0o600
+    assert await approvers_with(*words, "add", "anna", "--write", str(tmp_path / "one"), "--replace") == 2
+    assert await approvers_with(*words, "add", "anna", "--write", str(tmp_path / "two"), "--replace") == 0
+    assert await approvers_with(*words, "add", "ben", "--write", str(tmp_path / "three")) == 0
+    make_key(tmp_path / "key")
+    for name in ("ben", "zoe"):
+        assert await approvers_with(*words, "add", name, "--ssh-key", str(tmp_path / "key.pub")) == 0
     assert await approvers_with(*words, "remove", "anna") == 0
     assert await approvers_with(*words, "remove", "anna") == 2
     capsys.readouterr()
     assert await approvers_with(*words, "list") == 0
-    assert capsys.readouterr().out == "ben\n"
+    assert capsys.readouterr().out == "ben  code, SSH key\nzoe  SSH key\n"
+    assert await approvers_with(*words, "remove", "zoe") == 0
 
 
-async def test_what_any_client_of_the_api_can_read_is_ciphertext(block_name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The block document with its secrets included holds no one-time secret."""
-    assert await approvers_with("--block", block_name, "add", "anna", "--show-uri") == 0
-    secret = capsys.readouterr().out.split("secret=")[1][:32]
+async def test_what_any_client_of_the_api_can_read_is_ciphertext(block_name: str, tmp_path: Path) -> None:
+    """The block document with its secrets included holds no secret of a person."""
+    assert await approvers_with("--block", block_name, "add", "anna", "--write", str(tmp_path / "secret")) == 0
+    secret = (tmp_path / "secret").read_text().strip()
     async with get_client() as client:
         document = await client.read_block_document_by_name(block_name, "approvers", include_secrets=True)
     assert document.data["enrolled"]["anna"].startswith("gAAAA")
@@ -141,38 +154,68 @@ async def test_what_any_client_of_the_api_can_read_is_ciphertext(block_name: str
     assert (await Approvers.aload(block_name)).secret("anna").get_secret_value() == secret
 
 
-async def test_a_good_code_approves_the_service_that_waits(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_code_of_ones_secret_approves_the_service_that_waits(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """The run is found by its service, the question is shown, and the outcome is told."""
-    block, service = enrolled("anna"), f"svc-{uuid4().hex[:8]}"
+    block, service = enrolled("anna", tmp_path / "secret"), f"svc-{uuid4().hex[:8]}"
     gate = await suspended_run(service)
-    code = pyotp.TOTP(block.secret("anna").get_secret_value()).now()
-    words = (service, "--as", "Anna", "--code", code, "--comment", "go")
-    status, judgement = await asyncio.gather(approve_with(*words), play_the_run(gate, block))
+    words = (service, "--as", "Anna", "--secret-file", str(tmp_path / "secret"), "--comment", "go")
+    status, judgement = await asyncio.gather(approve_with(*words), play_the_run(gate, block, after="confirmed"))
     assert status == 0
     assert judgement.proof is not None
-    assert (judgement.proof.comment, judgement.proof.approver) == ("go", "anna")
+    assert (judgement.proof.kind, judgement.proof.comment, judgement.proof.approver) == ("code", "go", "anna")
     shown = capsys.readouterr().out
     assert "may it go on?" in shown
-    assert "accepted: anna approved" in shown
+    assert "The digest was not computed here" in shown, "there is no plan"
+    assert "confirmed: compared with the world" in shown
+
+
+async def test_an_ssh_key_answers_without_any_secret_of_ours(tmp_path: Path) -> None:
+    """The proof is the person's own signature."""
+    make_key(tmp_path / "key")
+    add_signer("zoe", tmp_path / "key.pub", namespace=NAMESPACE)
+    gate = await suspended_run(f"svc-{uuid4().hex[:8]}", approver="zoe")
+    words = (gate.run, "--as", "zoe", "--key", str(tmp_path / "key"), "--comment", " not  today ", "--reject")
+    status, judgement = await asyncio.gather(approve_with(*words), play_the_run(gate, Approvers()))
+    assert status == 0
+    assert judgement.proof is not None
+    assert (judgement.proof.kind, judgement.proof.decision, judgement.proof.comment) == ("ssh", "reject", "not today")
+
+
+async def test_an_approval_of_what_has_changed_is_told_as_void(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Status 4: the release asks again."""
+    block = enrolled("anna", tmp_path / "secret")
+    gate = await suspended_run(f"svc-{uuid4().hex[:8]}")
+    words = (gate.run, "--as", "anna", "--secret-file", str(tmp_path / "secret"))
+    status, _ = await asyncio.gather(approve_with(*words), play_the_run(gate, block, after="void"))
+    assert status == 4
+    assert "void: compared with the world" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("missing", ["digest", "approve", "reject"])
+async def test_a_question_whose_text_is_not_its_own_is_not_answered(missing: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who can write to the API may show what people would approve, over a question that they would not."""
+    shown = {"digest": "ab" * 32} | {"approve": "7K3M-0QZV-8R1D-XC5T", "reject": "7K3M-0QZV-8R1D-XC5V"}
+    gate = await suspended_run(f"svc-{uuid4().hex[:8]}", text=" ".join(f"`{value}`" for name, value in shown.items() if name != missing))
+    assert await approve_with(gate.run, "--as", "anna", "--code", "12345678") == 4
+    assert "somebody may have changed it" in capsys.readouterr().err
 
 
 async def test_a_wrong_code_is_told_as_refused(capsys: pytest.CaptureFixture[str]) -> None:
     """The person reads why, and scripts see status 4."""
     block = enrolled("anna")
     gate = await suspended_run(f"svc-{uuid4().hex[:8]}")
-    good = pyotp.TOTP(block.secret("anna").get_secret_value()).now()
-    wrong = f"{(int(good) + 1) % 1_000_000:06d}"
+    wrong = f"{(int(code_of(block.secret('anna'), gate.asked().challenge('approve'))) + 1) % 10**8:08d}"
     status, _ = await asyncio.gather(approve_with(gate.run[:13], "--as", "anna", "--code", wrong), play_the_run(gate, block))
     assert status == 4
-    assert "wrong code: the code is not one of anna" in capsys.readouterr().err
+    assert "wrong code: the code of anna does not answer" in capsys.readouterr().err
 
 
 async def test_an_answer_that_nobody_judges_is_told_as_waiting(capsys: pytest.CaptureFixture[str]) -> None:
     """Status 5: posted, and no worker there to read it."""
     gate = await suspended_run(f"svc-{uuid4().hex[:8]}")
-    assert await approve_with(gate.run, "--as", "anna", "--code", "123456", "--wait", "0") == 5
+    assert await approve_with(gate.run, "--as", "anna", "--code", "12345678", "--wait", "0") == 5
     assert "has not evaluated it yet" in capsys.readouterr().out
-    assert await approve_with(gate.run, "--as", "anna", "--code", "123456", "--wait", "0") == 4
+    assert await approve_with(gate.run, "--as", "anna", "--code", "12345678", "--wait", "0") == 4
 
 
 async def test_a_state_that_was_set_by_hand_brings_an_empty_answer() -> None:
@@ -186,15 +229,15 @@ async def test_a_state_that_was_set_by_hand_brings_an_empty_answer() -> None:
 async def test_a_run_that_ended_refuses_an_answer(capsys: pytest.CaptureFixture[str]) -> None:
     """The refusal says how it ended."""
     gate = await suspended_run(f"svc-{uuid4().hex[:8]}", ended=True)
-    assert await approve_with(gate.run, "--as", "anna", "--code", "123456") == 4
+    assert await approve_with(gate.run, "--as", "anna", "--code", "12345678") == 4
     assert "Completed: all well" in capsys.readouterr().err
 
 
 BAD_INPUT: dict[str, Callable[[str], tuple[str, ...]]] = {
-    "no such run": lambda _run: (str(uuid4()), "--as", "anna", "--code", "123456"),
-    "no such name": lambda _run: ("nobody-knows-me", "--as", "anna", "--code", "123456"),
-    "no name without a terminal": lambda run: (run, "--code", "123456"),
-    "no code without a terminal": lambda run: (run, "--as", "anna"),
+    "no such run": lambda _run: (str(uuid4()), "--as", "anna", "--code", "12345678"),
+    "no such name": lambda _run: ("nobody-knows-me", "--as", "anna", "--code", "12345678"),
+    "no name without a terminal": lambda run: (run, "--code", "12345678"),
+    "no code without a terminal": lambda run: (run, "--as", "anna", "--secret-file", "/nonexistent/secret"),
 }
 
 
@@ -203,4 +246,5 @@ async def test_bad_input_is_told_with_its_mend(case: str, capsys: pytest.Capture
     """Status 2, one line, nothing posted."""
     gate = await suspended_run(f"svc-{uuid4().hex[:8]}")
     assert await approve_with(*BAD_INPUT[case](gate.run)) == 2
-    assert ("`shipway status` shows the runs" if case == "no such run" else "Give") in capsys.readouterr().err
+    words = {"no such run": "`shipway status` shows the runs", "no code without a terminal": "Write the secret"}
+    assert words.get(case, "Give") in capsys.readouterr().err

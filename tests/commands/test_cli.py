@@ -105,7 +105,7 @@ def test_without_a_server_every_command_says_how_to_start_one(tmp_path: Path, no
         ["status"],
         ["release", str(PLAN), "--version", "1.1", "--reason", "x"],
         ["rollback", str(PLAN), "--reason", "x"],
-        ["approve", "guestbook", "--as", "anna", "--code", "123456"],
+        ["approve", "guestbook", "--as", "anna", "--code", "12345678"],
         ["approvers", "list"],
     ]
     code = f"from flows.cli import main; print([main([c[0], *{nowhere}, *c[1:]]) for c in {commands}])"

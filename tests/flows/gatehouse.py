@@ -9,8 +9,6 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-import pyotp
-
 from tests.flows.harness import Ran, Stage
 
 _numbers = count(1)
@@ -24,13 +22,22 @@ class People:
     name: str
     names: list[str]
 
-    def code(self, name: str) -> str:
-        """Give the code that a person's app shows now."""
-        return str(pyotp.TOTP(self.block.secret(name).get_secret_value()).now())
+    async def code(self, name: str, run: str, decision: str = "approve") -> str:
+        """Compute what `shipway code` gives this person for the question that a run asks."""
+        from prefect import get_client  # noqa: PLC0415
 
-    def form(self, name: str, **other: str) -> dict[str, str]:
+        from tasks.approval.answering import read_question  # noqa: PLC0415
+        from tasks.rules.approval.one_time_codes import code_of  # noqa: PLC0415
+
+        async with get_client() as client:
+            asked = await read_question(client, await client.read_flow_run(UUID(run)))
+        assert asked.question is not None
+        assert asked.mismatch() == ""
+        return code_of(self.block.secret(name), asked.question.challenge(decision))
+
+    async def form(self, name: str, run: str, *, decision: str = "approve", **other: str) -> dict[str, str]:
         """Fill the form in."""
-        return {"decision": "approve", "approver": name, "code": self.code(name), **other}
+        return {"decision": decision, "approver": name, "code": other.get("code") or await self.code(name, run, decision), **other}
 
     def section(self, **other: Any) -> dict[str, Any]:
         """Write the plan's section."""

@@ -40,7 +40,7 @@ async def test_a_first_release_that_is_rejected_is_refused_without_an_alarm(empt
     version = empty.tag("1.0")
     run = await empty.release(version, plan=empty.plan(approval=people.section()))
     await go_on(empty, run)
-    ran = await answer(empty, run, people.form(people.names[0], decision="reject"))
+    ran = await answer(empty, run, await people.form(people.names[0], run, decision="reject"))
     assert ran.state == "Refused", ran.message
     assert f"{people.names[0]} rejected" in ran.message
     assert ran.message.lower().endswith(STAYS.format(version=version))

@@ -33,20 +33,20 @@ async def test_only_a_good_code_opens_a_gate(stage: Stage, people: People) -> No
 
     ada, grace = people.names
     run = (await hold(stage, "3.1", people)).id
-    await forge(run, {"decision": "approve", "approver": ada, "code": "000000"}, key="production-1", state=Scheduled())
-    assert "code is not one of" in answers(await go_on(stage, run))[-1]
+    await forge(run, {"decision": "approve", "approver": ada, "code": "00000000"}, key="production-1", state=Scheduled())
+    assert "does not answer the challenge" in answers(await go_on(stage, run))[-1]
     await forge(run, None, key="", state=Running())
     assert (await go_on(stage, run)).state == "Suspended"
     key, text = await question(run)
     assert key == "production-3"
-    await forge(run, people.form(ada), key="production-1x", state=Scheduled())
+    await forge(run, await people.form(ada, run), key="production-1x", state=Scheduled())
     assert (await go_on(stage, run)).state == "Suspended"
-    ran = await answer(stage, run, people.form(ada, code="123456"))
-    assert "code is not one of" in answers(ran)[-1]
+    ran = await answer(stage, run, await people.form(ada, run, code="12345678"))
+    assert "does not answer the challenge" in answers(ran)[-1]
     key, text = await question(run)
-    assert "code is not one of" in text
+    assert "does not answer the challenge" in text
     assert stage.state_of("production")["canary"] is None
-    ran = await answer(stage, run, people.form(grace))
+    ran = await answer(stage, run, await people.form(grace, run))
     await check_closed(stage, ran, outcome="deployed")
     await check_well(stage, version="3.1")
 
@@ -57,17 +57,18 @@ async def test_a_code_counts_once(stage: Stage, people: People) -> None:
 
     ada, grace = people.names
     run = (await hold(stage, "3.3", people, quorum=2)).id
-    form = people.form(ada)
+    form = await people.form(ada, run)
     assert (await answer(stage, run, form)).state == "Suspended"
     ran = await answer(stage, run, {**form, "decision": "reject"})
     assert ran.state == "Suspended", ran.message
-    assert "used before" in answers(ran)[-1]
-    ran = await answer(stage, run, people.form(grace, decision="reject", comment="not today"))
+    assert "does not answer the challenge to reject" in answers(ran)[-1]
+    late = await people.form(grace, run)
+    ran = await answer(stage, run, await people.form(grace, run, decision="reject", comment="not today"))
     assert "not today" in ran.message
     await check_closed(stage, ran, outcome="refused")
     await check_well(stage, version=FIRST)
-    assert (await post(run, people.form(grace))).status.value != "ACCEPT"
-    await forge(run, people.form(grace), key="production-4", state=Scheduled())
+    assert (await post(run, late)).status.value != "ACCEPT"
+    await forge(run, late, key="production-4", state=Scheduled())
     again = await go_on(stage, run)
     assert (again.state, again.entries) == (ran.state, ran.entries)
     await check_closed(stage, again, outcome="refused")
@@ -79,7 +80,7 @@ async def test_a_late_approval_is_refused(stage: Stage, people: People) -> None:
     held = await hold(stage, "3.4", people, expires_after_minutes=0.02)
     await asyncio.sleep(1.3)
     assert await stage.care_of(held.id) == "wake"
-    ran = await answer(stage, held.id, people.form(people.names[0]))
+    ran = await answer(stage, held.id, await people.form(people.names[0], held.id))
     assert ran.state == "Refused", ran.message
     assert "the gate closed" in answers(ran)[-1]
     await check_closed(stage, ran, outcome="refused")
@@ -94,12 +95,12 @@ async def test_what_changed_while_it_waited_is_asked_again(stage: Stage, server:
     with open(plan, "a") as file:  # noqa: ASYNC230, PTH123
         file.write("description: edited\n")
     digests = {await question(held.id)}
-    ran = await answer(stage, held.id, people.form(people.names[0]))
+    ran = await answer(stage, held.id, await people.form(people.names[0], held.id))
     assert ran.entries[-1].evidence["key"] == "production-round-2-1"
     stage.git("commit", "--quiet", "--allow-empty", "-m", "One more")
     stage.git("tag", "--force", "v3.5")
     digests.add(await question(held.id))
-    ran = await answer(stage, held.id, people.form(people.names[1]))
+    ran = await answer(stage, held.id, await people.form(people.names[1], held.id))
     assert ran.entries[-1].evidence["key"] == "production-round-3-1"
     stage.tag("3.4.9")
     platform = stage.platform("production")
@@ -108,9 +109,9 @@ async def test_what_changed_while_it_waited_is_asked_again(stage: Stage, server:
     await platform.promote(lease)
     await platform.release_lease(lease)
     digests.add(await question(held.id))
-    ran = await answer(stage, held.id, people.form(people.names[2]))
+    ran = await answer(stage, held.id, await people.form(people.names[2], held.id))
     assert ran.entries[-1].evidence["key"] == "production-round-4-1", [entry.why for entry in ran.entries]
     assert len([entry for entry in ran.entries if entry.name == "void"]) == 3
-    ran = await answer(stage, held.id, people.form(people.names[3]))
+    ran = await answer(stage, held.id, await people.form(people.names[3], held.id))
     await check_closed(stage, ran, outcome="deployed")
     await check_well(stage, version="3.5")

@@ -49,7 +49,7 @@ async def test_a_second_release_is_refused_with_the_first_ones_link(stage: Stage
     await check_closed(stage, second, outcome="refused")
     queued = await stage.release("4.2", plan=stage.plan(on_conflict="queue"))
     assert (await go_on(stage, queued)).state == "Suspended"
-    ran = await answer(stage, first, people.form(people.names[0], decision="reject"))
+    ran = await answer(stage, first, await people.form(people.names[0], first, decision="reject"))
     await check_closed(stage, ran, outcome="refused")
     assert await stage.care_of(queued) == "wake"
     ran = await stage.carry_through(queued, "release")

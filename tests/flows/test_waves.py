@@ -276,10 +276,10 @@ async def test_people_are_asked_about_the_target_that_is_inconclusive(stage: Sta
     plan = stage.plan(production={"targets": targets, "ready_timeout_seconds": 20}, judgement=judgement, approval=people.section())
     run = await stage.release(version, plan=plan)
     assert (await go_on(stage, run)).state == "Suspended"
-    asked = await answer(stage, run, people.form(people.names[0]))
+    asked = await answer(stage, run, await people.form(people.names[0], run))
     assert asked.state == "Suspended"
     assert f"{US} 100 % question 1" in spots(asked, "gate")
-    ran = await answer(stage, run, people.form(people.names[1]))
+    ran = await answer(stage, run, await people.form(people.names[1], run))
     await check_closed(stage, ran, outcome="deployed")
     await check_well(stage, version=version)
     assert stage.started(EU) == begun + 1

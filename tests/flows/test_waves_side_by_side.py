@@ -156,10 +156,10 @@ async def test_people_are_asked_about_each_target_that_is_inconclusive(stage: St
     people, version, begun = await enrol(server, 3), new(stage), {name: stage.started(name) for name in TARGETS}
     run = await stage.release(version, plan=inconclusive(stage, people))
     assert (await go_on(stage, run)).state == "Suspended"
-    ran = await answer(stage, run, people.form(people.names[0]))
+    ran = await answer(stage, run, await people.form(people.names[0], run))
     for name in people.names[1:3]:
         assert ran.state == "Suspended", ran.message
-        ran = await answer(stage, run, people.form(name))
+        ran = await answer(stage, run, await people.form(name, run))
     assert {f"{US} 100 % question 1", f"{ASIA} 100 % question 1"} <= set(spots(ran, "gate"))
     await check_closed(stage, ran, outcome="deployed")
     await check_well(stage, version=version)
@@ -171,8 +171,8 @@ async def test_one_rejection_sends_the_wave_back_and_nobody_is_asked_about_the_o
     people, version = await enrol(server, 2), new(stage)
     run = await stage.release(version, plan=inconclusive(stage, people))
     assert (await go_on(stage, run)).state == "Suspended"
-    assert (await answer(stage, run, people.form(people.names[0]))).state == "Suspended"
-    ran = await answer(stage, run, {**people.form(people.names[1]), "decision": "reject"})
+    assert (await answer(stage, run, await people.form(people.names[0], run))).state == "Suspended"
+    ran = await answer(stage, run, await people.form(people.names[1], run, decision="reject"))
     assert ran.state == "RolledBack", ran.message
     await check_closed(stage, ran, outcome="rolled_back")
     await check_well(stage, version=FIRST)

@@ -25,7 +25,7 @@ async def test_a_release_waits_for_its_approval_deploys_in_steps_and_is_rolled_b
     assert (await stage.platform("staging").current())["baseline"] == "9.1"
     assert stage.state_of("production")["canary"] is None
 
-    ran = await answer(stage, held.id, people.form(people.names[0]))
+    ran = await answer(stage, held.id, await people.form(people.names[0], held.id))
     assert ran.state == "Deployed", ran.message
     await check_closed(stage, ran, outcome="deployed")
     await check_well(stage, version="9.1")

@@ -210,7 +210,7 @@ async def test_a_waiting_release_survives_the_house(stage: Stage, visitors: Traf
     for name in ("worker", "engine", "server"):
         wait_for_another(house.home, name, kill(house.home, name))
     wait_until_ready(house.home)
-    assert (await post(run, people.form(people.names[0]))).status.value == "ACCEPT"
+    assert (await post(run, await people.form(people.names[0], run))).status.value == "ACCEPT"
     ran = await until_closed(stage, run)
     await check_closed(stage, ran, outcome="deployed")
     await check_well(stage, version="6.6")

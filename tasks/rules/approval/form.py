@@ -99,12 +99,16 @@ def _changes(changes: Sequence[Change], course: str) -> str:
 def _foot(gate: Gate) -> str:
     names = ", ".join(map(_name, gate.approvers[:MAX_NAMES]))
     others = f" and {len(gate.approvers) - MAX_NAMES} more" if len(gate.approvers) > MAX_NAMES else ""
+    asked = gate.asked()
+    needed = "An approval needs an SSH signature: `shipway approve`." if gate.signatures == "required" else "Or sign: `shipway approve`."
+    proof = f"The code is what `shipway code CHALLENGE` prints; it answers this question and one decision only. {needed}"
     return (
         f"\n### What you answer\n\n"
         f"{gate.quorum} of: {names or '(no approver)'}{others}, until {escaped(moment_text(gate.expires_at))}. "
-        f"The requester cannot approve. "
-        f"The code is the six digits that your authenticator app shows; each is accepted once.\n\n"
-        f"Digest **{gate.digest[:12]}** (question {gate.question}), in full:\n\n`{gate.digest}`\n"
+        f"The requester cannot approve. {proof}\n\n"
+        f"Digest **{gate.digest[:12]}** (question {gate.question}), in full:\n\n`{gate.digest}`\n\n"
+        "| Decision | Challenge |\n| --- | --- |\n"
+        f"| approve | `{asked.challenge('approve')}` |\n| reject | `{asked.challenge('reject')}` |\n"
     )
 
 

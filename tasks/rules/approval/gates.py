@@ -8,10 +8,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from tasks.rules.approval.proofs import Digest, Proof, Value, same_name, same_person
+from tasks.rules.approval.proofs import Proof, same_name, same_person
+from tasks.rules.approval.statement import Digest, Question, ShortText, Value
 
 State = Literal["open", "approved", "rejected", "expired", "locked"]
-ShortText = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Gate(Value):
@@ -30,6 +30,7 @@ class Gate(Value):
         approvers: Names that may approve.
         quorum: How many different people must approve; 0 needs no approval.
         max_wrong_codes: This many wrong codes lock the gate.
+        signatures: `required` accepts an approval only with the approver's own SSH signature; a rejection needs none.
     """
 
     run: Annotated[str, Field(min_length=1, max_length=64)]
@@ -44,6 +45,7 @@ class Gate(Value):
     approvers: tuple[ShortText, ...]
     quorum: Annotated[int, Field(ge=0)] = 1
     max_wrong_codes: Annotated[int, Field(ge=1)] = 5
+    signatures: Literal["accepted", "required"] = "accepted"
 
     @model_validator(mode="after")
     def _opens_before_it_ends(self) -> Self:
@@ -56,6 +58,12 @@ class Gate(Value):
     def key(self) -> str:
         """The key under which this question is asked and answered: `production-1`."""
         return f"{self.name}-{self.question}"
+
+    def asked(self) -> Question:
+        """What an answer to this question is bound to."""
+        return Question(
+            run=self.run, gate=self.name, question=self.question, service=self.service, version=self.version, digest=self.digest
+        )
 
 
 class GateState(Value):

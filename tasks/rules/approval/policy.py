@@ -1,21 +1,30 @@
 """Approval policy: whose answer counts, and when.
 
-A one-time code at or before the last one accepted from a person is used up, in any run.
+A proof is an SSH signature over the statement, or a code that answers the challenge of question and decision. Neither says anything
+about another run, question, service, version, digest or decision, so none can be used twice.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from pydantic import AwareDatetime, SecretStr
 
 from tasks.rules.approval.gates import Gate, moment_text, votes_of
-from tasks.rules.approval.one_time_codes import matching_counter
-from tasks.rules.approval.proofs import MAX_COMMENT_CHARACTERS, Proof, Value, same_name, same_person
+from tasks.rules.approval.one_time_codes import CODE_DIGITS, is_code_of
+from tasks.rules.approval.proofs import (
+    MAX_COMMENT_CHARACTERS,
+    MAX_SIGNATURE_CHARACTERS,
+    CheckSignature,
+    Proof,
+    same_name,
+    same_person,
+)
+from tasks.rules.approval.statement import Value
 
 MAX_UNREAD = timedelta(hours=1)
 MAX_CLOCK_DIFFERENCE = timedelta(seconds=30)
@@ -28,7 +37,8 @@ Outcome = Literal[
     "unknown_person",
     "not_allowed",
     "requester",
-    "reused_code",
+    "wrong_signature",
+    "signature_required",
     "late",
     "already_answered",
     "malformed",
@@ -42,6 +52,7 @@ class Answer(Value):
     decision: str
     approver: str
     code: str
+    signature: str
     comment: str
     received_at: AwareDatetime
 
@@ -71,7 +82,7 @@ def read_answer(form: object, *, received_at: datetime) -> Answer:
     """Parse a posted form as an answer; a value that is not text becomes empty text, which the judgement refuses.
 
     Args:
-        form: The posted object with `decision`, `approver`, `code`, `comment`.
+        form: The posted object with `decision`, `approver`, `code`, `signature`, `comment`.
         received_at: When the server received it, with time zone.
 
     Returns:
@@ -84,9 +95,21 @@ def read_answer(form: object, *, received_at: datetime) -> Answer:
         decision=clean["decision"][:32].lower(),
         approver=clean["approver"][:64],
         code=clean["code"].replace(" ", "")[:32],
-        comment=clean["comment"][:MAX_COMMENT_CHARACTERS].strip(),
+        signature=_armored(fields.get("signature")),
+        comment=as_comment(clean["comment"]),
         received_at=received_at,
     )
+
+
+def as_comment(text: str) -> str:
+    """Bound a comment as it is signed and kept."""
+    return printable(text)[:MAX_COMMENT_CHARACTERS].strip()
+
+
+def _armored(signature: object) -> str:
+    """Keep the lines of an armored signature; one that is too long is cut, which spoils it."""
+    lines = signature[: MAX_SIGNATURE_CHARACTERS + 1].splitlines() if isinstance(signature, str) else []
+    return "".join(f"{printable(line)}\n" for line in lines)[:MAX_SIGNATURE_CHARACTERS] if any(lines) else ""
 
 
 def printable(text: str) -> str:
@@ -100,7 +123,7 @@ def judge_answer(
     answer: Answer,
     *,
     enrolled: Mapping[str, SecretStr],
-    used: Collection[tuple[str, int]],
+    check_signature: CheckSignature,
     wrong_last_hour: Mapping[str, int],
     proofs: Sequence[Proof],
     key: bytes,
@@ -110,37 +133,59 @@ def judge_answer(
 
     Args:
         gate: The question.
-        answer: What was typed, and when the server received it; the code is judged by that time.
+        answer: What was typed, and when the server received it.
         enrolled: Base32 secrets by lower-case name.
-        used: Names and counters accepted before, in any run, without what this very question itself has used.
+        check_signature: Verifies an SSH signature by a person's name, a statement, and the armored signature.
         wrong_last_hour: Wrong codes by name over all runs, without this very question's.
         proofs: What this gate accepted so far.
-        key: The signing key, at least 32 bytes.
+        key: The key that seals proofs by code, at least 32 bytes.
         now: The clock.
 
     Returns:
-        The outcome with its reason; `accepted` and `rejected` carry a signed proof.
+        The outcome with its reason; `accepted` and `rejected` carry a proof.
     """
     name = same_name(answer.approver)
-    counter = matching_counter(enrolled[name], answer.code, at=answer.received_at) if name in enrolled else None
     refusals: tuple[tuple[Outcome, str], ...] = (
         ("malformed", _malformed(answer, now)),
         ("late", _late(gate, answer, now)),
         ("already_answered", _answered(gate, proofs, name, answer.decision)),
-        ("unknown_person", "" if name in enrolled else f"{name!r} is not enrolled; `shipway approvers list` shows who is"),
         ("requester", _own_request(gate, name, answer.decision)),
         ("not_allowed", _not_listed(gate, name)),
-        ("throttled", _throttled(name, wrong_last_hour)),
-        (
-            "wrong_code",
-            "" if counter is not None else f"the code is not one of {name} at {moment_text(answer.received_at)}; wait for the next one",
-        ),
-        ("reused_code", _reused(name, counter, used)),
     )
     for outcome, reason in refusals:
         if reason:
             return Judgement(outcome=outcome, reason=reason, approver=name)
-    return _accept(gate, answer, name=name, counter=counter or 0, key=key)
+    proof = _proof(gate, answer, name)
+    if answer.signature:
+        found = _judge_signature(proof, check_signature)
+    else:
+        found = _judge_code(gate, answer, name, enrolled=enrolled, wrong=wrong_last_hour.get(name, 0))
+        proof = proof.signed(key)
+    if found:
+        return Judgement(outcome=found[0], reason=found[1], approver=name)
+    agreed = proof.decision == "approve"
+    reason = f"{name} {'approved' if agreed else 'rejected'}"
+    return Judgement(outcome="accepted" if agreed else "rejected", reason=reason, approver=name, proof=proof)
+
+
+def _judge_signature(proof: Proof, check: CheckSignature) -> tuple[Outcome, str] | None:
+    fault = check(proof.approver, proof.statement(), proof.signature)
+    return (
+        ("wrong_signature", f"the SSH signature is not one of {proof.approver} over this question and decision: {fault}") if fault else None
+    )
+
+
+def _judge_code(gate: Gate, answer: Answer, name: str, *, enrolled: Mapping[str, SecretStr], wrong: int) -> tuple[Outcome, str] | None:
+    if name not in enrolled:
+        return "unknown_person", f"{name!r} is not enrolled for codes; `shipway approvers list` shows who is"
+    if answer.decision == "approve" and gate.signatures == "required":
+        return "signature_required", "a policy requires an SSH signature; answer with `shipway approve`"
+    good = is_code_of(enrolled[name], gate.asked().challenge(answer.decision), answer.code)
+    # Wrong codes of others must not keep a person from stopping a release: a right rejection always counts.
+    if wrong >= MAX_WRONG_CODES_AN_HOUR and not (good and answer.decision == "reject"):
+        guessed = f"{wrong} wrong codes were given for {name} within an hour over all releases"
+        return "throttled", f"{guessed}; sign with an SSH key, or answer later, and check who is guessing"
+    return None if good else ("wrong_code", f"the code of {name} does not answer the challenge to {answer.decision} this question")
 
 
 def _malformed(answer: Answer, now: datetime) -> str:
@@ -148,8 +193,8 @@ def _malformed(answer: Answer, now: datetime) -> str:
         return "the decision must be `approve` or `reject`"
     if not answer.approver:
         return "the answer does not name an approver"
-    if not re.fullmatch(r"[0-9]{6}", answer.code):
-        return "a one-time code has six digits"
+    if not answer.signature and not re.fullmatch(rf"[0-9]{{{CODE_DIGITS}}}", answer.code):
+        return f"a code has {CODE_DIGITS} digits; `shipway code` computes it from the challenge"
     ahead = answer.received_at - now
     return f"the answer comes {ahead.total_seconds():.0f} s from the future; synchronise the clocks" if ahead > MAX_CLOCK_DIFFERENCE else ""
 
@@ -158,7 +203,7 @@ def _late(gate: Gate, answer: Answer, now: datetime) -> str:
     if answer.received_at >= gate.expires_at:
         return f"the gate closed at {moment_text(gate.expires_at)}; request the release again"
     if now - answer.received_at > MAX_UNREAD:
-        return f"the answer of {moment_text(answer.received_at)} was read only at {moment_text(now)}; answer again with a new code"
+        return f"the answer of {moment_text(answer.received_at)} was read only at {moment_text(now)}; answer again"
     return ""
 
 
@@ -186,31 +231,15 @@ def _not_listed(gate: Gate, name: str) -> str:
     return "" if name in listed else f"the plan does not list {name} as an approver; it lists {', '.join(gate.approvers) or 'none'}"
 
 
-def _throttled(name: str, wrong_last_hour: Mapping[str, int]) -> str:
-    wrong = wrong_last_hour.get(name, 0)
-    if wrong < MAX_WRONG_CODES_AN_HOUR:
-        return ""
-    return f"{wrong} wrong codes were given for {name} within an hour over all releases; answer later, and check who is guessing"
-
-
-def _reused(name: str, counter: int | None, used: Iterable[tuple[str, int]]) -> str:
-    last = max((step for person, step in used if person == name), default=-1)
-    return "this code, or a later one, was used before; wait for the next one" if counter is not None and counter <= last else ""
-
-
-def _accept(gate: Gate, answer: Answer, *, name: str, counter: int, key: bytes) -> Judgement:
-    proof = Proof.model_validate(
+def _proof(gate: Gate, answer: Answer, name: str) -> Proof:
+    return Proof.model_validate(
         {
-            "run": gate.run,
-            "gate": gate.name,
-            "question": gate.question,
-            "digest": gate.digest,
+            "kind": "ssh" if answer.signature else "code",
+            **gate.asked().model_dump(exclude={"format"}),
             "approver": name,
             "decision": answer.decision,
-            "counter": counter,
             "at": answer.received_at.astimezone(UTC),
             "comment": answer.comment,
+            "signature": answer.signature,
         }
-    ).signed(key)
-    outcome: Outcome = "accepted" if proof.decision == "approve" else "rejected"
-    return Judgement(outcome=outcome, reason=f"{name} {'approved' if outcome == 'accepted' else 'rejected'}", approver=name, proof=proof)
+    )

@@ -1,68 +1,74 @@
-"""Proofs of approval: one person's answer at one gate, signed so that it can be verified again before production.
+"""Proofs of approval: one person's answer at one gate, proved so that it can be verified again before production.
 
-The signature is HMAC-SHA256 (RFC 2104) over the canonical JSON of all other fields. Its key lives beside the worker and
-never enters the API, so that a writer to the API can neither forge nor alter a proof.
+Two kinds. `ssh`: the person's own SSH signature over the statement (`tasks.rules.approval.statement`); nothing on server,
+storage or worker can make one. `code`: the worker saw a code that answers the challenge of question and decision, and seals that with
+HMAC-SHA256 (RFC 2104) over the canonical JSON of all other fields; its key lives beside the worker and never enters the API.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, Field, ValidationError
 
-Decision = Literal["approve", "reject"]
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{8,128}$")]
+from tasks.rules.approval.statement import Decision, Digest, Question, ShortText, Value, canonical_json
+
 MAX_COMMENT_CHARACTERS = 500
+MAX_SIGNATURE_CHARACTERS = 8_192
 LOOK_ALIKES = str.maketrans("01", "ol")
-
-
-class Value(BaseModel):
-    """Frozen model without unknown fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+CheckSignature = Callable[[str, bytes, str], str]
+"""Takes a person, a statement and an armored SSH signature; returns why it does not hold, or ""."""
 
 
 class Proof(Value):
-    """One accepted answer, bound to run, gate, question and digest.
+    """One accepted answer, bound to run, gate, question, service, version and digest.
 
     Fields:
+        kind: `ssh`, or `code`.
         run: Flow run id of the release.
         gate: Name of the gate.
         question: Number of the question that was answered, from 1.
+        service: Name of the service.
+        version: Version under release.
         digest: The digest of the decision, lower-case hexadecimal.
-        approver: Enrolled name of the person.
+        approver: Name of the person.
         decision: `approve` or `reject`.
-        counter: The 30-second step since the epoch whose one-time code was given.
         at: When the answer arrived.
-        comment: The person's words.
-        signature: HMAC-SHA256, lower-case hexadecimal.
+        comment: The person's words; signed by the person in a proof of kind `ssh`, by the worker in one of kind `code`.
+        signature: The armored SSH signature, or the HMAC-SHA256 in lower-case hexadecimal.
     """
 
+    kind: Literal["code", "ssh"]
     run: Annotated[str, Field(min_length=1, max_length=64)]
     gate: Annotated[str, Field(min_length=1, max_length=64)]
     question: Annotated[int, Field(ge=1)]
+    service: ShortText
+    version: ShortText
     digest: Digest
     approver: Annotated[str, Field(min_length=1, max_length=64)]
     decision: Decision
-    counter: Annotated[int, Field(ge=0)]
     at: AwareDatetime
     comment: Annotated[str, Field(max_length=MAX_COMMENT_CHARACTERS)] = ""
-    signature: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    signature: Annotated[str, Field(max_length=MAX_SIGNATURE_CHARACTERS)] = ""
 
     def signed(self, key: bytes) -> Self:
-        """Return this proof with its signature under `key`."""
-        return self.model_copy(update={"signature": self._sign(key)})
+        """Return this proof with its seal under `key`."""
+        return self.model_copy(update={"signature": self._seal(key)})
 
     def is_signed_by(self, key: bytes) -> bool:
-        """Return whether the signature was made under `key`, in constant time."""
-        return hmac.compare_digest(self.signature, self._sign(key))
+        """Return whether the seal was made under `key`, in constant time."""
+        return hmac.compare_digest(self.signature.encode(), self._seal(key).encode())
 
-    def _sign(self, key: bytes) -> str:
+    def statement(self) -> bytes:
+        """Write the statement that this proof says was signed."""
+        asked = Question.model_validate({name: getattr(self, name) for name in Question.model_fields if name != "format"})
+        return asked.statement(self.decision, self.approver, self.comment)
+
+    def _seal(self, key: bytes) -> str:
         if len(key) < hashlib.sha256().digest_size:
             message = f"a signing key has at least 32 bytes, not {len(key)}"
             raise ValueError(message)
@@ -70,18 +76,30 @@ class Proof(Value):
         return hmac.new(key, canonical_json(body).encode(), hashlib.sha256).hexdigest()
 
 
-def canonical_json(value: object) -> str:
-    """Write JSON in the one form that is signed: sorted keys, no spaces, ASCII only."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+class Trust(NamedTuple):
+    """What proofs are verified with: the key of codes, who has a secret for them now, the check of SSH signatures, which kinds count."""
+
+    key: bytes
+    enrolled: Collection[str]
+    check_signature: CheckSignature
+    signatures: Literal["accepted", "required"] = "accepted"
+
+
+class Subject(NamedTuple):
+    """What is about to be done: run, gate, service, version, and the digest computed now."""
+
+    run: str
+    gate: str
+    service: str
+    version: str
+    digest: str
 
 
 def verify_proofs(
     proofs: Sequence[object],
     *,
-    run: str,
-    gate: str,
-    digest: str,
-    key: bytes,
+    subject: Subject,
+    trust: Trust,
     approvers: Collection[str],
     quorum: int,
     requester: str,
@@ -93,10 +111,8 @@ def verify_proofs(
 
     Args:
         proofs: As stored: proofs, or their JSON objects.
-        run: Flow run id that is about to act.
-        gate: Name of the gate before it.
-        digest: The digest of what is about to be done, computed now.
-        key: The signing key, at least 32 bytes.
+        subject: What is about to be done.
+        trust: What the proofs are verified with.
         approvers: Who may approve, by the plan.
         quorum: How many different people must have approved.
         requester: Who asked for the release; does not count.
@@ -109,7 +125,7 @@ def verify_proofs(
     allowed = {same_name(name) for name in approvers if not same_person(name, requester)}
     for number, raw in enumerate(proofs, start=1):
         found = read_proof(raw)
-        reason = found if isinstance(found, str) else _fault(found, (run, gate, digest), key, allowed, agreed)
+        reason = found if isinstance(found, str) else _fault(found, subject, trust, allowed, agreed)
         if reason:
             problems.append(f"proof {number}: {reason}")
         elif isinstance(found, Proof):
@@ -155,18 +171,32 @@ def _look(name: str) -> str:
     return shown.translate(LOOK_ALIKES)
 
 
-def _fault(proof: Proof, binding: tuple[str, str, str], key: bytes, allowed: set[str], agreed: set[str]) -> str:
+def _fault(proof: Proof, subject: Subject, trust: Trust, allowed: set[str], agreed: set[str]) -> str:
     """Return why a readable proof is not an approval here; "" if it is one."""
     checks = (
-        (not proof.is_signed_by(key), "its signature is not valid; it was forged, altered, or signed with another key"),
-        (proof.run != binding[0], f"is for run {proof.run}, not {binding[0]}"),
-        (proof.gate != binding[1], f"is for gate {proof.gate}, not {binding[1]}"),
+        (proof.run != subject.run, f"is for run {proof.run}, not {subject.run}"),
+        (proof.gate != subject.gate, f"is for gate {proof.gate}, not {subject.gate}"),
         (
-            proof.digest != binding[2],
-            f"is for digest {proof.digest[:12]}, not {binding[2][:12]}; what would change is not what was approved",
+            (proof.service, proof.version) != (subject.service, subject.version),
+            f"is for {proof.service} {proof.version}, not {subject.service} {subject.version}",
+        ),
+        (
+            proof.digest != subject.digest,
+            f"is for digest {proof.digest[:12]}, not {subject.digest[:12]}; what would change is not what was approved",
         ),
         (proof.decision != "approve", f"{proof.approver} rejected"),
         (proof.approver not in allowed, f"{proof.approver} may not approve this release"),
         (proof.approver in agreed, f"{proof.approver} is counted already"),
     )
-    return next((reason for failed, reason in checks if failed), "")
+    return _unproved(proof, trust) or next((reason for failed, reason in checks if failed), "")
+
+
+def _unproved(proof: Proof, trust: Trust) -> str:
+    if proof.kind == "ssh":
+        fault = trust.check_signature(proof.approver, proof.statement(), proof.signature)
+        return f"its SSH signature is not valid: {fault}" if fault else ""
+    if not proof.is_signed_by(trust.key):
+        return "its signature is not valid; it was forged, altered, or signed with another key"
+    if trust.signatures == "required":
+        return "is a code, and an SSH signature is required"
+    return "" if proof.approver in trust.enrolled else f"{proof.approver} is not enrolled any more"

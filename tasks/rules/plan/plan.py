@@ -153,7 +153,7 @@ class Approval(Section):
     expires_after_minutes: Annotated[float, Field(gt=0, le=43_200)] = 240
     """A gate without enough approvals in this time ends the release as refused."""
     max_wrong_codes: Annotated[int, Field(ge=1, le=100)] = 5
-    """This many wrong one-time codes end the release as refused."""
+    """This many wrong codes end the release as refused."""
     block: BlockName = "approvers/shipway"
     """The block in which the approvers are enrolled."""
 

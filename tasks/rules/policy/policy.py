@@ -26,7 +26,7 @@ class LeastApproval(Section):
     approvers: Annotated[list[Person], Field(max_length=100)] = Field(default_factory=list)
     """Only the plan's approvers who are also listed here count; empty leaves them to the plan."""
     signatures: Signatures = "accepted"
-    """`required`: only an approval signed with the approver's own SSH key counts; `accepted`: a one-time code does, too."""
+    """`required`: only an approval signed with the approver's own SSH key counts; `accepted`: a code does, too."""
 
     @model_validator(mode="after")
     def _can_be_met(self) -> Self:

@@ -99,7 +99,7 @@ def test_the_form_is_bounded_and_counts_what_it_leaves_out(log: list[str], names
     assert (form.count("\n- ") < len(log) * 5) == ("more changes" in form)
 
 
-def test_the_worst_of_everything_still_fits_and_ends_with_the_digest() -> None:
+def test_the_worst_of_everything_still_fits_and_ends_with_digest_and_challenges() -> None:
     """Nothing can push the question itself out of the form."""
     gate = GATE.model_copy(update={"service": "|" * 200, "version": "|" * 200, "requester": "|" * 200, "approvers": ("|" * 64,) * 100})
     state = gate_state(gate, (), wrong_codes=0, now=NOW).model_copy(update={"reason": "|" * 900})
@@ -113,7 +113,8 @@ def test_the_worst_of_everything_still_fits_and_ends_with_the_digest() -> None:
         last_refusal="|" * 9_000,
     )
     assert len(form) <= MAX_CHARACTERS
-    assert form.endswith(f"`{GATE.digest}`\n")
+    assert f"`{GATE.digest}`" in form[-400:]
+    assert form.endswith(f"| reject | `{gate.asked().challenge('reject')}` |\n")
     assert "more checks" in form
 
 
@@ -128,3 +129,13 @@ def test_only_a_data_picture_is_shown() -> None:
         "data:image/png;base64," + "A" * 300_000,
     ):
         assert "![" not in form_of(picture=other)
+
+
+def test_the_form_shows_a_challenge_for_each_decision_and_says_if_only_signatures_count() -> None:
+    """Right above the fields, where the code goes."""
+    asked = GATE.asked()
+    assert form_of().endswith(f"| approve | `{asked.challenge('approve')}` |\n| reject | `{asked.challenge('reject')}` |\n")
+    strict = GATE.model_copy(update={"signatures": "required"})
+    state = gate_state(strict, (), wrong_codes=0, now=NOW)
+    assert "An approval needs an SSH signature" in approval_form(strict, state, changes=[], course="", change_log=[], evidence=[])
+    assert "An approval needs an SSH signature" not in form_of()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -11,26 +12,45 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.approvers.approvers import NAME
-from tasks.rules.approval.proofs import Proof, same_person, verify_proofs
+from tasks.rules.approval.proofs import Proof, Subject, Trust, same_person, verify_proofs
 from tasks.rules.plan.types import PERSON
 
 KEY = bytes(range(32))
-BINDING: dict[str, Any] = {"run": "run-1", "gate": "production", "digest": "ab" * 32}
-POLICY: dict[str, Any] = {"key": KEY, "approvers": ["anna", "ben", "rita"], "quorum": 2, "requester": "Rita "}
+BINDING: dict[str, Any] = {"run": "run-1", "gate": "production", "digest": "ab" * 32, "service": "guestbook", "version": "1.1"}
+POLICY: dict[str, Any] = {"subject": Subject(**BINDING), "approvers": ["anna", "ben", "rita"], "quorum": 2, "requester": "Rita "}
+
+
+def check_signature(name: str, statement: bytes, signature: str) -> str:
+    """Stand in for ssh-keygen: a signature is the hash of what a person says."""
+    return "" if signature == ssh_of(name, statement) else "incorrect signature"
+
+
+def ssh_of(name: str, statement: bytes) -> str:
+    """Sign as a person does."""
+    return hashlib.sha256(f"{name}'s own key".encode() + statement).hexdigest()
+
+
+TRUST = Trust(KEY, {"anna", "ben", "rita", "eve"}, check_signature)
 
 
 def proof_of(approver: str, *, key: bytes = KEY, **other: object) -> Proof:
     """Sign a proof with the usual binding."""
-    fields = {**BINDING, "question": 1, "approver": approver, "decision": "approve", "counter": 57, "at": datetime(2026, 3, 2, tzinfo=UTC)}
+    fields = {**BINDING, "kind": "code", "question": 1, "approver": approver, "decision": "approve", "at": datetime(2026, 3, 2, tzinfo=UTC)}
     return Proof.model_validate({**fields, "comment": "ok", **other}).signed(key)
+
+
+def signed_of(approver: str, **other: object) -> Proof:
+    """Let a person sign with an SSH key."""
+    proof = proof_of(approver, kind="ssh", **other)
+    return proof.model_copy(update={"signature": ssh_of(approver, proof.statement())})
 
 
 GOOD = [proof_of(name).model_dump(mode="json") for name in ("anna", "ben")]
 
 
-def problems_of(proofs: list[object]) -> list[str]:
+def problems_of(proofs: list[object], *, trust: Trust = TRUST) -> list[str]:
     """Verify under the usual policy."""
-    return verify_proofs(proofs, **BINDING, **POLICY)
+    return verify_proofs(proofs, trust=trust, **POLICY)
 
 
 def test_enough_good_proofs_are_an_approval() -> None:
@@ -55,14 +75,26 @@ FAULTS: dict[str, tuple[object, str]] = {
     "a rejection": (proof_of("ben", decision="reject"), "ben rejected"),
     "of the requester": (proof_of("rita"), "rita may not approve"),
     "of somebody not listed": (proof_of("eve"), "eve may not approve"),
-    "of the same person again": (proof_of("anna", counter=99), "counted already"),
+    "of the same person again": (proof_of("anna", question=2), "counted already"),
+    "of another service": (proof_of("ben", service="billing"), "is for billing 1.1, not guestbook 1.1"),
+    "of another version": (proof_of("ben", version="1.2"), "is for guestbook 1.2"),
+    "a code called a signature": ({**GOOD[1], "kind": "ssh"}, "SSH signature is not valid: incorrect signature"),
+    "a signature of another person": (
+        signed_of("ben").model_copy(update={"signature": signed_of("anna").signature}),
+        "incorrect signature",
+    ),
+    "a signature of a rejection": (
+        signed_of("ben").model_copy(update={"signature": signed_of("ben", decision="reject").signature}),
+        "incorrect signature",
+    ),
+    "a signature called a code": ({**signed_of("ben").model_dump(mode="json"), "kind": "code"}, "signature is not valid"),
     "text": ("approved", "is a str"),
     "nothing": (None, "is a NoneType"),
     "a list": ([GOOD[1]], "is a list"),
     "an empty object": ({}, "cannot be read"),
     "with a field more": ({**GOOD[1], "admin": True}, "cannot be read"),
     "with an object that is no JSON": ({**GOOD[1], "comment": object()}, "cannot be read"),
-    "true for a number": ({**proof_of("ben", counter=1).model_dump(mode="json"), "counter": True}, "not in the form"),
+    "true for a number": ({**GOOD[1], "question": True}, "not in the form"),
     "another spelling of the time": ({**GOOD[1], "at": "2026-03-02T00:00:00+00:00"}, "not in the form"),
 }
 
@@ -74,6 +106,20 @@ def test_a_proof_with_a_fault_is_no_approval(case: str) -> None:
     found = problems_of([GOOD[0], raw])
     assert words in found[0]
     assert "1 of 2 approvals are proved" in found[-1]
+
+
+def test_a_proof_by_signature_needs_no_trust_in_the_key_of_codes_and_counts_where_signatures_are_required() -> None:
+    """Whoever reads the key can seal codes, and nothing else."""
+    stolen = Trust(bytes(32), (), check_signature, "required")
+    signed = [signed_of("anna"), signed_of("ben")]
+    assert problems_of([*signed], trust=stolen) == []
+    assert "is not valid" in problems_of([signed[0], GOOD[1]], trust=stolen)[0]
+    assert "an SSH signature is required" in problems_of([signed[0], GOOD[1]], trust=TRUST._replace(signatures="required"))[0]
+
+
+def test_a_code_of_a_person_who_was_removed_since_does_not_count() -> None:
+    """The secret that was answered with is no longer trusted."""
+    assert "ben is not enrolled any more" in problems_of([*GOOD], trust=TRUST._replace(enrolled={"anna"}))[0]
 
 
 @given(position=st.integers(min_value=0), byte=st.integers(min_value=0, max_value=255))

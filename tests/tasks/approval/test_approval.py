@@ -1,21 +1,22 @@
-"""Judging an answer with the real block, key and ledger: once, and the same again after a crash."""
+"""Judging an answer with the real block, key and ssh-keygen: the same again after a crash."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pyotp
 import pytest
 
 from blocks.approvers.approvers import Approvers
-from tasks.approval import approval
+from blocks.approvers.signers import add_signer, remove_signer, sign
 from tasks.approval.approval import check_proofs, judge_approval
 from tasks.rules.approval.gates import Gate
+from tasks.rules.approval.one_time_codes import code_of
 from tasks.rules.approval.policy import Answer, read_answer
+from tasks.rules.approval.proofs import Subject
+from tasks.rules.approval.statement import NAMESPACE
 
 
 def gate_of(run: str = "run-1", **other: Any) -> Gate:
@@ -36,10 +37,17 @@ def approvers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Approvers:
     return block
 
 
-def answer_of(approvers: Approvers, name: str, **other: str) -> Answer:
-    """Answer with the code that the person's app shows now."""
-    code = pyotp.TOTP(approvers.secret(name).get_secret_value()).now()
-    return read_answer({"decision": "approve", "approver": name, "code": code, **other}, received_at=datetime.now(UTC))
+def answer_of(approvers: Approvers, name: str, *, gate: Gate | None = None, decision: str = "approve", **other: str) -> Answer:
+    """Answer with the code that `shipway code` gives."""
+    code = code_of(approvers.secret(name), (gate or gate_of()).asked().challenge(decision))
+    return read_answer({"decision": decision, "approver": name, "code": code, **other}, received_at=datetime.now(UTC))
+
+
+def signed_of(key: Path, name: str, *, gate: Gate, decision: str = "approve", namespace: str = NAMESPACE, comment: str = "") -> Answer:
+    """Answer with a signature of one's own."""
+    signature = sign(gate.asked().statement(decision, name, comment), key=key, namespace=namespace)
+    form = {"decision": decision, "approver": name, "signature": signature, "comment": comment}
+    return read_answer(form, received_at=datetime.now(UTC))
 
 
 async def judge(approvers: Approvers, gate: Gate, answer: Answer) -> dict[str, Any]:
@@ -49,8 +57,9 @@ async def judge(approvers: Approvers, gate: Gate, answer: Answer) -> dict[str, A
 
 async def check(approvers: Approvers, gate: Gate, proofs: list[Any], **other: Any) -> list[str]:
     """Verify as production does before its first change."""
-    policy = {"allowed": ["anna", "ben"], "quorum": 1, "requester": "rita", **other}
-    return await check_proofs.fn(approvers, run=gate.run, gate=gate.name, digest=gate.digest, proofs=proofs, **policy)
+    policy = {"allowed": ["anna", "ben", "zoe"], "quorum": 1, "requester": "rita", "signatures": "accepted", **other}
+    subject = Subject(gate.run, gate.name, gate.service, gate.version, gate.digest)
+    return await check_proofs.fn(approvers, subject=subject, proofs=proofs, **policy)
 
 
 async def test_an_answer_that_is_judged_again_comes_out_the_same(approvers: Approvers) -> None:
@@ -63,39 +72,66 @@ async def test_an_answer_that_is_judged_again_comes_out_the_same(approvers: Appr
     assert await check(approvers, gate, [first["proof"]]) == []
 
 
-@pytest.mark.parametrize("other", [gate_of("run-2"), gate_of(question=2), gate_of(digest="cd" * 32)])
-async def test_a_code_is_good_for_one_answer_in_one_run(approvers: Approvers, other: Gate) -> None:
-    """The same code in another release, another question, or about another digest is reused."""
+@pytest.mark.parametrize("other", [gate_of("run-2"), gate_of(question=2), gate_of(digest="cd" * 32), gate_of(service="billing")])
+async def test_a_code_is_good_for_one_question_in_one_run(approvers: Approvers, other: Gate) -> None:
+    """The same code in another release, another question, about another digest or service is wrong."""
     answer = answer_of(approvers, "anna")
     assert (await judge(approvers, gate_of(), answer))["outcome"] == "accepted"
-    assert (await judge(approvers, other, answer))["outcome"] == "reused_code"
+    assert (await judge(approvers, other, answer))["outcome"] == "wrong_code"
 
 
 async def test_a_rejection_cannot_be_turned_into_an_approval(approvers: Approvers) -> None:
-    """Whoever changes the stored form between two attempts needs a new code."""
+    """Neither before it is judged, which it once could, nor between two attempts."""
     answer = answer_of(approvers, "anna", decision="reject")
-    assert (await judge(approvers, gate_of(), answer))["outcome"] == "rejected"
     bent = answer.model_copy(update={"decision": "approve"})
-    assert (await judge(approvers, gate_of(), bent))["outcome"] == "reused_code"
+    assert (await judge(approvers, gate_of(), bent))["outcome"] == "wrong_code"
+    assert (await judge(approvers, gate_of(), answer))["outcome"] == "rejected"
+    assert (await judge(approvers, gate_of(), bent))["outcome"] == "wrong_code"
 
 
-def test_of_many_releases_that_use_one_code_at_once_one_gets_it(approvers: Approvers) -> None:
-    """The claim is atomic over processes; the others are told that the code was used."""
-    answer = answer_of(approvers, "anna")
-    judge_now: Callable[[Gate], str] = lambda gate: approval._judge_and_claim(approvers, gate, answer, []).outcome  # noqa: E731
-    with ThreadPoolExecutor(8) as pool:
-        outcomes = sorted(pool.map(judge_now, [gate_of(f"run-{number}") for number in range(12)]))
-    assert outcomes == ["accepted", *["reused_code"] * 11]
+@pytest.fixture
+def zoe(tmp_path: Path) -> Path:
+    """Give zoe an SSH key, and no secret for codes."""
+    key = tmp_path / "zoe"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    add_signer("zoe", key.with_suffix(".pub"), namespace=NAMESPACE)
+    return key
+
+
+async def test_a_signature_is_accepted_kept_and_verified_again(approvers: Approvers, zoe: Path) -> None:
+    """It counts where signatures are required, with its comment, and not once the key was removed."""
+    gate = gate_of(approvers=("anna", "zoe"), signatures="required")
+    judgement = await judge(approvers, gate, signed_of(zoe, "zoe", gate=gate, comment="seen"))
+    assert judgement["outcome"] == "accepted", judgement
+    proof = judgement["proof"]
+    assert await check(approvers, gate, [proof], signatures="required") == []
+    assert "SSH signature is not valid" in (await check(approvers, gate, [{**proof, "comment": "unseen"}]))[0]
+    assert "SSH signature is not valid" in (await check(approvers, gate, [{**proof, "approver": "anna"}]))[0]
+    remove_signer("zoe")
+    assert "SSH signature is not valid" in (await check(approvers, gate, [proof]))[0]
+
+
+async def test_a_signature_for_something_else_is_refused(approvers: Approvers, zoe: Path) -> None:
+    """Another run, decision, person or namespace."""
+    gate = gate_of(approvers=("anna", "zoe"))
+    answers = [
+        signed_of(zoe, "zoe", gate=gate_of("run-2", approvers=("anna", "zoe"))),
+        signed_of(zoe, "zoe", gate=gate, decision="reject").model_copy(update={"decision": "approve"}),
+        signed_of(zoe, "zoe", gate=gate).model_copy(update={"approver": "anna"}),
+        signed_of(zoe, "zoe", gate=gate, namespace="git"),
+    ]
+    assert [(await judge(approvers, gate, answer))["outcome"] for answer in answers] == ["wrong_signature"] * 4
 
 
 async def test_guessing_over_many_releases_is_stopped(approvers: Approvers) -> None:
-    """After ten wrong codes within an hour no code of that person counts, a good one neither; another person's does."""
+    """After ten wrong codes within an hour no approval of that person by code counts; a right rejection does, and other people's."""
     wrong = answer_of(approvers, "anna")
-    wrong = wrong.model_copy(update={"code": f"{(int(wrong.code) + 1) % 1_000_000:06d}"})
+    wrong = wrong.model_copy(update={"code": f"{(int(wrong.code) + 1) % 10**8:08d}"})
     outcomes = [(await judge(approvers, gate_of(f"run-{number}"), wrong))["outcome"] for number in range(12)]
     assert outcomes == [*["wrong_code"] * 10, *["throttled"] * 2]
     assert (await judge(approvers, gate_of(), answer_of(approvers, "anna")))["outcome"] == "throttled"
     assert (await judge(approvers, gate_of(), answer_of(approvers, "ben")))["outcome"] == "accepted"
+    assert (await judge(approvers, gate_of(), answer_of(approvers, "anna", decision="reject")))["outcome"] == "rejected"
 
 
 async def test_an_entry_that_cannot_be_read_leaves_the_gate_open_and_says_why(approvers: Approvers, tmp_path: Path) -> None:
@@ -114,7 +150,7 @@ async def test_an_approval_is_void_once_its_person_was_removed(approvers: Approv
     gate = gate_of()
     judgement = await judge(approvers, gate, answer_of(approvers, "anna"))
     approvers.remove("anna")
-    assert "anna may not approve" in (await check(approvers, gate, [judgement["proof"]]))[0]
+    assert "anna is not enrolled any more" in (await check(approvers, gate, [judgement["proof"]]))[0]
 
 
 async def test_a_forged_approval_moves_nothing(approvers: Approvers) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,12 +14,13 @@ from prefect.client.schemas.objects import TaskRun
 from prefect.states import Failed
 
 from blocks.errors import BadInput, Permanent, Refused, Temporary, Unreachable
-from tasks.approval.forms import approval_form_for
+from tasks.approval.forms import QUESTION, approval_form_for
 from tasks.lifecycle import policy
 from tasks.lifecycle.clock import remember_now, seconds_until
 from tasks.lifecycle.policy import OBSERVE, OBSERVE_PLATFORM, ONCE, PATIENCE_SECONDS, another_try_helps, another_try_reaches, retried
 from tasks.notify import alert, announce
 from tasks.rollout.platforms import load_approvers, load_platform
+from tasks.rules.approval.gates import Gate
 from tests.local_environments import MakeLocal
 
 on_server = [pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -212,19 +214,23 @@ async def test_what_is_read_without_a_run_is_tried_as_often_as_its_task(
 
 def test_a_moment_that_has_passed_is_no_time_away() -> None:
     """Nobody sleeps for a negative time."""
-    from datetime import UTC, datetime, timedelta  # noqa: PLC0415
-
     assert seconds_until(datetime.now(UTC) - timedelta(hours=1)) == 0
     assert 59 < seconds_until(datetime.now(UTC) + timedelta(seconds=60)) <= 60
 
 
 def test_the_form_offers_the_approvers_by_name() -> None:
-    """A selection, a code of six digits, an optional comment, and the question above them."""
-    form = approval_form_for(["anna", "ben"], description="## May it go on?")
+    """A selection, a code of eight digits or a signature, an optional comment, the question above them and in the schema."""
+    now = datetime.now(UTC)
+    fields = {"run": "run-1", "name": "production", "digest": "ab" * 32, "service": "guestbook", "version": "1.1", "requester": "rita"}
+    times = {"opened_at": now, "expires_at": now + timedelta(hours=1)}
+    gate = Gate.model_validate({**fields, **times, "approvers": ("anna", "ben")})
+    form = approval_form_for(gate, description="## May it go on?")
     schema = form.model_json_schema()
     assert schema["properties"]["approver"]["enum"] == ["anna", "ben"]
-    assert set(schema["required"]) == {"decision", "approver", "code"}
-    assert form(decision="approve", approver="anna", code="123456").comment == ""  # type: ignore[attr-defined, call-arg]
-    for wrong in ({"approver": "eve"}, {"code": "12345"}, {"code": "abcdef"}, {"decision": "perhaps"}):
+    assert set(schema["required"]) == {"decision", "approver"}
+    assert schema[QUESTION] == gate.asked().model_dump(mode="json")
+    assert form(decision="approve", approver="anna", code="1234 5678").comment == ""  # type: ignore[attr-defined, call-arg]
+    assert form(decision="approve", approver="anna", signature="-----BEGIN SSH SIGNATURE-----").code == ""  # type: ignore[attr-defined, call-arg]
+    for wrong in ({"approver": "eve"}, {"code": "123456"}, {"code": "abcdefgh"}, {"decision": "perhaps"}, {"signature": "x" * 8_193}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
-            form(**{"decision": "approve", "approver": "anna", "code": "123456", **wrong})
+            form(**{"decision": "approve", "approver": "anna", "code": "12345678", **wrong})

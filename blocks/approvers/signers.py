@@ -1,0 +1,152 @@
+"""SSH signatures of approvers: made with `ssh-keygen -Y sign`, verified with `-Y verify` against `allowed_signers` beside the key.
+
+`ssh-keygen` does the rest: agents, FIDO keys, certificates, and the options `valid-after`, `valid-before` and `namespaces` of a line.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from blocks.approvers.approvers import NAME
+from blocks.approvers.key_file import create_key, key_path, read_private, replace_file
+from blocks.errors import BadInput, Refused
+
+VERIFY_SECONDS = 10
+SIGN_SECONDS = 120  # a FIDO key waits for a touch, a key with a passphrase for that
+PASSED_ON = ("HOME", "PATH", "SSH_AUTH_SOCK", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "SSH_SK_PROVIDER", "DISPLAY", "WAYLAND_DISPLAY", "TERM")
+PUBLIC_KEY = re.compile(r"(sk-)?(ssh|ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}")
+
+
+def signers_path() -> Path:
+    """Return the path of `allowed_signers`, beside the approval key."""
+    return key_path().parent / "allowed_signers"
+
+
+def signature_fault(name: str, statement: bytes, signature: str, *, namespace: str) -> str:
+    """Say why a signature does not hold now for this person; "" if it does.
+
+    Args:
+        name: The person.
+        statement: What was signed.
+        signature: Armored.
+        namespace: What the signature must have been made for.
+
+    Raises:
+        Refused: `ssh-keygen` is missing, or others may change `allowed_signers`.
+    """
+    if not NAME.fullmatch(name):
+        return f"{name!r} is not an approver's name"
+    lines = _lines()
+    if not lines:
+        return f"no SSH key of {name} is known; add it with `shipway approvers add {name} --ssh-key FILE`"
+    # What is verified is what was checked: copies, so that nothing changes under the program.
+    with tempfile.TemporaryDirectory(prefix="shipway-") as folder:
+        allowed, signed = Path(folder, "allowed"), Path(folder, "signature")
+        allowed.write_text("".join(f"{line}\n" for line in lines))
+        signed.write_text(signature)
+        words = ["-Y", "verify", "-f", str(allowed), "-I", name, "-n", namespace, "-s", str(signed)]
+        ended = _ssh_keygen(words, given=statement, seconds=VERIFY_SECONDS)
+    return "" if ended.returncode == 0 else _said(ended)
+
+
+def sign(statement: bytes, *, key: Path, namespace: str) -> str:
+    """Sign with a person's own key; a public key file means that the agent has the private one.
+
+    Returns:
+        The armored signature.
+
+    Raises:
+        Refused: `ssh-keygen` is missing, or did not sign.
+    """
+    ended = _ssh_keygen(["-Y", "sign", "-n", namespace, "-f", str(key)], given=statement, seconds=SIGN_SECONDS)
+    if ended.returncode:
+        raise Refused(f"ssh-keygen did not sign with {key}: {_said(ended)}")
+    return ended.stdout.decode()
+
+
+def add_signer(name: str, public_key: Path, *, namespace: str) -> None:
+    """Let a person approve with this key, besides those that the person has.
+
+    Raises:
+        BadInput: The name does not fit, or the file is not an SSH public key.
+    """
+    if not NAME.fullmatch(name):
+        raise BadInput(f"{name!r} is not an approver's name", field="NAME", fix="Use 1 to 64 of a-z, 0-9, '.', '_', '@', '-'.")
+    try:
+        found = PUBLIC_KEY.match(public_key.read_text(errors="replace"))
+    except OSError as error:
+        raise BadInput(f"{public_key} cannot be read: {error.strerror}", field="--ssh-key", fix="Give the public key's file.") from None
+    if not found or _ssh_keygen(["-l", "-f", "-"], given=found[0].encode(), seconds=VERIFY_SECONDS).returncode:
+        raise BadInput(f"{public_key} is not an SSH public key", field="--ssh-key", fix="Give the file that ends in .pub.")
+    line = f'{name} namespaces="{namespace}" {found[0]}'
+    create_key(key_path())
+    lines = _lines()
+    if line not in lines:
+        _write([*lines, line])
+
+
+def remove_signer(name: str) -> int:
+    """Remove the keys of a person.
+
+    Returns:
+        How many there were.
+    """
+    lines = _lines()
+    kept = [line for line in lines if line.split(maxsplit=1)[0] != name]
+    if len(kept) < len(lines):
+        _write(kept)
+    return len(lines) - len(kept)
+
+
+def signers() -> list[str]:
+    """List who has an SSH key, by the names (or patterns) in `allowed_signers`."""
+    return sorted({line.split(maxsplit=1)[0] for line in _lines()})
+
+
+def _lines() -> list[str]:
+    try:
+        text = read_private(signers_path()).decode(errors="replace")
+    except FileNotFoundError:
+        return []
+    return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def _write(lines: list[str]) -> None:
+    path = signers_path()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace_file(path, "".join(f"{line}\n" for line in lines).encode())
+
+
+def _ssh_keygen(words: list[str], *, given: bytes, seconds: float) -> subprocess.CompletedProcess[bytes]:
+    program = shutil.which("ssh-keygen")
+    if not program:
+        raise Refused("ssh-keygen is missing, without which no SSH signature can be made or verified; install the package openssh-client")
+    try:
+        return subprocess.run([program, *words], input=given, capture_output=True, timeout=seconds, check=False, env=_environment())
+    except subprocess.TimeoutExpired:
+        raise Refused(f"ssh-keygen did not end within {seconds:.0f} s") from None
+
+
+def _environment() -> dict[str, str]:
+    wanted = (
+        "HOME",
+        "PATH",
+        "SSH_AUTH_SOCK",
+        "SSH_ASKPASS",
+        "SSH_ASKPASS_REQUIRE",
+        "SSH_SK_PROVIDER",
+        "DISPLAY",
+        "WAYLAND_DISPLAY",
+        "TERM",
+    )
+    return {name: os.environ[name] for name in wanted if name in os.environ} | {"LC_ALL": "C"}
+
+
+def _said(ended: subprocess.CompletedProcess[bytes]) -> str:
+    text = " ".join((ended.stderr + ended.stdout).decode(errors="replace").split())
+    return text[:300] or f"ssh-keygen exited {ended.returncode}"

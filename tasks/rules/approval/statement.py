@@ -1,0 +1,76 @@
+"""Statement of an approval: what one person says about one question. Both kinds of proof are made over it, and over nothing less."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Decision = Literal["approve", "reject"]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{8,128}$")]
+ShortText = Annotated[str, Field(min_length=1, max_length=200)]
+
+NAMESPACE = "shipway-approval@v1"
+CHALLENGE_CHARACTERS = 16  # of five bits each
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+READ_AS = str.maketrans("OIL", "011", " -")  # as Crockford's base 32 is read
+
+
+class Value(BaseModel):
+    """Frozen model without unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Question(Value):
+    """What is asked, without who answers: a change of any field is another question.
+
+    Fields:
+        format: Version of this format.
+        run: Flow run id of the release.
+        gate: Name of the gate.
+        question: Number of the question at that gate, from 1.
+        service: Name of the service.
+        version: Version under release.
+        digest: What is to be approved, lower-case hexadecimal.
+    """
+
+    format: Literal["shipway-approval/1"] = "shipway-approval/1"
+    run: Annotated[str, Field(min_length=1, max_length=64)]
+    gate: Annotated[str, Field(min_length=1, max_length=64)]
+    question: Annotated[int, Field(ge=1)]
+    service: ShortText
+    version: ShortText
+    digest: Digest
+
+    def statement(self, decision: str, approver: str, comment: str = "") -> bytes:
+        """Write what a person signs: the canonical JSON of this question, the decision, the person and the comment."""
+        said = {"decision": decision, "approver": approver, "comment": comment}
+        return canonical_json({**self.model_dump(mode="json"), **said}).encode()
+
+    def challenge(self, decision: str) -> str:
+        """Shorten question and decision to what a person can type: 80 bits of SHA-256, as `7K3M-0QZV-…`.
+
+        The person is bound by the secret that answers it. The comment is not: it is not written yet when the form is shown.
+        """
+        text = canonical_json({**self.model_dump(mode="json"), "decision": decision})
+        number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:10], "big")
+        letters = "".join(ALPHABET[number >> 5 * place & 31] for place in reversed(range(CHALLENGE_CHARACTERS)))
+        return "-".join(letters[start : start + 4] for start in range(0, CHALLENGE_CHARACTERS, 4))
+
+
+def read_challenge(text: str) -> str | None:
+    """Read a challenge as it was typed: in any case, with or without groups, with `O` for `0` and `I` or `L` for `1`.
+
+    Returns:
+        16 characters, or None if it is not a challenge.
+    """
+    letters = text.upper().translate(READ_AS)
+    return letters if len(letters) == CHALLENGE_CHARACTERS and set(letters) <= set(ALPHABET) else None
+
+
+def canonical_json(value: object) -> str:
+    """Write JSON in the one form that is signed: sorted keys, no spaces, ASCII only."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
