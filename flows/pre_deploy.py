@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Literal
 
@@ -13,12 +13,14 @@ from blocks.errors import Refused
 from flows.lifecycle.context import Phase, begin_phase, conclude, expect_own_environments, expect_policies_kept, platform_of
 from tasks.analysis.monitoring import read_slis
 from tasks.analysis.sources import subject_of
+from tasks.analysis.traffic import measure_traffic
 from tasks.evidence.dependencies import check_dependency
 from tasks.evidence.inputs import collect_inputs
 from tasks.evidence.tests import read_test_evidence
 from tasks.lifecycle.policy import retried
 from tasks.notify import announce
 from tasks.rollout.rollout import read_position
+from tasks.rules.analysis.forecast import HEADINGS, StepPower, forecast, rows, warnings
 from tasks.rules.evidence.change_log import ChangeLog, judge_changes
 from tasks.rules.evidence.checklist import Facts, all_passed, judge_checklist
 from tasks.rules.evidence.dependencies import DependencyState
@@ -26,7 +28,7 @@ from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.evidence.tests import TestEvidence
 from tasks.rules.lifecycle.results import PhaseResult, failed, passed, worst_of
 from tasks.rules.plan.request import PlanPath, Scope, Version
-from tasks.rules.plan.targets import PRODUCTION, Place, production_of, target_of
+from tasks.rules.plan.targets import PRODUCTION, Place, production_of, target_of, within
 from tasks.rules.policy.rules import compare_rules
 from tasks.rules.rollout.preview import refusals
 from tasks.rules.rollout.rollback import choose_rollback
@@ -68,7 +70,9 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> P
     if refused := refusals(inputs.previews):
         raise Refused(refused)
     await _read_changes(phase, inputs.change_log)
-    facts = await _collect_facts(phase, inputs)
+    facts, undecidable = await asyncio.gather(_collect_facts(phase, inputs), _forecast(phase, inputs))
+    if undecidable and phase.plan.judgement.undecidable == "refuse":
+        raise Refused(f"{'; '.join(undecidable)}; the plan says `judgement.undecidable: refuse`")
     items = judge_checklist(phase.plan, facts)
     faults = "; ".join(f"{item.name}: {item.reason}" for item in items if item.outcome != "passed")
     outcome = "passed" if all_passed(items) else "failed"
@@ -117,6 +121,33 @@ async def _collect_facts(phase: Phase, inputs: Inputs) -> Facts:
     by_name: dict[str, Facts] = {place.environment: facts for place, facts in zip(places, targets, strict=True)}
     known = by_name.pop(PRODUCTION, Facts())
     return replace(known, tests=tests, dependencies=dependencies, announced=announced, targets=by_name)
+
+
+async def _forecast(phase: Phase, inputs: Inputs) -> list[str]:
+    """Hold the steps against the traffic, record what each can decide, and give what cannot be decided."""
+    table: list[tuple[str, ...]] = []
+    faults: list[str] = []
+    for place, found in zip(production_of(phase.plan), await asyncio.gather(*_forecasts(phase, inputs)), strict=True):
+        where = within(place.environment)
+        table += [(f"{row[0]}{where}", *row[1:]) for row in rows(found)]
+        faults += [f"{place.environment}: {fault}" for fault in warnings(found)]
+    unknown = any("not known" in row for row in table)
+    why = "; ".join(faults) or ("the traffic is not known" if unknown else "each step has the requests that its verdict needs")
+    evidence = {"headings": list(HEADINGS), "rows": [list(row) for row in table], "undecidable": faults}
+    await phase.append("Held the steps against the traffic", kind="note", name="power", why=why, evidence=evidence)
+    return faults
+
+
+def _forecasts(phase: Phase, inputs: Inputs) -> Iterator[Awaitable[list[StepPower]]]:
+    """Measure the traffic of each target, and give what its steps can decide."""
+
+    async def one(place: Place) -> list[StepPower]:
+        platform, subject = await platform_of(phase.plan, place.environment), await subject_of(phase.plan, place.environment)
+        baseline = inputs.current[place.environment]
+        traffic = await retried(measure_traffic)(platform, subject=subject, baseline=baseline)
+        return await asyncio.to_thread(forecast, phase.plan.judgement, place.steps, traffic, compared=baseline is not None)
+
+    return (one(place) for place in production_of(phase.plan))
 
 
 async def _ask(phase: Phase, inputs: Inputs, place: Place) -> Facts:

@@ -162,16 +162,19 @@ def _evidence_of(judgement: Judgement) -> dict[str, Any]:
 
 
 async def _form(phase: Phase, inputs: Inputs, gate: Gate, state: GateState, refusal: str) -> type[RunInput]:
+    entries = await read_entries(phase.owner)
     evidence = [
         Evidence(name=entry.what, verdict=str(entry.evidence.get("outcome", "")), reason=entry.why)
-        for entry in await read_entries(phase.owner)
+        for entry in entries
         if entry.kind in SHOWN and entry.evidence.get("state") != "begun"
     ]
     changes = [Change(environment=name, running=found, wanted=inputs.version) for name, found in inputs.current.items()]
     log = [f"{one.hash[:10]} {one.author}: {one.subject}" for one in inputs.change_log.commits]
     preview = preview_lines(inputs.previews)
     steps = steps_in_words(phase.plan)
+    power = next((entry.evidence for entry in reversed(entries) if entry.name == "power"), {})
     text = approval_form(
-        gate, state, changes=changes, course=steps, change_log=log, evidence=evidence, preview=preview, last_refusal=refusal
-    )
+        gate, state, changes=changes, course=steps, change_log=log, evidence=evidence, preview=preview, last_refusal=refusal,
+        power=[power["headings"], *power["rows"]] if power else (),
+    )  # fmt: skip
     return approval_form_for(gate, description=text)

@@ -39,6 +39,7 @@ class Checked:
         steps: What a release would do, one sentence each; empty if there are problems.
         previews: What the platforms would change, by environment.
         rules: The rules of the plan and of its policies side by side; empty without a policy on this machine.
+        power: What the steps can decide, the rows of a table by environment of production.
     """
 
     plan: Plan | None
@@ -48,6 +49,7 @@ class Checked:
     steps: list[str]
     previews: Mapping[str, dict[str, Any]]
     rules: list[Line]
+    power: Mapping[str, list[tuple[str, ...]]]
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -73,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace, *, online: bool) -> Checked:
     from flows.commands._policies import ask_policies
+    from flows.commands._power import ask_traffic
     from flows.commands._previews import ask_platforms
     from tasks.rules.rollout.summary import describe_course
 
@@ -87,11 +90,14 @@ def _check(arguments: argparse.Namespace, *, online: bool) -> Checked:
         problems, warnings = [*weaker, *queries, *refused], [*warnings, *notes, *unknown]
     problems += wrong
     steps: list[str] = []
+    power: Mapping[str, list[tuple[str, ...]]] = {}
     if plan is not None and not problems:
         current, note = current_versions(plan) if online else ({}, "")
         warnings += [note] if note else []
         steps = list(describe_course(plan, version or "VERSION", current))
-    return Checked(plan, version, problems, warnings, steps, previews, rules)
+        power, undecidable = ask_traffic(plan, online=online)
+        warnings += undecidable
+    return Checked(plan, version, problems, warnings, steps, previews, rules, power)
 
 
 def _facts(checked: Checked, *, file: str) -> dict[str, Any]:
@@ -105,6 +111,7 @@ def _facts(checked: Checked, *, file: str) -> dict[str, Any]:
         "steps": checked.steps,
         "previews": checked.previews,
         "rules": [line._asdict() for line in checked.rules],
+        "power": checked.power,
     }
 
 
@@ -112,6 +119,7 @@ def _print(checked: Checked, *, file: str, online: bool) -> None:
     import textwrap
 
     from flows.commands._policies import print_rules
+    from flows.commands._power import print_power
     from flows.commands._previews import print_previews
 
     plan = checked.plan
@@ -128,6 +136,7 @@ def _print(checked: Checked, *, file: str, online: bool) -> None:
             textwrap.fill(sentence, width=110, initial_indent=f"{number:>3}. ", subsequent_indent="     ", break_on_hyphens=False)
         )
     print_rules(checked.rules)
+    print_power(dict(checked.power))
     if online:
         print_previews(dict(checked.previews), version=checked.version)
 

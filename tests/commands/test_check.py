@@ -41,6 +41,17 @@ def test_a_right_plan_shows_its_course(plan: Path, capsys: pytest.CaptureFixture
     assert "Warning" in shown.err
 
 
+def test_the_requests_that_each_step_needs_are_shown(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a server the traffic is not known, and says so; programs get the same rows."""
+    assert run(str(plan)) == 0
+    shown = capsys.readouterr().out
+    assert "production: what the steps can decide" in shown
+    assert "not known" in shown
+    assert run(str(plan), "--json") == 0
+    found = json.loads(capsys.readouterr().out)["power"]["production"]
+    assert [row[0] for row in found if row[1] == "errors"] == ["25 %", "50 %", "100 %"]
+
+
 def test_every_problem_is_shown_at_once(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two faults of the plan and one of the version are all on stderr, the code is 2, nothing is on stdout."""
     plan.write_text(PLAN.replace("service: guestbook", "service: on").replace("quorum: 1", "quorum: 7"))

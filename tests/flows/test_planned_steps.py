@@ -65,6 +65,21 @@ async def test_a_release_does_what_its_list_of_steps_says(stage: Stage, visitors
     checked = {step: [entry.name for entry in select(ran.entries, kind="smoke", step=step)] for step in (0, 50)}
     assert checked == {0: [f"{version} page"], 50: [f"{version} later"]}
     assert set(visitors.since(0)) == {200}
+    power = select(ran.entries, kind="note")[0]
+    assert power.name == "power"
+    assert [row[0] for row in power.evidence["rows"]] == ["50 % in production", "100 % in production"]
+
+
+@pytest.mark.faults
+async def test_a_release_whose_steps_cannot_decide_is_refused_if_the_plan_says_so(stage: Stage, visitors: Traffic) -> None:
+    """Before anything moves, with the numbers that would decide."""
+    version, judgement = stage.tag("9.3"), {**plan_of(stage.name)["judgement"], "undecidable": "refuse"}
+    production = {**plan_of(stage.name)["production"], "steps": [{"percent": 1, "watch_seconds": 1}, {"percent": 100, "watch_seconds": 9}]}
+    ran = await stage.release_through(version, plan=stage.plan(judgement=judgement, production=production))
+    assert ran.state == "Refused", ran.message
+    assert "the step of 1 % cannot decide" in ran.message
+    assert not [spot for spot in spots(ran) if "shift" in spot]
+    assert set(visitors.since(0)) == {200}
 
 
 async def test_a_canary_that_is_not_well_never_gets_a_request(stage: Stage, visitors: Traffic) -> None:

@@ -15,6 +15,7 @@ MAX_CELL_CHARACTERS = 160
 MAX_NAME_CHARACTERS = 48
 MAX_ROWS = 11  # staging and ten targets
 MAX_NAMES = 12
+MAX_POWER_ROWS, MAX_POWER_CHARACTERS = 8, 28
 PICTURE = re.compile(r"data:image/(svg\+xml|png);base64,[A-Za-z0-9+/]+={0,2}")
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&:/@^=$\"])")
 
@@ -46,6 +47,7 @@ def approval_form(
     preview: Sequence[str] = (),
     last_refusal: str = "",
     picture: str = "",
+    power: Sequence[Sequence[str]] = (),
 ) -> str:
     """Write the description of the approval form, at most 8,000 characters besides the picture.
 
@@ -60,6 +62,7 @@ def approval_form(
         evidence: What was checked so far.
         preview: What the platforms would change, and what others changed, a line each.
         last_refusal: Why the last answer was not accepted; empty when there is none.
+        power: What the steps can decide: the headings of a table, and its rows.
         picture: A base64 data URI (SVG or PNG), or nothing; a longer one than 200,000 characters is left out.
 
     Returns:
@@ -67,6 +70,8 @@ def approval_form(
     """
     head = _head(gate, state, last_refusal) + _changes(changes, course)
     foot = _foot(gate)
+    table = _power(power, room=(MAX_CHARACTERS - len(head) - len(foot)) // 4)
+    head += table
     room = MAX_CHARACTERS - len(head) - len(foot)
     checks = _table(evidence, room=room * 2 // 3)
     objects = _list(preview, title="What the platforms would do", room=(room - len(checks)) // 2) if preview else ""
@@ -94,6 +99,17 @@ def _changes(changes: Sequence[Change], course: str) -> str:
     shown = changes[:MAX_ROWS]
     rows = [f"| {_name(change.environment)} | {_name(change.running or 'nothing')} | {_name(change.wanted)} |" for change in shown]
     return "\n".join(["| Environment | Runs | Would run |", "| --- | --- | --- |", *rows]) + f"\n\n{escaped(course, limit=400)}\n\n"
+
+
+def _power(power: Sequence[Sequence[str]], *, room: int) -> str:
+    """Write the table of what the steps can decide, at most eight rows of it, or nothing where there is no room."""
+    if not power:
+        return ""
+    head, *lines = (f"| {' | '.join(escaped(cell, limit=MAX_POWER_CHARACTERS) for cell in row)} |" for row in power[: MAX_POWER_ROWS + 1])
+    left = len(power) - 1 - len(lines)
+    more = f"\nand {left} more, in the record\n" if left else ""
+    text = "\n".join([head, "| --- " * len(power[0]) + "|", *lines]) + f"\n{more}\n"
+    return text if len(text) <= room else ""
 
 
 def _foot(gate: Gate) -> str:

@@ -157,6 +157,9 @@ class Judgement(Section):
     inconclusive: Literal["ask", "extend", "proceed", "rollback"] = "ask"
     """If the time is up and the verdict is inconclusive: ask a person, watch as long again (once, then roll back), promote, or roll back.
     Too little traffic is no data, which never promotes by itself."""
+    undecidable: Literal["warn", "refuse"] = "warn"
+    """If a step's expected requests are too few for a verdict: warn in `shipway check`, the record and the approval form, or refuse the
+    release before anything moves. Traffic that is not known refuses nothing."""
     answer_within_minutes: Annotated[float, Field(gt=0, le=10_080)] = 60
     """`ask` rolls back without an answer in this time."""
 

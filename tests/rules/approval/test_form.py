@@ -64,6 +64,16 @@ def test_the_form_says_what_the_platforms_would_do_and_others_have_done() -> Non
     assert "What the platforms would do" not in form_of()
 
 
+def test_the_form_shows_what_the_steps_can_decide() -> None:
+    """As a table of text; rows that do not fit are counted."""
+    power = [["Step", "Needed"], *([f"{number} %", NASTY] for number in range(1, 13))]
+    shown = text_of(form_of(power=power))
+    assert "Needed" in shown
+    assert "8 %" in shown
+    assert "and 4 more, in the record" in shown
+    assert "Needed" not in text_of(form_of())
+
+
 def test_the_form_says_why_the_last_answer_did_not_count() -> None:
     """A person who mistyped the code reads so on the next try."""
     assert "not accepted:" in text_of(form_of(last_refusal="the code is wrong"))
@@ -111,6 +121,7 @@ def test_the_worst_of_everything_still_fits_and_ends_with_digest_and_challenges(
         change_log=["|" * 9_000] * 500,
         evidence=[Evidence("|" * 999, "|" * 999, "|" * 999)] * 500,
         last_refusal="|" * 9_000,
+        power=[["|" * 99] * 5] * 99,
     )
     assert len(form) <= MAX_CHARACTERS
     assert f"`{GATE.digest}`" in form[-400:]
