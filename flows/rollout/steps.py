@@ -18,6 +18,7 @@ from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.results import INCONCLUSIVE, Analysis, PhaseResult, StepResult, TargetResult, failed
 from tasks.rules.plan.plan import Step
 from tasks.rules.plan.targets import Place, target_of, within
+from tasks.rules.rollout.steps import extension_seconds
 
 
 async def roll_out(phase: Phase, version: str, *, place: Place, decisions: Mapping[int, str]) -> TargetResult:
@@ -111,14 +112,14 @@ async def _take_step(phase: Phase, platform: Platform, step: Step, *, environmen
 async def _watch(
     phase: Phase, platform: Platform, step: Step, *, environment: str, version: str, lease: Lease, begun: dict[str, Any]
 ) -> tuple[str, Analysis]:
-    """Watch a step, and once more for twice as long if the plan extends an inconclusive one; gives the last span's name and findings."""
+    """Watch a step, and once more if the plan extends an inconclusive one; gives the last span's name and findings."""
     name, subject = f"{environment}/step-{step.percent}", await subject_of(phase.plan, environment)
     begun = begun | {
         "at": await named(start_clock, f"{step.percent} %: start the clock{within(environment)}")(key=phase.key(f"{name}/clock"))
     }
     spans = [("watch", step.watch_seconds)]
-    if phase.plan.judgement.inconclusive == "extend":
-        spans.append(("extended watch", 2 * step.watch_seconds))
+    if more := extension_seconds(phase.plan.judgement, step):
+        spans.append(("extended watch", step.watch_seconds + more))
     for span, seconds in spans:
         found = await named(watch_step, f"{step.percent} %: {span}{within(environment)}")(
             platform,
@@ -126,6 +127,7 @@ async def _watch(
             version=version,
             percent=step.percent,
             watch_seconds=seconds,
+            bake_seconds=step.bake_seconds,
             lease=lease,
             begun=begun,
             key=phase.key(f"{name}/{span}"),

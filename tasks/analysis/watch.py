@@ -68,6 +68,7 @@ async def watch_step(
     version: str,
     percent: int,
     watch_seconds: float,
+    bake_seconds: float = 0,
     lease: Lease,
     begun: dict[str, Any],
     key: str,  # noqa: ARG001
@@ -80,6 +81,7 @@ async def watch_step(
         version: The version under release.
         percent: Its share, which must not change meanwhile.
         watch_seconds: The longest time since `begun`; what probes counted in a process that died is probed again.
+        bake_seconds: It does not pass before this time since `begun`; a failed verdict ends it at once.
         lease: Our lease; a newer owner ends the watch.
         begun: What `begin_watch` returned, with the moment `at` from which the time counts, and `probes` of an earlier span.
         key: The cache key of the result.
@@ -99,7 +101,9 @@ async def watch_step(
         look = partial(_look, platform, subject=subject, version=version, percent=percent, lease=lease)
         points = Thinned[Point](most_points(len(subject.judgement.slis)))
         ends_at = begun["at"] + watch_seconds + sources.lost_seconds(begun)  # so that the probes cover as much time as planned
-        async for point in _readings(step, sources, look, ends_at=ends_at, owner=lease["owner"], where=within(subject.environment)):
+        bakes_until = min(begun["at"] + bake_seconds, ends_at)
+        where = within(subject.environment)
+        async for point in _readings(step, sources, look, ends_at=ends_at, bakes_until=bakes_until, owner=lease["owner"], where=where):
             points.add(point)
         probes = {"at": time.time(), "counts": sources.probe.remembered()} if sources.probe else {}
     whole, kept = combine(points.last.verdicts if points.last else []), points.points()
@@ -117,7 +121,14 @@ async def watch_step(
 
 
 async def _readings(
-    step: Step, sources: Sources, look: Callable[[], Awaitable[dict[str, Any]]], *, ends_at: float, owner: str, where: str
+    step: Step,
+    sources: Sources,
+    look: Callable[[], Awaitable[dict[str, Any]]],
+    *,
+    ends_at: float,
+    bakes_until: float,
+    owner: str,
+    where: str,
 ) -> AsyncIterator[Point]:
     """Read at the plan's interval until the verdict or the time-out; a slow source delays only the last reading."""
     interval = step.judgement.interval_seconds
@@ -130,7 +141,7 @@ async def _readings(
         verdicts = step.judge(sources.platform(counts) | seen, at=at, is_last=is_last)
         yield Point(at, verdicts, step.rows(verdicts, at=at))
         whole = combine(verdicts)
-        if is_last or whole.outcome in DECIDED:
+        if is_last or (whole.outcome in DECIDED and (whole.outcome is not Outcome.PASSED or at >= bakes_until)):
             return
         emit_progress(owner, f"{step.percent} %{where}: {whole.reason}", reading=number)
         await asyncio.sleep(max(SHORTEST_PAUSE_SECONDS, min(due - time.monotonic(), ends_at - time.time())))

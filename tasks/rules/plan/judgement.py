@@ -155,8 +155,10 @@ class Judgement(Section):
     interval_seconds: Annotated[float, Field(ge=0.2, le=600)] = 1
     """Time between two readings of the counts."""
     inconclusive: Literal["ask", "extend", "proceed", "rollback"] = "ask"
-    """If the time is up and the verdict is inconclusive: ask a person, watch as long again (once, then roll back), promote, or roll back.
-    Too little traffic is no data, which never promotes by itself."""
+    """If the time is up and the verdict is inconclusive: ask a person, watch once more for `extend_seconds` (then roll back), promote, or
+    roll back. Too little traffic is no data, which never promotes by itself: `proceed` rolls back then."""
+    extend_seconds: Annotated[float, Field(gt=0, le=86_400)] | None = None
+    """How much longer `extend` watches; without it as long again as the step's `watch_seconds`."""
     undecidable: Literal["warn", "refuse"] = "warn"
     """If a step's expected requests are too few for a verdict: warn in `shipway check`, the record and the approval form, or refuse the
     release before anything moves. Traffic that is not known refuses nothing."""

@@ -33,6 +33,17 @@ class Step(Section):
     """Share of new requests that the canary gets in this step."""
     watch_seconds: Annotated[float, Field(ge=0, le=86_400)] = 300
     """How long the step is watched at most; a verdict ends it earlier. 0 does not watch (only sensible before a longer step)."""
+    bake_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0
+    """The step does not pass before this time, at most `watch_seconds`; a failed verdict ends it at once."""
+
+    @field_validator("bake_seconds")
+    @classmethod
+    def _fits_the_watch(cls, seconds: float, info: ValidationInfo) -> float:
+        watched = info.data.get("watch_seconds", seconds)
+        if seconds > watched:
+            wrong = f"the step must last {seconds:g} s, but is watched for {watched:g} s at most"
+            raise fault(wrong, fix=f"Write `watch_seconds: {seconds:g}` or more, or a shorter `bake_seconds`.")
+        return seconds
 
 
 def _rise(steps: list[Step]) -> list[Step]:

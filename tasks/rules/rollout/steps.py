@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.rules.plan.data import Moment
 from tasks.rules.plan.migrations import When
-from tasks.rules.plan.plan import Plan, Step
+from tasks.rules.plan.plan import Judgement, Plan, Step
 from tasks.rules.plan.targets import STAGING, Place, waves_of
 from tasks.rules.plan.verification import CheckKind, SmokeTest
 from tasks.rules.record.entries import Entry, Kind, select
@@ -175,15 +175,21 @@ def _through(plan: Plan, place: Place, *, wave: int, beside: int) -> list[Planne
 
 def _share(plan: Plan, environment: str, step: Step, *, is_last: bool, beside: int) -> list[PlannedStep]:
     """List one increment: shift, watch, and the checks that the plan asks for; behind the last one stands the whole verification."""
-    twice = 2 if plan.judgement.inconclusive == "extend" else 1
     checks = plan.verification.verify_steps
     found = [PlannedStep(kind="shift", environment=environment, percent=step.percent)]
     if step.watch_seconds:
-        seconds = step.watch_seconds * twice
+        seconds = step.watch_seconds + extension_seconds(plan.judgement, step)
         found.append(PlannedStep(kind="watch", environment=environment, percent=step.percent, longest_seconds=seconds))
     if checks and not is_last:
         found.append(_verify(plan, environment, percent=step.percent, checks=checks, beside=beside))
     return found
+
+
+def extension_seconds(judgement: Judgement, step: Step) -> float:
+    """Give how much longer an inconclusive step is watched: 0 if the plan does not extend."""
+    if judgement.inconclusive != "extend":
+        return 0
+    return judgement.extend_seconds or step.watch_seconds
 
 
 def _verify(plan: Plan, environment: str, *, percent: int, checks: Sequence[CheckKind], beside: int) -> PlannedStep:

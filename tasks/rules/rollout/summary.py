@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from tasks.rules.plan.data import Moment
-from tasks.rules.plan.plan import Judgement, Plan, Waves
+from tasks.rules.plan.plan import Plan, Step, Waves
 from tasks.rules.plan.targets import STAGING, place_of, production_of, target_of, waves_of
-from tasks.rules.rollout.steps import WITHOUT_CANARY, PlannedStep, longest_seconds, smoke_in, steps_of
+from tasks.rules.rollout.steps import WITHOUT_CANARY, PlannedStep, extension_seconds, longest_seconds, smoke_in, steps_of
 from tasks.rules.rollout.waves import versions_in_words
 
 UNKNOWN = "what runs now is not known here"
 INCONCLUSIVE = {
     "ask": "a person is asked for at most {minutes:g} min, and without an answer it rolls back",
-    "extend": "it is watched once more as long, then it rolls back",
-    "proceed": "it goes on",
+    "extend": "it is watched once for {more} more, then it rolls back",
+    "proceed": "it goes on, but with too few requests (no data) it rolls back",
     "rollback": "it rolls back",
 }
 STARTS = ("pre_deploy", "gate", "shift", "post_deploy")  # the steps with which a sentence begins
@@ -76,7 +76,7 @@ def _sentence(plan: Plan, version: str, runs: Mapping[str, str | None], steps: S
     if first.kind == "shift":
         place = place_of(plan, first.environment)
         number = [step.percent for step in place.steps].index(first.percent or 0) + 1
-        rest = f". {_failure(plan.judgement)}" if any(step.kind == "watch" for step in steps) else "; go on at once."
+        rest = f". {_failure(plan, place.steps[number - 1])}" if any(step.kind == "watch" for step in steps) else "; go on at once."
         return f"Step {number} of {len(place.steps)}{target and f' in {target}'}: {does}{rest}"
     if first.whole:
         return f"Under full traffic{target and f' in {target}'}: {does}. A failure before the promotion rolls back to what stays warm."
@@ -97,7 +97,9 @@ def _clause(plan: Plan, version: str, runs: Mapping[str, str | None], step: Plan
     if step.kind == "shift":
         return f"send {step.percent} % of new requests to it"
     if step.kind == "watch":
-        return f"watch for at most {duration(_watched(plan, step))}"
+        one = _step_of(plan, step)
+        least = f"at least {duration(one.bake_seconds)} and " if one.bake_seconds else ""
+        return f"watch for {least}at most {duration(one.watch_seconds)}"
     if step.kind == "promote":
         return "promote it and stop the previous version"
     place = place_of(plan, name)
@@ -109,9 +111,9 @@ def _clause(plan: Plan, version: str, runs: Mapping[str, str | None], step: Plan
     return f"{up} without traffic, ready within {limit}"
 
 
-def _watched(plan: Plan, step: PlannedStep) -> float:
-    """Give the time of a first watch in seconds."""
-    return next(one.watch_seconds for one in place_of(plan, step.environment).steps if one.percent == step.percent)
+def _step_of(plan: Plan, step: PlannedStep) -> Step:
+    """Give the plan's step of a watch."""
+    return next(one for one in place_of(plan, step.environment).steps if one.percent == step.percent)
 
 
 def _wave(plan: Plan) -> list[str]:
@@ -220,9 +222,13 @@ def _gate(plan: Plan) -> str:
     )
 
 
-def _failure(judgement: Judgement) -> str:
+def _failure(plan: Plan, step: Step) -> str:
+    judgement = plan.judgement
     deciding = ", ".join(sli.name for sli in judgement.slis if sli.deciding)
-    inconclusive = INCONCLUSIVE[judgement.inconclusive].format(minutes=judgement.answer_within_minutes)
+    more = duration(extension_seconds(judgement, step))
+    inconclusive = INCONCLUSIVE[judgement.inconclusive].format(minutes=judgement.answer_within_minutes, more=more)
+    if judgement.inconclusive == "ask" and not plan.approval.quorum:
+        inconclusive = "it rolls back, since the plan has no approver to ask"
     return f"A worse {deciding} rolls back; inconclusive, {inconclusive}."
 
 

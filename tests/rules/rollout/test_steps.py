@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from tasks.rules.plan.plan import Plan
 from tasks.rules.record.entries import Entry, Kind, chain
 from tasks.rules.rollout.steps import PlannedStep, done_in, is_done, longest_seconds, progress_in_words, steps_of, verification_at, words_of
+from tasks.rules.rollout.summary import describe_course
 
 SMOKE = [{"name": kind, "kind": kind, "pytest": "a.py", "timeout_seconds": 10} for kind in ("basic", "critical", "integration")]
 RAW: dict[str, Any] = {
@@ -140,6 +142,29 @@ def test_an_extended_watch_takes_twice_as_long() -> None:
     raw = plan_of().model_dump(exclude_unset=True)
     extended = Plan.model_validate({**raw, "judgement": {**RAW["judgement"], "inconclusive": "extend"}})
     assert longest_seconds(extended) - longest_seconds(plan_of()) == 60 + 30
+
+
+def test_an_extension_has_a_time_of_its_own() -> None:
+    """It is added to each step, and the summary says it."""
+    raw = plan_of().model_dump(mode="json")
+    extended = Plan.model_validate({**raw, "judgement": {**RAW["judgement"], "inconclusive": "extend", "extend_seconds": 45}})
+    assert longest_seconds(extended) - longest_seconds(plan_of()) == 45 + 45
+    assert "inconclusive, it is watched once for 45 s more, then it rolls back" in " ".join(describe_course(extended, "1.1"))
+
+
+def test_the_summary_says_what_is_done_with_an_inconclusive_step() -> None:
+    """To proceed needs data, and a person is only asked if the plan names one."""
+    proceeds = Plan.model_validate({**plan_of().model_dump(mode="json"), "judgement": {**RAW["judgement"], "inconclusive": "proceed"}})
+    assert "it goes on, but with too few requests (no data) it rolls back" in " ".join(describe_course(proceeds, "1.1"))
+    assert "it rolls back, since the plan has no approver to ask" in " ".join(describe_course(plan_of(), "1.1"))
+
+
+def test_the_least_time_of_a_step_is_in_the_summary_and_within_its_watch() -> None:
+    """A least time beyond the watch is refused with the fix."""
+    baked = plan_of(steps=[{"percent": 10, "watch_seconds": 60, "bake_seconds": 20}, {"percent": 100, "watch_seconds": 30}])
+    assert "watch for at least 20 s and at most 1 min" in " ".join(describe_course(baked, "1.1"))
+    with pytest.raises(ValidationError, match="must last 61 s, but is watched for 60 s"):
+        plan_of(steps=[{"percent": 100, "watch_seconds": 60, "bake_seconds": 61}])
 
 
 @given(waves=st.lists(st.integers(1, 4), min_size=1, max_size=5).map(sorted))
