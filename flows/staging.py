@@ -46,7 +46,7 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
     """Prepare the version, send all traffic to it, and retire the baseline."""
     await expect_data(phase, "staging")
     platform = await platform_of(phase.plan, STAGING)
-    lease = await acquire_lease_forward(phase, platform, STAGING)
+    lease = await acquire_lease_forward(phase, platform, STAGING, version=version)
     await migrate(phase, platform, environment=STAGING, when="before", version=version, lease=lease)
     before = await named(prepare_revision, f"prepare {version}")(
         platform, version=version, lease=lease, timeout_seconds=phase.plan.staging.ready_timeout_seconds, key=phase.key("staging/prepare")

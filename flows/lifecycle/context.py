@@ -18,6 +18,7 @@ from blocks.errors import Refused, Superseded
 from blocks.platform import Lease, Platform
 from tasks.approval.protection import keep_policies, own_environment
 from tasks.evidence.inputs import read_plan, take_plan
+from tasks.evidence.source import check_source
 from tasks.lifecycle.lock import is_stop_requested
 from tasks.lifecycle.policy import retried
 from tasks.record.journal import append_entry, closing_entry, expect_whole_record, read_entry
@@ -28,6 +29,7 @@ from tasks.rules.lifecycle.results import PhaseResult
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.request import owner_of, round_of
 from tasks.rules.plan.targets import place_of, places_of
+from tasks.rules.policy.policy import Policy
 from tasks.rules.record.entries import Entry, Kind
 
 KEPT_SECONDS = 60
@@ -182,15 +184,15 @@ async def check_not_stopped(run: str) -> None:
         raise Superseded("this run was settled while it ran; its record is closed")
 
 
-async def expect_policies_kept(phase: Phase) -> None:
-    """Compare the plan and the requester with the policies as they are now.
+async def expect_policies_kept(phase: Phase) -> tuple[Policy, ...]:
+    """Compare the plan and the requester with the policies as they are now, and give those that protect its blocks.
 
     Raises:
         Refused: They are not kept, or cannot be read.
     """
     opened = await read_entry(phase.owner, "opened")
     requester = None if opened is None else "" if opened.who == UNKNOWN else opened.who
-    await asyncio.to_thread(keep_policies, phase.plan, requester=requester)
+    return await asyncio.to_thread(keep_policies, phase.plan, requester=requester)
 
 
 async def expect_own_environments(phase: Phase) -> None:
@@ -205,14 +207,15 @@ async def expect_own_environments(phase: Phase) -> None:
     await asyncio.gather(*(retried(own_environment)(phase.plan, place, platform, claims=False) for place, platform in looks))
 
 
-async def acquire_lease_forward(phase: Phase, platform: Platform, environment: str) -> Lease:
+async def acquire_lease_forward(phase: Phase, platform: Platform, environment: str, *, version: str) -> Lease:
     """Acquire the lease of an environment for a step forward; every step forward begins here.
 
     Raises:
         Refused: The release does not keep a policy as it is now. A rollback does not come here: no policy holds it up.
     """
     await check_not_stopped(phase.owner)
-    await expect_policies_kept(phase)
+    policies = await expect_policies_kept(phase)
+    await retried(check_source)(phase.taken, version, policies)
     await retried(own_environment)(phase.plan, place_of(phase.plan, environment), platform, claims=True)
     return await retried(acquire_lease)(platform, owner=phase.owner)
 

@@ -34,7 +34,7 @@ async def roll_out(phase: Phase, version: str, *, place: Place, decisions: Mappi
         `passed` once the version is the baseline; else the result of the step or the verification that did not pass.
     """
     name, platform = place.environment, await platform_of(phase.plan, place.environment, anew=True)
-    lease = await acquire_lease_forward(phase, platform, name)
+    lease = await acquire_lease_forward(phase, platform, name, version=version)
     if not await _prepare(phase, platform, version, place=place, lease=lease):
         if fault := await canary_fault(phase, platform, version, environment=name, percent=0, lease=lease):
             return _ended(name, failed(fault))

@@ -52,11 +52,11 @@ async def read_change_log(repository: str | Path, spec: Spec, *, from_version: s
         Temporary: Git timed out.
     """
     await _refuse_shallow(repository)
-    new = await _commit_of(repository, spec, to_version)
+    new = await commit_of(repository, spec, to_version)
     if from_version is None:
         commits = await _log(repository, new, paths=spec.paths)
         return ChangeLog(None, to_version, "first", tuple(commits[:MAX_COMMITS]), more=len(commits) > MAX_COMMITS, differs=bool(commits))
-    old = await _commit_of(repository, spec, from_version)
+    old = await commit_of(repository, spec, from_version)
     direction = direction_of(from_commit=old, to_commit=new, base=await _base(repository, old, new))
     if direction == "sideways":
         commits = await _other_side(repository, old, new, paths=spec.paths)
@@ -75,9 +75,28 @@ async def read_change_log(repository: str | Path, spec: Spec, *, from_version: s
     )
 
 
-async def _git(repository: str | Path, *arguments: str) -> tuple[int, str, str]:
+async def run_git(repository: str | Path, *arguments: str, settings: tuple[str, ...] = ()) -> tuple[int, str, str]:
+    """Run git in a repository that is not trusted: none of its hooks, filters or helpers that we know of runs.
+
+    Args:
+        repository: A folder inside it.
+        arguments: The command and its arguments.
+        settings: More settings as `name=value`, which precede the repository's own.
+
+    Returns:
+        The exit code, the output, and the end of what it wrote.
+
+    Raises:
+        Temporary: It timed out.
+        BadInput: Its output is too long.
+    """
     environment = {name: os.environ[name] for name in KEPT if name in os.environ} | ENVIRONMENT
-    ended = await run_command(["git", *OURS, *arguments], folder=repository, environment=environment, timeout_seconds=TIMEOUT_SECONDS)
+    ended = await run_command(
+        ["git", *OURS, *(word for one in settings for word in ("-c", one)), *arguments],
+        folder=repository,
+        environment=environment,
+        timeout_seconds=TIMEOUT_SECONDS,
+    )
     if ended.exit_code is None:
         raise Temporary(f"git {arguments[0]} did not answer within {TIMEOUT_SECONDS:g} s in {repository}")
     if ended.cut:
@@ -86,7 +105,7 @@ async def _git(repository: str | Path, *arguments: str) -> tuple[int, str, str]:
 
 
 async def _refuse_shallow(repository: str | Path) -> None:
-    code, answer, said = await _git(repository, "rev-parse", "--is-shallow-repository")
+    code, answer, said = await run_git(repository, "rev-parse", "--is-shallow-repository")
     if code:
         fix = "Keep the plan in the service's Git repository, and install git on the worker's machine."
         raise BadInput(f"{repository} cannot be read as a Git repository ({said[-200:]})", field="change_log", fix=fix)
@@ -95,9 +114,19 @@ async def _refuse_shallow(repository: str | Path) -> None:
         raise BadInput("the Git history is shallow, so changes would be missing", field="change_log", fix=fix)
 
 
-async def _commit_of(repository: str | Path, spec: Spec, version: str) -> str:
-    tag = spec.tag.replace("{version}", source_version(check_version(version)))
-    code, answer, _ = await _git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"refs/tags/{tag}^{{commit}}")
+def tag_of(spec: Spec, version: str) -> str:
+    """Name the tag of a version."""
+    return spec.tag.replace("{version}", source_version(check_version(version)))
+
+
+async def commit_of(repository: str | Path, spec: Spec, version: str) -> str:
+    """Find the commit of a version by its tag.
+
+    Raises:
+        BadInput: There is no such tag.
+    """
+    tag = tag_of(spec, version)
+    code, answer, _ = await run_git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"refs/tags/{tag}^{{commit}}")
     if code:
         fix = f"Run `git fetch --tags`, or tag the commit: `git tag {shlex.quote(tag)} COMMIT`."
         raise BadInput(f"the repository has no tag {tag} for version {version}", field="version", fix=fix)
@@ -105,7 +134,7 @@ async def _commit_of(repository: str | Path, spec: Spec, version: str) -> str:
 
 
 async def _base(repository: str | Path, old: str, new: str) -> str | None:
-    code, answer, _ = await _git(repository, "merge-base", old, new)
+    code, answer, _ = await run_git(repository, "merge-base", old, new)
     return answer.strip() if code == 0 else None
 
 
@@ -116,7 +145,7 @@ async def _log(repository: str | Path, commits: str, *options: str, paths: list[
     """
     limits = ["-z", f"--max-count={MAX_COMMITS + 1}", f"--format={FORMAT}", "--no-color", "--no-show-signature"]
     merges = ["--simplify-merges"] if paths else []
-    answer = await _asked(repository, "log", *limits, *merges, *options, "--end-of-options", commits, "--", *paths)
+    answer = await ask_git(repository, "log", *limits, *merges, *options, "--end-of-options", commits, "--", *paths)
     return [_commit(entry) for entry in answer.split("\0") if entry.strip()]
 
 
@@ -132,8 +161,8 @@ async def _other_side(repository: str | Path, here: str, there: str, *, paths: l
 
 async def _has_changes_of_its_own(repository: str | Path, merge: str, *, paths: list[str]) -> bool:
     """Return whether a merge differs from what its sides add up to: a file that neither has, or a side's change that it drops."""
-    _, first, *others = (await _asked(repository, "rev-list", "--parents", "--max-count=1", merge)).split()
-    code, base, _ = await _git(repository, "merge-base", first, *others)
+    _, first, *others = (await ask_git(repository, "rev-list", "--parents", "--max-count=1", merge)).split()
+    code, base, _ = await run_git(repository, "merge-base", first, *others)
     if code or len(others) != 1:
         return True
     sides = (first, others[0])
@@ -144,20 +173,25 @@ async def _has_changes_of_its_own(repository: str | Path, merge: str, *, paths: 
 
 
 async def _names(repository: str | Path, one: str, other: str, *, paths: list[str]) -> set[str]:
-    answer = await _asked(repository, "diff-tree", "-r", "-z", "--name-only", "--no-renames", one, other, "--", *paths)
+    answer = await ask_git(repository, "diff-tree", "-r", "-z", "--name-only", "--no-renames", one, other, "--", *paths)
     return {name for name in answer.split("\0") if name}
 
 
 async def _differ(repository: str | Path, old: str, new: str, *, paths: list[str]) -> bool:
     """Compare the two versions' files themselves: later commits of a log may revert earlier ones."""
-    code, _, said = await _git(repository, "diff-tree", "-r", "--quiet", old, new, "--", *paths)
+    code, _, said = await run_git(repository, "diff-tree", "-r", "--quiet", old, new, "--", *paths)
     if code not in {0, 1}:
         raise _unreadable(said)
     return code == 1
 
 
-async def _asked(repository: str | Path, *arguments: str) -> str:
-    code, answer, said = await _git(repository, *arguments)
+async def ask_git(repository: str | Path, *arguments: str) -> str:
+    """Give the output of a git command.
+
+    Raises:
+        BadInput: It failed.
+    """
+    code, answer, said = await run_git(repository, *arguments)
     if code:
         raise _unreadable(said)
     return answer

@@ -16,6 +16,7 @@ from tasks.approval.protection import keep_policies
 from tasks.evidence.change_log import read_change_log
 from tasks.evidence.review import read_plan_file
 from tasks.evidence.settings import reached_by, settings_fingerprint
+from tasks.evidence.source import check_source
 from tasks.lifecycle.policy import OBSERVE_PLATFORM, ONCE
 from tasks.process.extras import require_extras
 from tasks.rollout.manifests import read_manifests
@@ -85,6 +86,7 @@ async def look(
         raise BadInput("; ".join(taken.manifest_problems), field="migrations", fix="Look with `shipway check`.")
     require_extras(plan)
     policies = await asyncio.to_thread(keep_policies, plan)
+    await check_source.fn(taken, version, policies)
     loaded = platforms or await load_platforms(plan)
     seen = dict(zip(loaded, await asyncio.gather(*(_look_at(plan, name, platform) for name, platform in loaded.items())), strict=True))
     settings = {name: fingerprinted for name, (_, fingerprinted) in seen.items()}

@@ -179,3 +179,14 @@ async def test_a_second_block_on_a_protected_environment_does_not_evade_its_poli
     protection.apply(approval={"quorum": 1, "approvers": ["ada"]})
     ran = await attempt(stage, plan=stage.plan(production={**plan_of(stage.name)["production"], "platform": f"local/{stage.name}-alias"}))
     assert f"points to the environment of local/{stage.name}-production, which the policy {stage.name}-production protects" in ran.message
+
+
+async def test_a_version_that_no_signer_signed_does_not_get_into_a_protected_environment(stage: Stage, protection: Protection) -> None:
+    """Neither by a release nor by a phase that runs alone."""
+    signers = ["ada ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]
+    for environment in stage.environments:
+        protection.apply(environment, source={"signed": "tag", "signers": signers})
+    for flow in ("release", "staging", "production"):
+        ran = await attempt(stage, flow)
+        assert "is not an annotated tag of that name" in ran.message
+        assert "`source.signed: tag` of the policy" in ran.message

@@ -22,6 +22,7 @@ URL_PATH = r"^/[^\s#]*$"
 METRIC = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"
 LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 TAG = r"\{version\}"
+SIGNER = r"^[A-Za-z0-9][A-Za-z0-9._@+-]* [a-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}$"
 PATTERN_WORDS = {
     NAME: "Write lower-case letters, digits and inner dashes, 63 at most, as `guestbook`.",
     TARGET: "Write lower-case letters and digits, with single dashes inside, 30 at most, as `eu-west`.",
@@ -34,6 +35,7 @@ PATTERN_WORDS = {
     METRIC: "Write a metric's name without braces, as `http_requests_total`.",
     LABEL: "Write a label's name, as `status`.",
     TAG: "Write the tag's name with `{version}` in it, as `v{version}`.",
+    SIGNER: "Write a name, the kind of key and the key, as `ada ssh-ed25519 AAAA…`.",
     VERSION_PATTERN: "Write letters, digits and . _ + - (first a letter or digit), as `1.4.2`.",
 }
 

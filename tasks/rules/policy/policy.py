@@ -12,10 +12,11 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tasks.rules.plan.file import Problem, read_section
-from tasks.rules.plan.types import BlockName, Name, Person, Ratio, Section, fault, refuse_doubles
+from tasks.rules.plan.types import SIGNER, BlockName, Name, Person, Ratio, Section, fault, refuse_doubles
 
 ChecklistLine = Literal["tests_passed", "dependencies_verified", "rollback_ready", "monitoring_on", "team_told"]
 Signatures = Literal["accepted", "required"]
+Text = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class LeastApproval(Section):
@@ -52,6 +53,26 @@ class LeastAnalysis(Section):
     """The first step gets at most this share of the traffic."""
 
 
+class Source(Section):
+    """Where a release must come from. Only a signature proves it: whoever wrote the repository on the worker's machine chose the rest."""
+
+    repositories: Annotated[list[Text], Field(max_length=100)] = Field(default_factory=list)
+    """The plan's repository must have one of these remote URLs, or one of these root commits (40 hexadecimal digits); empty allows any."""
+    branches: Annotated[list[Text], Field(max_length=100)] = Field(default_factory=list)
+    """The version's commit must lie on one of these branches; `*` stands for any part of a name; empty allows any."""
+    signed: Literal["none", "commit", "tag"] = "none"
+    """`commit`: the commit of the version's tag must be signed, `tag`: the tag, with the SSH key of a signer. The plan must be as in it."""
+    signers: Annotated[list[Annotated[str, Field(pattern=SIGNER, max_length=2_000)]], Field(max_length=200)] = Field(default_factory=list)
+    """Whose signatures count: lines of an allowed_signers file, as `ada ssh-ed25519 AAAA…` (`ssh-keygen(1)`)."""
+
+    @model_validator(mode="after")
+    def _has_signers(self) -> Self:
+        if (self.signed == "none") == bool(self.signers):
+            wrong = "signers are listed, but nothing must be signed" if self.signers else "no signature could be valid without `signers`"
+            raise fault(wrong, fix="Write `signed: tag` (or commit) and `signers`, or leave both out.")
+        return self
+
+
 class Policy(Section):
     """A policy."""
 
@@ -76,6 +97,8 @@ class Policy(Section):
     """Lines of the checklist that a plan may not turn off."""
     least_analysis: LeastAnalysis | None = None
     """The least analysis; left out, it is left to the plan."""
+    source: Source | None = None
+    """Where a release must come from; left out, from anywhere."""
 
     @model_validator(mode="after")
     def _can_be_kept(self) -> Self:

@@ -37,6 +37,7 @@ def policy_of(**changes: Any) -> Policy:
     } | changes)  # fmt: skip
 
 
+SHORT = "policy: 1\nname: a\nservices: [a]\nprotects: [local/a]\n"
 SLOW = {"name": "slow", "indicator": "latency", "threshold_seconds": 1}
 LOOSE = {"name": "errors", "indicator": "errors", "limit": 0.9}
 SHOWN = {"name": "errors", "indicator": "errors", "deciding": False}
@@ -166,6 +167,8 @@ def test_a_plan_without_a_conflict_can_be_approved_and_is_what_counts(plan: Plan
         ("policy: 1\nname: a\nservices: [a]\nprotects: [local/a]\nchecklist: [tests]\n", "checklist[0]: `tests` must be"),
         ("policy: 1\nname: a\nservices: [a]\nprotects: [local/a]\napproval: {quorum: 2, approvers: [ada]}\n", "can never be met"),
         ("policy: 1\nname: a\nservices: [a]\nprotects: [local/a]\nenvironment: staging\napproval: {}\n", "before people are asked"),
+        (f"{SHORT}source: {{signed: tag}}\n", "source: no signature could be valid without `signers`"),
+        (f"{SHORT}source: {{signed: tag, signers: [ada]}}\n", "source.signers[0]: `ada` does not fit. Write a name, the kind of key"),
         ("policy: 2\nname: a\nservices: [a]\nprotects: [local/a]\n", "policy: `2` must be 1"),
     ],
 )
