@@ -6,11 +6,12 @@ import contextlib
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from blocks.errors import Permanent
-from blocks.server import settings
+from blocks.server import deployed, settings
 
 
 async def deploy_all(prefect_file: Path = settings.PROJECT / "prefect.yaml") -> list[str]:
@@ -48,7 +49,34 @@ async def deploy_all(prefect_file: Path = settings.PROJECT / "prefect.yaml") -> 
     except Exception as error:
         message = f"the deployments of {prefect_file} could not be applied: {error}; fix that file or the flow that it names"
         raise Permanent(message) from error
-    return [str(config["name"]) for config in configs]
+    names = [str(config["name"]) for config in configs]
+    await _keep(configs, pull=actions.get("pull") or [])
+    return names
+
+
+async def _keep(configs: list[dict[str, Any]], *, pull: list[Any]) -> None:
+    """Remember what was deployed, so that no worker starts anything else.
+
+    Raises:
+        Permanent: The server does not have what the file says: it was changed in this moment.
+    """
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName  # noqa: PLC0415
+
+    def written(config: dict[str, Any]) -> tuple[Any, ...]:
+        variables = (config.get("work_pool") or {}).get("job_variables") or {}
+        return config["name"], config["entrypoint"], variables, config.get("pull") or pull
+
+    chosen = DeploymentFilter(name=DeploymentFilterName(any_=[str(config["name"]) for config in configs]))
+    async with get_client() as client:
+        found = await client.read_deployments(deployment_filter=chosen)
+    wanted = [written(config) for config in configs]
+    ours = [one for one in found if (one.name, one.entrypoint, one.job_variables, one.pull_steps or []) in wanted]
+    if len(ours) < len(wanted):
+        names = {one.name for one in ours}
+        missing = ", ".join(name for name, *_ in wanted if name not in names)
+        raise Permanent(f"the server does not have what was just deployed: {missing}; deploy again, and find out who changed it")
+    deployed.keep(ours)
 
 
 def _count_written(prefect_file: Path) -> int:

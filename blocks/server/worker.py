@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import signal
 import socket
 import sys
@@ -22,7 +23,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blocks.server import api, keeper, settings
+from blocks.server import api, deployed, keeper, settings
 from blocks.server.warm import engine
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ async def work(home: Path, queue: str, *, refuse: Refuse) -> None:
     )
     if queue == RELEASES:
         worker.run = refusing(worker.run, refuse)  # type: ignore[method-assign, assignment]
+    worker.run = only_deployed(worker.run, home)  # type: ignore[method-assign, assignment]
     worker._worker_metadata = no_metadata  # type: ignore[method-assign]  # noqa: SLF001 - there is no setting for it
     try:
         await worker.start()
@@ -149,8 +151,6 @@ def refusing(start: Start, refuse: Refuse) -> Start:
     gate = asyncio.Semaphore(REFUSALS_AT_ONCE)
 
     async def run(flow_run: FlowRun, configuration: Any, task_status: Any = None) -> BaseWorkerResult:
-        from prefect.workers.process import ProcessWorkerResult  # noqa: PLC0415
-
         try:
             async with gate:
                 is_refused = await refuse(flow_run)
@@ -159,11 +159,47 @@ def refusing(start: Start, refuse: Refuse) -> Start:
             is_refused = False
         if not is_refused:
             return await start(flow_run=flow_run, configuration=configuration, task_status=task_status)
-        if task_status is not None:
-            task_status.started(0)  # there is no process
-        return ProcessWorkerResult(status_code=0, identifier="refused")
+        return _without_process(task_status)
 
     return run
+
+
+def only_deployed(start: Start, home: Path) -> Start:
+    """Wrap how a worker starts a run: one that is not what was deployed ends as refused, and no code of it runs."""
+    from prefect.settings import get_current_settings  # noqa: PLC0415
+    from prefect.utilities.processutils import command_to_string  # noqa: PLC0415
+
+    command = command_to_string(engine.client_command(home))
+
+    async def run(flow_run: FlowRun, configuration: Any, task_status: Any = None) -> BaseWorkerResult:
+        environment = {**os.environ, **get_current_settings().to_environment_variables(exclude_unset=True)}
+        deployment = configuration._related_objects["deployment"]  # noqa: SLF001 - the very one that the configuration was made of
+        fault = deployed.changed(deployment, job_variables=flow_run.job_variables) or deployed.other_process(
+            configuration, command=command, folder=settings.PROJECT, environment=environment
+        )
+        if not fault:
+            return await start(flow_run=flow_run, configuration=configuration, task_status=task_status)
+        await _end_refused(flow_run, f"this run is not what was deployed: {fault}. {deployed.FIX}")
+        return _without_process(task_status)
+
+    return run
+
+
+async def _end_refused(flow_run: FlowRun, reason: str) -> None:
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
+    from prefect.states import Failed  # noqa: PLC0415
+
+    LOG.error("%s: %s", flow_run.id, reason)
+    async with get_client() as client:
+        await client.set_flow_run_state(flow_run.id, Failed(name="Refused", message=reason), force=True)
+
+
+def _without_process(task_status: Any) -> BaseWorkerResult:
+    from prefect.workers.process import ProcessWorkerResult  # noqa: PLC0415
+
+    if task_status is not None:
+        task_status.started(0)
+    return ProcessWorkerResult(status_code=0, identifier="refused")
 
 
 async def no_metadata() -> None:

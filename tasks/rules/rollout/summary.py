@@ -97,9 +97,9 @@ def _clause(plan: Plan, version: str, runs: Mapping[str, str | None], step: Plan
     if step.kind == "shift":
         return f"send {step.percent} % of new requests to it"
     if step.kind == "watch":
-        one = _step_of(plan, step)
-        least = f"at least {duration(one.bake_seconds)} and " if one.bake_seconds else ""
-        return f"watch for {least}at most {duration(one.watch_seconds)}"
+        watched = _step_of(plan, step)
+        least = f"at least {duration(watched.bake_seconds)} and " if watched.bake_seconds else ""
+        return f"watch for {least}at most {duration(watched.watch_seconds)}"
     if step.kind == "promote":
         return "promote it and stop the previous version"
     place = place_of(plan, name)

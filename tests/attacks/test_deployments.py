@@ -1,0 +1,146 @@
+"""Whoever has the API's password can change what a run would execute; the worker then starts nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from blocks.server import deployments
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
+
+pytestmark = [pytest.mark.server, pytest.mark.attack, pytest.mark.timeout(400)]
+
+SAMPLE = """
+import pathlib
+from prefect import flow
+
+@flow
+async def sample(target: str, secret: str = "none") -> None:
+    pathlib.Path(target).touch()
+"""
+PREFECT_YAML = """
+pull:
+- prefect.deployments.steps.set_working_directory:
+    directory: {folder}
+deployments:
+- name: {name}
+  entrypoint: sample.py:sample
+  parameters: {{secret: first}}
+  work_pool: {{name: shipway}}
+"""
+
+
+async def deploy(folder: Path, name: str) -> Any:
+    """Deploy the sample as `shipway up` deploys, and read the deployment."""
+    from prefect import get_client  # noqa: PLC0415
+
+    (folder / "sample.py").write_text(SAMPLE)
+    (folder / "prefect.yaml").write_text(PREFECT_YAML.format(folder=folder, name=name))
+    await deployments.deploy_all(folder / "prefect.yaml")
+    async with get_client() as client:
+        return await client.read_deployment_by_name(f"sample/{name}")
+
+
+async def ran(deployment: Any, target: Path, **more: Any) -> FlowRun:
+    """Ask for a run and wait for its end."""
+    from prefect import get_client  # noqa: PLC0415
+
+    async with get_client() as client, asyncio.timeout(90):
+        run = await client.create_flow_run_from_deployment(deployment.id, parameters={"target": str(target)}, **more)
+        while run.state is None or not run.state.is_final():
+            await asyncio.sleep(0.2)
+            run = await client.read_flow_run(run.id)
+        return run
+
+
+async def change(deployment: Any, **fields: Any) -> None:
+    """Change a deployment by the API."""
+    from prefect import get_client  # noqa: PLC0415
+
+    async with get_client() as client:
+        answer = await client._client.patch(f"/deployments/{deployment.id}", json=fields)
+        answer.raise_for_status()
+
+
+def evil(folder: Path) -> list[Any]:
+    """Give a pull step that runs a command."""
+    return [{"prefect.deployments.steps.run_shell_script": {"script": f"touch {folder / 'evil'}"}}]
+
+
+async def test_a_changed_deployment_starts_nothing(worker: Any, tmp_path: Path) -> None:  # noqa: ARG001
+    """Each field that decides what runs: the run ends as refused, names the field, and no code of it ran; deployed again, it runs."""
+    deployment = await deploy(tmp_path, "changed")
+    assert (await ran(deployment, tmp_path / "before")).state_name == "Completed"
+    changes: dict[str, Any] = {
+        "pull_steps": evil(tmp_path),
+        "job_variables": {"env": {"PATH": str(tmp_path)}},
+        "entrypoint": "other.py:sample",
+        "path": "/",
+        "parameters": {"secret": "other"},
+        "enforce_parameter_schema": False,
+    }
+    for name, value in changes.items():
+        await change(deployment, **{name: value})
+        run = await ran(deployment, tmp_path / "target")
+        assert run.state_name == "Refused", (name, run.state)
+        assert f"{name} of the deployment changed was changed" in str(run.state and run.state.message)
+        await deploy(tmp_path, "changed")
+        if name == "path":
+            await change(deployment, path=deployment.path)
+    assert not (tmp_path / "target").exists()
+    assert not (tmp_path / "evil").exists()
+    assert (await ran(deployment, tmp_path / "after")).state_name == "Completed"
+
+
+async def test_a_runs_own_job_variables_start_nothing(worker: Any, tmp_path: Path) -> None:  # noqa: ARG001
+    """They could name another command, or another environment."""
+    deployment = await deploy(tmp_path, "own-variables")
+    run = await ran(deployment, tmp_path / "target", job_variables={"command": f"touch {tmp_path / 'evil'}"})
+    assert run.state_name == "Refused"
+    assert "job variables of its own: command" in str(run.state and run.state.message)
+    assert not (tmp_path / "evil").exists()
+
+
+async def test_a_deployment_that_nobody_deployed_here_starts_nothing(worker: Any, tmp_path: Path) -> None:  # noqa: ARG001
+    """One that is made by the API, of our own flow, with pull steps of its own."""
+    from prefect import get_client  # noqa: PLC0415
+
+    deployment = await deploy(tmp_path, "known")
+    async with get_client() as client:
+        made = await client.create_deployment(
+            flow_id=deployment.flow_id, name="stranger", entrypoint="sample.py:sample", work_pool_name="shipway", pull_steps=evil(tmp_path)
+        )
+        stranger = await client.read_deployment(made)
+    run = await ran(stranger, tmp_path / "target")
+    assert run.state_name == "Refused"
+    assert "was not made by `shipway up`" in str(run.state and run.state.message)
+    assert not (tmp_path / "evil").exists()
+
+
+async def test_a_changed_template_of_the_pool_starts_nothing(worker: Any, tmp_path: Path) -> None:  # noqa: ARG001
+    """Its defaults are what every run would be started with."""
+    from copy import deepcopy  # noqa: PLC0415
+
+    from prefect import get_client  # noqa: PLC0415
+    from prefect.client.schemas.actions import WorkPoolUpdate  # noqa: PLC0415
+
+    deployment = await deploy(tmp_path, "template")
+    async with get_client() as client:
+        right = (await client.read_work_pool("shipway")).base_job_template
+        for name, value, said in (("command", "true", "its command would be true"), ("env", {"PYTHONPATH": "/"}, "have PYTHONPATH")):
+            wrong = deepcopy(right)
+            wrong["variables"]["properties"][name]["default"] = value
+            await client.update_work_pool("shipway", WorkPoolUpdate(base_job_template=wrong))
+            try:
+                async with asyncio.timeout(90):  # a worker reads the pool's template with its heartbeat; until then it is the right one
+                    while (run := await ran(deployment, tmp_path / "target")).state_name == "Completed":
+                        pass
+            finally:
+                await client.update_work_pool("shipway", WorkPoolUpdate(base_job_template=right))
+            assert run.state_name == "Refused", run.state
+            assert said in str(run.state and run.state.message)
