@@ -1,7 +1,7 @@
 """Results that cannot be forged: Prefect's result storage with a seal on each object, checked on reading.
 
 Imported by whatever runs our flows, and in force from then on: each default storage of results that Prefect resolves, a folder as well as a
-filesystem block, is sealed. No setting, block document or state on the server chooses another one. We replace four functions of Prefect,
+filesystem block, is sealed. No setting, block document or state on the server chooses another one. We replace a few functions of Prefect,
 which has no setting for it; the pinned version makes that safe, and tests/tasks/record/test_sealing.py shows that it works.
 
 A result that does not match its seal fails the task that asks for it: Prefect would take it for one that was never written, and do the
@@ -13,8 +13,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-from prefect import results
+from prefect import results, states
+from prefect.context import FlowRunContext, TaskRunContext
 from prefect.filesystems import WritableFileSystem
 from prefect.results import ResultStore
 from pydantic import PrivateAttr
@@ -71,6 +73,7 @@ class SealedStorage(WritableFileSystem):
 
 
 _ask, _ask_at_once, _exists = results._aget_default_result_storage, results._get_default_result_storage, ResultStore._aexists  # noqa: SLF001
+_create, _result_of = ResultStore.create_result_record, states._get_state_result_data_with_retries  # noqa: SLF001
 _from_metadata = ResultStore._from_metadata.__func__  # type: ignore[attr-defined]  # noqa: SLF001
 
 
@@ -91,6 +94,26 @@ async def _exists_untouched(store: ResultStore, key: str) -> bool:
     return await _exists(store, key)
 
 
+def _with_its_run(store: ResultStore, obj: Any, key: str | None = None, expiration: Any = None) -> Any:
+    """Name a flow run's result after the run, so that no run's state can point at the result of another one."""
+    context = FlowRunContext.get()
+    if key is None and context is not None and context.flow_run is not None and TaskRunContext.get() is None:
+        key = f"{_folder_of(context.flow_run.id)}{uuid4()}"
+    return _create(store, obj, key=key, expiration=expiration)
+
+
+def _folder_of(flow_run: Any) -> str:
+    return f"runs/{flow_run}/"
+
+
+async def _result_of_its_run(state: Any, retry_result_failure: bool = True) -> Any:  # noqa: FBT001, FBT002 - Prefect's own signature
+    """Read the result that a state names, if it is of the run that the state is of: the server says which, not the state's data."""
+    run, key = state.state_details.flow_run_id, getattr(state.data, "storage_key", None) or ""
+    if state.is_completed() and run and not state.state_details.task_run_id and not key.startswith(_folder_of(run)):
+        raise Tampered(f"the state of the run {run} names {key} as its result, which is not of that run")
+    return await _result_of(state, retry_result_failure)
+
+
 async def _from_sealed_metadata(cls: type[ResultStore], metadata: Any) -> Any:
     """Read the result of a run from our storage alone: the run's state, which anyone with the API can write, may name another one."""
     if metadata.storage_block_id is not None or Path(metadata.storage_key or "").is_absolute():
@@ -102,3 +125,5 @@ results._aget_default_result_storage = _sealed_default_storage  # noqa: SLF001
 results._get_default_result_storage = _sealed_default_storage_at_once  # noqa: SLF001
 ResultStore._aexists = _exists_untouched  # type: ignore[method-assign, assignment]  # noqa: SLF001
 ResultStore._from_metadata = classmethod(_from_sealed_metadata)  # type: ignore[method-assign, assignment]  # noqa: SLF001
+ResultStore.create_result_record = _with_its_run  # type: ignore[method-assign, assignment]
+states._get_state_result_data_with_retries = _result_of_its_run  # noqa: SLF001

@@ -146,6 +146,22 @@ async def test_a_state_cannot_point_at_a_result_elsewhere(folder: Path) -> None:
             await state.aresult(retry_result_failure=False)
 
 
+@pytest.mark.server
+async def test_a_state_cannot_point_at_another_runs_result(folder: Path) -> None:  # noqa: ARG001
+    """Both are sealed, and still the result of one release is none of another."""
+    from prefect import get_client  # noqa: PLC0415
+
+    found: list[State[Any]] = [await acting("yes", str(uuid4()), return_state=True) for _ in range(2)]
+    async with get_client() as client:
+        mine, other = [(await client.read_flow_run(one.state_details.flow_run_id)).state for one in found if one.state_details.flow_run_id]
+    assert mine is not None
+    assert other is not None
+    assert await mine.aresult() == "yes"
+    mine.data = other.data
+    with pytest.raises(Tampered, match="not of that run"):
+        await mine.aresult()
+
+
 @pytest.mark.parametrize("storage", ["folder", "block"])
 async def test_any_storage_is_sealed(tmp_path: Path, storage: str) -> None:
     """A folder or a block of another kind: each is wrapped, once."""
