@@ -50,11 +50,11 @@ async def deploy_all(prefect_file: Path = settings.PROJECT / "prefect.yaml") -> 
         message = f"the deployments of {prefect_file} could not be applied: {error}; fix that file or the flow that it names"
         raise Permanent(message) from error
     names = [str(config["name"]) for config in configs]
-    await _keep(configs, pull=actions.get("pull") or [])
+    await _keep(configs, pull=actions.get("pull"), folder=prefect_file.parent)
     return names
 
 
-async def _keep(configs: list[dict[str, Any]], *, pull: list[Any]) -> None:
+async def _keep(configs: list[dict[str, Any]], *, pull: list[Any] | None, folder: Path) -> None:
     """Remember what was deployed, so that no worker starts anything else.
 
     Raises:
@@ -65,7 +65,8 @@ async def _keep(configs: list[dict[str, Any]], *, pull: list[Any]) -> None:
 
     def written(config: dict[str, Any]) -> tuple[Any, ...]:
         variables = (config.get("work_pool") or {}).get("job_variables") or {}
-        return config["name"], config["entrypoint"], variables, config.get("pull") or pull
+        steps = config.get("pull", pull)
+        return config["name"], config["entrypoint"], variables, _own_step(folder) if steps is None else steps
 
     chosen = DeploymentFilter(name=DeploymentFilterName(any_=[str(config["name"]) for config in configs]))
     async with get_client() as client:
@@ -77,6 +78,11 @@ async def _keep(configs: list[dict[str, Any]], *, pull: list[Any]) -> None:
         missing = ", ".join(name for name, *_ in wanted if name not in names)
         raise Permanent(f"the server does not have what was just deployed: {missing}; deploy again, and find out who changed it")
     deployed.keep(ours)
+
+
+def _own_step(folder: Path) -> list[Any]:
+    """Give the pull step that Prefect writes if a file names none."""
+    return [{"prefect.deployments.steps.set_working_directory": {"directory": str(folder.resolve())}}]
 
 
 def _count_written(prefect_file: Path) -> int:
