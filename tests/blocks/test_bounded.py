@@ -39,6 +39,7 @@ WHOLE = {
 }
 # These pass bytes on without keeping them, or read what a child of their own says.
 FREE = {"blocks/local/router/router.py", "flows/commands/_demo.py"}
+CLIENTS = {"AsyncClient", "Client", "ClientSession", "ApiClient", "HTTPConnection", "HTTPSConnection", "urlopen", "build_opener"}
 MEGABYTE = 1_000_000
 BOMB = gzip.compress(gzip.compress(bytes(100 * MEGABYTE)))
 
@@ -149,6 +150,28 @@ async def test_a_program_that_writes_without_an_end_is_killed(tmp_path: Path, mo
         script = f"import sys\nwhile True: sys.{stream}.write('x' * 100_000)"
         ended = await process.run([sys.executable, "-c", script], folder=tmp_path, environment={}, timeout_seconds=30)
         assert (ended.exit_code, ended.output, ended.said) == (None, b"", "more than 1,000,000 bytes of output")
+
+
+def test_every_client_is_one_that_is_tested() -> None:
+    """Whoever opens a new one gives it bounds, and a test, and names it here."""
+    found = set()
+    for room in ("blocks", "flows", "tasks"):
+        for path in (ROOT / room).rglob("*.py"):
+            names = {_name(call) for call in _calls(tree_of(path))} | {
+                ast.unparse(given).rpartition(".")[2] for call in _calls(tree_of(path)) for given in call.args if _name(call) == "to_thread"
+            }
+            found |= {(str(path.relative_to(ROOT)), name) for name in names & CLIENTS}
+    assert found == {
+        ("blocks/kubernetes/api/auth.py", "ApiClient"),  # above
+        ("blocks/kubernetes/api/tunnel.py", "ClientSession"),  # websockets of 4 MB a message at most, which is aiohttp's bound
+        ("blocks/kubernetes/routing/gateway_metrics.py", "ClientSession"),  # tests/blocks/kubernetes/test_gateway_metrics.py
+        ("blocks/local/client.py", "AsyncClient"),  # the agent's socket, which is this user's
+        ("blocks/local/router/router.py", "ClientSession"),  # passes on what comes, and keeps nothing
+        ("blocks/prometheus/prometheus.py", "AsyncClient"),  # tests/blocks/prometheus/test_prometheus.py
+        ("blocks/server/api.py", "build_opener"),  # `read_open`, above
+        ("flows/commands/_demo_prometheus.py", "urlopen"),  # `read_open`, above
+        ("tasks/verification/http_check.py", "AsyncClient"),  # tests/tasks/verification/test_http_check.py
+    }
 
 
 def test_bodies_are_read_in_one_module() -> None:
