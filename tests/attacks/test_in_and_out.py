@@ -4,20 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import csv
 import io
 import logging
+import shutil
+import subprocess
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
+import yaml
+from playwright.async_api import async_playwright
+from prefect import get_client
+from prefect.exceptions import MissingResult, ObjectNotFound, ParameterTypeError
+from prefect.flow_engine import run_flow
+from prefect.states import Cancelled
 
+from blocks.outside_text import outside
+from flows.lifecycle.frame import roll_back_cancelled
 from flows.release import release
+from tasks.data.expectations import judge_tables
+from tasks.record.storage import default_storage
+from tasks.record.store import load_entries
+from tasks.rules.data.jobs import Job
+from tasks.rules.record.entries import outcome_of, verify_chain
 from tests.flows.hostile_platform import HostilePlatform, hostile_service
 from tests.flows.processes import hang_up
 from tests.flows.test_hostile_words import HostileStage
-from tests.hostile_text import spellings, traces
+from tests.flows.test_migrations import JOB
+from tests.hostile_text import EVERYTHING, spellings, traces
 
 pytestmark = [pytest.mark.attack, pytest.mark.server, pytest.mark.timeout(600)]
 SECRET = 'Tr0ub4dor&3/x y"z+Kuckuck-\u00e4'
@@ -52,8 +72,6 @@ def stage(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sec
 
 async def everything_the_api_gives() -> dict[str, str]:
     """Read every page of every filter, and every run's states and inputs, as anybody may who holds the API's password."""
-    from prefect import get_client  # noqa: PLC0415
-
     found: dict[str, str] = {}
     async with get_client() as client:
         http: Any = client._client
@@ -127,3 +145,215 @@ async def test_a_failing_release_shows_its_secret_nowhere(
     check_no_trace({"states": "\n".join(states), "log": said.getvalue(), "output": out.out + out.err})
     check_no_trace(files_of(server.home))
     check_no_trace(await everything_the_api_gives())
+
+
+FOREIGN = [
+    RuntimeError(EVERYTHING),
+    KeyError(EVERYTHING * 1_000),
+    UnicodeDecodeError("utf-8", EVERYTHING.encode("utf-8", "replace"), 0, 1, EVERYTHING),
+    ExceptionGroup(EVERYTHING, [OSError(EVERYTHING), ValueError(EVERYTHING)]),
+    ObjectNotFound(RuntimeError(EVERYTHING), help_message=EVERYTHING),
+    ParameterTypeError(EVERYTHING),
+    MissingResult(EVERYTHING),
+    httpx.ReadError(EVERYTHING),
+    TimeoutError(EVERYTHING),
+]
+
+
+@pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(error).__name__)
+async def test_any_error_of_a_platform_ends_in_a_rollback(stage: SecretStage, error: Exception) -> None:
+    """Whoever's it is, Prefect's too, and whatever it says: it is not taken for a reason to stop or to go on."""
+    await stage.free()
+    for environment in stage.environments:
+        stage.world(environment).reset("1.0")
+        stage.world(environment).fails_at = ""
+    world = stage.world("production")
+    world.fails_at, world.error, world.text = "shift", error, EVERYTHING
+    version = stage.tag(f"1.{next(_numbers)}")
+    try:
+        state: Any = await release(plan=stage.hostile_plan(), version=version, reason="a test", requester="rita", return_state=True)
+    finally:
+        world.error = None
+    assert state.name == "RolledBack", state.message
+    await check_rolled_back(stage, state)
+
+
+async def check_rolled_back(stage: SecretStage, state: Any, *, outcome: str = "rolled_back") -> None:
+    """Assert that both environments are as before, and that the record is whole and says so."""
+    entries = await load_entries(await default_storage(), str(state.state_details.flow_run_id))
+    assert (outcome_of(entries), verify_chain(entries)) == (outcome, [])
+    positions = [stage.world(environment).position for environment in stage.environments]
+    assert [(one["baseline"], one["canary"], one["owner"]) for one in positions] == [("1.0", None, None)] * 2
+
+
+TEXTS = [
+    EVERYTHING,
+    "\U0001f4a5\u202e\u2066 \x1b]0;x\x07 %s {} {{ }} ..",
+    "x" * 100_000,
+    "\u0130\ufb01\u1e9b\u0323 \u00a0\ufeff ${jndi:x} $(id) `id` '\"\\",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
+@pytest.mark.parametrize("point", ["job", "header", "logs"])
+async def test_any_text_from_outside_ends_in_a_rollback(stage: SecretStage, point: str, text: str) -> None:
+    """At once in commits, authors, versions, headers, job output, progress and logs."""
+    await stage.free()
+    for environment in stage.environments:
+        stage.world(environment).reset("1.0")
+        stage.world(environment).fails_at, stage.world(environment).text = "", text
+    world = stage.world("production")
+    world.position["previous"] = outside(text, limit=60)
+    world.fails_at = {"header": ""}.get(point, point)
+    commit(stage.repository, subject=text, author=text)
+    version = stage.tag(f"1.{next(_numbers)}")
+    state: Any = await release(
+        plan=hostile_plan_with_job(stage, point), version=version, reason="a test", requester="rita", return_state=True
+    )
+    failed_early = point == "header"  # a header that is not as expected is found in staging
+    assert state.name == ("Failed" if failed_early else "RolledBack"), state.message
+    await check_rolled_back(stage, state, outcome="failed" if failed_early else "rolled_back")
+
+
+def hostile_plan_with_job(stage: SecretStage, point: str) -> str:
+    """Write the plan with a migration, and with a header that no service sends if the point asks for it."""
+    jobs = stage.repository / "jobs"
+    jobs.mkdir(exist_ok=True)
+    (jobs / "job.yaml").write_text(yaml.safe_dump(JOB))
+    plan = yaml.safe_load(Path(stage.hostile_plan()).read_text())
+    plan["service"] = f"{stage.name}-{next(_numbers)}"
+    plan["migrations"] = [
+        {"name": "add-place", "manifest": "jobs/job.yaml", "when": "before", "compatibility": "expand", "timeout_seconds": 30}
+    ]
+    if point == "header":
+        plan["verification"]["health"][0]["expect"]["headers"] = {"x-said": "^nobody says this$"}
+    path = stage.repository / f"plan-job-{next(_numbers)}.yaml"
+    path.write_text(yaml.safe_dump(plan))
+    return str(path)
+
+
+def commit(repository: Path, *, subject: str, author: str) -> None:
+    """Commit with any subject that Git takes, by any author that it takes."""
+    name = outside(author, limit=100).translate({ord(character): " " for character in "<>"}) or "x"
+    identity = [
+        "-c",
+        f"user.name={name}",
+        "-c",
+        "user.email=a@example.org",
+        "-c",
+        "commit.gpgsign=false",
+        "-c",
+        "i18n.commitEncoding=latin1",
+    ]
+    message = subject.replace("\x00", "").encode("utf-8", "surrogatepass") or b"x"
+    asked = ["git", *identity, "commit", "--quiet", "--allow-empty", "--allow-empty-message", "--cleanup=verbatim", "-F", "-"]
+    subprocess.run(asked, cwd=repository, input=message, check=True, capture_output=True)
+
+
+class DeathError(BaseException):
+    """A process that dies: nothing of ours handles it."""
+
+
+@pytest.mark.parametrize("text", TEXTS[:3], ids=range(3))
+async def test_any_reason_of_a_cancellation_ends_in_a_rollback(stage: SecretStage, text: str) -> None:
+    """Somebody cancels a release half-way with any words: the hook rolls back."""
+    await stage.free()
+    for environment in stage.environments:
+        stage.world(environment).reset("1.0")
+        stage.world(environment).fails_at = ""
+    world = stage.world("production")
+    world.fails_at, world.error, world.text = "shift", DeathError(), text
+    version = stage.tag(f"1.{next(_numbers)}")
+    parameters = {"plan": stage.hostile_plan(), "version": version, "reason": "a test", "requester": "rita"}
+    async with get_client() as client:
+        run = await client.create_flow_run(release, parameters=parameters)
+        with contextlib.suppress(DeathError):
+            await run_flow(release, flow_run=run, parameters=parameters, return_type="state")
+        world.error = None
+        assert world.position["canary"] == version
+        await roll_back_cancelled(release, await client.read_flow_run(run.id), Cancelled(message=text))
+        entries = await load_entries(await default_storage(), str(run.id))
+    assert outcome_of(entries) == "cancelled"
+    assert (world.position["baseline"], world.position["canary"]) == ("1.0", None)
+
+
+VALUES = [
+    '<meta http-equiv="refresh" content="0;url=data:text/html,evil">',
+    "<script>document.title='evil'</script>",
+    "<img src=x onerror=\"document.title='evil'\">",
+    '" onmouseover="document.title=\'evil\'" x="',
+    "' autofocus onfocus='document.title=1' x='",
+    "javascript:document.title='evil'",
+    "[link](javascript:document.title='evil')",
+    "</style></title></textarea><svg onload=document.title='evil'>",
+    "{{ 7*7 }} ${document.title} $column <!--",
+    "&lt;script&gt;document.title='evil'&lt;/script&gt;",
+]
+
+
+class Tags(HTMLParser):
+    """Keeps the tags of a page, with their attributes."""
+
+    def __init__(self) -> None:
+        """Begin."""
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep one."""
+        self.found.append((tag, dict(attrs)))
+
+
+async def test_values_of_data_are_text_in_the_pages_of_data_docs(tmp_path: Path) -> None:
+    """In cells, attributes, column names, descriptions and notes; a browser that opens the page stays there and runs nothing."""
+    rows = [[value] for value in VALUES]
+    with (tmp_path / "hostile.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([[VALUES[3]], *rows])
+    source = {"csv": [str(tmp_path / "hostile.csv")], "max_rows": 100}
+    asked = [
+        {
+            "type": "expect_column_values_to_be_in_set",
+            "kwargs": {"column": VALUES[3], "value_set": [value]},
+            "description": value,
+            "notes": value,
+        }
+        for value in VALUES
+    ]
+    asked += [
+        {"type": "expect_column_values_to_match_regex", "kwargs": {"column": VALUES[3], "regex": "^<none>$"}},
+        {"type": "expect_column_most_common_value_to_be_in_set", "kwargs": {"column": VALUES[3], "value_set": [VALUES[1]]}},
+        {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": VALUES[2]}},
+    ]
+    jobs = [
+        Job(name=name, title=VALUES[1], timeout_seconds=60).over(source, {"expectations": [one]}, show=True)
+        for name, one in ((f"s{number}", one) for number, one in enumerate(asked))
+    ]
+    for finding in await judge_tables.fn(jobs, release="r1", storage=tmp_path):
+        page = tmp_path / "records" / "r1" / finding["docs"]
+        tags = Tags()
+        tags.feed(page.read_text())
+        assert not [one for one in tags.found if one[0] in {"script", "svg", "iframe", "base", "object", "img"}]
+        assert not [one for one in tags.found if one[0] == "meta" and one[1].get("http-equiv") not in {None, "Content-Security-Policy"}]
+        attributes = [(tag, name, value or "") for tag, attrs in tags.found for name, value in attrs.items()]
+        assert not [one for one in attributes if one[1].startswith("on") or one[1] in {"autofocus", "x"}]
+        assert not [
+            one for one in attributes if one[1] in {"href", "src", "action"} and urlsplit(one[2]).scheme not in {"", "http", "https"}
+        ]
+        await stays_in_browser(page)
+
+
+async def stays_in_browser(page: Path) -> None:
+    """Open a page in chromium, move over all of it, and see that nothing of its values ran; without chromium nothing is opened."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        return
+    async with async_playwright() as play:
+        browser = await play.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        tab = await browser.new_page()
+        await tab.goto(page.as_uri())
+        title = await tab.title()
+        await tab.evaluate("document.querySelectorAll('*').forEach(one => one.dispatchEvent(new MouseEvent('mouseover', {bubbles: true})))")
+        await tab.wait_for_load_state("networkidle")
+        assert tab.url == page.as_uri()
+        assert await tab.title() == title != "evil"
+        await browser.close()

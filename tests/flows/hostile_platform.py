@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
+from urllib.parse import quote, unquote
 
 from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, SecretStr
@@ -24,6 +26,7 @@ class World:
         """Serve the first version."""
         self.text = ""
         self.lines: list[str] = []  # more that it logs
+        self.error: BaseException | None = None  # raised where it fails, in place of its own
         self.fails_at = ""
         self.reset("1.0")
 
@@ -92,8 +95,9 @@ class HostilePlatform(Block):
     async def endpoints(self) -> Endpoints:
         """Say where each is reached; the path says which version answers."""
         position = self.world.position
-        found = Endpoints(public=f"{self.url}/{position['baseline']}", baseline=f"{self.url}/{position['baseline']}")
-        return Endpoints(**found, canary=f"{self.url}/{position['canary']}") if position["canary"] else found
+        baseline, canary = (f"{self.url}/{quote(str(position[role]), safe='')}" for role in ("baseline", "canary"))
+        found = Endpoints(public=baseline, baseline=baseline)
+        return Endpoints(**found, canary=canary) if position["canary"] else found
 
     async def counts(self) -> dict[str, Counts]:
         """Count no request."""
@@ -109,7 +113,16 @@ class HostilePlatform(Block):
         texts = [f"ERROR {text} ERROR" for text in (self.world.text, *self.world.lines)] if self.world.fails_at == "logs" else ["INFO well"]
         return [LogLine(at=since, version=str(self.world.position["baseline"]), text=text) for text in texts]
 
+    async def run_job(self, manifest: dict[str, Any], lease: Lease, *, name: str, timeout_seconds: float) -> list[str]:
+        """Run a Job that writes the words of the test, or fails with them."""
+        del manifest, lease, name, timeout_seconds
+        if self.world.fails_at == "job":
+            raise RolloutFailed(f"the job failed: {self.world.text}", evidence=(self.world.text,))
+        return [self.world.text]
+
     def _act(self, point: str, **changes: Any) -> None:
+        if self.world.error and self.world.fails_at == point and point:
+            raise self.world.error
         if self.world.fails_at == point == "prepare":
             raise RolloutFailed(self.world.text, evidence=(self.world.text,))
         if self.world.fails_at == point == "shift":
@@ -125,12 +138,14 @@ def hostile_service(worlds: dict[str, World]) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            version = self.path.split("/")[1]
+            version = unquote(self.path.split("/")[1])
             bad = next((world.text for world in worlds.values() if world.fails_at == "body"), None)
-            said = version if bad is None or version == "1.0" else bad
-            body = json.dumps({"version": said}).encode()
+            body = json.dumps({"version": version if bad is None or version == "1.0" else bad}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
+            for world in worlds.values():
+                said = re.sub(r"[\x00-\x1f\x7f]", " ", world.text[:2_000]).strip()
+                self.send_header("X-Said", said.encode("utf-8", "replace").decode("latin-1"))
             self.end_headers()
             self.wfile.write(body)
 
