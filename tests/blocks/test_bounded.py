@@ -74,19 +74,19 @@ class Handler(FaultyHandler):
 
 
 @pytest.fixture
-def server() -> Iterator[FaultyHttp]:
+def faulty() -> Iterator[FaultyHttp]:
     """Serve every fault."""
     with running(FaultyHttp(Handler)) as found:
         yield found
 
 
 @pytest.fixture
-def cluster(server: FaultyHttp, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+def cluster(faulty: FaultyHttp, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     """Give the official client of this server, with small bounds."""
     kubernetes: Any = pytest.importorskip("kubernetes.client")
     monkeypatch.setattr(client, "MOST_BYTES", MEGABYTE)
     monkeypatch.setattr(client, "READ_SECONDS", 0.5)
-    configuration = kubernetes.Configuration(host=server.url)
+    configuration = kubernetes.Configuration(host=faulty.url)
     configuration.retries = False
     return Cluster(kubernetes.ApiClient(configuration), "shop")
 
@@ -108,14 +108,14 @@ async def test_an_api_server_cannot_fill_the_memory(cluster: Cluster, fault: str
 
 
 @pytest.mark.parametrize("fault", ["bomb", "gigabyte", "headers"])
-async def test_raw_chunks_are_read_up_to_the_bound(server: FaultyHttp, fault: str) -> None:
+async def test_raw_chunks_are_read_up_to_the_bound(faulty: FaultyHttp, fault: str) -> None:
     """A bomb stays as small as it came; headers without an end are refused by the client's own bound."""
     async with httpx.AsyncClient() as http:
         if fault == "headers":
             with pytest.raises(httpx.RemoteProtocolError):
-                await http.get(f"{server.url}/headers")
+                await http.get(f"{faulty.url}/headers")
             return
-        async with http.stream("GET", f"{server.url}/{fault}", headers=bounded.PLAIN) as answer:
+        async with http.stream("GET", f"{faulty.url}/{fault}", headers=bounded.PLAIN) as answer:
             body, cut = await read_chunks(answer.aiter_raw(), most_bytes=MEGABYTE)
     assert (len(body) <= MEGABYTE, cut) == (True, fault == "gigabyte")
 
