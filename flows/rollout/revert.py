@@ -37,10 +37,7 @@ def _run_name() -> str:
 
 @flow(name="roll back", flow_run_name=_run_name, persist_result=False)
 async def roll_back_moved(plan: str, scope: str, environments: list[str], *, version: str, reason: AnyReason) -> dict[str, RollbackResult]:
-    """Roll back what a release moved of a wave, as a child run of it.
-
-    Its result is not persisted, so an attempt that comes after a crash never takes one child's result for another's: the record
-    remembers what is done, by environment.
+    """Roll back what a release moved of a wave, as a child run of it; the record remembers what is done, so its result is not persisted.
 
     Args:
         plan: Path of the plan.
