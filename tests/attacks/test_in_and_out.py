@@ -221,7 +221,6 @@ def hostile_plan_with_job(stage: SecretStage, point: str) -> str:
     jobs.mkdir(exist_ok=True)
     (jobs / "job.yaml").write_text(yaml.safe_dump(JOB))
     plan = yaml.safe_load(Path(stage.hostile_plan()).read_text())
-    plan["service"] = f"{stage.name}-{next(_numbers)}"
     plan["migrations"] = [
         {"name": "add-place", "manifest": "jobs/job.yaml", "when": "before", "compatibility": "expand", "timeout_seconds": 30}
     ]
