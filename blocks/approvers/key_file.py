@@ -43,7 +43,7 @@ def read_key(path: Path) -> bytes:
 
 
 def read_private(path: Path) -> bytes:
-    """Read a file, at most 1 MB, that nobody else may read or change.
+    """Read a file, at most 1 MB, that only its owner may read and change.
 
     Raises:
         FileNotFoundError: It does not exist.

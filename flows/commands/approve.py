@@ -71,7 +71,7 @@ async def _answer(arguments: argparse.Namespace) -> int:
         asked = await read_question(client, found)
         _show(asked, name=found.name or str(found.id))
         if asked.question is None or asked.mismatch():
-            raise Refused(f"{found.name} cannot be answered: {asked.mismatch()}; somebody may have changed it on the server")
+            raise Refused(f"{found.name} cannot be answered: {asked.mismatch()}; it may have been changed on the server")
         _terminal.show(await _compared(asked.question, str(found.parameters.get("plan", ""))))
         form = await asyncio.to_thread(_fill, arguments, asked.question)
         # Another person may have answered meanwhile: a new question must be read before it is answered.

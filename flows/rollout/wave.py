@@ -10,7 +10,7 @@ from flows.lifecycle.context import Phase, check_not_stopped
 from flows.rollout.data import expect_data
 from flows.rollout.steps import roll_out
 from tasks.approval.approval import check_proofs
-from tasks.evidence.inputs import collect_inputs, collect_inputs_again
+from tasks.evidence.inputs import collect_inputs, collect_inputs_again, digest_of, read_plan
 from tasks.lifecycle.policy import named, retried
 from tasks.process.concurrency import until_one
 from tasks.record.journal import read_entry, say
@@ -66,27 +66,27 @@ async def _roll_out_to(phase: Phase, version: str, *, place: Place, decisions: M
 
 
 async def _confirm(phase: Phase, version: str, *, approval: Approval) -> None:
-    """Verify the approvals again, against what there is now: right before the first change, and wherever the release goes on.
+    """Verify the approvals again: against what there is now right before the first change, and wherever the release goes on.
 
-    That it was done is an entry, and the plan that is remembered is data, too: neither keeps this from asking the file and the proofs.
+    Neither the entry that says so nor the remembered plan is believed. Once the release has begun, it has itself changed what runs; then
+    the proofs must be for the inputs that it goes by.
     """
     await check_not_stopped(phase.owner)  # a release that must stop was not refused
-    confirmed = await phase.read("approval", name="confirmed")
-    # Once it has begun, what it changed itself is no change, and the plan goes on as it was approved: the proofs say whether it was.
-    begun = await collect_inputs(phase.path, version=version, key=phase.key("subject"), taken=phase.taken) if confirmed else None
-    fresh = await retried(collect_inputs_again)(phase.path, version=version, begun=begun)
-    rules = fresh.rules()
-    if begun and rules.quorum == 0:
-        rules = (await retried(collect_inputs_again)(phase.path, version=version)).rules()
-    if rules.quorum == 0:
+    if phase.plan.approval.quorum == 0 and (await read_plan(phase.path)).parsed().approval.quorum == 0:
         return
+    confirmed = await phase.read("approval", name="confirmed")
+    if confirmed:
+        found = await collect_inputs(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
+    else:
+        found = await retried(collect_inputs_again)(phase.path, version=version)
+    rules, digest = found.rules(), digest_of(found)
     opened = await read_entry(phase.owner, "opened")
     problems = await named(check_proofs, "verify the approvals again")(
         await load_approvers(phase.plan.approval.block),
-        subject=Subject(phase.owner, approval.gate, phase.plan.service, version, fresh.digest),
+        subject=Subject(phase.owner, approval.gate, phase.plan.service, version, digest),
         proofs=approval.proofs,
         allowed=rules.approvers,
-        quorum=rules.quorum,
+        quorum=max(rules.quorum, 1),
         requester=opened.who if opened else "",
         signatures=rules.signatures,
     )
@@ -97,5 +97,5 @@ async def _confirm(phase: Phase, version: str, *, approval: Approval) -> None:
             "The approvals were verified again, right before the first change",
             kind="approval",
             name="confirmed",
-            why=f"digest {fresh.digest}",
+            why=f"digest {digest}",
         )

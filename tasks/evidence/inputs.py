@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from prefect import task
@@ -51,20 +49,12 @@ async def collect_inputs(path: str, *, version: str, key: str, taken: TakenPlan 
 
 
 @task(name="collect inputs again", task_run_name="compare with what was approved", **OBSERVE_PLATFORM)
-async def collect_inputs_again(path: str, *, version: str, begun: Inputs | None = None) -> Inputs:
-    """Collect anew, to compare with what was approved; of a release that has begun, as `look` says."""
-    taken = TakenPlan.model_validate(begun.model_dump(include=set(TakenPlan.model_fields))) if begun else None
-    return await look(path, version=version, taken=taken, before=begun.current if begun else {})
+async def collect_inputs_again(path: str, *, version: str) -> Inputs:
+    """Collect anew, to compare with what was approved."""
+    return await look(path, version=version)
 
 
-async def look(
-    path: str,
-    *,
-    version: str,
-    taken: TakenPlan | None = None,
-    platforms: dict[str, Platform] | None = None,
-    before: Mapping[str, str | None] = MappingProxyType({}),
-) -> Inputs:
+async def look(path: str, *, version: str, taken: TakenPlan | None = None, platforms: dict[str, Platform] | None = None) -> Inputs:
     """Read plan, positions and changes, and hash them.
 
     Args:
@@ -72,7 +62,6 @@ async def look(
         version: The version under release.
         taken: The plan as `take_plan` gave it; read anew if None.
         platforms: The plan's platforms, by environment; loaded if None.
-        before: What ran before, by environment; counts as what runs where this version does: the release itself brought it there.
 
     Returns:
         The inputs, without previews.
@@ -92,21 +81,27 @@ async def look(
     settings = {name: fingerprinted for name, (_, fingerprinted) in seen.items()}
     if (prometheus := await load_prometheus(plan.judgement)) is not None:
         settings["judgement.prometheus"] = settings_fingerprint(prometheus)
-    runs = {name: position["baseline"] for name, (position, _) in seen.items()}
-    current = {name: before.get(name, found) if found == version else found for name, found in runs.items()}
-    # Staging is left out: the release itself has changed it by the time the approval is checked again.
-    production = {name: found for name, found in current.items() if name != STAGING}
-    changes = await _read_changes(taken.folder, plan, list(production.values()), version=version)
-    return Inputs(
+    current = {name: position["baseline"] for name, (position, _) in seen.items()}
+    production = [found for name, found in current.items() if name != STAGING]
+    found = Inputs(
         **dict(taken),
         version=version,
         current=current,
         previous={name: position["previous"] for name, (position, _) in seen.items()},
-        change_log=changes,
+        change_log=await _read_changes(taken.folder, plan, production, version=version),
         platforms=settings,
-        digest=digest(plan, version, changes, production, settings, manifests=taken.manifests, policies=policies),
+        digest="",
         policies=policies,
     )
+    return found.model_copy(update={"digest": digest_of(found)})
+
+
+def digest_of(found: Inputs) -> str:
+    """Hash what people approve of these inputs, whatever digest they say that they have."""
+    # Staging is left out: the release itself has changed it by the time the approval is checked again.
+    production = {name: version for name, version in found.current.items() if name != STAGING}
+    plan, manifests = found.parsed(), found.manifests
+    return digest(plan, found.version, found.change_log, production, found.platforms, manifests=manifests, policies=found.policies)
 
 
 async def read_plan(path: str) -> TakenPlan:

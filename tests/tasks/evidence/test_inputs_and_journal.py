@@ -12,7 +12,7 @@ from prefect import flow
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH
 
 from blocks.errors import BadInput
-from tasks.evidence.inputs import collect_inputs, collect_inputs_again, look, take_plan
+from tasks.evidence.inputs import collect_inputs, collect_inputs_again, digest_of, look, take_plan
 from tasks.record.journal import append_entry, read_entries, read_entry
 from tests.local_environments import MakeLocal
 
@@ -67,6 +67,7 @@ async def test_a_release_keeps_the_plan_it_began_with_and_sees_that_it_changed(p
     """Under its key the first survey stays; a new look has another digest, which voids an approval."""
     before, after, again = await asked(str(plan), uuid4().hex)
     assert after == before
+    assert digest_of(after[1]) == after[1].digest == before[1].digest, "what was remembered proves itself"
     assert again.digest != before[1].digest
 
 
