@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from blocks.approvers.policy_files import remove_policy_file, write_policy_file
+from blocks.errors import Refused
 from tests.flows.conftest import runner, stage, theatre, visitors  # noqa: F401 - fixtures
 from tests.flows.harness import FIRST, MOST_ATTEMPTS, Ran, Stage, check_closed, check_well, plan_of
 from tests.flows.keeping import keep
@@ -190,3 +191,24 @@ async def test_a_version_that_no_signer_signed_does_not_get_into_a_protected_env
         ran = await attempt(stage, flow)
         assert "is not an annotated tag of that name" in ran.message
         assert "`source.signed: tag` of the policy" in ran.message
+
+
+@pytest.mark.usefixtures("visitors")
+async def test_a_policy_that_cannot_be_read_refuses_a_release_and_not_a_rollback(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could protect any block. In this process, because other tests share the key."""
+    from flows.release import release  # noqa: PLC0415 - importing Prefect costs seconds that other tests need not pay
+    from flows.rollback import rollback  # noqa: PLC0415
+
+    released = await stage.release_through(stage.tag("8.7"))
+    await check_closed(stage, released, outcome="deployed")
+
+    def refuse() -> None:
+        raise Refused("a policy is wrong, so nothing is deployed")
+
+    monkeypatch.setattr("tasks.approval.protection.load_policies", refuse)
+    state: Any = await release(plan=stage.plan(), version=stage.tag("8.8"), reason="a test", requester="rita", return_state=True)
+    assert (state.name, "a policy is wrong" in state.message) == ("Refused", True), state
+    await check_well(stage, version="8.7")
+    state = await rollback(plan=stage.plan(), reason="it is bad", version=FIRST, return_state=True)
+    assert state.name == "RolledBack", state
+    assert (await stage.platform("production").current())["baseline"] == FIRST
