@@ -77,7 +77,7 @@ async def check_refused(stage: Stage, ran: Ran, *, names: str) -> None:
 @pytest.mark.parametrize("edited", ["plan", "subject"])
 async def test_a_quorum_edited_in_what_is_remembered_opens_no_gate(stage: Stage, storage: Path, people: People, edited: str) -> None:
     """The plan as it was taken, and the inputs as they were collected: each is refused, and staging goes back."""
-    held = await hold(stage, "6.1", people)
+    held = await hold(stage, {"plan": "6.1", "subject": "6.1.1"}[edited], people)
     found = remembered(storage, held.id, edited)
     assert found
     for path in found:
@@ -137,7 +137,7 @@ async def test_a_phase_result_of_another_release_is_not_believed(stage: Stage, s
 async def test_a_changed_record_stops_the_release(stage: Stage, storage: Path, people: People, attack: str) -> None:
     """A right hash chain helps nobody without the key, and the key's folder knows how far the record went."""
     ada, grace, _ = people.names
-    held = await hold(stage, "6.5", people, quorum=2)
+    held = await hold(stage, f"6.5.{len(attack)}", people, quorum=2)  # a version of its own
     record = storage / "records" / held.id
     older = storage.parent / f"older-{held.id}"
     shutil.copytree(record, older / "records")
