@@ -67,7 +67,7 @@ async def test_a_release_does_what_its_list_of_steps_says(stage: Stage, visitors
     assert set(visitors.since(0)) == {200}
     power = select(ran.entries, kind="note")[0]
     assert power.name == "power"
-    assert [row[0] for row in power.evidence["rows"]] == ["50 % in production", "100 % in production"]
+    assert [row[0] for row in power.evidence["rows"]] == ["50 %", "100 %"]
 
 
 @pytest.mark.faults
