@@ -158,6 +158,6 @@ async def test_a_changed_record_stops_the_release(stage: Stage, storage: Path, p
     await post(held.id, await people.form(grace, held.id))
     await stage.runner.run(held.id, "release")
     state, message = await ended(held.id)
-    assert state == "RolledBack", message
+    assert state == "Failed", message
     assert f"records/{held.id}" in message
     await check_well(stage, version=FIRST)
