@@ -58,8 +58,9 @@ async def roll_back_moved(plan: str, scope: str, environments: list[str], *, ver
     async def undo(environment: str) -> RollbackResult | None:
         platform = await platform_of(phase.plan, environment)
         if not await _is_moved(phase, environment, await retried(read_position)(platform), version=version):
-            what = f"{environment} was not moved, so there is nothing to roll back"
-            await phase.append(what, kind="note", environment=environment, name="not moved")
+            if not await phase.read("rollback", environment=environment, name="done"):
+                what = f"{environment} was not moved, so there is nothing to roll back"
+                await phase.append(what, kind="note", environment=environment, name="not moved")
             return None
         is_first = (await _reviewed(phase)).get(environment, version) is None
         return await roll_back(phase, environment, reason=reason, to="", bad=version, is_first=is_first)
