@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from blocks.listeners import listeners, open_sockets
+from blocks.listeners import listeners, next_listener, open_sockets
 from blocks.local.agent.owner import Owner
 
 SLEEPING = "import sys, time; sys.stdout.write('up'); sys.stdout.flush(); time.sleep(60)"
@@ -33,7 +33,9 @@ def test_a_listener_is_found_if_it_is_reached_by_loopback(family: socket.Address
         assert listeners(port) == []
         listener.listen()
         found = [(one.uid, one.inode) for one in listeners(port)]
-        assert found == ([(os.geteuid(), os.fstat(listener.fileno()).st_ino)] if reached else [])
+        inode = os.fstat(listener.fileno()).st_ino
+        assert found == ([(os.geteuid(), inode)] if reached else [])
+        assert next_listener(port) == (inode if reached else 0)
 
 
 def test_sockets_of_a_process_are_those_that_it_has_open() -> None:

@@ -14,7 +14,7 @@ ROOT = 0
 
 
 class Owner:
-    """Knows the listening sockets of one revision's process.
+    """Knows the listening sockets of one revision's process; `listening` has their inodes as they were when it last looked.
 
     Args:
         port: The revision's port.
@@ -26,6 +26,7 @@ class Owner:
         """Keep whom to look for; nothing is looked at yet."""
         self.port, self.pid, self.token = port, pid, token
         self.known: set[int] = set()
+        self.listening: frozenset[int] = frozenset()
 
     def look(self) -> tuple[bool, str]:
         """Look who listens now; takes some milliseconds.
@@ -38,6 +39,7 @@ class Owner:
             self.known = open_sockets([self.pid])
         if any(listener.inode not in self.known for listener in found):
             self.known |= open_sockets(self._family())
+        self.listening = frozenset(listener.inode for listener in found if self._is_ours(listener))
         strangers = [listener for listener in found if not self._is_ours(listener)]
         if strangers:
             return False, f"its port {self.port} is held by a process of the user {strangers[0].user} that is not its own"

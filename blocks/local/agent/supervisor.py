@@ -138,7 +138,8 @@ async def _let_requests_in(environment: Environment, run: Run, process: Process)
     """Accept requests once the revision is ready, and only while nothing but the revision listens on its port.
 
     Another user may bind the port before the process does, or when it stops listening. Both is seen before a request goes there: what
-    answers is asked for its owner before and after it says that it is ready, after each refused connection, and twice a second.
+    answers is asked for its owner before and after it says that it is ready, after each connection that failed, and twice a second; and
+    the router connects only to the sockets that were found to be the revision's.
     """
     port, delay = environment.state["revisions"][run.id]["port"], FIRST_PROBE_SECONDS
     owner = Owner(port, pid=process.pid, token=f"{environment.state['token']}:{run.id}")
@@ -162,15 +163,19 @@ async def _let_requests_in(environment: Environment, run: Run, process: Process)
 
 async def _is_ready_itself(environment: Environment, run: Run, owner: Owner) -> bool:
     """Say whether the revision may have requests; one that was ready once needs to listen, and no more."""
-    listens, run.stranger = await asyncio.to_thread(owner.look)
-    if not listens:
+    if not await _listens(run, owner):
         return run.accepting.is_set() and not run.stranger  # nothing listens: whoever is let in is refused
     revision = environment.state["revisions"][run.id]
     if run.accepting.is_set() or revision["served"]:
         return True
     if not await is_ready(environment.session, revision):
         return False
+    return await _listens(run, owner)
+
+
+async def _listens(run: Run, owner: Owner) -> bool:
     listens, run.stranger = await asyncio.to_thread(owner.look)
+    run.listening = owner.listening
     return listens
 
 

@@ -8,12 +8,15 @@ requests for as long as its process lives: its answers speak for it. Upgrades (W
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from types import SimpleNamespace
 
-from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, web
+from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, TraceConfig, web
 from aiohttp.client import ClientResponse
 from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
+from blocks.listeners import next_listener
 from blocks.local.state.environment import Environment
 from blocks.local.state.view import Run
 
@@ -45,7 +48,10 @@ class _NotConnectedError(Exception):
 
 def open_session() -> ClientSession:
     """Open the pool of connections to the revisions: nothing followed, unpacked, remembered or added."""
+    tracing = TraceConfig(_Destination)
+    tracing.on_connection_create_start.append(_check_listener)
     return ClientSession(
+        trace_configs=[tracing],
         connector=TCPConnector(limit=0, keepalive_timeout=POOLED_SECONDS, force_close=False),
         cookie_jar=DummyCookieJar(),
         auto_decompress=False,
@@ -54,6 +60,23 @@ def open_session() -> ClientSession:
         max_field_size=MAX_HEADER_BYTES,
         trust_env=False,
     )
+
+
+class _Destination(SimpleNamespace):
+    """What is known of where a connection goes, for the hook below; `trace_request_ctx` is a port and its revision's run, or None."""
+
+    def __init__(self, trace_request_ctx: tuple[int, Run] | None = None) -> None:
+        super().__init__(trace_request_ctx=trace_request_ctx)
+
+
+async def _check_listener(_session: ClientSession, destination: SimpleNamespace, _parameters: object) -> None:
+    """Connect only to a socket of the revision: its port may be another user's by now. A connection that is open is not looked at again."""
+    if destination.trace_request_ctx is None:
+        return
+    port, run = destination.trace_request_ctx
+    with suppress(OSError):  # if the kernel answers no such questions, the agent's own looks remain
+        if run.listening is not None and next_listener(port) not in run.listening:
+            raise _NotConnectedError
 
 
 def make_server(environment: Environment) -> web.Server:
@@ -118,7 +141,13 @@ async def _forward(environment: Environment, run: Run, request: web.BaseRequest,
     url = URL(f"http://127.0.0.1:{revision['port']}{request.raw_path}", encoded=True)
     try:
         answer = await environment.session.request(
-            request.method, url, headers=_request_headers(request), data=body or streamed, allow_redirects=False, timeout=timeout
+            request.method,
+            url,
+            headers=_request_headers(request),
+            data=body or streamed,
+            allow_redirects=False,
+            timeout=timeout,
+            trace_request_ctx=(revision["port"], run),
         )
     except ClientConnectorError as error:
         raise _NotConnectedError from error

@@ -60,6 +60,7 @@ class Run:
     exits: int = 0
     last_exit: str = ""
     stranger: str = ""
+    listening: frozenset[int] | None = None
 
     def doubt(self) -> None:
         """Let no further request in until it is known that the revision still listens itself."""
