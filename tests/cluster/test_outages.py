@@ -69,7 +69,9 @@ async def watch(platform: KubernetesPlatform, lease: Lease, key: str) -> Any:
     sli = ProbeSli(name="errors", source="probe", indicator="errors", path="/healthz", tolerance=0, limit=0.6)
     subject = Subject("podinfo", "production", Judgement.model_validate({**JUDGEMENT, "slis": [sli.model_dump()]}))
     begun = await begin_watch(platform, subject=subject, version=SECOND, key=f"{key}/begin")
-    found = await watch_step(platform, subject=subject, version=SECOND, percent=50, watch_seconds=8, lease=lease, begun=begun, key=key)
+    found = await watch_step(
+        platform, subject=subject, version=SECOND, percent=50, watch_seconds=8, lease=lease, begun=begun, key=f"{key}/watch"
+    )
     return found.model_dump(mode="json")
 
 

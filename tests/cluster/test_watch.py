@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from urllib3 import HTTPHeaderDict
 
 from blocks.errors import BadInput
 from blocks.kubernetes.api.client import Cluster
@@ -154,7 +155,7 @@ async def test_bookmarks_move_the_place_and_wake_nobody(world: World) -> None:
     class Stream:
         """A stream that has one bookmark and ends."""
 
-        status, connection = 200, None
+        status, connection, headers = 200, None, HTTPHeaderDict()
 
         def stream(self, **_: Any) -> Any:
             yield json.dumps(bookmark).encode()[:20]
