@@ -94,7 +94,7 @@ async def _to_the_end(run: str, asked: Asked) -> State[Any]:
             ending = await _attempt(run, asked)
     else:
         ending = Ending("rolled_back" if closed.evidence["outcome"] == "rolled_back" else "failed", as_ending(closed.why))
-    state = await finalize(run, plan=asked.plan, version=asked.version, ending=ending)
+    state = await finalize(run, plan=asked.plan, version=asked.version, ending=ending, on_demand=True)
     return Completed(name="RolledBack", message=state.message) if ending.name == "rolled_back" else state
 
 

@@ -10,14 +10,16 @@ from prefect.utilities.annotations import quote
 from pydantic import Field
 
 from blocks.errors import BadInput, Refused
-from blocks.outside_text import outside
+from blocks.outside_text import as_ending, outside
 from flows.lifecycle.finalize import finalize
+from tasks.lifecycle.asked import what_was_asked
 from tasks.lifecycle.reconcile import lives, try_again
 from tasks.lifecycle.run_labels import end_as, forget_unbegun, let_go
 from tasks.record.journal import read_entry
 from tasks.rules.lifecycle.ending import Ending
 from tasks.rules.plan.request import AnyReason
 
+ACTING = {"release", "staging", "production", "rollback"}
 ASKED = outside("asked by an operator")
 RunId = Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$", title="Run", description="Id of the flow run to settle.")]
 
@@ -32,18 +34,22 @@ async def settle(run: RunId, reason: AnyReason = ASKED, cancelled: bool = False)
         cancelled: Whether a person cancelled it.
     """
     opened = await read_entry(run, "opened")
-    if opened is None:
-        if await forget_unbegun(run):
-            return Completed(name="Settled", message="it ended before its first step; nothing was moved")
-        raise BadInput(f"there is no record of the run {run} in this storage", field="run",
-                       fix="Storage must be shared by all machines that run Shipway; see the handbook.")  # fmt: skip
+    if opened is None and await forget_unbegun(run):
+        return Completed(name="Settled", message="it ended before its first step; nothing was moved")
+    asked = await what_was_asked(run)
+    if opened is None and asked.ended:
+        await let_go(run)
+        return Completed(name="Settled", message=f"it had ended as {asked.ended}, and its record cannot be read: `shipway report {run}`")
     if await lives(run):
         raise Refused(f"the run {run} is alive; cancel it, which rolls it back, or wait for it")
-    asked = opened.evidence
-    if asked["flow"] == "rollback" and not cancelled and await try_again(run, reason=reason):
+    is_rollback = asked.flow == "rollback"
+    if is_rollback and not cancelled and await try_again(run, reason=reason):
         return Completed(name="Settled", message="a rollback that met a passing fault is tried again")
-    ending = Ending("cancelled" if cancelled else "failed", reason)
-    state = await finalize(run, plan=asked["plan"], version=asked.get("version", ""), ending=ending)
+    if asked.flow not in ACTING:
+        raise BadInput(f"{run} is a run of {asked.flow}, which moves nothing", field="run", fix="Name a release or a rollback.")
+    why = reason if opened else as_ending(f"{reason}; its record cannot be read, so this goes by what the run was asked to do")
+    ending = Ending("cancelled" if cancelled else "failed", why)
+    state = await finalize(run, plan=asked.plan, version=asked.version, ending=ending, on_demand=is_rollback)
     as_it_is: Any = quote(state)  # a bare state would be waited for and taken apart, as a task's result
     await end_as(run, state=as_it_is)
     await let_go(run)

@@ -32,7 +32,7 @@ from tasks.rules.record.entries import Entry, outcome_of, select
 from tasks.rules.rollout.waves import left_alone, reached, staying
 
 
-async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked: bool = False) -> State[Any]:
+async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked: bool = False, on_demand: bool = False) -> State[Any]:
     """Bring a release to its end.
 
     Args:
@@ -41,6 +41,7 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
         version: The version under release.
         ending: Why it ends.
         marked: Whether this process is marked already as the one that acts for the run.
+        on_demand: Whether the run is a rollback on demand, which is not rolled back itself; known from the run, not from its record.
 
     Returns:
         The state to end in.
@@ -52,7 +53,7 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
         if not marked:
             await retried(mark_running)(run)
         phase, late = await _phase_of(plan, run), None
-        outcome, reason = await _close_record(phase, run, version=version, ending=ending)
+        outcome, reason = await _close_record(phase, run, version=version, ending=ending, on_demand=on_demand)
         service = phase.plan.service if phase else "unknown"
         if outcome != "deployed":
             await alert(phase.plan.notify if phase else [], service=service, version=version, outcome=outcome, reason=reason, run=run)
@@ -81,12 +82,18 @@ async def _phase_of(plan: str, run: str) -> Phase | None:
         return None
 
 
-async def _close_record(phase: Phase | None, run: str, *, version: str, ending: Ending) -> tuple[str, OutsideText]:
-    """Roll back what is due and close the record; a closed record stays as it is, but what it does not cover is rolled back."""
+async def _close_record(
+    phase: Phase | None, run: str, *, version: str, ending: Ending, on_demand: bool = False
+) -> tuple[str, OutsideText]:
+    """Roll back what is due and close the record; a closed record stays as it is, but what it does not cover is rolled back.
+
+    A record of which nothing can be trusted keeps no version where it is: the platforms say what the release owns and moved.
+    """
     entries = await read_entries(run)
     outcome: str = outcome_of(entries)
-    forward = bool(entries) and entries[0].evidence.get("flow") != "rollback"
-    due = forward and outcome != "deployed" and (outcome != "open" or ending.name != "deployed")
+    if not entries and not on_demand:
+        say(f"nothing in the record of {run} can be trusted; the platforms decide what it moved, and that is rolled back")
+    due = not on_demand and outcome != "deployed" and (outcome != "open" or ending.name != "deployed")
     back = await roll_back_release(phase, version=version, ending=ending) if phase and due else {}
     if outcome != "open":
         return outcome, ending.reason

@@ -133,7 +133,21 @@ async def test_a_phase_result_of_another_release_is_not_believed(stage: Stage, s
     await check_refused(stage, ran, names="does not match its seal")
 
 
-@pytest.mark.parametrize("attack", ["an entry appended", "the last entry removed", "an older state put back"])
+def spoil(record: Path, how: str) -> None:
+    """Leave no entry of a record that can be trusted."""
+    for path in record.glob("0*.json"):
+        if how == "every entry garbled":
+            path.write_bytes(b"?" * path.stat().st_size)
+        elif how == "all seals stripped":
+            path.write_bytes(split(path.read_bytes())[0])
+    if how == "the whole record removed":
+        shutil.rmtree(record)
+
+
+SPOILT = ["every entry garbled", "all seals stripped", "the whole record removed"]
+
+
+@pytest.mark.parametrize("attack", ["an entry appended", "the last entry removed", "an older state put back", *SPOILT])
 async def test_a_changed_record_stops_the_release(stage: Stage, storage: Path, people: People, attack: str) -> None:
     """A right hash chain helps nobody without the key, and the key's folder knows how far the record went."""
     ada, grace, _ = people.names
@@ -150,6 +164,8 @@ async def test_a_changed_record_stops_the_release(stage: Stage, storage: Path, p
         (record / f"{forged.seq:05d}.json").write_bytes(to_bytes(forged) + b"\n" + split(entries[-1].read_bytes())[1] + b"\n")
     elif attack == "the last entry removed":
         entries[-1].unlink()
+    elif attack in SPOILT:
+        spoil(record, attack)
     else:
         shutil.rmtree(record)
         shutil.rmtree(storage / "shipway" / held.id)
@@ -160,4 +176,22 @@ async def test_a_changed_record_stops_the_release(stage: Stage, storage: Path, p
     state, message = await ended(held.id)
     assert state == "Failed", message
     assert f"records/{held.id}" in message
+    await check_well(stage, version=FIRST)
+
+
+@pytest.mark.parametrize("attack", SPOILT)
+async def test_a_run_that_died_with_its_record_is_settled_by_what_it_was_asked(
+    stage: Stage, storage: Path, people: People, attack: str
+) -> None:
+    """Plan and version are the run's own, and the platforms say what it moved: staging is rolled back, and the run ends."""
+    from prefect.states import Failed  # noqa: PLC0415
+
+    held = await hold(stage, f"6.6.{len(attack)}", people)
+    spoil(storage / "records" / held.id, attack)
+    await forge(held.id, None, key="", state=Failed())
+    await stage.settle(held.id, reason="its process is gone")
+    state, message = await ended(held.id)
+    assert state == "Failed", message
+    assert "its record cannot be read" in message
+    assert "shipway:open" not in await stage.tags(held.id)
     await check_well(stage, version=FIRST)
