@@ -10,9 +10,9 @@ from prefect import Flow, State, flow
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Completed
 
-from blocks.errors import BadInput, Refused
+from blocks.errors import BadInput, Refused, Tampered
 from blocks.outside_text import ENDING_LIMIT, UNKNOWN, OutsideText, as_ending, as_name, as_reason, error_text
-from flows.lifecycle.context import acting_for, begin_phase, run_id
+from flows.lifecycle.context import Phase, acting_for, begin_phase, run_id
 from flows.lifecycle.finalize import end_watch, finalize
 from flows.rollout.bad_version import common_version_to_leave, expect_known, version_under_release
 from flows.rollout.revert import roll_back_waves
@@ -20,7 +20,8 @@ from tasks.lifecycle.links import run_link
 from tasks.lifecycle.lock import request_stop
 from tasks.lifecycle.policy import as_temporary, retried
 from tasks.lifecycle.run_labels import begin_attempt, let_go, name_run, unmark
-from tasks.record.journal import append_entry, closing_entry
+from tasks.record.journal import append_entry, closing_entry, say
+from tasks.record.without_key import rolling_back
 from tasks.rules.lifecycle.ending import Ending
 from tasks.rules.lifecycle.results import worst_of
 from tasks.rules.plan.request import AnyReason, AnyRequester, AnyVersion, EnvironmentName, PlanPath, Restored
@@ -88,14 +89,23 @@ async def rollback(
 
 async def _to_the_end(run: str, asked: Asked) -> State[Any]:
     """Roll back under a record of its own, which is closed at the end."""
-    closed = await closing_entry(run)
-    if closed is None:
-        with acting_for(run):
-            ending = await _attempt(run, asked)
-    else:
-        ending = Ending("rolled_back" if closed.evidence["outcome"] == "rolled_back" else "failed", as_ending(closed.why))
-    state = await finalize(run, plan=asked.plan, version=asked.version, ending=ending, on_demand=True)
+    with rolling_back():
+        closed = await closing_entry(run)
+        if closed is None:
+            with acting_for(run):
+                ending = await _attempt(run, asked)
+        else:
+            ending = Ending("rolled_back" if closed.evidence["outcome"] == "rolled_back" else "failed", as_ending(closed.why))
+        state = await finalize(run, plan=asked.plan, version=asked.version, ending=ending, on_demand=True)
     return Completed(name="RolledBack", message=state.message) if ending.name == "rolled_back" else state
+
+
+async def _phase(run: str, plan: str) -> Phase:
+    try:
+        return await begin_phase(plan, scope=run)
+    except (Refused, Tampered) as error:
+        say(f"{error_text(error)}. The plan file is read as it is now")
+        return await begin_phase(plan, scope=run, anew=True)
 
 
 async def _attempt(run: str, asked: Asked) -> Ending:
@@ -105,7 +115,7 @@ async def _attempt(run: str, asked: Asked) -> Ending:
     what = f"A rollback of {asked.environment} was asked for"
     await append_entry(run, what, kind="opened", who=asked.requester, why=asked.reason, evidence=evidence)
     try:
-        phase = await begin_phase(asked.plan, scope=run)
+        phase = await _phase(run, asked.plan)
         waves = waves_reversed(phase.plan, asked.environment)
     except BadInput as error:
         return Ending("refused", as_ending(error))

@@ -10,12 +10,13 @@ from prefect.utilities.annotations import quote
 from pydantic import Field
 
 from blocks.errors import BadInput, Refused
-from blocks.outside_text import as_ending, outside
+from blocks.outside_text import OutsideText, as_ending, outside
 from flows.lifecycle.finalize import finalize
 from tasks.lifecycle.asked import what_was_asked
 from tasks.lifecycle.reconcile import lives, try_again
 from tasks.lifecycle.run_labels import end_as, forget_unbegun, let_go
 from tasks.record.journal import read_entry
+from tasks.record.without_key import rolling_back
 from tasks.rules.lifecycle.ending import Ending
 from tasks.rules.plan.request import AnyReason
 
@@ -33,6 +34,11 @@ async def settle(run: RunId, reason: AnyReason = ASKED, cancelled: bool = False)
         reason: Why.
         cancelled: Whether a person cancelled it.
     """
+    with rolling_back():
+        return await _settled(run, reason=reason, cancelled=cancelled)
+
+
+async def _settled(run: str, *, reason: OutsideText, cancelled: bool) -> State[Any]:
     opened = await read_entry(run, "opened")
     if opened is None and await forget_unbegun(run):
         return Completed(name="Settled", message="it ended before its first step; nothing was moved")

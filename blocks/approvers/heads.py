@@ -16,9 +16,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from blocks.approvers.key_file import key_path
-from blocks.errors import Temporary
+from blocks.errors import Tampered, Temporary
 
 KEPT_SECONDS = 30 * 86_400.0
+
+
+class KeyFolderFault(Temporary):
+    """The key's folder cannot be read or written: what goes forward waits for it, and a rollback goes on without it."""
 
 
 class Head(NamedTuple):
@@ -36,22 +40,26 @@ def read_head(release: str) -> Head | None:
         release: The release's id, a safe file name.
 
     Raises:
-        Temporary: The key's folder cannot be read.
+        KeyFolderFault: The key's folder cannot be read.
+        Tampered: What is kept is no head.
     """
     path = _path(release)
     try:
-        return Head(**json.loads(path.read_bytes()))
+        return _parsed(path.read_bytes())
     except FileNotFoundError:
         return None
+    except (ValueError, TypeError, KeyError) as error:
+        raise Tampered(f"{path} does not say where the record of {release} ends: it was changed or cut short; restore keys/") from error
     except OSError as error:
-        raise Temporary(f"{path} cannot be read: {error.strerror}. Look at the key's folder", delay_seconds=2) from error
+        raise KeyFolderFault(f"{path} cannot be read: {error.strerror}. Look at the key's folder", delay_seconds=2) from error
 
 
 def keep_head(release: str, head: Head) -> None:
     """Keep a head, atomically and durably, unless a later one is kept; the first one of a record removes what is closed and a month old.
 
     Raises:
-        Temporary: The key's folder cannot be written.
+        KeyFolderFault: The key's folder cannot be written.
+        Tampered: What is kept is no head.
     """
     path = _path(release)
     try:
@@ -62,7 +70,15 @@ def keep_head(release: str, head: Head) -> None:
         if known is None or known.seq < head.seq:
             _replace(path, json.dumps(head._asdict()).encode())
     except OSError as error:
-        raise Temporary(f"{path} cannot be written: {error.strerror}. Look at its space and rights", delay_seconds=2) from error
+        raise KeyFolderFault(f"{path} cannot be written: {error.strerror}. Look at its space and rights", delay_seconds=2) from error
+
+
+def _parsed(content: bytes) -> Head:
+    kept = json.loads(content)
+    head = Head(kept["seq"], kept["hash"], kept.get("closed", False))
+    if [type(value) for value in head] != [int, str, bool]:
+        raise TypeError
+    return head
 
 
 def _path(release: str) -> Path:
@@ -85,6 +101,6 @@ def _replace(path: Path, content: bytes) -> None:
 def _forget_old(folder: Path) -> None:
     """Remove the heads of records that were closed a month ago; `record.json` beside their entries still has the last hash."""
     for path in folder.glob("*.json"):
-        with suppress(FileNotFoundError, ValueError):  # another worker was first
+        with suppress(FileNotFoundError, ValueError, TypeError, KeyError):  # another worker was first, or it is no head
             if time.time() - path.stat().st_mtime > KEPT_SECONDS and json.loads(path.read_bytes())["closed"]:
                 path.unlink()

@@ -13,7 +13,7 @@ from prefect import Flow, State
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Completed, Failed
 
-from blocks.errors import BadInput, ShipwayError, Superseded, Tampered, Temporary
+from blocks.errors import BadInput, Refused, ShipwayError, Superseded, Tampered, Temporary
 from blocks.outside_text import OutsideText, as_ending, as_reason, error_text
 from flows.lifecycle.context import Phase, acting_for, begin_phase, platform_of
 from flows.rollout.migrations import stays_forward
@@ -23,6 +23,7 @@ from tasks.lifecycle.run_labels import end_attempt, let_go, mark_running
 from tasks.notify import alert
 from tasks.record.journal import append_entry, read_entries, say
 from tasks.record.report import publish_record
+from tasks.record.without_key import rolling_back
 from tasks.rollout.rollout import abort_canary, acquire_lease, read_position, release_lease
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.ending import STATE_NAMES, Ending, final_outcome
@@ -49,7 +50,7 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
     Raises:
         Temporary: A platform does not answer; the keeper tries again.
     """
-    with acting_for(run):
+    with acting_for(run), rolling_back(on=ending.name != "deployed"):
         if not marked:
             await retried(mark_running)(run)
         phase, late = await _phase_of(plan, run), None
@@ -70,21 +71,20 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
 async def _phase_of(plan: str, run: str) -> Phase | None:
     """Take the release's plan, or None if it never had a readable one and so moved nothing.
 
-    If the remembered plan was changed by others, the file says where to look: only what this release owns is rolled back.
+    If the remembered plan was changed by others, or cannot be read without the key, the file says where to look: only what this release
+    owns is rolled back.
     """
     try:
         try:
             return await begin_phase(plan, scope=run)
-        except Tampered as error:
+        except (Refused, Tampered) as error:
             say(f"{error_text(error)}. It is rolled back by the plan file as it is now")
             return await begin_phase(plan, scope=run, anew=True)
     except BadInput:
         return None
 
 
-async def _close_record(
-    phase: Phase | None, run: str, *, version: str, ending: Ending, on_demand: bool = False
-) -> tuple[str, OutsideText]:
+async def _close_record(phase: Phase | None, run: str, *, version: str, ending: Ending, on_demand: bool = False) -> tuple[str, OutsideText]:
     """Roll back what is due and close the record; a closed record stays as it is, but what it does not cover is rolled back.
 
     A record of which nothing can be trusted keeps no version where it is: the platforms say what the release owns and moved.

@@ -55,15 +55,10 @@ async def conduct(name: str, *, plan: str, version: str, reason: str, requester:
 
 async def _attempt(name: str, run: str, *, plan: str, version: str, reason: str, requester: str, course: Course) -> Ending:
     await retried(begin_attempt)(run, name=f"{name} {version}", tags=[f"version:{version}", f"shipway:{name}"])
-    await append_entry(
-        run,
-        f"{requester or 'unknown'} asked to {name} {version}",
-        kind="opened",
-        who=requester or UNKNOWN,
-        why=reason,
-        evidence={"flow": name, "plan": plan, "version": version, "run": run_link(run)},
-    )
+    what = f"{requester or 'unknown'} asked to {name} {version}"
+    evidence = {"flow": name, "plan": plan, "version": version, "run": run_link(run)}
     try:
+        await append_entry(run, what, kind="opened", who=requester or UNKNOWN, why=reason, evidence=evidence)
         return await _carry(name, run, plan=plan, version=version, course=course)
     except (Refused, BadInput) as error:
         return Ending("refused", as_ending(error))

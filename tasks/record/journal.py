@@ -13,11 +13,13 @@ from prefect.events import emit_event
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
-from blocks.errors import Temporary, WorldMoved
+from blocks.approvers.heads import KeyFolderFault
+from blocks.errors import Refused, Temporary, WorldMoved
 from blocks.outside_text import ENDING_LIMIT, outside, safe_key, said
 from tasks.record.reading import readable_entries
 from tasks.record.storage import default_storage
 from tasks.record.store import expect_whole, load_entry, store_entry
+from tasks.record.without_key import is_rolling_back, rolling_back
 from tasks.rules.record.entries import Entry, Kind, chain, key_of, outcome_of, verify_chain
 from tasks.rules.record.masking import bounded, hide_in
 
@@ -63,11 +65,10 @@ async def append_entry(
     fields: dict[str, Any] = {**identity, "who": who, "what": what, "why": why, "evidence": hide_in(evidence or {})}
     try:
         entry, is_new = await _append(await default_storage(), release, **fields)
-    except WorldMoved as error:  # the record was changed from outside; the service must be rolled back all the same
-        if (known := await read_entry(release, **identity)) is not None:
-            return known
-        _log("refused", f"THE RECORD IS BROKEN, and this is not in it: {what}. {error}")
-        entry, is_new = chain(None, at=datetime.now(UTC), **{**fields, "evidence": bounded(fields["evidence"])}), True
+    except (Refused, KeyFolderFault, WorldMoved, OSError) as error:
+        if not (isinstance(error, WorldMoved) or is_rolling_back()):
+            raise
+        entry, is_new = await _go_on_without(release, error, identity=identity, fields=fields)
     if is_new:
         _log(kind, f"{what}{': ' if why else ''}{why}")
         emit_event(
@@ -105,7 +106,12 @@ async def read_entry(
 ) -> Entry | None:
     """Read the one entry that these fields identify, or None if it was never written."""
     key = key_of(kind, environment=environment, round=round, step=step, name=safe_name(name))
-    return await load_entry(await default_storage(), release, key)
+    try:
+        return await load_entry(await default_storage(), release, key)
+    except (Refused, KeyFolderFault, OSError):
+        if not is_rolling_back():
+            raise
+    return next((entry for entry in await read_entries(release) if entry.key == key), None)
 
 
 def safe_name(name: str) -> str:
@@ -123,8 +129,9 @@ async def expect_whole_record(release: str) -> None:
 
 
 async def closing_entry(release: str) -> Entry | None:
-    """Read the entry that closed a record, or None if it is open."""
-    return await read_entry(release, "closed")
+    """Read the entry that closed a record, or None if it is open, or cannot be read without the key."""
+    with rolling_back():  # who goes forward is refused by the next line of the record
+        return await read_entry(release, "closed")
 
 
 async def was_deployed(service: str, *, version: str) -> bool:
@@ -140,8 +147,26 @@ async def was_deployed(service: str, *, version: str) -> bool:
 
 
 async def read_entries(release: str) -> list[Entry]:
-    """Read a record's entries that can be read; who needs an unbroken record verifies its chain."""
-    return await readable_entries(await default_storage(), release)
+    """Read a record's entries that can be read; who needs an unbroken record verifies its chain.
+
+    Without the key a rollback reads none, and everything else is refused.
+    """
+    try:
+        return await readable_entries(await default_storage(), release)
+    except (Refused, OSError):
+        if not is_rolling_back():
+            raise
+        return []
+
+
+async def _go_on_without(release: str, error: Exception, *, identity: dict[str, Any], fields: dict[str, Any]) -> tuple[Entry, bool]:
+    """Give an entry that could not be stored, or only without its head: the service must be rolled back all the same."""
+    known = await read_entry(release, **identity)
+    if known is not None:
+        return known, isinstance(error, KeyFolderFault)  # it was stored just now, and its head was not
+    broken = "THE RECORD IS BROKEN, and this is not in it" if isinstance(error, WorldMoved) else "not in the record"
+    _log("refused", f"{broken}: {fields['what']}. {error}")
+    return chain(None, at=datetime.now(UTC), **{**fields, "evidence": bounded(fields["evidence"])}), True
 
 
 async def _append(storage: Any, release: str, **fields: Any) -> tuple[Entry, bool]:
@@ -149,7 +174,7 @@ async def _append(storage: Any, release: str, **fields: Any) -> tuple[Entry, boo
         try:
             return await store_entry(storage, release, **fields)
         except Temporary as error:
-            if attempt == TRIES:
+            if attempt == TRIES or (isinstance(error, KeyFolderFault) and is_rolling_back()):
                 raise
             await asyncio.sleep(error.delay_seconds)
     raise AssertionError

@@ -58,11 +58,11 @@ async def read_record(storage: Any, release_id: str) -> Reading:
         Entries and problems; both empty if there is no such record.
     """
     objects, folder = objects_of(storage), folder_of(release_id)
-    head = await asyncio.to_thread(read_head, release_id)  # first: another process may write on meanwhile
+    head, unread = await asyncio.to_thread(_head_of, release_id)  # first: another process may write on meanwhile
     contents = await contents_of(objects, folder)
     seal, unchecked = _seal_if_any(contents)
     entries: list[Entry] = []
-    faults: list[str] = []
+    faults = list(unread)
     torn, tear = None, ""
     for place, content in contents.items():
         try:
@@ -74,6 +74,14 @@ async def read_record(storage: Any, release_id: str) -> Reading:
                 faults.append(f"entry {place} cannot be trusted: {error}")
     faults += verify_chain(entries, state="under_way") if entries else []
     return Reading(entries, faults + _missed(entries, head, folder), torn, tear, unchecked)
+
+
+def _head_of(release_id: str) -> tuple[Head | None, list[str]]:
+    """Give the head that is kept of a record, and what is wrong with it."""
+    try:
+        return read_head(release_id), []
+    except Tampered as error:
+        return None, [str(error)]
 
 
 def _is_whole(content: bytes) -> bool:

@@ -22,8 +22,9 @@ from prefect.results import ResultStore
 from pydantic import PrivateAttr
 
 from blocks.approvers.seal import reading_seal, writing_seal
-from blocks.errors import Tampered
+from blocks.errors import Refused, Tampered
 from tasks.record.objects import Objects, objects_of
+from tasks.record.without_key import is_rolling_back
 
 
 class SealedStorage(WritableFileSystem):
@@ -65,11 +66,22 @@ class SealedStorage(WritableFileSystem):
     async def find(self, path: str) -> bytes | None:
         """Read a result, or None if there is none; raises what `read_path` raises."""
         stored = await self._objects.read(path)
-        return None if stored is None else reading_seal().open(path, stored)
+        try:
+            return None if stored is None else reading_seal().open(path, stored)
+        except Refused:
+            if not is_rolling_back():
+                raise
+            return None  # what a rollback did is done once more, which changes nothing
 
     async def write_path(self, path: str, content: bytes) -> None:
         """Write a result with its seal."""
-        await self._objects.replace(path, writing_seal().close(path, content))
+        try:
+            sealed = writing_seal().close(path, content)
+        except (Refused, OSError):
+            if is_rolling_back():
+                return
+            raise
+        await self._objects.replace(path, sealed)
 
 
 _ask, _ask_at_once, _exists = results._aget_default_result_storage, results._get_default_result_storage, ResultStore._aexists  # noqa: SLF001

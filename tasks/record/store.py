@@ -36,6 +36,7 @@ class _Tail:
 
 
 _tails: dict[tuple[str, str], _Tail] = {}
+_headless: set[tuple[str, str, int]] = set()  # entries that this process stored, and whose head could not be kept yet
 _locks: WeakKeyDictionary[asyncio.AbstractEventLoop, defaultdict[tuple[str, str], asyncio.Lock]] = WeakKeyDictionary()
 
 
@@ -142,14 +143,21 @@ async def _append(objects: Objects, release_id: str, key: str, fields: dict[str,
         for _ in range(ATTEMPTS):
             tail = await _tail(objects, release_id)
             if key in tail.places:
-                return await _entry_at(objects, release_id, tail.places[key]), False
+                entry = await _entry_at(objects, release_id, tail.places[key])
+                is_late = (*name, entry.seq) in _headless  # a call before this one stored it and then broke off
+                if is_late or tail.last is None or entry.seq == tail.last.seq:
+                    await _keep_head(release_id, entry)
+                _headless.discard((*name, entry.seq))
+                return entry, is_late
             if tail.torn is not None:
                 await _note_torn(objects, release_id, tail)
                 continue
             entry = chain(tail.last, **fields)
             if await objects.create(path_of(release_id, entry.seq), _sealed(release_id, entry)):
                 _remember(name, entry, tail)
+                _headless.add((*name, entry.seq))
                 await _keep_head(release_id, entry)
+                _headless.discard((*name, entry.seq))
                 return entry, True
             _tails.pop(name, None)
     raise Temporary(f"the record of {release_id} could not be extended: other writers were first {ATTEMPTS} times")
