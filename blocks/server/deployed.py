@@ -7,10 +7,12 @@ as the worker's user. So a worker compares what it is about to start with what `
 from __future__ import annotations
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
 
+from blocks.errors import Refused
 from blocks.server import layout
 
 FIELDS = (
@@ -20,6 +22,9 @@ FIELDS = (
 ATTRIBUTION = {
     f"PREFECT__{name}" for name in ("FLOW_RUN_ID", "WORKER_ID", "WORKER_NAME", "FLOW_ID", "FLOW_NAME", "DEPLOYMENT_ID", "DEPLOYMENT_NAME")
 }
+PROJECT = Path(__file__).parents[2]
+URGENT = {f"flows.{name}.{name}" for name in ("rollback", "settle", "keeper")}  # entry points of what nothing may stop
+LOG = logging.getLogger("shipway")
 FIX = "`shipway up` deploys prefect.yaml again; find out who changed it"
 
 
@@ -31,12 +36,20 @@ def keep(deployments: list[Any]) -> None:
     """
     path = _path()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    known = _read(path) | {str(one.id): _facts(one) for one in deployments}
+    try:
+        before = _read(path)
+    except Refused as error:
+        LOG.warning("%s; it is written anew", error)
+        before = {}
+    known = before | {str(one.id): _facts(one) for one in deployments}
     layout.write_private(path, json.dumps(known, indent=1) + "\n")
 
 
 def changed(deployment: Any, *, job_variables: Any) -> str:
     """Say how a run's deployment differs from what was deployed; "" if it does not.
+
+    If what was deployed cannot be read, that is the difference; but rollbacks, `settle` and the keeper start, as nothing may stop a
+    rollback, if their deployment runs this project's own code.
 
     Args:
         deployment: As the worker read it to start the run; None if the run has none.
@@ -46,7 +59,14 @@ def changed(deployment: Any, *, job_variables: Any) -> str:
         return "it belongs to no deployment"
     if job_variables:
         return f"it sets job variables of its own: {', '.join(sorted(job_variables))}"
-    known, found = _read(_path()).get(str(deployment.id)), _facts(deployment)
+    found = _facts(deployment)
+    try:
+        known = _read(_path()).get(str(deployment.id))
+    except Refused as error:
+        if not _is_own_and_urgent(found):
+            return str(error)
+        LOG.error("%s; %s starts without that comparison, as nothing may stop a rollback. %s", error, deployment.name, FIX)  # noqa: TRY400
+        return ""
     if known is None:
         return f"its deployment {deployment.name} was not made by `shipway up`"
     return ", ".join(f"{name} of the deployment {deployment.name} was changed" for name in FIELDS if found[name] != known.get(name))
@@ -74,13 +94,31 @@ def _facts(deployment: Any) -> dict[str, Any]:
     return facts
 
 
+def _is_own_and_urgent(facts: dict[str, Any]) -> bool:
+    """Say whether a deployment runs one of the urgent flows as this project has it, and nothing before it."""
+    own = [{"prefect.deployments.steps.set_working_directory": {"directory": str(PROJECT.resolve())}}]
+    if facts["path"] not in {None, "", ".", str(PROJECT), str(PROJECT.resolve())}:
+        return False
+    foreign = ("job_variables", "storage_document_id", "infrastructure_document_id")
+    return facts["entrypoint"] in URGENT and (facts["pull_steps"] or own) == own and not any(facts[name] for name in foreign)
+
+
 def _path() -> Path:
     return Path(os.environ.get("SHIPWAY_KEY_FILE") or layout.key_file(layout.default_home())).parent / "deployed.json"
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    """Read what was deployed.
+
+    Raises:
+        Refused: It cannot be read, or is not what `keep` wrote.
+    """
     try:
-        found: dict[str, Any] = json.loads(path.read_bytes())
+        found: Any = json.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
+    except (OSError, ValueError) as error:
+        raise Refused(f"{path} cannot be read ({type(error).__name__}), so what was deployed is not known") from error
+    if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
+        raise Refused(f"{path} does not say what was deployed")
     return found

@@ -29,7 +29,7 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return tmp_path
 
     monkeypatch.setattr(journal, "default_storage", here)
-    monkeypatch.setattr(journal.asyncio, "sleep", _at_once)
+    monkeypatch.setattr("tasks.record.journal.asyncio.sleep", _at_once)
     return tmp_path
 
 
