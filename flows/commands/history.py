@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 HELP = "List past releases and rollbacks with their outcome and duration, and the success rate."
 SHOWN = ("shipway:release", "shipway:rollback", "shipway:production", "shipway:staging")
 NAME_WIDTH = 34
+UNKNOWN = ("no record", "record broken")  # of these it is not known how they ended
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -46,11 +47,15 @@ async def _history(client: PrefectClient, arguments: argparse.Namespace) -> int:
     limit = min(max(arguments.limit, 1), 200)
     runs = await client.read_flow_runs(flow_run_filter=chosen, sort=FlowRunSort.START_TIME_DESC, limit=limit)
     outcomes = dict(zip((found.id for found in runs), await asyncio.gather(*map(_outcome, runs)), strict=True))
-    ended = [found for found in runs if "shipway:release" in found.tags and outcomes[found.id] not in {"open", "refused"}]
+    ended = [found for found in runs if "shipway:release" in found.tags and outcomes[found.id] not in {"open", "refused", *UNKNOWN}]
+    unknown = sum(outcomes[found.id] in UNKNOWN for found in runs if "shipway:release" in found.tags)
     good = sum(outcomes[found.id] == "deployed" for found in ended)
     if arguments.json:
         _output.print_json(
-            {"runs": [_facts(found, outcomes[found.id]) for found in runs], "releases": {"started": len(ended), "deployed": good}}
+            {
+                "runs": [_facts(found, outcomes[found.id]) for found in runs],
+                "releases": {"started": len(ended), "deployed": good, "unknown": unknown},
+            }
         )
         return _terminal.DONE
     _terminal.show(f"{'started (UTC)':<20} {'run':<9} {'name':<{NAME_WIDTH}} {'outcome':<15} {'took':>9} {'running':>10}")
@@ -60,6 +65,8 @@ async def _history(client: PrefectClient, arguments: argparse.Namespace) -> int:
         _terminal.show(
             f"{good} of {len(ended)} releases that were not refused were deployed ({good / len(ended):.0%}). Details: `shipway report RUN`"
         )
+    if unknown:
+        _terminal.show(f"{unknown} releases whose record is missing or cannot be trusted are left out of that")
     return _terminal.DONE
 
 
@@ -90,11 +97,12 @@ def _line(found: FlowRun, outcome: str) -> str:
 
 async def _outcome(found: FlowRun) -> str:
     """Read from its record how a run ended: whoever holds the API's password can write any tag on it."""
-    from tasks.record.journal import read_entries
-    from tasks.rules.record.entries import outcome_of, verify_chain
+    from tasks.record.reading import read_record
+    from tasks.record.storage import default_storage
+    from tasks.rules.record.entries import outcome_of
 
-    entries = await read_entries(str(found.id))
-    if entries and verify_chain(entries, state="under_way"):
+    reading = await read_record(await default_storage(), str(found.id))
+    if reading.faults:
         return "record broken"
     claimed = any(tag.startswith("outcome:") for tag in found.tags)
-    return outcome_of(entries) if entries or not claimed else "no record"
+    return outcome_of(reading.entries) if reading.entries or not claimed else "no record"

@@ -9,7 +9,7 @@ from blocks.errors import Refused, Temporary
 from blocks.platform import Position
 from flows.lifecycle.context import Phase, platform_of
 from tasks.lifecycle.policy import retried
-from tasks.record.journal import read_entries, read_entry, was_deployed
+from tasks.record.journal import find_deployed, read_entries, read_entry
 from tasks.rollout.rollout import read_position
 from tasks.rules.record.entries import select
 from tasks.rules.rollout.waves import version_to_leave
@@ -66,7 +66,13 @@ async def expect_known(phase: Phase, environments: Sequence[str], *, version: st
         return
     positions = await _positions(phase, environments)
     ran = {found for position in positions.values() for found in (position["baseline"], position["previous"])}
-    if version not in ran | {phase.plan.rollback.to} and not await was_deployed(phase.plan.service, version=version):
+    if version in ran | {phase.plan.rollback.to}:
+        return
+    known, unchecked = await find_deployed(phase.plan.service, version=version)
+    if unchecked:
+        what = f"{version} was deployed once, says a record whose seals could not be checked"
+        await phase.append(what, kind="note", name="unchecked record", why=unchecked)
+    if not known:
         before = " or ".join(dict.fromkeys(str(position["previous"]) for position in positions.values()))
         raise Refused(f"no record says that {version} was ever deployed; leave the version empty for {before}, or release it")
 

@@ -16,7 +16,7 @@ from prefect.logging import get_run_logger
 from blocks.approvers.heads import KeyFolderFault
 from blocks.errors import Refused, Temporary, WorldMoved
 from blocks.outside_text import ENDING_LIMIT, outside, safe_key, said
-from tasks.record.reading import readable_entries
+from tasks.record.reading import read_record, readable_entries
 from tasks.record.storage import default_storage
 from tasks.record.store import expect_whole, load_entry, store_entry
 from tasks.record.without_key import is_rolling_back, rolling_back
@@ -134,16 +134,31 @@ async def closing_entry(release: str) -> Entry | None:
         return await read_entry(release, "closed")
 
 
-async def was_deployed(service: str, *, version: str) -> bool:
-    """Say whether a record here says that a version of a service was deployed; tags name the runs, the records decide."""
+async def find_deployed(service: str, *, version: str) -> tuple[bool, str]:
+    """Look for a record here which says that a version of a service was deployed; tags name the runs, the records decide.
+
+    For a rollback a whole chain counts even if its seals cannot be checked: no loss of a key, and no upgrade, may leave it without the
+    versions of before.
+
+    Returns:
+        Whether there is one; and a sentence if its seals were not checked, else "".
+    """
     async with get_client() as client:
         chosen = FlowRunFilter(tags=FlowRunFilterTags(all_=[f"service:{service}", f"version:{version}", "outcome:deployed"]))
         runs = await client.read_flow_runs(flow_run_filter=chosen, limit=20)
-    for run in runs:
-        entries = await read_entries(str(run.id))
-        if entries and entries[0].evidence.get("version") == version and outcome_of(entries) == "deployed" and not verify_chain(entries):
-            return True
-    return False
+    storage = await default_storage()
+    for sealed in (True, False):
+        for run in runs:
+            reading = await read_record(storage, str(run.id), sealed=sealed)
+            if not reading.problems and _says_deployed(reading.entries, version):
+                return True, f"the record of {run.id}: {reading.unchecked}" if reading.unchecked else ""
+    return False, ""
+
+
+def _says_deployed(entries: list[Entry], version: str) -> bool:
+    return (
+        bool(entries) and entries[0].evidence.get("version") == version and outcome_of(entries) == "deployed" and not verify_chain(entries)
+    )
 
 
 async def read_entries(release: str) -> list[Entry]:

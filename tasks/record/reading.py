@@ -47,12 +47,16 @@ class Reading:
         return self.faults + ([self.tear] if self.tear else [])
 
 
-async def read_record(storage: Any, release_id: str) -> Reading:
+UNSEALED = "it is a whole chain, but its seals were not checked: it was written before records had seals, or under another key"
+
+
+async def read_record(storage: Any, release_id: str, *, sealed: bool = True) -> Reading:
     """Read a record and say what is wrong with it.
 
     Args:
         storage: A folder's `Path` or a Prefect filesystem block.
         release_id: The release.
+        sealed: Whether to check the seals, if the key is here; False reads what was written before there were any, or under another key.
 
     Returns:
         Entries and problems; both empty if there is no such record.
@@ -60,7 +64,7 @@ async def read_record(storage: Any, release_id: str) -> Reading:
     objects, folder = objects_of(storage), folder_of(release_id)
     head, unread = await asyncio.to_thread(_head_of, release_id)  # first: another process may write on meanwhile
     contents = await contents_of(objects, folder)
-    seal, unchecked = _seal_if_any(contents)
+    seal, unchecked = _seal_if_any(contents) if sealed else (None, UNSEALED)
     entries: list[Entry] = []
     faults = list(unread)
     torn, tear = None, ""
