@@ -207,7 +207,7 @@ class TestOnTheServer:
             assert await status._status(client, _parsed(status, "--json")) == 5
             await client.delete_flow_run(run.id)
         now = json.loads(capsys.readouterr().out)
-        assert past["releases"] == {"started": 2, "deployed": 1}
+        assert past["releases"] == {"started": 2, "deployed": 1, "unknown": 0}
         assert {one["outcome"] for one in past["runs"]} == {"deployed", "rolled_back", "refused", "open"}
         (waiting,) = [one for one in now["runs"] if one["id"] == str(run.id)]
         assert (waiting["name"], waiting["waiting"], waiting["unclosed"]) == ("guestbook 1.1", True, False)
