@@ -41,7 +41,7 @@ def read_head(release: str) -> Head | None:
 
     Raises:
         KeyFolderFault: The key's folder cannot be read.
-        Tampered: What is kept is no head.
+        Tampered: What is kept is not a head.
     """
     path = _path(release)
     try:
@@ -59,7 +59,7 @@ def keep_head(release: str, head: Head) -> None:
 
     Raises:
         KeyFolderFault: The key's folder cannot be written.
-        Tampered: What is kept is no head.
+        Tampered: What is kept is not a head.
     """
     path = _path(release)
     try:
@@ -101,6 +101,6 @@ def _replace(path: Path, content: bytes) -> None:
 def _forget_old(folder: Path) -> None:
     """Remove the heads of records that were closed a month ago; `record.json` beside their entries still has the last hash."""
     for path in folder.glob("*.json"):
-        with suppress(FileNotFoundError, ValueError, TypeError, KeyError):  # another worker was first, or it is no head
+        with suppress(FileNotFoundError, ValueError, TypeError, KeyError):  # another worker was first, or it is not a head
             if time.time() - path.stat().st_mtime > KEPT_SECONDS and json.loads(path.read_bytes())["closed"]:
                 path.unlink()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from prefect import get_client
+from prefect import get_client, task
 
+from tasks.lifecycle.policy import OBSERVE
 from tasks.lifecycle.run_labels import has_ended
 
 
@@ -27,6 +28,7 @@ class AskedFor:
     ended: str
 
 
+@task(name="read what was asked", **OBSERVE)
 async def what_was_asked(run: str) -> AskedFor:
     """Read what a run was asked to do from its own parameters: its record may be unreadable."""
     async with get_client() as client:
