@@ -6,6 +6,8 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,27 @@ from blocks.listeners import listeners, next_listener, open_sockets
 from blocks.local.agent.owner import Owner
 
 SLEEPING = "import sys, time; sys.stdout.write('up'); sys.stdout.flush(); time.sleep(60)"
+ORDINARY, ANOTHER = 54_321, 54_322
+# As root they become ordinary users themselves, which hides their descriptors too: others may not read the interpreter here.
+BECOME = """
+import ctypes, os, socket, sys, time
+from blocks.local.agent.owner import Owner
+uid, dumpable = int(sys.argv[1]), int(sys.argv[2])
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+assert ctypes.CDLL(None).prctl(4, dumpable, 0, 0, 0) == 0
+"""
+SERVING = """
+with socket.create_server(("127.0.0.1", 0)) as one:
+    print(one.getsockname()[1], flush=True)
+    time.sleep(60)
+"""
+LOOKING = """
+owner = Owner(int(sys.argv[3]), pid=int(sys.argv[4]), token="t:1")
+print(*(int(owner.look()[0]) for _ in range(2)))
+"""
 
 
 @pytest.mark.parametrize(
@@ -73,3 +96,32 @@ def test_a_listener_counts_as_the_revisions_if_one_of_its_processes_has_it(whose
             finally:
                 leader.kill()
                 other.kill()
+
+
+def _words(script: str, uid: int, *words: int, dumpable: bool) -> list[str]:
+    return [sys.executable, "-c", BECOME + script, str(uid), str(int(dumpable)), *map(str, words)]
+
+
+@pytest.mark.parametrize(
+    ("hidden", "listening", "accepted"),
+    [(True, "itself", True), (True, "its user's", False), (True, "another user's", False), (False, "its user's", False)],
+)
+def test_a_revision_that_hides_its_descriptors_is_known_by_its_user(*, hidden: bool, listening: str, accepted: bool) -> None:
+    """As after prctl(PR_SET_DUMPABLE, 0), or with file capabilities; a socket that another process is seen to have is not its own."""
+    if os.geteuid() != 0 and listening == "another user's":
+        pytest.skip("only root can start processes of two users")
+    user = ANOTHER if listening == "another user's" else ORDINARY
+    usual: dict[str, Any] = {"stdout": subprocess.PIPE, "start_new_session": True, "env": {"PYTHONPATH": str(Path(__file__).parents[2])}}
+    with (
+        subprocess.Popen(_words(SERVING, ORDINARY, dumpable=not hidden), **usual) as leader,
+        subprocess.Popen(_words(SERVING, user, dumpable=True), **usual) as other,
+    ):
+        try:
+            ports = {process.pid: int(process.stdout.readline()) for process in (leader, other) if process.stdout}
+            port = ports[(leader if listening == "itself" else other).pid]
+            looking = _words(LOOKING, ORDINARY, port, leader.pid, dumpable=True)
+            with subprocess.Popen(looking, **usual) as looked:
+                assert looked.communicate()[0].split() == [b"%d" % accepted] * 2
+        finally:
+            leader.kill()
+            other.kill()

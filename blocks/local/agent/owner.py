@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,8 +10,10 @@ from pathlib import Path
 
 from blocks.listeners import Listener, listeners, open_sockets
 from blocks.local.agent.process import TOKEN_VARIABLE
+from blocks.runner import runner
 
-ROOT = 0
+ROOT, NOBODY = 0, 65_534  # NOBODY is also how the kernel shows users that it cannot name here
+log = logging.getLogger("shipway.local")
 
 
 class Owner:
@@ -27,6 +30,9 @@ class Owner:
         self.port, self.pid, self.token = port, pid, token
         self.known: set[int] = set()
         self.listening: frozenset[int] = frozenset()
+        other = runner()
+        self.uid = other.uid if other else os.geteuid()
+        self._said = False
 
     def look(self) -> tuple[bool, str]:
         """Look who listens now; takes some milliseconds.
@@ -39,6 +45,8 @@ class Owner:
             self.known = open_sockets([self.pid])
         if any(listener.inode not in self.known for listener in found):
             self.known |= open_sockets(self._family())
+        if any(listener.inode not in self.known for listener in found) and self._is_hidden():
+            self.known |= self._trusted(found)
         self.listening = frozenset(listener.inode for listener in found if self._is_ours(listener))
         strangers = [listener for listener in found if not self._is_ours(listener)]
         if strangers:
@@ -47,7 +55,27 @@ class Owner:
 
     def _is_ours(self, listener: Listener) -> bool:
         """Root may listen for an ordinary user's process, as a container runtime does: it needs no trick."""
-        return listener.inode in self.known or (listener.uid == ROOT and os.geteuid() != ROOT)
+        return listener.inode in self.known or (listener.uid == ROOT and self.uid != ROOT)
+
+    def _is_hidden(self) -> bool:
+        """Say if a process of the revision's session closes its descriptors to us, as one with file capabilities does."""
+        for pid in self._family():
+            try:
+                os.listdir(f"/proc/{pid}/fd")  # noqa: PTH208 - without stat
+            except PermissionError:
+                return True
+            except OSError:
+                continue
+        return False
+
+    def _trusted(self, found: list[Listener]) -> set[int]:
+        """Take sockets of the user that the revision runs as for its own if it hides them, and no process that can be read has them."""
+        own = {listener.inode for listener in found if listener.uid == self.uid != NOBODY}
+        trusted = own - open_sockets(int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()) if own else own
+        if trusted and not self._said:
+            self._said = True
+            log.info("process %d hides its descriptors, so port %d counts as its own by its user %d", self.pid, self.port, self.uid)
+        return trusted
 
     def _family(self) -> Iterator[int]:
         """List the processes of the revision: of its session, or with its token."""
