@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from blocks.secret_text import MASK, mask_text
@@ -18,13 +19,14 @@ SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIAL|PRIVATE|API_?
 
 
 def secrets_of(pod: Json) -> list[str]:
-    """List the values that a pod's manifest writes out under the name of a secret."""
+    """List the values that a pod's manifest writes out under the name of a secret, each line of a longer one by itself."""
     spec = pod["spec"]
     variables = [
         one for part in ("initContainers", "containers") for container in spec.get(part) or [] for one in container.get("env") or []
     ]
     values = {str(one["value"]) for one in variables if one.get("value") and SECRET_NAME.search(one["name"])}
-    return sorted((value for value in values if len(value) >= SHORTEST_SECRET), key=len, reverse=True)
+    single = {value for value in values if len(value) >= SHORTEST_SECRET and len(value.splitlines()) == 1}
+    return sorted({value.strip() for value in single} | set(_lines_of(values - single)), key=len, reverse=True)
 
 
 def values_of(secret: Json) -> list[str]:
@@ -33,6 +35,11 @@ def values_of(secret: Json) -> list[str]:
     for value in (secret.get("data") or {}).values():
         with contextlib.suppress(ValueError):
             texts.append(base64.b64decode(str(value)).decode())
+    return _lines_of(texts)
+
+
+def _lines_of(texts: Iterable[str]) -> list[str]:
+    """A text with its line ends in it would never be in one line, and as a secret it would join those that it is printed in."""
     lines = [line.strip() for text in texts for line in text.splitlines()[:MOST_SECRET_LINES]]
     return [line for line in lines if SHORTEST_HELD <= len(line) <= LINE_LENGTH]
 

@@ -103,3 +103,11 @@ async def test_what_the_secrets_hold_that_a_pod_names_is_masked() -> None:
     pod = pod_of(envFrom=[{"secretRef": {"name": "keys"}}, {"secretRef": {"name": "gone"}}])
     (line,) = await read(Target(cluster=cluster, workload="web"), {"1": [pod]}, 0, limit=9)
     assert line["text"] == "uses ******** and abc"
+
+
+async def test_a_secret_of_several_lines_in_the_manifest_is_masked_line_by_line() -> None:
+    """What is printed keeps its lines, so that each keeps its moment."""
+    pod = pod_of(env=[{"name": "PRIVATE_KEY", "value": "-----BEGIN-----\nfirst-line-of-key\nsecond-line\n"}])
+    cluster = Talking([f"1970-01-01T00:00:0{second}Z {text}" for second, text in ((1, "first-line-of-key"), (2, "second-line"), (3, "on"))])
+    found = await read(Target(cluster=cluster, workload="web"), {"1": [pod]}, 0, limit=9)
+    assert [(line["at"], line["text"]) for line in found] == [(1, "********"), (2, "********"), (3, "on")]
