@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from blocks.approvers.key_file import create_key
 from blocks.server import layout, lifecycle
 from blocks.server import settings as environment
 from flows.commands._blocks import register_blocks
@@ -38,6 +39,8 @@ def _own_key(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """Seal what is stored under the server's key, else under one of the test's own, beside which the heads of its records are kept."""
     home = request.getfixturevalue("server").home if "server" in request.fixturenames else None
     path = layout.key_file(home) if home else tmp_path_factory.mktemp("keys") / "approvals.key"
+    if not home:
+        create_key(path)
     monkeypatch.setenv("SHIPWAY_KEY_FILE", str(path))
 
 

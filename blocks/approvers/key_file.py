@@ -1,7 +1,8 @@
 """Approval key: one file on the worker's machine, never on the server.
 
-From it two keys are derived (HKDF-SHA256, RFC 5869): one that encrypts the approvers' secrets, one that signs proofs.
-Several workers share one folder with the key and the ledger beside it.
+From it one key for each purpose is derived (HKDF-SHA256, RFC 5869): it encrypts the approvers' secrets, signs proofs, seals what is
+stored, and hashes the settings that are approved. It is made by `shipway up`, `shipway approvers add` and `shipway policy apply` alone.
+Several workers share one folder with the key, and what lies beside it: policies, owners, heads, revoked secrets, wrong codes, SSH keys.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def read_key(path: Path) -> bytes:
     try:
         text = read_private(path)
     except FileNotFoundError:
-        raise Refused(f"no approval key at {path}; copy it there, or enrol a person here with `shipway approvers add NAME`") from None
+        fix = f"copy the key folder of the machine that has it here to {path.parent}, or mount it; SHIPWAY_KEY_FILE names the key"
+        raise Refused(f"no approval key at {path}; {fix}. On the first machine `shipway up` or `shipway approvers add` makes one") from None
     learn([text.decode("ascii", "replace")])
     return _decoded(text, path)
 

@@ -11,7 +11,7 @@ import hmac
 import re
 from functools import lru_cache
 
-from blocks.approvers.key_file import create_key, derive, key_path, read_key
+from blocks.approvers.key_file import derive, key_path, read_key
 from blocks.errors import Tampered
 
 LINE = re.compile(rb'\{"key":"([0-9a-f]{8})","seal":"([0-9a-f]{64})"\}')
@@ -75,12 +75,12 @@ def split(stored: bytes) -> tuple[bytes, bytes]:
 
 
 def writing_seal() -> Seal:
-    """Give the seal of this machine's key; where there is no key yet, it is created.
+    """Give the seal of this machine's key to write with.
 
     Raises:
-        Refused: There is one that cannot be used.
+        Refused: There is none, or it cannot be used; a key made here would make what others wrote look changed.
     """
-    return _seal_under(create_key(key_path()))
+    return _seal_under(read_key(key_path()))
 
 
 def reading_seal() -> Seal:

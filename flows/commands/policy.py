@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _apply(arguments: argparse.Namespace) -> int:
-    from blocks.approvers.key_file import key_path
+    from blocks.approvers.key_file import create_key, key_path
     from blocks.approvers.policy_files import write_policy_file
     from blocks.errors import BadInput
     from tasks.process.files import read_bounded
@@ -66,7 +66,8 @@ def _apply(arguments: argparse.Namespace) -> int:
     _terminal.show(f"The policy {policy.name} protects {', '.join(policy.protects)} from now on: {written}")
     _terminal.show("Approvals that releases to these blocks wait for, or have, become void; people are asked again.")
     if not key_path().exists():
-        _terminal.show(f"Warning: there is no approval key at {key_path()}. Is this the worker's machine?", error=True)
+        create_key(key_path())
+        _terminal.show(f"Warning: there was no approval key at {key_path()}, so one was made. Is this the worker's machine?", error=True)
     return FINE
 
 

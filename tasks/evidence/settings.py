@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, SecretBytes, SecretStr
 from pydantic_core import to_jsonable_python
 
-from blocks.approvers.key_file import create_key, derive, key_path
+from blocks.approvers.key_file import derive, key_path, read_key
 from blocks.kubernetes.api.credentials import kubeconfig_from
 from tasks.rules.record.canonical import fingerprint
 
@@ -32,7 +32,7 @@ def settings_fingerprint(block: Any, more: Mapping[str, Any] | None = None) -> s
     Raises:
         Refused: The approval key cannot be used.
     """
-    key = derive(create_key(key_path()), "digest")
+    key = derive(read_key(key_path()), "digest")
     settings = {name: getattr(block, name) for name in type(block).model_fields} if isinstance(block, BaseModel) else {}
     return fingerprint({"settings": _hashed(settings, key), **({"more": _hashed(more, key)} if more else {})})
 

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from blocks.approvers.key_file import create_key
 from blocks.kubernetes.platform import KubernetesPlatform
 from blocks.server import deployments
 from tests.cluster.accounts import ACCOUNT, account_config
@@ -53,6 +54,13 @@ def template(folder: Path) -> dict[str, Any]:
     return dict(found)
 
 
+def create_key_in(folder: Path) -> Path:
+    """Make the key that all Jobs share, in a folder that is lent to them."""
+    path = folder / "keys" / "approvals.key"
+    create_key(path)
+    return path
+
+
 async def deploy(folder: Path, world: World) -> None:
     """Deploy prefect.kubernetes.yaml under other names, with the image, namespace, account and storage of this test."""
     from prefect import get_client  # noqa: PLC0415
@@ -68,6 +76,7 @@ async def deploy(folder: Path, world: World) -> None:
         "KUBERNETES_SERVICE_PORT": str(api.port or 443),
         "PREFECT_DEFAULT_RESULT_STORAGE_BLOCK": "local-file-system/in-cluster",
         "HOME": str(folder),
+        "SHIPWAY_KEY_FILE": str(create_key_in(folder)),
         "PREFECT_HOME": f"{folder}/prefect",
     }
     changed = {

@@ -29,7 +29,7 @@ def test_a_policy_is_applied_listed_shown_and_removed(keys: Path, capsys: pytest
     assert main(["policy", "apply", str(EXAMPLE)]) == 0
     said = capsys.readouterr()
     assert "protects local/guestbook-production from now on" in said.out
-    assert "there is no approval key" in said.err
+    assert "there was no approval key" in said.err
     assert (keys / "policies/guestbook-production.yaml").read_bytes() == EXAMPLE.read_bytes()
     assert main(["policy", "list"]) == 0
     assert capsys.readouterr().out == "guestbook-production  protects local/guestbook-production for guestbook\n"

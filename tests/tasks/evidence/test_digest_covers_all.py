@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, SecretStr
 
+from blocks.approvers.key_file import create_key
 from blocks.local.platform import LocalPlatform
 from tasks.evidence.settings import settings_fingerprint
 from tasks.rollout.platforms import KNOWN
@@ -125,4 +126,5 @@ def test_a_secret_is_hashed_under_the_key(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert here != there
     assert settings_fingerprint(LocalPlatform(environment={"PATH": "**********"})) not in {here, there}
     monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "approvals.key"))
+    create_key(tmp_path / "approvals.key")
     assert at("/usr/bin") != here

@@ -21,6 +21,7 @@ from prefect.results import ResultRecordMetadata, ResultStore, aget_default_resu
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
 from prefect.states import Completed
 
+from blocks.approvers.key_file import create_key
 from blocks.approvers.seal import Seal
 from blocks.errors import Refused, Tampered
 from tasks.lifecycle.policy import ONCE
@@ -178,14 +179,16 @@ async def test_any_storage_is_sealed(tmp_path: Path, storage: str) -> None:
 
 
 async def test_without_its_key_a_machine_reads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is refused with the fix; writing makes a key, as enrolling does."""
+    """It is refused with the fix, and writes nothing under a key of its own, which would make the others' objects look changed."""
     sealed = SealedStorage.around(LocalFileSystem(basepath=tmp_path / "storage"))
     await sealed.write_path("a", b"yes")
     monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "keys" / "approvals.key"))
     with pytest.raises(Refused, match="no approval key"):
         await sealed.read_path("a")
-    await sealed.write_path("b", b"yes")
-    assert (tmp_path / "keys" / "approvals.key").exists()
+    with pytest.raises(Refused, match="copy the key folder of the machine that has it"):
+        await sealed.write_path("b", b"yes")
+    assert not (tmp_path / "keys").exists()
+    create_key(tmp_path / "keys" / "approvals.key")
     with pytest.raises(Tampered, match="copy the right key here"):
         await sealed.read_path("a")
 
