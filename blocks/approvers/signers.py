@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from blocks.approvers.approvers import NAME
@@ -85,22 +86,41 @@ def add_signer(name: str, public_key: Path, *, namespace: str) -> None:
         raise BadInput(f"{public_key} is not an SSH public key", field="--ssh-key", fix="Give the file that ends in .pub.")
     line = f'{name} namespaces="{namespace}" {found[0]}'
     create_key(key_path())
-    lines = _lines()
+    lines = _every_line()
     if line not in lines:
         _write([*lines, line])
 
 
 def remove_signer(name: str) -> int:
-    """Remove the keys of a person.
+    """Take a person out of every line, also out of lists of names; comments stay.
 
     Returns:
-        How many there were.
+        In how many lines the person was.
+
+    Raises:
+        Refused: A pattern would still match the person; nothing is changed.
     """
-    lines = _lines()
-    kept = [line for line in lines if line.split(maxsplit=1)[0] != name]
-    if len(kept) < len(lines):
+    kept, found = [], 0
+    for line in _every_line():
+        if not line.strip() or line.lstrip().startswith("#"):
+            kept.append(line)
+            continue
+        words, rest = _principals(line)
+        others = [word for word in words if word != name]
+        found += len(others) < len(words)
+        if any(fnmatchcase(name, word.replace("[", "[[]")) for word in others):
+            raise Refused(f"{name} still matches a pattern in {signers_path()}; change this line by hand: {line[:200]}")
+        if others:
+            kept.append(f"{','.join(others)} {rest}" if len(others) < len(words) else line)
+    if found:
         _write(kept)
-    return len(lines) - len(kept)
+    return found
+
+
+def _principals(line: str) -> tuple[list[str], str]:
+    """Part a line into its names and patterns, and what follows them."""
+    first, rest = (*line.split(maxsplit=1), "")[:2]
+    return first.strip('"').split(","), rest
 
 
 def signers() -> list[str]:
@@ -109,11 +129,14 @@ def signers() -> list[str]:
 
 
 def _lines() -> list[str]:
+    return [line for line in _every_line() if line.strip() and not line.startswith("#")]
+
+
+def _every_line() -> list[str]:
     try:
-        text = read_private(signers_path()).decode(errors="replace")
+        return read_private(signers_path()).decode(errors="replace").splitlines()
     except FileNotFoundError:
         return []
-    return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
 def _write(lines: list[str]) -> None:

@@ -157,3 +157,16 @@ def test_a_missing_ssh_keygen_is_refused_with_the_package(anna: Path, monkeypatc
     monkeypatch.setenv("PATH", os.devnull)
     with pytest.raises(Refused, match="openssh-client"):
         fault(signature=signature)
+
+
+def test_a_removed_person_is_taken_out_of_lists_and_a_pattern_that_still_matches_is_refused() -> None:
+    """Comments and the others of a list stay; nothing is changed if it is refused."""
+    signers_path().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    signers_path().touch(mode=0o600)
+    signers_path().write_text("# ours\nada,grace ssh-ed25519 AAAA\nada ssh-ed25519 BBBB\n")
+    assert remove_signer("ada") == 2
+    assert signers_path().read_text() == "# ours\ngrace ssh-ed25519 AAAA\n"
+    signers_path().write_text("ada ssh-ed25519 AAAA\na* ssh-ed25519 BBBB\n")
+    with pytest.raises(Refused, match=r"a\* ssh-ed25519 BBBB"):
+        remove_signer("ada")
+    assert signers_path().read_text().startswith("ada ")
