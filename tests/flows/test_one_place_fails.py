@@ -192,7 +192,10 @@ async def test_the_record_says_what_is_known_of_a_target_that_does_not_answer(mo
     async def append(what: str, *, kind: str, **_: Any) -> None:
         said.append((kind, what))
 
-    phase: Any = SimpleNamespace(**{**vars(PLAN), "append": append})
+    async def nothing(*_: Any, **__: Any) -> None:
+        return None
+
+    phase: Any = SimpleNamespace(**{**vars(PLAN), "append": append, "read": nothing})
 
     async def is_moved(_phase: Any, environment: str, _position: Any, **_: Any) -> bool:
         return beside and environment == EU
