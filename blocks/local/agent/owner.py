@@ -12,7 +12,7 @@ from blocks.listeners import Listener, listeners, open_sockets
 from blocks.local.agent.process import TOKEN_VARIABLE
 from blocks.runner import runner
 
-ROOT, NOBODY = 0, 65_534  # NOBODY is also how the kernel shows users that it cannot name here
+ROOT, UNNAMED = 0, 65_534  # UNNAMED is also how the kernel shows users that it cannot name here
 log = logging.getLogger("shipway.local")
 
 
@@ -70,7 +70,7 @@ class Owner:
 
     def _trusted(self, found: list[Listener]) -> set[int]:
         """Take sockets of the user that the revision runs as for its own if it hides them, and no process that can be read has them."""
-        own = {listener.inode for listener in found if listener.uid == self.uid != NOBODY}
+        own = {listener.inode for listener in found if listener.uid == self.uid != UNNAMED}
         trusted = own - open_sockets(int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()) if own else own
         if trusted and not self._said:
             self._said = True
