@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from benchmarks.judgement import steps, tables
+from benchmarks.judgement import tables
 
 PARTS = {
     "speed": ("Speed", lambda _: tables.speed()),
@@ -13,7 +13,6 @@ PARTS = {
     "requests": ("The same, drawn one request at a time with every question asked after each", tables.every_request),
     "detection": ("Detection: canary requests until failed, looked at after every request", tables.detection),
     "passing": ("Passing: a canary like its baseline, tolerance 1 point", tables.passing),
-    "steps": ("Steps: releases like their baseline, with the evidence of earlier steps and without it", lambda n: steps.table(min(n, 200))),
     "others": ("Beside fixed thresholds and a rank test", tables.beside_others),
 }
 

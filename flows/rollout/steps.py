@@ -17,7 +17,7 @@ from tasks.rollout.rollout import prepare_revision, promote_revision, shift_traf
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.results import INCONCLUSIVE, Analysis, PhaseResult, StepResult, TargetResult, failed
 from tasks.rules.plan.plan import Step
-from tasks.rules.plan.targets import Place, place_of, target_of, within
+from tasks.rules.plan.targets import Place, target_of, within
 from tasks.rules.rollout.steps import extension_seconds
 
 
@@ -38,9 +38,8 @@ async def roll_out(phase: Phase, version: str, *, place: Place, decisions: Mappi
     if not await _prepare(phase, platform, version, place=place, lease=lease):
         if fault := await canary_fault(phase, platform, version, environment=name, percent=0, lease=lease):
             return _ended(name, failed(fault))
-        shown: list[dict[str, Any]] = []  # by each step so far, from their persisted results: a run that starts again reads the same
         for step in place.steps:
-            found = await _take_step(phase, platform, step, environment=name, version=version, lease=lease, shown=shown)
+            found = await _take_step(phase, platform, step, environment=name, version=version, lease=lease)
             found = _settle(found, phase.plan.judgement.inconclusive, decisions.get(step.percent, ""))
             if not found.passed:
                 return _ended(name, found)
@@ -81,10 +80,8 @@ async def _prepare(phase: Phase, platform: Platform, version: str, *, place: Pla
     return False
 
 
-async def _take_step(
-    phase: Phase, platform: Platform, step: Step, *, environment: str, version: str, lease: Lease, shown: list[dict[str, Any]]
-) -> StepResult:
-    """Shift the step's share of the traffic, watch it, and give the verdict; what it showed is added to `shown`."""
+async def _take_step(phase: Phase, platform: Platform, step: Step, *, environment: str, version: str, lease: Lease) -> StepResult:
+    """Shift the step's share of the traffic, watch it, and give the verdict."""
     name, where = f"{environment}/step-{step.percent}", within(environment)
     place = StepFields(environment=environment, step=step.percent)
     begun: dict[str, Any] = {}
@@ -99,9 +96,7 @@ async def _take_step(
     await phase.append(f"{step.percent} % of the traffic{where} goes to {version}", kind="effect", name="shift", **place)
     if not begun:
         return StepResult(outcome=Outcome.PASSED, reason="this step is not watched", step=step.percent)
-    begun["shown"] = shown[:]
     span, found = await _watch(phase, platform, step, environment=environment, version=version, lease=lease, begun=begun)
-    shown.append(found.shown)
     if found.outcome is Outcome.FAILED:  # first stop the harm, then record it; the rollback does the rest
         await named(shift_traffic, f"{step.percent} %: stop{where}")(
             platform, version=version, percent=0, lease=lease, key=phase.key(f"{name}/stop")
@@ -133,8 +128,6 @@ async def _watch(
             percent=step.percent,
             watch_seconds=seconds,
             bake_seconds=step.bake_seconds,
-            shown=begun["shown"],
-            watched=sum(one.watch_seconds > 0 for one in place_of(phase.plan, environment).steps),
             lease=lease,
             begun=begun,
             key=phase.key(f"{name}/{span}"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 from functools import partial
 from itertools import count
@@ -17,7 +17,6 @@ from blocks.platform import Counts, Lease, Platform, Position
 from tasks.analysis.sources import Sources, Subject, open_sources
 from tasks.lifecycle.policy import OBSERVE_PLATFORM, ONCE, ONCE_ON_PLATFORM
 from tasks.record.journal import emit_progress
-from tasks.rules.analysis.counters import tally_of
 from tasks.rules.analysis.downsampling import Thinned, most_points
 from tasks.rules.analysis.step import MOST_MISSED, Step, versions_of
 from tasks.rules.analysis.verdict import Outcome, Verdict, combine
@@ -70,8 +69,6 @@ async def watch_step(
     percent: int,
     watch_seconds: float,
     bake_seconds: float = 0,
-    shown: Sequence[Mapping[str, Mapping[str, Any]]] = (),
-    watched: int = 1,
     lease: Lease,
     begun: dict[str, Any],
     key: str,  # noqa: ARG001
@@ -85,8 +82,6 @@ async def watch_step(
         percent: Its share, which must not change meanwhile.
         watch_seconds: The longest time since `begun`; what probes counted in a process that died is probed again.
         bake_seconds: It does not pass before this time since `begun`; a failed verdict ends it at once.
-        shown: What the watched steps before found, as `Analysis.shown`.
-        watched: How many steps of the plan are watched.
         lease: Our lease; a newer owner ends the watch.
         begun: What `begin_watch` returned, with the moment `at` from which the time counts, and `probes` of an earlier span.
         key: The cache key of the result.
@@ -102,8 +97,7 @@ async def watch_step(
     versions = versions_of(version, baseline)
     async with open_sources(subject, platform, versions=versions, memory=begun.get("prometheus")) as sources:
         began = begun["at"], sources.platform(begun["counts"]) | sources.beginning()
-        before = [{name: tally_of(one) for name, one in found.items()} for found in shown]
-        step = Step(subject.judgement, version=version, baseline=baseline, percent=percent, began=began, shown=before, watched=watched)
+        step = Step(subject.judgement, version=version, baseline=baseline, percent=percent, began=began)
         look = partial(_look, platform, subject=subject, version=version, percent=percent, lease=lease)
         points = Thinned[Point](most_points(len(subject.judgement.slis)))
         ends_at = begun["at"] + watch_seconds + sources.lost_seconds(begun)  # so that the probes cover as much time as planned
@@ -123,7 +117,6 @@ async def watch_step(
         points=[{"at": point.at, "verdicts": [asdict(verdict) for verdict in point.verdicts]} for point in kept],
         probes=probes,
         samples=[row for point in kept for row in point.rows],
-        shown={name: asdict(one) for name, one in step.tallies().items()},
     )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 BLOCK_GROWTH = 1 / 16
 LARGEST_COUNT = 2**60
@@ -63,24 +63,6 @@ class Tally:
     blocks: tuple[Block, ...] = ()
     has_canary: bool = False
     has_baseline: bool = False
-
-
-def tally_of(fields: Mapping[str, Any]) -> Tally:
-    """Read a tally back from its fields, as JSON keeps them."""
-    return Tally(**{**fields, "blocks": tuple(Block(*block) for block in fields["blocks"])})
-
-
-def add_tallies(one: Tally, other: Tally) -> Tally:
-    """Add what was counted in two watches, one after the other; their blocks follow each other."""
-    return Tally(
-        one.canary_bad + other.canary_bad,
-        one.canary_total + other.canary_total,
-        one.baseline_bad + other.baseline_bad,
-        one.baseline_total + other.baseline_total,
-        blocks=one.blocks + other.blocks,
-        has_canary=one.has_canary or other.has_canary,
-        has_baseline=one.has_baseline or other.has_baseline,
-    )
 
 
 def fault(readings: Iterable[Reading]) -> str | None:

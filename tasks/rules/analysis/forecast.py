@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from tasks.rules.analysis.outcome import Limits
 from tasks.rules.analysis.reasons import percent
-from tasks.rules.analysis.verdict import (
-    HISTORY_STAKE,
-    LATER_STAKE,
-    LEAST_OF_ITS_OWN,
-    earlier_steps,
-    limit_from_history,
-    share_alpha,
-)
+from tasks.rules.analysis.verdict import limit_from_history, share_alpha
 from tasks.rules.plan.judgement import Judgement, ProbeSli, Sli
 from tasks.rules.plan.plan import Step
 
@@ -72,15 +65,8 @@ def forecast(judgement: Judgement, steps: Sequence[Step], traffic: Mapping[str, 
     Returns:
         A line for each watched step and deciding SLI.
     """
-    watched = [step for step in steps if step.watch_seconds]
-    before: dict[str, int] = {}  # canary requests of the steps so far, which count on
-    found = []
-    for step in watched:
-        for sli in (sli for sli in judgement.slis if sli.deciding):
-            one = _power(judgement, sli, step, traffic, compared=compared, before=before.get(sli.name), watched=len(watched))
-            before[sli.name] = before.get(sli.name, 0) + (one.expected or 0)
-            found.append(one)
-    return found
+    deciding = [sli for sli in judgement.slis if sli.deciding]
+    return [_power(judgement, sli, step, traffic, compared=compared) for step in steps if step.watch_seconds for sli in deciding]
 
 
 def rows(found: Sequence[StepPower]) -> Iterator[tuple[str, ...]]:
@@ -114,41 +100,22 @@ def warnings(found: Sequence[StepPower]) -> list[str]:
     return said
 
 
-def _power(
-    judgement: Judgement, sli: Sli, step: Step, traffic: Mapping[str, Traffic], *, compared: bool, before: int | None, watched: int
-) -> StepPower:
-    from tasks.rules.analysis.power import smallest_caught  # noqa: PLC0415 numpy is needed only here
+def _power(judgement: Judgement, sli: Sli, step: Step, traffic: Mapping[str, Traffic], *, compared: bool) -> StepPower:
+    from tasks.rules.analysis.power import requests_to_pass, smallest_caught  # noqa: PLC0415 numpy is needed only here
 
     probed = isinstance(sli, ProbeSli)
     seen = Traffic(1 / judgement.interval_seconds, 0, 0) if probed else traffic.get(sli.name)
     share = _share(step, probed=probed, compared=compared)
     ratio = seen.bad / seen.total if seen is not None and seen.total else 0.0
     limits = _limits(judgement, sli, seen, alone=share == 1 and compared)
-    is_known = seen is not None
-    needed = _needed(limits, _rounded(ratio), share, before=before if is_known or before is None else None, is_later=before is not None)
+    needed = requests_to_pass(limits, ratio=_rounded(ratio), share=share)
     if seen is None:
         return StepPower(step.percent, sli.name, None, int(needed) if math.isfinite(needed) else None, None)
     rate = seen.per_second if probed else seen.per_second * step.percent / WHOLE
     expected = int(rate * step.watch_seconds)
-    stakes = earlier_steps([], limit=1, watched=watched)
-    stake = stakes.whole_stake if before is None else LATER_STAKE / (watched - 1)
-    caught = smallest_caught(replace(limits, alpha=limits.alpha * stake), ratio=_rounded(ratio), share=share, requests=expected)
-    remedy = "" if expected >= needed else _remedy(limits, _rounded(ratio), share, rate, step.watch_seconds, needed)
+    caught = smallest_caught(limits, ratio=_rounded(ratio), share=share, requests=expected)
+    remedy = "" if expected >= needed else _remedy(limits, _rounded(ratio), share, rate, step.watch_seconds)
     return StepPower(step.percent, sli.name, expected, int(needed) if math.isfinite(needed) else None, caught, remedy)
-
-
-def _needed(limits: Limits, ratio: float, share: float, *, before: int | None, is_later: bool) -> float:
-    """Give the requests that a pass needs: what is left of them after the steps before, and at least what a later step must show alone.
-
-    Without known traffic the steps before are taken to have passed.
-    """
-    from tasks.rules.analysis.power import requests_to_pass  # noqa: PLC0415 numpy is needed only here
-
-    needed = requests_to_pass(limits, ratio=ratio, share=share)
-    if not is_later:
-        return needed
-    alone = requests_to_pass(replace(limits, alpha=math.exp(-LEAST_OF_ITS_OWN)), ratio=ratio, share=share)
-    return alone if before is None else max(alone, needed - before)
 
 
 def _share(step: Step, *, probed: bool, compared: bool) -> float:
@@ -161,19 +128,19 @@ def _share(step: Step, *, probed: bool, compared: bool) -> float:
 def _limits(judgement: Judgement, sli: Sli, seen: Traffic | None, *, alone: bool) -> Limits:
     alpha, limit = share_alpha(judgement.alpha, sum(one.deciding for one in judgement.slis)), sli.limit
     if alone:  # the baseline's past gives the limit then
-        past = (
-            limit_from_history(seen.bad, seen.total, tolerance=sli.tolerance, alpha=HISTORY_STAKE * alpha)
-            if seen and seen.total
-            else sli.tolerance
-        )
+        alpha /= 2
+        past = limit_from_history(seen.bad, seen.total, tolerance=sli.tolerance, alpha=alpha) if seen and seen.total else sli.tolerance
         limit = min(limit, past)
     return Limits(name=sli.name, tolerance=sli.tolerance, limit=limit, min_requests=judgement.min_requests, alpha=alpha)
 
 
-def _remedy(limits: Limits, ratio: float, share: float, rate: float, seconds: float, needed: float) -> str:
+def _remedy(limits: Limits, ratio: float, share: float, rate: float, seconds: float) -> str:
     """Name the time, and the tolerance, with which the step would decide."""
+    from dataclasses import replace  # noqa: PLC0415
+
     from tasks.rules.analysis.power import requests_to_pass  # noqa: PLC0415 numpy is needed only here
 
+    needed = requests_to_pass(limits, ratio=ratio, share=share)
     found = [f"watch {math.ceil(needed / rate / 10) * 10:,} s"] if math.isfinite(needed) and rate else []
     for tolerance in (one for one in TOLERANCES if one > limits.tolerance and share < 1):
         if requests_to_pass(replace(limits, tolerance=tolerance), ratio=ratio, share=share) <= rate * seconds:

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from tasks.rules.analysis.counters import Counting, Reading, Tally, fault
+from tasks.rules.analysis.counters import Counting, Reading, fault
 from tasks.rules.analysis.observation import ROLES, Role, Seen
-from tasks.rules.analysis.verdict import (
-    HISTORY_STAKE,
-    Earlier,
-    Limits,
-    Outcome,
-    Verdict,
-    earlier_steps,
-    judge_counts,
-    limit_from_history,
-    share_alpha,
-)
+from tasks.rules.analysis.verdict import Limits, Outcome, Verdict, judge_counts, limit_from_history, share_alpha
 from tasks.rules.plan.judgement import Judgement, ProbeSli, Sli
 
 WHOLE = 100
@@ -41,27 +31,16 @@ class Step:
             still reach it, and compare.
         began: When the watch began (seconds since the epoch) and each SLI's counts then; an SLI whose source did
             not answer then counts from its first reading.
-        shown: What each watched step before counted, by SLI.
-        watched: How many steps of the plan are watched; they share one alpha.
     """
 
     def __init__(
-        self,
-        judgement: Judgement,
-        *,
-        version: str,
-        baseline: str | None,
-        percent: int,
-        began: tuple[float, Mapping[str, Seen]],
-        shown: Sequence[Mapping[str, Tally]] = (),
-        watched: int = 1,
+        self, judgement: Judgement, *, version: str, baseline: str | None, percent: int, began: tuple[float, Mapping[str, Seen]]
     ) -> None:
         """Start with the counts of the beginning, which are not counted themselves."""
         at, seen = began
         self.judgement = judgement
         self.versions = versions_of(version, baseline)
         self.percent = percent
-        self.earlier = {sli.name: _earlier(sli, shown, watched) for sli in judgement.slis}
         self.history = {sli.name: self._past(sli, seen.get(sli.name)) for sli in judgement.slis}
         self.what = {sli.name: "" for sli in judgement.slis}
         self.missed = dict.fromkeys(self.what, 0)
@@ -81,10 +60,6 @@ class Step:
             is_last: The time is up: an SLI without counts, or with too few requests, is no data then, which never promotes.
         """
         return [self._judge(sli, seen.get(sli.name) or Seen(silence="it was not read"), at, is_last=is_last) for sli in self.judgement.slis]
-
-    def tallies(self) -> dict[str, Tally]:
-        """Give what this step counted, by SLI, for the steps after it; an SLI whose counts were impossible has none."""
-        return {name: counted.tally() for name, counted in self.counted.items() if not self.faults[name]}
 
     def rows(self, verdicts: list[Verdict], *, at: float) -> list[dict[str, Any]]:
         """List what was read at one moment: `at`, `sli`, `role`, `version`, and `bad` and `total` since the watch began.
@@ -108,7 +83,7 @@ class Step:
         self.what[name] = seen.what or self.what[name]
         if not said:
             self._count(name, self._read(sli, seen, at))
-        verdict = judge_counts(self.counted[name].tally(), self._limits(sli), problem=self.faults[name], earlier=self.earlier[name])
+        verdict = judge_counts(self.counted[name].tally(), self._limits(sli), problem=self.faults[name])
         if verdict.outcome is Outcome.FAILED:
             return verdict
         if seen.error:
@@ -156,14 +131,9 @@ class Step:
         alpha = share_alpha(self.judgement.alpha, sum(one.deciding for one in self.judgement.slis))
         limit, past = sli.limit, self.history[sli.name]
         if past is not None:
-            limit = min(limit, limit_from_history(*past, tolerance=sli.tolerance, alpha=HISTORY_STAKE * alpha))
+            alpha /= 2
+            limit = min(limit, limit_from_history(*past, tolerance=sli.tolerance, alpha=alpha))
         return Limits(
             name=sli.name, tolerance=sli.tolerance, limit=limit, min_requests=self.judgement.min_requests, alpha=alpha,
             deciding=sli.deciding, what=self.what[sli.name] or "failed",
         )  # fmt: skip
-
-
-def _earlier(sli: Sli, shown: Sequence[Mapping[str, Tally]], watched: int) -> Earlier:
-    """Give what counts on for an SLI; steps in which it counted nothing are left out."""
-    counts = [one[sli.name] for one in shown if sli.name in one and one[sli.name].canary_total]
-    return earlier_steps(counts, limit=sli.limit, watched=watched)

@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import reduce
+from dataclasses import replace
 
-from tasks.rules.analysis.counters import Reading, Tally, add_tallies, fault, tally
+from tasks.rules.analysis.counters import Reading, Tally, fault, tally
 from tasks.rules.analysis.intervals import ratio_bounds
 from tasks.rules.analysis.outcome import Limits, Outcome, Verdict, worst
 from tasks.rules.analysis.reasons import Evidence, failures, why_failed, why_passed, why_watching
@@ -27,46 +26,8 @@ __all__ = ["Limits", "Outcome", "Reading", "Verdict", "combine", "judge", "judge
 
 LIMIT_STAKE = 0.2
 LEAST_TOLERANCE = 1e-6
-LEAST_OF_ITS_OWN = math.log(2)  # evidence of a later step alone, without which those before cannot pass it
 LEAST_ALPHA = 1e-12
 NOTHING = Tally()
-WHOLE_STAKE, LATER_STAKE, HISTORY_STAKE = 0.7, 0.2, 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """What the steps before showed of an SLI, and how this step's stake is shared.
-
-    Attributes:
-        counts: Of all watched steps before, in their order.
-        limit: The plan's own limit, which these are held against.
-        whole_stake: Stake on the evidence of all steps together.
-        alone_stake: Stake on the evidence of this step alone.
-    """
-
-    counts: Tally = NOTHING
-    limit: float = 1
-    whole_stake: float = 1
-    alone_stake: float = 0
-
-
-ALONE = Earlier()
-
-
-def earlier_steps(counts: Sequence[Tally], *, limit: float, watched: int) -> Earlier:
-    """Share one alpha among the watched steps of a release.
-
-    The stakes add up to nine tenths of it, over the whole release: seven on all steps together, two on the later steps, each
-    alone, in equal parts. The last tenth is the probability that the baseline's history gives a wrong limit at 100 %.
-
-    Args:
-        counts: What each watched step before counted.
-        limit: The SLI's limit.
-        watched: How many steps of the plan are watched.
-    """
-    later = LATER_STAKE / (watched - 1) if watched > 1 else 0.0
-    whole = WHOLE_STAKE if watched > 1 else WHOLE_STAKE + LATER_STAKE
-    return Earlier(reduce(add_tallies, counts, NOTHING), limit, whole, later if counts else 0.0)
 
 
 def judge(readings: Sequence[Reading], limits: Limits) -> Verdict:
@@ -83,19 +44,18 @@ def judge(readings: Sequence[Reading], limits: Limits) -> Verdict:
     return judge_counts(NOTHING if problem else tally(readings), limits, problem=problem)
 
 
-def judge_counts(counts: Tally, limits: Limits, *, problem: str | None = None, earlier: Earlier = ALONE) -> Verdict:
+def judge_counts(counts: Tally, limits: Limits, *, problem: str | None = None) -> Verdict:
     """Judge one SLI from its counts, as a watch does after every reading.
 
     Args:
         counts: What `Counting` has.
         limits: What the SLI allows.
         problem: Why a reading is impossible, which makes the verdict an `error`; else None.
-        earlier: What the steps before showed; it counts on.
     """
     problem = _limits_fault(limits) or problem
     if problem:
         return _verdict(limits, NOTHING, Outcome.ERROR, problem)
-    return _verdict(limits, counts, *(_without_data(counts, limits) or _decide(counts, limits, earlier)))
+    return _verdict(limits, counts, *(_without_data(counts, limits) or _decide(counts, limits)))
 
 
 def combine(verdicts: Sequence[Verdict]) -> Verdict:
@@ -135,7 +95,7 @@ def limit_from_history(bad: int, total: int, *, tolerance: float, alpha: float) 
     """Derive a limit from the baseline's earlier counts, for a canary without a baseline beside it.
 
     The baseline's ratio is below its always-valid upper bound with probability 1 - alpha, so a canary shown to be above
-    that bound + tolerance is worse than allowed. Give a tenth of the SLI's alpha to this bound,
+    that bound + tolerance is worse than allowed. Give half of the SLI's alpha to this bound and half to the judgement,
     and judge without readings of the baseline. It holds as far as now is like then, which no arithmetic can promise: let
     "then" be near, as the step before.
 
@@ -175,38 +135,20 @@ def _without_data(counts: Tally, limits: Limits) -> tuple[Outcome, str] | None:
     return None
 
 
-def _decide(counts: Tally, limits: Limits, earlier: Earlier) -> tuple[Outcome, str]:
+def _decide(counts: Tally, limits: Limits) -> tuple[Outcome, str]:
     """Return what follows from the counts, and why."""
     if limits.limit == 0 and counts.canary_bad:
         return Outcome.FAILED, f"{failures(counts, limits)}, and not a single one is allowed"
-    alone, enough = _weigh(counts, limits), -math.log(limits.alpha)
-    before = earlier.counts
-    over, allowed = (add_tallies(before, counts), replace(limits, limit=earlier.limit)) if before.canary_total else (counts, limits)
-    whole = _weigh(over, allowed) if before.canary_total else alone
-    both = _log_sum(whole.failed + math.log(earlier.whole_stake), alone.failed + _log(earlier.alone_stake))
-    if both >= enough:
-        by_all = before.canary_total and whole.failed > alone.failed
-        said = why_failed(over, allowed, whole._replace(failed=both)) if by_all else why_failed(counts, limits, alone._replace(failed=both))
-        return Outcome.FAILED, f"{said}; counted over the steps so far" if by_all else said
+    evidence, enough = _weigh(counts, limits), -math.log(limits.alpha)
+    if evidence.failed >= enough:
+        return Outcome.FAILED, why_failed(counts, limits, evidence)
     if counts.has_baseline and counts.baseline_total == 0 and not _is_alone(counts, limits):
         return Outcome.NO_DATA, f"{failures(counts, limits)}, but the baseline served no request in this watch: nothing to compare with"
     if counts.canary_total < limits.min_requests:
         return Outcome.WATCHING, f"{failures(counts, limits)}; it passes after {limits.min_requests:,} requests at the earliest"
-    if before.canary_total and _is_shown(whole, enough) and _is_shown(alone, LEAST_OF_ITS_OWN):
-        return Outcome.PASSED, f"{why_passed(over, allowed)}; counted over the steps so far, {failures(counts, limits)} in this one"
-    if _is_shown(alone, enough) and (not before.canary_total or not counts.has_baseline):
+    if min(evidence.no_worse, evidence.below_limit) >= enough:
         return Outcome.PASSED, why_passed(counts, limits)
-    if before.canary_total and counts.has_baseline:
-        return Outcome.WATCHING, f"{why_watching(over, allowed, whole)}; counted over the steps so far"
-    return Outcome.WATCHING, why_watching(counts, limits, alone)
-
-
-def _is_shown(evidence: Evidence, enough: float) -> bool:
-    return min(evidence.no_worse, evidence.below_limit) >= enough
-
-
-def _log(stake: float) -> float:
-    return math.log(stake) if stake else -math.inf
+    return Outcome.WATCHING, why_watching(counts, limits, evidence)
 
 
 def _is_alone(counts: Tally, limits: Limits) -> bool:
@@ -232,12 +174,8 @@ def _weigh(counts: Tally, limits: Limits) -> Evidence:
 
 def _log_average(above: float, worse: float) -> float:
     """Average two e-values by their stakes: the average is an e-value wherever both are."""
-    return _log_sum(above + math.log(LIMIT_STAKE), worse + math.log1p(-LIMIT_STAKE))
-
-
-def _log_sum(one: float, other: float) -> float:
-    top = max(one, other)
-    return top if math.isinf(top) else top + math.log1p(math.exp(-abs(one - other)))
+    one, other = above + math.log(LIMIT_STAKE), worse + math.log1p(-LIMIT_STAKE)
+    return max(one, other) + math.log1p(math.exp(-abs(one - other)))
 
 
 def _verdict(limits: Limits, counts: Tally, outcome: Outcome, reason: str) -> Verdict:

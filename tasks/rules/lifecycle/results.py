@@ -64,7 +64,6 @@ class Analysis(PhaseResult):
         points: The readings: `at`, and a verdict for each SLI.
         probes: What another span of the same step goes on from.
         samples: What was read, a row a reading, SLI and revision.
-        shown: What was counted, by SLI, as the fields of `tasks.rules.analysis.counters.Tally`; the next steps go on from it.
     """
 
     model_config = ConfigDict(ser_json_inf_nan="constants")  # a bound that is not finite stays so
@@ -76,7 +75,6 @@ class Analysis(PhaseResult):
     points: list[dict[str, Any]]
     probes: dict[str, Any]
     samples: list[dict[str, Any]]
-    shown: dict[str, dict[str, Any]] = {}
 
 
 class TargetResult(PhaseResult):
