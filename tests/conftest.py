@@ -37,7 +37,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 @pytest.fixture(autouse=True)
 def _own_key(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Seal what is stored under the server's key, else under one of the test's own, beside which the heads of its records are kept."""
-    home = request.getfixturevalue("server").home if "server" in request.fixturenames else None
+    name = next((one for one in ("house", "server") if one in request.fixturenames), None)
+    home = request.getfixturevalue(name).home if name else None
     path = layout.key_file(home) if home else tmp_path_factory.mktemp("keys") / "approvals.key"
     if not home:
         create_key(path)

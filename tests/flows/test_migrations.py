@@ -50,13 +50,13 @@ async def stage(theatre: JobsStage) -> JobsStage:
     return theatre
 
 
-def plan_with(stage: JobsStage, *migrations: dict[str, Any], watched: bool = False) -> str:
+def plan_with(stage: JobsStage, *migrations: dict[str, Any], watched: bool = False, service: str = "") -> str:
     """Write a plan of a service of its own, which no record speaks of, in one step that nobody watches unless that is asked for."""
     plan = plan_of(stage.name)
     sections = {name: {**plan[name], "platform": f"local-with-jobs/{stage.name}-{name}"} for name in ("staging", "production")}
     if not watched:
         sections["production"]["steps"] = [{"percent": 100, "watch_seconds": 0}]
-    return stage.plan(service=f"{stage.name}-{uuid4().hex[:8]}", migrations=list(migrations), **sections)
+    return stage.plan(service=service or f"{stage.name}-{uuid4().hex[:8]}", migrations=list(migrations), **sections)
 
 
 async def released(stage: JobsStage, version: str, plan: str) -> tuple[State[Any], list[Entry]]:
@@ -178,12 +178,13 @@ async def test_nothing_moves_where_the_platform_cannot_run_jobs_or_the_manifest_
 @pytest.mark.faults
 async def test_what_the_platform_would_change_is_in_the_record_and_what_it_would_refuse_ends_the_release(stage: JobsStage) -> None:
     """The preview is evidence; a conflict of owners is said before staging is touched, not after the approval."""
-    _, entries = await released(stage, "1.8", plan_with(stage))
+    service = f"{stage.name}-{uuid4().hex[:8]}"
+    _, entries = await released(stage, "1.8", plan_with(stage, service=service))
     review = next(entry for entry in entries if entry.kind == "review")
     assert review.evidence["previews"]["production"]["changes"] == ["process: version: 1.0 → 1.8"]
     assert review.evidence["previews"]["production"]["drift"] == ["process: replicas: 1 → 2 (by somebody)"]
     await stage.set_up("production", conflict="spec.image belongs to argocd. Let it give it up")
-    state, _ = await released(stage, "1.9", plan_with(stage))
+    state, _ = await released(stage, "1.9", plan_with(stage, service=service))
     assert state.name == "Refused"
     assert "production would refuse it: WorldMoved: spec.image belongs to argocd" in str(state.message)
     assert await serves(stage, "staging") == "1.8"

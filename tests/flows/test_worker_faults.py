@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 
-from blocks.server import deployments, lifecycle
+from blocks.server import deployments, layout, lifecycle
 from tests.blocks.server.stack_kills import kill, pids, wait_for_another, wait_until_ready
 from tests.flows.gatehouse import enrol
 from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, plan_of, undecidable
@@ -37,7 +37,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     lifecycle.start(home)
     try:
         wait_until_ready(home)
-        with _settings(home):
+        with _settings(home), pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SHIPWAY_KEY_FILE", str(layout.key_file(home)))  # beside which the workers read what was deployed
             asyncio.run(deployments.deploy_all())
             yield Server(home, "", settings.environment(home))
     finally:
