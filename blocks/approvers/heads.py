@@ -8,14 +8,12 @@ other way round.
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from blocks.approvers.key_file import key_path
+from blocks.approvers.key_file import key_path, replace_file
 from blocks.errors import Tampered, Temporary
 
 KEPT_SECONDS = 30 * 86_400.0
@@ -68,7 +66,7 @@ def keep_head(release: str, head: Head) -> None:
             _forget_old(path.parent)
         known = read_head(release)
         if known is None or known.seq < head.seq:
-            _replace(path, json.dumps(head._asdict()).encode())
+            replace_file(path, json.dumps(head._asdict()).encode())
     except OSError as error:
         raise KeyFolderFault(f"{path} cannot be written: {error.strerror}. Look at its space and rights", delay_seconds=2) from error
 
@@ -83,19 +81,6 @@ def _parsed(content: bytes) -> Head:
 
 def _path(release: str) -> Path:
     return key_path().parent / "heads" / f"{release}.json"
-
-
-def _replace(path: Path, content: bytes) -> None:
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _forget_old(folder: Path) -> None:

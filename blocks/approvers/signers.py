@@ -156,18 +156,7 @@ def _ssh_keygen(words: list[str], *, given: bytes, seconds: float) -> subprocess
 
 
 def _environment() -> dict[str, str]:
-    wanted = (
-        "HOME",
-        "PATH",
-        "SSH_AUTH_SOCK",
-        "SSH_ASKPASS",
-        "SSH_ASKPASS_REQUIRE",
-        "SSH_SK_PROVIDER",
-        "DISPLAY",
-        "WAYLAND_DISPLAY",
-        "TERM",
-    )
-    return {name: os.environ[name] for name in wanted if name in os.environ} | {"LC_ALL": "C"}
+    return {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {"LC_ALL": "C"}
 
 
 def _said(ended: subprocess.CompletedProcess[bytes]) -> str:

@@ -95,7 +95,7 @@ async def test_a_key_folder_that_cannot_be_written_stops_no_rollback(storage: Pa
         raise OSError(30, "Read-only file system")
 
     await append("first")
-    monkeypatch.setattr(heads, "_replace", read_only)
+    monkeypatch.setattr(heads, "replace_file", read_only)
     with rolling_back():
         assert (await append("second")).seq == 2
     with pytest.raises(KeyFolderFault, match="Read-only file system"):
@@ -108,7 +108,7 @@ async def test_a_head_that_could_not_be_kept_at_first_is_kept_by_the_next_try(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The entry is there by then, and it is new all the same: it is logged, once."""
-    keep, tries = heads._replace, list[int]()
+    keep, tries = heads.replace_file, list[int]()
 
     def once_full(path: Path, content: bytes) -> None:
         tries.append(1)
@@ -116,7 +116,7 @@ async def test_a_head_that_could_not_be_kept_at_first_is_kept_by_the_next_try(
             raise OSError(28, "No space left on device")
         keep(path, content)
 
-    monkeypatch.setattr(heads, "_replace", once_full)
+    monkeypatch.setattr(heads, "replace_file", once_full)
     caplog.set_level("INFO", logger="shipway")
     entry = await append("first")
     head = read_head("r1")
