@@ -39,32 +39,22 @@ def hold(block: BaseModel) -> None:
     learn(secrets_in(block))
 
 
-def secrets_in(value: object) -> Iterator[str]:
-    """Walk through a model, and what it holds, for the texts of pydantic's and Prefect's secrets."""
+def secrets_in(value: object, *, inside: bool = False) -> Iterator[str]:
+    """Walk through a model, and what it holds, for the texts of pydantic's and Prefect's secrets.
+
+    Args:
+        value: A model, or anything that one holds.
+        inside: Whether it is a part of a secret, so that each of its texts is one.
+    """
     if isinstance(value, SecretStr | SecretBytes | Secret):
-        yield from _texts(value.get_secret_value())
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from secrets_in(getattr(value, name))
-    elif isinstance(value, Mapping):
-        for member in value.values():
-            yield from secrets_in(member)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for member in value:
-            yield from secrets_in(member)
-
-
-def _texts(secret: object) -> Iterator[str]:
-    if isinstance(secret, Mapping):
-        for member in secret.values():
-            yield from _texts(member)
-    elif isinstance(secret, list | tuple | set | frozenset):
-        for member in secret:
-            yield from _texts(member)
-    elif isinstance(secret, bytes):
-        yield secret.decode("utf-8", "replace")
-    elif secret is not None and not isinstance(secret, bool):
-        yield str(secret)
+        yield from secrets_in(value.get_secret_value(), inside=True)
+    elif isinstance(value, BaseModel) and not inside:
+        yield from secrets_in({name: getattr(value, name) for name in type(value).model_fields})
+    elif isinstance(value, Mapping | list | tuple | set | frozenset):
+        for member in value.values() if isinstance(value, Mapping) else value:
+            yield from secrets_in(member, inside=inside)
+    elif inside and value is not None and not isinstance(value, bool):
+        yield value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 @cache

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AwareDatetime, Field, ValidationError
 
-from tasks.rules.approval.statement import Decision, Digest, Question, ShortText, Value, canonical_json
+from tasks.rules.approval.statement import Bound, Decision, Question, canonical_json
 
 MAX_COMMENT_CHARACTERS = 500
 MAX_SIGNATURE_CHARACTERS = 8_192
@@ -24,17 +24,11 @@ CheckSignature = Callable[[str, bytes, str], str]
 """Takes a person, a statement and an armored SSH signature; returns why it does not hold, or ""."""
 
 
-class Proof(Value):
+class Proof(Bound):
     """One accepted answer, bound to run, gate, question, service, version and digest.
 
     Fields:
         kind: `ssh`, or `code`.
-        run: Flow run id of the release.
-        gate: Name of the gate.
-        question: Number of the question that was answered, from 1.
-        service: Name of the service.
-        version: Version under release.
-        digest: The digest of the decision, lower-case hexadecimal.
         approver: Name of the person.
         decision: `approve` or `reject`.
         at: When the answer arrived.
@@ -43,12 +37,6 @@ class Proof(Value):
     """
 
     kind: Literal["code", "ssh"]
-    run: Annotated[str, Field(min_length=1, max_length=64)]
-    gate: Annotated[str, Field(min_length=1, max_length=64)]
-    question: Annotated[int, Field(ge=1)]
-    service: ShortText
-    version: ShortText
-    digest: Digest
     approver: Annotated[str, Field(min_length=1, max_length=64)]
     decision: Decision
     at: AwareDatetime
@@ -65,7 +53,7 @@ class Proof(Value):
 
     def statement(self) -> bytes:
         """Write the statement that this proof says was signed."""
-        asked = Question.model_validate({name: getattr(self, name) for name in Question.model_fields if name != "format"})
+        asked = Question.model_validate({name: getattr(self, name) for name in Bound.model_fields})
         return asked.statement(self.decision, self.approver, self.comment)
 
     def _seal(self, key: bytes) -> str:

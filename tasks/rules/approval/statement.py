@@ -24,11 +24,10 @@ class Value(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Question(Value):
-    """What is asked, without who answers: a change of any field is another question.
+class Bound(Value):
+    """What both a question and the proof of an answer are bound to.
 
     Fields:
-        format: Version of this format.
         run: Flow run id of the release.
         gate: Name of the gate.
         question: Number of the question at that gate, from 1.
@@ -37,13 +36,18 @@ class Question(Value):
         digest: What is to be approved, lower-case hexadecimal.
     """
 
-    format: Literal["shipway-approval/1"] = "shipway-approval/1"
     run: Annotated[str, Field(min_length=1, max_length=64)]
     gate: Annotated[str, Field(min_length=1, max_length=64)]
     question: Annotated[int, Field(ge=1)]
     service: ShortText
     version: ShortText
     digest: Digest
+
+
+class Question(Bound):
+    """What is asked, without who answers: a change of any field is another question; `format` is the version of this format."""
+
+    format: Literal["shipway-approval/1"] = "shipway-approval/1"
 
     def statement(self, decision: str, approver: str, comment: str = "") -> bytes:
         """Write what a person signs: the canonical JSON of this question, the decision, the person and the comment."""
