@@ -17,7 +17,8 @@ from blocks.errors import BadInput, Refused, ShipwayError, Superseded, Tampered,
 from blocks.outside_text import OutsideText, as_ending, as_reason, error_text
 from flows.lifecycle.context import Phase, acting_for, begin_phase, platform_of
 from flows.rollout.migrations import stays_forward
-from flows.rollout.revert import roll_back_moved, was_moved
+from flows.rollout.moved import was_moved
+from flows.rollout.revert import roll_back_moved
 from tasks.lifecycle.policy import as_temporary, named, retried
 from tasks.lifecycle.run_labels import end_attempt, let_go, mark_running
 from tasks.notify import alert

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 
@@ -15,18 +15,18 @@ from blocks.outside_text import NO_REASON, OutsideText, as_ending, error_text
 from blocks.platform import Lease, Platform
 from flows.lifecycle.context import Phase, begin_phase, platform_of
 from flows.rollout.migrations import expect_no_contract
+from flows.rollout.moved import is_moved_now, versions_before
 from flows.verify import verified
 from tasks.analysis.watch import watch_recovery
 from tasks.lifecycle.policy import as_temporary, named, retried
 from tasks.notify import alert
-from tasks.record.journal import read_entries, read_entry, say
+from tasks.record.journal import say
 from tasks.rollout.rollout import abort_canary, acquire_lease, called, prepare_revision, promote_revision, read_position, shift_traffic
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.results import RollbackResult
 from tasks.rules.plan.request import AnyReason
 from tasks.rules.plan.targets import is_production, place_of
-from tasks.rules.record.entries import select
-from tasks.rules.rollout.rollback import RollbackChoice, choose_rollback, is_moved
+from tasks.rules.rollout.rollback import RollbackChoice, choose_rollback
 
 Tried = dict[str, RollbackResult | Exception]  # by environment: how its rollback ended, or why it could not be carried out
 
@@ -57,36 +57,15 @@ async def roll_back_moved(plan: str, scope: str, environments: list[str], *, ver
 
     async def undo(environment: str) -> RollbackResult | None:
         platform = await platform_of(phase.plan, environment)
-        if not await _is_moved(phase, environment, await retried(read_position)(platform), version=version):
+        if not await is_moved_now(phase, environment, await retried(read_position)(platform), version=version):
             if not await phase.read("rollback", environment=environment, name="done"):
                 what = f"{environment} was not moved, so there is nothing to roll back"
                 await phase.append(what, kind="note", environment=environment, name="not moved")
             return None
-        is_first = (await _reviewed(phase)).get(environment, version) is None
+        is_first = (await versions_before(phase)).get(environment, version) is None
         return await roll_back(phase, environment, reason=reason, to="", bad=version, is_first=is_first)
 
     return settled(await _side_by_side(environments, undo))
-
-
-async def was_moved(phase: Phase, environment: str, *, version: str) -> bool | None:
-    """Ask once whether a release moved an environment; None if there is no answer: its rollback asks again, with patience."""
-    try:
-        position = await (await platform_of(phase.plan, environment)).current()
-    except Exception:  # noqa: BLE001 - those beside it do not wait to know
-        return None
-    return await _is_moved(phase, environment, position, version=version)
-
-
-async def _is_moved(phase: Phase, environment: str, position: Mapping[str, object], *, version: str) -> bool:
-    before = (await _reviewed(phase)).get(environment)
-    was_there = bool(select(await read_entries(phase.owner), kind="note", environment=environment, name="already"))
-    return is_moved(position, owner=phase.owner, version=version, before=before, was_there=was_there)
-
-
-async def _reviewed(phase: Phase) -> dict[str, str | None]:
-    """Give what each environment ran when the release was reviewed; empty if it never was."""
-    review = await read_entry(phase.owner, "review")
-    return dict(review.evidence["current"]) if review else {}
 
 
 async def roll_back_waves(

@@ -9,7 +9,7 @@ import pytest
 
 from blocks.errors import BadInput, Refused, ShipwayError, Superseded, Temporary
 from flows.lifecycle import finalize
-from flows.rollout import revert
+from flows.rollout import moved, revert
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.ending import Ending
 from tasks.rules.lifecycle.results import RollbackResult, worst_of
@@ -60,6 +60,7 @@ class Places:
             monkeypatch.setattr(module, "abort_canary", self.act("abort"))
             monkeypatch.setattr(module, "retried", lambda work: work)
             monkeypatch.setattr(module, "named", lambda work, _: work)
+        monkeypatch.setattr(moved, "platform_of", self.platform_of)
         monkeypatch.setattr(revert, "read_position", self.act("read"))
         monkeypatch.setattr(finalize, "append_entry", nothing)
         monkeypatch.setattr(finalize, "environments_reversed", lambda _: [US, EU, "staging"])
@@ -168,8 +169,9 @@ async def test_a_target_that_cannot_be_read_keeps_none_beside_it_from_going_back
     async def none(*_: Any) -> tuple[str, ...]:
         return ()
 
-    for name, stand_in in {"_is_moved": is_moved, "roll_back": roll_back, "begin_phase": begin_phase}.items():
+    for name, stand_in in {"is_moved_now": is_moved, "roll_back": roll_back, "begin_phase": begin_phase}.items():
         monkeypatch.setattr(revert, name, stand_in)
+    monkeypatch.setattr(moved, "is_moved_now", is_moved)
     monkeypatch.setattr(finalize, "_staying", none)
     monkeypatch.setattr(finalize, "roll_back_moved", revert.roll_back_moved.fn)
     going = finalize.roll_back_release(PLAN, version="1.1", ending=Ending("failed", "bad"))  # type: ignore[arg-type]
@@ -212,8 +214,9 @@ async def test_the_record_says_what_is_known_of_a_target_that_does_not_answer(mo
     async def answers(*_: Any) -> dict[str, Any]:
         return {}
 
-    for name, stand_in in {"_is_moved": is_moved, "roll_back": roll_back, "begin_phase": begin_phase, "read_position": answers}.items():
+    for name, stand_in in {"is_moved_now": is_moved, "roll_back": roll_back, "begin_phase": begin_phase, "read_position": answers}.items():
         monkeypatch.setattr(revert, name, stand_in)
+    monkeypatch.setattr(moved, "is_moved_now", is_moved)
     monkeypatch.setattr(finalize, "_staying", none)
     monkeypatch.setattr(finalize, "roll_back_moved", revert.roll_back_moved.fn)
     found = await finalize.roll_back_release(phase, version="1.1", ending=Ending("failed", "bad"))  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import pytest
 from blocks.errors import Tampered
 from blocks.outside_text import as_ending
 from flows.lifecycle import finalize
-from flows.rollout import revert
+from flows.rollout import moved
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.ending import Ending
 from tasks.rules.lifecycle.results import RollbackResult
@@ -26,10 +26,10 @@ class World:
         self.back: list[str] = []
         self.written: list[str] = []
         platform = SimpleNamespace(current=self.give({**HALF_WAY, "owner": owner}))
-        for module in (finalize, revert):
+        for module in (finalize, moved):
             monkeypatch.setattr(module, "platform_of", self.give(platform))
             monkeypatch.setattr(module, "read_entries", self.give([]))
-        monkeypatch.setattr(revert, "read_entry", self.give(None))
+        monkeypatch.setattr(moved, "read_entry", self.give(None))
         monkeypatch.setattr(finalize, "append_entry", self.write)
         monkeypatch.setattr(finalize, "roll_back_moved", self.undo)
         monkeypatch.setattr(finalize, "stays_forward", self.give(None))
