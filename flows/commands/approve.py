@@ -63,11 +63,12 @@ async def answer(arguments: argparse.Namespace) -> int:
 
 async def _answer(arguments: argparse.Namespace) -> int:
     from blocks.errors import Refused
-    from tasks.approval.answering import find_run, post_answer, read_question, wait_for_outcome
+    from tasks.approval.answering import post_answer, read_question, wait_for_outcome
+    from tasks.lifecycle.find_run import find_run
     from tasks.lifecycle.server import server
 
     async with server() as client:
-        found = await find_run(client, arguments.run)
+        found = await find_run(client, arguments.run, waiting=True)
         asked = await read_question(client, found)
         _show(asked, name=found.name or str(found.id))
         if asked.question is None or asked.mismatch():

@@ -35,7 +35,7 @@ async def _cancel(client: PrefectClient, arguments: argparse.Namespace) -> int:
     from prefect.states import Cancelling
 
     from blocks.errors import Refused
-    from tasks.approval.answering import find_run
+    from tasks.lifecycle.find_run import find_run
     from tasks.lifecycle.reconcile import cancel_stray
     from tasks.lifecycle.run_labels import is_unclosed
 

@@ -20,7 +20,7 @@ BAD_INPUT = 2
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("run", metavar="RUN", help="the release's id as `shipway history` shows it, or the beginning of it")
+    parser.add_argument("run", metavar="RUN", help="the release: its id or the beginning of it, its name, or its service")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     parser.add_argument("--output", metavar="FILE", type=Path, help="where to write the page (default: record.html beside the record)")
     parser.add_argument(
@@ -79,27 +79,47 @@ async def _report(arguments: argparse.Namespace) -> int:
 
 
 async def _locate(arguments: argparse.Namespace) -> tuple[Any, str]:
-    """Find the storage that holds the record, and the release's full id: this machine's folder first, then Prefect's storage."""
+    """Find the storage that holds the record, and the release's full id: by id in this machine's folder, else by the server."""
     from blocks.errors import BadInput
-    from tasks.record.reading import folder_of, read_record
 
-    folder_of(arguments.run)
     home = arguments.storage or _home_storage()
-    found = _releases_in(home / "records")
-    matching = [arguments.run] if arguments.run in found else [name for name in found if name.startswith(arguments.run)]
-    if len(matching) > 1:
-        raise BadInput(
-            f"{len(matching)} releases begin with {arguments.run}", field="RUN", fix=f"Give more of the id: {', '.join(matching[:5])}."
-        )
-    if matching:
-        return home, matching[0]
-    if arguments.storage is None:
-        from tasks.record.storage import default_storage
+    if name := _in_folder(home, arguments.run):
+        return home, name
+    if arguments.storage is None and (found := await _on_server(home, arguments.run)):
+        return found
+    fix = "Use an id from `shipway history`, or a run's name or a service while the server runs."
+    raise BadInput(f"there is no record of {arguments.run} in {home}", field="RUN", fix=fix)
 
-        block = await default_storage()
-        if (reading := await read_record(block, arguments.run)).entries or reading.problems:
-            return block, arguments.run
-    raise BadInput(f"there is no record of {arguments.run} in {home}", field="RUN", fix="Use an id from `shipway history`.")
+
+def _in_folder(home: Path, words: str) -> str | None:
+    from blocks.errors import BadInput
+
+    found = _releases_in(home / "records")
+    matching = [words] if words in found else [name for name in found if words and name.startswith(words)]
+    if len(matching) > 1:
+        fix = f"Give more of the id: {', '.join(matching[:5])}."
+        raise BadInput(f"{len(matching)} releases begin with {words}", field="RUN", fix=fix)
+    return matching[0] if matching else None
+
+
+async def _on_server(home: Path, words: str) -> tuple[Any, str] | None:
+    """Ask the server which run is meant, and look for its record in the folder and in Prefect's storage."""
+    from blocks.errors import BadInput
+    from tasks.lifecycle.find_run import find_run
+    from tasks.lifecycle.server import server
+    from tasks.record.reading import read_record
+    from tasks.record.storage import default_storage
+
+    try:
+        async with server() as client:
+            name = str((await find_run(client, words)).id)
+    except BadInput:  # no server, or it no longer has the run
+        name = words
+    if name in _releases_in(home / "records"):
+        return home, name
+    block = await default_storage()
+    reading = await read_record(block, name)
+    return (block, name) if reading.entries or reading.problems else None
 
 
 def _home_storage() -> Path:

@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _status(client: PrefectClient, arguments: argparse.Namespace) -> int:
     from flows.commands.release import follow_to_end
-    from tasks.approval.answering import find_run
+    from tasks.lifecycle.find_run import find_run
     from tasks.lifecycle.lock import OPEN, tagged
 
     if arguments.follow:

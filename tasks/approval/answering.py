@@ -10,21 +10,16 @@ from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import SetStateStatus
-from prefect.client.schemas.sorting import FlowRunSort
-from prefect.exceptions import ObjectNotFound
 from pydantic import ValidationError
 
-from blocks.errors import BadInput, Refused
+from blocks.errors import Refused
 from tasks.approval.approval import OUTCOME_LABEL
 from tasks.approval.forms import QUESTION
-from tasks.lifecycle.lock import lock_tag
 from tasks.lifecycle.run_labels import has_ended, is_unclosed
 from tasks.rules.approval.statement import Question
 
-SHORTEST_PREFIX = 4
 FORM_SECONDS = 5
 COMPARED_SECONDS = 10
 
@@ -51,32 +46,6 @@ class Outcome(NamedTuple):
     outcome: str
     reason: str
     state: str
-
-
-async def find_run(client: PrefectClient, words: str) -> FlowRun:
-    """Find the run that a person means: by id, beginning of the id, name, or the service whose release is suspended.
-
-    Raises:
-        BadInput: No run matches, or several do.
-    """
-    try:
-        return await client.read_flow_run(UUID(words))
-    except ObjectNotFound:
-        raise BadInput(f"the run {words} does not exist", field="RUN", fix="`shipway status` shows the runs.") from None
-    except ValueError:
-        pass
-    waiting = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED])))
-    for chosen in (waiting, None):
-        runs = await client.read_flow_runs(flow_run_filter=chosen, sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=200)
-        fitting = [run for run in runs if _fits(run, words)]
-        if len(fitting) == 1:
-            return fitting[0]
-        if fitting:
-            listed = ", ".join(f"{run.name} ({str(run.id)[:8]})" for run in fitting[:5])
-            raise BadInput(f"{len(fitting)} runs match {words!r}: {listed}", field="RUN", fix="Give the id of one.")
-    raise BadInput(
-        f"no run matches {words!r}", field="RUN", fix="Give an id, its beginning, a run's name, or the service of a suspended release."
-    )
 
 
 async def read_question(client: PrefectClient, run: FlowRun) -> Asked:
@@ -158,8 +127,3 @@ def _told(run: FlowRun, key: str) -> Outcome | None:
     if labels.get(f"{OUTCOME_LABEL}.key") != key:
         return None
     return Outcome(*(str(labels.get(f"{OUTCOME_LABEL}.{name}", "")) for name in Outcome._fields))
-
-
-def _fits(run: FlowRun, words: str) -> bool:
-    by_id = len(words) >= SHORTEST_PREFIX and str(run.id).startswith(words.lower())
-    return by_id or run.name == words or lock_tag(words) in run.tags
