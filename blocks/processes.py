@@ -19,6 +19,8 @@ from typing import Any
 LOG_LIMIT_BYTES = 10_000_000
 PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR")
 
+MACHINE_ID_FILES = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
+
 
 def passed_on(*more: str) -> dict[str, str]:
     """Give what a process may know of our environment: the variables of an allow-list, which hold no secrets.
@@ -54,6 +56,19 @@ def start_time(pid: int) -> str | None:
     except (OSError, UnicodeDecodeError):
         return None
     return None if fields[0] in "ZX" else f"{boot}/{fields[19]}"
+
+
+def machine_id(files: Sequence[Path] = MACHINE_ID_FILES) -> str:
+    """Name this machine, the same over restarts: machine-id(5), else the host's name.
+
+    Args:
+        files: Where the id is kept; the first that has one counts.
+    """
+    for path in files:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if text := path.read_text().strip():
+                return text
+    return os.uname().nodename
 
 
 def record(path: Path, pid: int) -> None:

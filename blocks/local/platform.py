@@ -184,8 +184,8 @@ class LocalPlatform(Block):
         await self._client().stop()
 
     async def identity(self) -> str:
-        """Return the folder in which the environment lives, links followed."""
-        return f"local {await asyncio.to_thread(self._folder().resolve)}"
+        """Return the machine and the folder in which the environment lives, links followed."""
+        return f"local {processes.machine_id()} {await asyncio.to_thread(self._folder().resolve)}"
 
     def _folder(self) -> Path:
         name = self._block_document_name or self.service

@@ -30,6 +30,15 @@ def test_a_recorded_process_is_found_and_ended(tmp_path: Path) -> None:
     assert processes.start_time(pid) is None
 
 
+def test_machines_are_told_apart_and_stay_the_same_over_restarts(tmp_path: Path) -> None:
+    """What belongs to a machine is not another one's; without machine-id(5) its name counts."""
+    kept, missing = tmp_path / "machine-id", tmp_path / "none"
+    kept.write_text("0f3a\n")
+    assert processes.machine_id((missing, kept)) == "0f3a"
+    assert processes.machine_id((missing,)) == os.uname().nodename
+    assert processes.machine_id() == processes.machine_id()
+
+
 def test_a_reused_process_id_is_not_ours(tmp_path: Path) -> None:
     """A record from an earlier life of the same id ends nobody."""
     pid = _start(tmp_path)

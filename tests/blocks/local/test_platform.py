@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from blocks import processes
 from blocks.errors import BadInput, Refused, RolloutFailed, Superseded, Temporary
 from blocks.local.agent import launch
 from blocks.local.platform import LocalPlatform
@@ -122,6 +123,15 @@ async def test_two_first_callers_at_once_start_one_agent(make_local: MakeLocal) 
     results = await asyncio.gather(*(one.acquire_lease(f"run-{n}") for n, one in enumerate(platforms)), return_exceptions=True)
     assert sorted(type(result) for result in results if not isinstance(result, dict)) == [Refused]
     assert (await platforms[0].current())["generation"] == 1
+
+
+async def test_one_folder_on_two_machines_is_two_environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Machines that share a key folder do not own each other's environments."""
+    platform, seen = LocalPlatform(service="shop", folder=str(tmp_path)), []
+    for machine in ("one", "two", "one"):
+        monkeypatch.setattr(processes, "machine_id", lambda machine=machine: machine)
+        seen.append(await platform.identity())
+    assert seen[0] == seen[2] != seen[1]
 
 
 def test_a_folder_that_another_first_caller_makes_meanwhile_is_no_strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
