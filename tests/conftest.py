@@ -37,8 +37,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 @pytest.fixture(autouse=True)
 def _own_key(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Seal what is stored under the server's key, else under one of the test's own, beside which the heads of its records are kept."""
-    name = next((one for one in ("house", "server") if one in request.fixturenames), None)
-    home = request.getfixturevalue(name).home if name else None
+    name = next((one for one in ("house", "server", "home", "open_home") if one in request.fixturenames), None)
+    found = request.getfixturevalue(name) if name else None
+    home = found if isinstance(found, Path) else found.home if found else None
     path = layout.key_file(home) if home else tmp_path_factory.mktemp("keys") / "approvals.key"
     if not home:
         create_key(path)

@@ -1,19 +1,20 @@
 """The home directory: all that one server stack keeps, and the few facts that are remembered there.
 
 HOME/home.json   shows that the folder is ours: format, port, whether the API asks for a password
-HOME/keys/       secrets, 0600: api.auth (`user:password` of the API), approvals.key (Fernet)
+HOME/keys/       secrets, 0600: api.auth (`user:password` of the API), approvals.key unless SHIPWAY_KEY_FILE named another file
 HOME/run/        process records, locks; HOME/logs/ one log a process; HOME/storage/ results; HOME/postgres/ the database
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import secrets
 import socket
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from blocks.errors import Refused
 from blocks.runner import runner
@@ -29,11 +30,13 @@ class Facts(TypedDict):
         format: Version of this folder's layout.
         port: TCP port of the server on 127.0.0.1.
         auth: Whether the API asks for the password in keys/api.auth.
+        key_file: Path of the approval key if it is not keys/approvals.key, as SHIPWAY_KEY_FILE named it when the home directory was made.
     """
 
     format: int
     port: int
     auth: bool
+    key_file: NotRequired[str]
 
 
 def default_home() -> Path:
@@ -78,7 +81,8 @@ def make_home(home: Path, *, port: int | None, auth: bool | None) -> Facts:
         The facts as they are now.
 
     Raises:
-        Refused: The folder holds something else, belongs to another user, or cannot be made or written to.
+        Refused: The folder holds something else, belongs to another user, or cannot be made or written to, or SHIPWAY_KEY_FILE names
+            another key than the one it remembers.
     """
     try:
         return _make_home(home, port=port, auth=auth)
@@ -89,13 +93,18 @@ def make_home(home: Path, *, port: int | None, auth: bool | None) -> Facts:
 
 def _make_home(home: Path, *, port: int | None, auth: bool | None) -> Facts:
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if (home / "home.json").exists():
+    is_new = not (home / "home.json").exists()
+    if not is_new:
         facts = read_facts(home)
+        expect_same_key(home)
     elif any(entry.name not in (*FOLDERS, "local") for entry in home.iterdir()):
         message = f"{home} holds files that are not ours; choose an empty folder with --home"
         raise Refused(message)
     else:
         facts = Facts(format=1, port=free_port(), auth=True)
+        if (key := _named_key()) is not None:
+            facts["key_file"] = str(key)
+            expect_key_folder(home, key)
     if home.stat().st_uid != os.geteuid():
         message = f"{home} belongs to another user; run as that user or choose another folder with --home"
         raise Refused(message)
@@ -110,8 +119,8 @@ def _make_home(home: Path, *, port: int | None, auth: bool | None) -> Facts:
         home.chmod(0o711)
         (home / "local").mkdir(exist_ok=True)
         (home / "local").chmod(0o711)
+    _make_keys(home, _key_of(facts, home), is_new=is_new)
     write_private(home / "home.json", json.dumps(facts, indent=2) + "\n")
-    _make_keys(home)
     sockets.folder(home)
     return facts
 
@@ -128,8 +137,39 @@ def write_private(path: Path, text: str) -> None:
 
 
 def key_file(home: Path) -> Path:
-    """Say where the key of the approvals is."""
-    return home / "keys" / "approvals.key"
+    """Say where the approval key is: where SHIPWAY_KEY_FILE named it when the home directory was made, else in the home directory."""
+    return _key_of(read_facts(home), home) if (home / "home.json").exists() else home / "keys" / "approvals.key"
+
+
+def expect_same_key(home: Path) -> None:
+    """Compare SHIPWAY_KEY_FILE, if it is set, with the key that the home directory remembers.
+
+    Raises:
+        Refused: They are not the same file; another key would make what is stored, and every approver, useless.
+    """
+    named, remembered = _named_key(), key_file(home)
+    if named is not None and named.resolve() != remembered.resolve():
+        fix = f'unset it; to move the key, `shipway down`, copy its whole folder, and set "key_file" in {home / "home.json"}'
+        raise Refused(f"SHIPWAY_KEY_FILE names {named}, but {home} uses the approval key {remembered}: {fix}")
+
+
+def expect_key_folder(home: Path, key: Path) -> None:
+    """Look if the key's folder is there, unless it is the home directory's own: one that is not mounted must not get a new key.
+
+    Raises:
+        Refused: It is not.
+    """
+    if not key.is_relative_to(home) and not key.parent.is_dir():
+        raise Refused(f"there is no folder {key.parent} for the approval key (SHIPWAY_KEY_FILE): mount or make it, for this user alone")
+
+
+def _key_of(facts: Facts, home: Path) -> Path:
+    return Path(facts.get("key_file") or home / "keys" / "approvals.key")
+
+
+def _named_key() -> Path | None:
+    named = os.environ.get("SHIPWAY_KEY_FILE")
+    return Path(named).expanduser().absolute() if named else None
 
 
 def auth_string(home: Path) -> str | None:
@@ -159,8 +199,21 @@ def judge_socket(home: Path) -> Path:
     return sockets.folder(home) / "judge.sock"
 
 
-def _make_keys(home: Path) -> None:
-    if not key_file(home).exists():
-        write_private(key_file(home), base64.urlsafe_b64encode(secrets.token_bytes(32)).decode() + "\n")
+def _make_keys(home: Path, key: Path, *, is_new: bool) -> None:
+    if not key.exists():
+        if not is_new and not key.is_relative_to(home):
+            raise Refused(f"the approval key {key} of {home} is not there: mount its folder, or restore it from a copy")
+        _write_once(key, base64.urlsafe_b64encode(secrets.token_bytes(32)).decode() + "\n")
     if not (home / "keys" / "api.auth").exists():
         write_private(home / "keys" / "api.auth", f"shipway:{secrets.token_urlsafe(24)}\n")
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write a file whole, unless another machine that shares its folder was first."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    write_private(draft, text)
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)

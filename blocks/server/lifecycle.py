@@ -32,12 +32,13 @@ def start(home: Path, *, port: int | None = None, auth: bool | None = None) -> l
         The facts; the port is another one if the remembered one was taken while the stack was down.
 
     Raises:
-        Refused: The folder is not ours, the asked port is taken, or the stack runs with other settings.
+        Refused: The folder is not ours, the asked port is taken, the stack runs with other settings, or SHIPWAY_KEY_FILE contradicts.
         Permanent: The database cannot run on this machine.
     """
     running = is_running(home)
     before = layout.read_facts(home) if running else None
     facts = layout.make_home(home, port=port, auth=auth) if before is None else before
+    layout.expect_same_key(home)
     if before is not None and ((port or before["port"]) != before["port"] or (before["auth"] if auth is None else auth) != before["auth"]):
         message = f"the server stack in {home} runs with other settings; end it with `shipway down` first"
         raise Refused(message)

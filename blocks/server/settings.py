@@ -31,7 +31,7 @@ RETRIED = {"PREFECT_CLIENT_RETRY_EXTRA_CODES": "500,504"}
 PASSED_ON = (
     "XDG_RUNTIME_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "VIRTUAL_ENV",
     "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
-    "KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "SHIPWAY_HOME", "SHIPWAY_KEY_FILE", "SHIPWAY_PASS",
+    "KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "SHIPWAY_HOME", "SHIPWAY_PASS",
 )  # fmt: skip
 MORE = "SHIPWAY_PASS"  # names further ones, with commas: what a credential plugin of a cluster needs
 
@@ -73,8 +73,10 @@ def enter(home: Path) -> None:
     Call it before prefect is imported.
 
     Raises:
-        Refused: The port of the home directory's server is another user's, so the password must not be sent there.
+        Refused: SHIPWAY_KEY_FILE names another key than the home directory's, or the port of its server is another user's, so the
+            password must not be sent there.
     """
+    layout.expect_same_key(home)
     foreign = bool(os.environ.get("PREFECT_API_URL"))
     if not foreign:
         port.hold(home)

@@ -153,5 +153,7 @@ def describe(home: Path, *, show_password: bool) -> str:
     auth = layout.auth_string(home)
     if auth:
         lines.append(f"        it asks for the password {auth if show_password else 'in ' + str(home / 'keys' / 'api.auth')}")
+    if not (key := layout.key_file(home)).is_relative_to(home):
+        lines.append(f"Key     {key}, which this home directory remembers from SHIPWAY_KEY_FILE")
     lines += [f"Logs    {home / 'logs'}", f"Stop    shipway down --home {home}"]
     return "\n".join(lines)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from blocks.errors import Refused
 from blocks.server import layout, port, settings
+
+
+@pytest.fixture(autouse=True)
+def _no_key_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SHIPWAY_KEY_FILE", raising=False)
 
 
 def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -41,6 +47,44 @@ def test_secrets_are_readable_by_their_owner_alone(tmp_path: Path, name: str) ->
     layout.make_home(tmp_path / "house", port=None, auth=None)
     assert (tmp_path / "house" / "keys" / name).stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "house").stat().st_mode & 0o777 == 0o700
+
+
+def test_homes_share_the_key_that_the_environment_names_and_remember_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first makes the key; afterwards workers and commands use it with and without the variable."""
+    (tmp_path / "shared").mkdir()
+    key, homes = tmp_path / "shared" / "approvals.key", [tmp_path / "one", tmp_path / "two"]
+    monkeypatch.setattr(os, "environ", {"SHIPWAY_KEY_FILE": str(key)})
+    for home in homes:
+        layout.make_home(home, port=None, auth=None)
+    made = key.read_text()
+    os.environ.clear()
+    for home in homes:
+        layout.make_home(home, port=None, auth=None)
+        assert settings.worker_environment(home)["SHIPWAY_KEY_FILE"] == str(key)
+        assert not (home / "keys" / "approvals.key").exists()
+    assert (key.read_text(), key.stat().st_mode & 0o777) == (made, 0o600)
+
+
+@pytest.mark.parametrize("use", [settings.enter, lambda home: layout.make_home(home, port=None, auth=None)], ids=["command", "up"])
+def test_a_key_that_is_not_the_remembered_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: Callable[[Path], object]
+) -> None:
+    """With another key nothing that is stored could be read, and no approval counted."""
+    monkeypatch.setattr(os, "environ", {})
+    layout.make_home(tmp_path / "home", port=None, auth=None)
+    os.environ["SHIPWAY_KEY_FILE"] = str(tmp_path / "other" / "approvals.key")
+    with pytest.raises(Refused, match=r"SHIPWAY_KEY_FILE names .*other.* but .*home/keys/approvals.key.*unset it"):
+        use(tmp_path / "home")
+
+
+def test_a_shared_key_that_is_missing_is_not_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that is not mounted must not become a second installation."""
+    (tmp_path / "shared").mkdir()
+    monkeypatch.setattr(os, "environ", {"SHIPWAY_KEY_FILE": str(tmp_path / "shared" / "approvals.key")})
+    layout.make_home(tmp_path / "home", port=None, auth=None)
+    (tmp_path / "shared" / "approvals.key").unlink()
+    with pytest.raises(Refused, match="mount its folder"):
+        layout.make_home(tmp_path / "home", port=None, auth=None)
 
 
 def test_without_a_password_the_environment_carries_none(tmp_path: Path) -> None:
