@@ -55,6 +55,19 @@ def signature_fault(name: str, statement: bytes, signature: str, *, namespace: s
     return "" if ended.returncode == 0 else _said(ended)
 
 
+def broken_signature(statement: bytes, signature: str, *, namespace: str) -> str:
+    """Say why a signature is not one over this text, by the key that it carries itself, whoever's that is; "" if it is.
+
+    Raises:
+        Refused: `ssh-keygen` is missing.
+    """
+    with tempfile.NamedTemporaryFile("w", prefix="shipway-") as signed:
+        signed.write(signature)
+        signed.flush()
+        ended = _ssh_keygen(["-Y", "check-novalidate", "-n", namespace, "-s", signed.name], given=statement, seconds=VERIFY_SECONDS)
+    return "" if ended.returncode == 0 else _said(ended)
+
+
 def sign(statement: bytes, *, key: Path, namespace: str) -> str:
     """Sign with a person's own key; a public key file means that the agent has the private one.
 

@@ -69,7 +69,8 @@ async def _confirm(phase: Phase, version: str, *, approval: Approval) -> None:
     """Verify the approvals again: against what there is now right before the first change, and wherever the release goes on.
 
     Neither the entry that says so nor the remembered plan is believed. Once the release has begun, it has itself changed what runs; then
-    the proofs must be for the inputs that it goes by.
+    the proofs must be for the inputs that it goes by, and those that were verified before the first change need not be of people who are
+    enrolled now: a half-deployed release goes on although an approver left the team (decision 16).
     """
     await check_not_stopped(phase.owner)  # a release that must stop was not refused
     if phase.plan.approval.quorum == 0 and (await read_plan(phase.path)).parsed().approval.quorum == 0:
@@ -89,6 +90,7 @@ async def _confirm(phase: Phase, version: str, *, approval: Approval) -> None:
         quorum=max(rules.quorum, 1),
         requester=opened.who if opened else "",
         signatures=rules.signatures,
+        counted=confirmed.evidence.get("proofs", ()) if confirmed else (),
     )
     if problems:
         raise Refused(f"the approvals do not hold: {'; '.join(problems)}")
@@ -98,4 +100,5 @@ async def _confirm(phase: Phase, version: str, *, approval: Approval) -> None:
             kind="approval",
             name="confirmed",
             why=f"digest {digest}",
+            evidence={"proofs": [proof.name() for proof in approval.proofs]},
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
@@ -13,12 +13,12 @@ from uuid import UUID
 from prefect import get_client, task
 
 from blocks.approvers.approvers import Approvers
-from blocks.approvers.signers import signature_fault
+from blocks.approvers.signers import broken_signature, signature_fault
 from blocks.errors import Refused
 from tasks.lifecycle.policy import OBSERVE, ONCE
 from tasks.rules.approval.gates import Gate
 from tasks.rules.approval.policy import Answer, Judgement, judge_answer, read_answer
-from tasks.rules.approval.proofs import Proof, Subject, Trust, same_name, verify_proofs
+from tasks.rules.approval.proofs import Proof, Subject, Trust, read_proof, same_name, verify_proofs
 from tasks.rules.approval.statement import NAMESPACE
 
 OUTCOME_LABEL = "shipway.answer"
@@ -76,8 +76,9 @@ async def check_proofs(
     quorum: int,
     requester: str,
     signatures: Literal["accepted", "required"],
+    counted: Collection[str] = (),
 ) -> list[str]:
-    """Verify the stored approvals again, right before the first change; never cached.
+    """Verify the stored approvals again, right before the first change and wherever the release goes on; never cached.
 
     Args:
         approvers: The people enrolled now; a person removed since does not count any more.
@@ -87,6 +88,7 @@ async def check_proofs(
         quorum: How many different people must have approved.
         requester: Who requested the release.
         signatures: Whether only SSH signatures count.
+        counted: Names of the proofs that were verified right before the first change: for these it no longer matters who is enrolled now.
 
     Returns:
         One sentence a problem; empty when approved.
@@ -94,9 +96,16 @@ async def check_proofs(
     Raises:
         Refused: The key cannot be used, or `ssh-keygen` is missing.
     """
+    before = [proof for proof in map(read_proof, proofs) if isinstance(proof, Proof) and proof.name() in counted]
+    enrolled, sealed = {proof.approver for proof in before}, {proof.signature for proof in before}
+
+    def fault(name: str, statement: bytes, signature: str) -> str:
+        if signature in sealed:
+            return broken_signature(statement, signature, namespace=NAMESPACE)
+        return signature_fault(name, statement, signature, namespace=NAMESPACE)
 
     def check() -> list[str]:
-        trust = Trust(approvers.signing_key(), approvers.readable(), partial(signature_fault, namespace=NAMESPACE), signatures)
+        trust = Trust(approvers.signing_key(), {*approvers.readable(), *enrolled}, fault, signatures)
         return verify_proofs(proofs, subject=Subject(*subject), trust=trust, approvers=allowed, quorum=quorum, requester=requester)
 
     return await asyncio.to_thread(check)

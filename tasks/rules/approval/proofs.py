@@ -51,6 +51,10 @@ class Proof(Bound):
         """Return whether the seal was made under `key`, in constant time."""
         return hmac.compare_digest(self.signature.encode(), self._seal(key).encode())
 
+    def name(self) -> str:
+        """Name this proof, signature included: no other one has its SHA-256."""
+        return hashlib.sha256(canonical_json(self.model_dump(mode="json")).encode()).hexdigest()
+
     def statement(self) -> bytes:
         """Write the statement that this proof says was signed."""
         asked = Question.model_validate({name: getattr(self, name) for name in Bound.model_fields})

@@ -15,7 +15,7 @@ from tasks.approval.approval import check_proofs, judge_approval
 from tasks.rules.approval.gates import Gate
 from tasks.rules.approval.one_time_codes import code_of
 from tasks.rules.approval.policy import Answer, read_answer
-from tasks.rules.approval.proofs import Subject
+from tasks.rules.approval.proofs import Proof, Subject
 from tasks.rules.approval.statement import NAMESPACE
 
 
@@ -109,6 +109,20 @@ async def test_a_signature_is_accepted_kept_and_verified_again(approvers: Approv
     assert "SSH signature is not valid" in (await check(approvers, gate, [{**proof, "approver": "anna"}]))[0]
     remove_signer("zoe")
     assert "SSH signature is not valid" in (await check(approvers, gate, [proof]))[0]
+
+
+async def test_a_half_deployed_release_goes_on_although_its_approvers_left(approvers: Approvers, zoe: Path) -> None:
+    """What was verified before the first change still counts, byte for byte; what was not verified then does not."""
+    gate = gate_of(approvers=("anna", "zoe"), quorum=2)
+    answers = answer_of(approvers, "anna", gate=gate), signed_of(zoe, "zoe", gate=gate)
+    proofs = [(await judge(approvers, gate, one))["proof"] for one in answers]
+    counted = [Proof.model_validate(proof).name() for proof in proofs]
+    remove_signer("zoe")
+    approvers.remove("anna")
+    assert len(await check(approvers, gate, proofs, quorum=2)) == 3  # both, and that none of two is proved
+    assert await check(approvers, gate, proofs, quorum=2, counted=counted) == []
+    bent = [{**proof, "comment": "unseen"} for proof in proofs]
+    assert len(await check(approvers, gate, bent, quorum=2, counted=[*counted, *(Proof.model_validate(one).name() for one in bent)])) == 3
 
 
 async def test_a_signature_for_something_else_is_refused(approvers: Approvers, zoe: Path) -> None:
