@@ -14,10 +14,11 @@ from prefect import State
 from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 
-from blocks.errors import Refused, Superseded
+from blocks.errors import Refused, Superseded, WorldMoved
 from blocks.platform import Lease, Platform
 from tasks.approval.protection import keep_policies, own_environment
-from tasks.evidence.inputs import read_plan, take_plan
+from tasks.evidence.inputs import collect_inputs, read_plan, take_plan
+from tasks.evidence.settings import reached_by, settings_fingerprint
 from tasks.evidence.source import check_source
 from tasks.lifecycle.lock import is_stop_requested
 from tasks.lifecycle.policy import retried
@@ -156,7 +157,7 @@ async def platform_of(plan: Plan, environment: str, *, anew: bool = False) -> Pl
     Args:
         plan: The plan.
         environment: Which one.
-        anew: Ask the server now, as before production is moved: what was approved was its block as it was read then.
+        anew: Ask the server now.
 
     Raises:
         BadInput: The plan has no such environment, or there is no such platform.
@@ -167,6 +168,25 @@ async def platform_of(plan: Plan, environment: str, *, anew: bool = False) -> Pl
     if anew or platform is None or until < time.monotonic():
         platform = await load_platform(place.platform, field=place.field, strategy=place.strategy)
         kept[place.platform, place.strategy] = (time.monotonic() + KEPT_SECONDS, platform)
+    return platform
+
+
+async def approved_platform(phase: Phase, environment: str, *, version: str) -> Platform:
+    """Load the platform that acts on a target of production, and compare this very block with the one that was approved.
+
+    The block is read here once more than for the digest, and a later wave begins hours after it: without this, whoever can edit blocks
+    could have another command or image run in production between approval and effect.
+
+    Raises:
+        BadInput: The plan has no such environment, or there is no such platform.
+        WorldMoved: Its settings, or the cluster that it reaches, are not those that were approved.
+    """
+    platform = await platform_of(phase.plan, environment, anew=True)
+    approved = await collect_inputs(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
+    if settings_fingerprint(platform, await reached_by(platform)) != approved.platforms[environment]:
+        block = place_of(phase.plan, environment).platform
+        fix = f"look at it (`prefect block inspect {block}`), then release again"
+        raise WorldMoved(f"the settings of {environment} are not those that were approved: the block {block} was changed since; {fix}")
     return platform
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from blocks.platform import Lease, Platform
-from flows.lifecycle.context import Phase, StepFields, acquire_lease_forward, check_not_stopped, platform_of
+from flows.lifecycle.context import Phase, StepFields, acquire_lease_forward, approved_platform, check_not_stopped
 from flows.rollout.migrations import migrate
 from flows.rollout.verify_canary import canary_fault
 from flows.verify import verified
@@ -33,7 +33,7 @@ async def roll_out(phase: Phase, version: str, *, place: Place, decisions: Mappi
     Returns:
         `passed` once the version is the baseline; else the result of the step or the verification that did not pass.
     """
-    name, platform = place.environment, await platform_of(phase.plan, place.environment, anew=True)
+    name, platform = place.environment, await approved_platform(phase, place.environment, version=version)
     lease = await acquire_lease_forward(phase, platform, name, version=version)
     if not await _prepare(phase, platform, version, place=place, lease=lease):
         if fault := await canary_fault(phase, platform, version, environment=name, percent=0, lease=lease):

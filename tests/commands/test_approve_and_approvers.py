@@ -23,7 +23,6 @@ from blocks.approvers.signers import add_signer
 from flows.commands import approve, approvers
 from tasks.approval.approval import fetch_answer, judge_approval, log_outcome
 from tasks.approval.forms import approval_form_for
-from tasks.lifecycle.lock import lock_tag
 from tasks.rules.approval.gates import Gate, gate_state
 from tasks.rules.approval.one_time_codes import code_of
 from tasks.rules.approval.policy import Answer, Judgement
@@ -65,9 +64,9 @@ async def approvers_with(*words: str) -> int:
 async def suspended_run(service: str, *, ended: bool = False, text: str = "", approver: str = "anna") -> Gate:
     """Make a run that waits at its gate, as the server sees one; no process belongs to it."""
     async with get_client() as client:
-        flow_id = await client.create_flow_from_name("release-under-test")
+        flow_id = await client.create_flow_from_name("release")
         deployment = await client.create_deployment(flow_id=flow_id, name=f"d-{uuid4().hex[:8]}")
-        run = await client.create_flow_run_from_deployment(deployment, tags=[lock_tag(service)])
+        run = await client.create_flow_run_from_deployment(deployment, tags=[f"service:{service}"])
         now = datetime.now(UTC)
         gate = Gate.model_validate(
             {"run": str(run.id), "name": "production", "digest": "ab" * 32, "service": service, "version": "1.1", "requester": "rita"}
@@ -246,5 +245,5 @@ async def test_bad_input_is_told_with_its_mend(case: str, capsys: pytest.Capture
     """Status 2, one line, nothing posted."""
     gate = await suspended_run(f"svc-{uuid4().hex[:8]}")
     assert await approve_with(*BAD_INPUT[case](gate.run)) == 2
-    words = {"no such run": "`shipway status` shows the runs", "no code without a terminal": "Write the secret"}
+    words = {"no such run": "`shipway history` all", "no code without a terminal": "Write the secret"}
     assert words.get(case, "Give") in capsys.readouterr().err

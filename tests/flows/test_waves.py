@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from blocks.local.platform import LocalPlatform
 from tests.flows import harness, processes
 from tests.flows.gatehouse import answer, enrol, go_on
 from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, plan_of, spots
@@ -285,3 +286,29 @@ async def test_people_are_asked_about_the_target_that_is_inconclusive(stage: Sta
     await check_closed(stage, ran, outcome="deployed")
     await check_well(stage, version=version)
     assert stage.started(EU) == begun + 1
+
+
+@pytest.mark.faults
+async def test_a_block_that_is_changed_between_two_waves_moves_nothing(stage: Stage, server: Any) -> None:
+    """What acts on a target is the block that was approved, not the one that its name leads to by then."""
+    people, version, begun = await enrol(server), new(stage), stage.started(US)
+    name = f"{stage.name}-production-us"
+    targets = [
+        {"name": "eu", "platform": f"local/{stage.name}-production-eu", "steps": [{"percent": 100, "watch_seconds": 1}]},
+        {"name": "us", "platform": f"local/{name}", "steps": [{"percent": 100, "watch_seconds": 0}]},
+    ]
+    judgement = {**plan_of(stage.name)["judgement"], "min_requests": 1_000_000, "inconclusive": "ask"}
+    plan = stage.plan(production={"targets": targets, "ready_timeout_seconds": 20}, judgement=judgement, approval=people.section())
+    run = await stage.release(version, plan=plan)
+    assert (await go_on(stage, run)).state == "Suspended"
+    assert (await answer(stage, run, await people.form(people.names[0], run))).state == "Suspended"
+    block = await LocalPlatform.aload(name)
+    try:
+        await block.model_copy(update={"command": [*block.command, "--foreign"]}).save(name, overwrite=True)
+        ran = await answer(stage, run, await people.form(people.names[1], run))
+    finally:
+        await block.save(name, overwrite=True)
+    assert f"the settings of {US} are not those that were approved: the block local/{name} was changed since" in ran.message
+    await check_closed(stage, ran, outcome="rolled_back")
+    await check_well(stage, version=FIRST)
+    assert stage.started(US) == begun
