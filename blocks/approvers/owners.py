@@ -26,6 +26,11 @@ class Owner(NamedTuple):
     block: str
 
 
+def owner_folder() -> Path:
+    """Return the folder of the owners."""
+    return key_path().parent / "owners"
+
+
 def owner_files(block: str, identity: str) -> list[Path]:
     """Name the files of an environment.
 
@@ -33,7 +38,7 @@ def owner_files(block: str, identity: str) -> list[Path]:
         block: The platform block, as `type/name`.
         identity: What it points to, see `blocks.platform.Identified`; "" if it does not say.
     """
-    folder = key_path().parent / "owners"
+    folder = owner_folder()
     names = [block.replace("/", "_"), *([f"at-{hashlib.sha256(identity.encode()).hexdigest()[:32]}"] if identity else [])]
     return [folder / f"{name}.json" for name in names]
 

@@ -41,12 +41,13 @@ class Finding:
 def examine(home: Path) -> Iterator[Finding]:
     """Look at everything, in the order in which it depends on each other; a check that itself breaks is a failure."""
     checks: list[Callable[[Path], Finding]] = [_python, _prefect, _git, _home, _users, _storage, _supervisor, _database, _port, _server]
-    yield from (_guarded(check, home) for check in checks)
+    yield from (guarded(check, home) for check in checks)
     if api.is_healthy(home):
-        yield from (_guarded(check, home) for check in (_clock, _pool, _worker, _urgent_worker, _keeper))
+        yield from (guarded(check, home) for check in (_clock, _pool, _worker, _urgent_worker, _keeper))
 
 
-def _guarded(check: Callable[[Path], Finding], home: Path) -> Finding:
+def guarded(check: Callable[[Path], Finding], home: Path) -> Finding:
+    """Make a check; one that itself breaks is a failure."""
     try:
         return check(home)
     except urllib.error.HTTPError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from flows.commands import _output, _terminal
@@ -32,11 +33,12 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from blocks.errors import Refused
     from blocks.server import doctor, layout
+    from flows.commands import _trust
 
     home = (arguments.home or layout.default_home()).expanduser().absolute()
     findings: list[Finding] = []
     try:
-        for finding in doctor.examine(home):
+        for finding in chain(doctor.examine(home), _trust.examine(home)):
             findings.append(finding)
             if not arguments.json:
                 _print(finding)

@@ -1,0 +1,73 @@
+"""What `shipway doctor` finds in the key folder: the key itself, the policies, the owners."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from blocks.server.doctor import Finding
+
+
+def examine(home: Path) -> Iterator[Finding]:
+    """Look at what approvals and policies rest on; what can be read only with the key comes after it.
+
+    Args:
+        home: The home directory, whose key this process uses from now on.
+    """
+    from blocks.server import doctor, settings
+
+    key = doctor.guarded(_key, home)
+    yield key
+    if key.level == "ok":
+        os.environ.update(settings.environment(home))
+        yield from (doctor.guarded(check, home) for check in CHECKS)
+
+
+def _key(home: Path) -> Finding:
+    from blocks.approvers.key_file import read_key
+    from blocks.errors import Refused
+    from blocks.server import doctor, layout
+
+    path = layout.key_file(home)
+    try:
+        layout.expect_same_key(home)
+        read_key(path)
+    except Refused as error:
+        return doctor.Finding("fail", "key", str(error), "until it is put right nothing is approved or deployed; rollbacks go on")
+    return doctor.Finding("ok", "key", str(path))
+
+
+def _policies(_home: Path) -> Finding:
+    from blocks.approvers.policy_files import policy_folder
+    from blocks.errors import Refused
+    from blocks.server import doctor
+    from tasks.approval.protection import load_policies
+
+    try:
+        found = load_policies()
+    except Refused as error:
+        fix = f"correct or remove it in {policy_folder()}, or apply a right one with `shipway policy apply FILE`; until then every release is refused"
+        return doctor.Finding("fail", "policies", str(error), fix)
+    names = ", ".join(policy.name for policy in found)
+    return doctor.Finding("ok", "policies", names or "none; each plan decides by itself who must approve")
+
+
+def _owners(_home: Path) -> Finding:
+    from blocks.approvers.owners import owner_folder, read_owner
+    from blocks.errors import Refused
+    from blocks.server import doctor
+
+    try:
+        found = [read_owner(path) for path in sorted(owner_folder().glob("*.json"))]
+    except Refused as error:
+        return doctor.Finding(
+            "fail", "owners", str(error), "restore it from a copy, or remove it: the next release there becomes the owner"
+        )
+    return doctor.Finding("ok", "owners", f"{len(found)} blocks and places have one")
+
+
+CHECKS: tuple[Callable[[Path], Finding], ...] = (_policies, _owners)

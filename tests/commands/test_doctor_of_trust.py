@@ -1,0 +1,64 @@
+"""What the doctor finds in the key folder; each finding has its fix."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from blocks.server import layout
+from flows.commands import _trust
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a home directory that never ran."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("SHIPWAY_", "PREFECT_"))}
+    monkeypatch.setattr(os, "environ", environment)
+    layout.make_home(tmp_path / "home", port=None, auth=None)
+    return tmp_path / "home"
+
+
+def found(home: Path) -> dict[str, tuple[str, str]]:
+    """Give level and whole text of each finding."""
+    return {one.subject: (one.level, f"{one.text} → {one.fix}") for one in _trust.examine(home)}
+
+
+def test_a_good_key_folder_is_found_well(home: Path) -> None:
+    """Also without any policy, which it says."""
+    seen = found(home)
+    assert {level for level, _ in seen.values()} == {"ok"}
+    assert "none" in seen["policies"][1]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "mode", "says"),
+    [
+        ("shop.yaml", "name: shop\nsurprise: 1\n", 0o600, "surprise"),
+        ("shop.yaml", "name: shop\n", 0o622, "chmod go-w"),
+        ("shop.txt", "name: shop\n", 0o600, "is not a policy file"),
+    ],
+    ids=["schema", "writable by others", "name"],
+)
+def test_a_policy_that_refuses_every_release_is_found_with_its_fix(home: Path, name: str, content: str, mode: int, says: str) -> None:
+    """Before a release meets it."""
+    (home / "keys" / "policies").mkdir(mode=0o700)
+    file = home / "keys" / "policies" / name
+    file.write_text(content)
+    file.chmod(mode)
+    level, text = found(home)["policies"]
+    assert level == "fail"
+    assert says in text
+    assert "shipway policy apply" in text
+
+
+def test_an_owner_and_a_key_that_others_may_change_are_found(home: Path) -> None:
+    """Without the key nothing beside it is looked at."""
+    (home / "keys" / "owners").mkdir(mode=0o700)
+    (home / "keys" / "owners" / "local_shop.json").write_text("{}")
+    assert "cannot be read" in found(home)["owners"][1]
+    (home / "keys" / "approvals.key").chmod(0o644)
+    seen = found(home)
+    assert list(seen) == ["key"]
+    assert "chmod 600" in seen["key"][1]
