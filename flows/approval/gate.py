@@ -12,7 +12,7 @@ from flows.lifecycle.context import Phase, StepFields
 from flows.lifecycle.suspend import ask, asked_keys
 from tasks.approval.approval import fetch_answer, judge_approval, log_outcome
 from tasks.approval.forms import approval_form_for
-from tasks.lifecycle.clock import now, remember_now
+from tasks.lifecycle.clock import now
 from tasks.lifecycle.policy import named, retried
 from tasks.record.journal import read_entries
 from tasks.rollout.platforms import load_approvers
@@ -60,15 +60,16 @@ async def pass_gate(
         return Approval(gate=name)
     about = about or {"environment": "", "step": None}
     approvers = await load_approvers(phase.plan.approval.block)
-    opened = datetime.fromisoformat(await named(remember_now, f"open the gate {name}")(key=phase.key(f"gate/{name}/opened")))
+    opened = await _opened_at(phase, about=about)
     proofs: list[Proof] = []
     wrong, refusal = 0, ""
     for number in range(1, MOST_QUESTIONS):
         gate = _question(phase, inputs, name=name, number=number, requester=requester, opened=opened, minutes=minutes)
-        if gate.key not in asked_keys():
-            state = gate_state(gate, proofs, wrong_codes=wrong, now=now())
-            if state.state != "open":
-                return await _decide(phase, gate, state, proofs, about=about)
+        is_asked = gate.key in asked_keys()  # which anyone with the API can write: an answer in time counts, and nothing else is skipped
+        state = gate_state(gate, proofs, wrong_codes=wrong, now=now())
+        if state.state != "open" and not (is_asked and state.state == "expired"):
+            return await _decide(phase, gate, state, proofs, about=about)
+        if not is_asked:
             await _announce(phase, gate, number, about=about)
             await ask(await _form(phase, inputs, gate, state, refusal), key=gate.key, until=gate.expires_at)
         answer = await retried(fetch_answer)(gate)
@@ -83,6 +84,12 @@ async def pass_gate(
         refusal = "" if judgement.proof else judgement.reason
         await _record_answer(phase, gate, judgement, gate_state(gate, proofs, wrong_codes=wrong, now=now()), about=about)
     raise Refused(f"the gate was asked {MOST_QUESTIONS} times without an answer that counts; ask for the release again")
+
+
+async def _opened_at(phase: Phase, *, about: StepFields) -> datetime:
+    """Give the time at which the gate opened: that of its first question, which nobody can take out of the record unnoticed."""
+    first = await phase.read("gate", name="question 1", **about)
+    return now() if first is None else datetime.fromisoformat(first.evidence.get("opened", first.at))
 
 
 def _question(phase: Phase, inputs: Inputs, *, name: str, number: int, requester: str, opened: datetime, minutes: float | None) -> Gate:
@@ -136,7 +143,7 @@ async def _announce(phase: Phase, gate: Gate, number: int, *, about: StepFields)
         name=f"question {number}",
         **about,
         why=f"question {number}, until {gate.expires_at:%Y-%m-%d %H:%M} UTC",
-        evidence={"digest": gate.digest, "key": gate.key},
+        evidence={"digest": gate.digest, "key": gate.key, "opened": gate.opened_at.isoformat()},
     )
 
 

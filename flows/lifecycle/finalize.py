@@ -22,7 +22,7 @@ from flows.rollout.revert import roll_back_moved
 from tasks.lifecycle.policy import as_temporary, named, retried
 from tasks.lifecycle.run_labels import end_attempt, let_go, mark_running
 from tasks.notify import alert
-from tasks.record.journal import append_entry, read_entries, say
+from tasks.record.journal import append_entry, read_entries, read_entry, say
 from tasks.record.report import publish_record
 from tasks.record.without_key import rolling_back
 from tasks.rollout.rollout import abort_canary, acquire_lease, read_position, release_lease
@@ -30,6 +30,7 @@ from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.ending import STATE_NAMES, Ending, final_outcome
 from tasks.rules.lifecycle.results import RollbackResult
 from tasks.rules.plan.targets import STAGING, environments_reversed, is_production, production_of, waves_reversed
+from tasks.rules.record.asked import as_opened
 from tasks.rules.record.entries import Entry, outcome_of, select
 from tasks.rules.rollout.waves import left_alone, reached, staying
 
@@ -39,7 +40,7 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
 
     Args:
         run: The release's flow run id.
-        plan: Path of its plan.
+        plan: Path of its plan; both are as the record was opened with them, if it can be read.
         version: The version under release.
         ending: Why it ends.
         marked: Whether this process is marked already as the one that acts for the run.
@@ -51,6 +52,8 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
     Raises:
         Temporary: A platform does not answer; the keeper tries again.
     """
+    with rolling_back():
+        plan, version = as_opened(await read_entry(run, "opened"), plan=plan, version=version)
     with acting_for(run), rolling_back(on=ending.name != "deployed"):
         if not marked:
             await retried(mark_running)(run)

@@ -26,11 +26,14 @@ from tasks.record.storage import check_storage
 from tasks.rules.lifecycle.ending import Ending
 from tasks.rules.lifecycle.results import PhaseResult
 from tasks.rules.plan.targets import environments_reversed
+from tasks.rules.record.asked import changed_parameters
 
 Course = Callable[[Phase, str], Awaitable[PhaseResult]]
 
 
-async def conduct(name: str, *, plan: str, version: str, reason: str, requester: str, course: Course) -> State[Any]:
+async def conduct(
+    name: str, *, plan: str, version: str, reason: str, requester: str, course: Course, environment: str = ""
+) -> State[Any]:
     """Carry a course through, whatever happens on the way.
 
     Args:
@@ -40,6 +43,7 @@ async def conduct(name: str, *, plan: str, version: str, reason: str, requester:
         reason: Why, from the person who asked.
         requester: Who asked.
         course: The phases; gives their result, or raises one of our errors.
+        environment: Where, if the run was asked for one.
 
     Returns:
         The final state: Completed as Deployed, else Failed with a name and a message that say what became of it.
@@ -49,16 +53,20 @@ async def conduct(name: str, *, plan: str, version: str, reason: str, requester:
     if closed is not None:
         return await finalize(run, plan=plan, version=version, ending=Ending("failed", as_ending(closed.why)))
     with acting_for(run):
-        ending = await _attempt(name, run, plan=plan, version=version, reason=reason, requester=requester, course=course)
+        given = {"plan": plan, "version": version} | ({"environment": environment} if environment else {})
+        ending = await _attempt(name, run, given=given, reason=reason, requester=requester, course=course)
     return await finalize(run, plan=plan, version=version, ending=ending, marked=True)
 
 
-async def _attempt(name: str, run: str, *, plan: str, version: str, reason: str, requester: str, course: Course) -> Ending:
+async def _attempt(name: str, run: str, *, given: dict[str, str], reason: str, requester: str, course: Course) -> Ending:
+    plan, version = given["plan"], given["version"]
     await retried(begin_attempt)(run, name=f"{name} {version}", tags=[f"version:{version}", f"shipway:{name}"])
     what = f"{requester or 'unknown'} asked to {name} {version}"
-    evidence = {"flow": name, "plan": plan, "version": version, "run": run_link(run)}
+    evidence = {"flow": name, **given, "run": run_link(run)}
     try:
-        await append_entry(run, what, kind="opened", who=requester or UNKNOWN, why=reason, evidence=evidence)
+        opened = await append_entry(run, what, kind="opened", who=requester or UNKNOWN, why=reason, evidence=evidence)
+        if changed := changed_parameters(opened, given):
+            raise Refused(f"{', '.join(changed)} of this run changed after it began, and only the API can do that; request it again")
         return await _carry(name, run, plan=plan, version=version, course=course)
     except (Refused, BadInput) as error:
         return Ending("refused", as_ending(error))

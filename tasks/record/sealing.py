@@ -23,6 +23,7 @@ from pydantic import PrivateAttr
 
 from blocks.approvers.seal import reading_seal, writing_seal
 from blocks.errors import Refused, Tampered
+from tasks.record.child_runs import folder_of, place_of
 from tasks.record.objects import Objects, objects_of
 from tasks.record.without_key import is_rolling_back
 
@@ -110,18 +111,16 @@ def _with_its_run(store: ResultStore, obj: Any, key: str | None = None, expirati
     """Name a flow run's result after the run, so that no run's state can point at the result of another one."""
     context = FlowRunContext.get()
     if key is None and context is not None and context.flow_run is not None and TaskRunContext.get() is None:
-        key = f"{_folder_of(context.flow_run.id)}{uuid4()}"
+        run = context.flow_run.id
+        place = place_of(run, context.flow, context.parameters) if context.flow else folder_of(run)
+        key = f"{place}{uuid4()}"
     return _create(store, obj, key=key, expiration=expiration)
-
-
-def _folder_of(flow_run: Any) -> str:
-    return f"runs/{flow_run}/"
 
 
 async def _result_of_its_run(state: Any, retry_result_failure: bool = True) -> Any:  # noqa: FBT001, FBT002 - Prefect's own signature
     """Read the result that a state names, if it is of the run that the state is of: the server says which, not the state's data."""
     run, key = state.state_details.flow_run_id, getattr(state.data, "storage_key", None) or ""
-    if state.is_completed() and run and not state.state_details.task_run_id and not key.startswith(_folder_of(run)):
+    if state.is_completed() and run and not state.state_details.task_run_id and not key.startswith(folder_of(run)):
         raise Tampered(f"the state of the run {run} names {key} as its result, which is not of that run")
     return await _result_of(state, retry_result_failure)
 

@@ -146,7 +146,7 @@ def judge_answer(
     """
     name = same_name(answer.approver)
     refusals: tuple[tuple[Outcome, str], ...] = (
-        ("malformed", _malformed(answer, now)),
+        ("malformed", _malformed(gate, answer, now)),
         ("late", _late(gate, answer, now)),
         ("already_answered", _answered(gate, proofs, name, answer.decision)),
         ("requester", _own_request(gate, name, answer.decision)),
@@ -188,13 +188,15 @@ def _judge_code(gate: Gate, answer: Answer, name: str, *, enrolled: Mapping[str,
     return None if good else ("wrong_code", f"the code of {name} does not answer the challenge to {answer.decision} this question")
 
 
-def _malformed(answer: Answer, now: datetime) -> str:
+def _malformed(gate: Gate, answer: Answer, now: datetime) -> str:
     if answer.decision not in ("approve", "reject"):
         return "the decision must be `approve` or `reject`"
     if not answer.approver:
         return "the answer does not name an approver"
     if not answer.signature and not re.fullmatch(rf"[0-9]{{{CODE_DIGITS}}}", answer.code):
         return f"a code has {CODE_DIGITS} digits; `shipway code` computes it from the challenge"
+    if gate.opened_at - min(answer.received_at, now) > MAX_CLOCK_DIFFERENCE:
+        return f"the clock went back behind {moment_text(gate.opened_at)}, when the gate opened; synchronise the clocks"
     ahead = answer.received_at - now
     return f"the answer comes {ahead.total_seconds():.0f} s from the future; synchronise the clocks" if ahead > MAX_CLOCK_DIFFERENCE else ""
 

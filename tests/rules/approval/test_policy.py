@@ -339,3 +339,24 @@ def test_a_gate_that_ends_before_it_opens_is_refused() -> None:
     """Such a gate could never be answered."""
     with pytest.raises(ValidationError, match="must expire after it opens"):
         Gate.model_validate({**GATE.model_dump(), "expires_at": GATE.opened_at})
+
+
+@given(received=st.integers(-7_200, 7_200), read=st.integers(-7_200, 7_200))
+def test_an_approval_counts_only_inside_its_gate_however_the_clocks_jump(received: int, read: int) -> None:
+    """The server's clock when it came and the worker's when it is judged, each off by up to two hours, forward or back."""
+    came, now = NOW + timedelta(seconds=received), NOW + timedelta(seconds=read)
+    outcome = judge(answer_of("anna", at=came), now=now).outcome
+    slack = timedelta(seconds=30)
+    in_time = came < GATE.expires_at and min(came, now) >= GATE.opened_at - slack
+    agreeing = came - now <= slack and now - came <= timedelta(hours=1)
+    assert (outcome == "accepted") == (in_time and agreeing), (came, now, outcome)
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=1), -timedelta(hours=1)], ids=["forward", "back"])
+def test_a_clock_that_jumps_an_hour_and_comes_back_opens_no_gate(jump: timedelta) -> None:
+    """Answered while it was wrong, the answer does not count once it is right; answered again, it does."""
+    gate = GATE.model_copy(update={"expires_at": NOW + timedelta(minutes=30)})
+    wrong = answer_of("anna", at=NOW + jump, gate=gate)
+    assert judge(wrong, gate=gate, now=NOW).proof is None
+    assert judge(wrong, gate=gate, now=NOW + jump).proof is None
+    assert judge(answer_of("anna", gate=gate), gate=gate).outcome == "accepted"
