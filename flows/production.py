@@ -63,7 +63,9 @@ async def production(
             phase, version, environments=wave or [environment], approval=approval or Approval(), decisions=decisions or {}
         )
     course = partial(_alone, environment=environment)
-    return await conduct("production", plan=plan, version=version, reason=reason, requester=requester, course=course, environment=environment)
+    return await conduct(
+        "production", plan=plan, version=version, reason=reason, requester=requester, course=course, environment=environment
+    )
 
 
 async def _alone(phase: Phase, version: str, *, environment: str) -> PhaseResult:

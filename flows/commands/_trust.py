@@ -50,7 +50,7 @@ def _policies(_home: Path) -> Finding:
     try:
         found = load_policies()
     except Refused as error:
-        fix = f"correct or remove it in {policy_folder()}, or apply a right one with `shipway policy apply FILE`; until then every release is refused"
+        fix = f"every release is refused: correct or remove it in {policy_folder()}, or apply a right one with `shipway policy apply FILE`"
         return doctor.Finding("fail", "policies", str(error), fix)
     names = ", ".join(policy.name for policy in found)
     return doctor.Finding("ok", "policies", names or "none; each plan decides by itself who must approve")

@@ -27,13 +27,12 @@ from tasks.rules.lifecycle.ending import Ending
 from tasks.rules.lifecycle.results import PhaseResult
 from tasks.rules.plan.targets import environments_reversed
 from tasks.rules.record.asked import changed_parameters
+from tasks.rules.record.entries import Entry
 
 Course = Callable[[Phase, str], Awaitable[PhaseResult]]
 
 
-async def conduct(
-    name: str, *, plan: str, version: str, reason: str, requester: str, course: Course, environment: str = ""
-) -> State[Any]:
+async def conduct(name: str, *, plan: str, version: str, reason: str, requester: str, course: Course, environment: str = "") -> State[Any]:
     """Carry a course through, whatever happens on the way.
 
     Args:
@@ -65,8 +64,7 @@ async def _attempt(name: str, run: str, *, given: dict[str, str], reason: str, r
     evidence = {"flow": name, **given, "run": run_link(run)}
     try:
         opened = await append_entry(run, what, kind="opened", who=requester or UNKNOWN, why=reason, evidence=evidence)
-        if changed := changed_parameters(opened, given):
-            raise Refused(f"{', '.join(changed)} of this run changed after it began, and only the API can do that; request it again")
+        _expect_unchanged(opened, given)
         return await _carry(name, run, plan=plan, version=version, course=course)
     except (Refused, BadInput) as error:
         return Ending("refused", as_ending(error))
@@ -87,6 +85,11 @@ async def roll_back_cancelled(flow: Flow[..., Any], flow_run: FlowRun, state: St
         await retried(let_go)(str(flow_run.id))
     finally:
         await retried(unmark)(str(flow_run.id))  # the hook runs in the worker, which lives on; the keeper settles what is left
+
+
+def _expect_unchanged(opened: Entry, given: dict[str, str]) -> None:
+    if changed := changed_parameters(opened, given):
+        raise Refused(f"{', '.join(changed)} of this run changed after it began, and only the API can do that; request it again")
 
 
 async def _carry(name: str, run: str, *, plan: str, version: str, course: Course) -> Ending:

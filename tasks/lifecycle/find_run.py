@@ -38,7 +38,9 @@ async def find_run(client: PrefectClient, words: str, *, waiting: bool = False) 
     try:
         return await client.read_flow_run(UUID(words))
     except ObjectNotFound:
-        raise BadInput(f"the run {words} does not exist", field="RUN", fix="`shipway status` shows the runs that are open, `shipway history` all.") from None
+        raise BadInput(
+            f"the run {words} does not exist", field="RUN", fix="`shipway status` shows the runs that are open, `shipway history` all."
+        ) from None
     except ValueError:
         pass
     if found := [run for run in await tagged(client, OPEN) if _fits(run, words)]:

@@ -83,4 +83,4 @@ async def _own_result(engine: AsyncFlowRunEngine[..., Any], raise_on_failure: bo
 
 
 AsyncFlowRunEngine.load_subflow_run = _load_own_child  # type: ignore[method-assign, assignment]
-AsyncFlowRunEngine.result = _own_result  # type: ignore[method-assign]
+AsyncFlowRunEngine.result = _own_result  # type: ignore[method-assign, assignment]

@@ -112,7 +112,7 @@ def _with_its_run(store: ResultStore, obj: Any, key: str | None = None, expirati
     context = FlowRunContext.get()
     if key is None and context is not None and context.flow_run is not None and TaskRunContext.get() is None:
         run = context.flow_run.id
-        place = place_of(run, context.flow, context.parameters) if context.flow else folder_of(run)
+        place = place_of(run, context.flow, context.parameters or {}) if context.flow else folder_of(run)
         key = f"{place}{uuid4()}"
     return _create(store, obj, key=key, expiration=expiration)
 

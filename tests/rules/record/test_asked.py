@@ -33,6 +33,6 @@ def test_what_the_record_does_not_name_was_not_changed() -> None:
 
 def test_a_release_ends_by_the_plan_and_version_that_it_began_with() -> None:
     """If the record says nothing, by those that are given."""
-    assert as_opened(opened(**GIVEN), plan="/tmp/plan.yaml", version="9.9") == ("/srv/plan.yaml", "1.1")
-    assert as_opened(opened(), plan="/tmp/plan.yaml", version="9.9") == ("/tmp/plan.yaml", "9.9")
-    assert as_opened(None, plan="/tmp/plan.yaml", version="9.9") == ("/tmp/plan.yaml", "9.9")
+    assert as_opened(opened(**GIVEN), plan="/home/eve/plan.yaml", version="9.9") == ("/srv/plan.yaml", "1.1")
+    assert as_opened(opened(), plan="/home/eve/plan.yaml", version="9.9") == ("/home/eve/plan.yaml", "9.9")
+    assert as_opened(None, plan="/home/eve/plan.yaml", version="9.9") == ("/home/eve/plan.yaml", "9.9")
