@@ -1,11 +1,13 @@
-"""The user that runs what is released: services of the local platform, tests of a plan. It is not the worker's where there is another one.
+"""The users that run what is released: services of the local platform, tests of a plan. They are not the worker's where there are others.
 
-If root runs Shipway and the machine has a user `shipway-run`, these processes are that user's, and can read neither the keys nor the
-environment of ours, nor send them signals. Otherwise everything is one user; `why_not` says why, for `shipway doctor`.
+If root runs Shipway and the machine has a user `shipway-run`, a plan's commands are that user's, and the services of each environment are
+of a user id of its own, in the group of `shipway-run`. None of them can read the keys, or reach into a process of ours or of another
+environment. Otherwise everything is one user; `why_not` says why, for `shipway doctor`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pwd
 import subprocess
@@ -18,20 +20,29 @@ from typing import Any
 NAME = "shipway-run"
 PROJECT = Path(__file__).parents[1]
 TRY_SECONDS = 20
+FIRST_UID = 0x7000_0000  # behind the ids that systemd gives to containers (524,288 to 1,879,048,191), in a signed 32-bit number
+UIDS = 0x0800_0000
 TRIAL = "import os, sys; sys.exit(', '.join(path for path in sys.argv[1:] if not os.access(path, os.R_OK | os.X_OK)) or 0)"
 
 
 @dataclass(frozen=True)
 class Runner:
-    """A user beside ours."""
+    """A user beside ours.
+
+    Fields:
+        uid: User id; a service's has no name in passwd(5).
+        gid: Group id.
+        groups: Further groups.
+    """
 
     uid: int
     gid: int
+    groups: tuple[int, ...] = ()
 
     @property
     def options(self) -> dict[str, Any]:
         """Give what `subprocess.Popen` needs to start a process as this user."""
-        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+        return {"user": self.uid, "group": self.gid, "extra_groups": list(self.groups)}
 
     def own(self, folder: Path) -> None:
         """Give this user a folder and what is in it, unless it has it; links are not followed."""
@@ -44,8 +55,25 @@ class Runner:
 
 
 def runner() -> Runner | None:
-    """Find the user for what is released; None if everything is one user."""
+    """Find the user for a plan's commands; None if everything is one user."""
     return None if why_not() else Runner(*_ids())
+
+
+def service_runner(environment: Path) -> Runner | None:
+    """Find the user for the services of one environment of the local platform; None if everything is one user.
+
+    The code under review runs in staging before anyone approves it: as production's user it could read production's secrets and take its
+    sockets.
+
+    Args:
+        environment: The environment's folder, from whose path the user id is made.
+    """
+    shared = runner()
+    if shared is None:
+        return None
+    place = hashlib.sha256(os.fsencode(environment.resolve())).digest()
+    uid = FIRST_UID + int.from_bytes(place[:8]) % UIDS
+    return Runner(uid, uid, (shared.gid,))
 
 
 @lru_cache(maxsize=1)

@@ -91,7 +91,8 @@ def _users(home: Path) -> Finding:
             "fail", "users", f"{NAME}, which runs the services, cannot pass {closed}", "choose another home directory with --home"
         )
     if not why:
-        return Finding("ok", "users", f"services, test commands and pytest run as {NAME}, which can read no key")
+        text = f"a plan's commands run as {NAME}, each local environment's services under an id of their own; they can read no key"
+        return Finding("ok", "users", text)
     text = f"one user ({why}): the code under release and its tests can read the approval key, so no approval protects against them"
     return Finding("ok", "users", text)
 

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import httpx
 
 from blocks.local.platform import LocalPlatform
-from blocks.runner import why_not
+from blocks.runner import service_runner, why_not
 from blocks.server import doctor, layout, settings
 from tasks.process.commands import run_foreign_command
 
@@ -40,7 +40,15 @@ async def main(home: Path) -> None:
         ended = await run_foreign_command(command, folder="/", timeout_seconds=20, scratch=Path(scratch), environment={"GIVEN": "yes"})
     said = doctor._users(home)
     mode = await asyncio.to_thread(home.stat)
-    found = {"service": service, "command": json.loads(ended.output), "why": why_not(), "doctor": said.text, "mode": mode.st_mode}
+    users = [one.uid for name in ("x", "y") if (one := service_runner(home / "local" / name))]
+    found = {
+        "users": users,
+        "service": service,
+        "command": json.loads(ended.output),
+        "why": why_not(),
+        "doctor": said.text,
+        "mode": mode.st_mode,
+    }
     sys.stdout.write(json.dumps(found))
 
 

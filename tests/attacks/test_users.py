@@ -68,8 +68,12 @@ def test_the_code_under_release_reads_no_key_where_there_is_a_user_for_it(open_f
     assert found["why"] == ""
     assert "can read no key" in found["doctor"]
     assert found["mode"] & 0o777 == 0o711
+    assert (found["command"]["uid"], found["command"]["groups"]) == (UID, [])
+    own, other = found["users"]
+    assert (found["service"]["uid"], found["service"]["groups"]) == (own, [UID])
+    assert len({own, other, UID, 0}) == 4  # staging is not production's user, and neither is a command of the plan
     for seen in (found["service"], found["command"]):
-        assert (seen["uid"], seen["groups"], seen["read"], seen["signals"]) == (UID, [], [], False)
+        assert (seen["read"], seen["signals"]) == ([], False)
         assert seen["writes"]
     assert found["service"]["home"] == str(home / "local" / "x" / "data")
 

@@ -33,7 +33,7 @@ with socket.create_server(("127.0.0.1", 0)) as one:
     time.sleep(60)
 """
 LOOKING = """
-owner = Owner(int(sys.argv[3]), pid=int(sys.argv[4]), token="t:1")
+owner = Owner(int(sys.argv[3]), pid=int(sys.argv[4]), token="t:1", uid=os.geteuid())
 print(*(int(owner.look()[0]) for _ in range(2)))
 """
 
@@ -91,7 +91,7 @@ def test_a_listener_counts_as_the_revisions_if_one_of_its_processes_has_it(whose
                 if whose == "its daemon's":
                     listener.close()
                 pid = os.getpid() if whose == "its own" else os.getsid(0) if whose == "its child's" else leader.pid
-                owns, stranger = Owner(port, pid=pid, token="t:1").look()
+                owns, stranger = Owner(port, pid=pid, token="t:1", uid=os.geteuid()).look()
                 assert (owns, bool(stranger)) == ((False, True) if whose == "a stranger's" else (True, False))
             finally:
                 leader.kill()

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from blocks.listeners import Listener, listeners, open_sockets
 from blocks.local.agent.process import TOKEN_VARIABLE
-from blocks.runner import runner
 
 ROOT, UNNAMED = 0, 65_534  # UNNAMED is also how the kernel shows users that it cannot name here
 log = logging.getLogger("shipway.local")
@@ -23,15 +22,15 @@ class Owner:
         port: The revision's port.
         pid: Its process, which leads a session.
         token: What its processes carry in their environment.
+        uid: The user that they run as.
     """
 
-    def __init__(self, port: int, *, pid: int, token: str) -> None:
+    def __init__(self, port: int, *, pid: int, token: str, uid: int) -> None:
         """Keep whom to look for; nothing is looked at yet."""
         self.port, self.pid, self.token = port, pid, token
         self.known: set[int] = set()
         self.listening: frozenset[int] = frozenset()
-        other = runner()
-        self.uid = other.uid if other else os.geteuid()
+        self.uid = uid
         self._said = False
 
     def look(self) -> tuple[bool, str]:

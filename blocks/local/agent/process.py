@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blocks.processes import spawn, start_time
-from blocks.runner import runner
+from blocks.runner import Runner
 
 TOKEN_VARIABLE = "SHIPWAY_REVISION"  # noqa: S105 - names a variable; what it holds proves identity and opens nothing
 SERVICE_UMASK = 0o022
@@ -48,9 +48,10 @@ def free_port(preferred: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def start(command: Sequence[str], *, working_directory: Path, environment: Mapping[str, str], log: Path) -> Process:
-    """Start a process as `blocks.processes.spawn` does, as the user for what is released, and watch it."""
-    other = runner()
+def start(
+    command: Sequence[str], *, working_directory: Path, environment: Mapping[str, str], log: Path, other: Runner | None = None
+) -> Process:
+    """Start a process as `blocks.processes.spawn` does, as the other user if there is one, and watch it."""
     child = spawn(command, log=log, env=environment, cwd=working_directory, umask=SERVICE_UMASK, **(other.options if other else {}))
     return _watched(child.pid, start_time(child.pid) or "", child)
 

@@ -20,7 +20,7 @@ from blocks.local.state.environment import Environment
 from blocks.local.state.file import DATA, Facts, Revision
 from blocks.local.state.view import Run
 from blocks.processes import Backoff
-from blocks.runner import NAME, closed_to_it, runner
+from blocks.runner import NAME, closed_to_it, service_runner
 
 MAX_EXITS_BEFORE_READY = 3
 FIRST_PROBE_SECONDS = 0.01
@@ -92,6 +92,7 @@ async def _start(environment: Environment, run: Run) -> Process | None:
             working_directory=Path(specification["working_directory"] or folder),
             environment=specification["environment"] | added,
             log=log_path(environment.folder, run.id, version),
+            other=service_runner(environment.folder),
         )
     except OSError as error:
         run.last_exit = f"could not be started: {error}"
@@ -102,7 +103,7 @@ async def _start(environment: Environment, run: Run) -> Process | None:
 
 def _give(environment: Path, data: Path, variables: Mapping[str, str]) -> dict[str, str]:
     """Give the data folder to the user that runs the revision, if that is not ours, with a way to it; give its own HOME and name."""
-    other = runner()
+    other = service_runner(environment)
     if other is None:
         return {}
     other.own(data)
@@ -142,7 +143,9 @@ async def _let_requests_in(environment: Environment, run: Run, process: Process)
     the router connects only to the sockets that were found to be the revision's.
     """
     port, delay = environment.state["revisions"][run.id]["port"], FIRST_PROBE_SECONDS
-    owner = Owner(port, pid=process.pid, token=f"{environment.state['token']}:{run.id}")
+    other = service_runner(environment.folder)
+    uid = other.uid if other else os.geteuid()
+    owner = Owner(port, pid=process.pid, token=f"{environment.state['token']}:{run.id}", uid=uid)
     while True:
         run.doubted.clear()
         if not await _is_ready_itself(environment, run, owner):
