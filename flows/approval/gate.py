@@ -87,7 +87,7 @@ async def pass_gate(
 
 
 async def _opened_at(phase: Phase, *, about: StepFields) -> datetime:
-    """Give the time at which the gate opened: that of its first question, which nobody can take out of the record unnoticed."""
+    """Give the time at which the gate opened: that of its first question, an entry that cannot be removed unnoticed."""
     first = await phase.read("gate", name="question 1", **about)
     return now() if first is None else datetime.fromisoformat(first.evidence.get("opened", first.at))
 

@@ -21,7 +21,7 @@ from tasks.evidence.inputs import collect_inputs, read_plan, take_plan
 from tasks.evidence.settings import reached_by, settings_fingerprint
 from tasks.evidence.source import check_source
 from tasks.lifecycle.lock import is_stop_requested
-from tasks.lifecycle.policy import retried
+from tasks.lifecycle.policy import named, retried
 from tasks.record.journal import append_entry, closing_entry, expect_whole_record, read_entry
 from tasks.rollout.platforms import load_platform
 from tasks.rollout.rollout import acquire_lease
@@ -29,7 +29,7 @@ from tasks.rules.evidence.inputs import TakenPlan
 from tasks.rules.lifecycle.results import PhaseResult
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.request import owner_of, round_of
-from tasks.rules.plan.targets import place_of, places_of
+from tasks.rules.plan.targets import place_of, places_of, within
 from tasks.rules.policy.policy import Policy
 from tasks.rules.record.entries import Entry, Kind
 
@@ -182,7 +182,8 @@ async def approved_platform(phase: Phase, environment: str, *, version: str) -> 
         WorldMoved: Its settings, or the cluster that it reaches, are not those that were approved.
     """
     platform = await platform_of(phase.plan, environment, anew=True)
-    approved = await collect_inputs(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
+    compared = named(collect_inputs, f"compare with what was approved{within(environment)}")
+    approved = await compared(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
     if settings_fingerprint(platform, await reached_by(platform)) != approved.platforms[environment]:
         block = place_of(phase.plan, environment).platform
         fix = f"look at it (`prefect block inspect {block}`), then release again"

@@ -14,6 +14,7 @@ SUFFIX = re.compile(r"-[0-9a-f]{3}$")
 PHASES = ["pre-deploy VERSION", "staging VERSION", "verify staging VERSION", "production VERSION", "post-deploy VERSION"]
 STAGING = ["prepare VERSION", "shift all traffic", "promote VERSION"]
 PRODUCTION = [
+    "compare with what was approved",
     "prepare VERSION",
     "check the canary",
     "50 %: read the counters",
