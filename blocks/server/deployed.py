@@ -23,6 +23,7 @@ ATTRIBUTION = {
     f"PREFECT__{name}" for name in ("FLOW_RUN_ID", "WORKER_ID", "WORKER_NAME", "FLOW_ID", "FLOW_NAME", "DEPLOYMENT_ID", "DEPLOYMENT_NAME")
 }
 PROJECT = Path(__file__).parents[2]
+ENTRY_POINT = "PREFECT__FLOW_ENTRYPOINT"
 URGENT = {f"flows.{name}.{name}" for name in ("rollback", "settle", "keeper")}  # entry points of what nothing may stop
 LOG = logging.getLogger("shipway")
 FIX = "`shipway up` deploys prefect.yaml again; find out who changed it"
@@ -89,6 +90,20 @@ def other_process(configuration: Any, *, command: str, folder: Path, environment
     return f"its environment would have {', '.join(sorted(foreign))}" if foreign else ""
 
 
+def entry_point(deployment: Any) -> dict[str, str]:
+    """Give the variable by which Prefect runs the entry point that was compared, and does not read the deployment once more.
+
+    Between comparison and start whoever has the API's password could add pull steps, which are commands.
+
+    Args:
+        deployment: One in which `changed` found nothing.
+
+    Returns:
+        Empty if the deployment fetches something first: that is read again, and runs.
+    """
+    return {ENTRY_POINT: str(deployment.entrypoint)} if _is_own(_facts(deployment)) else {}
+
+
 def _facts(deployment: Any) -> dict[str, Any]:
     facts: dict[str, Any] = deployment.model_dump(mode="json", include=set(FIELDS))
     return facts
@@ -96,11 +111,16 @@ def _facts(deployment: Any) -> dict[str, Any]:
 
 def _is_own_and_urgent(facts: dict[str, Any]) -> bool:
     """Say whether a deployment runs one of the urgent flows as this project has it, and nothing before it."""
+    return facts["entrypoint"] in URGENT and _is_own(facts)
+
+
+def _is_own(facts: dict[str, Any]) -> bool:
+    """Say whether a deployment starts in this project's folder, with nothing fetched, run or set before."""
     own = [{"prefect.deployments.steps.set_working_directory": {"directory": str(PROJECT.resolve())}}]
     if facts["path"] not in {None, "", ".", str(PROJECT), str(PROJECT.resolve())}:
         return False
     foreign = ("job_variables", "storage_document_id", "infrastructure_document_id")
-    return facts["entrypoint"] in URGENT and (facts["pull_steps"] or own) == own and not any(facts[name] for name in foreign)
+    return (facts["pull_steps"] or own) == own and not any(facts[name] for name in foreign)
 
 
 def _path() -> Path:

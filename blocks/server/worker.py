@@ -178,6 +178,7 @@ def only_deployed(start: Start, home: Path) -> Start:
             configuration, command=command, folder=settings.PROJECT, environment=environment
         )
         if not fault:
+            configuration.env |= deployed.entry_point(deployment)
             return await start(flow_run=flow_run, configuration=configuration, task_status=task_status)
         await _end_refused(flow_run, f"this run is not what was deployed: {fault}. {deployed.FIX}")
         return _without_process(task_status)
