@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from prefect import flow_engine
+from prefect.client.schemas.objects import FlowRun
 from pydantic import BaseModel
 
 from blocks.approvers.key_file import key_path
@@ -82,3 +85,17 @@ def test_a_changed_deployment_of_the_rollback_is_refused() -> None:
     deployed.keep([Deployment()])
     assert not changed(Deployment())
     assert changed(Deployment(entrypoint="evil.py:rollback")) == "entrypoint of the deployment rollback was changed"
+
+
+@pytest.mark.parametrize("name", ["release", "rollback"])
+def test_what_was_compared_is_what_runs_whatever_the_server_says_later(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefect takes the entry point from the process's environment; it has no client here to read a deployment with."""
+    monkeypatch.setenv(*next(iter(deployed.entry_point(Deployment(entrypoint=f"flows.{name}.{name}")).items())))
+    monkeypatch.setattr(flow_engine, "load_flow_from_flow_run", None)
+    assert flow_engine.load_flow(FlowRun(flow_id=uuid4(), deployment_id=uuid4())).name == name
+
+
+def test_a_deployment_that_fetches_its_code_is_left_to_its_pull_steps() -> None:
+    """The entry point alone would not be found."""
+    steps = [{"prefect.deployments.steps.git_clone": {"repository": "https://git.example.com/a.git"}}]
+    assert deployed.entry_point(Deployment(entrypoint="a.py:a", pull_steps=steps)) == {}
