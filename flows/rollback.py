@@ -127,7 +127,7 @@ async def _attempt(run: str, asked: Asked) -> Ending:
     environments = [name for wave in waves for name in wave]
     bad = asked.bad or await version_under_release(run, environments)
     try:
-        await expect_known(phase, environments, version=asked.version)
+        phase = await expect_known(phase, environments, version=asked.version)
         bad = bad or await common_version_to_leave(phase, environments, to=asked.version)
         to, why = asked.version, asked.reason
         found = list((await roll_back_waves(phase, waves, reason=why, to=to, bad=bad, restored=asked.restored)).values())

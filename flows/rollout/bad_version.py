@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from blocks.errors import Refused, Temporary
+from blocks.outside_text import error_text
 from blocks.platform import Position
-from flows.lifecycle.context import Phase, platform_of
+from flows.lifecycle.context import Phase, expect_own_environments, platform_of
 from tasks.lifecycle.policy import retried
 from tasks.record.journal import find_deployed, read_entries, read_entry
 from tasks.rollout.rollout import read_position
@@ -15,6 +17,7 @@ from tasks.rules.record.entries import select
 from tasks.rules.rollout.waves import version_to_leave
 
 NAME = "bad version"
+PREVIOUS = "previous"
 
 
 async def version_under_release(run: str, environments: Sequence[str]) -> str:
@@ -60,21 +63,47 @@ async def common_version_to_leave(phase: Phase, environments: Sequence[str], *, 
     return str(decided.evidence["bad"])
 
 
-async def expect_known(phase: Phase, environments: Sequence[str], *, version: str) -> None:
-    """Refuse a version that never was a good release of this service: a rollback must not bypass the gate."""
-    if not version:
-        return
+async def expect_known(phase: Phase, environments: Sequence[str], *, version: str) -> Phase:
+    """Let a rollback return only to a version that was a good release of this service here: it must not bypass the gate.
+
+    Args:
+        phase: The rollback.
+        environments: What is rolled back.
+        version: The version that was asked for; "" for the plan's.
+
+    Returns:
+        The phase; without the plan's `rollback.to` if that version is not known, since the plan is whichever file was named.
+
+    Raises:
+        Refused: The version that was asked for is not known.
+    """
+    wanted = version or phase.plan.rollback.to
+    if wanted == PREVIOUS or not (fault := await _unknown(phase, environments, wanted)):
+        return phase
+    if version:
+        raise Refused(fault)
+    await phase.append(f"`rollback.to: {wanted}` of the plan does not count", kind="note", name="unknown version", why=fault)
+    rollback = phase.plan.rollback.model_copy(update={"to": PREVIOUS})
+    return replace(phase, plan=phase.plan.model_copy(update={"rollback": rollback}))
+
+
+async def _unknown(phase: Phase, environments: Sequence[str], version: str) -> str:
+    """Say why a version does not count as a good release of this service here; "" if it does."""
     positions = await _positions(phase, environments)
-    ran = {found for position in positions.values() for found in (position["baseline"], position["previous"])}
-    if version in ran | {phase.plan.rollback.to}:
-        return
+    if version in {found for position in positions.values() for found in (position["baseline"], position["previous"])}:
+        return ""
+    try:
+        await expect_own_environments(phase)  # a record of another service says nothing about what may run here
+    except Refused as error:
+        return f"{version} never ran here, and {error_text(error)}"
     known, unchecked = await find_deployed(phase.plan.service, version=version)
     if unchecked:
         what = f"{version} was deployed once, says a record whose seals could not be checked"
         await phase.append(what, kind="note", name="unchecked record", why=unchecked)
-    if not known:
-        before = " or ".join(dict.fromkeys(str(position["previous"]) for position in positions.values()))
-        raise Refused(f"no record says that {version} was ever deployed; leave the version empty for {before}, or release it")
+    if known:
+        return ""
+    before = " or ".join(dict.fromkeys(str(position["previous"]) for position in positions.values()))
+    return f"no record says that {version} was ever deployed; leave the version empty for {before}, or release it"
 
 
 async def _positions(phase: Phase, environments: Sequence[str]) -> dict[str, Position]:

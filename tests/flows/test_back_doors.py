@@ -41,3 +41,16 @@ async def test_a_rollback_goes_only_to_a_version_that_was_deployed(stage: Stage)
     assert ran.state == "Refused", ran
     assert "no record says" in ran.message
     await check_well(stage, version=FIRST)
+
+
+async def test_a_plan_of_ones_own_does_not_choose_where_a_rollback_goes(stage: Stage, visitors: Traffic) -> None:  # noqa: ARG001
+    """The plan of a rollback is whichever file was named: a fixed version in it counts only if that was deployed here."""
+    previous, unknown = FIRST, stage.tag("5.4")
+    released = await stage.release_through(stage.tag("5.5"))
+    assert released.state == "Deployed", released.message
+    mine = stage.plan(rollback={"to": unknown, "watch_seconds": 0.1})
+    run = await stage.ask("rollback", plan=mine, reason="a test")
+    ran = await stage.carry_through(run, "rollback")
+    assert ran.state == "RolledBack", ran
+    assert f"no record says that {unknown} was ever deployed" in next(one.why for one in ran.entries if one.name == "unknown version")
+    assert (await stage.platform("production").current())["baseline"] == previous
