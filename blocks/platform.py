@@ -241,6 +241,15 @@ class Strategic(Protocol):
 
 
 @runtime_checkable
+class RollsBack(Protocol):
+    """Optional part of a platform whose block says how a version is run, so that an edit of the block is no part of a rollback."""
+
+    def rolling_back(self) -> Platform:
+        """Return this platform for a rollback, which needs no approval: what it starts is run by settings that a release brought."""
+        ...
+
+
+@runtime_checkable
 class Identified(Protocol):
     """Optional part of a platform: says what it points to, so that a second block does not hide whose environment it is."""
 

@@ -6,10 +6,10 @@ import asyncio
 import re
 import shutil
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from prefect.blocks.core import Block
-from pydantic import ConfigDict, Field, SecretStr
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 
 from blocks import processes
 from blocks.errors import BadInput, RolloutFailed, Superseded, Temporary
@@ -62,6 +62,7 @@ class LocalPlatform(Block):
     answer_timeout_seconds: Annotated[float, Field(gt=0, le=3_600)] = Field(
         default=60, description="A request without a sign of an answer for this long has failed (status 504)."
     )
+    _is_rolling_back: bool = PrivateAttr(default=False)
 
     async def current(self) -> Position:
         """Read what runs now; an environment that was stopped is read without being started."""
@@ -109,8 +110,12 @@ class LocalPlatform(Block):
             RolloutFailed: It exits three times before it is ready, cannot be started, or is not ready in time. The canary is removed then.
             BadInput: The version or the command cannot be used.
         """
-        specification = await asyncio.to_thread(self._specification, version)
+        if not VERSION.fullmatch(version):
+            fix = "Use up to 128 letters, digits, dots, dashes, underscores and plus signs, beginning with a letter or digit"
+            raise BadInput(f"{version[:40]!r} is not a version", field="version", fix=fix)
         client = self._client()
+        by_baseline = self._is_rolling_back and (await client.view())["baseline"] is not None
+        specification = None if by_baseline else await asyncio.to_thread(self._specification)
         seen = await client.order("prepare", lease=lease, version=version, specification=specification)
         run = _role(seen, "canary")
         if run is None:
@@ -121,6 +126,12 @@ class LocalPlatform(Block):
             raise Superseded(f"{version} was removed from {self.service} while it came up: another owner acts here. Stop")
         if not after["accepting"]:
             raise await self._failure(after, lease, timeout_seconds)
+
+    def rolling_back(self) -> Self:
+        """Return this platform for a rollback: what it starts is run by the settings of the version that serves, not by the block's."""
+        found = self.model_copy()
+        found._is_rolling_back = True  # noqa: SLF001 - of a copy of its own
+        return found
 
     async def shift(self, percent: int, lease: Lease) -> None:
         """Send `percent` of new requests to the canary, in force at return.
@@ -194,11 +205,8 @@ class LocalPlatform(Block):
     def _client(self) -> LocalClient:
         return LocalClient(self._folder(), service=self.service, port=self.port)
 
-    def _specification(self, version: str) -> Specification:
-        """Check and collect all that a process of this version needs."""
-        if not VERSION.fullmatch(version):
-            fix = "Use up to 128 letters, digits, dots, dashes, underscores and plus signs, beginning with a letter or digit"
-            raise BadInput(f"{version[:40]!r} is not a version", field="version", fix=fix)
+    def _specification(self) -> Specification:
+        """Check and collect all that a process needs."""
         environment = processes.passed_on() | {name: secret.get_secret_value() for name, secret in self.environment.items()}
         directory = str(Path(self.working_directory).expanduser().absolute()) if self.working_directory else ""
         if directory and not Path(directory).is_dir():

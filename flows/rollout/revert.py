@@ -12,7 +12,7 @@ from prefect.runtime import flow_run
 
 from blocks.errors import Refused, Superseded
 from blocks.outside_text import NO_REASON, OutsideText, as_ending, error_text
-from blocks.platform import Lease, Platform
+from blocks.platform import Lease, Platform, RollsBack
 from flows.lifecycle.context import Phase, begin_phase, platform_of
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.moved import is_moved_now, versions_before
@@ -233,8 +233,9 @@ async def _act(phase: Phase, platform: Platform, choice: RollbackChoice, *, envi
     elif choice.kind == "redeploy" and choice.version:
         key = f"rollback/{environment}/{choice.version}"
         seconds = place_of(phase.plan, environment).ready_timeout_seconds
+        starting = platform.rolling_back() if isinstance(platform, RollsBack) else platform
         there = await named(prepare_revision, f"prepare {choice.version} in {environment}")(
-            platform, version=choice.version, lease=lease, timeout_seconds=seconds, key=phase.key(f"{key}/prepare")
+            starting, version=choice.version, lease=lease, timeout_seconds=seconds, key=phase.key(f"{key}/prepare")
         )
         version = called(there, choice.version) or choice.version
         await named(shift_traffic, f"shift all traffic in {environment}")(

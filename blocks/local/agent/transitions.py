@@ -7,6 +7,7 @@ the agent drains it, stops it and forgets it. So every order is one replacement 
 from __future__ import annotations
 
 import copy
+from typing import cast
 
 from blocks.errors import Refused, Superseded, WorldMoved
 from blocks.local.state.file import Revision, Specification, State
@@ -56,16 +57,28 @@ def release_lease(state: State, lease: Lease) -> State:
     return new
 
 
-def prepare(state: State, lease: Lease, version: str, *, specification: Specification) -> State:
+def prepare(state: State, lease: Lease, version: str, *, specification: Specification | None) -> State:
     """Make `version` the canary at 0 %.
 
     A canary that is there already and runs alike is kept; any other one goes. Where `version` is the baseline, there is nothing to
     bring in: the state is then left without a canary.
+
+    Args:
+        state: The state before.
+        lease: The lease.
+        version: What to run.
+        specification: How it is run; None runs it as the baseline is run, whose settings are the newest that a release brought.
+
+    Raises:
+        WorldMoved: It is to run as the baseline is run, and there is none.
     """
     check_lease(state, lease)
     new = copy.deepcopy(state)
     new["percent"] = 0
     baseline, canary = _revision(state, state["baseline"]), _revision(state, state["canary"])
+    if specification is None and baseline is None:
+        raise WorldMoved(f"{state['service']} has no baseline whose settings {version} could run with. Release it instead")
+    specification = specification or copy.deepcopy(cast("Revision", baseline)["specification"])
     if baseline and baseline["version"] == version:
         new["canary"] = None
     elif not (canary and canary["version"] == version and canary["specification"] == specification and not canary["failed"]):

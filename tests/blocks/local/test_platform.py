@@ -117,6 +117,20 @@ async def test_a_promotion_under_load_loses_no_request(shared_local: MakeLocal, 
     assert set(statuses) == {200}
 
 
+@pytest.mark.parametrize("command", [["/bin/false"], ["/nowhere/to/be/found"], []])
+async def test_a_rollback_does_not_run_what_a_block_says_since(make_local: MakeLocal, command: list[str]) -> None:
+    """It needs no approval, so it runs a version as the one that serves is run; and a broken block does not stop it."""
+    platform = make_local()
+    await deploy(platform)
+    lease = await deploy(platform, "1.1")
+    edited = platform.model_copy(update={"command": command}).rolling_back()
+    await edited.prepare("1.0", lease, timeout_seconds=20)
+    await edited.shift(100, lease)
+    await edited.promote(lease)
+    assert await answers(platform, 3) == {"1.0": 3}
+    assert load_state(Path(platform.folder))["previous"] == "1.1"
+
+
 async def test_two_first_callers_at_once_start_one_agent(make_local: MakeLocal) -> None:
     """Of two claims at once, one is first and both meet the same agent."""
     platforms = [make_local(), make_local()]

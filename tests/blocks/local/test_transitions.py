@@ -106,6 +106,7 @@ def test_promotion_remembers_the_version_before() -> None:
 
 ORDERS = st.one_of(
     st.tuples(st.just("prepare"), st.sampled_from(["1.0", "1.1", "1.2"])),
+    st.tuples(st.just("prepare as the baseline"), st.sampled_from(["1.0", "1.1", "1.2"])),
     st.tuples(st.just("shift"), st.integers(0, 100)),
     st.tuples(st.sampled_from(["promote", "abort"]), st.none()),
 )
@@ -117,6 +118,8 @@ def obey(state: State, kind: str, what: object) -> State:
         match kind, what:
             case "prepare", str(version):
                 return transitions.prepare(state, MARK, version, specification=SPECIFICATION)
+            case "prepare as the baseline", str(version):
+                return transitions.prepare(state, MARK, version, specification=None)
             case "shift", int(percent):
                 return transitions.shift(state, MARK, percent)
             case "promote", _:
