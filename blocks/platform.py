@@ -242,7 +242,7 @@ class Strategic(Protocol):
 
 @runtime_checkable
 class RollsBack(Protocol):
-    """Optional part of a platform whose block says how a version is run, so that an edit of the block is no part of a rollback."""
+    """Optional part of a platform whose block says how a version is run, so that an edit of the block must not change a rollback."""
 
     def rolling_back(self) -> Platform:
         """Return this platform for a rollback, which needs no approval: what it starts is run by settings that a release brought."""

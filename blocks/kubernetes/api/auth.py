@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from blocks.extras import require
 
 MOST_CONNECTIONS = 256
 MOST_NAMES = 10
+OF_THIS_MACHINE = ("exec", "auth-provider", "tokenFile")  # what a user of a kubeconfig may have a client run or read and send
 
 
 class Access(NamedTuple):
@@ -73,6 +75,7 @@ def _connect(access: Access) -> Any:
     try:
         if access.config:
             return loader.new_client_from_config_dict(_parsed(access), context=access.context or None, persist_config=False)
+        _expect_own_files(path)
         if not access.kubeconfig and _is_inside() and "KUBECONFIG" not in os.environ and not Path(path).expanduser().exists():
             return _client_inside(loader)
         return loader.new_client_from_config(str(Path(path).expanduser()), context=access.context or None, persist_config=False)
@@ -88,7 +91,7 @@ def _parsed(access: Access) -> Any:
     """Parse the kubeconfig's content.
 
     Raises:
-        BadInput: It has no context of that name.
+        BadInput: It has no context of that name, or a user of it names a program or a file of this machine.
         ValueError: It is not YAML.
     """
     try:
@@ -98,7 +101,26 @@ def _parsed(access: Access) -> Any:
     if access.context and access.context not in (names := [str(one["name"]) for one in found["contexts"]]):
         fix = f"Name one that it has ({', '.join(names[:MOST_NAMES]) or 'it has none'}), or none for its current one"
         raise BadInput(f"the kubeconfig in config has no context {access.context}", field="context", fix=fix)
+    for user in found.get("users") or []:
+        if reached := [name for name in OF_THIS_MACHINE if name in (user.get("user") or {})]:
+            fix = "Whoever can edit blocks must not choose what is run or read here: put it into a kubeconfig on the worker, and name that"
+            raise BadInput(f"the user {user.get('name')} of the kubeconfig in config has {', '.join(reached)}", field="config", fix=fix)
     return found
+
+
+def _expect_own_files(paths: str) -> None:
+    """Look whether kubeconfigs are the worker's own: they may name programs, which run as the worker's user.
+
+    Args:
+        paths: Paths as in KUBECONFIG, with a colon between them.
+
+    Raises:
+        BadInput: One belongs to another user than this one or root, or every user may write to it.
+    """
+    for path in (Path(one).expanduser() for one in paths.split(os.pathsep) if one):
+        if path.exists() and ((found := path.stat()).st_uid not in {0, os.geteuid()} or found.st_mode & stat.S_IWOTH):
+            fix = f"Make it yours: `chown {os.geteuid()} {path}; chmod o-w {path}`"
+            raise BadInput(f"the kubeconfig {path} can be changed by other users of this machine", field="kubeconfig", fix=fix)
 
 
 def _is_inside() -> bool:

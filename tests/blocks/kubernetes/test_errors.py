@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -121,6 +122,36 @@ def test_a_kubeconfig_that_is_not_there_is_named() -> None:
     """The path is in the message."""
     with pytest.raises(BadInput, match="/nowhere/kubeconfig"):
         connect(Access(kubeconfig="/nowhere/kubeconfig"))
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "touch", "args": ["MARK"], "interactiveMode": "Never"}},
+        {"auth-provider": {"name": "gcp", "config": {"cmd-path": "touch", "cmd-args": "MARK"}}},
+        {"tokenFile": "/etc/hostname"},
+    ],
+    ids=["exec", "auth-provider", "tokenFile"],
+)
+def test_the_content_of_a_block_names_no_program_and_no_file_of_the_worker(user: dict[str, Any], tmp_path: Path) -> None:
+    """Who can edit blocks would run it as the worker, or have the approval key sent to a server of their own."""
+    mark = tmp_path / "mark"
+    named = json.loads(json.dumps(user).replace("MARK", str(mark)))
+    content = {
+        "clusters": [{"name": "a", "cluster": {"server": "https://h"}}],
+        "users": [{"name": "eve", "user": named}],
+        "contexts": [{"name": "a", "context": {"cluster": "a", "user": "eve"}}],
+        "current-context": "a",
+    }
+    with pytest.raises(BadInput, match=f"the user eve of the kubeconfig in config has {next(iter(user))}"):
+        connect(Access(config=json.dumps(content)))
+    assert not mark.exists()
+    path = tmp_path / "kubeconfig"
+    path.write_text(json.dumps(content))
+    path.chmod(0o666)
+    with pytest.raises(BadInput, match="can be changed by other users"):
+        connect(Access(kubeconfig=f"{path}"))
+    assert not mark.exists()
 
 
 def test_an_api_server_that_has_not_loaded_its_roles_is_asked_again() -> None:
