@@ -23,7 +23,8 @@ from blocks.approvers.wrong_codes import WrongCodes
 from blocks.errors import BadInput, Refused
 from blocks.hidden_values import hide_values
 
-SECRET_BYTES = 35  # 280 bits: 56 characters of base32 without padding
+SECRET_BYTES = 35  # 280 bits
+SECRET_LENGTH = SECRET_BYTES * 8 // 5  # characters of base32, without padding; a secret for TOTP had 32
 NAME = re.compile(r"[a-z0-9]([a-z0-9._@-]{0,62}[a-z0-9])?")
 
 
@@ -105,6 +106,8 @@ class Approvers(Block):
             raise Refused(f"the entry of {name} was not made under the key {key_path()}; {again}, or copy the right key here") from None
         if entry["name"] != name:
             raise Refused(f"the entry of {name} was made for another person, and moved; {again}")
+        if len(entry["secret"]) < SECRET_LENGTH:
+            raise Refused(f"the secret of {name} is for codes by time (TOTP), which approve nothing any more; {again}")
         return SecretStr(entry["secret"])
 
     def signing_key(self) -> bytes:

@@ -104,6 +104,23 @@ def entry_point(deployment: Any) -> dict[str, str]:
     return {ENTRY_POINT: str(deployment.entrypoint)} if _is_own(_facts(deployment)) else {}
 
 
+def known_entry_point(deployment: object, *, urgent: bool = False) -> str:
+    """Give the entry point under which a deployment was made, whatever the server says of it now.
+
+    Args:
+        deployment: Its id; None if a run has none.
+        urgent: Only of a rollback, `settle` or the keeper.
+
+    Returns:
+        "" if it was not made here, fetches something first, or what was deployed cannot be read.
+    """
+    try:
+        known = _read(_path()).get(str(deployment))
+    except Refused:
+        return ""
+    return str(known["entrypoint"]) if known and (_is_own_and_urgent if urgent else _is_own)(known) else ""
+
+
 def _facts(deployment: Any) -> dict[str, Any]:
     facts: dict[str, Any] = deployment.model_dump(mode="json", include=set(FIELDS))
     return facts

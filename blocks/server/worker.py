@@ -23,6 +23,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from blocks.errors import Refused
 from blocks.server import api, deployed, keeper, settings
 from blocks.server.warm import engine
 
@@ -122,13 +123,13 @@ async def work(home: Path, queue: str, *, refuse: Refuse) -> None:
         await asyncio.sleep(0.2)
     # Imported no sooner: the server, for which everything waits, starts faster alone.
     from prefect.client.orchestration import get_client  # noqa: PLC0415
-    from prefect.workers.process import ProcessWorker  # noqa: PLC0415
+    from prefect.workers import process  # noqa: PLC0415
 
     async with get_client() as client:
         await ensure_pool(home, client)
         await keeper.forget_late(client)
     registering = asyncio.create_task(register_block_types(home, every_seconds=REGISTER_SECONDS)) if queue == RELEASES else None
-    worker = ProcessWorker(
+    worker = process.ProcessWorker(
         work_pool_name=POOL,
         work_queues=[RELEASES, "default"] if queue == RELEASES else [queue],
         name=worker_name(queue),
@@ -138,6 +139,7 @@ async def work(home: Path, queue: str, *, refuse: Refuse) -> None:
     if queue == RELEASES:
         worker.run = refusing(worker.run, refuse)  # type: ignore[method-assign, assignment]
     worker.run = only_deployed(worker.run, home)  # type: ignore[method-assign, assignment]
+    process.load_flow_from_flow_run = load_deployed  # type: ignore[assignment, attr-defined]  # there is no parameter for it
     worker._worker_metadata = no_metadata  # type: ignore[method-assign]  # noqa: SLF001 - there is no setting for it
     try:
         await worker.start()
@@ -165,7 +167,10 @@ def refusing(start: Start, refuse: Refuse) -> Start:
 
 
 def only_deployed(start: Start, home: Path) -> Start:
-    """Wrap how a worker starts a run: one that is not what was deployed ends as refused, and no code of it runs."""
+    """Wrap how a worker starts a run: one that is not what was deployed ends as refused, and no code of it runs.
+
+    A rollback, `settle` and the keeper are started as they were deployed: a change by the API must not stop what brings a service back.
+    """
     from prefect.settings import get_current_settings  # noqa: PLC0415
     from prefect.utilities.processutils import command_to_string  # noqa: PLC0415
 
@@ -179,11 +184,33 @@ def only_deployed(start: Start, home: Path) -> Start:
         )
         if not fault:
             configuration.env |= deployed.entry_point(deployment)
-            return await start(flow_run=flow_run, configuration=configuration, task_status=task_status)
-        await _end_refused(flow_run, f"this run is not what was deployed: {fault}. {deployed.FIX}")
-        return _without_process(task_status)
+        elif entry_point := deployed.known_entry_point(flow_run.deployment_id, urgent=True):
+            LOG.error("%s: %s. It is started as it was deployed, as nothing may stop a rollback. %s", flow_run.id, fault, deployed.FIX)
+            configuration.command, configuration.working_dir = command, settings.PROJECT
+            kept = {name: value for name, value in configuration.env.items() if name in deployed.ATTRIBUTION}
+            configuration.env = environment | kept | {"PREFECT__FLOW_RUN_ID": str(flow_run.id), deployed.ENTRY_POINT: entry_point}
+        else:
+            await _end_refused(flow_run, f"this run is not what was deployed: {fault}. {deployed.FIX}")
+            return _without_process(task_status)
+        return await start(flow_run=flow_run, configuration=configuration, task_status=task_status)
 
     return run
+
+
+async def load_deployed(flow_run: FlowRun) -> Any:
+    """Load the flow whose hooks are due after its process has ended, by the entry point that was deployed.
+
+    Prefect does this in the worker's own process, and would read the deployment and run its pull steps.
+
+    Raises:
+        Refused: It was not deployed here, or fetches its code: its hooks do not run, and the keeper ends what it leaves.
+    """
+    from prefect.flows import load_flow_from_entrypoint  # noqa: PLC0415
+
+    entry_point = deployed.known_entry_point(flow_run.deployment_id)
+    if not entry_point:
+        raise Refused(f"the hooks of {flow_run.name} do not run, as its deployment fetches code or was not made by `shipway up`")
+    return await asyncio.to_thread(load_flow_from_entrypoint, entry_point, use_placeholder_flow=False)
 
 
 async def _end_refused(flow_run: FlowRun, reason: str) -> None:

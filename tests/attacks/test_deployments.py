@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from blocks.server import deployments
+from blocks.server import deployments, settings
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
@@ -16,12 +16,17 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.server, pytest.mark.attack, pytest.mark.timeout(400)]
 
 SAMPLE = """
+import asyncio
 import pathlib
 from prefect import flow
 
-@flow
-async def sample(target: str, secret: str = "none") -> None:
+def touch(flow, flow_run, state):
+    pathlib.Path(flow_run.parameters["target"]).with_suffix(".cancelled").touch()
+
+@flow(on_cancellation=[touch])
+async def sample(target: str, secret: str = "none", seconds: float = 0) -> None:
     pathlib.Path(target).touch()
+    await asyncio.sleep(seconds)
 """
 PREFECT_YAML = """
 pull:
@@ -29,29 +34,34 @@ pull:
     directory: {folder}
 deployments:
 - name: {name}
-  entrypoint: sample.py:sample
+  entrypoint: {entry_point}
   parameters: {{secret: first}}
   work_pool: {{name: shipway}}
 """
 
 
-async def deploy(folder: Path, name: str) -> Any:
-    """Deploy the sample as `shipway up` deploys, and read the deployment."""
+async def deploy(home: Path, name: str, *, folder: Path | None = None, entry_point: str = "sample.py:sample") -> Any:
+    """Deploy the sample as `shipway up` deploys, and read the deployment; it starts in its own folder, or in another one."""
     from prefect import get_client  # noqa: PLC0415
 
-    (folder / "sample.py").write_text(SAMPLE)
-    (folder / "prefect.yaml").write_text(PREFECT_YAML.format(folder=folder, name=name))
-    await deployments.deploy_all(folder / "prefect.yaml")
+    (home / "sample.py").write_text(SAMPLE)
+    (home / "prefect.yaml").write_text(PREFECT_YAML.format(folder=folder or home, name=name, entry_point=entry_point))
+    await deployments.deploy_all(home / "prefect.yaml")
     async with get_client() as client:
         return await client.read_deployment_by_name(f"sample/{name}")
 
 
 async def ran(deployment: Any, target: Path, **more: Any) -> FlowRun:
+    """Ask for a run of the sample and wait for its end."""
+    return await ended(deployment, {"target": str(target)}, **more)
+
+
+async def ended(deployment: Any, parameters: dict[str, Any], **more: Any) -> FlowRun:
     """Ask for a run and wait for its end."""
     from prefect import get_client  # noqa: PLC0415
 
     async with get_client() as client, asyncio.timeout(90):
-        run = await client.create_flow_run_from_deployment(deployment.id, parameters={"target": str(target)}, **more)
+        run = await client.create_flow_run_from_deployment(deployment.id, parameters=parameters, **more)
         while run.state is None or not run.state.is_final():
             await asyncio.sleep(0.2)
             run = await client.read_flow_run(run.id)
@@ -144,3 +154,37 @@ async def test_a_changed_template_of_the_pool_starts_nothing(worker: Any, tmp_pa
                 await client.update_work_pool("shipway", WorkPoolUpdate(base_job_template=right))
             assert run.state_name == "Refused", run.state
             assert said in str(run.state and run.state.message)
+
+
+async def test_pull_steps_added_to_a_run_under_way_run_neither_in_its_process_nor_after_it(worker: Any, tmp_path: Path) -> None:  # noqa: ARG001
+    """A cancelled run has its hooks run by the worker itself, which would read the deployment once more."""
+    from prefect import get_client  # noqa: PLC0415
+    from prefect.states import Cancelling  # noqa: PLC0415
+
+    deployment = await deploy(tmp_path, "under-way", folder=settings.PROJECT, entry_point=f"{tmp_path / 'sample.py'}:sample")
+    target = tmp_path / "target"
+    async with get_client() as client, asyncio.timeout(90):
+        run = await client.create_flow_run_from_deployment(deployment.id, parameters={"target": str(target), "seconds": 60})
+        while not target.exists():  # noqa: ASYNC110 - another process makes it
+            await asyncio.sleep(0.1)
+        await change(deployment, pull_steps=evil(tmp_path))
+        await client.set_flow_run_state(run.id, Cancelling(), force=True)
+        while not target.with_suffix(".cancelled").exists():  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.1)
+    assert not (tmp_path / "evil").exists()
+
+
+async def test_a_changed_deployment_of_the_rollback_stops_no_rollback(worker: Any, tmp_path: Path) -> None:  # noqa: ARG001
+    """It starts as it was deployed: here it says that there is no such plan, which only its own code does."""
+    from prefect import get_client  # noqa: PLC0415
+
+    await deployments.deploy_all()
+    async with get_client() as client:
+        deployment = await client.read_deployment_by_name("rollback/rollback")
+    try:
+        await change(deployment, pull_steps=evil(tmp_path), job_variables={"command": f"touch {tmp_path / 'evil'}"})
+        run = await ended(deployment, {"plan": str(tmp_path / "none.yaml"), "reason": "a test"})
+    finally:
+        await deployments.deploy_all()
+    assert "none.yaml" in str(run.state and run.state.message)
+    assert not (tmp_path / "evil").exists()

@@ -99,3 +99,12 @@ def test_a_deployment_that_fetches_its_code_is_left_to_its_pull_steps() -> None:
     """The entry point alone would not be found."""
     steps = [{"prefect.deployments.steps.git_clone": {"repository": "https://git.example.com/a.git"}}]
     assert deployed.entry_point(Deployment(entrypoint="a.py:a", pull_steps=steps)) == {}
+
+
+def test_what_was_deployed_is_known_without_the_server() -> None:
+    """By the id alone: what nothing may stop, and whose hooks are due after its process has ended."""
+    rollback, release = Deployment(), Deployment(id="d2", name="release", entrypoint="flows.release.release")
+    clone = Deployment(id="d3", pull_steps=[{"prefect.deployments.steps.git_clone": {"repository": "https://git.example.com/a.git"}}])
+    deployed.keep([rollback, release, clone])
+    assert [deployed.known_entry_point(one) for one in ("d1", "d2", "d3", None)] == [rollback.entrypoint, release.entrypoint, "", ""]
+    assert [deployed.known_entry_point(one, urgent=True) for one in ("d1", "d2", "d3", None)] == [rollback.entrypoint, "", "", ""]
