@@ -45,13 +45,13 @@ class Runner:
         return {"user": self.uid, "group": self.gid, "extra_groups": list(self.groups)}
 
     def own(self, folder: Path) -> None:
-        """Give this user a folder and what is in it, unless it has it; links are not followed."""
+        """Give this user a folder and what is in it, unless it has it; no link is followed, also none that is made meanwhile."""
         if folder.stat().st_uid == self.uid:
             return
-        for place, folders, files in os.walk(folder):
+        for _, folders, files, place in os.fwalk(folder, follow_symlinks=False):
             for name in (*folders, *files):
-                os.chown(Path(place) / name, self.uid, self.gid, follow_symlinks=False)
-        os.chown(folder, self.uid, self.gid)
+                os.chown(name, self.uid, self.gid, dir_fd=place, follow_symlinks=False)
+        os.chown(folder, self.uid, self.gid, follow_symlinks=False)
 
 
 def runner() -> Runner | None:
