@@ -130,6 +130,7 @@ class LocalPlatform(Block):
     def rolling_back(self) -> Self:
         """Return this platform for a rollback: what it starts is run by the settings of the version that serves, not by the block's."""
         found = self.model_copy()
+        found._block_document_name = self._block_document_name  # noqa: SLF001 - Prefect's own, which a copy leaves behind
         found._is_rolling_back = True  # noqa: SLF001 - of a copy of its own
         return found
 

@@ -131,6 +131,13 @@ async def test_a_rollback_does_not_run_what_a_block_says_since(make_local: MakeL
     assert load_state(Path(platform.folder))["previous"] == "1.1"
 
 
+async def test_a_rollback_acts_where_the_block_does() -> None:
+    """An environment without a folder of its own has one of the block's name."""
+    platform = LocalPlatform(service="shop")
+    platform._block_document_name = "shop-production"
+    assert await platform.rolling_back().identity() == await platform.identity()
+
+
 async def test_two_first_callers_at_once_start_one_agent(make_local: MakeLocal) -> None:
     """Of two claims at once, one is first and both meet the same agent."""
     platforms = [make_local(), make_local()]
