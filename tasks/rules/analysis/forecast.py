@@ -113,7 +113,7 @@ def _power(judgement: Judgement, sli: Sli, step: Step, traffic: Mapping[str, Tra
         return StepPower(step.percent, sli.name, None, int(needed) if math.isfinite(needed) else None, None)
     rate = seen.per_second if probed else seen.per_second * step.percent / WHOLE
     expected = int(rate * step.watch_seconds)
-    caught = smallest_caught(limits, ratio=_rounded(ratio), share=share, requests=expected)
+    caught = smallest_caught(limits, ratio=_rounded(ratio), share=share, requests=int(_rounded(expected)))
     remedy = "" if expected >= needed else _remedy(limits, _rounded(ratio), share, rate, step.watch_seconds)
     return StepPower(step.percent, sli.name, expected, int(needed) if math.isfinite(needed) else None, caught, remedy)
 
@@ -131,7 +131,8 @@ def _limits(judgement: Judgement, sli: Sli, seen: Traffic | None, *, alone: bool
         alpha /= 2
         past = limit_from_history(seen.bad, seen.total, tolerance=sli.tolerance, alpha=alpha) if seen and seen.total else sli.tolerance
         limit = min(limit, past)
-    return Limits(name=sli.name, tolerance=sli.tolerance, limit=limit, min_requests=judgement.min_requests, alpha=alpha)
+    # Without a name: SLIs of the same limits ask the same question, which is answered once.
+    return Limits(name="", tolerance=sli.tolerance, limit=limit, min_requests=judgement.min_requests, alpha=alpha)
 
 
 def _remedy(limits: Limits, ratio: float, share: float, rate: float, seconds: float) -> str:
@@ -149,6 +150,6 @@ def _remedy(limits: Limits, ratio: float, share: float, rate: float, seconds: fl
     return ", or ".join(found)
 
 
-def _rounded(ratio: float) -> float:
-    """Round a ratio to two digits: more are not known, and the same question is answered once."""
-    return float(f"{ratio:.1e}")
+def _rounded(number: float) -> float:
+    """Round a ratio or a count to two digits: more are not known, and the same question is answered once."""
+    return float(f"{number:.1e}")
