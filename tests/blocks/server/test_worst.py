@@ -20,7 +20,7 @@ umask 077
 "{SHIPWAY}" up --timeout 240 --home "$1" && "{SHIPWAY}" doctor --home "$1" && "{SHIPWAY}" down --home "$1"
 """
 NO_IPV6 = ["unshare", "--net", "sh", "-ec", 'ip link set lo up; echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6; exec "$@"', "sh"]
-SHELL = ["env", "-u", "HOME", "LC_ALL=C", "PYTHONUTF8=0", "PYTHONCOERCECLOCALE=0"]
+SHELL = ["env", "-u", "HOME", "-u", "SHIPWAY_KEY_FILE", "LC_ALL=C", "PYTHONUTF8=0", "PYTHONCOERCECLOCALE=0"]
 
 
 @root_only
