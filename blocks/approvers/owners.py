@@ -1,6 +1,6 @@
-"""Owners of environments: which service a platform block belongs to, as files beside the approval key.
+"""Owners of environments: which service a platform block belongs to, and as what it uses it, as files beside the approval key.
 
-owners/BLOCK.json         the service that was the first to deploy through this block
+owners/BLOCK.json         the service that was the first to deploy through this block, and whether to its staging or its production
 owners/at-HASH.json       the same for what the block points to, whatever other blocks point there
 """
 
@@ -20,10 +20,11 @@ MAX_BYTES = 10_000
 
 
 class Owner(NamedTuple):
-    """Who an environment belongs to: the service, and the block through which it deployed first."""
+    """Who an environment belongs to: the service, the block through which it deployed first, and which of its sections that was."""
 
     service: str
     block: str
+    section: str
 
 
 def owner_folder() -> Path:
@@ -54,11 +55,13 @@ def read_owner(path: Path) -> Owner | None:
         with os.fdopen(descriptor, "rb") as file:
             expect_safe(path, os.fstat(descriptor))
             found = json.loads(file.read(MAX_BYTES))
-        return Owner(str(found["service"]), str(found["block"]))
+        return Owner(str(found["service"]), str(found["block"]), str(found["section"]))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise Refused(f"{path}, which says to which service an environment belongs, cannot be read: {error}") from None
+    except KeyError as error:
+        raise Refused(f"{path}, which says to which service an environment belongs, has no {error}") from None
 
 
 def claim(path: Path, owner: Owner) -> Owner:

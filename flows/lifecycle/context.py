@@ -16,7 +16,7 @@ from prefect.states import Completed, Failed
 
 from blocks.errors import Refused, Superseded, WorldMoved
 from blocks.platform import Lease, Platform
-from tasks.approval.protection import keep_policies, own_environment
+from tasks.approval.protection import identify, keep_policies, own_environment
 from tasks.evidence.inputs import collect_inputs, read_plan, take_plan
 from tasks.evidence.settings import reached_by, settings_fingerprint
 from tasks.evidence.source import check_source
@@ -30,6 +30,7 @@ from tasks.rules.lifecycle.results import PhaseResult
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.request import owner_of, round_of
 from tasks.rules.plan.targets import place_of, places_of, within
+from tasks.rules.policy.owners import same_environment
 from tasks.rules.policy.policy import Policy
 from tasks.rules.record.entries import Entry, Kind
 
@@ -217,14 +218,17 @@ async def expect_policies_kept(phase: Phase) -> tuple[Policy, ...]:
 
 
 async def expect_own_environments(phase: Phase) -> None:
-    """Look whether the plan's environments belong to its service, before anything moves.
+    """Look whether the plan's environments belong to its service and are different ones, before anything moves.
 
     Raises:
-        Refused: One belongs to another service.
+        Refused: One belongs to another service, or two blocks point to the same one.
     """
     places = places_of(phase.plan)
     platforms = await asyncio.gather(*(platform_of(phase.plan, place.environment) for place in places))
-    looks = zip(places, platforms, strict=True)
+    looks = list(zip(places, platforms, strict=True))
+    identities = await asyncio.gather(*(retried(identify)(platform) for platform in platforms))
+    if problem := same_environment(places, identities):
+        raise Refused(problem)
     await asyncio.gather(*(retried(own_environment)(phase.plan, place, platform, claims=False) for place, platform in looks))
 
 

@@ -13,7 +13,7 @@ from blocks.errors import Refused
 from blocks.platform import Identified, Platform
 from tasks.lifecycle.policy import OBSERVE_PLATFORM
 from tasks.rules.plan.plan import Plan
-from tasks.rules.plan.targets import Place
+from tasks.rules.plan.targets import Place, section_of
 from tasks.rules.policy.owners import ownership_conflict
 from tasks.rules.policy.policy import Policy, read_policy
 from tasks.rules.policy.rules import conflicts, effective_rules, policies_of, requester_conflicts
@@ -38,6 +38,12 @@ def keep_policies(plan: Plan, *, requester: str | None = None) -> tuple[Policy, 
     return policies
 
 
+@task(name="identify environment", **OBSERVE_PLATFORM)
+async def identify(platform: Platform) -> str:
+    """Return what a platform points to, see `blocks.platform.Identified`; "" if it does not say."""
+    return await platform.identity() if isinstance(platform, Identified) else ""
+
+
 @task(name="own environment", **OBSERVE_PLATFORM)
 async def own_environment(plan: Plan, place: Place, platform: Platform, *, claims: bool) -> None:
     """Expect that an environment belongs to the plan's service, or to none.
@@ -51,12 +57,12 @@ async def own_environment(plan: Plan, place: Place, platform: Platform, *, claim
     Raises:
         Refused: It belongs to another service, or the files beside the key cannot be used.
     """
-    identity = await platform.identity() if isinstance(platform, Identified) else ""
+    identity = await identify.fn(platform)
     await asyncio.to_thread(_own, plan, place, identity, claims=claims)
 
 
 def _own(plan: Plan, place: Place, identity: str, *, claims: bool) -> None:
-    wanted, policies = Owner(plan.service, place.platform), load_policies()
+    wanted, policies = Owner(plan.service, place.platform, section_of(place.environment)), load_policies()
     files = owner_files(place.platform, identity)
     found = [(path, read_owner(path)) for path in files]
     if claims and all(_conflict(plan, place, owner, policies) == "" for _, owner in found):
@@ -67,7 +73,9 @@ def _own(plan: Plan, place: Place, identity: str, *, claims: bool) -> None:
 
 
 def _conflict(plan: Plan, place: Place, owner: Owner | None, policies: Sequence[Policy]) -> str:
-    return "" if owner is None else ownership_conflict(place, plan.service, policies, owner=owner.service, block=owner.block)
+    if owner is None:
+        return ""
+    return ownership_conflict(place, plan.service, policies, owner=owner.service, block=owner.block, section=owner.section)
 
 
 def load_policies() -> tuple[Policy, ...]:

@@ -1,14 +1,18 @@
-"""Ownership: a platform block belongs to the service that was the first to release there, unless a policy lists others."""
+"""Ownership: a platform block belongs to the service that was the first to release there, unless a policy lists others.
+
+What was a production stays one: staging is deployed before people are asked, so a staging block that is pointed at production's
+environment would deploy there without an approval.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tasks.rules.plan.targets import Place
+from tasks.rules.plan.targets import Place, section_of
 from tasks.rules.policy.policy import Policy
 
 
-def ownership_conflict(place: Place, service: str, policies: Sequence[Policy], *, owner: str, block: str) -> str:
+def ownership_conflict(place: Place, service: str, policies: Sequence[Policy], *, owner: str, block: str, section: str) -> str:
     """Say why a service may not deploy to an environment that has an owner; "" if it may.
 
     Args:
@@ -17,6 +21,7 @@ def ownership_conflict(place: Place, service: str, policies: Sequence[Policy], *
         policies: All policies, also those that do not protect this plan's blocks.
         owner: The service that the environment belongs to.
         block: The block through which it deploys there.
+        section: The section of the plan in which that block was named: staging or production.
 
     Returns:
         One sentence with the plan's field and the fix.
@@ -27,9 +32,32 @@ def ownership_conflict(place: Place, service: str, policies: Sequence[Policy], *
             f"{place.field}: {place.platform} points to the environment of {block}, which the policy {evaded[0]} protects in `protects`. "
             f"Name {block}, or let the platform team add {place.platform} to the policy."
         )
+    if section_of(place.environment) != section:
+        return (
+            f"{place.field}: {place.platform} points to {section} of the service {owner}, which deploys there through {block}. "
+            f"Point {place.platform} to an environment of its own."
+        )
     if owner == service or any(place.platform in one.protects and service in one.services for one in policies):
         return ""
     return (
         f"{place.field}: {place.platform} belongs to the service {owner}, which was the first to release there. "
         f"Name a platform of your own, or let the platform team list {service} in `services` of a policy that protects it."
     )
+
+
+def same_environment(places: Sequence[Place], identities: Sequence[str]) -> str:
+    """Say which two places of a plan are the same environment; "" if all are different.
+
+    Args:
+        places: The environments of the plan.
+        identities: What the platform of each points to; "" if it does not say.
+    """
+    first: dict[str, Place] = {}
+    for place, identity in zip(places, identities, strict=True):
+        other = first.setdefault(identity, place) if identity else place
+        if other is not place:
+            return (
+                f"{place.field}: {place.platform} points to the same environment as {other.platform} of {other.field}. "
+                f"Point each block to an environment of its own."
+            )
+    return ""

@@ -31,12 +31,12 @@ def test_of_many_at_once_exactly_one_becomes_the_owner() -> None:
     (path,) = owner_files("local/shop", "")
     assert read_owner(path) is None
     with ThreadPoolExecutor(8) as pool:
-        owners = set(pool.map(lambda number: claim(path, Owner(f"shop-{number}", "local/shop")), range(32)))
+        owners = set(pool.map(lambda number: claim(path, Owner(f"shop-{number}", "local/shop", "production")), range(32)))
     assert len(owners) == 1
-    assert claim(path, Owner("late", "local/shop")) == owners.pop()
+    assert claim(path, Owner("late", "local/shop", "production")) == owners.pop()
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"service": "shop"', b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"service": "shop"', b'{"service": "shop", "block": "local/shop"}', b"\xff"])
 def test_an_owner_that_cannot_be_read_is_refused(content: bytes) -> None:
     """It may be another service."""
     (path,) = owner_files("local/shop", "")
@@ -49,7 +49,7 @@ def test_an_owner_that_cannot_be_read_is_refused(content: bytes) -> None:
 def test_an_owner_that_others_can_change_is_refused() -> None:
     """As a policy is."""
     (path,) = owner_files("local/shop", "")
-    claim(path, Owner("shop", "local/shop"))
+    claim(path, Owner("shop", "local/shop", "production"))
     path.chmod(0o666)
     with pytest.raises(Refused, match="others may change"):
         read_owner(path)
@@ -60,4 +60,4 @@ def test_a_folder_that_cannot_be_written_is_refused(keys: Path) -> None:
     keys.write_bytes(b"")
     (path,) = owner_files("local/shop", "")
     with pytest.raises(Refused):
-        claim(path, Owner("shop", "local/shop"))
+        claim(path, Owner("shop", "local/shop", "production"))

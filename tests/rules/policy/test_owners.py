@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tasks.rules.plan.targets import Place
-from tasks.rules.policy.owners import ownership_conflict
+from tasks.rules.policy.owners import ownership_conflict, same_environment
 from tasks.rules.policy.policy import Policy
 
 PLACE = Place("production", "local/shop", "production.platform", 60)
@@ -34,7 +34,37 @@ def test_an_environment_belongs_to_its_first_service_unless_a_policy_lists_other
     policies: list[Policy], owner: str, block: str, said: str
 ) -> None:
     """A second block on a protected environment is refused even to its own service: it would evade the policy."""
-    found = ownership_conflict(PLACE, "shop", policies, owner=owner, block=block)
+    found = ownership_conflict(PLACE, "shop", policies, owner=owner, block=block, section="production")
     assert (found == "") == (said == "")
     assert said in found
     assert found == "" or found.startswith("production.platform: ")
+
+
+@pytest.mark.parametrize(
+    ("environment", "section", "said"),
+    [
+        ("staging", "staging", ""),
+        ("production", "production", ""),
+        ("production/eu", "production", ""),
+        ("staging", "production", "points to production of the service shop, which deploys there through local/shop"),
+        ("production/eu", "staging", "points to staging of the service shop, which deploys there through local/shop"),
+    ],
+)
+def test_what_was_the_production_of_a_service_is_never_its_staging(environment: str, section: str, said: str) -> None:
+    """Staging is deployed before people are asked; its block was once pointed at the folder of production."""
+    place = Place(environment, "local/other", "field", 60)
+    found = ownership_conflict(place, "shop", [], owner="shop", block="local/shop", section=section)
+    assert (said in found, found == "") == (True, said == "")
+
+
+def test_two_blocks_of_a_plan_that_point_to_the_same_environment_are_named() -> None:
+    """What does not say where it points to cannot be compared."""
+    places = [
+        Place("staging", "local/a", "staging.platform", 60),
+        PLACE,
+        Place("production/us", "mine/us", "production.targets[1].platform", 60),
+    ]
+    assert same_environment(places, ["folder 1", "folder 2", ""]) == ""
+    assert same_environment(places, ["", "folder", ""]) == ""
+    said = "production.platform: local/shop points to the same environment as local/a of staging.platform."
+    assert said in same_environment(places, ["folder", "folder", ""])
