@@ -56,24 +56,29 @@ class Runner:
 
 def runner() -> Runner | None:
     """Find the user for a plan's commands; None if everything is one user."""
-    return None if why_not() else Runner(*_ids())
+    try:
+        return None if why_not() else Runner(*_ids())
+    except KeyError:  # it was removed since
+        return None
 
 
-def service_runner(environment: Path) -> Runner | None:
+def service_runner(environment: Path, data: Path) -> Runner | None:
     """Find the user for the services of one environment of the local platform; None if everything is one user.
 
     The code under review runs in staging before anyone approves it: as production's user it could read production's secrets and take its
-    sockets.
+    sockets. A data folder that was given to a user id keeps its services under it, also if the machine's user is removed later: what
+    ran as that id must not be started again as root.
 
     Args:
         environment: The environment's folder, from whose path the user id is made.
+        data: The folder in it that is given to that user.
     """
     shared = runner()
-    if shared is None:
-        return None
     place = hashlib.sha256(os.fsencode(environment.resolve())).digest()
     uid = FIRST_UID + int.from_bytes(place[:8]) % UIDS
-    return Runner(uid, uid, (shared.gid,))
+    if shared is not None:
+        return Runner(uid, uid, (shared.gid,))
+    return Runner(uid, uid) if os.geteuid() == 0 and _owner_of(data) == uid else None
 
 
 @lru_cache(maxsize=1)
@@ -100,6 +105,13 @@ def closed_to_it(folder: Path) -> Path | None:
     if runner() is None:
         return None
     return next((place for place in reversed(folder.absolute().parents) if place.exists() and not place.stat().st_mode & 0o001), None)
+
+
+def _owner_of(folder: Path) -> int | None:
+    try:
+        return folder.lstat().st_uid
+    except OSError:
+        return None
 
 
 def _ids() -> tuple[int, int]:

@@ -58,13 +58,14 @@ async def pass_gate(
     if rules.quorum == 0:
         await phase.append("The plan asks for no approval", kind="gate", name="decision")
         return Approval(gate=name)
+    confirms = about is None and rules.requester == "proved"
     about = about or {"environment": "", "step": None}
     approvers = await load_approvers(phase.plan.approval.block)
     opened = await _opened_at(phase, about=about)
     proofs: list[Proof] = []
     wrong, refusal = 0, ""
     for number in range(1, MOST_QUESTIONS):
-        gate = _question(phase, inputs, name=name, number=number, requester=requester, opened=opened, minutes=minutes)
+        gate = _question(phase, inputs, name=name, number=number, requester=requester, opened=opened, minutes=minutes, confirms=confirms)
         is_asked = gate.key in asked_keys()  # which anyone with the API can write: an answer in time counts, and nothing else is skipped
         state = gate_state(gate, proofs, wrong_codes=wrong, now=now())
         if state.state != "open" and not (is_asked and state.state == "expired"):
@@ -92,7 +93,9 @@ async def _opened_at(phase: Phase, *, about: StepFields) -> datetime:
     return now() if first is None else datetime.fromisoformat(first.evidence.get("opened", first.at))
 
 
-def _question(phase: Phase, inputs: Inputs, *, name: str, number: int, requester: str, opened: datetime, minutes: float | None) -> Gate:
+def _question(
+    phase: Phase, inputs: Inputs, *, name: str, number: int, requester: str, opened: datetime, minutes: float | None, confirms: bool
+) -> Gate:
     approval, rules = phase.plan.approval, inputs.rules()
     expires = opened + timedelta(minutes=minutes or approval.expires_after_minutes)
     return Gate(
@@ -103,6 +106,7 @@ def _question(phase: Phase, inputs: Inputs, *, name: str, number: int, requester
         service=phase.plan.service,
         version=inputs.version,
         requester=requester,
+        requester_confirms=confirms,
         opened_at=opened,
         expires_at=expires,
         approvers=rules.approvers,
@@ -137,8 +141,9 @@ async def _decide(phase: Phase, gate: Gate, state: GateState, proofs: list[Proof
 
 async def _announce(phase: Phase, gate: Gate, number: int, *, about: StepFields) -> None:
     who = ", ".join(gate.approvers)
+    own = f", and {gate.requester} to confirm the request" if gate.requester_confirms else ""
     await phase.append(
-        f"Asked {who} to approve {gate.version}",
+        f"Asked {who} to approve {gate.version}{own}",
         kind="gate",
         name=f"question {number}",
         **about,

@@ -89,6 +89,7 @@ async def _confirm(phase: Phase, version: str, *, approval: Approval) -> None:
         allowed=rules.approvers,
         quorum=max(rules.quorum, 1),
         requester=opened.who if opened else "",
+        requester_confirms=rules.requester == "proved",
         signatures=rules.signatures,
         counted=confirmed.evidence.get("proofs", ()) if confirmed else (),
     )

@@ -75,6 +75,7 @@ async def check_proofs(
     allowed: Sequence[str],
     quorum: int,
     requester: str,
+    requester_confirms: bool,
     signatures: Literal["accepted", "required"],
     counted: Collection[str] = (),
 ) -> list[str]:
@@ -87,6 +88,7 @@ async def check_proofs(
         allowed: Who may approve, by the plan.
         quorum: How many different people must have approved.
         requester: Who requested the release.
+        requester_confirms: Whether the requester must have confirmed it.
         signatures: Whether only SSH signatures count.
         counted: Names of the proofs that were verified right before the first change: for these it no longer matters who is enrolled now.
 
@@ -106,7 +108,15 @@ async def check_proofs(
 
     def check() -> list[str]:
         trust = Trust(approvers.signing_key(), {*approvers.readable(), *enrolled}, fault, signatures)
-        return verify_proofs(proofs, subject=Subject(*subject), trust=trust, approvers=allowed, quorum=quorum, requester=requester)
+        return verify_proofs(
+            proofs,
+            subject=Subject(*subject),
+            trust=trust,
+            approvers=allowed,
+            quorum=quorum,
+            requester=requester,
+            requester_confirms=requester_confirms,
+        )
 
     return await asyncio.to_thread(check)
 

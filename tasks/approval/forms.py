@@ -9,7 +9,7 @@ from pydantic import Field, create_model
 
 from blocks.secret_text import hide
 from tasks.rules.approval.gates import Gate
-from tasks.rules.approval.proofs import MAX_SIGNATURE_CHARACTERS
+from tasks.rules.approval.proofs import MAX_SIGNATURE_CHARACTERS, same_name
 
 QUESTION = "x-shipway-question"
 
@@ -46,8 +46,10 @@ def approval_form_for(gate: Gate, *, description: str) -> type[RunInput]:
     Returns:
         A form to suspend with.
     """
-    names: Any = Literal[gate.approvers]
-    field = Field(title="Approver", description="Your name. The requester of the release cannot approve.")
+    own = (same_name(gate.requester),) if gate.requester_confirms else ()
+    names: Any = Literal[tuple(dict.fromkeys((*gate.approvers, *own)))]
+    words = f"{own[0]} confirms the request here, too." if own else "The requester of the release cannot approve."
+    field = Field(title="Approver", description=f"Your name. {words}")
     form = create_model("ApprovalForm", __base__=ApprovalForm, approver=(names, field))
     form.model_config["json_schema_extra"] = {QUESTION: gate.asked().model_dump(mode="json")}
     return form.with_initial_data(description=hide(description))

@@ -12,6 +12,7 @@ import yaml
 from blocks.approvers.policy_files import remove_policy_file, write_policy_file
 from blocks.errors import Refused
 from tests.flows.conftest import runner, stage, theatre, visitors  # noqa: F401 - fixtures
+from tests.flows.gatehouse import People, answer, answers, enrol, go_on
 from tests.flows.harness import FIRST, MOST_ATTEMPTS, Ran, Stage, check_closed, check_well, plan_of
 from tests.flows.keeping import keep
 
@@ -153,6 +154,27 @@ async def test_a_release_that_keeps_its_policy_is_deployed_and_its_record_has_bo
 
 
 @pytest.mark.usefixtures("visitors")
+async def test_who_requests_under_another_name_and_approves_alone_deploys_nothing(
+    stage: Stage, protection: Protection, server: Any
+) -> None:
+    """A name is easily written into a request; where the policy asks for proof, that person's own answer is needed beside the approval."""
+    people: People = await enrol(server)
+    approver, named = people.names[:2]
+    protection.apply(approval={"quorum": 1, "requester": "proved"})
+    plan = stage.plan(approval=people.section(approvers=[approver]))
+    asked = {"plan": plan, "version": stage.tag("8.9"), "reason": "mine", "requester": named}
+    held = await go_on(stage, await stage.ask("release", **asked))
+    ran = await answer(stage, held.id, await people.form(approver, held.id))
+    assert ran.state == "Suspended", ran
+    assert answers(ran)[-1] == f"{approver} approved"
+    assert (await stage.platform("production").current())["baseline"] == FIRST
+    ran = await answer(stage, held.id, await people.form(named, held.id))
+    await check_closed(stage, ran, outcome="deployed")
+    decision = next(entry for entry in ran.entries if entry.kind == "gate" and entry.name == "decision")
+    assert decision.why == f"approved by {approver}; {named} confirmed the request"
+
+
+@pytest.mark.usefixtures("visitors")
 async def test_a_platform_block_belongs_to_the_first_service_also_without_a_policy(stage: Stage, protection: Protection) -> None:
     """Another service is refused there, under the block's name and under another one, until a policy lists both."""
     released = await stage.release_through(stage.tag("8.4"))
@@ -180,6 +202,28 @@ async def test_a_second_block_on_a_protected_environment_does_not_evade_its_poli
     protection.apply(approval={"quorum": 1, "approvers": ["ada"]})
     ran = await attempt(stage, plan=stage.plan(production={**plan_of(stage.name)["production"], "platform": f"local/{stage.name}-alias"}))
     assert f"points to the environment of local/{stage.name}-production, which the policy {stage.name}-production protects" in ran.message
+
+
+@pytest.mark.usefixtures("visitors")
+async def test_staging_that_is_pointed_at_production_deploys_nothing_there(stage: Stage, protection: Protection) -> None:  # noqa: ARG001
+    """Staging is deployed before people are asked: its block was pointed at production's folder, and production served the version.
+
+    Also while production's own block points elsewhere, so that the two differ; a rollback is not held up by it.
+    """
+    released = await stage.release_through(stage.tag("8.10"))
+    await check_closed(stage, released, outcome="deployed")
+    await stage.reset_versions(FIRST)
+    production, staging = stage.platform("production"), stage.platform("staging")
+    folder = (await production.identity()).rpartition(" ")[2]
+    await staging.model_copy(update={"folder": folder}).save(f"{stage.name}-staging", overwrite=True)
+    try:
+        assert "points to the same environment as" in (await attempt(stage)).message
+        await production.model_copy(update={"folder": f"{folder}-elsewhere"}).save(f"{stage.name}-production", overwrite=True)
+        for flow in ("release", "staging"):
+            assert f"points to production of the service {stage.name}" in (await attempt(stage, flow)).message
+    finally:
+        await staging.save(f"{stage.name}-staging", overwrite=True)
+        await production.save(f"{stage.name}-production", overwrite=True)
 
 
 async def test_a_version_that_no_signer_signed_does_not_get_into_a_protected_environment(stage: Stage, protection: Protection) -> None:

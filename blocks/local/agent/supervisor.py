@@ -92,7 +92,7 @@ async def _start(environment: Environment, run: Run) -> Process | None:
             working_directory=Path(specification["working_directory"] or folder),
             environment=specification["environment"] | added,
             log=log_path(environment.folder, run.id, version),
-            other=service_runner(environment.folder),
+            other=service_runner(environment.folder, folder),
         )
     except OSError as error:
         run.last_exit = f"could not be started: {error}"
@@ -103,7 +103,7 @@ async def _start(environment: Environment, run: Run) -> Process | None:
 
 def _give(environment: Path, data: Path, variables: Mapping[str, str]) -> dict[str, str]:
     """Give the data folder to the user that runs the revision, if that is not ours, with a way to it; give its own HOME and name."""
-    other = service_runner(environment)
+    other = service_runner(environment, data)
     if other is None:
         return {}
     other.own(data)
@@ -143,7 +143,7 @@ async def _let_requests_in(environment: Environment, run: Run, process: Process)
     the router connects only to the sockets that were found to be the revision's.
     """
     port, delay = environment.state["revisions"][run.id]["port"], FIRST_PROBE_SECONDS
-    other = service_runner(environment.folder)
+    other = service_runner(environment.folder, environment.folder / DATA)
     uid = other.uid if other else os.geteuid()
     owner = Owner(port, pid=process.pid, token=f"{environment.state['token']}:{run.id}", uid=uid)
     while True:

@@ -121,11 +121,17 @@ def _foot(gate: Gate) -> str:
     return (
         f"\n### What you answer\n\n"
         f"{gate.quorum} of: {names or '(no approver)'}{others}, until {escaped(moment_text(gate.expires_at))}. "
-        f"The requester cannot approve. {proof}\n\n"
+        f"{_own(gate)} {proof}\n\n"
         f"Digest **{gate.digest[:12]}** (question {gate.question}), in full:\n\n`{gate.digest}`\n\n"
         "| Decision | Challenge |\n| --- | --- |\n"
         f"| approve | `{asked.challenge('approve')}` |\n| reject | `{asked.challenge('reject')}` |\n"
     )
+
+
+def _own(gate: Gate) -> str:
+    if not gate.requester_confirms:
+        return "The requester cannot approve."
+    return f"{_name(gate.requester)} must confirm the request, too, by the same answer; that is not an approval."
 
 
 def _name(text: str) -> str:

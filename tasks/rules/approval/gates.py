@@ -25,6 +25,7 @@ class Gate(Value):
         service: Name of the service.
         version: Version under release.
         requester: Who requested the release; cannot approve it.
+        requester_confirms: Whether the requester must confirm the request, by an answer that does not count towards `quorum`.
         opened_at: When the gate opened.
         expires_at: From this moment on nothing counts.
         approvers: Names that may approve.
@@ -40,6 +41,7 @@ class Gate(Value):
     service: ShortText
     version: ShortText
     requester: Annotated[str, Field(max_length=200)]
+    requester_confirms: bool = False
     opened_at: AwareDatetime
     expires_at: AwareDatetime
     approvers: tuple[ShortText, ...]
@@ -67,12 +69,13 @@ class Gate(Value):
 
 
 class GateState(Value):
-    """State of a gate: the state, why, who approved (in order), and how many are missing."""
+    """State of a gate: the state, why, who approved (in order), how many are missing, and whether the requester must still confirm."""
 
     state: State
     reason: str
     approved_by: tuple[str, ...] = ()
     missing: int = 0
+    unconfirmed: bool = False
 
 
 def gate_state(gate: Gate, proofs: Sequence[Proof], *, wrong_codes: int, now: datetime) -> GateState:
@@ -86,28 +89,37 @@ def gate_state(gate: Gate, proofs: Sequence[Proof], *, wrong_codes: int, now: da
     """
     votes = votes_of(gate, proofs)
     rejection = next((proof for proof in votes if proof.decision == "reject"), None)
-    approved_by = tuple(dict.fromkeys(proof.approver for proof in votes if proof.decision == "approve"))
-    missing = max(0, gate.quorum - len(approved_by))
+    agreed = dict.fromkeys(proof.approver for proof in votes if proof.decision == "approve")
+    approved_by = tuple(name for name in agreed if not is_requester(gate, name))
+    missing, unconfirmed = max(0, gate.quorum - len(approved_by)), gate.requester_confirms and len(agreed) == len(approved_by)
     if rejection:
         words = f": {rejection.comment}" if rejection.comment else ""
         state, reason = "rejected", f"{rejection.approver} rejected at {moment_text(rejection.at)}{words}"
-    elif not missing:
+    elif not missing and not unconfirmed:
         state, reason = "approved", f"approved by {', '.join(approved_by)}" if approved_by else "the plan does not require approval"
+        reason += f"; {gate.requester} confirmed the request" if gate.requester_confirms else ""
     elif wrong_codes >= gate.max_wrong_codes:
         state, reason = "locked", f"{wrong_codes} wrong codes, {gate.max_wrong_codes} are allowed; request the release again"
     elif now >= gate.expires_at:
-        state, reason = (
-            "expired",
-            f"{len(approved_by)} of {gate.quorum} approvals by {moment_text(gate.expires_at)}; request the release again",
-        )
+        own = f", and {gate.requester} did not confirm the request" if unconfirmed else ""
+        reason = f"{len(approved_by)} of {gate.quorum} approvals by {moment_text(gate.expires_at)}{own}; request the release again"
+        state = "expired"
     else:
-        state, reason = "open", _open_reason(gate, approved_by, missing)
-    return GateState.model_validate({"state": state, "reason": reason, "approved_by": approved_by, "missing": missing})
+        state, reason = "open", _open_reason(gate, approved_by, missing, unconfirmed=unconfirmed)
+    found = {"state": state, "reason": reason, "approved_by": approved_by, "missing": missing, "unconfirmed": unconfirmed}
+    return GateState.model_validate(found)
+
+
+def is_requester(gate: Gate, name: str) -> bool:
+    """Return whether this very name, as it is compared, requested the release."""
+    return same_name(name) == same_name(gate.requester)
 
 
 def votes_of(gate: Gate, proofs: Iterable[Proof]) -> list[Proof]:
-    """Keep the proofs that speak about this gate and digest; an approval counts only from a person who may approve."""
+    """Keep the proofs that speak about this gate and digest; an approval counts only from a person who may approve or confirm."""
     may_approve = {same_name(name) for name in gate.approvers if not same_person(name, gate.requester)}
+    if gate.requester_confirms:
+        may_approve.add(same_name(gate.requester))
     bound = [proof for proof in proofs if (proof.run, proof.gate, proof.digest) == (gate.run, gate.name, gate.digest)]
     return [proof for proof in bound if proof.decision == "reject" or proof.approver in may_approve]
 
@@ -117,6 +129,8 @@ def moment_text(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _open_reason(gate: Gate, approved_by: tuple[str, ...], missing: int) -> str:
+def _open_reason(gate: Gate, approved_by: tuple[str, ...], missing: int, *, unconfirmed: bool) -> str:
     so_far = f"{', '.join(approved_by)} approved; " if approved_by else ""
-    return f"{so_far}{missing} of {gate.quorum} approval{'s' if gate.quorum > 1 else ''} missing, until {moment_text(gate.expires_at)}"
+    approvals = f"{missing} of {gate.quorum} approval{'s' if gate.quorum > 1 else ''} missing" if missing else ""
+    own = f"{gate.requester} must confirm the request" if unconfirmed else ""
+    return f"{so_far}{', '.join(part for part in (approvals, own) if part)}, until {moment_text(gate.expires_at)}"

@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, SecretStr
 
-from tasks.rules.approval.gates import Gate, moment_text, votes_of
+from tasks.rules.approval.gates import Gate, is_requester, moment_text, votes_of
 from tasks.rules.approval.one_time_codes import CODE_DIGITS, is_code_of
 from tasks.rules.approval.proofs import (
     MAX_COMMENT_CHARACTERS,
@@ -215,20 +215,21 @@ def _answered(gate: Gate, proofs: Iterable[Proof], name: str, decision: str) -> 
     if rejection:
         return f"{rejection.approver} rejected this release at {moment_text(rejection.at)}; nothing more can be answered"
     approved = {proof.approver for proof in votes}
-    if len(approved) >= gate.quorum:
+    confirmed = any(is_requester(gate, one) for one in approved) or not gate.requester_confirms
+    if confirmed and sum(not is_requester(gate, one) for one in approved) >= gate.quorum:
         return "the gate is approved; nothing more can be answered"
     # An approver may still withdraw an approval by rejecting, while others are missing.
     return f"{name} approved already; another person is needed" if name in approved and decision == "approve" else ""
 
 
 def _own_request(gate: Gate, name: str, decision: str) -> str:
-    own = decision == "approve" and same_person(name, gate.requester)
+    own = decision == "approve" and same_person(name, gate.requester) and not (gate.requester_confirms and is_requester(gate, name))
     as_whom = "" if name == same_name(gate.requester) else f" as {gate.requester}"
     return f"{name} requested this release{as_whom} and cannot approve it; another approver must" if own else ""
 
 
 def _not_listed(gate: Gate, name: str) -> str:
-    # The requester gets this far only with a rejection: withdrawing one's own request needs no listing.
+    # The requester gets this far only with a rejection or a confirmation: neither needs a listing.
     listed = {same_name(approver) for approver in gate.approvers} | {same_name(gate.requester)}
     return "" if name in listed else f"the plan does not list {name} as an approver; it lists {', '.join(gate.approvers) or 'none'}"
 

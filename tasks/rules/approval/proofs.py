@@ -95,6 +95,7 @@ def verify_proofs(
     approvers: Collection[str],
     quorum: int,
     requester: str,
+    requester_confirms: bool = False,
 ) -> list[str]:
     """Return what is wrong with the approvals of a gate; an empty list means that it is approved.
 
@@ -108,6 +109,7 @@ def verify_proofs(
         approvers: Who may approve, by the plan.
         quorum: How many different people must have approved.
         requester: Who asked for the release; does not count.
+        requester_confirms: Whether the requester must have confirmed the request, by a proof like the others.
 
     Returns:
         One sentence a problem.
@@ -115,15 +117,19 @@ def verify_proofs(
     problems: list[str] = []
     agreed: set[str] = set()
     allowed = {same_name(name) for name in approvers if not same_person(name, requester)}
+    own = {same_name(requester)} if requester_confirms else set()
     for number, raw in enumerate(proofs, start=1):
         found = read_proof(raw)
-        reason = found if isinstance(found, str) else _fault(found, subject, trust, allowed, agreed)
+        reason = found if isinstance(found, str) else _fault(found, subject, trust, allowed | own, agreed)
         if reason:
             problems.append(f"proof {number}: {reason}")
         elif isinstance(found, Proof):
             agreed.add(found.approver)
-    if len(agreed) < quorum:
-        problems.append(f"{len(agreed)} of {quorum} approvals are proved ({', '.join(sorted(agreed)) or 'none'})")
+    if own - {same_name(name) for name in agreed}:
+        problems.append(f"{requester or 'the requester'} has not confirmed the request, which a policy requires")
+    approved = sorted(name for name in agreed if same_name(name) not in own)
+    if len(approved) < quorum:
+        problems.append(f"{len(approved)} of {quorum} approvals are proved ({', '.join(approved) or 'none'})")
     return problems
 
 

@@ -16,6 +16,7 @@ from tasks.rules.plan.types import SIGNER, BlockName, Name, Person, Ratio, Secti
 
 ChecklistLine = Literal["tests_passed", "dependencies_verified", "rollback_ready", "monitoring_on", "team_told"]
 Signatures = Literal["accepted", "required"]
+RequesterName = Literal["named", "proved"]
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 
 
@@ -28,10 +29,14 @@ class LeastApproval(Section):
     """Only the plan's approvers who are also listed here count; empty leaves them to the plan."""
     signatures: Signatures = "accepted"
     """`required`: only an approval signed with the approver's own SSH key counts; `accepted`: a code does, too."""
+    requester: RequesterName = "named"
+    """`proved`: the requester must confirm the request at the gate, by code or signature, beside those who approve; `named`: no proof."""
 
     @model_validator(mode="after")
     def _can_be_met(self) -> Self:
         refuse_doubles(self.approvers)
+        if self.requester == "proved" and not self.quorum:
+            raise fault("a requester is proved at the gate, and a quorum of 0 opens none", fix="Write `quorum: 1` or more.")
         if self.approvers and self.quorum > len(self.approvers):
             wrong = f"a quorum of {self.quorum} can never be met by {len(self.approvers)} approver(s)"
             raise fault(wrong, fix="List more names in `approvers`, or lower the quorum.")
@@ -90,7 +95,7 @@ class Policy(Section):
     services: Annotated[list[Name], Field(min_length=1, max_length=200)]
     """The services that may release there."""
     requesters: Annotated[list[Person], Field(max_length=200)] = Field(default_factory=list)
-    """Who may request a release there; empty lets everyone. It guards against mistakes: a requester's name is not proved."""
+    """Who may request a release there; empty lets everyone. A name is proved only with `approval.requester: proved`."""
     approval: LeastApproval = LeastApproval(quorum=0)
     """The least approval; left out, it is left to the plan."""
     checklist: Annotated[list[ChecklistLine], Field(max_length=5)] = Field(default_factory=list)

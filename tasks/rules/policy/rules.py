@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import Place, is_production, places_of, section_of
-from tasks.rules.policy.policy import LeastAnalysis, Policy, Signatures
+from tasks.rules.policy.policy import LeastAnalysis, Policy, RequesterName, Signatures
 
 
 class Rules(BaseModel):
@@ -22,6 +22,7 @@ class Rules(BaseModel):
         signatures: Which approvals count, see `LeastApproval`.
         checklist: The lines of the checklist that must pass.
         requesters: Who may request a release; None lets everyone.
+        requester: Whether the requester must confirm the request at the gate, see `LeastApproval`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -32,6 +33,7 @@ class Rules(BaseModel):
     signatures: Signatures = "accepted"
     checklist: tuple[str, ...]
     requesters: tuple[str, ...] | None = None
+    requester: RequesterName = "named"
 
 
 class Line(NamedTuple):
@@ -67,6 +69,7 @@ def effective_rules(plan: Plan, policies: Sequence[Policy]) -> Rules:
         signatures="required" if any(policy.approval.signatures == "required" for policy in applying) else "accepted",
         checklist=tuple(asked),
         requesters=None if requesters is None else tuple(requesters),
+        requester="proved" if any(policy.approval.requester == "proved" for policy in applying) else "named",
     )
 
 
@@ -107,6 +110,7 @@ def compare_rules(plan: Plan, policies: Sequence[Policy]) -> list[Line]:
         Line(
             "requester", "any", _words(sorted(requesters), "any"), "any" if rules.requesters is None else _words(rules.requesters, "none")
         ),
+        Line("approval.requester", "named", rules.requester, rules.requester),
         *(line for policy in applying if policy.least_analysis for line in _analysis_lines(plan, policy, policy.least_analysis)),
     ]
 

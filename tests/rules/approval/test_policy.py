@@ -243,6 +243,54 @@ def test_no_requester_that_is_accepted_looks_like_an_approver_and_compares_unequ
         assert requester_fault(other) is not None or same_person(name, other) or visible or inside, other
 
 
+CONFIRMED = GATE.model_copy(update={"requester_confirms": True, "approvers": ("anna", "ben", "carl")})
+
+
+@given(st.lists(st.tuples(st.sampled_from(["anna", "ben", "carl", "rita", "eve"]), st.booleans()), max_size=7))
+def test_where_the_requester_is_proved_a_gate_opens_only_with_their_own_answer_beside_enough_others(votes: list[tuple[str, bool]]) -> None:
+    """The confirmation is not an approval, and no number of approvals is a confirmation."""
+    proofs: tuple[Proof, ...] = ()
+    for name, approves in votes:
+        judgement = judge(answer_of(name, decision="approve" if approves else "reject", gate=CONFIRMED), gate=CONFIRMED, proofs=proofs)
+        proofs += (judgement.proof,) if judgement.proof else ()
+    state = gate_state(CONFIRMED, proofs, wrong_codes=0, now=NOW)
+    agreed = {proof.approver for proof in proofs if proof.decision == "approve"}
+    against = any(proof.decision == "reject" for proof in proofs)
+    complete = "rita" in agreed and len(agreed - {"rita"}) >= 2
+    assert state.state == ("rejected" if against else "approved" if complete else "open")
+    assert (state.missing, state.unconfirmed) == (max(0, 2 - len(agreed - {"rita"})), "rita" not in agreed)
+    held = verify_proofs(
+        proofs,
+        subject=Subject(GATE.run, GATE.name, GATE.service, GATE.version, GATE.digest),
+        trust=Trust(KEY, SECRETS, check_signature),
+        approvers=CONFIRMED.approvers,
+        quorum=2,
+        requester="rita",
+        requester_confirms=True,
+    )
+    assert (held == []) == (state.state == "approved")
+
+
+def test_a_gate_says_that_the_requester_must_confirm_and_that_it_was_done() -> None:
+    """While others are missing, when nobody else is, when it is over, and when it is passed."""
+    both = (proof_of("anna", gate=CONFIRMED), proof_of("ben", gate=CONFIRMED))
+    first = gate_state(CONFIRMED, both[:1], wrong_codes=0, now=NOW).reason
+    assert "anna approved; 1 of 2 approvals missing, rita must confirm the request, until" in first
+    assert "anna, ben approved; rita must confirm the request, until" in gate_state(CONFIRMED, both, wrong_codes=0, now=NOW).reason
+    assert "2 of 2 approvals by 2026-03-02 15:00:07 UTC, and rita did not confirm the request" in (
+        gate_state(CONFIRMED, both, wrong_codes=0, now=LATE).reason
+    )
+    done = gate_state(CONFIRMED, (*both, proof_of("rita", gate=CONFIRMED)), wrong_codes=0, now=NOW)
+    assert (done.reason, done.approved_by) == ("approved by anna, ben; rita confirmed the request", ("anna", "ben"))
+
+
+@pytest.mark.parametrize("name", ["ri.ta", "rita.", "rita@example.com"])
+def test_a_requester_is_confirmed_only_under_the_very_name_of_the_request(name: str) -> None:
+    """A look-alike of the requester is neither the requester nor another person."""
+    gate = CONFIRMED.model_copy(update={"approvers": ("anna", "ben", name)})
+    assert judge(answer_of(name, code="12345678", gate=gate), gate=gate).outcome == "requester"
+
+
 def test_an_approver_may_take_an_approval_back_while_others_are_missing() -> None:
     """A rejection after one's own approval counts."""
     judgement = judge(answer_of("anna", decision="reject"), proofs=(proof_of("anna"),))

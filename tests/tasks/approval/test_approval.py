@@ -57,7 +57,14 @@ async def judge(approvers: Approvers, gate: Gate, answer: Answer) -> dict[str, A
 
 async def check(approvers: Approvers, gate: Gate, proofs: list[Any], **other: Any) -> list[str]:
     """Verify as production does before its first change."""
-    policy = {"allowed": ["anna", "ben", "zoe"], "quorum": 1, "requester": "rita", "signatures": "accepted", **other}
+    policy = {
+        "allowed": ["anna", "ben", "zoe"],
+        "quorum": 1,
+        "requester": "rita",
+        "requester_confirms": False,
+        "signatures": "accepted",
+        **other,
+    }
     subject = Subject(gate.run, gate.name, gate.service, gate.version, gate.digest)
     return await check_proofs.fn(approvers, subject=subject, proofs=proofs, **policy)
 
