@@ -119,10 +119,17 @@ def spawn(argv: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path, 
     Raises:
         OSError: The program or the directory is not there, or may not be used.
     """
-    with log.open("ab") as output:
+    with open(log, "ab", opener=_private) as output:
         return subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env, cwd=cwd, **{"start_new_session": True, **more}
         )
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a file that only this user may read: what a service prints may be a customer's data, or a token."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return descriptor
 
 
 def rotate(log: Path) -> None:

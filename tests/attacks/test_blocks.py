@@ -1,0 +1,61 @@
+"""Whoever has the API's password can edit, break and delete the blocks; a rollback reaches what was deployed all the same."""
+
+# ruff: noqa: F811 - a fixture that is imported is the name of a parameter, too
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.flows.conftest import runner, stage, theatre, visitors  # noqa: F401 - fixtures
+from tests.flows.harness import FIRST, Stage, check_closed
+
+pytestmark = [pytest.mark.attack, pytest.mark.server, pytest.mark.timeout(600), pytest.mark.usefixtures("visitors")]
+
+EDITS: dict[str, dict[str, Any] | None] = {
+    "another folder": {"folder": "/tmp/shipway-elsewhere"},  # noqa: S108 - never made
+    "another service": {"service": "evil"},
+    "another port": {"port": 1},
+    "fields of another type": {"drain_seconds": "x", "command": 7, "environment": 7},
+    "times that cannot be kept": {"answer_timeout_seconds": 0.0001, "stop_seconds": 100_000},
+    "deleted": None,
+}
+
+
+async def edit(name: str, change: dict[str, Any] | None) -> None:
+    """Write a block's document past its type, or delete it."""
+    from prefect import get_client  # noqa: PLC0415
+    from prefect.client.schemas.actions import BlockDocumentUpdate  # noqa: PLC0415
+
+    async with get_client() as client:
+        document = await client.read_block_document_by_name(name, "local")
+        if change is None:
+            await client.delete_block_document(document.id)
+        else:
+            await client.update_block_document(document.id, BlockDocumentUpdate(data=change, merge_existing_data=True))
+
+
+async def test_no_edit_of_its_block_keeps_an_environment_from_its_rollback(stage: Stage) -> None:
+    """It goes where the last release went: six edits, each of which once stopped it, and one after the other back and forth."""
+    second = stage.tag("8.20")
+    await check_closed(stage, await stage.release_through(second), outcome="deployed")
+    platform = stage.platform("production")
+    serves = second
+    for what, change in EDITS.items():
+        await edit(f"{stage.name}-production", change)
+        to = FIRST if serves == second else second
+        ran = await stage.carry_through(await stage.ask("rollback", plan=stage.plan(), reason=what, version=to), "rollback")
+        assert (what, ran.state) == (what, "RolledBack"), ran
+        assert (await platform.current())["baseline"] == to
+        serves = to
+        await platform.save(f"{stage.name}-production", overwrite=True)
+
+
+async def test_an_operator_can_correct_a_block_before_a_rollback(stage: Stage) -> None:
+    """As long as it leads to the same environment, it counts as it is now."""
+    from tasks.rollout.as_deployed import load_platform_to_roll_back  # noqa: PLC0415
+
+    await check_closed(stage, await stage.release_through(stage.tag("8.21")), outcome="deployed")
+    await stage.platform("production").model_copy(update={"drain_seconds": 3}).save(f"{stage.name}-production", overwrite=True)
+    found: Any = await load_platform_to_roll_back(f"local/{stage.name}-production", field="production.platform")
+    assert (found.drain_seconds, found.folder) == (3, stage.platform("production").folder)
