@@ -216,7 +216,8 @@ async def _started(
         yield process
     finally:
         await asyncio.to_thread(_signal_all, process.pid, mark, signal.SIGKILL)
-        await process.wait()
+        with contextlib.suppress(TimeoutError):  # what it left behind may trace it, and then it stays a zombie
+            await asyncio.wait_for(process.wait(), GRACE_SECONDS)
 
 
 async def _end_politely(process: asyncio.subprocess.Process, mark: str) -> None:

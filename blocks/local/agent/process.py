@@ -18,6 +18,8 @@ from blocks.runner import Runner
 
 TOKEN_VARIABLE = "SHIPWAY_REVISION"  # noqa: S105 - names a variable; what it holds proves identity and opens nothing
 SERVICE_UMASK = 0o022
+DEATH_SECONDS = 5.0  # from SIGKILL to the end; more is a process that the kernel holds
+_unburied: list[subprocess.Popen[bytes]] = []  # ended, but another process traces them: only its end lets us have their status
 
 
 @dataclass
@@ -98,15 +100,21 @@ async def stop(process: Process, *, stop_seconds: float) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         _send(process, signal.SIGKILL)
-        await asyncio.shield(process.exited)
+        with suppress(TimeoutError):  # what does not end now serves nothing any more, and must not hold up the environment
+            async with asyncio.timeout(DEATH_SECONDS):
+                await asyncio.shield(process.exited)
 
 
 def release(process: Process) -> str:
-    """Let go of a process that has ended: close its handle, end the rest of its group, bury it.
+    """Let go of a process that has ended: close its handle, end the rest of its group, reap it if that can be done now.
+
+    A process that is traced (ptrace(2)) by another one stays a zombie until its tracer ends. A version can do that to the one beside it,
+    so nothing waits here.
 
     Returns:
         How it ended, in words.
     """
+    _unburied[:] = [child for child in _unburied if child.poll() is None]
     if not process.exited.done():
         asyncio.get_running_loop().remove_reader(process.handle)
     os.close(process.handle)
@@ -114,7 +122,10 @@ def release(process: Process) -> str:
         return "ended (its exit status went to an earlier agent)"
     with suppress(ProcessLookupError, PermissionError):  # still unburied, so the group's id is still ours
         os.killpg(process.pid, signal.SIGKILL)
-    status = process.child.wait()
+    status = process.child.poll()
+    if status is None:
+        _unburied.append(process.child)
+        return "was ended; its exit status is held by a process that traces it, or it has not ended yet"
     return f"exited with status {status}" if status >= 0 else f"was ended by {signal.Signals(-status).name}"
 
 
