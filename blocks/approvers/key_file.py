@@ -118,6 +118,14 @@ def _draft(path: Path, content: bytes) -> Path:
     return draft
 
 
+def state_key() -> bytes:
+    """Derive the key that seals the state kept in a cluster's annotations; empty on a machine without an approval key that can be used."""
+    try:
+        return derive(read_key(key_path()), "kubernetes state")
+    except Refused:
+        return b""
+
+
 def derive(master: bytes, purpose: str) -> bytes:
     """Derive the 32-byte key for one purpose."""
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=f"shipway approvals: {purpose}".encode()).derive(master)

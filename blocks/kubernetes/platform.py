@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
 
+from blocks.approvers.key_file import state_key
 from blocks.errors import BadInput
-from blocks.kubernetes import jobs
+from blocks.kubernetes import jobs, snapshot
 from blocks.kubernetes.api.auth import Access, connect_anew, connect_once
 from blocks.kubernetes.api.client import Cluster
 from blocks.kubernetes.api.credentials import kubeconfig_from
 from blocks.kubernetes.api.port_forward import forward
-from blocks.kubernetes.objects.annotations import state_of
-from blocks.kubernetes.objects.config import Configuration, read_configuration
+from blocks.kubernetes.leases import acquire_lease, release_lease
 from blocks.kubernetes.objects.selectors import in_words
 from blocks.kubernetes.observe import logs
 from blocks.kubernetes.observe.drift import leave
@@ -27,10 +26,9 @@ from blocks.kubernetes.routing.gateway_metrics import Backend, read_counts
 from blocks.kubernetes.routing.select import traffic_of
 from blocks.kubernetes.routing.traffic import Traffic, service_of
 from blocks.kubernetes.routing.weights import routed_port
-from blocks.kubernetes.snapshot import View, pods_of, position_of, progress_lines, read_view, read_view_with, revision_labels
 from blocks.kubernetes.strategies import beside
 from blocks.kubernetes.strategies import rolling as inplace
-from blocks.kubernetes.workload import Target, acquire_lease, release_lease
+from blocks.kubernetes.workload import Target
 from blocks.platform import Counts, Endpoints, Lease, LogLine, Position, Preview
 
 NAME = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
@@ -124,7 +122,7 @@ class KubernetesPlatform(Block):
     async def current(self) -> Position:
         """Read what runs now."""
         target = await self._target()
-        return position_of(target, await self._look(target))
+        return snapshot.position_of(target, await self._look(target))
 
     async def identity(self) -> str:
         """Return the workload's UID, which is one in the world."""
@@ -189,7 +187,7 @@ class KubernetesPlatform(Block):
         target = await self._target()
         await record_event(target, reason="ShipwayAbort", note="Rolling back to the baseline", warning=True)
         # The canary is removed whatever the strategy is now: a block may have been changed after a release died.
-        if self.kind == "Deployment" and (self.strategy != "rolling" or (await read_view(target, None)).beside is not None):
+        if self.kind == "Deployment" and (self.strategy != "rolling" or (await snapshot.read_view(target, None)).beside is not None):
             strategy = "canary" if self.strategy == "rolling" else self.strategy
             await beside.abort(target, traffic_of(target, strategy), lease)
         else:
@@ -200,7 +198,7 @@ class KubernetesPlatform(Block):
         target = await self._target()
         seen = await self._look(target)
         baseline, canary = seen.versions(target)
-        labels = await revision_labels(target, seen)
+        labels = await snapshot.revision_labels(target, seen)
         port = self.port or target.port(seen.workload["spec"]["template"])
         if not port:
             fix = "Give the block the port, or name it in the container's `ports`"
@@ -228,19 +226,19 @@ class KubernetesPlatform(Block):
     async def labels(self) -> dict[str, dict[str, str]]:
         """Return the metric labels of each version's revision: the hash of its pod template, and the namespace."""
         target = await self._target()
-        found = await revision_labels(target, await self._look(target))
+        found = await snapshot.revision_labels(target, await self._look(target))
         return {version: {"revision": next(iter(labels.values())), "namespace": self.namespace} for version, labels in found.items()}
 
     async def progress(self) -> list[str]:
         """Report in a few lines for an operator what the platform is doing."""
         target = await self._target()
-        return progress_lines(target, await self._look(target))
+        return snapshot.progress_lines(target, await self._look(target))
 
     async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:
         """Read the pods' own lines since a moment (seconds since the epoch, UTC), the newest `limit` at most, secrets masked."""
         target = await self._target()
         seen = await self._look(target)
-        found = await asyncio.gather(*(pods_of(target, one) for one in (seen.workload, seen.beside) if one))
+        found = await asyncio.gather(*(snapshot.pods_of(target, one) for one in (seen.workload, seen.beside) if one))
         pods: dict[str, list[dict[str, Any]]] = {}
         for pod in (pod for some in found for pod in some):  # half-way through a rollout one workload has pods of two versions
             pods.setdefault(target.version_in(pod), []).append(pod)
@@ -260,14 +258,16 @@ class KubernetesPlatform(Block):
         """
         return await jobs.run_job(await self._target(), manifest, lease, name=name, timeout_seconds=timeout_seconds)
 
-    async def _look(self, target: Target) -> View:
-        return await (read_view(target, None) if self.strategy == "rolling" else read_view_with(target, self._traffic(target).read))
+    async def _look(self, target: Target) -> snapshot.View:
+        if self.strategy == "rolling":
+            return await snapshot.read_view(target, None)
+        return await snapshot.read_view_with(target, self._traffic(target).read)
 
     def _traffic(self, target: Target) -> Traffic:
         beside.expect_deployment(target, self.strategy)
         return traffic_of(target, self.strategy)
 
-    async def _public_selector(self, target: Target, seen: View) -> str:
+    async def _public_selector(self, target: Target, seen: snapshot.View) -> str:
         """Select what users reach if no address is named: the Service's pods, or the workload's."""
         if self.strategy == "rolling" and not self.service:
             return in_words(seen.workload["spec"]["selector"])
@@ -290,11 +290,6 @@ class KubernetesPlatform(Block):
             scheduling_seconds=self.scheduling_seconds,
             unready_seconds=self.unready_seconds,
             rollout_seconds=self.rollout_timeout_seconds,
+            key=await asyncio.to_thread(state_key),
         )
-        if not self.config_by_hash:
-            return target
-        workload = await target.read()
-        state = state_of(workload)
-        template, now = workload["spec"]["template"], Configuration(state.config, state.config_parts)
-        now = now if state.canary else await read_configuration(target.cluster, template, ignored=self.config_ignore)
-        return replace(target, config=now.hash, config_parts=now.parts)
+        return await snapshot.with_configuration(target, ignored=self.config_ignore) if self.config_by_hash else target

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from blocks.errors import BadInput, WorldMoved
 from blocks.kubernetes.api.errors import Missing
-from blocks.kubernetes.objects.annotations import State, state_of
+from blocks.kubernetes.leases import observed_state
+from blocks.kubernetes.objects.annotations import NO_STATE, State, is_genuine, state_of
+from blocks.kubernetes.objects.config import Configuration, read_configuration
 from blocks.kubernetes.objects.diagnosis import available, ready_in_words
 from blocks.kubernetes.objects.selectors import in_words, matches
 from blocks.kubernetes.workload import Target, canary_of
@@ -60,7 +62,7 @@ async def read_view(target: Target, percent: int | None, *, trouble: str = "") -
         trouble: Why it is not known, if it should be.
     """
     workload = await target.read()
-    state = state_of(workload)
+    state = state_of(workload) if is_genuine(workload, target.key) else await observed_state(target, workload)
     beside = await canary_of(target) if target.kind == "Deployment" else None
     return View(workload, state, beside, state.percent if percent is None else percent, trouble)
 
@@ -148,3 +150,13 @@ async def revision_labels(target: Target, view: View) -> dict[str, dict[str, str
 def version_in(target: Target, pod: Json) -> str:
     """Return which version a pod runs, by its own manifest."""
     return target.version_in(pod)
+
+
+async def with_configuration(target: Target, *, ignored: Sequence[str]) -> Target:
+    """Return a target with the present configuration: the canary's while there is one, else that of the objects that the pods read."""
+    workload = await target.read()
+    state = state_of(workload) if is_genuine(workload, target.key) else NO_STATE
+    now = Configuration(state.config, state.config_parts)
+    if not state.canary:
+        now = await read_configuration(target.cluster, workload["spec"]["template"], ignored=ignored)
+    return replace(target, config=now.hash, config_parts=now.parts)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from blocks.errors import BadInput, Temporary, WorldMoved
 from blocks.kubernetes.api.client import JSON_PATCH, Cluster
 from blocks.kubernetes.api.errors import Changed
-from blocks.kubernetes.objects.annotations import GENERATION, State, acquired, annotations_of, check_lease, state_of
+from blocks.kubernetes.objects.annotations import State, annotations_of, check_lease, expect_genuine
 from blocks.kubernetes.objects.config import suffix_of
 from blocks.kubernetes.objects.selectors import CANARY, LONGEST_LABEL, REVISION_LABEL, in_words, renamed
 from blocks.kubernetes.objects.template import container_of, version_of, without_hash
@@ -43,6 +43,7 @@ class Target:
     rollout_seconds: float = 600.0
     config: str = ""
     config_parts: str = ""
+    key: bytes = field(default=b"", repr=False)
 
     @property
     def canary(self) -> str:
@@ -100,48 +101,15 @@ async def until_unchanged(action: Callable[[], Awaitable[T]]) -> T:
     raise Temporary("the objects of this release keep changing; `kubectl get --show-managed-fields` shows who changes them")
 
 
-async def acquire_lease(target: Target, owner: str, *, takeover: bool) -> Lease:
-    """Acquire the workload under the next generation, and stamp it on the other objects of a release, to fence out older writers."""
-
-    async def once() -> Lease:
-        workload = await target.read()
-        state = acquired(state_of(workload), owner, takeover=takeover, workload=target.title)
-        await write(target, workload, state)
-        return Lease(owner=owner, generation=state.generation)
-
-    lease = await until_unchanged(once)
-    for kind, name in (("HTTPRoute", target.route), ("Service", target.service), ("Deployment", target.canary)):
-        if name and not (kind == "Service" and target.route):
-            await until_unchanged(lambda kind=kind, name=name: _stamp(target, kind, name, lease))  # type: ignore[misc]
-    return lease
-
-
-async def _stamp(target: Target, kind: str, name: str, lease: Lease) -> None:
-    found = await target.cluster.read(kind, name)
-    if found is not None and (name != target.canary or is_ours(found, target)):
-        await change(target, kind, found, [annotate(found, {GENERATION: str(lease["generation"])})])
-
-
-async def release_lease(target: Target, lease: Lease) -> None:
-    """Release the workload if this lease still owns it."""
-
-    async def once() -> None:
-        workload = await target.read()
-        state = state_of(workload)
-        if (state.owner, state.generation) == (lease["owner"], lease["generation"]):
-            await write(target, workload, State(**{**_as_dict(state), "owner": "", "rollback": ""}))
-
-    await until_unchanged(once)
-
-
 async def owned(target: Target, lease: Lease) -> tuple[Json, State]:
     """Read the workload and its state, for its newest owner only.
 
     Raises:
         Superseded, Refused: As `check_lease`.
+        Tampered: Others changed the state.
     """
     workload = await target.read()
-    state = state_of(workload)
+    state = expect_genuine(workload, target.key, title=target.title)
     check_lease(state, lease, workload=target.title)
     return workload, state
 
@@ -152,7 +120,8 @@ async def write(target: Target, workload: Json, state: State, *, steps: list[Jso
     Raises:
         Changed: The workload was changed since it was read.
     """
-    return await change(target, target.kind, workload, [annotate(workload, annotations_of(state)), *(steps or [])])
+    wanted = annotations_of(state, uid=workload["metadata"]["uid"], key=target.key)
+    return await change(target, target.kind, workload, [annotate(workload, wanted), *(steps or [])])
 
 
 async def change(target: Target, kind: str, found: Json, steps: list[Json], *, dry_run: bool = False) -> Json:
@@ -262,7 +231,3 @@ async def remove(target: Target, kind: str, name: str, lease: Lease) -> None:
 
 def _plain(template: Json) -> Json:
     return {key: value for key, value in template.items() if not key.startswith("$")}
-
-
-def _as_dict(state: State) -> Json:
-    return {name: getattr(state, name) for name in State.__dataclass_fields__}

@@ -11,17 +11,18 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from blocks.errors import Refused, Superseded
-from blocks.outside_text import NO_REASON, OutsideText, as_ending, error_text
+from blocks.outside_text import OutsideText, as_ending, error_text
 from blocks.platform import Lease, Platform, RollsBack
 from flows.lifecycle.context import Phase, begin_phase, platform_of
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.moved import is_moved_now, versions_before
+from flows.rollout.retake import with_lease
 from flows.verify import verified
 from tasks.analysis.watch import watch_recovery
 from tasks.lifecycle.policy import as_temporary, named, retried
 from tasks.notify import alert
 from tasks.record.journal import say
-from tasks.rollout.rollout import abort_canary, acquire_lease, called, prepare_revision, promote_revision, read_position, shift_traffic
+from tasks.rollout.rollout import abort_canary, called, prepare_revision, promote_revision, read_position, shift_traffic
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.results import RollbackResult
 from tasks.rules.plan.request import AnyReason
@@ -170,13 +171,16 @@ async def roll_back(
         version, stays = done.evidence["position"]["baseline"], done.evidence["stays"]
         return RollbackResult(outcome=done.evidence["outcome"], reason=done.why, environment=environment, version=version, stays=stays)
     platform = await platform_of(phase.plan, environment)
-    lease = await retried(acquire_lease)(platform, owner=phase.owner, takeover=reason or NO_REASON)
-    choice = await _choose(
-        phase, platform, environment=environment, reason=reason, bad=bad, to=to or "previous", restored=restored, is_first=is_first
-    )
+
+    async def undo(lease: Lease, number: int) -> RollbackChoice:
+        choice = await _choose(
+            phase, platform, environment=environment, reason=reason, bad=bad, to=to or "previous", restored=restored, is_first=is_first
+        )
+        return await _act(phase, platform, choice, environment=environment, lease=lease, number=number)
+
+    choice = await with_lease(phase, platform, reason=reason, act=undo)
     if choice.kind == "impossible":
         return RollbackResult(outcome=Outcome.FAILED, reason=choice.reason, environment=environment, version=None)
-    choice = await _act(phase, platform, choice, environment=environment, lease=lease)
     found = _staying(choice, environment) or await _look_after(phase, platform, choice.version, environment=environment)
     await phase.append(
         f"The rollback of {environment} is over",
@@ -226,12 +230,12 @@ async def _choose(
     return RollbackChoice(**chosen.evidence["choice"])
 
 
-async def _act(phase: Phase, platform: Platform, choice: RollbackChoice, *, environment: str, lease: Lease) -> RollbackChoice:
+async def _act(phase: Phase, platform: Platform, choice: RollbackChoice, *, environment: str, lease: Lease, number: int) -> RollbackChoice:
     """Do it; gives the choice with the version as it is called once it is there, which may name an earlier configuration."""
     if choice.kind == "abort":
         await named(abort_canary, f"abort the canary in {environment}")(platform, lease=lease)
     elif choice.kind == "redeploy" and choice.version:
-        key = f"rollback/{environment}/{choice.version}"
+        key = f"rollback/{environment}/{choice.version}{f'/{number}' if number else ''}"
         seconds = place_of(phase.plan, environment).ready_timeout_seconds
         starting = platform.rolling_back() if isinstance(platform, RollsBack) else platform
         there = await named(prepare_revision, f"prepare {choice.version} in {environment}")(

@@ -16,7 +16,8 @@ from blocks.kubernetes.api.auth import Access, connect
 from blocks.kubernetes.api.client import Cluster
 from blocks.kubernetes.api.watch import Source, watch_until
 from blocks.kubernetes.jobs import KEEP_SECONDS, job_name, run_job
-from blocks.kubernetes.workload import Target, acquire_lease
+from blocks.kubernetes.leases import acquire_lease
+from blocks.kubernetes.workload import Target
 from blocks.platform import Lease
 from tests.cluster.accounts import account_config
 from tests.cluster.cluster_world import IMAGE, PATH, World, deployment, service

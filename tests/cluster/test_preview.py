@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from blocks.errors import BadInput, WorldMoved
+from blocks.kubernetes.leases import acquire_lease
 from blocks.kubernetes.observe.drift import leave
 from blocks.kubernetes.preview.dry_run import preview
 from blocks.kubernetes.preview.planned import planned
-from blocks.kubernetes.workload import Target, acquire_lease
+from blocks.kubernetes.workload import Target
 from blocks.platform import Preview
 from tests.cluster.cluster_world import World, deployment, service
 from tests.cluster.scene import FIRST, SECOND, THIRD, Scene, platform_of

@@ -12,10 +12,11 @@ import pytest
 
 from blocks.errors import RolloutFailed, Superseded
 from blocks.kubernetes.api.watch import Seen, Source, watch_until
+from blocks.kubernetes.leases import acquire_lease
 from blocks.kubernetes.objects.diagnosis import TELLING
 from blocks.kubernetes.observe.events import record_event
 from blocks.kubernetes.rollout import await_rollout
-from blocks.kubernetes.workload import Target, acquire_lease
+from blocks.kubernetes.workload import Target
 from tests.cluster.cluster_world import PATH, World, deployment
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]

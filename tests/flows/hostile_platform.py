@@ -28,6 +28,8 @@ class World:
         self.lines: list[str] = []  # more that it logs
         self.error: BaseException | None = None  # raised where it fails, in place of its own
         self.fails_at = ""
+        self.forgeries: list[BaseException] = []  # each raised once by an effect of a rollback, as if others had taken the lease
+        self.forged_owner = "x"
         self.reset("1.0")
 
     def reset(self, baseline: str) -> None:
@@ -121,6 +123,9 @@ class HostilePlatform(Block):
         return [self.world.text]
 
     def _act(self, point: str, **changes: Any) -> None:
+        if self.world.forgeries and not point:
+            self.world.position["owner"] = self.world.forged_owner
+            raise self.world.forgeries.pop()
         if self.world.error and self.world.fails_at == point and point:
             raise self.world.error
         if self.world.fails_at == point == "prepare":

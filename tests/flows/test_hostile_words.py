@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from blocks.errors import Refused, Superseded, Tampered
 from blocks.outside_text import outside
 from flows.release import release
 from flows.rollback import rollback
@@ -99,3 +100,37 @@ async def test_a_rollback_takes_any_reason_and_leaves_any_version(stage: Hostile
     state: Any = await rollback(plan=stage.hostile_plan(), reason=outside(reason), return_state=True)
     assert state.name == "RolledBack", state.message
     assert world.position["baseline"] == "_adopted"
+
+
+@pytest.mark.parametrize(
+    "forgeries",
+    [[Tampered("forged")], [Refused("owned by x"), Refused("owned by x")], [Superseded("owned by x")]],
+    ids=["tampered", "refused", "superseded"],
+)
+async def test_a_rollback_whose_lease_is_forged_away_takes_it_again(stage: HostileStage, forgeries: list[BaseException]) -> None:
+    """One patch of the owner's annotation once ended a rollback as refused, half done."""
+    world = stage.world("production")
+    world.position.update(baseline="2.0", previous="1.0", ready={"2.0": True})
+    world.forgeries = list(forgeries)
+    state: Any = await rollback(plan=stage.hostile_plan(), reason=outside("it is bad"), return_state=True)
+    assert state.name == "RolledBack", state.message
+    assert (world.position["baseline"], world.forgeries) == ("1.0", [])
+
+
+async def test_a_rollback_stops_for_a_newer_run_and_for_forgeries_without_end(stage: HostileStage) -> None:
+    """A run that the server knows fences it out; what others do again and again is in the message."""
+    world = stage.world("production")
+    world.position.update(baseline="2.0", previous="1.0", ready={"2.0": True})
+    first: Any = await rollback(plan=stage.hostile_plan(), reason=outside("it is bad"), return_state=True)
+    world.reset("1.0")
+    world.position.update(baseline="2.0", previous="1.0", ready={"2.0": True})
+    world.forgeries, world.forged_owner = [Superseded("a newer run")], str(first.state_details.flow_run_id)
+    state: Any = await rollback(plan=stage.hostile_plan(), reason=outside("it is bad"), return_state=True)
+    assert (state.name, world.position["baseline"]) != ("RolledBack", "1.0"), state.message
+    world.reset("1.0")
+    world.position.update(baseline="2.0", previous="1.0", ready={"2.0": True})
+    world.forgeries, world.forged_owner = [Tampered("others changed the annotations")] * 20, "x"
+    state = await rollback(plan=stage.hostile_plan(), reason=outside("it is bad"), return_state=True)
+    assert state.name != "RolledBack"
+    assert "others changed the annotations" in state.message
+    world.forgeries = []

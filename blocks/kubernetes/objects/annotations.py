@@ -1,16 +1,26 @@
-"""Annotations: the state that Shipway keeps on a workload, and the lease that fences its writes. Values in, values out."""
+"""Annotations: the state that Shipway keeps on a workload, and the lease that fences its writes. Values in, values out.
+
+Others may be allowed to annotate the workload, so the state has a seal: HMAC-SHA256 (RFC 2104) over the workload's UID and the fields,
+under a key that the cluster does not have.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+import hashlib
+import hmac
+import json
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from blocks.errors import Refused, Superseded
+from blocks.errors import Refused, Superseded, Tampered
 from blocks.platform import Lease, source_version
 
 Json = dict[str, Any]
 PREFIX = "shipway.dev/"
 GENERATION = f"{PREFIX}generation"
+SEAL = f"{PREFIX}seal"
+MOST_DIGITS = 4_000  # Python reads no number of more than 4,300
+MOST_GENERATIONS = 10**24  # only others write a higher one; it is followed by the first, and the owner alone fences then
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +62,38 @@ def state_of(workload: Json) -> State:
     annotations = workload["metadata"].get("annotations") or {}
     found: dict[str, Any] = {field.name: str(annotations.get(key_of(field.name), "")) for field in fields(State)}
     for name in ("generation", "percent"):
-        found[name] = int(found[name]) if found[name].isdecimal() else 0
+        digits = found[name] if found[name].isdecimal() and found[name].isascii() else "0"
+        found[name] = int(digits) if len(digits) <= MOST_DIGITS else 0
     return State(**found)
+
+
+def is_genuine(workload: Json, key: bytes) -> bool:
+    """Return whether a workload's state is as Shipway wrote it; without a key, or without any state, there is nothing to check."""
+    state = state_of(workload)
+    if not key or state == NO_STATE:
+        return True
+    found = str((workload["metadata"].get("annotations") or {}).get(SEAL, ""))
+    return hmac.compare_digest(found.encode(), seal_of(state, uid=workload["metadata"]["uid"], key=key).encode())
+
+
+def seal_of(state: State, *, uid: str, key: bytes) -> str:
+    """Make the seal of a state on one workload, in lower-case hexadecimal."""
+    body = json.dumps([uid, asdict(state)], sort_keys=True, separators=(",", ":"))
+    return hmac.new(key, body.encode(), hashlib.sha256).hexdigest()
+
+
+def expect_genuine(workload: Json, key: bytes, *, title: str) -> State:
+    """Read the state of a workload, if others did not change it.
+
+    Raises:
+        Tampered: They did.
+    """
+    if is_genuine(workload, key):
+        return state_of(workload)
+    raise Tampered(
+        f"the annotations {PREFIX}… of {title} are not as this installation wrote them: others changed them, or another installation "
+        f"acts there. Find out who may annotate it. A rollback takes {title} over and goes by what runs there"
+    )
 
 
 def key_of(field: str) -> str:
@@ -66,9 +106,10 @@ def is_canary(state: State, version: str) -> bool:
     return bool(state.canary) and (state.canary == version or bool(state.rollback and source_version(state.canary) == version))
 
 
-def annotations_of(state: State) -> dict[str, str | None]:
-    """Write a state as a merge patch of annotations: None removes one. The generation always stays."""
-    return {key_of(field.name): str(value) if (value := getattr(state, field.name)) else None for field in fields(State)}
+def annotations_of(state: State, *, uid: str, key: bytes) -> dict[str, str | None]:
+    """Write a state as a merge patch of annotations, with its seal if there is a key: None removes one. The generation always stays."""
+    found = {key_of(field.name): str(value) if (value := getattr(state, field.name)) else None for field in fields(State)}
+    return {**found, SEAL: seal_of(state, uid=uid, key=key) if key else None}
 
 
 def check_lease(state: State, lease: Lease, *, workload: str) -> None:
@@ -99,4 +140,9 @@ def acquired(state: State, owner: str, *, takeover: bool, workload: str) -> Stat
             f"{workload} is owned by {state.owner} (generation {state.generation}). "
             "Wait until that run ends, cancel it, or roll back, which takes the lease over"
         )
-    return replace(state, owner=owner, generation=state.generation + 1, rollback="yes" if takeover else "")
+    return replace(
+        state,
+        owner=owner,
+        generation=state.generation + 1 if state.generation < MOST_GENERATIONS else 1,
+        rollback="yes" if takeover else "",
+    )

@@ -8,8 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.errors import Refused, Superseded
-from blocks.kubernetes.objects.annotations import NO_STATE, State, acquired, annotations_of, check_lease, state_of
+from blocks.errors import Refused, Superseded, Tampered
+from blocks.kubernetes.objects.annotations import (
+    NO_STATE,
+    SEAL,
+    State,
+    acquired,
+    annotations_of,
+    check_lease,
+    expect_genuine,
+    state_of,
+)
 from blocks.platform import Lease
 
 words = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20)
@@ -29,20 +38,48 @@ states = st.builds(
 
 def workload(annotations: dict[str, Any]) -> dict[str, Any]:
     """Write what of a workload is read."""
-    return {"metadata": {"annotations": annotations}}
+    return {"metadata": {"uid": "uid-1", "annotations": annotations}}
+
+
+def written(state: State, *, uid: str = "uid-1", key: bytes = b"k" * 32) -> dict[str, str]:
+    """Write a state as it stands on the workload."""
+    return {name: value for name, value in annotations_of(state, uid=uid, key=key).items() if value is not None}
 
 
 @given(states)
 def test_a_state_is_read_as_it_was_written(state: State) -> None:
     """Every field survives the way through annotations, and an empty one leaves no annotation behind."""
-    written = {key: value for key, value in annotations_of(state).items() if value is not None}
-    assert state_of(workload(written)) == state
-    assert all(key.startswith("shipway.dev/") and value for key, value in written.items())
+    for key in (b"", b"k" * 32):
+        found = written(state, key=key)
+        assert state_of(workload(found)) == state
+        assert all(name.startswith("shipway.dev/") and value for name, value in found.items())
+        assert (SEAL in found) == bool(key)
 
 
 def test_an_untouched_workload_belongs_to_nobody() -> None:
     """A workload without any annotation is one that nobody ever released."""
     assert state_of({"metadata": {}}) == NO_STATE
+
+
+@given(states.filter(lambda state: state != NO_STATE), st.sampled_from(list(State.__dataclass_fields__)))
+def test_a_state_of_which_others_changed_any_field_is_not_believed(state: State, field: str) -> None:
+    """Nor one without its seal, one of another workload, or one under another key; without a key nothing can be checked."""
+    key, found = b"k" * 32, written(state)
+    assert expect_genuine(workload(found), key, title="shop/web") == state
+    name = f"shipway.dev/{field.replace('_', '-')}"
+    changed = {**found, name: "7" if found.get(name) != "7" else "8"}
+    unsealed = {one: value for one, value in found.items() if one != SEAL}
+    for other in (changed, unsealed, written(state, uid="uid-2"), written(state, key=b"x" * 32)):
+        with pytest.raises(Tampered, match="shop/web are not as this installation wrote them"):
+            expect_genuine(workload(other), key, title="shop/web")
+        assert expect_genuine(workload(other), b"", title="shop/web") == state_of(workload(other))
+
+
+@pytest.mark.parametrize("value", ["9" * 10_000, "9" * 4_000, "9" * 24, "9" * 26, "٣" * 4])
+def test_a_generation_of_any_length_is_read_and_can_be_followed_by_the_next_one(value: str) -> None:
+    """Python itself refuses to read a number of more than 4,300 digits."""
+    state = acquired(state_of(workload({"shipway.dev/generation": value})), "run", takeover=True, workload="shop/web")
+    check_lease(state_of(workload(written(state))), Lease(owner="run", generation=state.generation), workload="shop/web")
 
 
 @pytest.mark.parametrize("value", ["", "many", "-1", "1.5", "0x10"])

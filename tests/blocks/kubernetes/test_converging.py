@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from blocks.errors import BadInput, RolloutFailed, WorldMoved
+from blocks.kubernetes.leases import acquire_lease
 from blocks.kubernetes.objects.annotations import state_of
 from blocks.kubernetes.preview.planned import planned
 from blocks.kubernetes.revision import expect_untouched
@@ -14,7 +15,7 @@ from blocks.kubernetes.routing.select import traffic_of
 from blocks.kubernetes.snapshot import read_view
 from blocks.kubernetes.strategies import beside
 from blocks.kubernetes.strategies import rolling as inplace
-from blocks.kubernetes.workload import FOR, OURS, Target, acquire_lease
+from blocks.kubernetes.workload import FOR, OURS, Target
 from blocks.platform import Lease
 from tests.blocks.kubernetes.fake_cluster import FakeCluster, replica_set, service, template, workload
 

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from blocks.errors import BadInput, Superseded
+from blocks.kubernetes.leases import acquire_lease
 from blocks.kubernetes.routing.route import WEIGHT, faults_of, is_taken_by_any, port_to
 from blocks.kubernetes.routing.traffic import make_service, ports_of
 from blocks.kubernetes.routing.weights import Weights, routed_port
-from blocks.kubernetes.workload import Target, acquire_lease
+from blocks.kubernetes.workload import Target
 from blocks.platform import Lease
 from tests.blocks.kubernetes.fake_cluster import FakeCluster, service, template, workload
 

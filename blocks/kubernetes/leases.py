@@ -1,0 +1,80 @@
+"""Leases of a workload: acquired and released in its annotations; a state that others changed is made anew of what runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from blocks.kubernetes.objects.annotations import GENERATION, NO_STATE, State, acquired, is_genuine, state_of
+from blocks.kubernetes.workload import Target, annotate, change, is_ours, orphan_of, revisions, until_unchanged, write
+from blocks.platform import Lease
+
+Json = dict[str, Any]
+
+
+async def acquire_lease(target: Target, owner: str, *, takeover: bool) -> Lease:
+    """Acquire the workload under the next generation, and stamp it on the other objects of a release, to fence out older writers."""
+
+    async def once() -> Lease:
+        workload = await target.read()
+        state = acquired(await _to_acquire(target, workload, takeover=takeover), owner, takeover=takeover, workload=target.title)
+        await write(target, workload, state)
+        return Lease(owner=owner, generation=state.generation)
+
+    lease = await until_unchanged(once)
+    for kind, name in (("HTTPRoute", target.route), ("Service", target.service), ("Deployment", target.canary)):
+        if name and not (kind == "Service" and target.route):
+            await until_unchanged(lambda kind=kind, name=name: _stamp(target, kind, name, lease))  # type: ignore[misc]
+    return lease
+
+
+async def _to_acquire(target: Target, workload: Json, *, takeover: bool) -> State:
+    """Give the state that a new owner goes on from; one that others changed, or that a rollback does not find, is made of what runs.
+
+    Forward, an owner that cannot be believed keeps the workload: only a rollback takes over.
+    """
+    state = state_of(workload)
+    if not is_genuine(workload, target.key):
+        return replace(await observed_state(target, workload), owner="" if takeover else state.owner)
+    if takeover and not state.canary:
+        observed = await observed_state(target, workload)
+        if observed.canary or replace(state, generation=0) == NO_STATE:
+            return replace(observed, previous=state.previous or observed.previous)
+    return state
+
+
+async def observed_state(target: Target, workload: Json) -> State:
+    """Make the state of what the cluster has, without our annotations: the canary's Deployment, and the revision history.
+
+    Only the generation is taken from the annotations, so that older writers stay fenced out; the next one is higher in any case.
+    """
+    runs = target.version(workload)
+    history = [(target.version_in(template), name) for name, template in await revisions(target, workload)]
+    before, revision = next(((version, name) for version, name in history if version != runs), ("", ""))
+    state = State(generation=state_of(workload).generation, previous=before)
+    beside = await orphan_of(target) if target.kind == "Deployment" else None
+    if beside is None:
+        return state
+    canary = target.version(beside)
+    if canary == runs and before:  # the workload itself was updated to it already
+        return replace(state, canary=canary, baseline=before, baseline_revision=revision, percent=100, phase="promoting", previous="")
+    return replace(state, canary=canary, baseline=runs, percent=100)
+
+
+async def _stamp(target: Target, kind: str, name: str, lease: Lease) -> None:
+    found = await target.cluster.read(kind, name)
+    if found is not None and (name != target.canary or is_ours(found, target)):
+        await change(target, kind, found, [annotate(found, {GENERATION: str(lease["generation"])})])
+
+
+async def release_lease(target: Target, lease: Lease) -> None:
+    """Release the workload if this lease still owns it."""
+
+    async def once() -> None:
+        workload = await target.read()
+        state = state_of(workload)
+        mine = (state.owner, state.generation) == (lease["owner"], lease["generation"])
+        if mine and is_genuine(workload, target.key):
+            await write(target, workload, replace(state, owner="", rollback=""))
+
+    await until_unchanged(once)

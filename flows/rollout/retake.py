@@ -1,0 +1,70 @@
+"""Keep the lease of a rollback: if others than Shipway took it away, it is acquired again and the rollback goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+from uuid import UUID
+
+from prefect import get_client
+from prefect.exceptions import ObjectNotFound
+
+from blocks.errors import Refused, Superseded, Tampered
+from blocks.outside_text import NO_REASON, OutsideText, error_text
+from blocks.platform import Lease, Platform
+from flows.lifecycle.context import Phase
+from tasks.lifecycle.policy import retried
+from tasks.record.journal import say
+from tasks.rollout.rollout import acquire_lease, read_position
+
+MOST_TAKEOVERS = 5
+T = TypeVar("T")
+
+
+async def with_lease(phase: Phase, platform: Platform, *, reason: OutsideText, act: Callable[[Lease, int], Awaitable[T]]) -> T:
+    """Take an environment over and act; what converges is begun again if the lease was forged away meanwhile.
+
+    Whoever may annotate a workload can write any owner there. A newer run of Shipway's own is another matter: it fences this one out.
+
+    Args:
+        phase: The rollback.
+        platform: The environment.
+        reason: Why it is taken over.
+        act: What is done under the lease; its second argument counts the takeovers before this one.
+
+    Raises:
+        Superseded: A newer run sees to the environment.
+        Refused, Tampered: The lease was forged away each time.
+    """
+    for number in range(MOST_TAKEOVERS):
+        lease = await retried(acquire_lease)(platform, owner=phase.owner, takeover=reason or NO_REASON)
+        try:
+            return await act(lease, number)
+        except (Refused, Superseded, Tampered) as error:
+            if number == MOST_TAKEOVERS - 1 or not await _was_forged(phase, platform, error):
+                raise
+            say(f"the lease was taken away by no run of Shipway: {error_text(error)}. The rollback takes it again")
+    raise AssertionError
+
+
+async def _was_forged(phase: Phase, platform: Platform, error: Exception) -> bool:
+    """Return whether no run of ours took the lease: each one that does raises the generation, and is known to the server."""
+    if isinstance(error, Tampered):
+        return True
+    owner = (await retried(read_position)(platform))["owner"]
+    if isinstance(error, Refused):
+        return owner != phase.owner
+    return owner is not None and not await _is_run(owner)
+
+
+async def _is_run(owner: str) -> bool:
+    try:
+        run = UUID(owner)
+    except ValueError:
+        return False
+    async with get_client() as client:
+        try:
+            await client.read_flow_run(run)
+        except ObjectNotFound:
+            return False
+    return True
