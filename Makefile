@@ -19,9 +19,10 @@ endef
 # Options for the command behind a target: make test ARGS="-k digest", make demo ARGS=--yes
 ARGS ?=
 # WORKERS: test processes (three keep two cores busy while tests wait; a cluster on the same machine needs the cores itself).
+# Tests of one xdist_group run one after the other: those kill the processes of a server stack, and measure how soon it is back.
 # STREAMS: simulated request streams for each case of the judgement benchmark.
-test: WORKERS ?= 3
-test-faults test-rules test-attacks test-cluster: WORKERS ?= 2
+test test-faults: WORKERS ?= 3
+test-rules test-attacks test-cluster: WORKERS ?= 2
 EVERY ?= 9
 # What measures coverage; the floor is for the whole suite, so `make coverage` judges it, and no part of a run does.
 MEASURED := --cov --cov-report= --cov-fail-under=0
@@ -49,7 +50,7 @@ coverage: $(STAMP) ## Print what `make test COVER=1` measured; it fails under th
 	@$(BIN)/coverage report
 
 test-faults: $(STAMP) ## Run the kill and restart tests, and the browser tests; EVERY=1 tests every kill point, the default is each ninth.
-	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -m "(faults or browser) and not cluster and not attack" $(ARGS)
+	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "(faults or browser) and not cluster and not attack" $(ARGS)
 
 test-attacks: $(STAMP) ## Attack approvals, policy, secrets and sockets on installations of its own; EVERY is as above.
 	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -n $(WORKERS) -m "attack and not cluster" $(ARGS)
