@@ -115,6 +115,7 @@ def server_environment(home: Path) -> dict[str, str]:
         "PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "5",
         "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_SCHEDULED_TIME": "PT3M",  # ten runs of the keeper ahead, not a hundred
         "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",  # which imports every collection; the worker does it when nothing waits
+        "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",  # or they are imported all the same, to see if they changed
         **BATCHES,
         **DATABASE_POOL,
         "PREFECT__SERVER_FINAL": "1",
