@@ -10,13 +10,11 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, BinaryIO
-
-import psutil
 
 from blocks import processes
 from blocks.outside_text import OutsideText, outside, said
@@ -233,9 +231,31 @@ def _signal_all(pid: int, mark: str, number: signal.Signals) -> int:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
         signalled += 1
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(MARK) == mark:
-                process.send_signal(number)
-                signalled += 1
+    for handle in _marked(f"{MARK}={mark}".encode()):
+        with contextlib.suppress(OSError):
+            signal.pidfd_send_signal(handle, number)
+            signalled += 1
     return signalled
+
+
+def _marked(variable: bytes) -> Iterator[int]:
+    """Give a handle of each process that has a variable in its environment; read here, which takes a third of psutil's time."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 - a path for each of hundreds costs as much as the reading
+        if not _has(pid, variable):
+            continue
+        try:
+            handle = os.pidfd_open(int(pid))
+        except OSError:
+            continue  # it has ended
+        try:
+            if _has(pid, variable):  # still: the handle is not that of a later process with the same id
+                yield handle
+        finally:
+            os.close(handle)
+
+
+def _has(pid: str, variable: bytes) -> bool:
+    try:
+        return variable in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:  # it has ended, or is not ours
+        return False

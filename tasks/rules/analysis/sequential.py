@@ -137,6 +137,8 @@ def table_log_evidence(canary: Pair, baseline: Pair, *, tolerance: float, side: 
     Returns:
         log S of each alternative (see the module), of shape (alternatives,) or (tables, alternatives).
     """
+    if isinstance(canary[1], int) and isinstance(baseline[1], int):
+        return _weigh(canary, baseline, _block_gains(canary[1], baseline[1], tolerance, side))
     return _weigh(canary, baseline, _gains(canary[1] / (canary[1] + baseline[1]), tolerance, side))
 
 
