@@ -7,9 +7,11 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -19,8 +21,6 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OURS = ("flows", "tasks", "blocks")
 BROUGHT = {"pydantic-core": "pydantic"}  # a dependency pins it, and speaks in its types
-FILES = {file: ast.parse(file.read_text()) for room in OURS for file in (ROOT / room).rglob("*.py")}
-DISTRIBUTIONS = packages_distributions()
 
 
 def canonical(name: str) -> str:
@@ -33,9 +33,12 @@ def named(requirements: list[str]) -> set[str]:
     return {canonical(re.match(r"[\w.-]+", one)[0]) for one in requirements}  # type: ignore[index]
 
 
+distributions = cache(packages_distributions)
+
+
 def modules_of(distribution: str) -> set[str]:
     """Name the modules that a distribution brings."""
-    return {module for module, names in DISTRIBUTIONS.items() if distribution in map(canonical, names) and not module.startswith("_")}
+    return {module for module, names in distributions().items() if distribution in map(canonical, names) and not module.startswith("_")}
 
 
 def imported(nodes: Iterator[ast.AST] | list[ast.stmt]) -> set[str]:
@@ -49,40 +52,54 @@ def imported(nodes: Iterator[ast.AST] | list[ast.stmt]) -> set[str]:
     return names - {*OURS, *sys.stdlib_module_names}
 
 
-WALKED = {file: list(ast.walk(tree)) for file, tree in FILES.items()}
-IMPORTED = set(chain.from_iterable(imported(nodes) for nodes in WALKED.values()))
-TEXTS = {
-    node.value
-    for file, nodes in WALKED.items()
-    if file.name != "extras.py"
-    for node in nodes
-    if isinstance(node, ast.Constant) and isinstance(node.value, str)
-}
+class Product(NamedTuple):
+    """The product's files, what they import, and the texts in them."""
+
+    trees: dict[Path, ast.Module]
+    imported: set[str]
+    texts: set[str]
+
+
+@pytest.fixture(scope="module")
+def product() -> Product:
+    """Parse the product; not at import, which every process pays that collects the tests."""
+    trees = {file: ast.parse(file.read_text()) for room in OURS for file in (ROOT / room).rglob("*.py")}
+    walked = {file: list(ast.walk(tree)) for file, tree in trees.items()}
+    texts = {
+        node.value
+        for file, nodes in walked.items()
+        if file.name != "extras.py"
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    return Product(trees, set(chain.from_iterable(imported(nodes) for nodes in walked.values())), texts)
+
+
 CORE = named(PROJECT["dependencies"])
 OF_EXTRAS = {extra: named(PROJECT["optional-dependencies"][extra]) for extra in EXTRAS}
 
 
 @pytest.mark.parametrize("distribution", sorted(CORE.union(*OF_EXTRAS.values())))
-def test_a_dependency_is_imported_or_named_by_the_product(distribution: str) -> None:
+def test_a_dependency_is_imported_or_named_by_the_product(distribution: str, product: Product) -> None:
     """By an import, or by name: a module that is imported late, a program that is run, a driver."""
     modules = modules_of(distribution)
     by_name = re.compile(rf"(^|.*\+)({'|'.join(modules)})(\..*)?$")
-    assert modules & IMPORTED or any(by_name.fullmatch(text) for text in TEXTS), f"nothing uses {distribution}: {modules}"
+    assert modules & product.imported or any(by_name.fullmatch(text) for text in product.texts), f"nothing uses {distribution}: {modules}"
 
 
-def test_what_is_imported_is_asked_for() -> None:
+def test_what_is_imported_is_asked_for(product: Product) -> None:
     """Not only brought by another dependency, which may leave it out one day."""
     asked = CORE.union(*OF_EXTRAS.values())
-    brought = {module: {canonical(name) for name in DISTRIBUTIONS[module]} for module in IMPORTED}
+    brought = {module: {canonical(name) for name in distributions()[module]} for module in product.imported}
     assert not {module: names for module, names in brought.items() if not {BROUGHT.get(name, name) for name in names} & asked}
 
 
-def test_an_extra_is_imported_late_and_known_by_its_modules() -> None:
+def test_an_extra_is_imported_late_and_known_by_its_modules(product: Product) -> None:
     """The product starts without it, and says which extra is missing."""
     assert {*OF_EXTRAS, "dev"} == set(PROJECT["optional-dependencies"])
     for extra, distributions in OF_EXTRAS.items():
         modules = set().union(*(modules_of(one) for one in distributions))
         assert set(EXTRAS[extra]) <= modules
         assert all(set(EXTRAS[extra]) & modules_of(one) for one in distributions)
-        early = {str(file): found for file, tree in FILES.items() if (found := imported(tree.body) & modules)}
+        early = {str(file): found for file, tree in product.trees.items() if (found := imported(tree.body) & modules)}
         assert not early
