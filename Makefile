@@ -19,7 +19,8 @@ endef
 # Options for the command behind a target: make test ARGS="-k digest", make demo ARGS=--yes
 ARGS ?=
 # WORKERS: test processes (three keep two cores busy while tests wait; a cluster on the same machine needs the cores itself).
-# Tests of one xdist_group run one after the other: those kill the processes of a server stack, and measure how soon it is back.
+# Tests of one xdist_group run one after the other, in one process: they share a server stack, kill its processes, and measure how soon it is
+# back.
 # STREAMS: simulated request streams for each case of the judgement benchmark.
 test test-faults: WORKERS ?= 3
 test-rules test-attacks test-cluster: WORKERS ?= 2
@@ -53,7 +54,7 @@ test-faults: $(STAMP) ## Run the kill and restart tests, and the browser tests; 
 	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "(faults or browser) and not cluster and not attack" $(ARGS)
 
 test-attacks: $(STAMP) ## Attack approvals, policy, secrets and sockets on installations of its own; EVERY is as above.
-	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -n $(WORKERS) -m "attack and not cluster" $(ARGS)
+	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "attack and not cluster" $(ARGS)
 
 test-load: $(STAMP) ## Request 200 releases and one rollback, and see when the rollback begins; nothing else may run meanwhile.
 	@SHIPWAY_REQUESTS=200 $(BIN)/pytest -q -rA tests/flows/test_load.py $(ARGS)
