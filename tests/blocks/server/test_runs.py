@@ -151,6 +151,7 @@ def test_a_file_that_was_written_since_it_was_imported_is_not_run_from_memory(tm
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(400)
 async def test_prefects_own_block_types_are_registered_once_for_each_set_of_versions(worker: Any) -> None:
     """By what the server itself would have done at its start, so that types are protected as it protects them."""
     from prefect.client.orchestration import get_client  # noqa: PLC0415
@@ -160,7 +161,7 @@ async def test_prefects_own_block_types_are_registered_once_for_each_set_of_vers
     async with get_client() as client:
         done = worker.home / "run" / "block-types"
         done.unlink(missing_ok=True)
-        await asyncio.wait_for(register_block_types(worker.home, every_seconds=0), 60)
+        await asyncio.wait_for(register_block_types(worker.home, every_seconds=0), 240)  # at a low priority, beside other tests
         types = {one.slug: one for one in await client.read_block_types()}
     assert {"secret", "slack-webhook", "kubernetes-credentials", "s3-bucket"} <= types.keys()
     assert types["secret"].is_protected
