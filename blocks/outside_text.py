@@ -33,6 +33,9 @@ _ESCAPES = re.compile(
     r"|\x1b[ -/]+[0-~]"
     r"|\x1b[0-OQ-WYZ\\`-~]"
 )
+# How Python writes bytes in an exception, as h11 does with an answer's header; one that was cut has no end.
+_BYTES = re.compile(r"""(?:bytearray\(|(?<![\w'"]))[bB](?:'(?:[^'\\]|\\.)*+(?:'|$)|"(?:[^"\\]|\\.)*+(?:"|$))\)?""", re.DOTALL)
+BYTES = "(bytes)"
 _BREAKS = re.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
 _SPACES = re.compile(r"\s+")
 # Controls, directions (bidi), lone surrogates, the byte-order mark, and what Unicode calls no characters.
@@ -87,7 +90,16 @@ def as_ending(text: object) -> OutsideText:
 
 def error_text(error: BaseException, *, limit: int = LINE_LIMIT) -> OutsideText:
     """Write an error as its class and its words, in one line, without the secrets that this process holds."""
-    return said(f"{type(error).__name__}: {_written(error)}", limit=limit)
+    return said(without_bytes(f"{type(error).__name__}: {_written(error)}"), limit=limit)
+
+
+def without_bytes(text: str) -> str:
+    """Replace the bytes that an exception's text shows: they are a piece of somebody's answer, with what it may hold.
+
+    Args:
+        text: As `illegal header line: bytearray(b'X-Key: …')`, which becomes `illegal header line: (bytes)`.
+    """
+    return _BYTES.sub(BYTES, text) if "b'" in text or 'b"' in text or "B'" in text or 'B"' in text else text
 
 
 def said(text: object, *, limit: int = LINE_LIMIT, lines: bool = False) -> OutsideText:

@@ -17,6 +17,7 @@ import httpx
 
 from blocks.bounded import is_plain, read_chunks
 from blocks.errors import BadInput, Refused, Temporary
+from blocks.outside_text import without_bytes
 
 MOST_BYTES = 32_000_000
 MOST_WORDS = 500
@@ -114,7 +115,7 @@ class PrometheusClient:
         except httpx.LocalProtocolError:  # its words may hold a header, and so the credentials
             raise Refused(f"Prometheus at {self.url} was not queried: the request cannot be sent as its block is written") from None
         except httpx.HTTPError as error:
-            raise Temporary(f"Prometheus at {self.url} gave no answer: {str(error) or type(error).__name__}") from None
+            raise Temporary(f"Prometheus at {self.url} gave no answer: {without_bytes(str(error)) or type(error).__name__}") from None
         return self._data(status, answer, response), now
 
     async def _bounded(self, response: httpx.Response) -> bytes:

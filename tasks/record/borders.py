@@ -1,7 +1,7 @@
 """Borders of this process: what it says to the Prefect server and to its log carries none of the secrets that it holds.
 
 Prefect itself words the states of runs that an exception ends, stores the error and logs its traceback: so its states, stored errors,
-events and log records pass here.
+events and log records pass here. Of errors the bytes of an answer that they quote stay out, too.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from prefect.events.worker import EventsWorker
 from pydantic import BaseModel, SecretBytes, SecretStr
 from pydantic.types import Secret
 
+from blocks.outside_text import without_bytes
 from blocks.secret_text import hide, learn
 
 PASSWORD = "PREFECT_API_AUTH_STRING"  # noqa: S105 - a variable's name
@@ -71,11 +72,11 @@ def guard() -> None:
 
     def create(state: State[Any]) -> StateCreate:
         made = to_create(state)
-        return made.model_copy(update={"message": hide(made.message)}) if made.message else made
+        return made.model_copy(update={"message": hide(without_bytes(made.message))}) if made.message else made
 
     def encode_object(obj: Any) -> Any:  # the error of a failed task is stored as its result
         encoded = encode(obj)
-        return {**encoded, "message": hide(str(encoded["message"]))} if isinstance(obj, BaseException) else encoded
+        return {**encoded, "message": hide(without_bytes(str(encoded["message"])))} if isinstance(obj, BaseException) else encoded
 
     def prepare_item(worker: EventsWorker, event: Event) -> Event:
         return prepare(worker, _hidden_event(event))
@@ -98,12 +99,12 @@ def _hidden_record(record: logging.LogRecord) -> logging.LogRecord:
         text = record.getMessage()
     except Exception:  # noqa: BLE001 - its arguments do not fit; logging itself says so
         return record
-    hidden = hide(text)
+    hidden = hide(without_bytes(text) if record.exc_info else text)
     if hidden != text:
         record.msg, record.args = hidden, ()
     if record.exc_info and record.exc_info[0] is not None:
         trace = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
-        if (without := hide(trace)) != trace:
+        if (without := hide(without_bytes(trace))) != trace:
             record.exc_info, record.exc_text = None, without
     return record
 

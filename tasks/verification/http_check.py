@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from blocks.bounded import PLAIN, read_chunks
 from blocks.errors import BadInput
-from blocks.outside_text import LINE_LIMIT, OutsideText, outside
+from blocks.outside_text import LINE_LIMIT, OutsideText, outside, without_bytes
 from tasks.process.tls import trust
 from tasks.rollout.platforms import load_block
 from tasks.rules.evidence.dependencies import may_follow
@@ -186,4 +186,4 @@ def _in_words(error: httpx.HTTPError) -> tuple[str, bool]:
         if isinstance(cause, ssl.SSLError):
             return f"{NO_ANSWER}TLS failed ({cause.reason or cause}); check that the address uses https", True
         cause = cause.__cause__ or cause.__context__
-    return f"{NO_ANSWER}{type(error).__name__} {error}".strip(), False
+    return without_bytes(f"{NO_ANSWER}{type(error).__name__} {error}").strip(), False

@@ -22,6 +22,7 @@ from blocks.outside_text import (
     error_text,
     outside,
     safe_key,
+    without_bytes,
     without_escapes,
 )
 from tasks.rules.plan import request
@@ -149,3 +150,26 @@ def test_hostile_text_is_cleaned_quickly(text: str) -> None:
     outside(text, limit=100_000)
     without_escapes(text)
     assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("illegal header line: bytearray(b'X: a\\x00\\' b')", "illegal header line: (bytes)"),
+        ('illegal status line: b"it\'s" (twice)', "illegal status line: (bytes) (twice)"),
+        ("a cut one: bytearray(b'X: a", "a cut one: (bytes)"),
+        ("Bob's job: 'b' is not b", "Bob's job: 'b' is not b"),
+    ],
+)
+def test_an_error_shows_no_bytes(text: str, left: str) -> None:
+    """What an exception quotes as bytes is a piece of an answer, whole or cut; other quotes stay."""
+    assert without_bytes(text) == left
+    assert error_text(ValueError(text)) == f"ValueError: {left}"
+
+
+def test_no_length_of_quoted_bytes_costs_time() -> None:
+    """An end that never comes is looked for once."""
+    began = time.monotonic()
+    without_bytes("bytearray(b'" + "\\" * 200_001)
+    without_bytes("b'x\\'" * 50_000)
+    assert time.monotonic() - began < 2

@@ -85,6 +85,10 @@ class Handler(FaultyHandler):
         """Point elsewhere."""
         self._reply(302, b"", Location="/fine")
 
+    def answer_illegal(self) -> None:
+        """Answer with a header that HTTP forbids, and with words in it that it must not say."""
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Said: not f\xc3\xbcr \x00 others\r\n\r\n")
+
     def answer_garbage(self) -> None:
         """Speak no HTTP."""
         self.wfile.write(b"\x00\xff garbage\r\n\r\n")

@@ -81,6 +81,24 @@ def test_a_log_record_and_its_traceback_hold_no_secret(caplog: pytest.LogCapture
     assert VALUE not in caplog.text
 
 
+def test_the_bytes_that_an_error_quotes_stay_in_this_process(caplog: pytest.LogCaptureFixture) -> None:
+    """In its state, its stored form, its log line and its traceback; a line that no error wrote keeps them."""
+    guard()
+    import prefect.states  # noqa: PLC0415
+
+    error = OSError("illegal header line: bytearray(b'X-Said: a piece of it')")
+    assert prefect.states.to_state_create(Failed(message=str(error))).message == "illegal header line: (bytes)"
+    assert b"a piece" not in JSONSerializer().dumps(error)
+    with caplog.at_level(logging.INFO):
+        logging.getLogger("some").info("it is b'plain'")
+        try:
+            raise error
+        except OSError:
+            logging.getLogger("some").exception("failed: %r", error)
+    assert "a piece" not in caplog.text
+    assert "it is b'plain'" in caplog.text
+
+
 def test_an_address_of_a_notification_that_cannot_be_parsed_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     """It is logged while its block is loaded, before its secrets are known."""
     guard()

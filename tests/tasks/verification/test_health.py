@@ -41,6 +41,16 @@ async def judged(target: str, path: str, *, successes: int = 2, version: str = "
     return await probe_health.fn(target, verification=verification, version=version)
 
 
+@pytest.mark.parametrize("path", ["/illegal", "/garbage"])
+async def test_no_bytes_of_an_answer_stand_in_its_fault(service: FaultyServer, path: str) -> None:
+    """A header or a status line that HTTP forbids may hold anything: the fault names its kind."""
+    probe = await asked(service.url + path)
+    assert probe.error in {
+        "gave no answer: RemoteProtocolError illegal header line: (bytes)",
+        "gave no answer: RemoteProtocolError illegal status line: (bytes)",
+    }
+
+
 @pytest.mark.parametrize(
     ("path", "status", "error"),
     [
