@@ -1,41 +1,30 @@
 """Secrets in texts: which ones this process holds, and how a text is freed of them, however it spells them.
 
-Whatever loads a secret calls `learn`; whatever gives text to the record, the API, a log or a terminal calls `hide`. A secret is found as it
-is, percent-encoded (in part, twice, in either case), as JSON, Python, HTML and a shell escape it, as hexadecimal digits, and in base64 of
-both alphabets wherever in the encoded bytes it stands.
+Whatever loads a secret calls `learn`; whatever gives text to the record, the API, a log or a terminal calls `hide`. Text and secret are
+both read without escapes, case and noise (`blocks.text_codings`) and then compared, and so is what stands in the text as digits.
 """
 
 from __future__ import annotations
 
 import base64
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import unquote
+
+from blocks.text_codings import Reading, decoded, folded, layers_of, noise_at_ends, read, unescaped
 
 MASK = "********"
 SHORTEST = 6
 """Shorter values are not hidden: a secret `a` would hide every a."""
-SHORTEST_WORD, PIECE, ROUNDS = 16, 64, 3
+SHORTEST_WORD, PIECE, DEPTH, FEWEST_LETTERS = 16, 64, 2, 4
 ORDINARY = frozenset({"production", "staging", "development", "localhost", "127.0.0.1", "enabled", "disabled"})
 CUT = "…"
 _PASSWORD = re.compile(r"://[^/@\s:]*:([^/@\s]+)@")
 _SCHEME = re.compile(r"(?:Bearer|Basic|Token)\s+(\S+)", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
-_DIGITS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=")
-_CONTROLS = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
-_NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
-_OCTET = r"(?:%|\\x){}[0-9A-Fa-f]"
-_MARKUP = (
-    rf"(?P<octets>{_OCTET.format('[CDcd]')}(?:%|\\x)[89ABab].|{_OCTET.format('[Ee]')}(?:(?:%|\\x)[89ABab].){{2}}"
-    rf"|{_OCTET.format('[Ff]')}(?:(?:%|\\x)[89ABab].){{3}}|{_OCTET.format('[0-9A-Fa-f]')})"
-    r"|&\#(?P<decimal>\d{1,7});?|&\#[xX](?P<hex>[0-9A-Fa-f]{1,6});?|&(?P<named>amp|lt|gt|quot|apos);"
-)
-_BACKSLASHES = (
-    r"|\\u(?P<high>[dD][89ABab][0-9A-Fa-f]{2})\\u(?P<low>[dD][C-Fc-f][0-9A-Fa-f]{2})|\\u(?P<unit>[0-9A-Fa-f]{4})"
-    r"|\\(?P<control>[ntrbf])|\\(?P<same>[^0-9A-Za-z])"
-)
-_ESCAPES = (re.compile(_MARKUP + _BACKSLASHES, re.DOTALL), re.compile(_MARKUP, re.DOTALL))  # in the second a backslash is one
 
 _known: set[str] = set()
 
@@ -47,7 +36,7 @@ def learn(secrets: Iterable[str]) -> None:
         secrets: Their values. Those of less than six characters, and words like `production`, are left out.
     """
     for secret in secrets:
-        _known.update(part for part in _parts(secret) if len(part) >= SHORTEST and part not in ORDINARY)
+        _known.update(part for part in _parts(secret) if len(part) >= SHORTEST and part.lower() not in ORDINARY)
 
 
 def hide(text: str) -> str:
@@ -60,16 +49,16 @@ def mask_text(text: str, secrets: frozenset[str]) -> str:
 
     Args:
         text: The text.
-        secrets: Their values, of any length but zero; base64 and hexadecimal digits are looked for from six characters on.
+        secrets: Their values, of any length but zero. Case and what stands between their letters count for those of less than six
+            characters, and these are not looked for in base64 and other digits.
     """
-    literals, cores = _forms(secrets)
-    found = [
-        span for read, starts in _readings(text, plus=any(" " in one for one in secrets)) for span in _spans(read, starts, literals, cores)
-    ]
-    for begin, end in reversed(_joined(found)):
-        text = text[:begin] + MASK + text[end:]
-    text = _without_beginning(text, literals) if text.endswith(CUT) else text
-    return _without_end(text, literals) if text.startswith(CUT) else text
+    pieces, done = [], 0
+    for begin, end in _joined([*_literal(text, secrets), *_spans(text, secrets, DEPTH)]):
+        pieces += [text[done:begin], _mask_of(text[begin:end])]
+        done = end
+    text = "".join([*pieces, text[done:]])
+    text = _without_beginning(text, secrets) if text.endswith(CUT) else text
+    return _without_end(text, secrets) if text.startswith(CUT) else text
 
 
 def _parts(secret: str) -> set[str]:
@@ -88,82 +77,83 @@ def _parts(secret: str) -> set[str]:
     return found
 
 
+class Sought(NamedTuple):
+    """A secret as one layer of escapes reads it."""
+
+    key: str
+    """What is searched."""
+    secret: str
+    plain: str
+    before: str
+    """The noise at its beginning, which is not in the key."""
+    after: str
+
+
 @lru_cache(maxsize=16)
-def _forms(secrets: frozenset[str]) -> tuple[list[str], list[str]]:
-    """Give what to look for, the longest first: the secrets and their hexadecimal digits; and what stands of them in base64."""
-    texts = sorted((text for text in secrets if text), key=lambda text: (-len(text), text))
-    long = [text.encode("utf-8", "surrogatepass") for text in texts if len(text) >= SHORTEST]
-    digits = [form for content in long for form in (content.hex(), content.hex().upper())]
-    return texts + digits, list(dict.fromkeys(core for content in long for core in _cores(content)))
+def _sought(secrets: frozenset[str], layer: int) -> list[Sought]:
+    """Read the secrets as a text is read, and as they are; what is noise alone is only found as it is."""
+    ways = {(secret, folded(secret, one)): unescaped(secret, one) for secret in sorted(secrets) for one in (layer, 0)}
+    return [Sought(key, secret, plain, *noise_at_ends(plain)) for (secret, key), plain in ways.items() if key]
 
 
-def _cores(content: bytes) -> Iterator[str]:
-    """Give the base64 digits that the secret alone decides, with none, one and two bytes before it, in both alphabets."""
-    for before in range(3):
-        encoded = base64.b64encode(bytes(before) + content).decode()
-        core = encoded[-(-before * 8 // 6) : (before + len(content)) * 8 // 6]
-        yield from (core, core.translate(str.maketrans("+/", "-_")))
-
-
-def _readings(text: str, *, plus: bool) -> Iterator[tuple[str, list[int] | None]]:
-    """Read a text as it is, and with one to three layers of escapes taken off; with the place of each character in the text."""
-    patterns = _ESCAPES if "\\" in text and ("%" in text or "&" in text) else _ESCAPES[:1]
-    for whole in [text, text.replace("+", " ")] if plus and "+" in text else [text]:
-        yield whole, None
-        for pattern in patterns:
-            read, starts = whole, list(range(len(whole) + 1)) if _is_escaped(whole) else []
-            for _ in range(ROUNDS):
-                plain, places = _unescaped(read, pattern) if _is_escaped(read) else (read, [])
-                if len(plain) == len(read):
-                    break
-                read, starts = plain, [starts[place] for place in places]
-                yield read, starts
-
-
-def _is_escaped(text: str) -> bool:
-    return "%" in text or "\\" in text or "&" in text
-
-
-def _unescaped(text: str, escape: re.Pattern[str]) -> tuple[str, list[int]]:
-    pieces: list[str] = []
-    starts: list[int] = []
-    done = 0
-    for match in escape.finditer(text):
-        pieces += [text[done : match.start()], _character(match)]
-        starts += [*range(done, match.start()), match.start()]
-        done = match.end()
-    return "".join([*pieces, text[done:]]), [*starts, *range(done, len(text) + 1)]
-
-
-def _character(match: re.Match[str]) -> str:
-    kind, found = match.lastgroup, match[match.lastgroup or 0]
-    if kind == "octets":
-        digits = re.sub(r"%|\\x", "", found)
-        try:
-            return bytes.fromhex(digits).decode()[:1] or MASK[:1]
-        except ValueError:
-            return "\N{REPLACEMENT CHARACTER}"
-    if kind == "low":
-        return chr(0x10000 + ((int(match["high"], 16) & 0x3FF) << 10) + (int(found, 16) & 0x3FF))
-    if kind in {"unit", "hex", "decimal"}:
-        number = int(found, 10 if kind == "decimal" else 16)
-        return chr(number) if number <= 0x10FFFF else "\N{REPLACEMENT CHARACTER}"  # noqa: PLR2004 - the last character of Unicode
-    return _CONTROLS[found] if kind == "control" else _NAMED.get(found, found) if kind == "named" else found
-
-
-def _spans(read: str, starts: list[int] | None, literals: list[str], cores: list[str]) -> Iterator[tuple[int, int]]:
-    """Give where in the text secrets stand; base64 with the digits around it, of which the outer ones hold some of its bits."""
-    for form in literals + cores:
-        begin = read.find(form)
+def _literal(text: str, secrets: frozenset[str]) -> Iterator[tuple[int, int]]:
+    for secret in filter(None, secrets):
+        begin = text.find(secret)
         while begin >= 0:
-            end, first = begin + len(form), begin
-            if form not in literals:
-                while first and read[first - 1] in _DIGITS:
-                    first -= 1
-                while end < len(read) and read[end] in _DIGITS:
-                    end += 1
-            yield (first, end) if starts is None else (starts[first], starts[end])
-            begin = read.find(form, end)
+            yield begin, begin + len(secret)
+            begin = text.find(secret, begin + len(secret))
+
+
+def _spans(text: str, secrets: frozenset[str], depth: int) -> Iterator[tuple[int, int]]:
+    """Give where secrets stand in a text without its escapes; and the runs of digits that hold one, whole."""
+    layers = layers_of(text)
+    for layer in layers:
+        whole = folded(text, layer)
+        found = [one for one in _sought(secrets, layer) if one.key in whole and (depth == DEPTH or len(one.key) >= FEWEST_LETTERS)]
+        if found:
+            reading = read(text, layer)
+            for one in found:
+                yield from _places(reading, one)
+    if depth and (long := frozenset(one for one in secrets if len(one) >= SHORTEST)):
+        yield from _in_digits(text, long, depth)
+        if layers[-1] and (runs := list(_in_digits(unescaped(text, layers[-1]), long, depth))):
+            starts = read(text, layers[-1]).starts
+            yield from ((starts[begin], starts[end]) for begin, end in runs)
+
+
+def _in_digits(text: str, secrets: frozenset[str], depth: int) -> Iterator[tuple[int, int]]:
+    found = decoded(text)
+    for place, _ in _spans(found.text, secrets, depth - 1) if found.text else ():
+        yield found.runs[bisect_right(found.begins, place) - 1]
+
+
+def _places(reading: Reading, sought: Sought) -> Iterator[tuple[int, int]]:
+    """Give where a secret stands; what is shorter than it cannot be it, since escapes and noise only lengthen."""
+    whole, plain, kept, starts = reading
+    size = len(sought.key)
+    at = whole.find(sought.key)
+    while at >= 0:
+        first, last = kept[at], kept[at + size - 1] + 1
+        least, most = (kept[at - 1] + 1 if at else 0), (kept[at + size] if at + size < len(kept) else len(plain))
+        if starts[max(most, last)] - starts[min(least, first)] >= len(sought.secret) and _is_alike(plain[first:last], sought):
+            while first > least and plain[first - 1] in sought.before:
+                first -= 1
+            while last < most and plain[last] in sought.after:
+                last += 1
+            yield starts[first], starts[last]
+            at += size - 1
+        at = whole.find(sought.key, at + 1)
+
+
+def _is_alike(found: str, sought: Sought) -> bool:
+    if len(sought.secret) >= SHORTEST:
+        return True
+    core = sought.plain[len(sought.before) : len(sought.plain) - len(sought.after)]
+    return found.replace("\\", "") == core.replace("\\", "")
+
+
+def _mask_of(found: str) -> str:
+    return "\n".join([MASK] * (1 + found.count("\n")))  # lines stay lines: others count them
 
 
 def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -176,19 +166,32 @@ def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return found
 
 
-def _without_end(text: str, secrets: list[str]) -> str:
+def _halves(text: str, secrets: frozenset[str]) -> Iterator[tuple[Reading, str]]:
+    """Give each reading of a text with what half a secret may stand at its end in: its letters, and its hexadecimal digits."""
+    for layer in layers_of(text):
+        reading = read(text, layer)
+        for one in _sought(secrets, layer):
+            yield reading, one.key
+            yield reading, one.secret.encode("utf-8", "surrogatepass").hex()
+
+
+def _without_end(text: str, secrets: frozenset[str]) -> str:
     kept = text[len(CUT) :]
-    for secret in secrets:
-        for length in range(min(len(secret) - 1, len(kept)), SHORTEST - 1, -1):
-            if kept.startswith(secret[-length:]):
-                return f"{CUT}{MASK}{kept[length:]}"
-    return text
+    found = 0
+    for reading, key in _halves(kept, secrets):
+        for length in range(min(len(key) - 1, len(reading.folded)), SHORTEST - 1, -1):
+            if reading.folded.startswith(key[-length:]):
+                found = max(found, reading.starts[reading.kept[length - 1] + 1])
+                break
+    return f"{CUT}{_mask_of(kept[:found])}{kept[found:]}" if found else text
 
 
-def _without_beginning(text: str, secrets: list[str]) -> str:
+def _without_beginning(text: str, secrets: frozenset[str]) -> str:
     kept = text[: -len(CUT)].rstrip()
-    for secret in secrets:
-        for length in range(min(len(secret) - 1, len(kept)), SHORTEST - 1, -1):
-            if kept.endswith(secret[:length]):
-                return f"{kept[:-length]}{MASK}{CUT}"
-    return text
+    found = len(kept)
+    for reading, key in _halves(kept, secrets):
+        for length in range(min(len(key) - 1, len(reading.folded)), SHORTEST - 1, -1):
+            if reading.folded.endswith(key[:length]):
+                found = min(found, reading.starts[reading.kept[-length]])
+                break
+    return f"{kept[:found]}{_mask_of(kept[found:])}{CUT}" if found < len(kept) else text

@@ -33,7 +33,7 @@ from tests.flows.test_migrations import JOB
 from tests.hostile_text import EVERYTHING, spellings, traces
 
 pytestmark = [pytest.mark.attack, pytest.mark.server, pytest.mark.timeout(600)]
-SECRET = 'Tr0ub4dor&3/x y"z+Kuckuck-\u00e4'
+SECRET = 'Tr0ub4dor&3/x y"z+Kuckuck-\u00e4%41<k&amp;'
 FILTERS = (
     "artifacts", "artifacts/latest", "block_documents", "deployments", "events", "flow_runs", "flows", "logs", "task_runs", "variables",
     "work_pools", "block_schemas", "block_types",
@@ -103,7 +103,7 @@ def check_no_trace(found: dict[str, str]) -> None:
         assert not left, f"{place}: {left}: …{text[max(0, where - 300) : where + 300]}…"
 
 
-@pytest.mark.parametrize("point", ["logs", "body", "prepare", "shift"])
+@pytest.mark.parametrize("point", ["logs", "body", "illegal", "prepare", "shift"])
 async def test_a_failing_release_shows_its_secret_nowhere(
     stage: SecretStage, server: Any, point: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,6 +115,8 @@ async def test_a_failing_release_shows_its_secret_nowhere(
     states = []
     lines = [f"{name} lost {spelled} in a fire" for name, spelled in spellings(SECRET).items()]
     batches = [lines[at::4] for at in range(4)] if point == "logs" else [lines[:1], [" ".join(lines[4:6])]]
+    if point == "illegal":
+        batches = [[SECRET], [SECRET.encode().hex()]]
     try:
         for text, *more in batches:
             for environment in stage.environments:
@@ -127,11 +129,11 @@ async def test_a_failing_release_shows_its_secret_nowhere(
                 asked = {"plan": stage.hostile_plan(), "version": version, "reason": "a test", "requester": "rita"}
                 state: Any = await release(**asked, return_state=True)
             states.append(state.message)
-            assert state.name == ("Failed" if point == "body" else "RolledBack"), state.message
+            assert state.name == ("Failed" if point in {"body", "illegal"} else "RolledBack"), state.message
             assert [stage.world(one).position["baseline"] for one in stage.environments] == ["1.0", "1.0"]
     finally:
         logging.getLogger("prefect").removeHandler(handler)
-    assert any("********" in message for message in states) or point == "body", states
+    assert any("********" in message for message in states) or point in {"body", "illegal"}, states
     await hang_up()
     await asyncio.sleep(2)  # the server stores events and logs once a second
     out = capfd.readouterr()

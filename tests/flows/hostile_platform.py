@@ -139,11 +139,15 @@ class HostilePlatform(Block):
 
 @contextmanager
 def hostile_service(worlds: dict[str, World]) -> Iterator[str]:
-    """Answer `/VERSION/version` with the version, but for the first with the words of a world that fails at `body`."""
+    """Answer `/VERSION/version` with the version, but for the first in the words of a world that fails at `body` or `illegal`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             version = unquote(self.path.split("/")[1])
+            illegal = next((world.text for world in worlds.values() if world.fails_at == "illegal"), None)
+            if illegal is not None and version != "1.0":
+                self.wfile.write(f"HTTP/1.1 200 OK\r\nX-Said: \x00 {illegal}\r\n\r\n".encode("utf-8", "replace"))
+                return
             bad = next((world.text for world in worlds.values() if world.fails_at == "body"), None)
             body = json.dumps({"version": version if bad is None or version == "1.0" else bad}).encode()
             self.send_response(200)
