@@ -94,7 +94,7 @@ def error_text(error: BaseException, *, limit: int = LINE_LIMIT) -> OutsideText:
 
 
 def without_bytes(text: str) -> str:
-    """Replace the bytes that an exception's text shows: they are a piece of somebody's answer, with what it may hold.
+    """Replace the bytes that an exception's text shows: they are a piece of an answer, with what it may hold.
 
     Args:
         text: As `illegal header line: bytearray(b'X-Key: …')`, which becomes `illegal header line: (bytes)`.
