@@ -19,7 +19,8 @@ def main(home: Path) -> None:
     def application() -> guard.Application:
         from prefect.server.api.server import create_app  # noqa: PLC0415 - slow to import
 
-        return create_app() if facts["auth"] else guard.only_from_here(create_app(), port=facts["port"])
+        served = create_app() if facts["auth"] else guard.only_from_here(create_app(), port=facts["port"])
+        return guard.with_page_headers(served, port=facts["port"])
 
     config = uvicorn.Config(application, factory=True, log_level="warning", timeout_graceful_shutdown=STOP_SECONDS, **guard.WEBSOCKETS)
     uvicorn.Server(config).run(sockets=[port.bind(facts["port"], home=home)])

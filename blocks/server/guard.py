@@ -1,4 +1,4 @@
-"""What stands before Prefect's application: bounds for who has not authenticated, and, without a password, for pages of other origins."""
+"""What stands before Prefect's application: bounds for who has not authenticated, for its own pages, and for pages of other origins."""
 
 from __future__ import annotations
 
@@ -14,6 +14,14 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 HERE = ("127.0.0.1", "localhost")
+
+# What Prefect's UI 3.9 needs: pixi.js makes functions for its shaders from text and starts its workers from blobs; fonts and pictures are
+# also data URIs. No inline script and no other host: its Amplitude client asks for a configuration even if analytics is off.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "font-src 'self' data:; connect-src 'self' {api}; worker-src 'self' blob:; manifest-src 'self'; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+)
 
 
 class BoundedWebSocket(WebSocketsSansIOProtocol):
@@ -66,6 +74,28 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
 # Prefect's largest message is an event of 1.5 MB. Unpacking compressed ones would cost each connection 0.3 MB, and small ones may be bombs.
 WEBSOCKETS: dict[str, Any] = {"ws": BoundedWebSocket, "ws_max_size": 2_000_000, "ws_per_message_deflate": False}
+
+
+def with_page_headers(application: Application, *, port: int) -> Application:
+    """Send the headers with each answer that keep a page of this server from other hosts, and other pages from framing it.
+
+    Args:
+        application: What to protect.
+        port: The port on which it is served; the pages ask the API at 127.0.0.1, also those that were opened at localhost.
+    """
+    policy = CONTENT_SECURITY_POLICY.format(api=f"http://{HERE[0]}:{port} ws://{HERE[0]}:{port}")
+    ours = {b"content-security-policy": policy.encode(), b"referrer-policy": b"no-referrer", b"x-content-type-options": b"nosniff"}
+
+    async def answered(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                others = [(name, value) for name, value in message.get("headers", ()) if name.lower() not in ours]
+                message = {**message, "headers": [*others, *ours.items()]}
+            await send(message)
+
+        await application(scope, receive, send_with_headers)
+
+    return answered
 
 
 def only_from_here(application: Application, *, port: int) -> Application:
