@@ -24,6 +24,7 @@ PART_LIMIT_BYTES = 200
 NO_REASON = OutsideText("no reason given")
 UNKNOWN = OutsideText("unknown")
 MARK = "\N{REPLACEMENT CHARACTER}"
+BREAK = "\N{ZERO WIDTH SPACE}"
 
 # ECMA-48: control sequences (colours, cursor), strings that end (titles, links), and the other escapes. A string without an end is no
 # string: it would hide the rest of the line.
@@ -38,6 +39,8 @@ _BYTES = re.compile(r"""(?:bytearray\(|(?<![\w'"]))[bB](?:'(?:[^'\\]|\\.)*+(?:'|
 BYTES = "(bytes)"
 _BREAKS = re.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
 _SPACES = re.compile(r"\s+")
+# Extended autolinks (https://github.github.com/gfm/#autolinks-extension-), and those of other schemes, which some renderers link, too.
+_LINKED = re.compile(r":(?=//)|www(?=\.)|@(?=[\w.+-])", re.IGNORECASE)
 # Controls, directions (bidi), lone surrogates, the byte-order mark, and what Unicode calls no characters.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]"
@@ -67,6 +70,17 @@ def outside(text: object, *, limit: int = LINE_LIMIT, lines: bool = False) -> Ou
 def without_escapes(text: str) -> str:
     """Drop the escape sequences of terminals, so that a coloured word is that word."""
     return _ESCAPES.sub("", text) if "\x1b" in text or not text.isascii() else text
+
+
+def unlinked(text: str) -> str:
+    """Break the addresses of pages and of mail in a text by a zero-width space, for what makes links of them unasked.
+
+    An escape is not enough: renderers of Markdown look for addresses in the text as it reads once its escapes and entities are resolved.
+
+    Args:
+        text: In which this is done before it is escaped.
+    """
+    return _LINKED.sub(lambda found: found[0] + BREAK, text)
 
 
 def as_reason(text: object) -> OutsideText:

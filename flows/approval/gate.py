@@ -183,10 +183,11 @@ async def _form(phase: Phase, inputs: Inputs, gate: Gate, state: GateState, refu
     changes = [Change(environment=name, running=found, wanted=inputs.version) for name, found in inputs.current.items()]
     log = [f"{one.hash[:10]} {one.author}: {one.subject}" for one in inputs.change_log.commits]
     preview = preview_lines(inputs.previews)
-    steps = steps_in_words(phase.plan)
+    steps, why = steps_in_words(phase.plan), next((entry.why for entry in entries if entry.kind == "opened"), "")
     power = next((entry.evidence for entry in reversed(entries) if entry.name == "power"), {})
     text = approval_form(
-        gate, state, changes=changes, course=steps, change_log=log, evidence=evidence, preview=preview, last_refusal=refusal,
+        gate, state, changes=changes, course=steps, change_log=log, evidence=evidence, reason=why, description=phase.plan.description,
+        preview=preview, last_refusal=refusal,
         power=[power["headings"], *power["rows"]] if power else (),
     )  # fmt: skip
     return approval_form_for(gate, description=text)

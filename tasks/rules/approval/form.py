@@ -6,15 +6,19 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from blocks.outside_text import unlinked
+from blocks.secret_text import hide
 from tasks.rules.approval.gates import Gate, GateState, moment_text
 from tasks.rules.approval.policy import printable
 
-MAX_CHARACTERS = 8_000
+MAX_CHARACTERS = 12_000
 MAX_PICTURE_CHARACTERS = 200_000
 MAX_CELL_CHARACTERS = 160
+MAX_WORDS_CHARACTERS = 300  # of the reason and of the description
 MAX_NAME_CHARACTERS = 48
 MAX_ROWS = 11  # staging and ten targets
 MAX_NAMES = 12
+RUN_CHARACTERS = 8  # as commands show an id
 MAX_POWER_ROWS, MAX_POWER_CHARACTERS = 8, 28
 PICTURE = re.compile(r"data:image/(svg\+xml|png);base64,[A-Za-z0-9+/]+={0,2}")
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&:/@^=$\"])")
@@ -44,14 +48,17 @@ def approval_form(
     course: str,
     change_log: Sequence[str],
     evidence: Sequence[Evidence],
+    reason: str = "",
+    description: str = "",
     preview: Sequence[str] = (),
     last_refusal: str = "",
     picture: str = "",
     power: Sequence[Sequence[str]] = (),
 ) -> str:
-    """Write the description of the approval form, at most 8,000 characters besides the picture.
+    """Write the description of the approval form, at most 12,000 characters besides the picture.
 
-    Text that does not fit is cut from the end of the change log, then of the preview, then of the evidence, and counted.
+    Text that does not fit is cut from the end of the change log, then of the preview, then of the evidence, and counted, with the command
+    that shows all of it.
 
     Args:
         gate: The question.
@@ -60,6 +67,8 @@ def approval_form(
         course: The planned steps in one line, `5 % → 25 % → 100 %, 300 s each`.
         change_log: One line a commit, newest first; untrusted text.
         evidence: What was checked so far.
+        reason: Why the release was requested, in the requester's words.
+        description: What the plan says about the service.
         preview: What the platforms would change, and what others changed, a line each.
         last_refusal: Why the last answer was not accepted; empty when there is none.
         power: What the steps can decide: the headings of a table, and its rows.
@@ -68,30 +77,38 @@ def approval_form(
     Returns:
         Markdown in which no text of others can make links, pictures, tables or HTML.
     """
-    head = _head(gate, state, last_refusal) + _changes(changes, course)
+    head = _head(gate, state, last_refusal, reason=reason, description=description) + _changes(changes, course)
     foot = _foot(gate)
+    all_of_it = f"`shipway report {gate.run[:RUN_CHARACTERS]}`"
     table = _power(power, room=(MAX_CHARACTERS - len(head) - len(foot)) // 4)
     head += table
     room = MAX_CHARACTERS - len(head) - len(foot)
-    checks = _table(evidence, room=room * 2 // 3)
-    objects = _list(preview, title="What the platforms would do", room=(room - len(checks)) // 2) if preview else ""
-    log = _list(change_log, title="Changes", room=room - len(checks) - len(objects))
+    checks = _table(evidence, room=room * 2 // 3, more="| … | | and {count} more checks; all: " + all_of_it + " |")
+    preview_room = (room - len(checks)) // 2
+    objects = _list(preview, title="What the platforms would do", room=preview_room, more="- … and {count} more; all: " + all_of_it)
+    log = _list(
+        change_log or ["none listed"], title="Changes", room=room - len(checks) - len(objects),
+        more="- … and {count} older changes, not shown here; all: " + all_of_it,
+    )  # fmt: skip
     shown = f"\n![evidence]({picture})\n" if len(picture) <= MAX_PICTURE_CHARACTERS and PICTURE.fullmatch(picture) else ""
     return head + checks + shown + objects + log + foot
 
 
 def escaped(text: str, *, limit: int = MAX_CELL_CHARACTERS) -> str:
-    """Escape untrusted text for markdown: one line, bounded, every special character escaped."""
-    line = printable(text)
+    """Escape untrusted text for markdown: one line, bounded, every special character escaped, no address a link, no secret."""
+    line = unlinked(printable(hide(text)))
     return SPECIAL.sub(r"\\\1", line if len(line) <= limit else line[: limit - 1] + "…")
 
 
-def _head(gate: Gate, state: GateState, last_refusal: str) -> str:
+def _head(gate: Gate, state: GateState, last_refusal: str, *, reason: str, description: str) -> str:
     refusal = f"> **The last answer was not accepted:** {escaped(last_refusal, limit=300)}\n\n" if last_refusal else ""
+    about = f"About {_name(gate.service)}: {escaped(description, limit=MAX_WORDS_CHARACTERS)}\n\n" if description.strip() else ""
     return (
         f"## {_name(gate.service)} {_name(gate.version)}: may it pass the gate {_name(gate.name)}?\n\n"
         f"{refusal}"
-        f"Requested by **{_name(gate.requester) or 'an unnamed requester'}**. {escaped(state.reason, limit=200)}.\n\n"
+        f"Requested by **{_name(gate.requester) or 'an unnamed requester'}**: "
+        f"{escaped(reason, limit=MAX_WORDS_CHARACTERS) or 'no reason given'}\n\n{about}"
+        f"{escaped(state.reason, limit=200)}.\n\n"
     )
 
 
@@ -138,19 +155,19 @@ def _name(text: str) -> str:
     return escaped(text, limit=MAX_NAME_CHARACTERS)
 
 
-def _table(evidence: Sequence[Evidence], *, room: int) -> str:
+def _table(evidence: Sequence[Evidence], *, room: int, more: str) -> str:
     if not evidence:
         return "### Evidence\n\nNone yet.\n"
     head = "### Evidence\n\n| Check | Verdict | Reason |\n| --- | --- | --- |\n"
     rows = [f"| {escaped(one.name)} | {escaped(one.verdict)} | {escaped(one.reason, limit=300)} |" for one in evidence]
-    return head + _fitting(rows, room=room - len(head), more="| … | | and {count} more checks, in the run's artifacts |")
+    return head + _fitting(rows, room=room - len(head), more=more)
 
 
-def _list(lines: Sequence[str], *, title: str, room: int) -> str:
-    head = f"\n### {title}\n\n"
+def _list(lines: Sequence[str], *, title: str, room: int, more: str) -> str:
     if not lines:
-        return f"{head}None listed.\n"
-    return head + _fitting([f"- {escaped(line)}" for line in lines], room=room - len(head), more="- … and {count} more changes")
+        return ""
+    head = f"\n### {title}\n\n"
+    return head + _fitting([f"- {escaped(line)}" for line in lines], room=room - len(head), more=more)
 
 
 def _fitting(lines: Sequence[str], *, room: int, more: str) -> str:
@@ -161,4 +178,4 @@ def _fitting(lines: Sequence[str], *, room: int, more: str) -> str:
             break
         kept.append(line)
     left = len(lines) - len(kept)
-    return "".join(f"{line}\n" for line in [*kept, *([more.format(count=left)] if left else [])])
+    return "".join(f"{line}\n" for line in [*kept, *([more.replace("{count}", str(left))] if left else [])])

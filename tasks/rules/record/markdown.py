@@ -6,14 +6,13 @@ import base64
 import html
 import re
 
-from blocks.outside_text import outside
+from blocks.outside_text import outside, unlinked
 from tasks.rules.record.entries import Entry
 from tasks.rules.record.picture import in_words, picture
 from tasks.rules.record.series import series_of
 from tasks.rules.record.view import Row, Summary, checks_of, rows_of, summary_of
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~-])")
-ADDRESS = re.compile(r"(://|\bwww\.)", re.IGNORECASE)  # what some renderers turn into links unasked
 LONGEST_CELL = 400
 MAX_ROWS = 500
 TURNS = {"opened", "gate", "approval", "refused", "verdict", "rollback", "closed"}
@@ -41,7 +40,7 @@ def plain(text: str) -> str:
     """Make a text harmless in markdown and in a table's cell: one line, no HTML, no link, no format; cut when long."""
     line = outside(text, limit=2 * LONGEST_CELL)
     cut = line if len(line) <= LONGEST_CELL else line[:LONGEST_CELL] + " …"
-    return ADDRESS.sub(lambda found: f"{found[0][:-2]}&#8203;{found[0][-2:]}", html.escape(SPECIAL.sub(r"\\\1", cut), quote=False))
+    return html.escape(SPECIAL.sub(r"\\\1", unlinked(cut)), quote=False)
 
 
 def _head(summary: Summary) -> str:

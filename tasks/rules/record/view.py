@@ -23,7 +23,7 @@ PHASES: dict[Kind, str] = {
 }  # fmt: skip
 DOCS = re.compile(r"data/[a-z0-9-]+\.html")
 RUN_PAGE = re.compile(r"https?://[0-9A-Za-z.:/\[\]_-]+/flow-run/[0-9a-f-]{36}")
-MOST_CHANGES = 200
+MOST_CHANGES = 500  # as many as a change log has
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Summary:
         digest: What was approved.
         run: The run's page in the Prefect UI.
         answers: What people answered at the gates, with their comments.
-        commits: What the version changes, the newest first; at most 200.
+        commits: What the version changes, the newest first; at most 500.
     """
 
     service: str

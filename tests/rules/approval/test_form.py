@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -26,6 +28,7 @@ GATE = Gate(
 )
 NASTY = "fix | `rm` <img src=x onerror=alert(1)> [here](https://evil.example) www.evil.example ![x](//y) &lt; **b** \\\n# head"
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table")
+LINKED = re.compile(r"(https?://|www\.)[-.\w]|[-.\w+]@[-\w]+\.[-\w]", re.IGNORECASE)  # as remark-gfm of the UI finds them in the text
 
 
 def form_of(**other: Any) -> str:
@@ -40,7 +43,12 @@ def form_of(**other: Any) -> str:
 
 
 def text_of(markdown: str) -> str:
-    """Read the text as the page shows it."""
+    """Read the text as the page shows it, where a zero-width space is not seen."""
+    return written_text(markdown).replace("\u200b", "")
+
+
+def written_text(markdown: str) -> str:
+    """Read the text as the page has it, once escapes and entities are resolved."""
     return "".join(child.content for token in MARKDOWN.parse(markdown) for child in token.children or [] if child.type == "text")
 
 
@@ -58,7 +66,7 @@ def test_the_form_says_what_the_platforms_would_do_and_others_have_done() -> Non
     lines = ["production, changed by others since the last release: replicas: 1 → 2", NASTY, *(["x" * 300] * 200)]
     form = form_of(preview=lines)
     shown = text_of(form)
-    for part in ("What the platforms would do", "replicas: 1 → 2", "more changes", "212 tests", "Sort entries"):
+    for part in ("What the platforms would do", "replicas: 1 → 2", "more; all:", "212 tests", "Sort entries"):
         assert part in shown
     assert len(form) <= MAX_CHARACTERS
     assert "What the platforms would do" not in form_of()
@@ -74,6 +82,27 @@ def test_the_form_shows_what_the_steps_can_decide() -> None:
     assert "Needed" not in text_of(form_of())
 
 
+def test_the_form_says_why_it_was_requested_and_what_the_service_is() -> None:
+    """Both are others' words: near the top, in one line each, escaped and bounded."""
+    form = form_of(reason=f"The sort order is wrong. {NASTY}", description="A book\n\n# for guests " + "x" * 2_000)
+    shown = text_of(form)
+    assert "rita: The sort order is wrong. fix | `rm` <img src=x onerror=alert(1)> [here]" in shown
+    assert "About guestbook: A book # for guests xxx" in shown
+    assert shown.index("sort order") < shown.index("About guestbook") < shown.index("Environment")
+    assert "x" * 300 not in shown
+    assert "rita: no reason given" in text_of(form_of())
+    assert "About" not in text_of(form_of())
+
+
+def test_the_form_says_where_the_changes_are_that_it_leaves_out() -> None:
+    """With the command that lists all of them."""
+    form = form_of(change_log=[f"{number:010x} grace: {'change ' * 20}" for number in range(179)])
+    left = 179 - form.count("grace")
+    assert 0 < left < 179
+    assert f"- … and {left} older changes, not shown here; all: `shipway report run-1`\n" in form
+    assert "shipway report" not in form_of()
+
+
 def test_the_form_says_why_the_last_answer_did_not_count() -> None:
     """A person who mistyped the code reads so on the next try."""
     assert "not accepted:" in text_of(form_of(last_refusal="the code is wrong"))
@@ -85,12 +114,30 @@ def test_text_of_others_stays_text() -> None:
     kinds = {child.type for token in MARKDOWN.parse(form) for child in [token, *(token.children or [])]}
     assert not kinds & {"link_open", "image", "html_inline", "html_block", "code_block", "fence"}
     assert "<img src=x onerror=alert(1)>" in text_of(form)
+    assert not LINKED.search(written_text(form))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sign in at http://127.0.0.1:9999/l1 again", "HTTPS://evil.example", "(https://evil.example)", "ftp://evil.example/x",
+        "_www.evil.example", "WWW.evil.example", "www.www.evil.example", "ada@evil.example", "mailto:ada@evil.example",
+        "xmpp:ada@evil.example/x", "a@b.example@c.example", "http&#58;//evil.example http:\\//evil.example http://http://evil.example",
+    ],
+)  # fmt: skip
+def test_an_address_in_a_text_of_others_is_no_link(text: str) -> None:
+    """The UI links addresses that it finds in the text once escapes are resolved, so each is broken there, invisibly."""
+    assert LINKED.search(text.replace("&#58;", ":").replace("\\", "")) or text.startswith("ftp")
+    assert not LINKED.search(written_text(escaped(text)))
+    assert "\u200b" in escaped(text)
+    assert text_of(escaped(text)) == text
 
 
 @given(st.text(max_size=300))
 def test_escaped_text_is_read_back_as_it_was(text: str) -> None:
     """Escaping changes how text is written, never what is read; lines of it are bounded."""
-    assert text_of(f"x {escaped(text)}") == f"x {escaped_free(text)}".rstrip()
+    read = text_of(f"x {escaped(text)}")
+    assert read == f"x {escaped_free(text)}".rstrip() or (read.endswith("…") and escaped_free(text).startswith(read[2:-1]))
 
 
 def escaped_free(text: str) -> str:
@@ -103,10 +150,11 @@ def escaped_free(text: str) -> str:
 
 @given(st.lists(st.text(max_size=400), max_size=60), st.lists(st.text(max_size=400), max_size=60))
 def test_the_form_is_bounded_and_counts_what_it_leaves_out(log: list[str], names: list[str]) -> None:
-    """At most 8,000 characters, whatever comes in."""
+    """At most 12,000 characters, whatever comes in."""
     form = form_of(change_log=log * 5, evidence=[Evidence(name, "passed", name) for name in names])
     assert len(form) <= MAX_CHARACTERS
-    assert (form.count("\n- ") < len(log) * 5) == ("more changes" in form)
+    is_cut = "older changes, not shown here" in form
+    assert (form.count("\n- ") - is_cut < max(1, len(log) * 5)) == is_cut
 
 
 def test_the_worst_of_everything_still_fits_and_ends_with_digest_and_challenges() -> None:
@@ -120,6 +168,8 @@ def test_the_worst_of_everything_still_fits_and_ends_with_digest_and_challenges(
         course="|" * 9_000,
         change_log=["|" * 9_000] * 500,
         evidence=[Evidence("|" * 999, "|" * 999, "|" * 999)] * 500,
+        reason="|" * 9_000,
+        description="|" * 9_000,
         last_refusal="|" * 9_000,
         power=[["|" * 99] * 5] * 99,
     )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tasks.record.page import render_page
+from tasks.rules.evidence.change_log import MAX_COMMITS
 from tasks.rules.record.entries import Entry, chain
 
 START = datetime(2026, 11, 23, 2, 14, 5, tzinfo=UTC)
@@ -151,6 +152,14 @@ def test_a_reader_needs_no_json_for_changes_comments_and_the_run() -> None:
         assert part in head
     assert head.count("errors: 10 of 36") == 1, "the reason stands once"
     assert head.count("ab" * 32) == 1, "the digest stands once"
+
+
+def test_the_page_lists_every_change_that_a_change_log_has() -> None:
+    """The form, which has room for some, sends people here."""
+    commits = [{"hash": f"{number:040x}", "author": "Grete", "subject": f"Change {number}.", "at": 1} for number in range(MAX_COMMITS)]
+    log = chain(None, at=START, kind="change_log", who="shipway", what="500 changes", evidence={"commits": commits})
+    page = render_page([log], problems=[])
+    assert all(f"<td>Change {number}.</td>" in page for number in range(MAX_COMMITS))
 
 
 @pytest.mark.parametrize("run", ["javascript:alert(1)", "https://evil.example/", 'https://x/flow-run/"onclick="'])
