@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,21 +31,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     proof.add_argument("--code", metavar="CODE", help="the eight digits of `shipway code` (default: computed from your secret)")
     _secret.add_secret_file(parser)
     decision = parser.add_mutually_exclusive_group()
-    decision.add_argument("--approve", action="store_true", help="approve, which is the default")
-    decision.add_argument("--reject", action="store_true", help="reject instead of approving; this ends the release")
+    decision.add_argument("--approve", action="store_true", help="approve, without being asked on a terminal; the default without one")
+    decision.add_argument("--reject", action="store_true", help="reject instead of approving, without being asked; this ends the release")
+    parser.add_argument("--yes", action="store_true", help="do not ask on a terminal before the answer is posted")
     parser.add_argument("--comment", metavar="TEXT", default="", help="a comment for the record")
     parser.add_argument("--wait", metavar="SECONDS", type=float, default=60, help="how long to wait for the outcome (default: 60)")
     _terminal.add_home(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show what is asked, post the answer, print its outcome.
+    """Show what is asked, on a terminal ask whether to approve it, post the answer, print its outcome.
 
     Args:
         arguments: What `configure` described.
 
     Returns:
-        0 when the answer counts, 2 on bad input, 4 when it was refused or nothing is asked, 5 when no outcome is known yet.
+        0 when the answer counts, 2 on bad input, 4 when it was refused, not posted, or nothing is asked, 5 when no outcome is known yet.
     """
     _terminal.enter(arguments)
     return asyncio.run(answer(arguments))
@@ -74,7 +76,9 @@ async def _answer(arguments: argparse.Namespace) -> int:
         if asked.question is None or asked.mismatch():
             raise Refused(f"{found.name} cannot be answered: {asked.mismatch()}; it may have been changed on the server")
         _terminal.show(await _compared(asked.question, str(found.parameters.get("plan", ""))))
-        form = await asyncio.to_thread(_fill, arguments, asked.question)
+        name = _name(arguments)
+        _confirm(arguments, asked.question, name=name)
+        form = await asyncio.to_thread(_fill, arguments, asked.question, name=name)
         # Another person may have answered meanwhile: a new question must be read before it is answered.
         if await read_question(client, await client.read_flow_run(found.id)) != asked:
             raise Refused(f"{found.name} asks a different question now; read it with `shipway approve {arguments.run}`")
@@ -105,15 +109,34 @@ def _show(asked: Asked, *, name: str) -> None:
     _output.show_markdown(words, title=name)
 
 
-def _fill(arguments: argparse.Namespace, question: Question) -> dict[str, str]:
+def _name(arguments: argparse.Namespace) -> str:
+    from blocks.errors import BadInput
+    from tasks.rules.approval.proofs import same_name
+
+    name = arguments.approver or (_asked("your name: ") if sys.stdin.isatty() else "")
+    if not name:
+        raise BadInput("your name is missing", field="--as", fix="Give it with --as, or answer on a terminal.")
+    return same_name(name)
+
+
+def _confirm(arguments: argparse.Namespace, question: Question, *, name: str) -> None:
+    """Ask a person at a terminal, who has just been shown what is asked, unless the command itself says the decision."""
+    from blocks.errors import Refused
+
+    if arguments.approve or arguments.reject or arguments.yes or not sys.stdin.isatty():
+        return
+    about = f"{question.service} {question.version}, digest {question.digest[:12]}, as {name}"
+    if _asked(f"approve {about}? [y/N] ").lower() not in {"y", "yes"}:
+        raise Refused("nothing was posted; approve with `y`, or reject with --reject")
+
+
+def _fill(arguments: argparse.Namespace, question: Question, *, name: str) -> dict[str, str]:
     from blocks.approvers.signers import sign
     from tasks.rules.approval.one_time_codes import code_of
     from tasks.rules.approval.policy import as_comment
-    from tasks.rules.approval.proofs import same_name
     from tasks.rules.approval.statement import NAMESPACE
 
-    decision = "reject" if arguments.reject else "approve"
-    name, comment = same_name(arguments.approver or _ask("your name", option="--as")), as_comment(arguments.comment)
+    decision, comment = "reject" if arguments.reject else "approve", as_comment(arguments.comment)
     form = {"decision": decision, "approver": name, "comment": comment}
     if arguments.key:
         statement = question.statement(decision, name, comment)
@@ -121,16 +144,17 @@ def _fill(arguments: argparse.Namespace, question: Question) -> dict[str, str]:
     return form | {"code": arguments.code or code_of(_secret.read_secret(arguments.secret_file), question.challenge(decision))}
 
 
-def _ask(what: str, *, option: str) -> str:
-    from blocks.errors import BadInput
-
+def _asked(prompt: str) -> str:
+    """Read a line from the terminal, "" at its end; Ctrl-C ends the command, for which asyncio alone would wait for the line."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        answer = input(f"{what}: ").strip() if sys.stdin.isatty() else ""
+        _terminal.show(prompt, error=not sys.stdout.isatty(), end="")
+        return input().strip()
     except EOFError:
-        answer = ""
-    if not answer:
-        raise BadInput(f"{what} is missing", field=option, fix=f"Give it with {option}, or answer on a terminal.")
-    return answer
+        _terminal.show()
+        return ""
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _record(outcome: Outcome | None) -> int:

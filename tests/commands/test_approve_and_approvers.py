@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import subprocess
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from prefect import get_client
-from prefect.client.schemas.objects import State
-from prefect.input import keyset_from_paused_state
-from prefect.states import Completed, Running, Suspended
+from prefect.states import Running
 
 from blocks.approvers.approvers import Approvers
 from blocks.approvers.signers import add_signer
 from flows.commands import approve, approvers
 from tasks.approval.approval import fetch_answer, judge_approval, log_outcome
-from tasks.approval.forms import approval_form_for
 from tasks.rules.approval.gates import Gate, gate_state
 from tasks.rules.approval.one_time_codes import code_of
 from tasks.rules.approval.policy import Answer, Judgement
 from tasks.rules.approval.statement import NAMESPACE
+from tests.commands.suspended import suspended_run
 
 pytestmark = pytest.mark.server
 
@@ -59,33 +56,6 @@ async def approve_with(*words: str) -> int:
 async def approvers_with(*words: str) -> int:
     """Run `shipway approvers` in the loop of the test."""
     return await approvers.manage(parsed(approvers, *words))
-
-
-async def suspended_run(service: str, *, ended: bool = False, text: str = "", approver: str = "anna") -> Gate:
-    """Make a run that waits at its gate, as the server sees one; no process belongs to it."""
-    async with get_client() as client:
-        flow_id = await client.create_flow_from_name("release")
-        deployment = await client.create_deployment(flow_id=flow_id, name=f"d-{uuid4().hex[:8]}")
-        run = await client.create_flow_run_from_deployment(deployment, tags=[f"service:{service}"])
-        now = datetime.now(UTC)
-        gate = Gate.model_validate(
-            {"run": str(run.id), "name": "production", "digest": "ab" * 32, "service": service, "version": "1.1", "requester": "rita"}
-            | {"opened_at": now, "expires_at": now + timedelta(hours=1), "approvers": (approver,)}
-        )
-        await client.set_flow_run_state(run.id, Running(), force=True)
-        if ended:
-            await client.set_flow_run_state(run.id, Completed(message="all well"), force=True)
-            return gate
-        state: State[Any] = Suspended(timeout_seconds=3600, pause_key=gate.key)
-        state.state_details.run_input_keyset = keyset_from_paused_state(state)
-        await client.set_flow_run_state(run.id, state, force=True)
-        # As `RunInput.asave` does, which leaves its client open.
-        shown = " ".join(f"`{one}`" for one in (gate.digest, gate.asked().challenge("approve"), gate.asked().challenge("reject")))
-        form = approval_form_for(gate, description="")
-        stored = {"schema": form.model_json_schema(), "description": text or f"## {service}: may it go on? {shown}"}
-        for part, value in stored.items():
-            await client.create_flow_run_input(run.id, key=state.state_details.run_input_keyset[part], value=json.dumps(value))
-    return gate
 
 
 async def play_the_run(gate: Gate, block: Approvers, *, after: str = "") -> Judgement:
