@@ -86,10 +86,10 @@ def _home(home: Path) -> Finding:
 
 def _users(home: Path) -> Finding:
     why = why_not()
-    if (closed := closed_to_it(home)) is not None:
-        return Finding(
-            "fail", "users", f"{NAME}, which runs the services, cannot pass {closed}", "choose another home directory with --home"
-        )
+    if (closed := closed_to_it(home / "local" / "NAME")) is not None:
+        fix = f"shipway up --home {home} opens it to those who only pass" if closed.is_relative_to(home) else ""
+        text = f"{NAME}, which runs the services, cannot pass {closed}"
+        return Finding("fail", "users", text, fix or "choose another home directory with --home")
     if not why:
         text = f"a plan's commands run as {NAME}, each local environment's services under an id of their own; they can read no key"
         return Finding("ok", "users", text)

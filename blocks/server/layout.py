@@ -113,16 +113,21 @@ def _make_home(home: Path, *, port: int | None, auth: bool | None) -> Facts:
     for folder in FOLDERS:
         (home / folder).mkdir(exist_ok=True, mode=0o700)
         (home / folder).chmod(0o700)
-    if runner() is None:
-        home.chmod(0o700)
-    else:  # that user passes through to its services' data, and sees nothing on the way
-        home.chmod(0o711)
-        (home / "local").mkdir(exist_ok=True)
-        (home / "local").chmod(0o711)
+    set_modes(home)
     _make_keys(home, _key_of(facts, home), is_new=is_new)
     write_private(home / "home.json", json.dumps(facts, indent=2) + "\n")
     sockets.folder(home)
     return facts
+
+
+def set_modes(home: Path) -> None:
+    """Close the home directory to others; if services have users of their own, those pass through to their data, and see nothing else."""
+    if runner() is None:
+        home.chmod(0o700)
+        return
+    home.chmod(0o711)
+    (home / "local").mkdir(exist_ok=True)
+    (home / "local").chmod(0o711)
 
 
 def write_private(path: Path, text: str) -> None:

@@ -39,6 +39,7 @@ def start(home: Path, *, port: int | None = None, auth: bool | None = None) -> l
     before = layout.read_facts(home) if running else None
     facts = layout.make_home(home, port=port, auth=auth) if before is None else before
     layout.expect_same_key(home)
+    layout.set_modes(home)  # of a running one, too: the user for services may be new
     if before is not None and ((port or before["port"]) != before["port"] or (before["auth"] if auth is None else auth) != before["auth"]):
         message = f"the server stack in {home} runs with other settings; end it with `shipway down` first"
         raise Refused(message)

@@ -9,6 +9,7 @@ from flows.commands import _terminal
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
+    from prefect.client.schemas.objects import FlowRun
 
 HELP = "Cancel a run: roll back what it changed, and end it."
 
@@ -26,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments: What `configure` described.
 
     Returns:
-        0 when the request was accepted, 2 when no run fits, 4 when the run has ended.
+        0 when the request was accepted, 1 when the server did not take it, 2 when no run fits, 4 when the run has ended.
     """
     return _terminal.on_server(arguments, _cancel)
 
@@ -48,12 +49,23 @@ async def _cancel(client: PrefectClient, arguments: argparse.Namespace) -> int:
     if found.state is not None and is_unclosed(found):
         raise Refused(f"{found.name} is {found.state.name}, but not finalized yet: the keeper settles it; see `shipway status`")
     if found.state is None or found.state.is_final():
-        raise Refused(
-            f"{found.name} has ended: {found.state.name if found.state else 'no state'}. To undo a deployed version, use `shipway rollback`"
-        )
+        raise Refused(_ended(found))
     if name := await cancel_stray(client, found):
         _terminal.show(f"{name} is cancelled; it had not started")
         return _terminal.DONE
     await client.set_flow_run_state(found.id, Cancelling(message="cancelled in the terminal"))
-    _terminal.show(f"{found.name} is being rolled back. {follow}")
+    found = await client.read_flow_run(found.id)  # it may have ended between the reading and the request, which then changes nothing
+    if found.state is None or (found.state.is_final() and not found.state.is_cancelled()):
+        raise Refused(_ended(found))
+    if found.state.is_cancelled():
+        _terminal.show(f"{found.name} is cancelled. If it had changed anything, the keeper rolls that back. {follow}")
+    elif found.state.is_cancelling():
+        _terminal.show(f"{found.name} is being rolled back. {follow}")
+    else:
+        _terminal.show(f"{found.name} is {found.state.name}, as the server did not take the request; try again. {follow}", error=True)
+        return _terminal.UNEXPECTED
     return _terminal.DONE
+
+
+def _ended(found: FlowRun) -> str:
+    return f"{found.name} has ended: {found.state.name if found.state else 'no state'}. To undo a deployed version, use `shipway rollback`"

@@ -86,6 +86,28 @@ def test_a_home_that_the_user_cannot_reach_starts_nothing_as_root(open_folder: P
         spied(home, *with_the_user(open_folder))
 
 
+def test_a_home_that_is_itself_closed_to_the_user_is_what_the_doctor_finds(open_folder: Path) -> None:
+    """It was made before there was such a user; the fix that the doctor names opens it."""
+    program = f"""
+from pathlib import Path
+from blocks.server import doctor, layout
+home = Path({str(open_folder / "home")!r})
+layout.make_home(home, port=None, auth=None)
+for closed in (home / "local", home):
+    closed.chmod(0o700)
+    print(*vars(doctor._users(home)).values())
+    layout.set_modes(home)
+    print(doctor._users(home).level)
+"""
+    words = [*with_the_user(open_folder), sys.executable, "-c", program]
+    done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=90)
+    found = done.stdout.splitlines()
+    assert found[1::2] == ["ok", "ok"]
+    for line, closed in zip(found[::2], ("home/local", "home"), strict=True):
+        assert line.startswith(f"fail users {runner.NAME}, which runs the services, cannot pass {open_folder / closed} ")
+        assert f"shipway up --home {open_folder / 'home'}" in line
+
+
 def test_without_such_a_user_the_doctor_says_what_that_means(open_folder: Path) -> None:
     """Everything is one user, which can read the key."""
     with pytest.raises(KeyError):

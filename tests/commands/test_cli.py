@@ -13,12 +13,12 @@ from uuid import UUID, uuid4
 
 import pytest
 from prefect import get_client
-from prefect.states import Completed, Crashed, Failed, Pending, Running, Suspended
+from prefect.states import Completed, Crashed, Failed, Pending, Running, Scheduled, Suspended
 
-from blocks.errors import BadInput
+from blocks.errors import BadInput, Refused
 from flows.cli import COMMANDS, main
 from flows.commands import _terminal, cancel, history, rollback, run, status
-from tasks.lifecycle import clock
+from tasks.lifecycle import clock, reconcile
 from tasks.lifecycle.lock import OPEN
 from tasks.record.journal import append_entry
 from tasks.rules.lifecycle.ending import STATE_NAMES
@@ -235,6 +235,25 @@ class TestOnTheServer:
         assert "this state is not final" in capsys.readouterr().out
         assert found.state is not None
         assert found.state.name == "Cancelling"
+
+    async def test_who_cancels_a_release_that_ends_in_this_moment_hears_how_it_ended(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The server then changes nothing, so nothing is rolled back."""
+        run = await new_run(state=Running())
+
+        async def ends(client: Any, found: Any) -> None:
+            await client.set_flow_run_state(found.id, Completed(name="Deployed"))
+
+        monkeypatch.setattr(reconcile, "cancel_stray", ends)  # what is done between the reading and the request
+        async with get_client() as client:
+            with pytest.raises(Refused, match="has ended: Deployed"):
+                await cancel._cancel(client, _parsed(cancel, run))
+
+    async def test_who_cancels_a_release_that_waits_hears_that_it_is_cancelled(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """The server cancels what holds no process at once."""
+        run = await new_run(state=Scheduled())
+        async with get_client() as client:
+            assert await cancel._cancel(client, _parsed(cancel, run)) == 0
+        assert "is cancelled. If it had changed anything" in capsys.readouterr().out
 
     async def test_a_run_without_a_record_that_never_began_is_shown_and_cancelled_at_once(self, capsys: pytest.CaptureFixture[str]) -> None:
         """`shipway down` would wait for it, so people must see which it is."""
