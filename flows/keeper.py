@@ -7,12 +7,14 @@ import asyncio
 from prefect import flow, get_run_logger
 
 from flows.lifecycle.context import run_id
+from flows.lifecycle.parameters import drops_unknown_parameters
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.reconcile import end_strays, find_open, forget_idle_runs, settle_run, start_again
 from tasks.record.storage import show_machine
 from tasks.rules.lifecycle.reconcile import AFTER_CRASH, decide_at_second_look, wants_second_look
 
 
+@drops_unknown_parameters
 @flow(name="keeper", flow_run_name="keeper", persist_result=False)
 async def keeper() -> list[str]:
     """Look after every open run once; safe to run at any moment, and twice at once.
@@ -34,7 +36,7 @@ async def keeper() -> list[str]:
         care = decide_at_second_look(before.get(run.id), run.seen, apart=moment - looked, now=moment)
         if care.act == "leave":
             continue
-        if care.act in {"wake", "again"}:
+        if care.act in {"wake", "again"} and run.has_deployment:
             await start_again(run.id, state=run.seen.state, reason=care.reason, since=run.seen.since, marked=run.seen.marked)
         else:
             await settle_run(run.id, reason=care.reason, cancelled=run.seen.state in {"CANCELLED", "CANCELLING"}, alive=run.seen.alive)

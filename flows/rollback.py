@@ -14,6 +14,7 @@ from blocks.errors import BadInput, Refused, Tampered
 from blocks.outside_text import ENDING_LIMIT, UNKNOWN, OutsideText, as_ending, as_name, as_reason, error_text
 from flows.lifecycle.context import Phase, acting_for, begin_phase, run_id
 from flows.lifecycle.finalize import end_watch, finalize
+from flows.lifecycle.parameters import drops_unknown_parameters
 from flows.rollout.bad_version import common_version_to_leave, expect_known, version_under_release
 from flows.rollout.revert import roll_back_waves
 from tasks.lifecycle.links import run_link
@@ -43,17 +44,31 @@ class Asked:
 
 async def finish_cancelled(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
     """Finish a rollback that was cancelled: half a rollback is worse than either end of it."""
-    given = {"environment": "production", "version": "", "bad": "", **flow_run.parameters}
-    reason, requester = as_reason(given.get("reason")), as_name(given.get("requester"))
-    named = {name: given[name] for name in ("plan", "environment", "version", "bad")}
     run = str(flow_run.id)
     try:
-        await _to_the_end(run, Asked(reason=reason, requester=requester, restored=given.get("restored") or [], **named))
+        await finish(run, flow_run.parameters)
         await retried(let_go)(run)
     finally:
         await retried(unmark)(run)
 
 
+async def finish(run: str, parameters: dict[str, Any]) -> State[Any]:
+    """Go on with a rollback whose process is gone, to its end.
+
+    Args:
+        run: Its flow run id.
+        parameters: Its own.
+
+    Returns:
+        The state to end in.
+    """
+    given = {"environment": "production", "version": "", "bad": "", **parameters}
+    reason, requester = as_reason(given.get("reason")), as_name(given.get("requester"))
+    wanted = {name: given[name] for name in ("plan", "environment", "version", "bad")}
+    return await _to_the_end(run, Asked(reason=reason, requester=requester, restored=given.get("restored") or [], **wanted))
+
+
+@drops_unknown_parameters
 @flow(
     name="rollback",
     flow_run_name="rollback {environment}",

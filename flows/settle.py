@@ -12,6 +12,8 @@ from pydantic import Field
 from blocks.errors import BadInput, Refused
 from blocks.outside_text import OutsideText, as_ending, outside
 from flows.lifecycle.finalize import finalize
+from flows.lifecycle.parameters import drops_unknown_parameters
+from flows.rollback import finish
 from tasks.lifecycle.asked import what_was_asked
 from tasks.lifecycle.reconcile import lives, try_again
 from tasks.lifecycle.run_labels import end_as, forget_unbegun, let_go
@@ -25,6 +27,7 @@ ASKED = outside("asked by an operator")
 RunId = Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$", title="Run", description="Id of the flow run to settle.")]
 
 
+@drops_unknown_parameters
 @flow(name="settle", flow_run_name="settle {run}", persist_result=True, result_serializer="json")
 async def settle(run: RunId, reason: AnyReason = ASKED, cancelled: bool = False) -> State[Any]:  # noqa: FBT001, FBT002 - a form field
     """Bring a dead or cancelled run to its end, safely rolled back; does nothing if it is closed.
@@ -54,8 +57,11 @@ async def _settled(run: str, *, reason: OutsideText, cancelled: bool) -> State[A
     if asked.flow not in ACTING:
         raise BadInput(f"{run} is a run of {asked.flow}, which moves nothing", field="run", fix="Name a release or a rollback.")
     why = reason if opened else as_ending(f"{reason}; its record cannot be read, so this goes by what the run was asked to do")
-    ending = Ending("cancelled" if cancelled else "failed", why)
-    state = await finalize(run, plan=asked.plan, version=asked.version, ending=ending, on_demand=is_rollback)
+    if is_rollback and not asked.has_deployment and asked.plan:  # `shipway rollback --here`, whose process is gone: it is finished here
+        state = await finish(run, asked.parameters)
+    else:
+        ending = Ending("cancelled" if cancelled else "failed", why)
+        state = await finalize(run, plan=asked.plan, version=asked.version, ending=ending, on_demand=is_rollback)
     as_it_is: Any = quote(state)  # a bare state would be waited for and taken apart, as a task's result
     await end_as(run, state=as_it_is)
     await let_go(run)

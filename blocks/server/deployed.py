@@ -19,14 +19,17 @@ FIELDS = (
     "flow_id", "entrypoint", "path", "pull_steps", "job_variables", "work_pool_name", "work_queue_name", "parameters",
     "enforce_parameter_schema", "storage_document_id", "infrastructure_document_id",
 )  # fmt: skip
+RESTORED = (*(name for name in FIELDS if name != "flow_id"), "parameter_openapi_schema")  # what the API may set again
 ATTRIBUTION = {
     f"PREFECT__{name}" for name in ("FLOW_RUN_ID", "WORKER_ID", "WORKER_NAME", "FLOW_ID", "FLOW_NAME", "DEPLOYMENT_ID", "DEPLOYMENT_NAME")
 }
+NAME = "deployed.json"
 PROJECT = Path(__file__).parents[2]
 ENTRY_POINT = "PREFECT__FLOW_ENTRYPOINT"
 URGENT = {f"flows.{name}.{name}" for name in ("rollback", "settle", "keeper")}  # entry points of what nothing may stop
 LOG = logging.getLogger("shipway")
 FIX = "`shipway up` deploys prefect.yaml again; find out who changed it"
+WHO = "Find out who changed it"
 
 
 def keep(deployments: list[Any]) -> None:
@@ -42,7 +45,7 @@ def keep(deployments: list[Any]) -> None:
     except Refused as error:
         LOG.warning("%s; it is written anew", error)
         before = {}
-    known = before | {str(one.id): _facts(one) for one in deployments}
+    known = before | {str(one.id): facts_of(one) | {"limit": limit_of(one)} for one in deployments}
     layout.write_private(path, json.dumps(known, indent=1) + "\n")
 
 
@@ -60,11 +63,11 @@ def changed(deployment: Any, *, job_variables: Any) -> str:
         return "it belongs to no deployment"
     if job_variables:
         return f"it sets job variables of its own: {', '.join(sorted(job_variables))}"
-    found = _facts(deployment)
+    found = facts_of(deployment)
     try:
         known = _read(_path()).get(str(deployment.id))
     except Refused as error:
-        if not _is_own_and_urgent(found):
+        if not is_own_and_urgent(found):
             return str(error)
         LOG.error("%s; %s starts without that comparison, as nothing may stop a rollback. %s", error, deployment.name, FIX)  # noqa: TRY400
         return ""
@@ -101,7 +104,7 @@ def entry_point(deployment: Any) -> dict[str, str]:
     Returns:
         Empty if the deployment fetches something first: that is read again, and runs.
     """
-    return {ENTRY_POINT: str(deployment.entrypoint)} if _is_own(_facts(deployment)) else {}
+    return {ENTRY_POINT: str(deployment.entrypoint)} if _is_own(facts_of(deployment)) else {}
 
 
 def known_entry_point(deployment: object, *, urgent: bool = False) -> str:
@@ -118,15 +121,34 @@ def known_entry_point(deployment: object, *, urgent: bool = False) -> str:
         known = _read(_path()).get(str(deployment))
     except Refused:
         return ""
-    return str(known["entrypoint"]) if known and (_is_own_and_urgent if urgent else _is_own)(known) else ""
+    return str(known["entrypoint"]) if known and (is_own_and_urgent if urgent else _is_own)(known) else ""
 
 
-def _facts(deployment: Any) -> dict[str, Any]:
-    facts: dict[str, Any] = deployment.model_dump(mode="json", include=set(FIELDS))
+def known(home: Path | None = None) -> dict[str, dict[str, Any]]:
+    """Give what was deployed, by the deployment's id.
+
+    Args:
+        home: The home directory; None means the one that this process uses.
+
+    Raises:
+        Refused: It cannot be read.
+    """
+    return _read(_path() if home is None else layout.key_file(home).parent / NAME)
+
+
+def facts_of(deployment: Any) -> dict[str, Any]:
+    """Give what is remembered of a deployment."""
+    facts: dict[str, Any] = deployment.model_dump(mode="json", include={*FIELDS, *RESTORED})
     return facts
 
 
-def _is_own_and_urgent(facts: dict[str, Any]) -> bool:
+def limit_of(deployment: Any) -> int | None:
+    """Give how many runs of a deployment the server lets run at once; None if there is no limit."""
+    limit = getattr(deployment, "global_concurrency_limit", None)
+    return None if limit is None else int(limit.limit)
+
+
+def is_own_and_urgent(facts: dict[str, Any]) -> bool:
     """Say whether a deployment runs one of the urgent flows as this project has it, and nothing before it."""
     return facts["entrypoint"] in URGENT and _is_own(facts)
 
@@ -141,7 +163,7 @@ def _is_own(facts: dict[str, Any]) -> bool:
 
 
 def _path() -> Path:
-    return Path(os.environ.get("SHIPWAY_KEY_FILE") or layout.key_file(layout.default_home())).parent / "deployed.json"
+    return Path(os.environ.get("SHIPWAY_KEY_FILE") or layout.key_file(layout.default_home())).parent / NAME
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:

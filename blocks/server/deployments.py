@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from blocks.errors import Permanent
-from blocks.server import deployed, settings
+from blocks.server import deployed, restore, settings
 
 
 async def deploy_all(prefect_file: Path = settings.PROJECT / "prefect.yaml") -> list[str]:
@@ -70,6 +70,10 @@ async def _keep(configs: list[dict[str, Any]], *, pull: list[Any] | None, folder
 
     chosen = DeploymentFilter(name=DeploymentFilterName(any_=[str(config["name"]) for config in configs]))
     async with get_client() as client:
+        unlimited = [written(config)[:2] for config in configs if not config.get("concurrency_limit")]
+        for one in await client.read_deployments(deployment_filter=chosen):
+            if (one.name, one.entrypoint) in unlimited:  # Prefect's command leaves a limit that the file does not name
+                await restore.restore_limit(client, one, None)
         found = await client.read_deployments(deployment_filter=chosen)
     wanted = [written(config) for config in configs]
     ours = [one for one in found if (one.name, one.entrypoint, one.job_variables, one.pull_steps or []) in wanted]

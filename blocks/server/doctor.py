@@ -19,7 +19,7 @@ from typing import Literal
 from blocks import processes
 from blocks.errors import Refused
 from blocks.runner import NAME, closed_to_it, runner, why_not
-from blocks.server import api, keeper, layout, port, postgres, problems, supervisor, worker
+from blocks.server import api, deployed, keeper, layout, port, postgres, problems, supervisor, worker
 
 PREFECT_VERSION = "3.9.1"
 LEAST_PYTHON = (3, 11)
@@ -43,7 +43,7 @@ def examine(home: Path) -> Iterator[Finding]:
     checks: list[Callable[[Path], Finding]] = [_python, _prefect, _git, _home, _users, _storage, _supervisor, _database, _port, _server]
     yield from (guarded(check, home) for check in checks)
     if api.is_healthy(home):
-        yield from (guarded(check, home) for check in (_clock, _pool, _worker, _urgent_worker, _keeper))
+        yield from (guarded(check, home) for check in (_clock, _pool, _queues, _deployments, _worker, _urgent_worker, _keeper))
 
 
 def guarded(check: Callable[[Path], Finding], home: Path) -> Finding:
@@ -160,6 +160,47 @@ def _pool(home: Path) -> Finding:
     if pool["is_paused"]:
         return Finding("fail", "pool", f"{worker.POOL} is paused", f"prefect work-pool resume {worker.POOL}")
     return Finding("ok", "pool", f"{worker.POOL}, {pool['status'] or 'no status yet'}")
+
+
+def _queues(home: Path) -> Finding:
+    pool, found = api.ask(home, f"/work_pools/{worker.POOL}"), api.ask(home, f"/work_pools/{worker.POOL}/queues/filter", {})
+    queues = {one["name"]: one for one in found if one["name"] in worker.PRIORITIES}
+    if missing := ", ".join(sorted({*worker.PRIORITIES} - {*queues})):
+        return Finding("fail", "queues", f"{worker.POOL} has no queue {missing}", f"shipway up --home {home} makes it")
+    if paused := [name for name, one in queues.items() if one["is_paused"]]:
+        fix = "; ".join(f"prefect work-queue resume {name} --pool {worker.POOL}" for name in paused)
+        return Finding("fail", "queues", f"paused: {', '.join(paused)}; its runs are not started", fix)
+    if pool["concurrency_limit"] is not None:
+        text = f"the pool {worker.POOL} has the concurrency limit {pool['concurrency_limit']}, which holds rollbacks up, too"
+        return Finding("fail", "queues", text, f"prefect work-pool clear-concurrency-limit {worker.POOL}")
+    if (limit := queues[worker.URGENT]["concurrency_limit"]) is not None:
+        text = f"{worker.URGENT} has the concurrency limit {limit}, which holds rollbacks up"
+        return Finding("fail", "queues", text, f"prefect work-queue clear-concurrency-limit {worker.URGENT} --pool {worker.POOL}")
+    if queues[worker.RELEASES]["concurrency_limit"] == 0:
+        fix = f"prefect work-queue set-concurrency-limit {worker.RELEASES} {worker.RELEASES_AT_ONCE} --pool {worker.POOL}"
+        return Finding("fail", "queues", f"{worker.RELEASES} has the concurrency limit 0: no release is started", fix)
+    return Finding("ok", "queues", ", ".join(queues))
+
+
+def _deployments(home: Path) -> Finding:
+    known = deployed.known(home)
+    fix = f"shipway up --home {home} deploys them again; find out who changed them. Meanwhile, shipway rollback PLAN --here rolls back"
+    found = api.ask(home, "/deployments/filter", {"deployments": {"id": {"any_": list(known)}}, "limit": 200}) if known else []
+    there = {one["entrypoint"] for one in found}
+    if missing := ", ".join(sorted(one.rpartition(".")[2] for one in deployed.URGENT - there)):
+        return Finding("fail", "deployed", f"missing, or with another entry point: {missing}", fix)
+    faults = []
+    for one in found:
+        limit = one["global_concurrency_limit"]
+        if (limit and limit["limit"]) != known[one["id"]].get("limit"):
+            faults.append(f"{one['name']} has {'the concurrency limit ' + str(limit['limit']) if limit else 'no concurrency limit'}")
+        elif one["entrypoint"] in deployed.URGENT and one["parameters"] != known[one["id"]]["parameters"]:
+            faults.append(f"{one['name']} has other default parameters")
+        elif one["entrypoint"] in deployed.URGENT and one["paused"]:
+            faults.append(f"{one['name']} is paused")
+    if faults:
+        return Finding("fail", "deployed", f"not as it was deployed: {', '.join(faults)}", fix)
+    return Finding("ok", "deployed", ", ".join(sorted(one["name"] for one in found)))
 
 
 def _worker(home: Path, *, name: str = "worker") -> Finding:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blocks.errors import Refused
-from blocks.server import api, deployed, keeper, settings
+from blocks.server import api, deployed, keeper, restore, settings
 from blocks.server.warm import engine
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ REFUSALS_AT_ONCE = 2  # each asks the server a dozen times, and a rollback needs
 WORKERS = {"worker": RELEASES, "urgent-worker": URGENT}  # process of the server stack: the queue that it works off
 PRIORITIES = {URGENT: 1, RELEASES: 2}  # for a worker that polls the whole pool; 1 comes first
 HEARTBEAT_SECONDS = 5
+RESTORE_SECONDS = 30
 REGISTER_SECONDS = 60
 
 
@@ -128,6 +129,8 @@ async def work(home: Path, queue: str, *, refuse: Refuse) -> None:
     async with get_client() as client:
         await ensure_pool(home, client)
         await keeper.forget_late(client)
+        await restore.restore_all(client)
+    restoring = asyncio.create_task(restore_often()) if queue == URGENT else None
     registering = asyncio.create_task(register_block_types(home, every_seconds=REGISTER_SECONDS)) if queue == RELEASES else None
     worker = process.ProcessWorker(
         work_pool_name=POOL,
@@ -139,13 +142,27 @@ async def work(home: Path, queue: str, *, refuse: Refuse) -> None:
     if queue == RELEASES:
         worker.run = refusing(worker.run, refuse)  # type: ignore[method-assign, assignment]
     worker.run = only_deployed(worker.run, home)  # type: ignore[method-assign, assignment]
-    process.load_flow_from_flow_run = load_deployed  # type: ignore[assignment, attr-defined]  # there is no parameter for it
+    # There is no parameter for either of them.
+    worker._propose_pending_state = restore.before_pending(worker._propose_pending_state, lambda: worker.client)  # type: ignore[method-assign, assignment]  # noqa: SLF001
+    process.load_flow_from_flow_run = load_deployed  # type: ignore[assignment, attr-defined]
     worker._worker_metadata = no_metadata  # type: ignore[method-assign]  # noqa: SLF001 - there is no setting for it
     try:
         await worker.start()
     finally:
-        if registering is not None:
-            registering.cancel()
+        for beside in (registering, restoring):
+            if beside is not None:
+                beside.cancel()
+
+
+async def restore_often() -> None:
+    """Put changed deployments right again and again: a run of one that is in another queue, or has another schema, is never picked up."""
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
+
+    while True:
+        await asyncio.sleep(RESTORE_SECONDS)
+        with contextlib.suppress(OSError):  # as of an address file of the certificates; the next try is soon
+            async with get_client() as client:
+                await restore.restore_all(client)
 
 
 def refusing(start: Start, refuse: Refuse) -> Start:

@@ -6,10 +6,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.commands import _terminal
+from flows.commands import _here, _terminal
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
+    from prefect.client.schemas.objects import FlowRun
 
 HELP = "Roll an environment back to the previous version, then verify and watch it. A running release is asked to end."
 
@@ -24,6 +25,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     restored = "a contract migration whose effect you have undone by hand; repeat it for each one that the rollback crosses"
     parser.add_argument("--restored", action="append", default=[], metavar="NAME", help=restored)
     parser.add_argument("--bad", default="", metavar="VERSION", help="the version to roll back from (default: the newest one there)")
+    here = "roll back in this process, on the worker's machine: it needs neither a deployment nor a worker, only the server"
+    parser.add_argument("--here", action="store_true", help=here)
     _terminal.add_home(parser)
 
 
@@ -34,8 +37,10 @@ def run(arguments: argparse.Namespace) -> int:
         arguments: What `configure` described.
 
     Returns:
-        0 when the service is rolled back and healthy, 2 bad input, 3 when it is not, 4 when it was refused.
+        0 when the service is rolled back and healthy, 2 bad input, 3 when it is not, 4 when it was refused or never began.
     """
+    if arguments.here:
+        _here.be_quiet()
     return _terminal.on_server(arguments, _rollback)
 
 
@@ -46,11 +51,22 @@ async def _rollback(client: PrefectClient, arguments: argparse.Namespace) -> int
         "plan": str(arguments.plan.absolute()), "reason": arguments.reason, "requester": arguments.requester,
         "environment": arguments.environment, "version": arguments.to, "restored": arguments.restored, "bad": arguments.bad,
     }  # fmt: skip
-    found = await start(client, "rollback/rollback", wanted)
-    _terminal.show(f"rollback {found.id}")
-    found = await _terminal.follow_run(client, found.id)
+    if arguments.here:
+        found = await _here.roll_back(client, wanted, home=arguments.home)
+    else:
+        found = await _here.named(start(client, "rollback/rollback", wanted))
+        _terminal.show(f"rollback {found.id}")
+        found = await _here.picked_up(client, found)
+        if not _here.has_begun(found):
+            _terminal.show(f"{_ending(found)}. It never began. {_here.HINT}", error=True)
+            return _terminal.REFUSED
+        found = await _terminal.follow_run(client, found.id)
+    _terminal.show(_ending(found))
     state = found.state
-    _terminal.show(f"{state.name if state else 'Unknown'}: {state.message if state else ''}")
     if state and state.is_completed():
         return _terminal.DONE
     return _terminal.REFUSED if state and state.name == "Refused" else _terminal.ROLLED_BACK
+
+
+def _ending(found: FlowRun) -> str:
+    return f"{found.state.name}: {found.state.message}" if found.state else "Unknown"

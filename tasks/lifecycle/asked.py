@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from prefect import get_client, task
@@ -20,12 +21,16 @@ class AskedFor:
         plan: Path of its plan; "" if it takes none.
         version: Its version; "" if it names none.
         ended: The name of its final state, if that is final; else "".
+        has_deployment: Whether a worker can start it again.
+        parameters: All of its parameters.
     """
 
     flow: str
     plan: str
     version: str
     ended: str
+    has_deployment: bool = True
+    parameters: dict[str, Any] = field(default_factory=dict)
 
 
 @task(name="read what was asked", **OBSERVE)
@@ -36,4 +41,4 @@ async def what_was_asked(run: str) -> AskedFor:
         flow = (await client.read_flow(found.flow_id)).name
     state = found.state.name or "" if found.state is not None and has_ended(found) else ""
     plan, version = (str(found.parameters.get(name) or "") for name in ("plan", "version"))
-    return AskedFor(flow, plan, version, state)
+    return AskedFor(flow, plan, version, state, found.deployment_id is not None, dict(found.parameters))

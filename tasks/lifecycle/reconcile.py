@@ -29,11 +29,12 @@ BEATING = {"RUNNING", "CANCELLING", "CRASHED"}
 
 @dataclass(frozen=True)
 class OpenRun:
-    """An open run: its id, its name, and what the keeper's rule wants to know of it."""
+    """An open run: its id, its name, what the keeper's rule wants to know of it, and whether a worker can start it again."""
 
     id: str
     name: str
     seen: Seen
+    has_deployment: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class Stray:
 async def find_open() -> list[OpenRun]:
     """Read every run whose record is not closed."""
     async with get_client() as client:
-        return [OpenRun(str(run.id), run.name, await _see(client, run)) for run in await tagged(client, OPEN)]
+        runs = await tagged(client, OPEN)
+        return [OpenRun(str(run.id), run.name, await _see(client, run), run.deployment_id is not None) for run in runs]
 
 
 @task(name="start again", **OBSERVE)
@@ -110,6 +112,8 @@ async def try_again(run: str, *, reason: str) -> bool:
     async with get_client() as client:
         found = await client.read_flow_run(UUID(run))
         if found.state is None or not found.state.is_failed() or OPEN not in found.tags or found.run_count >= MOST_ATTEMPTS:
+            return False
+        if found.deployment_id is None:  # no worker would take it
             return False
         await client.set_flow_run_state(found.id, AwaitingRetry(message=reason), force=True)
         return True

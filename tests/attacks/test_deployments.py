@@ -188,3 +188,66 @@ async def test_a_changed_deployment_of_the_rollback_stops_no_rollback(worker: An
         await deployments.deploy_all()
     assert "none.yaml" in str(run.state and run.state.message)
     assert not (tmp_path / "evil").exists()
+
+
+async def test_a_concurrency_limit_on_the_rollback_stops_no_rollback(worker: Any, tmp_path: Path) -> None:  # noqa: ARG001
+    """One that cancels new runs, and whose only slot is taken for ever: it is gone once a run is picked up, whose own code then answers."""
+    from prefect import get_client  # noqa: PLC0415
+
+    deployment = await deployed_rollback()
+    try:
+        await occupy(deployment)
+        run = await ended(deployment, {"plan": str(tmp_path / "none.yaml"), "reason": "a test"})
+        async with get_client() as client:
+            found = await client.read_deployment(deployment.id)
+    finally:
+        await deployments.deploy_all()
+    assert "none.yaml" in str(run.state and run.state.message)
+    assert (found.global_concurrency_limit, found.concurrency_options) == (None, None)
+
+
+async def test_what_is_deployed_again_has_no_limit_that_the_file_does_not_name(worker: Any, tmp_path: Path) -> None:  # noqa: ARG001
+    """Prefect's own command would leave it."""
+    await occupy(await deploy(tmp_path, "limited"))
+    assert (await deploy(tmp_path, "limited")).global_concurrency_limit is None
+
+
+@pytest.mark.parametrize("name", ["rollback", "keeper"])
+async def test_changed_default_parameters_stop_neither_a_rollback_nor_the_keeper(worker: Any, tmp_path: Path, name: str) -> None:  # noqa: ARG001
+    """The server gives them to each run that is made until they are put right; what the flow does not know is dropped in its process."""
+    from prefect import get_client  # noqa: PLC0415
+
+    await deployments.deploy_all()
+    async with get_client() as client:
+        deployment = await client.read_deployment_by_name(f"{name}/{name}")
+    given = {"plan": str(tmp_path / "none.yaml"), "reason": "a test"} if name == "rollback" else {}
+    await change(deployment, parameters={"evil": 1}, enforce_parameter_schema=False)
+    run = await ended(deployment, given)
+    async with get_client() as client:
+        found = await client.read_deployment(deployment.id)
+    assert run.parameters["evil"] == 1
+    assert (found.parameters, found.enforce_parameter_schema) == ({}, True)
+    if name == "keeper":
+        assert run.state_name == "Completed"
+    else:
+        assert "none.yaml" in str(run.state and run.state.message)
+
+
+async def deployed_rollback() -> Any:
+    """Read the deployment of the rollback."""
+    from prefect import get_client  # noqa: PLC0415
+
+    await deployments.deploy_all()
+    async with get_client() as client:
+        return await client.read_deployment_by_name("rollback/rollback")
+
+
+async def occupy(deployment: Any) -> None:
+    """Let a deployment run once at a time, cancel what comes beside that, and take the only slot."""
+    from prefect import get_client  # noqa: PLC0415
+
+    await change(deployment, concurrency_limit=1, concurrency_options={"collision_strategy": "CANCEL_NEW"})
+    async with get_client() as client:
+        limit = await client.read_global_concurrency_limit_by_name(f"deployment:{deployment.id}")
+        answer = await client._client.patch(f"/v2/concurrency_limits/{limit.id}", json={"active_slots": 1, "slot_decay_per_second": 0})
+        answer.raise_for_status()

@@ -1,0 +1,125 @@
+"""Put deployments right that were changed by the API.
+
+Of all of them the concurrency limit; of rollback, settle and keeper everything that was deployed, since nothing may stop them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from blocks.server import deployed
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
+    from prefect.client.schemas.objects import FlowRun
+
+    Propose = Callable[[FlowRun], Coroutine[Any, Any, bool]]
+
+LOG = logging.getLogger("shipway")
+TOGETHER = (
+    ("parameters", "parameter_openapi_schema", "enforce_parameter_schema"),  # the server validates the first by the second
+    ("work_pool_name", "work_queue_name"),
+)
+
+
+async def restore_all(client: PrefectClient) -> None:
+    """Put right what this installation deployed; what fails is logged, and the next try is soon.
+
+    Args:
+        client: Of the server.
+    """
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId  # noqa: PLC0415 - prefect is slow to import
+
+    try:
+        known = deployed.known()
+        chosen = DeploymentFilter(id=DeploymentFilterId(any_=[UUID(one) for one in known]))
+        found = await client.read_deployments(deployment_filter=chosen, limit=200) if known else []
+    except Exception:
+        LOG.exception("the deployments could not be compared with what was deployed. %s", deployed.FIX)
+        return
+    for one in found:
+        try:
+            await restore(client, one, known[str(one.id)])
+        except Exception:
+            LOG.exception("the deployment %s could not be put right. %s", one.name, deployed.FIX)
+
+
+async def restore(client: PrefectClient, deployment: Any, wanted: dict[str, Any]) -> bool:
+    """Put one deployment right, if it differs from what was deployed.
+
+    Args:
+        client: Of the server.
+        deployment: As the server gives it.
+        wanted: What was deployed.
+
+    Returns:
+        Whether it differed.
+    """
+    fields = _changed_fields(deployment, wanted)
+    limited = await restore_limit(client, deployment, wanted.get("limit"))  # apart: a field that is refused must not keep it
+    if fields:
+        LOG.error(
+            "%s of the deployment %s was changed; it is put right. Find out who changed it", ", ".join(sorted(fields)), deployment.name
+        )
+        await client.request("PATCH", "/deployments/{id}", path_params={"id": deployment.id}, json=fields)
+    return limited or bool(fields)
+
+
+async def restore_limit(client: PrefectClient, deployment: Any, right: int | None) -> bool:
+    """Give a deployment its concurrency limit; a limit that it shares is taken from it, and stays itself.
+
+    Args:
+        client: Of the server.
+        deployment: As the server gives it.
+        right: How many of its runs may run at once; None for any number.
+
+    Returns:
+        Whether it had another one.
+    """
+    found = deployed.limit_of(deployment)
+    if found == right:
+        return False
+    LOG.error(
+        "the deployment %s had the concurrency limit %s; it is put right (%s). Find out who changed it", deployment.name, found, right
+    )
+    patch: dict[str, Any] = {"concurrency_limit": right}
+    if right is None:
+        is_shared = deployment.global_concurrency_limit.name != f"deployment:{deployment.id}"
+        patch = {"global_concurrency_limit_id" if is_shared else "concurrency_limit": None, "concurrency_options": None}
+    await client.request("PATCH", "/deployments/{id}", path_params={"id": deployment.id}, json=patch)
+    return True
+
+
+def before_pending(propose: Propose, client: Callable[[], PrefectClient]) -> Propose:
+    """Wrap how a worker takes a run: its deployment is put right first, since a limit lets the server cancel the run at that moment.
+
+    Args:
+        propose: Proposes the state Pending to the server.
+        client: Gives an open client.
+    """
+
+    async def take(flow_run: FlowRun) -> bool:
+        try:
+            wanted = deployed.known().get(str(flow_run.deployment_id))
+            if wanted is not None and flow_run.deployment_id is not None:
+                await restore(client(), await client().read_deployment(flow_run.deployment_id), wanted)
+        except Exception:
+            LOG.exception("%s: its deployment could not be put right", flow_run.id)
+        return await propose(flow_run)
+
+    return take
+
+
+def _changed_fields(deployment: Any, wanted: dict[str, Any]) -> dict[str, Any]:
+    """Give the right values of what was changed in rollback, settle or keeper; another deployment's runs are refused instead."""
+    if not deployed.is_own_and_urgent(wanted):
+        return {}
+    found = deployed.facts_of(deployment)
+    changed = {name for name in deployed.RESTORED if name in wanted and found.get(name) != wanted[name]}
+    for group in TOGETHER:
+        if changed & {*group}:
+            changed |= {*group} & {*wanted}
+    return {name: wanted[name] for name in changed} | ({"paused": False} if deployment.paused else {})
