@@ -16,6 +16,7 @@ from prefect.logging import get_run_logger
 from blocks.approvers.heads import KeyFolderFault
 from blocks.errors import Refused, Temporary, WorldMoved
 from blocks.outside_text import ENDING_LIMIT, outside, safe_key, said
+from tasks.record.objects import StorageFault
 from tasks.record.reading import read_record, readable_entries
 from tasks.record.storage import default_storage
 from tasks.record.store import expect_whole, load_entry, store_entry
@@ -24,6 +25,7 @@ from tasks.rules.record.entries import Entry, Kind, chain, key_of, outcome_of, v
 from tasks.rules.record.masking import bounded, hide_in
 
 TRIES = 4
+PATIENCE_SECONDS = 10.0  # of a rollback with the storage, for each entry
 EVERY_READING, EACH = 30, 10
 LOUD = {"rollback", "refused"}
 
@@ -45,6 +47,9 @@ async def append_entry(
 
     Idempotent: kind, environment, round, step and name identify an entry, and a step that runs again leaves the first one as it is.
 
+    A rollback goes on without an entry that cannot be stored, and logs it. If the storage does not answer, only the entry that closes a
+    record is waited for: the record stays open, and the keeper closes it later. What was deployed ends although its record is broken.
+
     Args:
         release: The release's flow run id.
         what: What happened, in one sentence.
@@ -59,14 +64,18 @@ async def append_entry(
 
     Returns:
         The entry as it is stored.
+
+    Raises:
+        Tampered: The record is not as it was written; names the place and what is there.
+        Temporary: It could not be stored within a few tries.
     """
     who, what, why = outside(who), said(what), said(why, limit=ENDING_LIMIT)
     identity: dict[str, Any] = {"kind": kind, "environment": environment, "round": round, "step": step, "name": safe_name(name)}
     fields: dict[str, Any] = {**identity, "who": who, "what": what, "why": why, "evidence": hide_in(evidence or {})}
     try:
         entry, is_new = await _append(await default_storage(), release, **fields)
-    except (Refused, KeyFolderFault, WorldMoved, OSError) as error:
-        if not (isinstance(error, WorldMoved) or is_rolling_back()):
+    except (Refused, Temporary, WorldMoved, OSError) as error:
+        if not _may_go_on(kind, error):
             raise
         entry, is_new = await _go_on_without(release, error, identity=identity, fields=fields)
     if is_new:
@@ -108,7 +117,7 @@ async def read_entry(
     key = key_of(kind, environment=environment, round=round, step=step, name=safe_name(name))
     try:
         return await load_entry(await default_storage(), release, key)
-    except (Refused, KeyFolderFault, OSError):
+    except (Refused, KeyFolderFault, WorldMoved, OSError):
         if not is_rolling_back():
             raise
     return next((entry for entry in await read_entries(release) if entry.key == key), None)
@@ -164,11 +173,11 @@ def _says_deployed(entries: list[Entry], version: str) -> bool:
 async def read_entries(release: str) -> list[Entry]:
     """Read a record's entries that can be read; who needs an unbroken record verifies its chain.
 
-    Without the key a rollback reads none, and everything else is refused.
+    Without the key, or if others put something else in the place of the record, a rollback reads none, and everything else is refused.
     """
     try:
         return await readable_entries(await default_storage(), release)
-    except (Refused, OSError):
+    except (Refused, WorldMoved, OSError):
         if not is_rolling_back():
             raise
         return []
@@ -176,7 +185,7 @@ async def read_entries(release: str) -> list[Entry]:
 
 async def _go_on_without(release: str, error: Exception, *, identity: dict[str, Any], fields: dict[str, Any]) -> tuple[Entry, bool]:
     """Give an entry that could not be stored, or only without its head: the service must be rolled back all the same."""
-    known = await read_entry(release, **identity)
+    known = None if isinstance(error, StorageFault) else await read_entry(release, **identity)
     if known is not None:
         return known, isinstance(error, KeyFolderFault)  # it was stored just now, and its head was not
     broken = "THE RECORD IS BROKEN, and this is not in it" if isinstance(error, WorldMoved) else "not in the record"
@@ -184,7 +193,26 @@ async def _go_on_without(release: str, error: Exception, *, identity: dict[str, 
     return chain(None, at=datetime.now(UTC), **{**fields, "evidence": bounded(fields["evidence"])}), True
 
 
+def _may_go_on(kind: Kind, error: Exception) -> bool:
+    """Say whether what happens goes on without its entry."""
+    if kind == "closed":
+        return isinstance(error, WorldMoved) or (is_rolling_back() and not isinstance(error, StorageFault))
+    return is_rolling_back()
+
+
 async def _append(storage: Any, release: str, **fields: Any) -> tuple[Entry, bool]:
+    """Store an entry, with a few tries; a rollback waits ten seconds at most, also for a storage that does not answer at all."""
+    trying = asyncio.ensure_future(_try_to_append(storage, release, **fields))
+    try:
+        await asyncio.wait({trying}, timeout=PATIENCE_SECONDS if is_rolling_back() else None)
+        if trying.done():
+            return trying.result()
+    finally:
+        trying.cancel()  # and not waited for: a thread that hangs in the storage cannot be ended
+    raise StorageFault(f"the storage did not take an entry of the record of {release} within {PATIENCE_SECONDS:g} s")
+
+
+async def _try_to_append(storage: Any, release: str, **fields: Any) -> tuple[Entry, bool]:
     for attempt in range(1, TRIES + 1):
         try:
             return await store_entry(storage, release, **fields)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
 import re
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from blocks.errors import Temporary
+from blocks.errors import Tampered, Temporary
 from tasks.process.concurrency import to_its_end
+from tasks.record.files import create_file, read_file, read_folder, replace_file
 
 Result = TypeVar("Result")
 MISSING_CODES = {"NoSuchKey", "404", "NotFound"}
+
+
+class StorageFault(Temporary):
+    """The storage does not answer or refuses: what goes forward waits for it, and a rollback goes on without it."""
 
 
 class Objects(Protocol):
@@ -28,7 +30,7 @@ class Objects(Protocol):
         ...
 
     async def read(self, path: str) -> bytes | None:
-        """Read an object; None where there is none."""
+        """Read an object; None where there is none; `Tampered` where something else than an object is there."""
         ...
 
     async def create(self, path: str, content: bytes) -> bool:
@@ -39,13 +41,16 @@ class Objects(Protocol):
         """Write an object whole, whatever is there."""
         ...
 
-    async def contents(self, folder: str, *, named: re.Pattern[str]) -> dict[str, bytes] | None:
-        """Read the objects of a folder whose names fit, by their names and in order; None where this storage cannot list."""
+    async def contents(self, folder: str, *, named: re.Pattern[str]) -> dict[str, bytes | Tampered] | None:
+        """Read the objects of a folder whose names fit, by their names and in order; None where this storage cannot list.
+
+        In the place of what is not an object stands the error that says what it is.
+        """
         ...
 
 
 class Folder:
-    """Objects as files: created whole or not at all, and never twice.
+    """Objects as files: created whole or not at all, and never twice; links below the folder are not followed.
 
     Args:
         base: The folder that paths start in; made when the first object is written.
@@ -58,19 +63,19 @@ class Folder:
 
     async def read(self, path: str) -> bytes | None:
         """Read a file; None where there is none."""
-        return await _in_thread(_read_file, self.base / path)
+        return await _in_thread(read_file, self.base, path)
 
     async def create(self, path: str, content: bytes) -> bool:
         """Link a fully written file into its place, which fails where another writer was first."""
-        return await _in_thread(_create_file, self.base / path, content)
+        return await _in_thread(create_file, self.base, path, content)
 
     async def replace(self, path: str, content: bytes) -> None:
         """Rename a fully written file into its place."""
-        await _in_thread(_replace_file, self.base / path, content)
+        await _in_thread(replace_file, self.base, path, content)
 
-    async def contents(self, folder: str, *, named: re.Pattern[str]) -> dict[str, bytes] | None:
+    async def contents(self, folder: str, *, named: re.Pattern[str]) -> dict[str, bytes | Tampered] | None:
         """Read the files of a folder whose names fit."""
-        return await _in_thread(_read_folder, self.base / folder, named)
+        return await _in_thread(read_folder, self.base, folder, named=named)
 
 
 class BlockObjects:
@@ -95,7 +100,7 @@ class BlockObjects:
         except Exception as error:
             if _is_missing(error):
                 return None
-            raise Temporary(f"the storage {self.name} could not be read at {path} ({type(error).__name__})") from error
+            raise StorageFault(f"the storage {self.name} could not be read at {path} ({type(error).__name__})") from error
         return content
 
     async def create(self, path: str, content: bytes) -> bool:
@@ -106,10 +111,13 @@ class BlockObjects:
         return await self.read(path) == content
 
     async def replace(self, path: str, content: bytes) -> None:
-        """Write an object."""
-        await to_its_end(_settled(self.block.write_path(path, content)))
+        """Write an object; `Temporary` where the storage does not take it."""
+        try:
+            await to_its_end(_settled(self.block.write_path(path, content)))
+        except Exception as error:
+            raise StorageFault(f"the storage {self.name} could not be written at {path} ({type(error).__name__})") from error
 
-    async def contents(self, folder: str, *, named: re.Pattern[str]) -> dict[str, bytes] | None:  # noqa: ARG002
+    async def contents(self, folder: str, *, named: re.Pattern[str]) -> dict[str, bytes | Tampered] | None:  # noqa: ARG002
         """Say that this storage cannot list."""
         return None
 
@@ -142,54 +150,10 @@ def _is_missing(error: Exception) -> bool:
     )
 
 
-async def _in_thread(work: Callable[..., Result], path: Path, *more: Any) -> Result:
+async def _in_thread(work: Callable[..., Result], base: Path, path: str, *more: Any, **named: Any) -> Result:
     """Run file work beside the event loop; what the disk refuses may pass (a full disk, a mount that is away)."""
     try:
-        return await asyncio.to_thread(work, path, *more)
+        return await asyncio.to_thread(work, base, path, *more, **named)
     except OSError as error:
-        raise Temporary(
-            f"the storage could not be used at {path}: {error.strerror}. Look at its space and rights", delay_seconds=2
-        ) from error
-
-
-def _read_file(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
-def _read_folder(path: Path, named: re.Pattern[str]) -> dict[str, bytes]:
-    """Read a whole folder in one go: a thread for each of its files takes longer than the files."""
-    names = sorted(entry.name for entry in os.scandir(path) if named.fullmatch(entry.name)) if path.is_dir() else []
-    found = {name: _read_file(path / name) for name in names}
-    return {name: content for name, content in found.items() if content is not None}
-
-
-def _create_file(path: Path, content: bytes) -> bool:
-    with _written_beside(path, content) as temporary:
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            return False
-    return True
-
-
-def _replace_file(path: Path, content: bytes) -> None:
-    with _written_beside(path, content) as temporary:
-        temporary.replace(path)
-
-
-@contextmanager
-def _written_beside(path: Path, content: bytes) -> Iterator[Path]:
-    """Write a temporary file in the same folder, down to the disk, and leave none behind."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
+        message = f"the storage could not be used at {base / path}: {error.strerror}. Look at its space and rights"
+        raise StorageFault(message, delay_seconds=2) from error

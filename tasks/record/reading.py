@@ -63,12 +63,18 @@ async def read_record(storage: Any, release_id: str, *, sealed: bool = True) -> 
     """
     objects, folder = objects_of(storage), folder_of(release_id)
     head, unread = await asyncio.to_thread(_head_of, release_id)  # first: another process may write on meanwhile
-    contents = await contents_of(objects, folder)
+    try:
+        contents = await contents_of(objects, folder)
+    except Tampered as error:
+        return Reading([], [*unread, str(error)])
     seal, unchecked = _seal_if_any(contents) if sealed else (None, UNSEALED)
     entries: list[Entry] = []
     faults = list(unread)
     torn, tear = None, ""
     for place, content in contents.items():
+        if isinstance(content, Tampered):
+            faults.append(f"entry {place} cannot be trusted: {content}")
+            continue
         try:
             entries.append(parsed(path_of(release_id, place), content, seal))
         except (ValueError, Tampered) as error:
@@ -95,7 +101,7 @@ def _is_whole(content: bytes) -> bool:
     return False
 
 
-def _seal_if_any(contents: dict[int, bytes]) -> tuple[Seal | None, str]:
+def _seal_if_any(contents: dict[int, bytes | Tampered]) -> tuple[Seal | None, str]:
     """Give the seal of this machine's key, or say why the seals cannot be checked here."""
     try:
         return (reading_seal() if contents else None), ""
@@ -119,12 +125,17 @@ async def readable_entries(storage: Any, release_id: str) -> list[Entry]:
     Args:
         storage: A folder's `Path` or a Prefect filesystem block.
         release_id: The release.
+
+    Raises:
+        Tampered: The record's folder is not a folder that was made here.
     """
     contents = await contents_of(objects_of(storage), folder_of(release_id))
     seal = reading_seal() if contents else None
     entries = []
     for place, content in contents.items():
         with suppress(ValueError, Tampered):
+            if isinstance(content, Tampered):
+                continue
             entries.append(parsed(path_of(release_id, place), content, seal))
     return entries
 
@@ -145,10 +156,10 @@ def path_of(release_id: str, seq: int) -> str:
     return f"{folder_of(release_id)}/{seq:05d}.json"
 
 
-async def contents_of(objects: Objects, folder: str) -> dict[int, bytes]:
+async def contents_of(objects: Objects, folder: str) -> dict[int, bytes | Tampered]:
     """Read all stored entries by place; where the storage cannot list, up to the first that is missing."""
     contents = await objects.contents(folder, named=ENTRY_NAME)
-    found: dict[int, bytes] = {}
+    found: dict[int, bytes | Tampered] = {}
     if contents is None:
         while (content := await objects.read(f"{folder}/{len(found) + 1:05d}.json")) is not None:
             found[len(found) + 1] = content

@@ -10,6 +10,7 @@ task once more.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from prefect.results import ResultStore
 from pydantic import PrivateAttr
 
 from blocks.approvers.seal import reading_seal, writing_seal
-from blocks.errors import Refused, Tampered
+from blocks.errors import Refused, Tampered, Temporary
+from blocks.outside_text import error_text
 from tasks.record.child_runs import folder_of, place_of
 from tasks.record.objects import Objects, objects_of
 from tasks.record.without_key import is_rolling_back
@@ -65,24 +67,31 @@ class SealedStorage(WritableFileSystem):
         return content
 
     async def find(self, path: str) -> bytes | None:
-        """Read a result, or None if there is none; raises what `read_path` raises."""
-        stored = await self._objects.read(path)
+        """Read a result, or None if there is none; raises what `read_path` raises.
+
+        A rollback goes by none that cannot be checked, or that others changed: what it did is done once more, which changes nothing.
+        """
         try:
+            stored = await self._objects.read(path)
             return None if stored is None else reading_seal().open(path, stored)
-        except Refused:
+        except (Refused, Tampered) as error:
             if not is_rolling_back():
                 raise
-            return None  # what a rollback did is done once more, which changes nothing
+            _go_on_without(path, error)
+            return None
 
     async def write_path(self, path: str, content: bytes) -> None:
-        """Write a result with its seal."""
+        """Write a result with its seal; a rollback goes on without what cannot be stored."""
         try:
-            sealed = writing_seal().close(path, content)
-        except (Refused, OSError):
-            if is_rolling_back():
-                return
-            raise
-        await self._objects.replace(path, sealed)
+            await self._objects.replace(path, writing_seal().close(path, content))
+        except (Refused, Tampered, Temporary, OSError) as error:
+            if not is_rolling_back():
+                raise
+            _go_on_without(path, error)
+
+
+def _go_on_without(path: str, error: Exception) -> None:
+    logging.getLogger("shipway").warning("the rollback goes on without the result %s: %s", path, error_text(error))
 
 
 _ask, _ask_at_once, _exists = results._aget_default_result_storage, results._get_default_result_storage, ResultStore._aexists  # noqa: SLF001

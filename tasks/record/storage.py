@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import socket
 from uuid import UUID
@@ -12,11 +13,12 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.results import aget_default_result_storage
 from prefect.settings import get_current_settings
 
-from blocks.errors import Refused
+from blocks.errors import Refused, Tampered
+from blocks.outside_text import error_text
 from tasks.lifecycle.policy import OBSERVE
 from tasks.lifecycle.run_labels import HOST, machine
 from tasks.record.borders import hold
-from tasks.record.objects import Objects, objects_of
+from tasks.record.objects import Objects, StorageFault, objects_of
 from tasks.record.sealing import SealedStorage
 
 RECENT = 50
@@ -37,8 +39,11 @@ async def default_storage() -> Objects:
 
 @task(name="show machine", **OBSERVE)
 async def show_machine(run: str) -> None:
-    """Show on a run, and in the storage, which machine this is."""
-    await (await default_storage()).create(_place(_host()), b"")
+    """Show on a run, and in the storage, which machine this is; without the storage the keeper does what else it can."""
+    try:
+        await (await default_storage()).create(_place(_host()), b"")
+    except (Tampered, StorageFault) as error:
+        logging.getLogger("shipway").warning("this machine cannot register in the storage: %s", error_text(error))
     async with get_client() as client:
         await client.update_flow_run_labels(UUID(run), {HOST: machine()})
 

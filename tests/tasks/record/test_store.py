@@ -312,9 +312,9 @@ async def test_a_storage_that_does_not_answer_is_not_an_empty_record(tmp_path: P
 
 async def test_a_disk_that_refuses_is_an_error_that_may_pass(tmp_path: Path) -> None:
     """Retries see it, and the message says where to look."""
-    (tmp_path / "records").write_bytes(b"a file where a folder should be")
+    (tmp_path / "file").write_bytes(b"a file where a folder should be")
     with pytest.raises(Temporary, match="space and rights"):
-        await note(tmp_path, "k")
+        await note(tmp_path / "file" / "storage", "k")
 
 
 def test_the_store_needs_no_prefect() -> None:
