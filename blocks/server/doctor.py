@@ -100,7 +100,8 @@ def _users(home: Path) -> Finding:
 def _storage(home: Path) -> Finding:
     free = shutil.disk_usage(home).free
     probe = home / "storage" / f".probe-{os.getpid()}"
-    probe.write_text("probe")
+    with probe.open("x") as file:  # "x" follows no link that others may have put there
+        file.write("probe")
     probe.unlink()
     if free < LEAST_FREE_BYTES:
         return Finding("warn", "storage", f"{free // 1_000_000} MB free", "free some disk; a full one stops the database")

@@ -12,10 +12,12 @@ from urllib.parse import quote
 from flows.commands import _terminal
 
 if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
+    from tasks.record.objects import Folder
     from tasks.record.reading import Reading
 
 HELP = "Write the page of a release from its record, and check that the record is intact."
 BAD_INPUT = 2
+PAGE = "record.html"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -52,15 +54,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _report(arguments: argparse.Namespace) -> int:
     from tasks.record.page import render_page
-    from tasks.record.reading import read_record
+    from tasks.record.reading import folder_of, read_record
     from tasks.rules.record.entries import outcome_of
 
     storage, release_id = await _locate(arguments)
     reading = await read_record(storage, release_id)
     problems = await _problems(storage, release_id, reading)
-    output = (arguments.output or _beside(storage, release_id)).expanduser().resolve()
+    output = _lies_at(arguments.output or _beside(storage, release_id))
     docs = await _copy_docs(storage, release_id, reading, output)
-    _write(output, render_page(reading.entries, problems=problems, docs=docs))
+    page = render_page(reading.entries, problems=problems, docs=docs)
+    if arguments.output is None and (objects := _folder_of(storage)):
+        await objects.replace(f"{folder_of(release_id)}/{PAGE}", page.encode())
+    else:
+        _write(output, page)
     outcome = outcome_of(reading.entries)
     _terminal.show(
         f"release  {release_id}: {'running' if outcome == 'open' else outcome.replace('_', ' ')}, {len(reading.entries)} entries"
@@ -154,20 +160,31 @@ def _cut_since(published: bytes, reading: Reading) -> list[str]:
 
 
 def _beside(storage: Any, release_id: str) -> Path:
+    objects = _folder_of(storage)
+    return objects.base / "records" / release_id / PAGE if objects else Path(f"record-{release_id}.html")
+
+
+def _folder_of(storage: Any) -> Folder | None:
     from tasks.record.objects import Folder, objects_of
 
     objects = objects_of(storage)
-    return objects.base / "records" / release_id / "record.html" if isinstance(objects, Folder) else Path(f"record-{release_id}.html")
+    return objects if isinstance(objects, Folder) else None
+
+
+def _lies_at(output: Path) -> Path:
+    """Make a path absolute; links on the way to its folder are followed, one in its own place is not."""
+    named = output.expanduser()
+    return named.parent.resolve() / named.name
 
 
 async def _copy_docs(storage: Any, release_id: str, reading: Reading, output: Path) -> str:
     """Copy the pages that the record links beside its page, unless they are there already; return their folder's name."""
-    from tasks.record.objects import Folder, objects_of
+    from tasks.record.objects import objects_of
     from tasks.record.reading import folder_of
     from tasks.rules.record.view import rows_of
 
-    objects = objects_of(storage)
-    if isinstance(objects, Folder) and output.parent == objects.base / folder_of(release_id):
+    objects, local = objects_of(storage), _folder_of(storage)
+    if local and output.parent == local.base / folder_of(release_id):
         return "data"
     folder = output.with_name(f"{output.stem}-data")
     for name in dict.fromkeys(row.docs for row in rows_of(reading.entries) if row.docs):
@@ -177,5 +194,11 @@ async def _copy_docs(storage: Any, release_id: str, reading: Reading, output: Pa
 
 
 def _write(output: Path, page: str) -> None:
+    """Write a page by a rename; what is not a file (a link, a device, a pipe) is neither written through nor replaced."""
+    from blocks.errors import BadInput
+    from tasks.record.files import replace_file
+
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(page, encoding="utf-8")
+    if output.is_symlink() or (output.exists() and not output.is_file()):
+        raise BadInput(f"{output} is not a regular file", field="--output", fix="Name a file that is new, or one that may be replaced.")
+    replace_file(output.parent, output.name, page.encode(), mode=0o666)

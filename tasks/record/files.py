@@ -1,7 +1,7 @@
 """Files of a storage that others may write: no link below its folder is followed, no pipe waited for, nothing read without a bound.
 
-Each folder on the way is opened by its name in the one before it (openat, O_NOFOLLOW), so a link that is put there meanwhile is not followed
-either. What is not a regular file, or not a folder, where one belongs is `Tampered`: the message names the path and what is there.
+Each folder on the way is opened by its name in the one before it (openat, O_NOFOLLOW), so a link that is put there meanwhile is not
+followed either. What is not a regular file, or not a folder, where one belongs is `Tampered`: the message names the path and what is there.
 """
 
 from __future__ import annotations

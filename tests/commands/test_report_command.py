@@ -98,3 +98,36 @@ def test_an_unknown_release_exits_with_two(storage: Path, capsys: pytest.Capture
     """The message says where was looked."""
     assert ran("nobody", "--storage", str(storage)) == 2
     assert str(storage) in capsys.readouterr().err
+
+
+def test_a_page_is_not_written_through_a_link_beside_the_record(storage: Path, tmp_path: Path) -> None:
+    """Who writes the storage does not choose which of the reader's files is overwritten; the page takes the link's place."""
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    page = storage / "records" / "abc-123" / "record.html"
+    page.symlink_to(precious)
+    assert ran("abc-123") == 0
+    assert precious.read_text() == "precious"
+    assert not page.is_symlink()
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_a_record_behind_a_link_is_neither_read_nor_written(storage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The folder of the record itself is another one."""
+    elsewhere = storage / "elsewhere"
+    (storage / "records" / "abc-123").rename(elsewhere)
+    (storage / "records" / "abc-123").symlink_to(elsewhere)
+    assert ran("abc-123") == 2
+    assert "records/abc-123 is a symbolic link" in " ".join(capsys.readouterr().err.split())
+    assert not (elsewhere / "record.html").exists()
+
+
+def test_an_output_that_is_a_link_is_refused(storage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither written through nor replaced: it may be `/dev/stdout`."""
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    (tmp_path / "page.html").symlink_to(precious)
+    assert ran("abc-123", "--storage", str(storage), "--output", str(tmp_path / "page.html")) == 2
+    assert "is not a regular file" in " ".join(capsys.readouterr().err.split())
+    assert precious.read_text() == "precious"
+    assert (tmp_path / "page.html").is_symlink()
