@@ -2,6 +2,9 @@
 
 A service writes to its file without anything between that could break. The agent notes once a second how far each file has grown, and
 when. A line's time is the first note that covers it, so it is late by a second at most and never early.
+
+A line counts before its newline is there, and of a long one its first 64 kB; that head is kept beside the file if the file is turned over
+within the line.
 """
 
 from __future__ import annotations
@@ -10,14 +13,15 @@ import os
 import shutil
 from bisect import bisect_left
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
+from blocks.local.log_lines import Line, begin_of_line, lines_of, newest, open_head
 from blocks.local.state.file import LOGS
 from blocks.platform import LogLine
 from blocks.secret_text import CUT
 
 MAX_BYTES_A_FILE = 25_000_000  # of which there are two a revision, the current and the one before
-MAX_READ_BYTES = 4_000_000
 MAX_LINE_CHARACTERS = 4_000
 KEPT_REVISIONS = 6
 
@@ -48,8 +52,9 @@ def stamp(folder: Path, *, now: float, alive: Collection[str] = (), max_bytes: i
             _turn_over(path)
     gone = [path for path in logs if path.name.partition("-")[0] not in alive]
     for path in gone[:-KEPT_REVISIONS]:
-        for leftover in (path, _stamps(path), _older(path), _stamps(_older(path))):
-            leftover.unlink(missing_ok=True)
+        for leftover in (path, _older(path)):
+            for one in (leftover, _stamps(leftover), _head(leftover)):
+                one.unlink(missing_ok=True)
 
 
 def read(folder: Path, since: float, *, limit: int) -> list[LogLine]:
@@ -63,9 +68,10 @@ def read(folder: Path, since: float, *, limit: int) -> list[LogLine]:
     lines: list[LogLine] = []
     for path in _logs(folder):
         version = path.name.removesuffix(".log").partition("-")[2]
-        for part in (_older(path), path):
-            if part.exists():
-                lines += _lines(part, since, version)
+        is_continued = bool(_kept_head(path))
+        if _older(path).exists():
+            lines += _lines(_older(path), since, version, is_continued=is_continued)
+        lines += _lines(path, since, version)
     lines.sort(key=lambda line: line["at"])
     return lines[-limit:] if limit > 0 else []
 
@@ -95,6 +101,17 @@ def _older(path: Path) -> Path:
     return path.with_name(path.name + ".1")
 
 
+def _head(path: Path) -> Path:
+    return path.with_name(path.name + ".head")
+
+
+def _kept_head(path: Path) -> bytes:
+    """Give the head of the line in which a file goes on; nothing if it begins with a line of its own."""
+    with suppress(FileNotFoundError):
+        return _head(path).read_bytes()
+    return b""
+
+
 def _last_noted(stamps: Path) -> int:
     if not stamps.exists():
         return 0
@@ -106,35 +123,36 @@ def _last_noted(stamps: Path) -> int:
 
 def _turn_over(path: Path) -> None:
     """Copy and truncate: the service keeps writing to the same open file, which was opened for appending."""
+    head, before = open_head(path, before=(kept := _kept_head(path))), _head(_older(path))
     shutil.copyfile(path, _older(path))
     os.truncate(path, 0)
+    for place, content in ((before, kept), (_head(path), head)):
+        place.write_bytes(content)
     if _stamps(path).exists():
         _stamps(path).replace(_stamps(_older(path)))
 
 
-def _lines(path: Path, since: float, version: str) -> list[LogLine]:
+def _lines(path: Path, since: float, version: str, *, is_continued: bool = False) -> list[LogLine]:
+    """Read a file's lines since a moment; the last line counts in the next file if that goes on with it."""
     stamps = _stamps(path).read_text(encoding="ascii").splitlines() if _stamps(path).exists() else []
     pairs = [(int(size), float(at)) for size, at in (stamp.split() for stamp in stamps)]
     sizes, times = [size for size, _ in pairs], [at for _, at in pairs]
     first = bisect_left(times, since)
-    noted_before = sizes[first - 1] if first else 0
-    with path.open("rb") as file:
-        end = path.stat().st_size
-        offset = max(0, noted_before - MAX_LINE_CHARACTERS, end - MAX_READ_BYTES)
-        file.seek(offset)
-        content = file.read(end - offset)
-    if offset:
-        cut = content.find(b"\n") + 1
-        content, offset = content[cut:], offset + cut
+    begin = begin_of_line(path, sizes[first - 1] if first else 0)
     last_write = path.stat().st_mtime
     found: list[LogLine] = []
-    for raw in content.splitlines(keepends=True):
-        offset += len(raw)
-        index = bisect_left(sizes, offset)
+    for line in newest(lines_of(path, begin=begin, before=b"" if begin else _kept_head(path))):
+        index = bisect_left(sizes, line.end)
         at = times[index] if index < len(times) else last_write
-        if at >= since:
-            found.append(LogLine(at=at, version=version, text=_shortened(raw.decode(errors="replace").rstrip("\r\n"))))
+        if at >= since and not (line.is_open and is_continued):
+            found += [LogLine(at=at, version=version, text=text) for text in _texts(line)]
     return found
+
+
+def _texts(line: Line) -> list[str]:
+    """Give what a line says, in parts if it returns to its beginning; a cut shows, since half a secret at the end is found by that."""
+    texts = [part.decode(errors="replace") for part in line.head.splitlines()] or [""]
+    return [*texts[:-1], f"{texts[-1]}{CUT}"] if line.is_cut else texts
 
 
 def _shortened(line: str) -> str:

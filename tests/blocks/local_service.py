@@ -48,6 +48,10 @@ class Handler(BaseHTTPRequestHandler):
             sys.stdout.write(self.path.partition("?")[2] + "\n")
             sys.stdout.flush()
             self.reply(200, b"printed")
+        elif path == "/write":
+            sys.stdout.write(self.path.partition("?")[2])
+            sys.stdout.flush()
+            self.reply(200, b"written")
         else:
             self.reply(200, VERSION.encode())
 

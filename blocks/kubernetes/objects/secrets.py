@@ -44,7 +44,7 @@ def _lines_of(texts: Iterable[str]) -> list[str]:
     return [line for line in lines if SHORTEST_HELD <= len(line) <= LINE_LENGTH]
 
 
-def mask(lines: list[str], secrets: list[str]) -> list[str]:
-    """Replace secrets in lines, however they are spelled, and the passwords of addresses; then cut the lines to 2,000 characters."""
+def mask(lines: list[str], secrets: list[str], *, limit: int = LINE_LENGTH) -> list[str]:
+    """Replace secrets in lines, however they are spelled, and the passwords of addresses; then cut the lines, to 2,000 characters."""
     text = mask_text("\n".join(lines), frozenset(secrets))
-    return [CREDENTIALS.sub(rf"\1{MASK}@", line)[:LINE_LENGTH] for line in text.split("\n")] if lines else []
+    return [CREDENTIALS.sub(rf"\1{MASK}@", line)[:limit] for line in text.split("\n")] if lines else []

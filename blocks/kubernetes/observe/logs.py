@@ -18,6 +18,7 @@ from blocks.platform import LogLine
 Json = dict[str, Any]
 LAST_LINES = 20
 MOST_BYTES = 256 * 1024
+LINE_LIMIT = 64 * 1024
 MOST_SECRETS = 20
 STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d) ?")
 
@@ -51,7 +52,7 @@ async def tail_of(target: Target, pod: str, container: str, *, lines: int, **que
 
 
 async def read(target: Target, pods: dict[str, list[Json]], since: float, *, limit: int) -> list[LogLine]:
-    """Read the log lines of pods since a moment (seconds since the epoch, UTC), the newest `limit` at most.
+    """Read the log lines of pods since a moment (seconds since the epoch, UTC), the newest `limit` at most, of each its first 64 kB.
 
     Args:
         target: Whose pods.
@@ -72,7 +73,7 @@ async def _of_pod(target: Target, pod: Json, version: str, since: float, *, limi
     except ShipwayError:  # it is being created, or deleted; the others still have logs
         return []
     found = [moment_of(line) for line in content.decode("utf-8", "replace").splitlines()]
-    texts = mask([text for _, text in found], await known_secrets(target, pod))
+    texts = mask([text for _, text in found], await known_secrets(target, pod), limit=LINE_LIMIT)
     return [LogLine(at=at, version=version, text=text) for (at, _), text in zip(found, texts, strict=True)]
 
 

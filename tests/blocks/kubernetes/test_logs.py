@@ -95,6 +95,15 @@ async def test_the_newest_lines_are_those_that_are_kept(length: int) -> None:
     assert cluster.asked <= 9
 
 
+@pytest.mark.parametrize("ending", ["", "y" * 400_000])
+async def test_an_error_far_in_a_long_line_is_read(ending: str) -> None:
+    """The first 64 kB of a line count, also of one that is longer than what is read at once."""
+    cluster = Talking([f"1970-01-01T00:00:01Z {'x' * 60_000} ERROR orders lost {ending}"])
+    (line,) = await read(Target(cluster=cluster, workload="web"), {"1": [pod_of()]}, 0, limit=200)
+    assert "ERROR orders lost" in line["text"]
+    assert len(line["text"]) <= 64 * 1024
+
+
 async def test_what_the_secrets_hold_that_a_pod_names_is_masked() -> None:
     """Each line of a longer one, but no short words; a Secret that is not there, or may not be read, hides nothing."""
     held = base64.b64encode(b"first-line-of-key\nsecond-line\nabc").decode()

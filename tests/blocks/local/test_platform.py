@@ -270,3 +270,20 @@ async def test_braces_that_are_no_placeholders_reach_the_service(shared_local: M
     with pytest.raises(RolloutFailed):
         await platform.prepare("1.1", lease, timeout_seconds=10)
     assert (tmp_path / "args").read_text() == '1.1 {other} {} {"a": 1}'
+
+
+async def test_an_error_in_a_line_without_its_newline_is_in_the_logs(shared_local: MakeLocal, shared_lease: Lease) -> None:
+    """A version that ends no line hides nothing by it; read again, the line that grew is still one."""
+    platform = shared_local()
+    await platform.prepare("9.8", shared_lease, timeout_seconds=30)
+    canary = (await platform.endpoints())["canary"]
+
+    async def errors() -> list[str]:
+        return [line["text"] for line in await platform.logs(0, limit=5_000) if line["version"] == "9.8" and "ERROR" in line["text"]]
+
+    async with httpx.AsyncClient(verify=PLAIN) as client:
+        await client.get(f"{canary}/write?ERROR-orders-lost")
+        assert await errors() == ["ERROR-orders-lost"]
+        await client.get(f"{canary}/write?-again")
+        assert await errors() == ["ERROR-orders-lost-again"]
+    await platform.abort(shared_lease)
