@@ -21,6 +21,8 @@ KNOWN = {
     "secret": ("prefect.blocks.system", "Secret"),
     "local": ("blocks.local.platform", "LocalPlatform"),
     "kubernetes": ("blocks.kubernetes.platform", "KubernetesPlatform"),
+    "git": ("blocks.git.git", "Git"),
+    "gitops": ("blocks.gitops.gitops", "GitOps"),
     "approvers": ("blocks.approvers.approvers", "Approvers"),
     "prometheus": ("blocks.prometheus.prometheus", "Prometheus"),
 }
