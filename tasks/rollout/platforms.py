@@ -23,6 +23,8 @@ KNOWN = {
     "kubernetes": ("blocks.kubernetes.platform", "KubernetesPlatform"),
     "approvers": ("blocks.approvers.approvers", "Approvers"),
     "prometheus": ("blocks.prometheus.prometheus", "Prometheus"),
+    "git": ("blocks.git.git", "Git"),
+    "argocd-application": ("blocks.gitops.argocd", "ArgoCDApplication"),
 }
 
 
