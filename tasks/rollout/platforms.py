@@ -25,6 +25,8 @@ KNOWN = {
     "gitops": ("blocks.gitops.gitops", "GitOps"),
     "approvers": ("blocks.approvers.approvers", "Approvers"),
     "prometheus": ("blocks.prometheus.prometheus", "Prometheus"),
+    "git": ("blocks.git.git", "Git"),
+    "argocd-application": ("blocks.gitops.argocd", "ArgoCDApplication"),
 }
 
 
