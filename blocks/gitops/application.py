@@ -13,7 +13,7 @@ from typing import Any
 
 from blocks.errors import BadInput
 from blocks.gitops.engine import Observed
-from blocks.gitops.faults import Fault, fault_of, health_words
+from blocks.gitops.faults import Fault, fault_of, health_words, strangeness_of
 from blocks.gitops.windows import Closed
 from blocks.outside_text import outside
 
@@ -108,12 +108,13 @@ def observe(application: Json, *, source: str, project: str, closed: Closed | No
     """
     index = source_index(application, source)
     status = application.get("status") or {}
-    revision = compared_revision(application, index)
+    strange = strangeness_of(application, project=project)
+    revision = "" if strange else compared_revision(application, index)
     state = status.get("operationState") or {}
     operation = running_revision(application, index)
     synced = bool(revision) and (status.get("sync") or {}).get("status") == "Synced"
     attempted = revision_in(state.get("syncResult") or {}, index) or revision_in((state.get("operation") or {}).get("sync") or {}, index)
-    fault = fault_of(application, project=project, attempted=bool(revision) and attempted == revision, running=operation is not None)
+    fault = strange or fault_of(application, attempted=bool(revision) and attempted == revision, running=operation is not None)
     blocked = operation is not None and str(state.get("message") or "").startswith(BLOCKED)
     waiting = str(closed or "sync window") if blocked else str(closed or "") if operation is None and revision and not synced else ""
     return Observed(
@@ -140,6 +141,11 @@ def unseen(why: str) -> Observed:
 def is_held(application: Json) -> bool:
     """Say whether Shipway switched the automatic sync off, and it is off."""
     return bool((application["metadata"].get("annotations") or {}).get(HOLD)) and not is_automatic(application)
+
+
+def is_asked(application: Json) -> bool:
+    """Say whether Argo CD was asked to look at Git, and has not looked since."""
+    return REFRESH in (application["metadata"].get("annotations") or {})
 
 
 def _lines(application: Json, revision: str, operation: str | None, fault: Fault, waiting: str) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ BLOCK = r"^(kubernetes-credentials/[a-z0-9-]+)?$"
 TOKEN = re.compile(r"[!-~]+")
 LOOPBACK = re.compile(r"http://(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?(/.*)?")
 MOST_TRIES = 12
-SETTLE_SECONDS = 2.0
+SETTLE_SECONDS, REFRESH_SECONDS = 2.0, 10.0
 Json = dict[str, Any]
 Steps = list[Json]
 
@@ -89,9 +89,13 @@ class ArgoCDApplication(Block):
             await way.wait(application, timeout_seconds=left)
 
     async def refresh(self) -> None:
-        """Ask Argo CD to look at Git."""
+        """Ask Argo CD to look at Git, and return once it has.
+
+        Raises:
+            Temporary: It did not look within 10 s.
+        """
         way = await self._way()
-        await way.refresh(await self._read(way))
+        await way.refresh(await self._read(way), timeout_seconds=REFRESH_SECONDS)
 
     async def sync(self, commit: str, *, note: str) -> None:
         """Start the sync of a commit by its full hash, if the Application does not sync by itself; one that runs for it is adopted.

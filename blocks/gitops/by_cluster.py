@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from blocks.gitops.application import REFRESH
+from blocks.errors import Temporary
+from blocks.gitops.application import REFRESH, is_asked
 from blocks.gitops.operations import is_blocked, start_steps, terminate_steps, withdraw_steps
 from blocks.gitops.owners import Owner
 from blocks.gitops.windows import matching
@@ -16,6 +18,7 @@ from blocks.kubernetes.api.watch import Seen, Source, watch_until
 
 Json = dict[str, Any]
 KIND = "Application"
+WATCH_SECONDS = 30.0
 
 
 class ByCluster:
@@ -49,11 +52,19 @@ class ByCluster:
         same = {"op": "replace", "path": "/metadata/resourceVersion", "value": application["metadata"]["resourceVersion"]}
         await self.cluster.patch(KIND, self.name, [same, *steps], content_type=JSON_PATCH)
 
-    async def refresh(self, application: Json) -> None:
-        """Set the annotation that Argo CD removes when it looks; never `hard`, which drops the caches of all."""
-        if REFRESH not in (application["metadata"].get("annotations") or {}):
-            body = {"metadata": {"annotations": {REFRESH: "normal"}}}
-            await self.cluster.patch(KIND, self.name, body, content_type=MERGE_PATCH)
+    async def refresh(self, application: Json, *, timeout_seconds: float) -> None:
+        """Set the annotation that Argo CD removes once it has looked; never `hard`, which drops the caches of all.
+
+        A request that others made may be served by a look that began before, so it is waited for and ours is made after it.
+        """
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                if is_asked(application):
+                    await self._looked()
+                await self.cluster.patch(KIND, self.name, {"metadata": {"annotations": {REFRESH: "normal"}}}, content_type=MERGE_PATCH)
+                await self._looked()
+        except TimeoutError:
+            raise Temporary(f"Argo CD did not look at {self.cluster.namespace}/{self.name} within {timeout_seconds:g} s") from None
 
     async def start(self, application: Json, operation: Mapping[str, Any]) -> None:
         """Request an operation."""
@@ -77,6 +88,10 @@ class ByCluster:
         with contextlib.suppress(TimeoutError):
             source = Source(KIND, KIND, fields=f"metadata.name={self.name}")
             await watch_until(self.cluster, [source], decide, timeout_seconds=timeout_seconds)
+
+    async def _looked(self) -> None:
+        while (application := await self.read()) is not None and is_asked(application):
+            await self.wait(application, timeout_seconds=WATCH_SECONDS)
 
     def _in(self, namespace: str) -> Cluster:
         return Cluster(self.cluster.api, namespace, renew=self.cluster.renew)

@@ -26,7 +26,7 @@ from blocks.outside_text import outside
 Json = dict[str, Any]
 MOST_BYTES = 16_000_000
 MOST_WORDS = 500
-ANSWER_SECONDS, REFRESH_SECONDS = 15.0, 3.0
+ANSWER_SECONDS = 15.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 5.0
 GOOD = {HTTPStatus.OK}
 
@@ -70,13 +70,10 @@ class ByServer:
         changed = _applied(application, steps)
         await self._asked("PUT", self._path(), query={"validate": "false"}, body=changed)
 
-    async def refresh(self, application: Json) -> None:
-        """Ask Argo CD to look at Git; it answers once it has looked, which is not waited for."""
+    async def refresh(self, application: Json, *, timeout_seconds: float) -> None:
+        """Ask Argo CD to look at Git; it answers once it has looked."""
         del application
-        try:
-            await self._asked("GET", self._path(), query={"refresh": "normal"}, timeout_seconds=REFRESH_SECONDS)
-        except _LateError:
-            return
+        await self._asked("GET", self._path(), query={"refresh": "normal"}, timeout_seconds=timeout_seconds)
 
     async def start(self, application: Json, operation: Mapping[str, Any]) -> None:
         """Request an operation; Argo CD adds the account as who began it."""
@@ -147,7 +144,7 @@ class ByServer:
                     raise Refused(f"Argo CD at {self.url} answers with more than {MOST_BYTES:,} bytes, or encoded")
                 return response.status_code, _parsed(content)
         except TimeoutError:
-            raise _LateError(f"Argo CD at {self.url} did not answer {method} {path} within {timeout_seconds:g} s") from None
+            raise Unreachable(f"Argo CD at {self.url} did not answer {method} {path} within {timeout_seconds:g} s") from None
         except (httpx.LocalProtocolError, httpx.InvalidURL, httpx.UnsupportedProtocol):  # the words may hold the token
             raise BadInput("the address or the token cannot be sent", field="server", fix="Look at both in the block") from None
         except httpx.HTTPError as error:
@@ -167,10 +164,6 @@ class ByServer:
         if status in GOOD:
             raise Unreachable(f"the answer of {self.url} to {what} is not that of Argo CD's API")
         raise Refused(f"Argo CD at {self.url} refused {what} with {status}: {said}")
-
-
-class _LateError(Unreachable):
-    """The answer takes too long."""
 
 
 def _version(application: Json | None) -> str | None:

@@ -51,7 +51,11 @@ class Engine(Protocol):
         ...
 
     async def refresh(self) -> None:
-        """Ask it to look at Git now; the caller repeats this until the revision moves, as a request may be dropped."""
+        """Ask it to look at Git, and return once it has; the caller repeats this until the revision moves, as a request may be dropped.
+
+        Raises:
+            Temporary: It did not look in time.
+        """
         ...
 
     async def sync(self, commit: str, *, note: str) -> None:
@@ -97,4 +101,13 @@ class Engine(Protocol):
 
     async def identity(self) -> str:
         """Return a text that is the same for every block that points to the same Application, and for no other."""
+        ...
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """Optional part of an engine: waits for a change instead of asking again and again."""
+
+    async def changed(self, seen: Observed, *, timeout_seconds: float) -> Observed:
+        """Return what `look` says as soon as it is not what was seen, or after the time."""
         ...

@@ -34,22 +34,31 @@ class Fault:
     temporary: bool = False
 
 
-def fault_of(application: Json, *, project: str, attempted: bool, running: bool) -> Fault:
-    """Name the first fault that keeps an Application from its revision.
+def strangeness_of(application: Json, *, project: str) -> Fault | None:
+    """Say why an Application cannot be followed at all, whatever it says of itself.
 
     Args:
         application: As it was read.
         project: The project that it must belong to; "" for any.
-        attempted: Whether the last operation was of the revision that was compared; one of an earlier revision says nothing of this one.
-        running: Whether an operation runs.
     """
-    spec, metadata = application["spec"], application["metadata"]
-    if metadata.get("deletionTimestamp"):
+    spec = application["spec"]
+    if application["metadata"].get("deletionTimestamp"):
         return Fault("the Application is being deleted")
     if project and spec.get("project") != project:
         return Fault(f"the Application is in the project {spec.get('project')}, and the block names {project}")
     if spec.get("sourceHydrator"):
         return Fault("the Application has a source hydrator, which is not followed")
+    return None
+
+
+def fault_of(application: Json, *, attempted: bool, running: bool) -> Fault:
+    """Name the first fault that keeps an Application from its revision.
+
+    Args:
+        application: As it was read.
+        attempted: Whether the last operation was of the revision that was compared; one of an earlier revision says nothing of this one.
+        running: Whether an operation runs.
+    """
     return _conditions(application) or _operation(application, attempted=attempted, running=running) or _state(application, running=running)
 
 

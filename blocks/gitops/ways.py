@@ -33,8 +33,12 @@ class Way(Protocol):
         """
         ...
 
-    async def refresh(self, application: Json) -> None:
-        """Ask Argo CD to look at Git."""
+    async def refresh(self, application: Json, *, timeout_seconds: float) -> None:
+        """Ask Argo CD to look at Git, and return once a look that began afterwards has ended.
+
+        Raises:
+            Temporary: It did not look in time.
+        """
         ...
 
     async def start(self, application: Json, operation: Mapping[str, Any]) -> None:
