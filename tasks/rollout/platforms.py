@@ -25,7 +25,6 @@ KNOWN = {
     "gitops": ("blocks.gitops.gitops", "GitOps"),
     "approvers": ("blocks.approvers.approvers", "Approvers"),
     "prometheus": ("blocks.prometheus.prometheus", "Prometheus"),
-    "git": ("blocks.git.git", "Git"),
     "argocd-application": ("blocks.gitops.argocd", "ArgoCDApplication"),
 }
 

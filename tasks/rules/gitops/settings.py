@@ -17,14 +17,22 @@ VERSION = "{version}"
 class EditFields(Protocol):
     """An edit as a block has it; see `blocks/gitops/gitops.py` for what each field means."""
 
-    file: str
-    path: str
-    image: str
-    field: str
-    target_revision: bool
-    source: str
-    resource: str
-    value: str
+    @property
+    def file(self) -> str: ...  # noqa: D102
+    @property
+    def path(self) -> str: ...  # noqa: D102
+    @property
+    def image(self) -> str: ...  # noqa: D102
+    @property
+    def field(self) -> str: ...  # noqa: D102
+    @property
+    def target_revision(self) -> bool: ...  # noqa: D102
+    @property
+    def source(self) -> str: ...  # noqa: D102
+    @property
+    def resource(self) -> str: ...  # noqa: D102
+    @property
+    def value(self) -> str: ...  # noqa: D102
 
 
 def edits_of(fields: Sequence[EditFields], version: str) -> tuple[Edit, ...]:
