@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 from blocks.errors import BadInput, ShipwayError
@@ -24,11 +24,12 @@ from tasks.rules.gitops.reviewed import steps_of
 from tasks.rules.gitops.settings import edits_of
 
 
-@dataclass(frozen=True)
 class GitOpsPlatform:
     """An environment whose versions are in Git."""
 
-    of: Parts
+    def __init__(self, of: Parts) -> None:
+        """Keep what it is made of."""
+        self.of = of
 
     @property
     def strategy(self) -> Literal["rolling"]:
@@ -42,11 +43,11 @@ class GitOpsPlatform:
 
     def informed(self, about: About) -> Self:
         """Return this platform with what its commits say."""
-        return replace(self, of=replace(self.of, about=about))
+        return type(self)(replace(self.of, about=about))
 
     def rolling_back(self) -> Self:
         """Return this platform for a rollback, which goes on without Git."""
-        return replace(self, of=replace(self.of, is_rollback=True))
+        return type(self)(replace(self.of, is_rollback=True))
 
     async def current(self) -> Position:
         """Read what runs now."""
