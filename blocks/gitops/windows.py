@@ -24,6 +24,7 @@ FIELDS = ((0, 59, ()), (0, 23, ()), (1, 31, ()), (1, 12, MONTHS), (0, 6, DAYS))
 PART = re.compile(r"(?:\*|\?|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d+))?")
 UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 ANY = {"*", "?", "*/1", "?/1"}
+ALWAYS, NEVER = {"schedule": "* * * * *", "duration": "24h"}, {"schedule": "0 0 31 2 *", "duration": "1m"}
 MOMENT = timedelta(seconds=1)
 
 
@@ -57,6 +58,28 @@ class _Window:
 def matching(windows: Sequence[dict[str, Any]], application: Json) -> list[dict[str, Any]]:
     """List the windows of a project that are an Application's."""
     return [window for window in windows if _matches(window, application)]
+
+
+def without_zones(windows: Sequence[dict[str, Any]], active: Sequence[Json], now: datetime) -> list[dict[str, Any]]:
+    """Make windows of what Argo CD's API says of an Application, which leaves their time zones out.
+
+    Args:
+        windows: All of the Application's.
+        active: Those that are active now.
+        now: With its time zone.
+
+    Returns:
+        The windows; one that is not as it would be in UTC stays as it is now.
+    """
+    found = []
+    for window in windows:
+        is_active = window in active
+        try:
+            same = _read(window, now.astimezone(UTC)).is_active(now) == is_active
+        except (ValueError, KeyError):
+            same = True
+        found.append(window if same else {**window, **(ALWAYS if is_active else NEVER)})
+    return found
 
 
 def closed(windows: Sequence[Json], now: datetime, *, manual: bool) -> Closed | None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from blocks.errors import RolloutFailed, Temporary
+from blocks.errors import Permanent, RolloutFailed, Temporary
 from blocks.git.git import Git
 from blocks.git.work_copy import WorkCopy
 from blocks.gitops.engine import Engine, Observed, Watched
@@ -145,6 +145,8 @@ class _Course:
         except Temporary as error:
             await self._wait_out(error)
             return
+        except Permanent:
+            pass  # the look says it as a fault
         after = await self.engine.look()
         fatal = bool(after.fault) and not after.temporary and not after.revision
         self.same_faults = self.same_faults + 1 if fatal else 0

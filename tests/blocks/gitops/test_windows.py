@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from blocks.gitops.windows import closed, matching
+from blocks.gitops.windows import closed, matching, without_zones
 
 NOW = datetime(2026, 11, 29, 5, 30, tzinfo=UTC)  # a Sunday
 APPLICATION = {"metadata": {"name": "shop"}, "spec": {"destination": {"namespace": "shop-production", "server": "https://one.example"}}}
@@ -86,3 +86,11 @@ def test_a_window_that_cannot_be_read_is_not_claimed_to_be_closed(schedule: str)
 def test_a_window_counts_for_the_applications_that_it_names(scope: dict[str, Any], *, fits: bool) -> None:
     """By name, namespace or cluster; one is enough unless the window says `andOperator`."""
     assert bool(matching([window("deny", "0 5 * * *", "1h", **scope)], APPLICATION)) is fits
+
+
+def test_a_window_whose_time_zone_is_not_told_is_as_it_is_now() -> None:
+    """What is active although it would not be in UTC is closed without a known end; what is not active does not close."""
+    here, elsewhere = window("deny", "0 5 * * *", "1h"), window("deny", "0 9 * * *", "1h")
+    assert str(closed(without_zones([here], [here], NOW), NOW, manual=False)) == "sync window until 2026-11-29 06:00 UTC"
+    assert str(closed(without_zones([elsewhere], [elsewhere], NOW), NOW, manual=False)) == "sync window, whose end is not known"
+    assert closed(without_zones([here], [], NOW), NOW, manual=False) is None
