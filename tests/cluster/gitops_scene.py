@@ -30,7 +30,8 @@ class GitOpsScene:
         repository: Its repository.
         engine: What deploys it.
         settings: Fields of the block besides.
-        remote: The address of the repository; its file's URL if empty.
+        git: The block of its branch.
+        file: The file that says which version runs.
     """
 
     world: World
@@ -38,22 +39,23 @@ class GitOpsScene:
     engine: Engine
     settings: dict[str, Any]
     git: Git
+    file: str = FILE
 
     def platform(self, **settings: Any) -> GitOpsPlatform:
         """Give a new instance, as another process would make it."""
-        edits = [FileEdit(file=FILE, path=PATH, resource="Deployment/podinfo", value=IMAGE + ":{version}")]
+        edits = [FileEdit(file=self.file, path=PATH, resource="Deployment/podinfo", value=IMAGE + ":{version}")]
         named = {"git": "git/podinfo", "engine": "argocd-application/podinfo", "platform": "kubernetes/podinfo", "edits": edits}
         kubernetes: KubernetesPlatform = platform_of(self.world, "rolling", drain_seconds=0.5, force_conflicts=False)
         return GitOpsPlatform(Parts(GitOps(**{**named, **self.settings, **settings}), self.git, self.engine, kubernetes))
 
     def image(self) -> str:
         """Read the image that Git says."""
-        return image_in(self.repository.read(FILE))
+        return image_in(self.repository.read(self.file))
 
     def write_image(self, version: str, *, message: str = "A colleague's change") -> str:
         """Let a colleague commit another version."""
-        content = self.repository.read(FILE).replace(self.image().encode(), f"{IMAGE}:{version}".encode())
-        return self.repository.write({FILE: content}, message)
+        content = self.repository.read(self.file).replace(self.image().encode(), f"{IMAGE}:{version}".encode())
+        return self.repository.write({self.file: content}, message)
 
     def subjects(self) -> list[str]:
         """List the subjects of the commits since the first, newest first."""
