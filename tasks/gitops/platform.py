@@ -58,9 +58,8 @@ class GitOpsPlatform:
         return await self.of.workload.identity()
 
     async def acquire_lease(self, owner: str, *, takeover: bool = False) -> Lease:
-        """Acquire the workload's lease. A takeover acquires it twice: a version's pod template is in Git, not in the cluster's history."""
-        lease = await self.of.workload.acquire_lease(owner, takeover=takeover)
-        return await self.of.workload.acquire_lease(owner) if takeover else lease
+        """Acquire the workload's lease."""
+        return await self.of.workload.acquire_lease(owner, takeover=takeover)
 
     async def release_lease(self, lease: Lease) -> None:
         """Release the workload's lease."""

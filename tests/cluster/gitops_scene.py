@@ -62,9 +62,11 @@ class GitOpsScene:
         return self.repository.subjects()[:-2]
 
 
-def manifests(version: str = FIRST, **more: Any) -> bytes:
-    """Write podinfo's manifests as its owner keeps them in Git."""
-    return yaml.safe_dump_all([deployment("podinfo", version, **more), service("podinfo")], sort_keys=False).encode()
+def manifests(version: str = FIRST, *, level: str = "warn") -> bytes:
+    """Write podinfo's manifests as its owner keeps them in Git; at the level `debug` it logs every request."""
+    found = deployment("podinfo", version)
+    found["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "PODINFO_LEVEL", "value": level}]
+    return yaml.safe_dump_all([found, service("podinfo")], sort_keys=False).encode()
 
 
 def image_in(content: bytes) -> str:

@@ -46,8 +46,7 @@ def shared_scene(shared_world: World, tmp_path_factory: pytest.TempPathFactory) 
     """Give one repository to all tests of the class."""
     folder: Path = tmp_path_factory.mktemp("gitops")
     repository = make_repository(folder)
-    content = manifests().replace(b"PODINFO_LEVEL\n            value: warn", b"PODINFO_LEVEL\n            value: debug")
-    repository.write({FILE: content}, "podinfo")
+    repository.write({FILE: manifests(level="debug")}, "podinfo")
     engine = FakeEngine(repository, shared_world)
 
     async def deploy() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tasks.rules.gitops.edit import Edit, apply_edit, diff
 from tasks.rules.gitops.places import read_file
@@ -51,7 +51,7 @@ def review(head: str, files: Files, edits: Sequence[Edit]) -> Reviewed:
     for edit in edits:
         node = find(read_file(edit.file, files[edit.file]), edit.target)
         places.append(Place(edit.file, node.line, node.value))
-        after[edit.file] = apply_edit(after[edit.file], edit).content
+        after[edit.file] = apply_edit(after[edit.file], replace(edit, expected=None)).content
     return Reviewed(head, tuple(places), "".join(diff(name, files[name], after[name]) for name in sorted(files)))
 
 
