@@ -10,6 +10,8 @@ import pytest
 from blocks.errors import Refused, ShipwayError, Unreachable, WorldMoved
 from blocks.gitops.gitops import FileEdit
 from blocks.platform import Lease
+from tasks.gitops.platform import GitOpsPlatform
+from tasks.rollout import due
 from tests.cluster.cluster_world import IMAGE, World
 from tests.cluster.fake_engine import FakeEngine
 from tests.cluster.gitops_scene import FILE, GitOpsScene, manifests
@@ -199,3 +201,34 @@ async def test_a_release_does_not_begin_without_git(away: Away) -> None:
     with pytest.raises(ShipwayError):
         await away.scene.platform().prepare(SECOND, lease, timeout_seconds=READY)
     assert (await away.position(), away.engine.holder) == ((FIRST, None, 0), "")
+
+
+async def test_the_keeper_tells_git_without_a_person(away: Away, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not while a run owns the environment, nor while Git is away; afterwards once, and it leaves no lease behind."""
+
+    async def names() -> list[str]:
+        return ["podinfo"]
+
+    async def load(name: str, *, field: str) -> GitOpsPlatform:
+        assert name == field == "gitops/podinfo"
+        return away.scene.platform()
+
+    monkeypatch.setattr(due, "_names", names)
+    monkeypatch.setattr(due, "load_platform", load)
+    lease = await away.deploy()
+    away.go()
+    await away.scene.platform().abort(lease)
+    away.come()
+    assert await due.tell_git_what_is_due.fn() == []
+    away.go()
+    await away.scene.platform().release_lease(lease)
+    assert await due.tell_git_what_is_due.fn() == []
+    assert (await away.scene.platform().current())["owner"] is None
+    away.come()
+    (line,) = await due.tell_git_what_is_due.fn()
+    assert "the hold is released" in line
+    assert (away.engine.holder, away.scene.subjects()) == ("", [BACK, FORWARD])
+    assert await due.tell_git_what_is_due.fn() == []
+    await away.scene.platform().acquire_lease("keeper")
+    assert await due.tell_git_what_is_due.fn() == []
+    assert (await away.scene.platform().current())["owner"] is None
