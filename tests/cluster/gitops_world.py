@@ -27,7 +27,9 @@ from tests.waiting import until
 Json = dict[str, Any]
 FOLDER = "app"
 WORKLOAD = f"{FOLDER}/deployment.yaml"
+BROKEN = b"apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: [podinfo\n"
 READY_SECONDS = 90.0
+RETRY = {"limit": 1, "backoff": {"duration": "1s", "factor": 1, "maxDuration": "1s"}}  # without it Argo CD retries five times
 
 
 @dataclass(frozen=True)
@@ -106,12 +108,11 @@ class GitOps:
         """Write the Application.
 
         Args:
-            automatic: Whether it syncs by itself; failed syncs are not retried.
+            automatic: Whether it syncs by itself; a failed sync is retried once, after a second.
             policy: Further fields of `syncPolicy`.
             spec: Further fields of the spec.
         """
-        retry: Json = {"retry": {"limit": 0}}
-        sync_policy = {**({"automated": {"prune": True, "selfHeal": True}} if automatic else {}), **retry, **(policy or {})}
+        sync_policy = {**({"automated": {"prune": True, "selfHeal": True}} if automatic else {}), "retry": RETRY, **(policy or {})}
         destination = {**self.argocd.destination, "namespace": self.world.namespace}
         body = {"project": "default", "destination": destination, "syncPolicy": sync_policy, **spec}
         if "sources" not in body:

@@ -17,7 +17,7 @@ import pytest
 from blocks.errors import RolloutFailed, Temporary
 from blocks.gitops.engine import Engine, Observed
 from tasks.gitops.follow import follow
-from tests.cluster.gitops_world import FOLDER, GitOps, hook, project, window
+from tests.cluster.gitops_world import BROKEN, FOLDER, GitOps, hook, project, window
 from tests.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.argocd]
@@ -111,7 +111,7 @@ async def test_a_hook_after_the_sync_that_fails_is_a_failure_although_all_is_in_
 async def test_a_manifest_that_cannot_be_rendered_is_named_within_seconds(gitops: GitOps, way: str) -> None:
     """The message is Argo CD's own."""
     await gitops.deployed()
-    commit = gitops.repository.write({f"{FOLDER}/deployment.yaml": b"kind: Deployment\nmetadata: {name: [\n"})
+    commit = gitops.repository.write({f"{FOLDER}/deployment.yaml": BROKEN})
     began = time.monotonic()
     with pytest.raises(RolloutFailed, match=r"deployment\.yaml"):
         await following(gitops, way)(commit)
@@ -121,7 +121,7 @@ async def test_a_manifest_that_cannot_be_rendered_is_named_within_seconds(gitops
 async def test_a_fault_of_the_commit_before_is_not_taken_for_ours(gitops: GitOps) -> None:
     """A revert is followed while Argo CD still says what was wrong with what it reverts."""
     await gitops.deployed()
-    bad = gitops.repository.write({f"{FOLDER}/deployment.yaml": b"kind: Deployment\nmetadata: {name: [\n"})
+    bad = gitops.repository.write({f"{FOLDER}/deployment.yaml": BROKEN})
     with pytest.raises(RolloutFailed):
         await following(gitops)(bad)
     assert "ComparisonError" in (await gitops.engine().look()).fault
