@@ -283,7 +283,7 @@ class Composed(Protocol):
     """Optional part of a platform that is made of several blocks: another value of any field of them is another platform."""
 
     def parts(self) -> Mapping[str, Any]:
-        """Return the blocks by the part that they play."""
+        """Return the blocks by `type/name`, and by "" the one that names them."""
         ...
 
 

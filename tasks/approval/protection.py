@@ -10,11 +10,11 @@ from prefect import task
 from blocks.approvers.owners import Owner, claim, owner_files, read_owner
 from blocks.approvers.policy_files import policy_folder, read_policy_files
 from blocks.errors import Refused
-from blocks.platform import Identified, Platform
+from blocks.platform import Composed, Identified, Platform
 from tasks.lifecycle.policy import OBSERVE_PLATFORM
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import Place
-from tasks.rules.policy.owners import ownership_conflict
+from tasks.rules.policy.owners import evasion, ownership_conflict
 from tasks.rules.policy.policy import Policy, read_policy
 from tasks.rules.policy.rules import conflicts, effective_rules, policies_of, requester_conflicts
 
@@ -52,11 +52,14 @@ async def own_environment(plan: Plan, place: Place, platform: Platform, *, claim
         Refused: It belongs to another service, or the files beside the key cannot be used.
     """
     identity = await platform.identity() if isinstance(platform, Identified) else ""
-    await asyncio.to_thread(_own, plan, place, identity, claims=claims)
+    parts = list(platform.parts()) if isinstance(platform, Composed) else []
+    await asyncio.to_thread(_own, plan, place, identity, parts, claims=claims)
 
 
-def _own(plan: Plan, place: Place, identity: str, *, claims: bool) -> None:
+def _own(plan: Plan, place: Place, identity: str, parts: Sequence[str], *, claims: bool) -> None:
     wanted, policies = Owner(plan.service, place.platform), load_policies()
+    if problem := evasion(place, parts, policies):
+        raise Refused(problem)
     files = owner_files(place.platform, identity)
     found = [(path, read_owner(path)) for path in files]
     if claims and all(_conflict(plan, place, owner, policies) == "" for _, owner in found):

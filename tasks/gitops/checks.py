@@ -28,7 +28,7 @@ async def reviewed(parts: Parts, version: str, serves: str) -> Reviewed:
         ShipwayError: Git does not answer, or a value cannot be edited safely.
     """
     found = await retried(review_change)(parts.git, edits_of(parts.settings.edits, version))
-    if not found.diff and version != serves:
+    if not found.diff and version != serves and not parts.is_rollback:
         raise WorldMoved(f"Git says {version} already, and {serves} runs in {parts.title}: the version came by another commit")
     drift = drift_in_git(parts, found, serves)
     if drift and parts.settings.drift == "refuse" and not parts.is_rollback:
@@ -59,7 +59,7 @@ async def expect_engine(parts: Parts) -> Observed:
         if seen.temporary:
             raise Temporary(seen.fault)
         raise RolloutFailed(seen.fault, evidence=seen.lines)
-    if seen.held:
+    if seen.held and not parts.is_rollback:
         raise WorldMoved(f"the engine of {parts.title} is held by another release: {'; '.join(seen.lines)}")
     if not seen.synced and parts.settings.drift == "refuse" and not parts.is_rollback:
         raise WorldMoved(f"what runs is not what Git says: {'; '.join(seen.lines)}. Sync it first, or set `drift: tolerate` in the block")

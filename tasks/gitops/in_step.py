@@ -10,7 +10,7 @@ import secrets
 from dataclasses import replace
 from functools import partial
 
-from blocks.errors import Refused, RolloutFailed, ShipwayError, Superseded, Temporary, WorldMoved
+from blocks.errors import RolloutFailed, ShipwayError, Superseded, WorldMoved
 from blocks.platform import About, Lease
 from tasks.gitops.checks import expect_engine, reviewed
 from tasks.gitops.commit import commit_change, revert_change
@@ -56,16 +56,32 @@ async def raise_to_all(parts: Parts, lease: Lease) -> None:
     if note.due:
         raise WorldMoved(f"{parts.title} is being rolled back from {version} without Git; finish that first")
     await parts.followed.keep(lease, note=write_note(note), percent=ALL)
-    change = replace(note.change, token=lease["generation"])
-    made = await retried(commit_change)(parts.git, change, known_head=note.head, before_push=partial(parts.followed.expect_owner, lease))
-    if made.commit is None:
-        raise WorldMoved(f"Git says {version} already, by a commit that is not this release's. Look at it, then release again")
-    await parts.deployed(made.commit, note=change.release, timeout_seconds=parts.settings.sync_timeout_seconds)
+    try:
+        async with asyncio.timeout(parts.settings.rollback_patience_seconds if note.rolls_back else None):
+            head = await _commit(parts, note, lease)
+    except (Superseded, WorldMoved):
+        raise
+    except (ShipwayError, TimeoutError) as error:
+        if not note.rolls_back:
+            raise
+        await deploy_without_git(parts, note.owed("commit", why=str(error) or "it took too long"), lease)
+        return
     if (runs := (await parts.seen()).runs) != version:
         fix = "Fix `edits` of the block: they must set the image of this workload"
-        raise RolloutFailed(f"{made.commit[:12]} is deployed, but {parts.title} is set to {runs}, not to {version}. {fix}", evidence=())
+        raise RolloutFailed(f"{head[:12]} is deployed, but {parts.title} is set to {runs}, not to {version}. {fix}", evidence=())
     await parts.followed.await_version(version, lease)
-    await parts.followed.record("ShipwayShift", f"{version} is deployed by {made.commit[:12]}")
+    await parts.followed.record("ShipwayShift", f"{version} is deployed by {head[:12]}")
+
+
+async def _commit(parts: Parts, note: Note, lease: Lease) -> str:
+    """Commit the change and see it deployed; gives the commit, or the head of a branch that said so when it was reviewed."""
+    change = replace(note.change, token=lease["generation"])
+    made = await retried(commit_change)(parts.git, change, known_head=note.head, before_push=partial(parts.followed.expect_owner, lease))
+    if made.commit is None and any(edit.expected != str(edit.value) for edit in change.edits):
+        raise WorldMoved(f"Git says {change.version} already, by a commit that is not this release's. Look at it, then release again")
+    head = made.commit or made.head
+    await parts.deployed(head, note=change.release, timeout_seconds=parts.settings.sync_timeout_seconds)
+    return head
 
 
 async def lower(parts: Parts, lease: Lease) -> None:
@@ -164,14 +180,19 @@ async def _noted(parts: Parts, version: str, seen: Seen, lease: Lease) -> Note:
         reason=about["reason"],
         token=lease["generation"],
     )
+    if not parts.is_rollback:
+        return await _reviewed_note(parts, change, seen)
+    if seen.note is not None and seen.note.due:
+        return Note(change, "", seen.runs, due="commit", why=seen.note.why, holder=seen.note.holds, rolls_back=True)
     try:
-        async with asyncio.timeout(parts.settings.git_patience_seconds if parts.is_rollback else None):
-            found = await reviewed(parts, version, seen.runs)
-            await expect_engine(parts)
-    except (Temporary, Refused, TimeoutError) as error:
-        if not parts.is_rollback:
-            raise
-        holder = seen.note.holds if seen.note is not None and seen.note.due else ""
-        return Note(change, "", seen.runs, due="commit", why=str(error) or "Git does not answer", holder=holder)
-    expected = expecting(edits, [one.value for one in found.places])
+        async with asyncio.timeout(parts.settings.git_patience_seconds):
+            return replace(await _reviewed_note(parts, change, seen), rolls_back=True)
+    except (ShipwayError, TimeoutError) as error:
+        return Note(change, "", seen.runs, due="commit", why=str(error) or "Git does not answer", rolls_back=True)
+
+
+async def _reviewed_note(parts: Parts, change: Change, seen: Seen) -> Note:
+    found = await reviewed(parts, change.version, seen.runs)
+    await expect_engine(parts)
+    expected = expecting(change.edits, [one.value for one in found.places])
     return Note(replace(change, edits=expected), found.head, seen.runs)

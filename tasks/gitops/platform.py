@@ -37,9 +37,9 @@ class GitOpsPlatform:
         return "rolling"
 
     def parts(self) -> Mapping[str, Any]:
-        """Return the blocks that act, for the fingerprint of what was approved."""
-        of = self.of
-        return {"settings": of.settings, "git": of.git, "engine": of.engine, "platform": of.kubernetes}
+        """Return the blocks that act, for the fingerprint of what was approved and for the policies that protect one of them."""
+        of, named = self.of, self.of.settings
+        return {"": named, named.git: of.git, named.engine: of.engine, named.platform: of.kubernetes}
 
     def informed(self, about: About) -> Self:
         """Return this platform with what its commits say."""

@@ -5,6 +5,8 @@ Until then Git says the other thing. So the hold stands until Git was told and t
 
 from __future__ import annotations
 
+import secrets
+
 from blocks.errors import ShipwayError, WorldMoved
 from blocks.platform import Lease
 from tasks.gitops.commit import commit_change, revert_change
@@ -13,6 +15,7 @@ from tasks.gitops.review import review_change
 from tasks.lifecycle.policy import retried
 from tasks.record.journal import say
 from tasks.rules.gitops.note import Note, write_note
+from tasks.rules.gitops.settings import edits_of
 
 
 async def roll_back_without_git(parts: Parts, note: Note, lease: Lease, *, why: str) -> None:
@@ -53,8 +56,12 @@ async def deploy_without_git(parts: Parts, note: Note, lease: Lease) -> None:
 
 
 async def undo_without_git(parts: Parts, note: Note, lease: Lease) -> None:
-    """Undo `deploy_without_git`: Git says the restored version all along, so the hold ends."""
+    """Undo `deploy_without_git`: Git says the restored version all along, unless it had to be told something else already."""
     await parts.workload.abort(lease)
+    if note.holder:
+        edits = edits_of(parts.settings.edits, note.baseline)
+        await parts.followed.keep_note(lease, write_note(note.of_baseline(edits, secrets.token_hex(6))))
+        return
     await parts.engine.release_hold(note.holds)
     await parts.followed.forget(lease)
 

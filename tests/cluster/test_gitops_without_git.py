@@ -194,6 +194,43 @@ async def test_a_promoted_version_is_rolled_back_without_git(away: Away) -> None
     assert scene.subjects() == [f"Deploy podinfo {FIRST}", FORWARD]
 
 
+async def test_a_rollback_goes_on_if_git_goes_away_before_its_commit(away: Away) -> None:
+    """It was reviewed in Git, and is deployed without it."""
+    lease, scene = await away.deploy(promoted=True), away.scene
+    await scene.platform().rolling_back().prepare(FIRST, lease, timeout_seconds=READY)
+    away.go()
+    await scene.platform().shift(100, lease)
+    await scene.platform().promote(lease)
+    assert (await away.position(), await away.runs()) == ((FIRST, None, 0), {FIRST})
+    assert (scene.image(), away.engine.holder) == (f"{IMAGE}:{SECOND}", "run-1")
+    away.come()
+    await scene.platform().settle(lease)
+    assert (scene.subjects(), away.engine.holder) == ([f"Deploy podinfo {FIRST}", FORWARD], "")
+
+
+async def test_a_rollback_without_git_can_itself_be_undone(away: Away) -> None:
+    """Git said the restored version all along, so nothing is due."""
+    lease, scene = await away.deploy(promoted=True), away.scene
+    away.go()
+    await scene.platform().rolling_back().prepare(FIRST, lease, timeout_seconds=READY)
+    await scene.platform().shift(100, lease)
+    await scene.platform().abort(lease)
+    assert (await away.position(), await away.runs(), away.engine.holder) == ((SECOND, None, 0), {SECOND}, "")
+    assert not await scene.platform().is_due()
+
+
+async def test_a_rollback_to_what_git_says_already_needs_no_commit(away: Away) -> None:
+    """A colleague reverted it in Git, and the engine did not deploy that yet."""
+    lease, scene = await away.deploy(promoted=True), away.scene
+    away.engine.automatic = False
+    scene.write_image(FIRST)
+    await scene.platform().rolling_back().prepare(FIRST, lease, timeout_seconds=READY)
+    await scene.platform().shift(100, lease)
+    await scene.platform().promote(lease)
+    assert (await away.position(), await away.runs()) == ((FIRST, None, 0), {FIRST})
+    assert scene.subjects() == ["A colleague's change", FORWARD]
+
+
 async def test_a_release_does_not_begin_without_git(away: Away) -> None:
     """Only a rollback goes on; nothing was changed."""
     away.go()

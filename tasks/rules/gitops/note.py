@@ -31,7 +31,8 @@ class Note:
         baseline: The version that served then.
         due: What Git has still to be told, since it was not reached when the cluster was changed: the change's revert, or the change.
         why: Why it was not, for people.
-        holder: The name under which the engine is held meanwhile; "" for the change's release.
+        holder: The name under which the engine was held already before this change; "" if it was not.
+        rolls_back: Whether the change is itself a rollback, which goes on without Git.
     """
 
     change: Change
@@ -40,6 +41,7 @@ class Note:
     due: Due = ""
     why: str = ""
     holder: str = ""
+    rolls_back: bool = False
 
     @property
     def holds(self) -> str:
@@ -49,6 +51,10 @@ class Note:
     def owed(self, due: Due, *, why: str) -> Note:
         """Return the note of something that is due."""
         return replace(self, due=due, why=why)
+
+    def of_baseline(self, edits: tuple[Edit, ...], nonce: str) -> Note:
+        """Return the note by which Git is told that the baseline runs."""
+        return replace(self.again(nonce), change=replace(self.again(nonce).change, edits=edits, version=self.baseline))
 
     def again(self, nonce: str) -> Note:
         """Return the note of the same change under another key: the first one was reverted."""

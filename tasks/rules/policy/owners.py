@@ -33,3 +33,21 @@ def ownership_conflict(place: Place, service: str, policies: Sequence[Policy], *
         f"{place.field}: {place.platform} belongs to the service {owner}, which was the first to release there. "
         f"Name a platform of your own, or let the platform team list {service} in `services` of a policy that protects it."
     )
+
+
+def evasion(place: Place, parts: Sequence[str], policies: Sequence[Policy]) -> str:
+    """Say which policy protects a block that a platform only acts through, and not the platform itself; "" if none does.
+
+    Args:
+        place: The environment of the plan.
+        parts: The blocks that its platform is made of, by `type/name`.
+        policies: All policies.
+    """
+    for policy in policies:
+        protected = [one for one in parts if one in policy.protects]
+        if protected and place.platform not in policy.protects:
+            return (
+                f"{place.field}: {place.platform} acts through {protected[0]}, which the policy {policy.name} protects in `protects`. "
+                f"Name {protected[0]}, or let the platform team add {place.platform} to the policy."
+            )
+    return ""
