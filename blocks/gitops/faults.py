@@ -77,20 +77,21 @@ def _operation(application: Json, *, attempted: bool, running: bool) -> Fault | 
     state = status.get("operationState") or {}
     retries = running and state.get("phase") == "Running" and bool(state.get("finishedAt") or state.get("retryCount"))
     if state and (retries or (attempted and state.get("phase") in FAILED and not running)):
-        named = "; ".join([*_failed_resources(state)][:MOST_NAMED])
         message = NOISE.sub("", str(state.get("message") or ""))[:MOST_MESSAGE]
-        return Fault(f"the sync failed: {message}{f' ({named})' if named and named not in message else ''}", temporary=retries)
+        named = "; ".join([*_failed_resources(state, said=message)][:MOST_NAMED])
+        return Fault(f"the sync failed: {message}{f' ({named})' if named else ''}", temporary=retries)
     refused = next((one for one in status.get("conditions") or [] if one.get("type") == "SyncError"), None)
     if refused is not None and not running and (attempted or "Failed last sync attempt" not in str(refused.get("message"))):
         return Fault(f"SyncError: {NOISE.sub('', str(refused.get('message') or ''))[:MOST_MESSAGE]}")
     return None
 
 
-def _failed_resources(state: Json) -> Iterator[str]:
+def _failed_resources(state: Json, *, said: str) -> Iterator[str]:
+    """Name hooks and resources that failed, but for those whose message was said already."""
     for one in (state.get("syncResult") or {}).get("resources") or []:
-        hook = one.get("hookType")
-        if one.get("status") in {"SyncFailed", "PruneFailed"} or one.get("hookPhase") in FAILED:
-            yield f"{one.get('kind')} {one.get('name')}{f', a {hook} hook' if hook else ''}: {one.get('message') or one.get('hookPhase')}"
+        hook, message = one.get("hookType"), str(one.get("message") or one.get("hookPhase"))
+        if (one.get("status") in {"SyncFailed", "PruneFailed"} or one.get("hookPhase") in FAILED) and message not in said:
+            yield f"{one.get('kind')} {one.get('name')}{f', a {hook} hook' if hook else ''}: {message}"
 
 
 def _state(application: Json, *, running: bool) -> Fault:

@@ -120,6 +120,18 @@ def argocd(cluster_api: Any) -> Iterator[ArgoCD]:
         _missing(f"Argo CD does not answer ({error}): {HOW_TO_ARGOCD}")
 
 
+@pytest.fixture(scope="session")
+def argocd_parts() -> dict[str, int]:
+    """Return the processes of Argo CD on this machine by name, each of which a test may stop for a while."""
+    folder = Path(os.environ.get("SHIPWAY_ARGOCD_PIDS") or os.devnull)
+    if not folder.is_dir():
+        _missing(
+            "SHIPWAY_ARGOCD_PIDS is not a folder with a file for each process of an Argo CD that nothing else needs: "
+            "named like the program, and beginning with the process's number"
+        )
+    return {file.name: int(file.read_text().split()[0]) for file in folder.glob("argocd-*")}
+
+
 @pytest.fixture
 async def gitops(world: World, argocd: ArgoCD, tmp_path: Path) -> AsyncIterator[GitOps]:
     """Return a repository that Argo CD may read, and a fresh namespace for what it deploys; an Application is not made yet."""

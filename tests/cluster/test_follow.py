@@ -9,7 +9,6 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -239,13 +238,17 @@ async def test_git_away_for_a_while_is_waited_out(gitops: GitOps) -> None:
     assert (await task).revision == commit
 
 
+async def test_an_argo_cd_that_does_not_look_is_named_after_the_time(gitops: GitOps) -> None:
+    """It is temporary: the commit may be deployed later. Argo CD does not look into the test's own namespace."""
+    commit = gitops.commit()
+    await gitops.world.apply(gitops.manifest())
+    with pytest.raises(Temporary, match="did not look"):
+        await following(gitops, namespace=gitops.world.namespace)(commit, timeout_seconds=15)
+
+
 @contextlib.contextmanager
-def stopped(name: str) -> Iterator[None]:
-    """Stop a process of Argo CD for a while; SHIPWAY_ARGOCD_PIDS is a folder with a file for each, which begins with its number."""
-    folder = os.environ.get("SHIPWAY_ARGOCD_PIDS", "")
-    if not folder:
-        pytest.skip("SHIPWAY_ARGOCD_PIDS does not name a folder with the process numbers of an Argo CD that nothing else needs")
-    pid = int((Path(folder) / name).read_text().split()[0])
+def stopped(pid: int) -> Iterator[None]:
+    """Stop a process for a while."""
     os.kill(pid, signal.SIGSTOP)
     try:
         yield
@@ -255,23 +258,14 @@ def stopped(name: str) -> Iterator[None]:
 
 @pytest.mark.alone
 @pytest.mark.parametrize("part", ["argocd-application-controller", "argocd-repo-server", "argocd-server"])
-async def test_a_part_of_argo_cd_that_is_away_for_a_while_is_waited_out(gitops: GitOps, part: str) -> None:
-    """The controller, the repository server or the API: the commit is deployed once it is there again."""
+async def test_a_part_of_argo_cd_that_is_away_for_a_while_is_waited_out(gitops: GitOps, argocd_parts: dict[str, int], part: str) -> None:
+    """The controller, the repository server or the API: it is said, and the commit is deployed once it is there again."""
     await gitops.deployed()
     who = following(gitops, "api" if part == "argocd-server" else "cluster")
     commit = gitops.commit("6.9.1")
-    with stopped(part):
+    with stopped(argocd_parts[part]):
         task = asyncio.create_task(who(commit, timeout_seconds=150))
         await asyncio.sleep(20)
         assert not task.done()
         assert who.said
     assert (await task).revision == commit
-
-
-@pytest.mark.alone
-async def test_a_controller_that_stays_away_is_named_after_the_time(gitops: GitOps) -> None:
-    """It is temporary: the commit may be deployed later."""
-    await gitops.deployed()
-    commit = gitops.commit("6.9.1")
-    with stopped("argocd-application-controller"), pytest.raises(Temporary, match="did not look"):
-        await following(gitops)(commit, timeout_seconds=20)
