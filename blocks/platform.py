@@ -12,7 +12,8 @@ here is a test of the contract suite that docs/platforms.md describes.
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, Protocol, TypedDict, runtime_checkable
+from collections.abc import Mapping
+from typing import Any, NotRequired, Protocol, Self, TypedDict, runtime_checkable
 
 CONFIGURATION = "+config."
 """Separator between a version and the hash of its configuration, on platforms that also release configurations."""
@@ -104,6 +105,16 @@ class Preview(TypedDict):
     changes: list[str]
     drift: list[str]
     notes: NotRequired[list[str]]
+
+
+class About(TypedDict):
+    """What a release or a rollback is about, for the trailers of a commit: its flow run id, and what was approved by whom, or ""."""
+
+    release: str
+    service: str
+    digest: str
+    approvers: list[str]
+    reason: str
 
 
 @runtime_checkable
@@ -255,4 +266,31 @@ class Identified(Protocol):
 
     async def identity(self) -> str:
         """Return a text that is the same for every block that points to the same environment, and for no other."""
+        ...
+
+
+@runtime_checkable
+class Informed(Protocol):
+    """Optional part of a platform: keeps a history of changes that says what each is about."""
+
+    def informed(self, about: About) -> Self:
+        """Return this platform for a release of which this is known."""
+        ...
+
+
+@runtime_checkable
+class Composed(Protocol):
+    """Optional part of a platform that is made of several blocks: another value of any field of them is another platform."""
+
+    def parts(self) -> Mapping[str, Any]:
+        """Return the blocks by `type/name`, and by "" the one that names them."""
+        ...
+
+
+@runtime_checkable
+class Editing(Protocol):
+    """Optional part of a platform that deploys by edits of files, which people approve."""
+
+    async def edits(self, version: str) -> list[str]:
+        """Return a line for each value that a release of a version would change, with what stands there now; nothing is changed."""
         ...

@@ -11,6 +11,7 @@ from flows.lifecycle.parameters import drops_unknown_parameters
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.reconcile import end_strays, find_open, forget_idle_runs, settle_run, start_again
 from tasks.record.storage import show_machine
+from tasks.rollout.due import tell_git_what_is_due
 from tasks.rules.lifecycle.reconcile import AFTER_CRASH, decide_at_second_look, wants_second_look
 
 
@@ -43,5 +44,6 @@ async def keeper() -> list[str]:
         done.append(f"{run.name}: {care.act}, because {care.reason}")
         get_run_logger().info(done[-1])
     done += [f"{name}: ended, because its process is gone" for name in await end_strays()]
+    done += await tell_git_what_is_due()
     await forget_idle_runs(busy=bool(done))
     return done

@@ -132,7 +132,9 @@ async def _still_the_same(phase: Phase, inputs: Inputs) -> bool:
     now, then = (places_of(seen.parsed()) for seen in (fresh, inputs))
     if [(place.environment, place.platform) for place in now] != [(place.environment, place.platform) for place in then]:
         raise Refused("the plan names other platforms than when this release began; start a new release")
-    parts = [(name, getattr(fresh, name), getattr(inputs, name)) for name in ("plan", "current", "change_log", "platforms", "policies")]
+    parts = [
+        (name, getattr(fresh, name), getattr(inputs, name)) for name in ("plan", "current", "change_log", "platforms", "policies", "edits")
+    ]
     changed = ", ".join(name for name, seen, approved in parts if canonical(seen) != canonical(approved))
     await phase.append(
         "The approval is void: what it was given for changed while it was asked",

@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect import State, flow
 
-from flows.lifecycle.context import Phase, acquire_lease_forward, begin_phase, platform_of
+from flows.lifecycle.context import Phase, acquire_lease_forward, begin_phase, informed, platform_of
 from flows.lifecycle.finalize import end_watch
 from flows.lifecycle.frame import conduct, roll_back_cancelled
 from flows.rollout.data import expect_data
@@ -45,7 +45,7 @@ async def staging(plan: PlanPath, version: Version, reason: Reason = "staging al
 async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
     """Prepare the version, send all traffic to it, and retire the baseline."""
     await expect_data(phase, "staging")
-    platform = await platform_of(phase.plan, STAGING)
+    platform = await informed(phase, await platform_of(phase.plan, STAGING))
     lease = await acquire_lease_forward(phase, platform, STAGING, version=version)
     await migrate(phase, platform, environment=STAGING, when="before", version=version, lease=lease)
     before = await named(prepare_revision, f"prepare {version}")(

@@ -121,12 +121,12 @@ class KubernetesPlatform(Block):
 
     async def current(self) -> Position:
         """Read what runs now."""
-        target = await self._target()
+        target = await self.target()
         return snapshot.position_of(target, await self._look(target))
 
     async def identity(self) -> str:
         """Return the workload's UID, which is one in the world."""
-        return f"kubernetes {(await (await self._target()).read())['metadata']['uid']}"
+        return f"kubernetes {(await (await self.target()).read())['metadata']['uid']}"
 
     async def acquire_lease(self, owner: str, *, takeover: bool = False) -> Lease:
         """Acquire the lease under the next generation, which is written on every object that a release changes.
@@ -134,11 +134,11 @@ class KubernetesPlatform(Block):
         Raises:
             Refused: Another owner holds it and `takeover` is not set.
         """
-        return await acquire_lease(await self._target(), owner, takeover=takeover)
+        return await acquire_lease(await self.target(), owner, takeover=takeover)
 
     async def release_lease(self, lease: Lease) -> None:
         """Release the lease of the workload; a no-op if it is no longer this owner's."""
-        await release_lease(await self._target(), lease)
+        await release_lease(await self.target(), lease)
 
     async def prepare(self, version: str, lease: Lease, *, timeout_seconds: float) -> None:
         """Deploy a version without traffic; in a rolling update, only dry-run it.
@@ -148,7 +148,7 @@ class KubernetesPlatform(Block):
             BadInput: The version, the manifest or the block cannot be used.
             WorldMoved: Its image belongs to another field manager.
         """
-        target = await self._target()
+        target = await self.target()
         await record_event(target, reason="ShipwayPrepare", note=f"Deploying {version} ({self.strategy})")
         if self.strategy == "rolling":
             await inplace.prepare(target, version, lease)
@@ -165,7 +165,7 @@ class KubernetesPlatform(Block):
         """
         if not 0 <= percent <= 100:  # noqa: PLR2004
             raise BadInput(f"{percent} % is not a share", field="percent", fix="Give 0 to 100")
-        target = await self._target()
+        target = await self.target()
         if self.strategy == "rolling":
             await inplace.shift(target, percent, lease)
         else:
@@ -174,7 +174,7 @@ class KubernetesPlatform(Block):
 
     async def promote(self, lease: Lease) -> None:
         """Promote the canary to baseline: the workload itself runs it, and the canary's objects are removed."""
-        target = await self._target()
+        target = await self.target()
         if self.strategy == "rolling":
             await inplace.promote(target, lease)
         else:
@@ -184,7 +184,7 @@ class KubernetesPlatform(Block):
 
     async def abort(self, lease: Lease) -> None:
         """Shift all traffic to the baseline and remove the canary: one switch if the baseline is warm, else a rolling undo."""
-        target = await self._target()
+        target = await self.target()
         await record_event(target, reason="ShipwayAbort", note="Rolling back to the baseline", warning=True)
         # The canary is removed whatever the strategy is now: a block may have been changed after a release died.
         if self.kind == "Deployment" and (self.strategy != "rolling" or (await snapshot.read_view(target, None)).beside is not None):
@@ -195,7 +195,7 @@ class KubernetesPlatform(Block):
 
     async def endpoints(self) -> Endpoints:
         """Return the base URLs of the service and of each revision; a revision privately, through the API server."""
-        target = await self._target()
+        target = await self.target()
         seen = await self._look(target)
         baseline, canary = seen.versions(target)
         labels = await snapshot.revision_labels(target, seen)
@@ -215,7 +215,7 @@ class KubernetesPlatform(Block):
         """Read the gateway's counts by version; none if no gateway is named, or if one Service serves both versions."""
         if not self.gateway_metrics or self.strategy != "canary" or not self.route:
             return {}
-        target = await self._target()
+        target = await self.target()
         seen = await self._look(target)
         baseline, canary = seen.versions(target)
         services = {version: name for version, name in ((baseline, target.service), (canary, target.canary)) if version}
@@ -225,18 +225,18 @@ class KubernetesPlatform(Block):
 
     async def labels(self) -> dict[str, dict[str, str]]:
         """Return the metric labels of each version's revision: the hash of its pod template, and the namespace."""
-        target = await self._target()
+        target = await self.target()
         found = await snapshot.revision_labels(target, await self._look(target))
         return {version: {"revision": next(iter(labels.values())), "namespace": self.namespace} for version, labels in found.items()}
 
     async def progress(self) -> list[str]:
         """Report in a few lines for an operator what the platform is doing."""
-        target = await self._target()
+        target = await self.target()
         return snapshot.progress_lines(target, await self._look(target))
 
     async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:
         """Read the pods' own lines since a moment (seconds since the epoch, UTC), the newest `limit` at most, secrets masked."""
-        target = await self._target()
+        target = await self.target()
         seen = await self._look(target)
         found = await asyncio.gather(*(snapshot.pods_of(target, one) for one in (seen.workload, seen.beside) if one))
         pods: dict[str, list[dict[str, Any]]] = {}
@@ -246,7 +246,7 @@ class KubernetesPlatform(Block):
 
     async def preview(self, version: str) -> Preview:
         """Return what a release of a version would change here, by a server-side dry run, and what others changed meanwhile."""
-        target = await self._target()
+        target = await self.target()
         beside.expect_deployment(target, self.strategy)
         return await dry_run.preview(target, await planned.planned(target, self.strategy, version))
 
@@ -256,7 +256,7 @@ class KubernetesPlatform(Block):
         Raises:
             RolloutFailed: It failed; carries its last lines.
         """
-        return await jobs.run_job(await self._target(), manifest, lease, name=name, timeout_seconds=timeout_seconds)
+        return await jobs.run_job(await self.target(), manifest, lease, name=name, timeout_seconds=timeout_seconds)
 
     async def _look(self, target: Target) -> snapshot.View:
         if self.strategy == "rolling":
@@ -273,7 +273,8 @@ class KubernetesPlatform(Block):
             return in_words(seen.workload["spec"]["selector"])
         return in_words({"matchLabels": (await service_of(target))["spec"]["selector"]})
 
-    async def _target(self) -> Target:
+    async def target(self) -> Target:
+        """Read what the block says of its workload, over a connection that is kept."""
         config = self.config.get_secret_value() or (await kubeconfig_from(self.credentials) if self.credentials else "")
         access = Access(self.kubeconfig, self.context, config)
         api = await asyncio.to_thread(connect_once, access)

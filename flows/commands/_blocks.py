@@ -6,10 +6,13 @@ from __future__ import annotations
 async def register_blocks() -> None:
     """Register every block type of ours; idempotent."""
     from blocks.approvers.approvers import Approvers
+    from blocks.git.git import Git
+    from blocks.gitops.argocd import ArgoCDApplication
+    from blocks.gitops.gitops import GitOps
     from blocks.kubernetes.platform import KubernetesPlatform
     from blocks.local.platform import LocalPlatform
     from blocks.prometheus.prometheus import Prometheus
     from blocks.server import saving
 
-    for block in (LocalPlatform, KubernetesPlatform, Approvers, Prometheus):
+    for block in (LocalPlatform, KubernetesPlatform, Approvers, Prometheus, Git, GitOps, ArgoCDApplication):
         await saving.register(block)

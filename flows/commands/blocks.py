@@ -65,11 +65,14 @@ def _kinds() -> dict[str, type[Block]]:
     from prefect.blocks.system import Secret
 
     from blocks.git.git import Git
+    from blocks.gitops.argocd import ArgoCDApplication
+    from blocks.gitops.gitops import GitOps
     from blocks.kubernetes.platform import KubernetesPlatform
     from blocks.local.platform import LocalPlatform
     from blocks.prometheus.prometheus import Prometheus
 
-    return {kind.get_block_type_slug(): kind for kind in (LocalPlatform, KubernetesPlatform, Prometheus, Git, Secret)}
+    kinds = (LocalPlatform, KubernetesPlatform, Prometheus, Git, GitOps, ArgoCDApplication, Secret)
+    return {kind.get_block_type_slug(): kind for kind in kinds}
 
 
 def _placed(block: Block, folder: Path) -> Block:

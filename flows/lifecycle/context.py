@@ -15,7 +15,7 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 
 from blocks.errors import Refused, Superseded, WorldMoved
-from blocks.platform import Lease, Platform
+from blocks.platform import About, Informed, Lease, Platform
 from tasks.approval.protection import identify, keep_policies, own_environment
 from tasks.evidence.inputs import collect_inputs, read_plan, take_plan
 from tasks.evidence.settings import reached_by, settings_fingerprint
@@ -194,7 +194,27 @@ async def approved_platform(phase: Phase, environment: str, *, version: str) -> 
         block = place_of(phase.plan, environment).platform
         fix = f"look at it (`prefect block inspect {block}`), then release again"
         raise WorldMoved(f"the settings of {environment} are not those that were approved: the block {block} was changed since; {fix}")
-    return platform
+    return await informed(phase, platform, digest=approved.digest)
+
+
+async def informed(phase: Phase, platform: Platform, *, digest: str = "", reason: str = "") -> Platform:
+    """Tell a platform that keeps a history of changes what this release or rollback is about; any other stays as it is.
+
+    Args:
+        phase: The release or rollback.
+        platform: The environment's platform.
+        digest: What was approved.
+        reason: Why; empty takes what the requester wrote.
+    """
+    if not isinstance(platform, Informed):
+        return platform
+    opened, decided = await asyncio.gather(read_entry(phase.owner, "opened"), phase.read("gate", name="decision"))
+    proofs = decided.evidence.get("proofs", []) if decided else []
+    approvers = [str(proof["approver"]) for proof in proofs if proof["decision"] == "approve"]
+    why = reason or (opened.why if opened else "")
+    about = About(release=phase.owner, service=phase.plan.service, digest=digest, approvers=approvers, reason=why)
+    told: Platform = platform.informed(about)
+    return told
 
 
 async def check_not_stopped(run: str) -> None:

@@ -13,7 +13,7 @@ from prefect.runtime import flow_run
 from blocks.errors import Refused, Superseded
 from blocks.outside_text import OutsideText, as_ending, error_text
 from blocks.platform import Lease, Platform, RollsBack
-from flows.lifecycle.context import Phase, begin_phase, platform_of
+from flows.lifecycle.context import Phase, begin_phase, informed, platform_of
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.moved import is_moved_now, versions_before
 from flows.rollout.retake import with_lease
@@ -170,7 +170,7 @@ async def roll_back(
     if done is not None:
         version, stays = done.evidence["position"]["baseline"], done.evidence["stays"]
         return RollbackResult(outcome=done.evidence["outcome"], reason=done.why, environment=environment, version=version, stays=stays)
-    platform = await platform_of(phase.plan, environment)
+    platform = await informed(phase, await platform_of(phase.plan, environment), reason=reason)
 
     async def undo(lease: Lease, number: int) -> RollbackChoice:
         choice = await _choose(

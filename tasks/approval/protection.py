@@ -11,11 +11,11 @@ from blocks.approvers.owners import Owner, claim, owner_files, read_owner
 from blocks.approvers.places import Kept, keep_place, plain_settings
 from blocks.approvers.policy_files import policy_folder, read_policy_files
 from blocks.errors import Refused
-from blocks.platform import Identified, Platform
+from blocks.platform import Composed, Identified, Platform
 from tasks.lifecycle.policy import OBSERVE_PLATFORM
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import Place, section_of
-from tasks.rules.policy.owners import ownership_conflict
+from tasks.rules.policy.owners import evasion, ownership_conflict
 from tasks.rules.policy.policy import Policy, read_policy
 from tasks.rules.policy.rules import conflicts, effective_rules, policies_of, requester_conflicts
 
@@ -59,11 +59,14 @@ async def own_environment(plan: Plan, place: Place, platform: Platform, *, claim
         Refused: It belongs to another service, or the files beside the key cannot be used.
     """
     identity = await identify.fn(platform)
-    await asyncio.to_thread(_own, plan, place, platform, identity, claims=claims)
+    parts = list(platform.parts()) if isinstance(platform, Composed) else []
+    await asyncio.to_thread(_own, plan, place, platform, identity, parts, claims=claims)
 
 
-def _own(plan: Plan, place: Place, platform: Platform, identity: str, *, claims: bool) -> None:
+def _own(plan: Plan, place: Place, platform: Platform, identity: str, parts: Sequence[str], *, claims: bool) -> None:
     wanted, policies = Owner(plan.service, place.platform, section_of(place.environment)), load_policies()
+    if problem := evasion(place, parts, policies):
+        raise Refused(problem)
     files = owner_files(place.platform, identity)
     found = [(path, read_owner(path)) for path in files]
     if claims and all(_conflict(plan, place, owner, policies) == "" for _, owner in found):

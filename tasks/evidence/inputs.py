@@ -9,7 +9,7 @@ from typing import Any
 from prefect import task
 
 from blocks.errors import BadInput, WorldMoved
-from blocks.platform import Platform, Position
+from blocks.platform import Editing, Platform, Position
 from tasks.approval.protection import keep_policies
 from tasks.evidence.change_log import read_change_log
 from tasks.evidence.review import read_plan_file
@@ -92,6 +92,7 @@ async def look(path: str, *, version: str, taken: TakenPlan | None = None, platf
         platforms=settings,
         digest="",
         policies=policies,
+        edits=await _read_edits(loaded, version),
     )
     return found.model_copy(update={"digest": digest_of(found)})
 
@@ -101,7 +102,9 @@ def digest_of(found: Inputs) -> str:
     # Staging is left out: the release itself has changed it by the time the approval is checked again.
     production = {name: version for name, version in found.current.items() if name != STAGING}
     plan, manifests = found.parsed(), found.manifests
-    return digest(plan, found.version, found.change_log, production, found.platforms, manifests=manifests, policies=found.policies)
+    return digest(
+        plan, found.version, found.change_log, production, found.platforms, manifests=manifests, policies=found.policies, edits=found.edits
+    )
 
 
 async def read_plan(path: str) -> TakenPlan:
@@ -125,6 +128,13 @@ async def _look_at(plan: Plan, environment: str, platform: Platform) -> tuple[Po
     if "trouble" in position:
         raise WorldMoved(f"{environment}: {position['trouble']}")
     return position, settings_fingerprint(platform, cluster)
+
+
+async def _read_edits(platforms: dict[str, Platform], version: str) -> dict[str, tuple[str, ...]]:
+    """Read what would be set in Git; staging is left out, as it is from what runs."""
+    editing = {name: platform for name, platform in platforms.items() if name != STAGING and isinstance(platform, Editing)}
+    found = await asyncio.gather(*(platform.edits(version) for platform in editing.values()))
+    return {name: tuple(lines) for name, lines in zip(editing, found, strict=True)}
 
 
 async def _preview(platforms: dict[str, Platform], version: str) -> dict[str, Any]:

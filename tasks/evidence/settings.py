@@ -16,6 +16,7 @@ from pydantic_core import to_jsonable_python
 
 from blocks.approvers.key_file import derive, key_path, read_key
 from blocks.kubernetes.api.credentials import kubeconfig_from
+from blocks.platform import Composed
 from tasks.rules.record.canonical import fingerprint
 
 
@@ -23,7 +24,7 @@ def settings_fingerprint(block: Any, more: Mapping[str, Any] | None = None) -> s
     """Hash all that a block is set to.
 
     Args:
-        block: A block, or anything else, which has no settings.
+        block: A block, a platform that is made of several, or anything else, which has no settings.
         more: What else counts, with its secrets as `SecretStr`.
 
     Returns:
@@ -33,7 +34,11 @@ def settings_fingerprint(block: Any, more: Mapping[str, Any] | None = None) -> s
         Refused: The approval key cannot be used.
     """
     key = derive(read_key(key_path()), "digest")
-    settings = {name: getattr(block, name) for name in type(block).model_fields} if isinstance(block, BaseModel) else {}
+    settings: Mapping[str, Any] = {}
+    if isinstance(block, Composed):
+        settings = block.parts()
+    elif isinstance(block, BaseModel):
+        settings = {name: getattr(block, name) for name in type(block).model_fields}
     return fingerprint({"settings": _hashed(settings, key), **({"more": _hashed(more, key)} if more else {})})
 
 
@@ -45,6 +50,9 @@ async def reached_by(platform: Any) -> dict[str, Any]:
     Raises:
         BadInput: That block cannot be read.
     """
+    if isinstance(platform, Composed):
+        found = {part: await reached_by(block) for part, block in platform.parts().items()}
+        return {part: one for part, one in found.items() if one}
     name = getattr(platform, "credentials", "")
     content = json.loads(await kubeconfig_from(name) or "{}") if name else {}
     return {part: SecretStr(json.dumps(found, sort_keys=True)) for part, found in content.items() if part != "users"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from prefect import task
 
-from blocks.errors import Refused, Temporary, Unreachable, WorldMoved
+from blocks.errors import Refused, Superseded, Temporary, Unreachable, WorldMoved
 from blocks.git.git import Git
 from blocks.git.work_copy import Pushed, WorkCopy
 from tasks.lifecycle.policy import OBSERVE
@@ -19,6 +19,7 @@ MOST_PUSHES = 15
 MOST_UNMOVED = 4  # pushes that are rejected though no other commit came: a rule of the server, not a race
 FIRST_WAIT_SECONDS, MOST_WAIT_SECONDS = 0.1, 2.0
 Files = dict[str, bytes]
+Check = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,20 @@ class Committed:
     head: str
     pushed: bool
     diff: str = ""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What is to be committed on one head: the files before and after, the message, and whether a commit without content will do."""
+
+    before: Files
+    after: Files
+    message: str
+    even_empty: bool = False
+
+
+async def _nothing() -> None:
+    """Check nothing before a push."""
 
 
 @task(name="preview change in git", **OBSERVE)
@@ -56,13 +71,14 @@ async def preview_change(git: Git, change: Change) -> str:
 
 
 @task(name="commit change to git", **OBSERVE)
-async def commit_change(git: Git, change: Change, *, known_head: str | None = None) -> Committed:
+async def commit_change(git: Git, change: Change, *, known_head: str | None = None, before_push: Check = _nothing) -> Committed:
     """Commit a change and push it; called again with the same key, it finds what was pushed.
 
     Args:
         git: The branch.
         change: What is wanted.
         known_head: A commit that the branch's history must contain, as the head that was reviewed; None does not look.
+        before_push: Called right before each push, with the head in hand on which alone the push is taken; what it raises ends it.
 
     Returns:
         Where the change stands.
@@ -71,68 +87,71 @@ async def commit_change(git: Git, change: Change, *, known_head: str | None = No
         BadInput: A file or a value cannot be edited safely; names file, line and fix.
         WorldMoved: Another commit changed a value of ours, or the history was rewritten.
         Refused: The remote refuses us, or takes no push although no other commit came.
+        Superseded: The change was reverted already, so this is a late copy of whoever wanted it.
         Temporary: The remote does not answer, or others commit faster than we can push.
     """
     check_change(change)
+
+    async def make(copy: WorkCopy, head: str) -> Made:
+        return Made(*await _edited(copy, head, change), message_of(change))
+
     async with git.work_copy() as copy:
-        return await _push(
-            copy, key=change.key, message=message_of(change), known_head=known_head, make=lambda head: _edited(copy, head, change)
-        )
+        return await _push(copy, key=change.key, undone=change.revert_key, known_head=known_head, make=make, before_push=before_push)
 
 
 @task(name="revert change in git", **OBSERVE)
-async def revert_change(git: Git, change: Change, *, known_head: str | None = None) -> Committed:
+async def revert_change(git: Git, change: Change, *, before_push: Check = _nothing, fence: bool = False) -> Committed:
     """Undo exactly what `commit_change` did, on top of what others committed since; again changes nothing.
 
     Args:
         git: The branch.
         change: The change that was committed.
-        known_head: As in `commit_change`; the change's own commit is a good one.
+        before_push: As in `commit_change`.
+        fence: If the change was never made, push a commit without content in its place: a push of the change that is on its way is then
+            rejected, and whoever sent it learns that it is reverted.
 
     Returns:
-        Where the revert stands; its `commit` is None if the change was never made.
+        Where the revert stands; its `commit` is None if there was nothing to undo, and no fence was asked for.
 
     Raises:
         ShipwayError: As in `commit_change`.
     """
     check_change(change)
-    async with git.work_copy() as copy:
-        head = await copy.fetch()
-        await _refuse_rewritten(copy, known_head, head=head)
+
+    async def make(copy: WorkCopy, head: str) -> Made:
         commit = await copy.find_trailer(CHANGE, change.key, head=head)
         if commit is None:
-            return Committed(None, head, pushed=False)
-        parent = await copy.parent_of(commit)
-        return await _push(
-            copy,
-            key=change.revert_key,
-            message=revert_message_of(change, commit),
-            known_head=commit,
-            make=lambda now: _restored(copy, now, change, commit=commit, parent=parent),
-        )
+            return Made({}, {}, revert_message_of(change, ""), even_empty=fence)
+        return Made(*await _restored(copy, head, change, commit=commit), revert_message_of(change, commit))
+
+    async with git.work_copy() as copy:
+        return await _push(copy, key=change.revert_key, undone="", known_head=None, make=make, before_push=before_push)
 
 
 async def _push(
-    copy: WorkCopy, *, key: str, message: str, known_head: str | None, make: Callable[[str], Awaitable[tuple[Files, Files]]]
+    copy: WorkCopy, *, key: str, undone: str, known_head: str | None, make: Callable[[WorkCopy, str], Awaitable[Made]], before_push: Check
 ) -> Committed:
     """Make the edit on the newest head and push it, until it is there; the head is fetched and looked through before each push."""
     last, unmoved, pushed = known_head, 0, None
     for number in range(MOST_PUSHES):
         head = await copy.fetch()
         await _refuse_rewritten(copy, last, head=head)
+        if undone and await copy.find_trailer(CHANGE, undone, head=head) is not None:
+            raise Superseded(f"the change {key} was reverted in {copy!r} meanwhile, so it is not committed again")
         found = await copy.find_trailer(CHANGE, key, head=head)
         if found is not None:
             return Committed(found, head, pushed=False)
         if pushed is not None:
             unmoved = unmoved + 1 if head == last else 0
             _refuse_more(copy, pushed, unmoved=unmoved)
-        before, after = await make(head)
-        if before == after:
+        made = await make(copy, head)
+        if made.before == made.after and not made.even_empty:
             return Committed(None, head, pushed=False)
-        commit = await copy.commit(head, after, message=message)
+        commit = await copy.commit(head, made.after, message=made.message)
+        await before_push()
         pushed, last = await copy.push(commit, parent=head), head
         if pushed.taken:
-            return await _confirmed(copy, commit, diff=_diff(before, after))
+            return await _confirmed(copy, commit, diff=_diff(made.before, made.after))
         await asyncio.sleep(min(FIRST_WAIT_SECONDS * 2**number, MOST_WAIT_SECONDS))
     raise Temporary(f"{copy!r} took none of {MOST_PUSHES} pushes, as others commit to it all the time")
 
@@ -168,7 +187,8 @@ async def _edited(copy: WorkCopy, head: str, change: Change) -> tuple[Files, Fil
     return before, after
 
 
-async def _restored(copy: WorkCopy, head: str, change: Change, *, commit: str, parent: str) -> tuple[Files, Files]:
+async def _restored(copy: WorkCopy, head: str, change: Change, *, commit: str) -> tuple[Files, Files]:
+    parent = await copy.parent_of(commit)
     before: Files = {}
     after: Files = {}
     for edit in change.edits:

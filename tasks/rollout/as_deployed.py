@@ -37,7 +37,7 @@ async def load_platform_to_roll_back(name: str, *, field: str, strategy: str | N
     try:
         platform = await load_platform(name, field=field, strategy=strategy)
     except BadInput as error:
-        if kept is None or name.partition("/")[0] not in KNOWN:
+        if kept is None or name.partition("/")[0] not in {"local", "kubernetes"}:
             raise
         return await _as_deployed(name, kept, strategy, why=error_text(error))
     if kept is None or plain_settings(platform) == kept.settings or not (why := await _leads_elsewhere(platform, kept)):

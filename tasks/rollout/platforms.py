@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+from typing import Any
 
 import httpx
 from prefect.blocks.core import Block
 
 from blocks.approvers.approvers import Approvers
 from blocks.errors import BadInput, Temporary
+from blocks.gitops.gitops import GitOps
 from blocks.platform import Platform, Strategic
 from blocks.prometheus.prometheus import Prometheus
+from tasks.gitops.compose import compose
 from tasks.lifecycle.policy import as_temporary
 from tasks.record.borders import guard, hold
 from tasks.rules.plan.plan import Judgement, Plan, PrometheusPairSli, PrometheusSli
@@ -21,8 +24,11 @@ KNOWN = {
     "secret": ("prefect.blocks.system", "Secret"),
     "local": ("blocks.local.platform", "LocalPlatform"),
     "kubernetes": ("blocks.kubernetes.platform", "KubernetesPlatform"),
+    "git": ("blocks.git.git", "Git"),
+    "gitops": ("blocks.gitops.gitops", "GitOps"),
     "approvers": ("blocks.approvers.approvers", "Approvers"),
     "prometheus": ("blocks.prometheus.prometheus", "Prometheus"),
+    "argocd-application": ("blocks.gitops.argocd", "ArgoCDApplication"),
 }
 
 
@@ -40,7 +46,9 @@ async def load_platform(name: str, *, field: str, strategy: str | None = None) -
     Raises:
         BadInput: The block does not exist, cannot be read, or is not a platform.
     """
-    block = await load_block(name, field=field)
+    block: Any = await load_block(name, field=field)
+    if isinstance(block, GitOps):
+        block = await compose(block, name=name, load=_load_part)
     if not isinstance(block, Platform):
         raise BadInput(f"the block {name} is not a platform", field=field, fix="Name a block of a type that has the methods of a platform.")
     if strategy is None:
@@ -49,6 +57,10 @@ async def load_platform(name: str, *, field: str, strategy: str | None = None) -
         fix = "Leave `strategy` out, or name a platform that has strategies, as `kubernetes/shop-production`"
         raise BadInput(f"the platform {name} has no strategies to choose from", field=f"{field.rpartition('.')[0]}.strategy", fix=fix)
     return block.following(strategy)
+
+
+async def _load_part(name: str, field: str) -> Block:
+    return await load_block(name, field=field)
 
 
 async def load_platforms(plan: Plan) -> dict[str, Platform]:

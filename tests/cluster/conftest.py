@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 import httpx
@@ -19,6 +20,8 @@ from blocks.errors import ShipwayError
 from blocks.kubernetes.api.auth import Access, connect
 from blocks.kubernetes.api.client import Cluster
 from tests.cluster.cluster_world import Gateway, World, drop_namespace, make_namespace
+from tests.cluster.gitops_world import ArgoCD, GitOps, account_of
+from tests.git_remotes import make_repository, serving_http
 
 HOW_TO = (
     "let KUBECONFIG name the kubeconfig of a cluster for tests, where you may make namespaces "
@@ -28,6 +31,11 @@ HOW_TO_GATEWAY = (
     "install a Gateway API implementation (Traefik with its Gateway provider, for one), make a Gateway that takes routes from every "
     "namespace, and let SHIPWAY_GATEWAY_URL and SHIPWAY_GATEWAY_METRICS_URL say where it answers (default http://127.0.0.1:8000 and "
     "http://127.0.0.1:8001/metrics)"
+)
+HOW_TO_ARGOCD = (
+    "install Argo CD 3.1 or newer, let its repository server reach this machine at 127.0.0.1, and let SHIPWAY_ARGOCD_URL say where its "
+    "API answers (default http://127.0.0.1:8083), with the user admin (SHIPWAY_ARGOCD_PASSWORD) and an account `shipway` that may get, "
+    "sync and update Applications and takes API tokens"
 )
 
 
@@ -92,6 +100,50 @@ def gateway(cluster_api: Any) -> Gateway:
         _missing(f"the gateway does not answer at {url} ({error}): {HOW_TO_GATEWAY}")
     metadata = found[0]["metadata"]
     return Gateway(metadata["namespace"], metadata["name"], url, metrics_url)
+
+
+@pytest.fixture(scope="session")
+def argocd(cluster_api: Any) -> Iterator[ArgoCD]:
+    """Return the cluster's Argo CD, with a token that ends with the tests."""
+    home = Cluster(cluster_api, os.environ.get("SHIPWAY_ARGOCD_NAMESPACE", "argocd"))
+    url = os.environ.get("SHIPWAY_ARGOCD_URL", "http://127.0.0.1:8083").rstrip("/")
+    login = {"username": "admin", "password": os.environ.get("SHIPWAY_ARGOCD_PASSWORD", "admin")}
+    try:
+        home.send("GET", home.path("Application")).release_conn()
+        with httpx.Client(base_url=url, trust_env=False, timeout=20) as http:
+            session = http.post("/api/v1/session", json=login).raise_for_status().json()["token"]
+            http.headers["Authorization"] = f"Bearer {session}"
+            token = http.post("/api/v1/account/shipway/token", json={"expiresIn": 86_400}).raise_for_status().json()["token"]
+            yield ArgoCD(home, url, token, {"server": home.host})
+            http.delete(f"/api/v1/account/shipway/token/{account_of(token)}")
+    except (ShipwayError, httpx.HTTPError) as error:
+        _missing(f"Argo CD does not answer ({error}): {HOW_TO_ARGOCD}")
+
+
+@pytest.fixture(scope="session")
+def argocd_parts() -> dict[str, int]:
+    """Return the processes of Argo CD on this machine by name, each of which a test may stop for a while."""
+    folder = Path(os.environ.get("SHIPWAY_ARGOCD_PIDS") or os.devnull)
+    if not folder.is_dir():
+        _missing(
+            "SHIPWAY_ARGOCD_PIDS is not a folder with a file for each process of an Argo CD that nothing else needs: "
+            "named like the program, and beginning with the process's number"
+        )
+    return {file.name: int(file.read_text().split()[0]) for file in folder.glob("argocd-*")}
+
+
+@pytest.fixture
+async def gitops(world: World, argocd: ArgoCD, tmp_path: Path) -> AsyncIterator[GitOps]:
+    """Return a repository that Argo CD may read, and a fresh namespace for what it deploys; an Application is not made yet."""
+    repository = make_repository(tmp_path)
+    with serving_http(repository) as remote:
+        found = GitOps(world, argocd, repository, remote)
+        try:
+            await found.credentials()
+            yield found
+        finally:
+            remote.status, _ = 0, remote.hang.clear()
+            await found.remove()
 
 
 def _is_programmed(gateway: dict[str, Any]) -> bool:

@@ -21,6 +21,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.flow_engine import run_flow
 
 import tasks.record.journal
+from blocks.git.work_copy import WorkCopy
 from blocks.kubernetes.api.client import Cluster
 from blocks.local.client import LocalClient
 from blocks.local.platform import LocalPlatform
@@ -68,7 +69,8 @@ def arm(file: Path, *, kill_at: int | str) -> None:
         if number == kill_at or (isinstance(kill_at, str) and kill_at and (name.startswith(kill_at) or name.endswith(f" {kill_at}"))):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    for owner, names in ((PrefectClient, CHANGES), (LocalPlatform, EFFECTS), (LocalClient, ("order",)), (Cluster, ("call",))):
+    ours = ((LocalPlatform, EFFECTS), (LocalClient, ("order",)), (Cluster, ("call",)), (WorkCopy, ("push",)))
+    for owner, names in ((PrefectClient, CHANGES), *ours):
         for name in names:
             setattr(owner, name, counted(getattr(owner, name), f"{owner.__name__}.{name}", passed))
     Task.__call__ = counted(Task.__call__, "task", passed)  # type: ignore[method-assign]

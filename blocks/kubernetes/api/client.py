@@ -37,6 +37,9 @@ KINDS = {
     "EndpointSlice": ("apis/discovery.k8s.io/v1", "endpointslices"),
     "HTTPRoute": ("apis/gateway.networking.k8s.io/v1", "httproutes"),
     "HorizontalPodAutoscaler": ("apis/autoscaling/v2", "horizontalpodautoscalers"),
+    "Application": ("apis/argoproj.io/v1alpha1", "applications"),
+    "ApplicationSet": ("apis/argoproj.io/v1alpha1", "applicationsets"),
+    "AppProject": ("apis/argoproj.io/v1alpha1", "appprojects"),
 }
 # The official client blocks; its calls run here, so that a slow cluster does not block the process's other threads. Not more at once:
 # threads that all compute, as when connections are made, keep the event loop waiting for its turn.

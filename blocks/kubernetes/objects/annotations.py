@@ -39,6 +39,7 @@ class State:
         config_parts: The digests of its parts.
         phase: "promoting" while the workload itself is updated to the canary's version.
         previous: The version that served before the last promotion.
+        gitops: What undoes the change that a GitOps engine deploys from Git, in the words of who wrote it.
     """
 
     owner: str = ""
@@ -52,6 +53,7 @@ class State:
     config_parts: str = ""
     phase: str = ""
     previous: str = ""
+    gitops: str = ""
 
 
 NO_STATE = State()

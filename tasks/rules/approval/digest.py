@@ -1,4 +1,4 @@
-"""Digest of an approval: one hash over the plan, the version, the changes, the running versions, the platforms, and the policies."""
+"""Digest of an approval: one hash over plan, version, changes, running versions, platforms, policies, and edits in Git."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def digest(
     platforms: Mapping[str, str],
     manifests: Mapping[str, Any] | None = None,
     policies: Sequence[Policy] = (),
+    edits: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """Hash what an approval is for.
 
@@ -30,10 +31,11 @@ def digest(
         platforms: The fingerprint of the platform's settings, by environment, and of the Prometheus block's: the plan only names them.
         manifests: The Jobs of the plan's migrations, by name: the plan only names them, too.
         policies: The policies that protect the plan's platform blocks.
+        edits: The values that would be set in Git, with what stands there, by environment.
 
     Returns:
         64 hexadecimal digits; another value of any of these gives another digest.
     """
     whole = {"change_log": change_log, "current": dict(current), "plan": plan, "platforms": dict(platforms), "version": version}
-    more = {"manifests": dict(manifests or {}), "policies": list(policies)}
+    more = {"manifests": dict(manifests or {}), "policies": list(policies), "edits": dict(edits or {})}
     return fingerprint(whole | {name: value for name, value in more.items() if value})

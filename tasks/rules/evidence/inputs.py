@@ -50,6 +50,7 @@ class Inputs(TakenPlan):
         digest: The hash over all of it, which people approve.
         previews: What the platforms would change, by environment, for those that can say it.
         policies: The policies that protect the platform blocks, as they were read.
+        edits: The values that would be set in Git, with what stands there now, by environment of production.
     """
 
     version: str
@@ -60,6 +61,7 @@ class Inputs(TakenPlan):
     digest: str
     previews: dict[str, dict[str, Any]] = {}
     policies: tuple[Policy, ...] = ()
+    edits: dict[str, tuple[str, ...]] = {}
 
     def rules(self) -> Rules:
         """Give the effective rules: the plan's, and those of the policies."""

@@ -87,7 +87,7 @@ def revert_message_of(change: Change, commit: str) -> str:
 
     Args:
         change: What is undone.
-        commit: The hash of the commit that made it.
+        commit: The hash of the commit that made it; "" if it was never made, and this only keeps a late push of it out.
     """
     return _message(f"Revert {change.service} {change.version}", change, key=change.revert_key, more=((REVERTS, commit),))
 

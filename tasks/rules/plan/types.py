@@ -36,6 +36,11 @@ PATTERN_WORDS = {
     LABEL: "Write a label's name, as `status`.",
     TAG: "Write the tag's name with `{version}` in it, as `v{version}`.",
     SIGNER: "Write a name, the kind of key and the key, as `ada ssh-ed25519 AAAA…`.",
+    # Those of `blocks/gitops/gitops.py`, which rules do not import; a test compares them.
+    r"^git/[a-z0-9-]+$": "Write a block of Git, as `git/shop`.",
+    r"^kubernetes/[a-z0-9-]+$": "Write a block of Kubernetes, as `kubernetes/shop-production`.",
+    r"^[^/\\:\x00-\x1f][^\\:\x00-\x1f]*$": "Write it from the root of the repository with slashes, as `apps/shop/values.yaml`.",
+    r"^[ -~]*\{version\}[ -~]*$": "Write a text with `{version}` in it, as `v{version}`.",
     VERSION_PATTERN: "Write letters, digits and . _ + - (first a letter or digit), as `1.4.2`.",
 }
 

@@ -61,3 +61,21 @@ def same_environment(places: Sequence[Place], identities: Sequence[str]) -> str:
                 f"Point each block to an environment of its own."
             )
     return ""
+
+
+def evasion(place: Place, parts: Sequence[str], policies: Sequence[Policy]) -> str:
+    """Say which policy protects a block that a platform only acts through, and not the platform itself; "" if none does.
+
+    Args:
+        place: The environment of the plan.
+        parts: The blocks that its platform is made of, by `type/name`.
+        policies: All policies.
+    """
+    for policy in policies:
+        protected = [one for one in parts if one in policy.protects]
+        if protected and place.platform not in policy.protects:
+            return (
+                f"{place.field}: {place.platform} acts through {protected[0]}, which the policy {policy.name} protects in `protects`. "
+                f"Name {protected[0]}, or let the platform team add {place.platform} to the policy."
+            )
+    return ""

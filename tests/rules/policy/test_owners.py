@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tasks.rules.plan.targets import Place
-from tasks.rules.policy.owners import ownership_conflict, same_environment
+from tasks.rules.policy.owners import evasion, ownership_conflict, same_environment
 from tasks.rules.policy.policy import Policy
 
 PLACE = Place("production", "local/shop", "production.platform", 60)
@@ -68,3 +68,13 @@ def test_two_blocks_of_a_plan_that_point_to_the_same_environment_are_named() -> 
     assert same_environment(places, ["", "folder", ""]) == ""
     said = "production.platform: local/shop points to the same environment as local/a of staging.platform."
     assert said in same_environment(places, ["folder", "folder", ""])
+
+
+def test_a_block_that_is_only_acted_through_is_protected_too() -> None:
+    """A platform made of several blocks is refused unless the policy lists it as well."""
+    place = Place("production", "gitops/shop", "production.platform", 60)
+    parts = ["", "git/shop", "kubernetes/shop"]
+    found = evasion(place, parts, [policy_of(["kubernetes/shop"], ["shop"])])
+    assert found.startswith("production.platform: gitops/shop acts through kubernetes/shop, which the policy p protects")
+    assert evasion(place, parts, [policy_of(["kubernetes/shop", "gitops/shop"], ["shop"])]) == ""
+    assert evasion(place, parts, [policy_of(["kubernetes/other"], ["shop"])]) == ""

@@ -88,6 +88,7 @@ def test_each_argument_of_the_digest_counts() -> None:
         "platforms": {"production": "x"},
         "manifests": {"a": {}},
         "policies": [],
+        "edits": {"production": ["values.yaml: 1.0 → 1.1"]},
     }
     other: dict[str, Any] = {
         "plan": Plan.model_construct(service="b"),
@@ -97,6 +98,7 @@ def test_each_argument_of_the_digest_counts() -> None:
         "platforms": {"production": "y"},
         "manifests": {"a": {"kind": "Job"}},
         "policies": [Policy.model_construct(policy=1, name="a")],
+        "edits": {"production": ["values.yaml: 0.9 → 1.1"]},
     }
     assert set(usual) == set(other) == set(inspect.signature(digest).parameters)
     with warnings.catch_warnings():

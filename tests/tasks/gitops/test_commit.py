@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from blocks.errors import BadInput, Refused, Temporary, Unreachable, WorldMoved
+from blocks.errors import BadInput, Refused, Superseded, Temporary, Unreachable, WorldMoved
 from blocks.git.git import Git
 from tasks.gitops import commit as module
 from tasks.gitops.commit import Committed, commit_change, preview_change, revert_change
@@ -229,6 +229,60 @@ async def test_a_revert_of_what_was_never_made_does_nothing(repository: Reposito
     """It begins to look in Git, not in a memory."""
     assert (await revert(Git(remote=repository.url))).commit is None
     assert repository.subjects() == ["First"]
+
+
+async def test_a_fence_takes_the_place_of_a_change_that_was_never_made(repository: Repository) -> None:
+    """A commit without content; whoever still wants the change learns that it is reverted, and asked again it is found."""
+    block = Git(remote=repository.url)
+    fenced = await revert_change.fn(block, CHANGE, fence=True)
+    assert (fenced.pushed, fenced.commit) == (True, repository.head)
+    assert repository.read("values.yaml") == VALUES
+    with pytest.raises(Superseded, match="was reverted in"):
+        await commit(block)
+    assert (await revert_change.fn(block, CHANGE, fence=True)).pushed is False
+    assert repository.subjects() == [BACK, "First"]
+
+
+async def test_a_push_that_is_late_is_kept_out_by_a_fence(repository: Repository) -> None:
+    """The fence comes between the last look and the push: the push is rejected, and is not made again."""
+    block = Git(remote=repository.url)
+
+    async def another_reverts() -> None:
+        await revert_change.fn(block, CHANGE, fence=True)
+
+    with pytest.raises(Superseded):
+        await commit_change.fn(block, CHANGE, before_push=another_reverts)
+    assert repository.subjects() == [BACK, "First"]
+    assert repository.read("values.yaml") == VALUES
+
+
+async def test_a_fence_that_comes_late_reverts_what_came_first(repository: Repository) -> None:
+    """The change is pushed between the fence's last look and its push."""
+    block = Git(remote=repository.url)
+    pushes = iter([True, False])
+
+    async def another_commits() -> None:
+        if next(pushes):
+            await commit(block)
+
+    made = await revert_change.fn(block, CHANGE, fence=True, before_push=another_commits)
+    assert made.pushed
+    assert repository.subjects() == [BACK, OURS, "First"]
+    assert repository.read("values.yaml") == VALUES
+
+
+async def test_what_a_check_before_the_push_raises_keeps_it_from_being_made(repository: Repository) -> None:
+    """A lease that another holds, for one."""
+
+    async def taken_over() -> None:
+        raise Superseded("taken over")
+
+    with pytest.raises(Superseded, match="taken over"):
+        await commit_change.fn(Git(remote=repository.url), CHANGE, before_push=taken_over)
+    await commit(Git(remote=repository.url))
+    with pytest.raises(Superseded, match="taken over"):
+        await revert_change.fn(Git(remote=repository.url), CHANGE, before_push=taken_over)
+    assert repository.subjects() == [OURS, "First"]
 
 
 async def test_two_processes_with_one_change_make_one_commit(repository: Repository) -> None:

@@ -1,0 +1,178 @@
+"""Follow a commit until the engine has deployed it: ask it to look, to sync where it does not by itself, and name what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from blocks.errors import Permanent, RolloutFailed, Temporary
+from blocks.git.git import Git
+from blocks.git.work_copy import WorkCopy
+from blocks.gitops.engine import Engine, Observed, Watched
+from tasks.rules.gitops.course import State, Step, next_step
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 5.0
+LOOKS_TO_CONFIRM = 2  # at Git, with the same fault each: the first may have begun before the commit was there
+Say = Callable[[tuple[str, ...]], Awaitable[None]]
+
+
+async def follow(engine: Engine, git: Git, *, commit: str, note: str, timeout_seconds: float, say: Say) -> Observed:
+    """Follow a commit, and return once it or a descendant is deployed and no operation runs.
+
+    Args:
+        engine: What deploys.
+        git: The branch that the commit is on, to know descendants by.
+        commit: The full hash.
+        note: The release's id, kept with a sync that is started here.
+        timeout_seconds: The longest wait.
+        say: Called with lines for people, each time that they are new.
+
+    Returns:
+        What the engine says then; its `fault` may still tell of a resource that is not healthy.
+
+    Raises:
+        RolloutFailed: The engine cannot deploy it; carries its words. Or it is known to the engine and was not deployed in time.
+        Temporary: The engine did not come to know it in time.
+        Refused: A sync is not permitted.
+    """
+    async with _history(git, commit) as history:
+        course = _Course(engine, history, note, say)
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                return await course.run()
+        except TimeoutError:
+            raise course.late(timeout_seconds) from None
+
+
+@dataclass
+class _History:
+    """Which revisions contain a commit; answers are remembered, and Git is only asked about revisions that are not the commit."""
+
+    git: Git
+    commit: str
+    stack: AsyncExitStack
+    copy: WorkCopy | None = None
+    known: dict[str, bool] = field(default_factory=dict)
+
+    async def contains(self, revision: str) -> bool:
+        if revision == self.commit:
+            return True
+        if revision not in self.known:
+            if self.copy is None:
+                self.copy = await self.stack.enter_async_context(self.git.work_copy())
+            await self.copy.fetch()
+            found = await self.copy.contains(self.commit, head=revision)
+            if not found and not await self.copy.contains(revision, head=self.commit):
+                return False  # nothing is known of it yet: it may be newer than what was fetched
+            self.known[revision] = found
+        return self.known[revision]
+
+
+@asynccontextmanager
+async def _history(git: Git, commit: str) -> AsyncIterator[_History]:
+    async with AsyncExitStack() as stack:
+        yield _History(git, commit, stack)
+
+
+class _Course:
+    """One commit on its way."""
+
+    def __init__(self, engine: Engine, history: _History, note: str, say: Say) -> None:
+        self.engine, self.history, self.note, self.say = engine, history, note, say
+        self.seen: Observed | None = None
+        self.asked: set[str] = set()
+        self.same_faults, self.contained, self.trouble = 0, False, ""
+        self.told: tuple[str, ...] = ()
+        self.pause = FIRST_PAUSE_SECONDS
+
+    async def run(self) -> Observed:
+        looked = False
+        while True:
+            try:
+                if not looked:
+                    looked = True
+                    await self._refresh()
+                self.seen = seen = await self._look()
+                step = await self._step(seen)
+                self.trouble = ""
+                if step == "done":
+                    return seen
+                if step == "failed":
+                    raise RolloutFailed(seen.fault, evidence=seen.lines)
+                await self._act(step, seen)
+            except Temporary as error:
+                await self._wait_out(error)
+
+    async def _look(self) -> Observed:
+        seen = await self.engine.look()
+        await self._tell(seen.lines, news=(seen.revision, seen.synced, seen.operation, seen.fault, seen.waiting))
+        return seen
+
+    async def _step(self, seen: Observed) -> Step:
+        contained = await self.history.contains(seen.revision) if seen.revision else None
+        self.contained = self.contained or bool(contained)
+        return next_step(
+            State(
+                revision=seen.revision,
+                synced=seen.synced,
+                operation=seen.operation,
+                automatic=seen.automatic,
+                fault=seen.fault,
+                temporary=seen.temporary,
+                waiting=seen.waiting,
+                contained=contained,
+                confirmed=self.same_faults >= LOOKS_TO_CONFIRM,
+                asked=seen.revision in self.asked,
+            )
+        )
+
+    async def _act(self, step: Step, seen: Observed) -> None:
+        if step == "sync":
+            await self.engine.sync(seen.revision, note=self.note)
+            self.asked.add(seen.revision)
+            self.pause = FIRST_PAUSE_SECONDS
+            return
+        if step == "refresh":
+            await self._refresh()
+        await self._await_change(seen)
+
+    async def _refresh(self) -> None:
+        """Have Git looked at, and count the looks that gave a fault without a revision."""
+        try:
+            await self.engine.refresh()
+        except Temporary as error:
+            await self._wait_out(error)
+            return
+        except Permanent:
+            pass  # the look says it as a fault
+        after = await self.engine.look()
+        fatal = bool(after.fault) and not after.temporary and not after.revision
+        self.same_faults = self.same_faults + 1 if fatal else 0
+
+    async def _await_change(self, seen: Observed) -> None:
+        if isinstance(self.engine, Watched):
+            now = await self.engine.changed(seen, timeout_seconds=self.pause)
+            changed = now != seen
+        else:
+            await asyncio.sleep(self.pause)
+            changed = False
+        self.pause = FIRST_PAUSE_SECONDS if changed else min(self.pause * 1.5, LONGEST_PAUSE_SECONDS)
+
+    async def _wait_out(self, error: Temporary) -> None:
+        self.trouble = str(error)
+        await self._tell((self.trouble,), news=(self.trouble,))
+        await asyncio.sleep(min(max(error.delay_seconds, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS))
+
+    async def _tell(self, lines: tuple[str, ...], *, news: tuple[object, ...]) -> None:
+        if (now := tuple(str(one) for one in news)) != self.told:
+            self.told = now
+            await self.say(lines)
+
+    def late(self, timeout_seconds: float) -> RolloutFailed | Temporary:
+        """Say how far it came."""
+        lines = self.seen.lines if self.seen else ()
+        last = self.trouble or (self.seen and (self.seen.fault or self.seen.waiting)) or (lines[0] if lines else "it was never read")
+        words = f"{self.history.commit[:12]} was not deployed within {timeout_seconds:g} s: {last}"
+        return RolloutFailed(words, evidence=lines) if self.contained else Temporary(words)

@@ -1,0 +1,92 @@
+"""The parts that a GitOps platform is made of: its settings, Git, the engine, and the workload that is followed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from blocks.errors import WorldMoved
+from blocks.git.git import Git
+from blocks.gitops.engine import Engine
+from blocks.gitops.gitops import GitOps
+from blocks.kubernetes.followed import Followed
+from blocks.kubernetes.objects.annotations import State
+from blocks.kubernetes.platform import KubernetesPlatform
+from blocks.platform import About
+from tasks.gitops.follow import follow
+from tasks.record.journal import say
+from tasks.rules.gitops.note import Note, read_note
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The blocks of a GitOps platform.
+
+    Fields:
+        settings: The block that names them.
+        git: The branch.
+        engine: What deploys from it.
+        kubernetes: The workload's platform, as its block is.
+        about: What the release is about, if that is known.
+        is_rollback: Whether what is deployed is rolled back to: then the cluster is changed even if Git cannot be reached.
+    """
+
+    settings: GitOps
+    git: Git
+    engine: Engine
+    kubernetes: KubernetesPlatform
+    about: About | None = None
+    is_rollback: bool = False
+
+    @cached_property
+    def workload(self) -> KubernetesPlatform:
+        """The workload by its own rollout, whose configuration and owners are Git's affair."""
+        return self.kubernetes.model_copy(update={"strategy": "rolling", "config_by_hash": False, "force_conflicts": True})
+
+    @cached_property
+    def followed(self) -> Followed:
+        """The workload as it is followed."""
+        return Followed(self.workload)
+
+    @property
+    def title(self) -> str:
+        """Name the environment."""
+        return f"{self.kubernetes.namespace}/{self.kubernetes.workload}"
+
+    async def seen(self) -> Seen:
+        """Read the workload once."""
+        state, text, runs = await self.followed.state()
+        return Seen(state, None if text is None else read_note(text), runs)
+
+    async def deployed(self, commit: str, *, note: str, timeout_seconds: float) -> None:
+        """Wait until the engine has deployed a commit, see `follow`."""
+        await follow(self.engine, self.git, commit=commit, note=note, timeout_seconds=timeout_seconds, say=_tell)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A workload at one moment.
+
+    Fields:
+        state: What a release noted on it.
+        note: The change that is under way, or None.
+        runs: The version that it is set to.
+    """
+
+    state: State
+    note: Note | None
+    runs: str
+
+    def expect_note(self, title: str) -> Note:
+        """Give the note.
+
+        Raises:
+            WorldMoved: There is none, or it is of another version.
+        """
+        if self.note is None or self.note.change.version != self.state.canary:
+            raise WorldMoved(f"the note of the change under way in {title} is gone; something else changed the workload. Release again")
+        return self.note
+
+
+async def _tell(lines: tuple[str, ...]) -> None:
+    say("; ".join(lines))

@@ -1,0 +1,125 @@
+"""Rollback while Git is unreachable: hold the engine, apply the former state, note what Git has to be told; and tell it later.
+
+Until then Git says the other thing. So the hold stands until Git was told and the engine deployed that.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from blocks.errors import ShipwayError, WorldMoved
+from blocks.platform import Lease
+from tasks.gitops.commit import commit_change, revert_change
+from tasks.gitops.parts import Parts
+from tasks.gitops.review import review_change
+from tasks.lifecycle.policy import retried
+from tasks.record.journal import say
+from tasks.rules.gitops.note import Note, write_note
+from tasks.rules.gitops.settings import edits_of
+
+
+async def roll_back_without_git(parts: Parts, note: Note, lease: Lease, *, why: str) -> None:
+    """Apply the state from before a change; again finishes what was begun.
+
+    Args:
+        parts: The environment.
+        note: The change under way.
+        lease: Our lease.
+        why: Why Git could not be told.
+
+    Raises:
+        Superseded, Refused: Another owner holds the environment; nothing was changed.
+        ShipwayError: The former state is applied, but the engine could not be held, so it may undo that.
+    """
+    await parts.followed.expect_owner(lease)
+    note = note if note.due else note.owed("revert", why=why)
+    await parts.followed.keep_note(lease, write_note(note))
+    unheld = await _hold(parts, note)
+    await parts.workload.abort(lease)
+    await _say(parts, f"{note.baseline} is restored without Git, which still says {note.change.version}: {note.why}")
+    if unheld is not None:
+        raise unheld
+
+
+async def deploy_without_git(parts: Parts, note: Note, lease: Lease) -> None:
+    """Deploy the version of a rollback that Git could not be told of.
+
+    Raises:
+        ShipwayError: It does not come up, or it does and the engine could not be held.
+    """
+    unheld = await _hold(parts, note)
+    await parts.followed.keep(lease, note=write_note(note), percent=100)
+    await parts.workload.shift(100, lease)
+    await _say(parts, f"{note.change.version} is deployed without Git, which still says {note.baseline}: {note.why}")
+    if unheld is not None:
+        raise unheld
+
+
+async def undo_without_git(parts: Parts, note: Note, lease: Lease) -> None:
+    """Undo `deploy_without_git`: Git says the restored version all along, unless it had to be told something else already."""
+    await parts.workload.abort(lease)
+    if note.holder:
+        edits = edits_of(parts.settings.edits, note.baseline)
+        await parts.followed.keep_note(lease, write_note(note.of_baseline(edits, secrets.token_hex(6))))
+        return
+    await parts.engine.release_hold(note.holds)
+    await parts.followed.forget(lease)
+
+
+async def tell_git(parts: Parts, lease: Lease) -> str:
+    """Tell Git what is due, see it deployed, and end the hold.
+
+    Returns:
+        What was done, or "" if nothing is due.
+
+    Raises:
+        WorldMoved: Git still says the bad version, by a commit that is not ours; the hold stands.
+        ShipwayError: Git or the engine cannot be reached yet, or refuses; the hold stands.
+    """
+    seen = await parts.seen()
+    note = seen.note
+    if note is None or not note.due or (note.due == "commit" and seen.state.canary):  # the latter is not promoted yet
+        return ""
+    told = await _tell(parts, note, lease)
+    if told:
+        await parts.deployed(told, note=note.change.release, timeout_seconds=parts.settings.sync_timeout_seconds)
+    await parts.followed.expect_owner(lease)
+    await parts.engine.release_hold(note.holds)
+    await parts.followed.keep_note(lease, None)
+    what = f"the {note.due} of {note.change.service} {note.change.version} is in Git" if told else "Git was changed by others since"
+    await _say(parts, f"{what}, and the hold is released")
+    return f"{parts.title}: {what}, and the hold is released"
+
+
+async def _tell(parts: Parts, note: Note, lease: Lease) -> str:
+    """Push what is due; gives the head that says it, or "" if others have set other values since, which are theirs."""
+
+    async def ours() -> None:
+        await parts.followed.expect_owner(lease)
+
+    try:
+        if note.due == "commit":
+            return (await retried(commit_change)(parts.git, note.change, before_push=ours)).head
+        return (await retried(revert_change)(parts.git, note.change, before_push=ours, fence=True)).head
+    except WorldMoved as error:
+        found = await retried(review_change)(parts.git, note.change.edits)
+        bad = [one for one, edit in zip(found.places, note.change.edits, strict=True) if one.value == str(edit.value)]
+        if bad and note.due == "revert":
+            raise WorldMoved(f"{error}. {parts.title} stays held: Git still says {note.change.version}") from None
+        return ""
+
+
+async def _hold(parts: Parts, note: Note) -> ShipwayError | None:
+    """Hold the engine and end its operation; gives what kept it from that, since the cluster is changed all the same."""
+    try:
+        await parts.engine.hold(note.holds)
+        await parts.engine.stop()
+    except ShipwayError as error:
+        await _say(parts, f"the engine could not be held: {error}")
+        return error
+    return None
+
+
+async def _say(parts: Parts, what: str) -> None:
+    say(f"{parts.title}: {what}")
+    await parts.followed.record("ShipwayWithoutGit", what, warning=True)

@@ -1,0 +1,73 @@
+"""What Git has still to be told of a rollback that went on without it: found by the keeper, and done once Git is back."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+from prefect import get_client, task
+
+from blocks.errors import Refused, ShipwayError
+from blocks.outside_text import error_text
+from tasks.gitops.platform import GitOpsPlatform
+from tasks.lifecycle.policy import OBSERVE
+from tasks.record.journal import say
+from tasks.rollout.platforms import load_platform
+
+OWNER = "keeper"
+MOST_BLOCKS = 200
+LOOK_SECONDS, TELL_SECONDS = 15, 300
+
+
+@task(name="tell git what is due", **OBSERVE)
+async def tell_git_what_is_due() -> list[str]:
+    """Look at every GitOps block once, and tell Git what it has still to be told; an environment with another owner is left alone.
+
+    Returns:
+        What was done, a line each.
+    """
+    found = await asyncio.gather(*(_tell(f"gitops/{name}") for name in await _names()))
+    return [line for line in found if line]
+
+
+async def _names() -> list[str]:
+    """List the GitOps blocks."""
+    async with get_client() as client:
+        try:
+            found = await client.read_block_documents_by_type("gitops", limit=MOST_BLOCKS, include_secrets=False)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != httpx.codes.NOT_FOUND:
+                raise
+            return []  # the type was never registered
+    return [str(one.name) for one in found if one.name]
+
+
+async def _tell(name: str) -> str:
+    """See to one block; one that does not answer keeps no other from it."""
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            platform = await load_platform(name, field=name)
+            if not isinstance(platform, GitOpsPlatform) or not (await platform.is_due() or await _is_left(platform)):
+                return ""
+        return await _settle(platform, name)
+    except (ShipwayError, TimeoutError) as error:
+        say(f"{name}: {error_text(error) or 'no answer in time'}")
+        return ""
+
+
+async def _is_left(platform: GitOpsPlatform) -> bool:
+    """Say whether a keeper that died still owns the environment."""
+    return (await platform.current())["owner"] == OWNER
+
+
+async def _settle(platform: GitOpsPlatform, name: str) -> str:
+    try:
+        lease = await platform.acquire_lease(OWNER)
+    except Refused:
+        return ""  # a run acts there, and tells Git itself
+    try:
+        async with asyncio.timeout(TELL_SECONDS):
+            done = await platform.settle(lease)
+    finally:
+        await platform.release_lease(lease)
+    return f"{name}: {done}" if done else ""

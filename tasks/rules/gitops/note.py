@@ -1,0 +1,104 @@
+"""The note of a change that is under way: kept on the workload before the first push, so that any process can undo it. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from blocks.errors import WorldMoved
+from tasks.rules.gitops.edit import Edit
+from tasks.rules.gitops.message import Change
+from tasks.rules.gitops.targets import ApplicationRevision, KustomizeImage, Target, YamlPath
+
+LONGEST_KEY, MOST_HOLDER = 180, 150
+TARGETS: dict[str, type[YamlPath | KustomizeImage | ApplicationRevision]] = {
+    "path": YamlPath,
+    "image": KustomizeImage,
+    "revision": ApplicationRevision,
+}
+Due = Literal["", "revert", "commit"]
+
+
+@dataclass(frozen=True)
+class Note:
+    """What is under way.
+
+    Fields:
+        change: The commit that is wanted.
+        head: The head that was reviewed.
+        baseline: The version that served then.
+        due: What Git has still to be told, since it was not reached when the cluster was changed: the change's revert, or the change.
+        why: Why it was not, for people.
+        holder: The name under which the engine was held already before this change; "" if it was not.
+        rolls_back: Whether the change is itself a rollback, which goes on without Git.
+    """
+
+    change: Change
+    head: str
+    baseline: str
+    due: Due = ""
+    why: str = ""
+    holder: str = ""
+    rolls_back: bool = False
+
+    @property
+    def holds(self) -> str:
+        """Name the hold, which is the same for whoever undoes the change."""
+        return self.holder or self.change.release[:MOST_HOLDER]
+
+    def owed(self, due: Due, *, why: str) -> Note:
+        """Return the note of something that is due."""
+        return replace(self, due=due, why=why)
+
+    def of_baseline(self, edits: tuple[Edit, ...], nonce: str) -> Note:
+        """Return the note by which Git is told that the baseline runs."""
+        return replace(self.again(nonce), change=replace(self.again(nonce).change, edits=edits, version=self.baseline))
+
+    def again(self, nonce: str) -> Note:
+        """Return the note of the same change under another key: the first one was reverted."""
+        return replace(self, change=replace(self.change, key=f"{self.change.key.rpartition('/')[0]}/{nonce}"))
+
+
+def key_of(*parts: str, nonce: str) -> str:
+    """Make the key of a change, which no other one has.
+
+    Args:
+        parts: What it is about: release, environment, version.
+        nonce: Letters and digits that were never used before.
+    """
+    plain = re.sub(r"[^A-Za-z0-9._/-]+", "-", "/".join(parts)).lstrip("._/-")
+    return f"{plain[:LONGEST_KEY]}/{nonce}"
+
+
+def write_note(note: Note) -> str:
+    """Write a note as text."""
+    change = {**asdict(note.change), "edits": [_edit(one) for one in note.change.edits]}
+    return json.dumps({**asdict(note), "change": change}, sort_keys=True)
+
+
+def read_note(text: str) -> Note:
+    """Read a note.
+
+    Raises:
+        WorldMoved: It was changed by others.
+    """
+    try:
+        found = json.loads(text)
+        change = found.pop("change")
+        edits = tuple(_read_edit(one) for one in change.pop("edits"))
+        return Note(Change(**{**change, "edits": edits, "approvers": tuple(change["approvers"])}), **found)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        fix = "Compare Git with the cluster, then remove the annotation shipway.dev/gitops of the workload"
+        raise WorldMoved(f"the note of the change under way cannot be read ({type(error).__name__}). {fix}") from None
+
+
+def _edit(edit: Edit) -> dict[str, Any]:
+    kind = next(name for name, target in TARGETS.items() if isinstance(edit.target, target))
+    return {"file": edit.file, "kind": kind, "target": asdict(edit.target), "value": edit.value, "expected": edit.expected}
+
+
+def _read_edit(found: dict[str, Any]) -> Edit:
+    target: Target = TARGETS[found["kind"]](**found["target"])
+    return Edit(found["file"], target, found["value"], found["expected"])

@@ -1,0 +1,68 @@
+"""The settings of a GitOps platform: what is wrong is named with its field and its fix, in a file of blocks as anywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from blocks.gitops.gitops import ENGINE, FILE, GIT, KUBERNETES, VALUE, GitOps
+from tasks.rules.plan.blocks_file import read_blocks
+from tasks.rules.plan.types import PATTERN_WORDS
+
+GOOD = """
+gitops/shop-production:
+  git: git/shop
+  engine: argocd-application/shop-production
+  platform: kubernetes/shop-production
+  edits:
+    - file: apps/shop/values.yaml
+      path: image.tag
+"""
+
+
+def read(text: str) -> tuple[dict[str, Any], list[str]]:
+    """Read a file of blocks that may hold this type alone."""
+    found, problems = read_blocks(text, name="blocks.yaml", kinds={"gitops": GitOps}, environ={})
+    return dict(found), [str(problem) for problem in problems]
+
+
+def test_a_file_of_blocks_may_hold_one() -> None:
+    """Three blocks and one value are enough; the version itself is what is written."""
+    found, problems = read(GOOD)
+    assert problems == []
+    block = found["gitops/shop-production"]
+    assert (block.mode, block.drift, block.without_git, block.edits[0].value) == ("workload", "refuse", "require", "{version}")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("      path: image.tag\n", "", "edits[0]: the edit of apps/shop/values.yaml names no value. Give it one of `path`, `image`"),
+        ("path: image.tag", "path: image.tag\n      image: shop", "edits[0]: the edit of apps/shop/values.yaml names path and image. Give"),
+        ("path: image.tag", "path: image.tag\n      source: a", "edits[0]: `source` belongs to `target_revision`. Leave it out."),
+        ("path: image.tag", "image: shop\n      resource: A/b", "edits[0]: `resource` does not belong to `image`. Leave it out"),
+        ("path: image.tag", "path: image.tag\n      value: 1.0", "edits[0].value: "),
+        ("file: apps", "file: /apps", "edits[0].file: `/apps/shop/values.yaml` does not fit"),
+        ("git: git/shop", "git: local/shop", "git: `local/shop` does not fit"),
+        ("platform: kubernetes/", "platform: gitops/", "platform: `gitops/shop-production` does not fit"),
+        ("  edits:", "  drift: maybe\n  edits:", "drift: "),
+        (
+            "path: image.tag",
+            "path: image.tag\n    - {file: apps/shop/values.yaml, path: image.tag}",
+            "is edited twice. Keep one of the two",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named_with_field_and_fix(before: str, after: str, said: str) -> None:
+    """One problem, which begins with file and line."""
+    found, problems = read(GOOD.replace(before, after))
+    assert found == {}
+    assert len(problems) == 1
+    assert problems[0].startswith("blocks.yaml:")
+    assert said in problems[0]
+
+
+def test_every_pattern_has_a_fix_in_words() -> None:
+    """So that no reader is sent to look it up."""
+    assert {ENGINE, FILE, GIT, KUBERNETES, VALUE} <= set(PATTERN_WORDS)

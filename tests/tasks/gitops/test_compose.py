@@ -1,0 +1,92 @@
+"""A GitOps platform is made of the blocks that its settings name, and what was approved covers each of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from prefect.blocks.core import Block
+from pydantic import SecretStr
+
+from blocks.errors import BadInput
+from blocks.git.git import Git
+from blocks.gitops.argocd import ArgoCDApplication
+from blocks.gitops.gitops import FileEdit, GitOps
+from blocks.kubernetes.platform import KubernetesPlatform
+from blocks.platform import Composed, Editing, Identified, Informed, Labelled, Platform, Previewing, RollsBack, RunsJobs, Strategic
+from blocks.prometheus.prometheus import Prometheus
+from tasks.evidence.settings import settings_fingerprint
+from tasks.gitops.compose import compose
+from tasks.gitops.platform import GitOpsPlatform
+
+NAMED: dict[str, Any] = {"git": "git/shop", "engine": "argocd-application/shop", "platform": "kubernetes/shop"}
+SETTINGS: dict[str, Any] = {**NAMED, "edits": [FileEdit(file="values.yaml", path="image.tag")]}
+BLOCKS: dict[str, Block] = {
+    "git/shop": Git(remote="https://git.example.com/shop.git", token=SecretStr("t0ken")),
+    "argocd-application/shop": ArgoCDApplication(application="shop"),
+    "kubernetes/shop": KubernetesPlatform(workload="shop"),
+    "prometheus/shop": Prometheus(),
+}
+
+
+async def composed(blocks: dict[str, Block] | None = None, **settings: Any) -> GitOpsPlatform:
+    """Compose one."""
+    there = {**BLOCKS, **(blocks or {})}
+
+    async def load(name: str, field: str) -> Block:
+        if name not in there:
+            raise BadInput(f"the block {name} does not exist", field=field, fix="Create it.")
+        return there[name]
+
+    return await compose(GitOps(**{**SETTINGS, **settings}), name="gitops/shop", load=load)
+
+
+async def test_it_has_the_methods_of_a_platform_and_those_that_flows_ask_for() -> None:
+    """It has no strategies to choose from: there is one commit."""
+    platform = await composed()
+    for protocol in (Platform, Composed, Editing, Identified, Informed, Labelled, Previewing, RollsBack, RunsJobs):
+        assert isinstance(platform, protocol)
+    assert not isinstance(platform, Strategic)
+    assert platform.strategy == "rolling"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"git": "git/other"}, "gitops/shop.git: the block git/other does not exist"),
+        ({"engine": "prometheus/shop"}, "gitops/shop.engine: the block prometheus/shop deploys nothing from Git. Name a block"),
+        ({"edits": [FileEdit(file="values.yaml", path="image..tag")]}, r"edits\[0\].path: `image..tag` is not a path"),
+    ],
+)
+async def test_what_cannot_be_composed_names_field_and_fix(settings: dict[str, Any], said: str) -> None:
+    """Before anything is fetched."""
+    with pytest.raises(BadInput, match=said):
+        await composed(**settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "block"),
+    [
+        ("git/shop", Git(remote="https://git.example.com/evil.git", token=SecretStr("t0ken"))),
+        ("git/shop", Git(remote="https://git.example.com/shop.git", token=SecretStr("other"))),
+        ("argocd-application/shop", ArgoCDApplication(application="evil")),
+        ("kubernetes/shop", KubernetesPlatform(workload="evil")),
+    ],
+)
+async def test_another_value_of_a_named_block_is_another_fingerprint(name: str, block: Block) -> None:
+    """Whoever can edit a block that is only named cannot have another thing deployed than what was approved."""
+    approved = settings_fingerprint(await composed())
+    assert settings_fingerprint(await composed()) == approved
+    assert settings_fingerprint(await composed({name: block})) != approved
+
+
+async def test_another_value_of_its_own_is_another_fingerprint() -> None:
+    """Each of its fields."""
+    approved = settings_fingerprint(await composed())
+    others: list[dict[str, Any]] = [
+        {"drift": "tolerate"},
+        {"without_git": "accept"},
+        {"sync_timeout_seconds": 5},
+        {"edits": [FileEdit(file="values.yaml", path="image.tag", value="v{version}")]},
+    ]
+    assert len({approved, *[settings_fingerprint(await composed(**one)) for one in others]}) == 1 + len(others)
