@@ -59,7 +59,8 @@ async def restore(client: PrefectClient, deployment: Any, wanted: dict[str, Any]
         Whether it differed.
     """
     fields = _changed_fields(deployment, wanted)
-    limited = await restore_limit(client, deployment, wanted.get("limit"))  # apart: a field that is refused must not keep it
+    # The limit apart: a field that the server refuses must not keep it. A file of an earlier version does not say which was deployed.
+    limited = "limit" in wanted and await restore_limit(client, deployment, wanted["limit"])
     if fields:
         LOG.error(
             "%s of the deployment %s was changed; it is put right. Find out who changed it", ", ".join(sorted(fields)), deployment.name
