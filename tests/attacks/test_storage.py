@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -193,5 +194,26 @@ async def test_a_run_that_died_with_its_record_is_settled_by_what_it_was_asked(
     state, message = await ended(held.id)
     assert state == "Failed", message
     assert "its record cannot be read" in message
+    assert "shipway:open" not in await stage.tags(held.id)
+    await check_well(stage, version=FIRST)
+
+
+@pytest.mark.parametrize("planted", ["a symbolic link", "a pipe"])
+async def test_a_release_is_rolled_back_although_its_next_entry_is_planted(
+    stage: Stage, storage: Path, people: People, planted: str
+) -> None:
+    """The rejection cannot be recorded: staging is rolled back, the lock is released, and the message names the place."""
+    held = await hold(stage, f"6.7.{len(planted)}", people)
+    record = storage / "records" / held.id
+    place = record / f"{len(list(record.glob('0*.json'))) + 1:05d}.json"
+    if planted == "a pipe":
+        os.mkfifo(place)
+    else:
+        place.symlink_to("/nowhere/at/all")
+    await post(held.id, await people.form(people.names[0], held.id, decision="reject"))
+    await stage.runner.run(held.id, "release")
+    state, message = await ended(held.id)
+    assert state in {"Failed", "RolledBack"}, message
+    assert f"records/{held.id}/{place.name} is {planted}" in message
     assert "shipway:open" not in await stage.tags(held.id)
     await check_well(stage, version=FIRST)

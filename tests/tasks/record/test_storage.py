@@ -11,7 +11,7 @@ from prefect import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
 
-from blocks.errors import Refused
+from blocks.errors import Refused, Tampered
 from tasks.lifecycle.run_labels import HOST
 from tasks.record.storage import check_storage, default_storage, show_machine
 from tests.tasks.server_runs import new_run, seen
@@ -51,3 +51,15 @@ async def test_one_machine_alone_is_no_stranger_to_itself() -> None:
     await show_machine.fn(run)
     await check_storage.fn()
     assert (await seen(run)).labels[HOST]
+
+
+async def test_a_folder_of_machines_that_became_a_link_stops_no_keeper(tmp_path: Path) -> None:
+    """It shows its machine on its run and goes on; a start is refused."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "machines").symlink_to(tmp_path / "elsewhere")
+    run = await new_run()
+    await show_machine.fn(run)
+    assert (await seen(run)).labels[HOST]
+    with pytest.raises(Tampered, match="machines is a symbolic link"):
+        await check_storage.fn()
+    assert list((tmp_path / "elsewhere").iterdir()) == []

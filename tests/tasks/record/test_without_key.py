@@ -139,3 +139,26 @@ async def test_a_rollback_goes_by_no_result_that_it_cannot_check(tmp_path: Path)
         assert await sealed.find("a") is None
         await sealed.write_path("b", b"yes")
     assert await sealed.objects.read("b") is None
+
+
+async def test_a_rollback_goes_by_no_result_that_others_changed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Garbage, a link and a folder in its place: refused where it goes forward, done once more by a rollback, which says so."""
+    sealed = SealedStorage.around(LocalFileSystem(basepath=tmp_path / "results"))
+    for name in "abc":
+        await sealed.write_path(f"run/{name}", b"yes")
+    folder = tmp_path / "results" / "run"
+    (folder / "a").write_bytes(b"garbage")
+    (folder / "b").unlink()
+    (folder / "b").symlink_to(tmp_path / "nowhere")
+    (folder / "c").unlink()
+    (folder / "c").mkdir()
+    for name in "abc":
+        with pytest.raises(Tampered, match=f"run/{name}"):
+            await sealed.find(f"run/{name}")
+    with rolling_back():
+        for name in "abc":
+            assert await sealed.find(f"run/{name}") is None
+            await sealed.write_path(f"run/{name}", b"again")
+        assert [await sealed.find(f"run/{name}") for name in "abc"] == [b"again", b"again", None]
+    assert not (tmp_path / "nowhere").exists()
+    assert any("goes on without the result run/c: Tampered" in line and "is a folder" in line for line in lines(caplog))
