@@ -189,7 +189,10 @@ class Platform(Protocol):
         ...
 
     async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:
-        """Read the revisions' own log lines since a moment (seconds since the epoch, UTC), oldest first, the newest `limit` at most."""
+        """Read the revisions' own log lines since a moment (seconds since the epoch, UTC), oldest first, the newest `limit` at most.
+
+        An unfinished last line counts, and of a long line its first 64 kB.
+        """
         ...
 
 
