@@ -133,6 +133,8 @@ class ByServer:
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None, timeout_seconds: float = ANSWER_SECONDS
     ) -> tuple[int, Any]:
         headers = {**PLAIN, "Authorization": f"Bearer {self._token}"}
+        if method != "GET":
+            headers["Content-Type"] = "application/json"  # also without a body: Argo CD refuses forms of web pages by it
         asked = {"appNamespace": self.namespace, **(query or {})}
         verify = self._verify_tls and self.url.startswith("https")
         try:

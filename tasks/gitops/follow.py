@@ -173,6 +173,6 @@ class _Course:
     def late(self, timeout_seconds: float) -> RolloutFailed | Temporary:
         """Say how far it came."""
         lines = self.seen.lines if self.seen else ()
-        last = self.trouble or (self.seen and (self.seen.fault or self.seen.waiting)) or (lines[0] if lines else "it was never read")
+        last = self.trouble or "; ".join(lines) or "it was never read"
         words = f"{self.history.commit[:12]} was not deployed within {timeout_seconds:g} s: {last}"
         return RolloutFailed(words, evidence=lines) if self.contained else Temporary(words)
