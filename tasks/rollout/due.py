@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol, runtime_checkable
 
 import httpx
 from prefect import get_client, task
 
 from blocks.errors import Refused, ShipwayError
 from blocks.outside_text import error_text
-from tasks.gitops.platform import GitOpsPlatform
+from blocks.platform import Lease, Platform
 from tasks.lifecycle.policy import OBSERVE
 from tasks.record.journal import say
 from tasks.rollout.platforms import load_platform
@@ -17,6 +18,19 @@ from tasks.rollout.platforms import load_platform
 OWNER = "keeper"
 MOST_BLOCKS = 200
 LOOK_SECONDS, TELL_SECONDS = 15, 300
+
+
+@runtime_checkable
+class TellsGit(Platform, Protocol):
+    """A platform that may owe Git something: `GitOpsPlatform`, which is not imported here, as every keeper would pay for that."""
+
+    async def is_due(self) -> bool:
+        """Say whether Git has still to be told of a rollback."""
+        ...
+
+    async def settle(self, lease: Lease) -> str:
+        """Tell Git, and end the hold."""
+        ...
 
 
 @task(name="tell git what is due", **OBSERVE)
@@ -47,7 +61,7 @@ async def _tell(name: str) -> str:
     try:
         async with asyncio.timeout(LOOK_SECONDS):
             platform = await load_platform(name, field=name)
-            if not isinstance(platform, GitOpsPlatform) or not (await platform.is_due() or await _is_left(platform)):
+            if not isinstance(platform, TellsGit) or not (await platform.is_due() or await _is_left(platform)):
                 return ""
         return await _settle(platform, name)
     except (ShipwayError, TimeoutError) as error:
@@ -55,12 +69,12 @@ async def _tell(name: str) -> str:
         return ""
 
 
-async def _is_left(platform: GitOpsPlatform) -> bool:
+async def _is_left(platform: TellsGit) -> bool:
     """Say whether a keeper that died still owns the environment."""
     return (await platform.current())["owner"] == OWNER
 
 
-async def _settle(platform: GitOpsPlatform, name: str) -> str:
+async def _settle(platform: TellsGit, name: str) -> str:
     try:
         lease = await platform.acquire_lease(OWNER)
     except Refused:

@@ -11,10 +11,8 @@ from prefect.blocks.core import Block
 
 from blocks.approvers.approvers import Approvers
 from blocks.errors import BadInput, Temporary
-from blocks.gitops.gitops import GitOps
 from blocks.platform import Platform, Strategic
 from blocks.prometheus.prometheus import Prometheus
-from tasks.gitops.compose import compose
 from tasks.lifecycle.policy import as_temporary
 from tasks.record.borders import guard, hold
 from tasks.rules.plan.plan import Judgement, Plan, PrometheusPairSli, PrometheusSli
@@ -47,7 +45,9 @@ async def load_platform(name: str, *, field: str, strategy: str | None = None) -
         BadInput: The block does not exist, cannot be read, or is not a platform.
     """
     block: Any = await load_block(name, field=field)
-    if isinstance(block, GitOps):
+    if name.startswith("gitops/"):
+        from tasks.gitops.compose import compose  # noqa: PLC0415 - it loads the Kubernetes platform, which others need not pay for
+
         block = await compose(block, name=name, load=_load_part)
     if not isinstance(block, Platform):
         raise BadInput(f"the block {name} is not a platform", field=field, fix="Name a block of a type that has the methods of a platform.")
