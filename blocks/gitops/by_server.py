@@ -124,17 +124,18 @@ class ByServer:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         accept: set[HTTPStatus] | None = None,
-        timeout_seconds: float = ANSWER_SECONDS,
+        timeout_seconds: float | None = None,
     ) -> Json:
         status, answer = await self._send(method, path, query=query, body=body, timeout_seconds=timeout_seconds)
         return {} if status in (accept or set()) else self._judged(status, answer, f"{method} {path}")
 
     async def _send(
-        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None, timeout_seconds: float = ANSWER_SECONDS
+        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None, timeout_seconds: float | None = None
     ) -> tuple[int, Any]:
         headers = {**PLAIN, "Authorization": f"Bearer {self._token}"}
         if method != "GET":
             headers["Content-Type"] = "application/json"  # also without a body: Argo CD refuses forms of web pages by it
+        timeout_seconds = timeout_seconds or ANSWER_SECONDS
         asked = {"appNamespace": self.namespace, **(query or {})}
         verify = self._verify_tls and self.url.startswith("https")
         try:

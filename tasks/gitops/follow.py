@@ -83,7 +83,8 @@ class _Course:
         self.engine, self.history, self.note, self.say = engine, history, note, say
         self.seen: Observed | None = None
         self.asked: set[str] = set()
-        self.same_faults, self.contained, self.trouble = 0, False, ""
+        self.same_faults, self.contained = 0, False
+        self.trouble, self.unlooked = "", ""  # what kept us from following, and what kept the engine from looking at Git
         self.told: tuple[str, ...] = ()
         self.pause = FIRST_PAUSE_SECONDS
 
@@ -96,7 +97,7 @@ class _Course:
                     await self._refresh()
                 self.seen = seen = await self._look()
                 step = await self._step(seen)
-                self.trouble = ""
+                self.trouble = self.unlooked
                 if step == "done":
                     return seen
                 if step == "failed":
@@ -143,10 +144,12 @@ class _Course:
         try:
             await self.engine.refresh()
         except Temporary as error:
+            self.unlooked = str(error)
             await self._wait_out(error)
             return
         except Permanent:
             pass  # the look says it as a fault
+        self.unlooked = ""
         after = await self.engine.look()
         fatal = bool(after.fault) and not after.temporary and not after.revision
         self.same_faults = self.same_faults + 1 if fatal else 0
