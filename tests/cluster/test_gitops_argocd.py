@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 import pytest
 
@@ -13,9 +14,10 @@ from tests.cluster.gitops_scene import GitOpsScene, image_in
 from tests.cluster.gitops_world import WORKLOAD, GitOps
 from tests.cluster.scene import FIRST, READY, SECOND
 
-pytestmark = [pytest.mark.cluster, pytest.mark.argocd, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.cluster, pytest.mark.argocd, pytest.mark.timeout(1_200)]
 FORWARD, BACK = f"Deploy podinfo {SECOND}", f"Revert podinfo {SECOND}"
-WATCHED_SECONDS = 40.0  # longer than Argo CD's self-healing takes, and than the git server's return needs to be seen
+# Longer than Argo CD's self-healing takes, and than the git server's return needs to be seen.
+WATCHED_SECONDS = float(os.environ.get("SHIPWAY_WATCHED_SECONDS", "40"))
 
 
 def scene_of(gitops: GitOps, *, by_api: bool = False, **settings: object) -> GitOpsScene:
