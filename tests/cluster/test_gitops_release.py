@@ -23,6 +23,7 @@ from tests.flows.processes import Runner, deploy_trials, hang_up, running
 from tests.git_remotes import git
 
 pytestmark = [pytest.mark.cluster, pytest.mark.argocd, pytest.mark.server, pytest.mark.timeout(600)]
+SHIFTED = "effect production 100 % shift"
 SLI = {"name": "errors", "source": "probe", "path": "/healthz", "indicator": "errors", "tolerance": 0.3, "limit": 0.6}
 
 
@@ -137,11 +138,11 @@ async def test_a_release_is_one_commit_that_says_what_it_is_about(stage: GitOpsS
     assert {name: trailers[f"Shipway-{name}"] for name in wanted} == wanted
 
 
-@pytest.mark.parametrize("point", ["task prepare revision", "WorkCopy.push", "task shift traffic", "task promote revision"])
+@pytest.mark.parametrize("point", ["effect production prepare", "WorkCopy.push", SHIFTED, "effect production promote"])
 async def test_a_release_that_is_killed_is_carried_on_with_one_commit(stage: GitOpsStage, point: str) -> None:
     """Between two effects, or between a push and its answer."""
     ran = await stage.release_through(SECOND, kill_at=point)
-    assert ran.points[-1].partition(" ")[2].startswith(point)
+    assert ran.points[-1].partition(" ")[2].removeprefix("entry ").startswith(point)
     assert ran.state == "Deployed", ran.message
     await stage.check_runs(SECOND)
     assert stage.ours() == [deploys(stage)]
@@ -151,7 +152,7 @@ async def test_a_release_that_is_killed_is_carried_on_with_one_commit(stage: Git
 async def test_a_rollback_by_hand_reverts_what_a_dead_release_pushed(stage: GitOpsStage, point: int | str) -> None:
     """The rollback may die behind its own push: there is one revert all the same."""
     run = await stage.release(SECOND)
-    await stage.runner.run(run, "release", kill_at="task shift traffic")
+    await stage.runner.run(run, "release", kill_at=SHIFTED)
     back = await stage.ask("rollback", plan=stage.plan(), reason="critical bug 812")
     ran = await stage.carry_through(back, "rollback", kill_at=point)
     await check_closed(stage, ran, outcome="rolled_back")
@@ -174,7 +175,7 @@ async def test_a_rollback_goes_on_without_git_and_git_is_told(stage: GitOpsStage
     """Verified without Git; once it is back, the keeper's own task pushes what is due, and the Application is as it was."""
     before = (await stage.there.read())["spec"]["syncPolicy"]
     run = await stage.release(SECOND)
-    await stage.runner.run(run, "release", kill_at=0 if promoted else "task shift traffic")
+    await stage.runner.run(run, "release", kill_at=0 if promoted else SHIFTED)
     stage.there.remote.status = 503
     back = await stage.ask("rollback", plan=stage.plan(), reason="critical bug 812")
     ran = await stage.carry_through(back, "rollback")
