@@ -7,6 +7,7 @@ block over the same HTTP.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -65,12 +66,17 @@ class GitOps:
     argocd: ArgoCD
     repository: Repository
     remote: HttpRemote
-    made: list[tuple[str, str]] = field(default_factory=list)
+    made: list[Json] = field(default_factory=list)
 
     @property
     def name(self) -> str:
         """The Application's name."""
         return self.world.namespace
+
+    @property
+    def home(self) -> World:
+        """Argo CD's namespace."""
+        return World(self.argocd.cluster, self.argocd.cluster.namespace)
 
     @property
     def git(self) -> Git:
@@ -121,9 +127,8 @@ class GitOps:
 
     async def apply(self, *manifests: Json) -> None:
         """Apply manifests in Argo CD's namespace, which are removed after the test."""
-        home = World(self.argocd.cluster, self.argocd.cluster.namespace)
-        await home.apply(*manifests)
-        self.made += [(one["kind"], one["metadata"]["name"]) for one in manifests]
+        await self.home.apply(*manifests)
+        self.made += manifests
 
     async def credentials(self) -> None:
         """Give Argo CD the password of the repository."""
@@ -160,7 +165,7 @@ class GitOps:
 
     async def change(self, patch: Json) -> None:
         """Change the Application as a person with `kubectl edit` would."""
-        await World(self.argocd.cluster, self.argocd.cluster.namespace).merge("Application", self.name, patch)
+        await self.home.merge("Application", self.name, patch)
 
     async def image(self) -> str:
         """Return the tag that the workload runs."""
@@ -169,14 +174,11 @@ class GitOps:
 
     async def remove(self) -> None:
         """Remove what was made in Argo CD's namespace, the newest first; what it deployed goes with its namespace."""
-        cluster = self.argocd.cluster
-        for kind, name in reversed(self.made):
-            if kind == "Application":
-                await _without_finalizers(cluster, name)
-            try:
-                await cluster.call("DELETE", cluster.path(kind, name), query={"propagationPolicy": "Background"})
-            except Missing:
-                continue
+        for manifest in reversed(self.made):
+            if manifest["kind"] == "Application":
+                with contextlib.suppress(Missing):
+                    await self.home.merge("Application", manifest["metadata"]["name"], {"metadata": {"finalizers": None}})
+            await self.home.remove(manifest)
 
 
 ENDINGS = {"well": ["--version"], "badly": ["--no-such-option"], "never": ["--port=9898"]}
@@ -218,13 +220,6 @@ def _text(content: Any) -> bytes:
         return content.encode()
     many = content if isinstance(content, list) else [content]
     return yaml.safe_dump_all(many, sort_keys=False).encode()
-
-
-async def _without_finalizers(cluster: Cluster, name: str) -> None:
-    try:
-        await World(cluster, cluster.namespace).merge("Application", name, {"metadata": {"finalizers": None}})
-    except Missing:
-        return
 
 
 def account_of(token: str) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import SecretStr
 
 from blocks.errors import BadInput, Refused, Temporary, Unreachable
 from blocks.gitops.argocd import ArgoCDApplication
 from blocks.gitops.operations import INFO
+from tests.cluster.accounts import ACCOUNT, RBAC, account, kubeconfig, token
 from tests.cluster.gitops_world import FOLDER, GitOps, hook, project, window
 from tests.waiting import until
 
@@ -20,6 +23,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.argocd]
 RUN, OTHER = "run-1", "run-2"
 UNCHANGED_SECONDS = 12.0
 WAYS = ("cluster", "api")
+ROLE = Path(__file__).parents[2] / "docs" / "argocd-role.yaml"
 
 
 def by(gitops: GitOps, way: str, **fields: Any) -> ArgoCDApplication:
@@ -209,7 +213,7 @@ async def app_of_apps(gitops: GitOps, **automated: Any) -> str:
     root["metadata"]["name"] = name = f"{gitops.name}-root"
     root["spec"]["destination"]["namespace"] = gitops.argocd.cluster.namespace
     await gitops.apply(root)
-    gitops.made.append(("Application", gitops.name))
+    gitops.made.append(child)
     gitops.made.reverse()  # the root first, which would make the child again
 
     async def is_there() -> bool:
@@ -310,6 +314,26 @@ async def test_one_of_several_sources_is_seen_by_index_and_by_name(gitops: GitOp
     assert (await gitops.engine(source="more").look()).revision == gitops.repository.head
     with pytest.raises(BadInput, match="more"):
         await gitops.engine().look()
+
+
+async def test_the_documented_role_is_enough(gitops: GitOps) -> None:
+    """An account with it and nothing else looks, refreshes, syncs, stops, holds and releases; without it the missing right is named."""
+    commit = await gitops.deployed(automatic=False)
+    binding = {"apiVersion": f"{RBAC}/v1", "kind": "RoleBinding", "metadata": {"name": gitops.name}}
+    subject = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": gitops.world.namespace}
+    await gitops.world.apply(account())
+    engine = gitops.engine(config=SecretStr(kubeconfig(gitops.world, await token(gitops.world))))
+    assert "applications" in (await engine.look()).fault
+    role = yaml.safe_load(ROLE.read_text())
+    role["metadata"]["name"] = gitops.name
+    await gitops.apply(role, {**binding, "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": gitops.name}, "subjects": [subject]})
+    await engine.refresh()
+    await engine.sync(commit, note=RUN)
+    await gitops.synced(commit)
+    await engine.stop()
+    await engine.hold(RUN)
+    await engine.release_hold(RUN)
+    assert (await engine.look()).revision == commit
 
 
 async def test_a_wrong_token_is_named_and_not_quoted(gitops: GitOps) -> None:
