@@ -18,7 +18,7 @@ from blocks.kubernetes.api.watch import Seen, Source, watch_until
 
 Json = dict[str, Any]
 KIND = "Application"
-WATCH_SECONDS = 30.0
+OVERLOOKED_SECONDS = 3.0
 
 
 class ByCluster:
@@ -61,7 +61,7 @@ class ByCluster:
             async with asyncio.timeout(timeout_seconds):
                 if is_asked(application):
                     await self._looked()
-                await self.cluster.patch(KIND, self.name, {"metadata": {"annotations": {REFRESH: "normal"}}}, content_type=MERGE_PATCH)
+                await self._annotate("normal")
                 await self._looked()
         except TimeoutError:
             raise Temporary(f"Argo CD did not look at {self.cluster.namespace}/{self.name} within {timeout_seconds:g} s") from None
@@ -90,8 +90,19 @@ class ByCluster:
             await watch_until(self.cluster, [source], decide, timeout_seconds=timeout_seconds)
 
     async def _looked(self) -> None:
+        """Wait until the annotation is gone; set it anew after a while: Argo CD overlooks one that comes during a look (argo-cd#28414)."""
+        loop = asyncio.get_running_loop()
+        again = loop.time() + OVERLOOKED_SECONDS
         while (application := await self.read()) is not None and is_asked(application):
-            await self.wait(application, timeout_seconds=WATCH_SECONDS)
+            if loop.time() >= again:
+                await self._annotate(None)
+                await self._annotate("normal")
+                again = loop.time() + OVERLOOKED_SECONDS
+            await self.wait(application, timeout_seconds=max(again - loop.time(), 0))
+
+    async def _annotate(self, value: str | None) -> None:
+        body = {"metadata": {"annotations": {REFRESH: value}}}
+        await self.cluster.patch(KIND, self.name, body, content_type=MERGE_PATCH)
 
     def _in(self, namespace: str) -> Cluster:
         return Cluster(self.cluster.api, namespace, renew=self.cluster.renew)

@@ -6,6 +6,7 @@ https://argo-cd.readthedocs.io/en/stable/developer-guide/api-docs/
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import json
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from jsonpointer import JsonPointer
 
 from blocks.bounded import PLAIN, is_plain, read_chunks
 from blocks.errors import BadInput, Refused, Temporary, Unreachable
+from blocks.gitops.application import REFRESH, is_asked
 from blocks.gitops.operations import is_blocked
 from blocks.gitops.owners import Owner
 from blocks.gitops.windows import matching, without_zones
@@ -73,9 +75,19 @@ class ByServer:
         await self._asked("PUT", self._path(), query={"validate": "false"}, body=changed)
 
     async def refresh(self, application: Json, *, timeout_seconds: float) -> None:
-        """Ask Argo CD to look at Git; it answers once it has looked."""
+        """Ask Argo CD to look at Git; it answers once it has looked.
+
+        It overlooks a request that comes during a look (argo-cd#28414), and the same once more changes nothing, so it is withdrawn.
+        """
         del application
-        await self._asked("GET", self._path(), query={"refresh": "normal"}, timeout_seconds=timeout_seconds)
+        query = {"refresh": "normal"}
+        with contextlib.suppress(Unreachable):
+            await self._asked("GET", self._path(), query=query, timeout_seconds=timeout_seconds / 2)
+            return
+        found = await self.read()
+        if found is not None and is_asked(found):
+            await self.change(found, [{"op": "remove", "path": f"/metadata/annotations/{REFRESH.replace('/', '~1')}"}])
+        await self._asked("GET", self._path(), query=query, timeout_seconds=timeout_seconds / 2)
 
     async def start(self, application: Json, operation: Mapping[str, Any]) -> None:
         """Request an operation; Argo CD adds the account as who began it."""

@@ -6,9 +6,11 @@ block over the same HTTP.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -29,7 +31,8 @@ Json = dict[str, Any]
 FOLDER = "app"
 WORKLOAD = f"{FOLDER}/deployment.yaml"
 BROKEN = b"apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: [podinfo\n"
-READY_SECONDS = 90.0
+READY_SECONDS, UNCHANGED_SECONDS = 90.0, 12.0
+WAYS = ("cluster", "api")
 RETRY = {"limit": 1, "backoff": {"duration": "1s", "factor": 1, "maxDuration": "1s"}}  # without it Argo CD retries five times
 
 
@@ -86,6 +89,10 @@ class GitOps:
     def engine(self, **fields: Any) -> ArgoCDApplication:
         """Return the block of the Application, by the Kubernetes API."""
         return ArgoCDApplication(**{"application": self.name, "namespace": self.argocd.cluster.namespace, **fields})
+
+    def by(self, way: str, **fields: Any) -> ArgoCDApplication:
+        """Return the block of the Application by one of `WAYS`."""
+        return self.engine(**fields) if way == "cluster" else self.engine_by_api(**fields)
 
     def engine_by_api(self, **fields: Any) -> ArgoCDApplication:
         """Return the block of the Application, by Argo CD's own API."""
@@ -171,6 +178,21 @@ class GitOps:
         """Return the tag that the workload runs."""
         found = await self.world.cluster.call("GET", self.world.cluster.path("Deployment", "podinfo"))
         return str(found["spec"]["template"]["spec"]["containers"][0]["image"]).rpartition(":")[2]
+
+    async def runs(self, version: str) -> None:
+        """Wait until the workload has a version."""
+
+        async def holds() -> bool:
+            return await self.image() == version
+
+        await until(holds, timeout_seconds=READY_SECONDS)
+
+    async def stays(self, version: str, *, seconds: float = UNCHANGED_SECONDS) -> None:
+        """Look for a while that the workload keeps a version though Git says another one."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            assert await self.image() == version
+            await asyncio.sleep(0.5)
 
     async def remove(self) -> None:
         """Remove what was made in Argo CD's namespace, the newest first; what it deployed goes with its namespace."""

@@ -17,14 +17,13 @@ import pytest
 from blocks.errors import RolloutFailed, Temporary
 from blocks.gitops.engine import Engine, Observed
 from tasks.gitops.follow import follow
-from tests.cluster.gitops_world import BROKEN, FOLDER, GitOps, hook, project, window
+from tests.cluster.gitops_world import BROKEN, FOLDER, WAYS, GitOps, hook, project, window
 from tests.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.argocd]
 RUN = "run-1"
 SECONDS = 90.0
 SOON = 15.0
-WAYS = ("cluster", "api")
 
 
 @dataclass
@@ -56,7 +55,7 @@ class Following:
 
 def following(gitops: GitOps, way: str = "cluster", **fields: Any) -> Following:
     """Follow by one of the two ways."""
-    return Following(gitops, gitops.engine(**fields) if way == "cluster" else gitops.engine_by_api(**fields))
+    return Following(gitops, gitops.by(way, **fields))
 
 
 @pytest.mark.parametrize("automatic", [True, False])

@@ -102,10 +102,11 @@ def _forbidden(message: str, *, what: str) -> ShipwayError:
     if denied is None:
         return RolloutFailed(f"the cluster's admission rejects it ({what}): {message}", evidence=(message,))
     rule = f'{{apiGroups: ["{denied["group"]}"], resources: ["{denied["resource"]}"], verbs: ["{denied["verb"]}"]}}'
+    role = "docs/argocd-role.yaml" if denied["group"] == "argoproj.io" else "docs/kubernetes-role.yaml"
     return BadInput(
         f"{denied['user']} may not {denied['verb']} {denied['resource']}",
         field="access",
-        fix=f"Add the rule {rule} to its Role in this namespace; docs/kubernetes-role.yaml has the whole Role",
+        fix=f"Add the rule {rule} to its Role in this namespace; {role} has the whole Role",
     )
 
 
