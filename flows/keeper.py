@@ -44,6 +44,6 @@ async def keeper() -> list[str]:
         done.append(f"{run.name}: {care.act}, because {care.reason}")
         get_run_logger().info(done[-1])
     done += [f"{name}: ended, because its process is gone" for name in await end_strays()]
-    done += await tell_git_what_is_due()
+    done += await tell_git_what_is_due(run_id())
     await forget_idle_runs(busy=bool(done))
     return done

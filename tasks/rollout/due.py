@@ -7,15 +7,17 @@ from typing import Protocol, runtime_checkable
 
 import httpx
 from prefect import get_client, task
+from prefect.exceptions import ObjectNotFound
 
 from blocks.errors import Refused, ShipwayError
 from blocks.outside_text import error_text
 from blocks.platform import Lease, Platform
 from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.reconcile import lives
 from tasks.record.journal import say
 from tasks.rollout.platforms import load_platform
 
-OWNER = "keeper"
+OWNER = "keeper "
 MOST_BLOCKS = 200
 LOOK_SECONDS, TELL_SECONDS = 15, 300
 
@@ -34,13 +36,16 @@ class TellsGit(Platform, Protocol):
 
 
 @task(name="tell git what is due", **OBSERVE)
-async def tell_git_what_is_due() -> list[str]:
+async def tell_git_what_is_due(run: str) -> list[str]:
     """Look at every GitOps block once, and tell Git what it has still to be told; an environment with another owner is left alone.
+
+    Args:
+        run: Flow run id of the keeper, which owns an environment meanwhile: the next keeper begins before a slow one ends.
 
     Returns:
         What was done, a line each.
     """
-    found = await asyncio.gather(*(_tell(f"gitops/{name}") for name in await _names()))
+    found = await asyncio.gather(*(_tell(f"gitops/{name}", f"{OWNER}{run}") for name in await _names()))
     return [line for line in found if line]
 
 
@@ -56,14 +61,17 @@ async def _names() -> list[str]:
     return [str(one.name) for one in found if one.name]
 
 
-async def _tell(name: str) -> str:
+async def _tell(name: str, owner: str) -> str:
     """See to one block; one that does not answer keeps no other from it."""
     try:
         async with asyncio.timeout(LOOK_SECONDS):
             platform = await load_platform(name, field=name)
-            if not isinstance(platform, TellsGit) or not (await platform.is_due() or await _is_left(platform)):
+            if not isinstance(platform, TellsGit):
                 return ""
-        return await _settle(platform, name)
+            left = await _is_left(platform)
+            if not left and not await platform.is_due():
+                return ""
+        return await _settle(platform, name, owner, takeover=left)
     except (ShipwayError, TimeoutError) as error:
         say(f"{name}: {error_text(error) or 'no answer in time'}")
         return ""
@@ -71,14 +79,20 @@ async def _tell(name: str) -> str:
 
 async def _is_left(platform: TellsGit) -> bool:
     """Say whether a keeper that died still owns the environment."""
-    return (await platform.current())["owner"] == OWNER
-
-
-async def _settle(platform: TellsGit, name: str) -> str:
+    owner = (await platform.current())["owner"] or ""
+    if not owner.startswith(OWNER):
+        return False
     try:
-        lease = await platform.acquire_lease(OWNER)
+        return not await lives.fn(owner.removeprefix(OWNER))
+    except ObjectNotFound:
+        return True
+
+
+async def _settle(platform: TellsGit, name: str, owner: str, *, takeover: bool) -> str:
+    try:
+        lease = await platform.acquire_lease(owner, takeover=takeover)
     except Refused:
-        return ""  # a run acts there, and tells Git itself
+        return ""  # a run acts there, which tells Git itself, or another keeper
     try:
         async with asyncio.timeout(TELL_SECONDS):
             done = await platform.settle(lease)

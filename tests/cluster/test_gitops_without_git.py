@@ -240,6 +240,19 @@ async def test_a_release_does_not_begin_without_git(away: Away) -> None:
     assert (await away.position(), away.engine.holder) == ((FIRST, None, 0), "")
 
 
+class Lives:
+    """What is known of the run of another keeper."""
+
+    def __init__(self, living: bool) -> None:  # noqa: FBT001
+        """Say so of every run."""
+        self.living = living
+
+    async def fn(self, run: str) -> bool:
+        """Say whether it lives."""
+        assert run == "k0"
+        return self.living
+
+
 async def test_the_keeper_tells_git_without_a_person(away: Away, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not while a run owns the environment, nor while Git is away; afterwards once, and it leaves no lease behind."""
 
@@ -256,16 +269,18 @@ async def test_the_keeper_tells_git_without_a_person(away: Away, monkeypatch: py
     away.go()
     await away.scene.platform().abort(lease)
     away.come()
-    assert await due.tell_git_what_is_due.fn() == []
+    assert await due.tell_git_what_is_due.fn("k1") == []
     away.go()
     await away.scene.platform().release_lease(lease)
-    assert await due.tell_git_what_is_due.fn() == []
+    assert await due.tell_git_what_is_due.fn("k1") == []
     assert (await away.scene.platform().current())["owner"] is None
     away.come()
-    (line,) = await due.tell_git_what_is_due.fn()
+    (line,) = await due.tell_git_what_is_due.fn("k1")
     assert "the hold is released" in line
     assert (away.engine.holder, away.scene.subjects()) == ("", [BACK, FORWARD])
-    assert await due.tell_git_what_is_due.fn() == []
-    await away.scene.platform().acquire_lease("keeper")
-    assert await due.tell_git_what_is_due.fn() == []
-    assert (await away.scene.platform().current())["owner"] is None
+    assert await due.tell_git_what_is_due.fn("k1") == []
+    await away.scene.platform().acquire_lease("keeper k0")
+    for living, owner in ((True, "keeper k0"), (False, None)):
+        monkeypatch.setattr(due, "lives", Lives(living))
+        assert await due.tell_git_what_is_due.fn("k1") == []
+        assert (await away.scene.platform().current())["owner"] == owner

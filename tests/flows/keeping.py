@@ -36,7 +36,7 @@ async def keep(run: str, *, settle: Callable[..., Awaitable[None]]) -> list[str]
     async def settle_at_once(run: str, *, reason: str, cancelled: bool, alive: bool | None) -> None:  # noqa: ARG001 - as the task is called
         await settle(run, reason=f"keeper: {reason}", cancelled=cancelled)
 
-    async def end_no_other() -> list[str]:
+    async def end_no_other(*_run: str) -> list[str]:
         return []
 
     instead = {
