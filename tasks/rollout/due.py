@@ -19,7 +19,7 @@ from tasks.rollout.platforms import load_platform
 
 OWNER = "keeper "
 MOST_BLOCKS = 200
-LOOK_SECONDS, TELL_SECONDS = 15, 300
+LOOK_SECONDS, TELL_SECONDS = 30, 300
 
 
 @runtime_checkable
