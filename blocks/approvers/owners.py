@@ -61,7 +61,7 @@ def read_owner(path: Path) -> Owner | None:
     except (OSError, ValueError, TypeError) as error:
         raise Refused(f"{path}, which says to which service an environment belongs, cannot be read: {error}") from None
     except KeyError as error:
-        raise Refused(f"{path}, which says to which service an environment belongs, has no {error}") from None
+        raise Refused(f"{path}, which says to which service an environment belongs, cannot be read: it has no {error}") from None
 
 
 def claim(path: Path, owner: Owner) -> Owner:

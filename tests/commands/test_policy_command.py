@@ -66,6 +66,7 @@ def test_check_shows_the_rules_of_plan_and_policy_side_by_side(tmp_path: Path, c
     assert [" ".join(line.split()) for line in said if "approval.quorum" in line or "requester" in line] == [
         "approval.quorum 1 at least 1 1",
         "requester any ada, grace, linus ada, grace, linus",
+        "approval.requester named named named",
     ]
     shutil.copytree(plan.parent, tmp_path / "guestbook")
     weak = tmp_path / "guestbook" / "weak.yaml"

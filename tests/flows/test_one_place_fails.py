@@ -9,7 +9,7 @@ import pytest
 
 from blocks.errors import BadInput, Refused, ShipwayError, Superseded, Temporary
 from flows.lifecycle import finalize
-from flows.rollout import moved, revert
+from flows.rollout import moved, retake, revert
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.ending import Ending
 from tasks.rules.lifecycle.results import RollbackResult, worst_of
@@ -56,10 +56,12 @@ class Places:
         for module in (finalize, revert):
             monkeypatch.setattr(module, "platform_of", self.platform_of)
             monkeypatch.setattr(module, "say", lambda text: self.asked.append(text.split(":")[0]))
-            monkeypatch.setattr(module, "acquire_lease", self.act("acquire_lease"))
             monkeypatch.setattr(module, "abort_canary", self.act("abort"))
             monkeypatch.setattr(module, "retried", lambda work: work)
             monkeypatch.setattr(module, "named", lambda work, _: work)
+        for module in (finalize, retake):
+            monkeypatch.setattr(module, "acquire_lease", self.act("acquire_lease"))
+        monkeypatch.setattr(retake, "retried", lambda work: work)
         monkeypatch.setattr(moved, "platform_of", self.platform_of)
         monkeypatch.setattr(revert, "read_position", self.act("read"))
         monkeypatch.setattr(finalize, "append_entry", nothing)

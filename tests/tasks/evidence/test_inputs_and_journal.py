@@ -11,9 +11,10 @@ import pytest
 from prefect import flow
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH
 
-from blocks.errors import BadInput
+from blocks.errors import BadInput, Tampered
 from tasks.evidence.inputs import collect_inputs, collect_inputs_again, digest_of, look, take_plan
 from tasks.record.journal import append_entry, read_entries, read_entry
+from tasks.record.without_key import rolling_back
 from tests.local_environments import MakeLocal
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -100,5 +101,8 @@ async def test_a_record_that_somebody_touched_holds_no_way_back_up() -> None:
     release = str(uuid4())
     await append_entry(release, "Asked", kind="opened")
     break_record(release)
-    assert (await append_entry(release, "Goes back", kind="rollback")).what == "Goes back"
+    with pytest.raises(Tampered, match="cannot be trusted"):
+        await append_entry(release, "Goes forward", kind="effect")
+    with rolling_back():
+        assert (await append_entry(release, "Goes back", kind="rollback")).what == "Goes back"
     assert "Never" not in str(await read_entries(release))
