@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from blocks.kubernetes.leases import observed_state
-from blocks.kubernetes.objects.annotations import State, is_genuine, state_of
+from blocks.kubernetes.leases import believed_state
+from blocks.kubernetes.objects.annotations import State
 from blocks.kubernetes.observe.events import record_event
 from blocks.kubernetes.platform import KubernetesPlatform
 from blocks.kubernetes.strategies import followed
@@ -27,7 +27,7 @@ class Followed:
         """Read what a release noted on the workload, its note, and the version that the workload is set to."""
         target = await self.platform.target()
         workload = await target.read()
-        state = state_of(workload) if is_genuine(workload, target.key) else await observed_state(target, workload)
+        state = await believed_state(target, workload)
         return state, state.gitops or None, target.version(workload)
 
     async def expect_owner(self, lease: Lease) -> None:

@@ -43,6 +43,11 @@ async def _to_acquire(target: Target, workload: Json, *, takeover: bool) -> Stat
     return state
 
 
+async def believed_state(target: Target, workload: Json) -> State:
+    """Read the state of a workload; one that others changed is made of what runs."""
+    return state_of(workload) if is_genuine(workload, target.key) else await observed_state(target, workload)
+
+
 async def observed_state(target: Target, workload: Json) -> State:
     """Make the state of what the cluster has, without our annotations: the canary's Deployment, and the revision history.
 

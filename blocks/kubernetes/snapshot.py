@@ -8,7 +8,7 @@ from typing import Any
 
 from blocks.errors import BadInput, WorldMoved
 from blocks.kubernetes.api.errors import Missing
-from blocks.kubernetes.leases import observed_state
+from blocks.kubernetes.leases import believed_state
 from blocks.kubernetes.objects.annotations import NO_STATE, State, is_genuine, state_of
 from blocks.kubernetes.objects.config import Configuration, read_configuration
 from blocks.kubernetes.objects.diagnosis import available, ready_in_words
@@ -62,7 +62,7 @@ async def read_view(target: Target, percent: int | None, *, trouble: str = "") -
         trouble: Why it is not known, if it should be.
     """
     workload = await target.read()
-    state = state_of(workload) if is_genuine(workload, target.key) else await observed_state(target, workload)
+    state = await believed_state(target, workload)
     beside = await canary_of(target) if target.kind == "Deployment" else None
     return View(workload, state, beside, state.percent if percent is None else percent, trouble)
 

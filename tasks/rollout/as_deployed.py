@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 from typing import Any
 
 from prefect import get_client
@@ -13,10 +12,11 @@ from pydantic import ValidationError
 from blocks.approvers.places import Kept, plain_settings, read_place
 from blocks.errors import BadInput, Refused
 from blocks.outside_text import error_text
-from blocks.platform import Identified, Platform, Strategic
+from blocks.platform import Platform, Strategic
+from tasks.approval.protection import identify
 from tasks.record.borders import hold
 from tasks.record.journal import say
-from tasks.rollout.platforms import KNOWN, load_platform
+from tasks.rollout.platforms import KNOWN, known_class, load_platform
 
 
 async def load_platform_to_roll_back(name: str, *, field: str, strategy: str | None = None) -> Platform:
@@ -55,7 +55,7 @@ def _kept(name: str) -> Kept | None:
 
 async def _leads_elsewhere(platform: Platform, kept: Kept) -> str:
     try:
-        identity = await platform.identity() if isinstance(platform, Identified) else ""
+        identity = await identify.fn(platform)
         await platform.current()
     except Exception as error:  # noqa: BLE001 - whatever an edited block does, the rollback goes on
         return error_text(error)
@@ -84,9 +84,7 @@ def _valid(model: type[Block], settings: dict[str, Any], stored: dict[str, Any])
 
 async def _class_of(kind: str) -> type[Block]:
     if kind in KNOWN:
-        module, attribute = KNOWN[kind]
-        known: type[Block] = getattr(importlib.import_module(module), attribute)
-        return known
+        return known_class(kind)
     return Block.get_block_class_from_key(kind)
 
 

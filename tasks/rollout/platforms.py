@@ -94,9 +94,14 @@ async def _load(name: str) -> Block:
     if kind not in KNOWN:
         return await Block.aload(name)
     # By its own class: to find the class of just any block, Prefect imports every collection that is installed, which takes a second.
+    return await known_class(kind).aload(own)
+
+
+def known_class(kind: str) -> type[Block]:
+    """Import the class of a block type in `KNOWN`."""
     module, attribute = KNOWN[kind]
     known: type[Block] = getattr(importlib.import_module(module), attribute)
-    return await known.aload(own)
+    return known
 
 
 async def load_approvers(name: str) -> Approvers:
