@@ -11,6 +11,6 @@ def tree_of(path: Path) -> ast.Module:
     """Parse a file; without garbage collection, whose finalizers CPython 3.11 takes for a fault of its parser (SystemError)."""
     gc.disable()
     try:
-        return ast.parse(path.read_text())
+        return ast.parse(path.read_text(encoding="utf-8"))  # noqa: TID251
     finally:
         gc.enable()

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from blocks.extras import EXTRAS
+from tests.source_trees import tree_of
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -63,7 +64,7 @@ class Product(NamedTuple):
 @pytest.fixture(scope="module")
 def product() -> Product:
     """Parse the product; not at import, which every process pays that collects the tests."""
-    trees = {file: ast.parse(file.read_text()) for room in OURS for file in (ROOT / room).rglob("*.py")}
+    trees = {file: tree_of(file) for room in OURS for file in (ROOT / room).rglob("*.py")}
     walked = {file: list(ast.walk(tree)) for file, tree in trees.items()}
     texts = {
         node.value

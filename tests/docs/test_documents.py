@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from flows.cli import COMMANDS, build_parser
+from tests.source_trees import tree_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
@@ -63,7 +64,7 @@ def deployments() -> list[dict[str, object]]:
 def flows_written() -> Iterator[str]:
     """Find every function under `@flow` in flows/, as a module path, without importing it."""
     for file in sorted((ROOT / "flows").glob("*.py")):
-        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        for node in tree_of(file).body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 decorators = [one.func if isinstance(one, ast.Call) else one for one in node.decorator_list]
                 if any(isinstance(one, ast.Name) and one.id == "flow" for one in decorators):
