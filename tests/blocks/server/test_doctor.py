@@ -1,0 +1,86 @@
+"""What the doctor says of queues, limits and deployments that would hold a rollback up; each finding has its fix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blocks.server import api, deployed, doctor, worker
+
+HOME = Path("/srv/shipway")
+ROLLBACK = next(one for one in sorted(deployed.URGENT) if one.endswith(".rollback"))
+
+
+def queue(name: str, **changed: Any) -> dict[str, Any]:
+    """Give a queue as the server does."""
+    return {"name": name, "is_paused": False, "concurrency_limit": None} | changed
+
+
+def queues(**changed: Any) -> list[dict[str, Any]]:
+    """Give both queues; what is changed of the urgent one, or of the releases' with `releases`."""
+    releases = changed.pop("releases", {})
+    return [queue(worker.URGENT, **changed), queue(worker.RELEASES, **{"concurrency_limit": worker.RELEASES_AT_ONCE} | releases)]
+
+
+@pytest.mark.parametrize(
+    ("pool", "found", "level", "says"),
+    [
+        (None, queues(), "ok", [worker.URGENT, worker.RELEASES]),
+        (None, queues()[:1], "fail", [f"no queue {worker.RELEASES}", "shipway up"]),
+        (
+            None,
+            queues(is_paused=True),
+            "fail",
+            [f"paused: {worker.URGENT}", f"prefect work-queue resume {worker.URGENT} --pool {worker.POOL}"],
+        ),
+        (None, queues(releases={"is_paused": True}), "fail", [f"paused: {worker.RELEASES}"]),
+        (3, queues(), "fail", ["concurrency limit 3", f"prefect work-pool clear-concurrency-limit {worker.POOL}"]),
+        (0, queues(), "fail", ["concurrency limit 0"]),
+        (None, queues(concurrency_limit=0), "fail", [f"{worker.URGENT} has the concurrency limit 0", "clear-concurrency-limit"]),
+        (None, queues(releases={"concurrency_limit": 0}), "fail", ["no release is started", "set-concurrency-limit"]),
+    ],
+    ids=["well", "missing", "urgent paused", "releases paused", "pool limited", "pool closed", "urgent limited", "releases closed"],
+)
+def test_a_queue_that_holds_runs_up_is_found(
+    monkeypatch: pytest.MonkeyPatch, pool: int | None, found: list[dict[str, Any]], level: str, says: list[str]
+) -> None:
+    """A limit on the pool or on the urgent queue is one on rollbacks."""
+    monkeypatch.setattr(
+        api, "ask", lambda _home, path, _body=None: found if path.endswith("/queues/filter") else {"concurrency_limit": pool}
+    )
+    finding = doctor._queues(HOME)
+    assert finding.level == level
+    assert [one for one in says if one not in f"{finding.text} {finding.fix}"] == []
+
+
+def deployment(entry_point: str, **changed: Any) -> dict[str, Any]:
+    """Give a deployment as the server does."""
+    name = entry_point.rpartition(".")[2]
+    right = {"id": name, "name": name, "entrypoint": entry_point, "parameters": {}, "paused": False, "global_concurrency_limit": None}
+    return right | changed
+
+
+@pytest.mark.parametrize(
+    ("changed", "level", "says"),
+    [
+        ({}, "ok", "rollback"),
+        ({"paused": True}, "fail", "rollback is paused"),
+        ({"parameters": {"evil": 1}}, "fail", "rollback has other default parameters"),
+        ({"global_concurrency_limit": {"limit": 1}}, "fail", "rollback has the concurrency limit 1"),
+        ({"entrypoint": "flows.other.rollback"}, "fail", "missing, or with another entry point: rollback"),
+    ],
+    ids=["well", "paused", "parameters", "limited", "other entry point"],
+)
+def test_a_deployment_of_the_rollback_that_was_changed_is_found(
+    monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any], level: str, says: str
+) -> None:
+    """The fix names the rollback that needs no deployment."""
+    found = [deployment(one) for one in deployed.URGENT - {ROLLBACK}] + [deployment(ROLLBACK, **changed)]
+    monkeypatch.setattr(deployed, "known", lambda _home: {one["id"]: {"limit": None, "parameters": {}} for one in found})
+    monkeypatch.setattr(api, "ask", lambda *_asked: found)
+    finding = doctor._deployments(HOME)
+    assert finding.level == level
+    assert says in finding.text
+    assert ("--here" in finding.fix) == (level == "fail")
