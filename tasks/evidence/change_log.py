@@ -12,7 +12,7 @@ from blocks.errors import BadInput, Temporary
 from blocks.outside_text import outside
 from blocks.platform import source_version
 from tasks.lifecycle.policy import OBSERVE
-from tasks.process.commands import run_command
+from tasks.process.commands import Ended, run_command
 from tasks.rules.evidence.change_log import MAX_COMMITS, ChangeLog, Commit, direction_of
 from tasks.rules.plan.plan import ChangeLog as Spec
 from tasks.rules.plan.version import check_version
@@ -31,7 +31,14 @@ ENVIRONMENT = {
     "GIT_GRAFT_FILE": os.devnull,
     "GIT_LITERAL_PATHSPECS": "1",
 }
-OURS = ("--no-pager", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "advice.graftFileDeprecated=false")
+SETTINGS = (
+    "core.fsmonitor=false",
+    "core.hooksPath=/dev/null",
+    "advice.graftFileDeprecated=false",
+    "i18n.logOutputEncoding=UTF-8",
+    "core.quotePath=false",
+)
+OURS = ("--no-pager", *(word for one in SETTINGS for word in ("-c", one)))
 
 
 @task(name="read change log", **OBSERVE)
@@ -90,6 +97,11 @@ async def run_git(repository: str | Path, *arguments: str, settings: tuple[str, 
         Temporary: It timed out.
         BadInput: Its output is too long.
     """
+    ended = await _run(repository, *arguments, settings=settings)
+    return ended.exit_code or 0, ended.output.decode(errors="replace"), ended.tail.strip()
+
+
+async def _run(repository: str | Path, *arguments: str, settings: tuple[str, ...] = ()) -> Ended:
     environment = {name: os.environ[name] for name in KEPT if name in os.environ} | ENVIRONMENT
     ended = await run_command(
         ["git", *OURS, *(word for one in settings for word in ("-c", one)), *arguments],
@@ -101,7 +113,7 @@ async def run_git(repository: str | Path, *arguments: str, settings: tuple[str, 
         raise Temporary(f"git {arguments[0]} did not answer within {TIMEOUT_SECONDS:g} s in {repository}")
     if ended.cut:
         raise BadInput("Git's answer is longer than 2 MB", field="change_log", fix="Name fewer `change_log.paths`.")
-    return ended.exit_code, ended.output.decode(errors="replace"), ended.tail.strip()
+    return ended
 
 
 async def _refuse_shallow(repository: str | Path) -> None:
@@ -191,10 +203,19 @@ async def ask_git(repository: str | Path, *arguments: str) -> str:
     Raises:
         BadInput: It failed.
     """
-    code, answer, said = await run_git(repository, *arguments)
-    if code:
-        raise _unreadable(said)
-    return answer
+    return (await ask_git_for_bytes(repository, *arguments)).decode(errors="replace")
+
+
+async def ask_git_for_bytes(repository: str | Path, *arguments: str) -> bytes:
+    """Give the output of a git command as it is.
+
+    Raises:
+        BadInput: It failed.
+    """
+    ended = await _run(repository, *arguments)
+    if ended.exit_code:
+        raise _unreadable(ended.tail.strip())
+    return ended.output
 
 
 def _unreadable(said: str) -> BadInput:
@@ -208,5 +229,8 @@ def _unreadable(said: str) -> BadInput:
 
 
 def _commit(entry: str) -> Commit:
-    name, at, author, subject = entry.strip("\n").split("\x1f", 3)
+    parts = entry.strip("\n").split("\x1f", 3)
+    if len(parts) != FORMAT.count("%x1f") + 1:
+        raise _unreadable(f"an entry of its log has {len(parts)} parts")
+    name, at, author, subject = parts
     return Commit(name, outside(author, limit=TEXT_LIMIT), int(at) if at.isdigit() else 0, outside(subject, limit=TEXT_LIMIT))

@@ -10,6 +10,7 @@ from prefect import task
 
 from blocks.errors import BadInput, Refused
 from tasks.evidence.change_log import ask_git, commit_of, run_git, tag_of
+from tasks.evidence.signed_objects import Forged, SignedObjects, signed_objects
 from tasks.lifecycle.policy import OBSERVE
 from tasks.rules.evidence.inputs import TakenPlan
 from tasks.rules.plan.file import read_plan
@@ -26,6 +27,7 @@ BY_SSH = (
     "gpg.openpgp.program=/bin/false",
     "gpg.x509.program=/bin/false",
 )
+TAG = "object {}\ntype commit\ntag {}\n"
 
 
 @task(name="check source", **OBSERVE)
@@ -74,18 +76,19 @@ async def _fault(taken: TakenPlan, source: Source, commit: str, version: str) ->
     """Say why a version is not signed as a policy asks; "" if it is, or need not be."""
     if source.signed == "none":
         return ""
-    tag = tag_of(taken.parsed().change_log, version)
-    if source.signed == "tag":
-        # The tag's object itself is verified: a reference could name another version's, and could move meanwhile.
-        listed = await ask_git(taken.folder, "for-each-ref", "--format=%(objectname) %(*objectname) %(tag)", f"refs/tags/{tag}")
-        signed, _, named = listed.strip().partition(" ")
-        if named != f"{commit} {tag}":
-            return f"the tag {tag} is not an annotated tag of that name on the commit {commit[:10]}"
-        command, what, shown = "verify-tag", signed, f"the tag {tag}"
-    else:
-        command, what, shown = "verify-commit", commit, f"the commit {commit[:10]}"
-    said = await _verify(taken.folder, command, what, source)
-    return f"{shown} has no valid signature of a signer ({said})" if said else await _changed(taken, commit, shown)
+    async with signed_objects(taken.folder) as objects:
+        if source.signed == "tag":
+            tag = tag_of(taken.parsed().change_log, version)
+            # The tag's object itself is verified: a reference could name another version's, and could move meanwhile.
+            signed = (await ask_git(taken.folder, "rev-parse", "--verify", "--end-of-options", f"refs/tags/{tag}")).strip()
+            if signed == commit or not (await objects.take("tag", signed)).startswith(TAG.format(commit, tag).encode()):
+                return f"the tag {tag} is not an annotated tag of that name on the commit {commit[:10]}"
+            command, shown = "verify-tag", f"the tag {tag}"
+        else:
+            await objects.take("commit", commit)
+            command, signed, shown = "verify-commit", commit, f"the commit {commit[:10]}"
+        said = await _verify(objects.folder, command, signed, source)
+        return f"{shown} has no valid signature of a signer ({said})" if said else await _changed(objects, taken, commit, shown)
 
 
 async def _verify(folder: str, command: str, what: str, source: Source) -> str:
@@ -97,11 +100,13 @@ async def _verify(folder: str, command: str, what: str, source: Source) -> str:
     return (" ".join(said.split())[-200:] or "it is not signed") if code else ""
 
 
-async def _changed(taken: TakenPlan, commit: str, shown: str) -> str:
+async def _changed(objects: SignedObjects, taken: TakenPlan, commit: str, shown: str) -> str:
     """Say that the plan which was taken is not the one that was signed; the file may have changed twice since."""
     try:
         path = Path(taken.path).relative_to(taken.repository).as_posix()
-        signed = await ask_git(taken.folder, "cat-file", "blob", f"{commit}:{path}")
+        signed = await objects.take_file(commit, path)
+    except Forged:
+        raise
     except (ValueError, BadInput):
         return f"the plan is not part of {shown}"
     plan, _ = read_plan(signed, name=path)

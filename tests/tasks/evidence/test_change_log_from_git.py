@@ -118,3 +118,25 @@ async def test_a_long_history_is_bounded(long_history: Path) -> None:
     """Of more than 500 commits the newest 500 are kept, and that is said."""
     log = await read_change_log.fn(long_history, Spec(), from_version=None, to_version="1")
     assert (len(log.commits), log.more) == (500, True)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "i18n.logOutputEncoding=UTF-16",
+        "i18n.logOutputEncoding=latin1",
+        "log.showSignature=true",
+        "format.pretty=oneline",
+        "log.follow=true",
+        "color.ui=always",
+    ],
+)
+async def test_the_repositorys_own_settings_do_not_change_what_is_read(repository: Path, setting: str) -> None:
+    """They are a file of the repository, and say how a person wants to see a log."""
+    name, _, value = setting.partition("=")
+    expected = await read_change_log.fn(repository, Spec(), from_version="1.0", to_version="1.2")
+    git(repository, "config", name, value)
+    try:
+        assert await read_change_log.fn(repository, Spec(), from_version="1.0", to_version="1.2") == expected
+    finally:
+        git(repository, "config", "--unset", name)

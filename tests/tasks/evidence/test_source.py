@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from blocks.errors import Refused
+from blocks.errors import BadInput, Refused
 from tasks.evidence.inputs import read_plan
 from tasks.evidence.source import check_source
 from tasks.rules.policy.policy import Policy
@@ -27,14 +27,16 @@ URL = "https://git.example.com/team/shop"
 class Repository:
     """A repository of the service, and the keys of two people."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, object_format: str = "sha1", plan: str = "shipway.yaml") -> None:
         """Commit the plan."""
         self.folder, self.keys = folder / "shop", folder / "ssh"
+        self.plan = self.folder / plan
         self.folder.mkdir()
         self.keys.mkdir()
         for name in ("ada", "mallory"):
             self.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(self.keys / name))
-        self.git("init", "--quiet", "--initial-branch=main")
+        self.plan.parent.mkdir(parents=True, exist_ok=True)
+        self.git("init", "--quiet", "--initial-branch=main", f"--object-format={object_format}")
         self.git("remote", "add", "origin", f"https://bot:secret@{URL.removeprefix('https://')}.git")
         self.write()
         self.git("add", ".")
@@ -52,7 +54,7 @@ class Repository:
 
     def write(self, **changes: Any) -> None:
         """Write the plan."""
-        (self.folder / "shipway.yaml").write_text(yaml.safe_dump({**PLAN, **changes}))
+        self.plan.write_text(yaml.safe_dump({**PLAN, **changes}))
 
     def signer(self, name: str) -> str:
         """Give a person's line of an allowed_signers file."""
@@ -63,7 +65,7 @@ class Repository:
         policy = Policy.model_validate(
             {"policy": 1, "name": "shop", "protects": ["local/shop"], "services": ["shop"], "source": source}, strict=False
         )
-        taken = await read_plan(str(self.folder / "shipway.yaml"))
+        taken = await read_plan(str(self.plan))
         try:
             await check_source.fn(taken, version, [policy])
         except Refused as error:
@@ -131,6 +133,35 @@ async def test_a_plan_that_was_changed_after_the_signature_is_refused(repository
     policy = Policy.model_validate({"policy": 1, "name": "shop", "protects": ["local/shop"], "services": ["shop"], "source": source})
     with pytest.raises(Refused, match=r"the plan is not part of the tag v1\.1"):
         await check_source.fn(taken, "1.1", [policy])
+
+
+@pytest.mark.parametrize("signed", ["tag", "commit"])
+@pytest.mark.parametrize("kind", ["tag", "commit", "tree", "subtree", "blob"])
+@pytest.mark.parametrize("object_format", ["sha1", "sha256"])
+async def test_an_object_whose_content_is_not_what_its_name_stands_for_is_refused(
+    tmp_path: Path, object_format: str, kind: str, signed: str
+) -> None:
+    """Git reads it without a look at its hash, so who can write the folder could give the signed commit another plan."""
+    if (kind, signed) == ("tag", "commit"):
+        return  # not read
+    repository = Repository(tmp_path, object_format=object_format, plan="deploy/prod/shipway.yaml")
+    repository.git("commit", "--quiet", "--allow-empty", "-S", "-m", "Second", signer="ada")
+    repository.git("tag", "-s", "-m", "1.1", "v1.1", signer="ada")
+    assert await repository.check_signed("1.1", signed) == ""
+    spots = {"tag": "v1.1", "commit": "HEAD", "tree": "HEAD^{tree}", "subtree": "HEAD:deploy/prod", "blob": "HEAD:deploy/prod/shipway.yaml"}
+    right = repository.git("rev-parse", spots[kind])
+    repository.write(description="mine")
+    repository.git("add", ".")
+    repository.git("commit", "--quiet", "-m", "Second")
+    repository.git("tag", "-f", "-a", "-m", "1.1", "other")
+    other = repository.git("rev-parse", spots[kind].replace("v1.1", "other"))
+    objects = repository.folder / ".git" / "objects"
+    stored = [objects / name[:2] / name[2:] for name in (right, other)]
+    stored[0].chmod(0o644)
+    stored[0].write_bytes(stored[1].read_bytes())
+    said = "has no tag v1.1" if kind in {"tag", "commit"} else f"the {kind.removeprefix('sub')} {right[:10]} does not have the content"
+    with pytest.raises(BadInput, match=said):  # of what a tag leads to, Git itself compares the hash
+        await repository.check_signed("1.1", signed)
 
 
 LIAR = """#!/bin/sh
