@@ -33,6 +33,7 @@ START_TIMEOUT_SECONDS = 15.0
 FIRST_TRY_SECONDS = 0.02
 SLOWEST_TRY_SECONDS = 0.1
 RELAUNCH_SECONDS = 3.0
+FREE_SECONDS = 3.0  # how long the system may take to free the port of processes that were killed
 BACKLOG = 1024
 
 
@@ -136,15 +137,29 @@ def short_socket_path(folder: Path) -> Iterator[str]:
 
 def _launch(folder: Path, *, service: str, port: int) -> None:
     state = check_folder(folder, service=service, port=port)
-    with _listen(state["port"] if state else port) as public:
+    with _listen(state["port"] if state else port, waits=state is not None) as public:
         if state is None:
             save_state(folder, new_state(service, port=public.getsockname()[1]))
         (folder / STOPPED).unlink(missing_ok=True)
         start_orphan(folder, public.fileno())
 
 
-def _listen(port: int) -> socket.socket:
-    """Take the public port; the watchdog and the agent inherit it and hold it for as long as either lives."""
+def _listen(port: int, *, waits: bool) -> socket.socket:
+    """Take the public port; the watchdog and the agent inherit it and hold it for as long as either lives.
+
+    The system may need a moment to end processes that held it and were killed; an environment that ran before waits for that.
+    """
+    give_up = time.monotonic() + (FREE_SECONDS if waits else 0)
+    while True:
+        try:
+            return _listener(port)
+        except BadInput:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.05)
+
+
+def _listener(port: int) -> socket.socket:
     public = socket.socket()
     try:
         public.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

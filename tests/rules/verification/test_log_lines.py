@@ -83,6 +83,6 @@ def test_a_kind_is_bounded_whatever_the_line_is(line: str) -> None:
 @pytest.mark.parametrize("line", ["ERROR " + "'" * 100_000, 'ERROR "' + "a" * 100_000, "ERROR " + "f" * 100_000, "ERROR " + "1 " * 50_000])
 def test_a_hostile_line_is_reduced_quickly(line: str) -> None:
     """No line makes the expression run away."""
-    began = time.monotonic()
+    began = time.process_time()
     new_error_kinds([line] * 100, [], pattern=PATTERN)
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
