@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-import stat
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from blocks.errors import BadInput
 from blocks.extras import require
+from blocks.kubernetes.api.kubeconfig import are_own, default_paths, expect_unchangeable, parse, read_other
 
 MOST_CONNECTIONS = 256
-MOST_NAMES = 10
-OF_THIS_MACHINE = ("exec", "auth-provider", "tokenFile")  # what a user of a kubeconfig may have a client run or read and send
 
 
 class Access(NamedTuple):
@@ -34,7 +30,7 @@ class Access(NamedTuple):
 
 def connect_once(access: Access) -> Any:
     """Return the client of `connect`, cached as long as the kubeconfig does not change, so that connections are reused."""
-    path = Path(access.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config").expanduser()
+    path = Path(access.kubeconfig or default_paths()).expanduser()
     changed = path.stat().st_mtime_ns if not access.config and path.exists() else 0
     return _connect_once(access, str(path), changed)
 
@@ -71,11 +67,14 @@ def _connect(access: Access) -> Any:
     from kubernetes import config  # noqa: PLC0415 - half a second, and only for clusters
 
     loader: Any = config
-    path = access.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    path = access.kubeconfig or default_paths()
     try:
         if access.config:
-            return loader.new_client_from_config_dict(_parsed(access), context=access.context or None, persist_config=False)
-        _expect_own_files(path)
+            found = parse(access.config, where="config", field="config", context=access.context)
+            return loader.new_client_from_config_dict(found, context=access.context or None, persist_config=False)
+        expect_unchangeable(path)
+        if access.kubeconfig and not are_own(path):
+            return loader.new_client_from_config_dict(read_other(path), context=access.context or None, persist_config=False)
         if not access.kubeconfig and _is_inside() and "KUBECONFIG" not in os.environ and not Path(path).expanduser().exists():
             return _client_inside(loader)
         return loader.new_client_from_config(str(Path(path).expanduser()), context=access.context or None, persist_config=False)
@@ -85,42 +84,6 @@ def _connect(access: Access) -> Any:
         said = type(error).__name__ if access.config or not isinstance(error, loader.ConfigException) else str(error).splitlines()[0][:200]
         fix = "Give a kubeconfig with clusters, users and contexts, as `kubectl config view --raw` prints it, or run inside the cluster"
         raise BadInput(f"the access to the cluster in {where} cannot be read ({said})", field=field, fix=fix) from None
-
-
-def _parsed(access: Access) -> Any:
-    """Parse the kubeconfig's content.
-
-    Raises:
-        BadInput: It has no context of that name, or a user of it names a program or a file of this machine.
-        ValueError: It is not YAML.
-    """
-    try:
-        found = yaml.safe_load(access.config)
-    except yaml.YAMLError:
-        raise ValueError from None  # its own message would quote the secret
-    if access.context and access.context not in (names := [str(one["name"]) for one in found["contexts"]]):
-        fix = f"Name one that it has ({', '.join(names[:MOST_NAMES]) or 'it has none'}), or none for its current one"
-        raise BadInput(f"the kubeconfig in config has no context {access.context}", field="context", fix=fix)
-    for user in found.get("users") or []:
-        if reached := [name for name in OF_THIS_MACHINE if name in (user.get("user") or {})]:
-            fix = "Whoever can edit blocks must not choose what is run or read here: put it into a kubeconfig on the worker, and name that"
-            raise BadInput(f"the user {user.get('name')} of the kubeconfig in config has {', '.join(reached)}", field="config", fix=fix)
-    return found
-
-
-def _expect_own_files(paths: str) -> None:
-    """Look whether kubeconfigs are the worker's own: they may name programs, which run as the worker's user.
-
-    Args:
-        paths: Paths as in KUBECONFIG, with a colon between them.
-
-    Raises:
-        BadInput: One belongs to another user than this one or root, or every user may write to it.
-    """
-    for path in (Path(one).expanduser() for one in paths.split(os.pathsep) if one):
-        if path.exists() and ((found := path.stat()).st_uid not in {0, os.geteuid()} or found.st_mode & stat.S_IWOTH):
-            fix = f"Make it yours: `chown {os.geteuid()} {path}; chmod o-w {path}`"
-            raise BadInput(f"the kubeconfig {path} can be changed by other users of this machine", field="kubeconfig", fix=fix)
 
 
 def _is_inside() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from blocks.errors import BadInput, RolloutFailed, ShipwayError, Unreachable
 from blocks.kubernetes.api.auth import Access, connect
 from blocks.kubernetes.api.client import Cluster
 from blocks.kubernetes.api.errors import Changed, Expired, Missing, Owned, error_of
+from blocks.kubernetes.api.kubeconfig import are_own, read_other
 
 WHAT = "PATCH shop/deployments/web"
 RBAC = 'deployments.apps "web" is forbidden: User "system:serviceaccount:shop:ci" cannot patch resource "deployments" in API group "apps"'
@@ -148,10 +150,56 @@ def test_the_content_of_a_block_names_no_program_and_no_file_of_the_worker(user:
     assert not mark.exists()
     path = tmp_path / "kubeconfig"
     path.write_text(json.dumps(content))
-    path.chmod(0o666)
-    with pytest.raises(BadInput, match="can be changed by other users"):
+    with pytest.raises(
+        BadInput, match=f"the user eve of the kubeconfig in {path} has {next(iter(user))}.*put it into a kubeconfig in ~/.kube"
+    ):
         connect(Access(kubeconfig=f"{path}"))
     assert not mark.exists()
+
+
+def test_a_file_that_a_block_names_counts_as_the_workers_own_only_where_the_operator_keeps_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log of a service, or a file of its repository, belongs to the worker's user as well; a link out of ~/.kube leads to such a file."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    own, log, link = tmp_path / ".kube" / "clusters" / "a", tmp_path / "service.log", tmp_path / ".kube" / "link"
+    own.parent.mkdir(parents=True)
+    link.symlink_to(log)
+    assert are_own(str(own))
+    assert are_own("~/.kube/config")
+    assert not any(are_own(str(path)) for path in (log, link, tmp_path / ".kube" / ".." / "service.log", f"{own}:{log}"))
+    monkeypatch.setenv("KUBECONFIG", f"{own}:{log}")
+    assert are_own(str(log))
+
+
+def test_a_kubeconfig_elsewhere_is_read_with_the_files_beside_it(tmp_path: Path) -> None:
+    """As kubectl does; a pipe is not waited for."""
+    authority = tmp_path / "ca.pem"
+    authority.write_text("none")
+    content = (
+        "{clusters: [{name: a, cluster: {server: 'https://h', certificate-authority: ca.pem}}], users: [{name: a, user: {token: t}}], "
+        "contexts: [{name: a, context: {cluster: a, user: a}}], current-context: a}"
+    )
+    (tmp_path / "kubeconfig").write_text(content)
+    assert read_other(str(tmp_path / "kubeconfig"))["clusters"][0]["cluster"]["certificate-authority"] == str(authority)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BadInput, match="is not a file"):
+        connect(Access(kubeconfig=str(tmp_path / "pipe")))
+
+
+@pytest.mark.parametrize(("mode", "group"), [(0o666, None), (0o664, 65534)])
+def test_a_kubeconfig_that_others_can_change_is_refused(tmp_path: Path, mode: int, group: int | None) -> None:
+    """Wherever it is, and also if a group that is not the worker's own can."""
+    path = tmp_path / "kubeconfig"
+    path.write_text("{}")
+    if group is not None:
+        if os.geteuid() != 0:
+            pytest.skip("only root can give a file to another group")
+        os.chown(path, -1, group)
+    path.chmod(mode)
+    with pytest.raises(BadInput, match="can be changed by other users"):
+        connect(Access(kubeconfig=f"{path}"))
 
 
 def test_an_api_server_that_has_not_loaded_its_roles_is_asked_again() -> None:
