@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 from pathlib import Path
@@ -17,6 +18,7 @@ from blocks.hidden_values import hide_values
 from blocks.local import logs
 from blocks.local.agent.launch import home
 from blocks.local.client import LocalClient
+from blocks.local.place import expect_own_place
 from blocks.local.state.file import Specification
 from blocks.local.state.view import RunView, View, in_words
 from blocks.platform import Counts, Endpoints, Lease, LogLine, Position
@@ -63,6 +65,7 @@ class LocalPlatform(Block):
         default=60, description="A request without a sign of an answer for this long has failed (status 504)."
     )
     _is_rolling_back: bool = PrivateAttr(default=False)
+    _place: tuple[str, Path] | None = PrivateAttr(default=None)
 
     async def current(self) -> Position:
         """Read what runs now; an environment that was stopped is read without being started."""
@@ -196,12 +199,21 @@ class LocalPlatform(Block):
         await self._client().stop()
 
     async def identity(self) -> str:
-        """Return the machine and the folder in which the environment lives, links followed."""
-        return f"local {processes.machine_id()} {await asyncio.to_thread(self._folder().resolve)}"
+        """Return the machine and the folder in which the environment lives, links followed.
+
+        Raises:
+            BadInput: Others could put another folder in its place.
+        """
+        if self.folder and not self._is_rolling_back:
+            await asyncio.to_thread(expect_own_place, self._folder())
+        return f"local {processes.machine_id()} {self._folder()}"
 
     def _folder(self) -> Path:
-        name = self._block_document_name or self.service
-        return Path(self.folder).expanduser().absolute() if self.folder else home().absolute() / "local" / name
+        """Return the folder with links followed, once: what is compared with other environments is what is acted on."""
+        named = self.folder or str(home() / "local" / (self._block_document_name or self.service))
+        if self._place is None or self._place[0] != named:
+            self._place = (named, Path(os.path.realpath(Path(named).expanduser())))
+        return self._place[1]
 
     def _client(self) -> LocalClient:
         return LocalClient(self._folder(), service=self.service, port=self.port)
