@@ -2,10 +2,12 @@
 
 import os
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 VERSION = os.environ["SHIPWAY_VERSION"]
+HUNG = threading.Event()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -14,10 +16,15 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
-    def do_GET(self) -> None:  # noqa: C901 - a table of paths
+    def do_GET(self) -> None:  # noqa: C901, PLR0912 - a table of paths
         """Answer by path."""
         path = self.path.partition("?")[0]
-        if path == "/readyz" and sys.argv[2] == "never-ready":
+        if HUNG.is_set():
+            time.sleep(600)
+        if path == "/hang":
+            HUNG.set()
+            self.reply(200, b"hung")
+        elif path == "/readyz" and sys.argv[2] == "never-ready":
             self.reply(503, b"no")
         elif path == "/slow":
             time.sleep(0.4)

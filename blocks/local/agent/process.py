@@ -97,12 +97,17 @@ async def stop(process: Process, *, stop_seconds: float) -> None:
         async with asyncio.timeout(stop_seconds):
             await asyncio.shield(process.exited)
     if not process.exited.done():
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        _send(process, signal.SIGKILL)
-        with suppress(TimeoutError):  # what does not end now serves nothing any more, and must not hold up the environment
-            async with asyncio.timeout(DEATH_SECONDS):
-                await asyncio.shield(process.exited)
+        await kill(process)
+
+
+async def kill(process: Process) -> None:
+    """End a process and its group by SIGKILL."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    _send(process, signal.SIGKILL)
+    with suppress(TimeoutError):  # what does not end now serves nothing any more, and must not hold up the environment
+        async with asyncio.timeout(DEATH_SECONDS):
+            await asyncio.shield(process.exited)
 
 
 def release(process: Process) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 from blocks.local.agent import process as local_process
 from blocks.local.agent.owner import Owner
 from blocks.local.agent.process import Process
+from blocks.local.agent.strays import end_strays
 from blocks.local.logs import log_path
 from blocks.local.state.environment import Environment
 from blocks.local.state.file import DATA, Facts, Revision
@@ -27,7 +29,11 @@ FIRST_PROBE_SECONDS = 0.01
 SLOWEST_PROBE_SECONDS = 0.1
 PROBE_TIMEOUT_SECONDS = 2.0
 OWNER_SECONDS = 0.5
+TRIES_TO_REVIVE = 3
+REVIVE_SECONDS = 15.0
 FIRST_RESTART_SECONDS, SLOWEST_RESTART_SECONDS, STEADY_SECONDS = 0.05, 10.0, 30.0
+
+log = logging.getLogger("shipway.local")
 
 
 async def supervise(environment: Environment, run: Run) -> None:
@@ -49,12 +55,22 @@ async def supervise(environment: Environment, run: Run) -> None:
 
 async def is_ready(session: ClientSession, revision: Revision) -> bool:
     """Ask a revision once whether it is ready."""
+    status = await _status(session, revision)
+    return status is not None and 200 <= status < 300  # noqa: PLR2004 - a redirect is not an answer of its own
+
+
+async def answers(session: ClientSession, revision: Revision) -> bool:
+    """Ask a revision once whether it answers at all."""
+    return await _status(session, revision) is not None
+
+
+async def _status(session: ClientSession, revision: Revision) -> int | None:
     url = f"http://127.0.0.1:{revision['port']}{revision['specification']['ready_path']}"
     try:
         async with session.get(url, timeout=ClientTimeout(total=PROBE_TIMEOUT_SECONDS), allow_redirects=False) as answer:
-            return answer.ok and answer.status < 300  # noqa: PLR2004 - a redirect is not an answer of its own
+            return answer.status
     except (ClientError, TimeoutError, OSError):
-        return False
+        return None
 
 
 async def _recovered(environment: Environment, run: Run) -> Process | None:
@@ -213,7 +229,46 @@ async def _retire(environment: Environment, run: Run, process: Process | None) -
     if process is not None:
         await local_process.stop(process, stop_seconds=specification["stop_seconds"])
         local_process.release(process)
+        await _clear_up(environment, run, process)
     if environment.state["stopping"]:
         await environment.note(run.id, Facts(pid=None, born=None, port=0, served=False))
     else:
         await environment.forget(run.id)
+
+
+async def _clear_up(environment: Environment, run: Run, process: Process) -> None:
+    """End what a revision left outside its process group, then see that the baseline still answers: it may have been stopped or hurt."""
+    state, other = environment.state, service_runner(environment.folder, environment.folder / DATA)
+    others = {one["pid"]: f"{state['token']}:{key}" for key, one in state["revisions"].items() if key != run.id and one["pid"]}
+    ended = await asyncio.to_thread(
+        end_strays,
+        retired=f"{state['token']}:{run.id}",
+        born=int(process.born.rpartition("/")[2] or 0),
+        others=others,
+        uid=other.uid if other else None,
+    )
+    if ended:
+        log.warning("%s left %d process(es) outside its process group behind; they are ended", run.id, ended)
+    baseline = state["baseline"]
+    if not state["stopping"] and baseline not in (None, run.id):
+        await _revive(environment, environment.run_of(baseline))
+
+
+async def _revive(environment: Environment, run: Run) -> None:
+    """Start a revision's process anew if it gives no answer at all."""
+    revision = environment.state["revisions"].get(run.id)
+    if revision is None or not revision["served"] or not revision["pid"]:
+        return
+    for _ in range(TRIES_TO_REVIVE):
+        if await answers(environment.session, revision):
+            return
+    log.warning("%s gives no answer; its process is started anew", run.id)
+    run.doubt()
+    process = local_process.adopt(revision["pid"], revision["born"])
+    if process is not None:
+        await local_process.kill(process)
+        local_process.release(process)
+    run.accepting.clear()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(REVIVE_SECONDS):
+            await run.accepting.wait()
