@@ -22,6 +22,10 @@ HISTOGRAM = "traefik_service_request_duration_seconds_bucket"
 ANY_HISTOGRAM = re.compile(r"^traefik_\w+_request_duration_seconds_bucket\{", re.MULTILINE)
 START = re.compile(r"^process_start_time_seconds (\S+)", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="([^"]*)"')
+LINE = re.compile(rf"{HISTOGRAM}\{{([^{{}}]*)\}} +(\S+)(?: +-?[0-9]+)?")  # the last is a timestamp, which the format allows
+CODE = re.compile("[0-9]{1,3}")
+MOST_REQUESTS = 2**53
+MOST_SHOWN = 200
 NO_LETTER = re.compile(r"[\W_]+")
 DEFAULT_BOUNDS = ("0.1", "0.3", "1.2", "5", "+Inf")
 ALL = "+Inf"
@@ -82,6 +86,7 @@ def counts_of(page: str, backends: Mapping[str, Backend], *, where: str, bad_sta
 
     Raises:
         BadInput: It is not a metrics page of Traefik, or `bad_status` is not a regular expression.
+        Temporary: A line of ours is not a count of requests.
     """
     found = START.search(page)
     if found is None or "\ntraefik_" not in page:
@@ -112,11 +117,33 @@ def _buckets(page: str, services: set[str]) -> Iterator[_Bucket]:
         return
     end = page.find("\n", end + 1)
     wanted = tuple(f'service="{service}"' for service in services)
+    seen = set[str]()
     for line in page[begin + 1 : end if end > 0 else None].split("\n"):
         if any(one in line for one in wanted) and 'protocol="http"' in line and line.startswith(HISTOGRAM):
-            text, _, value = line.rpartition(" ")
-            labels = dict(LABEL.findall(text))
-            yield _Bucket(labels["service"], int(labels["code"]), labels["le"], int(float(value)))
+            series, bucket = _bucket(line)
+            if series in seen:
+                raise Temporary(f"the gateway's metrics have a series twice: {line[:MOST_SHOWN]}")
+            seen.add(series)
+            yield bucket
+
+
+def _bucket(line: str) -> tuple[str, _Bucket]:
+    """Read one line; gives its series, too.
+
+    Raises:
+        Temporary: It is not a count of requests: no data rather than wrong ones.
+    """
+    found = LINE.fullmatch(line)
+    labels = dict(LABEL.findall(found[1])) if found else {}
+    if found is None or not {"service", "le"} <= labels.keys() or not CODE.fullmatch(labels.get("code", "")):
+        raise Temporary(f"the gateway's metrics have a line that is not a count of requests: {line[:MOST_SHOWN]}")
+    try:
+        value = float(found[2])
+    except ValueError:
+        value = -1
+    if not (0 <= value <= MOST_REQUESTS and value.is_integer()):
+        raise Temporary(f"the gateway's metrics have a count that is not a whole number from 0 on: {line[:MOST_SHOWN]}")
+    return found[1], _Bucket(labels["service"], int(labels["code"]), labels["le"], int(value))
 
 
 def _bounds(page: str) -> tuple[str, ...]:

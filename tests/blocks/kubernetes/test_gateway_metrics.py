@@ -64,6 +64,39 @@ def test_open_connections_of_other_protocols_are_no_requests() -> None:
     assert counts_of(text, {"1.0": STABLE}, where="here")["1.0"]["requests"] == 1
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("} 7\n", "} NaN\n", "not a whole number"),
+        ("} 7\n", "} +Inf\n", "not a whole number"),
+        ("} 7\n", "} 1e309\n", "not a whole number"),
+        ("} 7\n", "} 1e308\n", "not a whole number"),
+        ("} 7\n", "} -7\n", "not a whole number"),
+        ("} 7\n", "} 7.5\n", "not a whole number"),
+        ("} 7\n", "} abc\n", "not a whole number"),
+        ("} 7\n", "}\n", "not a count of requests"),
+        ("} 7\n", "} 7 later\n", "not a count of requests"),
+        ('code="200"', 'code="٢٠٠"', "not a count of requests"),
+        ('code="200"', 'code="many"', "not a count of requests"),
+        ('code="200",', "", "not a count of requests"),
+        (',le="0.1"', "", "not a count of requests"),
+        ('le="0.3"', 'le="0.1"', "have a series twice"),
+    ],
+)
+def test_a_line_that_is_no_count_is_no_data(old: str, new: str, says: str) -> None:
+    """A release is never judged by numbers that a gateway cannot mean."""
+    text = page(series(STABLE, 200, (7, 8, 9, 9, 10)))
+    assert old in text
+    with pytest.raises(Temporary, match=says):
+        counts_of(text.replace(old, new), {"1.0": STABLE}, where="here")
+
+
+def test_a_timestamp_behind_a_count_is_no_count() -> None:
+    """The format allows one."""
+    text = page(series(STABLE, 200, (7, 8, 9, 9, 10))).replace("} 10\n", "} 1e+01 1700000000000\n")
+    assert counts_of(text, {"1.0": STABLE}, where="here")["1.0"]["requests"] == 10
+
+
 def test_dots_in_names_are_written_as_the_gateway_writes_them() -> None:
     """Traefik puts a dash for everything that is no letter and no digit."""
     assert Backend("shop.v2", "web", 8080).label == "web-shop-v2-http-8080@kubernetesgateway"
