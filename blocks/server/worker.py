@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from blocks.errors import Refused
 from blocks.server import api, deployed, keeper, restore, settings
+from blocks.server.one_keeper import one_keeper
 from blocks.server.warm import engine
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ async def work(home: Path, queue: str, *, refuse: Refuse) -> None:
     )
     if queue == RELEASES:
         worker.run = refusing(worker.run, refuse)  # type: ignore[method-assign, assignment]
+    else:
+        worker.run = one_keeper(worker.run, skipped=_without_process)  # type: ignore[method-assign, assignment]
     worker.run = only_deployed(worker.run, home)  # type: ignore[method-assign, assignment]
     # There is no parameter for either of them.
     worker._propose_pending_state = restore.before_pending(worker._propose_pending_state, lambda: worker.client)  # type: ignore[method-assign, assignment]  # noqa: SLF001

@@ -225,7 +225,7 @@ async def forget_idle_runs(*, busy: bool) -> int:
             await client.update_flow_run(me.id, tags=sorted({*me.tags, "keeper:acted"}))
         chosen: Any = {"any_": [me.deployment_id]}
         runs = await client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(state={"type": {"any_": ["COMPLETED"]}}),
+            flow_run_filter=FlowRunFilter(state={"type": {"any_": ["COMPLETED", "CANCELLED"]}}),
             deployment_filter=DeploymentFilter(id=chosen),
             sort=FlowRunSort.EXPECTED_START_TIME_DESC,
             limit=200,
