@@ -60,6 +60,12 @@ def manifest_problems(value: Any) -> list[str]:
     problems = []
     if spec.get("suspend"):
         problems.append("`spec.suspend` is set, so it would never run; leave it out")
+    if spec.get("managedBy") not in {None, "kubernetes.io/job-controller"}:
+        problems.append("`spec.managedBy` names another controller, which nothing waits for here; leave it out")
+    if selected := [name for name in ("selector", "manualSelector") if name in spec]:
+        problems.append(f"`spec.{selected[0]}` could take other pods for the Job's own; leave it out")
+    if left_out := [name for name in ("ownerReferences", "finalizers", "deletionTimestamp") if name in metadata]:
+        problems.append(f"`metadata.{left_out[0]}` is not carried over; leave it out")
     if pod.get("restartPolicy") not in {"Never", "OnFailure"}:
         problems.append("`spec.template.spec.restartPolicy` must be Never (what a migration wants) or OnFailure")
     problems += [f"`{PLACEHOLDER}` is not filled in at {place}" for place in _left_over(filled(value, "0"))]
