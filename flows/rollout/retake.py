@@ -48,23 +48,25 @@ async def with_lease(phase: Phase, platform: Platform, *, reason: OutsideText, a
 
 
 async def _was_forged(phase: Phase, platform: Platform, error: Exception) -> bool:
-    """Return whether no run of ours took the lease: each one that does raises the generation, and is known to the server."""
+    """Return whether no newer run of ours took the lease; one that does raises the generation, and is known to the server."""
     if isinstance(error, Tampered):
         return True
     owner = (await retried(read_position)(platform))["owner"]
     if isinstance(error, Refused):
         return owner != phase.owner
-    return owner is not None and not await _is_run(owner)
+    return owner is not None and not await _is_newer_run(owner, than=phase.owner)
 
 
-async def _is_run(owner: str) -> bool:
-    try:
-        run = UUID(owner)
-    except ValueError:
-        return False
+async def _is_newer_run(owner: str, *, than: str) -> bool:
+    """Return whether an owner is a run that began after another one and has not ended.
+
+    An older one, or one that has ended, acquires no lease any more: its state was copied earlier and put back.
+    """
     async with get_client() as client:
         try:
-            await client.read_flow_run(run)
-        except ObjectNotFound:
+            run, other = [await client.read_flow_run(UUID(one)) for one in (owner, than)]
+        except (ValueError, ObjectNotFound):
             return False
-    return True
+    if run.created is None or other.created is None or run.state is None:
+        return True  # the server gives them always; without them nothing is known, and two rollbacks must not chase each other
+    return run.created > other.created and not run.state.is_final()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -13,6 +14,7 @@ from blocks.errors import Refused, Superseded, Tampered
 from blocks.outside_text import outside
 from flows.release import release
 from flows.rollback import rollback
+from flows.rollout.retake import _is_newer_run
 from tasks.record.storage import default_storage
 from tasks.record.store import load_entries
 from tasks.rules.record.entries import outcome_of, verify_chain
@@ -117,8 +119,8 @@ async def test_a_rollback_whose_lease_is_forged_away_takes_it_again(stage: Hosti
     assert (world.position["baseline"], world.forgeries) == ("1.0", [])
 
 
-async def test_a_rollback_stops_for_a_newer_run_and_for_forgeries_without_end(stage: HostileStage) -> None:
-    """A run that the server knows fences it out; what others do again and again is in the message."""
+async def test_a_rollback_is_not_stopped_by_the_state_of_an_earlier_run_that_is_put_back(stage: HostileStage) -> None:
+    """Its seal is right and its owner is a run that the server knows; that run has ended."""
     world = stage.world("production")
     world.position.update(baseline="2.0", previous="1.0", ready={"2.0": True})
     first: Any = await rollback(plan=stage.hostile_plan(), reason=outside("it is bad"), return_state=True)
@@ -126,11 +128,28 @@ async def test_a_rollback_stops_for_a_newer_run_and_for_forgeries_without_end(st
     world.position.update(baseline="2.0", previous="1.0", ready={"2.0": True})
     world.forgeries, world.forged_owner = [Superseded("a newer run")], str(first.state_details.flow_run_id)
     state: Any = await rollback(plan=stage.hostile_plan(), reason=outside("it is bad"), return_state=True)
-    assert (state.name, world.position["baseline"]) != ("RolledBack", "1.0"), state.message
-    world.reset("1.0")
+    assert (state.name, world.position["baseline"]) == ("RolledBack", "1.0"), state.message
+
+
+@pytest.mark.usefixtures("stage")
+async def test_only_a_run_that_began_later_and_lives_fences_a_rollback_out() -> None:
+    """Anything else in the owner's place was put there by others."""
+    from prefect import get_client  # noqa: PLC0415
+    from prefect.states import Completed, Running  # noqa: PLC0415
+
+    async with get_client() as client:
+        older, ours, newer, ended = [str((await client.create_flow_run(rollback, state=Running())).id) for _ in range(4)]
+        await client.set_flow_run_state(UUID(ended), Completed(), force=True)
+    found = {name: await _is_newer_run(name, than=ours) for name in (older, ours, newer, ended, "x", str(UUID(int=1)))}
+    assert [name for name, is_newer in found.items() if is_newer] == [newer]
+
+
+async def test_a_rollback_ends_with_forgeries_without_end(stage: HostileStage) -> None:
+    """What others do again and again is in the message."""
+    world = stage.world("production")
     world.position.update(baseline="2.0", previous="1.0", ready={"2.0": True})
     world.forgeries, world.forged_owner = [Tampered("others changed the annotations")] * 20, "x"
-    state = await rollback(plan=stage.hostile_plan(), reason=outside("it is bad"), return_state=True)
+    state: Any = await rollback(plan=stage.hostile_plan(), reason=outside("it is bad"), return_state=True)
     assert state.name != "RolledBack"
     assert "others changed the annotations" in state.message
     world.forgeries = []

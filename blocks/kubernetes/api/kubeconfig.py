@@ -1,7 +1,7 @@
 """Kubeconfigs: which of them may name programs and files of this machine, and what the others may say.
 
-A path in a block is no proof that its file is the operator's: a log or a checked-out repository belongs to the worker's user, too, and
-others choose what is in it.
+A path in a block does not prove that its file is the operator's: a log or a checked-out repository belongs to the worker's user, too,
+and others choose what is in it.
 """
 
 from __future__ import annotations
