@@ -13,7 +13,7 @@ from blocks.errors import BadInput, RolloutFailed, ShipwayError, WorldMoved
 from blocks.kubernetes.api.client import JSON_PATCH, MANAGER
 from blocks.kubernetes.api.errors import Changed, Missing
 from blocks.kubernetes.api.watch import Again, Seen, Source, watch_until
-from blocks.kubernetes.objects.annotations import PREFIX, check_lease, expect_genuine
+from blocks.kubernetes.objects.annotations import PREFIX, check_lease
 from blocks.kubernetes.objects.diagnosis import TELLING, Finding, evidence_of, find_reasons
 from blocks.kubernetes.objects.secrets import mask, secrets_of
 from blocks.kubernetes.objects.selectors import in_words, matches
@@ -124,7 +124,7 @@ class _Watch:
         self.seen = seen
         owner = seen["owner"].get(self.target.workload)
         if owner is not None:
-            check_lease(expect_genuine(owner, self.target.key, title=self.target.title), self.lease, workload=self.target.title)
+            check_lease(self.target.expect_genuine(owner), self.lease, workload=self.target.title)
         name = self.job["metadata"]["name"]
         job = seen["job"].get(name)
         if job is None or job["metadata"]["uid"] != self.job["metadata"]["uid"]:

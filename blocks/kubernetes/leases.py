@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,8 @@ async def acquire_lease(target: Target, owner: str, *, takeover: bool) -> Lease:
     async def once() -> Lease:
         workload = await target.read()
         state = acquired(await _to_acquire(target, workload, takeover=takeover), owner, takeover=takeover, workload=target.title)
+        if takeover and target.key:  # above every earlier generation, also if others took that away
+            state = replace(state, generation=max(state.generation, time.time_ns() // 1_000_000))
         await write(target, workload, state)
         return Lease(owner=owner, generation=state.generation)
 

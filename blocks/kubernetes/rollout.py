@@ -9,7 +9,7 @@ from typing import Any
 
 from blocks.errors import RolloutFailed, ShipwayError, WorldMoved
 from blocks.kubernetes.api.watch import Again, Seen, Source, watch_until
-from blocks.kubernetes.objects.annotations import check_lease, expect_genuine
+from blocks.kubernetes.objects.annotations import check_lease
 from blocks.kubernetes.objects.diagnosis import TELLING, Finding, evidence_of, find_reasons, is_rolled_out, ready_in_words, usual_warm_up
 from blocks.kubernetes.objects.selectors import in_words, matches
 from blocks.kubernetes.observe.logs import last_words
@@ -68,7 +68,7 @@ class _Watch:
         """Stop as soon as a newer owner holds the workload, instead of at the end of the wait."""
         owner = seen["owner" if "owner" in seen else "workload"].get(self.target.workload)
         if owner is not None:
-            check_lease(expect_genuine(owner, self.target.key, title=self.target.title), self.lease, workload=self.target.title)
+            check_lease(self.target.expect_genuine(owner), self.lease, workload=self.target.title)
 
     def _pods(self, seen: Seen) -> list[Json]:
         selector = (seen["workload"].get(self.name) or {"spec": {"selector": {}}})["spec"]["selector"]

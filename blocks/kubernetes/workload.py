@@ -13,6 +13,7 @@ from blocks.kubernetes.api.errors import Changed
 from blocks.kubernetes.objects.annotations import State, annotations_of, check_lease, expect_genuine
 from blocks.kubernetes.objects.config import suffix_of
 from blocks.kubernetes.objects.selectors import CANARY, LONGEST_LABEL, REVISION_LABEL, in_words, renamed
+from blocks.kubernetes.objects.taken_over import as_written, remember
 from blocks.kubernetes.objects.template import container_of, version_of, without_hash
 from blocks.platform import Lease
 
@@ -61,7 +62,7 @@ class Target:
         return f"{self.cluster.namespace}/{self.workload}"
 
     async def read(self) -> Json:
-        """Read the workload.
+        """Read the workload; in a rollback with the state that it wrote, whatever others have written since.
 
         Raises:
             BadInput: It does not exist.
@@ -70,7 +71,15 @@ class Target:
         if found is None:
             fix = f"Apply its manifest first; Shipway changes the version of an existing {self.kind}"
             raise BadInput(f"the namespace {self.cluster.namespace} has no {self.kind} {self.workload}", field="workload", fix=fix)
-        return found
+        return as_written(found, self.key)
+
+    def expect_genuine(self, workload: Json) -> State:
+        """Return the state of the workload as it was read or watched; in a rollback the one that it wrote.
+
+        Raises:
+            Tampered: Others changed the state.
+        """
+        return expect_genuine(as_written(workload, self.key), self.key, title=self.title)
 
     def version(self, workload: Json) -> str:
         """Return which version a workload's pod template runs."""
@@ -109,7 +118,7 @@ async def owned(target: Target, lease: Lease) -> tuple[Json, State]:
         Tampered: Others changed the state.
     """
     workload = await target.read()
-    state = expect_genuine(workload, target.key, title=target.title)
+    state = target.expect_genuine(workload)
     check_lease(state, lease, workload=target.title)
     return workload, state
 
@@ -120,8 +129,11 @@ async def write(target: Target, workload: Json, state: State, *, steps: list[Jso
     Raises:
         Changed: The workload was changed since it was read.
     """
-    wanted = annotations_of(state, uid=workload["metadata"]["uid"], key=target.key)
-    return await change(target, target.kind, workload, [annotate(workload, wanted), *(steps or [])])
+    uid = workload["metadata"]["uid"]
+    wanted = annotations_of(state, uid=uid, key=target.key)
+    changed = await change(target, target.kind, workload, [annotate(workload, wanted), *(steps or [])])
+    remember(uid, state, wanted)
+    return changed
 
 
 async def change(target: Target, kind: str, found: Json, steps: list[Json], *, dry_run: bool = False) -> Json:

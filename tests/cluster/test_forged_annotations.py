@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,38 @@ async def test_a_workload_without_a_seal_is_released_as_before(scene: Scene) -> 
     await release(scene)
     position = await scene.platform.current()
     assert (position["baseline"], position["previous"]) == (SECOND, FIRST)
+
+
+@EVERY
+@pytest.mark.parametrize("way", ["another owner", "an earlier state"])
+async def test_a_rollback_comes_through_whoever_overwrites_its_state_each_time(scene: Scene, way: str) -> None:
+    """The neighbour waits for the rollback's owner to appear and patches at once, again and again; twenty such patches end nothing."""
+    await release(scene)
+    lease = await scene.platform.acquire_lease("an earlier rollback", takeover=True)
+    earlier = await annotations(scene)
+    await scene.platform.release_lease(lease)
+    await annotate(scene, **dict.fromkeys(earlier, None))
+    patches: list[str] = []
+
+    async def overwrite() -> None:
+        while True:
+            found = await annotations(scene)
+            if found.get("owner") not in {None, "evil", "an earlier rollback"}:
+                await annotate(scene, **({"owner": "evil"} if way == "another owner" else earlier))
+                patches.append(found["owner"])
+            await asyncio.sleep(0.02)
+
+    neighbour = asyncio.create_task(overwrite())
+    try:
+        await roll_back(scene, FIRST)
+    finally:
+        neighbour.cancel()
+        await asyncio.gather(neighbour, return_exceptions=True)
+    assert len(patches) >= 3
+    assert (await scene.platform.current())["baseline"] == FIRST
+
+
+async def annotations(scene: Scene) -> dict[str, str]:
+    """Read Shipway's annotations of the workload, by their short names."""
+    found = await scene.world.cluster.call("GET", scene.world.cluster.path("Deployment", "podinfo"))
+    return {name.partition("/")[2]: value for name, value in found["metadata"]["annotations"].items() if name.startswith("shipway.dev/")}
