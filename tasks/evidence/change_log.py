@@ -37,6 +37,7 @@ SETTINGS = (
     "advice.graftFileDeprecated=false",
     "i18n.logOutputEncoding=UTF-8",
     "core.quotePath=false",
+    "log.mailmap=false",
 )
 OURS = ("--no-pager", *(word for one in SETTINGS for word in ("-c", one)))
 

@@ -39,7 +39,7 @@ def choose_rollback(
         baseline: Version that serves now, or None.
         canary: Version being brought in, or None.
         previous: Version that served before the baseline, or None.
-        bad: The version to get rid of; None means whatever is newest: the canary, else the baseline.
+        bad: The version to get rid of; None means whatever is newest: the canary, unless that is the version asked for, else the baseline.
         to: `previous`, or the version that was asked for.
         fallback: The plan's fixed version, if nothing warm is left; None takes the one before.
         is_first: Whether a release is rolled back that found nothing running here: then there is nothing to return to.
@@ -47,8 +47,9 @@ def choose_rollback(
     Returns:
         The way; `impossible` where no version to return to is known, with what a person can do.
     """
-    away = bad or canary or baseline
     wanted = None if to == "previous" else to
+    newest = baseline if canary == wanted and baseline is not None else canary  # a canary that is wanted was left by a rollback to it
+    away = bad or newest or baseline
     if canary is not None and baseline is None and wanted is None:
         return RollbackChoice("abort", None, f"nothing ran before {canary}: it is removed, and nothing is left")
     if canary is not None and baseline is not None and baseline != bad and wanted in {None, baseline}:
@@ -58,11 +59,15 @@ def choose_rollback(
     target = wanted or (fallback if fallback != away else None) or previous
     if is_first and canary is None and target is None:
         return RollbackChoice("stays", away, f"nothing ran here before {away}, so there is no version to return to")
+    if wanted is not None and wanted == away:
+        return RollbackChoice("impossible", None, f"{wanted} is the version to get rid of; name another one with the field `version`")
     if target is None or target == away:
         missing = "no earlier version is known here"
         return RollbackChoice("impossible", None, f"{missing}; name one with the field `version` of the rollback, or fix {away} forward")
     if target == baseline and canary is None:
         return RollbackChoice("nothing", baseline, f"{baseline} serves already")
+    if target == canary:
+        return RollbackChoice("redeploy", target, f"{target} was brought in beside {away} already, by a rollback that did not end; it goes on")
     return RollbackChoice("redeploy", target, f"{away} is all that runs; {target} ran before it and is started again")
 
 

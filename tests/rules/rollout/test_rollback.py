@@ -35,6 +35,9 @@ def place(**seen: Any) -> dict[str, Any]:
         (place(baseline="1.1", previous="1.1", bad="1.1"), "impossible", None),
         (place(baseline="1.1", bad="1.1", to="1.1"), "impossible", None),
         (place(), "impossible", None),
+        (place(baseline="1.1", canary="1.0", to="1.0"), "redeploy", "1.0"),  # left by a rollback that did not end
+        (place(baseline="1.1", canary="1.0", bad="1.1", to="1.0"), "redeploy", "1.0"),
+        (place(baseline="1.1", canary="1.0", bad="1.0", to="1.0"), "impossible", None),
         (place(baseline="1.0", bad="1.0", is_first=True), "stays", "1.0"),
         (place(canary="1.0", bad="1.0", is_first=True), "abort", None),
         (place(baseline="1.0", bad="1.0", fallback="0.9", is_first=True), "redeploy", "0.9"),
