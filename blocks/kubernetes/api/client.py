@@ -82,14 +82,19 @@ class Cluster:
     async def read(self, kind: str, name: str) -> Json | None:
         """Read an object, or None if it does not exist."""
         try:
-            return await self.call("GET", self.path(kind, name))
+            found = await self.call("GET", self.path(kind, name))
         except Missing:
             return None
+        if not isinstance(found.get("metadata"), dict):
+            raise Unreachable(f"what answers as the API server gave no {kind}; a proxy may stand before it")
+        return found
 
     async def list(self, kind: str, *, labels: str = "", fields: str = "") -> list[Json]:
         """List the objects of a kind, by label and field selectors."""
         found = await self.call("GET", self.path(kind), query={"labelSelector": labels, "fieldSelector": fields})
-        return list(found["items"])
+        if not isinstance(items := found.get("items"), list):
+            raise Unreachable(f"what answers as the API server gave no list of {kind}; a proxy may stand before it")
+        return items
 
     async def patch(
         self, kind: str, name: str, body: Any, *, content_type: str, dry_run: bool = False, force: bool | None = None, status: str = ""
@@ -114,9 +119,12 @@ class Cluster:
         def ask() -> Json:  # a list of thousands is parsed here, too, outside the event loop
             content = self.whole(method, path, **asked)
             try:
-                return dict(json.loads(content))
-            except ValueError:
-                raise Unreachable(f"the API server's answer to {method} {path} is not JSON") from None
+                found = json.loads(content)
+            except (ValueError, RecursionError):
+                found = None
+            if not isinstance(found, dict):
+                raise Unreachable(f"the API server's answer to {method} {path} is not a JSON object")
+            return found
 
         return await _in_thread(ask, to_its_end=method != "GET")
 

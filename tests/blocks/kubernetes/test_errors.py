@@ -211,9 +211,9 @@ def test_an_api_server_that_has_not_loaded_its_roles_is_asked_again() -> None:
 class Refusing:
     """A client of which the server does not accept the credentials."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, body: bytes = b'{"metadata": {}}') -> None:
         """Answer with this status."""
-        self.status, self.configuration = status, SimpleNamespace(host="here")
+        self.status, self.body, self.configuration = status, body, SimpleNamespace(host="here")
 
     def param_serialize(self, _: str, path: str, **__: Any) -> tuple[str, str, dict[str, str], None, None]:
         """Sign nothing."""
@@ -221,7 +221,19 @@ class Refusing:
 
     def call_api(self, *_: Any, **__: Any) -> Any:
         """Answer."""
-        return SimpleNamespace(response=HTTPResponse(io.BytesIO(b"{}"), status=self.status, preload_content=False))
+        return SimpleNamespace(response=HTTPResponse(io.BytesIO(self.body), status=self.status, preload_content=False))
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b"[1]", b"null", b"7", b"{}", b'{"version": "x"}', b'{"metadata": 7, "items": {}}', b"[" * 99_999]
+)
+async def test_an_answer_that_is_no_object_of_a_cluster_is_asked_for_again(body: bytes) -> None:
+    """As a login page or a proxy in between gives one."""
+    cluster = Cluster(Refusing(200, body), "shop")
+    with pytest.raises(Unreachable):
+        await cluster.read("Pod", "web")
+    with pytest.raises(Unreachable):
+        await cluster.list("Pod")
 
 
 async def test_a_token_that_was_replaced_is_read_once_more() -> None:
@@ -233,8 +245,8 @@ async def test_a_token_that_was_replaced_is_read_once_more() -> None:
         return Refusing(status)
 
     well = Cluster(Refusing(401), "shop", renew=lambda: renew(200))
-    assert await well.read("Pod", "web") == {}
-    assert await well.read("Pod", "web") == {}
+    assert await well.read("Pod", "web") == {"metadata": {}}
+    assert await well.read("Pod", "web") == {"metadata": {}}
     assert made == [200]
     for renewing in (None, lambda: renew(401)):
         with pytest.raises(BadInput, match="does not accept the credentials"):
