@@ -26,6 +26,9 @@ LEAST_PYTHON = (3, 11)
 LEAST_FREE_BYTES = 500_000_000
 WORKER_LATE_SECONDS = 30
 DRIFT_SECONDS = 2
+STOPPING = {  # actions of an automation that could keep a rollback from its work
+    "cancel-flow-run", "change-flow-run-state", "pause-deployment", "pause-work-pool", "pause-work-queue", "suspend-flow-run",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,9 @@ def examine(home: Path) -> Iterator[Finding]:
     checks: list[Callable[[Path], Finding]] = [_python, _prefect, _git, _home, _users, _storage, _supervisor, _database, _port, _server]
     yield from (guarded(check, home) for check in checks)
     if api.is_healthy(home):
-        yield from (guarded(check, home) for check in (_clock, _pool, _queues, _deployments, _worker, _urgent_worker, _keeper))
+        yield from (
+            guarded(check, home) for check in (_clock, _pool, _queues, _deployments, _automations, _worker, _urgent_worker, _keeper)
+        )
 
 
 def guarded(check: Callable[[Path], Finding], home: Path) -> Finding:
@@ -202,6 +207,18 @@ def _deployments(home: Path) -> Finding:
     if faults:
         return Finding("fail", "deployed", f"not as it was deployed: {', '.join(faults)}", fix)
     return Finding("ok", "deployed", ", ".join(sorted(one["name"] for one in found)))
+
+
+def _automations(home: Path) -> Finding:
+    acting = [
+        f"{one['name']} ({', '.join(types)})"
+        for one in api.ask(home, "/automations/filter", {})
+        if one["enabled"] and (types := sorted({action["type"] for action in one["actions"]} & STOPPING))
+    ]
+    if acting:
+        fix = "see that it leaves rollback, settle and keeper alone, or disable it. `shipway rollback PLAN --here` needs no run of a worker"
+        return Finding("warn", "automations", f"can stop runs, rollbacks too: {'; '.join(acting)}", fix)
+    return Finding("ok", "automations", "none that stops runs")
 
 
 def _worker(home: Path, *, name: str = "worker") -> Finding:

@@ -63,6 +63,8 @@ async def _rollback(client: PrefectClient, arguments: argparse.Namespace) -> int
         found = await _terminal.follow_run(client, found.id)
     _terminal.show(_ending(found))
     state = found.state
+    if state and state.is_paused():
+        _terminal.show(f"A rollback waits for nothing, so others suspended it: a person, or an automation. {_here.HINT}", error=True)
     if state and state.is_completed():
         return _terminal.DONE
     return _terminal.REFUSED if state and state.name == "Refused" else _terminal.ROLLED_BACK

@@ -24,6 +24,7 @@ from tasks.rules.lifecycle.reconcile import MOST_ATTEMPTS, Seen, decide_stray
 KEEPER = "keeper"
 WORKER_TYPE = "prefect.worker.type"  # a label that workers write on what they start
 KEPT_IDLE_RUNS = 20
+ROLLBACK = "shipway:rollback"
 BEATING = {"RUNNING", "CANCELLING", "CRASHED"}
 
 
@@ -261,6 +262,7 @@ async def _see(client: PrefectClient, run: FlowRun) -> Seen:
         attempts=run.run_count,
         marked=_moment(labels.get(MARKED)),
         as_job=labels.get(WORKER_TYPE, "process") != "process",
+        is_rollback=ROLLBACK in run.tags,
     )
 
 

@@ -17,14 +17,15 @@ _written: dict[str, dict[str, str]] = {}  # the annotations of a state, by the w
 
 
 def remember(uid: str, state: State, annotations: dict[str, str | None]) -> None:
-    """Remember what was written, if a rollback holds the workload with it; else forget what was written before.
+    """Remember what was written by a rollback that took the workload over, until it releases it; else forget what was written before.
 
     Args:
         uid: The workload's UID.
         state: The state.
         annotations: The same as annotations, None for one that is left out.
     """
-    if state.owner and state.rollback:
+    before = _written.get(uid, {}).get(key_of("owner"))
+    if state.owner and (state.rollback or state.owner == before):  # a promotion ends what is written of the rollback, not its lease
         _written[uid] = {name: value for name, value in annotations.items() if value is not None}
     else:
         _written.pop(uid, None)
@@ -35,7 +36,7 @@ def as_written(workload: Json, key: bytes) -> Json:
 
     Args:
         workload: As it was read.
-        key: What states are sealed with; without a key nobody can tell who wrote a state, and it is returned as it is.
+        key: What states are sealed with; without a key it cannot be told who wrote a state, and it is returned as it is.
     """
     written = _written.get(workload["metadata"].get("uid", ""))
     if not key or written is None:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from blocks.errors import ShipwayError, Temporary
 from blocks.local.agent import transitions
-from blocks.local.agent.supervisor import is_ready
+from blocks.local.agent.supervisor import end_left_behind, is_ready
 from blocks.local.state.counts import OPENMETRICS, as_counts, as_openmetrics
 from blocks.local.state.environment import Environment
 from blocks.local.state.file import State
@@ -42,6 +42,9 @@ def control_application(environment: Environment, stop: asyncio.Event) -> web.Ap
 
     async def order(request: web.Request) -> web.StreamResponse:
         wanted = await request.json()
+        if wanted["order"] == "prepare" and wanted["specification"] is None:  # a rollback
+            transitions.check_lease(environment.state, wanted["lease"])
+            await end_left_behind(environment)
         await environment.update(lambda state: _ordered(environment, state, wanted))
         return web.json_response(view(environment.state, environment.runs, change=environment.change))
 

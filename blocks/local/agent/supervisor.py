@@ -236,6 +236,19 @@ async def _retire(environment: Environment, run: Run, process: Process | None) -
         await environment.forget(run.id)
 
 
+async def end_left_behind(environment: Environment) -> None:
+    """End what no revision's processes have for a parent, before a rollback starts a version: it could be ended by that at once.
+
+    Without a user id of the environment's own, nothing tells these processes from others.
+    """
+    state, other = environment.state, service_runner(environment.folder, environment.folder / DATA)
+    if other is None:
+        return
+    others = {one["pid"]: f"{state['token']}:{key}" for key, one in state["revisions"].items() if one["pid"]}
+    if ended := await asyncio.to_thread(end_strays, retired="", born=0, others=others, uid=other.uid):
+        log.warning("%d process(es) outside every revision's process group are ended for a rollback", ended)
+
+
 async def _clear_up(environment: Environment, run: Run, process: Process) -> None:
     """End what a revision left outside its process group, then see that the baseline still answers: it may have been stopped or hurt."""
     state, other = environment.state, service_runner(environment.folder, environment.folder / DATA)

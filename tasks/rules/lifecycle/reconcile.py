@@ -26,6 +26,7 @@ class Seen:
         marked: When that process was written on it (UTC), or None. One that was written before `since` belongs to an earlier attempt: the
             process of this one has not written itself yet, or died before it could.
         as_job: Whether it starts elsewhere, as a Job of a cluster, and not as a process beside its worker.
+        is_rollback: Whether it is a rollback on demand, which never waits for anything.
         heard: When its last heartbeat came (UTC), or None.
         wake_at: When it asked to be woken (UTC), or None.
         stop_requested: Whether a rollback requested that it stops.
@@ -41,6 +42,7 @@ class Seen:
     attempts: int
     marked: datetime | None = None
     as_job: bool = False
+    is_rollback: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,8 @@ def is_late(last: datetime | None, *, now: datetime) -> bool:
 def _care_for_waiting(seen: Seen, now: datetime) -> Care:
     if seen.stop_requested:
         return Care("wake", "a rollback requested that it stops")
+    if seen.is_rollback:
+        return Care("wake", "it was suspended, and a rollback waits for nothing")
     if seen.wake_at is not None and now >= seen.wake_at:
         return Care("wake", "the time it waited for has come")
     return Care("leave", "it waits")

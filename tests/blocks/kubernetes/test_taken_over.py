@@ -55,7 +55,18 @@ def test_only_a_newer_state_of_our_own_counts_against_a_rollback(found: dict[str
     assert as_written(workload({**found, "others": "stay"}), KEY)["metadata"]["annotations"]["others"] == "stay"
 
 
-@pytest.mark.parametrize("state", [replace(OURS, rollback=""), replace(OURS, owner="", rollback="")], ids=["a release's", "released"])
+def test_a_rollback_is_remembered_until_it_releases_the_workload() -> None:
+    """Its promotion leaves no word of the rollback in the state."""
+    promoted = State(owner="ours", generation=7, previous="1.0")
+    remember(UID, OURS, sealed(OURS))
+    remember(UID, promoted, sealed(promoted))
+    assert state_of(as_written(workload({"shipway.dev/owner": "evil"}), KEY)) == promoted
+
+
+RELEASED = [replace(OURS, owner="a release", rollback=""), replace(OURS, owner="", rollback="")]
+
+
+@pytest.mark.parametrize("state", RELEASED, ids=["a release's", "released"])
 def test_nothing_is_remembered_forward_or_once_the_lease_is_released(state: State) -> None:
     """A release stops where others changed its state."""
     remember(UID, OURS, sealed(OURS))

@@ -84,3 +84,22 @@ def test_a_deployment_of_the_rollback_that_was_changed_is_found(
     assert finding.level == level
     assert says in finding.text
     assert ("--here" in finding.fix) == (level == "fail")
+
+
+@pytest.mark.parametrize(
+    ("state", "action", "level"),
+    [
+        ("enabled", "suspend-flow-run", "warn"),
+        ("enabled", "cancel-flow-run", "warn"),
+        ("enabled", "pause-work-queue", "warn"),
+        ("disabled", "suspend-flow-run", "ok"),
+        ("enabled", "send-notification", "ok"),
+    ],
+)
+def test_an_automation_that_could_stop_a_rollback_is_named(monkeypatch: pytest.MonkeyPatch, state: str, action: str, level: str) -> None:
+    """Anyone with the API's password can make one."""
+    found = [{"name": "calm down", "enabled": state == "enabled", "actions": [{"type": "do-nothing"}, {"type": action}]}]
+    monkeypatch.setattr(api, "ask", lambda *_asked: found)
+    finding = doctor._automations(HOME)
+    assert finding.level == level
+    assert (f"calm down ({action})" in finding.text) == (level == "warn")

@@ -200,3 +200,9 @@ def test_the_patience_is_shorter_than_what_was_promised() -> None:
     assert timedelta(seconds=110) > SILENT
     assert timedelta(seconds=100) > STUCK_CANCELLING > STUCK_PENDING
     assert timedelta(seconds=200) > JOB_PENDING > timedelta(seconds=120)
+
+
+def test_a_rollback_that_others_suspended_is_woken_and_a_release_is_not() -> None:
+    """A rollback never asks for anything; who suspends a release in the UI means it."""
+    assert decide_care(run("PAUSED", is_rollback=True), now=NOW).act == "wake"
+    assert decide_care(run("PAUSED", is_rollback=False), now=NOW).act == "leave"
