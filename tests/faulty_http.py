@@ -26,6 +26,14 @@ class FaultyHandler(BaseHTTPRequestHandler):
         """Take a request with its body."""
         self.take(self.rfile.read(int(self.headers.get("Content-Length", "0"))))
 
+    def do_PUT(self) -> None:
+        """Take a request with its body."""
+        self.do_POST()
+
+    def do_PATCH(self) -> None:
+        """Take a request with its body."""
+        self.do_POST()
+
     def take(self, body: bytes) -> None:
         """Note what was asked, and answer."""
         raise NotImplementedError

@@ -10,6 +10,10 @@ from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
 
 from blocks.errors import BadInput
+from blocks.forge.forge import Forge
+from blocks.forge.github import GitHub
+from blocks.forge.gitlab import GitLab
+from blocks.forge.settings import PullRequests
 from blocks.git.access import Secrets, environment_of, private_folder
 from blocks.git.remote import Remote, check_branch, check_remote
 from blocks.git.work_copy import WorkCopy
@@ -43,6 +47,9 @@ class Git(Block):
         default=None, max_length=50_000, description="Lines of `known_hosts`: the keys that the ssh server may have."
     )
     signing_key: SecretStr | None = Field(default=None, description="Private SSH key that signs commits, without a passphrase.")
+    pull_requests: PullRequests | None = Field(
+        default=None, description="Let changes go in by pull requests of a forge; left out: they are pushed to the branch."
+    )
     timeout_seconds: Annotated[float, Field(gt=0, le=3_600)] = Field(default=120, description="For each command of git; then it is killed.")
 
     @asynccontextmanager
@@ -59,6 +66,18 @@ class Git(Block):
             copy = WorkCopy(folder, remote, branch, environment, secrets.hidden(), bool(secrets.signing_key), self.timeout_seconds)
             await copy.clone()
             yield copy
+
+    def forge(self, settings: PullRequests) -> Forge:
+        """Return the forge by whose pull requests changes go in.
+
+        Args:
+            settings: The block's own `pull_requests`.
+
+        Raises:
+            BadInput: There is no token for its API.
+        """
+        kind = GitHub if settings.forge == "github" else GitLab
+        return kind(settings, settings.plain_token(self.token), check_branch(self.branch))
 
     def _remote(self) -> Remote:
         remote = check_remote(self.remote, has_token=self.token is not None)

@@ -14,6 +14,7 @@ from blocks.git.remote import Remote
 
 HEAD = "refs/shipway/head"
 ALL = "refs/shipway/all"
+SIDE = "refs/shipway/side"
 HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 LFS = b"version https://git-lfs.github.com/spec/"
 FILE_MODES = {"100644", "100755"}
@@ -182,6 +183,47 @@ class WorkCopy:
         ended = await self._run("push", "--quiet", "--no-verify", lease, "origin", f"{_hash(commit)}:refs/heads/{self.branch}")
         said = words_of(ended, secrets=self.secrets) or "no reason given"
         return Pushed(taken=ended.exit_code == 0, answered=ended.exit_code is not None, said=said)
+
+    async def fetch_side(self, branch: str) -> str | None:
+        """Fetch another branch as it is now.
+
+        Returns:
+            The hash of its head, or None if there is no such branch.
+
+        Raises:
+            ShipwayError: As in `clone`.
+        """
+        listed = await self._run("ls-remote", "--quiet", "origin", f"refs/heads/{branch}")
+        if listed.exit_code != 0:
+            raise fault_of(listed, what=self._what, secrets=self.secrets)
+        if not listed.output.strip():
+            return None
+        options = ("--no-tags", "--quiet", "--force", "--filter=blob:none")
+        ended = await self._run("fetch", *options, "origin", f"+refs/heads/{branch}:{SIDE}")
+        if ended.exit_code != 0:
+            raise fault_of(ended, what=self._what, secrets=self.secrets)
+        return await self._asked("rev-parse", "--verify", f"{SIDE}^{{commit}}")
+
+    async def push_side(self, commit: str | None, branch: str, *, found: str | None) -> Pushed:
+        """Push a commit to another branch, or delete that, only if it is still as it was found.
+
+        Args:
+            commit: What it becomes; None deletes it.
+            branch: Its name.
+            found: Its head; None if it was not there.
+
+        Returns:
+            As in `push`.
+        """
+        lease = f"--force-with-lease=refs/heads/{branch}:{_hash(found) if found else ''}"
+        refspec = f"{_hash(commit) if commit else ''}:refs/heads/{branch}"
+        ended = await self._run("push", "--quiet", "--no-verify", lease, "origin", refspec)
+        said = words_of(ended, secrets=self.secrets) or "no reason given"
+        return Pushed(taken=ended.exit_code == 0, answered=ended.exit_code is not None, said=said)
+
+    async def same_tree(self, one: str, other: str) -> bool:
+        """Say whether two commits have the same files."""
+        return await self._asked("rev-parse", f"{_hash(one)}^{{tree}}") == await self._asked("rev-parse", f"{_hash(other)}^{{tree}}")
 
     async def _fetch_all(self) -> None:
         """Fetch all files: a server of Git's first protocol gives none by its hash (as sshd without `AcceptEnv GIT_PROTOCOL`)."""

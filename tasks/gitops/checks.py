@@ -69,6 +69,19 @@ async def expect_engine(parts: Parts) -> Observed:
     return seen
 
 
+async def expect_forge(parts: Parts) -> str:
+    """Look whether a pull request could be opened, and merged as the block says; gives how the change goes in, or "" if it is pushed.
+
+    Raises:
+        ShipwayError: It could not, or the forge does not answer.
+    """
+    settings = parts.git.pull_requests
+    if settings is None:
+        return ""
+    await parts.git.forge(settings).check()
+    return settings.words(parts.git.branch)
+
+
 async def _settled(parts: Parts) -> Observed:
     """Read what the engine says, after what it is doing already."""
     seen = await parts.engine.look()

@@ -49,7 +49,7 @@ class Made:
     even_empty: bool = False
 
 
-async def _nothing() -> None:
+async def nothing() -> None:
     """Check nothing before a push."""
 
 
@@ -67,11 +67,11 @@ async def preview_change(git: Git, change: Change) -> str:
     check_change(change)
     async with git.work_copy() as copy:
         head = await copy.fetch()
-        return _diff(*await _edited(copy, head, change))
+        return diff_of(*await edited(copy, head, change))
 
 
 @task(name="commit change to git", **OBSERVE)
-async def commit_change(git: Git, change: Change, *, known_head: str | None = None, before_push: Check = _nothing) -> Committed:
+async def commit_change(git: Git, change: Change, *, known_head: str | None = None, before_push: Check = nothing) -> Committed:
     """Commit a change and push it; called again with the same key, it finds what was pushed.
 
     Args:
@@ -93,14 +93,14 @@ async def commit_change(git: Git, change: Change, *, known_head: str | None = No
     check_change(change)
 
     async def make(copy: WorkCopy, head: str) -> Made:
-        return Made(*await _edited(copy, head, change), message_of(change))
+        return Made(*await edited(copy, head, change), message_of(change))
 
     async with git.work_copy() as copy:
-        return await _push(copy, key=change.key, undone=change.revert_key, known_head=known_head, make=make, before_push=before_push)
+        return await push(copy, key=change.key, undone=change.revert_key, known_head=known_head, make=make, before_push=before_push)
 
 
 @task(name="revert change in git", **OBSERVE)
-async def revert_change(git: Git, change: Change, *, before_push: Check = _nothing, fence: bool = False) -> Committed:
+async def revert_change(git: Git, change: Change, *, before_push: Check = nothing, fence: bool = False, merged_as: str = "") -> Committed:
     """Undo exactly what `commit_change` did, on top of what others committed since; again changes nothing.
 
     Args:
@@ -109,6 +109,7 @@ async def revert_change(git: Git, change: Change, *, before_push: Check = _nothi
         before_push: As in `commit_change`.
         fence: If the change was never made, push a commit without content in its place: a push of the change that is on its way is then
             rejected, and whoever sent it learns that it is reverted.
+        merged_as: The commit that a forge says made the change, whatever its message says; "" if it was not merged by one.
 
     Returns:
         Where the revert stands; its `commit` is None if there was nothing to undo, and no fence was asked for.
@@ -119,23 +120,50 @@ async def revert_change(git: Git, change: Change, *, before_push: Check = _nothi
     check_change(change)
 
     async def make(copy: WorkCopy, head: str) -> Made:
-        commit = await copy.find_trailer(CHANGE, change.key, head=head)
-        if commit is None:
-            return Made({}, {}, revert_message_of(change, ""), even_empty=fence)
-        return Made(*await _restored(copy, head, change, commit=commit), revert_message_of(change, commit))
+        commit = await landing(copy, change.key, head=head, merged_as=merged_as)
+        return await make_revert(copy, head, change, commit=commit, fence=fence)
 
     async with git.work_copy() as copy:
-        return await _push(copy, key=change.revert_key, undone="", known_head=None, make=make, before_push=before_push)
+        return await push(copy, key=change.revert_key, undone="", known_head=None, make=make, before_push=before_push)
 
 
-async def _push(
+async def landing(copy: WorkCopy, key: str, *, head: str, merged_as: str) -> str | None:
+    """Find the commit that made a change: by its trailer, or the one that a forge says it was merged as.
+
+    Raises:
+        Temporary: The forge merged it, and the branch does not show that yet.
+    """
+    if merged_as and await copy.contains(merged_as, head=head):
+        return merged_as
+    found = await copy.find_trailer(CHANGE, key, head=head)
+    if merged_as and found is None:
+        raise Temporary(f"the change {key} is merged as {merged_as[:12]}, which {copy!r} does not show yet")
+    return found
+
+
+async def make_revert(copy: WorkCopy, head: str, change: Change, *, commit: str | None, fence: bool = False) -> Made:
+    """Undo a change on a head.
+
+    Args:
+        copy: The branch.
+        head: Its head.
+        change: What is undone.
+        commit: The commit that made it; None if there is none.
+        fence: Whether an empty commit takes its place then.
+    """
+    if commit is None:
+        return Made({}, {}, revert_message_of(change, ""), even_empty=fence)
+    return Made(*await restored(copy, head, change, commit=commit), revert_message_of(change, commit))
+
+
+async def push(
     copy: WorkCopy, *, key: str, undone: str, known_head: str | None, make: Callable[[WorkCopy, str], Awaitable[Made]], before_push: Check
 ) -> Committed:
     """Make the edit on the newest head and push it, until it is there; the head is fetched and looked through before each push."""
     last, unmoved, pushed = known_head, 0, None
     for number in range(MOST_PUSHES):
         head = await copy.fetch()
-        await _refuse_rewritten(copy, last, head=head)
+        await refuse_rewritten(copy, last, head=head)
         if undone and await copy.find_trailer(CHANGE, undone, head=head) is not None:
             raise Superseded(f"the change {key} was reverted in {copy!r} meanwhile, so it is not committed again")
         found = await copy.find_trailer(CHANGE, key, head=head)
@@ -151,7 +179,7 @@ async def _push(
         await before_push()
         pushed, last = await copy.push(commit, parent=head), head
         if pushed.taken:
-            return await _confirmed(copy, commit, diff=_diff(made.before, made.after))
+            return await _confirmed(copy, commit, diff=diff_of(made.before, made.after))
         await asyncio.sleep(min(FIRST_WAIT_SECONDS * 2**number, MOST_WAIT_SECONDS))
     raise Temporary(f"{copy!r} took none of {MOST_PUSHES} pushes, as others commit to it all the time")
 
@@ -172,12 +200,18 @@ async def _confirmed(copy: WorkCopy, commit: str, *, diff: str) -> Committed:
     return Committed(commit, head, pushed=True, diff=diff)
 
 
-async def _refuse_rewritten(copy: WorkCopy, known: str | None, *, head: str) -> None:
+async def refuse_rewritten(copy: WorkCopy, known: str | None, *, head: str) -> None:
+    """Refuse a branch that no longer contains a commit that is known of it.
+
+    Raises:
+        WorldMoved: Its history was rewritten.
+    """
     if known is not None and not await copy.contains(known, head=head):
         raise WorldMoved(f"{copy!r} no longer contains {known}: its history was rewritten. Look at the branch, then release again")
 
 
-async def _edited(copy: WorkCopy, head: str, change: Change) -> tuple[Files, Files]:
+async def edited(copy: WorkCopy, head: str, change: Change) -> tuple[Files, Files]:
+    """Make a change's edits on a head; gives the files before and after."""
     before: Files = {}
     after: Files = {}
     for edit in change.edits:
@@ -187,7 +221,8 @@ async def _edited(copy: WorkCopy, head: str, change: Change) -> tuple[Files, Fil
     return before, after
 
 
-async def _restored(copy: WorkCopy, head: str, change: Change, *, commit: str) -> tuple[Files, Files]:
+async def restored(copy: WorkCopy, head: str, change: Change, *, commit: str) -> tuple[Files, Files]:
+    """Undo on a head what a commit set; gives the files before and after."""
     parent = await copy.parent_of(commit)
     before: Files = {}
     after: Files = {}
@@ -199,5 +234,6 @@ async def _restored(copy: WorkCopy, head: str, change: Change, *, commit: str) -
     return before, after
 
 
-def _diff(before: Files, after: Files) -> str:
+def diff_of(before: Files, after: Files) -> str:
+    """Write what would change, as a unified diff."""
     return "".join(diff(name, before[name], after[name]) for name in sorted(before))

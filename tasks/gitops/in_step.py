@@ -8,15 +8,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 from dataclasses import replace
-from functools import partial
 
 from blocks.errors import RolloutFailed, ShipwayError, Superseded, WorldMoved
 from blocks.platform import About, Lease
-from tasks.gitops.checks import expect_engine, reviewed
-from tasks.gitops.commit import commit_change, revert_change
+from tasks.gitops.checks import expect_engine, expect_forge, reviewed
 from tasks.gitops.parts import Parts, Seen
 from tasks.gitops.without_git import deploy_without_git, roll_back_without_git, tell_git, undo_without_git
-from tasks.lifecycle.policy import retried
 from tasks.rules.gitops.message import Change
 from tasks.rules.gitops.note import Note, key_of, write_note
 from tasks.rules.gitops.settings import edits_of, expecting
@@ -76,7 +73,7 @@ async def raise_to_all(parts: Parts, lease: Lease) -> None:
 async def _commit(parts: Parts, note: Note, lease: Lease) -> str:
     """Commit the change and see it deployed; gives the commit, or the head of a branch that said so when it was reviewed."""
     change = replace(note.change, token=lease["generation"])
-    made = await retried(commit_change)(parts.git, change, known_head=note.head, before_push=partial(parts.followed.expect_owner, lease))
+    made = await parts.way(note, lease).bring_in(change, known_head=note.head, at_once=note.rolls_back)
     if made.commit is None and any(edit.expected != str(edit.value) for edit in change.edits):
         raise WorldMoved(f"Git says {change.version} already, by a commit that is not this release's. Look at it, then release again")
     head = made.commit or made.head
@@ -147,7 +144,7 @@ async def _undo(parts: Parts, note: Note, lease: Lease) -> bool:
 
 async def _revert(parts: Parts, note: Note, lease: Lease) -> None:
     async with asyncio.timeout(parts.settings.git_patience_seconds):
-        made = await retried(revert_change)(parts.git, note.change, before_push=partial(parts.followed.expect_owner, lease), fence=True)
+        made = await parts.way(note, lease).take_out(note.change)
     seen = await parts.engine.look()
     if seen.operation is not None and seen.operation != made.head:
         await parts.engine.stop()  # it may retry the bad commit for long before it looks at a newer one
@@ -194,5 +191,7 @@ async def _noted(parts: Parts, version: str, seen: Seen, lease: Lease) -> Note:
 async def _reviewed_note(parts: Parts, change: Change, seen: Seen) -> Note:
     found = await reviewed(parts, change.version, seen.runs)
     await expect_engine(parts)
+    if not parts.is_rollback:
+        await expect_forge(parts)
     expected = expecting(change.edits, [one.value for one in found.places])
     return Note(replace(change, edits=expected), found.head, seen.runs)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 from blocks.errors import WorldMoved
+from blocks.forge.forge import PullRequest
 from blocks.git.git import Git
 from blocks.gitops.engine import Engine
 from blocks.gitops.gitops import GitOps
 from blocks.kubernetes.followed import Followed
 from blocks.kubernetes.objects.annotations import State
 from blocks.kubernetes.platform import KubernetesPlatform
-from blocks.platform import About
+from blocks.platform import About, Lease
 from tasks.gitops.follow import follow
+from tasks.gitops.ways_in import Way
 from tasks.record.journal import say
-from tasks.rules.gitops.note import Note, read_note
+from tasks.rules.gitops.note import Note, read_note, write_note
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,18 @@ class Parts:
         """Read the workload once."""
         state, text, runs = await self.followed.state()
         return Seen(state, None if text is None else read_note(text), runs)
+
+    def way(self, note: Note, lease: Lease) -> Way:
+        """Return the way of a change into Git, which the note and the workload's events tell of if it is a pull request."""
+        return Way(self.git, partial(self.followed.expect_owner, lease), partial(self._told, note, lease, set()))
+
+    async def _told(self, note: Note, lease: Lease, known: set[tuple[str, str]], request: PullRequest) -> None:
+        """Keep where a pull request is, and say how it stands if that is new."""
+        if (now := (request.name, request.state)) not in known and request.state == "open":
+            await self.followed.keep_note(lease, write_note(replace(note, via=request.name)))
+            await self.followed.record("ShipwayPullRequest", f"{note.change.version} goes through {request.name}")
+        known.add(now)
+        say(f"{self.title}: {request.name} is {request.state}{f': {request.why}' if request.why and request.state == 'open' else ''}")
 
     async def deployed(self, commit: str, *, note: str, timeout_seconds: float) -> None:
         """Wait until the engine has deployed a commit, see `follow`."""

@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 from blocks.errors import BadInput, ShipwayError
 from blocks.platform import About, Counts, Endpoints, Lease, LogLine, Position, Preview
 from tasks.gitops import in_step
-from tasks.gitops.checks import drift_in_git, expect_engine, reviewed
+from tasks.gitops.checks import drift_in_git, expect_engine, expect_forge, reviewed
 from tasks.gitops.parts import Parts
 from tasks.gitops.review import review_change
 from tasks.gitops.without_git import tell_git
@@ -123,9 +123,16 @@ class GitOpsPlatform:
         lines, seen = await asyncio.gather(self.of.workload.progress(), self.of.seen())
         with suppress(ShipwayError):
             lines += (await self.of.engine.look()).lines
+        if seen.note is not None and seen.note.via:
+            lines.append(f"{seen.note.change.version} goes through the pull request {seen.note.via}")
         if seen.note is not None and seen.note.due:
             lines.append(f"Git still has to be told the {seen.note.due} of {seen.note.change.version}: {seen.note.why}")
         return lines
+
+    async def link(self) -> str:
+        """Return the page of the pull request by which the change under way goes in; "" if there is none."""
+        note = (await self.of.seen()).note
+        return note.via if note is not None else ""
 
     async def preview(self, version: str) -> Preview:
         """Return the edit as a diff, what the cluster would change, and where Git, engine and cluster differ.
@@ -136,9 +143,11 @@ class GitOpsPlatform:
         of = self.of
         seen = await of.seen()
         serves = seen.state.baseline if seen.state.canary else seen.runs
-        found, engine, tried = await asyncio.gather(reviewed(of, version, serves), expect_engine(of), of.followed.expect_startable(version))
+        found, engine, tried, ways = await asyncio.gather(
+            reviewed(of, version, serves), expect_engine(of), of.followed.expect_startable(version), expect_forge(of)
+        )
         drift = drift_in_git(of, found, serves) + ([] if engine.synced else [f"what runs is not what Git says: {'; '.join(engine.lines)}"])
-        notes = [one for one in (engine.waiting, engine.fault) if one]
+        notes = [one for one in (ways, engine.waiting, engine.fault) if one]
         if of.settings.without_git == "accept" and (why := await of.engine.holdable()):
             notes.append(f"a rollback waits for Git if Git is unreachable: {why}")
         if seen.note is not None and seen.note.due:

@@ -9,7 +9,6 @@ import secrets
 
 from blocks.errors import ShipwayError, WorldMoved
 from blocks.platform import Lease
-from tasks.gitops.commit import commit_change, revert_change
 from tasks.gitops.parts import Parts
 from tasks.gitops.review import review_change
 from tasks.lifecycle.policy import retried
@@ -93,14 +92,9 @@ async def tell_git(parts: Parts, lease: Lease) -> str:
 
 async def _tell(parts: Parts, note: Note, lease: Lease) -> str:
     """Push what is due; gives the head that says it, or "" if others have set other values since, which are theirs."""
-
-    async def ours() -> None:
-        await parts.followed.expect_owner(lease)
-
     try:
-        if note.due == "commit":
-            return (await retried(commit_change)(parts.git, note.change, before_push=ours)).head
-        return (await retried(revert_change)(parts.git, note.change, before_push=ours, fence=True)).head
+        way = parts.way(note, lease)
+        return (await (way.bring_in(note.change, at_once=True) if note.due == "commit" else way.take_out(note.change))).head
     except WorldMoved as error:
         found = await retried(review_change)(parts.git, note.change.edits)
         bad = [one for one, edit in zip(found.places, note.change.edits, strict=True) if one.value == str(edit.value)]

@@ -92,6 +92,11 @@ def revert_message_of(change: Change, commit: str) -> str:
     return _message(f"Revert {change.service} {change.version}", change, key=change.revert_key, more=((REVERTS, commit),))
 
 
+def trailers_of(message: str) -> str:
+    """Give the trailers of a message of ours."""
+    return message.partition("\n\n")[2].strip()
+
+
 def _message(subject: str, change: Change, *, key: str, more: tuple[tuple[str, str], ...]) -> str:
     trailers = [
         (CHANGE, key),

@@ -33,6 +33,7 @@ class Note:
         why: Why it was not, for people.
         holder: The name under which the engine was held already before this change; "" if it was not.
         rolls_back: Whether the change is itself a rollback, which goes on without Git.
+        via: The page of the pull request by which it goes in; "" if there is none.
     """
 
     change: Change
@@ -42,6 +43,7 @@ class Note:
     why: str = ""
     holder: str = ""
     rolls_back: bool = False
+    via: str = ""
 
     @property
     def holds(self) -> str:
@@ -58,7 +60,7 @@ class Note:
 
     def again(self, nonce: str) -> Note:
         """Return the note of the same change under another key: the first one was reverted."""
-        return replace(self, change=replace(self.change, key=f"{self.change.key.rpartition('/')[0]}/{nonce}"))
+        return replace(self, change=replace(self.change, key=f"{self.change.key.rpartition('/')[0]}/{nonce}"), via="")
 
 
 def key_of(*parts: str, nonce: str) -> str:
