@@ -137,6 +137,10 @@ class Requests:
 
     def merge(self, number: int, method: str, *, message: str = "", sha: str = "") -> Opened:
         """Merge one by git."""
+        with self.lock:
+            return self._merge(number, method, message=message, sha=sha)
+
+    def _merge(self, number: int, method: str, *, message: str, sha: str) -> Opened:
         found = self.read(number)
         if found.state != "open":
             raise Denied(405, "Pull Request is not mergeable")

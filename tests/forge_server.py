@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -46,6 +47,11 @@ class Handler(FaultyHandler):
                 status, found = server.route(self.command, address.path, query, given)
         except Denied as denied:
             status, found = server.denied(denied)
+        if server.hold and server.hold in f"{self.command} {self.path}":  # it was done, and whoever asked is not told
+            server.hold = ""
+            server.reached.set()
+            server.over.wait(60)
+            return
         if self.command in server.drop:  # it was done, and the answer is lost
             server.drop.remove(self.command)
             self.close_connection = True
@@ -77,6 +83,7 @@ class ForgeServer(FaultyHttp):
         fault: What it answers with: `good`, or one of `answer_…`.
         answered: For the fault `fault`: status, words and headers.
         drop: Methods whose next answer is lost, though the thing is done.
+        hold: A part of the request whose answer is kept back, though the thing is done; then `reached` is set.
         asked: Method and path of each request.
     """
 
@@ -91,6 +98,7 @@ class ForgeServer(FaultyHttp):
         self.fault = "good"
         self.answered: tuple[int, str, dict[str, str]] = (500, "", {})
         self.drop: list[str] = []
+        self.hold, self.reached = "", threading.Event()
         self.asked: list[str] = []
 
     def git(self, **fields: Any) -> Git:

@@ -13,6 +13,7 @@ from flows.verify import verified
 from tasks.analysis.sources import subject_of
 from tasks.analysis.watch import begin_watch, start_clock, watch_step
 from tasks.lifecycle.policy import named
+from tasks.rollout.link import through
 from tasks.rollout.rollout import prepare_revision, promote_revision, shift_traffic
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.results import INCONCLUSIVE, Analysis, PhaseResult, StepResult, TargetResult, failed
@@ -93,7 +94,8 @@ async def _take_step(phase: Phase, platform: Platform, step: Step, *, environmen
     await named(shift_traffic, f"{step.percent} %: shift{where}")(
         platform, version=version, percent=step.percent, lease=lease, key=phase.key(f"{name}/shift")
     )
-    await phase.append(f"{step.percent} % of the traffic{where} goes to {version}", kind="effect", name="shift", **place)
+    why = await through(platform)
+    await phase.append(f"{step.percent} % of the traffic{where} goes to {version}", kind="effect", name="shift", why=why, **place)
     if not begun:
         return StepResult(outcome=Outcome.PASSED, reason="this step is not watched", step=step.percent)
     span, found = await _watch(phase, platform, step, environment=environment, version=version, lease=lease, begun=begun)

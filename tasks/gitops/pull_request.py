@@ -167,9 +167,11 @@ class Course:
         change, reverts = self.proposal.change, self.proposal.reverts
         if not reverts and await copy.find_trailer(CHANGE, change.revert_key, head=head) is not None:
             raise Superseded(f"the change {change.key} was reverted in {copy!r} meanwhile, so it is not brought in again")
+        found = await copy.find_trailer(CHANGE, self.proposal.key, head=head)
+        if found is not None and request is not None and request.state == "open":  # it was merged between the two looks
+            request = await self._request()
         merged_as = request.merged_as if request is not None else ""
-        found = merged_as if merged_as and await copy.contains(merged_as, head=head) else None
-        found = found or await copy.find_trailer(CHANGE, self.proposal.key, head=head)
+        found = merged_as if merged_as and await copy.contains(merged_as, head=head) else found
         if found is not None and not reverts:
             files = {name: await copy.read(name, commit=found) for name in dict.fromkeys(edit.file for edit in change.edits)}
             if wrong := differing(review(found, files, change.edits).places, change.edits):

@@ -1,106 +1,32 @@
-"""A change by a pull request, on a forge of the tests over a real repository: one forward, at most one back, whatever fails."""
+"""A change by a pull request, on a forge of the tests over a real repository: opened or adopted, followed through merge, undone."""
 
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from blocks.errors import ShipwayError
-from tasks.gitops import commit, pull_request, ways_in
-from tasks.gitops.commit import Committed
-from tasks.gitops.ways_in import Way
-from tasks.rules.gitops.edit import Edit
-from tasks.rules.gitops.message import Change
-from tasks.rules.gitops.proposal import branch_of
-from tasks.rules.gitops.targets import YamlPath
-from tests.forge_server import KINDS, ForgeServer, serving_forge
-from tests.git_remotes import VALUES, Repository, repository
-from tests.waiting import until
-
-__all__ = ["repository"]
-
-CHANGE = Change(
-    key="r1/production/promote",
-    edits=(Edit("values.yaml", YamlPath("image.tag"), "1.1.0", "1.0.0"),),
-    service="shop",
-    version="1.1.0",
-    release="r1",
-    digest="d1",
-    approvers=("ann",),
-    reason="the basket",
-    token=7,
+from blocks.errors import Refused, RolloutFailed, WorldMoved
+from tests.forge_server import ForgeServer, serving_forge
+from tests.git_remotes import VALUES, Repository, git, repository
+from tests.pull_requests import (
+    BACK,
+    BRANCH,
+    CHANGE,
+    METHODS,
+    NEW,
+    OURS,
+    at_once,
+    ended,
+    forge,
+    waiting,
+    way,
 )
-OURS = "Deploy shop 1.1.0"
-BACK = "Revert shop 1.1.0"
-NEW = VALUES.replace(b"1.0.0", b"1.1.0")
-BRANCH, BACK_BRANCH = branch_of(CHANGE), branch_of(CHANGE, reverts=True)
-# How each forge merges: the method that the block names, and what the project says of itself.
-METHODS = [
-    ("github", "merge", {}),
-    ("github", "squash", {}),
-    ("github", "rebase", {}),
-    ("gitlab", "merge", {"merge_method": "merge"}),
-    ("gitlab", "squash", {"merge_method": "merge"}),
-    ("gitlab", "squash", {"merge_method": "ff"}),
-    ("gitlab", "rebase", {"merge_method": "ff"}),
-]
 
-
-@pytest.fixture(autouse=True)
-def at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait little, and keep work copies in a folder of the test."""
-    for module, name, seconds in (
-        (pull_request, "FIRST_PAUSE_SECONDS", 0.05),
-        (pull_request, "LONGEST_PAUSE_SECONDS", 0.1),
-        (pull_request, "PATIENCE_SECONDS", 3.0),
-        (ways_in, "PAUSE_SECONDS", 0.05),
-        (ways_in, "MERGE_SECONDS", 5.0),
-        (commit, "MOST_WAIT_SECONDS", 0.01),
-    ):
-        monkeypatch.setattr(module, name, seconds)
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-
-
-@pytest.fixture(params=KINDS)
-def forge(request: pytest.FixtureRequest, repository: Repository) -> Iterator[ForgeServer]:
-    """Serve one forge, and the other."""
-    with serving_forge(request.param, repository) as server:
-        yield server
-
-
-def way(forge: ForgeServer, **fields: Any) -> Way:
-    """Return the way into the forge's repository."""
-    return Way(forge.git(**fields))
-
-
-@asynccontextmanager
-async def waiting(forge: ForgeServer, change: Change = CHANGE, **fields: Any) -> AsyncIterator[asyncio.Task[Committed]]:
-    """Bring a change in beside the test, and go on once its pull request is open."""
-    course = asyncio.create_task(way(forge, **fields).bring_in(change))
-
-    async def is_open() -> bool:
-        return any(one.state == "open" for one in forge.requests.of) or course.done()
-
-    try:
-        await until(is_open, timeout_seconds=20)
-        yield course
-    finally:
-        course.cancel()
-        with suppress(asyncio.CancelledError, ShipwayError):
-            await course
-
-
-async def ended(course: asyncio.Task[Committed]) -> Committed:
-    """Wait for its end."""
-    return await asyncio.wait_for(course, 30)
+__all__ = ["at_once", "forge", "repository"]
+pytestmark = pytest.mark.usefixtures("at_once")
 
 
 @pytest.mark.parametrize(("kind", "method", "project"), METHODS)
@@ -138,7 +64,7 @@ async def test_people_merge_and_the_release_goes_on(forge: ForgeServer, reposito
         forge.requests.merge(1, "merge")
         made = await ended(course)
     assert made.commit == repository.head
-    assert not any("/merge" in one.partition("?")[0].removesuffix("/merge_requests") and one.startswith("PUT") for one in forge.asked)
+    assert not any(one.endswith("/merge") for one in forge.asked)
 
 
 async def test_a_squash_by_people_without_our_words_is_found(forge: ForgeServer, repository: Repository) -> None:
@@ -150,3 +76,121 @@ async def test_a_squash_by_people_without_our_words_is_found(forge: ForgeServer,
     await way(forge).take_out(CHANGE)
     assert repository.subjects() == [BACK, "Ship it (!1)", "First"]
     assert repository.read("values.yaml") == VALUES
+
+
+async def test_a_merge_commit_is_found_by_our_own_trailer_while_the_forge_is_away(forge: ForgeServer, repository: Repository) -> None:
+    """Git alone says that it is merged, once the forge's words are gone; there is no second pull request."""
+    async with waiting(forge) as course:
+        forge.requests.merge(1, "merge")
+        await ended(course)
+    forge.requests.of.clear()
+    made = await way(forge).bring_in(CHANGE)
+    assert made.commit == git(repository.bare, "rev-parse", "main^2")
+    assert forge.requests.of == []
+
+
+async def test_an_open_pull_request_of_the_branch_is_adopted(forge: ForgeServer) -> None:
+    """Whoever opened it: the next attempt of the release, or a copy of it."""
+    async with waiting(forge):
+        pass
+    async with waiting(forge) as course:
+        forge.requests.merge(1, "merge")
+        await ended(course)
+    assert len(forge.requests.of) == 1
+
+
+async def test_a_pull_request_that_people_close_ends_the_release(forge: ForgeServer, repository: Repository) -> None:
+    """For good: another attempt opens no second one, and the rollback has nothing to revert."""
+    async with waiting(forge) as course:
+        forge.requests.close(1)
+        with pytest.raises(Refused, match=r"/1 was closed without being merged, so 1.1.0 is not released"):
+            await ended(course)
+    with pytest.raises(Refused, match="closed without being merged"):
+        await way(forge).bring_in(CHANGE)
+    assert (await way(forge).take_out(CHANGE)).commit is None
+    assert (repository.subjects(), forge.requests.branches(), len(forge.requests.of)) == (["First"], [], 1)
+
+
+async def test_a_merge_that_never_comes_ends_the_release(forge: ForgeServer) -> None:
+    """It names the pull request and what it waits for."""
+    forge.requests.needs_review = True
+    with pytest.raises(RolloutFailed, match=r"/1 was not merged within 3 s: .*(review|approved)"):
+        await way(forge, merge=True, merge_timeout_seconds=3).bring_in(CHANGE)
+
+
+async def test_a_review_that_is_missing_is_waited_for(forge: ForgeServer, repository: Repository) -> None:
+    """Shipway merges it once it may."""
+    forge.requests.needs_review = True
+    async with waiting(forge, merge=True) as course:
+        await asyncio.sleep(1)
+        assert not course.done()
+        forge.requests.approved.add(1)
+        assert (await ended(course)).commit == repository.head
+
+
+async def test_a_conflict_is_resolved_by_the_same_edit_on_the_new_head(forge: ForgeServer, repository: Repository) -> None:
+    """A colleague changed the line beside ours: their change stays, and there is one pull request."""
+    forge.requests.needs_review = True
+    async with waiting(forge, merge=True) as course:
+        theirs = VALUES.replace(b"repository: shop", b"repository: store")
+        repository.write({"values.yaml": theirs})
+        forge.requests.needs_review = False
+        made = await ended(course)
+    assert made.commit == repository.head
+    assert repository.read("values.yaml") == theirs.replace(b"1.0.0", b"1.1.0")
+    assert len(forge.requests.of) == 1
+
+
+async def test_a_colleagues_value_is_not_overwritten(forge: ForgeServer, repository: Repository) -> None:
+    """Another commit set our value meanwhile: the release stops, and theirs stays."""
+    async with waiting(forge) as course:
+        repository.write({"values.yaml": VALUES.replace(b"1.0.0", b"0.9.9")})
+        with pytest.raises(WorldMoved, match=r"says `0.9.9`, not `1.0.0`"):
+            await ended(course)
+    assert b"0.9.9" in repository.read("values.yaml")
+
+
+async def test_others_commits_on_the_branch_are_left_to_people(forge: ForgeServer, repository: Repository) -> None:
+    """Shipway merges only what it has made; once people merge it, our edit in it counts."""
+    forge.requests.needs_review = True
+    async with waiting(forge, merge=True) as course:
+        git(repository.clone, "fetch", "-q", "origin", f"{BRANCH}:theirs")
+        git(repository.clone, "checkout", "-q", "theirs")
+        (repository.clone / "other.txt").write_text("theirs\n")
+        git(repository.clone, "commit", "-q", "-a", "-m", "Theirs")
+        git(repository.clone, "push", "-q", "origin", f"HEAD:refs/heads/{BRANCH}")
+        forge.requests.approved.add(1)
+        await asyncio.sleep(1.5)
+        assert not course.done()
+        forge.requests.merge(1, "merge")
+        made = await ended(course)
+    assert (made.commit, repository.read("other.txt")) == (repository.head, b"theirs\n")
+
+
+async def test_what_is_merged_with_another_content_stops_the_release(forge: ForgeServer, repository: Repository) -> None:
+    """A person edited the pull request to another version; it is theirs, and not reverted."""
+    async with waiting(forge) as course:
+        git(repository.clone, "fetch", "-q", "origin", f"{BRANCH}:theirs")
+        git(repository.clone, "checkout", "-q", "theirs")
+        (repository.clone / "values.yaml").write_bytes(VALUES.replace(b"1.0.0", b"1.3.0"))
+        git(repository.clone, "commit", "-q", "-a", "-m", "Theirs")
+        git(repository.clone, "push", "-q", "origin", f"HEAD:refs/heads/{BRANCH}")
+        forge.requests.merge(1, "squash", message="Theirs")
+        with pytest.raises(WorldMoved, match=r"with another content: values.yaml:4 says `1.3.0`, not `1.1.0`"):
+            await ended(course)
+
+
+async def test_what_git_says_already_needs_no_pull_request(forge: ForgeServer, repository: Repository) -> None:
+    """Nothing is opened."""
+    repository.write({"values.yaml": NEW})
+    assert (await way(forge).bring_in(CHANGE)).commit is None
+    assert (forge.requests.of, forge.requests.branches()) == ([], [])
+
+
+async def test_two_changes_of_a_release_have_two_pull_requests(forge: ForgeServer) -> None:
+    """One for each environment, and one more if the version is deployed again after it was stopped."""
+    async with waiting(forge):
+        pass
+    forge.requests.close(1)
+    async with waiting(forge, replace(CHANGE, key="r1/production/again")):
+        assert [one.state for one in forge.requests.of] == ["closed", "open"]
