@@ -47,7 +47,7 @@ class Handler(FaultyHandler):
                 status, found = server.route(self.command, address.path, query, given)
         except Denied as denied:
             status, found = server.denied(denied)
-        if server.hold and server.hold in f"{self.command} {self.path}":  # it was done, and whoever asked is not told
+        if server.hold and server.hold in f"{self.command} {self.path} ":  # it was done, and whoever asked is not told
             server.hold = ""
             server.reached.set()
             server.over.wait(60)

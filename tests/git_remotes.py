@@ -66,6 +66,11 @@ class Repository:
         git(self.clone, "push", "-q", "origin", "HEAD:refs/heads/main")
         return self.head
 
+    def push_side(self, branch: str) -> None:
+        """Push a commit on a branch of its own."""
+        git(self.clone, "commit", "-q", "--allow-empty", "-m", "Aside")
+        git(self.clone, "push", "-q", "origin", f"HEAD:refs/heads/{branch}")
+
     def read(self, name: str) -> bytes:
         """Read a file of main."""
         return subprocess.run(["git", "show", f"main:{name}"], cwd=self.bare, env=ENVIRONMENT, capture_output=True, check=True).stdout

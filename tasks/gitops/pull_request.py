@@ -76,7 +76,7 @@ class Course:
 
     async def _follow(self) -> Committed:
         clock = asyncio.get_running_loop().time
-        until = clock() + PATIENCE_SECONDS
+        until: float | None = None
         while True:
             try:
                 now = await self.advance()
@@ -84,6 +84,7 @@ class Course:
                     return now
                 await self._await_news(now)
             except Temporary as error:
+                until = until or clock() + PATIENCE_SECONDS
                 if self.seen is None and clock() + error.delay_seconds > until:
                     raise
                 await asyncio.sleep(max(error.delay_seconds, FIRST_PAUSE_SECONDS))

@@ -63,7 +63,8 @@ def _read_block(
     unknown = [{"type": "extra_forbidden", "loc": (key, field)} for field in values if field not in kind.model_fields]
     block, details = _validated(kind, {field: value for field, value in values.items() if field in kind.model_fields})
     found = [*({**detail, "loc": (key, *detail["loc"])} for detail in details), *unknown]
-    schema = {"properties": {key: kind.model_json_schema()}}
+    own = kind.model_json_schema()
+    schema = {"properties": {key: own}, "$defs": own.get("definitions") or own.get("$defs") or {}}  # the former by Prefect's blocks
     problems = [*missing, *in_words(found, tree, schema=schema, name=name)]
     return (None if problems else block), problems
 
