@@ -202,12 +202,15 @@ class Course:
         """Say whether a branch is one commit of our edit alone on a commit of the target branch."""
         try:
             parent = await copy.parent_of(side)
-            if not await copy.contains(parent, head=head):
-                return False
-            made = await self.proposal.make(copy, parent)
-            return await copy.same_tree(side, await copy.commit(parent, made.after, message=made.message))
-        except (BadInput, WorldMoved, Temporary):  # the edit cannot be made there, or there is no parent
+        except Temporary:  # it has none
             return False
+        if not await copy.contains(parent, head=head):
+            return False
+        try:
+            made = await self.proposal.make(copy, parent)
+        except (BadInput, WorldMoved):  # the edit cannot be made there
+            return False
+        return await copy.same_tree(side, await copy.commit(parent, made.after, message=made.message))
 
     async def _push(self, copy: WorkCopy, head: str, side: str | None) -> Committed | None:
         """Push our commit on its own branch, in the place of one on an older head."""

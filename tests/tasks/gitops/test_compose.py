@@ -9,6 +9,7 @@ from prefect.blocks.core import Block
 from pydantic import SecretStr
 
 from blocks.errors import BadInput
+from blocks.forge.settings import PullRequests
 from blocks.git.git import Git
 from blocks.gitops.argocd import ArgoCDApplication
 from blocks.gitops.gitops import FileEdit, GitOps
@@ -21,6 +22,7 @@ from tasks.gitops.platform import GitOpsPlatform
 
 NAMED: dict[str, Any] = {"git": "git/shop", "engine": "argocd-application/shop", "platform": "kubernetes/shop"}
 SETTINGS: dict[str, Any] = {**NAMED, "edits": [FileEdit(file="values.yaml", path="image.tag")]}
+REQUESTS = PullRequests(forge="github", repository="shop/deploy", merge=True)
 BLOCKS: dict[str, Block] = {
     "git/shop": Git(remote="https://git.example.com/shop.git", token=SecretStr("t0ken")),
     "argocd-application/shop": ArgoCDApplication(application="shop"),
@@ -69,6 +71,7 @@ async def test_what_cannot_be_composed_names_field_and_fix(settings: dict[str, A
     [
         ("git/shop", Git(remote="https://git.example.com/evil.git", token=SecretStr("t0ken"))),
         ("git/shop", Git(remote="https://git.example.com/shop.git", token=SecretStr("other"))),
+        ("git/shop", Git(remote="https://git.example.com/shop.git", token=SecretStr("t0ken"), pull_requests=REQUESTS)),
         ("argocd-application/shop", ArgoCDApplication(application="evil")),
         ("kubernetes/shop", KubernetesPlatform(workload="evil")),
     ],
