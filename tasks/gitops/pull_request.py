@@ -60,8 +60,8 @@ class Course:
         """Bring the change in, and return once the target branch has it.
 
         Raises:
-            Refused: It was closed without being merged, or the forge or the branch refuses us.
-            RolloutFailed: It was not merged in time.
+            RolloutFailed: It was closed without being merged, or not merged in time.
+            Refused: The forge or the branch refuses us, or its own branch has commits of others.
             WorldMoved: Git is not as it was reviewed, or what was merged is not our edit.
             Superseded: Another owner acts, or the change was undone.
             Temporary: The forge does not answer, and no pull request was opened yet.
@@ -250,13 +250,13 @@ class Course:
             why = f"others committed to its branch, so people merge it{f'; {why}' if why else ''}"
         return await self._told(replace(request, why=why)) if why != request.why else request
 
-    def _refusal(self, request: PullRequest | None) -> Refused:
+    def _refusal(self, request: PullRequest | None) -> Refused | RolloutFailed:
         if request is None:
             return Refused(f"the branch {self.proposal.branch} has commits that are not this release's. Look at it, and delete it")
         if self.proposal.reverts:
             fix = "Reopen it, or push the revert by hand"
             return Refused(f"{request.name}, which reverts {self.proposal.change.version}, was closed without being merged. {fix}")
-        return Refused(f"{request.name} was closed without being merged, so {self.proposal.change.version} is not released")
+        return RolloutFailed(f"{request.name} was closed without being merged, so {self.proposal.change.version} is not released")
 
     async def _tidy(self, copy: WorkCopy, head: str) -> None:
         """Delete our branch once it is merged, unless others have committed to it; that it stays does no harm."""

@@ -51,8 +51,8 @@ class Way:
             Where it stands in the branch.
 
         Raises:
-            Refused: Its pull request was closed; or, at once, it waits for people.
-            RolloutFailed: It was not merged in time.
+            RolloutFailed: Its pull request was closed, or not merged in time.
+            Refused: At once, it waits for people.
             ShipwayError: As in `commit_change`.
         """
         settings = self.git.pull_requests

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from blocks.errors import Refused
+from blocks.errors import Refused, RolloutFailed
 from blocks.platform import Lease
 from tests.cluster.cluster_world import IMAGE, World
 from tests.cluster.fake_engine import FakeEngine
@@ -122,7 +122,7 @@ async def test_a_pull_request_that_people_close_ends_the_release(engine: FakeEng
     shift = asyncio.create_task(scene.platform().shift(100, lease))
     await opened(forge)
     forge.requests.close(1)
-    with pytest.raises(Refused, match=r"/pull/1 was closed without being merged"):
+    with pytest.raises(RolloutFailed, match=r"/pull/1 was closed without being merged"):
         await shift
     await scene.platform().abort(lease)
     assert (await position(scene), scene.subjects(), engine.holder) == ((FIRST, None), [], "")

@@ -20,6 +20,7 @@ from tests.cluster.gitops_world import GitOps as Deployed
 from tests.cluster.scene import FIRST, SECOND, THIRD, platform_of
 from tests.flows.harness import Ran, Stage, check_closed, plan_of
 from tests.flows.processes import Runner, deploy_trials, hang_up, running
+from tests.forge_server import API_TOKEN, ForgeServer, serving_forge
 from tests.git_remotes import git
 
 pytestmark = [pytest.mark.cluster, pytest.mark.argocd, pytest.mark.server, pytest.mark.timeout(600)]
@@ -190,3 +191,43 @@ async def test_a_rollback_goes_on_without_git_and_git_is_told(stage: GitOpsStage
     await stage.check_runs(FIRST)
     assert stage.ours() == [deploys(stage, FIRST) if promoted else reverts(stage), deploys(stage)]
     assert (await stage.there.read())["spec"]["syncPolicy"] == before
+
+
+@pytest.fixture
+async def forge(stage: GitOpsStage) -> AsyncIterator[ForgeServer]:
+    """Let the changes of the service go in by a forge, which Shipway merges."""
+    with serving_forge("github", stage.there.repository) as found:
+        git_block = stage.there.git.model_copy(update={"pull_requests": found.git(merge=True).pull_requests})
+        await git_block.save(f"{stage.name}-production", overwrite=True)
+        yield found
+
+
+@pytest.mark.parametrize("point", [0, "effect production prepare", "WorkCopy.push_side"])
+async def test_a_release_by_a_pull_request_is_recorded_with_its_page(stage: GitOpsStage, forge: ForgeServer, point: int | str) -> None:
+    """Killed behind the push of its branch, too: there is one pull request; people read of it before they approve, and afterwards."""
+    ran = await stage.release_through(SECOND, kill_at=point)
+    assert not point or ran.points[-1].partition(" ")[2].removeprefix("entry ").startswith(str(point))
+    assert ran.state == "Deployed", ran.message
+    await check_closed(stage, ran, outcome="deployed")
+    await stage.check_runs(SECOND)
+    assert [one.state for one in forge.requests.of] == ["merged"]
+    notes = review_of(ran)["previews"]["production"]["notes"]
+    assert any("the change goes in by a pull request of shop/deploy into main" in note for note in notes)
+    page = f"{forge.url}/shop/deploy/pull/1"
+    assert any(entry.kind == "effect" and entry.why == f"through the pull request {page}" for entry in ran.entries)
+    assert not any(API_TOKEN in str(entry) for entry in ran.entries)
+
+
+async def test_a_release_whose_pull_request_is_closed_by_people_is_rolled_back(stage: GitOpsStage, forge: ForgeServer) -> None:
+    """Its message names the page; Git and cluster are as before."""
+    forge.requests.needs_review = True
+    release = asyncio.create_task(stage.release_through(SECOND))
+    while not forge.requests.of:
+        assert not release.done(), release.result()
+        await asyncio.sleep(0.5)
+    forge.requests.close(1)
+    ran = await release
+    await check_closed(stage, ran, outcome="rolled_back")
+    assert any("/pull/1 was closed without being merged" in entry.why for entry in ran.entries)
+    await stage.check_runs(FIRST)
+    assert stage.ours() == []

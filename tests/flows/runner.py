@@ -69,7 +69,7 @@ def arm(file: Path, *, kill_at: int | str) -> None:
         if number == kill_at or (isinstance(kill_at, str) and kill_at and (name.startswith(kill_at) or name.endswith(f" {kill_at}"))):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    ours = ((LocalPlatform, EFFECTS), (LocalClient, ("order",)), (Cluster, ("call",)), (WorkCopy, ("push",)))
+    ours = ((LocalPlatform, EFFECTS), (LocalClient, ("order",)), (Cluster, ("call",)), (WorkCopy, ("push", "push_side")))
     for owner, names in ((PrefectClient, CHANGES), *ours):
         for name in names:
             setattr(owner, name, counted(getattr(owner, name), f"{owner.__name__}.{name}", passed))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from blocks.errors import Refused, RolloutFailed, WorldMoved
+from blocks.errors import RolloutFailed, WorldMoved
 from tests.forge_server import ForgeServer, serving_forge
 from tests.git_remotes import VALUES, Repository, git, repository
 from tests.pull_requests import (
@@ -103,9 +103,9 @@ async def test_a_pull_request_that_people_close_ends_the_release(forge: ForgeSer
     """For good: another attempt opens no second one, and the rollback has nothing to revert."""
     async with waiting(forge) as course:
         forge.requests.close(1)
-        with pytest.raises(Refused, match=r"/1 was closed without being merged, so 1.1.0 is not released"):
+        with pytest.raises(RolloutFailed, match=r"/1 was closed without being merged, so 1.1.0 is not released"):
             await ended(course)
-    with pytest.raises(Refused, match="closed without being merged"):
+    with pytest.raises(RolloutFailed, match="closed without being merged"):
         await way(forge).bring_in(CHANGE)
     assert (await way(forge).take_out(CHANGE)).commit is None
     assert (repository.subjects(), forge.requests.branches(), len(forge.requests.of)) == (["First"], [], 1)
