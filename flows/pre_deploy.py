@@ -11,6 +11,7 @@ from prefect import State, flow
 
 from blocks.errors import Refused
 from flows.lifecycle.context import Phase, begin_phase, conclude, expect_own_environments, expect_policies_kept, platform_of
+from flows.lifecycle.windows import expect_an_opening
 from tasks.analysis.monitoring import read_slis
 from tasks.analysis.sources import subject_of
 from tasks.analysis.traffic import measure_traffic
@@ -47,7 +48,7 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> P
         release: Leave empty; a release fills it in.
     """
     phase = await begin_phase(plan, scope=release)
-    await expect_policies_kept(phase)
+    expect_an_opening(phase.plan, await expect_policies_kept(phase))
     await expect_own_environments(phase)
     inputs = await collect_inputs(plan, version=version, key=phase.key("subject"), taken=phase.taken)
     course = describe_course(phase.plan, version, inputs.current)

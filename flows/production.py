@@ -13,6 +13,7 @@ from flows.approval.gate import pass_gate
 from flows.lifecycle.context import Phase, begin_phase, expect_own_environments
 from flows.lifecycle.finalize import end_watch
 from flows.lifecycle.frame import conduct, roll_back_cancelled
+from flows.lifecycle.windows import wait_for_window
 from flows.rollout.wave import roll_out_wave
 from tasks.evidence.inputs import collect_inputs
 from tasks.record.journal import read_entry
@@ -79,6 +80,7 @@ async def _alone(phase: Phase, version: str, *, environment: str) -> PhaseResult
     approval = await pass_gate(phase, inputs, name="production", requester=opened.who if opened else "")
     found = PhaseResult(outcome=Outcome.NO_DATA, reason="there is nothing to deploy to")
     for wave in waves:
+        await wait_for_window(phase, wave)
         rolled_out = await roll_out_wave(phase, version, environments=wave, approval=approval, decisions={})
         if rolled_out.inconclusive:
             return failed(f"inconclusive {rolled_out.reason}; only a release can ask")

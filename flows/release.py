@@ -13,6 +13,7 @@ from flows.approval.inconclusive import may_proceed
 from flows.lifecycle.context import Phase, begin_phase, check_not_stopped
 from flows.lifecycle.finalize import end_watch
 from flows.lifecycle.frame import conduct, roll_back_cancelled
+from flows.lifecycle.windows import has_waited_since, wait_for_window
 from flows.post_deploy import post_deploy
 from flows.pre_deploy import pre_deploy
 from flows.production import production
@@ -30,6 +31,7 @@ from tasks.rules.plan.targets import places_of, waves_of
 from tasks.rules.record.canonical import canonical
 
 MOST_ROUNDS = 5
+UNCHANGED = "unchanged"  # the entry that says that what was approved is what there is, right before the first change
 
 
 @flow(
@@ -84,8 +86,9 @@ async def _prepare(phase: Phase, version: str) -> PhaseResult:
 async def _deploy(phase: Phase, version: str, *, approval: Approval) -> PhaseResult:
     """Deploy to production wave after wave: the next one begins when the one before is verified and promoted."""
     await expect_data(phase, "production", "post_deploy")
-    for wave in waves_of(phase.plan):
-        found = await _deploy_wave(phase, version, wave=[place.environment for place in wave], approval=approval)
+    for wave in ([place.environment for place in places] for places in waves_of(phase.plan)):
+        await wait_for_window(phase, wave)
+        found = await _deploy_wave(phase, version, wave=wave, approval=approval)
         if not found.passed:
             return found
     looked: Any = await post_deploy(phase.path, version=version, release=phase.scope)
@@ -118,15 +121,21 @@ async def _deploy_wave(phase: Phase, version: str, *, wave: list[str], approval:
 
 
 async def _still_the_same(phase: Phase, inputs: Inputs) -> bool:
-    """Compare what was approved with the world as it is now; once production has begun, the approval stands, and what is void stays so."""
+    """Wait for production's window, and compare what was approved with the world as it is then.
+
+    Once production has begun, the approval stands, and what is void stays so.
+    """
     if await phase.read("refused", name="void"):
         return False
-    if await phase.read("gate", name="unchanged"):
+    first = [place.environment for place in waves_of(phase.plan)[0]]
+    await wait_for_window(phase, first, begins=False)
+    if await phase.read("gate", name=UNCHANGED) and not await has_waited_since(phase, UNCHANGED):
         return True
     fresh = await retried(collect_inputs_again)(phase.path, version=inputs.version)
     if fresh.digest == inputs.digest:
+        await wait_for_window(phase, first, begins=False)  # reading took its time, in which it may have closed
         evidence = {"digest": fresh.digest}
-        await phase.append("Nothing changed since it was approved", kind="gate", name="unchanged", evidence=evidence)
+        await phase.append("Nothing changed since it was approved", kind="gate", name=UNCHANGED, evidence=evidence)
         await retried(log_outcome)(phase.owner, outcome="confirmed", reason="the release goes on", state="confirmed")
         return True
     now, then = (places_of(seen.parsed()) for seen in (fresh, inputs))

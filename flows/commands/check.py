@@ -40,6 +40,7 @@ class Checked:
         previews: What the platforms would change, by environment.
         rules: The rules of the plan and of its policies side by side; empty without a policy on this machine.
         power: What the steps can decide, the rows of a table by environment of production.
+        windows: Whether production may change now, and when else; "" if no window says so.
     """
 
     plan: Plan | None
@@ -50,6 +51,7 @@ class Checked:
     previews: Mapping[str, dict[str, Any]]
     rules: list[Line]
     power: Mapping[str, list[tuple[str, ...]]]
+    windows: str
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -77,17 +79,20 @@ def _check(arguments: argparse.Namespace, *, online: bool) -> Checked:
     from flows.commands._policies import ask_policies
     from flows.commands._power import ask_traffic
     from flows.commands._previews import ask_platforms
+    from flows.commands._windows import ask_windows
     from tasks.rules.rollout.summary import describe_course
 
     plan, problems, warnings = look_at(Path(arguments.plan))
     version, wrong = _version_of(arguments)
     previews: Mapping[str, dict[str, Any]] = {}
     rules: list[Line] = []
+    windows = ""
     if plan is not None and not problems:
         weaker, rules = ask_policies(plan)
+        closed, windows = ask_windows(plan)
         queries, notes = ask_prometheus(plan, Path(arguments.plan), online=online)
         refused, unknown, previews = ask_platforms(plan, version=version) if online and not wrong else ([], [], {})
-        problems, warnings = [*weaker, *queries, *refused], [*warnings, *notes, *unknown]
+        problems, warnings = [*weaker, *closed, *queries, *refused], [*warnings, *notes, *unknown]
     problems += wrong
     steps: list[str] = []
     power: Mapping[str, list[tuple[str, ...]]] = {}
@@ -97,7 +102,7 @@ def _check(arguments: argparse.Namespace, *, online: bool) -> Checked:
         steps = list(describe_course(plan, version or "VERSION", current))
         power, undecidable = ask_traffic(plan, online=online)
         warnings += undecidable
-    return Checked(plan, version, problems, warnings, steps, previews, rules, power)
+    return Checked(plan, version, problems, warnings, steps, previews, rules, power, windows)
 
 
 def _facts(checked: Checked, *, file: str) -> dict[str, Any]:
@@ -112,6 +117,7 @@ def _facts(checked: Checked, *, file: str) -> dict[str, Any]:
         "previews": checked.previews,
         "rules": [line._asdict() for line in checked.rules],
         "power": checked.power,
+        "windows": checked.windows,
     }
 
 
@@ -135,6 +141,8 @@ def _print(checked: Checked, *, file: str, online: bool) -> None:
         _terminal.show(
             textwrap.fill(sentence, width=110, initial_indent=f"{number:>3}. ", subsequent_indent="     ", break_on_hyphens=False)
         )
+    if checked.windows:
+        _terminal.show(f"\n{checked.windows}.")
     print_rules(checked.rules)
     print_power(dict(checked.power))
     if online:

@@ -92,7 +92,9 @@ async def follow_to_end(client: PrefectClient, found: FlowRun, *, wait: bool) ->
     """
     import asyncio
 
+    from flows.commands.status import entries_of
     from tasks.lifecycle.run_labels import has_ended
+    from tasks.rules.rollout.waiting import wait_in_words
 
     since = None
     while True:
@@ -100,9 +102,9 @@ async def follow_to_end(client: PrefectClient, found: FlowRun, *, wait: bool) ->
         state = found.state
         if state is None or not state.is_paused():
             break
-        _terminal.show(
-            f"Waiting for people{last_answer(found)}. In a terminal: shipway approve {str(found.id)[:8]}; in the UI: {link(found)}"
-        )
+        held = wait_in_words(await entries_of(str(found.id)))
+        people = f"Waiting for people{last_answer(found)}. In a terminal: shipway approve {str(found.id)[:8]}; in the UI: {link(found)}"
+        _terminal.show(f"{held}. It goes on by itself, without a process meanwhile." if held else people)
         if not wait:
             return _terminal.WAITING
         since = state.timestamp

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
     from tasks.lifecycle.reconcile import Stray
+    from tasks.rules.record.entries import Entry
 
 HELP = "Show what is running, and what waits for people."
 INDENT = " " * 10
@@ -60,7 +61,10 @@ async def _status(client: PrefectClient, arguments: argparse.Namespace) -> int:
 async def _facts(found: FlowRun) -> dict[str, Any]:
     from flows.commands.release import last_answer, link
     from tasks.lifecycle.run_labels import is_unclosed
+    from tasks.rules.rollout.waiting import wait_in_words
 
+    is_paused, entries = bool(found.state and found.state.is_paused()), await entries_of(str(found.id))
+    held = wait_in_words(entries) if is_paused else ""
     return {
         "id": str(found.id),
         "name": found.name,
@@ -68,9 +72,10 @@ async def _facts(found: FlowRun) -> dict[str, Any]:
         "since": found.state.timestamp if found.state else None,
         "link": link(found),
         "unclosed": is_unclosed(found),
-        "waiting": bool(found.state and found.state.is_paused()),
+        "waiting": is_paused and not held,
+        "held": held,
         "last_answer": last_answer(found).strip(" ()"),
-        "targets": await _targets(str(found.id)),
+        "targets": _targets(entries),
     }
 
 
@@ -98,17 +103,22 @@ async def _keeper(client: PrefectClient) -> dict[str, Any]:
     return {"last_work": last, "seconds_ago": ago, "missing": is_late(last, now=moment)}
 
 
-async def _targets(run: str) -> str:
-    """Say which targets a run has completed, and at which step it is; nothing if its record does not say, or is not here."""
+async def entries_of(run: str) -> list[Entry]:
+    """Read a run's record; nothing if it cannot be read, or is not here."""
     from blocks.errors import ShipwayError
     from tasks.record.journal import read_entries
+
+    try:
+        return await read_entries(run)
+    except (ShipwayError, OSError):
+        return []
+
+
+def _targets(entries: list[Entry]) -> str:
+    """Say which targets a run has completed, and at which step it is; nothing if its record does not say."""
     from tasks.rules.rollout.steps import progress_in_words
     from tasks.rules.rollout.waves import targets_in_words
 
-    try:
-        entries = await read_entries(run)
-    except (ShipwayError, OSError):
-        return ""
     return "; ".join(words for words in (targets_in_words(entries), progress_in_words(entries)) if words)
 
 
@@ -121,6 +131,8 @@ def _print(runs: list[dict[str, Any]], others: list[dict[str, Any]], keeper: dic
             _terminal.show(f"{INDENT}this state is not final: the keeper starts the run again, or settles it")
         if found["targets"]:
             _terminal.show(f"{INDENT}{found['targets']}")
+        if found["held"]:
+            _terminal.show(f"{INDENT}{found['held']}. It goes on by itself.")
         if found["waiting"]:
             answer = f" ({found['last_answer']})" if found["last_answer"] else ""
             _terminal.show(f"{INDENT}answer it: shipway approve {found['id'][:8]}{answer}")

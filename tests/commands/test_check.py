@@ -109,3 +109,21 @@ def test_checking_loads_no_prefect(plan: Path) -> None:
     code = f"import pathlib, sys; from flows.commands import check; check.look_at(pathlib.Path({str(plan)!r})); "
     code += "print('prefect' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
+def test_windows_are_shown_with_what_holds_now(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the course, and in a sentence of its own; programs get it, too."""
+    plan.write_text(PLAN + 'windows: {deny: [{from: "2020-01-01", until: "2020-01-02", zone: UTC, reason: a, owner: b}]}\n')
+    assert run(str(plan)) == 0
+    shown = capsys.readouterr().out
+    assert "Window: the next wave of production begins not in the freeze of the plan: from 2020-01-01 00:00" in " ".join(shown.split())
+    assert "Production is open, without an end in sight." in shown
+    assert run(str(plan), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["windows"] == "Production is open, without an end in sight"
+
+
+def test_windows_that_never_open_are_a_problem(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before a release finds out at night."""
+    plan.write_text(PLAN + 'windows: {allow: [{until: "2020-01-02", zone: UTC, reason: a, owner: b}]}\n')
+    assert run(str(plan)) == 2
+    assert "windows: production never opens: closed; opens not within 2 years." in capsys.readouterr().err

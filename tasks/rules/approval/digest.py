@@ -30,12 +30,13 @@ def digest(
         current: The running version, by environment; None without one.
         platforms: The fingerprint of the platform's settings, by environment, and of the Prometheus block's: the plan only names them.
         manifests: The Jobs of the plan's migrations, by name: the plan only names them, too.
-        policies: The policies that protect the plan's platform blocks.
+        policies: The policies that protect the plan's platform blocks. Their windows are left out: they say when, not what.
         edits: The values that would be set in Git, with what stands there, by environment.
 
     Returns:
         64 hexadecimal digits; another value of any of these gives another digest.
     """
     whole = {"change_log": change_log, "current": dict(current), "plan": plan, "platforms": dict(platforms), "version": version}
-    more = {"manifests": dict(manifests or {}), "policies": list(policies), "edits": dict(edits or {})}
+    kept = [policy.model_dump(mode="json", exclude={"windows"}) for policy in policies]
+    more = {"manifests": dict(manifests or {}), "policies": kept, "edits": dict(edits or {})}
     return fingerprint(whole | {name: value for name, value in more.items() if value})

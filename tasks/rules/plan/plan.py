@@ -17,6 +17,7 @@ from tasks.rules.plan.migrations import Migrations
 from tasks.rules.plan.types import BlockName, Name, Person, Ratio, RepositoryPath, Seconds, Section, TargetName, fault, refuse_doubles
 from tasks.rules.plan.verification import HealthCheck, SmokeTest, Stability, Verification
 from tasks.rules.plan.version import VERSION_PATTERN
+from tasks.rules.plan.windows import Windows
 
 __all__ = [
     "Approval", "BlockName", "ChangeLog", "Checklist", "Command", "Dependency", "Environment", "Evidence", "HealthCheck", "Judgement",
@@ -271,6 +272,8 @@ class Plan(Section):
     """Production and its steps: one platform, or `targets`."""
     approval: Approval
     """Who must approve before production; `{quorum: 0}` states that no approval is needed."""
+    windows: Windows = Windows()
+    """When production may change; left out, at any time."""
     rollback: Rollback
     """Rollback; a plan without it is refused."""
     checklist: Checklist = Checklist()

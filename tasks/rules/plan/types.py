@@ -22,6 +22,7 @@ URL_PATH = r"^/[^\s#]*$"
 METRIC = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"
 LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 TAG = r"\{version\}"
+WALL_TIME = r"^20\d\d-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?)?$"
 SIGNER = r"^[A-Za-z0-9][A-Za-z0-9._@+-]* [a-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}$"
 PATTERN_WORDS = {
     NAME: "Write lower-case letters, digits and inner dashes, 63 at most, as `guestbook`.",
@@ -35,6 +36,7 @@ PATTERN_WORDS = {
     METRIC: "Write a metric's name without braces, as `http_requests_total`.",
     LABEL: "Write a label's name, as `status`.",
     TAG: "Write the tag's name with `{version}` in it, as `v{version}`.",
+    WALL_TIME: "Write a date and a time of the wall in quotes, as `2026-12-20T18:00`, or a date alone for its midnight.",
     SIGNER: "Write a name, the kind of key and the key, as `ada ssh-ed25519 AAAA…`.",
     # Those of `blocks/gitops/gitops.py`, which rules do not import; a test compares them.
     r"^git/[a-z0-9-]+$": "Write a block of Git, as `git/shop`.",

@@ -1,7 +1,7 @@
 """Policy: what every plan must keep that deploys to a protected platform block; the platform team keeps it beside the approval key.
 
 A plan may be stricter, never weaker. Rollbacks are exempt, always. The JSON Schema in docs/ is made from here.
-Windows and freezes get a section of their own here: they say when a release may go on, the sections below say what it must be.
+Windows and freezes say when a release may go on, the other sections what it must be; so they are not part of what people approve.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from tasks.rules.plan.file import Problem, read_section
 from tasks.rules.plan.types import SIGNER, BlockName, Name, Person, Ratio, Section, fault, refuse_doubles
+from tasks.rules.plan.windows import PolicyWindows
 
 ChecklistLine = Literal["tests_passed", "dependencies_verified", "rollback_ready", "monitoring_on", "team_told"]
 Signatures = Literal["accepted", "required"]
@@ -104,6 +105,8 @@ class Policy(Section):
     """The least analysis; left out, it is left to the plan."""
     source: Source | None = None
     """Where a release must come from; left out, from anywhere."""
+    windows: PolicyWindows = PolicyWindows()
+    """When production may change, beside the plan's own windows: both must be open."""
 
     @model_validator(mode="after")
     def _can_be_kept(self) -> Self:
@@ -113,6 +116,8 @@ class Policy(Section):
         if self.environment == "staging" and asks:
             wrong = "staging is deployed before people are asked, and without an analysis"
             raise fault(wrong, fix="Leave `approval` and `least_analysis` out, or protect the production block.")
+        if self.environment == "staging" and self.windows != PolicyWindows():
+            raise fault("staging is deployed at any time", fix="Leave `windows` out, or protect the production block.")
         return self
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import Place, is_production, places_of, section_of
 from tasks.rules.policy.policy import LeastAnalysis, Policy, RequesterName, Signatures
+from tasks.rules.windows.words import times_in_words
 
 
 class Rules(BaseModel):
@@ -111,8 +112,17 @@ def compare_rules(plan: Plan, policies: Sequence[Policy]) -> list[Line]:
             "requester", "any", _words(sorted(requesters), "any"), "any" if rules.requesters is None else _words(rules.requesters, "none")
         ),
         Line("approval.requester", "named", rules.requester, rules.requester),
+        *_window_lines(plan, applying),
         *(line for policy in applying if policy.least_analysis for line in _analysis_lines(plan, policy, policy.least_analysis)),
     ]
+
+
+def _window_lines(plan: Plan, applying: Sequence[Policy]) -> Iterator[Line]:
+    own = plan.windows.group("plan")
+    theirs = [window for policy in applying for window in policy.windows.group(f"policy {policy.name}")]
+    if own or theirs:
+        plans, policies = (_words([f"{one.kind} {times_in_words(one)}" for one in listed], "any time") for listed in (own, theirs))
+        yield Line("windows", plans, policies, "both")
 
 
 def _words(names: Sequence[str], none: str) -> str:

@@ -17,7 +17,7 @@ from tasks.rules.record.entries import Entry, Kind, select
 from tasks.rules.record.view import POST_DEPLOY
 from tasks.rules.rollout.migrations import due
 
-StepKind = Literal["pre_deploy", "gate", "migrate", "deploy", "prepare", "verify", "shift", "watch", "promote", "post_deploy"]
+StepKind = Literal["pre_deploy", "gate", "window", "migrate", "deploy", "prepare", "verify", "shift", "watch", "promote", "post_deploy"]
 BEFORE_TRAFFIC: tuple[CheckKind, ...] = ("health", "basic", "critical")
 ALL_CHECKS: tuple[CheckKind, ...] = (*BEFORE_TRAFFIC, "integration", "performance")
 VERIFIED = "verified"  # the name of a verdict on the checks before and after a share of traffic
@@ -38,7 +38,7 @@ class PlannedStep(BaseModel):
     percent: Annotated[int, Field(ge=0, le=100)] | None = None
     """The share of the traffic that the canary has then: 0 before its first. None if no share is concerned."""
     name: str = ""
-    """A migration's name."""
+    """A migration's name; of a window the name of its entry."""
     when: When | None = None
     """A migration's moment."""
     checks: tuple[CheckKind, ...] = ()
@@ -66,12 +66,7 @@ def steps_of(plan: Plan) -> tuple[PlannedStep, ...]:
         *_migrations(plan, STAGING, "after"),
         _whole(plan, STAGING),
         PlannedStep(kind="gate"),
-        *(
-            step
-            for number, wave in enumerate(waves_of(plan), start=1)
-            for place in wave
-            for step in _through(plan, place, wave=number, beside=len(wave))
-        ),
+        *(step for number, wave in enumerate(waves_of(plan), start=1) for step in _wave(plan, wave, number)),
         PlannedStep(
             kind="post_deploy",
             checks=("health",),
@@ -88,6 +83,19 @@ def longest_seconds(plan: Plan) -> float:
     """
     waves = (list(wave) for _, wave in groupby(steps_of(plan), key=lambda step: step.wave))
     return sum(max(sum(step.longest_seconds for step in path) for path in _paths(wave)) for wave in waves)
+
+
+def longest_seconds_of_wave(plan: Plan, number: int) -> float:
+    """Give how long a wave of production can take that goes well; the last one with what is verified behind it."""
+    steps = steps_of(plan)
+    behind = sum(step.longest_seconds for step in steps if step.kind == "post_deploy") if number == len(waves_of(plan)) else 0
+    paths = _paths([step for step in steps if step.wave == number])
+    return max(sum(step.longest_seconds for step in path) for path in paths) + behind
+
+
+def window_name(wave: int) -> str:
+    """Name the entry that says that production is open for a wave, counted from 1."""
+    return f"window {wave}"
 
 
 def verification_at(plan: Plan, environment: str, percent: int) -> PlannedStep | None:
@@ -147,11 +155,19 @@ def progress_in_words(entries: Sequence[Entry]) -> str:
 def words_of(step: PlannedStep) -> str:
     """Name a step for people in a line of progress: `watch 25 % in production`."""
     share = "" if step.percent is None else f" {step.percent} %"
-    named = f" {step.name}" if step.name else ""
-    words = {"pre_deploy": "pre-deploy", "post_deploy": "post-deploy", "gate": "approval"}.get(step.kind, step.kind)
+    named = f" {step.name}" if step.name and step.kind != "window" else ""
+    words = {"pre_deploy": "pre-deploy", "post_deploy": "post-deploy", "gate": "approval", "window": "wait for the window"}.get(
+        step.kind, step.kind
+    )
     if step.kind == "verify" and step.percent == 0:
         words, share = "verify the canary before its traffic", ""
     return f"{words}{named}{share}{f' in {step.environment}' if step.environment else ''}"
+
+
+def _wave(plan: Plan, places: Sequence[Place], number: int) -> list[PlannedStep]:
+    """List the wait for a window, if the plan has windows, and the way through each target of a wave."""
+    waits = [PlannedStep(kind="window", name=window_name(number))] if plan.windows.group("plan") else []
+    return [*waits, *(step for place in places for step in _through(plan, place, wave=number, beside=len(places)))]
 
 
 def _through(plan: Plan, place: Place, *, wave: int, beside: int) -> list[PlannedStep]:
@@ -248,6 +264,8 @@ def _ahead(path: Sequence[PlannedStep], done: Collection[PlannedStep]) -> Sequen
 def _leaves(step: PlannedStep, entry: Entry, version: str) -> bool:
     """Say whether an entry is the one that a step leaves in the record."""
     kind, names = _TRACES[step.kind]
+    if step.kind == "window":
+        names = (step.name,)
     if step.kind == "migrate":
         names = (f"{step.name} applied",)
     if step.whole:
@@ -260,6 +278,7 @@ _BY_SHARE = ("shift", "watch", "verify")
 _TRACES: dict[StepKind, tuple[Kind, tuple[str, ...]]] = {
     "pre_deploy": ("checklist", ("",)),
     "gate": ("gate", ("unchanged",)),
+    "window": ("gate", ()),
     "migrate": ("migration", ()),
     "deploy": ("effect", ("promote",)),
     "prepare": ("effect", ("prepare",)),

@@ -9,6 +9,7 @@ from tasks.rules.plan.plan import Plan, Step, Waves
 from tasks.rules.plan.targets import STAGING, place_of, production_of, target_of, waves_of
 from tasks.rules.rollout.steps import WITHOUT_CANARY, PlannedStep, extension_seconds, longest_seconds, smoke_in, steps_of
 from tasks.rules.rollout.waves import versions_in_words
+from tasks.rules.windows.words import window_in_words
 
 UNKNOWN = "what runs now is not known here"
 INCONCLUSIVE = {
@@ -17,7 +18,7 @@ INCONCLUSIVE = {
     "proceed": "it goes on, but with too few requests (no data) it rolls back",
     "rollback": "it rolls back",
 }
-STARTS = ("pre_deploy", "gate", "shift", "post_deploy")  # the steps with which a sentence begins
+STARTS = ("pre_deploy", "gate", "window", "shift", "post_deploy")  # the steps with which a sentence begins
 
 
 def duration(seconds: float) -> str:
@@ -48,8 +49,12 @@ def describe_course(plan: Plan, version: str, current: Mapping[str, str | None] 
         if steps[0].kind == "post_deploy":
             sentences += _wave(plan)
         sentences.append(_sentence(plan, version, runs, steps))
-    rest = f"At most {duration(longest_seconds(plan))} in all when it goes well, without the time that people take."
+    rest = f"At most {duration(longest_seconds(plan))} in all when it goes well, without the time that people take{_and_windows(plan)}."
     return [*sentences, _rollback(plan, runs), rest]
+
+
+def _and_windows(plan: Plan) -> str:
+    return " and that windows are waited for" if plan.windows.group("plan") else ""
 
 
 def _sentences(steps: Iterable[PlannedStep]) -> list[list[PlannedStep]]:
@@ -66,8 +71,8 @@ def _sentences(steps: Iterable[PlannedStep]) -> list[list[PlannedStep]]:
 def _sentence(plan: Plan, version: str, runs: Mapping[str, str | None], steps: Sequence[PlannedStep]) -> str:
     """Say in one sentence what these steps do, and what a failure leads to."""
     first = steps[0]
-    if first.kind in {"pre_deploy", "gate", "post_deploy"}:
-        return {"pre_deploy": _evidence, "gate": _gate, "post_deploy": _afterwards}[first.kind](plan)
+    if first.kind in {"pre_deploy", "gate", "window", "post_deploy"}:
+        return {"pre_deploy": _evidence, "gate": _gate, "window": _window, "post_deploy": _afterwards}[first.kind](plan)
     does = "; ".join(_clause(plan, version, runs, step) for step in steps)
     if first.environment == STAGING:
         left = "leaves it there for study" if plan.staging.keep_on_failure else "rolls staging back"
@@ -219,6 +224,15 @@ def _gate(plan: Plan) -> str:
     return (
         f"Gate: {plan.approval.quorum} of {names} must approve within {expiry}; the one who asked does not count. "
         f"A rejection, silence or {plan.approval.max_wrong_codes} wrong codes end the release as refused; production was not touched."
+    )
+
+
+def _window(plan: Plan) -> str:
+    times = [f"{'not in the ' if one.kind == 'deny' else 'in the '}{window_in_words(one)}" for one in plan.windows.group("plan")]
+    short = {"wait": "it waits for the next that is long enough", "proceed": "it goes on"}[plan.windows.if_too_short]
+    return (
+        f"Window: the next wave of production begins {'; '.join(times)}. Outside of them the release is suspended until they open; "
+        f"if the wave's longest time does not fit in what is left, {short}. A wave that has begun finishes, and a rollback never waits."
     )
 
 

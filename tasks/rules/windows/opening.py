@@ -23,7 +23,7 @@ class Stretch(NamedTuple):
 
     Fields:
         begin: From when on (UTC).
-        end: Until when (UTC); None if that lies behind the horizon.
+        end: Until when (UTC); None if nothing says so, or if it is closed beyond the horizon.
         is_open: Whether production may change.
         because: The windows: those that deny, or the allow windows of the first group of which none is open; else the open allow windows.
     """
@@ -106,7 +106,7 @@ def longest_opening(groups: Sequence[Group], at: datetime) -> timedelta | None:
 
 
 def stretches(groups: Sequence[Group], at: datetime, *, horizon: timedelta = HORIZON) -> Iterator[Stretch]:
-    """Go through the time from a moment on; each stretch ends where the next one begins, the last one has no end.
+    """Go through the time from a moment on; each stretch ends where the next one begins, the last one lies at the horizon.
 
     The cost is bounded: it looks at most at two years and at 20,000 intervals of a window.
     """
@@ -115,8 +115,11 @@ def stretches(groups: Sequence[Group], at: datetime, *, horizon: timedelta = HOR
     moment = at
     while True:
         found = _stretch(cursors, moment)
-        if found.end is None or found.end >= end or any(one.is_spent for group in cursors for one in group):
-            yield found._replace(end=None, is_open=found.is_open and (found.end is None or found.end >= end))
+        if found.end is None or found.end >= end:
+            yield found if found.is_open else found._replace(end=None)
+            return
+        if any(one.is_spent for group in cursors for one in group):
+            yield found._replace(end=None, is_open=False)
             return
         yield found
         moment = found.end

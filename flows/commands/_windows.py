@@ -1,0 +1,49 @@
+"""What the windows of a plan, and of this machine's policies, say about a release: never, not now, or now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # models take time that `shipway --help` does not have
+    from tasks.rules.plan.plan import Plan
+    from tasks.rules.windows.opening import Group
+
+
+def ask_windows(plan: Plan) -> tuple[list[str], str]:
+    """Look when production may change.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        Problems: that no release could ever begin, or a zone is not known here. And what holds now, in a sentence; "" without windows.
+    """
+    from blocks.errors import BadInput, Refused
+    from tasks.lifecycle.clock import now
+    from tasks.rules.rollout.windows import windows_fault
+    from tasks.rules.windows.opening import look
+    from tasks.rules.windows.words import look_in_words
+
+    try:
+        groups, moment = load_groups(plan), now()
+        if not groups:
+            return [], ""
+        if wrong := windows_fault(plan, groups, moment):
+            return [f"windows: {wrong}."], ""
+        return [], f"Production is {look_in_words(look(groups, moment))}"
+    except BadInput as error:
+        return [f"windows: {error}"], ""
+    except Refused:
+        return [], ""  # the comparison with the policies says why
+
+
+def load_groups(plan: Plan) -> list[Group]:
+    """Give the windows of a plan and of the policies on this machine.
+
+    Raises:
+        Refused: A policy cannot be read.
+    """
+    from tasks.approval.protection import load_policies
+    from tasks.rules.policy.windows import groups_of
+
+    return groups_of(plan, load_policies())

@@ -1,0 +1,79 @@
+"""Decision: may a wave of production begin now, or until when does it wait?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from tasks.rules.windows.opening import Group, Stretch, longest_opening, look, next_opening
+from tasks.rules.windows.words import look_in_words, moment_in_words, why_closed, zone_of_all
+
+LOOK_AGAIN = timedelta(days=1)  # where nothing says when it opens: a freeze without an end may be lifted
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a wave does.
+
+    Fields:
+        begins: Whether it begins now.
+        until: When it looks again (UTC), if it waits: the moment of the opening.
+        what: What it waits for, in a few words: `production opens Mon 2026-11-30 22:00 UTC`.
+        why: The windows that decide, with their reasons and owners.
+    """
+
+    begins: bool
+    until: datetime | None
+    what: str
+    why: str
+
+
+def decide(groups: Sequence[Group], at: datetime, *, needed: timedelta, if_too_short: Literal["wait", "proceed"]) -> Decision:
+    """Decide at a moment.
+
+    Args:
+        groups: The windows of the plan and of its policies.
+        at: The moment (UTC).
+        needed: The longest time that the wave takes.
+        if_too_short: What to do if that does not fit.
+    """
+    seen = look(groups, at)
+    fits = if_too_short == "proceed" or seen.until is None or seen.until - at >= needed
+    if seen.is_open and fits:
+        return Decision(begins=True, until=None, what=f"production is {look_in_words(seen)}", why="")
+    opening = next_opening(groups, at, needed=needed if if_too_short == "wait" else timedelta())
+    zone = zone_of_all(seen.because)
+    when = moment_in_words(opening.begin, zone) if opening else f"{moment_in_words(None)}; looks again in a day"
+    what = f"production opens {when}"
+    why = _too_short(seen.until, at, needed, zone) if seen.is_open else why_closed(seen.because)
+    if not seen.is_open and opening is not None and opening.begin != seen.until:
+        why = f"{why}; what opens before that is shorter than the {_minutes(needed)} that are needed at most"
+    return Decision(begins=False, until=_when(opening, at), what=what, why=why)
+
+
+def fault(groups: Sequence[Group], at: datetime, *, needed: timedelta, if_too_short: Literal["wait", "proceed"]) -> str:
+    """Say why no release could ever begin production, from a moment on; "" if one can."""
+    if next_opening(groups, at) is None:
+        return f"production never opens: {look_in_words(look(groups, at))}. Change the windows"
+    longest = longest_opening(groups, at)
+    if if_too_short == "proceed" or longest is None or longest >= needed:
+        return ""
+    return (
+        f"no window is long enough: a wave of production takes at most {_minutes(needed)}, and the longest opening is {_minutes(longest)}. "
+        f"Make a window longer, or write `if_too_short: proceed`"
+    )
+
+
+def _when(opening: Stretch | None, at: datetime) -> datetime:
+    return at + LOOK_AGAIN if opening is None else opening.begin
+
+
+def _too_short(until: datetime | None, at: datetime, needed: timedelta, zone: str) -> str:
+    left = timedelta() if until is None else until - at
+    return f"the window closes {moment_in_words(until, zone)}, in {_minutes(left)}, and {_minutes(needed)} are needed at most"
+
+
+def _minutes(lasts: timedelta) -> str:
+    return f"{lasts.total_seconds() / 60:.4g} min"

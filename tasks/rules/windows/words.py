@@ -1,0 +1,57 @@
+"""Windows in words, for people: one window, what holds now, and until when."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tasks.rules.windows.opening import HORIZON, Group, Look
+from tasks.rules.windows.window import Window
+from tasks.rules.windows.zones import wall_of, zone_of
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+NEVER = f"not within {HORIZON.days // 365} years"
+
+
+def moment_in_words(moment: datetime | None, zone: str = "UTC") -> str:
+    """Write a moment by the wall of a zone, and in UTC: `Mon 2026-11-30 22:00 Europe/Berlin (21:00 UTC)`; `not within 2 years` for None."""
+    if moment is None:
+        return NEVER
+    wall = wall_of(moment, zone_of(zone))
+    utc = "" if zone == "UTC" else f" ({moment:%H:%M} UTC)"
+    return f"{DAYS[wall.weekday()]} {wall:%Y-%m-%d %H:%M} {zone}{utc}"
+
+
+def window_in_words(window: Window) -> str:
+    """Name one window: where it is written, its times, its reason and whom to ask."""
+    noun = "freeze" if window.kind == "deny" else "window"
+    return f"{noun} of the {window.origin}: {times_in_words(window)}, because: {window.reason} (ask {window.owner})"
+
+
+def times_in_words(window: Window) -> str:
+    """Write the times of a window: `0 22 * * 1-5 for 240 min in Europe/Berlin`."""
+    if window.cron:
+        lasts = f"{window.lasts.days} day(s)" if window.by_wall else f"{window.lasts.total_seconds() / 60:g} min"
+        return f"`{window.cron}` for {lasts} in {window.zone}"
+    begin = f"from {window.begins:%Y-%m-%d %H:%M} " if window.begins else ""
+    end = f"until {window.ends:%Y-%m-%d %H:%M}" if window.ends else "without an end"
+    return f"{begin}{end} in {window.zone}"
+
+
+def look_in_words(look: Look) -> str:
+    """Say in one sentence if production may change, until when, and why."""
+    if look.is_open:
+        return f"open until {moment_in_words(look.until, zone_of_all(look.because))}" if look.until else "open, without an end in sight"
+    when = moment_in_words(look.until, zone_of_all(look.because))
+    return f"closed; opens {when}. {why_closed(look.because)}"
+
+
+def why_closed(because: Group) -> str:
+    """Say which windows hold: the freezes, or the allow windows of which none is open."""
+    named = "; ".join(window_in_words(one) for one in because)
+    return named if any(one.kind == "deny" for one in because) else f"outside of the {named}"
+
+
+def zone_of_all(windows: Group) -> str:
+    """Give the zone in which to speak of windows: theirs if they share one, else UTC."""
+    zones = {one.zone for one in windows}
+    return zones.pop() if len(zones) == 1 else "UTC"

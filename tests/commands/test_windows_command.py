@@ -1,0 +1,82 @@
+"""`shipway windows` shows what holds now and in the coming days, to people and to programs."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from flows.cli import main
+from tasks.lifecycle import clock
+from tests.rules.plan.test_file import MINIMAL
+
+WINDOWS = """
+windows:
+  allow:
+    - {cron: "0 22 * * 1-5", duration_minutes: 240, zone: Europe/Berlin, reason: few customers, owner: shop-team}
+  deny:
+    - {from: "2026-12-01", until: "2026-12-03", zone: Europe/Berlin, reason: stocktaking, owner: ada}
+"""
+
+
+@pytest.fixture
+def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Lay out a plan, on a Monday at noon."""
+    monkeypatch.setattr(clock, "now", lambda: datetime(2026, 11, 30, 12, tzinfo=UTC))
+    (tmp_path / "shipway.yaml").write_text(MINIMAL + WINDOWS)
+    return tmp_path / "shipway.yaml"
+
+
+def test_the_coming_days_are_shown(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Open until the freeze, which begins within a window; then the next one."""
+    assert main(["windows", str(plan), "--days", "4"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("guestbook: production is closed; opens Mon 2026-11-30 22:00 Europe/Berlin (21:00 UTC).")
+    lines = [line.strip() for line in shown.splitlines() if line.startswith(("  open", "  closed"))]
+    assert lines == [
+        "closed  Mon 2026-11-30 13:00 Europe/Berlin (12:00 UTC) – Mon 2026-11-30 22:00 Europe/Berlin (21:00 UTC)",
+        "open    Mon 2026-11-30 22:00 Europe/Berlin (21:00 UTC) – Tue 2026-12-01 00:00 Europe/Berlin (23:00 UTC)",
+        "closed  Tue 2026-12-01 00:00 Europe/Berlin (23:00 UTC) – Thu 2026-12-03 00:00 Europe/Berlin (23:00 UTC)",
+        "open    Thu 2026-12-03 00:00 Europe/Berlin (23:00 UTC) – Thu 2026-12-03 02:00 Europe/Berlin (01:00 UTC)",
+        "closed  Thu 2026-12-03 02:00 Europe/Berlin (01:00 UTC) – Thu 2026-12-03 22:00 Europe/Berlin (21:00 UTC)",
+        "open    Thu 2026-12-03 22:00 Europe/Berlin (21:00 UTC) – Fri 2026-12-04 02:00 Europe/Berlin (01:00 UTC)",
+        "closed  Fri 2026-12-04 02:00 Europe/Berlin (01:00 UTC) – Fri 2026-12-04 22:00 Europe/Berlin (21:00 UTC)",
+    ]
+    assert "freeze of the plan, from 2026-12-01 00:00 until 2026-12-03 00:00 in Europe/Berlin: stocktaking (ask ada)" in shown
+
+
+def test_programs_get_the_same(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With moments in UTC."""
+    assert main(["windows", str(plan), "--days", "1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["open"], found["until"], found["more"]) == (False, "2026-11-30T21:00:00+00:00", False)
+    assert [(one["open"], one["from"]) for one in found["coming"]][1] == (True, "2026-11-30T21:00:00+00:00")
+    assert found["coming"][2]["windows"][0]["owner"] == "ada"
+
+
+def test_a_plan_without_windows_says_so(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Open, and nothing to list."""
+    plan.write_text(MINIMAL)
+    assert main(["windows", str(plan)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "guestbook: production is open, without an end in sight.",
+        "Neither the plan nor a policy on this machine has windows.",
+    ]
+
+
+def test_a_wrong_plan_is_bad_input(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the problem, on stderr."""
+    plan.write_text(MINIMAL + WINDOWS.replace("Europe/Berlin", "Europe/Bonn"))
+    assert main(["windows", str(plan)]) == 2
+    assert "Europe/Bonn" in capsys.readouterr().err
+
+
+def test_a_policy_that_cannot_be_read_is_refused(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing could be deployed, whatever the windows say."""
+    from blocks.approvers.policy_files import write_policy_file  # noqa: PLC0415 - the key's place is set by then
+
+    write_policy_file("broken", b"policy: 7\n")
+    assert main(["windows", str(plan)]) == 4
+    assert "a policy is wrong" in capsys.readouterr().err

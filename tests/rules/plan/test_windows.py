@@ -1,0 +1,87 @@
+"""The section `windows` of a plan: each fault with its place and fix, and what the rules of windows get."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from tasks.rules.plan.file import read_plan
+from tasks.rules.plan.plan import Plan
+from tasks.rules.windows.window import Window
+from tests.rules.plan.test_file import MINIMAL
+
+WHO = "zone: Europe/Berlin, reason: quiet, owner: ada"
+
+
+def read(window: str) -> tuple[Plan | None, list[str]]:
+    """Read the minimal plan with one allow window."""
+    plan, problems = read_plan(f"{MINIMAL}windows: {{allow: [{{{window}}}]}}\n", name="p.yaml")
+    return plan, [str(problem) for problem in problems]
+
+
+@pytest.mark.parametrize(
+    ("window", "said"),
+    [
+        (f'cron: "0 22 * *", duration_minutes: 3, {WHO}', "windows.allow[0].cron: a cron line has 5 fields, and this has 4. Write minute"),
+        (f'cron: "0 25 * * *", duration_minutes: 3, {WHO}', "windows.allow[0].cron: `0 25 * * *` is not a cron line: bad hour"),
+        (f'cron: "0 22 * * *", {WHO}', "windows.allow[0]: `cron` needs one duration, and has 0. Write `duration_minutes` or"),
+        (f'cron: "0 22 * * *", duration_minutes: 3, duration_days: 1, {WHO}', "windows.allow[0]: `cron` needs one duration, and has 2"),
+        (f'cron: "0 22 * * *", duration_minutes: 0, {WHO}', "windows.allow[0].duration_minutes: `0` must be at least 1"),
+        (f'cron: "0 22 * * *", duration_days: 1, until: "2027-01-01", {WHO}', "windows.allow[0]: `cron` is given beside `from` or `until`"),
+        (WHO, "windows.allow[0]: neither `cron` nor `from` nor `until` is given. Write `cron` with a duration"),
+        (f'until: "2027-01-01", duration_days: 3, {WHO}', "windows.allow[0]: a duration is given without `cron`. Write `until` instead"),
+        (
+            f'from: "2027-01-02", until: "2027-01-01", {WHO}',
+            "windows.allow[0]: it closes at 2027-01-01, not after 2027-01-02. Write `until`",
+        ),
+        (f'from: "2027-02-29", {WHO}', "windows.allow[0].from: `2027-02-29` is not a date: day is out of range"),
+        (f"from: 2027-02-28, {WHO}", 'windows.allow[0].from: `2027-02-28` is read as a date by YAML. Put it in quotes: "2027-02-28".'),
+        (f'from: "28.02.2027", {WHO}', "windows.allow[0].from: `28.02.2027` does not fit. Write a date and a time of the wall in quotes"),
+        (
+            'from: "2027-01-01", zone: CET, reason: a, owner: b',
+            "windows.allow[0].zone: `CET` is not the name of a time zone. Write an IANA",
+        ),
+        ('from: "2027-01-01", zone: Europe/Bonn, reason: a, owner: b', "windows.allow[0].zone: the time zone `Europe/Bonn` is not known"),
+        ('from: "2027-01-01", zone: UTC, owner: b', "windows.allow[0].reason: `reason` is missing"),
+        ('from: "2027-01-01", zone: UTC, reason: a', "windows.allow[0].owner: `owner` is missing"),
+    ],
+)
+def test_a_wrong_window_is_said_with_its_place_and_fix(window: str, said: str) -> None:
+    """Cron, zone, times and durations."""
+    plan, problems = read(window)
+    assert plan is None
+    assert any(said in problem for problem in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("window", "wanted"),
+    [
+        (
+            f'cron: "0 22 * * 1-5", duration_minutes: 240, {WHO}',
+            Window("allow", "Europe/Berlin", "quiet", "ada", cron="0 22 * * 1-5", lasts=timedelta(hours=4)),
+        ),
+        (
+            f'cron: "0 0 * * SUN", duration_days: 1, {WHO}',
+            Window("allow", "Europe/Berlin", "quiet", "ada", cron="0 0 * * SUN", lasts=timedelta(days=1), by_wall=True),
+        ),
+        (
+            f'from: "2026-12-20 18:00", until: "2027-01-02", {WHO}',
+            Window("allow", "Europe/Berlin", "quiet", "ada", begins=datetime(2026, 12, 20, 18), ends=datetime(2027, 1, 2)),  # noqa: DTZ001 - the wall's
+        ),
+    ],
+)
+def test_a_window_is_given_to_the_rules_as_it_is_written(window: str, wanted: Window) -> None:
+    """And a plan that was stored as JSON is the same plan."""
+    plan, problems = read(window)
+    assert problems == []
+    assert plan is not None
+    assert plan.windows.group("plan") == (wanted,)
+    assert Plan.model_validate(plan.model_dump(mode="json")) == plan
+
+
+def test_a_plan_without_windows_has_no_group() -> None:
+    """It is open at any time."""
+    plan, _ = read_plan(MINIMAL, name="p.yaml")
+    assert plan is not None
+    assert plan.windows.group("plan") == ()

@@ -1,0 +1,90 @@
+"""Whether a wave begins, in what words it waits, and which windows no release could ever use."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+import pytest
+
+from tasks.rules.windows.decision import decide, fault
+from tasks.rules.windows.opening import look
+from tasks.rules.windows.window import Window
+from tasks.rules.windows.words import look_in_words, window_in_words
+from tests.rules.windows.oracle import utc
+
+NIGHTLY = Window("allow", "Europe/Berlin", "few customers", "shop-team", cron="0 22 * * 1-5", lasts=timedelta(hours=4))
+FREEZE = Window(
+    "deny", "Europe/Berlin", "Christmas", "ada", origin="policy shop",
+    begins=datetime(2026, 12, 20), ends=datetime(2027, 1, 2),  # noqa: DTZ001 - the wall's
+)  # fmt: skip
+OPEN_FREEZE = Window("deny", "UTC", "an incident", "ada", begins=datetime(2026, 12, 20))  # noqa: DTZ001 - the wall's
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("at", "needed", "if_too_short", "until"),
+    [
+        (utc(2026, 11, 30, 12), HOUR, "wait", utc(2026, 11, 30, 21)),
+        (utc(2026, 11, 30, 21), HOUR, "wait", None),
+        (utc(2026, 12, 1, 0), HOUR, "wait", None),  # just fits
+        (utc(2026, 12, 1, 0, 1), HOUR, "wait", utc(2026, 12, 1, 21)),
+        (utc(2026, 12, 1, 0, 1), HOUR, "proceed", None),
+        (utc(2026, 12, 25), HOUR, "proceed", utc(2027, 1, 1, 23)),
+        (utc(2026, 12, 25), 4 * HOUR, "wait", utc(2027, 1, 4, 21)),  # two hours of Friday's are left when the freeze ends
+    ],
+)
+def test_a_wave_begins_or_waits_until_a_moment(
+    at: datetime, needed: timedelta, if_too_short: Literal["wait", "proceed"], until: datetime | None
+) -> None:
+    """Open and long enough, or as the plan says."""
+    found = decide([(NIGHTLY,), (FREEZE,)], at, needed=needed, if_too_short=if_too_short)
+    assert (found.begins, found.until) == (until is None, until)
+
+
+def test_the_words_name_window_reason_owner_and_time() -> None:
+    """In the windows' own zone, and in UTC."""
+    closed = decide([(NIGHTLY,), (FREEZE,)], utc(2026, 11, 30, 12), needed=HOUR, if_too_short="wait")
+    assert closed.what == "production opens Mon 2026-11-30 22:00 Europe/Berlin (21:00 UTC)"
+    assert (
+        closed.why
+        == "outside of the window of the plan: `0 22 * * 1-5` for 240 min in Europe/Berlin, because: few customers (ask shop-team)"
+    )
+    frozen = decide([(NIGHTLY,), (FREEZE,)], utc(2026, 12, 25), needed=4 * HOUR, if_too_short="wait")
+    assert frozen.why == (
+        "freeze of the policy shop: from 2026-12-20 00:00 until 2027-01-02 00:00 in Europe/Berlin, because: Christmas (ask ada)"
+        "; what opens before that is shorter than the 240 min that are needed at most"
+    )
+    short = decide([(NIGHTLY,)], utc(2026, 12, 1, 0, 30), needed=HOUR, if_too_short="wait")
+    assert short.why == "the window closes Tue 2026-12-01 02:00 Europe/Berlin (01:00 UTC), in 30 min, and 60 min are needed at most"
+
+
+def test_a_freeze_without_an_end_is_looked_at_again_in_a_day() -> None:
+    """It may be lifted; the release holds, and does not end."""
+    found = decide([(OPEN_FREEZE,)], utc(2026, 12, 25), needed=HOUR, if_too_short="wait")
+    assert found.until == utc(2026, 12, 26)
+    assert "not within 2 years; looks again in a day" in found.what
+    assert window_in_words(OPEN_FREEZE) == "freeze of the plan: from 2026-12-20 00:00 without an end in UTC, because: an incident (ask ada)"
+
+
+def test_windows_that_no_release_could_use_are_a_fault() -> None:
+    """Never open, or never for long enough; the fix is said."""
+    assert fault([(NIGHTLY,), (FREEZE,)], utc(2026, 12, 25), needed=4 * HOUR, if_too_short="wait") == ""
+    assert "production never opens: closed; opens not within 2 years. freeze" in fault(
+        [(OPEN_FREEZE,)], utc(2026, 12, 25), needed=HOUR, if_too_short="proceed"
+    )
+    short = fault([(NIGHTLY,)], utc(2026, 12, 25), needed=5 * HOUR, if_too_short="wait")
+    assert short.startswith("no window is long enough: a wave of production takes at most 300 min, and the longest opening is 240 min.")
+    assert fault([(NIGHTLY,)], utc(2026, 12, 25), needed=5 * HOUR, if_too_short="proceed") == ""
+
+
+@pytest.mark.parametrize(
+    ("at", "words"),
+    [
+        (utc(2026, 11, 30, 22), "open until Tue 2026-12-01 02:00 Europe/Berlin (01:00 UTC)"),
+        (utc(2026, 11, 29), "closed; opens Mon 2026-11-30 22:00 Europe/Berlin (21:00 UTC). outside of the window of the plan"),
+    ],
+)
+def test_what_holds_now_is_one_sentence(at: datetime, words: str) -> None:
+    """Open or not, until when, and why."""
+    assert look_in_words(look([(NIGHTLY,)], at)).startswith(words)
