@@ -36,11 +36,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Thin the long campaign of faults: with SHIPWAY_HALF=0 or 1 only that half of it runs, chosen by each test's name."""
+    """Thin the long campaigns of faults and attacks: with SHIPWAY_HALF=0 or 1 only that half runs, chosen by each test's name."""
     half = os.environ.get("SHIPWAY_HALF", "")
     if not half:
         return
-    left = [one for one in items if one.get_closest_marker("faults") and zlib.crc32(one.nodeid.encode()) % 2 != int(half)]
+    left = [
+        one
+        for one in items
+        if (one.get_closest_marker("faults") or one.get_closest_marker("attack")) and zlib.crc32(one.nodeid.encode()) % 2 != int(half)
+    ]
     config.hook.pytest_deselected(items=left)
     items[:] = [one for one in items if one not in set(left)]
 
