@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from datetime import datetime
 from typing import Any
 
 from prefect import State, flow
@@ -22,6 +23,7 @@ from flows.staging import staging
 from flows.verify import verify
 from tasks.approval.approval import log_outcome
 from tasks.evidence.inputs import collect_inputs, collect_inputs_again
+from tasks.lifecycle import clock
 from tasks.lifecycle.policy import retried
 from tasks.record.journal import read_entry
 from tasks.rules.evidence.inputs import Inputs
@@ -131,6 +133,8 @@ async def _still_the_same(phase: Phase, inputs: Inputs) -> bool:
     await wait_for_window(phase, first, begins=False)
     if await phase.read("gate", name=UNCHANGED) and not await has_waited_since(phase, UNCHANGED):
         return True
+    if too_old := await _too_old(phase, inputs):
+        return await _void(phase, too_old, approved=inputs.digest, now=inputs.digest)
     fresh = await retried(collect_inputs_again)(phase.path, version=inputs.version)
     if fresh.digest == inputs.digest:
         await wait_for_window(phase, first, begins=False)  # reading took its time, in which it may have closed
@@ -145,15 +149,25 @@ async def _still_the_same(phase: Phase, inputs: Inputs) -> bool:
         (name, getattr(fresh, name), getattr(inputs, name)) for name in ("plan", "current", "change_log", "platforms", "policies", "edits")
     ]
     changed = ", ".join(name for name, seen, approved in parts if canonical(seen) != canonical(approved))
-    await phase.append(
-        "The approval is void: what it was given for changed while it was asked",
-        kind="refused",
-        name="void",
-        why=f"changed: {changed}",
-        evidence={"approved": inputs.digest, "now": fresh.digest},
-    )
-    await retried(log_outcome)(phase.owner, outcome="void", reason=f"asked again, since this changed: {changed}", state="open")
+    return await _void(phase, f"changed: {changed}", approved=inputs.digest, now=fresh.digest)
+
+
+async def _void(phase: Phase, why: str, *, approved: str, now: str) -> bool:
+    """Make the approval of this round void, and give that it is not the same any more: people are asked again."""
+    what = "The approval is void: what it was given for changed while it was asked" if approved != now else "The approval is void"
+    await phase.append(what, kind="refused", name="void", why=why, evidence={"approved": approved, "now": now})
+    await retried(log_outcome)(phase.owner, outcome="void", reason=f"asked again: {why}", state="open")
     return False
+
+
+async def _too_old(phase: Phase, inputs: Inputs) -> str:
+    """Say that the approval is older than the plan lets it be; "" if it is not, or none is needed."""
+    decided = await phase.read("gate", name="decision")
+    if decided is None or inputs.rules().quorum == 0:
+        return ""
+    minutes = (clock.now() - datetime.fromisoformat(decided.at)).total_seconds() / 60
+    limit = phase.plan.approval.valid_for_minutes
+    return "" if minutes <= limit else f"it is {minutes:.4g} min old, more than the {limit:g} of `approval.valid_for_minutes`"
 
 
 async def _requester(phase: Phase) -> str:

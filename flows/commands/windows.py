@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _facts(service: str, groups: list[Group], at: datetime, *, days: int) -> dict[str, Any]:
     from datetime import timedelta
 
-    from tasks.rules.windows.opening import look, stretches
+    from tasks.rules.windows.opening import HORIZON, look, stretches
     from tasks.rules.windows.words import look_in_words
 
     seen, end = look(groups, at), at + timedelta(days=days)
@@ -72,19 +72,25 @@ def _facts(service: str, groups: list[Group], at: datetime, *, days: int) -> dic
         "until": seen.until,
         "says": f"production is {look_in_words(seen)}",
         "days": days,
-        "coming": [_stretch(one) for one in coming[:MOST_LINES]],
+        "coming": [_stretch(one, horizon=at + HORIZON) for one in coming[:MOST_LINES]],
         "more": len(coming) > MOST_LINES,
     }
 
 
-def _stretch(one: Stretch) -> dict[str, Any]:
+def _stretch(one: Stretch, *, horizon: datetime) -> dict[str, Any]:
     from tasks.rules.windows.words import times_in_words, zone_of_all
 
     named = [
         {"kind": window.kind, "of": window.origin, "times": times_in_words(window), "reason": window.reason, "owner": window.owner}
         for window in one.because
     ]
-    return {"open": one.is_open, "from": one.begin, "until": one.end, "zone": zone_of_all(one.because), "windows": named}
+    return {
+        "open": one.is_open,
+        "from": one.begin,
+        "until": one.end if one.end and one.end < horizon else None,
+        "zone": zone_of_all(one.because),
+        "windows": named,
+    }
 
 
 def _print(facts: dict[str, Any]) -> None:

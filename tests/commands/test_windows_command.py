@@ -56,6 +56,13 @@ def test_programs_get_the_same(plan: Path, capsys: pytest.CaptureFixture[str]) -
     assert found["coming"][2]["windows"][0]["owner"] == "ada"
 
 
+def test_what_is_open_beyond_the_horizon_has_no_end(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A window of one time without `until`."""
+    plan.write_text(MINIMAL + 'windows: {allow: [{from: "2026-11-30T14:00", zone: UTC, reason: a, owner: b}]}\n')
+    assert main(["windows", str(plan)]) == 0
+    assert "  open    Mon 2026-11-30 14:00 UTC – without an end in sight" in capsys.readouterr().out
+
+
 def test_a_plan_without_windows_says_so(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Open, and nothing to list."""
     plan.write_text(MINIMAL)

@@ -164,6 +164,26 @@ async def test_a_plan_that_changes_while_the_release_waits_voids_the_approval(st
     await check_closed(stage, ran, outcome="refused")
 
 
+async def test_an_approval_that_grew_too_old_is_asked_for_again(stage: Stage, server: Any, freezer: Freezer) -> None:
+    """Nothing else changed; the plan says for how long an approval holds, and production is untouched."""
+    people = await enrol(server)
+    plan = stage.plan(approval=people.section(valid_for_minutes=0.001))
+    run = await stage.release(stage.tag("1.8"), plan=plan)
+    await go_on(stage, run)
+    freezer.freeze()
+    assert (await answer(stage, run, await people.form(people.names[0], run))).state == "Suspended"
+    freezer.lift()
+    ran = await wake(stage, run)
+    assert ran.state == "Suspended", ran.message
+    (void,) = [entry for entry in ran.entries if entry.name == "void"]
+    assert "more than the 0.001 of `approval.valid_for_minutes`" in void.why
+    assert ran.entries[-1].name == "question 1"
+    assert ran.entries[-1].round == 2
+    assert [spot for spot in spots(ran) if spot.startswith("production")] == []
+    ran = await answer(stage, run, await people.form(people.names[0], run, decision="reject"))
+    await check_closed(stage, ran, outcome="refused")
+
+
 async def test_what_has_begun_finishes_although_a_freeze_is_set_meanwhile(stage: Stage, freezer: Freezer) -> None:
     """Killed with half of the traffic shifted: it does not stay there until the freeze ends."""
     run = await stage.release(stage.tag("1.4"))

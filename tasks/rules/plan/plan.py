@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
+from tasks.rules.plan.approval import Approval
 from tasks.rules.plan.data import DataSuites, Samples
 from tasks.rules.plan.evidence import ChangeLog, Command, Dependency, Junit
 from tasks.rules.plan.judgement import Judgement, PlatformSli, ProbeSli, PrometheusPairSli, PrometheusSli, Sli
@@ -153,36 +154,6 @@ class Waves(Section):
 def _kind_of_production(value: Any) -> str:
     several = isinstance(value, Waves) or (isinstance(value, dict) and "targets" in value)
     return "several" if several else "one"
-
-
-class Approval(Section):
-    """Approval: who must approve before production."""
-
-    approvers: Annotated[list[Person], Field(max_length=100)] = Field(default_factory=list)
-    """The names that may approve."""
-    quorum: Annotated[int, Field(ge=0, le=20)] = 1
-    """How many different people must approve; 0 needs no approval."""
-    expires_after_minutes: Annotated[float, Field(gt=0, le=43_200)] = 240
-    """A gate without enough approvals in this time ends the release as refused."""
-    max_wrong_codes: Annotated[int, Field(ge=1, le=100)] = 5
-    """This many wrong codes end the release as refused."""
-    block: BlockName = "approvers/shipway"
-    """The block in which the approvers are enrolled."""
-
-    @field_validator("approvers")
-    @classmethod
-    def _each_once(cls, approvers: list[str]) -> list[str]:
-        refuse_doubles(approvers)
-        return approvers
-
-    @field_validator("quorum")
-    @classmethod
-    def _can_be_met(cls, quorum: int, info: ValidationInfo) -> int:
-        able = len(info.data["approvers"]) if "approvers" in info.data else quorum
-        if quorum > able:
-            wrong = f"a quorum of {quorum} can never be met by {able} approver(s)"
-            raise fault(wrong, fix="List more names in `approvers`, or write `quorum: 0` to state that no approval is needed.")
-        return quorum
 
 
 class Rollback(Section):
