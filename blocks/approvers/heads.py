@@ -8,15 +8,11 @@ other way round.
 from __future__ import annotations
 
 import json
-import time
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from blocks.approvers.key_file import key_path, replace_file
 from blocks.errors import Tampered, Temporary
-
-KEPT_SECONDS = 30 * 86_400.0
 
 
 class KeyFolderFault(Temporary):
@@ -53,7 +49,7 @@ def read_head(release: str) -> Head | None:
 
 
 def keep_head(release: str, head: Head) -> None:
-    """Keep a head, atomically and durably, unless a later one is kept; the first one of a record removes what is closed and a month old.
+    """Keep a head, atomically and durably, unless a later one is kept.
 
     Raises:
         KeyFolderFault: The key's folder cannot be written.
@@ -62,8 +58,6 @@ def keep_head(release: str, head: Head) -> None:
     path = _path(release)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if head.seq == 1:
-            _forget_old(path.parent)
         known = read_head(release)
         if known is None or known.seq < head.seq:
             replace_file(path, json.dumps(head._asdict()).encode())
@@ -81,11 +75,3 @@ def _parsed(content: bytes) -> Head:
 
 def _path(release: str) -> Path:
     return key_path().parent / "heads" / f"{release}.json"
-
-
-def _forget_old(folder: Path) -> None:
-    """Remove the heads of records that were closed a month ago; `record.json` beside their entries still has the last hash."""
-    for path in folder.glob("*.json"):
-        with suppress(FileNotFoundError, ValueError, TypeError, KeyError):  # another worker was first, or it is not a head
-            if time.time() - path.stat().st_mtime > KEPT_SECONDS and json.loads(path.read_bytes())["closed"]:
-                path.unlink()

@@ -32,7 +32,7 @@ class Answer:
     said: str
 
 
-class Client:
+class ForgeClient:
     """One forge.
 
     Args:
@@ -47,7 +47,7 @@ class Client:
 
     def __repr__(self) -> str:
         """Show no header."""
-        return f"Client({self.url})"
+        return f"ForgeClient({self.url})"
 
     async def ask(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None, accept: Collection[int] = ()
@@ -94,7 +94,7 @@ class Client:
             raise Unreachable(f"{what}: no answer within {ANSWER_SECONDS:g} s") from None
         except (httpx.LocalProtocolError, httpx.InvalidURL, httpx.UnsupportedProtocol):  # the words may hold the token
             raise BadInput("the address or the token cannot be sent", field="pull_requests.api", fix="Look at both in the block") from None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, OSError) as error:  # the latter as of a file of certificates that is broken
             raise Unreachable(f"{what}: it does not answer: {type(error).__name__}") from None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from blocks.errors import BadInput, Refused, Temporary
-from blocks.forge.client import Client
+from blocks.forge.client import ForgeClient
 from blocks.forge.forge import Draft, PullRequest, Standing, State, address_in, chosen, hash_in, words_in
 from blocks.forge.settings import PullRequests
 
@@ -45,7 +45,8 @@ class GitHub:
             "X-GitHub-Api-Version": "2022-11-28",
         }
         self._settings, self._target = settings, target
-        self._client = Client(settings.url, headers, rights=RIGHTS)
+        self._of_an_app = token.startswith("ghs_")  # to the token of an installation GitHub says false of every right, whatever it has
+        self._client = ForgeClient(settings.url, headers, rights=RIGHTS)
         self._path = f"/repos/{quote(settings.repository)}"
 
     async def check(self) -> None:
@@ -53,7 +54,7 @@ class GitHub:
         found = _object((await self._client.ask("GET", self._path)).body)
         if found.get("archived"):
             raise Refused(f"{self._settings.repository} is archived, so no pull request can be opened there")
-        if _object(found.get("permissions")).get("push") is False:
+        if not self._of_an_app and _object(found.get("permissions")).get("push") is False:
             raise Refused(f"the token may not push to {self._settings.repository}. Give it the rights: {RIGHTS}")
         if not self._settings.merge:
             return

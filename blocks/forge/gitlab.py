@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from blocks.errors import BadInput, Refused, Temporary
-from blocks.forge.client import Client
+from blocks.forge.client import ForgeClient
 from blocks.forge.forge import Draft, PullRequest, State, address_in, chosen, hash_in, words_in
 from blocks.forge.settings import PullRequests
 
@@ -41,7 +41,7 @@ class GitLab:
     def __init__(self, settings: PullRequests, token: str, target: str) -> None:
         """Keep them."""
         self._settings, self._target = settings, target
-        self._client = Client(settings.url, {"PRIVATE-TOKEN": token, "User-Agent": "shipway"}, rights=RIGHTS)
+        self._client = ForgeClient(settings.url, {"PRIVATE-TOKEN": token, "User-Agent": "shipway"}, rights=RIGHTS)
         self._path = f"/projects/{quote(settings.repository, safe='')}"
 
     async def check(self) -> None:
@@ -100,7 +100,9 @@ class GitLab:
         if squash:
             body["squash_commit_message"] = f"{draft.title}\n\n{draft.message}"
         path = f"{self._path}/merge_requests/{pull_request.number}/merge"
-        answer = await self._client.ask("PUT", path, body=body, accept=NOT_NOW)
+        answer = await self._client.ask("PUT", path, body=body, accept={*NOT_NOW, HTTPStatus.UNAUTHORIZED})
+        if answer.status == HTTPStatus.UNAUTHORIZED:  # GitLab's answer to an account that is known and may not merge there
+            return "the token's account may not merge into this branch: people must merge it, or give the account that right"
         return (answer.said or f"it answered {answer.status}") if answer.status in NOT_NOW else ""
 
     async def close(self, number: int) -> None:

@@ -25,7 +25,7 @@ from blocks.platform import Counts, Endpoints, Lease, LogLine, Position
 
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+-]{0,127}")
 EVIDENCE_LINES = 20
-REST_SECONDS = 10.0
+REST_SECONDS = 20.0
 ALL_PERCENT = 100
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 

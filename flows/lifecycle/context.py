@@ -27,7 +27,7 @@ from tasks.record.without_key import is_rolling_back
 from tasks.rollout.as_deployed import load_platform_to_roll_back
 from tasks.rollout.platforms import load_platform
 from tasks.rollout.rollout import acquire_lease
-from tasks.rules.evidence.inputs import TakenPlan
+from tasks.rules.evidence.inputs import Inputs, TakenPlan
 from tasks.rules.lifecycle.results import PhaseResult
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.request import owner_of, round_of
@@ -177,19 +177,26 @@ async def platform_of(plan: Plan, environment: str, *, anew: bool = False) -> Pl
     return platform
 
 
-async def approved_platform(phase: Phase, environment: str, *, version: str) -> Platform:
+async def approved_platform(phase: Phase, environment: str, *, version: str, approved: Inputs | None) -> Platform:
     """Load the platform that acts on a target of production, and compare this very block with the one that was approved.
 
     The block is read here once more than for the digest, and a later wave begins hours after it: without this, whoever can edit blocks
     could have another command or image run in production between approval and effect.
+
+    Args:
+        phase: The release.
+        environment: The target.
+        version: The version under release.
+        approved: The inputs for which the approvals were verified; None if no approval is asked for: then those that were collected first.
 
     Raises:
         BadInput: The plan has no such environment, or there is no such platform.
         WorldMoved: Its settings, or the cluster that it reaches, are not those that were approved.
     """
     platform = await platform_of(phase.plan, environment, anew=True)
-    compared = named(collect_inputs, f"compare with what was approved{within(environment)}")
-    approved = await compared(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
+    if approved is None:
+        compared = named(collect_inputs, f"compare with what was approved{within(environment)}")
+        approved = await compared(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
     if settings_fingerprint(platform, await reached_by(platform)) != approved.platforms[environment]:
         block = place_of(phase.plan, environment).platform
         fix = f"look at it (`prefect block inspect {block}`), then release again"

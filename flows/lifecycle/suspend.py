@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 from prefect.context import FlowRunContext
 from prefect.flow_runs import asuspend_flow_run
 from prefect.input import RunInput
 
+from blocks.errors import Temporary
 from flows.lifecycle.context import run_id
 from tasks.lifecycle.clock import seconds_until
 from tasks.lifecycle.run_labels import set_wakeup
@@ -48,10 +50,15 @@ async def wait_until(at: datetime, *, name: str) -> None:
     Args:
         at: When to wake (UTC).
         name: What it waits for; each call waits anew.
+
+    Raises:
+        Temporary: The server did not suspend it; whoever goes on would go on too early.
     """
-    turn = sum(key.startswith(f"{name}-") for key in asked_keys()) + 1
     await set_wakeup(run_id(), at=at)
-    await _suspend(key=f"{name}-{turn}", timeout=int(seconds_until(at)) + GRACE_SECONDS)
+    # Without a time-out, by which Prefect would end the run if the stack were down then. By a key that cannot be known before: those that
+    # were used are a field of the run, and Prefect skips a suspension whose key is among them.
+    await _suspend(key=f"{name}-{uuid4().hex}", timeout=None)
+    raise Temporary(f"this run was not suspended, though it has to wait until {at:%Y-%m-%d %H:%M} UTC ({name})")
 
 
 async def ask(form: type[RunInput], *, key: str, until: datetime) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from blocks.errors import Refused
-from flows.lifecycle.context import Phase, expect_policies_kept, platform_of
+from flows.lifecycle.context import Phase, check_not_stopped, expect_policies_kept, platform_of
 from flows.lifecycle.suspend import wait_until
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.policy import retried
@@ -31,7 +31,9 @@ async def wait_for_window(phase: Phase, environments: Sequence[str], *, begins: 
 
     Raises:
         Refused: A policy is not kept, or cannot be read.
+        Superseded: A rollback requested that the run stops.
     """
+    await check_not_stopped(phase.owner)  # who is woken since it must stop does not wait again
     if await _is_changed(phase, environments):
         return  # before any policy is read: nothing holds up what is done
     groups = groups_of(phase.plan, await expect_policies_kept(phase))
@@ -41,7 +43,7 @@ async def wait_for_window(phase: Phase, environments: Sequence[str], *, begins: 
     decision = decide_wave(phase.plan, groups, now(), wave=wave)
     if decision.until is None:
         if begins:
-            await phase.append(decision.what.capitalize(), kind="gate", name=window_name(wave), why=decision.why)
+            await phase.append(decision.what[:1].upper() + decision.what[1:], kind="gate", name=window_name(wave), why=decision.why)
         return
     until = decision.until.isoformat()
     what = f"Waits: {decision.what}"

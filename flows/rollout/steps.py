@@ -16,13 +16,14 @@ from tasks.lifecycle.policy import named
 from tasks.rollout.link import through
 from tasks.rollout.rollout import prepare_revision, promote_revision, shift_traffic
 from tasks.rules.analysis.outcome import Outcome
+from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.lifecycle.results import INCONCLUSIVE, Analysis, PhaseResult, StepResult, TargetResult, failed
 from tasks.rules.plan.plan import Step
 from tasks.rules.plan.targets import Place, target_of, within
 from tasks.rules.rollout.steps import extension_seconds
 
 
-async def roll_out(phase: Phase, version: str, *, place: Place, decisions: Mapping[int, str]) -> TargetResult:
+async def roll_out(phase: Phase, version: str, *, place: Place, decisions: Mapping[int, str], approved: Inputs | None) -> TargetResult:
     """Roll a version out in one environment: prepare it, take each step, verify it under full traffic, promote it.
 
     Args:
@@ -30,11 +31,12 @@ async def roll_out(phase: Phase, version: str, *, place: Place, decisions: Mappi
         version: The version.
         place: The environment.
         decisions: What people decided about inconclusive steps, by their percent.
+        approved: The inputs for which the approvals were verified; None if no approval is asked for.
 
     Returns:
         `passed` once the version is the baseline; else the result of the step or the verification that did not pass.
     """
-    name, platform = place.environment, await approved_platform(phase, place.environment, version=version)
+    name, platform = place.environment, await approved_platform(phase, place.environment, version=version, approved=approved)
     lease = await acquire_lease_forward(phase, platform, name, version=version)
     if not await _prepare(phase, platform, version, place=place, lease=lease):
         if fault := await canary_fault(phase, platform, version, environment=name, percent=0, lease=lease):

@@ -17,6 +17,7 @@ from tasks.record.journal import read_entry, say
 from tasks.rollout.platforms import load_approvers
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.approval.proofs import Subject
+from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.lifecycle.results import Approval, Decisions, TargetResult, WaveResult, worst_of
 from tasks.rules.plan.targets import Place, place_of, target_of
 
@@ -37,11 +38,11 @@ async def roll_out_wave(phase: Phase, version: str, *, environments: Sequence[st
     Raises:
         ShipwayError: A target could not go on, and none goes on beside it.
     """
-    await _confirm(phase, version, approval=approval)  # once, before they go apart
+    approved = await _confirm(phase, version, approval=approval)  # once, before they go apart
     await expect_data(phase, "production", "post_deploy")
     places = [place_of(phase.plan, name) for name in environments]
     ended, found = await until_one(
-        *(_roll_out_to(phase, version, place=one, decisions=decisions.get(one.environment, {})) for one in places),
+        *(_roll_out_to(phase, version, place=one, decisions=decisions.get(one.environment, {}), approved=approved) for one in places),
         ends=lambda one: not (one.passed or one.is_inconclusive),
     )
     targets = {one.environment: one for one in found}
@@ -51,11 +52,11 @@ async def roll_out_wave(phase: Phase, version: str, *, environments: Sequence[st
     return WaveResult(outcome=outcome, reason=reason, targets=targets, ended_by=ended.environment if ended else "")
 
 
-async def _roll_out_to(phase: Phase, version: str, *, place: Place, decisions: Mapping[int, str]) -> TargetResult:
+async def _roll_out_to(phase: Phase, version: str, *, place: Place, decisions: Mapping[int, str], approved: Inputs | None) -> TargetResult:
     """Roll out to one target, whose name an error carries if there are several."""
     name = place.environment
     try:
-        return await roll_out(phase, version, place=place, decisions=decisions)
+        return await roll_out(phase, version, place=place, decisions=decisions, approved=approved)
     except (RolloutFailed, WorldMoved) as error:
         where = f"{name}: " if target_of(name) else ""
         return TargetResult(outcome=Outcome.FAILED, reason=as_ending(f"{where}{error_text(error)}"), environment=name)
@@ -65,16 +66,23 @@ async def _roll_out_to(phase: Phase, version: str, *, place: Place, decisions: M
         raise
 
 
-async def _confirm(phase: Phase, version: str, *, approval: Approval) -> None:
+async def _confirm(phase: Phase, version: str, *, approval: Approval) -> Inputs | None:
     """Verify the approvals again: against what there is now right before the first change, and wherever the release goes on.
 
     Neither the entry that says so nor the remembered plan is believed. Once the release has begun, it has itself changed what runs; then
     the proofs must be for the inputs that it goes by, and those that were verified before the first change need not be of people who are
     enrolled now: a half-deployed release goes on although an approver left the team (decision 16).
+
+    Returns:
+        The inputs for which the approvals hold, in memory: what is stored could be removed or be another one a moment later. None if
+        no approval is asked for.
+
+    Raises:
+        Refused: They do not hold, or this release goes by another plan than the one that was approved.
     """
     await check_not_stopped(phase.owner)  # a release that must stop was not refused
     if phase.plan.approval.quorum == 0 and (await read_plan(phase.path)).parsed().approval.quorum == 0:
-        return
+        return None
     confirmed = await phase.read("approval", name="confirmed")
     if confirmed:
         found = await collect_inputs(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
@@ -95,6 +103,8 @@ async def _confirm(phase: Phase, version: str, *, approval: Approval) -> None:
     )
     if problems:
         raise Refused(f"the approvals do not hold: {'; '.join(problems)}")
+    if found.taken() != phase.taken:
+        raise Refused("the plan that this release goes by is not the one that was approved: what it remembers was exchanged. Release again")
     if not confirmed:
         await phase.append(
             "The approvals were verified again, right before the first change",
@@ -103,3 +113,4 @@ async def _confirm(phase: Phase, version: str, *, approval: Approval) -> None:
             why=f"digest {digest}",
             evidence={"proofs": [proof.name() for proof in approval.proofs]},
         )
+    return found

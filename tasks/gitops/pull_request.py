@@ -158,8 +158,8 @@ class Course:
 
     async def _told(self, request: PullRequest) -> PullRequest:
         if request != self.seen:
-            self.seen = request
             await self.tell(request)
+            self.seen = request
         return request
 
     async def _landed(self, copy: WorkCopy, head: str, request: PullRequest | None) -> str | None:
@@ -231,8 +231,9 @@ class Course:
     async def _open(self, copy: WorkCopy, side: str) -> None:
         draft = self.proposal.draft(await self.proposal.make(copy, await copy.parent_of(side)))
         await self.before()
-        request = await self._told(await self.forge.open(draft))
+        request = await self.forge.open(draft)
         try:
+            await self._told(request)
             await self.before()
         except (Superseded, Refused):  # whoever acts now may have looked for it already
             await self.forge.close(request.number)

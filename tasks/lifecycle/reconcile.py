@@ -259,7 +259,7 @@ async def _see(client: PrefectClient, run: FlowRun) -> Seen:
         heard=await _last_heartbeat(client, run) if alive is not True and state and state.type.value in BEATING else None,
         wake_at=_moment(labels.get(WAKE_AT)),
         stop_requested=must_stop(run),
-        attempts=run.run_count,
+        attempts=run.run_count - len((run.empirical_policy and run.empirical_policy.pause_keys) or ()),  # each wait adds a start
         marked=_moment(labels.get(MARKED)),
         as_job=labels.get(WORKER_TYPE, "process") != "process",
         is_rollback=ROLLBACK in run.tags,

@@ -113,10 +113,10 @@ def emit_progress(release: str, what: str, *, reading: int) -> None:
 async def read_entry(
     release: str, kind: Kind, *, environment: str = "", round: int = 1, step: int | None = None, name: str = ""
 ) -> Entry | None:
-    """Read the one entry that these fields identify, or None if it was never written."""
+    """Read the one entry that these fields identify, or None if it was never written; in a rollback also if it cannot be read."""
     key = key_of(kind, environment=environment, round=round, step=step, name=safe_name(name))
     try:
-        return await load_entry(await default_storage(), release, key)
+        return await load_entry(await default_storage(), release, key, whatever_is_left=is_rolling_back())
     except (Refused, KeyFolderFault, WorldMoved, OSError):
         if not is_rolling_back():
             raise

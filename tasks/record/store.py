@@ -54,13 +54,18 @@ async def expect_whole(storage: Any, release_id: str) -> None:
     await _tail(objects_of(storage), release_id)
 
 
-async def load_entry(storage: Any, release_id: str, key: str) -> Entry | None:
+async def load_entry(storage: Any, release_id: str, key: str, *, whatever_is_left: bool = False) -> Entry | None:
     """Find one entry by its key, by three reads at most while only this process writes; None if it was never written.
 
     Args:
         storage: A folder's `Path` or a Prefect filesystem block.
         release_id: The release.
         key: Its key, see `key_of`.
+        whatever_is_left: Look for it in what can be read of a broken record, too; then None may also mean that it cannot be read. For what
+            rolls back.
+
+    Raises:
+        Tampered: The record is broken: the entry may have been written.
     """
     objects = objects_of(storage)
     try:
@@ -71,7 +76,11 @@ async def load_entry(storage: Any, release_id: str, key: str) -> Entry | None:
                 _tails.pop(name, None)
             tail = await _tail(objects, release_id)
         return await _entry_at(objects, release_id, tail.places[key]) if key in tail.places else None
-    except (WorldMoved, ValueError):  # it is broken somewhere, and what can be read of it still counts
+    except (WorldMoved, ValueError) as error:
+        if not whatever_is_left:
+            if isinstance(error, WorldMoved):
+                raise
+            raise Tampered(f"the record of {release_id} cannot be read. Keep the folder as it is and find out who changed it") from error
         return next((entry for entry in await readable_entries(storage, release_id) if entry.key == key), None)
 
 

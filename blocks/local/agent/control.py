@@ -10,7 +10,8 @@ from aiohttp import web
 
 from blocks.errors import ShipwayError, Temporary
 from blocks.local.agent import transitions
-from blocks.local.agent.supervisor import end_left_behind, is_ready
+from blocks.local.agent.aftermath import end_left_behind
+from blocks.local.agent.probe import is_ready
 from blocks.local.state.counts import OPENMETRICS, as_counts, as_openmetrics
 from blocks.local.state.environment import Environment
 from blocks.local.state.file import State

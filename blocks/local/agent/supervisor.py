@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import time
 from collections.abc import Mapping
@@ -11,15 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientError, ClientSession, ClientTimeout
-
 from blocks.local.agent import process as local_process
+from blocks.local.agent.aftermath import clear_up
 from blocks.local.agent.owner import Owner
+from blocks.local.agent.probe import is_ready
 from blocks.local.agent.process import Process
-from blocks.local.agent.strays import end_strays
 from blocks.local.logs import log_path
 from blocks.local.state.environment import Environment
-from blocks.local.state.file import DATA, Facts, Revision
+from blocks.local.state.file import DATA, Facts
 from blocks.local.state.view import Run
 from blocks.processes import Backoff
 from blocks.runner import NAME, closed_to_it, service_runner
@@ -27,13 +25,8 @@ from blocks.runner import NAME, closed_to_it, service_runner
 MAX_EXITS_BEFORE_READY = 3
 FIRST_PROBE_SECONDS = 0.01
 SLOWEST_PROBE_SECONDS = 0.1
-PROBE_TIMEOUT_SECONDS = 2.0
 OWNER_SECONDS = 0.5
-TRIES_TO_REVIVE = 3
-REVIVE_SECONDS = 15.0
 FIRST_RESTART_SECONDS, SLOWEST_RESTART_SECONDS, STEADY_SECONDS = 0.05, 10.0, 30.0
-
-log = logging.getLogger("shipway.local")
 
 
 async def supervise(environment: Environment, run: Run) -> None:
@@ -53,26 +46,6 @@ async def supervise(environment: Environment, run: Run) -> None:
     await _retire(environment, run, process)
 
 
-async def is_ready(session: ClientSession, revision: Revision) -> bool:
-    """Ask a revision once whether it is ready."""
-    status = await _status(session, revision)
-    return status is not None and 200 <= status < 300  # noqa: PLR2004 - a redirect is not an answer of its own
-
-
-async def answers(session: ClientSession, revision: Revision) -> bool:
-    """Ask a revision once whether it answers at all."""
-    return await _status(session, revision) is not None
-
-
-async def _status(session: ClientSession, revision: Revision) -> int | None:
-    url = f"http://127.0.0.1:{revision['port']}{revision['specification']['ready_path']}"
-    try:
-        async with session.get(url, timeout=ClientTimeout(total=PROBE_TIMEOUT_SECONDS), allow_redirects=False) as answer:
-            return answer.status
-    except (ClientError, TimeoutError, OSError):
-        return None
-
-
 async def _recovered(environment: Environment, run: Run) -> Process | None:
     """Take over what an earlier agent left, also a process that it had no time to note."""
     revision = environment.state["revisions"][run.id]
@@ -83,6 +56,8 @@ async def _recovered(environment: Environment, run: Run) -> Process | None:
         process = local_process.adopt(*found) if found else None
         if process is not None:
             await _note_process(environment, run, process)
+    if process is not None:
+        _note_birth(run, process)
     if process is not None and revision["served"]:
         run.accepting.set()
     return process
@@ -113,8 +88,14 @@ async def _start(environment: Environment, run: Run) -> Process | None:
     except OSError as error:
         run.last_exit = f"could not be started: {error}"
         return None
+    _note_birth(run, process)
     await _note_process(environment, run, process)
     return process
+
+
+def _note_birth(run: Run, process: Process) -> None:
+    """Keep when the revision's first process began, in ticks since the boot: one that it left behind is younger than that."""
+    run.began = run.began or int(process.born.rpartition("/")[2] or 0)
 
 
 def _give(environment: Path, data: Path, variables: Mapping[str, str]) -> dict[str, str]:
@@ -229,59 +210,8 @@ async def _retire(environment: Environment, run: Run, process: Process | None) -
     if process is not None:
         await local_process.stop(process, stop_seconds=specification["stop_seconds"])
         local_process.release(process)
-        await _clear_up(environment, run, process)
+        await clear_up(environment, run)
     if environment.state["stopping"]:
         await environment.note(run.id, Facts(pid=None, born=None, port=0, served=False))
     else:
         await environment.forget(run.id)
-
-
-async def end_left_behind(environment: Environment) -> None:
-    """End what no revision's processes have for a parent, before a rollback starts a version: it could be ended by that at once.
-
-    Without a user id of the environment's own, nothing tells these processes from others.
-    """
-    state, other = environment.state, service_runner(environment.folder, environment.folder / DATA)
-    if other is None:
-        return
-    others = {one["pid"]: f"{state['token']}:{key}" for key, one in state["revisions"].items() if one["pid"]}
-    if ended := await asyncio.to_thread(end_strays, retired="", born=0, others=others, uid=other.uid):
-        log.warning("%d process(es) outside every revision's process group are ended for a rollback", ended)
-
-
-async def _clear_up(environment: Environment, run: Run, process: Process) -> None:
-    """End what a revision left outside its process group, then see that the baseline still answers: it may have been stopped or hurt."""
-    state, other = environment.state, service_runner(environment.folder, environment.folder / DATA)
-    others = {one["pid"]: f"{state['token']}:{key}" for key, one in state["revisions"].items() if key != run.id and one["pid"]}
-    ended = await asyncio.to_thread(
-        end_strays,
-        retired=f"{state['token']}:{run.id}",
-        born=int(process.born.rpartition("/")[2] or 0),
-        others=others,
-        uid=other.uid if other else None,
-    )
-    if ended:
-        log.warning("%s left %d process(es) outside its process group behind; they are ended", run.id, ended)
-    baseline = state["baseline"]
-    if not state["stopping"] and baseline not in (None, run.id):
-        await _revive(environment, environment.run_of(baseline))
-
-
-async def _revive(environment: Environment, run: Run) -> None:
-    """Start a revision's process anew if it gives no answer at all."""
-    revision = environment.state["revisions"].get(run.id)
-    if revision is None or not revision["served"] or not revision["pid"]:
-        return
-    for _ in range(TRIES_TO_REVIVE):
-        if await answers(environment.session, revision):
-            return
-    log.warning("%s gives no answer; its process is started anew", run.id)
-    run.doubt()
-    process = local_process.adopt(revision["pid"], revision["born"])
-    if process is not None:
-        await local_process.kill(process)
-        local_process.release(process)
-    run.accepting.clear()
-    with suppress(TimeoutError):
-        async with asyncio.timeout(REVIVE_SECONDS):
-            await run.accepting.wait()

@@ -61,6 +61,7 @@ class Run:
     last_exit: str = ""
     stranger: str = ""
     listening: frozenset[int] | None = None
+    began: int = 0
 
     def doubt(self) -> None:
         """Let no further request in until it is known that the revision still listens itself."""

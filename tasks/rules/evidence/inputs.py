@@ -63,6 +63,10 @@ class Inputs(TakenPlan):
     policies: tuple[Policy, ...] = ()
     edits: dict[str, tuple[str, ...]] = {}
 
+    def taken(self) -> TakenPlan:
+        """Give the plan as it was taken."""
+        return TakenPlan(**{name: getattr(self, name) for name in TakenPlan.model_fields})
+
     def rules(self) -> Rules:
         """Give the effective rules: the plan's, and those of the policies."""
         return effective_rules(self.parsed(), self.policies)

@@ -11,6 +11,7 @@ from tasks.rules.windows.opening import Group, Stretch, longest_opening, look, n
 from tasks.rules.windows.words import look_in_words, moment_in_words, why_closed, zone_of_all
 
 LOOK_AGAIN = timedelta(days=1)  # where nothing says when it opens: a freeze without an end may be lifted
+TO_BEGIN = timedelta(minutes=5)  # from the opening until the wave begins: the keeper wakes the run, which compares what was approved
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,14 @@ def decide(groups: Sequence[Group], at: datetime, *, needed: timedelta, if_too_s
     Args:
         groups: The windows of the plan and of its policies.
         at: The moment (UTC).
-        needed: The longest time that the wave takes.
+        needed: The longest time that the wave takes. An opening that is waited for is `TO_BEGIN` longer, as it begins a moment later.
         if_too_short: What to do if that does not fit.
     """
     seen = look(groups, at)
     fits = if_too_short == "proceed" or seen.until is None or seen.until - at >= needed
     if seen.is_open and fits:
         return Decision(begins=True, until=None, what=f"production is {look_in_words(seen)}", why="")
-    opening = next_opening(groups, at, needed=needed if if_too_short == "wait" else timedelta())
+    opening = next_opening(groups, at, needed=needed + TO_BEGIN if if_too_short == "wait" else timedelta())
     zone = zone_of_all(seen.because)
     when = moment_in_words(opening.begin, zone) if opening else f"{moment_in_words(None)}; looks again in a day"
     what = f"production opens {when}"
@@ -58,10 +59,11 @@ def fault(groups: Sequence[Group], at: datetime, *, needed: timedelta, if_too_sh
     if next_opening(groups, at) is None:
         return f"production never opens: {look_in_words(look(groups, at))}. Change the windows"
     longest = longest_opening(groups, at)
-    if if_too_short == "proceed" or longest is None or longest >= needed:
+    if if_too_short == "proceed" or longest is None or longest >= needed + TO_BEGIN:
         return ""
     return (
-        f"no window is long enough: a wave of production takes at most {_minutes(needed)}, and the longest opening is {_minutes(longest)}. "
+        f"no window is long enough: a wave of production takes at most {_minutes(needed)}, and {_minutes(TO_BEGIN)} to begin; "
+        f"the longest opening is {_minutes(longest)}. "
         f"Make a window longer, or write `if_too_short: proceed`"
     )
 
