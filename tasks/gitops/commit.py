@@ -8,14 +8,16 @@ from dataclasses import dataclass
 
 from prefect import task
 
-from blocks.errors import Refused, Superseded, Temporary, Unreachable, WorldMoved
+from blocks.errors import BadInput, Refused, Superseded, Temporary, Unreachable, WorldMoved
 from blocks.git.git import Git
 from blocks.git.work_copy import Pushed, WorkCopy
 from tasks.lifecycle.policy import OBSERVE
 from tasks.rules.gitops.edit import apply_edit, diff, restore
 from tasks.rules.gitops.message import CHANGE, Change, check_change, message_of, revert_message_of
+from tasks.rules.gitops.reviewed import differing, review
 
 MOST_PUSHES = 15
+MOST_CLAIMS = 20
 MOST_UNMOVED = 4  # pushes that are rejected though no other commit came: a rule of the server, not a race
 FIRST_WAIT_SECONDS, MOST_WAIT_SECONDS = 0.1, 2.0
 Files = dict[str, bytes]
@@ -96,7 +98,7 @@ async def commit_change(git: Git, change: Change, *, known_head: str | None = No
         return Made(*await edited(copy, head, change), message_of(change))
 
     async with git.work_copy() as copy:
-        return await push(copy, key=change.key, undone=change.revert_key, known_head=known_head, make=make, before_push=before_push)
+        return await push(copy, change, undone=True, known_head=known_head, make=make, before_push=before_push)
 
 
 @task(name="revert change in git", **OBSERVE)
@@ -120,14 +122,14 @@ async def revert_change(git: Git, change: Change, *, before_push: Check = nothin
     check_change(change)
 
     async def make(copy: WorkCopy, head: str) -> Made:
-        commit = await landing(copy, change.key, head=head, merged_as=merged_as)
+        commit = await landing(copy, change, head=head, merged_as=merged_as)
         return await make_revert(copy, head, change, commit=commit, fence=fence)
 
     async with git.work_copy() as copy:
-        return await push(copy, key=change.revert_key, undone="", known_head=None, make=make, before_push=before_push)
+        return await push(copy, change, reverts=True, undone=False, known_head=None, make=make, before_push=before_push)
 
 
-async def landing(copy: WorkCopy, key: str, *, head: str, merged_as: str) -> str | None:
+async def landing(copy: WorkCopy, change: Change, *, head: str, merged_as: str) -> str | None:
     """Find the commit that made a change: by its trailer, or the one that a forge says it was merged as.
 
     Raises:
@@ -135,10 +137,48 @@ async def landing(copy: WorkCopy, key: str, *, head: str, merged_as: str) -> str
     """
     if merged_as and await copy.contains(merged_as, head=head):
         return merged_as
-    found = await copy.find_trailer(CHANGE, key, head=head)
+    found = await find_made(copy, change, head=head)
     if merged_as and found is None:
-        raise Temporary(f"the change {key} is merged as {merged_as[:12]}, which {copy!r} does not show yet")
+        raise Temporary(f"the change {change.key} is merged as {merged_as[:12]}, which {copy!r} does not show yet")
     return found
+
+
+async def find_made(copy: WorkCopy, change: Change, *, head: str, reverts: bool = False) -> str | None:
+    """Find the commit that made a change, or its revert: one that says so in its trailer, and did it.
+
+    A trailer is a line that anyone may write into a commit of their own.
+
+    Args:
+        copy: The branch.
+        change: The change.
+        head: Where to begin.
+        reverts: Look for its revert.
+    """
+    key = change.revert_key if reverts else change.key
+    for _ in range(MOST_CLAIMS):
+        found = await copy.find_trailer(CHANGE, key, head=head)
+        if found is None or await _did(copy, found, change, reverts=reverts):
+            return found
+        try:
+            head = await copy.parent_of(found)
+        except Temporary:  # it is the first one
+            return None
+    raise WorldMoved(f"more than {MOST_CLAIMS} commits of {copy!r} say falsely that they are the change {key}. Find out who made them")
+
+
+async def _did(copy: WorkCopy, commit: str, change: Change, *, reverts: bool) -> bool:
+    if reverts:  # also an empty commit in the place of a change that was never made
+        return not await has_change(copy, commit, change)
+    return await has_change(copy, commit, change) and not await has_change(copy, await copy.parent_of(commit), change)
+
+
+async def has_change(copy: WorkCopy, commit: str, change: Change) -> bool:
+    """Say whether a commit's files have the values of a change."""
+    try:
+        files = {name: await copy.read(name, commit=commit) for name in dict.fromkeys(edit.file for edit in change.edits)}
+        return not differing(review(commit, files, change.edits).places, change.edits)
+    except BadInput:  # there is no such file or value
+        return False
 
 
 async def make_revert(copy: WorkCopy, head: str, change: Change, *, commit: str | None, fence: bool = False) -> Made:
@@ -157,16 +197,23 @@ async def make_revert(copy: WorkCopy, head: str, change: Change, *, commit: str 
 
 
 async def push(
-    copy: WorkCopy, *, key: str, undone: str, known_head: str | None, make: Callable[[WorkCopy, str], Awaitable[Made]], before_push: Check
+    copy: WorkCopy,
+    change: Change,
+    *,
+    undone: bool,
+    known_head: str | None,
+    make: Callable[[WorkCopy, str], Awaitable[Made]],
+    before_push: Check,
+    reverts: bool = False,
 ) -> Committed:
     """Make the edit on the newest head and push it, until it is there; the head is fetched and looked through before each push."""
     last, unmoved, pushed = known_head, 0, None
     for number in range(MOST_PUSHES):
         head = await copy.fetch()
         await refuse_rewritten(copy, last, head=head)
-        if undone and await copy.find_trailer(CHANGE, undone, head=head) is not None:
-            raise Superseded(f"the change {key} was reverted in {copy!r} meanwhile, so it is not committed again")
-        found = await copy.find_trailer(CHANGE, key, head=head)
+        if undone and await find_made(copy, change, head=head, reverts=True) is not None:
+            raise Superseded(f"the change {change.key} was reverted in {copy!r} meanwhile, so it is not committed again")
+        found = await find_made(copy, change, head=head, reverts=reverts)
         if found is not None:
             return Committed(found, head, pushed=False)
         if pushed is not None:

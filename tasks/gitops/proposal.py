@@ -39,7 +39,7 @@ class Proposal:
         """Make the edit on a head, or its revert."""
         if not self.reverts:
             return Made(*await edited(copy, head, self.change), message_of(self.change))
-        commit = await landing(copy, self.change.key, head=head, merged_as=self.merged_as)
+        commit = await landing(copy, self.change, head=head, merged_as=self.merged_as)
         return await make_revert(copy, head, self.change, commit=commit)
 
     def draft(self, made: Made) -> Draft:

@@ -16,7 +16,7 @@ from blocks.forge.forge import Forge, PullRequest
 from blocks.forge.settings import PullRequests
 from blocks.git.git import Git
 from blocks.git.work_copy import WorkCopy
-from tasks.gitops.commit import Check, Committed, refuse_rewritten
+from tasks.gitops.commit import Check, Committed, find_made, has_change, refuse_rewritten
 from tasks.gitops.proposal import Proposal
 from tasks.rules.gitops.message import CHANGE
 from tasks.rules.gitops.proposal import Can, Standing, next_move
@@ -166,13 +166,15 @@ class Course:
         """Find the commit of the target branch that has the change, and look that it does."""
         await refuse_rewritten(copy, self.known_head, head=head)
         change, reverts = self.proposal.change, self.proposal.reverts
-        if not reverts and await copy.find_trailer(CHANGE, change.revert_key, head=head) is not None:
+        if not reverts and await find_made(copy, change, head=head, reverts=True) is not None:
             raise Superseded(f"the change {change.key} was reverted in {copy!r} meanwhile, so it is not brought in again")
         found = await copy.find_trailer(CHANGE, self.proposal.key, head=head)
         if found is not None and request is not None and request.state == "open":  # it was merged between the two looks
             request = await self._request()
         merged_as = request.merged_as if request is not None else ""
         found = merged_as if merged_as and await copy.contains(merged_as, head=head) else found
+        if found is not None and reverts and await has_change(copy, found, change):
+            return None  # it says that it is the revert, and is not
         if found is not None and not reverts:
             files = {name: await copy.read(name, commit=found) for name in dict.fromkeys(edit.file for edit in change.edits)}
             if wrong := differing(review(found, files, change.edits).places, change.edits):

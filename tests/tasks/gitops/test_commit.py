@@ -352,3 +352,38 @@ async def test_a_process_killed_inside_its_push_leaves_one_commit(repository: Re
     found = await commit(Git(remote=repository.url))
     assert found.commit == repository.head
     assert repository.subjects() == [OURS, "First"]
+
+
+@pytest.mark.parametrize("key", [CHANGE.revert_key, CHANGE.key], ids=["the revert", "the change"])
+@pytest.mark.parametrize("times", [1, 3])
+async def test_a_commit_that_only_says_that_it_is_ours_is_not_believed(repository: Repository, key: str, times: int) -> None:
+    """Anyone may write the trailer into a commit of their own; once it made every rollback end without an effect."""
+    block = Git(remote=repository.url)
+    await commit(block)
+    for number in range(times):
+        repository.write({"docs/readme": f"{number}".encode()}, f"Fix a typo\n\nShipway-Change: {key}")
+    back = await revert(block)
+    assert back.pushed
+    assert repository.read("values.yaml") == VALUES
+    assert not (await revert(block)).pushed
+    repository.write({"docs/readme": b"again"}, f"Fix a typo\n\nShipway-Change: {CHANGE.key}")
+    with pytest.raises(Superseded):
+        await commit(block)
+    assert repository.read("values.yaml") == VALUES
+
+
+async def test_a_change_that_others_only_say_was_made_is_made(repository: Repository) -> None:
+    """As by who reads the key before it is pushed."""
+    repository.write({"docs/readme": b"mine"}, f"Fix a typo\n\nShipway-Change: {CHANGE.key}")
+    assert (await commit(Git(remote=repository.url))).pushed
+    assert repository.read("values.yaml") == VALUES.replace(b"1.0.0", b"1.1.0")
+    assert not (await commit(Git(remote=repository.url))).pushed
+
+
+async def test_false_claims_without_end_are_named(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rather than looked at for ever."""
+    monkeypatch.setattr(module, "MOST_CLAIMS", 3)
+    for number in range(4):
+        repository.write({"docs/readme": f"{number}".encode()}, f"Fix a typo\n\nShipway-Change: {CHANGE.key}")
+    with pytest.raises(WorldMoved, match="say falsely that they are the change"):
+        await commit(Git(remote=repository.url))
