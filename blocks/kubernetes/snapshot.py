@@ -71,7 +71,7 @@ async def read_view_with(target: Target, read_share: Callable[[], Awaitable[int]
     """Read a snapshot with the share of `read_share`; a share that cannot be read is noted, because a rollback needs the rest."""
     try:
         return await read_view(target, await read_share())
-    except (BadInput, WorldMoved) as error:
+    except (BadInput, WorldMoved, ValueError, OverflowError, RecursionError) as error:  # the last three by what others wrote there
         return await read_view(target, 0 if isinstance(error, Missing) else None, trouble=str(error))
 
 

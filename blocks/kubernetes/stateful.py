@@ -7,13 +7,14 @@ from typing import Any
 
 from blocks.errors import BadInput, RolloutFailed
 from blocks.kubernetes.api.watch import Seen, Source, watch_until
-from blocks.kubernetes.objects.annotations import PREFIX
+from blocks.kubernetes.objects.annotations import PREFIX, number_in
 from blocks.kubernetes.objects.selectors import in_words
 from blocks.kubernetes.workload import Target, annotate, change, owned, until_unchanged
 from blocks.platform import Lease
 
 Json = dict[str, Any]
 ALL = 100
+MOST_PODS = 100_000
 PARTITION = f"{PREFIX}partition"
 REVISION = "controller-revision-hash"
 OBSERVED_SECONDS = 60.0
@@ -44,8 +45,8 @@ async def restore_partition(target: Target, lease: Lease) -> None:
 
 
 def _noted(workload: Json) -> str:
-    noted = str((workload["metadata"].get("annotations") or {}).get(PARTITION, ""))
-    return noted if noted.isdecimal() else ""
+    noted = number_in(workload, PARTITION, most=MOST_PODS)
+    return "" if noted is None else str(noted)
 
 
 def _partition(workload: Json) -> int:

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 from blocks.errors import BadInput, Temporary, WorldMoved
 from blocks.kubernetes.api.client import JSON_PATCH, Cluster
 from blocks.kubernetes.api.errors import Changed
-from blocks.kubernetes.objects.annotations import State, annotations_of, check_lease, expect_genuine
+from blocks.kubernetes.objects.annotations import State, annotations_of, check_lease, expect_genuine, number_in
 from blocks.kubernetes.objects.config import suffix_of
 from blocks.kubernetes.objects.selectors import CANARY, LONGEST_LABEL, REVISION_LABEL, in_words, renamed
 from blocks.kubernetes.objects.taken_over import as_written, remember
@@ -21,6 +21,7 @@ Json = dict[str, Any]
 T = TypeVar("T")
 MOST_TRIES = 12
 REVISION = "deployment.kubernetes.io/revision"
+MOST_REVISIONS = 10**12
 OURS = {"app.kubernetes.io/managed-by": "shipway"}
 FOR = "shipway.dev/for"
 WORKLOAD_LABEL = "shipway.dev/workload"
@@ -159,7 +160,7 @@ async def revisions(target: Target, workload: Json) -> list[tuple[str, Json]]:
     if kind == "ControllerRevision":
         mine.sort(key=lambda one: -int(one["revision"]))
         return [(one["metadata"]["name"], _plain(one["data"]["spec"]["template"])) for one in mine]
-    mine.sort(key=lambda one: -int((one["metadata"].get("annotations") or {}).get(REVISION, 0)))
+    mine.sort(key=lambda one: -(number_in(one, REVISION, most=MOST_REVISIONS) or 0))
     return [(one["metadata"]["name"], without_hash(one["spec"]["template"])) for one in mine]
 
 
@@ -204,10 +205,11 @@ def expect_movable(target: Target, workload: Json, *, beside: bool) -> None:
 
 
 def is_ours(found: Json, target: Target) -> bool:
-    """Return whether Shipway made an object for this workload."""
-    metadata = found["metadata"]
+    """Return whether Shipway made an object for this workload: by what it selects, which no annotation of others changes."""
+    metadata, selector = found["metadata"], (found.get("spec") or {}).get("selector") or {}
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
-    return OURS.items() <= labels.items() and annotations.get(FOR) == target.workload
+    is_for_it = target.canary_selector.items() <= (selector.get("matchLabels") or selector).items()
+    return OURS.items() <= labels.items() and (is_for_it or annotations.get(FOR) == target.workload)
 
 
 async def canary_of(target: Target) -> Json | None:

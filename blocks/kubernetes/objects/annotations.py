@@ -98,6 +98,20 @@ def expect_genuine(workload: Json, key: bytes, *, title: str) -> State:
     )
 
 
+def number_in(found: Json | None, key: str, *, most: int) -> int | None:
+    """Read a whole number from an annotation; None if it is not there, or is not one from 0 to `most`: others may write what they like.
+
+    Args:
+        found: The object, or None.
+        key: The annotation.
+        most: The largest number that can be meant.
+    """
+    text = str(((found or {}).get("metadata", {}).get("annotations") or {}).get(key, ""))
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most))):
+        return None
+    return int(text) if int(text) <= most else None
+
+
 def key_of(field: str) -> str:
     """Return the annotation key of a field."""
     return PREFIX + field.replace("_", "-")

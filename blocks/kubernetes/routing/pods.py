@@ -8,6 +8,7 @@ from typing import Any
 
 from blocks.errors import BadInput
 from blocks.kubernetes.api.errors import Missing
+from blocks.kubernetes.objects.annotations import number_in
 from blocks.kubernetes.objects.selectors import in_words, matches
 from blocks.kubernetes.routing.switch import select
 from blocks.kubernetes.routing.traffic import ALL, SHARE, is_switched, labels_apart, service_of, service_selector
@@ -35,7 +36,7 @@ class Pods:
             return ALL
         beside = await self.target.cluster.read("Deployment", self.target.canary)
         joined = [pod for pod in await self._pods() if matches({"matchLabels": service_selector(service)}, pod["metadata"]["labels"])]
-        return int((beside["metadata"].get("annotations") or {}).get(SHARE, 0)) if beside and joined else 0
+        return (number_in(beside, SHARE, most=ALL) or 0) if joined else 0
 
     def labels(self, workload: Json, service: Json) -> dict[str, str]:
         """Return labels that the Service does not select, until the pods join it."""

@@ -12,6 +12,7 @@ from blocks.errors import BadInput, WorldMoved
 Json = dict[str, Any]
 WEIGHT = "shipway.dev/weight"
 EVERYTHING = 100
+MOST_WEIGHT = 1_000_000  # of a backend, by the Gateway API
 KEY_LENGTH = 12
 
 
@@ -108,9 +109,10 @@ def remembered(route: Json) -> dict[str, Before]:
     """Read the weights kept on the route, by rule; empty if none can be read."""
     try:
         found = json.loads((route["metadata"].get("annotations") or {}).get(WEIGHT, "{}"))
-        return {str(key): Before(int(stable), None if canary is None else int(canary)) for key, (stable, canary) in found.items()}
-    except (ValueError, TypeError, AttributeError):
+        kept = {str(key): Before(int(stable), None if canary is None else int(canary)) for key, (stable, canary) in found.items()}
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return {}
+    return {key: one for key, one in kept.items() if 0 <= one.stable <= MOST_WEIGHT and 0 <= (one.canary or 0) <= MOST_WEIGHT}
 
 
 def faults_of(route: Json, *, stale: bool = False) -> list[str] | None:

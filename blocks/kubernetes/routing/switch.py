@@ -55,10 +55,12 @@ async def select(target: Target, lease: Lease, *, switched: bool) -> None:
 
     async def once() -> None:
         service = await service_of(target)
-        await owned(target, lease)
+        workload, _ = await owned(target, lease)
         if is_switched(service) == switched:
             return
-        own = service_selector(service)
+        own, labels = service_selector(service), workload["spec"]["template"]["metadata"].get("labels") or {}
+        if not own or not own.items() <= labels.items():  # what was noted was changed by others: it would send the requests elsewhere
+            own = dict(workload["spec"]["selector"]["matchLabels"])
         wanted = target.canary_selector if switched else own
         notes = {
             GENERATION: str(lease["generation"]),

@@ -72,7 +72,9 @@ def service_selector(service: Json) -> dict[str, str]:
     """Return a Service's own selector, also while it is switched to the canary."""
     selector = dict(service["spec"]["selector"])
     remembered = (service["metadata"].get("annotations") or {}).get(SELECTOR, "")
-    return dict(part.split("=", 1) for part in remembered.split(",")) if remembered and REVISION_LABEL in selector else selector
+    if not remembered or REVISION_LABEL not in selector:
+        return selector
+    return dict(part.split("=", 1) for part in remembered.split(",") if "=" in part)
 
 
 def ports_of(service: Json) -> list[Json]:

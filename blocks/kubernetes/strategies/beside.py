@@ -23,6 +23,7 @@ from blocks.kubernetes.write import restore, set_state, template_for, try_versio
 from blocks.platform import Lease
 
 Json = dict[str, Any]
+MOST_TIMES = 4  # as many stable pods as there are now a canary may have been created beside
 CLEARED: Json = {
     "baseline": "",
     "baseline_revision": "",
@@ -72,7 +73,9 @@ async def shift(target: Target, traffic: Traffic, percent: int, lease: Lease) ->
     workload, state = await owned(target, lease)
     if not state.canary:
         raise WorldMoved(f"{target.title} has no canary to send requests to; something else changed the environment")
-    pods = traffic.pods(percent, max(noted_pods(await canary_of(target)), int(workload["spec"].get("replicas", 1))))
+    replicas = int(workload["spec"].get("replicas", 1))
+    noted = min(noted_pods(await canary_of(target)), MOST_TIMES * replicas + MOST_TIMES)  # an annotation, which others may change
+    pods = traffic.pods(percent, max(noted, replicas))
     await scale(target, pods, percent, lease)
     await await_beside(target, state.canary, lease, timeout_seconds=target.rollout_seconds)
     if percent == 0:

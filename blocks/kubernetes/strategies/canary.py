@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 from blocks.errors import WorldMoved
-from blocks.kubernetes.objects.annotations import GENERATION
+from blocks.kubernetes.objects.annotations import GENERATION, number_in
 from blocks.kubernetes.objects.template import VERSION_LABEL
 from blocks.kubernetes.rollout import await_rollout
 from blocks.kubernetes.routing.traffic import SHARE
@@ -17,6 +17,7 @@ from blocks.platform import Lease
 
 Json = dict[str, Any]
 STABLE = "shipway.dev/stable-pods"
+MOST_PODS = 100_000
 
 
 def beside_body(target: Target, workload: Json, template: Json, labels: dict[str, str], *, pods: int, generation: int) -> Json:
@@ -55,8 +56,7 @@ async def apply_beside(target: Target, body: Json, lease: Lease) -> None:
 
 def noted_pods(canary: Json | None) -> int:
     """Read how many stable pods there were when the canary was created; 0 if that was not noted."""
-    noted = str(((canary or {}).get("metadata", {}).get("annotations") or {}).get(STABLE, ""))
-    return int(noted) if noted.isdecimal() else 0
+    return number_in(canary, STABLE, most=MOST_PODS) or 0
 
 
 async def scale(target: Target, pods: int, percent: int, lease: Lease) -> None:

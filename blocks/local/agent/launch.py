@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -175,15 +176,24 @@ def _listener(port: int) -> socket.socket:
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _expect_ours(folder)
         folder.chmod(0o700)
         for name in (LOGS, DATA):
             (folder / name).mkdir(exist_ok=True)
+        _expect_ours(folder / LOGS)
         (folder / LOGS).chmod(0o700)  # a service writes through the descriptor that it is started with
     except OSError as error:
         fix = "Name a folder that this user may write to"
         raise BadInput(f"{folder} cannot be made or written: {error.strerror}", field="folder", fix=fix) from None
     if not os.access(folder, os.W_OK | os.X_OK):
         raise BadInput(f"{folder} cannot be written", field="folder", fix="Name a folder that this user may write to")
+
+
+def _expect_ours(folder: Path) -> None:
+    """Expect a folder of this user: in one that another user made, whatever is opened could be a link to a file of ours."""
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise BadInput(f"{folder} was made by another user", field="folder", fix="Remove it, or name a folder where others cannot write")
 
 
 def _foreign_files(folder: Path) -> list[str]:

@@ -17,6 +17,7 @@ from blocks.kubernetes.objects.annotations import (
     annotations_of,
     check_lease,
     expect_genuine,
+    number_in,
     state_of,
 )
 from blocks.platform import Lease
@@ -118,3 +119,18 @@ def test_another_owner_is_refused_unless_it_goes_back() -> None:
         acquired(held, "other", takeover=False, workload="shop/web")
     taken = acquired(held, "other", takeover=True, workload="shop/web")
     assert (taken.owner, taken.generation, taken.rollback, taken.canary) == ("other", 2, "yes", "1.1")
+
+
+@given(st.text(max_size=30) | st.integers(-5, 2_000).map(str))
+def test_a_number_in_an_annotation_is_one_that_can_be_meant(text: str) -> None:
+    """Others may write there what they like; nothing of it is an error, and nothing of it is too large."""
+    found = number_in(workload({"n": text}), "n", most=1_000)
+    assert found is None or 0 <= found <= 1_000
+    assert (found is None) == (text not in {str(number).zfill(width) for number in range(1_001) for width in (1, 2, 3, 4)})
+
+
+@pytest.mark.parametrize("text", ["9" * 5_000, "٣", "²", "-1", "1e2", "x", "", "1001"])
+def test_what_is_no_such_number_is_not_there(text: str) -> None:
+    """Each of these stopped a rollback once, or could have had it start a million pods."""
+    assert number_in(workload({"n": text}), "n", most=1_000) is None
+    assert number_in(None, "n", most=1_000) is None

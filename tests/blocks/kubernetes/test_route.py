@@ -9,7 +9,8 @@ import pytest
 
 from blocks.errors import BadInput, Superseded
 from blocks.kubernetes.leases import acquire_lease
-from blocks.kubernetes.routing.route import WEIGHT, faults_of, is_taken_by_any, port_to
+from blocks.kubernetes.routing.route import WEIGHT, faults_of, is_taken_by_any, port_to, remembered
+from blocks.kubernetes.routing.switch import select
 from blocks.kubernetes.routing.traffic import make_service, ports_of
 from blocks.kubernetes.routing.weights import Weights, routed_port
 from blocks.kubernetes.workload import Target
@@ -210,3 +211,28 @@ async def test_what_is_made_for_an_owner_that_is_none_any_more_goes_again(monkey
     with pytest.raises(Superseded):
         await make_service(weights.target, service(), lease)
     assert (("Service", "web-canary") in cluster.objects) is taken
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"0": [Infinity, null]}', "[" * 100_000, '{"0": [1e999, 1]}', '{"0": 7}', "7", "null", '{"0": [-1, null]}', '{"0": [9999999, 1]}'],
+)
+def test_weights_that_others_wrote_are_not_remembered(text: str) -> None:
+    """A rollback goes on without them."""
+    found = route()
+    found["metadata"]["annotations"] = {WEIGHT: text}
+    assert remembered(found) == {}
+
+
+@pytest.mark.parametrize("noted", ["app=evil", "nonsense", "app=web,team=evil", ",,="])
+async def test_a_selector_that_others_noted_is_not_written(noted: str) -> None:
+    """It would send production's requests to pods of their own; the workload's own selector takes its place."""
+    cluster = FakeCluster(workload(template("1.0")), service())
+    target = Target(cluster=cluster, workload="web", service="web")
+    lease = await acquire_lease(target, "run", takeover=False)
+    await select(target, lease, switched=True)
+    switched = cluster.objects["Service", "web"]
+    assert switched["spec"]["selector"] == target.canary_selector
+    cluster.put({**switched, "metadata": {**switched["metadata"], "annotations": {"shipway.dev/selector": noted}}})
+    await select(target, lease, switched=False)
+    assert cluster.objects["Service", "web"]["spec"]["selector"] == {"app": "web"}

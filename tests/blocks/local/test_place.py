@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from blocks.errors import BadInput
+from blocks.local.agent.launch import ensure_agent
 from blocks.local.place import expect_own_place
 from blocks.local.platform import LocalPlatform
 
@@ -85,3 +86,16 @@ async def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(BadInput, match="file is not a folder"):
         await LocalPlatform(service="shop", folder=str(tmp_path / "file" / "shop")).identity()
+
+
+@by_root
+def test_nothing_is_opened_in_a_folder_that_another_user_made_meanwhile(tmp_path: Path) -> None:
+    """Its files could be links to ours, which would be emptied, or written by what the version prints."""
+    place, target = tmp_path / "shop", tmp_path / "allowed_signers"
+    target.write_text("precious")
+    place.mkdir()
+    (place / "start.lock").symlink_to(target)
+    os.chown(place, OTHER, OTHER)
+    with pytest.raises(BadInput, match="was made by another user"):
+        ensure_agent(place, service="shop", port=0)
+    assert target.read_text() == "precious"
