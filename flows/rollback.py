@@ -8,11 +8,12 @@ from typing import Any
 
 from prefect import Flow, State, flow
 from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import Abort
 from prefect.states import Completed
 
-from blocks.errors import BadInput, Refused, Tampered
+from blocks.errors import BadInput, Refused, Superseded, Tampered
 from blocks.outside_text import ENDING_LIMIT, UNKNOWN, OutsideText, as_ending, as_name, as_reason, error_text
-from flows.lifecycle.context import Phase, acting_for, begin_phase, run_id
+from flows.lifecycle.context import Phase, acting_for, begin_phase, platform_of, run_id
 from flows.lifecycle.finalize import end_watch, finalize
 from flows.lifecycle.parameters import drops_unknown_parameters
 from flows.rollout.bad_version import common_version_to_leave, expect_known, version_under_release
@@ -115,6 +116,13 @@ async def _to_the_end(run: str, asked: Asked) -> State[Any]:
     return Completed(name="RolledBack", message=state.message) if ending.name == "rolled_back" else state
 
 
+async def _leave_to_newer_copy(phase: Phase, environments: Sequence[str], error: Superseded) -> None:
+    """Stop here without an ending if another process acts for this very run: it goes on, and closes the record."""
+    for environment in environments:
+        if (await (await platform_of(phase.plan, environment)).current())["owner"] == phase.owner:
+            raise Abort(f"another process acts for this run now: {error}") from error
+
+
 async def _phase(run: str, plan: str) -> Phase:
     try:
         return await begin_phase(plan, scope=run)
@@ -148,6 +156,9 @@ async def _attempt(run: str, asked: Asked) -> Ending:
         found = list((await roll_back_waves(phase, waves, reason=why, to=to, bad=bad, restored=asked.restored)).values())
     except Refused as error:
         return Ending("refused", as_ending(error))
+    except Superseded as error:
+        await _leave_to_newer_copy(phase, environments, error)
+        return Ending("failed", error_text(error, limit=ENDING_LIMIT))
     except Exception as error:
         if as_temporary(error) is not None:
             raise  # the record stays open, so that the keeper lets it be tried again

@@ -54,7 +54,8 @@ async def _was_forged(phase: Phase, platform: Platform, error: Exception) -> boo
     owner = (await retried(read_position)(platform))["owner"]
     if isinstance(error, Refused):
         return owner != phase.owner
-    return owner is not None and not await _is_newer_run(owner, than=phase.owner)
+    # Our own id under a higher generation is a newer copy of this run, which goes on.
+    return owner not in {None, phase.owner} and not await _is_newer_run(str(owner), than=phase.owner)
 
 
 async def _is_newer_run(owner: str, *, than: str) -> bool:
