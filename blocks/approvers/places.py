@@ -35,7 +35,10 @@ class Kept(NamedTuple):
 
 
 def plain_settings(block: object) -> dict[str, Any]:
-    """Give the settings of a block as JSON values; a field that holds a secret anywhere, or is not JSON, is left out."""
+    """Give the settings of a block as JSON values; a field that holds a secret anywhere, or is not JSON, is left out.
+
+    An empty secret is none: that a field was empty is part of where a block led.
+    """
     found: dict[str, Any] = {}
     for name in type(block).model_fields if isinstance(block, BaseModel) else ():
         value = getattr(block, name)
@@ -93,7 +96,7 @@ def _path(block: str) -> Path:
 
 def _has_secret(value: object) -> bool:
     if isinstance(value, SecretStr | SecretBytes):
-        return True
+        return bool(value.get_secret_value())
     if isinstance(value, BaseModel):
         return any(_has_secret(getattr(value, name)) for name in type(value).model_fields)
     if isinstance(value, Mapping):

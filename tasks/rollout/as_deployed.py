@@ -40,7 +40,11 @@ async def load_platform_to_roll_back(name: str, *, field: str, strategy: str | N
         if kept is None or name.partition("/")[0] not in {"local", "kubernetes"}:
             raise
         return await _as_deployed(name, kept, strategy, why=error_text(error))
-    if kept is None or plain_settings(platform) == kept.settings or not (why := await _leads_elsewhere(platform, kept)):
+    if kept is None or (now := plain_settings(platform)) == kept.settings:
+        return platform
+    added = [name for name, value in kept.settings.items() if value == "" and name not in now]
+    why = f"it has a secret in {', '.join(added)} now" if added else await _leads_elsewhere(platform, kept)
+    if not why:
         return platform
     return await _as_deployed(name, kept, strategy, why=why)
 

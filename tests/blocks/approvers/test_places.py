@@ -52,3 +52,9 @@ def test_a_folder_that_cannot_be_written_is_refused(keys: Path) -> None:
     keys.write_bytes(b"")
     with pytest.raises(Refused, match="by which a rollback finds the environment"):
         keep_place("local/shop", Kept("", {}))
+
+
+def test_a_secret_that_is_empty_is_kept_as_empty() -> None:
+    """So a kubeconfig that is written into the block later does not count for a rollback: it could name another cluster."""
+    assert plain_settings(KubernetesPlatform(namespace="shop"))["config"] == ""
+    assert "config" not in plain_settings(KubernetesPlatform(config=SecretStr("hush")))
