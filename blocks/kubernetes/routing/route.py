@@ -73,7 +73,11 @@ def without_canary(route: Json, *, stable: str, canary: str) -> list[Json]:
         then = before.get(key) or (Before(stable=1, canary=None) if edited and len(refs) > 1 else None)
         if then is None:
             continue
-        for ref in _refs_to(rule, stable, route):
+        ours = _refs_to(rule, stable, route)
+        others = len(refs) - len(ours) - len(_refs_to(rule, canary, route))
+        if then.stable == 0 and not others:  # nothing would serve: its owner did not write that
+            then = Before(stable=1, canary=None if then.canary is None else 0)
+        for ref in ours:
             ref["weight"] = then.stable
         for ref in _refs_to(rule, canary, route):
             if then.canary is None:

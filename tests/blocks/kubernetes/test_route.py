@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from blocks.errors import BadInput, Superseded
 from blocks.kubernetes.leases import acquire_lease
-from blocks.kubernetes.routing.route import WEIGHT, faults_of, is_taken_by_any, port_to, remembered
+from blocks.kubernetes.routing.route import WEIGHT, faults_of, is_taken_by_any, port_to, remembered, to_remember, without_canary
 from blocks.kubernetes.routing.switch import select
 from blocks.kubernetes.routing.traffic import make_service, ports_of
 from blocks.kubernetes.routing.weights import Weights, routed_port
@@ -236,3 +237,14 @@ async def test_a_selector_that_others_noted_is_not_written(noted: str) -> None:
     cluster.put({**switched, "metadata": {**switched["metadata"], "annotations": {"shipway.dev/selector": noted}}})
     await select(target, lease, switched=False)
     assert cluster.objects["Service", "web"]["spec"]["selector"] == {"app": "web"}
+
+
+@pytest.mark.parametrize(("noted", "weights"), [([3, None], [3]), ([0, None], [1]), ([0, 100], [1, 0])])
+def test_a_rule_is_never_restored_to_one_in_which_nothing_serves(noted: list[int | None], weights: list[int]) -> None:
+    """Others may annotate the route; an owner's zero counts only beside another backend."""
+    found = route(refs=[{"name": "web", "port": 80, "weight": 3}])
+    key = next(iter(json.loads(to_remember(found, stable="web", canary="web-canary"))))
+    refs = [{"name": "web", "port": 80, "weight": 0}, {"name": "web-canary", "port": 80, "weight": 100}]
+    found["spec"]["rules"][0]["backendRefs"] = refs
+    found["metadata"]["annotations"] = {WEIGHT: json.dumps({key: noted})}
+    assert [ref["weight"] for ref in without_canary(found, stable="web", canary="web-canary")[0]["backendRefs"]] == weights
