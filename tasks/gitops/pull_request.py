@@ -271,7 +271,8 @@ class Course:
     async def _await_news(self, last: PullRequest) -> None:
         """Ask the forge again after 2 s, then at most each 30 s, until the pull request stands otherwise."""
         clock, pause = asyncio.get_running_loop().time, FIRST_PAUSE_SECONDS
-        until = clock() + (LONGEST_PAUSE_SECONDS if last.state == "merged" or last.standing == "ready" else NEWS_SECONDS)
+        is_ours_to_merge = last.state == "merged" or (last.standing == "ready" and self.settings.merge)
+        until = clock() + (LONGEST_PAUSE_SECONDS if is_ours_to_merge else NEWS_SECONDS)
         while clock() < until:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
