@@ -15,27 +15,13 @@ from blocks.errors import ShipwayError
 from tasks.gitops import commit, pull_request, ways_in
 from tasks.gitops.commit import Committed
 from tasks.gitops.ways_in import Way
-from tasks.rules.gitops.edit import Edit
 from tasks.rules.gitops.message import Change
 from tasks.rules.gitops.proposal import branch_of
-from tasks.rules.gitops.targets import YamlPath
 from tests.forge_server import KINDS, ForgeServer, serving_forge
+from tests.git_changes import CHANGE
 from tests.git_remotes import VALUES, Repository
 from tests.waiting import until
 
-CHANGE = Change(
-    key="r1/production/promote",
-    edits=(Edit("values.yaml", YamlPath("image.tag"), "1.1.0", "1.0.0"),),
-    service="shop",
-    version="1.1.0",
-    release="r1",
-    digest="d1",
-    approvers=("ann",),
-    reason="the basket",
-    token=7,
-)
-OURS = "Deploy shop 1.1.0"
-BACK = "Revert shop 1.1.0"
 NEW = VALUES.replace(b"1.0.0", b"1.1.0")
 BRANCH, BACK_BRANCH = branch_of(CHANGE), branch_of(CHANGE, reverts=True)
 # How each forge merges: the method that the block names, and what the project says of itself.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -102,6 +102,11 @@ def chosen(found: Sequence[PullRequest]) -> PullRequest | None:
     """Choose the pull request of a branch: the newest open one, else the newest that was merged, else the newest."""
     states = ("open", "merged", "closed")
     return min(found, key=lambda one: (states.index(one.state), -one.number), default=None)
+
+
+def object_in(value: Any) -> Mapping[str, Any]:
+    """Give a JSON object, or an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
 
 
 def hash_in(value: Any) -> str:

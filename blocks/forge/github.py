@@ -5,14 +5,13 @@ https://docs.github.com/en/rest/pulls/pulls
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
 from blocks.errors import BadInput, Refused, Temporary
 from blocks.forge.client import ForgeClient
-from blocks.forge.forge import Draft, PullRequest, Standing, State, address_in, chosen, hash_in, words_in
+from blocks.forge.forge import Draft, PullRequest, Standing, State, address_in, chosen, hash_in, object_in, words_in
 from blocks.forge.settings import PullRequests
 
 RIGHTS = "a fine-grained token or app with `Pull requests: write`, `Contents: write` and `Metadata: read` of this repository"
@@ -51,10 +50,10 @@ class GitHub:
 
     async def check(self) -> None:
         """Look whether the repository is there, the token may use it, and pull requests can be merged as the settings say."""
-        found = _object((await self._client.ask("GET", self._path)).body)
+        found = object_in((await self._client.ask("GET", self._path)).body)
         if found.get("archived"):
             raise Refused(f"{self._settings.repository} is archived, so no pull request can be opened there")
-        if not self._of_an_app and _object(found.get("permissions")).get("push") is False:
+        if not self._of_an_app and object_in(found.get("permissions")).get("push") is False:
             raise Refused(f"the token may not push to {self._settings.repository}. Give it the rights: {RIGHTS}")
         if not self._settings.merge:
             return
@@ -106,36 +105,32 @@ class GitHub:
 
     def _is_of(self, one: Any, branch: str) -> bool:
         """Look again whose branch it is: GitHub leaves a filter out that it does not understand, and forks have branches of any name."""
-        head = _object(_object(one).get("head"))
-        name = str(_object(head.get("repo")).get("full_name", ""))
+        head = object_in(object_in(one).get("head"))
+        name = str(object_in(head.get("repo")).get("full_name", ""))
         return head.get("ref") == branch and name.lower() == self._settings.repository.lower()
 
     async def _has_queue(self) -> bool:
         """Say whether a rule of the branch asks for a merge queue; a server that is too old for rules has none."""
         path = f"{self._path}/rules/branches/{quote(self._target)}"
         rules = (await self._client.ask("GET", path, query={"per_page": "100"}, accept={HTTPStatus.NOT_FOUND})).body
-        return isinstance(rules, list) and any(_object(one).get("type") == "merge_queue" for one in rules)
+        return isinstance(rules, list) and any(object_in(one).get("type") == "merge_queue" for one in rules)
 
 
 def _read(found: Any) -> PullRequest:
-    one = _object(found)
+    one = object_in(found)
     number = one.get("number")
     if not isinstance(number, int) or one.get("state") not in {"open", "closed"}:
         raise Temporary("GitHub's answer is not a pull request")
     state: State = "merged" if one.get("merged_at") else one["state"]
     standing = str(one.get("mergeable_state") or "unknown")
-    head = _object(one.get("head"))
+    head = object_in(one.get("head"))
     return PullRequest(
         number=number,
         address=address_in(one.get("html_url")),
         state=state,
-        into=str(_object(one.get("base")).get("ref", "")),
+        into=str(object_in(one.get("base")).get("ref", "")),
         head=hash_in(head.get("sha")),
         merged_as=hash_in(one.get("merge_commit_sha")) if state == "merged" else "",  # before, it is a test of GitHub's own
         standing="ready" if standing in READY else OUTDATED.get(standing, "waits"),
         why="" if standing in READY else WAITS.get(standing, words_in(f"GitHub says: {standing}")),
     )
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

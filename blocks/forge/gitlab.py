@@ -5,14 +5,13 @@ https://docs.gitlab.com/api/merge_requests/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
 from blocks.errors import BadInput, Refused, Temporary
 from blocks.forge.client import ForgeClient
-from blocks.forge.forge import Draft, PullRequest, State, address_in, chosen, hash_in, words_in
+from blocks.forge.forge import Draft, PullRequest, State, address_in, chosen, hash_in, object_in, words_in
 from blocks.forge.settings import PullRequests
 
 RIGHTS = "a project's token of the role Developer, or Maintainer where only those may merge, with the scopes `api` and `write_repository`"
@@ -46,10 +45,10 @@ class GitLab:
 
     async def check(self) -> None:
         """Look whether the project is there, the token may use it, and merge requests can be merged as the settings say."""
-        found = _object((await self._client.ask("GET", self._path)).body)
+        found = object_in((await self._client.ask("GET", self._path)).body)
         if found.get("archived"):
             raise Refused(f"{self._settings.repository} is archived, so no merge request can be opened there")
-        access = [_object(one).get("access_level") for one in _object(found.get("permissions")).values()]
+        access = [object_in(one).get("access_level") for one in object_in(found.get("permissions")).values()]
         levels = [level for level in access if isinstance(level, int)]
         if levels and max(levels) < DEVELOPER:
             raise Refused(f"the token may not push to {self._settings.repository}. Give it the rights: {RIGHTS}")
@@ -112,12 +111,12 @@ class GitLab:
 
 
 def _is_of(found: Any, branch: str) -> bool:
-    one = _object(found)
+    one = object_in(found)
     return one.get("source_branch") == branch and one.get("source_project_id") == one.get("target_project_id")
 
 
 def _read(found: Any) -> PullRequest:
-    one = _object(found)
+    one = object_in(found)
     number, state = one.get("iid"), STATES.get(str(one.get("state")))
     if not isinstance(number, int) or state is None:
         raise Temporary("GitLab's answer is not a merge request")
@@ -135,7 +134,3 @@ def _read(found: Any) -> PullRequest:
         standing="stale" if is_stale else "behind" if standing == "need_rebase" else "ready" if is_ready else "waits",
         why="" if is_ready else words_in(one.get("merge_error") or f"GitLab says: {standing.replace('_', ' ')}"),
     )
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

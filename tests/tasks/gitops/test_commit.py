@@ -21,23 +21,11 @@ from tasks.gitops.commit import Committed, commit_change, preview_change, revert
 from tasks.rules.gitops.edit import Edit
 from tasks.rules.gitops.message import Change
 from tasks.rules.gitops.targets import YamlPath
+from tests.git_changes import BACK, CHANGE, OURS
 from tests.git_remotes import TOKEN, VALUES, HttpRemote, Repository, git, http_remote, repository
 
 __all__ = ["http_remote", "repository"]
 
-CHANGE = Change(
-    key="r1/production/promote",
-    edits=(Edit("values.yaml", YamlPath("image.tag"), "1.1.0", "1.0.0"),),
-    service="shop",
-    version="1.1.0",
-    release="r1",
-    digest="d1",
-    approvers=("ann",),
-    reason="the basket",
-    token=7,
-)
-OURS = "Deploy shop 1.1.0"
-BACK = "Revert shop 1.1.0"
 # What a server's hook needs to commit in the place of a colleague: the hook's own objects are in quarantine.
 COLLEAGUE = """
 unset GIT_QUARANTINE_PATH GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES

@@ -10,20 +10,9 @@ import pytest
 
 from blocks.errors import RolloutFailed, WorldMoved
 from tests.forge_server import ForgeServer, serving_forge
+from tests.git_changes import BACK, CHANGE, OURS
 from tests.git_remotes import VALUES, Repository, git, repository
-from tests.pull_requests import (
-    BACK,
-    BRANCH,
-    CHANGE,
-    METHODS,
-    NEW,
-    OURS,
-    at_once,
-    ended,
-    forge,
-    waiting,
-    way,
-)
+from tests.pull_requests import BRANCH, METHODS, NEW, at_once, ended, forge, waiting, way
 
 __all__ = ["at_once", "forge", "repository"]
 pytestmark = pytest.mark.usefixtures("at_once")

@@ -12,8 +12,9 @@ import pytest
 from blocks.errors import Refused, Superseded, WorldMoved
 from tasks.gitops.ways_in import Way
 from tests.forge_server import ForgeServer
+from tests.git_changes import BACK, CHANGE
 from tests.git_remotes import VALUES, Repository, repository
-from tests.pull_requests import BACK, BACK_BRANCH, BRANCH, CHANGE, NEW, PROTECTED, at_once, forge, waiting, way
+from tests.pull_requests import BACK_BRANCH, BRANCH, NEW, PROTECTED, at_once, forge, waiting, way
 from tests.waiting import until
 
 __all__ = ["at_once", "forge", "repository"]

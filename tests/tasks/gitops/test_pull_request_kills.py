@@ -14,8 +14,9 @@ import pytest
 
 from blocks.errors import Unreachable
 from tests.forge_server import API_TOKEN, KINDS, PROJECT, ForgeServer, serving_forge
+from tests.git_changes import CHANGE
 from tests.git_remotes import VALUES, Repository, repository
-from tests.pull_requests import BRANCH, CHANGE, NEW, at_once, way
+from tests.pull_requests import BRANCH, NEW, at_once, way
 
 __all__ = ["at_once", "repository"]
 pytestmark = pytest.mark.usefixtures("at_once")
@@ -27,7 +28,7 @@ from blocks.forge.settings import PullRequests
 from blocks.git.git import Git
 from tasks.gitops import pull_request
 from tasks.gitops.ways_in import Way
-from tests.pull_requests import CHANGE
+from tests.git_changes import CHANGE
 pull_request.FIRST_PAUSE_SECONDS = 0.1
 remote, kind, api, act = sys.argv[1:]
 settings = PullRequests(forge=kind, repository="shop/deploy", api=api, token=SecretStr(os.environ["API_TOKEN"]), merge=act == "in")
