@@ -22,11 +22,10 @@ ARGS ?=
 # Tests of one xdist_group run one after the other, in one process: they share a server stack, kill its processes, and measure how soon it is
 # back.
 # STREAMS: simulated request streams for each case of the judgement benchmark.
-test test-faults: WORKERS ?= 3
+test coverage test-faults: WORKERS ?= 3
+USUAL := not cluster and not faults and not browser and not attack
 test-rules test-attacks test-cluster: WORKERS ?= 2
 EVERY ?= 9
-# What measures coverage; the floor is for the whole suite, so `make coverage` judges it, and no part of a run does.
-MEASURED := --cov --cov-report= --cov-fail-under=0
 STREAMS ?= 500
 
 # Without bytecode every process compiles its imports and starts seconds later, so the project's environment keeps it.
@@ -44,11 +43,11 @@ install: $(STAMP) ## Build .venv from the hashed lock; instant if nothing change
 demo: $(STAMP) ## Release the example service: a good version, and a bad one that is rolled back. KEEP=1 leaves everything running.
 	@$(BIN)/shipway demo $(if $(KEEP),--keep) $(ARGS)
 
-test: $(STAMP) ## Run the whole suite, but for what the other tests below take longer for, or a cluster. COVER=1 measures coverage.
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not cluster and not faults and not browser and not attack" $(if $(COVER),$(MEASURED)) $(ARGS)
+test: $(STAMP) ## Run the whole suite, but for what the other tests below take longer for, or a cluster.
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "$(USUAL)" $(ARGS)
 
-coverage: $(STAMP) ## Print what `make test COVER=1` measured; it fails under the floor that pyproject.toml sets.
-	@$(BIN)/coverage report
+coverage: $(STAMP) ## Measure the branch coverage of the tests that need no server; it fails under the floor that pyproject.toml sets.
+	@$(BIN)/pytest -q -n $(WORKERS) --dist worksteal -m "$(USUAL) and not server" --cov --cov-report=term:skip-covered $(ARGS)
 
 test-faults: $(STAMP) ## Run the kill and restart tests, and the browser tests; EVERY=1 tests every kill point, the default is each ninth.
 	@SHIPWAY_EVERY=$(EVERY) $(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "(faults or browser) and not cluster and not attack" $(ARGS)

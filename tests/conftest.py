@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,27 +27,33 @@ from blocks.server import settings as environment
 from flows.commands._blocks import register_blocks
 
 START_SECONDS = 120
+BEGAN = time.monotonic()
+OUT_OF_TIME = "the campaign has used up its time"
 
 pytest.register_assert_rewrite("tests.platform_contract")
 
 # The same examples each time, and none is too slow: a suite that fails by chance teaches nothing. `make test-rules` looks further.
-settings.register_profile("usual", max_examples=50, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("usual", max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Thin the long campaigns of faults and attacks: with SHIPWAY_HALF=0 or 1 only that half runs, chosen by each test's name."""
-    half = os.environ.get("SHIPWAY_HALF", "")
-    if not half:
-        return
-    left = [
-        one
-        for one in items
-        if (one.get_closest_marker("faults") or one.get_closest_marker("attack")) and zlib.crc32(one.nodeid.encode()) % 2 != int(half)
-    ]
-    config.hook.pytest_deselected(items=left)
-    items[:] = [one for one in items if one not in set(left)]
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long campaigns behind all else, in another order for each SHIPWAY_SEED, the tests of a file together."""
+    seed = os.environ.get("SHIPWAY_SEED", "")
+    items.sort(key=lambda one: zlib.crc32(f"{seed}{one.path}".encode()) + 1 if is_campaign(one) else 0)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out what is left of a campaign when its time is up: SHIPWAY_SECONDS from the start of this process."""
+    limit = os.environ.get("SHIPWAY_SECONDS", "")
+    if limit and is_campaign(item) and time.monotonic() - BEGAN > float(limit):
+        pytest.skip(f"{OUT_OF_TIME} of {limit} s")
+
+
+def is_campaign(item: pytest.Item) -> bool:
+    """Say if a test belongs to a long campaign, of faults or of attacks."""
+    return any(item.get_closest_marker(name) for name in ("faults", "attack"))
 
 
 @pytest.fixture(autouse=True)

@@ -36,6 +36,7 @@ async def test_a_phase_cannot_be_run_under_another_runs_name(stage: Stage, visit
     assert (await stage.platform("production").current())["baseline"] == FIRST
 
 
+@pytest.mark.faults
 async def test_a_rollback_goes_only_to_a_version_that_was_deployed(stage: Stage) -> None:
     """Going back is no way round the gate: a version without a record is refused, and nothing moves."""
     unknown = stage.tag("5.3")
@@ -46,6 +47,7 @@ async def test_a_rollback_goes_only_to_a_version_that_was_deployed(stage: Stage)
     await check_well(stage, version=FIRST)
 
 
+@pytest.mark.faults
 async def test_a_plan_of_ones_own_does_not_choose_where_a_rollback_goes(stage: Stage, visitors: Traffic) -> None:  # noqa: ARG001
     """The plan of a rollback is whichever file was named: a fixed version in it counts only if that was deployed here."""
     previous, unknown = FIRST, stage.tag("5.4")

@@ -76,6 +76,7 @@ async def looked(plan: str, run: str) -> dict[str, Any]:
     return {"run": phase.owner, "found": [one.model_dump() for one in found], "later": [one.model_dump() for one in later]}
 
 
+@pytest.mark.faults
 async def test_a_migration_that_went_wrong_is_seen_and_its_page_is_linked(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

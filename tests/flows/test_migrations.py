@@ -86,6 +86,7 @@ def migrations_in(entries: list[Entry]) -> list[str]:
     return [spot_of(entry) for entry in entries if entry.kind == "migration"]
 
 
+@pytest.mark.faults
 async def test_migrations_run_before_and_after_and_no_rollback_crosses_a_contract_unasked(stage: JobsStage) -> None:
     """Each once, with its version, at its moment; then back only for who names what was restored by hand."""
     plan = plan_with(stage, EXPAND, {**CONTRACT, "environments": ["production"]})

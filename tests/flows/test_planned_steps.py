@@ -82,6 +82,7 @@ async def test_a_release_whose_steps_cannot_decide_is_refused_if_the_plan_says_s
     assert set(visitors.since(0)) == {200}
 
 
+@pytest.mark.faults
 async def test_a_canary_that_is_not_well_never_gets_a_request(stage: Stage, visitors: Traffic) -> None:
     """Well in staging and broken in production: found at its private address, rolled back, and no visitor noticed."""
     version = stage.tag("9.2-errors.production")

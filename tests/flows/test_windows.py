@@ -121,6 +121,7 @@ async def test_a_release_suspends_until_its_window_opens_and_goes_on_by_itself(s
     await check_well(stage, version=version)
 
 
+@pytest.mark.faults
 async def test_a_freeze_after_the_approval_holds_the_release_and_needs_no_new_approval(stage: Stage, server: Any, freezer: Freezer) -> None:
     """It only holds; lifted, the release goes on with the approval that it has. Woken before that, it waits again."""
     people: People = await enrol(server)
@@ -144,6 +145,7 @@ async def test_a_freeze_after_the_approval_holds_the_release_and_needs_no_new_ap
     await check_closed(stage, ran, outcome="deployed")
 
 
+@pytest.mark.faults
 async def test_a_plan_that_changes_while_the_release_waits_voids_the_approval(stage: Stage, server: Any, freezer: Freezer) -> None:
     """What was approved is compared when the window has opened, right before the first change."""
     people = await enrol(server)
@@ -164,6 +166,7 @@ async def test_a_plan_that_changes_while_the_release_waits_voids_the_approval(st
     await check_closed(stage, ran, outcome="refused")
 
 
+@pytest.mark.faults
 async def test_an_approval_that_grew_too_old_is_asked_for_again(stage: Stage, server: Any, freezer: Freezer) -> None:
     """Nothing else changed; the plan says for how long an approval holds, and production is untouched."""
     people = await enrol(server)
@@ -184,6 +187,7 @@ async def test_an_approval_that_grew_too_old_is_asked_for_again(stage: Stage, se
     await check_closed(stage, ran, outcome="refused")
 
 
+@pytest.mark.faults
 async def test_what_has_begun_finishes_although_a_freeze_is_set_meanwhile(stage: Stage, freezer: Freezer) -> None:
     """Killed with half of the traffic shifted: it does not stay there until the freeze ends."""
     run = await stage.release(stage.tag("1.4"))
@@ -196,6 +200,7 @@ async def test_what_has_begun_finishes_although_a_freeze_is_set_meanwhile(stage:
     await check_well(stage, version="1.4")
 
 
+@pytest.mark.faults
 async def test_a_rollback_never_waits_for_a_window(stage: Stage, freezer: Freezer) -> None:
     """Neither one on demand, with a freeze in the plan and in the policy, nor that of a release."""
     ran = await stage.release_through(stage.tag("1.5"))

@@ -57,6 +57,7 @@ async def test_a_daemon_that_stops_the_baseline_ends_with_its_version(make_local
     assert [one.pid for one in psutil.process_iter(["cmdline"]) if str(HOSTILE) in (one.info["cmdline"] or [])] == []
 
 
+@pytest.mark.faults
 async def test_a_baseline_that_gives_no_answer_after_a_rollback_is_started_anew(make_local: MakeLocal) -> None:
     """Whatever the version beside it did to it."""
     platform = make_local()

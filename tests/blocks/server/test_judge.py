@@ -74,6 +74,7 @@ async def test_a_judgement_that_is_given_up_ends_its_fork(home: Path, warm: tupl
     await until(lambda: not warm[1].children())
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("moment", ["while it imports", "while it judges"])
 async def test_a_judge_that_is_killed_costs_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
     """The client finds out, reads its job again, and judges it itself; the judge's fork is gone with it."""
@@ -92,6 +93,7 @@ async def test_a_judge_that_is_killed_costs_no_verdict(tmp_path: Path, monkeypat
     assert fork is None or not fork.is_running()
 
 
+@pytest.mark.faults
 async def test_without_a_judge_a_table_is_judged_the_ordinary_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A home whose judge ended costs seconds, not verdicts."""
     layout.make_home(tmp_path / "home", port=1, auth=False)

@@ -69,6 +69,7 @@ def test_what_initdb_says_is_the_last_line_of_the_waiting_command(home: Path, mo
         lifecycle.wait_for_server(home, timeout_seconds=60)
 
 
+@pytest.mark.faults
 def test_a_database_that_ends_again_and_again_is_reported_within_seconds(home: Path) -> None:
     """A damaged data folder is named by the command that waits, not by a log alone."""
     (home / "postgres").mkdir(mode=0o700)

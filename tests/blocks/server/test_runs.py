@@ -116,6 +116,7 @@ async def test_a_deployed_run_is_forked_by_the_warm_engine(worker: Any, tmp_path
     assert seen == {"parent": processes.recorded(worker.home / "run" / "engine.pid"), "doubled": 42, "home": str(worker.home)}
 
 
+@pytest.mark.faults
 @pytest.mark.usefixtures("engine_alone")
 async def test_without_the_engine_a_run_starts_the_ordinary_way(worker: Any, tmp_path: Path) -> None:
     """A dead engine costs seconds, not runs."""

@@ -325,6 +325,7 @@ async def until_killed(repository: Repository, tmp_path: Path, hook: str) -> Non
     await asyncio.to_thread(release.write_text, "go\n")
 
 
+@pytest.mark.faults
 async def test_a_process_killed_between_push_and_answer_leaves_one_commit(repository: Repository, tmp_path: Path) -> None:
     """The server has it (post-receive); the next process finds it and pushes nothing."""
     await until_killed(repository, tmp_path, "post-receive")
@@ -334,6 +335,7 @@ async def test_a_process_killed_between_push_and_answer_leaves_one_commit(reposi
     assert repository.subjects() == [OURS, "First"]
 
 
+@pytest.mark.faults
 async def test_a_process_killed_inside_its_push_leaves_one_commit(repository: Repository, tmp_path: Path) -> None:
     """The server does not have it yet (pre-receive); its push goes on beside the next process, and one of the two is taken."""
     await until_killed(repository, tmp_path, "pre-receive")

@@ -19,7 +19,7 @@ from tests.git_remotes import VALUES, Repository, repository
 from tests.pull_requests import BRANCH, NEW, at_once, way
 
 __all__ = ["at_once", "repository"]
-pytestmark = pytest.mark.usefixtures("at_once")
+pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("at_once")]
 
 PROCESS = """
 import asyncio, os, sys
