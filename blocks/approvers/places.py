@@ -1,104 +1,94 @@
-"""Where each platform block led when a release last acted through it, as files beside the approval key: `places/BLOCK.json`.
+"""Where each platform block led when a release last acted through it, whole: `places/BLOCK.kept` beside the approval key.
 
-A block can be edited through the API by whoever has its password. A rollback needs no approval and must reach what was deployed all the
-same, so the settings that find an environment are kept where the API cannot write. Secrets are not kept; the block has them.
+A block, and those that it names, can be edited through the API by whoever has its password. A rollback needs no approval and must reach
+what was deployed all the same, so what it needs is kept where the API cannot write: all settings, secrets included, encrypted.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, SecretBytes, SecretStr
+from pydantic.types import Secret
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from blocks.approvers.key_file import key_path, replace_file
-from blocks.approvers.policy_files import expect_safe
+from blocks.approvers.kept_files import read_kept, write_kept
+from blocks.approvers.key_file import key_path
 from blocks.errors import Refused
 
-MAX_BYTES = 1_000_000
+FOLDER = "places"
+WHAT = "the settings that a rollback goes by"
 
 
 class Kept(NamedTuple):
-    """What a block was set to.
+    """What a platform was.
 
     Fields:
         identity: What it pointed to, see `blocks.platform.Identified`; "" if it does not say.
-        settings: Its fields by name, but for those that hold a secret.
+        parts: The settings of each block that it is made of, by `type/name`, secrets in plain.
     """
 
     identity: str
-    settings: dict[str, Any]
+    parts: dict[str, dict[str, Any]]
 
 
-def plain_settings(block: object) -> dict[str, Any]:
-    """Give the settings of a block as JSON values; a field that holds a secret anywhere, or is not JSON, is left out.
-
-    An empty secret is none: that a field was empty is part of where a block led.
-    """
+def whole_settings(block: object) -> dict[str, Any]:
+    """Give the settings of a block as JSON values, secrets in plain; a field that is not JSON is left out."""
     found: dict[str, Any] = {}
     for name in type(block).model_fields if isinstance(block, BaseModel) else ():
-        value = getattr(block, name)
-        if _has_secret(value):
-            continue
         try:
-            found[name] = to_jsonable_python(value)
-        except PydanticSerializationError:
+            value = to_jsonable_python(_revealed(getattr(block, name)))
+            json.dumps(value)
+        except (PydanticSerializationError, ValueError, TypeError):
             continue
+        found[name] = value
     return found
 
 
 def keep_place(block: str, kept: Kept) -> None:
-    """Keep what a block is set to, unless that is what is kept already.
+    """Keep what a platform is, unless that is what is kept already.
 
     Args:
-        block: The block, as `type/name`.
+        block: Its block, as `type/name`.
         kept: Its settings.
 
     Raises:
-        Refused: The folder cannot be written, or what is there was written by others.
+        Refused: The key or its folder cannot be used, or what is there was written by others.
     """
-    path = _path(block)
-    try:
-        if read_place(block) == kept:
-            return
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        replace_file(path, json.dumps(kept._asdict()).encode() + b"\n")
-    except OSError as error:
-        raise Refused(f"{path}, by which a rollback finds the environment, cannot be written: {error.strerror}") from None
+    write_kept(FOLDER, block, kept._asdict(), what=WHAT)
 
 
 def read_place(block: str) -> Kept | None:
-    """Read what a block was set to when a release last acted through it; None if none did.
+    """Read what a platform was when a release last acted through it; None if none did.
 
     Raises:
-        Refused: The file is unsafe or cannot be read.
+        Refused: The file is unsafe, was changed, or cannot be read.
     """
-    path = _path(block)
+    found = read_kept(FOLDER, block, what=WHAT)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            expect_safe(path, os.fstat(descriptor))
-            found = json.loads(file.read(MAX_BYTES))
-        return Kept(str(found["identity"]), dict(found["settings"]))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Refused(f"{path}, by which a rollback finds the environment, cannot be read: {error}") from None
+        return None if found is None else Kept(str(found["identity"]), {str(name): dict(one) for name, one in found["parts"].items()})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Refused(f"{WHAT} of {block} cannot be read: {type(error).__name__}") from None
 
 
-def _path(block: str) -> Path:
-    return key_path().parent / "places" / f"{block.replace('/', '_')}.json"
+def kept_blocks(kind: str) -> list[str]:
+    """Name the blocks of a type through which a release has acted, as `type/name`."""
+    try:
+        found = [path.name for path in (key_path().parent / FOLDER).iterdir()]
+    except OSError:
+        return []
+    names = [one.removesuffix(".kept") for one in found if one.endswith(".kept") and not one.startswith(".")]
+    return sorted(f"{kind}/{one.removeprefix(f'{kind}_')}" for one in names if one.startswith(f"{kind}_"))
 
 
-def _has_secret(value: object) -> bool:
-    if isinstance(value, SecretStr | SecretBytes):
-        return bool(value.get_secret_value())
+def _revealed(value: object) -> object:
+    """Replace each secret in a value by what it hides."""
+    if isinstance(value, SecretStr | SecretBytes | Secret):
+        return _revealed(value.get_secret_value())
     if isinstance(value, BaseModel):
-        return any(_has_secret(getattr(value, name)) for name in type(value).model_fields)
+        return {name: _revealed(getattr(value, name)) for name in type(value).model_fields}
     if isinstance(value, Mapping):
-        return any(map(_has_secret, value.values()))
-    return isinstance(value, list | tuple | set | frozenset) and any(map(_has_secret, value))
+        return {str(name): _revealed(member) for name, member in value.items()}
+    return [_revealed(member) for member in value] if isinstance(value, list | tuple | set | frozenset) else value

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from prefect import task
 
 from blocks.approvers.owners import Owner, claim, owner_files, read_owner
-from blocks.approvers.places import Kept, keep_place, plain_settings
+from blocks.approvers.places import Kept, keep_place, whole_settings
 from blocks.approvers.policy_files import policy_folder, read_policy_files
 from blocks.errors import Refused
+from blocks.kubernetes.api.credentials import kubeconfig_from
 from blocks.platform import Composed, Identified, Platform
 from tasks.lifecycle.policy import OBSERVE_PLATFORM
 from tasks.rules.plan.plan import Plan
@@ -18,6 +20,8 @@ from tasks.rules.plan.targets import Place, section_of
 from tasks.rules.policy.owners import evasion, ownership_conflict
 from tasks.rules.policy.policy import Policy, read_policy
 from tasks.rules.policy.rules import conflicts, effective_rules, policies_of, requester_conflicts
+
+CREDENTIALS = "kubernetes-credentials/"
 
 
 def keep_policies(plan: Plan, *, requester: str | None = None) -> tuple[Policy, ...]:
@@ -53,29 +57,38 @@ async def own_environment(plan: Plan, place: Place, platform: Platform, *, claim
         plan: The plan.
         place: The environment.
         platform: Its platform.
-        claims: Make the service the owner if there is none, and keep what leads there, for a rollback; else only look.
+        claims: Make the service the owner if there is none, and keep whole what leads there, for a rollback; else only look.
 
     Raises:
         Refused: It belongs to another service, or the files beside the key cannot be used.
     """
     identity = await identify.fn(platform)
     parts = list(platform.parts()) if isinstance(platform, Composed) else []
-    await asyncio.to_thread(_own, plan, place, platform, identity, parts, claims=claims)
+    kept = Kept(identity, await _whole(place.platform, platform)) if claims else None
+    await asyncio.to_thread(_own, plan, place, identity, parts, kept=kept)
 
 
-def _own(plan: Plan, place: Place, platform: Platform, identity: str, parts: Sequence[str], *, claims: bool) -> None:
+async def _whole(block: str, platform: Platform) -> dict[str, dict[str, Any]]:
+    """Give the settings of each block that a platform is made of, and the credentials that these name, by `type/name`."""
+    of = {name or block: part for name, part in platform.parts().items()} if isinstance(platform, Composed) else {block: platform}
+    found = {name: whole_settings(part) for name, part in of.items()}
+    named = {str(one.get("credentials") or "") for one in found.values()} - {""}
+    return found | {name: {"kubeconfig": await kubeconfig_from(name)} for name in named if name.startswith(CREDENTIALS)}
+
+
+def _own(plan: Plan, place: Place, identity: str, parts: Sequence[str], *, kept: Kept | None) -> None:
     wanted, policies = Owner(plan.service, place.platform, section_of(place.environment)), load_policies()
     if problem := evasion(place, parts, policies):
         raise Refused(problem)
     files = owner_files(place.platform, identity)
     found = [(path, read_owner(path)) for path in files]
-    if claims and all(_conflict(plan, place, owner, policies) == "" for _, owner in found):
+    if kept is not None and all(_conflict(plan, place, owner, policies) == "" for _, owner in found):
         found = [(path, claim(path, wanted)) for path in files]
     for path, owner in found:
         if problem := _conflict(plan, place, owner, policies):
             raise Refused(f"{problem} The owner is kept in {path}, which the platform team may remove.")
-    if claims:
-        keep_place(place.platform, Kept(identity, plain_settings(platform)))
+    if kept is not None:
+        keep_place(place.platform, kept)
 
 
 def _conflict(plan: Plan, place: Place, owner: Owner | None, policies: Sequence[Policy]) -> str:

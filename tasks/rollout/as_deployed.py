@@ -1,52 +1,54 @@
-"""The platform of a rollback: the block as it is now if it still leads to what was deployed, else the block as the last release had it."""
+"""The platform of a rollback: each block that it is made of as the last release had it, whatever was done to it through the API since."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from prefect import get_client
 from prefect.blocks.core import Block
-from pydantic import ValidationError
+from pydantic import BaseModel, SecretBytes, SecretStr
 
-from blocks.approvers.places import Kept, plain_settings, read_place
+from blocks.approvers.kept_files import kept_path
+from blocks.approvers.places import FOLDER, Kept, read_place, whole_settings
 from blocks.errors import BadInput, Refused
+from blocks.kubernetes.api.credentials import kubeconfig_from
+from blocks.kubernetes.api.kubeconfig import with_users_of
 from blocks.outside_text import error_text
-from blocks.platform import Platform, Strategic
-from tasks.approval.protection import identify
+from blocks.platform import Identified, Platform, Strategic
 from tasks.record.borders import hold
 from tasks.record.journal import say
-from tasks.rollout.platforms import KNOWN, known_class, load_platform
+from tasks.rollout.platforms import KNOWN, known_class, load_block, load_platform
+
+GITOPS = "gitops/"
+ANSWER_SECONDS = 30.0
+Answers = Callable[[Block], Awaitable[str]]
 
 
-async def load_platform_to_roll_back(name: str, *, field: str, strategy: str | None = None) -> Platform:
-    """Load the platform on which a rollback acts.
+async def load_platform_to_roll_back(name: str, *, field: str, strategy: str | None = None, looks: bool = True) -> Platform:
+    """Load the platform on which a rollback acts, as the last release had it.
 
-    An operator may have corrected the block since the release, so it counts as long as it leads to the same environment. One that was
-    deleted, cannot be read, leads elsewhere or does not answer there is replaced by the settings that the last release acted by.
+    What was edited since does not count, nor that a block was deleted: whoever can edit blocks could send the rollback elsewhere. Only a
+    secret that does not serve any more, as it was rotated, is replaced by the one that the block has now; it goes to the same place.
 
     Args:
         name: The block, as `type/name`.
         field: Where the plan names it, for messages.
         strategy: The plan's rollout strategy; None leaves it to the block.
+        looks: Whether what differs is tried, to know whose secrets serve; else those of the release are taken.
 
     Raises:
         BadInput: The block cannot be used, and no release acted through it.
     """
     kept = await asyncio.to_thread(_kept, name)
+    if kept is None:
+        return await load_platform(name, field=field, strategy=strategy)
     try:
-        platform = await load_platform(name, field=field, strategy=strategy)
-    except BadInput as error:
-        if kept is None or name.partition("/")[0] not in {"local", "kubernetes"}:
-            raise
-        return await _as_deployed(name, kept, strategy, why=error_text(error))
-    if kept is None or (now := plain_settings(platform)) == kept.settings:
-        return platform
-    added = [name for name, value in kept.settings.items() if value == "" and name not in now]
-    why = f"it has a secret in {', '.join(added)} now" if added else await _leads_elsewhere(platform, kept)
-    if not why:
-        return platform
-    return await _as_deployed(name, kept, strategy, why=why)
+        found = await _made_of(name, kept, _answers if looks else _unasked)
+    except (ValueError, LookupError, BadInput, ImportError) as error:  # as by another version of Shipway, or of a type that is gone
+        say(f"{kept_path(FOLDER, name)} cannot be used: {error_text(error)}. The rollback goes by the block as it is now")
+        return await load_platform(name, field=field, strategy=strategy)
+    return found.following(strategy) if strategy is not None and isinstance(found, Strategic) else found
 
 
 def _kept(name: str) -> Kept | None:
@@ -57,46 +59,105 @@ def _kept(name: str) -> Kept | None:
         return None
 
 
-async def _leads_elsewhere(platform: Platform, kept: Kept) -> str:
+async def _made_of(name: str, kept: Kept, answers: Answers) -> Platform:
+    """Make a platform of what was kept."""
+
+    async def load(part: str, _field: str) -> Block:
+        return await _part(part, kept, answers, of=name)
+
+    found: Any = await load(name, "")
+    if name.startswith(GITOPS):
+        from tasks.gitops.compose import compose  # noqa: PLC0415 - it loads the Kubernetes platform, which others need not pay for
+
+        found = await compose(found, name=name, load=load)
+    if not isinstance(found, Platform):
+        raise BadInput(f"the block {name} was not a platform", field=name, fix="Look at its type.")
+    return found
+
+
+async def _part(name: str, kept: Kept, answers: Answers, *, of: str) -> Block:
+    """Make one block as it was; with its present secrets if only they serve."""
+    was = _resolved(name, await _of_settings(name, kept.parts[name]), kept.parts.get(_credentials(kept.parts[name]), {}).get("kubeconfig"))
+    now, why = await _as_it_is_now(name)
+    if now is not None and whole_settings(now) == whole_settings(was):
+        return was
+    say(
+        f"the block {name} is not as the last release had it{why}. The rollback goes by the settings of that release; "
+        f"if others must count, remove {kept_path(FOLDER, of)}"
+    )
+    fault = await answers(was)
+    renewed = _with_secrets_of(was, now) if fault and type(now) is type(was) else was
+    if renewed != was and not await answers(renewed):
+        say(f"the secrets of {name} do not serve any more ({fault}); those that the block has now do")
+        hold(renewed)
+        return renewed
+    return was
+
+
+async def _as_it_is_now(name: str) -> tuple[Block | None, str]:
+    """Load a block as it is now, for a comparison; gives none, and why, if that fails in any way."""
     try:
-        identity = await identify.fn(platform)
-        await platform.current()
+        block = await load_block(name, field=name)
+        credentials = _credentials(whole_settings(block))
+        return _resolved(name, block, await kubeconfig_from(credentials) if credentials else None), ""
     except Exception as error:  # noqa: BLE001 - whatever an edited block does, the rollback goes on
-        return error_text(error)
-    return "" if identity == kept.identity else "it points to another environment"
+        return None, f" ({error_text(error)})"
 
 
-async def _as_deployed(name: str, kept: Kept, strategy: str | None, *, why: str) -> Platform:
-    say(f"the block {name} is not as the last release had it: {why}. The rollback goes by the settings of that release")
-    kind, _, own = name.partition("/")
-    stored = await _stored(kind, own)
-    block = _valid(await _class_of(kind), kept.settings, stored)
-    block._block_document_name = own  # noqa: SLF001 - Prefect's own, which a block that was not loaded does not have
+async def _of_settings(name: str, settings: dict[str, Any]) -> Block:
+    kind = name.partition("/")[0]
+    model: type[Block] = known_class(kind) if kind in KNOWN else Block.get_block_class_from_key(kind)
+    block = model.model_validate(settings)
     hold(block)
-    found: Any = block
-    return found.following(strategy) if strategy is not None and isinstance(found, Strategic) else found
+    return block
 
 
-def _valid(model: type[Block], settings: dict[str, Any], stored: dict[str, Any]) -> Block:
-    """Make the block with the secrets that are stored, or without them if they spoil it: what is deployed has its own."""
-    secrets = {name: value for name, value in stored.items() if name in model.model_fields and name not in settings}
+def _resolved(name: str, block: Block, kubeconfig: str | None) -> Block:
+    """Name a block as if it was loaded, and put the credentials of the block that it names into it."""
+    if kubeconfig is not None:
+        block = block.model_copy(update={"config": SecretStr(kubeconfig), "credentials": ""})
+    block._block_document_name = name.partition("/")[2]  # noqa: SLF001 - Prefect's own, which a block that was not loaded does not have
+    return block
+
+
+def _credentials(settings: dict[str, Any]) -> str:
+    """Name the block of credentials that counts; a kubeconfig of the block itself goes before it."""
+    return "" if settings.get("config") else str(settings.get("credentials") or "")
+
+
+def _with_secrets_of(was: Block, now: Any) -> Block:
+    """Give a block as it was, with the secrets of another one; of a kubeconfig its users alone, as the rest says where it leads."""
+    found = was.model_copy(update=_renewed(was, now))
+    found._block_document_name = was._block_document_name  # noqa: SLF001
+    return found
+
+
+def _renewed(was: BaseModel, now: BaseModel) -> dict[str, Any]:
+    changed: dict[str, Any] = {}
+    for name in type(was).model_fields:
+        before, after = getattr(was, name), getattr(now, name)
+        if isinstance(before, SecretStr | SecretBytes) and type(before) is type(after) and before.get_secret_value():
+            changed[name] = SecretStr(with_users_of(before, after)) if name == "config" and isinstance(before, SecretStr) else after
+        elif isinstance(before, BaseModel) and type(before) is type(after):
+            changed[name] = before.model_copy(update=_renewed(before, after))
+    return changed
+
+
+async def _unasked(_block: Block) -> str:
+    return ""
+
+
+async def _answers(block: Any) -> str:
+    """Say why nothing answers where a block leads, or why it refuses us; "" if it answers, or leads nowhere."""
     try:
-        return model.model_validate({**secrets, **settings})
-    except ValidationError:
-        return model.model_validate(settings)
-
-
-async def _class_of(kind: str) -> type[Block]:
-    if kind in KNOWN:
-        return known_class(kind)
-    return Block.get_block_class_from_key(kind)
-
-
-async def _stored(kind: str, own: str) -> dict[str, Any]:
-    try:
-        async with get_client() as client:
-            document = await client.read_block_document_by_name(own, kind, include_secrets=True)
-    except Exception as error:  # noqa: BLE001 - it may have been deleted; what is deployed runs without it
-        say(f"the block {kind}/{own} could not be read: {error_text(error)}")
-        return {}
-    return dict(document.data)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            if isinstance(block, Platform):
+                await block.current()
+            elif isinstance(block, Identified):
+                await block.identity()
+            elif hasattr(block, "work_copy"):
+                async with block.work_copy() as copy:
+                    await copy.fetch()
+    except Exception as error:  # noqa: BLE001 - see `_as_it_is_now`
+        return error_text(error) or type(error).__name__
+    return ""

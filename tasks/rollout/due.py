@@ -9,15 +9,16 @@ import httpx
 from prefect import get_client, task
 from prefect.exceptions import ObjectNotFound
 
+from blocks.approvers.places import kept_blocks
 from blocks.errors import Refused, ShipwayError
 from blocks.outside_text import error_text
 from blocks.platform import Lease, Platform
 from tasks.lifecycle.policy import OBSERVE
 from tasks.lifecycle.reconcile import lives
 from tasks.record.journal import say
-from tasks.rollout.platforms import load_platform
+from tasks.rollout.as_deployed import load_platform_to_roll_back
 
-OWNER = "keeper "
+OWNER, KIND = "keeper ", "gitops"
 MOST_BLOCKS = 200
 LOOK_SECONDS, TELL_SECONDS = 30, 300
 
@@ -45,31 +46,35 @@ async def tell_git_what_is_due(run: str) -> list[str]:
     Returns:
         What was done, a line each.
     """
-    found = await asyncio.gather(*(_tell(f"gitops/{name}", f"{OWNER}{run}") for name in await _names()))
+    found = await asyncio.gather(*(_tell(f"{KIND}/{name}", f"{OWNER}{run}") for name in await _names()))
     return [line for line in found if line]
 
 
 async def _names() -> list[str]:
-    """List the GitOps blocks."""
+    """List the GitOps blocks: those that there are, and those through which releases acted, which may have been deleted since."""
     async with get_client() as client:
         try:
-            found = await client.read_block_documents_by_type("gitops", limit=MOST_BLOCKS, include_secrets=False)
+            found = await client.read_block_documents_by_type(KIND, limit=MOST_BLOCKS, include_secrets=False)
         except httpx.HTTPStatusError as error:
             if error.response.status_code != httpx.codes.NOT_FOUND:
                 raise
-            return []  # the type was never registered
-    return [str(one.name) for one in found if one.name]
+            found = []  # the type was never registered
+    kept = await asyncio.to_thread(kept_blocks, KIND)
+    return sorted({str(one.name) for one in found if one.name} | {one.removeprefix(f"{KIND}/") for one in kept})
 
 
 async def _tell(name: str, owner: str) -> str:
     """See to one block; one that does not answer keeps no other from it."""
     try:
         async with asyncio.timeout(LOOK_SECONDS):
-            platform = await load_platform(name, field=name)
+            platform = await load_platform_to_roll_back(name, field=name, looks=False)
             if not isinstance(platform, TellsGit):
                 return ""
             left = await _is_left(platform)
             if not left and not await platform.is_due():
+                return ""
+            platform = await load_platform_to_roll_back(name, field=name)
+            if not isinstance(platform, TellsGit):
                 return ""
         return await _settle(platform, name, owner, takeover=left)
     except (ShipwayError, TimeoutError) as error:

@@ -51,11 +51,16 @@ async def test_no_edit_of_its_block_keeps_an_environment_from_its_rollback(stage
         await platform.save(f"{stage.name}-production", overwrite=True)
 
 
-async def test_an_operator_can_correct_a_block_before_a_rollback(stage: Stage) -> None:
-    """As long as it leads to the same environment, it counts as it is now."""
+async def test_an_operator_who_has_the_machine_can_correct_a_block_before_a_rollback(stage: Stage) -> None:
+    """What the API alone says does not count; without the kept file the block counts as it is now."""
+    from blocks.approvers.kept_files import remove_kept  # noqa: PLC0415
     from tasks.rollout.as_deployed import load_platform_to_roll_back  # noqa: PLC0415
 
     await check_closed(stage, await stage.release_through(stage.tag("8.21")), outcome="deployed")
     await stage.platform("production").model_copy(update={"drain_seconds": 3}).save(f"{stage.name}-production", overwrite=True)
-    found: Any = await load_platform_to_roll_back(f"local/{stage.name}-production", field="production.platform")
+    name, before = f"local/{stage.name}-production", stage.platform("production").drain_seconds
+    found: Any = await load_platform_to_roll_back(name, field="production.platform")
+    assert (found.drain_seconds, found.folder) == (before, stage.platform("production").folder)
+    remove_kept("places", name)
+    found = await load_platform_to_roll_back(name, field="production.platform")
     assert (found.drain_seconds, found.folder) == (3, stage.platform("production").folder)

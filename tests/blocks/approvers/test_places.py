@@ -1,60 +1,104 @@
-"""Where blocks led at the last release, as files beside the key."""
+"""What a rollback goes by, whole, as files beside the key."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from blocks.approvers.places import Kept, keep_place, plain_settings, read_place
+from blocks.approvers.kept_files import kept_path
+from blocks.approvers.key_file import create_key, key_path
+from blocks.approvers.places import Kept, keep_place, kept_blocks, read_place, whole_settings
 from blocks.errors import Refused
+from blocks.forge.settings import PullRequests
+from blocks.git.git import Git
 from blocks.kubernetes.platform import KubernetesPlatform
 from blocks.local.platform import LocalPlatform
 
-
-@pytest.fixture(autouse=True)
-def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Use a key folder of the test's own."""
-    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "keys" / "approvals.key"))
-    return tmp_path / "keys"
+KEPT = Kept("kubernetes 1f0c", {"gitops/shop": {"git": "git/shop"}, "git/shop": {"token": "hush"}})
 
 
 def test_what_was_kept_last_is_read_back() -> None:
     """Each release keeps it anew."""
     assert read_place("local/shop") is None
     for port in (1, 2):
-        keep_place("local/shop", Kept("local /srv", {"port": port}))
-    assert read_place("local/shop") == Kept("local /srv", {"port": 2})
+        keep_place("local/shop", Kept("local /srv", {"local/shop": {"port": port}}))
+    assert read_place("local/shop") == Kept("local /srv", {"local/shop": {"port": 2}})
 
 
-def test_no_secret_is_kept() -> None:
-    """The block has them, and a rollback takes them from there."""
-    local = plain_settings(LocalPlatform(service="shop", environment={"TOKEN": SecretStr("hush")}))
-    cluster = plain_settings(KubernetesPlatform(config=SecretStr("hush"), namespace="shop"))
-    assert (local["service"], cluster["namespace"]) == ("shop", "shop")
-    assert "environment" not in local
-    assert "config" not in cluster
-    assert "hush" not in f"{local}{cluster}"
+@pytest.mark.parametrize(
+    "block",
+    [
+        LocalPlatform(service="shop", environment={"TOKEN": SecretStr("hush")}),
+        KubernetesPlatform(config=SecretStr("hush"), namespace="shop"),
+        KubernetesPlatform(namespace="shop"),
+        Git(remote="https://git.example.com/shop.git", token=SecretStr("hush")),
+        Git(
+            remote="https://git.example.com/shop.git",
+            pull_requests=PullRequests(forge="github", repository="shop/deploy", token=SecretStr("hush")),
+        ),
+    ],
+)
+def test_a_block_is_whole_again_secrets_included(block: LocalPlatform | KubernetesPlatform | Git) -> None:
+    """A rollback needs the kubeconfig and the token that the release had."""
+    assert type(block).model_validate(whole_settings(block)) == block
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"identity": "x"}', b'{"identity": "x", "settings": 1}', b"\xff"])
-def test_a_file_that_cannot_be_read_is_refused(content: bytes, keys: Path) -> None:
-    """The rollback then goes by the block, and says so."""
-    (keys / "places").mkdir(parents=True)
-    (keys / "places" / "local_shop.json").write_bytes(content)
-    with pytest.raises(Refused, match="by which a rollback finds the environment, cannot be read"):
-        read_place("local/shop")
+def test_no_secret_can_be_read_in_the_file() -> None:
+    """It may be in a backup without the key."""
+    keep_place("gitops/shop", KEPT)
+    assert b"hush" not in kept_path("places", "gitops/shop").read_bytes()
+    assert kept_path("places", "gitops/shop").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_folder_that_cannot_be_written_is_refused(keys: Path) -> None:
+def test_a_file_of_another_block_is_refused() -> None:
+    """Staging's settings must not send production's rollback to staging."""
+    keep_place("gitops/staging", KEPT)
+    shutil.copy(kept_path("places", "gitops/staging"), kept_path("places", "gitops/shop"))
+    with pytest.raises(Refused, match="was moved there: it is that of places/gitops/staging"):
+        read_place("gitops/shop")
+
+
+@pytest.mark.parametrize("at", [0, 10, 60, -3])
+def test_a_file_that_was_changed_is_refused(at: int) -> None:
+    """The rollback then goes by the block, and says so; the next release keeps it anew."""
+    keep_place("gitops/shop", KEPT)
+    path = kept_path("places", "gitops/shop")
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(Refused, match="the settings that a rollback goes by"):
+        read_place("gitops/shop")
+    keep_place("gitops/shop", KEPT)
+    assert read_place("gitops/shop") == KEPT
+
+
+def test_a_file_of_another_key_is_refused() -> None:
+    """As after the loss of the key."""
+    keep_place("gitops/shop", KEPT)
+    key_path().unlink()
+    create_key(key_path())
+    with pytest.raises(Refused, match="was not written under the key"):
+        read_place("gitops/shop")
+
+
+def test_a_folder_that_cannot_be_written_is_refused() -> None:
     """As with the owner: then nothing is deployed."""
-    keys.write_bytes(b"")
-    with pytest.raises(Refused, match="by which a rollback finds the environment"):
+    (key_path().parent / "places").write_bytes(b"")
+    with pytest.raises(Refused, match="the settings that a rollback goes by"):
         keep_place("local/shop", Kept("", {}))
 
 
-def test_a_secret_that_is_empty_is_kept_as_empty() -> None:
-    """So a kubeconfig that is written into the block later does not count for a rollback: it could name another cluster."""
-    assert plain_settings(KubernetesPlatform(namespace="shop"))["config"] == ""
-    assert "config" not in plain_settings(KubernetesPlatform(config=SecretStr("hush")))
+def test_the_blocks_of_a_type_are_known_although_they_were_deleted() -> None:
+    """So the keeper finds what Git has still to be told."""
+    assert kept_blocks("gitops") == []
+    for name in ("gitops/shop", "gitops/a", "git/shop"):
+        keep_place(name, Kept("", {}))
+    assert kept_blocks("gitops") == ["gitops/a", "gitops/shop"]
+
+
+def test_the_place_of_a_kept_file_is_beside_the_key() -> None:
+    """Where the API cannot write."""
+    assert kept_path("places", "gitops/shop") == Path(key_path()).parent / "places" / "gitops_shop.kept"

@@ -1,0 +1,101 @@
+"""Kept files: what a release must find again unchanged, beside the approval key, where the API and the storage cannot write.
+
+Each is encrypted and authenticated under a key of its own (Fernet), with its own name inside, so that none can take another's place.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from blocks.approvers.key_file import derive, key_path, read_key, replace_file
+from blocks.approvers.policy_files import expect_safe
+from blocks.errors import Refused
+
+MAX_BYTES = 16_000_000
+
+
+def kept_path(folder: str, name: str) -> Path:
+    """Name a kept file.
+
+    Args:
+        folder: Which kind it is, as `places`.
+        name: What it is about, as `type/name`.
+    """
+    return key_path().parent / folder / f"{name.replace('/', '_')}.kept"
+
+
+def write_kept(folder: str, name: str, value: dict[str, Any], *, what: str) -> None:
+    """Keep a value, unless that is what is kept already.
+
+    Args:
+        folder: Which kind it is.
+        name: What it is about.
+        value: A JSON object.
+        what: What it is for, for messages: "the settings that a rollback goes by".
+
+    Raises:
+        Refused: The key or its folder cannot be used, or what is there was written by others.
+    """
+    path = kept_path(folder, name)
+    try:
+        if _or_none(folder, name, what=what) == value:
+            return
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        replace_file(path, _cipher().encrypt(json.dumps({"name": f"{folder}/{name}", "value": value}).encode()))
+    except OSError as error:
+        raise Refused(f"{path}, {what}, cannot be written: {error.strerror}") from None
+
+
+def read_kept(folder: str, name: str, *, what: str) -> dict[str, Any] | None:
+    """Read a value; None if none was kept.
+
+    Raises:
+        Refused: The file is unsafe, was changed or moved, or cannot be read.
+    """
+    path = kept_path(folder, name)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            expect_safe(path, os.fstat(descriptor))
+            found = json.loads(_cipher().decrypt(file.read(MAX_BYTES)))
+        if found["name"] != f"{folder}/{name}":
+            raise Refused(f"{path}, {what}, was moved there: it is that of {found['name']}")
+        return dict(found["value"])
+    except FileNotFoundError:
+        return None
+    except InvalidToken:
+        raise Refused(f"{path}, {what}, was not written under the key {key_path()}, or was changed") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Refused(f"{path}, {what}, cannot be read: {error}") from None
+
+
+def remove_kept(folder: str, name: str) -> None:
+    """Remove a kept file; that there is none is fine.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    kept_path(folder, name).unlink(missing_ok=True)
+
+
+def _or_none(folder: str, name: str, *, what: str) -> dict[str, Any] | None:
+    """Read what is to be written anew: one of another key, or cut short, is replaced; one that others could write is refused."""
+    path = kept_path(folder, name)
+    try:
+        expect_safe(path, path.lstat())
+    except FileNotFoundError:
+        return None
+    try:
+        return read_kept(folder, name, what=what)
+    except Refused:
+        return None
+
+
+def _cipher() -> Fernet:
+    return Fernet(base64.urlsafe_b64encode(derive(read_key(key_path()), "kept files")))
