@@ -13,7 +13,8 @@ from prefect.states import Completed
 
 from blocks.errors import BadInput, Refused, Superseded, Tampered
 from blocks.outside_text import ENDING_LIMIT, UNKNOWN, OutsideText, as_ending, as_name, as_reason, error_text
-from flows.lifecycle.context import Phase, acting_for, begin_phase, platform_of, run_id
+from flows.lifecycle.acting import acting_for
+from flows.lifecycle.context import Phase, begin_phase, platform_of, run_id
 from flows.lifecycle.finalize import end_watch, finalize
 from flows.lifecycle.parameters import drops_unknown_parameters
 from flows.rollout.bad_version import common_version_to_leave, expect_known, version_under_release

@@ -6,6 +6,7 @@ from typing import Any
 
 from prefect import State, flow
 
+from flows.lifecycle.acting import fix_settings
 from flows.lifecycle.context import Phase, acquire_lease_forward, begin_phase, informed, platform_of
 from flows.lifecycle.finalize import end_watch
 from flows.lifecycle.frame import conduct, roll_back_cancelled
@@ -46,6 +47,7 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
     """Prepare the version, send all traffic to it, and retire the baseline."""
     await expect_data(phase, "staging")
     platform = await informed(phase, await platform_of(phase.plan, STAGING))
+    await fix_settings(STAGING, platform, None)
     lease = await acquire_lease_forward(phase, platform, STAGING, version=version)
     await migrate(phase, platform, environment=STAGING, when="before", version=version, lease=lease)
     before = await named(prepare_revision, f"prepare {version}")(

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Iterator
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypedDict, Unpack
 
 from prefect import State
@@ -16,6 +13,8 @@ from prefect.states import Completed, Failed
 
 from blocks.errors import Refused, Superseded, WorldMoved
 from blocks.platform import About, Informed, Lease, Platform
+from flows.lifecycle.acting import acting, expect_as_begun, fix_settings
+from tasks.analysis.sources import Subject, subject_of
 from tasks.approval.protection import identify, keep_policies, own_environment
 from tasks.evidence.inputs import collect_inputs, read_plan, take_plan
 from tasks.evidence.settings import reached_by, settings_fingerprint
@@ -27,7 +26,7 @@ from tasks.record.without_key import is_rolling_back
 from tasks.rollout.as_deployed import load_platform_to_roll_back
 from tasks.rollout.platforms import load_platform
 from tasks.rollout.rollout import acquire_lease
-from tasks.rules.evidence.inputs import Inputs, TakenPlan
+from tasks.rules.evidence.inputs import PROMETHEUS, Inputs, TakenPlan
 from tasks.rules.lifecycle.results import PhaseResult
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.request import owner_of, round_of
@@ -38,7 +37,6 @@ from tasks.rules.record.entries import Entry, Kind
 
 KEPT_SECONDS = 60
 UNKNOWN = "unknown"  # the requester of a run that does not name one
-_acting: ContextVar[Acting | None] = ContextVar("acting", default=None)
 
 
 class StepFields(TypedDict):
@@ -57,22 +55,6 @@ class EntryFields(TypedDict, total=False):
     why: str
     who: str
     evidence: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Acting:
-    """For whom this process acts.
-
-    Fields:
-        run: Flow run id of the release.
-        platforms: The platforms that it loaded, by block, strategy and whether for a rollback, each with the moment at which it is
-            loaded anew.
-        plans: The plans that it took, by scope.
-    """
-
-    run: str
-    platforms: dict[tuple[str, str | None, bool], tuple[float, Platform]] = field(default_factory=dict)
-    plans: dict[str, TakenPlan] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -119,20 +101,6 @@ def run_id() -> str:
     return str(context.flow_run.id)
 
 
-@contextlib.contextmanager
-def acting_for(run: str) -> Iterator[None]:
-    """Let this process act for a run: its phases may use that run's scope, and no others may.
-
-    Args:
-        run: Flow run id of the release.
-    """
-    token = _acting.set(Acting(run))
-    try:
-        yield
-    finally:
-        _acting.reset(token)
-
-
 async def begin_phase(plan: str, *, scope: str, anew: bool = False) -> Phase:
     """Begin a phase: take the plan under its scope.
 
@@ -144,13 +112,16 @@ async def begin_phase(plan: str, *, scope: str, anew: bool = False) -> Phase:
     Raises:
         Refused: The scope is another run's, given by hand: that would write into its record and go past its gate.
     """
-    acting = _acting.get()
-    if scope and (acting is None or owner_of(scope) != acting.run):
+    release = acting()
+    if scope and (release is None or owner_of(scope) != release.run):
         raise Refused("the parameter `release` is filled in by a release for its own phases; leave it empty")
     scope = scope or run_id()
-    plans = acting.plans if acting else {}
+    plans = release.plans if release else {}
+    if release:
+        release.round = max(release.round, round_of(scope))
     if scope not in plans:
-        plans[scope] = await (read_plan(plan) if anew else take_plan(plan, key=f"{scope}/plan"))
+        begun = (await release.known()).plans if release and not anew else {}
+        plans[scope] = begun.get(scope) or await (read_plan(plan) if anew else take_plan(plan, key=f"{scope}/plan"))
     taken = plans[scope]
     return Phase(scope, round_of(scope), owner_of(scope), taken.parsed(), plan, taken.folder, taken)
 
@@ -165,14 +136,17 @@ async def platform_of(plan: Plan, environment: str, *, anew: bool = False) -> Pl
 
     Raises:
         BadInput: The plan has no such environment, or there is no such platform.
+        WorldMoved: It was edited since this release acted there; a rollback goes by what is kept.
     """
-    place, acting = place_of(plan, environment), _acting.get()
-    kept = acting.platforms if acting else {}
+    place, release = place_of(plan, environment), acting()
+    kept = release.platforms if release else {}
     back = is_rolling_back()
     until, platform = kept.get((place.platform, place.strategy, back), (0.0, None))
     if anew or platform is None or until < time.monotonic():
         load = load_platform_to_roll_back if back else load_platform
         platform = await load(place.platform, field=place.field, strategy=place.strategy)
+        if not back:
+            await expect_as_begun(environment, platform)
         kept[place.platform, place.strategy, back] = (time.monotonic() + KEPT_SECONDS, platform)
     return platform
 
@@ -201,7 +175,19 @@ async def approved_platform(phase: Phase, environment: str, *, version: str, app
         block = place_of(phase.plan, environment).platform
         fix = f"look at it (`prefect block inspect {block}`), then release again"
         raise WorldMoved(f"the settings of {environment} are not those that were approved: the block {block} was changed since; {fix}")
+    await fix_settings(environment, platform, approved.platforms)
     return await informed(phase, platform, digest=approved.digest)
+
+
+async def subject_in(phase: Phase, environment: str) -> Subject:
+    """Return the subject of a watch, see `subject_of`; its Prometheus is the one that was approved, also in the middle of a release.
+
+    Raises:
+        WorldMoved: Its block was edited since: another server could say that all is well.
+    """
+    subject = await subject_of(phase.plan, environment)
+    await expect_as_begun(PROMETHEUS, subject.prometheus)
+    return subject
 
 
 async def informed(phase: Phase, platform: Platform, *, digest: str = "", reason: str = "") -> Platform:

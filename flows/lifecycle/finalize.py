@@ -15,10 +15,12 @@ from prefect.states import Completed, Failed
 
 from blocks.errors import BadInput, Refused, ShipwayError, Superseded, Tampered, Temporary
 from blocks.outside_text import OutsideText, as_ending, as_reason, error_text
-from flows.lifecycle.context import Phase, acting_for, begin_phase, platform_of
+from flows.lifecycle.acting import acting_for
+from flows.lifecycle.context import Phase, begin_phase, platform_of
 from flows.rollout.migrations import stays_forward
 from flows.rollout.moved import was_moved
 from flows.rollout.revert import roll_back_moved
+from tasks.evidence.begun import forget_begun
 from tasks.lifecycle.policy import as_temporary, named, retried
 from tasks.lifecycle.run_labels import end_attempt, let_go, mark_running
 from tasks.notify import alert
@@ -68,6 +70,7 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
         if late is not None:
             raise late
         await retried(end_attempt)(run, outcome=outcome)
+        await forget_begun(run)
     make = Completed if outcome == "deployed" else Failed
     return make(name=STATE_NAMES.get(outcome, "Failed"), message=reason)
 
@@ -84,7 +87,10 @@ async def _phase_of(plan: str, run: str) -> Phase | None:
         except (Refused, Tampered) as error:
             say(f"{error_text(error)}. It is rolled back by the plan file as it is now")
             return await begin_phase(plan, scope=run, anew=True)
-    except BadInput:
+    except BadInput as error:
+        entries = await read_entries(run)
+        if outcome_of(entries) == "open" and select(entries, kind="effect"):
+            raise Temporary(f"this release moved something, and its plan cannot be read: {error_text(error)}. Put it back") from error
         return None
 
 
@@ -242,7 +248,8 @@ async def _release_leases(phase: Phase, run: str) -> Exception | None:
             say(f"{environment} could not be given up: {error_text(error)}; the next release has to take it over")
         return None
 
-    late = await asyncio.gather(*(release(environment) for environment in environments_reversed(phase.plan)))
+    with rolling_back():  # by what is kept: the lease is where this release acquired it, whatever its block says now
+        late = await asyncio.gather(*(release(environment) for environment in environments_reversed(phase.plan)))
     return next((error for error in late if error is not None), None)
 
 

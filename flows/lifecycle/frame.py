@@ -14,7 +14,8 @@ from prefect.exceptions import Abort
 
 from blocks.errors import BadInput, Refused, Superseded
 from blocks.outside_text import ENDING_LIMIT, as_ending, as_reason, error_text
-from flows.lifecycle.context import UNKNOWN, Phase, acting_for, begin_phase, platform_of, run_id
+from flows.lifecycle.acting import acting_for
+from flows.lifecycle.context import UNKNOWN, Phase, begin_phase, platform_of, run_id
 from flows.lifecycle.finalize import finalize
 from flows.lifecycle.queue import lock_or_wait
 from tasks.lifecycle.links import run_link
@@ -23,6 +24,7 @@ from tasks.lifecycle.policy import retried
 from tasks.lifecycle.run_labels import begin_attempt, let_go, name_run, unmark
 from tasks.record.journal import append_entry, closing_entry, expect_whole_record, read_entry
 from tasks.record.storage import check_storage
+from tasks.record.without_key import rolling_back
 from tasks.rules.lifecycle.ending import Ending
 from tasks.rules.lifecycle.results import PhaseResult
 from tasks.rules.plan.targets import environments_reversed
@@ -109,8 +111,9 @@ async def _who_took_over(run: str, *, plan: str, error: Superseded) -> Ending:
     """Tell a newer copy of this very run, which goes on, from another run, which ends this one."""
     if not await is_stop_requested(run) and await closing_entry(run) is None:
         phase = await begin_phase(plan, scope=run)
-        for environment in environments_reversed(phase.plan):
-            position = await (await platform_of(phase.plan, environment)).current()
-            if position["owner"] == run:
-                raise Abort(f"another process acts for this run now: {error}") from error
+        with rolling_back():  # it is about where this run acted, not about where its blocks lead now
+            platforms = [await platform_of(phase.plan, environment) for environment in environments_reversed(phase.plan)]
+            owners = [(await platform.current())["owner"] for platform in platforms]
+        if run in owners:
+            raise Abort(f"another process acts for this run now: {error}") from error
     return Ending("stopped", as_ending(error))

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from blocks.platform import Lease, Platform
-from flows.lifecycle.context import Phase, StepFields, acquire_lease_forward, approved_platform, check_not_stopped
+from flows.lifecycle.context import Phase, StepFields, acquire_lease_forward, approved_platform, check_not_stopped, subject_in
 from flows.rollout.migrations import migrate
 from flows.rollout.verify_canary import canary_fault
 from flows.verify import verified
-from tasks.analysis.sources import subject_of
 from tasks.analysis.watch import begin_watch, start_clock, watch_step
 from tasks.lifecycle.policy import named
 from tasks.rollout.link import through
@@ -89,7 +88,7 @@ async def _take_step(phase: Phase, platform: Platform, step: Step, *, environmen
     place = StepFields(environment=environment, step=step.percent)
     begun: dict[str, Any] = {}
     if step.watch_seconds:  # what counts is what follows, so the counts are read before the traffic moves, however long that takes
-        subject = await subject_of(phase.plan, environment)
+        subject = await subject_in(phase, environment)
         begun = await named(begin_watch, f"{step.percent} %: read the counters{where}")(
             platform, subject=subject, version=version, key=phase.key(f"{name}/begin")
         )
@@ -117,7 +116,7 @@ async def _watch(
     phase: Phase, platform: Platform, step: Step, *, environment: str, version: str, lease: Lease, begun: dict[str, Any]
 ) -> tuple[str, Analysis]:
     """Watch a step, and once more if the plan extends an inconclusive one; gives the last span's name and findings."""
-    name, subject = f"{environment}/step-{step.percent}", await subject_of(phase.plan, environment)
+    name, subject = f"{environment}/step-{step.percent}", await subject_in(phase, environment)
     begun = begun | {
         "at": await named(start_clock, f"{step.percent} %: start the clock{within(environment)}")(key=phase.key(f"{name}/clock"))
     }

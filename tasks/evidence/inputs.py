@@ -23,7 +23,7 @@ from tasks.rollout.platforms import load_platforms, load_prometheus
 from tasks.rollout.preview import preview_environment
 from tasks.rules.approval.digest import digest
 from tasks.rules.evidence.change_log import ChangeLog, join_changes
-from tasks.rules.evidence.inputs import Inputs, TakenPlan
+from tasks.rules.evidence.inputs import PROMETHEUS, Inputs, TakenPlan
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import STAGING
 
@@ -80,7 +80,7 @@ async def look(path: str, *, version: str, taken: TakenPlan | None = None, platf
     seen = dict(zip(loaded, await asyncio.gather(*(_look_at(plan, name, platform) for name, platform in loaded.items())), strict=True))
     settings = {name: fingerprinted for name, (_, fingerprinted) in seen.items()}
     if (prometheus := await load_prometheus(plan.judgement)) is not None:
-        settings["judgement.prometheus"] = settings_fingerprint(prometheus)
+        settings[PROMETHEUS] = settings_fingerprint(prometheus)
     current = {name: position["baseline"] for name, (position, _) in seen.items()}
     production = [found for name, found in current.items() if name != STAGING]
     found = Inputs(

@@ -99,7 +99,7 @@ async def _as_it_is_now(name: str) -> tuple[Block | None, str]:
     try:
         block = await load_block(name, field=name)
         credentials = _credentials(whole_settings(block))
-        return _resolved(name, block, await kubeconfig_from(credentials) if credentials else None), ""
+        return _resolved(name, block, await kubeconfig_from(credentials, compares=False) if credentials else None), ""
     except Exception as error:  # noqa: BLE001 - whatever an edited block does, the rollback goes on
         return None, f" ({error_text(error)})"
 
@@ -136,8 +136,10 @@ def _renewed(was: BaseModel, now: BaseModel) -> dict[str, Any]:
     changed: dict[str, Any] = {}
     for name in type(was).model_fields:
         before, after = getattr(was, name), getattr(now, name)
-        if isinstance(before, SecretStr | SecretBytes) and type(before) is type(after) and before.get_secret_value():
-            changed[name] = SecretStr(with_users_of(before, after)) if name == "config" and isinstance(before, SecretStr) else after
+        if name == "config" and isinstance(before, SecretStr) and isinstance(after, SecretStr):
+            changed[name] = SecretStr(with_users_of(before, after))
+        elif isinstance(before, SecretStr | SecretBytes) and type(before) is type(after) and before.get_secret_value():
+            changed[name] = after
         elif isinstance(before, BaseModel) and type(before) is type(after):
             changed[name] = before.model_copy(update=_renewed(before, after))
     return changed

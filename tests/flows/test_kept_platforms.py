@@ -9,7 +9,8 @@ import pytest
 
 from blocks.local.platform import LocalPlatform
 from flows.lifecycle import context
-from flows.lifecycle.context import acting_for, platform_of
+from flows.lifecycle.acting import acting_for
+from flows.lifecycle.context import platform_of
 from tasks.rules.plan.plan import Plan
 from tests.flows.harness import plan_of
 

@@ -14,7 +14,8 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, PREFEC
 
 from blocks.errors import Refused, Superseded, Temporary, Unreachable
 from flows.commands.release import start
-from flows.lifecycle.context import Phase, acting_for
+from flows.lifecycle.acting import acting_for
+from flows.lifecycle.context import Phase
 from flows.lifecycle.finalize import roll_back_release
 from flows.rollout import revert
 from tasks.lifecycle.policy import as_temporary

@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from prefect.blocks.core import Block
 
-from blocks.errors import BadInput
+from blocks.errors import BadInput, WorldMoved
 from blocks.extras import require
 from blocks.secret_text import learn
 
+_led: ContextVar[dict[str, str] | None] = ContextVar("led", default=None)
 
-async def kubeconfig_from(name: str) -> str:
+
+@contextmanager
+def same_clusters() -> Iterator[None]:
+    """Let each block of credentials lead inside to where it led when it was read first: it is read again for each call."""
+    token = _led.set({})
+    try:
+        yield
+    finally:
+        _led.reset(token)
+
+
+async def kubeconfig_from(name: str, *, compares: bool = True) -> str:
     """Read a kubeconfig's content from a block of prefect-kubernetes, `kubernetes-credentials/NAME`.
+
+    Args:
+        name: The block.
+        compares: Whether it must lead to where it led before, see `same_clusters`; its users may be others.
 
     Raises:
         BadInput: The block does not exist, or has no credentials.
+        WorldMoved: It leads elsewhere.
     """
     require("kubernetes", field="credentials", otherwise="Or give the block a kubeconfig.")
     from prefect_kubernetes.credentials import KubernetesCredentials  # noqa: PLC0415
@@ -32,4 +52,8 @@ async def kubeconfig_from(name: str) -> str:
     content: dict[str, Any] = dict(found.cluster_config.config)
     kubeconfig = json.dumps({**content, "current-context": found.cluster_config.context_name})
     learn([kubeconfig])
+    led = _led.get() if compares else None
+    leads = json.dumps({part: one for part, one in json.loads(kubeconfig).items() if part != "users"}, sort_keys=True)
+    if led is not None and led.setdefault(name, leads) != leads:
+        raise WorldMoved(f"the block {name} leads to another cluster than before: it was changed while this run acts. Look at it")
     return kubeconfig

@@ -11,6 +11,8 @@ from tasks.rules.plan.plan import Plan
 from tasks.rules.policy.policy import Policy
 from tasks.rules.policy.rules import Rules, effective_rules
 
+PROMETHEUS = "judgement.prometheus"  # as which the Prometheus block stands among the fingerprints of the platforms
+
 
 class TakenPlan(BaseModel):
     """A plan as it was when it was taken.

@@ -63,8 +63,9 @@ class Api:
             raise BadInput(f"the block {name} does not exist", field=field, fix="Create it.")
         return found.model_copy()
 
-    async def read(self, name: str) -> str:
+    async def read(self, name: str, *, compares: bool = True) -> str:
         """Read credentials."""
+        del compares
         if name not in self.credentials:
             raise BadInput(f"the block {name} cannot be read", field="credentials", fix="Create it")
         return self.credentials[name]
