@@ -12,12 +12,13 @@ from typing import Annotated, Any, ClassVar
 from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
 
+from blocks.approvers.key_file import state_key
 from blocks.errors import BadInput, Permanent, Refused, Temporary, WorldMoved
 from blocks.gitops.application import is_automatic, is_held, observe, running_revision, source_index, title_of, unseen
 from blocks.gitops.by_cluster import ByCluster
 from blocks.gitops.by_server import ByServer
 from blocks.gitops.engine import Observed
-from blocks.gitops.holds import hold_on, hold_steps, release_steps
+from blocks.gitops.holds import Hold, hold_on, hold_steps, release_steps
 from blocks.gitops.operations import is_taken_up, operation_for
 from blocks.gitops.owners import owner_of, undoes
 from blocks.gitops.ways import Way
@@ -156,26 +157,26 @@ class ArgoCDApplication(Block):
             Refused: An owner of the Application would undo it, or another release holds it.
             WorldMoved: It does not read back.
         """
-        way = await self._way()
+        way, key = await self._way(), await asyncio.to_thread(state_key)
         application = await self._read(way)
         if why := await self._undone(way, application):
             raise Refused(f"the Application {self._title} cannot be held: {why}")
-        application = await self._change(way, partial(hold_steps, owner=owner, whole=False))
+        application = await self._change(way, partial(hold_steps, owner=owner, whole=False, key=key))
         if is_automatic(application):  # the API server does not know `enabled`, and dropped it
-            application = await self._change(way, partial(hold_steps, owner=owner, whole=True))
+            application = await self._change(way, partial(hold_steps, owner=owner, whole=True, key=key))
         if owner_of(application) is not None:
             await asyncio.sleep(SETTLE_SECONDS)  # its controller sees every change, and acts at once if it does
             application = await self._read(way)
-        found = hold_on(application)
+        found = _hold_or_none(application, key)
         if not is_held(application) or found is None or found.owner != owner:
             raise WorldMoved(f"the automatic sync of {self._title} was switched off and is on again. Find out what changes it")
 
     async def release_hold(self, owner: str) -> None:
         """Set the automatic sync back as it was; a no-op if this owner holds nothing. What others set since stays."""
-        way = await self._way()
-        application = await self._change(way, partial(release_steps, owner=owner))
-        found = hold_on(application)
-        if found is not None and found.owner == owner:
+        way, key = await self._way(), await asyncio.to_thread(state_key)
+        application = await self._change(way, partial(release_steps, owner=owner, key=key))
+        found = _hold_or_none(application, key)
+        if found is not None and found.owner == owner and not is_automatic(application):
             raise WorldMoved(f"the hold on {self._title} was released and stands again. Find out what changes it")
 
     async def identity(self) -> str:
@@ -255,3 +256,11 @@ class ArgoCDApplication(Block):
         if self.kubeconfig or self.context or self.credentials or self.config.get_secret_value():
             raise BadInput("both Argo CD's API and access to the cluster are given", field="server", fix="Give one of them")
         return token
+
+
+def _hold_or_none(application: Json, key: bytes) -> Hold | None:
+    """Read a hold back; what others wrote since is none of ours."""
+    try:
+        return hold_on(application, key)
+    except Refused:
+        return None

@@ -1,14 +1,20 @@
 """Hold: the automatic sync of an Argo CD Application switched off for a while, with what it was kept on the Application. Pure.
 
+Others may be allowed to annotate the Application, so the annotation has a seal: HMAC-SHA256 (RFC 2104) over the Application's UID and the
+fields. One without a right seal holds nothing: a rollback holds the Application anew. A right one of another release counts only while
+the automatic sync is as that hold left it: an old annotation that is put back does not stop a rollback either.
+
 `spec.syncPolicy.automated.enabled: false` switches it off (Argo CD 3.1 and newer; an older API server drops the field). There the whole
 `automated` is removed. An annotation names the owner of the hold and has what `automated` was, so that it is restored exactly.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from blocks.errors import Refused
@@ -34,38 +40,47 @@ class Hold:
     left: Any
 
 
-def hold_on(application: Json) -> Hold | None:
+def hold_on(application: Json, key: bytes) -> Hold | None:
     """Read the hold of an Application, or None.
 
+    Args:
+        application: As it was read.
+        key: What seals are made with; empty checks none.
+
     Raises:
-        Refused: The annotation was changed, so that what it was is not known.
+        Refused: The annotation is not as this installation wrote it, so that what the automatic sync was is not known.
     """
     text = (application["metadata"].get("annotations") or {}).get(HOLD)
     if not text:
         return None
     try:
         found = json.loads(text)
-        return Hold(str(found["owner"]), found["automated"], found["left"])
-    except (ValueError, KeyError, TypeError):
-        fix = f"Set syncPolicy.automated as it should be, then remove the annotation {HOLD}"
-        raise Refused(f"the hold on the Application {title_of(application)} cannot be read. {fix}") from None
+        hold = Hold(str(found["owner"]), found["automated"], found["left"])
+        if not key or hmac.compare_digest(str(found["seal"]).encode(), _seal(application, hold, key).encode()):
+            return hold
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    fix = f"Find out who may annotate it, set syncPolicy.automated as it should be, then remove the annotation {HOLD}"
+    raise Refused(f"the hold on the Application {title_of(application)} is not as this installation wrote it. {fix}")
 
 
-def hold_steps(application: Json, owner: str, *, whole: bool) -> list[dict[str, Any]]:
+def hold_steps(application: Json, owner: str, *, whole: bool, key: bytes) -> list[dict[str, Any]]:
     """Write the JSON Patch (RFC 6902) that holds an Application.
 
     Args:
         application: As it was read.
         owner: The release's id.
         whole: Whether `automated` is removed as a whole, for an API server that does not know `enabled`.
+        key: What seals are made with; empty makes none.
 
     Returns:
-        The steps; none if this owner holds it, and it is off.
+        The steps; none if this owner holds it, and it is off. A hold that others wrote or changed is replaced; if the automatic sync is off
+        by then, it stays off afterwards, as what it was is not known.
 
     Raises:
         Refused: Another owner holds it.
     """
-    hold = hold_on(application)
+    hold = _standing(application, owner, key)
     if hold is not None and hold.owner != owner:
         raise Refused(f"the Application {title_of(application)} is held by {hold.owner}. Release that hold first")
     if hold is not None and not is_automatic(application):
@@ -73,20 +88,45 @@ def hold_steps(application: Json, owner: str, *, whole: bool) -> list[dict[str, 
     automated = _automated(application)
     was = hold.automated if hold is not None and automated == hold.left else automated
     left = None if automated is None or whole else {**automated, "enabled": False}
-    text = json.dumps({"owner": owner[:MOST_OWNER], "automated": was, "left": left}, sort_keys=True)
-    return [*_annotation(application, text), *_set(application, left)]
+    made = Hold(owner[:MOST_OWNER], was, left)
+    seal = {"seal": _seal(application, made, key)} if key else {}
+    return [*_annotation(application, json.dumps({**asdict(made), **seal}, sort_keys=True)), *_set(application, left)]
 
 
-def release_steps(application: Json, owner: str) -> list[dict[str, Any]]:
+def release_steps(application: Json, owner: str, *, key: bytes) -> list[dict[str, Any]]:
     """Write the JSON Patch that ends a hold; none if this owner holds nothing.
 
     What others have set since stays as they set it.
+
+    Raises:
+        Refused: The annotation is not as this installation wrote it, and the automatic sync is off: people must say how it was.
     """
-    hold = hold_on(application)
+    try:
+        hold = hold_on(application, key)
+    except Refused:
+        if not is_automatic(application):
+            raise
+        return [{"op": "remove", "path": ANNOTATION}]
     if hold is None or hold.owner != owner:
         return []
     restored = _set(application, hold.automated) if _automated(application) == hold.left else []
     return [*restored, {"op": "remove", "path": ANNOTATION}]
+
+
+def _standing(application: Json, owner: str, key: bytes) -> Hold | None:
+    """Read the hold that counts."""
+    try:
+        hold = hold_on(application, key)
+    except Refused:
+        return None
+    if hold is not None and hold.owner != owner and (is_automatic(application) or _automated(application) != hold.left):
+        return None
+    return hold
+
+
+def _seal(application: Json, hold: Hold, key: bytes) -> str:
+    body = json.dumps(["argo cd hold", application["metadata"].get("uid", ""), asdict(hold)], sort_keys=True, separators=(",", ":"))
+    return hmac.new(key, body.encode(), hashlib.sha256).hexdigest()
 
 
 def _automated(application: Json) -> Any:

@@ -155,7 +155,7 @@ async def _settle(parts: Parts, lease: Lease) -> None:
     """Tell Git what an earlier rollback could not; a rollback does not wait for that."""
     try:
         await tell_git(parts, lease)
-    except (Superseded, WorldMoved):
+    except Superseded:
         raise
     except ShipwayError:
         if not parts.is_rollback:
