@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -65,7 +66,8 @@ async def pass_gate(
     proofs: list[Proof] = []
     wrong, refusal = 0, ""
     for number in range(1, MOST_QUESTIONS):
-        gate = _question(phase, inputs, name=name, number=number, requester=requester, opened=opened, minutes=minutes, confirms=confirms)
+        own = {"question": number, "nonce": await _nonce(phase, number, about=about), "requester_confirms": confirms}
+        gate = _question(phase, inputs, name=name, requester=requester, opened=opened, minutes=minutes, own=own)
         is_asked = gate.key in asked_keys()  # which anyone with the API can write: an answer in time counts, and nothing else is skipped
         state = gate_state(gate, proofs, wrong_codes=wrong, now=now())
         if state.state != "open" and not (is_asked and state.state == "expired"):
@@ -93,20 +95,25 @@ async def _opened_at(phase: Phase, *, about: StepFields) -> datetime:
     return now() if first is None else datetime.fromisoformat(first.evidence.get("opened", first.at))
 
 
+async def _nonce(phase: Phase, number: int, *, about: StepFields) -> str:
+    """Give the random part of a question: drawn once, and from then on that of its sealed entry."""
+    asked = await phase.read("gate", name=f"question {number}", **about)
+    return secrets.token_hex(16) if asked is None else str(asked.evidence["nonce"])
+
+
 def _question(
-    phase: Phase, inputs: Inputs, *, name: str, number: int, requester: str, opened: datetime, minutes: float | None, confirms: bool
+    phase: Phase, inputs: Inputs, *, name: str, requester: str, opened: datetime, minutes: float | None, own: dict[str, Any]
 ) -> Gate:
     approval, rules = phase.plan.approval, inputs.rules()
     expires = opened + timedelta(minutes=minutes or approval.expires_after_minutes)
     return Gate(
         run=phase.owner,
         name=name,
-        question=number,
+        **own,
         digest=inputs.digest,
         service=phase.plan.service,
         version=inputs.version,
         requester=requester,
-        requester_confirms=confirms,
         opened_at=opened,
         expires_at=expires,
         approvers=rules.approvers,
@@ -148,7 +155,7 @@ async def _announce(phase: Phase, gate: Gate, number: int, *, about: StepFields)
         name=f"question {number}",
         **about,
         why=f"question {number}, until {gate.expires_at:%Y-%m-%d %H:%M} UTC",
-        evidence={"digest": gate.digest, "key": gate.key, "opened": gate.opened_at.isoformat()},
+        evidence={"digest": gate.digest, "key": gate.key, "opened": gate.opened_at.isoformat(), "nonce": gate.nonce},
     )
 
 

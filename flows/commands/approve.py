@@ -14,6 +14,8 @@ from blocks.outside_text import outside
 from flows.commands import _output, _secret, _terminal
 
 if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
+    from prefect.client.schemas.objects import FlowRun
+
     from tasks.approval.answering import Asked, Outcome
     from tasks.rules.approval.statement import Question
 
@@ -75,6 +77,8 @@ async def _answer(arguments: argparse.Namespace) -> int:
         _show(asked, name=found.name or str(found.id))
         if asked.question is None or asked.mismatch():
             raise Refused(f"{found.name} cannot be answered: {asked.mismatch()}; it may have been changed on the server")
+        if other := _other(asked.question, found):
+            raise Refused(f"{found.name} cannot be answered: {other}; it may have been changed on the server")
         _terminal.show(await _compared(asked.question, str(found.parameters.get("plan", ""))))
         name = _name(arguments)
         _confirm(arguments, asked.question, name=name)
@@ -87,16 +91,34 @@ async def _answer(arguments: argparse.Namespace) -> int:
         return _record(await wait_for_outcome(client, found.id, key=asked.key, timeout_seconds=arguments.wait))
 
 
+def _other(question: Question, run: FlowRun) -> str:
+    """Say that the question is about another service or version than its run; "" if it is not."""
+    asked = {"version": {question.version}, "service": {question.service}}
+    own = {name: {tag.removeprefix(f"{name}:") for tag in run.tags if tag.startswith(f"{name}:")} for name in asked}
+    if "version" in run.parameters:
+        own["version"].add(str(run.parameters["version"]))
+    wrong = [name for name, values in asked.items() if own[name] - values]
+    words = [f"the question is about the {name} {min(asked[name])}, the run about {', '.join(sorted(own[name]))}" for name in wrong]
+    found = "; ".join(words)
+    return str(outside(found)) if found else ""
+
+
 async def _compared(question: Question, plan: str) -> str:
-    """Compute the digest from what this machine reads, and say whether it is the one that is asked about."""
-    from blocks.errors import ShipwayError
+    """Compute the digest from what this machine reads, and say whether it is the one that is asked about.
+
+    Raises:
+        Refused: The plan is one of another service than the question says.
+    """
+    from blocks.errors import Refused, ShipwayError
     from tasks.evidence.inputs import look
 
     try:
         fresh = await look(plan, version=question.version)
     except (ShipwayError, OSError, ValueError) as error:
         return f"The digest was not computed here: {outside(str(error))}"
-    if (fresh.digest, fresh.parsed().service) == (question.digest, question.service):
+    if (service := fresh.parsed().service) != question.service:
+        raise Refused(f"the question is about {question.service}, and the plan of its run is that of {service}: do not answer it")
+    if fresh.digest == question.digest:
         return "The digest was computed here, too: it is that of the question."
     return (
         f"WARNING: the digest computed here, {fresh.digest[:12]}, is NOT the {question.digest[:12]} of the question: the plan or what "

@@ -25,7 +25,7 @@ async def suspended_run(service: str, *, ended: bool = False, text: str = "", ap
         now = datetime.now(UTC)
         gate = Gate.model_validate(
             {"run": str(run.id), "name": "production", "digest": "ab" * 32, "service": service, "version": "1.1", "requester": "rita"}
-            | {"opened_at": now, "expires_at": now + timedelta(hours=1), "approvers": (approver,)}
+            | {"opened_at": now, "expires_at": now + timedelta(hours=1), "nonce": "0f" * 16, "approvers": (approver,)}
         )
         await client.set_flow_run_state(run.id, Running(), force=True)
         if ended:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from tasks.rules.approval.proofs import Proof, same_name, same_person
-from tasks.rules.approval.statement import Digest, Question, ShortText, Value
+from tasks.rules.approval.statement import Digest, Nonce, Question, ShortText, Value
 
 State = Literal["open", "approved", "rejected", "expired", "locked"]
 
@@ -24,6 +24,7 @@ class Gate(Value):
         digest: What is to be approved, lower-case hexadecimal.
         service: Name of the service.
         version: Version under release.
+        nonce: 128 random bits of this question, lower-case hexadecimal.
         requester: Who requested the release; cannot approve it.
         requester_confirms: Whether the requester must confirm the request, by an answer that does not count towards `quorum`.
         opened_at: When the gate opened.
@@ -40,6 +41,7 @@ class Gate(Value):
     digest: Digest
     service: ShortText
     version: ShortText
+    nonce: Nonce
     requester: Annotated[str, Field(max_length=200)]
     requester_confirms: bool = False
     opened_at: AwareDatetime
@@ -63,9 +65,8 @@ class Gate(Value):
 
     def asked(self) -> Question:
         """What an answer to this question is bound to."""
-        return Question(
-            run=self.run, gate=self.name, question=self.question, service=self.service, version=self.version, digest=self.digest
-        )
+        bound = {name: getattr(self, name) for name in ("run", "question", "service", "version", "digest", "nonce")}
+        return Question(gate=self.name, **bound)
 
 
 class GateState(Value):

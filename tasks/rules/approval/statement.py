@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Decision = Literal["approve", "reject"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{8,128}$")]
+Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 ShortText = Annotated[str, Field(min_length=1, max_length=200)]
 
 NAMESPACE = "shipway-approval@v1"
@@ -34,6 +35,8 @@ class Bound(Value):
         service: Name of the service.
         version: Version under release.
         digest: What is to be approved, lower-case hexadecimal.
+        nonce: 128 random bits, drawn when the question is asked and kept in the record: without them, who chooses plans could look for two
+            whose questions have the same challenge.
     """
 
     run: Annotated[str, Field(min_length=1, max_length=64)]
@@ -42,12 +45,13 @@ class Bound(Value):
     service: ShortText
     version: ShortText
     digest: Digest
+    nonce: Nonce
 
 
 class Question(Bound):
     """What is asked, without who answers: a change of any field is another question; `format` is the version of this format."""
 
-    format: Literal["shipway-approval/1"] = "shipway-approval/1"
+    format: Literal["shipway-approval/2"] = "shipway-approval/2"
 
     def statement(self, decision: str, approver: str, comment: str = "") -> bytes:
         """Write what a person signs: the canonical JSON of this question, the decision, the person and the comment."""

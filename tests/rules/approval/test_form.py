@@ -21,6 +21,7 @@ GATE = Gate(
     digest="ab" * 32,
     service="guestbook",
     version="1.1",
+    nonce="0f" * 16,
     requester="rita",
     opened_at=NOW,
     expires_at=NOW + timedelta(hours=4),

@@ -29,6 +29,7 @@ GATE = Gate(
     digest="ab" * 32,
     service="guestbook",
     version="1.1",
+    nonce="0f" * 16,
     requester="rita",
     opened_at=NOW - timedelta(minutes=5),
     expires_at=NOW + timedelta(hours=1),
@@ -128,6 +129,7 @@ OTHERS: dict[str, Any] = {
     "digest": "cd" * 32,
     "service": "billing",
     "version": "1.2",
+    "nonce": "f0" * 16,
 }
 
 

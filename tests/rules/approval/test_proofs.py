@@ -35,7 +35,15 @@ TRUST = Trust(KEY, {"anna", "ben", "rita", "eve"}, check_signature)
 
 def proof_of(approver: str, *, key: bytes = KEY, **other: object) -> Proof:
     """Sign a proof with the usual binding."""
-    fields = {**BINDING, "kind": "code", "question": 1, "approver": approver, "decision": "approve", "at": datetime(2026, 3, 2, tzinfo=UTC)}
+    fields = {
+        **BINDING,
+        "kind": "code",
+        "question": 1,
+        "nonce": "0f" * 16,
+        "approver": approver,
+        "decision": "approve",
+        "at": datetime(2026, 3, 2, tzinfo=UTC),
+    }
     return Proof.model_validate({**fields, "comment": "ok", **other}).signed(key)
 
 

@@ -21,6 +21,7 @@ FIELDS: dict[str, Any] = {
     "service": st.text(min_size=1, max_size=200),
     "version": st.text(min_size=1, max_size=200),
     "digest": st.text("0123456789abcdef", min_size=8, max_size=128),
+    "nonce": st.text("0123456789abcdef", min_size=32, max_size=32),
 }
 SAID: dict[str, Any] = {"decision": st.sampled_from(["approve", "reject"]), "approver": st.text(), "comment": st.text()}
 VALUES = st.fixed_dictionaries(FIELDS | SAID)
@@ -54,10 +55,10 @@ def test_any_changed_field_is_another_statement_and_but_for_person_and_comment_a
 
 def test_every_field_of_a_question_is_in_the_statement() -> None:
     """A field that is added later is signed, too."""
-    values = {"run": "r", "gate": "g", "question": 1, "service": "s", "version": "v", "digest": "ab" * 32}
+    values = {"run": "r", "gate": "g", "question": 1, "service": "s", "version": "v", "digest": "ab" * 32, "nonce": "0f" * 16}
     assert set(FIELDS) | {"format"} == set(Question.model_fields)
     said = json.loads(Question.model_validate(values).statement("approve", "anna", "ok"))
-    assert said == {**values, "format": "shipway-approval/1", "decision": "approve", "approver": "anna", "comment": "ok"}
+    assert said == {**values, "format": "shipway-approval/2", "decision": "approve", "approver": "anna", "comment": "ok"}
 
 
 @given(VALUES, st.booleans(), st.sampled_from(["", " ", "-"]))

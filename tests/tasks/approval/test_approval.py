@@ -23,7 +23,7 @@ def gate_of(run: str = "run-1", **other: Any) -> Gate:
     """Open a gate now."""
     now = datetime.now(UTC)
     fields = {"run": run, "name": "production", "digest": "ab" * 32, "service": "guestbook", "version": "1.1", "requester": "rita"}
-    times = {"opened_at": now, "expires_at": now + timedelta(hours=1)}
+    times = {"opened_at": now, "expires_at": now + timedelta(hours=1), "nonce": "0f" * 16}
     return Gate.model_validate({**fields, **times, "approvers": ("anna", "ben"), **other})
 
 

@@ -222,7 +222,7 @@ def test_the_form_offers_the_approvers_by_name() -> None:
     """A selection, a code of eight digits or a signature, an optional comment, the question above them and in the schema."""
     now = datetime.now(UTC)
     fields = {"run": "run-1", "name": "production", "digest": "ab" * 32, "service": "guestbook", "version": "1.1", "requester": "rita"}
-    times = {"opened_at": now, "expires_at": now + timedelta(hours=1)}
+    times = {"opened_at": now, "expires_at": now + timedelta(hours=1), "nonce": "0f" * 16}
     gate = Gate.model_validate({**fields, **times, "approvers": ("anna", "ben")})
     form = approval_form_for(gate, description="## May it go on?")
     schema = form.model_json_schema()

@@ -1,0 +1,50 @@
+"""`shipway approve` answers a question only if it is about the service and the version of its run."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from blocks.errors import Refused
+from flows.commands import approve
+from tasks.evidence import inputs
+from tasks.rules.approval.statement import Question
+
+QUESTION = Question(
+    run="run-1", gate="production", question=1, service="shop", version="1.1", digest="ab" * 32, nonce="0f" * 16
+)  # fmt: skip
+RUNS: dict[str, tuple[dict[str, str], list[str], str]] = {
+    "the same": ({"version": "1.1"}, ["service:shop", "version:1.1", "other"], ""),
+    "a run that says nothing": ({}, [], ""),
+    "another version": ({"version": "1.2"}, ["service:shop"], "the question is about the version 1.1, the run about 1.2"),
+    "another version by its tag": ({"version": "1.1"}, ["version:1.2"], "the run about 1.1, 1.2"),
+    "another service": ({"version": "1.1"}, ["service:bank"], "the question is about the service shop, the run about bank"),
+}
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_a_question_of_another_service_or_version_than_its_run_is_refused(run: str) -> None:
+    """Who can write to the server could show the question of a release that looks harmless."""
+    parameters, tags, said = RUNS[run]
+    found: Any = SimpleNamespace(parameters=parameters, tags=tags)
+    words = approve._other(QUESTION, found)
+    assert (said in words) if said else words == ""
+
+
+@pytest.mark.parametrize(("service", "digest"), [("shop", "ab" * 32), ("shop", "cd" * 32), ("bank", "ab" * 32), ("bank", "cd" * 32)])
+async def test_the_plan_of_the_run_is_that_of_the_service(service: str, digest: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another digest may be a change since it was asked, and is said; another service is never that."""
+
+    async def look(plan: str, *, version: str) -> Any:
+        assert (plan, version) == ("/srv/shipway.yaml", "1.1")
+        return SimpleNamespace(digest=digest, parsed=lambda: SimpleNamespace(service=service))
+
+    monkeypatch.setattr(inputs, "look", look)
+    if service != "shop":
+        with pytest.raises(Refused, match="the question is about shop, and the plan of its run is that of bank"):
+            await approve._compared(QUESTION, "/srv/shipway.yaml")
+    else:
+        words = await approve._compared(QUESTION, "/srv/shipway.yaml")
+        assert ("WARNING" in words) == (digest != QUESTION.digest)
