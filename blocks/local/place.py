@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from blocks.errors import BadInput
+from blocks.own_path import changeable, is_sticky
 
 
 def expect_own_place(folder: Path) -> None:
@@ -29,16 +30,6 @@ def expect_own_place(folder: Path) -> None:
             raise BadInput(f"{place} cannot be looked at: {error.strerror}", field="folder", fix="Name a folder of this user") from None
         if not stat.S_ISDIR(found.st_mode):
             raise BadInput(f"{place} is not a folder", field="folder", fix="Name a folder, with the links in its path followed")
-        if (why := _changeable(found)) and not (place != folder and found.st_mode & stat.S_ISVTX and found.st_uid in {0, os.geteuid()}):
+        if (why := changeable(found)) and not (place != folder and is_sticky(found)):
             fix = f"Make it yours (`chown {os.geteuid()} {place}; chmod go-w {place}`), or leave `folder` out"
             raise BadInput(f"{folder} could be replaced by other users: {place} {why}", field="folder", fix=fix)
-
-
-def _changeable(found: os.stat_result) -> str:
-    if found.st_uid not in {0, os.geteuid()}:
-        return f"belongs to the user {found.st_uid}"
-    if found.st_mode & stat.S_IWOTH:
-        return "can be written by every user"
-    if found.st_mode & stat.S_IWGRP and found.st_gid not in {0, os.getegid()}:
-        return f"can be written by the group {found.st_gid}"
-    return ""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from blocks.errors import BadInput
 from blocks.extras import require
-from blocks.kubernetes.api.kubeconfig import are_own, default_paths, expect_unchangeable, parse, read_other
+from blocks.kubernetes.api.kubeconfig import default_paths, parse, read_kubeconfigs, stamp
 
 MOST_CONNECTIONS = 256
 
@@ -30,9 +30,7 @@ class Access(NamedTuple):
 
 def connect_once(access: Access) -> Any:
     """Return the client of `connect`, cached as long as the kubeconfig does not change, so that connections are reused."""
-    path = Path(access.kubeconfig or default_paths()).expanduser()
-    changed = path.stat().st_mtime_ns if not access.config and path.exists() else 0
-    return _connect_once(access, str(path), changed)
+    return _connect_once(access, () if access.config else stamp(access.kubeconfig or default_paths()))
 
 
 def connect_anew(access: Access) -> Any:
@@ -42,8 +40,8 @@ def connect_anew(access: Access) -> Any:
 
 
 @lru_cache(maxsize=32)
-def _connect_once(access: Access, path: str, changed: int) -> Any:
-    del path, changed  # they only distinguish one content of a kubeconfig from another
+def _connect_once(access: Access, content: tuple[tuple[str, int, int], ...]) -> Any:
+    del content  # it only distinguishes one content of a kubeconfig from another
     return connect(access)
 
 
@@ -71,13 +69,11 @@ def _connect(access: Access) -> Any:
     try:
         if access.config:
             found = parse(access.config, where="config", field="config", context=access.context)
-            return loader.new_client_from_config_dict(found, context=access.context or None, persist_config=False)
-        expect_unchangeable(path)
-        if access.kubeconfig and not are_own(path):
-            return loader.new_client_from_config_dict(read_other(path), context=access.context or None, persist_config=False)
-        if not access.kubeconfig and _is_inside() and "KUBECONFIG" not in os.environ and not Path(path).expanduser().exists():
+        elif not access.kubeconfig and _is_inside() and "KUBECONFIG" not in os.environ and not Path(path).expanduser().exists():
             return _client_inside(loader)
-        return loader.new_client_from_config(str(Path(path).expanduser()), context=access.context or None, persist_config=False)
+        else:
+            found = read_kubeconfigs(path)  # never a path to the library, which would open it anew: by then it may lead to another file
+        return loader.new_client_from_config_dict(found, context=access.context or None, persist_config=False)
     except (loader.ConfigException, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
         field = "config" if access.config else "context" if access.context else "kubeconfig"
         where = field if access.config else path

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,10 +11,8 @@ import pytest
 from urllib3 import HTTPResponse
 
 from blocks.errors import BadInput, RolloutFailed, ShipwayError, Unreachable
-from blocks.kubernetes.api.auth import Access, connect
 from blocks.kubernetes.api.client import Cluster
 from blocks.kubernetes.api.errors import Changed, Expired, Missing, Owned, error_of
-from blocks.kubernetes.api.kubeconfig import are_own, read_other
 
 WHAT = "PATCH shop/deployments/web"
 RBAC = 'deployments.apps "web" is forbidden: User "system:serviceaccount:shop:ci" cannot patch resource "deployments" in API group "apps"'
@@ -83,123 +79,6 @@ def test_a_conflict_of_managers_names_fields_and_managers_once() -> None:
 def test_a_long_answer_fits_on_a_screen() -> None:
     """Whoever answers with a page of text does not fill the log."""
     assert len(str(error_of(500, b"x" * 100_000, what=WHAT))) < 800
-
-
-SECRET = "c2VjcmV0LXRva2Vu"
-KUBECONFIGS = {
-    "no YAML": f"users: [{{token: {SECRET}",
-    "a list": f"- {SECRET}",
-    "a word": SECRET,
-    "no context": f"{{clusters: [], users: [{{name: a, user: {{token: {SECRET}}}}}], contexts: [], current-context: a}}",
-    "a bad certificate": (
-        "{clusters: [{name: a, cluster: {server: 'https://h', certificate-authority-data: '" + SECRET + "A'}}], "
-        "users: [{name: a, user: {}}], contexts: [{name: a, context: {cluster: a, user: a}}], current-context: a}"
-    ),
-}
-
-
-@pytest.mark.parametrize("content", KUBECONFIGS.values(), ids=KUBECONFIGS)
-def test_a_kubeconfig_that_cannot_be_read_is_not_quoted(content: str) -> None:
-    """The message says where to look and what to give, and holds nothing of the secret."""
-    with pytest.raises(BadInput, match="kubectl config view --raw") as caught:
-        connect(Access(config=content))
-    assert SECRET not in str(caught.value)
-    assert caught.value.__cause__ is None
-
-
-def test_a_context_that_is_not_there_is_named() -> None:
-    """Where the kubeconfig is right and the context is not, the context is the fault."""
-    content = (
-        "{clusters: [{name: a, cluster: {server: 'https://h'}}], users: [{name: a, user: {}}], "
-        "contexts: [{name: a, context: {cluster: a, user: a}}], current-context: a}"
-    )
-    assert connect(Access(config=content)).configuration.host == "https://h"
-    assert connect(Access(config=content, context="a")).configuration.host == "https://h"
-    with pytest.raises(BadInput, match=r"no context elsewhere.*Name one that it has \(a\)") as caught:
-        connect(Access(config=content, context="elsewhere"))
-    assert caught.value.field == "context"
-
-
-def test_a_kubeconfig_that_is_not_there_is_named() -> None:
-    """The path is in the message."""
-    with pytest.raises(BadInput, match="/nowhere/kubeconfig"):
-        connect(Access(kubeconfig="/nowhere/kubeconfig"))
-
-
-@pytest.mark.parametrize(
-    "user",
-    [
-        {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "touch", "args": ["MARK"], "interactiveMode": "Never"}},
-        {"auth-provider": {"name": "gcp", "config": {"cmd-path": "touch", "cmd-args": "MARK"}}},
-        {"tokenFile": "/etc/hostname"},
-    ],
-    ids=["exec", "auth-provider", "tokenFile"],
-)
-def test_the_content_of_a_block_names_no_program_and_no_file_of_the_worker(user: dict[str, Any], tmp_path: Path) -> None:
-    """Who can edit blocks would run it as the worker, or have the approval key sent to a server of their own."""
-    mark = tmp_path / "mark"
-    named = json.loads(json.dumps(user).replace("MARK", str(mark)))
-    content = {
-        "clusters": [{"name": "a", "cluster": {"server": "https://h"}}],
-        "users": [{"name": "eve", "user": named}],
-        "contexts": [{"name": "a", "context": {"cluster": "a", "user": "eve"}}],
-        "current-context": "a",
-    }
-    with pytest.raises(BadInput, match=f"the user eve of the kubeconfig in config has {next(iter(user))}"):
-        connect(Access(config=json.dumps(content)))
-    assert not mark.exists()
-    path = tmp_path / "kubeconfig"
-    path.write_text(json.dumps(content))
-    with pytest.raises(
-        BadInput, match=f"the user eve of the kubeconfig in {path} has {next(iter(user))}.*put it into a kubeconfig in ~/.kube"
-    ):
-        connect(Access(kubeconfig=f"{path}"))
-    assert not mark.exists()
-
-
-def test_a_file_that_a_block_names_counts_as_the_workers_own_only_where_the_operator_keeps_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A log of a service, or a file of its repository, belongs to the worker's user as well; a link out of ~/.kube leads to such a file."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("KUBECONFIG", raising=False)
-    own, log, link = tmp_path / ".kube" / "clusters" / "a", tmp_path / "service.log", tmp_path / ".kube" / "link"
-    own.parent.mkdir(parents=True)
-    link.symlink_to(log)
-    assert are_own(str(own))
-    assert are_own("~/.kube/config")
-    assert not any(are_own(str(path)) for path in (log, link, tmp_path / ".kube" / ".." / "service.log", f"{own}:{log}"))
-    monkeypatch.setenv("KUBECONFIG", f"{own}:{log}")
-    assert are_own(str(log))
-
-
-def test_a_kubeconfig_elsewhere_is_read_with_the_files_beside_it(tmp_path: Path) -> None:
-    """As kubectl does; a pipe is not waited for."""
-    authority = tmp_path / "ca.pem"
-    authority.write_text("none")
-    content = (
-        "{clusters: [{name: a, cluster: {server: 'https://h', certificate-authority: ca.pem}}], users: [{name: a, user: {token: t}}], "
-        "contexts: [{name: a, context: {cluster: a, user: a}}], current-context: a}"
-    )
-    (tmp_path / "kubeconfig").write_text(content)
-    assert read_other(str(tmp_path / "kubeconfig"))["clusters"][0]["cluster"]["certificate-authority"] == str(authority)
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(BadInput, match="is not a file"):
-        connect(Access(kubeconfig=str(tmp_path / "pipe")))
-
-
-@pytest.mark.parametrize(("mode", "group"), [(0o666, None), (0o664, 65534)])
-def test_a_kubeconfig_that_others_can_change_is_refused(tmp_path: Path, mode: int, group: int | None) -> None:
-    """Wherever it is, and also if a group that is not the worker's own can."""
-    path = tmp_path / "kubeconfig"
-    path.write_text("{}")
-    if group is not None:
-        if os.geteuid() != 0:
-            pytest.skip("only root can give a file to another group")
-        os.chown(path, -1, group)
-    path.chmod(mode)
-    with pytest.raises(BadInput, match="can be changed by other users"):
-        connect(Access(kubeconfig=f"{path}"))
 
 
 def test_an_api_server_that_has_not_loaded_its_roles_is_asked_again() -> None:
