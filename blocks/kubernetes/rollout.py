@@ -5,12 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from blocks.errors import RolloutFailed, ShipwayError, WorldMoved
 from blocks.kubernetes.api.watch import Again, Seen, Source, watch_until
 from blocks.kubernetes.objects.annotations import check_lease
-from blocks.kubernetes.objects.diagnosis import TELLING, Finding, evidence_of, find_reasons, is_rolled_out, ready_in_words, usual_warm_up
+from blocks.kubernetes.objects.diagnosis import (
+    TELLING,
+    Finding,
+    available,
+    evidence_of,
+    find_reasons,
+    is_rolled_out,
+    ready_in_words,
+    usual_warm_up,
+)
 from blocks.kubernetes.objects.selectors import in_words, matches
 from blocks.kubernetes.observe.logs import last_words
 from blocks.kubernetes.observe.usage import in_words as usage_in_words
@@ -117,6 +126,28 @@ async def await_rollout(
         raise await _late(watch, version, timeout_seconds=timeout_seconds) from None
     if isinstance(found, Finding):
         raise await _failure(watch, version, found, found.reason)
+
+
+async def await_available(target: Target, lease: Lease, *, pods: int, timeout_seconds: float) -> bool:
+    """Wait until so many pods of the workload are available, of whatever version, and return whether they are.
+
+    Raises:
+        WorldMoved: The workload was deleted.
+        Superseded: A newer owner acts.
+    """
+
+    def decide(seen: Seen) -> Literal[True] | None:
+        workload = seen["workload"].get(target.workload)
+        if workload is None:
+            raise WorldMoved(f"the {target.kind} {target.workload} was deleted during the wait; something else changes the environment")
+        check_lease(target.expect_genuine(workload), lease, workload=target.title)
+        return True if available(workload) >= pods else None
+
+    source = Source("workload", target.kind, fields=f"metadata.name={target.workload}")
+    try:
+        return await watch_until(target.cluster, [source], decide, timeout_seconds=timeout_seconds)
+    except TimeoutError:
+        return False
 
 
 async def _usual_seconds(target: Target, name: str, is_new: Callable[[Json], bool]) -> float:

@@ -16,14 +16,13 @@ from blocks.kubernetes.rollout import await_rollout
 from blocks.kubernetes.routing.select import remove_canary, shift_back, undo_other_strategies
 from blocks.kubernetes.routing.traffic import ALL, Traffic, drain, service_of
 from blocks.kubernetes.snapshot import version_in
-from blocks.kubernetes.strategies.canary import apply_beside, await_beside, beside_body, noted_pods, scale
+from blocks.kubernetes.strategies.canary import apply_beside, await_beside, beside_body, scale, stable_before
 from blocks.kubernetes.strategies.prescale import prescale
 from blocks.kubernetes.workload import Target, canary_of, expect_history, expect_movable, owned
 from blocks.kubernetes.write import restore, set_state, template_for, try_version, write_version
 from blocks.platform import Lease
 
 Json = dict[str, Any]
-MOST_TIMES = 4  # as many stable pods as there are now a canary may have been created beside
 CLEARED: Json = {
     "baseline": "",
     "baseline_revision": "",
@@ -69,17 +68,20 @@ async def prepare(target: Target, traffic: Traffic, version: str, lease: Lease, 
 
 
 async def shift(target: Target, traffic: Traffic, percent: int, lease: Lease) -> None:
-    """Scale the canary to the pods that the share needs, then shift it."""
+    """Scale the canary to the pods that the share needs, then shift it; requests return to the baseline whatever state the canary is in."""
     workload, state = await owned(target, lease)
     if not state.canary:
         raise WorldMoved(f"{target.title} has no canary to send requests to; something else changed the environment")
-    replicas = int(workload["spec"].get("replicas", 1))
-    noted = min(noted_pods(await canary_of(target)), MOST_TIMES * replicas + MOST_TIMES)  # an annotation, which others may change
-    pods = traffic.pods(percent, max(noted, replicas))
-    await scale(target, pods, percent, lease)
-    await await_beside(target, state.canary, lease, timeout_seconds=target.rollout_seconds)
     if percent == 0:
-        await _prescale(target, lease, state.baseline, percent=state.percent)
+        await prescale(target, lease, percent=state.percent)
+        await traffic.set(0, lease)
+        await set_state(target, lease, percent=0)
+    replicas = int(workload["spec"].get("replicas", 1))
+    noted = stable_before(await canary_of(target), workload, percent=state.percent)
+    await scale(target, traffic.pods(percent, max(noted, replicas)), percent, lease)
+    if percent == 0:
+        return
+    await await_beside(target, state.canary, lease, timeout_seconds=target.rollout_seconds)
     await traffic.set(percent, lease)
     await set_state(target, lease, percent=percent)
 
@@ -97,7 +99,7 @@ async def promote(target: Target, traffic: Traffic, lease: Lease) -> None:
         await drain(target)
     workload = await write_version(target, lease, version, {"phase": "promoting"})
     await await_stable(target, workload, version, lease)
-    await _prescale(target, lease, version, percent=ALL)
+    await prescale(target, lease, percent=ALL)
     await _remove_canary(target, traffic, lease)
     await set_state(target, lease, **CLEARED, previous=state.baseline or state.previous)
 
@@ -105,29 +107,29 @@ async def promote(target: Target, traffic: Traffic, lease: Lease) -> None:
 async def abort(target: Target, traffic: Traffic, lease: Lease) -> None:
     """Abort: shift all traffic to the baseline and remove the canary, also if the traffic split is missing or rejected.
 
+    The traffic does not wait until the workload is as it was: pods of the canary's version there are not worse than those beside it.
+
     Raises:
         WorldMoved: The canary is removed and the workload is as it was, but requests do not reach it as before; a person must fix that.
+        RolloutFailed: No stable pod is available, so the requests stay; or the workload does not become as it was, and the canary stays.
     """
     trouble = ""
     workload, state = await owned(target, lease)
-    if state.phase or (state.canary and target.version(workload) == state.canary != state.baseline):  # the workload was updated already
+    updated = state.phase or (state.canary and target.version(workload) == state.canary != state.baseline)
+    if updated:
         workload = await restore(target, lease, state.baseline_revision, {})
-        await await_stable(target, workload, state.baseline, lease, patient=True)
-    if state.canary or await canary_of(target) is not None:
-        await _prescale(target, lease, state.baseline or target.version(workload), percent=ALL if state.phase else state.percent)
+    beside = bool(state.canary) or await canary_of(target) is not None
+    if beside:
+        await prescale(target, lease, percent=ALL if state.phase else state.percent)
         trouble = await shift_back(target, traffic, lease)
+    if updated:
+        await await_stable(target, workload, state.baseline, lease, patient=True)
+    if beside:
         await remove_canary(target, lease)
     if state.canary:
         await set_state(target, lease, **{**CLEARED, "rollback": state.rollback})
     if trouble:
         raise WorldMoved(f"the canary of {target.title} was removed and {state.baseline or 'the workload'} runs as before, but {trouble}")
-
-
-async def _prescale(target: Target, lease: Lease, version: str, *, percent: int) -> None:
-    async def stable(workload: Json) -> None:
-        await await_stable(target, workload, version, lease, patient=True)
-
-    await prescale(target, lease, percent=percent, await_stable=stable)
 
 
 async def remember(target: Target, workload: Json, version: str, lease: Lease) -> None:

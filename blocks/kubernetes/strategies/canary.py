@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 from blocks.errors import WorldMoved
 from blocks.kubernetes.objects.annotations import GENERATION, number_in
 from blocks.kubernetes.objects.template import VERSION_LABEL
 from blocks.kubernetes.rollout import await_rollout
-from blocks.kubernetes.routing.traffic import SHARE
+from blocks.kubernetes.routing.traffic import ALL, SHARE
 from blocks.kubernetes.snapshot import version_in
 from blocks.kubernetes.workload import FOR, OURS, Target, annotate, canary_of, change, owned, until_unchanged
 from blocks.kubernetes.write import make
@@ -18,6 +19,7 @@ from blocks.platform import Lease
 Json = dict[str, Any]
 STABLE = "shipway.dev/stable-pods"
 MOST_PODS = 100_000
+MOST_TIMES = 4  # as many stable pods as there are now a canary may have been created beside
 
 
 def beside_body(target: Target, workload: Json, template: Json, labels: dict[str, str], *, pods: int, generation: int) -> Json:
@@ -57,6 +59,20 @@ async def apply_beside(target: Target, body: Json, lease: Lease) -> None:
 def noted_pods(canary: Json | None) -> int:
     """Read how many stable pods there were when the canary was created; 0 if that was not noted."""
     return number_in(canary, STABLE, most=MOST_PODS) or 0
+
+
+def stable_before(canary: Json | None, workload: Json, *, percent: int) -> int:
+    """Give how many stable pods there were when the canary was created, as far as it can be believed: others may change the annotation.
+
+    Args:
+        canary: The canary's Deployment, or None.
+        workload: The workload, of which an autoscaler may have removed pods since.
+        percent: The share that the canary's pods were scaled for, so that their number speaks for that of the stable ones.
+    """
+    replicas = int(workload["spec"].get("replicas", 1))
+    pods = int(((canary or {}).get("status") or {}).get("replicas") or 0)
+    carried = math.ceil(pods * ALL / percent) if percent else 0
+    return min(noted_pods(canary), max(MOST_TIMES * replicas + MOST_TIMES, carried))
 
 
 async def scale(target: Target, pods: int, percent: int, lease: Lease) -> None:

@@ -32,8 +32,15 @@ def rollouts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             target.cluster.objects["Deployment", "web"]["status"]["availableReplicas"] = found["spec"]["replicas"]
         waited.append(f"{found['metadata']['name']} {version}")
 
+    async def come(target: Target, lease: Lease, *, pods: int, timeout_seconds: float) -> bool:
+        del lease, timeout_seconds
+        found = await target.read()
+        await through(target, found, version="replicas")
+        return bool(found["spec"]["replicas"] >= pods)
+
     for module in ("kubernetes.strategies.beside", "kubernetes.strategies.canary"):
         monkeypatch.setattr(f"blocks.{module}.await_rollout", through)
+    monkeypatch.setattr("blocks.kubernetes.strategies.prescale.await_available", come)
     return waited
 
 
@@ -232,10 +239,10 @@ async def test_requests_do_not_go_where_no_pod_is(monkeypatch: pytest.MonkeyPatc
     lease = await switched(target)
     await shrink(cluster, 0, manager=AUTOSCALER)
 
-    async def late(*_: Any, **__: Any) -> None:
-        raise RolloutFailed("late")
+    async def late(*_: Any, **__: Any) -> bool:
+        return False
 
-    monkeypatch.setattr("blocks.kubernetes.strategies.beside.await_rollout", late)
+    monkeypatch.setattr("blocks.kubernetes.strategies.prescale.await_available", late)
     with pytest.raises(RolloutFailed, match="no pod of shop/web is available"):
         await beside.abort(target, traffic_of(target, "blue-green"), lease)
     assert await traffic_of(target, "blue-green").read() == 100
