@@ -6,6 +6,7 @@ ShipwayError
 └── Permanent          trying again is useless
 ├── BadInput       the input is wrong: names the field and the fix
 ├── Refused        a policy refuses it: busy, not approved, outside a window
+│   └── Skipped        what was scheduled is not done: its time has passed
 ├── Superseded     a newer owner holds the lease; stop without changing anything
 ├── WorldMoved     the environment is not as we left it; stop and report it
 │   └── Tampered       what was remembered was changed by others; do not go by it
@@ -72,6 +73,10 @@ class BadInput(Permanent):
 
 class Refused(Permanent):
     """Refused by a policy; nothing was changed."""
+
+
+class Skipped(Refused):
+    """Skipped: what was scheduled is not done, as its time has passed; that is not a fault, and nothing stays changed."""
 
 
 class Superseded(Permanent):

@@ -14,7 +14,7 @@ from flows.approval.inconclusive import may_proceed
 from flows.lifecycle.context import Phase, begin_phase, check_not_stopped
 from flows.lifecycle.finalize import end_watch
 from flows.lifecycle.frame import conduct, roll_back_cancelled
-from flows.lifecycle.windows import has_waited_since, wait_for_window
+from flows.lifecycle.windows import expect_in_time, has_waited_since, wait_for_window
 from flows.post_deploy import post_deploy
 from flows.pre_deploy import pre_deploy
 from flows.production import production
@@ -28,9 +28,10 @@ from tasks.lifecycle.policy import retried
 from tasks.record.journal import read_entry
 from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.lifecycle.results import Approval, Decisions, PhaseResult, WaveResult, failed
-from tasks.rules.plan.request import PlanPath, Reason, Requester, Version
+from tasks.rules.plan.request import NotBefore, NotLaterThan, PlanPath, Reason, Requester, Version
 from tasks.rules.plan.targets import places_of, waves_of
 from tasks.rules.record.canonical import canonical
+from tasks.rules.windows.schedule import NOT_BEFORE, NOT_LATER_THAN
 
 MOST_ROUNDS = 5
 UNCHANGED = "unchanged"  # the entry that says that what was approved is what there is, right before the first change
@@ -45,7 +46,14 @@ UNCHANGED = "unchanged"  # the entry that says that what was approved is what th
     on_completion=[end_watch],
     on_failure=[end_watch],
 )
-async def release(plan: PlanPath, version: Version, reason: Reason, requester: Requester) -> State[Any]:
+async def release(
+    plan: PlanPath,
+    version: Version,
+    reason: Reason,
+    requester: Requester,
+    not_before: NotBefore = None,
+    not_later_than: NotLaterThan = None,
+) -> State[Any]:
     """Release a version: evidence, staging, approval, production in watched steps, verification, record; rolled back on any failure.
 
     Args:
@@ -53,12 +61,16 @@ async def release(plan: PlanPath, version: Version, reason: Reason, requester: R
         version: The version to release, as it is tagged.
         reason: Why, for the record and the approvers.
         requester: Your name; you cannot approve what you ask for.
+        not_before: From when on production may begin.
+        not_later_than: Until when production must have begun; else the release is skipped.
     """
-    return await conduct("release", plan=plan, version=version, reason=reason, requester=requester, course=_course)
+    due = {name: at.isoformat() for name, at in ((NOT_BEFORE, not_before), (NOT_LATER_THAN, not_later_than)) if at}
+    return await conduct("release", plan=plan, version=version, reason=reason, requester=requester, course=_course, due=due)
 
 
 async def _course(phase: Phase, version: str) -> PhaseResult:
     """Go through the phases; each is a child run that is skipped when it is done."""
+    await expect_in_time(phase)
     for number in range(1, MOST_ROUNDS + 1):
         this_round = await begin_phase(phase.path, scope=f"{phase.owner}/{number}")
         found = await _prepare(this_round, version)

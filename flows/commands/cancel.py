@@ -37,6 +37,7 @@ async def _cancel(client: PrefectClient, arguments: argparse.Namespace) -> int:
 
     from blocks.errors import Refused
     from tasks.lifecycle.find_run import find_run
+    from tasks.lifecycle.lock import is_still_to_come
     from tasks.lifecycle.reconcile import cancel_stray
     from tasks.lifecycle.run_labels import is_unclosed
 
@@ -53,11 +54,14 @@ async def _cancel(client: PrefectClient, arguments: argparse.Namespace) -> int:
     if name := await cancel_stray(client, found):
         _terminal.show(f"{name} is cancelled; it had not started")
         return _terminal.DONE
+    was_to_come = is_still_to_come(found)
     await client.set_flow_run_state(found.id, Cancelling(message="cancelled in the terminal"))
     found = await client.read_flow_run(found.id)  # it may have ended between the reading and the request, which then changes nothing
     if found.state is None or (found.state.is_final() and not found.state.is_cancelled()):
         raise Refused(_ended(found))
-    if found.state.is_cancelled():
+    if found.state.is_cancelled() and was_to_come:
+        _terminal.show(f"{found.name} is cancelled; it had not begun")
+    elif found.state.is_cancelled():
         _terminal.show(f"{found.name} is cancelled. If it had changed anything, the keeper rolls that back. {follow}")
     elif found.state.is_cancelling():
         _terminal.show(f"{found.name} is being rolled back. {follow}")

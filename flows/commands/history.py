@@ -47,7 +47,8 @@ async def _history(client: PrefectClient, arguments: argparse.Namespace) -> int:
     limit = min(max(arguments.limit, 1), 200)
     runs = await client.read_flow_runs(flow_run_filter=chosen, sort=FlowRunSort.START_TIME_DESC, limit=limit)
     outcomes = dict(zip((found.id for found in runs), await asyncio.gather(*map(_outcome, runs)), strict=True))
-    ended = [found for found in runs if "shipway:release" in found.tags and outcomes[found.id] not in {"open", "refused", *UNKNOWN}]
+    not_begun = {"open", "refused", "skipped", *UNKNOWN}
+    ended = [found for found in runs if "shipway:release" in found.tags and outcomes[found.id] not in not_begun]
     unknown = sum(outcomes[found.id] in UNKNOWN for found in runs if "shipway:release" in found.tags)
     good = sum(outcomes[found.id] == "deployed" for found in ended)
     if arguments.json:

@@ -47,8 +47,14 @@ async def _release(client: PrefectClient, arguments: argparse.Namespace) -> int:
     return await follow_to_end(client, found, wait=arguments.wait)
 
 
-async def start(client: PrefectClient, deployment: str, parameters: dict[str, Any]) -> FlowRun:
+async def start(client: PrefectClient, deployment: str, parameters: dict[str, Any], **more: Any) -> FlowRun:
     """Start a run of a deployment.
+
+    Args:
+        client: Of the server.
+        deployment: Flow and deployment: `release/release`.
+        parameters: The flow's parameters.
+        more: The run's name, tags and first state, if they are not to be the deployment's.
 
     Raises:
         BadInput: There is no such deployment, or the server refuses a parameter.
@@ -66,7 +72,7 @@ async def start(client: PrefectClient, deployment: str, parameters: dict[str, An
     try:
         known = await client.read_deployment_by_name(deployment)
         # The client repeats a request that the server could not answer: the key lets that be one run.
-        return await client.create_flow_run_from_deployment(known.id, parameters=parameters, idempotency_key=str(uuid4()))
+        return await client.create_flow_run_from_deployment(known.id, parameters=parameters, idempotency_key=str(uuid4()), **more)
     except ObjectNotFound:
         raise BadInput(f"the server has no deployment {deployment}", field="server", fix="Create it with `shipway up`.") from None
     except PrefectHTTPStatusError as error:

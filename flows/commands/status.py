@@ -43,10 +43,11 @@ async def _status(client: PrefectClient, arguments: argparse.Namespace) -> int:
     from flows.commands.release import follow_to_end
     from tasks.lifecycle.find_run import find_run
     from tasks.lifecycle.lock import OPEN, tagged
+    from tasks.lifecycle.schedule import scheduled_candidates
 
     if arguments.follow:
         return await follow_to_end(client, await find_run(client, arguments.follow), wait=False)
-    runs = [await _facts(found) for found in await tagged(client, OPEN)]
+    runs = [await _facts(found) for found in [*await tagged(client, OPEN), *await scheduled_candidates(client)]]
     others = [_facts_of_stray(stray) for stray in await _others(client)]
     keeper = await _keeper(client)
     if arguments.json:
@@ -61,6 +62,7 @@ async def _status(client: PrefectClient, arguments: argparse.Namespace) -> int:
 async def _facts(found: FlowRun) -> dict[str, Any]:
     from flows.commands.release import last_answer, link
     from tasks.lifecycle.run_labels import is_unclosed
+    from tasks.lifecycle.schedule import due_at
     from tasks.rules.rollout.waiting import wait_in_words
 
     is_paused, entries = bool(found.state and found.state.is_paused()), await entries_of(str(found.id))
@@ -76,7 +78,16 @@ async def _facts(found: FlowRun) -> dict[str, Any]:
         "held": held,
         "last_answer": last_answer(found).strip(" ()"),
         "targets": _targets(entries),
+        "due": due_at(found),
+        **_due_parameters(found),
     }
+
+
+def _due_parameters(found: FlowRun) -> dict[str, Any]:
+    """Give until when a run may begin production, if it was scheduled."""
+    from tasks.rules.windows.schedule import NOT_BEFORE, NOT_LATER_THAN
+
+    return {name: found.parameters.get(name) for name in (NOT_BEFORE, NOT_LATER_THAN)}
 
 
 def _facts_of_stray(stray: Stray) -> dict[str, Any]:
@@ -129,6 +140,8 @@ def _print(runs: list[dict[str, Any]], others: list[dict[str, Any]], keeper: dic
         _terminal.show(f"{_line(found)}  {found['link']}")
         if found["unclosed"]:
             _terminal.show(f"{INDENT}this state is not final: the keeper starts the run again, or settles it")
+        if found["due"]:
+            _terminal.show(f"{INDENT}{_due_in_words(found)}; cancel it: shipway cancel {found['id'][:8]}")
         if found["targets"]:
             _terminal.show(f"{INDENT}{found['targets']}")
         if found["held"]:
@@ -144,6 +157,14 @@ def _print(runs: list[dict[str, Any]], others: list[dict[str, Any]], keeper: dic
         _terminal.show(f"The keeper {worked}: dead or due runs are not handled. Run `shipway doctor`.", error=True)
     else:
         _terminal.show(f"The keeper {worked}.")
+
+
+def _due_in_words(found: dict[str, Any]) -> str:
+    from tasks.rules.windows.schedule import due_in, due_in_words
+    from tasks.rules.windows.words import moment_in_words
+
+    begins, due = f"begins {moment_in_words(found['due'])}", due_in(found)
+    return f"{begins}; production {due_in_words(due)}" if due else begins
 
 
 def _line(found: dict[str, Any]) -> str:

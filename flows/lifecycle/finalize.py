@@ -29,7 +29,7 @@ from tasks.record.report import publish_record
 from tasks.record.without_key import rolling_back
 from tasks.rollout.rollout import abort_canary, acquire_lease, read_position, release_lease
 from tasks.rules.analysis.outcome import Outcome
-from tasks.rules.lifecycle.ending import STATE_NAMES, Ending, final_outcome
+from tasks.rules.lifecycle.ending import QUIET, STATE_NAMES, Ending, final_outcome
 from tasks.rules.lifecycle.results import RollbackResult
 from tasks.rules.plan.targets import STAGING, environments_reversed, is_production, production_of, waves_reversed
 from tasks.rules.record.asked import as_opened
@@ -62,7 +62,7 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
         phase, late = await _phase_of(plan, run), None
         outcome, reason = await _close_record(phase, run, version=version, ending=ending, on_demand=on_demand)
         service = phase.plan.service if phase else "unknown"
-        if outcome != "deployed":
+        if outcome not in QUIET:
             await alert(phase.plan.notify if phase else [], service=service, version=version, outcome=outcome, reason=reason, run=run)
         if phase is not None:
             late = await _release_leases(phase, run)
@@ -71,7 +71,7 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
             raise late
         await retried(end_attempt)(run, outcome=outcome)
         await forget_begun(run)
-    make = Completed if outcome == "deployed" else Failed
+    make = Completed if outcome in QUIET else Failed
     return make(name=STATE_NAMES.get(outcome, "Failed"), message=reason)
 
 

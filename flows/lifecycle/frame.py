@@ -5,14 +5,14 @@ It may be run again from its first line at any moment, by the same process or an
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from prefect import Flow, State
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import Abort
 
-from blocks.errors import BadInput, Refused, Superseded
+from blocks.errors import BadInput, Refused, Skipped, Superseded
 from blocks.outside_text import ENDING_LIMIT, as_ending, as_reason, error_text
 from flows.lifecycle.acting import acting_for
 from flows.lifecycle.context import UNKNOWN, Phase, begin_phase, platform_of, run_id
@@ -34,7 +34,17 @@ from tasks.rules.record.entries import Entry
 Course = Callable[[Phase, str], Awaitable[PhaseResult]]
 
 
-async def conduct(name: str, *, plan: str, version: str, reason: str, requester: str, course: Course, environment: str = "") -> State[Any]:
+async def conduct(
+    name: str,
+    *,
+    plan: str,
+    version: str,
+    reason: str,
+    requester: str,
+    course: Course,
+    environment: str = "",
+    due: Mapping[str, str] | None = None,
+) -> State[Any]:
     """Carry a course through, whatever happens on the way.
 
     Args:
@@ -45,6 +55,7 @@ async def conduct(name: str, *, plan: str, version: str, reason: str, requester:
         requester: Who asked.
         course: The phases; gives their result, or raises one of our errors.
         environment: Where, if the run was asked for one.
+        due: When it is due, if it was scheduled, by the names of its parameters; see `schedule.due_in`.
 
     Returns:
         The final state: Completed as Deployed, else Failed with a name and a message that say what became of it.
@@ -54,7 +65,7 @@ async def conduct(name: str, *, plan: str, version: str, reason: str, requester:
     if closed is not None:
         return await finalize(run, plan=plan, version=version, ending=Ending("failed", as_ending(closed.why)))
     with acting_for(run):
-        given = {"plan": plan, "version": version} | ({"environment": environment} if environment else {})
+        given = {"plan": plan, "version": version} | ({"environment": environment} if environment else {}) | dict(due or {})
         ending = await _attempt(name, run, given=given, reason=reason, requester=requester, course=course)
     return await finalize(run, plan=plan, version=version, ending=ending, marked=True)
 
@@ -68,6 +79,8 @@ async def _attempt(name: str, run: str, *, given: dict[str, str], reason: str, r
         opened = await append_entry(run, what, kind="opened", who=requester or UNKNOWN, why=reason, evidence=evidence)
         _expect_unchanged(opened, given)
         return await _carry(name, run, plan=plan, version=version, course=course)
+    except Skipped as error:
+        return Ending("skipped", as_ending(error))
     except (Refused, BadInput) as error:
         return Ending("refused", as_ending(error))
     except Superseded as error:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from blocks.errors import Refused
+from blocks.errors import Refused, Skipped
 from flows.lifecycle.context import Phase, check_not_stopped, expect_policies_kept, platform_of
 from flows.lifecycle.suspend import wait_until
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.policy import retried
-from tasks.record.journal import read_entries
+from tasks.record.journal import read_entries, read_entry
 from tasks.rollout.rollout import read_position
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import waves_of
@@ -19,6 +19,7 @@ from tasks.rules.record.entries import select
 from tasks.rules.rollout.steps import window_name
 from tasks.rules.rollout.waiting import WAITS_UNTIL, wait_name, waits
 from tasks.rules.rollout.windows import decide_wave, windows_fault
+from tasks.rules.windows.schedule import Due, due_in
 
 
 async def wait_for_window(phase: Phase, environments: Sequence[str], *, begins: bool = True) -> None:
@@ -31,16 +32,19 @@ async def wait_for_window(phase: Phase, environments: Sequence[str], *, begins: 
 
     Raises:
         Refused: A policy is not kept, or cannot be read.
+        Skipped: The time has passed that the release was scheduled for.
         Superseded: A rollback requested that the run stops.
     """
     await check_not_stopped(phase.owner)  # who is woken since it must stop does not wait again
     if await _is_changed(phase, environments):
         return  # before any policy is read: nothing holds up what is done
-    groups = groups_of(phase.plan, await expect_policies_kept(phase))
-    if not groups or await _holds_lease(phase, environments):
+    groups, due = groups_of(phase.plan, await expect_policies_kept(phase)), await due_of(phase)
+    if not (groups or due) or await _holds_lease(phase, environments):
         return
     wave = wave_of(phase, environments)
-    decision = decide_wave(phase.plan, groups, now(), wave=wave)
+    decision = decide_wave(phase.plan, groups, now(), wave=wave, due=due)
+    if decision.missed:
+        raise Skipped(decision.missed)
     if decision.until is None:
         if begins:
             await phase.append(decision.what[:1].upper() + decision.what[1:], kind="gate", name=window_name(wave), why=decision.why)
@@ -49,6 +53,27 @@ async def wait_for_window(phase: Phase, environments: Sequence[str], *, begins: 
     what = f"Waits: {decision.what}"
     await phase.append(what, kind="gate", name=wait_name(wave, decision.until), why=decision.why, evidence={WAITS_UNTIL: until})
     await wait_until(decision.until, name="window")
+
+
+async def expect_in_time(phase: Phase) -> None:
+    """Look whether a scheduled release can still begin production in time; one that has changed anything goes on.
+
+    Raises:
+        Refused: A policy is not kept, or cannot be read.
+        Skipped: It cannot: it started late, or production is closed until it is too late.
+    """
+    due = await due_of(phase)
+    if due is None or any(entry.kind in {"effect", "migration"} for entry in await read_entries(phase.owner)):
+        return
+    groups = groups_of(phase.plan, await expect_policies_kept(phase))
+    if missed := decide_wave(phase.plan, groups, now(), wave=1, due=due).missed:
+        raise Skipped(missed)
+
+
+async def due_of(phase: Phase) -> Due | None:
+    """Give when the release was scheduled for, as its record was opened with it; None if it was not."""
+    opened = await read_entry(phase.owner, "opened")
+    return due_in(opened.evidence) if opened else None
 
 
 def expect_an_opening(plan: Plan, policies: Sequence[Policy]) -> None:

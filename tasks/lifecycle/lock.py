@@ -137,7 +137,8 @@ async def request_stop(service: str, *, by: str) -> list[str]:
     """
     async with get_client() as client:
         under_way = [*await tagged(client, lock_tag(service)), *await tagged(client, f"service:{service}", OPEN)]
-        told = [run for run in {str(one.id): one for one in under_way if "shipway:rollback" not in one.tags} if run != by]
+        mine = {str(one.id): one for one in under_way if "shipway:rollback" not in one.tags and not is_still_to_come(one)}
+        told = [run for run in mine if run != by]
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def tell_one(run: str) -> None:
@@ -158,6 +159,11 @@ async def is_stop_requested(run: str) -> bool:
 def must_stop(run: FlowRun) -> bool:
     """Say whether a run carries the order to end."""
     return STOP in run.tags or bool((run.labels or {}).get(STOP))
+
+
+def is_still_to_come(run: FlowRun) -> bool:
+    """Say whether a run is scheduled and was never started."""
+    return run.state is not None and run.state.is_scheduled() and not run.run_count
 
 
 async def tagged(client: PrefectClient, *tags: str) -> list[FlowRun]:

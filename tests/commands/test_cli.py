@@ -253,7 +253,7 @@ class TestOnTheServer:
         run = await new_run(state=Scheduled())
         async with get_client() as client:
             assert await cancel._cancel(client, _parsed(cancel, run)) == 0
-        assert "is cancelled. If it had changed anything" in capsys.readouterr().out
+        assert "is cancelled; it had not begun" in capsys.readouterr().out
 
     async def test_a_run_without_a_record_that_never_began_is_shown_and_cancelled_at_once(self, capsys: pytest.CaptureFixture[str]) -> None:
         """`shipway down` would wait for it, so people must see which it is."""

@@ -13,13 +13,15 @@ from tasks.rules.record.entries import Entry
 
 PARTLY = "partly_deployed"
 WHY_LIMIT = ENDING_LIMIT // 2  # of the reason where a rollback follows it: a long one must not push that out of the sentence
-Name = Literal["deployed", "rolled_back", "refused", "failed", "cancelled", "stopped"]
+Name = Literal["deployed", "rolled_back", "refused", "failed", "cancelled", "stopped", "skipped"]
+QUIET = {"deployed", "skipped"}  # without an alert
 STATE_NAMES = {
     "deployed": "Deployed",
     "rolled_back": "RolledBack",
     "refused": "Refused",
     "failed": "Failed",
     "cancelled": "CancelledAndBack",
+    "skipped": "Skipped",
     PARTLY: "PartlyDeployed",
 }
 
@@ -30,7 +32,7 @@ class Ending:
 
     Fields:
         name: `deployed`; `rolled_back`, if that was asked for; `refused` by a policy or bad input; `failed`; `cancelled` by a
-            person; `stopped` by a rollback.
+            person; `stopped` by a rollback; `skipped`, as the time that it was scheduled for has passed.
         reason: In words, with the numbers.
     """
 
@@ -55,7 +57,7 @@ def final_outcome(
         left: Of several targets, by environment, what each ended on that was not rolled back; said if any was moved.
 
     Returns:
-        `deployed`, `rolled_back`, `refused`, `cancelled` or `failed`, and a sentence; `partly_deployed` if targets keep the new
+        `deployed`, `rolled_back`, `refused`, `cancelled`, `skipped` or `failed`, and a sentence; `partly_deployed` if targets keep the new
         version, whatever stopped the others. A rollback that did not succeed is always `failed`: people must look.
     """
     if ending.name in {"deployed", "rolled_back"}:
@@ -73,7 +75,7 @@ def final_outcome(
     sentence = f"{outside(ending.reason, limit=WHY_LIMIT)}. {begin}" if back else ending.reason
     if stays:
         return PARTLY, sentence
-    if ending.name in {"refused", "cancelled"}:
+    if ending.name in {"refused", "cancelled", "skipped"}:
         return ending.name, sentence
     in_production = [one for one in rolled_back if is_production(one.environment)]
     moved = (any(in_production) and not any(one.stays for one in in_production)) or ending.name == "stopped"

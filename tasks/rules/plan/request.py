@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AwareDatetime, BeforeValidator, Field
 
 from blocks.outside_text import OutsideText, as_name, as_reason
 from tasks.rules.plan.types import PATTERN_WORDS, PERSON, refusing
@@ -51,6 +51,17 @@ AnyRequester = Annotated[
     OutsideText,
     BeforeValidator(as_name),
     Field(title="Requester", description="Your name, for the record. No name is refused: a rollback must not depend on it."),
+]
+NotBefore = Annotated[
+    AwareDatetime | None,
+    Field(title="Not before", description="If it is scheduled: production begins at this moment or later. Else leave it empty."),
+]
+NotLaterThan = Annotated[
+    AwareDatetime | None,
+    Field(
+        title="Not later than",
+        description="If production has not begun by this moment, the release ends as skipped. Else leave it empty.",
+    ),
 ]
 EnvironmentName = Annotated[
     str,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tasks.rules.record.entries import Entry
 from tasks.rules.record.masking import hide_in
 
-PARAMETERS = ("plan", "version", "environment")
+PARAMETERS = ("plan", "version", "environment", "not_before", "not_later_than")
 
 
 def changed_parameters(opened: Entry, given: Mapping[str, str]) -> list[str]:

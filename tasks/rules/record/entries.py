@@ -21,7 +21,7 @@ Kind = Literal[
     "opened", "review", "tests", "dependencies", "change_log", "checklist", "effect", "samples", "verdict", "gate", "approval", "refused",
     "health", "smoke", "data", "logs", "metrics", "migration", "rollback", "note", "closed",
 ]  # fmt: skip
-Outcome = Literal["deployed", "partly_deployed", "rolled_back", "refused", "failed", "cancelled", "open"]
+Outcome = Literal["deployed", "partly_deployed", "rolled_back", "refused", "failed", "cancelled", "skipped", "open"]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 FIRST = "0" * 64
@@ -226,7 +226,7 @@ def outcome_of(entries: list[Entry]) -> Outcome:
     if not closing:
         return "open"
     said = closing[-1].evidence.get("outcome")
-    ends: tuple[Outcome, ...] = ("deployed", "partly_deployed", "rolled_back", "refused", "failed", "cancelled")
+    ends: tuple[Outcome, ...] = ("deployed", "partly_deployed", "rolled_back", "refused", "failed", "cancelled", "skipped")
     return next((outcome for outcome in ends if outcome == said), "failed")
 
 

@@ -13,6 +13,7 @@ from tasks.rules.record.entries import Entry, Kind, Outcome, durations, moment, 
 WORDS: dict[Outcome, str] = {
     "deployed": "deployed", "rolled_back": "rolled back", "refused": "refused", "failed": "failed",
     "cancelled": "cancelled", "open": "under way", "partly_deployed": "partly deployed",
+    "skipped": "skipped",
 }  # fmt: skip
 CHECKS = ("review", "tests", "dependencies", "change_log", "checklist", "health", "smoke", "data", "logs", "metrics", "migration")
 

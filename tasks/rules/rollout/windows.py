@@ -10,6 +10,7 @@ from tasks.rules.plan.targets import waves_of
 from tasks.rules.rollout.steps import longest_seconds_of_wave
 from tasks.rules.windows import decision
 from tasks.rules.windows.opening import Group
+from tasks.rules.windows.schedule import Due, decide_due
 
 
 def needed_for(plan: Plan, wave: int) -> timedelta:
@@ -23,6 +24,18 @@ def windows_fault(plan: Plan, groups: Sequence[Group], at: datetime) -> str:
     return decision.fault(groups, at, needed=needed, if_too_short=plan.windows.if_too_short)
 
 
-def decide_wave(plan: Plan, groups: Sequence[Group], at: datetime, *, wave: int) -> decision.Decision:
-    """Decide whether a wave begins at a moment, see `decision.decide`."""
-    return decision.decide(groups, at, needed=needed_for(plan, wave), if_too_short=plan.windows.if_too_short)
+def decide_wave(plan: Plan, groups: Sequence[Group], at: datetime, *, wave: int, due: Due | None = None) -> decision.Decision:
+    """Decide whether a wave begins at a moment, see `decision.decide`.
+
+    Args:
+        plan: The plan.
+        groups: Its windows, and those of its policies.
+        at: The moment (UTC).
+        wave: Which one, from 1.
+        due: When the release was scheduled for. Only the first wave looks at it: what has begun finishes.
+    """
+
+    def by_windows(moment: datetime) -> decision.Decision:
+        return decision.decide(groups, moment, needed=needed_for(plan, wave), if_too_short=plan.windows.if_too_short)
+
+    return by_windows(at) if due is None or wave > 1 else decide_due(by_windows, due, at)

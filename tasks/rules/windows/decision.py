@@ -23,12 +23,14 @@ class Decision:
         until: When it looks again (UTC), if it waits: the moment of the opening.
         what: What it waits for, in a few words: `production opens Mon 2026-11-30 22:00 UTC`.
         why: The windows that decide, with their reasons and owners.
+        missed: Why it cannot begin any more as it was scheduled, see `schedule.decide_due`; "" if it can.
     """
 
     begins: bool
     until: datetime | None
     what: str
     why: str
+    missed: str = ""
 
 
 def decide(groups: Sequence[Group], at: datetime, *, needed: timedelta, if_too_short: Literal["wait", "proceed"]) -> Decision:

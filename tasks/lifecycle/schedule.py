@@ -1,0 +1,72 @@
+"""Scheduled runs: releases and choices of a candidate whose time is to come, as the server has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.states import Scheduled
+
+CANDIDATE = "candidate"
+MOST = 200
+EACH = 3  # of a schedule that recurs the server has made a hundred runs
+
+
+async def request_release(client: PrefectClient, wanted: Mapping[str, Any], *, service: str, key: str) -> FlowRun:
+    """Request a release for now, once for a key.
+
+    Args:
+        client: Of the server.
+        wanted: The flow's parameters.
+        service: The plan's service.
+        key: Asked again under it, the server gives the same run.
+
+    Raises:
+        ObjectNotFound: There is no deployment `release`.
+        PrefectHTTPStatusError: The server refuses a parameter, or does not answer.
+    """
+    known = await client.read_deployment_by_name("release/release")
+    names = names_of_release(service, str(wanted["version"]))
+    return await client.create_flow_run_from_deployment(known.id, parameters=dict(wanted), idempotency_key=key, **names)
+
+
+def names_of_release(service: str, version: str) -> dict[str, Any]:
+    """Give the name and tags of a release that has not begun, so that people see and find it; it takes them itself when it begins."""
+    return {"name": f"release {service} {version}", "tags": [f"service:{service}", f"version:{version}"]}
+
+
+def in_future(at: datetime) -> dict[str, Any]:
+    """Give the first state of a run that starts at a moment."""
+    return {"state": Scheduled(scheduled_time=at)}
+
+
+async def scheduled_candidates(client: PrefectClient) -> list[FlowRun]:
+    """List the choices of a candidate that are to come, the next ones first; of one that recurs the next three."""
+    state: Any = {"type": {"any_": ["SCHEDULED"]}}
+    runs = await client.read_flow_runs(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=[CANDIDATE])),
+        flow_run_filter=FlowRunFilter(state=state),
+        sort=FlowRunSort.EXPECTED_START_TIME_ASC,
+        limit=MOST,
+    )
+    seen: dict[object, int] = {}
+    found = []
+    for run in runs:
+        kind = (run.deployment_id, str(run.parameters.get("plan")), run.auto_scheduled)
+        seen[kind] = seen.get(kind, 0) + 1
+        if seen[kind] <= EACH or not run.auto_scheduled:
+            found.append(run)
+    return found
+
+
+def due_at(run: FlowRun) -> datetime | None:
+    """Give when a run starts that was not started yet; None for any other."""
+    if run.state is None or not run.state.is_scheduled() or run.run_count:
+        return None
+    at = run.state.state_details.scheduled_time or run.expected_start_time
+    return datetime.fromtimestamp(at.timestamp(), UTC) if at else None  # Prefect's own type warns of what its methods do
