@@ -84,10 +84,11 @@ async def _facts(found: FlowRun) -> dict[str, Any]:
 
 
 def _due_parameters(found: FlowRun) -> dict[str, Any]:
-    """Give until when a run may begin production, if it was scheduled."""
-    from tasks.rules.windows.schedule import NOT_BEFORE, NOT_LATER_THAN
+    """Give from when on and until when a run may begin production, if it was scheduled."""
+    from tasks.lifecycle.schedule import due_of
 
-    return {name: found.parameters.get(name) for name in (NOT_BEFORE, NOT_LATER_THAN)}
+    due = due_of(found)
+    return {"not_before": due and due.begin, "not_later_than": due and due.latest}
 
 
 def _facts_of_stray(stray: Stray) -> dict[str, Any]:
@@ -160,11 +161,11 @@ def _print(runs: list[dict[str, Any]], others: list[dict[str, Any]], keeper: dic
 
 
 def _due_in_words(found: dict[str, Any]) -> str:
-    from tasks.rules.windows.schedule import due_in, due_in_words
+    from tasks.rules.windows.schedule import Due, due_in_words
     from tasks.rules.windows.words import moment_in_words
 
-    begins, due = f"begins {moment_in_words(found['due'])}", due_in(found)
-    return f"{begins}; production {due_in_words(due)}" if due else begins
+    begins, words = f"begins {moment_in_words(found['due'])}", due_in_words(Due(found["not_before"], found["not_later_than"]))
+    return f"{begins}; production {words}" if words else begins
 
 
 def _line(found: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter
@@ -12,9 +12,20 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Scheduled
 
+from tasks.lifecycle.lock import OPEN, tagged
+from tasks.rules.windows.schedule import Due, due_in
+
 CANDIDATE = "candidate"
 MOST = 200
 EACH = 3  # of a schedule that recurs the server has made a hundred runs
+
+
+class ToCome(NamedTuple):
+    """A run whose production is to begin: not before `begin`, not later than `latest` (UTC), if that is bounded."""
+
+    run: FlowRun
+    begin: datetime
+    latest: datetime | None
 
 
 async def request_release(client: PrefectClient, wanted: Mapping[str, Any], *, service: str, key: str) -> FlowRun:
@@ -62,6 +73,29 @@ async def scheduled_candidates(client: PrefectClient) -> list[FlowRun]:
         if seen[kind] <= EACH or not run.auto_scheduled:
             found.append(run)
     return found
+
+
+async def scheduled_runs(client: PrefectClient) -> list[ToCome]:
+    """List the open releases whose production is to begin, and the choices of a candidate, the next ones first.
+
+    One that was scheduled with an earlier preparation may run or wait already.
+    """
+    found = []
+    for run in [*await tagged(client, OPEN), *await scheduled_candidates(client)]:
+        due, starts, is_final = due_of(run), due_at(run), run.state is not None and run.state.is_final()
+        begin = max((moment for moment in (starts, due and due.begin) if moment), default=None)
+        if begin is not None and not is_final:
+            found.append(ToCome(run, begin, due.latest if due else None))
+    return sorted(found, key=lambda one: one.begin)
+
+
+def due_of(run: FlowRun) -> Due | None:
+    """Read when a run is due from its parameters, which anyone with the API can write; None if they are not moments."""
+    try:
+        found = due_in(run.parameters)
+    except ValueError:
+        return None
+    return None if found and any(moment and moment.tzinfo is None for moment in found) else found
 
 
 def due_at(run: FlowRun) -> datetime | None:

@@ -1,0 +1,113 @@
+"""Calendar: openings, freezes and scheduled releases of several services in the coming weeks, and what overlaps."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import combinations, islice
+from typing import Literal
+
+from tasks.rules.windows.opening import Group, openings
+from tasks.rules.windows.window import intervals
+from tasks.rules.windows.words import moment_in_words, times_in_words
+
+Kind = Literal["open", "freeze", "release"]
+MOST = 2_000  # of one service and kind
+SHORT = timedelta(minutes=15)  # how long a release is drawn that names no end
+NOUNS: dict[Kind, str] = {"open": "production may change", "freeze": "freeze", "release": "release"}
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the calendar.
+
+    Fields:
+        kind: What it is.
+        service: Whose.
+        begin: From when on (UTC).
+        end: Until when (UTC): a release begins production by then.
+        title: In a few words.
+        detail: Times, reasons, whom to ask.
+        run: The run's id, of a release.
+    """
+
+    kind: Kind
+    service: str
+    begin: datetime
+    end: datetime
+    title: str
+    detail: str = ""
+    run: str = ""
+
+    @property
+    def uid(self) -> str:
+        """A name that stays the same each time that the calendar is made."""
+        said = self.run or f"{self.kind} {self.service} {self.begin.isoformat()} {self.detail}"
+        return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+
+def events_of(service: str, groups: Sequence[Group], at: datetime, until: datetime) -> list[Event]:
+    """List when production may change, and the freezes; without an allow window only the freezes.
+
+    Args:
+        service: The plan's service.
+        groups: The windows of the plan and its policies.
+        at: From this moment on (UTC).
+        until: Until this one; what begins before it is cut off there.
+    """
+    found: list[Event] = []
+    if any(window.kind == "allow" for group in groups for window in group):
+        for opening in islice(openings(groups, at), MOST):
+            if opening.begin >= until:
+                break
+            why = "; ".join(f"{times_in_words(one)}: {one.reason} (ask {one.owner})" for one in opening.because)
+            found.append(Event("open", service, opening.begin, _within(opening.end, until), f"{service}: production may change", why))
+    for window in (one for group in groups for one in group if one.kind == "deny"):
+        for span in islice(intervals(window, at, until), MOST):
+            if span.begin >= until:
+                break
+            title, detail = f"{service}: freeze, {window.reason}", f"of the {window.origin}, {times_in_words(window)} (ask {window.owner})"
+            found.append(Event("freeze", service, max(span.begin, at), _within(span.end, until), title, detail))
+    return sorted(found, key=lambda one: (one.begin, one.kind))
+
+
+def release_event(*, service: str, name: str, run: str, begin: datetime, latest: datetime | None, who: str, why: str) -> Event:
+    """Make the event of a scheduled release.
+
+    Args:
+        service: Its service.
+        name: The run's name.
+        run: Its id.
+        begin: When production begins at the earliest (UTC).
+        latest: When it must have begun; None if that is not bounded.
+        who: Who requested it.
+        why: Why.
+    """
+    end = latest if latest and latest > begin else begin + SHORT
+    return Event("release", service, begin, end, name, f"requested by {who or 'an unnamed person'}: {why}", run)
+
+
+def overlaps(events: Iterable[Event]) -> list[str]:
+    """Say which scheduled releases may run side by side, and which lie outside of every opening or in a freeze."""
+    known = list(events)
+    releases = [one for one in known if one.kind == "release"]
+    said = [
+        f"{one.title} and {other.title} may run side by side from {moment_in_words(max(one.begin, other.begin))} on"
+        for one, other in combinations(sorted(releases, key=lambda one: one.begin), 2)
+        if one.begin < other.end and other.begin < one.end
+    ]
+    for release in releases:
+        own = [one for one in known if one.service == release.service]
+        if frozen := next((one for one in own if one.kind == "freeze" and one.begin <= release.begin and release.end <= one.end), None):
+            said.append(f"{release.title} will be skipped: it lies in the {frozen.title.partition(': ')[2]}")
+            continue
+        openings_ = [one for one in own if one.kind == "open"]
+        if openings_ and not any(one.begin < release.end and release.begin < one.end for one in openings_):
+            said.append(f"{release.title} will be skipped: production is closed from {moment_in_words(release.begin)} until its end")
+    return said
+
+
+def _within(end: datetime | None, until: datetime) -> datetime:
+    return until if end is None else min(end, until)
