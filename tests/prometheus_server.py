@@ -153,8 +153,8 @@ def exporters() -> Iterator[tuple[int, list[Exporter]]]:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[PrometheusServer]:
-    """Run a server in a folder of its own."""
+def running(folder: Path, *options: str) -> Iterator[PrometheusServer]:
+    """Run a server in a folder of its own, with more of its options."""
     program = shutil.which("prometheus")
     if program is None:
         pytest.skip("there is no Prometheus on this machine: apt-get install prometheus")
@@ -164,6 +164,7 @@ def running(folder: Path) -> Iterator[PrometheusServer]:
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",
+        *options,
     ]
     with exporters() as (scraped, found), (folder / "log").open("wb") as log:
         (folder / "prometheus.yml").write_text(CONFIGURATION.format(port=scraped))

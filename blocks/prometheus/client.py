@@ -86,6 +86,31 @@ class PrometheusClient:
         except (KeyError, TypeError, ValueError, IndexError):
             raise self._broken() from None
 
+    async def over(self, query: str, *, begin: float, end: float, step_seconds: int) -> list[tuple[float, str]]:
+        """Evaluate an expression that gives one series, again and again over a time.
+
+        Args:
+            query: The expression.
+            begin: The first moment, in seconds since the epoch.
+            end: The last one.
+            step_seconds: The time between two.
+
+        Returns:
+            Moments with values; a moment at which there was nothing is left out.
+
+        Raises:
+            BadInput: It gives several series.
+        """
+        form = {"query": query, "start": f"{begin:.0f}", "end": f"{end:.0f}", "step": f"{step_seconds}"}
+        data, _ = await self._ask("query_range", form)
+        found = self._result(data, "matrix")
+        if len(found) > 1:
+            raise BadInput(f"the expression gives {len(found)} series", field="query", fix="Add them up with sum().")
+        try:
+            return [(float(at), str(value)) for one in found for at, value in one["values"]]
+        except (KeyError, TypeError, ValueError):
+            raise self._broken() from None
+
     async def check(self, query: str) -> str:
         """Let the server parse an expression, without evaluating it if the server can.
 

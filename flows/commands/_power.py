@@ -46,20 +46,26 @@ def ask_traffic(plan: Plan, *, online: bool) -> tuple[Power, list[str]]:
 
 
 async def _measure(plan: Plan) -> dict[str, tuple[dict[str, Any], bool]]:
+    from tasks.lifecycle.server import server
+
+    async with server():
+        return await measure_production(plan)
+
+
+async def measure_production(plan: Plan) -> dict[str, tuple[dict[str, Any], bool]]:
+    """Measure the traffic of each environment of production now, by SLI, and say whether a baseline runs; the server is entered."""
     from tasks.analysis.sources import subject_of
     from tasks.analysis.traffic import measure_traffic
-    from tasks.lifecycle.server import server
     from tasks.rollout.platforms import load_platforms
     from tasks.rules.plan.targets import STAGING
 
     measured = {}
-    async with server():
-        for name, platform in (await load_platforms(plan)).items():
-            if name == STAGING:
-                continue
-            baseline = (await platform.current())["baseline"]
-            traffic = await measure_traffic.fn(platform, subject=await subject_of(plan, name), baseline=baseline)
-            measured[name] = traffic, baseline is not None
+    for name, platform in (await load_platforms(plan)).items():
+        if name == STAGING:
+            continue
+        baseline = (await platform.current())["baseline"]
+        traffic = await measure_traffic.fn(platform, subject=await subject_of(plan, name), baseline=baseline)
+        measured[name] = traffic, baseline is not None
     return measured
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.commands import _output, _terminal
+from flows.commands._quietest import add_quietest
 
 if TYPE_CHECKING:  # models take time that `shipway --help` does not have
     from datetime import datetime
@@ -23,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.add_argument("plan", metavar="PLAN", nargs="?", default="shipway.yaml", help="the plan file (default: shipway.yaml)")
     parser.add_argument("--days", type=int, default=14, metavar="N", help=f"how many days (default: 14, at most {MOST_DAYS})")
+    add_quietest(parser)
     _output.add_json(parser)
     _terminal.add_home(parser)
 
@@ -34,9 +36,10 @@ def run(arguments: argparse.Namespace) -> int:
         arguments: What `configure` described.
 
     Returns:
-        0, 2 if the plan is wrong or a zone is not known here, 4 if a policy cannot be read.
+        0, 1 if Prometheus or the server do not answer, 2 if the plan is wrong or a zone is not known here, 4 if a policy cannot be read.
     """
-    from blocks.errors import BadInput, Refused
+    from blocks.errors import BadInput, Refused, ShipwayError
+    from flows.commands._quietest import ask_rhythm, print_rhythm
     from flows.commands._windows import load_groups
     from flows.commands.check import look_at
     from tasks.lifecycle.clock import now
@@ -47,14 +50,20 @@ def run(arguments: argparse.Namespace) -> int:
         _terminal.show("\n".join(problems), error=True)
         return _terminal.BAD_INPUT
     try:
-        facts = _facts(plan.service, load_groups(plan), now(), days=min(max(arguments.days, 1), MOST_DAYS))
-    except (BadInput, Refused) as error:
+        groups, at = load_groups(plan), now()
+        facts = _facts(plan.service, groups, at, days=min(max(arguments.days, 1), MOST_DAYS))
+        if arguments.quietest:
+            facts["traffic"] = ask_rhythm(arguments, plan, groups, at)
+    except ShipwayError as error:
         _terminal.show(error, error=True)
-        return _terminal.REFUSED if isinstance(error, Refused) else _terminal.BAD_INPUT
+        codes = {Refused: _terminal.REFUSED, BadInput: _terminal.BAD_INPUT}
+        return next((code for kind, code in codes.items() if isinstance(error, kind)), _terminal.UNEXPECTED)
     if arguments.json:
         _output.print_json(facts)
     else:
         _print(facts)
+        if arguments.quietest:
+            print_rhythm(facts["traffic"])
     return _terminal.DONE
 
 

@@ -19,6 +19,7 @@ _TOKEN = re.compile(r"""(?s)"(?:\\.|[^"\\\n])*("?)|'(?:\\.|[^'\\\n])*('?)|`[^`]*
 # `{word}`, but for a class of characters in a regular expression: \p{Greek}.
 _PLACE = re.compile(r"(?<!\\p)(?<!\\P)\{\s*([A-Za-z_]\w*)\s*\}")
 _REGEX_MATCHER = re.compile(r"[=!]~\s*$")
+_MATCHER = re.compile(r"[\s,]*([A-Za-z_]\w*)\s*(=~|!=|!~|=)\s*")
 Fault = tuple[str, str]
 
 
@@ -111,6 +112,50 @@ def _filled(token: _Token, values: Mapping[str, str]) -> str:
         return escape(re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", value) if token.is_regex else value)
 
     return _PLACE.sub(write, token.text)
+
+
+def of_all_revisions(selector: str) -> str:
+    """Rewrite label matchers that choose one revision so that they choose all; other placeholders stay.
+
+    What stands for a revision matches any text; a matcher that excludes one is left out.
+
+    Args:
+        selector: One that has no fault.
+
+    Raises:
+        BadInput: It is not made of labels, operators and strings, which a server may still take.
+    """
+    kept: list[str] = []
+    before = ""
+    for token in _tokens(selector):
+        if token.kind != "string":
+            before += token.text
+            continue
+        found = _MATCHER.fullmatch(before)
+        if found is None:
+            fix = 'Write label, operator and value, as `job="shop"`.'
+            raise BadInput(f"`{before.strip()}{token.text}` of the selector cannot be read", field="selector", fix=fix)
+        (label, operator), before = found.groups(), ""
+        if not {name for name in _PLACE.findall(token.text) if name in TELLING_APART}:
+            kept.append(f"{label}{operator}{token.text}")
+        elif operator.startswith("="):
+            kept.append(f"{label}=~{_any_revision(token)}")
+    return ",".join(kept)
+
+
+def _any_revision(token: _Token) -> str:
+    """Write a string whose revisions match any text, as a regular expression."""
+    inner, parts, end = token.text[1:-1], [], 0
+    for found in _PLACE.finditer(inner):
+        if found[1] in TELLING_APART:
+            parts += [_as_regex(inner[end : found.start()], token), ".*"]
+            end = found.end()
+    return f"{token.text[0]}{''.join(parts)}{_as_regex(inner[end:], token)}{token.text[0]}"
+
+
+def _as_regex(text: str, token: _Token) -> str:
+    """Write plain text of a string as a literal of a regular expression; escapes and placeholders of the string stay as they are."""
+    return text if token.is_regex else re.sub(r"([.+*?()|\[\]^$])", r"\\\\\1", text)
 
 
 def escape(value: str) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.errors import BadInput
-from tasks.rules.plan.promql import _tokens, escape, expression_fault, fill, range_query, selector_fault
+from tasks.rules.plan.promql import _tokens, escape, expression_fault, fill, of_all_revisions, range_query, selector_fault
 
 
 @pytest.mark.parametrize(
@@ -89,3 +89,20 @@ def test_an_escaped_value_is_read_back_as_it_was(value: str) -> None:
     """PromQL's escapes are bytes in UTF-8, as Go and Python write them."""
     decoded: bytes = ast.literal_eval(f'b"{escape(value)}"')
     assert decoded == value.encode(errors="replace")
+
+
+@pytest.mark.parametrize(
+    ("selector", "rewritten"),
+    [
+        ('version="{version}"', 'version=~".*"'),
+        ('job="shop", version="{version}"', 'job="shop",version=~".*"'),
+        ("app=\"{service}\",version=~'{version}'", "app=\"{service}\",version=~'.*'"),
+        ('pod=~"shop-{revision}-.+"', 'pod=~"shop-.*-.+"'),
+        ('image="shop.io/a:{version}"', r'image=~"shop\\.io/a:.*"'),
+        ('job="shop",version="{version}",version!="{role}"', 'job="shop",version=~".*"'),
+        ('namespace="{namespace}",version="{version}"', 'namespace="{namespace}",version=~".*"'),
+    ],
+)
+def test_a_selector_of_one_revision_becomes_that_of_all(selector: str, rewritten: str) -> None:
+    """What else it chooses by stays, and what is not a regular expression is written as one."""
+    assert of_all_revisions(selector) == rewritten

@@ -1,0 +1,100 @@
+"""`shipway windows PLAN --quietest` says what is known of a week's traffic, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.cli import build_parser
+from flows.commands._quietest import facts_of, print_rhythm
+from tasks.rules.analysis.forecast import Traffic
+from tasks.rules.analysis.rhythm import profile
+from tasks.rules.plan.targets import production_of
+from tests.flows.harness import Stage
+from tests.prometheus_server import PrometheusServer, prometheus_server
+from tests.rules.analysis.test_rhythm import daily, traffic
+from tests.rules.rollout.test_steps import plan_of
+from tests.rules.rollout.test_windows import with_windows
+from tests.rules.windows.oracle import utc
+
+__all__ = ["prometheus_server"]
+
+MONDAY = utc(2026, 11, 30, 12)
+
+
+def shown(capsys: pytest.CaptureFixture[str], *, share: float, hole: bool = False) -> str:
+    """Print a week of traffic, by the wall of Berlin, for a plan whose windows are at night."""
+    plan = with_windows(plan_of())
+    points = traffic(lambda wall: None if hole and wall.weekday() == 2 else daily(wall) * share, zone="Europe/Berlin")
+    facts = facts_of(
+        plan, production_of(plan)[0], profile(points, zone="Europe/Berlin"), ({"errors": Traffic(1.0, 1, 1_000)}, True),
+        minutes=60, groups=[plan.windows.group("plan")], at=MONDAY, zone="Europe/Berlin",
+    )  # fmt: skip
+    print_rhythm({"zone": "Europe/Berlin", "minutes": 60, "environments": [{"environment": "production", "counter": "x", **facts}]})
+    return capsys.readouterr().out
+
+
+def test_the_week_and_its_quietest_windows_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """By the wall, with the windows of production, and with what was not measured."""
+    said = shown(capsys, share=3_000, hole=True)
+    lines = said.splitlines()
+    assert lines[1] == "production: traffic by the time of Europe/Berlin, from 8 week(s) of x"
+    assert next(line for line in lines if line.startswith("  Wed")) == "  Wed   " + "·" * 24
+    assert "86% of the week was ever measured" in said
+    rows = [line.split()[:2] for line in lines if " at most, in " in line]
+    assert ["Mon", "02:30–03:30"] in rows
+    assert len([row for row in rows if row[0] == "Wed"]) == 0
+    assert "production is closed then" in said
+    assert "  Release Mon 02:30–03:30: its steps need about" in said
+    assert "While production is open, the quietest is Tue 01:00–02:00, with" in said
+
+
+def test_a_service_that_is_too_quiet_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the requests that would do, the time that probes need, and the quietest time that still decides, if there is one."""
+    said = shown(capsys, share=0.0001)
+    assert "The quietest is too quiet to judge: the steps need about" in said
+    assert "probes would need" in said
+    assert "still decides" not in said
+
+
+def test_the_minutes_are_bounded(capsys: pytest.CaptureFixture[str]) -> None:
+    """With what may be written."""
+    for wrong in ("0", "x", "1441"):
+        with pytest.raises(SystemExit):
+            build_parser()[0].parse_args(["windows", "--quietest", wrong])
+    assert "is not a number of minutes from 5 to 1440" in capsys.readouterr().err
+
+
+@pytest.fixture
+async def stage(server: Any, tmp_path: Path) -> AsyncIterator[Stage]:  # noqa: ARG001 - its settings
+    """Give a stage on which 1.0 serves."""
+    found = Stage("quiet", tmp_path, None)  # type: ignore[arg-type]  # no process is forked
+    await found.raise_up()
+    yield found
+    await found.end()
+
+
+@pytest.mark.server
+@pytest.mark.timeout(300)
+async def test_a_prometheus_that_knows_nothing_is_not_taken_for_a_quiet_service(
+    stage: Stage, prometheus_server: PrometheusServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Through block, server and platform."""
+    from blocks.prometheus.prometheus import Prometheus  # noqa: PLC0415
+    from flows.commands._quietest import _ask  # noqa: PLC0415
+    from flows.commands.check import look_at  # noqa: PLC0415
+
+    await Prometheus(url=prometheus_server.url).save("quiet", overwrite=True)
+    judgement = {"prometheus": "prometheus/quiet", "slis": [{"name": "errors", "indicator": "errors", "tolerance": 0.3}]}
+    plan, problems, _ = await asyncio.to_thread(look_at, Path(stage.plan(judgement=judgement)))
+    assert plan is not None, problems
+    arguments = argparse.Namespace(counter='http_requests_total{job="none"}', quietest=60)
+    found = await _ask(arguments, plan, [], datetime.now(UTC), zone="UTC")
+    print_rhythm({"zone": "UTC", "minutes": 60, "environments": found})
+    assert "Prometheus has no such counter, so nothing is known: that is not the same as no traffic." in capsys.readouterr().out
