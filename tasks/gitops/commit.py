@@ -130,17 +130,25 @@ async def revert_change(git: Git, change: Change, *, before_push: Check = nothin
 
 
 async def landing(copy: WorkCopy, change: Change, *, head: str, merged_as: str) -> str | None:
-    """Find the commit that made a change: by its trailer, or the one that a forge says it was merged as.
+    """Find the commit that made a change: the one that a forge says it was merged as, if Git says so, too; else by its trailer.
 
     Raises:
-        Temporary: The forge merged it, and the branch does not show that yet.
+        Temporary: The forge says that it merged it, and the branch does not show that, or not yet.
     """
-    if merged_as and await copy.contains(merged_as, head=head):
+    if merged_as and await copy.contains(merged_as, head=head) and await has_made(copy, merged_as, change):
         return merged_as
     found = await find_made(copy, change, head=head)
     if merged_as and found is None:
-        raise Temporary(f"the change {change.key} is merged as {merged_as[:12]}, which {copy!r} does not show yet")
+        raise Temporary(f"a forge says that the change {change.key} is merged as {merged_as[:12]}, and {copy!r} does not show that it is")
     return found
+
+
+async def has_made(copy: WorkCopy, commit: str, change: Change) -> bool:
+    """Say whether a commit's files have the values of a change, and those of its first parent do not: whatever a forge says of it."""
+    try:
+        return await has_change(copy, commit, change) and not await has_change(copy, await copy.parent_of(commit), change)
+    except Temporary:  # it is the first one
+        return False
 
 
 async def find_made(copy: WorkCopy, change: Change, *, head: str, reverts: bool = False) -> str | None:
@@ -169,7 +177,7 @@ async def find_made(copy: WorkCopy, change: Change, *, head: str, reverts: bool 
 async def _did(copy: WorkCopy, commit: str, change: Change, *, reverts: bool) -> bool:
     if reverts:  # also an empty commit in the place of a change that was never made
         return not await has_change(copy, commit, change)
-    return await has_change(copy, commit, change) and not await has_change(copy, await copy.parent_of(commit), change)
+    return await has_made(copy, commit, change)
 
 
 async def has_change(copy: WorkCopy, commit: str, change: Change) -> bool:

@@ -16,7 +16,7 @@ from blocks.forge.forge import Forge, PullRequest
 from blocks.forge.settings import PullRequests
 from blocks.git.git import Git
 from blocks.git.work_copy import WorkCopy
-from tasks.gitops.commit import Check, Committed, find_made, has_change, refuse_rewritten
+from tasks.gitops.commit import Check, Committed, find_made, has_change, has_made, landing, refuse_rewritten
 from tasks.gitops.proposal import Proposal
 from tasks.rules.gitops.message import CHANGE
 from tasks.rules.gitops.proposal import Can, Standing, next_move
@@ -172,7 +172,7 @@ class Course:
         if found is not None and request is not None and request.state == "open":  # it was merged between the two looks
             request = await self._request()
         merged_as = request.merged_as if request is not None else ""
-        found = merged_as if merged_as and await copy.contains(merged_as, head=head) else found
+        found = merged_as if await self._is_merged_as(copy, merged_as, head=head) else found
         if found is not None and reverts and await has_change(copy, found, change):
             return None  # it says that it is the revert, and is not
         if found is not None and not reverts:
@@ -183,6 +183,19 @@ class Course:
                     f"{name} is merged as {found[:12]} with another content: {'; '.join(wrong)}. Look at it, then release again"
                 )
         return found
+
+    async def _is_merged_as(self, copy: WorkCopy, merged_as: str, *, head: str) -> bool:
+        """Say whether Git, too, says that a commit of the branch brought it in; the forge alone is not believed.
+
+        A commit with other values in the places of the change is given as well, so that it is said what it has.
+        """
+        if not merged_as or not await copy.contains(merged_as, head=head):
+            return False
+        change = self.proposal.change
+        if not self.proposal.reverts:
+            return await has_made(copy, merged_as, change) or not await has_change(copy, merged_as, change)
+        undone = await landing(copy, change, head=head, merged_as=self.proposal.merged_as)
+        return undone is not None and await copy.contains(undone, head=merged_as) and not await has_change(copy, merged_as, change)
 
     async def _standing(self, copy: WorkCopy, head: str, request: PullRequest | None, side: str | None, *, landed: str | None) -> Standing:
         branch: Literal["absent", "ours", "others"] = "absent"
