@@ -11,9 +11,9 @@ from prefect import State
 from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 
-from blocks.errors import Refused, Superseded, WorldMoved
+from blocks.errors import BadInput, Refused, Superseded, WorldMoved
 from blocks.platform import About, Informed, Lease, Platform
-from flows.lifecycle.acting import acting, expect_as_begun, fix_settings
+from flows.lifecycle.acting import Acting, acting, expect_as_begun, fix_settings
 from tasks.analysis.sources import Subject, subject_of
 from tasks.approval.protection import identify, keep_policies, own_environment
 from tasks.evidence.inputs import collect_inputs, read_plan, take_plan
@@ -120,10 +120,26 @@ async def begin_phase(plan: str, *, scope: str, anew: bool = False) -> Phase:
     if release:
         release.round = max(release.round, round_of(scope))
     if scope not in plans:
-        begun = (await release.known()).plans if release and not anew else {}
-        plans[scope] = begun.get(scope) or await (read_plan(plan) if anew else take_plan(plan, key=f"{scope}/plan"))
+        plans[scope] = await (read_plan(plan) if anew else _taken(plan, scope, release))
     taken = plans[scope]
     return Phase(scope, round_of(scope), owner_of(scope), taken.parsed(), plan, taken.folder, taken)
+
+
+async def _taken(plan: str, scope: str, release: Acting | None) -> TakenPlan:
+    """Take a plan; from the release's first change on it is the one that is kept beside the key, whatever the storage or the file say.
+
+    Going forward, what the storage remembers is looked at all the same: if others changed it, that is said, and the release stops.
+    """
+    begun = (await release.known()).plans.get(scope) if release else None
+    if begun is not None and is_rolling_back():
+        return begun
+    try:
+        taken = await take_plan(plan, key=f"{scope}/plan")
+    except BadInput:
+        if begun is None:
+            raise
+        return begun
+    return begun or taken
 
 
 async def platform_of(plan: Plan, environment: str, *, anew: bool = False) -> Platform:
