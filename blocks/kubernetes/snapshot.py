@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,13 +11,14 @@ from blocks.errors import BadInput, WorldMoved
 from blocks.kubernetes.api.errors import Missing
 from blocks.kubernetes.leases import believed_state
 from blocks.kubernetes.objects.annotations import NO_STATE, State, is_genuine, state_of
-from blocks.kubernetes.objects.config import Configuration, read_configuration
+from blocks.kubernetes.objects.config import read_configuration, started_with
 from blocks.kubernetes.objects.diagnosis import available, ready_in_words
 from blocks.kubernetes.objects.selectors import in_words, matches
 from blocks.kubernetes.workload import Target, canary_of
 from blocks.platform import Position
 
 Json = dict[str, Any]
+LOG = logging.getLogger("shipway.kubernetes")
 HASHES = ("pod-template-hash", "controller-revision-hash")
 
 
@@ -114,6 +116,8 @@ def progress_lines(target: Target, view: View) -> list[str]:
         lines.append(f"{canary} gets {view.percent} %" + (f", {ready_in_words(view.beside)}" if view.beside else ""))
     if view.trouble:
         lines.append(view.trouble)
+    if target.config_fault:
+        lines.append(f"a change of the configuration alone would not be seen: {target.config_fault}")
     if view.state.owner:
         lines.append(f"owned by {view.state.owner} (generation {view.state.generation})")
     return lines
@@ -153,10 +157,31 @@ def version_in(target: Target, pod: Json) -> str:
 
 
 async def with_configuration(target: Target, *, ignored: Sequence[str]) -> Target:
-    """Return a target with the present configuration: the canary's while there is one, else that of the objects that the pods read."""
+    """Return a target with the present configuration: the canary's while there is one, else that of the objects that the pods read.
+
+    One that cannot be read is taken as unchanged since the pods started: a rollback needs none of it, and `expect_configuration` refuses
+    whatever goes forward.
+    """
     workload = await target.read()
     state = state_of(workload) if is_genuine(workload, target.key) else NO_STATE
-    now = Configuration(state.config, state.config_parts)
-    if not state.canary:
-        now = await read_configuration(target.cluster, workload["spec"]["template"], ignored=ignored)
-    return replace(target, config=now.hash, config_parts=now.parts)
+    if state.canary:
+        return replace(target, config=state.config, config_parts=state.config_parts)
+    template, fault = workload["spec"]["template"], None
+    try:
+        now = await read_configuration(target.cluster, template, ignored=ignored)
+    except BadInput as error:
+        now, fault = started_with(template), error
+    return replace(target, config=now.hash, config_parts=now.parts, config_fault=fault)
+
+
+async def expect_configuration(target: Target) -> None:
+    """Refuse to deploy a version with a configuration that cannot be read; a rollback goes on without.
+
+    Raises:
+        BadInput: The account may not read it.
+    """
+    if target.config_fault is None:
+        return
+    if not target.expect_genuine(await target.read()).rollback:
+        raise target.config_fault
+    LOG.warning("The rollback of %s does not look for changes of the configuration: %s", target.title, target.config_fault)

@@ -29,7 +29,12 @@ WORKLOAD_LABEL = "shipway.dev/workload"
 
 @dataclass(frozen=True)
 class Target:
-    """Target: the block's fields about its workload, and the present configuration."""
+    """Target: the block's fields about its workload, and the present configuration.
+
+    Fields that are not the block's:
+        config_fault: Why the present configuration cannot be read; then `config` is the one that the workload's pods started with.
+        key: What states are sealed with.
+    """
 
     cluster: Cluster
     workload: str
@@ -45,6 +50,7 @@ class Target:
     rollout_seconds: float = 600.0
     config: str = ""
     config_parts: str = ""
+    config_fault: BadInput | None = field(default=None, compare=False)
     key: bytes = field(default=b"", repr=False)
 
     @property

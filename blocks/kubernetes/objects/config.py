@@ -85,6 +85,12 @@ def _digest(found: Json, value: Any) -> str:
     return hmac.new(key, json.dumps(value, sort_keys=True).encode(), "sha256").hexdigest()[:PART_LENGTH]
 
 
+def started_with(template: Json) -> Configuration:
+    """Return the configuration that was noted when the pods of a template started."""
+    noted = (template.get("metadata") or {}).get("annotations") or {}
+    return Configuration(noted.get(CONFIG_ANNOTATION, ""), noted.get(PARTS_ANNOTATION, ""))
+
+
 def noted_on(template: Json, now: Configuration) -> dict[str, str]:
     """Return the annotations that record the configuration with which pods start; parts of unchanged content stay."""
     if not now.hash:
