@@ -62,7 +62,9 @@ class LocalPlatform(Block):
     )
     stop_seconds: Annotated[float, Field(ge=0, le=600)] = Field(default=5, description="Longest wait between SIGTERM and SIGKILL.")
     answer_timeout_seconds: Annotated[float, Field(gt=0, le=3_600)] = Field(
-        default=60, description="A request without a sign of an answer for this long has failed (status 504)."
+        default=60,
+        description="A request without a sign of an answer for this long has failed (status 504). Keep it shorter than the steps: a watch "
+        "does not know of it before, unless its caller gives up.",
     )
     _is_rolling_back: bool = PrivateAttr(default=False)
     _place: tuple[str, Path] | None = PrivateAttr(default=None)

@@ -3,12 +3,17 @@
 A request for a canary that is not there is answered 502 and counted as the canary's error, so that a dying canary is seen. A request for a
 baseline that is just being restarted waits for it a moment, then is answered 503. A revision that was ready once gets its
 requests for as long as its process lives: its answers speak for it. Upgrades (WebSocket) are not passed on.
+
+A request that is never answered counts as failed: after the block's `answer_timeout_seconds`, and if its caller gives up before,
+as soon as that is seen. Only who leaves within seconds, or while sending, says nothing about the version.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, TraceConfig, web
@@ -26,6 +31,8 @@ MAX_HEADER_BYTES = 16_384
 SERVER_ERROR = 500
 POOLED_SECONDS = 2.0  # shorter than the 5 s after which common servers hang up on an idle connection
 CONNECT_SECONDS = 2.0
+GIVING_UP_SECONDS = 10.0  # who waited so long for the first byte and left did so because it did not come
+LOOK_SECONDS = 1.0
 HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -132,56 +139,111 @@ async def _may_pass(environment: Environment, run: Run, deadline: float) -> bool
         return False
 
 
+@dataclass
+class _Asked:
+    """A request that a revision was sent; it is counted once, by its answer or by its caller's end.
+
+    Fields:
+        run: The revision's.
+        request: As its caller sent it.
+        streamed: Whether it is passed on while it is being received.
+        began: When it was sent, by the loop's clock.
+    """
+
+    run: Run
+    request: web.BaseRequest
+    streamed: bool
+    began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    _counted: bool = False
+    _look: asyncio.TimerHandle | None = None
+
+    def seconds(self) -> float:
+        """Return how long ago it was sent."""
+        return asyncio.get_running_loop().time() - self.began
+
+    def count(self, seconds: float, *, failed: bool) -> None:
+        """Count it, unless it is counted already."""
+        if not self._counted:
+            self._counted = True
+            self.run.tally.add(seconds, failed=failed)
+
+    def has_left(self) -> bool:
+        """Say if its caller closed the connection."""
+        return self.request.transport is None or self.request.transport.is_closing()
+
+    def was_sent(self) -> bool:
+        """Say if the caller sent the whole of it."""
+        return not self.streamed or self.request.content.is_eof()
+
+    @contextmanager
+    def awaiting(self) -> Iterator[None]:
+        """Wait inside for the first byte of its answer, and look whether its caller still does; nothing else would tell."""
+        self._look_in(GIVING_UP_SECONDS)
+        try:
+            yield
+        finally:
+            if self._look is not None:
+                self._look.cancel()
+
+    def _look_in(self, seconds: float) -> None:
+        self._look = asyncio.get_running_loop().call_later(seconds, self._look_now)
+
+    def _look_now(self) -> None:
+        if self.has_left() and self.was_sent():
+            self.count(self.seconds(), failed=True)
+        else:
+            self._look_in(LOOK_SECONDS)
+
+
 async def _forward(environment: Environment, run: Run, request: web.BaseRequest, body: bytes | None) -> web.StreamResponse:
     revision = environment.state["revisions"][run.id]
-    loop = asyncio.get_running_loop()
-    began = loop.time()
     streamed = request.content if body is None and request.can_read_body else None
+    asked = _Asked(run, request, streamed is not None)
     timeout = ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=revision["specification"]["answer_timeout_seconds"])
     url = URL(f"http://127.0.0.1:{revision['port']}{request.raw_path}", encoded=True)
     try:
-        answer = await environment.session.request(
-            request.method,
-            url,
-            headers=_request_headers(request),
-            data=body or streamed,
-            allow_redirects=False,
-            timeout=timeout,
-            trace_request_ctx=(revision["port"], run),
-        )
+        with asked.awaiting():
+            answer = await environment.session.request(
+                request.method,
+                url,
+                headers=_request_headers(request),
+                data=body or streamed,
+                allow_redirects=False,
+                timeout=timeout,
+                trace_request_ctx=(revision["port"], run),
+            )
     except ClientConnectorError as error:
         raise _NotConnectedError from error
     except (ClientError, TimeoutError, OSError, ValueError) as error:
-        if request.transport is None or request.transport.is_closing():
-            return web.Response(status=400)  # the caller closed the connection while it was sending; this is not read
-        run.tally.add(loop.time() - began, failed=True)
         late = isinstance(error, TimeoutError)
+        if asked.has_left() and not asked.was_sent() and not late:
+            return web.Response(status=400)  # the caller closed the connection while it was sending; this is not read
+        asked.count(asked.seconds(), failed=True)
         return _answer(504 if late else 502, "the version chosen for this request gave no answer")
     async with answer:
         if answer.content_length is not None and answer.content_length <= SMALL_BODY_BYTES:
-            return await _pass_whole(run, answer, began)
-        return await _pass_stream(run, request, answer, began)
+            return await _pass_whole(asked, answer)
+        return await _pass_stream(asked, answer)
 
 
-async def _pass_whole(run: Run, answer: ClientResponse, began: float) -> web.StreamResponse:
+async def _pass_whole(asked: _Asked, answer: ClientResponse) -> web.StreamResponse:
     """Hand a small answer on in one piece."""
-    loop = asyncio.get_running_loop()
     try:
         payload = await answer.read()
     except (ClientError, TimeoutError):
-        run.tally.add(loop.time() - began, failed=True)
+        asked.count(asked.seconds(), failed=True)
         return _answer(502, "the version chosen for this request broke its answer off")
-    run.tally.add(loop.time() - began, failed=answer.status >= SERVER_ERROR)
+    asked.count(asked.seconds(), failed=answer.status >= SERVER_ERROR)
     return web.Response(status=answer.status, reason=answer.reason, headers=_end_to_end(answer.headers), body=payload)
 
 
-async def _pass_stream(run: Run, request: web.BaseRequest, answer: ClientResponse, began: float) -> web.StreamResponse:
+async def _pass_stream(asked: _Asked, answer: ClientResponse) -> web.StreamResponse:
     """Hand an answer on as it comes; one that breaks off breaks off for the caller too."""
-    seconds = asyncio.get_running_loop().time() - began
+    seconds = asked.seconds()
     response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=_end_to_end(answer.headers))
     failed = answer.status >= SERVER_ERROR
     try:
-        await response.prepare(request)
+        await response.prepare(asked.request)
         async for chunk in answer.content.iter_any():
             await response.write(chunk)
         await response.write_eof()
@@ -189,9 +251,9 @@ async def _pass_stream(run: Run, request: web.BaseRequest, answer: ClientRespons
         pass  # the caller went away; the revision did its part
     except (ClientError, TimeoutError):
         failed = True
-        if request.transport is not None:
-            request.transport.abort()
-    run.tally.add(seconds, failed=failed)
+        if asked.request.transport is not None:
+            asked.request.transport.abort()
+    asked.count(seconds, failed=failed)
     return response
 
 
