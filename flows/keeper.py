@@ -9,7 +9,8 @@ from prefect import flow, get_run_logger
 from flows.lifecycle.context import run_id
 from flows.lifecycle.parameters import drops_unknown_parameters
 from tasks.lifecycle.clock import now
-from tasks.lifecycle.reconcile import end_strays, find_open, forget_idle_runs, settle_run, start_again
+from tasks.lifecycle.reconcile import end_strays, forget_idle_runs, settle_run, start_again
+from tasks.record.open_runs import find_open
 from tasks.record.storage import show_machine
 from tasks.rollout.due import tell_git_what_is_due
 from tasks.rules.lifecycle.reconcile import AFTER_CRASH, decide_at_second_look, wants_second_look

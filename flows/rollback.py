@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from prefect import Flow, State, flow
@@ -17,7 +17,7 @@ from flows.lifecycle.acting import acting_for
 from flows.lifecycle.context import Phase, begin_phase, platform_of, run_id
 from flows.lifecycle.finalize import end_watch, finalize
 from flows.lifecycle.parameters import drops_unknown_parameters
-from flows.rollout.bad_version import common_version_to_leave, expect_known, version_under_release
+from flows.rollout.bad_version import expect_known, note_version_under_release, version_to_leave_by
 from flows.rollout.revert import roll_back_waves
 from tasks.lifecycle.links import run_link
 from tasks.lifecycle.lock import request_stop
@@ -29,6 +29,7 @@ from tasks.rules.lifecycle.ending import Ending
 from tasks.rules.lifecycle.results import worst_of
 from tasks.rules.plan.request import AnyReason, AnyRequester, AnyVersion, EnvironmentName, PlanPath, Restored
 from tasks.rules.plan.targets import waves_reversed
+from tasks.rules.record.asked import PARAMETERS, changed_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,27 +133,55 @@ async def _phase(run: str, plan: str) -> Phase:
         return await begin_phase(plan, scope=run, anew=True)
 
 
+async def _opened(run: str, asked: Asked) -> Asked:
+    """Open the record; gives what was asked for when it was opened first: the parameters of a run can be changed through the API."""
+    given = {name: getattr(asked, name) for name in PARAMETERS} | {"restored": list(asked.restored)}
+    what = f"A rollback of {asked.environment} was asked for"
+    evidence = {"flow": "rollback", **given, "run": run_link(run)}
+    opened = await append_entry(run, what, kind="opened", who=asked.requester, why=asked.reason, evidence=evidence)
+    if changed := changed_parameters(opened, given):
+        what = f"{', '.join(changed)} of this run changed after it began, and only the API can do that; they do not count"
+        await append_entry(run, what, kind="note", name="changed parameters")
+    return replace(asked, **{name: opened.evidence[name] for name in changed})
+
+
+async def _decided(phase: Phase, environments: Sequence[str], asked: Asked) -> tuple[Phase, str]:
+    """Decide what the rollback is about before it stops anything; if the platforms do not answer, the releases stop all the same."""
+    try:
+        phase = await expect_known(phase, environments, version=asked.version)
+        bad = await version_to_leave_by(phase, environments, to=asked.version, bad=asked.bad, restored=asked.restored)
+    except Exception as error:
+        if as_temporary(error) is not None:
+            await note_version_under_release(phase, environments)
+            await _stop_releases(phase)
+        raise
+    return phase, bad
+
+
+async def _stop_releases(phase: Phase) -> None:
+    stopped = await request_stop(phase.plan.service, by=phase.owner)
+    if stopped:
+        what = f"{len(stopped)} release(s) under way must stop"
+        await phase.append(what, kind="rollback", name="stop requested", evidence={"releases": stopped})
+
+
 async def _attempt(run: str, asked: Asked) -> Ending:
     """Open the record, stop the releases under way, find the bad version, roll back; gives how that ended."""
-    await retried(begin_attempt)(run, name=f"rollback {asked.environment}", tags=["shipway:rollback", f"environment:{asked.environment}"])
-    evidence = {"flow": "rollback", "plan": asked.plan, "environment": asked.environment, "version": asked.version, "run": run_link(run)}
-    what = f"A rollback of {asked.environment} was asked for"
-    await append_entry(run, what, kind="opened", who=asked.requester, why=asked.reason, evidence=evidence)
+    await retried(begin_attempt)(run, name=f"rollback {asked.environment}", tags=["shipway:rollback"])
+    asked = await _opened(run, asked)
+    if asked.bad and asked.bad == asked.version:
+        return Ending("refused", as_ending(f"{asked.bad} is named as the bad version and as the one to return to; nothing was stopped"))
     try:
         phase = await _phase(run, asked.plan)
         waves = waves_reversed(phase.plan, asked.environment)
     except BadInput as error:
         return Ending("refused", as_ending(error))
-    await retried(name_run)(run, name=f"rollback {phase.plan.service} {asked.environment}", tags=[f"service:{phase.plan.service}"])
-    stopped = await request_stop(phase.plan.service, by=run)
-    if stopped:
-        what = f"{len(stopped)} release(s) under way must stop"
-        await append_entry(run, what, kind="rollback", name="stop requested", evidence={"releases": stopped})
+    tags = [f"service:{phase.plan.service}", f"environment:{asked.environment}"]
+    await retried(name_run)(run, name=f"rollback {phase.plan.service} {asked.environment}", tags=tags)
     environments = [name for wave in waves for name in wave]
-    bad = asked.bad or await version_under_release(run, environments)
     try:
-        phase = await expect_known(phase, environments, version=asked.version)
-        bad = bad or await common_version_to_leave(phase, environments, to=asked.version)
+        phase, bad = await _decided(phase, environments, asked)
+        await _stop_releases(phase)
         to, why = asked.version, asked.reason
         found = list((await roll_back_waves(phase, waves, reason=why, to=to, bad=bad, restored=asked.restored)).values())
     except Refused as error:

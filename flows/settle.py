@@ -45,7 +45,7 @@ async def _settled(run: str, *, reason: OutsideText, cancelled: bool) -> State[A
     opened = await read_entry(run, "opened")
     if opened is None and await forget_unbegun(run):
         return Completed(name="Settled", message="it ended before its first step; nothing was moved")
-    asked = await what_was_asked(run)
+    asked = await what_was_asked(run, told=opened.evidence if opened else {})
     if opened is None and asked.ended:
         await let_go(run)
         return Completed(name="Settled", message=f"it had ended as {asked.ended}, and its record cannot be read: `shipway report {run}`")

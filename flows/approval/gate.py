@@ -25,6 +25,7 @@ from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.lifecycle.results import Approval
 from tasks.rules.plan.targets import steps_in_words
 from tasks.rules.rollout.preview import preview_lines
+from tasks.rules.rollout.waiting import SUSPENDS_UNTIL
 
 MOST_QUESTIONS = 200
 SHOWN = {"tests", "dependencies", "checklist", "migration", "health", "smoke", "verdict"}
@@ -155,7 +156,13 @@ async def _announce(phase: Phase, gate: Gate, number: int, *, about: StepFields)
         name=f"question {number}",
         **about,
         why=f"question {number}, until {gate.expires_at:%Y-%m-%d %H:%M} UTC",
-        evidence={"digest": gate.digest, "key": gate.key, "opened": gate.opened_at.isoformat(), "nonce": gate.nonce},
+        evidence={
+            "digest": gate.digest,
+            "key": gate.key,
+            "opened": gate.opened_at.isoformat(),
+            "nonce": gate.nonce,
+            SUSPENDS_UNTIL: gate.expires_at.isoformat(),
+        },
     )
 
 

@@ -25,6 +25,7 @@ from tasks.lifecycle.policy import as_temporary, named, retried
 from tasks.lifecycle.run_labels import end_attempt, let_go, mark_running
 from tasks.notify import alert
 from tasks.record.journal import append_entry, read_entries, read_entry, say
+from tasks.record.kept_index import keep_run
 from tasks.record.report import publish_record
 from tasks.record.without_key import rolling_back
 from tasks.rollout.rollout import abort_canary, acquire_lease, read_position, release_lease
@@ -61,6 +62,8 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
             await retried(mark_running)(run)
         phase, late = await _phase_of(plan, run), None
         outcome, reason = await _close_record(phase, run, version=version, ending=ending, on_demand=on_demand)
+        if phase and outcome == "deployed":
+            await keep_run("deployed", phase.plan.service, run=run, version=version)
         service = phase.plan.service if phase else "unknown"
         if outcome not in QUIET:
             await alert(phase.plan.notify if phase else [], service=service, version=version, outcome=outcome, reason=reason, run=run)
@@ -183,18 +186,23 @@ async def _is_ours(phase: Phase, environment: str) -> bool:
 
 
 async def _roll_back_or_again(phase: Phase, environments: Sequence[str], *, version: str, ending: Ending) -> dict[str, RollbackResult]:
-    """Roll a wave back; once more if that broke off for a reason that is none of ours: what is rolled back by then stays so."""
+    """Roll a wave back; once more if that broke off for a reason that is none of ours: what is rolled back by then stays so.
+
+    The second time no child run is asked for: the server makes none for a run that was deleted, and the rollback needs none.
+    """
     try:
         return await _roll_back_wave(phase, environments, version=version, ending=ending)
     except ShipwayError:
         raise
     except Exception as error:  # noqa: BLE001 - as of the machine or the server
         say(f"the rollback of {', '.join(environments)} broke off and is tried once more: {error_text(error)}")
-    return await _roll_back_wave(phase, environments, version=version, ending=ending)
+    return await _roll_back_wave(phase, environments, version=version, ending=ending, as_child=False)
 
 
-async def _roll_back_wave(phase: Phase, environments: Sequence[str], *, version: str, ending: Ending) -> dict[str, RollbackResult]:
-    """Roll back what this release moved of a wave, in a child run that does it side by side."""
+async def _roll_back_wave(
+    phase: Phase, environments: Sequence[str], *, version: str, ending: Ending, as_child: bool = True
+) -> dict[str, RollbackResult]:
+    """Roll back what this release moved of a wave side by side, in a child run if that can be made."""
     moved = await asyncio.gather(*(was_moved(phase, name, version=version) for name in environments))
     due = [name for name, yes in zip(environments, moved, strict=True) if yes is not False]
     if not due:
@@ -207,7 +215,8 @@ async def _roll_back_wave(phase: Phase, environments: Sequence[str], *, version:
         await _remove_canary(phase, STAGING)
         return {}
     reason = as_reason(ending.reason)
-    back: Any = await roll_back_moved(phase.path, phase.owner, due, version=version, reason=reason)
+    undo = roll_back_moved if as_child else roll_back_moved.fn
+    back: Any = await undo(phase.path, phase.owner, due, version=version, reason=reason)
     return dict(back)
 
 

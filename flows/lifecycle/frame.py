@@ -12,7 +12,7 @@ from prefect import Flow, State
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import Abort
 
-from blocks.errors import BadInput, Refused, Skipped, Superseded
+from blocks.errors import BadInput, Refused, Skipped, Superseded, WorldMoved
 from blocks.outside_text import ENDING_LIMIT, as_ending, as_reason, error_text
 from flows.lifecycle.acting import acting_for
 from flows.lifecycle.context import UNKNOWN, Phase, begin_phase, platform_of, run_id
@@ -91,12 +91,12 @@ async def _attempt(name: str, run: str, *, given: dict[str, str], reason: str, r
 
 async def roll_back_cancelled(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
     """Take a cancellation as the order to roll back; Prefect runs this hook where the worker is, as long as it needs."""
-    asked = flow_run.parameters
-    if asked.get("release"):
+    if flow_run.parent_task_run_id is not None:  # its parameters say so, too, and anyone with the API can change those
         return  # a phase of a release, which is rolled back as a whole
+    plan, version = (str(flow_run.parameters.get(name) or "") for name in ("plan", "version"))
     ending = Ending("cancelled", as_ending(f"cancelled in the Prefect UI or by its API ({as_reason(state.message)})"))
     try:
-        await finalize(str(flow_run.id), plan=asked["plan"], version=asked["version"], ending=ending)
+        await finalize(str(flow_run.id), plan=plan, version=version, ending=ending)
         await retried(let_go)(str(flow_run.id))
     finally:
         await retried(unmark)(str(flow_run.id))  # the hook runs in the worker, which lives on; the keeper settles what is left
@@ -122,7 +122,7 @@ async def _carry(name: str, run: str, *, plan: str, version: str, course: Course
 
 async def _who_took_over(run: str, *, plan: str, error: Superseded) -> Ending:
     """Tell a newer copy of this very run, which goes on, from another run, which ends this one."""
-    if not await is_stop_requested(run) and await closing_entry(run) is None:
+    if not await _was_stopped(run) and await closing_entry(run) is None:
         phase = await begin_phase(plan, scope=run)
         with rolling_back():  # it is about where this run acted, not about where its blocks lead now
             platforms = [await platform_of(phase.plan, environment) for environment in environments_reversed(phase.plan)]
@@ -130,3 +130,11 @@ async def _who_took_over(run: str, *, plan: str, error: Superseded) -> Ending:
         if run in owners:
             raise Abort(f"another process acts for this run now: {error}") from error
     return Ending("stopped", as_ending(error))
+
+
+async def _was_stopped(run: str) -> bool:
+    """Say if a rollback requested that this run stops, or it was deleted: then another run saw to its environments."""
+    try:
+        return await is_stop_requested(run)
+    except WorldMoved:
+        return True

@@ -11,6 +11,7 @@ from tasks.lifecycle.clock import now
 from tasks.lifecycle.links import run_link
 from tasks.lifecycle.lock import lock_service, request_stop
 from tasks.record.journal import append_entry
+from tasks.rules.rollout.waiting import SUSPENDS_UNTIL
 
 LOOK_AGAIN = timedelta(seconds=30)
 
@@ -34,5 +35,5 @@ async def lock_or_wait(phase: Phase, *, run: str) -> None:
     if phase.plan.on_conflict == "supersede":
         await request_stop(phase.plan.service, by=run)
     why = f"the plan says on_conflict: {phase.plan.on_conflict}"
-    await append_entry(run, f"Waits for {holder}", kind="gate", name="queue", why=why)
-    await wait_until(now() + LOOK_AGAIN, name="queue")
+    await append_entry(run, f"Waits for {holder}", kind="gate", name="queue", why=why, evidence={SUSPENDS_UNTIL: ""})
+    await wait_until(now() + LOOK_AGAIN, name="queue", polls=True)

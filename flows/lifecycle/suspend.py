@@ -15,7 +15,10 @@ from blocks.errors import Temporary
 from flows.lifecycle.context import run_id
 from tasks.lifecycle.clock import seconds_until
 from tasks.lifecycle.run_labels import set_wakeup
+from tasks.record.journal import append_entry, read_entries
+from tasks.rules.rollout.waiting import SUSPENDS_UNTIL, WAITS_UNTIL, is_suspended_until
 
+WINDOW = "window"
 GRACE_SECONDS = 6 * 3_600  # Prefect's own time-out ends a run without our code, so it comes long after the keeper's
 
 
@@ -44,16 +47,35 @@ def asked_keys() -> set[str]:
     return set(context.flow_run.empirical_policy.pause_keys or ()) if context and context.flow_run else set()
 
 
-async def wait_until(at: datetime, *, name: str) -> None:
+async def say_wait(until: datetime, *, name: str, polls: bool = False) -> None:
+    """Let the record's last entry say that this run waits: one that is suspended without such an entry is woken by the keeper.
+
+    Args:
+        until: The wake-up time.
+        name: What it waits for.
+        polls: Whether it only looks again then, so that the time is not worth an entry.
+    """
+    entries = await read_entries(run_id())
+    if is_suspended_until(entries, None if polls else until):
+        return
+    after = entries[-1].seq if entries else 0
+    evidence = {SUSPENDS_UNTIL: "" if polls else until.isoformat()} | ({WAITS_UNTIL: until.isoformat()} if name == WINDOW else {})
+    what = f"Waits on ({name})" if polls else f"Waits on until {until:%Y-%m-%d %H:%M} UTC ({name})"
+    await append_entry(run_id(), what, kind="gate", name=f"{name} after {after}", evidence=evidence)
+
+
+async def wait_until(at: datetime, *, name: str, polls: bool = False) -> None:
     """Suspend this run until a moment, or until something wakes it earlier; it goes on from its first line.
 
     Args:
         at: When to wake (UTC).
         name: What it waits for; each call waits anew.
+        polls: Whether it only looks again then, and waits on if nothing changed.
 
     Raises:
         Temporary: The server did not suspend it; whoever goes on would go on too early.
     """
+    await say_wait(at, name=name, polls=polls)
     await set_wakeup(run_id(), at=at)
     # Without a time-out, by which Prefect would end the run if the stack were down then. By a key that cannot be known before: those that
     # were used are a field of the run, and Prefect skips a suspension whose key is among them.
@@ -71,5 +93,6 @@ async def ask(form: type[RunInput], *, key: str, until: datetime) -> None:
     """
     if key in asked_keys():
         return
+    await say_wait(until, name=key)
     await set_wakeup(run_id(), at=until)
     await _suspend(wait_for_input=form, key=key, timeout=int(seconds_until(until)) + GRACE_SECONDS)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from blocks.errors import Refused, Skipped
 from flows.lifecycle.context import Phase, check_not_stopped, expect_policies_kept, platform_of
-from flows.lifecycle.suspend import wait_until
+from flows.lifecycle.suspend import WINDOW, wait_until
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.policy import retried
 from tasks.record.journal import read_entries, read_entry
@@ -17,7 +17,7 @@ from tasks.rules.policy.policy import Policy
 from tasks.rules.policy.windows import groups_of
 from tasks.rules.record.entries import select
 from tasks.rules.rollout.steps import window_name
-from tasks.rules.rollout.waiting import WAITS_UNTIL, wait_name, waits
+from tasks.rules.rollout.waiting import SUSPENDS_UNTIL, WAITS_UNTIL, wait_name, waits
 from tasks.rules.rollout.windows import decide_wave, windows_fault
 from tasks.rules.windows.schedule import Due, due_in
 
@@ -50,9 +50,9 @@ async def wait_for_window(phase: Phase, environments: Sequence[str], *, begins: 
             await phase.append(decision.what[:1].upper() + decision.what[1:], kind="gate", name=window_name(wave), why=decision.why)
         return
     until = decision.until.isoformat()
-    what = f"Waits: {decision.what}"
-    await phase.append(what, kind="gate", name=wait_name(wave, decision.until), why=decision.why, evidence={WAITS_UNTIL: until})
-    await wait_until(decision.until, name="window")
+    what, evidence = f"Waits: {decision.what}", {WAITS_UNTIL: until, SUSPENDS_UNTIL: until}
+    await phase.append(what, kind="gate", name=wait_name(wave, decision.until), why=decision.why, evidence=evidence)
+    await wait_until(decision.until, name=WINDOW)
 
 
 async def expect_in_time(phase: Phase) -> None:

@@ -3,64 +3,127 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from blocks.errors import Refused, Temporary
+from prefect.context import FlowRunContext
+
+from blocks.errors import Refused, Temporary, WorldMoved
 from blocks.outside_text import error_text
 from blocks.platform import Position
 from flows.lifecycle.context import Phase, expect_own_environments, platform_of
+from flows.rollout.choice import choice_for
+from flows.rollout.migrations import expect_no_contract
+from tasks.lifecycle.kept_runs import RUN
+from tasks.lifecycle.lock import under_way
 from tasks.lifecycle.policy import retried
-from tasks.record.journal import find_deployed, read_entries, read_entry
+from tasks.record.journal import find_deployed, read_entries
 from tasks.rollout.rollout import read_position
-from tasks.rules.record.entries import select
+from tasks.rules.record.entries import outcome_of, select
+from tasks.rules.rollout.rollback import version_meant
 from tasks.rules.rollout.waves import version_to_leave
 
-NAME = "bad version"
+NAME, UNDER = "bad version", "under release"
 PREVIOUS = "previous"
 
 
-async def version_under_release(run: str, environments: Sequence[str]) -> str:
-    """Name the version that a stopped release had rolled out here: that one is meant, even if it is gone by now."""
-    stopped = await read_entry(run, "rollback", name="stop requested")
-    for release in stopped.evidence["releases"] if stopped else []:
-        entries = await read_entries(release)
-        if any(select(entries, kind="effect", environment=environment) for environment in environments):
-            return str(entries[0].evidence.get("version", ""))
-    return ""
+async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: str, bad: str, restored: Sequence[str]) -> str:
+    """Decide once which version is bad, before anything is stopped or taken over: by then a choice would be made by what this rollback did.
 
-
-async def common_version_to_leave(phase: Phase, environments: Sequence[str], *, to: str) -> str:
-    """Decide once which version is bad for several targets: after a restart half-way they run other ones.
+    It is kept beside the key; a rollback that began before and does not find it chooses nothing.
 
     Args:
         phase: The rollback.
-        environments: The targets.
+        environments: What is rolled back.
         to: The version to return to; "" for the one before.
+        bad: The version that was named; "" if none was.
+        restored: Contract migrations whose effect was undone by hand.
 
     Returns:
-        The version; "" where all run the same, or there is one environment, which knows by itself.
+        The version; "" if they run nothing.
 
     Raises:
-        Refused: They run different versions, and which is the newest cannot be known.
+        Refused: The targets run different versions and the newest cannot be known, or nothing could be done: what is under way goes on.
+        WorldMoved: This rollback acted already, and what it was about is lost.
         Temporary: None of them answers, or one does not and the others run nothing.
     """
-    if len(environments) == 1:
-        return ""
     decided = await phase.read("rollback", name=NAME)
-    if decided is None:
-        positions = await _positions(phase, environments)
-        silent = [name for name in environments if name not in positions]
-        bad = version_to_leave(positions, to=to or "previous", silent=silent)
-        runs = ", ".join(f"{name} {one['canary'] or one['baseline'] or 'nothing'}" for name, one in positions.items())
-        runs += "".join(f", {name} does not answer" for name in silent)
-        if bad is None and silent and not any(one["canary"] or one["baseline"] for one in positions.values()):
-            raise Temporary(f"the bad version is not known: {runs}")
-        if bad is None:
-            raise Refused(f"the targets run different versions ({runs}); name the bad one with `bad`, or roll back one target")
-        what = f"{bad} is the bad version" if bad else "What each target runs is the bad version"
-        decided = await phase.append(what, kind="rollback", name=NAME, why=runs, evidence={"bad": bad})
+    if decided is not None:
+        return str(decided.evidence["bad"])
+    positions = await _positions(phase, environments)
+    if not bad and _began_before(phase) and any(one["owner"] == phase.owner for one in positions.values()):
+        raise WorldMoved("which version this rollback leaves is in no record any more, and it has acted; ask again, and name it with `bad`")
+    owners = [owner for one in positions.values() if (owner := one["owner"]) and RUN.fullmatch(owner)]
+    under = await _version_of(owners, environments) or await note_version_under_release(phase, environments)
+    runs = ", ".join(f"{name} {one['canary'] or one['baseline'] or 'nothing'}" for name, one in positions.items())
+    runs += "".join(f", {name} does not answer" for name in environments if name not in positions)
+    wanted = bad or under or _common_version(positions, environments, to=to or PREVIOUS, runs=runs)
+    await _expect_way(phase, positions, to=to or PREVIOUS, bad=wanted, under=under, restored=restored)
+    what = f"{wanted} is the bad version" if wanted else "What each target runs is the bad version"
+    decided = await phase.append(what, kind="rollback", name=NAME, why=runs, evidence={"bad": wanted})
     return str(decided.evidence["bad"])
+
+
+def _began_before(phase: Phase) -> bool:
+    """Say if an attempt came before this one: the server counts them, and no one can write that."""
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    return run is None or str(run.id) != phase.owner or run.run_count > 1
+
+
+async def note_version_under_release(phase: Phase, environments: Sequence[str]) -> str:
+    """Name the version that a release under way rolled out here: that one is meant, even if it is gone when the release has stopped."""
+    noted = await phase.read("rollback", name=UNDER)
+    if noted is not None:
+        return str(noted.evidence["version"])
+    version = await _version_of(await retried(under_way)(phase.plan.service, besides=phase.owner), environments)
+    if version:
+        await phase.append(f"{version} is under release", kind="rollback", name=UNDER, evidence={"version": version})
+    return version
+
+
+async def _version_of(releases: Iterable[str], environments: Sequence[str]) -> str:
+    """Name the version of the first of these releases whose record is open and has an effect here; tags and owners only name the runs."""
+    for release in releases:
+        entries = await read_entries(release)
+        opened = next(iter(select(entries, kind="opened")), None)
+        is_open = opened is not None and outcome_of(entries) == "open" and opened.evidence.get("flow") != "rollback"
+        if is_open and any(select(entries, kind="effect", environment=environment) for environment in environments):
+            return str(opened.evidence.get("version", "")) if opened else ""
+    return ""
+
+
+def _common_version(positions: Mapping[str, Position], environments: Sequence[str], *, to: str, runs: str) -> str:
+    """Name the version that all leave; "" if they run nothing."""
+    silent = [name for name in environments if name not in positions]
+    bad = version_to_leave(positions, to=to, silent=silent)
+    if bad is None and silent and not any(one["canary"] or one["baseline"] for one in positions.values()):
+        raise Temporary(f"the bad version is not known: {runs}")
+    if bad is None:
+        raise Refused(f"the targets run different versions ({runs}); name the bad one with `bad`, or roll back one target")
+    meant = {version_meant(baseline=one["baseline"], canary=one["canary"], to=to) for one in positions.values()} - {None}
+    return bad or (str(meant.pop()) if len(meant) == 1 and not silent else "")
+
+
+async def _expect_way(phase: Phase, positions: Mapping[str, Position], *, to: str, bad: str, under: str, restored: Sequence[str]) -> None:
+    """Look for a way back before anything is stopped: a rollback that can do nothing must not end the one that a release would do.
+
+    Raises:
+        Refused: No environment has one, or it would leave the version under release where it is.
+    """
+    faults: list[str] = []
+    for name, position in positions.items():
+        choice = choice_for(phase, position, to=to, bad=bad)
+        fault = choice.reason if choice.kind == "impossible" else ""
+        if under and choice.version == under:
+            fault = f"{under} is under release, and this rollback would leave it serving in {name}; leave `bad` and `version` empty"
+        try:
+            await expect_no_contract(phase, choice, environment=name, restored=restored, looks=True)
+        except Refused as error:
+            fault = fault or str(error)
+        faults += [fault] if fault else []
+    if faults and len(faults) == len(positions):
+        raise Refused("; ".join(dict.fromkeys(faults)))
 
 
 async def expect_known(phase: Phase, environments: Sequence[str], *, version: str) -> Phase:

@@ -49,7 +49,7 @@ async def _run(phase: Phase, platform: Platform, migration: Migration, *, enviro
     manifest = manifest_of(phase, migration, version=version)
     await note("begun", f"{title} begins", f"{migration.compatibility}, {migration.when} {version}", manifest=manifest)
     if migration.compatibility == "contract":
-        await retried(note_contract)(phase.owner)
+        await retried(note_contract)(phase.owner, service=phase.plan.service)
     try:
         found = await named(run_migration, f"migrate {migration.name} in {environment}")(
             platform, name=migration.name, manifest=manifest, lease=lease, timeout_seconds=migration.timeout_seconds, key=phase.key(place)
@@ -76,10 +76,17 @@ def manifest_of(phase: Phase, migration: Migration, *, version: str) -> dict[str
     return filled(found, version)
 
 
-async def expect_no_contract(phase: Phase, way: RollbackChoice, *, environment: str, restored: Sequence[str]) -> None:
+async def expect_no_contract(phase: Phase, way: RollbackChoice, *, environment: str, restored: Sequence[str], looks: bool = False) -> None:
     """Refuse a rollback to a version from which a contract removed something, unless a person says by name to have restored it.
 
     Only a redeployment crosses anything: a version that serves already works with what is there.
+
+    Args:
+        phase: The rollback.
+        way: How it goes.
+        environment: Where.
+        restored: What a person named.
+        looks: Whether this only looks, before anything is taken over, and records nothing.
 
     Raises:
         Refused: With the ways out.
@@ -93,14 +100,14 @@ async def expect_no_contract(phase: Phase, way: RollbackChoice, *, environment: 
     left = not_acknowledged(found, restored)
     if left:
         raise Refused(refusal(left, target=way.version, environment=environment))
-    if found:
+    if found and not looks:
         names = ", ".join(one.name for one in found)
         evidence = {"restored": [{"run": one.run, "environment": one.environment and environment, "name": one.name} for one in found]}
         what = f"Said to be restored by hand: {names}"
         opened = await read_entry(phase.owner, "opened")
         who = opened.who if opened else "unknown"
         await phase.append(what, kind="migration", environment=environment, name=RESTORED, who=who, evidence=evidence)
-        await retried(note_contract)(phase.owner)
+        await retried(note_contract)(phase.owner, service=phase.plan.service)
 
 
 async def stays_forward(phase: Phase, environment: str) -> bool:

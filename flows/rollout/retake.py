@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
 from prefect import get_client
+from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import ObjectNotFound
 
 from blocks.errors import Refused, Superseded, Tampered
@@ -14,8 +16,9 @@ from blocks.outside_text import NO_REASON, OutsideText, error_text
 from blocks.platform import Lease, Platform
 from flows.lifecycle.context import Phase
 from tasks.lifecycle.policy import retried
-from tasks.record.journal import say
+from tasks.record.journal import read_entry, say
 from tasks.rollout.rollout import acquire_lease, read_position
+from tasks.rules.record.entries import moment
 
 MOST_TAKEOVERS = 5
 T = TypeVar("T")
@@ -65,9 +68,19 @@ async def _is_newer_run(owner: str, *, than: str) -> bool:
     """
     async with get_client() as client:
         try:
-            run, other = [await client.read_flow_run(UUID(one)) for one in (owner, than)]
+            run = await client.read_flow_run(UUID(owner))
         except (ValueError, ObjectNotFound):
             return False
-    if run.created is None or other.created is None or run.state is None:
+        began = await _created(client, than)
+    if run.created is None or began is None or run.state is None:
         return True  # the server gives them always; without them nothing is known, and two rollbacks must not chase each other
-    return run.created > other.created and not run.state.is_final()
+    return run.created > began and not run.state.is_final()
+
+
+async def _created(client: PrefectClient, run: str) -> datetime | None:
+    """Give the moment at which a run was made; of one that was deleted from the server, that at which its record was opened."""
+    try:
+        return (await client.read_flow_run(UUID(run))).created
+    except ObjectNotFound:
+        opened = await read_entry(run, "opened")
+        return moment(opened) if opened else None

@@ -14,6 +14,7 @@ from blocks.errors import Refused, Superseded
 from blocks.outside_text import OutsideText, as_ending, error_text
 from blocks.platform import Lease, Platform, RollsBack
 from flows.lifecycle.context import Phase, begin_phase, informed, platform_of
+from flows.rollout.choice import choice_for
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.moved import is_moved_now, versions_before
 from flows.rollout.retake import with_lease
@@ -27,7 +28,7 @@ from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.results import RollbackResult
 from tasks.rules.plan.request import AnyReason
 from tasks.rules.plan.targets import is_production, place_of
-from tasks.rules.rollout.rollback import RollbackChoice, choose_rollback
+from tasks.rules.rollout.rollback import RollbackChoice
 
 Tried = dict[str, RollbackResult | Exception]  # by environment: how its rollback ended, or why it could not be carried out
 
@@ -173,9 +174,15 @@ async def roll_back(
     platform = await informed(phase, await platform_of(phase.plan, environment), reason=reason)
 
     async def undo(lease: Lease, number: int) -> RollbackChoice:
-        choice = await _choose(
-            phase, platform, environment=environment, reason=reason, bad=bad, to=to or "previous", restored=restored, is_first=is_first
-        )
+        try:
+            choice = await _choose(
+                phase, platform, environment=environment, reason=reason, bad=bad, to=to or "previous", restored=restored, is_first=is_first
+            )
+        except Refused:
+            await _remove_canary(platform, environment, lease=lease)
+            raise
+        if choice.kind == "impossible":
+            await _remove_canary(platform, environment, lease=lease)
         return await _act(phase, platform, choice, environment=environment, lease=lease, number=number)
 
     choice = await with_lease(phase, platform, reason=reason, act=undo)
@@ -193,6 +200,12 @@ async def roll_back(
     return found
 
 
+async def _remove_canary(platform: Platform, environment: str, *, lease: Lease) -> None:
+    """Abort a canary where no version can be returned to: its release was fenced out, so nothing else would take it from the traffic."""
+    if (await retried(read_position)(platform))["canary"] is not None:
+        await named(abort_canary, f"abort the canary in {environment}")(platform, lease=lease)
+
+
 async def _choose(
     phase: Phase,
     platform: Platform,
@@ -208,16 +221,7 @@ async def _choose(
     chosen = await phase.read("rollback", environment=environment, name="choice")
     if chosen is None:
         position = await retried(read_position)(platform)
-        fixed = phase.plan.rollback.to
-        choice = choose_rollback(
-            baseline=position["baseline"],
-            canary=position["canary"],
-            previous=position["previous"],
-            bad=bad or None,
-            to=to,
-            fallback=None if fixed == "previous" else fixed,
-            is_first=is_first,
-        )
+        choice = choice_for(phase, position, to=to, bad=bad, is_first=is_first)
         await expect_no_contract(phase, choice, environment=environment, restored=restored)
         chosen = await phase.append(
             f"Rollback of {environment}: {choice.kind} to {choice.version or 'nothing'}",

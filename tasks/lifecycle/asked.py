@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from prefect import get_client, task
+from prefect.exceptions import ObjectNotFound
 
 from tasks.lifecycle.policy import OBSERVE
 from tasks.lifecycle.run_labels import has_ended
+from tasks.rules.record.asked import PARAMETERS
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,30 @@ class AskedFor:
     parameters: dict[str, Any] = field(default_factory=dict)
 
 
+def asked_by_record(told: Mapping[str, Any]) -> AskedFor:
+    """Give what a run that was deleted from the server was asked to do.
+
+    Args:
+        told: The evidence with which its record was opened; empty if it cannot be read.
+    """
+    flow, plan, version = (str(told.get(name) or "") for name in ("flow", "plan", "version"))
+    parameters = {name: told[name] for name in PARAMETERS if name in told}
+    return AskedFor(flow, plan, version, "", has_deployment=False, parameters=parameters)
+
+
 @task(name="read what was asked", **OBSERVE)
-async def what_was_asked(run: str) -> AskedFor:
-    """Read what a run was asked to do from its own parameters: its record may be unreadable."""
+async def what_was_asked(run: str, *, told: Mapping[str, Any]) -> AskedFor:
+    """Read what a run was asked to do from its own parameters: its record may be unreadable.
+
+    Args:
+        run: Its flow run id.
+        told: The evidence with which its record was opened, for a run that was deleted from the server.
+    """
     async with get_client() as client:
-        found = await client.read_flow_run(UUID(run))
+        try:
+            found = await client.read_flow_run(UUID(run))
+        except ObjectNotFound:
+            return asked_by_record(told)
         flow = (await client.read_flow(found.flow_id)).name
     state = found.state.name or "" if found.state is not None and has_ended(found) else ""
     plan, version = (str(found.parameters.get(name) or "") for name in ("plan", "version"))

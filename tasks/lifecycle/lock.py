@@ -19,7 +19,7 @@ from prefect.client.schemas.objects import FlowRun, Variable
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
-from blocks.errors import Refused, Temporary
+from blocks.errors import Refused, Temporary, WorldMoved
 from tasks.lifecycle.policy import OBSERVE
 
 OPEN = "shipway:open"
@@ -126,6 +126,15 @@ def _run_of(lock: Variable) -> str:
     return str(lock.value.get("run", "")) if isinstance(lock.value, dict) else ""
 
 
+@task(name="find releases under way", **OBSERVE)
+async def under_way(service: str, *, besides: str) -> list[str]:
+    """List the service's releases that are open by their tags, the one that holds the lock first; whether they are, their records say."""
+    async with get_client() as client:
+        found = [*await tagged(client, lock_tag(service)), *await tagged(client, f"service:{service}", OPEN)]
+    begun = {str(one.id): one for one in found if "shipway:rollback" not in one.tags and not is_still_to_come(one)}
+    return [run for run in begun if run != besides]
+
+
 @task(name="request stop", task_run_name="stop the releases of {service}", **OBSERVE)
 async def request_stop(service: str, *, by: str) -> list[str]:
     """Request that the service's open releases stop; they end at their next step, and suspended ones are resumed by the keeper.
@@ -135,10 +144,8 @@ async def request_stop(service: str, *, by: str) -> list[str]:
     Returns:
         The ids of those runs, the one that holds the lock first.
     """
+    told = await under_way.fn(service, besides=by)
     async with get_client() as client:
-        under_way = [*await tagged(client, lock_tag(service)), *await tagged(client, f"service:{service}", OPEN)]
-        mine = {str(one.id): one for one in under_way if "shipway:rollback" not in one.tags and not is_still_to_come(one)}
-        told = [run for run in mine if run != by]
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def tell_one(run: str) -> None:
@@ -151,9 +158,16 @@ async def request_stop(service: str, *, by: str) -> list[str]:
 
 
 async def is_stop_requested(run: str) -> bool:
-    """Say whether a rollback requested that this run stops."""
+    """Say whether a rollback requested that this run stops.
+
+    Raises:
+        WorldMoved: The run was deleted from the server.
+    """
     async with get_client() as client:
-        return must_stop(await client.read_flow_run(UUID(run)))
+        try:
+            return must_stop(await client.read_flow_run(UUID(run)))
+        except ObjectNotFound:
+            raise WorldMoved(f"the run {run} was deleted from the server while it ran") from None
 
 
 def must_stop(run: FlowRun) -> bool:

@@ -16,9 +16,10 @@ from prefect.context import FlowRunContext
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter
 from prefect.states import AwaitingRetry, Cancelled, Crashed
 
-from tasks.lifecycle.lock import OPEN, must_stop, tagged
+from tasks.lifecycle.kept_runs import process_of
+from tasks.lifecycle.lock import OPEN, must_stop
 from tasks.lifecycle.policy import OBSERVE
-from tasks.lifecycle.run_labels import MARKED, WAKE_AT, run_lives
+from tasks.lifecycle.run_labels import MARKED, WAKE_AT, process_lives, run_lives, whatever_is_left
 from tasks.rules.lifecycle.reconcile import MOST_ATTEMPTS, Seen, decide_stray
 
 KEEPER = "keeper"
@@ -26,16 +27,6 @@ WORKER_TYPE = "prefect.worker.type"  # a label that workers write on what they s
 KEPT_IDLE_RUNS = 20
 ROLLBACK = "shipway:rollback"
 BEATING = {"RUNNING", "CANCELLING", "CRASHED"}
-
-
-@dataclass(frozen=True)
-class OpenRun:
-    """An open run: its id, its name, what the keeper's rule wants to know of it, and whether a worker can start it again."""
-
-    id: str
-    name: str
-    seen: Seen
-    has_deployment: bool = True
 
 
 @dataclass(frozen=True)
@@ -58,14 +49,6 @@ class Stray:
         return self.run.name if self.flow in self.run.name else f"{self.flow} {self.run.name}"
 
 
-@task(name="find open runs", **OBSERVE)
-async def find_open() -> list[OpenRun]:
-    """Read every run whose record is not closed."""
-    async with get_client() as client:
-        runs = await tagged(client, OPEN)
-        return [OpenRun(str(run.id), run.name, await _see(client, run), run.deployment_id is not None) for run in runs]
-
-
 @task(name="start again", **OBSERVE)
 async def start_again(run: str, *, state: str, reason: str, since: datetime | None = None, marked: datetime | None = None) -> bool:
     """Let a run start again from its first line, where it is still in the state it was seen in.
@@ -86,9 +69,10 @@ async def start_again(run: str, *, state: str, reason: str, since: datetime | No
         found = await client.read_flow_run(UUID(run))
         if found.state is None or found.state.type.value != state or since not in (None, found.state.timestamp):
             return False
-        if marked != _moment(found.labels.get(MARKED)) and state in BEATING:
+        if marked != await _marked(found) and state in BEATING:
             return False
-        again: State[Any] = AwaitingRetry(scheduled_time=found.expected_start_time, message=f"keeper: {reason}")
+        first_due = min(found.expected_start_time or datetime.now(UTC), datetime.now(UTC))
+        again: State[Any] = AwaitingRetry(scheduled_time=first_due, message=f"keeper: {reason}")
         await client.set_flow_run_state(found.id, again, force=True)
         return True
 
@@ -96,9 +80,10 @@ async def start_again(run: str, *, state: str, reason: str, since: datetime | No
 @task(name="look for life", **OBSERVE)
 async def lives(run: str) -> bool:
     """Say whether a process acts for a run, or might: a run that has not ended, and whose process is not known to be gone."""
-    async with get_client() as client:
-        found = await client.read_flow_run(UUID(run))
-        alive = run_lives(found)
+    async with whatever_is_left(run) as (_, found):
+        if found is None:
+            return process_lives(await process_of(run)) is True
+        alive = await run_lives(found)
         ended = found.state is not None and (found.state.is_final() or found.state.is_paused())
         return alive is True or (alive is None and not ended)
 
@@ -146,7 +131,7 @@ async def end_strays() -> list[str]:
     """
     async with get_client() as client:
         now = datetime.now(UTC)
-        looked = [(stray, decide_stray(await _see(client, stray.run), now=now)) for stray in await strays(client)]
+        looked = [(stray, decide_stray(await see(client, stray.run), now=now)) for stray in await strays(client)]
         return [stray.name for stray, care in looked if care.act == "end" and await _end_stray(client, stray.run, reason=care.reason)]
 
 
@@ -160,7 +145,7 @@ async def end_those_of_before(client: PrefectClient, *, before: datetime) -> lis
     Returns:
         The names of those that were ended.
     """
-    found = [stray for stray in await strays(client) if stray.since < before and run_lives(stray.run) is not True]
+    found = [stray for stray in await strays(client) if stray.since < before and await run_lives(stray.run) is not True]
     return [stray.name for stray in found if await _end_stray(client, stray.run, reason="it was under way when Shipway was stopped")]
 
 
@@ -184,7 +169,7 @@ async def cancel_stray(client: PrefectClient, run: FlowRun) -> str | None:
         Its name; None if it is another kind of run.
     """
     found = next((stray for stray in await strays(client) if stray.run.id == run.id and stray.run.state_type is StateType.PENDING), None)
-    if found is None or run_lives(found.run) is True:
+    if found is None or await run_lives(found.run) is True:
         return None
     await client.set_flow_run_state(run.id, Cancelled(message="cancelled in the terminal"), force=True)
     return found.name
@@ -247,22 +232,24 @@ async def _late(client: PrefectClient, deployment: UUID) -> list[FlowRun]:
     )
 
 
-async def _see(client: PrefectClient, run: FlowRun) -> Seen:
+async def see(client: PrefectClient, run: FlowRun) -> Seen:
+    """Read what the keeper's rule wants to know of a run, but for what its record says."""
     labels = dict(run.labels)
     state = run.state
     since = state.timestamp if state else datetime.now(UTC)
-    alive = run_lives(run)
+    alive = await run_lives(run)
     return Seen(
         state=state.type.value if state else "PENDING",
         since=since,
         alive=alive,
         heard=await _last_heartbeat(client, run) if alive is not True and state and state.type.value in BEATING else None,
-        wake_at=_moment(labels.get(WAKE_AT)),
+        wake_at=moment_of(labels.get(WAKE_AT)),
         stop_requested=must_stop(run),
         attempts=run.run_count - len((run.empirical_policy and run.empirical_policy.pause_keys) or ()),  # each wait adds a start
-        marked=_moment(labels.get(MARKED)),
+        marked=await _marked(run),
         as_job=labels.get(WORKER_TYPE, "process") != "process",
         is_rollback=ROLLBACK in run.tags,
+        due=run.state.state_details.scheduled_time if run.state else None,
     )
 
 
@@ -274,7 +261,13 @@ async def _last_heartbeat(client: PrefectClient, run: FlowRun) -> datetime | Non
     return page.events[0].occurred if page.events else None
 
 
-def _moment(text: Any) -> datetime | None:
+async def _marked(run: FlowRun) -> datetime | None:
+    """Say when the process that acts for a run was written down."""
+    return moment_of((await process_of(str(run.id)) or run.labels).get(MARKED))
+
+
+def moment_of(text: Any) -> datetime | None:
+    """Read a moment that a label names; None if it names none."""
     try:
         return datetime.fromisoformat(str(text)) if text else None
     except ValueError:

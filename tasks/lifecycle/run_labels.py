@@ -1,9 +1,15 @@
-"""Who acts: the marks on a flow run by which the keeper knows whether its process lives and its wake-up time."""
+"""Who acts: the marks on a flow run by which the keeper knows whether its process lives and its wake-up time.
+
+Which process acts is kept beside the key, too: that counts, and the labels, which anyone with the API can write, only where nothing is
+kept. A run may be deleted from the server while its record is open: what is written on it then goes nowhere.
+"""
 
 from __future__ import annotations
 
 import socket
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,13 +18,27 @@ import psutil
 from prefect import State, get_client, task
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.exceptions import ObjectNotFound
 
+from tasks.lifecycle.kept_runs import forget_open, forget_process, keep_process, process_of
 from tasks.lifecycle.lock import OPEN, OUTCOME, STOP, change_tags, lock_tag, release_locks
 from tasks.lifecycle.policy import OBSERVE
 
 HOST, PID, STARTED, WAKE_AT = "shipway.host", "shipway.pid", "shipway.process-started", "shipway.wake-at"
 MARKED = "shipway.marked-at"
 OF_A_RUN = ("prefect", "engine_client")  # what the command of a run's process contains
+UNMARKED = timedelta(seconds=180)  # for so long a process that a worker started counts as a run's before it has written itself
+
+
+@asynccontextmanager
+async def whatever_is_left(run: str) -> AsyncIterator[tuple[PrefectClient, FlowRun | None]]:
+    """Open a client, and read a run; None if it was deleted from the server."""
+    async with get_client() as client:
+        try:
+            found: FlowRun | None = await client.read_flow_run(UUID(run))
+        except ObjectNotFound:
+            found = None
+        yield client, found
 
 
 def machine() -> str:
@@ -51,22 +71,33 @@ async def name_run(run: str, *, name: str, tags: list[str]) -> None:
 @task(name="mark running", **OBSERVE)
 async def mark_running(run: str) -> None:
     """Mark this process as the one that acts for a run, which may not be its own."""
-    async with get_client() as client:
-        await mark_process(client, run)
+    async with whatever_is_left(run) as (client, found):
+        await mark_process(client, run, is_there=found is not None)
 
 
 @task(name="unmark", **OBSERVE)
 async def unmark(run: str) -> None:
     """Say that no process acts for a run any more."""
-    async with get_client() as client:
-        await client.update_flow_run_labels(UUID(run), {PID: ""})
+    if process := await process_of(run):
+        await keep_process(run, process | {PID: ""})
+    async with whatever_is_left(run) as (client, found):
+        if found is not None:
+            await client.update_flow_run_labels(UUID(run), {PID: ""})
 
 
-async def mark_process(client: PrefectClient, run: str) -> None:
-    """Write this process's number and start time on a run, and when they were written."""
+async def mark_process(client: PrefectClient, run: str, *, is_there: bool = True) -> None:
+    """Write this process's number and start time beside the key and on a run, and when they were written.
+
+    Args:
+        client: Of the server.
+        run: Flow run id.
+        is_there: Whether the server has the run.
+    """
     me, marked = psutil.Process(), datetime.now(UTC).isoformat()
     labels: dict[str, Any] = {HOST: machine(), PID: me.pid, STARTED: round(me.create_time(), 2), MARKED: marked, WAKE_AT: ""}
-    await client.update_flow_run_labels(UUID(run), labels)
+    await keep_process(run, labels)
+    if is_there:
+        await client.update_flow_run_labels(UUID(run), labels)
 
 
 def process_lives(labels: dict[str, Any]) -> bool | None:
@@ -80,15 +111,24 @@ def process_lives(labels: dict[str, Any]) -> bool | None:
         return False
 
 
-def run_lives(run: FlowRun) -> bool | None:
-    """Say if a process acts for a run: the one that is written on it, or the one that a worker of this machine started for it.
+async def run_lives(run: FlowRun) -> bool | None:
+    """Say if a process acts for a run: the one that is written of it, or the one that a worker of this machine started for it.
 
-    A worker writes down what it started before or while the run becomes Running, when the labels may still name an earlier attempt.
+    A worker writes down what it started before or while the run becomes Running, when what is written may still be of an earlier attempt.
 
     Returns:
         None if this machine cannot know.
     """
-    return True if _started_process_lives(run.infrastructure_pid) else process_lives(dict(run.labels))
+    kept = await process_of(str(run.id))
+    if kept and not _may_be_starting(run, kept):
+        return process_lives(kept)
+    return True if _started_process_lives(run.infrastructure_pid) else process_lives(kept or dict(run.labels))
+
+
+def _may_be_starting(run: FlowRun, kept: dict[str, Any]) -> bool:
+    """Say whether a process may act for a run that has not written itself yet: then what the worker started counts, but not for ever."""
+    since = run.state.timestamp if run.state else datetime.now(UTC)
+    return str(kept.get(MARKED, "")) < since.isoformat() and datetime.now(UTC) - since < UNMARKED
 
 
 def _started_process_lives(infrastructure: str | None) -> bool:
@@ -124,8 +164,9 @@ async def set_wakeup(run: str, *, at: datetime) -> None:
 @task(name="end attempt", **OBSERVE)
 async def end_attempt(run: str, *, outcome: str) -> None:
     """Give up the service's lock and mark the run with its outcome; it stays open until its final state is set."""
-    async with get_client() as client:
-        found = await client.read_flow_run(UUID(run))
+    async with whatever_is_left(run) as (client, found):
+        if found is None:
+            return
         await release_locks(client, found)
         locks = {tag for tag in found.tags if tag.startswith(lock_tag(""))}
         await change_tags(client, found, add={f"{OUTCOME}{outcome}"}, drop={*locks, STOP})
@@ -134,9 +175,9 @@ async def end_attempt(run: str, *, outcome: str) -> None:
 @task(name="let go", **OBSERVE)
 async def let_go(run: str) -> None:
     """Take a run that ended out of the keeper's sight; one without an outcome is left for the keeper to settle."""
-    async with get_client() as client:
-        found = await client.read_flow_run(UUID(run))
-        if any(tag.startswith(OUTCOME) for tag in found.tags):
+    async with whatever_is_left(run) as (client, found):
+        if found is not None and any(tag.startswith(OUTCOME) for tag in found.tags):
+            await forget_process(run)
             await change_tags(client, found, drop={OPEN})
 
 
@@ -147,18 +188,19 @@ async def forget_unbegun(run: str) -> bool:
     Returns:
         Whether it was such a run.
     """
-    async with get_client() as client:
-        found = await client.read_flow_run(UUID(run))
-        begun = HOST in found.labels
-        if not begun:
+    async with whatever_is_left(run) as (client, found):
+        begun = HOST in found.labels if found is not None else bool(await process_of(run))
+        if begun:
+            return False
+        await forget_open(run)
+        if found is not None:
             await change_tags(client, found, drop={OPEN})
-        return not begun
+        return True
 
 
 @task(name="end as", **OBSERVE)
 async def end_as(run: str, *, state: State[Any]) -> None:
     """Let a run that cannot end by itself end in this state; one that a person cancelled stays cancelled."""
-    async with get_client() as client:
-        found = (await client.read_flow_run(UUID(run))).state
-        if found is None or found.type is not StateType.CANCELLED:
+    async with whatever_is_left(run) as (client, found):
+        if found is not None and (found.state is None or found.state.type is not StateType.CANCELLED):
             await client.set_flow_run_state(UUID(run), state, force=True)

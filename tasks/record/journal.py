@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,9 @@ from prefect.logging import get_run_logger
 from blocks.approvers.heads import KeyFolderFault
 from blocks.errors import Refused, Temporary, WorldMoved
 from blocks.outside_text import ENDING_LIMIT, outside, safe_key, said
+from tasks.lifecycle.kept_runs import forget_open, keep_open
+from tasks.record.kept_entries import KINDS, keep_entry, kept_entries, kept_entry
+from tasks.record.kept_index import kept_runs_of
 from tasks.record.objects import StorageFault
 from tasks.record.reading import read_record, readable_entries
 from tasks.record.storage import default_storage
@@ -46,6 +50,7 @@ async def append_entry(
     """Append an entry to a release's record, log it and emit it as an event.
 
     Idempotent: kind, environment, round, step and name identify an entry, and a step that runs again leaves the first one as it is.
+    What a rollback goes by is kept beside the key, too, and that a record is open, until it is closed.
 
     A rollback goes on without an entry that cannot be stored, and logs it. If the storage does not answer, only the entry that closes a
     record is waited for: the record stays open, and the keeper closes it later. What was deployed ends although its record is broken.
@@ -72,12 +77,17 @@ async def append_entry(
     who, what, why = outside(who), said(what), said(why, limit=ENDING_LIMIT)
     identity: dict[str, Any] = {"kind": kind, "environment": environment, "round": round, "step": step, "name": safe_name(name)}
     fields: dict[str, Any] = {**identity, "who": who, "what": what, "why": why, "evidence": hide_in(evidence or {})}
+    fields |= await _kept_fields(release, key_of(**identity), kind)
     try:
+        if kind == "opened":
+            await keep_open(release)
         entry, is_new = await _append(await default_storage(), release, **fields)
     except (Refused, Temporary, WorldMoved, OSError) as error:
         if not _may_go_on(kind, error):
             raise
         entry, is_new = await _go_on_without(release, error, identity=identity, fields=fields)
+    if kind == "closed":
+        await forget_open(release)
     if is_new:
         _log(kind, f"{what}{': ' if why else ''}{why}")
         emit_event(
@@ -113,14 +123,22 @@ def emit_progress(release: str, what: str, *, reading: int) -> None:
 async def read_entry(
     release: str, kind: Kind, *, environment: str = "", round: int = 1, step: int | None = None, name: str = ""
 ) -> Entry | None:
-    """Read the one entry that these fields identify, or None if it was never written; in a rollback also if it cannot be read."""
+    """Read the one entry that these fields identify, or None if it was never written.
+
+    In a rollback what the record does not have, or does not give, is looked for beside the key; None then also means that it is not there.
+    """
     key = key_of(kind, environment=environment, round=round, step=step, name=safe_name(name))
     try:
-        return await load_entry(await default_storage(), release, key, whatever_is_left=is_rolling_back())
+        found = await load_entry(await default_storage(), release, key, whatever_is_left=is_rolling_back())
     except (Refused, KeyFolderFault, WorldMoved, OSError):
         if not is_rolling_back():
             raise
-    return next((entry for entry in await read_entries(release) if entry.key == key), None)
+        found = next((entry for entry in await read_entries(release) if entry.key == key), None)
+    except Temporary:  # the storage does not answer, and what a rollback goes by lies elsewhere, too
+        if not is_rolling_back() or (known := await kept_entry(release, key)) is None:
+            raise
+        return known
+    return found or (await kept_entry(release, key) if is_rolling_back() and kind in KINDS else None)
 
 
 def safe_name(name: str) -> str:
@@ -144,7 +162,7 @@ async def closing_entry(release: str) -> Entry | None:
 
 
 async def find_deployed(service: str, *, version: str) -> tuple[bool, str]:
-    """Look for a record here which says that a version of a service was deployed; tags name the runs, the records decide.
+    """Look for a record here which says that a version of a service was deployed; tags and kept files name the runs.
 
     For a rollback a whole chain counts even if its seals cannot be checked: no loss of a key, and no upgrade, may leave it without the
     versions of before.
@@ -154,13 +172,14 @@ async def find_deployed(service: str, *, version: str) -> tuple[bool, str]:
     """
     async with get_client() as client:
         chosen = FlowRunFilter(tags=FlowRunFilterTags(all_=[f"service:{service}", f"version:{version}", "outcome:deployed"]))
-        runs = await client.read_flow_runs(flow_run_filter=chosen, limit=20)
+        tags = [str(run.id) for run in await client.read_flow_runs(flow_run_filter=chosen, limit=20)]
+    runs = dict.fromkeys([*tags, *await kept_runs_of("deployed", service, version=version)])
     storage = await default_storage()
     for sealed in (True, False):
         for run in runs:
-            reading = await read_record(storage, str(run.id), sealed=sealed)
+            reading = await read_record(storage, run, sealed=sealed)
             if not reading.problems and _says_deployed(reading.entries, version):
-                return True, f"the record of {run.id}: {reading.unchecked}" if reading.unchecked else ""
+                return True, f"the record of {run}: {reading.unchecked}" if reading.unchecked else ""
     return False, ""
 
 
@@ -173,14 +192,25 @@ def _says_deployed(entries: list[Entry], version: str) -> bool:
 async def read_entries(release: str) -> list[Entry]:
     """Read a record's entries that can be read; who needs an unbroken record verifies its chain.
 
-    Without the key, or if others put something else in the place of the record, a rollback reads none, and everything else is refused.
+    Without the key, or if others put something else in the place of the record, everything else than a rollback is refused. A rollback
+    also reads what is kept beside the key.
     """
     try:
-        return await readable_entries(await default_storage(), release)
+        found = await readable_entries(await default_storage(), release)
     except (Refused, WorldMoved, OSError):
         if not is_rolling_back():
             raise
-        return []
+        found = []
+    if not is_rolling_back():
+        return found
+    known = {entry.key for entry in found}
+    return [*(entry for entry in await kept_entries(release) if entry.key not in known), *found]
+
+
+async def _kept_fields(release: str, key: str, kind: Kind) -> dict[str, Any]:
+    """Give the fields of an entry as it is kept beside the key, in a rollback: what was decided once is not decided anew."""
+    known = await kept_entry(release, key) if kind in KINDS and is_rolling_back() else None
+    return {} if known is None else known.model_dump(include={"who", "what", "why", "evidence"})
 
 
 async def _go_on_without(release: str, error: Exception, *, identity: dict[str, Any], fields: dict[str, Any]) -> tuple[Entry, bool]:
@@ -190,7 +220,10 @@ async def _go_on_without(release: str, error: Exception, *, identity: dict[str, 
         return known, isinstance(error, KeyFolderFault)  # it was stored just now, and its head was not
     broken = "THE RECORD IS BROKEN, and this is not in it" if isinstance(error, WorldMoved) else "not in the record"
     _log("refused", f"{broken}: {fields['what']}. {error}")
-    return chain(None, at=datetime.now(UTC), **{**fields, "evidence": bounded(fields["evidence"])}), True
+    entry = chain(None, at=datetime.now(UTC), **{**fields, "evidence": bounded(fields["evidence"])})
+    with suppress(KeyFolderFault):
+        await keep_entry(release, entry)
+    return entry, True
 
 
 def _may_go_on(kind: Kind, error: Exception) -> bool:
@@ -215,11 +248,14 @@ async def _append(storage: Any, release: str, **fields: Any) -> tuple[Entry, boo
 async def _try_to_append(storage: Any, release: str, **fields: Any) -> tuple[Entry, bool]:
     for attempt in range(1, TRIES + 1):
         try:
-            return await store_entry(storage, release, **fields)
+            stored = await store_entry(storage, release, **fields)
+            await keep_entry(release, stored[0])
         except Temporary as error:
             if attempt == TRIES or (isinstance(error, KeyFolderFault) and is_rolling_back()):
                 raise
             await asyncio.sleep(error.delay_seconds)
+        else:
+            return stored
     raise AssertionError
 
 

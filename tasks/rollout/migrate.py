@@ -12,7 +12,9 @@ from blocks.errors import BadInput
 from blocks.platform import Lease, Platform, RunsJobs
 from tasks.lifecycle.lock import change_tags, tagged
 from tasks.lifecycle.policy import OBSERVE, ONCE_ON_PLATFORM
+from tasks.lifecycle.run_labels import whatever_is_left
 from tasks.record.journal import read_entries
+from tasks.record.kept_index import keep_run, kept_runs_of
 from tasks.rules.plan.plan import Plan
 from tasks.rules.record.entries import moment, outcome_of
 from tasks.rules.rollout.migrations import Contract, contracts_in, due, restored_in
@@ -65,20 +67,24 @@ async def run_migration(
 
 
 @task(name="note contract", **OBSERVE)
-async def note_contract(run: str) -> None:
-    """Tag a run whose record has contracts, so that every later rollback finds it."""
-    async with get_client() as client:
-        await change_tags(client, run, add={CONTRACT})
+async def note_contract(run: str, *, service: str) -> None:
+    """Note beside the key, and tag, a run whose record has contracts, so that every later rollback finds it."""
+    await keep_run("contracts", service, run=run)
+    async with whatever_is_left(run) as (client, found):
+        if found is not None:
+            await change_tags(client, found, add={CONTRACT})
 
 
 @task(name="find contracts", **OBSERVE)
 async def find_contracts(service: str) -> tuple[list[Contract], set[tuple[str, str, str]]]:
-    """Find the contracts that releases of a service started, and those that rollbacks restored; tags find the runs, records decide."""
-    async with get_client() as client:
-        runs = [str(run.id) for run in await tagged(client, f"service:{service}", CONTRACT)]
+    """Find the contracts that releases of a service started, and those that rollbacks restored.
+
+    Tags find the runs, and what is kept beside the key; records decide.
+    """
+    runs = [*await kept_runs_of("contracts", service), *await _tagged(f"service:{service}", CONTRACT)]
     contracts: list[Contract] = []
     restored: set[tuple[str, str, str]] = set()
-    for run in runs:
+    for run in dict.fromkeys(runs):
         entries = await read_entries(run)
         contracts += contracts_in(entries, run=run)
         restored |= restored_in(entries)
@@ -88,10 +94,12 @@ async def find_contracts(service: str) -> tuple[list[Contract], set[tuple[str, s
 @task(name="find last release", **OBSERVE)
 async def last_deployed(service: str, *, version: str) -> datetime | None:
     """Find when the newest release that deployed a version began; None if no record has one."""
+    tags = await _tagged(f"service:{service}", f"version:{version}", "outcome:deployed")
+    records = [await read_entries(run) for run in {*tags, *await kept_runs_of("deployed", service, version=version)}]
+    began = [moment(one[0]) for one in records if one and one[0].evidence.get("version") == version and outcome_of(one) == "deployed"]
+    return max(began, default=None)
+
+
+async def _tagged(*tags: str) -> list[str]:
     async with get_client() as client:
-        runs = await tagged(client, f"service:{service}", f"version:{version}", "outcome:deployed")
-    for run in reversed(runs):
-        entries = await read_entries(str(run.id))
-        if entries and entries[0].evidence.get("version") == version and outcome_of(entries) == "deployed":
-            return moment(entries[0])
-    return None
+        return [str(run.id) for run in await tagged(client, *tags)]

@@ -65,8 +65,8 @@ async def test_a_rollback_here_whose_process_died_is_finished_by_settle(stage: S
     from flows.rollback import rollback  # noqa: PLC0415
     from flows.settle import settle  # noqa: PLC0415
     from tasks.lifecycle.lock import OPEN  # noqa: PLC0415
-    from tasks.lifecycle.reconcile import find_open  # noqa: PLC0415
     from tasks.lifecycle.run_labels import HOST, PID, STARTED, machine  # noqa: PLC0415
+    from tasks.record.open_runs import find_open  # noqa: PLC0415
 
     wanted = {"plan": stage.plan(), "reason": "a test", "requester": "rita", "environment": "production"}
     async with get_client() as client:

@@ -172,7 +172,7 @@ class Stage:
     async def care_of(self, run: str) -> str:
         """Ask the keeper's own rule, some time later, what a run needs."""
         from tasks.lifecycle.clock import now  # noqa: PLC0415
-        from tasks.lifecycle.reconcile import find_open  # noqa: PLC0415
+        from tasks.record.open_runs import find_open  # noqa: PLC0415
         from tasks.rules.lifecycle.reconcile import decide_care  # noqa: PLC0415
 
         seen = next((one.seen for one in await find_open.fn() if one.id == run), None)

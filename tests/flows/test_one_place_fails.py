@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 
 from blocks.errors import BadInput, Refused, ShipwayError, Superseded, Temporary
@@ -259,8 +260,15 @@ async def test_staging_behind_a_contract_loses_its_half_made_canary(monkeypatch:
     assert places.asked == (["acquire_lease staging", "abort staging"] if canary else [])
 
 
-async def test_a_wave_whose_rollback_breaks_off_is_tried_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fault of the server or the machine must not leave what could be rolled back; one that stays is said of each environment."""
+def answered(status: int) -> httpx.HTTPStatusError:
+    """Make the error of an answer, as of Prefect's server to a child of a run that was deleted."""
+    request = httpx.Request("POST", "http://127.0.0.1/api/task_runs/")
+    return httpx.HTTPStatusError("no", request=request, response=httpx.Response(status, request=request))
+
+
+@pytest.mark.parametrize("refusal", [OSError("the connection broke"), answered(409), answered(500)], ids=["broken", "deleted", "error"])
+async def test_a_wave_is_rolled_back_although_no_child_run_can_be_made(monkeypatch: pytest.MonkeyPatch, refusal: Exception) -> None:
+    """Neither a fault of the server or the machine nor the deletion of the release's run leaves what could be rolled back."""
     Places(monkeypatch, "", BadInput("", field="", fix=""))
     tries: list[list[str]] = []
 
@@ -271,13 +279,16 @@ async def test_a_wave_whose_rollback_breaks_off_is_tried_once_more(monkeypatch: 
     async def none(*_: Any) -> tuple[str, ...]:
         return ()
 
-    async def child(plan: str, scope: str, environments: list[str], **_: Any) -> dict[str, RollbackResult]:
+    async def child(_plan: str, _scope: str, environments: list[str], **_: Any) -> dict[str, RollbackResult]:
+        tries.append(environments)
+        raise refusal
+
+    async def directly(plan: str, scope: str, environments: list[str], **_: Any) -> dict[str, RollbackResult]:
         assert (plan, scope) == ("plan.yaml", "run")
         tries.append(environments)
-        if len(tries) == 1:
-            raise OSError("the connection broke")
         return {name: is_back(name) for name in environments}
 
+    child.fn = directly  # type: ignore[attr-defined]
     for name, stand_in in {"was_moved": yes, "_staying": none, "roll_back_moved": child}.items():
         monkeypatch.setattr(finalize, name, stand_in)
     found = await finalize.roll_back_release(PLAN, version="1.1", ending=Ending("failed", "bad"))  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ STUCK_CANCELLING = timedelta(seconds=90)
 JOB_PENDING = timedelta(seconds=180)  # a Job may take two minutes to start
 SILENT = timedelta(seconds=95)  # three heartbeats of 30 s and a little
 MOST_ATTEMPTS = 8
+FAR_AHEAD = timedelta(seconds=60)  # a run that began is due at once, or within the 30 s after which a worker asks again for a free place
 LATE = timedelta(seconds=60)  # a keeper that has not done its work for so long is missing
 
 
@@ -31,6 +32,9 @@ class Seen:
         wake_at: When it asked to be woken (UTC), or None.
         stop_requested: Whether a rollback requested that it stops.
         attempts: How often it was started.
+        begun: Whether it has a record.
+        waits: Whether its record says that it waits: its last entry is a question, or says what for; None if that cannot be read now.
+        due: When it is to start (UTC), if it is Scheduled.
     """
 
     state: str
@@ -43,6 +47,9 @@ class Seen:
     marked: datetime | None = None
     as_job: bool = False
     is_rollback: bool = False
+    begun: bool = False
+    waits: bool | None = None
+    due: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +72,12 @@ def decide_care(seen: Seen, *, now: datetime) -> Care:
     """
     age = now - seen.since
     match seen.state:
+        case "DELETED" if seen.alive is not True:
+            return Care("settle", "it was deleted from the server, and its record is open")
         case "PAUSED":
             return _care_for_waiting(seen, now)
+        case "SCHEDULED" if seen.begun and seen.due is not None and seen.due - now > FAR_AHEAD:
+            return _again(seen, "it had begun, and was put off to a later time")
         case "RUNNING" if _is_dead(seen, now):
             return _again(seen, "its process is gone")
         case "CRASHED" if age >= AFTER_CRASH and not _shows_life(seen, now):
@@ -131,6 +142,8 @@ def _care_for_waiting(seen: Seen, now: datetime) -> Care:
         return Care("wake", "it was suspended, and a rollback waits for nothing")
     if seen.wake_at is not None and now >= seen.wake_at:
         return Care("wake", "the time it waited for has come")
+    if seen.begun and seen.waits is False and (seen.alive is not True or now - seen.since >= STUCK_CANCELLING):
+        return Care("wake", "it was suspended, and its record does not say that it waits for anything")
     return Care("leave", "it waits")
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from tasks.rules.record.entries import Entry
 from tasks.rules.record.masking import hide_in
 
-PARAMETERS = ("plan", "version", "environment", "not_before", "not_later_than")
+PARAMETERS = ("plan", "version", "environment", "bad", "restored", "not_before", "not_later_than")
 
 
-def changed_parameters(opened: Entry, given: Mapping[str, str]) -> list[str]:
+def changed_parameters(opened: Entry, given: Mapping[str, Any]) -> list[str]:
     """List the parameters that are not as they were when the record was opened.
 
     Args:

@@ -48,8 +48,7 @@ def choose_rollback(
         The way; `impossible` where no version to return to is known, with what a person can do.
     """
     wanted = None if to == "previous" else to
-    newest = baseline if canary == wanted and baseline is not None else canary  # a canary that is wanted was left by a rollback to it
-    away = bad or newest or baseline
+    away = bad or version_meant(baseline=baseline, canary=canary, to=to)
     if canary is not None and baseline is None and wanted is None:
         return RollbackChoice("abort", None, f"nothing ran before {canary}: it is removed, and nothing is left")
     if canary is not None and baseline is not None and baseline != bad and wanted in {None, baseline}:
@@ -71,6 +70,17 @@ def choose_rollback(
             "redeploy", target, f"{target} was brought in beside {away} already, by a rollback that did not end; it goes on"
         )
     return RollbackChoice("redeploy", target, f"{away} is all that runs; {target} ran before it and is started again")
+
+
+def version_meant(*, baseline: str | None, canary: str | None, to: str) -> str | None:
+    """Name the version that is to go if a rollback names none: the newest, but never the one that was asked for.
+
+    Args:
+        baseline: Version that serves now, or None.
+        canary: Version being brought in, or None.
+        to: `previous`, or the version that was asked for; a canary of that version was left by a rollback to it.
+    """
+    return (baseline if canary == to and baseline is not None else canary) or baseline
 
 
 def is_moved(position: Mapping[str, Any], *, owner: str, version: str, before: str | None, was_there: bool) -> bool:

@@ -40,6 +40,10 @@ RUNS = st.builds(
     attempts=st.integers(0, 20),
     marked=st.none() | MOMENTS,
     as_job=st.booleans(),
+    is_rollback=st.booleans(),
+    begun=st.booleans(),
+    waits=st.sampled_from([True, False, None]),
+    due=st.none() | st.integers(-3600, 86_400).map(lambda seconds: NOW + timedelta(seconds=seconds)),
 )
 
 
@@ -83,6 +87,21 @@ SOON, PAST = NOW + timedelta(seconds=1), NOW - timedelta(seconds=1)
         (run("PENDING", age=179, as_job=True), "leave"),
         (run("PENDING", age=180, as_job=True), "again"),
         (run("SCHEDULED"), "leave"),
+        (run("SCHEDULED", begun=True, due=NOW + timedelta(seconds=60)), "leave"),
+        (run("SCHEDULED", begun=True, due=NOW + timedelta(seconds=61)), "again"),
+        (run("SCHEDULED", begun=True, due=NOW + timedelta(days=27_000), stop_requested=True, is_rollback=True), "again"),
+        (run("SCHEDULED", begun=True, due=NOW + timedelta(days=1), attempts=MOST_ATTEMPTS), "settle"),
+        (run("SCHEDULED", due=NOW + timedelta(days=1)), "leave"),
+        (run("PAUSED", begun=True, waits=False), "wake"),
+        (run("PAUSED", begun=True, waits=False, wake_at=SOON), "wake"),
+        (run("PAUSED", begun=True, waits=False, alive=True, age=89), "leave"),
+        (run("PAUSED", begun=True, waits=False, alive=True, age=90), "wake"),
+        (run("PAUSED", begun=True, waits=True), "leave"),
+        (run("PAUSED", begun=True, waits=None), "leave"),
+        (run("PAUSED", begun=False, waits=False), "leave"),
+        (run("DELETED", age=0, begun=True), "settle"),
+        (run("DELETED", age=0, begun=True, alive=False), "settle"),
+        (run("DELETED", begun=True, alive=True), "leave"),
         (run("CANCELLING", age=89, alive=False), "leave"),
         (run("CANCELLING", age=90, alive=False, marked=NOW), "settle"),
         (run("CANCELLING", age=90, alive=False), "leave"),
@@ -109,7 +128,11 @@ def test_a_living_process_is_never_disturbed(seen: Seen) -> None:
 def test_a_waiting_run_is_only_ever_woken(seen: Seen) -> None:
     """A gate is not ended by the keeper but by the release itself, which knows why."""
     if seen.state == "PAUSED":
-        due = seen.stop_requested or (seen.wake_at is not None and seen.wake_at <= NOW)
+        due = seen.stop_requested or seen.is_rollback or (seen.wake_at is not None and seen.wake_at <= NOW)
+        held = seen.begun and seen.waits is False
+        if held and not due and seen.alive:
+            return  # its process is let end first
+        due = due or held
         assert decide_care(seen, now=NOW).act == ("wake" if due else "leave")
 
 
@@ -202,7 +225,14 @@ def test_the_patience_is_shorter_than_what_was_promised() -> None:
     assert timedelta(seconds=200) > JOB_PENDING > timedelta(seconds=120)
 
 
-def test_a_rollback_that_others_suspended_is_woken_and_a_release_is_not() -> None:
-    """A rollback never asks for anything; who suspends a release in the UI means it."""
+@given(RUNS)
+def test_what_says_that_it_waits_is_not_woken_before_its_time(seen: Seen) -> None:
+    """A wait for people or a window must not turn into a loop of wakes."""
+    if seen.state == "PAUSED" and seen.waits and not (seen.stop_requested or seen.is_rollback):
+        assert (decide_care(seen, now=NOW).act == "wake") == (seen.wake_at is not None and seen.wake_at <= NOW)
+
+
+def test_what_others_suspended_is_woken() -> None:
+    """A rollback never asks for anything, and what a release waits for stands in its record: its canary would keep its share for ever."""
     assert decide_care(run("PAUSED", is_rollback=True), now=NOW).act == "wake"
-    assert decide_care(run("PAUSED", is_rollback=False), now=NOW).act == "leave"
+    assert decide_care(run("PAUSED", begun=True, waits=False, wake_at=NOW + timedelta(days=1)), now=NOW).act == "wake"

@@ -15,13 +15,18 @@ from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.states import Cancelling, Completed, Crashed, Failed, Pending, Running, Suspended
 
+from blocks.errors import WorldMoved
 from tasks.approval.answering import read_question
-from tasks.lifecycle.lock import OPEN, STOP
-from tasks.lifecycle.reconcile import end_strays, end_those_of_before, find_open, forget_idle_runs, last_work, settle_run, start_again
-from tasks.lifecycle.run_labels import MARKED, begin_attempt, end_attempt, let_go, machine, set_wakeup
+from tasks.lifecycle.asked import what_was_asked
+from tasks.lifecycle.lock import OPEN, STOP, is_stop_requested
+from tasks.lifecycle.reconcile import end_strays, end_those_of_before, forget_idle_runs, last_work, settle_run, start_again
+from tasks.lifecycle.run_labels import MARKED, begin_attempt, end_as, end_attempt, let_go, machine, mark_running, set_wakeup, unmark
 from tasks.record import following
 from tasks.record.following import Told, follow
 from tasks.record.journal import append_entry, emit_progress, read_entries
+from tasks.record.open_runs import find_open
+from tasks.rules.lifecycle.reconcile import decide_care
+from tasks.rules.rollout.waiting import SUSPENDS_UNTIL
 from tests.tasks.server_runs import keeper_worked, new_run, seen
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -247,3 +252,60 @@ async def test_who_follows_hears_each_thing_once_and_in_order_until_the_end() ->
         ("closed", "Done", "all well"),
     ]
     assert [entry.kind for entry in await read_entries(run)] == ["opened", "closed"]
+
+
+async def opened(run: str) -> str:
+    """Begin a run, and open its record."""
+    await begin_attempt.fn(run, name="", tags=[])
+    await append_entry(run, "Asked", kind="opened", evidence={"flow": "release", "plan": "/srv/plan.yaml", "version": "1"})
+    return run
+
+
+async def test_a_run_whose_tags_were_taken_away_is_looked_after() -> None:
+    """It gets its tag back; its labels do not say that a stranger's process is its own."""
+    run = await opened(await new_run())
+    async with get_client() as client:
+        await client.update_flow_run(UUID(run), tags=[])
+        await client.update_flow_run_labels(UUID(run), {"shipway.pid": 1})
+    found = await open_run(run)
+    assert found is not None
+    assert found.alive is True  # type: ignore[attr-defined]
+    assert OPEN in (await seen(run)).tags
+    await append_entry(run, "Done", kind="closed", evidence={"outcome": "failed"})
+    async with get_client() as client:
+        await client.update_flow_run(UUID(run), tags=[])
+    assert await open_run(run) is None
+
+
+async def test_a_run_that_was_deleted_is_settled_by_its_record() -> None:
+    """Once its process is gone; what was asked stands in the record."""
+    run = await opened(await new_run())
+    async with get_client() as client:
+        await client.delete_flow_run(UUID(run))
+    found = await open_run(run)
+    assert (found.state, found.alive) == ("DELETED", True)  # type: ignore[union-attr, attr-defined]
+    await unmark.fn(run)
+    assert decide_care(await open_run(run), now=datetime.now(UTC)).act == "settle"  # type: ignore[arg-type]
+    first = await read_entries(run)
+    asked = await what_was_asked.fn(run, told=first[0].evidence)
+    assert (asked.flow, asked.plan, asked.version, asked.has_deployment) == ("release", "/srv/plan.yaml", "1", False)
+    with pytest.raises(WorldMoved, match="was deleted"):
+        await is_stop_requested(run)
+    for step in (mark_running.fn(run), end_attempt.fn(run, outcome="failed"), end_as.fn(run, state=Failed()), let_go.fn(run)):
+        await step
+    await append_entry(run, "Done", kind="closed", evidence={"outcome": "failed"})
+    assert await open_run(run) is None
+
+
+async def test_a_suspended_run_waits_only_if_its_record_says_so() -> None:
+    """Until the moment that stands there, whatever its label says."""
+    run = await opened(await new_run())
+    async with get_client() as client:
+        await client.set_flow_run_state(UUID(run), Suspended(), force=True)
+    found = await open_run(run)
+    assert (found.begun, found.waits) == (True, False)  # type: ignore[union-attr, attr-defined]
+    at = datetime.now(UTC) + timedelta(minutes=5)
+    await append_entry(run, "Waits", kind="gate", name="wait", evidence={SUSPENDS_UNTIL: at.isoformat()})
+    await set_wakeup(run, at=at + timedelta(days=9_999))
+    found = await open_run(run)
+    assert (found.waits, found.wake_at) == (True, at)  # type: ignore[union-attr, attr-defined]

@@ -12,12 +12,14 @@ import pytest
 from blocks.approvers.key_file import create_key, key_path
 from blocks.approvers.seal import split
 from tasks.record import journal, store
+from tasks.record.kept_index import keep_run
 from tasks.record.store import store_entry
 
 
 @pytest.fixture
-async def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+async def record(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the record of a release that deployed 1.0, which the server finds by its tags."""
+    tagged = [] if getattr(request, "param", "") == "untagged" else ["r1"]
 
     class Client:
         async def __aenter__(self) -> Any:
@@ -27,7 +29,7 @@ async def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             """Leave nothing open."""
 
         async def read_flow_runs(self, **_: Any) -> list[Any]:
-            return [SimpleNamespace(id="r1")]
+            return [SimpleNamespace(id=run) for run in tagged]
 
     async def here() -> Path:
         return tmp_path
@@ -51,6 +53,17 @@ def strip(record: Path) -> None:
 async def test_a_sealed_record_says_what_was_deployed(version: str) -> None:
     """And nothing else."""
     assert await journal.find_deployed("svc", version=version) == (version == "1.0", "")
+
+
+@pytest.mark.usefixtures("record")
+@pytest.mark.parametrize("record", ["untagged"], indirect=True)
+async def test_a_version_stays_known_although_its_runs_lost_their_tags() -> None:
+    """Or were deleted: which run deployed it is kept beside the key, and its record decides."""
+    assert await journal.find_deployed("svc", version="1.0") == (False, "")
+    await keep_run("deployed", "svc", run="r1", version="1.0")
+    assert await journal.find_deployed("svc", version="1.0") == (True, "")
+    await keep_run("deployed", "svc", run="r1", version="2.0")
+    assert await journal.find_deployed("svc", version="2.0") == (False, "")
 
 
 @pytest.mark.parametrize("before", ["no seals", "another key", "no key"])

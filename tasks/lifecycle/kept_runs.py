@@ -1,0 +1,86 @@
+"""What is kept of an open run beside the approval key: that it is open, and which process acts for it.
+
+Tags and labels of a run say the same, and whoever has the API's password can change them, or delete the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import suppress
+from typing import Any
+
+from blocks.approvers.heads import KeyFolderFault
+from blocks.approvers.kept_files import kept_path, read_kept, remove_kept, write_kept
+from blocks.errors import Refused
+
+OPEN, PROCESS = "open", "processes"
+WHAT = {OPEN: "which says that a run is open", PROCESS: "which says which process acts for a run"}
+RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
+
+
+async def keep_open(run: str) -> None:
+    """Keep that a run has an open record, before its first entry is written.
+
+    Raises:
+        KeyFolderFault: The key's folder cannot be used.
+    """
+    await write(OPEN, run, {})
+
+
+async def forget_open(run: str) -> None:
+    """Forget a run whose record is closed; a file that stays is found and removed by the keeper."""
+    await _remove(OPEN, run)
+    await forget_process(run)
+
+
+async def forget_process(run: str) -> None:
+    """Forget which process acted for a run that ended."""
+    await _remove(PROCESS, run)
+
+
+async def _remove(folder: str, run: str) -> None:
+    with suppress(OSError):
+        await asyncio.to_thread(remove_kept, folder, run)
+
+
+async def open_runs() -> list[str]:
+    """List the runs whose record is not closed, by what is kept here."""
+    return await names(OPEN)
+
+
+async def keep_process(run: str, process: dict[str, Any]) -> None:
+    """Keep which process acts for a run; without the key's folder its labels alone say it."""
+    with suppress(KeyFolderFault):
+        await write(PROCESS, run, process)
+
+
+async def process_of(run: str) -> dict[str, Any]:
+    """Give the process that is kept of a run, as its labels name it; empty if none is, or it cannot be read."""
+    try:
+        return await asyncio.to_thread(read_kept, PROCESS, run, what=WHAT[PROCESS]) or {}
+    except Refused:
+        return {}
+
+
+async def write(folder: str, name: str, value: dict[str, Any], *, what: str = "") -> None:
+    """Write a kept file.
+
+    Raises:
+        KeyFolderFault: The key or its folder cannot be used.
+    """
+    try:
+        await asyncio.to_thread(write_kept, folder, name, value, what=what or WHAT[folder])
+    except (Refused, OSError) as error:
+        raise KeyFolderFault(str(error), delay_seconds=2) from error
+
+
+async def names(folder: str) -> list[str]:
+    """List what is kept in a folder; empty if it cannot be read."""
+
+    def listed() -> list[str]:
+        with suppress(OSError):
+            return sorted(path.stem for path in kept_path(folder, "any").parent.glob("*.kept") if RUN.fullmatch(path.stem))
+        return []
+
+    return await asyncio.to_thread(listed)

@@ -1,0 +1,46 @@
+"""Which runs deployed a version of a service, and which have contract migrations: beside the key, as tags of runs can be taken away.
+
+Both only name runs: what counts is their records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from contextlib import suppress
+from typing import Literal
+
+from blocks.approvers.heads import KeyFolderFault
+from blocks.approvers.kept_files import kept_path, read_kept
+from blocks.errors import Refused
+from tasks.lifecycle.kept_runs import write
+
+Folder = Literal["contracts", "deployed"]
+WHAT = "which names a run of a service"
+
+
+async def keep_run(folder: Folder, service: str, *, run: str, version: str = "") -> None:
+    """Keep that a run of a service deployed this version, or has contracts; without the key's folder its tags alone say it."""
+    with suppress(KeyFolderFault):
+        value = {"service": service, "version": version, "run": run}
+        await write(folder, f"{_prefix(service, version)}{run}", value, what=WHAT)
+
+
+async def kept_runs_of(folder: Folder, service: str, *, version: str = "") -> list[str]:
+    """List the runs that are kept; empty if the folder cannot be read."""
+
+    def read() -> list[str]:
+        found: list[str] = []
+        with suppress(OSError):
+            for path in sorted(kept_path(folder, "any").parent.glob(f"{_prefix(service, version)}*.kept")):
+                with suppress(Refused):
+                    kept = read_kept(folder, path.stem, what=WHAT) or {}
+                    if (kept.get("service"), kept.get("version")) == (service, version):
+                        found.append(str(kept["run"]))
+        return found
+
+    return await asyncio.to_thread(read)
+
+
+def _prefix(service: str, version: str) -> str:
+    return hashlib.sha256(f"{service}\n{version}".encode()).hexdigest()[:24] + "-"

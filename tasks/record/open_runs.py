@@ -1,0 +1,106 @@
+"""Which runs are open, and what their records say of them: by the tags of the runs, and by what is kept beside the key.
+
+Whoever has the API's password can take every tag from a run, or delete it; neither may end what looks after it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from prefect import get_client, task
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import ObjectNotFound
+
+from blocks.errors import ShipwayError
+from tasks.lifecycle.kept_runs import forget_open, open_runs, process_of
+from tasks.lifecycle.lock import OPEN, change_tags, tagged
+from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.reconcile import see
+from tasks.lifecycle.run_labels import process_lives
+from tasks.record.kept_entries import kept_entry
+from tasks.record.reading import Reading, read_record
+from tasks.record.storage import default_storage
+from tasks.rules.lifecycle.reconcile import Seen
+from tasks.rules.record.entries import key_of, outcome_of
+from tasks.rules.rollout.waiting import says_it_waits, wake_time
+
+HELD = {"PAUSED", "SCHEDULED"}  # in these states the record says whether the run means to be there
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """An open run: its id, its name, what the keeper's rule wants to know of it, and whether a worker can start it again."""
+
+    id: str
+    name: str
+    seen: Seen
+    has_deployment: bool = True
+
+
+@task(name="find open runs", **OBSERVE)
+async def find_open() -> list[OpenRun]:
+    """Read every run whose record is not closed; one that lost its tag gets it back, and one that was deleted is among them."""
+    async with get_client() as client:
+        runs = {str(run.id): run for run in await tagged(client, OPEN)}
+        known = [run for run in await open_runs() if run not in runs]
+        found = [await _look(client, run) for run in runs.values()]
+        return found + [one for run in known if (one := await _untagged(client, run)) is not None]
+
+
+async def _untagged(client: PrefectClient, run: str) -> OpenRun | None:
+    """Look at a run that is kept as open and has no tag that says so; None if its record is closed, and only the file was left."""
+    reading = await _read(run)
+    if reading is not None and outcome_of(reading.entries) != "open":
+        await forget_open(run)
+        return None
+    try:
+        found = await client.read_flow_run(UUID(run))
+    except ObjectNotFound:
+        return await _deleted(run, reading)
+    await change_tags(client, found, add={OPEN})
+    return await _look(client, found)
+
+
+async def _deleted(run: str, reading: Reading | None) -> OpenRun | None:
+    """See a run that the server does not have; None, and it is forgotten, if it had written nothing yet and so moved nothing."""
+    if reading is not None and not (reading.entries or reading.faults or await kept_entry(run, key_of("opened"))):
+        await forget_open(run)
+        return None
+    alive = process_lives(await process_of(run))
+    seen = Seen("DELETED", datetime.now(UTC), alive, heard=None, wake_at=None, stop_requested=False, attempts=1, begun=True)
+    return OpenRun(run, f"the deleted run {run}", seen, has_deployment=False)
+
+
+async def _look(client: PrefectClient, run: FlowRun) -> OpenRun:
+    seen = await see(client, run)
+    if seen.state in HELD:
+        seen = by_record(seen, await _read(str(run.id)), kept=await kept_entry(str(run.id), key_of("opened")) is not None)
+    return OpenRun(str(run.id), run.name, seen, run.deployment_id is not None)
+
+
+def by_record(seen: Seen, reading: Reading | None, *, kept: bool) -> Seen:
+    """Add what the record says to what the server says of a run.
+
+    Args:
+        seen: What the server says.
+        reading: The record; None if it cannot be read now.
+        kept: Whether its first entry is kept beside the key.
+    """
+    if reading is None or reading.unchecked:
+        return replace(seen, begun=kept)
+    entries = [] if reading.faults else reading.entries
+    told = reading.entries[0].evidence if reading.entries else {}
+    at = min(filter(None, (seen.wake_at, wake_time(entries))), default=None)
+    facts: dict[str, Any] = {"begun": kept or bool(reading.entries or reading.faults), "waits": says_it_waits(entries), "wake_at": at}
+    return replace(seen, **facts, is_rollback=seen.is_rollback or told.get("flow") == "rollback")
+
+
+async def _read(run: str) -> Reading | None:
+    try:
+        return await read_record(await default_storage(), run)
+    except (ShipwayError, OSError):
+        return None

@@ -1,0 +1,233 @@
+"""What a rollback is about is read from its record and from what lies beside the key, never from what the API can write."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from blocks.approvers.key_file import key_path
+from blocks.errors import Refused, WorldMoved
+from blocks.outside_text import as_name, as_reason
+from flows import rollback
+from flows.lifecycle import frame
+from flows.lifecycle.context import Phase
+from flows.rollout import bad_version, revert
+from flows.rollout.bad_version import version_to_leave_by
+from tasks.record import journal, store
+from tasks.record.without_key import rolling_back
+from tests.tasks.conftest import offline  # noqa: F401 - a fixture
+from tests.tasks.fake_platform import FakePlatform
+
+pytestmark = pytest.mark.usefixtures("offline")
+RUN = "run-1"  # as the fake platform is owned by
+
+
+@pytest.fixture
+def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the storage of records."""
+
+    async def here() -> Path:
+        return tmp_path
+
+    monkeypatch.setattr(journal, "default_storage", here)
+    return tmp_path
+
+
+async def same(_: Any, platform: Any, **__: Any) -> Any:
+    """Give the platform as it is."""
+    return platform
+
+
+async def none(*_: Any, **__: Any) -> None:
+    """Find no contract."""
+
+
+async def read(platform: FakePlatform) -> Any:
+    """Read its position."""
+    return await platform.current()
+
+
+async def abort(platform: FakePlatform, *, lease: Any) -> None:
+    """Remove its canary."""
+    await platform.abort(lease)
+
+
+async def with_lease(_: Any, platform: FakePlatform, *, act: Any, **__: Any) -> Any:
+    """Take it over and act."""
+    return await act(await platform.acquire_lease(RUN, takeover=True), 0)
+
+
+class World:
+    """An environment, and the releases that tags name."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, platform: FakePlatform) -> None:
+        """Stand in for platforms and server."""
+        self.platform, self.tagged = platform, list[str]()
+        plan = SimpleNamespace(service="shop", rollback=SimpleNamespace(to="previous", watch_seconds=0), notify=[])
+        self.phase = Phase(RUN, 1, RUN, plan, "plan.yaml", ".", None)  # type: ignore[arg-type]
+
+        for module in (bad_version, revert):
+            stand_ins = {"platform_of": self.give, "retried": lambda work: work, "read_position": read, "expect_no_contract": none}
+            for name, stand_in in stand_ins.items():
+                monkeypatch.setattr(module, name, stand_in)
+        monkeypatch.setattr(bad_version, "under_way", self.under_way)
+        for name, stand_in in {"informed": same, "with_lease": with_lease, "abort_canary": abort, "named": lambda work, _: work}.items():
+            monkeypatch.setattr(revert, name, stand_in)
+
+    async def give(self, *_: Any) -> FakePlatform:
+        """Give the environment's platform."""
+        return self.platform
+
+    async def under_way(self, _: str, *, besides: str) -> list[str]:
+        """Give the releases that tags name."""
+        return [one for one in self.tagged if one != besides]
+
+    async def decide(self, *, to: str = "", bad: str = "") -> str:
+        """Decide which version is bad."""
+        with rolling_back():
+            return await version_to_leave_by(self.phase, ["production"], to=to, bad=bad, restored=[])
+
+    async def released(self, run: str, version: str, *, closed: bool = False) -> str:
+        """Write the record of a release that moved production."""
+        await journal.append_entry(run, "Asked", kind="opened", evidence={"flow": "release", "version": version})
+        await journal.append_entry(run, "It is up", kind="effect", environment="production", name="prepare")
+        if closed:
+            await journal.append_entry(run, "Done", kind="closed", evidence={"outcome": "deployed"})
+        self.tagged.append(run)
+        return run
+
+
+def lose_records(storage: Path) -> None:
+    """Remove what the storage has, as who writes there can."""
+    shutil.rmtree(storage / "records", ignore_errors=True)
+    store._tails.clear()
+
+
+@pytest.mark.usefixtures("storage")
+async def test_a_tag_on_an_old_run_does_not_choose_the_bad_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What counts is an open record: V0 was deployed long ago, and now somebody writes a lock's tag on its run."""
+    world = World(monkeypatch, FakePlatform(baseline="V0", canary="BAD", previous="V-1"))
+    world.platform.position["owner"] = None
+    await world.released("old", "V0", closed=True)
+    await world.released("new", "BAD")
+    assert await world.decide() == "BAD"
+
+
+@pytest.mark.usefixtures("storage")
+async def test_the_release_that_owns_the_environment_is_the_one_that_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although its tags were taken away, and another open release of the service has them."""
+    world = World(monkeypatch, FakePlatform(baseline="V0", canary="BAD"))
+    world.platform.position["owner"] = await world.released("untagged", "BAD")
+    world.tagged.clear()
+    await world.released("another", "V0")
+    assert await world.decide() == "BAD"
+
+
+@pytest.mark.usefixtures("storage")
+@pytest.mark.parametrize(
+    ("baseline", "canary", "previous", "asked", "said"),
+    [
+        ("V0", "BAD", None, {"bad": "V0"}, "no earlier version is known here"),
+        ("BAD", None, "V0", {"bad": "V0"}, "BAD is under release, and this rollback would leave it serving"),
+    ],
+    ids=["half-way", "promoted"],
+)
+async def test_a_rollback_that_can_do_nothing_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch, baseline: str, canary: str | None, previous: str | None, asked: dict[str, str], said: str
+) -> None:
+    """It is refused before it takes the environment over: the release under way would have rolled back by itself."""
+    world = World(monkeypatch, FakePlatform(baseline=baseline, canary=canary, previous=previous))
+    world.platform.position["owner"] = await world.released("release", "BAD")
+    with pytest.raises(Refused, match=said):
+        await world.decide(**asked)
+    assert world.platform.calls == []
+
+
+async def test_a_version_is_not_left_and_returned_to_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither is a release stopped for that."""
+
+    async def begun(*_: Any, **__: Any) -> None:
+        """Write nothing."""
+
+    async def opened(_: str, asked: rollback.Asked) -> rollback.Asked:
+        return asked
+
+    monkeypatch.setattr(rollback, "retried", lambda work: work)
+    monkeypatch.setattr(rollback, "begin_attempt", begun)
+    monkeypatch.setattr(rollback, "_opened", opened)
+    ending = await rollback._attempt(RUN, asked_for(version="V0", bad="V0"))
+    assert (ending.name, "nothing was stopped" in ending.reason) == ("refused", True)
+
+
+@pytest.mark.usefixtures("storage")
+async def test_a_canary_whose_release_was_fenced_out_does_not_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment changed between look and takeover: where no version can be returned to, the canary goes all the same."""
+    world = World(monkeypatch, FakePlatform(baseline="V0", canary="BAD"))
+    with rolling_back():
+        found = await revert.roll_back(world.phase, "production", reason=as_reason("x"), to="", bad="V0")
+    assert not found.passed
+    assert (world.platform.position["baseline"], world.platform.position["canary"]) == ("V0", None)
+
+
+async def test_a_rollback_that_loses_its_record_does_not_turn_round(monkeypatch: pytest.MonkeyPatch, storage: Path) -> None:
+    """By what runs after its own promotion, the version to return to would be the bad one."""
+    world = World(monkeypatch, FakePlatform(baseline="BAD", canary=None, previous="V0"))
+    world.platform.position["owner"] = None
+    assert await world.decide() == "BAD"
+    world.platform = FakePlatform(baseline="V0", canary=None, previous="BAD")
+    lose_records(storage)
+    assert await world.decide() == "BAD", "it is kept beside the key"
+    lose_records(storage)
+    shutil.rmtree(key_path().parent / "entries")
+    with pytest.raises(WorldMoved, match="name it with `bad`"):
+        await world.decide()
+    assert await world.decide(bad="BAD") == "BAD"
+
+
+def asked_for(**changes: Any) -> rollback.Asked:
+    """Give the parameters of a rollback."""
+    usual: dict[str, Any] = {"plan": "/srv/plan.yaml", "environment": "production", "version": "", "bad": "", "restored": ()}
+    return rollback.Asked(reason=as_reason("x"), requester=as_name("rita"), **(usual | changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [("plan", "/home/eve/plan.yaml"), ("environment", "staging"), ("version", "V9"), ("bad", "V0"), ("restored", ["m"])]
+)
+async def test_a_rollback_goes_by_what_it_was_opened_with(storage: Path, name: str, other: Any) -> None:
+    """Also when the storage lost its record: its run's parameters are the API's."""
+    with rolling_back():
+        first = await rollback._opened(RUN, asked_for())
+        for is_lost in (False, True):
+            if is_lost:
+                lose_records(storage)
+            again = await rollback._opened(RUN, asked_for(**{name: other}))
+            assert getattr(again, name) == (list(first.restored) if name == "restored" else getattr(first, name))
+            noted = await journal.read_entry(RUN, "note", name="changed parameters")
+            assert noted is None if is_lost else noted and noted.what.startswith(f"{name} of this run changed")
+
+
+@pytest.mark.parametrize("parameters", [{"plan": "p", "version": "1", "release": "x"}, {}])
+@pytest.mark.parametrize("parent", [None, "task run"])
+async def test_a_cancelled_release_is_rolled_back_whatever_its_parameters_say(
+    monkeypatch: pytest.MonkeyPatch, parameters: dict[str, str], parent: str | None
+) -> None:
+    """A phase is known by the task run that called it, which the API cannot write on a run."""
+    done: list[str] = []
+
+    async def finalize(run: str, **_: Any) -> None:
+        done.append(run)
+
+    async def note(_: str) -> None:
+        """Write nothing."""
+
+    monkeypatch.setattr(frame, "finalize", finalize)
+    monkeypatch.setattr(frame, "retried", lambda work: work)
+    monkeypatch.setattr(frame, "let_go", note)
+    monkeypatch.setattr(frame, "unmark", note)
+    run: Any = SimpleNamespace(id=RUN, parameters=parameters, parent_task_run_id=parent)
+    await frame.roll_back_cancelled(None, run, SimpleNamespace(message=""))  # type: ignore[arg-type]
+    assert done == ([] if parent else [RUN])
