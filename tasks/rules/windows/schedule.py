@@ -119,7 +119,7 @@ def decide_due(decide: Callable[[datetime], Decision], due: Due, at: datetime) -
     """
     span = f"was scheduled to begin production {_span(due)}"
     if due.latest is not None and at > due.latest:
-        return Decision(begins=False, until=None, what="", why="", missed=f"it {span}, and now it is {moment_in_words(at)}")
+        return Decision(begins=False, until=None, what="", why="", missed=f"it {span}, and it is {_too_late(at, due.latest)}")
     if due.begin is not None and at < due.begin:
         then = decide(due.begin)
         found = replace(then, begins=False, until=then.until or due.begin)
@@ -141,6 +141,10 @@ def _span(due: Due, zone: str = "UTC") -> str:
     begin = "" if due.begin is None else f"not before {moment_in_words(due.begin, zone)}"
     latest = "" if due.latest is None else f"not later than {moment_in_words(due.latest, zone)}"
     return " and ".join(part for part in (begin, latest) if part)
+
+
+def _too_late(at: datetime, latest: datetime) -> str:
+    return f"{moment_in_words(at)} now, {(at - latest).total_seconds() / 60:,.4g} min too late"
 
 
 def _relative(words: str, at: datetime) -> datetime | None:

@@ -103,7 +103,7 @@ def test_what_was_due_at_night_never_begins_at_noon() -> None:
     assert not late.begins
     assert late.missed == (
         "it was scheduled to begin production not before Tue 2026-12-01 02:00 UTC and not later than Tue 2026-12-01 03:00 UTC, "
-        "and now it is Tue 2026-12-01 12:00 UTC"
+        "and it is Tue 2026-12-01 12:00 UTC now, 540 min too late"
     )
 
 
