@@ -15,8 +15,8 @@ from flows.commands import _output
 from flows.commands._encoding import use_utf8
 
 COMMANDS = (
-    "demo", "up", "down", "check", "windows", "calendar", "release", "schedule", "run", "approve", "code", "cancel", "rollback", "status",
-    "history", "report", "approvers", "blocks", "policy", "local", "doctor",
+    "demo", "up", "down", "check", "windows", "calendar", "release", "schedule", "run", "approve", "code", "cancel", "rollback", "freeze",
+    "unfreeze", "override", "status", "history", "report", "approvers", "blocks", "policy", "local", "doctor",
 )  # fmt: skip
 UNWRITABLE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 BROKEN_PIPE = 141  # what a shell reports of a program that SIGPIPE ended

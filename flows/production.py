@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ from flows.rollout.wave import roll_out_wave
 from tasks.evidence.inputs import collect_inputs
 from tasks.record.journal import read_entry
 from tasks.rules.analysis.outcome import Outcome
-from tasks.rules.lifecycle.results import Approval, Decisions, PhaseResult, failed
+from tasks.rules.lifecycle.results import Approval, Decisions, PhaseResult, WaveResult, failed
 from tasks.rules.plan.request import EnvironmentName, PlanPath, Reason, Requester, Scope, Version, WaveNames
 from tasks.rules.plan.targets import is_production, waves_reversed
 
@@ -80,11 +81,19 @@ async def _alone(phase: Phase, version: str, *, environment: str) -> PhaseResult
     approval = await pass_gate(phase, inputs, name="production", requester=opened.who if opened else "")
     found = PhaseResult(outcome=Outcome.NO_DATA, reason="there is nothing to deploy to")
     for wave in waves:
-        await wait_for_window(phase, wave)
-        rolled_out = await roll_out_wave(phase, version, environments=wave, approval=approval, decisions={})
+        rolled_out = await _when_it_may(phase, version, wave=wave, approval=approval)
         if rolled_out.inconclusive:
             return failed(f"inconclusive {rolled_out.reason}; only a release can ask")
         if not rolled_out.passed:
             return rolled_out
         found = rolled_out
     return found
+
+
+async def _when_it_may(phase: Phase, version: str, *, wave: Sequence[str], approval: Approval) -> WaveResult:
+    """Roll a wave out once nothing holds it; what was set right before its first change holds it once more."""
+    while True:
+        await wait_for_window(phase, wave)
+        found = await roll_out_wave(phase, version, environments=wave, approval=approval, decisions={})
+        if not found.is_held:
+            return found

@@ -14,7 +14,7 @@ from flows.approval.inconclusive import may_proceed
 from flows.lifecycle.context import Phase, begin_phase, check_not_stopped
 from flows.lifecycle.finalize import end_watch
 from flows.lifecycle.frame import conduct, roll_back_cancelled
-from flows.lifecycle.windows import expect_in_time, has_waited_since, wait_for_window
+from flows.lifecycle.windows import expect_in_time, has_waited_since, wait_for_window, wait_while_frozen
 from flows.post_deploy import post_deploy
 from flows.pre_deploy import pre_deploy
 from flows.production import production
@@ -90,6 +90,7 @@ async def _prepare(phase: Phase, version: str) -> PhaseResult:
     ready: Any = await pre_deploy(phase.path, version=version, release=phase.scope)
     if not ready.passed:
         raise Refused(f"not ready: {ready.reason}")
+    await wait_while_frozen(phase)
     found: Any = await staging(phase.path, version=version, release=phase.scope)
     if found.passed:
         found = await verify(phase.path, environment="staging", version=version, release=phase.scope)
@@ -126,6 +127,9 @@ async def _deploy_wave(phase: Phase, version: str, *, wave: list[str], approval:
             wave=wave,
         )
         result: WaveResult = found
+        if result.is_held:
+            await wait_for_window(phase, wave)
+            continue
         if not result.inconclusive:
             return result
         for target in result.inconclusive:

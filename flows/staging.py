@@ -7,15 +7,17 @@ from typing import Any
 from prefect import State, flow
 
 from flows.lifecycle.acting import fix_settings
-from flows.lifecycle.context import Phase, acquire_lease_forward, begin_phase, informed, platform_of
+from flows.lifecycle.context import Phase, begin_phase, expect_may_go_forward, informed, platform_of
 from flows.lifecycle.finalize import end_watch
 from flows.lifecycle.frame import conduct, roll_back_cancelled
+from flows.lifecycle.windows import wait_while_frozen
 from flows.rollout.data import expect_data
+from flows.rollout.hold import Standing, wait_while_held
 from flows.rollout.migrations import migrate
 from flows.verify import verified
-from tasks.lifecycle.policy import named
-from tasks.rollout.rollout import prepare_revision, promote_revision, shift_traffic
-from tasks.rules.lifecycle.results import PhaseResult, passed
+from tasks.lifecycle.policy import named, retried
+from tasks.rollout.rollout import acquire_lease, prepare_revision, promote_revision, shift_traffic
+from tasks.rules.lifecycle.results import PhaseResult, failed, passed
 from tasks.rules.plan.request import PlanPath, Reason, Scope, Version
 from tasks.rules.plan.targets import STAGING
 
@@ -48,7 +50,10 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
     await expect_data(phase, "staging")
     platform = await informed(phase, await platform_of(phase.plan, STAGING))
     await fix_settings(STAGING, platform, None)
-    lease = await acquire_lease_forward(phase, platform, STAGING, version=version)
+    await expect_may_go_forward(phase, platform, STAGING, version=version)
+    if fault := await wait_while_held(phase, Standing(platform, STAGING, version), then=0):
+        return failed(fault)
+    lease = await retried(acquire_lease)(platform, owner=phase.owner)
     await migrate(phase, platform, environment=STAGING, when="before", version=version, lease=lease)
     before = await named(prepare_revision, f"prepare {version}")(
         platform, version=version, lease=lease, timeout_seconds=phase.plan.staging.ready_timeout_seconds, key=phase.key("staging/prepare")
@@ -68,5 +73,6 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
 
 
 async def _alone(phase: Phase, version: str) -> PhaseResult:
+    await wait_while_frozen(phase)
     found = await _roll_out(phase, version=version)
     return await verified(phase, version, environment=STAGING) if found.passed else found

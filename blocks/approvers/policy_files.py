@@ -28,17 +28,31 @@ def read_policy_files() -> dict[str, bytes]:
     Raises:
         Refused: The folder or a file cannot be read, belongs to another user, can be changed by others, or is not a policy file.
     """
-    folder = policy_folder()
+    return read_files(policy_folder(), suffix=SUFFIX, noun="policy", plural="policies")
+
+
+def read_files(folder: Path, *, suffix: str, noun: str, plural: str) -> dict[str, bytes]:
+    """Read every file of a folder that decides what may go forward, by name; empty without the folder.
+
+    Args:
+        folder: It.
+        suffix: How its files end; a file whose name begins with a dot is left out.
+        noun: What a file is, for messages.
+        plural: What its files are.
+
+    Raises:
+        Refused: As `read_policy_files`.
+    """
     try:
         expect_safe(folder, folder.lstat(), kind=stat.S_ISDIR)
         names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-        return {name.removesuffix(SUFFIX): _read(folder / name) for name in names}
+        return {name.removesuffix(suffix): _read(folder / name, suffix, noun) for name in names}
     except FileNotFoundError as error:
         if not os.path.lexists(folder):
             return {}
-        raise Refused(f"the policies in {folder} changed while they were read; try again") from error
+        raise Refused(f"the {plural} in {folder} changed while they were read; try again") from error
     except OSError as error:
-        raise Refused(f"the policies in {folder} cannot be read: {error.strerror}") from None
+        raise Refused(f"the {plural} in {folder} cannot be read: {error.strerror}") from None
 
 
 def write_policy_file(name: str, content: bytes) -> Path:
@@ -47,14 +61,22 @@ def write_policy_file(name: str, content: bytes) -> Path:
     Raises:
         Refused: The folder cannot be written, or others can change it.
     """
-    folder = policy_folder()
+    return write_file(policy_folder(), f"{name}{SUFFIX}", content, noun="policy")
+
+
+def write_file(folder: Path, name: str, content: bytes, *, noun: str) -> Path:
+    """Write or replace a file of such a folder, whole and durably.
+
+    Raises:
+        Refused: As `write_policy_file`.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         expect_safe(folder, folder.lstat(), kind=stat.S_ISDIR)
-        replace_file(folder / f"{name}{SUFFIX}", content)
+        replace_file(folder / name, content)
     except OSError as error:
-        raise Refused(f"the policy cannot be written to {folder}: {error.strerror}") from None
-    return folder / f"{name}{SUFFIX}"
+        raise Refused(f"the {noun} cannot be written to {folder}: {error.strerror}") from None
+    return folder / name
 
 
 def remove_policy_file(name: str) -> bool:
@@ -82,13 +104,13 @@ def expect_safe(path: Path, status: os.stat_result, *, kind: Callable[[int], boo
         raise Refused(f"others may change {path}; nothing is deployed until `chmod go-w {path}`")
 
 
-def _read(path: Path) -> bytes:
-    if path.suffix != SUFFIX:
-        raise Refused(f"{path} is not a policy file; name it NAME{SUFFIX}, or move it away")
+def _read(path: Path, suffix: str, noun: str) -> bytes:
+    if path.suffix != suffix:
+        raise Refused(f"{path} is not a {noun} file; name it NAME{suffix}, or move it away")
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         expect_safe(path, os.fstat(descriptor))
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
-        raise Refused(f"{path} has more than {MAX_BYTES:,} bytes; a policy is a few kilobytes")
+        raise Refused(f"{path} has more than {MAX_BYTES:,} bytes; a {noun} is a few kilobytes")
     return content

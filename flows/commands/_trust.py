@@ -1,4 +1,4 @@
-"""What `shipway doctor` finds in the key folder: the key itself, the policies, the owners."""
+"""What `shipway doctor` finds in the key folder: the key itself, the policies, the owners, the freezes."""
 
 from __future__ import annotations
 
@@ -70,4 +70,22 @@ def _owners(_home: Path) -> Finding:
     return doctor.Finding("ok", "owners", f"{len(found)} blocks and places have one")
 
 
-CHECKS: tuple[Callable[[Path], Finding], ...] = (_policies, _owners)
+def _freezes(_home: Path) -> Finding:
+    from blocks.errors import Refused
+    from blocks.server import doctor
+    from tasks.lifecycle.clock import now
+    from tasks.lifecycle.freezes import load_freezes
+    from tasks.rules.windows.freeze import freeze_in_words
+
+    try:
+        found = [one for one in load_freezes() if one.holds(now())]
+    except Refused as error:
+        fix = "everything is frozen until it can be read: put the file right, or remove it; rollbacks go on"
+        return doctor.Finding("fail", "freezes", str(error), fix)
+    if not found:
+        return doctor.Finding("ok", "freezes", "nothing is frozen")
+    lift = "rollbacks go on; lift it with `shipway unfreeze` when its reason is over"
+    return doctor.Finding("warn", "freezes", "; ".join(map(freeze_in_words, found)), lift)
+
+
+CHECKS: tuple[Callable[[Path], Finding], ...] = (_policies, _owners, _freezes)

@@ -37,6 +37,19 @@ def ask_windows(plan: Plan) -> tuple[list[str], str]:
         return [], ""  # the comparison with the policies says why
 
 
+def frozen(service: str | None = None) -> list[str]:
+    """Say what is frozen, by the freezes on this machine: of a service, or of any; a sentence each."""
+    from blocks.errors import Refused
+    from tasks.lifecycle.clock import now
+    from tasks.lifecycle.freezes import load_freezes
+    from tasks.rules.windows.freeze import freeze_in_words, unreadable
+
+    try:
+        return [freeze_in_words(one) for one in load_freezes() if one.holds(now(), service)]
+    except Refused as error:
+        return [unreadable(str(error)).why]
+
+
 def load_groups(plan: Plan) -> list[Group]:
     """Give the windows of a plan and of the policies on this machine.
 

@@ -82,7 +82,7 @@ async def _answer(arguments: argparse.Namespace) -> int:
         _terminal.show(await _compared(asked.question, str(found.parameters.get("plan", ""))))
         name = _name(arguments)
         _confirm(arguments, asked.question, name=name)
-        form = await asyncio.to_thread(_fill, arguments, asked.question, name=name)
+        form = await asyncio.to_thread(fill, arguments, asked.question, name=name)
         # Another person may have answered meanwhile: a new question must be read before it is answered.
         if await read_question(client, await client.read_flow_run(found.id)) != asked:
             raise Refused(f"{found.name} asks a different question now; read it with `shipway approve {arguments.run}`")
@@ -152,7 +152,8 @@ def _confirm(arguments: argparse.Namespace, question: Question, *, name: str) ->
         raise Refused("nothing was posted; approve with `y`, or reject with --reject")
 
 
-def _fill(arguments: argparse.Namespace, question: Question, *, name: str) -> dict[str, str]:
+def fill(arguments: argparse.Namespace, question: Question, *, name: str) -> dict[str, str]:
+    """Fill an answer to a question in: signed with the key, or with the code that is given or computed from a secret."""
     from blocks.approvers.signers import sign
     from tasks.rules.approval.one_time_codes import code_of
     from tasks.rules.approval.policy import as_comment

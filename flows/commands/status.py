@@ -40,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _status(client: PrefectClient, arguments: argparse.Namespace) -> int:
+    from flows.commands._windows import frozen
     from flows.commands.release import follow_to_end
     from tasks.lifecycle.find_run import find_run
     from tasks.lifecycle.lock import OPEN, tagged
@@ -49,10 +50,12 @@ async def _status(client: PrefectClient, arguments: argparse.Namespace) -> int:
         return await follow_to_end(client, await find_run(client, arguments.follow), wait=False)
     runs = [await _facts(found) for found in [*await tagged(client, OPEN), *await scheduled_candidates(client)]]
     others = [_facts_of_stray(stray) for stray in await _others(client)]
-    keeper = await _keeper(client)
+    keeper, freezes = await _keeper(client), frozen()
     if arguments.json:
-        _output.print_json({"runs": runs, "others": others, "keeper": keeper})
+        _output.print_json({"runs": runs, "others": others, "keeper": keeper, "frozen": freezes})
     else:
+        for one in freezes:
+            _terminal.show(f"Frozen: {one}.")
         _print(runs, others, keeper)
     if keeper["missing"]:
         return _terminal.UNEXPECTED
@@ -63,10 +66,10 @@ async def _facts(found: FlowRun) -> dict[str, Any]:
     from flows.commands.release import last_answer, link
     from tasks.lifecycle.run_labels import is_unclosed
     from tasks.lifecycle.schedule import due_at
-    from tasks.rules.rollout.waiting import wait_in_words
+    from tasks.rules.rollout.waiting import holds_in_words, wait_in_words
 
     is_paused, entries = bool(found.state and found.state.is_paused()), await entries_of(str(found.id))
-    held = wait_in_words(entries) if is_paused else ""
+    held = wait_in_words(entries) if is_paused else holds_in_words(entries)
     return {
         "id": str(found.id),
         "name": found.name,

@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from blocks.errors import BadInput, Refused, ShipwayError
     from flows.commands._quietest import ask_rhythm, print_rhythm
-    from flows.commands._windows import load_groups
+    from flows.commands._windows import frozen, load_groups
     from flows.commands.check import look_at
     from tasks.lifecycle.clock import now
 
@@ -52,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         groups, at = load_groups(plan), now()
         facts = _facts(plan.service, groups, at, days=min(max(arguments.days, 1), MOST_DAYS))
+        facts["frozen"] = frozen(plan.service)
         if arguments.quietest:
             facts["traffic"] = ask_rhythm(arguments, plan, groups, at)
     except ShipwayError as error:
@@ -105,6 +106,8 @@ def _stretch(one: Stretch, *, horizon: datetime) -> dict[str, Any]:
 def _print(facts: dict[str, Any]) -> None:
     from tasks.rules.windows.words import moment_in_words
 
+    for one in facts["frozen"]:
+        _terminal.show(f"Frozen, whatever the windows say: {one}.")
     _terminal.show(f"{facts['service']}: {facts['says']}.")
     if not facts["coming"]:
         _terminal.show("Neither the plan nor a policy on this machine has windows.")

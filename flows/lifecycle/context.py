@@ -12,7 +12,7 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 
 from blocks.errors import BadInput, Refused, Superseded, WorldMoved
-from blocks.platform import About, Informed, Lease, Platform
+from blocks.platform import About, Informed, Platform
 from flows.lifecycle.acting import Acting, acting, expect_as_begun, fix_settings
 from tasks.analysis.sources import Subject, subject_of
 from tasks.approval.protection import identify, keep_policies, own_environment
@@ -25,7 +25,6 @@ from tasks.record.journal import append_entry, closing_entry, expect_whole_recor
 from tasks.record.without_key import is_rolling_back
 from tasks.rollout.as_deployed import load_platform_to_roll_back
 from tasks.rollout.platforms import load_platform
-from tasks.rollout.rollout import acquire_lease
 from tasks.rules.evidence.inputs import PROMETHEUS, Inputs, TakenPlan
 from tasks.rules.lifecycle.results import PhaseResult
 from tasks.rules.plan.plan import Plan
@@ -266,8 +265,8 @@ async def expect_own_environments(phase: Phase) -> None:
     await asyncio.gather(*(retried(own_environment)(phase.plan, place, platform, claims=False) for place, platform in looks))
 
 
-async def acquire_lease_forward(phase: Phase, platform: Platform, environment: str, *, version: str) -> Lease:
-    """Acquire the lease of an environment for a step forward; every step forward begins here.
+async def expect_may_go_forward(phase: Phase, platform: Platform, environment: str, *, version: str) -> None:
+    """Look whether an environment may be changed forward, before its lease is acquired; every step forward begins here.
 
     Raises:
         Refused: The release does not keep a policy as it is now. A rollback does not come here: no policy holds it up.
@@ -276,7 +275,6 @@ async def acquire_lease_forward(phase: Phase, platform: Platform, environment: s
     policies = await expect_policies_kept(phase)
     await retried(check_source)(phase.taken, version, policies)
     await retried(own_environment)(phase.plan, place_of(phase.plan, environment), platform, claims=True)
-    return await retried(acquire_lease)(platform, owner=phase.owner)
 
 
 def conclude(found: PhaseResult, *, scope: str) -> PhaseResult | State[Any]:

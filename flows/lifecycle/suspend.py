@@ -64,19 +64,20 @@ async def say_wait(until: datetime, *, name: str, polls: bool = False) -> None:
     await append_entry(run_id(), what, kind="gate", name=f"{name} after {after}", evidence=evidence)
 
 
-async def wait_until(at: datetime, *, name: str, polls: bool = False) -> None:
+async def wait_until(at: datetime, *, name: str, polls: bool = False, held: str = "") -> None:
     """Suspend this run until a moment, or until something wakes it earlier; it goes on from its first line.
 
     Args:
         at: When to wake (UTC).
         name: What it waits for; each call waits anew.
         polls: Whether it only looks again then, and waits on if nothing changed.
+        held: What holds it, as `set_wakeup` takes it.
 
     Raises:
         Temporary: The server did not suspend it; whoever goes on would go on too early.
     """
     await say_wait(at, name=name, polls=polls)
-    await set_wakeup(run_id(), at=at)
+    await set_wakeup(run_id(), at=at, held=held)
     # Without a time-out, by which Prefect would end the run if the stack were down then. By a key that cannot be known before: those that
     # were used are a field of the run, and Prefect skips a suspension whose key is among them.
     await _suspend(key=f"{name}-{uuid4().hex}", timeout=None)

@@ -1,15 +1,21 @@
-"""Windows: a wave of production begins while they are open, else its run suspends until the moment at which they open."""
+"""Windows and freezes: a wave of production begins while nothing holds it, else its run suspends until the moment at which that ends."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
 
 from blocks.errors import Refused, Skipped
 from flows.lifecycle.context import Phase, check_not_stopped, expect_policies_kept, platform_of
+from flows.lifecycle.holds import tell_what_is_over, what_freezes
 from flows.lifecycle.suspend import WINDOW, wait_until
 from tasks.lifecycle.clock import now
+from tasks.lifecycle.freezes import what_holds
 from tasks.lifecycle.policy import retried
 from tasks.record.journal import read_entries, read_entry
+from tasks.rollout.overrides import what_is_set_aside
 from tasks.rollout.rollout import read_position
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import waves_of
@@ -17,13 +23,24 @@ from tasks.rules.policy.policy import Policy
 from tasks.rules.policy.windows import groups_of
 from tasks.rules.record.entries import select
 from tasks.rules.rollout.steps import window_name
-from tasks.rules.rollout.waiting import SUSPENDS_UNTIL, WAITS_UNTIL, wait_name, waits
+from tasks.rules.rollout.waiting import HELD_BY, SUSPENDS_UNTIL, WAITS_UNTIL, hold_name, wait_name, waits
 from tasks.rules.rollout.windows import decide_wave, windows_fault
+from tasks.rules.windows.decision import LOOK_AGAIN
+from tasks.rules.windows.freeze import WINDOWS, Hold
 from tasks.rules.windows.schedule import Due, due_in
 
 
+class Waits(NamedTuple):
+    """What a wave waits for: in a few words, why, until when, and which freezes hold it."""
+
+    what: str
+    why: str
+    until: datetime
+    held_by: tuple[str, ...]
+
+
 async def wait_for_window(phase: Phase, environments: Sequence[str], *, begins: bool = True) -> None:
-    """Suspend the run until production may change for a wave; a wave that has begun finishes, whatever the windows say.
+    """Suspend the run until production may change for a wave; of one that has begun, each step looks for itself.
 
     Args:
         phase: The release or phase, whose own run this is.
@@ -38,21 +55,31 @@ async def wait_for_window(phase: Phase, environments: Sequence[str], *, begins: 
     await check_not_stopped(phase.owner)  # who is woken since it must stop does not wait again
     if await _is_changed(phase, environments):
         return  # before any policy is read: nothing holds up what is done
-    groups, due = groups_of(phase.plan, await expect_policies_kept(phase)), await due_of(phase)
-    if not (groups or due) or await _holds_lease(phase, environments):
+    held = await _name_of_holds(phase)  # before the look, so that what is lifted in between wakes the run
+    found = await _what_keeps(phase, environments, says=begins)
+    if found is None:
+        await tell_what_is_over(phase)
+    elif not await _holds_lease(phase, environments):
+        await _suspend(phase, found, name=f"{wait_name(wave_of(phase, environments), found.until)} {hold_name(found.held_by)}", held=held)
+
+
+async def wait_while_frozen(phase: Phase) -> None:
+    """Suspend the run while its service is frozen, before staging is changed; windows are not looked at."""
+    await check_not_stopped(phase.owner)
+    if await phase.read("effect", environment="staging", name="promote") is not None:
         return
-    wave = wave_of(phase, environments)
-    decision = decide_wave(phase.plan, groups, now(), wave=wave, due=due)
-    if decision.missed:
-        raise Skipped(decision.missed)
-    if decision.until is None:
-        if begins:
-            await phase.append(decision.what[:1].upper() + decision.what[1:], kind="gate", name=window_name(wave), why=decision.why)
-        return
-    until = decision.until.isoformat()
-    what, evidence = f"Waits: {decision.what}", {WAITS_UNTIL: until, SUSPENDS_UNTIL: until}
-    await phase.append(what, kind="gate", name=wait_name(wave, decision.until), why=decision.why, evidence=evidence)
-    await wait_until(decision.until, name=WINDOW)
+    held = await _name_of_holds(phase)
+    if (found := await what_freezes(phase)) is not None:
+        waits = _until(found)
+        await _suspend(phase, waits, name=f"staging {hold_name(waits.held_by)}", held=held)
+    await tell_what_is_over(phase)
+
+
+async def what_holds_a_target(phase: Phase, environment: str) -> Waits | None:
+    """Look once more right before the first change of a target: what was set since the last look holds its wave, if that has not begun."""
+    wave = next(wave for wave in _waves(phase) if environment in wave)
+    found = await _what_keeps(phase, wave, says=False)
+    return None if found is None or await is_begun(phase, wave) else found
 
 
 async def expect_in_time(phase: Phase) -> None:
@@ -92,8 +119,12 @@ async def has_waited_since(phase: Phase, name: str) -> bool:
     since = max((entry.seq for entry in entries if entry.name == name), default=0)
     if not any(entry.seq > since and waits(entry) for entry in entries):
         return False
-    wave = [place.environment for place in waves_of(phase.plan)[0]]
-    return not (await _is_changed(phase, wave) or await _holds_lease(phase, wave))
+    return not await is_begun(phase, _waves(phase)[0])
+
+
+async def is_begun(phase: Phase, environments: Sequence[str]) -> bool:
+    """Say if this release has changed one of these environments, or was about to."""
+    return await _is_changed(phase, environments) or await _holds_lease(phase, environments)
 
 
 async def _is_changed(phase: Phase, environments: Sequence[str]) -> bool:
@@ -113,5 +144,46 @@ async def _holds_lease(phase: Phase, environments: Sequence[str]) -> bool:
 
 def wave_of(phase: Phase, environments: Sequence[str]) -> int:
     """Give the number of the wave that these targets belong to, from 1."""
-    waves = [{place.environment for place in wave} for wave in waves_of(phase.plan)]
-    return next(number for number, wave in enumerate(waves, start=1) if environments[0] in wave)
+    return next(number for number, wave in enumerate(_waves(phase), start=1) if environments[0] in wave)
+
+
+def _waves(phase: Phase) -> list[list[str]]:
+    return [[place.environment for place in wave] for wave in waves_of(phase.plan)]
+
+
+async def _what_keeps(phase: Phase, environments: Sequence[str], *, says: bool) -> Waits | None:
+    """Look whether a wave may begin; if it may, and `says`, the record gets that windows are open.
+
+    Raises:
+        Skipped: It was scheduled, and cannot begin in its time any more.
+    """
+    groups, due = groups_of(phase.plan, await expect_policies_kept(phase)), await due_of(phase)
+    frozen, wave = await what_freezes(phase), wave_of(phase, environments)
+    decision, why = decide_wave(phase.plan, groups, now(), wave=wave, due=due), ""
+    if groups and decision.until is not None and WINDOWS in await what_is_set_aside(phase.owner, phase.plan):
+        decision, why = decide_wave(phase.plan, (), now(), wave=wave, due=due), f"the windows are overridden: {decision.why}"
+    if decision.missed and not await is_begun(phase, environments):
+        raise Skipped(decision.missed)
+    if frozen is not None:
+        return _until(frozen)
+    if decision.until is not None:
+        return Waits(decision.what, decision.why, decision.until, (WINDOWS,))
+    if says and (groups or due):
+        await phase.append(decision.what[:1].upper() + decision.what[1:], kind="gate", name=window_name(wave), why=why)
+    return None
+
+
+def _until(found: Hold) -> Waits:
+    return Waits(f"production is {found.what}", found.why, found.until or now() + LOOK_AGAIN, found.by)
+
+
+async def _name_of_holds(phase: Phase) -> str:
+    name = await asyncio.to_thread(what_holds, phase.plan.service)
+    return f"{phase.plan.service} {name}" if name else ""
+
+
+async def _suspend(phase: Phase, found: Waits, *, name: str, held: str) -> None:
+    until = found.until.isoformat()
+    evidence = {WAITS_UNTIL: until, SUSPENDS_UNTIL: until, HELD_BY: list(found.held_by)}
+    await phase.append(f"Waits: {found.what}", kind="gate", name=name, why=found.why, evidence=evidence)
+    await wait_until(found.until, name=WINDOW, held=held)

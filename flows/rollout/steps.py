@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from blocks.outside_text import as_ending
 from blocks.platform import Lease, Platform
-from flows.lifecycle.context import Phase, StepFields, acquire_lease_forward, approved_platform, check_not_stopped, subject_in
+from flows.lifecycle.context import Phase, StepFields, approved_platform, check_not_stopped, expect_may_go_forward, subject_in
+from flows.lifecycle.windows import what_holds_a_target
+from flows.rollout.hold import Standing, wait_while_held
 from flows.rollout.migrations import migrate
+from flows.rollout.stop import stop_requests
 from flows.rollout.verify_canary import canary_fault
 from flows.verify import verified
 from tasks.analysis.watch import begin_watch, start_clock, watch_step
-from tasks.lifecycle.policy import named
+from tasks.lifecycle.policy import named, retried
 from tasks.rollout.link import through
-from tasks.rollout.rollout import prepare_revision, promote_revision, shift_traffic
+from tasks.rollout.rollout import acquire_lease, prepare_revision, promote_revision, shift_traffic
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.evidence.inputs import Inputs
-from tasks.rules.lifecycle.results import INCONCLUSIVE, Analysis, PhaseResult, StepResult, TargetResult, failed
+from tasks.rules.lifecycle.results import INCONCLUSIVE, Analysis, PhaseResult, StepResult, TargetResult, failed, passed
 from tasks.rules.plan.plan import Step
 from tasks.rules.plan.targets import Place, target_of, within
 from tasks.rules.rollout.steps import extension_seconds
@@ -36,21 +41,44 @@ async def roll_out(phase: Phase, version: str, *, place: Place, decisions: Mappi
         `passed` once the version is the baseline; else the result of the step or the verification that did not pass.
     """
     name, platform = place.environment, await approved_platform(phase, place.environment, version=version, approved=approved)
-    lease = await acquire_lease_forward(phase, platform, name, version=version)
+    await expect_may_go_forward(phase, platform, name, version=version)
+    if (keeps := await what_holds_a_target(phase, name)) is not None:
+        return TargetResult(outcome=Outcome.WATCHING, reason=as_ending(keeps.what), environment=name, is_held=True)
+    lease = await retried(acquire_lease)(platform, owner=phase.owner)
+    stands = Standing(platform, name, version, lease=lease)
+    if fault := await wait_while_held(phase, stands, then=0):
+        return _ended(name, failed(fault))
     if not await _prepare(phase, platform, version, place=place, lease=lease):
-        if fault := await canary_fault(phase, platform, version, environment=name, percent=0, lease=lease):
-            return _ended(name, failed(fault))
-        for step in place.steps:
-            found = await _take_step(phase, platform, step, environment=name, version=version, lease=lease)
-            found = _settle(found, phase.plan.judgement.inconclusive, decisions.get(step.percent, ""))
-            if not found.passed:
-                return _ended(name, found)
-            if fault := await canary_fault(phase, platform, version, environment=name, percent=step.percent, lease=lease):
-                return _ended(name, failed(fault))
+        found, stands = await _climb(phase, stands, lease, place=place, decisions=decisions)
+        if not found.passed:
+            return _ended(name, found)
     checked = await verified(phase, version, environment=name)
     if checked.passed:
+        if fault := await wait_while_held(phase, stands, then=None):
+            return _ended(name, failed(fault))
         await _promote(phase, platform, version, environment=name, lease=lease)
     return _ended(name, checked.at(name if target_of(name) else ""))
+
+
+async def _climb(
+    phase: Phase, stands: Standing, lease: Lease, *, place: Place, decisions: Mapping[int, str]
+) -> tuple[PhaseResult, Standing]:
+    """Take each step, and wait for what holds the next; gives the result of the first that did not pass, and where the canary stands."""
+    platform, name, version = stands.platform, stands.environment, stands.version
+    found: PhaseResult = passed("there is no step")
+    if fault := await canary_fault(phase, platform, version, environment=name, percent=0, lease=lease):
+        return failed(fault), stands
+    for step in place.steps:
+        if fault := await wait_while_held(phase, stands, then=step.percent):
+            return failed(fault), stands
+        taken, begun = await _take_step(phase, platform, step, environment=name, version=version, lease=lease)
+        stands = replace(stands, percent=step.percent, begun=begun)
+        found = _settle(taken, phase.plan.judgement.inconclusive, decisions.get(step.percent, ""))
+        if not found.passed:
+            break
+        if fault := await canary_fault(phase, platform, version, environment=name, percent=step.percent, lease=lease):
+            return failed(fault), stands
+    return found, stands
 
 
 def _ended(environment: str, found: PhaseResult) -> TargetResult:
@@ -82,8 +110,10 @@ async def _prepare(phase: Phase, platform: Platform, version: str, *, place: Pla
     return False
 
 
-async def _take_step(phase: Phase, platform: Platform, step: Step, *, environment: str, version: str, lease: Lease) -> StepResult:
-    """Shift the step's share of the traffic, watch it, and give the verdict."""
+async def _take_step(
+    phase: Phase, platform: Platform, step: Step, *, environment: str, version: str, lease: Lease
+) -> tuple[StepResult, dict[str, Any]]:
+    """Shift the step's share of the traffic, watch it, and give the verdict, and what another watch of the step begins with."""
     name, where = f"{environment}/step-{step.percent}", within(environment)
     place = StepFields(environment=environment, step=step.percent)
     begun: dict[str, Any] = {}
@@ -98,18 +128,16 @@ async def _take_step(phase: Phase, platform: Platform, step: Step, *, environmen
     why = await through(platform)
     await phase.append(f"{step.percent} % of the traffic{where} goes to {version}", kind="effect", name="shift", why=why, **place)
     if not begun:
-        return StepResult(outcome=Outcome.PASSED, reason="this step is not watched", step=step.percent)
+        return StepResult(outcome=Outcome.PASSED, reason="this step is not watched", step=step.percent), {}
     span, found = await _watch(phase, platform, step, environment=environment, version=version, lease=lease, begun=begun)
-    if found.outcome is Outcome.FAILED:  # first stop the harm, then record it; the rollback does the rest
-        await named(shift_traffic, f"{step.percent} %: stop{where}")(
-            platform, version=version, percent=0, lease=lease, key=phase.key(f"{name}/stop")
-        )
-        await phase.append(f"No more requests{where} go to {version}", kind="effect", name="stop", why=found.reason, **place)
+    if found.outcome is Outcome.FAILED:
+        await stop_requests(phase, platform, version, environment=environment, percent=step.percent, lease=lease, why=found.reason)
     at, readings = f"at {step.percent} %{where}", f"{len(found.points)} readings"
     await phase.append(f"Watched {version} {at}", kind="samples", name=span, why=readings, evidence=found.model_dump(mode="json"), **place)
     evidence = {"outcome": found.outcome}
     await phase.append(f"Verdict {at}", kind="verdict", name=span, why=found.reason, evidence=evidence, **place)
-    return StepResult(outcome=found.outcome, reason=f"{at}: {found.reason}", step=step.percent)
+    result = StepResult(outcome=found.outcome, reason=f"{at}: {found.reason}", step=step.percent)
+    return result, {**begun, "probes": found.probes} if found.probes else begun
 
 
 async def _watch(

@@ -6,9 +6,10 @@ from typing import Any
 
 from blocks.platform import Endpoints, Lease, Platform, Position
 from flows.lifecycle.context import Phase
+from flows.rollout.stop import stop_requests
 from tasks.lifecycle.policy import named, retried
 from tasks.process.concurrency import together
-from tasks.rollout.rollout import look_at, shift_traffic
+from tasks.rollout.rollout import look_at
 from tasks.rules.plan.targets import within
 from tasks.rules.rollout.steps import VERIFIED, WITHOUT_CANARY, PlannedStep, smoke_in, verification_at
 from tasks.rules.verification.performance import Baseline
@@ -39,15 +40,12 @@ async def canary_fault(phase: Phase, platform: Platform, version: str, *, enviro
         return "" if known.evidence["outcome"] == "passed" else f"{version} {at}: {known.why}"
     recorded = await phase.read("effect", environment=environment, step=percent, name="stop")
     position, endpoints = await retried(look_at)(platform)
-    stopped = recorded.why if recorded else _was_stopped(position, version, percent)
+    stopped = recorded.why if recorded else was_stopped(position, version, percent)
     # Without requests, what was found ill may look well.
     found = [] if stopped else await _check(phase, version, planned, position=position, endpoints=endpoints)
     fault = stopped or "; ".join(f"{one['name']}: {one['reason']}" for one in found if one["outcome"] != "passed")
     if fault and percent and not recorded:  # first stop the harm, then write about it
-        stop = named(shift_traffic, f"{percent} %: stop{within(environment)}")
-        await stop(platform, version=version, percent=0, lease=lease, key=phase.key(f"{environment}/step-{percent}/stop"))
-        what = f"No more requests{within(environment)} go to {version}"
-        await phase.append(what, kind="effect", environment=environment, step=percent, name="stop", why=fault)
+        await stop_requests(phase, platform, version, environment=environment, percent=percent, lease=lease, why=fault)
     await _record(phase, version, planned, found)
     outcome, why = ("failed", fault) if fault else ("passed", f"all {len(found)} checks passed")
     await phase.append(
@@ -72,7 +70,7 @@ async def _has_no_canary(phase: Phase, platform: Platform, *, environment: str, 
     return True
 
 
-def _was_stopped(position: Position, version: str, percent: int) -> str:
+def was_stopped(position: Position, version: str, percent: int) -> str:
     """Say that a canary lost the share of its step, or "": a run that dies between the stop and its entry leaves only that."""
     if not percent or position["canary"] != version or position["percent"] == percent:
         return ""

@@ -33,7 +33,7 @@ async def roll_out_wave(phase: Phase, version: str, *, environments: Sequence[st
         decisions: What people decided about inconclusive steps.
 
     Returns:
-        `passed` if every target completed; `failed` with the reason of the first that did; else the worst of the inconclusive ones.
+        `passed` if every target completed; `failed` with the reason of the first that did; else the worst of the inconclusive or held ones.
 
     Raises:
         ShipwayError: A target could not go on, and none goes on beside it.
@@ -43,10 +43,11 @@ async def roll_out_wave(phase: Phase, version: str, *, environments: Sequence[st
     places = [place_of(phase.plan, name) for name in environments]
     ended, found = await until_one(
         *(_roll_out_to(phase, version, place=one, decisions=decisions.get(one.environment, {}), approved=approved) for one in places),
-        ends=lambda one: not (one.passed or one.is_inconclusive),
+        ends=lambda one: not (one.passed or one.is_inconclusive or one.is_held),
     )
     targets = {one.environment: one for one in found}
     inconclusive = [one for one in found if one.is_inconclusive]
+    inconclusive = inconclusive or [one for one in found if one.is_held]
     whole = found[0] if len(found) == 1 else worst_of(inconclusive or found)
     outcome, reason = (ended.outcome, ended.reason) if ended else (whole.outcome, whole.reason)
     return WaveResult(outcome=outcome, reason=reason, targets=targets, ended_by=ended.environment if ended else "")

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from prefect import task
 
 from blocks.errors import Superseded, Temporary, WorldMoved
+from blocks.outside_text import as_ending
 from blocks.platform import Counts, Lease, Platform, Position
 from tasks.analysis.sources import Sources, Subject, open_sources
 from tasks.lifecycle.policy import OBSERVE_PLATFORM, ONCE, ONCE_ON_PLATFORM
@@ -118,6 +119,54 @@ async def watch_step(
         probes=probes,
         samples=[row for point in kept for row in point.rows],
     )
+
+
+@task(name="watch on", **OBSERVE_PLATFORM)
+async def watch_on(
+    platform: Platform,
+    *,
+    subject: Subject,
+    version: str,
+    percent: int,
+    lease: Lease,
+    begun: dict[str, Any],
+    ends: Callable[[float], Awaitable[bool]],
+) -> PhaseResult:
+    """Watch the canary of a step that has passed, until told otherwise or until it fails; the same test goes on, so it stays valid.
+
+    Args:
+        platform: The environment.
+        subject: What is watched, and by which SLIs.
+        version: The version under release.
+        percent: Its share, which must not change meanwhile.
+        lease: Our lease; a newer owner ends the watch.
+        begun: What the step's watch began with.
+        ends: Waits for the end, for so many seconds at most, and says if it came; what it raises ends the watch, too.
+
+    Returns:
+        The verdict at its end; only `failed` and `error` end it earlier.
+
+    Raises:
+        Superseded: Another owner holds the environment.
+        WorldMoved: The traffic or the canary is not as it was left.
+    """
+    baseline = (await platform.current())["baseline"]
+    judgement, where = subject.judgement, within(subject.environment)
+    async with open_sources(subject, platform, versions=versions_of(version, baseline), memory=begun.get("prometheus")) as sources:
+        sources.lost_seconds(begun)  # the probes go on from what they counted
+        began = begun["at"], sources.platform(begun["counts"]) | sources.beginning()
+        step = Step(judgement, version=version, baseline=baseline, percent=percent, began=began)
+        for number in count(1):
+            due, is_last = time.monotonic() + judgement.interval_seconds, await ends(0)
+            sources.start()
+            counts = await _look(platform, subject=subject, version=version, percent=percent, lease=lease)
+            seen = await sources.collect(patience_seconds=max(0.0, due - time.monotonic()))
+            whole = combine(step.judge(sources.platform(counts) | seen, at=time.time()))
+            if is_last or whole.outcome in {Outcome.FAILED, Outcome.ERROR}:
+                break
+            emit_progress(lease["owner"], f"held at {percent} %{where}: {whole.reason}", reading=number)
+            await ends(max(SHORTEST_PAUSE_SECONDS, due - time.monotonic()))
+    return PhaseResult(outcome=whole.outcome, reason=as_ending(whole.reason))
 
 
 async def _readings(

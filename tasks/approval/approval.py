@@ -62,7 +62,7 @@ async def judge_approval(
     Returns:
         The JSON of a `Judgement`.
     """
-    judgement = await asyncio.to_thread(_judge_and_count, approvers, gate, answer, proofs)
+    judgement = await asyncio.to_thread(judge_and_count, gate, answer, approvers=approvers, proofs=proofs)
     return judgement.model_dump(mode="json")
 
 
@@ -144,7 +144,8 @@ def _parsed(text: str) -> object:
         return None
 
 
-def _judge_and_count(approvers: Approvers, gate: Gate, answer: Answer, proofs: Sequence[Proof]) -> Judgement:
+def judge_and_count(gate: Gate, answer: Answer, *, approvers: Approvers, proofs: Sequence[Proof]) -> Judgement:
+    """Judge one answer, as `judge_approval` does, without a task; it reads and writes files."""
     name = same_name(answer.approver)
     # What an answer is told apart by, so that judging it twice counts it once.
     own = {"run": gate.run, "gate": gate.key, **answer.model_dump(mode="json")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -16,10 +17,11 @@ from prefect.context import FlowRunContext
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter
 from prefect.states import AwaitingRetry, Cancelled, Crashed
 
+from tasks.lifecycle.freezes import what_holds
 from tasks.lifecycle.kept_runs import process_of
 from tasks.lifecycle.lock import OPEN, must_stop
 from tasks.lifecycle.policy import OBSERVE
-from tasks.lifecycle.run_labels import MARKED, WAKE_AT, process_lives, run_lives, whatever_is_left
+from tasks.lifecycle.run_labels import HELD, MARKED, WAKE_AT, process_lives, run_lives, whatever_is_left
 from tasks.rules.lifecycle.reconcile import MOST_ATTEMPTS, Seen, decide_stray
 
 KEEPER = "keeper"
@@ -250,7 +252,14 @@ async def see(client: PrefectClient, run: FlowRun) -> Seen:
         as_job=labels.get(WORKER_TYPE, "process") != "process",
         is_rollback=ROLLBACK in run.tags,
         due=run.state.state_details.scheduled_time if run.state else None,
+        hold_changed=await _hold_changed(str(labels.get(HELD) or "")),
     )
+
+
+async def _hold_changed(held: str) -> bool:
+    """Say if what held a run when it was suspended is not what holds its service now, as far as this machine knows."""
+    service, _, then = held.partition(" ")
+    return bool(then) and await asyncio.to_thread(what_holds, service) not in {then, ""}
 
 
 async def _last_heartbeat(client: PrefectClient, run: FlowRun) -> datetime | None:

@@ -26,6 +26,7 @@ from tasks.lifecycle.policy import OBSERVE
 
 HOST, PID, STARTED, WAKE_AT = "shipway.host", "shipway.pid", "shipway.process-started", "shipway.wake-at"
 MARKED = "shipway.marked-at"
+HELD = "shipway.held"  # the service, and what held it when its run was suspended
 OF_A_RUN = ("prefect", "engine_client")  # what the command of a run's process contains
 UNMARKED = timedelta(seconds=180)  # for so long a process that a worker started counts as a run's before it has written itself
 
@@ -94,7 +95,7 @@ async def mark_process(client: PrefectClient, run: str, *, is_there: bool = True
         is_there: Whether the server has the run.
     """
     me, marked = psutil.Process(), datetime.now(UTC).isoformat()
-    labels: dict[str, Any] = {HOST: machine(), PID: me.pid, STARTED: round(me.create_time(), 2), MARKED: marked, WAKE_AT: ""}
+    labels: dict[str, Any] = {HOST: machine(), PID: me.pid, STARTED: round(me.create_time(), 2), MARKED: marked, WAKE_AT: "", HELD: ""}
     await keep_process(run, labels)
     if is_there:
         await client.update_flow_run_labels(UUID(run), labels)
@@ -155,10 +156,16 @@ def is_unclosed(run: FlowRun) -> bool:
     return run.state is not None and run.state.is_final() and is_open
 
 
-async def set_wakeup(run: str, *, at: datetime) -> None:
-    """Set the wake-up time at which the keeper resumes this run."""
+async def set_wakeup(run: str, *, at: datetime, held: str = "") -> None:
+    """Set the wake-up time at which the keeper resumes this run.
+
+    Args:
+        run: Flow run id.
+        at: When (UTC).
+        held: The service and what holds it, see `tasks.lifecycle.freezes.what_holds`: if that changes, the run is resumed earlier.
+    """
     async with get_client() as client:
-        await client.update_flow_run_labels(UUID(run), {WAKE_AT: at.isoformat()})
+        await client.update_flow_run_labels(UUID(run), {WAKE_AT: at.isoformat(), HELD: held})
 
 
 @task(name="end attempt", **OBSERVE)

@@ -1,18 +1,22 @@
 """A tiny service whose version says how it behaves: `python flow_service.py PORT PLACE`, version `2.0-errors` answers its page with 500.
 
-Version `2.0-errors.us` does so only where PLACE is `us`.
+Version `2.0-errors.us` does so only where PLACE is `us`, and `2.0-spoils.7` from the moment at which there is a file of that name in the
+folder for temporary files.
 """
 
 import os
 import sys
+import tempfile
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 VERSION = os.environ["SHIPWAY_VERSION"]
 MODE, _, ONLY = VERSION.partition("-")[2].partition(".")
 MODE = "" if ONLY.isalpha() and ONLY not in sys.argv[2:] else MODE
 HUGE = 1_000_000_000
+SPOILED = Path(tempfile.gettempdir(), VERSION)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -28,7 +32,7 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(503 if MODE == "mute" else 200, b"ready")
         elif path != "/version":
             time.sleep(0.2 if MODE == "sluggish" else 0)
-            self.reply(500 if MODE == "errors" else 200, VERSION.encode())
+            self.reply(500 if MODE == "errors" or (MODE == "spoils" and SPOILED.exists()) else 200, VERSION.encode())
         elif MODE == "never":
             time.sleep(60)
         elif MODE == "slow":

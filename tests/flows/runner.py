@@ -1,7 +1,8 @@
 """Runs flow runs in processes of their own, forked with Prefect and our flows loaded; one of them may be told where to die.
 
 Reads a JSON object a line: `run` (flow run id), `flow` (module:name), `points` (a file that gets a line for every point passed), `kill_at`
-(the point at which the process kills itself: its number, or how its name begins or ends; 0 for never). Answers each with the process's id.
+(the point at which the process kills itself: its number, or how its name begins or ends; 0 for never; behind `stop ` it stops there until
+SIGCONT instead). Answers each with the process's id.
 """
 
 from __future__ import annotations
@@ -62,12 +63,13 @@ def arm(file: Path, *, kill_at: int | str) -> None:
     """
     count = itertools.count(1)
     points = file.open("a", buffering=1)
+    place = kill_at.removeprefix("stop ") if isinstance(kill_at, str) else ""
 
     def passed(name: str) -> None:
         number = next(count)
         points.write(f"{number} {name}\n")
-        if number == kill_at or (isinstance(kill_at, str) and kill_at and (name.startswith(kill_at) or name.endswith(f" {kill_at}"))):
-            os.kill(os.getpid(), signal.SIGKILL)
+        if number == kill_at or (isinstance(kill_at, str) and place and (name.startswith(place) or name.endswith(f" {place}"))):
+            os.kill(os.getpid(), signal.SIGSTOP if isinstance(kill_at, str) and place != kill_at else signal.SIGKILL)
 
     ours = ((LocalPlatform, EFFECTS), (LocalClient, ("order",)), (Cluster, ("call",)), (WorkCopy, ("push", "push_side")))
     for owner, names in ((PrefectClient, CHANGES), *ours):

@@ -35,6 +35,7 @@ class Seen:
         begun: Whether it has a record.
         waits: Whether its record says that it waits: its last entry is a question, or says what for; None if that cannot be read now.
         due: When it is to start (UTC), if it is Scheduled.
+        hold_changed: Whether what held it when it was suspended changed since: a freeze was lifted or set, or a policy was changed.
     """
 
     state: str
@@ -50,6 +51,7 @@ class Seen:
     begun: bool = False
     waits: bool | None = None
     due: datetime | None = None
+    hold_changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,8 @@ def _care_for_waiting(seen: Seen, now: datetime) -> Care:
         return Care("wake", "the time it waited for has come")
     if seen.begun and seen.waits is False and (seen.alive is not True or now - seen.since >= STUCK_CANCELLING):
         return Care("wake", "it was suspended, and its record does not say that it waits for anything")
+    if seen.hold_changed:
+        return Care("wake", "a freeze or a policy that holds it was changed")
     return Care("leave", "it waits")
 
 

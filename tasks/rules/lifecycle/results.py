@@ -84,11 +84,13 @@ class TargetResult(PhaseResult):
         environment: Which one.
         step: The step at which it ended, in percent; None if it ended at none.
         is_inconclusive: Whether that step showed neither side, so that people may be asked.
+        is_held: Whether it was held before it began, so that the wave is to wait.
     """
 
     environment: str
     step: int | None = None
     is_inconclusive: bool = False
+    is_held: bool = False
 
 
 class WaveResult(PhaseResult):
@@ -106,6 +108,11 @@ class WaveResult(PhaseResult):
     def inconclusive(self) -> list[TargetResult]:
         """The targets about which people may be asked; none if one ended the wave: then all are rolled back."""
         return [] if self.ended_by else [one for one in self.targets.values() if one.is_inconclusive]
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a target was held before it began, and none ended the wave."""
+        return not self.ended_by and any(one.is_held for one in self.targets.values())
 
 
 class RollbackResult(PhaseResult):

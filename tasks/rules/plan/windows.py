@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from tasks.rules.plan.types import WALL_TIME, Section, fault, refusing
+from tasks.rules.plan.types import WALL_TIME, Person, Section, fault, refuse_doubles, refusing
 from tasks.rules.windows import cron, window, zones
 
 WallTime = Annotated[str, Field(pattern=WALL_TIME)]
@@ -75,7 +75,7 @@ class Window(Section):
         )  # fmt: skip
 
 
-class PolicyWindows(Section):
+class BothWindows(Section):
     """Windows: production may change while one of `allow` is open, or there is none, and none of `deny` is."""
 
     allow: Annotated[list[Window], Field(max_length=50)] = Field(default_factory=list)
@@ -89,11 +89,40 @@ class PolicyWindows(Section):
         return (*allow, *deny)
 
 
-class Windows(PolicyWindows):
+class Overrides(Section):
+    """Overrides: who may have one release go on although a window is closed or a freeze is in force."""
+
+    who: Annotated[list[Person], Field(min_length=1, max_length=100)]
+    """Who may, by name as enrolled; each override is proved by code or signature."""
+    second_person: bool = False
+    """Whether a second one of them must agree, by an override of the same."""
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
+        refuse_doubles(self.who)
+        if self.second_person and len(self.who) == 1:
+            raise fault("a second person is needed, and only one is listed", fix="List more names in `who`.")
+        return self
+
+
+class PolicyWindows(BothWindows):
+    """Windows of a policy, and who may set them aside."""
+
+    lifted_by: Annotated[list[Person], Field(max_length=100)] = Field(default_factory=list)
+    """Who may lift a freeze of these services, beside the person who set it; empty lets every enrolled person."""
+    overrides: Overrides | None = None
+    """Who may override windows and freezes; left out, no one may."""
+
+
+class Windows(BothWindows):
     """Windows: production begins while one of `allow` is open, or there is none, and none of `deny` is; else the release waits."""
 
     if_too_short: Literal["wait", "proceed"] = "wait"
     """If a wave's longest time does not fit in what is left of the window: `wait` for the next that is long enough, or `proceed`."""
+    when_it_closes: Literal["finish", "hold"] = "finish"
+    """If the window closes while a wave goes on: `finish` it, or `hold` it before its next step until the window opens again."""
+    held_at_most_minutes: Annotated[float, Field(gt=0, le=525_600)] | None = None
+    """If a wave is held for so long before one step, by a freeze or a window, it is rolled back; left out, it waits as long as it takes."""
 
 
 def _wall(text: str | None) -> datetime:

@@ -46,6 +46,13 @@ class Line(NamedTuple):
     counts: str
 
 
+class Allowed(NamedTuple):
+    """Who may override windows and freezes by all policies of a plan, and how many of them must."""
+
+    who: tuple[str, ...]
+    people: int
+
+
 def policies_of(plan: Plan, policies: Sequence[Policy]) -> tuple[Policy, ...]:
     """Choose the policies that protect a platform block which the plan names."""
     named = {place.platform for place in places_of(plan)}
@@ -67,7 +74,7 @@ def effective_rules(plan: Plan, policies: Sequence[Policy]) -> Rules:
         policies=tuple(policy.name for policy in applying),
         quorum=max([plan.approval.quorum, *(policy.approval.quorum for policy in applying)]),
         approvers=tuple(approvers),
-        signatures="required" if any(policy.approval.signatures == "required" for policy in applying) else "accepted",
+        signatures=signatures_of(applying),
         checklist=tuple(asked),
         requesters=None if requesters is None else tuple(requesters),
         requester="proved" if any(policy.approval.requester == "proved" for policy in applying) else "named",
@@ -90,6 +97,21 @@ def requester_conflicts(requester: str, rules: Rules) -> list[str]:
     who, allowed = requester or "a phase that runs alone", ", ".join(rules.requesters) or "none"
     by = " and ".join(rules.policies)
     return [f"requester: {who} may not release by `requesters` of the policy {by}, which lists {allowed}. Let one of them request it."]
+
+
+def may_override(policies: Sequence[Policy]) -> Allowed | None:
+    """Say who may override windows and freezes by all of these policies, and how many must; None if one of them, or none, lets anyone."""
+    lists = [policy.windows.overrides for policy in policies]
+    if not lists or any(one is None for one in lists):
+        return None
+    known = [one for one in lists if one is not None]
+    who = tuple(name for name in known[0].who if all(name in one.who for one in known))
+    return Allowed(who, 2 if any(one.second_person for one in known) else 1) if who else None
+
+
+def signatures_of(policies: Sequence[Policy]) -> Signatures:
+    """Say which proofs count by all of these policies."""
+    return "required" if any(policy.approval.signatures == "required" for policy in policies) else "accepted"
 
 
 def compare_rules(plan: Plan, policies: Sequence[Policy]) -> list[Line]:

@@ -6,14 +6,55 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tasks.rules.record.entries import Entry
+from tasks.rules.windows.freeze import UNREADABLE, WINDOWS
 
 WAITS_UNTIL = "waits_until"
 SUSPENDS_UNTIL = "suspends_until"  # in the evidence of the entry with which a run is suspended; "" if it is woken again and again
+HELD_BY = "held_by"
+OVER = "over "  # how the name of the entry begins that says how a freeze ended
 
 
 def wait_name(wave: int, until: datetime) -> str:
     """Name the entry that says that a wave waits until a moment."""
     return f"wait {wave} until {until:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def hold_name(by: Sequence[str]) -> str:
+    """Name the entry that says that a step is held, and by what: the ids of freezes, or `windows`."""
+    return f"held by {' '.join(by)}"[:200]
+
+
+def is_hold(entry: Entry) -> bool:
+    """Say if an entry is one of those with which a release is held: before a wave without a process, or before a step."""
+    return entry.kind == "gate" and HELD_BY in entry.evidence
+
+
+def held_by(entries: Sequence[Entry]) -> list[str]:
+    """List what holds a release now, freezes by id, `windows`: what the last of its holds named; nothing once it went on or ended."""
+    if not entries or any(entry.kind == "closed" for entry in entries):
+        return []
+    last = entries[-1:] if waits(entries[-1]) else {entry.environment: entry for entry in entries if entry.environment}.values()
+    return list(dict.fromkeys(str(one) for entry in last if is_hold(entry) for one in entry.evidence[HELD_BY]))
+
+
+def untold_freezes(entries: Sequence[Entry]) -> list[str]:
+    """List the freezes that held a release, and of which its record does not say yet how they ended."""
+    held = [str(one) for entry in entries if is_hold(entry) for one in entry.evidence[HELD_BY] if one not in {WINDOWS, UNREADABLE}]
+    told = {entry.name.removeprefix(OVER) for entry in entries if entry.kind == "gate" and entry.name.startswith(OVER)}
+    return [one for one in dict.fromkeys(held) if one not in told]
+
+
+def held_since(entries: Sequence[Entry], *, environment: str, step: int | None) -> datetime | None:
+    """Give when the step of an environment was held first; None if it never was."""
+    found = [entry.at for entry in entries if is_hold(entry) and (entry.environment, entry.step) == (environment, step)]
+    return datetime.fromisoformat(min(found)) if found else None
+
+
+def holds_in_words(entries: Sequence[Entry]) -> str:
+    """Say where a release that runs is held, and why; "" if it is not: the last entry of an environment decides."""
+    last = {entry.environment: entry for entry in entries if entry.environment}
+    found = [entry for entry in last.values() if is_hold(entry)]
+    return "; ".join(f"{entry.what}: {entry.why}" for entry in found)
 
 
 def waits(entry: Entry) -> bool:

@@ -64,6 +64,8 @@ SOON, PAST = NOW + timedelta(seconds=1), NOW - timedelta(seconds=1)
         (run("PAUSED", wake_at=NOW), "wake"),
         (run("PAUSED", wake_at=PAST, alive=False), "wake"),
         (run("PAUSED", stop_requested=True, wake_at=SOON), "wake"),
+        (run("PAUSED", hold_changed=True, wake_at=SOON), "wake"),
+        (run("RUNNING", hold_changed=True, alive=True), "leave"),
         (run("RUNNING", alive=True, heard=None), "leave"),
         (run("RUNNING", alive=False, age=0, marked=NOW), "again"),
         (run("RUNNING", alive=False, age=94, marked=NOW - timedelta(seconds=95)), "leave"),

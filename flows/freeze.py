@@ -1,0 +1,51 @@
+"""Freeze: stop every step forward of one service, or of all, from the Prefect UI. Rollbacks go on."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from prefect import State, flow
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.states import Completed
+from pydantic import Field
+
+from blocks.errors import BadInput
+from flows.lifecycle.parameters import drops_unknown_parameters
+from tasks.lifecycle.clock import now
+from tasks.lifecycle.freezes import set_freeze, tell
+from tasks.rules.approval.lifting import question_of
+from tasks.rules.plan.request import AnyReason, AnyRequester
+from tasks.rules.windows.freeze import freeze_in_words
+
+Service = Annotated[
+    str,
+    Field(max_length=63, title="Service", description="The service, as in its plan. Leave it empty to stop all services."),
+]
+Until = Annotated[datetime | None, Field(title="Until", description="When it ends by itself. Leave it empty if it is to be lifted.")]
+
+
+@drops_unknown_parameters
+@flow(name="freeze", flow_run_name="freeze {service}", persist_result=False)
+async def freeze(reason: AnyReason, requester: AnyRequester, service: Service = "", until: Until = None) -> State[Any]:
+    """Stop every step forward within seconds, until the freeze is lifted; rollbacks go on. Everybody may set one.
+
+    Args:
+        reason: Why; everybody who waits reads it.
+        requester: Your name.
+        service: The service; empty for all.
+        until: When it ends by itself; empty if it is to be lifted.
+    """
+    until = until if until is None or until.tzinfo else until.replace(tzinfo=UTC)
+    if until is not None and until <= now():
+        raise BadInput(f"{until:%Y-%m-%d %H:%M} UTC is over already", field="until", fix="Give a later moment, or leave it empty.")
+    found = await asyncio.to_thread(set_freeze, who=requester, reason=reason, service=service.strip(), until=until)
+    words = freeze_in_words(found)
+    tell(found, what=words)
+    await acreate_markdown_artifact(
+        f"# Frozen\n{words}.\n\nRollbacks go on. To lift it, run the deployment `unfreeze` with the freeze `{found.id}`, or "
+        f"`shipway unfreeze {found.id}` on the worker's machine. The challenge for a code is `{question_of(found).challenge('approve')}`.",
+        key=f"freeze-{found.id}",
+    )
+    return Completed(name="Frozen", message=words)

@@ -1,0 +1,54 @@
+"""Unfreeze: lift a freeze from the Prefect UI; who lifts it proves by code or signature who that is."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from prefect import State, flow
+from prefect.states import Completed
+from pydantic import Field
+
+from tasks.approval.lifting import lift_by_proof
+from tasks.lifecycle.clock import now
+from tasks.lifecycle.freezes import find_freeze, tell
+from tasks.rollout.platforms import load_approvers
+from tasks.rules.approval.policy import read_answer
+from tasks.rules.approval.proofs import MAX_SIGNATURE_CHARACTERS
+from tasks.rules.plan.request import AnyReason
+from tasks.rules.windows.freeze import lifted_in_words
+
+FreezeId = Annotated[str, Field(max_length=12, title="Freeze", description="Its id. Leave it empty if there is only one.")]
+Approver = Annotated[str, Field(max_length=64, title="Your name", description="As enrolled.")]
+Code = Annotated[str, Field(max_length=32, title="Code", description="What `shipway code` computes from the challenge of the freeze.")]
+Signature = Annotated[str, Field(max_length=MAX_SIGNATURE_CHARACTERS, title="SSH signature", description="Instead of a code.")]
+Block = Annotated[str, Field(max_length=200, title="Approvers", description="The block in which you are enrolled.")]
+
+
+@flow(name="unfreeze", flow_run_name="unfreeze {freeze}", persist_result=False)
+async def unfreeze(
+    reason: AnyReason,
+    approver: Approver,
+    code: Code = "",
+    freeze: FreezeId = "",
+    signature: Signature = "",
+    block: Block = "approvers/shipway",
+) -> State[Any]:
+    """Lift a freeze; releases that it holds go on by themselves.
+
+    Args:
+        reason: Why.
+        approver: Your name, which the code or signature proves.
+        code: The eight digits for the challenge of the freeze.
+        freeze: Its id; empty takes the only one.
+        signature: An SSH signature instead of a code.
+        block: The block in which you are enrolled.
+    """
+    found = await asyncio.to_thread(find_freeze, freeze.strip())
+    form = {"decision": "approve", "approver": approver, "code": code, "signature": signature, "comment": ""}
+    answer = read_answer(form, received_at=now())
+    approvers = await load_approvers(block)
+    lifted = await asyncio.to_thread(lift_by_proof, found, answer, approvers=approvers, reason=reason)
+    words = lifted_in_words(lifted, now())
+    tell(lifted, what=words)
+    return Completed(name="Lifted", message=words)

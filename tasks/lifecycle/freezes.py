@@ -1,0 +1,136 @@
+"""Freezes beside the approval key: what holds a service now, and the switch itself; what cannot be read holds everything."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import secrets
+from collections.abc import Collection
+from datetime import datetime
+
+from prefect.events import emit_event
+
+from blocks.approvers.freeze_files import forget_freeze_file, freeze_folder, read_freeze_files, write_freeze_file
+from blocks.approvers.key_file import key_path
+from blocks.approvers.policy_files import read_policy_files
+from blocks.errors import BadInput, Refused
+from blocks.outside_text import as_name, as_reason
+from tasks.lifecycle.clock import now
+from tasks.rules.windows.freeze import Freeze, Hold, Lifted, hold_of, read_freeze, unreadable
+
+
+def load_freezes() -> tuple[Freeze, ...]:
+    """Read all freezes that are kept, those that are over too, the oldest first.
+
+    Raises:
+        Refused: One cannot be read; it could be of any service.
+    """
+    found: list[Freeze] = []
+    for name, content in read_freeze_files().items():
+        freeze = read_freeze(content)
+        if isinstance(freeze, str):
+            raise Refused(f"{freeze_folder() / name}.json cannot be read: {freeze}")
+        if freeze.id != name:
+            raise Refused(f"{freeze_folder() / name}.json is the file of another freeze, {freeze.id}")
+        found.append(freeze)
+    return tuple(sorted(found, key=lambda one: one.at))
+
+
+def hold_now(service: str, aside: Collection[str] = ()) -> Hold | None:
+    """Say what holds the steps forward of a service now; None if nothing does. Freezes that cannot be read hold every service.
+
+    Args:
+        service: The service.
+        aside: The freezes that do not count, by id.
+    """
+    try:
+        return hold_of([one for one in load_freezes() if one.id not in aside], now(), service=service)
+    except Refused as error:
+        return unreadable(str(error))
+
+
+def what_holds(service: str) -> str:
+    """Give a name of everything on this machine that may hold a service: another name means that it is worth another look.
+
+    Args:
+        service: The service.
+
+    Returns:
+        The name; "" on a machine without the key folder, which cannot know.
+    """
+    if not key_path().exists():
+        return ""
+    hold = hold_now(service)
+    found = hashlib.sha256(repr((hold and (hold.by, hold.why), _policies())).encode())
+    return found.hexdigest()[:16]
+
+
+def set_freeze(*, who: str, reason: str, service: str = "", until: datetime | None = None) -> Freeze:
+    """Set a freeze; it holds from now on. It needs no server.
+
+    Raises:
+        BadInput: The name of the service is not one.
+        Refused: It cannot be kept.
+    """
+    made = {"id": secrets.token_hex(6), "service": service, "reason": as_reason(reason), "who": as_name(who), "at": now(), "until": until}
+    try:
+        freeze = Freeze.model_validate(made)
+    except ValueError:
+        wrong = f"{service[:80]!r} is not the name of a service"
+        raise BadInput(wrong, field="service", fix="Write it as in the plan, or leave it out for all.") from None
+    write_freeze_file(freeze.id, freeze.to_bytes())
+    _forget()
+    return freeze
+
+
+def end_freeze(freeze: Freeze, lifted: Lifted) -> Freeze:
+    """Lift a freeze, in one step; who may was looked at before. One that is lifted already stays as it is.
+
+    Raises:
+        Refused: It cannot be kept.
+    """
+    ended = freeze if freeze.lifted else freeze.model_copy(update={"lifted": lifted})
+    write_freeze_file(ended.id, ended.to_bytes())
+    return ended
+
+
+def find_freeze(name: str, *, service: str | None = None) -> Freeze:
+    """Find the freeze in force that is to be lifted.
+
+    Args:
+        name: The id of one, or the beginning of it; "" for the only one there is.
+        service: Only those of this service, "" for those of all services; None for any.
+
+    Raises:
+        BadInput: There is none, or there are several.
+        Refused: The freezes cannot be read.
+    """
+    held = [one for one in load_freezes() if one.holds(now()) and service in {None, one.service}]
+    found = [one for one in held if one.id.startswith(name)]
+    known = ", ".join(f"{one.id} ({one.service or 'all services'}: {one.reason})" for one in held) or "none"
+    if len(found) != 1:
+        wrong = f"{len(found)} freezes begin with {name!r}" if name else f"{len(found)} freezes are in force"
+        raise BadInput(wrong, field="freeze", fix=f"Name one of those that are in force: {known}.")
+    return found[0]
+
+
+def tell(freeze: Freeze, *, what: str) -> None:
+    """Emit the event of a freeze that was set or lifted, for automations that send messages."""
+    payload = {**freeze.model_dump(mode="json"), "what": what}
+    emit_event(
+        f"shipway.freeze.{'lifted' if freeze.lifted else 'set'}", resource={"prefect.resource.id": "shipway.freezes"}, payload=payload
+    )
+
+
+def _forget() -> None:
+    with contextlib.suppress(Refused):
+        for freeze in load_freezes():
+            if freeze.is_forgotten(now()):
+                forget_freeze_file(freeze.id)
+
+
+def _policies() -> str:
+    try:
+        return hashlib.sha256(repr(sorted(read_policy_files().items())).encode()).hexdigest()
+    except Refused as error:
+        return str(error)

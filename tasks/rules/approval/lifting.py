@@ -1,0 +1,48 @@
+"""Lifting a freeze: the question that a person answers by code or signature, and who may."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+
+from tasks.rules.approval.gates import Gate
+from tasks.rules.approval.override import OPEN_FOR
+from tasks.rules.approval.proofs import same_name
+from tasks.rules.approval.statement import Question, canonical_json
+from tasks.rules.policy.policy import Policy
+from tasks.rules.windows.freeze import Freeze, whose
+
+GATE = "unfreeze"
+
+
+def gate_of_lifting(freeze: Freeze, name: str, *, at: datetime) -> Gate:
+    """Make the question whether a freeze is lifted, to one person; the answer is bound to this very freeze."""
+    digest = hashlib.sha256(canonical_json(freeze.model_dump(mode="json")).encode()).hexdigest()
+    return Gate(
+        run=freeze.id, name=GATE, digest=digest, service=whose(freeze.service), version="any", requester="",
+        opened_at=at - OPEN_FOR, expires_at=at + OPEN_FOR, approvers=(name,),
+    )  # fmt: skip
+
+
+def question_of(freeze: Freeze) -> Question:
+    """Give what an answer is bound to; its challenge is the same for everybody."""
+    return gate_of_lifting(freeze, "anybody", at=freeze.at).asked()
+
+
+def lifting_fault(freeze: Freeze, name: str, policies: Sequence[Policy]) -> str:
+    """Say why a person may not lift a freeze; "" if that person may: who set it, and whom the policies of the service list.
+
+    Args:
+        freeze: The freeze.
+        name: The person, who has proved it or will.
+        policies: All policies.
+    """
+    if same_name(name) == same_name(freeze.who):
+        return ""
+    applying = [policy for policy in policies if policy.windows.lifted_by and (not freeze.service or freeze.service in policy.services)]
+    missing = [policy for policy in applying if same_name(name) not in policy.windows.lifted_by]
+    if not missing:
+        return ""
+    lists = " and ".join(f"{', '.join(one.windows.lifted_by)} by `windows.lifted_by` of the policy {one.name}" for one in missing)
+    return f"{name} may not lift the freeze {freeze.id}: {freeze.who} may, who set it, and {lists}"
