@@ -97,8 +97,8 @@ async def _look(phase: Phase, environment: str) -> Hold | None:
 
 def _is_there(position: Position, standing: Standing, then: int | None) -> bool:
     """Say if the next step was made, though its entry is missing."""
-    if position["baseline"] == standing.version or then is None:
-        return position["baseline"] == standing.version
+    if then is None:
+        return position["canary"] is None and position["baseline"] == standing.version
     return position["canary"] == standing.version and (then == 0 or position["percent"] == then)
 
 

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Collection
 from functools import partial
 
-from prefect import get_run_logger
-
 from blocks.approvers.approvers import Approvers
 from blocks.approvers.override_files import read_override_files, write_override_file
 from blocks.approvers.signers import signature_fault
@@ -16,6 +14,7 @@ from blocks.outside_text import error_text
 from tasks.approval.approval import judge_and_count
 from tasks.approval.protection import load_policies
 from tasks.lifecycle.clock import now
+from tasks.record.journal import say
 from tasks.rollout.platforms import load_approvers
 from tasks.rules.approval.override import Override, gate_of, in_force, set_aside
 from tasks.rules.approval.policy import Answer
@@ -39,7 +38,7 @@ async def overrides_of(run: str, plan: Plan) -> list[Override]:
         approvers = await load_approvers(plan.approval.block)
         return await asyncio.to_thread(_in_force, found, run, plan, approvers)
     except (ShipwayError, ValueError) as error:
-        get_run_logger().warning("An override does not count: %s", error_text(error))
+        say(f"an override does not count: {error_text(error)}")
         return []
 
 

@@ -16,7 +16,9 @@ from typing import Any
 
 import psutil
 import pytest
+import yaml
 
+from tests.flows.gatehouse import People, enrol
 from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, spots
 from tests.flows.processes import ended
 
@@ -80,6 +82,35 @@ async def seen_by_the_keeper(run: str) -> str:
 
     (seen,) = [one.seen for one in await find_open.fn() if one.id == run]
     return decide_care(seen, now=now()).act
+
+
+@contextlib.contextmanager
+def policy(stage: Stage, **windows: Any) -> Iterator[None]:
+    """Protect the stage's production by a policy."""
+    from blocks.approvers.policy_files import remove_policy_file, write_policy_file  # noqa: PLC0415
+
+    facts = {"policy": 1, "name": stage.name, "protects": [f"local/{stage.name}-production"], "services": [stage.name], "windows": windows}
+    write_policy_file(stage.name, yaml.safe_dump(facts).encode())
+    yield
+    remove_policy_file(stage.name)
+
+
+def text_of(path: str) -> bytes:
+    """Read a plan."""
+    return Path(path).read_bytes()
+
+
+def override_of(people: People, run: str, *, service: str, holds: list[str]) -> Any:
+    """Answer, as the first of these people, whether something is set aside for 1.7."""
+    from tasks.rules.approval.one_time_codes import code_of  # noqa: PLC0415
+    from tasks.rules.approval.override import gate_of  # noqa: PLC0415
+    from tasks.rules.approval.policy import read_answer  # noqa: PLC0415
+    from tasks.rules.policy.rules import Allowed  # noqa: PLC0415
+
+    name, at = people.names[0], datetime.now(UTC)
+    asked = gate_of(run, holds, service=service, version="1.7", allowed=Allowed((name,), 1), at=at).asked()
+    code = code_of(people.block.secret(name), asked.challenge("approve"))
+    return read_answer({"decision": "approve", "approver": name, "code": code, "comment": "bug 812"}, received_at=at)
 
 
 @contextlib.contextmanager
@@ -203,3 +234,30 @@ async def test_what_was_held_for_too_long_is_rolled_back_if_the_plan_says_so(sta
     ran = await stage.seen(run)
     assert ran.state == "RolledBack", ran.message
     assert "more than the 0.05 min" in ran.message
+
+
+@pytest.mark.faults
+async def test_an_override_lets_one_release_go_on_and_is_in_its_record(stage: Stage, server: Any) -> None:
+    """By whom the policy names, with the proof and the reason; the freeze stays."""
+    from tasks.lifecycle.run_labels import set_wakeup  # noqa: PLC0415
+    from tasks.rollout.overrides import override  # noqa: PLC0415
+    from tasks.rules.plan.file import read_plan  # noqa: PLC0415
+    from tasks.rules.rollout.waiting import held_by  # noqa: PLC0415
+
+    people = await enrol(server)
+    with policy(stage, overrides={"who": people.names}):
+        freeze = switch.set(stage.name)
+        path = stage.plan(approval={"quorum": 0, "block": f"approvers/{people.name}"})
+        run = await stage.release(stage.tag("1.7"), plan=path)
+        await stage.runner.run(run, "release")
+        held = await stage.seen(run)
+        assert (held.state, held_by(held.entries)) == ("Suspended", [freeze.id])
+        plan, _ = read_plan(text_of(path), name=path)
+        assert plan is not None
+        answer = override_of(people, run, service=stage.name, holds=[freeze.id])
+        assert await override(run, plan, version="1.7", holds=[freeze.id], answer=answer) == ""
+        await set_wakeup(run, at=datetime.now(UTC))
+        ran = await stage.carry_through(run, "release")
+    assert ran.state == "Deployed", ran.message
+    (said,) = [entry for entry in ran.entries if entry.name.startswith("override ")]
+    assert (said.who, said.why, said.evidence["holds"]) == (people.names[0], "bug 812", [freeze.id])

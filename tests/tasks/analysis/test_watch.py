@@ -14,7 +14,7 @@ import pytest
 from blocks.errors import Superseded, Temporary, WorldMoved
 from blocks.platform import Lease
 from tasks.analysis.sources import Subject
-from tasks.analysis.watch import begin_watch, read_counts, start_clock, watch_recovery, watch_step
+from tasks.analysis.watch import begin_watch, read_counts, start_clock, watch_on, watch_recovery, watch_step
 from tasks.rules.analysis.step import MOST_MISSED
 from tasks.rules.plan.plan import Judgement, PlatformSli
 from tests.local_environments import MakeLocal
@@ -39,9 +39,40 @@ async def begin(platform: Any) -> Any:
     return await begin_watch.fn(platform, subject=HASTY, version="1.1", key="k")
 
 
+async def watched_on(platform: Any, *, looks: int) -> tuple[str, int]:
+    """Watch a step that has passed on, for so many readings at most; gives the outcome and how many there were."""
+    asked: list[float] = []
+
+    async def ends(seconds: float) -> bool:
+        asked.append(seconds)
+        return asked.count(0) > looks
+
+    begun = await begin(platform)
+    found = await watch_on.fn(platform, subject=HASTY, version="1.1", percent=25, lease=OURS, begun=begun, ends=ends)
+    return found.outcome, asked.count(0)
+
+
 def from_look(number: int, act: Callable[[], object]) -> Callable[[int], None]:
     """Act at every reading of the counts from the given one on; the first reading is that of `begin_watch`."""
     return lambda look: act() if look >= number else None  # type: ignore[return-value]
+
+
+async def test_a_canary_that_is_held_is_watched_on_until_it_is_told_to_end_or_fails() -> None:
+    """A verdict that it is well does not end it, and counts from the step's beginning fail it."""
+    platform = FakePlatform()
+    platform.at_look = from_look(2, lambda: platform.serve(v1_0=counted(2000), v1_1=counted(2000)))
+    assert await watched_on(platform, looks=4) == ("passed", 5)
+    platform = FakePlatform()
+    platform.at_look = from_look(3, lambda: platform.serve(v1_0=counted(2000), v1_1=counted(2000, 600)))
+    assert await watched_on(platform, looks=100) == ("failed", 2)
+
+
+async def test_a_watch_of_what_is_held_gives_way_when_another_owner_acts() -> None:
+    """A rollback takes the lease, and the held release stops."""
+    platform = FakePlatform()
+    platform.at_look = from_look(3, lambda: platform.position.update(owner="run-2", generation=2))
+    with pytest.raises(Superseded, match="belongs to run-2"):
+        await watched_on(platform, looks=100)
 
 
 @pytest.mark.parametrize(("errors", "outcome"), [(0, "passed"), (600, "failed")])

@@ -1,0 +1,61 @@
+"""What holds a wave that has begun: a freeze always, a closed window only if the plan says so; and what cannot be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blocks.approvers.key_file import create_key, key_path
+from blocks.approvers.policy_files import write_policy_file
+from flows.lifecycle.context import Phase
+from flows.lifecycle.holds import what_freezes, what_holds_a_step
+from tasks.lifecycle.freezes import set_freeze
+from tasks.rules.windows.freeze import UNREADABLE, WINDOWS
+from tests.rules.policy.test_rules import plan_of
+
+CLOSED = {"deny": [{"from": "2020-01-01", "zone": "UTC", "reason": "stocktaking", "owner": "platform"}]}
+RUN = "11111111-2222-3333-4444-555555555555"
+
+
+@pytest.fixture(autouse=True)
+def _key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "keys" / "approvals.key"))
+    create_key(key_path())
+
+
+def phase_of(**windows: Any) -> Phase:
+    """Give a release whose plan has windows."""
+    taken: Any = None
+    return Phase(RUN, 1, RUN, plan_of(windows=windows), "shipway.yaml", ".", taken)
+
+
+async def by(phase: Phase) -> tuple[str, ...]:
+    """Say what holds a step."""
+    found = await what_holds_a_step(phase)
+    return () if found is None else found.by
+
+
+async def test_a_window_that_closes_holds_a_step_only_if_the_plan_says_so() -> None:
+    """Open, it never does."""
+    assert await by(phase_of(**CLOSED)) == ()
+    assert await by(phase_of(**CLOSED, when_it_closes="hold")) == (WINDOWS,)
+    assert await by(phase_of(when_it_closes="hold")) == ()
+
+
+async def test_a_freeze_holds_a_step_whatever_the_plan_says() -> None:
+    """That of another service does not."""
+    set_freeze(who="ada", reason="incident", service="other")
+    assert await by(phase_of()) == ()
+    freeze = set_freeze(who="ada", reason="incident", service="shop")
+    assert await by(phase_of()) == (freeze.id,)
+    assert await by(phase_of(**CLOSED, when_it_closes="hold")) == (freeze.id,)
+
+
+async def test_policies_that_cannot_be_read_hold_what_closed_windows_would() -> None:
+    """They may have windows; staging has none."""
+    write_policy_file("shop", b"torn")
+    assert await by(phase_of()) == ()
+    assert await by(phase_of(when_it_closes="hold")) == (UNREADABLE,)
+    assert await what_freezes(phase_of(when_it_closes="hold")) is None
