@@ -9,7 +9,7 @@ from datetime import datetime
 from tasks.rules.approval.gates import Gate
 from tasks.rules.approval.override import OPEN_FOR
 from tasks.rules.approval.proofs import same_name
-from tasks.rules.approval.statement import Question, canonical_json
+from tasks.rules.approval.statement import Question, canonical_json, nonce_of
 from tasks.rules.policy.policy import Policy
 from tasks.rules.windows.freeze import Freeze, whose
 
@@ -21,7 +21,7 @@ def gate_of_lifting(freeze: Freeze, name: str, *, at: datetime) -> Gate:
     digest = hashlib.sha256(canonical_json(freeze.model_dump(mode="json")).encode()).hexdigest()
     return Gate(
         run=freeze.id, name=GATE, digest=digest, service=whose(freeze.service), version="any", requester="",
-        opened_at=at - OPEN_FOR, expires_at=at + OPEN_FOR, approvers=(name,),
+        opened_at=at - OPEN_FOR, expires_at=at + OPEN_FOR, approvers=(name,), nonce=nonce_of(GATE, freeze.id),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from tasks.rules.approval.gates import Gate
 from tasks.rules.approval.proofs import Proof, Subject, Trust, same_name, verify_proofs
-from tasks.rules.approval.statement import Value, canonical_json
+from tasks.rules.approval.statement import Value, canonical_json, nonce_of
 from tasks.rules.policy.rules import Allowed
 
 GATE = "override"
@@ -30,7 +30,7 @@ def gate_of(run: str, holds: Collection[str], *, service: str, version: str, all
     """Make the question whether these holds are set aside for a release; the answer is bound to them and to it."""
     return Gate(
         run=run, name=GATE, digest=digest_of(holds), service=service, version=version, requester="",
-        opened_at=at - OPEN_FOR, expires_at=at + OPEN_FOR, approvers=allowed.who, quorum=allowed.people,
+        opened_at=at - OPEN_FOR, expires_at=at + OPEN_FOR, approvers=allowed.who, quorum=allowed.people, nonce=nonce_of(GATE, run),
     )  # fmt: skip
 
 

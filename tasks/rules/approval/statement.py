@@ -69,6 +69,11 @@ class Question(Bound):
         return "-".join(letters[start : start + 4] for start in range(0, CHALLENGE_CHARACTERS, 4))
 
 
+def nonce_of(*parts: str) -> str:
+    """Derive the random part of a question from the random id of what it is about, so that it can be asked without a record."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
 def read_challenge(text: str) -> str | None:
     """Read a challenge as it was typed: in any case, with or without groups, with `O` for `0` and `I` or `L` for `1`.
 
