@@ -101,8 +101,10 @@ async def watch_step(
         step = Step(subject.judgement, version=version, baseline=baseline, percent=percent, began=began)
         look = partial(_look, platform, subject=subject, version=version, percent=percent, lease=lease)
         points = Thinned[Point](most_points(len(subject.judgement.slis)))
-        ends_at = begun["at"] + watch_seconds + sources.lost_seconds(begun)  # so that the probes cover as much time as planned
-        bakes_until = min(begun["at"] + bake_seconds, ends_at)
+        # From here on by a clock that nothing sets: one that jumps ahead would end the watch, and count the version as baked.
+        since = time.monotonic() - max(0.0, time.time() - begun["at"])
+        ends_at = since + watch_seconds + sources.lost_seconds(begun)  # so that the probes cover as much time as planned
+        bakes_until = min(since + bake_seconds, ends_at)
         where = within(subject.environment)
         async for point in _readings(step, sources, look, ends_at=ends_at, bakes_until=bakes_until, owner=lease["owner"], where=where):
             points.add(point)
@@ -179,10 +181,10 @@ async def _readings(
     owner: str,
     where: str,
 ) -> AsyncIterator[Point]:
-    """Read at the plan's interval until the verdict or the time-out; a slow source delays only the last reading."""
+    """Read at the plan's interval until the verdict or the time-out (monotonic); a slow source delays only the last reading."""
     interval = step.judgement.interval_seconds
     for number in count(1):
-        due, is_last = time.monotonic() + interval, time.time() >= ends_at
+        due, is_last = time.monotonic() + interval, time.monotonic() >= ends_at
         sources.start()
         counts = await look()
         seen = await sources.collect(patience_seconds=None if is_last else max(0.0, due - time.monotonic()))
@@ -190,10 +192,10 @@ async def _readings(
         verdicts = step.judge(sources.platform(counts) | seen, at=at, is_last=is_last)
         yield Point(at, verdicts, step.rows(verdicts, at=at))
         whole = combine(verdicts)
-        if is_last or (whole.outcome in DECIDED and (whole.outcome is not Outcome.PASSED or at >= bakes_until)):
+        if is_last or (whole.outcome in DECIDED and (whole.outcome is not Outcome.PASSED or time.monotonic() >= bakes_until)):
             return
         emit_progress(owner, f"{step.percent} %{where}: {whole.reason}", reading=number)
-        await asyncio.sleep(max(SHORTEST_PAUSE_SECONDS, min(due - time.monotonic(), ends_at - time.time())))
+        await asyncio.sleep(max(SHORTEST_PAUSE_SECONDS, min(due, ends_at) - time.monotonic()))
 
 
 async def _look(platform: Platform, *, subject: Subject, version: str, percent: int, lease: Lease) -> dict[str, Any]:

@@ -109,6 +109,29 @@ async def test_a_step_does_not_pass_before_its_least_time_and_fails_at_once(erro
     assert least <= time.time() - began < 30
 
 
+@pytest.mark.parametrize("jump", [600, -600])
+@pytest.mark.parametrize(("good", "outcome"), [(2000, "passed"), (5, "no_data")])
+async def test_a_clock_that_is_set_ends_no_watch(good: int, outcome: str, jump: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the watch nor the time for which a version must have baked: the version is seen as long as the plan says, and no longer."""
+    platform, real = FakePlatform(), time.time
+    begun, began = await begin(platform), time.monotonic()
+    platform.at_look = from_look(2, lambda: monkeypatch.setattr(time, "time", lambda: real() + jump))
+    platform.serve(v1_0=counted(2000), v1_1=counted(good))
+    found = await watch_step.fn(
+        platform,
+        subject=HASTY,
+        version="1.1",
+        percent=25,
+        watch_seconds=1 if outcome == "no_data" else 60,
+        bake_seconds=0.6,
+        lease=OURS,
+        begun=begun,
+        key="k",
+    )
+    assert found.outcome == outcome
+    assert (1 if outcome == "no_data" else 0.6) <= time.monotonic() - began < 30
+
+
 async def test_a_watch_whose_time_is_up_says_what_is_missing() -> None:
     """No data is not a pass."""
     found = await watched(FakePlatform(), seconds=0.1)
