@@ -110,11 +110,13 @@ async def _compared(question: Question, plan: str) -> str:
         Refused: The plan is one of another service than the question says.
     """
     from blocks.errors import Refused, ShipwayError
+    from blocks.own_path import NotOwn
     from tasks.evidence.inputs import look
 
     try:
+        await asyncio.to_thread(_expect_own, plan)
         fresh = await look(plan, version=question.version)
-    except (ShipwayError, OSError, ValueError) as error:
+    except (ShipwayError, NotOwn, OSError, ValueError) as error:
         return f"The digest was not computed here: {outside(str(error))}"
     if (service := fresh.parsed().service) != question.service:
         raise Refused(f"the question is about {question.service}, and the plan of its run is that of {service}: do not answer it")
@@ -124,6 +126,14 @@ async def _compared(question: Question, plan: str) -> str:
         f"WARNING: the digest computed here, {fresh.digest[:12]}, is NOT the {question.digest[:12]} of the question: the plan or what "
         "runs has changed since it was asked, or this machine sees others. An approval of what has changed is void, and is asked again."
     )
+
+
+def _expect_own(plan: str) -> None:
+    """Expect that other users of this machine cannot change a plan: the server names it, and it names what is connected to."""
+    from blocks.own_path import open_own
+
+    _, file = open_own(Path(plan))
+    file.close()
 
 
 def _show(asked: Asked, *, name: str) -> None:
