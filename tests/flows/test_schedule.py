@@ -67,6 +67,7 @@ async def test_a_release_that_starts_too_late_is_skipped_before_anything_moves(s
     await check_closed(stage, ran, outcome="skipped")
 
 
+@pytest.mark.faults
 @pytest.mark.usefixtures("visitors")
 async def test_a_release_that_is_ready_early_begins_at_its_time(stage: Stage) -> None:
     """It is suspended until the second, as for a window; the record says when it was due."""
@@ -83,6 +84,7 @@ async def test_a_release_that_is_ready_early_begins_at_its_time(stage: Stage) ->
     await check_well(stage, version="2.2")
 
 
+@pytest.mark.faults
 async def test_a_freeze_that_outlasts_the_latest_moment_ends_it_and_staging_goes_back(stage: Stage, server: Any, freezer: Freezer) -> None:
     """Set after staging and before the approval: it neither waits for days nor begins."""
     people = await enrol(server)
