@@ -142,7 +142,8 @@ async def _opened(run: str, asked: Asked) -> Asked:
     if changed := changed_parameters(opened, given):
         what = f"{', '.join(changed)} of this run changed after it began, and only the API can do that; they do not count"
         await append_entry(run, what, kind="note", name="changed parameters")
-    return replace(asked, **{name: opened.evidence[name] for name in changed})
+    first = replace(asked, **{name: opened.evidence[name] for name in changed})
+    return replace(first, reason=as_reason(opened.why), requester=as_name(opened.who))
 
 
 async def _decided(phase: Phase, environments: Sequence[str], asked: Asked) -> tuple[Phase, str]:

@@ -8,6 +8,7 @@ other way round.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,6 +64,17 @@ def keep_head(release: str, head: Head) -> None:
             replace_file(path, json.dumps(head._asdict()).encode())
     except OSError as error:
         raise KeyFolderFault(f"{path} cannot be written: {error.strerror}. Look at its space and rights", delay_seconds=2) from error
+
+
+def closed_heads(*, since: float) -> list[str]:
+    """List the releases whose head says that their record is closed, and was written since a moment (seconds since the epoch)."""
+    found: list[str] = []
+    with suppress(OSError):
+        for path in sorted(_path("any").parent.glob("*.json")):
+            with suppress(OSError, ValueError, TypeError, KeyError):
+                if path.stat().st_mtime >= since and _parsed(path.read_bytes()).closed:
+                    found.append(path.stem)
+    return found
 
 
 def _parsed(content: bytes) -> Head:

@@ -20,6 +20,7 @@ FIELDS = (
     "enforce_parameter_schema", "storage_document_id", "infrastructure_document_id",
 )  # fmt: skip
 RESTORED = (*(name for name in FIELDS if name != "flow_id"), "parameter_openapi_schema")  # what the API may set again
+SCHEDULE = ("schedule", "active", "slug", "parameters")
 ATTRIBUTION = {
     f"PREFECT__{name}" for name in ("FLOW_RUN_ID", "WORKER_ID", "WORKER_NAME", "FLOW_ID", "FLOW_NAME", "DEPLOYMENT_ID", "DEPLOYMENT_NAME")
 }
@@ -139,7 +140,13 @@ def known(home: Path | None = None) -> dict[str, dict[str, Any]]:
 def facts_of(deployment: Any) -> dict[str, Any]:
     """Give what is remembered of a deployment."""
     facts: dict[str, Any] = deployment.model_dump(mode="json", include={*FIELDS, *RESTORED})
-    return facts
+    return facts | {"schedules": schedules_of(deployment)}
+
+
+def schedules_of(deployment: Any) -> list[dict[str, Any]]:
+    """Give the schedules of a deployment, without what the server adds to them."""
+    found = [one.model_dump(mode="json", include={*SCHEDULE}) for one in getattr(deployment, "schedules", None) or []]
+    return sorted(found, key=lambda one: json.dumps(one, sort_keys=True))
 
 
 def limit_of(deployment: Any) -> int | None:

@@ -1,11 +1,15 @@
 """Put deployments right that were changed by the API.
 
-Of all of them the concurrency limit; of rollback, settle and keeper everything that was deployed, since nothing may stop them.
+Of all of them the concurrency limit; of rollback, settle and keeper everything that was deployed, since nothing may stop them: also the
+keeper's schedule, and a deployment that was deleted.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
+import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 
     Propose = Callable[[FlowRun], Coroutine[Any, Any, bool]]
 
+DEPLOY = "import asyncio; from blocks.server.deployments import deploy_all; asyncio.run(deploy_all())"
+DEPLOY_SECONDS = 120
 LOG = logging.getLogger("shipway")
 TOGETHER = (
     ("parameters", "parameter_openapi_schema", "enforce_parameter_schema"),  # the server validates the first by the second
@@ -25,11 +31,14 @@ TOGETHER = (
 )
 
 
-async def restore_all(client: PrefectClient) -> None:
+async def restore_all(client: PrefectClient) -> list[str]:
     """Put right what this installation deployed; what fails is logged, and the next try is soon.
 
     Args:
         client: Of the server.
+
+    Returns:
+        The entry points of rollback, settle and keeper whose deployment the server does not have any more.
     """
     from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId  # noqa: PLC0415 - prefect is slow to import
 
@@ -39,12 +48,14 @@ async def restore_all(client: PrefectClient) -> None:
         found = await client.read_deployments(deployment_filter=chosen, limit=200) if known else []
     except Exception:
         LOG.exception("the deployments could not be compared with what was deployed. %s", deployed.FIX)
-        return
+        return []
     for one in found:
         try:
             await restore(client, one, known[str(one.id)])
         except Exception:
             LOG.exception("the deployment %s could not be put right. %s", one.name, deployed.FIX)
+    urgent = {facts["entrypoint"] for facts in known.values() if deployed.is_own_and_urgent(facts)}
+    return sorted(urgent - {known[str(one.id)]["entrypoint"] for one in found})
 
 
 async def restore(client: PrefectClient, deployment: Any, wanted: dict[str, Any]) -> bool:
@@ -66,7 +77,21 @@ async def restore(client: PrefectClient, deployment: Any, wanted: dict[str, Any]
             "%s of the deployment %s was changed; it is put right. Find out who changed it", ", ".join(sorted(fields)), deployment.name
         )
         await client.request("PATCH", "/deployments/{id}", path_params={"id": deployment.id}, json=fields)
-    return limited or bool(fields)
+    return await _restore_schedules(client, deployment, wanted) or limited or bool(fields)
+
+
+async def _restore_schedules(client: PrefectClient, deployment: Any, wanted: dict[str, Any]) -> bool:
+    """Give rollback, settle and keeper the schedules with which they were deployed; without its own the keeper never runs."""
+    right = wanted.get("schedules")
+    if right is None or not deployed.is_own_and_urgent(wanted) or deployed.schedules_of(deployment) == right:
+        return False
+    LOG.error("the schedules of the deployment %s were changed; they are put right. %s", deployment.name, deployed.WHO)
+    path = {"id": deployment.id}
+    for one in deployment.schedules:
+        await client.request("DELETE", "/deployments/{id}/schedules/{schedule_id}", path_params={**path, "schedule_id": one.id})
+    if right:
+        await client.request("POST", "/deployments/{id}/schedules", path_params=path, json=right)
+    return True
 
 
 async def restore_limit(client: PrefectClient, deployment: Any, right: int | None) -> bool:
@@ -92,6 +117,24 @@ async def restore_limit(client: PrefectClient, deployment: Any, right: int | Non
         patch = {"global_concurrency_limit_id" if is_shared else "concurrency_limit": None, "concurrency_options": None}
     await client.request("PATCH", "/deployments/{id}", path_params={"id": deployment.id}, json=patch)
     return True
+
+
+async def deploy_again(missing: list[str]) -> None:
+    """Deploy prefect.yaml again, as `shipway up` does, in a process of its own: it changes the working directory.
+
+    Args:
+        missing: The entry points that the server has no deployment of.
+    """
+    LOG.error("the deployments of %s are gone; prefect.yaml is deployed again. %s", ", ".join(missing), deployed.WHO)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", DEPLOY)
+    try:
+        code = await asyncio.wait_for(process.wait(), DEPLOY_SECONDS)
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        raise
+    if code:
+        LOG.error("prefect.yaml could not be deployed again (exit status %s). `shipway up` deploys it", code)
 
 
 def before_pending(propose: Propose, client: Callable[[], PrefectClient]) -> Propose:

@@ -163,9 +163,11 @@ async def restore_often() -> None:
 
     while True:
         await asyncio.sleep(RESTORE_SECONDS)
-        with contextlib.suppress(OSError):  # as of an address file of the certificates; the next try is soon
+        with contextlib.suppress(OSError):  # as of an address file of the certificates, or a time-out; the next try is soon
             async with get_client() as client:
-                await restore.restore_all(client)
+                missing = await restore.restore_all(client)
+            if missing:
+                await restore.deploy_again(missing)
 
 
 def refusing(start: Start, refuse: Refuse) -> Start:

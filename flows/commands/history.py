@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from flows.commands import _output, _terminal
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import FlowRun
+
+    from tasks.record.unlisted import Unlisted
 
 HELP = "List past releases and rollbacks with their outcome and duration, and the success rate."
 SHOWN = ("shipway:release", "shipway:rollback", "shipway:production", "shipway:staging")
 NAME_WIDTH = 34
+LISTED = 5
 UNKNOWN = ("no record", "record broken")  # of these it is not known how they ended
 
 
@@ -51,24 +57,48 @@ async def _history(client: PrefectClient, arguments: argparse.Namespace) -> int:
     ended = [found for found in runs if "shipway:release" in found.tags and outcomes[found.id] not in not_begun]
     unknown = sum(outcomes[found.id] in UNKNOWN for found in runs if "shipway:release" in found.tags)
     good = sum(outcomes[found.id] == "deployed" for found in ended)
+    unlisted = await _unlisted(runs, service=arguments.service or "", is_all=len(runs) < limit)
     if arguments.json:
         _output.print_json(
             {
                 "runs": [_facts(found, outcomes[found.id]) for found in runs],
                 "releases": {"started": len(ended), "deployed": good, "unknown": unknown},
+                "unlisted": [asdict(one) for one in unlisted],
             }
         )
         return _terminal.DONE
+    _show(runs, outcomes, ended=len(ended), good=good, unknown=unknown)
+    _show_unlisted(unlisted)
+    return _terminal.DONE
+
+
+def _show(runs: list[FlowRun], outcomes: dict[UUID, str], *, ended: int, good: int, unknown: int) -> None:
     _terminal.show(f"{'started (UTC)':<20} {'run':<9} {'name':<{NAME_WIDTH}} {'outcome':<15} {'took':>9} {'running':>10}")
     for found in runs:
         _terminal.show(_line(found, outcomes[found.id]))
     if ended:
         _terminal.show(
-            f"{good} of {len(ended)} releases that were not refused were deployed ({good / len(ended):.0%}). Details: `shipway report RUN`"
+            f"{good} of {ended} releases that were not refused were deployed ({good / ended:.0%}). Details: `shipway report RUN`"
         )
     if unknown:
         _terminal.show(f"{unknown} releases whose record is missing or cannot be trusted are left out of that")
-    return _terminal.DONE
+
+
+def _show_unlisted(unlisted: list[Unlisted]) -> None:
+    if unlisted:
+        named = ", ".join(f"{one.run} ({one.flow}: {one.outcome})" for one in unlisted[:LISTED]) + (" …" if len(unlisted) > LISTED else "")
+        what = f"{len(unlisted)} runs ended that the server does not list: they were deleted, or lost their tags"
+        _terminal.show(f"{what}. Find out by whom: {named}")
+
+
+async def _unlisted(runs: list[FlowRun], *, service: str, is_all: bool) -> list[Unlisted]:
+    """Find what ended in the time of this list and is not in it."""
+    from tasks.record.storage import default_storage
+    from tasks.record.unlisted import find_unlisted
+
+    since = min((found.start_time for found in runs if found.start_time), default=None)
+    listed = {str(found.id) for found in runs}
+    return await find_unlisted(await default_storage(), listed=listed, since=None if is_all else since, service=service)
 
 
 def _facts(found: FlowRun, outcome: str) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def _common_version(positions: Mapping[str, Position], environments: Sequence[st
 
 
 async def _expect_way(phase: Phase, positions: Mapping[str, Position], *, to: str, bad: str, under: str, restored: Sequence[str]) -> None:
-    """Look for a version to return to before anything is stopped: a rollback that can do nothing must not end that of a release.
+    """Look for a version to return to before anything is stopped: a rollback that can do nothing must not end the one of a release.
 
     Raises:
         Refused: No environment has one, or it would leave the version under release where it is.

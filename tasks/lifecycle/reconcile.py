@@ -97,9 +97,14 @@ async def try_again(run: str, *, reason: str) -> bool:
     Returns:
         Whether it was scheduled.
     """
-    async with get_client() as client:
-        found = await client.read_flow_run(UUID(run))
-        if found.state is None or not found.state.is_failed() or OPEN not in found.tags or found.run_count >= MOST_ATTEMPTS:
+    async with whatever_is_left(run) as (client, found):
+        if (
+            found is None
+            or found.state is None
+            or not found.state.is_failed()
+            or OPEN not in found.tags
+            or found.run_count >= MOST_ATTEMPTS
+        ):
             return False
         if found.deployment_id is None:  # no worker would take it
             return False
@@ -244,7 +249,7 @@ async def see(client: PrefectClient, run: FlowRun) -> Seen:
         state=state.type.value if state else "PENDING",
         since=since,
         alive=alive,
-        heard=await _last_heartbeat(client, run) if alive is not True and state and state.type.value in BEATING else None,
+        heard=await last_heartbeat(client, run.id) if alive is not True and state and state.type.value in BEATING else None,
         wake_at=moment_of(labels.get(WAKE_AT)),
         stop_requested=must_stop(run),
         attempts=run.run_count - len((run.empirical_policy and run.empirical_policy.pause_keys) or ()),  # each wait adds a start
@@ -262,9 +267,10 @@ async def _hold_changed(held: str) -> bool:
     return bool(then) and await asyncio.to_thread(what_holds, service) not in {then, ""}
 
 
-async def _last_heartbeat(client: PrefectClient, run: FlowRun) -> datetime | None:
+async def last_heartbeat(client: PrefectClient, run: UUID) -> datetime | None:
+    """Read when the process of a run was last heard of; its events stay when it is deleted."""
     wanted = EventFilter(
-        event=EventNameFilter(name=["prefect.flow-run.heartbeat"]), any_resource=EventAnyResourceFilter(id=[f"prefect.flow-run.{run.id}"])
+        event=EventNameFilter(name=["prefect.flow-run.heartbeat"]), any_resource=EventAnyResourceFilter(id=[f"prefect.flow-run.{run}"])
     )
     page = await client.read_events(wanted, limit=1)
     return page.events[0].occurred if page.events else None

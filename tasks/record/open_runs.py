@@ -19,8 +19,8 @@ from blocks.errors import ShipwayError
 from tasks.lifecycle.kept_runs import forget_open, open_runs, process_of
 from tasks.lifecycle.lock import OPEN, change_tags, tagged
 from tasks.lifecycle.policy import OBSERVE
-from tasks.lifecycle.reconcile import see
-from tasks.lifecycle.run_labels import process_lives
+from tasks.lifecycle.reconcile import last_heartbeat, see
+from tasks.lifecycle.run_labels import PID, process_lives
 from tasks.record.kept_entries import kept_entry
 from tasks.record.reading import Reading, read_record
 from tasks.record.storage import default_storage
@@ -60,18 +60,20 @@ async def _untagged(client: PrefectClient, run: str) -> OpenRun | None:
     try:
         found = await client.read_flow_run(UUID(run))
     except ObjectNotFound:
-        return await _deleted(run, reading)
+        return await _deleted(client, run, reading)
     await change_tags(client, found, add={OPEN})
     return await _look(client, found)
 
 
-async def _deleted(run: str, reading: Reading | None) -> OpenRun | None:
+async def _deleted(client: PrefectClient, run: str, reading: Reading | None) -> OpenRun | None:
     """See a run that the server does not have; None, and it is forgotten, if it had written nothing yet and so moved nothing."""
     if reading is not None and not (reading.entries or reading.faults or await kept_entry(run, key_of("opened"))):
         await forget_open(run)
         return None
-    alive = process_lives(await process_of(run))
-    seen = Seen("DELETED", datetime.now(UTC), alive, heard=None, wake_at=None, stop_requested=False, attempts=1, begun=True)
+    process = await process_of(run)
+    alive = False if process.get(PID) == "" else process_lives(process)
+    heard = await last_heartbeat(client, UUID(run)) if alive is None else None
+    seen = Seen("DELETED", datetime.now(UTC), alive, heard=heard, wake_at=None, stop_requested=False, attempts=1, begun=True)
     return OpenRun(run, f"the deleted run {run}", seen, has_deployment=False)
 
 

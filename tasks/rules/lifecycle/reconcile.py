@@ -74,7 +74,7 @@ def decide_care(seen: Seen, *, now: datetime) -> Care:
     """
     age = now - seen.since
     match seen.state:
-        case "DELETED" if seen.alive is not True:
+        case "DELETED" if seen.alive is False or (seen.alive is None and (seen.heard is None or now - seen.heard >= SILENT)):
             return Care("settle", "it was deleted from the server, and its record is open")
         case "PAUSED":
             return _care_for_waiting(seen, now)

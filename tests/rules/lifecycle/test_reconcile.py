@@ -104,6 +104,8 @@ SOON, PAST = NOW + timedelta(seconds=1), NOW - timedelta(seconds=1)
         (run("DELETED", age=0, begun=True), "settle"),
         (run("DELETED", age=0, begun=True, alive=False), "settle"),
         (run("DELETED", begun=True, alive=True), "leave"),
+        (run("DELETED", begun=True, heard=NOW - timedelta(seconds=94)), "leave"),
+        (run("DELETED", begun=True, heard=NOW - SILENT), "settle"),
         (run("CANCELLING", age=89, alive=False), "leave"),
         (run("CANCELLING", age=90, alive=False, marked=NOW), "settle"),
         (run("CANCELLING", age=90, alive=False), "leave"),
