@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from blocks.errors import BadInput, WorldMoved
+from blocks.errors import BadInput, RolloutFailed, WorldMoved
 from blocks.kubernetes.objects.annotations import is_canary
 from blocks.kubernetes.objects.selectors import matches
 from blocks.kubernetes.revision import expect_untouched, revision_of
@@ -110,18 +110,24 @@ async def abort(target: Target, traffic: Traffic, lease: Lease) -> None:
     The traffic does not wait until the workload is as it was: pods of the canary's version there are not worse than those beside it.
 
     Raises:
-        WorldMoved: The canary is removed and the workload is as it was, but requests do not reach it as before; a person must fix that.
+        WorldMoved: The canary is removed and the workload is as it was, but requests do not reach it as before; or the workload cannot be
+            made as it was. A person must fix that.
         RolloutFailed: No stable pod is available, so the requests stay; or the workload does not become as it was, and the canary stays.
     """
-    trouble = ""
+    trouble, fault = "", None
     workload, state = await owned(target, lease)
     updated = state.phase or (state.canary and target.version(workload) == state.canary != state.baseline)
     if updated:
-        workload = await restore(target, lease, state.baseline_revision, {})
+        try:
+            workload = await restore(target, lease, state.baseline_revision, {})
+        except (RolloutFailed, WorldMoved) as error:  # by admission, or its revision is gone; the requests leave all the same
+            fault = error
     beside = bool(state.canary) or await canary_of(target) is not None
     if beside:
         await prescale(target, lease, percent=ALL if state.phase else state.percent)
         trouble = await shift_back(target, traffic, lease)
+    if fault is not None:
+        raise fault
     if updated:
         await await_stable(target, workload, state.baseline, lease, patient=True)
     if beside:

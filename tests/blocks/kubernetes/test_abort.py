@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from blocks.errors import BadInput, RolloutFailed, ShipwayError, Unreachable
+from blocks.errors import BadInput, RolloutFailed, ShipwayError, Unreachable, WorldMoved
 from blocks.kubernetes.leases import acquire_lease
 from blocks.kubernetes.objects.annotations import state_of
 from blocks.kubernetes.routing.select import traffic_of
@@ -142,6 +142,24 @@ async def test_the_requests_are_back_before_a_rollback_waits_for_the_workload(sc
             assert await scene.traffic.read() == 0
     assert set(scene.waits) == {("web", 0)}
     assert (await scene.target.read())["spec"]["template"] == template("1.0")
+
+
+@pytest.mark.parametrize("what", ["its revision is gone", "admission refuses it"])
+@pytest.mark.parametrize("split", SPLITS)
+async def test_a_workload_that_cannot_be_made_as_it_was_does_not_keep_the_requests(scenes: Scenes, split: str, what: str) -> None:
+    """A promotion had begun to update it: some of its pods may still be those of before, and none is worse than the canary."""
+    scene = await scenes(split)
+    scene.hangs.add("web")
+    with pytest.raises(RolloutFailed):
+        await beside.promote(scene.target, scene.traffic, scene.lease)
+    if what == "its revision is gone":
+        del scene.cluster.objects["ReplicaSet", "web-1"]
+    else:
+        scene.cluster.refuses["/spec/template"] = RolloutFailed("admission rejects it")
+    with pytest.raises((RolloutFailed, WorldMoved), match=r"not in the cluster's history|admission rejects it"):
+        await beside.abort(scene.target, scene.traffic, scene.lease)
+    assert await scene.traffic.read() == 0
+    assert ("Deployment", "web-canary") in scene.cluster.objects
 
 
 @pytest.mark.parametrize("percent", [50, 100])
