@@ -29,7 +29,7 @@ from tasks.rules.lifecycle.ending import Ending
 from tasks.rules.lifecycle.results import worst_of
 from tasks.rules.plan.request import AnyReason, AnyRequester, AnyVersion, EnvironmentName, PlanPath, Restored
 from tasks.rules.plan.targets import waves_reversed
-from tasks.rules.record.asked import PARAMETERS, changed_parameters
+from tasks.rules.record.asked import OF_ROLLBACK, changed_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ async def _phase(run: str, plan: str) -> Phase:
 
 async def _opened(run: str, asked: Asked) -> Asked:
     """Open the record; gives what was asked for when it was opened first: the parameters of a run can be changed through the API."""
-    given = {name: getattr(asked, name) for name in PARAMETERS} | {"restored": list(asked.restored)}
+    given = {name: getattr(asked, name) for name in OF_ROLLBACK} | {"restored": list(asked.restored)}
     what = f"A rollback of {asked.environment} was asked for"
     evidence = {"flow": "rollback", **given, "run": run_link(run)}
     opened = await append_entry(run, what, kind="opened", who=asked.requester, why=asked.reason, evidence=evidence)

@@ -42,6 +42,7 @@ async def test_the_plan_of_the_run_is_that_of_the_service(service: str, digest: 
         return SimpleNamespace(digest=digest, parsed=lambda: SimpleNamespace(service=service))
 
     monkeypatch.setattr(inputs, "look", look)
+    monkeypatch.setattr(approve, "_expect_own", lambda _plan: None)  # see test_approve_own_plan
     if service != "shop":
         with pytest.raises(Refused, match="the question is about shop, and the plan of its run is that of bank"):
             await approve._compared(QUESTION, "/srv/shipway.yaml")

@@ -77,7 +77,7 @@ def held(ran: Ran) -> list[Any]:
 async def seen_by_the_keeper(run: str) -> str:
     """Ask the keeper's own rule what a run needs now."""
     from tasks.lifecycle.clock import now  # noqa: PLC0415
-    from tasks.lifecycle.reconcile import find_open  # noqa: PLC0415
+    from tasks.record.open_runs import find_open  # noqa: PLC0415
     from tasks.rules.lifecycle.reconcile import decide_care  # noqa: PLC0415
 
     (seen,) = [one.seen for one in await find_open.fn() if one.id == run]

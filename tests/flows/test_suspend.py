@@ -68,7 +68,7 @@ async def test_a_suspension_that_the_server_skips_is_no_end_of_the_wait(monkeypa
     async def skip(**how: Any) -> None:
         asked.append(how)
 
-    async def note(_run: str, *, at: datetime) -> None:
+    async def note(_run: str, *, at: datetime, held: str) -> None:  # noqa: ARG001
         assert at.tzinfo is not None
 
     async def note_wait(_until: datetime, **_: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from blocks.platform import Endpoints
-from flows.rollout import verify_canary
+from flows.rollout import stop, verify_canary
 from flows.rollout.verify_canary import canary_fault
 from tasks.rules.plan.plan import Plan
 from tests.tasks.fake_platform import OURS, FakePlatform
@@ -21,7 +21,8 @@ EU = "production/eu"
 @pytest.fixture(autouse=True)
 def without_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Call tasks as plain functions."""
-    monkeypatch.setattr(verify_canary, "named", lambda task, _: task.fn)
+    for module in (stop, verify_canary):
+        monkeypatch.setattr(module, "named", lambda task, _: task.fn)
 
 
 class Reached(FakePlatform):

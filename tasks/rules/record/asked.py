@@ -8,7 +8,8 @@ from typing import Any
 from tasks.rules.record.entries import Entry
 from tasks.rules.record.masking import hide_in
 
-PARAMETERS = ("plan", "version", "environment", "bad", "restored", "not_before", "not_later_than")
+OF_ROLLBACK = ("plan", "version", "environment", "bad", "restored")
+PARAMETERS = (*OF_ROLLBACK, "not_before", "not_later_than")
 
 
 def changed_parameters(opened: Entry, given: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,92 @@
+"""No field of a Kubernetes platform block that is edited after a release changes the platform on which its rollback acts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from prefect.blocks.core import Block
+from pydantic import SecretStr
+
+from blocks.approvers.places import Kept, keep_place, whole_settings
+from blocks.kubernetes.platform import KubernetesPlatform
+from tasks.approval import protection
+from tasks.rollout import as_deployed
+from tasks.rollout.as_deployed import load_platform_to_roll_back
+
+NAME = "kubernetes/shop"
+
+
+def kubeconfig(server: str) -> SecretStr:
+    """Write one that leads to a server."""
+    return SecretStr(
+        json.dumps({"clusters": [{"name": "c", "cluster": {"server": server}}], "users": [{"name": "u", "user": {"token": "t"}}]})
+    )
+
+
+RELEASED = KubernetesPlatform(
+    config=kubeconfig("https://one"),
+    namespace="shop",
+    workload="web",
+    strategy="canary",
+    service="web",
+    route="web",
+    url="https://shop.example",
+)
+EDITS: dict[str, Any] = {
+    "kubeconfig": "/tmp/evil",  # noqa: S108 - never made
+    "context": "evil",
+    "config": kubeconfig("https://evil"),
+    "credentials": "kubernetes-credentials/evil",
+    "namespace": "evil",
+    "workload": "evil",
+    "kind": "StatefulSet",
+    "container": "sidecar",
+    "image": "evil:{version}",
+    "strategy": "blue-green",
+    "service": "other",
+    "route": "",
+    "port": 1,
+    "url": "https://evil.example",
+    "gateway_metrics": "https://evil.example/metrics",
+    "bad_status": "9..",
+    "force_conflicts": True,
+    "drain_seconds": 3_600,
+    "config_by_hash": False,
+    "config_ignore": ["Secret/web"],
+    "scheduling_seconds": 0,
+    "unready_seconds": 0,
+    "rollout_timeout_seconds": 0.001,
+}
+
+
+def test_every_field_is_edited_here() -> None:
+    """A field that is added to the block is added to the edits."""
+    own = set(KubernetesPlatform.model_fields) - set(Block.model_fields)
+    assert own == set(EDITS)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+@pytest.mark.parametrize("field", EDITS)
+async def test_an_edit_changes_nothing_for_the_rollback(field: str, monkeypatch: pytest.MonkeyPatch, *, answers: bool) -> None:
+    """Neither where the requests return from, nor how long it waits; nor if nothing answers there for now."""
+    keep_place(NAME, Kept("kubernetes 1", await protection._whole(NAME, RELEASED)))
+    edited = RELEASED.model_copy(update={field: EDITS[field]})
+
+    async def load(name: str, *, field: str) -> Block:
+        del name, field
+        return edited
+
+    async def answer(_: Any) -> str:
+        return "" if answers else "refused"
+
+    async def credentials(name: str, *, compares: bool = True) -> str:
+        del name, compares
+        return kubeconfig("https://evil").get_secret_value()
+
+    monkeypatch.setattr(as_deployed, "load_block", load)
+    monkeypatch.setattr(as_deployed, "_answers", answer)
+    monkeypatch.setattr(as_deployed, "kubeconfig_from", credentials)
+    found = await load_platform_to_roll_back(NAME, field="production.platform")
+    assert whole_settings(found) == whole_settings(RELEASED)
