@@ -47,7 +47,8 @@ def examine(home: Path) -> Iterator[Finding]:
     yield from (guarded(check, home) for check in checks)
     if api.is_healthy(home):
         yield from (
-            guarded(check, home) for check in (_clock, _pool, _queues, _deployments, _automations, _worker, _urgent_worker, _keeper)
+            guarded(check, home)
+            for check in (_clock, _pool, _queues, _deployments, _automations, _server_storage, _worker, _urgent_worker, _keeper)
         )
 
 
@@ -219,6 +220,13 @@ def _automations(home: Path) -> Finding:
         fix = "see that it leaves rollback, settle and keeper alone, or disable it. `shipway rollback PLAN --here` needs no run of a worker"
         return Finding("warn", "automations", f"can stop runs, rollbacks too: {'; '.join(acting)}", fix)
     return Finding("ok", "automations", "none that stops runs")
+
+
+def _server_storage(home: Path) -> Finding:
+    if api.ask(home, "/admin/storage").get("default_result_storage_block_id"):
+        fix = "find out who set it (`GET /admin/storage`), and send `DELETE /admin/storage`"
+        return Finding("warn", "storage", "the server has a default of its own for results; Shipway never uses it", fix)
+    return Finding("ok", "storage", "the server names none of its own")
 
 
 def _worker(home: Path, *, name: str = "worker") -> Finding:

@@ -9,11 +9,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from blocks.errors import Tampered, Temporary
+from blocks.errors import Refused, Tampered, Temporary
 from tasks.process.concurrency import to_its_end
 from tasks.record.files import create_file, read_file, read_folder, replace_file
 
 Result = TypeVar("Result")
+REMOTE = {
+    "s3",
+    "s3a",
+    "gs",
+    "gcs",
+    "az",
+    "abfs",
+    "abfss",
+    "adl",
+    "smb",
+    "memory",
+}  # schemes of fsspec that lead to other machines, or nowhere
 MISSING_CODES = {"NoSuchKey", "404", "NotFound"}
 
 
@@ -127,14 +139,33 @@ def objects_of(storage: Any) -> Objects:
 
     Args:
         storage: A `Path`, a Prefect filesystem block, or what this function returned.
+
+    Raises:
+        Refused: It is a remote filesystem of a kind that is not taken.
     """
     if isinstance(storage, Folder | BlockObjects):
         return storage
     if isinstance(storage, Path):
         return Folder(storage)
-    from prefect.filesystems import LocalFileSystem  # noqa: PLC0415 - whoever holds a block has paid for this import
+    from prefect.filesystems import LocalFileSystem, RemoteFileSystem  # noqa: PLC0415 - whoever holds a block has paid for this import
 
+    if isinstance(storage, RemoteFileSystem):
+        _expect_remote(str(storage.basepath))
     return Folder(Path(storage.basepath or ".")) if isinstance(storage, LocalFileSystem) else BlockObjects(storage)
+
+
+def _expect_remote(address: str) -> None:
+    """Expect that a remote filesystem is one: others of that library write files of this machine, or read through addresses of their own.
+
+    Raises:
+        Refused: It is not.
+    """
+    scheme, found, rest = address.partition("://")
+    if not found or scheme not in REMOTE or "::" in rest:
+        raise Refused(
+            f"the storage of results and records is at {address[:80]!r}, and only {', '.join(sorted(REMOTE))} are taken; "
+            "look at the block that PREFECT_DEFAULT_RESULT_STORAGE_BLOCK names"
+        )
 
 
 async def _settled(answer: Any) -> Any:

@@ -1,7 +1,8 @@
 """Results that cannot be forged: Prefect's result storage with a seal on each object, checked on reading.
 
 Imported by whatever runs our flows, and in force from then on: each default storage of results that Prefect resolves, a folder as well as a
-filesystem block, is sealed. No setting, block document or state on the server chooses another one. We replace a few functions of Prefect,
+filesystem block, is sealed. No setting, block document or state on the server chooses another one: nor does the server's own default
+storage count, which whoever has the API's password can set, as a storage is code and addresses. We replace a few functions of Prefect,
 which has no setting for it; the pinned version makes that safe, and tests/tasks/record/test_sealing.py shows that it works.
 
 A result that does not match its seal fails the task that asks for it: Prefect would take it for one that was never written, and do the
@@ -99,6 +100,14 @@ _create, _result_of = ResultStore.create_result_record, states._get_state_result
 _from_metadata = ResultStore._from_metadata.__func__  # type: ignore[attr-defined]  # noqa: SLF001
 
 
+async def _no_storage_of_the_server() -> None:
+    """Give none, whatever the server has."""
+
+
+def _no_storage_of_the_server_at_once() -> None:
+    """Give none, whatever the server has."""
+
+
 async def _sealed_default_storage() -> Any:
     found = await _ask()
     return replace(found, storage=SealedStorage.around(found.storage))
@@ -141,6 +150,8 @@ async def _from_sealed_metadata(cls: type[ResultStore], metadata: Any) -> Any:
     return await _from_metadata(cls, metadata)
 
 
+results._aread_server_default_result_storage_block_id = _no_storage_of_the_server  # noqa: SLF001
+results._read_server_default_result_storage_block_id = _no_storage_of_the_server_at_once  # noqa: SLF001
 results._aget_default_result_storage = _sealed_default_storage  # noqa: SLF001
 results._get_default_result_storage = _sealed_default_storage_at_once  # noqa: SLF001
 ResultStore._aexists = _exists_untouched  # type: ignore[method-assign, assignment]  # noqa: SLF001

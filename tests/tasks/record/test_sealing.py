@@ -14,7 +14,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from prefect import flow, task
+from prefect import flow, get_client, results, task
 from prefect.client.schemas.objects import State
 from prefect.filesystems import LocalFileSystem, RemoteFileSystem
 from prefect.results import ResultRecordMetadata, ResultStore, aget_default_result_storage
@@ -199,3 +199,29 @@ async def test_the_default_storage_is_sealed(folder: Path) -> None:
     found = await aget_default_result_storage()
     assert isinstance(found, SealedStorage)
     assert found.objects.name == str(folder)
+
+
+@pytest.mark.server
+async def test_the_servers_own_default_storage_never_counts(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whoever has the API's password can set it; a storage is code and addresses, so it could stop, divert or run anything."""
+    other = tmp_path_factory.mktemp("other")
+    block = LocalFileSystem(basepath=str(other))
+    document = await block.asave(f"other-{uuid4().hex[:8]}")
+    async with get_client() as client:
+        await client.update_server_default_result_storage(document)
+        try:
+            assert await results._aread_server_default_result_storage_block_id() is None
+            assert results._read_server_default_result_storage_block_id() is None
+            assert (await aget_default_result_storage()).objects.name == str(folder)  # type: ignore[attr-defined]
+        finally:
+            await client.clear_server_default_result_storage()
+    assert list(other.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "address", ["filecache://http://a/x", "simplecache::s3://a/x", "file:///etc", "local:///etc", "http://a/x", "s3://a::file://b"]
+)
+def test_a_remote_storage_that_is_none_is_refused(address: str) -> None:
+    """The library that reads it knows caches that write files of this machine under names that others choose."""
+    with pytest.raises(Refused, match="are taken; look at the block"):
+        SealedStorage.around(RemoteFileSystem.model_construct(basepath=address))  # Prefect itself refuses some
