@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
 from prefect import flow, get_run_logger
 
 from flows.lifecycle.context import run_id
 from flows.lifecycle.parameters import drops_unknown_parameters
+from tasks.lifecycle.apart import apart
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.reconcile import end_strays, forget_idle_runs, settle_run, start_again
-from tasks.record.open_runs import find_open
+from tasks.record.open_runs import OpenRun, find_open
 from tasks.record.storage import show_machine
 from tasks.rollout.due import tell_git_what_is_due
-from tasks.rules.lifecycle.reconcile import AFTER_CRASH, decide_at_second_look, wants_second_look
+from tasks.rules.lifecycle.reconcile import AFTER_CRASH, Care, decide_at_second_look, wants_second_look
 
 
 @drops_unknown_parameters
@@ -29,22 +31,38 @@ async def keeper() -> list[str]:
     await show_machine(run_id())
     first, looked, done = await find_open(), now(), list[str]()
     runs = first
-    if any(wants_second_look(run.seen, now=looked) for run in first):
+    if any(_needs_second_look(run, at=looked) for run in first):
         await asyncio.sleep(AFTER_CRASH.total_seconds())  # rather than lose a whole turn
         runs = await find_open()
     before = {run.id: run.seen for run in first}
     for run in runs:
-        moment = now()
-        care = decide_at_second_look(before.get(run.id), run.seen, apart=moment - looked, now=moment)
-        if care.act == "leave":
-            continue
-        if care.act in {"wake", "again"} and run.has_deployment:
-            await start_again(run.id, state=run.seen.state, reason=care.reason, since=run.seen.since, marked=run.seen.marked)
-        else:
-            await settle_run(run.id, reason=care.reason, cancelled=run.seen.state in {"CANCELLED", "CANCELLING"}, alive=run.seen.alive)
-        done.append(f"{run.name}: {care.act}, because {care.reason}")
-        get_run_logger().info(done[-1])
-    done += [f"{name}: ended, because its process is gone" for name in await end_strays()]
-    done += await tell_git_what_is_due(run_id())
-    await forget_idle_runs(busy=bool(done))
+        with apart(f"the run {run.id}"):
+            moment = now()
+            care = decide_at_second_look(before.get(run.id), run.seen, apart=moment - looked, now=moment)
+            done += await _care_for(run, care)
+    with apart("what lost its process and has no record"):
+        done += [f"{name}: ended, because its process is gone" for name in await end_strays()]
+    with apart("what Git has still to be told"):
+        done += await tell_git_what_is_due(run_id())
+    with apart("the keeper's own older runs"):
+        await forget_idle_runs(busy=bool(done))
     return done
+
+
+def _needs_second_look(run: OpenRun, *, at: datetime) -> bool:
+    with apart(f"the run {run.id}"):
+        return wants_second_look(run.seen, now=at)
+    return False
+
+
+async def _care_for(run: OpenRun, care: Care) -> list[str]:
+    """Give a run the care that it needs; gives what was done as one line, or none."""
+    if care.act == "leave":
+        return []
+    if care.act in {"wake", "again"} and run.has_deployment:
+        await start_again(run.id, state=run.seen.state, reason=care.reason, since=run.seen.since, marked=run.seen.marked)
+    else:
+        await settle_run(run.id, reason=care.reason, cancelled=run.seen.state in {"CANCELLED", "CANCELLING"}, alive=run.seen.alive)
+    done = f"{run.name}: {care.act}, because {care.reason}"
+    get_run_logger().info(done)
+    return [done]

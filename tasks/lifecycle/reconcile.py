@@ -17,6 +17,7 @@ from prefect.context import FlowRunContext
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter
 from prefect.states import AwaitingRetry, Cancelled, Crashed
 
+from tasks.lifecycle.apart import apart
 from tasks.lifecycle.freezes import what_holds
 from tasks.lifecycle.kept_runs import process_of
 from tasks.lifecycle.lock import OPEN, must_stop
@@ -138,8 +139,13 @@ async def end_strays() -> list[str]:
     """
     async with get_client() as client:
         now = datetime.now(UTC)
-        looked = [(stray, decide_stray(await see(client, stray.run), now=now)) for stray in await strays(client)]
-        return [stray.name for stray, care in looked if care.act == "end" and await _end_stray(client, stray.run, reason=care.reason)]
+        ended = list[str]()
+        for stray in await strays(client):
+            with apart(f"the run {stray.run.id}"):
+                care = decide_stray(await see(client, stray.run), now=now)
+                if care.act == "end" and await _end_stray(client, stray.run, reason=care.reason):
+                    ended.append(stray.name)
+        return ended
 
 
 async def end_those_of_before(client: PrefectClient, *, before: datetime) -> list[str]:
@@ -282,8 +288,9 @@ async def _marked(run: FlowRun) -> datetime | None:
 
 
 def moment_of(text: Any) -> datetime | None:
-    """Read a moment that a label names; None if it names none."""
+    """Read a moment that a label names, in UTC; None if it names none, as one without a time zone."""
     try:
-        return datetime.fromisoformat(str(text)) if text else None
-    except ValueError:
+        found = datetime.fromisoformat(str(text)) if text else None
+        return found.astimezone(UTC) if found and found.tzinfo else None
+    except (ValueError, OverflowError):
         return None

@@ -5,8 +5,10 @@ Whoever has the API's password can take every tag from a run, or delete it; neit
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +18,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
 
 from blocks.errors import ShipwayError
+from tasks.lifecycle.apart import apart
 from tasks.lifecycle.kept_runs import forget_open, open_runs, process_of
 from tasks.lifecycle.lock import OPEN, change_tags, tagged
 from tasks.lifecycle.policy import OBSERVE
@@ -46,9 +49,14 @@ async def find_open() -> list[OpenRun]:
     """Read every run whose record is not closed; one that lost its tag gets it back, and one that was deleted is among them."""
     async with get_client() as client:
         runs = {str(run.id): run for run in await tagged(client, OPEN)}
-        known = [run for run in await open_runs() if run not in runs]
-        found = [await _look(client, run) for run in runs.values()]
-        return found + [one for run in known if (one := await _untagged(client, run)) is not None]
+        looks: dict[str, Callable[[], Awaitable[OpenRun | None]]] = {run: partial(_look, client, one) for run, one in runs.items()}
+        looks |= {run: partial(_untagged, client, run) for run in await open_runs() if run not in runs}
+        found = list[OpenRun]()
+        for run, look in looks.items():
+            with apart(f"the run {run}"):
+                if (one := await look()) is not None:
+                    found.append(one)
+        return found
 
 
 async def _untagged(client: PrefectClient, run: str) -> OpenRun | None:
