@@ -8,7 +8,7 @@ from typing import Any
 
 from prefect import Flow, State, flow
 from prefect.client.schemas.objects import FlowRun
-from prefect.exceptions import Abort
+from prefect.exceptions import Abort, ParameterBindError, ParameterTypeError
 from prefect.states import Completed
 
 from blocks.errors import BadInput, Refused, Superseded, Tampered
@@ -19,11 +19,12 @@ from flows.lifecycle.finalize import end_watch, finalize
 from flows.lifecycle.parameters import drops_unknown_parameters
 from flows.rollout.bad_version import expect_known, note_version_under_release, version_to_leave_by
 from flows.rollout.revert import roll_back_waves
+from tasks.lifecycle.asked import asked_by_record
 from tasks.lifecycle.links import run_link
 from tasks.lifecycle.lock import request_stop
 from tasks.lifecycle.policy import as_temporary, retried
 from tasks.lifecycle.run_labels import begin_attempt, let_go, name_run, unmark
-from tasks.record.journal import append_entry, closing_entry, say
+from tasks.record.journal import append_entry, closing_entry, read_entry, say
 from tasks.record.without_key import rolling_back
 from tasks.rules.lifecycle.ending import Ending
 from tasks.rules.lifecycle.results import worst_of
@@ -60,15 +61,30 @@ async def finish(run: str, parameters: dict[str, Any]) -> State[Any]:
 
     Args:
         run: Its flow run id.
-        parameters: Its own.
+        parameters: Its own; they count only if its record, and what lies beside the key, do not say what was asked for.
 
     Returns:
         The state to end in.
+
+    Raises:
+        BadInput: Neither says what was asked for.
     """
-    given = {"environment": "production", "version": "", "bad": "", **parameters}
+    with rolling_back():
+        opened = await read_entry(run, "opened")
+    given: dict[str, Any] = {"environment": "production", "version": "", "bad": ""}
+    given |= asked_by_record(opened.evidence).parameters if opened else _validated(parameters)
     reason, requester = as_reason(given.get("reason")), as_name(given.get("requester"))
     wanted = {name: given[name] for name in ("plan", "environment", "version", "bad")}
     return await _to_the_end(run, Asked(reason=reason, requester=requester, restored=given.get("restored") or [], **wanted))
+
+
+def _validated(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Check the parameters of a run that has no first entry: anyone with the API's password can change them."""
+    try:
+        return rollback.validate_parameters(parameters)
+    except (ParameterTypeError, ParameterBindError) as error:
+        text = f"this rollback has no record, and its parameters are not those of one: {error_text(error)}"
+        raise BadInput(text, field="parameters", fix="Ask for the rollback again.") from None
 
 
 @drops_unknown_parameters

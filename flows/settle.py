@@ -45,22 +45,26 @@ async def _settled(run: str, *, reason: OutsideText, cancelled: bool) -> State[A
     opened = await read_entry(run, "opened")
     if opened is None and await forget_unbegun(run):
         return Completed(name="Settled", message="it ended before its first step; nothing was moved")
-    asked = await what_was_asked(run, told=opened.evidence if opened else {})
+    told = opened.evidence if opened else {}
+    asked = await what_was_asked(run, told=told)
+    flow_name = str(told.get("flow") or asked.flow)  # a run's flow is the server's word
     if opened is None and asked.ended:
         await let_go(run)
         return Completed(name="Settled", message=f"it had ended as {asked.ended}, and its record cannot be read: `shipway report {run}`")
     if await lives(run):
         raise Refused(f"the run {run} is alive; cancel it, which rolls it back, or wait for it")
-    is_rollback = asked.flow == "rollback"
+    is_rollback = flow_name == "rollback"
     if is_rollback and not cancelled and await try_again(run, reason=reason):
         return Completed(name="Settled", message="a rollback that met a passing fault is tried again")
-    if asked.flow not in ACTING:
-        raise BadInput(f"{run} is a run of {asked.flow}, which moves nothing", field="run", fix="Name a release or a rollback.")
+    if flow_name not in ACTING:
+        raise BadInput(f"{run} is a run of {flow_name}, which moves nothing", field="run", fix="Name a release or a rollback.")
     why = reason if opened else as_ending(f"{reason}; its record cannot be read, so this goes by what the run was asked to do")
-    if is_rollback and not asked.has_deployment and asked.plan:  # `shipway rollback --here`, whose process is gone: it is finished here
-        state = await finish(run, asked.parameters)
-    else:
-        ending = Ending("cancelled" if cancelled else "failed", why)
+    ending = Ending("cancelled" if cancelled else "failed", why)
+    try:  # half a rollback is worse than either end of it, also if it was cancelled
+        state = await finish(run, asked.parameters) if is_rollback else None
+    except BadInput as error:
+        state, ending = None, Ending("failed", as_ending(error))
+    if state is None:
         state = await finalize(run, plan=asked.plan, version=asked.version, ending=ending, on_demand=is_rollback)
     as_it_is: Any = quote(state)  # a bare state would be waited for and taken apart, as a task's result
     await end_as(run, state=as_it_is)

@@ -14,8 +14,12 @@ from blocks.approvers.heads import KeyFolderFault
 from blocks.approvers.kept_files import kept_path, read_kept, remove_kept, write_kept
 from blocks.errors import Refused
 
-OPEN, PROCESS = "open", "processes"
-WHAT = {OPEN: "which says that a run is open", PROCESS: "which says which process acts for a run"}
+OPEN, PROCESS, CARE = "open", "processes", "care"
+WHAT = {
+    OPEN: "which says that a run is open",
+    PROCESS: "which says which process acts for a run",
+    CARE: "which says what the keeper did for a run",
+}
 RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
 
 
@@ -35,8 +39,9 @@ async def forget_open(run: str) -> None:
 
 
 async def forget_process(run: str) -> None:
-    """Forget which process acted for a run that ended."""
+    """Forget which process acted for a run that ended, and what the keeper did for it."""
     await _remove(PROCESS, run)
+    await _remove(CARE, run)
 
 
 async def _remove(folder: str, run: str) -> None:
@@ -57,8 +62,33 @@ async def keep_process(run: str, process: dict[str, Any]) -> None:
 
 async def process_of(run: str) -> dict[str, Any]:
     """Give the process that is kept of a run, as its labels name it; empty if none is, or it cannot be read."""
+    return await _read(PROCESS, run)
+
+
+async def keep_care(run: str, **facts: Any) -> None:
+    """Keep what the keeper saw of a run or did for it, beside what is kept already; without the key's folder it is forgotten."""
+    with suppress(KeyFolderFault):
+        await write(CARE, run, await care_of(run) | facts)
+
+
+async def care_of(run: str) -> dict[str, Any]:
+    """Give what the keeper saw of a run and did for it; empty if nothing is kept, or it cannot be read."""
+    return await _read(CARE, run)
+
+
+async def count_start(run: str) -> None:
+    """Count that a run is started again: its own number of starts is a field that anyone with the API's password can move."""
+    await keep_care(run, again=await times_started_again(run) + 1)
+
+
+async def times_started_again(run: str) -> int:
+    """Give how often a run was started again, by what is kept here."""
+    return int((await care_of(run)).get("again", 0))
+
+
+async def _read(folder: str, run: str) -> dict[str, Any]:
     try:
-        return await asyncio.to_thread(read_kept, PROCESS, run, what=WHAT[PROCESS]) or {}
+        return await asyncio.to_thread(read_kept, folder, run, what=WHAT[folder]) or {}
     except Refused:
         return {}
 

@@ -19,7 +19,7 @@ from prefect.states import AwaitingRetry, Cancelled, Crashed
 
 from tasks.lifecycle.apart import apart
 from tasks.lifecycle.freezes import what_holds
-from tasks.lifecycle.kept_runs import process_of
+from tasks.lifecycle.kept_runs import count_start, process_of, times_started_again
 from tasks.lifecycle.lock import OPEN, must_stop
 from tasks.lifecycle.policy import OBSERVE
 from tasks.lifecycle.run_labels import HELD, MARKED, WAKE_AT, process_lives, run_lives, whatever_is_left
@@ -104,11 +104,12 @@ async def try_again(run: str, *, reason: str) -> bool:
             or found.state is None
             or not found.state.is_failed()
             or OPEN not in found.tags
-            or found.run_count >= MOST_ATTEMPTS
+            or max(found.run_count, 1 + await times_started_again(run)) >= MOST_ATTEMPTS
         ):
             return False
         if found.deployment_id is None:  # no worker would take it
             return False
+        await count_start(run)  # one whose parameters are not valid fails before its first line, and before the server counts it
         await client.set_flow_run_state(found.id, AwaitingRetry(message=reason), force=True)
         return True
 

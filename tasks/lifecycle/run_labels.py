@@ -57,16 +57,18 @@ async def begin_attempt(run: str, *, name: str, tags: list[str]) -> None:
         name: What the run is called; "" leaves its name.
         tags: What people look for: service, version, environment.
     """
-    async with get_client() as client:
-        await mark_process(client, run)
-        await change_tags(client, run, add={OPEN, *tags}, name=name)
+    async with whatever_is_left(run) as (client, found):
+        await mark_process(client, run, is_there=found is not None)
+        if found is not None:
+            await change_tags(client, found, add={OPEN, *tags}, name=name)
 
 
 @task(name="name run", **OBSERVE)
 async def name_run(run: str, *, name: str, tags: list[str]) -> None:
     """Name a run and tag it with what is known by now, as `begin_attempt` does."""
-    async with get_client() as client:
-        await change_tags(client, run, add={*tags}, name=name)
+    async with whatever_is_left(run) as (client, found):
+        if found is not None:
+            await change_tags(client, found, add={*tags}, name=name)
 
 
 @task(name="mark running", **OBSERVE)
