@@ -12,7 +12,7 @@ from prefect.states import Completed
 from pydantic import Field
 
 from blocks.errors import Skipped
-from blocks.outside_text import as_ending
+from blocks.outside_text import as_ending, as_name
 from flows.lifecycle.context import Phase, begin_phase, platform_of, run_id
 from tasks.approval.protection import keep_policies
 from tasks.evidence.candidates import earlier_outcomes, list_tags, missing_evidence, open_releases
@@ -74,7 +74,8 @@ async def candidate(
     wanted = {"plan": plan, "version": version, "reason": reason, "requester": requester, "not_later_than": latest.isoformat()}
     async with get_client() as client:
         found = await request_release(client, wanted, service=phase.plan.service, key=f"candidate-{run_id()}")
-    return Completed(name="Released", message=f"the release of {version} begins: {run_link(str(found.id))}")
+    version = str(found.parameters.get("version"))  # asked for by an earlier attempt of this run, it may be another one
+    return Completed(name="Released", message=f"the release of {as_name(version)} begins: {run_link(str(found.id))}")
 
 
 def _due() -> datetime:

@@ -8,6 +8,8 @@ Several workers share one folder with the key, and what lies beside it: policies
 from __future__ import annotations
 
 import base64
+import contextlib
+import hmac
 import os
 import secrets
 import stat
@@ -124,6 +126,17 @@ def state_key() -> bytes:
         return derive(read_key(key_path()), "kubernetes state")
     except Refused:
         return b""
+
+
+def secret_name(text: str) -> str:
+    """Give the name of a thing that cannot be known beforehand, such as an idempotency key: whoever takes it first decides what it is.
+
+    Args:
+        text: What it names; without an approval key that can be used it is the name.
+    """
+    with contextlib.suppress(Refused, OSError):
+        return hmac.digest(derive(read_key(key_path()), "names"), text.encode(), "sha256").hex()
+    return text
 
 
 def derive(master: bytes, purpose: str) -> bytes:

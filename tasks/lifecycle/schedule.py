@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -12,6 +13,8 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Scheduled
 
+from blocks.approvers.key_file import secret_name
+from blocks.errors import Refused
 from tasks.lifecycle.lock import OPEN, tagged
 from tasks.rules.windows.schedule import Due, due_in
 
@@ -35,15 +38,20 @@ async def request_release(client: PrefectClient, wanted: Mapping[str, Any], *, s
         client: Of the server.
         wanted: The flow's parameters.
         service: The plan's service.
-        key: Asked again under it, the server gives the same run.
+        key: Asked again under it, the server gives the same run; others cannot know what is made of it.
 
     Raises:
+        Refused: Others made a run in its place.
         ObjectNotFound: There is no deployment `release`.
         PrefectHTTPStatusError: The server refuses a parameter, or does not answer.
     """
     known = await client.read_deployment_by_name("release/release")
     names = names_of_release(service, str(wanted["version"]))
-    return await client.create_flow_run_from_deployment(known.id, parameters=dict(wanted), idempotency_key=key, **names)
+    secret = await asyncio.to_thread(secret_name, key)
+    found = await client.create_flow_run_from_deployment(known.id, parameters=dict(wanted), idempotency_key=secret, **names)
+    if found.deployment_id != known.id or found.parameters.get("plan") != wanted["plan"]:
+        raise Refused(f"the run {found.id} was made in place of this release by others; request the release by hand")
+    return found
 
 
 def names_of_release(service: str, version: str) -> dict[str, Any]:

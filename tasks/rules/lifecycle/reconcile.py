@@ -132,6 +132,19 @@ def decide_stray(seen: Seen, *, now: datetime) -> Care:
     return Care("leave", f"{seen.state.lower()} is as it should be")
 
 
+def will_be_done(state: str, *, due: datetime | None, now: datetime) -> bool:
+    """Say if a run that was asked for is under way, or about to begin: one that ended, waits or was put off does nothing.
+
+    Args:
+        state: The type of its state.
+        due: When it is due, if it is scheduled.
+        now: The moment (UTC).
+    """
+    if state == "SCHEDULED":
+        return due is None or due - now <= FAR_AHEAD
+    return state in {"PENDING", "RUNNING"}
+
+
 def is_late(last: datetime | None, *, now: datetime) -> bool:
     """Say if the keeper is missing: it has not done its work for a minute, or never did (`last` is None)."""
     return last is None or now - last >= LATE

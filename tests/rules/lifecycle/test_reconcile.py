@@ -23,6 +23,7 @@ from tasks.rules.lifecycle.reconcile import (
     decide_stray,
     is_late,
     wants_second_look,
+    will_be_done,
 )
 
 NOW = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
@@ -206,6 +207,22 @@ def test_only_a_running_one_waits_for_its_second_look(seen: Seen) -> None:
     """Whatever else is due is done at once."""
     if seen.state != "RUNNING":
         assert decide_at_second_look(None, seen, apart=timedelta(0), now=NOW) == decide_care(seen, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("state", "due", "done"),
+    [
+        *((state, None, False) for state in (*ENDED, "CRASHED", "PAUSED", "CANCELLING")),
+        ("SCHEDULED", None, True),
+        ("SCHEDULED", NOW, True),
+        ("SCHEDULED", NOW + timedelta(seconds=61), False),
+        ("PENDING", None, True),
+        ("RUNNING", None, True),
+    ],
+)
+def test_only_a_run_that_is_about_to_act_counts_as_asked_for(state: str, due: datetime | None, *, done: bool) -> None:
+    """Others can make one under the same key, or end it."""
+    assert will_be_done(state, due=due, now=NOW) is done
 
 
 def test_a_keeper_is_missing_after_a_minute() -> None:
