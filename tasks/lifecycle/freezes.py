@@ -9,14 +9,15 @@ from collections.abc import Collection
 from datetime import datetime
 
 from prefect.events import emit_event
+from pydantic import ValidationError
 
 from blocks.approvers.freeze_files import forget_freeze_file, freeze_folder, read_freeze_files, write_freeze_file
 from blocks.approvers.key_file import key_path
 from blocks.approvers.policy_files import read_policy_files
 from blocks.errors import BadInput, Refused
-from blocks.outside_text import as_name, as_reason
+from blocks.outside_text import as_name, as_reason, error_text
 from tasks.lifecycle.clock import now
-from tasks.rules.windows.freeze import Freeze, Hold, Lifted, hold_of, read_freeze, unreadable
+from tasks.rules.windows.freeze import Freeze, Hold, Lifted, freeze_in_words, hold_of, read_freeze, unreadable
 
 
 def load_freezes() -> tuple[Freeze, ...]:
@@ -45,8 +46,8 @@ def hold_now(service: str, aside: Collection[str] = ()) -> Hold | None:
     """
     try:
         return hold_of([one for one in load_freezes() if one.id not in aside], now(), service=service)
-    except Refused as error:
-        return unreadable(str(error))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is not known what is frozen
+        return unreadable(error_text(error))
 
 
 def what_holds(service: str) -> str:
@@ -69,15 +70,15 @@ def set_freeze(*, who: str, reason: str, service: str = "", until: datetime | No
     """Set a freeze; it holds from now on. It needs no server.
 
     Raises:
-        BadInput: The name of the service is not one.
+        BadInput: The name of the service is not one, or the end cannot be meant.
         Refused: It cannot be kept.
     """
     made = {"id": secrets.token_hex(6), "service": service, "reason": as_reason(reason), "who": as_name(who), "at": now(), "until": until}
     try:
         freeze = Freeze.model_validate(made)
-    except ValueError:
-        wrong = f"{service[:80]!r} is not the name of a service"
-        raise BadInput(wrong, field="service", fix="Write it as in the plan, or leave it out for all.") from None
+        freeze_in_words(freeze)  # what could not be said later is not kept
+    except ValidationError as error:
+        raise _fault(error, service) from None
     write_freeze_file(freeze.id, freeze.to_bytes())
     _forget()
     return freeze
@@ -120,6 +121,17 @@ def tell(freeze: Freeze, *, what: str) -> None:
     emit_event(
         f"shipway.freeze.{'lifted' if freeze.lifted else 'set'}", resource={"prefect.resource.id": "shipway.freezes"}, payload=payload
     )
+
+
+def _fault(error: ValidationError, service: str) -> BadInput:
+    """Say which field of a freeze is wrong."""
+    first = error.errors()[0]
+    field = str(first["loc"][0])
+    if field == "service":
+        return BadInput(
+            f"{service[:80]!r} is not the name of a service", field=field, fix="Write it as in the plan, or leave it out for all."
+        )
+    return BadInput(first["msg"], field=field, fix="Give another end, or leave it out." if field == "until" else "Give another text.")
 
 
 def _forget() -> None:

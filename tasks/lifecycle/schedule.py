@@ -17,6 +17,7 @@ from blocks.approvers.key_file import secret_name
 from blocks.errors import Refused
 from tasks.lifecycle.lock import OPEN, tagged
 from tasks.rules.windows.schedule import Due, due_in
+from tasks.rules.windows.zones import in_utc
 
 CANDIDATE = "candidate"
 MOST = 200
@@ -100,10 +101,9 @@ async def scheduled_runs(client: PrefectClient) -> list[ToCome]:
 def due_of(run: FlowRun) -> Due | None:
     """Read when a run is due from its parameters, which anyone with the API can write; None if they are not moments."""
     try:
-        found = due_in(run.parameters)
+        return due_in(run.parameters)
     except ValueError:
         return None
-    return None if found and any(moment and moment.tzinfo is None for moment in found) else found
 
 
 def due_at(run: FlowRun) -> datetime | None:
@@ -111,4 +111,7 @@ def due_at(run: FlowRun) -> datetime | None:
     if run.state is None or not run.state.is_scheduled() or run.run_count:
         return None
     at = run.state.state_details.scheduled_time or run.expected_start_time
-    return datetime.fromtimestamp(at.timestamp(), UTC) if at else None  # Prefect's own type warns of what its methods do
+    try:
+        return in_utc(datetime.fromtimestamp(at.timestamp(), UTC)) if at else None  # Prefect's own type warns of what its methods do
+    except (ValueError, OverflowError):
+        return None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AwareDatetime, BeforeValidator, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from blocks.outside_text import OutsideText, as_name, as_reason
 from tasks.rules.plan.types import PATTERN_WORDS, PERSON, refusing
+from tasks.rules.windows.zones import in_utc
 
 PlanPath = Annotated[
     str,
@@ -52,12 +53,13 @@ AnyRequester = Annotated[
     BeforeValidator(as_name),
     Field(title="Requester", description="Your name, for the record. No name is refused: a rollback must not depend on it."),
 ]
+Moment = Annotated[AwareDatetime, AfterValidator(in_utc)]
 NotBefore = Annotated[
-    AwareDatetime | None,
+    Moment | None,
     Field(title="Not before", description="If it is scheduled: production begins at this moment or later. Else leave it empty."),
 ]
 NotLaterThan = Annotated[
-    AwareDatetime | None,
+    Moment | None,
     Field(
         title="Not later than",
         description="If production has not begun by this moment, the release ends as skipped. Else leave it empty.",

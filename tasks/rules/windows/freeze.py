@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.rules.windows.words import moment_in_words
+from tasks.rules.windows.zones import in_utc
 
 ID = r"^[0-9a-f]{12}$"
 SERVICE = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$"
@@ -20,6 +21,7 @@ WINDOWS, UNREADABLE = "windows", "freezes that cannot be read"  # what may hold 
 UNITS = {"m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+Moment = Annotated[AwareDatetime, AfterValidator(in_utc)]
 Proved = Literal["code", "ssh", "machine"]
 HOW: dict[Proved, str] = {"code": "by a code", "ssh": "by an SSH signature", "machine": "on the worker's machine"}
 
@@ -30,7 +32,7 @@ class Lifted(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     who: Name
-    at: AwareDatetime
+    at: Moment
     reason: Text
     proved: Proved
 
@@ -54,8 +56,8 @@ class Freeze(BaseModel):
     service: Annotated[str, Field(pattern=SERVICE, max_length=63)] = ""
     reason: Text
     who: Name
-    at: AwareDatetime
-    until: AwareDatetime | None = None
+    at: Moment
+    until: Moment | None = None
     lifted: Lifted | None = None
 
     def holds(self, at: datetime, service: str | None = None) -> bool:
@@ -146,4 +148,8 @@ def read_until(text: str, at: datetime) -> datetime | str:
         return f"`{text[:60]}` is neither a duration nor a moment"
     if moment.tzinfo is None:
         return f"`{text[:60]}` has no time zone"
-    return moment.astimezone(UTC) if moment > at else f"`{text[:60]}` is over already"
+    try:
+        found = in_utc(moment)
+    except ValueError as error:
+        return f"`{text[:60]}` cannot be the end: {error}"
+    return found if found > at else f"`{text[:60]}` is over already"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any, NamedTuple
 
 from blocks.errors import BadInput
 from tasks.rules.windows.decision import TO_BEGIN, Decision
 from tasks.rules.windows.opening import Group, look, next_opening
 from tasks.rules.windows.words import DAYS, moment_in_words, why_closed
-from tasks.rules.windows.zones import utc_of, wall_of, zone_of
+from tasks.rules.windows.zones import in_utc, utc_of, wall_of, zone_of
 
 NOT_BEFORE, NOT_LATER_THAN = "not_before", "not_later_than"  # as a release's record and parameters name them
 WITHOUT_WINDOW = timedelta(hours=1)  # how late production may begin, if neither a window nor the person says it
@@ -36,8 +36,14 @@ class Due(NamedTuple):
 
 
 def due_in(evidence: Mapping[str, Any]) -> Due | None:
-    """Read when a release is due from the evidence of its record's first entry; None if it was not scheduled."""
-    begin, latest = (datetime.fromisoformat(str(evidence[name])) if evidence.get(name) else None for name in (NOT_BEFORE, NOT_LATER_THAN))
+    """Read when a release is due from the evidence of its record's first entry; None if it was not scheduled.
+
+    Raises:
+        ValueError: They are not moments, or could not be written in every zone.
+    """
+    begin, latest = (
+        in_utc(datetime.fromisoformat(str(evidence[name]))) if evidence.get(name) else None for name in (NOT_BEFORE, NOT_LATER_THAN)
+    )
     return Due(begin, latest) if begin or latest else None
 
 
@@ -182,6 +188,6 @@ def _on_a_day(words: str, at: datetime, zone: str) -> datetime | None:
 def _iso(text: str, zone: str) -> datetime | None:
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return in_utc(utc_of(found, zone_of(zone)) if found.tzinfo is None else found)
+    except (ValueError, OverflowError):
         return None
-    return utc_of(found, zone_of(zone)) if found.tzinfo is None else found.astimezone(UTC)

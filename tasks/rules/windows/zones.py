@@ -10,6 +10,7 @@ from blocks.errors import BadInput
 
 NAME = re.compile(r"UTC|(?!posix/|right/)[A-Z][A-Za-z_]+(/[A-Za-z0-9_+-]+)+")
 DATA = "tzdata"  # the package with the zones of IANA; zoneinfo looks in the system's folder first
+FIRST, END = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)  # so that a moment can be written in every zone
 FIX = "Write an IANA name, as `Europe/Berlin` or `UTC`."
 
 
@@ -46,6 +47,19 @@ def has_data() -> bool:
     except (ZoneInfoNotFoundError, OSError):
         return False
     return True
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Give a moment that others wrote in UTC.
+
+    Raises:
+        ValueError: It has no zone, or cannot be meant: from year 1 or 9999 on, arithmetic with moments fails.
+    """
+    if moment.tzinfo is None:
+        raise ValueError("it has no time zone")
+    if not FIRST <= moment < END:
+        raise ValueError(f"it must be in the years {FIRST.year} to {END.year - 1}")
+    return moment.astimezone(UTC)
 
 
 def utc_of(wall: datetime, zone: ZoneInfo) -> datetime:

@@ -94,6 +94,7 @@ def test_anything_else_is_not_a_freeze(content: bytes) -> None:
         ("2026-11-29T17:00:01Z", NOW + timedelta(seconds=1)),
         ("2026-11-29T19:00", "`2026-11-29T19:00` has no time zone"),
         ("2026-11-29T18:00+01:00", "`2026-11-29T18:00+01:00` is over already"),
+        ("9999-12-31T23:59:59-12:00", "`9999-12-31T23:59:59-12:00` cannot be the end: it must be in the years 2000 to 2199"),
         ("tomorrow", "`tomorrow` is neither a duration nor a moment"),
     ],
 )

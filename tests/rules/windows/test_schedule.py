@@ -157,3 +157,6 @@ def test_a_record_says_when_its_release_is_due() -> None:
     assert due_in({"version": "1.1"}) is None
     assert due_in({"not_before": at.isoformat()}) == Due(at, None)
     assert due_in({"not_later_than": at.isoformat()}) == Due(None, at)
+    for wrong in ("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "2026-12-01T03:00", "soon"):
+        with pytest.raises(ValueError, match=r"zone|years|format"):
+            due_in({"not_before": wrong})

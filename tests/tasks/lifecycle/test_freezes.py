@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -104,6 +104,26 @@ def test_a_name_that_no_service_has_is_refused(service: str) -> None:
     """A freeze of it would stop nothing."""
     with pytest.raises(BadInput, match="is not the name of a service"):
         set_freeze(who="ada", reason="incident", service=service)
+
+
+@pytest.mark.parametrize("until", ["9999-12-31T23:59:59-12:00", "2200-01-01T00:00:00+00:00", "0001-01-01T00:00:00+12:00"])
+def test_an_end_that_cannot_be_written_is_refused_before_anything_is_kept(folder: Path, until: str) -> None:
+    """In other zones it has no date: whoever asks what holds a release would fail."""
+    with pytest.raises(BadInput, match="until"):
+        set_freeze(who="ada", reason="incident", until=datetime.fromisoformat(until))
+    assert not folder.exists()
+    kept = set_freeze(who="ada", reason="incident")
+    path = folder / f"{kept.id}.json"
+    path.write_text(path.read_text().replace('"until": null', f'"until": "{until}"'))
+    assert (hold := hold_now("other")) is not None
+    assert hold.by == (UNREADABLE,)
+
+
+def test_whatever_fails_while_freezes_are_read_holds_every_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each release would fail and be rolled back, and the keeper with it."""
+    monkeypatch.setattr(freezes, "hold_of", lambda *_, **__: 1 / 0)
+    assert (hold := hold_now("shop")) is not None
+    assert (hold.by, "ZeroDivisionError" in hold.why) == ((UNREADABLE,), True)
 
 
 def test_a_freeze_that_was_over_long_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
