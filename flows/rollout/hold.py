@@ -16,11 +16,10 @@ from functools import partial
 from typing import Any
 
 from blocks.platform import Lease, Platform, Position
-from flows.lifecycle.context import Phase, check_not_stopped
+from flows.lifecycle.context import Phase, check_not_stopped, subject_in
 from flows.lifecycle.holds import tell_what_is_over, what_freezes, what_holds_a_step
 from flows.rollout.stop import stop_requests
 from flows.rollout.verify_canary import was_stopped
-from tasks.analysis.sources import subject_of
 from tasks.analysis.watch import begin_watch, watch_on
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.policy import as_temporary, named, retried
@@ -166,7 +165,7 @@ async def _watch(phase: Phase, standing: Standing, hold: Hold, *, until: datetim
     if not standing.percent or standing.lease is None:
         await ends(math.inf)
         return ""
-    where, subject = within(standing.environment), await subject_of(phase.plan, standing.environment)
+    where, subject = within(standing.environment), await subject_in(phase, standing.environment)
     place = f"{standing.environment}/step-{standing.percent}"
     begun = standing.begun or await named(begin_watch, f"{standing.percent} %: read the counters while held{where}")(
         standing.platform, subject=subject, version=standing.version, key=phase.key(f"{place}/held")

@@ -14,16 +14,20 @@ from blocks.approvers.kept_files import kept_path
 from blocks.errors import BadInput, Refused, Tampered, Temporary, WorldMoved
 from blocks.kubernetes.api import credentials
 from blocks.local.platform import LocalPlatform
+from blocks.platform import Lease
 from blocks.prometheus.prometheus import Prometheus
 from flows.lifecycle import context, finalize
 from flows.lifecycle.acting import acting, acting_for, expect_as_begun, fix_settings
 from flows.lifecycle.context import Phase, begin_phase, platform_of, subject_in
+from flows.rollout import hold
 from tasks.analysis.sources import Subject
 from tasks.evidence.begun import forget_begun
 from tasks.evidence.settings import settings_fingerprint
 from tasks.record.without_key import rolling_back
+from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.evidence.inputs import PROMETHEUS, TakenPlan
 from tasks.rules.plan.plan import Plan
+from tasks.rules.windows.freeze import Hold
 from tests.flows.harness import plan_of
 
 RUN, PLACE = "5d1e0000-0000-4000-8000-000000000009", "production"
@@ -104,6 +108,26 @@ async def test_another_prometheus_does_not_judge(now: Prometheus | None, monkeyp
         assert (await subject_in(phase, PLACE)).prometheus is TOLD
         with pytest.raises(WorldMoved, match=PROMETHEUS):
             await subject_in(phase, PLACE)
+
+
+async def test_another_prometheus_does_not_judge_what_is_held_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anyone may set a freeze, and lift their edit before its end."""
+    await begun()
+    evil = TOLD.model_copy(update={"url": "http://127.0.0.1:1"})
+
+    async def subject(plan: Plan, environment: str) -> Subject:
+        return Subject(plan.service, environment, plan.judgement, evil)
+
+    async def watched(*_: Any, **__: Any) -> Any:
+        return SimpleNamespace(outcome=Outcome.PASSED)
+
+    monkeypatch.setattr(context, "subject_of", subject)
+    monkeypatch.setattr(hold, "named", lambda *_: watched)
+    plan, lease = taken("shop"), Lease(owner=RUN, generation=1)
+    phase = Phase(RUN, 1, RUN, plan.parsed(), plan.path, plan.folder, plan)
+    standing = hold.Standing(Any, PLACE, "1.1", lease=lease, percent=50, begun={"at": ""})  # type: ignore[arg-type]
+    with acting_for(RUN), pytest.raises(WorldMoved, match=PROMETHEUS):
+        await hold._watch(phase, standing, Hold("frozen", "", None, ("0123456789ab",)), until=None)
 
 
 async def test_targets_that_begin_at_once_are_all_fixed() -> None:
