@@ -139,7 +139,7 @@ def known(home: Path | None = None) -> dict[str, dict[str, Any]]:
 
 def facts_of(deployment: Any) -> dict[str, Any]:
     """Give what is remembered of a deployment."""
-    facts: dict[str, Any] = deployment.model_dump(mode="json", include={*FIELDS, *RESTORED})
+    facts: dict[str, Any] = deployment.model_dump(mode="json", include={*FIELDS, *RESTORED, "name"})
     return facts | {"schedules": schedules_of(deployment)}
 
 
@@ -158,6 +158,12 @@ def limit_of(deployment: Any) -> int | None:
 def is_own_and_urgent(facts: dict[str, Any]) -> bool:
     """Say whether a deployment runs one of the urgent flows as this project has it, and nothing before it."""
     return facts["entrypoint"] in URGENT and _is_own(facts)
+
+
+def own_name(facts: dict[str, Any]) -> str:
+    """Give the name of a deployment by which the code asks for it: one of the urgent flows, under the flow's own name; else ""."""
+    name = str(facts.get("name", ""))
+    return name if is_own_and_urgent(facts) and facts["entrypoint"] == f"flows.{name}.{name}" else ""
 
 
 def _is_own(facts: dict[str, Any]) -> bool:

@@ -193,7 +193,7 @@ def _deployments(home: Path) -> Finding:
     known = deployed.known(home)
     fix = f"shipway up --home {home} deploys them again; find out who changed them. Meanwhile, shipway rollback PLAN --here rolls back"
     found = api.ask(home, "/deployments/filter", {"deployments": {"id": {"any_": list(known)}}, "limit": 200}) if known else []
-    there = {one["entrypoint"] for one in found}
+    there = {one["entrypoint"] for one in found if one["entrypoint"].endswith(f".{one['name']}")}  # as the code asks for it
     if missing := ", ".join(sorted(one.rpartition(".")[2] for one in deployed.URGENT - there)):
         return Finding("fail", "deployed", f"missing, or with another entry point: {missing}", fix)
     faults = []

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Propose = Callable[[FlowRun], Coroutine[Any, Any, bool]]
 
-DEPLOY = "import asyncio; from blocks.server.deployments import deploy_all; asyncio.run(deploy_all())"
+DEPLOY = "import asyncio, sys; from blocks.server.deployments import deploy_all; asyncio.run(deploy_all(only=sys.argv[1:]))"
 DEPLOY_SECONDS = 120
 LOG = logging.getLogger("shipway")
 TOGETHER = (
@@ -38,7 +38,7 @@ async def restore_all(client: PrefectClient) -> list[str]:
         client: Of the server.
 
     Returns:
-        The entry points of rollback, settle and keeper whose deployment the server does not have any more.
+        Which of rollback, settle, keeper and freeze has no deployment of that name any more, by which the code asks for it.
     """
     from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId  # noqa: PLC0415 - prefect is slow to import
 
@@ -54,8 +54,7 @@ async def restore_all(client: PrefectClient) -> list[str]:
             await restore(client, one, known[str(one.id)])
         except Exception:
             LOG.exception("the deployment %s could not be put right. %s", one.name, deployed.FIX)
-    urgent = {facts["entrypoint"] for facts in known.values() if deployed.is_own_and_urgent(facts)}
-    return sorted(urgent - {known[str(one.id)]["entrypoint"] for one in found})
+    return sorted({*map(deployed.own_name, known.values())} - {deployed.own_name(known[str(one.id)]) for one in found} - {""})
 
 
 async def restore(client: PrefectClient, deployment: Any, wanted: dict[str, Any]) -> bool:
@@ -78,6 +77,14 @@ async def restore(client: PrefectClient, deployment: Any, wanted: dict[str, Any]
         )
         await client.request("PATCH", "/deployments/{id}", path_params={"id": deployment.id}, json=fields)
     return await _restore_schedules(client, deployment, wanted) or limited or bool(fields)
+
+
+async def set_right(client: PrefectClient, deployment: Any, wanted: dict[str, Any]) -> None:
+    """Give a deployment what its file says and Prefect's command leaves: a path, a storage, a schedule that others added."""
+    if fields := differing(deployment, wanted, but={"schedules"}):
+        LOG.error("%s of the deployment %s was not as deployed; it is put right. %s", ", ".join(fields), deployment.name, deployed.WHO)
+        await client.request("PATCH", "/deployments/{id}", path_params={"id": deployment.id}, json=fields)
+    await _restore_schedules(client, deployment, wanted)
 
 
 async def _restore_schedules(client: PrefectClient, deployment: Any, wanted: dict[str, Any]) -> bool:
@@ -120,13 +127,13 @@ async def restore_limit(client: PrefectClient, deployment: Any, right: int | Non
 
 
 async def deploy_again(missing: list[str]) -> None:
-    """Deploy prefect.yaml again, as `shipway up` does, in a process of its own: it changes the working directory.
+    """Deploy what is missing by prefect.yaml again, as `shipway up` does, in a process of its own: it changes the working directory.
 
     Args:
-        missing: The entry points that the server has no deployment of.
+        missing: The names of the deployments; all others stay as they are.
     """
-    LOG.error("the deployments of %s are gone; prefect.yaml is deployed again. %s", ", ".join(missing), deployed.WHO)
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", DEPLOY)
+    LOG.error("the deployments %s are gone; they are deployed by prefect.yaml again. %s", ", ".join(missing), deployed.WHO)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", DEPLOY, *missing)
     try:
         code = await asyncio.wait_for(process.wait(), DEPLOY_SECONDS)
     except BaseException:
@@ -161,9 +168,14 @@ def _changed_fields(deployment: Any, wanted: dict[str, Any]) -> dict[str, Any]:
     """Give the right values of what was changed in rollback, settle or keeper; another deployment's runs are refused instead."""
     if not deployed.is_own_and_urgent(wanted):
         return {}
+    return differing(deployment, wanted, but={"schedules"}) | ({"paused": False} if deployment.paused else {})
+
+
+def differing(deployment: Any, wanted: dict[str, Any], *, but: Collection[str] = ()) -> dict[str, Any]:
+    """Give the right values of the fields in which a deployment differs from what is wanted, and of those that must be set with them."""
     found = deployed.facts_of(deployment)
-    changed = {name for name in deployed.RESTORED if name in wanted and found.get(name) != wanted[name]}
+    changed = {name for name in (*deployed.RESTORED, "schedules") if name in wanted and found.get(name) != wanted[name]} - {*but}
     for group in TOGETHER:
         if changed & {*group}:
             changed |= {*group} & {*wanted}
-    return {name: wanted[name] for name in changed} | ({"paused": False} if deployment.paused else {})
+    return {name: wanted[name] for name in changed}
