@@ -53,22 +53,26 @@ async def _override(client: PrefectClient, arguments: argparse.Namespace) -> int
     from tasks.rules.approval.override import gate_of
     from tasks.rules.approval.policy import read_answer
     from tasks.rules.policy.rules import Allowed
+    from tasks.rules.record.entries import select
     from tasks.rules.rollout.waiting import held_by
 
     found = await find_run(client, arguments.run)
-    run, version = str(found.id), str(found.parameters.get("version", ""))
-    plan, holds = _plan(str(found.parameters.get("plan", ""))), held_by(await read_entries(run))
+    run, entries = str(found.id), await read_entries(str(found.id))
+    holds, opened = held_by(entries), next(iter(select(entries, kind="opened")), None)
     _expect_held(found.name, holds)
+    told = opened.evidence if opened else {}  # the run's own parameters and name are what anyone with the API wrote last
+    plan, version = _plan(str(told.get("plan") or "")), str(told.get("version") or "")
     me = Allowed((arguments.approver,), 1)
     question = gate_of(run, holds, service=plan.service, version=version, allowed=me, at=now()).asked()
-    _terminal.show(f"{found.name} is held by {', '.join(holds)}. The challenge of this override is {question.challenge('approve')}")
+    what = f"{told.get('flow')} {plan.service} {version} (record {run[:8]}, requested by {opened.who if opened else 'unknown'})"
+    _terminal.show(f"{what} is held by {', '.join(holds)}. The challenge of this override is {question.challenge('approve')}")
     form = await asyncio.to_thread(fill, arguments, question, name=arguments.approver)
     missing = await override(run, plan, version=version, holds=holds, answer=read_answer(form, received_at=now()))
     if missing:
         _terminal.show(f"It counts, but {missing}.")
         return _terminal.WAITING
     await set_wakeup(run, at=now())
-    _terminal.show(f"{found.name} goes on within the keeper's interval.")
+    _terminal.show(f"{what} goes on within the keeper's interval.")
     return _terminal.DONE
 
 

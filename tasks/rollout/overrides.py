@@ -14,7 +14,7 @@ from blocks.outside_text import error_text
 from tasks.approval.approval import judge_and_count
 from tasks.approval.protection import load_policies
 from tasks.lifecycle.clock import now
-from tasks.record.journal import say
+from tasks.record.journal import read_entry, say
 from tasks.rollout.platforms import load_approvers
 from tasks.rules.approval.override import Override, gate_of, in_force, set_aside
 from tasks.rules.approval.policy import Answer
@@ -35,9 +35,11 @@ async def overrides_of(run: str, plan: Plan) -> list[Override]:
         found = await asyncio.to_thread(_read, run)
         if not found:
             return []
+        opened = await read_entry(run, "opened")
+        version = str(opened.evidence.get("version") or "") if opened else ""
         approvers = await load_approvers(plan.approval.block)
-        return await asyncio.to_thread(_in_force, found, run, plan, approvers)
-    except (ShipwayError, ValueError) as error:
+        return await asyncio.to_thread(_in_force, found, run, plan, version, approvers)
+    except (ShipwayError, ValueError, OSError) as error:
         say(f"an override does not count: {error_text(error)}")
         return []
 
@@ -48,7 +50,7 @@ async def override(run: str, plan: Plan, *, version: str, holds: Collection[str]
     Args:
         run: The release's flow run id.
         plan: Its plan.
-        version: The version under release.
+        version: The version under release, as its record was opened with.
         holds: Freezes by id, and `windows`.
         answer: Who, code or signature, and the reason as its comment.
 
@@ -76,7 +78,7 @@ def _judge(run: str, plan: Plan, version: str, holds: Collection[str], answer: A
         raise Refused(f"the override does not count: {judged.reason}")
     kept = Override(holds=tuple(sorted(holds)), proof=judged.proof)
     write_override_file(run, kept.proof.name()[:32], kept.model_dump_json().encode())
-    if _in_force(_read(run), run, plan, approvers):
+    if _in_force(_read(run), run, plan, version, approvers):
         return ""
     return f"another one of {', '.join(allowed.who)} must override the same, too"
 
@@ -85,10 +87,10 @@ def _read(run: str) -> list[Override]:
     return [Override.model_validate_json(content) for content in read_override_files(run).values()]
 
 
-def _in_force(found: Collection[Override], run: str, plan: Plan, approvers: Approvers) -> list[Override]:
+def _in_force(found: Collection[Override], run: str, plan: Plan, version: str, approvers: Approvers) -> list[Override]:
     policies = policies_of(plan, load_policies())
     allowed = may_override(policies)
     if allowed is None:
         return []
     trust = Trust(approvers.signing_key(), approvers.readable(), partial(signature_fault, namespace=NAMESPACE), signatures_of(policies))
-    return in_force(found, run=run, service=plan.service, allowed=allowed, trust=trust, at=now())
+    return in_force(found, run=run, service=plan.service, version=version, allowed=allowed, trust=trust, at=now())

@@ -39,20 +39,23 @@ def digest_of(holds: Collection[str]) -> str:
     return hashlib.sha256(canonical_json({"holds": sorted(holds)}).encode()).hexdigest()
 
 
-def in_force(found: Iterable[Override], *, run: str, service: str, allowed: Allowed, trust: Trust, at: datetime) -> list[Override]:
+def in_force(
+    found: Iterable[Override], *, run: str, service: str, version: str, allowed: Allowed, trust: Trust, at: datetime
+) -> list[Override]:
     """List the overrides of a release that count: proved, by people who may now, not too old, and enough of them for the same.
 
     Args:
         found: What is kept for the release.
         run: Its flow run id.
         service: Its service.
+        version: Its version, as its record was opened with.
         allowed: Who may, and how many must.
         trust: What the proofs are verified with.
         at: The moment (UTC).
     """
 
     def counts(one: Override) -> bool:
-        subject = Subject(run, GATE, service, one.proof.version, digest_of(one.holds))
+        subject = Subject(run, GATE, service, version, digest_of(one.holds))
         problems = verify_proofs([one.proof], subject=subject, trust=trust, approvers=allowed.who, quorum=1, requester="")
         return not problems and at - one.proof.at < LASTS
 

@@ -34,7 +34,7 @@ def override_of(name: str, holds: Collection[str] = (FREEZE,), *, run: str = "ru
 
 def aside(*found: Override, allowed: Allowed = Allowed(("ada", "bob"), 1), at: datetime = NOW) -> frozenset[str]:  # noqa: B008 - a value
     """Give what these set aside for a release."""
-    return set_aside(in_force(found, run="run-1", service="shop", allowed=allowed, trust=TRUST, at=at))
+    return set_aside(in_force(found, run="run-1", service="shop", version="1.1", allowed=allowed, trust=TRUST, at=at))
 
 
 def test_what_one_person_who_may_set_aside_is_set_aside() -> None:
@@ -49,13 +49,24 @@ def test_what_one_person_who_may_set_aside_is_set_aside() -> None:
         override_of("eve"),
         override_of("ada", run="run-2"),
         override_of("ada", service="other"),
+        override_of("ada", version="6.6.6"),
         override_of("ada", decision="reject"),
         override_of("ada", gate="production"),
         override_of("ada", at=NOW - LASTS),
         override_of("ada").model_copy(update={"holds": (FREEZE, OTHER)}),
         Override(holds=(FREEZE,), proof=override_of("ada").proof.model_copy(update={"comment": "another"})),
     ],
-    ids=["may not", "another release", "another service", "rejects", "another gate", "too old", "more than was proved", "altered"],
+    ids=[
+        "may not",
+        "another release",
+        "another service",
+        "another version",
+        "rejects",
+        "another gate",
+        "too old",
+        "more than was proved",
+        "altered",
+    ],
 )
 def test_anything_else_sets_nothing_aside(bad: Override) -> None:
     """And spoils no other one beside it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,7 +37,11 @@ def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Approvers:
     async def load(_name: str) -> Approvers:
         return block
 
+    async def read_entry(_run: str, _kind: str) -> Any:
+        return SimpleNamespace(evidence={"version": "1.1"})
+
     monkeypatch.setattr(overrides, "load_approvers", load)
+    monkeypatch.setattr(overrides, "read_entry", read_entry)
     return block
 
 
@@ -102,4 +107,19 @@ async def test_it_counts_no_longer_if_the_policy_changes_or_a_file_of_the_releas
     allow(who=["anna"])
     assert await overrides.what_is_set_aside(RUN, plan_of()) == {"windows"}
     (override_folder(RUN) / "torn.json").write_text("{")
+    assert await overrides.what_is_set_aside(RUN, plan_of()) == frozenset()
+
+
+@pytest.mark.parametrize("evidence", [{"version": "6.6.6"}, {}, None])
+async def test_it_counts_only_for_the_version_with_which_the_record_was_opened(
+    people: Approvers, monkeypatch: pytest.MonkeyPatch, evidence: dict[str, str] | None
+) -> None:
+    """The run's parameters, which say to people what they let through, are what anyone with the API wrote last."""
+    allow(who=["anna"])
+    await override(people, "anna", ["windows"])
+
+    async def read_entry(_run: str, _kind: str) -> Any:
+        return None if evidence is None else SimpleNamespace(evidence=evidence)
+
+    monkeypatch.setattr(overrides, "read_entry", read_entry)
     assert await overrides.what_is_set_aside(RUN, plan_of()) == frozenset()
