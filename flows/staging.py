@@ -20,6 +20,7 @@ from tasks.rollout.rollout import acquire_lease, prepare_revision, promote_revis
 from tasks.rules.lifecycle.results import PhaseResult, failed, passed
 from tasks.rules.plan.request import PlanPath, Reason, Scope, Version
 from tasks.rules.plan.targets import STAGING
+from tasks.rules.rollout.waiting import PREPARE
 
 
 @flow(
@@ -51,10 +52,12 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
     platform = await informed(phase, await platform_of(phase.plan, STAGING))
     await fix_settings(STAGING, platform, None)
     await expect_may_go_forward(phase, platform, STAGING, version=version)
-    if fault := await wait_while_held(phase, Standing(platform, STAGING, version), then=0):
-        return failed(fault)
+    if fault := await wait_while_held(phase, Standing(platform, STAGING, version), before=PREPARE):
+        return failed(fault)  # before the lease is acquired
     lease = await retried(acquire_lease)(platform, owner=phase.owner)
     await migrate(phase, platform, environment=STAGING, when="before", version=version, lease=lease)
+    if fault := await wait_while_held(phase, Standing(platform, STAGING, version, lease=lease), before=PREPARE):
+        return failed(fault)
     before = await named(prepare_revision, f"prepare {version}")(
         platform, version=version, lease=lease, timeout_seconds=phase.plan.staging.ready_timeout_seconds, key=phase.key("staging/prepare")
     )

@@ -23,7 +23,7 @@ from tasks.rules.policy.policy import Policy
 from tasks.rules.policy.windows import groups_of
 from tasks.rules.record.entries import select
 from tasks.rules.rollout.steps import window_name
-from tasks.rules.rollout.waiting import HELD_BY, SUSPENDS_UNTIL, WAITS_UNTIL, hold_name, wait_name, waits
+from tasks.rules.rollout.waiting import HELD_BY, SUSPENDS_UNTIL, WAITS_UNTIL, hold_name, is_suspended_until, wait_name, waits
 from tasks.rules.rollout.windows import decide_wave, windows_fault
 from tasks.rules.windows.decision import LOOK_AGAIN
 from tasks.rules.windows.freeze import WINDOWS, Hold
@@ -60,7 +60,7 @@ async def wait_for_window(phase: Phase, environments: Sequence[str], *, begins: 
     if found is None:
         await tell_what_is_over(phase)
     elif not await _holds_lease(phase, environments):
-        await _suspend(phase, found, name=f"{wait_name(wave_of(phase, environments), found.until)} {hold_name(found.held_by)}", held=held)
+        await _suspend(phase, found, name=wait_name(wave_of(phase, environments), found.until), held=held)
 
 
 async def wait_while_frozen(phase: Phase) -> None:
@@ -71,7 +71,7 @@ async def wait_while_frozen(phase: Phase) -> None:
     held = await _name_of_holds(phase)
     if (found := await what_freezes(phase)) is not None:
         waits = _until(found)
-        await _suspend(phase, waits, name=f"staging {hold_name(waits.held_by)}", held=held)
+        await _suspend(phase, waits, name=f"staging until {waits.until:%Y-%m-%dT%H:%M:%SZ}", held=held)
     await tell_what_is_over(phase)
 
 
@@ -185,5 +185,10 @@ async def _name_of_holds(phase: Phase) -> str:
 async def _suspend(phase: Phase, found: Waits, *, name: str, held: str) -> None:
     until = found.until.isoformat()
     evidence = {WAITS_UNTIL: until, SUSPENDS_UNTIL: until, HELD_BY: list(found.held_by)}
+    name = f"{name} {hold_name(found.held_by, found.what, found.why)}"
     await phase.append(f"Waits: {found.what}", kind="gate", name=name, why=found.why, evidence=evidence)
+    entries = await read_entries(phase.owner)
+    if not is_suspended_until(entries, found.until):  # it waited for the same before: the last entry says why it waits
+        name = f"{name} after {entries[-1].seq}"
+        await phase.append(f"Waits: {found.what}", kind="gate", name=name, why=found.why, evidence=evidence)
     await wait_until(found.until, name=WINDOW, held=held)

@@ -27,7 +27,7 @@ from tasks.record.journal import read_entries
 from tasks.rollout.rollout import read_position
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.plan.targets import is_production, within
-from tasks.rules.rollout.waiting import HELD_BY, held_since, hold_name
+from tasks.rules.rollout.waiting import BEFORE, HELD_BY, PREPARE, PROMOTE, Next, held_since, hold_name
 from tasks.rules.windows.freeze import Hold
 
 LOOK_SECONDS, ASK_SECONDS = 2.0, 10.0
@@ -54,13 +54,15 @@ class Standing:
     begun: dict[str, Any] = field(default_factory=dict)
 
 
-async def wait_while_held(phase: Phase, standing: Standing, *, then: int | None) -> str:
+async def wait_while_held(phase: Phase, standing: Standing, *, before: Next) -> str:
     """Wait while something holds the next step, and watch the canary meanwhile.
+
+    What is promoted stays: what holds a step after that is waited for, as long as it takes.
 
     Args:
         phase: The release and its round.
         standing: Where the canary stands.
-        then: The share of the next step; 0 if the version is brought up next, None if it is promoted next.
+        before: The step that is taken next.
 
     Returns:
         Why it is rolled back: it is not well, or was held for longer than the plan lets it be. "" to go on.
@@ -68,21 +70,22 @@ async def wait_while_held(phase: Phase, standing: Standing, *, then: int | None)
     Raises:
         Superseded: A rollback requested that the release stops.
     """
-    environment, name = standing.environment, "promote" if then is None else "shift" if then else "prepare"
-    if await phase.read("effect", environment=environment, step=then or None, name=name):
-        return ""  # done before this run was interrupted
-    since = held_since(await read_entries(phase.owner), environment=environment, step=then)
+    environment = standing.environment
+    if await _is_taken(phase, environment, before):
+        return ""  # before this run was interrupted
+    since = held_since(await read_entries(phase.owner), environment=environment, before=before)
     hold = await _look(phase, environment)
     if hold is None and since is None:
         return ""
     position = await retried(read_position)(standing.platform)
-    if _is_there(position, standing, then):
+    if _is_there(position, standing, before):
         return ""
     if fault := was_stopped(position, standing.version, standing.percent):
         return fault
     while hold is not None:
-        since = await _record(phase, standing, hold, then=then, since=since)
-        if fault := _too_long(phase, since) or await _watch(phase, standing, hold, until=_limit(phase, since)):
+        since = await _record(phase, standing, hold, before=before, since=since)
+        limit = None if before.is_after else _limit(phase, since)
+        if fault := _too_long(phase, limit) or await _watch(phase, standing, hold, until=limit):
             return fault
         hold = await _look(phase, environment)
     await tell_what_is_over(phase)
@@ -94,20 +97,30 @@ async def _look(phase: Phase, environment: str) -> Hold | None:
     return await (what_holds_a_step if is_production(environment) else what_freezes)(phase)
 
 
-def _is_there(position: Position, standing: Standing, then: int | None) -> bool:
+async def _is_taken(phase: Phase, environment: str, before: Next) -> bool:
+    """Say if the record has the step, or one behind it."""
+    if await phase.read(before.kind, environment=environment, step=before.step, name=before.name):
+        return True
+    return not before.is_after and await phase.read("effect", environment=environment, name=PROMOTE.name) is not None
+
+
+def _is_there(position: Position, standing: Standing, before: Next) -> bool:
     """Say if the next step was made, though its entry is missing."""
-    if then is None:
+    if before.kind == "migration":
+        return False
+    if before == PROMOTE:
         return position["canary"] is None and position["baseline"] == standing.version
-    return position["canary"] == standing.version and (then == 0 or position["percent"] == then)
+    return position["canary"] == standing.version and (before == PREPARE or position["percent"] == before.step)
 
 
-async def _record(phase: Phase, standing: Standing, hold: Hold, *, then: int | None, since: datetime | None) -> datetime:
+async def _record(phase: Phase, standing: Standing, hold: Hold, *, before: Next, since: datetime | None) -> datetime:
     """Record what holds the step, and give since when it is held."""
     by, where = list(hold.by), within(standing.environment)
-    what = f"Held at {standing.percent} %{where}" if standing.percent else f"Held before the first request{where}"
+    at = f"at {standing.percent} %" if standing.percent else "before the first request"
+    what = f"Held {'after the promotion' if before.is_after else at}{where}: {hold.what}"
     entry = await phase.append(
-        f"{what}: {hold.what}", kind="gate", environment=standing.environment, step=then, name=hold_name(by), why=hold.why,
-        evidence={HELD_BY: by},
+        what, kind="gate", environment=standing.environment, step=before.step, name=hold_name(by, before.name, what, hold.why),
+        why=hold.why, evidence={HELD_BY: by, BEFORE: before.name},
     )  # fmt: skip
     return since or datetime.fromisoformat(entry.at)
 
@@ -117,8 +130,7 @@ def _limit(phase: Phase, since: datetime) -> datetime | None:
     return None if minutes is None else since + timedelta(minutes=minutes)
 
 
-def _too_long(phase: Phase, since: datetime) -> str:
-    limit = _limit(phase, since)
+def _too_long(phase: Phase, limit: datetime | None) -> str:
     if limit is None or now() < limit:
         return ""
     return f"it was held for more than the {phase.plan.windows.held_at_most_minutes:g} min of `windows.held_at_most_minutes`"

@@ -8,6 +8,7 @@ from typing import Any
 from blocks.errors import BadInput, Refused, RolloutFailed
 from blocks.platform import Lease, Platform, source_version
 from flows.lifecycle.context import Phase
+from flows.rollout.hold import Standing, wait_while_held
 from tasks.lifecycle.policy import named, retried
 from tasks.process.concurrency import turns
 from tasks.record.journal import read_entries, read_entry
@@ -16,18 +17,22 @@ from tasks.rules.plan.migrations import Migration, When
 from tasks.rules.rollout.job_manifest import filled
 from tasks.rules.rollout.migrations import NOT_RUN, RESTORED, contracts_in, crossed, due, not_acknowledged, refusal
 from tasks.rules.rollout.rollback import RollbackChoice
+from tasks.rules.rollout.waiting import migration_step
 
 
 async def migrate(phase: Phase, platform: Platform, *, environment: str, when: When, version: str, lease: Lease) -> None:
-    """Run the migrations of a moment one after the other, each to its end, once in a release.
+    """Run the migrations of a moment one after the other, each to its end, once in a release; what holds a step holds each of them.
 
     Raises:
         BadInput: One cannot run here; it did not.
-        RolloutFailed: One failed; those behind it did not begin.
+        RolloutFailed: One failed, or was held for too long; those behind it did not begin.
     """
+    standing = Standing(platform, environment, version, lease=lease)
     expect_jobs(platform, phase.plan, environment)
     for migration in due(phase.plan.migrations, environment=environment, when=when):
         async with turns("migrations"):  # targets that go side by side may share what is migrated
+            if fault := await wait_while_held(phase, standing, before=migration_step(migration.name, is_after=when == "after")):
+                raise RolloutFailed(fault)
             await _run(phase, platform, migration, environment=environment, version=version, lease=lease)
 
 

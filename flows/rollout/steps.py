@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from blocks.errors import RolloutFailed
 from blocks.outside_text import as_ending
 from blocks.platform import Lease, Platform
 from flows.lifecycle.context import Phase, StepFields, approved_platform, check_not_stopped, expect_may_go_forward, subject_in
@@ -25,6 +26,7 @@ from tasks.rules.lifecycle.results import INCONCLUSIVE, Analysis, PhaseResult, S
 from tasks.rules.plan.plan import Step
 from tasks.rules.plan.targets import Place, target_of, within
 from tasks.rules.rollout.steps import extension_seconds
+from tasks.rules.rollout.waiting import PREPARE, PROMOTE, shift_to
 
 
 async def roll_out(phase: Phase, version: str, *, place: Place, decisions: Mapping[int, str], approved: Inputs | None) -> TargetResult:
@@ -46,15 +48,13 @@ async def roll_out(phase: Phase, version: str, *, place: Place, decisions: Mappi
         return TargetResult(outcome=Outcome.WATCHING, reason=as_ending(keeps.what), environment=name, is_held=True)
     lease = await retried(acquire_lease)(platform, owner=phase.owner)
     stands = Standing(platform, name, version, lease=lease)
-    if fault := await wait_while_held(phase, stands, then=0):
-        return _ended(name, failed(fault))
     if not await _prepare(phase, platform, version, place=place, lease=lease):
         found, stands = await _climb(phase, stands, lease, place=place, decisions=decisions)
         if not found.passed:
             return _ended(name, found)
     checked = await verified(phase, version, environment=name)
     if checked.passed:
-        if fault := await wait_while_held(phase, stands, then=None):
+        if fault := await wait_while_held(phase, stands, before=PROMOTE):
             return _ended(name, failed(fault))
         await _promote(phase, platform, version, environment=name, lease=lease)
     return _ended(name, checked.at(name if target_of(name) else ""))
@@ -69,7 +69,7 @@ async def _climb(
     if fault := await canary_fault(phase, platform, version, environment=name, percent=0, lease=lease):
         return failed(fault), stands
     for step in place.steps:
-        if fault := await wait_while_held(phase, stands, then=step.percent):
+        if fault := await wait_while_held(phase, stands, before=shift_to(step.percent)):
             return failed(fault), stands
         taken, begun = await _take_step(phase, platform, step, environment=name, version=version, lease=lease)
         stands = replace(stands, percent=step.percent, begun=begun)
@@ -91,6 +91,8 @@ async def _prepare(phase: Phase, platform: Platform, version: str, *, place: Pla
     """Migrate, and bring the canary up without traffic; True if an earlier release left the version there as the baseline."""
     name = place.environment
     await migrate(phase, platform, environment=name, when="before", version=version, lease=lease)
+    if fault := await wait_while_held(phase, Standing(platform, name, version, lease=lease), before=PREPARE):
+        raise RolloutFailed(fault)
     seconds = place.ready_timeout_seconds
     before = await named(prepare_revision, f"prepare {version}{within(name)}")(
         platform, version=version, lease=lease, timeout_seconds=seconds, key=phase.key(f"{name}/prepare")

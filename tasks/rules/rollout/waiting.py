@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal, NamedTuple
 
 from tasks.rules.record.entries import Entry
 from tasks.rules.windows.freeze import UNREADABLE, WINDOWS
@@ -11,6 +13,7 @@ from tasks.rules.windows.freeze import UNREADABLE, WINDOWS
 WAITS_UNTIL = "waits_until"
 SUSPENDS_UNTIL = "suspends_until"  # in the evidence of the entry with which a run is suspended; "" if it is woken again and again
 HELD_BY = "held_by"
+BEFORE = "before"  # in the evidence of the entry of a step that is held: which one
 OVER = "over "  # how the name of the entry begins that says how a freeze ended
 
 
@@ -19,9 +22,39 @@ def wait_name(wave: int, until: datetime) -> str:
     return f"wait {wave} until {until:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def hold_name(by: Sequence[str]) -> str:
-    """Name the entry that says that a step is held, and by what: the ids of freezes, or `windows`."""
-    return f"held by {' '.join(by)}"[:200]
+class Next(NamedTuple):
+    """The step that an environment takes next, by the entry that says that it was taken, or begun.
+
+    Fields:
+        name: The entry's name.
+        step: Its share of the traffic, of a shift.
+        kind: Its kind.
+        is_after: Whether the version is promoted by then.
+    """
+
+    name: str
+    step: int | None = None
+    kind: Literal["effect", "migration"] = "effect"
+    is_after: bool = False
+
+
+PREPARE, PROMOTE = Next("prepare"), Next("promote")
+
+
+def shift_to(percent: int) -> Next:
+    """Give the step that shifts a share of the traffic."""
+    return Next("shift", percent)
+
+
+def migration_step(name: str, *, is_after: bool) -> Next:
+    """Give the step that runs a migration."""
+    return Next(f"{name} begun", None, "migration", is_after)
+
+
+def hold_name(by: Sequence[str], *said: str) -> str:
+    """Name the entry that says what is held, and by what: the ids of freezes, or `windows`; other words about it need another entry."""
+    digest = hashlib.sha256("\n".join([*by, *said]).encode()).hexdigest()[:12]
+    return f"held by {' '.join(by)[:150]} {digest}"
 
 
 def is_hold(entry: Entry) -> bool:
@@ -44,9 +77,10 @@ def untold_freezes(entries: Sequence[Entry]) -> list[str]:
     return [one for one in dict.fromkeys(held) if one not in told]
 
 
-def held_since(entries: Sequence[Entry], *, environment: str, step: int | None) -> datetime | None:
-    """Give when the step of an environment was held first; None if it never was."""
-    found = [entry.at for entry in entries if is_hold(entry) and (entry.environment, entry.step) == (environment, step)]
+def held_since(entries: Sequence[Entry], *, environment: str, before: Next) -> datetime | None:
+    """Give when a step of an environment was held first; None if it never was."""
+    place = environment, before.step, before.name
+    found = [entry.at for entry in entries if is_hold(entry) and (entry.environment, entry.step, entry.evidence.get(BEFORE)) == place]
     return datetime.fromisoformat(min(found)) if found else None
 
 

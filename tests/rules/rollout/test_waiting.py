@@ -6,7 +6,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tasks.rules.record.entries import Entry, chain
-from tasks.rules.rollout.waiting import HELD_BY, OVER, WAITS_UNTIL, held_by, held_since, hold_name, holds_in_words, untold_freezes
+from tasks.rules.rollout.waiting import (
+    BEFORE,
+    HELD_BY,
+    OVER,
+    PREPARE,
+    WAITS_UNTIL,
+    held_by,
+    held_since,
+    hold_name,
+    holds_in_words,
+    shift_to,
+    untold_freezes,
+)
 from tasks.rules.windows.freeze import UNREADABLE, WINDOWS
 
 AT = datetime(2026, 11, 29, 17, tzinfo=UTC)
@@ -25,7 +37,7 @@ def record_of(*described: dict[str, Any]) -> list[Entry]:
 
 def held(*by: str, **more: Any) -> dict[str, Any]:
     """Describe the entry of a step that is held."""
-    return {"environment": "production", "step": 100, "name": hold_name(by), "evidence": {HELD_BY: list(by)}, **more}
+    return {"environment": "production", "step": 100, "name": hold_name(by), "evidence": {HELD_BY: list(by), BEFORE: "shift"}, **more}
 
 
 def waits(*by: str) -> dict[str, Any]:
@@ -60,5 +72,13 @@ def test_each_freeze_that_held_it_is_told_once_it_is_over() -> None:
 def test_the_limit_counts_from_the_first_hold_of_a_step() -> None:
     """Also if another freeze holds it by now, and whatever another step or target had."""
     entries = record_of(held(FREEZE, step=50), held(FREEZE), held(OTHER), held(FREEZE, environment="production/b"))
-    assert held_since(entries, environment="production", step=100) == AT.replace(minute=1)
-    assert held_since(entries, environment="production", step=None) is None
+    assert held_since(entries, environment="production", before=shift_to(100)) == AT.replace(minute=1)
+    assert held_since(entries, environment="production", before=PREPARE) is None
+
+
+def test_each_hold_has_a_name_of_its_own() -> None:
+    """Also of many freezes, whose ids no name could hold, and of the same freezes with other words."""
+    many = [f"{number:012x}" for number in range(40)]
+    assert hold_name(many[:39]) != hold_name(many)
+    assert hold_name([FREEZE], "until 22:00") != hold_name([FREEZE], "until 23:00")
+    assert len(hold_name(many)) < 200
