@@ -11,12 +11,14 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.client.schemas.objects import FlowRun
 
 from blocks.errors import Permanent
+from tasks.approval.approval import OUTCOME_LABEL
 from tasks.evidence.change_log import ask_git
 from tasks.evidence.dependencies import check_dependency
 from tasks.evidence.inputs import look
 from tasks.evidence.tests import read_test_evidence
 from tasks.lifecycle.lock import OPEN, OUTCOME, tagged
 from tasks.lifecycle.policy import OBSERVE, OBSERVE_PLATFORM
+from tasks.rules.evidence.candidates import REJECTED
 from tasks.rules.evidence.change_log import judge_changes
 from tasks.rules.evidence.inputs import TakenPlan
 from tasks.rules.lifecycle.results import PhaseResult
@@ -39,13 +41,20 @@ async def open_releases(service: str) -> list[str]:
 
 @task(name="find earlier releases", **OBSERVE)
 async def earlier_outcomes(service: str, version: str) -> list[str]:
-    """List how earlier releases of a version ended."""
+    """List how earlier releases of a version ended; one that people rejected ended as that."""
     wanted = [f"service:{service}", f"version:{version}", "shipway:release"]
     async with get_client() as client:
         found: Sequence[FlowRun] = await client.read_flow_runs(
             flow_run_filter=FlowRunFilter(tags=FlowRunFilterTags(all_=wanted)), limit=200
         )
-    return [tag.removeprefix(OUTCOME) for run in found for tag in run.tags if tag.startswith(OUTCOME)]
+    return [outcome for run in found for outcome in outcomes_of(run)]
+
+
+def outcomes_of(run: FlowRun) -> list[str]:
+    """Give how a release ended, by its run; none while it is open."""
+    found = [tag.removeprefix(OUTCOME) for tag in run.tags if tag.startswith(OUTCOME)]
+    is_rejected = run.labels.get(f"{OUTCOME_LABEL}.state") == REJECTED
+    return [REJECTED if one == "refused" and is_rejected else one for one in found]
 
 
 @task(name="look for evidence", task_run_name="look for the evidence of {version}", **OBSERVE_PLATFORM)

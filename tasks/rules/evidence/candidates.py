@@ -12,7 +12,8 @@ from packaging.version import InvalidVersion, Version
 from blocks.errors import BadInput
 from tasks.rules.plan.version import version_fault
 
-BEGUN = {"deployed", "partly_deployed", "rolled_back", "failed", "cancelled"}  # outcomes after which people decide about a version
+REJECTED = "rejected"
+BEGUN = {"deployed", "partly_deployed", "rolled_back", "failed", "cancelled", REJECTED}  # then people decide about a version
 MOST_TRIED = 5
 
 

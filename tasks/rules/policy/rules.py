@@ -100,13 +100,17 @@ def requester_conflicts(requester: str, rules: Rules) -> list[str]:
 
 
 def may_override(policies: Sequence[Policy]) -> Allowed | None:
-    """Say who may override windows and freezes by all of these policies, and how many must; None if one of them, or none, lets anyone."""
-    lists = [policy.windows.overrides for policy in policies]
+    """Say who may override windows and freezes by all of these policies, and how many must; None if one of them, or none, lets anyone.
+
+    Only policies of production count: those of staging have no windows. If fewer people than must are named by all, no one may.
+    """
+    lists = [policy.windows.overrides for policy in policies if policy.environment == "production"]
     if not lists or any(one is None for one in lists):
         return None
     known = [one for one in lists if one is not None]
     who = tuple(name for name in known[0].who if all(name in one.who for one in known))
-    return Allowed(who, 2 if any(one.second_person for one in known) else 1) if who else None
+    people = 2 if any(one.second_person for one in known) else 1
+    return Allowed(who, people) if len(who) >= people else None
 
 
 def signatures_of(policies: Sequence[Policy]) -> Signatures:

@@ -87,7 +87,10 @@ def test_who_may_override_is_whom_every_policy_names() -> None:
     both = policy_of(windows={"overrides": {"who": ["ada", "bob"], "second_person": True}})
     assert may_override([ada]) == Allowed(("ada",), 1)
     assert may_override([both]) == BOTH
-    assert may_override([both, ada]) == Allowed(("ada",), 2)  # which can never be met: fewer than it asks for
+    assert may_override([both, ada]) is None  # two of one person could never be found
+    staging = policy_of(environment="staging", approval={"quorum": 0}, checklist=[], least_analysis=None)
+    assert may_override([ada, staging]) == Allowed(("ada",), 1)
+    assert may_override([staging]) is None
     assert may_override([ada, policy_of()]) is None
     assert may_override([]) is None
 

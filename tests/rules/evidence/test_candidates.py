@@ -38,10 +38,11 @@ def test_a_pattern_holds_what_tags_hold(pattern: str, fits: bool) -> None:  # no
 
 
 def test_a_version_that_once_ran_or_failed_is_left_to_people() -> None:
-    """A refusal or a skip may be tried again."""
+    """So is one that people rejected. A refusal or a skip may be tried again."""
     assert begun_before(["refused", "skipped"]) == ""
     assert begun_before(["skipped", "rolled_back"]) == "rolled_back"
     assert begun_before(["deployed"]) == "deployed"
+    assert begun_before(["refused", "rejected"]) == "rejected"
 
 
 def test_it_says_why_nothing_is_released() -> None:
