@@ -14,7 +14,7 @@ from flows.approval.inconclusive import may_proceed
 from flows.lifecycle.context import Phase, begin_phase, check_not_stopped
 from flows.lifecycle.finalize import end_watch
 from flows.lifecycle.frame import conduct, roll_back_cancelled
-from flows.lifecycle.windows import expect_in_time, has_waited_since, wait_for_window, wait_while_frozen
+from flows.lifecycle.windows import due_of, expect_in_time, has_waited_since, wait_for_window, wait_while_frozen
 from flows.post_deploy import post_deploy
 from flows.pre_deploy import pre_deploy
 from flows.production import production
@@ -70,14 +70,17 @@ async def release(
 
 async def _course(phase: Phase, version: str) -> PhaseResult:
     """Go through the phases; each is a child run that is skipped when it is done."""
-    await expect_in_time(phase)
+    await expect_in_time(phase)  # once more: waiting for the lock took its time
+    due = await due_of(phase)
     for number in range(1, MOST_ROUNDS + 1):
         this_round = await begin_phase(phase.path, scope=f"{phase.owner}/{number}")
         found = await _prepare(this_round, version)
         if not found.passed:
             return found
         inputs = await collect_inputs(phase.path, version=version, key=this_round.key("subject"))
-        approval = await pass_gate(this_round, inputs, name=_gate_name(number), requester=await _requester(phase))
+        approval = await pass_gate(
+            this_round, inputs, name=_gate_name(number), requester=await _requester(phase), latest=due.latest if due else None
+        )
         if await _still_the_same(this_round, inputs):
             return await _deploy(this_round, version, approval=approval)
     raise Refused(

@@ -8,7 +8,7 @@ from typing import Any
 
 from prefect.input import RunInput
 
-from blocks.errors import Refused
+from blocks.errors import Refused, Skipped
 from flows.lifecycle.context import Phase, StepFields
 from flows.lifecycle.suspend import ask, asked_keys
 from tasks.approval.approval import fetch_answer, judge_approval, log_outcome
@@ -26,6 +26,7 @@ from tasks.rules.lifecycle.results import Approval
 from tasks.rules.plan.targets import steps_in_words
 from tasks.rules.rollout.preview import preview_lines
 from tasks.rules.rollout.waiting import SUSPENDS_UNTIL
+from tasks.rules.windows.words import moment_in_words
 
 MOST_QUESTIONS = 200
 SHOWN = {"tests", "dependencies", "checklist", "migration", "health", "smoke", "verdict"}
@@ -38,6 +39,7 @@ async def pass_gate(
     name: str,
     requester: str,
     minutes: float | None = None,
+    latest: datetime | None = None,
     about: StepFields | None = None,
 ) -> Approval:
     """Hold the release until enough people approved this digest.
@@ -48,6 +50,7 @@ async def pass_gate(
         name: The gate's name; its questions are `<name>-1`, `<name>-2` …
         requester: Who asked for the release.
         minutes: How long it may stay open; the plan's time if None.
+        latest: When production must have begun, if the release was scheduled: the gate is not open for longer.
         about: The step that is asked about; the whole release if None.
 
     Returns:
@@ -55,6 +58,7 @@ async def pass_gate(
 
     Raises:
         Refused: Rejected, expired, or locked after too many wrong codes.
+        Skipped: Not approved by the latest moment of a scheduled release.
     """
     rules = inputs.rules()
     if rules.quorum == 0:
@@ -64,15 +68,19 @@ async def pass_gate(
     about = about or {"environment": "", "step": None}
     approvers = await load_approvers(phase.plan.approval.block)
     opened = await _opened_at(phase, about=about)
+    if latest is not None and latest <= opened:
+        raise Skipped(f"{_scheduled_until(latest)}, before people could be asked")
     proofs: list[Proof] = []
     wrong, refusal = 0, ""
     for number in range(1, MOST_QUESTIONS):
         own = {"question": number, "nonce": await _nonce(phase, number, about=about), "requester_confirms": confirms}
-        gate = _question(phase, inputs, name=name, requester=requester, opened=opened, minutes=minutes, own=own)
+        gate = _question(
+            phase, inputs, name=name, requester=requester, opened=opened, expires=_expires(phase, opened, minutes, latest), own=own
+        )
         is_asked = gate.key in asked_keys()  # which anyone with the API can write: an answer in time counts, and nothing else is skipped
         state = gate_state(gate, proofs, wrong_codes=wrong, now=now())
         if state.state != "open" and not (is_asked and state.state == "expired"):
-            return await _decide(phase, gate, state, proofs, about=about)
+            return await _decide(phase, gate, state, proofs, latest=latest, about=about)
         if not is_asked:
             await _announce(phase, gate, number, about=about)
             await ask(await _form(phase, inputs, gate, state, refusal), key=gate.key, until=gate.expires_at)
@@ -102,11 +110,17 @@ async def _nonce(phase: Phase, number: int, *, about: StepFields) -> str:
     return secrets.token_hex(16) if asked is None else str(asked.evidence["nonce"])
 
 
-def _question(
-    phase: Phase, inputs: Inputs, *, name: str, requester: str, opened: datetime, minutes: float | None, own: dict[str, Any]
-) -> Gate:
+def _expires(phase: Phase, opened: datetime, minutes: float | None, latest: datetime | None) -> datetime:
+    expires = opened + timedelta(minutes=minutes or phase.plan.approval.expires_after_minutes)
+    return expires if latest is None else min(expires, latest)
+
+
+def _scheduled_until(latest: datetime) -> str:
+    return f"it was scheduled to begin production not later than {moment_in_words(latest)}"
+
+
+def _question(phase: Phase, inputs: Inputs, *, name: str, requester: str, opened: datetime, expires: datetime, own: dict[str, Any]) -> Gate:
     approval, rules = phase.plan.approval, inputs.rules()
-    expires = opened + timedelta(minutes=minutes or approval.expires_after_minutes)
     return Gate(
         run=phase.owner,
         name=name,
@@ -124,7 +138,9 @@ def _question(
     )
 
 
-async def _decide(phase: Phase, gate: Gate, state: GateState, proofs: list[Proof], *, about: StepFields) -> Approval:
+async def _decide(
+    phase: Phase, gate: Gate, state: GateState, proofs: list[Proof], *, latest: datetime | None, about: StepFields
+) -> Approval:
     kept = [proof.model_dump(mode="json") for proof in proofs]
     if state.state == "approved":
         await phase.append(
@@ -144,6 +160,8 @@ async def _decide(phase: Phase, gate: Gate, state: GateState, proofs: list[Proof
         why=state.reason,
         evidence={"digest": gate.digest, "proofs": kept},
     )
+    if state.state == "expired" and gate.expires_at == latest:
+        raise Skipped(f"{_scheduled_until(latest)}, and it had {state.reason}")
     raise Refused(f"gate {gate.name} {state.state}: {state.reason}")
 
 
