@@ -16,9 +16,9 @@ from tasks.rollout.overrides import overrides_of, what_is_set_aside
 from tasks.rules.plan.plan import Plan
 from tasks.rules.policy.windows import groups_of
 from tasks.rules.rollout.waiting import OVER, untold_freezes
-from tasks.rules.windows.freeze import UNREADABLE, WINDOWS, Hold, lifted_in_words, unreadable
+from tasks.rules.windows.freeze import UNREADABLE, Hold, lifted_in_words, windows_unreadable
 from tasks.rules.windows.opening import look
-from tasks.rules.windows.words import moment_in_words, why_closed, zone_of_all
+from tasks.rules.windows.words import moment_in_words, why_closed, windows_name, zone_of_all
 
 
 async def what_freezes(phase: Phase) -> Hold | None:
@@ -36,7 +36,7 @@ async def what_holds_a_step(phase: Phase) -> Hold | None:
     if found is not None or phase.plan.windows.when_it_closes == "finish":
         return found
     found = await asyncio.to_thread(_closed, phase.plan)
-    return None if found is None or WINDOWS in await what_is_set_aside(phase.owner, phase.plan) else found
+    return None if found is None or set(found.by) <= await what_is_set_aside(phase.owner, phase.plan) else found
 
 
 def _closed(plan: Plan) -> Hold | None:
@@ -44,11 +44,11 @@ def _closed(plan: Plan) -> Hold | None:
         groups = groups_of(plan, load_policies())
         seen = look(groups, now()) if groups else None
     except ShipwayError as error:
-        return unreadable(str(error))
+        return windows_unreadable(str(error))
     if seen is None or seen.is_open:
         return None
     when = moment_in_words(seen.until, zone_of_all(seen.because))
-    return Hold(f"held until production opens {when}", why_closed(seen.because), seen.until, (WINDOWS,))
+    return Hold(f"held until production opens {when}", why_closed(seen.because), seen.until, (windows_name(groups),))
 
 
 async def _tell_overrides(phase: Phase) -> None:

@@ -25,9 +25,10 @@ from tasks.rules.record.entries import select
 from tasks.rules.rollout.steps import window_name
 from tasks.rules.rollout.waiting import HELD_BY, SUSPENDS_UNTIL, WAITS_UNTIL, hold_name, is_suspended_until, wait_name, waits
 from tasks.rules.rollout.windows import decide_wave, windows_fault
-from tasks.rules.windows.decision import LOOK_AGAIN
-from tasks.rules.windows.freeze import WINDOWS, Hold
-from tasks.rules.windows.schedule import Due, due_in
+from tasks.rules.windows.decision import LOOK_AGAIN, Decision
+from tasks.rules.windows.freeze import SCHEDULE, Hold
+from tasks.rules.windows.schedule import Due, due_in, outlasting, wakes_for
+from tasks.rules.windows.words import windows_name
 
 
 class Waits(NamedTuple):
@@ -64,13 +65,18 @@ async def wait_for_window(phase: Phase, environments: Sequence[str], *, begins: 
 
 
 async def wait_while_frozen(phase: Phase) -> None:
-    """Suspend the run while its service is frozen, before staging is changed; windows are not looked at."""
+    """Suspend the run while its service is frozen, before staging is changed; windows are not looked at.
+
+    Raises:
+        Skipped: It was scheduled, and is frozen until it is too late.
+        Superseded: A rollback requested that the run stops.
+    """
     await check_not_stopped(phase.owner)
     if await phase.read("effect", environment="staging", name="promote") is not None:
         return
     held = await _name_of_holds(phase)
     if (found := await what_freezes(phase)) is not None:
-        waits = _until(found)
+        waits = _until(found, await due_of(phase))
         await _suspend(phase, waits, name=f"staging until {waits.until:%Y-%m-%dT%H:%M:%SZ}", held=held)
     await tell_what_is_over(phase)
 
@@ -92,8 +98,7 @@ async def expect_in_time(phase: Phase) -> None:
     due = await due_of(phase)
     if due is None or any(entry.kind in {"effect", "migration"} for entry in await read_entries(phase.owner)):
         return
-    groups = groups_of(phase.plan, await expect_policies_kept(phase))
-    if missed := decide_wave(phase.plan, groups, now(), wave=1, due=due).missed:
+    if missed := (await _decide(phase, wave=1, due=due)).decision.missed:
         raise Skipped(missed)
 
 
@@ -157,24 +162,52 @@ async def _what_keeps(phase: Phase, environments: Sequence[str], *, says: bool) 
     Raises:
         Skipped: It was scheduled, and cannot begin in its time any more.
     """
-    groups, due = groups_of(phase.plan, await expect_policies_kept(phase)), await due_of(phase)
     frozen, wave = await what_freezes(phase), wave_of(phase, environments)
-    decision, why = decide_wave(phase.plan, groups, now(), wave=wave, due=due), ""
-    if groups and decision.until is not None and WINDOWS in await what_is_set_aside(phase.owner, phase.plan):
-        decision, why = decide_wave(phase.plan, (), now(), wave=wave, due=due), f"the windows are overridden: {decision.why}"
-    if decision.missed and not await is_begun(phase, environments):
-        raise Skipped(decision.missed)
+    due = await due_of(phase) if wave == 1 else None
+    found = await _decide(phase, wave=wave, due=due)
+    if due is not None and (found.decision.missed or frozen) and await is_begun(phase, environments):
+        found, due = await _decide(phase, wave=wave, due=None), None  # it is too late for that: what has begun finishes
+    if found.decision.missed:
+        raise Skipped(found.decision.missed)
     if frozen is not None:
-        return _until(frozen)
+        return _until(frozen, due)
+    decision = found.decision
     if decision.until is not None:
-        return Waits(decision.what, decision.why, decision.until, (WINDOWS,))
-    if says and (groups or due):
-        await phase.append(decision.what[:1].upper() + decision.what[1:], kind="gate", name=window_name(wave), why=why)
+        return Waits(decision.what, decision.why, decision.until, found.by)
+    if says and (found.by or due):
+        await phase.append(decision.what[:1].upper() + decision.what[1:], kind="gate", name=window_name(wave), why=found.aside)
     return None
 
 
-def _until(found: Hold) -> Waits:
-    return Waits(f"production is {found.what}", found.why, found.until or now() + LOOK_AGAIN, found.by)
+class _Decided(NamedTuple):
+    """What the windows say, by which name they hold it, and what is set aside of them, in words."""
+
+    decision: Decision
+    by: tuple[str, ...]
+    aside: str = ""
+
+
+async def _decide(phase: Phase, *, wave: int, due: Due | None) -> _Decided:
+    """Decide by windows and schedule, without those windows that are overridden for this release."""
+    groups = groups_of(phase.plan, await expect_policies_kept(phase))
+    by = (windows_name(groups),) if groups else ()
+    found, alone = (decide_wave(phase.plan, some, now(), wave=wave, due=due) for some in (groups, ()))
+    if alone.until is not None or not groups:
+        return _Decided(found, (SCHEDULE,) if alone.until else by)  # which no one can override
+    if (found.until is not None or found.missed) and set(by) <= await what_is_set_aside(phase.owner, phase.plan):
+        return _Decided(alone, by, f"the windows are overridden: {found.why or found.missed}")
+    return _Decided(found, by)
+
+
+def _until(found: Hold, due: Due | None) -> Waits:
+    """Wait while a service is frozen.
+
+    Raises:
+        Skipped: It was scheduled, and is frozen until it is too late.
+    """
+    if missed := outlasting(due, now(), until=found.until, what=f"production is {found.what}: {found.why}"):
+        raise Skipped(missed)
+    return Waits(f"production is {found.what}", found.why, wakes_for(due, found.until or now() + LOOK_AGAIN), found.by)
 
 
 async def _name_of_holds(phase: Phase) -> str:

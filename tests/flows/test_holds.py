@@ -12,7 +12,9 @@ from blocks.approvers.policy_files import write_policy_file
 from flows.lifecycle.context import Phase
 from flows.lifecycle.holds import what_freezes, what_holds_a_step
 from tasks.lifecycle.freezes import set_freeze
-from tasks.rules.windows.freeze import UNREADABLE, WINDOWS
+from tasks.rules.policy.windows import groups_of
+from tasks.rules.windows.freeze import UNREADABLE
+from tasks.rules.windows.words import windows_name
 from tests.rules.policy.test_rules import plan_of
 
 CLOSED = {"deny": [{"from": "2020-01-01", "zone": "UTC", "reason": "stocktaking", "owner": "platform"}]}
@@ -40,7 +42,7 @@ async def by(phase: Phase) -> tuple[str, ...]:
 async def test_a_window_that_closes_holds_a_step_only_if_the_plan_says_so() -> None:
     """Open, it never does."""
     assert await by(phase_of(**CLOSED)) == ()
-    assert await by(phase_of(**CLOSED, when_it_closes="hold")) == (WINDOWS,)
+    assert await by(phase_of(**CLOSED, when_it_closes="hold")) == (windows_name(groups_of(phase_of(**CLOSED).plan, ())),)
     assert await by(phase_of(when_it_closes="hold")) == ()
 
 
@@ -57,5 +59,10 @@ async def test_policies_that_cannot_be_read_hold_what_closed_windows_would() -> 
     """They may have windows; staging has none."""
     write_policy_file("shop", b"torn")
     assert await by(phase_of()) == ()
-    assert await by(phase_of(when_it_closes="hold")) == (UNREADABLE,)
+    found = await what_holds_a_step(phase_of(when_it_closes="hold"))
+    assert found is not None
+    assert found.by == (UNREADABLE,)
+    assert found.what == "held, as the windows of policies and plan cannot be read"
+    assert "policies/shop.yaml" in found.why
+    assert "freeze" not in f"{found.what} {found.why}"  # it would send the reader to another folder
     assert await what_freezes(phase_of(when_it_closes="hold")) is None

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from tasks.rules.record.entries import Entry
-from tasks.rules.windows.freeze import UNREADABLE, WINDOWS
+from tasks.rules.windows.freeze import is_freeze
 
 WAITS_UNTIL = "waits_until"
 SUSPENDS_UNTIL = "suspends_until"  # in the evidence of the entry with which a run is suspended; "" if it is woken again and again
@@ -63,7 +63,7 @@ def is_hold(entry: Entry) -> bool:
 
 
 def held_by(entries: Sequence[Entry]) -> list[str]:
-    """List what holds a release now, freezes by id, `windows`: what the last of its holds named; nothing once it went on or ended."""
+    """List what holds a release now, freezes by id, `windows:…`: what the last of its holds named; nothing once it went on or ended."""
     if not entries or any(entry.kind == "closed" for entry in entries):
         return []
     last = entries[-1:] if waits(entries[-1]) else {entry.environment: entry for entry in entries if entry.environment}.values()
@@ -72,7 +72,7 @@ def held_by(entries: Sequence[Entry]) -> list[str]:
 
 def untold_freezes(entries: Sequence[Entry]) -> list[str]:
     """List the freezes that held a release, and of which its record does not say yet how they ended."""
-    held = [str(one) for entry in entries if is_hold(entry) for one in entry.evidence[HELD_BY] if one not in {WINDOWS, UNREADABLE}]
+    held = [str(one) for entry in entries if is_hold(entry) for one in entry.evidence[HELD_BY] if is_freeze(str(one))]
     told = {entry.name.removeprefix(OVER) for entry in entries if entry.kind == "gate" and entry.name.startswith(OVER)}
     return [one for one in dict.fromkeys(held) if one not in told]
 

@@ -17,7 +17,7 @@ ID = r"^[0-9a-f]{12}$"
 SERVICE = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$"
 KEPT = timedelta(days=90)  # for so long a freeze that is over is kept, so that the releases that it held can say who lifted it
 DURATION = re.compile(r"(\d{1,4}) ?(m|min|h|d)")
-WINDOWS, UNREADABLE = "windows", "freezes that cannot be read"  # what may hold a release beside a freeze
+SCHEDULE, UNREADABLE = "schedule", "what cannot be read"  # what may hold a release beside a freeze
 UNITS = {"m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -82,7 +82,7 @@ class Hold(NamedTuple):
         what: In a few words, until when.
         why: Who, when, why, and what to do.
         until: When it ends by itself, if that is known.
-        by: What holds: the freezes by id, or `WINDOWS`, or `UNREADABLE`.
+        by: What holds: the freezes by id, or windows by `windows_name`, or `SCHEDULE`, or `UNREADABLE`.
     """
 
     what: str
@@ -115,6 +115,18 @@ def unreadable(problem: str) -> Hold:
     """Say that it cannot be known what is frozen: then everything is."""
     fix = "put the file right or remove it there, then see `shipway doctor`"
     return Hold("frozen, as its freezes cannot be read", f"{problem}. Nothing goes forward until they can: {fix}", None, (UNREADABLE,))
+
+
+def windows_unreadable(problem: str) -> Hold:
+    """Say that it cannot be known whether windows are open: then they are not."""
+    fix = "put right what is named here, then see `shipway doctor`"
+    what = "held, as the windows of policies and plan cannot be read"
+    return Hold(what, f"{problem}. Nothing goes forward until they can: {fix}", None, (UNREADABLE,))
+
+
+def is_freeze(name: str) -> bool:
+    """Say if what holds a release is a freeze, by its id."""
+    return re.fullmatch(ID, name) is not None
 
 
 def freeze_in_words(freeze: Freeze) -> str:

@@ -138,6 +138,27 @@ def decide_due(decide: Callable[[datetime], Decision], due: Due, at: datetime) -
     return found
 
 
+def outlasting(due: Due | None, at: datetime, *, until: datetime | None, what: str) -> str:
+    """Say why a scheduled release cannot begin any more because of a freeze; "" if it can, or was not scheduled.
+
+    Args:
+        due: When it is due.
+        at: The moment (UTC).
+        until: When the freeze ends by itself; None if it is to be lifted.
+        what: The freeze in words.
+    """
+    if due is None or due.latest is None:
+        return ""
+    if at > due.latest:
+        return f"it was scheduled to begin production {_span(due)}, and it is {_too_late(at, due.latest)}: {what}"
+    return f"it was scheduled to begin production {_span(due)}, but {what}" if until is not None and until > due.latest else ""
+
+
+def wakes_for(due: Due | None, until: datetime) -> datetime:
+    """Give until when a release waits at most, that looks again at a moment: past its latest one it has nothing to wait for."""
+    return until if due is None or due.latest is None else min(until, due.latest + timedelta(seconds=1))
+
+
 def due_in_words(due: Due, zone: str = "UTC") -> str:
     """Say when production begins: `from Mon … until Tue …`."""
     return _span(due, zone)

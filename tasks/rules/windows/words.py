@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 
 from tasks.rules.windows.opening import HORIZON, Group, Look
@@ -25,6 +27,12 @@ def window_in_words(window: Window) -> str:
     """Name one window: where it is written, its times, its reason and whom to ask."""
     noun = "freeze" if window.kind == "deny" else "window"
     return f"{noun} of the {window.origin}: {times_in_words(window)}, because: {window.reason} (ask {window.owner})"
+
+
+def windows_name(groups: Sequence[Group]) -> str:
+    """Name these windows as they are written: `windows:` and a digest, which another window, time, reason or owner changes."""
+    said = "\n".join(sorted(window_in_words(window) for group in groups for window in group))
+    return f"windows:{hashlib.sha256(said.encode()).hexdigest()[:12]}"
 
 
 def times_in_words(window: Window) -> str:

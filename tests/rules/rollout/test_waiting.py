@@ -19,10 +19,10 @@ from tasks.rules.rollout.waiting import (
     shift_to,
     untold_freezes,
 )
-from tasks.rules.windows.freeze import UNREADABLE, WINDOWS
+from tasks.rules.windows.freeze import SCHEDULE, UNREADABLE
 
 AT = datetime(2026, 11, 29, 17, tzinfo=UTC)
-FREEZE, OTHER = "0123456789ab", "ba9876543210"
+FREEZE, OTHER, WINDOWS = "0123456789ab", "ba9876543210", "windows:0123456789ab"
 
 
 def record_of(*described: dict[str, Any]) -> list[Entry]:
@@ -64,7 +64,7 @@ def test_a_held_step_is_said_where_it_is() -> None:
 
 def test_each_freeze_that_held_it_is_told_once_it_is_over() -> None:
     """Neither a window, nor freezes that could not be read, have an end to tell."""
-    entries = [waits(FREEZE), held(FREEZE, OTHER), waits(WINDOWS), held(UNREADABLE)]
+    entries = [waits(FREEZE), held(FREEZE, OTHER), waits(WINDOWS), waits(SCHEDULE), held(UNREADABLE)]
     assert untold_freezes(record_of(*entries)) == [FREEZE, OTHER]
     assert untold_freezes(record_of(*entries, {"name": f"{OVER}{FREEZE}"})) == [OTHER]
 

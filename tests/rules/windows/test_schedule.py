@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from blocks.errors import BadInput
 from tasks.rules.windows.decision import decide
 from tasks.rules.windows.opening import Group
-from tasks.rules.windows.schedule import Due, decide_due, due_in, next_window, read_moment, scheduled
+from tasks.rules.windows.schedule import Due, decide_due, due_in, next_window, outlasting, read_moment, scheduled, wakes_for
 from tasks.rules.windows.window import Window
 from tests.rules.windows.oracle import utc
 
@@ -160,3 +160,30 @@ def test_a_record_says_when_its_release_is_due() -> None:
     for wrong in ("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "2026-12-01T03:00", "soon"):
         with pytest.raises(ValueError, match=r"zone|years|format"):
             due_in({"not_before": wrong})
+
+
+@pytest.mark.parametrize(
+    ("latest", "until", "said"),
+    [
+        (None, None, ""),
+        (None, MONDAY + 99 * HOUR, ""),
+        (MONDAY + HOUR, None, ""),  # it may be lifted in time
+        (MONDAY + HOUR, MONDAY + HOUR, ""),
+        (MONDAY, None, ""),
+        (MONDAY + HOUR, MONDAY + 2 * HOUR, "but frozen"),
+        (MONDAY - HOUR, None, "60 min too late: frozen"),
+    ],
+)
+def test_a_freeze_that_outlasts_a_scheduled_release_ends_it_at_once(latest: datetime | None, until: datetime | None, said: str) -> None:
+    """Else it would wait for days with the lock and with staging."""
+    found = outlasting(Due(None, latest), MONDAY, until=until, what="frozen")
+    assert found.endswith(said) if said else found == ""
+    assert outlasting(None, MONDAY, until=until, what="frozen") == ""
+
+
+def test_what_is_frozen_looks_again_right_after_its_latest_moment() -> None:
+    """By which it is to be lifted, or the release is skipped."""
+    later = MONDAY + 24 * HOUR
+    assert wakes_for(Due(None, MONDAY + HOUR), later) == MONDAY + HOUR + timedelta(seconds=1)
+    assert wakes_for(Due(None, later + HOUR), later) == later
+    assert wakes_for(Due(MONDAY, None), later) == wakes_for(None, later) == later
