@@ -62,8 +62,9 @@ def _noting() -> Iterator[dict[str, Any]]:
     """Note what Prefect's command applies, by the id that the server gave it: another flow may have a deployment of that name, too."""
     from prefect.cli.deploy import _core  # noqa: PLC0415
 
+    core: Any = _core  # Prefect's own, which it does not offer
     made: dict[str, Any] = {}
-    right = _core.RunnerDeployment
+    right = core.RunnerDeployment
 
     class Noting(right):  # type: ignore[misc, valid-type]
         """What is applied."""
@@ -74,11 +75,11 @@ def _noting() -> Iterator[dict[str, Any]]:
             made[str(found)] = self
             return found
 
-    _core.RunnerDeployment = Noting  # type: ignore[misc]
+    core.RunnerDeployment = Noting
     try:
         yield made
     finally:
-        _core.RunnerDeployment = right  # type: ignore[misc]
+        core.RunnerDeployment = right
 
 
 async def _keep(made: Mapping[str, Any]) -> None:

@@ -161,7 +161,7 @@ def read_until(text: str, at: datetime) -> datetime | str:
     if moment.tzinfo is None:
         return f"`{text[:60]}` has no time zone"
     try:
-        found = in_utc(moment)
+        until = in_utc(moment)
     except ValueError as error:
         return f"`{text[:60]}` cannot be the end: {error}"
-    return found if found > at else f"`{text[:60]}` is over already"
+    return until if until > at else f"`{text[:60]}` is over already"
