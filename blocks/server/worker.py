@@ -131,7 +131,7 @@ async def work(home: Path, queue: str, *, refuse: Refuse) -> None:
         await ensure_pool(home, client)
         await keeper.forget_late(client)
         await restore.restore_all(client)
-    restoring = asyncio.create_task(restore_often()) if queue == URGENT else None
+    restoring = asyncio.create_task(restore_often(home)) if queue == URGENT else None
     registering = asyncio.create_task(register_block_types(home, every_seconds=REGISTER_SECONDS)) if queue == RELEASES else None
     worker = process.ProcessWorker(
         work_pool_name=POOL,
@@ -157,17 +157,20 @@ async def work(home: Path, queue: str, *, refuse: Refuse) -> None:
                 beside.cancel()
 
 
-async def restore_often() -> None:
-    """Put changed deployments right again and again: a run of one that is in another queue, or has another schema, is never picked up."""
+async def restore_often(home: Path) -> None:
+    """Put the pool and changed deployments right again and again: by a broken template, schema or queue no run is ever started."""
     from prefect.client.orchestration import get_client  # noqa: PLC0415
 
     while True:
         await asyncio.sleep(RESTORE_SECONDS)
-        with contextlib.suppress(OSError):  # as of an address file of the certificates, or a time-out; the next try is soon
+        try:
             async with get_client() as client:
                 missing = await restore.restore_all(client)
+                await ensure_pool(home, client)
             if missing:
                 await restore.deploy_again(missing)
+        except Exception:
+            LOG.exception("pool and deployments could not be put right; the next try is soon")
 
 
 def refusing(start: Start, refuse: Refuse) -> Start:

@@ -1,0 +1,46 @@
+"""The pool of the workers: a template that was broken through the API would keep every run from its process, the keeper's too."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import pytest
+from prefect import get_client
+from prefect.client.schemas.actions import WorkPoolUpdate
+
+from blocks.server import worker
+
+pytestmark = pytest.mark.server
+
+
+async def test_a_template_that_was_broken_is_put_right_again_and_again(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker of `urgent` looks each half a minute, and goes on looking if a turn fails."""
+    turns: list[str] = []
+
+    async def fails_once(_client: Any) -> list[str]:
+        turns.append("")
+        if len(turns) == 1:
+            raise ValueError
+        return []
+
+    monkeypatch.setattr(worker, "RESTORE_SECONDS", 0.1)
+    monkeypatch.setattr(worker.restore, "restore_all", fails_once)
+    monkeypatch.setattr(worker, "POOL", "shipway-broken")  # the other tests need that of the house
+    async with get_client() as client:
+        await worker.ensure_pool(server.home, client)
+        broken = dict(worker.job_template(server.home), job_configuration={"env": "no object"})
+        await client.update_work_pool(worker.POOL, WorkPoolUpdate(base_job_template=broken))
+        putting = asyncio.create_task(worker.restore_often(server.home))
+        try:
+            async with asyncio.timeout(20):
+                while (await client.read_work_pool(worker.POOL)).base_job_template == broken:  # noqa: ASYNC110 - the server announces nothing
+                    await asyncio.sleep(0.1)
+        finally:
+            putting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await putting
+        assert (await client.read_work_pool(worker.POOL)).base_job_template == worker.job_template(server.home)
+        await client.delete_work_pool(worker.POOL)
+    assert len(turns) > 1
