@@ -11,11 +11,12 @@ from flows.lifecycle.context import run_id
 from flows.lifecycle.parameters import drops_unknown_parameters
 from tasks.lifecycle.apart import apart
 from tasks.lifecycle.clock import now
-from tasks.lifecycle.reconcile import end_strays, forget_idle_runs, settle_run, start_again
+from tasks.lifecycle.reconcile import forget_idle_runs, settle_run, start_again
+from tasks.lifecycle.strays import end_strays
 from tasks.record.open_runs import OpenRun, find_open
 from tasks.record.storage import show_machine
 from tasks.rollout.due import tell_git_what_is_due
-from tasks.rules.lifecycle.reconcile import AFTER_CRASH, Care, decide_at_second_look, wants_second_look
+from tasks.rules.lifecycle.reconcile import AFTER_CRASH, Care, decide_at_second_look, is_known_dead, wants_second_look
 
 
 @drops_unknown_parameters
@@ -60,7 +61,8 @@ async def _care_for(run: OpenRun, care: Care) -> list[str]:
     if care.act == "leave":
         return []
     if care.act in {"wake", "again"} and run.has_deployment:
-        await start_again(run.id, state=run.seen.state, reason=care.reason, since=run.seen.since, marked=run.seen.marked)
+        since = None if is_known_dead(run.seen, now=now()) else run.seen.since  # others may write a new state all the time
+        await start_again(run.id, state=run.seen.state, reason=care.reason, since=since, marked=run.seen.marked)
     else:
         await settle_run(run.id, reason=care.reason, cancelled=run.seen.state in {"CANCELLED", "CANCELLING"}, alive=run.seen.alive)
     done = f"{run.name}: {care.act}, because {care.reason}"

@@ -38,8 +38,8 @@ async def _cancel(client: PrefectClient, arguments: argparse.Namespace) -> int:
     from blocks.errors import Refused
     from tasks.lifecycle.find_run import find_run
     from tasks.lifecycle.lock import is_still_to_come
-    from tasks.lifecycle.reconcile import cancel_stray
     from tasks.lifecycle.run_labels import is_unclosed
+    from tasks.lifecycle.strays import cancel_stray
 
     found = await find_run(client, arguments.run)
     follow = f"Follow it with: shipway status --follow {str(found.id)[:8]}"

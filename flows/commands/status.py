@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import FlowRun
 
-    from tasks.lifecycle.reconcile import Stray
+    from tasks.lifecycle.strays import Stray
     from tasks.rules.record.entries import Entry
 
 HELP = "Show what is running, and what waits for people."
@@ -101,7 +101,8 @@ def _facts_of_stray(stray: Stray) -> dict[str, Any]:
 async def _others(client: PrefectClient) -> list[Stray]:
     """List the runs without a record that hold a process, or should; the keeper's own only if they are late."""
     from tasks.lifecycle.clock import now
-    from tasks.lifecycle.reconcile import KEEPER, strays
+    from tasks.lifecycle.reconcile import KEEPER
+    from tasks.lifecycle.strays import strays
     from tasks.rules.lifecycle.reconcile import LATE
 
     return [stray for stray in await strays(client) if stray.flow != KEEPER or now() - stray.since > LATE]

@@ -125,7 +125,7 @@ async def prepare_server(home: Path, *, stopped_before: datetime | None = None) 
 
     from blocks.server import deployments, settings, worker
     from flows.commands._blocks import register_blocks
-    from tasks.lifecycle.reconcile import end_those_of_before
+    from tasks.lifecycle.strays import end_those_of_before
 
     async with AsyncClientContext.get_or_create() as shared:  # one client for all: each reads the machine's certificates, which takes long
         await worker.ensure_pool(home, shared.client)

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from prefect import State, get_client, task
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import DeploymentFilter, FlowFilter, FlowRunFilter
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.context import FlowRunContext
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter
-from prefect.states import AwaitingRetry, Cancelled, Crashed
+from prefect.states import AwaitingRetry
 
 from blocks.approvers.key_file import secret_name
-from tasks.lifecycle.apart import apart
 from tasks.lifecycle.freezes import what_holds
-from tasks.lifecycle.kept_runs import count_start, process_of, times_started_again
+from tasks.lifecycle.kept_runs import care_of, count_start, keep_care, process_of, times_started_again
 from tasks.lifecycle.lock import OPEN, must_stop
 from tasks.lifecycle.policy import OBSERVE
-from tasks.lifecycle.run_labels import HELD, MARKED, WAKE_AT, process_lives, run_lives, whatever_is_left
-from tasks.rules.lifecycle.reconcile import MOST_ATTEMPTS, Seen, decide_stray, will_be_done
+from tasks.lifecycle.run_labels import HELD, MARKED, PID, WAKE_AT, process_lives, run_lives, whatever_is_left
+from tasks.rules.lifecycle.reconcile import AT_WORK, MOST_ATTEMPTS, Seen, is_known_dead, will_be_done
 
 KEEPER = "keeper"
 WORKER_TYPE = "prefect.worker.type"  # a label that workers write on what they start
@@ -32,26 +30,6 @@ KEPT_IDLE_RUNS = 20
 MOST_ASKED = 3  # runs that settle one run, a minute
 ROLLBACK = "shipway:rollback"
 BEATING = {"RUNNING", "CANCELLING", "CRASHED"}
-
-
-@dataclass(frozen=True)
-class Stray:
-    """A run that holds a process, or should, and has no record that the keeper could settle.
-
-    Fields:
-        run: It.
-        flow: Its flow's name; the run itself has a random one until it begins.
-        since: When it entered its state (UTC).
-    """
-
-    run: FlowRun
-    flow: str
-    since: datetime
-
-    @property
-    def name(self) -> str:
-        """Name the run with its flow."""
-        return self.run.name if self.flow in self.run.name else f"{self.flow} {self.run.name}"
 
 
 @task(name="start again", **OBSERVE)
@@ -78,6 +56,7 @@ async def start_again(run: str, *, state: str, reason: str, since: datetime | No
             return False
         first_due = min(found.expected_start_time or datetime.now(UTC), datetime.now(UTC))
         again: State[Any] = AwaitingRetry(scheduled_time=first_due, message=f"keeper: {reason}")
+        await forget_gone(run)
         await client.set_flow_run_state(found.id, again, force=True)
         return True
 
@@ -85,10 +64,12 @@ async def start_again(run: str, *, state: str, reason: str, since: datetime | No
 @task(name="look for life", **OBSERVE)
 async def lives(run: str) -> bool:
     """Say whether a process acts for a run, or might: a run that has not ended, and whose process is not known to be gone."""
-    async with whatever_is_left(run) as (_, found):
+    async with whatever_is_left(run) as (client, found):
         if found is None:
             return process_lives(await process_of(run)) is True
         alive = await run_lives(found)
+        if alive and is_known_dead(await see(client, found), now=datetime.now(UTC)):
+            return False
         ended = found.state is not None and (found.state.is_final() or found.state.is_paused())
         return alive is True or (alive is None and not ended)
 
@@ -112,6 +93,7 @@ async def try_again(run: str, *, reason: str) -> bool:
         if found.deployment_id is None:  # no worker would take it
             return False
         await count_start(run)  # one whose parameters are not valid fails before its first line, and before the server counts it
+        await forget_gone(run)
         await client.set_flow_run_state(found.id, AwaitingRetry(message=reason), force=True)
         return True
 
@@ -139,74 +121,6 @@ async def settle_run(run: str, *, reason: str, cancelled: bool, alive: bool | No
             is_it = found.parameters.get("run") == run and found.deployment_id == deployment.id
             if is_it and state and will_be_done(state.value, due=due, now=datetime.now(UTC)):
                 return
-
-
-@task(name="end strays", **OBSERVE)
-async def end_strays() -> list[str]:
-    """End runs without a record of their own whose process died: nothing else would, and `shipway down` would wait for them for ever.
-
-    Returns:
-        The names of those that were ended.
-    """
-    async with get_client() as client:
-        now = datetime.now(UTC)
-        ended = list[str]()
-        for stray in await strays(client):
-            with apart(f"the run {stray.run.id}"):
-                care = decide_stray(await see(client, stray.run), now=now)
-                if care.act == "end" and await _end_stray(client, stray.run, reason=care.reason):
-                    ended.append(stray.name)
-        return ended
-
-
-async def end_those_of_before(client: PrefectClient, *, before: datetime) -> list[str]:
-    """End the stray runs of an earlier life of this server stack: all its processes were gone at a moment.
-
-    Args:
-        client: Of the server.
-        before: That moment (UTC); a run that changed since is left alone.
-
-    Returns:
-        The names of those that were ended.
-    """
-    found = [stray for stray in await strays(client) if stray.since < before and await run_lives(stray.run) is not True]
-    return [stray.name for stray in found if await _end_stray(client, stray.run, reason="it was under way when Shipway was stopped")]
-
-
-async def strays(client: PrefectClient) -> list[Stray]:
-    """List the runs of our deployments that hold a process, or should, and have no record that the keeper could settle."""
-    chosen: Any = {
-        "tags": {"all_": ["shipway"]},
-        "state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}},
-        "parent_task_run_id": {"is_null_": True},
-    }
-    found = await client.read_flow_runs(flow_run_filter=FlowRunFilter(**chosen), sort=FlowRunSort.EXPECTED_START_TIME_ASC, limit=200)
-    flows = await client.read_flows(flow_filter=FlowFilter(id=cast("Any", {"any_": list({run.flow_id for run in found})}))) if found else []
-    names = {flow.id: flow.name for flow in flows}
-    return [Stray(run, names.get(run.flow_id, "?"), run.state.timestamp) for run in found if OPEN not in run.tags and run.state]
-
-
-async def cancel_stray(client: PrefectClient, run: FlowRun) -> str | None:
-    """Cancel a run without a record that was handed out and holds no process here: nothing else would carry the order out.
-
-    Returns:
-        Its name; None if it is another kind of run.
-    """
-    found = next((stray for stray in await strays(client) if stray.run.id == run.id and stray.run.state_type is StateType.PENDING), None)
-    if found is None or await run_lives(found.run) is True:
-        return None
-    await client.set_flow_run_state(run.id, Cancelled(message="cancelled in the terminal"), force=True)
-    return found.name
-
-
-async def _end_stray(client: PrefectClient, run: FlowRun, *, reason: str) -> bool:
-    """End a run if its state is still the one that was seen."""
-    found = await client.read_flow_run(run.id)
-    if found.state is None or run.state is None or found.state.id != run.state.id:
-        return False
-    make = Cancelled if found.state.is_cancelling() else Crashed
-    await client.set_flow_run_state(run.id, make(message=f"{reason}; start it again if it is still wanted"), force=True)
-    return True
 
 
 async def last_work(client: PrefectClient) -> datetime | None:
@@ -274,8 +188,28 @@ async def see(client: PrefectClient, run: FlowRun) -> Seen:
         as_job=labels.get(WORKER_TYPE, "process") != "process",
         is_rollback=ROLLBACK in run.tags,
         due=run.state.state_details.scheduled_time if run.state else None,
+        gone=await gone_since(str(run.id)) if state and state.type.value in AT_WORK else None,
         hold_changed=await _hold_changed(str(labels.get(HELD) or "")),
     )
+
+
+async def gone_since(run: str) -> datetime | None:
+    """Say when the keeper first saw a run at work whose process, as it is kept, is gone; None if it is not, or may not be."""
+    process = await process_of(run)
+    if not process or (process_lives(process) is not False and process.get(PID) != ""):
+        return None
+    known, marked = await care_of(run), str(process.get(MARKED))
+    at = moment_of(known.get("gone_at")) if known.get("gone") == marked else None
+    if at is None:
+        at = datetime.now(UTC)
+        await keep_care(run, gone=marked, gone_at=at.isoformat())
+    return at
+
+
+async def forget_gone(run: str) -> None:
+    """Forget that a run's process is gone, as it gets a new one."""
+    if "gone" in await care_of(run):
+        await keep_care(run, gone="", gone_at="")
 
 
 async def _hold_changed(held: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,12 +23,12 @@ from prefect.exceptions import ObjectNotFound
 from tasks.lifecycle.kept_runs import forget_open, forget_process, keep_process, process_of
 from tasks.lifecycle.lock import OPEN, OUTCOME, STOP, change_tags, lock_tag, release_locks
 from tasks.lifecycle.policy import OBSERVE
+from tasks.rules.lifecycle.reconcile import UNMARKED
 
 HOST, PID, STARTED, WAKE_AT = "shipway.host", "shipway.pid", "shipway.process-started", "shipway.wake-at"
 MARKED = "shipway.marked-at"
 HELD = "shipway.held"  # the service, and what held it when its run was suspended
 OF_A_RUN = ("prefect", "engine_client")  # what the command of a run's process contains
-UNMARKED = timedelta(seconds=180)  # for so long a process that a worker started counts as a run's before it has written itself
 
 
 @asynccontextmanager

@@ -11,9 +11,11 @@ STUCK_PENDING = timedelta(seconds=60)
 STUCK_CANCELLING = timedelta(seconds=90)
 JOB_PENDING = timedelta(seconds=180)  # a Job may take two minutes to start
 SILENT = timedelta(seconds=95)  # three heartbeats of 30 s and a little
+UNMARKED = timedelta(seconds=180)  # for so long a process that a worker started counts as a run's before it has written itself
 MOST_ATTEMPTS = 8
 FAR_AHEAD = timedelta(seconds=60)  # a run that began is due at once, or within the 30 s after which a worker asks again for a free place
 LATE = timedelta(seconds=60)  # a keeper that has not done its work for so long is missing
+AT_WORK = {"PENDING", "RUNNING", "CANCELLING", "CRASHED"}  # states in which a process acts, or did
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Seen:
         stop_requested: Whether a rollback requested that it stops.
         attempts: How often it was started.
         begun: Whether it has a record.
+        gone: When the keeper first saw it at work although the process that is kept of it is gone (UTC), or None. This is kept beside the
+            key; states, heartbeats and process numbers are what others may have written.
         waits: Whether its record says that it waits: its last entry is a question, or says what for; None if that cannot be read now.
         due: When it is to start (UTC), if it is Scheduled.
         hold_changed: Whether what held it when it was suspended changed since: a freeze was lifted or set, or a policy was changed.
@@ -52,6 +56,7 @@ class Seen:
     waits: bool | None = None
     due: datetime | None = None
     hold_changed: bool = False
+    gone: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,9 @@ def decide_care(seen: Seen, *, now: datetime) -> Care:
         `leave` it, `wake` a waiting one, start it `again`, or `settle` what it left behind.
     """
     age = now - seen.since
+    if is_known_dead(seen, now=now):
+        why = "its process has been gone for minutes, whatever was said of it since"
+        return Care("settle", why) if seen.state == "CANCELLING" else _again(seen, why)
     match seen.state:
         case "DELETED" if seen.alive is False or (seen.alive is None and (seen.heard is None or now - seen.heard >= SILENT)):
             return Care("settle", "it was deleted from the server, and its record is open")
@@ -93,6 +101,12 @@ def decide_care(seen: Seen, *, now: datetime) -> Care:
     return Care("leave", f"{seen.state.lower()} is as it should be")
 
 
+def is_known_dead(seen: Seen, *, now: datetime) -> bool:
+    """Say if a run's process is gone for so long that a new one would have written itself: then no heartbeat and no new state counts."""
+    longest = (JOB_PENDING if seen.as_job else STUCK_PENDING) + UNMARKED
+    return seen.state in AT_WORK and seen.gone is not None and now - seen.gone >= longest
+
+
 def wants_second_look(seen: Seen, *, now: datetime) -> bool:
     """Say if a run is to be looked at again a moment later: it has just crashed, or it is Running and looks dead."""
     just_crashed = seen.state == "CRASHED" and now - seen.since < AFTER_CRASH
@@ -109,7 +123,7 @@ def decide_at_second_look(first: Seen | None, second: Seen, *, apart: timedelta,
         now: The moment of the second look (UTC).
     """
     care = decide_care(second, now=now)
-    if second.state != "RUNNING" or care.act == "leave":
+    if second.state != "RUNNING" or care.act == "leave" or is_known_dead(second, now=now):
         return care
     same = first is not None and (first.state, first.since, first.marked) == (second.state, second.since, second.marked)
     if first is None or not same or apart < AFTER_CRASH or decide_care(first, now=now - apart).act == "leave":

@@ -17,6 +17,7 @@ from tasks.rules.lifecycle.reconcile import (
     SILENT,
     STUCK_CANCELLING,
     STUCK_PENDING,
+    UNMARKED,
     Seen,
     decide_at_second_look,
     decide_care,
@@ -179,6 +180,28 @@ def test_an_act_that_was_right_stays_right_while_nothing_changes(seen: Seen, sec
 def test_a_run_without_a_record_is_ended_when_its_process_died(seen: Seen, act: str) -> None:
     """Nothing takes its work up again, but it must not count as under way for ever."""
     assert decide_stray(seen, now=NOW).act == act
+
+
+GONE = STUCK_PENDING + UNMARKED
+
+
+@pytest.mark.parametrize(
+    ("seen", "act"),
+    [
+        *((run(state, age=1, alive=False, heard=NOW, gone=NOW - GONE), "again") for state in ("PENDING", "RUNNING", "CRASHED")),
+        *((run(state, age=1, heard=NOW, gone=NOW - GONE + timedelta(seconds=1)), "leave") for state in ("PENDING", "RUNNING", "CRASHED")),
+        (run("RUNNING", age=1, alive=True, gone=NOW - GONE), "again"),
+        (run("RUNNING", age=1, gone=NOW - GONE, as_job=True), "leave"),
+        (run("RUNNING", age=1, gone=NOW - JOB_PENDING - UNMARKED, as_job=True), "again"),
+        (run("RUNNING", age=1, gone=NOW - GONE, attempts=MOST_ATTEMPTS), "settle"),
+        (run("CANCELLING", age=1, heard=NOW, gone=NOW - GONE), "settle"),
+        (run("PAUSED", age=1, gone=NOW - GONE), "leave"),
+    ],
+)
+def test_what_is_known_to_be_dead_stays_dead(seen: Seen, act: str) -> None:
+    """Heartbeats and states are the API's, and a state is new each time that others write one."""
+    assert decide_care(seen, now=NOW).act == act
+    assert decide_at_second_look(None, seen, apart=timedelta(0), now=NOW).act == act
 
 
 DEAD = run("RUNNING", alive=False, age=10, marked=NOW)

@@ -10,11 +10,12 @@ import pytest
 from prefect import get_client
 from prefect.states import Running, Suspended
 
-from tasks.lifecycle import reconcile
+from tasks.lifecycle import reconcile, strays
 from tasks.lifecycle.apart import apart
 from tasks.lifecycle.lock import OPEN
-from tasks.lifecycle.reconcile import end_strays, moment_of
+from tasks.lifecycle.reconcile import moment_of
 from tasks.lifecycle.run_labels import HOST, MARKED, PID, STARTED, WAKE_AT, machine
+from tasks.lifecycle.strays import end_strays
 from tasks.record import open_runs
 from tasks.record.open_runs import find_open
 from tasks.rules.lifecycle.reconcile import decide_care, wants_second_look
@@ -70,7 +71,7 @@ async def test_a_made_up_run_keeps_no_other_from_care(monkeypatch: pytest.Monkey
         return await see(client, run)
 
     monkeypatch.setattr(open_runs, "see", fails_for_one)
-    monkeypatch.setattr(reconcile, "see", fails_for_one)
+    monkeypatch.setattr(strays, "see", fails_for_one)
     found = {one.id for one in await find_open.fn()}
     assert (good in found, bad in found) == (True, False)
     await end_strays.fn()

@@ -19,8 +19,9 @@ from blocks.errors import WorldMoved
 from tasks.approval.answering import read_question
 from tasks.lifecycle.asked import what_was_asked
 from tasks.lifecycle.lock import OPEN, STOP, is_stop_requested
-from tasks.lifecycle.reconcile import end_strays, end_those_of_before, forget_idle_runs, last_work, settle_run, start_again
+from tasks.lifecycle.reconcile import forget_idle_runs, last_work, settle_run, start_again
 from tasks.lifecycle.run_labels import MARKED, begin_attempt, end_as, end_attempt, let_go, machine, mark_running, set_wakeup, unmark
+from tasks.lifecycle.strays import end_strays, end_those_of_before
 from tasks.record import following
 from tasks.record.following import Told, follow
 from tasks.record.journal import append_entry, emit_progress, read_entries

@@ -1,0 +1,109 @@
+"""Runs that hold a process, or should, and have no record that the keeper could settle: they end when their process died."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from prefect import get_client, task
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import FlowFilter, FlowRunFilter
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.states import Cancelled, Crashed
+
+from tasks.lifecycle.apart import apart
+from tasks.lifecycle.lock import OPEN
+from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.reconcile import see
+from tasks.lifecycle.run_labels import run_lives
+from tasks.rules.lifecycle.reconcile import decide_stray
+
+
+@dataclass(frozen=True)
+class Stray:
+    """A run that holds a process, or should, and has no record that the keeper could settle.
+
+    Fields:
+        run: It.
+        flow: Its flow's name; the run itself has a random one until it begins.
+        since: When it entered its state (UTC).
+    """
+
+    run: FlowRun
+    flow: str
+    since: datetime
+
+    @property
+    def name(self) -> str:
+        """Name the run with its flow."""
+        return self.run.name if self.flow in self.run.name else f"{self.flow} {self.run.name}"
+
+
+@task(name="end strays", **OBSERVE)
+async def end_strays() -> list[str]:
+    """End runs without a record of their own whose process died: nothing else would, and `shipway down` would wait for them for ever.
+
+    Returns:
+        The names of those that were ended.
+    """
+    async with get_client() as client:
+        now = datetime.now(UTC)
+        ended = list[str]()
+        for stray in await strays(client):
+            with apart(f"the run {stray.run.id}"):
+                care = decide_stray(await see(client, stray.run), now=now)
+                if care.act == "end" and await _end_stray(client, stray.run, reason=care.reason):
+                    ended.append(stray.name)
+        return ended
+
+
+async def end_those_of_before(client: PrefectClient, *, before: datetime) -> list[str]:
+    """End the stray runs of an earlier life of this server stack: all its processes were gone at a moment.
+
+    Args:
+        client: Of the server.
+        before: That moment (UTC); a run that changed since is left alone.
+
+    Returns:
+        The names of those that were ended.
+    """
+    found = [stray for stray in await strays(client) if stray.since < before and await run_lives(stray.run) is not True]
+    return [stray.name for stray in found if await _end_stray(client, stray.run, reason="it was under way when Shipway was stopped")]
+
+
+async def strays(client: PrefectClient) -> list[Stray]:
+    """List the runs of our deployments that hold a process, or should, and have no record that the keeper could settle."""
+    chosen: Any = {
+        "tags": {"all_": ["shipway"]},
+        "state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}},
+        "parent_task_run_id": {"is_null_": True},
+    }
+    found = await client.read_flow_runs(flow_run_filter=FlowRunFilter(**chosen), sort=FlowRunSort.EXPECTED_START_TIME_ASC, limit=200)
+    flows = await client.read_flows(flow_filter=FlowFilter(id=cast("Any", {"any_": list({run.flow_id for run in found})}))) if found else []
+    names = {flow.id: flow.name for flow in flows}
+    return [Stray(run, names.get(run.flow_id, "?"), run.state.timestamp) for run in found if OPEN not in run.tags and run.state]
+
+
+async def cancel_stray(client: PrefectClient, run: FlowRun) -> str | None:
+    """Cancel a run without a record that was handed out and holds no process here: nothing else would carry the order out.
+
+    Returns:
+        Its name; None if it is another kind of run.
+    """
+    found = next((stray for stray in await strays(client) if stray.run.id == run.id and stray.run.state_type is StateType.PENDING), None)
+    if found is None or await run_lives(found.run) is True:
+        return None
+    await client.set_flow_run_state(run.id, Cancelled(message="cancelled in the terminal"), force=True)
+    return found.name
+
+
+async def _end_stray(client: PrefectClient, run: FlowRun, *, reason: str) -> bool:
+    """End a run if its state is still the one that was seen."""
+    found = await client.read_flow_run(run.id)
+    if found.state is None or run.state is None or found.state.id != run.state.id:
+        return False
+    make = Cancelled if found.state.is_cancelling() else Crashed
+    await client.set_flow_run_state(run.id, make(message=f"{reason}; start it again if it is still wanted"), force=True)
+    return True

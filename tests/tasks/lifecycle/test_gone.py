@@ -1,0 +1,41 @@
+"""A process of this machine that is gone stays gone, whatever is written of its run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tasks.lifecycle.kept_runs import forget_process, keep_process
+from tasks.lifecycle.reconcile import forget_gone, gone_since
+from tasks.lifecycle.run_labels import HOST, MARKED, PID, STARTED, machine
+
+DEAD: dict[str, Any] = {HOST: machine(), PID: 999_999_999, STARTED: 1.0, MARKED: "2026-01-01T00:00:00+00:00"}
+
+
+@pytest.mark.parametrize(
+    ("process", "gone"),
+    [(DEAD, True), (DEAD | {PID: ""}, True), (DEAD | {HOST: "another/boot"}, False), ({}, False)],
+    ids=["dead", "ended", "of another machine", "none"],
+)
+async def test_the_moment_is_kept_until_it_gets_a_new_process(process: dict[str, Any], *, gone: bool) -> None:
+    """The first one counts, for as long as the same process is meant."""
+    before = datetime.now(UTC)
+    if process:
+        await keep_process("r1", process)
+    first = await gone_since("r1")
+    assert (first is not None and first >= before) is gone
+    assert await gone_since("r1") == first
+    if first is None:
+        return
+    await keep_process("r1", process | {MARKED: "2026-01-01T00:00:01+00:00"})
+    second = await gone_since("r1")
+    assert second is not None
+    assert second > first, "of the next attempt"
+    await forget_gone("r1")
+    third = await gone_since("r1")
+    assert third is not None
+    assert third > second, "it was started again"
+    await forget_process("r1")
+    assert await gone_since("r1") is None
