@@ -14,6 +14,8 @@ WAITS_UNTIL = "waits_until"
 SUSPENDS_UNTIL = "suspends_until"  # in the evidence of the entry with which a run is suspended; "" if it is woken again and again
 HELD_BY = "held_by"
 BEFORE = "before"  # in the evidence of the entry of a step that is held: which one
+QUEUE = "queue"  # what a release waits for while another one of its service is under way
+BEFORE_WORK = {"opened", "note", "refused"}
 OVER = "over "  # how the name of the entry begins that says how a freeze ended
 
 
@@ -99,6 +101,11 @@ def waits(entry: Entry) -> bool:
 def says_it_waits(entries: Sequence[Entry]) -> bool:
     """Say if the last thing that a run did was to wait, by its record; nothing else that suspends it is meant by it."""
     return bool(entries) and SUSPENDS_UNTIL in entries[-1].evidence
+
+
+def has_begun_work(entries: Sequence[Entry]) -> bool:
+    """Say if a release has done anything, by its record, but begin and wait in the queue: it has had its service's lock then."""
+    return any(entry.kind not in BEFORE_WORK and not (entry.kind == "gate" and entry.name.split(" ")[0] == QUEUE) for entry in entries)
 
 
 def is_suspended_until(entries: Sequence[Entry], until: datetime | None) -> bool:

@@ -1,0 +1,68 @@
+"""Who waits in the queue of a service."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from blocks.errors import Refused
+from flows.lifecycle import queue
+from tasks.record import journal
+from tasks.rules.record.entries import Kind
+from tests.flows.test_rollback_by_record import storage
+from tests.tasks.conftest import offline
+
+__all__ = ["offline", "storage"]
+pytestmark = pytest.mark.usefixtures("offline", "storage")
+OTHER = {"granted": False, "holder": "r2", "holder_name": "release shop 2"}
+
+
+@pytest.fixture
+def waited(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let another run hold the service; gives what was waited for."""
+    done: list[str] = []
+
+    async def lock(*_: Any, **__: Any) -> Any:
+        return OTHER
+
+    async def wait(*_: Any, name: str, **__: Any) -> None:
+        done.append(name)
+
+    async def stop(*_: Any, **__: Any) -> None:
+        done.append("stop")
+
+    for name, value in {"lock_service": lock, "wait_until": wait, "request_stop": stop, "run_link": str}.items():
+        monkeypatch.setattr(queue, name, value)
+    return done
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "waits"),
+    [
+        ("note", "changed parameters", True),
+        ("gate", "queue", True),
+        ("gate", "queue after 3", True),
+        ("gate", "production", False),
+        ("review", "", False),
+        ("effect", "prepare", False),
+        ("effect", "lease", False),
+        ("migration", "m", False),
+    ],
+)
+@pytest.mark.parametrize("on_conflict", ["queue", "supersede", "refuse"])
+async def test_only_a_release_that_has_done_nothing_waits_in_the_queue(
+    waited: list[str], kind: Kind, name: str, on_conflict: str, *, waits: bool
+) -> None:
+    """Whoever deletes its lock would leave its canary where it is."""
+    phase: Any = SimpleNamespace(plan=SimpleNamespace(service="shop", on_conflict=on_conflict))
+    await journal.append_entry("r1", "Asked", kind="opened")
+    await journal.append_entry("r1", "Something", kind=kind, name=name)
+    if waits and on_conflict != "refuse":
+        await queue.lock_or_wait(phase, run="r1")
+        assert waited[-1] == "queue"
+        return
+    with pytest.raises(Refused, match="being released already" if waits else "is rolled back"):
+        await queue.lock_or_wait(phase, run="r1")
+    assert waited == []
