@@ -15,7 +15,7 @@ from blocks.errors import BadInput
 from flows.lifecycle.parameters import drops_unknown_parameters
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import set_freeze, tell
-from tasks.rules.approval.lifting import question_of
+from tasks.rules.approval.lifting import challenge_in_words
 from tasks.rules.plan.request import AnyReason, AnyRequester
 from tasks.rules.windows.freeze import freeze_in_words
 
@@ -45,7 +45,7 @@ async def freeze(reason: AnyReason, requester: AnyRequester, service: Service = 
     tell(found, what=words)
     await acreate_markdown_artifact(
         f"# Frozen\n{words}.\n\nRollbacks go on. To lift it, run the deployment `unfreeze` with the freeze `{found.id}`, or "
-        f"`shipway unfreeze {found.id}` on the worker's machine. The challenge for a code is `{question_of(found).challenge('approve')}`.",
+        f"`shipway unfreeze {found.id}` on the worker's machine. The challenge for a code is {challenge_in_words(found, now())}.",
         key=f"freeze-{found.id}",
     )
     return Completed(name="Frozen", message=words)

@@ -62,14 +62,13 @@ def _moment(text: str) -> datetime | None:
 
 def _set_here(arguments: argparse.Namespace) -> int:
     from tasks.lifecycle.freezes import set_freeze
-    from tasks.rules.approval.lifting import question_of
+    from tasks.rules.approval.lifting import challenge_in_words
     from tasks.rules.windows.freeze import freeze_in_words
 
     found = set_freeze(who=arguments.requester, reason=arguments.reason, service=arguments.service, until=arguments.moment)
     _terminal.show(f"Frozen: {freeze_in_words(found)}.")
     _terminal.show(f"Rollbacks go on. Lift it with: shipway unfreeze {found.id} --reason TEXT")
-    challenge = question_of(found).challenge("approve")
-    _terminal.show(f"In the Prefect UI the deployment `unfreeze` does, with a code for the challenge {challenge}")
+    _terminal.show(f"In the Prefect UI the deployment `unfreeze` does, with a code for the challenge {challenge_in_words(found, found.at)}")
     return _terminal.DONE
 
 

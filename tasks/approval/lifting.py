@@ -9,20 +9,19 @@ from tasks.approval.approval import judge_and_count
 from tasks.approval.protection import load_policies
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import end_freeze
-from tasks.rules.approval.lifting import gate_of_lifting, lifting_fault
+from tasks.rules.approval.lifting import HOUR, challenge_in_words, gate_of_lifting, lifting_fault
 from tasks.rules.approval.policy import Answer
 from tasks.rules.policy.rules import signatures_of
 from tasks.rules.windows.freeze import Freeze, Lifted
 
 
-def lift_by_proof(freeze: Freeze, answer: Answer, *, approvers: Approvers, reason: str) -> Freeze:
+def lift_by_proof(freeze: Freeze, answer: Answer, *, approvers: Approvers) -> Freeze:
     """Lift a freeze for a person who proves by code or signature who that is; it reads and writes files.
 
     Args:
         freeze: It.
-        answer: The answer to its question, with the decision `approve`.
+        answer: The answer to its question, of this hour or the one before, with the decision `approve`; its comment is the reason.
         approvers: The people enrolled now.
-        reason: Why it is lifted.
 
     Raises:
         Refused: The person may not, or did not prove a name.
@@ -31,11 +30,16 @@ def lift_by_proof(freeze: Freeze, answer: Answer, *, approvers: Approvers, reaso
     if fault := lifting_fault(freeze, answer.approver, policies):
         raise Refused(fault)
     applying = [policy for policy in policies if not freeze.service or freeze.service in policy.services]
-    gate = gate_of_lifting(freeze, answer.approver, at=now()).model_copy(update={"signatures": signatures_of(applying)})
-    judged = judge_and_count(gate, answer, approvers=approvers, proofs=())
-    if judged.proof is None or judged.proof.decision != "approve":
-        raise Refused(f"the freeze {freeze.id} was not lifted: {judged.reason}")
-    return end_freeze(freeze, Lifted(who=judged.approver, at=now(), reason=as_reason(reason), proved=judged.proof.kind))
+    at = now()
+    for asked_at in (at, at - HOUR):  # the same wrong answer counts once
+        gate = gate_of_lifting(freeze, answer.approver, at=at, asked_at=asked_at)
+        gate = gate.model_copy(update={"signatures": signatures_of(applying)})
+        judged = judge_and_count(gate, answer, approvers=approvers, proofs=())
+        proof = judged.proof
+        if proof is not None and proof.decision == "approve":
+            reason, kept = as_reason(proof.comment), proof.model_dump(mode="json")
+            return end_freeze(freeze, Lifted(who=judged.approver, at=at, reason=reason, proved=proof.kind, proof=kept))
+    raise Refused(f"the freeze {freeze.id} was not lifted: {judged.reason}. The challenge is {challenge_in_words(freeze, at)}")
 
 
 def lift_here(freeze: Freeze, *, who: str, reason: str) -> Freeze:

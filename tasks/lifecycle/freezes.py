@@ -117,7 +117,7 @@ def find_freeze(name: str, *, service: str | None = None) -> Freeze:
 
 def tell(freeze: Freeze, *, what: str) -> None:
     """Emit the event of a freeze that was set or lifted, for automations that send messages."""
-    payload = {**freeze.model_dump(mode="json"), "what": what}
+    payload = {**freeze.model_dump(mode="json", exclude={"lifted": {"proof"}}), "what": what}
     emit_event(
         f"shipway.freeze.{'lifted' if freeze.lifted else 'set'}", resource={"prefect.resource.id": "shipway.freezes"}, payload=payload
     )

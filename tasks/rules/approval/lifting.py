@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from tasks.rules.approval.gates import Gate
 from tasks.rules.approval.override import OPEN_FOR
@@ -12,22 +12,39 @@ from tasks.rules.approval.proofs import same_name
 from tasks.rules.approval.statement import Question, canonical_json, nonce_of
 from tasks.rules.policy.policy import Policy
 from tasks.rules.windows.freeze import Freeze, whose
+from tasks.rules.windows.words import moment_in_words
 
 GATE = "unfreeze"
+HOUR = timedelta(hours=1)  # an answer counts in the hour of its question, and in the next one: one that was kept back does not
 
 
-def gate_of_lifting(freeze: Freeze, name: str, *, at: datetime) -> Gate:
-    """Make the question whether a freeze is lifted, to one person; the answer is bound to this very freeze."""
+def gate_of_lifting(freeze: Freeze, name: str, *, at: datetime, asked_at: datetime | None = None) -> Gate:
+    """Make the question whether a freeze is lifted, to one person; the answer is bound to this very freeze and to the hour.
+
+    Args:
+        freeze: It.
+        name: The person.
+        at: Now (UTC).
+        asked_at: When it was asked; None for now.
+    """
+    hour = f"{(asked_at or at).astimezone(UTC):%Y-%m-%dT%H}"
     digest = hashlib.sha256(canonical_json(freeze.model_dump(mode="json")).encode()).hexdigest()
     return Gate(
         run=freeze.id, name=GATE, digest=digest, service=whose(freeze.service), version="any", requester="",
-        opened_at=at - OPEN_FOR, expires_at=at + OPEN_FOR, approvers=(name,), nonce=nonce_of(GATE, freeze.id),
+        opened_at=at - OPEN_FOR, expires_at=at + OPEN_FOR, approvers=(name,), nonce=nonce_of(GATE, freeze.id, hour),
     )  # fmt: skip
 
 
-def question_of(freeze: Freeze) -> Question:
-    """Give what an answer is bound to; its challenge is the same for everybody."""
-    return gate_of_lifting(freeze, "anybody", at=freeze.at).asked()
+def question_of(freeze: Freeze, at: datetime) -> Question:
+    """Give what an answer at a moment is bound to; its challenge is the same for everybody."""
+    return gate_of_lifting(freeze, "anybody", at=at).asked()
+
+
+def challenge_in_words(freeze: Freeze, at: datetime) -> str:
+    """Give the challenge for a code, and say until when it counts."""
+    end = at.replace(minute=0, second=0, microsecond=0) + 2 * HOUR
+    later = "after that, the deployment `unfreeze` without a code says the next one"
+    return f"{question_of(freeze, at).challenge('approve')} (until {moment_in_words(end)}; {later})"
 
 
 def lifting_fault(freeze: Freeze, name: str, policies: Sequence[Policy]) -> str:

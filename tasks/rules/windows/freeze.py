@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
@@ -27,7 +27,7 @@ HOW: dict[Proved, str] = {"code": "by a code", "ssh": "by an SSH signature", "ma
 
 
 class Lifted(BaseModel):
-    """Who lifted a freeze, when and why; `machine`: by writing on the worker's machine, which proves no name."""
+    """Who lifted a freeze, when and why, and the proof; `machine`: by writing on the worker's machine, which proves no name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,6 +35,7 @@ class Lifted(BaseModel):
     at: Moment
     reason: Text
     proved: Proved
+    proof: dict[str, Any] | None = None
 
 
 class Freeze(BaseModel):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tasks.rules.approval.lifting import gate_of_lifting, lifting_fault, question_of
+from tasks.rules.approval.lifting import HOUR, gate_of_lifting, lifting_fault, question_of
 from tasks.rules.approval.override import LASTS, Override, gate_of, in_force, set_aside
 from tasks.rules.approval.proofs import Proof, Trust
 from tasks.rules.plan.windows import Overrides
@@ -109,6 +109,8 @@ def test_a_policy_says_who_lifts_a_freeze_of_its_services_beside_who_set_it(name
 def test_the_answer_to_lift_a_freeze_is_bound_to_it() -> None:
     """Whoever asks sees the same challenge, and another freeze has another."""
     freeze = freeze_of()
-    assert gate_of_lifting(freeze, "ada", at=NOW).asked() == question_of(freeze)
-    challenges = {question_of(one).challenge("approve") for one in (freeze, freeze_of(id=OTHER), freeze_of(reason="another"))}
-    assert len(challenges) == 3
+    assert gate_of_lifting(freeze, "ada", at=NOW).asked() == question_of(freeze, NOW)
+    challenges = {question_of(one, NOW).challenge("approve") for one in (freeze, freeze_of(id=OTHER), freeze_of(reason="another"))}
+    challenges.add(question_of(freeze, NOW + HOUR).challenge("approve"))
+    assert len(challenges) == 4
+    assert question_of(freeze, NOW + HOUR / 2) == question_of(freeze, NOW)
