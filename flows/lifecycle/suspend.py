@@ -14,6 +14,7 @@ from prefect.input import RunInput
 from blocks.errors import Temporary
 from flows.lifecycle.context import run_id
 from tasks.lifecycle.clock import seconds_until
+from tasks.lifecycle.kept_runs import keep_wait
 from tasks.lifecycle.run_labels import set_wakeup
 from tasks.record.journal import append_entry, read_entries
 from tasks.rules.rollout.waiting import SUSPENDS_UNTIL, WAITS_UNTIL, is_suspended_until
@@ -55,6 +56,7 @@ async def say_wait(until: datetime, *, name: str, polls: bool = False) -> None:
         name: What it waits for.
         polls: Whether it only looks again then, so that the time is not worth an entry.
     """
+    await keep_wait(run_id(), until)
     entries = await read_entries(run_id())
     if is_suspended_until(entries, None if polls else until):
         return

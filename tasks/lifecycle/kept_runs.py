@@ -8,17 +8,20 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from blocks.approvers.heads import KeyFolderFault
 from blocks.approvers.kept_files import kept_path, read_kept, remove_kept, write_kept
 from blocks.errors import Refused
+from tasks.lifecycle.clock import now
 
-OPEN, PROCESS, CARE = "open", "processes", "care"
+OPEN, PROCESS, CARE, WAIT = "open", "processes", "care", "waits"
 WHAT = {
     OPEN: "which says that a run is open",
     PROCESS: "which says which process acts for a run",
     CARE: "which says what the keeper did for a run",
+    WAIT: "which says until when a run waits",
 }
 RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
 
@@ -35,6 +38,7 @@ async def keep_open(run: str) -> None:
 async def forget_open(run: str) -> None:
     """Forget a run whose record is closed; a file that stays is found and removed by the keeper."""
     await _remove(OPEN, run)
+    await _remove(WAIT, run)
     await forget_process(run)
 
 
@@ -91,6 +95,29 @@ async def _read(folder: str, run: str) -> dict[str, Any]:
         return await asyncio.to_thread(read_kept, folder, run, what=WHAT[folder]) or {}
     except Refused:
         return {}
+
+
+async def keep_wait(run: str, until: datetime) -> None:
+    """Keep until when a run waits, for a keeper that cannot read its record; without the key's folder the record alone says it."""
+    with suppress(KeyFolderFault):
+        await write(WAIT, run, {"at": now().isoformat(), "until": until.isoformat()})
+
+
+async def still_waits(run: str, *, marked: datetime | None) -> bool:
+    """Say if a run waits by what is kept: its time has not come, and it did not go on since.
+
+    Args:
+        run: Its flow run id.
+        marked: When its last process began (UTC), if that is known.
+    """
+    try:
+        kept = await asyncio.to_thread(read_kept, WAIT, run, what=WHAT[WAIT])
+    except Refused:
+        return True  # as before it was kept: only its record can say more
+    if kept is None:
+        return False
+    at, until = (datetime.fromisoformat(str(kept[name])) for name in ("at", "until"))
+    return now() < until and (marked is None or marked <= at)
 
 
 async def write(folder: str, name: str, value: dict[str, Any], *, what: str = "") -> None:

@@ -5,6 +5,7 @@ Whoever has the API's password can take every tag from a run, or delete it; neit
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,9 +18,9 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
 
-from blocks.errors import ShipwayError
+from blocks.outside_text import error_text
 from tasks.lifecycle.apart import apart
-from tasks.lifecycle.kept_runs import forget_open, open_runs, process_of
+from tasks.lifecycle.kept_runs import forget_open, open_runs, process_of, still_waits
 from tasks.lifecycle.lock import OPEN, change_tags, tagged
 from tasks.lifecycle.policy import OBSERVE
 from tasks.lifecycle.reconcile import last_heartbeat, see
@@ -31,6 +32,7 @@ from tasks.rules.lifecycle.reconcile import Seen
 from tasks.rules.record.entries import key_of, outcome_of
 from tasks.rules.rollout.waiting import says_it_waits, wake_time
 
+LOG = logging.getLogger("shipway")
 HELD = {"PAUSED", "SCHEDULED"}  # in these states the record says whether the run means to be there
 
 
@@ -88,7 +90,10 @@ async def _deleted(client: PrefectClient, run: str, reading: Reading | None) -> 
 async def _look(client: PrefectClient, run: FlowRun) -> OpenRun:
     seen = await see(client, run)
     if seen.state in HELD:
-        seen = by_record(seen, await _read(str(run.id)), kept=await kept_entry(str(run.id), key_of("opened")) is not None)
+        reading = await _read(str(run.id))
+        seen = by_record(seen, reading, kept=await kept_entry(str(run.id), key_of("opened")) is not None)
+        if reading is None:
+            seen = replace(seen, waits=await still_waits(str(run.id), marked=seen.marked))
     return OpenRun(str(run.id), run.name, seen, run.deployment_id is not None)
 
 
@@ -112,5 +117,6 @@ def by_record(seen: Seen, reading: Reading | None, *, kept: bool) -> Seen:
 async def _read(run: str) -> Reading | None:
     try:
         return await read_record(await default_storage(), run)
-    except (ShipwayError, OSError):
+    except Exception as error:  # noqa: BLE001 - a record that cannot be read keeps no run from the keeper's care
+        LOG.warning("the record of %s could not be read: %s", run, error_text(error))
         return None
