@@ -13,8 +13,9 @@ from pydantic import Field
 
 from blocks.errors import BadInput
 from flows.lifecycle.parameters import drops_unknown_parameters
+from tasks.approval.known_service import warn
 from tasks.lifecycle.clock import now
-from tasks.lifecycle.freezes import set_freeze, tell
+from tasks.lifecycle.freezes import emit_freeze, set_freeze
 from tasks.rules.approval.lifting import challenge_in_words
 from tasks.rules.plan.request import AnyReason, AnyRequester
 from tasks.rules.windows.freeze import freeze_in_words
@@ -23,7 +24,10 @@ Service = Annotated[
     str,
     Field(max_length=63, title="Service", description="The service, as in its plan. Leave it empty to stop all services."),
 ]
-Until = Annotated[datetime | None, Field(title="Until", description="When it ends by itself. Leave it empty if it is to be lifted.")]
+Until = Annotated[
+    datetime | None,
+    Field(title="Until", description="When it ends by itself, in UTC if it names no zone. Leave it empty if it is to be lifted."),
+]
 
 
 @drops_unknown_parameters
@@ -42,9 +46,10 @@ async def freeze(reason: AnyReason, requester: AnyRequester, service: Service = 
         raise BadInput(f"{until:%Y-%m-%d %H:%M} UTC is over already", field="until", fix="Give a later moment, or leave it empty.")
     found = await asyncio.to_thread(set_freeze, who=requester, reason=reason, service=service.strip(), until=until)
     words = freeze_in_words(found)
-    tell(found, what=words)
+    emit_freeze(found, what=words)
+    warning = f"{said}\n\n" if (said := await warn(found.service)) else ""
     await acreate_markdown_artifact(
-        f"# Frozen\n{words}.\n\nRollbacks go on. To lift it, run the deployment `unfreeze` with the freeze `{found.id}`, or "
+        f"# Frozen\n{words}.\n\n{warning}Rollbacks go on. To lift it, run the deployment `unfreeze` with the freeze `{found.id}`, or "
         f"`shipway unfreeze {found.id}` on the worker's machine. The challenge for a code is {challenge_in_words(found, now())}.",
         key=f"freeze-{found.id}",
     )

@@ -12,7 +12,7 @@ from pydantic import Field
 from blocks.errors import BadInput
 from tasks.approval.lifting import lift_by_proof
 from tasks.lifecycle.clock import now
-from tasks.lifecycle.freezes import find_freeze, tell
+from tasks.lifecycle.freezes import emit_freeze, find_freeze
 from tasks.rollout.platforms import load_approvers
 from tasks.rules.approval.lifting import challenge_in_words
 from tasks.rules.approval.policy import read_answer
@@ -57,5 +57,5 @@ async def unfreeze(
     approvers = await load_approvers(block)
     lifted = await asyncio.to_thread(lift_by_proof, found, answer, approvers=approvers)
     words = lifted_in_words(lifted, now())
-    tell(lifted, what=words)
+    emit_freeze(lifted, what=words)
     return Completed(name="Lifted", message=words)

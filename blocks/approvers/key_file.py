@@ -73,9 +73,19 @@ def read_private(path: Path) -> bytes:
 def create_key(path: Path) -> bytes:
     """Create the master key if there is none yet, and read it; two processes at once get the same key."""
     if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_once(path, base64.urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
     return read_key(path)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that only its owner may read; made as root, as by `sudo`, it belongs to whoever has the folder above it."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for one in reversed(missing):
+        if os.geteuid() == 0:
+            above = one.parent.stat()
+            os.chown(one, above.st_uid, above.st_gid)
 
 
 def write_once(path: Path, content: bytes) -> bool:
@@ -107,10 +117,13 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def _draft(path: Path, content: bytes) -> Path:
-    """Write a hidden file beside another, which only its owner can read."""
+    """Write a hidden file beside another, which only its owner can read; as root, as by `sudo`, that is whoever has the folder."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            if os.geteuid() == 0:
+                above = path.parent.stat()
+                os.fchown(file.fileno(), above.st_uid, above.st_gid)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from blocks.approvers.key_file import key_path, replace_file
+from blocks.approvers.key_file import key_path, make_folder, replace_file
 from blocks.errors import Refused
 
 SUFFIX = ".yaml"
@@ -71,7 +71,7 @@ def write_file(folder: Path, name: str, content: bytes, *, noun: str) -> Path:
         Refused: As `write_policy_file`.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         expect_safe(folder, folder.lstat(), kind=stat.S_ISDIR)
         replace_file(folder / name, content)
     except OSError as error:

@@ -28,7 +28,10 @@ def run(arguments: argparse.Namespace) -> int:
         0 when it is lifted, 2 if it is not clear which, 4 if this person may not, or this is not the worker's machine.
     """
     _terminal.enter(arguments)
+    import asyncio
+
     from blocks.errors import BadInput, Refused
+    from tasks.approval.known_service import tell_server
     from tasks.approval.lifting import lift_here
     from tasks.lifecycle.clock import now
     from tasks.lifecycle.freezes import find_freeze
@@ -43,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _terminal.BAD_INPUT if isinstance(error, BadInput) else _terminal.REFUSED
     words = lifted_in_words(lifted, now())
     _terminal.show(f"{words[:1].upper()}{words[1:]}. What it held goes on by itself.")
+    asyncio.run(tell_server(lifted, what=words))
     return _terminal.DONE
 
 

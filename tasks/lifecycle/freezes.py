@@ -7,8 +7,10 @@ import hashlib
 import secrets
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
-from prefect.events import emit_event
+from prefect.client.orchestration import PrefectClient
+from prefect.events import Event, emit_event
 from pydantic import ValidationError
 
 from blocks.approvers.freeze_files import forget_freeze_file, freeze_folder, read_freeze_files, write_freeze_file
@@ -115,12 +117,23 @@ def find_freeze(name: str, *, service: str | None = None) -> Freeze:
     return found[0]
 
 
-def tell(freeze: Freeze, *, what: str) -> None:
-    """Emit the event of a freeze that was set or lifted, for automations that send messages."""
-    payload = {**freeze.model_dump(mode="json", exclude={"lifted": {"proof"}}), "what": what}
-    emit_event(
-        f"shipway.freeze.{'lifted' if freeze.lifted else 'set'}", resource={"prefect.resource.id": "shipway.freezes"}, payload=payload
-    )
+def emit_freeze(freeze: Freeze, *, what: str) -> None:
+    """Emit the event of a freeze that was set or lifted, for automations that send messages, from a run."""
+    emit_event(**_event(freeze, what))
+
+
+async def post_freeze(client: PrefectClient, freeze: Freeze, *, what: str) -> None:
+    """Emit that event from a command: in one request, which can be bounded, where Prefect's own way would wait for the server."""
+    event = Event(**_event(freeze, what))
+    await client._client.post("/events", json=[event.model_dump(mode="json")])  # noqa: SLF001 - it has no method for it
+
+
+def _event(freeze: Freeze, what: str) -> dict[str, Any]:
+    return {
+        "event": f"shipway.freeze.{'lifted' if freeze.lifted else 'set'}",
+        "resource": {"prefect.resource.id": "shipway.freezes"},
+        "payload": {**freeze.model_dump(mode="json", exclude={"lifted": {"proof"}}), "what": what},
+    }
 
 
 def _fault(error: ValidationError, service: str) -> BadInput:

@@ -48,7 +48,11 @@ def test_a_freeze_is_set_shown_and_lifted_without_a_server(home: Path, capsys: p
 
 @pytest.mark.parametrize(
     ("words", "says"),
-    [(["--until", "tomorrow"], "neither a duration nor a moment"), (["--service", "Guest Book"], "is not the name of a service")],
+    [
+        (["--until", "tomorrow"], "neither a duration nor a moment"),
+        (["--until", "0m"], "is over already"),
+        (["--service", "Guest Book"], "is not the name of a service"),
+    ],
 )
 def test_what_would_stop_nothing_is_refused(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
     """With the fix."""
@@ -69,6 +73,20 @@ def test_freezes_that_cannot_be_read_are_found_with_their_fix(home: Path, capsys
     assert str(kept) in capsys.readouterr().err
     assert main(["windows", str(home.parent / "shipway.yaml")]) == 0
     assert "Frozen, whatever the windows say" in capsys.readouterr().out
+
+
+def test_a_service_that_nothing_here_knows_is_frozen_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    """It may be misspelled, and then stops nothing; the freeze is kept all the same, and the message names where it holds."""
+    from blocks.approvers.policy_files import write_policy_file  # noqa: PLC0415 - the folder is the test's
+
+    write_policy_file("shop", b"policy: 1\nname: shop\nservices: [shop]\nprotects: [local/shop]\n")
+    assert main(["freeze", "--reason", "incident", "--service", "shpo"]) == 0
+    shown = capsys.readouterr()
+    assert f"It holds for the workers that use {freeze_folder()}" in shown.out
+    assert "names the service shpo, and the server does not answer. Is it misspelled? They name shop." in shown.err
+    for known in (["--service", "shop"], []):
+        assert main(["freeze", "--reason", "incident", *known]) == 0
+        assert capsys.readouterr().err == ""
 
 
 def test_a_policy_guards_against_mistakes_on_the_workers_machine(capsys: pytest.CaptureFixture[str]) -> None:

@@ -153,16 +153,29 @@ def whose(service: str) -> str:
 
 def read_until(text: str, at: datetime) -> datetime | str:
     """Read when a freeze ends: `2h`, `30 min`, `3d`, or a moment with its zone; or say what is wrong with it."""
-    if found := DURATION.fullmatch(text.strip()):
-        return at + timedelta(**{UNITS[found[2]]: int(found[1])})
+    said = text.strip()
     try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+        found = DURATION.fullmatch(said)
+        moment = at + timedelta(**{UNITS[found[2]]: int(found[1])}) if found else datetime.fromisoformat(said)
+        if moment.tzinfo is None:
+            return f"`{text[:60]}` has no time zone"
+    except (ValueError, OverflowError):
         return f"`{text[:60]}` is neither a duration nor a moment"
-    if moment.tzinfo is None:
-        return f"`{text[:60]}` has no time zone"
     try:
-        until = in_utc(moment)
+        moment = in_utc(moment)
     except ValueError as error:
         return f"`{text[:60]}` cannot be the end: {error}"
-    return until if until > at else f"`{text[:60]}` is over already"
+    return moment if moment > at else f"`{text[:60]}` is over already"
+
+
+def unknown_in_words(service: str, known: list[str], *, is_asked: bool) -> str:
+    """Warn that a freeze may stop nothing, as nothing here knows its service.
+
+    Args:
+        service: The service.
+        known: Those that policies and owners name.
+        is_asked: Whether the server was asked for its runs.
+    """
+    names = f" They name {', '.join(known[:20])}." if known else ""
+    runs = "the server has no run of it" if is_asked else "the server does not answer"
+    return f"Warning: neither a policy nor an environment's owner here names the service {service}, and {runs}. Is it misspelled?{names}"

@@ -96,6 +96,10 @@ def test_anything_else_is_not_a_freeze(content: bytes) -> None:
         ("2026-11-29T18:00+01:00", "`2026-11-29T18:00+01:00` is over already"),
         ("9999-12-31T23:59:59-12:00", "`9999-12-31T23:59:59-12:00` cannot be the end: it must be in the years 2000 to 2199"),
         ("tomorrow", "`tomorrow` is neither a duration nor a moment"),
+        ("0m", "`0m` is over already"),
+        ("0 d", "`0 d` is over already"),
+        ("9999-12-31T23:59-05:00", "`9999-12-31T23:59-05:00` is neither a duration nor a moment"),
+        ("0001-01-01T00:00+05:00", "`0001-01-01T00:00+05:00` is neither a duration nor a moment"),
     ],
 )
 def test_its_end_is_a_duration_or_a_moment_with_its_zone(text: str, found: datetime | str) -> None:

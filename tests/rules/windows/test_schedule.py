@@ -47,7 +47,21 @@ def test_a_time_is_read_as_people_write_it(text: str, found: datetime) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "noon", "25:00", "3", "someday 03:00", "tomorrow", "in 5", "2026-02-30T03:00", "03:00:00 x", "in -5 min"]
+    "text",
+    [
+        "",
+        "noon",
+        "25:00",
+        "3",
+        "someday 03:00",
+        "tomorrow",
+        "in 5",
+        "2026-02-30T03:00",
+        "03:00:00 x",
+        "in -5 min",
+        "9999-12-31T23:59-05:00",
+        "0001-01-01T00:00+05:00",
+    ],
 )
 def test_what_is_not_a_time_is_refused(text: str) -> None:
     """With what can be written."""
