@@ -10,6 +10,7 @@ from flows.commands import _output, _terminal
 
 if TYPE_CHECKING:  # models take time that `shipway --help` does not have
     from collections.abc import Sequence
+    from datetime import datetime
 
     from tasks.rules.windows.calendar import Event
     from tasks.rules.windows.calendar_page import Page
@@ -39,17 +40,17 @@ def run(arguments: argparse.Namespace) -> int:
         arguments: What `configure` described.
 
     Returns:
-        0, 2 if a plan is wrong or a zone is not known here, 4 if a policy cannot be read.
+        0, 2 if a plan is wrong, which the others are shown without, or a zone is not known here, 4 if a policy cannot be read.
     """
     from blocks.errors import BadInput, Refused
 
     online = _terminal.enter(arguments)
     try:
-        page = _collect(arguments, online=online)
+        page, wrong = _collect(arguments, online=online)
     except (BadInput, Refused) as error:
         _terminal.show(error, error=True)
         return _terminal.REFUSED if isinstance(error, Refused) else _terminal.BAD_INPUT
-    for note in page.notes if arguments.html or arguments.ics else ():
+    for note in [one for one in page.notes if one not in wrong] if arguments.html or arguments.ics else ():
         _terminal.show(note, error=True)
     if target := arguments.html or arguments.ics:
         _replace(target, _text(page, as_page=bool(arguments.html)))
@@ -58,38 +59,52 @@ def run(arguments: argparse.Namespace) -> int:
         _output.print_json({"zone": page.zone, "days": page.days, "notes": page.notes, "events": [_facts(one) for one in page.events]})
     else:
         _print(page)
-    return _terminal.DONE
+    for note in wrong:
+        _terminal.show(note, error=True)
+    return _terminal.BAD_INPUT if wrong else _terminal.DONE
 
 
-def _collect(arguments: argparse.Namespace, *, online: bool) -> Page:
-    """Read plans, policies and the server.
+def _collect(arguments: argparse.Namespace, *, online: bool) -> tuple[Page, list[str]]:
+    """Read plans, policies, freezes and the server; gives the calendar, and what is wrong with a plan, which is among its notes.
 
     Raises:
-        BadInput: A plan or zone is wrong.
+        BadInput: No plan can be read, or a zone is wrong.
         Refused: A policy cannot be read.
     """
     from tasks.lifecycle.clock import now
-    from tasks.rules.windows.calendar import events_of, overlaps
+    from tasks.rules.windows.calendar import cuts, events_of, overlaps
     from tasks.rules.windows.calendar_page import Page, at_midnight
 
     at, days = now(), min(max(arguments.days, 1), MOST_DAYS)
-    services = _services(arguments.plans)
+    services, wrong = _services(arguments.plans)
     zone = _zone(arguments.zone, [group for groups in services.values() for group in groups])
     until = at_midnight(at, zone, days=days)
     releases, unknown = _releases(online=online)
     own = [one for one in releases if (one.service in services or not arguments.plans) and one.begin < until and one.end > at]
-    events = sorted(
-        [*own, *(one for service, groups in services.items() for one in events_of(service, groups, at, until))], key=lambda one: one.begin
-    )
     named = list(dict.fromkeys([*services, *(one.service for one in own)]))
-    return Page(named, events, [*unknown, *overlaps(events)], zone, at, days)
+    frozen, unread = _freezes(named, at, until)
+    windows = [one for service, groups in services.items() for one in events_of(service, groups, at, until)]
+    events = sorted([*own, *frozen, *windows], key=lambda one: one.begin)
+    return Page(named, events, [*wrong, *unread, *unknown, *cuts(events), *overlaps(events)], zone, at, days), wrong
 
 
-def _services(plans: Sequence[Path]) -> dict[str, list[Group]]:
-    """Give the windows of each plan's service.
+def _freezes(services: list[str], at: datetime, until: datetime) -> tuple[list[Event], list[str]]:
+    """Read the freezes that people set on this machine; if one cannot be read, everything is frozen, and that is said."""
+    from blocks.errors import Refused
+    from tasks.lifecycle.freezes import load_freezes
+    from tasks.rules.windows.calendar import freeze_events
+
+    try:
+        return freeze_events(services, load_freezes(), at, until), []
+    except Refused as error:
+        return [], [f"everything is frozen, as its freezes cannot be read: {error}"]
+
+
+def _services(plans: Sequence[Path]) -> tuple[dict[str, list[Group]], list[str]]:
+    """Give the windows of each plan's service, and what is wrong with the plans that are left out.
 
     Raises:
-        BadInput: A plan is wrong.
+        BadInput: All are wrong.
     """
     from blocks.errors import BadInput
     from flows.commands._windows import load_groups
@@ -97,12 +112,20 @@ def _services(plans: Sequence[Path]) -> dict[str, list[Group]]:
 
     default = Path("shipway.yaml")
     found: dict[str, list[Group]] = {}
+    wrong: list[BadInput] = []
     for path in plans or ([default] if default.exists() else []):
         plan, problems, _ = look_at(path)
         if plan is None or problems:
-            raise BadInput("; ".join(map(str, problems)) or "it cannot be read", field=str(path), fix="Look with `shipway check`.")
-        found[plan.service] = load_groups(plan)
-    return found
+            said = "; ".join(map(str, problems)) or "it cannot be read"
+            wrong.append(BadInput(said, field=str(path), fix="Look with `shipway check`."))
+        elif plan.service in found:
+            fix = "Name one plan for each service."
+            wrong.append(BadInput(f"another plan of the service {plan.service} was named before", field=str(path), fix=fix))
+        else:
+            found[plan.service] = load_groups(plan)
+    if wrong and not found:
+        raise wrong[0]
+    return found, [f"a plan is left out: {error}" for error in wrong]
 
 
 def _zone(wanted: str | None, groups: Sequence[Group]) -> str:
@@ -192,6 +215,6 @@ def _print(page: Page) -> None:
         _terminal.show(f"{begin} – {end}  {one.title}")
         _terminal.show(f"          {one.detail}")
     if not page.events:
-        _terminal.show(f"Nothing is planned in the coming {page.days} days, and no windows are written.")
+        _terminal.show(f"Nothing is planned in the coming {page.days} days, and no window opens or closes in them.")
     if len(page.events) > MOST_LINES:
         _terminal.show(f"… and {len(page.events) - MOST_LINES} more; --html FILE shows all")

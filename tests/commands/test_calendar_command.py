@@ -55,8 +55,35 @@ def test_a_page_and_a_file_to_subscribe_to_are_written(plans: list[str], tmp_pat
 def test_a_wrong_plan_or_zone_is_bad_input(plans: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """With the file, or the field."""
     assert main(["calendar", *plans, "--zone", "CET"]) == 2
-    Path(plans[1]).write_text("shipway: 1\n")
+    assert "`CET` is not the name of a time zone" in capsys.readouterr().err
+    for path in plans:
+        Path(path).write_text("shipway: 1\n")
     assert main(["calendar", *plans]) == 2
-    said = capsys.readouterr().err
-    assert "`CET` is not the name of a time zone" in said
-    assert "two.yaml" in said
+    assert "one.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", ["torn", "gone", "the same service"])
+def test_a_wrong_plan_leaves_the_others_their_calendar(wrong: str, plans: list[str], tmp_path: Path) -> None:
+    """The file says which plan is left out, and the exit code is that of bad input."""
+    bad = Path(plans[1])
+    bad.unlink() if wrong == "gone" else bad.write_text(Path(plans[0]).read_text() if wrong == "the same service" else "shipway: 1\n")
+    target = tmp_path / "calendar.ics"
+    assert main(["calendar", *plans, "--ics", str(target)]) == 2
+    written = target.read_bytes().decode().replace("\r\n ", "")
+    assert "guestbook: production may change" in written
+    assert "a plan is left out: " in written
+    assert "two.yaml" in written
+
+
+def test_freezes_that_people_set_are_in_the_calendar(plans: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Of one service or of all; if one cannot be read, it says that everything is frozen."""
+    from blocks.approvers.freeze_files import freeze_folder  # noqa: PLC0415 - the folder is the test's
+    from tasks.lifecycle.freezes import set_freeze  # noqa: PLC0415
+
+    freeze = set_freeze(who="ada", reason="incident 7", service="blog")
+    assert main(["calendar", *plans, "--json"]) == 0
+    events = json.loads(capsys.readouterr().out)["events"]
+    assert [(one["service"], one["title"]) for one in events if "incident 7" in one["title"]] == [("blog", "blog: freeze (incident 7)")]
+    (freeze_folder() / f"{freeze.id}.json").write_text("torn")
+    assert main(["calendar", *plans]) == 0
+    assert "! everything is frozen, as its freezes cannot be read" in capsys.readouterr().out

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from itertools import combinations, islice
 from typing import Literal
 
+from tasks.rules.windows.freeze import Freeze, freeze_in_words
 from tasks.rules.windows.opening import Group, openings
 from tasks.rules.windows.window import intervals
 from tasks.rules.windows.words import moment_in_words, times_in_words
@@ -31,6 +32,8 @@ class Event:
         title: In a few words.
         detail: Times, reasons, whom to ask.
         run: The run's id, of a release.
+        has_end: Whether `end` is more than where it is drawn: a release may have no latest moment, and a freeze may be lifted at any.
+        key: What tells it from others of its kind and service, if that is not its begin: of what is under way that is this very moment.
     """
 
     kind: Kind
@@ -40,11 +43,13 @@ class Event:
     title: str
     detail: str = ""
     run: str = ""
+    has_end: bool = True
+    key: str = ""
 
     @property
     def uid(self) -> str:
         """A name that stays the same each time that the calendar is made."""
-        said = self.run or f"{self.kind} {self.service} {self.begin.isoformat()} {self.detail}"
+        said = self.run or f"{self.kind} {self.service} {self.key or self.begin.isoformat()} {self.detail}"
         return hashlib.sha256(said.encode()).hexdigest()[:32]
 
 
@@ -63,14 +68,37 @@ def events_of(service: str, groups: Sequence[Group], at: datetime, until: dateti
             if opening.begin >= until:
                 break
             why = "; ".join(f"{times_in_words(one)}: {one.reason} (ask {one.owner})" for one in opening.because)
-            found.append(Event("open", service, opening.begin, _within(opening.end, until), f"{service}: production may change", why))
+            end, title = _within(opening.end, until), f"{service}: production may change"
+            key = f"until {end.isoformat()}" if end < until else "under way" if opening.begin == at else ""
+            found.append(Event("open", service, opening.begin, end, title, why, key=key))
     for window in (one for group in groups for one in group if one.kind == "deny"):
         for span in islice(intervals(window, at, until), MOST):
             if span.begin >= until:
                 break
-            title, detail = f"{service}: freeze, {window.reason}", f"of the {window.origin}, {times_in_words(window)} (ask {window.owner})"
-            found.append(Event("freeze", service, max(span.begin, at), _within(span.end, until), title, detail))
+            title, detail = f"{service}: freeze ({window.reason})", f"of the {window.origin}, {times_in_words(window)} (ask {window.owner})"
+            key = "" if span.begin is None else span.begin.isoformat()
+            found.append(Event("freeze", service, max(span.begin, at), _within(span.end, until), title, detail, key=key))
     return sorted(found, key=lambda one: (one.begin, one.kind))
+
+
+def freeze_events(services: Sequence[str], freezes: Iterable[Freeze], at: datetime, until: datetime) -> list[Event]:
+    """List the freezes that people set with `shipway freeze`, for each service that they stop.
+
+    Args:
+        services: The services of the calendar.
+        freezes: The freezes.
+        at: From this moment on (UTC).
+        until: Until this one.
+    """
+    return [
+        Event(
+            "freeze", service, at, _within(freeze.until, until), f"{service}: freeze ({freeze.reason})", freeze_in_words(freeze),
+            has_end=freeze.until is not None, key=freeze.id,
+        )
+        for freeze in freezes
+        for service in services
+        if freeze.holds(at, service)
+    ]  # fmt: skip
 
 
 def release_event(*, service: str, name: str, run: str, begin: datetime, latest: datetime | None, who: str, why: str) -> Event:
@@ -86,11 +114,14 @@ def release_event(*, service: str, name: str, run: str, begin: datetime, latest:
         why: Why.
     """
     end = latest if latest and latest > begin else begin + SHORT
-    return Event("release", service, begin, end, name, f"requested by {who or 'an unnamed person'}: {why}", run)
+    return Event("release", service, begin, end, name, f"requested by {who or 'an unnamed person'}: {why}", run, has_end=end == latest)
 
 
 def overlaps(events: Iterable[Event]) -> list[str]:
-    """Say which scheduled releases may run side by side, and which lie outside of every opening or in a freeze."""
+    """Say which scheduled releases may run side by side, and which lie outside of every opening or in a freeze.
+
+    One without a latest moment waits, and is not skipped; beyond the openings that are listed nothing is said.
+    """
     known = list(events)
     releases = [one for one in known if one.kind == "release"]
     said = [
@@ -100,13 +131,36 @@ def overlaps(events: Iterable[Event]) -> list[str]:
     ]
     for release in releases:
         own = [one for one in known if one.service == release.service]
+        will = "will be skipped" if release.has_end else "will wait"
         if frozen := next((one for one in own if one.kind == "freeze" and one.begin <= release.begin and release.end <= one.end), None):
-            said.append(f"{release.title} will be skipped: it lies in the {frozen.title.partition(': ')[2]}")
+            unless = "" if frozen.has_end else ", unless that is lifted"
+            said.append(f"{release.title} {will}: it lies in the {frozen.title.partition(': ')[2]}{unless}")
             continue
         openings_ = [one for one in own if one.kind == "open"]
-        if openings_ and not any(one.begin < release.end and release.begin < one.end for one in openings_):
-            said.append(f"{release.title} will be skipped: production is closed from {moment_in_words(release.begin)} until its end")
+        if not openings_ or (is_cut(openings_) and release.begin >= openings_[-1].end):
+            continue
+        if not any(one.begin < release.end and release.begin < one.end for one in openings_):
+            until = " until its end" if release.has_end else ""
+            said.append(f"{release.title} {will}: production is closed from {moment_in_words(release.begin)}{until or ' on'}")
     return said
+
+
+def is_cut(openings_: Sequence[Event]) -> bool:
+    """Say whether a service has more openings than are listed."""
+    return len(openings_) >= MOST
+
+
+def cuts(events: Iterable[Event]) -> list[str]:
+    """Say of which services not all openings are listed, and from when on."""
+    found: dict[str, list[Event]] = {}
+    for one in events:
+        if one.kind == "open":
+            found.setdefault(one.service, []).append(one)
+    return [
+        f"{service} opens more than {MOST:,} times: its openings after {moment_in_words(listed[-1].end)} are not shown"
+        for service, listed in found.items()
+        if is_cut(listed)
+    ]
 
 
 def _within(end: datetime | None, until: datetime) -> datetime:

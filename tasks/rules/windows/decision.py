@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from tasks.rules.windows.opening import Group, Stretch, longest_opening, look, next_opening
-from tasks.rules.windows.words import look_in_words, moment_in_words, why_closed, zone_of_all
+from tasks.rules.windows.words import NEVER, look_in_words, moment_in_words, why_closed, zone_of_all
 
 LOOK_AGAIN = timedelta(days=1)  # where nothing says when it opens: a freeze without an end may be lifted
 TO_BEGIN = timedelta(minutes=5)  # from the opening until the wave begins: the keeper wakes the run, which compares what was approved
@@ -48,11 +48,13 @@ def decide(groups: Sequence[Group], at: datetime, *, needed: timedelta, if_too_s
         return Decision(begins=True, until=None, what=f"production is {look_in_words(seen)}", why="")
     opening = next_opening(groups, at, needed=needed + TO_BEGIN if if_too_short == "wait" else timedelta())
     zone = zone_of_all(seen.because)
-    when = moment_in_words(opening.begin, zone) if opening else f"{moment_in_words(None)}; looks again in a day"
-    what = f"production opens {when}"
+    what = f"production opens {moment_in_words(opening.begin, zone) if opening else f'{NEVER}; looks again in a day'}"
     why = _too_short(seen.until, at, needed, zone) if seen.is_open else why_closed(seen.because)
-    if not seen.is_open and opening is not None and opening.begin != seen.until:
-        why = f"{why}; what opens before that is shorter than the {_minutes(needed)} that are needed at most"
+    if opening is None and (longest := longest_opening(groups, at)):
+        what = f"no opening {NEVER.removeprefix('not ')} is long enough; looks again in a day"
+        why = f"{why}; {_needs(needed)}, and the longest opening is {_minutes(longest)}"
+    elif not seen.is_open and opening is not None and opening.begin != seen.until:
+        why = f"{why}; what opens before that is too short: {_needs(needed)}"
     return Decision(begins=False, until=_when(opening, at), what=what, why=why)
 
 
@@ -77,6 +79,10 @@ def _when(opening: Stretch | None, at: datetime) -> datetime:
 def _too_short(until: datetime | None, at: datetime, needed: timedelta, zone: str) -> str:
     left = timedelta() if until is None else until - at
     return f"the window closes {moment_in_words(until, zone)}, in {_minutes(left)}, and {_minutes(needed)} are needed at most"
+
+
+def _needs(needed: timedelta) -> str:
+    return f"{_minutes(needed)} are needed at most, and {_minutes(TO_BEGIN)} to begin"
 
 
 def _minutes(lasts: timedelta) -> str:

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.rules.windows.calendar import Event, events_of, overlaps, release_event
+from tasks.rules.windows.calendar import Event, cuts, events_of, freeze_events, overlaps, release_event
 from tasks.rules.windows.calendar_page import Page, at_midnight, page_text
 from tasks.rules.windows.icalendar import MOST_OCTETS, escaped, folded, icalendar_text
 from tasks.rules.windows.window import Window
 from tests.rules.windows.oracle import utc
+from tests.rules.windows.test_freeze import freeze_of
 
 NIGHT = Window("allow", "Europe/Berlin", "few customers", "ada", cron="0 22 * * 1-5", lasts=timedelta(hours=4))
 FREEZE = Window("deny", "UTC", "stocktaking", "ada", "policy shop", begins=datetime(2026, 12, 1, 23), ends=datetime(2026, 12, 3))  # noqa: DTZ001
@@ -62,9 +63,43 @@ def test_overlaps_are_said() -> None:
         "release shop 1.1 and release blog 1.1 may run side by side from Tue 2026-12-01 00:00 UTC on"
     ]
     frozen = overlaps([*windows, release("shop", utc(2026, 12, 2, 21), utc(2026, 12, 2, 23))])
-    assert frozen == ["release shop 1.1 will be skipped: it lies in the freeze, stocktaking"]
-    noon = overlaps([*windows, release("shop", utc(2026, 12, 4, 12))])
+    assert frozen == ["release shop 1.1 will be skipped: it lies in the freeze (stocktaking)"]
+    noon = overlaps([*windows, release("shop", utc(2026, 12, 4, 12), utc(2026, 12, 4, 13))])
     assert noon == ["release shop 1.1 will be skipped: production is closed from Fri 2026-12-04 12:00 UTC until its end"]
+
+
+def test_a_release_without_a_latest_moment_waits_and_is_not_skipped() -> None:
+    """In a freeze, and while production is closed."""
+    windows = events_of("shop", [(NIGHT,), (FREEZE,)], MONDAY, utc(2026, 12, 7))
+    noon = overlaps([*windows, release("shop", utc(2026, 12, 4, 12))])
+    assert noon == ["release shop 1.1 will wait: production is closed from Fri 2026-12-04 12:00 UTC on"]
+    assert overlaps([*windows, release("shop", utc(2026, 12, 2, 21))]) == [
+        "release shop 1.1 will wait: it lies in the freeze (stocktaking)"
+    ]
+
+
+def test_of_openings_that_are_not_listed_nothing_is_said_but_that() -> None:
+    """After the last one that is listed production may well open."""
+    often = Window("allow", "UTC", "x", "y", cron="*/5 * * * *", lasts=timedelta(minutes=2))
+    windows = events_of("shop", [(often,)], MONDAY, MONDAY + timedelta(days=28))
+    assert overlaps([*windows, release("shop", MONDAY + timedelta(days=20), MONDAY + timedelta(days=21))]) == []
+    assert cuts(windows) == ["shop opens more than 2,000 times: its openings after Mon 2026-12-07 10:37 UTC are not shown"]
+    assert cuts(events_of("shop", [(NIGHT,)], MONDAY, utc(2026, 12, 7))) == []
+
+
+def test_freezes_that_people_set_are_shown_for_each_service_that_they_stop() -> None:
+    """With who, when and why; a release in one that has no end goes out if it is lifted."""
+    own = freeze_of(service="shop", until=MONDAY + HOUR, at=MONDAY)
+    every = freeze_of(id="ba9876543210", at=MONDAY)
+    found = freeze_events(["shop", "blog"], [own, every, freeze_of(service="other", at=MONDAY)], MONDAY, MONDAY + 24 * HOUR)
+    assert [(one.service, one.end - MONDAY, one.has_end) for one in found] == [
+        ("shop", HOUR, True),
+        ("shop", 24 * HOUR, False),
+        ("blog", 24 * HOUR, False),
+    ]
+    assert "set by ada" in found[0].detail
+    said = overlaps([*found[2:], release("blog", MONDAY + 2 * HOUR, MONDAY + 3 * HOUR)])
+    assert said == ["release blog 1.1 will be skipped: it lies in the freeze (incident 7), unless that is lifted"]
 
 
 def unfolded(text: str) -> list[str]:
@@ -109,12 +144,23 @@ def test_a_line_is_folded_within_no_character() -> None:
 
 
 def test_an_event_of_an_icalendar_file_has_what_rfc_5545_asks_for() -> None:
-    """Times in UTC, and a name that stays the same when the file is made again."""
+    """Times in UTC."""
     event = events_of("shop", [(NIGHT,)], MONDAY, utc(2026, 12, 1, 12))[0]
     lines = unfolded(icalendar_text([event], at=MONDAY, name="shop"))
     assert {"VERSION:2.0", "DTSTAMP:20261130T120000Z", "DTSTART:20261130T210000Z", "DTEND:20261201T010000Z"} <= set(lines)
-    again = unfolded(icalendar_text(events_of("shop", [(NIGHT,)], MONDAY + HOUR, utc(2026, 12, 1, 12)), at=MONDAY + HOUR, name="shop"))
-    assert [line for line in again if line.startswith("UID:")] == [line for line in lines if line.startswith("UID:")]
+
+
+@pytest.mark.parametrize("at", [MONDAY, utc(2026, 11, 30, 20, 30), utc(2026, 11, 30, 22), utc(2026, 12, 2)])
+def test_an_event_has_a_name_that_stays_the_same(at: datetime) -> None:
+    """Also one that is under way, and before and after it begins: who subscribed sees it once."""
+    found = [
+        {(one.kind, one.end): one.uid for one in events_of("shop", [(NIGHT,), (FREEZE,)], moment, utc(2026, 12, 30))}
+        for moment in (at, at + HOUR)
+    ]
+    assert found[1].items() <= found[0].items()
+    assert len(set(found[1].values())) == len(found[1])
+    freezes = [freeze_events(["shop"], [freeze_of(at=MONDAY)], moment, utc(2026, 12, 30))[0].uid for moment in (at, at + HOUR)]
+    assert freezes[0] == freezes[1]
 
 
 class _Seen(HTMLParser):

@@ -54,7 +54,7 @@ def test_the_words_name_window_reason_owner_and_time() -> None:
     frozen = decide([(NIGHTLY,), (FREEZE,)], utc(2026, 12, 25), needed=LONGEST, if_too_short="wait")
     assert frozen.why == (
         "freeze of the policy shop: from 2026-12-20 00:00 until 2027-01-02 00:00 in Europe/Berlin, because: Christmas (ask ada)"
-        "; what opens before that is shorter than the 235 min that are needed at most"
+        "; what opens before that is too short: 235 min are needed at most, and 5 min to begin"
     )
     short = decide([(NIGHTLY,)], utc(2026, 12, 1, 0, 30), needed=HOUR, if_too_short="wait")
     assert short.why == "the window closes Tue 2026-12-01 02:00 Europe/Berlin (01:00 UTC), in 30 min, and 60 min are needed at most"
@@ -66,6 +66,15 @@ def test_a_freeze_without_an_end_is_looked_at_again_in_a_day() -> None:
     assert found.until == utc(2026, 12, 26)
     assert "not within 2 years; looks again in a day" in found.what
     assert window_in_words(OPEN_FREEZE) == "freeze of the plan: from 2026-12-20 00:00 without an end in UTC, because: an incident (ask ada)"
+
+
+def test_if_no_opening_is_long_enough_it_says_so_and_not_that_none_comes() -> None:
+    """A policy that shortened a window after the release began: production opens tonight, for less than the wave needs."""
+    for at in (utc(2026, 11, 30, 12), utc(2026, 11, 30, 22)):
+        found = decide([(NIGHTLY,)], at, needed=5 * HOUR, if_too_short="wait")
+        assert found.until == at + timedelta(days=1)
+        assert found.what == "no opening within 2 years is long enough; looks again in a day"
+        assert found.why.endswith("300 min are needed at most, and 5 min to begin, and the longest opening is 240 min")
 
 
 def test_windows_that_no_release_could_use_are_a_fault() -> None:
