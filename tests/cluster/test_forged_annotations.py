@@ -12,7 +12,7 @@ from blocks.errors import Refused, Tampered
 from tests.cluster.cluster_world import Gateway, World
 from tests.cluster.scene import FIRST, SECOND, THIRD, Scene, raise_scene
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.cluster, pytest.mark.attack, pytest.mark.timeout(180)]
 FORGED = {"canary": "x", "previous": THIRD, "owner": "x", "generation": "9" * 26, "percent": "25", "phase": "promoting"}
 
 
