@@ -62,7 +62,7 @@ async def _care_for(run: OpenRun, care: Care) -> list[str]:
         return []
     if care.act in {"wake", "again"} and run.has_deployment:
         since = None if is_known_dead(run.seen, now=now()) else run.seen.since  # others may write a new state all the time
-        await start_again(run.id, state=run.seen.state, reason=care.reason, since=since, marked=run.seen.marked)
+        await start_again(run.id, state=run.seen.state, reason=care.reason, since=since, marked=run.seen.marked, counts=care.counts)
     else:
         await settle_run(run.id, reason=care.reason, cancelled=run.seen.state in {"CANCELLED", "CANCELLING"}, alive=run.seen.alive)
     done = f"{run.name}: {care.act}, because {care.reason}"

@@ -14,7 +14,7 @@ from blocks.platform import Position
 from flows.lifecycle.context import Phase, expect_own_environments, platform_of
 from flows.rollout.choice import choice_for
 from flows.rollout.migrations import expect_no_contract
-from tasks.lifecycle.kept_runs import RUN
+from tasks.lifecycle.kept_runs import RUN, attempts_of
 from tasks.lifecycle.lock import under_way
 from tasks.lifecycle.policy import retried
 from tasks.record.journal import find_deployed, read_entries
@@ -51,7 +51,7 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
     if decided is not None:
         return str(decided.evidence["bad"])
     positions = await _positions(phase, environments)
-    if not bad and _began_before(phase) and any(one["owner"] == phase.owner for one in positions.values()):
+    if not bad and await _began_before(phase) and any(one["owner"] == phase.owner for one in positions.values()):
         raise WorldMoved("which version this rollback leaves is in no record any more, and it has acted; ask again, and name it with `bad`")
     owners = [owner for one in positions.values() if (owner := one["owner"]) and RUN.fullmatch(owner)]
     under = await _version_of(owners, environments) or await note_version_under_release(phase, environments)
@@ -64,11 +64,11 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
     return str(decided.evidence["bad"])
 
 
-def _began_before(phase: Phase) -> bool:
-    """Say if an attempt came before this one: the server counts them, and no one can write that."""
+async def _began_before(phase: Phase) -> bool:
+    """Say if an attempt came before this one: by the server's count, which others can hold back, or by the one beside the key."""
     context = FlowRunContext.get()
     run = context.flow_run if context else None
-    return run is None or str(run.id) != phase.owner or run.run_count > 1
+    return run is None or str(run.id) != phase.owner or run.run_count > 1 or await attempts_of(phase.owner) > 1
 
 
 async def note_version_under_release(phase: Phase, environments: Sequence[str]) -> str:

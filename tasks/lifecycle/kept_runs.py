@@ -85,6 +85,16 @@ async def count_start(run: str) -> None:
     await keep_care(run, again=await times_started_again(run) + 1)
 
 
+async def count_attempt(run: str) -> None:
+    """Count that a process begins to act for a run."""
+    await keep_care(run, attempts=await attempts_of(run) + 1)
+
+
+async def attempts_of(run: str) -> int:
+    """Give how often a process began to act for a run, by what is kept here."""
+    return int((await care_of(run)).get("attempts", 0))
+
+
 async def times_started_again(run: str) -> int:
     """Give how often a run was started again, by what is kept here."""
     return int((await care_of(run)).get("again", 0))

@@ -33,7 +33,9 @@ BEATING = {"RUNNING", "CANCELLING", "CRASHED"}
 
 
 @task(name="start again", **OBSERVE)
-async def start_again(run: str, *, state: str, reason: str, since: datetime | None = None, marked: datetime | None = None) -> bool:
+async def start_again(
+    run: str, *, state: str, reason: str, since: datetime | None = None, marked: datetime | None = None, counts: bool = True
+) -> bool:
     """Let a run start again from its first line, where it is still in the state it was seen in.
 
     It is due when it was due at first, and so starts before every release that was requested since.
@@ -43,6 +45,7 @@ async def start_again(run: str, *, state: str, reason: str, since: datetime | No
         state: The type of that state.
         reason: Why, for its new state's message.
         since: When it entered that state: one that was put back to work meanwhile may be Running again, and is left alone.
+        counts: Whether this is one of the few times that a run is started again; the end of a wait is not.
         marked: When its process was written on it, as it was seen: one that has written itself meanwhile is alive.
 
     Returns:
@@ -56,6 +59,8 @@ async def start_again(run: str, *, state: str, reason: str, since: datetime | No
             return False
         first_due = min(found.expected_start_time or datetime.now(UTC), datetime.now(UTC))
         again: State[Any] = AwaitingRetry(scheduled_time=first_due, message=f"keeper: {reason}")
+        if counts:
+            await count_start(run)
         await forget_gone(run)
         await client.set_flow_run_state(found.id, again, force=True)
         return True
@@ -176,6 +181,7 @@ async def see(client: PrefectClient, run: FlowRun) -> Seen:
     state = run.state
     since = state.timestamp if state else datetime.now(UTC)
     alive = await run_lives(run)
+    pauses = len((run.empirical_policy and run.empirical_policy.pause_keys) or ())
     return Seen(
         state=state.type.value if state else "PENDING",
         since=since,
@@ -183,7 +189,7 @@ async def see(client: PrefectClient, run: FlowRun) -> Seen:
         heard=await last_heartbeat(client, run.id) if alive is not True and state and state.type.value in BEATING else None,
         wake_at=moment_of(labels.get(WAKE_AT)),
         stop_requested=must_stop(run),
-        attempts=run.run_count - len((run.empirical_policy and run.empirical_policy.pause_keys) or ()),  # each wait adds a start
+        attempts=max(run.run_count - pauses, 1 + await times_started_again(str(run.id))),  # each wait adds a start
         marked=await _marked(run),
         as_job=labels.get(WORKER_TYPE, "process") != "process",
         is_rollback=ROLLBACK in run.tags,

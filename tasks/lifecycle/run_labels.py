@@ -20,7 +20,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import ObjectNotFound
 
-from tasks.lifecycle.kept_runs import forget_open, forget_process, keep_process, process_of
+from tasks.lifecycle.kept_runs import count_attempt, forget_open, forget_process, keep_process, process_of
 from tasks.lifecycle.lock import OPEN, OUTCOME, STOP, change_tags, lock_tag, release_locks
 from tasks.lifecycle.policy import OBSERVE
 from tasks.rules.lifecycle.reconcile import UNMARKED
@@ -58,6 +58,7 @@ async def begin_attempt(run: str, *, name: str, tags: list[str]) -> None:
         tags: What people look for: service, version, environment.
     """
     async with whatever_is_left(run) as (client, found):
+        await count_attempt(run)
         await mark_process(client, run, is_there=found is not None)
         if found is not None:
             await change_tags(client, found, add={OPEN, *tags}, name=name)

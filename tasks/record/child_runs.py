@@ -4,8 +4,8 @@ Imported with the sealed results, and in force from then on. Whoever has the API
 run before it calls that child, and set any state with any details on one. Prefect finds a child by its parent's task run, and takes what
 its state names for its result. So a flow run's result is stored under the run, its flow, and what the flow was called with, and a child
 whose state names another place is not believed: the flow is called once more, which repeats nothing that its tasks remember. A child
-without a persisted result, as a rollback is, is never believed. We replace two methods of Prefect; tests/tasks/record/test_child_runs.py
-shows that it works.
+without a persisted result, as a rollback is, is never believed; nor is one that is paused, scheduled or cancelling, as Prefect would let
+the parent wait with it. We replace two methods of Prefect; tests/tasks/record/test_child_runs.py shows that it works.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from prefect import Flow, State
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.objects import FlowRun, TaskRun
+from prefect.client.schemas.objects import FlowRun, StateType, TaskRun
 from prefect.context import FlowRunContext
 from prefect.flow_engine import AsyncFlowRunEngine
 from prefect.states import Crashed
@@ -28,6 +28,7 @@ from prefect.utilities.annotations import NotSet
 from blocks.errors import Tampered
 
 LOG = logging.getLogger("shipway")
+NEVER = {StateType.PAUSED, StateType.SCHEDULED, StateType.CANCELLING}  # our children wait for nothing, and a parent would wait with them
 CALLED_WITH = ("plan", "version", "release", "environment", "wave")  # the parameters that say what a phase is about
 
 
@@ -66,7 +67,7 @@ async def _load_own_child(
 
 
 def _is_believed(engine: AsyncFlowRunEngine[..., Any], found: FlowRun) -> bool:
-    if not engine.flow.persist_result or found.state is None:
+    if not engine.flow.persist_result or found.state is None or found.state.type in NEVER:
         return False
     return not found.state.is_completed() or is_own(found.state, place_of(found.id, engine.flow, engine.parameters or {}))
 

@@ -33,7 +33,7 @@ class Seen:
         heard: When its last heartbeat came (UTC), or None.
         wake_at: When it asked to be woken (UTC), or None.
         stop_requested: Whether a rollback requested that it stops.
-        attempts: How often it was started.
+        attempts: How often it was started, by its own fields or by what is kept beside the key, whichever is more.
         begun: Whether it has a record.
         gone: When the keeper first saw it at work although the process that is kept of it is gone (UTC), or None. This is kept beside the
             key; states, heartbeats and process numbers are what others may have written.
@@ -61,10 +61,17 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Care:
-    """What to do, and why."""
+    """What to do, and why.
+
+    Fields:
+        act: What.
+        reason: Why.
+        counts: Whether it counts as one of the few times that a run is started again.
+    """
 
     act: Literal["leave", "wake", "again", "settle", "end"]
     reason: str
+    counts: bool = False
 
 
 def decide_care(seen: Seen, *, now: datetime) -> Care:
@@ -165,14 +172,17 @@ def is_late(last: datetime | None, *, now: datetime) -> bool:
 
 
 def _care_for_waiting(seen: Seen, now: datetime) -> Care:
+    by_others = seen.is_rollback or (seen.begun and seen.waits is False)
+    if by_others and seen.attempts >= MOST_ATTEMPTS and seen.alive is not True:
+        return Care("settle", "it was suspended again and again, and nothing says that it waits")
     if seen.stop_requested:
         return Care("wake", "a rollback requested that it stops")
     if seen.is_rollback:
-        return Care("wake", "it was suspended, and a rollback waits for nothing")
+        return Care("wake", "it was suspended, and a rollback waits for nothing", counts=True)
     if seen.wake_at is not None and now >= seen.wake_at:
         return Care("wake", "the time it waited for has come")
     if seen.begun and seen.waits is False and (seen.alive is not True or now - seen.since >= STUCK_CANCELLING):
-        return Care("wake", "it was suspended, and its record does not say that it waits for anything")
+        return Care("wake", "it was suspended, and its record does not say that it waits for anything", counts=True)
     if seen.hold_changed:
         return Care("wake", "a freeze or a policy that holds it was changed")
     return Care("leave", "it waits")
@@ -192,4 +202,4 @@ def _shows_life(seen: Seen, now: datetime) -> bool:
 def _again(seen: Seen, why: str) -> Care:
     if seen.attempts >= MOST_ATTEMPTS:
         return Care("settle", f"{why}, for the {seen.attempts}th time")
-    return Care("again", why)
+    return Care("again", why, counts=True)

@@ -100,6 +100,11 @@ SOON, PAST = NOW + timedelta(seconds=1), NOW - timedelta(seconds=1)
         (run("PAUSED", begun=True, waits=False, wake_at=SOON), "wake"),
         (run("PAUSED", begun=True, waits=False, alive=True, age=89), "leave"),
         (run("PAUSED", begun=True, waits=False, alive=True, age=90), "wake"),
+        (run("PAUSED", begun=True, waits=False, attempts=MOST_ATTEMPTS), "settle"),
+        (run("PAUSED", is_rollback=True, attempts=MOST_ATTEMPTS - 1), "wake"),
+        (run("PAUSED", is_rollback=True, attempts=MOST_ATTEMPTS), "settle"),
+        (run("PAUSED", is_rollback=True, attempts=MOST_ATTEMPTS, alive=True), "wake"),
+        (run("PAUSED", begun=True, waits=True, attempts=99, wake_at=PAST), "wake"),
         (run("PAUSED", begun=True, waits=True), "leave"),
         (run("PAUSED", begun=True, waits=None), "leave"),
         (run("PAUSED", begun=False, waits=False), "leave"),
@@ -138,8 +143,18 @@ def test_a_waiting_run_is_only_ever_woken(seen: Seen) -> None:
         held = seen.begun and seen.waits is False
         if held and not due and seen.alive:
             return  # its process is let end first
+        if (held or seen.is_rollback) and seen.attempts >= MOST_ATTEMPTS and not seen.alive:
+            assert decide_care(seen, now=NOW).act == "settle"
+            return
         due = due or held
         assert decide_care(seen, now=NOW).act == ("wake" if due else "leave")
+
+
+@given(RUNS)
+def test_what_others_may_cause_for_ever_is_counted(seen: Seen) -> None:
+    """The end of a wait is not: a release may look every 30 s whether its turn has come."""
+    care = decide_care(seen, now=NOW)
+    assert care.counts == (care.act == "again") or (care.act == "wake" and (seen.is_rollback or seen.waits is False))
 
 
 @given(RUNS)

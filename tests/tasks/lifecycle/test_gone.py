@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.lifecycle.kept_runs import forget_process, keep_process
+from tasks.lifecycle.kept_runs import attempts_of, count_attempt, count_start, forget_process, keep_process, times_started_again
 from tasks.lifecycle.reconcile import forget_gone, gone_since
 from tasks.lifecycle.run_labels import HOST, MARKED, PID, STARTED, machine
 
@@ -39,3 +39,16 @@ async def test_the_moment_is_kept_until_it_gets_a_new_process(process: dict[str,
     assert third > second, "it was started again"
     await forget_process("r1")
     assert await gone_since("r1") is None
+
+
+async def test_starts_are_counted_until_the_run_ends() -> None:
+    """What the keeper keeps of a run at other times does not touch the counts."""
+    await keep_process("r2", DEAD)
+    for number in (1, 2):
+        await count_start("r2")
+        await count_attempt("r2")
+        await gone_since("r2")
+        await forget_gone("r2")
+        assert (await times_started_again("r2"), await attempts_of("r2")) == (number, number)
+    await forget_process("r2")
+    assert (await times_started_again("r2"), await attempts_of("r2")) == (0, 0)

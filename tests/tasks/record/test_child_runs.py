@@ -144,3 +144,18 @@ async def test_a_child_is_believed_for_what_it_was_called_with() -> None:
     called.clear()
     assert await attempt(run, {**parameters, "version": "4.1"}) == f"{parameters['release']} found 4.1"
     assert called == ["4.1"]
+
+
+@pytest.mark.parametrize("kind", ["PAUSED", "SCHEDULED", "CANCELLING"])
+async def test_a_child_that_others_let_wait_is_called_again(kind: str) -> None:
+    """Prefect would let its parent wait with it, and the keeper would start that again for ever."""
+    run, parameters = await begin("remembered", "5.0")
+    right = await attempt(run, parameters)
+    mine, _ = await child_of(run)
+    state = {"type": kind, "state_details": {"pause_reschedule": True, "pause_timeout": "2099-01-01T00:00:00Z"}}
+    async with get_client() as client:
+        http: Any = client._client
+        for path, said in ((f"/flow_runs/{mine.id}", state), (f"/task_runs/{mine.parent_task_run_id}", {"type": "RUNNING"})):
+            (await http.post(f"{path}/set_state", json={"state": said, "force": True})).raise_for_status()
+    called.clear()
+    assert (await attempt(run, parameters), called) == (right, ["5.0"])
