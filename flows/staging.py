@@ -15,11 +15,12 @@ from flows.rollout.data import expect_data
 from flows.rollout.hold import Standing, wait_while_held
 from flows.rollout.migrations import migrate
 from flows.verify import verified
+from tasks.approval.protection import keep_way
 from tasks.lifecycle.policy import named, retried
 from tasks.rollout.rollout import acquire_lease, prepare_revision, promote_revision, shift_traffic
 from tasks.rules.lifecycle.results import PhaseResult, failed, passed
 from tasks.rules.plan.request import PlanPath, Reason, Scope, Version
-from tasks.rules.plan.targets import STAGING
+from tasks.rules.plan.targets import STAGING, place_of
 from tasks.rules.rollout.waiting import PREPARE
 
 
@@ -55,6 +56,7 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
     if fault := await wait_while_held(phase, Standing(platform, STAGING, version), before=PREPARE):
         return failed(fault)  # before the lease is acquired
     lease = await retried(acquire_lease)(platform, owner=phase.owner)
+    await retried(keep_way)(place_of(phase.plan, STAGING), platform)
     await migrate(phase, platform, environment=STAGING, when="before", version=version, lease=lease)
     if fault := await wait_while_held(phase, Standing(platform, STAGING, version, lease=lease), before=PREPARE):
         return failed(fault)

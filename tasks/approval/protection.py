@@ -57,15 +57,25 @@ async def own_environment(plan: Plan, place: Place, platform: Platform, *, claim
         plan: The plan.
         place: The environment.
         platform: Its platform.
-        claims: Make the service the owner if there is none, and keep whole what leads there, for a rollback; else only look.
+        claims: Make the service the owner if there is none; else only look.
 
     Raises:
         Refused: It belongs to another service, or the files beside the key cannot be used.
     """
     identity = await identify.fn(platform)
     parts = list(platform.parts()) if isinstance(platform, Composed) else []
-    kept = Kept(identity, await _whole(place.platform, platform)) if claims else None
-    await asyncio.to_thread(_own, plan, place, identity, parts, kept=kept)
+    await asyncio.to_thread(_own, plan, place, identity, parts, claims=claims)
+
+
+@task(name="keep what leads to the environment", **OBSERVE_PLATFORM)
+async def keep_way(place: Place, platform: Platform) -> None:
+    """Keep whole what leads to an environment, for a rollback; once its lease is acquired, as only then something is deployed there.
+
+    Raises:
+        Refused: The files beside the key cannot be used.
+    """
+    kept = Kept(await identify.fn(platform), await _whole(place.platform, platform))
+    await asyncio.to_thread(keep_place, place.platform, kept)
 
 
 async def _whole(block: str, platform: Platform) -> dict[str, dict[str, Any]]:
@@ -76,19 +86,17 @@ async def _whole(block: str, platform: Platform) -> dict[str, dict[str, Any]]:
     return found | {name: {"kubeconfig": await kubeconfig_from(name)} for name in named if name.startswith(CREDENTIALS)}
 
 
-def _own(plan: Plan, place: Place, identity: str, parts: Sequence[str], *, kept: Kept | None) -> None:
+def _own(plan: Plan, place: Place, identity: str, parts: Sequence[str], *, claims: bool) -> None:
     wanted, policies = Owner(plan.service, place.platform, section_of(place.environment)), load_policies()
     if problem := evasion(place, parts, policies):
         raise Refused(problem)
     files = owner_files(place.platform, identity)
     found = [(path, read_owner(path)) for path in files]
-    if kept is not None and all(_conflict(plan, place, owner, policies) == "" for _, owner in found):
+    if claims and all(_conflict(plan, place, owner, policies) == "" for _, owner in found):
         found = [(path, claim(path, wanted)) for path in files]
     for path, owner in found:
         if problem := _conflict(plan, place, owner, policies):
             raise Refused(f"{problem} The owner is kept in {path}, which the platform team may remove.")
-    if kept is not None:
-        keep_place(place.platform, kept)
 
 
 def _conflict(plan: Plan, place: Place, owner: Owner | None, policies: Sequence[Policy]) -> str:
