@@ -124,14 +124,18 @@ def due_of(arguments: argparse.Namespace, plan: Plan, groups: list[Group], *, at
     Raises:
         BadInput: It is closed then, or a time is wrong.
     """
-    from tasks.rules.rollout.windows import needed_for
-    from tasks.rules.windows.schedule import next_window, read_moment, scheduled
+    from datetime import timedelta
 
+    from tasks.rules.rollout.windows import needed_for, preparation_for
+    from tasks.rules.windows.schedule import Needs, next_window, read_moment, scheduled
+
+    before = timedelta() if arguments.prepare else preparation_for(plan)
+    needs = Needs(before, needed_for(plan, 1) if plan.windows.if_too_short == "wait" else timedelta())
     latest = read_moment(arguments.not_later_than, at=at, zone=zone) if arguments.not_later_than else None
     if arguments.at:
-        return scheduled(groups, read_moment(arguments.at, at=at, zone=zone), latest, zone=zone)
-    begin, end = next_window(groups, at, needed=needed_for(plan, 1))
-    return scheduled(groups, begin or at, latest or end, zone=zone)
+        return scheduled(groups, read_moment(arguments.at, at=at, zone=zone), latest, zone=zone, needs=needs)
+    begin, end = next_window(groups, at, needed=before + needed_for(plan, 1))
+    return scheduled(groups, begin or at, latest or end, zone=zone, needs=needs)
 
 
 def first_start(arguments: argparse.Namespace, due: Due, *, at: datetime, zone: str) -> datetime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from blocks.errors import BadInput
 from flows.cli import build_parser
 from flows.commands.schedule import asks_people, due_of, first_start, parameters_of, zone_for
 from tasks.rules.plan.plan import Plan
+from tasks.rules.rollout.windows import needed_for
 from tasks.rules.windows.opening import Group
 from tasks.rules.windows.schedule import Due
 from tests.rules.rollout.test_steps import plan_of
@@ -19,7 +20,8 @@ from tests.rules.rollout.test_windows import with_windows
 from tests.rules.windows.oracle import utc
 
 MONDAY = utc(2026, 11, 30, 12)
-NIGHT = Due(utc(2026, 11, 30, 21), utc(2026, 12, 1, 1))
+NIGHT_END, MINUTE = utc(2026, 12, 1, 1), timedelta(minutes=1)
+NIGHT = Due(utc(2026, 11, 30, 21), NIGHT_END)
 
 
 def parsed(*words: str) -> argparse.Namespace:
@@ -60,6 +62,15 @@ def test_the_zone_is_that_of_the_windows_unless_it_is_named() -> None:
 def test_a_schedule_ends_with_its_window_or_earlier(words: tuple[str, ...], due: Due) -> None:
     """By the zone of the windows."""
     assert due_of(parsed(*words), *planned(), at=MONDAY, zone="Europe/Berlin") == due
+
+
+def test_a_time_at_which_staging_leaves_too_little_of_the_window_is_refused() -> None:
+    """With `--prepare` it is not: staging is done by then."""
+    plan, groups = planned()
+    late = ("--at", f"{(NIGHT_END - needed_for(plan, 1) - 6 * MINUTE).isoformat()}")
+    with pytest.raises(BadInput, match="--prepare"):
+        due_of(parsed(*late), plan, groups, at=MONDAY, zone="UTC")
+    assert due_of(parsed(*late, "--prepare", "now"), plan, groups, at=MONDAY, zone="UTC").latest == NIGHT_END
 
 
 @pytest.mark.parametrize(

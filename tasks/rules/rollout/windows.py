@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import waves_of
-from tasks.rules.rollout.steps import longest_seconds_of_wave
+from tasks.rules.rollout.steps import longest_seconds_of_wave, steps_of
 from tasks.rules.windows import decision
 from tasks.rules.windows.opening import Group
 from tasks.rules.windows.schedule import Due, decide_due
@@ -16,6 +17,11 @@ from tasks.rules.windows.schedule import Due, decide_due
 def needed_for(plan: Plan, wave: int) -> timedelta:
     """Give the longest time that a wave takes, from its steps; waves are counted from 1."""
     return timedelta(seconds=longest_seconds_of_wave(plan, wave))
+
+
+def preparation_for(plan: Plan) -> timedelta:
+    """Give the longest time from the start of a release until people are asked: evidence, staging and its verification."""
+    return timedelta(seconds=sum(step.longest_seconds for step in takewhile(lambda step: step.kind != "gate", steps_of(plan))))
 
 
 def windows_fault(plan: Plan, groups: Sequence[Group], at: datetime) -> str:

@@ -23,6 +23,21 @@ ON_A_DAY = re.compile(r"(?:(today|tomorrow|[a-z]{3,9}) )?(\d{1,2}:\d{2})")
 FULL_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
+class Needs(NamedTuple):
+    """How long a scheduled release takes at most.
+
+    Fields:
+        before: From its time until production begins: staging, if that does not begin earlier.
+        wave: The first wave of production; nothing if it begins whether it fits or not.
+    """
+
+    before: timedelta
+    wave: timedelta
+
+
+NOTHING = Needs(timedelta(), timedelta())
+
+
 class Due(NamedTuple):
     """When production may begin what was scheduled; both in UTC.
 
@@ -88,11 +103,12 @@ def next_window(groups: Sequence[Group], at: datetime, *, needed: timedelta) -> 
         raise BadInput("neither the plan nor a policy on this machine has windows", field="--next-window", fix="Use `--at`.")
     opening = next_opening(groups, at, needed=needed + TO_BEGIN)
     if opening is None:
-        raise BadInput("no window is long enough", field="--next-window", fix="`shipway windows PLAN` shows them.")
+        fix = "`shipway windows PLAN` shows them; `--prepare` lets staging begin earlier."
+        raise BadInput(f"no window is long enough for {_minutes(needed + TO_BEGIN)}", field="--next-window", fix=fix)
     return Due(opening.begin, opening.end)
 
 
-def scheduled(groups: Sequence[Group], begin: datetime, latest: datetime | None, *, zone: str) -> Due:
+def scheduled(groups: Sequence[Group], begin: datetime, latest: datetime | None, *, zone: str, needs: Needs = NOTHING) -> Due:
     """Schedule for a moment, until the window closes in which it lies; without windows for an hour.
 
     Args:
@@ -100,9 +116,10 @@ def scheduled(groups: Sequence[Group], begin: datetime, latest: datetime | None,
         begin: From when on.
         latest: Until when production must have begun, if that was said.
         zone: In which to speak of it.
+        needs: What the release needs.
 
     Raises:
-        BadInput: Production is closed from that moment until the latest one.
+        BadInput: Production is closed from that moment until the latest one, or no opening that is long enough begins by then.
     """
     if latest is not None and latest < begin:
         raise BadInput(f"it is before {moment_in_words(begin, zone)}", field="--not-later-than", fix="Name a later time.")
@@ -112,7 +129,14 @@ def scheduled(groups: Sequence[Group], begin: datetime, latest: datetime | None,
     if not seen.is_open and (latest is None or seen.until is None or seen.until > latest):
         wrong = f"production is closed at {moment_in_words(begin, zone)}, and opens {moment_in_words(seen.until, zone)}. "
         raise BadInput(wrong + why_closed(seen.because), field="--at", fix="Name another time, or use `--next-window`.")
-    return Due(begin, latest or seen.until or begin + WITHOUT_WINDOW)
+    due = Due(begin, latest or seen.until or begin + WITHOUT_WINDOW)
+    opening = next_opening(groups, begin + needs.before, needed=needs.wave + TO_BEGIN if needs.wave else timedelta())
+    if due.latest is not None and (opening is None or opening.begin > due.latest):
+        times = f"{_minutes(needs.before)} for staging before it, {_minutes(needs.wave)} for itself, and {_minutes(TO_BEGIN)} to begin"
+        wrong = f"from {moment_in_words(begin, zone)} on, production may take at most {times}, which does not fit in until "
+        fix = "Name another time, or let staging begin earlier with `--prepare`."
+        raise BadInput(wrong + moment_in_words(seen.until or due.latest, zone), field="--at", fix=fix)
+    return due
 
 
 def decide_due(decide: Callable[[datetime], Decision], due: Due, at: datetime) -> Decision:
@@ -172,6 +196,10 @@ def _span(due: Due, zone: str = "UTC") -> str:
 
 def _too_late(at: datetime, latest: datetime) -> str:
     return f"{moment_in_words(at)} now, {(at - latest).total_seconds() / 60:,.4g} min too late"
+
+
+def _minutes(lasts: timedelta) -> str:
+    return f"{lasts.total_seconds() / 60:.4g} min"
 
 
 def _relative(words: str, at: datetime) -> datetime | None:

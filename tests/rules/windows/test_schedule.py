@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from blocks.errors import BadInput
 from tasks.rules.windows.decision import decide
 from tasks.rules.windows.opening import Group
-from tasks.rules.windows.schedule import Due, decide_due, due_in, next_window, outlasting, read_moment, scheduled, wakes_for
+from tasks.rules.windows.schedule import Due, Needs, decide_due, due_in, next_window, outlasting, read_moment, scheduled, wakes_for
 from tasks.rules.windows.window import Window
 from tests.rules.windows.oracle import utc
 
@@ -101,6 +101,30 @@ def test_what_is_scheduled_while_production_is_closed_is_refused() -> None:
     assert scheduled([(NIGHT,)], MONDAY + HOUR, utc(2026, 12, 1), zone="UTC").latest == utc(2026, 12, 1)
     with pytest.raises(BadInput, match="Name a later time"):
         scheduled([], MONDAY, MONDAY - HOUR, zone="UTC")
+
+
+@pytest.mark.parametrize(
+    ("at", "latest", "before", "wave", "fits"),
+    [
+        (utc(2026, 11, 30, 21), None, 0, 90, True),
+        (utc(2026, 12, 1, 0), None, 0, 90, False),  # an hour is left
+        (utc(2026, 12, 1, 0), utc(2026, 12, 2), 0, 90, True),  # the next night
+        (utc(2026, 12, 1, 0), None, 0, 0, True),  # it proceeds whether it fits or not
+        (utc(2026, 11, 30, 21), None, 180, 30, True),
+        (utc(2026, 11, 30, 21), None, 180, 90, False),  # staging takes what production needs
+        (utc(2026, 11, 30, 21), None, 300, 0, False),
+        (utc(2026, 11, 30, 23, 25), None, 0, 90, True),
+        (utc(2026, 11, 30, 23, 26), None, 0, 90, False),  # the keeper wakes it a moment later
+    ],
+)
+def test_what_may_not_fit_is_not_scheduled(at: datetime, latest: datetime | None, before: int, wave: int, *, fits: bool) -> None:
+    """At night, without an alert: the time that staging and the wave take is looked at when it is scheduled."""
+    needs = Needs(timedelta(minutes=before), timedelta(minutes=wave))
+    if fits:
+        assert scheduled([(NIGHT,)], at, latest, zone="UTC", needs=needs).begin == at
+        return
+    with pytest.raises(BadInput, match=rf"{before} min for staging before it, {wave} min for itself.*`--prepare`"):
+        scheduled([(NIGHT,)], at, latest, zone="UTC", needs=needs)
 
 
 def decided(groups: list[Group], due: Due, at: datetime):  # type: ignore[no-untyped-def] # noqa: ANN201 - a helper
