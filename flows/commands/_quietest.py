@@ -108,13 +108,17 @@ def facts_of(
         zone: Of the profile.
     """
     from tasks.rules.analysis.rhythm import best_of_each_day, probe_minutes, quiet_windows, rate_to_judge
+    from tasks.rules.plan.targets import waves_of
+    from tasks.rules.rollout.windows import needed_for
 
     seen, compared = known
     windows = quiet_windows(week, minutes=minutes)
     rate = rate_to_judge(plan.judgement, place.steps, seen, compared=compared)
     deciding = next((one for one in windows if one.per_second >= rate), None)
     too_quiet = bool(windows) and windows[0].per_second < rate
+    longest = max(needed_for(plan, number) for number in range(1, len(waves_of(plan)) + 1))
     return {
+        "longest_minutes": math.ceil(longest.total_seconds() / 60),
         "measured": sum(slot is not None for slot in week) / len(week),
         "weeks": max((slot.weeks for slot in week if slot), default=0),
         "shape": _shape(week),
@@ -122,6 +126,7 @@ def facts_of(
         "windows": [_row(one, groups, at, rate=rate, zone=zone) for one in best_of_each_day(windows)],
         "quietest_that_decides": _row(deciding, groups, at, rate=rate, zone=zone) if deciding else None,
         "quietest_open": _quietest_open(windows, groups, at, rate=rate, zone=zone),
+        "quietest_open_that_decides": _quietest_open([one for one in windows if one.per_second >= rate], groups, at, rate=rate, zone=zone),
         "probe_minutes": _finite(probe_minutes(plan.judgement, place.steps, compared=compared)) if too_quiet else None,
         "bad_ratio_known": bool(seen),
     }
@@ -202,11 +207,18 @@ def verdict(one: dict[str, Any], *, minutes: int) -> str:
     best, unsure = one["quietest_open"], "" if one["bad_ratio_known"] else " The ratio of bad requests is not known now, and taken as zero."
     if best and not one["windows"][0]["open"]:
         fit = "can be judged" if best["decides"] else "is too quiet to judge"
-        unsure = f" While production is open, the quietest is {best['when']}, with {best['expected_requests']:,}, which {fit}.{unsure}"
+        both = one["quietest_open_that_decides"]
+        also = f"; the quietest that can is {both['when']}, with {both['expected_requests']:,}" if both and not best["decides"] else ""
+        when = f"{best['when']}, with {best['expected_requests']:,}"
+        unsure = f" While production is open, the quietest is {when}, which {fit}{also}.{unsure}"
+    is_too_long = one["longest_minutes"] > minutes
+    if is_too_long:
+        unsure = f" A wave takes up to {one['longest_minutes']:,} min, longer than these {minutes}.{unsure}"
     if needed is None:
         return f"No traffic would be enough: a step cannot decide at all; see `shipway check`.{unsure}"
     if one["windows"][0]["decides"]:
-        return f"Release {one['windows'][0]['when']}: its steps need about {needed:,} requests in {minutes} min.{unsure}"
+        begin = f"{one['windows'][0]['when']} is the quietest" if is_too_long else f"Release {one['windows'][0]['when']}"
+        return f"{begin}: its steps need about {needed:,} requests in {minutes} min.{unsure}"
     probes = f"; probes would need {one['probe_minutes']:,} min" if one["probe_minutes"] is not None else ""
     still = f" The quietest time that still decides is {deciding['when']}, with {deciding['expected_requests']:,}." if deciding else ""
     return f"The quietest is too quiet to judge: the steps need about {needed:,} requests in {minutes} min{probes}.{still}{unsure}"

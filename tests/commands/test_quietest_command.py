@@ -28,9 +28,9 @@ __all__ = ["prometheus_server"]
 MONDAY = utc(2026, 11, 30, 12)
 
 
-def shown(capsys: pytest.CaptureFixture[str], *, share: float, hole: bool = False) -> str:
+def shown(capsys: pytest.CaptureFixture[str], *, share: float, hole: bool = False, **production: Any) -> str:
     """Print a week of traffic, by the wall of Berlin, for a plan whose windows are at night."""
-    plan = with_windows(plan_of())
+    plan = with_windows(plan_of(**production))
     points = traffic(lambda wall: None if hole and wall.weekday() == 2 else daily(wall) * share, zone="Europe/Berlin")
     facts = facts_of(
         plan, production_of(plan)[0], profile(points, zone="Europe/Berlin"), ({"errors": Traffic(1.0, 1, 1_000)}, True),
@@ -61,6 +61,27 @@ def test_a_service_that_is_too_quiet_is_told_so(capsys: pytest.CaptureFixture[st
     assert "The quietest is too quiet to judge: the steps need about" in said
     assert "probes would need" in said
     assert "still decides" not in said
+
+
+def test_a_window_that_is_shorter_than_a_release_is_not_proposed(capsys: pytest.CaptureFixture[str]) -> None:
+    """It says how long a wave takes, which may fit with `--quietest` of as many minutes."""
+    said = shown(capsys, share=3_000, steps=[{"percent": 10, "watch_seconds": 7_200}, {"percent": 100}])
+    assert "Mon 02:30–03:30 is the quietest: its steps need about" in said
+    assert "A wave takes up to " in said
+    assert "longer than these 60" in said
+    assert "Release Mon" not in said
+
+
+def open_and_deciding(capsys: pytest.CaptureFixture[str], share: float) -> str:
+    """Give the sentence about what is open."""
+    return next(part for part in shown(capsys, share=share).split(". ") if "While production is open" in part)
+
+
+def test_of_what_is_open_the_quietest_that_decides_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """If the quietest of all is open and too quiet, another one may be open and not."""
+    found = [open_and_deciding(capsys, share) for share in (3_000, 600, 400, 300, 200, 100, 50, 30, 20, 10)]
+    assert "which can be judged" in found[0]
+    assert any("which is too quiet to judge; the quietest that can is " in one for one in found)
 
 
 def test_the_minutes_are_bounded(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -226,12 +226,14 @@ async def test_a_canary_that_fails_while_it_is_held_is_rolled_back(stage: Stage)
 
 @pytest.mark.faults
 async def test_what_was_held_for_too_long_is_rolled_back_if_the_plan_says_so(stage: Stage) -> None:
-    """Also by a window that closed, in a plan that does not finish then."""
-    opens = datetime.now(UTC) + timedelta(days=1)
+    """By a window that closed, in a plan that does not finish then."""
     run = await begun(stage, "1.6", windows={"when_it_closes": "hold", "held_at_most_minutes": 0.05})
-    switch.set(stage.name, until=opens)
-    await stage.runner.run(run, "release")
+    closed = {"from": "2020-01-01", "zone": "UTC", "reason": "stocktaking", "owner": "platform"}
+    with policy(stage, deny=[closed]):
+        await stage.runner.run(run, "release")
     ran = await stage.seen(run)
+    assert [entry.what.partition(":")[0] for entry in held(ran)] == ["Held at 50 %"]
+    assert "stocktaking (ask platform)" in held(ran)[0].why
     assert ran.state == "RolledBack", ran.message
     assert "more than the 0.05 min" in ran.message
 
