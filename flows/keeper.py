@@ -13,10 +13,12 @@ from tasks.lifecycle.apart import apart
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.reconcile import forget_idle_runs, settle_run, start_again
 from tasks.lifecycle.strays import end_strays
-from tasks.record.open_runs import OpenRun, find_open
+from tasks.record.open_runs import OpenRun, Part, find_open
 from tasks.record.storage import show_machine
 from tasks.rollout.due import tell_git_what_is_due
 from tasks.rules.lifecycle.reconcile import AFTER_CRASH, Care, decide_at_second_look, is_known_dead, wants_second_look
+
+PARTS: tuple[Part, ...] = ("kept", "tagged")
 
 
 @drops_unknown_parameters
@@ -30,23 +32,36 @@ async def keeper() -> list[str]:
         What was done, a line each; empty where all is as it should be.
     """
     await show_machine(run_id())
-    first, looked, done = await find_open(), now(), list[str]()
-    runs = first
-    if any(_needs_second_look(run, at=looked) for run in first):
-        await asyncio.sleep(AFTER_CRASH.total_seconds())  # rather than lose a whole turn
-        runs = await find_open()
-    before = {run.id: run.seen for run in first}
-    for run in runs:
-        with apart(f"the run {run.id}"):
-            moment = now()
-            care = decide_at_second_look(before.get(run.id), run.seen, apart=moment - looked, now=moment)
-            done += await _care_for(run, care)
+    done, faults = list[str](), list[Exception]()
+    for part in PARTS:  # what has begun comes first: anyone with the API's password can make runs that only look open
+        try:
+            done += await _look_after(part)
+        except Exception as error:  # noqa: BLE001 - raised at the end: without its list a part was not looked after
+            faults.append(error)
     with apart("what lost its process and has no record"):
         done += [f"{name}: ended, because its process is gone" for name in await end_strays()]
     with apart("what Git has still to be told"):
         done += await tell_git_what_is_due(run_id())
     with apart("the keeper's own older runs"):
         await forget_idle_runs(busy=bool(done))
+    if faults:
+        raise faults[0]
+    return done
+
+
+async def _look_after(part: Part) -> list[str]:
+    """Look after a part of the open runs; gives what was done, a line each."""
+    first, looked, done = await find_open(part), now(), list[str]()
+    runs = first
+    if any(_needs_second_look(run, at=looked) for run in first):
+        await asyncio.sleep(AFTER_CRASH.total_seconds())  # rather than lose a whole turn
+        runs = await find_open(part)
+    before = {run.id: run.seen for run in first}
+    for run in runs:
+        with apart(f"the run {run.id}"):
+            moment = now()
+            care = decide_at_second_look(before.get(run.id), run.seen, apart=moment - looked, now=moment)
+            done += await _care_for(run, care)
     return done
 
 

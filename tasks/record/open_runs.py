@@ -6,22 +6,25 @@ Whoever has the API's password can take every tag from a run, or delete it; neit
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from prefect import get_client, task
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 
 from blocks.outside_text import error_text
 from tasks.lifecycle.apart import apart
 from tasks.lifecycle.kept_runs import forget_open, open_runs, process_of, still_waits
-from tasks.lifecycle.lock import OPEN, change_tags, tagged
+from tasks.lifecycle.lock import OPEN, change_tags
 from tasks.lifecycle.policy import OBSERVE
 from tasks.lifecycle.reconcile import last_heartbeat, see
 from tasks.lifecycle.run_labels import PID, process_lives
@@ -33,6 +36,10 @@ from tasks.rules.record.entries import key_of, outcome_of
 from tasks.rules.rollout.waiting import says_it_waits, wake_time
 
 LOG = logging.getLogger("shipway")
+Part = Literal["kept", "tagged"]
+Look = Callable[[], Awaitable["OpenRun | None"]]
+MOST_TAGGED = 200
+UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 HELD = {"PAUSED", "SCHEDULED"}  # in these states the record says whether the run means to be there
 
 
@@ -47,18 +54,43 @@ class OpenRun:
 
 
 @task(name="find open runs", **OBSERVE)
-async def find_open() -> list[OpenRun]:
-    """Read every run whose record is not closed; one that lost its tag gets it back, and one that was deleted is among them."""
+async def find_open(part: Part | None = None) -> list[OpenRun]:
+    """Read every run whose record is not closed; one that lost its tag gets it back, and one that was deleted is among them.
+
+    Args:
+        part: Those that are `kept` beside the key, as each is that has begun; or some of those that are only `tagged` as open, which anyone
+            with the API's password may have made by the thousand; None for both.
+    """
     async with get_client() as client:
-        runs = {str(run.id): run for run in await tagged(client, OPEN)}
-        looks: dict[str, Callable[[], Awaitable[OpenRun | None]]] = {run: partial(_look, client, one) for run, one in runs.items()}
-        looks |= {run: partial(_untagged, client, run) for run in await open_runs() if run not in runs}
+        kept = await open_runs()
+        looks: dict[str, Look] = {}
+        if part != "tagged":
+            looks |= {run: partial(_look_at_kept, client, run) for run in kept}
+        if part != "kept":
+            looks |= {str(run.id): partial(_look, client, run) for run in await _only_tagged(client, kept)}
         found = list[OpenRun]()
         for run, look in looks.items():
             with apart(f"the run {run}"):
                 if (one := await look()) is not None:
                     found.append(one)
         return found
+
+
+async def _only_tagged(client: PrefectClient, kept: list[str]) -> list[FlowRun]:
+    """List some of the runs that have the tag and are not kept as open, the oldest first."""
+    chosen: Any = {"tags": {"all_": [OPEN]}}
+    if known := [run for run in kept if UUID_TEXT.fullmatch(run)]:
+        chosen["id"] = {"not_any_": known}
+    return await client.read_flow_runs(flow_run_filter=FlowRunFilter(**chosen), sort=FlowRunSort.START_TIME_ASC, limit=MOST_TAGGED)
+
+
+async def _look_at_kept(client: PrefectClient, run: str) -> OpenRun | None:
+    """Look at a run that is kept as open."""
+    try:
+        found = await client.read_flow_run(UUID(run))
+    except ObjectNotFound:
+        return await _untagged(client, run)
+    return await _look(client, found) if OPEN in found.tags else await _untagged(client, run)
 
 
 async def _untagged(client: PrefectClient, run: str) -> OpenRun | None:

@@ -18,7 +18,7 @@ from prefect.states import Completed, Crashed, Failed, Pending, Running, Schedul
 from blocks.errors import BadInput, Refused
 from flows.cli import COMMANDS, main
 from flows.commands import _terminal, cancel, history, rollback, run, status
-from tasks.lifecycle import clock, reconcile
+from tasks.lifecycle import clock, strays
 from tasks.lifecycle.lock import OPEN
 from tasks.record.journal import append_entry
 from tasks.rules.lifecycle.ending import STATE_NAMES
@@ -243,7 +243,7 @@ class TestOnTheServer:
         async def ends(client: Any, found: Any) -> None:
             await client.set_flow_run_state(found.id, Completed(name="Deployed"))
 
-        monkeypatch.setattr(reconcile, "cancel_stray", ends)  # what is done between the reading and the request
+        monkeypatch.setattr(strays, "cancel_stray", ends)  # what is done between the reading and the request
         async with get_client() as client:
             with pytest.raises(Refused, match="has ended: Deployed"):
                 await cancel._cancel(client, _parsed(cancel, run))

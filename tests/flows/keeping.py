@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from itertools import chain, repeat
+from itertools import count
 from typing import Any
 
 import pytest
@@ -25,13 +25,13 @@ async def keep(run: str, *, settle: Callable[..., Awaitable[None]]) -> list[str]
     """
     keeper: Any = importlib.import_module("flows.keeper")
     find_open, now, after_crash = keeper.find_open, keeper.now, keeper.AFTER_CRASH
-    ahead = chain((LATER,), repeat(LATER + after_crash))
+    looks = count()
 
-    async def find_this_one() -> list[Any]:
-        return [one for one in await find_open() if one.id == run]
+    async def find_this_one(part: str) -> list[Any]:
+        return [one for one in await find_open(part) if one.id == run]
 
     def later() -> datetime:
-        return now() + next(ahead)
+        return now() + LATER + next(looks) * after_crash
 
     async def settle_at_once(run: str, *, reason: str, cancelled: bool, alive: bool | None) -> None:  # noqa: ARG001 - as the task is called
         await settle(run, reason=f"keeper: {reason}", cancelled=cancelled)

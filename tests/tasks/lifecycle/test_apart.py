@@ -12,6 +12,7 @@ from prefect.states import Running, Suspended
 
 from tasks.lifecycle import reconcile, strays
 from tasks.lifecycle.apart import apart
+from tasks.lifecycle.kept_runs import forget_open, keep_open
 from tasks.lifecycle.lock import OPEN
 from tasks.lifecycle.reconcile import moment_of
 from tasks.lifecycle.run_labels import HOST, MARKED, PID, STARTED, WAKE_AT, machine
@@ -75,3 +76,23 @@ async def test_a_made_up_run_keeps_no_other_from_care(monkeypatch: pytest.Monkey
     found = {one.id for one in await find_open.fn()}
     assert (good in found, bad in found) == (True, False)
     await end_strays.fn()
+
+
+@pytest.mark.server
+@pytest.mark.usefixtures("server")
+async def test_made_up_runs_do_not_come_before_those_that_have_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of those that only have the tag there may be any number."""
+    monkeypatch.setattr(open_runs, "MOST_TAGGED", 2)
+    made_up = [await new_run(tags=(OPEN,)) for _ in range(3)]
+    begun, untagged = await new_run(tags=(OPEN,)), await new_run()
+    for run in (begun, untagged):
+        await keep_open(run)
+    kept = [one.id for one in await find_open.fn("kept")]
+    assert {begun, untagged} <= set(kept)
+    assert not set(made_up) & set(kept)
+    tagged = [one.id for one in await find_open.fn("tagged")]
+    assert len(tagged) == 2
+    assert not {begun, untagged} & set(tagged)
+    assert [one.id for one in await find_open.fn()] == [*kept, *tagged]
+    for run in (begun, untagged):
+        await forget_open(run)
