@@ -126,7 +126,24 @@ async def _look(client: PrefectClient, run: FlowRun) -> OpenRun:
         seen = by_record(seen, reading, kept=await kept_entry(str(run.id), key_of("opened")) is not None)
         if reading is None:
             seen = replace(seen, waits=await still_waits(str(run.id), marked=seen.marked))
+    if seen.state == "SCHEDULED" and seen.begun:
+        seen = replace(seen, queue_full=await _is_full(client, run))
     return OpenRun(str(run.id), run.name, seen, run.deployment_id is not None)
+
+
+async def _is_full(client: PrefectClient, run: FlowRun) -> bool:
+    """Say if the limit of a run's queue is reached by runs that live, by what is kept of their processes; a paused one is not."""
+    if run.work_queue_id is None:
+        return False
+    try:
+        queue = await client.read_work_queue(run.work_queue_id)
+    except ObjectNotFound:
+        return False
+    if queue.is_paused or not queue.concurrency_limit:
+        return False
+    processes = [await process_of(one) for one in await open_runs() if one != str(run.id)]
+    living = sum(bool(one.get(PID)) and process_lives(one) is not False for one in processes)
+    return living >= queue.concurrency_limit
 
 
 def by_record(seen: Seen, reading: Reading | None, *, kept: bool) -> Seen:

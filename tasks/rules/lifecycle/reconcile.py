@@ -14,6 +14,7 @@ SILENT = timedelta(seconds=95)  # three heartbeats of 30 s and a little
 UNMARKED = timedelta(seconds=180)  # for so long a process that a worker started counts as a run's before it has written itself
 MOST_ATTEMPTS = 8
 FAR_AHEAD = timedelta(seconds=60)  # a run that began is due at once, or within the 30 s after which a worker asks again for a free place
+OVERDUE = timedelta(minutes=5)  # a worker asks every few seconds; a run in no queue, or a paused one, is taken by none
 LATE = timedelta(seconds=60)  # a keeper that has not done its work for so long is missing
 AT_WORK = {"PENDING", "RUNNING", "CANCELLING", "CRASHED"}  # states in which a process acts, or did
 
@@ -37,6 +38,7 @@ class Seen:
         begun: Whether it has a record.
         gone: When the keeper first saw it at work although the process that is kept of it is gone (UTC), or None. This is kept beside the
             key; states, heartbeats and process numbers are what others may have written.
+        queue_full: Whether it waits for its turn, as its queue's limit is reached by runs that live.
         waits: Whether its record says that it waits: its last entry is a question, or says what for; None if that cannot be read now.
         due: When it is to start (UTC), if it is Scheduled.
         hold_changed: Whether what held it when it was suspended changed since: a freeze was lifted or set, or a policy was changed.
@@ -57,6 +59,7 @@ class Seen:
     due: datetime | None = None
     hold_changed: bool = False
     gone: datetime | None = None
+    queue_full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +96,8 @@ def decide_care(seen: Seen, *, now: datetime) -> Care:
             return Care("settle", "it was deleted from the server, and its record is open")
         case "PAUSED":
             return _care_for_waiting(seen, now)
-        case "SCHEDULED" if seen.begun and seen.due is not None and seen.due - now > FAR_AHEAD:
-            return _again(seen, "it had begun, and was put off to a later time")
+        case "SCHEDULED":
+            return _care_for_scheduled(seen, now)
         case "RUNNING" if _is_dead(seen, now):
             return _again(seen, "its process is gone")
         case "CRASHED" if age >= AFTER_CRASH and not _shows_life(seen, now):
@@ -186,6 +189,16 @@ def _care_for_waiting(seen: Seen, now: datetime) -> Care:
     if seen.hold_changed:
         return Care("wake", "a freeze or a policy that holds it was changed")
     return Care("leave", "it waits")
+
+
+def _care_for_scheduled(seen: Seen, now: datetime) -> Care:
+    if seen.begun and seen.due is not None:
+        if seen.due - now > FAR_AHEAD:
+            return _again(seen, "it had begun, and was put off to a later time")
+        late = now - max(seen.due, seen.since)  # one that starts again is due when it was due at first
+        if late >= OVERDUE and seen.alive is not True and not seen.queue_full:
+            return Care("settle", f"it had begun, and no worker has taken it for {late.total_seconds() // 60:.0f} minutes")
+    return Care("leave", "scheduled is as it should be")
 
 
 def _is_dead(seen: Seen, now: datetime) -> bool:

@@ -14,6 +14,7 @@ from tasks.rules.lifecycle.reconcile import (
     JOB_PENDING,
     LATE,
     MOST_ATTEMPTS,
+    OVERDUE,
     SILENT,
     STUCK_CANCELLING,
     STUCK_PENDING,
@@ -24,7 +25,6 @@ from tasks.rules.lifecycle.reconcile import (
     decide_stray,
     is_late,
     wants_second_look,
-    will_be_done,
 )
 
 NOW = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
@@ -96,6 +96,12 @@ SOON, PAST = NOW + timedelta(seconds=1), NOW - timedelta(seconds=1)
         (run("SCHEDULED", begun=True, due=NOW + timedelta(days=27_000), stop_requested=True, is_rollback=True), "again"),
         (run("SCHEDULED", begun=True, due=NOW + timedelta(days=1), attempts=MOST_ATTEMPTS), "settle"),
         (run("SCHEDULED", due=NOW + timedelta(days=1)), "leave"),
+        (run("SCHEDULED", begun=True, due=NOW - OVERDUE), "settle"),
+        (run("SCHEDULED", begun=True, due=NOW - OVERDUE, alive=True), "leave"),
+        (run("SCHEDULED", begun=True, due=NOW - OVERDUE, queue_full=True), "leave"),
+        (run("SCHEDULED", begun=True, due=NOW - OVERDUE, age=299), "leave"),
+        (run("SCHEDULED", begun=True, due=NOW - OVERDUE + timedelta(seconds=1)), "leave"),
+        (run("SCHEDULED", begun=False, due=NOW - timedelta(days=1)), "leave"),
         (run("PAUSED", begun=True, waits=False), "wake"),
         (run("PAUSED", begun=True, waits=False, wake_at=SOON), "wake"),
         (run("PAUSED", begun=True, waits=False, alive=True, age=89), "leave"),
@@ -245,22 +251,6 @@ def test_only_a_running_one_waits_for_its_second_look(seen: Seen) -> None:
     """Whatever else is due is done at once."""
     if seen.state != "RUNNING":
         assert decide_at_second_look(None, seen, apart=timedelta(0), now=NOW) == decide_care(seen, now=NOW)
-
-
-@pytest.mark.parametrize(
-    ("state", "due", "done"),
-    [
-        *((state, None, False) for state in (*ENDED, "CRASHED", "PAUSED", "CANCELLING")),
-        ("SCHEDULED", None, True),
-        ("SCHEDULED", NOW, True),
-        ("SCHEDULED", NOW + timedelta(seconds=61), False),
-        ("PENDING", None, True),
-        ("RUNNING", None, True),
-    ],
-)
-def test_only_a_run_that_is_about_to_act_counts_as_asked_for(state: str, due: datetime | None, *, done: bool) -> None:
-    """Others can make one under the same key, or end it."""
-    assert will_be_done(state, due=due, now=NOW) is done
 
 
 def test_a_keeper_is_missing_after_a_minute() -> None:

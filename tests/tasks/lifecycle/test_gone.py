@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
-from tasks.lifecycle.kept_runs import attempts_of, count_attempt, count_start, forget_process, keep_process, times_started_again
+from tasks.lifecycle.kept_runs import (
+    attempts_of,
+    count_attempt,
+    count_start,
+    forget_open,
+    forget_process,
+    keep_open,
+    keep_process,
+    times_started_again,
+)
 from tasks.lifecycle.reconcile import forget_gone, gone_since
 from tasks.lifecycle.run_labels import HOST, MARKED, PID, STARTED, machine
+from tasks.record.open_runs import _is_full
 
 DEAD: dict[str, Any] = {HOST: machine(), PID: 999_999_999, STARTED: 1.0, MARKED: "2026-01-01T00:00:00+00:00"}
 
@@ -52,3 +64,25 @@ async def test_starts_are_counted_until_the_run_ends() -> None:
         assert (await times_started_again("r2"), await attempts_of("r2")) == (number, number)
     await forget_process("r2")
     assert (await times_started_again("r2"), await attempts_of("r2")) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "paused", "alive", "full"),
+    [(1, False, True, True), (2, False, True, False), (1, True, True, False), (1, False, False, False), (None, False, True, False)],
+)
+async def test_a_queue_is_full_by_runs_that_live(limit: int | None, alive: bool, full: bool, *, paused: bool) -> None:  # noqa: FBT001
+    """Whoever makes runs that look alive on the server does not fill it; a paused one takes nothing."""
+    me = psutil.Process()
+    process = DEAD | ({PID: me.pid, STARTED: me.create_time()} if alive else {})
+    await keep_open("r3")
+    await keep_process("r3", process)
+    queue = SimpleNamespace(concurrency_limit=limit, is_paused=paused)
+
+    async def read(_: object) -> Any:
+        return queue
+
+    client: Any = SimpleNamespace(read_work_queue=read)
+    run: Any = SimpleNamespace(id="r4", work_queue_id="q")
+    assert await _is_full(client, run) is full
+    assert not await _is_full(client, SimpleNamespace(id="r4", work_queue_id=None))  # type: ignore[arg-type]
+    await forget_open("r3")
