@@ -18,7 +18,8 @@ from blocks.gitops.application import is_automatic, is_held, observe, running_re
 from blocks.gitops.by_cluster import ByCluster
 from blocks.gitops.by_server import ByServer
 from blocks.gitops.engine import Observed
-from blocks.gitops.holds import Hold, hold_on, hold_steps, release_steps
+from blocks.gitops.holds import UNKNOWN, Hold, hold_on, hold_steps, hold_to_make, release_steps
+from blocks.gitops.kept_holds import forget_hold, keep_hold, kept_hold
 from blocks.gitops.operations import is_taken_up, operation_for
 from blocks.gitops.owners import owner_of, undoes
 from blocks.gitops.ways import Way
@@ -161,9 +162,9 @@ class ArgoCDApplication(Block):
         application = await self._read(way)
         if why := await self._undone(way, application):
             raise Refused(f"the Application {self._title} cannot be held: {why}")
-        application = await self._change(way, partial(hold_steps, owner=owner, whole=False, key=key))
+        application = await self._change(way, partial(_hold, owner=owner, whole=False, key=key))
         if is_automatic(application):  # the API server does not know `enabled`, and dropped it
-            application = await self._change(way, partial(hold_steps, owner=owner, whole=True, key=key))
+            application = await self._change(way, partial(_hold, owner=owner, whole=True, key=key))
         if owner_of(application) is not None:
             await asyncio.sleep(SETTLE_SECONDS)  # its controller sees every change, and acts at once if it does
             application = await self._read(way)
@@ -174,10 +175,13 @@ class ArgoCDApplication(Block):
     async def release_hold(self, owner: str) -> None:
         """Set the automatic sync back as it was; a no-op if this owner holds nothing. What others set since stays."""
         way, key = await self._way(), await asyncio.to_thread(state_key)
-        application = await self._change(way, partial(release_steps, owner=owner, key=key))
-        found = _hold_or_none(application, key)
+        application = await self._change(way, partial(_release, owner=owner, key=key))
+        kept, found = await asyncio.to_thread(kept_hold, application, key), _hold_or_none(application, key)
+        if kept is not None and kept.owner not in {owner, UNKNOWN.owner}:
+            return  # another release holds it by now
         if found is not None and found.owner == owner and not is_automatic(application):
             raise WorldMoved(f"the hold on {self._title} was released and stands again. Find out what changes it")
+        await asyncio.to_thread(forget_hold, application)
 
     async def identity(self) -> str:
         """Return the Application's UID, which is one in the world."""
@@ -215,7 +219,7 @@ class ArgoCDApplication(Block):
         """Read, change what differs, read again."""
         for _ in range(MOST_TRIES):
             application = await self._read(way)
-            if not (wanted := steps(application)):
+            if not (wanted := await asyncio.to_thread(steps, application)):
                 return application
             try:
                 await way.change(application, wanted)
@@ -256,6 +260,20 @@ class ArgoCDApplication(Block):
         if self.kubeconfig or self.context or self.credentials or self.config.get_secret_value():
             raise BadInput("both Argo CD's API and access to the cluster are given", field="server", fix="Give one of them")
         return token
+
+
+def _hold(application: Json, *, owner: str, whole: bool, key: bytes) -> Steps:
+    """Write what holds an Application, and keep who does before; it reads and writes files."""
+    kept = kept_hold(application, key)
+    made = hold_to_make(application, owner, whole=whole, key=key, kept=kept)
+    if made is None:
+        return []
+    keep_hold(application, made, key)
+    return hold_steps(application, owner, whole=whole, key=key, kept=kept)
+
+
+def _release(application: Json, *, owner: str, key: bytes) -> Steps:
+    return release_steps(application, owner, key=key, kept=kept_hold(application, key))
 
 
 def _hold_or_none(application: Json, key: bytes) -> Hold | None:

@@ -1,8 +1,8 @@
 """Hold: the automatic sync of an Argo CD Application switched off for a while, with what it was kept on the Application. Pure.
 
 Others may be allowed to annotate the Application, so the annotation has a seal: HMAC-SHA256 (RFC 2104) over the Application's UID and the
-fields. One without a right seal holds nothing: a rollback holds the Application anew. A right one of another release counts only while
-the automatic sync is as that hold left it: an old annotation that is put back does not stop a rollback either.
+fields. One without a right seal holds nothing: a rollback holds the Application anew. A right one may be an old one that was put back, so
+what holds is also kept beside the key, and that counts. A hold of another release counts only while the automatic sync is as it left it.
 
 `spec.syncPolicy.automated.enabled: false` switches it off (Argo CD 3.1 and newer; an older API server drops the field). There the whole
 `automated` is removed. An annotation names the owner of the hold and has what `automated` was, so that it is restored exactly.
@@ -40,6 +40,9 @@ class Hold:
     left: Any
 
 
+UNKNOWN = Hold("", None, None)  # what is kept beside the key cannot be read: the annotation counts
+
+
 def hold_on(application: Json, key: bytes) -> Hold | None:
     """Read the hold of an Application, or None.
 
@@ -64,7 +67,7 @@ def hold_on(application: Json, key: bytes) -> Hold | None:
     raise Refused(f"the hold on the Application {title_of(application)} is not as this installation wrote it. {fix}")
 
 
-def hold_steps(application: Json, owner: str, *, whole: bool, key: bytes) -> list[dict[str, Any]]:
+def hold_steps(application: Json, owner: str, *, whole: bool, key: bytes, kept: Hold | None = UNKNOWN) -> list[dict[str, Any]]:
     """Write the JSON Patch (RFC 6902) that holds an Application.
 
     Args:
@@ -72,6 +75,7 @@ def hold_steps(application: Json, owner: str, *, whole: bool, key: bytes) -> lis
         owner: The release's id.
         whole: Whether `automated` is removed as a whole, for an API server that does not know `enabled`.
         key: What seals are made with; empty makes none.
+        kept: What is kept beside the key.
 
     Returns:
         The steps; none if this owner holds it, and it is off. A hold that others wrote or changed is replaced; if the automatic sync is off
@@ -80,27 +84,43 @@ def hold_steps(application: Json, owner: str, *, whole: bool, key: bytes) -> lis
     Raises:
         Refused: Another owner holds it.
     """
-    hold = _standing(application, owner, key)
+    made = hold_to_make(application, owner, whole=whole, key=key, kept=kept)
+    if made is None:
+        return []
+    seal = {"seal": _seal(application, made, key)} if key else {}
+    return [*_annotation(application, json.dumps({**asdict(made), **seal}, sort_keys=True)), *_set(application, made.left)]
+
+
+def hold_to_make(application: Json, owner: str, *, whole: bool, key: bytes, kept: Hold | None = UNKNOWN) -> Hold | None:
+    """Give the hold that `hold_steps` writes; None if it stands.
+
+    Raises:
+        Refused: Another owner holds the Application.
+    """
+    hold = _standing(application, owner, key, kept)
     if hold is not None and hold.owner != owner:
         raise Refused(f"the Application {title_of(application)} is held by {hold.owner}. Release that hold first")
-    if hold is not None and not is_automatic(application):
-        return []
+    if hold is not None and not is_automatic(application) and _marked(application, key) == hold:
+        return None
     automated = _automated(application)
     was = hold.automated if hold is not None and automated == hold.left else automated
-    left = None if automated is None or whole else {**automated, "enabled": False}
-    made = Hold(owner[:MOST_OWNER], was, left)
-    seal = {"seal": _seal(application, made, key)} if key else {}
-    return [*_annotation(application, json.dumps({**asdict(made), **seal}, sort_keys=True)), *_set(application, left)]
+    return Hold(owner[:MOST_OWNER], was, None if automated is None or whole else {**automated, "enabled": False})
 
 
-def release_steps(application: Json, owner: str, *, key: bytes) -> list[dict[str, Any]]:
+def release_steps(application: Json, owner: str, *, key: bytes, kept: Hold | None = UNKNOWN) -> list[dict[str, Any]]:
     """Write the JSON Patch that ends a hold; none if this owner holds nothing.
 
-    What others have set since stays as they set it.
+    What others have set since stays as they set it. An annotation that is not that of the hold goes with it.
 
     Raises:
         Refused: The annotation is not as this installation wrote it, and the automatic sync is off: people must say how it was.
     """
+    if kept is not None and kept != UNKNOWN:
+        if kept.owner != owner[:MOST_OWNER]:
+            return []
+        restored = _set(application, kept.automated) if _automated(application) == kept.left else []
+        marked = HOLD in (application["metadata"].get("annotations") or {})
+        return [*restored, *([{"op": "remove", "path": ANNOTATION}] if marked else [])]
     try:
         hold = hold_on(application, key)
     except Refused:
@@ -113,15 +133,21 @@ def release_steps(application: Json, owner: str, *, key: bytes) -> list[dict[str
     return [*restored, {"op": "remove", "path": ANNOTATION}]
 
 
-def _standing(application: Json, owner: str, key: bytes) -> Hold | None:
+def _standing(application: Json, owner: str, key: bytes, kept: Hold | None) -> Hold | None:
     """Read the hold that counts."""
-    try:
-        hold = hold_on(application, key)
-    except Refused:
-        return None
+    hold = _marked(application, key) if kept == UNKNOWN else kept
+    if hold is not None and hold.owner != owner and HOLD not in (application["metadata"].get("annotations") or {}):
+        return None  # people removed the annotation, which is how they end a hold
     if hold is not None and hold.owner != owner and (is_automatic(application) or _automated(application) != hold.left):
         return None
     return hold
+
+
+def _marked(application: Json, key: bytes) -> Hold | None:
+    try:
+        return hold_on(application, key)
+    except Refused:
+        return None
 
 
 def _seal(application: Json, hold: Hold, key: bytes) -> str:
