@@ -5,14 +5,15 @@ baseline that is just being restarted waits for it a moment, then is answered 50
 requests for as long as its process lives: its answers speak for it. Upgrades (WebSocket) are not passed on.
 
 A request that is never answered counts as failed: after the block's `answer_timeout_seconds`, and if its caller gives up before,
-as soon as that is seen. Only who leaves within seconds, or while sending, says nothing about the version.
+as soon as that is seen. So does an answer whose body stalls until its caller leaves, unless it is a stream of events. Only who leaves
+within seconds, or while sending, says nothing about the version.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
@@ -33,6 +34,7 @@ POOLED_SECONDS = 2.0  # shorter than the 5 s after which common servers hang up 
 CONNECT_SECONDS = 2.0
 GIVING_UP_SECONDS = 10.0  # who waited so long for the first byte and left did so because it did not come
 LOOK_SECONDS = 1.0
+EVENTS = "text/event-stream"
 HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -148,12 +150,14 @@ class _Asked:
         request: As its caller sent it.
         streamed: Whether it is passed on while it is being received.
         began: When it was sent, by the loop's clock.
+        progressed: When the last piece of its answer came; 0 before the first.
     """
 
     run: Run
     request: web.BaseRequest
     streamed: bool
     began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    progressed: float = 0.0
     _counted: bool = False
     _look: asyncio.TimerHandle | None = None
 
@@ -177,7 +181,7 @@ class _Asked:
 
     @contextmanager
     def awaiting(self) -> Iterator[None]:
-        """Wait inside for the first byte of its answer, and look whether its caller still does; nothing else would tell."""
+        """Wait inside for the answer or its next piece, and look whether its caller still does; nothing else would tell."""
         self._look_in(GIVING_UP_SECONDS)
         try:
             yield
@@ -189,7 +193,8 @@ class _Asked:
         self._look = asyncio.get_running_loop().call_later(seconds, self._look_now)
 
     def _look_now(self) -> None:
-        if self.has_left() and self.was_sent():
+        stalls = asyncio.get_running_loop().time() - max(self.began, self.progressed) >= GIVING_UP_SECONDS
+        if stalls and self.has_left() and self.was_sent():
             self.count(self.seconds(), failed=True)
         else:
             self._look_in(LOOK_SECONDS)
@@ -229,7 +234,8 @@ async def _forward(environment: Environment, run: Run, request: web.BaseRequest,
 async def _pass_whole(asked: _Asked, answer: ClientResponse) -> web.StreamResponse:
     """Hand a small answer on in one piece."""
     try:
-        payload = await answer.read()
+        with asked.awaiting():
+            payload = await answer.read()
     except (ClientError, TimeoutError):
         asked.count(asked.seconds(), failed=True)
         return _answer(502, "the version chosen for this request broke its answer off")
@@ -244,8 +250,11 @@ async def _pass_stream(asked: _Asked, answer: ClientResponse) -> web.StreamRespo
     failed = answer.status >= SERVER_ERROR
     try:
         await response.prepare(asked.request)
-        async for chunk in answer.content.iter_any():
-            await response.write(chunk)
+        # Between two events there may be any time, and who waits for them may leave.
+        with nullcontext() if answer.content_type == EVENTS else asked.awaiting():
+            async for chunk in answer.content.iter_any():
+                await response.write(chunk)
+                asked.progressed = asyncio.get_running_loop().time()
         await response.write_eof()
     except ConnectionResetError:
         pass  # the caller went away; the revision did its part

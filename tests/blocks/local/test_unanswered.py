@@ -27,6 +27,12 @@ async def version(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
         if path == b"/half":
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab")
             await asyncio.sleep(60)
+        if path == b"/stalls":
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nab")
+            await asyncio.sleep(60)
+        if path == b"/events":
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata: 1\n\n")
+            await asyncio.sleep(60)
         if path in {b"/slow", b"/drop"}:
             await GO_ON.wait()
         if path != b"/drop":
@@ -134,6 +140,20 @@ async def test_a_caller_who_gives_up_is_counted_before_the_time_out(world: World
     assert world.counted == (0, 0)
     await leave(caller)
     assert (world.counted, world.run.in_flight) == ((1, 1), 1)
+
+
+@pytest.mark.parametrize(("path", "counted"), [("/half", (1, 1)), ("/stalls", (1, 1)), ("/events", (0, 0))])
+async def test_a_body_that_stalls_until_its_caller_gives_up_has_failed(
+    path: str, counted: tuple[int, int], world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its headers alone are no answer; between two events there may be any time."""
+    monkeypatch.setattr(router, "GIVING_UP_SECONDS", 0.1)
+    world.times_out(60)
+    caller = await begin(world, get(path))
+    await asyncio.sleep(0.15)
+    assert world.counted == (0, 0)
+    await leave(caller)
+    assert (world.counted, world.run.in_flight) == (counted, 1)
 
 
 async def test_a_connection_that_the_version_drops_has_failed_whoever_hears_of_it(world: World) -> None:
