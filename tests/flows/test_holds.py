@@ -9,12 +9,16 @@ import pytest
 
 from blocks.approvers.key_file import create_key, key_path
 from blocks.approvers.policy_files import write_policy_file
+from flows.lifecycle import holds
 from flows.lifecycle.context import Phase
 from flows.lifecycle.holds import what_freezes, what_holds_a_step
-from tasks.lifecycle.freezes import set_freeze
+from tasks.lifecycle.clock import now
+from tasks.lifecycle.freezes import end_freeze, set_freeze
 from tasks.rules.policy.windows import groups_of
-from tasks.rules.windows.freeze import UNREADABLE
+from tasks.rules.rollout.waiting import HELD_BY
+from tasks.rules.windows.freeze import UNREADABLE, Lifted
 from tasks.rules.windows.words import windows_name
+from tests.flows.test_held_steps import Kept
 from tests.rules.policy.test_rules import plan_of
 
 CLOSED = {"deny": [{"from": "2020-01-01", "zone": "UTC", "reason": "stocktaking", "owner": "platform"}]}
@@ -66,3 +70,26 @@ async def test_policies_that_cannot_be_read_hold_what_closed_windows_would() -> 
     assert "policies/shop.yaml" in found.why
     assert "freeze" not in f"{found.what} {found.why}"  # it would send the reader to another folder
     assert await what_freezes(phase_of(when_it_closes="hold")) is None
+
+
+async def test_who_lifted_a_freeze_is_recorded_although_it_was_overridden_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it was overridden it went on; how it ended comes later."""
+    taken: Any = None
+    phase = Kept(RUN, 1, RUN, plan_of(), "shipway.yaml", ".", taken)
+    monkeypatch.setattr(Kept, "entries", [])
+
+    async def read(*_: Any) -> Any:
+        return phase.entries
+
+    monkeypatch.setattr(holds, "read_entries", read)
+    freeze = set_freeze(who="ada", reason="incident", service="shop")
+    await phase.append("Waits", kind="gate", name="wait", evidence={HELD_BY: [freeze.id]})
+    for _ in range(2):
+        await holds.tell_what_is_over(phase)
+    end_freeze(freeze, Lifted(who="grace", at=now(), reason="over", proved="machine"))
+    for _ in range(2):
+        await holds.tell_what_is_over(phase)
+    assert [(entry.name, entry.who) for entry in phase.entries[1:]] == [
+        (f"overridden {freeze.id}", "shipway"),
+        (f"over {freeze.id}", "grace"),
+    ]

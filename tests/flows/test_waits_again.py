@@ -33,7 +33,7 @@ def phase(monkeypatch: pytest.MonkeyPatch) -> Kept:
         return FROZEN
 
     ways = {"read_entries": read, "what_freezes": frozen, "_name_of_holds": nothing, "wait_until": nothing, "now": lambda: AT}
-    for name, way in {**ways, "check_not_stopped": nothing, "tell_what_is_over": nothing}.items():
+    for name, way in {**ways, "check_not_stopped": nothing, "tell_what_is_over": nothing, "due_of": nothing}.items():
         monkeypatch.setattr(windows, name, way)
     return found
 
