@@ -259,12 +259,12 @@ async def test_the_keeper_tells_git_without_a_person(away: Away, monkeypatch: py
     async def names() -> list[str]:
         return ["podinfo"]
 
-    async def load(name: str, *, field: str) -> GitOpsPlatform:
+    async def load(name: str, *, field: str, looks: bool = True) -> GitOpsPlatform:  # noqa: ARG001
         assert name == field == "gitops/podinfo"
         return away.scene.platform()
 
     monkeypatch.setattr(due, "_names", names)
-    monkeypatch.setattr(due, "load_platform", load)
+    monkeypatch.setattr(due, "load_platform_to_roll_back", load)
     lease = await away.deploy()
     away.go()
     await away.scene.platform().abort(lease)
