@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pwd
 import re
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +19,17 @@ HERE_6 = "0{32}|0000000000000000FFFF00000100007F"
 # Local address, any peer, state LISTEN, queues, timer, retransmits, user, timeout, inode: proc_pid_net(5).
 LINE = r"^ *\d+: (?:%s):%04X 0+:0000 0A \S+ \S+ \S+ +(\d+) +\d+ (\d+)"
 
+LISTENS = re.compile(r" *\d+: \S+ \S+ 0A ")
+
 # sock_diag(7): a question about one socket, with any cookie.
 NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, TCP_LISTEN = 4, 20, 1, 10
+NLM_F_DUMP, NLMSG_DONE = 0x300, 3
 ANY = (0xFFFFFFFF, 0xFFFFFFFF)
+LOOPBACK = bytes((127, 0, 0, 1))
+REACHED = {  # the addresses whose listeners take connections to 127.0.0.1, as above
+    socket.AF_INET: {LOOPBACK + bytes(12), bytes(16)},
+    socket.AF_INET6: {bytes(16), bytes(10) + b"\xff\xff" + LOOPBACK},
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,11 @@ def listeners(port: int) -> list[Listener]:
     Args:
         port: TCP port.
     """
-    return [*_read(Path("/proc/net/tcp"), HERE, port), *_read(Path("/proc/net/tcp6"), HERE_6, port)]
+    try:
+        found = [one for family in (socket.AF_INET, socket.AF_INET6) for one in _dumped(family, port)]
+    except OSError:  # a kernel that does not answer such questions
+        found = [*_read(Path("/proc/net/tcp"), HERE, port), *_read(Path("/proc/net/tcp6"), HERE_6, port)]
+    return found
 
 
 def next_listener(port: int) -> int:
@@ -68,12 +81,39 @@ def next_listener(port: int) -> int:
     return int(struct.unpack_from("=I", answer, 84)[0]) if kind == SOCK_DIAG_BY_FAMILY else 0
 
 
+def _dumped(family: socket.AddressFamily, port: int) -> Iterator[Listener]:
+    """Ask the kernel for what listens: it looks at nothing else, while /proc walks through every connection of the machine.
+
+    Raises:
+        OSError: The kernel does not answer such questions here.
+    """
+    question = struct.pack("=BBBBI48x", family, socket.IPPROTO_TCP, 0, 0, 1 << TCP_LISTEN)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, NETLINK_SOCK_DIAG) as kernel:
+        kernel.send(struct.pack("=IHHII", 16 + len(question), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, 0, 0) + question)
+        while True:
+            answer, place = kernel.recv(1 << 16), 0
+            while place < len(answer):
+                length, kind = struct.unpack_from("=IH", answer, place)
+                if kind == NLMSG_DONE:
+                    return
+                if kind != SOCK_DIAG_BY_FAMILY:
+                    raise OSError("the kernel does not list what listens")
+                sport, source = struct.unpack_from("!H2x16s", answer, place + 20)
+                if sport == port and source in REACHED[family]:
+                    yield Listener(*struct.unpack_from("=II", answer, place + 80))
+                place += length + 3 & ~3
+
+
 def _read(table: Path, addresses: str, port: int) -> list[Listener]:
+    """Read the sockets that listen. The kernel lists them first, and a busy machine has tens of thousands of others behind them."""
+    line = re.compile(LINE % (addresses, port))
     try:
-        found = re.findall(LINE % (addresses, port), table.read_text(), re.MULTILINE)
+        with table.open() as lines:
+            next(lines, "")  # the names of the columns
+            found = [line.match(text) for text in itertools.takewhile(LISTENS.match, lines)]
     except FileNotFoundError:  # without IPv6 there is no second table
         return []
-    return [Listener(uid=int(uid), inode=int(inode)) for uid, inode in found]
+    return [Listener(uid=int(one[1]), inode=int(one[2])) for one in found if one]
 
 
 def open_sockets(pids: Iterable[int]) -> set[int]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from blocks.listeners import listeners, next_listener, open_sockets
+from blocks.listeners import HERE, HERE_6, Listener, _dumped, _read, listeners, next_listener, open_sockets
 from blocks.local.agent.owner import Owner
 
 SLEEPING = "import sys, time; sys.stdout.write('up'); sys.stdout.flush(); time.sleep(60)"
@@ -59,6 +59,29 @@ def test_a_listener_is_found_if_it_is_reached_by_loopback(family: socket.Address
         inode = os.fstat(listener.fileno()).st_ino
         assert found == ([(os.geteuid(), inode)] if reached else [])
         assert next_listener(port) == (inode if reached else 0)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::", "::ffff:127.0.0.1", "127.0.0.2", "::1"])  # noqa: S104
+def test_the_kernel_and_its_table_name_the_same_listeners(address: str) -> None:
+    """One is asked first, the other where that is not answered."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as listening:
+        listening.bind((address, 0))
+        listening.listen()
+        port = listening.getsockname()[1]
+        table = [*_read(Path("/proc/net/tcp"), HERE, port), *_read(Path("/proc/net/tcp6"), HERE_6, port)]
+        asked = [one for kind in (socket.AF_INET, socket.AF_INET6) for one in _dumped(kind, port)]
+        assert asked == table
+        assert len(asked) == (address not in {"127.0.0.2", "::1"})
+
+
+def test_only_what_listens_is_read_of_a_busy_machines_table(tmp_path: Path) -> None:
+    """The kernel lists it first; to read on through what ended connections leave took a fifth of a second each time."""
+    line = "   {}: 0100007F:{:04X} 00000000:0000 {} 00000000:00000000 00:00000000 00000000  1000        0 {} 1 0 100 0 0 10 0\n"
+    table, others = tmp_path / "tcp", "".join(line.format(number, 9_000, "06", 0) for number in range(3, 30_000))
+    table.write_bytes(("  sl  local_address\n" + line.format(1, 80, "0A", 7) + line.format(2, 81, "0A", 8) + others).encode() + b"\xff")
+    assert _read(table, HERE, 81) == [Listener(1_000, 8)]
+    assert _read(table, HERE, 82) == []
 
 
 def test_sockets_of_a_process_are_those_that_it_has_open() -> None:
