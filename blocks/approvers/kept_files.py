@@ -6,6 +6,7 @@ Each is encrypted and authenticated under a key of its own (Fernet), with its ow
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -17,6 +18,7 @@ from blocks.approvers.key_file import derive, key_path, read_key, replace_file
 from blocks.approvers.policy_files import expect_safe
 from blocks.errors import Refused
 
+SUFFIX = ".kept"
 MAX_BYTES = 16_000_000
 
 
@@ -27,7 +29,21 @@ def kept_path(folder: str, name: str) -> Path:
         folder: Which kind it is, as `places`.
         name: What it is about, as `type/name`.
     """
-    return key_path().parent / folder / f"{name.replace('/', '_')}.kept"
+    return key_path().parent / folder / f"{name.replace('/', '_')}{SUFFIX}"
+
+
+def kept_names(folder: str, *, beginning: str = "") -> list[str]:
+    """List what is kept in a folder, by name and in order; empty without the folder, or if it cannot be read.
+
+    Args:
+        folder: Which kind it is.
+        beginning: How the names begin; a `/` in a name is written `_`.
+    """
+    with contextlib.suppress(OSError):
+        found = [path.name for path in kept_path(folder, "any").parent.iterdir()]
+        names = [one.removesuffix(SUFFIX) for one in found if one.endswith(SUFFIX) and not one.startswith(".")]
+        return sorted(one for one in names if one.startswith(beginning))
+    return []
 
 
 def write_kept(folder: str, name: str, value: dict[str, Any], *, what: str) -> None:

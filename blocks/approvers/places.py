@@ -14,8 +14,7 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 from pydantic.types import Secret
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from blocks.approvers.kept_files import read_kept, write_kept
-from blocks.approvers.key_file import key_path
+from blocks.approvers.kept_files import kept_names, read_kept, write_kept
 from blocks.errors import Refused
 
 FOLDER = "places"
@@ -75,12 +74,8 @@ def read_place(block: str) -> Kept | None:
 
 def kept_blocks(kind: str) -> list[str]:
     """Name the blocks of a type through which a release has acted, as `type/name`."""
-    try:
-        found = [path.name for path in (key_path().parent / FOLDER).iterdir()]
-    except OSError:
-        return []
-    names = [one.removesuffix(".kept") for one in found if one.endswith(".kept") and not one.startswith(".")]
-    return sorted(f"{kind}/{one.removeprefix(f'{kind}_')}" for one in names if one.startswith(f"{kind}_"))
+    beginning = f"{kind}_"
+    return [f"{kind}/{one.removeprefix(beginning)}" for one in kept_names(FOLDER, beginning=beginning)]
 
 
 def _revealed(value: object) -> object:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from blocks.approvers.heads import KeyFolderFault
-from blocks.approvers.kept_files import kept_path, read_kept, remove_kept, write_kept
+from blocks.approvers.kept_files import kept_names, read_kept, remove_kept, write_kept
 from blocks.errors import Refused
 from tasks.lifecycle.clock import now
 
@@ -54,8 +54,8 @@ async def _remove(folder: str, run: str) -> None:
 
 
 async def open_runs() -> list[str]:
-    """List the runs whose record is not closed, by what is kept here."""
-    return await names(OPEN)
+    """List the runs whose record is not closed, by what is kept here; empty if that cannot be read."""
+    return [name for name in await asyncio.to_thread(kept_names, OPEN) if RUN.fullmatch(name)]
 
 
 async def keep_process(run: str, process: dict[str, Any]) -> None:
@@ -140,14 +140,3 @@ async def write(folder: str, name: str, value: dict[str, Any], *, what: str = ""
         await asyncio.to_thread(write_kept, folder, name, value, what=what or WHAT[folder])
     except (Refused, OSError) as error:
         raise KeyFolderFault(str(error), delay_seconds=2) from error
-
-
-async def names(folder: str) -> list[str]:
-    """List what is kept in a folder; empty if it cannot be read."""
-
-    def listed() -> list[str]:
-        with suppress(OSError):
-            return sorted(path.stem for path in kept_path(folder, "any").parent.glob("*.kept") if RUN.fullmatch(path.stem))
-        return []
-
-    return await asyncio.to_thread(listed)

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 from contextlib import suppress
 
-from blocks.approvers.kept_files import kept_path, read_kept
+from blocks.approvers.kept_files import kept_names, read_kept
 from blocks.errors import Refused
 from tasks.lifecycle.kept_runs import write
 from tasks.rules.record.entries import Entry, Kind, parse_entry, to_bytes
@@ -39,12 +39,10 @@ async def kept_entries(release: str) -> list[Entry]:
     """Give the kept entries of a release, in the order of the record."""
 
     def read() -> list[Entry]:
-        paths = kept_path(FOLDER, "any").parent.glob(f"{release}_*.kept")
-        return [entry for path in paths if (entry := _read(path.stem)) is not None]
+        found = kept_names(FOLDER, beginning=f"{release}_")
+        return [entry for name in found if (entry := _read(name)) is not None]
 
-    with suppress(OSError):
-        return sorted(await asyncio.to_thread(read), key=lambda entry: (entry.at, entry.seq))
-    return []
+    return sorted(await asyncio.to_thread(read), key=lambda entry: (entry.at, entry.seq))
 
 
 def _read(name: str) -> Entry | None:

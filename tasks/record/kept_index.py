@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Literal
 
 from blocks.approvers.heads import KeyFolderFault
-from blocks.approvers.kept_files import kept_path, read_kept
+from blocks.approvers.kept_files import kept_names, read_kept
 from blocks.errors import Refused
 from tasks.lifecycle.kept_runs import write
 
@@ -31,12 +31,11 @@ async def kept_runs_of(folder: Folder, service: str, *, version: str = "") -> li
 
     def read() -> list[str]:
         found: list[str] = []
-        with suppress(OSError):
-            for path in sorted(kept_path(folder, "any").parent.glob(f"{_prefix(service, version)}*.kept")):
-                with suppress(Refused):
-                    kept = read_kept(folder, path.stem, what=WHAT) or {}
-                    if (kept.get("service"), kept.get("version")) == (service, version):
-                        found.append(str(kept["run"]))
+        for name in kept_names(folder, beginning=_prefix(service, version)):
+            with suppress(Refused):
+                kept = read_kept(folder, name, what=WHAT) or {}
+                if (kept.get("service"), kept.get("version")) == (service, version):
+                    found.append(str(kept["run"]))
         return found
 
     return await asyncio.to_thread(read)
