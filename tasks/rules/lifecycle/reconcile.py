@@ -193,7 +193,7 @@ def _care_for_waiting(seen: Seen, now: datetime) -> Care:
 
 def _care_for_scheduled(seen: Seen, now: datetime) -> Care:
     if seen.begun and seen.due is not None:
-        if seen.due - now > FAR_AHEAD:
+        if seen.due - now > FAR_AHEAD and seen.alive is not True:
             return _again(seen, "it had begun, and was put off to a later time")
         late = now - max(seen.due, seen.since)  # one that starts again is due when it was due at first
         if late >= OVERDUE and seen.alive is not True and not seen.queue_full:
