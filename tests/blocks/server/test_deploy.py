@@ -28,6 +28,7 @@ async def spoil(client: PrefectClient) -> str:
     return str(await client.create_deployment(flow_id=flow, name="settle", entrypoint="flows.settle.settle", job_variables={}))
 
 
+@pytest.mark.slow
 async def test_only_what_the_file_says_is_remembered(server: Any, caplog: pytest.LogCaptureFixture) -> None:  # noqa: ARG001
     """Twice without a word; then what others changed is put right, and theirs stays unknown."""
     from prefect import get_client  # noqa: PLC0415

@@ -113,6 +113,7 @@ class TestOnTheServer:
         (tmp_path / "marks").write_text("x")
         assert await observed(str(tmp_path / "marks")) == [1, 4]
 
+    @pytest.mark.slow
     async def test_everybody_is_told_once_and_a_moment_stays(self, tmp_path: Path) -> None:
         """However often the release begins anew."""
         block, path = await board(tmp_path)

@@ -38,6 +38,7 @@ async def open_run(run: str) -> object:
     return next((one.seen for one in await find_open.fn() if one.id == run), None)
 
 
+@pytest.mark.slow
 async def test_an_open_run_is_seen_with_all_that_the_rule_asks_for() -> None:
     """State, process, wake-up time and the word to stop."""
     run, at = await new_run(state=Suspended()), datetime.now(UTC) + timedelta(minutes=5)
@@ -80,6 +81,7 @@ async def test_a_run_that_has_written_itself_meanwhile_is_not_started_again() ->
     assert await start_again.fn(run, state="RUNNING", since=found.state.timestamp, marked=marked, reason="its process is gone")
 
 
+@pytest.mark.slow
 async def test_a_process_that_a_worker_started_here_counts_before_it_has_written_itself() -> None:
     """The worker notes it on the run; the labels may still name an earlier attempt, which is gone."""
     run = await new_run(tags=(OPEN,))
@@ -98,6 +100,7 @@ async def test_a_process_that_a_worker_started_here_counts_before_it_has_written
         assert (await open_run(run)).alive is False  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 async def test_runs_of_an_earlier_life_without_a_record_are_ended_and_open_ones_left_to_the_keeper() -> None:
     """They would stay under way for ever: nothing starts them again."""
     pending, cancelling = await new_run(tags=("shipway",), state=Pending()), await new_run(tags=("shipway",), state=Cancelling())
@@ -121,6 +124,7 @@ async def test_the_keepers_last_work_is_the_end_of_its_newest_completed_run() ->
     assert abs((datetime.now(UTC) - last).total_seconds()) < 30
 
 
+@pytest.mark.slow
 async def test_a_final_state_of_a_run_that_is_not_closed_is_not_its_end() -> None:
     """Who follows is told so, and hears the end that counts."""
     run = await new_run(tags=(OPEN,))
@@ -152,6 +156,7 @@ async def test_without_the_keeper_no_end_is_waited_for(monkeypatch: pytest.Monke
         assert [told.kind async for told in follow(client, UUID(run))] == ["unclosed"]
 
 
+@pytest.mark.slow
 async def test_a_run_is_settled_once() -> None:
     """Two keepers at once start one flow."""
     run = await new_run(tags=(OPEN,))
@@ -170,6 +175,7 @@ async def test_outside_a_run_of_the_keeper_nothing_is_forgotten() -> None:
     assert await forget_idle_runs.fn(busy=False) == 0
 
 
+@pytest.mark.slow
 async def test_a_last_word_that_is_stored_late_is_heard() -> None:
     """A run may have ended before the server stored why; what was said at its gate is not that."""
     run = await new_run()
@@ -188,6 +194,7 @@ async def test_a_last_word_that_is_stored_late_is_heard() -> None:
     assert heard == ["opened", "gate", "closed"]
 
 
+@pytest.mark.slow
 async def test_a_server_that_sends_no_events_is_asked_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy in front of it may let no socket through; the story is the same."""
 
@@ -203,6 +210,7 @@ async def test_a_server_that_sends_no_events_is_asked_for_them(monkeypatch: pyte
         assert [told.kind async for told in follow(client, UUID(run))] == ["opened", "closed"]
 
 
+@pytest.mark.slow
 async def test_what_was_told_before_is_left_out_on_request() -> None:
     """Who follows a release on after its gate is not told its beginning again."""
     run = await new_run()
@@ -215,6 +223,7 @@ async def test_what_was_told_before_is_left_out_on_request() -> None:
         assert [told.kind async for told in follow(client, UUID(run), since=since)] == ["closed"]
 
 
+@pytest.mark.slow
 async def test_a_question_is_read_although_its_form_comes_a_moment_after_the_state() -> None:
     """Prefect suspends a run before it stores what it asks."""
     keyset = {"description": "keyset-description", "schema": "keyset-schema", "response": "keyset-response"}
@@ -228,6 +237,7 @@ async def test_a_question_is_read_although_its_form_comes_a_moment_after_the_sta
         assert (await reading).text == "Approve?"
 
 
+@pytest.mark.slow
 async def test_who_follows_hears_each_thing_once_and_in_order_until_the_end() -> None:
     """A step that tells its key twice is heard once; progress is heard and not recorded."""
     run = await new_run()
@@ -262,6 +272,7 @@ async def opened(run: str) -> str:
     return run
 
 
+@pytest.mark.slow
 async def test_a_run_whose_tags_were_taken_away_is_looked_after() -> None:
     """It gets its tag back; its labels do not say that a stranger's process is its own."""
     run = await opened(await new_run())
@@ -278,6 +289,7 @@ async def test_a_run_whose_tags_were_taken_away_is_looked_after() -> None:
     assert await open_run(run) is None
 
 
+@pytest.mark.slow
 async def test_a_run_that_was_deleted_is_settled_by_its_record() -> None:
     """Once its process is gone; what was asked stands in the record."""
     run = await opened(await new_run())
@@ -298,6 +310,7 @@ async def test_a_run_that_was_deleted_is_settled_by_its_record() -> None:
     assert await open_run(run) is None
 
 
+@pytest.mark.slow
 async def test_a_suspended_run_waits_only_if_its_record_says_so() -> None:
     """Until the moment that stands there, whatever its label says."""
     run = await opened(await new_run())
