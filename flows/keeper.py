@@ -9,6 +9,7 @@ from prefect import flow, get_run_logger
 
 from flows.lifecycle.context import run_id
 from flows.lifecycle.parameters import drops_unknown_parameters
+from flows.lifecycle.quietest import renew_quietest
 from tasks.lifecycle.apart import apart
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.reconcile import forget_idle_runs, settle_run, start_again
@@ -42,6 +43,8 @@ async def keeper() -> list[str]:
         done += [f"{name}: ended, because its process is gone" for name in await end_strays()]
     with apart("what Git has still to be told"):
         done += await tell_git_what_is_due(run_id())
+    with apart("the quietest windows"):
+        done += await renew_quietest()
     with apart("the keeper's own older runs"):
         await forget_idle_runs(busy=bool(done))
     if faults:

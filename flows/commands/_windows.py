@@ -30,11 +30,19 @@ def ask_windows(plan: Plan) -> tuple[list[str], str]:
             return [], ""
         if wrong := windows_fault(plan, groups, moment):
             return [f"windows: {wrong}."], ""
-        return [], f"Production is {look_in_words(look(groups, moment))}"
+        kept = kept_quietest(plan)
+        return [], f"Production is {look_in_words(look(groups, moment))}{f'. The quietest window: {kept}' if kept else ''}"
     except BadInput as error:
         return [f"windows: {error}"], ""
     except Refused:
         return [], ""  # the comparison with the policies says why
+
+
+def kept_quietest(plan: Plan) -> str:
+    """Say when the quietest window is, as it is kept on this machine, with its age; "" if the plan does not ask for one."""
+    from tasks.lifecycle.quietest import quietest_in_words
+
+    return "" if plan.windows.quietest is None else quietest_in_words(plan.service) or "not measured on this machine"
 
 
 def frozen(service: str | None = None) -> list[str]:
@@ -50,13 +58,18 @@ def frozen(service: str | None = None) -> list[str]:
         return [unreadable(str(error)).why]
 
 
-def load_groups(plan: Plan) -> list[Group]:
+def load_groups(plan: Plan, *, quietest: bool = True) -> list[Group]:
     """Give the windows of a plan and of the policies on this machine.
+
+    Args:
+        plan: The plan.
+        quietest: Whether the quietest time counts, if the plan asks for it.
 
     Raises:
         Refused: A policy cannot be read.
     """
     from tasks.approval.protection import load_policies
+    from tasks.approval.windows import groups_now
     from tasks.rules.policy.windows import groups_of
 
-    return groups_of(plan, load_policies())
+    return (groups_now if quietest else groups_of)(plan, load_policies())

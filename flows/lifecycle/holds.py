@@ -8,13 +8,13 @@ from blocks.errors import Refused, ShipwayError
 from blocks.outside_text import error_text
 from flows.lifecycle.context import Phase
 from tasks.approval.protection import load_policies
+from tasks.approval.windows import groups_now
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import hold_now, load_freezes
 from tasks.notify import announce
 from tasks.record.journal import read_entries, say
 from tasks.rollout.overrides import overrides_of, what_is_set_aside
 from tasks.rules.plan.plan import Plan
-from tasks.rules.policy.windows import groups_of
 from tasks.rules.rollout.waiting import OVER, untold_freezes
 from tasks.rules.windows.freeze import UNREADABLE, Hold, lifted_in_words, windows_unreadable
 from tasks.rules.windows.opening import look
@@ -41,7 +41,7 @@ async def what_holds_a_step(phase: Phase) -> Hold | None:
 
 def _closed(plan: Plan) -> Hold | None:
     try:
-        groups = groups_of(plan, load_policies())
+        groups = groups_now(plan, load_policies())
         seen = look(groups, now()) if groups else None
     except ShipwayError as error:
         return windows_unreadable(str(error))

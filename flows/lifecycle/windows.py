@@ -11,6 +11,7 @@ from blocks.errors import Refused, Skipped
 from flows.lifecycle.context import Phase, check_not_stopped, expect_policies_kept, platform_of
 from flows.lifecycle.holds import tell_what_is_over, what_freezes
 from flows.lifecycle.suspend import WINDOW, wait_until
+from tasks.approval.windows import groups_now
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import what_holds
 from tasks.lifecycle.policy import retried
@@ -20,7 +21,6 @@ from tasks.rollout.rollout import read_position
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import waves_of
 from tasks.rules.policy.policy import Policy
-from tasks.rules.policy.windows import groups_of
 from tasks.rules.record.entries import select
 from tasks.rules.rollout.steps import window_name
 from tasks.rules.rollout.waiting import HELD_BY, SUSPENDS_UNTIL, WAITS_UNTIL, hold_name, is_suspended_until, wait_name, waits
@@ -114,7 +114,7 @@ def expect_an_opening(plan: Plan, policies: Sequence[Policy]) -> None:
     Raises:
         Refused: It will not be, within the next two years.
     """
-    if (groups := groups_of(plan, policies)) and (wrong := windows_fault(plan, groups, now())):
+    if (groups := groups_now(plan, policies)) and (wrong := windows_fault(plan, groups, now())):
         raise Refused(wrong)
 
 
@@ -189,7 +189,7 @@ class _Decided(NamedTuple):
 
 async def _decide(phase: Phase, *, wave: int, due: Due | None) -> _Decided:
     """Decide by windows and schedule, without those windows that are overridden for this release."""
-    groups = groups_of(phase.plan, await expect_policies_kept(phase))
+    groups = await asyncio.to_thread(groups_now, phase.plan, await expect_policies_kept(phase))
     by = (windows_name(groups),) if groups else ()
     found, alone = (decide_wave(phase.plan, some, now(), wave=wave, due=due) for some in (groups, ()))
     if alone.until is not None or not groups:

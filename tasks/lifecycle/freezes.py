@@ -19,6 +19,7 @@ from blocks.approvers.policy_files import read_policy_files
 from blocks.errors import BadInput, Refused
 from blocks.outside_text import as_name, as_reason, error_text
 from tasks.lifecycle.clock import now
+from tasks.lifecycle.quietest import name_of_quietest
 from tasks.rules.windows.freeze import Freeze, Hold, Lifted, freeze_in_words, hold_of, read_freeze, unreadable
 
 
@@ -64,7 +65,7 @@ def what_holds(service: str) -> str:
     if not key_path().exists():
         return ""
     hold = hold_now(service)
-    found = hashlib.sha256(repr((hold and (hold.by, hold.why), _policies())).encode())
+    found = hashlib.sha256(repr((hold and (hold.by, hold.why), _policies(), name_of_quietest(service))).encode())
     return found.hexdigest()[:16]
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from tasks.rules.plan.promql import fill, places_in, quoting_fault
 from tasks.rules.plan.types import WALL_TIME, Person, Section, fault, refuse_doubles, refusing
 from tasks.rules.windows import cron, window, zones
+from tasks.rules.windows.holidays import holidays_fault
 
+KNOWN_PLACES = frozenset({"service", "environment", "target"})
 WallTime = Annotated[str, Field(pattern=WALL_TIME)]
 Line = Annotated[str, Field(min_length=1, max_length=200), refusing(cron.cron_fault, fix=cron.FIX)]
 Zone = Annotated[str, Field(min_length=1, max_length=100), refusing(zones.zone_fault, fix=zones.FIX)]
@@ -114,8 +118,55 @@ class PolicyWindows(BothWindows):
     """Who may override windows and freezes; left out, no one may."""
 
 
+def _holidays_fault(text: str) -> str | None:
+    country, _, part = text.partition("-")
+    return holidays_fault(country, part)
+
+
+Country = Annotated[
+    str,
+    Field(min_length=2, max_length=10),
+    refusing(_holidays_fault, fix="Write a country or one of its parts, as `DE` or `DE-BE`."),
+]
+
+
+class Quietest(Section):
+    """The quietest window: production begins only in the quietest time of the week by measured traffic, within all other windows."""
+
+    minutes: Annotated[int, Field(ge=5, le=1_440)]
+    """How long it is; a wave that takes longer does not fit."""
+    zone: Zone
+    """By whose wall the week is measured, an IANA name as `Europe/Berlin`."""
+    owner: Annotated[str, Field(min_length=1, max_length=100)]
+    """Whom to ask about it: a person or a team."""
+    counter: Annotated[str, Field(min_length=1, max_length=2_000)] | None = None
+    """The request counter in `judgement.prometheus`, as `http_requests_total{job="shop"}`; default is that of the SLIs."""
+    holidays: Country | None = None
+    """A country, or one of its parts, as `DE` or `DE-BE`: its public holidays do not count as days of the week."""
+
+    @field_validator("counter")
+    @classmethod
+    def _can_be_filled(cls, text: str | None) -> str | None:
+        if text is not None and (wrong := quoting_fault(text)) is not None:
+            raise fault(wrong[0], fix=wrong[1])
+        if text is not None and (unknown := sorted(places_in(text) - KNOWN_PLACES)):
+            raise fault(f"`{{{unknown[0]}}}` is of one version, and traffic is counted over all", fix="Leave it out.")
+        return text
+
+    def counter_in(self, words: Mapping[str, str]) -> str | None:
+        """Give the counter in an environment; None if the SLIs say it.
+
+        Args:
+            words: The values of `{service}`, `{environment}` and `{target}`.
+        """
+        return None if self.counter is None else fill(self.counter, {name: value for name, value in words.items() if value})
+
+
 class Windows(BothWindows):
     """Windows: production begins while one of `allow` is open, or there is none, and none of `deny` is; else the release waits."""
+
+    quietest: Quietest | None = None
+    """Only in the quietest time of the week, as it was measured; left out, the windows alone say when."""
 
     if_too_short: Literal["wait", "proceed"] = "wait"
     """If a wave's longest time does not fit in what is left of the window: `wait` for the next that is long enough, or `proceed`."""
@@ -123,6 +174,10 @@ class Windows(BothWindows):
     """If the window closes while a wave goes on: `finish` it, or `hold` it before its next step until the window opens again."""
     held_at_most_minutes: Annotated[float, Field(gt=0, le=525_600)] | None = None
     """If a wave is held for so long before one step, by a freeze or a window, it is rolled back; left out, it waits as long as it takes."""
+
+    def are_there(self) -> bool:
+        """Say if they limit when production may change."""
+        return bool(self.allow or self.deny or self.quietest)
 
 
 def _wall(text: str | None) -> datetime:

@@ -166,7 +166,7 @@ def words_of(step: PlannedStep) -> str:
 
 def _wave(plan: Plan, places: Sequence[Place], number: int) -> list[PlannedStep]:
     """List the wait for a window, if the plan has windows, and the way through each target of a wave."""
-    waits = [PlannedStep(kind="window", name=window_name(number))] if plan.windows.group("plan") else []
+    waits = [PlannedStep(kind="window", name=window_name(number))] if plan.windows.are_there() else []
     return [*waits, *(step for place in places for step in _through(plan, place, wave=number, beside=len(places)))]
 
 

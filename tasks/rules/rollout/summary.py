@@ -54,7 +54,7 @@ def describe_course(plan: Plan, version: str, current: Mapping[str, str | None] 
 
 
 def _and_windows(plan: Plan) -> str:
-    return " and that windows are waited for" if plan.windows.group("plan") else ""
+    return " and that windows are waited for" if plan.windows.are_there() else ""
 
 
 def _sentences(steps: Iterable[PlannedStep]) -> list[list[PlannedStep]]:
@@ -229,6 +229,8 @@ def _gate(plan: Plan) -> str:
 
 def _window(plan: Plan) -> str:
     times = [f"{'not in the ' if one.kind == 'deny' else 'in the '}{window_in_words(one)}" for one in plan.windows.group("plan")]
+    if (quietest := plan.windows.quietest) is not None:
+        times.append(f"in the quietest {quietest.minutes} min of the week by measured traffic (ask {quietest.owner})")
     short = {"wait": "it waits for the next that is long enough", "proceed": "it goes on"}[plan.windows.if_too_short]
     return (
         f"Window: the next wave of production begins {'; '.join(times)}. Outside of them the release is suspended until they open; "

@@ -61,7 +61,9 @@ def decide(groups: Sequence[Group], at: datetime, *, needed: timedelta, if_too_s
 def fault(groups: Sequence[Group], at: datetime, *, needed: timedelta, if_too_short: Literal["wait", "proceed"]) -> str:
     """Say why no release could ever begin production, from a moment on; "" if one can."""
     if next_opening(groups, at) is None:
-        return f"production never opens: {look_in_words(look(groups, at))}. Change the windows"
+        seen = look(groups, at)
+        fix = "" if any(one.is_unknown for one in seen.because) else ". Change the windows"
+        return f"production never opens: {look_in_words(seen)}{fix}"
     longest = longest_opening(groups, at)
     if if_too_short == "proceed" or longest is None or longest >= needed + TO_BEGIN:
         return ""

@@ -49,6 +49,11 @@ class Window:
     begins: datetime | None = None
     ends: datetime | None = None
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it denies every time, as it is not known when it is open; no one can write such a window."""
+        return self.kind == "deny" and not self.cron and self.begins is None and self.ends is None
+
 
 def intervals(window: Window, since: datetime, until: datetime) -> Iterator[Interval]:
     """List when a window is open, in rising order; neighbours neither touch nor overlap.

@@ -11,6 +11,7 @@ from tasks.rules.windows.window import Window
 from tasks.rules.windows.zones import wall_of, zone_of
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+ALWAYS = "at all times"
 NEVER = f"not within {HORIZON.days // 365} years"
 
 
@@ -25,6 +26,8 @@ def moment_in_words(moment: datetime | None, zone: str = "UTC") -> str:
 
 def window_in_words(window: Window) -> str:
     """Name one window: where it is written, its times, its reason and whom to ask."""
+    if window.is_unknown:
+        return f"{window.reason} (ask {window.owner})"
     noun = "freeze" if window.kind == "deny" else "window"
     return f"{noun} of the {window.origin}: {times_in_words(window)}, because: {window.reason} (ask {window.owner})"
 
@@ -40,6 +43,8 @@ def times_in_words(window: Window) -> str:
     if window.cron:
         lasts = f"{window.lasts.days} day(s)" if window.by_wall else f"{window.lasts.total_seconds() / 60:g} min"
         return f"`{window.cron}` for {lasts} in {window.zone}"
+    if window.is_unknown:
+        return ALWAYS
     begin = f"from {window.begins:%Y-%m-%d %H:%M} " if window.begins else ""
     end = f"until {window.ends:%Y-%m-%d %H:%M}" if window.ends else "without an end"
     return f"{begin}{end} in {window.zone}"

@@ -16,7 +16,8 @@ import pytest
 from blocks.errors import BadInput
 from blocks.prometheus.prometheus import Prometheus
 from flows.commands._quietest import facts_of, verdict
-from tasks.analysis.rhythm import read_rhythm, request_counter
+from tasks.analysis.rhythm import read_rhythm
+from tasks.rules.analysis.request_counter import request_counter
 from tasks.rules.analysis.rhythm import profile
 from tasks.rules.plan.judgement import Judgement
 from tasks.rules.plan.targets import production_of
