@@ -87,3 +87,31 @@ def test_a_policy_that_cannot_be_read_is_refused(plan: Path, capsys: pytest.Capt
     write_policy_file("broken", b"policy: 7\n")
     assert main(["windows", str(plan)]) == 4
     assert "a policy is wrong" in capsys.readouterr().err
+
+
+QUIETEST = """
+windows:
+  quietest: {minutes: 60, zone: Europe/Berlin, owner: shop-team, counter: requests}
+"""
+
+
+def test_a_quietest_time_that_was_not_measured_is_closed_and_says_what_to_do(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """To people, to programs, and to whoever checks the plan."""
+    plan.write_text(MINIMAL + QUIETEST)
+    assert main(["windows", str(plan)]) == 0
+    shown = capsys.readouterr().out
+    why = "the quietest time of the week is not known: it was not measured on this machine. Run `shipway windows PLAN --measure`"
+    assert shown.startswith(f"guestbook: production is closed; opens not within 2 years. {why}")
+    assert "The quietest window: not measured on this machine." in shown
+    assert f"          {why} on the worker's machine (ask shop-team)" in shown
+    assert main(["windows", str(plan), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["open"], found["until"], found["quietest"]) == (False, None, "not measured on this machine")
+    assert main(["check", str(plan)]) == 2
+    assert f"windows: production never opens: closed; opens not within 2 years. {why}" in capsys.readouterr().err
+
+
+def test_a_picture_is_of_the_measured_week(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without `--quietest` there is none."""
+    assert main(["windows", str(plan), "--picture", "week.svg"]) == 2
+    assert capsys.readouterr().err == "--picture needs --quietest MINUTES.\n"
