@@ -1,4 +1,4 @@
-"""What `shipway doctor` finds in the key folder: the key itself, the policies, the owners, the freezes."""
+"""What `shipway doctor` finds in the key folder: the key itself, the policies, the owners, the freezes, the quietest windows."""
 
 from __future__ import annotations
 
@@ -88,4 +88,21 @@ def _freezes(_home: Path) -> Finding:
     return doctor.Finding("warn", "freezes", "; ".join(map(freeze_in_words, found)), lift)
 
 
-CHECKS: tuple[Callable[[Path], Finding], ...] = (_policies, _owners, _freezes)
+def _quietest(_home: Path) -> Finding:
+    from blocks.server import doctor
+    from tasks.lifecycle.clock import now
+    from tasks.lifecycle.quietest import known_of, measured_services, quietest_in_words
+    from tasks.rules.windows.quietest import OVERDUE_AFTER
+
+    services = measured_services()
+    known = {service: known_of(service).kept for service in services}
+    late = [service for service, kept in known.items() if kept is None or kept.fault or now() - kept.chosen.at > OVERDUE_AFTER]
+    if not late:
+        return doctor.Finding("ok", "quietest windows", f"{len(services)} services have one")
+    fix = "look at Prometheus and at the keeper; measure it with `shipway windows PLAN --measure`"
+    unknown = any(known[service] is None for service in late)
+    said = "; ".join(f"{service}: {quietest_in_words(service)}" for service in late)
+    return doctor.Finding("fail" if unknown else "warn", "quietest windows", said, fix)
+
+
+CHECKS: tuple[Callable[[Path], Finding], ...] = (_policies, _owners, _freezes, _quietest)

@@ -15,6 +15,7 @@ from tasks.approval.windows import groups_now
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import what_holds
 from tasks.lifecycle.policy import retried
+from tasks.lifecycle.quietest import quietest_in_words
 from tasks.record.journal import read_entries, read_entry
 from tasks.rollout.overrides import what_is_set_aside
 from tasks.rollout.rollout import read_position
@@ -175,8 +176,14 @@ async def _what_keeps(phase: Phase, environments: Sequence[str], *, says: bool) 
     if decision.until is not None:
         return Waits(decision.what, decision.why, decision.until, found.by)
     if says and (found.by or due):
-        await phase.append(decision.what[:1].upper() + decision.what[1:], kind="gate", name=window_name(wave), why=found.aside)
+        why = found.aside or await asyncio.to_thread(_measured, phase.plan)
+        await phase.append(decision.what[:1].upper() + decision.what[1:], kind="gate", name=window_name(wave), why=why)
     return None
+
+
+def _measured(plan: Plan) -> str:
+    """Say what the quietest window was measured as, and when; "" if the plan does not ask for it."""
+    return f"the quietest window: {quietest_in_words(plan.service)}" if plan.windows.quietest else ""
 
 
 class _Decided(NamedTuple):

@@ -12,6 +12,7 @@ from flows.commands.override import _expect_held
 from flows.lifecycle import windows
 from flows.lifecycle.context import Phase
 from flows.lifecycle.windows import Waits, _what_keeps, expect_in_time
+from tasks.lifecycle.quietest import keep_quietest
 from tasks.rules.policy.windows import groups_of
 from tasks.rules.record.entries import Entry
 from tasks.rules.windows.freeze import SCHEDULE, Hold
@@ -19,6 +20,7 @@ from tasks.rules.windows.schedule import Due
 from tasks.rules.windows.words import windows_name
 from tests.flows.test_held_steps import FROZEN, RUN, Kept, nothing
 from tests.rules.policy.test_rules import plan_of, policy_of
+from tests.tasks.lifecycle.test_quietest import kept_of
 
 AT = datetime(2026, 11, 30, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -131,3 +133,28 @@ async def test_a_release_in_time_knows_what_is_overridden(world: World) -> None:
         await expect_in_time(phase)
     world.aside = {windows_name(groups_of(phase.plan, ()))}
     await expect_in_time(phase)
+
+
+QUIETEST = {"minutes": 60, "zone": "UTC", "owner": "ada", "counter": "requests"}
+
+
+async def test_a_wave_waits_for_the_quietest_time_and_never_begins_while_that_is_not_known(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Measured, it begins in it, which the record says with how old that is; an override counts for what there was."""
+    phase = phase_of(quietest=QUIETEST)
+    for module in ("tasks.approval.windows", "tasks.lifecycle.quietest", "tests.tasks.lifecycle.test_quietest"):
+        monkeypatch.setattr(f"{module}.now", lambda: AT)
+    unknown = await keeps(phase)
+    assert unknown is not None
+    assert "was not measured on this machine" in unknown.why
+    keep_quietest(phase.plan.service, kept_of(phase.plan, minute=15 * 60))
+    world.aside = set(unknown.held_by)
+    later = await keeps(phase)
+    assert later is not None
+    assert later.until == AT + 3 * HOUR  # Monday 15:00
+    keep_quietest(phase.plan.service, kept_of(phase.plan, minute=12 * 60, days_ago=9))
+    world.aside = set()
+    assert await keeps(phase) is None
+    assert Kept.entries[-1].why.startswith("the quietest window: Mon 12:00–13:00 UTC")
+    assert "9 days ago; it counts for 14" in Kept.entries[-1].why
