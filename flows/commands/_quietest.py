@@ -77,7 +77,8 @@ async def _ask(arguments: argparse.Namespace, plan: Plan, groups: list[Group], a
 
     found = []
     wanted = plan.windows.quietest
-    whose = (wanted.holidays if wanted else None) or ""
+    country, part = (wanted.holidays or "", wanted.subdivision or "") if wanted else ("", "")
+    whose = "-".join(name for name in (country, part) if name)
     async with server():
         block = await prometheus_of(plan)
         measured = await measure_production(plan)
@@ -86,7 +87,7 @@ async def _ask(arguments: argparse.Namespace, plan: Plan, groups: list[Group], a
                 words = words_for(plan, place.environment)
                 counter = arguments.counter or (wanted and wanted.counter_in(words)) or request_counter(plan.judgement, words)
                 points = await retried(read_rhythm)(client, counter, now=at.timestamp())
-                week = profile(points, zone=zone, is_holiday=holidays_of(*whose.partition("-")[::2]))
+                week = profile(points, zone=zone, is_holiday=holidays_of(country, part))
                 known = measured.get(place.environment, ({}, True))
                 facts = facts_of(plan, place, week, known, minutes=arguments.quietest, groups=groups, at=at, zone=zone)
                 found.append({"environment": place.environment, "counter": counter, **facts})

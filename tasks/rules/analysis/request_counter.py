@@ -63,5 +63,6 @@ def asked_in(plan: Plan) -> Asked:
             wrong = f"{same} and {place.environment} have the same counter, {counter}"
             raise BadInput(wrong, field="windows.quietest.counter", fix='Tell them apart, as with `target="{target}"`.')
         counters[place.environment] = counter
-    country, _, part = (wanted.holidays or "").partition("-")
-    return Asked(minutes=wanted.minutes, zone=wanted.zone, counters=counters, country=country, subdivision=part)
+    return Asked(
+        minutes=wanted.minutes, zone=wanted.zone, counters=counters, country=wanted.holidays or "", subdivision=wanted.subdivision or ""
+    )

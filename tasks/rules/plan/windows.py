@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from tasks.rules.plan.promql import fill, places_in, quoting_fault
 from tasks.rules.plan.types import WALL_TIME, Person, Section, fault, refuse_doubles, refusing
 from tasks.rules.windows import cron, window, zones
-from tasks.rules.windows.holidays import holidays_fault
+from tasks.rules.windows.holidays import FIX, holidays_fault
 
 KNOWN_PLACES = frozenset({"service", "environment", "target"})
 WallTime = Annotated[str, Field(pattern=WALL_TIME)]
@@ -118,18 +118,6 @@ class PolicyWindows(BothWindows):
     """Who may override windows and freezes; left out, no one may."""
 
 
-def _holidays_fault(text: str) -> str | None:
-    country, _, part = text.partition("-")
-    return holidays_fault(country, part)
-
-
-Country = Annotated[
-    str,
-    Field(min_length=2, max_length=10),
-    refusing(_holidays_fault, fix="Write a country or one of its parts, as `DE` or `DE-BE`."),
-]
-
-
 class Quietest(Section):
     """The quietest window: production begins only in the quietest time of the week by measured traffic, within all other windows."""
 
@@ -141,8 +129,18 @@ class Quietest(Section):
     """Whom to ask about it: a person or a team."""
     counter: Annotated[str, Field(min_length=1, max_length=2_000)] | None = None
     """The request counter in `judgement.prometheus`, as `http_requests_total{job="shop"}`; default is that of the SLIs."""
-    holidays: Country | None = None
-    """A country, or one of its parts, as `DE` or `DE-BE`: its public holidays do not count as days of the week."""
+    holidays: Annotated[str, Field(min_length=2, max_length=2)] | None = None
+    """A country, as `DE`, whose public holidays do not count as days of the week; left out, they are days like all others."""
+    subdivision: Annotated[str, Field(min_length=1, max_length=60)] | None = None
+    """One of its parts, whose holidays count as well, as `BE`; left out, only those of the whole country."""
+
+    @model_validator(mode="after")
+    def _has_known_holidays(self) -> Self:
+        if self.subdivision and not self.holidays:
+            raise fault("`subdivision` is given without `holidays`", fix="Write the country in `holidays`, as `DE`.")
+        if self.holidays and (wrong := holidays_fault(self.holidays, self.subdivision or "")):
+            raise fault(wrong, fix=FIX)
+        return self
 
     @field_validator("counter")
     @classmethod

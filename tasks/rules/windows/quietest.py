@@ -128,7 +128,7 @@ def quietest_window(chosen: Chosen | None, asked: Asked, at: datetime, *, owner:
 
 def closed_window(why: str, *, zone: str, owner: str) -> Window:
     """Give a window that denies every time, as the quietest one is not known."""
-    return Window("deny", zone, f"the quietest time of the week is not known: {why}", owner, "plan")
+    return Window("deny", zone, f"the quietest time of the week is not known: {why}", owner, "plan", is_unknown=True)
 
 
 def is_due(chosen: Chosen, tried: datetime, at: datetime) -> bool:

@@ -36,6 +36,7 @@ class Window:
         by_wall: Whether it lasts days by the wall.
         begins: When it opens once, by the wall; None for always before.
         ends: When it closes, by the wall; None for ever after.
+        is_unknown: Whether it denies every time, as it is not known when it is open.
     """
 
     kind: Kind
@@ -48,11 +49,7 @@ class Window:
     by_wall: bool = False
     begins: datetime | None = None
     ends: datetime | None = None
-
-    @property
-    def is_unknown(self) -> bool:
-        """Whether it denies every time, as it is not known when it is open; no one can write such a window."""
-        return self.kind == "deny" and not self.cron and self.begins is None and self.ends is None
+    is_unknown: bool = False
 
 
 def intervals(window: Window, since: datetime, until: datetime) -> Iterator[Interval]:

@@ -181,7 +181,7 @@ def asking(plan: Plan, judgement: dict[str, Any] | None = None, **more: Any) -> 
 
 def test_a_plan_says_what_is_measured() -> None:
     """By its SLIs, or by its own counter, of each target; whose holidays count."""
-    plan = asking(plan_of(), SCRAPED, holidays="DE-BE")
+    plan = asking(plan_of(), SCRAPED, holidays="DE", subdivision="BE")
     asked = asked_in(plan)
     assert asked.counters == {"production": f'http_requests_total{{job="{plan.service}",version=~".*"}}'}
     assert (asked.country, asked.subdivision) == ("DE", "BE")

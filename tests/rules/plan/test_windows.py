@@ -8,6 +8,7 @@ import pytest
 
 from tasks.rules.plan.file import read_plan
 from tasks.rules.plan.plan import Plan
+from tasks.rules.rollout.summary import describe_course
 from tasks.rules.windows.window import Window
 from tests.rules.plan.test_file import MINIMAL
 
@@ -85,3 +86,43 @@ def test_a_plan_without_windows_has_no_group() -> None:
     plan, _ = read_plan(MINIMAL, name="p.yaml")
     assert plan is not None
     assert plan.windows.group("plan") == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ("zone: UTC, owner: a", "windows.quietest.minutes: `minutes` is missing"),
+        ("minutes: 4, zone: UTC, owner: a", "windows.quietest.minutes: `4` must be at least 5"),
+        ("minutes: 1441, zone: UTC, owner: a", "windows.quietest.minutes: `1441` must be at most 1440"),
+        ("minutes: 60, owner: a", "windows.quietest.zone: `zone` is missing"),
+        ("minutes: 60, zone: CET, owner: a", "windows.quietest.zone: `CET` is not the name of a time zone"),
+        ("minutes: 60, zone: UTC", "windows.quietest.owner: `owner` is missing"),
+        (
+            "minutes: 60, zone: UTC, owner: a, holidays: XX",
+            "windows.quietest: the holidays of the country `XX` are not known. Write",
+        ),
+        ("minutes: 60, zone: UTC, owner: a, holidays: DE, subdivision: XX", "windows.quietest: `XX` is not a part of DE"),
+        (
+            "minutes: 60, zone: UTC, owner: a, subdivision: BE",
+            "windows.quietest: `subdivision` is given without `holidays`. Write",
+        ),
+        ("minutes: 60, zone: UTC, owner: a, counter: 'x{a=\"b}'", 'windows.quietest.counter: the string "b} is not closed'),
+        ("minutes: 60, zone: UTC, owner: a, counter: 'x{a=\"{version}\"}'", "windows.quietest.counter: `{version}` is of one version"),
+    ],
+)
+def test_a_wrong_quietest_window_is_said_with_its_place_and_fix(fields: str, said: str) -> None:
+    """Before anything is measured."""
+    plan, problems = read_plan(f"{MINIMAL}windows: {{quietest: {{{fields}}}}}\n", name="p.yaml")
+    assert plan is None
+    assert any(said in str(problem) for problem in problems), list(map(str, problems))
+
+
+def test_the_quietest_window_limits_a_plan_without_other_windows() -> None:
+    """Its wait is one of the steps, and its course names it."""
+    plan, problems = read_plan(f"{MINIMAL}windows: {{quietest: {{minutes: 60, zone: UTC, owner: ada}}}}\n", name="p.yaml")
+    assert plan is not None, problems
+    assert plan.windows.are_there()
+    assert plan.windows.group("plan") == ()
+    course = describe_course(plan, "1.1")
+    assert any("begins in the quietest 60 min of the week by measured traffic (ask ada)." in line for line in course)
+    assert not Plan.model_validate(plan.model_dump(mode="json") | {"windows": {}}).windows.are_there()
