@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+NOT_HERE = "the quietest window is measured on a worker's machine, and this is not one"
+
 if TYPE_CHECKING:  # models take time that `shipway --help` does not have
     from tasks.rules.plan.plan import Plan
     from tasks.rules.windows.opening import Group
@@ -18,6 +20,7 @@ def ask_windows(plan: Plan) -> tuple[list[str], str]:
     Returns:
         Problems: that no release could ever begin, or a zone is not known here. And what holds now, in a sentence; "" without windows.
     """
+    from blocks.approvers.key_file import key_path
     from blocks.errors import BadInput, Refused
     from tasks.lifecycle.clock import now
     from tasks.rules.rollout.windows import windows_fault
@@ -29,6 +32,8 @@ def ask_windows(plan: Plan) -> tuple[list[str], str]:
         if not groups:
             return [], ""
         if wrong := windows_fault(plan, groups, moment):
+            if any(one.is_unknown for group in groups for one in group) and not key_path().exists():
+                return [], f"When production opens is not known here: {NOT_HERE}"
             return [f"windows: {wrong}."], ""
         kept = kept_quietest(plan)
         return [], f"Production is {look_in_words(look(groups, moment))}{f'. The quietest window: {kept}' if kept else ''}"
@@ -40,9 +45,14 @@ def ask_windows(plan: Plan) -> tuple[list[str], str]:
 
 def kept_quietest(plan: Plan) -> str:
     """Say when the quietest window is, as it is kept on this machine, with its age; "" if the plan does not ask for one."""
-    from tasks.lifecycle.quietest import quietest_in_words
+    from tasks.lifecycle.quietest import known_of, quietest_in_words
 
-    return "" if plan.windows.quietest is None else quietest_in_words(plan.service) or "not measured on this machine"
+    if plan.windows.quietest is None:
+        return ""
+    kept, now_ = known_of(plan.service).kept, plan.model_dump(mode="json")
+    changed = kept is not None and any(kept.plan.get(name) != now_[name] for name in ("judgement", "production", "windows"))
+    said = quietest_in_words(plan.service) or "not measured on this machine"
+    return f"{said}. The plan's SLIs, steps or windows changed since: measure it again" if changed else said
 
 
 def frozen(service: str | None = None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
@@ -133,3 +134,12 @@ def test_what_a_person_measured_meanwhile_is_not_overwritten(plan: Plan) -> None
     assert read_quietest(plan.service) == new
     forget_quietest(plan.service)
     assert read_quietest(plan.service) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write for another user")
+def test_what_sudo_measures_belongs_to_whoever_has_the_folder(plan: Plan) -> None:
+    """Else the worker could not read it."""
+    os.chown(key_path().parent, 12_345, -1)
+    keep_quietest(plan.service, kept_of(plan))
+    path = kept_path(FOLDER, plan.service)
+    assert (path.stat().st_uid, path.parent.stat().st_uid) == (12_345, 12_345)
