@@ -11,9 +11,13 @@ from uuid import UUID
 import pytest
 import yaml
 
+from tasks.lifecycle.quietest import forget_quietest, keep_quietest
+from tasks.rules.plan.plan import Plan
+from tasks.rules.rollout.waiting import wait_in_words
 from tests.flows.gatehouse import People, answer, answers, enrol, go_on
 from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, plan_of, spots
 from tests.flows.test_planned_steps import compare
+from tests.tasks.lifecycle.test_quietest import kept_of
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300), pytest.mark.usefixtures("visitors")]
 
@@ -240,3 +244,24 @@ async def test_a_plan_whose_window_is_never_long_enough_is_refused_before_anythi
     assert ran.state == "Refused", ran.message
     assert "no window is long enough" in ran.message
     assert spots(ran) == []
+
+
+@pytest.mark.faults
+async def test_a_release_waits_until_the_quietest_time_is_known_and_goes_on_in_it(stage: Stage) -> None:
+    """It says why it waits; once it is measured, and that time is now, the keeper wakes it, and the record says what was measured."""
+    windows = {"quietest": {"minutes": 60, "zone": "UTC", "owner": "shop", "counter": "requests"}, "if_too_short": "proceed"}
+    path = stage.plan(windows=windows)
+    run = await stage.ask("production", plan=path, version=stage.tag("1.8"), requester="rita")
+    await stage.runner.run(run, "production")
+    held = await stage.seen(run)
+    assert held.state == "Suspended", held.message
+    assert "it was not measured on this machine. Run `shipway windows PLAN --measure`" in wait_in_words(held.entries)
+    assert await stage.care_of(run) == "leave"
+    plan, at = Plan.model_validate({**plan_of(stage.name), "windows": windows}), datetime.now(UTC)
+    minute = at.weekday() * 1_440 + at.hour * 60 + at.minute // 15 * 15
+    keep_quietest(stage.name, kept_of(plan, minute=minute))
+    assert await stage.care_of(run) == "wake"
+    ran = await stage.carry_through(run, "production")
+    assert ran.state == "Deployed", ran.message
+    assert any(entry.why.startswith("the quietest window: ") for entry in ran.entries)
+    forget_quietest(stage.name)
