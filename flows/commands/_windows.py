@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # models take time that `shipway --help` does not have
@@ -22,7 +23,7 @@ def ask_windows(plan: Plan) -> tuple[list[str], str]:
     from tasks.lifecycle.clock import now
     from tasks.rules.rollout.windows import windows_fault
     from tasks.rules.windows.opening import look
-    from tasks.rules.windows.words import look_in_words
+    from tasks.rules.windows.words import look_in_words, notes_of
 
     try:
         groups, moment = load_groups(plan), now()
@@ -30,7 +31,7 @@ def ask_windows(plan: Plan) -> tuple[list[str], str]:
             return [], ""
         if wrong := windows_fault(plan, groups, moment):
             return [f"windows: {wrong}."], ""
-        return [], f"Production is {look_in_words(look(groups, moment))}"
+        return [], ". ".join([f"Production is {look_in_words(look(groups, moment))}", *notes_of(groups)])
     except BadInput as error:
         return [f"windows: {error}"], ""
     except Refused:
@@ -59,4 +60,9 @@ def load_groups(plan: Plan) -> list[Group]:
     from tasks.approval.protection import load_policies
     from tasks.rules.policy.windows import groups_of
 
-    return groups_of(plan, load_policies())
+    groups = groups_of(plan, load_policies())
+    if not any(window.ics for group in groups for window in group):
+        return groups
+    from tasks.windows.calendars import with_calendars
+
+    return asyncio.run(with_calendars(groups))
