@@ -19,17 +19,20 @@ def ask_windows(plan: Plan) -> tuple[list[str], str]:
     Returns:
         Problems: that no release could ever begin, or a zone is not known here. And what holds now, in a sentence; "" without windows.
     """
+    from blocks.approvers.key_file import key_path
     from blocks.errors import BadInput, Refused
     from tasks.lifecycle.clock import now
     from tasks.rules.rollout.windows import windows_fault
     from tasks.rules.windows.opening import look
-    from tasks.rules.windows.words import look_in_words, notes_of
+    from tasks.rules.windows.words import look_in_words, never_read, notes_of
 
     try:
         groups, moment = load_groups(plan), now()
         if not groups:
             return [], ""
         if wrong := windows_fault(plan, groups, moment):
+            if never_read(groups) and not key_path().exists():
+                return [], f"When production is open cannot be known here, which is not a worker's machine: {'; '.join(never_read(groups))}"
             return [f"windows: {wrong}."], ""
         return [], ". ".join([f"Production is {look_in_words(look(groups, moment))}", *notes_of(groups)])
     except BadInput as error:

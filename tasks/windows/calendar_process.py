@@ -30,8 +30,9 @@ def main(zone: str, since: str, until: str) -> None:
     content = sys.stdin.buffer.read()
     try:
         found = read_events(content, zone=zone, since=datetime.fromisoformat(since), until=datetime.fromisoformat(until))
-    except ShipwayError as error:
-        sys.stdout.write(json.dumps({"wrong": str(error)}))
+    except Exception as error:  # noqa: BLE001 - the content is from outside
+        wrong = str(error) if isinstance(error, ShipwayError) else f"it cannot be read ({type(error).__name__})"
+        sys.stdout.write(json.dumps({"wrong": wrong}))
         return
     spans = [[int(one.begin.timestamp()), int(one.end.timestamp()), one.reason] for one in found.spans]
     sys.stdout.write(json.dumps({"spans": spans, "digest": found.digest}))

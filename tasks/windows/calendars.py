@@ -24,7 +24,7 @@ from tasks.windows.calendar_source import AHEAD, expand, fetch
 
 CONTENTS = "calendar-contents"
 WHAT = "a calendar of windows"
-EVERY, AFTER_FAULT = timedelta(minutes=10), timedelta(minutes=1)
+EVERY, EVERY_FILE, AFTER_FAULT = timedelta(minutes=10), timedelta(seconds=30), timedelta(minutes=1)
 EXPANDED_FOR = timedelta(days=1)
 LATELY, FORGOTTEN = timedelta(days=30), timedelta(days=365)  # how long after a window asked for it
 AT_ONCE = 4
@@ -63,7 +63,8 @@ class Kept:
 
     def is_due(self, at: datetime) -> bool:
         """Say if it is time to read it again."""
-        return self.tried_at is None or not timedelta() <= at - self.tried_at < (AFTER_FAULT if self.problem else EVERY)
+        every = AFTER_FAULT if self.problem else EVERY_FILE if self.ics.startswith("/") else EVERY
+        return self.tried_at is None or not timedelta() <= at - self.tried_at < every
 
     def note(self, at: datetime) -> str:
         """Say how old it is, and why; "" if it was read when it was last tried."""
@@ -146,12 +147,11 @@ async def _refreshed(kept: Kept, at: datetime) -> Kept:
     """Read a calendar again; if that fails, the last good one stays."""
     try:
         content = await fetch(kept.ics)
-        events = await expand(content, zone=kept.zone, at=at)
+        events, _ = await _events(replace(kept, content=content), at)
     except Exception as error:  # noqa: BLE001 - whatever it is, the last good one holds
         kept = replace(kept, tried_at=at, problem=str(error) if isinstance(error, ShipwayError) else error_text(error))
     else:
         kept = replace(kept, tried_at=at, read_at=at, problem="", digest=events.digest, content=content)
-        _expanded[kept.zone, hashlib.sha256(content).hexdigest()] = (at, events)
     with contextlib.suppress(Refused):  # then it holds for now
         await asyncio.to_thread(_keep, kept)
     return kept

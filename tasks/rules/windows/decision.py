@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from tasks.rules.windows.opening import Group, Stretch, longest_opening, look, next_opening
-from tasks.rules.windows.window import NEVER_READ
-from tasks.rules.windows.words import NEVER, look_in_words, moment_in_words, notes_of, why_closed, zone_of_all
+from tasks.rules.windows.words import NEVER, look_in_words, moment_in_words, never_read, why_closed, zone_of_all
 
 LOOK_AGAIN = timedelta(days=1)  # where nothing says when it opens: a freeze without an end may be lifted
 TO_BEGIN = timedelta(minutes=5)  # from the opening until the wave begins: the keeper wakes the run, which compares what was approved
@@ -62,7 +61,7 @@ def decide(groups: Sequence[Group], at: datetime, *, needed: timedelta, if_too_s
 def fault(groups: Sequence[Group], at: datetime, *, needed: timedelta, if_too_short: Literal["wait", "proceed"]) -> str:
     """Say why no release could ever begin production, from a moment on; "" if one can."""
     if next_opening(groups, at) is None:
-        if unread := [one for one in notes_of(groups) if NEVER_READ in one]:
+        if unread := never_read(groups):
             return f"production stays closed, as a calendar of its windows was never read: {'; '.join(unread)}"
         return f"production never opens: {look_in_words(look(groups, at))}. Change the windows"
     longest = longest_opening(groups, at)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from blocks.errors import BadInput
-from tasks.rules.windows.ics_event import INDEX, Facts, Reader
+from tasks.rules.windows.ics_event import INDEX, READ, Facts, Reader
 from tasks.rules.windows.window import Interval
 from tasks.rules.windows.zones import utc_of, wall_of, zone_of
 
@@ -22,7 +22,7 @@ MOST_EVENTS = 10_000
 MOST_OCCURRENCES = 10_000  # in the time that is looked at
 BEGIN = re.compile(rb"^BEGIN:VEVENT\s*$", re.IGNORECASE | re.MULTILINE)
 MARGIN = timedelta(days=2)  # between the wall of one zone and that of another
-PASSING = ("DTSTAMP", "LAST-MODIFIED", "CREATED", "X-SHIPWAY-EVENT")  # what changes each time that some servers write a calendar
+PASSING = ("UID", "SEQUENCE")  # what some servers write anew each time
 FIX = "See that the address is that of an iCalendar file, which begins with BEGIN:VCALENDAR and ends with END:VCALENDAR."
 
 
@@ -75,12 +75,25 @@ def _parse(content: bytes) -> list[Any]:
 
 
 def _series(events: list[Any]) -> Iterator[list[Any]]:
-    """Part the events by their UID: what recurs first, and then what replaces some of its occurrences."""
+    """Part the events by their UID: what recurs first, and then what replaces some of its occurrences.
+
+    Of several with one UID the newest counts; if they are equally new, they are different events whose UID is wrong, and all count.
+    """
     found: dict[str, list[Any]] = {}
     for number, event in enumerate(events):
         found.setdefault(str(event.get("UID", number)), []).append(event)
     for series in found.values():
-        yield sorted(series, key=lambda event: "RECURRENCE-ID" in event)
+        replacing = [event for event in series if "RECURRENCE-ID" in event]
+        own = [event for event in series if "RECURRENCE-ID" not in event]
+        newest = max((_sequence(event) for event in own), default=0)
+        first, *others = [event for event in own if _sequence(event) == newest] or [None]
+        yield [*([first] if first is not None else []), *replacing]
+        yield from ([event] for event in others)
+
+
+def _sequence(event: Any) -> int:
+    found = event.get("SEQUENCE", 0)
+    return int(found) if isinstance(found, int) else 0
 
 
 def _occurrences(series: list[Any], reader: Reader, since: datetime, until: datetime, *, left: int) -> Iterator[Interval]:
@@ -143,11 +156,11 @@ def _spans(facts: Facts, start: datetime, end: datetime) -> Iterator[Interval]:
 
 
 def _lasting(event: Any) -> str:
-    """Write an event without what changes each time that it is asked for."""
+    """Write what counts of an event, without what changes each time that it is asked for."""
     import icalendar  # noqa: PLC0415
 
     kept = icalendar.Event()
-    for name, value in event.items():
-        if name not in PASSING:
-            kept[name] = value
+    for name in READ:
+        if name in event and name not in PASSING:
+            kept[name] = event[name]
     return str(kept.to_ical().decode())

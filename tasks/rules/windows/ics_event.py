@@ -16,6 +16,7 @@ from tasks.rules.windows.zones import wall_of, zone_fault
 Time = date | datetime
 INDEX = "X-SHIPWAY-EVENT"  # says of an occurrence which event it is of
 READ = ("DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID", "STATUS", "SEQUENCE", "UID", "SUMMARY")
+ONCE = ("DTSTART", "DTEND", "DURATION", "RECURRENCE-ID", "STATUS", "SEQUENCE", "UID")
 RECURS = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY", "HOURLY")
 LAST = time(23, 59, 59)
 TITLE = 120  # characters
@@ -69,6 +70,8 @@ class Reader:
         for name, why in event.errors:
             if name in READ or not name:
                 raise _wrong(title, f"{f'its {name}' if name else 'a line of it'} cannot be read: {outside(why, limit=TITLE)}")
+        if double := next((name for name in ONCE if isinstance(event.get(name), list)), ""):
+            raise _wrong(title, f"it has several {double}")
         if "DTSTART" not in event:
             raise _wrong(title, "it has no DTSTART")
         zone = self._zone(event["DTSTART"], event["DTSTART"].dt, title)
@@ -77,7 +80,7 @@ class Reader:
         if end is None and length is None and not isinstance(event["DTSTART"].dt, datetime):
             length = timedelta(days=1)
         rules = _rules(event, zone, title)
-        found = {"UID": str(event.get("UID", f"{INDEX}-{len(self.facts)}")), "DTSTART": start, "SEQUENCE": int(event.get("SEQUENCE", 0))}
+        found = {"UID": str(event.get("UID", f"{INDEX}-{len(self.facts)}")), "DTSTART": start, "SEQUENCE": event.get("SEQUENCE", 0)}
         found |= {"DTEND": end or start + (length or timedelta()), "RRULE": rules, INDEX: str(len(self.facts))}
         found |= {name: list(self._dates(event, name, zone, title)) for name in ("EXDATE", "RDATE")}
         if "RECURRENCE-ID" in event:

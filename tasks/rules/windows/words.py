@@ -9,7 +9,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from tasks.rules.windows.opening import HORIZON, Group, Look
-from tasks.rules.windows.window import Window
+from tasks.rules.windows.window import NEVER_READ, Window
 from tasks.rules.windows.zones import wall_of, zone_of
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -51,6 +51,11 @@ def notes_of(groups: Sequence[Group]) -> list[str]:
     """List what people should know about the calendars of windows: which are old or were never read, and why."""
     found = {window.ics: window.calendar.note for group in groups for window in group if window.calendar and window.calendar.note}
     return [f"{address_in_words(ics)}: {note}" for ics, note in found.items()]
+
+
+def never_read(groups: Sequence[Group]) -> list[str]:
+    """List the calendars of windows that were never read, and why."""
+    return [note for note in notes_of(groups) if NEVER_READ in note]
 
 
 def times_in_words(window: Window) -> str:

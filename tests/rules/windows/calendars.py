@@ -11,5 +11,6 @@ def calendar(*events: str) -> bytes:
     """
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Test//EN"]
     for number, event in enumerate(events):
-        lines += ["BEGIN:VEVENT", f"UID:{0 if 'RECURRENCE-ID' in event else number}", *event.split("|"), "END:VEVENT"]
+        uid = [] if "UID:" in event else [f"UID:{0 if 'RECURRENCE-ID' in event else number}"]
+        lines += ["BEGIN:VEVENT", *uid, *event.split("|"), "END:VEVENT"]
     return "".join(f"{line}\r\n" for line in [*lines, "END:VCALENDAR"]).encode()

@@ -75,6 +75,14 @@ def test_an_hourly_event_takes_both_hours_of_a_repeated_one() -> None:
         (["DTSTART:20260302T120000|DURATION:PT1H|STATUS:CANCELLED"], []),
         (["DTSTART:20260302T120000Z|DURATION:PT1H|SUMMARY:a\\, b"], ["02 12:00 02 13:00 a, b"]),
         (
+            ["DTSTART:20260302T120000Z|DURATION:PT1H|UID:a", "DTSTART:20260303T120000Z|DURATION:PT1H|UID:a"],
+            ["02 12:00 02 13:00", "03 12:00 03 13:00"],
+        ),
+        (
+            ["DTSTART:20260302T120000Z|DURATION:PT1H|SEQUENCE:1|UID:a", "DTSTART:20260303T120000Z|DURATION:PT1H|SEQUENCE:2|UID:a"],
+            ["03 12:00 03 13:00"],
+        ),
+        (
             ["DTSTART:20260301T120000|DURATION:PT1H|RRULE:FREQ=DAILY;UNTIL=20260304T110000Z|EXDATE:20260303T120000"],
             ["01 11:00 01 12:00", "02 11:00 02 12:00", "04 11:00 04 12:00"],
         ),
@@ -124,6 +132,7 @@ def test_events_take_place_when_the_calendar_says(events: list[str], wanted: lis
         ),
         (calendar("DTSTART;TZID=CET:20260302T120000"), "`CET` is not the name of a time zone. Let the calendar write IANA names"),
         (calendar("DTSTART:2026-03-02|SUMMARY:odd"), "the event `odd` of the calendar is wrong: its DTSTART cannot be read"),
+        (calendar("DTSTART:20260302T120000|DTSTART:20260303T120000|SUMMARY:odd"), "it has several DTSTART"),
         (calendar("SUMMARY:odd"), "the event `odd` of the calendar is wrong: it has no DTSTART"),
         (calendar("DTSTART:20260302T120000|RRULE:FREQ=SECONDLY|SUMMARY:odd"), "it recurs SECONDLY, which is not read"),
         (calendar("DTSTART:20260302T120000|RRULE:FREQ=DAILY;BYFOO=3|SUMMARY:odd"), "recurs in a way that cannot be read"),
