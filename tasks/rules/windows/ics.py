@@ -66,7 +66,7 @@ def _parse(content: bytes) -> list[Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what it guesses about a zone is not used
             calendars = icalendar.Calendar.from_ical(text.decode(), multiple=True)
-    except (ValueError, TypeError, IndexError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OSError):
         raise BadInput("it is not an iCalendar file that can be read", field="ics", fix=FIX) from None
     events = [event for calendar in calendars for event in calendar.walk("VEVENT")]
     if len(events) != begun:

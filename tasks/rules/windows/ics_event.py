@@ -99,6 +99,8 @@ class Reader:
     def _wall(self, given: Any, zone: ZoneInfo, title: str, value: Any = None) -> datetime:
         """Give a time by the wall of a zone; a day is its midnight."""
         said = given.dt if value is None else value
+        if not isinstance(said, date):
+            raise _wrong(title, "it has a time without a day")
         if not isinstance(said, datetime):
             return datetime.combine(said, time())
         plain, own = said.replace(tzinfo=None), self._zone(given, said, title)

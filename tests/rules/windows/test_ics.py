@@ -133,6 +133,7 @@ def test_events_take_place_when_the_calendar_says(events: list[str], wanted: lis
         (calendar("DTSTART;TZID=CET:20260302T120000"), "`CET` is not the name of a time zone. Let the calendar write IANA names"),
         (calendar("DTSTART:2026-03-02|SUMMARY:odd"), "the event `odd` of the calendar is wrong: its DTSTART cannot be read"),
         (calendar("DTSTART:20260302T120000|DTSTART:20260303T120000|SUMMARY:odd"), "it has several DTSTART"),
+        (calendar("DTSTART:20260302T120000|DTEND:120000|SUMMARY:odd"), "it has a time without a day"),
         (calendar("SUMMARY:odd"), "the event `odd` of the calendar is wrong: it has no DTSTART"),
         (calendar("DTSTART:20260302T120000|RRULE:FREQ=SECONDLY|SUMMARY:odd"), "it recurs SECONDLY, which is not read"),
         (calendar("DTSTART:20260302T120000|RRULE:FREQ=DAILY;BYFOO=3|SUMMARY:odd"), "recurs in a way that cannot be read"),

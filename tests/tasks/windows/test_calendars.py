@@ -224,6 +224,9 @@ async def test_a_file_is_read_as_long_as_others_cannot_change_it(tmp_path: Path,
     path = tmp_path / "team.ics"
     path.write_bytes(GOOD)
     assert "by the calendar: sale" in await says(str(path), clock.at)
+    path.write_bytes(GOOD + bytes(50_000_000))
+    assert "has more than 3 MB" in await says(str(path), clock.later(minutes=11))
+    path.write_bytes(GOOD)
     path.chmod(0o666)
     assert "as it was less than 1 h ago, and not read since: others can change" in await says(str(path), clock.later(minutes=11))
     path.unlink()
