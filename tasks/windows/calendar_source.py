@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 from prefect.blocks.system import Secret
+from prefect.settings import PREFECT_API_URL
 
 from blocks import processes
 from blocks.bounded import PLAIN, is_plain, read_chunks
@@ -68,7 +69,13 @@ async def expand(content: bytes, *, zone: str, at: datetime) -> Events:
 
 async def _address_in(block: str) -> str:
     """Give the address that a secret block holds; the value itself is never shown."""
-    found = await load_block(block, field="ics")
+    if not PREFECT_API_URL.value():  # else Prefect would start a server for this question
+        raise Unreachable(f"no Prefect server is configured here, which has the block {block}")
+    try:
+        async with asyncio.timeout(SECONDS):
+            found = await load_block(block, field="ics")
+    except TimeoutError:
+        raise Unreachable(f"the Prefect server does not answer within {SECONDS} s for the block {block}") from None
     value = found.value.get_secret_value() if isinstance(found, Secret) else None
     if not isinstance(value, str) or not re.fullmatch(CALENDAR, value.strip()) or not value.strip().startswith("http"):
         raise BadInput(f"the block {block} does not hold the address of a calendar", field="ics", fix=PATTERN_WORDS[CALENDAR])

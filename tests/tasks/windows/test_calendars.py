@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from prefect.blocks.system import Secret
@@ -205,6 +206,10 @@ async def test_a_rule_that_matches_nothing_is_stopped_and_one_that_never_ends_is
 async def test_a_secret_address_is_in_no_word_and_in_no_file(web: CalendarHttp, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither if the calendar is read nor if it is not."""
     address = f"{web.url}/token-4711.ics"
+    server: list[str | None] = [None, "http://127.0.0.1:1/api"]
+    monkeypatch.setattr(calendar_source, "PREFECT_API_URL", SimpleNamespace(value=lambda: server[0]))
+    assert "no Prefect server is configured here" in await says("secret/far-away", clock.at)
+    del server[0]
     monkeypatch.setattr(calendar_source, "load_block", lambda *_, **__: asyncio.sleep(0, Secret(value=SecretStr(address))))
     said = await says("secret/team-calendar", clock.at)
     assert "the calendar secret/team-calendar in UTC" in said
