@@ -18,10 +18,11 @@ from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import CALENDARS
 from tasks.rules.windows.ics import Events
 from tasks.rules.windows.opening import Group
-from tasks.rules.windows.window import NEVER_READ, Calendar
+from tasks.rules.windows.window import Calendar
 from tasks.rules.windows.words import address_in_words
 from tasks.windows.calendar_source import AHEAD, expand, fetch
 
+NEVER_READ = "never read"  # how the note of such a calendar begins
 CONTENTS = "calendar-contents"
 WHAT = "a calendar of windows"
 EVERY, EVERY_FILE, AFTER_FAULT = timedelta(minutes=10), timedelta(seconds=30), timedelta(minutes=1)

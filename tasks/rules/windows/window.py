@@ -13,7 +13,6 @@ from tasks.rules.windows.zones import utc_of, wall_of, zone_of
 
 Kind = Literal["allow", "deny"]
 ALWAYS_FROM, EVER_UNTIL = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
-NEVER_READ = "never read"  # how the note of such a calendar begins
 UNKNOWN = "what it says is not known"
 LONGEST_REASON = 300
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from tasks.rules.windows.opening import HORIZON, Group, Look
-from tasks.rules.windows.window import NEVER_READ, Window
+from tasks.rules.windows.window import Window
 from tasks.rules.windows.zones import wall_of, zone_of
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -55,7 +55,7 @@ def notes_of(groups: Sequence[Group]) -> list[str]:
 
 def never_read(groups: Sequence[Group]) -> list[str]:
     """List the calendars of windows that were never read, and why."""
-    return [note for note in notes_of(groups) if NEVER_READ in note]
+    return notes_of([tuple(one for one in group if one.calendar is not None and one.calendar.until is None) for group in groups])
 
 
 def times_in_words(window: Window) -> str:

@@ -186,6 +186,7 @@ async def test_without_a_good_calendar_production_is_closed(web: CalendarHttp, c
     assert look(await with_calendars(plain), clock.at).until == datetime(2026, 12, 1, 20, tzinfo=UTC)
 
 
+@pytest.mark.slow
 async def test_a_rule_that_matches_nothing_is_stopped_and_one_that_never_ends_is_cut_off(
     web: CalendarHttp, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
