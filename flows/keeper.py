@@ -18,7 +18,9 @@ from tasks.record.open_runs import OpenRun, Part, find_open
 from tasks.record.storage import show_machine
 from tasks.rollout.due import tell_git_what_is_due
 from tasks.rules.lifecycle.reconcile import AFTER_CRASH, Care, decide_at_second_look, is_known_dead, wants_second_look
+from tasks.windows.calendars import refresh_calendars
 
+CALENDAR_SECONDS = 30
 PARTS: tuple[Part, ...] = ("kept", "tagged")
 
 
@@ -41,6 +43,9 @@ async def keeper() -> list[str]:
             faults.append(error)
     with apart("what lost its process and has no record"):
         done += [f"{name}: ended, because its process is gone" for name in await end_strays()]
+    with apart("the calendars of windows"):
+        async with asyncio.timeout(CALENDAR_SECONDS):
+            await refresh_calendars()
     with apart("what Git has still to be told"):
         done += await tell_git_what_is_due(run_id())
     with apart("the quietest windows"):

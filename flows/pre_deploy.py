@@ -48,7 +48,7 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> P
         release: Leave empty; a release fills it in.
     """
     phase = await begin_phase(plan, scope=release)
-    expect_an_opening(phase.plan, await expect_policies_kept(phase))
+    await expect_an_opening(phase.plan, await expect_policies_kept(phase))
     await expect_own_environments(phase)
     inputs = await collect_inputs(plan, version=version, key=phase.key("subject"), taken=phase.taken)
     course = describe_course(phase.plan, version, inputs.current)

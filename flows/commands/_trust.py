@@ -1,4 +1,4 @@
-"""What `shipway doctor` finds in the key folder: the key itself, the policies, the owners, the freezes, the quietest windows."""
+"""What `shipway doctor` finds in the key folder: the key itself, policies, owners, freezes, calendars, quietest windows."""
 
 from __future__ import annotations
 
@@ -105,4 +105,23 @@ def _quietest(_home: Path) -> Finding:
     return doctor.Finding("fail" if unknown else "warn", "quietest windows", said, fix)
 
 
-CHECKS: tuple[Callable[[Path], Finding], ...] = (_policies, _owners, _freezes, _quietest)
+def _calendars(_home: Path) -> Finding:
+    import asyncio
+
+    from blocks.errors import Refused
+    from blocks.server import doctor
+    from tasks.lifecycle.clock import now
+    from tasks.windows.calendars import kept_calendars, kept_in_words
+
+    try:
+        found = asyncio.run(kept_calendars())
+    except Refused as error:
+        fix = "the windows that name it count as closed until it can be read: remove the file, and it is read anew"
+        return doctor.Finding("fail", "calendars", str(error), fix)
+    if wrong := [kept_in_words(one, now()) for one in found if one.problem]:
+        fix = "the last good one holds, and without one production stays closed: put right what is named"
+        return doctor.Finding("warn", "calendars", "; ".join(wrong), fix)
+    return doctor.Finding("ok", "calendars", f"{len(found)} calendars of windows could be read")
+
+
+CHECKS: tuple[Callable[[Path], Finding], ...] = (_policies, _owners, _freezes, _calendars, _quietest)

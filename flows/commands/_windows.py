@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
-
-NOT_HERE = "the quietest window is measured on a worker's machine, and this is not one"
 
 if TYPE_CHECKING:  # models take time that `shipway --help` does not have
     from tasks.rules.plan.plan import Plan
@@ -25,18 +24,19 @@ def ask_windows(plan: Plan) -> tuple[list[str], str]:
     from tasks.lifecycle.clock import now
     from tasks.rules.rollout.windows import windows_fault
     from tasks.rules.windows.opening import look
-    from tasks.rules.windows.words import look_in_words
+    from tasks.rules.windows.words import look_in_words, not_known, notes_of
 
     try:
         groups, moment = load_groups(plan), now()
         if not groups:
             return [], ""
         if wrong := windows_fault(plan, groups, moment):
-            if any(one.is_unknown for group in groups for one in group) and not key_path().exists():
-                return [], f"When production opens is not known here: {NOT_HERE}"
+            if not key_path().exists() and (unknown := not_known(groups)):
+                return [], f"When production is open cannot be known here, which is not a worker's machine: {'; '.join(unknown)}"
             return [f"windows: {wrong}."], ""
         kept = kept_quietest(plan)
-        return [], f"Production is {look_in_words(look(groups, moment))}{f'. The quietest window: {kept}' if kept else ''}"
+        notes = [*notes_of(groups), *([f"The quietest window: {kept}"] if kept else [])]
+        return [], ". ".join([f"Production is {look_in_words(look(groups, moment))}", *notes])
     except BadInput as error:
         return [f"windows: {error}"], ""
     except Refused:
@@ -82,4 +82,9 @@ def load_groups(plan: Plan, *, quietest: bool = True) -> list[Group]:
     from tasks.approval.windows import groups_now
     from tasks.rules.policy.windows import groups_of
 
-    return (groups_now if quietest else groups_of)(plan, load_policies())
+    groups = (groups_now if quietest else groups_of)(plan, load_policies())
+    if not any(window.ics for group in groups for window in group):
+        return groups
+    from tasks.windows.calendars import with_calendars
+
+    return asyncio.run(with_calendars(groups))

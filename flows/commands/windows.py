@@ -78,7 +78,7 @@ def _facts(service: str, groups: list[Group], at: datetime, *, days: int) -> dic
     from datetime import timedelta
 
     from tasks.rules.windows.opening import HORIZON, look, stretches
-    from tasks.rules.windows.words import look_in_words
+    from tasks.rules.windows.words import look_in_words, notes_of
 
     seen, end = look(groups, at), at + timedelta(days=days)
     coming = [one for one in islice(stretches(groups, at), MOST_LINES + 1) if one.begin < end] if groups else []
@@ -87,6 +87,7 @@ def _facts(service: str, groups: list[Group], at: datetime, *, days: int) -> dic
         "open": seen.is_open,
         "until": seen.until,
         "says": f"production is {look_in_words(seen)}",
+        "calendars": notes_of(groups),
         "days": days,
         "coming": [_stretch(one, horizon=at + HORIZON) for one in coming[:MOST_LINES]],
         "more": len(coming) > MOST_LINES,
@@ -117,6 +118,8 @@ def _print(facts: dict[str, Any]) -> None:
     _terminal.show(f"{facts['service']}: {facts['says']}.")
     if facts["quietest"]:
         _terminal.show(f"The quietest window: {facts['quietest']}.")
+    for one in facts["calendars"]:
+        _terminal.show(f"! {one}")
     if not facts["coming"]:
         _terminal.show("Neither the plan nor a policy on this machine has windows.")
         return

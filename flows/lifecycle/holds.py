@@ -19,6 +19,7 @@ from tasks.rules.rollout.waiting import OVER, untold_freezes
 from tasks.rules.windows.freeze import UNREADABLE, Hold, lifted_in_words, windows_unreadable
 from tasks.rules.windows.opening import look
 from tasks.rules.windows.words import moment_in_words, why_closed, windows_name, zone_of_all
+from tasks.windows.calendars import with_calendars
 
 
 async def what_freezes(phase: Phase) -> Hold | None:
@@ -35,13 +36,13 @@ async def what_holds_a_step(phase: Phase) -> Hold | None:
     found = await what_freezes(phase)
     if found is not None or phase.plan.windows.when_it_closes == "finish":
         return found
-    found = await asyncio.to_thread(_closed, phase.plan)
+    found = await _closed(phase.plan)
     return None if found is None or set(found.by) <= await what_is_set_aside(phase.owner, phase.plan) else found
 
 
-def _closed(plan: Plan) -> Hold | None:
+async def _closed(plan: Plan) -> Hold | None:
     try:
-        groups = groups_now(plan, load_policies())
+        groups = await with_calendars(groups_now(plan, await asyncio.to_thread(load_policies)))
         seen = look(groups, now()) if groups else None
     except ShipwayError as error:
         return windows_unreadable(str(error))

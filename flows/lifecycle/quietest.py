@@ -79,13 +79,12 @@ def _fault(error: Exception) -> str:
 
 async def publish_quietest(service: str, found: Measuring, at: datetime) -> None:
     """Write the page with the week's picture, the artifact `quietest-SERVICE`."""
+    from tasks.analysis.quietest import windows_of  # noqa: PLC0415
     from tasks.analysis.quietest_picture import draw_week, page_of  # noqa: PLC0415 - once a week
-    from tasks.approval.protection import load_policies  # noqa: PLC0415
     from tasks.rules.plan.plan import Plan  # noqa: PLC0415
-    from tasks.rules.policy.windows import groups_of  # noqa: PLC0415
 
     chosen = found.kept.chosen
-    asked, groups = chosen.asked, groups_of(Plan.model_validate(found.kept.plan), load_policies())
+    asked, groups = chosen.asked, await windows_of(Plan.model_validate(found.kept.plan))
     holidays = "-".join(part for part in (asked.country, asked.subdivision) if part)
     picture = await asyncio.to_thread(
         draw_week, f"{service}: requests of production in a week", found.week, minutes=asked.minutes, zone=asked.zone, groups=groups,

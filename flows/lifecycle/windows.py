@@ -29,7 +29,8 @@ from tasks.rules.rollout.windows import decide_wave, windows_fault
 from tasks.rules.windows.decision import LOOK_AGAIN, Decision
 from tasks.rules.windows.freeze import SCHEDULE, Hold
 from tasks.rules.windows.schedule import Due, due_in, outlasting, wakes_for
-from tasks.rules.windows.words import windows_name
+from tasks.rules.windows.words import notes_of, windows_name
+from tasks.windows.calendars import with_calendars
 
 
 class Waits(NamedTuple):
@@ -109,13 +110,14 @@ async def due_of(phase: Phase) -> Due | None:
     return due_in(opened.evidence) if opened else None
 
 
-def expect_an_opening(plan: Plan, policies: Sequence[Policy]) -> None:
+async def expect_an_opening(plan: Plan, policies: Sequence[Policy]) -> None:
     """Look whether production will ever be open for long enough, before anything moves.
 
     Raises:
         Refused: It will not be, within the next two years.
     """
-    if (groups := groups_now(plan, policies)) and (wrong := windows_fault(plan, groups, now())):
+    groups = await with_calendars(groups_now(plan, policies))
+    if groups and (wrong := windows_fault(plan, groups, now())):
         raise Refused(wrong)
 
 
@@ -176,7 +178,7 @@ async def _what_keeps(phase: Phase, environments: Sequence[str], *, says: bool) 
     if decision.until is not None:
         return Waits(decision.what, decision.why, decision.until, found.by)
     if says and (found.by or due):
-        why = found.aside or await asyncio.to_thread(_measured, phase.plan)
+        why = "; ".join(part for part in (found.aside, await asyncio.to_thread(_measured, phase.plan)) if part)
         await phase.append(decision.what[:1].upper() + decision.what[1:], kind="gate", name=window_name(wave), why=why)
     return None
 
@@ -187,7 +189,7 @@ def _measured(plan: Plan) -> str:
 
 
 class _Decided(NamedTuple):
-    """What the windows say, by which name they hold it, and what is set aside of them, in words."""
+    """What the windows say, by which name they hold it, and what is set aside of them, or how old their calendars are, in words."""
 
     decision: Decision
     by: tuple[str, ...]
@@ -196,14 +198,15 @@ class _Decided(NamedTuple):
 
 async def _decide(phase: Phase, *, wave: int, due: Due | None) -> _Decided:
     """Decide by windows and schedule, without those windows that are overridden for this release."""
-    groups = await asyncio.to_thread(groups_now, phase.plan, await expect_policies_kept(phase))
+    groups = await with_calendars(await asyncio.to_thread(groups_now, phase.plan, await expect_policies_kept(phase)))
     by = (windows_name(groups),) if groups else ()
     found, alone = (decide_wave(phase.plan, some, now(), wave=wave, due=due) for some in (groups, ()))
+    notes = "; ".join(notes_of(groups))
     if alone.until is not None or not groups:
-        return _Decided(found, (SCHEDULE,) if alone.until else by)  # which no one can override
+        return _Decided(found, (SCHEDULE,) if alone.until else by, notes)  # which no one can override
     if (found.until is not None or found.missed) and set(by) <= await what_is_set_aside(phase.owner, phase.plan):
         return _Decided(alone, by, f"the windows are overridden: {found.why or found.missed}")
-    return _Decided(found, by)
+    return _Decided(found, by, notes)
 
 
 def _until(found: Hold, due: Due | None) -> Waits:

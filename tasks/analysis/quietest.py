@@ -24,7 +24,9 @@ from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import production_of
 from tasks.rules.policy.windows import groups_of
 from tasks.rules.windows.holidays import is_holiday
+from tasks.rules.windows.opening import Group
 from tasks.rules.windows.quietest import Asked
+from tasks.windows.calendars import with_calendars
 
 Measured = Mapping[str, tuple[Mapping[str, Traffic], bool]]
 
@@ -57,7 +59,7 @@ async def measure_quietest(plan: Plan, prometheus: Prometheus, traffic: Measured
     """
     asked, power = asked_in(plan), power_of(plan, traffic)
     weeks = await _read(asked, prometheus, at)
-    chosen = await asyncio.to_thread(choose, weeks.each, weeks.whole, power, asked=asked, groups=groups_of(plan, load_policies()), at=at)
+    chosen = await asyncio.to_thread(choose, weeks.each, weeks.whole, power, asked=asked, groups=await windows_of(plan), at=at)
     kept = KeptQuietest(
         plan=plan.model_dump(mode="json"),
         prometheus=whole_settings(prometheus),
@@ -82,7 +84,7 @@ async def measure_again(kept: KeptQuietest, *, at: datetime) -> Measuring:
     power = {name: Power(_or_infinite(rate), _or_infinite(kept.probe_minutes.get(name))) for name, rate in kept.rates.items()}
     weeks = await _read(asked, prometheus, at)
     chosen = await asyncio.to_thread(
-        choose, weeks.each, weeks.whole, power, asked=asked, groups=groups_of(plan, load_policies()), at=at, before=kept.chosen
+        choose, weeks.each, weeks.whole, power, asked=asked, groups=await windows_of(plan), at=at, before=kept.chosen
     )
     return Measuring(kept.model_copy(update={"chosen": chosen, "tried": at, "fault": ""}), weeks.whole)
 
@@ -100,6 +102,11 @@ def power_of(plan: Plan, traffic: Measured) -> dict[str, Power]:
 def holidays_of(country: str, subdivision: str = "") -> Callable[[date], bool] | None:
     """Give what says whether a day is a public holiday; None if none counts."""
     return partial(is_holiday, country=country, subdivision=subdivision) if country else None
+
+
+async def windows_of(plan: Plan) -> list[Group]:
+    """Give production's other windows, with what their calendars say."""
+    return await with_calendars(groups_of(plan, load_policies()))
 
 
 async def _read(asked: Asked, prometheus: Prometheus, at: datetime) -> Weeks:

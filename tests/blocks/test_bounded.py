@@ -174,6 +174,7 @@ def test_every_client_is_one_that_is_tested() -> None:
         ("blocks/server/api.py", "build_opener"),  # `read_open`, above
         ("flows/commands/_demo_prometheus.py", "urlopen"),  # `read_open`, above
         ("tasks/verification/http_check.py", "AsyncClient"),  # tests/tasks/verification/test_http_check.py
+        ("tasks/windows/calendar_source.py", "AsyncClient"),  # tests/tasks/windows/test_calendars.py
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +18,9 @@ from tasks.lifecycle.quietest import keep_quietest
 from tasks.rules.policy.windows import groups_of
 from tasks.rules.record.entries import Entry
 from tasks.rules.windows.freeze import SCHEDULE, Hold
+from tasks.rules.windows.opening import Group
 from tasks.rules.windows.schedule import Due
+from tasks.rules.windows.window import Calendar, Interval
 from tasks.rules.windows.words import windows_name
 from tests.flows.test_held_steps import FROZEN, RUN, Kept, nothing
 from tests.rules.policy.test_rules import plan_of, policy_of
@@ -158,3 +162,27 @@ async def test_a_wave_waits_for_the_quietest_time_and_never_begins_while_that_is
     assert await keeps(phase) is None
     assert Kept.entries[-1].why.startswith("the quietest window: Mon 12:00–13:00 UTC")
     assert "9 days ago; it counts for 14" in Kept.entries[-1].why
+
+
+async def test_the_record_says_how_old_the_calendar_is_by_which_a_wave_begins_or_waits(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it opens production or closes it; and events that are added later hold a release for which it was overridden."""
+    known = Calendar((Interval(AT, AT + HOUR, "sale"),), AT + 24 * HOUR, "digest", "as it was 3 h ago, and not read since: it is away")
+
+    async def with_it(groups: Sequence[Group]) -> list[Group]:
+        return [tuple(replace(one, calendar=known) for one in group) for group in groups]
+
+    monkeypatch.setattr(windows, "with_calendars", with_it)
+    assert await keeps(phase_of(allow=[{"ics": "https://example.com/token.ics", "zone": "UTC"}], if_too_short="proceed")) is None
+    assert Kept.entries[-1].why == f"the calendar example.com: {known.note}"
+    phase = phase_of(deny=[{"ics": "https://example.com/token.ics", "zone": "UTC"}])
+    found = await keeps(phase)
+    assert found is not None
+    assert found.until == AT + HOUR
+    assert (known.note in found.why, "by the calendar: sale" in found.why, "token" in found.why) == (True, True, False)
+    world.aside = set(found.held_by)
+    known = replace(known, note="as it was 4 h ago, and not read since: it is away")
+    assert await keeps(phase) is None
+    known = replace(known, digest="another")
+    assert await keeps(phase) is not None

@@ -14,10 +14,15 @@ import yaml
 from tasks.lifecycle.quietest import forget_quietest, keep_quietest
 from tasks.rules.plan.plan import Plan
 from tasks.rules.rollout.waiting import wait_in_words
+from tasks.windows import calendars
+from tasks.windows.calendars import refresh_calendars
+from tests.faulty_http import running
 from tests.flows.gatehouse import People, answer, answers, enrol, go_on
 from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, plan_of, spots
 from tests.flows.test_planned_steps import compare
+from tests.rules.windows.calendars import calendar
 from tests.tasks.lifecycle.test_quietest import kept_of
+from tests.tasks.windows.test_calendars import CalendarHttp, Handler
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300), pytest.mark.usefixtures("visitors")]
 
@@ -124,6 +129,33 @@ async def test_a_release_suspends_until_its_window_opens_and_goes_on_by_itself(s
     await check_closed(stage, ran, outcome="deployed")
     compare(ran, {**plan_of(stage.name), **sections}, version)
     await check_well(stage, version=version)
+
+
+@pytest.mark.faults
+async def test_a_release_waits_for_the_event_of_a_calendar_and_goes_on_when_it_is_removed(
+    stage: Stage, freezer: Freezer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keeper reads it again, and wakes the release; while its server is away, the last good one holds, with its age in the record."""
+    with running(CalendarHttp(Handler)) as web:
+        web.content = calendar(f"DTSTART;VALUE=DATE:20200101|DTEND;VALUE=DATE:{FREEZE['until'].replace('-', '')}|SUMMARY:winter sale")
+        freezer._apply(deny=[{"ics": f"{web.url}/token-4711.ics", "zone": "UTC"}])
+        run = await stage.release(stage.tag("1.1"), plan=stage.plan())
+        held = await go_on(stage, run)
+        assert held.state == "Suspended", held.message
+        assert "by the calendar: winter sale (ask whoever keeps the calendar)" in waits(held)[-1].why
+        assert "token" not in waits(held)[-1].why
+        assert await stage.care_of(run) == "leave"
+        web.content = calendar()
+        monkeypatch.setattr(calendars, "now", lambda: datetime.now(UTC) + timedelta(minutes=11))
+        await refresh_calendars()
+        assert await stage.care_of(run) == "wake"
+        web.says = "missing"
+        monkeypatch.setattr(calendars, "now", lambda: datetime.now(UTC) + timedelta(hours=2))
+        ran = await stage.carry_through(run, "release")
+    assert ran.state == "Deployed", ran.message
+    begun = next(entry for entry in ran.entries if entry.what.startswith("Production is open"))
+    assert "the calendar 127.0.0.1: as it was" in begun.why
+    assert "127.0.0.1 answers 404" in begun.why
 
 
 @pytest.mark.faults

@@ -4,22 +4,73 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from tasks.rules.plan.promql import fill, places_in, quoting_fault
-from tasks.rules.plan.types import WALL_TIME, Person, Section, fault, refuse_doubles, refusing
+from tasks.rules.plan.types import CALENDAR, WALL_TIME, Person, Section, fault, refuse_doubles, refusing
 from tasks.rules.windows import cron, window, zones
-from tasks.rules.windows.holidays import FIX, holidays_fault
+from tasks.rules.windows.holidays import COUNTRY, FIX, Holidays, holidays_fault
 
 KNOWN_PLACES = frozenset({"service", "environment", "target"})
 WallTime = Annotated[str, Field(pattern=WALL_TIME)]
 Line = Annotated[str, Field(min_length=1, max_length=200), refusing(cron.cron_fault, fix=cron.FIX)]
+Reason = Annotated[str, Field(min_length=1, max_length=300)]
+Owner = Annotated[str, Field(min_length=1, max_length=100)]
+Address = Annotated[str, Field(pattern=CALENDAR, max_length=2_000)]
 Zone = Annotated[str, Field(min_length=1, max_length=100), refusing(zones.zone_fault, fix=zones.FIX)]
 
 
-class Window(Section):
+class _Window(Section):
+    """What windows of every kind have."""
+
+    zone: Zone
+    """The time zone of all its times, an IANA name as `Europe/Berlin`."""
+
+
+class CalendarWindow(_Window):
+    """A window that is open during the events of a calendar: an iCalendar file, which the worker reads again and again."""
+
+    ics: Address
+    """Where it is: an address with https, a file on the worker's machine, or `secret/NAME`, a secret block that holds the address."""
+    reason: Reason = "by the calendar"
+    """Why it is there; whoever waits reads it, with the event's own summary."""
+    owner: Owner = "whoever keeps the calendar"
+    """Whom to ask about it: a person or a team."""
+
+    def on(self, kind: window.Kind, *, origin: str) -> window.Window:
+        """Give the window as the rules of windows take it, without what the calendar says."""
+        return window.Window(kind, self.zone, self.reason, self.owner, origin, ics=self.ics)
+
+
+class HolidayWindow(_Window):
+    """A window that is open on public holidays, from midnight to midnight by the wall."""
+
+    holidays: Annotated[str, Field(pattern=COUNTRY)]
+    """Whose holidays: the country's code, as `DE`."""
+    subdivision: Annotated[str, Field(min_length=1, max_length=60)] | None = None
+    """The code of one of its parts, whose holidays count as well, as `BE`; left out, only those of the whole country."""
+    days_before: Annotated[int, Field(ge=0, le=7)] = 0
+    """How many days before each holiday count as well."""
+    reason: Reason = "public holiday"
+    """Why it is there; whoever waits reads it, with the holiday's name."""
+    owner: Owner = "whoever wrote the windows"
+    """Whom to ask about it: a person or a team."""
+
+    @model_validator(mode="after")
+    def _is_known(self) -> Self:
+        if wrong := holidays_fault(self.holidays, self.subdivision or ""):
+            raise fault(wrong, fix=FIX)
+        return self
+
+    def on(self, kind: window.Kind, *, origin: str) -> window.Window:
+        """Give the window as the rules of windows take it."""
+        whose = Holidays(self.holidays, self.subdivision or "", self.days_before)
+        return window.Window(kind, self.zone, self.reason, self.owner, origin, holidays=whose)
+
+
+class Window(_Window):
     """A window: either it recurs (`cron` and a duration), or it is open once (`from`, `until` or both)."""
 
     cron: Line | None = None
@@ -32,11 +83,9 @@ class Window(Section):
     """When it opens once, as `2026-12-20T18:00`; left out, it was always open."""
     until: WallTime | None = None
     """When it closes; left out, it never does."""
-    zone: Zone
-    """The time zone of all these times, an IANA name as `Europe/Berlin`."""
-    reason: Annotated[str, Field(min_length=1, max_length=300)]
+    reason: Reason
     """Why it is there; whoever waits reads it."""
-    owner: Annotated[str, Field(min_length=1, max_length=100)]
+    owner: Owner
     """Whom to ask about it: a person or a team."""
 
     @field_validator("begins", "until")
@@ -79,12 +128,24 @@ class Window(Section):
         )  # fmt: skip
 
 
+def _kind_of_window(value: Any) -> str:
+    """Tell the kinds of windows apart by the field that only one of them has."""
+    fields = value if isinstance(value, Mapping) else type(value).model_fields if isinstance(value, Section) else ()
+    return "calendar" if "ics" in fields else "holiday" if "holidays" in fields else "times"
+
+
+AnyWindow = Annotated[
+    Annotated[Window, Tag("times")] | Annotated[CalendarWindow, Tag("calendar")] | Annotated[HolidayWindow, Tag("holiday")],
+    Discriminator(_kind_of_window),
+]
+
+
 class BothWindows(Section):
     """Windows: production may change while one of `allow` is open, or there is none, and none of `deny` is."""
 
-    allow: Annotated[list[Window], Field(max_length=50)] = Field(default_factory=list)
+    allow: Annotated[list[AnyWindow], Field(max_length=50)] = Field(default_factory=list)
     """When production may change; empty allows every time."""
-    deny: Annotated[list[Window], Field(max_length=50)] = Field(default_factory=list)
+    deny: Annotated[list[AnyWindow], Field(max_length=50)] = Field(default_factory=list)
     """When it must not, whatever is allowed: freezes."""
 
     def group(self, origin: str) -> tuple[window.Window, ...]:
@@ -129,7 +190,7 @@ class Quietest(Section):
     """Whom to ask about it: a person or a team."""
     counter: Annotated[str, Field(min_length=1, max_length=2_000)] | None = None
     """The request counter in `judgement.prometheus`, as `http_requests_total{job="shop"}`; default is that of the SLIs."""
-    holidays: Annotated[str, Field(min_length=2, max_length=2)] | None = None
+    holidays: Annotated[str, Field(pattern=COUNTRY)] | None = None
     """A country, as `DE`, whose public holidays do not count as days of the week; left out, they are days like all others."""
     subdivision: Annotated[str, Field(min_length=1, max_length=60)] | None = None
     """One of its parts, whose holidays count as well, as `BE`; left out, only those of the whole country."""

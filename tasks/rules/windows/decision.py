@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from tasks.rules.windows.opening import Group, Stretch, longest_opening, look, next_opening
-from tasks.rules.windows.words import NEVER, look_in_words, moment_in_words, why_closed, zone_of_all
+from tasks.rules.windows.words import NEVER, look_in_words, moment_in_words, never_read, why_closed, zone_of_all
 
 LOOK_AGAIN = timedelta(days=1)  # where nothing says when it opens: a freeze without an end may be lifted
 TO_BEGIN = timedelta(minutes=5)  # from the opening until the wave begins: the keeper wakes the run, which compares what was approved
@@ -61,6 +61,8 @@ def decide(groups: Sequence[Group], at: datetime, *, needed: timedelta, if_too_s
 def fault(groups: Sequence[Group], at: datetime, *, needed: timedelta, if_too_short: Literal["wait", "proceed"]) -> str:
     """Say why no release could ever begin production, from a moment on; "" if one can."""
     if next_opening(groups, at) is None:
+        if unread := never_read(groups):
+            return f"production stays closed, as a calendar of its windows was never read: {'; '.join(unread)}"
         seen = look(groups, at)
         fix = "" if any(one.is_unknown for one in seen.because) else ". Change the windows"
         return f"production never opens: {look_in_words(seen)}{fix}"

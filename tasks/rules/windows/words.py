@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from tasks.rules.windows.opening import HORIZON, Group, Look
 from tasks.rules.windows.window import Window
@@ -34,12 +36,45 @@ def window_in_words(window: Window) -> str:
 
 def windows_name(groups: Sequence[Group]) -> str:
     """Name these windows as they are written: `windows:` and a digest, which another window, time, reason or owner changes."""
-    said = "\n".join(sorted(window_in_words(window) for group in groups for window in group))
+    said = "\n".join(sorted(_lasting(window) for group in groups for window in group))
     return f"windows:{hashlib.sha256(said.encode()).hexdigest()[:12]}"
+
+
+def _lasting(window: Window) -> str:
+    """Write a window in words that stay the same while its calendar says the same, however old that is."""
+    return f"{window_in_words(replace(window, calendar=None))} {window.calendar.digest if window.calendar else ''}".rstrip()
+
+
+def address_in_words(ics: str) -> str:
+    """Name a calendar without what may be a secret of its address: its host, its file, or the block that holds the address."""
+    return f"the calendar {urlsplit(ics).hostname if '://' in ics else ics}"
+
+
+def notes_of(groups: Sequence[Group]) -> list[str]:
+    """List what people should know about the calendars of windows: which are old or were never read, and why."""
+    found = {window.ics: window.calendar.note for group in groups for window in group if window.calendar and window.calendar.note}
+    return [f"{address_in_words(ics)}: {note}" for ics, note in found.items()]
+
+
+def never_read(groups: Sequence[Group]) -> list[str]:
+    """List the calendars of windows that were never read, and why."""
+    return notes_of([tuple(one for one in group if one.calendar is not None and one.calendar.until is None) for group in groups])
+
+
+def not_known(groups: Sequence[Group]) -> list[str]:
+    """List what is not known of windows, so that production is closed: calendars that were never read, and the quietest time."""
+    return [*never_read(groups), *(window.reason for group in groups for window in group if window.is_unknown)]
 
 
 def times_in_words(window: Window) -> str:
     """Write the times of a window: `0 22 * * 1-5 for 240 min in Europe/Berlin`."""
+    if window.ics:
+        note = f" ({window.calendar.note})" if window.calendar and window.calendar.note else ""
+        return f"the events of {address_in_words(window.ics)} in {window.zone}{note}"
+    if whose := window.holidays:
+        part = f"-{whose.subdivision}" if whose.subdivision else ""
+        before = f" and {whose.days_before} day{'s' * (whose.days_before > 1)} before each" if whose.days_before else ""
+        return f"the public holidays of {whose.country}{part}{before} in {window.zone}"
     if window.cron:
         lasts = f"{window.lasts.days} day(s)" if window.by_wall else f"{window.lasts.total_seconds() / 60:g} min"
         return f"`{window.cron}` for {lasts} in {window.zone}"
