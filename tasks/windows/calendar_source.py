@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import ssl
 import stat
 import sys
@@ -23,7 +22,7 @@ from blocks.own_path import NotOwn, open_own
 from tasks.process.commands import run_command
 from tasks.process.tls import trust
 from tasks.rollout.platforms import load_block
-from tasks.rules.plan.types import CALENDAR, PATTERN_WORDS
+from tasks.rules.windows.address import is_web
 from tasks.rules.windows.ics import Events
 from tasks.rules.windows.opening import HORIZON
 from tasks.rules.windows.window import Interval
@@ -77,8 +76,8 @@ async def _address_in(block: str) -> str:
     except TimeoutError:
         raise Unreachable(f"the Prefect server does not answer within {SECONDS} s for the block {block}") from None
     value = found.value.get_secret_value() if isinstance(found, Secret) else None
-    if not isinstance(value, str) or not re.fullmatch(CALENDAR, value.strip()) or not value.strip().startswith("http"):
-        raise BadInput(f"the block {block} does not hold the address of a calendar", field="ics", fix=PATTERN_WORDS[CALENDAR])
+    if not isinstance(value, str) or not is_web(value.strip()):
+        raise BadInput(f"the block {block} does not hold the address of a calendar", field="ics", fix="Store an address with https in it.")
     return value.strip()
 
 

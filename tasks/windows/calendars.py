@@ -16,10 +16,10 @@ from blocks.errors import Refused, ShipwayError
 from blocks.outside_text import error_text
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import CALENDARS
+from tasks.rules.windows.address import address_in_words
 from tasks.rules.windows.ics import Events
 from tasks.rules.windows.opening import Group
 from tasks.rules.windows.window import Calendar
-from tasks.rules.windows.words import address_in_words
 from tasks.windows.calendar_source import AHEAD, expand, fetch
 
 NEVER_READ = "never read"  # how the note of such a calendar begins

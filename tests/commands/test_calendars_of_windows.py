@@ -79,3 +79,11 @@ def test_a_plan_whose_calendar_was_never_read_is_refused(plan: Path, capsys: pyt
     assert main(["check", str(plan)]) == 2
     said = "windows: production stays closed, as a calendar of its windows was never read: the calendar"
     assert said in capsys.readouterr().err
+
+
+def test_a_machine_that_is_not_a_worker_s_cannot_know_and_does_not_refuse(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A developer checks the plan, whose calendar is a file on the worker's machine."""
+    key_path().unlink()
+    (plan.parent / "team.ics").unlink()
+    assert main(["check", str(plan)]) == 0
+    assert "When production is open cannot be known here, which is not a worker's machine: the calendar" in capsys.readouterr().out

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from tasks.rules.plan.promql import fill, places_in, quoting_fault
-from tasks.rules.plan.types import CALENDAR, WALL_TIME, Person, Section, fault, refuse_doubles, refusing
-from tasks.rules.windows import cron, window, zones
+from tasks.rules.plan.types import WALL_TIME, Person, Section, fault, refuse_doubles, refusing
+from tasks.rules.windows import address, cron, window, zones
 from tasks.rules.windows.holidays import COUNTRY, FIX, Holidays, holidays_fault
 
 KNOWN_PLACES = frozenset({"service", "environment", "target"})
@@ -18,7 +18,7 @@ WallTime = Annotated[str, Field(pattern=WALL_TIME)]
 Line = Annotated[str, Field(min_length=1, max_length=200), refusing(cron.cron_fault, fix=cron.FIX)]
 Reason = Annotated[str, Field(min_length=1, max_length=300)]
 Owner = Annotated[str, Field(min_length=1, max_length=100)]
-Address = Annotated[str, Field(pattern=CALENDAR, max_length=2_000)]
+Address = Annotated[str, Field(min_length=1, max_length=2_000), refusing(address.address_fault, fix=address.FIX)]
 Zone = Annotated[str, Field(min_length=1, max_length=100), refusing(zones.zone_fault, fix=zones.FIX)]
 
 

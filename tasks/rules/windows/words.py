@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from urllib.parse import urlsplit
 
+from tasks.rules.windows.address import address_in_words
 from tasks.rules.windows.opening import HORIZON, Group, Look
 from tasks.rules.windows.window import Window
 from tasks.rules.windows.zones import wall_of, zone_of
@@ -43,11 +43,6 @@ def windows_name(groups: Sequence[Group]) -> str:
 def _lasting(window: Window) -> str:
     """Write a window in words that stay the same while its calendar says the same, however old that is."""
     return f"{window_in_words(replace(window, calendar=None))} {window.calendar.digest if window.calendar else ''}".rstrip()
-
-
-def address_in_words(ics: str) -> str:
-    """Name a calendar without what may be a secret of its address: its host, its file, or the block that holds the address."""
-    return f"the calendar {urlsplit(ics).hostname if '://' in ics else ics}"
 
 
 def notes_of(groups: Sequence[Group]) -> list[str]:

@@ -132,9 +132,11 @@ def test_the_quietest_window_limits_a_plan_without_other_windows() -> None:
 @pytest.mark.parametrize(
     ("window", "said"),
     [
-        ("ics: http://example.com/a.ics, zone: UTC", ".ics: `http://example.com/a.ics` does not fit. Write an address with https"),
-        ("ics: webcal://example.com/a.ics, zone: UTC", ".ics: `webcal://example.com/a.ics` does not fit. Write an address"),
-        ("ics: team.ics, zone: UTC", ".ics: `team.ics` does not fit. Write an address with https, a file on the worker's"),
+        ("ics: http://example.com/a.ics, zone: UTC", ".ics: this is not where a calendar can be. Write an address with https"),
+        ("ics: webcal://example.com/a.ics, zone: UTC", ".ics: this is not where a calendar can be"),
+        ('ics: "https://[::1/token", zone: UTC', ".ics: this is not where a calendar can be"),
+        ('ics: "https://ada:pw@example.com/a.ics", zone: UTC', ".ics: this is not where a calendar can be"),
+        ("ics: team.ics, zone: UTC", ".ics: this is not where a calendar can be"),
         ("ics: /srv/team.ics", ".zone: `zone` is missing"),
         ("ics: /srv/team.ics, zone: UTC, duration_minutes: 3", ".duration_minutes: the field `duration_minutes` is unknown"),
         ("holidays: NO, zone: UTC", '.holidays: `NO` is read as a number or as yes/no by YAML, but must be text. Put it in quotes: "NO"'),
