@@ -14,19 +14,21 @@ from flows.lifecycle.suspend import WINDOW, wait_until
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import what_holds
 from tasks.lifecycle.policy import retried
+from tasks.lifecycle.window_turns import give_turns, take_turns
 from tasks.record.journal import read_entries, read_entry
 from tasks.rollout.overrides import what_is_set_aside
 from tasks.rollout.rollout import read_position
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import waves_of
 from tasks.rules.policy.policy import Policy
-from tasks.rules.policy.windows import groups_of
+from tasks.rules.policy.windows import groups_of, turns_of
 from tasks.rules.record.entries import select
 from tasks.rules.rollout.steps import window_name
 from tasks.rules.rollout.waiting import HELD_BY, SUSPENDS_UNTIL, WAITS_UNTIL, hold_name, is_suspended_until, wait_name, waits
 from tasks.rules.rollout.windows import decide_wave, windows_fault
 from tasks.rules.windows.decision import LOOK_AGAIN, Decision
-from tasks.rules.windows.freeze import SCHEDULE, Hold
+from tasks.rules.windows.freeze import SCHEDULE, TURN, Hold
+from tasks.rules.windows.opening import look
 from tasks.rules.windows.schedule import Due, due_in, outlasting, wakes_for
 from tasks.rules.windows.words import windows_name
 
@@ -38,6 +40,7 @@ class Waits(NamedTuple):
     why: str
     until: datetime
     held_by: tuple[str, ...]
+    held: str = ""  # what wakes the run if it changes, if not what holds its service
 
 
 async def wait_for_window(phase: Phase, environments: Sequence[str], *, begins: bool = True) -> None:
@@ -84,7 +87,7 @@ async def wait_while_frozen(phase: Phase) -> None:
 async def what_holds_a_target(phase: Phase, environment: str) -> Waits | None:
     """Look once more right before the first change of a target: what was set since the last look holds its wave, if that has not begun."""
     wave = next(wave for wave in _waves(phase) if environment in wave)
-    found = await _what_keeps(phase, wave, says=False)
+    found = await _what_keeps(phase, wave, says=False) or await _turn_of_others(phase, None)
     return None if found is None or await is_begun(phase, wave) else found
 
 
@@ -174,9 +177,28 @@ async def _what_keeps(phase: Phase, environments: Sequence[str], *, says: bool) 
     decision = found.decision
     if decision.until is not None:
         return Waits(decision.what, decision.why, decision.until, found.by)
+    if says and (behind := await _turn_of_others(phase, due)) is not None:
+        return behind
     if says and (found.by or due):
         await phase.append(decision.what[:1].upper() + decision.what[1:], kind="gate", name=window_name(wave), why=found.aside)
     return None
+
+
+async def _turn_of_others(phase: Phase, due: Due | None) -> Waits | None:
+    """Take the turn in each group whose services change production one at a time; else say behind whom the release waits."""
+    policies = await expect_policies_kept(phase)
+    turns = turns_of(phase.plan, policies)
+    if not turns:
+        return None
+    opened = await read_entry(phase.owner, "opened")
+    asked = opened.evidence if opened else {}
+    other = await take_turns(turns, run=phase.owner, what=f"{asked.get('flow')} {phase.plan.service} {asked.get('version')}")
+    if other is None:
+        return None
+    seen = look(groups_of(phase.plan, policies), now())
+    until = min(seen.until or now() + LOOK_AGAIN, now() + LOOK_AGAIN)
+    what = f"another release of the group `{other.group}` is under way"
+    return Waits(what, other.why, wakes_for(due, until), (TURN,), other.held)
 
 
 class _Decided(NamedTuple):
@@ -218,7 +240,8 @@ async def _name_of_holds(phase: Phase) -> str:
 async def _suspend(phase: Phase, found: Waits, *, name: str, held: str) -> None:
     until = found.until.isoformat()
     evidence = {WAITS_UNTIL: until, SUSPENDS_UNTIL: until, HELD_BY: list(found.held_by)}
-    name = f"{name} {hold_name(found.held_by, found.what, found.why)}"
+    name, held = f"{name} {hold_name(found.held_by, found.what, found.why)}", found.held or held
+    await give_turns(phase.owner)  # whoever waits lets others go first
     await phase.append(f"Waits: {found.what}", kind="gate", name=name, why=found.why, evidence=evidence)
     entries = await read_entries(phase.owner)
     if not is_suspended_until(entries, found.until):  # it waited for the same before: the last entry says why it waits

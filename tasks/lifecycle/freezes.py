@@ -19,6 +19,7 @@ from blocks.approvers.policy_files import read_policy_files
 from blocks.errors import BadInput, Refused
 from blocks.outside_text import as_name, as_reason, error_text
 from tasks.lifecycle.clock import now
+from tasks.lifecycle.window_turns import is_turn, turn_state
 from tasks.rules.windows.freeze import Freeze, Hold, Lifted, freeze_in_words, hold_of, read_freeze, unreadable
 
 
@@ -56,13 +57,15 @@ def what_holds(service: str) -> str:
     """Give a name of everything on this machine that may hold a service: another name means that it is worth another look.
 
     Args:
-        service: The service.
+        service: The service, or what names a turn.
 
     Returns:
         The name; "" on a machine without the key folder, which cannot know.
     """
     if not key_path().exists():
         return ""
+    if is_turn(service):
+        return turn_state(service)
     hold = hold_now(service)
     found = hashlib.sha256(repr((hold and (hold.by, hold.why), _policies())).encode())
     return found.hexdigest()[:16]

@@ -11,6 +11,7 @@ from tasks.rules.plan.types import WALL_TIME, Person, Section, fault, refuse_dou
 from tasks.rules.windows import cron, window, zones
 
 WallTime = Annotated[str, Field(pattern=WALL_TIME)]
+GroupName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 Line = Annotated[str, Field(min_length=1, max_length=200), refusing(cron.cron_fault, fix=cron.FIX)]
 Zone = Annotated[str, Field(min_length=1, max_length=100), refusing(zones.zone_fault, fix=zones.FIX)]
 
@@ -82,6 +83,8 @@ class BothWindows(Section):
     """When production may change; empty allows every time."""
     deny: Annotated[list[Window], Field(max_length=50)] = Field(default_factory=list)
     """When it must not, whatever is allowed: freezes."""
+    one_at_a_time: GroupName | None = None
+    """A name of your choice: of all services that name it, one at a time changes production; the others wait for their turn."""
 
     def group(self, origin: str) -> tuple[window.Window, ...]:
         """Give all windows as the rules of windows take them."""
