@@ -233,7 +233,8 @@ def _window(plan: Plan) -> str:
     turns = f" Of the services in `{plan.windows.one_at_a_time}` one goes after the other." if plan.windows.one_at_a_time else ""
     return (
         f"Window: the next wave of production begins {'; '.join(times)}. Outside of them the release is suspended until they open; "
-        f"if the wave's longest time does not fit in what is left, {short}. A wave that has begun finishes, and a rollback never waits.{turns}"
+        f"if the wave's longest time does not fit in what is left, {short}. "
+        f"A wave that has begun finishes, and a rollback never waits.{turns}"
     )
 
 
