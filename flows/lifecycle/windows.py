@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from blocks.errors import Refused, Skipped
+from flows.approval.short_window import Short, ask_to_begin, said_about
 from flows.lifecycle.context import Phase, check_not_stopped, expect_policies_kept, platform_of
 from flows.lifecycle.holds import tell_what_is_over, what_freezes
 from flows.lifecycle.suspend import WINDOW, wait_until
@@ -40,6 +41,7 @@ class Waits(NamedTuple):
     why: str
     until: datetime
     held_by: tuple[str, ...]
+    closes: datetime | None = None  # when the window closes that may be too short, if people are asked
     held: str = ""  # what wakes the run if it changes, if not what holds its service
 
 
@@ -61,10 +63,17 @@ async def wait_for_window(phase: Phase, environments: Sequence[str], *, begins: 
         return  # before any policy is read: nothing holds up what is done
     held = await _name_of_holds(phase)  # before the look, so that what is lifted in between wakes the run
     found = await _what_keeps(phase, environments, says=begins)
+    wave = wave_of(phase, environments)
     if found is None:
         await tell_what_is_over(phase)
-    elif not await _holds_lease(phase, environments):
-        await _suspend(phase, found, name=wait_name(wave_of(phase, environments), found.until), held=held)
+    elif await _holds_lease(phase, environments):
+        return  # it was about to change one
+    elif found.closes is None:
+        await _suspend(phase, found, name=wait_name(wave, found.until), held=held)
+    else:
+        await give_turns(phase.owner)
+        await ask_to_begin(phase, Short(wave, environments[0], found.closes), until=found.until, why=found.why)
+        await wait_for_window(phase, environments, begins=begins)
 
 
 async def wait_while_frozen(phase: Phase) -> None:
@@ -176,7 +185,7 @@ async def _what_keeps(phase: Phase, environments: Sequence[str], *, says: bool) 
         return _until(frozen, due)
     decision = found.decision
     if decision.until is not None:
-        return Waits(decision.what, decision.why, decision.until, found.by)
+        return Waits(decision.what, decision.why, decision.until, found.by, decision.closes)
     if says and (behind := await _turn_of_others(phase, due)) is not None:
         return behind
     if says and (found.by or due):
@@ -198,7 +207,7 @@ async def _turn_of_others(phase: Phase, due: Due | None) -> Waits | None:
     seen = look(groups_of(phase.plan, policies), now())
     until = min(seen.until or now() + LOOK_AGAIN, now() + LOOK_AGAIN)
     what = f"another release of the group `{other.group}` is under way"
-    return Waits(what, other.why, wakes_for(due, until), (TURN,), other.held)
+    return Waits(what, other.why, wakes_for(due, until), (TURN,), held=other.held)
 
 
 class _Decided(NamedTuple):
@@ -214,6 +223,8 @@ async def _decide(phase: Phase, *, wave: int, due: Due | None) -> _Decided:
     groups = groups_of(phase.plan, await expect_policies_kept(phase))
     by = (windows_name(groups),) if groups else ()
     found, alone = (decide_wave(phase.plan, some, now(), wave=wave, due=due) for some in (groups, ()))
+    if found.closes is not None and (said := await said_about(phase, Short(wave, _waves(phase)[wave - 1][0], found.closes))):
+        found = decide_wave(phase.plan, groups, now(), wave=wave, due=due, said=said)
     if alone.until is not None or not groups:
         return _Decided(found, (SCHEDULE,) if alone.until else by)  # which no one can override
     if (found.until is not None or found.missed) and set(by) <= await what_is_set_aside(phase.owner, phase.plan):

@@ -120,8 +120,8 @@ class PolicyWindows(BothWindows):
 class Windows(BothWindows):
     """Windows: production begins while one of `allow` is open, or there is none, and none of `deny` is; else the release waits."""
 
-    if_too_short: Literal["wait", "proceed"] = "wait"
-    """If a wave's longest time does not fit in what is left of the window: `wait` for the next that is long enough, or `proceed`."""
+    if_too_short: Literal["wait", "proceed", "ask"] = "wait"
+    """If a wave does not fit in what is left of the window: `wait` for the next that is long enough, `proceed`, or `ask` people."""
     when_it_closes: Literal["finish", "hold"] = "finish"
     """If the window closes while a wave goes on: `finish` it, or `hold` it before its next step until the window opens again."""
     held_at_most_minutes: Annotated[float, Field(gt=0, le=525_600)] | None = None

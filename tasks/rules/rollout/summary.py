@@ -229,7 +229,8 @@ def _gate(plan: Plan) -> str:
 
 def _window(plan: Plan) -> str:
     times = [f"{'not in the ' if one.kind == 'deny' else 'in the '}{window_in_words(one)}" for one in plan.windows.group("plan")]
-    short = {"wait": "it waits for the next that is long enough", "proceed": "it goes on"}[plan.windows.if_too_short]
+    ways = {"wait": "it waits for the next that is long enough", "proceed": "it goes on", "ask": "people are asked whether it begins"}
+    short = ways[plan.windows.if_too_short]
     turns = f" Of the services in `{plan.windows.one_at_a_time}` one goes after the other." if plan.windows.one_at_a_time else ""
     return (
         f"Window: the next wave of production begins {'; '.join(times)}. Outside of them the release is suspended until they open; "

@@ -30,7 +30,9 @@ def windows_fault(plan: Plan, groups: Sequence[Group], at: datetime) -> str:
     return decision.fault(groups, at, needed=needed, if_too_short=plan.windows.if_too_short)
 
 
-def decide_wave(plan: Plan, groups: Sequence[Group], at: datetime, *, wave: int, due: Due | None = None) -> decision.Decision:
+def decide_wave(
+    plan: Plan, groups: Sequence[Group], at: datetime, *, wave: int, due: Due | None = None, said: decision.TooShort | None = None
+) -> decision.Decision:
     """Decide whether a wave begins at a moment, see `decision.decide`.
 
     Args:
@@ -38,10 +40,11 @@ def decide_wave(plan: Plan, groups: Sequence[Group], at: datetime, *, wave: int,
         groups: Its windows, and those of its policies.
         at: The moment (UTC).
         wave: Which one, from 1.
+        said: What people said about what may be too short; None if they were not asked.
         due: When the release was scheduled for. Only the first wave looks at it: what has begun finishes.
     """
 
     def by_windows(moment: datetime) -> decision.Decision:
-        return decision.decide(groups, moment, needed=needed_for(plan, wave), if_too_short=plan.windows.if_too_short)
+        return decision.decide(groups, moment, needed=needed_for(plan, wave), if_too_short=said or plan.windows.if_too_short)
 
     return by_windows(at) if due is None or wave > 1 else decide_due(by_windows, due, at)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Literal
 
 import pytest
 
-from tasks.rules.windows.decision import TO_BEGIN, decide, fault
+from tasks.rules.windows.decision import TO_BEGIN, TooShort, decide, fault
 from tasks.rules.windows.opening import look
 from tasks.rules.windows.window import Window
 from tasks.rules.windows.words import look_in_words, window_in_words
@@ -32,15 +31,31 @@ LONGEST = timedelta(hours=4) - TO_BEGIN  # what fits in an opening of four hours
         (utc(2026, 12, 1, 0, 1), HOUR, "wait", utc(2026, 12, 1, 21)),
         (utc(2026, 12, 1, 0, 1), HOUR, "proceed", None),
         (utc(2026, 12, 25), HOUR, "proceed", utc(2027, 1, 1, 23)),
+        (utc(2026, 11, 30, 12), HOUR, "ask", utc(2026, 11, 30, 21)),
+        (utc(2026, 12, 1, 0), HOUR, "ask", None),
+        (utc(2026, 12, 1, 0, 1), HOUR, "ask", utc(2026, 12, 1, 1)),  # people are asked until it closes
+        (utc(2026, 12, 1, 0, 1), HOUR, "postpone", utc(2026, 12, 1, 21)),
+        (utc(2026, 12, 1, 0, 1), 5 * HOUR, "postpone", utc(2026, 12, 1, 21)),  # none is ever long enough: they are asked again in the next
+        (utc(2026, 11, 30, 12), 5 * HOUR, "ask", utc(2026, 11, 30, 21)),
         (utc(2026, 12, 25), LONGEST, "wait", utc(2027, 1, 4, 21)),  # two hours of Friday's are left when the freeze ends
     ],
 )
-def test_a_wave_begins_or_waits_until_a_moment(
-    at: datetime, needed: timedelta, if_too_short: Literal["wait", "proceed"], until: datetime | None
-) -> None:
+def test_a_wave_begins_or_waits_until_a_moment(at: datetime, needed: timedelta, if_too_short: TooShort, until: datetime | None) -> None:
     """Open and long enough, or as the plan says."""
     found = decide([(NIGHTLY,), (FREEZE,)], at, needed=needed, if_too_short=if_too_short)
     assert (found.begins, found.until) == (until is None, until)
+
+
+def test_people_are_asked_only_in_a_window_that_is_open_and_may_be_too_short() -> None:
+    """With the figures; a closed one is waited for."""
+    found = decide([(NIGHTLY,)], utc(2026, 12, 1, 0, 30), needed=HOUR, if_too_short="ask")
+    assert found.closes == utc(2026, 12, 1, 1)
+    assert found.what.endswith("and people are asked whether to begin")
+    assert found.why.endswith("in 30 min, and 60 min are needed at most")
+    others = [("ask", utc(2026, 12, 1, 0)), ("ask", utc(2026, 11, 30, 12)), ("postpone", utc(2026, 12, 1, 0, 30))]
+    assert [decide([(NIGHTLY,)], at, needed=HOUR, if_too_short=way).closes for way, at in others] == [None] * 3  # type: ignore[arg-type]
+    assert fault([(NIGHTLY,)], utc(2026, 12, 25), needed=5 * HOUR, if_too_short="ask") == ""
+    assert "never opens" in fault([(OPEN_FREEZE,)], utc(2026, 12, 25), needed=HOUR, if_too_short="ask")
 
 
 def test_the_words_name_window_reason_owner_and_time() -> None:
