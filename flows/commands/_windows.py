@@ -20,6 +20,7 @@ def ask_windows(plan: Plan) -> tuple[list[str], str]:
     """
     from blocks.errors import BadInput, Refused
     from tasks.lifecycle.clock import now
+    from tasks.record.kept_times import history_of
     from tasks.rules.rollout.windows import windows_fault
     from tasks.rules.windows.opening import look
     from tasks.rules.windows.words import look_in_words
@@ -28,13 +29,24 @@ def ask_windows(plan: Plan) -> tuple[list[str], str]:
         groups, moment = load_groups(plan), now()
         if not groups:
             return [], ""
-        if wrong := windows_fault(plan, groups, moment):
+        if wrong := windows_fault(plan, groups, moment, history_of(plan)):
             return [f"windows: {wrong}."], ""
-        return [], f"Production is {look_in_words(look(groups, moment))}"
+        return [], ". ".join([f"Production is {look_in_words(look(groups, moment))}", *ask_times(plan)["estimates"]])
     except BadInput as error:
         return [f"windows: {error}"], ""
     except Refused:
         return [], ""  # the comparison with the policies says why
+
+
+def ask_times(plan: Plan) -> dict[str, list[str]]:
+    """Say how long each wave is taken to need, and what the phases of earlier releases took, by what is kept on this machine."""
+    from tasks.record.kept_times import times_of
+    from tasks.rules.plan.targets import waves_of
+    from tasks.rules.rollout.history import estimate, estimate_in_words, phases_in_words
+
+    history = times_of(plan.service)
+    said = [estimate_in_words(estimate(plan, wave, history), wave=wave) for wave in range(1, len(waves_of(plan)) + 1)]
+    return {"estimates": [f"{one[:1].upper()}{one[1:]}" for one in said], "phases": phases_in_words(plan, history)}
 
 
 def frozen(service: str | None = None) -> list[str]:

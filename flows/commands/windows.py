@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from blocks.errors import BadInput, Refused, ShipwayError
     from flows.commands._quietest import ask_rhythm, print_rhythm
-    from flows.commands._windows import frozen, load_groups
+    from flows.commands._windows import ask_times, frozen, load_groups
     from flows.commands.check import look_at
     from tasks.lifecycle.clock import now
 
@@ -53,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         groups, at = load_groups(plan), now()
         facts = _facts(plan.service, groups, at, days=min(max(arguments.days, 1), MOST_DAYS))
         facts["frozen"] = frozen(plan.service)
+        facts["times"] = ask_times(plan)
         if arguments.quietest:
             facts["traffic"] = ask_rhythm(arguments, plan, groups, at)
     except ShipwayError as error:
@@ -112,6 +113,10 @@ def _print(facts: dict[str, Any]) -> None:
     if not facts["coming"]:
         _terminal.show("Neither the plan nor a policy on this machine has windows.")
         return
+    for said in facts["times"]["estimates"]:
+        _terminal.show(f"{said}.")
+    if facts["times"]["phases"]:
+        _terminal.show(f"Earlier releases took: {'; '.join(facts['times']['phases'])}.")
     _terminal.show(f"\nThe coming {facts['days']} days:\n")
     for one in facts["coming"]:
         begin, end = (moment_in_words(one[side], one["zone"]) if one[side] else "without an end in sight" for side in ("from", "until"))

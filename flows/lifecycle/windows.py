@@ -17,6 +17,7 @@ from tasks.lifecycle.freezes import what_holds
 from tasks.lifecycle.policy import retried
 from tasks.lifecycle.window_turns import give_turns, take_turns
 from tasks.record.journal import read_entries, read_entry
+from tasks.record.kept_times import history_of
 from tasks.rollout.overrides import what_is_set_aside
 from tasks.rollout.rollout import read_position
 from tasks.rules.plan.plan import Plan
@@ -126,7 +127,7 @@ def expect_an_opening(plan: Plan, policies: Sequence[Policy]) -> None:
     Raises:
         Refused: It will not be, within the next two years.
     """
-    if (groups := groups_of(plan, policies)) and (wrong := windows_fault(plan, groups, now())):
+    if (groups := groups_of(plan, policies)) and (wrong := windows_fault(plan, groups, now(), history_of(plan))):
         raise Refused(wrong)
 
 
@@ -222,9 +223,10 @@ async def _decide(phase: Phase, *, wave: int, due: Due | None) -> _Decided:
     """Decide by windows and schedule, without those windows that are overridden for this release."""
     groups = groups_of(phase.plan, await expect_policies_kept(phase))
     by = (windows_name(groups),) if groups else ()
-    found, alone = (decide_wave(phase.plan, some, now(), wave=wave, due=due) for some in (groups, ()))
+    history = await asyncio.to_thread(history_of, phase.plan)
+    found, alone = (decide_wave(phase.plan, some, now(), wave=wave, due=due, history=history) for some in (groups, ()))
     if found.closes is not None and (said := await said_about(phase, Short(wave, _waves(phase)[wave - 1][0], found.closes))):
-        found = decide_wave(phase.plan, groups, now(), wave=wave, due=due, said=said)
+        found = decide_wave(phase.plan, groups, now(), wave=wave, due=due, said=said, history=history)
     if alone.until is not None or not groups:
         return _Decided(found, (SCHEDULE,) if alone.until else by)  # which no one can override
     if (found.until is not None or found.missed) and set(by) <= await what_is_set_aside(phase.owner, phase.plan):

@@ -122,6 +122,10 @@ class Windows(BothWindows):
 
     if_too_short: Literal["wait", "proceed", "ask"] = "wait"
     """If a wave does not fit in what is left of the window: `wait` for the next that is long enough, `proceed`, or `ask` people."""
+    time: Literal["longest", "history"] = "longest"
+    """How long a wave is taken to need: its `longest` time by the steps, or what 90 % of earlier releases took (`history`)."""
+    history_at_least: Annotated[int, Field(ge=3, le=50)] = 5
+    """With `time: history`, how many releases with the same steps must have been measured; with fewer the longest time counts."""
     when_it_closes: Literal["finish", "hold"] = "finish"
     """If the window closes while a wave goes on: `finish` it, or `hold` it before its next step until the window opens again."""
     held_at_most_minutes: Annotated[float, Field(gt=0, le=525_600)] | None = None
