@@ -39,6 +39,7 @@ async def pass_gate(
     name: str,
     requester: str,
     minutes: float | None = None,
+    opens: datetime | None = None,
     latest: datetime | None = None,
     about: StepFields | None = None,
 ) -> Approval:
@@ -50,6 +51,7 @@ async def pass_gate(
         name: The gate's name; its questions are `<name>-1`, `<name>-2` …
         requester: Who asked for the release.
         minutes: How long it may stay open; the plan's time if None.
+        opens: When production opens, if it is closed now: people may approve until then, though the plan's time is over before.
         latest: When production must have begun, if the release was scheduled: the gate is not open for longer.
         about: The step that is asked about; the whole release if None.
 
@@ -69,9 +71,9 @@ async def pass_gate(
     opened = await _opened_at(phase, about=about)
     if latest is not None and latest <= opened:
         raise Skipped(f"{_scheduled_until(latest)}, before people could be asked")
-    expires = _expires(phase, opened, minutes, latest)
+    times = opened, await _expires(phase, _open_until(phase, opened, minutes, opens, latest), about=about)
     gate, state, proofs = await put_to_people(
-        phase, inputs, name=name, requester=requester, times=(opened, expires), about=about, own={"requester_confirms": confirms}
+        phase, inputs, name=name, requester=requester, times=times, about=about, own={"requester_confirms": confirms}
     )
     return await _decide(phase, gate, state, proofs, latest=latest, about=about)
 
@@ -137,8 +139,16 @@ async def _nonce(phase: Phase, number: int, *, about: StepFields) -> str:
     return secrets.token_hex(16) if asked is None else str(asked.evidence["nonce"])
 
 
-def _expires(phase: Phase, opened: datetime, minutes: float | None, latest: datetime | None) -> datetime:
+async def _expires(phase: Phase, until: datetime, *, about: StepFields) -> datetime:
+    """Give when the gate expires: as its first question said, whenever the windows open by now."""
+    first = await phase.read("gate", name="question 1", **about)
+    said = "" if first is None else first.evidence.get(SUSPENDS_UNTIL, "")
+    return datetime.fromisoformat(said) if said else until
+
+
+def _open_until(phase: Phase, opened: datetime, minutes: float | None, opens: datetime | None, latest: datetime | None) -> datetime:
     expires = opened + timedelta(minutes=minutes or phase.plan.approval.expires_after_minutes)
+    expires = expires if opens is None else max(expires, opens)
     return expires if latest is None else min(expires, latest)
 
 

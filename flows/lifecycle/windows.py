@@ -46,13 +46,14 @@ class Waits(NamedTuple):
     held: str = ""  # what wakes the run if it changes, if not what holds its service
 
 
-async def wait_for_window(phase: Phase, environments: Sequence[str], *, begins: bool = True) -> None:
+async def wait_for_window(phase: Phase, environments: Sequence[str], *, begins: bool = True, wakes: datetime | None = None) -> None:
     """Suspend the run until production may change for a wave; of one that has begun, each step looks for itself.
 
     Args:
         phase: The release or phase, whose own run this is.
         environments: The wave's targets.
         begins: Whether the wave begins next, which the record then says; else more is looked at before.
+        wakes: When the run is woken at the latest, though it waits for longer; None for what it waits for.
 
     Raises:
         Refused: A policy is not kept, or cannot be read.
@@ -70,11 +71,11 @@ async def wait_for_window(phase: Phase, environments: Sequence[str], *, begins: 
     elif await _holds_lease(phase, environments):
         return  # it was about to change one
     elif found.closes is None:
-        await _suspend(phase, found, name=wait_name(wave, found.until), held=held)
+        await _suspend(phase, found, name=wait_name(wave, found.until), held=held, wakes=wakes)
     else:
         await give_turns(phase.owner)
         await ask_to_begin(phase, Short(wave, environments[0], found.closes), until=found.until, why=found.why)
-        await wait_for_window(phase, environments, begins=begins)
+        await wait_for_window(phase, environments, begins=begins, wakes=wakes)
 
 
 async def wait_while_frozen(phase: Phase) -> None:
@@ -99,6 +100,12 @@ async def what_holds_a_target(phase: Phase, environment: str) -> Waits | None:
     wave = next(wave for wave in _waves(phase) if environment in wave)
     found = await _what_keeps(phase, wave, says=False) or await _turn_of_others(phase, None)
     return None if found is None or await is_begun(phase, wave) else found
+
+
+async def opens_at(phase: Phase) -> datetime | None:
+    """Say when the first wave may begin by windows and schedule; None if it may now, or that is not known. Freezes do not count."""
+    decision = (await _decide(phase, wave=1, due=await due_of(phase))).decision
+    return None if decision.closes is not None or decision.missed else decision.until
 
 
 async def expect_in_time(phase: Phase) -> None:
@@ -250,14 +257,14 @@ async def _name_of_holds(phase: Phase) -> str:
     return f"{phase.plan.service} {name}" if name else ""
 
 
-async def _suspend(phase: Phase, found: Waits, *, name: str, held: str) -> None:
-    until = found.until.isoformat()
-    evidence = {WAITS_UNTIL: until, SUSPENDS_UNTIL: until, HELD_BY: list(found.held_by)}
+async def _suspend(phase: Phase, found: Waits, *, name: str, held: str, wakes: datetime | None = None) -> None:
+    until = min(found.until, wakes or found.until)
+    evidence = {WAITS_UNTIL: found.until.isoformat(), SUSPENDS_UNTIL: until.isoformat(), HELD_BY: list(found.held_by)}
     name, held = f"{name} {hold_name(found.held_by, found.what, found.why)}", found.held or held
     await give_turns(phase.owner)  # whoever waits lets others go first
     await phase.append(f"Waits: {found.what}", kind="gate", name=name, why=found.why, evidence=evidence)
     entries = await read_entries(phase.owner)
-    if not is_suspended_until(entries, found.until):  # it waited for the same before: the last entry says why it waits
+    if not is_suspended_until(entries, until):  # it waited for the same before: the last entry says why it waits
         name = f"{name} after {entries[-1].seq}"
         await phase.append(f"Waits: {found.what}", kind="gate", name=name, why=found.why, evidence=evidence)
-    await wait_until(found.until, name=WINDOW, held=held)
+    await wait_until(until, name=WINDOW, held=held)
