@@ -89,7 +89,8 @@ async def ask_to_begin(phase: Phase, short: Short, *, until: datetime, why: str)
     if until <= began:
         return  # it closes at this very moment: the next look says what is waited for
     asks = (
-        f"{why}. Approve to begin now, although it may not be done when the window closes; a wave that has begun finishes. "
+        f"{why[:1].upper()}{why[1:]}. "
+        f"Approve to begin now, although it may not be done when the window closes; a wave that has begun finishes. "
         f"Postpone to wait for the next window. Reject to end the release. Without an answer by {moment_in_words(until)} it waits."
     )
     gate, state, proofs = await put_to_people(

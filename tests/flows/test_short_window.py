@@ -85,7 +85,7 @@ def people(monkeypatch: pytest.MonkeyPatch, world: World) -> People:
 
 async def ask(people: People, short: Short = SHORT) -> None:
     """Ask, or go on after an answer."""
-    await ask_to_begin(people.phase, short, until=short.closes, why="2 min are left, and 30 min are needed at most")
+    await ask_to_begin(people.phase, short, until=short.closes, why="2 min are left, and 30 min may be needed")
 
 
 async def test_a_wave_that_may_not_fit_asks_and_says_until_when(people: People) -> None:

@@ -121,14 +121,14 @@ def phases_in_words(plan: Plan, history: Sequence[Measured]) -> list[str]:
     for name in names:
         taken = [one.seconds for release in newest for one in release.phases if one.phase == name]
         if taken:
-            said.append(f"{name}: {_minutes(median(taken))} in the middle, {_minutes(_within(taken))} for 90 % of {len(taken)}")
+            said.append(f"{name}: median {_minutes(median(taken))}, 90 % of {len(taken)} within {_minutes(_within(taken))}")
     return said
 
 
 def estimate_in_words(found: Estimate, *, wave: int) -> str:
     """Say what a wave is taken to need, what decides, and what else is known."""
     by_steps = f"{_minutes(found.longest)} at most by its steps"
-    known = f"{_minutes(found.middle)} in the middle and {_minutes(found.most)} for 90 % of {found.found} releases" if found.found else ""
+    known = f"median {_minutes(found.middle)}, 90 % of {found.found} releases within {_minutes(found.most)}" if found.found else ""
     if found.by == "history":
         return f"wave {wave} is taken to need {_minutes(found.seconds)} by its history ({known}; {by_steps})"
     more = "; ".join(part for part in (known, found.why) if part)

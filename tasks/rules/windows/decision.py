@@ -86,11 +86,11 @@ def _when(opening: Stretch | None, at: datetime) -> datetime:
 
 def _too_short(until: datetime | None, at: datetime, needed: timedelta, zone: str) -> str:
     left = timedelta() if until is None else until - at
-    return f"the window closes {moment_in_words(until, zone)}, in {_minutes(left)}, and {_minutes(needed)} are needed at most"
+    return f"the window closes {moment_in_words(until, zone)}, in {_minutes(left)}, and {_minutes(needed)} may be needed"
 
 
 def _needs(needed: timedelta) -> str:
-    return f"{_minutes(needed)} are needed at most, and {_minutes(TO_BEGIN)} to begin"
+    return f"{_minutes(needed)} may be needed, and {_minutes(TO_BEGIN)} to begin"
 
 
 def _minutes(lasts: timedelta) -> str:

@@ -92,9 +92,9 @@ def test_the_plan_says_which_decides() -> None:
     ten = [took(3_000 + day, days=day) for day in range(10)]
     found = estimate(PLAN, 1, ten)
     assert found[:2] == (3_008, "history")
-    assert estimate_in_words(found, wave=1).startswith("wave 1 is taken to need 50.1 min by its history (50.1 min in the middle and")
+    assert estimate_in_words(found, wave=1).startswith("wave 1 is taken to need 50.1 min by its history (median 50.1 min, 90 % of")
     assert estimate(plan_of(), 1, ten)[:2] == (longest_seconds_of_wave(plan_of(), 1), "longest")
-    assert phases_in_words(PLAN, ten)[1] == "wave 1: 50.1 min in the middle, 50.1 min for 90 % of 10"
+    assert phases_in_words(PLAN, ten)[1] == "wave 1: median 50.1 min, 90 % of 10 within 50.1 min"
     assert estimate(plan_of(windows={"time": "history", "history_at_least": 11}), 1, ten).by == "longest"
 
 
