@@ -145,11 +145,11 @@ def _wave(entries: Sequence[Entry], steps: Sequence[PlannedStep], number: int) -
     """Measure from the moment at which nothing held the wave any more until it was promoted; the last one with what is verified behind."""
     own = steps_of_wave(steps, number)
     places = {one.environment for one in own if one.environment}
-    about = [entry for entry in entries if entry.environment in places]
+    about = [entry for entry in entries if entry.environment in places and entry.kind != "gate"]
     end = about[-1] if about else None
     if any(one.kind == "post_deploy" for one in own):
         end = next((entry for entry in entries if entry.name == POST_DEPLOY and entry.kind == "verdict"), None)
-    before = [entry for entry in entries if about and entry.seq < about[0].seq and entry.kind == "gate" and not entry.environment]
+    before = [entry for entry in entries if about and entry.seq < about[0].seq and entry.kind == "gate"]
     promoted = {entry.environment for entry in about if entry.kind == "effect" and entry.name == "promote"}
     if end is None or promoted != places or any((entry.kind, entry.name) == ("note", "already") for entry in about):
         return None  # one that was left there by an earlier release took no time

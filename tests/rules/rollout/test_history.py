@@ -77,6 +77,14 @@ def test_a_wave_that_waited_or_did_nothing_is_not_measured(rows: Any) -> None:
     assert "wave 1" not in {one.phase for one in found.phases}
 
 
+def test_people_who_were_asked_before_the_wave_take_none_of_its_time() -> None:
+    """Whether it begins in a window that may be too short."""
+    asked: ROW = (590, "gate", "production", "window-1-until-20261130t120000 question 1")
+    found = measure("run", record(*BEGUN, asked, *WAVE, *ENDED))
+    assert found is not None
+    assert found.phases[1].seconds == 119
+
+
 def test_only_what_was_deployed_counts() -> None:
     """A rolled-back release may have been quick."""
     assert measure("run", record(*BEGUN, *WAVE, *ENDED, outcome="rolled_back")) is None
