@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from blocks.errors import Refused
 from flows import release as releases
 from flows.approval import gate as gates
 from flows.lifecycle import windows
@@ -44,6 +45,20 @@ async def test_when_it_opens_is_asked_of_windows_and_not_of_freezes(world: World
     assert await opens_at(phase_of()) is None
     world.frozen = FROZEN
     assert await opens_at(phase_of()) is None
+
+
+async def test_a_release_that_has_begun_asks_no_policy_when_production_opens(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was changed meanwhile, or cannot be read, would end it."""
+
+    async def broken(_phase: Any) -> Any:
+        raise Refused(str(world))
+
+    monkeypatch.setattr(windows, "expect_policies_kept", broken)
+    phase = phase_of(**CLOSED)
+    with pytest.raises(Refused):
+        await opens_at(phase)
+    await phase.append("is up", kind="effect", environment="production", name="prepare")
+    assert await opens_at(phase) is None
 
 
 @pytest.fixture
