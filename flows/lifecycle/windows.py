@@ -103,7 +103,7 @@ async def what_holds_a_target(phase: Phase, environment: str) -> Waits | None:
 
 
 async def opens_at(phase: Phase) -> datetime | None:
-    """Say when the first wave may begin by windows and schedule; None if it may, has begun, or none knows. Freezes do not count."""
+    """Say when the first wave may begin by windows and schedule; None if it may, has begun, or that is unknown. Freezes do not count."""
     if await _is_changed(phase, _waves(phase)[0]):
         return None  # before any policy is read: nothing holds up what is done
     decision = (await _decide(phase, wave=1, due=await due_of(phase))).decision
