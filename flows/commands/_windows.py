@@ -22,6 +22,7 @@ def ask_windows(plan: Plan) -> tuple[list[str], str]:
     from blocks.approvers.key_file import key_path
     from blocks.errors import BadInput, Refused
     from tasks.lifecycle.clock import now
+    from tasks.record.kept_times import history_of
     from tasks.rules.rollout.windows import windows_fault
     from tasks.rules.windows.opening import look
     from tasks.rules.windows.words import look_in_words, not_known, notes_of
@@ -30,12 +31,13 @@ def ask_windows(plan: Plan) -> tuple[list[str], str]:
         groups, moment = load_groups(plan), now()
         if not groups:
             return [], ""
-        if wrong := windows_fault(plan, groups, moment):
+        notes, history = notes_of(groups), history_of(plan)
+        if wrong := windows_fault(plan, groups, moment, history):
             if not key_path().exists() and (unknown := not_known(groups)):
                 return [], f"When production is open cannot be known here, which is not a worker's machine: {'; '.join(unknown)}"
             return [f"windows: {wrong}."], ""
         kept = kept_quietest(plan)
-        notes = [*notes_of(groups), *([f"The quietest window: {kept}"] if kept else [])]
+        notes += [*([f"The quietest window: {kept}"] if kept else []), *ask_times(plan)["estimates"]]
         return [], ". ".join([f"Production is {look_in_words(look(groups, moment))}", *notes])
     except BadInput as error:
         return [f"windows: {error}"], ""
@@ -53,6 +55,17 @@ def kept_quietest(plan: Plan) -> str:
     changed = kept is not None and any(kept.plan.get(name) != now_[name] for name in ("judgement", "production", "windows"))
     said = quietest_in_words(plan.service) or "not measured on this machine"
     return f"{said}. The plan's SLIs, steps or windows changed since: measure it again" if changed else said
+
+
+def ask_times(plan: Plan) -> dict[str, list[str]]:
+    """Say how long each wave is taken to need, and what the phases of earlier releases took, by what is kept on this machine."""
+    from tasks.record.kept_times import times_of
+    from tasks.rules.plan.targets import waves_of
+    from tasks.rules.rollout.history import estimate, estimate_in_words, phases_in_words
+
+    history = times_of(plan.service)
+    said = [estimate_in_words(estimate(plan, wave, history), wave=wave) for wave in range(1, len(waves_of(plan)) + 1)]
+    return {"estimates": [f"{one[:1].upper()}{one[1:]}" for one in said], "phases": phases_in_words(plan, history)}
 
 
 def frozen(service: str | None = None) -> list[str]:

@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     from blocks.errors import BadInput, Refused, ShipwayError
     from flows.commands._measure import measure
     from flows.commands._quietest import ask_rhythm, print_rhythm
-    from flows.commands._windows import frozen, kept_quietest, load_groups
+    from flows.commands._windows import ask_times, frozen, kept_quietest, load_groups
     from flows.commands.check import look_at
     from tasks.lifecycle.clock import now
 
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
             measure(plan)
         groups, at = load_groups(plan), now()
         facts = _facts(plan.service, groups, at, days=min(max(arguments.days, 1), MOST_DAYS))
-        facts |= {"frozen": frozen(plan.service), "quietest": kept_quietest(plan)}
+        facts |= {"frozen": frozen(plan.service), "quietest": kept_quietest(plan), "times": ask_times(plan)}
         if arguments.quietest:
             facts["traffic"] = ask_rhythm(arguments, plan, load_groups(plan, quietest=False), at)
     except ShipwayError as error:
@@ -123,6 +123,10 @@ def _print(facts: dict[str, Any]) -> None:
     if not facts["coming"]:
         _terminal.show("Neither the plan nor a policy on this machine has windows.")
         return
+    for said in facts["times"]["estimates"]:
+        _terminal.show(f"{said}.")
+    if facts["times"]["phases"]:
+        _terminal.show(f"Earlier releases took: {'; '.join(facts['times']['phases'])}.")
     _terminal.show(f"\nThe coming {facts['days']} days:\n")
     for one in facts["coming"]:
         begin, end = (moment_in_words(one[side], one["zone"]) if one[side] else "without an end in sight" for side in ("from", "until"))

@@ -21,6 +21,7 @@ from blocks.errors import BadInput, Refused
 from blocks.outside_text import as_name, as_reason, error_text
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.quietest import name_of_quietest
+from tasks.lifecycle.window_turns import is_turn, turn_state
 from tasks.rules.windows.freeze import Freeze, Hold, Lifted, freeze_in_words, hold_of, read_freeze, unreadable
 
 CALENDARS = "calendars"  # what is kept beside the key of the calendars that windows name
@@ -60,13 +61,15 @@ def what_holds(service: str) -> str:
     """Give a name of everything on this machine that may hold a service: another name means that it is worth another look.
 
     Args:
-        service: The service.
+        service: The service, or what names a turn.
 
     Returns:
         The name; "" on a machine without the key folder, which cannot know.
     """
     if not key_path().exists():
         return ""
+    if is_turn(service):
+        return turn_state(service)
     hold = hold_now(service)
     about = hold and (hold.by, hold.why), _policies(), _calendars(), name_of_quietest(service)
     found = hashlib.sha256(repr(about).encode())

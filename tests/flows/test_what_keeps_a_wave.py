@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from blocks.approvers.key_file import create_key, key_path
 from blocks.errors import Refused, Skipped
 from flows.commands.override import _expect_held
 from flows.lifecycle import windows
 from flows.lifecycle.context import Phase
-from flows.lifecycle.windows import Waits, _what_keeps, expect_in_time
+from flows.lifecycle.windows import Waits, _what_keeps, expect_in_time, wait_for_window, what_holds_a_target
+from tasks.lifecycle.kept_runs import forget_open, keep_open
 from tasks.lifecycle.quietest import keep_quietest
+from tasks.lifecycle.window_turns import take_turns
 from tasks.rules.policy.windows import groups_of
-from tasks.rules.record.entries import Entry
-from tasks.rules.windows.freeze import SCHEDULE, Hold
+from tasks.rules.record.entries import Entry, chain
+from tasks.rules.windows.freeze import SCHEDULE, TURN, Hold
 from tasks.rules.windows.opening import Group
 from tasks.rules.windows.schedule import Due
 from tasks.rules.windows.window import Calendar, Interval
@@ -186,3 +190,49 @@ async def test_the_record_says_how_old_the_calendar_is_by_which_a_wave_begins_or
     assert await keeps(phase) is None
     known = replace(known, digest="another")
     assert await keeps(phase) is not None
+
+
+@pytest.fixture
+async def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give this machine a key's folder in which two runs are open."""
+    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "keys" / "approvals.key"))
+    create_key(key_path())
+    for run in (RUN, "another"):
+        await keep_open(run)
+
+
+@pytest.mark.usefixtures("key")
+async def test_services_of_one_group_change_production_one_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group of the plan or of a policy; who waits looks again when the window closes, and no override helps."""
+    opened = chain(None, at=AT, kind="opened", what="asked", who="rita", why="", evidence={"flow": "release", "version": "1.1"})
+
+    async def read(*_: Any) -> Any:
+        return opened
+
+    monkeypatch.setattr(windows, "read_entry", read)
+    world.policies = (policy_of(windows={"one_at_a_time": "db"}),)
+    phase = phase_of(allow=CLOSED["deny"])
+    assert await take_turns(["db"], run="another", what="release mail 2.0") is None
+    found = await keeps(phase)
+    assert found is not None
+    assert (found.held_by, found.until) == ((TURN,), AT + timedelta(days=1))
+    assert found.why.startswith("release mail 2.0 (")
+    assert await keeps(phase, says=False) is None  # nothing is taken before what was approved is compared
+    with pytest.raises(Refused, match="waits for its turn"):
+        _expect_held("release shop 1.1", list(found.held_by))
+    assert await what_holds_a_target(phase, "production") == found
+    await forget_open("another")
+    assert await keeps(phase) is None
+    assert await take_turns(["db"], run="another", what="release mail 2.0") is not None
+
+
+@pytest.mark.usefixtures("key")
+async def test_a_release_that_waits_for_anything_gives_its_turn_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A freeze, or a window that is too short: the next one goes first."""
+    assert await take_turns(["db"], run=RUN, what="release shop 1.1") is None
+    for name in ("_holds_lease", "_is_changed", "check_not_stopped"):
+        monkeypatch.setattr(windows, name, nothing)
+    world.frozen = FROZEN
+    await wait_for_window(phase_of(one_at_a_time="db"), ["production"])
+    assert Kept.entries[-1].what.startswith("Waits: production is frozen")
+    assert await take_turns(["db"], run="another", what="release mail 2.0") is None

@@ -187,7 +187,7 @@ def _care_for_waiting(seen: Seen, now: datetime) -> Care:
     if seen.begun and seen.waits is False and (seen.alive is not True or now - seen.since >= STUCK_CANCELLING):
         return Care("wake", "it was suspended, and its record does not say that it waits for anything", counts=True)
     if seen.hold_changed:
-        return Care("wake", "a freeze or a policy that holds it was changed")
+        return Care("wake", "what holds it was changed: a freeze, a policy, or whose turn it is")
     return Care("leave", "it waits")
 
 

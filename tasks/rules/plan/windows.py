@@ -15,6 +15,7 @@ from tasks.rules.windows.holidays import COUNTRY, FIX, Holidays, holidays_fault
 
 KNOWN_PLACES = frozenset({"service", "environment", "target"})
 WallTime = Annotated[str, Field(pattern=WALL_TIME)]
+GroupName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 Line = Annotated[str, Field(min_length=1, max_length=200), refusing(cron.cron_fault, fix=cron.FIX)]
 Reason = Annotated[str, Field(min_length=1, max_length=300)]
 Owner = Annotated[str, Field(min_length=1, max_length=100)]
@@ -147,6 +148,8 @@ class BothWindows(Section):
     """When production may change; empty allows every time."""
     deny: Annotated[list[AnyWindow], Field(max_length=50)] = Field(default_factory=list)
     """When it must not, whatever is allowed: freezes."""
+    one_at_a_time: GroupName | None = None
+    """A name of your choice: of all services that name it, one at a time changes production; the others wait for their turn."""
 
     def group(self, origin: str) -> tuple[window.Window, ...]:
         """Give all windows as the rules of windows take them."""
@@ -226,9 +229,12 @@ class Windows(BothWindows):
 
     quietest: Quietest | None = None
     """Only in the quietest time of the week, as it was measured; left out, the windows alone say when."""
-
-    if_too_short: Literal["wait", "proceed"] = "wait"
-    """If a wave's longest time does not fit in what is left of the window: `wait` for the next that is long enough, or `proceed`."""
+    if_too_short: Literal["wait", "proceed", "ask"] = "wait"
+    """If a wave does not fit in what is left of the window: `wait` for the next that is long enough, `proceed`, or `ask` people."""
+    time: Literal["longest", "history"] = "longest"
+    """How long a wave is taken to need: its `longest` time by the steps, or what 90 % of earlier releases took (`history`)."""
+    history_at_least: Annotated[int, Field(ge=3, le=50)] = 5
+    """With `time: history`, how many releases with the same steps must have been measured; with fewer the longest time counts."""
     when_it_closes: Literal["finish", "hold"] = "finish"
     """If the window closes while a wave goes on: `finish` it, or `hold` it before its next step until the window opens again."""
     held_at_most_minutes: Annotated[float, Field(gt=0, le=525_600)] | None = None

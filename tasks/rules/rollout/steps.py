@@ -87,10 +87,22 @@ def longest_seconds(plan: Plan) -> float:
 
 def longest_seconds_of_wave(plan: Plan, number: int) -> float:
     """Give how long a wave of production can take that goes well; the last one with what is verified behind it."""
-    steps = steps_of(plan)
-    behind = sum(step.longest_seconds for step in steps if step.kind == "post_deploy") if number == len(waves_of(plan)) else 0
+    steps = steps_of_wave(steps_of(plan), number)
+    behind = sum(step.longest_seconds for step in steps if step.kind == "post_deploy")
     paths = _paths([step for step in steps if step.wave == number])
     return max(sum(step.longest_seconds for step in path) for path in paths) + behind
+
+
+def longest_watch_seconds(plan: Plan, number: int) -> float:
+    """Give how long the watches of a wave take together if each needs its whole time, without anything between them."""
+    paths = _paths([step for step in steps_of(plan) if step.wave == number])
+    return max(sum(step.longest_seconds for step in path if step.kind == "watch") for path in paths)
+
+
+def steps_of_wave(steps: Sequence[PlannedStep], number: int) -> list[PlannedStep]:
+    """Choose the steps of a wave; the last one has those behind production, too."""
+    is_last = number == max((step.wave for step in steps), default=0)
+    return [step for step in steps if step.wave == number or (is_last and step.kind == "post_deploy")]
 
 
 def window_name(wave: int) -> str:

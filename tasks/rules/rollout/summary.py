@@ -231,10 +231,13 @@ def _window(plan: Plan) -> str:
     times = [f"{'not in the ' if one.kind == 'deny' else 'in the '}{window_in_words(one)}" for one in plan.windows.group("plan")]
     if (quietest := plan.windows.quietest) is not None:
         times.append(f"in the quietest {quietest.minutes} min of the week by measured traffic (ask {quietest.owner})")
-    short = {"wait": "it waits for the next that is long enough", "proceed": "it goes on"}[plan.windows.if_too_short]
+    ways = {"wait": "it waits for the next that is long enough", "proceed": "it goes on", "ask": "people are asked whether it begins"}
+    short = ways[plan.windows.if_too_short]
+    turns = f" Of the services in `{plan.windows.one_at_a_time}` one goes after the other." if plan.windows.one_at_a_time else ""
     return (
         f"Window: the next wave of production begins {'; '.join(times)}. Outside of them the release is suspended until they open; "
-        f"if the wave's longest time does not fit in what is left, {short}. A wave that has begun finishes, and a rollback never waits."
+        f"if the wave's longest time does not fit in what is left, {short}. "
+        f"A wave that has begun finishes, and a rollback never waits.{turns}"
     )
 
 

@@ -159,6 +159,8 @@ def decide_due(decide: Callable[[datetime], Decision], due: Due, at: datetime) -
             found = replace(found, what=f"production is due {moment_in_words(due.begin)}", why=f"the release {span}")
     else:
         found = decide(at)
+    if found.closes is not None and found.until is not None:
+        return replace(found, until=min(found.until, due.latest or found.until))
     if found.until is not None and due.latest is not None and found.until > due.latest:
         return replace(found, missed=f"it {span}, but {found.what}: {found.why}")
     return found

@@ -410,3 +410,35 @@ def test_a_clock_that_jumps_an_hour_and_comes_back_opens_no_gate(jump: timedelta
     assert judge(wrong, gate=gate, now=NOW).proof is None
     assert judge(wrong, gate=gate, now=NOW + jump).proof is None
     assert judge(answer_of("anna", gate=gate), gate=gate).outcome == "accepted"
+
+
+SHORT = GATE.model_copy(update={"name": "window-1-until-20261201t010000", "may_postpone": True})
+
+
+def test_one_person_postpones_where_that_is_asked_and_nowhere_else() -> None:
+    """It is proved like the other answers, begins nothing, and a later rejection still ends the release."""
+    assert judge(answer_of("anna", decision="postpone")).outcome == "malformed"
+    found = judge(answer_of("anna", decision="postpone", gate=SHORT), gate=SHORT)
+    assert (found.outcome, found.reason) == ("postponed", "anna said to wait")
+    proof = proof_of("anna", decision="postpone", gate=SHORT)
+    assert proof.is_signed_by(KEY)
+    assert gate_state(SHORT, [proof], wrong_codes=0, now=NOW).state == "postponed"
+    assert judge(answer_of("ben", gate=SHORT), gate=SHORT, proofs=(proof,)).outcome == "already_answered"
+    rejected = proof_of("ben", decision="reject", gate=SHORT)
+    assert gate_state(SHORT, [proof, rejected], wrong_codes=0, now=NOW).state == "rejected"
+    both = [proof_of(name, gate=SHORT) for name in ("ben", "carl")]
+    assert gate_state(SHORT, both, wrong_codes=0, now=NOW).state == "approved"
+    assert gate_state(SHORT, [proof, *both], wrong_codes=0, now=NOW).state == "postponed"
+
+
+def test_an_answer_to_postpone_approves_nothing() -> None:
+    """Neither as a code for another decision, nor as a proof at any gate."""
+    code = code_of("anna", "postpone", gate=SHORT)
+    assert judge(answer_of("anna", code=code, gate=SHORT), gate=SHORT).outcome == "wrong_code"
+    subject = Subject(SHORT.run, SHORT.name, SHORT.service, SHORT.version, SHORT.digest)
+    trust = Trust(KEY, set(SECRETS), check_signature)
+    proofs = [proof_of("anna", decision="postpone", gate=SHORT)]
+    found = verify_proofs(
+        proofs, subject=subject, trust=trust, approvers=SHORT.approvers, quorum=1, requester="rita"
+    )  # fmt: skip
+    assert "anna said to wait" in found[0]

@@ -178,3 +178,11 @@ def test_calendars_and_holidays_are_given_to_the_rules_as_they_are_written(windo
     assert plan is not None
     assert plan.windows.group("plan") == (wanted,)
     assert Plan.model_validate(plan.model_dump(mode="json")) == plan
+
+
+def test_a_plan_without_approvers_cannot_ask() -> None:
+    """It would wait in silence each time."""
+    asks, none = "windows: {if_too_short: ask}\n", MINIMAL.replace("  approvers: [ada, grace]\n  quorum: 1\n", "  quorum: 0\n")
+    assert read_plan(f"{MINIMAL}{asks}", name="p.yaml")[1] == []
+    (problem,) = read_plan(f"{none}{asks}", name="p.yaml")[1]
+    assert "windows: `if_too_short: ask` asks approvers, and the plan names none. Name them in `approval`" in str(problem)
