@@ -202,10 +202,30 @@ async def forget_unbegun(run: str) -> bool:
         begun = HOST in found.labels if found is not None else bool(await process_of(run))
         if begun:
             return False
-        await forget_open(run)
-        if found is not None:
-            await change_tags(client, found, drop={OPEN})
+        await _forget(client, run, found)
         return True
+
+
+@task(name="forget idle", **OBSERVE)
+async def forget_idle(run: str) -> bool:
+    """Take a run that moves nothing, as the server names its flow, out of the keeper's sight; not one of which a process is kept.
+
+    The server's word alone never ends what looks after a run that began here: it may be a release under a flow of another name.
+
+    Returns:
+        Whether it was taken out of sight.
+    """
+    async with whatever_is_left(run) as (client, found):
+        if await process_of(run):
+            return False
+        await _forget(client, run, found)
+        return True
+
+
+async def _forget(client: PrefectClient, run: str, found: FlowRun | None) -> None:
+    await forget_open(run)
+    if found is not None:
+        await change_tags(client, found, drop={OPEN})
 
 
 @task(name="end as", **OBSERVE)
