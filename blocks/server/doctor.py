@@ -193,17 +193,17 @@ def _deployments(home: Path) -> Finding:
     known = deployed.known(home)
     fix = f"shipway up --home {home} deploys them again; find out who changed them. Meanwhile, shipway rollback PLAN --here rolls back"
     found = api.ask(home, "/deployments/filter", {"deployments": {"id": {"any_": list(known)}}, "limit": 200}) if known else []
-    there = {one["entrypoint"] for one in found if one["entrypoint"].endswith(f".{one['name']}")}  # as the code asks for it
-    if missing := ", ".join(sorted(one.rpartition(".")[2] for one in deployed.URGENT - there)):
-        return Finding("fail", "deployed", f"missing, or with another entry point: {missing}", fix)
+    own = {one["id"]: name for one in found if (name := deployed.own_name(known[one["id"]]))}
+    if missing := ", ".join(sorted({one.rpartition(".")[2] for one in deployed.URGENT} - {*own.values()})):
+        return Finding("fail", "deployed", f"missing, or made with another entry point: {missing}", fix)
     faults = []
     for one in found:
         limit = one["global_concurrency_limit"]
         if (limit and limit["limit"]) != known[one["id"]].get("limit"):
             faults.append(f"{one['name']} has {'the concurrency limit ' + str(limit['limit']) if limit else 'no concurrency limit'}")
-        elif one["entrypoint"] in deployed.URGENT and one["parameters"] != known[one["id"]]["parameters"]:
-            faults.append(f"{one['name']} has other default parameters")
-        elif one["entrypoint"] in deployed.URGENT and one["paused"]:
+        elif one["id"] in own and (other := [name for name in deployed.FIELDS if one[name] != known[one["id"]].get(name)]):
+            faults.append(f"{one['name']} has other {', '.join(name.replace('_', ' ') for name in other)}")
+        elif one["id"] in own and one["paused"]:
             faults.append(f"{one['name']} is paused")
     if faults:
         return Finding("fail", "deployed", f"not as it was deployed: {', '.join(faults)}", fix)

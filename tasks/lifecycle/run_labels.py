@@ -20,13 +20,12 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import ObjectNotFound
 
-from tasks.lifecycle.kept_runs import count_attempt, forget_open, forget_process, keep_process, process_of
+from tasks.lifecycle.kept_runs import MARKED, count_attempt, forget_open, forget_process, keep_process, process_of
 from tasks.lifecycle.lock import OPEN, OUTCOME, STOP, change_tags, lock_tag, release_locks
 from tasks.lifecycle.policy import OBSERVE
 from tasks.rules.lifecycle.reconcile import UNMARKED
 
 HOST, PID, STARTED, WAKE_AT = "shipway.host", "shipway.pid", "shipway.process-started", "shipway.wake-at"
-MARKED = "shipway.marked-at"
 HELD = "shipway.held"  # the service, and what held it when its run was suspended
 OF_A_RUN = ("prefect", "engine_client")  # what the command of a run's process contains
 
