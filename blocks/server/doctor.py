@@ -19,7 +19,7 @@ from typing import Literal
 from blocks import processes
 from blocks.errors import Refused
 from blocks.runner import NAME, closed_to_it, runner, why_not
-from blocks.server import api, deployed, keeper, layout, port, postgres, problems, supervisor, worker
+from blocks.server import api, deployed, keeper, layout, port, postgres, problems, result_block, supervisor, worker
 
 PREFECT_VERSION = "3.9.1"
 LEAST_PYTHON = (3, 11)
@@ -46,10 +46,8 @@ def examine(home: Path) -> Iterator[Finding]:
     checks: list[Callable[[Path], Finding]] = [_python, _prefect, _git, _home, _users, _storage, _supervisor, _database, _port, _server]
     yield from (guarded(check, home) for check in checks)
     if api.is_healthy(home):
-        yield from (
-            guarded(check, home)
-            for check in (_clock, _pool, _queues, _deployments, _automations, _server_storage, _worker, _urgent_worker, _keeper)
-        )
+        there = (_clock, _pool, _queues, _deployments, _automations, _server_storage, _result_block, _worker, _urgent_worker, _keeper)
+        yield from (guarded(check, home) for check in there)
 
 
 def guarded(check: Callable[[Path], Finding], home: Path) -> Finding:
@@ -227,6 +225,14 @@ def _server_storage(home: Path) -> Finding:
         fix = "find out who set it (`GET /admin/storage`), and send `DELETE /admin/storage`"
         return Finding("warn", "storage", "the server has a default of its own for results; Shipway never uses it", fix)
     return Finding("ok", "storage", "the server names none of its own")
+
+
+def _result_block(home: Path) -> Finding:
+    names, faults = result_block.faults(home)
+    if faults:
+        fix = "if you changed the block, remove that file, and the next run keeps it anew; else put it right, and find out who changed it"
+        return Finding("fail", "storage block", "; ".join(faults), fix)
+    return Finding("ok", "storage block", ", ".join(names) or "none: results and records are kept in a folder")
 
 
 def _worker(home: Path, *, name: str = "worker") -> Finding:

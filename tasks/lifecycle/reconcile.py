@@ -18,10 +18,10 @@ from prefect.states import AwaitingRetry
 
 from blocks.approvers.key_file import secret_name
 from tasks.lifecycle.freezes import what_holds
-from tasks.lifecycle.kept_runs import care_of, count_start, keep_care, process_of, times_started
+from tasks.lifecycle.kept_runs import MARKED, care_of, count_start, keep_care, process_of, times_started
 from tasks.lifecycle.lock import OPEN, must_stop
 from tasks.lifecycle.policy import OBSERVE
-from tasks.lifecycle.run_labels import HELD, MARKED, PID, WAKE_AT, process_lives, run_lives, whatever_is_left
+from tasks.lifecycle.run_labels import HELD, PID, WAKE_AT, process_lives, run_lives, whatever_is_left
 from tasks.rules.lifecycle.reconcile import AT_WORK, MOST_ATTEMPTS, Seen, is_known_dead, will_be_done
 
 KEEPER = "keeper"

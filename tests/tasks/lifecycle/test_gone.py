@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from tasks.lifecycle.kept_runs import (
+    MARKED,
     count_attempt,
     count_start,
     forget_open,
@@ -20,7 +21,7 @@ from tasks.lifecycle.kept_runs import (
     times_started,
 )
 from tasks.lifecycle.reconcile import forget_gone, gone_since
-from tasks.lifecycle.run_labels import HOST, MARKED, PID, STARTED, machine
+from tasks.lifecycle.run_labels import HOST, PID, STARTED, machine
 from tasks.record.open_runs import _is_full
 
 DEAD: dict[str, Any] = {HOST: machine(), PID: 999_999_999, STARTED: 1.0, MARKED: "2026-01-01T00:00:00+00:00"}

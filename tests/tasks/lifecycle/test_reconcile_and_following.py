@@ -18,10 +18,10 @@ from prefect.states import Cancelling, Completed, Crashed, Failed, Pending, Runn
 from blocks.errors import WorldMoved
 from tasks.approval.answering import read_question
 from tasks.lifecycle.asked import what_was_asked
+from tasks.lifecycle.kept_runs import MARKED
 from tasks.lifecycle.lock import OPEN, OUTCOME, STOP, is_stop_requested
 from tasks.lifecycle.reconcile import forget_idle_runs, last_work, settle_run, start_again
 from tasks.lifecycle.run_labels import (
-    MARKED,
     begin_attempt,
     end_as,
     end_attempt,
