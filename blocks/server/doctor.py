@@ -255,8 +255,8 @@ def _keeper(home: Path) -> Finding:
         return Finding("fail", "keeper", "not deployed: expired approvals and dead runs go unnoticed", f"shipway up --home {home}")
     if found[0]["paused"]:
         return Finding("fail", "keeper", "paused: expired approvals and dead runs go unnoticed", "resume its deployment in the UI")
-    last, now = keeper.last_work(home), time.time()
-    text = keeper.describe(last, now=now)
+    (last, by_server), now = keeper.last_work(home), time.time()
+    text = keeper.describe(last, now=now) + (f", {keeper.BY_SERVER}" if by_server else "")
     if last is not None and now - last < keeper.LATE_SECONDS:
         return Finding("ok", "keeper", text)
     up = now - keeper.started(home)
