@@ -26,7 +26,7 @@ class Asked:
         streamed: Whether it is passed on while it is being received.
         began: When it was sent, by the loop's clock.
         progressed: When the last piece of its answer came; 0 before the first.
-        bytes: How many bytes of its body came.
+        came: How many bytes of its body came.
         waited: For how many seconds the version let wait for them; not what its caller took to read.
     """
 
@@ -35,7 +35,7 @@ class Asked:
     streamed: bool
     began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     progressed: float = 0.0
-    bytes: int = 0
+    came: int = 0
     waited: float = 0.0
     _counted: bool = False
     _look: asyncio.TimerHandle | None = None
@@ -63,7 +63,7 @@ class Asked:
         loop, asked_at = asyncio.get_running_loop(), asyncio.get_running_loop().time()
         async for piece in pieces:
             self.progressed = loop.time()
-            self.bytes += len(piece)
+            self.came += len(piece)
             self.waited += self.progressed - asked_at
             yield piece
             asked_at = loop.time()
@@ -71,7 +71,7 @@ class Asked:
     def drips(self, *, for_seconds: float = 0.0) -> bool:
         """Say if the body comes by less than some bytes each time in which a caller gives up, for at least so long."""
         waited = self.waited
-        return waited >= max(for_seconds, GIVING_UP_SECONDS) and self.bytes < DRIPPING_BYTES * waited / GIVING_UP_SECONDS
+        return waited >= max(for_seconds, GIVING_UP_SECONDS) and self.came < DRIPPING_BYTES * waited / GIVING_UP_SECONDS
 
     @contextmanager
     def awaiting(self) -> Iterator[None]:
