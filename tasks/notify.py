@@ -16,7 +16,7 @@ from tasks.lifecycle.policy import ONCE
 from tasks.rollout.platforms import load_block
 
 EACH_SECONDS = 10.0  # for one notification block, whatever time limit it has itself: others can change it
-ALERT_SECONDS = 30.0  # for all of them, with their tries
+ALERT_SECONDS = 15.0  # for all of them, with their tries
 
 
 @task(name="announce", **ONCE)
@@ -47,7 +47,7 @@ async def send_alert(blocks: Sequence[str], *, subject: str, body: str, payload:
 async def alert(
     blocks: Sequence[str], *, service: str, version: str, outcome: str, reason: OutsideText, run: str, as_task: bool = True
 ) -> None:
-    """Alert that a release did not succeed; an alert that cannot be sent within 30 s is logged, and blocks nothing: rollbacks wait for it.
+    """Alert that a release did not succeed; an alert that cannot be sent within 15 s is logged, and blocks nothing: rollbacks wait for it.
 
     Args:
         blocks: Notification blocks of the plan.

@@ -73,6 +73,8 @@ def _load(document: dict[str, Any]) -> Block:
     block = Block._from_block_document(BlockDocument.model_validate(document))  # noqa: SLF001 - it asks no server
     if not (hasattr(block, "read_path") and hasattr(block, "write_path")):
         raise Refused("its type is not one of a filesystem")
+    if str(getattr(block, "basepath", "")).startswith("memory:"):
+        raise Refused("it is in the memory of a process, so each one would begin with none")
     return block
 
 

@@ -22,7 +22,8 @@ from blocks.approvers.kept_files import kept_names, kept_path, read_kept, remove
 from blocks.approvers.key_file import key_path
 from blocks.errors import Refused, ShipwayError
 from tasks.lifecycle.clock import now
-from tasks.lifecycle.kept_runs import CARE, OPEN, PROCESS, RUN, WAIT
+from tasks.lifecycle.kept_runs import OPEN, RUN
+from tasks.lifecycle.kept_runs import WHAT as OF_A_RUN
 from tasks.lifecycle.policy import OBSERVE
 from tasks.record.kept_index import MOST_OF_A_VERSION, run_of, version_of
 
@@ -63,7 +64,7 @@ def _remove(at: datetime) -> Iterator[bool]:
                 shutil.rmtree(path, ignore_errors=True)
                 left -= 1
                 yield True
-    for folder in (PROCESS, CARE, WAIT):
+    for folder in {*OF_A_RUN} - {OPEN}:
         yield from (_removed(folder, name) for name in kept_names(folder)[:left] if name not in needed and _mtime(folder, name) < old)
     for run in closed_heads(before=(at - HEADS_KEPT_FOR).timestamp())[:left]:
         if run not in needed:

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from prefect import flow, get_client
 from prefect.client.schemas.actions import BlockDocumentUpdate
-from prefect.filesystems import LocalFileSystem
+from prefect.filesystems import LocalFileSystem, RemoteFileSystem
 from prefect.results import aget_default_result_storage
 from prefect.settings import PREFECT_DEFAULT_RESULT_STORAGE_BLOCK, temporary_settings
 
@@ -127,6 +127,10 @@ async def test_a_type_that_writes_files_of_this_machine_is_not_kept(block: Named
         patch.setattr("tasks.record.kept_storage.objects_of", refuse)
         assert isinstance(await block.found(), NoStorage)
     assert kept_names(FOLDER) == before
+    memory = f"memory-{uuid4().hex[:8]}"
+    await RemoteFileSystem(basepath="memory://x").asave(memory)
+    with temporary_settings({PREFECT_DEFAULT_RESULT_STORAGE_BLOCK: f"remote-file-system/{memory}"}):
+        assert isinstance(await block.found(), NoStorage)
     assert not isinstance(await block.found(), NoStorage)
     assert journal.default_storage is storage.default_storage
 
