@@ -20,7 +20,7 @@ FIELDS = (
     "flow_id", "entrypoint", "path", "pull_steps", "job_variables", "work_pool_name", "work_queue_name", "parameters",
     "enforce_parameter_schema", "storage_document_id", "infrastructure_document_id",
 )  # fmt: skip
-RESTORED = (*(name for name in FIELDS if name != "flow_id"), "parameter_openapi_schema")  # what the API may set again
+RESTORED = (*(name for name in FIELDS if name != "flow_id"), "parameter_openapi_schema", "tags")  # what the API may set again
 SCHEDULE = ("schedule", "active", "slug", "parameters")
 ATTRIBUTION = {
     f"PREFECT__{name}" for name in ("FLOW_RUN_ID", "WORKER_ID", "WORKER_NAME", "FLOW_ID", "FLOW_NAME", "DEPLOYMENT_ID", "DEPLOYMENT_NAME")
@@ -152,7 +152,7 @@ def known(home: Path | None = None) -> dict[str, dict[str, Any]]:
 def facts_of(deployment: Any) -> dict[str, Any]:
     """Give what is remembered of a deployment."""
     facts: dict[str, Any] = deployment.model_dump(mode="json", include={*FIELDS, *RESTORED, "name"})
-    return facts | {"schedules": schedules_of(deployment)}
+    return facts | {"schedules": schedules_of(deployment), "tags": sorted(facts.get("tags") or [])}
 
 
 def schedules_of(deployment: Any) -> list[dict[str, Any]]:
