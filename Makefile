@@ -22,8 +22,8 @@ ARGS ?=
 # Tests of one xdist_group run one after the other, in one process: they share a server stack, kill its processes, and measure how soon it is
 # back.
 # STREAMS: simulated request streams for each case of the judgement benchmark.
-test coverage test-faults: WORKERS ?= 3
-USUAL := not cluster and not faults and not browser and not attack
+test test-slow coverage test-faults: WORKERS ?= 3
+CAMPAIGNS := cluster or faults or browser or attack
 test-rules test-attacks test-cluster: WORKERS ?= 2
 EVERY ?= 9
 STREAMS ?= 500
@@ -32,7 +32,7 @@ STREAMS ?= 500
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-load test-faults test-rules test-attacks test-cluster test-node coverage lint lock schema bench clean
+.PHONY: help install demo test test-slow test-load test-faults test-rules test-attacks test-cluster test-node coverage lint lock schema bench clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -43,8 +43,11 @@ install: $(STAMP) ## Build .venv from the hashed lock; instant if nothing change
 demo: $(STAMP) ## Release the example service: a good version, and a bad one that is rolled back. KEEP=1 leaves everything running.
 	@$(BIN)/shipway demo $(if $(KEEP),--keep) $(ARGS)
 
-test: $(STAMP) ## Run the whole suite, but for what the other tests below take longer for, or a cluster.
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "$(USUAL)" $(ARGS)
+test: $(STAMP) ## Run the suite in under three minutes: the rules, each part against the real thing, and whole releases on a real server.
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not (slow or $(CAMPAIGNS))" $(ARGS)
+
+test-slow: $(STAMP) ## Run the tests that take seconds each; together with `make test` they are all that needs neither a cluster nor a campaign.
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "slow and not ($(CAMPAIGNS))" $(ARGS)
 
 coverage: $(STAMP) ## Measure the branch coverage of the rules by their own tests; it fails under the floor that pyproject.toml sets.
 	@$(BIN)/pytest -q -n $(WORKERS) --dist worksteal tests/rules --cov --cov-report=term:skip-covered $(ARGS)

@@ -152,6 +152,7 @@ async def test_a_program_that_writes_without_an_end_is_killed(tmp_path: Path, mo
         assert (ended.exit_code, ended.output, ended.said) == (None, b"", "more than 1,000,000 bytes of output")
 
 
+@pytest.mark.slow
 def test_every_client_is_one_that_is_tested() -> None:
     """Whoever opens a new one gives it bounds, and a test, and names it here."""
     found = set()
@@ -176,6 +177,7 @@ def test_every_client_is_one_that_is_tested() -> None:
     }
 
 
+@pytest.mark.slow
 def test_bodies_are_read_in_one_module() -> None:
     """No code reads a whole body or output by other means; raw chunks go to `read_chunks`."""
     wrong = []

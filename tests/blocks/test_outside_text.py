@@ -95,6 +95,7 @@ def test_an_ordinary_key_stays_as_it_is(key: str) -> None:
     assert safe_key(key) == key
 
 
+@pytest.mark.slow
 @given(ANY_TEXT)
 def test_every_error_of_ours_has_clean_words(text: str) -> None:
     """Prefect puts them into states, and the server into PostgreSQL."""

@@ -87,6 +87,7 @@ def make_key(path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
 
 
+@pytest.mark.slow
 async def test_people_are_enrolled_listed_and_removed(block_name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """The block is made when it is not there, and the secret goes into a file that only its owner can read."""
     words = ("--block", block_name)
@@ -123,6 +124,7 @@ async def test_what_any_client_of_the_api_can_read_is_ciphertext(block_name: str
     assert (await Approvers.aload(block_name)).secret("anna").get_secret_value() == secret
 
 
+@pytest.mark.slow
 async def test_the_code_of_ones_secret_approves_the_service_that_waits(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """The run is found by its service, the question is shown, and the outcome is told."""
     block, service = enrolled("anna", tmp_path / "secret"), f"svc-{uuid4().hex[:8]}"
@@ -138,6 +140,7 @@ async def test_the_code_of_ones_secret_approves_the_service_that_waits(capsys: p
     assert "confirmed: compared with the world" in shown
 
 
+@pytest.mark.slow
 async def test_an_ssh_key_answers_without_any_secret_of_ours(tmp_path: Path) -> None:
     """The proof is the person's own signature."""
     make_key(tmp_path / "key")
@@ -150,6 +153,7 @@ async def test_an_ssh_key_answers_without_any_secret_of_ours(tmp_path: Path) -> 
     assert (judgement.proof.kind, judgement.proof.decision, judgement.proof.comment) == ("ssh", "reject", "not today")
 
 
+@pytest.mark.slow
 async def test_an_approval_of_what_has_changed_is_told_as_void(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Status 4: the release asks again."""
     block = enrolled("anna", tmp_path / "secret")
@@ -169,6 +173,7 @@ async def test_a_question_whose_text_is_not_its_own_is_not_answered(missing: str
     assert "it may have been changed" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 async def test_a_wrong_code_is_told_as_refused(capsys: pytest.CaptureFixture[str]) -> None:
     """The person reads why, and scripts see status 4."""
     block = enrolled("anna")
@@ -179,6 +184,7 @@ async def test_a_wrong_code_is_told_as_refused(capsys: pytest.CaptureFixture[str
     assert "wrong code: the code of anna does not answer" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 async def test_an_answer_that_nobody_judges_is_told_as_waiting(capsys: pytest.CaptureFixture[str]) -> None:
     """Status 5: posted, and no worker there to read it."""
     gate = await suspended_run(f"svc-{uuid4().hex[:8]}")
@@ -187,6 +193,7 @@ async def test_an_answer_that_nobody_judges_is_told_as_waiting(capsys: pytest.Ca
     assert await approve_with(gate.run, "--as", "anna", "--code", "12345678", "--wait", "0") == 4
 
 
+@pytest.mark.slow
 async def test_a_state_that_was_set_by_hand_brings_an_empty_answer() -> None:
     """Whoever sets the run to Running without a form has answered nothing, which is malformed."""
     gate = await suspended_run(f"svc-{uuid4().hex[:8]}")
@@ -210,6 +217,7 @@ BAD_INPUT: dict[str, Callable[[str], tuple[str, ...]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", BAD_INPUT)
 async def test_bad_input_is_told_with_its_mend(case: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Status 2, one line, nothing posted."""

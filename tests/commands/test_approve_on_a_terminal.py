@@ -50,6 +50,7 @@ async def waits(run: str) -> bool:
     return state is not None and state.is_paused()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "status"), [("y\n", POSTED), ("Yes\n", POSTED), ("n\n", REFUSED), ("\n", REFUSED), ("approve\n", REFUSED), ("\x04", REFUSED)]
 )
@@ -69,6 +70,7 @@ async def test_a_person_at_a_terminal_is_asked_once_the_question_is_shown(
     assert ("nothing was posted" in seen.err) == (status == REFUSED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("--approve",), ("--reject",), ("--yes",), ("--yes", "--reject")], ids=str)
 async def test_who_said_the_decision_is_not_asked(words: tuple[str, ...], keyboard: int, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is read from the terminal."""
@@ -79,6 +81,7 @@ async def test_who_said_the_decision_is_not_asked(words: tuple[str, ...], keyboa
     assert "[y/N]" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 async def test_a_name_that_is_missing_is_asked_first(keyboard: int, capsys: pytest.CaptureFixture[str]) -> None:
     """So the second question can name it."""
     service = f"svc-{uuid4().hex[:8]}"
@@ -88,6 +91,7 @@ async def test_a_name_that_is_missing_is_asked_first(keyboard: int, capsys: pyte
     assert f"your name: {PROMPT.format(service=service)}" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 async def test_ctrl_c_at_the_question_ends_the_command_and_posts_nothing(server: Any, tmp_path: Path) -> None:
     """At once, with status 130, as the key does it: the command alone gets the signal while it waits for a line."""
     gate = await suspended_run(f"svc-{uuid4().hex[:8]}")

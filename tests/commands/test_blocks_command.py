@@ -20,6 +20,7 @@ secret/applied:
 """
 
 
+@pytest.mark.slow
 def test_a_file_is_saved_once_and_again_only_where_it_differs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

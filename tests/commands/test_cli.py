@@ -98,6 +98,7 @@ def test_a_plan_that_is_not_there_is_said_plainly(tmp_path: Path, nowhere: list[
     assert "Give the path of a plan file" in err
 
 
+@pytest.mark.slow
 def test_without_a_server_every_command_says_how_to_start_one(tmp_path: Path, nowhere: list[str]) -> None:
     """Code 2 and one sentence each, with no trace and no server started on the way; one process, for it loads Prefect."""
     commands = [
@@ -172,6 +173,7 @@ class TestOnTheServer:
         assert sorted(one["outcome"] for one in past["runs"]) == ["no record", "rolled_back"]
         assert past["releases"] == {"started": 1, "deployed": 0, "unknown": 1}  # what cannot be known is not in the rate
 
+    @pytest.mark.slow
     async def test_the_history_shows_outcomes_and_the_success_rate(self, capsys: pytest.CaptureFixture[str]) -> None:
         """Refused and open releases do not count."""
         service = f"svc-{uuid4().hex[:8]}"
@@ -195,6 +197,7 @@ class TestOnTheServer:
         assert f"/runs/flow-run/{run.id}" in shown
         assert "The keeper last did its work" in shown
 
+    @pytest.mark.slow
     async def test_history_and_status_are_read_by_programs(self, capsys: pytest.CaptureFixture[str]) -> None:
         """The same facts as one JSON document each, with the same codes."""
         service = f"svc-{uuid4().hex[:8]}"

@@ -47,6 +47,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_it_has_scraped_before_a_release_begins_and_ends_with_the_demo(home: Path, router: int) -> None:
     """A release would be refused whose indicators cannot be read; and nothing is left running."""
     program = shutil.which("prometheus")

@@ -76,6 +76,7 @@ def test_freezes_that_cannot_be_read_are_found_with_their_fix(home: Path, capsys
     assert "Frozen, whatever the windows say" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_service_that_nothing_here_knows_is_frozen_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
     """It may be misspelled, and then stops nothing; the freeze is kept all the same, and the message names where it holds."""
     from blocks.approvers.policy_files import write_policy_file  # noqa: PLC0415 - the folder is the test's

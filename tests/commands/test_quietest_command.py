@@ -77,6 +77,7 @@ def open_and_deciding(capsys: pytest.CaptureFixture[str], share: float) -> str:
     return next(part for part in shown(capsys, share=share).split(". ") if "While production is open" in part)
 
 
+@pytest.mark.slow
 def test_of_what_is_open_the_quietest_that_decides_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     """If the quietest of all is open and too quiet, another one may be open and not."""
     found = [open_and_deciding(capsys, share) for share in (3_000, 600, 400, 300, 200, 100, 50, 30, 20, 10)]
@@ -101,6 +102,7 @@ async def stage(server: Any, tmp_path: Path) -> AsyncIterator[Stage]:  # noqa: A
     await found.end()
 
 
+@pytest.mark.slow
 @pytest.mark.server
 @pytest.mark.timeout(300)
 async def test_a_prometheus_that_knows_nothing_is_not_taken_for_a_quiet_service(

@@ -35,6 +35,7 @@ def parsed(*words: str) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
+@pytest.mark.slow
 async def test_a_rollback_here_needs_no_worker_and_cancels_the_request_that_waits(
     stage: Stage, server: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -57,6 +58,7 @@ async def test_a_rollback_here_needs_no_worker_and_cancels_the_request_that_wait
     assert left.state_name == "Cancelled"
 
 
+@pytest.mark.slow
 async def test_a_rollback_here_whose_process_died_is_finished_by_settle(stage: Stage) -> None:
     """No worker could start it again, and half a rollback is worse than either end of it."""
     from prefect import get_client  # noqa: PLC0415
@@ -79,6 +81,7 @@ async def test_a_rollback_here_whose_process_died_is_finished_by_settle(stage: S
     assert (await stage.platform("production").current())["baseline"] == FIRST
 
 
+@pytest.mark.slow
 async def test_who_waits_for_a_worker_hears_of_the_other_way_and_of_the_end(
     server: Any,  # noqa: ARG001
     capsys: pytest.CaptureFixture[str],

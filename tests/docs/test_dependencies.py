@@ -80,6 +80,7 @@ CORE = named(PROJECT["dependencies"])
 OF_EXTRAS = {extra: named(PROJECT["optional-dependencies"][extra]) for extra in EXTRAS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distribution", sorted(CORE.union(*OF_EXTRAS.values())))
 def test_a_dependency_is_imported_or_named_by_the_product(distribution: str, product: Product) -> None:
     """By an import, or by name: a module that is imported late, a program that is run, a driver."""

@@ -123,6 +123,7 @@ def test_every_flow_is_deployed_by_its_module_path() -> None:
     assert not [name for name in entrypoints if ":" in name or "/" in name]
 
 
+@pytest.mark.slow
 def test_every_entrypoint_loads() -> None:
     """Each deployment's entrypoint is a flow that can be imported; `prefect deploy` itself would not tell."""
     entrypoints = [str(one["entrypoint"]) for one in deployments()]

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import yaml
 
 from flows.commands._demo_prometheus import uncommented
@@ -33,6 +34,7 @@ def url_of(service: Guestbook) -> str:
     return f"http://127.0.0.1:{service.port}"
 
 
+@pytest.mark.slow
 async def test_smoke_tests_pass_and_know_a_liar(start: Start) -> None:
     """1.2.0 passes by trying again; a good service of another version fails by its version alone."""
     good, bad = start("--version", "1.1.0"), start("--version", "1.2.0", "--seed", "1")
@@ -41,6 +43,7 @@ async def test_smoke_tests_pass_and_know_a_liar(start: Start) -> None:
     assert await smoke_outcomes(good, "1.1.1") == {"basics": "failed", "write-and-read": "passed", "response-time": "passed"}
 
 
+@pytest.mark.slow
 def test_traffic_keeps_its_rate_and_counts(guestbook: Guestbook) -> None:
     """So many requests as rate times time are sent, and counted by status; SIGTERM ends an endless run."""
     words = [sys.executable, str(EXAMPLE / "traffic.py"), f"http://127.0.0.1:{guestbook.port}", "--rate", "40"]
@@ -68,6 +71,7 @@ def git(folder: Path, *words: str) -> str:
     return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
 def test_the_repository_is_made_once_from_real_commits(tmp_path: Path) -> None:
     """Tags, commits and a report exist, the newest files are the example's, and a second call changes nothing."""
     folder = tmp_path / "repository"

@@ -130,6 +130,7 @@ async def begun(stage: Stage, version: str, **sections: Any) -> str:
     return run
 
 
+@pytest.mark.slow
 async def test_a_freeze_holds_a_wave_before_its_next_step_and_lifted_it_goes_on(stage: Stage) -> None:
     """At the share that it has, whose watch went on; the record says who held it and who lifted it."""
     run = await begun(stage, "1.1")
@@ -152,6 +153,7 @@ async def test_a_freeze_holds_a_wave_before_its_next_step_and_lifted_it_goes_on(
     await check_well(stage, version="1.1")
 
 
+@pytest.mark.slow
 async def test_a_freeze_set_between_the_last_look_and_the_first_change_is_seen(stage: Stage) -> None:
     """The release goes back to wait, without a process and with production untouched; the keeper sees that it was lifted."""
     run = await stage.release(stage.tag("1.2"), plan=stage.plan(windows={"allow": [ALWAYS]}))

@@ -183,6 +183,7 @@ async def test_what_is_held_for_too_long_before_the_promotion_is_rolled_back(
     assert "more than the 5 min" in await wait_while_held(phase, Standing(None, "production", "1.2"), before=before)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 async def test_what_is_promoted_waits_as_long_as_it_takes(phase: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     """The hold does not roll it back; its record says that it is held after the promotion, and it goes on when that is over."""
     hold_for(monkeypatch, FROZEN, FROZEN, None)

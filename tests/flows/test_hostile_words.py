@@ -71,6 +71,7 @@ async def stage(theatre: HostileStage) -> HostileStage:
     return theatre
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("point", "words"),
     [
@@ -98,6 +99,7 @@ async def test_a_failing_release_rolls_back_whatever_is_said(stage: HostileStage
         assert (position["baseline"], position["canary"], position["owner"]) == ("1.0", None, None)
 
 
+@pytest.mark.slow
 async def test_a_rollback_takes_any_reason_and_leaves_any_version(stage: HostileStage) -> None:
     """A webhook's words, cleaned as the flow's type asks, and a version to return to that no parameter would take."""
     world = stage.world("production")
@@ -109,6 +111,7 @@ async def test_a_rollback_takes_any_reason_and_leaves_any_version(stage: Hostile
     assert world.position["baseline"] == "_adopted"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "forgeries",
     [[Tampered("forged")], [Refused("owned by x"), Refused("owned by x")], [Superseded("owned by x")]],
@@ -124,6 +127,7 @@ async def test_a_rollback_whose_lease_is_forged_away_takes_it_again(stage: Hosti
     assert (world.position["baseline"], world.forgeries) == ("1.0", [])
 
 
+@pytest.mark.slow
 async def test_a_rollback_is_not_stopped_by_the_state_of_an_earlier_run_that_is_put_back(stage: HostileStage) -> None:
     """Its seal is right and its owner is a run that the server knows; that run has ended."""
     world = stage.world("production")
@@ -149,6 +153,7 @@ async def test_only_a_run_that_began_later_and_lives_fences_a_rollback_out() -> 
     assert [name for name, is_newer in found.items() if is_newer] == [newer]
 
 
+@pytest.mark.slow
 async def test_a_rollback_ends_with_forgeries_without_end(stage: HostileStage) -> None:
     """What others do again and again is in the message."""
     world = stage.world("production")

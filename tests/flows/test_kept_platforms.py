@@ -23,6 +23,7 @@ async def saved(name: str, folder: Path, *, drain_seconds: float) -> None:
     await block.save(f"{name}-production", overwrite=True)
 
 
+@pytest.mark.slow
 async def test_a_platform_is_kept_for_a_minute_and_read_anew_before_production_is_moved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

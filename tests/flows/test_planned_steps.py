@@ -55,6 +55,7 @@ async def counted(stage: Stage, version: str) -> AsyncIterator[list[int]]:
             await reading
 
 
+@pytest.mark.slow
 async def test_a_release_does_what_its_list_of_steps_says(stage: Stage, visitors: Traffic) -> None:
     """Each step once, in the order of the list, with the canary's verification before its first share of traffic."""
     version, sections = stage.tag("9.1"), {"verification": verification_of(stage, BASIC, LATER, verify_steps=["health", "integration"])}

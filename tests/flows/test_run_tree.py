@@ -49,6 +49,7 @@ async def tree_of(run: str) -> tuple[list[str], list[list[str]]]:
         return names, [[child.name, *(one.name for one in await tasks_of(client, child.id))] for child in children]
 
 
+@pytest.mark.slow
 async def test_a_releases_page_reads_like_its_summary(stage: Stage) -> None:
     """Phases are child runs; what they do is named by share and place; reading and bookkeeping are no runs of their own."""
     version = stage.tag("9.1")

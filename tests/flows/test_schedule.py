@@ -57,6 +57,7 @@ def parsed(command: str, *words: str) -> argparse.Namespace:
     return build_parser()[0].parse_args([command, *words])
 
 
+@pytest.mark.slow
 async def test_a_release_that_starts_too_late_is_skipped_before_anything_moves(stage: Stage) -> None:
     """As after a worker that was down all night; without an alert, and with the reason."""
     run = await stage.release(stage.tag("2.1"), not_before=moment(-10 * HOUR), not_later_than=moment(-9 * HOUR))
@@ -101,6 +102,7 @@ async def test_a_freeze_that_outlasts_the_latest_moment_ends_it_and_staging_goes
     await check_well(stage, version=FIRST)
 
 
+@pytest.mark.slow
 async def test_a_scheduled_release_is_shown_and_can_be_cancelled(
     deployed: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -135,6 +137,7 @@ async def test_a_scheduled_release_is_shown_and_can_be_cancelled(
         assert (await client.read_flow_run(UUID(run))).state_name == "Cancelled"
 
 
+@pytest.mark.slow
 async def test_what_waits_is_the_newest_version_with_its_evidence(deployed: Stage) -> None:
     """Newest by version; one whose release failed is not tried again by itself, and while one is under way nothing else is begun."""
     from prefect import get_client  # noqa: PLC0415

@@ -36,6 +36,7 @@ async def settle(desk: Stage, run: str) -> None:
     await desk.runner.run(await desk.ask("settle", run=run, reason="keeper"), "settle")
 
 
+@pytest.mark.slow
 async def test_a_run_that_ended_before_its_first_step_is_forgotten(desk: Stage) -> None:
     """Bad parameters or an early cancellation leave no record; nothing was moved, and the keeper does not come again."""
     run = await failed(desk, "release", version="1.0", requester="rita")
@@ -45,6 +46,7 @@ async def test_a_run_that_ended_before_its_first_step_is_forgotten(desk: Stage) 
     assert "shipway:open" not in await desk.tags(run)
 
 
+@pytest.mark.slow
 async def test_a_rollback_that_met_a_passing_fault_is_tried_again(desk: Stage) -> None:
     """It is not closed with the canary where it was."""
     from tasks.record.journal import append_entry  # noqa: PLC0415

@@ -76,6 +76,7 @@ WORDS: dict[str, Any] = {"reason": as_reason("x"), "requester": as_name("rita")}
 FAIR: dict[str, Any] = {"plan": PLAN, "environment": "production", "reason": "x", "requester": "rita"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cancelled", [False, True])
 @pytest.mark.parametrize("has_deployment", [False, True])
 @pytest.mark.parametrize(

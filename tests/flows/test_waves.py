@@ -231,6 +231,7 @@ async def test_a_rollback_of_a_mixed_production_takes_only_the_newest_version_aw
     await check_well(stage, version=FIRST)
 
 
+@pytest.mark.slow
 async def test_a_rollback_says_which_environments_there_are(stage: Stage) -> None:
     """A name that the plan does not know is refused before anything is claimed, or any release is told to end."""
     before = {name: stage.state_of(name) for name in stage.environments}

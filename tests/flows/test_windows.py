@@ -94,6 +94,7 @@ async def wake(stage: Stage, run: str, flow: str = "release") -> Ran:
     return await stage.carry_through(run, flow)
 
 
+@pytest.mark.slow
 async def test_a_release_suspends_until_its_window_opens_and_goes_on_by_itself(stage: Stage, freezer: Freezer) -> None:
     """Until the second: no process meanwhile, production untouched, the keeper wakes it, and its list of steps is what it does."""
     freezer.freeze()
@@ -213,6 +214,7 @@ async def test_a_rollback_never_waits_for_a_window(stage: Stage, freezer: Freeze
     assert (await stage.platform("production").current())["baseline"] == FIRST
 
 
+@pytest.mark.slow
 async def test_production_alone_waits_too(stage: Stage, freezer: Freezer) -> None:
     """A phase that runs alone is held by the same freeze."""
     version = stage.tag("1.6")
@@ -227,6 +229,7 @@ async def test_production_alone_waits_too(stage: Stage, freezer: Freezer) -> Non
     assert ran.state == "Deployed", ran.message
 
 
+@pytest.mark.slow
 async def test_a_plan_whose_window_is_never_long_enough_is_refused_before_anything_moves(stage: Stage) -> None:
     """With the numbers; the plan may say that it goes on nevertheless."""
     short = {**ALWAYS, "cron": "* * * * *", "duration_days": None, "duration_minutes": 1}

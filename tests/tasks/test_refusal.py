@@ -59,6 +59,7 @@ class TestOnTheServer:
         assert set(found.tags) == {"version:1.1", "shipway:nothing", f"service:{name}", "outcome:refused"}
         assert (outcome_of(entries), verify_chain(entries), [entry.kind for entry in entries]) == ("refused", [], ["opened", "closed"])
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("case", ["free", "its own", "queue", "supersede", "no plan", "untagged", "begun"])
     async def test_everything_else_is_left_to_the_run(self, tmp_path: Path, case: str) -> None:
         """A free service, one that the run holds, another rule in the plan, a broken plan, a run that only looks or goes on."""

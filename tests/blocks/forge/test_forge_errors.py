@@ -74,6 +74,7 @@ def test_a_delay_is_bounded_whatever_the_forge_says(value: str, seconds: float) 
     assert delay_of({"retry-after": value}, now=1000.0) == seconds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["hang", "drip", "torn", "page"])
 async def test_what_may_pass_by_itself_is_unreachable(there: ForgeServer, fault: str) -> None:
     """Within the time, however the answer drips."""

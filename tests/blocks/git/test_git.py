@@ -51,6 +51,7 @@ async def test_a_change_is_pushed_over_http_with_a_token(repository: Repository,
     assert any("git-receive-pack" in one for one in http_remote.seen)
 
 
+@pytest.mark.slow
 async def test_a_change_is_pushed_over_ssh_with_a_key(repository: Repository, ssh_remote: SshRemote) -> None:
     """A real sshd takes it; its key is checked."""
     assert await make_round(over_ssh(ssh_remote)) == repository.head

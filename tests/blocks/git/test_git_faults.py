@@ -37,6 +37,7 @@ async def test_a_remote_that_is_away_is_unreachable(repository: Repository) -> N
     assert repository.head
 
 
+@pytest.mark.slow
 async def test_a_remote_that_hangs_is_ended_with_its_processes(http_remote: HttpRemote) -> None:
     """At the time-out no process of git is left."""
     http_remote.hang.set()

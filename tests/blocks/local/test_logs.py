@@ -116,6 +116,7 @@ def test_the_beginning_of_a_line_outlives_files_that_are_turned_over_within_it(t
     assert [text[:20] for text in texts(tmp_path, 150)] == ["ERROR orders lost AA", "next " + "B" * 15, "last"]
 
 
+@pytest.mark.slow
 def test_reading_takes_bounded_memory(tmp_path: Path) -> None:
     """One line of 30 MB, and 100,000 empty ones."""
     for revision, content in (("1", "ERROR " + "A" * 30_000_000), ("2", "\n" * 100_000)):

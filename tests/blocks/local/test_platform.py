@@ -70,6 +70,7 @@ async def test_counts_record_errors_and_latencies_by_version(shared_local: MakeL
     assert scraped.endswith("# EOF\n")
 
 
+@pytest.mark.slow
 async def test_a_service_that_dies_is_reported_with_its_last_words_at_once(shared_local: MakeLocal, shared_lease: Lease) -> None:
     """Three exits before readiness are enough; the record gets exit status and log, and the canary is gone."""
     platform = shared_local()

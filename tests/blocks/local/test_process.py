@@ -38,6 +38,7 @@ def tracers() -> Iterator[list[subprocess.Popen[str]]]:
         one.communicate(timeout=10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_seconds", [0.2, 5])
 async def test_a_process_that_another_one_traces_is_ended_without_waiting_for_its_tracer(
     tmp_path: Path, tracers: list[subprocess.Popen[str]], stop_seconds: float

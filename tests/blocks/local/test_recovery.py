@@ -78,6 +78,7 @@ async def test_a_killed_agent_is_back_by_itself_with_the_same_processes(make_loc
     await platform.promote(lease)
 
 
+@pytest.mark.slow
 async def test_a_killed_watchdog_is_replaced_and_so_is_an_agent_after_it(make_local: MakeLocal) -> None:
     """Agent and watchdog bring each other back."""
     platform = make_local()

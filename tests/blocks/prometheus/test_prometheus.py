@@ -29,6 +29,7 @@ def faulty() -> Iterator[FaultyPrometheus]:
         yield server
 
 
+@pytest.mark.slow
 async def test_raw_scrapes_come_back_with_their_own_moments(prometheus_server: PrometheusServer) -> None:
     """A range selector gives what was scraped, each series with its labels, and the server's clock beside it."""
     with prometheus_server.exporting(app="raw", version="1.0") as exporter:
@@ -58,6 +59,7 @@ async def test_no_version_leaves_its_quotes(prometheus_server: PrometheusServer)
                     assert [value for _, _, value in await client.instant(query)] == [str(number)], version
 
 
+@pytest.mark.slow
 async def test_an_expression_is_asked_at_one_moment(prometheus_server: PrometheusServer) -> None:
     """A second one can be asked about the first one's moment, and what is older than the look-back is not there."""
     with prometheus_server.exporting(app="moment", version="1.0") as exporter:

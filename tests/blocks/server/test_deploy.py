@@ -29,6 +29,7 @@ async def spoil(client: PrefectClient) -> str:
     return str(await client.create_deployment(flow_id=flow, name="settle", entrypoint="flows.settle.settle", job_variables={}))
 
 
+@pytest.mark.slow
 async def test_only_what_the_file_says_is_remembered(server: Any, caplog: pytest.LogCaptureFixture) -> None:  # noqa: ARG001
     """Twice without a word; then what others changed is put right, and theirs stays unknown."""
     from prefect import get_client  # noqa: PLC0415
@@ -71,6 +72,7 @@ async def test_what_is_changed_in_the_moment_of_the_deployment_is_put_right(serv
     await deployments.deploy_all(only=["rollback"])
 
 
+@pytest.mark.slow
 async def test_one_that_others_change_again_and_again_keeps_no_other_from_being_remembered(
     server: Any,  # noqa: ARG001
     monkeypatch: pytest.MonkeyPatch,

@@ -51,6 +51,7 @@ def home(warm: tuple[Path, psutil.Process], monkeypatch: pytest.MonkeyPatch) -> 
     return warm[0]
 
 
+@pytest.mark.slow
 async def test_a_table_is_judged_by_a_fork_of_the_warm_judge(home: Path, tmp_path: Path) -> None:
     """Verdict, page and all, by no other program; each job has a fork of its own."""
     await until(layout.judge_socket(home).exists)

@@ -36,6 +36,7 @@ async def told(home: Path, name: str, message: str) -> int:
     raise AssertionError(f"no event {name} was stored")
 
 
+@pytest.mark.slow
 async def test_a_missing_keeper_is_an_event_and_so_is_its_return(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Each once, and in the log."""
     from tests.tasks.server_runs import keeper_worked  # noqa: PLC0415 - Prefect is slow to import

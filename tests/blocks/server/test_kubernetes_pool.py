@@ -37,6 +37,7 @@ async def make_pool() -> None:
         await client.create_work_pool(WorkPoolCreate(name=POOL, type="kubernetes", base_job_template=template), overwrite=True)
 
 
+@pytest.mark.slow
 async def test_every_flow_deploys_to_a_kubernetes_pool_whose_template_takes_its_variables(server: Any, tmp_path: Path) -> None:  # noqa: ARG001
     """prefect.kubernetes.yaml is applied whole, and the worker makes a Job of a release as the file says."""
     from prefect import get_client  # noqa: PLC0415

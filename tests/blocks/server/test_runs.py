@@ -107,6 +107,7 @@ def engine_alone(worker: Any) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("engine_alone")
 async def test_a_deployed_run_is_forked_by_the_warm_engine(worker: Any, tmp_path: Path) -> None:
     """A run of a deployment gets a process with Prefect loaded already, and the house's environment."""

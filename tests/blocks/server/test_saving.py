@@ -13,6 +13,7 @@ from blocks.server import saving
 pytestmark = pytest.mark.server
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [True, False], ids=["type known", "type new"])
 async def test_blocks_saved_by_several_at_once_are_all_there(server: Any, tmp_path: Path, known: bool) -> None:  # noqa: FBT001 - a case
     """Six at once save the same new kind of block by the same names; each sees its blocks saved."""

@@ -48,6 +48,7 @@ def start(home: Path, *words: str) -> None:
     assert done.stdout.split() == ["42"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("user", ["the user of the tests", pytest.param("ordinary", marks=pytest.mark.faults)])
 @pytest.mark.parametrize("mode", [0o700, pytest.param(0o755, marks=pytest.mark.faults)], ids=oct)
 def test_the_database_starts_for_each_user_in_open_and_closed_folders(closed: Path, user: str, mode: int) -> None:

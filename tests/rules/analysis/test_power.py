@@ -24,6 +24,7 @@ CASES = [(ratio, share) for ratio in (0.0, 0.0001, 0.001, 0.005, 0.01, 0.02, 0.0
 THINNED = [(0.0, 0.05), (0.001, 0.25), (0.01, 0.5), (0.02, 0.05), (0.05, 0.05)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ratio", "share"), CASES if THOROUGH else THINNED)
 def test_the_requests_that_a_pass_needs_are_those_of_simulation_within_15_percent(ratio: float, share: float) -> None:
     """For a version like its baseline, in the median, looked at after every request."""

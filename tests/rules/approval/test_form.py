@@ -62,6 +62,7 @@ def test_the_form_says_what_changes_on_which_evidence_and_who_is_asked() -> None
     assert f"`{GATE.digest}`" in form
 
 
+@pytest.mark.slow
 def test_the_form_says_what_the_platforms_would_do_and_others_have_done() -> None:
     """Lines of a preview are there as text, bounded, and leave room for evidence and changes."""
     lines = ["production, changed by others since the last release: replicas: 1 → 2", NASTY, *(["x" * 300] * 200)]
@@ -149,6 +150,7 @@ def escaped_free(text: str) -> str:
     return line if len(line) <= 160 else line[:159] + "…"
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(max_size=400), max_size=60), st.lists(st.text(max_size=400), max_size=60))
 def test_the_form_is_bounded_and_counts_what_it_leaves_out(log: list[str], names: list[str]) -> None:
     """At most 12,000 characters, whatever comes in."""
@@ -158,6 +160,7 @@ def test_the_form_is_bounded_and_counts_what_it_leaves_out(log: list[str], names
     assert (form.count("\n- ") - is_cut < max(1, len(log) * 5)) == is_cut
 
 
+@pytest.mark.slow
 def test_the_worst_of_everything_still_fits_and_ends_with_digest_and_challenges() -> None:
     """Nothing can push the question itself out of the form."""
     gate = GATE.model_copy(update={"service": "|" * 200, "version": "|" * 200, "requester": "|" * 200, "approvers": ("|" * 64,) * 100})

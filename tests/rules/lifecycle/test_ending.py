@@ -99,6 +99,7 @@ def test_every_outcome_has_a_state_and_a_place_in_the_record(ending: Ending, rol
     assert outcome_of([entry]) == outcome
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outcome", [Outcome.PASSED, Outcome.FAILED])
 def test_a_long_reason_leaves_room_for_what_became_of_the_service(outcome: Outcome) -> None:
     """The sentence is cut at its end, where the rollback stands: that is what people must read."""

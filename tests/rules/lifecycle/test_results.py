@@ -132,6 +132,7 @@ def test_what_prefect_stores_is_loaded_as_the_same_value(value: Any) -> None:
     assert JSONSerializer().loads(JSONSerializer().dumps(value)) == value
 
 
+@pytest.mark.slow
 def test_a_result_is_loaded_in_another_process() -> None:
     """One that has imported nothing of ours, as after a crash."""
     ran = subprocess.run(

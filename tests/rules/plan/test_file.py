@@ -96,6 +96,7 @@ FAULTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("old", "new", "expected"), FAULTS, ids=[new or "absent: " + old for old, new, _ in FAULTS])
 def test_a_fault_is_named_with_its_place_and_mend(old: str, new: str, expected: str) -> None:
     """Each fault gives a line that begins with file, line and column and says what to write."""
@@ -104,6 +105,7 @@ def test_a_fault_is_named_with_its_place_and_mend(old: str, new: str, expected: 
     assert all(line.startswith("shipway.yaml:") for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("old", "new"), [(old, new) for old, new, _ in FAULTS if "dependencies" not in new])
 def test_one_fault_gives_one_problem(old: str, new: str) -> None:
     """A fault is not reported a second time in pydantic's words."""

@@ -59,6 +59,7 @@ def test_a_flow_that_flows_call_takes_every_version_and_only_its_form_is_strict(
     assert bool(re.fullmatch(shown, version)) == (version in {"", "1.4.2"})
 
 
+@pytest.mark.slow
 @given(st.text(max_size=20))
 def test_no_version_with_a_special_character_is_taken(text: str) -> None:
     """Shells, paths and terminals see nothing but letters, digits and four signs."""

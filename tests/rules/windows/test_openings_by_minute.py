@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -59,6 +60,7 @@ def one(kind: str, cron: str, zone: str, since: datetime, **lasts: int) -> tuple
     return [(Window(kind, zone, "quiet", "ada", cron=cron, lasts=timedelta(**lasts), by_wall="days" in lasts),)], since  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @given(situations())
 @example(one("allow", "30 2 * * *", *SPANS[0], minutes=60))
 @example(one("allow", "30 2 * * *", *SPANS[1], minutes=60))
@@ -82,6 +84,7 @@ def test_every_minute_is_open_or_closed_as_the_oracle_says(situation: tuple[list
     assert minutes == open_minutes(groups, since, days=DAYS, before=BEFORE)
 
 
+@pytest.mark.slow
 @given(situations(), st.integers(0, 1440 * 3))
 def test_one_look_agrees_with_what_comes_later(situation: tuple[list[Group], datetime], minute: int) -> None:
     """It says when it opens or closes: until then nothing changes, and then it does."""

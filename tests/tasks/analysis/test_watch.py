@@ -109,6 +109,7 @@ async def test_a_step_does_not_pass_before_its_least_time_and_fails_at_once(erro
     assert least <= time.time() - began < 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jump", [600, -600])
 @pytest.mark.parametrize(("good", "outcome"), [(2000, "passed"), (5, "no_data")])
 async def test_a_clock_that_is_set_ends_no_watch(good: int, outcome: str, jump: float, monkeypatch: pytest.MonkeyPatch) -> None:

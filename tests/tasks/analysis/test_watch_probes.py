@@ -64,6 +64,7 @@ async def probed(
     return found.model_dump(mode="json")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("percent", [25, 100])
 @pytest.mark.parametrize(
     ("fields", "outcome"),
@@ -90,6 +91,7 @@ async def test_a_canary_without_an_address_cannot_be_probed(faulty: FaultyServer
     assert (found["outcome"], "reports no address of the canary 1.1" in found["reason"]) == ("no_data", True)
 
 
+@pytest.mark.slow
 async def test_every_sli_is_read_before_a_release(stage: Stage, faulty: FaultyServer) -> None:
     """Each from its own source about what serves now; whatever cannot be read says why."""
     stage.platform = Reached(baseline=faulty.url)

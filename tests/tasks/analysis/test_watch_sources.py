@@ -37,6 +37,7 @@ async def beside(act: Callable[[], Any], *, after: float) -> AsyncIterator[None]
     await task
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "more", "outcome", "said"),
     [
@@ -68,6 +69,7 @@ async def test_prometheus_decides_by_what_happened_in_the_watch(
     assert said in found["reason"]
 
 
+@pytest.mark.slow
 async def test_a_watch_that_starts_again_goes_on_from_its_beginning(stage: Stage) -> None:
     """A pod that restarted between the two processes, and served more than before since, loses no event."""
     subject = stage.subject(stage.sli(tolerance=0.2, limit=0.5), stage.pair())
@@ -99,6 +101,7 @@ async def test_a_pod_that_ends_takes_nothing_away_and_a_new_one_counts_from_zero
     assert (verdict["canary_bad"], verdict["canary_total"]) == (10, 60)
 
 
+@pytest.mark.slow
 async def test_prometheus_may_come_back_in_the_middle(stage: Stage) -> None:
     """While it hangs nobody passes and the reason names it; then the watch goes on, and what was scraped counts."""
     subject = stage.subject(stage.sli(), block=Prometheus(url=stage.server.url, timeout_seconds=0.3))
@@ -118,6 +121,7 @@ async def test_prometheus_may_come_back_in_the_middle(stage: Stage) -> None:
     assert found["samples"][-1]["total"] == 8_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_past", [False, True])
 async def test_a_prometheus_that_stays_silent_is_no_data(stage: Stage, with_past: bool) -> None:  # noqa: FBT001
     """Whether or not it answered at the beginning; good counts of another source do not make up for it."""
@@ -145,6 +149,7 @@ async def test_another_source_fails_the_canary_while_one_hangs(stage: Stage) -> 
     assert time.monotonic() - began < 30
 
 
+@pytest.mark.slow
 async def test_stale_samples_are_no_data(stage: Stage) -> None:
     """A canary that is not scraped any more is not passed on what it did before."""
     subject = stage.subject(stage.sli(), block=Prometheus(url=stage.server.url, timeout_seconds=10, lookback_seconds=2))
@@ -156,6 +161,7 @@ async def test_stale_samples_are_no_data(stage: Stage) -> None:
     assert "the newest sample of the canary in Prometheus is" in found["reason"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "outcome", "said"),
     [
@@ -228,6 +234,7 @@ async def test_samples_are_rows_of_counts_since_the_beginning(stage: Stage) -> N
     }  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_many_readings_ask_prometheus_no_faster_than_the_plan(stage: Stage) -> None:
     """A watch of a second at five readings a second reads about as often, and shares what two SLIs ask alike."""
     subject = stage.subject(stage.sli(), stage.sli(name="critical", limit=0))

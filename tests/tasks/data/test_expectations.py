@@ -166,6 +166,7 @@ OUTCOMES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not postgres_15.PROGRAMS.exists(), reason="there is no PostgreSQL 15 on this machine: apt-get install postgresql-15")
 async def test_tables_of_every_kind_are_judged(tmp_path: Path) -> None:
     """Each has its outcome and its page, no page loads anything, no value and no address is shown; all in one process, which costs 5 s."""

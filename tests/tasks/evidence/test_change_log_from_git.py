@@ -120,6 +120,7 @@ async def test_a_long_history_is_bounded(long_history: Path) -> None:
     assert (len(log.commits), log.more) == (500, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "setting",
     [

@@ -115,6 +115,7 @@ PICKED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", PICKED)
 @pytest.mark.parametrize("paths", [(), ("app",)])
 async def test_the_same_patch_under_two_hashes_is_one(tmp_path: Path, shape: str, paths: tuple[str, ...]) -> None:
@@ -126,6 +127,7 @@ async def test_the_same_patch_under_two_hashes_is_one(tmp_path: Path, shape: str
     assert ("reverted" in describe(log)) == bool(takes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", ["tree:0", "blob:none"])
 @pytest.mark.parametrize("old", ["1.0", "1.0.1"])
 async def test_a_partial_clone_is_read_whole_or_refused(tmp_path: Path, kept: str, old: str) -> None:

@@ -54,6 +54,7 @@ async def asked(path: str, key: str) -> list[Any]:
     return [before, after, await collect_inputs_again(path, version="1.1")]
 
 
+@pytest.mark.slow
 async def test_a_survey_says_what_is_there_and_what_comes(plan: Path) -> None:
     """Positions, changes, folders; the same world has the same digest, another version another one."""
     found = await look(str(plan), version="1.1")
@@ -64,6 +65,7 @@ async def test_a_survey_says_what_is_there_and_what_comes(plan: Path) -> None:
     assert (await look(str(plan), version="1.0")).digest != found.digest
 
 
+@pytest.mark.slow
 async def test_a_release_keeps_the_plan_it_began_with_and_sees_that_it_changed(plan: Path) -> None:
     """Under its key the first survey stays; a new look has another digest, which voids an approval."""
     before, after, again = await asked(str(plan), uuid4().hex)

@@ -100,6 +100,7 @@ async def test_a_commit_that_a_signer_signed_is_taken(repository: Repository) ->
     assert "is not an annotated tag of that name" in await repository.check_signed("1.2")
 
 
+@pytest.mark.slow
 async def test_what_a_signer_did_not_sign_is_refused(repository: Repository) -> None:
     """Without a signature, or with the one of another key."""
     repository.git("tag", "-a", "-m", "1.1", "v1.1")
@@ -118,6 +119,7 @@ async def test_a_signed_tag_under_another_versions_name_is_refused(repository: R
     assert "is not an annotated tag of that name" in await repository.check_signed("6.6")
 
 
+@pytest.mark.slow
 async def test_a_plan_that_was_changed_after_the_signature_is_refused(repository: Repository) -> None:
     """In its file alone, or in one that is not part of the commit."""
     repository.git("tag", "-s", "-m", "1.1", "v1.1", signer="ada")
@@ -135,6 +137,7 @@ async def test_a_plan_that_was_changed_after_the_signature_is_refused(repository
         await check_source.fn(taken, "1.1", [policy])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signed", ["tag", "commit"])
 @pytest.mark.parametrize("kind", ["tag", "commit", "tree", "subtree", "blob"])
 @pytest.mark.parametrize("object_format", ["sha1", "sha256"])
@@ -173,6 +176,7 @@ esac
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("armour", "setting"),
     [
@@ -198,6 +202,7 @@ async def test_a_repository_that_names_a_program_of_its_own_to_verify_is_refused
     assert "has no valid signature" in await repository.check_signed("1.1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "said"),
     [

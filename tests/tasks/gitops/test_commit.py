@@ -105,6 +105,7 @@ async def test_a_colleagues_value_is_not_overwritten(repository: Repository) -> 
     assert repository.subjects() == ["A colleague's change", "First"]
 
 
+@pytest.mark.slow
 async def test_ten_rejected_pushes_in_a_row_are_gone_through(repository: Repository) -> None:
     """Each time a colleague was faster; the edit is made again on each head, and there is one commit of ours."""
     repository.hook(
@@ -115,6 +116,7 @@ async def test_ten_rejected_pushes_in_a_row_are_gone_through(repository: Reposit
     assert repository.subjects() == [OURS, *["other"] * 10, "First"]
 
 
+@pytest.mark.slow
 async def test_pushes_end_where_others_never_do(repository: Repository) -> None:
     """The next try of the task may have more luck."""
     repository.hook("pre-receive", f"{COLLEAGUE}\nexit 1")
@@ -147,6 +149,7 @@ async def test_a_push_whose_answer_is_lost_is_not_made_again(repository: Reposit
     assert sum("POST" in one and "receive-pack" in one for one in http_remote.seen) == 1
 
 
+@pytest.mark.slow
 async def test_a_push_without_an_answer_is_unreachable(repository: Repository) -> None:
     """It does not have the commit and the time is up: nothing says that a rule refused it."""
     repository.hook("pre-receive", "sleep 20; exit 1")
@@ -344,6 +347,7 @@ async def test_a_process_killed_inside_its_push_leaves_one_commit(repository: Re
     assert repository.subjects() == [OURS, "First"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [CHANGE.revert_key, CHANGE.key], ids=["the revert", "the change"])
 @pytest.mark.parametrize("times", [1, 3])
 async def test_a_commit_that_only_says_that_it_is_ours_is_not_believed(repository: Repository, key: str, times: int) -> None:

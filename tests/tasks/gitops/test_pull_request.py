@@ -18,6 +18,7 @@ __all__ = ["at_once", "forge", "repository"]
 pytestmark = pytest.mark.usefixtures("at_once")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "method", "project"), METHODS)
 async def test_a_change_is_merged_and_its_commit_is_what_the_forge_says(
     repository: Repository, kind: str, method: str, project: dict[str, Any]
@@ -100,6 +101,7 @@ async def test_a_pull_request_that_people_close_ends_the_release(forge: ForgeSer
     assert (repository.subjects(), forge.requests.branches(), len(forge.requests.of)) == (["First"], [], 1)
 
 
+@pytest.mark.slow
 async def test_a_merge_that_never_comes_ends_the_release(forge: ForgeServer) -> None:
     """It names the pull request and what it waits for."""
     forge.requests.needs_review = True
@@ -107,6 +109,7 @@ async def test_a_merge_that_never_comes_ends_the_release(forge: ForgeServer) -> 
         await way(forge, merge=True, merge_timeout_seconds=3).bring_in(CHANGE)
 
 
+@pytest.mark.slow
 async def test_a_review_that_is_missing_is_waited_for(forge: ForgeServer, repository: Repository) -> None:
     """Shipway merges it once it may."""
     forge.requests.needs_review = True
@@ -117,6 +120,7 @@ async def test_a_review_that_is_missing_is_waited_for(forge: ForgeServer, reposi
         assert (await ended(course)).commit == repository.head
 
 
+@pytest.mark.slow
 async def test_a_conflict_is_resolved_by_the_same_edit_on_the_new_head(forge: ForgeServer, repository: Repository) -> None:
     """A colleague changed the line beside ours: their change stays, and there is one pull request."""
     forge.requests.needs_review = True
@@ -139,6 +143,7 @@ async def test_a_colleagues_value_is_not_overwritten(forge: ForgeServer, reposit
     assert b"0.9.9" in repository.read("values.yaml")
 
 
+@pytest.mark.slow
 async def test_others_commits_on_the_branch_are_left_to_people(forge: ForgeServer, repository: Repository) -> None:
     """Shipway merges only what it has made; once people merge it, our edit in it counts."""
     forge.requests.needs_review = True

@@ -36,6 +36,7 @@ async def test_before_the_merge_the_pull_request_is_closed_and_its_branch_delete
         assert (forge.requests.branches(), repository.subjects()) == ([], ["First"])
 
 
+@pytest.mark.slow
 async def test_a_branch_without_a_pull_request_is_deleted(forge: ForgeServer) -> None:
     """The release died behind its push."""
     forge.fault, forge.answered = "fault", (503, "away", {})
@@ -55,6 +56,7 @@ async def test_a_branch_without_a_pull_request_is_deleted(forge: ForgeServer) ->
     assert not any(one.state == "open" for one in forge.requests.of)
 
 
+@pytest.mark.slow
 async def test_after_the_merge_the_revert_is_pushed(forge: ForgeServer, repository: Repository) -> None:
     """On top of a colleague's later commits; again finds it."""
     await merged(forge)
@@ -65,6 +67,7 @@ async def test_after_the_merge_the_revert_is_pushed(forge: ForgeServer, reposito
     assert (repository.subjects().count(BACK), len(forge.requests.of)) == (1, 1)
 
 
+@pytest.mark.slow
 async def test_a_protected_branch_gets_one_pull_request_of_the_revert(forge: ForgeServer, repository: Repository) -> None:
     """It is refused here at once, so that the cluster is rolled back without Git; once people merge it, it is found."""
     await merged(forge)
@@ -79,6 +82,7 @@ async def test_a_protected_branch_gets_one_pull_request_of_the_revert(forge: For
     assert (repository.read("values.yaml"), forge.requests.branches()) == (VALUES, [])
 
 
+@pytest.mark.slow
 async def test_a_protected_branch_says_why_it_took_no_push(forge: ForgeServer, repository: Repository) -> None:
     """In the server's words, beside the pull request."""
     await merged(forge)
@@ -87,6 +91,7 @@ async def test_a_protected_branch_says_why_it_took_no_push(forge: ForgeServer, r
         await way(forge).take_out(CHANGE)
 
 
+@pytest.mark.slow
 async def test_a_revert_that_we_may_merge_is_merged_at_once(forge: ForgeServer, repository: Repository) -> None:
     """Where the block asks for pull requests and nothing is missing, no person is needed."""
     await merged(forge)
@@ -96,6 +101,7 @@ async def test_a_revert_that_we_may_merge_is_merged_at_once(forge: ForgeServer, 
     assert [one.state for one in forge.requests.of] == ["merged", "merged"]
 
 
+@pytest.mark.slow
 async def test_a_revert_that_people_close_is_said_each_time(forge: ForgeServer, repository: Repository) -> None:
     """Git says the bad version, so whoever asks must not believe otherwise; no further one is opened."""
     await merged(forge)
@@ -109,6 +115,7 @@ async def test_a_revert_that_people_close_is_said_each_time(forge: ForgeServer, 
     assert len(forge.requests.of) == 2
 
 
+@pytest.mark.slow
 async def test_a_merge_while_it_is_closed_is_reverted(forge: ForgeServer, repository: Repository) -> None:
     """A person merged it between the rollback's look and its request to close it."""
     async with waiting(forge):
@@ -125,6 +132,7 @@ async def test_a_merge_while_it_is_closed_is_reverted(forge: ForgeServer, reposi
     assert repository.read("values.yaml") == VALUES
 
 
+@pytest.mark.slow
 async def test_a_colleagues_value_stays(forge: ForgeServer, repository: Repository) -> None:
     """What they set after the merge is theirs."""
     await merged(forge)
@@ -133,6 +141,7 @@ async def test_a_colleagues_value_stays(forge: ForgeServer, repository: Reposito
         await way(forge).take_out(CHANGE)
 
 
+@pytest.mark.slow
 async def test_a_rollback_to_a_former_version_is_pushed_too(forge: ForgeServer, repository: Repository) -> None:
     """It is a commit of its own; where the branch refuses it, there is a pull request, and the caller goes on without Git."""
     await way(forge).bring_in(CHANGE, at_once=True)
@@ -175,6 +184,7 @@ async def at_each_look(
     pytest.fail("it never ends")
 
 
+@pytest.mark.slow
 async def test_who_loses_the_lease_leaves_nothing_open_that_is_merged_later(forge: ForgeServer, repository: Repository) -> None:
     """At any of its looks: what is open then is its one pull request, which whoever took over finds and closes."""
 

@@ -30,6 +30,7 @@ def lie(forge: ForgeServer, number: int, commit: str) -> None:
     request.commits["last"] = commit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", ["the commit before", "a colleague's commit", "no commit of the branch"])
 async def test_a_change_is_reverted_although_the_forge_names_another_commit(of: str, forge: ForgeServer, repository: Repository) -> None:
     """What the other commit did is not ours to undo; ours is found in Git."""
@@ -42,6 +43,7 @@ async def test_a_change_is_reverted_although_the_forge_names_another_commit(of: 
     assert repository.read("other.txt") == b"theirs\n"
 
 
+@pytest.mark.slow
 async def test_a_revert_that_the_forge_only_says_is_merged_is_not_believed(forge: ForgeServer, repository: Repository) -> None:
     """The commit before the change does not have it either, and undid nothing: Git still says the bad version."""
     first = repository.head

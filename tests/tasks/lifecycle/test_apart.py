@@ -50,6 +50,7 @@ def test_what_fails_apart_keeps_nothing_else_from_its_turn() -> None:
     assert done == [1.0]
 
 
+@pytest.mark.slow
 @pytest.mark.server
 @pytest.mark.usefixtures("server")
 async def test_a_made_up_run_keeps_no_other_from_care(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,6 +79,7 @@ async def test_a_made_up_run_keeps_no_other_from_care(monkeypatch: pytest.Monkey
     await end_strays.fn()
 
 
+@pytest.mark.slow
 @pytest.mark.server
 @pytest.mark.usefixtures("server")
 async def test_made_up_runs_do_not_come_before_those_that_have_begun(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,7 @@ async def meant(words: str, *, waiting: bool = False) -> UUID:
         return (await find_run(client, words, waiting=waiting)).id
 
 
+@pytest.mark.slow
 async def test_a_run_is_found_behind_hundreds_of_newer_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server gives a page at a time, and the pages behind the first are read too."""
     old = await run_of(service())

@@ -29,6 +29,7 @@ class TestOnTheServer:
 
     pytestmark = on_server
 
+    @pytest.mark.slow
     async def test_a_service_is_claimed_once_until_its_release_ends(self) -> None:
         """The second is told who holds it; the holder may ask again; after the end the next one gets it."""
         name, first, second = service(), await new_run(), await new_run()
@@ -39,12 +40,14 @@ class TestOnTheServer:
         await end_attempt.fn(first, outcome="deployed")
         assert (await lock_service.fn(name, run=second))["granted"]
 
+    @pytest.mark.slow
     async def test_of_many_at_once_exactly_one_gets_the_service(self) -> None:
         """The server's database lets a name be taken once."""
         name, runs = service(), [await new_run() for _ in range(5)]
         found = await asyncio.gather(*(lock_service.fn(name, run=run) for run in runs))
         assert sum(one["granted"] for one in found) == 1
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("gone", ["closed", "deleted"])
     async def test_of_many_who_find_a_claim_that_nobody_holds_exactly_one_gets_it(self, gone: str) -> None:
         """A run that was closed without giving it up, or deleted from the history, holds nothing; nobody takes a newer lock away."""
@@ -75,6 +78,7 @@ class TestOnTheServer:
         await end_attempt.fn(other, outcome="failed")
         assert not (await lock_service.fn(name, run=other))["granted"]
 
+    @pytest.mark.slow
     async def test_a_rollback_tells_the_open_release_and_not_itself(self) -> None:
         """The tag is seen by the release at its next step."""
         name = service()

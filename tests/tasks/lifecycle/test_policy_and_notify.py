@@ -126,6 +126,7 @@ class TestOnTheServer:
         (tmp_path / "marks").write_text("x")
         assert await observed(str(tmp_path / "marks")) == [1, 4]
 
+    @pytest.mark.slow
     async def test_everybody_is_told_once_and_a_moment_stays(self, tmp_path: Path) -> None:
         """However often the release begins anew."""
         block, path = await board(tmp_path)
@@ -141,6 +142,7 @@ class TestOnTheServer:
         await alert([block], service="x", version="1.1", outcome="failed", reason="slow", run=uuid4().hex)
         assert not path.exists()
 
+    @pytest.mark.slow
     async def test_a_board_that_never_answers_holds_nothing_up(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Its own time limit is a field that others can change; a rollback waits for its alert between two waves."""
         monkeypatch.setattr(notify, "EACH_SECONDS", 0.3)

@@ -51,6 +51,7 @@ async def open_run(run: str) -> object:
     return next((one.seen for one in await find_open.fn() if one.id == run), None)
 
 
+@pytest.mark.slow
 async def test_an_open_run_is_seen_with_all_that_the_rule_asks_for() -> None:
     """State, process, wake-up time and the word to stop."""
     run, at = await new_run(state=Suspended()), datetime.now(UTC) + timedelta(minutes=5)
@@ -93,6 +94,7 @@ async def test_a_run_that_has_written_itself_meanwhile_is_not_started_again() ->
     assert await start_again.fn(run, state="RUNNING", since=found.state.timestamp, marked=marked, reason="its process is gone")
 
 
+@pytest.mark.slow
 async def test_a_process_that_a_worker_started_here_counts_before_it_has_written_itself() -> None:
     """The worker notes it on the run; the labels may still name an earlier attempt, which is gone."""
     run = await new_run(tags=(OPEN,))
@@ -111,6 +113,7 @@ async def test_a_process_that_a_worker_started_here_counts_before_it_has_written
         assert (await open_run(run)).alive is False  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 async def test_runs_of_an_earlier_life_without_a_record_are_ended_and_open_ones_left_to_the_keeper() -> None:
     """They would stay under way for ever: nothing starts them again."""
     pending, cancelling = await new_run(tags=("shipway",), state=Pending()), await new_run(tags=("shipway",), state=Cancelling())
@@ -142,6 +145,7 @@ async def test_the_keepers_last_work_is_what_it_noted_beside_the_key(monkeypatch
     assert (datetime.now(UTC) - last).total_seconds() < 30
 
 
+@pytest.mark.slow
 async def test_a_final_state_of_a_run_that_is_not_closed_is_not_its_end() -> None:
     """Who follows is told so, and hears the end that counts."""
     run = await new_run(tags=(OPEN,))
@@ -193,6 +197,7 @@ async def test_a_run_whose_record_is_closed_is_not_waited_for_for_ever(monkeypat
     assert [kind for kind in heard if kind != "unclosed"] == ["opened", "closed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_rest", [True, False], ids=["at its end", "meanwhile"])
 async def test_what_the_socket_loses_is_read_where_it_is_stored(monkeypatch: pytest.MonkeyPatch, *, at_rest: bool) -> None:
     """A server drops what a slow reader does not take, and says nothing of it."""
@@ -216,6 +221,7 @@ async def test_what_the_socket_loses_is_read_where_it_is_stored(monkeypatch: pyt
     assert heard == ["opened", "closed"]
 
 
+@pytest.mark.slow
 async def test_a_run_of_a_flow_that_moves_nothing_is_left_alone_once_and_for_all() -> None:
     """Anyone can tag one as open; settling it failed each minute. One of which a process is kept may be a release, whatever its flow is."""
     run = await new_run(tags=(OPEN,), state=Completed())
@@ -227,6 +233,7 @@ async def test_a_run_of_a_flow_that_moves_nothing_is_left_alone_once_and_for_all
     await append_entry(run, "Done", kind="closed", evidence={"outcome": "failed"})
 
 
+@pytest.mark.slow
 async def test_a_run_is_settled_once() -> None:
     """Two keepers at once start one flow."""
     run = await new_run(tags=(OPEN,))
@@ -245,6 +252,7 @@ async def test_outside_a_run_of_the_keeper_nothing_is_forgotten() -> None:
     assert await forget_idle_runs.fn(busy=False) == 0
 
 
+@pytest.mark.slow
 async def test_a_last_word_that_is_stored_late_is_heard() -> None:
     """A run may have ended before the server stored why; what was said at its gate is not that."""
     run = await new_run(tags=(f"{OUTCOME}deployed",))  # else the keeper of this server gives it the tag of an open one
@@ -263,6 +271,7 @@ async def test_a_last_word_that_is_stored_late_is_heard() -> None:
     assert heard == ["opened", "gate", "closed"]
 
 
+@pytest.mark.slow
 async def test_a_server_that_sends_no_events_is_asked_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy in front of it may let no socket through; the story is the same."""
 
@@ -278,6 +287,7 @@ async def test_a_server_that_sends_no_events_is_asked_for_them(monkeypatch: pyte
         assert [told.kind async for told in follow(client, UUID(run))] == ["opened", "closed"]
 
 
+@pytest.mark.slow
 async def test_what_was_told_before_is_left_out_on_request() -> None:
     """Who follows a release on after its gate is not told its beginning again."""
     run = await new_run()
@@ -290,6 +300,7 @@ async def test_what_was_told_before_is_left_out_on_request() -> None:
         assert [told.kind async for told in follow(client, UUID(run), since=since)] == ["closed"]
 
 
+@pytest.mark.slow
 async def test_a_question_is_read_although_its_form_comes_a_moment_after_the_state() -> None:
     """Prefect suspends a run before it stores what it asks."""
     keyset = {"description": "keyset-description", "schema": "keyset-schema", "response": "keyset-response"}
@@ -303,6 +314,7 @@ async def test_a_question_is_read_although_its_form_comes_a_moment_after_the_sta
         assert (await reading).text == "Approve?"
 
 
+@pytest.mark.slow
 async def test_who_follows_hears_each_thing_once_and_in_order_until_the_end() -> None:
     """A step that tells its key twice is heard once; progress is heard and not recorded."""
     run = await new_run()
@@ -337,6 +349,7 @@ async def opened(run: str) -> str:
     return run
 
 
+@pytest.mark.slow
 async def test_a_run_whose_tags_were_taken_away_is_looked_after() -> None:
     """It gets its tag back; its labels do not say that a stranger's process is its own."""
     run = await opened(await new_run())
@@ -353,6 +366,7 @@ async def test_a_run_whose_tags_were_taken_away_is_looked_after() -> None:
     assert await open_run(run) is None
 
 
+@pytest.mark.slow
 async def test_a_run_that_was_deleted_is_settled_by_its_record() -> None:
     """Once its process is gone; what was asked stands in the record."""
     run = await opened(await new_run())
@@ -373,6 +387,7 @@ async def test_a_run_that_was_deleted_is_settled_by_its_record() -> None:
     assert await open_run(run) is None
 
 
+@pytest.mark.slow
 async def test_a_suspended_run_waits_only_if_its_record_says_so() -> None:
     """Until the moment that stands there, whatever its label says."""
     run = await opened(await new_run())

@@ -96,6 +96,7 @@ async def forgeries() -> list[dict[str, Any]]:
     return [{"data": "forged"}, {"data": None}, {"data": data}, {"data": data, "details": as_a_task}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("child", CHILDREN)
 async def test_a_childs_state_does_not_say_what_it_found(child: str) -> None:
     """The parent is put back to work with a completed child of which others say something: the child is called again."""
@@ -109,6 +110,7 @@ async def test_a_childs_state_does_not_say_what_it_found(child: str) -> None:
         assert called == [parameters["version"]], forged
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("child", CHILDREN)
 async def test_a_child_that_was_there_before_it_was_called_is_not_believed(child: str) -> None:
     """A completed child under a completed task run, made before the parent comes to it; so a rollback could be made to look done."""
@@ -129,6 +131,7 @@ async def test_a_child_that_was_there_before_it_was_called_is_not_believed(child
         assert called == [f"2.{number}"], forged
 
 
+@pytest.mark.slow
 async def test_a_child_that_the_parent_called_is_not_called_again() -> None:
     """What the attacks are compared with: its result is remembered."""
     run, parameters = await begin("remembered", "3.0")
@@ -137,6 +140,7 @@ async def test_a_child_that_the_parent_called_is_not_called_again() -> None:
     assert (await attempt(run, parameters), called) == (right, [])
 
 
+@pytest.mark.slow
 async def test_a_child_is_believed_for_what_it_was_called_with() -> None:
     """The same parent calls it for another version: the first result is not that one's."""
     run, parameters = await begin("remembered", "4.0")
@@ -146,6 +150,7 @@ async def test_a_child_is_believed_for_what_it_was_called_with() -> None:
     assert called == ["4.1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["PAUSED", "SCHEDULED", "CANCELLING"])
 async def test_a_child_that_others_let_wait_is_called_again(kind: str) -> None:
     """Prefect would let its parent wait with it, and the keeper would start that again for ever."""

@@ -76,6 +76,7 @@ async def test_it_stays_where_it_was_when_it_was_first_used(block: Named, tmp_pa
     assert list(other.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["deleted", "broken file"])
 async def test_what_cannot_be_loaded_stops_what_goes_forward_and_no_rollback(block: Named, how: str) -> None:
     """It says which block, and what to do."""
@@ -135,6 +136,7 @@ async def test_a_type_that_writes_files_of_this_machine_is_not_kept(block: Named
     assert journal.default_storage is storage.default_storage
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "level", "says"),
     [

@@ -35,6 +35,7 @@ async def artifacts(key: str) -> list[Any]:
         return await client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])))
 
 
+@pytest.mark.slow
 @pytest.mark.server
 @pytest.mark.usefixtures("server")
 async def test_a_record_is_published_once_as_document_page_and_artifact(tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ async def test_results_are_sealed_and_stay_readable(folder: Path) -> None:
         assert set(json.loads(seal)) == {"key", "seal"}
 
 
+@pytest.mark.slow
 @pytest.mark.server
 @pytest.mark.parametrize("change", ["edited", "unsealed", "another's", "empty"])
 async def test_a_changed_result_fails_the_task_and_is_not_made_anew(folder: Path, change: str) -> None:

@@ -110,6 +110,7 @@ async def test_writers_of_one_process_lose_nothing(storage: Any) -> None:
     assert verify_chain(entries, state="under_way") == []
 
 
+@pytest.mark.slow
 async def test_writers_of_two_processes_lose_nothing(tmp_path: Path) -> None:
     """Each entry of both is there, once, in one chain."""
     arguments = [sys.executable, "-c", WRITER, str(tmp_path)]

@@ -67,6 +67,7 @@ def test_every_field_is_edited_here() -> None:
     assert own == set(EDITS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answers", [True, False])
 @pytest.mark.parametrize("field", EDITS)
 async def test_an_edit_changes_nothing_for_the_rollback(field: str, monkeypatch: pytest.MonkeyPatch, *, answers: bool) -> None:

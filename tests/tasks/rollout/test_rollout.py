@@ -60,6 +60,7 @@ async def test_an_older_copy_of_the_same_run_is_fenced_out(shared_local: MakeLoc
     assert (await acquire_lease.fn(platform, owner="run-2", takeover="bug 812"))["owner"] == "run-2"
 
 
+@pytest.mark.slow
 async def test_a_version_that_dies_fails_the_rollout_with_its_last_words(shared_local: MakeLocal, shared_lease: Lease) -> None:
     """The evidence of the platform reaches the record."""
     with pytest.raises(RolloutFailed) as caught:

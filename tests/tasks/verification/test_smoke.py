@@ -139,6 +139,7 @@ def test_it():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.server
 @pytest.mark.usefixtures("server")
 async def test_tests_run_side_by_side_within_the_limit_and_measurements_alone(tmp_path: Path) -> None:

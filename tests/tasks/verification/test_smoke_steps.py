@@ -246,6 +246,7 @@ async def test_an_answer_that_is_wrong_once_fails_the_measurement(service: Fault
     assert "answered 503, not 200" in found["reason"]
 
 
+@pytest.mark.slow
 async def test_a_version_that_hangs_or_another_that_does_ends_in_time(service: FaultyServer, older: FaultyServer) -> None:
     """The version's time-out is a failure; the other one's hanging leaves enough time for the version."""
     began = time.monotonic()
