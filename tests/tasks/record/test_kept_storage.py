@@ -76,6 +76,13 @@ async def test_it_stays_where_it_was_when_it_was_first_used(block: Named, tmp_pa
     assert list(other.iterdir()) == []
 
 
+async def test_a_machine_without_the_key_goes_by_the_block_as_it_is(block: Named, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It checks no seals, and keeps nothing."""
+    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "keys" / "approvals.key"))
+    assert (await block.found()).name == str(block.folder)
+    assert not (tmp_path / "keys").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["deleted", "broken file"])
 async def test_what_cannot_be_loaded_stops_what_goes_forward_and_no_rollback(block: Named, how: str) -> None:
