@@ -12,9 +12,10 @@ from flows.lifecycle.parameters import drops_unknown_parameters
 from flows.lifecycle.quietest import renew_quietest
 from tasks.lifecycle.apart import apart
 from tasks.lifecycle.clock import now
-from tasks.lifecycle.reconcile import forget_idle_runs, settle_run, start_again
+from tasks.lifecycle.reconcile import forget_idle_runs, note_work, settle_run, start_again
 from tasks.lifecycle.strays import end_strays
 from tasks.record.open_runs import OpenRun, Part, find_open
+from tasks.record.retention import remove_old
 from tasks.record.storage import show_machine
 from tasks.rollout.due import tell_git_what_is_due
 from tasks.rules.lifecycle.reconcile import AFTER_CRASH, Care, decide_at_second_look, is_known_dead, wants_second_look
@@ -50,10 +51,13 @@ async def keeper() -> list[str]:
         done += await tell_git_what_is_due(run_id())
     with apart("the quietest windows"):
         done += await renew_quietest()
+    with apart("what is kept of runs that ended long ago"):
+        await remove_old()
     with apart("the keeper's own older runs"):
         await forget_idle_runs(busy=bool(done))
     if faults:
         raise faults[0]
+    await note_work()
     return done
 
 

@@ -28,7 +28,7 @@ def kept_path(folder: str, name: str) -> Path:
     """Name a kept file.
 
     Args:
-        folder: Which kind it is, as `places`.
+        folder: Which kind it is, as `places`, or `entries/RUN`.
         name: What it is about, as `type/name`.
     """
     return key_path().parent / folder / f"{name.replace('/', '_')}{SUFFIX}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -16,15 +17,16 @@ from prefect.context import FlowRunContext
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter
 from prefect.states import AwaitingRetry
 
-from blocks.approvers.key_file import secret_name
+from blocks.approvers.key_file import key_path, secret_name
+from blocks.server import keeper
 from tasks.lifecycle.freezes import what_holds
-from tasks.lifecycle.kept_runs import care_of, count_start, keep_care, process_of, times_started_again
+from tasks.lifecycle.kept_runs import MARKED, care_of, count_start, keep_care, process_of, times_started
 from tasks.lifecycle.lock import OPEN, must_stop
 from tasks.lifecycle.policy import OBSERVE
-from tasks.lifecycle.run_labels import HELD, MARKED, PID, WAKE_AT, process_lives, run_lives, whatever_is_left
+from tasks.lifecycle.run_labels import HELD, PID, WAKE_AT, process_lives, run_lives, whatever_is_left
 from tasks.rules.lifecycle.reconcile import AT_WORK, MOST_ATTEMPTS, Seen, is_known_dead, will_be_done
 
-KEEPER = "keeper"
+KEEPER = keeper.FLOW
 WORKER_TYPE = "prefect.worker.type"  # a label that workers write on what they start
 KEPT_IDLE_RUNS = 20
 MOST_ASKED = 3  # runs that settle one run, a minute
@@ -59,8 +61,7 @@ async def start_again(
             return False
         first_due = min(found.expected_start_time or datetime.now(UTC), datetime.now(UTC))
         again: State[Any] = AwaitingRetry(scheduled_time=first_due, message=f"keeper: {reason}")
-        if counts:
-            await count_start(run)
+        await count_start(run, counts=counts)
         await forget_gone(run)
         await client.set_flow_run_state(found.id, again, force=True)
         return True
@@ -92,7 +93,7 @@ async def try_again(run: str, *, reason: str) -> bool:
             or found.state is None
             or not found.state.is_failed()
             or OPEN not in found.tags
-            or max(found.run_count, 1 + await times_started_again(run)) >= MOST_ATTEMPTS
+            or max(found.run_count, await times_started(run)) >= MOST_ATTEMPTS
         ):
             return False
         if found.deployment_id is None:  # no worker would take it
@@ -128,14 +129,30 @@ async def settle_run(run: str, *, reason: str, cancelled: bool, alive: bool | No
                 return
 
 
-async def last_work(client: PrefectClient) -> datetime | None:
-    """Read when the keeper last did its work: the end of its newest completed run (UTC), or None."""
+@task(name="note work", **OBSERVE)
+async def note_work() -> None:
+    """Note beside the key that the keeper did its work."""
+    try:
+        await asyncio.to_thread(keeper.note_work, datetime.now(UTC).timestamp())
+    except OSError as error:
+        logging.getLogger("shipway").error("the keeper's work could not be noted beside the key: %s", error.strerror)  # noqa: TRY400
+
+
+async def last_work(client: PrefectClient) -> tuple[datetime | None, bool]:
+    """Read when the keeper last did its work, by what lies beside the key.
+
+    Returns:
+        When (UTC), or None if it never did; and whether only the server says so, as the key is not here: by its newest completed run.
+    """
+    if key_path().exists():
+        noted = await asyncio.to_thread(keeper.noted_work, key_path())
+        return None if noted is None else datetime.fromtimestamp(noted, UTC), False
     state: Any = {"type": {"any_": ["COMPLETED"]}}
     flow: Any = {"any_": [KEEPER]}
     runs = await client.read_flow_runs(
         flow_filter=FlowFilter(name=flow), flow_run_filter=FlowRunFilter(state=state), sort=FlowRunSort.END_TIME_DESC, limit=1
     )
-    return runs[0].end_time if runs else None
+    return runs[0].end_time if runs else None, True
 
 
 @task(name="forget idle runs", **OBSERVE)
@@ -189,7 +206,7 @@ async def see(client: PrefectClient, run: FlowRun) -> Seen:
         heard=await last_heartbeat(client, run.id) if alive is not True and state and state.type.value in BEATING else None,
         wake_at=moment_of(labels.get(WAKE_AT)),
         stop_requested=must_stop(run),
-        attempts=max(run.run_count - pauses, 1 + await times_started_again(str(run.id))),  # each wait adds a start
+        attempts=max(run.run_count - pauses, await times_started(str(run.id))),  # each wait adds a start
         marked=await _marked(run),
         as_job=labels.get(WORKER_TYPE, "process") != "process",
         is_rollback=ROLLBACK in run.tags,
