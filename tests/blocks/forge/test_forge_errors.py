@@ -94,6 +94,13 @@ async def test_an_answer_is_bounded(there: ForgeServer, monkeypatch: pytest.Monk
     assert there.megabytes < 100
 
 
+@pytest.mark.usefixtures("without_certificates")
+async def test_a_bundle_of_certificates_that_is_being_replaced_is_unreachable() -> None:
+    """So the request is tried again."""
+    with pytest.raises(Unreachable, match="does not answer: FileNotFoundError"):
+        await client.ForgeClient("https://127.0.0.1:9", {}, rights=RIGHTS).ask("GET", "/x")
+
+
 async def test_the_token_goes_nowhere_else(there: ForgeServer, repository: Repository) -> None:
     """A redirection to another host is not followed, and named as what to write instead."""
     with serving_forge("github", repository) as elsewhere:

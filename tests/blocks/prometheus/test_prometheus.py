@@ -11,7 +11,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from blocks.errors import BadInput, Refused, ShipwayError, Temporary
+from blocks.errors import BadInput, Refused, ShipwayError, Temporary, Unreachable
 from blocks.prometheus.client import PrometheusClient
 from blocks.prometheus.prometheus import Prometheus
 from tasks.rules.plan.promql import fill
@@ -133,6 +133,14 @@ async def test_nobody_there_is_temporary() -> None:
     async with Prometheus(url="http://127.0.0.1:9").client() as client:
         with pytest.raises(Temporary, match="gave no answer"):
             await client.samples("up[5s]")
+
+
+@pytest.mark.usefixtures("without_certificates")
+async def test_a_bundle_of_certificates_that_is_being_replaced_is_unreachable() -> None:
+    """So the watch that opens the client is tried again."""
+    with pytest.raises(Unreachable, match="cannot be read: FileNotFoundError"):
+        async with Prometheus(url="https://127.0.0.1:9").client():
+            pass
 
 
 async def test_a_remark_on_the_expression_takes_nothing_away(faulty: FaultyPrometheus) -> None:
