@@ -24,13 +24,13 @@ from blocks.outside_text import outside
 from flows.lifecycle.frame import roll_back_cancelled
 from flows.release import release
 from tasks.record.storage import default_storage
-from tasks.record.store import load_entries
 from tasks.rules.record.entries import outcome_of, verify_chain
 from tests.flows.hostile_platform import HostilePlatform, hostile_service
 from tests.flows.processes import hang_up
 from tests.flows.test_hostile_words import HostileStage
 from tests.flows.test_migrations import JOB
 from tests.hostile_text import EVERYTHING, spellings, traces
+from tests.record_entries import load_entries
 
 pytestmark = [pytest.mark.attack, pytest.mark.server, pytest.mark.timeout(600)]
 SECRET = 'Tr0ub4dor&3/x y"z+Kuckuck-\u00e4%41<k&amp;'

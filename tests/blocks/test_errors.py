@@ -19,12 +19,6 @@ EVERY = [
 ]
 
 
-@pytest.mark.parametrize("error", [*EVERY, ValueError("x"), KeyboardInterrupt()], ids=lambda error: type(error).__name__)
-def test_only_what_is_temporary_is_worth_another_try(error: BaseException) -> None:
-    """A stranger's error is no reason to try again either."""
-    assert errors.is_temporary(error) == isinstance(error, errors.Temporary)
-
-
 @pytest.mark.parametrize("error", EVERY, ids=lambda error: type(error).__name__)
 def test_every_error_is_ours_and_of_one_kind(error: errors.ShipwayError) -> None:
     """Whoever catches the base catches all; nothing is temporary and permanent at once."""

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from blocks.errors import Refused, RolloutFailed, WorldMoved
-from blocks.kubernetes.api.client import STRATEGIC_PATCH
 from blocks.platform import Lease
 from tests.cluster.cluster_world import IMAGE, Gateway, World, service
 from tests.cluster.scene import FIRST, SECOND, THIRD, Scene, raise_scene
@@ -31,7 +30,9 @@ async def set_template(scene: Scene, template: Any) -> None:
     """Change the pod template as kubectl does."""
     path = scene.world.cluster.path(scene.platform.kind, "podinfo")
     body = {"spec": {"template": template}}
-    await scene.world.cluster.call("PATCH", path, body=body, query={"fieldManager": "kubectl"}, content_type=STRATEGIC_PATCH)
+    await scene.world.cluster.call(
+        "PATCH", path, body=body, query={"fieldManager": "kubectl"}, content_type="application/strategic-merge-patch+json"
+    )
 
 
 async def restart(scene: Scene) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from flows.commands import report
 from tasks.record import store
-from tasks.record.store import load_entries, store_entry
+from tasks.record.store import store_entry
 from tasks.rules.record.document import to_json
+from tests.record_entries import load_entries
 
 
 @pytest.fixture

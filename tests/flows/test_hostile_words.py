@@ -16,11 +16,11 @@ from flows.release import release
 from flows.rollback import rollback
 from flows.rollout.retake import _is_newer_run
 from tasks.record.storage import default_storage
-from tasks.record.store import load_entries
 from tasks.rules.record.entries import outcome_of, verify_chain
 from tests.flows.harness import Stage, plan_of
 from tests.flows.hostile_platform import HostilePlatform, World, hostile_service
 from tests.hostile_text import EVERYTHING, HOSTILE
+from tests.record_entries import load_entries
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 _numbers = count(2)

@@ -14,11 +14,11 @@ from prefect import State
 from flows.release import release
 from flows.rollback import rollback
 from tasks.record.storage import default_storage
-from tasks.record.store import load_entries
 from tasks.rules.record.entries import Entry, outcome_of, verify_chain
 from tests.flows.harness import FIRST, plan_of, spot_of
 from tests.flows.jobs_platform import JobsStage
 from tests.flows.processes import traffic
+from tests.record_entries import load_entries
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 EXPAND = {"name": "add-place", "manifest": "jobs/job.yaml", "when": "before", "compatibility": "expand", "timeout_seconds": 30}

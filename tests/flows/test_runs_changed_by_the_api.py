@@ -22,8 +22,8 @@ async def test_a_release_half_way_is_rolled_back_whatever_becomes_of_its_run(sta
     from prefect.states import Cancelled, Scheduled  # noqa: PLC0415
 
     from tasks.record.storage import default_storage  # noqa: PLC0415
-    from tasks.record.store import load_entries  # noqa: PLC0415
     from tasks.rules.record.entries import outcome_of  # noqa: PLC0415
+    from tests.record_entries import load_entries  # noqa: PLC0415
 
     run = await stage.release(stage.tag(f"7.{len(how)}"))
     await stage.runner.run(run, "release", kill_at=HALF_WAY)

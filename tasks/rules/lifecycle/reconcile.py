@@ -103,7 +103,7 @@ def decide_care(seen: Seen, *, now: datetime) -> Care:
         case "CRASHED" if age >= AFTER_CRASH and not _shows_life(seen, now):
             return _again(seen, "its process crashed")
         case "PENDING" if age >= (JOB_PENDING if seen.as_job else STUCK_PENDING) and seen.alive is not True:
-            return _again(seen, f"it was handed out {age.seconds} s ago and never began")
+            return _again(seen, f"it was handed out {age.total_seconds():.0f} s ago and never began")
         case "CANCELLING" if age >= STUCK_CANCELLING and _is_dead(seen, now):
             return Care("settle", "its cancellation was never carried out")
         case "CANCELLED" | "FAILED" | "COMPLETED" if age >= AFTER_CRASH and seen.alive is not True:
