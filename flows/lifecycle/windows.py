@@ -10,7 +10,7 @@ from typing import NamedTuple
 from blocks.errors import Refused, Skipped
 from flows.lifecycle.context import Phase, check_not_stopped, expect_policies_kept, platform_of
 from flows.lifecycle.holds import tell_what_is_over, what_freezes
-from flows.lifecycle.suspend import WINDOW, wait_until
+from flows.lifecycle.suspend import WINDOW, say_hold, wait_until
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import what_holds
 from tasks.lifecycle.policy import retried
@@ -23,7 +23,7 @@ from tasks.rules.policy.policy import Policy
 from tasks.rules.policy.windows import groups_of
 from tasks.rules.record.entries import select
 from tasks.rules.rollout.steps import window_name
-from tasks.rules.rollout.waiting import HELD_BY, SUSPENDS_UNTIL, WAITS_UNTIL, hold_name, is_suspended_until, wait_name, waits
+from tasks.rules.rollout.waiting import wait_name, waits
 from tasks.rules.rollout.windows import decide_wave, windows_fault
 from tasks.rules.windows.decision import LOOK_AGAIN, Decision
 from tasks.rules.windows.freeze import SCHEDULE, Hold
@@ -216,12 +216,5 @@ async def _name_of_holds(phase: Phase) -> str:
 
 
 async def _suspend(phase: Phase, found: Waits, *, name: str, held: str) -> None:
-    until = found.until.isoformat()
-    evidence = {WAITS_UNTIL: until, SUSPENDS_UNTIL: until, HELD_BY: list(found.held_by)}
-    name = f"{name} {hold_name(found.held_by, found.what, found.why)}"
-    await phase.append(f"Waits: {found.what}", kind="gate", name=name, why=found.why, evidence=evidence)
-    entries = await read_entries(phase.owner)
-    if not is_suspended_until(entries, found.until):  # it waited for the same before: the last entry says why it waits
-        name = f"{name} after {entries[-1].seq}"
-        await phase.append(f"Waits: {found.what}", kind="gate", name=name, why=found.why, evidence=evidence)
+    await say_hold(phase, found.until, what=found.what, why=found.why, by=found.held_by, name=name)
     await wait_until(found.until, name=WINDOW, held=held)

@@ -9,7 +9,7 @@ import pytest
 
 from blocks.errors import Refused, Skipped
 from flows.commands.override import _expect_held
-from flows.lifecycle import windows
+from flows.lifecycle import suspend, windows
 from flows.lifecycle.context import Phase
 from flows.lifecycle.windows import Waits, _what_keeps, expect_in_time
 from tasks.rules.policy.windows import groups_of
@@ -57,6 +57,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         monkeypatch.setattr(windows, name, giving(field))
     for name, way in {"read_entries": read, "now": lambda: AT, "wait_until": nothing}.items():
         monkeypatch.setattr(windows, name, way)
+    monkeypatch.setattr(suspend, "read_entries", read)
     return found
 
 
