@@ -89,7 +89,7 @@ def decide_care(seen: Seen, *, now: datetime) -> Care:
     """
     age = now - seen.since
     if is_known_dead(seen, now=now):
-        why = "its process has been gone for minutes, whatever was said of it since"
+        why = "its process has been gone for minutes, despite later state changes"
         return Care("settle", why) if seen.state == "CANCELLING" else _again(seen, why)
     match seen.state:
         case "DELETED" if seen.alive is False or (seen.alive is None and (seen.heard is None or now - seen.heard >= SILENT)):
@@ -177,7 +177,7 @@ def is_late(last: datetime | None, *, now: datetime) -> bool:
 def _care_for_waiting(seen: Seen, now: datetime) -> Care:
     by_others = seen.is_rollback or (seen.begun and seen.waits is False)
     if by_others and seen.attempts >= MOST_ATTEMPTS and seen.alive is not True:
-        return Care("settle", "it was suspended again and again, and nothing says that it waits")
+        return Care("settle", "it was suspended again and again, and its record has no wait")
     if seen.stop_requested:
         return Care("wake", "a rollback requested that it stops")
     if seen.is_rollback:
@@ -185,7 +185,7 @@ def _care_for_waiting(seen: Seen, now: datetime) -> Care:
     if seen.wake_at is not None and now >= seen.wake_at:
         return Care("wake", "the time it waited for has come")
     if seen.begun and seen.waits is False and (seen.alive is not True or now - seen.since >= STUCK_CANCELLING):
-        return Care("wake", "it was suspended, and its record does not say that it waits for anything", counts=True)
+        return Care("wake", "it was suspended, and its record has no wait", counts=True)
     if seen.hold_changed:
         return Care("wake", "a freeze or a policy that holds it was changed")
     return Care("leave", "it waits")

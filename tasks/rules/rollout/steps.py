@@ -30,7 +30,7 @@ class PlannedStep(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     kind: StepKind
-    """What it does; `deploy` brings a version up, gives it all traffic and retires the former one, as in staging."""
+    """What it does; `deploy` starts a version, gives it all traffic and retires the baseline, as in staging."""
     environment: str = ""
     """Where: `staging`, `production`, `production/eu`; "" for the whole release."""
     wave: Annotated[int, Field(ge=0)] = 0
