@@ -24,7 +24,7 @@ WINDOW = "window"
 GRACE_SECONDS = 6 * 3_600  # Prefect's own time-out ends a run without our code, so it comes long after the keeper's
 
 
-class _WaitingIsNoError(logging.Filter):
+class _WaitingIsNormal(logging.Filter):
     """Log the end of an attempt that suspended its run as what it is; Prefect logs every state but Completed as an error."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -35,11 +35,11 @@ class _WaitingIsNoError(logging.Filter):
 
 
 FLOW_RUNS = logging.getLogger("prefect.flow_runs")
-WAITING_IS_NO_ERROR = _WaitingIsNoError()
+WAITING_IS_NORMAL = _WaitingIsNormal()
 
 
 async def _suspend(**how: Any) -> None:
-    FLOW_RUNS.addFilter(WAITING_IS_NO_ERROR)  # added again it is there once
+    FLOW_RUNS.addFilter(WAITING_IS_NORMAL)  # added again it is there once
     await asuspend_flow_run(**how)
 
 

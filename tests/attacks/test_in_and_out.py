@@ -220,7 +220,7 @@ def hostile_plan_with_job(stage: SecretStage, point: str) -> str:
         {"name": "add-place", "manifest": "jobs/job.yaml", "when": "before", "compatibility": "expand", "timeout_seconds": 30}
     ]
     if point == "header":
-        plan["verification"]["health"][0]["expect"]["headers"] = {"x-said": "^nobody says this$"}
+        plan["verification"]["health"][0]["expect"]["headers"] = {"x-said": "^never said$"}
     path = stage.repository / f"plan-job-{next(_numbers)}.yaml"
     path.write_text(yaml.safe_dump(plan))
     return str(path)
@@ -250,7 +250,7 @@ class DeathError(BaseException):
 
 @pytest.mark.parametrize("text", TEXTS[:3], ids=range(3))
 async def test_any_reason_of_a_cancellation_ends_in_a_rollback(stage: SecretStage, text: str) -> None:
-    """Somebody cancels a release half-way with any words: the hook rolls back."""
+    """Someone cancels a release half-way with any words: the hook rolls back."""
     await stage.free()
     for environment in stage.environments:
         stage.world(environment).reset("1.0")

@@ -39,7 +39,7 @@ async def hold(stage: Stage, version: str, people: People, **approval: Any) -> R
 
 
 async def wake(stage: Stage, run: str) -> Ran:
-    """Let a held release go on as if somebody had answered."""
+    """Let a held release go on as if someone had answered."""
     from prefect.states import Scheduled  # noqa: PLC0415
 
     await forge(run, None, key="", state=Scheduled())
@@ -87,15 +87,17 @@ async def test_a_quorum_edited_in_what_is_remembered_opens_no_gate(stage: Stage,
     await check_refused(stage, ran, names=f"shipway/{held.id}/")
 
 
-async def test_a_forged_judgement_is_no_approval(stage: Stage, storage: Path, people: People) -> None:
-    """Neither one that was written for a question that nobody answered, nor another release's, nor an edited one."""
+async def test_a_forged_judgement_is_not_an_approval(stage: Stage, storage: Path, people: People) -> None:
+    """Neither one that was written for a question that no one answered, nor another release's, nor an edited one."""
     ada, grace, _ = people.names
     first = await hold(stage, "6.2", people, quorum=2)
     assert (await answer(stage, first.id, await people.form(ada, first.id))).state == "Suspended"
     (judged,) = remembered(storage, first.id, "answer")
     edit(judged, ada, grace)
     await check_refused(
-        stage, await answer(stage, first.id, await people.form(grace, first.id)), names=f"shipway/{first.id}/1/answer/production-1"
+        stage,
+        await answer(stage, first.id, await people.form(grace, first.id)),
+        names=f"shipway/{first.id}/1/answer/production-1",
     )
 
     second = await hold(stage, "6.3", people, quorum=2)
@@ -150,7 +152,7 @@ SPOILT = ["every entry garbled", "all seals stripped", "the whole record removed
 
 @pytest.mark.parametrize("attack", ["an entry appended", "the last entry removed", "an older state put back", *SPOILT])
 async def test_a_changed_record_stops_the_release(stage: Stage, storage: Path, people: People, attack: str) -> None:
-    """A right hash chain helps nobody without the key, and the key's folder knows how far the record went."""
+    """A right hash chain helps no one without the key, and the key's folder knows how far the record went."""
     ada, grace, _ = people.names
     held = await hold(stage, f"6.5.{len(attack)}", people, quorum=2)  # a version of its own
     record = storage / "records" / held.id

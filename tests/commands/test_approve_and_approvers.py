@@ -179,7 +179,7 @@ async def test_a_wrong_code_is_told_as_refused(capsys: pytest.CaptureFixture[str
     assert "wrong code: the code of anna does not answer" in capsys.readouterr().err
 
 
-async def test_an_answer_that_nobody_judges_is_told_as_waiting(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_an_answer_that_no_one_judges_is_told_as_waiting(capsys: pytest.CaptureFixture[str]) -> None:
     """Status 5: posted, and no worker there to read it."""
     gate = await suspended_run(f"svc-{uuid4().hex[:8]}")
     assert await approve_with(gate.run, "--as", "anna", "--code", "12345678", "--wait", "0") == 5
@@ -204,14 +204,14 @@ async def test_a_run_that_ended_refuses_an_answer(capsys: pytest.CaptureFixture[
 
 BAD_INPUT: dict[str, Callable[[str], tuple[str, ...]]] = {
     "no such run": lambda _run: (str(uuid4()), "--as", "anna", "--code", "12345678"),
-    "no such name": lambda _run: ("nobody-knows-me", "--as", "anna", "--code", "12345678"),
+    "no such name": lambda _run: ("unknown-run", "--as", "anna", "--code", "12345678"),
     "no name without a terminal": lambda run: (run, "--code", "12345678"),
     "no code without a terminal": lambda run: (run, "--as", "anna", "--secret-file", "/nonexistent/secret"),
 }
 
 
 @pytest.mark.parametrize("case", BAD_INPUT)
-async def test_bad_input_is_told_with_its_mend(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_bad_input_is_told_with_its_fix(case: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Status 2, one line, nothing posted."""
     gate = await suspended_run(f"svc-{uuid4().hex[:8]}")
     assert await approve_with(*BAD_INPUT[case](gate.run)) == 2

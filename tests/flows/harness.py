@@ -97,7 +97,7 @@ class Stage:
                     path.unlink()
 
     async def reset(self, version: str = FIRST) -> None:
-        """Bring every environment to a version, owned by nobody."""
+        """Bring every environment to a version, owned by no one."""
         self.disown()
         await self.reset_versions(version)
 

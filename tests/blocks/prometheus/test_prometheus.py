@@ -128,7 +128,7 @@ async def test_a_fault_says_whether_another_try_helps(faulty: FaultyPrometheus, 
     assert faulty.megabytes < 200
 
 
-async def test_nobody_there_is_temporary() -> None:
+async def test_no_one_there_is_temporary() -> None:
     """A server that is down may come back."""
     async with Prometheus(url="http://127.0.0.1:9").client() as client:
         with pytest.raises(Temporary, match="gave no answer"):
@@ -203,7 +203,7 @@ async def test_a_credential_that_cannot_be_sent_is_refused(fields: dict[str, str
         ({"username": "ada\n", "password": "s3cret\r\n"}, "Basic YWRhOnMzY3JldA=="),
     ],
 )
-async def test_the_line_break_of_a_file_is_no_part_of_a_credential(faulty: FaultyPrometheus, fields: dict[str, str], sent: str) -> None:
+async def test_the_line_break_of_a_file_is_not_part_of_a_credential(faulty: FaultyPrometheus, fields: dict[str, str], sent: str) -> None:
     """It would otherwise be refused far from where it was stored."""
     async with Prometheus(url=f"{faulty.url}/remark", **fields).client() as client:
         await client.instant("up")

@@ -116,7 +116,7 @@ def test_the_name_production_means_every_target() -> None:
     [(ONE, "production/eu", "staging, production."), (TWO, "production/asia", "production/us."), (TWO, "elsewhere", "production/eu")],
 )
 def test_an_unknown_environment_is_answered_with_those_there_are(plan: Plan, name: str, known: str) -> None:
-    """Nobody has to open the plan to find the right name."""
+    """No one has to open the plan to find the right name."""
     with pytest.raises(BadInput, match=name) as caught:
         chosen(plan, name)
     assert known in str(caught.value)

@@ -167,7 +167,7 @@ async def test_an_entry_that_cannot_be_read_leaves_the_gate_open_and_says_why(ap
 
 
 async def test_an_approval_is_void_once_its_person_was_removed(approvers: Approvers) -> None:
-    """Between the approval and the first change somebody may have to be stopped."""
+    """Between the approval and the first change someone may have to be stopped."""
     gate = gate_of()
     judgement = await judge(approvers, gate, answer_of(approvers, "anna"))
     approvers.remove("anna")

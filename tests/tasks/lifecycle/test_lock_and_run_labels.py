@@ -58,8 +58,8 @@ class TestOnTheServer:
         assert sum(one.granted for one in found) == 1
 
     @pytest.mark.parametrize("gone", ["closed", "deleted"])
-    async def test_of_many_who_find_a_claim_that_nobody_holds_exactly_one_gets_it(self, gone: str) -> None:
-        """A run that was closed without giving it up, or deleted from the history, holds nothing; nobody takes a newer lock away."""
+    async def test_of_many_who_find_a_claim_that_no_one_holds_exactly_one_gets_it(self, gone: str) -> None:
+        """A run that was closed without giving it up, or deleted from the history, holds nothing; no one takes a newer lock away."""
         name, dead, runs = service(), await new_run(), [await new_run() for _ in range(5)]
         await lock_service.fn(name, run=dead)
         async with get_client() as client:
@@ -71,7 +71,7 @@ class TestOnTheServer:
         assert sum(one.granted for one in found) == 1
 
     async def test_a_claim_that_names_no_run_is_refused_with_the_way_out(self) -> None:
-        """Somebody edited the variable: whether a release runs is not known."""
+        """Someone edited the variable: whether a release runs is not known."""
         name, run = service(), await new_run()
         async with get_client() as client:
             await client.create_variable(VariableCreate(name=lock_name(name), value="mine"))
@@ -79,7 +79,7 @@ class TestOnTheServer:
             await lock_service.fn(name, run=run)
 
     async def test_giving_up_leaves_the_claim_that_another_run_holds_by_now(self) -> None:
-        """A tag alone is no lock."""
+        """A tag alone is not a lock."""
         name, holder, other = service(), await new_run(), await new_run()
         await lock_service.fn(name, run=holder)
         async with get_client() as client:
@@ -166,7 +166,7 @@ def labels(**changes: Any) -> dict[str, Any]:
     ids=["itself", "a reused id", "no such id", "broken labels", "another machine", "no id", "no labels"],
 )
 def test_a_process_is_known_by_machine_id_and_start(found: dict[str, Any], lives: bool | None) -> None:  # noqa: FBT001
-    """Where this machine cannot know, nobody is called dead."""
+    """Where this machine cannot know, no one is called dead."""
     assert process_lives(found) is lives
 
 

@@ -121,7 +121,7 @@ async def test_writers_of_two_processes_lose_nothing(tmp_path: Path) -> None:
     assert sorted(entry.name for entry in entries) == sorted(f"{name}/{number}" for name in ("a", "b", "shared") for number in range(40))
 
 
-async def test_what_lies_beside_the_entries_is_no_part_of_the_record(tmp_path: Path) -> None:
+async def test_what_lies_beside_the_entries_is_not_part_of_the_record(tmp_path: Path) -> None:
     """Pages in a folder of their own, and files that are still being written."""
     await note(tmp_path, "k")
     folder = tmp_path / "records" / "r1"
@@ -202,7 +202,7 @@ async def test_a_broken_middle_is_said_and_never_repaired(tmp_path: Path, harm: 
 
 @pytest.mark.parametrize("harm", ["removed", "all removed", "put back", "torn", "forged", "unsealed", "another record's"])
 async def test_an_end_that_others_changed_is_said_and_never_repaired(storage: Any, harm: str) -> None:
-    """The last entry is remembered beside the key: its loss is no crash, and an entry behind it without our seal does not count."""
+    """The last entry is remembered beside the key: its loss is not a crash, and an entry behind it without our seal does not count."""
     for number in range(3):
         await note(storage, f"k{number}")
     await store_entry(storage, "r2", kind="note", who="shipway", what="Noted.")
@@ -262,7 +262,7 @@ async def test_the_head_of_a_closed_record_is_kept_whatever_the_clock_says(tmp_p
 
 
 async def test_an_entry_that_is_gone_is_not_one_that_was_never_written(tmp_path: Path) -> None:
-    """Forward code would take a release without its first entry for one that nobody requested; a rollback goes by what is left."""
+    """Forward code would take a release without its first entry for one that no one requested; a rollback goes by what is left."""
     first = await note(tmp_path, "k0")
     last = await note(tmp_path, "k1")
     assert await load_entry(tmp_path, "r1", first.key) == first
