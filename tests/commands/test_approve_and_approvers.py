@@ -21,7 +21,7 @@ from flows.commands import approve, approvers
 from tasks.approval.approval import fetch_answer, judge_approval, log_outcome
 from tasks.rules.approval.gates import Gate, gate_state
 from tasks.rules.approval.one_time_codes import code_of
-from tasks.rules.approval.policy import Answer, Judgement
+from tasks.rules.approval.policy import Judgement
 from tasks.rules.approval.statement import NAMESPACE
 from tests.commands.suspended import suspended_run
 
@@ -63,8 +63,8 @@ async def play_the_run(gate: Gate, block: Approvers, *, after: str = "") -> Judg
     async with get_client() as client:
         while (await client.read_flow_run(gate.run)).state.is_paused():  # type: ignore[union-attr, arg-type]  # noqa: ASYNC110
             await asyncio.sleep(0.2)
-    answer = Answer.model_validate(await fetch_answer.fn(gate))
-    judgement = Judgement.model_validate(await judge_approval.fn(block, key=gate.key, gate=gate, answer=answer, proofs=[]))
+    answer = await fetch_answer.fn(gate)
+    judgement = await judge_approval.fn(block, key=gate.key, gate=gate, answer=answer, proofs=[])
     state = gate_state(gate, [judgement.proof] if judgement.proof else [], wrong_codes=0, now=datetime.now(UTC))
     await log_outcome.fn(gate.run, key=gate.key, outcome=judgement.outcome, reason=judgement.reason, state=state.state)
     if after:
