@@ -1,4 +1,4 @@
-"""Freeze: stop every step forward of one service, or of all, from the Prefect UI. Rollbacks go on."""
+"""Freeze: stop every step forward of one service, or of all, from the Prefect UI. Rollbacks are not affected."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Until = Annotated[
 @drops_unknown_parameters
 @flow(name="freeze", flow_run_name="freeze {service}", persist_result=False)
 async def freeze(reason: AnyReason, requester: AnyRequester, service: Service = "", until: Until = None) -> State[Any]:
-    """Stop every step forward within seconds, until the freeze is lifted; rollbacks go on. Everybody may set one.
+    """Stop every step forward within seconds, until the freeze is lifted; rollbacks are not affected. Everybody may set one.
 
     Args:
         reason: Why; everybody who waits reads it.
@@ -49,8 +49,9 @@ async def freeze(reason: AnyReason, requester: AnyRequester, service: Service = 
     emit_freeze(found, what=words)
     warning = f"{plain(said)}\n\n" if (said := await warn(found.service)) else ""
     await acreate_markdown_artifact(
-        f"# Frozen\n{plain(words)}.\n\n{warning}Rollbacks go on. To lift it, run the deployment `unfreeze` with the freeze `{found.id}` "
-        f"and your reason: without a code it says the challenge for one. Or `shipway unfreeze {found.id}` on the worker's machine.",
+        f"# Frozen\n{plain(words)}.\n\n{warning}Rollbacks are not affected. "
+        f"To lift it, run the deployment `unfreeze` with the freeze `{found.id}` and your reason: without a code it says the challenge "
+        f"for one. Or `shipway unfreeze {found.id}` on the worker's machine.",
         key=f"freeze-{found.id}",
     )
     return Completed(name="Frozen", message=words)

@@ -85,7 +85,8 @@ async def _course(phase: Phase, version: str) -> PhaseResult:
         if await _still_the_same(this_round, inputs):
             return await _deploy(this_round, version, approval=approval)
     raise Refused(
-        f"plan, change log or running version changed {MOST_ROUNDS} times while this release was prepared; release again when it is calm"
+        f"plan, change log or running version changed {MOST_ROUNDS} times while this release was prepared; "
+        "release again once changes have stopped"
     )
 
 

@@ -26,8 +26,7 @@ from blocks.kubernetes.routing.gateway_metrics import Backend, read_counts
 from blocks.kubernetes.routing.select import traffic_of
 from blocks.kubernetes.routing.traffic import Traffic, service_of
 from blocks.kubernetes.routing.weights import routed_port
-from blocks.kubernetes.strategies import beside
-from blocks.kubernetes.strategies import rolling as inplace
+from blocks.kubernetes.strategies import beside, rolling
 from blocks.kubernetes.workload import Target
 from blocks.platform import Counts, Endpoints, Lease, LogLine, Position, Preview
 
@@ -152,7 +151,7 @@ class KubernetesPlatform(Block):
         await snapshot.expect_configuration(target)
         await record_event(target, reason="ShipwayPrepare", note=f"Deploying {version} ({self.strategy})")
         if self.strategy == "rolling":
-            await inplace.prepare(target, version, lease)
+            await rolling.prepare(target, version, lease)
         else:
             await beside.prepare(target, self._traffic(target), version, lease, timeout_seconds=timeout_seconds)
 
@@ -168,7 +167,7 @@ class KubernetesPlatform(Block):
             raise BadInput(f"{percent} % is not a share", field="percent", fix="Give 0 to 100")
         target = await self.target()
         if self.strategy == "rolling":
-            await inplace.shift(target, percent, lease)
+            await rolling.shift(target, percent, lease)
         else:
             await beside.shift(target, self._traffic(target), percent, lease)
         await record_event(target, reason="ShipwayShift", note=f"{percent} % of the requests go to the canary")
@@ -177,7 +176,7 @@ class KubernetesPlatform(Block):
         """Promote the canary to baseline: the workload itself runs it, and the canary's objects are removed."""
         target = await self.target()
         if self.strategy == "rolling":
-            await inplace.promote(target, lease)
+            await rolling.promote(target, lease)
         else:
             await beside.promote(target, self._traffic(target), lease)
         await leave(target, lease)
@@ -192,7 +191,7 @@ class KubernetesPlatform(Block):
             strategy = "canary" if self.strategy == "rolling" else self.strategy
             await beside.abort(target, traffic_of(target, strategy), lease)
         else:
-            await inplace.abort(target, lease)
+            await rolling.abort(target, lease)
 
     async def endpoints(self) -> Endpoints:
         """Return the base URLs of the service and of each revision; a revision privately, through the API server."""

@@ -19,7 +19,7 @@ from tasks.record.journal import read_entries
 from tasks.rollout.platforms import load_approvers
 from tasks.rules.approval.form import Change, Evidence, approval_form
 from tasks.rules.approval.gates import Gate, GateState, gate_state
-from tasks.rules.approval.policy import Answer, Judgement
+from tasks.rules.approval.policy import Judgement
 from tasks.rules.approval.proofs import Proof
 from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.lifecycle.results import Approval
@@ -114,12 +114,11 @@ async def put_to_people(
             await _announce(phase, gate, number, about=about)
             await ask(await _form(phase, inputs, gate, state, refusal, asks=asks), key=gate.key, until=gate.expires_at)
         answer = await retried(fetch_answer)(gate)
-        if not any(answer[field] for field in ("decision", "approver", "code", "signature")):
+        if not any((answer.decision, answer.approver, answer.code, answer.signature)):
             continue
-        judged = await named(judge_approval, f"judge the answer to {gate.key}")(
-            approvers, key=phase.key(f"answer/{gate.key}"), gate=gate, answer=Answer.model_validate(answer), proofs=proofs
+        judgement = await named(judge_approval, f"judge the answer to {gate.key}")(
+            approvers, key=phase.key(f"answer/{gate.key}"), gate=gate, answer=answer, proofs=proofs
         )
-        judgement = Judgement.model_validate(judged)
         proofs += [judgement.proof] if judgement.proof else []
         wrong += judgement.is_wrong_code
         refusal = "" if judgement.proof else judgement.reason

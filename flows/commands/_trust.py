@@ -37,7 +37,7 @@ def _key(home: Path) -> Finding:
         layout.expect_same_key(home)
         read_key(path)
     except Refused as error:
-        return doctor.Finding("fail", "key", str(error), "until it is put right nothing is approved or deployed; rollbacks go on")
+        return doctor.Finding("fail", "key", str(error), "until it is fixed, only rollbacks go on")
     return doctor.Finding("ok", "key", str(path))
 
 
@@ -80,11 +80,11 @@ def _freezes(_home: Path) -> Finding:
     try:
         found = [one for one in load_freezes() if one.holds(now())]
     except Refused as error:
-        fix = "everything is frozen until it can be read: put the file right, or remove it; rollbacks go on"
+        fix = "everything is frozen until it can be read: put the file right, or remove it; rollbacks are not affected"
         return doctor.Finding("fail", "freezes", str(error), fix)
     if not found:
         return doctor.Finding("ok", "freezes", "nothing is frozen")
-    lift = "rollbacks go on; lift it with `shipway unfreeze` when its reason is over"
+    lift = "rollbacks are not affected; lift it with `shipway unfreeze` when its reason is over"
     return doctor.Finding("warn", "freezes", "; ".join(map(freeze_in_words, found)), lift)
 
 

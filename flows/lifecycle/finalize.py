@@ -95,7 +95,9 @@ async def _phase_of(plan: str, run: str) -> Phase | None:
     except BadInput as error:
         entries = await read_entries(run)
         if outcome_of(entries) == "open" and select(entries, kind="effect"):
-            raise Temporary(f"this release moved something, and its plan cannot be read: {error_text(error)}. Put it back") from error
+            raise Temporary(
+                f"this release moved something, and its plan cannot be read: {error_text(error)}. Restore the plan file"
+            ) from error
         return None
 
 
@@ -256,7 +258,7 @@ async def _release_leases(phase: Phase, run: str) -> Exception | None:
             passing = as_temporary(error)
             if passing is not None or not isinstance(error, ShipwayError):
                 return passing or error
-            say(f"{environment} could not be given up: {error_text(error)}; the next release has to take it over")
+            say(f"the lease of {environment} could not be released: {error_text(error)}; the next release has to take it over")
         return None
 
     with rolling_back():  # by what is kept: the lease is where this release acquired it, whatever its block says now

@@ -78,6 +78,6 @@ async def tell_what_is_over(phase: Phase) -> None:
         freeze = known.get(name)
         words = lifted_in_words(freeze, now()) if freeze else f"the file of freeze {name} is gone"
         who = freeze.lifted.who if freeze and freeze.lifted else "shipway"
-        entry = f"{OVER}{name}" if words else f"overridden {name}"  # it is in force: how it ends is written when it does
+        entry = f"over {name}" if words else f"overridden {name}"  # it is in force: how it ends is written when it does
         why = words or f"freeze {name} was overridden for this release"
-        await phase.append("Goes on", kind="gate", name=entry, who=who, why=why)
+        await phase.append("Goes on", kind="gate", name=entry, who=who, why=why, evidence={OVER: name} if words else {})

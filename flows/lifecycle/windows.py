@@ -11,7 +11,7 @@ from blocks.errors import Refused, Skipped
 from flows.approval.short_window import Short, ask_to_begin, said_about
 from flows.lifecycle.context import Phase, check_not_stopped, expect_policies_kept, platform_of
 from flows.lifecycle.holds import tell_what_is_over, what_freezes
-from flows.lifecycle.suspend import WINDOW, wait_until
+from flows.lifecycle.suspend import WINDOW, say_hold, wait_until
 from tasks.approval.windows import groups_now
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import what_holds
@@ -28,7 +28,7 @@ from tasks.rules.policy.policy import Policy
 from tasks.rules.policy.windows import turns_of
 from tasks.rules.record.entries import select
 from tasks.rules.rollout.steps import window_name
-from tasks.rules.rollout.waiting import HELD_BY, SUSPENDS_UNTIL, WAITS_UNTIL, hold_name, is_suspended_until, wait_name, waits
+from tasks.rules.rollout.waiting import wait_name, waits
 from tasks.rules.rollout.windows import decide_wave, windows_fault
 from tasks.rules.windows.decision import LOOK_AGAIN, Decision
 from tasks.rules.windows.freeze import SCHEDULE, TURN, Hold
@@ -273,12 +273,6 @@ async def _name_of_holds(phase: Phase) -> str:
 
 async def _suspend(phase: Phase, found: Waits, *, name: str, held: str, wakes: datetime | None = None) -> None:
     until = min(found.until, wakes or found.until)
-    evidence = {WAITS_UNTIL: found.until.isoformat(), SUSPENDS_UNTIL: until.isoformat(), HELD_BY: list(found.held_by)}
-    name, held = f"{name} {hold_name(found.held_by, found.what, found.why)}", found.held or held
     await give_turns(phase.owner)  # whoever waits lets others go first
-    await phase.append(f"Waits: {found.what}", kind="gate", name=name, why=found.why, evidence=evidence)
-    entries = await read_entries(phase.owner)
-    if not is_suspended_until(entries, until):  # it waited for the same before: the last entry says why it waits
-        name = f"{name} after {entries[-1].seq}"
-        await phase.append(f"Waits: {found.what}", kind="gate", name=name, why=found.why, evidence=evidence)
-    await wait_until(until, name=WINDOW, held=held)
+    await say_hold(phase, found.until, wakes=until, what=found.what, why=found.why, by=found.held_by, name=name)
+    await wait_until(until, name=WINDOW, held=found.held or held)

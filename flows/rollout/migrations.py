@@ -16,8 +16,8 @@ from tasks.rollout.migrate import expect_jobs, find_contracts, last_deployed, no
 from tasks.rules.plan.migrations import Migration, When
 from tasks.rules.rollout.job_manifest import filled
 from tasks.rules.rollout.migrations import NOT_RUN, RESTORED, contracts_in, crossed, due, not_acknowledged, refusal
+from tasks.rules.rollout.next_step import migration_step
 from tasks.rules.rollout.rollback import RollbackChoice
-from tasks.rules.rollout.waiting import migration_step
 
 
 async def migrate(phase: Phase, platform: Platform, *, environment: str, when: When, version: str, lease: Lease) -> None:

@@ -7,7 +7,7 @@ holder is gone, one step each, without a lock that a killed process could leave 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from dataclasses import dataclass
 from uuid import UUID
 
 import httpx
@@ -20,6 +20,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from blocks.errors import Refused, Temporary, WorldMoved
+from tasks.lifecycle.links import run_link
 from tasks.lifecycle.policy import OBSERVE
 
 OPEN = "shipway:open"
@@ -28,6 +29,31 @@ OUTCOME = "outcome:"
 MOST_TRIES = 10
 PAGE = 200  # the most that the server gives at once
 AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The run that holds a service: its flow run id, and its name."""
+
+    run: str
+    name: str
+
+    def __str__(self) -> str:
+        """Name it for people, with its page."""
+        return f"{self.name} ({run_link(self.run)})"
+
+
+@dataclass(frozen=True)
+class LockResult:
+    """Whether a lock was granted, and who holds the service now."""
+
+    granted: bool
+    holder: Holder
+
+
+def busy(service: str, holder: Holder) -> str:
+    """Say why a release is refused while another run holds its service."""
+    return f"{service} is being released already by {holder}; wait for it, or cancel it"
 
 
 def lock_tag(service: str) -> str:
@@ -41,7 +67,7 @@ def lock_name(service: str) -> str:
 
 
 @task(name="lock service", task_run_name="lock {service}", **OBSERVE)
-async def lock_service(service: str, *, run: str) -> dict[str, Any]:
+async def lock_service(service: str, *, run: str) -> LockResult:
     """Lock a service for a run, unless another run holds the lock.
 
     A lock whose run is closed, or no longer in the run history, is given up for it.
@@ -51,7 +77,7 @@ async def lock_service(service: str, *, run: str) -> dict[str, Any]:
         run: Flow run id that asks.
 
     Returns:
-        `granted`, and if it was not: `holder` (id) and `holder_name`.
+        Whether the run holds the service now, else who does.
 
     Raises:
         Refused: The lock is unreadable.
@@ -61,13 +87,13 @@ async def lock_service(service: str, *, run: str) -> dict[str, Any]:
         for _ in range(MOST_TRIES):
             if await _take(client, service, run=run):
                 await change_tags(client, run, add={lock_tag(service)})
-                return {"granted": True, "holder": run, "holder_name": ""}
+                return LockResult(granted=True, holder=Holder(run, ""))
             lock = await client.read_variable_by_name(lock_name(service))
             if lock is None:
                 continue
             holder = await _holder(client, lock)
             if holder is not None:
-                return {"granted": False, "holder": str(holder.id), "holder_name": holder.name}
+                return LockResult(granted=False, holder=Holder(str(holder.id), holder.name))
             await _delete(client, lock)
     raise Temporary(f"the lock of {service} changed hands {MOST_TRIES} times while it was asked for")
 

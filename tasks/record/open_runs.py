@@ -40,7 +40,7 @@ Part = Literal["kept", "tagged"]
 Look = Callable[[], Awaitable["OpenRun | None"]]
 MOST_TAGGED = 200
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-HELD = {"PAUSED", "SCHEDULED"}  # in these states the record says whether the run means to be there
+WAITING_STATES = {"PAUSED", "SCHEDULED"}  # in these states the record says whether the run means to be there
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ async def _deleted(client: PrefectClient, run: str, reading: Reading | None) -> 
 
 async def _look(client: PrefectClient, run: FlowRun) -> OpenRun:
     seen = await see(client, run)
-    if seen.state in HELD:
+    if seen.state in WAITING_STATES:
         reading = await _read(str(run.id))
         seen = by_record(seen, reading, kept=await kept_entry(str(run.id), key_of("opened")) is not None)
         if reading is None:

@@ -117,7 +117,7 @@ async def test_a_runs_own_job_variables_start_nothing(worker: Any, tmp_path: Pat
     assert not (tmp_path / "evil").exists()
 
 
-async def test_a_deployment_that_nobody_deployed_here_starts_nothing(worker: Any, tmp_path: Path) -> None:  # noqa: ARG001
+async def test_a_deployment_that_no_one_deployed_here_starts_nothing(worker: Any, tmp_path: Path) -> None:  # noqa: ARG001
     """One that is made by the API, of our own flow, with pull steps of its own."""
     from prefect import get_client  # noqa: PLC0415
 

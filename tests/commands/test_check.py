@@ -63,14 +63,14 @@ def test_every_problem_is_shown_at_once(plan: Path, capsys: pytest.CaptureFixtur
 
 
 def test_a_missing_smoke_test_is_a_problem(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file that the plan names and nobody writes later must be there."""
+    """A file that the plan names and no one writes later must be there."""
     (plan.parent / "smoke" / "test_critical.py").unlink()
     assert run(str(plan)) == 2
     assert "verification.smoke[1].pytest" in capsys.readouterr().err
 
 
 def test_a_migration_without_its_job_is_a_problem(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A manifest that is not there, and one that is no Job; the course names a migration that is right."""
+    """A manifest that is not there, and one that is not a Job; the course names a migration that is right."""
     entry = "\nmigrations:\n  - {name: add-place, manifest: job.yaml, when: before, compatibility: expand}\n"
     plan.write_text(PLAN + entry)
     assert run(str(plan)) == 2

@@ -16,7 +16,7 @@ from tasks.rules.rollout.rollback import RollbackChoice
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.PASSED])
 async def test_it_is_recorded_first_and_then_told(monkeypatch: pytest.MonkeyPatch, outcome: Outcome) -> None:
-    """A process that dies while it tells does not roll back once more, and a good rollback tells nobody."""
+    """A process that dies while it tells does not roll back once more, and a good rollback tells no one."""
     done: list[str] = []
     result = RollbackResult(outcome=outcome, reason=as_ending("it was looked at"), environment="production", version="1")
 

@@ -94,7 +94,7 @@ async def test_every_environment_is_given_up(monkeypatch: pytest.MonkeyPatch, er
     places = Places(monkeypatch, US, error)
     late = await finalize._release_leases(PLAN, "run")  # type: ignore[arg-type]
     assert late is (error if isinstance(error, Temporary) else None)
-    said = [] if late else [f"{US} could not be given up"]
+    said = [] if late else [f"the lease of {US} could not be released"]
     assert sorted(places.asked) == sorted([f"give up {US}", *said, f"give up {EU}", "give up staging"])
 
 

@@ -109,7 +109,7 @@ def lose_records(storage: Path) -> None:
 
 @pytest.mark.usefixtures("storage")
 async def test_a_tag_on_an_old_run_does_not_choose_the_bad_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What counts is an open record: V0 was deployed long ago, and now somebody writes a lock's tag on its run."""
+    """What counts is an open record: V0 was deployed long ago, and now someone writes a lock's tag on its run."""
     world = World(monkeypatch, FakePlatform(baseline="V0", canary="BAD", previous="V-1"))
     world.platform.position["owner"] = None
     await world.released("old", "V0", closed=True)

@@ -13,7 +13,7 @@ import pytest
 from blocks.approvers.key_file import create_key, key_path
 from blocks.errors import Refused, Skipped
 from flows.commands.override import _expect_held
-from flows.lifecycle import windows
+from flows.lifecycle import suspend, windows
 from flows.lifecycle.context import Phase
 from flows.lifecycle.windows import Waits, _what_keeps, expect_in_time, wait_for_window, what_holds_a_target
 from tasks.lifecycle.kept_runs import forget_open, keep_open
@@ -67,6 +67,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         monkeypatch.setattr(windows, name, giving(field))
     for name, way in {"read_entries": read, "now": lambda: AT, "wait_until": nothing}.items():
         monkeypatch.setattr(windows, name, way)
+    monkeypatch.setattr(suspend, "read_entries", read)
     return found
 
 

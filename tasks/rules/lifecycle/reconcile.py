@@ -89,7 +89,7 @@ def decide_care(seen: Seen, *, now: datetime) -> Care:
     """
     age = now - seen.since
     if is_known_dead(seen, now=now):
-        why = "its process has been gone for minutes, whatever was said of it since"
+        why = "its process has been gone for minutes, despite later state changes"
         return Care("settle", why) if seen.state == "CANCELLING" else _again(seen, why)
     match seen.state:
         case "DELETED" if seen.alive is False or (seen.alive is None and (seen.heard is None or now - seen.heard >= SILENT)):
@@ -103,7 +103,7 @@ def decide_care(seen: Seen, *, now: datetime) -> Care:
         case "CRASHED" if age >= AFTER_CRASH and not _shows_life(seen, now):
             return _again(seen, "its process crashed")
         case "PENDING" if age >= (JOB_PENDING if seen.as_job else STUCK_PENDING) and seen.alive is not True:
-            return _again(seen, f"it was handed out {age.seconds} s ago and never began")
+            return _again(seen, f"it was handed out {age.total_seconds():.0f} s ago and never began")
         case "CANCELLING" if age >= STUCK_CANCELLING and _is_dead(seen, now):
             return Care("settle", "its cancellation was never carried out")
         case "CANCELLED" | "FAILED" | "COMPLETED" if age >= AFTER_CRASH and seen.alive is not True:
@@ -177,7 +177,7 @@ def is_late(last: datetime | None, *, now: datetime) -> bool:
 def _care_for_waiting(seen: Seen, now: datetime) -> Care:
     by_others = seen.is_rollback or (seen.begun and seen.waits is False)
     if by_others and seen.attempts >= MOST_ATTEMPTS and seen.alive is not True:
-        return Care("settle", "it was suspended again and again, and nothing says that it waits")
+        return Care("settle", "it was suspended again and again, and its record has no wait")
     if seen.stop_requested:
         return Care("wake", "a rollback requested that it stops")
     if seen.is_rollback:
@@ -185,7 +185,7 @@ def _care_for_waiting(seen: Seen, now: datetime) -> Care:
     if seen.wake_at is not None and now >= seen.wake_at:
         return Care("wake", "the time it waited for has come")
     if seen.begun and seen.waits is False and (seen.alive is not True or now - seen.since >= STUCK_CANCELLING):
-        return Care("wake", "it was suspended, and its record does not say that it waits for anything", counts=True)
+        return Care("wake", "it was suspended, and its record has no wait", counts=True)
     if seen.hold_changed:
         return Care("wake", "what holds it was changed: a freeze, a policy, or whose turn it is")
     return Care("leave", "it waits")

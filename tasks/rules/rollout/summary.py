@@ -108,7 +108,7 @@ def _clause(plan: Plan, version: str, runs: Mapping[str, str | None], step: Plan
     if step.kind == "promote":
         return "promote it and stop the previous version"
     place = place_of(plan, name)
-    up = f"bring {version} up on {place.platform} ({_from(runs, name)})"
+    up = f"start {version} on {place.platform} ({_from(runs, name)})"
     if step.kind == "deploy":
         return f"{up}, ready within {limit}, send all traffic to it and stop the previous version"
     if place.strategy == WITHOUT_CANARY:

@@ -32,7 +32,7 @@ async def told(home: Path, name: str, message: str) -> int:
         events = (await asyncio.to_thread(api.ask, home, "/events/filter", {"filter": wanted}))["events"]
         if found := [event for event in events if event["payload"]["message"] == message]:
             return len(found)
-        await asyncio.sleep(0.2)  # the server stores events once a second and tells nobody
+        await asyncio.sleep(0.2)  # the server stores events once a second and tells no one
     raise AssertionError(f"no event {name} was stored")
 
 
@@ -53,7 +53,7 @@ async def test_a_missing_keeper_is_an_event_and_so_is_its_return(home: Path, cap
 
 
 async def test_what_could_not_be_told_is_told_when_the_server_is_back(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that does not answer is no reason to forget it."""
+    """A server that does not answer is not a reason to forget it."""
     watching, later = keeper.Watch(home), time.time() + 100_000
     answering = api._open
 

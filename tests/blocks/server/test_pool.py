@@ -30,7 +30,7 @@ async def test_a_template_that_was_broken_is_put_right_again_and_again(server: A
 
     monkeypatch.setattr(worker, "RESTORE_SECONDS", 0.1)
     monkeypatch.setattr(worker.restore, "restore_all", fails_once)
-    monkeypatch.setattr(worker, "POOL", "shipway-broken")  # the other tests need that of the house
+    monkeypatch.setattr(worker, "POOL", "shipway-broken")  # the other tests need that of the server stack
     async with get_client() as client:
         await worker.ensure_pool(server.home, client)
         broken = dict(worker.job_template(server.home), job_configuration={"env": "no object"})

@@ -173,11 +173,11 @@ REFUSALS = {
     "a wrong code": ("wrong_code", {"answer": answer_of("anna", code=wrong_code_of("anna"))}),
     "another person's code": ("wrong_code", {"answer": answer_of("anna", code=code_of("ben"))}),
     "a late answer": ("late", {"answer": answer_of("anna", at=LATE), "now": LATE}),
-    "an answer nobody read for hours": ("late", {"answer": answer_of("anna"), "now": NOW + timedelta(hours=2)}),
+    "an answer no one read for hours": ("late", {"answer": answer_of("anna"), "now": NOW + timedelta(hours=2)}),
     "the requester": ("requester", {"answer": answer_of("rita")}),
     "the requester in capitals": ("requester", {"answer": answer_of("RITA", code=code_of("rita"))}),
     "an enrolled person whom the plan does not list": ("not_allowed", {"answer": answer_of("eve")}),
-    "a rejection by somebody whom the plan does not list": ("not_allowed", {"answer": answer_of("eve", decision="reject")}),
+    "a rejection by someone whom the plan does not list": ("not_allowed", {"answer": answer_of("eve", decision="reject")}),
     "an answer after a rejection": ("already_answered", {"answer": answer_of("anna"), "proofs": (proof_of("ben", decision="reject"),)}),
     "a second approval of one person": ("already_answered", {"answer": answer_of("anna"), "proofs": (proof_of("anna"),)}),
     "an answer after the quorum": ("already_answered", {"answer": answer_of("carl"), "proofs": (proof_of("anna"), proof_of("ben"))}),
@@ -216,7 +216,7 @@ def test_the_requester_may_take_the_request_back_with_a_good_code() -> None:
 
 
 @pytest.mark.parametrize("requester", ["anna.", "Anna ", "anna@example.com", "a.nna", "an\u200bna", "ＡＮＮＡ"])
-def test_nobody_approves_what_the_same_person_requested_under_another_spelling(requester: str) -> None:
+def test_no_one_approves_what_the_same_person_requested_under_another_spelling(requester: str) -> None:
     """A requester called `anna.` was once approved by `anna`: neither her answer nor her proof counts now."""
     gate = GATE.model_copy(update={"requester": requester, "quorum": 1})
     assert judge(answer_of("anna"), gate=gate).outcome == "requester"
@@ -274,7 +274,7 @@ def test_where_the_requester_is_proved_a_gate_opens_only_with_their_own_answer_b
 
 
 def test_a_gate_says_that_the_requester_must_confirm_and_that_it_was_done() -> None:
-    """While others are missing, when nobody else is, when it is over, and when it is passed."""
+    """While others are missing, when no one else is, when it is over, and when it is passed."""
     both = (proof_of("anna", gate=CONFIRMED), proof_of("ben", gate=CONFIRMED))
     first = gate_state(CONFIRMED, both[:1], wrong_codes=0, now=NOW).reason
     assert "anna approved; 1 of 2 approvals missing, rita must confirm the request, until" in first
@@ -352,7 +352,7 @@ def test_approvals_for_something_else_do_not_count(change: dict[str, str]) -> No
     assert gate_state(GATE.model_copy(update=change), proofs, wrong_codes=0, now=NOW).state == "open"
 
 
-def test_a_plan_that_asks_nobody_is_approved_and_says_so() -> None:
+def test_a_plan_that_asks_no_one_is_approved_and_says_so() -> None:
     """Quorum 0 is open about it."""
     state = gate_state(GATE.model_copy(update={"quorum": 0}), (), wrong_codes=0, now=NOW)
     assert (state.state, state.reason) == ("approved", "the plan does not require approval")

@@ -289,3 +289,8 @@ def test_what_others_suspended_is_woken() -> None:
     """A rollback never asks for anything, and what a release waits for stands in its record: its canary would keep its share for ever."""
     assert decide_care(run("PAUSED", is_rollback=True), now=NOW).act == "wake"
     assert decide_care(run("PAUSED", begun=True, waits=False, wake_at=NOW + timedelta(days=1)), now=NOW).act == "wake"
+
+
+def test_the_age_of_a_run_counts_its_days() -> None:
+    """One that was handed out before an outage of a day is not said to be a minute old."""
+    assert "handed out 86465 s ago" in decide_care(run("PENDING", age=86_465), now=NOW).reason

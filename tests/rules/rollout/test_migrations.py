@@ -1,4 +1,4 @@
-"""Migrations: what a plan may say of them, which run when, and which contracts a way back would cross."""
+"""Migrations: what a plan may say of them, which run when, and which contracts a rollback would cross."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_contract_counts_from_its_beginning(states: list[str], counts: bool) -
     assert bool(contracts_in(entries, run="run-1")) is counts
 
 
-def test_an_expansion_is_no_contract_and_a_record_that_says_nothing_is_not_trusted() -> None:
+def test_an_expansion_is_not_a_contract_and_a_record_that_says_nothing_is_not_trusted() -> None:
     """A run that is known to speak of contracts and whose record does not may have begun any, anywhere."""
     assert contracts_in([told("applied", compatibility="expand")], run="run-1") == []
     lost = contracts_in([], run="run-1")
@@ -133,13 +133,13 @@ def test_an_expansion_is_no_contract_and_a_record_that_says_nothing_is_not_trust
     ],
     ids=["older", "unknown", "its own", "later", "released again later", "elsewhere"],
 )
-def test_a_way_back_crosses_what_came_after_its_target(
+def test_a_rollback_crosses_what_came_after_its_target(
     changes: dict[str, Any],
     target: str,
     since: datetime | None,
     blocks: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
-    """A version bears its own contracts and those that were there when it came, and no others."""
+    """A version works with its own contracts and those that were there when it came, and no others."""
     found = crossed([contract(**changes)], set(), environment="production", target=target, target_since=since)
     assert bool(found) is blocks
 

@@ -6,19 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tasks.rules.record.entries import Entry, chain
-from tasks.rules.rollout.waiting import (
-    BEFORE,
-    HELD_BY,
-    OVER,
-    PREPARE,
-    WAITS_UNTIL,
-    held_by,
-    held_since,
-    hold_name,
-    holds_in_words,
-    shift_to,
-    untold_freezes,
-)
+from tasks.rules.rollout.next_step import PREPARE, shift_to
+from tasks.rules.rollout.waiting import BEFORE, HELD_BY, OVER, WAITS_UNTIL, held_by, held_since, hold_name, holds_in_words, untold_freezes
 from tasks.rules.windows.freeze import SCHEDULE, UNREADABLE
 
 AT = datetime(2026, 11, 29, 17, tzinfo=UTC)
@@ -66,7 +55,7 @@ def test_each_freeze_that_held_it_is_told_once_it_is_over() -> None:
     """Neither a window, nor freezes that could not be read, have an end to tell."""
     entries = [waits(FREEZE), held(FREEZE, OTHER), waits(WINDOWS), waits(SCHEDULE), held(UNREADABLE)]
     assert untold_freezes(record_of(*entries)) == [FREEZE, OTHER]
-    assert untold_freezes(record_of(*entries, {"name": f"{OVER}{FREEZE}"})) == [OTHER]
+    assert untold_freezes(record_of(*entries, {"evidence": {OVER: FREEZE}})) == [OTHER]
 
 
 def test_the_limit_counts_from_the_first_hold_of_a_step() -> None:

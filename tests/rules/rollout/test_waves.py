@@ -138,8 +138,8 @@ def test_a_mixed_production_is_read_back_from_its_record() -> None:
         ({EU: runs("1.1", "1.0"), US: runs("1.0", "0.9")}, "1.0", "1.1"),
     ],
 )
-def test_the_version_to_get_away_from_is_the_newest_or_nobody_guesses(positions: Any, to: str, bad: str | None) -> None:
-    """Newest is what no other target had before; where that is nobody, a person must say."""
+def test_the_version_to_get_away_from_is_the_newest_or_no_one_guesses(positions: Any, to: str, bad: str | None) -> None:
+    """Newest is what no other target had before; where that is no one, a person must say."""
     assert version_to_leave(positions, to=to) == bad
 
 
@@ -164,7 +164,7 @@ def test_a_silent_target_gets_away_only_from_what_the_others_run(positions: Any,
 
 @given(st.dictionaries(st.sampled_from(ALL), POSITIONS, min_size=2), st.just("previous") | VERSIONS)
 def test_a_common_bad_version_runs_somewhere_and_is_not_the_one_asked_for(positions: dict[str, Any], to: str) -> None:
-    """No target is sent away from a version that nobody runs; with a version asked for, there is always an answer."""
+    """No target is sent away from a version that no one runs; with a version asked for, there is always an answer."""
     bad = version_to_leave(positions, to=to)
     heads = {one["canary"] or one["baseline"] for one in positions.values()}
     assert bad is None or bad == "" or (bad in heads and bad != to)
@@ -204,7 +204,7 @@ def test_the_status_tells_where_a_wave_is() -> None:
 
 
 def test_the_checklist_holds_for_each_target() -> None:
-    """One target without a way back, without readings, or that nobody asked, fails the line, and is named."""
+    """One target without a rollback, without readings, or that no one asked, fails the line, and is named."""
     good = Facts(platform_answers=True, rollback_to="1.0", readings={"errors": ""})
     facts = {EU: good, US: Facts(platform_answers=True, readings={"errors": "silent"})}
     items = {item.name: item for item in judge_checklist(plan_of("back"), Facts(targets=facts, announced=True))}
@@ -223,7 +223,7 @@ def log(running: str | None, direction: Any, *commits: str, taken: str = "") -> 
 
 
 def test_changes_of_targets_on_different_versions_are_all_shown() -> None:
-    """Every commit once, and the direction that takes most care: nobody approves less than what changes anywhere."""
+    """Every commit once, and the direction that takes most care: no one approves less than what changes anywhere."""
     joined = join_changes([log("1.1", "upgrade", "c"), log("1.0", "sideways", "c", "b", taken="x")])
     assert (joined.from_version, joined.to_version, joined.direction) == ("1.1 and 1.0", "1.2", "sideways")
     assert [commit.hash for commit in joined.commits] == ["c", "b"]

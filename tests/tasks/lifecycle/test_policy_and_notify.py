@@ -169,12 +169,12 @@ class TestOnTheServer:
         with pytest.raises(BadInput, match="does not hold approvers"):
             await load_approvers(f"local/{name}")
 
-    async def test_a_block_that_is_no_platform_is_said_with_its_field(self, tmp_path: Path) -> None:
-        """A notification block in the wrong place, and a name that nobody has."""
+    async def test_a_block_that_is_not_a_platform_is_said_with_its_field(self, tmp_path: Path) -> None:
+        """A notification block in the wrong place, and a name that no one has."""
         block, _ = await board(tmp_path)
         with pytest.raises(BadInput, match=r"staging\.platform: the block .* is not a platform"):
             await load_platform(block, field="staging.platform")
-        for name in ("local/nobody", "no-such-type/x"):
+        for name in ("local/absent", "no-such-type/x"):
             with pytest.raises(BadInput, match="cannot be read"):
                 await load_platform(name, field="staging.platform")
 
@@ -204,7 +204,7 @@ def test_only_the_temporary_is_tried_again(error: Exception | None, helps: bool)
     ],
     ids=str,
 )
-def test_a_platform_that_nobody_reaches_is_tried_for_longer_than_any_other(error: Exception, tries: int, helps: bool) -> None:  # noqa: FBT001
+def test_a_platform_that_no_one_reaches_is_tried_for_longer_than_any_other(error: Exception, tries: int, helps: bool) -> None:  # noqa: FBT001
     """A canary that is not ready is given up after seconds, since users feel it; an API server that restarts is waited for."""
     run = TaskRun(task_key="x", dynamic_key="0", run_count=tries)
     assert another_try_reaches(act, run, Failed(data=error)) is helps  # type: ignore[arg-type]
@@ -238,8 +238,8 @@ async def test_what_is_read_without_a_run_is_tried_as_often_as_its_task(
     assert all(wanted <= real <= 1.3 * wanted for wanted, real in zip(PATIENCE_SECONDS, slept, strict=False))
 
 
-def test_a_moment_that_has_passed_is_no_time_away() -> None:
-    """Nobody sleeps for a negative time."""
+def test_a_moment_that_has_passed_is_not_time_away() -> None:
+    """No one sleeps for a negative time."""
     assert seconds_until(datetime.now(UTC) - timedelta(hours=1)) == 0
     assert 59 < seconds_until(datetime.now(UTC) + timedelta(seconds=60)) <= 60
 

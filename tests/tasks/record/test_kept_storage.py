@@ -125,7 +125,7 @@ async def test_a_rollback_ends_as_it_did_without_a_storage_for_its_result(block:
 
 
 async def test_a_type_that_writes_files_of_this_machine_is_not_kept(block: Named, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is what is no filesystem."""
+    """Nor is what is not a filesystem."""
     before = kept_names(FOLDER)
 
     def refuse(_: object) -> None:

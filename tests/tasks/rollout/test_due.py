@@ -14,7 +14,7 @@ EVIL = [type("Document", (), {"name": "evil"})()]
 
 
 class Api:
-    """A server that has a GitOps block that somebody made."""
+    """A server that has a GitOps block that was made by others."""
 
     async def __aenter__(self) -> Self:
         """Open it."""
@@ -28,7 +28,7 @@ class Api:
         return EVIL
 
 
-async def test_a_block_by_which_nobody_released_is_never_used(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_block_that_no_release_used_is_never_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Made of a false Git and the true engine, it would end the hold, and the engine brings the bad version back."""
     monkeypatch.setattr(due, "get_client", Api, raising=False)
     asked: list[str] = []
