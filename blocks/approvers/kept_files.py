@@ -14,7 +14,7 @@ from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from blocks.approvers.key_file import derive, key_path, read_key, replace_file
+from blocks.approvers.key_file import derive, key_path, make_folder, read_key, replace_file
 from blocks.approvers.policy_files import expect_safe
 from blocks.errors import Refused
 
@@ -26,7 +26,7 @@ def kept_path(folder: str, name: str) -> Path:
     """Name a kept file.
 
     Args:
-        folder: Which kind it is, as `places`.
+        folder: Which kind it is, as `places`, or `entries/RUN`.
         name: What it is about, as `type/name`.
     """
     return key_path().parent / folder / f"{name.replace('/', '_')}{SUFFIX}"
@@ -62,7 +62,7 @@ def write_kept(folder: str, name: str, value: dict[str, Any], *, what: str) -> N
     try:
         if _or_none(folder, name, what=what) == value:
             return
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent)
         replace_file(path, _cipher().encrypt(json.dumps({"name": f"{folder}/{name}", "value": value}).encode()))
     except OSError as error:
         raise Refused(f"{path}, {what}, cannot be written: {error.strerror}") from None

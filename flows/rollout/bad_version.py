@@ -14,7 +14,7 @@ from blocks.platform import Position
 from flows.lifecycle.context import Phase, expect_own_environments, platform_of
 from flows.rollout.choice import choice_for
 from flows.rollout.migrations import expect_no_contract
-from tasks.lifecycle.kept_runs import RUN, attempts_of
+from tasks.lifecycle.kept_runs import RUN, times_started
 from tasks.lifecycle.lock import under_way
 from tasks.lifecycle.policy import retried
 from tasks.record.journal import find_deployed, read_entries
@@ -68,7 +68,7 @@ async def _began_before(phase: Phase) -> bool:
     """Say if an attempt came before this one: by the server's count, which others can hold back, or by the one beside the key."""
     context = FlowRunContext.get()
     run = context.flow_run if context else None
-    return run is None or str(run.id) != phase.owner or run.run_count > 1 or await attempts_of(phase.owner) > 1
+    return run is None or str(run.id) != phase.owner or run.run_count > 1 or await times_started(phase.owner) > 1
 
 
 async def note_version_under_release(phase: Phase, environments: Sequence[str]) -> str:

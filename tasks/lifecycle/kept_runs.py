@@ -17,6 +17,7 @@ from blocks.errors import Refused
 from tasks.lifecycle.clock import now
 
 OPEN, PROCESS, CARE, WAIT = "open", "processes", "care", "waits"
+MARKED = "shipway.marked-at"  # when the process of a run was written down
 WHAT = {
     OPEN: "which says that a run is open",
     PROCESS: "which says which process acts for a run",
@@ -80,24 +81,34 @@ async def care_of(run: str) -> dict[str, Any]:
     return await _read(CARE, run)
 
 
-async def count_start(run: str) -> None:
-    """Count that a run is started again: its own number of starts is a field that anyone with the API's password can move."""
-    await keep_care(run, again=await times_started_again(run) + 1)
+async def count_start(run: str, *, counts: bool = True) -> None:
+    """Count that a run is started again, in the one count that `count_attempt` goes on with.
+
+    Its own number of starts is a field that anyone with the API's password can move.
+
+    Args:
+        run: Its flow run id.
+        counts: Whether this is one of the few times; the end of a wait is not.
+    """
+    await keep_care(run, starts=await times_started(run) + counts, counted=True)
 
 
 async def count_attempt(run: str) -> None:
-    """Count that a process begins to act for a run."""
-    await keep_care(run, attempts=await attempts_of(run) + 1)
+    """Count that a process begins to act for a run, unless this start was counted already, or ends a wait of the run's own."""
+    if (await care_of(run)).get("counted"):
+        await keep_care(run, counted=False)
+    elif not await _waited_last(run):
+        await keep_care(run, starts=await times_started(run) + 1)
 
 
-async def attempts_of(run: str) -> int:
-    """Give how often a process began to act for a run, by what is kept here."""
-    return int((await care_of(run)).get("attempts", 0))
+async def times_started(run: str) -> int:
+    """Give how often a run was started, by what is kept here; the ends of its own waits do not count."""
+    return int((await care_of(run)).get("starts", 0))
 
 
-async def times_started_again(run: str) -> int:
-    """Give how often a run was started again, by what is kept here."""
-    return int((await care_of(run)).get("again", 0))
+async def _waited_last(run: str) -> bool:
+    """Say if the last that a run's process kept was that it waits."""
+    return str((await _read(WAIT, run)).get("at", "")) > str((await process_of(run)).get(MARKED, ""))
 
 
 async def _read(folder: str, run: str) -> dict[str, Any]:

@@ -18,10 +18,10 @@ from prefect.states import AwaitingRetry
 
 from blocks.approvers.key_file import secret_name
 from tasks.lifecycle.freezes import what_holds
-from tasks.lifecycle.kept_runs import care_of, count_start, keep_care, process_of, times_started_again
+from tasks.lifecycle.kept_runs import MARKED, care_of, count_start, keep_care, process_of, times_started
 from tasks.lifecycle.lock import OPEN, must_stop
 from tasks.lifecycle.policy import OBSERVE
-from tasks.lifecycle.run_labels import HELD, MARKED, PID, WAKE_AT, process_lives, run_lives, whatever_is_left
+from tasks.lifecycle.run_labels import HELD, PID, WAKE_AT, process_lives, run_lives, whatever_is_left
 from tasks.rules.lifecycle.reconcile import AT_WORK, MOST_ATTEMPTS, Seen, is_known_dead, will_be_done
 
 KEEPER = "keeper"
@@ -59,8 +59,7 @@ async def start_again(
             return False
         first_due = min(found.expected_start_time or datetime.now(UTC), datetime.now(UTC))
         again: State[Any] = AwaitingRetry(scheduled_time=first_due, message=f"keeper: {reason}")
-        if counts:
-            await count_start(run)
+        await count_start(run, counts=counts)
         await forget_gone(run)
         await client.set_flow_run_state(found.id, again, force=True)
         return True
@@ -92,7 +91,7 @@ async def try_again(run: str, *, reason: str) -> bool:
             or found.state is None
             or not found.state.is_failed()
             or OPEN not in found.tags
-            or max(found.run_count, 1 + await times_started_again(run)) >= MOST_ATTEMPTS
+            or max(found.run_count, await times_started(run)) >= MOST_ATTEMPTS
         ):
             return False
         if found.deployment_id is None:  # no worker would take it
@@ -189,7 +188,7 @@ async def see(client: PrefectClient, run: FlowRun) -> Seen:
         heard=await last_heartbeat(client, run.id) if alive is not True and state and state.type.value in BEATING else None,
         wake_at=moment_of(labels.get(WAKE_AT)),
         stop_requested=must_stop(run),
-        attempts=max(run.run_count - pauses, 1 + await times_started_again(str(run.id))),  # each wait adds a start
+        attempts=max(run.run_count - pauses, await times_started(str(run.id))),  # each wait adds a start
         marked=await _marked(run),
         as_job=labels.get(WORKER_TYPE, "process") != "process",
         is_rollback=ROLLBACK in run.tags,

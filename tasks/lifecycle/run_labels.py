@@ -20,13 +20,12 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import ObjectNotFound
 
-from tasks.lifecycle.kept_runs import count_attempt, forget_open, forget_process, keep_process, process_of
+from tasks.lifecycle.kept_runs import MARKED, count_attempt, forget_open, forget_process, keep_process, process_of
 from tasks.lifecycle.lock import OPEN, OUTCOME, STOP, change_tags, lock_tag, release_locks
 from tasks.lifecycle.policy import OBSERVE
 from tasks.rules.lifecycle.reconcile import UNMARKED
 
 HOST, PID, STARTED, WAKE_AT = "shipway.host", "shipway.pid", "shipway.process-started", "shipway.wake-at"
-MARKED = "shipway.marked-at"
 HELD = "shipway.held"  # the service, and what held it when its run was suspended
 OF_A_RUN = ("prefect", "engine_client")  # what the command of a run's process contains
 
@@ -202,10 +201,30 @@ async def forget_unbegun(run: str) -> bool:
         begun = HOST in found.labels if found is not None else bool(await process_of(run))
         if begun:
             return False
-        await forget_open(run)
-        if found is not None:
-            await change_tags(client, found, drop={OPEN})
+        await _forget(client, run, found)
         return True
+
+
+@task(name="forget idle", **OBSERVE)
+async def forget_idle(run: str) -> bool:
+    """Take a run that moves nothing, as the server names its flow, out of the keeper's sight; not one of which a process is kept.
+
+    The server's word alone never ends what looks after a run that began here: it may be a release under a flow of another name.
+
+    Returns:
+        Whether it was taken out of sight.
+    """
+    async with whatever_is_left(run) as (client, found):
+        if await process_of(run):
+            return False
+        await _forget(client, run, found)
+        return True
+
+
+async def _forget(client: PrefectClient, run: str, found: FlowRun | None) -> None:
+    await forget_open(run)
+    if found is not None:
+        await change_tags(client, found, drop={OPEN})
 
 
 @task(name="end as", **OBSERVE)

@@ -59,7 +59,7 @@ def deployment(entry_point: str, **changed: Any) -> dict[str, Any]:
     """Give a deployment as the server does."""
     name = entry_point.rpartition(".")[2]
     right = {"id": name, "name": name, "entrypoint": entry_point, "parameters": {}, "paused": False, "global_concurrency_limit": None}
-    return right | changed
+    return dict.fromkeys(deployed.FIELDS) | right | changed
 
 
 @pytest.mark.parametrize(
@@ -67,23 +67,38 @@ def deployment(entry_point: str, **changed: Any) -> dict[str, Any]:
     [
         ({}, "ok", "rollback"),
         ({"paused": True}, "fail", "rollback is paused"),
-        ({"parameters": {"evil": 1}}, "fail", "rollback has other default parameters"),
+        ({"parameters": {"evil": 1}}, "fail", "rollback has other parameters"),
+        ({"pull_steps": [{"run": "evil"}], "job_variables": {"command": "evil"}}, "fail", "rollback has other pull steps, job variables"),
         ({"global_concurrency_limit": {"limit": 1}}, "fail", "rollback has the concurrency limit 1"),
-        ({"entrypoint": "flows.other.rollback"}, "fail", "missing, or with another entry point: rollback"),
+        ({"entrypoint": "flows.other.rollback"}, "fail", "rollback has other entrypoint"),
     ],
-    ids=["well", "paused", "parameters", "limited", "other entry point"],
+    ids=["well", "paused", "parameters", "code", "limited", "other entry point"],
 )
 def test_a_deployment_of_the_rollback_that_was_changed_is_found(
     monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any], level: str, says: str
 ) -> None:
     """The fix names the rollback that needs no deployment."""
-    found = [deployment(one) for one in deployed.URGENT - {ROLLBACK}] + [deployment(ROLLBACK, **changed)]
-    monkeypatch.setattr(deployed, "known", lambda _home: {one["id"]: {"limit": None, "parameters": {}} for one in found})
+    made = [deployment(one) for one in deployed.URGENT]
+    found = [one | (changed if one["entrypoint"] == ROLLBACK else {}) for one in made]
+    monkeypatch.setattr(deployed, "known", lambda _home: {one["id"]: one | {"limit": None} for one in made})
     monkeypatch.setattr(api, "ask", lambda *_asked: found)
     finding = doctor._deployments(HOME)
     assert finding.level == level
     assert says in finding.text
     assert ("--here" in finding.fix) == (level == "fail")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"name": "other"}, {"pull_steps": [{"git": "evil"}]}, {"job_variables": {"x": 1}}, {"path": "/srv/other"}],
+    ids=["another name", "fetched first", "variables", "another folder"],
+)
+def test_only_what_the_code_asks_for_counts_as_a_deployment_of_ours(monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any]) -> None:
+    """The doctor and what deploys a missing one again go by the same name."""
+    found = [deployment(one, **(changed if one == ROLLBACK else {})) for one in deployed.URGENT]
+    monkeypatch.setattr(deployed, "known", lambda _home: {one["id"]: one | {"limit": None} for one in found})
+    monkeypatch.setattr(api, "ask", lambda *_asked: found)
+    assert "missing, or made with another entry point: rollback" in doctor._deployments(HOME).text
 
 
 @pytest.mark.parametrize(

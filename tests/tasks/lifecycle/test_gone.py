@@ -10,17 +10,18 @@ import psutil
 import pytest
 
 from tasks.lifecycle.kept_runs import (
-    attempts_of,
+    MARKED,
     count_attempt,
     count_start,
     forget_open,
     forget_process,
     keep_open,
     keep_process,
-    times_started_again,
+    keep_wait,
+    times_started,
 )
 from tasks.lifecycle.reconcile import forget_gone, gone_since
-from tasks.lifecycle.run_labels import HOST, MARKED, PID, STARTED, machine
+from tasks.lifecycle.run_labels import HOST, PID, STARTED, machine
 from tasks.record.open_runs import _is_full
 
 DEAD: dict[str, Any] = {HOST: machine(), PID: 999_999_999, STARTED: 1.0, MARKED: "2026-01-01T00:00:00+00:00"}
@@ -53,17 +54,43 @@ async def test_the_moment_is_kept_until_it_gets_a_new_process(process: dict[str,
     assert await gone_since("r1") is None
 
 
-async def test_starts_are_counted_until_the_run_ends() -> None:
-    """What the keeper keeps of a run at other times does not touch the counts."""
-    await keep_process("r2", DEAD)
-    for number in (1, 2):
-        await count_start("r2")
-        await count_attempt("r2")
-        await gone_since("r2")
-        await forget_gone("r2")
-        assert (await times_started_again("r2"), await attempts_of("r2")) == (number, number)
-    await forget_process("r2")
-    assert (await times_started_again("r2"), await attempts_of("r2")) == (0, 0)
+def process(at: datetime) -> dict[str, Any]:
+    """Give a process that was written down at a moment."""
+    return DEAD | {MARKED: at.isoformat()}
+
+
+@pytest.mark.parametrize(
+    ("steps", "count"),
+    [
+        ("b", 1),
+        ("bkb", 2),
+        ("bkbkb", 3),
+        ("bbb", 3),
+        ("kkk", 3),
+        ("bkkb", 3),
+        ("bwb", 1),
+        ("bwub", 1),
+        ("bwubb", 2),
+        ("bwbkb", 2),
+        ("bwbwbwb", 1),
+    ],
+)
+async def test_each_start_counts_once_whoever_starts_the_run(steps: str, count: int) -> None:
+    """A process (b)egins, the (k)eeper starts it again, it (w)aits, the keeper wakes it (u)p: the ends of its own waits are free."""
+    run = f"count-{steps}"
+    for step in steps:
+        if step == "b":
+            await count_attempt(run)
+            await keep_process(run, process(datetime.now(UTC)))
+        elif step == "w":
+            await keep_wait(run, datetime.now(UTC))
+        else:
+            await count_start(run, counts=step == "k")
+            await gone_since(run)
+            await forget_gone(run)
+    assert await times_started(run) == count
+    await forget_open(run)
+    assert await times_started(run) == 0
 
 
 @pytest.mark.parametrize(

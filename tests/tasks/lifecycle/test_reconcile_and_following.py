@@ -18,9 +18,20 @@ from prefect.states import Cancelling, Completed, Crashed, Failed, Pending, Runn
 from blocks.errors import WorldMoved
 from tasks.approval.answering import read_question
 from tasks.lifecycle.asked import what_was_asked
-from tasks.lifecycle.lock import OPEN, STOP, is_stop_requested
+from tasks.lifecycle.kept_runs import MARKED
+from tasks.lifecycle.lock import OPEN, OUTCOME, STOP, is_stop_requested
 from tasks.lifecycle.reconcile import forget_idle_runs, last_work, settle_run, start_again
-from tasks.lifecycle.run_labels import MARKED, begin_attempt, end_as, end_attempt, let_go, machine, mark_running, set_wakeup, unmark
+from tasks.lifecycle.run_labels import (
+    begin_attempt,
+    end_as,
+    end_attempt,
+    forget_idle,
+    let_go,
+    machine,
+    mark_running,
+    set_wakeup,
+    unmark,
+)
 from tasks.lifecycle.strays import end_strays, end_those_of_before
 from tasks.record import following
 from tasks.record.following import Told, follow
@@ -156,6 +167,60 @@ async def test_without_the_keeper_no_end_is_waited_for(monkeypatch: pytest.Monke
         assert [told.kind async for told in follow(client, UUID(run))] == ["unclosed"]
 
 
+async def test_a_run_whose_record_is_closed_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tag may have come back after its end, as the keeper gives it back to what has an open record; then nothing would end it."""
+
+    async def just_now(_: object) -> datetime:
+        return datetime.now(UTC)
+
+    monkeypatch.setattr(following, "last_work", just_now)
+    monkeypatch.setattr(following, "UNCLOSED_SECONDS", 0.2)
+    run = await new_run()
+    await append_entry(run, "Asked", kind="opened", evidence={"service": "x"})
+    assert await open_run(run)
+    assert OPEN in (await seen(run)).tags
+    await append_entry(run, "Done", kind="closed", evidence={"outcome": "deployed"})
+    async with get_client() as client:
+        await client.set_flow_run_state(UUID(run), Completed(), force=True)
+        async with asyncio.timeout(20):
+            heard = [told.kind async for told in follow(client, UUID(run))]
+    assert [kind for kind in heard if kind != "unclosed"] == ["opened", "closed"]
+
+
+@pytest.mark.parametrize("at_rest", [True, False], ids=["at its end", "meanwhile"])
+async def test_what_the_socket_loses_is_read_where_it_is_stored(monkeypatch: pytest.MonkeyPatch, *, at_rest: bool) -> None:
+    """A server drops what a slow reader does not take, and says nothing of it."""
+
+    def lose(ear: object, event: object, *, since: datetime) -> None:
+        del ear, event, since
+
+    monkeypatch.setattr(following._Ear, "_hear", lose)
+    monkeypatch.setattr(following, "LOST_SECONDS", 0.5)
+    run = await new_run(tags=(f"{OUTCOME}deployed",))
+    await append_entry(run, "Asked", kind="opened", evidence={"service": "x"})
+    await append_entry(run, "Done", kind="closed", evidence={"outcome": "deployed"})
+    async with get_client() as client, asyncio.timeout(20):
+        if at_rest:
+            await client.set_flow_run_state(UUID(run), Completed(), force=True)
+        heard = list[str]()
+        async for told in follow(client, UUID(run)):
+            heard.append(told.kind)
+            if told.kind == "closed" and not at_rest:
+                await client.set_flow_run_state(UUID(run), Completed(), force=True)
+    assert heard == ["opened", "closed"]
+
+
+async def test_a_run_of_a_flow_that_moves_nothing_is_left_alone_once_and_for_all() -> None:
+    """Anyone can tag one as open; settling it failed each minute. One of which a process is kept may be a release, whatever its flow is."""
+    run = await new_run(tags=(OPEN,), state=Completed())
+    assert await forget_idle.fn(run)
+    assert await open_run(run) is None
+    run = await opened(await new_run())
+    assert not await forget_idle.fn(run)
+    assert await open_run(run) is not None
+    await append_entry(run, "Done", kind="closed", evidence={"outcome": "failed"})
+
+
 @pytest.mark.slow
 async def test_a_run_is_settled_once() -> None:
     """Two keepers at once start one flow."""
@@ -178,7 +243,7 @@ async def test_outside_a_run_of_the_keeper_nothing_is_forgotten() -> None:
 @pytest.mark.slow
 async def test_a_last_word_that_is_stored_late_is_heard() -> None:
     """A run may have ended before the server stored why; what was said at its gate is not that."""
-    run = await new_run()
+    run = await new_run(tags=(f"{OUTCOME}deployed",))  # else the keeper of this server gives it the tag of an open one
     await append_entry(run, "Asked", kind="opened", evidence={"service": "x"})
     await append_entry(run, "The gate is passed", kind="gate")
     async with get_client() as client:
