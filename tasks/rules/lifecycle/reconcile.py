@@ -126,11 +126,11 @@ def may_live(seen: Seen, *, now: datetime) -> bool:
         case "SCHEDULED":
             return not (_is_put_off(seen, now) or _lateness(seen, now) >= OVERDUE)
         case "CRASHED":
-            return age < AFTER_CRASH or _shows_life(seen, now)
+            return _shows_life(seen, now)
         case "DELETED":
             return seen.alive is None and seen.heard is not None and now - seen.heard < SILENT
         case state if state in ENDED:  # which others can write while it works
-            return age < AFTER_CRASH or (seen.alive is None and _shows_life(seen, now))
+            return seen.alive is None and _shows_life(seen, now)
     return False
 
 
@@ -221,13 +221,13 @@ def _care_for_dead(seen: Seen, now: datetime) -> Care:
             return Care("settle", "it was deleted from the server, and its record is open")
         case "RUNNING":
             return _again(seen, "its process is gone")
-        case "CRASHED":
+        case "CRASHED" if age >= AFTER_CRASH:
             return _again(seen, "its process crashed")
         case "PENDING":
             return _again(seen, f"it was handed out {age.seconds} s ago and never began")
         case "CANCELLING" if age >= STUCK_CANCELLING:
             return Care("settle", "its cancellation was never carried out")
-        case state if state in ENDED:
+        case state if state in ENDED and age >= AFTER_CRASH:
             return Care("settle", f"it ended as {state.lower()} with its record open")
     return _leave(seen)
 

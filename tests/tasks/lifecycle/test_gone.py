@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +12,8 @@ import psutil
 import pytest
 
 from blocks.approvers.kept_files import write_kept
+from flows.lifecycle.acting import acting_for
+from tasks.lifecycle import beats
 from tasks.lifecycle.beats import beat
 from tasks.lifecycle.kept_runs import (
     BEAT,
@@ -108,6 +112,18 @@ async def test_this_process_lives_and_shows_it() -> None:
         beat("r1")
         assert await beat_of("r1") is None, "what it showed is not the other's"
         assert not await acts_now("r1")
+    await forget_open("r1")
+
+
+async def test_whatever_acts_for_a_run_shows_that_it_lives_until_it_does_not_act_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while it computes: a thread of its own does it. A worker that carried a cancellation out lives on, and shows nothing then."""
+    monkeypatch.setattr(beats, "BEAT_SECONDS", 0.01)
+    await keep_process("r1", this_process())
+    with acting_for("r1"):
+        while await beat_of("r1") is None:
+            time.sleep(0.01)  # noqa: ASYNC251 - nothing else of this process goes on
+    while any("r1" in thread.name for thread in threading.enumerate()):
+        time.sleep(0.01)  # noqa: ASYNC251
     await forget_open("r1")
 
 

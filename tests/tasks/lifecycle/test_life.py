@@ -118,6 +118,14 @@ async def test_what_the_keeper_orders_is_carried_out(made_up: Server, process: d
     await forget_open(RUN)
 
 
+async def test_a_person_may_settle_a_run_as_soon_as_it_ended(made_up: Server) -> None:
+    """The keeper lets a worker's late report come first."""
+    await keep_open(RUN)
+    made_up.run = a_run("FAILED", age=0)
+    assert (await order(made_up), await lives.fn(RUN)) == ("leave", False)
+    await forget_open(RUN)
+
+
 @pytest.mark.parametrize("process", [GIVEN_UP, ELSEWHERE, REBOOTED, None], ids=["given up", "elsewhere", "rebooted", "none"])
 @pytest.mark.parametrize("state", ["CANCELLING", "RUNNING", "CRASHED", "FAILED", ""])
 async def test_heartbeats_that_others_make_hold_nothing_up_for_ever(made_up: Server, process: dict[str, Any] | None, state: str) -> None:
