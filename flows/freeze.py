@@ -16,8 +16,8 @@ from flows.lifecycle.parameters import drops_unknown_parameters
 from tasks.approval.known_service import warn
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import emit_freeze, set_freeze
-from tasks.rules.approval.lifting import challenge_in_words
 from tasks.rules.plan.request import AnyReason, AnyRequester
+from tasks.rules.record.markdown import plain
 from tasks.rules.windows.freeze import freeze_in_words
 
 Service = Annotated[
@@ -47,10 +47,10 @@ async def freeze(reason: AnyReason, requester: AnyRequester, service: Service = 
     found = await asyncio.to_thread(set_freeze, who=requester, reason=reason, service=service.strip(), until=until)
     words = freeze_in_words(found)
     emit_freeze(found, what=words)
-    warning = f"{said}\n\n" if (said := await warn(found.service)) else ""
+    warning = f"{plain(said)}\n\n" if (said := await warn(found.service)) else ""
     await acreate_markdown_artifact(
-        f"# Frozen\n{words}.\n\n{warning}Rollbacks go on. To lift it, run the deployment `unfreeze` with the freeze `{found.id}`, or "
-        f"`shipway unfreeze {found.id}` on the worker's machine. The challenge for a code is {challenge_in_words(found, now())}.",
+        f"# Frozen\n{plain(words)}.\n\n{warning}Rollbacks go on. To lift it, run the deployment `unfreeze` with the freeze `{found.id}` "
+        f"and your reason: without a code it says the challenge for one. Or `shipway unfreeze {found.id}` on the worker's machine.",
         key=f"freeze-{found.id}",
     )
     return Completed(name="Frozen", message=words)

@@ -19,16 +19,13 @@ from typing import Literal
 from blocks import processes
 from blocks.errors import Refused
 from blocks.runner import NAME, closed_to_it, runner, why_not
-from blocks.server import api, deployed, keeper, layout, port, postgres, problems, result_block, supervisor, worker
+from blocks.server import api, automations, deployed, keeper, layout, port, postgres, problems, result_block, supervisor, worker
 
 PREFECT_VERSION = "3.9.1"
 LEAST_PYTHON = (3, 11)
 LEAST_FREE_BYTES = 500_000_000
 WORKER_LATE_SECONDS = 30
 DRIFT_SECONDS = 2
-STOPPING = {  # actions of an automation that could keep a rollback from its work
-    "cancel-flow-run", "change-flow-run-state", "pause-deployment", "pause-work-pool", "pause-work-queue", "suspend-flow-run",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -209,15 +206,13 @@ def _deployments(home: Path) -> Finding:
 
 
 def _automations(home: Path) -> Finding:
-    acting = [
-        f"{one['name']} ({', '.join(types)})"
-        for one in api.ask(home, "/automations/filter", {})
-        if one["enabled"] and (types := sorted({action["type"] for action in one["actions"]} & STOPPING))
-    ]
-    if acting:
-        fix = "see that it leaves rollback, settle and keeper alone, or disable it. `shipway rollback PLAN --here` needs no run of a worker"
-        return Finding("warn", "automations", f"can stop runs, rollbacks too: {'; '.join(acting)}", fix)
-    return Finding("ok", "automations", "none that stops runs")
+    stopping, other = automations.acting(home)
+    fix = "see that it leaves rollback, settle and keeper alone, or disable it. `shipway rollback PLAN --here` needs no run of a worker"
+    if stopping:
+        return Finding("fail", "automations", f"can stop runs, rollbacks too: {'; '.join([*stopping, *other])}", fix)
+    if other:
+        return Finding("warn", "automations", f"act, and a webhook may call this server: {'; '.join(other)}", fix)
+    return Finding("ok", "automations", "none that acts")
 
 
 def _server_storage(home: Path) -> Finding:
@@ -255,8 +250,8 @@ def _keeper(home: Path) -> Finding:
         return Finding("fail", "keeper", "not deployed: expired approvals and dead runs go unnoticed", f"shipway up --home {home}")
     if found[0]["paused"]:
         return Finding("fail", "keeper", "paused: expired approvals and dead runs go unnoticed", "resume its deployment in the UI")
-    last, now = keeper.last_work(home), time.time()
-    text = keeper.describe(last, now=now)
+    (last, by_server), now = keeper.last_work(home), time.time()
+    text = keeper.describe(last, now=now) + (f", {keeper.BY_SERVER}" if by_server else "")
     if last is not None and now - last < keeper.LATE_SECONDS:
         return Finding("ok", "keeper", text)
     up = now - keeper.started(home)

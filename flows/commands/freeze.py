@@ -66,7 +66,6 @@ def _set_here(arguments: argparse.Namespace) -> int:
     from blocks.approvers.freeze_files import freeze_folder
     from tasks.approval.known_service import tell_server
     from tasks.lifecycle.freezes import set_freeze
-    from tasks.rules.approval.lifting import challenge_in_words
     from tasks.rules.windows.freeze import freeze_in_words
 
     found = set_freeze(who=arguments.requester, reason=arguments.reason, service=arguments.service, until=arguments.moment)
@@ -74,7 +73,7 @@ def _set_here(arguments: argparse.Namespace) -> int:
     _terminal.show(f"Frozen: {words}.")
     _terminal.show(f"It holds for the workers that use {freeze_folder()}, and for no other.")
     _terminal.show(f"Rollbacks go on. Lift it with: shipway unfreeze {found.id} --reason TEXT")
-    _terminal.show(f"In the Prefect UI the deployment `unfreeze` does, with a code for the challenge {challenge_in_words(found, found.at)}")
+    _terminal.show("In the Prefect UI the deployment `unfreeze` does; with a reason and without a code it says the challenge for one.")
     if warning := asyncio.run(tell_server(found, what=words)):
         _terminal.show(warning, error=True)
     return _terminal.DONE

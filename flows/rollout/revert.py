@@ -197,7 +197,20 @@ async def roll_back(
         why=found.reason,
         evidence={"outcome": found.outcome, "position": dict(await retried(read_position)(platform)), "stays": found.stays},
     )
+    if not found.passed:  # once it is recorded: whom it is sent to may not answer
+        await _alert_unverified(phase, found)
     return found
+
+
+async def _alert_unverified(phase: Phase, found: RollbackResult) -> None:
+    await alert(
+        phase.plan.notify,
+        service=phase.plan.service,
+        version=found.version or "nothing",
+        outcome="rollback not verified",
+        reason=found.reason,
+        run=phase.owner,
+    )
 
 
 async def _remove_canary(platform: Platform, environment: str, *, lease: Lease) -> None:
@@ -277,13 +290,5 @@ async def _look_after(phase: Phase, platform: Platform, version: str | None, *, 
     if found.passed:
         reason = f"{environment} is back on {version}, verified and watched: {found.reason}"
         return RollbackResult(outcome=Outcome.PASSED, reason=reason, environment=environment, version=version)
-    await alert(
-        phase.plan.notify,
-        service=phase.plan.service,
-        version=version,
-        outcome="rollback not verified",
-        reason=found.reason,
-        run=phase.owner,
-    )
     reason = f"{environment} was rolled back to {version}, but {found.reason}"
     return RollbackResult(outcome=Outcome.FAILED, reason=reason, environment=environment, version=version)

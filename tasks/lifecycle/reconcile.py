@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,8 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.context import FlowRunContext
 from prefect.states import AwaitingRetry
 
-from blocks.approvers.key_file import secret_name
+from blocks.approvers.key_file import key_path, secret_name
+from blocks.server import keeper
 from tasks.lifecycle.kept_runs import count_start, times_started
 from tasks.lifecycle.lock import OPEN
 from tasks.lifecycle.policy import OBSERVE
@@ -23,7 +25,7 @@ from tasks.lifecycle.run_labels import whatever_is_left
 from tasks.lifecycle.seeing import BEATING, forget_gone, marked_at, see, see_deleted
 from tasks.rules.lifecycle.reconcile import MOST_ATTEMPTS, may_live, will_be_done
 
-KEEPER = "keeper"
+KEEPER = keeper.FLOW
 KEPT_IDLE_RUNS = 20
 MOST_ASKED = 3  # runs that settle one run, a minute
 
@@ -118,14 +120,30 @@ async def settle_run(run: str, *, reason: str, cancelled: bool, alive: bool | No
                 return
 
 
-async def last_work(client: PrefectClient) -> datetime | None:
-    """Read when the keeper last did its work: the end of its newest completed run (UTC), or None."""
+@task(name="note work", **OBSERVE)
+async def note_work() -> None:
+    """Note beside the key that the keeper did its work."""
+    try:
+        await asyncio.to_thread(keeper.note_work, datetime.now(UTC).timestamp())
+    except OSError as error:
+        logging.getLogger("shipway").error("the keeper's work could not be noted beside the key: %s", error.strerror)  # noqa: TRY400
+
+
+async def last_work(client: PrefectClient) -> tuple[datetime | None, bool]:
+    """Read when the keeper last did its work, by what lies beside the key.
+
+    Returns:
+        When (UTC), or None if it never did; and whether only the server says so, as the key is not here: by its newest completed run.
+    """
+    if key_path().exists():
+        noted = await asyncio.to_thread(keeper.noted_work, key_path())
+        return None if noted is None else datetime.fromtimestamp(noted, UTC), False
     state: Any = {"type": {"any_": ["COMPLETED"]}}
     flow: Any = {"any_": [KEEPER]}
     runs = await client.read_flow_runs(
         flow_filter=FlowFilter(name=flow), flow_run_filter=FlowRunFilter(state=state), sort=FlowRunSort.END_TIME_DESC, limit=1
     )
-    return runs[0].end_time if runs else None
+    return runs[0].end_time if runs else None, True
 
 
 @task(name="forget idle runs", **OBSERVE)

@@ -105,7 +105,7 @@ class _Rest:
             return False
         seconds = time.monotonic() - self.since
         if is_unclosed(run):
-            return seconds > UNCLOSED_SECONDS and (last == "closed" or is_late(await last_work(client), now=datetime.now(UTC)))
+            return seconds > UNCLOSED_SECONDS and (last == "closed" or is_late((await last_work(client))[0], now=datetime.now(UTC)))
         return last in LAST_WORDS[run.state.is_final()] or seconds > (STORED_SECONDS if is_release else PHASE_SECONDS)
 
 

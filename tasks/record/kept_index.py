@@ -17,6 +17,8 @@ from tasks.lifecycle.kept_runs import write
 
 Folder = Literal["contracts", "deployed"]
 WHAT = "which names a run of a service"
+PREFIX = 24
+MOST_OF_A_VERSION = 20  # runs that deployed one version of a service
 
 
 async def keep_run(folder: Folder, service: str, *, run: str, version: str = "") -> None:
@@ -41,5 +43,15 @@ async def kept_runs_of(folder: Folder, service: str, *, version: str = "") -> li
     return await asyncio.to_thread(read)
 
 
+def run_of(name: str) -> str:
+    """Give the run that a kept file of this index names."""
+    return name[PREFIX + 1 :]
+
+
+def version_of(name: str) -> str:
+    """Give the same text for each kept file of one version of one service."""
+    return name[:PREFIX]
+
+
 def _prefix(service: str, version: str) -> str:
-    return hashlib.sha256(f"{service}\n{version}".encode()).hexdigest()[:24] + "-"
+    return hashlib.sha256(f"{service}\n{version}".encode()).hexdigest()[:PREFIX] + "-"

@@ -18,6 +18,7 @@ from prefect.client.schemas.objects import BlockDocument
 from prefect.exceptions import ObjectNotFound
 
 from blocks.approvers.kept_files import kept_path, read_kept, write_kept
+from blocks.approvers.key_file import key_path
 from blocks.errors import Refused, Temporary
 from blocks.server.result_block import FOLDER, SETTINGS, WHAT, file_of
 from tasks.lifecycle.policy import as_temporary
@@ -46,8 +47,8 @@ def find_storage(name: str) -> Any:
         block = _load(document)
         hold(block)
         objects_of(block)
-        if kept is None:
-            with suppress(Refused):  # a machine without the key keeps nothing, and checks no seals
+        if kept is None and key_path().exists():  # a machine without the key keeps nothing, and checks no seals
+            with suppress(Refused):
                 write_kept(FOLDER, file_of(name), {"block": name, "document": document}, what=WHAT)
     except Refused as error:
         return _none(name, str(error))
@@ -73,6 +74,8 @@ def _load(document: dict[str, Any]) -> Block:
     block = Block._from_block_document(BlockDocument.model_validate(document))  # noqa: SLF001 - it asks no server
     if not (hasattr(block, "read_path") and hasattr(block, "write_path")):
         raise Refused("its type is not one of a filesystem")
+    if str(getattr(block, "basepath", "")).startswith("memory:"):
+        raise Refused("it is in the memory of a process, so each one would begin with none")
     return block
 
 

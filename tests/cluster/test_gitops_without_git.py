@@ -257,7 +257,7 @@ async def test_the_keeper_tells_git_without_a_person(away: Away, monkeypatch: py
     """Not while a run owns the environment, nor while Git is away; afterwards once, and it leaves no lease behind."""
 
     async def names() -> list[str]:
-        return ["podinfo"]
+        return ["gitops/podinfo"]
 
     async def load(name: str, *, field: str, looks: bool = True) -> GitOpsPlatform:  # noqa: ARG001
         assert name == field == "gitops/podinfo"

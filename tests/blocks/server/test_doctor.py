@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from blocks.server import api, deployed, doctor, worker
+from blocks.server import api, automations, deployed, doctor, worker
 
 HOME = Path("/srv/shipway")
 ROLLBACK = next(one for one in sorted(deployed.URGENT) if one.endswith(".rollback"))
@@ -102,19 +102,36 @@ def test_only_what_the_code_asks_for_counts_as_a_deployment_of_ours(monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("state", "action", "level"),
+    ("state", "actions", "level"),
     [
-        ("enabled", "suspend-flow-run", "warn"),
-        ("enabled", "cancel-flow-run", "warn"),
-        ("enabled", "pause-work-queue", "warn"),
-        ("disabled", "suspend-flow-run", "ok"),
-        ("enabled", "send-notification", "ok"),
+        ("enabled", {"actions": "suspend-flow-run"}, "fail"),
+        ("enabled", {"actions": "cancel-flow-run"}, "fail"),
+        ("enabled", {"actions": "delete-flow-run"}, "fail"),
+        ("enabled", {"actions": "pause-work-queue"}, "fail"),
+        ("enabled", {"actions_on_resolve": "delete-flow-run"}, "fail"),
+        ("enabled", {"actions_on_trigger": "pause-automation"}, "fail"),
+        ("enabled", {"actions": "call-webhook"}, "warn"),
+        ("enabled", {"actions": "of-a-later-prefect"}, "warn"),
+        ("enabled", {"actions": "send-notification by a webhook"}, "warn"),
+        ("disabled", {"actions": "suspend-flow-run"}, "ok"),
+        ("enabled", {"actions": "send-notification"}, "ok"),
     ],
+    ids=str,
 )
-def test_an_automation_that_could_stop_a_rollback_is_named(monkeypatch: pytest.MonkeyPatch, state: str, action: str, level: str) -> None:
-    """Anyone with the API's password can make one."""
-    found = [{"name": "calm down", "enabled": state == "enabled", "actions": [{"type": "do-nothing"}, {"type": action}]}]
-    monkeypatch.setattr(api, "ask", lambda *_asked: found)
+def test_an_automation_that_could_stop_a_rollback_is_named(
+    monkeypatch: pytest.MonkeyPatch, state: str, actions: dict[str, str], level: str
+) -> None:
+    """Anyone with the API's password can make one, behind any number of others."""
+    acts = {name: [{"type": "do-nothing"}, {"type": kind.partition(" ")[0], "block_document_id": kind}] for name, kind in actions.items()}
+    quiet = [{"name": f"a{number}", "enabled": True, "actions": []} for number in range(automations.PAGE)]
+    found = [*quiet, {"name": "calm down", "enabled": state == "enabled", **acts}]
+
+    def ask(_home: object, path: str, body: dict[str, int] | None = None) -> Any:
+        if body is None:
+            return {"block_type": {"slug": "custom-webhook" if path.endswith("webhook") else "slack"}}
+        return found[body["offset"] :][: body["limit"]]
+
+    monkeypatch.setattr(api, "ask", ask)
     finding = doctor._automations(HOME)
     assert finding.level == level
-    assert (f"calm down ({action})" in finding.text) == (level == "warn")
+    assert ("calm down (" in finding.text) == (level != "ok")

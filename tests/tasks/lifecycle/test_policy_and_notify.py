@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from prefect.client.schemas.objects import TaskRun
 from prefect.states import Failed
 
 from blocks.errors import BadInput, Permanent, Refused, Temporary, Unreachable
+from blocks.outside_text import as_reason
+from tasks import notify
 from tasks.approval.forms import QUESTION, approval_form_for
 from tasks.lifecycle import policy
 from tasks.lifecycle.clock import seconds_until
@@ -31,9 +34,12 @@ class Blackboard(Block):
 
     path: str
     works: bool = True
+    hangs: bool = False
 
     async def notify(self, body: str, subject: str | None = None) -> None:
         """Write one message."""
+        if self.hangs:
+            await asyncio.sleep(600)
         if not self.works:
             message = "no chalk"
             raise ConnectionError(message)
@@ -85,6 +91,13 @@ async def told(blocks: list[str], key: str) -> None:
     await alert(blocks, service="x", version="1.1", outcome="rolled_back", reason="slow", run=key)
 
 
+@flow
+async def alerted(blocks: list[str], key: str) -> str:
+    """Alert, and go on."""
+    await alert(blocks, service="x", version="1.1", outcome="rolled_back", reason=as_reason("slow"), run=key)
+    return "went on"
+
+
 class TestOnTheServer:
     """Flow runs with their results persisted."""
 
@@ -128,6 +141,18 @@ class TestOnTheServer:
         block, path = await board(tmp_path, works=False)
         await alert([block], service="x", version="1.1", outcome="failed", reason="slow", run=uuid4().hex)
         assert not path.exists()
+
+    @pytest.mark.slow
+    async def test_a_board_that_never_answers_holds_nothing_up(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its own time limit is a field that others can change; a rollback waits for its alert between two waves."""
+        monkeypatch.setattr(notify, "EACH_SECONDS", 0.3)
+        monkeypatch.setattr(notify, "ALERT_SECONDS", 1.0)
+        name = f"board-{uuid4().hex[:8]}"
+        await Blackboard(path=str(tmp_path / name), hangs=True).save(name)  # type: ignore[misc]
+        async with asyncio.timeout(20):
+            await alerted([f"blackboard/{name}"], uuid4().hex)
+            with pytest.raises(Temporary, match=r"did not accept|was not read"):
+                await announce.fn([f"blackboard/{name}"], subject="x", key="k")
 
     async def test_a_board_that_is_broken_now_may_work_later(self, tmp_path: Path) -> None:
         """Another try may help, and the secret parts of its error stay with it."""

@@ -7,6 +7,7 @@ import json
 import socket
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.states import Cancelling, Completed, Crashed, Failed, Pending, Running, Suspended
 
 from blocks.errors import WorldMoved
+from blocks.server.keeper import note_work
 from tasks.approval.answering import read_question
 from tasks.lifecycle.asked import what_was_asked
 from tasks.lifecycle.kept_runs import MARKED
@@ -39,7 +41,7 @@ from tasks.record.journal import append_entry, emit_progress, read_entries
 from tasks.record.open_runs import find_open
 from tasks.rules.lifecycle.reconcile import decide_care
 from tasks.rules.rollout.waiting import SUSPENDS_UNTIL
-from tests.tasks.server_runs import keeper_worked, new_run, seen
+from tests.tasks.server_runs import keeper, new_run, seen
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 
@@ -126,13 +128,21 @@ async def test_runs_of_an_earlier_life_without_a_record_are_ended_and_open_ones_
     assert await end_strays.fn() == []  # not dead for sure, so soon
 
 
-async def test_the_keepers_last_work_is_the_end_of_its_newest_completed_run() -> None:
-    """One that failed did not do it."""
-    await keeper_worked()
+async def test_the_keepers_last_work_is_what_it_noted_beside_the_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Completed runs of that name can be made by anyone with the API's password; where the key is not, nothing else says it."""
+    at = datetime.now(UTC) - timedelta(hours=1)
+    await asyncio.to_thread(note_work, at.timestamp())
     async with get_client() as client:
-        last = await last_work(client)
+        made_up = await client.create_flow_run(keeper)
+        await client.set_flow_run_state(made_up.id, Running(), force=True)
+        await client.set_flow_run_state(made_up.id, Completed(), force=True)
+        assert await last_work(client) == (at, False)
+        monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "none"))
+        last, by_server = await last_work(client)
+        await client.delete_flow_run(made_up.id)
+    assert by_server
     assert last is not None
-    assert abs((datetime.now(UTC) - last).total_seconds()) < 30
+    assert (datetime.now(UTC) - last).total_seconds() < 30
 
 
 @pytest.mark.slow
@@ -157,8 +167,8 @@ async def test_a_final_state_of_a_run_that_is_not_closed_is_not_its_end() -> Non
 async def test_without_the_keeper_no_end_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing would ever close the run; whoever follows is told that it is not closed."""
 
-    async def never(_: object) -> None:
-        return None
+    async def never(_: object) -> tuple[None, bool]:
+        return None, False
 
     monkeypatch.setattr(following, "last_work", never)
     monkeypatch.setattr(following, "UNCLOSED_SECONDS", 0.2)
@@ -170,8 +180,8 @@ async def test_without_the_keeper_no_end_is_waited_for(monkeypatch: pytest.Monke
 async def test_a_run_whose_record_is_closed_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its tag may have come back after its end, as the keeper gives it back to what has an open record; then nothing would end it."""
 
-    async def just_now(_: object) -> datetime:
-        return datetime.now(UTC)
+    async def just_now(_: object) -> tuple[datetime, bool]:
+        return datetime.now(UTC), False
 
     monkeypatch.setattr(following, "last_work", just_now)
     monkeypatch.setattr(following, "UNCLOSED_SECONDS", 0.2)
@@ -187,6 +197,7 @@ async def test_a_run_whose_record_is_closed_is_not_waited_for_for_ever(monkeypat
     assert [kind for kind in heard if kind != "unclosed"] == ["opened", "closed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_rest", [True, False], ids=["at its end", "meanwhile"])
 async def test_what_the_socket_loses_is_read_where_it_is_stored(monkeypatch: pytest.MonkeyPatch, *, at_rest: bool) -> None:
     """A server drops what a slow reader does not take, and says nothing of it."""
@@ -210,6 +221,7 @@ async def test_what_the_socket_loses_is_read_where_it_is_stored(monkeypatch: pyt
     assert heard == ["opened", "closed"]
 
 
+@pytest.mark.slow
 async def test_a_run_of_a_flow_that_moves_nothing_is_left_alone_once_and_for_all() -> None:
     """Anyone can tag one as open; settling it failed each minute. One of which a process is kept may be a release, whatever its flow is."""
     run = await new_run(tags=(OPEN,), state=Completed())

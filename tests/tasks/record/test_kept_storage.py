@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from prefect import flow, get_client
 from prefect.client.schemas.actions import BlockDocumentUpdate
-from prefect.filesystems import LocalFileSystem
+from prefect.filesystems import LocalFileSystem, RemoteFileSystem
 from prefect.results import aget_default_result_storage
 from prefect.settings import PREFECT_DEFAULT_RESULT_STORAGE_BLOCK, temporary_settings
 
@@ -76,6 +76,14 @@ async def test_it_stays_where_it_was_when_it_was_first_used(block: Named, tmp_pa
     assert list(other.iterdir()) == []
 
 
+async def test_a_machine_without_the_key_goes_by_the_block_as_it_is(block: Named, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It checks no seals, and keeps nothing."""
+    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "keys" / "approvals.key"))
+    assert (await block.found()).name == str(block.folder)
+    assert not (tmp_path / "keys").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["deleted", "broken file"])
 async def test_what_cannot_be_loaded_stops_what_goes_forward_and_no_rollback(block: Named, how: str) -> None:
     """It says which block, and what to do."""
@@ -127,10 +135,15 @@ async def test_a_type_that_writes_files_of_this_machine_is_not_kept(block: Named
         patch.setattr("tasks.record.kept_storage.objects_of", refuse)
         assert isinstance(await block.found(), NoStorage)
     assert kept_names(FOLDER) == before
+    memory = f"memory-{uuid4().hex[:8]}"
+    await RemoteFileSystem(basepath="memory://x").asave(memory)
+    with temporary_settings({PREFECT_DEFAULT_RESULT_STORAGE_BLOCK: f"remote-file-system/{memory}"}):
+        assert isinstance(await block.found(), NoStorage)
     assert not isinstance(await block.found(), NoStorage)
     assert journal.default_storage is storage.default_storage
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "level", "says"),
     [
