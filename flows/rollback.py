@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -85,6 +86,16 @@ def _validated(parameters: dict[str, Any]) -> dict[str, Any]:
     except (ParameterTypeError, ParameterBindError) as error:
         text = f"this rollback has no record, and its parameters are not those of one: {error_text(error)}"
         raise BadInput(text, field="parameters", fix="Ask for the rollback again.") from None
+
+
+def can_start_with(parameters: dict[str, Any]) -> bool:
+    """Say if a run with these parameters would come to its first line: one whose parameters others broke would fail each time."""
+    names = inspect.signature(rollback.fn).parameters
+    try:
+        rollback.validate_parameters({name: value for name, value in parameters.items() if name in names})
+    except (ParameterTypeError, ParameterBindError):
+        return False
+    return True
 
 
 @drops_unknown_parameters

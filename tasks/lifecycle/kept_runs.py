@@ -16,13 +16,15 @@ from blocks.approvers.kept_files import kept_names, read_kept, remove_kept, writ
 from blocks.errors import Refused
 from tasks.lifecycle.clock import now
 
-OPEN, PROCESS, CARE, WAIT = "open", "processes", "care", "waits"
+OPEN, PROCESS, CARE, WAIT, BEAT, LOOK = "open", "processes", "care", "waits", "beats", "looks"
 MARKED = "shipway.marked-at"  # when the process of a run was written down
 WHAT = {
     OPEN: "which says that a run is open",
     PROCESS: "which says which process acts for a run",
-    CARE: "which says what the keeper did for a run",
+    CARE: "which says how often a run was started",
     WAIT: "which says until when a run waits",
+    BEAT: "which says when the process of a run last showed that it lives",
+    LOOK: "which says since when a run stands still, as the keeper saw it",
 }
 RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
 
@@ -38,20 +40,17 @@ async def keep_open(run: str) -> None:
 
 async def forget_open(run: str) -> None:
     """Forget a run whose record is closed; a file that stays is found and removed by the keeper."""
-    await _remove(OPEN, run)
-    await _remove(WAIT, run)
-    await forget_process(run)
+    for folder in (OPEN, WAIT, PROCESS, BEAT, CARE, LOOK):
+        with suppress(OSError):
+            await asyncio.to_thread(remove_kept, folder, run)
 
 
-async def forget_process(run: str) -> None:
-    """Forget which process acted for a run that ended, and what the keeper did for it."""
-    await _remove(PROCESS, run)
-    await _remove(CARE, run)
-
-
-async def _remove(folder: str, run: str) -> None:
-    with suppress(OSError):
-        await asyncio.to_thread(remove_kept, folder, run)
+async def is_kept_open(run: str) -> bool:
+    """Say if a run's record is open by what is kept here; one whose file cannot be read is, too."""
+    try:
+        return await asyncio.to_thread(read_kept, OPEN, run, what=WHAT[OPEN]) is not None
+    except Refused:
+        return True
 
 
 async def open_runs() -> list[str]:
@@ -70,14 +69,38 @@ async def process_of(run: str) -> dict[str, Any]:
     return await _read(PROCESS, run)
 
 
+async def beat_of(run: str) -> datetime | None:
+    """Give when the process that is kept of a run last showed that it lives, by its own clock (UTC); None if it never did."""
+    beat = await _read(BEAT, run)
+    is_its = beat.get(MARKED) == (await process_of(run)).get(MARKED)
+    return datetime.fromisoformat(str(beat["at"])) if beat and is_its else None
+
+
+async def signs_of_life(run: str) -> str:
+    """Give what a run's processes keep of themselves, as one text: while it stays the same none of them does anything."""
+    found = [(await _read(folder, run)).get(name, "") for folder, name in ((PROCESS, MARKED), (BEAT, "at"), (WAIT, "at"))]
+    return " ".join(map(str, found))
+
+
+async def keep_look(run: str, looks: dict[str, Any]) -> None:
+    """Keep since when a run stands still, apart from the counts, which others write; without the key's folder it is forgotten."""
+    with suppress(KeyFolderFault):
+        await write(LOOK, run, looks)
+
+
+async def look_of(run: str) -> dict[str, Any]:
+    """Give since when a run stands still; empty if nothing is kept, or it cannot be read."""
+    return await _read(LOOK, run)
+
+
 async def keep_care(run: str, **facts: Any) -> None:
-    """Keep what the keeper saw of a run or did for it, beside what is kept already; without the key's folder it is forgotten."""
+    """Keep how often a run was started, beside what is kept already; without the key's folder it is forgotten."""
     with suppress(KeyFolderFault):
         await write(CARE, run, await care_of(run) | facts)
 
 
 async def care_of(run: str) -> dict[str, Any]:
-    """Give what the keeper saw of a run and did for it; empty if nothing is kept, or it cannot be read."""
+    """Give how often a run was started; empty if nothing is kept, or it cannot be read."""
     return await _read(CARE, run)
 
 

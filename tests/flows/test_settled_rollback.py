@@ -121,6 +121,16 @@ async def test_one_that_failed_is_tried_again_first(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.usefixtures("storage")
+async def test_one_whose_parameters_others_broke_is_finished_at_once(monkeypatch: pytest.MonkeyPatch, finished: Told) -> None:
+    """Each new try would fail before its first line."""
+    with rolling_back():
+        await rollback._opened(RUN, asked_for())
+    stand_in(monkeypatch, AskedFor("rollback", PLAN, "", "", parameters=FAIR | {"restored": 5}), again=True)
+    await settle._settled(RUN, reason=as_reason("x"), cancelled=False)
+    assert [one["plan"] for one in finished] == [PLAN]
+
+
+@pytest.mark.usefixtures("storage")
 async def test_one_without_any_first_entry_goes_by_valid_parameters_only(finished: Told) -> None:
     """They are the API's, and what is not valid there never begins."""
     await rollback.finish("run-2", FAIR)

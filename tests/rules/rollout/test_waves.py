@@ -17,7 +17,7 @@ from tasks.rules.lifecycle.results import RollbackResult
 from tasks.rules.plan.plan import Plan
 from tasks.rules.record.entries import Entry, Kind, chain, outcome_of
 from tasks.rules.rollout.rollback import choose_rollback
-from tasks.rules.rollout.waves import left_alone, reached, staying, targets_in_words, version_to_leave, versions_in_words
+from tasks.rules.rollout.waves import has_canary, left_alone, reached, staying, targets_in_words, version_to_leave, versions_in_words
 
 EU, US, ASIA = "production/eu", "production/us", "production/asia"
 ALL = (EU, US, ASIA)
@@ -113,6 +113,24 @@ def test_a_production_that_is_mixed_is_neither_deployed_nor_rolled_back() -> Non
     assert final_outcome(Ending("cancelled", "no"), rolled_back=[], stays=[EU], left=left)[0] == "partly_deployed"
     assert final_outcome(Ending("refused", "no"), rolled_back=[], left=left) == ("refused", "no")
     assert final_outcome(Ending("failed", "bad"), rolled_back=back, left=left)[0] == "rolled_back"
+
+
+@pytest.mark.parametrize(
+    ("told", "exposed"),
+    [
+        ([], False),
+        ([("effect", "staging", "shift")], False),
+        ([("gate", EU, "prepare")], False),
+        ([("effect", EU, "prepare")], True),
+        ([("effect", EU, "prepare"), ("effect", EU, "shift")], True),
+        ([("effect", EU, "shift"), ("effect", EU, "promote")], False),
+        ([("effect", EU, "promote"), ("effect", US, "shift")], True),
+        ([("effect", "production", "promote"), ("effect", "production", "stop")], True),
+    ],
+)
+def test_a_canary_in_production_is_what_was_not_promoted(told: list[tuple[Kind, str, str]], *, exposed: bool) -> None:
+    """Nothing watches it while its release waits for a place in the queue."""
+    assert has_canary(record(*told)) is exposed
 
 
 def test_a_mixed_production_is_read_back_from_its_record() -> None:
