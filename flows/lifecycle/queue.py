@@ -9,7 +9,7 @@ from flows.lifecycle.context import Phase
 from flows.lifecycle.suspend import wait_until
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.links import run_link
-from tasks.lifecycle.lock import lock_service, request_stop
+from tasks.lifecycle.lock import lock_service, request_stop, request_stop_by_tags
 from tasks.record.journal import append_entry, read_entries
 from tasks.rules.rollout.waiting import QUEUE, SUSPENDS_UNTIL, has_begun_work
 
@@ -37,6 +37,7 @@ async def lock_or_wait(phase: Phase, *, run: str) -> None:
         raise Refused(f"{phase.plan.service} is being released already by {holder}; wait for it, or cancel it")
     if phase.plan.on_conflict == "supersede":
         await request_stop(phase.plan.service, by=run)
+        await request_stop_by_tags(phase.plan.service, by=run)
     why = f"the plan says on_conflict: {phase.plan.on_conflict}"
     await append_entry(run, f"Waits for {holder}", kind="gate", name=QUEUE, why=why, evidence={SUSPENDS_UNTIL: ""})
     await wait_until(now() + LOOK_AGAIN, name=QUEUE, polls=True)

@@ -83,7 +83,7 @@ async def note_version_under_release(phase: Phase, environments: Sequence[str]) 
 
 
 async def _version_of(releases: Iterable[str], environments: Sequence[str]) -> str:
-    """Name the version of the first of these releases whose record is open and has an effect here; tags and owners only name the runs."""
+    """Name the version of the first of these releases whose record is open and has an effect here; what names the runs only names them."""
     for release in releases:
         entries = await read_entries(release)
         opened = next(iter(select(entries, kind="opened")), None)
