@@ -14,6 +14,7 @@ from blocks.platform import Position
 from flows.lifecycle.context import Phase, expect_own_environments, platform_of
 from flows.rollout.choice import choice_for
 from flows.rollout.migrations import expect_no_contract
+from flows.rollout.others import faults_of_others
 from tasks.lifecycle.kept_runs import RUN, attempts_of
 from tasks.lifecycle.lock import under_way
 from tasks.lifecycle.policy import retried
@@ -43,13 +44,17 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
         The version; "" if they run nothing.
 
     Raises:
-        Refused: The targets run different versions and the newest cannot be known, or nothing could be done: what is under way goes on.
+        Refused: The targets run different versions and the newest cannot be known, nothing could be done, or a block through which no
+            release acted points to what is another's: what is under way goes on.
         WorldMoved: This rollback acted already, and what it was about is lost.
         Temporary: None of them answers, or one does not and the others run nothing.
     """
     decided = await phase.read("rollback", name=NAME)
     if decided is not None:
         return str(decided.evidence["bad"])
+    others = await faults_of_others(phase, environments)
+    if len(others) == len(environments):
+        raise Refused("; ".join(others.values()))
     positions = await _positions(phase, environments)
     if not bad and await _began_before(phase) and any(one["owner"] == phase.owner for one in positions.values()):
         raise WorldMoved("which version this rollback leaves is in no record any more, and it has acted; ask again, and name it with `bad`")
