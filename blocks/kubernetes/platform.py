@@ -17,6 +17,7 @@ from blocks.kubernetes.api.client import Cluster
 from blocks.kubernetes.api.credentials import kubeconfig_from
 from blocks.kubernetes.endpoints import endpoints
 from blocks.kubernetes.leases import acquire_lease, release_lease
+from blocks.kubernetes.objects.annotations import state_of
 from blocks.kubernetes.observe import logs
 from blocks.kubernetes.observe.drift import leave
 from blocks.kubernetes.observe.events import record_event
@@ -137,11 +138,12 @@ class KubernetesPlatform(Block):
 
         Raises:
             Refused: Another owner holds it and `takeover` is not set.
-            BadInput: Service or route are another workload's; a takeover does not ask.
+            BadInput: Service or route are another workload's; neither a takeover nor who owns the workload already asks.
         """
-        if not takeover:
+        target = await self.target()
+        if not takeover and state_of(await target.read()).owner != owner:
             await self.touches()
-        return await acquire_lease(await self.target(), owner, takeover=takeover)
+        return await acquire_lease(target, owner, takeover=takeover)
 
     async def release_lease(self, lease: Lease) -> None:
         """Release the lease of the workload; a no-op if it is no longer this owner's."""

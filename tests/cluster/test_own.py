@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from blocks.approvers.key_file import create_key, key_path
-from blocks.errors import BadInput, Refused
+from blocks.errors import BadInput, Refused, WorldMoved
 from blocks.kubernetes.platform import KubernetesPlatform
 from tasks.approval.protection import own_environment
 from tasks.rules.plan.plan import Plan
@@ -107,5 +107,8 @@ async def test_the_deployment_beside_a_workload_is_not_the_workload_of_another_b
     for asking in (staging.touches(), staging.acquire_lease("run")):
         with pytest.raises(BadInput, match="is a canary of Shipway's"):
             await asking
-    await production.acquire_lease("release")  # which goes on after a restart
-    await production.abort(await production.acquire_lease("rollback", takeover=True))
+    await world.apply(service("podinfo", selector={"app": "other"}))
+    await production.acquire_lease("release")  # whoever ends a release that others disturbed needs its lease once more
+    with pytest.raises(WorldMoved, match="selects app=other, and not the pods of"):  # the canary is gone, and people are told
+        await production.abort(await production.acquire_lease("rollback", takeover=True))
+    assert await world.cluster.read("Deployment", "podinfo-canary") is None
