@@ -15,16 +15,17 @@ from blocks.kubernetes import jobs, snapshot
 from blocks.kubernetes.api.auth import Access, connect_anew, connect_once
 from blocks.kubernetes.api.client import Cluster
 from blocks.kubernetes.api.credentials import kubeconfig_from
-from blocks.kubernetes.api.port_forward import forward
+from blocks.kubernetes.endpoints import endpoints
 from blocks.kubernetes.leases import acquire_lease, release_lease
-from blocks.kubernetes.objects.selectors import in_words
+from blocks.kubernetes.objects.annotations import state_of
 from blocks.kubernetes.observe import logs
 from blocks.kubernetes.observe.drift import leave
 from blocks.kubernetes.observe.events import record_event
 from blocks.kubernetes.preview import dry_run, planned
+from blocks.kubernetes.routing import own
 from blocks.kubernetes.routing.gateway_metrics import Backend, read_counts
 from blocks.kubernetes.routing.select import traffic_of
-from blocks.kubernetes.routing.traffic import Traffic, service_of
+from blocks.kubernetes.routing.traffic import Traffic
 from blocks.kubernetes.routing.weights import routed_port
 from blocks.kubernetes.strategies import beside, rolling
 from blocks.kubernetes.workload import Target
@@ -125,15 +126,23 @@ class KubernetesPlatform(Block):
 
     async def identity(self) -> str:
         """Return the workload's UID, which is one in the world."""
-        return f"kubernetes {(await (await self.target()).read())['metadata']['uid']}"
+        return f"kubernetes {(await (await self._bare_target()).read())['metadata']['uid']}"
+
+    async def touches(self) -> dict[str, str]:
+        """Return the Service and the route, which no other environment may share; the errors are those of `own.touched`."""
+        return await own.touched(await self._bare_target(), self.strategy, is_named=bool(self.service))
 
     async def acquire_lease(self, owner: str, *, takeover: bool = False) -> Lease:
         """Acquire the lease under the next generation, which is written on every object that a release changes.
 
         Raises:
             Refused: Another owner holds it and `takeover` is not set.
+            BadInput: Service or route are another workload's; neither a takeover nor who owns the workload already asks.
         """
-        return await acquire_lease(await self.target(), owner, takeover=takeover)
+        target = await self.target()
+        if not takeover and state_of(await target.read()).owner != owner:
+            await self.touches()
+        return await acquire_lease(target, owner, takeover=takeover)
 
     async def release_lease(self, lease: Lease) -> None:
         """Release the lease of the workload; a no-op if it is no longer this owner's."""
@@ -196,20 +205,9 @@ class KubernetesPlatform(Block):
     async def endpoints(self) -> Endpoints:
         """Return the base URLs of the service and of each revision; a revision privately, through the API server."""
         target = await self.target()
+        through = self.strategy != "rolling" or bool(self.service)
         seen = await self._look(target)
-        baseline, canary = seen.versions(target)
-        labels = await snapshot.revision_labels(target, seen)
-        port = self.port or target.port(seen.workload["spec"]["template"])
-        if not port:
-            fix = "Give the block the port, or name it in the container's `ports`"
-            raise BadInput(f"the container of {target.title} does not name a port", field="port", fix=fix)
-        public = self.url.rstrip("/") or await forward(target.cluster, selector=await self._public_selector(target, seen), port=port)
-        found = Endpoints(public=public)
-        if baseline in labels and baseline:
-            found["baseline"] = await forward(target.cluster, selector=in_words({"matchLabels": labels[baseline]}), port=port)
-        if canary in labels and canary:
-            found["canary"] = await forward(target.cluster, selector=in_words({"matchLabels": labels[canary]}), port=port)
-        return found
+        return await endpoints(target, seen, url=self.url.rstrip("/"), port=self.port, through_service=through)
 
     async def counts(self) -> dict[str, Counts]:
         """Read the gateway's counts by version; none if no gateway is named, or if one Service serves both versions."""
@@ -249,6 +247,7 @@ class KubernetesPlatform(Block):
         target = await self.target()
         await snapshot.expect_configuration(target)
         beside.expect_deployment(target, self.strategy)
+        await self.touches()
         return await dry_run.preview(target, await planned.planned(target, self.strategy, version))
 
     async def run_job(self, manifest: dict[str, Any], lease: Lease, *, name: str, timeout_seconds: float) -> list[str]:
@@ -268,18 +267,17 @@ class KubernetesPlatform(Block):
         beside.expect_deployment(target, self.strategy)
         return traffic_of(target, self.strategy)
 
-    async def _public_selector(self, target: Target, seen: snapshot.View) -> str:
-        """Select what users reach if no address is named: the Service's pods, or the workload's."""
-        if self.strategy == "rolling" and not self.service:
-            return in_words(seen.workload["spec"]["selector"])
-        return in_words({"matchLabels": (await service_of(target))["spec"]["selector"]})
-
     async def target(self) -> Target:
+        """Read what the block says of its workload, and the configuration that its pods read now."""
+        target = await self._bare_target()
+        return await snapshot.with_configuration(target, ignored=self.config_ignore) if self.config_by_hash else target
+
+    async def _bare_target(self) -> Target:
         """Read what the block says of its workload, over a connection that is kept."""
         config = self.config.get_secret_value() or (await kubeconfig_from(self.credentials) if self.credentials else "")
         access = Access(self.kubeconfig, self.context, config)
         api = await asyncio.to_thread(connect_once, access)
-        target = Target(
+        return Target(
             cluster=Cluster(api, self.namespace, renew=partial(connect_anew, access)),
             workload=self.workload,
             kind=self.kind,
@@ -294,4 +292,3 @@ class KubernetesPlatform(Block):
             rollout_seconds=self.rollout_timeout_seconds,
             key=await asyncio.to_thread(state_key),
         )
-        return await snapshot.with_configuration(target, ignored=self.config_ignore) if self.config_by_hash else target

@@ -8,7 +8,7 @@ from blocks.errors import Refused
 from flows.lifecycle.context import Phase
 from flows.lifecycle.suspend import wait_until
 from tasks.lifecycle.clock import now
-from tasks.lifecycle.lock import busy, lock_service, request_stop
+from tasks.lifecycle.lock import busy, lock_service, request_stop, request_stop_by_tags
 from tasks.record.journal import append_entry, read_entries
 from tasks.rules.rollout.waiting import QUEUE, SUSPENDS_UNTIL, WAITS_FOR, has_begun_work
 
@@ -35,6 +35,7 @@ async def lock_or_wait(phase: Phase, *, run: str) -> None:
         raise Refused(busy(phase.plan.service, lock.holder))
     if phase.plan.on_conflict == "supersede":
         await request_stop(phase.plan.service, by=run)
+        await request_stop_by_tags(phase.plan.service, by=run)
     why = f"the plan says on_conflict: {phase.plan.on_conflict}"
     await append_entry(run, f"Waits for {lock.holder}", kind="gate", name=QUEUE, why=why, evidence={SUSPENDS_UNTIL: "", WAITS_FOR: QUEUE})
     await wait_until(now() + LOOK_AGAIN, name=QUEUE, polls=True)

@@ -29,13 +29,14 @@ WHAT = {
 RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
 
 
-async def keep_open(run: str) -> None:
-    """Keep that a run has an open record, before its first entry is written.
+async def keep_open(run: str, *, service: str = "") -> None:
+    """Keep that a run has an open record, before its first entry is written; and which service it releases, once its plan was read.
 
     Raises:
         KeyFolderFault: The key's folder cannot be used.
     """
-    await write(OPEN, run, {})
+    if service or not await _read(OPEN, run):
+        await write(OPEN, run, {"service": service} if service else {})
 
 
 async def forget_open(run: str) -> None:
@@ -56,6 +57,11 @@ async def is_kept_open(run: str) -> bool:
 async def open_runs() -> list[str]:
     """List the runs whose record is not closed, by what is kept here; empty if that cannot be read."""
     return [name for name in await asyncio.to_thread(kept_names, OPEN) if RUN.fullmatch(name)]
+
+
+async def open_releases_of(service: str) -> list[str]:
+    """List the open runs that release a service, by what is kept here; rollbacks are not among them."""
+    return [run for run in await open_runs() if (await _read(OPEN, run)).get("service") == service]
 
 
 async def keep_process(run: str, process: dict[str, Any]) -> None:

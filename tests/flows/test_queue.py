@@ -35,7 +35,11 @@ def waited(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     async def stop(*_: Any, **__: Any) -> None:
         done.append("stop")
 
-    for name, value in {"lock_service": lock, "wait_until": wait, "request_stop": stop}.items():
+    async def none(*_: Any, **__: Any) -> None:
+        """Find none that only tags name."""
+
+    stand_ins: dict[str, Any] = {"lock_service": lock, "wait_until": wait, "request_stop": stop, "request_stop_by_tags": none}
+    for name, value in stand_ins.items():
         monkeypatch.setattr(queue, name, value)
     return done
 

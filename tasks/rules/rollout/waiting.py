@@ -88,9 +88,12 @@ def is_suspended_until(entries: Sequence[Entry], until: datetime | None) -> bool
 
 
 def wake_time(entries: Sequence[Entry]) -> datetime | None:
-    """Give the moment until which a run waits, by its record; None if it waits for nothing, or names no moment."""
+    """Give the moment until which a run waits, by its record; None if it waits for nothing, or names no moment that can be read."""
     said = str(entries[-1].evidence[SUSPENDS_UNTIL]) if says_it_waits(entries) else ""
-    return datetime.fromisoformat(said) if said else None
+    try:
+        return datetime.fromisoformat(said) if said else None
+    except ValueError:
+        return None
 
 
 def wait_in_words(entries: Sequence[Entry]) -> str:

@@ -5,9 +5,23 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from tasks.rules.record.entries import Entry, chain
 from tasks.rules.rollout.next_step import PREPARE, shift_to
-from tasks.rules.rollout.waiting import BEFORE, HELD_BY, OVER, WAITS_UNTIL, held_by, held_since, hold_name, holds_in_words, untold_freezes
+from tasks.rules.rollout.waiting import (
+    BEFORE,
+    HELD_BY,
+    OVER,
+    SUSPENDS_UNTIL,
+    WAITS_UNTIL,
+    held_by,
+    held_since,
+    hold_name,
+    holds_in_words,
+    untold_freezes,
+    wake_time,
+)
 from tasks.rules.windows.freeze import SCHEDULE, UNREADABLE
 
 AT = datetime(2026, 11, 29, 17, tzinfo=UTC)
@@ -71,3 +85,9 @@ def test_each_hold_has_a_name_of_its_own() -> None:
     assert hold_name(many[:39]) != hold_name(many)
     assert hold_name([FREEZE], "until 22:00") != hold_name([FREEZE], "until 23:00")
     assert len(hold_name(many)) < 200
+
+
+@pytest.mark.parametrize(("said", "moment"), [(AT.isoformat(), AT), ("", None), ("********", None), ("soon", None)])
+def test_a_moment_that_cannot_be_read_is_none(said: str, moment: datetime | None) -> None:
+    """Else one record would keep the keeper from its run, each turn."""
+    assert wake_time(record_of({"evidence": {SUSPENDS_UNTIL: said}})) == moment

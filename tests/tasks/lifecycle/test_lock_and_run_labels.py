@@ -7,7 +7,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psutil
 import pytest
@@ -17,6 +17,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from blocks.errors import Refused
 from tasks.lifecycle import run_labels
+from tasks.lifecycle.kept_runs import keep_open
 from tasks.lifecycle.lock import (
     OPEN,
     OUTCOME,
@@ -29,6 +30,7 @@ from tasks.lifecycle.lock import (
     lock_service,
     lock_tag,
     request_stop,
+    request_stop_by_tags,
 )
 from tasks.lifecycle.run_labels import begin_attempt, end_as, end_attempt, let_go, machine, process_lives, set_wakeup
 from tests.tasks.server_runs import new_run, seen, service
@@ -92,11 +94,25 @@ class TestOnTheServer:
 
     @pytest.mark.slow
     async def test_a_rollback_tells_the_open_release_and_not_itself(self) -> None:
-        """The tag is seen by the release at its next step."""
+        """The label is seen by the release at its next step; that it is open is kept beside the key, whatever its tags say."""
         name = service()
-        release, rollback, other = [await new_run(tags=(lock_tag(one),)) for one in (name, name, service())]
+        release, rollback, other, deleted = await new_run(), await new_run(), await new_run(), str(uuid4())
+        for run, its in ((release, name), (rollback, ""), (other, service()), (deleted, name)):
+            await keep_open(run, service=its)
+            await keep_open(run)  # as a process that goes on does, before its plan is read
         assert await request_stop.fn(name, by=rollback) == [release]
         assert [await is_stop_requested(run) for run in (release, rollback, other)] == [True, False, False]
+
+    @pytest.mark.slow
+    async def test_what_only_tags_name_is_told_apart_from_that(self) -> None:
+        """Anyone with the API's password makes such runs by the thousand: a rollback tells them once it is done."""
+        name = service()
+        kept, tagged, rollback = await new_run(), await new_run(tags=(lock_tag(name),)), await new_run(tags=(lock_tag(name),))
+        await keep_open(kept, service=name)
+        assert await request_stop.fn(name, by=rollback) == [kept]
+        assert not await is_stop_requested(tagged)
+        assert await request_stop_by_tags.fn(name, by=rollback) == [tagged]
+        assert [await is_stop_requested(run) for run in (kept, tagged, rollback)] == [True, True, False]
 
     async def test_tags_are_added_and_dropped_as_often_as_wanted(self) -> None:
         """Repeating changes nothing, not even the time of the last change."""
