@@ -63,7 +63,7 @@ def block(world: World, workload: str, **fields: Any) -> KubernetesPlatform:
 async def test_a_staging_that_names_what_production_has_is_refused_before_anything_is_written(
     world: World, gateway: Gateway, fields: dict[str, Any]
 ) -> None:
-    """In the check, before the lease, and at the lease; nobody has released there yet, so only the cluster can say whose it is."""
+    """In the check, before the lease, and at the lease; no release was there yet, so only the cluster can say whose it is."""
     before = await stand(world, gateway)
     staging = block(world, STAGING, **fields)
     for asking in (staging.touches(), staging.preview("6.9.1"), staging.acquire_lease("run")):

@@ -139,7 +139,7 @@ async def test_a_switch_and_back_is_as_it_was_whatever_was_noted_of_it(noted: st
 
 
 async def test_a_rollback_says_that_requests_go_elsewhere_and_repairs_that_where_it_deploys() -> None:
-    """Somebody let production's Service select other pods: a rollback that only sees to the workload would pass without its users."""
+    """Others let production's Service select other pods: a rollback that only sees to the workload would pass without its users."""
     own = target(WEB, named(SERVICE, "web", app="web-staging"), STAGING, replica_set(1, template("1")))
     lease = await acquire_lease(own, "rollback", takeover=True)
     with pytest.raises(WorldMoved, match="selects app=web-staging, and not the pods of shop/web"):
@@ -150,7 +150,7 @@ async def test_a_rollback_says_that_requests_go_elsewhere_and_repairs_that_where
 
 
 async def test_a_service_with_the_name_of_the_canarys_is_not_taken() -> None:
-    """It is somebody's own, with users of its own."""
+    """It is another's own, with users of its own."""
     own = target(WEB, SERVICE, named(SERVICE, "web-canary", app="other"), force_conflicts=True)
     with pytest.raises(BadInput, match="the Service web-canary is not Shipway's"):
         await make_service(own, SERVICE, await acquire_lease(own, "run", takeover=False))

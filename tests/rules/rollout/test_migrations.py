@@ -157,7 +157,7 @@ def test_a_rollback_crosses_what_came_after_its_target(
     ids=["unreadable record", "the same", "made anew", "renamed block", "another's production", "another's, which does not say"],
 )
 def test_a_contract_counts_where_it_began(block: str, identity: str, *, counts: bool) -> None:
-    """A plan of somebody else's that calls its service `shop`, with a platform of its own, stops no rollback of shop."""
+    """A plan of others that calls its service `shop`, with a platform of its own, stops no rollback of shop."""
     here = Here("production", "kubernetes/shop", "kubernetes u-1")
     assert bool(crossed([contract(block=block, identity=identity)], set(), here=here, target="1.0", target_since=None)) is counts
 
