@@ -273,19 +273,6 @@ class Identified(Protocol):
 
 
 @runtime_checkable
-class Touching(Protocol):
-    """Optional part of a platform: says what it changes beside its own place, so that no two environments share any of it."""
-
-    async def touches(self) -> Mapping[str, str]:
-        """Return the identities of these things, as of `Identified`, by words for people: `the Service shop/web`.
-
-        Raises:
-            BadInput: One of them is not this environment's own, as the world is now; names the field and the fix.
-        """
-        ...
-
-
-@runtime_checkable
 class Informed(Protocol):
     """Optional part of a platform: keeps a history of changes that says what each is about."""
 

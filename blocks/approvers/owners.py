@@ -38,7 +38,7 @@ def owner_file(block: str) -> Path:
 
 
 def file_of_thing(identity: str) -> Path:
-    """Name the file of what blocks point to: the environment, see `blocks.platform.Identified`, or what it changes besides, `Touching`."""
+    """Name the file of what blocks point to: the environment, see `blocks.platform.Identified`, or a thing of `blocks.touching`."""
     return owner_folder() / f"at-{hashlib.sha256(identity.encode()).hexdigest()[:32]}.json"
 
 

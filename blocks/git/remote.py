@@ -16,7 +16,7 @@ HTTP = re.compile(r"(https?)://([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])(:\d
 SSH = re.compile(r"ssh://([A-Za-z0-9][A-Za-z0-9._-]*@)?([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])(:\d{1,5})?/[^\s?#]+")
 SCP = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?!//|:)[^\s:-][^\s]*")
 FILE = re.compile(r"file:///[^\s?#]+")
-PLACE = re.compile(r"(?:[a-z]+://)?(?:[^/@]*@)?([^/:]*)(?::\d+(?=/))?[:/](.*)")
+PLACE = re.compile(r"(?:(?:https?://)(?:[^/@]*@)?([^/:]*(?::\d+)?)|(?:[a-z]+://)?(?:[^/@]*@)?([^/:]*)(?::\d+(?=/))?)[:/](.*)")
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,15 @@ def check_remote(url: str, *, has_token: bool) -> Remote:
 
 
 def plain_remote(url: str) -> str:
-    """Write an address without what does not change where it leads, for a comparison: scheme, user, port, case, `.git`."""
+    """Write an address without what does not change where it leads, for a comparison: scheme, user, usual port, case, `.git`.
+
+    By ssh every port is left out, as it is another one than that of https on the same host.
+    """
     found = PLACE.fullmatch(url.strip().lower())
-    return f"{found[1]}/{posixpath.normpath(unquote(found[2])).strip('/').removesuffix('.git')}" if found else url
+    if found is None:
+        return url
+    host = re.sub(r":(80|443)$", "", found[1] or found[2] or "")
+    return f"{host}/{posixpath.normpath(unquote(found[3])).strip('/').removesuffix('.git')}"
 
 
 def check_branch(branch: str) -> str:

@@ -15,7 +15,8 @@ from blocks.approvers.places import Kept, keep_place, read_place, whole_settings
 from blocks.approvers.policy_files import policy_folder, read_policy_files
 from blocks.errors import BadInput, Refused, ShipwayError
 from blocks.kubernetes.api.credentials import kubeconfig_from
-from blocks.platform import Composed, Identified, Platform, Touching
+from blocks.platform import Composed, Identified, Platform
+from blocks.touching import Touching
 from tasks.lifecycle.policy import OBSERVE_PLATFORM
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import Place, section_of
@@ -53,7 +54,7 @@ async def identify(platform: Platform) -> str:
 
 @task(name="find what an environment shares", **OBSERVE_PLATFORM)
 async def things_of(platform: Platform) -> dict[str, str]:
-    """Return what a platform points to ("") and what it changes besides, see `blocks.platform.Touching`: identities, by words for people.
+    """Return what a platform points to ("") and what it changes besides, see `blocks.touching.Touching`: identities, by words for people.
 
     Raises:
         BadInput: Something of that is another workload's, as the cluster says now.

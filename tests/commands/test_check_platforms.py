@@ -61,3 +61,12 @@ def test_a_platform_that_no_one_made_is_said_and_is_not_a_pass(tmp_path: Path, c
     assert "no preview of the changes" in notes[0]
     print_previews(previews, version="1.1")
     assert capsys.readouterr().out == ""
+
+
+def test_environments_that_share_a_place_are_a_problem_of_the_check(tmp_path: Path) -> None:
+    """Before a release is requested, which would be refused for it."""
+    plan = plan_on("local", tmp_path, migrations=[])
+    shared = plan.model_copy(update={"production": plan.production.model_copy(update={"platform": plan.staging.platform})})
+    problems, _, _ = ask_platforms(shared, version=None)
+    assert [one.partition(": ")[0] for one in problems] == ["production.platform"]
+    assert f"points to the same environment as {plan.staging.platform} of staging.platform" in problems[0]

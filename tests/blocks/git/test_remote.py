@@ -11,7 +11,7 @@ from blocks.git.remote import plain_remote
     "url",
     [
         "https://git.example.com/shop/deploy.git",
-        "https://GIT.example.com:8443/Shop//deploy/",
+        "https://GIT.example.com:443/Shop//deploy/",
         "http://git.example.com/shop/%64eploy",
         "https://git.example.com/shop/other/../deploy",
         "ssh://git@git.example.com:22/shop/deploy.git",
@@ -28,6 +28,7 @@ def test_other_repositories_are_others() -> None:
     urls = [
         "https://a.example.com/shop",
         "https://b.example.com/shop",
+        "https://a.example.com:8443/shop",
         "https://a.example.com/x",
         "file:///srv/shop",
         "git@c:shop.git",

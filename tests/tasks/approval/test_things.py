@@ -124,6 +124,6 @@ class TestRollback:
             path.write_bytes(b"")
         assert await self.anothers(PRODUCTION, environment="production") == ""
 
-    async def test_what_does_not_answer_is_no_reason(self) -> None:
+    async def test_what_does_not_answer_is_not_a_reason(self) -> None:
         """The rollback itself waits for it."""
         assert await self.anothers(Workload("u", fault=Unreachable("no answer"))) == ""

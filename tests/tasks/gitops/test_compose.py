@@ -25,9 +25,9 @@ from blocks.platform import (
     RollsBack,
     RunsJobs,
     Strategic,
-    Touching,
 )
 from blocks.prometheus.prometheus import Prometheus
+from blocks.touching import Touching
 from tasks.evidence.settings import settings_fingerprint
 from tasks.gitops.compose import compose
 from tasks.gitops.platform import GitOpsPlatform
