@@ -22,7 +22,7 @@ from tasks.lifecycle.policy import retried
 from tasks.notify import announce
 from tasks.rollout.rollout import read_position
 from tasks.rules.analysis.forecast import HEADINGS, StepPower, forecast, rows, warnings
-from tasks.rules.evidence.change_log import ChangeLog, judge_changes
+from tasks.rules.evidence.change_log import ChangeLog, describe, judge_changes
 from tasks.rules.evidence.checklist import Facts, all_passed, judge_checklist
 from tasks.rules.evidence.dependencies import DependencyState
 from tasks.rules.evidence.inputs import Inputs
@@ -105,7 +105,8 @@ async def _read_changes(phase: Phase, changes: ChangeLog) -> None:
     if refusal:
         raise Refused(refusal)
     what = f"{len(changes.commits)} change(s) from {changes.from_version or 'nothing'} to {changes.to_version}"
-    await phase.append(what, kind="change_log", evidence=asdict(changes))
+    what += f"; {len(changes.taken_back)} that run now are taken away" if changes.taken_back else ""
+    await phase.append(what, kind="change_log", why=describe(changes), evidence=asdict(changes))
 
 
 async def _collect_facts(phase: Phase, inputs: Inputs) -> Facts:

@@ -73,7 +73,7 @@ async def answer_in_browser(address: str, *, password: str | None, name: str, co
         await page.get_by_role("button", name="Open menu").first.click()
         await page.get_by_role("menuitem", name="Resume").click()
         form = page.get_by_role("dialog")
-        await form.get_by_text("may it pass the gate production?").wait_for()
+        await form.get_by_text("may it go to production?").wait_for()
         await form.get_by_text("Digest").first.wait_for()
         await form.get_by_text("A book at http").wait_for()
         assert await form.locator("a").count() == 0
