@@ -34,7 +34,9 @@ def test_no_text_falls_back_into_words_of_our_own(path: Path) -> None:
 
 
 # In product code; `nobody` is a user's name in the module that runs PostgreSQL as it.
-IN_CODE = re.compile(r"\bway back\b|\bmend|(?<!there )\bis no (?!longer|data|limit)|\bsomebody\b|\bnobody\b", re.IGNORECASE)
+IN_CODE = re.compile(
+    r"\bway back\b|\bmend|(?<!there )\bis no (?!longer|data|limit)|\bsomebody\b|\bnobody\b|\bby an operator\b", re.IGNORECASE
+)
 CODE = sorted(path.relative_to(ROOT).as_posix() for folder in ("blocks", "flows", "tasks") for path in (ROOT / folder).rglob("*.py"))
 
 
