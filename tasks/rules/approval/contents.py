@@ -14,7 +14,7 @@ from tasks.rules.plan.targets import place_of, steps_in_words, within
 from tasks.rules.record.entries import Entry, select
 
 SHOWN = {"tests", "dependencies", "checklist", "migration", "health", "smoke", "verdict"}
-ALL_PERCENT = 100
+UNTAGGED = "untagged"  # the entry that says what is not as it was tagged
 
 
 def form_text(
@@ -52,6 +52,7 @@ def form_text(
     notes = [*_undecided(now, environment, step), *([Note("Asked again", void.why)] if void else [])]
     if log.direction in {"downgrade", "sideways"}:
         notes.append(Note("Takes changes away", describe(log)))
+    notes += [Note("Warning", entry.why) for entry in now if entry.name == UNTAGGED]
     notes += [Note("Warning", fault) for fault in power.get("undecidable", ())]
     return approval_form(
         gate, state, course=steps_in_words(plan), description=plan.description, preview=preview, last_refusal=last_refusal,

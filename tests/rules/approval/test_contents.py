@@ -99,6 +99,11 @@ def test_a_step_that_cannot_decide_is_a_warning_with_its_remedy() -> None:
     assert "more, in the record" in shown
 
 
+def test_what_is_not_as_it_was_tagged_is_a_warning() -> None:
+    """The release goes by the files as they are."""
+    assert "Warning: not as in the tag v1: shipway.yaml" in text(entry("note", name="untagged", why="not as in the tag v1: shipway.yaml"))
+
+
 def test_the_differences_name_each_field_that_changed_with_both_values() -> None:
     """Members of lists by what they are called; of platforms, whose settings may hold secrets, only which one."""
     steps = [{"percent": 10, "watch_seconds": 5}, {"percent": 50, "watch_seconds": 10}, {"percent": 100, "watch_seconds": 30}]
