@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from typing import NewType
 
 from blocks.secret_text import hide
@@ -21,6 +22,7 @@ NAME_LIMIT = 64
 ENDING_LIMIT = 16_000
 KEY_LIMIT = 300
 PART_LIMIT_BYTES = 200
+LAST_LINES, LAST_LINE_LIMIT = 3, 200  # of a log, in a message
 NO_REASON = OutsideText("no reason given")
 UNKNOWN = OutsideText("unknown")
 MARK = "\N{REPLACEMENT CHARACTER}"
@@ -126,6 +128,19 @@ def said(text: object, *, limit: int = LINE_LIMIT, lines: bool = False) -> Outsi
     """
     whole = hide(_written(text)[: 8 * limit + LINE_LIMIT])  # before it is cut, and again once no escape sequence stands within a secret
     return OutsideText(hide(outside(whole, limit=limit, lines=lines))[:limit])
+
+
+def last_lines(lines: Iterable[str]) -> str:
+    """Quote the end of a log for an error's message: its last three different lines that say something, 600 characters at most.
+
+    Args:
+        lines: The log's end.
+
+    Returns:
+        `; its last lines: …`, or "" if the log says nothing.
+    """
+    told = [*dict.fromkeys(line for line in (said(one, limit=LAST_LINE_LIMIT) for one in lines) if line)][-LAST_LINES:]
+    return f"; its last lines: {' | '.join(told)}" if told else ""
 
 
 def safe_key(text: str) -> str:

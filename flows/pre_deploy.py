@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from prefect import State, flow
 
-from blocks.errors import Refused
+from blocks.errors import Refused, ShipwayError
 from flows.lifecycle.context import Phase, begin_phase, conclude, expect_own_environments, expect_policies_kept, platform_of
 from flows.lifecycle.windows import expect_an_opening
 from tasks.analysis.monitoring import read_slis
@@ -17,12 +17,14 @@ from tasks.analysis.sources import subject_of
 from tasks.analysis.traffic import measure_traffic
 from tasks.evidence.dependencies import check_dependency
 from tasks.evidence.inputs import collect_inputs
+from tasks.evidence.tagged import untagged
 from tasks.evidence.tests import read_test_evidence
 from tasks.lifecycle.policy import retried
 from tasks.notify import announce
 from tasks.rollout.rollout import read_position
 from tasks.rules.analysis.forecast import HEADINGS, StepPower, forecast, rows, warnings
-from tasks.rules.evidence.change_log import ChangeLog, judge_changes
+from tasks.rules.approval.contents import UNTAGGED
+from tasks.rules.evidence.change_log import ChangeLog, describe, judge_changes
 from tasks.rules.evidence.checklist import Facts, all_passed, judge_checklist
 from tasks.rules.evidence.dependencies import DependencyState
 from tasks.rules.evidence.inputs import Inputs
@@ -71,6 +73,7 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> P
     if refused := refusals(inputs.previews):
         raise Refused(refused)
     await _read_changes(phase, inputs.change_log)
+    await _compare_with_tag(phase, inputs)
     facts, undecidable = await asyncio.gather(_collect_facts(phase, inputs), _forecast(phase, inputs))
     if undecidable and phase.plan.judgement.undecidable == "refuse":
         raise Refused(f"{'; '.join(undecidable)}; the plan says `judgement.undecidable: refuse`")
@@ -105,7 +108,18 @@ async def _read_changes(phase: Phase, changes: ChangeLog) -> None:
     if refusal:
         raise Refused(refusal)
     what = f"{len(changes.commits)} change(s) from {changes.from_version or 'nothing'} to {changes.to_version}"
-    await phase.append(what, kind="change_log", evidence=asdict(changes))
+    what += f"; {len(changes.taken_back)} that run now are taken away" if changes.taken_back else ""
+    await phase.append(what, kind="change_log", why=describe(changes), evidence=asdict(changes))
+
+
+async def _compare_with_tag(phase: Phase, inputs: Inputs) -> None:
+    """Say for the approvers what is read from the working folder and is not as it was tagged."""
+    try:
+        fault = await untagged(inputs, inputs.version)
+    except ShipwayError as error:
+        fault = f"it is not known if the plan is as it was tagged: {error}"
+    if fault:
+        await phase.append("Compared the plan and its files with the tag", kind="note", name=UNTAGGED, why=fault)
 
 
 async def _collect_facts(phase: Phase, inputs: Inputs) -> Facts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,11 +27,11 @@ from tasks.evidence.inputs import collect_inputs, collect_inputs_again
 from tasks.lifecycle import clock
 from tasks.lifecycle.policy import retried
 from tasks.record.journal import read_entry
+from tasks.rules.evidence.differences import changed_parts, differences
 from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.lifecycle.results import Approval, Decisions, PhaseResult, WaveResult, failed
 from tasks.rules.plan.request import NotBefore, NotLaterThan, PlanPath, Reason, Requester, Version
 from tasks.rules.plan.targets import places_of, waves_of
-from tasks.rules.record.canonical import canonical
 from tasks.rules.windows.schedule import NOT_BEFORE, NOT_LATER_THAN
 
 MOST_ROUNDS = 5
@@ -170,11 +171,8 @@ async def _still_the_same(phase: Phase, inputs: Inputs) -> bool:
     now, then = (places_of(seen.parsed()) for seen in (fresh, inputs))
     if [(place.environment, place.platform) for place in now] != [(place.environment, place.platform) for place in then]:
         raise Refused("the plan names other platforms than when this release began; start a new release")
-    parts = [
-        (name, getattr(fresh, name), getattr(inputs, name)) for name in ("plan", "current", "change_log", "platforms", "policies", "edits")
-    ]
-    changed = ", ".join(name for name, seen, approved in parts if canonical(seen) != canonical(approved))
-    return await _void(phase, f"changed: {changed}", approved=inputs.digest, now=fresh.digest)
+    changed, lines = ", ".join(changed_parts(inputs, fresh)), differences(inputs, fresh)
+    return await _void(phase, f"changed: {changed}", approved=inputs.digest, now=fresh.digest, lines=lines)
 
 
 async def _is_settled(phase: Phase) -> bool:
@@ -196,10 +194,10 @@ async def _to_be_renewed(phase: Phase, inputs: Inputs) -> datetime | None:
     return None if opens is None or opens <= until else max(until, opens - lasts)
 
 
-async def _void(phase: Phase, why: str, *, approved: str, now: str) -> bool:
+async def _void(phase: Phase, why: str, *, approved: str, now: str, lines: Sequence[str] = ()) -> bool:
     """Make the approval of this round void, and give that it is not the same any more: people are asked again."""
     what = "The approval is void: what it was given for changed while it was asked" if approved != now else "The approval is void"
-    await phase.append(what, kind="refused", name="void", why=why, evidence={"approved": approved, "now": now})
+    await phase.append(what, kind="refused", name="void", why=why, evidence={"approved": approved, "now": now, "differences": list(lines)})
     await retried(log_outcome)(phase.owner, outcome="void", reason=f"asked again: {why}", state="open")
     return False
 

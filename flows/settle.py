@@ -24,7 +24,7 @@ from tasks.rules.lifecycle.ending import Ending
 from tasks.rules.plan.request import AnyReason
 
 ACTING = {"release", "staging", "production", "rollback"}
-ASKED = outside("asked by an operator")
+ASKED = outside("asked for without a name or reason")
 RunId = Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$", title="Run", description="Id of the flow run to settle.")]
 
 

@@ -14,10 +14,11 @@ from flows.lifecycle.windows import wait_while_frozen
 from flows.rollout.data import expect_data
 from flows.rollout.hold import Standing, wait_while_held
 from flows.rollout.migrations import migrate
+from flows.rollout.prepare import prepare
 from flows.verify import verified
 from tasks.approval.protection import keep_way
 from tasks.lifecycle.policy import named, retried
-from tasks.rollout.rollout import acquire_lease, prepare_revision, promote_revision, shift_traffic
+from tasks.rollout.rollout import acquire_lease, promote_revision, shift_traffic
 from tasks.rules.lifecycle.results import PhaseResult, failed, passed
 from tasks.rules.plan.request import PlanPath, Reason, Scope, Version
 from tasks.rules.plan.targets import STAGING, place_of
@@ -60,9 +61,8 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
     await migrate(phase, platform, environment=STAGING, when="before", version=version, lease=lease)
     if fault := await wait_while_held(phase, Standing(platform, STAGING, version, lease=lease), before=PREPARE):
         return failed(fault)
-    before = await named(prepare_revision, f"prepare {version}")(
-        platform, version=version, lease=lease, timeout_seconds=phase.plan.staging.ready_timeout_seconds, key=phase.key("staging/prepare")
-    )
+    seconds, title, key = phase.plan.staging.ready_timeout_seconds, f"prepare {version}", "staging/prepare"
+    before = await prepare(phase, platform, version, environment=STAGING, lease=lease, timeout_seconds=seconds, title=title, key=key)
     await named(shift_traffic, "shift all traffic")(platform, version=version, percent=100, lease=lease, key=phase.key("staging/shift"))
     after = await named(promote_revision, f"promote {version}")(platform, version=version, lease=lease, key=phase.key("staging/promote"))
     await phase.append(

@@ -25,6 +25,7 @@ from blocks.kubernetes.observe.logs import last_words
 from blocks.kubernetes.observe.usage import in_words as usage_in_words
 from blocks.kubernetes.observe.usage import read_usage
 from blocks.kubernetes.workload import Target
+from blocks.outside_text import last_lines
 from blocks.platform import Lease
 
 Json = dict[str, Any]
@@ -177,8 +178,13 @@ async def _failure(watch: _Watch, version: str, found: Finding | None, reason: s
     seen = watch.seen
     pods = watch._pods(seen) if seen else []  # noqa: SLF001 - of this module
     evidence = evidence_of(seen["events"].values() if seen else [], pods)
+    told = ""
     if found is not None and found.pod:
-        evidence = [*await last_words(watch.target, found.pod, found.key.partition("/")[2]), *evidence]
+        container = found.key.partition("/")[2]
+        tail = await last_words(watch.target, found.pod, container)
+        place = f"container {container} of pod {found.pod}" if container else f"pod {found.pod}"
+        told = f"{last_lines(tail)} (log of {place})" if tail else ""
+        evidence = [*tail, *evidence]
     evidence += await _used(watch.target, pods)
-    message = f"{version} of {watch.target.title} does not become ready: {' '.join(reason.split())[:900]}"
+    message = f"{version} of {watch.target.title} does not become ready: {' '.join(reason.split())[:900]}{told}"
     return RolloutFailed(f"{message}. Fix the version or its manifest, then release again", evidence=tuple(evidence))

@@ -21,6 +21,7 @@ from blocks.local.client import LocalClient
 from blocks.local.place import expect_own_place
 from blocks.local.state.file import Specification
 from blocks.local.state.view import RunView, View, in_words
+from blocks.outside_text import last_lines
 from blocks.platform import Counts, Endpoints, Lease, LogLine, Position
 
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+-]{0,127}")
@@ -261,15 +262,17 @@ class LocalPlatform(Block):
     async def _failure(self, run: RunView, lease: Lease, timeout_seconds: float) -> RolloutFailed:
         """Collect why a version did not come up, and remove it."""
         evidence: list[str] = [f"process: {run['last_exit']}"] if run["last_exit"] else []
-        evidence += await asyncio.to_thread(logs.tail, self._folder(), run["id"], run["version"], lines=EVIDENCE_LINES)
+        tail = await asyncio.to_thread(logs.tail, self._folder(), run["id"], run["version"], lines=EVIDENCE_LINES)
+        path = logs.log_path(self._folder(), run["id"], run["version"])
         await self.abort(lease)
         reason = run["failed"] or (
             f"not ready within {timeout_seconds:g} s: {self.ready_path} did not answer with a status from 200 to 299"
             + (f", and it exited {run['exits']} time(s)" if run["exits"] else "")
             + (f"; {run['stranger']}" if run["stranger"] else "")
         )
-        message = f"{run['version']} of {self.service} does not come up: {reason}. Fix the version or its command, then release again"
-        return RolloutFailed(message, evidence=tuple(evidence))
+        message = f"{run['version']} of {self.service} does not come up: {reason}{last_lines(tail)}. Its log: {path}"
+        fix = "Fix the version or its command, then release again"
+        return RolloutFailed(f"{message}. {fix}", evidence=(*evidence, f"log: {path}", *tail))
 
 
 def _role(seen: View, role: str) -> RunView | None:

@@ -16,13 +16,13 @@ from blocks.errors import Permanent
 from blocks.server import deployed, restore, settings
 
 
-async def deploy_all(prefect_file: Path = settings.PROJECT / "prefect.yaml", *, only: Sequence[str] = ()) -> list[str]:
+async def deploy_all(prefect_file: Path | None = None, *, only: Sequence[str] = ()) -> list[str]:
     """Apply every deployment of the file to the server of the present settings; again changes nothing.
 
     Prefect gives this only as a command; we call what that command calls, which the pinned version makes safe.
 
     Args:
-        prefect_file: The file; entrypoints in it are module paths of this project.
+        prefect_file: The file; None takes this project's. Entrypoints in it are module paths of this project.
         only: The names of those that are applied; empty for all.
 
     Returns:
@@ -36,6 +36,8 @@ async def deploy_all(prefect_file: Path = settings.PROJECT / "prefect.yaml", *, 
     from prefect.context import AsyncClientContext  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
 
+    prefect_file = settings.prefect_file() if prefect_file is None else prefect_file
+    folder = settings.PROJECT if prefect_file == settings.PACKAGED else prefect_file.parent
     words = io.StringIO()
     console = Console(file=words, width=200)
     configs, actions = _load_deploy_configs_and_actions(prefect_file, console=console)
@@ -44,8 +46,9 @@ async def deploy_all(prefect_file: Path = settings.PROJECT / "prefect.yaml", *, 
         message = f"{prefect_file}: {written} deployment(s) written, {len(configs)} valid; fix the file. {_plain(words.getvalue())}"
         raise Permanent(message)
     configs = [config for config in configs if not only or config["name"] in only]
+    configs = [config for config in configs if prefect_file != settings.PACKAGED or _has_its_plan(config)]
     try:
-        with contextlib.chdir(prefect_file.parent), contextlib.redirect_stdout(words), _noting() as made:
+        with contextlib.chdir(folder), contextlib.redirect_stdout(words), _noting() as made:
             async with AsyncClientContext.get_or_create():  # one client for all; each reads the machine's certificates, which takes long
                 await _run_multi_deploy(
                     configs, actions, deploy_all=True, prefect_file=prefect_file, console=console, is_interactive=lambda: False
@@ -55,6 +58,12 @@ async def deploy_all(prefect_file: Path = settings.PROJECT / "prefect.yaml", *, 
         raise Permanent(message) from error
     await _keep(made)
     return [str(config["name"]) for config in configs]
+
+
+def _has_its_plan(config: Mapping[str, Any]) -> bool:
+    """Say if the plan of a deployment is there: the example is not in a wheel."""
+    plan = (config.get("parameters") or {}).get("plan")
+    return plan is None or (settings.PROJECT / plan).exists()
 
 
 @contextlib.contextmanager

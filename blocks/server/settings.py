@@ -10,6 +10,7 @@ from blocks import processes
 from blocks.server import layout, port, postgres
 
 PROJECT = Path(__file__).parents[2]
+PACKAGED = Path(__file__).with_name("prefect.yaml")
 # What a run reports is stored once a second, together: people read it that much later, and a fifth of the server's work is saved.
 BATCHES = {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",
@@ -42,6 +43,12 @@ QUIET = {
     "PREFECT_LOGGING_COLORS": "false",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
 }
+
+
+def prefect_file() -> Path:
+    """Give the file of the deployments: the checkout's, or the copy in an installed wheel."""
+    own = PROJECT / "prefect.yaml"
+    return own if own.exists() else PACKAGED
 
 
 def environment(home: Path) -> dict[str, str]:

@@ -17,19 +17,17 @@ from tasks.lifecycle.clock import now
 from tasks.lifecycle.policy import named, retried
 from tasks.record.journal import read_entries
 from tasks.rollout.platforms import load_approvers
-from tasks.rules.approval.form import Change, Evidence, approval_form
+from tasks.rules.approval.contents import form_text
 from tasks.rules.approval.gates import Gate, GateState, gate_state
 from tasks.rules.approval.policy import Judgement
 from tasks.rules.approval.proofs import Proof
 from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.lifecycle.results import Approval
-from tasks.rules.plan.targets import steps_in_words
 from tasks.rules.rollout.preview import preview_lines
 from tasks.rules.rollout.waiting import SUSPENDS_UNTIL
 from tasks.rules.windows.words import moment_in_words
 
 MOST_QUESTIONS = 200
-SHOWN = {"tests", "dependencies", "checklist", "migration", "health", "smoke", "verdict"}
 
 
 async def pass_gate(
@@ -112,7 +110,7 @@ async def put_to_people(
             return gate, state, proofs
         if not is_asked:
             await _announce(phase, gate, number, about=about)
-            await ask(await _form(phase, inputs, gate, state, refusal, asks=asks), key=gate.key, until=gate.expires_at)
+            await ask(await _form(phase, inputs, gate, state, refusal, about=about, asks=asks), key=gate.key, until=gate.expires_at)
         answer = await retried(fetch_answer)(gate)
         if not any((answer.decision, answer.approver, answer.code, answer.signature)):
             continue
@@ -241,21 +239,9 @@ def _evidence_of(judgement: Judgement) -> dict[str, Any]:
     return {"decision": decision, "proof": judgement.proof.model_dump(mode="json")}
 
 
-async def _form(phase: Phase, inputs: Inputs, gate: Gate, state: GateState, refusal: str, *, asks: str) -> type[RunInput]:
-    entries = await read_entries(phase.owner)
-    evidence = [
-        Evidence(name=entry.what, verdict=str(entry.evidence.get("outcome", "")), reason=entry.why)
-        for entry in entries
-        if entry.kind in SHOWN and entry.evidence.get("state") != "begun"
-    ]
-    changes = [Change(environment=name, running=found, wanted=inputs.version) for name, found in inputs.current.items()]
-    log = [f"{one.hash[:10]} {one.author}: {one.subject}" for one in inputs.change_log.commits]
-    preview = preview_lines(inputs.previews)
-    steps, why = steps_in_words(phase.plan), next((entry.why for entry in entries if entry.kind == "opened"), "")
-    power = next((entry.evidence for entry in reversed(entries) if entry.name == "power"), {})
-    text = approval_form(
-        gate, state, changes=changes, course=steps, change_log=log, evidence=evidence, reason=why, description=phase.plan.description,
-        preview=preview, last_refusal=refusal,
-        power=[power["headings"], *power["rows"]] if power else (), asks=asks,
-    )  # fmt: skip
+async def _form(
+    phase: Phase, inputs: Inputs, gate: Gate, state: GateState, refusal: str, *, about: StepFields, asks: str
+) -> type[RunInput]:
+    entries, preview = await read_entries(phase.owner), preview_lines(inputs.previews)
+    text = form_text(gate, state, inputs, entries, round=phase.round, **about, preview=preview, last_refusal=refusal, asks=asks)
     return approval_form_for(gate, description=text)

@@ -34,15 +34,16 @@ def repository(home: Path) -> Iterator[Callable[[], Path]]:
     Yields:
         A function that waits for the repository and returns its plan.
     """
+    from blocks.errors import Permanent
     from blocks.server import settings
 
     folder = home.parent / f"{home.name}-repository"
     maker = settings.PROJECT / "examples" / "guestbook" / "prepare.py"
+    if not maker.exists():
+        raise Permanent("the example service is not in an installed package; run the demo from a checkout of the repository: `make demo`")
     process = subprocess.Popen([sys.executable, str(maker), str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     def wait() -> Path:
-        from blocks.errors import Permanent
-
         _, said = process.communicate()
         if process.returncode:
             raise Permanent(f"the example's repository could not be created in {folder}: {said.strip()[-500:]}")

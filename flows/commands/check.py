@@ -101,7 +101,7 @@ def _check(arguments: argparse.Namespace, *, online: bool) -> Checked:
         warnings += [note] if note else []
         steps = list(describe_course(plan, version or "VERSION", current))
         power, undecidable = ask_traffic(plan, online=online)
-        warnings += undecidable
+        warnings += [*undecidable, *(compare_with_tag(arguments.plan, version) if version else [])]
     return Checked(plan, version, problems, warnings, steps, previews, rules, power, windows)
 
 
@@ -187,6 +187,24 @@ def look_at(file: Path) -> tuple[Plan | None, list[str], list[str]]:
     (problems, warnings), (broken, awaited) = missing_files(plan, folder), broken_suites(plan, folder)
     problems, warnings = [*problems, *broken, *read_manifests(plan, folder)[1]], warnings + awaited
     return plan, [f"{file}: {problem}" for problem in problems], [f"{file}: {warning}" for warning in warnings]
+
+
+def compare_with_tag(file: str, version: str) -> list[str]:
+    """Say which files of the plan are not as the version's tag has them; nothing if there is no such tag yet."""
+    import asyncio
+
+    from blocks.errors import ShipwayError
+    from tasks.evidence.inputs import read_plan
+    from tasks.evidence.tagged import untagged
+
+    async def compare() -> str:
+        return await untagged(await read_plan(file), version)
+
+    try:
+        fault = asyncio.run(compare())
+    except ShipwayError:
+        return []
+    return [f"{file}: {fault}"] if fault else []
 
 
 def ask_prometheus(plan: Plan, file: Path, *, online: bool) -> tuple[list[str], list[str]]:

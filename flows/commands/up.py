@@ -123,7 +123,7 @@ async def prepare_server(home: Path, *, stopped_before: datetime | None = None) 
     """
     from prefect.context import AsyncClientContext
 
-    from blocks.server import deployments, settings, worker
+    from blocks.server import deployments, worker
     from flows.commands._blocks import register_blocks
     from tasks.lifecycle.strays import end_those_of_before
 
@@ -133,11 +133,10 @@ async def prepare_server(home: Path, *, stopped_before: datetime | None = None) 
             for name in await end_those_of_before(shared.client, before=stopped_before):
                 _output.show(f"Ended: {name}, which was running when Shipway was stopped")
         await register_blocks()
-        if (settings.PROJECT / "prefect.yaml").exists():
-            await deployments.deploy_all()
-            if stopped_before is not None:  # dead or due runs do not wait for the schedule
-                keeper = await shared.client.read_deployment_by_name("keeper/keeper")
-                await shared.client.create_flow_run_from_deployment(keeper.id)
+        await deployments.deploy_all()
+        if stopped_before is not None:  # dead or due runs do not wait for the schedule
+            keeper = await shared.client.read_deployment_by_name("keeper/keeper")
+            await shared.client.create_flow_run_from_deployment(keeper.id)
 
 
 def describe(home: Path, *, show_password: bool) -> str:

@@ -17,13 +17,14 @@ from flows.rollout.choice import choice_for
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.moved import is_moved_now, versions_before
 from flows.rollout.others import faults_of_others
+from flows.rollout.prepare import prepare
 from flows.rollout.retake import with_lease
 from flows.verify import verified
 from tasks.analysis.watch import watch_recovery
 from tasks.lifecycle.policy import as_temporary, named, retried
 from tasks.notify import alert
 from tasks.record.journal import say
-from tasks.rollout.rollout import abort_canary, called, prepare_revision, promote_revision, read_position, shift_traffic
+from tasks.rollout.rollout import abort_canary, called, promote_revision, read_position, shift_traffic
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.results import RollbackResult
 from tasks.rules.plan.request import AnyReason
@@ -226,15 +227,7 @@ async def _remove_canary(platform: Platform, environment: str, *, lease: Lease) 
 
 
 async def _choose(
-    phase: Phase,
-    platform: Platform,
-    *,
-    environment: str,
-    reason: OutsideText,
-    bad: str,
-    to: str,
-    restored: Sequence[str],
-    is_first: bool,
+    phase: Phase, platform: Platform, *, environment: str, reason: OutsideText, bad: str, to: str, restored: Sequence[str], is_first: bool
 ) -> RollbackChoice:
     """Choose once: after a restart half-way, what runs by then must not turn the choice round."""
     chosen = await phase.read("rollback", environment=environment, name="choice")
@@ -261,9 +254,10 @@ async def _act(phase: Phase, platform: Platform, choice: RollbackChoice, *, envi
         key = f"rollback/{environment}/{choice.version}{f'/{number}' if number else ''}"
         seconds = place_of(phase.plan, environment).ready_timeout_seconds
         starting = platform.rolling_back() if isinstance(platform, RollsBack) else platform
-        there = await named(prepare_revision, f"prepare {choice.version} in {environment}")(
-            starting, version=choice.version, lease=lease, timeout_seconds=seconds, key=phase.key(f"{key}/prepare")
-        )
+        there = await prepare(
+            phase, starting, choice.version, environment=environment, lease=lease, timeout_seconds=seconds,
+            title=f"prepare {choice.version} in {environment}", key=f"{key}/prepare",
+        )  # fmt: skip
         version = called(there, choice.version) or choice.version
         await named(shift_traffic, f"shift all traffic in {environment}")(
             platform, version=version, percent=100, lease=lease, key=phase.key(f"{key}/shift")

@@ -13,6 +13,7 @@ from flows.lifecycle.context import Phase, StepFields, approved_platform, check_
 from flows.lifecycle.windows import what_holds_a_target
 from flows.rollout.hold import Standing, wait_while_held
 from flows.rollout.migrations import migrate
+from flows.rollout.prepare import prepare
 from flows.rollout.stop import stop_requests
 from flows.rollout.verify_canary import canary_fault
 from flows.verify import verified
@@ -20,7 +21,7 @@ from tasks.analysis.watch import begin_watch, start_clock, watch_step
 from tasks.approval.protection import keep_way
 from tasks.lifecycle.policy import named, retried
 from tasks.rollout.link import through
-from tasks.rollout.rollout import acquire_lease, prepare_revision, promote_revision, shift_traffic
+from tasks.rollout.rollout import acquire_lease, promote_revision, shift_traffic
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.lifecycle.results import INCONCLUSIVE, Analysis, PhaseResult, StepResult, TargetResult, failed, passed
@@ -96,9 +97,8 @@ async def _prepare(phase: Phase, platform: Platform, version: str, *, place: Pla
     if fault := await wait_while_held(phase, Standing(platform, name, version, lease=lease), before=PREPARE):
         raise RolloutFailed(fault)
     seconds = place.ready_timeout_seconds
-    before = await named(prepare_revision, f"prepare {version}{within(name)}")(
-        platform, version=version, lease=lease, timeout_seconds=seconds, key=phase.key(f"{name}/prepare")
-    )
+    title, key = f"prepare {version}{within(name)}", f"{name}/prepare"
+    before = await prepare(phase, platform, version, environment=name, lease=lease, timeout_seconds=seconds, title=title, key=key)
     if target_of(name) and (before["baseline"], before["canary"]) == (version, None):
         what = f"{name} runs {version} already: an earlier release left it there"
         await phase.append(what, kind="note", environment=name, name="already")

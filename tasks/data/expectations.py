@@ -106,7 +106,7 @@ async def judge_tables(jobs: Sequence[Job], *, release: str, storage: Any = None
     if not asked:
         return [job.found() for job in jobs]
     with tempfile.TemporaryDirectory(prefix="shipway-data-") as scratch:
-        given = json.dumps({"folder": scratch, "suites": [job.plain() for job in asked]}).encode()
+        given = json.dumps({"folder": scratch, "release": release, "suites": [job.plain() for job in asked]}).encode()
         environment = processes.passed_on(*KEPT) | judge.QUIET
         async with turns("judge data"):  # several targets verified at once share the database and the processor
             ended = await run_command(

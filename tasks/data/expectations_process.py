@@ -3,8 +3,9 @@
 It is a separate process because the import costs seconds and hundreds of megabytes, and because a suite
 cannot be interrupted otherwise. The job comes by standard input, since it holds the databases' addresses:
 
-    {"folder": where findings and pages go, "suites": [{"name", "title", "timeout_seconds", "source", "suite", "show_values"}]}
+    {"folder": where findings and pages go, "release": its id, "suites": [a suite each]}
 
+a suite being `{"name", "title", "timeout_seconds", "source", "suite", "show_values"}`,
 with a `source` of one of `{"url", "table" or "query"}`, `{"csv" or "parquet": [files], "max_rows"}` and
 `{"rows": {column: values}}`. The finding of suite 0 is `0.json`: `outcome`, `reason`, `rows`, `expectations`, `failed`, and its
 page is `0.html`. Nothing that is written holds an address or its password.
@@ -20,6 +21,7 @@ import sys
 import types
 import warnings
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -72,7 +74,7 @@ def main() -> int:
         limit["seconds"] = asked["timeout_seconds"]
         secrets = secrets_in_url(str(asked["source"].get("url", "")))
         try:
-            found = _judge(context, asked, number=number)
+            found = _judge(context, asked, number=number, release=str(job.get("release", "")))
         except Exception as error:  # noqa: BLE001 - whatever went wrong, this suite was not judged, and that is said
             said = str(error) if isinstance(error, JobError) else f"{type(error).__name__}: {error}"
             found = {"outcome": "error", "reason": " ".join(said.split())[:2_000]}
@@ -94,7 +96,7 @@ def _postpone(name: str) -> None:
     sys.modules[name] = module
 
 
-def _judge(context: Any, asked: dict[str, Any], *, number: int) -> dict[str, Any]:
+def _judge(context: Any, asked: dict[str, Any], *, number: int, release: str) -> dict[str, Any]:
     suite = asked["suite"]
     table = _table(context, asked["source"], suite["expectations"], name=f"{number}-{asked['name']}")
     counted = table(None).compute_metrics(_module("great_expectations.metrics.batch.row_count").BatchRowCount())
@@ -109,7 +111,7 @@ def _judge(context: Any, asked: dict[str, Any], *, number: int) -> dict[str, Any
     failed = [one["expectation_config"]["type"] for one in found if one["success"] is not True]
     told = {"outcome": outcome, "reason": reason, "rows": rows, "expectations": len(found), "failed": failed}
     try:
-        return {**told, "page": _page(results, title=asked["title"], told=told)}
+        return {**told, "page": _page(results, title=asked["title"], told=told, release=release)}
     except Exception as error:  # noqa: BLE001 - a page that cannot be drawn changes nothing of what was found
         return {**told, "reason": f"{reason} (without a page, which could not be drawn: {type(error).__name__})"}
 
@@ -276,11 +278,15 @@ def _escaped(value: Any) -> Any:
     return [_escaped(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-def _page(results: Any, *, title: str, told: dict[str, Any]) -> str:
+def _page(results: Any, *, title: str, told: dict[str, Any], release: str) -> str:
     """Render Data Docs' page of a validation in a frame of our own, which loads nothing from elsewhere."""
     view = _module("great_expectations.render.view").DefaultJinjaPageView(custom_views_directory=str(Path(__file__).with_name("templates")))
     for result in results.results:
         _make_harmless(result)
+    named = _module("great_expectations.core.run_identifier").RunIdentifier
+    now = datetime.now(UTC)
+    results.meta["run_id"] = named(run_name=html.escape(f"release {release}"), run_time=now)
+    told = {**told, "at": f"{now:%Y-%m-%d %H:%M:%S} UTC"}
     document = _module("great_expectations.render.renderer").ValidationResultsPageRenderer().render(results)
     return str(view.render(document, template="expectations.html.j2", shipway_title=title, shipway=told))
 

@@ -16,7 +16,7 @@ from blocks.kubernetes.platform import KubernetesPlatform
 from blocks.platform import About, Lease
 from tasks.gitops.follow import follow
 from tasks.gitops.ways_in import Way
-from tasks.record.journal import say
+from tasks.record.journal import inform
 from tasks.rules.gitops.note import Note, read_note, write_note
 
 
@@ -70,7 +70,7 @@ class Parts:
             await self.followed.keep_note(lease, write_note(replace(note, via=request.name)))
             await self.followed.record("ShipwayPullRequest", f"{note.change.version} goes through {request.name}")
         known.add(now)
-        say(f"{self.title}: {request.name} is {request.state}{f': {request.why}' if request.why and request.state == 'open' else ''}")
+        inform(f"{self.title}: {request.name} is {request.state}{f': {request.why}' if request.why and request.state == 'open' else ''}")
 
     async def deployed(self, commit: str, *, note: str, timeout_seconds: float) -> None:
         """Wait until the engine has deployed a commit, see `follow`."""
@@ -103,4 +103,4 @@ class Seen:
 
 
 async def _tell(lines: tuple[str, ...]) -> None:
-    say("; ".join(lines))
+    inform("; ".join(lines))

@@ -263,8 +263,13 @@ async def _try_to_append(storage: Any, release: str, **fields: Any) -> tuple[Ent
 
 
 def say(line: str) -> None:
-    """Log a line that is not part of the record."""
+    """Log a fault that is not part of the record, as a warning."""
     _log("refused", line)
+
+
+def inform(line: str) -> None:
+    """Log an ordinary line that is not part of the record."""
+    _log("note", line)
 
 
 def _log(kind: Kind, line: str) -> None:

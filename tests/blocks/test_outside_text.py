@@ -20,6 +20,7 @@ from blocks.outside_text import (
     as_ending,
     as_reason,
     error_text,
+    last_lines,
     outside,
     safe_key,
     without_bytes,
@@ -174,3 +175,11 @@ def test_no_length_of_quoted_bytes_costs_time() -> None:
     without_bytes("bytearray(b'" + "\\" * 200_001)
     without_bytes("b'x\\'" * 50_000)
     assert time.monotonic() - began < 2
+
+
+def test_a_message_quotes_the_last_lines_of_a_log_that_say_something() -> None:
+    """Blank lines and those of the earlier starts say nothing more; three short ones are enough for a message."""
+    start = ["Traceback (most recent call last):", '  File "app.py", line 1', "    import lost", "ModuleNotFoundError: lost", "  "]
+    assert last_lines(start * 3) == '; its last lines: File "app.py", line 1 | import lost | ModuleNotFoundError: lost'
+    assert len(last_lines(["x" * 5_000 + str(number) for number in range(9)])) < 700
+    assert last_lines([" ", "\x1b[0m"]) == ""

@@ -52,6 +52,22 @@ def test_the_requests_that_each_step_needs_are_shown(plan: Path, capsys: pytest.
     assert [row[0] for row in found if row[1] == "errors"] == ["25 %", "50 %", "100 %"]
 
 
+def test_what_is_not_as_it_was_tagged_is_a_warning(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A release goes by the working folder; a version without a tag is said elsewhere."""
+
+    def git(*words: str) -> None:
+        subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *words], cwd=plan.parent, check=True)
+
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "-m", "First")
+    git("tag", "v1.4.2")
+    for version, text, told in (("1.4.2", PLAN, False), ("1.4.2", f"{PLAN}\n# more\n", True), ("1.4.3", f"{PLAN}\n# more\n", False)):
+        plan.write_text(text)
+        assert run(str(plan), "--version", version) == 0
+        assert ("not as in the tag v1.4.2, but as in the working folder: shipway.yaml" in capsys.readouterr().err) == told
+
+
 def test_every_problem_is_shown_at_once(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two faults of the plan and one of the version are all on stderr, the code is 2, nothing is on stdout."""
     plan.write_text(PLAN.replace("service: guestbook", "service: on").replace("quorum: 1", "quorum: 7"))

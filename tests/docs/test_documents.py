@@ -20,6 +20,7 @@ PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglo
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 # The word after `shipway` where it is a command: at the start of code, or of a line of a code block.
 COMMAND = re.compile(r"(?:`|^\s*)shipway ([a-z]\w*)([^`\n]*)", re.MULTILINE)
+QUOTED = re.compile(r"`shipway ([a-z]\w*)([^`\n]*)`")  # in a message
 OPTION = re.compile(r"(?<=\s)--[a-z][a-z-]+")
 TARGET = re.compile(r"(?:`|^)make ([a-z][a-z-]*)", re.MULTILINE)
 LOAD_ALL = """
@@ -83,17 +84,45 @@ def test_every_link_inside_the_project_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors_of(target), link
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_command_and_option_exists(page: Path) -> None:
-    """What the documents tell people to type is what the command line takes."""
+def wrong_commands(text: str, choices: dict[str, argparse.ArgumentParser], *, pattern: re.Pattern[str] = COMMAND) -> list[str]:
+    """List the commands that a text tells people to type and that the command line does not take."""
+    wrong = []
+    for command, rest in pattern.findall(text):
+        unknown = set(OPTION.findall(rest.partition("#")[0])) - words_of(choices[command]) if command in COMMANDS else {"no such command"}
+        wrong += [f"shipway {command}: {unknown}"] if unknown else []
+    return wrong
+
+
+@pytest.fixture(scope="module")
+def choices() -> dict[str, argparse.ArgumentParser]:
+    """Give the parsers of the commands."""
     parser, _ = build_parser()
-    choices: dict[str, argparse.ArgumentParser] = next(
+    found: dict[str, argparse.ArgumentParser] = next(
         action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)
     )
-    for command, rest in COMMAND.findall(page.read_text(encoding="utf-8")):
-        assert command in COMMANDS, f"shipway {command}"
-        unknown = set(OPTION.findall(rest.partition("#")[0])) - words_of(choices[command])
-        assert not unknown, f"shipway {command}: {unknown}"
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_command_and_option_exists(page: Path, choices: dict[str, argparse.ArgumentParser]) -> None:
+    """What the documents tell people to type is what the command line takes."""
+    assert wrong_commands(page.read_text(encoding="utf-8"), choices) == []
+
+
+def texts_in(file: Path) -> Iterator[str]:
+    """Give the texts of a module as people would read them; what is filled in is `X`."""
+    for node in ast.walk(tree_of(file)):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+@pytest.mark.parametrize("room", ["blocks", "flows", "tasks"])
+def test_every_fix_names_commands_and_options_that_exist(room: str, choices: dict[str, argparse.ArgumentParser]) -> None:
+    """A wrong fix is worse than none: whatever a message tells people to type is what the command line takes."""
+    for file in sorted((ROOT / room).rglob("*.py")):
+        assert [wrong for text in texts_in(file) for wrong in wrong_commands(text, choices, pattern=QUOTED)] == [], file
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -35,7 +35,8 @@ def test_no_text_falls_back_into_words_of_our_own(path: Path) -> None:
 
 # In code, names included; a user called `nobody` is named where something runs as it.
 IN_CODE = re.compile(
-    r"\bways? back\b|\bmend(s|ed|ing)?\b|(?<!there )\bis no (?!longer|data|limit|one\b)|\bsomebody|\bnobody|\bhouse\b|\bformer\b|\bbears\b",
+    r"\bways? back\b|\bmend(s|ed|ing)?\b|(?<!there )\bis no (?!longer|data|limit|one\b)|\bsomebody|\bnobody|\bhouse\b|\bformer\b|\bbears\b"
+    r"|\bby an operator\b",
     re.IGNORECASE,
 )
 CODE = sorted(

@@ -66,3 +66,19 @@ async def test_a_first_release_that_is_stopped_before_production_says_what_stays
     assert ran.state == "Failed", ran.message
     assert ran.message.lower().endswith(STAYS.format(version=version)), ran.message
     await check_untouched(empty)
+
+
+async def test_a_first_release_that_is_cancelled_at_its_gate_is_cancelled_without_an_alarm(empty: Stage, server: Any) -> None:
+    """As a person does it who changes their mind: what staging has stays, production was never touched."""
+    people = await enrol(server)
+    version = empty.tag("1.0")
+    run = await empty.release(version, plan=empty.plan(approval=people.section()))
+    await go_on(empty, run)
+    await empty.settle(run, reason="not today", cancelled=True)
+    ran = await empty.seen(run)
+    assert "ROLLBACK FAILED" not in ran.message
+    assert "not today" in ran.message
+    assert ran.message.lower().endswith(STAYS.format(version=version)), (ran.state, ran.message)
+    await check_closed(empty, ran, outcome="cancelled")
+    await check_untouched(empty)
+    assert (await empty.platform("staging").current())["baseline"] == version

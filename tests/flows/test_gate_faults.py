@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -97,6 +98,9 @@ async def test_what_changed_while_it_waited_is_asked_again(stage: Stage, server:
     digests = {await question(held.id)}
     ran = await answer(stage, held.id, await people.form(people.names[0], held.id))
     assert ran.entries[-1].evidence["key"] == "production-round-2-1"
+    _, text = await question(held.id)
+    assert re.search(r"may it go to production\?.*Asked again.*changed.*plan.*→ edited", text, re.DOTALL), text
+    assert text.count("| Checklist |") == 1
     stage.git("commit", "--quiet", "--allow-empty", "-m", "One more")
     stage.git("tag", "--force", "v3.5")
     digests.add(await question(held.id))

@@ -67,8 +67,7 @@ async def test_a_release_does_what_its_list_of_steps_says(stage: Stage, visitors
     checked = {step: [entry.name for entry in select(ran.entries, kind="smoke", step=step)] for step in (0, 50)}
     assert checked == {0: [f"{version} page"], 50: [f"{version} later"]}
     assert set(visitors.since(0)) == {200}
-    power = select(ran.entries, kind="note")[0]
-    assert power.name == "power"
+    (power,) = select(ran.entries, kind="note", name="power")
     assert [row[0] for row in power.evidence["rows"]] == ["50 %", "100 %"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import threading
 from collections.abc import Iterator
@@ -37,6 +38,10 @@ async def test_a_service_that_is_not_well_never_reaches_production(stage: Stage,
     ran = await stage.release_through(stage.tag(f"5.1-{mode}"), plan=careful_plan(stage))
     assert stage.started("production") == before
     assert ran.state == "Failed", ran.message
+    if mode == "dies":
+        assert re.search(r"its last lines: ERROR the database is on fire\. Its log: /\S+\.log\. Fix", ran.message), ran.message
+        (entry,) = [one for one in ran.entries if one.name.endswith("prepare failed")]
+        assert "ERROR the database is on fire" in entry.evidence["log"]
     await check_closed(stage, ran, outcome="failed")
     await check_well(stage, version=FIRST)
 

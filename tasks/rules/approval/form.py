@@ -16,6 +16,7 @@ MAX_PICTURE_CHARACTERS = 200_000
 MAX_CELL_CHARACTERS = 160
 MAX_WORDS_CHARACTERS = 300  # of the reason and of the description
 MAX_ASKS_CHARACTERS = 600
+MAX_NOTE_CHARACTERS, MAX_NOTES_CHARACTERS = 400, 1_500  # of one, and of all
 MAX_NAME_CHARACTERS = 48
 MAX_ROWS = 11  # staging and ten targets
 MAX_NAMES = 12
@@ -41,6 +42,13 @@ class Evidence(NamedTuple):
     reason: str
 
 
+class Note(NamedTuple):
+    """What a person must not overlook: a title, and a text that may be of others."""
+
+    title: str
+    text: str
+
+
 def approval_form(
     gate: Gate,
     state: GateState,
@@ -56,11 +64,15 @@ def approval_form(
     picture: str = "",
     power: Sequence[Sequence[str]] = (),
     asks: str = "",
+    question: str = "may it go to production?",
+    notes: Sequence[Note] = (),
+    differences: Sequence[str] = (),
+    taken_back: Sequence[str] = (),
 ) -> str:
     """Write the description of the approval form, at most 12,000 characters besides the picture.
 
-    Text that does not fit is cut from the end of the change log, then of the preview, then of the evidence, and counted, with the command
-    that shows all of it.
+    Text that does not fit is cut from the end of the change log, then of what is taken away, of the preview, of the evidence, and counted,
+    with the command that shows all of it.
 
     Args:
         gate: The question.
@@ -76,26 +88,28 @@ def approval_form(
         power: What the steps can decide: the headings of a table, and its rows.
         asks: What is asked and what each answer means, if it is not whether to go on.
         picture: A base64 data URI (SVG or PNG), or nothing; a longer one than 200,000 characters is left out.
+        question: What is asked, after the service and its version.
+        notes: What stands first: why it is asked, and warnings.
+        differences: What changed since people were asked before, a line each.
+        taken_back: One line for each change that runs now and would not any more, newest first; untrusted text.
 
     Returns:
         Markdown in which no text of others can make links, pictures, tables or HTML.
     """
-    what = f"**{escaped(asks, limit=MAX_ASKS_CHARACTERS)}**\n\n" if asks else ""
-    head = _head(gate, state, last_refusal, reason=reason, description=description) + what + _changes(changes, course)
+    head = _head(gate, state, last_refusal, question=question, notes=notes, reason=reason, description=description)
+    head += f"**{escaped(asks, limit=MAX_ASKS_CHARACTERS)}**\n\n" if asks else ""
+    head += _changes(changes, course)
     foot = _foot(gate)
     all_of_it = f"`shipway report {gate.run[:RUN_CHARACTERS]}`"
     table = _power(power, room=(MAX_CHARACTERS - len(head) - len(foot)) // 4)
     head += table
+    room, more = MAX_CHARACTERS - len(head) - len(foot), "- … and {count} more; all: " + all_of_it
+    head += _list(differences, title="What changed since it was asked before", room=room // 3, more=more)
     room = MAX_CHARACTERS - len(head) - len(foot)
     checks = _table(evidence, room=room * 2 // 3, more="| … | | and {count} more checks; all: " + all_of_it + " |")
-    preview_room = (room - len(checks)) // 2
-    objects = _list(preview, title="What the platforms would do", room=preview_room, more="- … and {count} more; all: " + all_of_it)
-    log = _list(
-        change_log or ["none listed"], title="Changes", room=room - len(checks) - len(objects),
-        more="- … and {count} older changes, not shown here; all: " + all_of_it,
-    )  # fmt: skip
+    lists = _lists(preview, taken_back, change_log, room=room - len(checks), all_of_it=all_of_it)
     shown = f"\n![evidence]({picture})\n" if len(picture) <= MAX_PICTURE_CHARACTERS and PICTURE.fullmatch(picture) else ""
-    return head + checks + shown + objects + log + foot
+    return head + checks + shown + lists + foot
 
 
 def escaped(text: str, *, limit: int = MAX_CELL_CHARACTERS) -> str:
@@ -104,16 +118,23 @@ def escaped(text: str, *, limit: int = MAX_CELL_CHARACTERS) -> str:
     return SPECIAL.sub(r"\\\1", line if len(line) <= limit else line[: limit - 1] + "…")
 
 
-def _head(gate: Gate, state: GateState, last_refusal: str, *, reason: str, description: str) -> str:
+def _head(gate: Gate, state: GateState, last_refusal: str, *, question: str, notes: Sequence[Note], reason: str, description: str) -> str:
     refusal = f"> **The last answer was not accepted:** {escaped(last_refusal, limit=300)}\n\n" if last_refusal else ""
     about = f"About {_name(gate.service)}: {escaped(description, limit=MAX_WORDS_CHARACTERS)}\n\n" if description.strip() else ""
     return (
-        f"## {_name(gate.service)} {_name(gate.version)}: may it pass the gate {_name(gate.name)}?\n\n"
-        f"{refusal}"
+        f"## {_name(gate.service)} {_name(gate.version)}: {escaped(question)}\n\n"
+        "*The fields for your answer are at the end of this page.*\n\n"
+        f"{refusal}{_notes(notes)}"
         f"Requested by **{_name(gate.requester) or 'an unnamed requester'}**: "
         f"{escaped(reason, limit=MAX_WORDS_CHARACTERS) or 'no reason given'}\n\n{about}"
         f"{escaped(state.reason, limit=200)}.\n\n"
     )
+
+
+def _notes(notes: Sequence[Note]) -> str:
+    """Write each note as a quotation, as many as there is room for."""
+    lines = [f"> **{escaped(note.title)}:** {escaped(note.text, limit=MAX_NOTE_CHARACTERS)}\n" for note in notes]
+    return _fitting(lines, room=MAX_NOTES_CHARACTERS, more="> and {count} more, in the record\n")
 
 
 def _changes(changes: Sequence[Change], course: str) -> str:
@@ -171,6 +192,15 @@ def _list(lines: Sequence[str], *, title: str, room: int, more: str) -> str:
         return ""
     head = f"\n### {title}\n\n"
     return head + _fitting([f"- {escaped(line)}" for line in lines], room=room - len(head), more=more)
+
+
+def _lists(preview: Sequence[str], taken_back: Sequence[str], change_log: Sequence[str], *, room: int, all_of_it: str) -> str:
+    """Write what would change, as far as there is room: on the platforms, then what is taken away, then what comes."""
+    more = "- … and {count} more; all: " + all_of_it
+    text = _list(preview, title="What the platforms would do", room=room // 2, more=more)
+    text += _list(taken_back, title="Changes that it takes away", room=(room - len(text)) // 2, more=more)
+    older = "- … and {count} older changes, not shown here; all: " + all_of_it
+    return text + _list(change_log or ["none listed"], title="Changes", room=room - len(text), more=older)
 
 
 def _fitting(lines: Sequence[str], *, room: int, more: str) -> str:

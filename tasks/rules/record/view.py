@@ -45,7 +45,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Commit:
-    """One commit that the version brings, for people: its short hash, who made it, and its subject."""
+    """One commit that the version brings or takes away, for people: its short hash, who made it, and its subject."""
 
     hash: str
     author: str
@@ -61,6 +61,7 @@ class Summary:
         run: The run's page in the Prefect UI.
         answers: What people answered at the gates, with their comments.
         commits: What the version changes, the newest first; at most 500.
+        taken_back: What it takes away of the version that ran, likewise.
     """
 
     service: str
@@ -81,6 +82,7 @@ class Summary:
     run: str
     answers: tuple[str, ...]
     commits: tuple[Commit, ...]
+    taken_back: tuple[Commit, ...]
 
 
 def summary_of(entries: list[Entry]) -> Summary:
@@ -103,7 +105,7 @@ def summary_of(entries: list[Entry]) -> Summary:
         opened_at=entries[0].at if entries else "", closed_at=closed[-1].at if closed else "", total=duration(times["total_seconds"]),
         work=duration(times["work_seconds"]), wait=duration(times["wait_seconds"]), why=_reasons(entries),
         digest=_said(said, "digest"), run=said["run"] if RUN_PAGE.fullmatch(_said(said, "run")) else "", answers=_answers(entries),
-        commits=_commits(entries),
+        commits=_commits(entries, "commits"), taken_back=_commits(entries, "taken_back"),
     )  # fmt: skip
 
 
@@ -170,9 +172,9 @@ def _answers(entries: list[Entry]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _commits(entries: list[Entry]) -> tuple[Commit, ...]:
+def _commits(entries: list[Entry], which: str) -> tuple[Commit, ...]:
     """List the commits that the newest change log names."""
-    logs = [entry.evidence.get("commits") for entry in entries if entry.kind == "change_log"]
+    logs = [entry.evidence.get(which) for entry in entries if entry.kind == "change_log"]
     found = logs[-1] if logs and isinstance(logs[-1], list) else []
     rows = [[_said(one, name) for name in ("hash", "author", "subject")] for one in found[:MOST_CHANGES] if isinstance(one, dict)]
     return tuple(Commit(digest[:10], author, subject) for digest, author, subject in rows)

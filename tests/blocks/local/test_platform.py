@@ -82,6 +82,11 @@ async def test_a_service_that_dies_is_reported_with_its_last_words_at_once(share
     assert time.monotonic() - began < 5
     assert "process: exited with status 7" in caught.value.evidence
     assert "ERROR the database is on fire" in caught.value.evidence
+    message = str(caught.value)
+    assert "; its last lines: ERROR the database is on fire" in message
+    path = Path(message.partition("Its log: ")[2].partition(". Fix")[0])
+    assert f"log: {path}" in caught.value.evidence
+    assert "on fire" in await asyncio.to_thread(path.read_text)
     assert (await platform.current())["canary"] is None
     assert await answers(platform, 3) == {"1.0": 3}
 

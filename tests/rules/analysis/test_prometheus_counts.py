@@ -110,6 +110,18 @@ def test_a_bound_that_is_written_anew_goes_on(first: str, second: str, overlap: 
         assert (lives["bad"], lives["total"]) == (8, 400)
 
 
+def test_an_upgrade_in_mid_watch_that_spells_a_bound_anew_leaves_17_bad_of_1_700() -> None:
+    """As reported (https://github.com/prometheus/prometheus/issues/14485): a scrape each 15 s, `1` until 45 s and `1.0` after it."""
+    sli = LATENCY.model_copy(update={"threshold_seconds": 1.0})
+    scrapes = [(15.0 * number, number) for number in range(8)]
+    old = moving({at: 990 + 99 * number for at, number in scrapes if at <= 45}, le="1")
+    new = moving({at: 990 + 99 * number for at, number in scrapes if at >= 60}, le="1.0")
+    everything = moving({at: 1_000 + 100 * number for at, number in scrapes}, le="+Inf")
+    for matrix in ((old, new, everything), (everything, new, old)):
+        assert choose_bound(sli, matrix) in {"1", "1.0"}
+        assert counted(sli, *matrix, bound="1") == (17, 1_700)
+
+
 def test_a_restart_behind_a_new_spelling_is_a_restart() -> None:
     """The counters of the new process begin at zero, whatever they are called."""
     everything = moving({10.0: 100, 20.0: 200, 30.0: 10, 40.0: 20}, le="+Inf")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tasks.rules.approval.form import MAX_CHARACTERS, Change, Evidence, approval_form, escaped
+from tasks.rules.approval.form import MAX_CHARACTERS, Change, Evidence, Note, approval_form, escaped
 from tasks.rules.approval.gates import Gate, gate_state
 
 NOW = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
@@ -112,7 +112,15 @@ def test_the_form_says_why_the_last_answer_did_not_count() -> None:
 
 def test_text_of_others_stays_text() -> None:
     """A commit subject with markdown and HTML comes out as its own characters, without a link, a picture or an element."""
-    form = form_of(change_log=[NASTY], evidence=[Evidence(NASTY, NASTY, NASTY)], course=NASTY, last_refusal=NASTY)
+    form = form_of(
+        change_log=[NASTY],
+        taken_back=[NASTY],
+        differences=[NASTY],
+        notes=[Note(NASTY, NASTY)],
+        evidence=[Evidence(NASTY, NASTY, NASTY)],
+        course=NASTY,
+        last_refusal=NASTY,
+    )
     kinds = {child.type for token in MARKDOWN.parse(form) for child in [token, *(token.children or [])]}
     assert not kinds & {"link_open", "image", "html_inline", "html_block", "code_block", "fence"}
     assert "<img src=x onerror=alert(1)>" in text_of(form)
@@ -176,6 +184,10 @@ def test_the_worst_of_everything_still_fits_and_ends_with_digest_and_challenges(
         description="|" * 9_000,
         last_refusal="|" * 9_000,
         power=[["|" * 99] * 5] * 99,
+        question="|" * 200,
+        notes=[Note("|" * 99, "|" * 9_000)] * 50,
+        differences=["|" * 9_000] * 60,
+        taken_back=["|" * 9_000] * 500,
     )
     assert len(form) <= MAX_CHARACTERS
     assert f"`{GATE.digest}`" in form[-400:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -182,6 +183,8 @@ async def test_tables_of_every_kind_are_judged(tmp_path: Path) -> None:
     pages = pages_of(tmp_path / "records" / "r1", found)
     assert not [name for name, page in pages.items() if "<script" in page or "http://" in page or "https://" in page]
     assert "values must never be null" in pages["nulls"]
+    assert not [name for name, page in pages.items() if "__none__" in page or "release r1" not in page]
+    assert not [name for name, page in pages.items() if not re.search(r"validated 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC", page)]
     assert ">119<" in pages["shown"]
     kept = str(found) + "".join(pages.values())
     assert "grete" not in kept

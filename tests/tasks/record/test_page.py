@@ -162,6 +162,16 @@ def test_the_page_lists_every_change_that_a_change_log_has() -> None:
     assert all(f"<td>Change {number}.</td>" in page for number in range(MAX_COMMITS))
 
 
+def test_the_page_lists_what_a_downgrade_takes_away() -> None:
+    """Under a title of its own, as text."""
+    gone = [{"hash": "a" * 40, "author": "Grete", "subject": "Show <b>the city</b>", "at": 1}]
+    log = chain(None, at=START, kind="change_log", who="shipway", what="0 changes", evidence={"commits": [], "taken_back": gone})
+    page = render_page([log], problems=[])
+    head = page[page.index("<h2>Changes that it takes away</h2>") : page.index("<h2>Timeline")]
+    assert "Show &lt;b&gt;the city&lt;/b&gt;" in head
+    assert "<h2>Changes</h2>" not in page
+
+
 @pytest.mark.parametrize("run", ["javascript:alert(1)", "https://evil.example/", 'https://x/flow-run/"onclick="'])
 def test_only_the_page_of_a_run_is_linked(run: str) -> None:
     """A record that was not written by this product links nothing."""

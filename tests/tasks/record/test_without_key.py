@@ -162,3 +162,11 @@ async def test_a_rollback_goes_by_no_result_that_others_changed(tmp_path: Path, 
         assert [await sealed.find(f"run/{name}") for name in "abc"] == [b"again", b"again", None]
     assert not (tmp_path / "nowhere").exists()
     assert any("goes on without the result run/c: Tampered" in line and "is a folder" in line for line in lines(caplog))
+
+
+def test_an_ordinary_line_does_not_warn_and_a_fault_does(caplog: pytest.LogCaptureFixture) -> None:
+    """Who looks for warnings in a run's log finds what went wrong."""
+    caplog.set_level("INFO", logger="shipway")
+    journal.inform("the pull request is open")
+    journal.say("it could not be taken over")
+    assert [record.levelname for record in caplog.records if record.name == "shipway"] == ["INFO", "WARNING"]
