@@ -127,7 +127,7 @@ async def test_another_prometheus_does_not_judge_what_is_held_either(monkeypatch
     phase = Phase(RUN, 1, RUN, plan.parsed(), plan.path, plan.folder, plan)
     standing = hold.Standing(Any, PLACE, "1.1", lease=lease, percent=50, begun={"at": ""})  # type: ignore[arg-type]
     with acting_for(RUN), pytest.raises(WorldMoved, match=PROMETHEUS):
-        await hold._watch(phase, standing, Hold("frozen", "", None, ("0123456789ab",)), until=None)
+        await hold._watch(phase, standing, Hold("frozen", "", None, ("0123456789ab",)), until=None, promoted=False)
 
 
 async def test_targets_that_begin_at_once_are_all_fixed() -> None:

@@ -14,6 +14,8 @@ from flows.approval import short_window
 from flows.approval.short_window import Short, ask_to_begin, said_about
 from flows.lifecycle.windows import _what_keeps
 from tasks.rules.approval.gates import Gate
+from tasks.rules.approval.policy import Answer, Judgement
+from tasks.rules.approval.proofs import Proof
 from tests.flows.test_held_steps import RUN, Kept, nothing
 from tests.flows.test_what_keeps_a_wave import AT, CLOSED, World, world
 from tests.rules.policy.test_rules import plan_of
@@ -43,7 +45,7 @@ class People:
     async def answer(self, gate: Gate) -> Any:
         """Give what was posted to a question."""
         said = self.said[gate.question - 1] if len(self.said) >= gate.question else ""
-        return {"decision": said, "approver": "ada" if said else "", "code": "", "signature": "", "comment": "", "received_at": AT}
+        return Answer(decision=said, approver="ada" if said else "", code="", signature="", comment="", received_at=AT)
 
     def judge(self, _task: Any, _name: str) -> Any:
         """Judge an answer: one by `forged` does not count."""
@@ -51,9 +53,9 @@ class People:
         async def judged(*_: Any, gate: Gate, answer: Any, **__: Any) -> Any:
             self.questions.append(gate)
             if answer.decision not in gate.decisions:
-                return {"outcome": "malformed", "reason": "not an answer", "approver": "ada"}
+                return Judgement(outcome="malformed", reason="not an answer", approver="ada")
             proof = {**gate.asked().model_dump(exclude={"format"}), "kind": "code", "approver": "ada", "decision": answer.decision}
-            return {"outcome": "accepted", "reason": "good", "approver": "ada", "proof": proof | {"at": AT}}
+            return Judgement(outcome="accepted", reason="good", approver="ada", proof=Proof.model_validate(proof | {"at": AT}))
 
         return judged
 
