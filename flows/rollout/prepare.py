@@ -5,7 +5,7 @@ from __future__ import annotations
 from blocks.errors import RolloutFailed
 from blocks.platform import Lease, Platform, Position
 from flows.lifecycle.context import Phase
-from tasks.lifecycle.policy import named
+from tasks.lifecycle.retries import named
 from tasks.rollout.rollout import prepare_revision
 
 

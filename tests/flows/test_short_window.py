@@ -13,8 +13,8 @@ from flows.approval import gate as gates
 from flows.approval import short_window
 from flows.approval.short_window import Short, ask_to_begin, said_about
 from flows.lifecycle.windows import _what_keeps
+from tasks.rules.approval.answers import Answer, AnswerVerdict
 from tasks.rules.approval.gates import Gate
-from tasks.rules.approval.policy import Answer, Judgement
 from tasks.rules.approval.proofs import Proof
 from tests.flows.test_held_steps import RUN, Kept, nothing
 from tests.flows.test_what_keeps_a_wave import AT, CLOSED, World, world
@@ -53,9 +53,9 @@ class People:
         async def judged(*_: Any, gate: Gate, answer: Any, **__: Any) -> Any:
             self.questions.append(gate)
             if answer.decision not in gate.decisions:
-                return Judgement(outcome="malformed", reason="not an answer", approver="ada")
+                return AnswerVerdict(outcome="malformed", reason="not an answer", approver="ada")
             proof = {**gate.asked().model_dump(exclude={"format"}), "kind": "code", "approver": "ada", "decision": answer.decision}
-            return Judgement(outcome="accepted", reason="good", approver="ada", proof=Proof.model_validate(proof | {"at": AT}))
+            return AnswerVerdict(outcome="accepted", reason="good", approver="ada", proof=Proof.model_validate(proof | {"at": AT}))
 
         return judged
 

@@ -13,8 +13,9 @@ from uuid import UUID
 import pytest
 from prefect.client.schemas.objects import FlowRun, State, StateType
 
-from blocks.approvers.heads import Head, keep_head
-from tasks.lifecycle import reconcile, run_labels
+from blocks.key_folder.heads import Head, keep_head
+from tasks.lifecycle import keeper_acts, run_labels
+from tasks.lifecycle.keeper_acts import lives
 from tasks.lifecycle.kept_runs import (
     MARKED,
     count_start,
@@ -28,7 +29,6 @@ from tasks.lifecycle.kept_runs import (
     times_started,
 )
 from tasks.lifecycle.lock import OPEN, OUTCOME
-from tasks.lifecycle.reconcile import lives
 from tasks.lifecycle.run_labels import HOST, PID, STARTED, forget_idle, forget_unbegun, let_go, machine, this_process
 from tasks.lifecycle.seeing import GONE, see, see_deleted
 from tasks.rules.lifecycle.reconcile import OVERDUE, STUCK_PENDING, UNMARKED, decide_care
@@ -71,7 +71,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> Server:
     async def whatever_is_left(_: str) -> AsyncIterator[Any]:
         yield made, made.run
 
-    for module in (reconcile, run_labels):
+    for module in (keeper_acts, run_labels):
         monkeypatch.setattr(module, "whatever_is_left", whatever_is_left)
     return made
 
