@@ -12,7 +12,7 @@ import pytest
 from blocks.errors import Superseded
 from flows import staging as staging_flow
 from flows.lifecycle.context import Phase
-from flows.rollout import held_step, migrations, steps
+from flows.rollout import held_step, migrations, prepare, steps
 from flows.rollout.held_step import Standing, wait_while_held
 from tasks.rules.lifecycle.results import passed
 from tasks.rules.plan.plan import Plan
@@ -129,6 +129,7 @@ def course(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         | {"canary_fault": nothing, "check_not_stopped": nothing, "verified": fine, "_take_step": found.take}
         | {"approved_platform": nothing, "what_holds_a_target": nothing},
         staging_flow: both | dict.fromkeys(("expect_data", "platform_of", "informed", "fix_settings"), nothing),
+        prepare: {"named": found.named},
     }
     for module, names in ways.items():
         for name, way in names.items():

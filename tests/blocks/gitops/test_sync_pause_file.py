@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.blocks.gitops.test_holds import POLICIES, application, patched
+from tests.blocks.gitops.test_sync_pause import POLICIES, application, patched
 
 from blocks.errors import Refused
 from blocks.gitops import argocd
