@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.blocks.gitops.test_sync_pause import POLICIES, application, patched
 
 from blocks.errors import Refused
 from blocks.gitops import argocd
 from blocks.gitops.application import HOLD, is_automatic, is_held
 from blocks.key_folder.key_file import create_key, key_path
+from tests.blocks.gitops.test_sync_pause import POLICIES, application, patched
 
 OLD, NEW = "run-old", "run-new"
 
