@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from blocks.errors import Refused, RolloutFailed, ShipwayError, Superseded, Unreachable, WorldMoved
-from tasks.gitops import in_step
+from tasks.gitops import follow, in_step
 from tests.cluster.cluster_world import IMAGE
 from tests.cluster.gitops_scene import FILE
 from tests.cluster.scene import FIRST, SECOND, THIRD
@@ -16,6 +16,13 @@ from tests.git_remotes import Repository, repository
 from tests.tasks.gitops.in_memory import LEASE, deployed
 
 __all__ = ["repository"]
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask again soon."""
+    for name in ("FIRST_PAUSE_SECONDS", "LONGEST_PAUSE_SECONDS", "FETCH_SECONDS"):
+        monkeypatch.setattr(follow, name, 0.05)
 
 
 @pytest.mark.parametrize("error", [WorldMoved("stands again"), Refused("not as it was written"), Unreachable("no answer")])
@@ -82,3 +89,58 @@ async def test_edits_that_do_not_set_the_workload_are_still_named(repository: Re
     await in_step.prepare(parts, SECOND, LEASE)
     with pytest.raises(RolloutFailed, match=f"is set to {FIRST}, not to {SECOND}. Fix `edits`"):
         await in_step.raise_to_all(parts, LEASE)
+
+
+@pytest.mark.parametrize("onto", ["the commit before", "another commit"])
+async def test_a_history_that_is_rewritten_while_it_is_followed_ends_the_release(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, onto: str
+) -> None:
+    """Within a few looks, not after `sync_timeout_seconds`; and the abort finds nothing to revert."""
+    scene, parts = await deployed(repository, sync_timeout_seconds=300)
+    before = repository.head
+    await in_step.prepare(parts, SECOND, LEASE)
+
+    def rewrite() -> None:
+        repository.rewrite(before)
+        if onto == "another commit":
+            repository.write({"other.txt": b"rewritten\n"}, "Rewritten")
+
+    colleague(scene, monkeypatch, rewrite)
+    with pytest.raises(RolloutFailed, match="any more: its history was rewritten"):
+        await in_step.raise_to_all(parts, LEASE)
+    await in_step.abort(parts, LEASE)
+    assert (parts.kubernetes.runs, parts.kubernetes.kept.canary, scene.image()) == (FIRST, "", f"{IMAGE}:{FIRST}")
+
+
+async def test_a_mirror_that_is_behind_for_one_fetch_is_waited_out(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One look at a branch without our commit proves nothing."""
+    scene, parts = await deployed(repository)
+    before = repository.head
+    await in_step.prepare(parts, SECOND, LEASE)
+    refresh, heads = scene.engine.refresh, list[str]()
+
+    async def behind() -> None:
+        heads.append(repository.head)
+        repository.rewrite(before if len(heads) == 1 else heads[0])
+        await refresh()
+
+    monkeypatch.setattr(scene.engine, "refresh", behind)
+    await in_step.raise_to_all(parts, LEASE)
+    assert parts.kubernetes.runs == SECOND
+
+
+async def test_a_rollback_whose_revert_was_lost_goes_on_without_git(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Git says the bad version again: it is held and restored, instead of being left."""
+    scene, parts = await deployed(repository)
+    await in_step.prepare(parts, SECOND, LEASE)
+    await in_step.raise_to_all(parts, LEASE)
+    bad, done = repository.head, list[str]()
+
+    async def restored(parts: Any, note: Any, lease: Any, *, why: str) -> None:
+        del parts, note, lease
+        done.append(why)
+
+    monkeypatch.setattr(in_step, "roll_back_without_git", restored)
+    colleague(scene, monkeypatch, lambda: repository.rewrite(bad))
+    await in_step.abort(parts, LEASE)
+    assert "its history was rewritten" in done[0]
