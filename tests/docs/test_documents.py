@@ -4,6 +4,7 @@ import argparse
 import ast
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglo
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 # The word after `shipway` where it is a command: at the start of code, or of a line of a code block.
 COMMAND = re.compile(r"(?:`|^\s*)shipway ([a-z]\w*)([^`\n]*)", re.MULTILINE)
+# A whole command: a line of a code block, or code that names a file. What is left out is written as …, a value of any kind as "…".
+WHOLE = re.compile(r"(?:^\s*|`(?=[^`\n]*\.ya?ml\b))(?:[A-Z_]+=\S+ )*shipway ([a-z][^`\n]*)", re.MULTILINE)
+LEFT_OUT = re.compile(r"(?<![\"'])…")
 OPTION = re.compile(r"(?<=\s)--[a-z][a-z-]+")
 TARGET = re.compile(r"(?:`|^)make ([a-z][a-z-]*)", re.MULTILINE)
 LOAD_ALL = """
@@ -94,6 +98,21 @@ def test_every_command_and_option_exists(page: Path) -> None:
         assert command in COMMANDS, f"shipway {command}"
         unknown = set(OPTION.findall(rest.partition("#")[0])) - words_of(choices[command])
         assert not unknown, f"shipway {command}: {unknown}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_whole_command_is_taken_as_it_is_written(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No required word is missing, and none is too many."""
+    parser, _ = build_parser()
+    for line in WHOLE.findall(page.read_text(encoding="utf-8")):
+        typed = line.partition(" #")[0].partition(" | ")[0]
+        if LEFT_OUT.search(typed):
+            continue
+        try:
+            parser.parse_args(shlex.split(typed))
+        except SystemExit as ended:
+            if ended.code:
+                pytest.fail(f"shipway {typed}: {capsys.readouterr().err}")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
