@@ -12,7 +12,7 @@ from dataclasses import replace
 from blocks.errors import RolloutFailed, ShipwayError, Superseded, WorldMoved
 from blocks.platform import About, Lease
 from tasks.gitops.checks import expect_engine, expect_forge, reviewed
-from tasks.gitops.parts import Parts, Seen
+from tasks.gitops.parts import ALL, Parts, Seen
 from tasks.gitops.review import review_change
 from tasks.gitops.without_git import deploy_without_git, roll_back_without_git, tell_git, undo_without_git
 from tasks.lifecycle.policy import retried
@@ -20,8 +20,6 @@ from tasks.rules.gitops.message import Change
 from tasks.rules.gitops.note import Note, key_of, write_note
 from tasks.rules.gitops.reviewed import differing
 from tasks.rules.gitops.settings import edits_of, expecting
-
-ALL = 100
 
 
 async def prepare(parts: Parts, version: str, lease: Lease) -> None:
@@ -66,9 +64,11 @@ async def raise_to_all(parts: Parts, lease: Lease) -> None:
             raise
         await deploy_without_git(parts, note.owed("commit", why=str(error) or "it took too long"), lease)
         return
-    if (runs := (await parts.seen()).runs) != version:
-        raise await _not_set(parts, note, head, runs)
+    seen = await parts.seen()
+    if seen.runs != version:
+        raise await _not_set(parts, note, head, seen.runs)
     await parts.followed.await_version(version, lease)
+    await parts.followed.keep_note(lease, write_note(replace(seen.expect_note(parts.title), deployed=True)))
     await parts.followed.record("ShipwayShift", f"{version} is deployed by {head[:12]}")
 
 

@@ -9,7 +9,7 @@ from blocks.errors import WorldMoved
 from blocks.git.git import Git
 from blocks.gitops.gitops import FileEdit, GitOps
 from blocks.kubernetes.objects.annotations import State
-from blocks.platform import Lease
+from blocks.platform import Lease, Position
 from tasks.gitops.parts import Parts
 from tests.cluster.cluster_world import IMAGE
 from tests.cluster.fake_engine import FakeEngine
@@ -17,6 +17,7 @@ from tests.cluster.gitops_scene import FILE, PATH, GitOpsScene, manifests
 from tests.git_remotes import Repository
 
 LEASE: Lease = {"owner": "run-1", "generation": 1}
+OWNED = State(owner=LEASE["owner"], generation=LEASE["generation"])
 
 
 @dataclass
@@ -29,7 +30,7 @@ class Workload:
         events: What was recorded on the workload.
     """
 
-    kept: State = field(default_factory=State)
+    kept: State = field(default_factory=lambda: OWNED)
     objects: dict[str, Any] = field(default_factory=dict)
     events: list[str] = field(default_factory=list)
     namespace: str = "shop"
@@ -58,6 +59,12 @@ class Workload:
     async def state(self) -> tuple[State, str | None, str]:
         """Read it as `Followed` does."""
         return self.kept, self.kept.gitops or None, self.runs
+
+    async def current(self) -> Position:
+        """Read it as the platform does."""
+        one = self.kept
+        at: dict[str, Any] = {"ready": {self.runs: True}, "previous": None, "owner": one.owner, "generation": one.generation}
+        return Position(baseline=one.baseline or self.runs, canary=one.canary or None, percent=one.percent, **at)
 
     async def expect_owner(self, lease: Lease) -> None:
         """Take each owner."""
@@ -91,7 +98,7 @@ class Workload:
     async def forget(self, lease: Lease) -> None:
         """Forget canary and note."""
         del lease
-        self.kept = State()
+        self.kept = OWNED
 
     async def record(self, reason: str, note: str, *, warning: bool = False) -> None:
         """Keep an event."""
@@ -105,6 +112,11 @@ class PartsInMemory(Parts):
 
     @property
     def followed(self) -> Any:  # type: ignore[override]
+        """Give the workload."""
+        return self.kubernetes
+
+    @property
+    def workload(self) -> Any:  # type: ignore[override]
         """Give the workload."""
         return self.kubernetes
 

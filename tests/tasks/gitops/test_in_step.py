@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from blocks.errors import Refused, RolloutFailed, ShipwayError, Superseded, Unreachable, WorldMoved
+from tasks.analysis.watch import _expect_ours
 from tasks.gitops import follow, in_step
+from tasks.gitops.platform import GitOpsPlatform
 from tests.cluster.cluster_world import IMAGE
 from tests.cluster.gitops_scene import FILE
 from tests.cluster.scene import FIRST, SECOND, THIRD
@@ -144,3 +148,45 @@ async def test_a_rollback_whose_revert_was_lost_goes_on_without_git(repository: 
     colleague(scene, monkeypatch, lambda: repository.rewrite(bad))
     await in_step.abort(parts, LEASE)
     assert "its history was rewritten" in done[0]
+
+
+@pytest.mark.parametrize("theirs", [THIRD, FIRST])
+async def test_a_version_of_others_ends_the_watch_of_ours(repository: Repository, theirs: str) -> None:
+    """Also the baseline, once ours was deployed: what is judged is ours alone. The abort leaves theirs."""
+    scene, parts = await deployed(repository)
+    platform = GitOpsPlatform(parts)
+    await in_step.prepare(parts, SECOND, LEASE)
+    await in_step.raise_to_all(parts, LEASE)
+    _expect_ours(await platform.current(), version=SECOND, percent=100, lease=LEASE)
+    head = scene.write_image(theirs)
+    await scene.engine.refresh()
+    with pytest.raises(WorldMoved, match=f"shop/podinfo is set to {theirs}, not to {SECOND}"):
+        _expect_ours(await platform.current(), version=SECOND, percent=100, lease=LEASE)
+    with contextlib.suppress(WorldMoved):  # Git says the baseline again: there is nothing to say of that
+        await in_step.abort(parts, LEASE)
+    assert (repository.head, parts.kubernetes.runs, "trouble" in await platform.current()) == (head, theirs, False)
+
+
+async def test_the_baseline_before_the_sync_is_not_the_change_of_others(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is wrong until the engine has looked."""
+    scene, parts = await deployed(repository)
+    await in_step.prepare(parts, SECOND, LEASE)
+    seen: list[Any] = []
+    refresh = scene.engine.refresh
+
+    async def look() -> None:
+        seen.append(await GitOpsPlatform(parts).current())
+        await refresh()
+
+    monkeypatch.setattr(scene.engine, "refresh", look)
+    await in_step.raise_to_all(parts, LEASE)
+    assert [(one["canary"], one["percent"], "trouble" in one) for one in seen] == [(SECOND, 100, False)]
+
+
+async def test_a_note_that_others_changed_is_trouble_and_can_still_be_read(repository: Repository) -> None:
+    """The position is known."""
+    _, parts = await deployed(repository)
+    await in_step.prepare(parts, SECOND, LEASE)
+    await in_step.raise_to_all(parts, LEASE)
+    parts.kubernetes.kept = replace(parts.kubernetes.kept, gitops="{}")
+    assert "cannot be read" in (await GitOpsPlatform(parts).current()).get("trouble", "")
