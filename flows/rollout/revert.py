@@ -19,7 +19,7 @@ from flows.rollout.migrations import expect_no_contract
 from flows.rollout.moved import is_moved_now, versions_before
 from flows.rollout.retake import with_lease
 from flows.verify import verified
-from tasks.analysis.watch import watch_recovery
+from tasks.analysis.recovery import watch_recovery
 from tasks.lifecycle.policy import as_temporary, named, retried
 from tasks.notify import alert
 from tasks.record.journal import say

@@ -115,6 +115,10 @@ class GitOpsPlatform:
         """Return none: one Service serves both versions."""
         return {}
 
+    async def counts_of_all(self) -> dict[str, Counts]:
+        """Return the gateway's counts of that Service, while one version serves alone."""
+        return await self.of.workload.counts_of_all()
+
     async def labels(self) -> dict[str, dict[str, str]]:
         """Return the metric labels of the version that runs."""
         return await self.of.workload.labels()
