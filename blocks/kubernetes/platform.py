@@ -148,7 +148,7 @@ class KubernetesPlatform(Block):
             WorldMoved: Its image belongs to another field manager.
         """
         target = await self.target()
-        await snapshot.expect_configuration(target)
+        await snapshot.expect_releasable(target)
         await record_event(target, reason="ShipwayPrepare", note=f"Deploying {version} ({self.strategy})")
         if self.strategy == "rolling":
             await inplace.prepare(target, version, lease)
@@ -250,7 +250,7 @@ class KubernetesPlatform(Block):
     async def preview(self, version: str) -> Preview:
         """Return what a release of a version would change here, by a server-side dry run, and what others changed meanwhile."""
         target = await self.target()
-        await snapshot.expect_configuration(target)
+        await snapshot.expect_releasable(target)
         beside.expect_deployment(target, self.strategy)
         return await dry_run.preview(target, await planned.planned(target, self.strategy, version))
 
