@@ -153,6 +153,16 @@ def test_every_entrypoint_loads() -> None:
     assert len(loaded.stdout.split()) == len(entrypoints)
 
 
+def test_each_part_in_the_picture_of_gitops_has_a_row_for_when_it_is_down() -> None:
+    """Whoever is called at night finds the part by its name in docs/gitops.svg."""
+    picture = (ROOT / "docs" / "gitops.svg").read_text(encoding="utf-8")
+    boxes = set(re.findall(r'<rect class="box"[^>]*/><text [^>]*>([^<]+)<', picture))
+    table = (ROOT / "docs" / "gitops.md").read_text(encoding="utf-8").partition("### If a part is down\n")[2].partition("\n## ")[0]
+    rows = {row.split(" | ")[0].strip("| ").partition(",")[0] for row in table.splitlines() if row.startswith("| ")} - {"part"}
+    seen_by_it = {"Application", "workload", "pods"}  # what Argo CD and Kubernetes keep is away with their APIs
+    assert boxes - seen_by_it == rows - {"Argo CD's API", "Kubernetes"}
+
+
 def test_the_lock_names_no_host() -> None:
     """requirements.lock says what to install with which hash, and leaves where from to whoever installs."""
     text = (ROOT / "requirements.lock").read_text()
