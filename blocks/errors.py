@@ -103,8 +103,3 @@ class RolloutFailed(Permanent):
         """Keep the evidence for the record."""
         super().__init__(message)
         self.evidence = tuple(said(line) for line in evidence)
-
-
-def is_temporary(error: BaseException) -> bool:
-    """Return whether a retry may help."""
-    return isinstance(error, Temporary)

@@ -156,7 +156,7 @@ class Platform(Protocol):
     async def shift(self, percent: int, lease: Lease) -> None:
         """Send `percent` of new requests to the canary (0 to 100), and return once that is in force.
 
-        A platform that tells a gateway returns once the gateway has accepted it; its requests may follow the former share for a moment.
+        A platform that tells a gateway returns once the gateway has accepted it; its requests may follow the previous share for a moment.
 
         Raises:
             BadInput: It is not a share, or not one that the platform can make; names the field `percent`.
@@ -165,7 +165,7 @@ class Platform(Protocol):
         ...
 
     async def promote(self, lease: Lease) -> None:
-        """Make the canary the baseline and remember the former one as `previous`, which is drained and stopped.
+        """Make the canary the baseline and remember the old baseline as `previous`, which is drained and stopped.
 
         A no-op if there is no canary, so also if that was done already. The canary has 100 % when this is called; a platform may refuse
         an earlier promotion with `WorldMoved`.
@@ -269,6 +269,19 @@ class Identified(Protocol):
 
     async def identity(self) -> str:
         """Return a text that is the same for every block that points to the same environment, and for no other."""
+        ...
+
+
+@runtime_checkable
+class Touching(Protocol):
+    """Optional part of a platform: says what it changes beside its own place, so that no two environments share any of it."""
+
+    async def touches(self) -> Mapping[str, str]:
+        """Return the identities of these things, as of `Identified`, by words for people: `the Service shop/web`.
+
+        Raises:
+            BadInput: One of them is not this environment's own, as the world is now; names the field and the fix.
+        """
         ...
 
 

@@ -1,4 +1,4 @@
-"""Freeze: stop every step forward of one service, or of all, from the Prefect UI. Rollbacks go on."""
+"""Freeze: stop every step forward of one service, or of all, from the Prefect UI. Rollbacks are not affected."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from flows.lifecycle.parameters import drops_unknown_parameters
 from tasks.approval.known_service import warn
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import emit_freeze, set_freeze
-from tasks.rules.approval.lifting import challenge_in_words
 from tasks.rules.plan.request import AnyReason, AnyRequester
+from tasks.rules.record.markdown import plain
 from tasks.rules.windows.freeze import freeze_in_words
 
 Service = Annotated[
@@ -33,7 +33,7 @@ Until = Annotated[
 @drops_unknown_parameters
 @flow(name="freeze", flow_run_name="freeze {service}", persist_result=False)
 async def freeze(reason: AnyReason, requester: AnyRequester, service: Service = "", until: Until = None) -> State[Any]:
-    """Stop every step forward within seconds, until the freeze is lifted; rollbacks go on. Everybody may set one.
+    """Stop every step forward within seconds, until the freeze is lifted; rollbacks are not affected. Everybody may set one.
 
     Args:
         reason: Why; everybody who waits reads it.
@@ -47,10 +47,11 @@ async def freeze(reason: AnyReason, requester: AnyRequester, service: Service = 
     found = await asyncio.to_thread(set_freeze, who=requester, reason=reason, service=service.strip(), until=until)
     words = freeze_in_words(found)
     emit_freeze(found, what=words)
-    warning = f"{said}\n\n" if (said := await warn(found.service)) else ""
+    warning = f"{plain(said)}\n\n" if (said := await warn(found.service)) else ""
     await acreate_markdown_artifact(
-        f"# Frozen\n{words}.\n\n{warning}Rollbacks go on. To lift it, run the deployment `unfreeze` with the freeze `{found.id}`, or "
-        f"`shipway unfreeze {found.id}` on the worker's machine. The challenge for a code is {challenge_in_words(found, now())}.",
+        f"# Frozen\n{plain(words)}.\n\n{warning}Rollbacks are not affected. "
+        f"To lift it, run the deployment `unfreeze` with the freeze `{found.id}` and your reason: without a code it says the challenge "
+        f"for one. Or `shipway unfreeze {found.id}` on the worker's machine.",
         key=f"freeze-{found.id}",
     )
     return Completed(name="Frozen", message=words)

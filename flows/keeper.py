@@ -9,15 +9,19 @@ from prefect import flow, get_run_logger
 
 from flows.lifecycle.context import run_id
 from flows.lifecycle.parameters import drops_unknown_parameters
+from flows.lifecycle.quietest import renew_quietest
 from tasks.lifecycle.apart import apart
 from tasks.lifecycle.clock import now
-from tasks.lifecycle.reconcile import forget_idle_runs, settle_run, start_again
+from tasks.lifecycle.reconcile import forget_idle_runs, note_work, settle_run, start_again
 from tasks.lifecycle.strays import end_strays
 from tasks.record.open_runs import OpenRun, Part, find_open
+from tasks.record.retention import remove_old
 from tasks.record.storage import show_machine
 from tasks.rollout.due import tell_git_what_is_due
 from tasks.rules.lifecycle.reconcile import AFTER_CRASH, Care, decide_at_second_look, is_known_dead, wants_second_look
+from tasks.windows.calendars import refresh_calendars
 
+CALENDAR_SECONDS = 30
 PARTS: tuple[Part, ...] = ("kept", "tagged")
 
 
@@ -40,12 +44,20 @@ async def keeper() -> list[str]:
             faults.append(error)
     with apart("what lost its process and has no record"):
         done += [f"{name}: ended, because its process is gone" for name in await end_strays()]
+    with apart("the calendars of windows"):
+        async with asyncio.timeout(CALENDAR_SECONDS):
+            await refresh_calendars()
     with apart("what Git has still to be told"):
         done += await tell_git_what_is_due(run_id())
+    with apart("the quietest windows"):
+        done += await renew_quietest()
+    with apart("what is kept of runs that ended long ago"):
+        await remove_old()
     with apart("the keeper's own older runs"):
         await forget_idle_runs(busy=bool(done))
     if faults:
         raise faults[0]
+    await note_work()
     return done
 
 

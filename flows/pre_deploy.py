@@ -48,7 +48,7 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> P
         release: Leave empty; a release fills it in.
     """
     phase = await begin_phase(plan, scope=release)
-    expect_an_opening(phase.plan, await expect_policies_kept(phase))
+    await expect_an_opening(phase.plan, await expect_policies_kept(phase))
     await expect_own_environments(phase)
     inputs = await collect_inputs(plan, version=version, key=phase.key("subject"), taken=phase.taken)
     course = describe_course(phase.plan, version, inputs.current)
@@ -135,7 +135,7 @@ async def _forecast(phase: Phase, inputs: Inputs) -> list[str]:
     unknown = any("not known" in row for row in table)
     why = "; ".join(faults) or ("the traffic is not known" if unknown else "each step has the requests that its verdict needs")
     evidence = {"headings": list(HEADINGS), "rows": [list(row) for row in table], "undecidable": faults}
-    await phase.append("Held the steps against the traffic", kind="note", name="power", why=why, evidence=evidence)
+    await phase.append("Compared the steps with the traffic", kind="note", name="power", why=why, evidence=evidence)
     return faults
 
 

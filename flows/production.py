@@ -14,7 +14,7 @@ from flows.approval.gate import pass_gate
 from flows.lifecycle.context import Phase, begin_phase, expect_own_environments
 from flows.lifecycle.finalize import end_watch
 from flows.lifecycle.frame import conduct, roll_back_cancelled
-from flows.lifecycle.windows import wait_for_window
+from flows.lifecycle.windows import opens_at, wait_for_window
 from flows.rollout.wave import roll_out_wave
 from tasks.evidence.inputs import collect_inputs
 from tasks.record.journal import read_entry
@@ -78,7 +78,8 @@ async def _alone(phase: Phase, version: str, *, environment: str) -> PhaseResult
     await expect_own_environments(phase)
     inputs = await collect_inputs(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
     opened = await read_entry(phase.owner, "opened")
-    approval = await pass_gate(phase, inputs, name="production", requester=opened.who if opened else "")
+    requester = opened.who if opened else ""
+    approval = await pass_gate(phase, inputs, name="production", requester=requester, opens=await opens_at(phase))
     found = PhaseResult(outcome=Outcome.NO_DATA, reason="there is nothing to deploy to")
     for wave in waves:
         rolled_out = await _when_it_may(phase, version, wave=wave, approval=approval)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from prefect import State, flow
@@ -14,7 +14,7 @@ from flows.approval.inconclusive import may_proceed
 from flows.lifecycle.context import Phase, begin_phase, check_not_stopped
 from flows.lifecycle.finalize import end_watch
 from flows.lifecycle.frame import conduct, roll_back_cancelled
-from flows.lifecycle.windows import due_of, expect_in_time, has_waited_since, wait_for_window, wait_while_frozen
+from flows.lifecycle.windows import due_of, expect_in_time, has_waited_since, opens_at, wait_for_window, wait_while_frozen
 from flows.post_deploy import post_deploy
 from flows.pre_deploy import pre_deploy
 from flows.production import production
@@ -79,12 +79,14 @@ async def _course(phase: Phase, version: str) -> PhaseResult:
             return found
         inputs = await collect_inputs(phase.path, version=version, key=this_round.key("subject"))
         approval = await pass_gate(
-            this_round, inputs, name=_gate_name(number), requester=await _requester(phase), latest=due.latest if due else None
-        )
+            this_round, inputs, name=_gate_name(number), requester=await _requester(phase),
+            opens=await opens_at(this_round), latest=due.latest if due else None,
+        )  # fmt: skip
         if await _still_the_same(this_round, inputs):
             return await _deploy(this_round, version, approval=approval)
     raise Refused(
-        f"plan, change log or running version changed {MOST_ROUNDS} times while this release was prepared; release again when it is calm"
+        f"plan, change log or running version changed {MOST_ROUNDS} times while this release was prepared; "
+        "release again once changes have stopped"
     )
 
 
@@ -149,8 +151,12 @@ async def _still_the_same(phase: Phase, inputs: Inputs) -> bool:
     if await phase.read("refused", name="void"):
         return False
     first = [place.environment for place in waves_of(phase.plan)[0]]
-    await wait_for_window(phase, first, begins=False)
-    if await phase.read("gate", name=UNCHANGED) and not await has_waited_since(phase, UNCHANGED):
+    renewed = await _to_be_renewed(phase, inputs)
+    if renewed is not None and clock.now() >= renewed:
+        why = "it will be older than `approval.valid_for_minutes` lets it be when production opens; people are asked before"
+        return await _void(phase, why, approved=inputs.digest, now=inputs.digest)
+    await wait_for_window(phase, first, begins=False, wakes=renewed)
+    if await _is_settled(phase):
         return True
     if too_old := await _too_old(phase, inputs):
         return await _void(phase, too_old, approved=inputs.digest, now=inputs.digest)
@@ -169,6 +175,25 @@ async def _still_the_same(phase: Phase, inputs: Inputs) -> bool:
     ]
     changed = ", ".join(name for name, seen, approved in parts if canonical(seen) != canonical(approved))
     return await _void(phase, f"changed: {changed}", approved=inputs.digest, now=fresh.digest)
+
+
+async def _is_settled(phase: Phase) -> bool:
+    """Say if what was approved was compared, and nothing was waited for since."""
+    return await phase.read("gate", name=UNCHANGED) is not None and not await has_waited_since(phase, UNCHANGED)
+
+
+async def _to_be_renewed(phase: Phase, inputs: Inputs) -> datetime | None:
+    """Say when people are asked again before production opens, as the approval that they gave will be too old then.
+
+    It is the first moment from which a new one will hold until then: who approves need not be there when it opens. None if the approval
+    holds until then, none is needed, or production has begun or may.
+    """
+    decided = await phase.read("gate", name="decision")
+    if decided is None or inputs.rules().quorum == 0 or await _is_settled(phase):
+        return None
+    opens, lasts = await opens_at(phase), timedelta(minutes=phase.plan.approval.valid_for_minutes)
+    until = datetime.fromisoformat(decided.at) + lasts
+    return None if opens is None or opens <= until else max(until, opens - lasts)
 
 
 async def _void(phase: Phase, why: str, *, approved: str, now: str) -> bool:

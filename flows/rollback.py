@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,7 +22,7 @@ from flows.rollout.bad_version import expect_known, note_version_under_release, 
 from flows.rollout.revert import roll_back_waves
 from tasks.lifecycle.asked import asked_by_record
 from tasks.lifecycle.links import run_link
-from tasks.lifecycle.lock import request_stop
+from tasks.lifecycle.lock import request_stop, request_stop_by_tags
 from tasks.lifecycle.policy import as_temporary, retried
 from tasks.lifecycle.run_labels import begin_attempt, let_go, name_run, unmark
 from tasks.record.journal import append_entry, closing_entry, read_entry, say
@@ -85,6 +86,16 @@ def _validated(parameters: dict[str, Any]) -> dict[str, Any]:
     except (ParameterTypeError, ParameterBindError) as error:
         text = f"this rollback has no record, and its parameters are not those of one: {error_text(error)}"
         raise BadInput(text, field="parameters", fix="Ask for the rollback again.") from None
+
+
+def can_start_with(parameters: dict[str, Any]) -> bool:
+    """Say if a run with these parameters would come to its first line: one whose parameters others broke would fail each time."""
+    names = inspect.signature(rollback.fn).parameters
+    try:
+        rollback.validate_parameters({name: value for name, value in parameters.items() if name in names})
+    except (ParameterTypeError, ParameterBindError):
+        return False
+    return True
 
 
 @drops_unknown_parameters
@@ -182,6 +193,14 @@ async def _stop_releases(phase: Phase) -> None:
         await phase.append(what, kind="rollback", name="stop requested", evidence={"releases": stopped})
 
 
+async def _stop_the_rest(phase: Phase) -> None:
+    """Tell what only tags name, once the environments are taken over and rolled back: it may be made up, by the thousand."""
+    try:
+        await retried(request_stop_by_tags)(phase.plan.service, by=phase.owner)
+    except Exception as error:  # noqa: BLE001 - the rollback is done
+        say(f"runs that only tags name as releases of {phase.plan.service} could not be told to stop: {error_text(error)}")
+
+
 async def _attempt(run: str, asked: Asked) -> Ending:
     """Open the record, stop the releases under way, find the bad version, roll back; gives how that ended."""
     await retried(begin_attempt)(run, name=f"rollback {asked.environment}", tags=["shipway:rollback"])
@@ -201,6 +220,7 @@ async def _attempt(run: str, asked: Asked) -> Ending:
         await _stop_releases(phase)
         to, why = asked.version, asked.reason
         found = list((await roll_back_waves(phase, waves, reason=why, to=to, bad=bad, restored=asked.restored)).values())
+        await _stop_the_rest(phase)
     except Refused as error:
         return Ending("refused", as_ending(error))
     except Superseded as error:

@@ -13,10 +13,11 @@ from blocks.errors import BadInput, Refused
 from blocks.outside_text import OutsideText, as_ending, outside
 from flows.lifecycle.finalize import finalize
 from flows.lifecycle.parameters import drops_unknown_parameters
-from flows.rollback import finish
+from flows.rollback import can_start_with, finish
 from tasks.lifecycle.asked import what_was_asked
+from tasks.lifecycle.kept_runs import is_kept_open
 from tasks.lifecycle.reconcile import lives, try_again
-from tasks.lifecycle.run_labels import end_as, forget_unbegun, let_go
+from tasks.lifecycle.run_labels import end_as, forget_idle, forget_unbegun, let_go
 from tasks.record.journal import read_entry
 from tasks.record.without_key import rolling_back
 from tasks.rules.lifecycle.ending import Ending
@@ -47,17 +48,17 @@ async def _settled(run: str, *, reason: OutsideText, cancelled: bool) -> State[A
         return Completed(name="Settled", message="it ended before its first step; nothing was moved")
     told = opened.evidence if opened else {}
     asked = await what_was_asked(run, told=told)
-    flow_name = str(told.get("flow") or asked.flow)  # a run's flow is the server's word
-    if opened is None and asked.ended:
+    flow_name = str(told.get("flow") or asked.flow)
+    if opened is None and asked.ended and not await is_kept_open(run):
         await let_go(run)
         return Completed(name="Settled", message=f"it had ended as {asked.ended}, and its record cannot be read: `shipway report {run}`")
     if await lives(run):
         raise Refused(f"the run {run} is alive; cancel it, which rolls it back, or wait for it")
     is_rollback = flow_name == "rollback"
-    if is_rollback and not cancelled and await try_again(run, reason=reason):
+    if is_rollback and not cancelled and can_start_with(asked.parameters) and await try_again(run, reason=reason):
         return Completed(name="Settled", message="a rollback that met a passing fault is tried again")
-    if flow_name not in ACTING:
-        raise BadInput(f"{run} is a run of {flow_name}, which moves nothing", field="run", fix="Name a release or a rollback.")
+    if flow_name not in ACTING and await forget_idle(run):
+        return Completed(name="Settled", message=f"it is a run of {flow_name}, which moves nothing; the keeper leaves it alone from now on")
     why = reason if opened else as_ending(f"{reason}; its record cannot be read, so this goes by what the run was asked to do")
     ending = Ending("cancelled" if cancelled else "failed", why)
     try:  # half a rollback is worse than either end of it, also if it was cancelled

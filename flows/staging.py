@@ -21,7 +21,7 @@ from tasks.rollout.rollout import acquire_lease, prepare_revision, promote_revis
 from tasks.rules.lifecycle.results import PhaseResult, failed, passed
 from tasks.rules.plan.request import PlanPath, Reason, Scope, Version
 from tasks.rules.plan.targets import STAGING, place_of
-from tasks.rules.rollout.waiting import PREPARE
+from tasks.rules.rollout.next_step import PREPARE
 
 
 @flow(

@@ -38,10 +38,10 @@ async def unfreeze(
     signature: Signature = "",
     block: Block = "approvers/shipway",
 ) -> State[Any]:
-    """Lift a freeze; releases that it holds go on by themselves. Without code and signature it says the challenge of this hour.
+    """Lift a freeze; releases that it holds go on by themselves. Without code and signature it says the challenge of this hour and reason.
 
     Args:
-        reason: Why; an SSH signature is made over it, as the comment.
+        reason: Why; the code is for this reason alone, and an SSH signature is made over it, as the comment.
         approver: Your name, which the code or signature proves.
         code: The eight digits for the challenge of the freeze.
         freeze: Its id; empty takes the only one.
@@ -51,7 +51,7 @@ async def unfreeze(
     found = await asyncio.to_thread(find_freeze, freeze.strip())
     form = {"decision": "approve", "approver": approver, "code": code, "signature": signature, "comment": reason}
     if not code.strip() and not signature.strip():
-        fix = f"Run it again with a code; the challenge is {challenge_in_words(found, now())}."
+        fix = f"Run it again with a code; the challenge is {challenge_in_words(found, now(), reason=reason)}."
         raise BadInput("there is neither a code nor a signature", field="code", fix=fix)
     answer = read_answer(form, received_at=now())
     approvers = await load_approvers(block)

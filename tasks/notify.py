@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,9 @@ from blocks.errors import Temporary
 from blocks.outside_text import OutsideText, error_text
 from tasks.lifecycle.policy import ONCE
 from tasks.rollout.platforms import load_block
+
+EACH_SECONDS = 10.0  # for one notification block, whatever time limit it has itself: others can change it
+ALERT_SECONDS = 15.0  # for all of them, with their tries
 
 
 @task(name="announce", **ONCE)
@@ -43,7 +47,7 @@ async def send_alert(blocks: Sequence[str], *, subject: str, body: str, payload:
 async def alert(
     blocks: Sequence[str], *, service: str, version: str, outcome: str, reason: OutsideText, run: str, as_task: bool = True
 ) -> None:
-    """Alert that a release did not succeed; an alert that cannot be sent is logged and blocks nothing.
+    """Alert that a release did not succeed; an alert that cannot be sent within 15 s is logged, and blocks nothing: rollbacks wait for it.
 
     Args:
         blocks: Notification blocks of the plan.
@@ -57,20 +61,27 @@ async def alert(
     subject = f"{service} {version}: {outcome.replace('_', ' ')}"
     payload = {"service": service, "version": version, "outcome": outcome, "reason": reason, "run": run}
     try:
-        await (send_alert if as_task else send_alert.fn)(
-            blocks, subject=subject, body=reason, payload=payload, key=f"{run}/alert/{outcome}"
-        )
+        async with asyncio.timeout(ALERT_SECONDS):
+            await (send_alert if as_task else send_alert.fn)(
+                blocks, subject=subject, body=reason, payload=payload, key=f"{run}/alert/{outcome}"
+            )
     except Exception as error:  # noqa: BLE001 - the service matters more than the message about it
         try:
-            get_run_logger().error("The alert %r could not be sent: %s", subject, error_text(error))
+            get_run_logger().error("The alert %r could not be sent: %s", subject, error_text(error) or "no answer in time")
         except MissingContextError:
             return
 
 
 async def _notify(blocks: Sequence[str], *, subject: str, body: str) -> None:
     for name in blocks:
-        block: Any = await load_block(name, field="notify")
+        deadline = asyncio.get_running_loop().time() + EACH_SECONDS
         try:
-            await block.notify(body=body, subject=subject)
+            async with asyncio.timeout_at(deadline):
+                block: Any = await load_block(name, field="notify")
+        except TimeoutError as error:
+            raise Temporary(f"{name} was not read within {EACH_SECONDS:g} s", delay_seconds=2) from error
+        try:
+            async with asyncio.timeout_at(deadline):
+                await block.notify(body=body, subject=subject)
         except Exception as error:
             raise Temporary(f"{name} did not accept the message ({type(error).__name__})", delay_seconds=2) from error

@@ -12,18 +12,12 @@ from prefect.states import Failed
 from blocks.errors import BadInput
 from blocks.outside_text import as_ending
 from tasks.evidence.review import read_plan_file
-from tasks.lifecycle.links import run_link
-from tasks.lifecycle.lock import OPEN, OUTCOME, change_tags, holder_of
+from tasks.lifecycle.lock import OPEN, OUTCOME, Holder, busy, change_tags, holder_of
 from tasks.lifecycle.run_labels import HOST
 from tasks.notify import alert
 from tasks.record.journal import append_entry
 from tasks.rules.lifecycle.ending import STATE_NAMES
 from tasks.rules.plan.plan import Plan
-
-
-def busy(service: str, *, holder: FlowRun) -> str:
-    """Return why a release is refused."""
-    return f"{service} is being released already by {holder.name} ({run_link(str(holder.id))}); wait for it, or cancel it"
 
 
 async def refuse_if_busy(run: FlowRun) -> bool:
@@ -49,7 +43,7 @@ async def refuse_if_busy(run: FlowRun) -> bool:
         holder = await holder_of(client, plan.service)
         if holder is None or holder.id == run.id:
             return False
-        await _refuse(client, run, plan, reason=busy(plan.service, holder=holder))
+        await _refuse(client, run, plan, reason=busy(plan.service, Holder(str(holder.id), holder.name)))
     return True
 
 

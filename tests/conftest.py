@@ -1,6 +1,6 @@
 """Fixtures that every room may ask for: a Prefect server on embedded PostgreSQL, and a worker beside it.
 
-Neither is automatic. All workers of pytest-xdist share one house, as `shipway up` makes it: the first that asks starts it,
+Neither is automatic. All workers of pytest-xdist share one server stack, as `shipway up` makes it: the first that asks starts it,
 the last one to finish ends it. Its supervisor brings back what a test kills.
 """
 
@@ -59,7 +59,7 @@ def is_campaign(item: pytest.Item) -> bool:
 @pytest.fixture(autouse=True)
 def _own_key(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Seal what is stored under the server's key, else under one of the test's own, beside which the heads of its records are kept."""
-    name = next((one for one in ("house", "server", "home", "open_home") if one in request.fixturenames), None)
+    name = next((one for one in ("stack", "server", "home", "open_home") if one in request.fixturenames), None)
     found = request.getfixturevalue(name) if name else None
     home = found if isinstance(found, Path) else found.home if found else None
     path = layout.key_file(home) if home else tmp_path_factory.mktemp("keys") / "approvals.key"
@@ -95,8 +95,8 @@ class Server:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Return a running server, and make flows of this process use it, without heartbeats."""
     base = tmp_path_factory.getbasetemp()
-    home = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "house"
-    _enter_house(home)
+    home = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "stack"
+    _enter_stack(home)
     try:
         lifecycle.wait_for_server(home, timeout_seconds=START_SECONDS)
         with _settings(home), pytest.MonkeyPatch.context() as patch:
@@ -105,7 +105,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
                 asyncio.run(register_blocks())
             yield Server(home, layout.api_url(home), environment.environment(home))
     finally:
-        _leave_house(home)
+        _leave_stack(home)
 
 
 @pytest.fixture(scope="session")
@@ -115,13 +115,13 @@ def worker(server: Server) -> Server:
     return server
 
 
-def _enter_house(home: Path) -> None:
+def _enter_stack(home: Path) -> None:
     with _locked(home) as users:
         lifecycle.start(home)
         users.append(os.getpid())
 
 
-def _leave_house(home: Path) -> None:
+def _leave_stack(home: Path) -> None:
     with _locked(home) as users:
         users.remove(os.getpid())
         if not users:
@@ -130,7 +130,7 @@ def _leave_house(home: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(home: Path) -> Iterator[list[int]]:
-    """Hold the house's lock and give the list of pytest processes that use it."""
+    """Hold the server stack's lock and give the list of pytest processes that use it."""
     with home.with_name(f"{home.name}.users").open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)

@@ -66,13 +66,22 @@ def keep_head(release: str, head: Head) -> None:
         raise KeyFolderFault(f"{path} cannot be written: {error.strerror}. Look at its space and rights", delay_seconds=2) from error
 
 
-def closed_heads(*, since: float) -> list[str]:
-    """List the releases whose head says that their record is closed, and was written since a moment (seconds since the epoch)."""
+def forget_head(release: str) -> None:
+    """Remove the head of a record that was closed long ago.
+
+    Raises:
+        OSError: The key's folder cannot be written.
+    """
+    _path(release).unlink(missing_ok=True)
+
+
+def closed_heads(*, since: float = 0.0, before: float = float("inf")) -> list[str]:
+    """List the releases whose head says that their record is closed, and was written between two moments (seconds since the epoch)."""
     found: list[str] = []
     with suppress(OSError):
         for path in sorted(_path("any").parent.glob("*.json")):
             with suppress(OSError, ValueError, TypeError, KeyError):
-                if path.stat().st_mtime >= since and _parsed(path.read_bytes()).closed:
+                if since <= path.stat().st_mtime < before and _parsed(path.read_bytes()).closed:
                     found.append(path.stem)
     return found
 

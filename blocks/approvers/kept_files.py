@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from blocks.approvers.key_file import derive, key_path, read_key, replace_file
+from blocks.approvers.key_file import derive, key_path, make_folder, read_key, replace_file
 from blocks.approvers.policy_files import expect_safe
 from blocks.errors import Refused
 
@@ -26,7 +28,7 @@ def kept_path(folder: str, name: str) -> Path:
     """Name a kept file.
 
     Args:
-        folder: Which kind it is, as `places`.
+        folder: Which kind it is, as `places`, or `entries/RUN`.
         name: What it is about, as `type/name`.
     """
     return key_path().parent / folder / f"{name.replace('/', '_')}{SUFFIX}"
@@ -62,7 +64,7 @@ def write_kept(folder: str, name: str, value: dict[str, Any], *, what: str) -> N
     try:
         if _or_none(folder, name, what=what) == value:
             return
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent)
         replace_file(path, _cipher().encrypt(json.dumps({"name": f"{folder}/{name}", "value": value}).encode()))
     except OSError as error:
         raise Refused(f"{path}, {what}, cannot be written: {error.strerror}") from None
@@ -98,6 +100,24 @@ def remove_kept(folder: str, name: str) -> None:
         OSError: The folder cannot be written.
     """
     kept_path(folder, name).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(folder: str, name: str, *, what: str) -> Iterator[None]:
+    """Hold the lock of a kept file, so that it is read and written in one step; if the process dies, the kernel releases it.
+
+    Raises:
+        Refused: The key's folder cannot be used.
+    """
+    path = kept_path(folder, f".{name}").with_suffix(".lock")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Refused(f"{path}, the lock of the file {what}, cannot be opened: {error.strerror}") from None
+    with os.fdopen(descriptor, "rb"):
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
 
 
 def _or_none(folder: str, name: str, *, what: str) -> dict[str, Any] | None:

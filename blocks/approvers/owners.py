@@ -1,7 +1,7 @@
 """Owners of environments: which service a platform block belongs to, and as what it uses it, as files beside the approval key.
 
 owners/BLOCK.json         the service that was the first to deploy through this block, and whether to its staging or its production
-owners/at-HASH.json       the same for what the block points to, whatever other blocks point there
+owners/at-HASH.json       the same for what the block points to and for each thing that it changes besides, whatever blocks point there
 """
 
 from __future__ import annotations
@@ -32,16 +32,14 @@ def owner_folder() -> Path:
     return key_path().parent / "owners"
 
 
-def owner_files(block: str, identity: str) -> list[Path]:
-    """Name the files of an environment.
+def owner_file(block: str) -> Path:
+    """Name the file of a platform block, as `type/name`."""
+    return owner_folder() / f"{block.replace('/', '_')}.json"
 
-    Args:
-        block: The platform block, as `type/name`.
-        identity: What it points to, see `blocks.platform.Identified`; "" if it does not say.
-    """
-    folder = owner_folder()
-    names = [block.replace("/", "_"), *([f"at-{hashlib.sha256(identity.encode()).hexdigest()[:32]}"] if identity else [])]
-    return [folder / f"{name}.json" for name in names]
+
+def file_of_thing(identity: str) -> Path:
+    """Name the file of what blocks point to: the environment, see `blocks.platform.Identified`, or what it changes besides, `Touching`."""
+    return owner_folder() / f"at-{hashlib.sha256(identity.encode()).hexdigest()[:32]}.json"
 
 
 def read_owner(path: Path) -> Owner | None:

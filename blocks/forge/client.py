@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Collection, Mapping
@@ -10,11 +9,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-import httpx
-
-from blocks.bounded import PLAIN, is_plain, read_chunks
-from blocks.errors import BadInput, Refused, Unreachable
+from blocks.errors import Unreachable
 from blocks.forge.faults import fault_of
+from blocks.json_http import Faults, Received, send
 from blocks.outside_text import outside
 
 MOST_BYTES = 4_000_000
@@ -65,8 +62,8 @@ class ForgeClient:
             ShipwayError: Every other status, see `fault_of`; no answer; or one that is too long or not JSON.
         """
         what = f"{method} {self.url}{path}"
-        status, content, headers = await self._send(method, path, query=query, body=body, what=what)
-        found = _parsed(content)
+        received = await self._send(method, path, query=query, body=body, what=what)
+        status, found = received.status, received.body
         said = _words(found)
         if status in GOOD:
             if found is None and status != HTTPStatus.NO_CONTENT:
@@ -74,35 +71,26 @@ class ForgeClient:
             return Answer(status, found, said)
         if status in accept:
             return Answer(status, found, said)
-        raise fault_of(status, said, headers, what=what, rights=self.rights, now=time.time())
+        raise fault_of(status, said, received.headers, what=what, rights=self.rights, now=time.time())
 
-    async def _send(
-        self, method: str, path: str, *, query: Mapping[str, str] | None, body: Any, what: str
-    ) -> tuple[int, bytes, Mapping[str, str]]:
-        headers = {**PLAIN, **self._headers}
-        try:
-            async with (
-                asyncio.timeout(ANSWER_SECONDS),
-                httpx.AsyncClient(verify=self.url.startswith("https"), follow_redirects=False, timeout=ANSWER_SECONDS) as http,
-            ):
-                async with http.stream(method, f"{self.url}{path}", params=query, json=body, headers=headers) as response:
-                    content, cut = await read_chunks(response.aiter_raw(), most_bytes=MOST_BYTES)
-                if cut or not is_plain(response.headers):
-                    raise Refused(f"{what}: it answers with more than {MOST_BYTES:,} bytes, or encoded")
-                return response.status_code, content, {name.lower(): value for name, value in response.headers.items()}
-        except TimeoutError:
-            raise Unreachable(f"{what}: no answer within {ANSWER_SECONDS:g} s") from None
-        except (httpx.LocalProtocolError, httpx.InvalidURL, httpx.UnsupportedProtocol):  # the words may hold the token
-            raise BadInput("the address or the token cannot be sent", field="pull_requests.api", fix="Look at both in the block") from None
-        except (httpx.HTTPError, OSError) as error:  # the latter as of a file of certificates that is broken
-            raise Unreachable(f"{what}: it does not answer: {type(error).__name__}") from None
-
-
-def _parsed(content: bytes) -> Any:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None
+    async def _send(self, method: str, path: str, *, query: Mapping[str, str] | None, body: Any, what: str) -> Received:
+        faults = Faults(
+            too_long=f"{what}: it answers with more than {MOST_BYTES:,} bytes, or encoded",
+            late=f"{what}: no answer within {ANSWER_SECONDS:g} s",
+            silent=f"{what}: it does not answer",
+            field="pull_requests.api",
+        )
+        return await send(
+            method,
+            f"{self.url}{path}",
+            headers=self._headers,
+            query=query,
+            body=body,
+            verify_tls=True,
+            timeout_seconds=ANSWER_SECONDS,
+            most_bytes=MOST_BYTES,
+            faults=faults,
+        )
 
 
 def _words(found: Any) -> str:

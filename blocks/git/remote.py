@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import posixpath
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
+from urllib.parse import unquote
 
 from blocks.errors import BadInput
 
@@ -14,6 +16,7 @@ HTTP = re.compile(r"(https?)://([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])(:\d
 SSH = re.compile(r"ssh://([A-Za-z0-9][A-Za-z0-9._-]*@)?([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])(:\d{1,5})?/[^\s?#]+")
 SCP = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?!//|:)[^\s:-][^\s]*")
 FILE = re.compile(r"file:///[^\s?#]+")
+PLACE = re.compile(r"(?:[a-z]+://)?(?:[^/@]*@)?([^/:]*)(?::\d+(?=/))?[:/](.*)")
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,12 @@ def check_remote(url: str, *, has_token: bool) -> Remote:
         return Remote(url, "file")
     fix = "Write `https://host/a.git`, `ssh://git@host/a.git`, `git@host:a.git` or `file:///a`, without a password; the token is a field."
     raise BadInput("this is not an address of a repository, or it holds credentials", field="remote", fix=fix)
+
+
+def plain_remote(url: str) -> str:
+    """Write an address without what does not change where it leads, for a comparison: scheme, user, port, case, `.git`."""
+    found = PLACE.fullmatch(url.strip().lower())
+    return f"{found[1]}/{posixpath.normpath(unquote(found[2])).strip('/').removesuffix('.git')}" if found else url
 
 
 def check_branch(branch: str) -> str:

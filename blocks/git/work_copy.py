@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from blocks.errors import BadInput, Permanent, Temporary
+from blocks.forge.forge import HASH
 from blocks.git.faults import fault_of, words_of
 from blocks.git.process import Ended, run
 from blocks.git.remote import Remote
@@ -15,7 +15,6 @@ from blocks.git.remote import Remote
 HEAD = "refs/shipway/head"
 ALL = "refs/shipway/all"
 SIDE = "refs/shipway/side"
-HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 LFS = b"version https://git-lfs.github.com/spec/"
 FILE_MODES = {"100644", "100755"}
 KINDS = {"120000": "a symbolic link", "160000": "a submodule", "040000": "a folder"}

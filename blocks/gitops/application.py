@@ -6,19 +6,18 @@ operation stay behind if nothing differs, so they do not say what is deployed. h
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from blocks.errors import BadInput
+from blocks.forge.forge import HASH
 from blocks.gitops.engine import Observed
 from blocks.gitops.faults import Fault, fault_of, health_words, strangeness_of
 from blocks.gitops.windows import Closed
 from blocks.outside_text import outside
 
 Json = Mapping[str, Any]
-HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 HOLD = "shipway.dev/hold"
 REFRESH = "argocd.argoproj.io/refresh"
 BLOCKED = "Sync operation blocked by sync window"

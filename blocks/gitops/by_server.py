@@ -8,22 +8,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 from jsonpointer import JsonPointer
 
-from blocks.bounded import PLAIN, is_plain, read_chunks
 from blocks.errors import BadInput, Refused, Temporary, Unreachable
 from blocks.gitops.application import REFRESH, is_asked
 from blocks.gitops.operations import is_blocked
 from blocks.gitops.owners import Owner
 from blocks.gitops.windows import matching, without_zones
+from blocks.json_http import Faults, Received, send
 from blocks.outside_text import outside
 
 Json = dict[str, Any]
@@ -125,8 +123,8 @@ class ByServer:
         return f"/api/v1/applications/{quote(self.name, safe='')}{below}"
 
     async def _found(self, method: str, path: str, *, query: Mapping[str, str] | None = None) -> Json | None:
-        status, answer = await self._send(method, path, query=query)
-        return None if status == HTTPStatus.NOT_FOUND else self._judged(status, answer, f"{method} {path}")
+        received = await self._send(method, path, query=query)
+        return None if received.status == HTTPStatus.NOT_FOUND else self._judged(received, f"{method} {path}")
 
     async def _asked(
         self,
@@ -138,36 +136,36 @@ class ByServer:
         accept: set[HTTPStatus] | None = None,
         timeout_seconds: float | None = None,
     ) -> Json:
-        status, answer = await self._send(method, path, query=query, body=body, timeout_seconds=timeout_seconds)
-        return {} if status in (accept or set()) else self._judged(status, answer, f"{method} {path}")
+        received = await self._send(method, path, query=query, body=body, timeout_seconds=timeout_seconds)
+        return {} if received.status in (accept or set()) else self._judged(received, f"{method} {path}")
 
     async def _send(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None, timeout_seconds: float | None = None
-    ) -> tuple[int, Any]:
-        headers = {**PLAIN, "Authorization": f"Bearer {self._token}"}
+    ) -> Received:
+        headers = {"Authorization": f"Bearer {self._token}"}
         if method != "GET":
             headers["Content-Type"] = "application/json"  # also without a body: Argo CD refuses forms of web pages by it
         timeout_seconds = timeout_seconds or ANSWER_SECONDS
-        asked = {"appNamespace": self.namespace, **(query or {})}
-        verify = self._verify_tls and self.url.startswith("https")
-        try:
-            async with (
-                asyncio.timeout(timeout_seconds),
-                httpx.AsyncClient(verify=verify, follow_redirects=False, timeout=timeout_seconds) as http,
-            ):
-                async with http.stream(method, f"{self.url}{path}", params=asked, json=body, headers=headers) as response:
-                    content, cut = await read_chunks(response.aiter_raw(), most_bytes=MOST_BYTES)
-                if cut or not is_plain(response.headers):
-                    raise Refused(f"Argo CD at {self.url} answers with more than {MOST_BYTES:,} bytes, or encoded")
-                return response.status_code, _parsed(content)
-        except TimeoutError:
-            raise Unreachable(f"Argo CD at {self.url} did not answer {method} {path} within {timeout_seconds:g} s") from None
-        except (httpx.LocalProtocolError, httpx.InvalidURL, httpx.UnsupportedProtocol):  # the words may hold the token
-            raise BadInput("the address or the token cannot be sent", field="server", fix="Look at both in the block") from None
-        except httpx.HTTPError as error:
-            raise Unreachable(f"Argo CD at {self.url} does not answer {method} {path}: {type(error).__name__}") from None
+        faults = Faults(
+            too_long=f"Argo CD at {self.url} answers with more than {MOST_BYTES:,} bytes, or encoded",
+            late=f"Argo CD at {self.url} did not answer {method} {path} within {timeout_seconds:g} s",
+            silent=f"Argo CD at {self.url} does not answer {method} {path}",
+            field="server",
+        )
+        return await send(
+            method,
+            f"{self.url}{path}",
+            headers=headers,
+            query={"appNamespace": self.namespace, **(query or {})},
+            body=body,
+            verify_tls=self._verify_tls,
+            timeout_seconds=timeout_seconds,
+            most_bytes=MOST_BYTES,
+            faults=faults,
+        )
 
-    def _judged(self, status: int, answer: Any, what: str) -> Json:
+    def _judged(self, received: Received, what: str) -> Json:
+        status, answer = received.status, received.body
         said = outside(answer.get("message", "") if isinstance(answer, dict) else "", limit=MOST_WORDS)
         if status in GOOD and isinstance(answer, dict):
             return answer
@@ -185,13 +183,6 @@ class ByServer:
 
 def _version(application: Json | None) -> str | None:
     return str(application["metadata"]["resourceVersion"]) if application else None
-
-
-def _parsed(content: bytes) -> Any:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _applied(application: Json, steps: Sequence[Mapping[str, Any]]) -> Json:

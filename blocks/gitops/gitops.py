@@ -78,10 +78,11 @@ class GitOps(Block):
         default=600, description="Until a commit is applied; most failures are reported within seconds."
     )
     git_patience_seconds: Annotated[float, Field(gt=0, le=3_600)] = Field(
-        default=30, description="In a rollback: how long Git may take for the revert, before the former state is applied without it."
+        default=30, description="In a rollback: how long Git may take for the revert, before the previous state is applied without it."
     )
     rollback_patience_seconds: Annotated[float, Field(gt=0, le=3_600)] = Field(
-        default=180, description="In a rollback: how long the revert may take to be applied, before the former state is applied without it."
+        default=180,
+        description="In a rollback: how long the revert may take, before the previous state is applied without it.",
     )
 
     @model_validator(mode="after")

@@ -19,6 +19,7 @@ from blocks.kubernetes.objects.secrets import mask, secrets_of
 from blocks.kubernetes.objects.selectors import in_words, matches
 from blocks.kubernetes.observe.events import record_event
 from blocks.kubernetes.observe.logs import known_secrets, tail_of
+from blocks.kubernetes.routing.traffic import service_selector
 from blocks.kubernetes.workload import FOR, OURS, Target, owned
 from blocks.platform import Lease
 
@@ -174,8 +175,7 @@ async def _placed(target: Target, manifest: Json, lease: Lease, *, name: str, ti
     title = job_name(target, manifest, lease, name=name)
     found = await target.cluster.read("Job", title)
     if found is None:
-        service = await target.cluster.read("Service", target.service) if target.service else None
-        _expect_apart(target, manifest, [workload, *([service] if service else [])])
+        _expect_apart(target, manifest, workload, await target.cluster.list("Service"))
         body = job_body(target, manifest, lease, name=name, timeout_seconds=timeout_seconds)
         try:
             found = await target.cluster.call("POST", target.cluster.path("Job"), body=body, query={"fieldManager": MANAGER})
@@ -219,18 +219,24 @@ def job_body(target: Target, manifest: Json, lease: Lease, *, name: str, timeout
     }
 
 
-def _expect_apart(target: Target, manifest: Json, selecting: list[Json]) -> None:
-    """Refuse a Job whose pods the service would select and send requests to.
+def _expect_apart(target: Target, manifest: Json, workload: Json, services: list[Json]) -> None:
+    """Refuse a Job whose pods any Service of the namespace would select and send requests to, or the workload would count as its own.
 
     Raises:
-        BadInput: The selector of the workload or of its Service selects them.
+        BadInput: The selector of the workload or of a Service selects them.
     """
     labels = (manifest["spec"]["template"].get("metadata") or {}).get("labels") or {}
-    for one in selecting:
-        selector = one["spec"].get("selector") or {}
-        own = selector if one.get("kind") != "Service" else {"matchLabels": selector}
-        if selector and matches(own, labels):
-            wrong = f"the labels of the Job's pods are those of {target.title}, which would select them"
+    selectors = [(target.title, workload["spec"]["selector"])]
+    for service in services:
+        title = f"the Service {service['metadata']['name']}"
+        selecting = [service["spec"]["selector"], service_selector(service)] if service["spec"].get("selector") else []
+        selectors += [(title, {"matchLabels": one}) for one in selecting]
+    if ours := sorted(label for label in labels if label.startswith(PREFIX)):
+        wrong = f"the labels of the Job's pods are those by which Shipway tells pods apart: {', '.join(ours)}"
+        raise BadInput(wrong, field="migrations", fix="Leave them out")
+    for whose, selector in selectors:
+        if matches(selector, labels):
+            wrong = f"the labels of the Job's pods are those of {whose}, which would select them"
             raise BadInput(wrong, field="migrations", fix="Give the Job's pod template other labels, or none")
 
 

@@ -15,18 +15,18 @@ from blocks.kubernetes import jobs, snapshot
 from blocks.kubernetes.api.auth import Access, connect_anew, connect_once
 from blocks.kubernetes.api.client import Cluster
 from blocks.kubernetes.api.credentials import kubeconfig_from
-from blocks.kubernetes.api.port_forward import forward
+from blocks.kubernetes.endpoints import endpoints
 from blocks.kubernetes.leases import acquire_lease, release_lease
-from blocks.kubernetes.objects.selectors import in_words
+from blocks.kubernetes.objects.annotations import state_of
 from blocks.kubernetes.observe import logs
 from blocks.kubernetes.observe.drift import leave
 from blocks.kubernetes.observe.events import record_event
 from blocks.kubernetes.preview import dry_run, planned
+from blocks.kubernetes.routing import own
 from blocks.kubernetes.routing.select import traffic_of
 from blocks.kubernetes.routing.service_counts import read_service_counts
-from blocks.kubernetes.routing.traffic import Traffic, service_of
-from blocks.kubernetes.strategies import beside
-from blocks.kubernetes.strategies import rolling as inplace
+from blocks.kubernetes.routing.traffic import Traffic
+from blocks.kubernetes.strategies import beside, rolling
 from blocks.kubernetes.workload import Target
 from blocks.platform import Counts, Endpoints, Lease, LogLine, Position, Preview
 
@@ -125,15 +125,23 @@ class KubernetesPlatform(Block):
 
     async def identity(self) -> str:
         """Return the workload's UID, which is one in the world."""
-        return f"kubernetes {(await (await self.target()).read())['metadata']['uid']}"
+        return f"kubernetes {(await (await self._bare_target()).read())['metadata']['uid']}"
+
+    async def touches(self) -> dict[str, str]:
+        """Return the Service and the route, which no other environment may share; the errors are those of `own.touched`."""
+        return await own.touched(await self._bare_target(), self.strategy, is_named=bool(self.service))
 
     async def acquire_lease(self, owner: str, *, takeover: bool = False) -> Lease:
         """Acquire the lease under the next generation, which is written on every object that a release changes.
 
         Raises:
             Refused: Another owner holds it and `takeover` is not set.
+            BadInput: Service or route are another workload's; neither a takeover nor who owns the workload already asks.
         """
-        return await acquire_lease(await self.target(), owner, takeover=takeover)
+        target = await self.target()
+        if not takeover and state_of(await target.read()).owner != owner:
+            await self.touches()
+        return await acquire_lease(target, owner, takeover=takeover)
 
     async def release_lease(self, lease: Lease) -> None:
         """Release the lease of the workload; a no-op if it is no longer this owner's."""
@@ -151,7 +159,7 @@ class KubernetesPlatform(Block):
         await snapshot.expect_releasable(target)
         await record_event(target, reason="ShipwayPrepare", note=f"Deploying {version} ({self.strategy})")
         if self.strategy == "rolling":
-            await inplace.prepare(target, version, lease)
+            await rolling.prepare(target, version, lease)
         else:
             await beside.prepare(target, self._traffic(target), version, lease, timeout_seconds=timeout_seconds)
 
@@ -167,7 +175,7 @@ class KubernetesPlatform(Block):
             raise BadInput(f"{percent} % is not a share", field="percent", fix="Give 0 to 100")
         target = await self.target()
         if self.strategy == "rolling":
-            await inplace.shift(target, percent, lease)
+            await rolling.shift(target, percent, lease)
         else:
             await beside.shift(target, self._traffic(target), percent, lease)
         await record_event(target, reason="ShipwayShift", note=f"{percent} % of the requests go to the canary")
@@ -176,7 +184,7 @@ class KubernetesPlatform(Block):
         """Promote the canary to baseline: the workload itself runs it, and the canary's objects are removed."""
         target = await self.target()
         if self.strategy == "rolling":
-            await inplace.promote(target, lease)
+            await rolling.promote(target, lease)
         else:
             await beside.promote(target, self._traffic(target), lease)
         await leave(target, lease)
@@ -191,25 +199,14 @@ class KubernetesPlatform(Block):
             strategy = "canary" if self.strategy == "rolling" else self.strategy
             await beside.abort(target, traffic_of(target, strategy), lease)
         else:
-            await inplace.abort(target, lease)
+            await rolling.abort(target, lease)
 
     async def endpoints(self) -> Endpoints:
         """Return the base URLs of the service and of each revision; a revision privately, through the API server."""
         target = await self.target()
+        through = self.strategy != "rolling" or bool(self.service)
         seen = await self._look(target)
-        baseline, canary = seen.versions(target)
-        labels = await snapshot.revision_labels(target, seen)
-        port = self.port or target.port(seen.workload["spec"]["template"])
-        if not port:
-            fix = "Give the block the port, or name it in the container's `ports`"
-            raise BadInput(f"the container of {target.title} does not name a port", field="port", fix=fix)
-        public = self.url.rstrip("/") or await forward(target.cluster, selector=await self._public_selector(target, seen), port=port)
-        found = Endpoints(public=public)
-        if baseline in labels and baseline:
-            found["baseline"] = await forward(target.cluster, selector=in_words({"matchLabels": labels[baseline]}), port=port)
-        if canary in labels and canary:
-            found["canary"] = await forward(target.cluster, selector=in_words({"matchLabels": labels[canary]}), port=port)
-        return found
+        return await endpoints(target, seen, url=self.url.rstrip("/"), port=self.port, through_service=through)
 
     async def counts(self) -> dict[str, Counts]:
         """Read the gateway's counts by version; none if no gateway is named, or if one Service serves both versions."""
@@ -252,6 +249,7 @@ class KubernetesPlatform(Block):
         target = await self.target()
         await snapshot.expect_releasable(target)
         beside.expect_deployment(target, self.strategy)
+        await self.touches()
         return await dry_run.preview(target, await planned.planned(target, self.strategy, version))
 
     async def run_job(self, manifest: dict[str, Any], lease: Lease, *, name: str, timeout_seconds: float) -> list[str]:
@@ -271,18 +269,17 @@ class KubernetesPlatform(Block):
         beside.expect_deployment(target, self.strategy)
         return traffic_of(target, self.strategy)
 
-    async def _public_selector(self, target: Target, seen: snapshot.View) -> str:
-        """Select what users reach if no address is named: the Service's pods, or the workload's."""
-        if self.strategy == "rolling" and not self.service:
-            return in_words(seen.workload["spec"]["selector"])
-        return in_words({"matchLabels": (await service_of(target))["spec"]["selector"]})
-
     async def target(self) -> Target:
+        """Read what the block says of its workload, and the configuration that its pods read now."""
+        target = await self._bare_target()
+        return await snapshot.with_configuration(target, ignored=self.config_ignore) if self.config_by_hash else target
+
+    async def _bare_target(self) -> Target:
         """Read what the block says of its workload, over a connection that is kept."""
         config = self.config.get_secret_value() or (await kubeconfig_from(self.credentials) if self.credentials else "")
         access = Access(self.kubeconfig, self.context, config)
         api = await asyncio.to_thread(connect_once, access)
-        target = Target(
+        return Target(
             cluster=Cluster(api, self.namespace, renew=partial(connect_anew, access)),
             workload=self.workload,
             kind=self.kind,
@@ -297,4 +294,3 @@ class KubernetesPlatform(Block):
             rollout_seconds=self.rollout_timeout_seconds,
             key=await asyncio.to_thread(state_key),
         )
-        return await snapshot.with_configuration(target, ignored=self.config_ignore) if self.config_by_hash else target

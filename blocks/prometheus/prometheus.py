@@ -14,7 +14,7 @@ from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
 
 from blocks.bounded import PLAIN
-from blocks.errors import BadInput
+from blocks.errors import BadInput, Unreachable
 from blocks.prometheus.client import PrometheusClient
 
 URL = r"^https?://[^\s/@?#]+(/[^\s?#]*)?$"
@@ -53,12 +53,20 @@ class Prometheus(Block):
 
         Raises:
             BadInput: Both kinds of credentials are given, or half of one.
+            Unreachable: The certificates to trust cannot be read.
         """
+        async with await self._http() as http:
+            yield PrometheusClient(http, self.url.rstrip("/"), timeout_seconds=self.timeout_seconds, lookback_seconds=self.lookback_seconds)
+
+    async def _http(self) -> httpx.AsyncClient:
         headers = {**PLAIN, **self._authorization()}
         # Certificates are read from disk, and only if they are needed.
         verify = self.verify_tls and self.url.startswith("https")
-        async with await asyncio.to_thread(httpx.AsyncClient, headers=headers, verify=verify, follow_redirects=False, timeout=None) as http:
-            yield PrometheusClient(http, self.url.rstrip("/"), timeout_seconds=self.timeout_seconds, lookback_seconds=self.lookback_seconds)
+        try:
+            return await asyncio.to_thread(httpx.AsyncClient, headers=headers, verify=verify, follow_redirects=False, timeout=None)
+        except OSError as error:  # as while the file that holds them is replaced
+            message = f"the certificates to trust for Prometheus at {self.url} cannot be read: {type(error).__name__}"
+            raise Unreachable(message) from None
 
     def _authorization(self) -> dict[str, str]:
         if self.bearer_token and (self.username or self.password):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ FIELDS = (
     "flow_id", "entrypoint", "path", "pull_steps", "job_variables", "work_pool_name", "work_queue_name", "parameters",
     "enforce_parameter_schema", "storage_document_id", "infrastructure_document_id",
 )  # fmt: skip
-RESTORED = (*(name for name in FIELDS if name != "flow_id"), "parameter_openapi_schema")  # what the API may set again
+RESTORED = (*(name for name in FIELDS if name != "flow_id"), "parameter_openapi_schema", "tags")  # what the API may set again
 SCHEDULE = ("schedule", "active", "slug", "parameters")
 ATTRIBUTION = {
     f"PREFECT__{name}" for name in ("FLOW_RUN_ID", "WORKER_ID", "WORKER_NAME", "FLOW_ID", "FLOW_NAME", "DEPLOYMENT_ID", "DEPLOYMENT_NAME")
 }
 NAME = "deployed.json"
+MOST_OF_A_NAME = 10
 PROJECT = Path(__file__).parents[2]
 ENTRY_POINT = "PREFECT__FLOW_ENTRYPOINT"
 URGENT = {f"flows.{name}.{name}" for name in ("rollback", "settle", "keeper", "freeze")}  # entry points of what nothing may stop
@@ -46,8 +48,18 @@ def keep(deployments: list[Any]) -> None:
     except Refused as error:
         LOG.warning("%s; it is written anew", error)
         before = {}
-    known = before | {str(one.id): facts_of(one) | {"limit": limit_of(one)} for one in deployments}
+    known = _newest(before) | {str(one.id): facts_of(one) | {"limit": limit_of(one)} for one in deployments}
     layout.write_private(path, json.dumps(known, indent=1) + "\n")
+
+
+def _newest(known: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Leave the oldest of many deployments of one name out: whoever deletes one again and again has it deployed anew each time."""
+    kept, names = dict[str, dict[str, Any]](), Counter[str]()
+    for one, facts in reversed(known.items()):
+        names[str(facts.get("name"))] += 1
+        if names[str(facts.get("name"))] <= MOST_OF_A_NAME:
+            kept[one] = facts
+    return dict(reversed(kept.items()))
 
 
 def changed(deployment: Any, *, job_variables: Any) -> str:
@@ -140,7 +152,7 @@ def known(home: Path | None = None) -> dict[str, dict[str, Any]]:
 def facts_of(deployment: Any) -> dict[str, Any]:
     """Give what is remembered of a deployment."""
     facts: dict[str, Any] = deployment.model_dump(mode="json", include={*FIELDS, *RESTORED, "name"})
-    return facts | {"schedules": schedules_of(deployment)}
+    return facts | {"schedules": schedules_of(deployment), "tags": sorted(facts.get("tags") or [])}
 
 
 def schedules_of(deployment: Any) -> list[dict[str, Any]]:

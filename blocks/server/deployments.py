@@ -99,9 +99,9 @@ async def _keep(made: Mapping[str, Any]) -> None:
                 await restore.restore_limit(client, one, None)
         found = await client.read_deployments(deployment_filter=chosen, limit=200)
     ours = {str(one.id): one for one in found if not restore.differing(one, _written(made[str(one.id)], one))}
+    deployed.keep(list(ours.values()))  # those that are right serve, whatever others did to the rest meanwhile
     if missing := ", ".join(sorted(one.name for name, one in made.items() if name not in ours)):
         raise Permanent(f"the server does not have what was just deployed: {missing}; deploy again, and find out who changed it")
-    deployed.keep(list(ours.values()))
 
 
 def _written(wanted: Any, found: Any) -> dict[str, Any]:
@@ -115,6 +115,7 @@ def _written(wanted: Any, found: Any) -> dict[str, Any]:
         "entrypoint": wanted.entrypoint, "path": None, "pull_steps": wanted.storage.to_pull_step() or [],
         "job_variables": wanted.job_variables, "work_pool_name": wanted.work_pool_name, "parameters": wanted.parameters,
         "storage_document_id": None, "infrastructure_document_id": None, "enforce_parameter_schema": wanted.enforce_parameter_schema,
+        "tags": sorted(wanted.tags or []),
         "parameter_openapi_schema": wanted._parameter_openapi_schema.model_dump(exclude_unset=True),  # noqa: SLF001
     }  # fmt: skip
     if wanted.work_queue_name:

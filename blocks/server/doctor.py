@@ -19,16 +19,13 @@ from typing import Literal
 from blocks import processes
 from blocks.errors import Refused
 from blocks.runner import NAME, closed_to_it, runner, why_not
-from blocks.server import api, deployed, keeper, layout, port, postgres, problems, supervisor, worker
+from blocks.server import api, automations, deployed, keeper, layout, port, postgres, problems, result_block, supervisor, worker
 
 PREFECT_VERSION = "3.9.1"
 LEAST_PYTHON = (3, 11)
 LEAST_FREE_BYTES = 500_000_000
 WORKER_LATE_SECONDS = 30
 DRIFT_SECONDS = 2
-STOPPING = {  # actions of an automation that could keep a rollback from its work
-    "cancel-flow-run", "change-flow-run-state", "pause-deployment", "pause-work-pool", "pause-work-queue", "suspend-flow-run",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,10 +43,8 @@ def examine(home: Path) -> Iterator[Finding]:
     checks: list[Callable[[Path], Finding]] = [_python, _prefect, _git, _home, _users, _storage, _supervisor, _database, _port, _server]
     yield from (guarded(check, home) for check in checks)
     if api.is_healthy(home):
-        yield from (
-            guarded(check, home)
-            for check in (_clock, _pool, _queues, _deployments, _automations, _server_storage, _worker, _urgent_worker, _keeper)
-        )
+        there = (_clock, _pool, _queues, _deployments, _automations, _server_storage, _result_block, _worker, _urgent_worker, _keeper)
+        yield from (guarded(check, home) for check in there)
 
 
 def guarded(check: Callable[[Path], Finding], home: Path) -> Finding:
@@ -193,17 +188,17 @@ def _deployments(home: Path) -> Finding:
     known = deployed.known(home)
     fix = f"shipway up --home {home} deploys them again; find out who changed them. Meanwhile, shipway rollback PLAN --here rolls back"
     found = api.ask(home, "/deployments/filter", {"deployments": {"id": {"any_": list(known)}}, "limit": 200}) if known else []
-    there = {one["entrypoint"] for one in found if one["entrypoint"].endswith(f".{one['name']}")}  # as the code asks for it
-    if missing := ", ".join(sorted(one.rpartition(".")[2] for one in deployed.URGENT - there)):
-        return Finding("fail", "deployed", f"missing, or with another entry point: {missing}", fix)
+    own = {one["id"]: name for one in found if (name := deployed.own_name(known[one["id"]]))}
+    if missing := ", ".join(sorted({one.rpartition(".")[2] for one in deployed.URGENT} - {*own.values()})):
+        return Finding("fail", "deployed", f"missing, or made with another entry point: {missing}", fix)
     faults = []
     for one in found:
         limit = one["global_concurrency_limit"]
         if (limit and limit["limit"]) != known[one["id"]].get("limit"):
             faults.append(f"{one['name']} has {'the concurrency limit ' + str(limit['limit']) if limit else 'no concurrency limit'}")
-        elif one["entrypoint"] in deployed.URGENT and one["parameters"] != known[one["id"]]["parameters"]:
-            faults.append(f"{one['name']} has other default parameters")
-        elif one["entrypoint"] in deployed.URGENT and one["paused"]:
+        elif one["id"] in own and (other := [name for name in deployed.FIELDS if one[name] != known[one["id"]].get(name)]):
+            faults.append(f"{one['name']} has other {', '.join(name.replace('_', ' ') for name in other)}")
+        elif one["id"] in own and one["paused"]:
             faults.append(f"{one['name']} is paused")
     if faults:
         return Finding("fail", "deployed", f"not as it was deployed: {', '.join(faults)}", fix)
@@ -211,15 +206,13 @@ def _deployments(home: Path) -> Finding:
 
 
 def _automations(home: Path) -> Finding:
-    acting = [
-        f"{one['name']} ({', '.join(types)})"
-        for one in api.ask(home, "/automations/filter", {})
-        if one["enabled"] and (types := sorted({action["type"] for action in one["actions"]} & STOPPING))
-    ]
-    if acting:
-        fix = "see that it leaves rollback, settle and keeper alone, or disable it. `shipway rollback PLAN --here` needs no run of a worker"
-        return Finding("warn", "automations", f"can stop runs, rollbacks too: {'; '.join(acting)}", fix)
-    return Finding("ok", "automations", "none that stops runs")
+    stopping, other = automations.acting(home)
+    fix = "see that it leaves rollback, settle and keeper alone, or disable it. `shipway rollback PLAN --here` needs no run of a worker"
+    if stopping:
+        return Finding("fail", "automations", f"can stop runs, rollbacks too: {'; '.join([*stopping, *other])}", fix)
+    if other:
+        return Finding("warn", "automations", f"act, and a webhook may call this server: {'; '.join(other)}", fix)
+    return Finding("ok", "automations", "none that acts")
 
 
 def _server_storage(home: Path) -> Finding:
@@ -227,6 +220,14 @@ def _server_storage(home: Path) -> Finding:
         fix = "find out who set it (`GET /admin/storage`), and send `DELETE /admin/storage`"
         return Finding("warn", "storage", "the server has a default of its own for results; Shipway never uses it", fix)
     return Finding("ok", "storage", "the server names none of its own")
+
+
+def _result_block(home: Path) -> Finding:
+    names, faults = result_block.faults(home)
+    if faults:
+        fix = "if you changed the block, remove that file, and the next run keeps it anew; else put it right, and find out who changed it"
+        return Finding("fail", "storage block", "; ".join(faults), fix)
+    return Finding("ok", "storage block", ", ".join(names) or "none: results and records are kept in a folder")
 
 
 def _worker(home: Path, *, name: str = "worker") -> Finding:
@@ -249,8 +250,8 @@ def _keeper(home: Path) -> Finding:
         return Finding("fail", "keeper", "not deployed: expired approvals and dead runs go unnoticed", f"shipway up --home {home}")
     if found[0]["paused"]:
         return Finding("fail", "keeper", "paused: expired approvals and dead runs go unnoticed", "resume its deployment in the UI")
-    last, now = keeper.last_work(home), time.time()
-    text = keeper.describe(last, now=now)
+    (last, by_server), now = keeper.last_work(home), time.time()
+    text = keeper.describe(last, now=now) + (f", {keeper.BY_SERVER}" if by_server else "")
     if last is not None and now - last < keeper.LATE_SECONDS:
         return Finding("ok", "keeper", text)
     up = now - keeper.started(home)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import time
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from blocks.server import api
+from blocks.approvers.key_file import key_path, replace_file
+from blocks.server import api, layout
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
 
 LOG = logging.getLogger("keeper")
 FLOW = "keeper"
+NAME = "keeper.json"
+BY_SERVER = "by the server's word alone, as the key is not here"
 LATE_SECONDS = 60
 START_SECONDS = 90  # after the start of the server stack; its server takes up to 30 s, and the schedule 20 s more
 LOOK_SECONDS = 15
@@ -24,15 +29,46 @@ RESOURCE = "shipway.keeper"
 MISSING, BACK = "shipway.keeper.missing", "shipway.keeper.back"
 
 
-def last_work(home: Path) -> float | None:
-    """Ask the server when the keeper last did its work (the end of its newest completed run), in seconds since the epoch; None if never.
+class Work(NamedTuple):
+    """When the keeper last did its work.
+
+    Fields:
+        at: In seconds since the epoch; None if it never did.
+        by_server: Whether only the server says so, which believes whoever has its password.
+    """
+
+    at: float | None
+    by_server: bool = False
+
+
+def note_work(at: float) -> None:
+    """Write beside the key when the keeper did its work; anyone with the API's password can make a completed run of that name.
+
+    Raises:
+        OSError: The key's folder cannot be written.
+    """
+    replace_file(key_path().parent / NAME, json.dumps({"at": at}).encode())
+
+
+def noted_work(key: Path) -> float | None:
+    """Read when the keeper did its work, by what is written beside this key; None if nothing is, or it cannot be read."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return float(json.loads((key.parent / NAME).read_bytes())["at"])
+    return None
+
+
+def last_work(home: Path) -> Work:
+    """Say when the keeper last did its work; on a machine without the key the server is asked for the end of its newest completed run.
 
     Raises:
         OSError: The server is not reached.
     """
+    key = layout.key_file(home)
+    if key.exists():
+        return Work(noted_work(key))
     chosen = {"flows": {"name": {"any_": [FLOW]}}, "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
     runs = api.ask(home, "/flow_runs/filter", {**chosen, "sort": "END_TIME_DESC", "limit": 1})
-    return datetime.fromisoformat(runs[0]["end_time"]).timestamp() if runs else None
+    return Work(datetime.fromisoformat(runs[0]["end_time"]).timestamp() if runs else None, by_server=True)
 
 
 def started(home: Path) -> float:
@@ -88,7 +124,7 @@ class Watch:
             now: The moment, in seconds since the epoch.
         """
         try:
-            self.last = last_work(self.home)
+            self.last = last_work(self.home).at
         except (OSError, ValueError):
             LOG.debug("the server does not answer", exc_info=True)
         since = max(self.last or 0, started(self.home) + START_SECONDS - LATE_SECONDS)

@@ -164,6 +164,22 @@ def before_pending(propose: Propose, client: Callable[[], PrefectClient]) -> Pro
     return take
 
 
+def with_template(record: Callable[[Any], None], template: dict[str, Any]) -> Callable[[Any], None]:
+    """Wrap how a worker notes the pool as the server gives it: runs are made of our template, whatever the pool's is at that moment.
+
+    Prefect makes a run's configuration of it before we compare anything; one that is broken would keep each run from its process.
+
+    Args:
+        record: Notes a pool.
+        template: The right one.
+    """
+
+    def note(pool: Any) -> None:
+        record(pool.model_copy(update={"base_job_template": template}))
+
+    return note
+
+
 def _changed_fields(deployment: Any, wanted: dict[str, Any]) -> dict[str, Any]:
     """Give the right values of what was changed in rollback, settle or keeper; another deployment's runs are refused instead."""
     if not deployed.is_own_and_urgent(wanted):

@@ -147,6 +147,7 @@ async def work(home: Path, queue: str, *, refuse: Refuse) -> None:
     worker.run = only_deployed(worker.run, home)  # type: ignore[method-assign, assignment]
     # There is no parameter for either of them.
     worker._propose_pending_state = restore.before_pending(worker._propose_pending_state, lambda: worker.client)  # type: ignore[method-assign, assignment]  # noqa: SLF001
+    worker._record_work_pool_snapshot = restore.with_template(worker._record_work_pool_snapshot, job_template(home))  # type: ignore[method-assign, assignment]  # noqa: SLF001
     process.load_flow_from_flow_run = load_deployed  # type: ignore[assignment, attr-defined]
     worker._worker_metadata = no_metadata  # type: ignore[method-assign]  # noqa: SLF001 - there is no setting for it
     try:

@@ -19,7 +19,7 @@ from tasks.record.journal import read_entries
 from tasks.rollout.platforms import load_approvers
 from tasks.rules.approval.form import Change, Evidence, approval_form
 from tasks.rules.approval.gates import Gate, GateState, gate_state
-from tasks.rules.approval.policy import Answer, Judgement
+from tasks.rules.approval.policy import Judgement
 from tasks.rules.approval.proofs import Proof
 from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.lifecycle.results import Approval
@@ -39,6 +39,7 @@ async def pass_gate(
     name: str,
     requester: str,
     minutes: float | None = None,
+    opens: datetime | None = None,
     latest: datetime | None = None,
     about: StepFields | None = None,
 ) -> Approval:
@@ -50,6 +51,7 @@ async def pass_gate(
         name: The gate's name; its questions are `<name>-1`, `<name>-2` …
         requester: Who asked for the release.
         minutes: How long it may stay open; the plan's time if None.
+        opens: When production opens, if it is closed now: people may approve until then, though the plan's time is over before.
         latest: When production must have begun, if the release was scheduled: the gate is not open for longer.
         about: The step that is asked about; the whole release if None.
 
@@ -66,31 +68,57 @@ async def pass_gate(
         return Approval(gate=name)
     confirms = about is None and rules.requester == "proved"
     about = about or {"environment": "", "step": None}
-    approvers = await load_approvers(phase.plan.approval.block)
     opened = await _opened_at(phase, about=about)
     if latest is not None and latest <= opened:
         raise Skipped(f"{_scheduled_until(latest)}, before people could be asked")
+    times = opened, await _expires(phase, _open_until(phase, opened, minutes, opens, latest), about=about)
+    gate, state, proofs = await put_to_people(
+        phase, inputs, name=name, requester=requester, times=times, about=about, own={"requester_confirms": confirms}
+    )
+    return await _decide(phase, gate, state, proofs, latest=latest, about=about)
+
+
+async def put_to_people(
+    phase: Phase, inputs: Inputs, *, name: str, requester: str, times: tuple[datetime, datetime], about: StepFields, own: dict[str, Any],
+    asks: str = "",
+) -> tuple[Gate, GateState, list[Proof]]:  # fmt: skip
+    """Ask until a gate is decided, one question after the other; each answer is judged by our rule, whatever the server says.
+
+    Args:
+        phase: The release and its round.
+        inputs: What is asked about, as collected.
+        name: The gate's name.
+        requester: Who asked for the release.
+        times: When the gate opened, and when it expires.
+        about: The step that is asked about.
+        own: What else the gate has, by the names of its fields.
+        asks: What is asked, if it is not whether to go on.
+
+    Returns:
+        The last question, the gate's state and its proofs.
+
+    Raises:
+        Refused: It was asked too often.
+    """
+    approvers = await load_approvers(phase.plan.approval.block)
     proofs: list[Proof] = []
     wrong, refusal = 0, ""
     for number in range(1, MOST_QUESTIONS):
-        own = {"question": number, "nonce": await _nonce(phase, number, about=about), "requester_confirms": confirms}
-        gate = _question(
-            phase, inputs, name=name, requester=requester, opened=opened, expires=_expires(phase, opened, minutes, latest), own=own
-        )
+        fields = {"question": number, "nonce": await _nonce(phase, number, about=about), **own}
+        gate = _question(phase, inputs, name=name, requester=requester, times=times, own=fields)
         is_asked = gate.key in asked_keys()  # which anyone with the API can write: an answer in time counts, and nothing else is skipped
         state = gate_state(gate, proofs, wrong_codes=wrong, now=now())
         if state.state != "open" and not (is_asked and state.state == "expired"):
-            return await _decide(phase, gate, state, proofs, latest=latest, about=about)
+            return gate, state, proofs
         if not is_asked:
             await _announce(phase, gate, number, about=about)
-            await ask(await _form(phase, inputs, gate, state, refusal), key=gate.key, until=gate.expires_at)
+            await ask(await _form(phase, inputs, gate, state, refusal, asks=asks), key=gate.key, until=gate.expires_at)
         answer = await retried(fetch_answer)(gate)
-        if not any(answer[field] for field in ("decision", "approver", "code", "signature")):
+        if not any((answer.decision, answer.approver, answer.code, answer.signature)):
             continue
-        judged = await named(judge_approval, f"judge the answer to {gate.key}")(
-            approvers, key=phase.key(f"answer/{gate.key}"), gate=gate, answer=Answer.model_validate(answer), proofs=proofs
+        judgement = await named(judge_approval, f"judge the answer to {gate.key}")(
+            approvers, key=phase.key(f"answer/{gate.key}"), gate=gate, answer=answer, proofs=proofs
         )
-        judgement = Judgement.model_validate(judged)
         proofs += [judgement.proof] if judgement.proof else []
         wrong += judgement.is_wrong_code
         refusal = "" if judgement.proof else judgement.reason
@@ -110,8 +138,16 @@ async def _nonce(phase: Phase, number: int, *, about: StepFields) -> str:
     return secrets.token_hex(16) if asked is None else str(asked.evidence["nonce"])
 
 
-def _expires(phase: Phase, opened: datetime, minutes: float | None, latest: datetime | None) -> datetime:
+async def _expires(phase: Phase, until: datetime, *, about: StepFields) -> datetime:
+    """Give when the gate expires: as its first question said, whenever the windows open by now."""
+    first = await phase.read("gate", name="question 1", **about)
+    said = "" if first is None else first.evidence.get(SUSPENDS_UNTIL, "")
+    return datetime.fromisoformat(said) if said else until
+
+
+def _open_until(phase: Phase, opened: datetime, minutes: float | None, opens: datetime | None, latest: datetime | None) -> datetime:
     expires = opened + timedelta(minutes=minutes or phase.plan.approval.expires_after_minutes)
+    expires = expires if opens is None else max(expires, opens)
     return expires if latest is None else min(expires, latest)
 
 
@@ -119,7 +155,7 @@ def _scheduled_until(latest: datetime) -> str:
     return f"it was scheduled to begin production not later than {moment_in_words(latest)}"
 
 
-def _question(phase: Phase, inputs: Inputs, *, name: str, requester: str, opened: datetime, expires: datetime, own: dict[str, Any]) -> Gate:
+def _question(phase: Phase, inputs: Inputs, *, name: str, requester: str, times: tuple[datetime, datetime], own: dict[str, Any]) -> Gate:
     approval, rules = phase.plan.approval, inputs.rules()
     return Gate(
         run=phase.owner,
@@ -129,8 +165,8 @@ def _question(phase: Phase, inputs: Inputs, *, name: str, requester: str, opened
         service=phase.plan.service,
         version=inputs.version,
         requester=requester,
-        opened_at=opened,
-        expires_at=expires,
+        opened_at=times[0],
+        expires_at=times[1],
         approvers=rules.approvers,
         quorum=rules.quorum,
         max_wrong_codes=approval.max_wrong_codes,
@@ -169,7 +205,7 @@ async def _announce(phase: Phase, gate: Gate, number: int, *, about: StepFields)
     who = ", ".join(gate.approvers)
     own = f", and {gate.requester} to confirm the request" if gate.requester_confirms else ""
     await phase.append(
-        f"Asked {who} to approve {gate.version}{own}",
+        f"Asked {who} {'whether to begin with' if gate.may_postpone else 'to approve'} {gate.version}{own}",
         kind="gate",
         name=f"question {number}",
         **about,
@@ -201,11 +237,11 @@ async def _record_answer(phase: Phase, gate: Gate, judgement: Judgement, state: 
 def _evidence_of(judgement: Judgement) -> dict[str, Any]:
     if judgement.proof is None:
         return {"outcome": judgement.outcome}
-    decision = "approved" if judgement.proof.decision == "approve" else "rejected"
+    decision = {"approve": "approved", "postpone": "postponed", "reject": "rejected"}[judgement.proof.decision]
     return {"decision": decision, "proof": judgement.proof.model_dump(mode="json")}
 
 
-async def _form(phase: Phase, inputs: Inputs, gate: Gate, state: GateState, refusal: str) -> type[RunInput]:
+async def _form(phase: Phase, inputs: Inputs, gate: Gate, state: GateState, refusal: str, *, asks: str) -> type[RunInput]:
     entries = await read_entries(phase.owner)
     evidence = [
         Evidence(name=entry.what, verdict=str(entry.evidence.get("outcome", "")), reason=entry.why)
@@ -220,6 +256,6 @@ async def _form(phase: Phase, inputs: Inputs, gate: Gate, state: GateState, refu
     text = approval_form(
         gate, state, changes=changes, course=steps, change_log=log, evidence=evidence, reason=why, description=phase.plan.description,
         preview=preview, last_refusal=refusal,
-        power=[power["headings"], *power["rows"]] if power else (),
+        power=[power["headings"], *power["rows"]] if power else (), asks=asks,
     )  # fmt: skip
     return approval_form_for(gate, description=text)

@@ -49,10 +49,34 @@ async def _ask(plan: Plan, version: str | None) -> tuple[list[str], list[str], P
             problems.append(str(error))
         if version is not None and (preview := await preview_environment(platform, version)) is not None:
             previews[name] = preview
+    if not problems:
+        problems += await _ask_owners(plan, found)
     problems += [
         f"{name}.platform: the platform would refuse {version}: {one['refused']}" for name, one in previews.items() if one["refused"]
     ]
     return problems, [f"{name}: {note}" for name, one in previews.items() for note in one["notes"]], previews
+
+
+async def _ask_owners(plan: Plan, platforms: dict[str, Any]) -> list[str]:
+    """Say whose the plan's environments are if not its service's, by the files beside the key, and which of them share something."""
+    from blocks.errors import BadInput, Refused, ShipwayError
+    from tasks.approval.protection import own_environment, things_of
+    from tasks.rules.plan.targets import places_of
+    from tasks.rules.policy.owners import same_environment
+
+    problems: list[str] = []
+    things: list[dict[str, str]] = []
+    places = places_of(plan)
+    for place in places:
+        things.append({})
+        try:
+            things[-1] = await things_of.fn(platforms[place.environment])
+            await own_environment.fn(plan, place, platforms[place.environment], claims=False)
+        except (BadInput, Refused) as error:
+            problems.append(str(error))
+        except ShipwayError:
+            continue  # the preview says what does not answer
+    return problems or [one for one in [same_environment(places, things)] if one]
 
 
 def _expect_jobs(platform: Any, plan: Plan, environment: str) -> None:

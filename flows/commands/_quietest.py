@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.commands import _output
@@ -12,6 +13,7 @@ from flows.commands import _output
 if TYPE_CHECKING:  # models take time that `shipway --help` does not have
     from datetime import datetime
 
+    from blocks.prometheus.prometheus import Prometheus
     from tasks.rules.analysis.forecast import Traffic
     from tasks.rules.analysis.rhythm import Quiet, Slot
     from tasks.rules.plan.plan import Plan
@@ -30,6 +32,12 @@ def add_quietest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--counter", metavar="SELECTOR", help="with --quietest: the request counter (default: that of the plan's SLIs)")
     parser.add_argument(
         "--zone", metavar="ZONE", help="with --quietest: by whose time, as Europe/Berlin (default: that of the windows, else UTC)"
+    )
+    parser.add_argument(
+        "--picture", metavar="FILE", help="with --quietest: draw the week into this SVG file; one a target, if there are several"
+    )
+    parser.add_argument(
+        "--measure", action="store_true", help="measure the plan's `windows.quietest` now, and keep it on this worker's machine"
     )
 
 
@@ -50,38 +58,78 @@ def ask_rhythm(arguments: argparse.Namespace, plan: Plan, groups: list[Group], a
     from tasks.rules.windows.words import zone_of_all
     from tasks.rules.windows.zones import zone_of
 
-    zone = arguments.zone or zone_of_all(tuple(window for group in groups for window in group))
+    wanted = plan.windows.quietest
+    zone = arguments.zone or (wanted.zone if wanted else zone_of_all(tuple(window for group in groups for window in group)))
     zone_of(zone)  # refuses what is not one
     return {"zone": zone, "minutes": arguments.quietest, "environments": asyncio.run(_ask(arguments, plan, groups, at, zone=zone))}
 
 
 async def _ask(arguments: argparse.Namespace, plan: Plan, groups: list[Group], at: datetime, *, zone: str) -> list[dict[str, Any]]:
-    from blocks.errors import BadInput
-    from blocks.prometheus.prometheus import Prometheus
     from flows.commands._power import measure_production
-    from tasks.analysis.rhythm import read_rhythm, request_counter
+    from tasks.analysis.quietest import holidays_of
+    from tasks.analysis.quietest_picture import draw_week
+    from tasks.analysis.rhythm import read_rhythm
     from tasks.lifecycle.policy import retried
     from tasks.lifecycle.server import server
-    from tasks.rollout.platforms import load_block
+    from tasks.rules.analysis.request_counter import request_counter, words_for
     from tasks.rules.analysis.rhythm import profile
-    from tasks.rules.plan.targets import production_of, target_of
+    from tasks.rules.plan.targets import production_of
 
     found = []
+    wanted = plan.windows.quietest
+    country, part = (wanted.holidays or "", wanted.subdivision or "") if wanted else ("", "")
+    whose = "-".join(name for name in (country, part) if name)
     async with server():
-        block = await load_block(plan.judgement.prometheus, field="judgement.prometheus")
-        if not isinstance(block, Prometheus):
-            raise BadInput(f"{plan.judgement.prometheus} is not a Prometheus block", field="judgement.prometheus", fix="Name one.")
+        block = await prometheus_of(plan)
         measured = await measure_production(plan)
         async with block.client() as client:
             for place in production_of(plan):
-                words = {"service": plan.service, "environment": place.environment, "target": target_of(place.environment)}
-                counter = arguments.counter or request_counter(plan.judgement, words)
+                words = words_for(plan, place.environment)
+                counter = arguments.counter or (wanted and wanted.counter_in(words)) or request_counter(plan.judgement, words)
                 points = await retried(read_rhythm)(client, counter, now=at.timestamp())
-                week = profile(points, zone=zone)
+                week = profile(points, zone=zone, is_holiday=holidays_of(country, part))
                 known = measured.get(place.environment, ({}, True))
                 facts = facts_of(plan, place, week, known, minutes=arguments.quietest, groups=groups, at=at, zone=zone)
                 found.append({"environment": place.environment, "counter": counter, **facts})
+                if file := getattr(arguments, "picture", None):
+                    title = f"{plan.service}, {place.environment}: requests in a week"
+                    minutes = arguments.quietest
+                    _write(Path(file), place, draw_week(title, week, minutes=minutes, zone=zone, groups=groups, at=at, holidays=whose))
     return found
+
+
+async def prometheus_of(plan: Plan) -> Prometheus:
+    """Load the plan's Prometheus; the server is entered.
+
+    Raises:
+        BadInput: The block is not one, or does not exist.
+    """
+    from blocks.errors import BadInput
+    from blocks.prometheus.prometheus import Prometheus
+    from tasks.rollout.platforms import load_block
+
+    block = await load_block(plan.judgement.prometheus, field="judgement.prometheus")
+    if not isinstance(block, Prometheus):
+        raise BadInput(f"{plan.judgement.prometheus} is not a Prometheus block", field="judgement.prometheus", fix="Name one.")
+    return block
+
+
+def _write(file: Path, place: Place, picture: str) -> None:
+    """Write the picture of an environment's week; of several targets each has a file of its own.
+
+    Raises:
+        BadInput: It cannot be written.
+    """
+    from blocks.errors import BadInput
+    from tasks.rules.plan.targets import target_of
+
+    target = target_of(place.environment)
+    path = file.with_name(f"{file.stem}-{target}{file.suffix}") if target else file
+    try:
+        path.write_text(picture, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written: {error.strerror}", field="--picture", fix="Name another file.") from None
+    _output.show(f"The picture is in {path}.", error=True)
 
 
 def facts_of(
@@ -107,7 +155,7 @@ def facts_of(
         at: Now (UTC).
         zone: Of the profile.
     """
-    from tasks.rules.analysis.rhythm import best_of_each_day, probe_minutes, quiet_windows, rate_to_judge
+    from tasks.rules.analysis.rhythm import SLOTS, best_of_each_day, probe_minutes, quiet_windows, rate_to_judge
     from tasks.rules.plan.targets import waves_of
     from tasks.rules.rollout.windows import needed_for
 
@@ -119,8 +167,8 @@ def facts_of(
     longest = max(needed_for(plan, number) for number in range(1, len(waves_of(plan)) + 1))
     return {
         "longest_minutes": math.ceil(longest.total_seconds() / 60),
-        "measured": sum(slot is not None for slot in week) / len(week),
-        "weeks": max((slot.weeks for slot in week if slot), default=0),
+        "measured": sum(slot is not None for slot in week[:SLOTS]) / SLOTS,
+        "weeks": max((slot.weeks for slot in week[:SLOTS] if slot), default=0),
         "shape": _shape(week),
         "requests_to_judge": None if math.isinf(rate) else math.ceil(rate * minutes * 60),
         "windows": [_row(one, groups, at, rate=rate, zone=zone) for one in best_of_each_day(windows)],
@@ -166,7 +214,7 @@ def _shape(week: list[Slot | None]) -> list[str]:
     means = [sum(slot.mean for slot in hour) / len(hour) if hour else None for hour in hours]
     most = max((mean for mean in means if mean is not None), default=0.0)
     signs = ["·" if mean is None else BARS[math.ceil(mean / most * 8) if most else 0] for mean in means]
-    return ["".join(signs[day * 24 : day * 24 + 24]) for day in range(7)]
+    return ["".join(signs[begin : begin + 24]) for begin in range(0, len(signs), 24)]
 
 
 def print_rhythm(found: dict[str, Any]) -> None:
@@ -179,8 +227,8 @@ def print_rhythm(found: dict[str, Any]) -> None:
             _output.show("  Prometheus has no such counter, so nothing is known: that is not the same as no traffic.")
             continue
         _output.show("        0     6     12    18")
-        for day, signs in zip(DAYS, one["shape"], strict=True):
-            _output.show(f"  {day}   {signs}")
+        for day, signs in zip((*DAYS, "hol"), one["shape"], strict=False):
+            _output.show(f"  {day}   {signs}{' (public holidays, which are no part of the days above)' if day == 'hol' else ''}")
         if one["measured"] < 1:
             _output.show(f"  {one['measured']:.0%} of the week was ever measured (`·` was not)")
         _print_windows(one, minutes=found["minutes"])

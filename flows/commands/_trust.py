@@ -1,4 +1,4 @@
-"""What `shipway doctor` finds in the key folder: the key itself, the policies, the owners, the freezes."""
+"""What `shipway doctor` finds in the key folder: the key itself, policies, owners, freezes, calendars, quietest windows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _key(home: Path) -> Finding:
         layout.expect_same_key(home)
         read_key(path)
     except Refused as error:
-        return doctor.Finding("fail", "key", str(error), "until it is put right nothing is approved or deployed; rollbacks go on")
+        return doctor.Finding("fail", "key", str(error), "until it is fixed, only rollbacks go on")
     return doctor.Finding("ok", "key", str(path))
 
 
@@ -80,12 +80,48 @@ def _freezes(_home: Path) -> Finding:
     try:
         found = [one for one in load_freezes() if one.holds(now())]
     except Refused as error:
-        fix = "everything is frozen until it can be read: put the file right, or remove it; rollbacks go on"
+        fix = "everything is frozen until it can be read: put the file right, or remove it; rollbacks are not affected"
         return doctor.Finding("fail", "freezes", str(error), fix)
     if not found:
         return doctor.Finding("ok", "freezes", "nothing is frozen")
-    lift = "rollbacks go on; lift it with `shipway unfreeze` when its reason is over"
+    lift = "rollbacks are not affected; lift it with `shipway unfreeze` when its reason is over"
     return doctor.Finding("warn", "freezes", "; ".join(map(freeze_in_words, found)), lift)
 
 
-CHECKS: tuple[Callable[[Path], Finding], ...] = (_policies, _owners, _freezes)
+def _quietest(_home: Path) -> Finding:
+    from blocks.server import doctor
+    from tasks.lifecycle.clock import now
+    from tasks.lifecycle.quietest import known_of, measured_services, quietest_in_words
+    from tasks.rules.windows.quietest import OVERDUE_AFTER
+
+    services = measured_services()
+    known = {service: known_of(service).kept for service in services}
+    late = [service for service, kept in known.items() if kept is None or kept.fault or now() - kept.chosen.at > OVERDUE_AFTER]
+    if not late:
+        return doctor.Finding("ok", "quietest windows", f"{len(services)} services have one")
+    fix = "look at Prometheus and at the keeper; measure it with `shipway windows PLAN --measure`"
+    unknown = any(known[service] is None for service in late)
+    said = "; ".join(f"{service}: {quietest_in_words(service)}" for service in late)
+    return doctor.Finding("fail" if unknown else "warn", "quietest windows", said, fix)
+
+
+def _calendars(_home: Path) -> Finding:
+    import asyncio
+
+    from blocks.errors import Refused
+    from blocks.server import doctor
+    from tasks.lifecycle.clock import now
+    from tasks.windows.calendars import kept_calendars, kept_in_words
+
+    try:
+        found = asyncio.run(kept_calendars())
+    except Refused as error:
+        fix = "the windows that name it count as closed until it can be read: remove the file, and it is read anew"
+        return doctor.Finding("fail", "calendars", str(error), fix)
+    if wrong := [kept_in_words(one, now()) for one in found if one.problem]:
+        fix = "the last good one holds, and without one production stays closed: put right what is named"
+        return doctor.Finding("warn", "calendars", "; ".join(wrong), fix)
+    return doctor.Finding("ok", "calendars", f"{len(found)} calendars of windows could be read")
+
+
+CHECKS: tuple[Callable[[Path], Finding], ...] = (_policies, _owners, _freezes, _calendars, _quietest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # models take time that `shipway --help` does not have
@@ -18,23 +19,53 @@ def ask_windows(plan: Plan) -> tuple[list[str], str]:
     Returns:
         Problems: that no release could ever begin, or a zone is not known here. And what holds now, in a sentence; "" without windows.
     """
+    from blocks.approvers.key_file import key_path
     from blocks.errors import BadInput, Refused
     from tasks.lifecycle.clock import now
+    from tasks.record.kept_times import history_of
     from tasks.rules.rollout.windows import windows_fault
     from tasks.rules.windows.opening import look
-    from tasks.rules.windows.words import look_in_words
+    from tasks.rules.windows.words import look_in_words, not_known, notes_of
 
     try:
         groups, moment = load_groups(plan), now()
         if not groups:
             return [], ""
-        if wrong := windows_fault(plan, groups, moment):
+        notes, history = notes_of(groups), history_of(plan)
+        if wrong := windows_fault(plan, groups, moment, history):
+            if not key_path().exists() and (unknown := not_known(groups)):
+                return [], f"When production is open cannot be known here, which is not a worker's machine: {'; '.join(unknown)}"
             return [f"windows: {wrong}."], ""
-        return [], f"Production is {look_in_words(look(groups, moment))}"
+        kept = kept_quietest(plan)
+        notes += [*([f"The quietest window: {kept}"] if kept else []), *ask_times(plan)["estimates"]]
+        return [], ". ".join([f"Production is {look_in_words(look(groups, moment))}", *notes])
     except BadInput as error:
         return [f"windows: {error}"], ""
     except Refused:
         return [], ""  # the comparison with the policies says why
+
+
+def kept_quietest(plan: Plan) -> str:
+    """Say when the quietest window is, as it is kept on this machine, with its age; "" if the plan does not ask for one."""
+    from tasks.lifecycle.quietest import known_of, quietest_in_words
+
+    if plan.windows.quietest is None:
+        return ""
+    kept, now_ = known_of(plan.service).kept, plan.model_dump(mode="json")
+    changed = kept is not None and any(kept.plan.get(name) != now_[name] for name in ("judgement", "production", "windows"))
+    said = quietest_in_words(plan.service) or "not measured on this machine"
+    return f"{said}. The plan's SLIs, steps or windows changed since: measure it again" if changed else said
+
+
+def ask_times(plan: Plan) -> dict[str, list[str]]:
+    """Say how long each wave is taken to need, and what the phases of earlier releases took, by what is kept on this machine."""
+    from tasks.record.kept_times import times_of
+    from tasks.rules.plan.targets import waves_of
+    from tasks.rules.rollout.history import estimate, estimate_in_words, phases_in_words
+
+    history = times_of(plan.service)
+    said = [estimate_in_words(estimate(plan, wave, history), wave=wave) for wave in range(1, len(waves_of(plan)) + 1)]
+    return {"estimates": [f"{one[:1].upper()}{one[1:]}" for one in said], "phases": phases_in_words(plan, history)}
 
 
 def frozen(service: str | None = None) -> list[str]:
@@ -50,13 +81,23 @@ def frozen(service: str | None = None) -> list[str]:
         return [unreadable(str(error)).why]
 
 
-def load_groups(plan: Plan) -> list[Group]:
+def load_groups(plan: Plan, *, quietest: bool = True) -> list[Group]:
     """Give the windows of a plan and of the policies on this machine.
+
+    Args:
+        plan: The plan.
+        quietest: Whether the quietest time counts, if the plan asks for it.
 
     Raises:
         Refused: A policy cannot be read.
     """
     from tasks.approval.protection import load_policies
+    from tasks.approval.windows import groups_now
     from tasks.rules.policy.windows import groups_of
 
-    return groups_of(plan, load_policies())
+    groups = (groups_now if quietest else groups_of)(plan, load_policies())
+    if not any(window.ics for group in groups for window in group):
+        return groups
+    from tasks.windows.calendars import with_calendars
+
+    return asyncio.run(with_calendars(groups))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
 
 HELP = "Approve or reject a release that waits at its gate."
 FINE, BAD_INPUT, REFUSED, WAITING = 0, 2, 4, 5
-COUNTED = ("accepted", "rejected", "confirmed")
+COUNTED = ("accepted", "rejected", "postponed", "confirmed")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     decision = parser.add_mutually_exclusive_group()
     decision.add_argument("--approve", action="store_true", help="approve, without being asked on a terminal; the default without one")
     decision.add_argument("--reject", action="store_true", help="reject instead of approving, without being asked; this ends the release")
+    decision.add_argument("--postpone", action="store_true", help="let it wait, if it asks because its window may be too short")
     parser.add_argument("--yes", action="store_true", help="do not ask on a terminal before the answer is posted")
     parser.add_argument("--comment", metavar="TEXT", default="", help="a comment for the record")
     parser.add_argument("--wait", metavar="SECONDS", type=float, default=60, help="how long to wait for the outcome (default: 60)")
@@ -155,7 +156,7 @@ def _confirm(arguments: argparse.Namespace, question: Question, *, name: str) ->
     """Ask a person at a terminal, who has just been shown what is asked, unless the command itself says the decision."""
     from blocks.errors import Refused
 
-    if arguments.approve or arguments.reject or arguments.yes or not sys.stdin.isatty():
+    if arguments.approve or arguments.reject or arguments.postpone or arguments.yes or not sys.stdin.isatty():
         return
     about = f"{question.service} {question.version}, digest {question.digest[:12]}, as {name}"
     if _asked(f"approve {about}? [y/N] ").lower() not in {"y", "yes"}:
@@ -169,7 +170,8 @@ def fill(arguments: argparse.Namespace, question: Question, *, name: str) -> dic
     from tasks.rules.approval.policy import as_comment
     from tasks.rules.approval.statement import NAMESPACE
 
-    decision, comment = "reject" if arguments.reject else "approve", as_comment(arguments.comment)
+    decision = "reject" if arguments.reject else "postpone" if getattr(arguments, "postpone", False) else "approve"
+    comment = as_comment(arguments.comment)
     form = {"decision": decision, "approver": name, "comment": comment}
     if arguments.key:
         statement = question.statement(decision, name, comment)

@@ -74,6 +74,7 @@ def _collect(arguments: argparse.Namespace, *, online: bool) -> tuple[Page, list
     from tasks.lifecycle.clock import now
     from tasks.rules.windows.calendar import cuts, events_of, overlaps
     from tasks.rules.windows.calendar_page import Page, at_midnight
+    from tasks.rules.windows.words import notes_of
 
     at, days = now(), min(max(arguments.days, 1), MOST_DAYS)
     services, wrong = _services(arguments.plans)
@@ -85,7 +86,8 @@ def _collect(arguments: argparse.Namespace, *, online: bool) -> tuple[Page, list
     frozen, unread = _freezes(named, at, until)
     windows = [one for service, groups in services.items() for one in events_of(service, groups, at, until)]
     events = sorted([*own, *frozen, *windows], key=lambda one: one.begin)
-    return Page(named, events, [*wrong, *unread, *unknown, *cuts(events), *overlaps(events)], zone, at, days), wrong
+    aged = notes_of([group for groups in services.values() for group in groups])
+    return Page(named, events, [*wrong, *aged, *unread, *unknown, *cuts(events), *overlaps(events)], zone, at, days), wrong
 
 
 def _freezes(services: list[str], at: datetime, until: datetime) -> tuple[list[Event], list[str]]:

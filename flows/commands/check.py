@@ -136,7 +136,7 @@ def _print(checked: Checked, *, file: str, online: bool) -> None:
         return
     for warning in checked.warnings:
         _terminal.show(f"Warning: {warning}", error=True)
-    _terminal.show(f"{file} is right. A release of {plan.service} {checked.version or 'VERSION'} would do this:\n")
+    _terminal.show(f"{file} is valid. A release of {plan.service} {checked.version or 'VERSION'} would do this:\n")
     for number, sentence in enumerate(checked.steps, start=1):
         _terminal.show(
             textwrap.fill(sentence, width=110, initial_indent=f"{number:>3}. ", subsequent_indent="     ", break_on_hyphens=False)

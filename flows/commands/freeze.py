@@ -1,4 +1,4 @@
-"""`shipway freeze`: stop every step forward of one service, or of all, at once. Rollbacks go on."""
+"""`shipway freeze`: stop every step forward of one service, or of all, at once. Rollbacks are not affected."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from prefect.client.orchestration import PrefectClient
 
-HELP = "Stop every step forward of a service, or of all, until it is lifted. Rollbacks go on."
+HELP = "Stop every step forward of a service, or of all, until it is lifted. Rollbacks are not affected."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -66,15 +66,14 @@ def _set_here(arguments: argparse.Namespace) -> int:
     from blocks.approvers.freeze_files import freeze_folder
     from tasks.approval.known_service import tell_server
     from tasks.lifecycle.freezes import set_freeze
-    from tasks.rules.approval.lifting import challenge_in_words
     from tasks.rules.windows.freeze import freeze_in_words
 
     found = set_freeze(who=arguments.requester, reason=arguments.reason, service=arguments.service, until=arguments.moment)
     words = freeze_in_words(found)
     _terminal.show(f"Frozen: {words}.")
     _terminal.show(f"It holds for the workers that use {freeze_folder()}, and for no other.")
-    _terminal.show(f"Rollbacks go on. Lift it with: shipway unfreeze {found.id} --reason TEXT")
-    _terminal.show(f"In the Prefect UI the deployment `unfreeze` does, with a code for the challenge {challenge_in_words(found, found.at)}")
+    _terminal.show(f"Rollbacks are not affected. Lift it with: shipway unfreeze {found.id} --reason TEXT")
+    _terminal.show("In the Prefect UI the deployment `unfreeze` does; with a reason and without a code it says the challenge for one.")
     if warning := asyncio.run(tell_server(found, what=words)):
         _terminal.show(warning, error=True)
     return _terminal.DONE

@@ -91,11 +91,13 @@ def _plan(path: str) -> Plan:
 
 def _expect_held(name: str, holds: Sequence[str]) -> None:
     from blocks.errors import Refused
-    from tasks.rules.windows.freeze import SCHEDULE, UNREADABLE
+    from tasks.rules.windows.freeze import SCHEDULE, TURN, UNREADABLE
 
     if not holds:
         raise Refused(f"{name} is not held by a freeze or a window")
     if UNREADABLE in holds:
         raise Refused(f"{name} is held by what cannot be read, which no one can override: its record and `shipway doctor` name it")
+    if TURN in holds:
+        raise Refused(f"{name} waits for its turn behind another release, which no one can override: its record names the other one")
     if SCHEDULE in holds:
         raise Refused(f"{name} waits for the time that it was scheduled for, which no one can override: cancel it, and release at once")

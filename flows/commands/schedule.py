@@ -126,15 +126,17 @@ def due_of(arguments: argparse.Namespace, plan: Plan, groups: list[Group], *, at
     """
     from datetime import timedelta
 
+    from tasks.record.kept_times import history_of
     from tasks.rules.rollout.windows import needed_for, preparation_for
     from tasks.rules.windows.schedule import Needs, next_window, read_moment, scheduled
 
     before = timedelta() if arguments.prepare else preparation_for(plan)
-    needs = Needs(before, needed_for(plan, 1) if plan.windows.if_too_short == "wait" else timedelta())
+    wave = needed_for(plan, 1, history_of(plan))
+    needs = Needs(before, wave if plan.windows.if_too_short == "wait" else timedelta())
     latest = read_moment(arguments.not_later_than, at=at, zone=zone) if arguments.not_later_than else None
     if arguments.at:
         return scheduled(groups, read_moment(arguments.at, at=at, zone=zone), latest, zone=zone, needs=needs)
-    begin, end = next_window(groups, at, needed=before + needed_for(plan, 1))
+    begin, end = next_window(groups, at, needed=before + wave)
     return scheduled(groups, begin or at, latest or end, zone=zone, needs=needs)
 
 

@@ -114,9 +114,9 @@ async def _keeper(client: PrefectClient) -> dict[str, Any]:
     from tasks.lifecycle.reconcile import last_work
     from tasks.rules.lifecycle.reconcile import is_late
 
-    last, moment = await last_work(client), now()
+    (last, by_server), moment = await last_work(client), now()
     ago = None if last is None else round((moment - last).total_seconds(), 1)
-    return {"last_work": last, "seconds_ago": ago, "missing": is_late(last, now=moment)}
+    return {"last_work": last, "seconds_ago": ago, "missing": is_late(last, now=moment), "by_server": by_server}
 
 
 async def entries_of(run: str) -> list[Entry]:
@@ -132,13 +132,15 @@ async def entries_of(run: str) -> list[Entry]:
 
 def _targets(entries: list[Entry]) -> str:
     """Say which targets a run has completed, and at which step it is; nothing if its record does not say."""
-    from tasks.rules.rollout.steps import progress_in_words
+    from tasks.rules.rollout.progress import progress_in_words
     from tasks.rules.rollout.waves import targets_in_words
 
     return "; ".join(words for words in (targets_in_words(entries), progress_in_words(entries)) if words)
 
 
 def _print(runs: list[dict[str, Any]], others: list[dict[str, Any]], keeper: dict[str, Any]) -> None:
+    from blocks.server.keeper import BY_SERVER
+
     if not runs and not others:
         _terminal.show("Nothing is running.")
     for found in runs:
@@ -158,6 +160,7 @@ def _print(runs: list[dict[str, Any]], others: list[dict[str, Any]], keeper: dic
         _terminal.show(_line(found))
     seconds = keeper["seconds_ago"]
     worked = "has never done its work" if seconds is None else f"last did its work {seconds:.0f} s ago"
+    worked += f", {BY_SERVER}" if keeper["by_server"] else ""
     if keeper["missing"]:
         _terminal.show(f"The keeper {worked}: dead or due runs are not handled. Run `shipway doctor`.", error=True)
     else:

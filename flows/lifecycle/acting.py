@@ -15,6 +15,7 @@ from blocks.platform import Platform
 from blocks.prometheus.prometheus import Prometheus
 from tasks.evidence.begun import Begun, keep_begun, read_begun
 from tasks.evidence.settings import reached_by, settings_fingerprint
+from tasks.lifecycle.beats import shows_life
 from tasks.record.journal import say
 from tasks.record.without_key import is_rolling_back
 from tasks.rules.evidence.inputs import PROMETHEUS, TakenPlan
@@ -71,14 +72,14 @@ def acting() -> Acting | None:
 
 @contextlib.contextmanager
 def acting_for(run: str) -> Iterator[None]:
-    """Let this process act for a run: its phases may use that run's scope, and no others may.
+    """Let this process act for a run, and show that it lives: its phases may use that run's scope, and no others may.
 
     Args:
         run: Flow run id of the release.
     """
     token = _acting.set(Acting(run))
     try:
-        with same_clusters():
+        with same_clusters(), shows_life(run):
             yield
     finally:
         _acting.reset(token)

@@ -15,7 +15,7 @@ from blocks.errors import BadInput, Refused, Superseded, WorldMoved
 from blocks.platform import About, Informed, Platform
 from flows.lifecycle.acting import Acting, acting, expect_as_begun, fix_settings
 from tasks.analysis.sources import Subject, subject_of
-from tasks.approval.protection import identify, keep_policies, own_environment
+from tasks.approval.protection import keep_policies, own_environment, things_of
 from tasks.evidence.inputs import collect_inputs, read_plan, take_plan
 from tasks.evidence.settings import reached_by, settings_fingerprint
 from tasks.evidence.source import check_source
@@ -259,8 +259,8 @@ async def expect_own_environments(phase: Phase) -> None:
     places = places_of(phase.plan)
     platforms = await asyncio.gather(*(platform_of(phase.plan, place.environment) for place in places))
     looks = list(zip(places, platforms, strict=True))
-    identities = await asyncio.gather(*(retried(identify)(platform) for platform in platforms))
-    if problem := same_environment(places, identities):
+    things = await asyncio.gather(*(retried(things_of)(platform) for platform in platforms))
+    if problem := same_environment(places, things):
         raise Refused(problem)
     await asyncio.gather(*(retried(own_environment)(phase.plan, place, platform, claims=False) for place, platform in looks))
 

@@ -26,6 +26,7 @@ from tasks.lifecycle.run_labels import end_attempt, let_go, mark_running
 from tasks.notify import alert
 from tasks.record.journal import append_entry, read_entries, read_entry, say
 from tasks.record.kept_index import keep_run
+from tasks.record.kept_times import keep_times
 from tasks.record.report import publish_record
 from tasks.record.without_key import rolling_back
 from tasks.rollout.rollout import abort_canary, acquire_lease, read_position, release_lease
@@ -64,6 +65,7 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
         outcome, reason = await _close_record(phase, run, version=version, ending=ending, on_demand=on_demand)
         if phase and outcome == "deployed":
             await keep_run("deployed", phase.plan.service, run=run, version=version)
+            await keep_times(phase.plan.service, run=run, entries=await read_entries(run))
         service = phase.plan.service if phase else "unknown"
         if outcome not in QUIET:
             await alert(phase.plan.notify if phase else [], service=service, version=version, outcome=outcome, reason=reason, run=run)
@@ -93,7 +95,9 @@ async def _phase_of(plan: str, run: str) -> Phase | None:
     except BadInput as error:
         entries = await read_entries(run)
         if outcome_of(entries) == "open" and select(entries, kind="effect"):
-            raise Temporary(f"this release moved something, and its plan cannot be read: {error_text(error)}. Put it back") from error
+            raise Temporary(
+                f"this release moved something, and its plan cannot be read: {error_text(error)}. Restore the plan file"
+            ) from error
         return None
 
 
@@ -254,7 +258,7 @@ async def _release_leases(phase: Phase, run: str) -> Exception | None:
             passing = as_temporary(error)
             if passing is not None or not isinstance(error, ShipwayError):
                 return passing or error
-            say(f"{environment} could not be given up: {error_text(error)}; the next release has to take it over")
+            say(f"the lease of {environment} could not be released: {error_text(error)}; the next release has to take it over")
         return None
 
     with rolling_back():  # by what is kept: the lease is where this release acquired it, whatever its block says now

@@ -19,6 +19,7 @@ from flows.lifecycle.context import UNKNOWN, Phase, begin_phase, platform_of, ru
 from flows.lifecycle.finalize import finalize
 from flows.lifecycle.queue import lock_or_wait
 from flows.lifecycle.windows import expect_in_time
+from tasks.lifecycle.kept_runs import keep_open
 from tasks.lifecycle.links import run_link
 from tasks.lifecycle.lock import is_stop_requested
 from tasks.lifecycle.policy import retried
@@ -115,6 +116,7 @@ async def _carry(name: str, run: str, *, plan: str, version: str, course: Course
         return Ending.from_entry(decided)
     phase = await begin_phase(plan, scope=run)
     await retried(name_run)(run, name=f"{name} {phase.plan.service} {version}", tags=[f"service:{phase.plan.service}"])
+    await keep_open(run, service=phase.plan.service)
     await retried(check_storage)()
     await expect_in_time(phase)  # before it may stop another release for the lock
     await lock_or_wait(phase, run=run)

@@ -8,17 +8,18 @@ from blocks.errors import Refused, ShipwayError
 from blocks.outside_text import error_text
 from flows.lifecycle.context import Phase
 from tasks.approval.protection import load_policies
+from tasks.approval.windows import groups_now
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import hold_now, load_freezes
 from tasks.notify import announce
 from tasks.record.journal import read_entries, say
 from tasks.rollout.overrides import overrides_of, what_is_set_aside
 from tasks.rules.plan.plan import Plan
-from tasks.rules.policy.windows import groups_of
 from tasks.rules.rollout.waiting import OVER, untold_freezes
 from tasks.rules.windows.freeze import UNREADABLE, Hold, lifted_in_words, windows_unreadable
 from tasks.rules.windows.opening import look
 from tasks.rules.windows.words import moment_in_words, why_closed, windows_name, zone_of_all
+from tasks.windows.calendars import with_calendars
 
 
 async def what_freezes(phase: Phase) -> Hold | None:
@@ -35,13 +36,13 @@ async def what_holds_a_step(phase: Phase) -> Hold | None:
     found = await what_freezes(phase)
     if found is not None or phase.plan.windows.when_it_closes == "finish":
         return found
-    found = await asyncio.to_thread(_closed, phase.plan)
+    found = await _closed(phase.plan)
     return None if found is None or set(found.by) <= await what_is_set_aside(phase.owner, phase.plan) else found
 
 
-def _closed(plan: Plan) -> Hold | None:
+async def _closed(plan: Plan) -> Hold | None:
     try:
-        groups = groups_of(plan, load_policies())
+        groups = await with_calendars(groups_now(plan, await asyncio.to_thread(load_policies)))
         seen = look(groups, now()) if groups else None
     except ShipwayError as error:
         return windows_unreadable(str(error))
@@ -77,6 +78,6 @@ async def tell_what_is_over(phase: Phase) -> None:
         freeze = known.get(name)
         words = lifted_in_words(freeze, now()) if freeze else f"the file of freeze {name} is gone"
         who = freeze.lifted.who if freeze and freeze.lifted else "shipway"
-        entry = f"{OVER}{name}" if words else f"overridden {name}"  # it is in force: how it ends is written when it does
+        entry = f"over {name}" if words else f"overridden {name}"  # it is in force: how it ends is written when it does
         why = words or f"freeze {name} was overridden for this release"
-        await phase.append("Goes on", kind="gate", name=entry, who=who, why=why)
+        await phase.append("Goes on", kind="gate", name=entry, who=who, why=why, evidence={OVER: name} if words else {})

@@ -8,10 +8,9 @@ from blocks.errors import Refused
 from flows.lifecycle.context import Phase
 from flows.lifecycle.suspend import wait_until
 from tasks.lifecycle.clock import now
-from tasks.lifecycle.links import run_link
-from tasks.lifecycle.lock import lock_service, request_stop
+from tasks.lifecycle.lock import busy, lock_service, request_stop, request_stop_by_tags
 from tasks.record.journal import append_entry, read_entries
-from tasks.rules.rollout.waiting import QUEUE, SUSPENDS_UNTIL, has_begun_work
+from tasks.rules.rollout.waiting import QUEUE, SUSPENDS_UNTIL, WAITS_FOR, has_begun_work
 
 LOOK_AGAIN = timedelta(seconds=30)
 
@@ -28,15 +27,15 @@ async def lock_or_wait(phase: Phase, *, run: str) -> None:
             and lost the lock.
     """
     lock = await lock_service(phase.plan.service, run=run)
-    if lock["granted"]:
+    if lock.granted:
         return
-    holder = f"{lock['holder_name']} ({run_link(lock['holder'])})"
     if has_begun_work(await read_entries(run)):  # in the queue what it has changed would stay as it is, unwatched
-        raise Refused(f"{phase.plan.service} was taken by {holder} while this release was under way; what it changed is rolled back")
+        raise Refused(f"{phase.plan.service} was taken by {lock.holder} while this release was under way; what it changed is rolled back")
     if phase.plan.on_conflict == "refuse":
-        raise Refused(f"{phase.plan.service} is being released already by {holder}; wait for it, or cancel it")
+        raise Refused(busy(phase.plan.service, lock.holder))
     if phase.plan.on_conflict == "supersede":
         await request_stop(phase.plan.service, by=run)
+        await request_stop_by_tags(phase.plan.service, by=run)
     why = f"the plan says on_conflict: {phase.plan.on_conflict}"
-    await append_entry(run, f"Waits for {holder}", kind="gate", name=QUEUE, why=why, evidence={SUSPENDS_UNTIL: ""})
+    await append_entry(run, f"Waits for {lock.holder}", kind="gate", name=QUEUE, why=why, evidence={SUSPENDS_UNTIL: "", WAITS_FOR: QUEUE})
     await wait_until(now() + LOOK_AGAIN, name=QUEUE, polls=True)

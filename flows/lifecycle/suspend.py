@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -12,18 +13,18 @@ from prefect.flow_runs import asuspend_flow_run
 from prefect.input import RunInput
 
 from blocks.errors import Temporary
-from flows.lifecycle.context import run_id
+from flows.lifecycle.context import Phase, run_id
 from tasks.lifecycle.clock import seconds_until
 from tasks.lifecycle.kept_runs import keep_wait
 from tasks.lifecycle.run_labels import set_wakeup
 from tasks.record.journal import append_entry, read_entries
-from tasks.rules.rollout.waiting import SUSPENDS_UNTIL, WAITS_UNTIL, is_suspended_until
+from tasks.rules.rollout.waiting import HELD_BY, SUSPENDS_UNTIL, WAITS_FOR, WAITS_UNTIL, hold_name, is_suspended_until
 
 WINDOW = "window"
 GRACE_SECONDS = 6 * 3_600  # Prefect's own time-out ends a run without our code, so it comes long after the keeper's
 
 
-class _WaitingIsNoError(logging.Filter):
+class _WaitingIsNormal(logging.Filter):
     """Log the end of an attempt that suspended its run as what it is; Prefect logs every state but Completed as an error."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -34,11 +35,11 @@ class _WaitingIsNoError(logging.Filter):
 
 
 FLOW_RUNS = logging.getLogger("prefect.flow_runs")
-WAITING_IS_NO_ERROR = _WaitingIsNoError()
+WAITING_IS_NORMAL = _WaitingIsNormal()
 
 
 async def _suspend(**how: Any) -> None:
-    FLOW_RUNS.addFilter(WAITING_IS_NO_ERROR)  # added again it is there once
+    FLOW_RUNS.addFilter(WAITING_IS_NORMAL)  # added again it is there once
     await asuspend_flow_run(**how)
 
 
@@ -61,9 +62,32 @@ async def say_wait(until: datetime, *, name: str, polls: bool = False) -> None:
     if is_suspended_until(entries, None if polls else until):
         return
     after = entries[-1].seq if entries else 0
-    evidence = {SUSPENDS_UNTIL: "" if polls else until.isoformat()} | ({WAITS_UNTIL: until.isoformat()} if name == WINDOW else {})
-    what = f"Waits on ({name})" if polls else f"Waits on until {until:%Y-%m-%d %H:%M} UTC ({name})"
+    evidence = {WAITS_FOR: name, SUSPENDS_UNTIL: "" if polls else until.isoformat()}
+    if name == WINDOW:
+        evidence[WAITS_UNTIL] = until.isoformat()
+    what = f"Still waiting ({name})" if polls else f"Still waiting until {until:%Y-%m-%d %H:%M} UTC ({name})"
     await append_entry(run_id(), what, kind="gate", name=f"{name} after {after}", evidence=evidence)
+
+
+async def say_hold(phase: Phase, until: datetime, *, wakes: datetime, what: str, why: str, by: Sequence[str], name: str) -> None:
+    """Let the record's last entry say what holds a release until a moment; one that says this already is not repeated.
+
+    Args:
+        phase: The release and its round.
+        until: When what holds it may be over.
+        wakes: The wake-up time, then or before.
+        what: What it waits for, in a few words.
+        why: Why.
+        by: What holds it: the ids of freezes, or `windows:…`.
+        name: What the entry is named by, besides its place in the record.
+    """
+    entries = await read_entries(phase.owner)
+    last = entries[-1].seq if entries else 0
+    named = f"{name} {hold_name(by, what, why)} after"
+    if is_suspended_until(entries, wakes) and entries[-1].name == f"{named} {last - 1}":
+        return
+    evidence = {WAITS_FOR: WINDOW, WAITS_UNTIL: until.isoformat(), SUSPENDS_UNTIL: wakes.isoformat(), HELD_BY: list(by)}
+    await phase.append(f"Waits: {what}", kind="gate", name=f"{named} {last}", why=why, evidence=evidence)
 
 
 async def wait_until(at: datetime, *, name: str, polls: bool = False, held: str = "") -> None:

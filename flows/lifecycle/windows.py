@@ -8,27 +8,34 @@ from datetime import datetime
 from typing import NamedTuple
 
 from blocks.errors import Refused, Skipped
+from flows.approval.short_window import Short, ask_to_begin, said_about
 from flows.lifecycle.context import Phase, check_not_stopped, expect_policies_kept, platform_of
 from flows.lifecycle.holds import tell_what_is_over, what_freezes
-from flows.lifecycle.suspend import WINDOW, wait_until
+from flows.lifecycle.suspend import WINDOW, say_hold, wait_until
+from tasks.approval.windows import groups_now
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import what_holds
 from tasks.lifecycle.policy import retried
+from tasks.lifecycle.quietest import quietest_in_words
+from tasks.lifecycle.window_turns import give_turns, take_turns
 from tasks.record.journal import read_entries, read_entry
+from tasks.record.kept_times import history_of
 from tasks.rollout.overrides import what_is_set_aside
 from tasks.rollout.rollout import read_position
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import waves_of
 from tasks.rules.policy.policy import Policy
-from tasks.rules.policy.windows import groups_of
+from tasks.rules.policy.windows import turns_of
 from tasks.rules.record.entries import select
 from tasks.rules.rollout.steps import window_name
-from tasks.rules.rollout.waiting import HELD_BY, SUSPENDS_UNTIL, WAITS_UNTIL, hold_name, is_suspended_until, wait_name, waits
+from tasks.rules.rollout.waiting import wait_name, waits
 from tasks.rules.rollout.windows import decide_wave, windows_fault
 from tasks.rules.windows.decision import LOOK_AGAIN, Decision
-from tasks.rules.windows.freeze import SCHEDULE, Hold
+from tasks.rules.windows.freeze import SCHEDULE, TURN, Hold
+from tasks.rules.windows.opening import look
 from tasks.rules.windows.schedule import Due, due_in, outlasting, wakes_for
-from tasks.rules.windows.words import windows_name
+from tasks.rules.windows.words import notes_of, windows_name
+from tasks.windows.calendars import with_calendars
 
 
 class Waits(NamedTuple):
@@ -38,15 +45,18 @@ class Waits(NamedTuple):
     why: str
     until: datetime
     held_by: tuple[str, ...]
+    closes: datetime | None = None  # when the window closes that may be too short, if people are asked
+    held: str = ""  # what wakes the run if it changes, if not what holds its service
 
 
-async def wait_for_window(phase: Phase, environments: Sequence[str], *, begins: bool = True) -> None:
+async def wait_for_window(phase: Phase, environments: Sequence[str], *, begins: bool = True, wakes: datetime | None = None) -> None:
     """Suspend the run until production may change for a wave; of one that has begun, each step looks for itself.
 
     Args:
         phase: The release or phase, whose own run this is.
         environments: The wave's targets.
         begins: Whether the wave begins next, which the record then says; else more is looked at before.
+        wakes: When the run is woken at the latest, though it waits for longer; None for what it waits for.
 
     Raises:
         Refused: A policy is not kept, or cannot be read.
@@ -58,10 +68,17 @@ async def wait_for_window(phase: Phase, environments: Sequence[str], *, begins: 
         return  # before any policy is read: nothing holds up what is done
     held = await _name_of_holds(phase)  # before the look, so that what is lifted in between wakes the run
     found = await _what_keeps(phase, environments, says=begins)
+    wave = wave_of(phase, environments)
     if found is None:
         await tell_what_is_over(phase)
-    elif not await _holds_lease(phase, environments):
-        await _suspend(phase, found, name=wait_name(wave_of(phase, environments), found.until), held=held)
+    elif await _holds_lease(phase, environments):
+        return  # it was about to change one
+    elif found.closes is None:
+        await _suspend(phase, found, name=wait_name(wave, found.until), held=held, wakes=wakes)
+    else:
+        await give_turns(phase.owner)
+        await ask_to_begin(phase, Short(wave, environments[0], found.closes), until=found.until, why=found.why)
+        await wait_for_window(phase, environments, begins=begins, wakes=wakes)
 
 
 async def wait_while_frozen(phase: Phase) -> None:
@@ -84,8 +101,16 @@ async def wait_while_frozen(phase: Phase) -> None:
 async def what_holds_a_target(phase: Phase, environment: str) -> Waits | None:
     """Look once more right before the first change of a target: what was set since the last look holds its wave, if that has not begun."""
     wave = next(wave for wave in _waves(phase) if environment in wave)
-    found = await _what_keeps(phase, wave, says=False)
+    found = await _what_keeps(phase, wave, says=False) or await _turn_of_others(phase, None)
     return None if found is None or await is_begun(phase, wave) else found
+
+
+async def opens_at(phase: Phase) -> datetime | None:
+    """Say when the first wave may begin by windows and schedule; None if it may, has begun, or that is unknown. Freezes do not count."""
+    if await _is_changed(phase, _waves(phase)[0]):
+        return None  # before any policy is read: nothing holds up what is done
+    decision = (await _decide(phase, wave=1, due=await due_of(phase))).decision
+    return None if decision.closes is not None or decision.missed else decision.until
 
 
 async def expect_in_time(phase: Phase) -> None:
@@ -108,13 +133,14 @@ async def due_of(phase: Phase) -> Due | None:
     return due_in(opened.evidence) if opened else None
 
 
-def expect_an_opening(plan: Plan, policies: Sequence[Policy]) -> None:
+async def expect_an_opening(plan: Plan, policies: Sequence[Policy]) -> None:
     """Look whether production will ever be open for long enough, before anything moves.
 
     Raises:
         Refused: It will not be, within the next two years.
     """
-    if (groups := groups_of(plan, policies)) and (wrong := windows_fault(plan, groups, now())):
+    groups = await with_calendars(groups_now(plan, policies))
+    if groups and (wrong := windows_fault(plan, groups, now(), history_of(plan))):
         raise Refused(wrong)
 
 
@@ -173,14 +199,40 @@ async def _what_keeps(phase: Phase, environments: Sequence[str], *, says: bool) 
         return _until(frozen, due)
     decision = found.decision
     if decision.until is not None:
-        return Waits(decision.what, decision.why, decision.until, found.by)
+        return Waits(decision.what, decision.why, decision.until, found.by, decision.closes)
+    if says and (behind := await _turn_of_others(phase, due)) is not None:
+        return behind
     if says and (found.by or due):
-        await phase.append(decision.what[:1].upper() + decision.what[1:], kind="gate", name=window_name(wave), why=found.aside)
+        why = "; ".join(part for part in (found.aside, await asyncio.to_thread(_measured, phase.plan)) if part)
+        await phase.append(decision.what[:1].upper() + decision.what[1:], kind="gate", name=window_name(wave), why=why)
     return None
 
 
+def _measured(plan: Plan) -> str:
+    """Say what the quietest window was measured as, and when; "" if the plan does not ask for it."""
+    return f"the quietest window: {quietest_in_words(plan.service)}" if plan.windows.quietest else ""
+
+
+async def _turn_of_others(phase: Phase, due: Due | None) -> Waits | None:
+    """Take the turn in each group whose services change production one at a time; else say behind whom the release waits."""
+    policies = await expect_policies_kept(phase)
+    turns = turns_of(phase.plan, policies)
+    if not turns:
+        return None
+    opened = await read_entry(phase.owner, "opened")
+    asked = opened.evidence if opened else {}
+    other = await take_turns(turns, run=phase.owner, what=f"{asked.get('flow')} {phase.plan.service} {asked.get('version')}")
+    if other is None:
+        return None
+    groups = await with_calendars(await asyncio.to_thread(groups_now, phase.plan, policies))
+    seen = look(groups, now())
+    until = min(seen.until or now() + LOOK_AGAIN, now() + LOOK_AGAIN)
+    what = f"another release of the group `{other.group}` is under way"
+    return Waits(what, other.why, wakes_for(due, until), (TURN,), held=other.held)
+
+
 class _Decided(NamedTuple):
-    """What the windows say, by which name they hold it, and what is set aside of them, in words."""
+    """What the windows say, by which name they hold it, and what is set aside of them, or how old their calendars are, in words."""
 
     decision: Decision
     by: tuple[str, ...]
@@ -189,14 +241,18 @@ class _Decided(NamedTuple):
 
 async def _decide(phase: Phase, *, wave: int, due: Due | None) -> _Decided:
     """Decide by windows and schedule, without those windows that are overridden for this release."""
-    groups = groups_of(phase.plan, await expect_policies_kept(phase))
+    groups = await with_calendars(await asyncio.to_thread(groups_now, phase.plan, await expect_policies_kept(phase)))
     by = (windows_name(groups),) if groups else ()
-    found, alone = (decide_wave(phase.plan, some, now(), wave=wave, due=due) for some in (groups, ()))
+    history = await asyncio.to_thread(history_of, phase.plan)
+    found, alone = (decide_wave(phase.plan, some, now(), wave=wave, due=due, history=history) for some in (groups, ()))
+    if found.closes is not None and (said := await said_about(phase, Short(wave, _waves(phase)[wave - 1][0], found.closes))):
+        found = decide_wave(phase.plan, groups, now(), wave=wave, due=due, said=said, history=history)
+    notes = "; ".join(notes_of(groups))
     if alone.until is not None or not groups:
-        return _Decided(found, (SCHEDULE,) if alone.until else by)  # which no one can override
+        return _Decided(found, (SCHEDULE,) if alone.until else by, notes)  # which no one can override
     if (found.until is not None or found.missed) and set(by) <= await what_is_set_aside(phase.owner, phase.plan):
         return _Decided(alone, by, f"the windows are overridden: {found.why or found.missed}")
-    return _Decided(found, by)
+    return _Decided(found, by, notes)
 
 
 def _until(found: Hold, due: Due | None) -> Waits:
@@ -215,13 +271,8 @@ async def _name_of_holds(phase: Phase) -> str:
     return f"{phase.plan.service} {name}" if name else ""
 
 
-async def _suspend(phase: Phase, found: Waits, *, name: str, held: str) -> None:
-    until = found.until.isoformat()
-    evidence = {WAITS_UNTIL: until, SUSPENDS_UNTIL: until, HELD_BY: list(found.held_by)}
-    name = f"{name} {hold_name(found.held_by, found.what, found.why)}"
-    await phase.append(f"Waits: {found.what}", kind="gate", name=name, why=found.why, evidence=evidence)
-    entries = await read_entries(phase.owner)
-    if not is_suspended_until(entries, found.until):  # it waited for the same before: the last entry says why it waits
-        name = f"{name} after {entries[-1].seq}"
-        await phase.append(f"Waits: {found.what}", kind="gate", name=name, why=found.why, evidence=evidence)
-    await wait_until(found.until, name=WINDOW, held=held)
+async def _suspend(phase: Phase, found: Waits, *, name: str, held: str, wakes: datetime | None = None) -> None:
+    until = min(found.until, wakes or found.until)
+    await give_turns(phase.owner)  # whoever waits lets others go first
+    await say_hold(phase, found.until, wakes=until, what=found.what, why=found.why, by=found.held_by, name=name)
+    await wait_until(until, name=WINDOW, held=found.held or held)

@@ -14,7 +14,8 @@ from blocks.platform import Position
 from flows.lifecycle.context import Phase, expect_own_environments, platform_of
 from flows.rollout.choice import choice_for
 from flows.rollout.migrations import expect_no_contract
-from tasks.lifecycle.kept_runs import RUN, attempts_of
+from flows.rollout.others import faults_of_others
+from tasks.lifecycle.kept_runs import RUN, times_started
 from tasks.lifecycle.lock import under_way
 from tasks.lifecycle.policy import retried
 from tasks.record.journal import find_deployed, read_entries
@@ -43,13 +44,17 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
         The version; "" if they run nothing.
 
     Raises:
-        Refused: The targets run different versions and the newest cannot be known, or nothing could be done: what is under way goes on.
+        Refused: The targets run different versions and the newest cannot be known, nothing could be done, or a block through which no
+            release acted points to what is another's: what is under way goes on.
         WorldMoved: This rollback acted already, and what it was about is lost.
         Temporary: None of them answers, or one does not and the others run nothing.
     """
     decided = await phase.read("rollback", name=NAME)
     if decided is not None:
         return str(decided.evidence["bad"])
+    others = await faults_of_others(phase, environments)
+    if len(others) == len(environments):
+        raise Refused("; ".join(others.values()))
     positions = await _positions(phase, environments)
     if not bad and await _began_before(phase) and any(one["owner"] == phase.owner for one in positions.values()):
         raise WorldMoved("which version this rollback leaves is in no record any more, and it has acted; ask again, and name it with `bad`")
@@ -68,7 +73,7 @@ async def _began_before(phase: Phase) -> bool:
     """Say if an attempt came before this one: by the server's count, which others can hold back, or by the one beside the key."""
     context = FlowRunContext.get()
     run = context.flow_run if context else None
-    return run is None or str(run.id) != phase.owner or run.run_count > 1 or await attempts_of(phase.owner) > 1
+    return run is None or str(run.id) != phase.owner or run.run_count > 1 or await times_started(phase.owner) > 1
 
 
 async def note_version_under_release(phase: Phase, environments: Sequence[str]) -> str:
@@ -83,7 +88,7 @@ async def note_version_under_release(phase: Phase, environments: Sequence[str]) 
 
 
 async def _version_of(releases: Iterable[str], environments: Sequence[str]) -> str:
-    """Name the version of the first of these releases whose record is open and has an effect here; tags and owners only name the runs."""
+    """Name the version of the first of these releases whose record is open and has an effect here; what names the runs only names them."""
     for release in releases:
         entries = await read_entries(release)
         opened = next(iter(select(entries, kind="opened")), None)

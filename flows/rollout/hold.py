@@ -20,6 +20,7 @@ from flows.lifecycle.context import Phase, check_not_stopped, subject_in
 from flows.lifecycle.holds import tell_what_is_over, what_freezes, what_holds_a_step
 from flows.rollout.stop import stop_requests
 from flows.rollout.verify_canary import was_stopped
+from flows.rollout.watch_promoted import watch_promoted
 from tasks.analysis.watch import begin_watch, watch_on
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.policy import as_temporary, named, retried
@@ -27,7 +28,8 @@ from tasks.record.journal import read_entries
 from tasks.rollout.rollout import read_position
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.plan.targets import is_production, within
-from tasks.rules.rollout.waiting import BEFORE, HELD_BY, PREPARE, PROMOTE, Next, held_since, hold_name
+from tasks.rules.rollout.next_step import PREPARE, PROMOTE, Next
+from tasks.rules.rollout.waiting import BEFORE, HELD_BY, held_since, hold_name
 from tasks.rules.windows.freeze import Hold
 
 LOOK_SECONDS, ASK_SECONDS = 2.0, 10.0
@@ -57,7 +59,7 @@ class Standing:
 async def wait_while_held(phase: Phase, standing: Standing, *, before: Next) -> str:
     """Wait while something holds the next step, and watch the canary meanwhile.
 
-    What is promoted stays: what holds a step after that is waited for, as long as it takes.
+    What is promoted stays while it is well: what holds a step after that is waited for, as long as it takes.
 
     Args:
         phase: The release and its round.
@@ -85,7 +87,7 @@ async def wait_while_held(phase: Phase, standing: Standing, *, before: Next) -> 
     while hold is not None:
         since = await _record(phase, standing, hold, before=before, since=since)
         limit = None if before.is_after else _limit(phase, since)
-        if fault := _too_long(phase, limit) or await _watch(phase, standing, hold, until=limit):
+        if fault := _too_long(phase, limit) or await _watch(phase, standing, hold, until=limit, promoted=before.is_after):
             return fault
         hold = await _look(phase, environment)
     await tell_what_is_over(phase)
@@ -171,9 +173,11 @@ def _passing() -> Iterator[None]:
             raise
 
 
-async def _watch(phase: Phase, standing: Standing, hold: Hold, *, until: datetime | None) -> str:
-    """Watch the canary until what holds it changes; gives why it is not well, or ""."""
+async def _watch(phase: Phase, standing: Standing, hold: Hold, *, until: datetime | None, promoted: bool) -> str:
+    """Watch the canary, or what is promoted, until what holds it changes; gives why it is not well, or ""."""
     ends = partial(_ends, phase, standing, hold, until, _Asks())
+    if promoted:
+        return await watch_promoted(phase, standing.platform, standing.version, environment=standing.environment, ends=ends)
     if not standing.percent or standing.lease is None:
         await ends(math.inf)
         return ""

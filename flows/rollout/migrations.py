@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from blocks.errors import BadInput, Refused, RolloutFailed
+from blocks.errors import BadInput, Refused, RolloutFailed, ShipwayError
+from blocks.outside_text import error_text
 from blocks.platform import Lease, Platform, source_version
-from flows.lifecycle.context import Phase
+from flows.lifecycle.context import Phase, platform_of
 from flows.rollout.hold import Standing, wait_while_held
+from tasks.approval.protection import identify
 from tasks.lifecycle.policy import named, retried
 from tasks.process.concurrency import turns
-from tasks.record.journal import read_entries, read_entry
+from tasks.record.journal import read_entries, read_entry, say
 from tasks.rollout.migrate import expect_jobs, find_contracts, last_deployed, note_contract, run_migration
 from tasks.rules.plan.migrations import Migration, When
+from tasks.rules.plan.targets import place_of
 from tasks.rules.rollout.job_manifest import filled
-from tasks.rules.rollout.migrations import NOT_RUN, RESTORED, contracts_in, crossed, due, not_acknowledged, refusal
+from tasks.rules.rollout.migrations import NOT_RUN, RESTORED, Here, contracts_in, crossed, due, not_acknowledged, refusal
+from tasks.rules.rollout.next_step import migration_step
 from tasks.rules.rollout.rollback import RollbackChoice
-from tasks.rules.rollout.waiting import migration_step
 
 
 async def migrate(phase: Phase, platform: Platform, *, environment: str, when: When, version: str, lease: Lease) -> None:
@@ -39,11 +42,14 @@ async def migrate(phase: Phase, platform: Platform, *, environment: str, when: W
 async def _run(phase: Phase, platform: Platform, migration: Migration, *, environment: str, version: str, lease: Lease) -> None:
     """Tell that it begins before it may change anything, so that a death in between leaves it known."""
     place = f"migration/{environment}/{migration.name}"
+    where = await _here(phase, platform, environment)
     said = {
         "migration": migration.name,
         "compatibility": migration.compatibility,
         "when": migration.when,
         "version": source_version(version),
+        "block": where.block,
+        "identity": where.identity,
     }
 
     async def note(state: str, what: str, why: str, **evidence: Any) -> None:
@@ -101,7 +107,10 @@ async def expect_no_contract(phase: Phase, way: RollbackChoice, *, environment: 
     contracts, undone = await retried(find_contracts)(phase.plan.service)
     target = source_version(way.version)
     since = await retried(last_deployed)(phase.plan.service, version=target) if contracts else None
-    found = crossed(contracts, undone, environment=environment, target=target, target_since=since)
+    if not contracts:
+        return
+    here = await _here(phase, await platform_of(phase.plan, environment), environment)
+    found = crossed(contracts, undone, here=here, target=target, target_since=since)
     left = not_acknowledged(found, restored)
     if left:
         raise Refused(refusal(left, target=way.version, environment=environment))
@@ -113,6 +122,16 @@ async def expect_no_contract(phase: Phase, way: RollbackChoice, *, environment: 
         who = opened.who if opened else "unknown"
         await phase.append(what, kind="migration", environment=environment, name=RESTORED, who=who, evidence=evidence)
         await retried(note_contract)(phase.owner, service=phase.plan.service)
+
+
+async def _here(phase: Phase, platform: Platform, environment: str) -> Here:
+    """Say where a migration or a rollback is; a platform that does not answer is known by its block."""
+    block = place_of(phase.plan, environment).platform
+    try:
+        return Here(environment, block, await retried(identify)(platform))
+    except ShipwayError as error:
+        say(f"what {block} points to cannot be read: {error_text(error)}")
+        return Here(environment, block)
 
 
 async def stays_forward(phase: Phase, environment: str) -> bool:

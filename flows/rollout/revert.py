@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, replace
-from functools import partial
 
 from prefect import flow
 from prefect.runtime import flow_run
@@ -17,6 +16,7 @@ from flows.lifecycle.context import Phase, begin_phase, informed, platform_of
 from flows.rollout.choice import choice_for
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.moved import is_moved_now, versions_before
+from flows.rollout.others import faults_of_others
 from flows.rollout.retake import with_lease
 from flows.verify import verified
 from tasks.analysis.recovery import watch_recovery
@@ -93,11 +93,17 @@ async def roll_back_waves(
         Temporary: One does not answer; all others are rolled back.
         Refused: None of them may be rolled back.
     """
-    over = [_take_over(phase, environment) for wave in waves for environment in wave]
+    others = await faults_of_others(phase, [name for wave in waves for name in wave])
+    over = [_take_over(phase, environment) for wave in waves for environment in wave if environment not in others]
     for error in await asyncio.gather(*over, return_exceptions=True):
         if isinstance(error, BaseException):
             raise error  # once all have asked, so that none is taken over behind the end of this run
-    undo = partial(roll_back, phase, reason=reason, to=to, bad=bad, restored=restored)
+
+    async def undo(environment: str) -> RollbackResult:
+        if environment in others:
+            raise Refused(others[environment])
+        return await roll_back(phase, environment, reason=reason, to=to, bad=bad, restored=restored)
+
     tried: Tried = {}
     for wave in waves:
         tried |= await _side_by_side(wave, undo)
@@ -197,7 +203,20 @@ async def roll_back(
         why=found.reason,
         evidence={"outcome": found.outcome, "position": dict(await retried(read_position)(platform)), "stays": found.stays},
     )
+    if not found.passed:  # once it is recorded: whom it is sent to may not answer
+        await _alert_unverified(phase, found)
     return found
+
+
+async def _alert_unverified(phase: Phase, found: RollbackResult) -> None:
+    await alert(
+        phase.plan.notify,
+        service=phase.plan.service,
+        version=found.version or "nothing",
+        outcome="rollback not verified",
+        reason=found.reason,
+        run=phase.owner,
+    )
 
 
 async def _remove_canary(platform: Platform, environment: str, *, lease: Lease) -> None:
@@ -277,13 +296,5 @@ async def _look_after(phase: Phase, platform: Platform, version: str | None, *, 
     if found.passed:
         reason = f"{environment} is back on {version}, verified and watched: {found.reason}"
         return RollbackResult(outcome=Outcome.PASSED, reason=reason, environment=environment, version=version)
-    await alert(
-        phase.plan.notify,
-        service=phase.plan.service,
-        version=version,
-        outcome="rollback not verified",
-        reason=found.reason,
-        run=phase.owner,
-    )
     reason = f"{environment} was rolled back to {version}, but {found.reason}"
     return RollbackResult(outcome=Outcome.FAILED, reason=reason, environment=environment, version=version)

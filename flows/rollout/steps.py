@@ -26,8 +26,8 @@ from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.lifecycle.results import INCONCLUSIVE, Analysis, PhaseResult, StepResult, TargetResult, failed, passed
 from tasks.rules.plan.plan import Step
 from tasks.rules.plan.targets import Place, target_of, within
+from tasks.rules.rollout.next_step import PREPARE, PROMOTE, shift_to
 from tasks.rules.rollout.steps import extension_seconds
-from tasks.rules.rollout.waiting import PREPARE, PROMOTE, shift_to
 
 
 async def roll_out(phase: Phase, version: str, *, place: Place, decisions: Mapping[int, str], approved: Inputs | None) -> TargetResult:

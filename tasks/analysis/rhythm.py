@@ -2,46 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from prefect import task
 
-from blocks.errors import BadInput
 from blocks.prometheus.client import PrometheusClient
 from tasks.lifecycle.policy import OBSERVE
-from tasks.rules.analysis.prometheus_counts import series_name
 from tasks.rules.analysis.rhythm import SLOT_MINUTES
-from tasks.rules.plan.judgement import Judgement, PrometheusSli
-from tasks.rules.plan.promql import fill, of_all_revisions, places_in
 
 STEP_SECONDS = SLOT_MINUTES * 60
 WEEK_SECONDS = 7 * 24 * 3_600
 MOST_WEEKS = 8
-
-
-def request_counter(judgement: Judgement, words: Mapping[str, str]) -> str:
-    """Give the selector of a service's request counter, over all of its versions, from the plan's SLIs.
-
-    Args:
-        judgement: The plan's section.
-        words: The values of `{service}`, `{environment}` and `{target}`.
-
-    Raises:
-        BadInput: No SLI names a counter or a histogram of Prometheus, or it names a place without a value.
-    """
-    fix = "Name one, as `--counter 'http_requests_total{job=\"shop\"}'`."
-    named = [sli for sli in judgement.slis if isinstance(sli, PrometheusSli)]
-    if not named:
-        raise BadInput("no SLI of the plan names a counter of Prometheus", field="judgement.slis", fix=fix)
-    sli = next((one for one in named if one.indicator == "errors"), named[0])
-    metric = series_name(sli)
-    counter = metric if sli.indicator == "errors" else f"{metric.removesuffix('_bucket')}_count"
-    selector = of_all_revisions(sli.selector)
-    if missing := sorted(places_in(selector) - words.keys()):
-        raise BadInput(
-            f"the selector of {sli.name} names {{{missing[0]}}}, which only a running version has", field="judgement.slis", fix=fix
-        )
-    return f"{counter}{{{fill(selector, {name: value for name, value in words.items() if value})}}}"
 
 
 @task(name="read traffic of weeks", **OBSERVE)

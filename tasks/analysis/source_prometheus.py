@@ -165,7 +165,7 @@ def _expect_no_fall(memory: Memory) -> None:
 
 
 def see(sli: PrometheusAny, memory: Memory) -> Seen:
-    """Return an SLI's state as JSON."""
+    """Return what was counted of an SLI, and what its bad events are."""
     what = "were bad" if isinstance(sli, PrometheusPairSli) else "failed"
     threshold = None if isinstance(sli, PrometheusPairSli) else sli.threshold_seconds
     if threshold is not None:

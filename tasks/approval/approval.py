@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from prefect import get_client, task
@@ -25,20 +25,20 @@ OUTCOME_LABEL = "shipway.answer"
 
 
 @task(**OBSERVE)
-async def fetch_answer(gate: Gate) -> dict[str, Any]:
+async def fetch_answer(gate: Gate) -> Answer:
     """Read the answer posted to the suspended run for this question, with the time at which the server received it.
 
     Returns:
-        The JSON of an `Answer`; missing fields are empty. All of it is empty if nothing was
-        posted (only the run's state was set): the judgement refuses that as malformed, and the gate asks again.
+        The answer; missing fields are empty. All of it is empty if nothing was posted (only the run's state was set): the judgement
+        refuses that as malformed, and the gate asks again.
     """
     key = f"suspended-{gate.key}-response"
     async with get_client() as client:
         found = await client.filter_flow_run_input(UUID(gate.run), key_prefix=key, limit=10, exclude_keys=set())
     posted = next((one for one in found if one.key == key), None)
     if posted is None:
-        return read_answer(None, received_at=datetime.now(UTC)).model_dump(mode="json")
-    return read_answer(_parsed(posted.value), received_at=posted.created or datetime.now(UTC)).model_dump(mode="json")
+        return read_answer(None, received_at=datetime.now(UTC))
+    return read_answer(_parsed(posted.value), received_at=posted.created or datetime.now(UTC))
 
 
 @task(**ONCE)
@@ -49,7 +49,7 @@ async def judge_approval(
     gate: Gate,
     answer: Answer,
     proofs: Sequence[Proof],
-) -> dict[str, Any]:
+) -> Judgement:
     """Judge one answer, and count a wrong code; the very same answer may be judged again, with the same outcome.
 
     Args:
@@ -60,10 +60,9 @@ async def judge_approval(
         proofs: The proofs that this run accepted before.
 
     Returns:
-        The JSON of a `Judgement`.
+        The judgement.
     """
-    judgement = await asyncio.to_thread(judge_and_count, gate, answer, approvers=approvers, proofs=proofs)
-    return judgement.model_dump(mode="json")
+    return await asyncio.to_thread(judge_and_count, gate, answer, approvers=approvers, proofs=proofs)
 
 
 @task(**OBSERVE)

@@ -11,6 +11,7 @@ from blocks.secret_text import hide
 from tasks.rules.approval.gates import Gate
 from tasks.rules.approval.proofs import MAX_SIGNATURE_CHARACTERS, same_name
 
+LATER = "postpone lets it wait for the next window; "
 QUESTION = "x-shipway-question"
 
 
@@ -50,6 +51,8 @@ def approval_form_for(gate: Gate, *, description: str) -> type[RunInput]:
     names: Any = Literal[tuple(dict.fromkeys((*gate.approvers, *own)))]
     words = f"{own[0]} confirms the request here, too." if own else "The requester of the release cannot approve."
     field = Field(title="Approver", description=f"Your name. {words}")
-    form = create_model("ApprovalForm", __base__=ApprovalForm, approver=(names, field))
+    decisions: Any = Literal[gate.decisions]
+    decision = Field(title="Decision", description=f"Approve continues the release; {LATER if gate.may_postpone else ''}reject ends it.")
+    form = create_model("ApprovalForm", __base__=ApprovalForm, decision=(decisions, decision), approver=(names, field))
     form.model_config["json_schema_extra"] = {QUESTION: gate.asked().model_dump(mode="json")}
     return form.with_initial_data(description=hide(description))

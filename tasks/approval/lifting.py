@@ -32,14 +32,16 @@ def lift_by_proof(freeze: Freeze, answer: Answer, *, approvers: Approvers) -> Fr
     applying = [policy for policy in policies if not freeze.service or freeze.service in policy.services]
     at = now()
     for asked_at in (at, at - HOUR):  # the same wrong answer counts once
-        gate = gate_of_lifting(freeze, answer.approver, at=at, asked_at=asked_at)
+        gate = gate_of_lifting(freeze, answer.approver, reason=answer.comment, at=at, asked_at=asked_at)
         gate = gate.model_copy(update={"signatures": signatures_of(applying)})
         judged = judge_and_count(gate, answer, approvers=approvers, proofs=())
         proof = judged.proof
         if proof is not None and proof.decision == "approve":
             reason, kept = as_reason(proof.comment), proof.model_dump(mode="json")
             return end_freeze(freeze, Lifted(who=judged.approver, at=at, reason=reason, proved=proof.kind, proof=kept))
-    raise Refused(f"the freeze {freeze.id} was not lifted: {judged.reason}. The challenge is {challenge_in_words(freeze, at)}")
+    raise Refused(
+        f"the freeze {freeze.id} was not lifted: {judged.reason}. The challenge is {challenge_in_words(freeze, at, reason=answer.comment)}"
+    )
 
 
 def lift_here(freeze: Freeze, *, who: str, reason: str) -> Freeze:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from prefect import task
 
-from blocks.approvers.owners import Owner, claim, owner_files, read_owner
-from blocks.approvers.places import Kept, keep_place, whole_settings
+from blocks.approvers.owners import Owner, claim, file_of_thing, owner_file, read_owner
+from blocks.approvers.places import Kept, keep_place, read_place, whole_settings
 from blocks.approvers.policy_files import policy_folder, read_policy_files
-from blocks.errors import Refused
+from blocks.errors import BadInput, Refused, ShipwayError
 from blocks.kubernetes.api.credentials import kubeconfig_from
-from blocks.platform import Composed, Identified, Platform
+from blocks.platform import Composed, Identified, Platform, Touching
 from tasks.lifecycle.policy import OBSERVE_PLATFORM
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import Place, section_of
@@ -49,6 +51,17 @@ async def identify(platform: Platform) -> str:
     return await platform.identity() if isinstance(platform, Identified) else ""
 
 
+@task(name="find what an environment shares", **OBSERVE_PLATFORM)
+async def things_of(platform: Platform) -> dict[str, str]:
+    """Return what a platform points to ("") and what it changes besides, see `blocks.platform.Touching`: identities, by words for people.
+
+    Raises:
+        BadInput: Something of that is another workload's, as the cluster says now.
+    """
+    identity = await identify.fn(platform)
+    return ({"": identity} if identity else {}) | (dict(await platform.touches()) if isinstance(platform, Touching) else {})
+
+
 @task(name="own environment", **OBSERVE_PLATFORM)
 async def own_environment(plan: Plan, place: Place, platform: Platform, *, claims: bool) -> None:
     """Expect that an environment belongs to the plan's service, or to none.
@@ -60,11 +73,13 @@ async def own_environment(plan: Plan, place: Place, platform: Platform, *, claim
         claims: Make the service the owner if there is none; else only look.
 
     Raises:
-        Refused: It belongs to another service, or the files beside the key cannot be used.
+        Refused: It, or what a release changes there besides, belongs to another service or section, or is another workload's; or the
+            files beside the key cannot be used.
+        BadInput: As `things_of`.
     """
-    identity = await identify.fn(platform)
+    things = await things_of.fn(platform)
     parts = list(platform.parts()) if isinstance(platform, Composed) else []
-    await asyncio.to_thread(_own, plan, place, identity, parts, claims=claims)
+    await asyncio.to_thread(_own, plan, place, things, parts, claims=claims)
 
 
 @task(name="keep what leads to the environment", **OBSERVE_PLATFORM)
@@ -86,23 +101,49 @@ async def _whole(block: str, platform: Platform) -> dict[str, dict[str, Any]]:
     return found | {name: {"kubeconfig": await kubeconfig_from(name)} for name in named if name.startswith(CREDENTIALS)}
 
 
-def _own(plan: Plan, place: Place, identity: str, parts: Sequence[str], *, claims: bool) -> None:
+async def is_anothers(plan: Plan, place: Place, platform: Platform) -> str:
+    """Say whose an environment is through whose block no release ever acted, for a rollback; "" if it is the plan's, no one's, or unknown.
+
+    A rollback is refused for no file that cannot be read, and asks no policy.
+    """
+    with suppress(Refused):
+        if await asyncio.to_thread(read_place, place.platform) is not None:
+            return ""
+    try:
+        things = await things_of.fn(platform)
+    except BadInput as error:
+        return str(error)
+    except ShipwayError:
+        return ""  # what does not answer cannot be rolled back either
+    for words, path in _files(place, things):
+        with suppress(Refused):
+            if (owner := read_owner(path)) and (problem := _conflict(plan, place, owner, (), words)):
+                return problem
+    return ""
+
+
+def _files(place: Place, things: Mapping[str, str]) -> list[tuple[str, Path]]:
+    """Name the owner files of an environment: its block's, and those of all that it points to, by words for people."""
+    return [("", owner_file(place.platform)), *((words, file_of_thing(identity)) for words, identity in things.items())]
+
+
+def _own(plan: Plan, place: Place, things: Mapping[str, str], parts: Sequence[str], *, claims: bool) -> None:
     wanted, policies = Owner(plan.service, place.platform, section_of(place.environment)), load_policies()
     if problem := evasion(place, parts, policies):
         raise Refused(problem)
-    files = owner_files(place.platform, identity)
-    found = [(path, read_owner(path)) for path in files]
-    if claims and all(_conflict(plan, place, owner, policies) == "" for _, owner in found):
-        found = [(path, claim(path, wanted)) for path in files]
-    for path, owner in found:
-        if problem := _conflict(plan, place, owner, policies):
+    files = _files(place, things)
+    found = [(words, path, read_owner(path)) for words, path in files]
+    if claims and all(_conflict(plan, place, owner, policies, words) == "" for words, _, owner in found):
+        found = [(words, path, claim(path, wanted)) for words, path in files]
+    for words, path, owner in found:
+        if problem := _conflict(plan, place, owner, policies, words):
             raise Refused(f"{problem} The owner is kept in {path}, which the platform team may remove.")
 
 
-def _conflict(plan: Plan, place: Place, owner: Owner | None, policies: Sequence[Policy]) -> str:
+def _conflict(plan: Plan, place: Place, owner: Owner | None, policies: Sequence[Policy], thing: str) -> str:
     if owner is None:
         return ""
-    return ownership_conflict(place, plan.service, policies, owner=owner.service, block=owner.block, section=owner.section)
+    return ownership_conflict(place, plan.service, policies, owner=owner.service, block=owner.block, section=owner.section, thing=thing)
 
 
 def load_policies() -> tuple[Policy, ...]:

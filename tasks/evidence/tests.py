@@ -14,6 +14,7 @@ from blocks.errors import BadInput
 from tasks.lifecycle.policy import OBSERVE
 from tasks.process.commands import run_foreign_command
 from tasks.process.files import read_bounded, resolve_inside
+from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.evidence.junit import MAX_BYTES
 from tasks.rules.evidence.tests import TestEvidence, judge_command, judge_junit
 from tasks.rules.plan.plan import Command, Junit
@@ -51,7 +52,7 @@ async def read_test_evidence(spec: Junit | Command, *, repository: str | Path) -
             is_late=_late_after(READING_SECONDS),
         )
     except (OSError, BadInput) as error:
-        return TestEvidence("error", f"{spec.junit} cannot be read: {error}")
+        return TestEvidence(Outcome.ERROR, f"{spec.junit} cannot be read: {error}")
 
 
 def _late_after(seconds: float) -> Callable[[], bool]:

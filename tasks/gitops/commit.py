@@ -55,23 +55,6 @@ async def nothing() -> None:
     """Check nothing before a push."""
 
 
-@task(name="preview change in git", **OBSERVE)
-async def preview_change(git: Git, change: Change) -> str:
-    """Write what a change would change, as a unified diff; nothing is pushed.
-
-    Args:
-        git: The branch.
-        change: What is wanted.
-
-    Raises:
-        ShipwayError: As in `commit_change`.
-    """
-    check_change(change)
-    async with git.work_copy() as copy:
-        head = await copy.fetch()
-        return diff_of(*await edited(copy, head, change))
-
-
 @task(name="commit change to git", **OBSERVE)
 async def commit_change(git: Git, change: Change, *, known_head: str | None = None, before_push: Check = nothing) -> Committed:
     """Commit a change and push it; called again with the same key, it finds what was pushed.

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, Literal, Self
 
 from blocks.errors import BadInput, ShipwayError, WorldMoved
+from blocks.git.remote import plain_remote
 from blocks.platform import About, Counts, Endpoints, Lease, LogLine, Position, Preview
 from tasks.gitops import in_step
 from tasks.gitops.checks import drift_in_git, expect_engine, expect_forge, reviewed
@@ -21,7 +22,9 @@ from tasks.gitops.review import review_change
 from tasks.gitops.without_git import tell_git
 from tasks.lifecycle.policy import retried
 from tasks.rules.gitops.reviewed import steps_of
-from tasks.rules.gitops.settings import edits_of
+from tasks.rules.gitops.settings import edits_of, places_named
+
+ANY = "1.0.0"
 
 
 class GitOpsPlatform:
@@ -65,6 +68,12 @@ class GitOpsPlatform:
     async def identity(self) -> str:
         """Return the workload's identity: another block, with Git or without, does not hide whose it is."""
         return await self.of.workload.identity()
+
+    async def touches(self) -> dict[str, str]:
+        """Return what its workload is reached by, the engine's Application, and the values in Git: each is one environment's alone."""
+        of = self.of
+        named = places_named(plain_remote(of.git.remote), of.git.branch, edits_of(of.settings.edits, ANY))
+        return {**await of.workload.touches(), f"the Application of {of.settings.engine}": await of.engine.identity(), **named}
 
     async def acquire_lease(self, owner: str, *, takeover: bool = False) -> Lease:
         """Acquire the workload's lease."""

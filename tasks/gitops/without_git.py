@@ -1,4 +1,4 @@
-"""Rollback while Git is unreachable: hold the engine, apply the former state, note what Git has to be told; and tell it later.
+"""Rollback while Git is unreachable: hold the engine, apply the previous state, note what Git has to be told; and tell it later.
 
 Until then Git says the other thing. So the hold stands until Git was told and the engine deployed that.
 """
@@ -28,7 +28,7 @@ async def roll_back_without_git(parts: Parts, note: Note, lease: Lease, *, why: 
 
     Raises:
         Superseded, Refused: Another owner holds the environment; nothing was changed.
-        ShipwayError: The former state is applied, but the engine could not be held, so it may undo that.
+        ShipwayError: The previous state is applied, but the engine could not be held, so it may undo that.
     """
     await parts.followed.expect_owner(lease)
     note = note if note.due else note.owed("revert", why=why)

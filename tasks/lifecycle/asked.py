@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from uuid import UUID
 from prefect import get_client, task
 from prefect.exceptions import ObjectNotFound
 
+from blocks.server.deployed import known_entry_point
 from tasks.lifecycle.policy import OBSERVE
 from tasks.lifecycle.run_labels import has_ended
 from tasks.rules.record.asked import PARAMETERS
@@ -20,7 +22,7 @@ class AskedFor:
     """What a run was asked to do, as the run itself says it.
 
     Fields:
-        flow: The name of its flow.
+        flow: The name of its flow: of its deployment as it was made here, else as the server has it.
         plan: Path of its plan; "" if it takes none.
         version: Its version; "" if it names none.
         ended: The name of its final state, if that is final; else "".
@@ -60,7 +62,8 @@ async def what_was_asked(run: str, *, told: Mapping[str, Any]) -> AskedFor:
             found = await client.read_flow_run(UUID(run))
         except ObjectNotFound:
             return asked_by_record(told)
-        flow = (await client.read_flow(found.flow_id)).name
+        ours = await asyncio.to_thread(known_entry_point, found.deployment_id)
+        flow = ours.rpartition(".")[2] or (await client.read_flow(found.flow_id)).name
     state = found.state.name or "" if found.state is not None and has_ended(found) else ""
     plan, version = (str(found.parameters.get(name) or "") for name in ("plan", "version"))
     return AskedFor(flow, plan, version, state, found.deployment_id is not None, dict(found.parameters))

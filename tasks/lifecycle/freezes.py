@@ -14,12 +14,17 @@ from prefect.events import Event, emit_event
 from pydantic import ValidationError
 
 from blocks.approvers.freeze_files import forget_freeze_file, freeze_folder, read_freeze_files, write_freeze_file
+from blocks.approvers.kept_files import kept_names, read_kept
 from blocks.approvers.key_file import key_path
 from blocks.approvers.policy_files import read_policy_files
 from blocks.errors import BadInput, Refused
 from blocks.outside_text import as_name, as_reason, error_text
 from tasks.lifecycle.clock import now
+from tasks.lifecycle.quietest import name_of_quietest
+from tasks.lifecycle.window_turns import is_turn, turn_state
 from tasks.rules.windows.freeze import Freeze, Hold, Lifted, freeze_in_words, hold_of, read_freeze, unreadable
+
+CALENDARS = "calendars"  # what is kept beside the key of the calendars that windows name
 
 
 def load_freezes() -> tuple[Freeze, ...]:
@@ -56,15 +61,18 @@ def what_holds(service: str) -> str:
     """Give a name of everything on this machine that may hold a service: another name means that it is worth another look.
 
     Args:
-        service: The service.
+        service: The service, or what names a turn.
 
     Returns:
         The name; "" on a machine without the key folder, which cannot know.
     """
     if not key_path().exists():
         return ""
+    if is_turn(service):
+        return turn_state(service)
     hold = hold_now(service)
-    found = hashlib.sha256(repr((hold and (hold.by, hold.why), _policies())).encode())
+    about = hold and (hold.by, hold.why), _policies(), _calendars(), name_of_quietest(service)
+    found = hashlib.sha256(repr(about).encode())
     return found.hexdigest()[:16]
 
 
@@ -159,3 +167,12 @@ def _policies() -> str:
         return hashlib.sha256(repr(sorted(read_policy_files().items())).encode()).hexdigest()
     except Refused as error:
         return str(error)
+
+
+def _calendars() -> list[object]:
+    """Give the digests of what the calendars of windows said when they were last read."""
+    try:
+        kept = [read_kept(CALENDARS, name, what="a calendar of windows") or {} for name in kept_names(CALENDARS)]
+        return [(one.get("ics"), one.get("digest")) for one in kept]
+    except Refused as error:
+        return [str(error)]

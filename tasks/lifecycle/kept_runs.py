@@ -16,46 +16,52 @@ from blocks.approvers.kept_files import kept_names, read_kept, remove_kept, writ
 from blocks.errors import Refused
 from tasks.lifecycle.clock import now
 
-OPEN, PROCESS, CARE, WAIT = "open", "processes", "care", "waits"
+OPEN, PROCESS, CARE, WAIT, BEAT, LOOK = "open", "processes", "care", "waits", "beats", "looks"
+MARKED = "shipway.marked-at"  # when the process of a run was written down
 WHAT = {
     OPEN: "which says that a run is open",
     PROCESS: "which says which process acts for a run",
-    CARE: "which says what the keeper did for a run",
+    CARE: "which says how often a run was started",
     WAIT: "which says until when a run waits",
+    BEAT: "which says when the process of a run last showed that it lives",
+    LOOK: "which says since when a run stands still, as the keeper saw it",
 }
 RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
 
 
-async def keep_open(run: str) -> None:
-    """Keep that a run has an open record, before its first entry is written.
+async def keep_open(run: str, *, service: str = "") -> None:
+    """Keep that a run has an open record, before its first entry is written; and which service it releases, once its plan was read.
 
     Raises:
         KeyFolderFault: The key's folder cannot be used.
     """
-    await write(OPEN, run, {})
+    if service or not await _read(OPEN, run):
+        await write(OPEN, run, {"service": service} if service else {})
 
 
 async def forget_open(run: str) -> None:
     """Forget a run whose record is closed; a file that stays is found and removed by the keeper."""
-    await _remove(OPEN, run)
-    await _remove(WAIT, run)
-    await forget_process(run)
+    for folder in (OPEN, WAIT, PROCESS, BEAT, CARE, LOOK):
+        with suppress(OSError):
+            await asyncio.to_thread(remove_kept, folder, run)
 
 
-async def forget_process(run: str) -> None:
-    """Forget which process acted for a run that ended, and what the keeper did for it."""
-    await _remove(PROCESS, run)
-    await _remove(CARE, run)
-
-
-async def _remove(folder: str, run: str) -> None:
-    with suppress(OSError):
-        await asyncio.to_thread(remove_kept, folder, run)
+async def is_kept_open(run: str) -> bool:
+    """Say if a run's record is open by what is kept here; one whose file cannot be read is, too."""
+    try:
+        return await asyncio.to_thread(read_kept, OPEN, run, what=WHAT[OPEN]) is not None
+    except Refused:
+        return True
 
 
 async def open_runs() -> list[str]:
     """List the runs whose record is not closed, by what is kept here; empty if that cannot be read."""
     return [name for name in await asyncio.to_thread(kept_names, OPEN) if RUN.fullmatch(name)]
+
+
+async def open_releases_of(service: str) -> list[str]:
+    """List the open runs that release a service, by what is kept here; rollbacks are not among them."""
+    return [run for run in await open_runs() if (await _read(OPEN, run)).get("service") == service]
 
 
 async def keep_process(run: str, process: dict[str, Any]) -> None:
@@ -69,35 +75,69 @@ async def process_of(run: str) -> dict[str, Any]:
     return await _read(PROCESS, run)
 
 
+async def beat_of(run: str) -> datetime | None:
+    """Give when the process that is kept of a run last showed that it lives, by its own clock (UTC); None if it never did."""
+    beat = await _read(BEAT, run)
+    is_its = beat.get(MARKED) == (await process_of(run)).get(MARKED)
+    return datetime.fromisoformat(str(beat["at"])) if beat and is_its else None
+
+
+async def signs_of_life(run: str) -> str:
+    """Give what a run's processes keep of themselves, as one text: while it stays the same none of them does anything."""
+    found = [(await _read(folder, run)).get(name, "") for folder, name in ((PROCESS, MARKED), (BEAT, "at"), (WAIT, "at"))]
+    return " ".join(map(str, found))
+
+
+async def keep_look(run: str, looks: dict[str, Any]) -> None:
+    """Keep since when a run stands still, apart from the counts, which others write; without the key's folder it is forgotten."""
+    with suppress(KeyFolderFault):
+        await write(LOOK, run, looks)
+
+
+async def look_of(run: str) -> dict[str, Any]:
+    """Give since when a run stands still; empty if nothing is kept, or it cannot be read."""
+    return await _read(LOOK, run)
+
+
 async def keep_care(run: str, **facts: Any) -> None:
-    """Keep what the keeper saw of a run or did for it, beside what is kept already; without the key's folder it is forgotten."""
+    """Keep how often a run was started, beside what is kept already; without the key's folder it is forgotten."""
     with suppress(KeyFolderFault):
         await write(CARE, run, await care_of(run) | facts)
 
 
 async def care_of(run: str) -> dict[str, Any]:
-    """Give what the keeper saw of a run and did for it; empty if nothing is kept, or it cannot be read."""
+    """Give how often a run was started; empty if nothing is kept, or it cannot be read."""
     return await _read(CARE, run)
 
 
-async def count_start(run: str) -> None:
-    """Count that a run is started again: its own number of starts is a field that anyone with the API's password can move."""
-    await keep_care(run, again=await times_started_again(run) + 1)
+async def count_start(run: str, *, counts: bool = True) -> None:
+    """Count that a run is started again, in the one count that `count_attempt` goes on with.
+
+    Its own number of starts is a field that anyone with the API's password can move.
+
+    Args:
+        run: Its flow run id.
+        counts: Whether this is one of the few times; the end of a wait is not.
+    """
+    await keep_care(run, starts=await times_started(run) + counts, counted=True)
 
 
 async def count_attempt(run: str) -> None:
-    """Count that a process begins to act for a run."""
-    await keep_care(run, attempts=await attempts_of(run) + 1)
+    """Count that a process begins to act for a run, unless this start was counted already, or ends a wait of the run's own."""
+    if (await care_of(run)).get("counted"):
+        await keep_care(run, counted=False)
+    elif not await _waited_last(run):
+        await keep_care(run, starts=await times_started(run) + 1)
 
 
-async def attempts_of(run: str) -> int:
-    """Give how often a process began to act for a run, by what is kept here."""
-    return int((await care_of(run)).get("attempts", 0))
+async def times_started(run: str) -> int:
+    """Give how often a run was started, by what is kept here; the ends of its own waits do not count."""
+    return int((await care_of(run)).get("starts", 0))
 
 
-async def times_started_again(run: str) -> int:
-    """Give how often a run was started again, by what is kept here."""
-    return int((await care_of(run)).get("again", 0))
+async def _waited_last(run: str) -> bool:
+    """Say if the last that a run's process kept was that it waits."""
+    return str((await _read(WAIT, run)).get("at", "")) > str((await process_of(run)).get(MARKED, ""))
 
 
 async def _read(folder: str, run: str) -> dict[str, Any]:

@@ -7,7 +7,9 @@ holder is gone, one step each, without a lock that a killed process could leave 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from uuid import UUID
 
 import httpx
@@ -20,6 +22,8 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from blocks.errors import Refused, Temporary, WorldMoved
+from tasks.lifecycle.kept_runs import open_releases_of
+from tasks.lifecycle.links import run_link
 from tasks.lifecycle.policy import OBSERVE
 
 OPEN = "shipway:open"
@@ -28,6 +32,31 @@ OUTCOME = "outcome:"
 MOST_TRIES = 10
 PAGE = 200  # the most that the server gives at once
 AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The run that holds a service: its flow run id, and its name."""
+
+    run: str
+    name: str
+
+    def __str__(self) -> str:
+        """Name it for people, with its page."""
+        return f"{self.name} ({run_link(self.run)})"
+
+
+@dataclass(frozen=True)
+class LockResult:
+    """Whether a lock was granted, and who holds the service now."""
+
+    granted: bool
+    holder: Holder
+
+
+def busy(service: str, holder: Holder) -> str:
+    """Say why a release is refused while another run holds its service."""
+    return f"{service} is being released already by {holder}; wait for it, or cancel it"
 
 
 def lock_tag(service: str) -> str:
@@ -41,7 +70,7 @@ def lock_name(service: str) -> str:
 
 
 @task(name="lock service", task_run_name="lock {service}", **OBSERVE)
-async def lock_service(service: str, *, run: str) -> dict[str, Any]:
+async def lock_service(service: str, *, run: str) -> LockResult:
     """Lock a service for a run, unless another run holds the lock.
 
     A lock whose run is closed, or no longer in the run history, is given up for it.
@@ -51,7 +80,7 @@ async def lock_service(service: str, *, run: str) -> dict[str, Any]:
         run: Flow run id that asks.
 
     Returns:
-        `granted`, and if it was not: `holder` (id) and `holder_name`.
+        Whether the run holds the service now, else who does.
 
     Raises:
         Refused: The lock is unreadable.
@@ -61,13 +90,13 @@ async def lock_service(service: str, *, run: str) -> dict[str, Any]:
         for _ in range(MOST_TRIES):
             if await _take(client, service, run=run):
                 await change_tags(client, run, add={lock_tag(service)})
-                return {"granted": True, "holder": run, "holder_name": ""}
+                return LockResult(granted=True, holder=Holder(run, ""))
             lock = await client.read_variable_by_name(lock_name(service))
             if lock is None:
                 continue
             holder = await _holder(client, lock)
             if holder is not None:
-                return {"granted": False, "holder": str(holder.id), "holder_name": holder.name}
+                return LockResult(granted=False, holder=Holder(str(holder.id), holder.name))
             await _delete(client, lock)
     raise Temporary(f"the lock of {service} changed hands {MOST_TRIES} times while it was asked for")
 
@@ -128,33 +157,52 @@ def _run_of(lock: Variable) -> str:
 
 @task(name="find releases under way", **OBSERVE)
 async def under_way(service: str, *, besides: str) -> list[str]:
-    """List the service's releases that are open by their tags, the one that holds the lock first; whether they are, their records say."""
-    async with get_client() as client:
-        found = [*await tagged(client, lock_tag(service)), *await tagged(client, f"service:{service}", OPEN)]
-    begun = {str(one.id): one for one in found if "shipway:rollback" not in one.tags and not is_still_to_come(one)}
-    return [run for run in begun if run != besides]
+    """List the service's open releases, by what is kept of them beside the key since they took their plan."""
+    return [run for run in await open_releases_of(service) if run != besides]
 
 
 @task(name="request stop", task_run_name="stop the releases of {service}", **OBSERVE)
 async def request_stop(service: str, *, by: str) -> list[str]:
     """Request that the service's open releases stop; they end at their next step, and suspended ones are resumed by the keeper.
 
-    The label is what counts: the server merges labels in one step, while two writers of tags can undo each other.
+    The label is what counts: the server merges labels in one step, while two writers of tags can undo each other. A run that was deleted
+    from the server is told nothing: it ends at its next step because of that.
 
     Returns:
-        The ids of those runs, the one that holds the lock first.
+        The ids of those runs.
     """
     told = await under_way.fn(service, besides=by)
     async with get_client() as client:
-        gate = asyncio.Semaphore(AT_ONCE)
+        return await _tell(client, told, by=by)
 
-        async def tell_one(run: str) -> None:
-            async with gate:
-                await client.update_flow_run_labels(UUID(run), {STOP: by})
+
+@task(name="request stop by tags", task_run_name="stop what is tagged as {service}", **OBSERVE)
+async def request_stop_by_tags(service: str, *, by: str) -> list[str]:
+    """Request that runs stop which only tags name as releases of the service, at most 200: anyone with the API's password makes thousands.
+
+    Returns:
+        The ids of those that are not kept as open beside the key.
+    """
+    kept = set(await under_way.fn(service, besides=by)) | {by}
+    async with get_client() as client:
+        found = [run for tags in ([lock_tag(service)], [f"service:{service}", OPEN]) for run in await _page(client, tags, offset=0)]
+        begun = {str(one.id) for one in found if "shipway:rollback" not in one.tags and not is_still_to_come(one)}
+        return await _tell(client, sorted(begun - kept)[:PAGE], by=by)
+
+
+async def _tell(client: PrefectClient, runs: list[str], *, by: str) -> list[str]:
+    """Tell runs to stop; gives those that the server has."""
+    gate, told = asyncio.Semaphore(AT_ONCE), list[str]()
+
+    async def tell_one(run: str) -> None:
+        async with gate:
+            with suppress(ObjectNotFound):
                 await change_tags(client, run, add={STOP})
+                await client.update_flow_run_labels(UUID(run), {STOP: by})
+                told.append(run)
 
-        await asyncio.gather(*map(tell_one, told))
-    return told
+    await asyncio.gather(*map(tell_one, runs))
+    return [run for run in runs if run in told]
 
 
 async def is_stop_requested(run: str) -> bool:
@@ -182,14 +230,18 @@ def is_still_to_come(run: FlowRun) -> bool:
 
 async def tagged(client: PrefectClient, *tags: str) -> list[FlowRun]:
     """List the runs with all of these tags, the oldest first."""
-    chosen = FlowRunFilter(tags=FlowRunFilterTags(all_=list(tags)))
     found: list[FlowRun] = []
     while len(found) % PAGE == 0:
-        page = await client.read_flow_runs(flow_run_filter=chosen, sort=FlowRunSort.START_TIME_ASC, limit=PAGE, offset=len(found))
+        page = await _page(client, tags, offset=len(found))
         if not page:
             break
         found += page
     return list({run.id: run for run in found}.values())
+
+
+async def _page(client: PrefectClient, tags: Iterable[str], *, offset: int) -> list[FlowRun]:
+    chosen = FlowRunFilter(tags=FlowRunFilterTags(all_=list(tags)))
+    return await client.read_flow_runs(flow_run_filter=chosen, sort=FlowRunSort.START_TIME_ASC, limit=PAGE, offset=offset)
 
 
 async def change_tags(

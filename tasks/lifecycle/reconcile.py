@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -13,23 +14,20 @@ from prefect.client.schemas.filters import DeploymentFilter, FlowFilter, FlowRun
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.context import FlowRunContext
-from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter
 from prefect.states import AwaitingRetry
 
-from blocks.approvers.key_file import secret_name
-from tasks.lifecycle.freezes import what_holds
-from tasks.lifecycle.kept_runs import care_of, count_start, keep_care, process_of, times_started_again
-from tasks.lifecycle.lock import OPEN, must_stop
+from blocks.approvers.key_file import key_path, secret_name
+from blocks.server import keeper
+from tasks.lifecycle.kept_runs import count_start, times_started
+from tasks.lifecycle.lock import OPEN
 from tasks.lifecycle.policy import OBSERVE
-from tasks.lifecycle.run_labels import HELD, MARKED, PID, WAKE_AT, process_lives, run_lives, whatever_is_left
-from tasks.rules.lifecycle.reconcile import AT_WORK, MOST_ATTEMPTS, Seen, is_known_dead, will_be_done
+from tasks.lifecycle.run_labels import whatever_is_left
+from tasks.lifecycle.seeing import BEATING, forget_gone, marked_at, see, see_deleted
+from tasks.rules.lifecycle.reconcile import MOST_ATTEMPTS, may_live, will_be_done
 
-KEEPER = "keeper"
-WORKER_TYPE = "prefect.worker.type"  # a label that workers write on what they start
+KEEPER = keeper.FLOW
 KEPT_IDLE_RUNS = 20
 MOST_ASKED = 3  # runs that settle one run, a minute
-ROLLBACK = "shipway:rollback"
-BEATING = {"RUNNING", "CANCELLING", "CRASHED"}
 
 
 @task(name="start again", **OBSERVE)
@@ -55,12 +53,11 @@ async def start_again(
         found = await client.read_flow_run(UUID(run))
         if found.state is None or found.state.type.value != state or since not in (None, found.state.timestamp):
             return False
-        if marked != await _marked(found) and state in BEATING:
+        if marked != await marked_at(found) and state in BEATING:
             return False
         first_due = min(found.expected_start_time or datetime.now(UTC), datetime.now(UTC))
         again: State[Any] = AwaitingRetry(scheduled_time=first_due, message=f"keeper: {reason}")
-        if counts:
-            await count_start(run)
+        await count_start(run, counts=counts)
         await forget_gone(run)
         await client.set_flow_run_state(found.id, again, force=True)
         return True
@@ -68,15 +65,10 @@ async def start_again(
 
 @task(name="look for life", **OBSERVE)
 async def lives(run: str) -> bool:
-    """Say whether a process acts for a run, or might: a run that has not ended, and whose process is not known to be gone."""
+    """Say whether a process acts for a run, or may, by the same rule as the keeper's."""
     async with whatever_is_left(run) as (client, found):
-        if found is None:
-            return process_lives(await process_of(run)) is True
-        alive = await run_lives(found)
-        if alive and is_known_dead(await see(client, found), now=datetime.now(UTC)):
-            return False
-        ended = found.state is not None and (found.state.is_final() or found.state.is_paused())
-        return alive is True or (alive is None and not ended)
+        seen = await see_deleted(client, run) if found is None else await see(client, found)
+        return may_live(seen, now=datetime.now(UTC))
 
 
 @task(name="try again", **OBSERVE)
@@ -92,7 +84,7 @@ async def try_again(run: str, *, reason: str) -> bool:
             or found.state is None
             or not found.state.is_failed()
             or OPEN not in found.tags
-            or max(found.run_count, 1 + await times_started_again(run)) >= MOST_ATTEMPTS
+            or max(found.run_count, await times_started(run)) >= MOST_ATTEMPTS
         ):
             return False
         if found.deployment_id is None:  # no worker would take it
@@ -128,14 +120,30 @@ async def settle_run(run: str, *, reason: str, cancelled: bool, alive: bool | No
                 return
 
 
-async def last_work(client: PrefectClient) -> datetime | None:
-    """Read when the keeper last did its work: the end of its newest completed run (UTC), or None."""
+@task(name="note work", **OBSERVE)
+async def note_work() -> None:
+    """Note beside the key that the keeper did its work."""
+    try:
+        await asyncio.to_thread(keeper.note_work, datetime.now(UTC).timestamp())
+    except OSError as error:
+        logging.getLogger("shipway").error("the keeper's work could not be noted beside the key: %s", error.strerror)  # noqa: TRY400
+
+
+async def last_work(client: PrefectClient) -> tuple[datetime | None, bool]:
+    """Read when the keeper last did its work, by what lies beside the key.
+
+    Returns:
+        When (UTC), or None if it never did; and whether only the server says so, as the key is not here: by its newest completed run.
+    """
+    if key_path().exists():
+        noted = await asyncio.to_thread(keeper.noted_work, key_path())
+        return None if noted is None else datetime.fromtimestamp(noted, UTC), False
     state: Any = {"type": {"any_": ["COMPLETED"]}}
     flow: Any = {"any_": [KEEPER]}
     runs = await client.read_flow_runs(
         flow_filter=FlowFilter(name=flow), flow_run_filter=FlowRunFilter(state=state), sort=FlowRunSort.END_TIME_DESC, limit=1
     )
-    return runs[0].end_time if runs else None
+    return runs[0].end_time if runs else None, True
 
 
 @task(name="forget idle runs", **OBSERVE)
@@ -173,75 +181,3 @@ async def _late(client: PrefectClient, deployment: UUID) -> list[FlowRun]:
     return await client.read_flow_runs(
         flow_run_filter=FlowRunFilter(state=state, expected_start_time=before), deployment_filter=DeploymentFilter(id=chosen), limit=200
     )
-
-
-async def see(client: PrefectClient, run: FlowRun) -> Seen:
-    """Read what the keeper's rule wants to know of a run, but for what its record says."""
-    labels = dict(run.labels)
-    state = run.state
-    since = state.timestamp if state else datetime.now(UTC)
-    alive = await run_lives(run)
-    pauses = len((run.empirical_policy and run.empirical_policy.pause_keys) or ())
-    return Seen(
-        state=state.type.value if state else "PENDING",
-        since=since,
-        alive=alive,
-        heard=await last_heartbeat(client, run.id) if alive is not True and state and state.type.value in BEATING else None,
-        wake_at=moment_of(labels.get(WAKE_AT)),
-        stop_requested=must_stop(run),
-        attempts=max(run.run_count - pauses, 1 + await times_started_again(str(run.id))),  # each wait adds a start
-        marked=await _marked(run),
-        as_job=labels.get(WORKER_TYPE, "process") != "process",
-        is_rollback=ROLLBACK in run.tags,
-        due=run.state.state_details.scheduled_time if run.state else None,
-        gone=await gone_since(str(run.id)) if state and state.type.value in AT_WORK else None,
-        hold_changed=await _hold_changed(str(labels.get(HELD) or "")),
-    )
-
-
-async def gone_since(run: str) -> datetime | None:
-    """Say when the keeper first saw a run at work whose process, as it is kept, is gone; None if it is not, or may not be."""
-    process = await process_of(run)
-    if not process or (process_lives(process) is not False and process.get(PID) != ""):
-        return None
-    known, marked = await care_of(run), str(process.get(MARKED))
-    at = moment_of(known.get("gone_at")) if known.get("gone") == marked else None
-    if at is None:
-        at = datetime.now(UTC)
-        await keep_care(run, gone=marked, gone_at=at.isoformat())
-    return at
-
-
-async def forget_gone(run: str) -> None:
-    """Forget that a run's process is gone, as it gets a new one."""
-    if "gone" in await care_of(run):
-        await keep_care(run, gone="", gone_at="")
-
-
-async def _hold_changed(held: str) -> bool:
-    """Say if what held a run when it was suspended is not what holds its service now, as far as this machine knows."""
-    service, _, then = held.partition(" ")
-    return bool(then) and await asyncio.to_thread(what_holds, service) not in {then, ""}
-
-
-async def last_heartbeat(client: PrefectClient, run: UUID) -> datetime | None:
-    """Read when the process of a run was last heard of; its events stay when it is deleted."""
-    wanted = EventFilter(
-        event=EventNameFilter(name=["prefect.flow-run.heartbeat"]), any_resource=EventAnyResourceFilter(id=[f"prefect.flow-run.{run}"])
-    )
-    page = await client.read_events(wanted, limit=1)
-    return page.events[0].occurred if page.events else None
-
-
-async def _marked(run: FlowRun) -> datetime | None:
-    """Say when the process that acts for a run was written down."""
-    return moment_of((await process_of(str(run.id)) or run.labels).get(MARKED))
-
-
-def moment_of(text: Any) -> datetime | None:
-    """Read a moment that a label names, in UTC; None if it names none, as one without a time zone."""
-    try:
-        found = datetime.fromisoformat(str(text)) if text else None
-        return found.astimezone(UTC) if found and found.tzinfo else None
-    except (ValueError, OverflowError):
-        return None

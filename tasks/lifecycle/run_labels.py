@@ -6,6 +6,7 @@ kept. A run may be deleted from the server while its record is open: what is wri
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,13 +21,14 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import ObjectNotFound
 
-from tasks.lifecycle.kept_runs import count_attempt, forget_open, forget_process, keep_process, process_of
+from blocks.approvers.heads import KeyFolderFault, read_head
+from blocks.errors import Tampered
+from tasks.lifecycle.kept_runs import MARKED, count_attempt, forget_open, is_kept_open, keep_process, process_of
 from tasks.lifecycle.lock import OPEN, OUTCOME, STOP, change_tags, lock_tag, release_locks
 from tasks.lifecycle.policy import OBSERVE
 from tasks.rules.lifecycle.reconcile import UNMARKED
 
 HOST, PID, STARTED, WAKE_AT = "shipway.host", "shipway.pid", "shipway.process-started", "shipway.wake-at"
-MARKED = "shipway.marked-at"
 HELD = "shipway.held"  # the service, and what held it when its run was suspended
 OF_A_RUN = ("prefect", "engine_client")  # what the command of a run's process contains
 
@@ -89,6 +91,18 @@ async def unmark(run: str) -> None:
             await client.update_flow_run_labels(UUID(run), {PID: ""})
 
 
+def this_process() -> dict[str, Any]:
+    """Describe this process, as the one that acts for a run from now on."""
+    me, marked = psutil.Process(), datetime.now(UTC).isoformat()
+    return {HOST: machine(), PID: me.pid, STARTED: round(me.create_time(), 2), MARKED: marked, WAKE_AT: "", HELD: ""}
+
+
+def is_this_process(kept: dict[str, Any]) -> bool:
+    """Say if what is kept of a run names this process."""
+    mine = this_process()
+    return all(kept.get(name) == mine[name] for name in (HOST, PID, STARTED))
+
+
 async def mark_process(client: PrefectClient, run: str, *, is_there: bool = True) -> None:
     """Write this process's number and start time beside the key and on a run, and when they were written.
 
@@ -97,8 +111,7 @@ async def mark_process(client: PrefectClient, run: str, *, is_there: bool = True
         run: Flow run id.
         is_there: Whether the server has the run.
     """
-    me, marked = psutil.Process(), datetime.now(UTC).isoformat()
-    labels: dict[str, Any] = {HOST: machine(), PID: me.pid, STARTED: round(me.create_time(), 2), MARKED: marked, WAKE_AT: "", HELD: ""}
+    labels = this_process()
     await keep_process(run, labels)
     if is_there:
         await client.update_flow_run_labels(UUID(run), labels)
@@ -116,17 +129,25 @@ def process_lives(labels: dict[str, Any]) -> bool | None:
 
 
 async def run_lives(run: FlowRun) -> bool | None:
-    """Say if a process acts for a run: the one that is written of it, or the one that a worker of this machine started for it.
+    """Say if a process acts for a run: the one that is kept of it, or the one that a worker of this machine started for it.
 
-    A worker writes down what it started before or while the run becomes Running, when what is written may still be of an earlier attempt.
+    A worker writes down what it started before or while the run becomes Running, when what is kept may still be of an earlier attempt.
+    Labels count only for a run that has not begun, as far as this machine can see.
 
     Returns:
         None if this machine cannot know.
     """
     kept = await process_of(str(run.id))
     if kept and not _may_be_starting(run, kept):
-        return process_lives(kept)
-    return True if _started_process_lives(run.infrastructure_pid) else process_lives(kept or dict(run.labels))
+        return kept_lives(kept)
+    if not kept and await is_kept_open(str(run.id)):
+        return None
+    return True if _started_process_lives(run.infrastructure_pid) else kept_lives(kept) if kept else process_lives(dict(run.labels))
+
+
+def kept_lives(kept: dict[str, Any]) -> bool | None:
+    """Say whether the process that is kept of a run still runs; one that gave the run up does not act for it any more."""
+    return False if kept.get(PID) == "" else process_lives(kept)
 
 
 def _may_be_starting(run: FlowRun, kept: dict[str, Any]) -> bool:
@@ -184,11 +205,22 @@ async def end_attempt(run: str, *, outcome: str) -> None:
 
 @task(name="let go", **OBSERVE)
 async def let_go(run: str) -> None:
-    """Take a run that ended out of the keeper's sight; one without an outcome is left for the keeper to settle."""
+    """Take a run that ended out of the keeper's sight; one whose record is open is left for the keeper to settle, whatever its tags say."""
+    if await is_kept_open(run):
+        return
+    if await asyncio.to_thread(_is_closed, run):
+        await forget_open(run)  # what was kept of it while it was being closed
     async with whatever_is_left(run) as (client, found):
         if found is not None and any(tag.startswith(OUTCOME) for tag in found.tags):
-            await forget_process(run)
             await change_tags(client, found, drop={OPEN})
+
+
+def _is_closed(run: str) -> bool:
+    try:
+        head = read_head(run)
+    except (KeyFolderFault, Tampered):
+        return False
+    return head is not None and head.closed
 
 
 @task(name="forget", **OBSERVE)
@@ -199,13 +231,36 @@ async def forget_unbegun(run: str) -> bool:
         Whether it was such a run.
     """
     async with whatever_is_left(run) as (client, found):
-        begun = HOST in found.labels if found is not None else bool(await process_of(run))
-        if begun:
+        if await _began_here(run) or (found is not None and HOST in found.labels):
             return False
-        await forget_open(run)
-        if found is not None:
-            await change_tags(client, found, drop={OPEN})
+        await _forget(client, run, found)
         return True
+
+
+@task(name="forget idle", **OBSERVE)
+async def forget_idle(run: str) -> bool:
+    """Take a run that moves nothing, as the server names its flow, out of the keeper's sight; not one of which a process is kept.
+
+    The server's word alone never ends what looks after a run that began here: it may be a release under a flow of another name.
+
+    Returns:
+        Whether it was taken out of sight.
+    """
+    async with whatever_is_left(run) as (client, found):
+        if await _began_here(run):
+            return False
+        await _forget(client, run, found)
+        return True
+
+
+async def _began_here(run: str) -> bool:
+    return bool(await process_of(run)) or await is_kept_open(run)
+
+
+async def _forget(client: PrefectClient, run: str, found: FlowRun | None) -> None:
+    await forget_open(run)
+    if found is not None:
+        await change_tags(client, found, drop={OPEN})
 
 
 @task(name="end as", **OBSERVE)

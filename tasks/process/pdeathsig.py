@@ -1,4 +1,4 @@
-"""Parent-death signal: become a program that is killed with its parent: `python -I -S mortal.py PARENT UNSET PROGRAM [ARGUMENT…]`.
+"""Parent-death signal: become a program that is killed with its parent: `python -I -S pdeathsig.py PARENT UNSET PROGRAM [ARGUMENT…]`.
 
 The kernel kills it (SIGKILL) when its parent dies; else the smoke test of a killed release would continue beside
 the attempt that takes over. This holds for the program itself, not for its children. It gets signals and environment as they were

@@ -24,7 +24,7 @@ from tasks.rules.lifecycle.reconcile import is_late
 LOOK_SECONDS = 0.5  # how often a server is asked that sends nothing by itself
 WATCH_SECONDS = 5.0  # how often the run's state is looked at while nothing is heard
 STORED_SECONDS = 6.0  # a server stores events every five seconds, ours every second; where no last word came by then, none comes
-UNCLOSED_SECONDS = 60.0  # a run that died is started again or settled by the keeper; where that does not work, no end is waited for
+UNCLOSED_SECONDS = 60.0  # a run that died is started again or settled; if that fails, or its record is closed, it is not waited for
 PHASE_SECONDS = 1.5  # a phase that runs alone has no last word
 LOST_SECONDS = 30.0  # a socket that broke and was opened anew may have missed something
 SOON_SECONDS = (0.1, 0.3, 1.0)
@@ -105,7 +105,7 @@ class _Rest:
             return False
         seconds = time.monotonic() - self.since
         if is_unclosed(run):
-            return seconds > UNCLOSED_SECONDS and is_late(await last_work(client), now=datetime.now(UTC))
+            return seconds > UNCLOSED_SECONDS and (last == "closed" or is_late((await last_work(client))[0], now=datetime.now(UTC)))
         return last in LAST_WORDS[run.state.is_final()] or seconds > (STORED_SECONDS if is_release else PHASE_SECONDS)
 
 

@@ -177,7 +177,10 @@ async def find_deployed(service: str, *, version: str) -> tuple[bool, str]:
     storage = await default_storage()
     for sealed in (True, False):
         for run in runs:
-            reading = await read_record(storage, run, sealed=sealed)
+            try:
+                reading = await read_record(storage, run, sealed=sealed)
+            except Refused:  # the storage cannot be used at all, so no record says anything
+                continue
             if not reading.problems and _says_deployed(reading.entries, version):
                 return True, f"the record of {run}: {reading.unchecked}" if reading.unchecked else ""
     return False, ""

@@ -11,8 +11,8 @@ import hashlib
 from contextlib import suppress
 
 from blocks.approvers.kept_files import kept_names, read_kept
-from blocks.errors import Refused
-from tasks.lifecycle.kept_runs import write
+from blocks.errors import BadInput, Refused
+from tasks.lifecycle.kept_runs import RUN, write
 from tasks.rules.record.entries import Entry, Kind, parse_entry, to_bytes
 
 FOLDER = "entries"
@@ -21,36 +21,41 @@ KINDS: set[Kind] = {"opened", "rollback", "migration"}
 
 
 async def keep_entry(release: str, entry: Entry) -> None:
-    """Keep an entry, if it is one that a rollback goes by.
+    """Keep an entry, if it is one that a rollback goes by; each run has a folder, so that to read one run's lists no other's.
 
     Raises:
         KeyFolderFault: The key's folder cannot be used.
     """
     if entry.kind in KINDS:
-        await write(FOLDER, _name(release, entry.key), {"entry": to_bytes(entry).decode()}, what=WHAT)
+        await write(_folder(release), _name(entry.key), {"entry": to_bytes(entry).decode()}, what=WHAT)
 
 
 async def kept_entry(release: str, key: str) -> Entry | None:
     """Give a kept entry by its key; None if none is kept, or it cannot be read."""
-    return await asyncio.to_thread(_read, _name(release, key))
+    return await asyncio.to_thread(_read, release, _name(key))
 
 
 async def kept_entries(release: str) -> list[Entry]:
     """Give the kept entries of a release, in the order of the record."""
 
     def read() -> list[Entry]:
-        found = kept_names(FOLDER, beginning=f"{release}_")
-        return [entry for name in found if (entry := _read(name)) is not None]
+        return [entry for name in kept_names(_folder(release)) if (entry := _read(release, name)) is not None]
 
     return sorted(await asyncio.to_thread(read), key=lambda entry: (entry.at, entry.seq))
 
 
-def _read(name: str) -> Entry | None:
+def _read(release: str, name: str) -> Entry | None:
     with suppress(Refused, ValueError, KeyError, TypeError, AttributeError):
-        found = read_kept(FOLDER, name, what=WHAT)
+        found = read_kept(_folder(release), name, what=WHAT)
         return parse_entry(found["entry"].encode()) if found else None
     return None
 
 
-def _name(release: str, key: str) -> str:
-    return f"{release}_{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+def _folder(release: str) -> str:
+    if not RUN.fullmatch(release):
+        raise BadInput(f"{release!r} is not the id of a release", field="release", fix="Take the id that `shipway history` shows.")
+    return f"{FOLDER}/{release}"
+
+
+def _name(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:32]

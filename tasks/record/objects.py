@@ -134,6 +134,35 @@ class BlockObjects:
         return None
 
 
+class NoStorage:
+    """In the place of a storage that cannot be used, for good: it refuses, and a rollback goes on by what lies beside the key.
+
+    Args:
+        name: The storage's.
+        why: A sentence, with what to do.
+    """
+
+    def __init__(self, name: str, why: str) -> None:
+        """Keep what is said each time."""
+        self.name, self.why = name, why
+
+    async def read(self, path: str) -> bytes | None:
+        """Refuse."""
+        raise Refused(f"{self.why}; {path} was not read")
+
+    async def create(self, path: str, content: bytes) -> bool:  # noqa: ARG002
+        """Refuse."""
+        raise Refused(f"{self.why}; {path} was not written")
+
+    async def replace(self, path: str, content: bytes) -> None:  # noqa: ARG002
+        """Refuse."""
+        raise Refused(f"{self.why}; {path} was not written")
+
+    async def contents(self, folder: str, *, named: re.Pattern[str]) -> dict[str, bytes | Tampered] | None:  # noqa: ARG002
+        """Refuse."""
+        raise Refused(f"{self.why}; {folder} was not read")
+
+
 def objects_of(storage: Any) -> Objects:
     """Reach a storage: a path or Prefect's `LocalFileSystem` as a folder, any other block through its own methods.
 
@@ -143,7 +172,7 @@ def objects_of(storage: Any) -> Objects:
     Raises:
         Refused: It is a remote filesystem of a kind that is not taken.
     """
-    if isinstance(storage, Folder | BlockObjects):
+    if isinstance(storage, Folder | BlockObjects | NoStorage):
         return storage
     if isinstance(storage, Path):
         return Folder(storage)

@@ -9,7 +9,6 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
 from uuid import UUID
@@ -23,24 +22,24 @@ from prefect.exceptions import ObjectNotFound
 
 from blocks.outside_text import error_text
 from tasks.lifecycle.apart import apart
-from tasks.lifecycle.kept_runs import forget_open, open_runs, process_of, still_waits
+from tasks.lifecycle.kept_runs import forget_open, open_runs, still_waits
 from tasks.lifecycle.lock import OPEN, change_tags
 from tasks.lifecycle.policy import OBSERVE
-from tasks.lifecycle.reconcile import last_heartbeat, see
-from tasks.lifecycle.run_labels import PID, process_lives
+from tasks.lifecycle.seeing import acts_now, forget_gone, see, see_deleted
 from tasks.record.kept_entries import kept_entry
 from tasks.record.reading import Reading, read_record
 from tasks.record.storage import default_storage
 from tasks.rules.lifecycle.reconcile import Seen
 from tasks.rules.record.entries import key_of, outcome_of
 from tasks.rules.rollout.waiting import says_it_waits, wake_time
+from tasks.rules.rollout.waves import has_canary
 
 LOG = logging.getLogger("shipway")
 Part = Literal["kept", "tagged"]
 Look = Callable[[], Awaitable["OpenRun | None"]]
 MOST_TAGGED = 200
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-HELD = {"PAUSED", "SCHEDULED"}  # in these states the record says whether the run means to be there
+WAITING_STATES = {"PAUSED", "SCHEDULED"}  # in these states the record says whether the run means to be there
 
 
 @dataclass(frozen=True)
@@ -112,27 +111,25 @@ async def _deleted(client: PrefectClient, run: str, reading: Reading | None) -> 
     if reading is not None and not (reading.entries or reading.faults or await kept_entry(run, key_of("opened"))):
         await forget_open(run)
         return None
-    process = await process_of(run)
-    alive = False if process.get(PID) == "" else process_lives(process)
-    heard = await last_heartbeat(client, UUID(run)) if alive is None else None
-    seen = Seen("DELETED", datetime.now(UTC), alive, heard=heard, wake_at=None, stop_requested=False, attempts=1, begun=True)
-    return OpenRun(run, f"the deleted run {run}", seen, has_deployment=False)
+    return OpenRun(run, f"the deleted run {run}", await see_deleted(client, run), has_deployment=False)
 
 
 async def _look(client: PrefectClient, run: FlowRun) -> OpenRun:
     seen = await see(client, run)
-    if seen.state in HELD:
+    if seen.state in WAITING_STATES:
         reading = await _read(str(run.id))
         seen = by_record(seen, reading, kept=await kept_entry(str(run.id), key_of("opened")) is not None)
         if reading is None:
-            seen = replace(seen, waits=await still_waits(str(run.id), marked=seen.marked))
+            seen = replace(seen, waits=await still_waits(str(run.id), marked=seen.marked), exposed=True)
+    if seen.state == "PAUSED" and seen.waits:
+        await forget_gone(str(run.id))  # whoever resumes it starts a new process
     if seen.state == "SCHEDULED" and seen.begun:
         seen = replace(seen, queue_full=await _is_full(client, run))
     return OpenRun(str(run.id), run.name, seen, run.deployment_id is not None)
 
 
 async def _is_full(client: PrefectClient, run: FlowRun) -> bool:
-    """Say if the limit of a run's queue is reached by runs that live, by what is kept of their processes; a paused one is not."""
+    """Say if the limit of a run's queue is reached by runs whose processes live, by what is kept of them; a paused one is not."""
     if run.work_queue_id is None:
         return False
     try:
@@ -141,9 +138,16 @@ async def _is_full(client: PrefectClient, run: FlowRun) -> bool:
         return False
     if queue.is_paused or not queue.concurrency_limit:
         return False
-    processes = [await process_of(one) for one in await open_runs() if one != str(run.id)]
-    living = sum(bool(one.get(PID)) and process_lives(one) is not False for one in processes)
-    return living >= queue.concurrency_limit
+    others = [one for one in await open_runs() if one != str(run.id) and UUID_TEXT.fullmatch(one)]
+    living = [one for one in others if await acts_now(one)]
+    return sum([await _is_of(client, one, run.work_queue_id) for one in living]) >= queue.concurrency_limit
+
+
+async def _is_of(client: PrefectClient, run: str, queue: UUID) -> bool:
+    try:
+        return (await client.read_flow_run(UUID(run))).work_queue_id == queue
+    except ObjectNotFound:
+        return False
 
 
 def by_record(seen: Seen, reading: Reading | None, *, kept: bool) -> Seen:
@@ -155,11 +159,12 @@ def by_record(seen: Seen, reading: Reading | None, *, kept: bool) -> Seen:
         kept: Whether its first entry is kept beside the key.
     """
     if reading is None or reading.unchecked:
-        return replace(seen, begun=kept)
+        return replace(seen, begun=kept, exposed=True)
     entries = [] if reading.faults else reading.entries
     told = reading.entries[0].evidence if reading.entries else {}
     at = min(filter(None, (seen.wake_at, wake_time(entries))), default=None)
     facts: dict[str, Any] = {"begun": kept or bool(reading.entries or reading.faults), "waits": says_it_waits(entries), "wake_at": at}
+    facts["exposed"] = bool(reading.faults) or has_canary(entries)
     return replace(seen, **facts, is_rollback=seen.is_rollback or told.get("flow") == "rollback")
 
 

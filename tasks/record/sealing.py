@@ -11,6 +11,7 @@ task once more.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -21,14 +22,18 @@ from prefect import results, states
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.filesystems import WritableFileSystem
 from prefect.results import ResultStore
+from prefect.settings import get_current_settings
 from pydantic import PrivateAttr
 
 from blocks.approvers.seal import reading_seal, writing_seal
 from blocks.errors import Refused, Tampered, Temporary
 from blocks.outside_text import error_text
 from tasks.record.child_runs import folder_of, place_of
-from tasks.record.objects import Objects, objects_of
+from tasks.record.kept_storage import find_storage
+from tasks.record.objects import NoStorage, Objects, objects_of
 from tasks.record.without_key import is_rolling_back
+
+_blocks: dict[tuple[str, str], SealedStorage] = {}
 
 
 class SealedStorage(WritableFileSystem):
@@ -38,7 +43,7 @@ class SealedStorage(WritableFileSystem):
     _objects: Objects = PrivateAttr()
 
     @classmethod
-    def around(cls, storage: WritableFileSystem) -> SealedStorage:
+    def around(cls, storage: WritableFileSystem | NoStorage) -> SealedStorage:
         """Seal a storage: a folder, in which results are then also written whole or not at all, or any filesystem block."""
         if isinstance(storage, SealedStorage):
             return storage
@@ -109,13 +114,24 @@ def _no_storage_of_the_server_at_once() -> None:
 
 
 async def _sealed_default_storage() -> Any:
+    if get_current_settings().results.default_storage_block is not None:
+        return await asyncio.to_thread(_sealed_default_storage_at_once)
     found = await _ask()
     return replace(found, storage=SealedStorage.around(found.storage))
 
 
 def _sealed_default_storage_at_once() -> Any:
-    found = _ask_at_once()
-    return replace(found, storage=SealedStorage.around(found.storage))
+    settings = get_current_settings()
+    block = settings.results.default_storage_block
+    if block is None:
+        found = _ask_at_once()
+        return replace(found, storage=SealedStorage.around(found.storage))
+    place = (str(settings.api.url), str(block))
+    sealed = _blocks.get(place) or SealedStorage.around(find_storage(str(block)))
+    if not isinstance(sealed.objects, NoStorage):
+        _blocks[place] = sealed
+    source = results._DefaultResultStorageSource.SETTINGS  # noqa: SLF001
+    return results._DefaultResultStorage(storage=sealed, source=source)  # noqa: SLF001
 
 
 async def _exists_untouched(store: ResultStore, key: str) -> bool:

@@ -18,7 +18,7 @@ from blocks.outside_text import error_text
 from tasks.lifecycle.policy import OBSERVE
 from tasks.lifecycle.run_labels import HOST, machine
 from tasks.record.borders import hold
-from tasks.record.objects import Objects, StorageFault, objects_of
+from tasks.record.objects import NoStorage, Objects, StorageFault, objects_of
 from tasks.record.sealing import SealedStorage
 
 RECENT = 50
@@ -33,7 +33,10 @@ async def default_storage() -> Objects:
     if key not in _known:
         found = await aget_default_result_storage()
         hold(found)
-        _known[key] = found.objects if isinstance(found, SealedStorage) else objects_of(found)
+        objects = found.objects if isinstance(found, SealedStorage) else objects_of(found)
+        if isinstance(objects, NoStorage):
+            return objects
+        _known[key] = objects
     return _known[key]
 
 
@@ -42,7 +45,7 @@ async def show_machine(run: str) -> None:
     """Show on a run, and in the storage, which machine this is; without the storage the keeper does what else it can."""
     try:
         await (await default_storage()).create(_place(_host()), b"")
-    except (Tampered, StorageFault) as error:
+    except (Refused, Tampered, StorageFault) as error:
         logging.getLogger("shipway").warning("this machine cannot register in the storage: %s", error_text(error))
     async with get_client() as client:
         await client.update_flow_run_labels(UUID(run), {HOST: machine()})

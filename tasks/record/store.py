@@ -84,22 +84,6 @@ async def load_entry(storage: Any, release_id: str, key: str, *, whatever_is_lef
         return next((entry for entry in await readable_entries(storage, release_id) if entry.key == key), None)
 
 
-async def load_entries(storage: Any, release_id: str) -> list[Entry]:
-    """Read a record's entries; a torn last one counts as not written.
-
-    Args:
-        storage: A folder's `Path` or a Prefect filesystem block.
-        release_id: The release.
-
-    Returns:
-        The entries in order; empty if nothing was recorded.
-
-    Raises:
-        WorldMoved: An entry in the middle is missing or was changed.
-    """
-    return _trusted(await read_record(storage, release_id), release_id)
-
-
 async def store_entry(
     storage: Any,
     release_id: str,

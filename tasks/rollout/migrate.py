@@ -1,25 +1,28 @@
-"""Migrations: run one, tag the run with its contracts, and find the contracts of earlier releases."""
+"""Migrations: run one, keep that a run has contracts, and find the contracts of earlier releases."""
 
 from __future__ import annotations
 
+import asyncio
 import time
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+import httpx
 from prefect import get_client, task
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 
 from blocks.errors import BadInput
 from blocks.platform import Lease, Platform, RunsJobs
-from tasks.lifecycle.lock import change_tags, tagged
 from tasks.lifecycle.policy import OBSERVE, ONCE_ON_PLATFORM
-from tasks.lifecycle.run_labels import whatever_is_left
 from tasks.record.journal import read_entries
 from tasks.record.kept_index import keep_run, kept_runs_of
+from tasks.record.without_key import is_rolling_back
 from tasks.rules.plan.plan import Plan
 from tasks.rules.record.entries import moment, outcome_of
 from tasks.rules.rollout.migrations import Contract, contracts_in, due, restored_in
 
-CONTRACT = "shipway:contract"
+MOST_TAGGED, SERVER_SECONDS = 20, 5.0
 MOST_LINES = 100
 LINE_LENGTH = 500
 
@@ -68,23 +71,24 @@ async def run_migration(
 
 @task(name="note contract", **OBSERVE)
 async def note_contract(run: str, *, service: str) -> None:
-    """Note beside the key, and tag, a run whose record has contracts, so that every later rollback finds it."""
-    await keep_run("contracts", service, run=run)
-    async with whatever_is_left(run) as (client, found):
-        if found is not None:
-            await change_tags(client, found, add={CONTRACT})
+    """Note beside the key a run whose record has contracts, so that every later rollback finds it.
+
+    Raises:
+        KeyFolderFault: The key's folder cannot be used, and this is not a rollback.
+    """
+    await keep_run("contracts", service, run=run, must=not is_rolling_back())
 
 
 @task(name="find contracts", **OBSERVE)
 async def find_contracts(service: str) -> tuple[list[Contract], set[tuple[str, str, str]]]:
     """Find the contracts that releases of a service started, and those that rollbacks restored.
 
-    Tags find the runs, and what is kept beside the key; records decide.
+    What is kept beside the key names the runs, and records decide. Tags of runs count for nothing: whoever has the API's password could
+    write some that no rollback may cross.
     """
-    runs = [*await kept_runs_of("contracts", service), *await _tagged(f"service:{service}", CONTRACT)]
     contracts: list[Contract] = []
     restored: set[tuple[str, str, str]] = set()
-    for run in dict.fromkeys(runs):
+    for run in await kept_runs_of("contracts", service):
         entries = await read_entries(run)
         contracts += contracts_in(entries, run=run)
         restored |= restored_in(entries)
@@ -93,13 +97,21 @@ async def find_contracts(service: str) -> tuple[list[Contract], set[tuple[str, s
 
 @task(name="find last release", **OBSERVE)
 async def last_deployed(service: str, *, version: str) -> datetime | None:
-    """Find when the newest release that deployed a version began; None if no record has one."""
-    tags = await _tagged(f"service:{service}", f"version:{version}", "outcome:deployed")
-    records = [await read_entries(run) for run in {*tags, *await kept_runs_of("deployed", service, version=version)}]
+    """Find when the newest release that deployed a version began; None if no record has one.
+
+    It lets a rollback pass, so that a run that only tags name counts, too, if its record says so; of these a few are read.
+    """
+    kept = await kept_runs_of("deployed", service, version=version)
+    tags = await _tagged(f"service:{service}", f"version:{version}", "outcome:deployed") if not kept else []
+    records = [await read_entries(run) for run in {*tags, *kept}]
     began = [moment(one[0]) for one in records if one and one[0].evidence.get("version") == version and outcome_of(one) == "deployed"]
     return max(began, default=None)
 
 
 async def _tagged(*tags: str) -> list[str]:
-    async with get_client() as client:
-        return [str(run.id) for run in await tagged(client, *tags)]
+    """Name some runs by their tags; none if the server does not answer, since a rollback goes on without it."""
+    chosen = FlowRunFilter(tags=FlowRunFilterTags(all_=list(tags)))
+    with suppress(httpx.HTTPError, RuntimeError, TimeoutError):
+        async with asyncio.timeout(SERVER_SECONDS), get_client() as client:
+            return [str(run.id) for run in await client.read_flow_runs(flow_run_filter=chosen, limit=MOST_TAGGED)]
+    return []

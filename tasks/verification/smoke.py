@@ -14,6 +14,7 @@ from tasks.lifecycle.policy import OBSERVE
 from tasks.process.commands import run_foreign_command
 from tasks.process.concurrency import together, turns
 from tasks.process.files import read_bounded, resolve_inside
+from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.evidence.junit import MAX_BYTES
 from tasks.rules.evidence.tests import TestEvidence, judge_junit
 from tasks.rules.plan.plan import SmokeTest, Verification
@@ -100,4 +101,4 @@ def _judge_report(report: Path, *, name: str) -> TestEvidence:
     try:
         return judge_junit(read_bounded(report, limit_bytes=MAX_BYTES), name=name)
     except OSError as error:
-        return TestEvidence("error", f"{name} cannot be read: {error.strerror or error}")
+        return TestEvidence(Outcome.ERROR, f"{name} cannot be read: {error.strerror or error}")

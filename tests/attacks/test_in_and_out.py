@@ -24,13 +24,13 @@ from blocks.outside_text import outside
 from flows.lifecycle.frame import roll_back_cancelled
 from flows.release import release
 from tasks.record.storage import default_storage
-from tasks.record.store import load_entries
 from tasks.rules.record.entries import outcome_of, verify_chain
 from tests.flows.hostile_platform import HostilePlatform, hostile_service
 from tests.flows.processes import hang_up
 from tests.flows.test_hostile_words import HostileStage
 from tests.flows.test_migrations import JOB
 from tests.hostile_text import EVERYTHING, spellings, traces
+from tests.record_entries import load_entries
 
 pytestmark = [pytest.mark.attack, pytest.mark.server, pytest.mark.timeout(600)]
 SECRET = 'Tr0ub4dor&3/x y"z+Kuckuck-\u00e4%41<k&amp;'
@@ -220,7 +220,7 @@ def hostile_plan_with_job(stage: SecretStage, point: str) -> str:
         {"name": "add-place", "manifest": "jobs/job.yaml", "when": "before", "compatibility": "expand", "timeout_seconds": 30}
     ]
     if point == "header":
-        plan["verification"]["health"][0]["expect"]["headers"] = {"x-said": "^nobody says this$"}
+        plan["verification"]["health"][0]["expect"]["headers"] = {"x-said": "^never said$"}
     path = stage.repository / f"plan-job-{next(_numbers)}.yaml"
     path.write_text(yaml.safe_dump(plan))
     return str(path)
@@ -250,7 +250,7 @@ class DeathError(BaseException):
 
 @pytest.mark.parametrize("text", TEXTS[:3], ids=range(3))
 async def test_any_reason_of_a_cancellation_ends_in_a_rollback(stage: SecretStage, text: str) -> None:
-    """Somebody cancels a release half-way with any words: the hook rolls back."""
+    """Someone cancels a release half-way with any words: the hook rolls back."""
     await stage.free()
     for environment in stage.environments:
         stage.world(environment).reset("1.0")

@@ -163,8 +163,7 @@ def test_every_client_is_one_that_is_tested() -> None:
             }
             found |= {(str(path.relative_to(ROOT)), name) for name in names & CLIENTS}
     assert found == {
-        ("blocks/forge/client.py", "AsyncClient"),  # tests/blocks/forge/test_forge_errors.py
-        ("blocks/gitops/by_server.py", "AsyncClient"),  # tests/blocks/gitops/test_by_server.py
+        ("blocks/json_http.py", "AsyncClient"),  # tests/blocks/forge/test_forge_errors.py, tests/blocks/gitops/test_by_server.py
         ("blocks/kubernetes/api/auth.py", "ApiClient"),  # above
         ("blocks/kubernetes/api/tunnel.py", "ClientSession"),  # websockets of 4 MB a message at most, which is aiohttp's bound
         ("blocks/kubernetes/routing/gateway_metrics.py", "ClientSession"),  # tests/blocks/kubernetes/test_gateway_metrics.py
@@ -174,6 +173,7 @@ def test_every_client_is_one_that_is_tested() -> None:
         ("blocks/server/api.py", "build_opener"),  # `read_open`, above
         ("flows/commands/_demo_prometheus.py", "urlopen"),  # `read_open`, above
         ("tasks/verification/http_check.py", "AsyncClient"),  # tests/tasks/verification/test_http_check.py
+        ("tasks/windows/calendar_source.py", "AsyncClient"),  # tests/tasks/windows/test_calendars.py
     }
 
 

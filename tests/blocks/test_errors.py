@@ -19,12 +19,6 @@ EVERY = [
 ]
 
 
-@pytest.mark.parametrize("error", [*EVERY, ValueError("x"), KeyboardInterrupt()], ids=lambda error: type(error).__name__)
-def test_only_what_is_temporary_is_worth_another_try(error: BaseException) -> None:
-    """A stranger's error is no reason to try again either."""
-    assert errors.is_temporary(error) == isinstance(error, errors.Temporary)
-
-
 @pytest.mark.parametrize("error", EVERY, ids=lambda error: type(error).__name__)
 def test_every_error_is_ours_and_of_one_kind(error: errors.ShipwayError) -> None:
     """Whoever catches the base catches all; nothing is temporary and permanent at once."""
@@ -33,7 +27,7 @@ def test_every_error_is_ours_and_of_one_kind(error: errors.ShipwayError) -> None
 
 
 @given(*[st.text(min_size=1, max_size=50)] * 3)
-def test_bad_input_says_field_fault_and_mend(message: str, field: str, fix: str) -> None:
+def test_bad_input_says_field_fault_and_fix(message: str, field: str, fix: str) -> None:
     """One line for a person, and its parts for a program."""
     error = errors.BadInput(message, field=field, fix=fix)
     assert str(error) == outside(f"{field}: {message}. {fix}", lines=True)

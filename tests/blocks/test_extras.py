@@ -20,6 +20,6 @@ def test_a_missing_extra_is_named_with_the_way_to_install_it(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("extra", sorted(extras.EXTRAS))
-def test_an_installed_extra_is_no_obstacle(extra: str) -> None:
+def test_an_installed_extra_is_not_an_obstacle(extra: str) -> None:
     """The lock includes all of them."""
     extras.require(extra, field="platform")

@@ -106,7 +106,7 @@ def test_every_error_of_ours_has_clean_words(text: str) -> None:
 
 
 def test_an_error_that_has_no_words_is_named() -> None:
-    """Somebody else's error may fail at its own text."""
+    """Another's error may fail at its own text."""
 
     class MuteError(Exception):
         def __str__(self) -> str:

@@ -40,7 +40,7 @@ def test_machines_are_told_apart_and_stay_the_same_over_restarts(tmp_path: Path)
 
 
 def test_a_reused_process_id_is_not_ours(tmp_path: Path) -> None:
-    """A record from an earlier life of the same id ends nobody."""
+    """A record from an earlier life of the same id ends no one."""
     pid = _start(tmp_path)
     (tmp_path / "old.pid").write_text(json.dumps({"pid": pid, "started": "an-earlier-boot/12345"}))
     assert processes.recorded(tmp_path / "old.pid") is None
@@ -50,8 +50,8 @@ def test_a_reused_process_id_is_not_ours(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", "not json", '{"pid": 1}'])
-def test_a_broken_record_names_nobody(tmp_path: Path, text: str) -> None:
-    """A record cut short by a full disk or a crash is no process."""
+def test_a_broken_record_names_no_one(tmp_path: Path, text: str) -> None:
+    """A record cut short by a full disk or a crash is not a process."""
     (tmp_path / "one.pid").write_text(text)
     assert processes.recorded(tmp_path / "one.pid") is None
 

@@ -1,6 +1,6 @@
 """A namespace of a real cluster for one test: manifests applied as a user would, podinfo in it, and a visitor who counts answers.
 
-Everything here acts as the field manager `kubectl`, so that Shipway meets objects that belong to somebody else.
+Everything here acts as the field manager `kubectl`, so that Shipway meets objects that belong to another.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class World:
             await self.cluster.call("PATCH", path_of(manifest, self.namespace), body=manifest, query=query, content_type=APPLY)
 
     async def merge(self, kind: str, name: str, patch: Json, *, manager: str = MANAGER) -> None:
-        """Change an object as somebody with `kubectl edit` would."""
+        """Change an object as someone with `kubectl edit` would."""
         path = self.cluster.path(kind, name)
         await self.cluster.call("PATCH", path, body=patch, query={"fieldManager": manager}, content_type=MERGE_PATCH)
 
@@ -209,7 +209,7 @@ class Answer(NamedTuple):
 
 @dataclass
 class Visitor:
-    """Somebody who asks for `/version` so many times a second, whatever comes back, and remembers it.
+    """Someone who asks for `/version` so many times a second, whatever comes back, and remembers it.
 
     Fields:
         url: The service's address.

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.cluster
 
 
 async def test_many_calls_and_watches_at_once_keep_the_loop_free_and_the_log_quiet(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """A hundred calls beside ten watches block nobody and cost no warning about connections."""
+    """A hundred calls beside ten watches block no one and cost no warning about connections."""
     ticks = 0
 
     async def watch_the_loop() -> None:
@@ -51,12 +51,12 @@ async def test_many_calls_and_watches_at_once_keep_the_loop_free_and_the_log_qui
 
 async def test_what_is_not_there_is_none_and_a_patch_of_it_says_so(world: World) -> None:
     """Reading asks a question; changing takes the object for granted."""
-    assert await world.cluster.read("Deployment", "nobody") is None
+    assert await world.cluster.read("Deployment", "absent") is None
     with pytest.raises(Missing, match="does not exist"):
-        await world.cluster.patch("Deployment", "nobody", [], content_type=JSON_PATCH)
+        await world.cluster.patch("Deployment", "absent", [], content_type=JSON_PATCH)
 
 
-async def test_an_object_that_somebody_changed_is_neither_overwritten_nor_deleted(world: World) -> None:
+async def test_an_object_that_someone_changed_is_neither_overwritten_nor_deleted(world: World) -> None:
     """Both say that it is not the one that was read."""
     await world.apply(service("podinfo"))
     read = await world.cluster.read("Service", "podinfo")
@@ -74,7 +74,7 @@ async def test_an_object_that_somebody_changed_is_neither_overwritten_nor_delete
 
 
 async def test_a_write_that_was_sent_is_over_before_its_cancellation_is(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever is cancelled writes nothing later: what comes next, as the way back, has the place to itself."""
+    """Whoever is cancelled writes nothing later: what comes next, as the rollback, has the place to itself."""
     await world.apply(service("podinfo"))
     begun, send = threading.Event(), Cluster.send
 

@@ -37,11 +37,11 @@ async def test_the_story_of_a_release_stands_on_the_deployment(world: World) -> 
 async def test_an_event_that_cannot_be_written_fails_nothing(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """Without a workload, or without an API server, the step goes on soon, and the log says what was lost."""
     with caplog.at_level("INFO", "shipway.kubernetes"):
-        await record_event(Target(world.cluster, "nobody"), reason="ShipwayShift", note="to nobody")
+        await record_event(Target(world.cluster, "absent"), reason="ShipwayShift", note="to an absent one")
         async with line_to(world.cluster) as line:
             line.open = False
             began = time.monotonic()
-            await record_event(Target(line.cluster, "podinfo"), reason="ShipwayShift", note="to nobody")
+            await record_event(Target(line.cluster, "podinfo"), reason="ShipwayShift", note="to an absent one")
             assert time.monotonic() - began < 3
     assert caplog.text.count("was not written") == 2
 

@@ -51,7 +51,7 @@ async def test_fifty_requests_at_once_are_all_answered(world: World, client: htt
     assert [one.content for one in answers] == bodies
 
 
-async def test_large_bodies_come_through_whole_both_ways_and_nobody_waits(world: World, client: httpx.AsyncClient) -> None:
+async def test_large_bodies_come_through_whole_both_ways_and_no_one_waits(world: World, client: httpx.AsyncClient) -> None:
     """64 MB go up and come back unchanged, while the event loop goes on."""
     await world.podinfo()
     url = await forward(world.cluster, selector="app=podinfo", port=PORT)
@@ -85,8 +85,8 @@ async def test_a_killed_pod_costs_only_the_connections_that_it_had(world: World,
 
 
 async def test_where_no_pod_is_ready_the_connection_is_closed_at_once(world: World, client: httpx.AsyncClient) -> None:
-    """A client learns within a second that nobody answers, and the reason is in the log."""
-    url = await forward(world.cluster, selector="app=nobody", port=PORT)
+    """A client learns within a second that no one answers, and the reason is in the log."""
+    url = await forward(world.cluster, selector="app=absent", port=PORT)
     began = time.monotonic()
     with pytest.raises(httpx.TransportError):
         await client.get(url)
@@ -97,11 +97,11 @@ async def test_a_connection_that_is_refused_says_why(world: World) -> None:
     """The refusal of a WebSocket has no words, so they are asked for."""
     context = await asyncio.to_thread(ssl_context, world.cluster.api)
     async with open_session(context) as session:
-        with pytest.raises(Broken, match=r"nobody:9898 \(404\).*not found"):
-            await open_tunnel(session, world.cluster, "nobody", PORT)
+        with pytest.raises(Broken, match=r"absent:9898 \(404\).*not found"):
+            await open_tunnel(session, world.cluster, "absent", PORT)
 
 
-async def test_a_port_on_which_nobody_listens_closes_the_connection(
+async def test_a_port_on_which_no_one_listens_closes_the_connection(
     world: World, client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The pod's refusal closes the connection within two seconds, and the log has the node's words for it."""

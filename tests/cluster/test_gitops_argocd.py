@@ -53,7 +53,7 @@ def ours(scene: GitOpsScene) -> list[str]:
 
 @pytest.mark.parametrize("by_api", [False, True], ids=["kubernetes", "api"])
 async def test_a_release_goes_forward_and_back(gitops: GitOps, *, by_api: bool) -> None:
-    """One commit each; auto-sync deploys both, and leaves the former version where it is."""
+    """One commit each; auto-sync deploys both, and leaves the previous version where it is."""
     await gitops.deployed()
     scene = scene_of(gitops, by_api=by_api)
     lease = await bring(scene)
@@ -147,7 +147,7 @@ async def test_a_colleagues_commit_beside_ours_is_deployed_and_stays(gitops: Git
 
 
 async def test_the_git_server_stops_in_the_middle(gitops: GitOps) -> None:
-    """The former version is applied and held; Git is told when it is back, and auto-sync is as it was."""
+    """The previous version is applied and held; Git is told when it is back, and auto-sync is as it was."""
     await gitops.deployed()
     before = (await gitops.read())["spec"]["syncPolicy"]
     scene = scene_of(gitops)

@@ -129,7 +129,7 @@ async def test_a_pull_request_that_people_close_ends_the_release(engine: FakeEng
 
 
 async def test_a_rollback_on_a_protected_branch_holds_the_engine_until_people_merge(engine: FakeEngine, forge: ForgeServer) -> None:
-    """The former version runs at once; the keeper sees the merge, and ends the hold."""
+    """The previous version runs at once; the keeper sees the merge, and ends the hold."""
     scene = scene_of(engine, forge, merge=True)
     lease = await prepared(scene)
     await scene.platform().shift(100, lease)

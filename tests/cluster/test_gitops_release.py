@@ -162,7 +162,7 @@ async def test_a_rollback_by_hand_reverts_what_a_dead_release_pushed(stage: GitO
 
 
 async def test_a_deployed_version_is_rolled_back_by_a_commit(stage: GitOpsStage) -> None:
-    """A revert of what was promoted is a release of the former version."""
+    """A revert of what was promoted is a release of the previous version."""
     await stage.release_through(SECOND)
     back = await stage.ask("rollback", plan=stage.plan(), reason="critical bug 812")
     ran = await stage.carry_through(back, "rollback")

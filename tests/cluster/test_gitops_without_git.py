@@ -76,7 +76,7 @@ async def away(world: World, repository: Repository, http_remote: HttpRemote) ->
     return Away(GitOpsScene(world, repository, engine, patience, over_http(http_remote)), http_remote, engine)
 
 
-async def test_the_former_version_is_restored_and_git_is_told_later(away: Away) -> None:
+async def test_the_previous_version_is_restored_and_git_is_told_later(away: Away) -> None:
     """The engine is held until Git says what runs; auto-sync brings nothing in between."""
     lease, scene = await away.deploy(), away.scene
     away.go()
@@ -108,7 +108,7 @@ async def test_a_git_server_that_hangs_is_not_waited_for(away: Away) -> None:
 
 
 async def test_an_engine_that_does_not_apply_the_revert_is_held(away: Away) -> None:
-    """The revert is in Git; the engine cannot render it, and the former state is applied all the same."""
+    """The revert is in Git; the engine cannot render it, and the previous state is applied all the same."""
     lease = await away.deploy()
     away.engine.fault = "ComparisonError: the repository server is broken"
     await away.scene.platform().abort(lease)
@@ -175,7 +175,7 @@ async def test_the_bad_version_by_another_commit_keeps_the_hold(away: Away) -> N
 
 
 async def test_a_promoted_version_is_rolled_back_without_git(away: Away) -> None:
-    """The former version is deployed by the cluster, and committed when Git is back."""
+    """The previous version is deployed by the cluster, and committed when Git is back."""
     lease, scene = await away.deploy(promoted=True), away.scene
     await scene.platform().release_lease(lease)
     away.go()
@@ -257,7 +257,7 @@ async def test_the_keeper_tells_git_without_a_person(away: Away, monkeypatch: py
     """Not while a run owns the environment, nor while Git is away; afterwards once, and it leaves no lease behind."""
 
     async def names() -> list[str]:
-        return ["podinfo"]
+        return ["gitops/podinfo"]
 
     async def load(name: str, *, field: str, looks: bool = True) -> GitOpsPlatform:  # noqa: ARG001
         assert name == field == "gitops/podinfo"

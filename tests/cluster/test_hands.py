@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from blocks.errors import Refused, RolloutFailed, WorldMoved
-from blocks.kubernetes.api.client import STRATEGIC_PATCH
 from blocks.platform import Lease
 from tests.cluster.cluster_world import IMAGE, Gateway, World, service
 from tests.cluster.scene import FIRST, SECOND, THIRD, Scene, raise_scene
@@ -31,7 +30,9 @@ async def set_template(scene: Scene, template: Any) -> None:
     """Change the pod template as kubectl does."""
     path = scene.world.cluster.path(scene.platform.kind, "podinfo")
     body = {"spec": {"template": template}}
-    await scene.world.cluster.call("PATCH", path, body=body, query={"fieldManager": "kubectl"}, content_type=STRATEGIC_PATCH)
+    await scene.world.cluster.call(
+        "PATCH", path, body=body, query={"fieldManager": "kubectl"}, content_type="application/strategic-merge-patch+json"
+    )
 
 
 async def restart(scene: Scene) -> None:
@@ -58,7 +59,7 @@ async def give_up(scene: Scene, lease: Lease, version: str) -> None:
 
 @pytest.mark.parametrize("what", BESIDE)
 async def test_a_workload_scaled_up_and_down_during_a_canary_keeps_what_it_was_given(world: World, gateway: Gateway, what: str) -> None:
-    """Its replicas are never ours: they are after the promotion what somebody last made of them."""
+    """Its replicas are never ours: they are after the promotion what someone last made of them."""
     scene = await raise_scene(world, gateway, what)
     lease = await scene.platform.acquire_lease("run")
     await scale(scene, 3)
@@ -72,7 +73,7 @@ async def test_a_workload_scaled_up_and_down_during_a_canary_keeps_what_it_was_g
 
 @pytest.mark.parametrize("what", EVERY)
 async def test_a_workload_scaled_to_nothing_and_back_is_taken_back_well(world: World, gateway: Gateway, what: str) -> None:
-    """Nothing of the way back hangs on how many pods somebody wants at the moment."""
+    """Nothing of the rollback hangs on how many pods someone wants at the moment."""
     scene = await raise_scene(world, gateway, what)
     lease = await scene.platform.acquire_lease("run")
     await scene.bring(lease, scene.shares[0])
@@ -94,7 +95,7 @@ async def test_a_restart_of_the_workload_is_harmless_to_a_canary(world: World, g
 
 
 @pytest.mark.parametrize("what", BESIDE)
-async def test_a_restart_of_the_workload_does_not_stop_the_way_back(world: World, gateway: Gateway, what: str) -> None:
+async def test_a_restart_of_the_workload_does_not_stop_the_rollback(world: World, gateway: Gateway, what: str) -> None:
     """The canary goes; the workload stays as whoever restarted it left it, since a canary never touches it."""
     scene = await raise_scene(world, gateway, what)
     lease = await scene.platform.acquire_lease("run")
@@ -168,8 +169,8 @@ async def test_a_route_that_no_gateway_accepts_any_more_fails_the_step_and_is_cl
     scene = await raise_scene(world, gateway, "canary+route")
     lease = await scene.platform.acquire_lease("run")
     await scene.bring(lease)
-    await world.merge("HTTPRoute", "podinfo", {"spec": {"parentRefs": [{"name": "nobody"}]}})
-    scene.before["HTTPRoute podinfo"]["parentRefs"] = [{"name": "nobody", "group": "gateway.networking.k8s.io", "kind": "Gateway"}]
+    await world.merge("HTTPRoute", "podinfo", {"spec": {"parentRefs": [{"name": "absent"}]}})
+    scene.before["HTTPRoute podinfo"]["parentRefs"] = [{"name": "absent", "group": "gateway.networking.k8s.io", "kind": "Gateway"}]
     with pytest.raises(RolloutFailed, match="HTTPRoute podinfo is not in force"):
         await scene.platform.shift(50, lease)
     with pytest.raises(WorldMoved, match=r"was removed.*HTTPRoute podinfo is not in force"):
@@ -178,7 +179,7 @@ async def test_a_route_that_no_gateway_accepts_any_more_fails_the_step_and_is_cl
 
 
 async def test_a_route_to_a_wrong_port_fails_the_release_before_a_request_moves(world: World, gateway: Gateway) -> None:
-    """The gateway cannot resolve the reference, which is said with its own words; it was so before, so the way back is well."""
+    """The gateway cannot resolve the reference, which is said with its own words; it was so before, so the rollback is well."""
     scene = await raise_scene(world, gateway, "canary+route")
     wrong = service("podinfo")
     wrong["spec"]["ports"] = [{"name": "http", "port": 81, "targetPort": 9898}]

@@ -53,7 +53,7 @@ async def versions_by_header(scene: Scene) -> set[str]:
 
 @pytest.mark.parametrize("end", ["promote", "abort"])
 async def test_a_rule_by_header_stays_its_owners_while_the_weights_of_the_others_move(world: World, gateway: Gateway, end: str) -> None:
-    """Whoever sends the header gets the canary alone at any share, nobody else notices, and afterwards the rules are as written."""
+    """Whoever sends the header gets the canary alone at any share, no one else notices, and afterwards the rules are as written."""
     scene = await raise_scene(world, gateway, "canary+route", replicas=2)
     before = await add_rule_by_header(scene)
     lease = await scene.platform.acquire_lease("run")

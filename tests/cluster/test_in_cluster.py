@@ -130,7 +130,7 @@ def repository(folder: Path) -> Path:
 
 @pytest.fixture
 async def plan(world: World, tmp_path: Path) -> str:
-    """Run podinfo as staging and as production, and write a plan for them that asks nobody."""
+    """Run podinfo as staging and as production, and write a plan for them that asks no one."""
     folder = repository(tmp_path / "repository")
     usual = plan_of("podinfo")
     sections = {name: {**usual[name], "platform": f"kubernetes/in-cluster-{name}"} for name in ("staging", "production")}

@@ -112,7 +112,7 @@ async def test_the_documented_role_suffices_and_without_it_the_rule_is_named(wor
             assert await run_job(limited, job(GOOD), lease, name="add-place", timeout_seconds=60)
 
 
-async def test_a_job_that_was_placed_and_cannot_be_watched_is_no_job_that_did_not_run(
+async def test_a_job_that_was_placed_and_cannot_be_watched_is_not_a_job_that_did_not_run(
     target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The right to watch is gone in the middle: whoever reads it must not believe that nothing was changed."""
@@ -196,11 +196,11 @@ async def test_a_newer_owner_fences_an_older_one_out(target: Target) -> None:
     with pytest.raises(Superseded):
         await run_job(target, job(GOOD), old, name="other", timeout_seconds=20)
     with pytest.raises(Refused):
-        await run_job(target, job(GOOD), Lease(owner="nobody", generation=2), name="other", timeout_seconds=20)
+        await run_job(target, job(GOOD), Lease(owner="absent", generation=2), name="other", timeout_seconds=20)
     assert len(await jobs_of(target)) == 1
 
 
-async def test_a_job_that_somebody_deletes_is_told(target: Target) -> None:
+async def test_a_job_that_someone_deletes_is_told(target: Target) -> None:
     """How far it came is not guessed."""
     lease = await acquire_lease(target, "run-1", takeover=False)
     waiting = asyncio.create_task(run_job(target, job(ENDLESS), lease, name="add-place", timeout_seconds=20))

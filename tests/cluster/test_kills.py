@@ -100,7 +100,7 @@ async def walk(acting: Acting, scene: Scene, course: Course, number: int, *, for
         elif not ended:
             position = await scene.platform.current()
             back = [["abort"]] if position["canary"] else []
-            _, after = await acting.act(scene, [*back, ["release_lease"]], owner="way back", takeover=True)
+            _, after = await acting.act(scene, [*back, ["release_lease"]], owner="rollback", takeover=True)
             assert len(after) == len(back) + 1
     position = await scene.platform.current()
     if forward or ended:
@@ -131,6 +131,6 @@ async def test_the_walk_knows_every_write(world: World, gateway: Gateway, acting
 async def test_a_process_killed_at_any_write_leaves_nothing_half_way(
     world: World, gateway: Gateway, acting: Acting, course: Course, number: int
 ) -> None:
-    """Whoever comes next, the same run again or a way back, brings the service to one version, from the owner's objects alone."""
+    """Whoever comes next, the same run again or a rollback, brings the service to one version, from the owner's objects alone."""
     scene = await raise_scene(world, gateway, course.strategy)
     await walk(acting, scene, course, number, forward=(number // EVERY + COURSES.index(course)) % 2 == 0)

@@ -18,11 +18,11 @@ from flows.release import release
 from flows.rollback import rollback
 from tasks.evidence.inputs import read_plan
 from tasks.record.storage import default_storage
-from tasks.record.store import load_entries
 from tasks.rules.record.entries import Entry, verify_chain
 from tests.cluster.cluster_world import IMAGE, World
 from tests.cluster.test_jobs import GOOD, job
 from tests.flows.harness import plan_of
+from tests.record_entries import load_entries
 
 pytestmark = [pytest.mark.cluster, pytest.mark.server, pytest.mark.usefixtures("server"), pytest.mark.timeout(400)]
 MIGRATIONS: list[dict[str, Any]] = [

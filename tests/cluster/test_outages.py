@@ -65,7 +65,7 @@ async def act(platform: KubernetesPlatform, phase: str, lease: Lease) -> Any:
 
 
 async def watch(platform: KubernetesPlatform, lease: Lease, key: str) -> Any:
-    """Watch half the traffic for eight seconds by requests of our own, of which none shows that a version is no worse."""
+    """Watch half the traffic for eight seconds by requests of our own, of which none shows that a version is not worse."""
     sli = ProbeSli(name="errors", source="probe", indicator="errors", path="/healthz", tolerance=0, limit=0.6)
     subject = Subject("podinfo", "production", Judgement.model_validate({**JUDGEMENT, "slis": [sli.model_dump()]}))
     begun = await begin_watch(platform, subject=subject, version=SECOND, key=f"{key}/begin")
@@ -110,7 +110,7 @@ async def test_a_phase_outlives_an_api_server_that_is_away_for_seconds(world: Wo
 @pytest.mark.faults
 @pytest.mark.parametrize("phase", ["promote", "abort"])
 async def test_a_phase_outlives_an_api_server_that_restarts_for_a_minute(world: World, gateway: Gateway, phase: str) -> None:
-    """A minute is longer than the usual tries, and what asks a platform bears it: giving up would need the same server to go back."""
+    """A minute is longer than the usual tries, and what asks a platform goes on asking: giving up would need the same server to go back."""
     scene = await raise_scene(world, gateway, "canary+route")
     async with behind_a_line(world, scene.platform) as outage, Visitor(scene.url, per_second=10).visiting() as visitor:
         await through(scene, outage, phase, LONG)
@@ -191,7 +191,7 @@ async def has_canary_pods(scene: Scene) -> bool:
 
 
 @pytest.mark.parametrize("what", ["canary+route", "canary", "blue-green", "rolling"])
-async def test_pods_of_the_baseline_that_die_stop_no_way_back(world: World, gateway: Gateway, what: str) -> None:
+async def test_pods_of_the_baseline_that_die_stop_no_rollback(world: World, gateway: Gateway, what: str) -> None:
     """The baseline's pods die while another version has a share; going back ends with them ready again."""
     scene = await raise_scene(world, gateway, what)
     lease = await scene.platform.acquire_lease("run")

@@ -38,7 +38,7 @@ async def test_a_preview_names_every_change_and_makes_none(world: World) -> None
     found = await seen(target)
     assert f"Deployment podinfo: {IMAGE_LINE}" in found["changes"]
     assert all("shipway.dev" not in line and "managedFields" not in line for line in found["changes"])
-    assert "not known" in found["notes"][0], "nobody has released here yet, which is no drift and no proof of none"
+    assert "not known" in found["notes"][0], "no one has released here yet, which is neither drift nor a proof of none"
     beside = await seen(target, strategy="canary")
     assert "Deployment podinfo-canary: would be created, and removed at the end" in beside["changes"]
     assert await target.cluster.read("Deployment", "podinfo-canary") is None
@@ -47,7 +47,7 @@ async def test_a_preview_names_every_change_and_makes_none(world: World) -> None
     assert not [name for name in after["metadata"]["annotations"] if name.startswith("shipway.dev/")]
 
 
-async def test_what_the_cluster_would_refuse_is_raised_with_its_mend(world: World) -> None:
+async def test_what_the_cluster_would_refuse_is_raised_with_its_fix(world: World) -> None:
     """An owner of the image that does not give it up, and a version that makes no image."""
     await world.apply(deployment("podinfo", "6.9.0", replicas=0), service("podinfo"), manager="argocd")
     with pytest.raises(WorldMoved, match=r"argocd.*force_conflicts"):

@@ -112,7 +112,7 @@ async def test_a_release_killed_on_a_cluster_is_carried_on_and_deploys(stage: Cl
 
 @pytest.mark.parametrize("point", ["Cluster.call DELETE", 0])
 async def test_a_rollback_by_hand_takes_over_what_a_dead_release_left(stage: ClusterStage, point: int | str) -> None:
-    """A person calls it after the release died in its watch; it may die in the middle itself, and the former version serves again."""
+    """A person calls it after the release died in its watch; it may die in the middle itself, and the previous version serves again."""
     run = await stage.release(SECOND)
     await stage.runner.run(run, "release", kill_at="task watch step")
     async with Visitor(stage.scenes["production"].url, per_second=10).visiting() as visitor:
@@ -140,7 +140,7 @@ async def test_of_two_releases_at_once_one_deploys_and_one_is_refused(stage: Clu
 
 
 async def test_a_route_deleted_under_a_release_fails_it_and_leaves_no_canary(stage: ClusterStage) -> None:
-    """It ends with what a person must do, and what is left is the owner's: the workload and its Service, at the former version."""
+    """It ends with what a person must do, and what is left is the owner's: the workload and its Service, at the previous version."""
     production = stage.scenes["production"]
     usual = plan_of(stage.name)["production"]
     steps = [{"percent": 50, "watch_seconds": 40}, {"percent": 100, "watch_seconds": 0}]

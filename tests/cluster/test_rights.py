@@ -59,7 +59,7 @@ async def release(platform: KubernetesPlatform, share: int) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["rolling", "canary", "blue-green"])
-async def test_the_role_suffices_for_a_release_and_its_way_back(world: World, strategy: str) -> None:
+async def test_the_role_suffices_for_a_release_and_its_rollback(world: World, strategy: str) -> None:
     """Every call of a release, with private access, logs and events, is within the documented Role."""
     await world.podinfo(replicas=2)
     await release(await limited_platform(world, strategy=strategy), 50 if strategy == "canary" else 100)

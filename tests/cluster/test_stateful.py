@@ -55,7 +55,7 @@ async def test_a_stateful_set_is_released_in_steps(world: World) -> None:
 
 
 async def test_a_stateful_set_goes_back_from_half_way_without_bringing_the_rest_over_first(world: World) -> None:
-    """The pods that never ran the version are not touched on the way back."""
+    """The pods that never ran the version are not touched by the rollback."""
     scene = await raised(world, stateful_set())
     before = {pod["metadata"]["uid"] for pod in await world.pods()}
     lease = await scene.platform.acquire_lease("run")
@@ -121,7 +121,7 @@ async def test_several_containers_and_an_init_container_are_kept_as_they_are(wor
     await scene.platform.promote(lease)
     await scene.platform.release_lease(lease)
     await scene.check_well(SECOND)
-    lease = await scene.platform.acquire_lease("way back", takeover=True)
+    lease = await scene.platform.acquire_lease("rollback", takeover=True)
     await scene.bring(lease, 100, version=FIRST)
     await scene.platform.promote(lease)
     await scene.platform.release_lease(lease)

@@ -1,4 +1,4 @@
-"""The strategies on a real cluster beside the platform's contract: no bad answer in a good release, and the exact former template back."""
+"""The strategies on a real cluster beside the platform's contract: no bad answer in a good release, and the exact template of before."""
 
 from __future__ import annotations
 
@@ -82,21 +82,21 @@ async def test_a_warm_baseline_takes_everything_back_without_a_bad_answer(scene:
 
 @EVERY
 async def test_a_version_that_left_comes_back_as_its_revision_was(scene: Scene) -> None:
-    """A run that takes over to go back after a promotion finds the former pod template in the cluster's own history."""
-    platform, former = scene.platform, await scene.template()
+    """A run that takes over to go back after a promotion finds the previous pod template in the cluster's own history."""
+    platform, previous = scene.platform, await scene.template()
     lease = await platform.acquire_lease("run")
     await bring(scene, SECOND, lease, 100)
     await platform.promote(lease)
-    lease = await platform.acquire_lease("way back", takeover=True)
+    lease = await platform.acquire_lease("rollback", takeover=True)
     await bring(scene, FIRST, lease, 100)
     await platform.promote(lease)
     position = await platform.current()
     assert (position["baseline"], position["canary"], position["previous"]) == (FIRST, None, SECOND)
-    assert await scene.template() == former
+    assert await scene.template() == previous
 
 
 @EVERY
-async def test_an_image_that_belongs_to_somebody_else_is_reported_and_not_taken(scene: Scene) -> None:
+async def test_an_image_that_belongs_to_another_is_reported_and_not_taken(scene: Scene) -> None:
     """Without leave to force, the field and its manager are named, and nothing was changed."""
     platform = scene.platform.model_copy(update={"force_conflicts": False})
     template, objects = await scene.template(), sorted(await scene.specs())
@@ -121,7 +121,7 @@ async def test_a_version_that_cannot_come_up_is_named_within_seconds_and_gets_no
 
 @BY_WEIGHTS
 async def test_an_edit_of_the_workload_in_the_middle_stops_the_promotion_and_is_named(scene: Scene) -> None:
-    """Somebody sets another image while the canary serves: nothing is built on it, and the message says what runs."""
+    """Someone sets another image while the canary serves: nothing is built on it, and the message says what runs."""
     lease = await scene.platform.acquire_lease("run")
     await bring(scene, SECOND, lease, 100)
     image = {"spec": {"template": {"spec": {"containers": [{"name": "podinfo", "image": f"ghcr.io/stefanprodan/podinfo:{THIRD}"}]}}}}
@@ -161,7 +161,7 @@ async def test_weights_that_were_edited_are_seen_as_they_are(scene: Scene) -> No
 
 
 @BESIDE
-async def test_somebody_elses_object_of_the_canarys_name_is_left_alone(scene: Scene) -> None:
+async def test_another_owners_object_of_the_canarys_name_is_left_alone(scene: Scene) -> None:
     """A Deployment that is not ours stops the release before anything is written, and stays as it is."""
     await scene.world.podinfo(FIRST, name="podinfo-canary")
     lease = await scene.platform.acquire_lease("run")
@@ -187,12 +187,12 @@ async def test_a_change_of_the_configuration_alone_is_a_release_of_its_own(scene
     await scene.platform.promote(lease)
     assert (await scene.platform.current())["baseline"] == SECOND
     await scene.world.apply({**settings, "data": {"PODINFO_UI_MESSAGE": "new"}})
-    former = (await scene.platform.current())["baseline"]
-    assert former is not None
-    assert former.startswith(f"{SECOND}+config.")
+    previous = (await scene.platform.current())["baseline"]
+    assert previous is not None
+    assert previous.startswith(f"{SECOND}+config.")
     await bring(scene, SECOND, lease, 100)
     position = await scene.platform.current()
-    assert (position["baseline"], position["canary"], position["percent"]) == (former, SECOND, 100)
+    assert (position["baseline"], position["canary"], position["percent"]) == (previous, SECOND, 100)
     await scene.platform.promote(lease)
     position = await scene.platform.current()
-    assert (position["baseline"], position["previous"]) == (SECOND, former)
+    assert (position["baseline"], position["previous"]) == (SECOND, previous)

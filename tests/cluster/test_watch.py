@@ -63,7 +63,7 @@ async def test_a_change_is_seen_as_soon_as_it_is_made(world: World) -> None:
 
 
 async def test_a_cut_stream_goes_on_from_its_last_place(world: World) -> None:
-    """What happened while nobody watched is seen after the line is back, without another list."""
+    """What happened while no one watched is seen after the line is back, without another list."""
     async with line_to(world.cluster) as line:
         cluster = Recording(line.cluster)
         waiting = asyncio.create_task(watch_until(cluster, SERVICES, has("late"), timeout_seconds=20))
@@ -147,7 +147,7 @@ async def test_threads_end_with_the_watch_however_it_ends(world: World) -> None:
         assert not thread.is_alive()
 
 
-async def test_bookmarks_move_the_place_and_wake_nobody(world: World) -> None:
+async def test_bookmarks_move_the_place_and_wake_no_one(world: World) -> None:
     """A bookmark of the server is where the next stream begins, though nothing of ours changed."""
     cluster, decisions = Recording(world.cluster), []
     bookmark = {"type": "BOOKMARK", "object": {"kind": "Service", "metadata": {"resourceVersion": "987654321"}}}

@@ -21,7 +21,7 @@ from flows.commands import approve, approvers
 from tasks.approval.approval import fetch_answer, judge_approval, log_outcome
 from tasks.rules.approval.gates import Gate, gate_state
 from tasks.rules.approval.one_time_codes import code_of
-from tasks.rules.approval.policy import Answer, Judgement
+from tasks.rules.approval.policy import Judgement
 from tasks.rules.approval.statement import NAMESPACE
 from tests.commands.suspended import suspended_run
 
@@ -63,8 +63,8 @@ async def play_the_run(gate: Gate, block: Approvers, *, after: str = "") -> Judg
     async with get_client() as client:
         while (await client.read_flow_run(gate.run)).state.is_paused():  # type: ignore[union-attr, arg-type]  # noqa: ASYNC110
             await asyncio.sleep(0.2)
-    answer = Answer.model_validate(await fetch_answer.fn(gate))
-    judgement = Judgement.model_validate(await judge_approval.fn(block, key=gate.key, gate=gate, answer=answer, proofs=[]))
+    answer = await fetch_answer.fn(gate)
+    judgement = await judge_approval.fn(block, key=gate.key, gate=gate, answer=answer, proofs=[])
     state = gate_state(gate, [judgement.proof] if judgement.proof else [], wrong_codes=0, now=datetime.now(UTC))
     await log_outcome.fn(gate.run, key=gate.key, outcome=judgement.outcome, reason=judgement.reason, state=state.state)
     if after:
@@ -185,7 +185,7 @@ async def test_a_wrong_code_is_told_as_refused(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.slow
-async def test_an_answer_that_nobody_judges_is_told_as_waiting(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_an_answer_that_no_one_judges_is_told_as_waiting(capsys: pytest.CaptureFixture[str]) -> None:
     """Status 5: posted, and no worker there to read it."""
     gate = await suspended_run(f"svc-{uuid4().hex[:8]}")
     assert await approve_with(gate.run, "--as", "anna", "--code", "12345678", "--wait", "0") == 5
@@ -211,7 +211,7 @@ async def test_a_run_that_ended_refuses_an_answer(capsys: pytest.CaptureFixture[
 
 BAD_INPUT: dict[str, Callable[[str], tuple[str, ...]]] = {
     "no such run": lambda _run: (str(uuid4()), "--as", "anna", "--code", "12345678"),
-    "no such name": lambda _run: ("nobody-knows-me", "--as", "anna", "--code", "12345678"),
+    "no such name": lambda _run: ("unknown-run", "--as", "anna", "--code", "12345678"),
     "no name without a terminal": lambda run: (run, "--code", "12345678"),
     "no code without a terminal": lambda run: (run, "--as", "anna", "--secret-file", "/nonexistent/secret"),
 }
@@ -219,7 +219,7 @@ BAD_INPUT: dict[str, Callable[[str], tuple[str, ...]]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", BAD_INPUT)
-async def test_bad_input_is_told_with_its_mend(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_bad_input_is_told_with_its_fix(case: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Status 2, one line, nothing posted."""
     gate = await suspended_run(f"svc-{uuid4().hex[:8]}")
     assert await approve_with(*BAD_INPUT[case](gate.run)) == 2

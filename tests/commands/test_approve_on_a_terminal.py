@@ -65,7 +65,7 @@ async def test_a_person_at_a_terminal_is_asked_once_the_question_is_shown(
     assert await waits(gate.run) == (status == REFUSED)
     seen = capsys.readouterr()
     prompt = PROMPT.format(service=service)
-    assert prompt in seen.err, "standard output is no terminal here, so the prompt is where a person sees it"
+    assert prompt in seen.err, "standard output is not a terminal here, so the prompt is where a person sees it"
     assert "may it go on?" in seen.out
     assert ("nothing was posted" in seen.err) == (status == REFUSED)
 

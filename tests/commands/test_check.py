@@ -63,14 +63,14 @@ def test_every_problem_is_shown_at_once(plan: Path, capsys: pytest.CaptureFixtur
 
 
 def test_a_missing_smoke_test_is_a_problem(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file that the plan names and nobody writes later must be there."""
+    """A file that the plan names and no one writes later must be there."""
     (plan.parent / "smoke" / "test_critical.py").unlink()
     assert run(str(plan)) == 2
     assert "verification.smoke[1].pytest" in capsys.readouterr().err
 
 
 def test_a_migration_without_its_job_is_a_problem(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A manifest that is not there, and one that is no Job; the course names a migration that is right."""
+    """A manifest that is not there, and one that is not a Job; the course names a migration that is right."""
     entry = "\nmigrations:\n  - {name: add-place, manifest: job.yaml, when: before, compatibility: expand}\n"
     plan.write_text(PLAN + entry)
     assert run(str(plan)) == 2
@@ -119,7 +119,9 @@ def test_windows_are_shown_with_what_holds_now(plan: Path, capsys: pytest.Captur
     assert "Window: the next wave of production begins not in the freeze of the plan: from 2020-01-01 00:00" in " ".join(shown.split())
     assert "Production is open, without an end in sight." in shown
     assert run(str(plan), "--json") == 0
-    assert json.loads(capsys.readouterr().out)["windows"] == "Production is open, without an end in sight"
+    assert json.loads(capsys.readouterr().out)["windows"].startswith(
+        "Production is open, without an end in sight. Wave 1 is taken to need "
+    )
 
 
 def test_windows_that_never_open_are_a_problem(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ EXPAND = {"name": "add-place", "manifest": "jobs/job.yaml", "when": "before", "c
 
 
 def plan_on(kind: str, folder: Path, *, migrations: list[dict[str, Any]], **fields: Any) -> Plan:
-    """Make platforms that nobody started, and a plan that names them; `fields` are those of production's."""
+    """Make platforms that no one started, and a plan that names them; `fields` are those of production's."""
     name = f"check-{uuid4().hex[:8]}"
     sections = {one: {**plan_of(name)[one], "platform": f"{kind}/{name}-{one}"} for one in ("staging", "production")}
     for one in sections:
@@ -34,7 +34,7 @@ def test_what_would_change_is_printed_with_what_others_changed_first(tmp_path: P
     assert (problems, notes) == ([], [])
     print_previews(previews, version="1.1")
     shown = capsys.readouterr().out
-    assert "production: others changed since the last release:\n  process: replicas: 1 → 2 (by somebody)" in shown
+    assert "production: others changed since the last release:\n  process: replicas: 1 → 2 (by someone)" in shown
     assert "staging: 1.1 would change:\n  process: version: 1.0 → 1.1" in shown
 
 
@@ -52,10 +52,10 @@ def test_migrations_on_a_platform_without_jobs_are_a_problem_of_each_environment
     assert previews == {}
 
 
-def test_a_platform_that_nobody_made_is_said_and_is_no_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_platform_that_no_one_made_is_said_and_is_not_a_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is printed that could be taken for an answer."""
     plan = plan_on("local-with-jobs", tmp_path, migrations=[])
-    away = plan.model_copy(update={"production": plan.production.model_copy(update={"platform": "local/nobody-made-this"})})
+    away = plan.model_copy(update={"production": plan.production.model_copy(update={"platform": "local/never-made"})})
     problems, notes, previews = ask_platforms(away, version="1.1")
     assert problems == []
     assert "no preview of the changes" in notes[0]

@@ -47,7 +47,7 @@ def test_a_query_that_does_not_parse_is_found_at_its_line(tmp_path: Path, promet
 
 @pytest.mark.usefixtures("server")
 def test_a_server_that_cannot_be_asked_is_a_warning(tmp_path: Path) -> None:
-    """Nobody there, and no such block: the plan may still be right, and what was not looked at is said."""
+    """No one there, and no such block: the plan may still be right, and what was not looked at is said."""
     for url, said in (("http://127.0.0.1:9", "gave no answer"), ("", "cannot be read")):
         problems, (warning,) = asking(tmp_path, url=url)
         assert problems == []

@@ -1,4 +1,4 @@
-"""The demo's Prometheus: started where the machine has the program, waited for, and ended with the house."""
+"""The demo's Prometheus: started where the machine has the program, waited for, and ended with the server stack."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def router(tmp_path: Path) -> Iterator[int]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """Lay out what a house has of its own."""
+    """Lay out what a server stack has of its own."""
     for name in ("run", "logs"):
         (tmp_path / name).mkdir()
     return tmp_path

@@ -9,6 +9,10 @@ import pytest
 
 from blocks.server import layout
 from flows.commands import _trust
+from tasks.lifecycle.quietest import keep_quietest
+from tests.rules.analysis.test_quietest import SCRAPED, asking
+from tests.rules.rollout.test_steps import plan_of
+from tests.tasks.lifecycle.test_quietest import kept_of
 
 
 @pytest.fixture
@@ -62,3 +66,16 @@ def test_an_owner_and_a_key_that_others_may_change_are_found(home: Path) -> None
     seen = found(home)
     assert list(seen) == ["key"]
     assert "chmod 600" in seen["key"][1]
+
+
+def test_a_quietest_window_that_is_not_measured_any_more_is_found(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it is too old and production is closed; and one that cannot be read, which closes it at once."""
+    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(home / "keys" / "approvals.key"))
+    plan = asking(plan_of(), SCRAPED)
+    for days, fault, level in ((1, "", "ok"), (9, "", "warn"), (7.5, "Prometheus does not answer", "warn")):
+        keep_quietest("shop", kept_of(plan, days_ago=days, fault=fault))
+        seen = found(home)["quietest windows"]
+        assert seen[0] == level
+        assert fault in seen[1]
+    (home / "keys" / "quietest" / "shop.kept").write_bytes(b"x")
+    assert found(home)["quietest windows"][0] == "fail"

@@ -11,15 +11,16 @@ from typing import Any
 
 import pytest
 
+from blocks.errors import BadInput
 from flows.cli import build_parser
-from flows.commands._quietest import facts_of, print_rhythm
+from flows.commands._quietest import _write, facts_of, print_rhythm
 from tasks.rules.analysis.forecast import Traffic
 from tasks.rules.analysis.rhythm import profile
 from tasks.rules.plan.targets import production_of
 from tests.flows.harness import Stage
 from tests.prometheus_server import PrometheusServer, prometheus_server
 from tests.rules.analysis.test_rhythm import daily, traffic
-from tests.rules.rollout.test_steps import plan_of
+from tests.rules.rollout.test_steps import plan_of, targets_of
 from tests.rules.rollout.test_windows import with_windows
 from tests.rules.windows.oracle import utc
 
@@ -53,6 +54,17 @@ def test_the_week_and_its_quietest_windows_are_shown(capsys: pytest.CaptureFixtu
     assert "production is closed then" in said
     assert "  Release Mon 02:30–03:30: its steps need about" in said
     assert "While production is open, the quietest is Tue 01:00–02:00, with" in said
+
+
+def test_a_picture_is_drawn_for_each_target(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One has the file that was named; and what cannot be written is said."""
+    one, several = production_of(plan_of())[0], production_of(targets_of(1, 1))
+    for place in (one, *several):
+        _write(tmp_path / "week.svg", place, "<svg/>")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["week-t0.svg", "week-t1.svg", "week.svg"]
+    assert "The picture is in " in capsys.readouterr().err
+    with pytest.raises(BadInput, match=r"--picture: .* cannot be written"):
+        _write(tmp_path / "no" / "week.svg", one, "<svg/>")
 
 
 def test_a_service_that_is_too_quiet_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,14 +122,20 @@ async def test_a_prometheus_that_knows_nothing_is_not_taken_for_a_quiet_service(
 ) -> None:
     """Through block, server and platform."""
     from blocks.prometheus.prometheus import Prometheus  # noqa: PLC0415
+    from flows.commands._measure import _measure  # noqa: PLC0415
     from flows.commands._quietest import _ask  # noqa: PLC0415
     from flows.commands.check import look_at  # noqa: PLC0415
+    from tasks.lifecycle.quietest import read_quietest  # noqa: PLC0415
 
     await Prometheus(url=prometheus_server.url).save("quiet", overwrite=True)
     judgement = {"prometheus": "prometheus/quiet", "slis": [{"name": "errors", "indicator": "errors", "tolerance": 0.3}]}
-    plan, problems, _ = await asyncio.to_thread(look_at, Path(stage.plan(judgement=judgement)))
+    windows = {"quietest": {"minutes": 60, "zone": "UTC", "owner": "ada", "counter": 'http_requests_total{job="none"}'}}
+    plan, problems, _ = await asyncio.to_thread(look_at, Path(stage.plan(judgement=judgement, windows=windows)))
     assert plan is not None, problems
     arguments = argparse.Namespace(counter='http_requests_total{job="none"}', quietest=60)
     found = await _ask(arguments, plan, [], datetime.now(UTC), zone="UTC")
     print_rhythm({"zone": "UTC", "minutes": 60, "environments": found})
     assert "Prometheus has no such counter, so nothing is known: that is not the same as no traffic." in capsys.readouterr().out
+    with pytest.raises(BadInput, match="Prometheus has no such counter"):
+        await _measure(plan, None)
+    assert read_quietest(plan.service) is None

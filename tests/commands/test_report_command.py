@@ -10,8 +10,9 @@ import pytest
 
 from flows.commands import report
 from tasks.record import store
-from tasks.record.store import load_entries, store_entry
+from tasks.record.store import store_entry
 from tasks.rules.record.document import to_json
+from tests.record_entries import load_entries
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_an_intact_record_gives_a_page_and_zero(storage: Path, capsys: pytest.Ca
 
 
 def test_the_beginning_of_an_id_is_enough(storage: Path, tmp_path: Path) -> None:
-    """Nobody types a whole id, and the page goes where one says."""
+    """No one types a whole id, and the page goes where one says."""
     assert ran("abc", "--output", str(tmp_path / "out" / "page.html"), "--storage", str(storage)) == 0
     assert (tmp_path / "out" / "page.html").exists()
 
@@ -87,7 +88,7 @@ def test_a_document_of_another_format_is_said(storage: Path, capsys: pytest.Capt
 
 
 @pytest.mark.parametrize("name", ["../abc-123", "", "a b"])
-def test_a_name_that_is_no_id_exits_with_two(storage: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+def test_a_name_that_is_not_an_id_exits_with_two(storage: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     """The message says where ids come from."""
     assert storage.exists()
     assert ran(name) == 2
@@ -96,7 +97,7 @@ def test_a_name_that_is_no_id_exits_with_two(storage: Path, capsys: pytest.Captu
 
 def test_an_unknown_release_exits_with_two(storage: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The message says where was looked."""
-    assert ran("nobody", "--storage", str(storage)) == 2
+    assert ran("absent", "--storage", str(storage)) == 2
     assert str(storage) in capsys.readouterr().err
 
 

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from blocks.approvers.key_file import create_key, key_path
 from flows.cli import main
 from tasks.lifecycle import clock
+from tasks.lifecycle.quietest import keep_quietest
+from tasks.rules.plan.file import read_plan
 from tests.rules.plan.test_file import MINIMAL
+from tests.tasks.lifecycle.test_quietest import kept_of
 
 WINDOWS = """
 windows:
@@ -87,3 +91,56 @@ def test_a_policy_that_cannot_be_read_is_refused(plan: Path, capsys: pytest.Capt
     write_policy_file("broken", b"policy: 7\n")
     assert main(["windows", str(plan)]) == 4
     assert "a policy is wrong" in capsys.readouterr().err
+
+
+QUIETEST = """
+windows:
+  quietest: {minutes: 60, zone: Europe/Berlin, owner: shop-team, counter: requests}
+"""
+
+
+def test_a_quietest_time_that_was_not_measured_is_closed_and_says_what_to_do(
+    plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To people, to programs, and to whoever checks the plan; on another machine than a worker's it is not a fault of the plan."""
+    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "keys" / "approvals.key"))
+    plan.write_text(MINIMAL + QUIETEST)
+    assert main(["windows", str(plan)]) == 0
+    shown = capsys.readouterr().out
+    why = "the quietest time of the week is not known: it was not measured on this machine. Run `shipway windows PLAN --measure`"
+    assert shown.startswith(f"guestbook: production is closed; opens not within 2 years. {why}")
+    assert "The quietest window: not measured on this machine." in shown
+    assert f"          {why} on the worker's machine (ask shop-team)" in shown
+    assert main(["windows", str(plan), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["open"], found["until"], found["quietest"]) == (False, None, "not measured on this machine")
+    assert main(["check", str(plan)]) == 0
+    here = "When production is open cannot be known here, which is not a worker's machine: the quietest time of the week is not known"
+    assert here in capsys.readouterr().out
+    create_key(key_path())
+    assert main(["check", str(plan)]) == 2
+    assert f"windows: production never opens: closed; opens not within 2 years. {why}" in capsys.readouterr().err
+
+
+def test_a_plan_that_changed_since_it_was_measured_is_told_so(
+    plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The window holds; but whether the steps can decide in it is not known any more."""
+    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "keys" / "approvals.key"))
+    create_key(key_path())
+    plan.write_text(MINIMAL + QUIETEST)
+    found, _ = read_plan(plan.read_bytes(), name="p.yaml")
+    assert found is not None
+    keep_quietest("guestbook", kept_of(found))
+    for text, is_changed in ((MINIMAL, False), (MINIMAL.replace("percent: 5\n", "percent: 7\n"), True)):
+        plan.write_text(text + QUIETEST)
+        assert main(["windows", str(plan)]) == 0
+        shown = capsys.readouterr().out
+        assert "The quietest window: Mon 02:30–03:30 Europe/Berlin" in shown
+        assert ("The plan's SLIs, steps or windows changed since: measure it again." in shown) is is_changed
+
+
+def test_a_picture_is_of_the_measured_week(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without `--quietest` there is none."""
+    assert main(["windows", str(plan), "--picture", "week.svg"]) == 2
+    assert capsys.readouterr().err == "--picture needs --quietest MINUTES.\n"

@@ -135,6 +135,19 @@ def test_every_page_is_in_the_index() -> None:
     assert pages <= listed
 
 
+def rooms() -> set[str]:
+    """List the packages of each layer, the modules of `blocks`, and the flows, as the architecture names them."""
+    packages = {ROOT / "flows": "flows/", ROOT / "tasks": "tasks/", ROOT / "tasks/rules": "rules/", ROOT / "blocks": ""}
+    found = {f"{layer}{path.parent.name}" for folder, layer in packages.items() for path in folder.glob("*/__init__.py")} - {"tasks/rules"}
+    return found | {path.name for folder in ("flows", "blocks") for path in (ROOT / folder).glob("[a-z]*.py")}
+
+
+@pytest.mark.parametrize("room", sorted(rooms()))
+def test_every_room_is_in_the_architecture(room: str) -> None:
+    """A new colleague looks for a subject in its tables."""
+    assert re.search(rf"[`(/]{re.escape(room)}[/`.)]", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))
+
+
 def test_every_flow_is_deployed_by_its_module_path() -> None:
     """prefect.yaml deploys each flow under its own name, and never by a file's path, which would load it as another module."""
     entrypoints = {str(one["entrypoint"]) for one in deployments()}

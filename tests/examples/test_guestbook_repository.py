@@ -92,7 +92,7 @@ def test_the_repository_is_made_once_from_real_commits(tmp_path: Path) -> None:
     assert before == (git(folder, "rev-parse", "HEAD"), (folder / "reports/junit.xml").stat().st_mtime_ns)
 
 
-def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+def test_a_folder_of_another_is_refused(tmp_path: Path) -> None:
     """Foreign files, and a foreign repository, are left alone with status 2."""
     (tmp_path / "precious").write_text("mine")
     assert prepare(tmp_path).returncode == 2

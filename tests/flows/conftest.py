@@ -34,7 +34,7 @@ def theatre(runner: processes.Runner, request: pytest.FixtureRequest, tmp_path_f
 
 @pytest.fixture
 async def stage(theatre: harness.Stage) -> harness.Stage:
-    """Give the module's stage with the first version serving, owned by nobody."""
+    """Give the module's stage with the first version serving, owned by no one."""
     await theatre.reset()
     return theatre
 

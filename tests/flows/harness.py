@@ -97,7 +97,7 @@ class Stage:
                     path.unlink()
 
     async def reset(self, version: str = FIRST) -> None:
-        """Bring every environment to a version, owned by nobody."""
+        """Bring every environment to a version, owned by no one."""
         self.disown()
         await self.reset_versions(version)
 
@@ -191,7 +191,7 @@ class Stage:
         from prefect import get_client  # noqa: PLC0415
 
         from tasks.record.storage import default_storage  # noqa: PLC0415
-        from tasks.record.store import load_entries  # noqa: PLC0415
+        from tests.record_entries import load_entries  # noqa: PLC0415
 
         async with get_client() as client:
             found = await client.read_flow_run(run)

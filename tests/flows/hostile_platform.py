@@ -33,7 +33,7 @@ class World:
         self.reset("1.0")
 
     def reset(self, baseline: str) -> None:
-        """Serve a version, owned by nobody."""
+        """Serve a version, owned by no one."""
         self.position = Position(baseline=baseline, canary=None, percent=0, ready={baseline: True}, previous=None, owner=None, generation=0)
 
 

@@ -48,10 +48,10 @@ class JobsPlatform(LocalPlatform):
         return [f"{name} is done"]
 
     async def preview(self, version: str) -> Preview:
-        """Say what would change, or that somebody else owns it."""
+        """Say what would change, or that another owns it."""
         if self.conflict:
             raise WorldMoved(self.conflict)
-        return Preview(changes=[f"process: version: 1.0 → {version}"], drift=["process: replicas: 1 → 2 (by somebody)"])
+        return Preview(changes=[f"process: version: 1.0 → {version}"], drift=["process: replicas: 1 → 2 (by someone)"])
 
 
 class JobsStage(Stage):

@@ -82,7 +82,7 @@ async def hang_up() -> None:
 
 @dataclass
 class Traffic:
-    """Visitors of one address: what each of their requests was answered, with its moment; 0 is no answer."""
+    """Visitors of one address: what each of their requests was answered, with its moment; 0 is not an answer."""
 
     answers: list[tuple[float, int]] = field(default_factory=list)
 

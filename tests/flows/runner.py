@@ -85,7 +85,7 @@ def counted(original: Callable[..., Any], name: str, passed: Callable[[str], Non
 
     async def wait(found: Any, label: str) -> Any:
         result = await found
-        if name != "entry" or result[1]:  # what was told before is no point of its own
+        if name != "entry" or result[1]:  # what was told before is not a point of its own
             passed(label)
         return result
 

@@ -1,4 +1,4 @@
-"""Ways round the gate that somebody with the API might try; each is refused, and nothing moves."""
+"""Ways round the gate that someone with the API might try; each is refused, and nothing moves."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_a_phase_cannot_be_run_under_another_runs_name(stage: Stage, visit
 
 @pytest.mark.faults
 async def test_a_rollback_goes_only_to_a_version_that_was_deployed(stage: Stage) -> None:
-    """Going back is no way round the gate: a version without a record is refused, and nothing moves."""
+    """Going back is not a way round the gate: a version without a record is refused, and nothing moves."""
     unknown = stage.tag("5.3")
     run = await stage.ask("rollback", plan=stage.plan(), reason="a test", version=unknown)
     ran = await stage.carry_through(run, "rollback")

@@ -213,7 +213,7 @@ async def test_a_release_without_a_plan_that_moved_something_is_not_closed(
     """Missing does not read as "never happened": the record stays open until the plan is back."""
 
     async def begin(plan: str, *, scope: str, anew: bool = False) -> Any:
-        raise BadInput(f"{plan} cannot be read {scope}{anew}", field="plan", fix="Put it back")
+        raise BadInput(f"{plan} cannot be read {scope}{anew}", field="plan", fix="Restore it")
 
     async def read(run: str) -> list[Any]:
         del run

@@ -35,7 +35,7 @@ def guestbook(folder: Path, *, version: str) -> str:
     """Lay out a database that the example's own code wrote and migrated to a version, and give its address."""
     code = EXAMPLE / "store.py"
     names: dict[str, Any] = {"__name__": "store"}
-    exec(compile(code.read_text(), str(code), "exec"), names)  # noqa: S102 - the example is no package
+    exec(compile(code.read_text(), str(code), "exec"), names)  # noqa: S102 - the example is not a package
     database = names["connect"](str(folder / "guest book.db"))
     names["migrate"](database, names["schema_of"]("1.1.0"))
     for text in ("hello", "nice here"):
@@ -50,7 +50,7 @@ def laid_out(folder: Path, *, name: str, **changes: Any) -> str:
     (folder / "data").mkdir()
     shutil.copy(EXAMPLE / "data" / "entries.yaml", folder / "data")
     (folder / "data" / "broken.yaml").write_text("expectations: []")
-    connection = {"staging": f"secret/{name}", "production": "secret/nobody-made-this"}
+    connection = {"staging": f"secret/{name}", "production": "secret/never-made"}
     entries = {"name": "entries", "suite": "data/entries.yaml", "table": "entries", "connection": connection}
     suites = [entries, {"name": "broken", "suite": "data/broken.yaml", "csv": "*.csv"}]
     suites.append({"name": "exports", "suite": "data/entries.yaml", "csv": "exports/*.csv"})
@@ -80,7 +80,7 @@ async def looked(plan: str, run: str) -> dict[str, Any]:
 async def test_a_migration_that_went_wrong_is_seen_and_its_page_is_linked(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """1.3.0 of the example dates entries back; absence of anything is no pass; pages lie beside the record and open from a copy."""
+    """1.3.0 of the example dates entries back; absence of anything is not a pass; pages lie beside the record and open from a copy."""
     name = f"db-{uuid4().hex[:8]}"
     address = guestbook(tmp_path, version="1.3.0")
     await Secret(value=address).save(name)  # type: ignore[misc]
@@ -93,7 +93,7 @@ async def test_a_migration_that_went_wrong_is_seen_and_its_page_is_linked(
     assert (exports["outcome"], "the file does not exist" in exports["reason"]) == ("no_data", True)
     assert samples["outcome"] == "passed", samples
     assert (unwatched["outcome"], "was to be watched" in unwatched["reason"]) == ("no_data", True)
-    assert ["nobody-made-this" in one["reason"] for one in looked_at["later"]] == [True, False, False]
+    assert ["never-made" in one["reason"] for one in looked_at["later"]] == [True, False, False]
     assert {one["outcome"] for one in looked_at["later"]} == {"error", "no_data"}
     record = server.home / "storage" / "records" / looked_at["run"]
     check_pages(record, address)

@@ -1,4 +1,4 @@
-"""A gate that is answered wrongly, twice, late, by nobody who may, or past the form."""
+"""A gate that is answered wrongly, twice, late, by no one who may, or past the form."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def test_a_code_counts_once(stage: Stage, people: People) -> None:
 
 
 async def test_a_late_approval_is_refused(stage: Stage, people: People) -> None:
-    """A gate that nobody answered in time is woken by the keeper and ends the release as refused; staging goes back."""
+    """A gate that no one answered in time is woken by the keeper and ends the release as refused; staging goes back."""
     held = await hold(stage, "3.4", people, expires_after_minutes=0.02)
     await asyncio.sleep(1.3)
     assert await stage.care_of(held.id) == "wake"
@@ -104,7 +104,7 @@ async def test_what_changed_while_it_waited_is_asked_again(stage: Stage, server:
     assert ran.entries[-1].evidence["key"] == "production-round-3-1"
     stage.tag("3.4.9")
     platform = stage.platform("production")
-    lease = await platform.acquire_lease("somebody")
+    lease = await platform.acquire_lease("someone")
     await platform.prepare("3.4.9", lease, timeout_seconds=30)
     await platform.promote(lease)
     await platform.release_lease(lease)

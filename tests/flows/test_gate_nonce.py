@@ -38,7 +38,7 @@ async def asked(release: Any, number: int) -> Gate:
     rules = SimpleNamespace(approvers=("anna",), quorum=1, signatures="accepted")
     inputs: Any = SimpleNamespace(rules=lambda: rules, digest="ab" * 32, version="1.1")
     own = {"question": number, "nonce": await gates._nonce(release, number, about=ABOUT), "requester_confirms": False}
-    gate = gates._question(release, inputs, name="production", requester="rita", opened=NOW, expires=NOW + timedelta(hours=1), own=own)
+    gate = gates._question(release, inputs, name="production", requester="rita", times=(NOW, NOW + timedelta(hours=1)), own=own)
     await gates._announce(release, gate, number, about=ABOUT)
     return gate
 

@@ -18,8 +18,9 @@ from tasks.rules.lifecycle.results import passed
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import places_of
 from tasks.rules.record.entries import Entry, chain
+from tasks.rules.rollout.next_step import PREPARE, PROMOTE, Next, migration_step
 from tasks.rules.rollout.steps import steps_of
-from tasks.rules.rollout.waiting import PREPARE, PROMOTE, Next, held_by, migration_step
+from tasks.rules.rollout.waiting import held_by
 from tasks.rules.windows.freeze import Hold
 from tests.rules.policy.test_rules import plan_of
 

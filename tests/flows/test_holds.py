@@ -20,6 +20,7 @@ from tasks.rules.windows.freeze import UNREADABLE, Lifted
 from tasks.rules.windows.words import windows_name
 from tests.flows.test_held_steps import Kept
 from tests.rules.policy.test_rules import plan_of
+from tests.rules.windows.calendars import calendar
 
 CLOSED = {"deny": [{"from": "2020-01-01", "zone": "UTC", "reason": "stocktaking", "owner": "platform"}]}
 RUN = "11111111-2222-3333-4444-555555555555"
@@ -93,3 +94,16 @@ async def test_who_lifted_a_freeze_is_recorded_although_it_was_overridden_before
         (f"overridden {freeze.id}", "shipway"),
         (f"over {freeze.id}", "grace"),
     ]
+
+
+async def test_the_events_of_a_calendar_hold_a_step_and_so_does_a_calendar_that_was_never_read(tmp_path: Path) -> None:
+    """As any closed window."""
+    file = tmp_path / "team.ics"
+    file.write_bytes(calendar("DTSTART;VALUE=DATE:20200101|RRULE:FREQ=DAILY|SUMMARY:sale"))
+    found = await what_holds_a_step(phase_of(deny=[{"ics": str(file), "zone": "UTC"}], when_it_closes="hold"))
+    assert found is not None
+    assert "by the calendar: sale" in found.why
+    found = await what_holds_a_step(phase_of(deny=[{"ics": str(tmp_path / "missing.ics"), "zone": "UTC"}], when_it_closes="hold"))
+    assert found is not None
+    assert "never read" in found.why
+    assert await by(phase_of(deny=[{"ics": str(tmp_path / "missing.ics"), "zone": "UTC"}])) == ()

@@ -16,11 +16,11 @@ from flows.release import release
 from flows.rollback import rollback
 from flows.rollout.retake import _is_newer_run
 from tasks.record.storage import default_storage
-from tasks.record.store import load_entries
 from tasks.rules.record.entries import outcome_of, verify_chain
 from tests.flows.harness import Stage, plan_of
 from tests.flows.hostile_platform import HostilePlatform, World, hostile_service
 from tests.hostile_text import EVERYTHING, HOSTILE
+from tests.record_entries import load_entries
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 _numbers = count(2)
@@ -63,7 +63,7 @@ def theatre(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[H
 
 @pytest.fixture
 async def stage(theatre: HostileStage) -> HostileStage:
-    """Give both environments with the first version, owned by nobody, saying nothing."""
+    """Give both environments with the first version, owned by no one, saying nothing."""
     await theatre.free()
     for environment in theatre.environments:
         theatre.world(environment).reset("1.0")
@@ -81,7 +81,7 @@ async def stage(theatre: HostileStage) -> HostileStage:
     ],
 )
 async def test_a_failing_release_rolls_back_whatever_is_said(stage: HostileStage, point: str, words: str) -> None:
-    """In log lines, bodies, our errors and somebody else's: both environments run what ran before, and the record is whole."""
+    """In log lines, bodies, our errors and another's: both environments run what ran before, and the record is whole."""
     world = stage.world("production")
     world.fails_at, world.text = point, words
     if point == "body":
@@ -90,7 +90,7 @@ async def test_a_failing_release_rolls_back_whatever_is_said(stage: HostileStage
     state: Any = await release(plan=stage.hostile_plan(), version=version, reason="a test", requester="rita", return_state=True)
     outcome = "failed" if point == "body" else "rolled_back"  # a wrong body is found in staging, and production never moved
     assert state.name == ("Failed" if point == "body" else "RolledBack"), state.message
-    assert "WAY BACK FAILED" not in state.message
+    assert "ROLLBACK FAILED" not in state.message
     assert state.message == outside(state.message, limit=20_000)
     entries = await load_entries(await default_storage(), str(state.state_details.flow_run_id))
     assert (outcome_of(entries), verify_chain(entries)) == (outcome, [])

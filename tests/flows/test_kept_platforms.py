@@ -27,7 +27,7 @@ async def saved(name: str, folder: Path, *, drain_seconds: float) -> None:
 async def test_a_platform_is_kept_for_a_minute_and_read_anew_before_production_is_moved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A block that somebody changed since is seen at once where it counts, and soon everywhere else."""
+    """A block that someone changed since is seen at once where it counts, and soon everywhere else."""
     name = f"kept-{secrets.token_hex(4)}"
     plan = Plan.model_validate(plan_of(name))
 

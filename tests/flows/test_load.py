@@ -13,10 +13,10 @@ import pytest
 from prefect.client.schemas.objects import FlowRun
 
 from tests.flows.harness import FIRST, Stage
-from tests.flows.test_worker_faults import house, until_closed
+from tests.flows.test_worker_faults import stack, until_closed
 
-pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.timeout(900), pytest.mark.xdist_group("house")]
-__all__ = ["house"]
+pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.timeout(900), pytest.mark.xdist_group("stack")]
+__all__ = ["stack"]
 
 REQUESTS = int(os.environ.get("SHIPWAY_REQUESTS", "40"))
 PROMISED = 200  # the number of requests under which the promise of BEGIN_SECONDS is measured
@@ -26,7 +26,7 @@ DRAINED_SECONDS = 600
 
 
 @pytest.fixture(scope="module")
-def stages(house: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Stage]]:  # noqa: ARG001 - its settings
+def stages(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Stage]]:  # noqa: ARG001 - its settings
     """Raise a service that is asked for often, and one that is to be rolled back."""
     both = tuple(Stage(name, tmp_path_factory.mktemp(name), None) for name in ("popular", "broken"))  # type: ignore[arg-type]
     for stage in both:
@@ -89,5 +89,5 @@ async def test_a_rollback_waits_for_no_requested_release(stages: tuple[Stage, St
     assert ran.state == "RolledBack", ran.message
     assert seen.start_time < max(run.end_time for run in others if run.end_time), figures
     assert REQUESTS < PROMISED or waited <= BEGIN_SECONDS, figures
-    assert set(ended) <= {"Deployed", "Refused", "RolledBack"}, figures  # the last: nobody visits, so a watch has no data
+    assert set(ended) <= {"Deployed", "Refused", "RolledBack"}, figures  # the last: no one visits, so a watch has no data
     assert (await broken.platform("production").current())["baseline"] == FIRST

@@ -1,4 +1,4 @@
-"""Migrations in a release: run in their order and once, told in the record, and crossed by no way back that was not asked for by name."""
+"""Migrations in a release: run in their order and once, told in the record, and crossed by no rollback that was not asked for by name."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from prefect import State
 from flows.release import release
 from flows.rollback import rollback
 from tasks.record.storage import default_storage
-from tasks.record.store import load_entries
 from tasks.rules.record.entries import Entry, outcome_of, verify_chain
 from tests.flows.harness import FIRST, plan_of, spot_of
 from tests.flows.jobs_platform import JobsStage
 from tests.flows.processes import traffic
+from tests.record_entries import load_entries
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 EXPAND = {"name": "add-place", "manifest": "jobs/job.yaml", "when": "before", "compatibility": "expand", "timeout_seconds": 30}
@@ -43,7 +43,7 @@ def theatre(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[J
 
 @pytest.fixture
 async def stage(theatre: JobsStage) -> JobsStage:
-    """Give both environments with the first version, owned by nobody, and no Job so far."""
+    """Give both environments with the first version, owned by no one, and no Job so far."""
     for environment in ("staging", "production"):
         await theatre.set_up(environment)
     await theatre.reset()
@@ -51,7 +51,7 @@ async def stage(theatre: JobsStage) -> JobsStage:
 
 
 def plan_with(stage: JobsStage, *migrations: dict[str, Any], watched: bool = False, service: str = "") -> str:
-    """Write a plan of a service of its own, which no record speaks of, in one step that nobody watches unless that is asked for."""
+    """Write a plan of a service of its own, which no record speaks of, in one step that no one watches unless that is asked for."""
     plan = plan_of(stage.name)
     sections = {name: {**plan[name], "platform": f"local-with-jobs/{stage.name}-{name}"} for name in ("staging", "production")}
     if not watched:
@@ -127,7 +127,7 @@ async def test_a_migration_that_fails_ends_the_release_before_anything_else_move
 
 
 @pytest.mark.faults
-async def test_a_contract_that_fails_keeps_the_version_that_bears_it(stage: JobsStage) -> None:
+async def test_a_contract_that_fails_keeps_the_version_that_works_with_it(stage: JobsStage) -> None:
     """Half of it may be done: the new version stays, the release ends failed, and says both ways out."""
     await stage.set_up("production", failing=["drop-city"])
     state, entries = await released(stage, "1.3", plan_with(stage, {**CONTRACT, "environments": ["production"]}))
@@ -137,7 +137,7 @@ async def test_a_contract_that_fails_keeps_the_version_that_bears_it(stage: Jobs
 
 
 @pytest.mark.faults
-async def test_staging_stays_on_a_version_whose_contract_it_bears_while_production_goes_back(stage: JobsStage) -> None:
+async def test_staging_stays_on_a_version_that_works_with_its_contract_while_production_goes_back(stage: JobsStage) -> None:
     """Production never had the contract, so it goes back as ever; staging waits for the next version."""
     plan = plan_with(stage, CONTRACT, watched=True)
     with traffic(stage.public):
@@ -150,7 +150,7 @@ async def test_staging_stays_on_a_version_whose_contract_it_bears_while_producti
 
 
 @pytest.mark.faults
-async def test_a_job_that_never_ran_stands_in_nobodys_way(stage: JobsStage) -> None:
+async def test_a_job_that_never_ran_stands_in_no_ones_way(stage: JobsStage) -> None:
     """Refused by the platform after promotion: the release goes back as ever, and later rollbacks are free."""
     await stage.set_up("production", refusing=["drop-city"])
     plan = plan_with(stage, {**CONTRACT, "environments": ["production"]})
@@ -160,7 +160,7 @@ async def test_a_job_that_never_ran_stands_in_nobodys_way(stage: JobsStage) -> N
 
 
 @pytest.mark.faults
-async def test_nothing_moves_where_the_platform_cannot_run_jobs_or_the_manifest_is_no_job(stage: JobsStage) -> None:
+async def test_nothing_moves_where_the_platform_cannot_run_jobs_or_the_manifest_is_not_a_job(stage: JobsStage) -> None:
     """Both are said before staging is touched."""
     sections = {name: {**plan_of(stage.name)[name], "platform": f"local/{stage.name}-plain-{name}"} for name in ("staging", "production")}
     for name in sections:
@@ -183,7 +183,7 @@ async def test_what_the_platform_would_change_is_in_the_record_and_what_it_would
     _, entries = await released(stage, "1.8", plan_with(stage, service=service))
     review = next(entry for entry in entries if entry.kind == "review")
     assert review.evidence["previews"]["production"]["changes"] == ["process: version: 1.0 → 1.8"]
-    assert review.evidence["previews"]["production"]["drift"] == ["process: replicas: 1 → 2 (by somebody)"]
+    assert review.evidence["previews"]["production"]["drift"] == ["process: replicas: 1 → 2 (by someone)"]
     await stage.set_up("production", conflict="spec.image belongs to argocd. Let it give it up")
     state, _ = await released(stage, "1.9", plan_with(stage, service=service))
     assert state.name == "Refused"

@@ -69,6 +69,12 @@ class Places:
         monkeypatch.setattr(finalize, "environments_reversed", lambda _: [US, EU, "staging"])
         monkeypatch.setattr(finalize, "waves_reversed", lambda _: [[US, EU]])
         monkeypatch.setattr(finalize, "release_lease", self.act("give up"))
+        self.others: dict[str, str] = {}
+        monkeypatch.setattr(revert, "faults_of_others", self.faults_of_others)
+
+    async def faults_of_others(self, *_: Any) -> dict[str, str]:
+        """Say which environments are another's."""
+        return self.others
 
     async def platform_of(self, plan: Any, environment: str) -> Place:
         """Give the environment's name for its platform."""
@@ -94,7 +100,7 @@ async def test_every_environment_is_given_up(monkeypatch: pytest.MonkeyPatch, er
     places = Places(monkeypatch, US, error)
     late = await finalize._release_leases(PLAN, "run")  # type: ignore[arg-type]
     assert late is (error if isinstance(error, Temporary) else None)
-    said = [] if late else [f"{US} could not be given up"]
+    said = [] if late else [f"the lease of {US} could not be released"]
     assert sorted(places.asked) == sorted([f"give up {US}", *said, f"give up {EU}", "give up staging"])
 
 
@@ -294,3 +300,19 @@ async def test_a_wave_is_rolled_back_although_no_child_run_can_be_made(monkeypat
     found = await finalize.roll_back_release(PLAN, version="1.1", ending=Ending("failed", "bad"))  # type: ignore[arg-type]
     assert {name: one.passed for name, one in found.items()} == {US: True, EU: True}
     assert tries == [[US, EU], [US, EU]]
+
+
+async def test_what_is_anothers_is_neither_taken_over_nor_rolled_back_and_keeps_no_other_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A target that was never released, and whose block names another service's Service by mistake or on purpose."""
+    places = Places(monkeypatch, "", BadInput("", field="", fix=""))
+    places.others = {US: "it points to the Service shop/web, which is production of the service other"}
+
+    async def roll_back(phase: Any, environment: str, **_: Any) -> RollbackResult:
+        del phase
+        return is_back(environment)
+
+    monkeypatch.setattr(revert, "roll_back", roll_back)
+    found = await revert.roll_back_waves(PLAN, [[US, EU]], reason="bug", to="", bad="", restored=[])  # type: ignore[arg-type]
+    assert {name: one.outcome.value for name, one in found.items()} == {US: "failed", EU: "passed"}
+    assert "the Service shop/web" in found[US].reason
+    assert places.asked == [f"acquire_lease {EU}"]

@@ -12,7 +12,8 @@ import pytest
 
 from tasks.rules.plan.plan import Plan
 from tasks.rules.record.entries import select
-from tasks.rules.rollout.steps import done_in, steps_of, words_of
+from tasks.rules.rollout.progress import words_of
+from tasks.rules.rollout.steps import done_in, steps_of
 from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, plan_of, spots
 from tests.flows.processes import Traffic
 

@@ -9,14 +9,16 @@ import pytest
 
 from blocks.errors import Refused
 from flows.lifecycle import queue
+from tasks.lifecycle.lock import Holder, LockResult
 from tasks.record import journal
 from tasks.rules.record.entries import Kind
+from tasks.rules.rollout.waiting import WAITS_FOR
 from tests.flows.test_rollback_by_record import storage
 from tests.tasks.conftest import offline
 
 __all__ = ["offline", "storage"]
 pytestmark = pytest.mark.usefixtures("offline", "storage")
-OTHER = {"granted": False, "holder": "r2", "holder_name": "release shop 2"}
+OTHER = LockResult(granted=False, holder=Holder("r2", "release shop 2"))
 
 
 @pytest.fixture
@@ -33,32 +35,35 @@ def waited(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     async def stop(*_: Any, **__: Any) -> None:
         done.append("stop")
 
-    for name, value in {"lock_service": lock, "wait_until": wait, "request_stop": stop, "run_link": str}.items():
+    async def none(*_: Any, **__: Any) -> None:
+        """Find none that only tags name."""
+
+    stand_ins: dict[str, Any] = {"lock_service": lock, "wait_until": wait, "request_stop": stop, "request_stop_by_tags": none}
+    for name, value in stand_ins.items():
         monkeypatch.setattr(queue, name, value)
     return done
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "waits"),
+    ("kind", "waits_for", "waits"),
     [
-        ("note", "changed parameters", True),
+        ("note", "", True),
         ("gate", "queue", True),
-        ("gate", "queue after 3", True),
-        ("gate", "production", False),
+        ("gate", "window", False),
+        ("gate", "", False),
         ("review", "", False),
-        ("effect", "prepare", False),
-        ("effect", "lease", False),
-        ("migration", "m", False),
+        ("effect", "", False),
+        ("migration", "", False),
     ],
 )
 @pytest.mark.parametrize("on_conflict", ["queue", "supersede", "refuse"])
 async def test_only_a_release_that_has_done_nothing_waits_in_the_queue(
-    waited: list[str], kind: Kind, name: str, on_conflict: str, *, waits: bool
+    waited: list[str], kind: Kind, waits_for: str, on_conflict: str, *, waits: bool
 ) -> None:
     """Whoever deletes its lock would leave its canary where it is."""
     phase: Any = SimpleNamespace(plan=SimpleNamespace(service="shop", on_conflict=on_conflict))
     await journal.append_entry("r1", "Asked", kind="opened")
-    await journal.append_entry("r1", "Something", kind=kind, name=name)
+    await journal.append_entry("r1", "Something", kind=kind, name="x", evidence={WAITS_FOR: waits_for})
     if waits and on_conflict != "refuse":
         await queue.lock_or_wait(phase, run="r1")
         assert waited[-1] == "queue"

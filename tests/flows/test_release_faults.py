@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.timeout(600)]
 
 @pytest.fixture
 def untrusted() -> Iterator[str]:
-    """Serve HTTPS under a certificate that nobody trusts."""
+    """Serve HTTPS under a certificate that no one trusts."""
     server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
@@ -58,8 +58,8 @@ async def test_a_bad_plan_is_refused_and_nothing_moves(stage: Stage) -> None:
     assert {name: stage.state_of(name) for name in before} == before
 
 
-async def test_a_dependency_with_broken_tls_is_no_dependency(stage: Stage, untrusted: str) -> None:
-    """A certificate that nobody vouches for is not looked over; nothing moves."""
+async def test_a_dependency_with_broken_tls_is_not_a_dependency(stage: Stage, untrusted: str) -> None:
+    """A certificate that no one vouches for is not looked over; nothing moves."""
     before = stage.started("staging")
     plan = stage.plan(dependencies=[{"name": "accounts", "url": untrusted, "version": ">=1"}])
     ran = await stage.release_through(stage.tag("5.3"), plan=plan)

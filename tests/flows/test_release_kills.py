@@ -35,17 +35,17 @@ USUAL = FEW[-1]  # walked with every change, the others with the campaign
 async def release_and_check(theatre: Stage, visitors: Traffic, course: Course, *, kill_at: int | str = 0) -> Ran:
     """Release a new version, die at a point, let the keeper see to it, and check everything that was promised."""
     stage = theatre
-    former = str((await stage.platform("production").current())["baseline"])
-    await stage.reset(former)
+    previous = str((await stage.platform("production").current())["baseline"])
+    await stage.reset(previous)
     version = stage.tag(f"2.{next(_minor)}{course.mode}")
     before = {name: stage.started(name) for name in ("staging", "production")}
     began = time.time()
     ran = await stage.release_through(version, kill_at=kill_at)
-    serves = former if course.outcome == "rolled_back" else version
+    serves = previous if course.outcome == "rolled_back" else version
     await check_closed(stage, ran, outcome=course.outcome)
     await check_well(stage, version=serves)
     assert ran.state == course.state
-    # Staging is promoted before production fails, so its way back starts the former version again.
+    # Staging is promoted before production fails, so its rollback starts the previous version again.
     extra = {"staging": 2 if course.outcome == "rolled_back" else 1, "production": 1}
     assert {name: stage.started(name) - before[name] for name in before} == extra
     assert 0 not in visitors.since(began)

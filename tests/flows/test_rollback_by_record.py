@@ -46,6 +46,11 @@ async def none(*_: Any, **__: Any) -> None:
     """Find no contract."""
 
 
+async def none_of(*_: Any) -> dict[str, str]:
+    """Find no environment that is another's."""
+    return {}
+
+
 async def read(platform: FakePlatform) -> Any:
     """Read its position."""
     return await platform.current()
@@ -75,6 +80,7 @@ class World:
             for name, stand_in in stand_ins.items():
                 monkeypatch.setattr(module, name, stand_in)
         monkeypatch.setattr(bad_version, "under_way", self.under_way)
+        monkeypatch.setattr(bad_version, "faults_of_others", none_of)
         for name, stand_in in {"informed": same, "with_lease": with_lease, "abort_canary": abort, "named": lambda work, _: work}.items():
             monkeypatch.setattr(revert, name, stand_in)
 
@@ -109,7 +115,7 @@ def lose_records(storage: Path) -> None:
 
 @pytest.mark.usefixtures("storage")
 async def test_a_tag_on_an_old_run_does_not_choose_the_bad_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What counts is an open record: V0 was deployed long ago, and now somebody writes a lock's tag on its run."""
+    """What counts is an open record: V0 was deployed long ago, and now someone writes a lock's tag on its run."""
     world = World(monkeypatch, FakePlatform(baseline="V0", canary="BAD", previous="V-1"))
     world.platform.position["owner"] = None
     await world.released("old", "V0", closed=True)

@@ -131,7 +131,7 @@ async def test_a_command_says_in_a_line_that_the_server_is_overloaded() -> None:
 
 
 @pytest.mark.usefixtures("overloaded")
-async def test_a_release_that_the_server_cannot_take_now_is_no_bad_request() -> None:
+async def test_a_release_that_the_server_cannot_take_now_is_not_a_bad_request() -> None:
     """The parameters are right; who asks may ask again."""
     async with get_client() as client:
         with pytest.raises(Temporary, match="answered 500"):

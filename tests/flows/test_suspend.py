@@ -61,7 +61,7 @@ async def test_a_run_that_only_looks_again_writes_one_entry(monkeypatch: pytest.
     assert (says_it_waits(record.entries), wake_time(record.entries)) == (True, None)
 
 
-async def test_a_suspension_that_the_server_skips_is_no_end_of_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_suspension_that_the_server_skips_does_not_end_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Prefect skips one whose key was used before, and used keys are a field of the run: so each is new, and a skipped one an error."""
     asked: list[dict[str, Any]] = []
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flows.lifecycle import windows
+from flows.lifecycle import suspend, windows
 from flows.lifecycle.context import Phase
 from flows.lifecycle.windows import wait_while_frozen
 from tasks.rules.record.entries import Entry
@@ -35,6 +35,7 @@ def phase(monkeypatch: pytest.MonkeyPatch) -> Kept:
     ways = {"read_entries": read, "what_freezes": frozen, "_name_of_holds": nothing, "wait_until": nothing, "now": lambda: AT}
     for name, way in {**ways, "check_not_stopped": nothing, "tell_what_is_over": nothing, "due_of": nothing}.items():
         monkeypatch.setattr(windows, name, way)
+    monkeypatch.setattr(suspend, "read_entries", read)
     return found
 
 

@@ -153,7 +153,7 @@ async def test_a_wave_killed_in_its_second_target_ends_well(stage: Stage, visito
     outcome = "deployed" if good else {"back": "rolled_back", "keep": "partly_deployed"}[policy]
     await check_closed(stage, ran, outcome=outcome)
     await check_well(stage, version=version if good else FIRST, **({"eu": version, "staging": version} if policy == "keep" else {}))
-    again = 1 if mode and policy == "back" else 0  # the first target's former version is started again
+    again = 1 if mode and policy == "back" else 0  # the first target's previous version is started again
     assert {name: stage.started(name) - begun[name] for name in begun} == {EU: 1 + again, US: 1}
     assert 0 not in {status for one in visitors for status in one.since(0)}
 

@@ -166,7 +166,7 @@ async def test_people_are_asked_about_each_target_that_is_inconclusive(stage: St
     assert {name: stage.started(name) - begun[name] for name in TARGETS} == dict.fromkeys(TARGETS, 1)
 
 
-async def test_one_rejection_sends_the_wave_back_and_nobody_is_asked_about_the_other(stage: Stage, server: Any) -> None:
+async def test_one_rejection_sends_the_wave_back_and_no_one_is_asked_about_the_other(stage: Stage, server: Any) -> None:
     """Both were inconclusive; the first answer is enough."""
     people, version = await enrol(server, 2), new(stage)
     run = await stage.release(version, plan=inconclusive(stage, people))

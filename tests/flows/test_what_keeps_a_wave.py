@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from blocks.approvers.key_file import create_key, key_path
 from blocks.errors import Refused, Skipped
 from flows.commands.override import _expect_held
-from flows.lifecycle import windows
+from flows.lifecycle import suspend, windows
 from flows.lifecycle.context import Phase
-from flows.lifecycle.windows import Waits, _what_keeps, expect_in_time
+from flows.lifecycle.windows import Waits, _what_keeps, expect_in_time, wait_for_window, what_holds_a_target
+from tasks.lifecycle.kept_runs import forget_open, keep_open
+from tasks.lifecycle.quietest import keep_quietest
+from tasks.lifecycle.window_turns import take_turns
 from tasks.rules.policy.windows import groups_of
-from tasks.rules.record.entries import Entry
-from tasks.rules.windows.freeze import SCHEDULE, Hold
+from tasks.rules.record.entries import Entry, chain
+from tasks.rules.windows.freeze import SCHEDULE, TURN, Hold
+from tasks.rules.windows.opening import Group
 from tasks.rules.windows.schedule import Due
+from tasks.rules.windows.window import Calendar, Interval
 from tasks.rules.windows.words import windows_name
 from tests.flows.test_held_steps import FROZEN, RUN, Kept, nothing
 from tests.rules.policy.test_rules import plan_of, policy_of
+from tests.tasks.lifecycle.test_quietest import kept_of
 
 AT = datetime(2026, 11, 30, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -57,6 +67,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         monkeypatch.setattr(windows, name, giving(field))
     for name, way in {"read_entries": read, "now": lambda: AT, "wait_until": nothing}.items():
         monkeypatch.setattr(windows, name, way)
+    monkeypatch.setattr(suspend, "read_entries", read)
     return found
 
 
@@ -131,3 +142,98 @@ async def test_a_release_in_time_knows_what_is_overridden(world: World) -> None:
         await expect_in_time(phase)
     world.aside = {windows_name(groups_of(phase.plan, ()))}
     await expect_in_time(phase)
+
+
+QUIETEST = {"minutes": 60, "zone": "UTC", "owner": "ada", "counter": "requests"}
+
+
+async def test_a_wave_waits_for_the_quietest_time_and_never_begins_while_that_is_not_known(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Measured, it begins in it, which the record says with how old that is; an override counts for what there was."""
+    phase = phase_of(quietest=QUIETEST)
+    for module in ("tasks.approval.windows", "tasks.lifecycle.quietest", "tests.tasks.lifecycle.test_quietest"):
+        monkeypatch.setattr(f"{module}.now", lambda: AT)
+    unknown = await keeps(phase)
+    assert unknown is not None
+    assert "was not measured on this machine" in unknown.why
+    keep_quietest(phase.plan.service, kept_of(phase.plan, minute=15 * 60))
+    world.aside = set(unknown.held_by)
+    later = await keeps(phase)
+    assert later is not None
+    assert later.until == AT + 3 * HOUR  # Monday 15:00
+    keep_quietest(phase.plan.service, kept_of(phase.plan, minute=12 * 60, days_ago=9))
+    world.aside = set()
+    assert await keeps(phase) is None
+    assert Kept.entries[-1].why.startswith("the quietest window: Mon 12:00–13:00 UTC")
+    assert "9 days ago; it counts for 14" in Kept.entries[-1].why
+
+
+async def test_the_record_says_how_old_the_calendar_is_by_which_a_wave_begins_or_waits(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it opens production or closes it; and events that are added later hold a release for which it was overridden."""
+    known = Calendar((Interval(AT, AT + HOUR, "sale"),), AT + 24 * HOUR, "digest", "as it was 3 h ago, and not read since: it is away")
+
+    async def with_it(groups: Sequence[Group]) -> list[Group]:
+        return [tuple(replace(one, calendar=known) for one in group) for group in groups]
+
+    monkeypatch.setattr(windows, "with_calendars", with_it)
+    assert await keeps(phase_of(allow=[{"ics": "https://example.com/token.ics", "zone": "UTC"}], if_too_short="proceed")) is None
+    assert Kept.entries[-1].why == f"the calendar example.com: {known.note}"
+    phase = phase_of(deny=[{"ics": "https://example.com/token.ics", "zone": "UTC"}])
+    found = await keeps(phase)
+    assert found is not None
+    assert found.until == AT + HOUR
+    assert (known.note in found.why, "by the calendar: sale" in found.why, "token" in found.why) == (True, True, False)
+    world.aside = set(found.held_by)
+    known = replace(known, note="as it was 4 h ago, and not read since: it is away")
+    assert await keeps(phase) is None
+    known = replace(known, digest="another")
+    assert await keeps(phase) is not None
+
+
+@pytest.fixture
+async def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give this machine a key's folder in which two runs are open."""
+    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "keys" / "approvals.key"))
+    create_key(key_path())
+    for run in (RUN, "another"):
+        await keep_open(run)
+
+
+@pytest.mark.usefixtures("key")
+async def test_services_of_one_group_change_production_one_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group of the plan or of a policy; who waits looks again when the window closes, and no override helps."""
+    opened = chain(None, at=AT, kind="opened", what="asked", who="rita", why="", evidence={"flow": "release", "version": "1.1"})
+
+    async def read(*_: Any) -> Any:
+        return opened
+
+    monkeypatch.setattr(windows, "read_entry", read)
+    world.policies = (policy_of(windows={"one_at_a_time": "db"}),)
+    phase = phase_of(allow=CLOSED["deny"])
+    assert await take_turns(["db"], run="another", what="release mail 2.0") is None
+    found = await keeps(phase)
+    assert found is not None
+    assert (found.held_by, found.until) == ((TURN,), AT + timedelta(days=1))
+    assert found.why.startswith("release mail 2.0 (")
+    assert await keeps(phase, says=False) is None  # nothing is taken before what was approved is compared
+    with pytest.raises(Refused, match="waits for its turn"):
+        _expect_held("release shop 1.1", list(found.held_by))
+    assert await what_holds_a_target(phase, "production") == found
+    await forget_open("another")
+    assert await keeps(phase) is None
+    assert await take_turns(["db"], run="another", what="release mail 2.0") is not None
+
+
+@pytest.mark.usefixtures("key")
+async def test_a_release_that_waits_for_anything_gives_its_turn_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A freeze, or a window that is too short: the next one goes first."""
+    assert await take_turns(["db"], run=RUN, what="release shop 1.1") is None
+    for name in ("_holds_lease", "_is_changed", "check_not_stopped"):
+        monkeypatch.setattr(windows, name, nothing)
+    world.frozen = FROZEN
+    await wait_for_window(phase_of(one_at_a_time="db"), ["production"])
+    assert Kept.entries[-1].what.startswith("Waits: production is frozen")
+    assert await take_turns(["db"], run="another", what="release mail 2.0") is None

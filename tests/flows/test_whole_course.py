@@ -36,7 +36,7 @@ async def test_a_release_waits_for_its_approval_deploys_in_steps_and_is_rolled_b
     await check_closed(stage, ran, outcome="rolled_back")
     await check_well(stage, version="9.1", production=FIRST)
     assert set(visitors.since(began)) == {200}
-    assert await error_lines(held.id) == [], "a normal wait is no error"
+    assert await error_lines(held.id) == [], "a normal wait is not an error"
 
 
 async def error_lines(run: str) -> list[str]:

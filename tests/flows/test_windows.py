@@ -11,9 +11,18 @@ from uuid import UUID
 import pytest
 import yaml
 
+from tasks.lifecycle.quietest import forget_quietest, keep_quietest
+from tasks.rules.plan.plan import Plan
+from tasks.rules.rollout.waiting import wait_in_words
+from tasks.windows import calendars
+from tasks.windows.calendars import refresh_calendars
+from tests.faulty_http import running
 from tests.flows.gatehouse import People, answer, answers, enrol, go_on
 from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, plan_of, spots
 from tests.flows.test_planned_steps import compare
+from tests.rules.windows.calendars import calendar
+from tests.tasks.lifecycle.test_quietest import kept_of
+from tests.tasks.windows.test_calendars import CalendarHttp, Handler
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300), pytest.mark.usefixtures("visitors")]
 
@@ -120,6 +129,33 @@ async def test_a_release_suspends_until_its_window_opens_and_goes_on_by_itself(s
     await check_closed(stage, ran, outcome="deployed")
     compare(ran, {**plan_of(stage.name), **sections}, version)
     await check_well(stage, version=version)
+
+
+@pytest.mark.faults
+async def test_a_release_waits_for_the_event_of_a_calendar_and_goes_on_when_it_is_removed(
+    stage: Stage, freezer: Freezer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keeper reads it again, and wakes the release; while its server is away, the last good one holds, with its age in the record."""
+    with running(CalendarHttp(Handler)) as web:
+        web.content = calendar(f"DTSTART;VALUE=DATE:20200101|DTEND;VALUE=DATE:{FREEZE['until'].replace('-', '')}|SUMMARY:winter sale")
+        freezer._apply(deny=[{"ics": f"{web.url}/token-4711.ics", "zone": "UTC"}])
+        run = await stage.release(stage.tag("1.1"), plan=stage.plan())
+        held = await go_on(stage, run)
+        assert held.state == "Suspended", held.message
+        assert "by the calendar: winter sale (ask whoever keeps the calendar)" in waits(held)[-1].why
+        assert "token" not in waits(held)[-1].why
+        assert await stage.care_of(run) == "leave"
+        web.content = calendar()
+        monkeypatch.setattr(calendars, "now", lambda: datetime.now(UTC) + timedelta(minutes=11))
+        await refresh_calendars()
+        assert await stage.care_of(run) == "wake"
+        web.says = "missing"
+        monkeypatch.setattr(calendars, "now", lambda: datetime.now(UTC) + timedelta(hours=2))
+        ran = await stage.carry_through(run, "release")
+    assert ran.state == "Deployed", ran.message
+    begun = next(entry for entry in ran.entries if entry.what.startswith("Production is open"))
+    assert "the calendar 127.0.0.1: as it was" in begun.why
+    assert "127.0.0.1 answers 404" in begun.why
 
 
 @pytest.mark.faults
@@ -240,3 +276,24 @@ async def test_a_plan_whose_window_is_never_long_enough_is_refused_before_anythi
     assert ran.state == "Refused", ran.message
     assert "no window is long enough" in ran.message
     assert spots(ran) == []
+
+
+@pytest.mark.faults
+async def test_a_release_waits_until_the_quietest_time_is_known_and_goes_on_in_it(stage: Stage) -> None:
+    """It says why it waits; once it is measured, and that time is now, the keeper wakes it, and the record says what was measured."""
+    windows = {"quietest": {"minutes": 60, "zone": "UTC", "owner": "shop", "counter": "requests"}, "if_too_short": "proceed"}
+    path = stage.plan(windows=windows)
+    run = await stage.ask("production", plan=path, version=stage.tag("1.8"), requester="rita")
+    await stage.runner.run(run, "production")
+    held = await stage.seen(run)
+    assert held.state == "Suspended", held.message
+    assert "it was not measured on this machine. Run `shipway windows PLAN --measure`" in wait_in_words(held.entries)
+    assert await stage.care_of(run) == "leave"
+    plan, at = Plan.model_validate({**plan_of(stage.name), "windows": windows}), datetime.now(UTC)
+    minute = at.weekday() * 1_440 + at.hour * 60 + at.minute // 15 * 15
+    keep_quietest(stage.name, kept_of(plan, minute=minute))
+    assert await stage.care_of(run) == "wake"
+    ran = await stage.carry_through(run, "production")
+    assert ran.state == "Deployed", ran.message
+    assert any(entry.why.startswith("the quietest window: ") for entry in ran.entries)
+    forget_quietest(stage.name)

@@ -1,4 +1,4 @@
-"""A house with its worker and its keeper, and nobody at the keyboard: processes die, servers go, people cancel."""
+"""A server stack with its worker and its keeper, and no one at the keyboard: processes die, servers go, people cancel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.flows.gatehouse import enrol
 from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, plan_of, undecidable
 from tests.flows.processes import Traffic, traffic
 
-pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.timeout(600), pytest.mark.xdist_group("house")]
+pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.timeout(600), pytest.mark.xdist_group("stack")]
 
 WITH_WORKER_SECONDS = 60
 WITHOUT_WORKER_SECONDS = 120
@@ -28,12 +28,12 @@ END_SECONDS = 240
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Give a house of its own with every flow deployed, the keeper on its schedule."""
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Give a server stack of its own with every flow deployed, the keeper on its schedule."""
     from blocks.server import settings  # noqa: PLC0415
     from tests.conftest import Server, _settings  # noqa: PLC0415
 
-    home: Path = tmp_path_factory.mktemp("worker") / "house"
+    home: Path = tmp_path_factory.mktemp("worker") / "stack"
     lifecycle.start(home)
     try:
         wait_until_ready(home)
@@ -46,7 +46,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def theatre(house: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:  # noqa: ARG001 - its settings
+def theatre(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:  # noqa: ARG001 - its settings
     """Raise a stage whose releases the worker runs."""
     stage = Stage("worked", tmp_path_factory.mktemp("worked"), None)  # type: ignore[arg-type]
     asyncio.run(stage.raise_up())
@@ -120,7 +120,7 @@ async def cancel(run: str) -> None:
     from prefect.states import Cancelling  # noqa: PLC0415
 
     async with get_client() as client:
-        await client.set_flow_run_state(UUID(run), Cancelling(message="somebody thought better of it"))
+        await client.set_flow_run_state(UUID(run), Cancelling(message="someone thought better of it"))
 
 
 async def begin(stage: Stage, version: str, **more: Any) -> str:
@@ -143,13 +143,13 @@ async def test_a_killed_process_is_noticed_and_its_release_finished(stage: Stage
     assert seconds < WITH_WORKER_SECONDS
 
 
-async def test_a_killed_worker_takes_no_release_with_it(stage: Stage, visitors: Traffic, house: Any) -> None:  # noqa: ARG001
+async def test_a_killed_worker_takes_no_release_with_it(stage: Stage, visitors: Traffic, stack: Any) -> None:  # noqa: ARG001
     """Worker, engine and process killed: within 120 s, by the supervisor and the keeper alone."""
     run = await begin(stage, "6.2")
     await until(stage, run, told("effect production 50 % shift"))
-    process, before = await process_of(run), pids(house.home)
+    process, before = await process_of(run), pids(stack.home)
     for name in ("worker", "engine"):
-        kill(house.home, name)
+        kill(stack.home, name)
     with contextlib.suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)
     killed = time.monotonic()
@@ -158,17 +158,17 @@ async def test_a_killed_worker_takes_no_release_with_it(stage: Stage, visitors: 
     print(f"\nkilled worker, engine and process: closed after {seconds:.0f} s")  # noqa: T201 - the figure is wanted
     await check_closed(stage, ran, outcome="deployed")
     await check_well(stage, version="6.2")
-    assert pids(house.home)["worker"] != before["worker"]
+    assert pids(stack.home)["worker"] != before["worker"]
     assert seconds < WITHOUT_WORKER_SECONDS
 
 
-async def test_a_server_that_restarts_does_no_harm(stage: Stage, visitors: Traffic, house: Any) -> None:
+async def test_a_server_that_restarts_does_no_harm(stage: Stage, visitors: Traffic, stack: Any) -> None:
     """The release ends well, deployed or back, and no visitor noticed."""
     began = time.time()
     run = await begin(stage, "6.3")
     await until(stage, run, told("effect production 50 % shift"))
-    wait_for_another(house.home, "server", kill(house.home, "server"))
-    lifecycle.wait_for_server(house.home, timeout_seconds=120)
+    wait_for_another(stack.home, "server", kill(stack.home, "server"))
+    lifecycle.wait_for_server(stack.home, timeout_seconds=120)
     ran = await until_closed(stage, run)
     print(f"\nrestarted server: {ran.state}, {ran.message}")  # noqa: T201 - the figure is wanted
     outcome = {"Deployed": "deployed", "RolledBack": "rolled_back"}[ran.state]
@@ -189,9 +189,9 @@ async def test_a_cancellation_is_an_order_to_go_back(stage: Stage, visitors: Tra
     assert (await until(stage, run, lambda seen: seen.state not in {"Cancelling", "Running"})).state == "Cancelled"
 
 
-async def test_a_cancelled_release_that_waits_is_settled_by_the_keeper(stage: Stage, visitors: Traffic, house: Any) -> None:  # noqa: ARG001
+async def test_a_cancelled_release_that_waits_is_settled_by_the_keeper(stage: Stage, visitors: Traffic, stack: Any) -> None:  # noqa: ARG001
     """It holds no process that could go back; the keeper starts one."""
-    people = await enrol(house)
+    people = await enrol(stack)
     run = await begin(stage, "6.5", plan=slow_plan(stage, approval=people.section()))
     await until(stage, run, lambda ran: ran.state == "Suspended")
     await cancel(run)
@@ -201,16 +201,16 @@ async def test_a_cancelled_release_that_waits_is_settled_by_the_keeper(stage: St
     assert ran.state == "Cancelled", ran.message
 
 
-async def test_a_waiting_release_survives_the_house(stage: Stage, visitors: Traffic, house: Any) -> None:  # noqa: ARG001
+async def test_a_waiting_release_survives_the_stack(stage: Stage, visitors: Traffic, stack: Any) -> None:  # noqa: ARG001
     """A release at its gate holds no process: server and worker go and come, and the approval still counts."""
     from tests.flows.gatehouse import post  # noqa: PLC0415
 
-    people = await enrol(house)
+    people = await enrol(stack)
     run = await begin(stage, "6.6", plan=slow_plan(stage, approval=people.section(), seconds=2))
     await until(stage, run, lambda ran: ran.state == "Suspended")
     for name in ("worker", "engine", "server"):
-        wait_for_another(house.home, name, kill(house.home, name))
-    wait_until_ready(house.home)
+        wait_for_another(stack.home, name, kill(stack.home, name))
+    wait_until_ready(stack.home)
     assert (await post(run, await people.form(people.names[0], run))).status.value == "ACCEPT"
     ran = await until_closed(stage, run)
     await check_closed(stage, ran, outcome="deployed")

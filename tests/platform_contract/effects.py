@@ -95,7 +95,7 @@ class EffectContract:
         await environment.expect_answers(environment.first)
 
     async def test_a_version_that_left_can_come_back(self, environment: ContractEnvironment) -> None:
-        """A rollback after a promotion is a release of the former version under a takeover; `previous` follows."""
+        """A rollback after a promotion is a release of the previous version under a takeover; `previous` follows."""
         lease = await environment.platform().acquire_lease("run-1")
         await environment.bring(lease, environment.second, ALL)
         await environment.platform().promote(lease)

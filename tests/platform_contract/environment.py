@@ -24,7 +24,7 @@ class ContractEnvironment(ABC):
             first `shift` brings it up, and the revisions are not reached one beside the other.
         counts: False if the platform does not count requests; `counts()` is then empty.
         ready_seconds: Longest time in which a version comes up.
-        settle_seconds: How long requests may still follow the former share after an effect has returned: 0 if the platform splits them
+        settle_seconds: How long requests may still follow the previous share after an effect has returned: 0 if the platform splits them
             itself, the gateway's own delay if it tells a gateway.
         abandon_seconds: Moments after which a caller dies in the middle of an effect, shorter and longer than the effect's first requests.
     """
@@ -41,7 +41,7 @@ class ContractEnvironment(ABC):
 
     @abstractmethod
     def platform(self) -> Platform:
-        """Give a new instance that shares nothing with the former ones but the environment, as another process would make it."""
+        """Give a new instance that shares nothing with the previous ones but the environment, as another process would make it."""
 
     @abstractmethod
     async def ask(self, url: str) -> str:

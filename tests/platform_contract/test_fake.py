@@ -11,7 +11,7 @@ import pytest
 from blocks.platform import LogLine
 from tests.platform_contract.contract import PlatformContract
 from tests.platform_contract.environment import ALL, ContractEnvironment
-from tests.tasks.fake_platform import NOBODY, OURS, FakePlatform, counted
+from tests.tasks.fake_platform import OURS, UNREACHABLE, FakePlatform, counted
 
 
 class Serving(FakePlatform):
@@ -44,7 +44,7 @@ class FakeContractEnvironment(ContractEnvironment):
         return platform, self.second
 
     def empty(self) -> FakePlatform:
-        """Give one that nobody used."""
+        """Give one that no one used."""
         platform = FakePlatform(baseline=None, canary=None, percent=0)
         platform.position["owner"] = None
         return platform
@@ -52,9 +52,9 @@ class FakeContractEnvironment(ContractEnvironment):
     async def ask(self, url: str) -> str:
         """Answer in the place of a version, by the share in force, and count it."""
         position = self.fake.position
-        to_canary = url.endswith("/canary") or (url == NOBODY and next(self.asked) * 37 % ALL < position["percent"])
+        to_canary = url.endswith("/canary") or (url == UNREACHABLE and next(self.asked) * 37 % ALL < position["percent"])
         version = str(position["canary"] if to_canary else position["baseline"])
-        if url == NOBODY:
+        if url == UNREACHABLE:
             before = self.fake.numbers.get(version, counted(0))
             self.fake.numbers[version] = counted(before["requests"] + 1)
         return version

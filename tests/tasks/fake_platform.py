@@ -13,7 +13,7 @@ from blocks.errors import BadInput, Refused, RolloutFailed, Superseded, Temporar
 from blocks.platform import Counts, Endpoints, Lease, LogLine, Position
 
 OURS = Lease(owner="run-1", generation=1)
-NOBODY = "http://127.0.0.1:9"
+UNREACHABLE = "http://127.0.0.1:9"
 ALL = 100
 
 
@@ -27,7 +27,7 @@ class FakePlatform:
 
     Fields:
         broken: Versions that cannot come up.
-        interferes: What somebody else makes of the position right after each effect.
+        interferes: What another makes of the position right after each effect.
     """
 
     def __init__(self, baseline: str | None = "1.0", canary: str | None = "1.1", *, percent: int = 25, previous: str | None = None) -> None:
@@ -97,12 +97,12 @@ class FakePlatform:
         self._do(f"abort {lease['generation']}", canary=None, percent=0)
 
     async def endpoints(self) -> Endpoints:
-        """Nobody listens; the paths differ."""
-        found = Endpoints(public=NOBODY)
+        """No one listens; the paths differ."""
+        found = Endpoints(public=UNREACHABLE)
         if self.position["baseline"]:
-            found["baseline"] = f"{NOBODY}/baseline"
+            found["baseline"] = f"{UNREACHABLE}/baseline"
         if self.position["canary"]:
-            found["canary"] = f"{NOBODY}/canary"
+            found["canary"] = f"{UNREACHABLE}/canary"
         return found
 
     async def counts(self) -> dict[str, Counts]:

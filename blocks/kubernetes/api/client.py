@@ -22,7 +22,6 @@ READ_SECONDS = 60.0
 MOST_BYTES, MOST_ERROR_BYTES = 256_000_000, 1_000_000  # a list of 5,000 pods has about 50 MB
 MANAGER = "shipway"
 APPLY, JSON_PATCH, MERGE_PATCH = "application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"
-STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 KINDS = {
     "Deployment": ("apis/apps/v1", "deployments"),
     "StatefulSet": ("apis/apps/v1", "statefulsets"),

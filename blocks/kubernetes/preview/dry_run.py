@@ -21,7 +21,7 @@ async def preview(target: Target, planned: Sequence[Planned]) -> Preview:
 
     Args:
         target: The workload.
-        planned: What would be applied, from `kubernetes_planned.planned`.
+        planned: What would be applied, from `preview.planned`.
 
     Raises:
         ShipwayError: The cluster would refuse it (an ownership conflict, admission, missing rights, a wrong manifest), or does not answer.

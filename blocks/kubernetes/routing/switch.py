@@ -5,9 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from blocks.errors import BadInput
+from blocks.errors import BadInput, WorldMoved
 from blocks.kubernetes.objects.annotations import GENERATION
-from blocks.kubernetes.routing.traffic import ALL, SELECTOR, is_switched, labels_apart, make_service, service_of, service_selector
+from blocks.kubernetes.routing.traffic import (
+    ALL,
+    SELECTOR,
+    is_switched,
+    labels_apart,
+    make_service,
+    selects,
+    service_of,
+    service_selector,
+)
 from blocks.kubernetes.workload import Target, owned, until_unchanged
 from blocks.kubernetes.write import note
 from blocks.platform import Lease
@@ -51,16 +60,23 @@ class Switch:
 
 
 async def select(target: Target, lease: Lease, *, switched: bool) -> None:
-    """Let the Service select the canary's pods, or those that it selected before; the endpoints follow within moments."""
+    """Let the Service select the canary's pods, or those that it selected before; the endpoints follow within moments.
+
+    Raises:
+        WorldMoved: The Service is another workload's, whose requests would go elsewhere; or a rollback finds that its own was changed.
+    """
 
     async def once() -> None:
         service = await service_of(target)
-        workload, _ = await owned(target, lease)
-        if is_switched(service) == switched:
+        workload, state = await owned(target, lease)
+        fits, is_here = selects(service, workload), target.canary_selector.items() <= service["spec"]["selector"].items()
+        if is_here if switched else fits and not is_switched(service):
             return
-        own, labels = service_selector(service), workload["spec"]["template"]["metadata"].get("labels") or {}
-        if not own or not own.items() <= labels.items():  # what was noted was changed by others: it would send the requests elsewhere
-            own = dict(workload["spec"]["selector"]["matchLabels"])
+        is_anothers = not is_here and (not fits or (switched and is_switched(service)))
+        if is_anothers and not (state.rollback and switched):
+            raise WorldMoved(f"the Service {target.service} {_selecting(service)}, and not the pods of {target.title}")
+        # What was noted of our own switch was changed by others: it would send the requests elsewhere.
+        own = service_selector(service) if fits else dict(workload["spec"]["selector"]["matchLabels"])
         wanted = target.canary_selector if switched else own
         notes = {
             GENERATION: str(lease["generation"]),
@@ -69,3 +85,7 @@ async def select(target: Target, lease: Lease, *, switched: bool) -> None:
         await note(target, "Service", service, notes, [{"op": "replace", "path": "/spec/selector", "value": wanted}])
 
     await until_unchanged(once)
+
+
+def _selecting(service: Json) -> str:
+    return "selects " + ", ".join(f"{key}={value}" for key, value in sorted(service["spec"]["selector"].items()))

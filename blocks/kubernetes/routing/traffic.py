@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from blocks.errors import BadInput
 from blocks.kubernetes.objects.annotations import GENERATION
 from blocks.kubernetes.objects.selectors import REVISION_LABEL, apart
-from blocks.kubernetes.workload import FOR, OURS, Target, owned, until_unchanged
+from blocks.kubernetes.workload import FOR, OURS, Target, is_ours, owned, until_unchanged
 from blocks.kubernetes.write import make
 from blocks.platform import Lease
 
@@ -77,6 +77,12 @@ def service_selector(service: Json) -> dict[str, str]:
     return dict(part.split("=", 1) for part in remembered.split(",") if "=" in part)
 
 
+def selects(service: Json, workload: Json) -> bool:
+    """Return whether a Service's own selector selects the pods of a workload."""
+    own = service_selector(service)
+    return bool(own) and own.items() <= (workload["spec"]["template"]["metadata"].get("labels") or {}).items()
+
+
 def ports_of(service: Json) -> list[Json]:
     """List a Service's ports.
 
@@ -99,6 +105,9 @@ async def make_service(target: Target, service: Json, lease: Lease) -> None:
 
     async def once() -> None:
         found = await target.cluster.read("Service", target.canary)
+        if found is not None and not is_ours(found, target):
+            fix = f"Rename it: Shipway needs the name {target.canary} for the canary of {target.workload}"
+            raise BadInput(f"the Service {target.canary} is not Shipway's", field="workload", fix=fix)
         await owned(target, lease)
         await make(target, "Service", service_body(target, service, generation=lease["generation"]), lease, found=found)
 

@@ -105,13 +105,13 @@ def shift(state: State, lease: Lease, percent: int) -> State:
 
 
 def promote(state: State, lease: Lease) -> State:
-    """Make the canary the baseline; the former baseline becomes `previous` and goes."""
+    """Make the canary the baseline; the old baseline becomes `previous` and is stopped."""
     check_lease(state, lease)
     new = copy.deepcopy(state)
     if state["canary"] is None:
         return new
-    former = _revision(state, state["baseline"])
-    new["previous"] = former["version"] if former else state["previous"]
+    before = _revision(state, state["baseline"])
+    new["previous"] = before["version"] if before else state["previous"]
     new["baseline"], new["canary"], new["percent"] = state["canary"], None, 0
     return new
 

@@ -5,16 +5,14 @@ baseline that is just being restarted waits for it a moment, then is answered 50
 requests for as long as its process lives: its answers speak for it. Upgrades (WebSocket) are not passed on.
 
 A request that is never answered counts as failed: after the block's `answer_timeout_seconds`, and if its caller gives up before,
-as soon as that is seen. So does an answer whose body stalls until its caller leaves, unless it is a stream of events. Only who leaves
-within seconds, or while sending, says nothing about the version.
+as soon as that is seen. So does an answer whose body stalls or drips until its caller leaves, or drips for as long as that time limit,
+unless it is a stream of events. Only who leaves within seconds, or while sending, says nothing about the version.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from contextlib import nullcontext, suppress
 from types import SimpleNamespace
 
 from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, TraceConfig, web
@@ -23,6 +21,7 @@ from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
 from blocks.listeners import next_listener
+from blocks.local.router.asked import Asked
 from blocks.local.state.environment import Environment
 from blocks.local.state.view import Run
 
@@ -32,8 +31,6 @@ MAX_HEADER_BYTES = 16_384
 SERVER_ERROR = 500
 POOLED_SECONDS = 2.0  # shorter than the 5 s after which common servers hang up on an idle connection
 CONNECT_SECONDS = 2.0
-GIVING_UP_SECONDS = 10.0  # who waited so long for the first byte and left did so because it did not come
-LOOK_SECONDS = 1.0
 EVENTS = "text/event-stream"
 HOP_BY_HOP = frozenset(
     {
@@ -141,69 +138,10 @@ async def _may_pass(environment: Environment, run: Run, deadline: float) -> bool
         return False
 
 
-@dataclass
-class _Asked:
-    """A request that a revision was sent; it is counted once, by its answer or by its caller's end.
-
-    Fields:
-        run: The revision's.
-        request: As its caller sent it.
-        streamed: Whether it is passed on while it is being received.
-        began: When it was sent, by the loop's clock.
-        progressed: When the last piece of its answer came; 0 before the first.
-    """
-
-    run: Run
-    request: web.BaseRequest
-    streamed: bool
-    began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
-    progressed: float = 0.0
-    _counted: bool = False
-    _look: asyncio.TimerHandle | None = None
-
-    def seconds(self) -> float:
-        """Return how long ago it was sent."""
-        return asyncio.get_running_loop().time() - self.began
-
-    def count(self, seconds: float, *, failed: bool) -> None:
-        """Count it, unless it is counted already."""
-        if not self._counted:
-            self._counted = True
-            self.run.tally.add(seconds, failed=failed)
-
-    def has_left(self) -> bool:
-        """Say if its caller closed the connection."""
-        return self.request.transport is None or self.request.transport.is_closing()
-
-    def was_sent(self) -> bool:
-        """Say if the caller sent the whole of it."""
-        return not self.streamed or self.request.content.is_eof()
-
-    @contextmanager
-    def awaiting(self) -> Iterator[None]:
-        """Wait inside for the answer or its next piece, and look whether its caller still does; nothing else would tell."""
-        self._look_in(GIVING_UP_SECONDS)
-        try:
-            yield
-        finally:
-            if self._look is not None:
-                self._look.cancel()
-
-    def _look_in(self, seconds: float) -> None:
-        self._look = asyncio.get_running_loop().call_later(seconds, self._look_now)
-
-    def _look_now(self) -> None:
-        stalls = asyncio.get_running_loop().time() - max(self.began, self.progressed) >= GIVING_UP_SECONDS
-        if stalls and self.has_left() and self.was_sent():
-            self.count(self.seconds(), failed=True)
-        else:
-            self._look_in(LOOK_SECONDS)
-
-
 async def _forward(environment: Environment, run: Run, request: web.BaseRequest, body: bytes | None) -> web.StreamResponse:
     revision = environment.state["revisions"][run.id]
     streamed = request.content if body is None and request.can_read_body else None
-    asked = _Asked(run, request, streamed is not None)
+    asked = Asked(run, request, streamed is not None)
     timeout = ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=revision["specification"]["answer_timeout_seconds"])
     url = URL(f"http://127.0.0.1:{revision['port']}{request.raw_path}", encoded=True)
     try:
@@ -227,15 +165,16 @@ async def _forward(environment: Environment, run: Run, request: web.BaseRequest,
         return _answer(504 if late else 502, "the version chosen for this request gave no answer")
     async with answer:
         if answer.content_length is not None and answer.content_length <= SMALL_BODY_BYTES:
-            return await _pass_whole(asked, answer)
-        return await _pass_stream(asked, answer)
+            return await _pass_whole(asked, answer, within_seconds=revision["specification"]["answer_timeout_seconds"])
+        return await _pass_stream(asked, answer, within_seconds=revision["specification"]["answer_timeout_seconds"])
 
 
-async def _pass_whole(asked: _Asked, answer: ClientResponse) -> web.StreamResponse:
-    """Hand a small answer on in one piece."""
+async def _pass_whole(asked: Asked, answer: ClientResponse, *, within_seconds: float) -> web.StreamResponse:
+    """Hand a small answer on in one piece, which has the time of an answer."""
     try:
         with asked.awaiting():
-            payload = await answer.read()
+            async with asyncio.timeout(within_seconds):
+                payload = await answer.read()
     except (ClientError, TimeoutError):
         asked.count(asked.seconds(), failed=True)
         return _answer(502, "the version chosen for this request broke its answer off")
@@ -243,21 +182,22 @@ async def _pass_whole(asked: _Asked, answer: ClientResponse) -> web.StreamRespon
     return web.Response(status=answer.status, reason=answer.reason, headers=_end_to_end(answer.headers), body=payload)
 
 
-async def _pass_stream(asked: _Asked, answer: ClientResponse) -> web.StreamResponse:
-    """Hand an answer on as it comes; one that breaks off breaks off for the caller too."""
+async def _pass_stream(asked: Asked, answer: ClientResponse, *, within_seconds: float) -> web.StreamResponse:
+    """Hand an answer on as it comes; one that breaks off breaks off for the caller too, and one that drips has failed."""
     seconds = asked.seconds()
     response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=_end_to_end(answer.headers))
-    failed = answer.status >= SERVER_ERROR
+    failed, events = answer.status >= SERVER_ERROR, answer.content_type == EVENTS
     try:
         await response.prepare(asked.request)
         # Between two events there may be any time, and who waits for them may leave.
-        with nullcontext() if answer.content_type == EVENTS else asked.awaiting():
-            async for chunk in answer.content.iter_any():
+        with nullcontext() if events else asked.awaiting():
+            async for chunk in asked.received(answer.content.iter_any()):
+                if not events and asked.drips(for_seconds=within_seconds):
+                    asked.count(seconds, failed=True)
                 await response.write(chunk)
-                asked.progressed = asyncio.get_running_loop().time()
         await response.write_eof()
-    except ConnectionResetError:
-        pass  # the caller went away; the revision did its part
+    except ConnectionResetError:  # the caller went away; the revision did its part, unless that was to drip
+        failed = failed or (not events and asked.drips())
     except (ClientError, TimeoutError):
         failed = True
         if asked.request.transport is not None:

@@ -6,7 +6,7 @@ What was not measured is not known, and is never taken for no traffic.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
@@ -14,12 +14,11 @@ from typing import NamedTuple
 from tasks.rules.analysis.forecast import StepPower, Traffic, forecast
 from tasks.rules.plan.judgement import Judgement, ProbeSli
 from tasks.rules.plan.plan import Step
-from tasks.rules.windows.words import DAYS
+from tasks.rules.windows.quietest import DAY_MINUTES, WEEK_MINUTES, span_in_words
 from tasks.rules.windows.zones import utc_of, wall_of, zone_of
 
 SLOT_MINUTES = 15  # as fine as the offsets of all zones
-DAY_MINUTES, WEEK_MINUTES = 24 * 60, 7 * 24 * 60
-SLOTS = WEEK_MINUTES // SLOT_MINUTES
+SLOTS, DAY_SLOTS = WEEK_MINUTES // SLOT_MINUTES, DAY_MINUTES // SLOT_MINUTES
 LEAST_WEEKS = 2  # a window whose time was measured in fewer weeks is not proposed
 DAY = timedelta(days=1)
 
@@ -64,10 +63,7 @@ class Quiet:
     @property
     def words(self) -> str:
         """When it is, as `Tue 03:15–04:15`."""
-        end = (self.minute + self.minutes) % WEEK_MINUTES
-        begin = f"{DAYS[self.minute // DAY_MINUTES]} {_clock(self.minute)}"
-        same_day = self.minute // DAY_MINUTES == end // DAY_MINUTES
-        return f"{begin}–{'' if same_day else f'{DAYS[end // DAY_MINUTES]} '}{_clock(end)}"
+        return span_in_words(self.minute, self.minutes)
 
     def next_begin(self, at: datetime, zone: str) -> datetime:
         """Give when it begins next (UTC)."""
@@ -79,33 +75,37 @@ class Quiet:
         return next((moment for moment in moments if moment > at), moments[-1])
 
 
-def profile(points: Iterable[tuple[float, float]], *, zone: str) -> list[Slot | None]:
-    """Make the profile of a week.
+def profile(points: Iterable[tuple[float, float]], *, zone: str, is_holiday: Callable[[date], bool] | None = None) -> list[Slot | None]:
+    """Make the profile of a week; public holidays are a kind of day of their own, and no part of the days of the week.
 
     Args:
         points: Where a quarter of an hour begins, in seconds since the epoch, and the requests in it. What was not measured is absent.
         zone: By whose wall.
+        is_holiday: Whether a day is a public holiday, if they count.
 
     Returns:
-        A slot for each quarter from Monday 00:00 on; None for one that was never measured.
+        A slot for each quarter from Monday 00:00 on, and then for each of a holiday, if one was measured; None for a slot
+        that never was.
     """
-    here = zone_of(zone)
-    found: list[list[float]] = [[] for _ in range(SLOTS)]
-    days: list[set[date]] = [set() for _ in range(SLOTS)]  # an hour that clocks repeat is measured twice, in one week
+    here, count = zone_of(zone), SLOTS + (DAY_SLOTS if is_holiday else 0)
+    found: list[list[float]] = [[] for _ in range(count)]
+    days: list[set[date]] = [set() for _ in range(count)]  # an hour that clocks repeat is measured twice, in one week
     for at, requests in points:
         if math.isfinite(requests) and requests >= 0:
             wall = wall_of(datetime.fromtimestamp(at, UTC), here)
-            slot = (wall.weekday() * DAY_MINUTES + wall.hour * 60 + wall.minute) // SLOT_MINUTES
+            day = 7 if is_holiday and is_holiday(wall.date()) else wall.weekday()
+            slot = (day * DAY_MINUTES + wall.hour * 60 + wall.minute) // SLOT_MINUTES
             found[slot].append(requests)
             days[slot].add(wall.date())
-    return [Slot(sum(seen) / len(seen), max(seen), len(on)) if seen else None for seen, on in zip(found, days, strict=True)]
+    week = [Slot(sum(seen) / len(seen), max(seen), len(on)) if seen else None for seen, on in zip(found, days, strict=True)]
+    return week if any(week[SLOTS:]) else week[:SLOTS]
 
 
 def quiet_windows(week: Sequence[Slot | None], *, minutes: int) -> list[Quiet]:
     """List the windows of a length whose whole time was measured in two weeks or more, the quietest first.
 
     Args:
-        week: The profile.
+        week: The profile; its holidays are not looked at.
         minutes: Their length; each begins at a quarter of an hour.
     """
     count = math.ceil(minutes / SLOT_MINUTES)
@@ -172,7 +172,3 @@ def _rate(line: StepPower, steps: Sequence[Step]) -> float:
         return math.inf
     watched = next(step.watch_seconds for step in steps if step.percent == line.percent)
     return line.needed / (watched * line.percent / 100)
-
-
-def _clock(minute: int) -> str:
-    return f"{minute % DAY_MINUTES // 60:02}:{minute % 60:02}"

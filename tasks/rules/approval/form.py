@@ -15,6 +15,7 @@ MAX_CHARACTERS = 12_000
 MAX_PICTURE_CHARACTERS = 200_000
 MAX_CELL_CHARACTERS = 160
 MAX_WORDS_CHARACTERS = 300  # of the reason and of the description
+MAX_ASKS_CHARACTERS = 600
 MAX_NAME_CHARACTERS = 48
 MAX_ROWS = 11  # staging and ten targets
 MAX_NAMES = 12
@@ -54,6 +55,7 @@ def approval_form(
     last_refusal: str = "",
     picture: str = "",
     power: Sequence[Sequence[str]] = (),
+    asks: str = "",
 ) -> str:
     """Write the description of the approval form, at most 12,000 characters besides the picture.
 
@@ -72,12 +74,14 @@ def approval_form(
         preview: What the platforms would change, and what others changed, a line each.
         last_refusal: Why the last answer was not accepted; empty when there is none.
         power: What the steps can decide: the headings of a table, and its rows.
+        asks: What is asked and what each answer means, if it is not whether to go on.
         picture: A base64 data URI (SVG or PNG), or nothing; a longer one than 200,000 characters is left out.
 
     Returns:
         Markdown in which no text of others can make links, pictures, tables or HTML.
     """
-    head = _head(gate, state, last_refusal, reason=reason, description=description) + _changes(changes, course)
+    what = f"**{escaped(asks, limit=MAX_ASKS_CHARACTERS)}**\n\n" if asks else ""
+    head = _head(gate, state, last_refusal, reason=reason, description=description) + what + _changes(changes, course)
     foot = _foot(gate)
     all_of_it = f"`shipway report {gate.run[:RUN_CHARACTERS]}`"
     table = _power(power, room=(MAX_CHARACTERS - len(head) - len(foot)) // 4)
@@ -140,8 +144,7 @@ def _foot(gate: Gate) -> str:
         f"{gate.quorum} of: {names or '(no approver)'}{others}, until {escaped(moment_text(gate.expires_at))}. "
         f"{_own(gate)} {proof}\n\n"
         f"Digest **{gate.digest[:12]}** (question {gate.question}), in full:\n\n`{gate.digest}`\n\n"
-        "| Decision | Challenge |\n| --- | --- |\n"
-        f"| approve | `{asked.challenge('approve')}` |\n| reject | `{asked.challenge('reject')}` |\n"
+        "| Decision | Challenge |\n| --- | --- |\n" + "".join(f"| {one} | `{asked.challenge(one)}` |\n" for one in gate.decisions)
     )
 
 

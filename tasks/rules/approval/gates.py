@@ -9,9 +9,9 @@ from typing import Annotated, Literal, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from tasks.rules.approval.proofs import Proof, same_name, same_person
-from tasks.rules.approval.statement import Digest, Nonce, Question, ShortText, Value
+from tasks.rules.approval.statement import Decision, Digest, Nonce, Question, ShortText, Value
 
-State = Literal["open", "approved", "rejected", "expired", "locked"]
+State = Literal["open", "approved", "rejected", "postponed", "expired", "locked"]
 
 
 class Gate(Value):
@@ -32,6 +32,7 @@ class Gate(Value):
         approvers: Names that may approve.
         quorum: How many different people must approve; 0 needs no approval.
         max_wrong_codes: This many wrong codes lock the gate.
+        may_postpone: Whether one person may also say to wait for another time, as at a window that is too short.
         signatures: `required` accepts an approval only with the approver's own SSH signature; a rejection needs none.
     """
 
@@ -49,6 +50,7 @@ class Gate(Value):
     approvers: tuple[ShortText, ...]
     quorum: Annotated[int, Field(ge=0)] = 1
     max_wrong_codes: Annotated[int, Field(ge=1)] = 5
+    may_postpone: bool = False
     signatures: Literal["accepted", "required"] = "accepted"
 
     @model_validator(mode="after")
@@ -57,6 +59,11 @@ class Gate(Value):
             message = "a gate must expire after it opens"
             raise ValueError(message)
         return self
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """What may be answered."""
+        return ("approve", "postpone", "reject") if self.may_postpone else ("approve", "reject")
 
     @property
     def key(self) -> str:
@@ -90,12 +97,15 @@ def gate_state(gate: Gate, proofs: Sequence[Proof], *, wrong_codes: int, now: da
     """
     votes = votes_of(gate, proofs)
     rejection = next((proof for proof in votes if proof.decision == "reject"), None)
+    later = next((proof for proof in votes if proof.decision == "postpone"), None)
     agreed = dict.fromkeys(proof.approver for proof in votes if proof.decision == "approve")
     approved_by = tuple(name for name in agreed if not is_requester(gate, name))
     missing, unconfirmed = max(0, gate.quorum - len(approved_by)), gate.requester_confirms and len(agreed) == len(approved_by)
     if rejection:
         words = f": {rejection.comment}" if rejection.comment else ""
         state, reason = "rejected", f"{rejection.approver} rejected at {moment_text(rejection.at)}{words}"
+    elif later:
+        state, reason = "postponed", f"{later.approver} said to wait at {moment_text(later.at)}"
     elif not missing and not unconfirmed:
         state, reason = "approved", f"approved by {', '.join(approved_by)}" if approved_by else "the plan does not require approval"
         reason += f"; {gate.requester} confirmed the request" if gate.requester_confirms else ""
@@ -122,7 +132,7 @@ def votes_of(gate: Gate, proofs: Iterable[Proof]) -> list[Proof]:
     if gate.requester_confirms:
         may_approve.add(same_name(gate.requester))
     bound = [proof for proof in proofs if (proof.run, proof.gate, proof.digest) == (gate.run, gate.name, gate.digest)]
-    return [proof for proof in bound if proof.decision == "reject" or proof.approver in may_approve]
+    return [proof for proof in bound if proof.decision != "approve" or proof.approver in may_approve]
 
 
 def moment_text(moment: datetime) -> str:

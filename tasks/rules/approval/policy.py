@@ -24,7 +24,7 @@ from tasks.rules.approval.proofs import (
     same_name,
     same_person,
 )
-from tasks.rules.approval.statement import Value
+from tasks.rules.approval.statement import Decision, Value
 
 MAX_UNREAD = timedelta(hours=1)
 MAX_CLOCK_DIFFERENCE = timedelta(seconds=30)
@@ -33,6 +33,7 @@ MAX_WRONG_CODES_AN_HOUR = 10
 Outcome = Literal[
     "accepted",
     "rejected",
+    "postponed",
     "wrong_code",
     "unknown_person",
     "not_allowed",
@@ -61,7 +62,7 @@ class Judgement(Value):
     """Judgement of one answer.
 
     Fields:
-        outcome: `accepted` and `rejected` come with a proof; every other outcome leaves the gate as it was.
+        outcome: `accepted`, `rejected` and `postponed` come with a proof; every other outcome leaves the gate as it was.
         reason: One sentence for the person who answered.
         approver: The name as compared, possibly unknown.
         proof: The signed proof, or None.
@@ -142,7 +143,7 @@ def judge_answer(
         now: The clock.
 
     Returns:
-        The outcome with its reason; `accepted` and `rejected` carry a proof.
+        The outcome with its reason; `accepted`, `rejected` and `postponed` carry a proof.
     """
     name = same_name(answer.approver)
     refusals: tuple[tuple[Outcome, str], ...] = (
@@ -163,9 +164,13 @@ def judge_answer(
         proof = proof.signed(key)
     if found:
         return Judgement(outcome=found[0], reason=found[1], approver=name)
-    agreed = proof.decision == "approve"
-    reason = f"{name} {'approved' if agreed else 'rejected'}"
-    return Judgement(outcome="accepted" if agreed else "rejected", reason=reason, approver=name, proof=proof)
+    said: dict[Decision, tuple[Outcome, str]] = {
+        "approve": ("accepted", "approved"),
+        "postpone": ("postponed", "said to wait"),
+        "reject": ("rejected", "rejected"),
+    }
+    outcome, words = said[proof.decision]
+    return Judgement(outcome=outcome, reason=f"{name} {words}", approver=name, proof=proof)
 
 
 def _judge_signature(proof: Proof, check: CheckSignature) -> tuple[Outcome, str] | None:
@@ -189,8 +194,8 @@ def _judge_code(gate: Gate, answer: Answer, name: str, *, enrolled: Mapping[str,
 
 
 def _malformed(gate: Gate, answer: Answer, now: datetime) -> str:
-    if answer.decision not in ("approve", "reject"):
-        return "the decision must be `approve` or `reject`"
+    if answer.decision not in gate.decisions:
+        return f"the decision must be {' or '.join(f'`{one}`' for one in gate.decisions)}"
     if not answer.approver:
         return "the answer does not name an approver"
     if not answer.signature and not re.fullmatch(rf"[0-9]{{{CODE_DIGITS}}}", answer.code):
@@ -214,6 +219,8 @@ def _answered(gate: Gate, proofs: Iterable[Proof], name: str, decision: str) -> 
     rejection = next((proof for proof in votes if proof.decision == "reject"), None)
     if rejection:
         return f"{rejection.approver} rejected this release at {moment_text(rejection.at)}; nothing more can be answered"
+    if any(proof.decision == "postpone" for proof in votes) and decision != "reject":
+        return "it was said to wait; nothing more can be answered"
     approved = {proof.approver for proof in votes}
     confirmed = any(is_requester(gate, one) for one in approved) or not gate.requester_confirms
     if confirmed and sum(not is_requester(gate, one) for one in approved) >= gate.quorum:

@@ -30,7 +30,7 @@ class Proof(Bound):
     Fields:
         kind: `ssh`, or `code`.
         approver: Name of the person.
-        decision: `approve` or `reject`.
+        decision: `approve`, `reject`, or at a gate that may be postponed `postpone`.
         at: When the answer arrived.
         comment: The person's words; signed by the person in a proof of kind `ssh`, by the worker in one of kind `code`.
         signature: The armored SSH signature, or the HMAC-SHA256 in lower-case hexadecimal.
@@ -182,7 +182,7 @@ def _fault(proof: Proof, subject: Subject, trust: Trust, allowed: set[str], agre
             proof.digest != subject.digest,
             f"is for digest {proof.digest[:12]}, not {subject.digest[:12]}; what would change is not what was approved",
         ),
-        (proof.decision != "approve", f"{proof.approver} rejected"),
+        (proof.decision != "approve", f"{proof.approver} {'rejected' if proof.decision == 'reject' else 'said to wait'}"),
         (proof.approver not in allowed, f"{proof.approver} may not approve this release"),
         (proof.approver in agreed, f"{proof.approver} is counted already"),
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Decision = Literal["approve", "reject"]
+Decision = Literal["approve", "postpone", "reject"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{8,128}$")]
 Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 ShortText = Annotated[str, Field(min_length=1, max_length=200)]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
-Outcome = Literal["passed", "failed", "no_data", "error"]
+from tasks.rules.analysis.outcome import Outcome
+
 Found = Mapping[str, Any]
 SHOWN, LONGEST = 5, 300
 ROW_COUNTS = {"expect_table_row_count_to_be_between": "min_value", "expect_table_row_count_to_equal": "value"}
@@ -28,22 +29,22 @@ def judge_findings(found: Sequence[Found], *, rows: int | None) -> tuple[Outcome
     broken = [one for one in found if fault_of(one)]
     if broken:
         told = "; ".join(f"{name_of(one)}: {fault_of(one)}" for one in broken[:SHOWN])
-        return "error", f"{len(broken)} of {len(found)} expectations could not be validated: {told}"
+        return Outcome.ERROR, f"{len(broken)} of {len(found)} expectations could not be validated: {told}"
     if not found:
-        return "error", "nothing was validated"
+        return Outcome.ERROR, "nothing was validated"
     critical = [one for one in found if one.get("success") is not True and severity_of(one) == "critical"]
     others = [one for one in found if one.get("success") is not True and severity_of(one) != "critical"]
     aside = f"; {len(others)} that do not decide: {_listed(others)}" if others else ""
     if rows == 0 and not any(_takes_none(one) for one in found):
-        return "no_data", "the table has no rows, and no expectation allows that"
+        return Outcome.NO_DATA, "the table has no rows, and no expectation allows that"
     if rows is None:
-        return "error", "the rows were not counted"
+        return Outcome.ERROR, "the rows were not counted"
     if critical:
-        return "failed", f"{_listed(critical)}{aside}"
+        return Outcome.FAILED, f"{_listed(critical)}{aside}"
     empty = [one for one in found if severity_of(one) == "critical" and _judged_nothing(one)] if rows else []
     if empty:
-        return "no_data", "; ".join(f"{_judged_nothing(one)}, so nothing was validated ({name_of(one)})" for one in empty[:SHOWN])
-    return "passed", f"{len(found) - len(others)} of {len(found)} expectations hold for {rows:,} rows{aside}"
+        return Outcome.NO_DATA, "; ".join(f"{_judged_nothing(one)}, so nothing was validated ({name_of(one)})" for one in empty[:SHOWN])
+    return Outcome.PASSED, f"{len(found) - len(others)} of {len(found)} expectations hold for {rows:,} rows{aside}"
 
 
 def fault_of(found: Found) -> str:

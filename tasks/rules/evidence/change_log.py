@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 
 from blocks.outside_text import OutsideText
@@ -130,46 +128,3 @@ def judge_changes(log: ChangeLog, *, allow_empty: bool) -> str | None:
             "Release a version with changes, widen `change_log.paths`, or set `change_log.allow_empty: true`."
         )
     return None
-
-
-def escape(text: str) -> str:
-    """Make text from outside plain in markdown: no markup, no links, no HTML, one line."""
-    one_line = " ".join(text.split())
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&$:@])", lambda match: f"&#{ord(match.group())};", one_line)
-
-
-def render_changes(log: ChangeLog, *, limit: int = 50) -> str:
-    """Write the changes as markdown.
-
-    Args:
-        log: The changes.
-        limit: Commits shown of each kind; the rest is counted.
-
-    Returns:
-        Markdown with a table for each kind.
-    """
-    title = f"{log.from_version or 'nothing'} → {log.to_version}: {describe(log)}."
-    parts = [title, *_table("Brings", log.commits, limit=limit), *_table("Takes back", log.taken_back, limit=limit)]
-    if not log.differs:
-        parts.append("The files of this plan's paths are the same in both versions.")
-    elif not log.commits and not log.taken_back:
-        parts.append("No commit changes this plan's paths.")
-    if log.more:
-        parts.append(f"Older commits were cut off at {MAX_COMMITS}.")
-    return "\n\n".join(parts)
-
-
-def _table(title: str, commits: tuple[Commit, ...], *, limit: int) -> list[str]:
-    if not commits:
-        return []
-    rows = [f"| `{one.hash[:10]}` | {_day(one.at)} | {escape(one.author)} | {escape(one.subject)} |" for one in commits[:limit]]
-    rest = [f"and {len(commits) - limit} more"] if len(commits) > limit else []
-    head = ["| Commit | Written (UTC) | By | Subject |", "|---|---|---|---|"]
-    return [f"**{title} {len(commits)} commit{'s' if len(commits) > 1 else ''}**", "\n".join([*head, *rows]), *rest]
-
-
-def _day(at: int) -> str:
-    try:
-        return datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%d %H:%M")
-    except (ValueError, OverflowError, OSError):  # Git takes any number as a date
-        return "unknown"

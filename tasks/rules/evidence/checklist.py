@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
-from tasks.rules.analysis import outcome as outcomes
+from tasks.rules.analysis.outcome import Outcome, worst
 from tasks.rules.evidence.dependencies import DependencyState
 from tasks.rules.evidence.tests import TestEvidence
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import PRODUCTION, Place, production_of
-
-Outcome = Literal["passed", "failed", "no_data", "error"]
 
 
 @dataclass(frozen=True)
@@ -66,37 +63,36 @@ def judge_checklist(plan: Plan, facts: Facts) -> list[Item]:
         "monitoring_on": _everywhere(plan, facts, lambda _, its: _monitoring(plan, its)),
         "team_told": _told(facts),
     }
-    return [Item(name, *judged.get(name, ("no_data", "this line was not checked"))) for name, asked in plan.checklist if asked]
+    return [Item(name, *judged.get(name, (Outcome.NO_DATA, "this line was not checked"))) for name, asked in plan.checklist if asked]
 
 
 def all_passed(items: Sequence[Item]) -> bool:
     """Return whether every line passed."""
-    return all(item.outcome == "passed" for item in items)
+    return all(item.outcome == Outcome.PASSED for item in items)
 
 
 def _tests(plan: Plan, facts: Facts) -> tuple[Outcome, str]:
     found = list(facts.tests or ())
     if facts.tests is None or len(found) < len(plan.tests):
-        return "no_data", f"{len(found)} of {len(plan.tests)} pieces of test evidence were read"
-    return _worst([(one.outcome, one.reason) for one in found], none=("no_data", "the plan does not name test evidence"))
+        return Outcome.NO_DATA, f"{len(found)} of {len(plan.tests)} pieces of test evidence were read"
+    return _worst([(one.outcome, one.reason) for one in found], none=(Outcome.NO_DATA, "the plan does not name test evidence"))
 
 
 def _dependencies(plan: Plan, facts: Facts) -> tuple[Outcome, str]:
     if not plan.dependencies:
-        return "passed", "the plan does not name dependencies"
+        return Outcome.PASSED, "the plan does not name dependencies"
     found = {one.name: one for one in facts.dependencies or ()}
     unread = [spec.name for spec in plan.dependencies if spec.name not in found]
     states = [(found[spec.name].outcome, found[spec.name].reason) for spec in plan.dependencies if spec.name in found]
     if unread:
-        states.append(("no_data", f"not checked: {', '.join(unread)}"))
-    return _worst(states, none=("no_data", "not checked"))
+        states.append((Outcome.NO_DATA, f"not checked: {', '.join(unread)}"))
+    return _worst(states, none=(Outcome.NO_DATA, "not checked"))
 
 
 def _worst(found: Sequence[tuple[Outcome, str]], *, none: tuple[Outcome, str]) -> tuple[Outcome, str]:
     if not found:
         return none
-    decides = outcomes.worst([outcomes.Outcome(outcome) for outcome, _ in found])
-    decided = next(outcome for outcome, _ in found if outcome == decides)
+    decided = worst([outcome for outcome, _ in found])
     return decided, "; ".join(reason for outcome, reason in found if outcome == decided)
 
 
@@ -106,32 +102,32 @@ def _everywhere(plan: Plan, facts: Facts, judge: Callable[[Place, Facts], tuple[
     if places[0].environment == PRODUCTION:
         return judge(places[0], facts)
     found = [(place.environment, *judge(place, facts.targets.get(place.environment, Facts()))) for place in places]
-    return _worst([(outcome, f"{name}: {reason}") for name, outcome, reason in found], none=("no_data", "there is no target"))
+    return _worst([(outcome, f"{name}: {reason}") for name, outcome, reason in found], none=(Outcome.NO_DATA, "there is no target"))
 
 
 def _rollback(place: Place, facts: Facts) -> tuple[Outcome, str]:
     if facts.platform_answers is None:
-        return "no_data", f"{place.platform} was not asked what runs"
+        return Outcome.NO_DATA, f"{place.platform} was not asked what runs"
     if not facts.platform_answers:
-        return "failed", f"{place.platform} does not answer, so a rollback would fail"
+        return Outcome.FAILED, f"{place.platform} does not answer, so a rollback would fail"
     if facts.rollback_to is not None:
-        return "passed", f"{place.platform} answers, and {facts.rollback_to} can be rolled back to"
+        return Outcome.PASSED, f"{place.platform} answers, and {facts.rollback_to} can be rolled back to"
     if facts.first_deployment:
-        return "passed", "nothing runs yet: a rollback removes the canary"
-    return "failed", "there is no version to roll back to; set `rollback.to`"
+        return Outcome.PASSED, "nothing runs yet: a rollback removes the canary"
+    return Outcome.FAILED, "there is no version to roll back to; set `rollback.to`"
 
 
 def _monitoring(plan: Plan, facts: Facts) -> tuple[Outcome, str]:
     if facts.readings is None:
-        return "no_data", "the SLIs' counts were not read"
+        return Outcome.NO_DATA, "the SLIs' counts were not read"
     deciding = [sli.name for sli in plan.judgement.slis if sli.deciding]
     silent = {name: facts.readings.get(name, "it was not read") for name in deciding}
     if any(silent.values()):
-        return "no_data", "; ".join(f"no counts for {name}: {why}" for name, why in silent.items() if why)
-    return "passed", f"counts of {', '.join(deciding)} were read"
+        return Outcome.NO_DATA, "; ".join(f"no counts for {name}: {why}" for name, why in silent.items() if why)
+    return Outcome.PASSED, f"counts of {', '.join(deciding)} were read"
 
 
 def _told(facts: Facts) -> tuple[Outcome, str]:
     if facts.announced is None:
-        return "no_data", "the release was not announced"
-    return ("passed", "the announcement was sent") if facts.announced else ("failed", "the announcement could not be sent")
+        return Outcome.NO_DATA, "the release was not announced"
+    return (Outcome.PASSED, "the announcement was sent") if facts.announced else (Outcome.FAILED, "the announcement could not be sent")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 from urllib.parse import urlsplit
 
 from blocks.errors import BadInput
+from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.plan.json_values import parse_json, value_at
 from tasks.rules.plan.plan import Dependency
 from tasks.rules.plan.version import has_controls, in_range
@@ -27,7 +27,7 @@ class DependencyState:
     """
 
     name: str
-    outcome: Literal["passed", "failed", "no_data", "error"]
+    outcome: Outcome
     reason: str
     version: str | None = None
     latency_seconds: float | None = None
@@ -35,7 +35,7 @@ class DependencyState:
 
 def no_answer(spec: Dependency, reason: str) -> DependencyState:
     """Return that a dependency did not answer; that is never a pass."""
-    return DependencyState(spec.name, "no_data", f"{spec.name} gave no answer at {spec.url}: {reason}")
+    return DependencyState(spec.name, Outcome.NO_DATA, f"{spec.name} gave no answer at {spec.url}: {reason}")
 
 
 def judge_dependency(spec: Dependency, answer: Answer, *, fault: str) -> DependencyState:
@@ -55,15 +55,15 @@ def judge_dependency(spec: Dependency, answer: Answer, *, fault: str) -> Depende
         return no_answer(spec, f"the answer came after {answer.seconds:.1f} s, later than {spec.timeout_seconds:g} s")
     took = f"in {answer.seconds * 1000:.0f} ms"
     if fault:
-        return DependencyState(spec.name, "failed", f"{spec.name} {fault} ({took})", None, answer.seconds)
+        return DependencyState(spec.name, Outcome.FAILED, f"{spec.name} {fault} ({took})", None, answer.seconds)
     if spec.version is None:
-        return DependencyState(spec.name, "passed", f"{spec.name} answered {answer.status} {took}", None, answer.seconds)
+        return DependencyState(spec.name, Outcome.PASSED, f"{spec.name} answered {answer.status} {took}", None, answer.seconds)
     try:
         version = _version_in(answer, pointer=spec.version_at)
         fits = in_range(version, spec.version)
     except BadInput as error:
-        return DependencyState(spec.name, "error", f"{spec.name} answered {answer.status} {took}, but {error}", None, answer.seconds)
-    outcome: Literal["passed", "failed"] = "passed" if fits else "failed"
+        return DependencyState(spec.name, Outcome.ERROR, f"{spec.name} answered {answer.status} {took}, but {error}", None, answer.seconds)
+    outcome = Outcome.PASSED if fits else Outcome.FAILED
     verb = "lies in" if fits else "does not lie in"
     return DependencyState(spec.name, outcome, f"{spec.name} {version} {verb} {spec.version}; answered {took}", version, answer.seconds)
 

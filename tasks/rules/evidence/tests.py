@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
+from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.evidence.junit import MAX_BYTES, BrokenReportError, Report, read_report
 
-Outcome = Literal["passed", "failed", "no_data", "error"]
 SHOWN_NAMES = 10
 FUTURE_SLACK_SECONDS = 14 * 3_600  # a report's time may lack its zone, and zones reach 14 hours ahead
 
@@ -64,18 +64,18 @@ def judge_junit(
         The evidence. A report that is absent, empty, stale or all skipped does not pass.
     """
     if data is None:
-        return TestEvidence("no_data", f"{name} does not exist; run the tests first")
+        return TestEvidence(Outcome.NO_DATA, f"{name} does not exist; run the tests first")
     if len(data) > MAX_BYTES:
-        return TestEvidence("error", f"{name} has more than {MAX_BYTES // 1_000_000} MB; check that it is the report")
+        return TestEvidence(Outcome.ERROR, f"{name} has more than {MAX_BYTES // 1_000_000} MB; check that it is the report")
     if not data.strip():
-        return TestEvidence("no_data", f"{name} is empty; the tests exited before they wrote it")
+        return TestEvidence(Outcome.NO_DATA, f"{name} is empty; the tests exited before they wrote it")
     try:
         report = read_report(data, is_late=is_late)
     except BrokenReportError as error:
-        return TestEvidence("error", f"{name} cannot be read: {error}")
+        return TestEvidence(Outcome.ERROR, f"{name} cannot be read: {error}")
     at = report.at if report.at is not None else written_at
     outcome, reason = _outcome(report, min_tests=min_tests)
-    if outcome == "passed" and max_age_hours is not None:
+    if outcome == Outcome.PASSED and max_age_hours is not None:
         age_hours = None if at is None or now is None else (now - at) / 3_600
         outcome, reason = _stale(age_hours, limit_hours=max_age_hours) or (outcome, reason)
     return TestEvidence(outcome, reason, report.executed, report.failed, report.skipped, report.names[:SHOWN_NAMES], at)
@@ -85,25 +85,25 @@ def _outcome(report: Report, *, min_tests: int) -> tuple[Outcome, str]:
     ran = f"{report.executed} of {report.executed + report.skipped} tests ran"
     if report.failed:
         more = ", …" if report.failed > SHOWN_NAMES else ""
-        return "failed", f"{report.failed} of {report.executed} tests failed: {', '.join(report.names[:SHOWN_NAMES])}{more}"
+        return Outcome.FAILED, f"{report.failed} of {report.executed} tests failed: {', '.join(report.names[:SHOWN_NAMES])}{more}"
     if report.claimed_failures:
-        return "failed", f"the report counts {report.claimed_failures} failed tests that it does not list; run the tests again"
+        return Outcome.FAILED, f"the report counts {report.claimed_failures} failed tests that it does not list; run the tests again"
     if not report.executed:
         why = f"all {report.skipped} tests were skipped" if report.skipped else "the report has no tests"
-        return "no_data", f"{why}; no data is not a pass"
+        return Outcome.NO_DATA, f"{why}; no data is not a pass"
     if report.executed < min_tests:
-        return "failed", f"{ran}, fewer than the required {min_tests}"
+        return Outcome.FAILED, f"{ran}, fewer than the required {min_tests}"
     flaky = f", {report.flaky} flaky: passed when run again" if report.flaky else ""
-    return "passed", f"{ran}, none failed{flaky}"
+    return Outcome.PASSED, f"{ran}, none failed{flaky}"
 
 
 def _stale(age_hours: float | None, *, limit_hours: float) -> tuple[Outcome, str] | None:
     if age_hours is None or not math.isfinite(age_hours):
-        return "no_data", f"it is not known when the tests ran, and the plan requires at most {limit_hours:g} hours ago"
+        return Outcome.NO_DATA, f"it is not known when the tests ran, and the plan requires at most {limit_hours:g} hours ago"
     if age_hours < -FUTURE_SLACK_SECONDS / 3_600:
-        return "error", f"the report is dated {-age_hours:.1f} hours in the future; check the clocks"
+        return Outcome.ERROR, f"the report is dated {-age_hours:.1f} hours in the future; check the clocks"
     if age_hours > limit_hours:
-        return "failed", f"the tests ran {age_hours:.1f} hours ago, more than the {limit_hours:g} of the plan; run them again"
+        return Outcome.FAILED, f"the tests ran {age_hours:.1f} hours ago, more than the {limit_hours:g} of the plan; run them again"
     return None
 
 
@@ -121,6 +121,6 @@ def judge_command(program: str, *, fault: str, seconds: float, tail: str, now: f
         The evidence; only exit code 0 passes.
     """
     if not fault:
-        return TestEvidence("passed", f"`{program}` exited with 0 after {seconds:.1f} s", executed=1, at=now)
+        return TestEvidence(Outcome.PASSED, f"`{program}` exited with 0 after {seconds:.1f} s", executed=1, at=now)
     said = f": {tail.strip().splitlines()[-1][:200]}" if tail.strip() else ""
-    return TestEvidence("failed", f"{fault}{said}", executed=1, failed=1, names=(program,), at=now)
+    return TestEvidence(Outcome.FAILED, f"{fault}{said}", executed=1, failed=1, names=(program,), at=now)

@@ -9,7 +9,7 @@ from typing import Protocol
 from blocks.errors import BadInput
 from tasks.rules.gitops.edit import Edit
 from tasks.rules.gitops.message import check_path
-from tasks.rules.gitops.targets import ApplicationRevision, KustomizeImage, Target, YamlPath, parse_path
+from tasks.rules.gitops.targets import ApplicationRevision, KustomizeImage, Target, Where, YamlPath, parse_path
 
 VERSION = "{version}"
 
@@ -55,6 +55,25 @@ def edits_of(fields: Sequence[EditFields], version: str) -> tuple[Edit, ...]:
             raise BadInput(message, field=f"edits[{number}].{error.field}", fix=error.fix) from None
         found.append(Edit(one.file, target, one.value.replace(VERSION, version)))
     return tuple(found)
+
+
+def places_named(remote: str, branch: str, edits: Sequence[Edit]) -> dict[str, str]:
+    """Give an identity to each value that a block edits, by words for people; another way to write its path is the same value.
+
+    Args:
+        remote: The repository, as `plain_remote` writes it.
+        branch: The branch.
+        edits: The block's edits, of any version.
+    """
+    return {f"{one.file} {one.target} in {remote}": f"git {remote} {branch} {one.file} {_steps_to(one.target)}" for one in edits}
+
+
+def _steps_to(target: Target) -> str:
+    if isinstance(target, KustomizeImage):
+        return repr(("", ("images", Where(("name",), target.name), target.field)))
+    if isinstance(target, ApplicationRevision):
+        return repr((target.resource or "", ("targetRevision", target.source)))
+    return repr((target.resource or "", parse_path(target.path)))
 
 
 def expecting(edits: Sequence[Edit], values: Sequence[str]) -> tuple[Edit, ...]:

@@ -15,8 +15,11 @@ UNMARKED = timedelta(seconds=180)  # for so long a process that a worker started
 MOST_ATTEMPTS = 8
 FAR_AHEAD = timedelta(seconds=60)  # a run that began is due at once, or within the 30 s after which a worker asks again for a free place
 OVERDUE = timedelta(minutes=5)  # a worker asks every few seconds; a run in no queue, or a paused one, is taken by none
+MOST_TURN = timedelta(minutes=15)  # for so long a canary may keep its share while its release waits for its turn in a queue that is full
 LATE = timedelta(seconds=60)  # a keeper that has not done its work for so long is missing
-AT_WORK = {"PENDING", "RUNNING", "CANCELLING", "CRASHED"}  # states in which a process acts, or did
+ENDED = {"CANCELLED", "FAILED", "COMPLETED"}
+TO_SETTLE = {"CANCELLING", "DELETED"} | ENDED  # states in which a run whose process is gone is not started again
+AT_WORK = {"PENDING", "RUNNING", "CRASHED"} | TO_SETTLE  # states in which a process acts, or did
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +34,16 @@ class Seen:
             process of this one has not written itself yet, or died before it could.
         as_job: Whether it starts elsewhere, as a Job of a cluster, and not as a process beside its worker.
         is_rollback: Whether it is a rollback on demand, which never waits for anything.
-        heard: When its last heartbeat came (UTC), or None.
+        heard: When its last heartbeat came (UTC), on the server or beside the key, or None.
         wake_at: When it asked to be woken (UTC), or None.
         stop_requested: Whether a rollback requested that it stops.
         attempts: How often it was started, by its own fields or by what is kept beside the key, whichever is more.
         begun: Whether it has a record.
-        gone: When the keeper first saw it at work although the process that is kept of it is gone (UTC), or None. This is kept beside the
-            key; states, heartbeats and process numbers are what others may have written.
+        gone: Since when it is at work and its process, as it is kept, is gone or has given no new sign of life beside the key (UTC), or
+            None. The keeper saw this itself; states, heartbeats and process numbers are what others may have written.
         queue_full: Whether it waits for its turn, as its queue's limit is reached by runs that live.
+        exposed: Whether a canary of it has a share of production, by its record.
+        idle: Since when the keeper has seen it Scheduled and due (UTC), or None; its state is new each time that others write one.
         waits: Whether its record says that it waits: its last entry is a question, or says what for; None if that cannot be read now.
         due: When it is to start (UTC), if it is Scheduled.
         hold_changed: Whether what held it when it was suspended changed since: a freeze was lifted or set, or a policy was changed.
@@ -60,6 +65,8 @@ class Seen:
     hold_changed: bool = False
     gone: datetime | None = None
     queue_full: bool = False
+    exposed: bool = False
+    idle: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,28 +94,44 @@ def decide_care(seen: Seen, *, now: datetime) -> Care:
     Returns:
         `leave` it, `wake` a waiting one, start it `again`, or `settle` what it left behind.
     """
-    age = now - seen.since
     if is_known_dead(seen, now=now):
-        why = "its process has been gone for minutes, whatever was said of it since"
-        return Care("settle", why) if seen.state == "CANCELLING" else _again(seen, why)
+        why = "its process has given no sign of life for minutes, despite later state changes"
+        return Care("settle", why) if seen.state in TO_SETTLE else _again(seen, why)
+    if seen.state == "PAUSED":
+        return _care_for_waiting(seen, now)
+    if may_live(seen, now=now):
+        return _leave(seen)
+    return _care_for_scheduled(seen, now) if seen.state == "SCHEDULED" else _care_for_dead(seen, now)
+
+
+def may_live(seen: Seen, *, now: datetime) -> bool:
+    """Say if a process acts for a run, or may: the one measure for what starts it again and for what settles it.
+
+    What this machine cannot see lives for as long as it is heard of, and no longer than `is_known_dead` allows: heartbeats can be forged.
+
+    Args:
+        seen: What is known of it.
+        now: The moment (UTC).
+    """
+    if is_known_dead(seen, now=now):
+        return False
+    if seen.alive:
+        return True
+    age = now - seen.since
     match seen.state:
-        case "DELETED" if seen.alive is False or (seen.alive is None and (seen.heard is None or now - seen.heard >= SILENT)):
-            return Care("settle", "it was deleted from the server, and its record is open")
-        case "PAUSED":
-            return _care_for_waiting(seen, now)
+        case "RUNNING" | "CANCELLING":
+            return not _is_dead(seen, now)
+        case "PENDING":
+            return age < (JOB_PENDING if seen.as_job else STUCK_PENDING)
         case "SCHEDULED":
-            return _care_for_scheduled(seen, now)
-        case "RUNNING" if _is_dead(seen, now):
-            return _again(seen, "its process is gone")
-        case "CRASHED" if age >= AFTER_CRASH and not _shows_life(seen, now):
-            return _again(seen, "its process crashed")
-        case "PENDING" if age >= (JOB_PENDING if seen.as_job else STUCK_PENDING) and seen.alive is not True:
-            return _again(seen, f"it was handed out {age.seconds} s ago and never began")
-        case "CANCELLING" if age >= STUCK_CANCELLING and _is_dead(seen, now):
-            return Care("settle", "its cancellation was never carried out")
-        case "CANCELLED" | "FAILED" | "COMPLETED" if age >= AFTER_CRASH and seen.alive is not True:
-            return Care("settle", f"it ended as {seen.state.lower()} with its record open")
-    return Care("leave", f"{seen.state.lower()} is as it should be")
+            return not (_is_put_off(seen, now) or _lateness(seen, now) >= OVERDUE)
+        case "CRASHED":
+            return _shows_life(seen, now)
+        case "DELETED":
+            return seen.alive is None and seen.heard is not None and now - seen.heard < SILENT
+        case state if state in ENDED:  # which others can write while it works
+            return seen.alive is None and _shows_life(seen, now)
+    return False
 
 
 def is_known_dead(seen: Seen, *, now: datetime) -> bool:
@@ -153,7 +176,7 @@ def decide_stray(seen: Seen, *, now: datetime) -> Care:
             return Care("end", "it was handed out and never began")
         case "RUNNING" | "CANCELLING" if _is_dead(seen, now):
             return Care("end", "its process is gone")
-    return Care("leave", f"{seen.state.lower()} is as it should be")
+    return _leave(seen)
 
 
 def will_be_done(state: str, *, due: datetime | None, now: datetime) -> bool:
@@ -177,7 +200,7 @@ def is_late(last: datetime | None, *, now: datetime) -> bool:
 def _care_for_waiting(seen: Seen, now: datetime) -> Care:
     by_others = seen.is_rollback or (seen.begun and seen.waits is False)
     if by_others and seen.attempts >= MOST_ATTEMPTS and seen.alive is not True:
-        return Care("settle", "it was suspended again and again, and nothing says that it waits")
+        return Care("settle", "it was suspended again and again, and its record has no wait")
     if seen.stop_requested:
         return Care("wake", "a rollback requested that it stops")
     if seen.is_rollback:
@@ -185,20 +208,53 @@ def _care_for_waiting(seen: Seen, now: datetime) -> Care:
     if seen.wake_at is not None and now >= seen.wake_at:
         return Care("wake", "the time it waited for has come")
     if seen.begun and seen.waits is False and (seen.alive is not True or now - seen.since >= STUCK_CANCELLING):
-        return Care("wake", "it was suspended, and its record does not say that it waits for anything", counts=True)
+        return Care("wake", "it was suspended, and its record has no wait", counts=True)
     if seen.hold_changed:
-        return Care("wake", "a freeze or a policy that holds it was changed")
+        return Care("wake", "what holds it was changed: a freeze, a policy, or whose turn it is")
     return Care("leave", "it waits")
 
 
+def _care_for_dead(seen: Seen, now: datetime) -> Care:
+    age = now - seen.since
+    match seen.state:
+        case "DELETED":
+            return Care("settle", "it was deleted from the server, and its record is open")
+        case "RUNNING":
+            return _again(seen, "its process is gone")
+        case "CRASHED" if age >= AFTER_CRASH:
+            return _again(seen, "its process crashed")
+        case "PENDING":
+            return _again(seen, f"it was handed out {age.total_seconds():.0f} s ago and never began")
+        case "CANCELLING" if age >= STUCK_CANCELLING:
+            return Care("settle", "its cancellation was never carried out")
+        case state if state in ENDED and age >= AFTER_CRASH:
+            return Care("settle", f"it ended as {state.lower()} with its record open")
+    return _leave(seen)
+
+
 def _care_for_scheduled(seen: Seen, now: datetime) -> Care:
-    if seen.begun and seen.due is not None:
-        if seen.due - now > FAR_AHEAD and seen.alive is not True:
+    if seen.begun:
+        if _is_put_off(seen, now):
             return _again(seen, "it had begun, and was put off to a later time")
-        late = now - max(seen.due, seen.since)  # one that starts again is due when it was due at first
-        if late >= OVERDUE and seen.alive is not True and not seen.queue_full:
+        late = _lateness(seen, now)
+        if not seen.queue_full or (seen.exposed and late >= MOST_TURN):
             return Care("settle", f"it had begun, and no worker has taken it for {late.total_seconds() // 60:.0f} minutes")
-    return Care("leave", "scheduled is as it should be")
+    return _leave(seen)
+
+
+def _is_put_off(seen: Seen, now: datetime) -> bool:
+    return seen.due is not None and seen.due - now > FAR_AHEAD
+
+
+def _lateness(seen: Seen, now: datetime) -> timedelta:
+    """Give for how long a worker could have taken a run, by its state or by what the keeper saw itself, whichever is longer."""
+    if seen.due is None:
+        return timedelta(0)
+    return now - min(max(seen.due, seen.since), seen.idle or now)  # one that starts again is due when it was due at first
+
+
+def _leave(seen: Seen) -> Care:
+    return Care("leave", f"{seen.state.lower()} is as it should be")
 
 
 def _is_dead(seen: Seen, now: datetime) -> bool:

@@ -64,7 +64,7 @@ def _read_block(
     block, details = _validated(kind, {field: value for field, value in values.items() if field in kind.model_fields})
     found = [*({**detail, "loc": (key, *detail["loc"])} for detail in details), *unknown]
     own = kind.model_json_schema()
-    schema = {"properties": {key: own}, "$defs": own.get("definitions") or own.get("$defs") or {}}  # the former by Prefect's blocks
+    schema = {"properties": {key: own}, "$defs": own.get("definitions") or own.get("$defs") or {}}  # Prefect's blocks have `definitions`
     problems = [*missing, *in_words(found, tree, schema=schema, name=name)]
     return (None if problems else block), problems
 

@@ -167,7 +167,7 @@ class Judgement(Section):
 
     @field_validator("slis")
     @classmethod
-    def _somebody_decides(cls, slis: list[Sli]) -> list[Sli]:
+    def _one_of_them_decides(cls, slis: list[Sli]) -> list[Sli]:
         if not any(sli.deciding for sli in slis):
             raise fault("no SLI decides", fix="Set `deciding: true` on at least one.")
         refuse_doubles([sli.name for sli in slis])

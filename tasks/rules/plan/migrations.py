@@ -37,7 +37,7 @@ class Migration(Section):
         refuse_doubles(list(self.environments))
         if self.compatibility == "contract" and self.when == "before" and not self.because.strip():
             wrong = f"the contract `{self.name}` runs before, while the baseline still serves, which it would break"
-            fix = "Write `when: after`, or say in `because` why the former version bears it."
+            fix = "Write `when: after`, or say in `because` why the baseline works with it."
             raise fault(wrong, fix=fix)
         return self
 

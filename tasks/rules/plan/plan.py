@@ -262,6 +262,13 @@ class Plan(Section):
             raise fault("staging and production are the same platform", fix="Name a platform block of its own for each.")
         return production
 
+    @field_validator("windows")
+    @classmethod
+    def _can_ask(cls, windows: Windows, info: ValidationInfo) -> Windows:
+        if windows.if_too_short == "ask" and "approval" in info.data and info.data["approval"].quorum == 0:
+            raise fault("`if_too_short: ask` asks approvers, and the plan names none", fix="Name them in `approval`, or write `wait`.")
+        return windows
+
     @field_validator("checklist")
     @classmethod
     def _has_evidence(cls, checklist: Checklist, info: ValidationInfo) -> Checklist:

@@ -56,7 +56,14 @@ def expression_fault(expression: str) -> Fault | None:
     Returns:
         What is wrong and what to write instead, or None.
     """
-    named: set[str] = set()
+    wrong = quoting_fault(expression)
+    if wrong is None and not places_in(expression) & TELLING_APART:
+        return "canary and baseline would be counted together", 'Choose one revision, for example with `version="{version}"`.'
+    return wrong
+
+
+def quoting_fault(expression: str) -> Fault | None:
+    """Return what is wrong with an expression's strings and places, whether or not it chooses a revision."""
     bare = ""
     for token in _tokens(expression):
         if token.is_open:
@@ -68,12 +75,9 @@ def expression_fault(expression: str) -> Fault | None:
             return f"`{{{unknown}}}` is not a known placeholder", f"Known are {', '.join('{' + name + '}' for name in PLACES)}."
         if found and token.text.startswith("`"):
             return f"`{{{found[0]}}}` stands in backquotes, which do not allow escapes", "Use double quotes."
-        named.update(found)
     loose = _PLACE.search(bare)
     if loose:
         return f"`{loose[0]}` stands outside quotes", f'Write it in quotes, as `{loose[1]}="{{{loose[1]}}}"`.'
-    if not named & TELLING_APART:
-        return "canary and baseline would be counted together", 'Choose one revision, for example with `version="{version}"`.'
     return None
 
 

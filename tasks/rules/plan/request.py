@@ -89,7 +89,7 @@ AnyVersion = Annotated[
 Restored = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=63)]],
     Field(
-        max_length=50,
+        max_length=1_000,
         title="Restored by hand",
         description="Contract migrations that the rollback would cross and that you have undone, by name. Else leave it empty.",
     ),

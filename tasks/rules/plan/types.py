@@ -37,6 +37,7 @@ PATTERN_WORDS = {
     LABEL: "Write a label's name, as `status`.",
     TAG: "Write the tag's name with `{version}` in it, as `v{version}`.",
     WALL_TIME: "Write a date and a time of the wall in quotes, as `2026-12-20T18:00`, or a date alone for its midnight.",
+    r"^[A-Z]{2}$": "Write the country's code of two letters as in ISO 3166, as `DE`.",
     SIGNER: "Write a name, the kind of key and the key, as `ada ssh-ed25519 AAAA…`.",
     # Those of `blocks/gitops/gitops.py`, which rules do not import; a test compares them.
     r"^git/[a-z0-9-]+$": "Write a block of Git, as `git/shop`.",

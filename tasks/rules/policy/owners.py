@@ -6,13 +6,15 @@ environment would deploy there without an approval.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tasks.rules.plan.targets import Place, section_of
 from tasks.rules.policy.policy import Policy
 
 
-def ownership_conflict(place: Place, service: str, policies: Sequence[Policy], *, owner: str, block: str, section: str) -> str:
+def ownership_conflict(
+    place: Place, service: str, policies: Sequence[Policy], *, owner: str, block: str, section: str, thing: str = ""
+) -> str:
     """Say why a service may not deploy to an environment that has an owner; "" if it may.
 
     Args:
@@ -22,44 +24,48 @@ def ownership_conflict(place: Place, service: str, policies: Sequence[Policy], *
         owner: The service that the environment belongs to.
         block: The block through which it deploys there.
         section: The section of the plan in which that block was named: staging or production.
+        thing: What of the environment it is, as `the Service shop/web`; "" for the whole.
 
     Returns:
         One sentence with the plan's field and the fix.
     """
+    points = f"points to {thing}, which is" if thing else "points to"
     evaded = [one.name for one in policies if block in one.protects and place.platform not in one.protects]
     if evaded:
         return (
-            f"{place.field}: {place.platform} points to the environment of {block}, which the policy {evaded[0]} protects in `protects`. "
+            f"{place.field}: {place.platform} {points} the environment of {block}, which the policy {evaded[0]} protects in `protects`. "
             f"Name {block}, or let the platform team add {place.platform} to the policy."
         )
     if section_of(place.environment) != section:
         return (
-            f"{place.field}: {place.platform} points to {section} of the service {owner}, which deploys there through {block}. "
+            f"{place.field}: {place.platform} {points} {section} of the service {owner}, which deploys there through {block}. "
             f"Point {place.platform} to an environment of its own."
         )
     if owner == service or any(place.platform in one.protects and service in one.services for one in policies):
         return ""
     return (
-        f"{place.field}: {place.platform} belongs to the service {owner}, which was the first to release there. "
+        f"{place.field}: {thing and f'{thing} of '}{place.platform} belongs to the service {owner}, which was the first to release there. "
         f"Name a platform of your own, or let the platform team list {service} in `services` of a policy that protects it."
     )
 
 
-def same_environment(places: Sequence[Place], identities: Sequence[str]) -> str:
-    """Say which two places of a plan are the same environment; "" if all are different.
+def same_environment(places: Sequence[Place], things: Sequence[Mapping[str, str]]) -> str:
+    """Say which two places of a plan are the same environment, or share something that a release changes; "" if all are apart.
 
     Args:
         places: The environments of the plan.
-        identities: What the platform of each points to; "" if it does not say.
+        things: What the platform of each points to and changes: identities, by words for people; "" is the environment itself.
     """
     first: dict[str, Place] = {}
-    for place, identity in zip(places, identities, strict=True):
-        other = first.setdefault(identity, place) if identity else place
-        if other is not place:
-            return (
-                f"{place.field}: {place.platform} points to the same environment as {other.platform} of {other.field}. "
-                f"Point each block to an environment of its own."
-            )
+    for place, mine in zip(places, things, strict=True):
+        for words, identity in mine.items():
+            other = first.setdefault(identity, place)
+            if other is not place:
+                what = words.removeprefix("the ") if words else "environment"
+                return (
+                    f"{place.field}: {place.platform} points to the same {what} as {other.platform} of {other.field}. "
+                    f"Point each block to an environment of its own."
+                )
     return ""
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tasks.rules.record.entries import FIRST, Entry, Hash, Outcome, durations, outcome_of, verify_chain
+from tasks.rules.record.entries import FIRST, Entry, Hash, ReleaseOutcome, durations, outcome_of, verify_chain
 
 FORMAT: Literal["shipway-record/2"] = "shipway-record/2"
 Seconds = Annotated[float, Field(ge=0)]
@@ -20,7 +20,7 @@ class Record(BaseModel):
 
     format: Literal["shipway-record/2"]
     """The version of this format."""
-    outcome: Outcome
+    outcome: ReleaseOutcome
     """How the release ended; `open` if it has not."""
     entry_count: Annotated[int, Field(ge=0)]
     """How many entries there are."""

@@ -21,7 +21,7 @@ Kind = Literal[
     "opened", "review", "tests", "dependencies", "change_log", "checklist", "effect", "samples", "verdict", "gate", "approval", "refused",
     "health", "smoke", "data", "logs", "metrics", "migration", "rollback", "note", "closed",
 ]  # fmt: skip
-Outcome = Literal["deployed", "partly_deployed", "rolled_back", "refused", "failed", "cancelled", "skipped", "open"]
+ReleaseOutcome = Literal["deployed", "partly_deployed", "rolled_back", "refused", "failed", "cancelled", "skipped", "open"]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 FIRST = "0" * 64
@@ -220,13 +220,13 @@ def verify_chain(entries: list[Entry], *, state: Literal["ended", "under_way"] =
     return problems
 
 
-def outcome_of(entries: list[Entry]) -> Outcome:
+def outcome_of(entries: list[Entry]) -> ReleaseOutcome:
     """Say how the release ended: the `outcome` in the evidence of its last closing entry, `open` if there is none."""
     closing = [entry for entry in entries if entry.kind == "closed"]
     if not closing:
         return "open"
     said = closing[-1].evidence.get("outcome")
-    ends: tuple[Outcome, ...] = ("deployed", "partly_deployed", "rolled_back", "refused", "failed", "cancelled", "skipped")
+    ends: tuple[ReleaseOutcome, ...] = ("deployed", "partly_deployed", "rolled_back", "refused", "failed", "cancelled", "skipped")
     return next((outcome for outcome in ends if outcome == said), "failed")
 
 

@@ -21,7 +21,7 @@ EVIDENCE_LIMIT_BYTES = 4 * 1024 * 1024
 DECIDING = frozenset(
     {
         "bad", "before", "after", "choice", "compatibility", "current", "decision", "digest", "docs", "approved", "now", "key", "ending",
-        "flow",
+        "flow", "block", "identity", "environment", "held_by", "not_before", "not_later_than", "suspends_until", "waits_until",
         "migration", "outcome", "plan", "position", "proof", "proofs", "releases", "restored", "state", "steps", "version", "versions",
     }
 )  # fmt: skip

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.rules.record.axis import duration
-from tasks.rules.record.entries import Entry, Kind, Outcome, durations, moment, outcome_of
+from tasks.rules.record.entries import Entry, Kind, ReleaseOutcome, durations, moment, outcome_of
 
-WORDS: dict[Outcome, str] = {
+WORDS: dict[ReleaseOutcome, str] = {
     "deployed": "deployed", "rolled_back": "rolled back", "refused": "refused", "failed": "failed",
     "cancelled": "cancelled", "open": "under way", "partly_deployed": "partly deployed",
     "skipped": "skipped",
@@ -69,7 +69,7 @@ class Summary:
     reason: str
     requester: str
     approvers: tuple[str, ...]
-    outcome: Outcome
+    outcome: ReleaseOutcome
     outcome_words: str
     opened_at: str
     closed_at: str

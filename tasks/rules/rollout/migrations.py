@@ -23,6 +23,8 @@ class Contract(NamedTuple):
         version: The version whose release ran it; empty if its record cannot be read.
         run: That release's flow run id.
         at: When it was begun; None if its record cannot be read, which counts as just now.
+        block: The platform block, as `type/name`; empty if that is not known, which means any.
+        identity: What that pointed to, see `blocks.platform.Identified`; empty if it did not say.
     """
 
     name: str
@@ -30,6 +32,16 @@ class Contract(NamedTuple):
     version: str
     run: str
     at: datetime | None
+    block: str = ""
+    identity: str = ""
+
+
+class Here(NamedTuple):
+    """Where a rollback is: the environment, its platform block, and what that points to ("" if it does not say)."""
+
+    environment: str
+    block: str = ""
+    identity: str = ""
 
 
 def due(migrations: Sequence[Migration], *, environment: str, when: When | None = None) -> list[Migration]:
@@ -42,7 +54,7 @@ def contracts_in(entries: Sequence[Entry], *, run: str) -> list[Contract]:
 
     Args:
         entries: The record of a run that is known to speak of contracts; if it does not, it cannot be trusted, and may have begun any.
-        run: The run.
+        run: The run, which is kept beside the key as one with contracts; tags that anyone with the API's password writes make none.
     """
     recorded = select(entries, kind="migration")
     if not recorded:
@@ -52,10 +64,14 @@ def contracts_in(entries: Sequence[Entry], *, run: str) -> list[Contract]:
         if entry.evidence.get("compatibility") == "contract":
             last[entry.environment, str(entry.evidence["migration"])] = entry
     return [
-        Contract(name, where, str(entry.evidence["version"]), run, moment(entry))
+        Contract(name, where, str(entry.evidence["version"]), run, moment(entry), *_place_in(entry))
         for (where, name), entry in last.items()
         if entry.evidence.get("state") != NOT_RUN
     ]
+
+
+def _place_in(entry: Entry) -> tuple[str, str]:
+    return str(entry.evidence.get("block", "")), str(entry.evidence.get("identity", ""))
 
 
 def restored_in(entries: Iterable[Entry]) -> set[tuple[str, str, str]]:
@@ -68,14 +84,14 @@ def restored_in(entries: Iterable[Entry]) -> set[tuple[str, str, str]]:
 
 
 def crossed(
-    contracts: Iterable[Contract], restored: set[tuple[str, str, str]], *, environment: str, target: str, target_since: datetime | None
+    contracts: Iterable[Contract], restored: set[tuple[str, str, str]], *, here: Here, target: str, target_since: datetime | None
 ) -> list[Contract]:
     """Choose the contracts that a rollback to a version would cross.
 
     Args:
         contracts: All that were begun for this service.
         restored: What was restored by hand since, as `restored_in` gives it.
-        environment: Where the rollback is.
+        here: Where the rollback is.
         target: The version that would serve.
         target_since: When its newest release that was deployed began; None where no record knows one.
 
@@ -85,10 +101,11 @@ def crossed(
     return [
         one
         for one in contracts
-        if is_same_place(one.environment, environment)
+        if is_same_place(one.environment, here.environment)
+        and is_same_platform(one, here)
         and one.version != target
         and (target_since is None or one.at is None or one.at > target_since)
-        and not {(one.run, place, one.name) for place in (one.environment, environment if one.environment else "")} & restored
+        and not {(one.run, place, one.name) for place in (one.environment, here.environment if one.environment else "")} & restored
     ]
 
 
@@ -98,6 +115,14 @@ def is_same_place(one: str, other: str) -> bool:
     A plan whose production was one place may have several targets by now, or the other way round.
     """
     return not one or one == other or (PRODUCTION in {one, other} and section_of(one) == section_of(other))
+
+
+def is_same_platform(one: Contract, here: Here) -> bool:
+    """Say whether a contract began on the platform of a rollback: by its block or by what that points to; if none is known, it did.
+
+    Whoever may write plans can name another service in one of their own, with a platform of their own: that is another production.
+    """
+    return not one.block or not here.block or one.block == here.block or (one.identity == here.identity != "")
 
 
 def not_acknowledged(found: Iterable[Contract], restored: Iterable[str]) -> list[Contract]:

@@ -66,9 +66,7 @@ def choose_rollback(
     if target == baseline and canary is None:
         return RollbackChoice("nothing", baseline, f"{baseline} serves already")
     if target == canary:
-        return RollbackChoice(
-            "redeploy", target, f"{target} was brought in beside {away} already, by a rollback that did not end; it goes on"
-        )
+        return RollbackChoice("redeploy", target, f"{target} was started beside {away} already, by a rollback that did not end; it goes on")
     return RollbackChoice("redeploy", target, f"{away} is all that runs; {target} ran before it and is started again")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Annotated, Literal
 
@@ -13,7 +13,7 @@ from tasks.rules.plan.migrations import When
 from tasks.rules.plan.plan import Judgement, Plan, Step
 from tasks.rules.plan.targets import STAGING, Place, waves_of
 from tasks.rules.plan.verification import CheckKind, SmokeTest
-from tasks.rules.record.entries import Entry, Kind, select
+from tasks.rules.record.entries import Entry, Kind
 from tasks.rules.record.view import POST_DEPLOY
 from tasks.rules.rollout.migrations import due
 
@@ -30,7 +30,7 @@ class PlannedStep(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     kind: StepKind
-    """What it does; `deploy` brings a version up, gives it all traffic and retires the former one, as in staging."""
+    """What it does; `deploy` starts a version, gives it all traffic and retires the baseline, as in staging."""
     environment: str = ""
     """Where: `staging`, `production`, `production/eu`; "" for the whole release."""
     wave: Annotated[int, Field(ge=0)] = 0
@@ -82,15 +82,27 @@ def longest_seconds(plan: Plan) -> float:
         Seconds: all steps at their limits, and of the targets in a wave the one that takes longest.
     """
     waves = (list(wave) for _, wave in groupby(steps_of(plan), key=lambda step: step.wave))
-    return sum(max(sum(step.longest_seconds for step in path) for path in _paths(wave)) for wave in waves)
+    return sum(max(sum(step.longest_seconds for step in path) for path in paths_of(wave)) for wave in waves)
 
 
 def longest_seconds_of_wave(plan: Plan, number: int) -> float:
     """Give how long a wave of production can take that goes well; the last one with what is verified behind it."""
-    steps = steps_of(plan)
-    behind = sum(step.longest_seconds for step in steps if step.kind == "post_deploy") if number == len(waves_of(plan)) else 0
-    paths = _paths([step for step in steps if step.wave == number])
+    steps = steps_of_wave(steps_of(plan), number)
+    behind = sum(step.longest_seconds for step in steps if step.kind == "post_deploy")
+    paths = paths_of([step for step in steps if step.wave == number])
     return max(sum(step.longest_seconds for step in path) for path in paths) + behind
+
+
+def longest_watch_seconds(plan: Plan, number: int) -> float:
+    """Give how long the watches of a wave take together if each needs its whole time, without anything between them."""
+    paths = paths_of([step for step in steps_of(plan) if step.wave == number])
+    return max(sum(step.longest_seconds for step in path if step.kind == "watch") for path in paths)
+
+
+def steps_of_wave(steps: Sequence[PlannedStep], number: int) -> list[PlannedStep]:
+    """Choose the steps of a wave; the last one has those behind production, too."""
+    is_last = number == max((step.wave for step in steps), default=0)
+    return [step for step in steps if step.wave == number or (is_last and step.kind == "post_deploy")]
 
 
 def window_name(wave: int) -> str:
@@ -130,43 +142,16 @@ def done_in(steps: Sequence[PlannedStep], entries: Iterable[Entry], *, version: 
     return list(dict.fromkeys(found))
 
 
-def progress_in_words(entries: Sequence[Entry]) -> str:
-    """Say which step of how many a release is at, `step 9 of 14: watch 25 % in production`, from its record.
-
-    Args:
-        entries: The record so far; the review holds the steps, and what its newest round did counts.
-
-    Returns:
-        The steps under way, one for each target of a wave; "" before the review, when all are done, and once a rollback began.
-    """
-    reviews = select(entries, kind="review")
-    if not reviews or any(entry.kind in {"rollback", "closed"} for entry in entries):
-        return ""
-    review = reviews[-1]
-    steps = [PlannedStep.model_validate(one) for one in review.evidence.get("steps", ())]
-    done = set(done_in(steps, select(entries, round=review.round), version=str(review.evidence.get("version", ""))))
-    for _, wave in groupby(steps, key=lambda step: step.wave):
-        ahead = [step for path in _paths(list(wave)) for step in _ahead(path, done)[:1]]
-        if ahead:
-            return f"step {steps.index(ahead[0]) + 1} of {len(steps)}: {', '.join(map(words_of, ahead))}"
-    return ""
-
-
-def words_of(step: PlannedStep) -> str:
-    """Name a step for people in a line of progress: `watch 25 % in production`."""
-    share = "" if step.percent is None else f" {step.percent} %"
-    named = f" {step.name}" if step.name and step.kind != "window" else ""
-    words = {"pre_deploy": "pre-deploy", "post_deploy": "post-deploy", "gate": "approval", "window": "wait for the window"}.get(
-        step.kind, step.kind
-    )
-    if step.kind == "verify" and step.percent == 0:
-        words, share = "verify the canary before its traffic", ""
-    return f"{words}{named}{share}{f' in {step.environment}' if step.environment else ''}"
+def paths_of(steps: Sequence[PlannedStep]) -> list[list[PlannedStep]]:
+    """Part the steps of one wave by target; outside of production there is one path."""
+    if not steps[0].wave:
+        return [list(steps)]
+    return [[step for step in steps if step.environment == name] for name in dict.fromkeys(step.environment for step in steps)]
 
 
 def _wave(plan: Plan, places: Sequence[Place], number: int) -> list[PlannedStep]:
     """List the wait for a window, if the plan has windows, and the way through each target of a wave."""
-    waits = [PlannedStep(kind="window", name=window_name(number))] if plan.windows.group("plan") else []
+    waits = [PlannedStep(kind="window", name=window_name(number))] if plan.windows.are_there() else []
     return [*waits, *(step for place in places for step in _through(plan, place, wave=number, beside=len(places)))]
 
 
@@ -247,18 +232,6 @@ def _checks_seconds(plan: Plan, checks: Sequence[CheckKind], *, beside: int) -> 
     waited = (sum(quick) - longest) / limit if len(quick) > limit else 0
     health = plan.verification.stability.timeout_seconds if "health" in checks else 0
     return health + longest + waited + alone
-
-
-def _paths(steps: Sequence[PlannedStep]) -> list[list[PlannedStep]]:
-    """Part the steps of one wave by target; outside of production there is one path."""
-    if not steps[0].wave:
-        return [list(steps)]
-    return [[step for step in steps if step.environment == name] for name in dict.fromkeys(step.environment for step in steps)]
-
-
-def _ahead(path: Sequence[PlannedStep], done: Collection[PlannedStep]) -> Sequence[PlannedStep]:
-    """Give the steps of a path behind the last one that is done."""
-    return path[max((number for number, step in enumerate(path, start=1) if step in done), default=0) :]
 
 
 def _leaves(step: PlannedStep, entry: Entry, version: str) -> bool:

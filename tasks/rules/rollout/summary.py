@@ -54,7 +54,7 @@ def describe_course(plan: Plan, version: str, current: Mapping[str, str | None] 
 
 
 def _and_windows(plan: Plan) -> str:
-    return " and that windows are waited for" if plan.windows.group("plan") else ""
+    return " and that windows are waited for" if plan.windows.are_there() else ""
 
 
 def _sentences(steps: Iterable[PlannedStep]) -> list[list[PlannedStep]]:
@@ -108,7 +108,7 @@ def _clause(plan: Plan, version: str, runs: Mapping[str, str | None], step: Plan
     if step.kind == "promote":
         return "promote it and stop the previous version"
     place = place_of(plan, name)
-    up = f"bring {version} up on {place.platform} ({_from(runs, name)})"
+    up = f"start {version} on {place.platform} ({_from(runs, name)})"
     if step.kind == "deploy":
         return f"{up}, ready within {limit}, send all traffic to it and stop the previous version"
     if place.strategy == WITHOUT_CANARY:
@@ -229,10 +229,15 @@ def _gate(plan: Plan) -> str:
 
 def _window(plan: Plan) -> str:
     times = [f"{'not in the ' if one.kind == 'deny' else 'in the '}{window_in_words(one)}" for one in plan.windows.group("plan")]
-    short = {"wait": "it waits for the next that is long enough", "proceed": "it goes on"}[plan.windows.if_too_short]
+    if (quietest := plan.windows.quietest) is not None:
+        times.append(f"in the quietest {quietest.minutes} min of the week by measured traffic (ask {quietest.owner})")
+    ways = {"wait": "it waits for the next that is long enough", "proceed": "it goes on", "ask": "people are asked whether it begins"}
+    short = ways[plan.windows.if_too_short]
+    turns = f" Of the services in `{plan.windows.one_at_a_time}` one goes after the other." if plan.windows.one_at_a_time else ""
     return (
         f"Window: the next wave of production begins {'; '.join(times)}. Outside of them the release is suspended until they open; "
-        f"if the wave's longest time does not fit in what is left, {short}. A wave that has begun finishes, and a rollback never waits."
+        f"if the wave's longest time does not fit in what is left, {short}. "
+        f"A wave that has begun finishes, and a rollback never waits.{turns}"
     )
 
 

@@ -1,56 +1,28 @@
-"""What a suspended release waits for, from its record: a window of production, or people."""
+"""Waiting and holds, read from the record: what a suspended release waits for, and what holds one that runs before its next step."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, NamedTuple
 
 from tasks.rules.record.entries import Entry
+from tasks.rules.rollout.next_step import Next
 from tasks.rules.windows.freeze import is_freeze
 
 WAITS_UNTIL = "waits_until"
 SUSPENDS_UNTIL = "suspends_until"  # in the evidence of the entry with which a run is suspended; "" if it is woken again and again
 HELD_BY = "held_by"
 BEFORE = "before"  # in the evidence of the entry of a step that is held: which one
+WAITS_FOR = "waits_for"  # in the evidence of an entry that says that a release waits: what for
 QUEUE = "queue"  # what a release waits for while another one of its service is under way
 BEFORE_WORK = {"opened", "note", "refused"}
-OVER = "over "  # how the name of the entry begins that says how a freeze ended
+OVER = "freeze_over"  # in the evidence of the entry that says how a freeze ended: its id
 
 
 def wait_name(wave: int, until: datetime) -> str:
     """Name the entry that says that a wave waits until a moment."""
     return f"wait {wave} until {until:%Y-%m-%dT%H:%M:%SZ}"
-
-
-class Next(NamedTuple):
-    """The step that an environment takes next, by the entry that says that it was taken, or begun.
-
-    Fields:
-        name: The entry's name.
-        step: Its share of the traffic, of a shift.
-        kind: Its kind.
-        is_after: Whether the version is promoted by then.
-    """
-
-    name: str
-    step: int | None = None
-    kind: Literal["effect", "migration"] = "effect"
-    is_after: bool = False
-
-
-PREPARE, PROMOTE = Next("prepare"), Next("promote")
-
-
-def shift_to(percent: int) -> Next:
-    """Give the step that shifts a share of the traffic."""
-    return Next("shift", percent)
-
-
-def migration_step(name: str, *, is_after: bool) -> Next:
-    """Give the step that runs a migration."""
-    return Next(f"{name} begun", None, "migration", is_after)
 
 
 def hold_name(by: Sequence[str], *said: str) -> str:
@@ -75,7 +47,7 @@ def held_by(entries: Sequence[Entry]) -> list[str]:
 def untold_freezes(entries: Sequence[Entry]) -> list[str]:
     """List the freezes that held a release, and of which its record does not say yet how they ended."""
     held = [str(one) for entry in entries if is_hold(entry) for one in entry.evidence[HELD_BY] if is_freeze(str(one))]
-    told = {entry.name.removeprefix(OVER) for entry in entries if entry.kind == "gate" and entry.name.startswith(OVER)}
+    told = {entry.evidence[OVER] for entry in entries if entry.kind == "gate" and OVER in entry.evidence}
     return [one for one in dict.fromkeys(held) if one not in told]
 
 
@@ -105,7 +77,7 @@ def says_it_waits(entries: Sequence[Entry]) -> bool:
 
 def has_begun_work(entries: Sequence[Entry]) -> bool:
     """Say if a release has done anything, by its record, but begin and wait in the queue: it has had its service's lock then."""
-    return any(entry.kind not in BEFORE_WORK and not (entry.kind == "gate" and entry.name.split(" ")[0] == QUEUE) for entry in entries)
+    return any(entry.kind not in BEFORE_WORK and not (entry.kind == "gate" and entry.evidence.get(WAITS_FOR) == QUEUE) for entry in entries)
 
 
 def is_suspended_until(entries: Sequence[Entry], until: datetime | None) -> bool:
@@ -116,9 +88,12 @@ def is_suspended_until(entries: Sequence[Entry], until: datetime | None) -> bool
 
 
 def wake_time(entries: Sequence[Entry]) -> datetime | None:
-    """Give the moment until which a run waits, by its record; None if it waits for nothing, or names no moment."""
+    """Give the moment until which a run waits, by its record; None if it waits for nothing, or names no moment that can be read."""
     said = str(entries[-1].evidence[SUSPENDS_UNTIL]) if says_it_waits(entries) else ""
-    return datetime.fromisoformat(said) if said else None
+    try:
+        return datetime.fromisoformat(said) if said else None
+    except ValueError:
+        return None
 
 
 def wait_in_words(entries: Sequence[Entry]) -> str:

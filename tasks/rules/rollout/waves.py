@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from tasks.rules.plan.plan import Plan, Waves
-from tasks.rules.plan.targets import production_of, within
+from tasks.rules.plan.targets import is_production, production_of, within
 from tasks.rules.record.entries import Entry, select
 
 Effect = Literal["prepare", "promote"]
@@ -32,6 +32,12 @@ def staying(plan: Plan, completed: Collection[str]) -> tuple[str, ...]:
 def reached(entries: list[Entry], effect: Effect, environments: Collection[str]) -> list[str]:
     """Name the environments in which an effect is recorded, in whichever round: `prepare` started the canary, `promote` completed it."""
     return [environment for environment in environments if select(entries, kind="effect", environment=environment, name=effect)]
+
+
+def has_canary(entries: Sequence[Entry]) -> bool:
+    """Say if a release has a canary in production, by its record: what it did last to one of its environments is not that it promoted."""
+    last = {entry.environment: entry.name for entry in entries if entry.kind == "effect" and is_production(entry.environment)}
+    return any(name != "promote" for name in last.values())
 
 
 def left_alone(

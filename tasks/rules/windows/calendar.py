@@ -75,7 +75,8 @@ def events_of(service: str, groups: Sequence[Group], at: datetime, until: dateti
         for span in islice(intervals(window, at, until), MOST):
             if span.begin >= until:
                 break
-            title, detail = f"{service}: freeze ({window.reason})", f"of the {window.origin}, {times_in_words(window)} (ask {window.owner})"
+            title = f"{service}: freeze ({window.within(span).reason})"
+            detail = f"of the {window.origin}, {times_in_words(window)} (ask {window.owner})"
             key = "" if span.begin is None else span.begin.isoformat()
             found.append(Event("freeze", service, max(span.begin, at), _within(span.end, until), title, detail, key=key))
     return sorted(found, key=lambda one: (one.begin, one.kind))

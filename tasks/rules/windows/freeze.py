@@ -17,7 +17,7 @@ ID = r"^[0-9a-f]{12}$"
 SERVICE = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$"
 KEPT = timedelta(days=90)  # for so long a freeze that is over is kept, so that the releases that it held can say who lifted it
 DURATION = re.compile(r"(\d{1,4}) ?(m|min|h|d)")
-SCHEDULE, UNREADABLE = "schedule", "what cannot be read"  # what may hold a release beside a freeze
+SCHEDULE, UNREADABLE, TURN = "schedule", "what cannot be read", "turn"  # what may hold a release beside a freeze
 UNITS = {"m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -83,7 +83,7 @@ class Hold(NamedTuple):
         what: In a few words, until when.
         why: Who, when, why, and what to do.
         until: When it ends by itself, if that is known.
-        by: What holds: the freezes by id, or windows by `windows_name`, or `SCHEDULE`, or `UNREADABLE`.
+        by: What holds: the freezes by id, or windows by `windows_name`, or `SCHEDULE`, `UNREADABLE`, `TURN`.
     """
 
     what: str

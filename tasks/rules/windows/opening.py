@@ -130,7 +130,7 @@ def _stretch(groups: Sequence[Sequence[_Cursor]], moment: datetime) -> Stretch:
     denying = [one for group in groups for one in group if one.window.kind == "deny" and one.covers(moment)]
     if denying:
         freed = max(one.end(moment) for one in denying)
-        return Stretch(moment, freed, is_open=False, because=tuple(one.window for one in denying))
+        return Stretch(moment, freed, is_open=False, because=tuple(one.named(moment) for one in denying))
     changes = [one.begin(moment) for group in groups for one in group if one.window.kind == "deny"]
     opened: list[Window] = []
     for group in groups:
@@ -141,7 +141,7 @@ def _stretch(groups: Sequence[Sequence[_Cursor]], moment: datetime) -> Stretch:
             return Stretch(moment, min(starts, default=None), is_open=False, because=tuple(one.window for one in allowing))
         if covering:
             changes.append(max(one.end(moment) for one in covering))
-            opened += [one.window for one in covering]
+            opened += [one.named(moment) for one in covering]
     end = min((change for change in changes if change is not None), default=None)
     return Stretch(moment, end, is_open=True, because=tuple(opened))
 
@@ -169,6 +169,11 @@ class _Cursor:
     def covers(self, moment: datetime) -> bool:
         found = self._reach(moment)
         return found is not None and found.begin <= moment
+
+    def named(self, moment: datetime) -> Window:
+        """Give the window with the reason that its interval at a moment has."""
+        found = self._reach(moment)
+        return self.window if found is None else self.window.within(found)
 
     def begin(self, moment: datetime) -> datetime | None:
         found = self._reach(moment)

@@ -103,6 +103,8 @@ def next_window(groups: Sequence[Group], at: datetime, *, needed: timedelta) -> 
         raise BadInput("neither the plan nor a policy on this machine has windows", field="--next-window", fix="Use `--at`.")
     opening = next_opening(groups, at, needed=needed + TO_BEGIN)
     if opening is None:
+        if unknown := [one for group in groups for one in group if one.is_unknown]:
+            raise BadInput(unknown[0].reason, field="--next-window", fix="See `shipway windows PLAN` there.")
         fix = "`shipway windows PLAN` shows them; `--prepare` lets staging begin earlier."
         raise BadInput(f"no window is long enough for {_minutes(needed + TO_BEGIN)}", field="--next-window", fix=fix)
     return Due(opening.begin, opening.end)
@@ -157,6 +159,8 @@ def decide_due(decide: Callable[[datetime], Decision], due: Due, at: datetime) -
             found = replace(found, what=f"production is due {moment_in_words(due.begin)}", why=f"the release {span}")
     else:
         found = decide(at)
+    if found.closes is not None and found.until is not None:
+        return replace(found, until=min(found.until, due.latest or found.until))
     if found.until is not None and due.latest is not None and found.until > due.latest:
         return replace(found, missed=f"it {span}, but {found.what}: {found.why}")
     return found

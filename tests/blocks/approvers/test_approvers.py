@@ -52,7 +52,7 @@ def test_what_the_server_gets_is_ciphertext() -> None:
     assert "**********" in repr(block)
 
 
-def test_the_key_is_made_with_nobody_else_able_to_read_it(approvers: Approvers, key_file: Path) -> None:
+def test_the_key_is_made_with_no_one_else_able_to_read_it(approvers: Approvers, key_file: Path) -> None:
     """Mode 0600 in a folder of mode 0700."""
     assert approvers.names() == ["anna", "ben"]
     assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
@@ -68,7 +68,7 @@ def test_a_key_that_others_can_reach_is_refused(approvers: Approvers, key_file: 
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"!" * 44, base64.b64encode(bytes(16))])
-def test_a_file_that_is_no_key_is_refused(key_file: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_key_is_refused(key_file: Path, content: bytes) -> None:
     """An empty or cut file must not become a weak key."""
     key_file.parent.mkdir()
     key_file.write_bytes(content)
@@ -101,8 +101,8 @@ def test_ciphertext_moved_to_another_name_is_refused(approvers: Approvers) -> No
 
 
 @pytest.mark.parametrize("text", ["", "gAAAA", "plain", "ü"])
-def test_text_that_is_no_ciphertext_is_refused(approvers: Approvers, text: str) -> None:
-    """Whatever somebody wrote into the block."""
+def test_text_that_is_not_ciphertext_is_refused(approvers: Approvers, text: str) -> None:
+    """Whatever someone wrote into the block."""
     approvers.enrolled = {"anna": SecretStr(text)}
     with pytest.raises(Refused, match="not made under the key"):
         approvers.secret("anna")
@@ -110,7 +110,7 @@ def test_text_that_is_no_ciphertext_is_refused(approvers: Approvers, text: str) 
 
 @pytest.mark.parametrize("bend", ["{}", "{}\n", " {}", "{}!"])
 def test_a_removed_person_cannot_be_put_back(approvers: Approvers, bend: str) -> None:
-    """Somebody who kept the old entry and may write the block stays out, in any spelling of base64."""
+    """Someone who kept the old entry and may write the block stays out, in any spelling of base64."""
     kept = approvers.enrolled["anna"].get_secret_value()
     approvers.remove("anna")
     approvers.enrolled = {**approvers.enrolled, "anna": SecretStr(bend.format(kept))}
@@ -118,15 +118,15 @@ def test_a_removed_person_cannot_be_put_back(approvers: Approvers, bend: str) ->
         approvers.secret("anna")
 
 
-def test_enrolling_again_must_be_asked_for_and_ends_the_former_secret(approvers: Approvers) -> None:
+def test_enrolling_again_must_be_asked_for_and_ends_the_previous_secret(approvers: Approvers) -> None:
     """A lost phone's secret is of no use afterwards."""
-    former = approvers.enrolled["anna"]
+    previous = approvers.enrolled["anna"]
     with pytest.raises(BadInput, match="--replace"):
         approvers.enrol("anna")
     assert approvers.readable() == ["anna", "ben"]
     secret = approvers.enrol("anna", replace=True)
     assert approvers.secret("anna") == secret
-    approvers.enrolled = {"anna": former}
+    approvers.enrolled = {"anna": previous}
     with pytest.raises(Refused, match="removed or replaced"):
         approvers.secret("anna")
     assert approvers.readable() == []
@@ -139,7 +139,7 @@ def test_a_name_that_could_confuse_is_not_enrolled(name: str) -> None:
         Approvers().enrol(name)
 
 
-def test_nobody_can_be_removed_who_is_not_there(approvers: Approvers) -> None:
+def test_no_one_can_be_removed_who_is_not_there(approvers: Approvers) -> None:
     """The message lists who is."""
     with pytest.raises(BadInput, match="anna, ben"):
         approvers.remove("carl")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from blocks.approvers.owners import Owner, claim, owner_files, read_owner
+from blocks.approvers.owners import Owner, claim, file_of_thing, owner_file, read_owner
 from blocks.errors import Refused
 
 
@@ -20,15 +20,13 @@ def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_an_environment_has_a_file_by_its_block_and_one_by_what_it_points_to() -> None:
     """Two blocks that point to the same place share the second one."""
-    one, other = owner_files("local/shop", "local /srv/shop"), owner_files("local/alias", "local /srv/shop")
-    assert one[0] != other[0]
-    assert one[1] == other[1]
-    assert len(owner_files("mine/shop", "")) == 1
+    assert owner_file("local/shop") != owner_file("local/alias")
+    assert file_of_thing("local /srv/shop") == file_of_thing("local /srv/shop") != file_of_thing("local /srv/other")
 
 
 def test_of_many_at_once_exactly_one_becomes_the_owner() -> None:
     """And stays it."""
-    (path,) = owner_files("local/shop", "")
+    path = owner_file("local/shop")
     assert read_owner(path) is None
     with ThreadPoolExecutor(8) as pool:
         owners = set(pool.map(lambda number: claim(path, Owner(f"shop-{number}", "local/shop", "production")), range(32)))
@@ -39,7 +37,7 @@ def test_of_many_at_once_exactly_one_becomes_the_owner() -> None:
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"service": "shop"', b'{"service": "shop", "block": "local/shop"}', b"\xff"])
 def test_an_owner_that_cannot_be_read_is_refused(content: bytes) -> None:
     """It may be another service."""
-    (path,) = owner_files("local/shop", "")
+    path = owner_file("local/shop")
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     with pytest.raises(Refused, match="says to which service"):
@@ -48,7 +46,7 @@ def test_an_owner_that_cannot_be_read_is_refused(content: bytes) -> None:
 
 def test_an_owner_that_others_can_change_is_refused() -> None:
     """As a policy is."""
-    (path,) = owner_files("local/shop", "")
+    path = owner_file("local/shop")
     claim(path, Owner("shop", "local/shop", "production"))
     path.chmod(0o666)
     with pytest.raises(Refused, match="others may change"):
@@ -58,6 +56,6 @@ def test_an_owner_that_others_can_change_is_refused() -> None:
 def test_a_folder_that_cannot_be_written_is_refused(keys: Path) -> None:
     """Then no service can become the owner, and none deploys."""
     keys.write_bytes(b"")
-    (path,) = owner_files("local/shop", "")
+    path = owner_file("local/shop")
     with pytest.raises(Refused):
         claim(path, Owner("shop", "local/shop", "production"))

@@ -95,6 +95,13 @@ async def test_an_answer_is_bounded(there: ForgeServer, monkeypatch: pytest.Monk
     assert there.megabytes < 100
 
 
+@pytest.mark.usefixtures("without_certificates")
+async def test_a_bundle_of_certificates_that_is_being_replaced_is_unreachable() -> None:
+    """So the request is tried again."""
+    with pytest.raises(Unreachable, match="does not answer: FileNotFoundError"):
+        await client.ForgeClient("https://127.0.0.1:9", {}, rights=RIGHTS).ask("GET", "/x")
+
+
 async def test_the_token_goes_nowhere_else(there: ForgeServer, repository: Repository) -> None:
     """A redirection to another host is not followed, and named as what to write instead."""
     with serving_forge("github", repository) as elsewhere:
@@ -121,32 +128,32 @@ async def test_a_forge_quotes_no_token_of_ours_in_an_error(there: ForgeServer) -
 
 
 REPOSITORIES = [
-    ("github", {"archived": True}, {}, "is archived"),
-    ("github", {"permissions": {"push": False}}, {}, "may not push"),
-    ("github", {"allow_squash_merge": False}, {"merge": True, "method": "squash"}, "pull_requests.method: .* does not merge by squash"),
-    ("gitlab", {"archived": True}, {}, "is archived"),
-    ("gitlab", {"permissions": {"project_access": {"access_level": 20}}}, {}, "may not push"),
-    ("gitlab", {"merge_method": "ff"}, {"merge": True}, "pull_requests.method: .* does not merge by merge: it merges by ff"),
-    ("gitlab", {"merge_method": "merge"}, {"merge": True, "method": "rebase"}, "pull_requests.method: .* does not merge by rebase"),
-    ("gitlab", {"squash_option": "never"}, {"merge": True, "method": "squash"}, "pull_requests.method"),
-    ("gitlab", {"squash_option": "always"}, {"merge": True}, "pull_requests.method"),
-    ("gitlab", {"merge_trains_enabled": True}, {"merge": True}, "pull_requests.merge: .* merge trains, which a merge would go past"),
+    ("github", {"archived": True}, {}, Refused, "is archived"),
+    ("github", {"permissions": {"push": False}}, {}, Refused, "may not push"),
+    ("github", {"allow_squash_merge": False}, {"merge": True, "method": "squash"}, BadInput, "method: .* does not merge by squash"),
+    ("gitlab", {"archived": True}, {}, Refused, "is archived"),
+    ("gitlab", {"permissions": {"project_access": {"access_level": 20}}}, {}, Refused, "may not push"),
+    ("gitlab", {"merge_method": "ff"}, {"merge": True}, BadInput, "pull_requests.method: .* does not merge by merge: it merges by ff"),
+    ("gitlab", {"merge_method": "merge"}, {"merge": True, "method": "rebase"}, BadInput, "method: .* does not merge by rebase"),
+    ("gitlab", {"squash_option": "never"}, {"merge": True, "method": "squash"}, BadInput, "pull_requests.method"),
+    ("gitlab", {"squash_option": "always"}, {"merge": True}, BadInput, "pull_requests.method"),
+    ("gitlab", {"merge_trains_enabled": True}, {"merge": True}, BadInput, "merge: .* merge trains, which a merge would go past"),
 ]
 
 
-@pytest.mark.parametrize(("kind", "project", "fields", "words"), REPOSITORIES)
+@pytest.mark.parametrize(("kind", "project", "fields", "error", "words"), REPOSITORIES)
 async def test_a_repository_that_cannot_take_it_is_refused_before_the_release(
-    repository: Repository, kind: str, project: dict[str, Any], fields: dict[str, Any], words: str
+    repository: Repository, kind: str, project: dict[str, Any], fields: dict[str, Any], error: type[ShipwayError], words: str
 ) -> None:
     """It names the field, or the rights."""
     with serving_forge(kind, repository) as there:
         there.project = project
-        with pytest.raises((BadInput, Refused), match=words):
+        with pytest.raises(error, match=words):
             await forge(there, **fields).check()
 
 
 async def test_a_repository_that_can_take_it_passes(there: ForgeServer) -> None:
-    """With merges by Shipway, too; a train or a queue is no hindrance to people's merges."""
+    """With merges by Shipway, too; a train or a queue is not a hindrance to people's merges."""
     await forge(there, merge=True).check()
     there.rules, there.project = ["merge_queue"], {"merge_trains_enabled": True}
     await forge(there).check()

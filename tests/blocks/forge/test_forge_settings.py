@@ -71,7 +71,7 @@ def test_what_is_wrong_is_named_with_field_and_fix(before: str, after: str, said
     assert TOKEN not in problems[0]
 
 
-def test_a_loopback_needs_no_encryption_and_a_slash_at_the_end_is_no_other_address() -> None:
+def test_a_loopback_needs_no_encryption_and_a_slash_at_the_end_is_not_another_address() -> None:
     """As a forge behind a tunnel has it."""
     assert PullRequests(forge="gitlab", repository="1", api="http://127.0.0.1:8080/api/v4/").url == "http://127.0.0.1:8080/api/v4"
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
-from blocks.errors import BadInput, Permanent, Refused, ShipwayError, Unreachable, is_temporary
+from blocks.errors import BadInput, Permanent, Refused, ShipwayError, Temporary, Unreachable
 from blocks.git.git import Git
 from tests.git_blocks import left_in, over_http, private_temporary
 from tests.git_remotes import TOKEN, HttpRemote, Repository, SshRemote, http_remote, make_key, repository, ssh_remote
@@ -76,7 +76,7 @@ async def test_an_answer_says_whether_another_try_helps(http_remote: HttpRemote,
     http_remote.status = status
     found = await fault(over_http(http_remote))
     if kind is None:
-        assert is_temporary(found)
+        assert isinstance(found, Temporary)
     else:
         assert type(found) is kind
 

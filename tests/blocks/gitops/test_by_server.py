@@ -113,6 +113,14 @@ async def test_what_a_person_must_fix_is_a_fault_with_words(api: FaultyArgoCD, f
     assert TOKEN not in seen.fault
 
 
+@pytest.mark.usefixtures("without_certificates")
+async def test_a_bundle_of_certificates_that_is_being_replaced_is_unreachable() -> None:
+    """So the request is tried again."""
+    application = by_server.ByServer("https://127.0.0.1:9", TOKEN, "argocd", "shop", verify_tls=True)
+    with pytest.raises(Unreachable, match=r"does not answer GET .*: FileNotFoundError"):
+        await application.read()
+
+
 @pytest.mark.parametrize("fault", ["gigabyte", "encoded"])
 async def test_an_answer_is_bounded(api: FaultyArgoCD, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     """Neither a gigabyte nor what could become one is read."""

@@ -57,8 +57,8 @@ def test_a_state_is_read_as_it_was_written(state: State) -> None:
         assert (SEAL in found) == bool(key)
 
 
-def test_an_untouched_workload_belongs_to_nobody() -> None:
-    """A workload without any annotation is one that nobody ever released."""
+def test_an_untouched_workload_belongs_to_no_one() -> None:
+    """A workload without any annotation is one that no one ever released."""
     assert state_of({"metadata": {}}) == NO_STATE
 
 
@@ -84,7 +84,7 @@ def test_a_generation_of_any_length_is_read_and_can_be_followed_by_the_next_one(
 
 
 @pytest.mark.parametrize("value", ["", "many", "-1", "1.5", "0x10"])
-def test_a_number_that_somebody_edited_into_nonsense_is_not_there(value: str) -> None:
+def test_a_number_that_someone_edited_into_nonsense_is_not_there(value: str) -> None:
     """It never raises: an operator must be able to release over it."""
     assert state_of(workload({"shipway.dev/percent": value})).percent == 0
 
@@ -94,7 +94,7 @@ def test_a_number_that_somebody_edited_into_nonsense_is_not_there(value: str) ->
     [("run", 5, None), ("run", 4, Superseded), ("other", 4, Superseded), ("other", 5, Refused), ("run", 6, Refused)],
 )
 def test_only_the_newest_owner_acts(owner: str, generation: int, error: type[Exception] | None) -> None:
-    """An older generation is told to stop, whoever it was; somebody else is refused with the holder's name."""
+    """An older generation is told to stop, whoever it was; another is refused with the holder's name."""
     state, lease = State(owner="run", generation=5), Lease(owner=owner, generation=generation)
     if error is None:
         check_lease(state, lease, workload="shop/web")
@@ -130,7 +130,7 @@ def test_a_number_in_an_annotation_is_one_that_can_be_meant(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["9" * 5_000, "٣", "²", "-1", "1e2", "x", "", "1001"])
-def test_what_is_no_such_number_is_not_there(text: str) -> None:
+def test_what_is_not_such_a_number_is_not_there(text: str) -> None:
     """Each of these stopped a rollback once, or could have had it start a million pods."""
     assert number_in(workload({"n": text}), "n", most=1_000) is None
     assert number_in(None, "n", most=1_000) is None

@@ -95,7 +95,7 @@ async def test_objects_can_be_left_out_one_by_one() -> None:
     assert changed_configuration(noted, without) == ["Secret web-tls: no longer counts"]
 
 
-async def test_digests_help_nobody_to_guess_a_password() -> None:
+async def test_digests_help_no_one_to_guess_a_password() -> None:
     """The same value has another digest in every object: without reading the object its uid is not known."""
     one, other = [
         json.loads((await read_configuration(FakeCluster(CONFIG, secret(uid=uid, pin="1234")), reading("web-db"))).parts)

@@ -13,8 +13,7 @@ from blocks.kubernetes.preview.planned import planned
 from blocks.kubernetes.revision import expect_untouched
 from blocks.kubernetes.routing.select import traffic_of
 from blocks.kubernetes.snapshot import read_view
-from blocks.kubernetes.strategies import beside
-from blocks.kubernetes.strategies import rolling as inplace
+from blocks.kubernetes.strategies import beside, rolling
 from blocks.kubernetes.workload import FOR, OURS, Target
 from blocks.platform import Lease
 from tests.blocks.kubernetes.fake_cluster import FakeCluster, replica_set, service, template, workload
@@ -52,7 +51,7 @@ def target_of(cluster: FakeCluster, **more: Any) -> Target:
 async def begun(target: Target, version: str = "1.1", *, rollback: bool = False) -> Lease:
     """Claim it and prepare a version by rolling."""
     lease = await acquire_lease(target, "run", takeover=rollback)
-    await inplace.prepare(target, version, lease)
+    await rolling.prepare(target, version, lease)
     return lease
 
 
@@ -64,7 +63,7 @@ async def begun(target: Target, version: str = "1.1", *, rollback: bool = False)
     ],
     ids=["template", "version"],
 )
-async def test_nothing_is_built_on_a_template_that_somebody_changed(now: Json, said: str) -> None:
+async def test_nothing_is_built_on_a_template_that_someone_changed(now: Json, said: str) -> None:
     """The promotion, and the first write of a rolling update, name what differs from the template that the release found."""
     cluster = FakeCluster(workload(template("1.0")), replica_set(1, template("1.0")), service())
     target = target_of(cluster)
@@ -73,44 +72,44 @@ async def test_nothing_is_built_on_a_template_that_somebody_changed(now: Json, s
     cluster.put({**live, "spec": {**live["spec"], "template": now}})
     writes = list(cluster.writes)
     with pytest.raises(WorldMoved, match=said):
-        await inplace.shift(target, 100, lease)
+        await rolling.shift(target, 100, lease)
     found = await target.read()
     with pytest.raises(WorldMoved, match=said):
         await expect_untouched(target, found, state_of(found))
     assert cluster.writes == writes
 
 
-async def test_a_restart_by_hand_is_no_change() -> None:
+async def test_a_restart_by_hand_is_not_a_change() -> None:
     """`kubectl rollout restart` changes an annotation alone, with which any version runs."""
     cluster = FakeCluster(workload(template("1.0")), replica_set(1, template("1.0")), service())
     target = target_of(cluster)
     lease = await begun(target)
     live = cluster.objects["Deployment", "web"]
     live["spec"]["template"]["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"] = "now"
-    await inplace.shift(target, 100, lease)
+    await rolling.shift(target, 100, lease)
     assert target.version(await target.read()) == "1.1"
 
 
 @pytest.mark.parametrize("strategy", ["rolling", "blue-green"])
 @pytest.mark.parametrize("asked", ["1.0", "1.0+config.C0"])
-async def test_a_version_that_comes_back_with_its_former_configuration_is_called_so_all_the_way(strategy: str, asked: str) -> None:
+async def test_a_version_that_comes_back_with_its_previous_configuration_is_called_so_all_the_way(strategy: str, asked: str) -> None:
     """After a change of configuration 1.0 is only remembered with the old one: each step, taken twice, means the same version."""
-    bad, former = template("1.1", config="C1"), template("1.0", config="C0")
-    cluster = FakeCluster(workload(bad), replica_set(2, bad), replica_set(1, former), service())
+    bad, previous = template("1.1", config="C1"), template("1.0", config="C0")
+    cluster = FakeCluster(workload(bad), replica_set(2, bad), replica_set(1, previous), service())
     target = target_of(cluster, config="C1")
-    lease = await acquire_lease(target, "way back", takeover=True)
+    lease = await acquire_lease(target, "rollback", takeover=True)
     traffic = traffic_of(target, strategy)
     for _ in range(2):
         if strategy == "rolling":
-            await inplace.prepare(target, asked, lease)
+            await rolling.prepare(target, asked, lease)
         else:
             await beside.prepare(target, traffic, asked, lease, timeout_seconds=1)
         assert state_of(await target.read()).canary == "1.0+config.C0"
     for _ in range(2):
-        await (inplace.shift(target, 100, lease) if strategy == "rolling" else beside.shift(target, traffic, 100, lease))
-    await (inplace.promote(target, lease) if strategy == "rolling" else beside.promote(target, traffic, lease))
+        await (rolling.shift(target, 100, lease) if strategy == "rolling" else beside.shift(target, traffic, 100, lease))
+    await (rolling.promote(target, lease) if strategy == "rolling" else beside.promote(target, traffic, lease))
     found = await target.read()
-    assert found["spec"]["template"] == former
+    assert found["spec"]["template"] == previous
     assert (state_of(found).canary, state_of(found).previous) == ("", "1.1")
     assert ("Deployment", "web-canary") not in cluster.objects
 
@@ -138,9 +137,9 @@ async def test_what_one_strategy_left_another_one_takes_away(strategy: str) -> N
     target = target_of(cluster)
     lease = await switched(target)
     if strategy == "rolling":
-        await inplace.prepare(target, "1.2", lease)
+        await rolling.prepare(target, "1.2", lease)
         assert state_of(await target.read()).canary == "1.2"
-        await inplace.abort(target, lease)
+        await rolling.abort(target, lease)
     else:
         await beside.abort(target, traffic_of(target, strategy), lease)
     expect_as_before(cluster)
@@ -148,11 +147,11 @@ async def test_what_one_strategy_left_another_one_takes_away(strategy: str) -> N
 
 @pytest.mark.parametrize("strategy", ["canary", "blue-green"])
 async def test_a_rolling_release_goes_back_by_another_strategy(strategy: str) -> None:
-    """The workload runs the canary's version, and nothing stands beside it: its former template comes back, and is still known as it."""
+    """The workload runs the canary's version, and nothing stands beside it: its previous template comes back, and is still known as it."""
     cluster = FakeCluster(workload(template("1.0")), replica_set(1, template("1.0")), service())
     target = target_of(cluster)
     lease = await begun(target)
-    await inplace.shift(target, 100, lease)
+    await rolling.shift(target, 100, lease)
     cluster.put({"kind": "Deployment", "metadata": {"name": "web-canary", "labels": OURS, "annotations": {FOR: "web"}}, "spec": {}})
     assert (await read_view(target, None)).versions(target) == ("1.0", "1.1")
     del cluster.objects["Deployment", "web-canary"]
@@ -160,8 +159,8 @@ async def test_a_rolling_release_goes_back_by_another_strategy(strategy: str) ->
     expect_as_before(cluster)
 
 
-async def test_a_claim_does_not_stamp_somebody_elses_object() -> None:
-    """A Deployment that happens to have the canary's name is nobody's business here."""
+async def test_a_claim_does_not_stamp_another_owners_object() -> None:
+    """A Deployment that happens to have the canary's name is no one's business here."""
     theirs = {"kind": "Deployment", "metadata": {"name": "web-canary"}, "spec": {}}
     cluster = FakeCluster(workload(template("1.0")), service(), theirs)
     await acquire_lease(target_of(cluster), "run", takeover=False)
@@ -186,13 +185,13 @@ async def test_a_workload_that_would_not_follow_is_refused_before_anything_is_wr
     writes = list(cluster.writes)
     if not said:
         await planned(target, strategy, "1.1")
-        await inplace.prepare(target, "1.1", lease)
+        await rolling.prepare(target, "1.1", lease)
         return
     with pytest.raises(BadInput, match=said):
         await planned(target, strategy, "1.1")
     with pytest.raises(BadInput, match=said):
         await (
-            inplace.prepare(target, "1.1", lease)
+            rolling.prepare(target, "1.1", lease)
             if strategy == "rolling"
             else beside.prepare(target, traffic_of(target, strategy), "1.1", lease, timeout_seconds=1)
         )

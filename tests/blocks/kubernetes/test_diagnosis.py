@@ -59,7 +59,7 @@ def test_a_container_that_waits_says_why(state: Json, key: str, patience: float)
 
 
 @pytest.mark.parametrize("reason", ["ContainerCreating", "PodInitializing"])
-def test_a_container_on_its_way_is_no_reason(reason: str) -> None:
+def test_a_container_on_its_way_is_not_a_reason(reason: str) -> None:
     """Creating is what takes time, not what is wrong."""
     assert not found(pod(state=waiting(reason)))
 
@@ -173,7 +173,7 @@ def test_what_the_workload_itself_says_counts() -> None:
     assert one.reason == "FailedCreate: exceeded quota: small"
 
 
-def test_a_deadline_of_the_former_template_does_not_count() -> None:
+def test_a_deadline_of_the_previous_template_does_not_count() -> None:
     """`Progressing` speaks of the generation that the controller has seen."""
     late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "late"}
     assert not found(workload={**WORKLOAD, "status": {"conditions": [late], "observedGeneration": 1}})
@@ -181,7 +181,7 @@ def test_a_deadline_of_the_former_template_does_not_count() -> None:
     assert one.patience_seconds == 5  # and it stands for moments beside the template that came back
 
 
-def test_a_pod_that_is_going_away_is_nobodys_fault() -> None:
+def test_a_pod_that_is_going_away_is_not_a_fault() -> None:
     """What it waits for does not matter any more, nor that a node evicted it."""
     going = pod(state=waiting("CrashLoopBackOff"), restartCount=5)
     going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
@@ -203,7 +203,7 @@ def test_the_surest_reason_comes_first() -> None:
 
 
 def test_the_warnings_about_these_pods_are_evidence_each_once() -> None:
-    """The newest stands last, and nobody else's warnings are there."""
+    """The newest stands last, and no one else's warnings are there."""
     events = [
         event("Unhealthy", "second", lastTimestamp="2026-01-01T00:00:02Z"),
         event("BackOff", "first", lastTimestamp="2026-01-01T00:00:01Z"),
@@ -265,10 +265,10 @@ def test_how_far_it_came_is_said_in_numbers() -> None:
         ([event("Nominated", "Pod should schedule on: nodeclaim/default")], {}, math.inf),
         ([], {"nominatedNodeName": "n1"}, math.inf),
     ],
-    ids=["nobody", "cluster autoscaler", "Karpenter", "preemption"],
+    ids=["none", "cluster autoscaler", "Karpenter", "preemption"],
 )
 def test_a_node_that_was_ordered_is_waited_for(events: list[Json], status: Json, patience: float) -> None:
-    """Whoever ordered it; where nobody did, the block's own time counts."""
+    """Whoever ordered it; where no one did, the block's own time counts."""
     unschedulable = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no node"}
     (one,) = found(pod(conditions=[unschedulable], **status), events=events)
     assert one.patience_seconds == patience

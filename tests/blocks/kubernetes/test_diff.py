@@ -80,7 +80,7 @@ def test_a_change_is_a_line_with_its_place_and_both_values() -> None:
     ]
 
 
-def test_what_the_cluster_and_shipway_note_for_themselves_is_no_change() -> None:
+def test_what_the_cluster_and_shipway_note_for_themselves_is_not_a_change() -> None:
     """Versions, managers, status, our bookkeeping."""
     notes = {"shipway.dev/owner": "", "deployment.kubernetes.io/revision": "4", "team": "a", "sso-token": "hush-note"}
     assert lines_of(metadata__resourceVersion="2", metadata__annotations=notes, metadata__managedFields=[], status={}) == []
@@ -112,7 +112,7 @@ def test_of_a_secret_object_nothing_but_names_is_shown() -> None:
 
 
 def test_a_new_and_a_gone_object_are_one_line() -> None:
-    """Its whole content would tell nobody anything."""
+    """Its whole content would tell no one anything."""
     assert diff(None, DEPLOYMENT, kind="Deployment", name="shop") == ["Deployment shop: would be created"]
     assert diff(DEPLOYMENT, None, kind="Deployment", name="shop") == ["Deployment shop: would be removed"]
     assert diff(None, None, kind="Deployment", name="shop") == []

@@ -65,7 +65,7 @@ def test_an_invalid_object_names_its_field() -> None:
 
 
 def test_a_conflict_of_managers_names_fields_and_managers_once() -> None:
-    """It is no race that another try wins: another manager holds the field."""
+    """It is not a race that another try wins: another manager holds the field."""
     causes = [
         {"reason": "FieldManagerConflict", "message": 'conflict with "argocd" using apps/v1', "field": ".spec.replicas"},
         {"reason": "FieldManagerConflict", "message": 'conflict with "argocd" using apps/v1', "field": ".spec.template"},
@@ -106,7 +106,7 @@ class Refusing:
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b"[]", b"[1]", b"null", b"7", b"{}", b'{"version": "x"}', b'{"metadata": 7, "items": {}}', b"[" * 99_999]
 )
-async def test_an_answer_that_is_no_object_of_a_cluster_is_asked_for_again(body: bytes) -> None:
+async def test_an_answer_that_is_not_an_object_of_a_cluster_is_asked_for_again(body: bytes) -> None:
     """As a login page or a proxy in between gives one."""
     cluster = Cluster(Refusing(200, body), "shop")
     with pytest.raises(Unreachable):

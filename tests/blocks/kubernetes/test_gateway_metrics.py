@@ -83,7 +83,7 @@ def test_open_connections_of_other_protocols_are_no_requests() -> None:
         ('le="0.3"', 'le="0.1"', "have a series twice"),
     ],
 )
-def test_a_line_that_is_no_count_is_no_data(old: str, new: str, says: str) -> None:
+def test_a_line_that_is_not_a_count_is_no_data(old: str, new: str, says: str) -> None:
     """A release is never judged by numbers that a gateway cannot mean."""
     text = page(series(STABLE, 200, (7, 8, 9, 9, 10)))
     assert old in text
@@ -91,19 +91,19 @@ def test_a_line_that_is_no_count_is_no_data(old: str, new: str, says: str) -> No
         counts_of(text.replace(old, new), {"1.0": STABLE}, where="here")
 
 
-def test_a_timestamp_behind_a_count_is_no_count() -> None:
+def test_a_timestamp_behind_a_count_is_not_a_count() -> None:
     """The format allows one."""
     text = page(series(STABLE, 200, (7, 8, 9, 9, 10))).replace("} 10\n", "} 1e+01 1700000000000\n")
     assert counts_of(text, {"1.0": STABLE}, where="here")["1.0"]["requests"] == 10
 
 
 def test_dots_in_names_are_written_as_the_gateway_writes_them() -> None:
-    """Traefik puts a dash for everything that is no letter and no digit."""
+    """Traefik puts a dash for everything that is neither a letter nor a digit."""
     assert Backend("shop.v2", "web", 8080).label == "web-shop-v2-http-8080@kubernetesgateway"
 
 
 def test_a_restarted_gateway_begins_another_life() -> None:
-    """The counts before and after a restart have different starts, so nobody subtracts one from the other."""
+    """The counts before and after a restart have different starts, so no one subtracts one from the other."""
     lives = {counts_of(page(started=moment), {"1.0": STABLE}, where="here")["1.0"]["started"] for moment in ("1.7e+09", "1.8e+09")}
     assert len(lives) == 2
 
@@ -155,8 +155,8 @@ async def test_a_gateway_that_does_not_answer_is_asked_again(serve: Callable[[in
 
 
 @pytest.mark.parametrize("text", ["", "<html>Dashboard</html>", "process_start_time_seconds 1.7e+09\nenvoy_requests_total 5\n"])
-async def test_another_page_is_no_page_without_requests(serve: Callable[[int, str], object], text: str) -> None:
-    """What is no metrics page of Traefik is a fault of the block, and named so."""
+async def test_another_page_is_not_a_page_without_requests(serve: Callable[[int, str], object], text: str) -> None:
+    """What is not a metrics page of Traefik is a fault of the block, and named so."""
     url = await serve(200, text)  # type: ignore[misc]
     with pytest.raises(BadInput, match="gateway_metrics"):
         await read_counts(url, {"1.0": STABLE})

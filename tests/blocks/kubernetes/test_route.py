@@ -51,7 +51,7 @@ def route(*parents: Json, refs: list[Json] | None = None) -> Json:
         ((parent(), parent("gone", accepted="False", seen=1)), []),
         ((parent(), parent("second", resolved="False")), ["ResolvedRefs is False:  no port"]),
     ],
-    ids=["nobody", "well", "not yet", "without a generation", "no parent any more", "one that is none any more", "one of two"],
+    ids=["none", "well", "not yet", "without a generation", "no parent any more", "one that is none any more", "one of two"],
 )
 def test_only_the_gateways_that_the_route_names_are_heard(parents: tuple[Json, ...], faults: list[str] | None) -> None:
     """What an earlier parent left in the status decides nothing, and one that tells no generation speaks of the present."""
@@ -86,7 +86,7 @@ async def test_a_fault_from_before_fails_no_step() -> None:
 
 
 async def test_no_share_is_given_whatever_the_rules_say_by_now() -> None:
-    """Somebody took the stable Service out of the rule and put another one in: the canary gets nothing all the same."""
+    """Someone took the stable Service out of the rule and put another one in: the canary gets nothing all the same."""
     cluster, weights, lease = await placed(parent())
     await weights.attach(lease, service())
     await weights.set(50, lease)

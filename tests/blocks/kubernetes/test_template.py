@@ -50,7 +50,7 @@ def test_a_repository_keeps_the_port_of_its_registry(image: str, repository: str
 
 
 def test_the_container_is_found_by_name_by_repository_or_is_the_first() -> None:
-    """A sidecar before the service is no obstacle where the image says which is meant."""
+    """A sidecar before the service is not an obstacle where the image says which is meant."""
     whole = template("proxy:2", "shop/web:1.0")
     assert container_of(whole, name="c1", image="")["image"] == "shop/web:1.0"
     assert container_of(whole, name="", image="shop/web:{version}")["name"] == "c1"
@@ -69,7 +69,7 @@ def test_the_container_is_found_by_name_by_repository_or_is_the_first() -> None:
     ],
 )
 def test_the_version_takes_the_place_of_the_tag(pattern: str, present: str, image: str) -> None:
-    """A digest that pinned the former version does not pin the new one."""
+    """A digest that pinned the previous version does not pin the new one."""
     assert image_for("1.1", pattern=pattern, present=present) == image
 
 
@@ -127,8 +127,8 @@ def test_a_version_becomes_a_label(version: str, label: str) -> None:
     assert label_of(version) == label
 
 
-def test_a_former_template_is_as_its_deployment_had_it() -> None:
+def test_a_previous_template_is_as_its_deployment_had_it() -> None:
     """The hash that the cluster added goes, and the ReplicaSet's own template keeps it."""
-    former = template("web:1.0", labels={"app": "web", HASH_LABEL: "abc"})
-    assert without_hash(former)["metadata"]["labels"] == {"app": "web"}
-    assert former["metadata"]["labels"][HASH_LABEL] == "abc"
+    previous = template("web:1.0", labels={"app": "web", HASH_LABEL: "abc"})
+    assert without_hash(previous)["metadata"]["labels"] == {"app": "web"}
+    assert previous["metadata"]["labels"][HASH_LABEL] == "abc"

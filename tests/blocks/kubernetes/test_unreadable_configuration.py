@@ -41,9 +41,9 @@ async def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     async def through(*_: Any, **__: Any) -> None:
         return None
 
-    former = reading("1.0")
-    former["metadata"]["annotations"] |= noted_on(former, await read_configuration(FakeCluster(SECRET), former))
-    found = Cluster(workload(former), replica_set(1, former), service(), SECRET)
+    previous = reading("1.0")
+    previous["metadata"]["annotations"] |= noted_on(previous, await read_configuration(FakeCluster(SECRET), previous))
+    found = Cluster(workload(previous), replica_set(1, previous), service(), SECRET)
     monkeypatch.setattr("blocks.kubernetes.platform.connect_once", lambda _: None)
     monkeypatch.setattr("blocks.kubernetes.platform.Cluster", lambda *_, **__: found)
     for place in ("platform.record_event", "strategies.beside.await_rollout", "strategies.canary.await_rollout"):
@@ -69,7 +69,7 @@ async def released(platform: KubernetesPlatform, cluster: Cluster) -> None:
 async def test_a_rollback_after_the_promotion_reads_no_configuration(strategy: str, cluster: Cluster) -> None:
     """Each call of it works, and the exact template of before serves again."""
     platform = KubernetesPlatform(workload="web", strategy=strategy, drain_seconds=0)
-    former = cluster.objects["Deployment", "web"]["spec"]["template"]
+    previous = cluster.objects["Deployment", "web"]["spec"]["template"]
     await released(platform, cluster)
     lease = await platform.acquire_lease("rollback", takeover=True)
     assert (await platform.current())["baseline"] == "1.1"
@@ -78,7 +78,7 @@ async def test_a_rollback_after_the_promotion_reads_no_configuration(strategy: s
     await platform.shift(100, lease)
     await platform.promote(lease)
     await platform.release_lease(lease)
-    assert cluster.objects["Deployment", "web"]["spec"]["template"] == former
+    assert cluster.objects["Deployment", "web"]["spec"]["template"] == previous
     assert (await platform.current())["baseline"] == "1.0"
 
 
@@ -86,7 +86,7 @@ async def test_a_rollback_after_the_promotion_reads_no_configuration(strategy: s
 async def test_a_version_of_another_configuration_is_still_found_by_its_name(strategy: str, cluster: Cluster) -> None:
     """What pods started with is noted on them, so versions that differ by it alone keep their names."""
     platform = KubernetesPlatform(workload="web", strategy=strategy, drain_seconds=0)
-    former = cluster.objects["Deployment", "web"]["spec"]["template"]
+    previous = cluster.objects["Deployment", "web"]["spec"]["template"]
     cluster.put({**SECRET, "data": {"password": "aHVzaDI="}})
     was = (await platform.current())["baseline"]
     assert was is not None
@@ -98,7 +98,7 @@ async def test_a_version_of_another_configuration_is_still_found_by_its_name(str
     await platform.shift(100, lease)
     await platform.promote(lease)
     await platform.release_lease(lease)
-    assert cluster.objects["Deployment", "web"]["spec"]["template"] == former
+    assert cluster.objects["Deployment", "web"]["spec"]["template"] == previous
 
 
 async def prepared(platform: KubernetesPlatform) -> None:

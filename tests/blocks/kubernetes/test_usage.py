@@ -19,7 +19,7 @@ def test_quantities_are_read_with_their_suffixes(text: str, value: float) -> Non
 
 
 @pytest.mark.parametrize("text", ["", None, "many", "Mi", "NaN"])
-def test_what_is_no_quantity_is_left_out(text: object) -> None:
+def test_what_is_not_a_quantity_is_left_out(text: object) -> None:
     """Nothing is made up of what cannot be read."""
     assert quantity(text) is None
 

@@ -96,7 +96,7 @@ async def test_a_service_that_is_never_ready_is_reported_when_the_time_is_up(sha
 
 
 async def test_a_promotion_under_load_loses_no_request(shared_local: MakeLocal, shared_lease: Lease) -> None:
-    """The former baseline's requests are finished before it ends: 0 failed."""
+    """The baseline's requests are finished before it ends: 0 failed."""
     platform = shared_local()
     lease = shared_lease
     await platform.prepare("1.1", lease, timeout_seconds=20)
@@ -156,7 +156,7 @@ async def test_one_folder_on_two_machines_is_two_environments(tmp_path: Path, mo
     assert seen[0] == seen[2] != seen[1]
 
 
-def test_a_folder_that_another_first_caller_makes_meanwhile_is_no_strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_another_first_caller_makes_meanwhile_is_not_a_strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever looks before the state is written and lists after it looks again."""
     save_state(tmp_path, new_state("shop", port=4711))
     looks = iter([None])

@@ -50,12 +50,12 @@ def pids(platform: LocalPlatform) -> dict[str, int | None]:
     return {revision["version"]: revision["pid"] for revision in state["revisions"].values()}
 
 
-def lives_other_than(platform: LocalPlatform, part: str, former: int) -> bool:
+def lives_other_than(platform: LocalPlatform, part: str, previous: int) -> bool:
     """Say whether a successor of an agent or watchdog lives."""
     return any(
         process.info["cmdline"] and f"blocks.local.agent.{part}" in process.info["cmdline"] and platform.folder in process.info["cmdline"]
         for process in psutil.process_iter(["cmdline", "pid"])
-        if process.info["pid"] != former
+        if process.info["pid"] != previous
     )
 
 
@@ -111,13 +111,13 @@ async def test_a_killed_baseline_is_restarted_and_new_requests_wait_for_it(make_
     platform = make_local()
     await deployed(platform)
     public = (await platform.endpoints())["public"]
-    former = pids(platform)["1.0"]
-    psutil.Process(former).kill()
+    previous = pids(platform)["1.0"]
+    psutil.Process(previous).kill()
     await asyncio.sleep(0.02)
     async with httpx.AsyncClient(verify=PLAIN, timeout=15) as client:
         statuses = {(await client.get(public)).status_code for _ in range(5)}
     assert statuses <= {200, 503}
-    await until(lambda: pids(platform)["1.0"] not in (None, former))
+    await until(lambda: pids(platform)["1.0"] not in (None, previous))
     assert any("exited 1 time(s), last was ended by SIGKILL" in line for line in await platform.progress())
 
 
@@ -157,7 +157,7 @@ async def test_a_process_that_was_started_but_never_noted_is_adopted(make_local:
 
 
 async def test_a_foreign_process_under_a_noted_id_is_left_alone(make_local: MakeLocal) -> None:
-    """An id that the system gave to somebody else proves nothing."""
+    """An id that the system gave to another proves nothing."""
     platform = make_local()
     await deployed(platform)
     await platform.stop()

@@ -14,8 +14,8 @@ from blocks.local.platform import LocalPlatform
 MakeLocal = Callable[..., LocalPlatform]
 
 
-async def test_a_port_in_use_is_refused_with_its_mend(make_local: MakeLocal) -> None:
-    """Nothing is started next to somebody else's server."""
+async def test_a_port_in_use_is_refused_with_its_fix(make_local: MakeLocal) -> None:
+    """Nothing is started next to another's server."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(BadInput, match=f"port {port} .* in use.*another port"):

@@ -88,7 +88,7 @@ async def _raw_requests(port: int) -> None:
     assert answer.endswith(b"hi")
 
 
-async def test_a_slow_caller_holds_up_nobody(platform: LocalPlatform) -> None:
+async def test_a_slow_caller_holds_up_no_one(platform: LocalPlatform) -> None:
     """One that dribbles its request, and one that does not read its answer, leave the others alone."""
     public = (await platform.endpoints())["public"]
     port = int(public.rpartition(":")[2])

@@ -56,7 +56,7 @@ def test_another_owner_is_refused_with_the_holders_name() -> None:
         transitions.acquire_lease(claimed(), "run-2", takeover=False)
 
 
-def test_a_takeover_fences_the_former_owner_out() -> None:
+def test_a_takeover_fences_the_previous_owner_out() -> None:
     """A rollback takes the environment, and what it takes it from can do nothing any more."""
     state = transitions.acquire_lease(claimed(), "rollback", takeover=True)
     with pytest.raises(Superseded):
@@ -64,12 +64,12 @@ def test_a_takeover_fences_the_former_owner_out() -> None:
 
 
 def test_an_owner_that_gave_up_must_claim_again() -> None:
-    """Nobody acts on an environment without owning it."""
+    """No one acts on an environment without owning it."""
     with pytest.raises(Refused, match="Acquire"):
         transitions.abort(transitions.release_lease(claimed(), MARK), MARK)
 
 
-def test_giving_up_an_environment_of_somebody_else_changes_nothing() -> None:
+def test_giving_up_an_environment_of_another_changes_nothing() -> None:
     """A late goodbye of a fenced-out run does not free its successor's claim."""
     state = transitions.acquire_lease(claimed(), "run-2", takeover=True)
     assert transitions.release_lease(state, MARK) == state

@@ -10,12 +10,33 @@ from typing import Any, cast
 import pytest
 from aiohttp import web
 
+from blocks.local.router import asked as asked_for
 from blocks.local.router import router
 from blocks.local.state.counts import Tally
 from blocks.local.state.view import Run
 
 TIMES_OUT = 0.3  # the block's `answer_timeout_seconds`
 GO_ON = asyncio.Event()
+DRIPS = {  # what is said of a body of which a byte comes now and then
+    b"/drips": b"Content-Length: 100000",
+    b"/drips-chunked": b"Transfer-Encoding: chunked",
+    b"/drips-small": b"Content-Length: 50",
+    b"/drips-events": b"Content-Type: text/event-stream\r\nTransfer-Encoding: chunked",
+}
+
+
+async def slowly(path: bytes, writer: asyncio.StreamWriter) -> None:
+    """Let a body drip, or flow, if the path says so."""
+    if path in DRIPS:
+        writer.write(b"HTTP/1.1 200 OK\r\n" + DRIPS[path] + b"\r\n\r\n")
+        for _ in range(60):
+            writer.write(b"1\r\na\r\n" if b"chunked" in DRIPS[path] else b"a")
+            await asyncio.sleep(0.04)
+    if path == b"/flows":
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        for _ in range(20):
+            writer.write(b"a" * 4_000)
+            await asyncio.sleep(0.04)
 
 
 async def version(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -33,6 +54,7 @@ async def version(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
         if path == b"/events":
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata: 1\n\n")
             await asyncio.sleep(60)
+        await slowly(path, writer)
         if path in {b"/slow", b"/drop"}:
             await GO_ON.wait()
         if path != b"/drop":
@@ -65,7 +87,7 @@ class World(SimpleNamespace):
 @pytest.fixture
 async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """Start both."""
-    monkeypatch.setattr(router, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(asked_for, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(f"{__name__}.GO_ON", asyncio.Event())
     served: set[asyncio.Task[None]] = set()
 
@@ -122,7 +144,7 @@ POSTED = b"POST /silent HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n" + 
 async def test_what_is_never_answered_has_failed(asked: bytes, what: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the time-out at the latest, and that once: also if its caller is long gone by then."""
     if what == "gives up":
-        monkeypatch.setattr(router, "GIVING_UP_SECONDS", 0)
+        monkeypatch.setattr(asked_for, "GIVING_UP_SECONDS", 0)
     caller = await begin(world, asked)
     if what != "stays":
         await leave(caller)
@@ -133,7 +155,7 @@ async def test_what_is_never_answered_has_failed(asked: bytes, what: str, world:
 
 async def test_a_caller_who_gives_up_is_counted_before_the_time_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step that is shorter than the time-out sees it; and nothing is counted as long as the caller waits."""
-    monkeypatch.setattr(router, "GIVING_UP_SECONDS", 0)
+    monkeypatch.setattr(asked_for, "GIVING_UP_SECONDS", 0)
     world.times_out(60)
     caller = await begin(world, get("/silent"))
     await asyncio.sleep(0.05)
@@ -147,13 +169,32 @@ async def test_a_body_that_stalls_until_its_caller_gives_up_has_failed(
     path: str, counted: tuple[int, int], world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its headers alone are no answer; between two events there may be any time."""
-    monkeypatch.setattr(router, "GIVING_UP_SECONDS", 0.1)
+    monkeypatch.setattr(asked_for, "GIVING_UP_SECONDS", 0.1)
     world.times_out(60)
     caller = await begin(world, get(path))
     await asyncio.sleep(0.15)
     assert world.counted == (0, 0)
     await leave(caller)
     assert (world.counted, world.run.in_flight) == (counted, 1)
+
+
+@pytest.mark.parametrize("leaves", [True, False], ids=["leaves", "stays"])
+@pytest.mark.parametrize(
+    ("path", "errors"),
+    [("/drips", 1), ("/drips-chunked", 1), ("/drips-small", 1), ("/drips-events", 0), ("/flows", 0)],
+)
+async def test_a_body_that_drips_has_failed(path: str, errors: int, world: World, monkeypatch: pytest.MonkeyPatch, *, leaves: bool) -> None:
+    """Once its caller leaves, or after the time of an answer: no time-out of the connection ends it, as a byte comes now and then."""
+    monkeypatch.setattr(asked_for, "GIVING_UP_SECONDS", 0.2)
+    caller = await begin(world, get(path))
+    await asyncio.sleep(0.25)
+    if leaves:
+        await leave(caller)
+        await world.seen(in_flight=0)
+    else:
+        await asyncio.sleep(0.35)
+    assert world.counted[1] == errors
+    await leave(caller)
 
 
 async def test_a_connection_that_the_version_drops_has_failed_whoever_hears_of_it(world: World) -> None:
@@ -170,7 +211,7 @@ async def test_a_slow_answer_counts_as_what_its_caller_saw(what: str, errors: in
     """Who left at once says nothing about the version, whose answer counts; who gave up never got it."""
     world.times_out(60)
     if what == "gives up":
-        monkeypatch.setattr(router, "GIVING_UP_SECONDS", 0)
+        monkeypatch.setattr(asked_for, "GIVING_UP_SECONDS", 0)
     caller = await begin(world, get("/slow"))
     if what != "stays":
         await leave(caller)
@@ -183,7 +224,7 @@ async def test_a_slow_answer_counts_as_what_its_caller_saw(what: str, errors: in
 @pytest.mark.parametrize("gives_up", [10, 0])
 async def test_a_caller_who_breaks_off_while_sending_is_not_counted(gives_up: int, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor if that takes long: the version cannot answer what it does not have."""
-    monkeypatch.setattr(router, "GIVING_UP_SECONDS", gives_up)
+    monkeypatch.setattr(asked_for, "GIVING_UP_SECONDS", gives_up)
     world.times_out(60)
     await leave(await begin(world, POSTED[:60_000]))
     await world.seen(in_flight=0)

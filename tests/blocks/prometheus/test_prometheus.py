@@ -11,7 +11,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from blocks.errors import BadInput, Refused, ShipwayError, Temporary
+from blocks.errors import BadInput, Refused, ShipwayError, Temporary, Unreachable
 from blocks.prometheus.client import PrometheusClient
 from blocks.prometheus.prometheus import Prometheus
 from tasks.rules.plan.promql import fill
@@ -130,11 +130,19 @@ async def test_a_fault_says_whether_another_try_helps(faulty: FaultyPrometheus, 
     assert faulty.megabytes < 200
 
 
-async def test_nobody_there_is_temporary() -> None:
+async def test_no_one_there_is_temporary() -> None:
     """A server that is down may come back."""
     async with Prometheus(url="http://127.0.0.1:9").client() as client:
         with pytest.raises(Temporary, match="gave no answer"):
             await client.samples("up[5s]")
+
+
+@pytest.mark.usefixtures("without_certificates")
+async def test_a_bundle_of_certificates_that_is_being_replaced_is_unreachable() -> None:
+    """So the watch that opens the client is tried again."""
+    with pytest.raises(Unreachable, match="cannot be read: FileNotFoundError"):
+        async with Prometheus(url="https://127.0.0.1:9").client():
+            pass
 
 
 async def test_a_remark_on_the_expression_takes_nothing_away(faulty: FaultyPrometheus) -> None:
@@ -197,7 +205,7 @@ async def test_a_credential_that_cannot_be_sent_is_refused(fields: dict[str, str
         ({"username": "ada\n", "password": "s3cret\r\n"}, "Basic YWRhOnMzY3JldA=="),
     ],
 )
-async def test_the_line_break_of_a_file_is_no_part_of_a_credential(faulty: FaultyPrometheus, fields: dict[str, str], sent: str) -> None:
+async def test_the_line_break_of_a_file_is_not_part_of_a_credential(faulty: FaultyPrometheus, fields: dict[str, str], sent: str) -> None:
     """It would otherwise be refused far from where it was stored."""
     async with Prometheus(url=f"{faulty.url}/remark", **fields).client() as client:
         await client.instant("up")

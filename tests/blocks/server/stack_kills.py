@@ -1,4 +1,4 @@
-"""Killing a house's processes, and waiting for their successors."""
+"""Killing a server stack's processes, and waiting for their successors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def pids(home: Path) -> dict[str, int | None]:
 
 
 def kill(home: Path, name: str) -> int:
-    """Kill a process of the house at once, and give its id."""
+    """Kill a process of the server stack at once, and give its id."""
     pid = pids(home)[name]
     assert pid is not None
     os.kill(pid, signal.SIGKILL)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from blocks.errors import Permanent
 from blocks.server import deployed, deployments, restore
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ async def spoil(client: PrefectClient) -> str:
     one = await client.read_deployment_by_name("rollback/rollback")
     path = {"id": one.id}
     await client.request(
-        "PATCH", "/deployments/{id}", path_params=path, json={"path": "/srv/evil", "parameters": {"environment": "staging"}}
+        "PATCH", "/deployments/{id}", path_params=path, json={"path": "/srv/evil", "parameters": {"environment": "staging"}, "tags": []}
     )
     await client.request("POST", "/deployments/{id}/schedules", path_params=path, json=EVIL_SCHEDULE)
     flow = await client.create_flow_from_name("evil")
@@ -67,3 +68,23 @@ async def test_what_is_changed_in_the_moment_of_the_deployment_is_put_right(serv
     facts = deployed.known()[str(found.id)]
     assert (found.path, found.parameters, found.schedules) == (None, {}, [])
     assert (facts["path"], facts["parameters"], facts["schedules"]) == (None, {}, [])
+    assert {*found.tags} == {*facts["tags"]} == {"shipway", "shipway:open"}, "without which a rollback is not tried again"
+    await deployments.deploy_all(only=["rollback"])
+
+
+@pytest.mark.slow
+async def test_one_that_others_change_again_and_again_keeps_no_other_from_being_remembered(
+    server: Any,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The runs of a deployment that is not remembered are refused, the keeper's, too."""
+    right, known = restore.differing, dict[str, Any]()
+
+    def differing(one: Any, wanted: Any, **how: Any) -> Any:
+        return {"path": None} if one.name == "settle" and not how else right(one, wanted, **how)
+
+    monkeypatch.setattr(restore, "differing", differing)
+    monkeypatch.setattr(deployed, "keep", lambda found: known.update({one.name: one for one in found}))
+    with pytest.raises(Permanent, match="just deployed: settle"):
+        await deployments.deploy_all(only=["rollback", "settle"])
+    assert {*known} == {"rollback"}

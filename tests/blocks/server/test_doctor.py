@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from blocks.server import api, deployed, doctor, worker
+from blocks.server import api, automations, deployed, doctor, worker
 
 HOME = Path("/srv/shipway")
 ROLLBACK = next(one for one in sorted(deployed.URGENT) if one.endswith(".rollback"))
@@ -59,7 +59,7 @@ def deployment(entry_point: str, **changed: Any) -> dict[str, Any]:
     """Give a deployment as the server does."""
     name = entry_point.rpartition(".")[2]
     right = {"id": name, "name": name, "entrypoint": entry_point, "parameters": {}, "paused": False, "global_concurrency_limit": None}
-    return right | changed
+    return dict.fromkeys(deployed.FIELDS) | right | changed
 
 
 @pytest.mark.parametrize(
@@ -67,18 +67,20 @@ def deployment(entry_point: str, **changed: Any) -> dict[str, Any]:
     [
         ({}, "ok", "rollback"),
         ({"paused": True}, "fail", "rollback is paused"),
-        ({"parameters": {"evil": 1}}, "fail", "rollback has other default parameters"),
+        ({"parameters": {"evil": 1}}, "fail", "rollback has other parameters"),
+        ({"pull_steps": [{"run": "evil"}], "job_variables": {"command": "evil"}}, "fail", "rollback has other pull steps, job variables"),
         ({"global_concurrency_limit": {"limit": 1}}, "fail", "rollback has the concurrency limit 1"),
-        ({"entrypoint": "flows.other.rollback"}, "fail", "missing, or with another entry point: rollback"),
+        ({"entrypoint": "flows.other.rollback"}, "fail", "rollback has other entrypoint"),
     ],
-    ids=["well", "paused", "parameters", "limited", "other entry point"],
+    ids=["well", "paused", "parameters", "code", "limited", "other entry point"],
 )
 def test_a_deployment_of_the_rollback_that_was_changed_is_found(
     monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any], level: str, says: str
 ) -> None:
     """The fix names the rollback that needs no deployment."""
-    found = [deployment(one) for one in deployed.URGENT - {ROLLBACK}] + [deployment(ROLLBACK, **changed)]
-    monkeypatch.setattr(deployed, "known", lambda _home: {one["id"]: {"limit": None, "parameters": {}} for one in found})
+    made = [deployment(one) for one in deployed.URGENT]
+    found = [one | (changed if one["entrypoint"] == ROLLBACK else {}) for one in made]
+    monkeypatch.setattr(deployed, "known", lambda _home: {one["id"]: one | {"limit": None} for one in made})
     monkeypatch.setattr(api, "ask", lambda *_asked: found)
     finding = doctor._deployments(HOME)
     assert finding.level == level
@@ -87,19 +89,49 @@ def test_a_deployment_of_the_rollback_that_was_changed_is_found(
 
 
 @pytest.mark.parametrize(
-    ("state", "action", "level"),
-    [
-        ("enabled", "suspend-flow-run", "warn"),
-        ("enabled", "cancel-flow-run", "warn"),
-        ("enabled", "pause-work-queue", "warn"),
-        ("disabled", "suspend-flow-run", "ok"),
-        ("enabled", "send-notification", "ok"),
-    ],
+    "changed",
+    [{"name": "other"}, {"pull_steps": [{"git": "evil"}]}, {"job_variables": {"x": 1}}, {"path": "/srv/other"}],
+    ids=["another name", "fetched first", "variables", "another folder"],
 )
-def test_an_automation_that_could_stop_a_rollback_is_named(monkeypatch: pytest.MonkeyPatch, state: str, action: str, level: str) -> None:
-    """Anyone with the API's password can make one."""
-    found = [{"name": "calm down", "enabled": state == "enabled", "actions": [{"type": "do-nothing"}, {"type": action}]}]
+def test_only_what_the_code_asks_for_counts_as_a_deployment_of_ours(monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any]) -> None:
+    """The doctor and what deploys a missing one again go by the same name."""
+    found = [deployment(one, **(changed if one == ROLLBACK else {})) for one in deployed.URGENT]
+    monkeypatch.setattr(deployed, "known", lambda _home: {one["id"]: one | {"limit": None} for one in found})
     monkeypatch.setattr(api, "ask", lambda *_asked: found)
+    assert "missing, or made with another entry point: rollback" in doctor._deployments(HOME).text
+
+
+@pytest.mark.parametrize(
+    ("state", "actions", "level"),
+    [
+        ("enabled", {"actions": "suspend-flow-run"}, "fail"),
+        ("enabled", {"actions": "cancel-flow-run"}, "fail"),
+        ("enabled", {"actions": "delete-flow-run"}, "fail"),
+        ("enabled", {"actions": "pause-work-queue"}, "fail"),
+        ("enabled", {"actions_on_resolve": "delete-flow-run"}, "fail"),
+        ("enabled", {"actions_on_trigger": "pause-automation"}, "fail"),
+        ("enabled", {"actions": "call-webhook"}, "warn"),
+        ("enabled", {"actions": "of-a-later-prefect"}, "warn"),
+        ("enabled", {"actions": "send-notification by a webhook"}, "warn"),
+        ("disabled", {"actions": "suspend-flow-run"}, "ok"),
+        ("enabled", {"actions": "send-notification"}, "ok"),
+    ],
+    ids=str,
+)
+def test_an_automation_that_could_stop_a_rollback_is_named(
+    monkeypatch: pytest.MonkeyPatch, state: str, actions: dict[str, str], level: str
+) -> None:
+    """Anyone with the API's password can make one, behind any number of others."""
+    acts = {name: [{"type": "do-nothing"}, {"type": kind.partition(" ")[0], "block_document_id": kind}] for name, kind in actions.items()}
+    quiet = [{"name": f"a{number}", "enabled": True, "actions": []} for number in range(automations.PAGE)]
+    found = [*quiet, {"name": "calm down", "enabled": state == "enabled", **acts}]
+
+    def ask(_home: object, path: str, body: dict[str, int] | None = None) -> Any:
+        if body is None:
+            return {"block_type": {"slug": "custom-webhook" if path.endswith("webhook") else "slack"}}
+        return found[body["offset"] :][: body["limit"]]
+
+    monkeypatch.setattr(api, "ask", ask)
     finding = doctor._automations(HOME)
     assert finding.level == level
-    assert (f"calm down ({action})" in finding.text) == (level == "warn")
+    assert ("calm down (" in finding.text) == (level != "ok")

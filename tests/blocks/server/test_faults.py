@@ -1,4 +1,4 @@
-"""A house of its own whose every process is killed; it comes back, and leaves nothing in the end."""
+"""A server stack of its own whose every process is killed; it comes back, and leaves nothing in the end."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from blocks import processes
 from blocks.server import api, layout, lifecycle, port
 from tests.blocks.server.stack_kills import READY_SECONDS, SERVICES, kill, pids, wait_for_another, wait_until_ready
 
-pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.xdist_group("house")]
+pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.xdist_group("stack")]
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Give a house that is up, and see that nothing of it is left in the end."""
-    folder = tmp_path_factory.mktemp("house") / "home"
+    """Give a server stack that is up, and see that nothing of it is left in the end."""
+    folder = tmp_path_factory.mktemp("stack") / "home"
     lifecycle.start(folder)
     wait_until_ready(folder)
     yield folder
@@ -51,7 +51,7 @@ def test_after_a_crash_of_everything_up_recovers_with_its_data(home: Path) -> No
 
 
 def test_down_leaves_no_process_and_down_again_is_fine(home: Path) -> None:
-    """After `down` nothing of the house runs; its port is free, its data are there for the next `up`."""
+    """After `down` nothing of the server stack runs; its port is free, its data are there for the next `up`."""
     before = pids(home)
     lifecycle.stop(home, now=False)
     lifecycle.stop(home, now=False)

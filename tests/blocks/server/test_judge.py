@@ -1,4 +1,4 @@
-"""The warm judge: judges in a fork what else takes seconds to import, and is missed by nobody where it is not there."""
+"""The warm judge: judges in a fork what else takes seconds to import, and is missed by no one where it is not there."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, psuti
 
 @pytest.fixture
 def home(warm: tuple[Path, psutil.Process], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Live in that home, where nobody but the judge could judge."""
+    """Live in that home, where no one but the judge could judge."""
     monkeypatch.setenv("SHIPWAY_HOME", str(warm[0]))
     monkeypatch.setattr(expectations, "PROGRAM", NOWHERE)
     return warm[0]
@@ -62,7 +62,7 @@ async def test_a_table_is_judged_by_a_fork_of_the_warm_judge(home: Path, tmp_pat
 
 
 async def test_a_judgement_that_is_given_up_ends_its_fork(home: Path, warm: tuple[Path, psutil.Process], tmp_path: Path) -> None:
-    """A query without an end is not left to run in a process that nobody waits for."""
+    """A query without an end is not left to run in a process that no one waits for."""
     await until(layout.judge_socket(home).exists)
     database = tmp_path / "shop.db"
     judging = asyncio.create_task(

@@ -12,7 +12,8 @@ from uuid import uuid4
 
 import pytest
 
-from blocks.server import api, keeper
+from blocks.approvers.key_file import create_key
+from blocks.server import api, doctor, keeper, layout
 
 pytestmark = pytest.mark.server
 
@@ -31,7 +32,7 @@ async def told(home: Path, name: str, message: str) -> int:
         events = (await asyncio.to_thread(api.ask, home, "/events/filter", {"filter": wanted}))["events"]
         if found := [event for event in events if event["payload"]["message"] == message]:
             return len(found)
-        await asyncio.sleep(0.2)  # the server stores events once a second and tells nobody
+        await asyncio.sleep(0.2)  # the server stores events once a second and tells no one
     raise AssertionError(f"no event {name} was stored")
 
 
@@ -52,7 +53,7 @@ async def test_a_missing_keeper_is_an_event_and_so_is_its_return(home: Path, cap
 
 
 async def test_what_could_not_be_told_is_told_when_the_server_is_back(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that does not answer is no reason to forget it."""
+    """A server that does not answer is not a reason to forget it."""
     watching, later = keeper.Watch(home), time.time() + 100_000
     answering = api._open
 
@@ -90,3 +91,20 @@ def test_a_keeper_that_never_worked_is_called_so() -> None:
     """And one that did is with its seconds."""
     assert keeper.describe(None, now=5.0) == "has never done its work"
     assert keeper.describe(2.0, now=5.4) == "last did its work 3 s ago"
+
+
+def test_only_a_machine_without_the_key_goes_by_the_servers_word(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Anyone with the API's password can make completed runs of the keeper; the doctor says by whose word it is."""
+    layout.key_file(tmp_path).parent.mkdir()
+    ended = datetime.now(UTC) - timedelta(seconds=5)
+    monkeypatch.setattr(api, "ask", lambda _home, path, _body=None: [{"end_time": ended.isoformat(), "paused": False}] * (path != ""))
+    assert keeper.last_work(tmp_path) == (ended.timestamp(), True)
+    assert keeper.BY_SERVER in doctor._keeper(tmp_path).text
+    create_key(layout.key_file(tmp_path))
+    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(layout.key_file(tmp_path)))
+    assert keeper.last_work(tmp_path) == (None, False)
+    assert doctor._keeper(tmp_path).level == "fail"
+    keeper.note_work(12.5)
+    assert keeper.last_work(tmp_path) == (12.5, False)
+    (layout.key_file(tmp_path).parent / keeper.NAME).write_text("cut sho")
+    assert keeper.last_work(tmp_path) == (None, False)

@@ -16,7 +16,7 @@ POOL = "shipway-kubernetes"
 
 
 def renamed(folder: Path) -> Path:
-    """Copy the file with other names, so that the deployments of the session's own house stay as they are."""
+    """Copy the file with other names, so that the deployments of the session's own server stack stay as they are."""
     written = yaml.safe_load((ROOT / "prefect.kubernetes.yaml").read_text())
     for one in written["deployments"]:
         one["name"] = f"{one['name']}-in-cluster"

@@ -1,4 +1,4 @@
-"""The house's folder: whose it is, what it remembers, what it keeps private."""
+"""The server stack's folder: whose it is, what it remembers, what it keeps private."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _no_key_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path: Path) -> None:
-    """A house is never made among somebody's files."""
+    """A server stack is never made among someone's files."""
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(Refused, match="not ours"):
         layout.make_home(tmp_path, port=None, auth=None)
@@ -43,10 +43,10 @@ def test_port_and_secrets_stay_the_same_from_start_to_start(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", ["approvals.key", "api.auth"])
 def test_secrets_are_readable_by_their_owner_alone(tmp_path: Path, name: str) -> None:
-    """No other user of the machine can read a secret of the house."""
-    layout.make_home(tmp_path / "house", port=None, auth=None)
-    assert (tmp_path / "house" / "keys" / name).stat().st_mode & 0o777 == 0o600
-    assert (tmp_path / "house").stat().st_mode & 0o777 == 0o700
+    """No other user of the machine can read a secret of the server stack."""
+    layout.make_home(tmp_path / "stack", port=None, auth=None)
+    assert (tmp_path / "stack" / "keys" / name).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "stack").stat().st_mode & 0o777 == 0o700
 
 
 def test_homes_share_the_key_that_the_environment_names_and_remember_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,13 +88,13 @@ def test_a_shared_key_that_is_missing_is_not_made_anew(tmp_path: Path, monkeypat
 
 
 def test_without_a_password_the_environment_carries_none(tmp_path: Path) -> None:
-    """An open house is open for its own processes too."""
+    """An open server stack is open for its own processes too."""
     layout.make_home(tmp_path, port=None, auth=False)
     assert "PREFECT_API_AUTH_STRING" not in settings.environment(tmp_path)
 
 
 def test_a_server_named_by_the_user_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`PREFECT_API_URL` wins over the house's own server, and gets none of its passwords."""
+    """`PREFECT_API_URL` wins over the server stack's own server, and gets none of its passwords."""
     layout.make_home(tmp_path, port=None, auth=True)
     monkeypatch.setattr(os, "environ", {"PREFECT_API_URL": "https://prefect.example/api"})
     settings.enter(tmp_path)
@@ -103,7 +103,7 @@ def test_a_server_named_by_the_user_is_kept(tmp_path: Path, monkeypatch: pytest.
     assert os.environ["SHIPWAY_HOME"] == str(tmp_path)
 
 
-def test_the_house_takes_no_prefect_setting_from_its_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stack_takes_no_prefect_setting_from_its_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     """A setting in the shell that ran `shipway up` does not change the server."""
     monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", "sqlite://")
     monkeypatch.setenv("SHIPWAY_PASS", "PREFECT_SERVER_DATABASE_CONNECTION_URL")
@@ -125,7 +125,7 @@ def test_a_port_in_use_is_seen() -> None:
     assert port.is_free(layout.free_port())
 
 
-def test_a_folder_that_is_no_house_says_how_to_make_one(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_home_directory_says_how_to_make_one(tmp_path: Path) -> None:
     """`shipway down` in the wrong place ends nothing and names the fix."""
     with pytest.raises(Refused, match="shipway up"):
         layout.read_facts(tmp_path)

@@ -1,4 +1,4 @@
-"""A house's life for real: up, up again, a lost supervisor, the doctor."""
+"""A server stack's life for real: up, up again, a lost supervisor, the doctor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.server
 
 @pytest.fixture
 def home(worker: object) -> Path:
-    """Give the shared house, ready."""
+    """Give the shared server stack, ready."""
     return worker.home  # type: ignore[attr-defined,no-any-return]
 
 
@@ -29,7 +29,7 @@ def test_up_twice_leaves_the_same_processes(home: Path) -> None:
 
 
 def test_other_settings_while_it_runs_are_refused(home: Path) -> None:
-    """A wish that a running house cannot meet is said, not ignored."""
+    """A wish that a running server stack cannot meet is said, not ignored."""
     with pytest.raises(Refused, match="shipway down"):
         lifecycle.start(home, auth=False)
 
@@ -42,8 +42,8 @@ def test_the_api_asks_for_the_password(home: Path, monkeypatch: pytest.MonkeyPat
         api.ask(home, "/admin/version")
 
 
-def test_the_doctor_finds_a_healthy_house_well(home: Path) -> None:
-    """Each check passes on a healthy house; only what is deployed there is up to the other tests, so the keeper may be missing."""
+def test_the_doctor_finds_a_healthy_stack_well(home: Path) -> None:
+    """Each check passes on a healthy server stack; only what is deployed there is up to the other tests, so the keeper may be missing."""
     assert {finding.subject for finding in doctor.examine(home) if finding.level != "ok"} <= {"keeper", "deployed"}
 
 

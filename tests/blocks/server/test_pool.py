@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from prefect import get_client
 from prefect.client.schemas.actions import WorkPoolUpdate
+from prefect.client.schemas.objects import WorkPool
+from prefect.workers.process import ProcessWorker
 
-from blocks.server import worker
+from blocks.server import restore, settings, worker
 
 pytestmark = pytest.mark.server
 
@@ -27,7 +30,7 @@ async def test_a_template_that_was_broken_is_put_right_again_and_again(server: A
 
     monkeypatch.setattr(worker, "RESTORE_SECONDS", 0.1)
     monkeypatch.setattr(worker.restore, "restore_all", fails_once)
-    monkeypatch.setattr(worker, "POOL", "shipway-broken")  # the other tests need that of the house
+    monkeypatch.setattr(worker, "POOL", "shipway-broken")  # the other tests need that of the server stack
     async with get_client() as client:
         await worker.ensure_pool(server.home, client)
         broken = dict(worker.job_template(server.home), job_configuration={"env": "no object"})
@@ -44,3 +47,15 @@ async def test_a_template_that_was_broken_is_put_right_again_and_again(server: A
         assert (await client.read_work_pool(worker.POOL)).base_job_template == worker.job_template(server.home)
         await client.delete_work_pool(worker.POOL)
     assert len(turns) > 1
+
+
+async def test_a_worker_makes_its_runs_of_the_right_template_whatever_the_pools_is(server: Any) -> None:
+    """It is put right every half a minute; who breaks it each ten seconds must not keep rollbacks from their processes either."""
+    right = worker.job_template(server.home)
+    one = ProcessWorker(work_pool_name="none")
+    note = restore.with_template(one._record_work_pool_snapshot, right)
+    broken = dict(right, job_configuration={"env": "no object"})
+    note(WorkPool(name="none", type="process", base_job_template=broken, default_queue_id=uuid4()))
+    assert one._work_pool is not None
+    made = await one.job_configuration.from_template_and_values(one._work_pool.base_job_template, values={})
+    assert made.working_dir == settings.PROJECT

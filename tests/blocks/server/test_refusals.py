@@ -58,7 +58,7 @@ def test_the_second_way_serves_if_the_first_does_not(home: Path, monkeypatch: py
 
 
 def test_what_initdb_says_is_the_last_line_of_the_waiting_command(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trying again is useless, so nobody waits for it."""
+    """Trying again is useless, so no one waits for it."""
     monkeypatch.setattr(
         postgres, "binaries", lambda: _programs(home.parent / "bin", initdb="echo 'initdb: error: no space left' >&2; exit 1")
     )
@@ -103,7 +103,7 @@ def test_a_new_start_forgets_the_reasons_of_the_one_before(home: Path, monkeypat
 
 
 @pytest.mark.parametrize(("failures", "seen"), [(1, False), (2, False), (3, True)])
-def test_one_failure_is_no_reason_to_give_up(home: Path, failures: int, seen: bool) -> None:  # noqa: FBT001 - a table
+def test_one_failure_is_not_a_reason_to_give_up(home: Path, failures: int, seen: bool) -> None:  # noqa: FBT001 - a table
     """A process that comes up at its second try is waited for."""
     for _ in range(failures):
         problems.note(home, "server", "the server ends")

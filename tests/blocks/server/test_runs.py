@@ -1,4 +1,4 @@
-"""Runs in a house: in this process, and by the worker through the warm engine."""
+"""Runs in a server stack: in this process, and by the worker through the warm engine."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def engine_alone(worker: Any) -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("engine_alone")
 async def test_a_deployed_run_is_forked_by_the_warm_engine(worker: Any, tmp_path: Path) -> None:
-    """A run of a deployment gets a process with Prefect loaded already, and the house's environment."""
+    """A run of a deployment gets a process with Prefect loaded already, and the server stack's environment."""
     run = await _finished((await _deployed_run(tmp_path, target=str(tmp_path / "seen"), number=21)).id)
     assert run.state_name == "Completed"
     seen = json.loads((tmp_path / "seen").read_text())

@@ -37,7 +37,7 @@ def test_a_plain_home_keeps_its_sockets_inside() -> None:
 
 @pytest.mark.parametrize("mode", [0o777, 0o750, 0o701], ids=oct)
 def test_a_short_folder_that_others_can_open_is_refused(tmp_path: Path, parent: Path, mode: int) -> None:
-    """Nobody else can prepare the folder of our database's socket for us."""
+    """No one else can prepare the folder of our database's socket for us."""
     home = tmp_path / UNUSUAL["long"]
     sockets.folder(home).chmod(mode)
     with pytest.raises(Refused, match="not a private folder"):
@@ -65,7 +65,7 @@ def test_a_parent_in_which_others_can_rename_is_refused(tmp_path: Path, parent: 
 
 
 def test_the_next_place_serves_if_the_first_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A missing or read-only /tmp is no reason to fail."""
+    """A missing or read-only /tmp is not a reason to fail."""
     good = tmp_path / "good"
     good.mkdir()
     monkeypatch.setattr(sockets, "parents", lambda: [Path("/proc"), tmp_path / "missing", good])

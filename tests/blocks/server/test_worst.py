@@ -11,7 +11,7 @@ import pytest
 
 from tests.blocks.server.test_surroundings import LONG, MOUNTED, ORDINARY, PROJECT, root_only
 
-pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("house"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("stack"), pytest.mark.timeout(400)]
 
 SHIPWAY = Path(sys.executable).with_name("shipway")
 # Up, examined, down, without IPv6 and with a umask that closes every file; each must succeed.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,6 +28,7 @@ from tasks.rules.analysis.rhythm import (
 )
 from tasks.rules.plan.judgement import Judgement
 from tasks.rules.plan.plan import Step
+from tasks.rules.windows.holidays import is_holiday
 from tests.rules.windows.oracle import utc
 
 MONDAY = utc(2026, 9, 28)
@@ -73,6 +74,28 @@ def test_what_was_not_measured_is_not_quiet() -> None:
     zero = profile(traffic(lambda wall: 0 if wall.hour < 6 else daily(wall)), zone="UTC")
     assert quiet_windows(zero, minutes=60)[0].expected == 0
     assert quiet_windows(profile([], zone="UTC"), minutes=60) == []
+
+
+def test_public_holidays_are_a_kind_of_day_of_their_own() -> None:
+    """They make no day of the week look quiet, and are not proposed: they do not come each week."""
+    third = date(2026, 10, 3)  # a Saturday, the day of German unity
+
+    def requests(wall: datetime) -> float:
+        return 1.0 if wall.date() == third else daily(wall) * (1 if wall.weekday() == 5 else 2)
+
+    points = traffic(requests, zone="Europe/Berlin", weeks=3)
+    mixed, apart = (
+        profile(points, zone="Europe/Berlin", is_holiday=one) for one in (None, lambda day: is_holiday(day, country="DE", subdivision="BE"))
+    )
+    assert (len(mixed), len(apart)) == (SLOTS, SLOTS + 96)
+    assert apart[SLOTS:] == [Slot(1.0, 1.0, 1)] * 96
+    saturday, usual = slice(5 * 96, 6 * 96), [daily(utc(2026, 10, 10) + QUARTER * number) for number in range(96)]
+    assert [slot and slot.mean for slot in apart[saturday]] == pytest.approx(usual)
+    assert [slot and slot.weeks for slot in apart[saturday]] == [2] * 96
+    assert mixed[saturday] != apart[saturday]
+    assert {one.minute // 1_440 for one in quiet_windows(apart, minutes=60)} == set(range(7))
+    never = profile(points, zone="Europe/Berlin", is_holiday=lambda _: False)
+    assert never == mixed  # a row of a day that never was is not shown
 
 
 def test_one_week_is_not_enough() -> None:

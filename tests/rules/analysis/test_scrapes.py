@@ -89,7 +89,7 @@ def test_series_without_a_weight_count_nothing() -> None:
 
 @given(PROCESS, PROCESS, st.integers(1, 5), st.randoms(use_true_random=False))
 def test_every_event_counts_once_however_the_scrapes_arrive(one: Any, other: Any, size: int, random: Any) -> None:
-    """Processes that restart at will are counted as if somebody had watched each request, in batches of any size, each in any order."""
+    """Processes that restart at will are counted as if someone had watched each request, in batches of any size, each in any order."""
     (first, bad, total), (second, more_bad, more_total) = lived("a", one), lived("b", other)
     samples = first + second
     batches = [[sample for sample in samples if sample.at // size == number] for number in range(len(samples))]
@@ -157,5 +157,5 @@ def test_a_missed_scrape_counts_nothing_twice(steps: list[tuple[int, bool]], oth
 
 
 def test_a_pair_that_appears_later_counts_from_zero() -> None:
-    """A version that nobody had asked anything yet has no series; its first events count."""
+    """A version that no one had asked anything yet has no series; its first events count."""
     assert paired(None, (1, 12)) == {"bad": 1, "total": 12, "last": [1, 12], "low": None, "fell_at": None}

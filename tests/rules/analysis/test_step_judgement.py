@@ -58,8 +58,8 @@ def test_the_canary_is_judged_beside_the_baseline(canary: Any, baseline: Any, ex
     assert outcome(step(), v1_1=canary, v1_0=baseline) is expected
 
 
-def test_a_silent_canary_is_no_pass() -> None:
-    """A version that the counts do not name has served nobody."""
+def test_a_silent_canary_is_not_a_pass() -> None:
+    """A version that the counts do not name has served no one."""
     assert outcome(step(began={"1.0": counts(0)}), v1_0=counts(900)) is Outcome.NO_DATA
 
 
@@ -77,7 +77,7 @@ def test_a_counter_that_began_again_loses_no_errors() -> None:
 
 
 def test_at_full_traffic_the_canary_is_held_against_the_baselines_past() -> None:
-    """Beside it nobody serves: what the baseline did before makes the limit, and no fresh baseline is asked for."""
+    """Beside it no one serves: what the baseline did before makes the limit, and no fresh baseline is asked for."""
     watched = step(100, began={"1.0": counts(100_000, 100), "1.1": counts(0)})
     assert outcome(watched, v1_1=counts(5_000, 150), v1_0=counts(100_000, 100)) is Outcome.FAILED
     assert outcome(step(100, baseline=None), v1_1=counts(5_000, 150)) is Outcome.PASSED
@@ -120,7 +120,7 @@ def test_an_sli_on_trial_is_shown_and_never_decides() -> None:
 
 
 def test_too_little_traffic_is_no_data_when_the_time_is_up() -> None:
-    """Until then it is watched; at the end the plan may let a step go on that is inconclusive, but none that nobody used."""
+    """Until then it is watched; at the end the plan may let a step go on that is inconclusive, but none that no one used."""
     few = see(JUDGEMENT, {"1.0": counts(500), "1.1": counts(49)})
     assert combine(step().judge(few, at=1.0)).outcome is Outcome.WATCHING
     whole = combine(step().judge(few, at=1.0, is_last=True))
@@ -133,7 +133,7 @@ GOOD: dict[str, Any] = {"1.0": counts(2_000), "1.1": counts(2_000)}
 SILENT = {"errors": Seen(silence="Prometheus does not answer")}
 
 
-def test_a_source_that_falls_silent_passes_nobody() -> None:
+def test_a_source_that_falls_silent_passes_no_one() -> None:
     """What was read before would pass; without a source that speaks it is watched, then no data, and passes once it speaks again."""
     watched = step()
     watched.judge(see(JUDGEMENT, {"1.0": counts(9), "1.1": counts(9)}), at=0.5)
@@ -166,7 +166,7 @@ def test_a_source_that_lies_is_an_error_at_once() -> None:
 
 
 def test_a_source_that_was_silent_at_the_beginning_counts_from_its_first_answer() -> None:
-    """Nobody knows what its counters held before, so that is not judged."""
+    """No one knows what its counters held before, so that is not judged."""
     watched = Step(JUDGEMENT, version="1.1", baseline="1.0", percent=25, began=(0.0, SILENT))
     first = watched.judge(see(JUDGEMENT, {"1.0": counts(9_000), "1.1": counts(9_000, 4_000)}), at=1.0)[0]
     assert (first.outcome, first.canary_total) == (Outcome.NO_DATA, 0)

@@ -61,7 +61,7 @@ def test_a_verdict_says_what_follows_and_why(
 
 
 def test_no_reading_is_no_data() -> None:
-    """A watch that read nothing passes nobody."""
+    """A watch that read nothing passes no one."""
     assert judge([], LIMITS).outcome is Outcome.NO_DATA
 
 
@@ -111,7 +111,7 @@ def test_two_lives_that_alternate_are_counted_once() -> None:
 
 
 def test_a_total_that_falls_is_a_reset() -> None:
-    """A reset that nobody announced counts from zero, and never takes anything away."""
+    """A reset that no one announced counts from zero, and never takes anything away."""
     readings = [Reading(0, "canary", "a", 0, 0), Reading(1, "canary", "a", 3, 100), Reading(2, "canary", "a", 1, 20)]
     verdict = judge(readings, LIMITS)
     assert (verdict.canary_bad, verdict.canary_total) == (4, 120)
@@ -181,7 +181,7 @@ def test_a_canary_alone_is_judged_by_history() -> None:
 @pytest.mark.parametrize(
     ("canary", "baseline", "bad_above", "limit"),
     [
-        # Kayenta 780, case 1, in both readings of what "more variable" means: nobody may be passed on it.
+        # Kayenta 780, case 1, in both readings of what "more variable" means: no one may be passed on it.
         ([10.0, 10.1, 10.2, 10.3, 10.4, 10.5, 10.6, 17.0, 17.1, 17.2, 17.3, 17.4, 17.5, 17.6, 17.7],
          [1.0, 100.0, 4.0, 101.0, 5.0, 102.0, 6.0, 103.0, 7.0, 104.0, 8.0, 105.0, 9.0, 106.0, 17.0], 9.5, 0.05),
         ([1.0, 100.0, 4.0, 101.0, 5.0, 102.0, 6.0, 103.0, 7.0, 104.0, 8.0, 105.0, 9.0, 106.0, 17.0],
@@ -200,7 +200,7 @@ def test_two_known_traps_of_rank_tests_are_failed(canary: list[float], baseline:
             readings.append(Reading(float(moment), name, "a", bad, moment))  # type: ignore[arg-type]
     assert judge(readings, dataclasses.replace(LIMITS, limit=limit)).outcome is Outcome.FAILED
     alone = judge(readings, dataclasses.replace(LIMITS, limit=1.0, min_requests=1))
-    assert alone.outcome is Outcome.WATCHING, "against so few samples of a baseline nothing is certain, and nobody passes"
+    assert alone.outcome is Outcome.WATCHING, "against so few samples of a baseline nothing is certain, and no one passes"
 
 
 def test_the_rules_of_judgement_need_no_heavy_import() -> None:

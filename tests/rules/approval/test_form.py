@@ -127,7 +127,7 @@ def test_text_of_others_stays_text() -> None:
         "xmpp:ada@evil.example/x", "a@b.example@c.example", "http&#58;//evil.example http:\\//evil.example http://http://evil.example",
     ],
 )  # fmt: skip
-def test_an_address_in_a_text_of_others_is_no_link(text: str) -> None:
+def test_an_address_in_a_text_of_others_is_not_a_link(text: str) -> None:
     """The UI links addresses that it finds in the text once escapes are resolved, so each is broken there, invisibly."""
     assert LINKED.search(text.replace("&#58;", ":").replace("\\", "")) or text.startswith("ftp")
     assert not LINKED.search(written_text(escaped(text)))

@@ -109,8 +109,11 @@ def test_a_policy_says_who_lifts_a_freeze_of_its_services_beside_who_set_it(name
 def test_the_answer_to_lift_a_freeze_is_bound_to_it() -> None:
     """Whoever asks sees the same challenge, and another freeze has another."""
     freeze = freeze_of()
-    assert gate_of_lifting(freeze, "ada", at=NOW).asked() == question_of(freeze, NOW)
-    challenges = {question_of(one, NOW).challenge("approve") for one in (freeze, freeze_of(id=OTHER), freeze_of(reason="another"))}
-    challenges.add(question_of(freeze, NOW + HOUR).challenge("approve"))
-    assert len(challenges) == 4
-    assert question_of(freeze, NOW + HOUR / 2) == question_of(freeze, NOW)
+    assert gate_of_lifting(freeze, "ada", reason="over", at=NOW).asked() == question_of(freeze, NOW, reason="over")
+    challenges = {
+        question_of(one, NOW, reason="over").challenge("approve") for one in (freeze, freeze_of(id=OTHER), freeze_of(reason="another"))
+    }
+    challenges.add(question_of(freeze, NOW + HOUR, reason="over").challenge("approve"))
+    challenges.add(question_of(freeze, NOW, reason="another").challenge("approve"))
+    assert len(challenges) == 5
+    assert question_of(freeze, NOW + HOUR / 2, reason="over") == question_of(freeze, NOW, reason="over")

@@ -173,11 +173,11 @@ REFUSALS = {
     "a wrong code": ("wrong_code", {"answer": answer_of("anna", code=wrong_code_of("anna"))}),
     "another person's code": ("wrong_code", {"answer": answer_of("anna", code=code_of("ben"))}),
     "a late answer": ("late", {"answer": answer_of("anna", at=LATE), "now": LATE}),
-    "an answer nobody read for hours": ("late", {"answer": answer_of("anna"), "now": NOW + timedelta(hours=2)}),
+    "an answer no one read for hours": ("late", {"answer": answer_of("anna"), "now": NOW + timedelta(hours=2)}),
     "the requester": ("requester", {"answer": answer_of("rita")}),
     "the requester in capitals": ("requester", {"answer": answer_of("RITA", code=code_of("rita"))}),
     "an enrolled person whom the plan does not list": ("not_allowed", {"answer": answer_of("eve")}),
-    "a rejection by somebody whom the plan does not list": ("not_allowed", {"answer": answer_of("eve", decision="reject")}),
+    "a rejection by someone whom the plan does not list": ("not_allowed", {"answer": answer_of("eve", decision="reject")}),
     "an answer after a rejection": ("already_answered", {"answer": answer_of("anna"), "proofs": (proof_of("ben", decision="reject"),)}),
     "a second approval of one person": ("already_answered", {"answer": answer_of("anna"), "proofs": (proof_of("anna"),)}),
     "an answer after the quorum": ("already_answered", {"answer": answer_of("carl"), "proofs": (proof_of("anna"), proof_of("ben"))}),
@@ -216,7 +216,7 @@ def test_the_requester_may_take_the_request_back_with_a_good_code() -> None:
 
 
 @pytest.mark.parametrize("requester", ["anna.", "Anna ", "anna@example.com", "a.nna", "an\u200bna", "ＡＮＮＡ"])
-def test_nobody_approves_what_the_same_person_requested_under_another_spelling(requester: str) -> None:
+def test_no_one_approves_what_the_same_person_requested_under_another_spelling(requester: str) -> None:
     """A requester called `anna.` was once approved by `anna`: neither her answer nor her proof counts now."""
     gate = GATE.model_copy(update={"requester": requester, "quorum": 1})
     assert judge(answer_of("anna"), gate=gate).outcome == "requester"
@@ -274,7 +274,7 @@ def test_where_the_requester_is_proved_a_gate_opens_only_with_their_own_answer_b
 
 
 def test_a_gate_says_that_the_requester_must_confirm_and_that_it_was_done() -> None:
-    """While others are missing, when nobody else is, when it is over, and when it is passed."""
+    """While others are missing, when no one else is, when it is over, and when it is passed."""
     both = (proof_of("anna", gate=CONFIRMED), proof_of("ben", gate=CONFIRMED))
     first = gate_state(CONFIRMED, both[:1], wrong_codes=0, now=NOW).reason
     assert "anna approved; 1 of 2 approvals missing, rita must confirm the request, until" in first
@@ -352,7 +352,7 @@ def test_approvals_for_something_else_do_not_count(change: dict[str, str]) -> No
     assert gate_state(GATE.model_copy(update=change), proofs, wrong_codes=0, now=NOW).state == "open"
 
 
-def test_a_plan_that_asks_nobody_is_approved_and_says_so() -> None:
+def test_a_plan_that_asks_no_one_is_approved_and_says_so() -> None:
     """Quorum 0 is open about it."""
     state = gate_state(GATE.model_copy(update={"quorum": 0}), (), wrong_codes=0, now=NOW)
     assert (state.state, state.reason) == ("approved", "the plan does not require approval")
@@ -410,3 +410,35 @@ def test_a_clock_that_jumps_an_hour_and_comes_back_opens_no_gate(jump: timedelta
     assert judge(wrong, gate=gate, now=NOW).proof is None
     assert judge(wrong, gate=gate, now=NOW + jump).proof is None
     assert judge(answer_of("anna", gate=gate), gate=gate).outcome == "accepted"
+
+
+SHORT = GATE.model_copy(update={"name": "window-1-until-20261201t010000", "may_postpone": True})
+
+
+def test_one_person_postpones_where_that_is_asked_and_nowhere_else() -> None:
+    """It is proved like the other answers, begins nothing, and a later rejection still ends the release."""
+    assert judge(answer_of("anna", decision="postpone")).outcome == "malformed"
+    found = judge(answer_of("anna", decision="postpone", gate=SHORT), gate=SHORT)
+    assert (found.outcome, found.reason) == ("postponed", "anna said to wait")
+    proof = proof_of("anna", decision="postpone", gate=SHORT)
+    assert proof.is_signed_by(KEY)
+    assert gate_state(SHORT, [proof], wrong_codes=0, now=NOW).state == "postponed"
+    assert judge(answer_of("ben", gate=SHORT), gate=SHORT, proofs=(proof,)).outcome == "already_answered"
+    rejected = proof_of("ben", decision="reject", gate=SHORT)
+    assert gate_state(SHORT, [proof, rejected], wrong_codes=0, now=NOW).state == "rejected"
+    both = [proof_of(name, gate=SHORT) for name in ("ben", "carl")]
+    assert gate_state(SHORT, both, wrong_codes=0, now=NOW).state == "approved"
+    assert gate_state(SHORT, [proof, *both], wrong_codes=0, now=NOW).state == "postponed"
+
+
+def test_an_answer_to_postpone_approves_nothing() -> None:
+    """Neither as a code for another decision, nor as a proof at any gate."""
+    code = code_of("anna", "postpone", gate=SHORT)
+    assert judge(answer_of("anna", code=code, gate=SHORT), gate=SHORT).outcome == "wrong_code"
+    subject = Subject(SHORT.run, SHORT.name, SHORT.service, SHORT.version, SHORT.digest)
+    trust = Trust(KEY, set(SECRETS), check_signature)
+    proofs = [proof_of("anna", decision="postpone", gate=SHORT)]
+    found = verify_proofs(
+        proofs, subject=subject, trust=trust, approvers=SHORT.approvers, quorum=1, requester="rita"
+    )  # fmt: skip
+    assert "anna said to wait" in found[0]

@@ -82,7 +82,7 @@ FAULTS: dict[str, tuple[object, str]] = {
     "of another digest": (proof_of("ben", digest="cd" * 32), "is not what was approved"),
     "a rejection": (proof_of("ben", decision="reject"), "ben rejected"),
     "of the requester": (proof_of("rita"), "rita may not approve"),
-    "of somebody not listed": (proof_of("eve"), "eve may not approve"),
+    "of someone not listed": (proof_of("eve"), "eve may not approve"),
     "of the same person again": (proof_of("anna", question=2), "counted already"),
     "of another service": (proof_of("ben", service="billing"), "is for billing 1.1, not guestbook 1.1"),
     "of another version": (proof_of("ben", version="1.2"), "is for guestbook 1.2"),
@@ -101,14 +101,14 @@ FAULTS: dict[str, tuple[object, str]] = {
     "a list": ([GOOD[1]], "is a list"),
     "an empty object": ({}, "cannot be read"),
     "with a field more": ({**GOOD[1], "admin": True}, "cannot be read"),
-    "with an object that is no JSON": ({**GOOD[1], "comment": object()}, "cannot be read"),
+    "with an object that is not JSON": ({**GOOD[1], "comment": object()}, "cannot be read"),
     "true for a number": ({**GOOD[1], "question": True}, "not in the form"),
     "another spelling of the time": ({**GOOD[1], "at": "2026-03-02T00:00:00+00:00"}, "not in the form"),
 }
 
 
 @pytest.mark.parametrize("case", FAULTS)
-def test_a_proof_with_a_fault_is_no_approval(case: str) -> None:
+def test_a_proof_with_a_fault_is_not_an_approval(case: str) -> None:
     """Each fault is named, and the quorum is not met."""
     raw, words = FAULTS[case]
     found = problems_of([GOOD[0], raw])
@@ -132,7 +132,7 @@ def test_a_code_of_a_person_who_was_removed_since_does_not_count() -> None:
 
 @given(position=st.integers(min_value=0), byte=st.integers(min_value=0, max_value=255))
 def test_a_proof_with_any_changed_byte_is_refused(position: int, byte: int) -> None:
-    """Whatever single byte of the stored JSON is changed, the pair is no approval, unless the JSON says exactly the same."""
+    """Whatever single byte of the stored JSON is changed, the pair is not an approval, unless the JSON says exactly the same."""
     stored = bytearray(json.dumps(GOOD[1]).encode())
     stored[position % len(stored)] = byte
     try:

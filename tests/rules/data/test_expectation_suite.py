@@ -65,12 +65,12 @@ def test_the_example_s_suite_is_right() -> None:
     ],
 )
 def test_a_broken_suite_is_refused_with_its_place(text: str, said: str) -> None:
-    """A suite that cannot be read, or could not fail, is no pass."""
+    """A suite that cannot be read, or could not fail, is not a pass."""
     assert said in "; ".join(problems_of(text))
 
 
 def test_text_that_is_not_utf8_is_refused() -> None:
-    """Nobody guesses."""
+    """No one guesses."""
     assert "not UTF-8" in read_suite(b"\xff\xfe", name="x", schemas={})[1][0]
 
 

@@ -65,7 +65,7 @@ def test_what_does_not_decide_is_told(severity: str) -> None:
     assert "1 that do not decide" in reason
 
 
-def test_a_severity_that_nobody_knows_decides() -> None:
+def test_a_severity_that_no_one_knows_decides() -> None:
     """Fail closed."""
     assert judge_findings([NULLS | {"expectation_config": {"type": "x", "severity": "mild"}}], rows=1)[0] == "failed"
 
@@ -105,7 +105,7 @@ def test_an_address_s_secrets_are_known_in_every_spelling(url: str, secret: list
 
 
 def test_files_that_are_not_there_are_no_data() -> None:
-    """And a job that nobody judged is an error."""
+    """And a job that no one judged is an error."""
     job = Job(name="a", title="A", timeout_seconds=1)
     assert job.over({"csv": []}, {}, show=False).found()["outcome"] == "no_data"
     assert job.found()["outcome"] == "error"

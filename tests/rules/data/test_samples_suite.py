@@ -75,7 +75,7 @@ def test_what_a_hole_is(interval_seconds: float, seconds: float, limit_seconds: 
 
 
 def test_quantiles_are_compared_where_there_is_enough() -> None:
-    """Few requests or readings make them a matter of luck; a baseline that nobody asks has none."""
+    """Few requests or readings make them a matter of luck; a baseline that no one asks has none."""
     kind = "expect_column_quantile_values_to_be_between"
     ranges = asked_of(job_of(watched()), "ratio")[kind]["quantile_ranges"]
     assert ranges["quantiles"] == [0.5, 0.75]
@@ -86,7 +86,7 @@ def test_quantiles_are_compared_where_there_is_enough() -> None:
         assert asked_of(job_of(thin), "ratio") == {}
 
 
-def test_what_only_shows_is_no_part_of_the_table() -> None:
+def test_what_only_shows_is_not_part_of_the_table() -> None:
     """An SLI on trial, which decided no step, takes no release back afterwards."""
     found = watched()
     found["samples"] += [{**row, "sli": "trial", "at": row["at"] + 500 * (row["bad"] > 9)} for row in found["samples"]]
@@ -108,10 +108,10 @@ def test_a_hole_in_time_is_told_and_does_not_decide() -> None:
 
 @pytest.mark.parametrize("samples", [None, [], "many", [1, 2]])
 def test_a_watch_without_samples_is_no_data(samples: Any) -> None:
-    """Absence is no pass."""
+    """Absence is not a pass."""
     assert job_of({**watched(), "samples": samples}).found()["outcome"] == "no_data"
 
 
-def test_a_watch_that_began_nobody_knows_when_is_an_error() -> None:
+def test_a_watch_that_began_no_one_knows_when_is_an_error() -> None:
     """Its readings cannot be placed."""
     assert job_of({**watched(), "started_at": "soon"}).found()["outcome"] == "error"

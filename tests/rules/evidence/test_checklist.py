@@ -59,7 +59,7 @@ def test_one_bad_fact_fails_its_line(change: dict[str, Any], name: str, outcome:
 
 
 def test_a_first_deployment_can_go_back_to_nothing() -> None:
-    """Where nothing runs yet, taking the new version away is a way back."""
+    """Where nothing runs yet, taking the new version away is a rollback."""
     assert all_passed(judge_checklist(PLAN, replace(GOOD, rollback_to=None, first_deployment=True)))
 
 

@@ -74,7 +74,7 @@ def test_a_report_is_judged_by_its_cases(data: bytes | None, outcome: str, words
     ],
 )
 def test_an_age_is_kept_to(stamp: str, written_at: float | None, outcome: str) -> None:
-    """A report older than the plan allows, from the future, or of unknown age is no pass."""
+    """A report older than the plan allows, from the future, or of unknown age is not a pass."""
     data = report(PASSED, attributes=f'timestamp="{stamp}"')
     assert judge_junit(data, max_age_hours=24, now=NOON, written_at=written_at).outcome == outcome
 
@@ -97,7 +97,7 @@ def test_counts_add_up(cases: list[str]) -> None:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_pass_or_raise(data: bytes) -> None:
-    """Whatever the file holds, noise is no pass."""
+    """Whatever the file holds, noise is not a pass."""
     assert judge_junit(data).outcome != "passed"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from blocks.errors import BadInput
 from tasks.rules.gitops.edit import Edit
-from tasks.rules.gitops.settings import edits_of, expecting
+from tasks.rules.gitops.settings import edits_of, expecting, places_named
 from tasks.rules.gitops.targets import ApplicationRevision, KustomizeImage, YamlPath
 
 
@@ -63,3 +63,23 @@ def test_an_edit_expects_what_was_reviewed() -> None:
     """The value that was read at its place."""
     (edit,) = expecting(edits_of([Fields(path="image.tag")], "1.2"), ["1.1"])
     assert (edit.value, edit.expected) == ("1.2", "1.1")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (Fields(path="image.tag"), Fields(path='image["tag"]', value="v{version}"), True),
+        (Fields(image="web"), Fields(path="images[name=web].newTag"), True),
+        (Fields(path="image.tag"), Fields(path="image.tag", file="apps/staging.yaml"), False),
+        (Fields(path="web.tag"), Fields(path="worker.tag"), False),
+        (Fields(path="spec.image", resource="Deployment/web"), Fields(path="spec.image", resource="Deployment/worker"), False),
+        (Fields(image="web"), Fields(image="web", field="newName"), False),
+        (Fields(target_revision=True, source="1"), Fields(target_revision=True, source="2"), False),
+        (Fields(target_revision=True), Fields(path="spec.source.targetRevision"), False),
+    ],
+)
+def test_a_value_in_git_has_one_identity_however_its_path_is_written(one: Fields, other: Fields, *, same: bool) -> None:
+    """Two environments that set the same value are one; two values of one file are not."""
+    first, second = (set(places_named("git.example.com/shop", "main", edits_of([each], "1")).values()) for each in (one, other))
+    assert (first == second) is same
+    assert not first & set(places_named("git.example.com/shop", "staging", edits_of([one], "1")).values())

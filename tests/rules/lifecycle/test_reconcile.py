@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,10 +12,12 @@ from hypothesis import strategies as st
 
 from tasks.rules.lifecycle.reconcile import (
     AFTER_CRASH,
+    AT_WORK,
     FAR_AHEAD,
     JOB_PENDING,
     LATE,
     MOST_ATTEMPTS,
+    MOST_TURN,
     OVERDUE,
     SILENT,
     STUCK_CANCELLING,
@@ -24,12 +27,14 @@ from tasks.rules.lifecycle.reconcile import (
     decide_at_second_look,
     decide_care,
     decide_stray,
+    is_known_dead,
     is_late,
+    may_live,
     wants_second_look,
 )
 
 NOW = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
-STATES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING", "CANCELLED", "CRASHED", "FAILED", "COMPLETED")
+STATES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING", "CANCELLED", "CRASHED", "FAILED", "COMPLETED", "DELETED")
 ENDED = ("CANCELLED", "FAILED", "COMPLETED")
 MOMENTS = st.integers(min_value=0, max_value=86_400).map(lambda seconds: NOW - timedelta(seconds=seconds))
 RUNS = st.builds(
@@ -47,7 +52,11 @@ RUNS = st.builds(
     begun=st.booleans(),
     waits=st.sampled_from([True, False, None]),
     due=st.none() | st.integers(-3600, 86_400).map(lambda seconds: NOW + timedelta(seconds=seconds)),
+    queue_full=st.booleans(),
+    exposed=st.booleans(),
+    idle=st.none() | MOMENTS,
 )
+RUNS_THAT_MAY_BE_GONE = st.builds(lambda seen, gone: replace(seen, gone=gone), RUNS, st.none() | MOMENTS)
 
 
 def run(state: str, *, age: float = 3600, **seen: Any) -> Seen:
@@ -101,6 +110,12 @@ SOON, PAST = NOW + timedelta(seconds=1), NOW - timedelta(seconds=1)
         (run("SCHEDULED", begun=True, due=NOW - OVERDUE), "settle"),
         (run("SCHEDULED", begun=True, due=NOW - OVERDUE, alive=True), "leave"),
         (run("SCHEDULED", begun=True, due=NOW - OVERDUE, queue_full=True), "leave"),
+        (run("SCHEDULED", begun=True, due=NOW - MOST_TURN, queue_full=True), "leave"),
+        (run("SCHEDULED", begun=True, due=NOW - MOST_TURN, queue_full=True, exposed=True), "settle"),
+        (run("SCHEDULED", begun=True, due=NOW - MOST_TURN + timedelta(seconds=1), queue_full=True, exposed=True), "leave"),
+        (run("SCHEDULED", begun=True, due=NOW, age=1, idle=NOW - OVERDUE), "settle"),
+        (run("SCHEDULED", begun=True, due=NOW, age=1, idle=NOW - OVERDUE + timedelta(seconds=1)), "leave"),
+        (run("SCHEDULED", begun=True, due=NOW, age=1, idle=NOW - MOST_TURN, queue_full=True, exposed=True), "settle"),
         (run("SCHEDULED", begun=True, due=NOW - OVERDUE, age=299), "leave"),
         (run("SCHEDULED", begun=True, due=NOW - OVERDUE + timedelta(seconds=1)), "leave"),
         (run("SCHEDULED", begun=False, due=NOW - timedelta(days=1)), "leave"),
@@ -129,6 +144,9 @@ SOON, PAST = NOW + timedelta(seconds=1), NOW - timedelta(seconds=1)
         *((run(state, age=5), "leave") for state in ENDED),
         *((run(state, age=6), "settle") for state in ENDED),
         *((run(state, alive=True), "leave") for state in ENDED),
+        *((run(state, age=60, heard=NOW - timedelta(seconds=59)), "leave") for state in ENDED),
+        *((run(state, age=60, alive=False, heard=NOW - timedelta(seconds=59)), "settle") for state in ENDED),
+        *((run(state, age=60, heard=NOW - timedelta(seconds=61)), "settle") for state in ENDED),
     ],
 )
 def test_a_run_gets_the_care_it_needs(seen: Seen, act: str) -> None:
@@ -219,7 +237,9 @@ GONE = STUCK_PENDING + UNMARKED
         (run("RUNNING", age=1, gone=NOW - GONE, as_job=True), "leave"),
         (run("RUNNING", age=1, gone=NOW - JOB_PENDING - UNMARKED, as_job=True), "again"),
         (run("RUNNING", age=1, gone=NOW - GONE, attempts=MOST_ATTEMPTS), "settle"),
-        (run("CANCELLING", age=1, heard=NOW, gone=NOW - GONE), "settle"),
+        *((run(state, age=1, heard=NOW, gone=NOW - GONE), "settle") for state in ("CANCELLING", "DELETED", *ENDED)),
+        *((run(state, age=1, heard=NOW, gone=NOW - GONE + timedelta(seconds=1)), "leave") for state in ("CANCELLING", "DELETED", *ENDED)),
+        (run("SCHEDULED", age=1, due=NOW, begun=True, gone=NOW - GONE), "leave"),
         (run("PAUSED", age=1, gone=NOW - GONE), "leave"),
     ],
 )
@@ -227,6 +247,40 @@ def test_what_is_known_to_be_dead_stays_dead(seen: Seen, act: str) -> None:
     """Heartbeats and states are the API's, and a state is new each time that others write one."""
     assert decide_care(seen, now=NOW).act == act
     assert decide_at_second_look(None, seen, apart=timedelta(0), now=NOW).act == act
+
+
+@given(RUNS_THAT_MAY_BE_GONE)
+def test_what_the_keeper_orders_is_what_settle_carries_out(seen: Seen) -> None:
+    """One measure of life for both: an order that is refused for ever would leave a canary where it is."""
+    if decide_care(seen, now=NOW).act in {"again", "settle"}:
+        assert not may_live(seen, now=NOW)
+
+
+@given(RUNS_THAT_MAY_BE_GONE, st.integers(0, 86_400))
+def test_an_order_to_settle_holds_while_nothing_changes(seen: Seen, seconds: int) -> None:
+    """The flow that settles begins a little later, and may have to wait for its turn."""
+    later = NOW + timedelta(seconds=seconds)
+    near = seen.state == "SCHEDULED" and seen.due is not None and seen.due - later <= FAR_AHEAD  # by then it may be taken
+    if decide_care(seen, now=NOW).act == "settle":
+        assert near or not may_live(seen, now=later)
+
+
+@given(RUNS_THAT_MAY_BE_GONE)
+def test_a_process_that_is_seen_alive_may_live_unless_it_is_known_to_be_gone(seen: Seen) -> None:
+    """Two owners of one release are worse than none."""
+    if seen.alive:
+        assert may_live(seen, now=NOW) != is_known_dead(seen, now=NOW)
+
+
+@given(RUNS_THAT_MAY_BE_GONE, st.lists(st.integers(1, 60), min_size=30, max_size=60), st.sampled_from([True, None]))
+def test_no_heartbeat_and_no_new_state_keeps_a_dead_run_for_ever(seen: Seen, pauses: list[int], alive: bool | None) -> None:  # noqa: FBT001
+    """Whoever has the API's password can write both all the time; what is kept beside the key stands still meanwhile."""
+    now, seen = NOW, replace(seen, gone=NOW, alive=alive)
+    for seconds in pauses:
+        now += timedelta(seconds=seconds)
+        seen = replace(seen, since=now, heard=now)
+    if seen.state in AT_WORK and now - NOW >= JOB_PENDING + UNMARKED:
+        assert decide_care(seen, now=now).act in {"again", "settle"}
 
 
 DEAD = run("RUNNING", alive=False, age=10, marked=NOW)
@@ -289,3 +343,8 @@ def test_what_others_suspended_is_woken() -> None:
     """A rollback never asks for anything, and what a release waits for stands in its record: its canary would keep its share for ever."""
     assert decide_care(run("PAUSED", is_rollback=True), now=NOW).act == "wake"
     assert decide_care(run("PAUSED", begun=True, waits=False, wake_at=NOW + timedelta(days=1)), now=NOW).act == "wake"
+
+
+def test_the_age_of_a_run_counts_its_days() -> None:
+    """One that was handed out before an outage of a day is not said to be a minute old."""
+    assert "handed out 86465 s ago" in decide_care(run("PENDING", age=86_465), now=NOW).reason

@@ -10,11 +10,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.rules.lifecycle.reconcile import AFTER_CRASH, MOST_ATTEMPTS, Care, Seen, decide_at_second_look, wants_second_look
+from tasks.rules.lifecycle.standstill import Standstill, look_again
 
 BEGIN = datetime(2026, 11, 28, 18, 43, tzinfo=UTC)
 EVERY_SECONDS = 20
 UNTIL_SECONDS = 900
+BEAT_SECONDS = 20  # how often a process shows beside the key that it lives
 FOUND_SECONDS = {False: 125, True: 220}  # as a process beside its worker, as a Job
+FORGED_SECONDS = 400  # a Job, if others post heartbeats for it
 NEVER = 1e9
 
 
@@ -52,7 +55,7 @@ def attempts(*, as_job: bool) -> st.SearchStrategy[Plan]:
         noted=st.none() | seconds(2),
         runs=seconds(5),
         marked=seconds(60),
-        lives=seconds(300) | seconds(10),
+        lives=seconds(700) | seconds(300) | seconds(10),
         reported=st.none() | seconds(5),
     )
 
@@ -92,11 +95,25 @@ class World:
         here: Whether the keeper's machine is the worker's, too, and can look at the process.
         marked_before: Whether an attempt before the first of these has written itself on the run.
         attempts: What was handed out.
+        forged: Whether others post heartbeats for it all the time.
+        still: What stands still beside the key, as the keeper saw it.
     """
 
     here: bool
     marked_before: bool
     attempts: list[Attempt]
+    forged: bool = False
+    still: Standstill | None = None
+
+    @property
+    def found_seconds(self) -> int:
+        """Say after how long a dead attempt is found at the latest."""
+        return FORGED_SECONDS if self.forged else FOUND_SECONDS[not self.here]
+
+    def begin(self, attempt: Attempt) -> None:
+        """Hand out the next attempt, as the keeper does when it starts a run again."""
+        self.attempts.append(attempt)
+        self.still = None
 
     def seen(self, now: float) -> Seen:
         """Show the run as the keeper reads it."""
@@ -112,13 +129,23 @@ class World:
             state=state,
             since=_at(since),
             alive=self._alive(now, marks, mark),
-            heard=None if beat is None else _at(beat),
+            heard=_at(now) if self.forged else None if beat is None else _at(beat),
             wake_at=None,
             stop_requested=False,
             attempts=min(len(self.attempts), MOST_ATTEMPTS - 1),
             marked=None if mark is None else _at(mark),
             as_job=not self.here,
+            gone=None if self.here else self._gone(now, mark),
         )
+
+    def _gone(self, now: float, mark: float | None) -> datetime:
+        """Say since when the marks and beats beside the key stand still; a run of which nothing is kept has begun all the same."""
+        shown = [
+            one.marked + BEAT_SECONDS * ((min(now, one.dies) - one.marked) // BEAT_SECONDS) for one in self.attempts if one.marked <= now
+        ]
+        self.still = look_again(self.still, sign=f"{mark} {max(shown, default=None)}", counts=True, now=_at(now))
+        assert self.still is not None
+        return self.still.since
 
     def _reports(self) -> list[float]:
         """List when crashes are reported, which may hit a later attempt; a worker that could not note what it started reports nothing."""
@@ -172,13 +199,13 @@ def check(world: World, plans: list[Plan], *, phase: float, latency: float, dist
         alive = [one for one in begun if one.lives(moment)]
         assert not alive, f"at {moment:.1f} s a live attempt was started again, because {care.reason}: {alive[0]}"
         last = begun[-1]
-        assert moment - last.dies <= FOUND_SECONDS[not world.here], f"{last} was found at {moment:.1f} s"
+        assert moment - last.dies <= world.found_seconds, f"{last} was found at {moment:.1f} s"
         if not plans:
             return
         begun.append(Attempt(moment + 1, plans.pop(0)))
-        world.attempts.append(begun[-1])
+        world.begin(begun[-1])
     last = begun[-1]
-    assert last.dies > UNTIL_SECONDS - FOUND_SECONDS[not world.here], f"{last} was never found"
+    assert last.dies > UNTIL_SECONDS - world.found_seconds, f"{last} was never found"
 
 
 HERE = st.lists(attempts(as_job=False), min_size=1, max_size=3)
@@ -214,6 +241,22 @@ def test_elsewhere_no_live_run_is_started_again_and_each_dead_one_is_found(
     first, *others = plans
     check(
         World(here=False, marked_before=marked_before, attempts=[Attempt(0, first)]),
+        others,
+        phase=phase,
+        latency=latency,
+        disturbed=disturbed,
+    )
+
+
+@settings(max_examples=500)
+@given(plans=ELSEWHERE, marked_before=st.booleans(), **MOMENTS)
+def test_heartbeats_that_others_post_hide_no_dead_run_and_double_no_live_one(
+    *, plans: list[Plan], marked_before: bool, phase: float, latency: float, disturbed: bool
+) -> None:
+    """What its process shows beside the key decides then."""
+    first, *others = plans
+    check(
+        World(here=False, marked_before=marked_before, attempts=[Attempt(0, first)], forged=True),
         others,
         phase=phase,
         latency=latency,

@@ -99,7 +99,7 @@ def wave(**changes: Any) -> WaveResult:
     return WaveResult(outcome=target.outcome, reason=target.reason, targets={"production/eu": target}, **changes)
 
 
-def test_nobody_is_asked_about_a_wave_that_a_target_ended() -> None:
+def test_no_one_is_asked_about_a_wave_that_a_target_ended() -> None:
     """All are rolled back then."""
     assert [one.environment for one in wave().inconclusive] == ["production/eu"]
     assert wave(ended_by="production/us").inconclusive == []

@@ -98,7 +98,7 @@ FAULTS = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("old", "new", "expected"), FAULTS, ids=[new or "absent: " + old for old, new, _ in FAULTS])
-def test_a_fault_is_named_with_its_place_and_mend(old: str, new: str, expected: str) -> None:
+def test_a_fault_is_named_with_its_place_and_fix(old: str, new: str, expected: str) -> None:
     """Each fault gives a line that begins with file, line and column and says what to write."""
     lines = [str(problem) for problem in problems_of(old, new)]
     assert any(expected in line for line in lines), lines

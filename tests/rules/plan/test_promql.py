@@ -43,7 +43,7 @@ def test_promqls_own_braces_go_on_working(expression: str) -> None:
         ("sum(x)", "canary and baseline would be counted together", ""),
     ],
 )
-def test_what_is_no_place_is_named_with_its_mend(expression: str, wrong: str, fix: str) -> None:
+def test_what_is_not_a_place_is_named_with_its_fix(expression: str, wrong: str, fix: str) -> None:
     """A slip of the pen is found before any server reads it."""
     found = expression_fault(expression)
     assert found is not None

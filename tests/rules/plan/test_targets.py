@@ -116,7 +116,7 @@ def test_the_name_production_means_every_target() -> None:
     [(ONE, "production/eu", "staging, production."), (TWO, "production/asia", "production/us."), (TWO, "elsewhere", "production/eu")],
 )
 def test_an_unknown_environment_is_answered_with_those_there_are(plan: Plan, name: str, known: str) -> None:
-    """Nobody has to open the plan to find the right name."""
+    """No one has to open the plan to find the right name."""
     with pytest.raises(BadInput, match=name) as caught:
         chosen(plan, name)
     assert known in str(caught.value)
@@ -184,8 +184,8 @@ def test_the_course_names_each_target_and_what_a_failure_means() -> None:
     current = {"staging": "1.1", "production/eu": "1.0", "production/us": None}
     text = "\n".join(describe_course(TWO, "1.2", current))
     for words in (
-        "Production, production/eu: bring 1.2 up on local/eu (1.0 runs there now)", "Step 1 of 2 in eu: send 10 %",
-        "Production, production/us: bring 1.2 up on local/us (nothing runs there yet)", "Step 1 of 1 in us: send 100 %",
+        "Production, production/eu: start 1.2 on local/eu (1.0 runs there now)", "Step 1 of 2 in eu: send 10 %",
+        "Production, production/us: start 1.2 on local/us (nothing runs there yet)", "Step 1 of 1 in us: send 100 %",
         "and those before it too, the last first", "since 1.0 in production/eu, nothing in production/us",
     ):  # fmt: skip
         assert words in text

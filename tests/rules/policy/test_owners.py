@@ -64,10 +64,49 @@ def test_two_blocks_of_a_plan_that_point_to_the_same_environment_are_named() -> 
         PLACE,
         Place("production/us", "mine/us", "production.targets[1].platform", 60),
     ]
-    assert same_environment(places, ["folder 1", "folder 2", ""]) == ""
-    assert same_environment(places, ["", "folder", ""]) == ""
+    one, other = {"": "folder 1"}, {"": "folder 2"}
+    assert same_environment(places, [one, other, {}]) == ""
+    assert same_environment(places, [{}, other, {}]) == ""
     said = "production.platform: local/shop points to the same environment as local/a of staging.platform."
-    assert said in same_environment(places, ["folder", "folder", ""])
+    assert said in same_environment(places, [one, one, {}])
+
+
+def test_two_blocks_of_a_plan_that_share_a_service_or_route_are_named() -> None:
+    """Each has a workload of its own, and one release would move the requests of both; a namespace or a gateway may be shared."""
+    staging = Place("staging", "kubernetes/shop-staging", "staging.platform", 60)
+    web, route = {"the Service shop/web": "Service u-1"}, {"the HTTPRoute shop/web": "HTTPRoute u-2"}
+    apart = {"": "workload u-9", "the Service shop/web-staging": "Service u-8"}
+    production = {"": "workload u-0", **web, **route}
+    assert same_environment([staging, PLACE], [apart, production]) == ""
+    said = "production.platform: local/shop points to the same Service shop/web as kubernetes/shop-staging of staging.platform"
+    assert said in same_environment([staging, PLACE], [apart | web, production])
+    assert "the same HTTPRoute shop/web" in same_environment([staging, PLACE], [apart | route, production])
+
+
+@pytest.mark.parametrize(
+    ("environment", "owner", "policies", "said"),
+    [
+        ("staging", "shop", [], "staging.platform: kubernetes/s points to the Service shop/web, which is production of the service shop"),
+        ("production", "other", [], "production.platform: the Service shop/web of kubernetes/s belongs to the service other"),
+        (
+            "production",
+            "shop",
+            [policy_of(["kubernetes/p"], ["shop"])],
+            "points to the Service shop/web, which is the environment of kubernetes/p",
+        ),
+        ("production", "other", [policy_of(["kubernetes/p", "kubernetes/s"], ["shop", "other"])], ""),
+        ("production", "shop", [], ""),
+    ],
+    ids=["its production", "another service", "protected", "a policy lists both", "its own"],
+)
+def test_what_a_release_changes_besides_belongs_to_its_first_service_too(
+    environment: str, owner: str, policies: list[Policy], said: str
+) -> None:
+    """As the environment itself does."""
+    place = Place(environment, "kubernetes/s", f"{environment}.platform", 60)
+    thing = "the Service shop/web"
+    found = ownership_conflict(place, "shop", policies, owner=owner, block="kubernetes/p", section="production", thing=thing)
+    assert (said in found, found == "") == (True, said == "")
 
 
 def test_a_block_that_is_only_acted_through_is_protected_too() -> None:

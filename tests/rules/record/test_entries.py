@@ -71,7 +71,7 @@ def test_any_changed_byte_of_any_entry_is_found(data: st.DataObject) -> None:
 
 
 @given(st.data())
-def test_a_part_of_an_entry_is_no_entry(data: st.DataObject) -> None:
+def test_a_part_of_an_entry_is_not_an_entry(data: st.DataObject) -> None:
     """A write that was cut short anywhere is seen."""
     content = to_bytes(data.draw(st.sampled_from(WHOLE)))
     with pytest.raises(ValueError, match="not whole JSON"):
@@ -129,7 +129,7 @@ def test_the_closing_entry_says_the_outcome(evidence: dict[str, Any], outcome: s
 
 
 def test_a_record_without_closing_entry_is_open() -> None:
-    """No end is no outcome."""
+    """No end is not an outcome."""
     assert outcome_of(WHOLE[:3]) == "open"
 
 

@@ -71,5 +71,5 @@ def test_a_broken_chain_is_said() -> None:
 
 
 def test_an_empty_record_can_be_written() -> None:
-    """Nothing recorded is no crash."""
+    """Nothing recorded is not a crash."""
     assert "under way" in to_markdown([], problems=["the record is empty"])

@@ -102,8 +102,8 @@ def test_a_version_never_changes_the_shape_of_a_job(version: str) -> None:
         (changed("spec/template/spec/volumes", [{"name": "{version}"}]), "not filled in at spec.template.spec.volumes[0].name"),
     ],
 )
-def test_what_is_no_job_for_a_migration_is_refused_with_its_place(value: Any, said: str) -> None:
-    """Also a placeholder that nobody would fill in."""
+def test_what_is_not_a_job_for_a_migration_is_refused_with_its_place(value: Any, said: str) -> None:
+    """Also a placeholder that no one would fill in."""
     with pytest.raises(BadInput, match=r"migrations\[0\]\.manifest: jobs/add\.yaml: ") as caught:
         read(value)
     assert said in str(caught.value)

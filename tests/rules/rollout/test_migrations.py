@@ -1,4 +1,4 @@
-"""Migrations: what a plan may say of them, which run when, and which contracts a way back would cross."""
+"""Migrations: what a plan may say of them, which run when, and which contracts a rollback would cross."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tasks.rules.plan.file import Problem, read_plan
 from tasks.rules.record.entries import Entry, chain
-from tasks.rules.rollout.migrations import Contract, contracts_in, crossed, due, not_acknowledged, refusal, restored_in
+from tasks.rules.rollout.migrations import Contract, Here, contracts_in, crossed, due, not_acknowledged, refusal, restored_in
 from tasks.rules.rollout.steps import longest_seconds
 from tasks.rules.rollout.summary import describe_course
 from tests.rules.plan.test_file import MINIMAL
@@ -112,12 +112,12 @@ def test_a_contract_counts_from_its_beginning(states: list[str], counts: bool) -
     assert bool(contracts_in(entries, run="run-1")) is counts
 
 
-def test_an_expansion_is_no_contract_and_a_record_that_says_nothing_is_not_trusted() -> None:
+def test_an_expansion_is_not_a_contract_and_a_record_that_says_nothing_is_not_trusted() -> None:
     """A run that is known to speak of contracts and whose record does not may have begun any, anywhere."""
     assert contracts_in([told("applied", compatibility="expand")], run="run-1") == []
     lost = contracts_in([], run="run-1")
     for environment in ("staging", "production", "production/eu"):
-        assert crossed(lost, set(), environment=environment, target="1.1", target_since=NOW)
+        assert crossed(lost, set(), here=Here(environment), target="1.1", target_since=NOW)
     assert not_acknowledged(lost, ["run-1"]) == []
 
 
@@ -133,15 +133,39 @@ def test_an_expansion_is_no_contract_and_a_record_that_says_nothing_is_not_trust
     ],
     ids=["older", "unknown", "its own", "later", "released again later", "elsewhere"],
 )
-def test_a_way_back_crosses_what_came_after_its_target(
+def test_a_rollback_crosses_what_came_after_its_target(
     changes: dict[str, Any],
     target: str,
     since: datetime | None,
     blocks: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
-    """A version bears its own contracts and those that were there when it came, and no others."""
-    found = crossed([contract(**changes)], set(), environment="production", target=target, target_since=since)
+    """A version works with its own contracts and those that were there when it came, and no others."""
+    found = crossed([contract(**changes)], set(), here=Here("production"), target=target, target_since=since)
     assert bool(found) is blocks
+
+
+@pytest.mark.parametrize(
+    ("block", "identity", "counts"),
+    [
+        ("", "", True),
+        ("kubernetes/shop", "kubernetes u-1", True),
+        ("kubernetes/shop", "kubernetes u-2", True),
+        ("kubernetes/renamed", "kubernetes u-1", True),
+        ("kubernetes/eve", "kubernetes u-9", False),
+        ("mine/eve", "", False),
+    ],
+    ids=["unreadable record", "the same", "made anew", "renamed block", "another's production", "another's, which does not say"],
+)
+def test_a_contract_counts_where_it_began(block: str, identity: str, *, counts: bool) -> None:
+    """A plan of somebody else's that calls its service `shop`, with a platform of its own, stops no rollback of shop."""
+    here = Here("production", "kubernetes/shop", "kubernetes u-1")
+    assert bool(crossed([contract(block=block, identity=identity)], set(), here=here, target="1.0", target_since=None)) is counts
+
+
+def test_where_a_contract_began_is_in_its_entry() -> None:
+    """As the release wrote it before the Job was started."""
+    (found,) = contracts_in([told("begun", block="kubernetes/shop", identity="kubernetes u-1")], run="run-1")
+    assert (found.block, found.identity) == ("kubernetes/shop", "kubernetes u-1")
 
 
 def test_only_what_is_named_as_restored_is_crossed_and_stays_crossed() -> None:
@@ -150,7 +174,7 @@ def test_only_what_is_named_as_restored_is_crossed_and_stays_crossed() -> None:
     assert [one.name for one in not_acknowledged(both, ["drop-city"])] == ["drop-zip"]
     assert not_acknowledged(both, ["drop-city", "drop-zip"]) == []
     restored = restored_in([told("restored", restored=[{"run": "run-1", "environment": "production", "name": "drop-city"}])])
-    left = crossed(both, restored, environment="production", target="1.0", target_since=None)
+    left = crossed(both, restored, here=Here("production"), target="1.0", target_since=None)
     assert [one.name for one in left] == ["drop-zip"]
 
 
@@ -167,10 +191,10 @@ def test_a_refusal_says_what_stands_in_the_way_and_both_ways_out() -> None:
 )
 def test_acknowledging_everything_always_opens_the_way(contracts: list[Contract], target: str) -> None:
     """No state leaves people without a way out; and what is restored never blocks again."""
-    found = crossed(contracts, set(), environment="production", target=target, target_since=None)
+    found = crossed(contracts, set(), here=Here("production"), target=target, target_since=None)
     assert not_acknowledged(found, [one.name for one in found]) == []
     restored = {(one.run, one.environment, one.name) for one in found}
-    assert crossed(contracts, restored, environment="production", target=target, target_since=None) == []
+    assert crossed(contracts, restored, here=Here("production"), target=target, target_since=None) == []
 
 
 @pytest.mark.parametrize(
@@ -188,5 +212,5 @@ def test_a_production_that_was_split_keeps_its_contracts(one: str, other: str, *
     """A contract recorded before the targets came counts in each of them, and what was restored in one counts there alone."""
     contract = Contract("drop", one, "1.1", "r", None)
     ask = {"target": "1.0", "target_since": None}
-    assert bool(crossed([contract], set(), environment=other, **ask)) is same
-    assert crossed([contract], {("r", other, "drop")}, environment=other, **ask) == [] or not one
+    assert bool(crossed([contract], set(), here=Here(other), **ask)) is same
+    assert crossed([contract], {("r", other, "drop")}, here=Here(other), **ask) == [] or not one

@@ -1,4 +1,4 @@
-"""What a release would change: kept within bounds, with what nobody expects first."""
+"""What a release would change: kept within bounds, with what no one expects first."""
 
 from __future__ import annotations
 

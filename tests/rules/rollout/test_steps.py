@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from tasks.rules.plan.plan import Plan
 from tasks.rules.record.entries import Entry, Kind, chain
-from tasks.rules.rollout.steps import PlannedStep, done_in, is_done, longest_seconds, progress_in_words, steps_of, verification_at, words_of
+from tasks.rules.rollout.progress import progress_in_words, words_of
+from tasks.rules.rollout.steps import PlannedStep, done_in, is_done, longest_seconds, steps_of, verification_at
 from tasks.rules.rollout.summary import describe_course
 
 SMOKE = [{"name": kind, "kind": kind, "pytest": "a.py", "timeout_seconds": 10} for kind in ("basic", "critical", "integration")]

@@ -5,19 +5,22 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from tasks.rules.record.entries import Entry, chain
+from tasks.rules.rollout.next_step import PREPARE, shift_to
 from tasks.rules.rollout.waiting import (
     BEFORE,
     HELD_BY,
     OVER,
-    PREPARE,
+    SUSPENDS_UNTIL,
     WAITS_UNTIL,
     held_by,
     held_since,
     hold_name,
     holds_in_words,
-    shift_to,
     untold_freezes,
+    wake_time,
 )
 from tasks.rules.windows.freeze import SCHEDULE, UNREADABLE
 
@@ -66,7 +69,7 @@ def test_each_freeze_that_held_it_is_told_once_it_is_over() -> None:
     """Neither a window, nor freezes that could not be read, have an end to tell."""
     entries = [waits(FREEZE), held(FREEZE, OTHER), waits(WINDOWS), waits(SCHEDULE), held(UNREADABLE)]
     assert untold_freezes(record_of(*entries)) == [FREEZE, OTHER]
-    assert untold_freezes(record_of(*entries, {"name": f"{OVER}{FREEZE}"})) == [OTHER]
+    assert untold_freezes(record_of(*entries, {"evidence": {OVER: FREEZE}})) == [OTHER]
 
 
 def test_the_limit_counts_from_the_first_hold_of_a_step() -> None:
@@ -82,3 +85,9 @@ def test_each_hold_has_a_name_of_its_own() -> None:
     assert hold_name(many[:39]) != hold_name(many)
     assert hold_name([FREEZE], "until 22:00") != hold_name([FREEZE], "until 23:00")
     assert len(hold_name(many)) < 200
+
+
+@pytest.mark.parametrize(("said", "moment"), [(AT.isoformat(), AT), ("", None), ("********", None), ("soon", None)])
+def test_a_moment_that_cannot_be_read_is_none(said: str, moment: datetime | None) -> None:
+    """Else one record would keep the keeper from its run, each turn."""
+    assert wake_time(record_of({"evidence": {SUSPENDS_UNTIL: said}})) == moment

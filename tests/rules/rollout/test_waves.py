@@ -17,7 +17,7 @@ from tasks.rules.lifecycle.results import RollbackResult
 from tasks.rules.plan.plan import Plan
 from tasks.rules.record.entries import Entry, Kind, chain, outcome_of
 from tasks.rules.rollout.rollback import choose_rollback
-from tasks.rules.rollout.waves import left_alone, reached, staying, targets_in_words, version_to_leave, versions_in_words
+from tasks.rules.rollout.waves import has_canary, left_alone, reached, staying, targets_in_words, version_to_leave, versions_in_words
 
 EU, US, ASIA = "production/eu", "production/us", "production/asia"
 ALL = (EU, US, ASIA)
@@ -115,6 +115,24 @@ def test_a_production_that_is_mixed_is_neither_deployed_nor_rolled_back() -> Non
     assert final_outcome(Ending("failed", "bad"), rolled_back=back, left=left)[0] == "rolled_back"
 
 
+@pytest.mark.parametrize(
+    ("told", "exposed"),
+    [
+        ([], False),
+        ([("effect", "staging", "shift")], False),
+        ([("gate", EU, "prepare")], False),
+        ([("effect", EU, "prepare")], True),
+        ([("effect", EU, "prepare"), ("effect", EU, "shift")], True),
+        ([("effect", EU, "shift"), ("effect", EU, "promote")], False),
+        ([("effect", EU, "promote"), ("effect", US, "shift")], True),
+        ([("effect", "production", "promote"), ("effect", "production", "stop")], True),
+    ],
+)
+def test_a_canary_in_production_is_what_was_not_promoted(told: list[tuple[Kind, str, str]], *, exposed: bool) -> None:
+    """Nothing watches it while its release waits for a place in the queue."""
+    assert has_canary(record(*told)) is exposed
+
+
 def test_a_mixed_production_is_read_back_from_its_record() -> None:
     """The closing entry's word is the outcome."""
     closed = chain(
@@ -138,8 +156,8 @@ def test_a_mixed_production_is_read_back_from_its_record() -> None:
         ({EU: runs("1.1", "1.0"), US: runs("1.0", "0.9")}, "1.0", "1.1"),
     ],
 )
-def test_the_version_to_get_away_from_is_the_newest_or_nobody_guesses(positions: Any, to: str, bad: str | None) -> None:
-    """Newest is what no other target had before; where that is nobody, a person must say."""
+def test_the_version_to_get_away_from_is_the_newest_or_no_one_guesses(positions: Any, to: str, bad: str | None) -> None:
+    """Newest is what no other target had before; where that is no one, a person must say."""
     assert version_to_leave(positions, to=to) == bad
 
 
@@ -164,7 +182,7 @@ def test_a_silent_target_gets_away_only_from_what_the_others_run(positions: Any,
 
 @given(st.dictionaries(st.sampled_from(ALL), POSITIONS, min_size=2), st.just("previous") | VERSIONS)
 def test_a_common_bad_version_runs_somewhere_and_is_not_the_one_asked_for(positions: dict[str, Any], to: str) -> None:
-    """No target is sent away from a version that nobody runs; with a version asked for, there is always an answer."""
+    """No target is sent away from a version that no one runs; with a version asked for, there is always an answer."""
     bad = version_to_leave(positions, to=to)
     heads = {one["canary"] or one["baseline"] for one in positions.values()}
     assert bad is None or bad == "" or (bad in heads and bad != to)
@@ -204,7 +222,7 @@ def test_the_status_tells_where_a_wave_is() -> None:
 
 
 def test_the_checklist_holds_for_each_target() -> None:
-    """One target without a way back, without readings, or that nobody asked, fails the line, and is named."""
+    """One target without a rollback, without readings, or that no one asked, fails the line, and is named."""
     good = Facts(platform_answers=True, rollback_to="1.0", readings={"errors": ""})
     facts = {EU: good, US: Facts(platform_answers=True, readings={"errors": "silent"})}
     items = {item.name: item for item in judge_checklist(plan_of("back"), Facts(targets=facts, announced=True))}
@@ -223,7 +241,7 @@ def log(running: str | None, direction: Any, *commits: str, taken: str = "") -> 
 
 
 def test_changes_of_targets_on_different_versions_are_all_shown() -> None:
-    """Every commit once, and the direction that takes most care: nobody approves less than what changes anywhere."""
+    """Every commit once, and the direction that takes most care: no one approves less than what changes anywhere."""
     joined = join_changes([log("1.1", "upgrade", "c"), log("1.0", "sideways", "c", "b", taken="x")])
     assert (joined.from_version, joined.to_version, joined.direction) == ("1.1 and 1.0", "1.2", "sideways")
     assert [commit.hash for commit in joined.commits] == ["c", "b"]

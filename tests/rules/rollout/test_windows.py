@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from tasks.rules.plan.plan import Plan
-from tasks.rules.rollout.steps import done_in, longest_seconds, longest_seconds_of_wave, progress_in_words, steps_of, words_of
+from tasks.rules.rollout.progress import progress_in_words, words_of
+from tasks.rules.rollout.steps import done_in, longest_seconds, longest_seconds_of_wave, steps_of
 from tasks.rules.rollout.summary import describe_course
 from tasks.rules.rollout.waiting import wait_in_words
 from tasks.rules.rollout.windows import decide_wave, needed_for, windows_fault

@@ -7,19 +7,26 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from blocks.errors import BadInput
+from blocks.approvers.key_file import create_key, key_path
+from blocks.errors import BadInput, Temporary
 from blocks.prometheus.prometheus import Prometheus
 from flows.commands._quietest import facts_of, verdict
-from tasks.analysis.rhythm import read_rhythm, request_counter
+from tasks.analysis.quietest import measure_again, measure_quietest
+from tasks.analysis.rhythm import read_rhythm
+from tasks.approval.windows import groups_now
+from tasks.lifecycle.quietest import keep_quietest
+from tasks.rules.analysis.request_counter import request_counter
 from tasks.rules.analysis.rhythm import profile
 from tasks.rules.plan.judgement import Judgement
+from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import production_of
+from tasks.rules.windows.opening import next_opening
 from tests.prometheus_server import PrometheusServer, prometheus_server, running
 from tests.rules.rollout.test_steps import plan_of
 
@@ -49,13 +56,13 @@ def history(now: float) -> Iterator[str]:
     yield "# EOF\n"
 
 
-@pytest.fixture
-def past(tmp_path: Path) -> Iterator[PrometheusServer]:
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]:
     """Run a server that has a past."""
     tool = shutil.which("promtool")
     if tool is None:
         pytest.skip("there is no promtool on this machine: apt-get install prometheus")
-    folder = tmp_path
+    folder = tmp_path_factory.mktemp("past")
     source = folder / "history.om"
     source.write_text("".join(history(time.time())))
     words = ["tsdb", "create-blocks-from", "--quiet", "openmetrics", str(source), str(folder / "data")]
@@ -86,6 +93,35 @@ async def test_a_made_rhythm_proposes_the_right_hour(past: PrometheusServer) -> 
     assert facts["windows"][0]["expected_requests"] == pytest.approx(expected, rel=0.15)
     assert facts["quietest_that_decides"] is None or facts["requests_to_judge"] is not None
     assert "requests in 60 min" in verdict(facts, minutes=60)
+
+
+@pytest.mark.faults
+async def test_a_plan_gets_the_quietest_window_and_keeps_it_while_prometheus_is_away(
+    past: PrometheusServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the plan's own windows, and measured again by what is kept; nothing is taken from a server that does not answer."""
+    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "keys" / "approvals.key"))
+    create_key(key_path())
+    night, day = ({"cron": f"0 {hour} * * *", "duration_minutes": 480, "zone": "UTC", "reason": "r", "owner": "o"} for hour in (22, 9))
+    found = {}
+    for name, allow in (("night", night), ("day", day)):
+        windows = {
+            "allow": [allow],
+            "quietest": {"minutes": 60, "zone": "UTC", "owner": "ada", "counter": 'http_requests_total{job="shop"}'},
+        }
+        plan = Plan.model_validate(plan_of().model_dump(mode="json") | {"windows": windows})
+        found[name] = (await measure_quietest(plan, Prometheus(url=past.url, timeout_seconds=30), {}, at=datetime.now(UTC))).kept
+        keep_quietest(plan.service, found[name])
+        opening = next_opening(groups_now(plan, []), datetime.now(UTC))
+        assert opening is not None
+        assert (opening.lasts(), opening.begin.hour * 60 + opening.begin.minute) == (timedelta(hours=1), found[name].chosen.minute % 1_440)
+    assert found["night"].chosen.minute % 1_440 in {3 * 60 + 15, 3 * 60 + 30, 3 * 60 + 45}
+    assert found["day"].chosen.minute % 1_440 == 9 * 60
+    again = await measure_again(found["night"], at=datetime.now(UTC))
+    assert again.kept.chosen.minute == found["night"].chosen.minute
+    hasty = found["night"].model_copy(update={"prometheus": {"url": past.url, "timeout_seconds": 0.2}})
+    with past.paused(), pytest.raises(Temporary, match="does not answer within"):
+        await measure_again(hasty, at=datetime.now(UTC))
 
 
 async def test_a_counter_that_is_not_there_is_not_quiet(prometheus_server: PrometheusServer) -> None:

@@ -78,7 +78,7 @@ async def test_a_watch_of_what_is_held_gives_way_when_another_owner_acts() -> No
 
 @pytest.mark.parametrize(("errors", "outcome"), [(0, "passed"), (600, "failed")])
 async def test_the_watch_ends_the_moment_its_verdict_is_in(errors: int, outcome: str) -> None:
-    """Nobody waits for the end of the time where the counts have spoken."""
+    """No one waits for the end of the time where the counts have spoken."""
     platform = FakePlatform()
     platform.at_look = from_look(3, lambda: platform.serve(v1_0=counted(2000), v1_1=counted(2000, errors)))
     began = time.monotonic()
@@ -151,7 +151,7 @@ async def test_a_watch_that_goes_on_after_a_crash_keeps_its_beginning() -> None:
 
 
 async def test_harm_between_the_shift_and_the_first_reading_is_judged() -> None:
-    """The counts are of before the traffic moved, the time counts from when it had; a version that nobody counted yet begins at nothing."""
+    """The counts are of before the traffic moved, the time counts from when it had; a version that no one counted yet begins at nothing."""
     platform = FakePlatform()
     platform.numbers = {"1.0": counted(500)}
     begun = await begin(platform)
@@ -210,7 +210,7 @@ async def test_a_platform_that_stays_silent_ends_the_watch() -> None:
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
-async def test_a_watch_gives_way_when_somebody_else_acts(change: Any, error: type[Exception], said: str) -> None:
+async def test_a_watch_gives_way_when_another_acts(change: Any, error: type[Exception], said: str) -> None:
     """A newer owner, a shifted traffic, another canary: nothing is judged any more."""
     platform = FakePlatform()
     platform.at_look = from_look(3, lambda: platform.position.update(**change))

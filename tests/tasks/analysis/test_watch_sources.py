@@ -103,7 +103,7 @@ async def test_a_pod_that_ends_takes_nothing_away_and_a_new_one_counts_from_zero
 
 @pytest.mark.slow
 async def test_prometheus_may_come_back_in_the_middle(stage: Stage) -> None:
-    """While it hangs nobody passes and the reason names it; then the watch goes on, and what was scraped counts."""
+    """While it hangs no one passes and the reason names it; then the watch goes on, and what was scraped counts."""
     subject = stage.subject(stage.sli(), block=Prometheus(url=stage.server.url, timeout_seconds=0.3))
     begun = await stage.begin(subject)
     stage.serve(4_000)
@@ -138,7 +138,7 @@ async def test_a_prometheus_that_stays_silent_is_no_data(stage: Stage, with_past
 
 
 async def test_another_source_fails_the_canary_while_one_hangs(stage: Stage) -> None:
-    """The step goes back as early as the platform's counts allow; nobody waits for the time-out of Prometheus."""
+    """The step goes back as early as the platform's counts allow; no one waits for the time-out of Prometheus."""
     subject = stage.subject(PLATFORM, stage.sli(), block=Prometheus(url=stage.server.url, timeout_seconds=60))
     begun = await stage.begin(subject)
     stage.platform.serve(v1_0=counted(500), v1_1=counted(500, 400))

@@ -14,7 +14,7 @@ from blocks.approvers.signers import add_signer, remove_signer, sign
 from tasks.approval.approval import check_proofs, judge_approval
 from tasks.rules.approval.gates import Gate
 from tasks.rules.approval.one_time_codes import code_of
-from tasks.rules.approval.policy import Answer, read_answer
+from tasks.rules.approval.policy import Answer, Judgement, read_answer
 from tasks.rules.approval.proofs import Proof, Subject
 from tasks.rules.approval.statement import NAMESPACE
 
@@ -50,9 +50,15 @@ def signed_of(key: Path, name: str, *, gate: Gate, decision: str = "approve", na
     return read_answer(form, received_at=datetime.now(UTC))
 
 
-async def judge(approvers: Approvers, gate: Gate, answer: Answer) -> dict[str, Any]:
+async def judge(approvers: Approvers, gate: Gate, answer: Answer) -> Judgement:
     """Run the task's own function, as its first attempt or a later one."""
     return await judge_approval.fn(approvers, key=f"{gate.run}/{gate.key}", gate=gate, answer=answer, proofs=[])
+
+
+def kept(judgement: Judgement) -> dict[str, Any]:
+    """Give a judgement's proof as a record keeps it."""
+    assert judgement.proof is not None
+    return judgement.proof.model_dump(mode="json")
 
 
 async def check(approvers: Approvers, gate: Gate, proofs: list[Any], **other: Any) -> list[str]:
@@ -74,26 +80,26 @@ async def test_an_answer_that_is_judged_again_comes_out_the_same(approvers: Appr
     gate = gate_of()
     answer = answer_of(approvers, "anna", comment="ok")
     first = await judge(approvers, gate, answer)
-    assert first["outcome"] == "accepted"
+    assert first.outcome == "accepted"
     assert await judge(approvers, gate, answer) == first
-    assert await check(approvers, gate, [first["proof"]]) == []
+    assert await check(approvers, gate, [first.proof]) == []
 
 
 @pytest.mark.parametrize("other", [gate_of("run-2"), gate_of(question=2), gate_of(digest="cd" * 32), gate_of(service="billing")])
 async def test_a_code_is_good_for_one_question_in_one_run(approvers: Approvers, other: Gate) -> None:
     """The same code in another release, another question, about another digest or service is wrong."""
     answer = answer_of(approvers, "anna")
-    assert (await judge(approvers, gate_of(), answer))["outcome"] == "accepted"
-    assert (await judge(approvers, other, answer))["outcome"] == "wrong_code"
+    assert (await judge(approvers, gate_of(), answer)).outcome == "accepted"
+    assert (await judge(approvers, other, answer)).outcome == "wrong_code"
 
 
 async def test_a_rejection_cannot_be_turned_into_an_approval(approvers: Approvers) -> None:
     """Neither before it is judged, which it once could, nor between two attempts."""
     answer = answer_of(approvers, "anna", decision="reject")
     bent = answer.model_copy(update={"decision": "approve"})
-    assert (await judge(approvers, gate_of(), bent))["outcome"] == "wrong_code"
-    assert (await judge(approvers, gate_of(), answer))["outcome"] == "rejected"
-    assert (await judge(approvers, gate_of(), bent))["outcome"] == "wrong_code"
+    assert (await judge(approvers, gate_of(), bent)).outcome == "wrong_code"
+    assert (await judge(approvers, gate_of(), answer)).outcome == "rejected"
+    assert (await judge(approvers, gate_of(), bent)).outcome == "wrong_code"
 
 
 @pytest.fixture
@@ -109,8 +115,8 @@ async def test_a_signature_is_accepted_kept_and_verified_again(approvers: Approv
     """It counts where signatures are required, with its comment, and not once the key was removed."""
     gate = gate_of(approvers=("anna", "zoe"), signatures="required")
     judgement = await judge(approvers, gate, signed_of(zoe, "zoe", gate=gate, comment="seen"))
-    assert judgement["outcome"] == "accepted", judgement
-    proof = judgement["proof"]
+    assert judgement.outcome == "accepted", judgement
+    proof = kept(judgement)
     assert await check(approvers, gate, [proof], signatures="required") == []
     assert "SSH signature is not valid" in (await check(approvers, gate, [{**proof, "comment": "unseen"}]))[0]
     assert "SSH signature is not valid" in (await check(approvers, gate, [{**proof, "approver": "anna"}]))[0]
@@ -122,7 +128,7 @@ async def test_a_half_deployed_release_goes_on_although_its_approvers_left(appro
     """What was verified before the first change still counts, byte for byte; what was not verified then does not."""
     gate = gate_of(approvers=("anna", "zoe"), quorum=2)
     answers = answer_of(approvers, "anna", gate=gate), signed_of(zoe, "zoe", gate=gate)
-    proofs = [(await judge(approvers, gate, one))["proof"] for one in answers]
+    proofs = [kept(await judge(approvers, gate, one)) for one in answers]
     counted = [Proof.model_validate(proof).name() for proof in proofs]
     remove_signer("zoe")
     approvers.remove("anna")
@@ -141,18 +147,18 @@ async def test_a_signature_for_something_else_is_refused(approvers: Approvers, z
         signed_of(zoe, "zoe", gate=gate).model_copy(update={"approver": "anna"}),
         signed_of(zoe, "zoe", gate=gate, namespace="git"),
     ]
-    assert [(await judge(approvers, gate, answer))["outcome"] for answer in answers] == ["wrong_signature"] * 4
+    assert [(await judge(approvers, gate, answer)).outcome for answer in answers] == ["wrong_signature"] * 4
 
 
 async def test_guessing_over_many_releases_is_stopped(approvers: Approvers) -> None:
     """After ten wrong codes within an hour no approval of that person by code counts; a right rejection does, and other people's."""
     wrong = answer_of(approvers, "anna")
     wrong = wrong.model_copy(update={"code": f"{(int(wrong.code) + 1) % 10**8:08d}"})
-    outcomes = [(await judge(approvers, gate_of(f"run-{number}"), wrong))["outcome"] for number in range(12)]
+    outcomes = [(await judge(approvers, gate_of(f"run-{number}"), wrong)).outcome for number in range(12)]
     assert outcomes == [*["wrong_code"] * 10, *["throttled"] * 2]
-    assert (await judge(approvers, gate_of(), answer_of(approvers, "anna")))["outcome"] == "throttled"
-    assert (await judge(approvers, gate_of(), answer_of(approvers, "ben")))["outcome"] == "accepted"
-    assert (await judge(approvers, gate_of(), answer_of(approvers, "anna", decision="reject")))["outcome"] == "rejected"
+    assert (await judge(approvers, gate_of(), answer_of(approvers, "anna"))).outcome == "throttled"
+    assert (await judge(approvers, gate_of(), answer_of(approvers, "ben"))).outcome == "accepted"
+    assert (await judge(approvers, gate_of(), answer_of(approvers, "anna", decision="reject"))).outcome == "rejected"
 
 
 async def test_an_entry_that_cannot_be_read_leaves_the_gate_open_and_says_why(approvers: Approvers, tmp_path: Path) -> None:
@@ -160,26 +166,26 @@ async def test_an_entry_that_cannot_be_read_leaves_the_gate_open_and_says_why(ap
     answer = answer_of(approvers, "anna")
     moved = Approvers(enrolled={"anna": approvers.enrolled["ben"]})
     judgement = await judge(moved, gate_of(), answer)
-    assert (judgement["outcome"], judgement["proof"]) == ("unknown_person", None)
-    assert "made for another person" in judgement["reason"]
+    assert (judgement.outcome, judgement.proof) == ("unknown_person", None)
+    assert "made for another person" in judgement.reason
     (tmp_path / "keys" / "approvals.key").unlink()
-    assert "no approval key" in (await judge(approvers, gate_of(), answer))["reason"]
+    assert "no approval key" in (await judge(approvers, gate_of(), answer)).reason
 
 
 async def test_an_approval_is_void_once_its_person_was_removed(approvers: Approvers) -> None:
-    """Between the approval and the first change somebody may have to be stopped."""
+    """Between the approval and the first change someone may have to be stopped."""
     gate = gate_of()
     judgement = await judge(approvers, gate, answer_of(approvers, "anna"))
     approvers.remove("anna")
-    assert "anna is not enrolled any more" in (await check(approvers, gate, [judgement["proof"]]))[0]
+    assert "anna is not enrolled any more" in (await check(approvers, gate, [judgement.proof]))[0]
 
 
 async def test_a_forged_approval_moves_nothing(approvers: Approvers) -> None:
     """Posting a form and setting the state gives no proof, and a made-up proof is refused."""
     gate = gate_of()
     judgement = await judge(approvers, gate, read_answer({"decision": "approve", "approver": "anna"}, received_at=datetime.now(UTC)))
-    assert judgement["outcome"] == "malformed"
-    good = (await judge(approvers, gate, answer_of(approvers, "anna")))["proof"]
+    assert judgement.outcome == "malformed"
+    good = kept(await judge(approvers, gate, answer_of(approvers, "anna")))
     forged = {**good, "approver": "ben"}
     assert await check(approvers, gate, []) == ["0 of 1 approvals are proved (none)"]
     assert len(await check(approvers, gate, [forged])) == 2

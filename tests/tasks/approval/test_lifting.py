@@ -32,10 +32,10 @@ def approvers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Approvers:
     return block
 
 
-def answer_of(approvers: Approvers, name: str, freeze: Freeze, *, by: str = "", at: datetime | None = None) -> Answer:
-    """Answer the question of a freeze by one's own code, or by another's."""
-    code = code_of(approvers.secret(by or name), question_of(freeze, at or now()).challenge("approve"))
-    return read_answer({"decision": "approve", "approver": name, "code": code, "comment": "over"}, received_at=datetime.now(UTC))
+def answer_of(approvers: Approvers, name: str, freeze: Freeze, *, by: str = "", at: datetime | None = None, said: str = "over") -> Answer:
+    """Answer the question of a freeze by one's own code, or by another's, and say a reason then."""
+    code = code_of(approvers.secret(by or name), question_of(freeze, at or now(), reason="over").challenge("approve"))
+    return read_answer({"decision": "approve", "approver": name, "code": code, "comment": said}, received_at=datetime.now(UTC))
 
 
 def test_an_enrolled_person_lifts_a_freeze_by_a_code_of_that_very_freeze(approvers: Approvers) -> None:
@@ -60,6 +60,17 @@ def test_an_answer_counts_in_its_hour_and_the_next_one_only(approvers: Approvers
         lift_by_proof(freeze, answer_of(approvers, "anna", freeze, at=now() - 2 * HOUR), approvers=approvers)
     assert hold_now("shop") is not None
     assert lift_by_proof(freeze, answer_of(approvers, "anna", freeze, at=now() - HOUR), approvers=approvers).lifted
+
+
+def test_a_code_counts_with_the_reason_that_it_was_made_for(approvers: Approvers) -> None:
+    """Who sees the parameters of a run could lift the freeze later, in words that the person never wrote."""
+    freeze = set_freeze(who="rita", reason="incident")
+    with pytest.raises(Refused, match="does not answer the challenge"):
+        lift_by_proof(freeze, answer_of(approvers, "anna", freeze, said="all is well, says Eve"), approvers=approvers)
+    assert hold_now("shop") is not None
+    lifted = lift_by_proof(freeze, answer_of(approvers, "anna", freeze, said="  over\n"), approvers=approvers).lifted
+    assert lifted is not None
+    assert lifted.reason == "over"
 
 
 async def test_who_gives_no_answer_is_told_the_challenge(approvers: Approvers) -> None:

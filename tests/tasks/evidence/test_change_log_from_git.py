@@ -85,7 +85,7 @@ async def test_only_the_named_paths_count(repository: Path) -> None:
     [("1.0", "9.9", "no tag v9.9"), ("0.9", "1.0", "no tag v0.9"), ("1.0", "--all", "not a version"), ("1.0", "main", "no tag vmain")],
 )
 async def test_a_version_without_a_tag_is_named(repository: Path, old: str, new: str, words: str) -> None:
-    """The missing tag is in the message, and a branch is no version."""
+    """The missing tag is in the message, and a branch is not a version."""
     with pytest.raises(BadInput, match=words):
         await read_change_log.fn(repository, Spec(), from_version=old, to_version=new)
 

@@ -160,8 +160,8 @@ async def test_health_alone_does_not_read_the_body() -> None:
         assert (await check_dependency.fn(spec(port, version=None))).outcome == "passed"
 
 
-async def test_nobody_listening_is_no_data() -> None:
-    """A refused connection is no answer, and worth another try."""
+async def test_no_one_listening_is_no_data() -> None:
+    """A refused connection is not an answer, and worth another try."""
     async with server(answer()) as port:
         pass
     state, another_try = await ask_dependency(spec(port))
@@ -204,7 +204,7 @@ def test_a_redirect_stays_with_its_host(source: str, target: str, allowed: bool)
     assert may_follow(source, target) is allowed
 
 
-def test_a_late_answer_is_no_answer() -> None:
+def test_a_late_answer_is_not_an_answer() -> None:
     """What came after the plan's time does not count, whatever it says."""
     state = judge_dependency(spec(1), Answer(200, 0.7, body=GOOD), fault="")
     assert isinstance(state, DependencyState)

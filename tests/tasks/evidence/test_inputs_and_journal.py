@@ -22,7 +22,7 @@ PLAN = (Path(__file__).parents[3] / "examples/guestbook/shipway.yaml").read_text
 
 
 def git(folder: Path, *words: str) -> None:
-    """Run git as nobody in particular."""
+    """Run git as no one in particular."""
     who = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false", "-c", "init.defaultBranch=main"]
     subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
 
@@ -74,7 +74,7 @@ async def test_a_release_keeps_the_plan_it_began_with_and_sees_that_it_changed(p
     assert again.digest != before[1].digest
 
 
-async def test_a_plan_with_a_platform_that_nobody_made_is_bad_input(plan: Path) -> None:
+async def test_a_plan_with_a_platform_that_no_one_made_is_bad_input(plan: Path) -> None:
     """The message names the plan's field."""
     plan.write_text(plan.read_text().replace("-staging", "-nowhere"))  # noqa: ASYNC240
     with pytest.raises(BadInput, match=r"staging\.platform"):
@@ -98,7 +98,7 @@ def break_record(release: str) -> None:
         path.write_bytes(path.read_bytes().replace(b"Asked", b"Never"))
 
 
-async def test_a_record_that_somebody_touched_holds_no_way_back_up() -> None:
+async def test_a_record_that_someone_touched_holds_no_rollback_up() -> None:
     """The story goes on without the record: the service comes first."""
     release = str(uuid4())
     await append_entry(release, "Asked", kind="opened")

@@ -37,8 +37,8 @@ async def test_a_bad_plan_file_names_every_problem(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["absent", "folder", "pipe", "nul", "large"])
-async def test_what_is_no_plan_file_is_refused(tmp_path: Path, kind: str) -> None:
-    """An absent file, a folder, a pipe that nobody writes, 100 MB: each ends at once in a plain error."""
+async def test_what_is_not_a_plan_file_is_refused(tmp_path: Path, kind: str) -> None:
+    """An absent file, a folder, a pipe that no one writes, 100 MB: each ends at once in a plain error."""
     path = str(tmp_path / "plan")
     if kind == "folder":
         (tmp_path / "plan").mkdir()

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from blocks.errors import BadInput, Refused, Superseded, Temporary, Unreachable, WorldMoved
 from blocks.git.git import Git
 from tasks.gitops import commit as module
-from tasks.gitops.commit import Committed, commit_change, preview_change, revert_change
+from tasks.gitops.commit import Committed, commit_change, revert_change
 from tasks.rules.gitops.edit import Edit
 from tasks.rules.gitops.message import Change
 from tasks.rules.gitops.targets import YamlPath
@@ -62,12 +62,6 @@ async def test_a_change_is_one_commit_with_its_trailers(repository: Repository) 
     trailers = git(repository.bare, "log", "-1", "--format=%(trailers:only)", "main").splitlines()
     assert {"Shipway-Change: r1/production/promote", "Shipway-Approver: ann", "Shipway-Token: 7", "Shipway-Digest: d1"} <= set(trailers)
     assert repository.subjects() == [OURS, "First"]
-
-
-async def test_a_preview_pushes_nothing(repository: Repository) -> None:
-    """People see the difference first."""
-    assert "+  tag: 1.1.0  # now\n" in await preview_change.fn(Git(remote=repository.url), CHANGE)
-    assert repository.subjects() == ["First"]
 
 
 async def test_a_change_committed_again_is_found(repository: Repository) -> None:

@@ -14,7 +14,19 @@ from blocks.git.git import Git
 from blocks.gitops.argocd import ArgoCDApplication
 from blocks.gitops.gitops import FileEdit, GitOps
 from blocks.kubernetes.platform import KubernetesPlatform
-from blocks.platform import Composed, Editing, Identified, Informed, Labelled, Platform, Previewing, RollsBack, RunsJobs, Strategic
+from blocks.platform import (
+    Composed,
+    Editing,
+    Identified,
+    Informed,
+    Labelled,
+    Platform,
+    Previewing,
+    RollsBack,
+    RunsJobs,
+    Strategic,
+    Touching,
+)
 from blocks.prometheus.prometheus import Prometheus
 from tasks.evidence.settings import settings_fingerprint
 from tasks.gitops.compose import compose
@@ -46,10 +58,27 @@ async def composed(blocks: dict[str, Block] | None = None, **settings: Any) -> G
 async def test_it_has_the_methods_of_a_platform_and_those_that_flows_ask_for() -> None:
     """It has no strategies to choose from: there is one commit."""
     platform = await composed()
-    for protocol in (Platform, Composed, Editing, Identified, Informed, Labelled, Previewing, RollsBack, RunsJobs):
+    for protocol in (Platform, Composed, Editing, Identified, Informed, Labelled, Previewing, RollsBack, RunsJobs, Touching):
         assert isinstance(platform, protocol)
     assert not isinstance(platform, Strategic)
     assert platform.strategy == "rolling"
+
+
+async def test_it_touches_its_application_its_values_in_git_and_what_its_workload_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two environments, or two services, share none of these."""
+
+    async def service(_: KubernetesPlatform) -> dict[str, str]:
+        return {"the Service default/shop": "kubernetes Service u-1"}
+
+    async def application(_: ArgoCDApplication) -> str:
+        return "argocd u-2"
+
+    monkeypatch.setattr(KubernetesPlatform, "touches", service)
+    monkeypatch.setattr(ArgoCDApplication, "identity", application)
+    found = await (await composed()).touches()
+    assert found.pop("the Service default/shop") == "kubernetes Service u-1"
+    assert found.pop("the Application of argocd-application/shop") == "argocd u-2"
+    assert [one.startswith("git git.example.com/shop main values.yaml ") for one in found.values()] == [True]
 
 
 @pytest.mark.parametrize(

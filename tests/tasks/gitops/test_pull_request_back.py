@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from blocks.errors import Refused, Superseded, WorldMoved
+from blocks.errors import Refused, Superseded, Unreachable, WorldMoved
 from tasks.gitops.ways_in import Way
 from tests.forge_server import ForgeServer
 from tests.git_changes import BACK, CHANGE
@@ -40,7 +40,7 @@ async def test_before_the_merge_the_pull_request_is_closed_and_its_branch_delete
 async def test_a_branch_without_a_pull_request_is_deleted(forge: ForgeServer) -> None:
     """The release died behind its push."""
     forge.fault, forge.answered = "fault", (503, "away", {})
-    with pytest.raises(Exception, match="503"):
+    with pytest.raises(Unreachable, match="503"):
         await way(forge).bring_in(CHANGE)
     forge.fault = "good"
     course = asyncio.create_task(way(forge).bring_in(CHANGE))
@@ -142,7 +142,7 @@ async def test_a_colleagues_value_stays(forge: ForgeServer, repository: Reposito
 
 
 @pytest.mark.slow
-async def test_a_rollback_to_a_former_version_is_pushed_too(forge: ForgeServer, repository: Repository) -> None:
+async def test_a_rollback_to_a_previous_version_is_pushed_too(forge: ForgeServer, repository: Repository) -> None:
     """It is a commit of its own; where the branch refuses it, there is a pull request, and the caller goes on without Git."""
     await way(forge).bring_in(CHANGE, at_once=True)
     assert (repository.read("values.yaml"), forge.requests.of) == (NEW, [])

@@ -10,12 +10,12 @@ import pytest
 from prefect import get_client
 from prefect.states import Running, Suspended
 
-from tasks.lifecycle import reconcile, strays
+from tasks.lifecycle import seeing, strays
 from tasks.lifecycle.apart import apart
 from tasks.lifecycle.kept_runs import forget_open, keep_open
 from tasks.lifecycle.lock import OPEN
-from tasks.lifecycle.reconcile import moment_of
 from tasks.lifecycle.run_labels import HOST, MARKED, PID, STARTED, WAKE_AT, machine
+from tasks.lifecycle.seeing import moment_of
 from tasks.lifecycle.strays import end_strays
 from tasks.record import open_runs
 from tasks.record.open_runs import find_open
@@ -65,7 +65,7 @@ async def test_a_made_up_run_keeps_no_other_from_care(monkeypatch: pytest.Monkey
         wants_second_look(one.seen, now=datetime.now(UTC))
         decide_care(one.seen, now=datetime.now(UTC))
     await end_strays.fn()
-    see = reconcile.see
+    see = seeing.see
 
     async def fails_for_one(client: Any, run: Any) -> Any:
         if str(run.id) in {bad, stray}:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psutil
 import pytest
@@ -17,7 +17,21 @@ from prefect.states import Cancelled, Completed, Failed
 
 from blocks.errors import Refused
 from tasks.lifecycle import run_labels
-from tasks.lifecycle.lock import OPEN, OUTCOME, STOP, change_tags, is_stop_requested, lock_name, lock_service, lock_tag, request_stop
+from tasks.lifecycle.kept_runs import keep_open
+from tasks.lifecycle.lock import (
+    OPEN,
+    OUTCOME,
+    STOP,
+    Holder,
+    LockResult,
+    change_tags,
+    is_stop_requested,
+    lock_name,
+    lock_service,
+    lock_tag,
+    request_stop,
+    request_stop_by_tags,
+)
 from tasks.lifecycle.run_labels import begin_attempt, end_as, end_attempt, let_go, machine, process_lives, set_wakeup
 from tests.tasks.server_runs import new_run, seen, service
 
@@ -33,24 +47,24 @@ class TestOnTheServer:
     async def test_a_service_is_claimed_once_until_its_release_ends(self) -> None:
         """The second is told who holds it; the holder may ask again; after the end the next one gets it."""
         name, first, second = service(), await new_run(), await new_run()
-        assert (await lock_service.fn(name, run=first))["granted"]
-        assert (await lock_service.fn(name, run=first))["granted"]
+        assert (await lock_service.fn(name, run=first)).granted
+        assert (await lock_service.fn(name, run=first)).granted
         refused = await lock_service.fn(name, run=second)
-        assert (refused["granted"], refused["holder"], refused["holder_name"]) == (False, first, (await seen(first)).name)
+        assert refused == LockResult(granted=False, holder=Holder(first, (await seen(first)).name))
         await end_attempt.fn(first, outcome="deployed")
-        assert (await lock_service.fn(name, run=second))["granted"]
+        assert (await lock_service.fn(name, run=second)).granted
 
     @pytest.mark.slow
     async def test_of_many_at_once_exactly_one_gets_the_service(self) -> None:
         """The server's database lets a name be taken once."""
         name, runs = service(), [await new_run() for _ in range(5)]
         found = await asyncio.gather(*(lock_service.fn(name, run=run) for run in runs))
-        assert sum(one["granted"] for one in found) == 1
+        assert sum(one.granted for one in found) == 1
 
     @pytest.mark.slow
     @pytest.mark.parametrize("gone", ["closed", "deleted"])
-    async def test_of_many_who_find_a_claim_that_nobody_holds_exactly_one_gets_it(self, gone: str) -> None:
-        """A run that was closed without giving it up, or deleted from the history, holds nothing; nobody takes a newer lock away."""
+    async def test_of_many_who_find_a_claim_that_no_one_holds_exactly_one_gets_it(self, gone: str) -> None:
+        """A run that was closed without giving it up, or deleted from the history, holds nothing; no one takes a newer lock away."""
         name, dead, runs = service(), await new_run(), [await new_run() for _ in range(5)]
         await lock_service.fn(name, run=dead)
         async with get_client() as client:
@@ -59,10 +73,10 @@ class TestOnTheServer:
             else:
                 await client.delete_flow_run(UUID(dead))
         found = await asyncio.gather(*(lock_service.fn(name, run=run) for run in runs))
-        assert sum(one["granted"] for one in found) == 1
+        assert sum(one.granted for one in found) == 1
 
     async def test_a_claim_that_names_no_run_is_refused_with_the_way_out(self) -> None:
-        """Somebody edited the variable: whether a release runs is not known."""
+        """Someone edited the variable: whether a release runs is not known."""
         name, run = service(), await new_run()
         async with get_client() as client:
             await client.create_variable(VariableCreate(name=lock_name(name), value="mine"))
@@ -70,21 +84,35 @@ class TestOnTheServer:
             await lock_service.fn(name, run=run)
 
     async def test_giving_up_leaves_the_claim_that_another_run_holds_by_now(self) -> None:
-        """A tag alone is no lock."""
+        """A tag alone is not a lock."""
         name, holder, other = service(), await new_run(), await new_run()
         await lock_service.fn(name, run=holder)
         async with get_client() as client:
             await change_tags(client, other, add={lock_tag(name)})
         await end_attempt.fn(other, outcome="failed")
-        assert not (await lock_service.fn(name, run=other))["granted"]
+        assert not (await lock_service.fn(name, run=other)).granted
 
     @pytest.mark.slow
     async def test_a_rollback_tells_the_open_release_and_not_itself(self) -> None:
-        """The tag is seen by the release at its next step."""
+        """The label is seen by the release at its next step; that it is open is kept beside the key, whatever its tags say."""
         name = service()
-        release, rollback, other = [await new_run(tags=(lock_tag(one),)) for one in (name, name, service())]
+        release, rollback, other, deleted = await new_run(), await new_run(), await new_run(), str(uuid4())
+        for run, its in ((release, name), (rollback, ""), (other, service()), (deleted, name)):
+            await keep_open(run, service=its)
+            await keep_open(run)  # as a process that goes on does, before its plan is read
         assert await request_stop.fn(name, by=rollback) == [release]
         assert [await is_stop_requested(run) for run in (release, rollback, other)] == [True, False, False]
+
+    @pytest.mark.slow
+    async def test_what_only_tags_name_is_told_apart_from_that(self) -> None:
+        """Anyone with the API's password makes such runs by the thousand: a rollback tells them once it is done."""
+        name = service()
+        kept, tagged, rollback = await new_run(), await new_run(tags=(lock_tag(name),)), await new_run(tags=(lock_tag(name),))
+        await keep_open(kept, service=name)
+        assert await request_stop.fn(name, by=rollback) == [kept]
+        assert not await is_stop_requested(tagged)
+        assert await request_stop_by_tags.fn(name, by=rollback) == [tagged]
+        assert [await is_stop_requested(run) for run in (kept, tagged, rollback)] == [True, True, False]
 
     async def test_tags_are_added_and_dropped_as_often_as_wanted(self) -> None:
         """Repeating changes nothing, not even the time of the last change."""
@@ -158,7 +186,7 @@ def labels(**changes: Any) -> dict[str, Any]:
     ids=["itself", "a reused id", "no such id", "broken labels", "another machine", "no id", "no labels"],
 )
 def test_a_process_is_known_by_machine_id_and_start(found: dict[str, Any], lives: bool | None) -> None:  # noqa: FBT001
-    """Where this machine cannot know, nobody is called dead."""
+    """Where this machine cannot know, no one is called dead."""
     assert process_lives(found) is lives
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from prefect.client.schemas.objects import TaskRun
 from prefect.states import Failed
 
 from blocks.errors import BadInput, Permanent, Refused, Temporary, Unreachable
+from blocks.outside_text import as_reason
+from tasks import notify
 from tasks.approval.forms import QUESTION, approval_form_for
 from tasks.lifecycle import policy
 from tasks.lifecycle.clock import seconds_until
@@ -31,9 +34,12 @@ class Blackboard(Block):
 
     path: str
     works: bool = True
+    hangs: bool = False
 
     async def notify(self, body: str, subject: str | None = None) -> None:
         """Write one message."""
+        if self.hangs:
+            await asyncio.sleep(600)
         if not self.works:
             message = "no chalk"
             raise ConnectionError(message)
@@ -85,6 +91,13 @@ async def told(blocks: list[str], key: str) -> None:
     await alert(blocks, service="x", version="1.1", outcome="rolled_back", reason="slow", run=key)
 
 
+@flow
+async def alerted(blocks: list[str], key: str) -> str:
+    """Alert, and go on."""
+    await alert(blocks, service="x", version="1.1", outcome="rolled_back", reason=as_reason("slow"), run=key)
+    return "went on"
+
+
 class TestOnTheServer:
     """Flow runs with their results persisted."""
 
@@ -129,6 +142,18 @@ class TestOnTheServer:
         await alert([block], service="x", version="1.1", outcome="failed", reason="slow", run=uuid4().hex)
         assert not path.exists()
 
+    @pytest.mark.slow
+    async def test_a_board_that_never_answers_holds_nothing_up(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its own time limit is a field that others can change; a rollback waits for its alert between two waves."""
+        monkeypatch.setattr(notify, "EACH_SECONDS", 0.3)
+        monkeypatch.setattr(notify, "ALERT_SECONDS", 1.0)
+        name = f"board-{uuid4().hex[:8]}"
+        await Blackboard(path=str(tmp_path / name), hangs=True).save(name)  # type: ignore[misc]
+        async with asyncio.timeout(20):
+            await alerted([f"blackboard/{name}"], uuid4().hex)
+            with pytest.raises(Temporary, match=r"did not accept|was not read"):
+                await announce.fn([f"blackboard/{name}"], subject="x", key="k")
+
     async def test_a_board_that_is_broken_now_may_work_later(self, tmp_path: Path) -> None:
         """Another try may help, and the secret parts of its error stay with it."""
         block, _ = await board(tmp_path, works=False)
@@ -144,12 +169,12 @@ class TestOnTheServer:
         with pytest.raises(BadInput, match="does not hold approvers"):
             await load_approvers(f"local/{name}")
 
-    async def test_a_block_that_is_no_platform_is_said_with_its_field(self, tmp_path: Path) -> None:
-        """A notification block in the wrong place, and a name that nobody has."""
+    async def test_a_block_that_is_not_a_platform_is_said_with_its_field(self, tmp_path: Path) -> None:
+        """A notification block in the wrong place, and a name that no one has."""
         block, _ = await board(tmp_path)
         with pytest.raises(BadInput, match=r"staging\.platform: the block .* is not a platform"):
             await load_platform(block, field="staging.platform")
-        for name in ("local/nobody", "no-such-type/x"):
+        for name in ("local/absent", "no-such-type/x"):
             with pytest.raises(BadInput, match="cannot be read"):
                 await load_platform(name, field="staging.platform")
 
@@ -179,7 +204,7 @@ def test_only_the_temporary_is_tried_again(error: Exception | None, helps: bool)
     ],
     ids=str,
 )
-def test_a_platform_that_nobody_reaches_is_tried_for_longer_than_any_other(error: Exception, tries: int, helps: bool) -> None:  # noqa: FBT001
+def test_a_platform_that_no_one_reaches_is_tried_for_longer_than_any_other(error: Exception, tries: int, helps: bool) -> None:  # noqa: FBT001
     """A canary that is not ready is given up after seconds, since users feel it; an API server that restarts is waited for."""
     run = TaskRun(task_key="x", dynamic_key="0", run_count=tries)
     assert another_try_reaches(act, run, Failed(data=error)) is helps  # type: ignore[arg-type]
@@ -213,8 +238,8 @@ async def test_what_is_read_without_a_run_is_tried_as_often_as_its_task(
     assert all(wanted <= real <= 1.3 * wanted for wanted, real in zip(PATIENCE_SECONDS, slept, strict=False))
 
 
-def test_a_moment_that_has_passed_is_no_time_away() -> None:
-    """Nobody sleeps for a negative time."""
+def test_a_moment_that_has_passed_is_not_time_away() -> None:
+    """No one sleeps for a negative time."""
     assert seconds_until(datetime.now(UTC) - timedelta(hours=1)) == 0
     assert 59 < seconds_until(datetime.now(UTC) + timedelta(seconds=60)) <= 60
 

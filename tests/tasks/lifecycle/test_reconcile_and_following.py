@@ -7,6 +7,7 @@ import json
 import socket
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -16,11 +17,23 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.states import Cancelling, Completed, Crashed, Failed, Pending, Running, Suspended
 
 from blocks.errors import WorldMoved
+from blocks.server.keeper import note_work
 from tasks.approval.answering import read_question
 from tasks.lifecycle.asked import what_was_asked
-from tasks.lifecycle.lock import OPEN, STOP, is_stop_requested
+from tasks.lifecycle.kept_runs import MARKED
+from tasks.lifecycle.lock import OPEN, OUTCOME, STOP, is_stop_requested
 from tasks.lifecycle.reconcile import forget_idle_runs, last_work, settle_run, start_again
-from tasks.lifecycle.run_labels import MARKED, begin_attempt, end_as, end_attempt, let_go, machine, mark_running, set_wakeup, unmark
+from tasks.lifecycle.run_labels import (
+    begin_attempt,
+    end_as,
+    end_attempt,
+    forget_idle,
+    let_go,
+    machine,
+    mark_running,
+    set_wakeup,
+    unmark,
+)
 from tasks.lifecycle.strays import end_strays, end_those_of_before
 from tasks.record import following
 from tasks.record.following import Told, follow
@@ -28,7 +41,7 @@ from tasks.record.journal import append_entry, emit_progress, read_entries
 from tasks.record.open_runs import find_open
 from tasks.rules.lifecycle.reconcile import decide_care
 from tasks.rules.rollout.waiting import SUSPENDS_UNTIL
-from tests.tasks.server_runs import keeper_worked, new_run, seen
+from tests.tasks.server_runs import keeper, new_run, seen
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 
@@ -115,13 +128,21 @@ async def test_runs_of_an_earlier_life_without_a_record_are_ended_and_open_ones_
     assert await end_strays.fn() == []  # not dead for sure, so soon
 
 
-async def test_the_keepers_last_work_is_the_end_of_its_newest_completed_run() -> None:
-    """One that failed did not do it."""
-    await keeper_worked()
+async def test_the_keepers_last_work_is_what_it_noted_beside_the_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Completed runs of that name can be made by anyone with the API's password; where the key is not, nothing else says it."""
+    at = datetime.now(UTC) - timedelta(hours=1)
+    await asyncio.to_thread(note_work, at.timestamp())
     async with get_client() as client:
-        last = await last_work(client)
+        made_up = await client.create_flow_run(keeper)
+        await client.set_flow_run_state(made_up.id, Running(), force=True)
+        await client.set_flow_run_state(made_up.id, Completed(), force=True)
+        assert await last_work(client) == (at, False)
+        monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "none"))
+        last, by_server = await last_work(client)
+        await client.delete_flow_run(made_up.id)
+    assert by_server
     assert last is not None
-    assert abs((datetime.now(UTC) - last).total_seconds()) < 30
+    assert (datetime.now(UTC) - last).total_seconds() < 30
 
 
 @pytest.mark.slow
@@ -146,14 +167,70 @@ async def test_a_final_state_of_a_run_that_is_not_closed_is_not_its_end() -> Non
 async def test_without_the_keeper_no_end_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing would ever close the run; whoever follows is told that it is not closed."""
 
-    async def never(_: object) -> None:
-        return None
+    async def never(_: object) -> tuple[None, bool]:
+        return None, False
 
     monkeypatch.setattr(following, "last_work", never)
     monkeypatch.setattr(following, "UNCLOSED_SECONDS", 0.2)
     run = await new_run(tags=(OPEN,), state=Crashed())
     async with get_client() as client:
         assert [told.kind async for told in follow(client, UUID(run))] == ["unclosed"]
+
+
+async def test_a_run_whose_record_is_closed_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tag may have come back after its end, as the keeper gives it back to what has an open record; then nothing would end it."""
+
+    async def just_now(_: object) -> tuple[datetime, bool]:
+        return datetime.now(UTC), False
+
+    monkeypatch.setattr(following, "last_work", just_now)
+    monkeypatch.setattr(following, "UNCLOSED_SECONDS", 0.2)
+    run = await new_run()
+    await append_entry(run, "Asked", kind="opened", evidence={"service": "x"})
+    assert await open_run(run)
+    assert OPEN in (await seen(run)).tags
+    await append_entry(run, "Done", kind="closed", evidence={"outcome": "deployed"})
+    async with get_client() as client:
+        await client.set_flow_run_state(UUID(run), Completed(), force=True)
+        async with asyncio.timeout(20):
+            heard = [told.kind async for told in follow(client, UUID(run))]
+    assert [kind for kind in heard if kind != "unclosed"] == ["opened", "closed"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at_rest", [True, False], ids=["at its end", "meanwhile"])
+async def test_what_the_socket_loses_is_read_where_it_is_stored(monkeypatch: pytest.MonkeyPatch, *, at_rest: bool) -> None:
+    """A server drops what a slow reader does not take, and says nothing of it."""
+
+    def lose(ear: object, event: object, *, since: datetime) -> None:
+        del ear, event, since
+
+    monkeypatch.setattr(following._Ear, "_hear", lose)
+    monkeypatch.setattr(following, "LOST_SECONDS", 0.5)
+    run = await new_run(tags=(f"{OUTCOME}deployed",))
+    await append_entry(run, "Asked", kind="opened", evidence={"service": "x"})
+    await append_entry(run, "Done", kind="closed", evidence={"outcome": "deployed"})
+    async with get_client() as client, asyncio.timeout(20):
+        if at_rest:
+            await client.set_flow_run_state(UUID(run), Completed(), force=True)
+        heard = list[str]()
+        async for told in follow(client, UUID(run)):
+            heard.append(told.kind)
+            if told.kind == "closed" and not at_rest:
+                await client.set_flow_run_state(UUID(run), Completed(), force=True)
+    assert heard == ["opened", "closed"]
+
+
+@pytest.mark.slow
+async def test_a_run_of_a_flow_that_moves_nothing_is_left_alone_once_and_for_all() -> None:
+    """Anyone can tag one as open; settling it failed each minute. One of which a process is kept may be a release, whatever its flow is."""
+    run = await new_run(tags=(OPEN,), state=Completed())
+    assert await forget_idle.fn(run)
+    assert await open_run(run) is None
+    run = await opened(await new_run())
+    assert not await forget_idle.fn(run)
+    assert await open_run(run) is not None
+    await append_entry(run, "Done", kind="closed", evidence={"outcome": "failed"})
 
 
 @pytest.mark.slow
@@ -178,7 +255,7 @@ async def test_outside_a_run_of_the_keeper_nothing_is_forgotten() -> None:
 @pytest.mark.slow
 async def test_a_last_word_that_is_stored_late_is_heard() -> None:
     """A run may have ended before the server stored why; what was said at its gate is not that."""
-    run = await new_run()
+    run = await new_run(tags=(f"{OUTCOME}deployed",))  # else the keeper of this server gives it the tag of an open one
     await append_entry(run, "Asked", kind="opened", evidence={"service": "x"})
     await append_entry(run, "The gate is passed", kind="gate")
     async with get_client() as client:

@@ -52,7 +52,7 @@ async def test_the_tail_begins_with_a_whole_line(tmp_path: Path) -> None:
 
 
 async def test_a_program_gets_the_signals_and_the_environment_of_a_shell(tmp_path: Path) -> None:
-    """What starts it leaves no trace: a pipe that breaks ends a program, and no locale is there that nobody named."""
+    """What starts it leaves no trace: a pipe that breaks ends a program, and no locale is there that no one named."""
     ended = await run_command(
         ["/bin/sh", "-c", "grep SigIgn /proc/self/status; env"], folder=tmp_path, timeout_seconds=10, environment={"PATH": "/usr/bin:/bin"}
     )

@@ -1,4 +1,4 @@
-"""Child runs: a parent believes what its own children wrote, and nothing that somebody with the API's password says of them."""
+"""Child runs: a parent believes what its own children wrote, and nothing that someone with the API's password says of them."""
 
 from __future__ import annotations
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from blocks.errors import Tampered
+from blocks.approvers import kept_files
+from blocks.errors import BadInput, Tampered
 from tasks.lifecycle.kept_runs import open_runs
 from tasks.record import journal, store
 from tasks.record.kept_entries import kept_entries
@@ -76,3 +77,24 @@ async def test_what_the_storage_never_took_is_kept(storage: Path, monkeypatch: p
         again = await journal.append_entry("r1", "Chosen anew", kind="rollback", name="choice", evidence={"choice": 2})
     assert again.evidence == {"choice": 1}
     assert [entry.evidence for entry in await journal.read_entries("r1")] == [{"choice": 1}]
+
+
+@pytest.mark.usefixtures("storage")
+async def test_to_read_one_run_lists_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rollback reads its entries some hundred times, and after years there are many runs."""
+    for run in ("r1", "r2"):
+        await journal.append_entry(run, "Asked", kind="opened", evidence={"version": run})
+    listed: list[str] = []
+
+    def names(folder: str, **how: str) -> list[str]:
+        listed.extend(found := kept_files.kept_names(folder, **how))
+        return found
+
+    monkeypatch.setattr("tasks.record.kept_entries.kept_names", names)
+    assert [entry.evidence["version"] for entry in await kept_entries("r1")] == ["r1"]
+    assert len(listed) == 1
+    folder = kept_files.kept_path("entries/r1", listed[0]).parent
+    assert (folder.name, folder.stat().st_mode & 0o777) == ("r1", 0o700)
+    for other in ("../entries/r1", "", ".", "a/b"):
+        with pytest.raises(BadInput):
+            await kept_entries(other)

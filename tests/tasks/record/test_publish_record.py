@@ -13,7 +13,8 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.filesystems import LocalFileSystem
 
 from tasks.record.report import artifact_key, publish_record
-from tasks.record.store import load_entries, store_entry
+from tasks.record.store import store_entry
+from tests.record_entries import load_entries
 
 
 @flow

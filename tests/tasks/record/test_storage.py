@@ -34,7 +34,7 @@ async def run_of(host: str) -> FlowRun:
     return await seen(run)
 
 
-async def test_a_start_beside_a_machine_with_another_storage_is_refused_and_says_the_mend() -> None:
+async def test_a_start_beside_a_machine_with_another_storage_is_refused_and_says_the_fix() -> None:
     """The other one's results are not here; once it shows in the storage, the start goes on; its end forgets it."""
     stranger = await run_of("far-away")
     with pytest.raises(Refused, match=r"far-away.*PREFECT_DEFAULT_RESULT_STORAGE_BLOCK"):
@@ -45,7 +45,7 @@ async def test_a_start_beside_a_machine_with_another_storage_is_refused_and_says
         await client.delete_flow_run(stranger.id)
 
 
-async def test_one_machine_alone_is_no_stranger_to_itself() -> None:
+async def test_one_machine_alone_is_not_a_stranger_to_itself() -> None:
     """Whatever ran here shows here, also after a restart of the machine."""
     run = await new_run()
     await show_machine.fn(run)

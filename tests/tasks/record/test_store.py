@@ -23,8 +23,9 @@ from blocks.errors import BadInput, Refused, Tampered, Temporary, WorldMoved
 from tasks.record import store
 from tasks.record.objects import Folder, objects_of
 from tasks.record.reading import read_record, readable_entries
-from tasks.record.store import expect_whole, load_entries, load_entry, store_entry
+from tasks.record.store import expect_whole, load_entry, store_entry
 from tasks.rules.record.entries import Entry, chain, parse_entry, to_bytes, verify_chain
+from tests.record_entries import load_entries
 
 WRITER = """
 import asyncio, sys
@@ -121,7 +122,7 @@ async def test_writers_of_two_processes_lose_nothing(tmp_path: Path) -> None:
     assert sorted(entry.name for entry in entries) == sorted(f"{name}/{number}" for name in ("a", "b", "shared") for number in range(40))
 
 
-async def test_what_lies_beside_the_entries_is_no_part_of_the_record(tmp_path: Path) -> None:
+async def test_what_lies_beside_the_entries_is_not_part_of_the_record(tmp_path: Path) -> None:
     """Pages in a folder of their own, and files that are still being written."""
     await note(tmp_path, "k")
     folder = tmp_path / "records" / "r1"
@@ -194,7 +195,7 @@ async def test_a_broken_middle_is_said_and_never_repaired(tmp_path: Path, harm: 
     forget()
     before = files_in(second.parent)
     with pytest.raises(WorldMoved, match="is broken"):
-        await load_entries(tmp_path, "r1")
+        await expect_whole(tmp_path, "r1")
     with pytest.raises(WorldMoved, match="Keep the folder"):
         await note(tmp_path, "more")
     assert files_in(second.parent) == before
@@ -202,7 +203,7 @@ async def test_a_broken_middle_is_said_and_never_repaired(tmp_path: Path, harm: 
 
 @pytest.mark.parametrize("harm", ["removed", "all removed", "put back", "torn", "forged", "unsealed", "another record's"])
 async def test_an_end_that_others_changed_is_said_and_never_repaired(storage: Any, harm: str) -> None:
-    """The last entry is remembered beside the key: its loss is no crash, and an entry behind it without our seal does not count."""
+    """The last entry is remembered beside the key: its loss is not a crash, and an entry behind it without our seal does not count."""
     for number in range(3):
         await note(storage, f"k{number}")
     await store_entry(storage, "r2", kind="note", who="shipway", what="Noted.")
@@ -262,7 +263,7 @@ async def test_the_head_of_a_closed_record_is_kept_whatever_the_clock_says(tmp_p
 
 
 async def test_an_entry_that_is_gone_is_not_one_that_was_never_written(tmp_path: Path) -> None:
-    """Forward code would take a release without its first entry for one that nobody requested; a rollback goes by what is left."""
+    """Forward code would take a release without its first entry for one that no one requested; a rollback goes by what is left."""
     first = await note(tmp_path, "k0")
     last = await note(tmp_path, "k1")
     assert await load_entry(tmp_path, "r1", first.key) == first

@@ -21,7 +21,7 @@ def test_each_kind_names_the_class_of_its_blocks(kind: str) -> None:
 
 @pytest.mark.server
 @pytest.mark.usefixtures("server")
-@pytest.mark.parametrize("name", ["local/nobody-made-this", "slack-webhook/nobody-made-this", "no-such-type/x"])
+@pytest.mark.parametrize("name", ["local/never-made", "slack-webhook/never-made", "no-such-type/x"])
 async def test_a_block_that_is_not_there_is_bad_input(name: str) -> None:
     """Of a kind that we know, of another, of none."""
     with pytest.raises(BadInput, match="cannot be read"):

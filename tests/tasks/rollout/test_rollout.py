@@ -37,12 +37,12 @@ async def test_a_course_in_which_each_effect_comes_twice_is_the_same_course(shar
 
 
 async def test_an_aborted_canary_is_gone_and_the_environment_given_up(shared_local: MakeLocal, shared_lease: Lease) -> None:
-    """The way back on a real platform, twice; giving up is for the owner alone."""
+    """The rollback on a real platform, twice; giving up is for the owner alone."""
     platform, lease = shared_local(), shared_lease
     await prepare_revision.fn(platform, version="1.1", lease=lease, timeout_seconds=20, key="k")
     for _ in range(2):
         assert (await abort_canary.fn(platform, lease=lease))["canary"] is None
-    await release_lease.fn(platform, owner="somebody else")
+    await release_lease.fn(platform, owner="another")
     assert (await read_position.fn(platform))["owner"] == lease["owner"]
     for _ in range(2):
         await release_lease.fn(platform, owner=lease["owner"])
@@ -82,8 +82,8 @@ async def test_a_version_that_dies_fails_the_rollout_with_its_last_words(shared_
     ],
     ids=["prepare", "shift", "promote", "abort"],
 )
-async def test_an_effect_that_is_not_there_when_read_back_is_no_success(task: Any, others: dict[str, Any], said: str) -> None:
-    """Somebody else acts between the effect and its reading: the world has moved."""
+async def test_an_effect_that_is_not_there_when_read_back_is_not_a_success(task: Any, others: dict[str, Any], said: str) -> None:
+    """Another acts between the effect and its reading: the world has moved."""
     fake = FakePlatform(percent=100)
     fake.interferes = others
     with pytest.raises(WorldMoved, match=said):
@@ -122,7 +122,7 @@ async def test_the_newest_lines_of_the_logs_are_read() -> None:
     assert await read_logs.fn(FakePlatform(), since=5.0) == [{"at": 5.0 + n, "version": "1.1", "text": f"line {n}"} for n in range(3)]
 
 
-async def test_a_version_that_came_back_with_its_former_configuration_is_found_by_its_name() -> None:
+async def test_a_version_that_came_back_with_its_previous_configuration_is_found_by_its_name() -> None:
     """What was asked for is what was prepared, under the name that the platform gives it; a version as it was asked for goes first."""
     fake = FakePlatform(baseline="1.2", canary="1.1+config.C0")
     fake.interferes = {"canary": "1.1+config.C0"}

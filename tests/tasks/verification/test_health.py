@@ -84,7 +84,7 @@ async def test_an_answer_of_a_gigabyte_is_not_read(service: FaultyServer) -> Non
     assert service.megabytes < 50
 
 
-async def test_a_port_where_nobody_listens_is_a_fault() -> None:
+async def test_a_port_where_no_one_listens_is_a_fault() -> None:
     """Refused is an answer, too."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -92,7 +92,7 @@ async def test_a_port_where_nobody_listens_is_a_fault() -> None:
     assert (probe.status, "ConnectError" in probe.error) == (None, True)
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_a_fault() -> None:
+async def test_a_certificate_that_no_one_vouches_for_is_a_fault() -> None:
     """No health comes from a server that we cannot know."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)

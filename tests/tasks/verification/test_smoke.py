@@ -70,7 +70,7 @@ async def test_a_smoke_test_learns_target_and_version_and_no_secrets(tmp_path: P
         "a report that cannot be written",
     ],
 )
-async def test_a_smoke_test_that_says_nothing_good_is_no_pass(tmp_path: Path, text: str, said: str) -> None:
+async def test_a_smoke_test_that_says_nothing_good_is_not_a_pass(tmp_path: Path, text: str, said: str) -> None:
     """An exit status alone proves nothing: the report is what counts."""
     found = await smoke(tmp_path, text)
     assert found["outcome"] != "passed"
@@ -115,7 +115,7 @@ async def test_a_smoke_test_that_prints_without_measure_is_kept_in_bounds(tmp_pa
     assert found["outcome"] == "passed", found["reason"]
 
 
-async def test_a_report_beyond_measure_is_no_pass(tmp_path: Path) -> None:
+async def test_a_report_beyond_measure_is_not_a_pass(tmp_path: Path) -> None:
     """It is not read whole."""
     found = await smoke(
         tmp_path, REPORT + "import atexit\natexit.register(lambda: report.write_bytes(b' ' * 100_000_000))\ndef test_it(): pass"

@@ -116,7 +116,7 @@ async def test_the_first_failure_ends_the_test_and_tells_all_about_it(service: F
     ],
 )
 async def test_a_faulty_answer_fails_in_time_and_in_bounds(service: FaultyServer, path: str, said: str) -> None:
-    """Hanging, dripping, endless headers, 1 GB, no HTTP: each ends, is read in bounds, and is no pass."""
+    """Hanging, dripping, endless headers, 1 GB, no HTTP: each ends, is read in bounds, and is not a pass."""
     began = time.monotonic()
     found = await run(service.url, {"path": path}, timeout_seconds=1 if path in {"/hang", "/drip"} else 10)
     assert (found["outcome"], said in found["reason"]) == ("failed", True), found["reason"]
@@ -142,7 +142,7 @@ async def test_a_redirect_is_an_answer_and_leads_nowhere(service: FaultyServer, 
     assert older.asked == []
 
 
-async def test_nobody_there_is_a_failure() -> None:
+async def test_no_one_there_is_a_failure() -> None:
     """A refused connection is said, not raised."""
     found = await run("http://127.0.0.1:1", {"path": "/"})
     assert (found["outcome"], "ConnectError" in found["reason"]) == ("failed", True)
@@ -156,7 +156,7 @@ async def test_nobody_there_is_a_failure() -> None:
 @pytest.mark.parametrize(
     "expect", [{"json": {"/headers/Authorization": "x"}}, {"headers": {"Told": "x"}}, {"contains": "nothing like it"}, {"status": 500}, {}]
 )
-async def test_a_secret_arrives_and_is_told_to_nobody(service: FaultyServer, expect: dict[str, Any], secret: str) -> None:
+async def test_a_secret_arrives_and_is_told_to_no_one(service: FaultyServer, expect: dict[str, Any], secret: str) -> None:
     """Also where the service echoes it in header and body, in the ways JSON writes it, and where the text is cut in its middle."""
     step = {"path": "/echo", "secret_headers": {"Authorization": "secret/token"}, "headers": {"X-Pad": "x" * 450}, "expect": expect}
     found = await walked(service.url, step, secret=secret)
@@ -167,7 +167,7 @@ async def test_a_secret_arrives_and_is_told_to_nobody(service: FaultyServer, exp
         assert MASK in json.dumps(found.lines)
 
 
-async def test_a_header_that_cannot_be_sent_is_told_to_nobody(service: FaultyServer) -> None:
+async def test_a_header_that_cannot_be_sent_is_told_to_no_one(service: FaultyServer) -> None:
     """The library's own words would hold it, in a spelling of Python's."""
     found = await walked(service.url, {"path": "/echo", "secret_headers": {"Authorization": "secret/token"}}, secret="hush\n2")
     assert "was not sent" in found.fault
@@ -240,7 +240,7 @@ async def test_what_the_other_version_cannot_do_is_not_compared(service: FaultyS
 
 
 async def test_an_answer_that_is_wrong_once_fails_the_measurement(service: FaultyServer, older: FaultyServer) -> None:
-    """Fast and wrong is no pass; it ends at once."""
+    """Fast and wrong is not a pass; it ends at once."""
     found = await measured(service.url, "/once", baseline=older.url)
     assert found["outcome"] == "failed"
     assert "answered 503, not 200" in found["reason"]

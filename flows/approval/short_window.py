@@ -1,0 +1,114 @@
+"""Ask people whether a wave begins in a window that may be too short for it: begin now, wait for the next one, or end the release."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Literal, NamedTuple, Unpack
+
+from blocks.errors import Refused
+from flows.approval.gate import put_to_people
+from flows.lifecycle.context import EntryFields, Phase, StepFields
+from tasks.evidence.inputs import collect_inputs
+from tasks.lifecycle.clock import now
+from tasks.record.journal import read_entry
+from tasks.rules.approval.gates import GateState
+from tasks.rules.record.entries import Entry, Kind
+from tasks.rules.windows.words import moment_in_words
+
+Said = Literal["proceed", "postpone"]
+DECISION = "decision"
+
+
+class Short(NamedTuple):
+    """A window that may be too short for a wave.
+
+    Fields:
+        wave: The wave, from 1.
+        environment: Its first target.
+        closes: When the window closes (UTC): another moment is another question.
+    """
+
+    wave: int
+    environment: str
+    closes: datetime
+
+    @property
+    def gate(self) -> str:
+        """The gate's name, which every answer is bound to."""
+        return f"window-{self.wave}-until-{self.closes:%Y%m%dt%H%M%S}"
+
+
+@dataclass(frozen=True)
+class _Part(Phase):
+    """A release whose entries are those of one question among several: they carry its name."""
+
+    of: Phase
+    part: str
+
+    async def append(self, what: str, *, kind: Kind, **more: Unpack[EntryFields]) -> Entry:
+        """Append an entry of this question."""
+        more["name"] = f"{self.part} {more.get('name', '')}"
+        return await self.of.append(what, kind=kind, **more)
+
+    async def read(self, kind: Kind, *, environment: str = "", step: int | None = None, name: str = "") -> Entry | None:
+        """Read an entry of this question."""
+        return await self.of.read(kind, environment=environment, step=step, name=f"{self.part} {name}")
+
+
+async def said_about(phase: Phase, short: Short) -> Said | None:
+    """Give what people said, by the record; None if it is not decided."""
+    found = await phase.read("gate", environment=short.environment, name=f"{short.gate} {DECISION}")
+    if found is None:
+        return None
+    return "proceed" if found.evidence.get("said") == "proceed" else "postpone"
+
+
+async def ask_to_begin(phase: Phase, short: Short, *, until: datetime, why: str) -> None:
+    """Hold the release until people decided, at most until the window closes; silence waits for the next one.
+
+    Args:
+        phase: The release and its round.
+        short: The window.
+        until: Until when they are asked.
+        why: Why it may be too short.
+
+    Raises:
+        Refused: They ended the release.
+    """
+    opened = await read_entry(phase.owner, "opened")
+    version, requester = (str(opened.evidence.get("version") or ""), opened.who) if opened else ("", "")
+    inputs = await collect_inputs(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
+    about = StepFields(environment=short.environment, step=None)
+    if inputs.rules().quorum == 0:
+        await _decided(phase, short, "postpone", why="the plan names none who could be asked", proofs=())
+        return
+    part = _Part(**{one.name: getattr(phase, one.name) for one in fields(Phase)}, of=phase, part=short.gate)
+    first = await part.read("gate", name="question 1", **about)
+    began = now() if first is None else datetime.fromisoformat(first.evidence["opened"])
+    if until <= began:
+        return  # it closes at this very moment: the next look says what is waited for
+    asks = (
+        f"{why[:1].upper()}{why[1:]}. "
+        f"Approve to begin now, although it may not be done when the window closes; a wave that has begun finishes. "
+        f"Postpone to wait for the next window. Reject to end the release. Without an answer by {moment_in_words(until)} it waits."
+    )
+    gate, state, proofs = await put_to_people(
+        part, inputs, name=short.gate, requester=requester, times=(began, until), about=about, own={"may_postpone": True}, asks=asks
+    )
+    kept = [proof.model_dump(mode="json") for proof in proofs]
+    if state.state == "rejected":
+        evidence = {"digest": gate.digest, "proofs": kept}
+        await part.append("The release is ended", kind="refused", name=DECISION, **about, why=state.reason, evidence=evidence)
+        raise Refused(f"it was asked whether to begin in a window that may be too short: {state.reason}")
+    await _decided(phase, short, "proceed" if state.state == "approved" else "postpone", why=_words(state), proofs=kept)
+
+
+async def _decided(phase: Phase, short: Short, said: Said, *, why: str, proofs: object) -> None:
+    what = "Begins, although the window may be too short" if said == "proceed" else "Waits for the next window"
+    evidence = {"said": said, "proofs": proofs}
+    await phase.append(what, kind="gate", environment=short.environment, name=f"{short.gate} {DECISION}", why=why, evidence=evidence)
+
+
+def _words(state: GateState) -> str:
+    return state.reason.removesuffix("; request the release again")

@@ -1,0 +1,108 @@
+"""The quietest window of each service that has one: the keeper measures it again each week, and tells the team if it moved."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.events import emit_event
+
+from blocks.errors import ShipwayError
+from tasks.lifecycle.apart import apart
+from tasks.lifecycle.clock import now
+from tasks.lifecycle.quietest import KeptQuietest, measured_services, read_quietest, replace_quietest
+from tasks.notify import announce
+from tasks.record.journal import say
+from tasks.rules.windows.quietest import HOLDS_FOR, OVERDUE_AFTER, TRIED_AFTER, is_due, moved_in_words
+from tasks.rules.windows.words import moment_in_words
+
+if TYPE_CHECKING:  # a keeper that measures nothing need not pay for it
+    from tasks.analysis.quietest import Measuring
+
+MEASURE_SECONDS, MOST_LETTERS = 120, 500
+
+
+async def renew_quietest() -> list[str]:
+    """Measure again what was measured a week ago, and tell what is untold; gives what was done, a line each."""
+    done: list[str] = []
+    for service in await asyncio.to_thread(measured_services):
+        with apart(f"the quietest window of {service}"):
+            done += await _see_to(service)
+    return done
+
+
+async def _see_to(service: str) -> list[str]:
+    kept, at, done = await asyncio.to_thread(read_quietest, service), now(), list[str]()
+    if kept is None:
+        return []
+    if is_due(kept.chosen, kept.tried, at):
+        tried = kept.model_copy(update={"tried": at})
+        if not await asyncio.to_thread(replace_quietest, service, kept, tried):  # so that another keeper leaves it meanwhile
+            return []
+        kept, words = await _measure(service, tried, at, last=kept.tried)
+        say(words)
+        done.append(words)
+    if kept.untold and (kept.telling is None or at - kept.telling >= TRIED_AFTER):
+        await _tell(service, kept, at)
+    return done
+
+
+async def _measure(service: str, kept: KeptQuietest, at: datetime, *, last: datetime) -> tuple[KeptQuietest, str]:
+    """Measure again; if that fails, what was measured before counts on, until it is two weeks old."""
+    from tasks.analysis.quietest import measure_again  # noqa: PLC0415 - once a week
+
+    try:
+        async with asyncio.timeout(MEASURE_SECONDS):
+            found = await measure_again(kept, at=at)
+    except (ShipwayError, TimeoutError, ValueError) as error:
+        fault = _fault(error)
+        late = last < kept.chosen.at + OVERDUE_AFTER <= at  # the first try since then, so that it is told once
+        until = moment_in_words(kept.chosen.at + HOLDS_FOR)
+        said = f"{service}: the quietest window could not be measured again, and counts until {until}: {fault}"
+        after = kept.model_copy(update={"fault": fault, **({"untold": said, "telling": None} if late else {})})
+        await asyncio.to_thread(replace_quietest, service, kept, after)
+        return after, said
+    moved = moved_in_words(service, kept.chosen, found.kept.chosen)
+    after = found.kept.model_copy(update={"untold": moved, "telling": None} if moved else {})
+    await asyncio.to_thread(replace_quietest, service, kept, after)
+    await publish_quietest(service, found, at)
+    return after, moved or f"{service}: the quietest window is {found.kept.chosen.words}, as before"
+
+
+def _fault(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"it took longer than {MEASURE_SECONDS} s"
+    return str(error)[:MOST_LETTERS] if isinstance(error, ShipwayError) else "what is kept is of another version of Shipway"
+
+
+async def publish_quietest(service: str, found: Measuring, at: datetime) -> None:
+    """Write the page with the week's picture, the artifact `quietest-SERVICE`."""
+    from tasks.analysis.quietest import windows_of  # noqa: PLC0415
+    from tasks.analysis.quietest_picture import draw_week, page_of  # noqa: PLC0415 - once a week
+    from tasks.rules.plan.plan import Plan  # noqa: PLC0415
+
+    chosen = found.kept.chosen
+    asked, groups = chosen.asked, await windows_of(Plan.model_validate(found.kept.plan))
+    holidays = "-".join(part for part in (asked.country, asked.subdivision) if part)
+    picture = await asyncio.to_thread(
+        draw_week, f"{service}: requests of production in a week", found.week, minutes=asked.minutes, zone=asked.zone, groups=groups,
+        at=at, holidays=holidays, chosen=chosen,
+    )  # fmt: skip
+    await acreate_markdown_artifact(page_of(service, chosen, picture, at=at), key=f"quietest-{service}")
+
+
+async def _tell(service: str, kept: KeptQuietest, at: datetime) -> None:
+    """Tell the team once; a message that cannot be sent is tried again in an hour."""
+    payload = {"service": service, "what": kept.untold, "when": kept.chosen.words}
+    what = "unmeasured" if kept.fault else "moved"
+    if kept.telling is None:
+        emit_event(f"shipway.window.{what}", resource={"prefect.resource.id": f"shipway.service.{service}"}, payload=payload)
+    blocks = [str(name) for name in kept.plan.get("notify", [])]
+    after = kept.model_copy(update={"telling": at})
+    try:
+        await announce(blocks, subject=kept.untold, key=f"quietest/{service}/{kept.chosen.at:%Y-%m-%d}/{kept.untold}"[:200])
+        after = kept.model_copy(update={"untold": "", "telling": None})
+    finally:
+        await asyncio.to_thread(replace_quietest, service, kept, after)

@@ -1,0 +1,49 @@
+"""Watch a version on that was promoted while a step behind its promotion is held: its health, as users reach it, again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from blocks.errors import Temporary
+from blocks.platform import Platform
+from flows.lifecycle.context import Phase
+from tasks.lifecycle.policy import retried
+from tasks.record.journal import say
+from tasks.rollout.rollout import look_at
+from tasks.rules.plan.targets import within
+from tasks.verification.health import probe_health
+
+EVERY_SECONDS = 30.0
+HELD = "while held"  # how the name of the entry begins that says what such a look found
+
+
+async def watch_promoted(
+    phase: Phase, platform: Platform, version: str, *, environment: str, ends: Callable[[float], Awaitable[bool]]
+) -> str:
+    """Ask for the plan's health checks at the public address every half a minute, until what holds the step changes.
+
+    Args:
+        phase: The release and its round.
+        platform: The environment's platform.
+        version: The version that was promoted there.
+        environment: The environment.
+        ends: Waits for so many seconds at most, and says if the watch is over.
+
+    Returns:
+        Why the version is not well; "" if it was until the end. A platform that does not answer for a while says nothing.
+    """
+    while not await ends(EVERY_SECONDS):
+        try:
+            position, endpoints = await retried(look_at)(platform)
+        except Temporary as error:
+            say(f"{environment} could not be looked at while it is held: {error}")
+            continue
+        if position["baseline"] != version:
+            return f"while it was held after the promotion, {environment} came to run {position['baseline'] or 'nothing'}, not {version}"
+        found = await retried(probe_health)(endpoints["public"], verification=phase.plan.verification, version=version)
+        if found["outcome"] != "passed":
+            why, where = str(found["reason"]), within(environment)
+            what = f"Health of {version} while held after the promotion{where}"
+            await phase.append(what, kind="health", environment=environment, name=f"{HELD} {version}", why=why, evidence=found)
+            return f"while it was held after the promotion{where}: {why}"
+    return ""

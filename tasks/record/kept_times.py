@@ -1,0 +1,61 @@
+"""How long the releases of a service took, beside the key: measured from a record whose seals were verified, as it was closed.
+
+Nothing that the API or the storage holds is read for an estimate: who writes there could make a wave look shorter than it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from contextlib import suppress
+
+from pydantic import ValidationError
+
+from blocks.approvers.heads import KeyFolderFault
+from blocks.approvers.kept_files import kept_names, read_kept, remove_kept
+from blocks.errors import Refused
+from tasks.lifecycle.kept_runs import write
+from tasks.rules.plan.plan import Plan
+from tasks.rules.record.entries import Entry
+from tasks.rules.rollout.history import MOST, Measured, measure
+
+FOLDER, WHAT = "times", "which says how long a release took"
+
+
+async def keep_times(service: str, *, run: str, entries: Sequence[Entry]) -> None:
+    """Keep how long a deployed release took, and forget the oldest ones; without the key's folder it is not known.
+
+    Args:
+        service: Its service.
+        run: Its flow run id.
+        entries: Its whole record, verified.
+    """
+    found = measure(run, entries)
+    if found is None:
+        return
+    name = f"{_prefix(service)}{found.at:%Y%m%dT%H%M%SZ}-{run}"
+    with suppress(KeyFolderFault, OSError):
+        await write(FOLDER, name, {"service": service, **found.model_dump(mode="json")}, what=WHAT)
+        for old in (await asyncio.to_thread(kept_names, FOLDER, beginning=_prefix(service)))[: -2 * MOST]:
+            await asyncio.to_thread(remove_kept, FOLDER, old)
+
+
+def times_of(service: str) -> list[Measured]:
+    """Read how long the releases of a service took, the newest last; what cannot be read, or was written by others, does not count."""
+    found = []
+    for name in kept_names(FOLDER, beginning=_prefix(service))[-2 * MOST :]:
+        with suppress(Refused, ValidationError, KeyError):
+            kept = read_kept(FOLDER, name, what=WHAT) or {}
+            if kept.pop("service") == service:
+                found.append(Measured.model_validate(kept))
+    return found
+
+
+def history_of(plan: Plan) -> list[Measured]:
+    """Read the times that count for a plan: none if it goes by its steps alone."""
+    return times_of(plan.service) if plan.windows.time == "history" else []
+
+
+def _prefix(service: str) -> str:
+    return f"{hashlib.sha256(service.encode()).hexdigest()[:24]}-"

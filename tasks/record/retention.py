@@ -1,0 +1,114 @@
+"""Retention: what is kept beside the key of runs that ended long ago is removed, so that it does not grow for ever.
+
+Never of an open run, nor of one that deployed a version or had a contract migration: a rollback may need those for years. What environments
+are made of, policies, and what was decided about services stay, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from prefect import task
+
+from blocks.approvers.heads import closed_heads, forget_head, read_head
+from blocks.approvers.kept_files import kept_names, kept_path, read_kept, remove_kept, write_kept
+from blocks.approvers.key_file import key_path
+from blocks.errors import Refused, ShipwayError
+from tasks.lifecycle.clock import now
+from tasks.lifecycle.kept_runs import OPEN, RUN
+from tasks.lifecycle.kept_runs import WHAT as OF_A_RUN
+from tasks.lifecycle.policy import OBSERVE
+from tasks.record.kept_index import MOST_OF_A_VERSION, run_of, version_of
+
+EVERY = timedelta(days=1)
+KEPT_FOR = timedelta(days=90)
+HEADS_KEPT_FOR = timedelta(days=400)  # the history still counts what the server does not list any more
+MOST_AT_ONCE = 5_000
+FOLDERS = ("entries", "overrides")  # each has a folder a run
+MARK, WHAT = ("keeper", "retention"), "which says when old files were removed"
+
+
+@task(name="remove what is old", **OBSERVE)
+async def remove_old() -> int:
+    """Remove what is kept of runs that ended long ago, once a day.
+
+    Returns:
+        How many runs and files were removed.
+    """
+    return await asyncio.to_thread(_remove_once_a_day, now())
+
+
+def _remove_once_a_day(at: datetime) -> int:
+    with suppress(Refused, KeyError, ValueError):
+        last = (read_kept(*MARK, what=WHAT) or {}).get("at")
+        if last and timedelta() <= at - datetime.fromisoformat(str(last)) < EVERY:
+            return 0
+    write_kept(*MARK, {"at": at.isoformat()}, what=WHAT)
+    return sum(1 for removed in _remove(at) if removed)
+
+
+def _remove(at: datetime) -> Iterator[bool]:
+    old, left = (at - KEPT_FOR).timestamp(), MOST_AT_ONCE
+    yield from (_removed("deployed", name) for name in _superseded()[:left])
+    needed = {run_of(name) for folder in ("contracts", "deployed") for name in kept_names(folder)} | {*kept_names(OPEN)}
+    for folder in FOLDERS:
+        for path in _folders(key_path().parent / folder):
+            if path.name not in needed and _age_of(path) < old and _is_closed(path.name) and left > 0:
+                shutil.rmtree(path, ignore_errors=True)
+                left -= 1
+                yield True
+    for folder in {*OF_A_RUN} - {OPEN}:
+        yield from (_removed(folder, name) for name in kept_names(folder)[:left] if name not in needed and _mtime(folder, name) < old)
+    for run in closed_heads(before=(at - HEADS_KEPT_FOR).timestamp())[:left]:
+        if run not in needed:
+            with suppress(OSError):
+                forget_head(run)
+                yield True
+
+
+def _superseded() -> list[str]:
+    """List what says that a version was deployed, but for the newest of each."""
+    by_version = defaultdict[str, list[str]](list)
+    for name in kept_names("deployed"):
+        by_version[version_of(name)].append(name)
+    many = [names for names in by_version.values() if len(names) > MOST_OF_A_VERSION]
+    return [name for names in many for name in sorted(names, key=lambda one: _mtime("deployed", one))[:-MOST_OF_A_VERSION]]
+
+
+def _is_closed(run: str) -> bool:
+    """Say if a run's record is known to be closed; one that is not known to be may be needed."""
+    with suppress(ShipwayError):
+        head = read_head(run)
+        return head is not None and head.closed
+    return False
+
+
+def _folders(root: Path) -> list[Path]:
+    with suppress(OSError):
+        return [Path(one.path) for one in os.scandir(root) if RUN.fullmatch(one.name) and one.is_dir(follow_symlinks=False)]
+    return []
+
+
+def _age_of(folder: Path) -> float:
+    """Give when something was last written in a folder, in seconds since the epoch."""
+    return max((one.stat(follow_symlinks=False).st_mtime for one in (folder, *folder.iterdir())), default=0.0)
+
+
+def _mtime(folder: str, name: str) -> float:
+    with suppress(OSError):
+        return kept_path(folder, name).stat().st_mtime
+    return float("inf")
+
+
+def _removed(folder: str, name: str) -> bool:
+    with suppress(OSError):
+        remove_kept(folder, name)
+        return True
+    return False

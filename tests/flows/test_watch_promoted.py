@@ -1,0 +1,81 @@
+"""A version that is held behind its promotion serves already: the plan's health checks watch it on, and roll it back if they fail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from blocks.errors import RolloutFailed, Temporary
+from flows.rollout import hold, migrations, watch_promoted
+from flows.rollout.hold import Standing, wait_while_held
+from tests.flows.test_held_steps import AFTER, FROZEN, Kept, hold_for, nothing, phase, turns
+
+__all__ = ["phase"]
+WELL, ILL = {"outcome": "passed", "reason": "fine"}, {"outcome": "failed", "reason": "/version answered 500"}
+
+
+class Serving:
+    """A promoted version: what each look at it finds, and how many there were."""
+
+    def __init__(self, *found: Any) -> None:
+        """Begin with what the looks will find, one after the other."""
+        self.left, self.looks, self.version = list(found), 0, "1.1"
+
+    async def look_at(self, _platform: Any) -> Any:
+        """Give the position, or fail."""
+        self.looks += 1
+        if isinstance(self.left[0], Exception):
+            raise self.left.pop(0)
+        return {"baseline": self.version}, {"public": "http://shop.example"}
+
+    async def probe(self, target: str, *, verification: Any, version: str) -> Any:
+        """Ask for its health."""
+        assert (target, version, verification is not None) == ("http://shop.example", "1.1", True)
+        return self.left.pop(0)
+
+    async def ends(self, *_: Any) -> bool:
+        """Say that the hold is over once nothing is left to find."""
+        return not self.left
+
+
+def serve(monkeypatch: pytest.MonkeyPatch, *found: Any) -> Serving:
+    """Put a promoted version in the place of platform and network."""
+    serving = Serving(*found)
+    monkeypatch.setattr(watch_promoted, "look_at", serving.look_at)
+    monkeypatch.setattr(watch_promoted, "probe_health", serving.probe)
+    monkeypatch.setattr(watch_promoted, "retried", lambda task: task)
+    monkeypatch.setattr(hold, "_ends", serving.ends)
+    return serving
+
+
+async def held(phase: Kept) -> str:
+    """Wait before the migration behind the promotion."""
+    return await wait_while_held(phase, Standing(None, "production", "1.1"), before=AFTER)  # type: ignore[arg-type]
+
+
+async def test_what_is_promoted_and_well_waits_until_the_hold_is_over(phase: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its looks leave no entries; one that the platform does not answer is made again."""
+    serving = serve(monkeypatch, WELL, Temporary("connection refused"), WELL)
+    hold_for(monkeypatch, FROZEN, None)
+    assert await held(phase) == ""
+    assert serving.looks == 3
+    assert [entry.kind for entry in phase.entries] == ["gate"]
+
+
+async def test_what_is_promoted_and_no_longer_well_is_rolled_back(phase: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the migration begins, and the record says what was seen."""
+    serve(monkeypatch, WELL, ILL)
+    hold_for(monkeypatch, FROZEN)
+    for name, way in {"turns": turns, "expect_jobs": lambda *_: None, "_run": nothing}.items():
+        monkeypatch.setattr(migrations, name, way)
+    with pytest.raises(RolloutFailed, match="held after the promotion: /version answered 500"):
+        await migrations.migrate(phase, None, environment="production", when="after", version="1.1", lease=None)  # type: ignore[arg-type]
+    assert [(entry.kind, entry.name) for entry in phase.entries][1:] == [("health", "while held 1.1")]
+
+
+async def test_what_is_promoted_is_not_what_runs_any_more(phase: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever changed it, the release does not go on from there."""
+    serve(monkeypatch, WELL).version = "1.0"
+    hold_for(monkeypatch, FROZEN)
+    assert "came to run 1.0, not 1.1" in await held(phase)

@@ -1,0 +1,129 @@
+"""What a release changes beside its workload belongs to one service and section, and a rollback cannot borrow it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blocks.approvers.key_file import create_key, key_path
+from blocks.approvers.places import Kept, keep_place
+from blocks.errors import BadInput, Refused, Unreachable
+from tasks.approval.protection import is_anothers, own_environment, things_of
+from tasks.rules.plan.plan import Plan
+from tasks.rules.plan.targets import place_of
+from tests.rules.policy.test_rules import plan_of
+
+WEB, ROUTE, STAGING = "the Service shop/web", "the HTTPRoute shop/web", "the Service shop/web-staging"
+
+
+@pytest.fixture(autouse=True)
+def _key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "keys" / "approvals.key"))
+    create_key(key_path())
+
+
+class Workload:
+    """A platform that says what it points to, and what it changes besides."""
+
+    def __init__(self, uid: str, *things: str, fault: Exception | None = None) -> None:
+        """Point to these."""
+        self.uid, self.things, self.fault = uid, things, fault
+
+    async def identity(self) -> str:
+        """Return the workload."""
+        return f"kubernetes {self.uid}"
+
+    async def touches(self) -> dict[str, str]:
+        """Return the rest."""
+        if self.fault is not None:
+            raise self.fault
+        return {one: f"uid of {one}" for one in self.things}
+
+
+def plan_for(service: str) -> Plan:
+    """Give a plan of a service with blocks of its own."""
+    steps = {"steps": [{"percent": 100}]}
+    production = {"platform": f"kubernetes/{service}-production", **steps}
+    return plan_of(service=service, staging={"platform": f"kubernetes/{service}-staging"}, production=production)
+
+
+PRODUCTION: Any = Workload("u-production", WEB, ROUTE)
+
+
+async def own(environment: str, platform: Any, *, claims: bool = False, service: str = "shop") -> None:
+    """Look, or become the owner."""
+    plan = plan_for(service)
+    await own_environment.fn(plan, place_of(plan, environment), platform, claims=claims)
+
+
+async def test_an_environment_is_its_workload_and_what_is_changed_besides() -> None:
+    """Each by an identity of its own."""
+    assert await things_of.fn(PRODUCTION) == {"": "kubernetes u-production", WEB: f"uid of {WEB}", ROUTE: f"uid of {ROUTE}"}
+    plain: Any = object()
+    assert await things_of.fn(plain) == {}
+
+
+@pytest.mark.parametrize("borrowed", [WEB, ROUTE])
+@pytest.mark.parametrize(("environment", "service"), [("staging", "shop"), ("production", "other"), ("staging", "other")])
+async def test_no_block_borrows_what_a_production_is_reached_by(environment: str, service: str, borrowed: str) -> None:
+    """Its workload is its own and has no owner: the requests of all users would go to a version that no one approved."""
+    await own("production", PRODUCTION, claims=True)
+    for claims in (False, True):
+        with pytest.raises(Refused, match=borrowed):
+            await own(environment, Workload("u-worker", borrowed), claims=claims, service=service)
+
+
+async def test_a_refused_block_becomes_the_owner_of_nothing() -> None:
+    """Else it would keep others from the rest of what it names."""
+    await own("production", PRODUCTION, claims=True)
+    with pytest.raises(Refused):
+        await own("staging", Workload("u-staging", STAGING, WEB), claims=True)
+    await own("staging", Workload("u-staging", STAGING), claims=True, service="other")
+
+
+async def test_staging_and_production_beside_each_other_are_released_as_often_as_wanted() -> None:
+    """A workload and a Service each; what both have in common, as a namespace or a gateway, is not theirs."""
+    for _ in range(2):
+        await own("staging", Workload("u-staging", STAGING), claims=True)
+        await own("production", PRODUCTION, claims=True)
+
+
+class TestRollback:
+    """A rollback asks only where no release ever acted."""
+
+    async def anothers(self, platform: Any, *, environment: str = "staging", service: str = "shop") -> str:
+        """Ask whose an environment is."""
+        plan = plan_for(service)
+        return await is_anothers(plan, place_of(plan, environment), platform)
+
+    async def test_it_is_refused_for_a_block_that_was_never_released_by(self) -> None:
+        """It would move the requests of production to a workload of the asker's choice."""
+        await own("production", PRODUCTION, claims=True)
+        assert WEB in await self.anothers(Workload("u-worker", WEB))
+        assert "does not select" in await self.anothers(Workload("u", fault=BadInput("it does not select", field="service", fix="x")))
+        assert await self.anothers(Workload("u-staging", STAGING)) == ""
+        assert await self.anothers(PRODUCTION, environment="production") == ""
+
+    async def test_it_goes_by_what_a_release_kept_whatever_is_said_since(self) -> None:
+        """No edit of a block, and no owner's file, refuses it."""
+        await own("production", PRODUCTION, claims=True)
+        plan = plan_for("shop")
+        keep_place(place_of(plan, "staging").platform, Kept("", {}))
+        assert await self.anothers(Workload("u-worker", WEB)) == ""
+
+    @pytest.mark.parametrize("broken", ["owners", "policies"])
+    async def test_no_file_that_cannot_be_read_refuses_it(self, broken: str) -> None:
+        """A version that must go does not wait for a file's rights."""
+        await own("production", PRODUCTION, claims=True)
+        folder = key_path().parent / broken
+        folder.mkdir(exist_ok=True, mode=0o700)
+        (folder / "p.yaml").write_text("policy: 99")
+        for path in folder.glob("*.json"):
+            path.write_bytes(b"")
+        assert await self.anothers(PRODUCTION, environment="production") == ""
+
+    async def test_what_does_not_answer_is_no_reason(self) -> None:
+        """The rollback itself waits for it."""
+        assert await self.anothers(Workload("u", fault=Unreachable("no answer"))) == ""

@@ -1,0 +1,62 @@
+"""Times of earlier releases: kept beside the key when a record is closed, and believed only as they were sealed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blocks.approvers.kept_files import kept_path, read_kept, write_kept
+from blocks.approvers.key_file import create_key, key_path
+from tasks.record.kept_times import FOLDER, history_of, keep_times, times_of
+from tests.rules.policy.test_rules import plan_of
+from tests.rules.rollout.test_history import BEGUN, ENDED, PLAN, WAVE, record
+
+
+@pytest.fixture(autouse=True)
+def _key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "keys" / "approvals.key"))
+    create_key(key_path())
+
+
+def files() -> list[Path]:
+    """List the kept files."""
+    return sorted(kept_path(FOLDER, "x").parent.glob("*.kept"))
+
+
+async def test_a_deployed_release_is_kept_once_and_for_its_service() -> None:
+    """A plan that goes by its steps alone reads nothing."""
+    for _ in range(2):
+        await keep_times("shop", run="run-1", entries=record(*BEGUN, *WAVE, *ENDED))
+    await keep_times("shop", run="run-2", entries=record(*BEGUN, *WAVE, *ENDED, outcome="rolled_back"))
+    assert [one.run for one in times_of("shop")] == ["run-1"]
+    assert times_of("mail") == []
+    assert [len(history_of(plan)) for plan in (PLAN, plan_of())] == [1, 0]
+
+
+async def test_what_others_wrote_does_not_count() -> None:
+    """Neither plain text, nor the file of another service or another release under this name."""
+    await keep_times("mail", run="run-1", entries=record(*BEGUN, *WAVE, *ENDED))
+    await keep_times("shop", run="run-1", entries=record(*BEGUN, *WAVE, *ENDED))
+    theirs, ours = sorted(files(), key=lambda path: read_kept(FOLDER, path.stem, what="") != read_kept(FOLDER, files()[0].stem, what=""))
+    content: Any = theirs.read_bytes()
+    service = (read_kept(FOLDER, ours.stem, what="") or {})["service"]
+    ours.write_bytes(content)
+    assert times_of(service) == []
+    ours.write_text(json.dumps({"service": service, "run": "x", "at": "2026-11-30T12:00:00Z", "phases": []}))
+    assert times_of(service) == []
+
+
+async def test_the_oldest_are_forgotten() -> None:
+    """Twice as many as count are kept."""
+    await keep_times("shop", run="run-1", entries=record(*BEGUN, *WAVE, *ENDED))
+    (path,) = files()
+    value = read_kept(FOLDER, path.stem, what="")
+    assert value is not None
+    for number in range(105):
+        write_kept(FOLDER, f"{path.stem[:25]}20260101T{number:06d}Z-old", value, what="")
+    await keep_times("shop", run="run-2", entries=record(*BEGUN, *WAVE, *ENDED))
+    assert len(files()) == 100
+    assert path in files()
