@@ -88,7 +88,7 @@ async def _follow(gitops: GitOps, scene: GitOpsScene, lease: Lease, pid: int) ->
 
 
 async def _abort(gitops: GitOps, scene: GitOpsScene, lease: Lease, pid: int) -> str:
-    """The former version runs while the part is still away; Git is told afterwards, if it was not."""
+    """The baseline runs while the part is still away; Git is told afterwards, if it was not."""
     await bring(scene, lease)
     with stopped(pid):
         task = asyncio.create_task(_said(scene.platform().abort(lease)))
