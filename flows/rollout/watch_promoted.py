@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from blocks.errors import Temporary
 from blocks.platform import Platform
 from flows.lifecycle.context import Phase
-from tasks.lifecycle.policy import retried
+from tasks.lifecycle.retries import retried
 from tasks.record.journal import say
 from tasks.rollout.rollout import look_at
 from tasks.rules.plan.targets import within

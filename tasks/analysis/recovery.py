@@ -9,7 +9,7 @@ from prefect import task
 
 from blocks.errors import ShipwayError
 from blocks.platform import Counts, Platform
-from tasks.lifecycle.policy import OBSERVE_PLATFORM
+from tasks.lifecycle.retries import OBSERVE_PLATFORM
 from tasks.rules.lifecycle.results import PhaseResult, failed, passed
 
 

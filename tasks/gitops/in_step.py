@@ -15,7 +15,7 @@ from tasks.gitops.checks import expect_engine, expect_forge, reviewed
 from tasks.gitops.parts import ALL, Parts, Seen
 from tasks.gitops.review import review_change
 from tasks.gitops.without_git import deploy_without_git, roll_back_without_git, tell_git, undo_without_git
-from tasks.lifecycle.policy import retried
+from tasks.lifecycle.retries import retried
 from tasks.rules.gitops.message import Change
 from tasks.rules.gitops.note import Note, key_of, write_note
 from tasks.rules.gitops.reviewed import differing

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from blocks.errors import RolloutFailed, Temporary
-from flows.rollout import hold, migrations, watch_promoted
-from flows.rollout.hold import Standing, wait_while_held
+from flows.rollout import held_step, migrations, watch_promoted
+from flows.rollout.held_step import Standing, wait_while_held
 from tests.flows.test_held_steps import AFTER, FROZEN, Kept, hold_for, nothing, phase, turns
 
 __all__ = ["phase"]
@@ -45,7 +45,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, *found: Any) -> Serving:
     monkeypatch.setattr(watch_promoted, "look_at", serving.look_at)
     monkeypatch.setattr(watch_promoted, "probe_health", serving.probe)
     monkeypatch.setattr(watch_promoted, "retried", lambda task: task)
-    monkeypatch.setattr(hold, "_ends", serving.ends)
+    monkeypatch.setattr(held_step, "_ends", serving.ends)
     return serving
 
 

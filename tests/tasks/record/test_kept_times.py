@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from blocks.approvers.kept_files import kept_path, read_kept, write_kept
-from blocks.approvers.key_file import create_key, key_path
+from blocks.key_folder.kept_files import kept_path, read_kept, write_kept
+from blocks.key_folder.key_file import create_key, key_path
 from tasks.record.kept_times import FOLDER, history_of, keep_times, times_of
 from tests.rules.policy.test_rules import plan_of
 from tests.rules.rollout.test_history import BEGUN, ENDED, PLAN, WAVE, record

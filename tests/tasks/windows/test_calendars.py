@@ -14,7 +14,7 @@ import pytest
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
-from blocks.approvers.key_file import create_key, key_path
+from blocks.key_folder.key_file import create_key, key_path
 from tasks.lifecycle.freezes import what_holds
 from tasks.rules.windows.decision import decide, fault
 from tasks.rules.windows.ics import Events, read_events
