@@ -66,6 +66,11 @@ class Repository:
         git(self.clone, "push", "-q", "origin", "HEAD:refs/heads/main")
         return self.head
 
+    def rewrite(self, head: str) -> None:
+        """Push by force: main is another commit from now on."""
+        git(self.clone, "fetch", "-q", "origin")
+        git(self.clone, "push", "-q", "--force", "origin", f"{head}:refs/heads/main")
+
     def push_side(self, branch: str) -> None:
         """Push a commit on a branch of its own."""
         git(self.clone, "commit", "-q", "--allow-empty", "-m", "Aside")

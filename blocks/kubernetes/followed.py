@@ -8,6 +8,7 @@ from blocks.kubernetes.leases import believed_state
 from blocks.kubernetes.objects.annotations import State
 from blocks.kubernetes.observe.events import record_event
 from blocks.kubernetes.platform import KubernetesPlatform
+from blocks.kubernetes.snapshot import expect_releasable
 from blocks.kubernetes.strategies import followed
 from blocks.kubernetes.workload import owned
 from blocks.platform import Lease
@@ -41,7 +42,9 @@ class Followed:
 
     async def expect_startable(self, version: str) -> list[str]:
         """Let the cluster try a version's image; gives the lines of what would change, see `followed.expect_startable`."""
-        return await followed.expect_startable(await self.platform.target(), version)
+        target = await self.platform.target()
+        await expect_releasable(target)
+        return await followed.expect_startable(target, version)
 
     async def begin(self, version: str, lease: Lease, *, note: str) -> None:
         """Note the version that is to come, and what undoes it."""

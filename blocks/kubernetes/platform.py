@@ -23,10 +23,9 @@ from blocks.kubernetes.observe.drift import leave
 from blocks.kubernetes.observe.events import record_event
 from blocks.kubernetes.preview import dry_run, planned
 from blocks.kubernetes.routing import own
-from blocks.kubernetes.routing.gateway_metrics import Backend, read_counts
 from blocks.kubernetes.routing.select import traffic_of
+from blocks.kubernetes.routing.service_counts import read_service_counts
 from blocks.kubernetes.routing.traffic import Traffic
-from blocks.kubernetes.routing.weights import routed_port
 from blocks.kubernetes.strategies import beside, rolling
 from blocks.kubernetes.workload import Target
 from blocks.platform import Counts, Endpoints, Lease, LogLine, Position, Preview
@@ -157,7 +156,7 @@ class KubernetesPlatform(Block):
             WorldMoved: Its image belongs to another field manager.
         """
         target = await self.target()
-        await snapshot.expect_configuration(target)
+        await snapshot.expect_releasable(target)
         await record_event(target, reason="ShipwayPrepare", note=f"Deploying {version} ({self.strategy})")
         if self.strategy == "rolling":
             await rolling.prepare(target, version, lease)
@@ -211,15 +210,18 @@ class KubernetesPlatform(Block):
 
     async def counts(self) -> dict[str, Counts]:
         """Read the gateway's counts by version; none if no gateway is named, or if one Service serves both versions."""
-        if not self.gateway_metrics or self.strategy != "canary" or not self.route:
+        return await self._counted() if self.strategy == "canary" else {}
+
+    async def counts_of_all(self) -> dict[str, Counts]:
+        """Read the gateway's counts of the Service under the version that serves alone; none while another one is on its way."""
+        found = await self._counted()
+        return found if len(found) == 1 else {}
+
+    async def _counted(self) -> dict[str, Counts]:
+        if not self.gateway_metrics or not self.route:
             return {}
-        target = await self.target()
-        seen = await self._look(target)
-        baseline, canary = seen.versions(target)
-        services = {version: name for version, name in ((baseline, target.service), (canary, target.canary)) if version}
-        port = await routed_port(target)
-        backends = {version: Backend(service=name, namespace=self.namespace, port=port) for version, name in services.items()}
-        return await read_counts(self.gateway_metrics, backends, bad_status=self.bad_status)
+        versions = (await self._look(target := await self.target())).versions(target)
+        return await read_service_counts(target, versions, url=self.gateway_metrics, bad_status=self.bad_status)
 
     async def labels(self) -> dict[str, dict[str, str]]:
         """Return the metric labels of each version's revision: the hash of its pod template, and the namespace."""
@@ -245,7 +247,7 @@ class KubernetesPlatform(Block):
     async def preview(self, version: str) -> Preview:
         """Return what a release of a version would change here, by a server-side dry run, and what others changed meanwhile."""
         target = await self.target()
-        await snapshot.expect_configuration(target)
+        await snapshot.expect_releasable(target)
         beside.expect_deployment(target, self.strategy)
         await self.touches()
         return await dry_run.preview(target, await planned.planned(target, self.strategy, version))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from blocks.errors import BadInput, WorldMoved
+from blocks.kubernetes.api.argo_rollouts import rollout_fault
 from blocks.kubernetes.api.errors import Missing
 from blocks.kubernetes.leases import believed_state
 from blocks.kubernetes.objects.annotations import NO_STATE, State, is_genuine, state_of
@@ -159,7 +160,7 @@ def version_in(target: Target, pod: Json) -> str:
 async def with_configuration(target: Target, *, ignored: Sequence[str]) -> Target:
     """Return a target with the present configuration: the canary's while there is one, else that of the objects that the pods read.
 
-    One that cannot be read is taken as unchanged since the pods started: a rollback needs none of it, and `expect_configuration` refuses
+    One that cannot be read is taken as unchanged since the pods started: a rollback needs none of it, and `expect_releasable` refuses
     whatever goes forward.
     """
     workload = await target.read()
@@ -174,14 +175,15 @@ async def with_configuration(target: Target, *, ignored: Sequence[str]) -> Targe
     return replace(target, config=now.hash, config_parts=now.parts, config_fault=fault)
 
 
-async def expect_configuration(target: Target) -> None:
-    """Refuse to deploy a version with a configuration that cannot be read; a rollback goes on without.
+async def expect_releasable(target: Target) -> None:
+    """Refuse to deploy a version whose pods Argo Rollouts runs, or whose configuration cannot be read; a rollback goes on.
 
     Raises:
-        BadInput: The account may not read it.
+        BadInput: A Rollout names the workload, or the account may not read the configuration.
     """
-    if target.config_fault is None:
+    fault = await rollout_fault(target.cluster, target.workload) or target.config_fault
+    if fault is None:
         return
     if not target.expect_genuine(await target.read()).rollback:
-        raise target.config_fault
-    LOG.warning("The rollback of %s does not look for changes of the configuration: %s", target.title, target.config_fault)
+        raise fault
+    LOG.warning("The rollback of %s goes on: %s", target.title, fault)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from blocks.errors import BadInput, Temporary, WorldMoved
+from blocks.kubernetes.api.argo_rollouts import rollout_fault
 from blocks.kubernetes.api.client import JSON_PATCH, Cluster
 from blocks.kubernetes.api.errors import Changed
 from blocks.kubernetes.objects.annotations import State, annotations_of, check_lease, expect_genuine, number_in
@@ -72,10 +73,12 @@ class Target:
         """Read the workload; in a rollback with the state that it wrote, whatever others have written since.
 
         Raises:
-            BadInput: It does not exist.
+            BadInput: It does not exist, or is one of Argo Rollouts.
         """
         found = await self.cluster.read(self.kind, self.workload)
         if found is None:
+            if (fault := await rollout_fault(self.cluster, self.workload)) is not None:
+                raise fault
             fix = f"Apply its manifest first; Shipway changes the version of an existing {self.kind}"
             raise BadInput(f"the namespace {self.cluster.namespace} has no {self.kind} {self.workload}", field="workload", fix=fix)
         return as_written(found, self.key)

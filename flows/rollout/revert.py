@@ -20,7 +20,7 @@ from flows.rollout.others import faults_of_others
 from flows.rollout.prepare import prepare
 from flows.rollout.retake import with_lease
 from flows.verify import verified
-from tasks.analysis.watch import watch_recovery
+from tasks.analysis.recovery import watch_recovery
 from tasks.lifecycle.retries import as_temporary, named, retried
 from tasks.notify import alert
 from tasks.record.journal import say

@@ -21,7 +21,7 @@ from tasks.record.journal import emit_progress
 from tasks.rules.analysis.downsampling import Thinned, most_points
 from tasks.rules.analysis.step import MOST_MISSED, Step, versions_of
 from tasks.rules.analysis.verdict import Outcome, Verdict, combine
-from tasks.rules.lifecycle.results import Analysis, PhaseResult, failed, passed
+from tasks.rules.lifecycle.results import Analysis, PhaseResult
 from tasks.rules.plan.targets import within
 
 SHORTEST_PAUSE_SECONDS = 0.05
@@ -228,37 +228,3 @@ def _expect_ours(position: Position, *, version: str, percent: int, lease: Lease
         raise WorldMoved(f"the canary gets {position['percent']} %, not the {percent} % of this step; it was shifted elsewhere")
     if version not in (position["canary"], position["baseline"]):
         raise WorldMoved(f"{version} is not the canary any more ({position['canary'] or 'there is none'}); something else changed it")
-
-
-@task(name="watch recovery", **OBSERVE_PLATFORM)
-async def watch_recovery(platform: Platform, *, version: str, watch_seconds: float, max_error_ratio: float) -> PhaseResult:
-    """Watch a version after a rollback under its real traffic.
-
-    Args:
-        platform: The environment.
-        version: The version that serves again.
-        watch_seconds: How long.
-        max_error_ratio: The share of requests that may fail.
-
-    Returns:
-        What was seen; without any request it passes by its verification alone, and says so.
-    """
-    before = (await platform.counts()).get(version)
-    await asyncio.sleep(watch_seconds)
-    after = (await platform.counts()).get(version)
-    position = await platform.current()
-    if position["baseline"] != version or not position["ready"].get(version):
-        return failed(f"{version} does not serve after {watch_seconds:g} s of watching")
-    bad, total = _increase(before, after)
-    if total == 0:
-        return passed(f"no request came in {watch_seconds:g} s, so its verification alone speaks for it")
-    reason = f"{bad} of {total} requests failed in {watch_seconds:g} s"
-    return passed(reason) if bad <= max_error_ratio * total else failed(reason)
-
-
-def _increase(before: Counts | None, after: Counts | None) -> tuple[int, int]:
-    if after is None:
-        return 0, 0
-    if before is None or before["started"] != after["started"] or after["requests"] < before["requests"]:  # the counter was reset
-        return after["errors"], after["requests"]
-    return after["errors"] - before["errors"], after["requests"] - before["requests"]

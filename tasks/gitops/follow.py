@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from tasks.rules.gitops.course import State, Step, next_step
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 5.0
 LOOKS_TO_CONFIRM = 2  # at Git, with the same fault each: the first may have begun before the commit was there
+FETCH_SECONDS = 10.0  # between two fetches for a revision that is known not to contain the commit
 Say = Callable[[tuple[str, ...]], Awaitable[None]]
 
 
@@ -33,7 +36,8 @@ async def follow(engine: Engine, git: Git, *, commit: str, note: str, timeout_se
         What the engine says then; its `fault` may still tell of a resource that is not healthy.
 
     Raises:
-        RolloutFailed: The engine cannot deploy it; carries its words. Or it is known to the engine and was not deployed in time.
+        RolloutFailed: The engine cannot deploy it; carries its words. Or the branch no longer contains it. Or it is known to the engine and
+            was not deployed in time.
         Temporary: The engine did not come to know it in time.
         Refused: A sync is not permitted.
     """
@@ -48,26 +52,40 @@ async def follow(engine: Engine, git: Git, *, commit: str, note: str, timeout_se
 
 @dataclass
 class _History:
-    """Which revisions contain a commit; answers are remembered, and Git is only asked about revisions that are not the commit."""
+    """Which revisions contain a commit; answers are remembered, and Git is only asked about revisions that are not the commit.
+
+    Fields:
+        absent_since: When a fetch first gave a branch without the commit, and none has given it since; None if the last one did.
+    """
 
     git: Git
     commit: str
     stack: AsyncExitStack
     copy: WorkCopy | None = None
     known: dict[str, bool] = field(default_factory=dict)
+    absent_since: float | None = None
+    fetched_at: float = -math.inf
+
+    @property
+    def lost(self) -> bool:
+        """Whether the branch does not contain the commit any more: looked at over some time, as a mirror may be behind."""
+        return self.absent_since is not None and self.fetched_at >= self.absent_since + FETCH_SECONDS
 
     async def contains(self, revision: str) -> bool:
-        if revision == self.commit:
+        if revision == self.commit or self.known.get(revision):
             return True
-        if revision not in self.known:
-            if self.copy is None:
-                self.copy = await self.stack.enter_async_context(self.git.work_copy())
-            await self.copy.fetch()
-            found = await self.copy.contains(self.commit, head=revision)
-            if not found and not await self.copy.contains(revision, head=self.commit):
-                return False  # nothing is known of it yet: it may be newer than what was fetched
+        if revision in self.known and time.monotonic() < self.fetched_at + FETCH_SECONDS:
+            return False
+        if self.copy is None:
+            self.copy = await self.stack.enter_async_context(self.git.work_copy())
+        head = await self.copy.fetch()
+        self.fetched_at = time.monotonic()
+        there = await self.copy.contains(self.commit, head=head)
+        self.absent_since = None if there else self.absent_since or self.fetched_at
+        found = await self.copy.contains(self.commit, head=revision)
+        if found or await self.copy.contains(revision, head=self.commit):
             self.known[revision] = found
-        return self.known[revision]
+        return found  # if it is neither before nor after the commit, it may be newer than what was fetched
 
 
 @asynccontextmanager
@@ -102,6 +120,8 @@ class _Course:
                     return seen
                 if step == "failed":
                     raise RolloutFailed(seen.fault, evidence=seen.lines)
+                if step == "lost":
+                    raise self._lost(seen)
                 await self._act(step, seen)
             except Temporary as error:
                 await self._wait_out(error)
@@ -126,7 +146,15 @@ class _Course:
                 contained=contained,
                 confirmed=self.same_faults >= LOOKS_TO_CONFIRM,
                 asked=seen.revision in self.asked,
+                lost=self.history.lost,
             )
+        )
+
+    def _lost(self, seen: Observed) -> RolloutFailed:
+        """Say that the history was rewritten; a rollback goes on from that without Git, as from other failures of the rollout."""
+        fix = "Look at the branch, then release again"
+        return RolloutFailed(
+            f"{self.history.commit[:12]} is not in {self.history.copy!r} any more: its history was rewritten. {fix}", evidence=seen.lines
         )
 
     async def _act(self, step: Step, seen: Observed) -> None:

@@ -12,13 +12,14 @@ from dataclasses import replace
 from blocks.errors import RolloutFailed, ShipwayError, Superseded, WorldMoved
 from blocks.platform import About, Lease
 from tasks.gitops.checks import expect_engine, expect_forge, reviewed
-from tasks.gitops.parts import Parts, Seen
+from tasks.gitops.parts import ALL, Parts, Seen
+from tasks.gitops.review import review_change
 from tasks.gitops.without_git import deploy_without_git, roll_back_without_git, tell_git, undo_without_git
+from tasks.lifecycle.retries import retried
 from tasks.rules.gitops.message import Change
 from tasks.rules.gitops.note import Note, key_of, write_note
+from tasks.rules.gitops.reviewed import differing
 from tasks.rules.gitops.settings import edits_of, expecting
-
-ALL = 100
 
 
 async def prepare(parts: Parts, version: str, lease: Lease) -> None:
@@ -63,11 +64,24 @@ async def raise_to_all(parts: Parts, lease: Lease) -> None:
             raise
         await deploy_without_git(parts, note.owed("commit", why=str(error) or "it took too long"), lease)
         return
-    if (runs := (await parts.seen()).runs) != version:
-        fix = "Fix `edits` of the block: they must set the image of this workload"
-        raise RolloutFailed(f"{head[:12]} is deployed, but {parts.title} is set to {runs}, not to {version}. {fix}", evidence=())
+    seen = await parts.seen()
+    if seen.runs != version:
+        raise await _not_set(parts, note, head, seen.runs)
     await parts.followed.await_version(version, lease)
+    await parts.followed.keep_note(lease, write_note(replace(seen.expect_note(parts.title), deployed=True)))
     await parts.followed.record("ShipwayShift", f"{version} is deployed by {head[:12]}")
+
+
+async def _not_set(parts: Parts, note: Note, head: str, runs: str) -> ShipwayError:
+    """Say why a deployed commit did not set the workload: another commit set our values since, or our edits are not of this workload."""
+    what = f"{head[:12]} is deployed, but {parts.title} is set to {runs}, not to {note.change.version}"
+    try:
+        found = await retried(review_change)(parts.git, note.change.edits)
+    except ShipwayError as error:
+        return RolloutFailed(f"{what}. Whether another commit set that is not known: {error}")
+    if others := differing(found.places, note.change.edits):
+        return WorldMoved(f"{what}: another commit changed it. In {found.head[:12]} {'; '.join(others)}. Look at it, then release again")
+    return RolloutFailed(f"{what}. Fix `edits` of the block: they must set the image of this workload")
 
 
 async def _commit(parts: Parts, note: Note, lease: Lease) -> str:

@@ -19,6 +19,8 @@ from tasks.gitops.ways_in import Way
 from tasks.record.journal import inform
 from tasks.rules.gitops.note import Note, read_note, write_note
 
+ALL = 100
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -100,6 +102,15 @@ class Seen:
         if self.note is None or self.note.change.version != self.state.canary:
             raise WorldMoved(f"the note of the change under way in {title} is gone; something else changed the workload. Release again")
         return self.note
+
+    def overridden(self, title: str) -> str:
+        """Say that others set another version than the one that is rolled out; "" if they did not."""
+        note, canary = self.note, self.state.canary
+        if note is None or note.due or not self.state.owner or self.state.percent != ALL or self.runs == canary:
+            return ""
+        if self.runs == note.baseline and not note.deployed:  # it is not in sync yet
+            return ""
+        return f"{title} is set to {self.runs}, not to {canary}: another commit or person changed it. Look at it, then release again"
 
 
 async def _tell(lines: tuple[str, ...]) -> None:

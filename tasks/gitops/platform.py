@@ -12,12 +12,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal, Self
 
-from blocks.errors import BadInput, ShipwayError
+from blocks.errors import BadInput, ShipwayError, WorldMoved
 from blocks.git.remote import plain_remote
 from blocks.platform import About, Counts, Endpoints, Lease, LogLine, Position, Preview
 from tasks.gitops import in_step
 from tasks.gitops.checks import drift_in_git, expect_engine, expect_forge, reviewed
-from tasks.gitops.parts import Parts
+from tasks.gitops.parts import ALL, Parts
 from tasks.gitops.review import review_change
 from tasks.gitops.without_git import tell_git
 from tasks.lifecycle.retries import retried
@@ -53,8 +53,17 @@ class GitOpsPlatform:
         return type(self)(replace(self.of, is_rollback=True))
 
     async def current(self) -> Position:
-        """Read what runs now."""
-        return await self.of.workload.current()
+        """Read what runs now; a version of others in the place of the one that is rolled out is trouble."""
+        position = await self.of.workload.current()
+        if position["canary"] and position["percent"] == ALL and (found := await self._overridden()):
+            position["trouble"] = found
+        return position
+
+    async def _overridden(self) -> str:
+        try:
+            return (await self.of.seen()).overridden(self.of.title)
+        except WorldMoved as error:  # others changed the note
+            return str(error)
 
     async def identity(self) -> str:
         """Return the workload's identity: another block, with Git or without, does not hide whose it is."""
@@ -85,7 +94,7 @@ class GitOpsPlatform:
         Raises:
             BadInput: Another share: the workload's own rollout replaces all pods.
         """
-        if percent not in {0, in_step.ALL}:
+        if percent not in {0, ALL}:
             fix = "Write one step of 100 in production.steps"
             raise BadInput(f"{percent} % is not a share that a rollout in one step can make", field="percent", fix=fix)
         await (in_step.raise_to_all if percent else in_step.lower)(self.of, lease)
@@ -114,6 +123,10 @@ class GitOpsPlatform:
     async def counts(self) -> dict[str, Counts]:
         """Return none: one Service serves both versions."""
         return {}
+
+    async def counts_of_all(self) -> dict[str, Counts]:
+        """Return the gateway's counts of that Service, while one version serves alone."""
+        return await self.of.workload.counts_of_all()
 
     async def labels(self) -> dict[str, dict[str, str]]:
         """Return the metric labels of the version that runs."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 
 import pytest
+import yaml
 
 from blocks.errors import RolloutFailed, Unreachable
 from blocks.platform import Lease
-from tests.cluster.cluster_world import IMAGE
+from tests.cluster.cluster_world import IMAGE, Gateway, Visitor
 from tests.cluster.gitops_scene import GitOpsScene, image_in
 from tests.cluster.gitops_world import WORKLOAD, GitOps
 from tests.cluster.scene import FIRST, READY, SECOND
@@ -18,6 +20,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.argocd, pytest.mark.timeout(1_200
 FORWARD, BACK = f"Deploy podinfo {SECOND}", f"Revert podinfo {SECOND}"
 # Longer than Argo CD's self-healing takes, and than the git server's return needs to be seen.
 WATCHED_SECONDS = float(os.environ.get("SHIPWAY_WATCHED_SECONDS", "40"))
+
+LINGER_SECONDS = 3
 
 
 def scene_of(gitops: GitOps, *, by_api: bool = False, **settings: object) -> GitOpsScene:
@@ -59,6 +63,35 @@ async def test_a_release_goes_forward_and_back(gitops: GitOps, *, by_api: bool) 
     assert (position["baseline"], position["canary"]) == (FIRST, None)
     assert (await gitops.image(), ours(scene)) == (FIRST, [BACK, FORWARD])
     await stays(gitops, FIRST)
+
+
+async def test_no_request_fails_while_a_release_goes_forward_and_back(gitops: GitOps, gateway: Gateway) -> None:
+    """The workload's own rollout replaces the pods, whose manifest lets them serve until the gateway knows that they go."""
+    await gitops.deployed()
+    commit = gitops.repository.write({WORKLOAD: lingering(gitops.repository.read(WORKLOAD))})
+    await gitops.engine().refresh()
+    await gitops.synced(commit)
+    await gitops.world.rolled_out()
+    scene = scene_of(gitops)
+    async with Visitor(await gitops.world.route(gateway), per_second=20).visiting() as visitor:
+        lease = await bring(scene)
+        await scene.platform().abort(lease)
+        await asyncio.sleep(LINGER_SECONDS + 1)
+        gone = time.time()
+        await asyncio.sleep(1)
+    assert visitor.bad == []
+    assert visitor.versions == {FIRST, SECOND}
+    assert {one.version for one in visitor.since(gone)} == {FIRST}
+
+
+def lingering(content: bytes) -> bytes:
+    """Let podinfo's pods serve for a while after they were told to stop."""
+    found = yaml.safe_load(content)
+    pod = found["spec"]["template"]["spec"]
+    pod["terminationGracePeriodSeconds"] = 10
+    pod["containers"][0]["lifecycle"] = {"preStop": {"sleep": {"seconds": LINGER_SECONDS}}}
+    found["spec"]["strategy"] = {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    return yaml.safe_dump(found, sort_keys=False).encode()
 
 
 async def test_a_promoted_release_stays(gitops: GitOps) -> None:

@@ -4,6 +4,7 @@ import argparse
 import ast
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 # The word after `shipway` where it is a command: at the start of code, or of a line of a code block.
 COMMAND = re.compile(r"(?:`|^\s*)shipway ([a-z]\w*)([^`\n]*)", re.MULTILINE)
 QUOTED = re.compile(r"`shipway ([a-z]\w*)([^`\n]*)`")  # in a message
+# A whole command: a line of a code block, or code that names a file. What is left out is written as …, a value of any kind as "…".
+WHOLE = re.compile(r"(?:^\s*|`(?=[^`\n]*\.ya?ml\b))(?:[A-Z_]+=\S+ )*shipway ([a-z][^`\n]*)", re.MULTILINE)
+LEFT_OUT = re.compile(r"(?<![\"'])…")
 OPTION = re.compile(r"(?<=\s)--[a-z][a-z-]+")
 TARGET = re.compile(r"(?:`|^)make ([a-z][a-z-]*)", re.MULTILINE)
 LOAD_ALL = """
@@ -126,6 +130,21 @@ def test_every_fix_names_commands_and_options_that_exist(room: str, choices: dic
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_whole_command_is_taken_as_it_is_written(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No required word is missing, and none is too many."""
+    parser, _ = build_parser()
+    for line in WHOLE.findall(page.read_text(encoding="utf-8")):
+        typed = line.partition(" #")[0].partition(" | ")[0]
+        if LEFT_OUT.search(typed):
+            continue
+        try:
+            parser.parse_args(shlex.split(typed))
+        except SystemExit as ended:
+            if ended.code:
+                pytest.fail(f"shipway {typed}: {capsys.readouterr().err}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_make_target_exists(page: Path) -> None:
     """What the documents tell people to make is a target of the Makefile."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -174,6 +193,16 @@ def test_every_entrypoint_loads() -> None:
     )
     assert loaded.returncode == 0, loaded.stderr[-2000:]
     assert len(loaded.stdout.split()) == len(entrypoints)
+
+
+def test_each_part_in_the_picture_of_gitops_has_a_row_for_when_it_is_down() -> None:
+    """Whoever is called at night finds the part by its name in docs/gitops.svg."""
+    picture = (ROOT / "docs" / "gitops.svg").read_text(encoding="utf-8")
+    boxes = set(re.findall(r'<rect class="box"[^>]*/><text [^>]*>([^<]+)<', picture))
+    table = (ROOT / "docs" / "gitops.md").read_text(encoding="utf-8").partition("### If a part is down\n")[2].partition("\n## ")[0]
+    rows = {row.split(" | ")[0].strip("| ").partition(",")[0] for row in table.splitlines() if row.startswith("| ")} - {"part"}
+    seen_by_it = {"Application", "workload", "pods"}  # what Argo CD and Kubernetes keep is away with their APIs
+    assert boxes - seen_by_it == rows - {"Argo CD's API", "Kubernetes"}
 
 
 def test_the_lock_names_no_host() -> None:

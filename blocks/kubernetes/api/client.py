@@ -38,6 +38,7 @@ KINDS = {
     "HorizontalPodAutoscaler": ("apis/autoscaling/v2", "horizontalpodautoscalers"),
     "Application": ("apis/argoproj.io/v1alpha1", "applications"),
     "ApplicationSet": ("apis/argoproj.io/v1alpha1", "applicationsets"),
+    "Rollout": ("apis/argoproj.io/v1alpha1", "rollouts"),
     "AppProject": ("apis/argoproj.io/v1alpha1", "appprojects"),
 }
 # The official client blocks; its calls run here, so that a slow cluster does not block the process's other threads. Not more at once:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Step = Literal["done", "failed", "sync", "refresh", "wait"]
+Step = Literal["done", "failed", "lost", "sync", "refresh", "wait"]
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,7 @@ class State:
         contained: Whether the revision is the commit or a descendant of it; None if there is no revision.
         confirmed: Whether the same fault was already there before the last look at Git, which began after the commit.
         asked: Whether a sync of the revision was asked for already.
+        lost: Whether the branch no longer contains the commit, which was in it before; not only for a moment.
     """
 
     revision: str
@@ -28,6 +29,7 @@ class State:
     contained: bool | None
     confirmed: bool
     asked: bool
+    lost: bool
 
 
 def next_step(state: State) -> Step:
@@ -37,13 +39,14 @@ def next_step(state: State) -> Step:
     was wrong with another revision says nothing of this one.
 
     Returns:
-        `done`, `failed`, `sync` to start a sync of the revision, `refresh` to have the engine look at Git, or `wait`.
+        `done`, `failed`, `lost` if the history was rewritten, `sync` to start a sync of the revision, `refresh` to have the engine look at
+        Git, or `wait`.
     """
     fatal = bool(state.fault) and not state.temporary
     if state.contained is None:
         return "failed" if fatal and state.confirmed else "refresh"
     if not state.contained:
-        return "refresh"
+        return "lost" if state.lost else "refresh"
     if state.operation is not None:
         return "wait"
     if not state.automatic and not state.asked and (fatal or not state.synced):  # what failed before may be tried again by this release

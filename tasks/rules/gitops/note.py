@@ -34,6 +34,7 @@ class Note:
         holder: The name under which the engine was held already before this change; "" if it was not.
         rolls_back: Whether the change is itself a rollback, which goes on without Git.
         via: The page of the pull request by which it goes in; "" if there is none.
+        deployed: Whether the workload ran the version: from then on the baseline is another's change, too.
     """
 
     change: Change
@@ -44,6 +45,7 @@ class Note:
     holder: str = ""
     rolls_back: bool = False
     via: str = ""
+    deployed: bool = False
 
     @property
     def holds(self) -> str:
@@ -60,7 +62,7 @@ class Note:
 
     def again(self, nonce: str) -> Note:
         """Return the note of the same change under another key: the first one was reverted."""
-        return replace(self, change=replace(self.change, key=f"{self.change.key.rpartition('/')[0]}/{nonce}"), via="")
+        return replace(self, change=replace(self.change, key=f"{self.change.key.rpartition('/')[0]}/{nonce}"), via="", deployed=False)
 
 
 def key_of(*parts: str, nonce: str) -> str:

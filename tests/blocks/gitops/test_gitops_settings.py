@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
-from blocks.gitops.gitops import ENGINE, FILE, GIT, KUBERNETES, VALUE, GitOps
+from blocks.gitops.gitops import ENGINE, FILE, GIT, KUBERNETES, VALUE, FileEdit, GitOps
 from tasks.rules.plan.blocks_file import read_blocks
 from tasks.rules.plan.types import PATTERN_WORDS
 
@@ -66,3 +68,10 @@ def test_what_is_wrong_is_named_with_field_and_fix(before: str, after: str, said
 def test_every_pattern_has_a_fix_in_words() -> None:
     """So that no reader is sent to look it up."""
     assert {ENGINE, FILE, GIT, KUBERNETES, VALUE} <= set(PATTERN_WORDS)
+
+
+def test_the_documented_fields_of_an_image_are_those_that_can_be_set() -> None:
+    """docs/gitops.md names each, and none besides."""
+    text = (Path(__file__).parents[3] / "docs" / "gitops.md").read_text(encoding="utf-8")
+    (row,) = [line for line in text.splitlines() if line.startswith("| a field of an entry of kustomize's `images`")]
+    assert set(re.findall(r"`(new\w+|digest)`", row)) == set(get_args(FileEdit.model_fields["field"].annotation))

@@ -19,6 +19,7 @@ DONE = State(
     contained=True,
     confirmed=False,
     asked=False,
+    lost=False,
 )
 
 
@@ -33,6 +34,9 @@ DONE = State(
         ({"contained": False}, "refresh"),
         ({"contained": False, "operation": "c0"}, "refresh"),
         ({"contained": False, "fault": "the sync failed"}, "refresh"),
+        ({"contained": False, "lost": True}, "lost"),
+        ({"contained": False, "lost": True, "operation": "c0", "fault": "the sync failed"}, "lost"),
+        ({"lost": True}, "done"),
         ({"synced": False}, "refresh"),
         ({"synced": False, "waiting": "sync window"}, "wait"),
         ({"synced": False, "operation": "c1", "waiting": "sync window"}, "wait"),

@@ -13,8 +13,9 @@ import pytest
 
 from blocks.errors import Superseded, Temporary, WorldMoved
 from blocks.platform import Lease
+from tasks.analysis.recovery import watch_recovery
 from tasks.analysis.sources import Subject
-from tasks.analysis.watch import begin_watch, read_counts, start_clock, watch_on, watch_recovery, watch_step
+from tasks.analysis.watch import begin_watch, read_counts, start_clock, watch_on, watch_step
 from tasks.rules.analysis.step import MOST_MISSED
 from tasks.rules.plan.plan import Judgement, PlatformSli
 from tests.local_environments import MakeLocal
@@ -252,6 +253,7 @@ async def test_errors_of_real_traffic_fail_a_real_canary(shared_local: MakeLocal
         (counted(100, 90), counted(20, 10, started="b"), "failed", "10 of 20"),
         (None, counted(20), "passed", "0 of 20"),
         (counted(20), None, "passed", "no request"),
+        (None, None, "passed", "the platform counts no requests of it, so"),
     ],
 )
 async def test_a_recovery_is_judged_by_what_came_after_it(before: Any, after: Any, outcome: str, said: str) -> None:
@@ -261,6 +263,29 @@ async def test_a_recovery_is_judged_by_what_came_after_it(before: Any, after: An
     found = await watch_recovery.fn(platform, version="1.0", watch_seconds=0.01, max_error_ratio=0.05)
     assert found.outcome == outcome
     assert said in found.reason
+
+
+@pytest.mark.parametrize(
+    ("errors", "outcome", "said"),
+    [(0, "passed", "0 of 100 requests"), (6, "failed", "6 of 100"), (None, "passed", "(it is away), so")],
+)
+async def test_a_recovery_is_judged_by_all_requests_if_the_platform_counts_no_versions(errors: int | None, outcome: str, said: str) -> None:
+    """One Service serves, so its counts are those of the one version; what cannot be counted is said, and ends no rollback."""
+
+    class OneService(FakePlatform):
+        read = 0
+
+        async def counts(self) -> dict[str, Any]:
+            return {}
+
+        async def counts_of_all(self) -> dict[str, Any]:
+            if errors is None:
+                raise Temporary("it is away")
+            self.read += 1
+            return {"1.0": counted(10) if self.read == 1 else counted(110, errors)}
+
+    found = await watch_recovery.fn(OneService(canary=None, percent=0), version="1.0", watch_seconds=0.01, max_error_ratio=0.05)
+    assert (found.outcome, said in found.reason) == (outcome, True), found.reason
 
 
 @pytest.mark.parametrize("change", [{"baseline": "1.1"}, {"ready": {"1.0": False}}, {"ready": {}}])
