@@ -154,7 +154,7 @@ def decide_due(decide: Callable[[datetime], Decision], due: Due, at: datetime) -
         return Decision(begins=False, until=None, what="", why="", missed=f"it {span}, and it is {_too_late(at, due.latest)}")
     if due.begin is not None and at < due.begin:
         then = decide(due.begin)
-        found = replace(then, begins=False, until=then.until or due.begin)
+        found = replace(then, begins=False, until=then.until or due.begin, opens=due.begin if then.begins else then.opens)
         if then.begins:
             found = replace(found, what=f"production is due {moment_in_words(due.begin)}", why=f"the release {span}")
     else:
