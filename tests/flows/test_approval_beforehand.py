@@ -63,7 +63,7 @@ async def test_a_release_that_has_begun_asks_no_policy_when_production_opens(wor
 
 
 async def test_what_never_opens_by_what_is_known_opens_at_no_moment(world: World) -> None:
-    """It is looked at again in a day, which is no opening: an approval is not renewed for it, and no gate is held open."""
+    """It is looked at again in a day, but that does not open it: no approval is renewed for it, and no gate is held open."""
     endless = {"deny": [{"from": "2026-11-01", "zone": "UTC", "reason": "incident", "owner": "platform"}]}
     assert await opens_at(phase_of(**endless)) is None
     world.due = Due(AT + DAY, None)

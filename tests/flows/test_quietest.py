@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -128,6 +129,34 @@ async def test_the_last_one_counts_while_prometheus_is_away(world: World) -> Non
     world.answers = True
     await world.turn(hours=2)
     assert (world.kept.fault, world.kept.chosen.at) == ("", world.at)
+
+
+async def test_a_turn_of_the_keeper_is_bounded_for_all_services_together(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long Prometheus takes for each: what is left has the next turn, and in a few turns all are measured once."""
+    names = [f"shop-{number}" for number in range(5)]
+    for name in names:
+        keep_quietest(name, kept_of(asking(plan_of(), SCRAPED)))
+    monkeypatch.setattr(quietest, "monotonic", lambda: world.measured * 16.0)
+    assert [len(await world.turn(days=days)) for days in (8, 0, 0, 0)] == [2, 2, 2, 0]
+    assert world.measured == 6
+
+
+async def test_a_server_that_hangs_holds_no_turn_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the page nor the message is waited for without end; the message is sent in an hour."""
+
+    async def hang(*_: Any, **__: Any) -> None:
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(quietest, "TELL_SECONDS", 0.05)
+    monkeypatch.setattr(quietest, "acreate_markdown_artifact", hang)
+    with monkeypatch.context() as away:
+        away.setattr(quietest, "announce", hang)
+        world.minute = 0
+        async with asyncio.timeout(20):
+            await world.turn(days=7.1)
+    assert (world.measured, world.kept.chosen.minute, world.told) == (1, 0, [])
+    await world.turn(hours=1.1)
+    assert len(world.told) == 1
 
 
 async def test_one_that_cannot_be_read_keeps_no_other_from_its_turn(world: World) -> None:
