@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from blocks.approvers.kept_files import kept_names, read_kept, remove_kept, write_kept
+from blocks.approvers.kept_files import NotKept, kept_names, read_kept, remove_kept, write_kept
 from blocks.approvers.key_file import key_path
 from blocks.errors import Refused, ShipwayError
 from blocks.outside_text import error_text
+from tasks.lifecycle.apart import apart
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import CALENDARS
 from tasks.rules.windows.address import address_in_words
@@ -98,7 +99,10 @@ async def kept_calendars() -> list[Kept]:
 
 async def refresh_calendars() -> None:
     """Read again the calendars of windows that were asked for lately, as far as it is time; so what they say now can wake who waits."""
-    known, at = await kept_calendars(), now()
+    at, known = now(), list[Kept]()
+    for name in await asyncio.to_thread(kept_names, CALENDARS):
+        with apart(f"the kept calendar {name}"):
+            known += [one for one in [await asyncio.to_thread(_load_state, name)] if one is not None]
     for kept in known:
         if at - kept.asked_at > FORGOTTEN:
             for folder in (CALENDARS, CONTENTS):
@@ -141,7 +145,8 @@ async def _calendar(ics: str, zone: str) -> Calendar:
 
 
 async def _refresh_kept(kept: Kept, at: datetime) -> None:
-    await _refreshed(await asyncio.to_thread(_with_content, kept), at)
+    with apart(f"the calendar {address_in_words(kept.ics)}"):
+        await _refreshed(await asyncio.to_thread(_load, kept), at)
 
 
 async def _refreshed(kept: Kept, at: datetime) -> Kept:
@@ -174,8 +179,11 @@ def _load(wanted: Kept) -> Kept:
     """Read what is kept of a calendar; nothing on a machine without a key."""
     if not key_path().exists():
         return wanted
-    found = _load_state(wanted.name)
-    return wanted if found is None else _with_content(found)
+    try:
+        found = _load_state(wanted.name)
+        return wanted if found is None else _with_content(found)
+    except NotKept:  # there is no last good one: as if it was never read, and what is read now replaces it
+        return replace(wanted, tried_at=None, read_at=None, content=b"")
 
 
 def _load_state(name: str) -> Kept | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from cryptography.fernet import Fernet
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
@@ -276,6 +277,49 @@ async def test_a_kept_calendar_that_others_changed_counts_as_unknown(web: Calend
     said = await says(address, clock.later(hours=1))
     assert "never read" in said
     assert said.startswith("closed; opens not within 2 years")
+
+
+@pytest.mark.parametrize("folder", [calendars.CALENDARS, calendars.CONTENTS])
+@pytest.mark.parametrize("wrong", [b"", b"torn", "another key"])
+async def test_a_kept_calendar_that_is_not_ours_is_read_again(web: CalendarHttp, clock: Clock, folder: str, wrong: bytes | str) -> None:
+    """It was cut short, or is of another key: the address answers, so production need not stay closed."""
+    address = f"{web.url}/team.ics"
+    said = await says(address, clock.at)
+    [path] = (key_path().parent / folder).glob("*.kept")
+    path.write_bytes(wrong if isinstance(wrong, bytes) else Fernet(Fernet.generate_key()).encrypt(b"{}"))
+    assert await says(address, clock.later(seconds=1)) == said
+    assert await says(address, clock.later(seconds=1)) == said
+    assert web.asked == 2
+    assert [one.problem for one in await kept_calendars()] == [""]
+
+
+async def test_one_that_others_could_write_is_not_replaced_and_its_fix_is_named(web: CalendarHttp, clock: Clock) -> None:
+    """Who wrote it may want it read again."""
+    address = f"{web.url}/team.ics"
+    await says(address, clock.at)
+    [path] = (key_path().parent / calendars.CALENDARS).glob("*.kept")
+    path.chmod(0o666)
+    assert f"chmod go-w {path}" in await says(address, clock.later(minutes=11))
+    assert web.asked == 1
+
+
+@pytest.mark.parametrize("folder", [calendars.CALENDARS, calendars.CONTENTS])
+async def test_a_kept_calendar_that_cannot_be_read_keeps_no_other_from_its_turn(
+    web: CalendarHttp, clock: Clock, tmp_path: Path, folder: str
+) -> None:
+    """The keeper reads the others again."""
+    await says(f"{web.url}/team.ics", clock.at)
+    [path] = (key_path().parent / folder).glob("*.kept")
+    file = tmp_path / "team.ics"
+    file.write_bytes(GOOD)
+    await says(str(file), clock.at)
+    path.write_bytes(b"torn")
+    file.write_bytes(calendar(SALE.replace("T20", "T21")))
+    clock.later(minutes=11)
+    held = what_holds("shop")
+    await refresh_calendars()
+    assert what_holds("shop") != held
+    assert web.asked == (1 if folder == calendars.CALENDARS else 2)
 
 
 async def test_without_a_key_nothing_is_kept(web: CalendarHttp, clock: Clock) -> None:
