@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.events import emit_event
+from pydantic import ValidationError
 
 from blocks.errors import ShipwayError
+from blocks.outside_text import error_text
 from tasks.lifecycle.apart import apart
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.quietest import KeptQuietest, measured_services, read_quietest, replace_quietest
 from tasks.notify import announce
 from tasks.record.journal import say
-from tasks.rules.windows.quietest import HOLDS_FOR, OVERDUE_AFTER, TRIED_AFTER, is_due, moved_in_words
+from tasks.rules.windows.quietest import HOLDS_FOR, NOT_ASKED, OVERDUE_AFTER, TRIED_AFTER, is_due, moved_in_words
 from tasks.rules.windows.words import moment_in_words
 
 if TYPE_CHECKING:  # a keeper that measures nothing need not pay for it
@@ -73,7 +75,7 @@ async def _measure(service: str, kept: KeptQuietest, at: datetime, *, last: date
         late = last < kept.chosen.at + OVERDUE_AFTER <= at  # the first try since then, so that it is told once
         until = moment_in_words(kept.chosen.at + HOLDS_FOR)
         said = f"{service}: the quietest window could not be measured again, and counts until {until}: {fault}"
-        after = kept.model_copy(update={"fault": fault, **({"untold": said, "telling": None} if late else {})})
+        after = kept.model_copy(update={"fault": fault, **({"untold": f"{said}. {NOT_ASKED}", "telling": None} if late else {})})
         await asyncio.to_thread(replace_quietest, service, kept, after)
         return after, said, None
     moved = moved_in_words(service, kept.chosen, found.kept.chosen)
@@ -85,7 +87,9 @@ async def _measure(service: str, kept: KeptQuietest, at: datetime, *, last: date
 def _fault(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"it took longer than {MEASURE_SECONDS} s"
-    return str(error)[:MOST_LETTERS] if isinstance(error, ShipwayError) else "what is kept is of another version of Shipway"
+    if isinstance(error, ValidationError):
+        return "what is kept is of another version of Shipway"
+    return (str(error) if isinstance(error, ShipwayError) else error_text(error))[:MOST_LETTERS]
 
 
 async def publish_quietest(service: str, found: Measuring, at: datetime) -> None:

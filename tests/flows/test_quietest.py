@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from blocks.approvers.key_file import create_key, key_path
 from blocks.errors import Temporary
@@ -19,6 +20,7 @@ from tasks.analysis.quietest import Measuring
 from tasks.lifecycle import clock
 from tasks.lifecycle.quietest import KeptQuietest, keep_quietest, read_quietest
 from tasks.rules.analysis.rhythm import SLOTS, Slot
+from tasks.rules.windows.quietest import NOT_ASKED
 from tests.rules.analysis.test_quietest import SCRAPED, asking
 from tests.rules.rollout.test_steps import plan_of
 from tests.tasks.lifecycle.test_quietest import kept_of
@@ -34,6 +36,7 @@ class World:
         """Let the keeper see this clock, this Prometheus and this team."""
         self.at, self.minute, self.answers, self.hears = START, 150, True, True
         self.measured, self.pages = 0, 0
+        self.wrong: Exception = Temporary("Prometheus does not answer")
         self.told: list[str] = []
         self.events: list[str] = []
         for module in (clock, quietest):
@@ -48,7 +51,7 @@ class World:
         """Measure, or not."""
         self.measured += 1
         if not self.answers:
-            raise Temporary("Prometheus does not answer")
+            raise self.wrong
         chosen = kept.chosen.model_copy(update={"minute": self.minute, "at": at})
         week: list[Slot | None] = [Slot(1.0, 1.0, 8)] * SLOTS
         return Measuring(kept.model_copy(update={"chosen": chosen, "tried": at, "fault": ""}), week)
@@ -122,9 +125,10 @@ async def test_the_last_one_counts_while_prometheus_is_away(world: World) -> Non
     assert (world.measured, world.kept.fault, world.told) == (3, "Prometheus does not answer", [])
     for _ in range(3):
         await world.turn(days=1)
-    assert world.told == [
+    said = (
         f"{SERVICE}: the quietest window could not be measured again, and counts until Mon 2026-12-14 12:00 UTC: Prometheus does not answer"
-    ]
+    )
+    assert world.told == [f"{said}. {NOT_ASKED}"]
     assert (world.events, world.kept.chosen.minute, world.kept.chosen.at) == (["shipway.window.unmeasured"], 150, START)
     world.answers = True
     await world.turn(hours=2)
@@ -163,6 +167,18 @@ async def test_one_that_cannot_be_read_keeps_no_other_from_its_turn(world: World
     """Of another service."""
     (key_path().parent / "quietest" / "another.kept").write_bytes(b"x")
     assert len(await world.turn(days=8)) == 1
+
+
+async def test_only_a_kept_plan_that_cannot_be_read_is_of_another_version(world: World) -> None:
+    """Any other fault is named as it is."""
+    world.answers, world.wrong = False, ValueError("the answer has no time")
+    await world.turn(days=7.1)
+    assert world.kept.fault == "ValueError: the answer has no time"
+    with pytest.raises(ValidationError) as wrong:
+        KeptQuietest.model_validate({})
+    world.wrong = wrong.value
+    await world.turn(hours=1.1)
+    assert world.kept.fault == "what is kept is of another version of Shipway"
 
 
 async def test_what_a_person_measures_meanwhile_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

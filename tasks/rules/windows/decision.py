@@ -73,7 +73,7 @@ def fault(groups: Sequence[Group], at: datetime, *, needed: timedelta, if_too_sh
     """Say why no release could ever begin production, from a moment on; "" if one can."""
     if next_opening(groups, at) is None:
         if unread := never_read(groups):
-            return f"production stays closed, as a calendar of its windows was never read: {'; '.join(unread)}"
+            return f"production stays closed by {'; '.join(unread)}"
         seen = look(groups, at)
         fix = "" if any(one.is_unknown for one in seen.because) else ". Change the windows"
         return f"production never opens: {look_in_words(seen)}{fix}"

@@ -180,7 +180,7 @@ async def test_without_a_good_calendar_production_is_closed(web: CalendarHttp, c
     groups = await with_calendars(plain)
     assert not look(groups, clock.at).is_open
     assert not decide(groups, clock.at, needed=timedelta(), if_too_short="proceed").begins
-    said = "production stays closed, as a calendar of its windows was never read: the calendar 127.0.0.1: never read: 127.0.0.1 answers 404"
+    said = "production stays closed by the calendar 127.0.0.1: never read: 127.0.0.1 answers 404"
     assert fault(groups, clock.at, needed=timedelta(), if_too_short="wait").startswith(said)
     assert not look(plain, clock.at).is_open  # nor if no one asked
     web.says = "good"
