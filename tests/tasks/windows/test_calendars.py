@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from blocks.approvers.key_file import create_key, key_path
 from tasks.lifecycle.freezes import what_holds
+from tasks.lifecycle.kept_runs import keep_open
 from tasks.rules.windows.decision import decide, fault
 from tasks.rules.windows.ics import Events, read_events
 from tasks.rules.windows.opening import look
@@ -265,6 +266,9 @@ async def test_the_keeper_reads_calendars_again_and_another_content_wakes_who_wa
     asked = web.asked
     await refresh_calendars()
     assert web.asked == asked  # no window named it for a month
+    await keep_open("r1")
+    await refresh_calendars()
+    assert web.asked == asked + 1  # a release may wait for it for longer
 
 
 async def test_a_kept_calendar_that_others_changed_counts_as_unknown(web: CalendarHttp, clock: Clock) -> None:
@@ -320,6 +324,46 @@ async def test_a_kept_calendar_that_cannot_be_read_keeps_no_other_from_its_turn(
     await refresh_calendars()
     assert what_holds("shop") != held
     assert web.asked == (1 if folder == calendars.CALENDARS else 2)
+
+
+async def test_what_did_not_change_is_not_read_by_another_process(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A keeper, which begins with nothing in mind, looks at a file each half a minute."""
+    path, read = tmp_path / "team.ics", list[datetime]()
+
+    async def counted(content: bytes, *, zone: str, at: datetime) -> Events:
+        read.append(at)
+        return await _expand_here(content, zone=zone, at=at)
+
+    monkeypatch.setattr(calendars, "expand", counted)
+    path.write_bytes(GOOD)
+    await says(str(path), clock.at)
+    for content in (GOOD, GOOD, calendar(SALE.replace("T20", "T21"))):
+        calendars._expanded.clear()
+        path.write_bytes(content)
+        clock.later(minutes=1)
+        await refresh_calendars()
+        assert [one.tried_at for one in await kept_calendars()] == [clock.at]
+    assert read == [AT, clock.at]
+
+
+async def test_a_calendar_that_takes_longer_than_a_turn_is_noted_as_tried(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each turn of the keeper would begin with it, and be cut off."""
+    path = tmp_path / "team.ics"
+    path.write_bytes(GOOD)
+    await says(str(path), clock.at)
+    path.write_bytes(calendar(SALE.replace("T20", "T21")))
+    monkeypatch.setattr(calendars, "expand", lambda *_, **__: asyncio.sleep(3600))
+    calendars._expanded.clear()
+    clock.later(minutes=1)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await refresh_calendars()
+    [kept] = await kept_calendars()
+    assert (kept.tried_at, kept.read_at) == (clock.at, AT)
+    assert "as it was less than 1 h ago, and not read since: there was no time for it" in kept_in_words(kept, clock.at)
+    await refresh_calendars()  # it is not due
 
 
 async def test_without_a_key_nothing_is_kept(web: CalendarHttp, clock: Clock) -> None:
