@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -12,13 +11,14 @@ import pytest
 from blocks.errors import Refused, Skipped
 from flows.approval import gate as gates
 from flows.lifecycle import frame
+from tasks.rules.approval.policy import read_answer
 from tasks.rules.rollout.waiting import SUSPENDS_UNTIL
 from tests.flows.test_held_steps import RUN, Kept, nothing
 from tests.rules.policy.test_rules import plan_of
 
 AT = datetime(2026, 11, 29, 22, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-NO_ANSWER: Any = defaultdict(str)
+NO_ANSWER = read_answer(None, received_at=AT)
 
 
 class Asked(Exception):
