@@ -14,11 +14,11 @@ from pydantic import Field
 from blocks.errors import Skipped
 from blocks.outside_text import as_ending, as_name
 from flows.lifecycle.context import Phase, begin_phase, platform_of, run_id
-from tasks.approval.protection import keep_policies
+from tasks.approval.protection import expect_policies
 from tasks.evidence.candidates import earlier_outcomes, list_tags, missing_evidence, open_releases
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.links import run_link
-from tasks.lifecycle.policy import retried
+from tasks.lifecycle.retries import retried
 from tasks.lifecycle.schedule import request_release
 from tasks.rollout.rollout import read_position
 from tasks.rules.evidence.candidates import MOST_TRIED, begun_before, none_ready, pattern_fault, waiting
@@ -67,7 +67,7 @@ async def candidate(
         return Completed(name="Skipped", message=why)
     try:
         phase = await begin_phase(plan, scope="")
-        await asyncio.to_thread(keep_policies, phase.plan, requester=requester)
+        await asyncio.to_thread(expect_policies, phase.plan, requester=requester)
         version = await _choose(phase, pattern, pre_releases=pre_releases)
     except Skipped as error:
         return Completed(name="Skipped", message=as_ending(error))

@@ -12,7 +12,7 @@ from flows.lifecycle.parameters import drops_unknown_parameters
 from flows.lifecycle.quietest import renew_quietest
 from tasks.lifecycle.apart import apart
 from tasks.lifecycle.clock import now
-from tasks.lifecycle.reconcile import forget_idle_runs, note_work, settle_run, start_again
+from tasks.lifecycle.keeper_acts import forget_idle_runs, note_work, settle_run, start_again
 from tasks.lifecycle.strays import end_strays
 from tasks.record.open_runs import OpenRun, Part, find_open
 from tasks.record.retention import remove_old

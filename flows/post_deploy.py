@@ -12,7 +12,7 @@ from blocks.platform import Position
 from flows.lifecycle.context import Phase, begin_phase, conclude, platform_of
 from flows.rollout.data import judge_data, samples_of
 from tasks.analysis.watch import read_counts
-from tasks.lifecycle.policy import named, retried
+from tasks.lifecycle.retries import named, retried
 from tasks.process.concurrency import together
 from tasks.record.journal import read_entries
 from tasks.rollout.rollout import look_at

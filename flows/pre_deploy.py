@@ -18,7 +18,7 @@ from tasks.analysis.traffic import measure_traffic
 from tasks.evidence.dependencies import check_dependency
 from tasks.evidence.inputs import collect_inputs
 from tasks.evidence.tests import read_test_evidence
-from tasks.lifecycle.policy import retried
+from tasks.lifecycle.retries import retried
 from tasks.notify import announce
 from tasks.rollout.rollout import read_position
 from tasks.rules.analysis.forecast import HEADINGS, StepPower, forecast, rows, warnings

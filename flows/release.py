@@ -24,7 +24,7 @@ from flows.verify import verify
 from tasks.approval.approval import log_outcome
 from tasks.evidence.inputs import collect_inputs, collect_inputs_again
 from tasks.lifecycle import clock
-from tasks.lifecycle.policy import retried
+from tasks.lifecycle.retries import retried
 from tasks.record.journal import read_entry
 from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.lifecycle.results import Approval, Decisions, PhaseResult, WaveResult, failed

@@ -23,7 +23,7 @@ from flows.rollout.revert import roll_back_waves
 from tasks.lifecycle.asked import asked_by_record
 from tasks.lifecycle.links import run_link
 from tasks.lifecycle.lock import request_stop, request_stop_by_tags
-from tasks.lifecycle.policy import as_temporary, retried
+from tasks.lifecycle.retries import as_temporary, retried
 from tasks.lifecycle.run_labels import begin_attempt, let_go, name_run, unmark
 from tasks.record.journal import append_entry, closing_entry, read_entry, say
 from tasks.record.without_key import rolling_back
@@ -35,7 +35,7 @@ from tasks.rules.record.asked import OF_ROLLBACK, changed_parameters
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RollbackRequest:
     """What was asked for: the parameters of `rollback`."""
 
     plan: str
@@ -76,7 +76,7 @@ async def finish(run: str, parameters: dict[str, Any]) -> State[Any]:
     given |= asked_by_record(opened.evidence).parameters if opened else _validated(parameters)
     reason, requester = as_reason(given.get("reason")), as_name(given.get("requester"))
     wanted = {name: given[name] for name in ("plan", "environment", "version", "bad")}
-    return await _to_the_end(run, Asked(reason=reason, requester=requester, restored=given.get("restored") or [], **wanted))
+    return await _to_the_end(run, RollbackRequest(reason=reason, requester=requester, restored=given.get("restored") or [], **wanted))
 
 
 def _validated(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -128,11 +128,11 @@ async def rollback(
         bad: The version to get rid of; empty takes the newest there.
         restored: Contract migrations whose effect you have undone by hand, by name; without them no rollback crosses one.
     """
-    asked = Asked(plan, reason, requester, environment, version, bad, restored or [])
+    asked = RollbackRequest(plan, reason, requester, environment, version, bad, restored or [])
     return await _to_the_end(run_id(), asked)
 
 
-async def _to_the_end(run: str, asked: Asked) -> State[Any]:
+async def _to_the_end(run: str, asked: RollbackRequest) -> State[Any]:
     """Roll back under a record of its own, which is closed at the end."""
     with rolling_back():
         closed = await closing_entry(run)
@@ -160,7 +160,7 @@ async def _phase(run: str, plan: str) -> Phase:
         return await begin_phase(plan, scope=run, anew=True)
 
 
-async def _opened(run: str, asked: Asked) -> Asked:
+async def _opened(run: str, asked: RollbackRequest) -> RollbackRequest:
     """Open the record; gives what was asked for when it was opened first: the parameters of a run can be changed through the API."""
     given = {name: getattr(asked, name) for name in OF_ROLLBACK} | {"restored": list(asked.restored)}
     what = f"A rollback of {asked.environment} was asked for"
@@ -173,7 +173,7 @@ async def _opened(run: str, asked: Asked) -> Asked:
     return replace(first, reason=as_reason(opened.why), requester=as_name(opened.who))
 
 
-async def _decided(phase: Phase, environments: Sequence[str], asked: Asked) -> tuple[Phase, str]:
+async def _decided(phase: Phase, environments: Sequence[str], asked: RollbackRequest) -> tuple[Phase, str]:
     """Decide what the rollback is about before it stops anything; if the platforms do not answer, the releases stop all the same."""
     try:
         phase = await expect_known(phase, environments, version=asked.version)
@@ -201,7 +201,7 @@ async def _stop_the_rest(phase: Phase) -> None:
         say(f"runs that only tags name as releases of {phase.plan.service} could not be told to stop: {error_text(error)}")
 
 
-async def _attempt(run: str, asked: Asked) -> Ending:
+async def _attempt(run: str, asked: RollbackRequest) -> Ending:
     """Open the record, stop the releases under way, find the bad version, roll back; gives how that ended."""
     await retried(begin_attempt)(run, name=f"rollback {asked.environment}", tags=["shipway:rollback"])
     asked = await _opened(run, asked)

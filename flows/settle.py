@@ -15,8 +15,8 @@ from flows.lifecycle.finalize import finalize
 from flows.lifecycle.parameters import drops_unknown_parameters
 from flows.rollback import can_start_with, finish
 from tasks.lifecycle.asked import what_was_asked
+from tasks.lifecycle.keeper_acts import lives, try_again
 from tasks.lifecycle.kept_runs import is_kept_open
-from tasks.lifecycle.reconcile import lives, try_again
 from tasks.lifecycle.run_labels import end_as, forget_idle, forget_unbegun, let_go
 from tasks.record.journal import read_entry
 from tasks.record.without_key import rolling_back

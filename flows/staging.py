@@ -12,11 +12,11 @@ from flows.lifecycle.finalize import end_watch
 from flows.lifecycle.frame import conduct, roll_back_cancelled
 from flows.lifecycle.windows import wait_while_frozen
 from flows.rollout.data import expect_data
-from flows.rollout.hold import Standing, wait_while_held
+from flows.rollout.held_step import Standing, wait_while_held
 from flows.rollout.migrations import migrate
 from flows.verify import verified
 from tasks.approval.protection import keep_way
-from tasks.lifecycle.policy import named, retried
+from tasks.lifecycle.retries import named, retried
 from tasks.rollout.rollout import acquire_lease, prepare_revision, promote_revision, shift_traffic
 from tasks.rules.lifecycle.results import PhaseResult, failed, passed
 from tasks.rules.plan.request import PlanPath, Reason, Scope, Version

@@ -14,8 +14,8 @@ from tasks.approval.lifting import lift_by_proof
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import emit_freeze, find_freeze
 from tasks.rollout.platforms import load_approvers
+from tasks.rules.approval.answers import read_answer
 from tasks.rules.approval.lifting import challenge_in_words
-from tasks.rules.approval.policy import read_answer
 from tasks.rules.approval.proofs import MAX_SIGNATURE_CHARACTERS
 from tasks.rules.plan.request import AnyReason
 from tasks.rules.windows.freeze import lifted_in_words

@@ -10,7 +10,7 @@ from blocks.platform import Counts, Endpoints, Position
 from flows.lifecycle.context import Phase, begin_phase, conclude, platform_of
 from flows.rollout.data import judge_data
 from tasks.analysis.watch import read_counts
-from tasks.lifecycle.policy import named, retried
+from tasks.lifecycle.retries import named, retried
 from tasks.process.concurrency import together
 from tasks.rollout.rollout import look_at
 from tasks.rules.lifecycle.results import PhaseResult, failed, passed, worst_of

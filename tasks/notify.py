@@ -12,7 +12,7 @@ from prefect.exceptions import MissingContextError
 
 from blocks.errors import Temporary
 from blocks.outside_text import OutsideText, error_text
-from tasks.lifecycle.policy import ONCE
+from tasks.lifecycle.retries import ONCE
 from tasks.rollout.platforms import load_block
 
 EACH_SECONDS = 10.0  # for one notification block, whatever time limit it has itself: others can change it

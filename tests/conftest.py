@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from blocks.approvers.key_file import create_key
+from blocks.key_folder.key_file import create_key
 from blocks.server import layout, lifecycle
 from blocks.server import settings as environment
 from flows.commands._blocks import register_blocks

@@ -96,7 +96,7 @@ async def _skeleton() -> float:
     """Run as many empty child flows and tasks as a release has."""
     from prefect import flow, task
 
-    from tasks.lifecycle.policy import OBSERVE
+    from tasks.lifecycle.retries import OBSERVE
 
     @task(**OBSERVE)
     async def nothing() -> None: ...

@@ -1,7 +1,7 @@
 """Approvers: the people who may approve, as a Prefect block that holds ciphertext only.
 
 Prefect's API gives a block's secrets in plain text to whoever may call it. So the secrets that codes are computed with are
-encrypted under a key that stays with the worker (see `blocks.approvers.key_file`), each bound to its name; one that was removed
+encrypted under a key that stays with the worker (see `blocks.key_folder.key_file`), each bound to its name; one that was removed
 or replaced is remembered beside the key, and refused if it is posted again.
 """
 
@@ -18,10 +18,10 @@ from cryptography.fernet import Fernet, InvalidToken
 from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, SecretStr
 
-from blocks.approvers.key_file import create_key, derive, key_path, read_key, write_once
 from blocks.approvers.wrong_codes import WrongCodes
 from blocks.errors import BadInput, Refused
 from blocks.hidden_values import hide_values
+from blocks.key_folder.key_file import create_key, derive, key_path, read_key, write_once
 
 SECRET_BYTES = 35  # 280 bits
 SECRET_LENGTH = SECRET_BYTES * 8 // 5  # characters of base32, without padding; a secret for TOTP had 32

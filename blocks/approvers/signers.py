@@ -14,8 +14,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from blocks.approvers.approvers import NAME
-from blocks.approvers.key_file import create_key, key_path, read_private, replace_file
 from blocks.errors import BadInput, Refused
+from blocks.key_folder.key_file import create_key, key_path, read_private, replace_file
 
 VERIFY_SECONDS = 10
 SIGN_SECONDS = 120  # a FIDO key waits for a touch, a key with a passphrase for that

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from blocks.approvers.key_file import write_once
+from blocks.key_folder.key_file import write_once
 
 WRONG_SECONDS = 3_600
 

@@ -12,18 +12,18 @@ from typing import Annotated, Any, ClassVar
 from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
 
-from blocks.approvers.key_file import state_key
 from blocks.errors import BadInput, Permanent, Refused, Temporary, WorldMoved
 from blocks.gitops.application import is_automatic, is_held, observe, running_revision, source_index, title_of, unseen
 from blocks.gitops.by_cluster import ByCluster
 from blocks.gitops.by_server import ByServer
 from blocks.gitops.engine import Observed
-from blocks.gitops.holds import UNKNOWN, Hold, hold_on, hold_steps, hold_to_make, release_steps
-from blocks.gitops.kept_holds import forget_hold, keep_hold, kept_hold
 from blocks.gitops.operations import is_taken_up, operation_for
 from blocks.gitops.owners import owner_of, undoes
+from blocks.gitops.sync_pause import UNKNOWN, SyncPause, hold_on, hold_steps, hold_to_make, release_steps
+from blocks.gitops.sync_pause_file import forget_hold, keep_hold, kept_hold
 from blocks.gitops.ways import Way
 from blocks.gitops.windows import Closed, closed
+from blocks.key_folder.key_file import state_key
 from blocks.kubernetes.api.auth import Access, connect_anew, connect_once
 from blocks.kubernetes.api.client import Cluster
 from blocks.kubernetes.api.credentials import kubeconfig_from
@@ -276,7 +276,7 @@ def _release(application: Json, *, owner: str, key: bytes) -> Steps:
     return release_steps(application, owner, key=key, kept=kept_hold(application, key))
 
 
-def _hold_or_none(application: Json, key: bytes) -> Hold | None:
+def _hold_or_none(application: Json, key: bytes) -> SyncPause | None:
     """Read a hold back; what others wrote since is none of ours."""
     try:
         return hold_on(application, key)

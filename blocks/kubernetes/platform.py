@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Self
 from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
 
-from blocks.approvers.key_file import state_key
 from blocks.errors import BadInput
+from blocks.key_folder.key_file import state_key
 from blocks.kubernetes import jobs, snapshot
 from blocks.kubernetes.api.auth import Access, connect_anew, connect_once
 from blocks.kubernetes.api.client import Cluster

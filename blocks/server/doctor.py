@@ -19,7 +19,7 @@ from typing import Literal
 from blocks import processes
 from blocks.errors import Refused
 from blocks.runner import NAME, closed_to_it, runner, why_not
-from blocks.server import api, automations, deployed, keeper, layout, port, postgres, problems, result_block, supervisor, worker
+from blocks.server import api, automations, deployed, keeper_watch, layout, port, postgres, problems, result_block, supervisor, worker
 
 PREFECT_VERSION = "3.9.1"
 LEAST_PYTHON = (3, 11)
@@ -244,18 +244,18 @@ def _urgent_worker(home: Path) -> Finding:
 
 
 def _keeper(home: Path) -> Finding:
-    flows = {"name": {"any_": [keeper.FLOW]}}
+    flows = {"name": {"any_": [keeper_watch.FLOW]}}
     found = api.ask(home, "/deployments/filter", {"flows": flows})
     if not found:
         return Finding("fail", "keeper", "not deployed: expired approvals and dead runs go unnoticed", f"shipway up --home {home}")
     if found[0]["paused"]:
         return Finding("fail", "keeper", "paused: expired approvals and dead runs go unnoticed", "resume its deployment in the UI")
-    (last, by_server), now = keeper.last_work(home), time.time()
-    text = keeper.describe(last, now=now) + (f", {keeper.BY_SERVER}" if by_server else "")
-    if last is not None and now - last < keeper.LATE_SECONDS:
+    (last, by_server), now = keeper_watch.last_work(home), time.time()
+    text = keeper_watch.describe(last, now=now) + (f", {keeper_watch.BY_SERVER}" if by_server else "")
+    if last is not None and now - last < keeper_watch.LATE_SECONDS:
         return Finding("ok", "keeper", text)
-    up = now - keeper.started(home)
-    if up < keeper.START_SECONDS:
+    up = now - keeper_watch.started(home)
+    if up < keeper_watch.START_SECONDS:
         return Finding("warn", "keeper", f"{text}; Shipway started {up:.0f} s ago", "ask again in a minute")
     fix = f"see its schedule and its last runs in the UI, and {home / 'logs' / 'worker.log'}; a run of it by hand does its work at once"
     return Finding("fail", "keeper", f"{text}: expired approvals and dead runs go unnoticed", fix)

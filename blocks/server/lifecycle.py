@@ -12,7 +12,7 @@ from typing import Any
 
 from blocks import processes
 from blocks.errors import Permanent, Refused
-from blocks.server import api, keeper, layout, postgres, problems, settings, sockets, supervisor, worker
+from blocks.server import api, keeper_watch, layout, postgres, problems, settings, sockets, supervisor, worker
 from blocks.server import port as port_of
 
 GRACE_SECONDS = 10
@@ -151,7 +151,7 @@ def runs_under_way(home: Path) -> list[str]:
     except (OSError, ValueError):
         return []
     named = [(flows.get(run["flow_id"], ""), run) for run in runs]
-    return [f"{_name(flow, run['name'])} ({run['id'][:8]}, {run['state_name']})" for flow, run in named if flow != keeper.FLOW]
+    return [f"{_name(flow, run['name'])} ({run['id'][:8]}, {run['state_name']})" for flow, run in named if flow != keeper_watch.FLOW]
 
 
 def _name(flow: str, run: str) -> str:

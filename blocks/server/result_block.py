@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from blocks.approvers.kept_files import kept_names, kept_path, read_kept
 from blocks.errors import Refused
+from blocks.key_folder.kept_files import kept_names, kept_path, read_kept
 from blocks.server import api
 
 FOLDER = "storage"

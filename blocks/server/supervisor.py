@@ -22,7 +22,7 @@ from pathlib import Path
 from blocks import processes
 from blocks.errors import Permanent
 from blocks.processes import Backoff
-from blocks.server import api, keeper, port, postgres, problems, settings, worker
+from blocks.server import api, keeper_watch, port, postgres, problems, settings, worker
 from blocks.server.warm import engine
 
 LOG = logging.getLogger("supervisor")
@@ -75,7 +75,7 @@ def main(home: Path) -> None:
     signal.set_wakeup_fd(wake)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: None)
-    threading.Thread(target=keeper.watch, args=(home,), daemon=True).start()
+    threading.Thread(target=keeper_watch.watch, args=(home,), daemon=True).start()
     keep(home, until=woken)
     stop_services(home)
     (home / "run" / "supervisor.pid").unlink(missing_ok=True)

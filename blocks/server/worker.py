@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blocks.errors import Refused
-from blocks.server import api, deployed, keeper, restore, settings
-from blocks.server.one_keeper import one_keeper
+from blocks.server import api, deployed, keeper_watch, restore, settings
+from blocks.server.keeper_limit import one_keeper
 from blocks.server.warm import engine
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ async def work(home: Path, queue: str, *, refuse: Refuse) -> None:
 
     async with get_client() as client:
         await ensure_pool(home, client)
-        await keeper.forget_late(client)
+        await keeper_watch.forget_late(client)
         await restore.restore_all(client)
     restoring = asyncio.create_task(restore_often(home)) if queue == URGENT else None
     registering = asyncio.create_task(register_block_types(home, every_seconds=REGISTER_SECONDS)) if queue == RELEASES else None

@@ -14,12 +14,12 @@ from flows.lifecycle.suspend import ask, asked_keys
 from tasks.approval.approval import fetch_answer, judge_approval, log_outcome
 from tasks.approval.forms import approval_form_for
 from tasks.lifecycle.clock import now
-from tasks.lifecycle.policy import named, retried
+from tasks.lifecycle.retries import named, retried
 from tasks.record.journal import read_entries
 from tasks.rollout.platforms import load_approvers
+from tasks.rules.approval.answers import AnswerVerdict
 from tasks.rules.approval.form import Change, Evidence, approval_form
 from tasks.rules.approval.gates import Gate, GateState, gate_state
-from tasks.rules.approval.policy import Judgement
 from tasks.rules.approval.proofs import Proof
 from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.lifecycle.results import Approval
@@ -220,7 +220,7 @@ async def _announce(phase: Phase, gate: Gate, number: int, *, about: StepFields)
     )
 
 
-async def _record_answer(phase: Phase, gate: Gate, judgement: Judgement, state: GateState, *, about: StepFields) -> None:
+async def _record_answer(phase: Phase, gate: Gate, judgement: AnswerVerdict, state: GateState, *, about: StepFields) -> None:
     await retried(log_outcome)(gate.run, key=gate.key, outcome=judgement.outcome, reason=judgement.reason, state=state.state)
     good = judgement.proof is not None
     await phase.append(
@@ -234,7 +234,7 @@ async def _record_answer(phase: Phase, gate: Gate, judgement: Judgement, state: 
     )
 
 
-def _evidence_of(judgement: Judgement) -> dict[str, Any]:
+def _evidence_of(judgement: AnswerVerdict) -> dict[str, Any]:
     if judgement.proof is None:
         return {"outcome": judgement.outcome}
     decision = {"approve": "approved", "postpone": "postponed", "reject": "rejected"}[judgement.proof.decision]

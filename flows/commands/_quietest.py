@@ -69,7 +69,7 @@ async def _ask(arguments: argparse.Namespace, plan: Plan, groups: list[Group], a
     from tasks.analysis.quietest import holidays_of
     from tasks.analysis.quietest_picture import draw_week
     from tasks.analysis.rhythm import read_rhythm
-    from tasks.lifecycle.policy import retried
+    from tasks.lifecycle.retries import retried
     from tasks.lifecycle.server import server
     from tasks.rules.analysis.request_counter import request_counter, words_for
     from tasks.rules.analysis.rhythm import profile

@@ -34,8 +34,8 @@ def read_secret(file: Path) -> SecretStr:
 
     from pydantic import SecretStr
 
-    from blocks.approvers.key_file import read_private
     from blocks.errors import BadInput
+    from blocks.key_folder.key_file import read_private
 
     file = file.expanduser()
     try:

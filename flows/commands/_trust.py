@@ -28,8 +28,8 @@ def examine(home: Path) -> Iterator[Finding]:
 
 
 def _key(home: Path) -> Finding:
-    from blocks.approvers.key_file import read_key
     from blocks.errors import Refused
+    from blocks.key_folder.key_file import read_key
     from blocks.server import doctor, layout
 
     path = layout.key_file(home)
@@ -42,8 +42,8 @@ def _key(home: Path) -> Finding:
 
 
 def _policies(_home: Path) -> Finding:
-    from blocks.approvers.policy_files import policy_folder
     from blocks.errors import Refused
+    from blocks.key_folder.policy_files import policy_folder
     from blocks.server import doctor
     from tasks.approval.protection import load_policies
 
@@ -57,8 +57,8 @@ def _policies(_home: Path) -> Finding:
 
 
 def _owners(_home: Path) -> Finding:
-    from blocks.approvers.owners import owner_folder, read_owner
     from blocks.errors import Refused
+    from blocks.key_folder.owners import owner_folder, read_owner
     from blocks.server import doctor
 
     try:

@@ -19,8 +19,8 @@ def ask_windows(plan: Plan) -> tuple[list[str], str]:
     Returns:
         Problems: that no release could ever begin, or a zone is not known here. And what holds now, in a sentence; "" without windows.
     """
-    from blocks.approvers.key_file import key_path
     from blocks.errors import BadInput, Refused
+    from blocks.key_folder.key_file import key_path
     from tasks.lifecycle.clock import now
     from tasks.record.kept_times import history_of
     from tasks.rules.rollout.windows import windows_fault

@@ -16,7 +16,7 @@ from flows.commands import _output, _secret, _terminal
 if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
     from prefect.client.schemas.objects import FlowRun
 
-    from tasks.approval.answering import Asked, Outcome
+    from tasks.approval.answering import AnswerOutcome, Asked
     from tasks.rules.approval.statement import Question
 
 HELP = "Approve or reject a release that waits at its gate."
@@ -166,8 +166,8 @@ def _confirm(arguments: argparse.Namespace, question: Question, *, name: str) ->
 def fill(arguments: argparse.Namespace, question: Question, *, name: str) -> dict[str, str]:
     """Fill an answer to a question in: signed with the key, or with the code that is given or computed from a secret."""
     from blocks.approvers.signers import sign
+    from tasks.rules.approval.answers import as_comment
     from tasks.rules.approval.one_time_codes import code_of
-    from tasks.rules.approval.policy import as_comment
     from tasks.rules.approval.statement import NAMESPACE
 
     decision = "reject" if arguments.reject else "postpone" if getattr(arguments, "postpone", False) else "approve"
@@ -192,7 +192,7 @@ def _asked(prompt: str) -> str:
         signal.signal(signal.SIGINT, before)
 
 
-def _record(outcome: Outcome | None) -> int:
+def _record(outcome: AnswerOutcome | None) -> int:
     if outcome is None:
         _terminal.show("Posted, but the release has not evaluated it yet. `shipway status` shows the outcome.")
         return WAITING

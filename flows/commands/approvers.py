@@ -62,8 +62,8 @@ async def manage(arguments: argparse.Namespace) -> int:
 
 
 async def _add(arguments: argparse.Namespace) -> int:
-    from blocks.approvers.key_file import write_once
     from blocks.errors import BadInput
+    from blocks.key_folder.key_file import write_once
     from tasks.lifecycle.server import server
 
     if arguments.ssh_key:

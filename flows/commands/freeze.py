@@ -36,8 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
         0 when it holds, or was requested, 1 if the server does not answer, 2 on bad input, 4 if it cannot be kept.
     """
     _terminal.enter(arguments)
-    from blocks.approvers.key_file import key_path
     from blocks.errors import BadInput, Refused
+    from blocks.key_folder.key_file import key_path
 
     try:
         arguments.moment = _moment(arguments.until)
@@ -63,7 +63,7 @@ def _moment(text: str) -> datetime | None:
 def _set_here(arguments: argparse.Namespace) -> int:
     import asyncio
 
-    from blocks.approvers.freeze_files import freeze_folder
+    from blocks.key_folder.freeze_files import freeze_folder
     from tasks.approval.known_service import tell_server
     from tasks.lifecycle.freezes import set_freeze
     from tasks.rules.windows.freeze import freeze_in_words

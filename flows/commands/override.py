@@ -50,8 +50,8 @@ async def _override(client: PrefectClient, arguments: argparse.Namespace) -> int
     from tasks.lifecycle.run_labels import set_wakeup
     from tasks.record.journal import read_entries
     from tasks.rollout.overrides import override
+    from tasks.rules.approval.answers import read_answer
     from tasks.rules.approval.override import gate_of
-    from tasks.rules.approval.policy import read_answer
     from tasks.rules.policy.rules import Allowed
     from tasks.rules.record.entries import select
     from tasks.rules.rollout.waiting import held_by

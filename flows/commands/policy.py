@@ -45,9 +45,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _apply(arguments: argparse.Namespace) -> int:
-    from blocks.approvers.key_file import create_key, key_path
-    from blocks.approvers.policy_files import write_policy_file
     from blocks.errors import BadInput
+    from blocks.key_folder.key_file import create_key, key_path
+    from blocks.key_folder.policy_files import write_policy_file
     from tasks.process.files import read_bounded
     from tasks.rules.plan.file import MAX_BYTES
     from tasks.rules.policy.policy import read_policy
@@ -72,7 +72,7 @@ def _apply(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace) -> int:  # noqa: ARG001 - every action takes them
-    from blocks.approvers.policy_files import policy_folder
+    from blocks.key_folder.policy_files import policy_folder
     from tasks.approval.protection import load_policies
 
     found = load_policies()
@@ -84,7 +84,7 @@ def _list(arguments: argparse.Namespace) -> int:  # noqa: ARG001 - every action 
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from blocks.approvers.policy_files import read_policy_files
+    from blocks.key_folder.policy_files import read_policy_files
 
     files = read_policy_files()
     if arguments.name not in files:
@@ -96,7 +96,7 @@ def _show(arguments: argparse.Namespace) -> int:
 def _remove(arguments: argparse.Namespace) -> int:
     import re
 
-    from blocks.approvers.policy_files import policy_folder, remove_policy_file
+    from blocks.key_folder.policy_files import policy_folder, remove_policy_file
     from tasks.rules.plan.types import NAME
 
     # A broken file can be removed too; the name is checked because it becomes a path.

@@ -63,7 +63,7 @@ async def start(client: PrefectClient, deployment: str, parameters: dict[str, An
     from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
     from blocks.errors import BadInput
-    from tasks.lifecycle.policy import as_temporary
+    from tasks.lifecycle.retries import as_temporary
     from tasks.rules.plan.request import requester_fault
     from tasks.rules.plan.types import PATTERN_WORDS, PERSON
 

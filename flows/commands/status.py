@@ -101,7 +101,7 @@ def _facts_of_stray(stray: Stray) -> dict[str, Any]:
 async def _others(client: PrefectClient) -> list[Stray]:
     """List the runs without a record that hold a process, or should; the keeper's own only if they are late."""
     from tasks.lifecycle.clock import now
-    from tasks.lifecycle.reconcile import KEEPER
+    from tasks.lifecycle.keeper_acts import KEEPER
     from tasks.lifecycle.strays import strays
     from tasks.rules.lifecycle.reconcile import LATE
 
@@ -111,7 +111,7 @@ async def _others(client: PrefectClient) -> list[Stray]:
 async def _keeper(client: PrefectClient) -> dict[str, Any]:
     """Say when the keeper last did its work, and whether that is too long ago."""
     from tasks.lifecycle.clock import now
-    from tasks.lifecycle.reconcile import last_work
+    from tasks.lifecycle.keeper_acts import last_work
     from tasks.rules.lifecycle.reconcile import is_late
 
     (last, by_server), moment = await last_work(client), now()
@@ -139,7 +139,7 @@ def _targets(entries: list[Entry]) -> str:
 
 
 def _print(runs: list[dict[str, Any]], others: list[dict[str, Any]], keeper: dict[str, Any]) -> None:
-    from blocks.server.keeper import BY_SERVER
+    from blocks.server.keeper_watch import BY_SERVER
 
     if not runs and not others:
         _terminal.show("Nothing is running.")

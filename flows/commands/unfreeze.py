@@ -51,8 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _expect_worker() -> None:
-    from blocks.approvers.key_file import key_path
     from blocks.errors import Refused
+    from blocks.key_folder.key_file import key_path
 
     if not key_path().exists():
         raise Refused(f"this is not the worker's machine: there is no {key_path()}. Run the deployment `unfreeze` in the Prefect UI")

@@ -15,12 +15,12 @@ from blocks.errors import BadInput, Refused, Superseded, WorldMoved
 from blocks.platform import About, Informed, Platform
 from flows.lifecycle.acting import Acting, acting, expect_as_begun, fix_settings
 from tasks.analysis.sources import Subject, subject_of
-from tasks.approval.protection import keep_policies, own_environment, things_of
+from tasks.approval.protection import expect_policies, own_environment, things_of
 from tasks.evidence.inputs import collect_inputs, read_plan, take_plan
 from tasks.evidence.settings import reached_by, settings_fingerprint
 from tasks.evidence.source import check_source
 from tasks.lifecycle.lock import is_stop_requested
-from tasks.lifecycle.policy import named, retried
+from tasks.lifecycle.retries import named, retried
 from tasks.record.journal import append_entry, closing_entry, expect_whole_record, read_entry
 from tasks.record.without_key import is_rolling_back
 from tasks.rollout.as_deployed import load_platform_to_roll_back
@@ -247,7 +247,7 @@ async def expect_policies_kept(phase: Phase) -> tuple[Policy, ...]:
     """
     opened = await read_entry(phase.owner, "opened")
     requester = None if opened is None else "" if opened.who == UNKNOWN else opened.who
-    return await asyncio.to_thread(keep_policies, phase.plan, requester=requester)
+    return await asyncio.to_thread(expect_policies, phase.plan, requester=requester)
 
 
 async def expect_own_environments(phase: Phase) -> None:

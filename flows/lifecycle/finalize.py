@@ -21,7 +21,7 @@ from flows.rollout.migrations import stays_forward
 from flows.rollout.moved import was_moved
 from flows.rollout.revert import roll_back_moved
 from tasks.evidence.begun import forget_begun
-from tasks.lifecycle.policy import as_temporary, named, retried
+from tasks.lifecycle.retries import as_temporary, named, retried
 from tasks.lifecycle.run_labels import end_attempt, let_go, mark_running
 from tasks.notify import alert
 from tasks.record.journal import append_entry, read_entries, read_entry, say

@@ -22,7 +22,7 @@ from flows.lifecycle.windows import expect_in_time
 from tasks.lifecycle.kept_runs import keep_open
 from tasks.lifecycle.links import run_link
 from tasks.lifecycle.lock import is_stop_requested
-from tasks.lifecycle.policy import retried
+from tasks.lifecycle.retries import retried
 from tasks.lifecycle.run_labels import begin_attempt, let_go, name_run, unmark
 from tasks.record.journal import append_entry, closing_entry, expect_whole_record, read_entry
 from tasks.record.storage import check_storage

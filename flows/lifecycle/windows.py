@@ -10,13 +10,13 @@ from typing import NamedTuple
 from blocks.errors import Refused, Skipped
 from flows.approval.short_window import Short, ask_to_begin, said_about
 from flows.lifecycle.context import Phase, check_not_stopped, expect_policies_kept, platform_of
-from flows.lifecycle.holds import tell_what_is_over, what_freezes
 from flows.lifecycle.suspend import WINDOW, say_hold, wait_until
+from flows.lifecycle.what_holds import tell_what_is_over, what_freezes
 from tasks.approval.windows import groups_now
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import what_holds
-from tasks.lifecycle.policy import retried
 from tasks.lifecycle.quietest import quietest_in_words
+from tasks.lifecycle.retries import retried
 from tasks.lifecycle.window_turns import give_turns, take_turns
 from tasks.record.journal import read_entries, read_entry
 from tasks.record.kept_times import history_of

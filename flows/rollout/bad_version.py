@@ -17,7 +17,7 @@ from flows.rollout.migrations import expect_no_contract
 from flows.rollout.others import faults_of_others
 from tasks.lifecycle.kept_runs import RUN, times_started
 from tasks.lifecycle.lock import under_way
-from tasks.lifecycle.policy import retried
+from tasks.lifecycle.retries import retried
 from tasks.record.journal import find_deployed, read_entries
 from tasks.rollout.rollout import read_position
 from tasks.rules.record.entries import outcome_of, select

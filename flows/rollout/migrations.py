@@ -9,9 +9,9 @@ from blocks.errors import BadInput, Refused, RolloutFailed, ShipwayError
 from blocks.outside_text import error_text
 from blocks.platform import Lease, Platform, source_version
 from flows.lifecycle.context import Phase, platform_of
-from flows.rollout.hold import Standing, wait_while_held
+from flows.rollout.held_step import Standing, wait_while_held
 from tasks.approval.protection import identify
-from tasks.lifecycle.policy import named, retried
+from tasks.lifecycle.retries import named, retried
 from tasks.process.concurrency import turns
 from tasks.record.journal import read_entries, read_entry, say
 from tasks.rollout.migrate import expect_jobs, find_contracts, last_deployed, note_contract, run_migration

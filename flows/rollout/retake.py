@@ -15,7 +15,7 @@ from blocks.errors import Refused, Superseded, Tampered
 from blocks.outside_text import NO_REASON, OutsideText, error_text
 from blocks.platform import Lease, Platform
 from flows.lifecycle.context import Phase
-from tasks.lifecycle.policy import retried
+from tasks.lifecycle.retries import retried
 from tasks.record.journal import read_entry, say
 from tasks.rollout.rollout import acquire_lease, read_position
 from tasks.rules.record.entries import moment

@@ -20,7 +20,7 @@ from flows.rollout.others import faults_of_others
 from flows.rollout.retake import with_lease
 from flows.verify import verified
 from tasks.analysis.watch import watch_recovery
-from tasks.lifecycle.policy import as_temporary, named, retried
+from tasks.lifecycle.retries import as_temporary, named, retried
 from tasks.notify import alert
 from tasks.record.journal import say
 from tasks.rollout.rollout import abort_canary, called, prepare_revision, promote_revision, read_position, shift_traffic

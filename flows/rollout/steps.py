@@ -11,14 +11,14 @@ from blocks.outside_text import as_ending
 from blocks.platform import Lease, Platform
 from flows.lifecycle.context import Phase, StepFields, approved_platform, check_not_stopped, expect_may_go_forward, subject_in
 from flows.lifecycle.windows import what_holds_a_target
-from flows.rollout.hold import Standing, wait_while_held
+from flows.rollout.held_step import Standing, wait_while_held
 from flows.rollout.migrations import migrate
 from flows.rollout.stop import stop_requests
 from flows.rollout.verify_canary import canary_fault
 from flows.verify import verified
 from tasks.analysis.watch import begin_watch, start_clock, watch_step
 from tasks.approval.protection import keep_way
-from tasks.lifecycle.policy import named, retried
+from tasks.lifecycle.retries import named, retried
 from tasks.rollout.link import through
 from tasks.rollout.rollout import acquire_lease, prepare_revision, promote_revision, shift_traffic
 from tasks.rules.analysis.outcome import Outcome

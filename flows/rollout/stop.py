@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from blocks.platform import Lease, Platform
 from flows.lifecycle.context import Phase
-from tasks.lifecycle.policy import named
+from tasks.lifecycle.retries import named
 from tasks.rollout.rollout import shift_traffic
 from tasks.rules.plan.targets import within
 

@@ -7,7 +7,7 @@ from typing import Any
 from blocks.platform import Endpoints, Lease, Platform, Position
 from flows.lifecycle.context import Phase
 from flows.rollout.stop import stop_requests
-from tasks.lifecycle.policy import named, retried
+from tasks.lifecycle.retries import named, retried
 from tasks.process.concurrency import together
 from tasks.rollout.rollout import look_at
 from tasks.rules.plan.targets import within

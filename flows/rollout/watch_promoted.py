@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from blocks.platform import Platform
 from flows.lifecycle.context import Phase
-from tasks.lifecycle.policy import as_temporary, retried
+from tasks.lifecycle.retries import as_temporary, retried
 from tasks.record.journal import say
 from tasks.rollout.rollout import look_at
 from tasks.rules.plan.targets import within

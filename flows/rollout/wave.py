@@ -11,12 +11,12 @@ from flows.rollout.data import expect_data
 from flows.rollout.steps import roll_out
 from tasks.approval.approval import check_proofs
 from tasks.evidence.inputs import collect_inputs, collect_inputs_again, digest_of, read_plan
-from tasks.lifecycle.policy import named, retried
+from tasks.lifecycle.retries import named, retried
 from tasks.process.concurrency import until_one
 from tasks.record.journal import read_entry, say
 from tasks.rollout.platforms import load_approvers
 from tasks.rules.analysis.outcome import Outcome
-from tasks.rules.approval.proofs import Subject
+from tasks.rules.approval.proofs import ApprovedAction
 from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.lifecycle.results import Approval, Decisions, TargetResult, WaveResult, worst_of
 from tasks.rules.plan.targets import Place, place_of, target_of
@@ -93,7 +93,7 @@ async def _confirm(phase: Phase, version: str, *, approval: Approval) -> Inputs 
     opened = await read_entry(phase.owner, "opened")
     problems = await named(check_proofs, "verify the approvals again")(
         await load_approvers(phase.plan.approval.block),
-        subject=Subject(phase.owner, approval.gate, phase.plan.service, version, digest),
+        subject=ApprovedAction(phase.owner, approval.gate, phase.plan.service, version, digest),
         proofs=approval.proofs,
         allowed=rules.approvers,
         quorum=max(rules.quorum, 1),

@@ -11,7 +11,7 @@ from blocks.errors import Temporary
 from blocks.platform import Platform
 from tasks.analysis.source_prometheus import has_series
 from tasks.analysis.sources import Sources, Subject, open_sources
-from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.retries import OBSERVE
 from tasks.rules.analysis.observation import Role, Seen
 from tasks.rules.plan.plan import PlatformSli, ProbeSli, Sli
 

@@ -9,12 +9,12 @@ from datetime import date, datetime
 from functools import partial
 from typing import NamedTuple
 
-from blocks.approvers.places import whole_settings
+from blocks.key_folder.places import whole_settings
 from blocks.prometheus.prometheus import Prometheus
 from tasks.analysis.rhythm import read_rhythm
 from tasks.approval.protection import load_policies
-from tasks.lifecycle.policy import retried
 from tasks.lifecycle.quietest import KeptQuietest
+from tasks.lifecycle.retries import retried
 from tasks.record.borders import hold
 from tasks.rules.analysis.forecast import Traffic
 from tasks.rules.analysis.quietest import Power, choose, summed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import task
 
 from blocks.prometheus.client import PrometheusClient
-from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.retries import OBSERVE
 from tasks.rules.analysis.rhythm import SLOT_MINUTES
 
 STEP_SECONDS = SLOT_MINUTES * 60

@@ -12,7 +12,7 @@ from prefect import task
 from blocks.errors import ShipwayError
 from blocks.platform import Platform
 from tasks.analysis.sources import Sources, Subject, open_sources
-from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.retries import OBSERVE
 from tasks.rules.analysis.forecast import Traffic
 from tasks.rules.analysis.observation import Count
 from tasks.rules.plan.judgement import PlatformSli, ProbeSli

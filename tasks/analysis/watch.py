@@ -16,7 +16,7 @@ from blocks.errors import Superseded, Temporary, WorldMoved
 from blocks.outside_text import as_ending
 from blocks.platform import Counts, Lease, Platform, Position
 from tasks.analysis.sources import Sources, Subject, open_sources
-from tasks.lifecycle.policy import OBSERVE_PLATFORM, ONCE, ONCE_ON_PLATFORM
+from tasks.lifecycle.retries import OBSERVE_PLATFORM, ONCE, ONCE_ON_PLATFORM
 from tasks.record.journal import emit_progress
 from tasks.rules.analysis.downsampling import Thinned, most_points
 from tasks.rules.analysis.step import MOST_MISSED, Step, versions_of

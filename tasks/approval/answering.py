@@ -40,8 +40,8 @@ class Asked(NamedTuple):
         return f"the text that is shown does not have the {', '.join(missing)} of the question that would be answered" if missing else ""
 
 
-class Outcome(NamedTuple):
-    """Outcome of an answer: the judgement, its reason, and the state of the gate after it."""
+class AnswerOutcome(NamedTuple):
+    """AnswerOutcome of an answer: the judgement, its reason, and the state of the gate after it."""
 
     outcome: str
     reason: str
@@ -101,7 +101,7 @@ async def post_answer(client: PrefectClient, run: FlowRun, *, form: dict[str, st
         raise Refused(f"{run.name} did not accept the answer: {getattr(result.details, 'reason', None) or result.status.value}")
 
 
-async def wait_for_outcome(client: PrefectClient, run_id: UUID, *, key: str, timeout_seconds: float) -> Outcome | None:
+async def wait_for_outcome(client: PrefectClient, run_id: UUID, *, key: str, timeout_seconds: float) -> AnswerOutcome | None:
     """Wait until the run reports the outcome of an answer; polls once a second.
 
     Returns:
@@ -116,14 +116,16 @@ async def wait_for_outcome(client: PrefectClient, run_id: UUID, *, key: str, tim
             until = min(until, time.monotonic() + COMPARED_SECONDS) if compared is None else until
             compared = told
         if run.state and has_ended(run):
-            return Outcome("ended", f"{run.name} ended {run.state.name}: {run.state.message or 'no reason given'}", run.state.name or "")
+            return AnswerOutcome(
+                "ended", f"{run.name} ended {run.state.name}: {run.state.message or 'no reason given'}", run.state.name or ""
+            )
         if time.monotonic() >= until:
             return compared
         await asyncio.sleep(1)
 
 
-def _told(run: FlowRun, key: str) -> Outcome | None:
+def _told(run: FlowRun, key: str) -> AnswerOutcome | None:
     labels = run.labels or {}
     if labels.get(f"{OUTCOME_LABEL}.key") != key:
         return None
-    return Outcome(*(str(labels.get(f"{OUTCOME_LABEL}.{name}", "")) for name in Outcome._fields))
+    return AnswerOutcome(*(str(labels.get(f"{OUTCOME_LABEL}.{name}", "")) for name in AnswerOutcome._fields))

@@ -15,10 +15,10 @@ from prefect import get_client, task
 from blocks.approvers.approvers import Approvers
 from blocks.approvers.signers import broken_signature, signature_fault
 from blocks.errors import Refused
-from tasks.lifecycle.policy import OBSERVE, ONCE
+from tasks.lifecycle.retries import OBSERVE, ONCE
+from tasks.rules.approval.answers import Answer, AnswerVerdict, judge_answer, read_answer
 from tasks.rules.approval.gates import Gate
-from tasks.rules.approval.policy import Answer, Judgement, judge_answer, read_answer
-from tasks.rules.approval.proofs import Proof, Subject, Trust, read_proof, same_name, verify_proofs
+from tasks.rules.approval.proofs import ApprovedAction, Proof, Trust, read_proof, same_name, verify_proofs
 from tasks.rules.approval.statement import NAMESPACE
 
 OUTCOME_LABEL = "shipway.answer"
@@ -49,7 +49,7 @@ async def judge_approval(
     gate: Gate,
     answer: Answer,
     proofs: Sequence[Proof],
-) -> Judgement:
+) -> AnswerVerdict:
     """Judge one answer, and count a wrong code; the very same answer may be judged again, with the same outcome.
 
     Args:
@@ -69,7 +69,7 @@ async def judge_approval(
 async def check_proofs(
     approvers: Approvers,
     *,
-    subject: Subject,
+    subject: ApprovedAction,
     proofs: Sequence[object],
     allowed: Sequence[str],
     quorum: int,
@@ -109,7 +109,7 @@ async def check_proofs(
         trust = Trust(approvers.signing_key(), {*approvers.readable(), *enrolled}, fault, signatures)
         return verify_proofs(
             proofs,
-            subject=Subject(*subject),
+            subject=ApprovedAction(*subject),
             trust=trust,
             approvers=allowed,
             quorum=quorum,
@@ -143,7 +143,7 @@ def _parsed(text: str) -> object:
         return None
 
 
-def judge_and_count(gate: Gate, answer: Answer, *, approvers: Approvers, proofs: Sequence[Proof]) -> Judgement:
+def judge_and_count(gate: Gate, answer: Answer, *, approvers: Approvers, proofs: Sequence[Proof]) -> AnswerVerdict:
     """Judge one answer, as `judge_approval` does, without a task; it reads and writes files."""
     name = same_name(answer.approver)
     # What an answer is told apart by, so that judging it twice counts it once.
@@ -160,7 +160,7 @@ def judge_and_count(gate: Gate, answer: Answer, *, approvers: Approvers, proofs:
             now=datetime.now(UTC),
         )
     except Refused as error:
-        return Judgement(outcome="unknown_person", reason=str(error), approver=name)
+        return AnswerVerdict(outcome="unknown_person", reason=str(error), approver=name)
     if judgement.is_wrong_code:
         approvers.wrong_codes().note(judgement.approver, own)
     return judgement

@@ -8,8 +8,8 @@ import contextlib
 import httpx
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 
-from blocks.approvers.owners import owner_folder, read_owner
 from blocks.errors import Refused, ShipwayError
+from blocks.key_folder.owners import owner_folder, read_owner
 from tasks.approval.protection import load_policies
 from tasks.lifecycle.freezes import post_freeze
 from tasks.lifecycle.server import server

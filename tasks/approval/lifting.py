@@ -9,8 +9,8 @@ from tasks.approval.approval import judge_and_count
 from tasks.approval.protection import load_policies
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import end_freeze
+from tasks.rules.approval.answers import Answer
 from tasks.rules.approval.lifting import HOUR, challenge_in_words, gate_of_lifting, lifting_fault
-from tasks.rules.approval.policy import Answer
 from tasks.rules.policy.rules import signatures_of
 from tasks.rules.windows.freeze import Freeze, Lifted
 

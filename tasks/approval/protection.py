@@ -10,13 +10,13 @@ from typing import Any
 
 from prefect import task
 
-from blocks.approvers.owners import Owner, claim, file_of_thing, owner_file, read_owner
-from blocks.approvers.places import Kept, keep_place, read_place, whole_settings
-from blocks.approvers.policy_files import policy_folder, read_policy_files
 from blocks.errors import BadInput, Refused, ShipwayError
+from blocks.key_folder.owners import Owner, claim, file_of_thing, owner_file, read_owner
+from blocks.key_folder.places import Kept, keep_place, read_place, whole_settings
+from blocks.key_folder.policy_files import policy_folder, read_policy_files
 from blocks.kubernetes.api.credentials import kubeconfig_from
 from blocks.platform import Composed, Identified, Platform, Touching
-from tasks.lifecycle.policy import OBSERVE_PLATFORM
+from tasks.lifecycle.retries import OBSERVE_PLATFORM
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import Place, section_of
 from tasks.rules.policy.owners import evasion, ownership_conflict
@@ -26,7 +26,7 @@ from tasks.rules.policy.rules import conflicts, effective_rules, policies_of, re
 CREDENTIALS = "kubernetes-credentials/"
 
 
-def keep_policies(plan: Plan, *, requester: str | None = None) -> tuple[Policy, ...]:
+def expect_policies(plan: Plan, *, requester: str | None = None) -> tuple[Policy, ...]:
     """Give the policies that protect a plan's platform blocks, as they are now; whatever goes forward keeps them.
 
     Args:

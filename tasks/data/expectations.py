@@ -19,7 +19,7 @@ from blocks import processes
 from blocks.errors import BadInput
 from blocks.server.warm import judge
 from tasks.data.suites import data_files, load_suite
-from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.retries import OBSERVE
 from tasks.process.commands import Ended, run_command
 from tasks.process.concurrency import turns
 from tasks.record.objects import Objects, objects_of

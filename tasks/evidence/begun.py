@@ -10,8 +10,8 @@ import asyncio
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from blocks.approvers.kept_files import read_kept, remove_kept, write_kept
 from blocks.errors import Refused
+from blocks.key_folder.kept_files import read_kept, remove_kept, write_kept
 from tasks.record.journal import say
 from tasks.rules.evidence.inputs import TakenPlan
 

@@ -17,7 +17,7 @@ from tasks.evidence.dependencies import check_dependency
 from tasks.evidence.inputs import look
 from tasks.evidence.tests import read_test_evidence
 from tasks.lifecycle.lock import OPEN, OUTCOME, tagged
-from tasks.lifecycle.policy import OBSERVE, OBSERVE_PLATFORM
+from tasks.lifecycle.retries import OBSERVE, OBSERVE_PLATFORM
 from tasks.rules.evidence.candidates import REJECTED
 from tasks.rules.evidence.change_log import judge_changes
 from tasks.rules.evidence.inputs import TakenPlan

@@ -6,7 +6,7 @@ from prefect import task
 from prefect.context import TaskRunContext
 
 from blocks.errors import Temporary
-from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.retries import OBSERVE
 from tasks.rules.evidence.dependencies import DependencyState, judge_dependency
 from tasks.rules.plan.plan import Dependency
 from tasks.rules.verification.http_check import fault_of_answer

@@ -10,12 +10,12 @@ from prefect import task
 
 from blocks.errors import BadInput, WorldMoved
 from blocks.platform import Editing, Platform, Position
-from tasks.approval.protection import keep_policies
+from tasks.approval.protection import expect_policies
 from tasks.evidence.change_log import read_change_log
 from tasks.evidence.review import read_plan_file
 from tasks.evidence.settings import reached_by, settings_fingerprint
 from tasks.evidence.source import check_source
-from tasks.lifecycle.policy import OBSERVE_PLATFORM, ONCE
+from tasks.lifecycle.retries import OBSERVE_PLATFORM, ONCE
 from tasks.process.extras import require_extras
 from tasks.rollout.manifests import read_manifests
 from tasks.rollout.migrate import expect_jobs
@@ -74,7 +74,7 @@ async def look(path: str, *, version: str, taken: TakenPlan | None = None, platf
     if taken.manifest_problems:
         raise BadInput("; ".join(taken.manifest_problems), field="migrations", fix="Look with `shipway check`.")
     require_extras(plan)
-    policies = await asyncio.to_thread(keep_policies, plan)
+    policies = await asyncio.to_thread(expect_policies, plan)
     await check_source.fn(taken, version, policies)
     loaded = platforms or await load_platforms(plan)
     seen = dict(zip(loaded, await asyncio.gather(*(_look_at(plan, name, platform) for name, platform in loaded.items())), strict=True))

@@ -9,7 +9,7 @@ from typing import Any
 from prefect import task
 
 from blocks.errors import BadInput
-from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.retries import OBSERVE
 from tasks.process.files import read_bounded, repository_of
 from tasks.rules.plan.file import MAX_BYTES, Problem, read_plan
 

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, SecretBytes, SecretStr
 from pydantic_core import to_jsonable_python
 
-from blocks.approvers.key_file import derive, key_path, read_key
+from blocks.key_folder.key_file import derive, key_path, read_key
 from blocks.kubernetes.api.credentials import kubeconfig_from
 from blocks.platform import Composed
 from tasks.rules.record.canonical import fingerprint

@@ -11,7 +11,7 @@ from prefect import task
 from blocks.errors import BadInput, Refused
 from tasks.evidence.change_log import ask_git, commit_of, run_git, tag_of
 from tasks.evidence.signed_objects import Forged, SignedObjects, signed_objects
-from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.retries import OBSERVE
 from tasks.rules.evidence.inputs import TakenPlan
 from tasks.rules.plan.file import read_plan
 from tasks.rules.policy.policy import Policy, Source

@@ -11,7 +11,7 @@ from pathlib import Path
 from prefect import task
 
 from blocks.errors import BadInput
-from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.retries import OBSERVE
 from tasks.process.commands import run_foreign_command
 from tasks.process.files import read_bounded, resolve_inside
 from tasks.rules.analysis.outcome import Outcome

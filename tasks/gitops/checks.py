@@ -8,7 +8,7 @@ from blocks.errors import BadInput, Refused, RolloutFailed, Temporary, WorldMove
 from blocks.gitops.engine import Observed
 from tasks.gitops.parts import Parts
 from tasks.gitops.review import review_change
-from tasks.lifecycle.policy import retried
+from tasks.lifecycle.retries import retried
 from tasks.rules.gitops.reviewed import Reviewed, differing
 from tasks.rules.gitops.settings import edits_of
 

@@ -11,7 +11,7 @@ from prefect import task
 from blocks.errors import BadInput, Refused, Superseded, Temporary, Unreachable, WorldMoved
 from blocks.git.git import Git
 from blocks.git.work_copy import Pushed, WorkCopy
-from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.retries import OBSERVE
 from tasks.rules.gitops.edit import apply_edit, diff, restore
 from tasks.rules.gitops.message import CHANGE, Change, check_change, message_of, revert_message_of
 from tasks.rules.gitops.reviewed import differing, review

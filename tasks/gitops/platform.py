@@ -20,7 +20,7 @@ from tasks.gitops.checks import drift_in_git, expect_engine, expect_forge, revie
 from tasks.gitops.parts import Parts
 from tasks.gitops.review import review_change
 from tasks.gitops.without_git import tell_git
-from tasks.lifecycle.policy import retried
+from tasks.lifecycle.retries import retried
 from tasks.rules.gitops.reviewed import steps_of
 from tasks.rules.gitops.settings import edits_of, places_named
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from prefect import task
 
 from blocks.git.git import Git
-from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.retries import OBSERVE
 from tasks.rules.gitops.edit import Edit
 from tasks.rules.gitops.reviewed import Reviewed, review
 

@@ -18,7 +18,7 @@ from blocks.git.git import Git
 from tasks.gitops.commit import Check, Committed, commit_change, nothing, revert_change
 from tasks.gitops.proposal import Proposal
 from tasks.gitops.pull_request import Course, Tell, untold
-from tasks.lifecycle.policy import retried
+from tasks.lifecycle.retries import retried
 from tasks.rules.gitops.message import Change
 
 MERGE_SECONDS, PAUSE_SECONDS = 10.0, 1.0  # how long a rollback waits for a merge that is made by us

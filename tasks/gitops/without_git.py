@@ -11,7 +11,7 @@ from blocks.errors import ShipwayError, WorldMoved
 from blocks.platform import Lease
 from tasks.gitops.parts import Parts
 from tasks.gitops.review import review_change
-from tasks.lifecycle.policy import retried
+from tasks.lifecycle.retries import retried
 from tasks.record.journal import say
 from tasks.rules.gitops.note import Note, write_note
 from tasks.rules.gitops.settings import edits_of

@@ -12,7 +12,7 @@ from prefect import get_client, task
 from prefect.exceptions import ObjectNotFound
 
 from blocks.server.deployed import known_entry_point
-from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.retries import OBSERVE
 from tasks.lifecycle.run_labels import has_ended
 from tasks.rules.record.asked import PARAMETERS
 

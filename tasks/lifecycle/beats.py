@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from blocks.approvers.kept_files import read_kept, write_kept
 from blocks.errors import Refused
+from blocks.key_folder.kept_files import read_kept, write_kept
 from blocks.outside_text import error_text
 from tasks.lifecycle.kept_runs import BEAT, MARKED, OPEN, PROCESS, WHAT
 from tasks.lifecycle.run_labels import is_this_process, this_process

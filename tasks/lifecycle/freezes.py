@@ -13,11 +13,11 @@ from prefect.client.orchestration import PrefectClient
 from prefect.events import Event, emit_event
 from pydantic import ValidationError
 
-from blocks.approvers.freeze_files import forget_freeze_file, freeze_folder, read_freeze_files, write_freeze_file
-from blocks.approvers.kept_files import kept_names, read_kept
-from blocks.approvers.key_file import key_path
-from blocks.approvers.policy_files import read_policy_files
 from blocks.errors import BadInput, Refused
+from blocks.key_folder.freeze_files import forget_freeze_file, freeze_folder, read_freeze_files, write_freeze_file
+from blocks.key_folder.kept_files import kept_names, read_kept
+from blocks.key_folder.key_file import key_path
+from blocks.key_folder.policy_files import read_policy_files
 from blocks.outside_text import as_name, as_reason, error_text
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.quietest import name_of_quietest

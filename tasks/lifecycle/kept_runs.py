@@ -11,9 +11,9 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from blocks.approvers.heads import KeyFolderFault
-from blocks.approvers.kept_files import kept_names, read_kept, remove_kept, write_kept
 from blocks.errors import Refused
+from blocks.key_folder.heads import KeyFolderFault
+from blocks.key_folder.kept_files import kept_names, read_kept, remove_kept, write_kept
 from tasks.lifecycle.clock import now
 
 OPEN, PROCESS, CARE, WAIT, BEAT, LOOK = "open", "processes", "care", "waits", "beats", "looks"

@@ -24,7 +24,7 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from blocks.errors import Refused, Temporary, WorldMoved
 from tasks.lifecycle.kept_runs import open_releases_of
 from tasks.lifecycle.links import run_link
-from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.retries import OBSERVE
 
 OPEN = "shipway:open"
 STOP = "shipway:stop"

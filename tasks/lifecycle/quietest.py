@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from blocks.approvers.kept_files import kept_names, read_kept, remove_kept, write_kept
 from blocks.errors import Refused
+from blocks.key_folder.kept_files import kept_names, read_kept, remove_kept, write_kept
 from tasks.lifecycle.clock import now
 from tasks.rules.windows.quietest import Chosen, chosen_in_words, why_unknown
 

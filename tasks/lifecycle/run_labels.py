@@ -21,11 +21,11 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import ObjectNotFound
 
-from blocks.approvers.heads import KeyFolderFault, read_head
 from blocks.errors import Tampered
+from blocks.key_folder.heads import KeyFolderFault, read_head
 from tasks.lifecycle.kept_runs import MARKED, count_attempt, forget_open, is_kept_open, keep_process, process_of
 from tasks.lifecycle.lock import OPEN, OUTCOME, STOP, change_tags, lock_tag, release_locks
-from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.retries import OBSERVE
 from tasks.rules.lifecycle.reconcile import UNMARKED
 
 HOST, PID, STARTED, WAKE_AT = "shipway.host", "shipway.pid", "shipway.process-started", "shipway.wake-at"

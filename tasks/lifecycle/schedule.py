@@ -13,8 +13,8 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Scheduled
 
-from blocks.approvers.key_file import secret_name
 from blocks.errors import Refused
+from blocks.key_folder.key_file import secret_name
 from tasks.lifecycle.lock import OPEN, tagged
 from tasks.rules.windows.schedule import Due, due_in
 from tasks.rules.windows.zones import in_utc

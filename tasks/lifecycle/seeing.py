@@ -23,7 +23,7 @@ from tasks.lifecycle.kept_runs import (
 )
 from tasks.lifecycle.lock import must_stop
 from tasks.lifecycle.run_labels import HELD, WAKE_AT, kept_lives, run_lives
-from tasks.rules.lifecycle.reconcile import AT_WORK, SILENT, Seen
+from tasks.rules.lifecycle.reconcile import AT_WORK, SILENT, RunFacts
 from tasks.rules.lifecycle.standstill import look_again, read_standstill
 
 WORKER_TYPE = "prefect.worker.type"  # a label that workers write on what they start
@@ -32,14 +32,14 @@ GONE, IDLE = "gone", "idle"  # what stands still, as it is kept of a run
 BEATING = AT_WORK - {"PENDING"}
 
 
-async def see(client: PrefectClient, run: FlowRun) -> Seen:
+async def see(client: PrefectClient, run: FlowRun) -> RunFacts:
     """Read what the keeper's rule wants to know of a run, but for what its record says."""
     labels, state, name = dict(run.labels), run.state, str(run.id)
     kind = state.type.value if state else "PENDING"
     alive = await run_lives(run)
     due = state.state_details.scheduled_time if state else None
     pauses = len((run.empirical_policy and run.empirical_policy.pause_keys) or ())
-    return Seen(
+    return RunFacts(
         state=kind,
         since=state.timestamp if state else datetime.now(UTC),
         alive=alive,
@@ -57,11 +57,11 @@ async def see(client: PrefectClient, run: FlowRun) -> Seen:
     )
 
 
-async def see_deleted(client: PrefectClient, run: str) -> Seen:
+async def see_deleted(client: PrefectClient, run: str) -> RunFacts:
     """See a run that the server does not have, by what is kept of it."""
     alive = kept_lives(await process_of(run))
     heard = await _heard(client, run) if alive is None else None
-    return Seen(
+    return RunFacts(
         state="DELETED",
         since=datetime.now(UTC),
         alive=alive,

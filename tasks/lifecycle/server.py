@@ -11,7 +11,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.settings import PREFECT_API_URL
 
 from blocks.errors import BadInput
-from tasks.lifecycle.policy import as_temporary
+from tasks.lifecycle.retries import as_temporary
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from prefect.states import Cancelled, Crashed
 
 from tasks.lifecycle.apart import apart
 from tasks.lifecycle.lock import OPEN
-from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.retries import OBSERVE
 from tasks.lifecycle.run_labels import run_lives
 from tasks.lifecycle.seeing import see
 from tasks.rules.lifecycle.reconcile import decide_stray

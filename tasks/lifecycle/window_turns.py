@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from blocks.approvers.heads import KeyFolderFault, read_head
-from blocks.approvers.kept_files import kept_names, kept_path, locked, read_kept, remove_kept, write_kept
 from blocks.errors import Refused, Tampered
+from blocks.key_folder.heads import KeyFolderFault, read_head
+from blocks.key_folder.kept_files import kept_names, kept_path, locked, read_kept, remove_kept, write_kept
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.kept_runs import OPEN, RUN
 from tasks.lifecycle.links import run_link

@@ -17,7 +17,7 @@ from prefect.events import Event
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter, EventOccurredFilter, EventOrder
 
-from tasks.lifecycle.reconcile import last_work
+from tasks.lifecycle.keeper_acts import last_work
 from tasks.lifecycle.run_labels import is_unclosed
 from tasks.rules.lifecycle.reconcile import is_late
 

@@ -14,8 +14,8 @@ from prefect.events import emit_event
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
-from blocks.approvers.heads import KeyFolderFault
 from blocks.errors import Refused, Temporary, WorldMoved
+from blocks.key_folder.heads import KeyFolderFault
 from blocks.outside_text import ENDING_LIMIT, outside, safe_key, said
 from tasks.lifecycle.kept_runs import forget_open, keep_open
 from tasks.record.kept_entries import KINDS, keep_entry, kept_entries, kept_entry

@@ -10,8 +10,8 @@ import asyncio
 import hashlib
 from contextlib import suppress
 
-from blocks.approvers.kept_files import kept_names, read_kept
 from blocks.errors import BadInput, Refused
+from blocks.key_folder.kept_files import kept_names, read_kept
 from tasks.lifecycle.kept_runs import RUN, write
 from tasks.rules.record.entries import Entry, Kind, parse_entry, to_bytes
 

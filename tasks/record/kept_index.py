@@ -9,8 +9,8 @@ import asyncio
 import hashlib
 from typing import Literal
 
-from blocks.approvers.heads import KeyFolderFault
-from blocks.approvers.kept_files import kept_names
+from blocks.key_folder.heads import KeyFolderFault
+from blocks.key_folder.kept_files import kept_names
 from tasks.lifecycle.kept_runs import RUN, write
 
 Folder = Literal["contracts", "deployed"]

@@ -17,11 +17,11 @@ from prefect.blocks.core import Block
 from prefect.client.schemas.objects import BlockDocument
 from prefect.exceptions import ObjectNotFound
 
-from blocks.approvers.kept_files import kept_path, read_kept, write_kept
-from blocks.approvers.key_file import key_path
 from blocks.errors import Refused, Temporary
+from blocks.key_folder.kept_files import kept_path, read_kept, write_kept
+from blocks.key_folder.key_file import key_path
 from blocks.server.result_block import FOLDER, SETTINGS, WHAT, file_of
-from tasks.lifecycle.policy import as_temporary
+from tasks.lifecycle.retries import as_temporary
 from tasks.record.borders import guard, hold
 from tasks.record.objects import NoStorage, objects_of
 

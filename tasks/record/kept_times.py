@@ -12,9 +12,9 @@ from contextlib import suppress
 
 from pydantic import ValidationError
 
-from blocks.approvers.heads import KeyFolderFault
-from blocks.approvers.kept_files import kept_names, read_kept, remove_kept
 from blocks.errors import Refused
+from blocks.key_folder.heads import KeyFolderFault
+from blocks.key_folder.kept_files import kept_names, read_kept, remove_kept
 from blocks.outside_text import error_text
 from tasks.lifecycle.kept_runs import write
 from tasks.record.journal import read_entries, say

@@ -24,12 +24,12 @@ from blocks.outside_text import error_text
 from tasks.lifecycle.apart import apart
 from tasks.lifecycle.kept_runs import forget_open, open_runs, still_waits
 from tasks.lifecycle.lock import OPEN, change_tags
-from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.retries import OBSERVE
 from tasks.lifecycle.seeing import acts_now, forget_gone, see, see_deleted
 from tasks.record.kept_entries import kept_entry
 from tasks.record.reading import Reading, read_record
 from tasks.record.storage import default_storage
-from tasks.rules.lifecycle.reconcile import Seen
+from tasks.rules.lifecycle.reconcile import RunFacts
 from tasks.rules.record.entries import key_of, outcome_of
 from tasks.rules.rollout.waiting import says_it_waits, wake_time
 from tasks.rules.rollout.waves import has_canary
@@ -48,7 +48,7 @@ class OpenRun:
 
     id: str
     name: str
-    seen: Seen
+    seen: RunFacts
     has_deployment: bool = True
 
 
@@ -150,7 +150,7 @@ async def _is_of(client: PrefectClient, run: str, queue: UUID) -> bool:
         return False
 
 
-def by_record(seen: Seen, reading: Reading | None, *, kept: bool) -> Seen:
+def by_record(seen: RunFacts, reading: Reading | None, *, kept: bool) -> RunFacts:
     """Add what the record says to what the server says of a run.
 
     Args:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from blocks.approvers.heads import Head, read_head
-from blocks.approvers.seal import Seal, reading_seal, split
 from blocks.errors import BadInput, Refused, Tampered
+from blocks.key_folder.heads import Head, read_head
+from blocks.key_folder.seal import Seal, reading_seal, split
 from tasks.record.objects import Objects, objects_of
 from tasks.rules.record.entries import Entry, parse_entry, verify_chain
 

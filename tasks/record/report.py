@@ -9,7 +9,7 @@ from prefect import task
 from prefect.artifacts import Artifact, acreate_markdown_artifact
 from prefect.filesystems import WritableFileSystem
 
-from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.retries import OBSERVE
 from tasks.record.objects import objects_of
 from tasks.record.page import render_page
 from tasks.record.reading import folder_of, read_record

@@ -18,14 +18,14 @@ from pathlib import Path
 
 from prefect import task
 
-from blocks.approvers.heads import closed_heads, forget_head, read_head
-from blocks.approvers.kept_files import kept_names, kept_path, read_kept, remove_kept, write_kept
-from blocks.approvers.key_file import key_path
 from blocks.errors import Refused, ShipwayError
+from blocks.key_folder.heads import closed_heads, forget_head, read_head
+from blocks.key_folder.kept_files import kept_names, kept_path, read_kept, remove_kept, write_kept
+from blocks.key_folder.key_file import key_path
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.kept_runs import OPEN, RUN
 from tasks.lifecycle.kept_runs import WHAT as OF_A_RUN
-from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.retries import OBSERVE
 from tasks.record.kept_index import MOST_OF_A_VERSION, run_of, version_of
 
 EVERY = timedelta(days=1)

@@ -25,8 +25,8 @@ from prefect.results import ResultStore
 from prefect.settings import get_current_settings
 from pydantic import PrivateAttr
 
-from blocks.approvers.seal import reading_seal, writing_seal
 from blocks.errors import Refused, Tampered, Temporary
+from blocks.key_folder.seal import reading_seal, writing_seal
 from blocks.outside_text import error_text
 from tasks.record.child_runs import folder_of, place_of
 from tasks.record.kept_storage import find_storage

@@ -15,7 +15,7 @@ from prefect.settings import get_current_settings
 
 from blocks.errors import Refused, Tampered
 from blocks.outside_text import error_text
-from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.retries import OBSERVE
 from tasks.lifecycle.run_labels import HOST, machine
 from tasks.record.borders import hold
 from tasks.record.objects import NoStorage, Objects, StorageFault, objects_of

@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from blocks.approvers.heads import Head, keep_head
-from blocks.approvers.seal import reading_seal, writing_seal
 from blocks.errors import Refused, Tampered, Temporary, WorldMoved
+from blocks.key_folder.heads import Head, keep_head
+from blocks.key_folder.seal import reading_seal, writing_seal
 from tasks.record.objects import Objects, objects_of
 from tasks.record.reading import Reading, parsed, path_of, read_record, readable_entries
 from tasks.rules.record.entries import Entry, Kind, chain, key_of, moment, to_bytes

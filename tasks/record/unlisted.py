@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from blocks.approvers.heads import closed_heads
+from blocks.key_folder.heads import closed_heads
 from tasks.record.reading import read_record
 from tasks.rules.record.entries import Entry, moment, outcome_of
 

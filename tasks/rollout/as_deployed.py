@@ -9,9 +9,9 @@ from typing import Any
 from prefect.blocks.core import Block
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-from blocks.approvers.kept_files import kept_path
-from blocks.approvers.places import FOLDER, Kept, read_place, whole_settings
 from blocks.errors import BadInput, Refused
+from blocks.key_folder.kept_files import kept_path
+from blocks.key_folder.places import FOLDER, Kept, read_place, whole_settings
 from blocks.kubernetes.api.credentials import kubeconfig_from
 from blocks.kubernetes.api.kubeconfig import with_users_of
 from blocks.outside_text import error_text

@@ -8,12 +8,12 @@ from typing import Protocol, runtime_checkable
 from prefect import task
 from prefect.exceptions import ObjectNotFound
 
-from blocks.approvers.places import kept_blocks, read_place
 from blocks.errors import Refused, ShipwayError
+from blocks.key_folder.places import kept_blocks, read_place
 from blocks.outside_text import error_text
 from blocks.platform import Lease, Platform
-from tasks.lifecycle.policy import OBSERVE
-from tasks.lifecycle.reconcile import lives
+from tasks.lifecycle.keeper_acts import lives
+from tasks.lifecycle.retries import OBSERVE
 from tasks.record.journal import say
 from tasks.rollout.as_deployed import load_platform_to_roll_back
 

@@ -14,7 +14,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 
 from blocks.errors import BadInput
 from blocks.platform import Lease, Platform, RunsJobs
-from tasks.lifecycle.policy import OBSERVE, ONCE_ON_PLATFORM
+from tasks.lifecycle.retries import OBSERVE, ONCE_ON_PLATFORM
 from tasks.record.journal import read_entries
 from tasks.record.kept_index import keep_run, kept_runs_of
 from tasks.record.without_key import is_rolling_back

@@ -7,17 +7,17 @@ from collections.abc import Collection
 from functools import partial
 
 from blocks.approvers.approvers import Approvers
-from blocks.approvers.override_files import read_override_files, write_override_file
 from blocks.approvers.signers import signature_fault
 from blocks.errors import Refused, ShipwayError
+from blocks.key_folder.override_files import read_override_files, write_override_file
 from blocks.outside_text import error_text
 from tasks.approval.approval import judge_and_count
 from tasks.approval.protection import load_policies
 from tasks.lifecycle.clock import now
 from tasks.record.journal import read_entry, say
 from tasks.rollout.platforms import load_approvers
+from tasks.rules.approval.answers import Answer
 from tasks.rules.approval.override import Override, gate_of, in_force, set_aside
-from tasks.rules.approval.policy import Answer
 from tasks.rules.approval.proofs import Trust
 from tasks.rules.approval.statement import NAMESPACE
 from tasks.rules.plan.plan import Plan

@@ -13,7 +13,7 @@ from blocks.approvers.approvers import Approvers
 from blocks.errors import BadInput, Temporary
 from blocks.platform import Platform, Strategic
 from blocks.prometheus.prometheus import Prometheus
-from tasks.lifecycle.policy import as_temporary
+from tasks.lifecycle.retries import as_temporary
 from tasks.record.borders import guard, hold
 from tasks.rules.plan.plan import Judgement, Plan, PrometheusPairSli, PrometheusSli
 from tasks.rules.plan.targets import places_of

@@ -12,7 +12,7 @@ from prefect import task
 
 from blocks.errors import WorldMoved
 from blocks.platform import Endpoints, Lease, Platform, Position, source_version
-from tasks.lifecycle.policy import OBSERVE_PLATFORM, ONCE_ON_PLATFORM
+from tasks.lifecycle.retries import OBSERVE_PLATFORM, ONCE_ON_PLATFORM
 
 
 @task(name="read position", **OBSERVE_PLATFORM)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from prefect import task
 
 from blocks.platform import source_version
-from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.retries import OBSERVE
 from tasks.rules.plan.plan import HealthCheck, Verification
 from tasks.verification.http_check import AT_ONCE, Asker, Checked, address_of, http_client, load_secrets
 

@@ -10,7 +10,7 @@ from prefect import task
 from blocks.outside_text import without_escapes
 from blocks.platform import Platform
 from blocks.secret_text import hide
-from tasks.lifecycle.policy import OBSERVE_PLATFORM
+from tasks.lifecycle.retries import OBSERVE_PLATFORM
 
 MOST_LINES = 5_000
 

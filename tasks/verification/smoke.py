@@ -10,7 +10,7 @@ from pathlib import Path
 from prefect import task
 
 from blocks.platform import source_version
-from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.retries import OBSERVE
 from tasks.process.commands import run_foreign_command
 from tasks.process.concurrency import together, turns
 from tasks.process.files import read_bounded, resolve_inside

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from blocks.approvers.kept_files import NotKept, kept_names, read_kept, remove_kept, write_kept
-from blocks.approvers.key_file import key_path
 from blocks.errors import Refused, ShipwayError
+from blocks.key_folder.kept_files import NotKept, kept_names, read_kept, remove_kept, write_kept
+from blocks.key_folder.key_file import key_path
 from blocks.outside_text import error_text
 from tasks.lifecycle.apart import apart
 from tasks.lifecycle.clock import now

@@ -53,7 +53,7 @@ async def test_no_edit_of_its_block_keeps_an_environment_from_its_rollback(stage
 
 async def test_an_operator_who_has_the_machine_can_correct_a_block_before_a_rollback(stage: Stage) -> None:
     """What the API alone says does not count; without the kept file the block counts as it is now."""
-    from blocks.approvers.kept_files import remove_kept  # noqa: PLC0415
+    from blocks.key_folder.kept_files import remove_kept  # noqa: PLC0415
     from tasks.rollout.as_deployed import load_platform_to_roll_back  # noqa: PLC0415
 
     await check_closed(stage, await stage.release_through(stage.tag("8.21")), outcome="deployed")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from blocks.approvers.policy_files import remove_policy_file, write_policy_file
 from blocks.errors import Refused
+from blocks.key_folder.policy_files import remove_policy_file, write_policy_file
 from tests.flows.conftest import runner, stage, theatre, visitors  # noqa: F401 - fixtures
 from tests.flows.gatehouse import People, answer, answers, enrol, go_on
 from tests.flows.harness import FIRST, MOST_ATTEMPTS, Ran, Stage, check_closed, check_well, plan_of

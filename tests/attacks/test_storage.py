@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from blocks.approvers.seal import split
+from blocks.key_folder.seal import split
 from tasks.rules.record.entries import chain, moment, parse_entry, to_bytes
 from tests.flows.gatehouse import People, answer, enrol, forge, go_on, post
 from tests.flows.harness import FIRST, Ran, Stage, check_well

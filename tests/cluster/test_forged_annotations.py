@@ -19,7 +19,7 @@ FORGED = {"canary": "x", "previous": THIRD, "owner": "x", "generation": "9" * 26
 @pytest.fixture
 async def scene(world: World, gateway: Gateway, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     """Run the first version, on a machine that has an approval key."""
-    from blocks.approvers.key_file import create_key  # noqa: PLC0415
+    from blocks.key_folder.key_file import create_key  # noqa: PLC0415
 
     monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "keys" / "approvals.key"))
     create_key(tmp_path / "keys" / "approvals.key")

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from blocks.approvers.key_file import create_key
+from blocks.key_folder.key_file import create_key
 from blocks.kubernetes.platform import KubernetesPlatform
 from blocks.server import deployments
 from tests.cluster.accounts import ACCOUNT, account_config

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from blocks.approvers.key_file import create_key, key_path
 from blocks.errors import BadInput, Refused, WorldMoved
+from blocks.key_folder.key_file import create_key, key_path
 from blocks.kubernetes.platform import KubernetesPlatform
 from tasks.approval.protection import own_environment
 from tasks.rules.plan.plan import Plan

@@ -19,9 +19,9 @@ from blocks.approvers.approvers import Approvers
 from blocks.approvers.signers import add_signer
 from flows.commands import approve, approvers
 from tasks.approval.approval import fetch_answer, judge_approval, log_outcome
+from tasks.rules.approval.answers import AnswerVerdict
 from tasks.rules.approval.gates import Gate, gate_state
 from tasks.rules.approval.one_time_codes import code_of
-from tasks.rules.approval.policy import Judgement
 from tasks.rules.approval.statement import NAMESPACE
 from tests.commands.suspended import suspended_run
 
@@ -58,7 +58,7 @@ async def approvers_with(*words: str) -> int:
     return await approvers.manage(parsed(approvers, *words))
 
 
-async def play_the_run(gate: Gate, block: Approvers, *, after: str = "") -> Judgement:
+async def play_the_run(gate: Gate, block: Approvers, *, after: str = "") -> AnswerVerdict:
     """Do what the flow does once it was resumed."""
     async with get_client() as client:
         while (await client.read_flow_run(gate.run)).state.is_paused():  # type: ignore[union-attr, arg-type]  # noqa: ASYNC110

@@ -77,7 +77,7 @@ def test_a_wrong_plan_leaves_the_others_their_calendar(wrong: str, plans: list[s
 
 def test_freezes_that_people_set_are_in_the_calendar(plans: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Of one service or of all; if one cannot be read, it says that everything is frozen."""
-    from blocks.approvers.freeze_files import freeze_folder  # noqa: PLC0415 - the folder is the test's
+    from blocks.key_folder.freeze_files import freeze_folder  # noqa: PLC0415 - the folder is the test's
     from tasks.lifecycle.freezes import set_freeze  # noqa: PLC0415
 
     freeze = set_freeze(who="ada", reason="incident 7", service="blog")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from blocks.approvers.key_file import create_key, key_path
+from blocks.key_folder.key_file import create_key, key_path
 from flows.cli import main
 from flows.commands import _trust
 from tasks.lifecycle import clock

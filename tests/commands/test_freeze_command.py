@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from blocks.approvers.freeze_files import freeze_folder
+from blocks.key_folder.freeze_files import freeze_folder
 from blocks.server import layout
 from flows.cli import main
 from flows.commands import _trust
@@ -79,7 +79,7 @@ def test_freezes_that_cannot_be_read_are_found_with_their_fix(home: Path, capsys
 @pytest.mark.slow
 def test_a_service_that_nothing_here_knows_is_frozen_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
     """It may be misspelled, and then stops nothing; the freeze is kept all the same, and the message names where it holds."""
-    from blocks.approvers.policy_files import write_policy_file  # noqa: PLC0415 - the folder is the test's
+    from blocks.key_folder.policy_files import write_policy_file  # noqa: PLC0415 - the folder is the test's
 
     write_policy_file("shop", b"policy: 1\nname: shop\nservices: [shop]\nprotects: [local/shop]\n")
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):  # other tests of this process may have a server
@@ -94,7 +94,7 @@ def test_a_service_that_nothing_here_knows_is_frozen_with_a_warning(capsys: pyte
 
 def test_a_policy_guards_against_mistakes_on_the_workers_machine(capsys: pytest.CaptureFixture[str]) -> None:
     """It names who lifts; who set it may, too."""
-    from blocks.approvers.policy_files import write_policy_file  # noqa: PLC0415 - the folder is the test's
+    from blocks.key_folder.policy_files import write_policy_file  # noqa: PLC0415 - the folder is the test's
 
     text = "policy: 1\nname: shop\nservices: [shop]\nprotects: [local/shop]\nwindows: {lifted_by: [grace]}\n"
     write_policy_file("shop", text.encode())

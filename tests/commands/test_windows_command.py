@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from blocks.approvers.key_file import create_key, key_path
+from blocks.key_folder.key_file import create_key, key_path
 from flows.cli import main
 from tasks.lifecycle import clock
 from tasks.lifecycle.quietest import keep_quietest
@@ -86,7 +86,7 @@ def test_a_wrong_plan_is_bad_input(plan: Path, capsys: pytest.CaptureFixture[str
 
 def test_a_policy_that_cannot_be_read_is_refused(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing could be deployed, whatever the windows say."""
-    from blocks.approvers.policy_files import write_policy_file  # noqa: PLC0415 - the key's place is set by then
+    from blocks.key_folder.policy_files import write_policy_file  # noqa: PLC0415 - the key's place is set by then
 
     write_policy_file("broken", b"policy: 7\n")
     assert main(["windows", str(plan)]) == 4

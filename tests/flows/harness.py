@@ -89,7 +89,7 @@ class Stage:
 
     def disown(self) -> None:
         """Let the environments belong to no service: tests release services of their own there."""
-        from blocks.approvers.key_file import key_path  # noqa: PLC0415
+        from blocks.key_folder.key_file import key_path  # noqa: PLC0415
 
         for path in (key_path().parent / "owners").glob("*.json"):
             with contextlib.suppress(FileNotFoundError):  # another test's

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from blocks.approvers.kept_files import kept_path
 from blocks.errors import BadInput, Refused, Tampered, Temporary, WorldMoved
+from blocks.key_folder.kept_files import kept_path
 from blocks.kubernetes.api import credentials
 from blocks.local.platform import LocalPlatform
 from blocks.platform import Lease
@@ -19,7 +19,7 @@ from blocks.prometheus.prometheus import Prometheus
 from flows.lifecycle import context, finalize
 from flows.lifecycle.acting import acting, acting_for, expect_as_begun, fix_settings
 from flows.lifecycle.context import Phase, begin_phase, platform_of, subject_in
-from flows.rollout import hold
+from flows.rollout import held_step
 from tasks.analysis.sources import Subject
 from tasks.evidence.begun import forget_begun
 from tasks.evidence.settings import settings_fingerprint
@@ -122,12 +122,12 @@ async def test_another_prometheus_does_not_judge_what_is_held_either(monkeypatch
         return SimpleNamespace(outcome=Outcome.PASSED)
 
     monkeypatch.setattr(context, "subject_of", subject)
-    monkeypatch.setattr(hold, "named", lambda *_: watched)
+    monkeypatch.setattr(held_step, "named", lambda *_: watched)
     plan, lease = taken("shop"), Lease(owner=RUN, generation=1)
     phase = Phase(RUN, 1, RUN, plan.parsed(), plan.path, plan.folder, plan)
-    standing = hold.Standing(Any, PLACE, "1.1", lease=lease, percent=50, begun={"at": ""})  # type: ignore[arg-type]
+    standing = held_step.Standing(Any, PLACE, "1.1", lease=lease, percent=50, begun={"at": ""})  # type: ignore[arg-type]
     with acting_for(RUN), pytest.raises(WorldMoved, match=PROMETHEUS):
-        await hold._watch(phase, standing, Hold("frozen", "", None, ("0123456789ab",)), until=None)
+        await held_step._watch(phase, standing, Hold("frozen", "", None, ("0123456789ab",)), until=None)
 
 
 async def test_targets_that_begin_at_once_are_all_fixed() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from blocks.approvers.key_file import create_key, key_path
+from blocks.key_folder.key_file import create_key, key_path
 
 
 async def test_the_words_of_a_freeze_are_harmless_in_its_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

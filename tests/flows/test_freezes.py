@@ -47,7 +47,7 @@ class Switch:
 @pytest.fixture
 def thawed() -> Iterator[None]:
     """Leave no freeze behind."""
-    from blocks.approvers.freeze_files import freeze_folder  # noqa: PLC0415
+    from blocks.key_folder.freeze_files import freeze_folder  # noqa: PLC0415
 
     yield
     for path in freeze_folder().glob("*"):
@@ -87,7 +87,7 @@ async def seen_by_the_keeper(run: str) -> str:
 @contextlib.contextmanager
 def policy(stage: Stage, **windows: Any) -> Iterator[None]:
     """Protect the stage's production by a policy."""
-    from blocks.approvers.policy_files import remove_policy_file, write_policy_file  # noqa: PLC0415
+    from blocks.key_folder.policy_files import remove_policy_file, write_policy_file  # noqa: PLC0415
 
     facts = {"policy": 1, "name": stage.name, "protects": [f"local/{stage.name}-production"], "services": [stage.name], "windows": windows}
     write_policy_file(stage.name, yaml.safe_dump(facts).encode())
@@ -102,9 +102,9 @@ def text_of(path: str) -> bytes:
 
 def override_of(people: People, run: str, *, service: str, holds: list[str]) -> Any:
     """Answer, as the first of these people, whether something is set aside for 1.7."""
+    from tasks.rules.approval.answers import read_answer  # noqa: PLC0415
     from tasks.rules.approval.one_time_codes import code_of  # noqa: PLC0415
     from tasks.rules.approval.override import gate_of  # noqa: PLC0415
-    from tasks.rules.approval.policy import read_answer  # noqa: PLC0415
     from tasks.rules.policy.rules import Allowed  # noqa: PLC0415
 
     name, at = people.names[0], datetime.now(UTC)

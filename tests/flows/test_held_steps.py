@@ -12,8 +12,8 @@ import pytest
 from blocks.errors import Superseded
 from flows import staging as staging_flow
 from flows.lifecycle.context import Phase
-from flows.rollout import hold, migrations, steps
-from flows.rollout.hold import Standing, wait_while_held
+from flows.rollout import held_step, migrations, steps
+from flows.rollout.held_step import Standing, wait_while_held
 from tasks.rules.lifecycle.results import passed
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import places_of
@@ -64,10 +64,10 @@ def phase(monkeypatch: pytest.MonkeyPatch) -> Kept:
     async def position(*_: Any) -> dict[str, Any]:
         return {"baseline": "1.1", "canary": None, "percent": 0, "owner": RUN}
 
-    monkeypatch.setattr(hold, "read_entries", read)
-    monkeypatch.setattr(hold, "retried", lambda _task: position)
+    monkeypatch.setattr(held_step, "read_entries", read)
+    monkeypatch.setattr(held_step, "retried", lambda _task: position)
     for name in ("check_not_stopped", "tell_what_is_over"):
-        monkeypatch.setattr(hold, name, nothing)
+        monkeypatch.setattr(held_step, name, nothing)
     return found
 
 
@@ -168,7 +168,7 @@ def hold_for(monkeypatch: pytest.MonkeyPatch, *found: Hold | None) -> None:
     async def look(_phase: Phase, _environment: str) -> Hold | None:
         return left.pop(0) if len(left) > 1 else left[0]
 
-    monkeypatch.setattr(hold, "_look", look)
+    monkeypatch.setattr(held_step, "_look", look)
 
 
 AFTER = migration_step("c", is_after=True)
@@ -180,7 +180,7 @@ async def test_what_is_held_for_too_long_before_the_promotion_is_rolled_back(
 ) -> None:
     """As the plan says."""
     hold_for(monkeypatch, FROZEN)
-    monkeypatch.setattr(hold, "now", lambda: datetime.now(UTC) + timedelta(hours=1))
+    monkeypatch.setattr(held_step, "now", lambda: datetime.now(UTC) + timedelta(hours=1))
     assert "more than the 5 min" in await wait_while_held(phase, Standing(None, "production", "1.2"), before=before)  # type: ignore[arg-type]
 
 
@@ -188,7 +188,7 @@ async def test_what_is_held_for_too_long_before_the_promotion_is_rolled_back(
 async def test_what_is_promoted_waits_as_long_as_it_takes(phase: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     """The hold does not roll it back; its record says that it is held after the promotion, and it goes on when that is over."""
     hold_for(monkeypatch, FROZEN, FROZEN, None)
-    monkeypatch.setattr(hold, "now", lambda: datetime.now(UTC) + timedelta(hours=1))
+    monkeypatch.setattr(held_step, "now", lambda: datetime.now(UTC) + timedelta(hours=1))
     assert await wait_while_held(phase, Standing(None, "production", "1.1"), before=AFTER) == ""  # type: ignore[arg-type]
     assert [entry.what for entry in phase.entries] == ["Held after the promotion: frozen until the freeze is lifted"]
     assert held_by(phase.entries) == ["0123456789ab"]
@@ -201,7 +201,7 @@ async def test_what_waits_after_the_promotion_gives_way_to_a_rollback(phase: Kep
     async def stopped(_run: str) -> None:
         raise Superseded("a rollback was requested")
 
-    monkeypatch.setattr(hold, "check_not_stopped", stopped)
+    monkeypatch.setattr(held_step, "check_not_stopped", stopped)
     with pytest.raises(Superseded):
         await wait_while_held(phase, Standing(None, "production", "1.1"), before=AFTER)  # type: ignore[arg-type]
 
@@ -209,7 +209,7 @@ async def test_what_waits_after_the_promotion_gives_way_to_a_rollback(phase: Kep
 async def test_a_step_that_was_begun_is_not_held(phase: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor one that lies before the promotion, once that is recorded: a run that is started again finishes."""
     hold_for(monkeypatch, FROZEN)
-    monkeypatch.setattr(hold, "now", lambda: datetime.now(UTC) + timedelta(hours=1))
+    monkeypatch.setattr(held_step, "now", lambda: datetime.now(UTC) + timedelta(hours=1))
     await phase.append("begins", kind="migration", environment="production", name="a begun")
     a = migration_step("a", is_after=False)
     assert await wait_while_held(phase, Standing(None, "production", "1.1"), before=a) == ""  # type: ignore[arg-type]
@@ -233,7 +233,7 @@ async def test_the_same_hold_of_an_older_calendar_is_the_same(phase: Kept, monke
     aged = [
         Hold("held until production opens", f"the events (as it was {hours} h ago)", None, ("windows",), "the events") for hours in (3, 4)
     ]
-    monkeypatch.setattr(hold, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(held_step, "LOOK_SECONDS", 0)
     for found in ([aged[0], aged[1], aged[1], None], [aged[1], None]):  # and once more, in another process
         hold_for(monkeypatch, *found)
         assert await wait_while_held(phase, Standing(None, "production", "1.1"), before=PREPARE) == ""  # type: ignore[arg-type]

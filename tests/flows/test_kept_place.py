@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from blocks.approvers.key_file import create_key, key_path
-from blocks.approvers.places import read_place
 from blocks.errors import Refused
+from blocks.key_folder.key_file import create_key, key_path
+from blocks.key_folder.places import read_place
 from blocks.local.platform import LocalPlatform
 from flows import staging
 from flows.lifecycle.context import Phase

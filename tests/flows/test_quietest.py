@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from blocks.approvers.key_file import create_key, key_path
 from blocks.errors import Temporary
+from blocks.key_folder.key_file import create_key, key_path
 from flows.lifecycle import quietest
 from flows.lifecycle.quietest import renew_quietest
 from tasks.analysis import quietest as measuring

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from blocks.approvers.key_file import key_path
 from blocks.errors import Refused, WorldMoved
+from blocks.key_folder.key_file import key_path
 from blocks.outside_text import as_name, as_reason
 from flows import rollback
 from flows.lifecycle import frame
@@ -159,7 +159,7 @@ async def test_a_version_is_not_left_and_returned_to_at_once(monkeypatch: pytest
     async def begun(*_: Any, **__: Any) -> None:
         """Write nothing."""
 
-    async def opened(_: str, asked: rollback.Asked) -> rollback.Asked:
+    async def opened(_: str, asked: rollback.RollbackRequest) -> rollback.RollbackRequest:
         return asked
 
     monkeypatch.setattr(rollback, "retried", lambda work: work)
@@ -194,10 +194,10 @@ async def test_a_rollback_that_loses_its_record_does_not_turn_round(monkeypatch:
     assert await world.decide(bad="BAD") == "BAD"
 
 
-def asked_for(**changes: Any) -> rollback.Asked:
+def asked_for(**changes: Any) -> rollback.RollbackRequest:
     """Give the parameters of a rollback."""
     usual: dict[str, Any] = {"plan": "/srv/plan.yaml", "environment": "production", "version": "", "bad": "", "restored": ()}
-    return rollback.Asked(reason=as_reason("x"), requester=as_name("rita"), **(usual | changes))
+    return rollback.RollbackRequest(reason=as_reason("x"), requester=as_name("rita"), **(usual | changes))
 
 
 @pytest.mark.parametrize(

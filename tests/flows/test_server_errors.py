@@ -18,7 +18,7 @@ from flows.lifecycle.acting import acting_for
 from flows.lifecycle.context import Phase
 from flows.lifecycle.finalize import roll_back_release
 from flows.rollout import revert
-from tasks.lifecycle.policy import as_temporary
+from tasks.lifecycle.retries import as_temporary
 from tasks.lifecycle.server import server
 from tasks.rollout.platforms import load_platform
 from tasks.rules.evidence.inputs import TakenPlan

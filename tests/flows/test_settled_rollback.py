@@ -30,7 +30,7 @@ def finished(monkeypatch: pytest.MonkeyPatch) -> Told:
     """Let rollbacks end at once, and say what they were about."""
     done: Told = []
 
-    async def to_the_end(run: str, asked: rollback.Asked) -> Any:
+    async def to_the_end(run: str, asked: rollback.RollbackRequest) -> Any:
         done.append({"run": run, "plan": asked.plan, "environment": asked.environment, "restored": list(asked.restored)})
         return Completed(name="RolledBack")
 

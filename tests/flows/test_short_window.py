@@ -15,8 +15,8 @@ from flows.approval import short_window
 from flows.approval.short_window import Short, ask_to_begin, said_about
 from flows.lifecycle import windows
 from flows.lifecycle.windows import _what_keeps, wait_for_window
+from tasks.rules.approval.answers import AnswerVerdict, read_answer
 from tasks.rules.approval.gates import Gate
-from tasks.rules.approval.policy import Judgement, read_answer
 from tasks.rules.approval.proofs import Proof
 from tests.flows.test_held_steps import RUN, Kept, nothing
 from tests.flows.test_what_keeps_a_wave import AT, CLOSED, World, world
@@ -56,10 +56,10 @@ class People:
         async def judged(*_: Any, gate: Gate, answer: Any, **__: Any) -> Any:
             self.questions.append(gate)
             if answer.decision not in gate.decisions:
-                return Judgement(outcome="malformed", reason="not an answer", approver="ada")
+                return AnswerVerdict(outcome="malformed", reason="not an answer", approver="ada")
             asked = gate.asked().model_dump(exclude={"format"})
             proof = Proof(**asked, kind="code", approver="ada", decision=answer.decision, at=AT)
-            return Judgement(outcome="accepted", reason="good", approver="ada", proof=proof)
+            return AnswerVerdict(outcome="accepted", reason="good", approver="ada", proof=proof)
 
         return judged
 

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from blocks.errors import BadInput, RolloutFailed, Temporary
-from flows.rollout import hold, migrations, watch_promoted
-from flows.rollout.hold import Standing, wait_while_held
-from tasks.lifecycle.policy import NOT_REACHED
+from flows.rollout import held_step, migrations, watch_promoted
+from flows.rollout.held_step import Standing, wait_while_held
+from tasks.lifecycle.retries import NOT_REACHED
 from tests.flows.test_held_steps import AFTER, FROZEN, Kept, hold_for, nothing, phase, turns
 
 __all__ = ["phase"]
@@ -58,7 +58,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, *found: Any) -> Serving:
     monkeypatch.setattr(watch_promoted, "look_at", serving.look_at)
     monkeypatch.setattr(watch_promoted, "probe_health", serving.probe)
     monkeypatch.setattr(watch_promoted, "retried", lambda task: task)
-    monkeypatch.setattr(hold, "_ends", serving.ends)
+    monkeypatch.setattr(held_step, "_ends", serving.ends)
     return serving
 
 

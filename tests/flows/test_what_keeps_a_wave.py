@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from blocks.approvers.key_file import create_key, key_path
 from blocks.errors import Refused, Skipped
+from blocks.key_folder.key_file import create_key, key_path
 from flows.commands.override import _expect_held
 from flows.lifecycle import suspend, windows
 from flows.lifecycle.context import Phase

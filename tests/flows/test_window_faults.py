@@ -11,7 +11,7 @@ import pytest
 
 from flows.lifecycle import windows
 from flows.lifecycle.windows import wait_for_window
-from tasks.rules.lifecycle.reconcile import Seen, decide_care
+from tasks.rules.lifecycle.reconcile import RunFacts, decide_care
 from tasks.rules.rollout.waiting import wake_time
 from tests.flows.gatehouse import go_on
 from tests.flows.harness import Stage, check_closed
@@ -47,7 +47,7 @@ class Clock:
     def care(self) -> str:
         """Say what the keeper does with the run now."""
         wake_at = wake_time(Kept.entries)
-        seen = Seen("PAUSED", OPENS - 2 * HOUR, None, None, wake_at, stop_requested=False, attempts=1, begun=True, waits=True)
+        seen = RunFacts("PAUSED", OPENS - 2 * HOUR, None, None, wake_at, stop_requested=False, attempts=1, begun=True, waits=True)
         return decide_care(seen, now=self.at).act
 
 

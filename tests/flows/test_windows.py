@@ -40,7 +40,7 @@ class Freezer:
         self.lift()
 
     def _apply(self, **windows: Any) -> None:
-        from blocks.approvers.policy_files import write_policy_file  # noqa: PLC0415
+        from blocks.key_folder.policy_files import write_policy_file  # noqa: PLC0415
 
         policy = {
             "policy": 1,
@@ -61,7 +61,7 @@ class Freezer:
 
     def end(self) -> None:
         """Take the policy away."""
-        from blocks.approvers.policy_files import remove_policy_file  # noqa: PLC0415
+        from blocks.key_folder.policy_files import remove_policy_file  # noqa: PLC0415
 
         remove_policy_file(self.name)
 

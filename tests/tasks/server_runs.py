@@ -10,7 +10,7 @@ from prefect import flow, get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Running, State
 
-from blocks.server.keeper import note_work
+from blocks.server.keeper_watch import note_work
 
 
 @flow

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from blocks.outside_text import unlinked
 from blocks.secret_text import hide
+from tasks.rules.approval.answers import printable
 from tasks.rules.approval.gates import Gate, GateState, moment_text
-from tasks.rules.approval.policy import printable
 
 MAX_CHARACTERS = 12_000
 MAX_PICTURE_CHARACTERS = 200_000

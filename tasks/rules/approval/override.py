@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tasks.rules.approval.gates import Gate
-from tasks.rules.approval.proofs import Proof, Subject, Trust, same_name, verify_proofs
+from tasks.rules.approval.proofs import ApprovedAction, Proof, Trust, same_name, verify_proofs
 from tasks.rules.approval.statement import Value, canonical_json, nonce_of
 from tasks.rules.policy.rules import Allowed
 
@@ -55,7 +55,7 @@ def in_force(
     """
 
     def counts(one: Override) -> bool:
-        subject = Subject(run, GATE, service, version, digest_of(one.holds))
+        subject = ApprovedAction(run, GATE, service, version, digest_of(one.holds))
         problems = verify_proofs([one.proof], subject=subject, trust=trust, approvers=allowed.who, quorum=1, requester="")
         return not problems and at - one.proof.at < LASTS
 

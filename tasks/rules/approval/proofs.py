@@ -77,7 +77,7 @@ class Trust(NamedTuple):
     signatures: Literal["accepted", "required"] = "accepted"
 
 
-class Subject(NamedTuple):
+class ApprovedAction(NamedTuple):
     """What is about to be done: run, gate, service, version, and the digest computed now."""
 
     run: str
@@ -90,7 +90,7 @@ class Subject(NamedTuple):
 def verify_proofs(
     proofs: Sequence[object],
     *,
-    subject: Subject,
+    subject: ApprovedAction,
     trust: Trust,
     approvers: Collection[str],
     quorum: int,
@@ -169,7 +169,7 @@ def _look(name: str) -> str:
     return shown.translate(LOOK_ALIKES)
 
 
-def _fault(proof: Proof, subject: Subject, trust: Trust, allowed: set[str], agreed: set[str]) -> str:
+def _fault(proof: Proof, subject: ApprovedAction, trust: Trust, allowed: set[str], agreed: set[str]) -> str:
     """Return why a readable proof is not an approval here; "" if it is one."""
     checks = (
         (proof.run != subject.run, f"is for run {proof.run}, not {subject.run}"),

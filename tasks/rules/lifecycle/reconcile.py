@@ -23,7 +23,7 @@ AT_WORK = {"PENDING", "RUNNING", "CRASHED"} | TO_SETTLE  # states in which a pro
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class RunFacts:
     """What the keeper knows of one open run.
 
     Fields:
@@ -84,7 +84,7 @@ class Care:
     counts: bool = False
 
 
-def decide_care(seen: Seen, *, now: datetime) -> Care:
+def decide_care(seen: RunFacts, *, now: datetime) -> Care:
     """Decide what an open run needs.
 
     Args:
@@ -104,7 +104,7 @@ def decide_care(seen: Seen, *, now: datetime) -> Care:
     return _care_for_scheduled(seen, now) if seen.state == "SCHEDULED" else _care_for_dead(seen, now)
 
 
-def may_live(seen: Seen, *, now: datetime) -> bool:
+def may_live(seen: RunFacts, *, now: datetime) -> bool:
     """Say if a process acts for a run, or may: the one measure for what starts it again and for what settles it.
 
     What this machine cannot see lives for as long as it is heard of, and no longer than `is_known_dead` allows: heartbeats can be forged.
@@ -134,19 +134,19 @@ def may_live(seen: Seen, *, now: datetime) -> bool:
     return False
 
 
-def is_known_dead(seen: Seen, *, now: datetime) -> bool:
+def is_known_dead(seen: RunFacts, *, now: datetime) -> bool:
     """Say if a run's process is gone for so long that a new one would have written itself: then no heartbeat and no new state counts."""
     longest = (JOB_PENDING if seen.as_job else STUCK_PENDING) + UNMARKED
     return seen.state in AT_WORK and seen.gone is not None and now - seen.gone >= longest
 
 
-def wants_second_look(seen: Seen, *, now: datetime) -> bool:
+def wants_second_look(seen: RunFacts, *, now: datetime) -> bool:
     """Say if a run is to be looked at again a moment later: it has just crashed, or it is Running and looks dead."""
     just_crashed = seen.state == "CRASHED" and now - seen.since < AFTER_CRASH
     return just_crashed or (seen.state == "RUNNING" and decide_care(seen, now=now).act != "leave")
 
 
-def decide_at_second_look(first: Seen | None, second: Seen, *, apart: timedelta, now: datetime) -> Care:
+def decide_at_second_look(first: RunFacts | None, second: RunFacts, *, apart: timedelta, now: datetime) -> Care:
     """Decide what an open run needs, with a Running one only if it looked dead twice and nothing changed in between.
 
     Args:
@@ -164,7 +164,7 @@ def decide_at_second_look(first: Seen | None, second: Seen, *, apart: timedelta,
     return care
 
 
-def decide_stray(seen: Seen, *, now: datetime) -> Care:
+def decide_stray(seen: RunFacts, *, now: datetime) -> Care:
     """Decide what a run without a record of its own needs, as a verification or the keeper: `leave` it, or `end` it if its process died.
 
     Args:
@@ -197,7 +197,7 @@ def is_late(last: datetime | None, *, now: datetime) -> bool:
     return last is None or now - last >= LATE
 
 
-def _care_for_waiting(seen: Seen, now: datetime) -> Care:
+def _care_for_waiting(seen: RunFacts, now: datetime) -> Care:
     by_others = seen.is_rollback or (seen.begun and seen.waits is False)
     if by_others and seen.attempts >= MOST_ATTEMPTS and seen.alive is not True:
         return Care("settle", "it was suspended again and again, and its record has no wait")
@@ -214,7 +214,7 @@ def _care_for_waiting(seen: Seen, now: datetime) -> Care:
     return Care("leave", "it waits")
 
 
-def _care_for_dead(seen: Seen, now: datetime) -> Care:
+def _care_for_dead(seen: RunFacts, now: datetime) -> Care:
     age = now - seen.since
     match seen.state:
         case "DELETED":
@@ -232,7 +232,7 @@ def _care_for_dead(seen: Seen, now: datetime) -> Care:
     return _leave(seen)
 
 
-def _care_for_scheduled(seen: Seen, now: datetime) -> Care:
+def _care_for_scheduled(seen: RunFacts, now: datetime) -> Care:
     if seen.begun:
         if _is_put_off(seen, now):
             return _again(seen, "it had begun, and was put off to a later time")
@@ -242,33 +242,33 @@ def _care_for_scheduled(seen: Seen, now: datetime) -> Care:
     return _leave(seen)
 
 
-def _is_put_off(seen: Seen, now: datetime) -> bool:
+def _is_put_off(seen: RunFacts, now: datetime) -> bool:
     return seen.due is not None and seen.due - now > FAR_AHEAD
 
 
-def _lateness(seen: Seen, now: datetime) -> timedelta:
+def _lateness(seen: RunFacts, now: datetime) -> timedelta:
     """Give for how long a worker could have taken a run, by its state or by what the keeper saw itself, whichever is longer."""
     if seen.due is None:
         return timedelta(0)
     return now - min(max(seen.due, seen.since), seen.idle or now)  # one that starts again is due when it was due at first
 
 
-def _leave(seen: Seen) -> Care:
+def _leave(seen: RunFacts) -> Care:
     return Care("leave", f"{seen.state.lower()} is as it should be")
 
 
-def _is_dead(seen: Seen, now: datetime) -> bool:
+def _is_dead(seen: RunFacts, now: datetime) -> bool:
     if seen.alive is False and seen.marked is not None and seen.marked >= seen.since:
         return True
     return seen.alive is not True and now - max(seen.since, seen.heard or seen.since) >= SILENT
 
 
-def _shows_life(seen: Seen, now: datetime) -> bool:
+def _shows_life(seen: RunFacts, now: datetime) -> bool:
     """Say if a run that was reported as crashed goes on: its process runs, or sent a heartbeat since."""
     return seen.alive is True or (seen.heard is not None and seen.heard > seen.since and now - seen.heard < SILENT)
 
 
-def _again(seen: Seen, why: str) -> Care:
+def _again(seen: RunFacts, why: str) -> Care:
     if seen.attempts >= MOST_ATTEMPTS:
         return Care("settle", f"{why}, for the {seen.attempts}th time")
     return Care("again", why, counts=True)

@@ -12,8 +12,8 @@ import pytest
 from pydantic import SecretStr
 
 from blocks.approvers.approvers import Approvers
-from blocks.approvers.key_file import create_key, derive, key_path, read_key
 from blocks.errors import BadInput, Refused
+from blocks.key_folder.key_file import create_key, derive, key_path, read_key
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from blocks.approvers.freeze_files import freeze_folder, write_freeze_file
+from blocks.key_folder.freeze_files import freeze_folder, write_freeze_file
 
 
 def test_files_that_root_writes_belong_to_whoever_has_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,6 +27,6 @@ def test_files_that_root_writes_belong_to_whoever_has_the_folder(tmp_path: Path,
     given.clear()
     monkeypatch.setattr(os, "geteuid", lambda: owner[0] or 1)
     safe: Any = lambda *_, **__: None  # noqa: E731 - the folder belongs to another user than this one says to be
-    monkeypatch.setattr("blocks.approvers.policy_files.expect_safe", safe)
+    monkeypatch.setattr("blocks.key_folder.policy_files.expect_safe", safe)
     write_freeze_file("ba9876543210", b"{}")
     assert given == []

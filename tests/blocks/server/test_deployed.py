@@ -11,7 +11,7 @@ from prefect import flow_engine
 from prefect.client.schemas.objects import FlowRun
 from pydantic import BaseModel
 
-from blocks.approvers.key_file import key_path
+from blocks.key_folder.key_file import key_path
 from blocks.server import deployed, settings
 
 

@@ -144,7 +144,7 @@ def test_escaped_text_is_read_back_as_it_was(text: str) -> None:
 
 def escaped_free(text: str) -> str:
     """What `escaped` keeps of a text, by its contract: one printable line of at most 160 characters."""
-    from tasks.rules.approval.policy import printable  # noqa: PLC0415
+    from tasks.rules.approval.answers import printable  # noqa: PLC0415
 
     line = printable(text)
     return line if len(line) <= 160 else line[:159] + "…"

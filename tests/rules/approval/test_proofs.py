@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.approvers.approvers import NAME
-from tasks.rules.approval.proofs import Proof, Subject, Trust, same_person, verify_proofs
+from tasks.rules.approval.proofs import ApprovedAction, Proof, Trust, same_person, verify_proofs
 from tasks.rules.plan.types import PERSON
 
 KEY = bytes(range(32))
 BINDING: dict[str, Any] = {"run": "run-1", "gate": "production", "digest": "ab" * 32, "service": "guestbook", "version": "1.1"}
-POLICY: dict[str, Any] = {"subject": Subject(**BINDING), "approvers": ["anna", "ben", "rita"], "quorum": 2, "requester": "Rita "}
+POLICY: dict[str, Any] = {"subject": ApprovedAction(**BINDING), "approvers": ["anna", "ben", "rita"], "quorum": 2, "requester": "Rita "}
 
 
 def check_signature(name: str, statement: bytes, signature: str) -> str:

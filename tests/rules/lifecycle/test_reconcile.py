@@ -23,7 +23,7 @@ from tasks.rules.lifecycle.reconcile import (
     STUCK_CANCELLING,
     STUCK_PENDING,
     UNMARKED,
-    Seen,
+    RunFacts,
     decide_at_second_look,
     decide_care,
     decide_stray,
@@ -38,7 +38,7 @@ STATES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING", "CANCELLED"
 ENDED = ("CANCELLED", "FAILED", "COMPLETED")
 MOMENTS = st.integers(min_value=0, max_value=86_400).map(lambda seconds: NOW - timedelta(seconds=seconds))
 RUNS = st.builds(
-    Seen,
+    RunFacts,
     state=st.sampled_from(STATES),
     since=MOMENTS,
     alive=st.sampled_from([True, False, None]),
@@ -59,10 +59,10 @@ RUNS = st.builds(
 RUNS_THAT_MAY_BE_GONE = st.builds(lambda seen, gone: replace(seen, gone=gone), RUNS, st.none() | MOMENTS)
 
 
-def run(state: str, *, age: float = 3600, **seen: Any) -> Seen:
+def run(state: str, *, age: float = 3600, **seen: Any) -> RunFacts:
     """Describe a run that has been in a state for so many seconds."""
     facts: dict[str, Any] = {"alive": None, "heard": None, "wake_at": None, "stop_requested": False, "attempts": 1}
-    return Seen(state=state, since=NOW - timedelta(seconds=age), **(facts | seen))
+    return RunFacts(state=state, since=NOW - timedelta(seconds=age), **(facts | seen))
 
 
 SOON, PAST = NOW + timedelta(seconds=1), NOW - timedelta(seconds=1)
@@ -149,20 +149,20 @@ SOON, PAST = NOW + timedelta(seconds=1), NOW - timedelta(seconds=1)
         *((run(state, age=60, heard=NOW - timedelta(seconds=61)), "settle") for state in ENDED),
     ],
 )
-def test_a_run_gets_the_care_it_needs(seen: Seen, act: str) -> None:
+def test_a_run_gets_the_care_it_needs(seen: RunFacts, act: str) -> None:
     """Waiting ones are woken at their time, dead ones start again, ended ones with an open record are settled."""
     assert decide_care(seen, now=NOW).act == act
 
 
 @given(RUNS)
-def test_a_living_process_is_never_disturbed(seen: Seen) -> None:
+def test_a_living_process_is_never_disturbed(seen: RunFacts) -> None:
     """Two owners of one release would be worse than none: where the process lives, only a wait is ended."""
     if seen.alive and seen.state != "PAUSED":
         assert decide_care(seen, now=NOW).act == "leave"
 
 
 @given(RUNS)
-def test_a_waiting_run_is_only_ever_woken(seen: Seen) -> None:
+def test_a_waiting_run_is_only_ever_woken(seen: RunFacts) -> None:
     """A gate is not ended by the keeper but by the release itself, which knows why."""
     if seen.state == "PAUSED":
         due = seen.stop_requested or seen.is_rollback or (seen.wake_at is not None and seen.wake_at <= NOW)
@@ -177,28 +177,28 @@ def test_a_waiting_run_is_only_ever_woken(seen: Seen) -> None:
 
 
 @given(RUNS)
-def test_what_others_may_cause_for_ever_is_counted(seen: Seen) -> None:
+def test_what_others_may_cause_for_ever_is_counted(seen: RunFacts) -> None:
     """The end of a wait is not: a release may look every 30 s whether its turn has come."""
     care = decide_care(seen, now=NOW)
     assert care.counts == (care.act == "again") or (care.act == "wake" and (seen.is_rollback or seen.waits is False))
 
 
 @given(RUNS)
-def test_nothing_starts_again_for_ever(seen: Seen) -> None:
+def test_nothing_starts_again_for_ever(seen: RunFacts) -> None:
     """What died often enough is settled."""
     if seen.attempts >= MOST_ATTEMPTS:
         assert decide_care(seen, now=NOW).act != "again"
 
 
 @given(RUNS)
-def test_a_heartbeat_within_the_silence_keeps_a_far_run_alive(seen: Seen) -> None:
+def test_a_heartbeat_within_the_silence_keeps_a_far_run_alive(seen: RunFacts) -> None:
     """Where this machine cannot look at the process, its word counts."""
     if seen.state == "RUNNING" and seen.alive is None and seen.heard and NOW - seen.heard < SILENT:
         assert decide_care(seen, now=NOW).act == "leave"
 
 
 @given(RUNS, st.integers(0, 3600))
-def test_an_act_that_was_right_stays_right_while_nothing_changes(seen: Seen, seconds: int) -> None:
+def test_an_act_that_was_right_stays_right_while_nothing_changes(seen: RunFacts, seconds: int) -> None:
     """A keeper that comes later, or twice, decides the same; only a start that others put far off is left alone once it is near."""
     later = NOW + timedelta(seconds=seconds)
     act = decide_care(seen, now=NOW).act
@@ -220,7 +220,7 @@ def test_an_act_that_was_right_stays_right_while_nothing_changes(seen: Seen, sec
         (run("SCHEDULED"), "leave"),
     ],
 )
-def test_a_run_without_a_record_is_ended_when_its_process_died(seen: Seen, act: str) -> None:
+def test_a_run_without_a_record_is_ended_when_its_process_died(seen: RunFacts, act: str) -> None:
     """Nothing takes its work up again, but it must not count as under way for ever."""
     assert decide_stray(seen, now=NOW).act == act
 
@@ -243,21 +243,21 @@ GONE = STUCK_PENDING + UNMARKED
         (run("PAUSED", age=1, gone=NOW - GONE), "leave"),
     ],
 )
-def test_what_is_known_to_be_dead_stays_dead(seen: Seen, act: str) -> None:
+def test_what_is_known_to_be_dead_stays_dead(seen: RunFacts, act: str) -> None:
     """Heartbeats and states are the API's, and a state is new each time that others write one."""
     assert decide_care(seen, now=NOW).act == act
     assert decide_at_second_look(None, seen, apart=timedelta(0), now=NOW).act == act
 
 
 @given(RUNS_THAT_MAY_BE_GONE)
-def test_what_the_keeper_orders_is_what_settle_carries_out(seen: Seen) -> None:
+def test_what_the_keeper_orders_is_what_settle_carries_out(seen: RunFacts) -> None:
     """One measure of life for both: an order that is refused for ever would leave a canary where it is."""
     if decide_care(seen, now=NOW).act in {"again", "settle"}:
         assert not may_live(seen, now=NOW)
 
 
 @given(RUNS_THAT_MAY_BE_GONE, st.integers(0, 86_400))
-def test_an_order_to_settle_holds_while_nothing_changes(seen: Seen, seconds: int) -> None:
+def test_an_order_to_settle_holds_while_nothing_changes(seen: RunFacts, seconds: int) -> None:
     """The flow that settles begins a little later, and may have to wait for its turn."""
     later = NOW + timedelta(seconds=seconds)
     near = seen.state == "SCHEDULED" and seen.due is not None and seen.due - later <= FAR_AHEAD  # by then it may be taken
@@ -266,14 +266,14 @@ def test_an_order_to_settle_holds_while_nothing_changes(seen: Seen, seconds: int
 
 
 @given(RUNS_THAT_MAY_BE_GONE)
-def test_a_process_that_is_seen_alive_may_live_unless_it_is_known_to_be_gone(seen: Seen) -> None:
+def test_a_process_that_is_seen_alive_may_live_unless_it_is_known_to_be_gone(seen: RunFacts) -> None:
     """Two owners of one release are worse than none."""
     if seen.alive:
         assert may_live(seen, now=NOW) != is_known_dead(seen, now=NOW)
 
 
 @given(RUNS_THAT_MAY_BE_GONE, st.lists(st.integers(1, 60), min_size=30, max_size=60), st.sampled_from([True, None]))
-def test_no_heartbeat_and_no_new_state_keeps_a_dead_run_for_ever(seen: Seen, pauses: list[int], alive: bool | None) -> None:  # noqa: FBT001
+def test_no_heartbeat_and_no_new_state_keeps_a_dead_run_for_ever(seen: RunFacts, pauses: list[int], alive: bool | None) -> None:  # noqa: FBT001
     """Whoever has the API's password can write both all the time; what is kept beside the key stands still meanwhile."""
     now, seen = NOW, replace(seen, gone=NOW, alive=alive)
     for seconds in pauses:
@@ -298,14 +298,14 @@ DEAD = run("RUNNING", alive=False, age=10, marked=NOW)
         (run("PENDING", age=10), 6, "leave"),
     ],
 )
-def test_a_running_one_starts_again_only_if_it_looked_dead_twice(first: Seen | None, apart: float, act: str) -> None:
+def test_a_running_one_starts_again_only_if_it_looked_dead_twice(first: RunFacts | None, apart: float, act: str) -> None:
     """Nothing may have changed between the looks, and there is time enough between them for a worker's late report."""
     assert wants_second_look(DEAD, now=NOW)
     assert decide_at_second_look(first, DEAD, apart=timedelta(seconds=apart), now=NOW).act == act
 
 
 @given(RUNS)
-def test_only_a_running_one_waits_for_its_second_look(seen: Seen) -> None:
+def test_only_a_running_one_waits_for_its_second_look(seen: RunFacts) -> None:
     """Whatever else is due is done at once."""
     if seen.state != "RUNNING":
         assert decide_at_second_look(None, seen, apart=timedelta(0), now=NOW) == decide_care(seen, now=NOW)
@@ -319,7 +319,7 @@ def test_a_keeper_is_missing_after_a_minute() -> None:
 
 
 @given(RUNS)
-def test_every_decision_says_why(seen: Seen) -> None:
+def test_every_decision_says_why(seen: RunFacts) -> None:
     """The reason ends up in the run's history."""
     assert decide_care(seen, now=NOW).reason
 
@@ -333,7 +333,7 @@ def test_the_patience_is_shorter_than_what_was_promised() -> None:
 
 
 @given(RUNS)
-def test_what_says_that_it_waits_is_not_woken_before_its_time(seen: Seen) -> None:
+def test_what_says_that_it_waits_is_not_woken_before_its_time(seen: RunFacts) -> None:
     """A wait for people or a window must not turn into a loop of wakes."""
     if seen.state == "PAUSED" and seen.waits and not (seen.stop_requested or seen.is_rollback):
         assert (decide_care(seen, now=NOW).act == "wake") == (seen.wake_at is not None and seen.wake_at <= NOW)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tasks.rules.lifecycle.reconcile import AFTER_CRASH, MOST_ATTEMPTS, Care, Seen, decide_at_second_look, wants_second_look
+from tasks.rules.lifecycle.reconcile import AFTER_CRASH, MOST_ATTEMPTS, Care, RunFacts, decide_at_second_look, wants_second_look
 from tasks.rules.lifecycle.standstill import Standstill, look_again
 
 BEGIN = datetime(2026, 11, 28, 18, 43, tzinfo=UTC)
@@ -115,7 +115,7 @@ class World:
         self.attempts.append(attempt)
         self.still = None
 
-    def seen(self, now: float) -> Seen:
+    def seen(self, now: float) -> RunFacts:
         """Show the run as the keeper reads it."""
         last = self.attempts[-1]
         state, since = ("RUNNING", last.running) if last.running <= now else ("PENDING", last.handed)
@@ -125,7 +125,7 @@ class World:
         marks = [(one.marked, one) for one in self.attempts if one.marked <= now]
         mark = max((moment for moment, _ in marks), default=-100.0 if self.marked_before else None)
         beat = last.running + 30 * ((min(now, last.dies) - last.running) // 30) if last.running <= now else None
-        return Seen(
+        return RunFacts(
             state=state,
             since=_at(since),
             alive=self._alive(now, marks, mark),

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from blocks.approvers.key_file import create_key, key_path
 from blocks.errors import BadInput, Temporary
+from blocks.key_folder.key_file import create_key, key_path
 from blocks.prometheus.prometheus import Prometheus
 from flows.commands._quietest import facts_of, verdict
 from tasks.analysis.quietest import measure_again, measure_quietest

@@ -12,10 +12,10 @@ import pytest
 from blocks.approvers.approvers import Approvers
 from blocks.approvers.signers import add_signer, remove_signer, sign
 from tasks.approval.approval import check_proofs, judge_approval
+from tasks.rules.approval.answers import Answer, AnswerVerdict, read_answer
 from tasks.rules.approval.gates import Gate
 from tasks.rules.approval.one_time_codes import code_of
-from tasks.rules.approval.policy import Answer, Judgement, read_answer
-from tasks.rules.approval.proofs import Proof, Subject
+from tasks.rules.approval.proofs import ApprovedAction, Proof
 from tasks.rules.approval.statement import NAMESPACE
 
 
@@ -50,12 +50,12 @@ def signed_of(key: Path, name: str, *, gate: Gate, decision: str = "approve", na
     return read_answer(form, received_at=datetime.now(UTC))
 
 
-async def judge(approvers: Approvers, gate: Gate, answer: Answer) -> Judgement:
+async def judge(approvers: Approvers, gate: Gate, answer: Answer) -> AnswerVerdict:
     """Run the task's own function, as its first attempt or a later one."""
     return await judge_approval.fn(approvers, key=f"{gate.run}/{gate.key}", gate=gate, answer=answer, proofs=[])
 
 
-def kept(judgement: Judgement) -> dict[str, Any]:
+def kept(judgement: AnswerVerdict) -> dict[str, Any]:
     """Give a judgement's proof as a record keeps it."""
     assert judgement.proof is not None
     return judgement.proof.model_dump(mode="json")
@@ -71,7 +71,7 @@ async def check(approvers: Approvers, gate: Gate, proofs: list[Any], **other: An
         "signatures": "accepted",
         **other,
     }
-    subject = Subject(gate.run, gate.name, gate.service, gate.version, gate.digest)
+    subject = ApprovedAction(gate.run, gate.name, gate.service, gate.version, gate.digest)
     return await check_proofs.fn(approvers, subject=subject, proofs=proofs, **policy)
 
 

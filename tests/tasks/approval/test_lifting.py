@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from blocks.approvers.approvers import Approvers
-from blocks.approvers.policy_files import write_policy_file
 from blocks.errors import BadInput, Refused
+from blocks.key_folder.policy_files import write_policy_file
 from flows.unfreeze import unfreeze
 from tasks.approval.lifting import lift_by_proof
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import hold_now, set_freeze
+from tasks.rules.approval.answers import Answer, read_answer
 from tasks.rules.approval.lifting import HOUR, question_of
 from tasks.rules.approval.one_time_codes import code_of
-from tasks.rules.approval.policy import Answer, read_answer
 from tasks.rules.approval.proofs import Proof
 from tasks.rules.windows.freeze import Freeze
 

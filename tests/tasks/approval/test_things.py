@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from blocks.approvers.key_file import create_key, key_path
-from blocks.approvers.places import Kept, keep_place
 from blocks.errors import BadInput, Refused, Unreachable
+from blocks.key_folder.key_file import create_key, key_path
+from blocks.key_folder.places import Kept, keep_place
 from tasks.approval.protection import is_anothers, own_environment, things_of
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import place_of

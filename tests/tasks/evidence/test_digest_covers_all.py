@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from blocks.approvers.key_file import create_key
+from blocks.key_folder.key_file import create_key
 from blocks.local.platform import LocalPlatform
 from tasks.evidence.settings import settings_fingerprint
 from tasks.rollout.platforms import KNOWN

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from blocks.approvers.freeze_files import freeze_folder
-from blocks.approvers.key_file import create_key, key_path
 from blocks.errors import BadInput, Refused
+from blocks.key_folder.freeze_files import freeze_folder
+from blocks.key_folder.key_file import create_key, key_path
 from tasks.lifecycle import freezes
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import end_freeze, find_freeze, hold_now, load_freezes, set_freeze, what_holds

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from blocks.approvers.kept_files import write_kept
+from blocks.key_folder.kept_files import write_kept
 from flows.lifecycle.acting import acting_for
 from tasks.lifecycle import beats
 from tasks.lifecycle.beats import beat

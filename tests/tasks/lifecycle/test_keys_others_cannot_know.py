@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from blocks.approvers.key_file import secret_name
 from blocks.errors import Refused
-from tasks.lifecycle import reconcile
-from tasks.lifecycle.reconcile import MOST_ASKED, settle_run
+from blocks.key_folder.key_file import secret_name
+from tasks.lifecycle import keeper_acts
+from tasks.lifecycle.keeper_acts import MOST_ASKED, settle_run
 from tasks.lifecycle.schedule import request_release
 
 pytestmark = pytest.mark.usefixtures("offline")
@@ -59,7 +59,7 @@ def run(deployment: UUID, state: str, **parameters: Any) -> Any:
 async def test_what_cannot_settle_a_run_does_not_take_the_place_of_what_can(monkeypatch: pytest.MonkeyPatch, ended: int) -> None:
     """Others cancel what was asked for: it is asked for again at the next turn, a few times a minute."""
     server = Server()
-    monkeypatch.setattr(reconcile, "get_client", lambda: server)
+    monkeypatch.setattr(keeper_acts, "get_client", lambda: server)
     for _ in range(ended):
         await settle_run.fn("r1", reason="x", cancelled=False, alive=None)
         for one in server.runs.values():

@@ -13,8 +13,9 @@ from uuid import UUID
 import pytest
 from prefect.client.schemas.objects import FlowRun, State, StateType
 
-from blocks.approvers.heads import Head, keep_head
-from tasks.lifecycle import reconcile, run_labels
+from blocks.key_folder.heads import Head, keep_head
+from tasks.lifecycle import run_labels
+from tasks.lifecycle.keeper_acts import lives
 from tasks.lifecycle.kept_runs import (
     MARKED,
     count_start,
@@ -28,7 +29,6 @@ from tasks.lifecycle.kept_runs import (
     times_started,
 )
 from tasks.lifecycle.lock import OPEN, OUTCOME
-from tasks.lifecycle.reconcile import lives
 from tasks.lifecycle.run_labels import HOST, PID, STARTED, forget_idle, forget_unbegun, let_go, machine, this_process
 from tasks.lifecycle.seeing import GONE, see, see_deleted
 from tasks.rules.lifecycle.reconcile import OVERDUE, STUCK_PENDING, UNMARKED, decide_care

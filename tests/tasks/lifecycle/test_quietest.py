@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from blocks.approvers.kept_files import kept_path
-from blocks.approvers.key_file import create_key, key_path
 from blocks.errors import Refused
+from blocks.key_folder.kept_files import kept_path
+from blocks.key_folder.key_file import create_key, key_path
 from tasks.approval.windows import groups_now
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import what_holds

@@ -17,12 +17,12 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.states import Cancelling, Completed, Crashed, Failed, Pending, Running, Suspended
 
 from blocks.errors import WorldMoved
-from blocks.server.keeper import note_work
+from blocks.server.keeper_watch import note_work
 from tasks.approval.answering import read_question
 from tasks.lifecycle.asked import what_was_asked
+from tasks.lifecycle.keeper_acts import forget_idle_runs, last_work, settle_run, start_again
 from tasks.lifecycle.kept_runs import MARKED
 from tasks.lifecycle.lock import OPEN, OUTCOME, STOP, is_stop_requested
-from tasks.lifecycle.reconcile import forget_idle_runs, last_work, settle_run, start_again
 from tasks.lifecycle.run_labels import (
     begin_attempt,
     end_as,

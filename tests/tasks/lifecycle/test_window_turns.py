@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from blocks.approvers.heads import Head, keep_head
-from blocks.approvers.kept_files import kept_path
-from blocks.approvers.key_file import create_key, key_path
+from blocks.key_folder.heads import Head, keep_head
+from blocks.key_folder.kept_files import kept_path
+from blocks.key_folder.key_file import create_key, key_path
 from tasks.lifecycle.freezes import what_holds
 from tasks.lifecycle.kept_runs import forget_open, keep_open
 from tasks.lifecycle.window_turns import FOLDER, Other, give_turns, take_turns

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from blocks.approvers.key_file import create_key, key_path
-from blocks.approvers.seal import split
+from blocks.key_folder.key_file import create_key, key_path
+from blocks.key_folder.seal import split
 from tasks.record import journal, store
 from tasks.record.kept_index import keep_run
 from tasks.record.store import store_entry

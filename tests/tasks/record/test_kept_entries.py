@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from blocks.approvers import kept_files
 from blocks.errors import BadInput, Tampered
+from blocks.key_folder import kept_files
 from tasks.lifecycle.kept_runs import open_runs
 from tasks.record import journal, store
 from tasks.record.kept_entries import kept_entries

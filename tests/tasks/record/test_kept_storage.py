@@ -15,8 +15,8 @@ from prefect.filesystems import LocalFileSystem, RemoteFileSystem
 from prefect.results import aget_default_result_storage
 from prefect.settings import PREFECT_DEFAULT_RESULT_STORAGE_BLOCK, temporary_settings
 
-from blocks.approvers.kept_files import kept_names, kept_path, remove_kept
 from blocks.errors import Refused
+from blocks.key_folder.kept_files import kept_names, kept_path, remove_kept
 from blocks.server import doctor
 from blocks.server.result_block import FOLDER, SETTINGS
 from tasks.record import journal, sealing, storage

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from blocks.approvers.kept_files import kept_path, read_kept, write_kept
-from blocks.approvers.key_file import create_key, key_path
 from blocks.errors import Temporary
+from blocks.key_folder.kept_files import kept_path, read_kept, write_kept
+from blocks.key_folder.key_file import create_key, key_path
 from tasks.record import kept_times
 from tasks.record.kept_times import FOLDER, history_of, keep_times, measure_times, times_of
 from tasks.rules.record.entries import Entry

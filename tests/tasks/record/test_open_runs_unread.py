@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from blocks.approvers.key_file import create_key, key_path
+from blocks.key_folder.key_file import create_key, key_path
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.kept_runs import forget_open, keep_wait
 from tasks.record import open_runs
-from tasks.rules.lifecycle.reconcile import Seen, decide_care
+from tasks.rules.lifecycle.reconcile import RunFacts, decide_care
 
 RUN = "11111111-2222-3333-4444-555555555555"
 HOUR = timedelta(hours=1)
@@ -38,8 +38,8 @@ async def care(monkeypatch: pytest.MonkeyPatch, *, marked: timedelta) -> str:
     """Let the keeper look at the suspended run, whose last process began so long ago."""
     begun = now() - marked
 
-    async def see(*_: Any) -> Seen:
-        return Seen("PAUSED", begun, alive=False, heard=None, wake_at=None, stop_requested=False, attempts=1, marked=begun)
+    async def see(*_: Any) -> RunFacts:
+        return RunFacts("PAUSED", begun, alive=False, heard=None, wake_at=None, stop_requested=False, attempts=1, marked=begun)
 
     monkeypatch.setattr(open_runs, "see", see)
     run: Any = SimpleNamespace(id=RUN, name="release", deployment_id=RUN)

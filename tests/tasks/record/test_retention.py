@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from blocks.approvers.heads import Head, keep_head, read_head
-from blocks.approvers.kept_files import kept_names, kept_path
-from blocks.approvers.key_file import key_path
+from blocks.key_folder.heads import Head, keep_head, read_head
+from blocks.key_folder.kept_files import kept_names, kept_path
+from blocks.key_folder.key_file import key_path
 from blocks.server import deployed
 from tasks.lifecycle.kept_runs import keep_care, keep_open
 from tasks.record import retention

@@ -21,10 +21,10 @@ from prefect.results import ResultRecordMetadata, ResultStore, aget_default_resu
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
 from prefect.states import Completed
 
-from blocks.approvers.key_file import create_key
-from blocks.approvers.seal import Seal
 from blocks.errors import Refused, Tampered
-from tasks.lifecycle.policy import ONCE
+from blocks.key_folder.key_file import create_key
+from blocks.key_folder.seal import Seal
+from tasks.lifecycle.retries import ONCE
 from tasks.record.sealing import SealedStorage
 
 SEAL = Seal(b"k" * 32)

@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prefect.filesystems import RemoteFileSystem
 
-from blocks.approvers.heads import read_head
-from blocks.approvers.key_file import key_path
-from blocks.approvers.seal import split
 from blocks.errors import BadInput, Refused, Tampered, Temporary, WorldMoved
+from blocks.key_folder.heads import read_head
+from blocks.key_folder.key_file import key_path
+from blocks.key_folder.seal import split
 from tasks.record import store
 from tasks.record.objects import Folder, objects_of
 from tasks.record.reading import read_record, readable_entries

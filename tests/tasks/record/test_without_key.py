@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from prefect.filesystems import LocalFileSystem
 
-from blocks.approvers import heads
-from blocks.approvers.heads import KeyFolderFault, read_head
-from blocks.approvers.key_file import create_key, key_path
 from blocks.errors import Refused, Tampered
+from blocks.key_folder import heads
+from blocks.key_folder.heads import KeyFolderFault, read_head
+from blocks.key_folder.key_file import create_key, key_path
 from tasks.record import journal, store
 from tasks.record.reading import read_record, readable_entries
 from tasks.record.sealing import SealedStorage

@@ -10,12 +10,12 @@ import pytest
 from prefect.blocks.core import Block
 from pydantic import SecretStr
 
-from blocks.approvers.places import Kept, keep_place, read_place
 from blocks.errors import BadInput, Temporary
 from blocks.forge.settings import PullRequests
 from blocks.git.git import Git
 from blocks.gitops.argocd import ArgoCDApplication
 from blocks.gitops.gitops import FileEdit, GitOps
+from blocks.key_folder.places import Kept, keep_place, read_place
 from blocks.kubernetes.platform import KubernetesPlatform
 from tasks.approval import protection
 from tasks.gitops.compose import compose

@@ -12,8 +12,8 @@ from uuid import uuid4
 import pytest
 from pydantic import TypeAdapter
 
-from blocks.approvers.heads import KeyFolderFault
-from blocks.approvers.kept_files import kept_names, kept_path
+from blocks.key_folder.heads import KeyFolderFault
+from blocks.key_folder.kept_files import kept_names, kept_path
 from tasks.record import journal, kept_index
 from tasks.record.kept_index import keep_run, kept_runs_of
 from tasks.record.without_key import rolling_back

@@ -6,8 +6,8 @@ from typing import Any, Self
 
 import pytest
 
-from blocks.approvers.kept_files import kept_path, remove_kept
-from blocks.approvers.places import FOLDER, Kept, keep_place
+from blocks.key_folder.kept_files import kept_path, remove_kept
+from blocks.key_folder.places import FOLDER, Kept, keep_place
 from tasks.rollout import due
 
 EVIL = [type("Document", (), {"name": "evil"})()]

@@ -9,7 +9,7 @@ import pytest
 from prefect.blocks.core import Block
 from pydantic import SecretStr
 
-from blocks.approvers.places import Kept, keep_place, whole_settings
+from blocks.key_folder.places import Kept, keep_place, whole_settings
 from blocks.kubernetes.platform import KubernetesPlatform
 from tasks.approval import protection
 from tasks.rollout import as_deployed

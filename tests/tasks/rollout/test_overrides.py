@@ -12,14 +12,14 @@ import pytest
 import yaml
 
 from blocks.approvers.approvers import Approvers
-from blocks.approvers.override_files import override_folder
-from blocks.approvers.policy_files import write_policy_file
 from blocks.errors import Refused
+from blocks.key_folder.override_files import override_folder
+from blocks.key_folder.policy_files import write_policy_file
 from tasks.lifecycle.freezes import set_freeze
 from tasks.rollout import overrides
+from tasks.rules.approval.answers import Answer, read_answer
 from tasks.rules.approval.one_time_codes import code_of
 from tasks.rules.approval.override import gate_of
-from tasks.rules.approval.policy import Answer, read_answer
 from tasks.rules.policy.rules import Allowed
 from tests.rules.policy.test_rules import BLOCK, plan_of
 

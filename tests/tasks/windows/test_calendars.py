@@ -15,7 +15,7 @@ from cryptography.fernet import Fernet
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
-from blocks.approvers.key_file import create_key, key_path
+from blocks.key_folder.key_file import create_key, key_path
 from tasks.lifecycle.freezes import what_holds
 from tasks.lifecycle.kept_runs import keep_open
 from tasks.rules.windows.decision import decide, fault

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from blocks.approvers.key_file import key_path
-from blocks.approvers.policy_files import read_files, write_file
+from blocks.key_folder.key_file import key_path
+from blocks.key_folder.policy_files import read_files, write_file
 
 SUFFIX = ".json"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from blocks.approvers.policy_files import policy_folder, read_policy_files, remove_policy_file, write_policy_file
 from blocks.errors import Refused
+from blocks.key_folder.policy_files import policy_folder, read_policy_files, remove_policy_file, write_policy_file
 from tasks.approval.protection import load_policies
 
 GOOD = b"policy: 1\nname: shop\nprotects: [local/shop]\nservices: [shop]\n"

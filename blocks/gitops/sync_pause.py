@@ -1,4 +1,4 @@
-"""Hold: the automatic sync of an Argo CD Application switched off for a while, with what it was kept on the Application. Pure.
+"""SyncPause: the automatic sync of an Argo CD Application switched off for a while, with what it was kept on the Application. Pure.
 
 Others may be allowed to annotate the Application, so the annotation has a seal: HMAC-SHA256 (RFC 2104) over the Application's UID and the
 fields. One without a right seal holds nothing: a rollback holds the Application anew. A right one may be an old one that was put back, so
@@ -26,7 +26,7 @@ ANNOTATION = f"/metadata/annotations/{HOLD.replace('/', '~1')}"
 
 
 @dataclass(frozen=True)
-class Hold:
+class SyncPause:
     """A hold that stands on an Application.
 
     Fields:
@@ -40,10 +40,10 @@ class Hold:
     left: Any
 
 
-UNKNOWN = Hold("", None, None)  # what is kept beside the key cannot be read: the annotation counts
+UNKNOWN = SyncPause("", None, None)  # what is kept beside the key cannot be read: the annotation counts
 
 
-def hold_on(application: Json, key: bytes) -> Hold | None:
+def hold_on(application: Json, key: bytes) -> SyncPause | None:
     """Read the hold of an Application, or None.
 
     Args:
@@ -58,7 +58,7 @@ def hold_on(application: Json, key: bytes) -> Hold | None:
         return None
     try:
         found = json.loads(text)
-        hold = Hold(str(found["owner"]), found["automated"], found["left"])
+        hold = SyncPause(str(found["owner"]), found["automated"], found["left"])
         if not key or hmac.compare_digest(str(found["seal"]).encode(), _seal(application, hold, key).encode()):
             return hold
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -67,7 +67,7 @@ def hold_on(application: Json, key: bytes) -> Hold | None:
     raise Refused(f"the hold on the Application {title_of(application)} is not as this installation wrote it. {fix}")
 
 
-def hold_steps(application: Json, owner: str, *, whole: bool, key: bytes, kept: Hold | None = UNKNOWN) -> list[dict[str, Any]]:
+def hold_steps(application: Json, owner: str, *, whole: bool, key: bytes, kept: SyncPause | None = UNKNOWN) -> list[dict[str, Any]]:
     """Write the JSON Patch (RFC 6902) that holds an Application.
 
     Args:
@@ -91,7 +91,7 @@ def hold_steps(application: Json, owner: str, *, whole: bool, key: bytes, kept: 
     return [*_annotation(application, json.dumps({**asdict(made), **seal}, sort_keys=True)), *_set(application, made.left)]
 
 
-def hold_to_make(application: Json, owner: str, *, whole: bool, key: bytes, kept: Hold | None = UNKNOWN) -> Hold | None:
+def hold_to_make(application: Json, owner: str, *, whole: bool, key: bytes, kept: SyncPause | None = UNKNOWN) -> SyncPause | None:
     """Give the hold that `hold_steps` writes; None if it stands.
 
     Raises:
@@ -104,10 +104,10 @@ def hold_to_make(application: Json, owner: str, *, whole: bool, key: bytes, kept
         return None
     automated = _automated(application)
     was = hold.automated if hold is not None and automated == hold.left else automated
-    return Hold(owner[:MOST_OWNER], was, None if automated is None or whole else {**automated, "enabled": False})
+    return SyncPause(owner[:MOST_OWNER], was, None if automated is None or whole else {**automated, "enabled": False})
 
 
-def release_steps(application: Json, owner: str, *, key: bytes, kept: Hold | None = UNKNOWN) -> list[dict[str, Any]]:
+def release_steps(application: Json, owner: str, *, key: bytes, kept: SyncPause | None = UNKNOWN) -> list[dict[str, Any]]:
     """Write the JSON Patch that ends a hold; none if this owner holds nothing.
 
     What others have set since stays as they set it. An annotation that is not that of the hold goes with it.
@@ -133,7 +133,7 @@ def release_steps(application: Json, owner: str, *, key: bytes, kept: Hold | Non
     return [*restored, {"op": "remove", "path": ANNOTATION}]
 
 
-def _standing(application: Json, owner: str, key: bytes, kept: Hold | None) -> Hold | None:
+def _standing(application: Json, owner: str, key: bytes, kept: SyncPause | None) -> SyncPause | None:
     """Read the hold that counts."""
     hold = _marked(application, key) if kept == UNKNOWN else kept
     if hold is not None and hold.owner != owner and HOLD not in (application["metadata"].get("annotations") or {}):
@@ -143,14 +143,14 @@ def _standing(application: Json, owner: str, key: bytes, kept: Hold | None) -> H
     return hold
 
 
-def _marked(application: Json, key: bytes) -> Hold | None:
+def _marked(application: Json, key: bytes) -> SyncPause | None:
     try:
         return hold_on(application, key)
     except Refused:
         return None
 
 
-def _seal(application: Json, hold: Hold, key: bytes) -> str:
+def _seal(application: Json, hold: SyncPause, key: bytes) -> str:
     body = json.dumps(["argo cd hold", application["metadata"].get("uid", ""), asdict(hold)], sort_keys=True, separators=(",", ":"))
     return hmac.new(key, body.encode(), hashlib.sha256).hexdigest()
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from blocks.approvers.key_file import create_key, key_path
-from blocks.approvers.policy_files import write_policy_file
-from flows.lifecycle import holds
+from blocks.key_folder.key_file import create_key, key_path
+from blocks.key_folder.policy_files import write_policy_file
+from flows.lifecycle import what_holds
 from flows.lifecycle.context import Phase
-from flows.lifecycle.holds import what_freezes, what_holds_a_step
+from flows.lifecycle.what_holds import what_freezes, what_holds_a_step
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import end_freeze, set_freeze
 from tasks.rules.policy.windows import groups_of
@@ -82,14 +82,14 @@ async def test_who_lifted_a_freeze_is_recorded_although_it_was_overridden_before
     async def read(*_: Any) -> Any:
         return phase.entries
 
-    monkeypatch.setattr(holds, "read_entries", read)
+    monkeypatch.setattr(what_holds, "read_entries", read)
     freeze = set_freeze(who="ada", reason="incident", service="shop")
     await phase.append("Waits", kind="gate", name="wait", evidence={HELD_BY: [freeze.id]})
     for _ in range(2):
-        await holds.tell_what_is_over(phase)
+        await what_holds.tell_what_is_over(phase)
     end_freeze(freeze, Lifted(who="grace", at=now(), reason="over", proved="machine"))
     for _ in range(2):
-        await holds.tell_what_is_over(phase)
+        await what_holds.tell_what_is_over(phase)
     assert [(entry.name, entry.who) for entry in phase.entries[1:]] == [
         (f"overridden {freeze.id}", "shipway"),
         (f"over {freeze.id}", "grace"),

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from blocks.approvers.owners import Owner, claim, file_of_thing, owner_file, read_owner
 from blocks.errors import Refused
+from blocks.key_folder.owners import Owner, claim, file_of_thing, owner_file, read_owner
 
 
 @pytest.fixture(autouse=True)

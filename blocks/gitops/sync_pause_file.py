@@ -6,25 +6,25 @@ import contextlib
 from dataclasses import asdict
 from typing import Any
 
-from blocks.approvers.kept_files import read_kept, remove_kept, write_kept
 from blocks.errors import Refused
-from blocks.gitops.holds import UNKNOWN, Hold
+from blocks.gitops.sync_pause import UNKNOWN, SyncPause
+from blocks.key_folder.kept_files import read_kept, remove_kept, write_kept
 
 FOLDER, WHAT = "holds", "which says who holds an Application"
 
 
-def kept_hold(application: dict[str, Any], key: bytes) -> Hold | None:
+def kept_hold(application: dict[str, Any], key: bytes) -> SyncPause | None:
     """Read who holds an Application; None if none does, `UNKNOWN` without a key or if that cannot be read."""
     try:
         found = read_kept(FOLDER, _name(application), what=WHAT) if key else None
         if found is not None:
-            return Hold(str(found["owner"]), found["automated"], found["left"])
+            return SyncPause(str(found["owner"]), found["automated"], found["left"])
     except (Refused, KeyError):
         return UNKNOWN
     return None if key else UNKNOWN
 
 
-def keep_hold(application: dict[str, Any], hold: Hold, key: bytes) -> None:
+def keep_hold(application: dict[str, Any], hold: SyncPause, key: bytes) -> None:
     """Keep who holds an Application, before that is written there; without it the annotation counts alone."""
     if key:
         with contextlib.suppress(Refused):

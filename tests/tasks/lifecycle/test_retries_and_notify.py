@@ -18,9 +18,9 @@ from blocks.errors import BadInput, Permanent, Refused, Temporary, Unreachable
 from blocks.outside_text import as_reason
 from tasks import notify
 from tasks.approval.forms import QUESTION, approval_form_for
-from tasks.lifecycle import policy
+from tasks.lifecycle import retries
 from tasks.lifecycle.clock import seconds_until
-from tasks.lifecycle.policy import OBSERVE, OBSERVE_PLATFORM, ONCE, PATIENCE_SECONDS, another_try_helps, another_try_reaches, retried
+from tasks.lifecycle.retries import OBSERVE, OBSERVE_PLATFORM, ONCE, PATIENCE_SECONDS, another_try_helps, another_try_reaches, retried
 from tasks.notify import alert, announce
 from tasks.rollout.platforms import load_approvers, load_platform
 from tasks.rules.approval.gates import Gate
@@ -231,7 +231,7 @@ async def test_what_is_read_without_a_run_is_tried_as_often_as_its_task(
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr(policy.asyncio, "sleep", sleep)
+    monkeypatch.setattr(retries.asyncio, "sleep", sleep)
     with pytest.raises(type(error)):
         await retried(read)("x")
     assert (len(tried), len(slept)) == (tries, tries - 1)

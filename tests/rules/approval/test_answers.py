@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from tasks.rules.approval import one_time_codes
+from tasks.rules.approval.answers import Answer, AnswerVerdict, judge_answer, printable, read_answer
 from tasks.rules.approval.gates import Gate, gate_state
-from tasks.rules.approval.policy import Answer, Judgement, judge_answer, printable, read_answer
-from tasks.rules.approval.proofs import Proof, Subject, Trust, same_person, verify_proofs
+from tasks.rules.approval.proofs import ApprovedAction, Proof, Trust, same_person, verify_proofs
 from tasks.rules.plan.request import requester_fault
 from tasks.rules.plan.types import PERSON
 
@@ -75,7 +75,7 @@ def judge(
     proofs: tuple[Proof, ...] = (),
     wrong: Mapping[str, int] | None = None,
     now: datetime = NOW,
-) -> Judgement:
+) -> AnswerVerdict:
     """Judge with the usual people."""
     return judge_answer(
         gate, answer, enrolled=SECRETS, check_signature=check_signature, wrong_last_hour=wrong or {}, proofs=proofs, key=KEY, now=now
@@ -225,7 +225,7 @@ def test_no_one_approves_what_the_same_person_requested_under_another_spelling(r
     assert gate_state(gate, [proof], wrong_codes=0, now=NOW).state == "open"
     problems = verify_proofs(
         [proof],
-        subject=Subject(gate.run, gate.name, gate.service, gate.version, gate.digest),
+        subject=ApprovedAction(gate.run, gate.name, gate.service, gate.version, gate.digest),
         trust=Trust(KEY, SECRETS, check_signature),
         approvers=gate.approvers,
         quorum=1,
@@ -263,7 +263,7 @@ def test_where_the_requester_is_proved_a_gate_opens_only_with_their_own_answer_b
     assert (state.missing, state.unconfirmed) == (max(0, 2 - len(agreed - {"rita"})), "rita" not in agreed)
     held = verify_proofs(
         proofs,
-        subject=Subject(GATE.run, GATE.name, GATE.service, GATE.version, GATE.digest),
+        subject=ApprovedAction(GATE.run, GATE.name, GATE.service, GATE.version, GATE.digest),
         trust=Trust(KEY, SECRETS, check_signature),
         approvers=CONFIRMED.approvers,
         quorum=2,
@@ -435,7 +435,7 @@ def test_an_answer_to_postpone_approves_nothing() -> None:
     """Neither as a code for another decision, nor as a proof at any gate."""
     code = code_of("anna", "postpone", gate=SHORT)
     assert judge(answer_of("anna", code=code, gate=SHORT), gate=SHORT).outcome == "wrong_code"
-    subject = Subject(SHORT.run, SHORT.name, SHORT.service, SHORT.version, SHORT.digest)
+    subject = ApprovedAction(SHORT.run, SHORT.name, SHORT.service, SHORT.version, SHORT.digest)
     trust = Trust(KEY, set(SECRETS), check_signature)
     proofs = [proof_of("anna", decision="postpone", gate=SHORT)]
     found = verify_proofs(

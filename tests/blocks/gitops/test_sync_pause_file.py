@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.blocks.gitops.test_holds import POLICIES, application, patched
 
-from blocks.approvers.key_file import create_key, key_path
 from blocks.errors import Refused
 from blocks.gitops import argocd
 from blocks.gitops.application import HOLD, is_automatic, is_held
-from tests.blocks.gitops.test_holds import POLICIES, application, patched
+from blocks.key_folder.key_file import create_key, key_path
 
 OLD, NEW = "run-old", "run-new"
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from blocks.approvers.kept_files import kept_path
-from blocks.approvers.key_file import create_key, key_path
-from blocks.approvers.places import Kept, keep_place, kept_blocks, read_place, whole_settings
 from blocks.errors import Refused
 from blocks.forge.settings import PullRequests
 from blocks.git.git import Git
+from blocks.key_folder.kept_files import kept_path
+from blocks.key_folder.key_file import create_key, key_path
+from blocks.key_folder.places import Kept, keep_place, kept_blocks, read_place, whole_settings
 from blocks.kubernetes.platform import KubernetesPlatform
 from blocks.local.platform import LocalPlatform
 

@@ -11,8 +11,8 @@ import hmac
 import re
 from functools import lru_cache
 
-from blocks.approvers.key_file import derive, key_path, read_key
 from blocks.errors import Tampered
+from blocks.key_folder.key_file import derive, key_path, read_key
 
 LINE = re.compile(rb'\{"key":"([0-9a-f]{8})","seal":"([0-9a-f]{64})"\}')
 

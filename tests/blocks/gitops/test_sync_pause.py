@@ -11,7 +11,7 @@ from jsonpointer import JsonPointer
 
 from blocks.errors import Refused
 from blocks.gitops.application import HOLD, is_held
-from blocks.gitops.holds import hold_on, hold_steps, release_steps
+from blocks.gitops.sync_pause import hold_on, hold_steps, release_steps
 
 KEY = b"k" * 32
 POLICIES = [

@@ -12,8 +12,8 @@ from uuid import uuid4
 
 import pytest
 
-from blocks.approvers.key_file import create_key
-from blocks.server import api, doctor, keeper, layout
+from blocks.key_folder.key_file import create_key
+from blocks.server import api, doctor, keeper_watch, layout
 
 pytestmark = pytest.mark.server
 
@@ -42,19 +42,19 @@ async def test_a_missing_keeper_is_an_event_and_so_is_its_return(home: Path, cap
     from tests.tasks.server_runs import keeper_worked  # noqa: PLC0415 - Prefect is slow to import
 
     await keeper_worked()
-    watching, later = keeper.Watch(home), time.time() + 1000
+    watching, later = keeper_watch.Watch(home), time.time() + 1000
     with caplog.at_level(logging.WARNING):
         for seconds in (0, 15, 30):
             await asyncio.to_thread(watching.look, now=later + seconds)
-        assert await told(home, keeper.MISSING, f"The keeper {keeper.describe(watching.last, now=later)}.") == 1
+        assert await told(home, keeper_watch.MISSING, f"The keeper {keeper_watch.describe(watching.last, now=later)}.") == 1
         await asyncio.to_thread(watching.look, now=(watching.last or 0) + 59)
-        assert await told(home, keeper.BACK, "The keeper last did its work 59 s ago.") == 1
+        assert await told(home, keeper_watch.BACK, "The keeper last did its work 59 s ago.") == 1
     assert [record.levelname for record in caplog.records if record.name == "keeper"] == ["ERROR", "WARNING"]
 
 
 async def test_what_could_not_be_told_is_told_when_the_server_is_back(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that does not answer is not a reason to forget it."""
-    watching, later = keeper.Watch(home), time.time() + 100_000
+    watching, later = keeper_watch.Watch(home), time.time() + 100_000
     answering = api._open
 
     def refuse(*_: Any, **__: Any) -> Any:
@@ -62,7 +62,7 @@ async def test_what_could_not_be_told_is_told_when_the_server_is_back(home: Path
 
     monkeypatch.setattr(api, "_open", refuse)
     await asyncio.to_thread(watching.look, now=later)
-    assert (watching.missing, watching.untold) == (True, keeper.MISSING)
+    assert (watching.missing, watching.untold) == (True, keeper_watch.MISSING)
     monkeypatch.setattr(api, "_open", answering)
     await asyncio.to_thread(watching.look, now=later + 15)
     assert watching.untold is None
@@ -79,7 +79,7 @@ async def test_the_keepers_late_runs_are_forgotten_and_its_next_one_stays(home: 
     async with get_client() as client:
         moments = [datetime.now(UTC) + timedelta(seconds=seconds) for seconds in (-40, -20, 600)]
         runs = [await client.create_flow_run(flow, name=f"late {uuid4()}", state=Scheduled(scheduled_time=moment)) for moment in moments]
-        assert await keeper.forget_late(client) >= 2
+        assert await keeper_watch.forget_late(client) >= 2
         for run in runs[:2]:
             with pytest.raises(ObjectNotFound):
                 await client.read_flow_run(run.id)
@@ -89,8 +89,8 @@ async def test_the_keepers_late_runs_are_forgotten_and_its_next_one_stays(home: 
 
 def test_a_keeper_that_never_worked_is_called_so() -> None:
     """And one that did is with its seconds."""
-    assert keeper.describe(None, now=5.0) == "has never done its work"
-    assert keeper.describe(2.0, now=5.4) == "last did its work 3 s ago"
+    assert keeper_watch.describe(None, now=5.0) == "has never done its work"
+    assert keeper_watch.describe(2.0, now=5.4) == "last did its work 3 s ago"
 
 
 def test_only_a_machine_without_the_key_goes_by_the_servers_word(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -98,13 +98,13 @@ def test_only_a_machine_without_the_key_goes_by_the_servers_word(monkeypatch: py
     layout.key_file(tmp_path).parent.mkdir()
     ended = datetime.now(UTC) - timedelta(seconds=5)
     monkeypatch.setattr(api, "ask", lambda _home, path, _body=None: [{"end_time": ended.isoformat(), "paused": False}] * (path != ""))
-    assert keeper.last_work(tmp_path) == (ended.timestamp(), True)
-    assert keeper.BY_SERVER in doctor._keeper(tmp_path).text
+    assert keeper_watch.last_work(tmp_path) == (ended.timestamp(), True)
+    assert keeper_watch.BY_SERVER in doctor._keeper(tmp_path).text
     create_key(layout.key_file(tmp_path))
     monkeypatch.setenv("SHIPWAY_KEY_FILE", str(layout.key_file(tmp_path)))
-    assert keeper.last_work(tmp_path) == (None, False)
+    assert keeper_watch.last_work(tmp_path) == (None, False)
     assert doctor._keeper(tmp_path).level == "fail"
-    keeper.note_work(12.5)
-    assert keeper.last_work(tmp_path) == (12.5, False)
-    (layout.key_file(tmp_path).parent / keeper.NAME).write_text("cut sho")
-    assert keeper.last_work(tmp_path) == (None, False)
+    keeper_watch.note_work(12.5)
+    assert keeper_watch.last_work(tmp_path) == (12.5, False)
+    (layout.key_file(tmp_path).parent / keeper_watch.NAME).write_text("cut sho")
+    assert keeper_watch.last_work(tmp_path) == (None, False)

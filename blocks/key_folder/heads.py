@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from blocks.approvers.key_file import key_path, replace_file
 from blocks.errors import Tampered, Temporary
+from blocks.key_folder.key_file import key_path, replace_file
 
 
 class KeyFolderFault(Temporary):

@@ -58,8 +58,8 @@ class Answer(Value):
     received_at: AwareDatetime
 
 
-class Judgement(Value):
-    """Judgement of one answer.
+class AnswerVerdict(Value):
+    """AnswerVerdict of one answer.
 
     Fields:
         outcome: `accepted`, `rejected` and `postponed` come with a proof; every other outcome leaves the gate as it was.
@@ -129,7 +129,7 @@ def judge_answer(
     proofs: Sequence[Proof],
     key: bytes,
     now: datetime,
-) -> Judgement:
+) -> AnswerVerdict:
     """Judge one answer to a gate.
 
     Args:
@@ -155,7 +155,7 @@ def judge_answer(
     )
     for outcome, reason in refusals:
         if reason:
-            return Judgement(outcome=outcome, reason=reason, approver=name)
+            return AnswerVerdict(outcome=outcome, reason=reason, approver=name)
     proof = _proof(gate, answer, name)
     if answer.signature:
         found = _judge_signature(proof, check_signature)
@@ -163,14 +163,14 @@ def judge_answer(
         found = _judge_code(gate, answer, name, enrolled=enrolled, wrong=wrong_last_hour.get(name, 0))
         proof = proof.signed(key)
     if found:
-        return Judgement(outcome=found[0], reason=found[1], approver=name)
+        return AnswerVerdict(outcome=found[0], reason=found[1], approver=name)
     said: dict[Decision, tuple[Outcome, str]] = {
         "approve": ("accepted", "approved"),
         "postpone": ("postponed", "said to wait"),
         "reject": ("rejected", "rejected"),
     }
     outcome, words = said[proof.decision]
-    return Judgement(outcome=outcome, reason=f"{name} {words}", approver=name, proof=proof)
+    return AnswerVerdict(outcome=outcome, reason=f"{name} {words}", approver=name, proof=proof)
 
 
 def _judge_signature(proof: Proof, check: CheckSignature) -> tuple[Outcome, str] | None:

@@ -17,13 +17,13 @@ from typing import Any
 
 from blocks.platform import Lease, Platform, Position
 from flows.lifecycle.context import Phase, check_not_stopped, subject_in
-from flows.lifecycle.holds import tell_what_is_over, what_freezes, what_holds_a_step
+from flows.lifecycle.what_holds import tell_what_is_over, what_freezes, what_holds_a_step
 from flows.rollout.stop import stop_requests
 from flows.rollout.verify_canary import was_stopped
 from flows.rollout.watch_promoted import watch_promoted
 from tasks.analysis.watch import begin_watch, watch_on
 from tasks.lifecycle.clock import now
-from tasks.lifecycle.policy import as_temporary, named, retried
+from tasks.lifecycle.retries import as_temporary, named, retried
 from tasks.record.journal import read_entries
 from tasks.rollout.rollout import read_position
 from tasks.rules.analysis.outcome import Outcome

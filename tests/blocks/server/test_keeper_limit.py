@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from blocks.server import deployed, one_keeper
-from blocks.server.one_keeper import KEEPER, PATIENCE_SECONDS
+from blocks.server import deployed, keeper_limit
+from blocks.server.keeper_limit import KEEPER, PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def skipped(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     async def cancel(run: Any) -> None:
         runs.append(run)
 
-    monkeypatch.setattr(one_keeper, "_cancel", cancel)
+    monkeypatch.setattr(keeper_limit, "_cancel", cancel)
     monkeypatch.setattr(deployed, "known_entry_point", lambda deployment, **_how: deployment)
     return runs
 
@@ -40,7 +40,7 @@ async def test_a_keeper_is_skipped_while_another_one_works_and_rollbacks_are_not
         started.append(flow_run)
         await goes_on.wait()
 
-    run = one_keeper.one_keeper(start, skipped=lambda _status: SimpleNamespace(status_code=0), clock=lambda: now[0])  # type: ignore[arg-type, return-value]
+    run = keeper_limit.one_keeper(start, skipped=lambda _status: SimpleNamespace(status_code=0), clock=lambda: now[0])  # type: ignore[arg-type, return-value]
     first, second, third, rollback = run_of(KEEPER), run_of(KEEPER), run_of(KEEPER), run_of("flows.rollback.rollback")
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(run(first, None))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from blocks.approvers.key_file import key_path, replace_file
+from blocks.key_folder.key_file import key_path, replace_file
 from blocks.server import api, layout
 
 if TYPE_CHECKING:

@@ -16,16 +16,16 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.context import FlowRunContext
 from prefect.states import AwaitingRetry
 
-from blocks.approvers.key_file import key_path, secret_name
-from blocks.server import keeper
+from blocks.key_folder.key_file import key_path, secret_name
+from blocks.server import keeper_watch
 from tasks.lifecycle.kept_runs import count_start, times_started
 from tasks.lifecycle.lock import OPEN
-from tasks.lifecycle.policy import OBSERVE
+from tasks.lifecycle.retries import OBSERVE
 from tasks.lifecycle.run_labels import whatever_is_left
 from tasks.lifecycle.seeing import BEATING, forget_gone, marked_at, see, see_deleted
 from tasks.rules.lifecycle.reconcile import MOST_ATTEMPTS, may_live, will_be_done
 
-KEEPER = keeper.FLOW
+KEEPER = keeper_watch.FLOW
 KEPT_IDLE_RUNS = 20
 MOST_ASKED = 3  # runs that settle one run, a minute
 
@@ -124,7 +124,7 @@ async def settle_run(run: str, *, reason: str, cancelled: bool, alive: bool | No
 async def note_work() -> None:
     """Note beside the key that the keeper did its work."""
     try:
-        await asyncio.to_thread(keeper.note_work, datetime.now(UTC).timestamp())
+        await asyncio.to_thread(keeper_watch.note_work, datetime.now(UTC).timestamp())
     except OSError as error:
         logging.getLogger("shipway").error("the keeper's work could not be noted beside the key: %s", error.strerror)  # noqa: TRY400
 
@@ -136,7 +136,7 @@ async def last_work(client: PrefectClient) -> tuple[datetime | None, bool]:
         When (UTC), or None if it never did; and whether only the server says so, as the key is not here: by its newest completed run.
     """
     if key_path().exists():
-        noted = await asyncio.to_thread(keeper.noted_work, key_path())
+        noted = await asyncio.to_thread(keeper_watch.noted_work, key_path())
         return None if noted is None else datetime.fromtimestamp(noted, UTC), False
     state: Any = {"type": {"any_": ["COMPLETED"]}}
     flow: Any = {"any_": [KEEPER]}

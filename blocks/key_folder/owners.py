@@ -12,9 +12,9 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from blocks.approvers.key_file import key_path, write_once
-from blocks.approvers.policy_files import expect_safe
 from blocks.errors import Refused
+from blocks.key_folder.key_file import key_path, write_once
+from blocks.key_folder.policy_files import expect_safe
 
 MAX_BYTES = 10_000
 

@@ -14,8 +14,8 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 from pydantic.types import Secret
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from blocks.approvers.kept_files import kept_names, read_kept, write_kept
 from blocks.errors import Refused
+from blocks.key_folder.kept_files import kept_names, read_kept, write_kept
 
 FOLDER = "places"
 WHAT = "the settings that a rollback goes by"

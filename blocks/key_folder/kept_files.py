@@ -16,9 +16,9 @@ from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from blocks.approvers.key_file import derive, key_path, make_folder, read_key, replace_file
-from blocks.approvers.policy_files import expect_safe
 from blocks.errors import Refused
+from blocks.key_folder.key_file import derive, key_path, make_folder, read_key, replace_file
+from blocks.key_folder.policy_files import expect_safe
 
 SUFFIX = ".kept"
 MAX_BYTES = 16_000_000

@@ -10,8 +10,8 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from blocks.approvers.key_file import key_path, make_folder, replace_file
 from blocks.errors import Refused
+from blocks.key_folder.key_file import key_path, make_folder, replace_file
 
 SUFFIX = ".yaml"
 MAX_BYTES = 1_000_000
