@@ -42,6 +42,8 @@ async def keeper() -> list[str]:
             done += await _look_after(part)
         except Exception as error:  # noqa: BLE001 - raised at the end: without its list a part was not looked after
             faults.append(error)
+    if not faults:
+        await note_work()  # here, as nothing that follows is what it is missed for
     with apart("what lost its process and has no record"):
         done += [f"{name}: ended, because its process is gone" for name in await end_strays()]
     with apart("the calendars of windows"):
@@ -57,7 +59,6 @@ async def keeper() -> list[str]:
         await forget_idle_runs(busy=bool(done))
     if faults:
         raise faults[0]
-    await note_work()
     return done
 
 

@@ -45,8 +45,9 @@ async def send_alert(blocks: Sequence[str], *, subject: str, body: str, payload:
 
 
 async def alert(
-    blocks: Sequence[str], *, service: str, version: str, outcome: str, reason: OutsideText, run: str, as_task: bool = True
-) -> None:
+    blocks: Sequence[str], *, service: str, version: str, outcome: str, reason: OutsideText, run: str, environment: str = "",
+    as_task: bool = True,
+) -> None:  # fmt: skip
     """Alert that a release did not succeed; an alert that cannot be sent within 15 s is logged, and blocks nothing: rollbacks wait for it.
 
     Args:
@@ -56,15 +57,15 @@ async def alert(
         outcome: How it ended.
         reason: Why.
         run: The release's flow run id.
+        environment: Where, if each environment is alerted about by itself.
         as_task: Whether to send it in a cached task run; a worker that refuses many requests does without.
     """
     subject = f"{service} {version}: {outcome.replace('_', ' ')}"
     payload = {"service": service, "version": version, "outcome": outcome, "reason": reason, "run": run}
+    key = "/".join(part for part in (run, "alert", outcome, environment) if part)
     try:
         async with asyncio.timeout(ALERT_SECONDS):
-            await (send_alert if as_task else send_alert.fn)(
-                blocks, subject=subject, body=reason, payload=payload, key=f"{run}/alert/{outcome}"
-            )
+            await (send_alert if as_task else send_alert.fn)(blocks, subject=subject, body=reason, payload=payload, key=key)
     except Exception as error:  # noqa: BLE001 - the service matters more than the message about it
         try:
             get_run_logger().error("The alert %r could not be sent: %s", subject, error_text(error) or "no answer in time")

@@ -24,6 +24,10 @@ SUFFIX = ".kept"
 MAX_BYTES = 16_000_000
 
 
+class NotKept(Refused):
+    """A file that no other user could write holds nothing that was kept there under this key: it was cut short, changed or moved."""
+
+
 def kept_path(folder: str, name: str) -> Path:
     """Name a kept file.
 
@@ -74,7 +78,8 @@ def read_kept(folder: str, name: str, *, what: str) -> dict[str, Any] | None:
     """Read a value; None if none was kept.
 
     Raises:
-        Refused: The file is unsafe, was changed or moved, or cannot be read.
+        NotKept: The file was changed or moved, or is of another key; what is written there replaces it.
+        Refused: The file is unsafe, or cannot be read.
     """
     path = kept_path(folder, name)
     try:
@@ -83,12 +88,12 @@ def read_kept(folder: str, name: str, *, what: str) -> dict[str, Any] | None:
             expect_safe(path, os.fstat(descriptor))
             found = json.loads(_cipher().decrypt(file.read(MAX_BYTES)))
         if found["name"] != f"{folder}/{name}":
-            raise Refused(f"{path}, {what}, was moved there: it is that of {found['name']}")
+            raise NotKept(f"{path}, {what}, was moved there: it is that of {found['name']}")
         return dict(found["value"])
     except FileNotFoundError:
         return None
     except InvalidToken:
-        raise Refused(f"{path}, {what}, was not written under the key {key_path()}, or was changed") from None
+        raise NotKept(f"{path}, {what}, was not written under the key {key_path()}, or was changed") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Refused(f"{path}, {what}, cannot be read: {error}") from None
 

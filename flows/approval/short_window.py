@@ -90,7 +90,7 @@ async def ask_to_begin(phase: Phase, short: Short, *, until: datetime, why: str)
         return  # it closes at this very moment: the next look says what is waited for
     asks = (
         f"{why[:1].upper()}{why[1:]}. "
-        f"Approve to begin now, although it may not be done when the window closes; a wave that has begun finishes. "
+        f"Approve to begin now, although it may not be done when the window closes; {_when_it_closes(phase)}. "
         f"Postpone to wait for the next window. Reject to end the release. Without an answer by {moment_in_words(until)} it waits."
     )
     gate, state, proofs = await put_to_people(
@@ -108,6 +108,16 @@ async def _decided(phase: Phase, short: Short, said: Said, *, why: str, proofs: 
     what = "Begins, although the window may be too short" if said == "proceed" else "Waits for the next window"
     evidence = {"said": said, "proofs": proofs}
     await phase.append(what, kind="gate", environment=short.environment, name=f"{short.gate} {DECISION}", why=why, evidence=evidence)
+
+
+def _when_it_closes(phase: Phase) -> str:
+    """Say what becomes of a wave that is not done by then, as the plan says."""
+    windows = phase.plan.windows
+    if windows.when_it_closes == "finish":
+        return "a wave that has begun finishes"
+    limit = windows.held_at_most_minutes
+    back = "" if limit is None else f", and is rolled back if it is held for more than {limit:g} min"
+    return f"a wave that has begun then stops before its next step until production opens again{back}"
 
 
 def _words(state: GateState) -> str:

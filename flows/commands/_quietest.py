@@ -155,6 +155,7 @@ def facts_of(
         at: Now (UTC).
         zone: Of the profile.
     """
+    from tasks.record.kept_times import history_of
     from tasks.rules.analysis.rhythm import SLOTS, best_of_each_day, probe_minutes, quiet_windows, rate_to_judge
     from tasks.rules.plan.targets import waves_of
     from tasks.rules.rollout.windows import needed_for
@@ -164,7 +165,8 @@ def facts_of(
     rate = rate_to_judge(plan.judgement, place.steps, seen, compared=compared)
     deciding = next((one for one in windows if one.per_second >= rate), None)
     too_quiet = bool(windows) and windows[0].per_second < rate
-    longest = max(needed_for(plan, number) for number in range(1, len(waves_of(plan)) + 1))
+    history = history_of(plan)
+    longest = max(needed_for(plan, number, history) for number in range(1, len(waves_of(plan)) + 1))
     return {
         "longest_minutes": math.ceil(longest.total_seconds() / 60),
         "measured": sum(slot is not None for slot in week[:SLOTS]) / SLOTS,

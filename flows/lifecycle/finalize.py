@@ -26,7 +26,7 @@ from tasks.lifecycle.run_labels import end_attempt, let_go, mark_running
 from tasks.notify import alert
 from tasks.record.journal import append_entry, read_entries, read_entry, say
 from tasks.record.kept_index import keep_run
-from tasks.record.kept_times import keep_times
+from tasks.record.kept_times import measure_times
 from tasks.record.report import publish_record
 from tasks.record.without_key import rolling_back
 from tasks.rollout.rollout import abort_canary, acquire_lease, read_position, release_lease
@@ -65,7 +65,7 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
         outcome, reason = await _close_record(phase, run, version=version, ending=ending, on_demand=on_demand)
         if phase and outcome == "deployed":
             await keep_run("deployed", phase.plan.service, run=run, version=version)
-            await keep_times(phase.plan.service, run=run, entries=await read_entries(run))
+            await measure_times(phase.plan.service, run=run)
         service = phase.plan.service if phase else "unknown"
         if outcome not in QUIET:
             await alert(phase.plan.notify if phase else [], service=service, version=version, outcome=outcome, reason=reason, run=run)

@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.events import emit_event
+from pydantic import ValidationError
 
 from blocks.errors import ShipwayError
+from blocks.outside_text import error_text
 from tasks.lifecycle.apart import apart
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.quietest import KeptQuietest, measured_services, read_quietest, replace_quietest
 from tasks.notify import announce
 from tasks.record.journal import say
-from tasks.rules.windows.quietest import HOLDS_FOR, OVERDUE_AFTER, TRIED_AFTER, is_due, moved_in_words
+from tasks.rules.windows.quietest import HOLDS_FOR, NOT_ASKED, OVERDUE_AFTER, TRIED_AFTER, is_due, moved_in_words
 from tasks.rules.windows.words import moment_in_words
 
 if TYPE_CHECKING:  # a keeper that measures nothing need not pay for it
     from tasks.analysis.quietest import Measuring
 
-MEASURE_SECONDS, MOST_LETTERS = 120, 500
+MEASURE_SECONDS, TELL_SECONDS, MOST_LETTERS = 120, 60, 500
+TURN_SECONDS = 30  # after which a turn of the keeper begins with no other service: the next one does
 
 
 async def renew_quietest() -> list[str]:
-    """Measure again what was measured a week ago, and tell what is untold; gives what was done, a line each."""
-    done: list[str] = []
+    """Measure again what was measured a week ago, and tell what is untold; gives what was done, a line each.
+
+    What there is no time for in this turn has the next one: what is measured or told is not due any more by then.
+    """
+    done, began = list[str](), monotonic()
     for service in await asyncio.to_thread(measured_services):
+        if monotonic() - began >= TURN_SECONDS:
+            break
         with apart(f"the quietest window of {service}"):
             done += await _see_to(service)
     return done
@@ -41,15 +50,20 @@ async def _see_to(service: str) -> list[str]:
         tried = kept.model_copy(update={"tried": at})
         if not await asyncio.to_thread(replace_quietest, service, kept, tried):  # so that another keeper leaves it meanwhile
             return []
-        kept, words = await _measure(service, tried, at, last=kept.tried)
+        kept, words, found = await _measure(service, tried, at, last=kept.tried)
         say(words)
         done.append(words)
+        if found is not None:
+            with apart(f"the page of the quietest window of {service}"):
+                async with asyncio.timeout(TELL_SECONDS):
+                    await publish_quietest(service, found, at)
     if kept.untold and (kept.telling is None or at - kept.telling >= TRIED_AFTER):
-        await _tell(service, kept, at)
+        async with asyncio.timeout(TELL_SECONDS):
+            await _tell(service, kept, at)
     return done
 
 
-async def _measure(service: str, kept: KeptQuietest, at: datetime, *, last: datetime) -> tuple[KeptQuietest, str]:
+async def _measure(service: str, kept: KeptQuietest, at: datetime, *, last: datetime) -> tuple[KeptQuietest, str, Measuring | None]:
     """Measure again; if that fails, what was measured before counts on, until it is two weeks old."""
     from tasks.analysis.quietest import measure_again  # noqa: PLC0415 - once a week
 
@@ -61,20 +75,21 @@ async def _measure(service: str, kept: KeptQuietest, at: datetime, *, last: date
         late = last < kept.chosen.at + OVERDUE_AFTER <= at  # the first try since then, so that it is told once
         until = moment_in_words(kept.chosen.at + HOLDS_FOR)
         said = f"{service}: the quietest window could not be measured again, and counts until {until}: {fault}"
-        after = kept.model_copy(update={"fault": fault, **({"untold": said, "telling": None} if late else {})})
+        after = kept.model_copy(update={"fault": fault, **({"untold": f"{said}. {NOT_ASKED}", "telling": None} if late else {})})
         await asyncio.to_thread(replace_quietest, service, kept, after)
-        return after, said
+        return after, said, None
     moved = moved_in_words(service, kept.chosen, found.kept.chosen)
     after = found.kept.model_copy(update={"untold": moved, "telling": None} if moved else {})
     await asyncio.to_thread(replace_quietest, service, kept, after)
-    await publish_quietest(service, found, at)
-    return after, moved or f"{service}: the quietest window is {found.kept.chosen.words}, as before"
+    return after, moved or f"{service}: the quietest window is {found.kept.chosen.words}, as before", found
 
 
 def _fault(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"it took longer than {MEASURE_SECONDS} s"
-    return str(error)[:MOST_LETTERS] if isinstance(error, ShipwayError) else "what is kept is of another version of Shipway"
+    if isinstance(error, ValidationError):
+        return "what is kept is of another version of Shipway"
+    return (str(error) if isinstance(error, ShipwayError) else error_text(error))[:MOST_LETTERS]
 
 
 async def publish_quietest(service: str, found: Measuring, at: datetime) -> None:

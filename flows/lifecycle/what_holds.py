@@ -18,7 +18,7 @@ from tasks.rules.plan.plan import Plan
 from tasks.rules.rollout.waiting import OVER, untold_freezes
 from tasks.rules.windows.freeze import UNREADABLE, Hold, lifted_in_words, windows_unreadable
 from tasks.rules.windows.opening import look
-from tasks.rules.windows.words import moment_in_words, why_closed, windows_name, zone_of_all
+from tasks.rules.windows.words import moment_in_words, why_closed, windows_name, without_age, zone_of_all
 from tasks.windows.calendars import with_calendars
 
 
@@ -49,7 +49,8 @@ async def _closed(plan: Plan) -> Hold | None:
     if seen is None or seen.is_open:
         return None
     when = moment_in_words(seen.until, zone_of_all(seen.because))
-    return Hold(f"held until production opens {when}", why_closed(seen.because), seen.until, (windows_name(groups),))
+    why, lasting = why_closed(seen.because), why_closed(without_age(seen.because))
+    return Hold(f"held until production opens {when}", why, seen.until, (windows_name(groups),), lasting)
 
 
 async def _tell_overrides(phase: Phase) -> None:

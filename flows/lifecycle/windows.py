@@ -77,7 +77,7 @@ async def wait_for_window(phase: Phase, environments: Sequence[str], *, begins: 
         await _suspend(phase, found, name=wait_name(wave, found.until), held=held, wakes=wakes)
     else:
         await give_turns(phase.owner)
-        await ask_to_begin(phase, Short(wave, environments[0], found.closes), until=found.until, why=found.why)
+        await ask_to_begin(phase, _short(phase, wave, found.closes), until=found.until, why=found.why)
         await wait_for_window(phase, environments, begins=begins, wakes=wakes)
 
 
@@ -110,7 +110,7 @@ async def opens_at(phase: Phase) -> datetime | None:
     if await _is_changed(phase, _waves(phase)[0]):
         return None  # before any policy is read: nothing holds up what is done
     decision = (await _decide(phase, wave=1, due=await due_of(phase))).decision
-    return None if decision.closes is not None or decision.missed else decision.until
+    return None if decision.closes is not None or decision.missed else decision.opens
 
 
 async def expect_in_time(phase: Phase) -> None:
@@ -176,6 +176,11 @@ async def _holds_lease(phase: Phase, environments: Sequence[str]) -> bool:
 def wave_of(phase: Phase, environments: Sequence[str]) -> int:
     """Give the number of the wave that these targets belong to, from 1."""
     return next(number for number, wave in enumerate(_waves(phase), start=1) if environments[0] in wave)
+
+
+def _short(phase: Phase, wave: int, closes: datetime) -> Short:
+    """Name a window that may be too short by the wave's first target as the plan lists it, in whatever order it is rolled out."""
+    return Short(wave, _waves(phase)[wave - 1][0], closes)
 
 
 def _waves(phase: Phase) -> list[list[str]]:
@@ -245,7 +250,7 @@ async def _decide(phase: Phase, *, wave: int, due: Due | None) -> _Decided:
     by = (windows_name(groups),) if groups else ()
     history = await asyncio.to_thread(history_of, phase.plan)
     found, alone = (decide_wave(phase.plan, some, now(), wave=wave, due=due, history=history) for some in (groups, ()))
-    if found.closes is not None and (said := await said_about(phase, Short(wave, _waves(phase)[wave - 1][0], found.closes))):
+    if found.closes is not None and (said := await said_about(phase, _short(phase, wave, found.closes))):
         found = decide_wave(phase.plan, groups, now(), wave=wave, due=due, said=said, history=history)
     notes = "; ".join(notes_of(groups))
     if alone.until is not None or not groups:

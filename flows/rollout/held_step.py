@@ -117,11 +117,11 @@ def _is_there(position: Position, standing: Standing, before: Next) -> bool:
 
 async def _record(phase: Phase, standing: Standing, hold: Hold, *, before: Next, since: datetime | None) -> datetime:
     """Record what holds the step, and give since when it is held."""
-    by, where = list(hold.by), within(standing.environment)
+    by, where, lasting = list(hold.by), within(standing.environment), hold.as_it_lasts().why
     at = f"at {standing.percent} %" if standing.percent else "before the first request"
     what = f"Held {'after the promotion' if before.is_after else at}{where}: {hold.what}"
     entry = await phase.append(
-        what, kind="gate", environment=standing.environment, step=before.step, name=hold_name(by, before.name, what, hold.why),
+        what, kind="gate", environment=standing.environment, step=before.step, name=hold_name(by, before.name, what, lasting),
         why=hold.why, evidence={HELD_BY: by, BEFORE: before.name},
     )  # fmt: skip
     return since or datetime.fromisoformat(entry.at)
@@ -155,7 +155,8 @@ async def _ends(phase: Phase, standing: Standing, hold: Hold, until: datetime | 
             with _passing():  # while the server is away, what is held stays where it is
                 await check_not_stopped(phase.owner)
             asks.due = time.monotonic() + ASK_SECONDS
-        if await _look(phase, standing.environment) != hold:
+        found = await _look(phase, standing.environment)
+        if found is None or found.as_it_lasts() != hold.as_it_lasts():
             return True
         left = waited_until - time.monotonic()
         if left <= 0:

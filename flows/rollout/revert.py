@@ -177,7 +177,9 @@ async def roll_back(
     done = await phase.read("rollback", environment=environment, name="done")
     if done is not None:
         version, stays = done.evidence["position"]["baseline"], done.evidence["stays"]
-        return RollbackResult(outcome=done.evidence["outcome"], reason=done.why, environment=environment, version=version, stays=stays)
+        found = RollbackResult(outcome=done.evidence["outcome"], reason=done.why, environment=environment, version=version, stays=stays)
+        await _alert_unverified(phase, found)  # the process may have ended between the entry and the alert, which is sent once
+        return found
     platform = await informed(phase, await platform_of(phase.plan, environment), reason=reason)
 
     async def undo(lease: Lease, number: int) -> RollbackChoice:
@@ -204,20 +206,17 @@ async def roll_back(
         why=found.reason,
         evidence={"outcome": found.outcome, "position": dict(await retried(read_position)(platform)), "stays": found.stays},
     )
-    if not found.passed:  # once it is recorded: whom it is sent to may not answer
-        await _alert_unverified(phase, found)
+    await _alert_unverified(phase, found)  # once it is recorded: whom it is sent to may not answer
     return found
 
 
 async def _alert_unverified(phase: Phase, found: RollbackResult) -> None:
+    if found.passed:
+        return
     await alert(
-        phase.plan.notify,
-        service=phase.plan.service,
-        version=found.version or "nothing",
-        outcome="rollback not verified",
-        reason=found.reason,
-        run=phase.owner,
-    )
+        phase.plan.notify, service=phase.plan.service, version=found.version or "nothing", outcome="rollback not verified",
+        reason=found.reason, run=phase.owner, environment=found.environment,
+    )  # fmt: skip
 
 
 async def _remove_canary(platform: Platform, environment: str, *, lease: Lease) -> None:

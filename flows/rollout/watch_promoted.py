@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from blocks.errors import Temporary
 from blocks.platform import Platform
 from flows.lifecycle.context import Phase
-from tasks.lifecycle.retries import retried
+from tasks.lifecycle.retries import as_temporary, retried
 from tasks.record.journal import say
 from tasks.rollout.rollout import look_at
 from tasks.rules.plan.targets import within
@@ -30,17 +29,19 @@ async def watch_promoted(
         ends: Waits for so many seconds at most, and says if the watch is over.
 
     Returns:
-        Why the version is not well; "" if it was until the end. A platform that does not answer for a while says nothing.
+        Why the version is not well; "" if it was until the end. A platform or server that does not answer for a while says nothing.
     """
     while not await ends(EVERY_SECONDS):
         try:
             position, endpoints = await retried(look_at)(platform)
-        except Temporary as error:
-            say(f"{environment} could not be looked at while it is held: {error}")
+            found = await retried(probe_health)(endpoints["public"], verification=phase.plan.verification, version=version)
+        except Exception as error:
+            if (passing := as_temporary(error)) is None:
+                raise
+            say(f"{environment} could not be looked at while it is held: {passing}")
             continue
         if position["baseline"] != version:
             return f"while it was held after the promotion, {environment} came to run {position['baseline'] or 'nothing'}, not {version}"
-        found = await retried(probe_health)(endpoints["public"], verification=phase.plan.verification, version=version)
         if found["outcome"] != "passed":
             why, where = str(found["reason"]), within(environment)
             what = f"Health of {version} while held after the promotion{where}"

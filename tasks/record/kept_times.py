@@ -15,12 +15,27 @@ from pydantic import ValidationError
 from blocks.errors import Refused
 from blocks.key_folder.heads import KeyFolderFault
 from blocks.key_folder.kept_files import kept_names, read_kept, remove_kept
+from blocks.outside_text import error_text
 from tasks.lifecycle.kept_runs import write
+from tasks.record.journal import read_entries, say
 from tasks.rules.plan.plan import Plan
 from tasks.rules.record.entries import Entry
 from tasks.rules.rollout.history import MOST, Measured, measure
 
 FOLDER, WHAT = "times", "which says how long a release took"
+
+
+async def measure_times(service: str, *, run: str) -> None:
+    """Measure a deployed release from its record; whatever goes wrong, it is logged, as no ending depends on it.
+
+    Args:
+        service: Its service.
+        run: Its flow run id.
+    """
+    try:
+        await keep_times(service, run=run, entries=await read_entries(run))
+    except Exception as error:  # noqa: BLE001 - as of a record by another version, whose steps have other fields
+        say(f"how long this release took could not be measured: {error_text(error)}")
 
 
 async def keep_times(service: str, *, run: str, entries: Sequence[Entry]) -> None:

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 from prefect import task
@@ -65,12 +66,13 @@ def _remove(at: datetime) -> Iterator[bool]:
                 left -= 1
                 yield True
     for folder in {*OF_A_RUN} - {OPEN}:
-        yield from (_removed(folder, name) for name in kept_names(folder)[:left] if name not in needed and _mtime(folder, name) < old)
-    for run in closed_heads(before=(at - HEADS_KEPT_FOR).timestamp())[:left]:
-        if run not in needed:
-            with suppress(OSError):
-                forget_head(run)
-                yield True
+        due = (name for name in kept_names(folder) if name not in needed and _mtime(folder, name) < old)
+        yield from (_removed(folder, name) for name in islice(due, left))
+    heads = (run for run in closed_heads(before=(at - HEADS_KEPT_FOR).timestamp()) if run not in needed)
+    for run in islice(heads, left):
+        with suppress(OSError):
+            forget_head(run)
+            yield True
 
 
 def _superseded() -> list[str]:
@@ -97,8 +99,10 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _age_of(folder: Path) -> float:
-    """Give when something was last written in a folder, in seconds since the epoch."""
-    return max((one.stat(follow_symlinks=False).st_mtime for one in (folder, *folder.iterdir())), default=0.0)
+    """Give when something was last written in a folder, in seconds since the epoch; one that others remove meanwhile is left to them."""
+    with suppress(OSError):
+        return max((one.stat(follow_symlinks=False).st_mtime for one in (folder, *folder.iterdir())), default=0.0)
+    return float("inf")
 
 
 def _mtime(folder: str, name: str) -> float:

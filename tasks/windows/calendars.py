@@ -11,11 +11,13 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from blocks.errors import Refused, ShipwayError
-from blocks.key_folder.kept_files import kept_names, read_kept, remove_kept, write_kept
+from blocks.key_folder.kept_files import NotKept, kept_names, read_kept, remove_kept, write_kept
 from blocks.key_folder.key_file import key_path
 from blocks.outside_text import error_text
+from tasks.lifecycle.apart import apart
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import CALENDARS
+from tasks.lifecycle.kept_runs import OPEN
 from tasks.rules.windows.address import address_in_words
 from tasks.rules.windows.ics import Events
 from tasks.rules.windows.opening import Group
@@ -27,7 +29,7 @@ CONTENTS = "calendar-contents"
 WHAT = "a calendar of windows"
 EVERY, EVERY_FILE, AFTER_FAULT = timedelta(minutes=10), timedelta(seconds=30), timedelta(minutes=1)
 EXPANDED_FOR = timedelta(days=1)
-LATELY, FORGOTTEN = timedelta(days=30), timedelta(days=365)  # how long after a window asked for it
+LATELY, FORGOTTEN = timedelta(days=30), timedelta(days=365)  # how long after a window asked for it, without and with open runs
 AT_ONCE = 4
 Result = TypeVar("Result")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -98,12 +100,16 @@ async def kept_calendars() -> list[Kept]:
 
 async def refresh_calendars() -> None:
     """Read again the calendars of windows that were asked for lately, as far as it is time; so what they say now can wake who waits."""
-    known, at = await kept_calendars(), now()
+    at, known = now(), list[Kept]()
+    for name in await asyncio.to_thread(kept_names, CALENDARS):
+        with apart(f"the kept calendar {name}"):
+            known += [one for one in [await asyncio.to_thread(_load_state, name)] if one is not None]
     for kept in known:
         if at - kept.asked_at > FORGOTTEN:
             for folder in (CALENDARS, CONTENTS):
                 await asyncio.to_thread(remove_kept, folder, kept.name)
-    due = [one for one in known if at - one.asked_at < LATELY and one.is_due(at)]
+    lately = FORGOTTEN if await asyncio.to_thread(kept_names, OPEN) else LATELY  # what waits may look at windows once in a year
+    due = [one for one in known if at - one.asked_at < lately and one.is_due(at)]
     await _at_once(_refresh_kept(one, at) for one in due)
 
 
@@ -141,18 +147,26 @@ async def _calendar(ics: str, zone: str) -> Calendar:
 
 
 async def _refresh_kept(kept: Kept, at: datetime) -> None:
-    await _refreshed(await asyncio.to_thread(_with_content, kept), at)
+    with apart(f"the calendar {address_in_words(kept.ics)}"):
+        kept = await asyncio.to_thread(_load, kept)
+        try:
+            await _refreshed(kept, at)
+        except asyncio.CancelledError:  # noted at once, so that the next turn begins with others
+            with contextlib.suppress(Refused):
+                _keep(replace(kept, tried_at=at, problem="there was no time for it in a turn of the keeper"))
+            raise
 
 
 async def _refreshed(kept: Kept, at: datetime) -> Kept:
     """Read a calendar again; if that fails, the last good one stays."""
     try:
         content = await fetch(kept.ics)
-        events, _ = await _events(replace(kept, content=content), at)
+        is_known = kept.read_at is not None and kept.digest and content == kept.content  # then no process need read it once more
+        digest = kept.digest if is_known else (await _events(replace(kept, content=content), at))[0].digest
     except Exception as error:  # noqa: BLE001 - whatever it is, the last good one holds
         kept = replace(kept, tried_at=at, problem=str(error) if isinstance(error, ShipwayError) else error_text(error))
     else:
-        kept = replace(kept, tried_at=at, read_at=at, problem="", digest=events.digest, content=content)
+        kept = replace(kept, tried_at=at, read_at=at, problem="", digest=digest, content=content)
     with contextlib.suppress(Refused):  # then it holds for now
         await asyncio.to_thread(_keep, kept)
     return kept
@@ -174,8 +188,11 @@ def _load(wanted: Kept) -> Kept:
     """Read what is kept of a calendar; nothing on a machine without a key."""
     if not key_path().exists():
         return wanted
-    found = _load_state(wanted.name)
-    return wanted if found is None else _with_content(found)
+    try:
+        found = _load_state(wanted.name)
+        return wanted if found is None else _with_content(found)
+    except NotKept:  # there is no last good one: as if it was never read, and what is read now replaces it
+        return replace(wanted, tried_at=None, read_at=None, content=b"")
 
 
 def _load_state(name: str) -> Kept | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +18,12 @@ from flows.commands._quietest import _write, facts_of, print_rhythm
 from tasks.rules.analysis.forecast import Traffic
 from tasks.rules.analysis.rhythm import profile
 from tasks.rules.plan.targets import production_of
+from tasks.rules.rollout.windows import needed_for
 from tests.flows.harness import Stage
 from tests.prometheus_server import PrometheusServer, prometheus_server
 from tests.rules.analysis.test_rhythm import daily, traffic
+from tests.rules.rollout.test_history import PLAN as HISTORY
+from tests.rules.rollout.test_history import took
 from tests.rules.rollout.test_steps import plan_of, targets_of
 from tests.rules.rollout.test_windows import with_windows
 from tests.rules.windows.oracle import utc
@@ -139,3 +143,16 @@ async def test_a_prometheus_that_knows_nothing_is_not_taken_for_a_quiet_service(
     with pytest.raises(BadInput, match="Prometheus has no such counter"):
         await _measure(plan, None)
     assert read_quietest(plan.service) is None
+
+
+def test_how_long_a_wave_takes_goes_by_the_history_if_the_plan_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As everywhere else."""
+    history = [took(1_800.0, days=number) for number in range(6)]
+    monkeypatch.setattr("tasks.record.kept_times.history_of", lambda _plan: history)
+    points = traffic(lambda wall: daily(wall) * 3_000, zone="UTC")
+    facts = facts_of(
+        HISTORY, production_of(HISTORY)[0], profile(points, zone="UTC"), ({"errors": Traffic(1.0, 1, 1_000)}, True),
+        minutes=60, groups=[], at=MONDAY, zone="UTC",
+    )  # fmt: skip
+    assert facts["longest_minutes"] == math.ceil(needed_for(HISTORY, 1, history).total_seconds() / 60)
+    assert facts["longest_minutes"] != math.ceil(needed_for(HISTORY, 1).total_seconds() / 60)

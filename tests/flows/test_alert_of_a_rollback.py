@@ -9,6 +9,7 @@ import pytest
 
 from blocks.outside_text import as_ending, as_reason
 from flows.rollout import revert
+from tasks import notify
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.results import RollbackResult
 from tasks.rules.rollout.rollback import RollbackChoice
@@ -38,3 +39,25 @@ async def test_it_is_recorded_first_and_then_told(monkeypatch: pytest.MonkeyPatc
     phase: Any = SimpleNamespace(read=giving(None), append=giving(None, "recorded"), plan=plan, owner="r1")
     assert await revert.roll_back(phase, "production", reason=as_reason("bad"), to="", bad="2") == result
     assert done == (["recorded", "told"] if outcome is Outcome.FAILED else ["recorded"])
+
+
+@pytest.mark.parametrize("outcome", ["failed", "passed"])
+async def test_an_alert_that_was_not_sent_is_sent_when_the_rollback_is_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch, outcome: str
+) -> None:
+    """Its process may have died between the entry and the alert; what was sent is not sent again, by its key."""
+    told: list[str] = []
+
+    async def read(*_: Any, **__: Any) -> Any:
+        return SimpleNamespace(why="it was looked at", evidence={"outcome": outcome, "position": {"baseline": "1"}, "stays": False})
+
+    async def send(*_: Any, key: str, **__: Any) -> None:
+        told.append(key)
+
+    monkeypatch.setattr(notify, "send_alert", send)
+    plan = SimpleNamespace(notify=["slack-webhook/team"], service="shop")
+    phase: Any = SimpleNamespace(read=read, plan=plan, owner="r1")
+    for environment in ("production/a", "production/b"):
+        await revert.roll_back(phase, environment, reason=as_reason("bad"), to="", bad="2")
+    each = [f"r1/alert/rollback not verified/production/{name}" for name in "ab"]
+    assert told == (each if outcome == "failed" else [])

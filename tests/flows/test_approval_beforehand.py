@@ -15,6 +15,7 @@ from flows.lifecycle import windows
 from flows.lifecycle.windows import opens_at, wait_for_window
 from flows.release import _still_the_same, _to_be_renewed
 from tasks.rules.rollout.waiting import wake_time
+from tasks.rules.windows.schedule import Due
 from tests.flows.test_gate_in_time import Asked, passed_at, phase
 from tests.flows.test_held_steps import Kept, nothing
 from tests.flows.test_what_keeps_a_wave import AT, CLOSED, FROZEN, World, phase_of, world
@@ -61,6 +62,16 @@ async def test_a_release_that_has_begun_asks_no_policy_when_production_opens(wor
     assert await opens_at(phase) is None
 
 
+async def test_what_never_opens_by_what_is_known_opens_at_no_moment(world: World) -> None:
+    """It is looked at again in a day, but that does not open it: no approval is renewed for it, and no gate is held open."""
+    endless = {"deny": [{"from": "2026-11-01", "zone": "UTC", "reason": "incident", "owner": "platform"}]}
+    assert await opens_at(phase_of(**endless)) is None
+    world.due = Due(AT + DAY, None)
+    assert await opens_at(phase_of(**endless)) is None
+    assert await opens_at(phase_of()) == AT + DAY
+    assert await opens_at(phase_of(**CLOSED)) == OPENS
+
+
 @pytest.fixture
 def approved(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """Give a release that was approved at noon."""
@@ -81,7 +92,9 @@ async def decided(phase: Kept) -> Kept:
     return phase
 
 
-async def test_an_approval_that_will_be_too_old_is_renewed_as_soon_as_a_new_one_holds_until_the_opening(approved: World) -> None:
+async def test_an_approval_that_will_be_too_old_is_renewed_as_soon_as_a_new_one_holds_until_the_opening(
+    approved: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Production opens in nine and a half days, and an approval holds for three: people need not be there at night."""
     phase = await decided(phase_of(**CLOSED))
     assert await _to_be_renewed(phase, INPUTS) == OPENS - 3 * DAY
@@ -89,6 +102,10 @@ async def test_an_approval_that_will_be_too_old_is_renewed_as_soon_as_a_new_one_
     assert await _to_be_renewed(soon, INPUTS) == AT + 3 * DAY
     held = await decided(phase_of(deny=[{**CLOSED["deny"][0], "until": "2026-12-03"}]))
     assert await _to_be_renewed(held, INPUTS) is None
+    for days in (0, 2, 4):
+        monkeypatch.setattr(windows, "now", lambda days=days: AT + days * DAY)
+        endless = await decided(phase_of(deny=[{**CLOSED["deny"][0], "until": None}]))
+        assert await _to_be_renewed(endless, INPUTS) is None
     approved.is_begun = True
     assert await _to_be_renewed(phase, INPUTS) is None
 

@@ -11,14 +11,14 @@ import pytest
 from blocks.errors import Refused, Skipped
 from flows.approval import gate as gates
 from flows.lifecycle import frame
-from tasks.rules.approval.answers import Answer
+from tasks.rules.approval.answers import read_answer
 from tasks.rules.rollout.waiting import SUSPENDS_UNTIL
 from tests.flows.test_held_steps import RUN, Kept, nothing
 from tests.rules.policy.test_rules import plan_of
 
 AT = datetime(2026, 11, 29, 22, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-NO_ANSWER = Answer(decision="", approver="", code="", signature="", comment="", received_at=AT)
+NO_ANSWER = read_answer(None, received_at=AT)
 
 
 class Asked(Exception):

@@ -227,3 +227,15 @@ async def test_another_hold_of_the_same_step_is_another_entry(phase: Kept, monke
         hold_for(monkeypatch, found, None)
         assert await wait_while_held(phase, Standing(None, "production", "1.1"), before=AFTER) == ""  # type: ignore[arg-type]
     assert [entry.what.rpartition(": ")[2] for entry in phase.entries] == [FROZEN.what, "frozen", *(one.what for one in windows)]
+
+
+async def test_the_same_hold_of_an_older_calendar_is_the_same(phase: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A calendar that cannot be read would leave an entry an hour."""
+    aged = [
+        Hold("held until production opens", f"the events (as it was {hours} h ago)", None, ("windows",), "the events") for hours in (3, 4)
+    ]
+    monkeypatch.setattr(held_step, "LOOK_SECONDS", 0)
+    for found in ([aged[0], aged[1], aged[1], None], [aged[1], None]):  # and once more, in another process
+        hold_for(monkeypatch, *found)
+        assert await wait_while_held(phase, Standing(None, "production", "1.1"), before=PREPARE) == ""  # type: ignore[arg-type]
+    assert [entry.why for entry in phase.entries] == [aged[0].why]

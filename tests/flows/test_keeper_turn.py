@@ -1,19 +1,21 @@
-"""A turn of the keeper: what fails for one part keeps no other from it, and only a whole turn counts as its work."""
+"""A turn of the keeper: what fails for one part keeps no other from it, and it counts as its work once the open runs were seen to."""
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 from typing import Any
 
 import pytest
 
-PARTS = ("show_machine", "find_open", "end_strays", "tell_git_what_is_due", "remove_old", "forget_idle_runs", "note_work")
+OPEN = ["show_machine", "find_open", "find_open", "note_work"]  # in this order, before all that follows
+REST = ["end_strays", "refresh_calendars", "tell_git_what_is_due", "renew_quietest", "remove_old", "forget_idle_runs"]
 
 
 @pytest.mark.parametrize(
     ("fails", "works"),
-    [("", True), ("remove_old", True), ("end_strays", True), ("forget_idle_runs", True), ("find_open", False)],
-    ids=["all is well", "retention fails", "strays fail", "its own runs stay", "open runs are not read"],
+    [*((name, True) for name in ("", *REST)), ("find_open", False)],
+    ids=["all is well", *REST, "open runs are not read"],
 )
 async def test_a_turn_is_noted_if_the_open_runs_were_seen_to(monkeypatch: pytest.MonkeyPatch, fails: str, *, works: bool) -> None:
     """The doctor and the supervisor go by what is noted."""
@@ -29,7 +31,7 @@ async def test_a_turn_is_noted_if_the_open_runs_were_seen_to(monkeypatch: pytest
 
         return act
 
-    for name in PARTS:
+    for name in {*OPEN, *REST}:
         monkeypatch.setattr(keeper, name, stand_in(name))
     monkeypatch.setattr(keeper, "run_id", lambda: "r1")
     if works:
@@ -37,5 +39,26 @@ async def test_a_turn_is_noted_if_the_open_runs_were_seen_to(monkeypatch: pytest
     else:
         with pytest.raises(RuntimeError, match="find_open"):
             await keeper.keeper.fn()
-    assert ("note_work" in done) is works
-    assert {*PARTS} - {"note_work"} <= {*done}
+    assert done == [name for name in [*OPEN, *REST] if works or name != "note_work"]
+
+
+async def test_calendars_that_do_not_answer_keep_no_other_part_from_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have their time together."""
+    keeper: Any = importlib.import_module("flows.keeper")
+    done: list[str] = []
+
+    async def act(*_: Any, **__: Any) -> list[Any]:
+        done.append("a part")
+        return []
+
+    async def hang() -> None:
+        await asyncio.sleep(3600)
+
+    for name in {*OPEN, *REST}:
+        monkeypatch.setattr(keeper, name, act)
+    monkeypatch.setattr(keeper, "run_id", lambda: "r1")
+    monkeypatch.setattr(keeper, "refresh_calendars", hang)
+    monkeypatch.setattr(keeper, "CALENDAR_SECONDS", 0.05)
+    async with asyncio.timeout(10):
+        await keeper.keeper.fn()
+    assert len(done) == len(OPEN) + len(REST) - 1

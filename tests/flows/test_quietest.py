@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from blocks.errors import Temporary
 from blocks.key_folder.key_file import create_key, key_path
@@ -18,6 +20,7 @@ from tasks.analysis.quietest import Measuring
 from tasks.lifecycle import clock
 from tasks.lifecycle.quietest import KeptQuietest, keep_quietest, read_quietest
 from tasks.rules.analysis.rhythm import SLOTS, Slot
+from tasks.rules.windows.quietest import NOT_ASKED
 from tests.rules.analysis.test_quietest import SCRAPED, asking
 from tests.rules.rollout.test_steps import plan_of
 from tests.tasks.lifecycle.test_quietest import kept_of
@@ -33,6 +36,7 @@ class World:
         """Let the keeper see this clock, this Prometheus and this team."""
         self.at, self.minute, self.answers, self.hears = START, 150, True, True
         self.measured, self.pages = 0, 0
+        self.wrong: Exception = Temporary("Prometheus does not answer")
         self.told: list[str] = []
         self.events: list[str] = []
         for module in (clock, quietest):
@@ -47,7 +51,7 @@ class World:
         """Measure, or not."""
         self.measured += 1
         if not self.answers:
-            raise Temporary("Prometheus does not answer")
+            raise self.wrong
         chosen = kept.chosen.model_copy(update={"minute": self.minute, "at": at})
         week: list[Slot | None] = [Slot(1.0, 1.0, 8)] * SLOTS
         return Measuring(kept.model_copy(update={"chosen": chosen, "tried": at, "fault": ""}), week)
@@ -121,19 +125,60 @@ async def test_the_last_one_counts_while_prometheus_is_away(world: World) -> Non
     assert (world.measured, world.kept.fault, world.told) == (3, "Prometheus does not answer", [])
     for _ in range(3):
         await world.turn(days=1)
-    assert world.told == [
+    said = (
         f"{SERVICE}: the quietest window could not be measured again, and counts until Mon 2026-12-14 12:00 UTC: Prometheus does not answer"
-    ]
+    )
+    assert world.told == [f"{said}. {NOT_ASKED}"]
     assert (world.events, world.kept.chosen.minute, world.kept.chosen.at) == (["shipway.window.unmeasured"], 150, START)
     world.answers = True
     await world.turn(hours=2)
     assert (world.kept.fault, world.kept.chosen.at) == ("", world.at)
 
 
+async def test_a_turn_of_the_keeper_is_bounded_for_all_services_together(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long Prometheus takes for each: what is left has the next turn, and in a few turns all are measured once."""
+    names = [f"shop-{number}" for number in range(5)]
+    for name in names:
+        keep_quietest(name, kept_of(asking(plan_of(), SCRAPED)))
+    monkeypatch.setattr(quietest, "monotonic", lambda: world.measured * 16.0)
+    assert [len(await world.turn(days=days)) for days in (8, 0, 0, 0)] == [2, 2, 2, 0]
+    assert world.measured == 6
+
+
+async def test_a_server_that_hangs_holds_no_turn_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the page nor the message is waited for without end; the message is sent in an hour."""
+
+    async def hang(*_: Any, **__: Any) -> None:
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(quietest, "TELL_SECONDS", 0.05)
+    monkeypatch.setattr(quietest, "acreate_markdown_artifact", hang)
+    with monkeypatch.context() as away:
+        away.setattr(quietest, "announce", hang)
+        world.minute = 0
+        async with asyncio.timeout(20):
+            await world.turn(days=7.1)
+    assert (world.measured, world.kept.chosen.minute, world.told) == (1, 0, [])
+    await world.turn(hours=1.1)
+    assert len(world.told) == 1
+
+
 async def test_one_that_cannot_be_read_keeps_no_other_from_its_turn(world: World) -> None:
     """Of another service."""
     (key_path().parent / "quietest" / "another.kept").write_bytes(b"x")
     assert len(await world.turn(days=8)) == 1
+
+
+async def test_only_a_kept_plan_that_cannot_be_read_is_of_another_version(world: World) -> None:
+    """Any other fault is named as it is."""
+    world.answers, world.wrong = False, ValueError("the answer has no time")
+    await world.turn(days=7.1)
+    assert world.kept.fault == "ValueError: the answer has no time"
+    with pytest.raises(ValidationError) as wrong:
+        KeptQuietest.model_validate({})
+    world.wrong = wrong.value
+    await world.turn(hours=1.1)
+    assert world.kept.fault == "what is kept is of another version of Shipway"
 
 
 async def test_what_a_person_measures_meanwhile_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +13,9 @@ from blocks.errors import Refused
 from flows.approval import gate as gates
 from flows.approval import short_window
 from flows.approval.short_window import Short, ask_to_begin, said_about
-from flows.lifecycle.windows import _what_keeps
-from tasks.rules.approval.answers import Answer, AnswerVerdict
+from flows.lifecycle import windows
+from flows.lifecycle.windows import _what_keeps, wait_for_window
+from tasks.rules.approval.answers import AnswerVerdict, read_answer
 from tasks.rules.approval.gates import Gate
 from tasks.rules.approval.proofs import Proof
 from tests.flows.test_held_steps import RUN, Kept, nothing
@@ -36,16 +38,17 @@ class People:
         """Begin without an answer."""
         self.phase, self.said, self.asked = phase, list[str](), dict[str, datetime]()
         self.questions: list[Gate] = []
+        self.form: Any = None
 
-    async def ask(self, _form: Any, *, key: str, until: datetime) -> None:
+    async def ask(self, form: Any, *, key: str, until: datetime) -> None:
         """Suspend the run."""
-        self.asked[key] = until
+        self.asked[key], self.form = until, form
         raise Asked(key)
 
     async def answer(self, gate: Gate) -> Any:
         """Give what was posted to a question."""
         said = self.said[gate.question - 1] if len(self.said) >= gate.question else ""
-        return Answer(decision=said, approver="ada" if said else "", code="", signature="", comment="", received_at=AT)
+        return read_answer({"decision": said, "approver": "ada" if said else ""}, received_at=AT)
 
     def judge(self, _task: Any, _name: str) -> Any:
         """Judge an answer: one by `forged` does not count."""
@@ -54,8 +57,9 @@ class People:
             self.questions.append(gate)
             if answer.decision not in gate.decisions:
                 return AnswerVerdict(outcome="malformed", reason="not an answer", approver="ada")
-            proof = {**gate.asked().model_dump(exclude={"format"}), "kind": "code", "approver": "ada", "decision": answer.decision}
-            return AnswerVerdict(outcome="accepted", reason="good", approver="ada", proof=Proof.model_validate(proof | {"at": AT}))
+            asked = gate.asked().model_dump(exclude={"format"})
+            proof = Proof(**asked, kind="code", approver="ada", decision=answer.decision, at=AT)
+            return AnswerVerdict(outcome="accepted", reason="good", approver="ada", proof=proof)
 
         return judged
 
@@ -151,3 +155,51 @@ async def test_without_an_answer_it_waits_for_the_next_window(people: People, mo
     monkeypatch.setattr(gates, "now", lambda: SHORT.closes + timedelta(seconds=1))
     await ask(people)
     assert await said_about(people.phase, SHORT) == "postpone"
+
+
+@pytest.mark.parametrize("answer", ["approve", "postpone"])
+@pytest.mark.parametrize("wave", [("production/a", "production/b"), ("production/b", "production/a"), ("production/b",)])
+async def test_an_answer_counts_for_the_whole_wave(
+    people: People, monkeypatch: pytest.MonkeyPatch, wave: tuple[str, ...], answer: str
+) -> None:
+    """In whatever order its targets are rolled out, and for one of them alone: else the same would be asked without end."""
+    for name in ("_holds_lease", "_is_changed", "check_not_stopped", "give_turns", "tell_what_is_over", "_name_of_holds", "_suspend"):
+        monkeypatch.setattr(windows, name, nothing)
+    places = tuple(SimpleNamespace(environment=name) for name in ("production/a", "production/b"))
+    monkeypatch.setattr(windows, "waves_of", lambda _plan: (places,))
+    asks, real = list[str](), windows.ask_to_begin
+
+    async def counted(*args: Any, **more: Any) -> None:
+        asks.append("asked")
+        assert len(asks) < 5, "it asks without end"
+        await real(*args, **more)
+
+    monkeypatch.setattr(windows, "ask_to_begin", counted)
+    with pytest.raises(Asked):
+        await wait_for_window(people.phase, wave)
+    people.said = [answer]
+    await wait_for_window(people.phase, wave)
+    assert len(asks) == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({}, "; a wave that has begun finishes."),
+        ({"when_it_closes": "hold"}, "; a wave that has begun then stops before its next step until production opens again."),
+        ({"when_it_closes": "hold", "held_at_most_minutes": 30}, " and is rolled back if it is held for more than 30 min."),
+    ],
+)
+async def test_the_question_says_what_becomes_of_a_wave_that_is_not_done(
+    people: People, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any], says: str
+) -> None:
+    """People sign for what the plan does."""
+
+    async def form(*_: Any, asks: str, **__: Any) -> str:
+        return asks
+
+    monkeypatch.setattr(gates, "_form", form)
+    people.phase = replace(people.phase, plan=plan_of(windows={"allow": [OPEN], "if_too_short": "ask", **more}))
+    with pytest.raises(Asked):
+        await ask(people)
+    assert says in people.form

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
-from blocks.errors import RolloutFailed, Temporary
+from blocks.errors import BadInput, RolloutFailed, Temporary
 from flows.rollout import held_step, migrations, watch_promoted
 from flows.rollout.held_step import Standing, wait_while_held
+from tasks.lifecycle.retries import NOT_REACHED
 from tests.flows.test_held_steps import AFTER, FROZEN, Kept, hold_for, nothing, phase, turns
 
 __all__ = ["phase"]
 WELL, ILL = {"outcome": "passed", "reason": "fine"}, {"outcome": "failed", "reason": "/version answered 500"}
+
+
+class Unanswered:
+    """A check whose secret headers cannot be loaded."""
+
+    def __init__(self, error: Exception) -> None:
+        """Take what the server's client raises."""
+        self.error = error
 
 
 class Serving:
@@ -32,7 +42,10 @@ class Serving:
     async def probe(self, target: str, *, verification: Any, version: str) -> Any:
         """Ask for its health."""
         assert (target, version, verification is not None) == ("http://shop.example", "1.1", True)
-        return self.left.pop(0)
+        found = self.left.pop(0)
+        if isinstance(found, Unanswered):
+            raise found.error
+        return found
 
     async def ends(self, *_: Any) -> bool:
         """Say that the hold is over once nothing is left to find."""
@@ -61,6 +74,25 @@ async def test_what_is_promoted_and_well_waits_until_the_hold_is_over(phase: Kep
     assert await held(phase) == ""
     assert serving.looks == 3
     assert [entry.kind for entry in phase.entries] == ["gate"]
+
+
+@pytest.mark.parametrize("error", [httpx.ConnectError("connection refused"), RuntimeError(f"{NOT_REACHED} at http://127.0.0.1:4200/api")])
+async def test_a_server_that_is_away_rolls_back_nothing_that_is_promoted(
+    phase: Kept, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """It holds the secret headers of the checks: the next look has them."""
+    serving = serve(monkeypatch, WELL, Unanswered(error), WELL)
+    hold_for(monkeypatch, FROZEN, None)
+    assert await held(phase) == ""
+    assert serving.looks == 3
+
+
+async def test_an_error_that_no_other_look_helps_ends_the_watch(phase: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a secret that is not there."""
+    serve(monkeypatch, WELL, Unanswered(BadInput("there is no block secret/token", field="health", fix="Save it.")), WELL)
+    hold_for(monkeypatch, FROZEN)
+    with pytest.raises(BadInput):
+        await held(phase)
 
 
 async def test_what_is_promoted_and_no_longer_well_is_rolled_back(phase: Kept, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,7 +139,7 @@ async def test_a_release_waits_for_the_event_of_a_calendar_and_goes_on_when_it_i
     with running(CalendarHttp(Handler)) as web:
         web.content = calendar(f"DTSTART;VALUE=DATE:20200101|DTEND;VALUE=DATE:{FREEZE['until'].replace('-', '')}|SUMMARY:winter sale")
         freezer._apply(deny=[{"ics": f"{web.url}/token-4711.ics", "zone": "UTC"}])
-        run = await stage.release(stage.tag("1.1"), plan=stage.plan())
+        run = await stage.release(stage.tag("1.1.1"), plan=stage.plan())
         held = await go_on(stage, run)
         assert held.state == "Suspended", held.message
         assert "by the calendar: winter sale (ask whoever keeps the calendar)" in waits(held)[-1].why
@@ -283,7 +283,7 @@ async def test_a_release_waits_until_the_quietest_time_is_known_and_goes_on_in_i
     """It says why it waits; once it is measured, and that time is now, the keeper wakes it, and the record says what was measured."""
     windows = {"quietest": {"minutes": 60, "zone": "UTC", "owner": "shop", "counter": "requests"}, "if_too_short": "proceed"}
     path = stage.plan(windows=windows)
-    run = await stage.ask("production", plan=path, version=stage.tag("1.8"), requester="rita")
+    run = await stage.ask("production", plan=path, version=stage.tag("1.9"), requester="rita")
     await stage.runner.run(run, "production")
     held = await stage.seen(run)
     assert held.state == "Suspended", held.message

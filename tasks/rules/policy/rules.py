@@ -146,7 +146,7 @@ def compare_rules(plan: Plan, policies: Sequence[Policy]) -> list[Line]:
 def _window_lines(plan: Plan, applying: Sequence[Policy]) -> Iterator[Line]:
     own = plan.windows.group("plan")
     theirs = [window for policy in applying for window in policy.windows.group(f"policy {policy.name}")]
-    if own or theirs:
+    if own or theirs or plan.windows.quietest:
         plans, policies = (_words([f"{one.kind} {times_in_words(one)}" for one in listed], "any time") for listed in (own, theirs))
         plans += ", and the quietest time in them" if plan.windows.quietest else ""
         yield Line("windows", plans, policies, "both")

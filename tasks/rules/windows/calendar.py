@@ -12,7 +12,7 @@ from typing import Literal
 from tasks.rules.windows.freeze import Freeze, freeze_in_words
 from tasks.rules.windows.opening import Group, openings
 from tasks.rules.windows.window import intervals
-from tasks.rules.windows.words import moment_in_words, times_in_words
+from tasks.rules.windows.words import moment_in_words, times_in_words, without_age
 
 Kind = Literal["open", "freeze", "release"]
 MOST = 2_000  # of one service and kind
@@ -33,6 +33,7 @@ class Event:
         detail: Times, reasons, whom to ask.
         run: The run's id, of a release.
         has_end: Whether `end` is more than where it is drawn: a release may have no latest moment, and a freeze may be lifted at any.
+        lasting: The detail without the age of a calendar; "" if that is not in it.
         key: What tells it from others of its kind and service, if that is not its begin: of what is under way that is this very moment.
     """
 
@@ -45,11 +46,12 @@ class Event:
     run: str = ""
     has_end: bool = True
     key: str = ""
+    lasting: str = ""
 
     @property
     def uid(self) -> str:
         """A name that stays the same each time that the calendar is made."""
-        said = self.run or f"{self.kind} {self.service} {self.key or self.begin.isoformat()} {self.detail}"
+        said = self.run or f"{self.kind} {self.service} {self.key or self.begin.isoformat()} {self.lasting or self.detail}"
         return hashlib.sha256(said.encode()).hexdigest()[:32]
 
 
@@ -67,19 +69,23 @@ def events_of(service: str, groups: Sequence[Group], at: datetime, until: dateti
         for opening in islice(openings(groups, at), MOST):
             if opening.begin >= until:
                 break
-            why = "; ".join(f"{times_in_words(one)}: {one.reason} (ask {one.owner})" for one in opening.because)
+            why, lasting = (_slots_in_words(some) for some in (opening.because, without_age(opening.because)))
             end, title = _within(opening.end, until), f"{service}: production may change"
             key = f"until {end.isoformat()}" if end < until else "under way" if opening.begin == at else ""
-            found.append(Event("open", service, opening.begin, end, title, why, key=key))
+            found.append(Event("open", service, opening.begin, end, title, why, key=key, lasting=lasting))
     for window in (one for group in groups for one in group if one.kind == "deny"):
         for span in islice(intervals(window, at, until), MOST):
             if span.begin >= until:
                 break
             title = f"{service}: freeze ({window.within(span).reason})"
-            detail = f"of the {window.origin}, {times_in_words(window)} (ask {window.owner})"
+            detail, lasting = (f"of the {one.origin}, {times_in_words(one)} (ask {one.owner})" for one in (window, *without_age((window,))))
             key = "" if span.begin is None else span.begin.isoformat()
-            found.append(Event("freeze", service, max(span.begin, at), _within(span.end, until), title, detail, key=key))
+            found.append(Event("freeze", service, max(span.begin, at), _within(span.end, until), title, detail, key=key, lasting=lasting))
     return sorted(found, key=lambda one: (one.begin, one.kind))
+
+
+def _slots_in_words(windows: Group) -> str:
+    return "; ".join(f"{times_in_words(one)}: {one.reason} (ask {one.owner})" for one in windows)
 
 
 def freeze_events(services: Sequence[str], freezes: Iterable[Freeze], at: datetime, until: datetime) -> list[Event]:

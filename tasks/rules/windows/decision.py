@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from tasks.rules.windows.opening import Group, Stretch, longest_opening, look, next_opening, openings
+from tasks.rules.windows.opening import Group, longest_opening, look, next_opening, openings
 from tasks.rules.windows.words import NEVER, look_in_words, moment_in_words, never_read, why_closed, zone_of_all
 
 LOOK_AGAIN = timedelta(days=1)  # where nothing says when it opens: a freeze without an end may be lifted
@@ -23,6 +23,7 @@ class Decision:
         begins: Whether it begins now.
         until: When it looks again (UTC), if it waits: the moment of the opening.
         what: What it waits for, in a few words: `production opens Mon 2026-11-30 22:00 UTC`.
+        opens: When it opens (UTC), if it waits and that is known.
         why: The windows that decide, with their reasons and owners.
         closes: When the window closes that is open and may be too short, if people are to be asked whether to begin; else None.
         missed: Why it cannot begin any more as it was scheduled, see `schedule.decide_due`; "" if it can.
@@ -34,6 +35,7 @@ class Decision:
     why: str
     missed: str = ""
     closes: datetime | None = None
+    opens: datetime | None = None
 
 
 def decide(groups: Sequence[Group], at: datetime, *, needed: timedelta, if_too_short: TooShort) -> Decision:
@@ -63,14 +65,15 @@ def decide(groups: Sequence[Group], at: datetime, *, needed: timedelta, if_too_s
         why = f"{why}; {_needs(needed)}, and the longest opening is {_minutes(longest)}"
     elif not seen.is_open and opening is not None and opening.begin != seen.until:
         why = f"{why}; what opens before that is too short: {_needs(needed)}"
-    return Decision(begins=False, until=_when(opening, at), what=what, why=why)
+    opens = None if opening is None else opening.begin
+    return Decision(begins=False, until=opens or at + LOOK_AGAIN, what=what, why=why, opens=opens)
 
 
 def fault(groups: Sequence[Group], at: datetime, *, needed: timedelta, if_too_short: TooShort) -> str:
     """Say why no release could ever begin production, from a moment on; "" if one can."""
     if next_opening(groups, at) is None:
         if unread := never_read(groups):
-            return f"production stays closed, as a calendar of its windows was never read: {'; '.join(unread)}"
+            return f"production stays closed by {'; '.join(unread)}"
         seen = look(groups, at)
         fix = "" if any(one.is_unknown for one in seen.because) else ". Change the windows"
         return f"production never opens: {look_in_words(seen)}{fix}"
@@ -82,10 +85,6 @@ def fault(groups: Sequence[Group], at: datetime, *, needed: timedelta, if_too_sh
         f"the longest opening is {_minutes(longest)}. "
         f"Make a window longer, or write `if_too_short: proceed`, or `ask`"
     )
-
-
-def _when(opening: Stretch | None, at: datetime) -> datetime:
-    return at + LOOK_AGAIN if opening is None else opening.begin
 
 
 def _too_short(until: datetime | None, at: datetime, needed: timedelta, zone: str) -> str:

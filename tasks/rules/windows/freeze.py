@@ -84,12 +84,18 @@ class Hold(NamedTuple):
         why: Who, when, why, and what to do.
         until: When it ends by itself, if that is known.
         by: What holds: the freezes by id, or windows by `windows_name`, or `SCHEDULE`, `UNREADABLE`, `TURN`.
+        lasting: Why, without the age of a calendar; "" if that is not in it.
     """
 
     what: str
     why: str
     until: datetime | None
     by: tuple[str, ...]
+    lasting: str = ""
+
+    def as_it_lasts(self) -> Hold:
+        """Give it without what changes by itself, to compare it with a later one."""
+        return self._replace(why=self.lasting or self.why)
 
 
 def read_freeze(content: bytes) -> Freeze | str:

@@ -152,13 +152,16 @@ def chosen_in_words(chosen: Chosen, at: datetime, *, fault: str = "") -> str:
     return f"{said}. Measured {moment_in_words(chosen.at)}{overdue}{f'. The last try failed: {fault}' if fault else ''}"
 
 
+NOT_ASKED = "If its plan has no `windows.quietest` any more, `shipway windows PLAN --measure` forgets it"
+
+
 def moved_in_words(service: str, before: Chosen, after: Chosen) -> str:
     """Say that it moved; "" if it did not."""
     if (before.minute, before.asked.minutes, before.asked.zone) == (after.minute, after.asked.minutes, after.asked.zone):
         return ""
     return (
         f"{service}: the quietest window moved from {before.words} to {after.words}, with about {after.expected:,.0f} requests. "
-        "Production changes only then"
+        f"Production changes only then. {NOT_ASKED}"
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from blocks.errors import BadInput
 from tasks.rules.windows.decision import TO_BEGIN, Decision
 from tasks.rules.windows.opening import Group, look, next_opening
-from tasks.rules.windows.words import DAYS, moment_in_words, why_closed
+from tasks.rules.windows.words import DAYS, moment_in_words, not_known, why_closed
 from tasks.rules.windows.zones import in_utc, utc_of, wall_of, zone_of
 
 NOT_BEFORE, NOT_LATER_THAN = "not_before", "not_later_than"  # as a release's record and parameters name them
@@ -103,8 +103,8 @@ def next_window(groups: Sequence[Group], at: datetime, *, needed: timedelta) -> 
         raise BadInput("neither the plan nor a policy on this machine has windows", field="--next-window", fix="Use `--at`.")
     opening = next_opening(groups, at, needed=needed + TO_BEGIN)
     if opening is None:
-        if unknown := [one for group in groups for one in group if one.is_unknown]:
-            raise BadInput(unknown[0].reason, field="--next-window", fix="See `shipway windows PLAN` there.")
+        if unknown := not_known(groups):
+            raise BadInput("; ".join(unknown), field="--next-window", fix="See `shipway windows PLAN` on the worker's machine.")
         fix = "`shipway windows PLAN` shows them; `--prepare` lets staging begin earlier."
         raise BadInput(f"no window is long enough for {_minutes(needed + TO_BEGIN)}", field="--next-window", fix=fix)
     return Due(opening.begin, opening.end)
@@ -154,7 +154,7 @@ def decide_due(decide: Callable[[datetime], Decision], due: Due, at: datetime) -
         return Decision(begins=False, until=None, what="", why="", missed=f"it {span}, and it is {_too_late(at, due.latest)}")
     if due.begin is not None and at < due.begin:
         then = decide(due.begin)
-        found = replace(then, begins=False, until=then.until or due.begin)
+        found = replace(then, begins=False, until=then.until or due.begin, opens=due.begin if then.begins else then.opens)
         if then.begins:
             found = replace(found, what=f"production is due {moment_in_words(due.begin)}", why=f"the release {span}")
     else:

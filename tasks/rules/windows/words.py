@@ -61,6 +61,11 @@ def not_known(groups: Sequence[Group]) -> list[str]:
     return [*never_read(groups), *(window.reason for group in groups for window in group if window.is_unknown)]
 
 
+def without_age(windows: Group) -> Group:
+    """Give windows whose words stay the same however old their calendars are, and why they could not be read."""
+    return tuple(replace(one, calendar=None) for one in windows)
+
+
 def times_in_words(window: Window) -> str:
     """Write the times of a window: `0 22 * * 1-5 for 240 min in Europe/Berlin`."""
     if window.ics:

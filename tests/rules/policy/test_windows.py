@@ -44,6 +44,9 @@ def test_both_sides_are_shown() -> None:
         "both",
     )
     assert "windows" not in {line.field for line in compare_rules(plan_of(), [policy_of()])}
+    quietest = plan_of(windows={"quietest": {"minutes": 60, "zone": "UTC", "owner": "ada"}})
+    found = next(line for line in compare_rules(quietest, [policy_of()]) if line.field == "windows")
+    assert found == ("windows", "any time, and the quietest time in them", "any time", "both")
 
 
 def test_a_policy_for_staging_has_no_windows() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from html.parser import HTMLParser
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from tasks.rules.windows.calendar import Event, cuts, events_of, freeze_events, overlaps, release_event
 from tasks.rules.windows.calendar_page import Page, at_midnight, page_text
 from tasks.rules.windows.icalendar import MOST_OCTETS, escaped, folded, icalendar_text
-from tasks.rules.windows.window import Window
+from tasks.rules.windows.window import Calendar, Interval, Window
 from tests.rules.windows.oracle import utc
 from tests.rules.windows.test_freeze import freeze_of
 
@@ -141,6 +142,19 @@ def test_a_line_is_folded_within_no_character() -> None:
     lines = folded("X:" + "é" * 80).split("\r\n")
     assert [len(line.encode()) for line in lines] == [74, 75, 15]
     assert "".join(line.removeprefix(" ") for line in lines) == "X:" + "é" * 80
+
+
+@pytest.mark.parametrize("kind", ["allow", "deny"])
+def test_an_event_of_a_calendar_that_cannot_be_read_keeps_its_name_however_old_that_is(kind: Literal["allow", "deny"]) -> None:
+    """Who subscribed would see it deleted and made anew each hour."""
+    spans = (Interval(MONDAY + HOUR, MONDAY + 3 * HOUR, "sale"),)
+    names = set()
+    for note in ("", "as it was 3 h ago, and not read since: h", "as it was 4 h ago, and not read since: h"):
+        window = Window(kind, "UTC", "r", "o", ics="https://h/x", calendar=Calendar(spans, MONDAY + 700 * 24 * HOUR, "d", note))
+        (event,) = events_of("shop", [(window,)], MONDAY, MONDAY + 24 * HOUR)
+        assert note in event.detail
+        names.add(event.uid)
+    assert len(names) == 1
 
 
 def test_an_event_of_an_icalendar_file_has_what_rfc_5545_asks_for() -> None:

@@ -12,7 +12,7 @@ from blocks.errors import BadInput
 from tasks.rules.windows.decision import decide
 from tasks.rules.windows.opening import Group
 from tasks.rules.windows.schedule import Due, Needs, decide_due, due_in, next_window, outlasting, read_moment, scheduled, wakes_for
-from tasks.rules.windows.window import Window
+from tasks.rules.windows.window import Calendar, Window
 from tests.rules.windows.oracle import utc
 
 NIGHT = Window("allow", "Europe/Berlin", "few customers", "ada", cron="0 22 * * 1-5", lasts=timedelta(hours=4))
@@ -74,6 +74,20 @@ def test_a_time_that_has_passed_is_refused(text: str) -> None:
     """Also this very moment."""
     with pytest.raises(BadInput, match="has passed"):
         read_moment(text, at=MONDAY, zone="Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("window", "said"),
+    [
+        (Window("allow", "UTC", "slots", "ada", ics="https://h/x", calendar=Calendar(note="never read: h answers 404")), "h answers 404"),
+        (Window("deny", "UTC", "the quietest time was never measured", "ada", is_unknown=True), "the quietest time was never measured"),
+    ],
+)
+def test_a_next_window_that_is_not_known_says_why(window: Window, said: str) -> None:
+    """And not that none is long enough."""
+    with pytest.raises(BadInput, match=said) as wrong:
+        next_window([(window,)], MONDAY, needed=HOUR)
+    assert "on the worker's machine" in str(wrong.value)
 
 
 def test_the_next_window_is_the_first_that_is_long_enough() -> None:

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from blocks.errors import Temporary
 from blocks.key_folder.kept_files import kept_path, read_kept, write_kept
 from blocks.key_folder.key_file import create_key, key_path
-from tasks.record.kept_times import FOLDER, history_of, keep_times, times_of
+from tasks.record import kept_times
+from tasks.record.kept_times import FOLDER, history_of, keep_times, measure_times, times_of
+from tasks.rules.record.entries import Entry
 from tests.rules.policy.test_rules import plan_of
 from tests.rules.rollout.test_history import BEGUN, ENDED, PLAN, WAVE, record
 
@@ -34,6 +37,25 @@ async def test_a_deployed_release_is_kept_once_and_for_its_service() -> None:
     assert [one.run for one in times_of("shop")] == ["run-1"]
     assert times_of("mail") == []
     assert [len(history_of(plan)) for plan in (PLAN, plan_of())] == [1, 0]
+
+
+@pytest.mark.parametrize("wrong", ["another version", "unreadable"])
+async def test_what_cannot_be_measured_keeps_no_release_from_its_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, wrong: str
+) -> None:
+    """A step of another version has fields that this one does not know; or the record does not answer."""
+
+    async def read(_run: str) -> list[Entry]:
+        if wrong == "unreadable":
+            raise Temporary("the storage does not answer")
+        steps = {"steps": [{"kind": "verify", "new": 1}]}
+        found = record(*BEGUN, *WAVE, *ENDED)
+        return [one.model_copy(update={"evidence": steps}) if one.kind == "review" else one for one in found]
+
+    monkeypatch.setattr(kept_times, "read_entries", read)
+    await measure_times("shop", run="run-1")
+    assert times_of("shop") == []
+    assert "how long this release took could not be measured" in caplog.text
 
 
 async def test_what_others_wrote_does_not_count() -> None:

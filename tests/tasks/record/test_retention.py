@@ -92,6 +92,34 @@ async def test_it_is_done_once_a_day_and_never_more_than_a_bound_at_once(monkeyp
     assert [await kept_entries(f"r{number}") for number in range(3)] == [[], [], []]
 
 
+async def test_what_is_needed_hides_nothing_that_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound is that of what is removed, not of what is looked at."""
+    monkeypatch.setattr(retention, "MOST_AT_ONCE", 2)
+    for name in ("r1", "r2", "r3"):
+        await run(name, days=500)
+        await keep_run("deployed", "shop", run=name, version=name)
+    await run("r9", days=500)
+    retention._remove_once_a_day(NOW)
+    assert (kept_names("care"), read_head("r9")) == (["r1", "r2", "r3"], None)
+
+
+async def test_a_file_that_others_remove_meanwhile_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other runs are seen to all the same."""
+    for name in ("r1", "r2"):
+        await run(name, days=100)
+    listed = Path.iterdir
+
+    def vanish(folder: Path) -> Any:
+        found = [*listed(folder)]
+        if folder.name == "r1":
+            found[0].unlink()
+        return iter(found)
+
+    monkeypatch.setattr(Path, "iterdir", vanish)
+    retention._remove_once_a_day(NOW)
+    assert await kept_entries("r2") == []
+
+
 async def test_the_newest_runs_that_deployed_a_version_stay() -> None:
     """A version that is deployed each night has many."""
     for number in range(retention.MOST_OF_A_VERSION + 3):

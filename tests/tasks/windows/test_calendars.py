@@ -11,11 +11,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from cryptography.fernet import Fernet
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
 from blocks.key_folder.key_file import create_key, key_path
 from tasks.lifecycle.freezes import what_holds
+from tasks.lifecycle.kept_runs import keep_open
 from tasks.rules.windows.decision import decide, fault
 from tasks.rules.windows.ics import Events, read_events
 from tasks.rules.windows.opening import look
@@ -179,7 +181,7 @@ async def test_without_a_good_calendar_production_is_closed(web: CalendarHttp, c
     groups = await with_calendars(plain)
     assert not look(groups, clock.at).is_open
     assert not decide(groups, clock.at, needed=timedelta(), if_too_short="proceed").begins
-    said = "production stays closed, as a calendar of its windows was never read: the calendar 127.0.0.1: never read: 127.0.0.1 answers 404"
+    said = "production stays closed by the calendar 127.0.0.1: never read: 127.0.0.1 answers 404"
     assert fault(groups, clock.at, needed=timedelta(), if_too_short="wait").startswith(said)
     assert not look(plain, clock.at).is_open  # nor if no one asked
     web.says = "good"
@@ -264,6 +266,9 @@ async def test_the_keeper_reads_calendars_again_and_another_content_wakes_who_wa
     asked = web.asked
     await refresh_calendars()
     assert web.asked == asked  # no window named it for a month
+    await keep_open("r1")
+    await refresh_calendars()
+    assert web.asked == asked + 1  # a release may wait for it for longer
 
 
 async def test_a_kept_calendar_that_others_changed_counts_as_unknown(web: CalendarHttp, clock: Clock) -> None:
@@ -276,6 +281,89 @@ async def test_a_kept_calendar_that_others_changed_counts_as_unknown(web: Calend
     said = await says(address, clock.later(hours=1))
     assert "never read" in said
     assert said.startswith("closed; opens not within 2 years")
+
+
+@pytest.mark.parametrize("folder", [calendars.CALENDARS, calendars.CONTENTS])
+@pytest.mark.parametrize("wrong", [b"", b"torn", "another key"])
+async def test_a_kept_calendar_that_is_not_ours_is_read_again(web: CalendarHttp, clock: Clock, folder: str, wrong: bytes | str) -> None:
+    """It was cut short, or is of another key: the address answers, so production need not stay closed."""
+    address = f"{web.url}/team.ics"
+    said = await says(address, clock.at)
+    [path] = (key_path().parent / folder).glob("*.kept")
+    path.write_bytes(wrong if isinstance(wrong, bytes) else Fernet(Fernet.generate_key()).encrypt(b"{}"))
+    assert await says(address, clock.later(seconds=1)) == said
+    assert await says(address, clock.later(seconds=1)) == said
+    assert web.asked == 2
+    assert [one.problem for one in await kept_calendars()] == [""]
+
+
+async def test_one_that_others_could_write_is_not_replaced_and_its_fix_is_named(web: CalendarHttp, clock: Clock) -> None:
+    """Who wrote it may want it read again."""
+    address = f"{web.url}/team.ics"
+    await says(address, clock.at)
+    [path] = (key_path().parent / calendars.CALENDARS).glob("*.kept")
+    path.chmod(0o666)
+    assert f"chmod go-w {path}" in await says(address, clock.later(minutes=11))
+    assert web.asked == 1
+
+
+@pytest.mark.parametrize("folder", [calendars.CALENDARS, calendars.CONTENTS])
+async def test_a_kept_calendar_that_cannot_be_read_keeps_no_other_from_its_turn(
+    web: CalendarHttp, clock: Clock, tmp_path: Path, folder: str
+) -> None:
+    """The keeper reads the others again."""
+    await says(f"{web.url}/team.ics", clock.at)
+    [path] = (key_path().parent / folder).glob("*.kept")
+    file = tmp_path / "team.ics"
+    file.write_bytes(GOOD)
+    await says(str(file), clock.at)
+    path.write_bytes(b"torn")
+    file.write_bytes(calendar(SALE.replace("T20", "T21")))
+    clock.later(minutes=11)
+    held = what_holds("shop")
+    await refresh_calendars()
+    assert what_holds("shop") != held
+    assert web.asked == (1 if folder == calendars.CALENDARS else 2)
+
+
+async def test_what_did_not_change_is_not_read_by_another_process(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A keeper, which begins with nothing in mind, looks at a file each half a minute."""
+    path, read = tmp_path / "team.ics", list[datetime]()
+
+    async def counted(content: bytes, *, zone: str, at: datetime) -> Events:
+        read.append(at)
+        return await _expand_here(content, zone=zone, at=at)
+
+    monkeypatch.setattr(calendars, "expand", counted)
+    path.write_bytes(GOOD)
+    await says(str(path), clock.at)
+    for content in (GOOD, GOOD, calendar(SALE.replace("T20", "T21"))):
+        calendars._expanded.clear()
+        path.write_bytes(content)
+        clock.later(minutes=1)
+        await refresh_calendars()
+        assert [one.tried_at for one in await kept_calendars()] == [clock.at]
+    assert read == [AT, clock.at]
+
+
+async def test_a_calendar_that_takes_longer_than_a_turn_is_noted_as_tried(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each turn of the keeper would begin with it, and be cut off."""
+    path = tmp_path / "team.ics"
+    path.write_bytes(GOOD)
+    await says(str(path), clock.at)
+    path.write_bytes(calendar(SALE.replace("T20", "T21")))
+    monkeypatch.setattr(calendars, "expand", lambda *_, **__: asyncio.sleep(3600))
+    calendars._expanded.clear()
+    clock.later(minutes=1)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await refresh_calendars()
+    [kept] = await kept_calendars()
+    assert (kept.tried_at, kept.read_at) == (clock.at, AT)
+    assert "as it was less than 1 h ago, and not read since: there was no time for it" in kept_in_words(kept, clock.at)
+    await refresh_calendars()  # it is not due
 
 
 async def test_without_a_key_nothing_is_kept(web: CalendarHttp, clock: Clock) -> None:
