@@ -118,8 +118,8 @@ def _services(plans: Sequence[Path]) -> tuple[dict[str, list[Group]], list[str]]
     for path in plans or ([default] if default.exists() else []):
         plan, problems, _ = look_at(path)
         if plan is None or problems:
-            said = "; ".join(map(str, problems)) or "it cannot be read"
-            wrong.append(BadInput(said, field=str(path), fix="Look with `shipway check`."))
+            said = "; ".join(str(one).removeprefix(f"{path}: ").rstrip(".") for one in problems) or "it cannot be read"
+            wrong.append(BadInput(said, field=str(path), fix=f"Look with `shipway check {path}`."))
         elif plan.service in found:
             fix = "Name one plan for each service."
             wrong.append(BadInput(f"another plan of the service {plan.service} was named before", field=str(path), fix=fix))

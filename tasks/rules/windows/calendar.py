@@ -11,7 +11,7 @@ from typing import Literal
 
 from tasks.rules.windows.freeze import Freeze, freeze_in_words
 from tasks.rules.windows.opening import Group, openings
-from tasks.rules.windows.window import intervals
+from tasks.rules.windows.window import EVER_UNTIL, intervals
 from tasks.rules.windows.words import moment_in_words, times_in_words, without_age
 
 Kind = Literal["open", "freeze", "release"]
@@ -62,7 +62,7 @@ def events_of(service: str, groups: Sequence[Group], at: datetime, until: dateti
         service: The plan's service.
         groups: The windows of the plan and its policies.
         at: From this moment on (UTC).
-        until: Until this one; what begins before it is cut off there.
+        until: Until this one; what begins before it has its own end, and what has none is drawn until there.
     """
     found: list[Event] = []
     if any(window.kind == "allow" for group in groups for window in group):
@@ -70,9 +70,9 @@ def events_of(service: str, groups: Sequence[Group], at: datetime, until: dateti
             if opening.begin >= until:
                 break
             why, lasting = (_slots_in_words(some) for some in (opening.because, without_age(opening.because)))
-            end, title = _within(opening.end, until), f"{service}: production may change"
-            key = f"until {end.isoformat()}" if end < until else "under way" if opening.begin == at else ""
-            found.append(Event("open", service, opening.begin, end, title, why, key=key, lasting=lasting))
+            (end, has_end), title = _end(opening.end, until), f"{service}: production may change"
+            key = f"until {end.isoformat()}" if has_end else "under way" if opening.begin == at else ""
+            found.append(Event("open", service, opening.begin, end, title, why, has_end=has_end, key=key, lasting=lasting))
     for window in (one for group in groups for one in group if one.kind == "deny"):
         for span in islice(intervals(window, at, until), MOST):
             if span.begin >= until:
@@ -80,7 +80,8 @@ def events_of(service: str, groups: Sequence[Group], at: datetime, until: dateti
             title = f"{service}: freeze ({window.within(span).reason})"
             detail, lasting = (f"of the {one.origin}, {times_in_words(one)} (ask {one.owner})" for one in (window, *without_age((window,))))
             key = "" if span.begin is None else span.begin.isoformat()
-            found.append(Event("freeze", service, max(span.begin, at), _within(span.end, until), title, detail, key=key, lasting=lasting))
+            end, has_end = _end(span.end, until)
+            found.append(Event("freeze", service, max(span.begin, at), end, title, detail, has_end=has_end, key=key, lasting=lasting))
     return sorted(found, key=lambda one: (one.begin, one.kind))
 
 
@@ -99,7 +100,7 @@ def freeze_events(services: Sequence[str], freezes: Iterable[Freeze], at: dateti
     """
     return [
         Event(
-            "freeze", service, at, _within(freeze.until, until), f"{service}: freeze ({freeze.reason})", freeze_in_words(freeze),
+            "freeze", service, at, freeze.until or until, f"{service}: freeze ({freeze.reason})", freeze_in_words(freeze),
             has_end=freeze.until is not None, key=freeze.id,
         )
         for freeze in freezes
@@ -170,5 +171,6 @@ def cuts(events: Iterable[Event]) -> list[str]:
     ]
 
 
-def _within(end: datetime | None, until: datetime) -> datetime:
-    return until if end is None else min(end, until)
+def _end(end: datetime | None, until: datetime) -> tuple[datetime, bool]:
+    """Give the end, and whether it is one: what has none is drawn until the last day."""
+    return (end, True) if end is not None and end < EVER_UNTIL else (until, False)

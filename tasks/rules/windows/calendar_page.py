@@ -29,7 +29,7 @@ tr.monday td { border-top: 1px solid var(--line) !important; padding-top: .4rem 
 .bar span { position: absolute; top: 0; bottom: 0 } .bar .tick { width: 1px; background: var(--line) }
 .open { background: var(--open) } .freeze { background: var(--freeze) }
 .bar .release { background: var(--release); min-width: 4px; top: 35%; bottom: 35% } .key { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px; margin: 0 .3rem 0 1rem }
-td .key { margin-left: 0 } td.when { white-space: nowrap }
+.entry { white-space: nowrap } td .key { margin-left: 0 } td.when { white-space: nowrap }
 .key.release { background: var(--release) } .hours { display: flex; justify-content: space-between; color: var(--dim); font-size: .75rem; font-weight: 400 }
 ul.warn { border-left: 4px solid var(--release); margin: 1rem 0; padding: .3rem 1rem .3rem 2rem } .weekend { color: var(--dim) }
 @media print { body { margin: 0 } .bar, .bar span, .key { print-color-adjust: exact } }
@@ -58,7 +58,7 @@ class Page(NamedTuple):
 
 def page_text(page: Page) -> str:
     """Write the page; it needs nothing from outside."""
-    keys = "".join(f'<i class="key {kind}"></i>{escape(NOUNS[kind])}' for kind in ORDER)
+    keys = "".join(f'<span class="entry"><i class="key {kind}"></i>{escape(NOUNS[kind])}</span> ' for kind in ORDER)
     notes = "".join(f"<li>{escape(note)}</li>" for note in page.notes)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from typing import Literal
@@ -32,15 +33,22 @@ def release(service: str, begin: datetime, latest: datetime | None = None, why: 
 
 
 def test_openings_and_freezes_of_the_coming_days() -> None:
-    """An opening ends where a freeze begins, and what reaches beyond the last day is cut off there."""
+    """An opening ends where a freeze begins, and what reaches beyond the last day has its own end, which that day is not."""
     found = [(one.kind, one.begin, one.end) for one in events_of("shop", [(NIGHT,), (FREEZE,)], MONDAY, utc(2026, 12, 3, 22))]
     assert found == [
         ("open", utc(2026, 11, 30, 21), utc(2026, 12, 1, 1)),
         ("open", utc(2026, 12, 1, 21), utc(2026, 12, 1, 23)),
         ("freeze", utc(2026, 12, 1, 23), utc(2026, 12, 3)),
         ("open", utc(2026, 12, 3, 0), utc(2026, 12, 3, 1)),
-        ("open", utc(2026, 12, 3, 21), utc(2026, 12, 3, 22)),
+        ("open", utc(2026, 12, 3, 21), utc(2026, 12, 4, 1)),
     ]
+
+
+def test_a_freeze_that_goes_on_after_the_last_day_has_its_own_end() -> None:
+    """One without an end is drawn until the last day, and says that it has none."""
+    until, endless = utc(2026, 12, 2), replace(FREEZE, ends=None)
+    ends = [(one.end, one.has_end) for window in (FREEZE, endless) for one in events_of("shop", [(window,)], MONDAY, until)]
+    assert ends == [(utc(2026, 12, 3), True), (until, False)]
 
 
 def test_a_service_without_allow_windows_shows_only_its_freezes() -> None:
