@@ -66,14 +66,17 @@ async def test_a_rollback_here_whose_process_died_is_finished_by_settle(stage: S
 
     from flows.rollback import rollback  # noqa: PLC0415
     from flows.settle import settle  # noqa: PLC0415
+    from tasks.lifecycle.kept_runs import keep_process  # noqa: PLC0415
     from tasks.lifecycle.lock import OPEN  # noqa: PLC0415
-    from tasks.lifecycle.run_labels import HOST, PID, STARTED, machine  # noqa: PLC0415
+    from tasks.lifecycle.run_labels import PID, STARTED, this_process  # noqa: PLC0415
     from tasks.record.open_runs import find_open  # noqa: PLC0415
 
     wanted = {"plan": stage.plan(), "reason": "a test", "requester": "rita", "environment": "production"}
     async with get_client() as client:
         run = await client.create_flow_run(rollback, parameters=wanted, tags=["shipway", OPEN], state=Running())
-        await client.update_flow_run_labels(run.id, {HOST: machine(), PID: 2**22, STARTED: 1.0})
+        dead = this_process() | {PID: 2**22, STARTED: 1.0}
+        await client.update_flow_run_labels(run.id, dead)
+        await keep_process(str(run.id), dead)
         assert [one.has_deployment for one in await find_open.fn() if one.id == str(run.id)] == [False]
         await settle(run=str(run.id), reason="its process is gone")
         ended = await client.read_flow_run(run.id)
