@@ -43,8 +43,8 @@ BOUNDS = {
 KINDS: Mapping[Path, frozenset[str]] = {
     ("tests",): frozenset({"junit", "command"}),
     ("judgement", "slis"): frozenset({"platform", "prometheus", "pair", "probe"}),
-    ("windows", "allow"): frozenset({"times", "calendar", "holiday"}),
-    ("windows", "deny"): frozenset({"times", "calendar", "holiday"}),
+    ("windows", "allow"): frozenset({"times", "calendar", "holiday", "rule"}),
+    ("windows", "deny"): frozenset({"times", "calendar", "holiday", "rule"}),
 }
 
 # The sections that are of several kinds, with their tags.

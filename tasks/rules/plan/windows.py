@@ -10,7 +10,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from tasks.rules.plan.promql import fill, places_in, quoting_fault
 from tasks.rules.plan.types import WALL_TIME, Person, Section, fault, refuse_doubles, refusing
-from tasks.rules.windows import address, cron, window, zones
+from tasks.rules.windows import address, cron, rrule, window, zones
 from tasks.rules.windows.holidays import COUNTRY, FIX, Holidays, holidays_fault
 
 KNOWN_PLACES = frozenset({"service", "environment", "target"})
@@ -71,6 +71,44 @@ class HolidayWindow(_Window):
         return window.Window(kind, self.zone, self.reason, self.owner, origin, holidays=whose)
 
 
+class RuleWindow(_Window):
+    """A window that recurs by a rule of RFC 5545, as calendars write it."""
+
+    rrule: Annotated[str, Field(min_length=1, max_length=500)]
+    """The days on which it opens, as `FREQ=MONTHLY;BYDAY=-1FR`: the last Friday of each month."""
+    begins: Annotated[WallTime, Field(alias="from")]
+    """When it opens first, as `2026-01-30T22:00`; it opens at this time of the wall on each of the days."""
+    duration_minutes: Annotated[int, Field(ge=1, le=527_040)] | None = None
+    """How long it is open each time, exactly."""
+    duration_days: Annotated[int, Field(ge=1, le=366)] | None = None
+    """Or how long in days: it closes so many days later at the same time of the wall."""
+    reason: Reason
+    """Why it is there; whoever waits reads it."""
+    owner: Owner
+    """Whom to ask about it: a person or a team."""
+
+    @field_validator("begins")
+    @classmethod
+    def _is_a_date(cls, text: str) -> str:
+        return _date(text)
+
+    @model_validator(mode="after")
+    def _is_a_rule(self) -> Self:
+        if durations := (self.duration_minutes is not None) + (self.duration_days is not None) - 1:
+            raise fault(f"`rrule` needs one duration, and has {durations + 1}", fix="Write `duration_minutes` or `duration_days`.")
+        if wrong := rrule.rule_fault(self.rrule, _wall(self.begins)):
+            raise fault(wrong, fix=rrule.FIX)
+        return self
+
+    def on(self, kind: window.Kind, *, origin: str) -> window.Window:
+        """Give the window as the rules of windows take it."""
+        lasts = timedelta(minutes=self.duration_minutes or 0, days=self.duration_days or 0)
+        return window.Window(
+            kind, self.zone, self.reason, self.owner, origin, lasts=lasts,
+            by_wall=self.duration_days is not None, begins=_wall(self.begins), rrule=self.rrule,
+        )  # fmt: skip
+
+
 class Window(_Window):
     """A window: either it recurs (`cron` and a duration), or it is open once (`from`, `until` or both)."""
 
@@ -92,11 +130,7 @@ class Window(_Window):
     @field_validator("begins", "until")
     @classmethod
     def _is_a_date(cls, text: str | None) -> str | None:
-        try:
-            _wall(text)
-        except ValueError as error:
-            raise fault(f"`{text}` is not a date: {error}", fix="Write a date that exists, as `2026-12-20T18:00`.") from None
-        return text
+        return None if text is None else _date(text)
 
     @model_validator(mode="after")
     def _is_of_one_kind(self) -> Self:
@@ -129,14 +163,20 @@ class Window(_Window):
         )  # fmt: skip
 
 
+OWN_FIELDS = {"ics": "calendar", "holidays": "holiday", "rrule": "rule"}
+
+
 def _kind_of_window(value: Any) -> str:
     """Tell the kinds of windows apart by the field that only one of them has."""
     fields = value if isinstance(value, Mapping) else type(value).model_fields if isinstance(value, Section) else ()
-    return "calendar" if "ics" in fields else "holiday" if "holidays" in fields else "times"
+    return next((kind for name, kind in OWN_FIELDS.items() if name in fields), "times")
 
 
 AnyWindow = Annotated[
-    Annotated[Window, Tag("times")] | Annotated[CalendarWindow, Tag("calendar")] | Annotated[HolidayWindow, Tag("holiday")],
+    Annotated[Window, Tag("times")]
+    | Annotated[CalendarWindow, Tag("calendar")]
+    | Annotated[HolidayWindow, Tag("holiday")]
+    | Annotated[RuleWindow, Tag("rule")],
     Discriminator(_kind_of_window),
 ]
 
@@ -243,6 +283,14 @@ class Windows(BothWindows):
     def are_there(self) -> bool:
         """Say if they limit when production may change."""
         return bool(self.allow or self.deny or self.quietest)
+
+
+def _date(text: str) -> str:
+    try:
+        _wall(text)
+    except ValueError as error:
+        raise fault(f"`{text}` is not a date: {error}", fix="Write a date that exists, as `2026-12-20T18:00`.") from None
+    return text
 
 
 def _wall(text: str | None) -> datetime:

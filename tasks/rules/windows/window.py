@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 from tasks.rules.windows.cron import DAY, MINUTE, read_cron
 from tasks.rules.windows.holidays import Holidays, days_of
+from tasks.rules.windows.rrule import starts_of
 from tasks.rules.windows.zones import utc_of, wall_of, zone_of
 
 Kind = Literal["allow", "deny"]
@@ -53,6 +54,7 @@ class Window:
         owner: Whom to ask about it.
         origin: Where it is written: `plan`, `policy NAME`.
         cron: When it opens, a cron line; "" for a window of one time.
+        rrule: When it opens, a rule of RFC 5545 whose first start is `begins`; "" for a window of another kind.
         lasts: How long it is open: whole minutes, which are exact, or with `by_wall` whole days, which end at the same time of the wall.
         by_wall: Whether it lasts days by the wall.
         begins: When it opens once, by the wall; None for always before.
@@ -77,6 +79,7 @@ class Window:
     ics: str = ""
     calendar: Calendar | None = None
     is_unknown: bool = False
+    rrule: str = ""
 
     def within(self, interval: Interval) -> Window:
         """Give the window as it is in one of its intervals, whose own reason is added."""
@@ -99,6 +102,8 @@ def intervals(window: Window, since: datetime, until: datetime) -> Iterator[Inte
     """
     if window.ics:
         found = _by_calendar(window, until)
+    elif window.rrule and window.begins:
+        found = _by_rule(window, window.begins, since, until)
     elif window.holidays:
         found = _on_holidays(window, window.holidays, since, until)
     else:
@@ -121,6 +126,15 @@ def _recurring(window: Window, since: datetime, until: datetime) -> Iterator[Int
             end = utc_of(run.last_wall + window.lasts, zone) if window.by_wall else run.last + window.lasts
             if run.first < end:
                 yield Interval(run.first, end)
+
+
+def _by_rule(window: Window, first: datetime, since: datetime, until: datetime) -> Iterator[Interval]:
+    zone = zone_of(window.zone)
+    for start in starts_of(window.rrule, first, wall_of(since - window.lasts, zone) - 2 * DAY, wall_of(until, zone)):
+        begin = utc_of(start, zone)
+        end = utc_of(start + window.lasts, zone) if window.by_wall else begin + window.lasts
+        if begin < end:
+            yield Interval(begin, end)
 
 
 def _on_holidays(window: Window, whose: Holidays, since: datetime, until: datetime) -> Iterator[Interval]:

@@ -75,9 +75,10 @@ def times_in_words(window: Window) -> str:
         part = f"-{whose.subdivision}" if whose.subdivision else ""
         before = f" and {whose.days_before} day{'s' * (whose.days_before > 1)} before each" if whose.days_before else ""
         return f"the public holidays of {whose.country}{part}{before} in {window.zone}"
-    if window.cron:
+    if recurs := window.cron or window.rrule:
         lasts = f"{window.lasts.days} day(s)" if window.by_wall else f"{window.lasts.total_seconds() / 60:g} min"
-        return f"`{window.cron}` for {lasts} in {window.zone}"
+        first = f" from {window.begins:%Y-%m-%d %H:%M} on" if window.rrule and window.begins else ""
+        return f"`{recurs}`{first} for {lasts} in {window.zone}"
     if window.is_unknown:
         return ALWAYS
     begin = f"from {window.begins:%Y-%m-%d %H:%M} " if window.begins else ""

@@ -1,0 +1,122 @@
+"""Windows that recur by a rule of RFC 5545: which days, both nights on which clocks change, and what is refused."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.rules.plan.file import read_plan
+from tasks.rules.windows.rrule import rule_fault, starts_of
+from tasks.rules.windows.window import Window, intervals
+from tasks.rules.windows.words import times_in_words
+from tests.rules.plan.test_file import MINIMAL
+from tests.rules.windows.oracle import utc
+
+NIGHT = datetime(2026, 1, 30, 22)  # noqa: DTZ001 - the wall's, the last Friday of January
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def of_rule(rule: str, first: datetime, zone: str = "Europe/Berlin", *, by_wall: bool = False, lasts: timedelta = HOUR) -> Window:
+    """Make a window."""
+    return Window("allow", zone, "quiet", "ada", lasts=lasts, by_wall=by_wall, begins=first, rrule=rule)
+
+
+@pytest.mark.parametrize(
+    ("rule", "days"),
+    [
+        ("FREQ=MONTHLY;BYDAY=-1FR", ["2026-01-30", "2026-02-27", "2026-03-27", "2026-04-24"]),
+        ("FREQ=MONTHLY;BYDAY=-1FR;COUNT=2", ["2026-01-30", "2026-02-27"]),
+        ("FREQ=MONTHLY;BYDAY=-1FR;UNTIL=20260301", ["2026-01-30", "2026-02-27"]),
+        ("freq=weekly;interval=4", ["2026-01-30", "2026-02-27", "2026-03-27", "2026-04-24"]),
+        ("FREQ=MONTHLY;BYMONTHDAY=30", ["2026-01-30", "2026-03-30", "2026-04-30"]),
+    ],
+)
+def test_a_rule_gives_its_days(rule: str, days: list[str]) -> None:
+    """From its first start on, also if one looks from long before."""
+    found = starts_of(rule, NIGHT, datetime(2020, 1, 1), datetime(2026, 5, 1))  # noqa: DTZ001 - the wall's
+    assert [f"{start:%Y-%m-%d}" for start in found] == days
+    assert rule_fault(rule, NIGHT) is None
+
+
+@pytest.mark.parametrize(
+    ("zone", "first", "lasts", "by_wall", "wanted"),
+    [
+        ("Europe/Berlin", datetime(2026, 3, 29, 2, 30), HOUR, False, (utc(2026, 3, 29, 1), utc(2026, 3, 29, 2))),  # noqa: DTZ001
+        ("Europe/Berlin", datetime(2026, 10, 25, 2, 30), HOUR, False, (utc(2026, 10, 25, 0, 30), utc(2026, 10, 25, 1, 30))),  # noqa: DTZ001
+        ("Europe/Berlin", datetime(2026, 3, 28, 12), timedelta(days=1), True, (utc(2026, 3, 28, 11), utc(2026, 3, 29, 10))),  # noqa: DTZ001
+        ("Australia/Adelaide", datetime(2026, 10, 4, 2, 30), HOUR, False, (utc(2026, 10, 3, 16, 30), utc(2026, 10, 3, 17, 30))),  # noqa: DTZ001
+        ("Australia/Lord_Howe", datetime(2026, 4, 5, 1, 45), HOUR, False, (utc(2026, 4, 4, 14, 45), utc(2026, 4, 4, 15, 45))),  # noqa: DTZ001
+    ],
+)
+def test_both_nights_are_right(zone: str, first: datetime, lasts: timedelta, by_wall: bool, wanted: tuple[datetime, datetime]) -> None:  # noqa: FBT001 - a column of the table
+    """A start in the gap comes at the first instant behind it, a repeated hour takes its first, and days go by the wall."""
+    window = of_rule("FREQ=YEARLY", first, zone, by_wall=by_wall, lasts=lasts)
+    found = next(intervals(window, utc(first.year, first.month, 1), utc(first.year, first.month, 28) + 5 * DAY))
+    assert (found.begin, found.end) == wanted
+
+
+def test_it_opens_on_29_february_alone() -> None:
+    """In leap years."""
+    window = of_rule("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29", datetime(2028, 2, 29, 3), "UTC")  # noqa: DTZ001 - the wall's
+    assert [one.begin.year for one in intervals(window, utc(2026, 1, 1), utc(2037, 1, 1))] == [2028, 2032, 2036]
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("FREQ=HOURLY", "`FREQ` must be DAILY"),
+        ("BYDAY=MO", "`FREQ` must be DAILY"),
+        ("FREQ=DAILY;BYHOUR=3", "`BYHOUR` cannot stand in the rule"),
+        ("FREQ=YEARLY;BYEASTER=1", "`BYEASTER` cannot stand"),
+        ("FREQ=DAILY;UNTIL=20270101T000000Z", "`UNTIL` must be a time of the wall"),
+        ("FREQ=MONTHLY;BYDAY=-1MO", "`from` is 2026-01-30 22:00, which is not one of the days"),
+        ("FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30;COUNT=3", "is not one of the days"),
+        ("FREQ=DAILY;INTERVAL=0", "`INTERVAL` must be a whole number"),
+        ("FREQ=DAILY;INTERVAL=x", "`INTERVAL` must be"),
+        ("FREQ=DAILY;COUNT=0", "`COUNT` must be"),
+        ("FREQ=DAILY;COUNT=x", "`COUNT` must be"),
+        ("FREQ=DAILY;COUNT", "is not a rule"),
+        ("FREQ=WEEKLY;BYDAY=XX", "is not a rule"),
+        ("FREQ=DAILY;UNTIL=x", "is not a rule"),
+        ("RRULE:FREQ=DAILY", "is not a rule"),
+        ("FREQ=DAILY\nFREQ=WEEKLY", "is not a rule"),
+        ("", "is not a rule"),
+    ],
+)
+def test_a_wrong_rule_is_said(rule: str, said: str) -> None:
+    """Within a moment, also if it never fits."""
+    begun = time.monotonic()
+    assert said in (rule_fault(rule, NIGHT) or "nothing is wrong")
+    assert time.monotonic() - begun < 1
+
+
+@given(
+    st.text(max_size=60)
+    | st.lists(st.sampled_from(["FREQ=DAILY", "INTERVAL=", "COUNT=-1", "BYDAY=", "UNTIL=9", "BYSETPOS=0", "=", "WKST=5"])).map(";".join)
+)
+def test_any_text_is_a_rule_or_said_to_be_none(rule: str) -> None:
+    """Nothing else comes out."""
+    if rule_fault(rule, NIGHT) is None:
+        assert next(starts_of(rule, NIGHT, NIGHT, NIGHT)) == NIGHT
+
+
+def test_a_plan_has_it_with_its_words_and_its_fix() -> None:
+    """And a wrong one names its place."""
+    window = '{rrule: "FREQ=MONTHLY;BYDAY=-1FR", from: "2026-01-30T22:00", duration_minutes: 240, zone: Europe/Berlin, reason: r, owner: o}'
+    plan, problems = read_plan(f"{MINIMAL}windows: {{allow: [{window}]}}\n", name="p.yaml")
+    assert plan is not None, problems
+    (found,) = plan.windows.group("plan")
+    assert times_in_words(found) == "`FREQ=MONTHLY;BYDAY=-1FR` from 2026-01-30 22:00 on for 240 min in Europe/Berlin"
+    for wrong, said in [
+        (window.replace("-1FR", "-1MO"), "windows.allow[0]: `from` is 2026-01-30 22:00, which is not one of the days"),
+        (window.replace("duration_minutes: 240, ", ""), "windows.allow[0]: `rrule` needs one duration, and has 0"),
+        (window.replace('from: "2026-01-30T22:00", ', ""), "windows.allow[0].from: `from` is missing"),
+        (window.replace("01-30T", "02-30T"), "windows.allow[0].from: `2026-02-30T22:00` is not a date"),
+    ]:
+        plan, problems = read_plan(f"{MINIMAL}windows: {{allow: [{wrong}]}}\n", name="p.yaml")
+        assert plan is None
+        assert said in "\n".join(map(str, problems))
