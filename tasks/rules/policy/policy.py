@@ -13,7 +13,8 @@ from pydantic import Field, model_validator
 
 from tasks.rules.plan.file import Problem, read_section
 from tasks.rules.plan.types import SIGNER, BlockName, Name, Person, Ratio, Section, fault, refuse_doubles
-from tasks.rules.plan.windows import PolicyWindows
+from tasks.rules.plan.windows import CalendarWindow, PolicyWindows
+from tasks.rules.windows.address import is_secret
 
 ChecklistLine = Literal["tests_passed", "dependencies_verified", "rollback_ready", "monitoring_on", "team_told"]
 Signatures = Literal["accepted", "required"]
@@ -112,6 +113,9 @@ class Policy(Section):
     def _can_be_kept(self) -> Self:
         for names in (self.protects, self.services, self.requesters, list(self.checklist)):
             refuse_doubles(names)
+        if any(isinstance(one, CalendarWindow) and is_secret(one.ics) for one in (*self.windows.allow, *self.windows.deny)):
+            wrong = "a calendar of a policy cannot be named by a secret block, which everybody who may use the API can change"
+            raise fault(wrong, fix="Write its address with https, or a file on the worker's machine as `/srv/freezes.ics`.")
         asks = self.approval != LeastApproval(quorum=0) or self.least_analysis is not None
         if self.environment == "staging" and asks:
             wrong = "staging is deployed before people are asked, and without an analysis"

@@ -20,6 +20,11 @@ def is_web(ics: str) -> bool:
     return re.fullmatch(WEB, ics) is not None
 
 
+def is_secret(ics: str) -> bool:
+    """Say if it names a secret block that holds the address."""
+    return ics.startswith("secret/")
+
+
 def address_in_words(ics: str) -> str:
     """Name a calendar by its host, its file, or the block that holds the address."""
     return f"the calendar {urlsplit(ics).hostname if '://' in ics else ics}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tasks.rules.approval.digest import digest
 from tasks.rules.policy.policy import read_policy
 from tasks.rules.policy.rules import compare_rules
@@ -55,3 +57,13 @@ def test_a_policy_for_staging_has_no_windows() -> None:
     policy, problems = read_policy(text, name="p.yaml")
     assert policy is None
     assert "staging is deployed at any time. Leave `windows` out" in str(problems[0])
+
+
+@pytest.mark.parametrize("kind", ["allow", "deny"])
+def test_a_policys_calendar_is_not_named_by_a_block(kind: str) -> None:
+    """Whoever may use the API could change the block, and lift the freezes of the platform team."""
+    for address, is_taken in (("secret/freezes", False), ("/srv/freezes.ics", True)):
+        text = f"{SHORT}windows: {{{kind}: [{{ics: {address}, zone: UTC}}]}}\n"
+        found, problems = read_policy(text, name="policy.yaml")
+        assert (found is not None) is is_taken, problems
+        assert is_taken or "cannot be named by a secret block" in str(problems[0])
