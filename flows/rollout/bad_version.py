@@ -9,18 +9,20 @@ from dataclasses import replace
 from prefect.context import FlowRunContext
 
 from blocks.errors import Refused, Temporary, WorldMoved
-from blocks.outside_text import error_text
 from blocks.platform import Position
-from flows.lifecycle.context import Phase, expect_own_environments, platform_of
+from flows.lifecycle.context import Phase, platform_of
 from flows.rollout.choice import choice_for
-from flows.rollout.migrations import expect_no_contract
+from flows.rollout.migrations import expect_no_contract, read_here
 from flows.rollout.others import faults_of_others
 from tasks.lifecycle.kept_runs import RUN, times_started
 from tasks.lifecycle.lock import under_way
 from tasks.lifecycle.retries import retried
-from tasks.record.journal import find_deployed, read_entries
+from tasks.record.deployed import find_deployed
+from tasks.record.journal import read_entries
 from tasks.rollout.rollout import read_position
+from tasks.rules.plan.targets import place_of
 from tasks.rules.record.entries import outcome_of, select
+from tasks.rules.rollout.migrations import Here
 from tasks.rules.rollout.rollback import version_meant
 from tasks.rules.rollout.waves import version_to_leave
 
@@ -134,6 +136,8 @@ async def _expect_way(phase: Phase, positions: Mapping[str, Position], *, to: st
 async def expect_known(phase: Phase, environments: Sequence[str], *, version: str) -> Phase:
     """Let a rollback return only to a version that was a good release of this service here: it must not bypass the gate.
 
+    What was asked for is looked at once: a target that fell silent since does not end a rollback that is half done.
+
     Args:
         phase: The rollback.
         environments: What is rolled back.
@@ -146,6 +150,8 @@ async def expect_known(phase: Phase, environments: Sequence[str], *, version: st
         Refused: The version that was asked for is not known.
     """
     wanted = version or phase.plan.rollback.to
+    if version and await phase.read("rollback", name=NAME) is not None:
+        return phase
     if wanted == PREVIOUS or not (fault := await _unknown(phase, environments, wanted)):
         return phase
     if version:
@@ -156,22 +162,29 @@ async def expect_known(phase: Phase, environments: Sequence[str], *, version: st
 
 
 async def _unknown(phase: Phase, environments: Sequence[str], version: str) -> str:
-    """Say why a version does not count as a good release of this service here; "" if it does."""
+    """Say where a version is not known as a good one of this service: it does not run there, and never did; "" if it is."""
     positions = await _positions(phase, environments)
-    if version in {found for position in positions.values() for found in (position["baseline"], position["previous"])}:
+    ran = [name for name, position in positions.items() if version in {position["baseline"], position["previous"]}]
+    asked = [name for name in environments if name not in ran]
+    unknown = [name for name in asked if not await _was_deployed(phase, name, version, answers=name in positions)]
+    if not unknown:
         return ""
-    try:
-        await expect_own_environments(phase)  # a record of another service says nothing about what may run here
-    except Refused as error:
-        return f"{version} never ran here, and {error_text(error)}"
-    known, unchecked = await find_deployed(phase.plan.service, version=version)
-    if unchecked:
-        what = f"{version} was deployed once, says a record whose seals could not be checked"
-        await phase.append(what, kind="note", name="unchecked record", why=unchecked)
-    if known:
-        return ""
-    before = " or ".join(dict.fromkeys(str(position["previous"]) for position in positions.values()))
-    return f"no record says that {version} was ever deployed; leave the version empty for {before}, or release it"
+    before = " or ".join(dict.fromkeys(str(positions[name]["previous"]) for name in unknown if name in positions)) or "the one before"
+    others = "" if len(unknown) == len(environments) else "roll the others back alone, "
+    where = ", ".join(unknown)
+    return f"no record says that {version} was ever deployed in {where}; {others}leave the version empty for {before}, or release it"
+
+
+async def _was_deployed(phase: Phase, environment: str, version: str, *, answers: bool) -> bool:
+    """Say if a record says that a version was deployed in an environment; one that does not answer is known by its block."""
+    here = Here(environment, place_of(phase.plan, environment).platform)
+    if answers:
+        here = await read_here(phase, await platform_of(phase.plan, environment), environment)
+    found = await find_deployed(phase.plan.service, version=version, here=here)
+    if found and found.unchecked:
+        what = f"{version} was deployed once in {environment}, says a record whose seals could not be checked"
+        await phase.append(what, kind="note", environment=environment, name="unchecked record", why=found.unchecked)
+    return found is not None
 
 
 async def _positions(phase: Phase, environments: Sequence[str]) -> dict[str, Position]:
