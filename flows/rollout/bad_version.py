@@ -12,17 +12,15 @@ from blocks.errors import Refused, Temporary, WorldMoved
 from blocks.platform import Position
 from flows.lifecycle.context import Phase, platform_of
 from flows.rollout.choice import choice_for
-from flows.rollout.migrations import expect_no_contract, read_here
+from flows.rollout.known import is_known, unknown_in
+from flows.rollout.migrations import expect_no_contract
 from flows.rollout.others import faults_of_others
 from tasks.lifecycle.kept_runs import RUN, times_started
 from tasks.lifecycle.lock import under_way
 from tasks.lifecycle.retries import retried
-from tasks.record.deployed import find_deployed
 from tasks.record.journal import read_entries
 from tasks.rollout.rollout import read_position
-from tasks.rules.plan.targets import place_of
 from tasks.rules.record.entries import outcome_of, select
-from tasks.rules.rollout.migrations import Here
 from tasks.rules.rollout.rollback import version_meant
 from tasks.rules.rollout.waves import version_to_leave
 
@@ -136,7 +134,7 @@ async def _expect_way(phase: Phase, positions: Mapping[str, Position], *, to: st
 async def expect_known(phase: Phase, environments: Sequence[str], *, version: str) -> Phase:
     """Let a rollback return only to a version that was a good release of this service here: it must not bypass the gate.
 
-    What was asked for is looked at once: a target that fell silent since does not end a rollback that is half done.
+    What was asked for is looked at once: what this rollback did since does not end it half-way.
 
     Args:
         phase: The rollback.
@@ -162,29 +160,18 @@ async def expect_known(phase: Phase, environments: Sequence[str], *, version: st
 
 
 async def _unknown(phase: Phase, environments: Sequence[str], version: str) -> str:
-    """Say where a version is not known as a good one of this service: it does not run there, and never did; "" if it is."""
-    positions = await _positions(phase, environments)
-    ran = [name for name, position in positions.items() if version in {position["baseline"], position["previous"]}]
-    asked = [name for name in environments if name not in ran]
-    unknown = [name for name in asked if not await _was_deployed(phase, name, version, answers=name in positions)]
-    if not unknown:
-        return ""
-    before = " or ".join(dict.fromkeys(str(positions[name]["previous"]) for name in unknown if name in positions)) or "the one before"
-    others = "" if len(unknown) == len(environments) else "roll the others back alone, "
-    where = ", ".join(unknown)
-    return f"no record says that {version} was ever deployed in {where}; {others}leave the version empty for {before}, or release it"
+    """Say where a version is not known, of what answers and may be rolled back; "" if it is. Others are asked in their turn."""
+    others = await faults_of_others(phase, environments)
+    positions = await _positions(phase, [name for name in environments if name not in others] or environments)
 
+    async def look(name: str) -> bool:
+        return await is_known(phase, await platform_of(phase.plan, name), positions[name], version, environment=name)
 
-async def _was_deployed(phase: Phase, environment: str, version: str, *, answers: bool) -> bool:
-    """Say if a record says that a version was deployed in an environment; one that does not answer is known by its block."""
-    here = Here(environment, place_of(phase.plan, environment).platform)
-    if answers:
-        here = await read_here(phase, await platform_of(phase.plan, environment), environment)
-    found = await find_deployed(phase.plan.service, version=version, here=here)
-    if found and found.unchecked:
-        what = f"{version} was deployed once in {environment}, says a record whose seals could not be checked"
-        await phase.append(what, kind="note", environment=environment, name="unchecked record", why=found.unchecked)
-    return found is not None
+    known = await asyncio.gather(*map(look, positions))
+    unknown = [name for name, yes in zip(positions, known, strict=True) if not yes]
+    before = " or ".join(dict.fromkeys(str(positions[name]["previous"]) for name in unknown))
+    alone = "" if len(unknown) == len(environments) else "roll the others back alone, "
+    return unknown_in(unknown, version, before=before, others=alone) if unknown else ""
 
 
 async def _positions(phase: Phase, environments: Sequence[str]) -> dict[str, Position]:
