@@ -13,7 +13,7 @@ from flows.lifecycle.frame import conduct, roll_back_cancelled
 from flows.lifecycle.windows import wait_while_frozen
 from flows.rollout.data import expect_data
 from flows.rollout.held_step import Standing, wait_while_held
-from flows.rollout.migrations import migrate
+from flows.rollout.migrations import migrate, promoted_here
 from flows.rollout.prepare import prepare
 from flows.verify import verified
 from tasks.approval.protection import keep_way
@@ -71,7 +71,7 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
         environment=STAGING,
         name="promote",
         why=f"it ran {before['baseline'] or 'nothing'} before",
-        evidence={"before": dict(before), "after": dict(after)},
+        evidence={"before": dict(before), "after": dict(after), **await promoted_here(phase, platform, STAGING)},
     )
     await migrate(phase, platform, environment=STAGING, when="after", version=version, lease=lease)
     return passed(f"staging runs {version}")

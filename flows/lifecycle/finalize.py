@@ -24,8 +24,8 @@ from tasks.evidence.begun import forget_begun
 from tasks.lifecycle.retries import as_temporary, named, retried
 from tasks.lifecycle.run_labels import end_attempt, let_go, mark_running
 from tasks.notify import alert
+from tasks.record.deployed import keep_deployed
 from tasks.record.journal import append_entry, read_entries, read_entry, say
-from tasks.record.kept_index import keep_run
 from tasks.record.kept_times import measure_times
 from tasks.record.report import publish_record
 from tasks.record.without_key import rolling_back
@@ -64,7 +64,6 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
         phase, late = await _phase_of(plan, run), None
         outcome, reason = await _close_record(phase, run, version=version, ending=ending, on_demand=on_demand)
         if phase and outcome == "deployed":
-            await keep_run("deployed", phase.plan.service, run=run, version=version)
             await measure_times(phase.plan.service, run=run)
         service = phase.plan.service if phase else "unknown"
         if outcome not in QUIET:
@@ -118,6 +117,8 @@ async def _close_record(phase: Phase | None, run: str, *, version: str, ending: 
     left = _left_alone(phase, entries, back, stays, version=version) if phase and due else {}
     outcome, words = final_outcome(ending, rolled_back=list(back.values()), stays=stays, left=left)
     reason = as_ending(words)
+    if phase and outcome == "deployed":
+        await keep_deployed(run, entries, service=phase.plan.service, version=version)
     evidence: dict[str, Any] = {"outcome": outcome}
     if left:
         evidence["targets"] = left | {name: one.reason for name, one in back.items() if is_production(name)}

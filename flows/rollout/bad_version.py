@@ -9,16 +9,16 @@ from dataclasses import replace
 from prefect.context import FlowRunContext
 
 from blocks.errors import Refused, Temporary, WorldMoved
-from blocks.outside_text import error_text
 from blocks.platform import Position
-from flows.lifecycle.context import Phase, expect_own_environments, platform_of
+from flows.lifecycle.context import Phase, platform_of
 from flows.rollout.choice import choice_for
+from flows.rollout.known import is_known, unknown_in
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.others import faults_of_others
 from tasks.lifecycle.kept_runs import RUN, times_started
 from tasks.lifecycle.lock import under_way
 from tasks.lifecycle.retries import retried
-from tasks.record.journal import find_deployed, read_entries
+from tasks.record.journal import read_entries
 from tasks.rollout.rollout import read_position
 from tasks.rules.record.entries import outcome_of, select
 from tasks.rules.rollout.rollback import version_meant
@@ -134,6 +134,8 @@ async def _expect_way(phase: Phase, positions: Mapping[str, Position], *, to: st
 async def expect_known(phase: Phase, environments: Sequence[str], *, version: str) -> Phase:
     """Let a rollback return only to a version that was a good release of this service here: it must not bypass the gate.
 
+    What was asked for is looked at once: what this rollback did since does not end it half-way.
+
     Args:
         phase: The rollback.
         environments: What is rolled back.
@@ -146,6 +148,8 @@ async def expect_known(phase: Phase, environments: Sequence[str], *, version: st
         Refused: The version that was asked for is not known.
     """
     wanted = version or phase.plan.rollback.to
+    if version and await phase.read("rollback", name=NAME) is not None:
+        return phase
     if wanted == PREVIOUS or not (fault := await _unknown(phase, environments, wanted)):
         return phase
     if version:
@@ -156,22 +160,18 @@ async def expect_known(phase: Phase, environments: Sequence[str], *, version: st
 
 
 async def _unknown(phase: Phase, environments: Sequence[str], version: str) -> str:
-    """Say why a version does not count as a good release of this service here; "" if it does."""
-    positions = await _positions(phase, environments)
-    if version in {found for position in positions.values() for found in (position["baseline"], position["previous"])}:
-        return ""
-    try:
-        await expect_own_environments(phase)  # a record of another service says nothing about what may run here
-    except Refused as error:
-        return f"{version} never ran here, and {error_text(error)}"
-    known, unchecked = await find_deployed(phase.plan.service, version=version)
-    if unchecked:
-        what = f"{version} was deployed once, says a record whose seals could not be checked"
-        await phase.append(what, kind="note", name="unchecked record", why=unchecked)
-    if known:
-        return ""
-    before = " or ".join(dict.fromkeys(str(position["previous"]) for position in positions.values()))
-    return f"no record says that {version} was ever deployed; leave the version empty for {before}, or release it"
+    """Say where a version is not known, of what answers and may be rolled back; "" if it is. Others are asked in their turn."""
+    others = await faults_of_others(phase, environments)
+    positions = await _positions(phase, [name for name in environments if name not in others] or environments)
+
+    async def look(name: str) -> bool:
+        return await is_known(phase, await platform_of(phase.plan, name), positions[name], version, environment=name)
+
+    known = await asyncio.gather(*map(look, positions))
+    unknown = [name for name, yes in zip(positions, known, strict=True) if not yes]
+    before = " or ".join(dict.fromkeys(str(positions[name]["previous"]) for name in unknown))
+    alone = "" if len(unknown) == len(environments) else "roll the others back alone, "
+    return unknown_in(unknown, version, before=before, others=alone) if unknown else ""
 
 
 async def _positions(phase: Phase, environments: Sequence[str]) -> dict[str, Position]:

@@ -42,7 +42,7 @@ async def migrate(phase: Phase, platform: Platform, *, environment: str, when: W
 async def _run(phase: Phase, platform: Platform, migration: Migration, *, environment: str, version: str, lease: Lease) -> None:
     """Tell that it begins before it may change anything, so that a death in between leaves it known."""
     place = f"migration/{environment}/{migration.name}"
-    where = await _here(phase, platform, environment)
+    where = await read_here(phase, platform, environment)
     said = {
         "migration": migration.name,
         "compatibility": migration.compatibility,
@@ -106,10 +106,10 @@ async def expect_no_contract(phase: Phase, way: RollbackChoice, *, environment: 
         return
     contracts, undone = await retried(find_contracts)(phase.plan.service)
     target = source_version(way.version)
-    since = await retried(last_deployed)(phase.plan.service, version=target) if contracts else None
     if not contracts:
         return
-    here = await _here(phase, await platform_of(phase.plan, environment), environment)
+    here = await read_here(phase, await platform_of(phase.plan, environment), environment)
+    since = await retried(last_deployed)(phase.plan.service, version=target, here=here)
     found = crossed(contracts, undone, here=here, target=target, target_since=since)
     left = not_acknowledged(found, restored)
     if left:
@@ -124,14 +124,20 @@ async def expect_no_contract(phase: Phase, way: RollbackChoice, *, environment: 
         await retried(note_contract)(phase.owner, service=phase.plan.service)
 
 
-async def _here(phase: Phase, platform: Platform, environment: str) -> Here:
-    """Say where a migration or a rollback is; a platform that does not answer is known by its block."""
+async def read_here(phase: Phase, platform: Platform, environment: str) -> Here:
+    """Say where a migration, a promotion or a rollback is; a platform that does not answer is known by its block."""
     block = place_of(phase.plan, environment).platform
     try:
         return Here(environment, block, await retried(identify)(platform))
     except ShipwayError as error:
         say(f"what {block} points to cannot be read: {error_text(error)}")
         return Here(environment, block)
+
+
+async def promoted_here(phase: Phase, platform: Platform, environment: str) -> dict[str, str]:
+    """Give the evidence of a promotion that says for whom and where it was, see `tasks.rules.rollout.deployed`."""
+    here = await read_here(phase, platform, environment)
+    return {"service": phase.plan.service, "block": here.block, "identity": here.identity}
 
 
 async def stays_forward(phase: Phase, environment: str) -> bool:

@@ -14,6 +14,7 @@ from blocks.outside_text import OutsideText, as_ending, error_text
 from blocks.platform import Lease, Platform, RollsBack
 from flows.lifecycle.context import Phase, begin_phase, informed, platform_of
 from flows.rollout.choice import choice_for
+from flows.rollout.known import expect_known_there
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.moved import is_moved_now, versions_before
 from flows.rollout.others import faults_of_others
@@ -103,7 +104,7 @@ async def roll_back_waves(
     async def undo(environment: str) -> RollbackResult:
         if environment in others:
             raise Refused(others[environment])
-        return await roll_back(phase, environment, reason=reason, to=to, bad=bad, restored=restored)
+        return await roll_back(phase, environment, reason=reason, to=to, bad=bad, restored=restored, on_demand=True)
 
     tried: Tried = {}
     for wave in waves:
@@ -158,8 +159,9 @@ def _lost(environment: str, error: Exception) -> RollbackResult:
 
 
 async def roll_back(
-    phase: Phase, environment: str, *, reason: OutsideText, to: str, bad: str, restored: Sequence[str] = (), is_first: bool = False
-) -> RollbackResult:
+    phase: Phase, environment: str, *, reason: OutsideText, to: str, bad: str, restored: Sequence[str] = (), is_first: bool = False,
+    on_demand: bool = False,
+) -> RollbackResult:  # fmt: skip
     """Choose how to roll back an environment, do it, and see that the service is well; once that is recorded, it is not done again.
 
     Args:
@@ -170,6 +172,7 @@ async def roll_back(
         bad: The version to get rid of; "" takes the newest there.
         restored: Contract migrations whose effect was undone by hand.
         is_first: Whether a release is rolled back that found nothing running there.
+        on_demand: Whether it was asked for, by anyone, with any plan: then it brings back only what is known there.
 
     Returns:
         The outcome, passed or failed, and the version that serves.
@@ -185,8 +188,9 @@ async def roll_back(
     async def undo(lease: Lease, number: int) -> RollbackChoice:
         try:
             choice = await _choose(
-                phase, platform, environment=environment, reason=reason, bad=bad, to=to or "previous", restored=restored, is_first=is_first
-            )
+                phase, platform, environment=environment, reason=reason, bad=bad, to=to or "previous", restored=restored, is_first=is_first,
+                on_demand=on_demand,
+            )  # fmt: skip
         except Refused:
             await _remove_canary(platform, environment, lease=lease)
             raise
@@ -226,13 +230,16 @@ async def _remove_canary(platform: Platform, environment: str, *, lease: Lease) 
 
 
 async def _choose(
-    phase: Phase, platform: Platform, *, environment: str, reason: OutsideText, bad: str, to: str, restored: Sequence[str], is_first: bool
-) -> RollbackChoice:
+    phase: Phase, platform: Platform, *, environment: str, reason: OutsideText, bad: str, to: str, restored: Sequence[str], is_first: bool,
+    on_demand: bool,
+) -> RollbackChoice:  # fmt: skip
     """Choose once: after a restart half-way, what runs by then must not turn the choice round."""
     chosen = await phase.read("rollback", environment=environment, name="choice")
     if chosen is None:
         position = await retried(read_position)(platform)
         choice = choice_for(phase, position, to=to, bad=bad, is_first=is_first)
+        if on_demand:
+            await expect_known_there(phase, platform, position, choice, environment=environment)
         await expect_no_contract(phase, choice, environment=environment, restored=restored)
         chosen = await phase.append(
             f"Rollback of {environment}: {choice.kind} to {choice.version or 'nothing'}",

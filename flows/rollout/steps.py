@@ -12,7 +12,7 @@ from blocks.platform import Lease, Platform
 from flows.lifecycle.context import Phase, StepFields, approved_platform, check_not_stopped, expect_may_go_forward, subject_in
 from flows.lifecycle.windows import what_holds_a_target
 from flows.rollout.held_step import Standing, wait_while_held
-from flows.rollout.migrations import migrate
+from flows.rollout.migrations import migrate, promoted_here
 from flows.rollout.prepare import prepare
 from flows.rollout.stop import stop_requests
 from flows.rollout.verify_canary import canary_fault
@@ -196,6 +196,6 @@ async def _promote(phase: Phase, platform: Platform, version: str, *, environmen
         environment=environment,
         name="promote",
         why=f"{after['previous']} was retired" if after["previous"] else "nothing ran there before",
-        evidence={"position": dict(after)},
+        evidence={"position": dict(after), **await promoted_here(phase, platform, environment)},
     )
     await migrate(phase, platform, environment=environment, when="after", version=version, lease=lease)

@@ -8,8 +8,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from prefect import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.events import emit_event
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
@@ -19,13 +17,12 @@ from blocks.key_folder.heads import KeyFolderFault
 from blocks.outside_text import ENDING_LIMIT, outside, safe_key, said
 from tasks.lifecycle.kept_runs import forget_open, keep_open
 from tasks.record.kept_entries import KINDS, keep_entry, kept_entries, kept_entry
-from tasks.record.kept_index import kept_runs_of
 from tasks.record.objects import StorageFault
-from tasks.record.reading import read_record, readable_entries
+from tasks.record.reading import readable_entries
 from tasks.record.storage import default_storage
 from tasks.record.store import expect_whole, load_entry, store_entry
 from tasks.record.without_key import is_rolling_back, rolling_back
-from tasks.rules.record.entries import Entry, Kind, chain, key_of, outcome_of, verify_chain
+from tasks.rules.record.entries import Entry, Kind, chain, key_of
 from tasks.rules.record.masking import bounded, hide_in
 
 TRIES = 4
@@ -159,37 +156,6 @@ async def closing_entry(release: str) -> Entry | None:
     """Read the entry that closed a record, or None if it is open, or cannot be read without the key."""
     with rolling_back():  # who goes forward is refused by the next line of the record
         return await read_entry(release, "closed")
-
-
-async def find_deployed(service: str, *, version: str) -> tuple[bool, str]:
-    """Look for a record here which says that a version of a service was deployed; tags and kept files name the runs.
-
-    For a rollback a whole chain counts even if its seals cannot be checked: no loss of a key, and no upgrade, may leave it without the
-    versions of before.
-
-    Returns:
-        Whether there is one; and a sentence if its seals were not checked, else "".
-    """
-    async with get_client() as client:
-        chosen = FlowRunFilter(tags=FlowRunFilterTags(all_=[f"service:{service}", f"version:{version}", "outcome:deployed"]))
-        tags = [str(run.id) for run in await client.read_flow_runs(flow_run_filter=chosen, limit=20)]
-    runs = dict.fromkeys([*tags, *await kept_runs_of("deployed", service, version=version)])
-    storage = await default_storage()
-    for sealed in (True, False):
-        for run in runs:
-            try:
-                reading = await read_record(storage, run, sealed=sealed)
-            except Refused:  # the storage cannot be used at all, so no record says anything
-                continue
-            if not reading.problems and _says_deployed(reading.entries, version):
-                return True, f"the record of {run}: {reading.unchecked}" if reading.unchecked else ""
-    return False, ""
-
-
-def _says_deployed(entries: list[Entry], version: str) -> bool:
-    return (
-        bool(entries) and entries[0].evidence.get("version") == version and outcome_of(entries) == "deployed" and not verify_chain(entries)
-    )
 
 
 async def read_entries(release: str) -> list[Entry]:

@@ -1,4 +1,4 @@
-"""Which runs deployed a version of a service, and which have contract migrations: beside the key, as tags of runs can be made up.
+"""Which runs deployed a version of a service where, and which have contract migrations: beside the key, as tags can be made up.
 
 Both only name runs: what counts is their records.
 """
@@ -16,10 +16,10 @@ from tasks.lifecycle.kept_runs import RUN, write
 Folder = Literal["contracts", "deployed"]
 WHAT = "which names a run of a service"
 PREFIX = 24
-MOST_OF_A_VERSION = 20  # runs that deployed one version of a service
+MOST_OF_A_VERSION = 20  # runs that deployed one version of a service in one place
 
 
-async def keep_run(folder: Folder, service: str, *, run: str, version: str = "", must: bool = False) -> None:
+async def keep_run(folder: Folder, service: str, *, run: str, version: str = "", place: str = "", must: bool = False) -> None:
     """Keep that a run of a service deployed this version, or has contracts.
 
     Args:
@@ -27,25 +27,26 @@ async def keep_run(folder: Folder, service: str, *, run: str, version: str = "",
         service: The service.
         run: Flow run id.
         version: The version that it deployed.
+        place: Where, as `places_of` names it.
         must: Whether to raise if the key's folder cannot be used; else the run goes on without.
 
     Raises:
         KeyFolderFault: It cannot be kept, and must be.
     """
     try:
-        value = {"service": service, "version": version, "run": run}
-        await write(folder, f"{_prefix(service, version)}{run}", value, what=WHAT)
+        value = {"service": service, "version": version, "place": place, "run": run}
+        await write(folder, f"{_prefix(service, version, place)}{run}", value, what=WHAT)
     except KeyFolderFault:
         if must:
             raise
 
 
-async def kept_runs_of(folder: Folder, service: str, *, version: str = "") -> list[str]:
+async def kept_runs_of(folder: Folder, service: str, *, version: str = "", place: str = "") -> list[str]:
     """List the runs that are kept; empty if the folder cannot be read.
 
     A file that cannot be read, as after a change of the key, names its run all the same: only the worker writes there.
     """
-    beginning = _prefix(service, version)
+    beginning = _prefix(service, version, place)
     names = await asyncio.to_thread(kept_names, folder, beginning=beginning)
     return [run for run in (name.removeprefix(beginning) for name in names) if RUN.fullmatch(run)]
 
@@ -56,9 +57,9 @@ def run_of(name: str) -> str:
 
 
 def version_of(name: str) -> str:
-    """Give the same text for each kept file of one version of one service."""
+    """Give the same text for each kept file of one version of one service in one place."""
     return name[:PREFIX]
 
 
-def _prefix(service: str, version: str) -> str:
-    return hashlib.sha256(f"{service}\n{version}".encode()).hexdigest()[:PREFIX] + "-"
+def _prefix(service: str, version: str, place: str) -> str:
+    return hashlib.sha256(f"{service}\n{version}\n{place}".encode()).hexdigest()[:PREFIX] + "-"

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-import httpx
-from prefect import get_client, task
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
+from prefect import task
 
 from blocks.errors import BadInput
 from blocks.platform import Lease, Platform, RunsJobs
 from tasks.lifecycle.retries import OBSERVE, ONCE_ON_PLATFORM
+from tasks.record.deployed import find_last_deployed
 from tasks.record.journal import read_entries
 from tasks.record.kept_index import keep_run, kept_runs_of
 from tasks.record.without_key import is_rolling_back
 from tasks.rules.plan.plan import Plan
-from tasks.rules.record.entries import moment, outcome_of
-from tasks.rules.rollout.migrations import Contract, contracts_in, due, restored_in
+from tasks.rules.rollout.migrations import Contract, Here, contracts_in, due, restored_in
 
-MOST_TAGGED, SERVER_SECONDS = 20, 5.0
 MOST_LINES = 100
 LINE_LENGTH = 500
 
@@ -96,22 +91,7 @@ async def find_contracts(service: str) -> tuple[list[Contract], set[tuple[str, s
 
 
 @task(name="find last release", **OBSERVE)
-async def last_deployed(service: str, *, version: str) -> datetime | None:
-    """Find when the newest release that deployed a version began; None if no record has one.
-
-    It lets a rollback pass, so that a run that only tags name counts, too, if its record says so; of these a few are read.
-    """
-    kept = await kept_runs_of("deployed", service, version=version)
-    tags = await _tagged(f"service:{service}", f"version:{version}", "outcome:deployed") if not kept else []
-    records = [await read_entries(run) for run in {*tags, *kept}]
-    began = [moment(one[0]) for one in records if one and one[0].evidence.get("version") == version and outcome_of(one) == "deployed"]
-    return max(began, default=None)
-
-
-async def _tagged(*tags: str) -> list[str]:
-    """Name some runs by their tags; none if the server does not answer, since a rollback goes on without it."""
-    chosen = FlowRunFilter(tags=FlowRunFilterTags(all_=list(tags)))
-    with suppress(httpx.HTTPError, RuntimeError, TimeoutError):
-        async with asyncio.timeout(SERVER_SECONDS), get_client() as client:
-            return [str(run.id) for run in await client.read_flow_runs(flow_run_filter=chosen, limit=MOST_TAGGED)]
-    return []
+async def last_deployed(service: str, *, version: str, here: Here) -> datetime | None:
+    """Find when the newest release that deployed a version in an environment began; None if no record has one."""
+    found = await find_last_deployed(service, version=version, here=here)
+    return found and found.at

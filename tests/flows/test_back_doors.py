@@ -48,6 +48,36 @@ async def test_a_rollback_goes_only_to_a_version_that_was_deployed(stage: Stage)
 
 
 @pytest.mark.faults
+async def test_a_version_that_only_staging_ran_does_not_count_in_production(stage: Stage) -> None:
+    """Staging alone asks no one, so it must not open production to a rollback; in staging itself it counts."""
+    untried = stage.tag("6.6")
+    tried = await stage.carry_through(await stage.ask("staging", plan=stage.plan(), version=untried), "staging")
+    await check_closed(stage, tried, outcome="deployed")
+    later = await stage.carry_through(await stage.ask("staging", plan=stage.plan(), version=stage.tag("6.7")), "staging")
+    await check_closed(stage, later, outcome="deployed")
+    run = await stage.ask("rollback", plan=stage.plan(), reason="a test", version=untried)
+    ran = await stage.carry_through(run, "rollback")
+    assert (await stage.platform("production").current())["baseline"] == FIRST
+    assert ran.state == "Refused", ran
+    assert f"no record says that {untried} was ever deployed in production" in ran.message
+
+
+@pytest.mark.faults
+async def test_a_version_that_was_deployed_is_returned_to_by_its_name(stage: Stage, visitors: Traffic) -> None:  # noqa: ARG001
+    """A release brought it, or production alone; that others came since keeps no one from it."""
+    first, alone = stage.tag("7.1"), stage.tag("7.2")
+    await check_closed(stage, await stage.release_through(first), outcome="deployed")
+    asked = await stage.ask("production", plan=stage.plan(), version=alone, requester="rita")
+    await check_closed(stage, await stage.carry_through(asked, "production"), outcome="deployed")
+    for later in ("7.3", "7.4"):
+        await check_closed(stage, await stage.release_through(stage.tag(later)), outcome="deployed")
+    for version in (first, alone):
+        ran = await stage.carry_through(await stage.ask("rollback", plan=stage.plan(), reason="a test", version=version), "rollback")
+        assert ran.state == "RolledBack", ran
+        assert (await stage.platform("production").current())["baseline"] == version
+
+
+@pytest.mark.faults
 async def test_a_plan_of_ones_own_does_not_choose_where_a_rollback_goes(stage: Stage, visitors: Traffic) -> None:  # noqa: ARG001
     """The plan of a rollback is whichever file was named: a fixed version in it counts only if that was deployed here."""
     previous, unknown = FIRST, stage.tag("5.4")

@@ -64,13 +64,14 @@ def contracts_in(entries: Sequence[Entry], *, run: str) -> list[Contract]:
         if entry.evidence.get("compatibility") == "contract":
             last[entry.environment, str(entry.evidence["migration"])] = entry
     return [
-        Contract(name, where, str(entry.evidence["version"]), run, moment(entry), *_place_in(entry))
+        Contract(name, where, str(entry.evidence["version"]), run, moment(entry), *place_in(entry))
         for (where, name), entry in last.items()
         if entry.evidence.get("state") != NOT_RUN
     ]
 
 
-def _place_in(entry: Entry) -> tuple[str, str]:
+def place_in(entry: Entry) -> tuple[str, str]:
+    """Read from an entry the platform block through which it acted, and what that pointed to; "" for what it does not say."""
     return str(entry.evidence.get("block", "")), str(entry.evidence.get("identity", ""))
 
 

@@ -20,11 +20,14 @@ from blocks.key_folder.kept_files import kept_names, kept_path, remove_kept
 from blocks.server import doctor
 from blocks.server.result_block import FOLDER, SETTINGS
 from tasks.record import journal, sealing, storage
-from tasks.record.journal import append_entry, closing_entry, find_deployed, read_entries, read_entry
+from tasks.record.deployed import find_deployed
+from tasks.record.journal import append_entry, closing_entry, read_entries, read_entry
+from tasks.record.kept_index import keep_run
 from tasks.record.objects import NoStorage
 from tasks.record.open_runs import _read
 from tasks.record.sealing import SealedStorage
 from tasks.record.without_key import rolling_back
+from tasks.rules.rollout.migrations import Here
 
 pytestmark = pytest.mark.server
 
@@ -105,7 +108,8 @@ async def test_what_cannot_be_loaded_stops_what_goes_forward_and_no_rollback(blo
         assert opened.evidence == {"version": "2"}
         assert [entry.what for entry in await read_entries(run)] == ["Asked", "Chosen"]
         await append_entry(run, "Done", kind="closed", evidence={"outcome": "failed"})
-    assert await find_deployed("shop", version="1") == (False, "")
+    await keep_run("deployed", "shop", run=run, version="1", place="production block local/shop")
+    assert await find_deployed("shop", version="1", here=Here("production", "local/shop")) is None
     assert await _read(run) is None, "by which the keeper wakes nothing that is kept as waiting"
 
 

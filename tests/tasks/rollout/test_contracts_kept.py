@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import types
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from pydantic import TypeAdapter
 
 from blocks.key_folder.heads import KeyFolderFault
 from blocks.key_folder.kept_files import kept_names, kept_path
+from tasks.record import deployed as records
 from tasks.record import journal, kept_index
+from tasks.record.deployed import keep_deployed
 from tasks.record.kept_index import keep_run, kept_runs_of
 from tasks.record.without_key import rolling_back
 from tasks.rollout import migrate
 from tasks.rules.plan.request import Restored
+from tasks.rules.record.entries import Entry, moment
+from tasks.rules.rollout.migrations import Here, crossed
 
 pytestmark = pytest.mark.usefixtures("offline")
 
@@ -31,26 +31,11 @@ def storage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         return tmp_path
 
     monkeypatch.setattr(journal, "default_storage", here)
+    monkeypatch.setattr(records, "default_storage", here)
     return tmp_path
 
 
-class Server:
-    """A server that answers every filter with runs that anyone with its password made."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, runs: int) -> None:
-        """Stand in for the server."""
-        self.runs, self.asked = [types.SimpleNamespace(id=uuid4()) for _ in range(runs)], 0
-        monkeypatch.setattr(migrate, "get_client", self.client)
-
-    @asynccontextmanager
-    async def client(self) -> AsyncIterator[Server]:
-        """Give the client."""
-        yield self
-
-    async def read_flow_runs(self, *, flow_run_filter: Any, limit: int) -> list[Any]:  # noqa: ARG002 - as the client names them
-        """Answer with what was made up, as many as were asked for."""
-        self.asked += 1
-        return self.runs[:limit]
+HERE = Here("production", "kubernetes/shop", "kubernetes u-1")
 
 
 async def begun(run: str) -> None:
@@ -60,37 +45,53 @@ async def begun(run: str) -> None:
     await journal.append_entry(run, "Begun", kind="migration", environment="production", name="drop-city begun", evidence=evidence)
 
 
+async def deployed(run: str, flow: str, version: str, where: Here) -> Entry:
+    """Write the record of a run that deployed a version, as it is kept at its end; gives its first entry."""
+    place = {"service": "shop", "block": where.block, "identity": where.identity}
+    opened = await journal.append_entry(run, "Asked", kind="opened", evidence={"flow": flow, "version": version})
+    await journal.append_entry(run, "It is up", kind="effect", environment=where.environment, name="promote", evidence=place)
+    await keep_deployed(run, await journal.read_entries(run), service="shop", version=version)
+    await journal.append_entry(run, "Done", kind="closed", evidence={"outcome": "deployed"})
+    return opened
+
+
 @pytest.mark.usefixtures("storage")
-async def test_a_contract_is_found_although_its_run_lost_its_tags(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or was deleted: a version that cannot work with the database must not be started again."""
-    Server(monkeypatch, runs=0)
+async def test_a_contract_is_found_by_what_is_kept() -> None:
+    """No tag of its run counts: a version that cannot work with the database must not be started again."""
     await begun("r1")
     assert await migrate.find_contracts.fn("shop") == ([], set())
     await migrate.note_contract.fn("r1", service="shop")
     contracts, _ = await migrate.find_contracts.fn("shop")
     assert [(one.name, one.environment, one.run) for one in contracts] == [("drop-city", "production", "r1")]
     assert await migrate.find_contracts.fn("another") == ([], set())
-    assert await migrate.last_deployed.fn("shop", version="1.1") is None
-    await journal.append_entry("r1", "Done", kind="closed", evidence={"outcome": "deployed"})
-    await keep_run("deployed", "shop", run="r1", version="1.1")
-    with rolling_back():
-        assert await migrate.last_deployed.fn("shop", version="1.1") is not None
 
 
 @pytest.mark.usefixtures("storage")
-async def test_runs_that_only_tags_name_have_no_contract(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten thousand of them stop no rollback, and hold none up."""
-    server = Server(monkeypatch, runs=10_000)
-    with rolling_back():
-        assert await migrate.find_contracts.fn("shop") == ([], set())
-        assert await migrate.last_deployed.fn("shop", version="1.1") is None
-    assert server.asked <= 1
+async def test_only_a_release_here_makes_a_version_newer_than_a_contract() -> None:
+    """Staging alone with the older version, to reproduce a bug, does not let a rollback of production cross the contract."""
+    before = await deployed("r0", "release", "1.0", HERE)
+    await begun("r1")
+    await migrate.note_contract.fn("r1", service="shop")
+    contracts, _ = await migrate.find_contracts.fn("shop")
+    await deployed("s1", "staging", "1.0", HERE._replace(environment="staging"))
+    await deployed("s2", "release", "1.0", Here("production", "kubernetes/eve", "kubernetes u-9"))
+
+    async def is_crossed() -> bool:
+        with rolling_back():
+            since = await migrate.last_deployed.fn("shop", version="1.0", here=HERE)
+        assert since
+        assert since >= moment(before)
+        return bool(crossed(contracts, set(), here=HERE, target="1.0", target_since=since))
+
+    assert await is_crossed()
+    await deployed("r2", "release", "1.0", HERE)
+    assert not await is_crossed()
+    assert await migrate.last_deployed.fn("shop", version="0.9", here=HERE) is None
 
 
 @pytest.mark.usefixtures("storage")
-async def test_a_kept_run_whose_record_and_file_cannot_be_read_may_have_begun_any(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_kept_run_whose_record_and_file_cannot_be_read_may_have_begun_any() -> None:
     """As after a change of the key: its name says enough, since only the worker writes there."""
-    Server(monkeypatch, runs=0)
     await keep_run("contracts", "shop", run="r1")
     (name,) = kept_names("contracts")
     kept_path("contracts", name).write_bytes(b"of another key")
