@@ -123,8 +123,9 @@ async def test_a_workload_that_was_applied_again_is_still_productions(world: Wor
     await own(plan, "production", production, claims=True)
     await keep_way.fn(place, production)
     before = await production.identity()
-    await world.remove(deployment("podinfo", "6.9.0", replicas=0))
-    await world.apply(deployment("podinfo", "6.9.0", replicas=0))
+    for one in (deployment("podinfo", "6.9.0", replicas=0), service("podinfo")):
+        await world.remove(one)
+        await world.apply(one)
     assert await production.identity() != before
     for claims in (False, True):
         with pytest.raises(Refused, match="production of the service shop"):
