@@ -191,6 +191,15 @@ async def test_the_service_of_another_workload_is_not_switched(*, switched: bool
     assert selected(staging) == before == (CANARY if is_under_way else {"app": "web"})
 
 
+async def test_a_switched_service_is_still_the_workloads_own() -> None:
+    """It is owned right before the promotion, when it selects the canary."""
+    own = target(WEB, SERVICE, replica_set(1, template("1")))
+    before = await touched(own, "blue-green")
+    await select(own, await acquire_lease(own, "release", takeover=False), switched=True)
+    assert selected(own) == CANARY
+    assert await touched(own, "blue-green") == before == {"the Service shop/web": "kubernetes Service uid-web"}
+
+
 @pytest.mark.parametrize("noted", ["app=web", "app=evil", ""])
 async def test_a_switch_and_back_is_as_it_was_whatever_was_noted_of_it(noted: str) -> None:
     """A rollback restores what its release touched: by the note on the Service, or by the workload's own labels."""
