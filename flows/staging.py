@@ -7,13 +7,14 @@ from typing import Any
 from prefect import State, flow
 
 from flows.lifecycle.acting import fix_settings
-from flows.lifecycle.context import Phase, begin_phase, expect_may_go_forward, informed, platform_of
+from flows.lifecycle.context import Phase, begin_phase, expect_may_go_forward, expect_own_environments, informed, platform_of
 from flows.lifecycle.finalize import end_watch
 from flows.lifecycle.frame import conduct, roll_back_cancelled
 from flows.lifecycle.windows import wait_while_frozen
 from flows.rollout.data import expect_data
 from flows.rollout.held_step import Standing, wait_while_held
 from flows.rollout.migrations import migrate, promoted_here
+from flows.rollout.owning import own_what_was_changed
 from flows.rollout.prepare import prepare
 from flows.verify import verified
 from tasks.approval.protection import keep_way
@@ -64,6 +65,7 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
     seconds, title, key = phase.plan.staging.ready_timeout_seconds, f"prepare {version}", "staging/prepare"
     before = await prepare(phase, platform, version, environment=STAGING, lease=lease, timeout_seconds=seconds, title=title, key=key)
     await named(shift_traffic, "shift all traffic")(platform, version=version, percent=100, lease=lease, key=phase.key("staging/shift"))
+    await own_what_was_changed(phase, platform, STAGING)
     after = await named(promote_revision, f"promote {version}")(platform, version=version, lease=lease, key=phase.key("staging/promote"))
     await phase.append(
         f"Staging runs {version}",
@@ -78,6 +80,7 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
 
 
 async def _alone(phase: Phase, version: str) -> PhaseResult:
+    await expect_own_environments(phase)  # in a release, pre_deploy asks
     await wait_while_frozen(phase)
     found = await _roll_out(phase, version=version)
     return await verified(phase, version, environment=STAGING) if found.passed else found

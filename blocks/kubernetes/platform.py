@@ -129,7 +129,7 @@ class KubernetesPlatform(Block):
 
     async def touches(self) -> dict[str, str]:
         """Return the Service and the route, which no other environment may share; the errors are those of `own.touched`."""
-        return await own.touched(await self._bare_target(), self.strategy, is_named=bool(self.service))
+        return await own.touched(await self._bare_target(), self.strategy)
 
     async def acquire_lease(self, owner: str, *, takeover: bool = False) -> Lease:
         """Acquire the lease under the next generation, which is written on every object that a release changes.
@@ -249,8 +249,9 @@ class KubernetesPlatform(Block):
         target = await self.target()
         await snapshot.expect_releasable(target)
         beside.expect_deployment(target, self.strategy)
-        await self.touches()
-        return await dry_run.preview(target, await planned.planned(target, self.strategy, version))
+        notes = own.notes(target, self.strategy, await self.touches(), is_named=bool(self.service))
+        found = await dry_run.preview(target, await planned.planned(target, self.strategy, version))
+        return Preview(**{**found, "notes": [*found.get("notes", []), *notes]})
 
     async def run_job(self, manifest: dict[str, Any], lease: Lease, *, name: str, timeout_seconds: float) -> list[str]:
         """Run a Job once under a stable name, and return the last lines of its log.

@@ -274,7 +274,7 @@ async def expect_may_go_forward(phase: Phase, platform: Platform, environment: s
     await check_not_stopped(phase.owner)
     policies = await expect_policies_kept(phase)
     await retried(check_source)(phase.taken, version, policies)
-    await retried(own_environment)(phase.plan, place_of(phase.plan, environment), platform, claims=True)
+    await retried(own_environment)(phase.plan, place_of(phase.plan, environment), platform, claims=True, besides=False)
 
 
 def conclude(found: PhaseResult, *, scope: str) -> PhaseResult | State[Any]:

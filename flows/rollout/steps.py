@@ -13,6 +13,7 @@ from flows.lifecycle.context import Phase, StepFields, approved_platform, check_
 from flows.lifecycle.windows import what_holds_a_target
 from flows.rollout.held_step import Standing, wait_while_held
 from flows.rollout.migrations import migrate, promoted_here
+from flows.rollout.owning import own_what_was_changed
 from flows.rollout.prepare import prepare
 from flows.rollout.stop import stop_requests
 from flows.rollout.verify_canary import canary_fault
@@ -187,6 +188,7 @@ def _settle(found: StepResult, policy: str, decision: str) -> StepResult:
 async def _promote(phase: Phase, platform: Platform, version: str, *, environment: str, lease: Lease) -> None:
     """Make the canary the baseline, retire the one before, and run what is due afterwards."""
     await check_not_stopped(phase.owner)
+    await own_what_was_changed(phase, platform, environment)
     after = await named(promote_revision, f"promote {version}{within(environment)}")(
         platform, version=version, lease=lease, key=phase.key(f"{environment}/promote")
     )

@@ -10,13 +10,14 @@ from typing import Any
 
 from prefect import task
 
-from blocks.errors import BadInput, Refused, ShipwayError
+from blocks.errors import Refused, ShipwayError
 from blocks.key_folder.owners import Owner, claim, file_of_thing, owner_file, read_owner
 from blocks.key_folder.places import Kept, keep_place, read_place, whole_settings
 from blocks.key_folder.policy_files import policy_folder, read_policy_files
 from blocks.kubernetes.api.credentials import kubeconfig_from
 from blocks.platform import Composed, Identified, Platform
-from blocks.touching import Touching
+from blocks.touching import NotOwn, Touching
+from tasks.approval.kept_places import blocks_that_led_to
 from tasks.lifecycle.retries import OBSERVE_PLATFORM
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import Place, section_of
@@ -64,7 +65,7 @@ async def things_of(platform: Platform) -> dict[str, str]:
 
 
 @task(name="own environment", **OBSERVE_PLATFORM)
-async def own_environment(plan: Plan, place: Place, platform: Platform, *, claims: bool) -> None:
+async def own_environment(plan: Plan, place: Place, platform: Platform, *, claims: bool, besides: bool = True) -> None:
     """Expect that an environment belongs to the plan's service, or to none.
 
     Args:
@@ -72,6 +73,7 @@ async def own_environment(plan: Plan, place: Place, platform: Platform, *, claim
         place: The environment.
         platform: Its platform.
         claims: Make the service the owner if there is none; else only look.
+        besides: Also of what a release changes besides; before it did, that is only looked at, since a block can name anything.
 
     Raises:
         Refused: It, or what a release changes there besides, belongs to another service or section, or is another workload's; or the
@@ -80,7 +82,8 @@ async def own_environment(plan: Plan, place: Place, platform: Platform, *, claim
     """
     things = await things_of.fn(platform)
     parts = list(platform.parts()) if isinstance(platform, Composed) else []
-    await asyncio.to_thread(_own, plan, place, things, parts, claims=claims)
+    others = await blocks_that_led_to(place.platform, platform, things.get("", ""))
+    await asyncio.to_thread(_own, plan, place, things, parts, others, claims=claims, besides=besides)
 
 
 @task(name="keep what leads to the environment", **OBSERVE_PLATFORM)
@@ -107,20 +110,45 @@ async def is_anothers(plan: Plan, place: Place, platform: Platform) -> str:
 
     A rollback is refused for no file that cannot be read, and asks no policy.
     """
-    with suppress(Refused):
+    try:
         if await asyncio.to_thread(read_place, place.platform) is not None:
             return ""
+    except Refused:
+        return ""  # the file is there, so a release acted
+    things, fault = await _named(platform)
+    files = [*_files(place, things), *(("", owner_file(other)) for other in await _led_to(place, platform, things))]
+    found = [(words, _owner_or_none(path)) for words, path in files]
+    for words, owner in found:
+        if problem := _conflict(plan, place, owner, (), words):
+            return problem
+    is_owned = all(owner is not None for _, owner in found[1 : 1 + len(things)])
+    return "" if is_owned else fault
+
+
+async def _named(platform: Platform) -> tuple[dict[str, str], str]:
+    """Give what a platform points to and changes, and why some of it is another's; what does not answer, or is wrong, is neither."""
+    things: dict[str, str] = {}
     try:
-        things = await things_of.fn(platform)
-    except BadInput as error:
-        return str(error)
+        if identity := await identify.fn(platform):
+            things[""] = identity
+        return things | (dict(await platform.touches()) if isinstance(platform, Touching) else {}), ""
+    except NotOwn as error:
+        return things | dict(error.things), str(error) if error.refuses_rollbacks else ""
     except ShipwayError:
-        return ""  # what does not answer cannot be rolled back either
-    for words, path in _files(place, things):
-        with suppress(Refused):
-            if (owner := read_owner(path)) and (problem := _conflict(plan, place, owner, (), words)):
-                return problem
-    return ""
+        return things, ""  # its rollback says what keeps it from that
+
+
+async def _led_to(place: Place, platform: Platform, things: Mapping[str, str]) -> list[str]:
+    try:
+        return await blocks_that_led_to(place.platform, platform, things.get("", ""))
+    except ShipwayError:
+        return []
+
+
+def _owner_or_none(path: Path) -> Owner | None:
+    with suppress(Refused):
+        return read_owner(path)
+    return None
 
 
 def _files(place: Place, things: Mapping[str, str]) -> list[tuple[str, Path]]:
@@ -128,14 +156,17 @@ def _files(place: Place, things: Mapping[str, str]) -> list[tuple[str, Path]]:
     return [("", owner_file(place.platform)), *((words, file_of_thing(identity)) for words, identity in things.items())]
 
 
-def _own(plan: Plan, place: Place, things: Mapping[str, str], parts: Sequence[str], *, claims: bool) -> None:
+def _own(
+    plan: Plan, place: Place, things: Mapping[str, str], parts: Sequence[str], others: Sequence[str], *, claims: bool, besides: bool
+) -> None:
     wanted, policies = Owner(plan.service, place.platform, section_of(place.environment)), load_policies()
     if problem := evasion(place, parts, policies):
         raise Refused(problem)
-    files = _files(place, things)
+    files = [*_files(place, things), *(("", owner_file(other)) for other in others)]
     found = [(words, path, read_owner(path)) for words, path in files]
     if claims and all(_conflict(plan, place, owner, policies, words) == "" for words, _, owner in found):
-        found = [(words, path, claim(path, wanted)) for words, path in files]
+        claimed = [path for words, path in _files(place, things) if besides or not words]
+        found = [(words, path, claim(path, wanted) if path in claimed else owner) for words, path, owner in found]
     for words, path, owner in found:
         if problem := _conflict(plan, place, owner, policies, words):
             raise Refused(f"{problem} The owner is kept in {path}, which the platform team may remove.")

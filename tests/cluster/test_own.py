@@ -10,7 +10,7 @@ import pytest
 from blocks.errors import BadInput, Refused, WorldMoved
 from blocks.key_folder.key_file import create_key, key_path
 from blocks.kubernetes.platform import KubernetesPlatform
-from tasks.approval.protection import own_environment
+from tasks.approval.protection import keep_way, own_environment
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import place_of
 from tests.cluster.cluster_world import Gateway, World, deployment, http_route, service
@@ -56,7 +56,6 @@ def block(world: World, workload: str, **fields: Any) -> KubernetesPlatform:
         {"strategy": "canary", "service": "podinfo"},
         {"strategy": "canary", "service": "podinfo", "route": "podinfo"},
         {"strategy": "canary", "route": "podinfo"},
-        {"strategy": "rolling", "service": "podinfo"},
     ],
     ids=lambda fields: "+".join(map(str, fields.values())),
 )
@@ -112,3 +111,24 @@ async def test_the_deployment_beside_a_workload_is_not_the_workload_of_another_b
     with pytest.raises(WorldMoved, match="selects app=other, and not the pods of"):  # the canary is gone, and people are told
         await production.abort(await production.acquire_lease("rollback", takeover=True))
     assert await world.cluster.read("Deployment", "podinfo-canary") is None
+
+
+async def test_a_workload_that_was_applied_again_is_still_productions(world: World, gateway: Gateway) -> None:
+    """Its UID is new and has no owner; a staging that is pointed there brings its version to all users, and no one approves it."""
+    await stand(world, gateway)
+    plan = plan_of(
+        staging={"platform": "kubernetes/staging"}, production={"platform": "kubernetes/production", "steps": [{"percent": 100}]}
+    )
+    production, place = block(world, "podinfo"), place_of(plan, "production")
+    await own(plan, "production", production, claims=True)
+    await keep_way.fn(place, production)
+    before = await production.identity()
+    for one in (deployment("podinfo", "6.9.0", replicas=0), service("podinfo")):
+        await world.remove(one)
+        await world.apply(one)
+    assert await production.identity() != before
+    for claims in (False, True):
+        with pytest.raises(Refused, match="production of the service shop"):
+            await own(plan, "staging", block(world, "podinfo", image="evil:{version}"), claims=claims)
+        await own(plan, "staging", block(world, STAGING), claims=claims)
+    await own(plan, "production", production, claims=True)

@@ -89,3 +89,17 @@ async def test_a_plan_of_ones_own_does_not_choose_where_a_rollback_goes(stage: S
     assert ran.state == "RolledBack", ran
     assert f"no record says that {unknown} was ever deployed" in next(one.why for one in ran.entries if one.name == "unknown version")
     assert (await stage.platform("production").current())["baseline"] == previous
+
+
+@pytest.mark.faults
+async def test_staging_alone_deploys_to_no_production(stage: Stage) -> None:
+    """Whoever edits blocks points a staging at production's environment: no person is asked about a staging. One of its own goes on."""
+    borrowed, version = f"{stage.name}-borrowed", stage.tag("5.7")
+    await stage.platform("production").save(borrowed, overwrite=True)
+    for section in ({"platform": f"local/{borrowed}", "ready_timeout_seconds": 20}, None):
+        plan = stage.plan(staging=section) if section else stage.plan()
+        run = await stage.ask("staging", plan=plan, version=version, reason="a test")
+        ran = await stage.carry_through(run, "staging")
+        assert ran.state == ("Refused" if section else "Deployed"), ran
+        assert (await stage.platform("production").current())["baseline"] == FIRST
+    assert (await stage.platform("staging").current())["baseline"] == version

@@ -33,6 +33,11 @@ def share_of(route: Json, *, stable: str, canary: str) -> int:
     return shares.pop() if shares else 0
 
 
+def leads_to(route: Json, service: str) -> bool:
+    """Return whether a rule sends requests to a Service of the route's namespace."""
+    return any(_refs_to(rule, service, route) for rule in route["spec"].get("rules") or [])
+
+
 def with_share(route: Json, percent: int, *, stable: str, canary: str) -> list[Json]:
     """Write the rules with another share for the canary, whose reference is added if it is missing.
 

@@ -13,10 +13,11 @@ from blocks.errors import BadInput, WorldMoved
 from blocks.kubernetes.jobs import _expect_apart
 from blocks.kubernetes.leases import acquire_lease
 from blocks.kubernetes.objects import taken_over
-from blocks.kubernetes.routing.own import touched
+from blocks.kubernetes.routing.own import notes, touched
 from blocks.kubernetes.routing.switch import select
 from blocks.kubernetes.routing.traffic import make_service
 from blocks.kubernetes.workload import Target
+from blocks.touching import NotOwn
 from tests.blocks.kubernetes.fake_cluster import FakeCluster, replica_set, service, template, workload
 
 Json = dict[str, Any]
@@ -48,6 +49,12 @@ def route(*rules: list[str], name: str = "web") -> Json:
     return {"kind": "HTTPRoute", "metadata": {"name": name, "namespace": "shop", "uid": f"uid-route-{name}"}, "spec": {"rules": written}}
 
 
+def idle(found: Json) -> Json:
+    """Scale a workload to 0."""
+    found["spec"]["replicas"] = 0
+    return found
+
+
 WEB, SERVICE = workload(template("1")), service()
 STAGING, STAGING_SERVICE = named(WEB, "web-staging", app="web-staging"), named(SERVICE, "web-staging", app="web-staging")
 BOTH = (WEB, SERVICE, STAGING, STAGING_SERVICE)
@@ -61,7 +68,7 @@ def target(*objects: Json, **fields: Any) -> Target:
 @pytest.mark.parametrize("strategy", ["rolling", "canary", "blue-green"])
 async def test_what_a_release_changes_beside_its_workload_is_named(strategy: str) -> None:
     """By UIDs, so that another block, or another name for the cluster, does not hide whose it is."""
-    found = await touched(target(*BOTH, route(["web"]), route=("web")), strategy, is_named=True)
+    found = await touched(target(*BOTH, route(["web"]), route=("web")), strategy)
     assert list(found) == ["the Service shop/web", "the HTTPRoute shop/web"]
     assert set(found.values()) == {"kubernetes Service uid-web", "kubernetes HTTPRoute uid-route-web"}
 
@@ -71,7 +78,6 @@ async def test_what_a_release_changes_beside_its_workload_is_named(strategy: str
     [
         (BOTH, {"workload": "web-staging"}, "blue-green", "the Service web does not select the pods of shop/web-staging, but app=web"),
         (BOTH, {"workload": "web-staging"}, "canary", "does not select the pods"),
-        (BOTH, {"workload": "web-staging"}, "rolling", "does not select the pods"),
         ((*BOTH, named(WEB, "worker", app="web", tier="worker")), {}, "blue-green", "selects the pods of the Deployment worker, too"),
         (
             (*BOTH, named(WEB, "worker", app="web", tier="worker")),
@@ -83,12 +89,12 @@ async def test_what_a_release_changes_beside_its_workload_is_named(strategy: str
         ((*BOTH, route(["other"])), {"route": "web"}, "canary", "sends nothing to the Service web"),
         ((*BOTH, route(["web", "other"])), {"route": "web"}, "canary", "sends requests to other beside web"),
     ],
-    ids=["switch", "weights", "verified", "more pods", "fewer pods", "canary", "route of another", "rule of two"],
+    ids=["switch", "weights", "more pods", "fewer pods", "canary", "route of another", "rule of two"],
 )
 async def test_what_another_workload_has_is_refused(objects: tuple[Json, ...], fields: Json, strategy: str, said: str) -> None:
     """A block is a text that anyone with the API's password edits: its users are not those of the workload."""
     with pytest.raises(BadInput, match=said):
-        await touched(target(*objects, **fields), strategy, is_named=True)
+        await touched(target(*objects, **fields), strategy)
 
 
 @pytest.mark.parametrize(
@@ -97,15 +103,73 @@ async def test_what_another_workload_has_is_refused(objects: tuple[Json, ...], f
         ((WEB,), {}, "rolling", []),
         ((named(WEB, "web", app="batch"), SERVICE), {}, "rolling", []),
         ((WEB, {**SERVICE, "spec": {"ports": []}}), {}, "rolling", []),
+        (BOTH, {"workload": "web-staging"}, "rolling", []),
+        ((*BOTH, route(["web"])), {"workload": "web-staging", "route": "web"}, "rolling", []),
+        ((*BOTH, route(["other"])), {"route": "web"}, "rolling", ["the Service shop/web"]),
+        ((*BOTH, route(["other"])), {"route": "web"}, "blue-green", ["the Service shop/web"]),
+        ((*BOTH, route(["other"], ["web"])), {"route": "web"}, "rolling", ["the Service shop/web", "the HTTPRoute shop/web"]),
+        ((*BOTH, idle(named(WEB, "web-old", app="web"))), {}, "canary", ["the Service shop/web"]),
+        ((*BOTH, idle(named(WEB, "web-old", app="web"))), {}, "blue-green", ["the Service shop/web"]),
         ((*BOTH, named(WEB, "web-canary", **CANARY)), {}, "blue-green", ["the Service shop/web"]),
         ((*BOTH, route(["web"], ["api"])), {"route": "web"}, "canary", ["the Service shop/web", "the HTTPRoute shop/web"]),
         ((*BOTH, route(["web", "web-canary"])), {"route": "web"}, "canary", ["the Service shop/web", "the HTTPRoute shop/web"]),
     ],
-    ids=["without Service", "a namesake", "without selector", "mid-release", "rules of others", "mid-canary"],
+    ids=[
+        "without Service",
+        "a namesake",
+        "without selector",
+        "a proxy before it",
+        "a proxy with its route",
+        "route of another, rolling",
+        "route of another, switch",
+        "its route",
+        "retired, weights",
+        "retired, switch",
+        "mid-release",
+        "rules of others",
+        "mid-canary",
+    ],
 )
 async def test_normal_use_is_not_refused(objects: tuple[Json, ...], fields: Json, strategy: str, things: list[str]) -> None:
     """Also a release that goes on half-way, and a workload that no Service reaches."""
-    assert list(await touched(target(*objects, **fields), strategy, is_named=False)) == things
+    assert list(await touched(target(*objects, **fields), strategy)) == things
+
+
+@pytest.mark.parametrize(
+    ("fields", "strategy", "is_named", "said"),
+    [
+        ({"workload": "web-staging"}, "rolling", True, ["does not select the pods of web-staging"]),
+        ({"workload": "web-staging"}, "rolling", False, []),
+        ({}, "rolling", True, []),
+        ({}, "canary", True, []),
+    ],
+)
+async def test_a_service_before_another_workload_is_told_in_the_preview(
+    fields: Json, strategy: str, said: list[str], *, is_named: bool
+) -> None:
+    """A rolling update goes on, and is verified through it."""
+    found = target(*BOTH, **fields)
+    noted = notes(found, strategy, await touched(found, strategy), is_named=is_named)
+    assert [one in note for one, note in zip(said, noted, strict=True)] == [True] * len(said)
+
+
+@pytest.mark.parametrize(
+    ("objects", "fields", "strategy", "things", "refuses_rollbacks"),
+    [
+        (BOTH, {"workload": "web-staging"}, "canary", ["the Service shop/web"], True),
+        ((*BOTH, named(WEB, "worker", app="web")), {}, "canary", ["the Service shop/web"], False),
+        ((*BOTH, route(["other"])), {"route": "web"}, "canary", ["the Service shop/web", "the HTTPRoute shop/web"], True),
+        ((*BOTH, route(["web", "other"])), {"route": "web"}, "canary", ["the Service shop/web", "the HTTPRoute shop/web"], False),
+    ],
+    ids=["another's", "shared", "route of another", "rule of two"],
+)
+async def test_what_is_refused_is_named_so_that_a_rollback_can_ask_whose_it_is(
+    objects: tuple[Json, ...], fields: Json, strategy: str, things: list[str], *, refuses_rollbacks: bool
+) -> None:
+    """What is shared refuses none: it brings requests back to where they were."""
+    with pytest.raises(NotOwn) as caught:
+        await touched(target(*objects, **fields), strategy)
+    assert (list(caught.value.things), caught.value.refuses_rollbacks) == (things, refuses_rollbacks)
 
 
 def selected(of: Target) -> Any:
@@ -125,6 +189,15 @@ async def test_the_service_of_another_workload_is_not_switched(*, switched: bool
     with pytest.raises(WorldMoved, match="not the pods of shop/web-staging"):
         await select(staging, lease, switched=switched)
     assert selected(staging) == before == (CANARY if is_under_way else {"app": "web"})
+
+
+async def test_a_switched_service_is_still_the_workloads_own() -> None:
+    """It is owned right before the promotion, when it selects the canary."""
+    own = target(WEB, SERVICE, replica_set(1, template("1")))
+    before = await touched(own, "blue-green")
+    await select(own, await acquire_lease(own, "release", takeover=False), switched=True)
+    assert selected(own) == CANARY
+    assert await touched(own, "blue-green") == before == {"the Service shop/web": "kubernetes Service uid-web"}
 
 
 @pytest.mark.parametrize("noted", ["app=web", "app=evil", ""])

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from blocks.errors import BadInput, Refused, Unreachable
+from blocks.key_folder.kept_files import kept_path
 from blocks.key_folder.key_file import create_key, key_path
-from blocks.key_folder.places import Kept, keep_place
+from blocks.key_folder.places import FOLDER, Kept, keep_place
+from blocks.touching import NotOwn
 from tasks.approval.protection import is_anothers, own_environment, things_of
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import place_of
@@ -52,10 +54,16 @@ def plan_for(service: str) -> Plan:
 PRODUCTION: Any = Workload("u-production", WEB, ROUTE)
 
 
-async def own(environment: str, platform: Any, *, claims: bool = False, service: str = "shop") -> None:
+def not_own(*things: str, refuses_rollbacks: bool = True) -> NotOwn:
+    """Say that a Service does not select the pods."""
+    found = {one: f"uid of {one}" for one in things}
+    return NotOwn("it does not select", field="service", fix="x", things=found, refuses_rollbacks=refuses_rollbacks)
+
+
+async def own(environment: str, platform: Any, *, claims: bool = False, service: str = "shop", besides: bool = True) -> None:
     """Look, or become the owner."""
     plan = plan_for(service)
-    await own_environment.fn(plan, place_of(plan, environment), platform, claims=claims)
+    await own_environment.fn(plan, place_of(plan, environment), platform, claims=claims, besides=besides)
 
 
 async def test_an_environment_is_its_workload_and_what_is_changed_besides() -> None:
@@ -83,6 +91,16 @@ async def test_a_refused_block_becomes_the_owner_of_nothing() -> None:
     await own("staging", Workload("u-staging", STAGING), claims=True, service="other")
 
 
+async def test_a_release_that_changed_nothing_yet_owns_its_workload_alone() -> None:
+    """A block can name production's route or Application; production, which releases there, is not kept from its own."""
+    await own("staging", Workload("u-eve", ROUTE), claims=True, service="eve", besides=False)
+    with pytest.raises(Refused, match="staging of the service eve"):
+        await own("production", Workload("u-eve"), claims=True)
+    await own("production", PRODUCTION, claims=True)
+    with pytest.raises(Refused, match=ROUTE):
+        await own("staging", Workload("u-eve", ROUTE), claims=True, service="eve", besides=False)
+
+
 async def test_staging_and_production_beside_each_other_are_released_as_often_as_wanted() -> None:
     """A workload and a Service each; what both have in common, as a namespace or a gateway, is not theirs."""
     for _ in range(2):
@@ -102,7 +120,9 @@ class TestRollback:
         """It would move the requests of production to a workload of the asker's choice."""
         await own("production", PRODUCTION, claims=True)
         assert WEB in await self.anothers(Workload("u-worker", WEB))
-        assert "does not select" in await self.anothers(Workload("u", fault=BadInput("it does not select", field="service", fix="x")))
+        assert "does not select" in await self.anothers(
+            Workload("u", fault=NotOwn("it does not select", field="service", fix="x", things={}))
+        )
         assert await self.anothers(Workload("u-staging", STAGING)) == ""
         assert await self.anothers(PRODUCTION, environment="production") == ""
 
@@ -127,3 +147,35 @@ class TestRollback:
     async def test_what_does_not_answer_is_not_a_reason(self) -> None:
         """The rollback itself waits for it."""
         assert await self.anothers(Workload("u", fault=Unreachable("no answer"))) == ""
+
+    @pytest.mark.parametrize(
+        ("fault", "said"),
+        [
+            (not_own(WEB), ""),
+            (not_own(WEB, ROUTE), ""),
+            (not_own(STAGING), "does not select"),
+            (not_own(STAGING, refuses_rollbacks=False), ""),
+            (BadInput("the namespace has no Deployment web", field="workload", fix="x"), ""),
+        ],
+        ids=["own", "all own", "no one's", "shared", "wrong"],
+    )
+    async def test_where_the_files_say_that_its_service_released_there_no_look_at_the_cluster_refuses_it(
+        self, fault: Exception, said: str
+    ) -> None:
+        """The last release was made before places were kept; a copy of the workload, or a Service that others edited, is not a reason."""
+        await own("production", PRODUCTION, claims=True)
+        found = await self.anothers(Workload("u-production", fault=fault), environment="production")
+        assert said in found if said else not found
+
+    async def test_what_is_anothers_is_refused_though_it_is_shared(self) -> None:
+        """What the cluster says of the Service does not hide whose it is."""
+        await own("production", PRODUCTION, claims=True)
+        assert WEB in await self.anothers(Workload("u-worker", fault=not_own(WEB, refuses_rollbacks=False)))
+
+    async def test_a_place_that_cannot_be_read_says_that_a_release_acted(self) -> None:
+        """The key was replaced since."""
+        plan = plan_for("shop")
+        keep_place(block := place_of(plan, "production").platform, Kept("", {}))
+        kept_path(FOLDER, block).write_bytes(b"of another key")
+        assert await self.anothers(Workload("u", fault=not_own(STAGING)), environment="production") == ""
+        assert await self.anothers(Workload("u", fault=not_own(STAGING)), environment="staging") != ""

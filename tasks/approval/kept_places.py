@@ -1,0 +1,106 @@
+"""Which other blocks lead to the same environment by its names: a workload that was deleted and applied again has another UID.
+
+By what is kept of each block through which a release acted (`keys/places`), so no edit of a block hides whose the environment is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from blocks.errors import ShipwayError
+from blocks.key_folder.kept_files import NotKept
+from blocks.key_folder.places import Kept, kept_blocks, read_place
+from blocks.platform import Composed, Platform
+from blocks.secret_text import learn
+
+if TYPE_CHECKING:
+    from blocks.kubernetes.platform import KubernetesPlatform
+
+KINDS = ("kubernetes", "gitops", "local")
+WORKLOADS = "kubernetes/"
+NAMES = ("namespace", "kind", "workload")
+LOCAL = "local "
+ANSWER_SECONDS = 10.0
+
+
+async def blocks_that_led_to(block: str, platform: Platform, identity: str) -> list[str]:
+    """Name the other blocks through which a release acted on this very environment, whatever its identity was then.
+
+    Args:
+        block: The block that leads there now, as `type/name`.
+        platform: Its platform.
+        identity: What it points to, see `blocks.platform.Identified`.
+
+    Raises:
+        Refused: A file beside the key is unsafe, or cannot be read. One of an earlier key says nothing and is left out.
+    """
+    places = await asyncio.to_thread(_places, block)
+    here = _workload_of(block, platform)
+    found = await asyncio.gather(*(_is_same(kept, here, identity) for kept in places.values()))
+    return [name for name, is_same in zip(places, found, strict=True) if is_same]
+
+
+def _places(block: str) -> dict[str, Kept]:
+    found: dict[str, Kept] = {}
+    for name in (one for kind in KINDS for one in kept_blocks(kind) if one != block):
+        try:
+            kept = read_place(name)
+        except NotKept:
+            continue
+        if kept is not None:
+            found[name] = kept
+    return found
+
+
+def _workload_of(block: str, platform: Platform) -> Any:
+    """Give the Kubernetes platform that a platform is or is made of; None for others."""
+    parts = platform.parts() if isinstance(platform, Composed) else {block: platform}
+    return next((part for name, part in parts.items() if name.startswith(WORKLOADS)), None)
+
+
+async def _is_same(kept: Kept, here: Any, identity: str) -> bool:
+    if identity.startswith(LOCAL) and kept.identity.startswith(LOCAL):
+        return _folder(kept.identity) == _folder(identity)  # the key of another machine was restored here, with all that it keeps
+    name = next((one for one in kept.parts if one.startswith(WORKLOADS)), None)
+    names = [getattr(here, one, None) for one in NAMES]
+    if name is None or None in names or names != [kept.parts[name].get(one) for one in NAMES]:
+        return False
+    return await _is_same_cluster(name, kept, here, identity)
+
+
+async def _is_same_cluster(name: str, kept: Kept, here: KubernetesPlatform, identity: str) -> bool:
+    """Ask where the kept settings lead now, as one cluster has several addresses; if that does not answer, the address counts.
+
+    What cannot be read is taken for the same: the names are.
+    """
+    try:
+        there = _as_kept(name, kept)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await there.identity() == identity
+    except (ShipwayError, OSError, ValueError):  # also TimeoutError
+        pass
+    try:
+        return await _server(_as_kept(name, kept)) == await _server(here)
+    except (ShipwayError, OSError, ValueError):
+        return True
+
+
+async def _server(platform: KubernetesPlatform) -> str:
+    return (await platform.target()).cluster.host
+
+
+def _as_kept(name: str, kept: Kept) -> KubernetesPlatform:
+    from blocks.kubernetes.platform import KubernetesPlatform  # noqa: PLC0415 - plans without a cluster need not pay for it
+
+    settings = kept.parts[name]
+    credentials = "" if settings.get("config") else str(settings.get("credentials") or "")
+    kubeconfig = kept.parts.get(credentials, {}).get("kubeconfig")
+    resolved = {} if kubeconfig is None else {"config": kubeconfig, "credentials": ""}
+    found = KubernetesPlatform.model_validate({**settings, **resolved})
+    learn([found.config.get_secret_value()])
+    return found
+
+
+def _folder(identity: str) -> str:
+    return identity.split(" ", 2)[-1]
