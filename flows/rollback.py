@@ -18,8 +18,9 @@ from flows.lifecycle.acting import acting_for
 from flows.lifecycle.context import Phase, begin_phase, platform_of, run_id
 from flows.lifecycle.finalize import end_watch, finalize
 from flows.lifecycle.parameters import drops_unknown_parameters
-from flows.rollout.bad_version import expect_known, note_version_under_release, version_to_leave_by
+from flows.rollout.bad_version import expect_known, expect_moved, note_version_under_release, version_to_leave_by
 from flows.rollout.revert import roll_back_waves
+from tasks.evidence.releases_there import releases_there
 from tasks.lifecycle.asked import asked_by_record
 from tasks.lifecycle.links import run_link
 from tasks.lifecycle.lock import request_stop, request_stop_by_tags
@@ -181,13 +182,14 @@ async def _decided(phase: Phase, environments: Sequence[str], asked: RollbackReq
     except Exception as error:
         if as_temporary(error) is not None:
             await note_version_under_release(phase, environments)
-            await _stop_releases(phase)
+            await _stop_releases(phase, environments)
         raise
     return phase, bad
 
 
-async def _stop_releases(phase: Phase) -> None:
-    stopped = await request_stop(phase.plan.service, by=phase.owner)
+async def _stop_releases(phase: Phase, environments: Sequence[str]) -> None:
+    there = await releases_there(phase.plan, environments, besides=phase.owner)
+    stopped = await request_stop(list(there), by=phase.owner)
     if stopped:
         what = f"{len(stopped)} release(s) under way must stop"
         await phase.append(what, kind="rollback", name="stop requested", evidence={"releases": stopped})
@@ -217,10 +219,11 @@ async def _attempt(run: str, asked: RollbackRequest) -> Ending:
     environments = [name for wave in waves for name in wave]
     try:
         phase, bad = await _decided(phase, environments, asked)
-        await _stop_releases(phase)
+        await _stop_releases(phase, environments)
         to, why = asked.version, asked.reason
         found = list((await roll_back_waves(phase, waves, reason=why, to=to, bad=bad, restored=asked.restored)).values())
         await _stop_the_rest(phase)
+        await expect_moved(phase, environments)
     except Refused as error:
         return Ending("refused", as_ending(error))
     except Superseded as error:

@@ -62,14 +62,17 @@ def write_kept(folder: str, name: str, value: dict[str, Any], *, what: str) -> N
         what: What it is for, for messages: "the settings that a rollback goes by".
 
     Raises:
-        Refused: The key or its folder cannot be used, or what is there was written by others.
+        Refused: The key or its folder cannot be used, what is there was written by others, or it is too long to be read again.
     """
     path = kept_path(folder, name)
     try:
         if _or_none(folder, name, what=what) == value:
             return
+        content = _cipher().encrypt(json.dumps({"name": f"{folder}/{name}", "value": value}).encode())
+        if len(content) > MAX_BYTES:
+            raise Refused(f"{path}, {what}, has {len(content)} bytes; {MAX_BYTES} is the most that is read again, so it was not written")
         make_folder(path.parent)
-        replace_file(path, _cipher().encrypt(json.dumps({"name": f"{folder}/{name}", "value": value}).encode()))
+        replace_file(path, content)
     except OSError as error:
         raise Refused(f"{path}, {what}, cannot be written: {error.strerror}") from None
 

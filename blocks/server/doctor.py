@@ -252,7 +252,7 @@ def _keeper(home: Path) -> Finding:
         return Finding("fail", "keeper", "paused: expired approvals and dead runs go unnoticed", "resume its deployment in the UI")
     (last, by_server), now = keeper_watch.last_work(home), time.time()
     text = keeper_watch.describe(last, now=now) + (f", {keeper_watch.BY_SERVER}" if by_server else "")
-    if last is not None and now - last < keeper_watch.LATE_SECONDS:
+    if last is not None and abs(now - last) < keeper_watch.LATE_SECONDS:
         return Finding("ok", "keeper", text)
     up = now - keeper_watch.started(home)
     if up < keeper_watch.START_SECONDS:

@@ -84,6 +84,8 @@ def describe(last: float | None, *, now: float) -> str:
         last: When it did, in seconds since the epoch, or None.
         now: The moment.
     """
+    if last is not None and last - now >= LATE_SECONDS:
+        return f"last did its work {last - now:.0f} s in the future, so the clock was set since"
     return "has never done its work" if last is None else f"last did its work {max(0.0, now - last):.0f} s ago"
 
 
@@ -127,7 +129,8 @@ class Watch:
             self.last = last_work(self.home).at
         except (OSError, ValueError):
             LOG.debug("the server does not answer", exc_info=True)
-        since = max(self.last or 0, started(self.home) + START_SECONDS - LATE_SECONDS)
+        known = self.last if self.last and self.last - now < LATE_SECONDS else 0  # else the clock was set since
+        since = max(known, started(self.home) + START_SECONDS - LATE_SECONDS)
         if (now - since >= LATE_SECONDS) != self.missing:
             self.missing = not self.missing
             self.untold = MISSING if self.missing else BACK

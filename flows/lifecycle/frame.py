@@ -29,7 +29,7 @@ from tasks.record.storage import check_storage
 from tasks.record.without_key import rolling_back
 from tasks.rules.lifecycle.ending import Ending
 from tasks.rules.lifecycle.results import PhaseResult
-from tasks.rules.plan.targets import environments_reversed
+from tasks.rules.plan.targets import environments_reversed, places_of
 from tasks.rules.record.asked import changed_parameters
 from tasks.rules.record.entries import Entry
 
@@ -116,7 +116,7 @@ async def _carry(name: str, run: str, *, plan: str, version: str, course: Course
         return Ending.from_entry(decided)
     phase = await begin_phase(plan, scope=run)
     await retried(name_run)(run, name=f"{name} {phase.plan.service} {version}", tags=[f"service:{phase.plan.service}"])
-    await keep_open(run, service=phase.plan.service)
+    await keep_open(run, service=phase.plan.service, blocks=[place.platform for place in places_of(phase.plan)])
     await retried(check_storage)()
     await expect_in_time(phase)  # before it may stop another release for the lock
     await lock_or_wait(phase, run=run)

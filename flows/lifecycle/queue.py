@@ -7,9 +7,11 @@ from datetime import timedelta
 from blocks.errors import Refused
 from flows.lifecycle.context import Phase
 from flows.lifecycle.suspend import wait_until
+from tasks.evidence.releases_there import releases_there
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.lock import busy, lock_service, request_stop, request_stop_by_tags
 from tasks.record.journal import append_entry, read_entries
+from tasks.rules.plan.targets import environments_reversed
 from tasks.rules.rollout.waiting import QUEUE, SUSPENDS_UNTIL, WAITS_FOR, has_begun_work
 
 LOOK_AGAIN = timedelta(seconds=30)
@@ -34,7 +36,8 @@ async def lock_or_wait(phase: Phase, *, run: str) -> None:
     if phase.plan.on_conflict == "refuse":
         raise Refused(busy(phase.plan.service, lock.holder))
     if phase.plan.on_conflict == "supersede":
-        await request_stop(phase.plan.service, by=run)
+        there = await releases_there(phase.plan, environments_reversed(phase.plan), besides=run)
+        await request_stop(list(there), by=run)
         await request_stop_by_tags(phase.plan.service, by=run)
     why = f"the plan says on_conflict: {phase.plan.on_conflict}"
     await append_entry(run, f"Waits for {lock.holder}", kind="gate", name=QUEUE, why=why, evidence={SUSPENDS_UNTIL: "", WAITS_FOR: QUEUE})

@@ -15,8 +15,8 @@ from flows.rollout.choice import choice_for
 from flows.rollout.known import is_known, unknown_in
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.others import faults_of_others
+from tasks.evidence.releases_there import releases_there
 from tasks.lifecycle.kept_runs import RUN, times_started
-from tasks.lifecycle.lock import under_way
 from tasks.lifecycle.retries import retried
 from tasks.record.journal import read_entries
 from tasks.rollout.rollout import read_position
@@ -44,8 +44,8 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
         The version; "" if they run nothing.
 
     Raises:
-        Refused: The targets run different versions and the newest cannot be known, nothing could be done, or a block through which no
-            release acted points to what is another's: what is under way goes on.
+        Refused: The targets run different versions and the newest cannot be known, nothing could be done or would be done, or a block
+            through which no release acted points to what is another's: what is under way goes on.
         WorldMoved: This rollback acted already, and what it was about is lost.
         Temporary: None of them answers, or one does not and the others run nothing.
     """
@@ -55,18 +55,48 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
     others = await faults_of_others(phase, environments)
     if len(others) == len(environments):
         raise Refused("; ".join(others.values()))
-    positions = await _positions(phase, environments)
-    if not bad and await _began_before(phase) and any(one["owner"] == phase.owner for one in positions.values()):
+    own = [name for name in environments if name not in others]
+    positions = await _positions(phase, own)
+    has_acted = any(one["owner"] == phase.owner for one in positions.values())
+    if not bad and has_acted and await _began_before(phase):
         raise WorldMoved("which version this rollback leaves is in no record any more, and it has acted; ask again, and name it with `bad`")
-    owners = [owner for one in positions.values() if (owner := one["owner"]) and RUN.fullmatch(owner)]
-    under = await _version_of(owners, environments) or await note_version_under_release(phase, environments)
-    runs = ", ".join(f"{name} {one['canary'] or one['baseline'] or 'nothing'}" for name, one in positions.items())
-    runs += "".join(f", {name} does not answer" for name in environments if name not in positions)
-    wanted = bad or under or _common_version(positions, environments, to=to or PREVIOUS, runs=runs)
-    await _expect_way(phase, positions, to=to or PREVIOUS, bad=wanted, under=under, restored=restored)
+    owners = {owner: [(None, name) for name in own] for one in positions.values() if (owner := one["owner"]) and RUN.fullmatch(owner)}
+    under = await _version_of(owners) or await note_version_under_release(phase, own)
+    runs = _in_words(positions, own)
+    wanted = bad or under or _common_version(positions, own, to=to or PREVIOUS, runs=runs)
+    moves = await _expect_way(phase, positions, to=to or PREVIOUS, bad=wanted, under=under, restored=restored)
+    moves = moves or has_acted or wanted == under != ""
+    if not moves and len(positions) == len(own):
+        raise Refused(_nothing_to_do(runs, bad=wanted))
     what = f"{wanted} is the bad version" if wanted else "What each target runs is the bad version"
-    decided = await phase.append(what, kind="rollback", name=NAME, why=runs, evidence={"bad": wanted})
+    decided = await phase.append(what, kind="rollback", name=NAME, why=runs, evidence={"bad": wanted, "moves": moves})
     return str(decided.evidence["bad"])
+
+
+async def expect_moved(phase: Phase, environments: Sequence[str]) -> None:
+    """Look whether a rollback did anything, if some environments did not answer when it was decided: what serves on may be what is bad.
+
+    Raises:
+        Refused: It left each environment as it was.
+    """
+    decided = await phase.read("rollback", name=NAME)
+    if decided is None or decided.evidence.get("moves", True):
+        return
+    chosen = [await phase.read("rollback", environment=environment, name="choice") for environment in environments]
+    if all(one is None or one.evidence["choice"]["kind"] == "nothing" for one in chosen):
+        positions = {name: one.evidence["position"] for name, one in zip(environments, chosen, strict=True) if one}
+        raise Refused(_nothing_to_do(_in_words(positions, environments), bad=str(decided.evidence["bad"])))
+
+
+def _nothing_to_do(runs: str, *, bad: str) -> str:
+    what = f"nothing to roll back from {bad} was found" if bad else "nothing to roll back was found"
+    return f"{what}; what runs is {runs}, and it was left as it is. If that is bad, name its version: `--bad VERSION` (the field `bad`)"
+
+
+def _in_words(positions: Mapping[str, Position], environments: Sequence[str]) -> str:
+    """Say what runs: `production/eu 1.1, production/us does not answer`."""
+    said = [f"{name} {one['canary'] or one['baseline'] or 'nothing'}" for name, one in positions.items()]
+    return ", ".join(said + [f"{name} does not answer" for name in environments if name not in positions])
 
 
 async def _began_before(phase: Phase) -> bool:
@@ -81,19 +111,23 @@ async def note_version_under_release(phase: Phase, environments: Sequence[str]) 
     noted = await phase.read("rollback", name=UNDER)
     if noted is not None:
         return str(noted.evidence["version"])
-    version = await _version_of(await retried(under_way)(phase.plan.service, besides=phase.owner), environments)
+    version = await _version_of(await releases_there(phase.plan, environments, besides=phase.owner))
     if version:
         await phase.append(f"{version} is under release", kind="rollback", name=UNDER, evidence={"version": version})
     return version
 
 
-async def _version_of(releases: Iterable[str], environments: Sequence[str]) -> str:
-    """Name the version of the first of these releases whose record is open and has an effect here; what names the runs only names them."""
-    for release in releases:
+async def _version_of(releases: Mapping[str, Iterable[tuple[int | None, str]]]) -> str:
+    """Name the version of the first of these releases whose record is open and has an effect here; what names the runs only names them.
+
+    Args:
+        releases: By run, the rounds (None is any) and environments whose effects are here.
+    """
+    for release, here in releases.items():
         entries = await read_entries(release)
         opened = next(iter(select(entries, kind="opened")), None)
         is_open = opened is not None and outcome_of(entries) == "open" and opened.evidence.get("flow") != "rollback"
-        if is_open and any(select(entries, kind="effect", environment=environment) for environment in environments):
+        if is_open and any(select(entries, kind="effect", environment=environment, round=number) for number, environment in here):
             return str(opened.evidence.get("version", "")) if opened else ""
     return ""
 
@@ -110,13 +144,16 @@ def _common_version(positions: Mapping[str, Position], environments: Sequence[st
     return bad or (str(meant.pop()) if len(meant) == 1 and not silent else "")
 
 
-async def _expect_way(phase: Phase, positions: Mapping[str, Position], *, to: str, bad: str, under: str, restored: Sequence[str]) -> None:
+async def _expect_way(phase: Phase, positions: Mapping[str, Position], *, to: str, bad: str, under: str, restored: Sequence[str]) -> bool:
     """Look for a version to return to before anything is stopped: a rollback that can do nothing must not end the one of a release.
+
+    Returns:
+        Whether it would change anything where they answer.
 
     Raises:
         Refused: No environment has one, or it would leave the version under release where it is.
     """
-    faults: list[str] = []
+    faults, moves = list[str](), False
     for name, position in positions.items():
         choice = choice_for(phase, position, to=to, bad=bad)
         fault = choice.reason if choice.kind == "impossible" else ""
@@ -127,8 +164,10 @@ async def _expect_way(phase: Phase, positions: Mapping[str, Position], *, to: st
         except Refused as error:
             fault = fault or str(error)
         faults += [fault] if fault else []
+        moves = moves or choice.kind != "nothing"
     if faults and len(faults) == len(positions):
         raise Refused("; ".join(dict.fromkeys(faults)))
+    return moves
 
 
 async def expect_known(phase: Phase, environments: Sequence[str], *, version: str) -> Phase:

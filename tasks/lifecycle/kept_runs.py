@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -29,14 +30,19 @@ WHAT = {
 RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
 
 
-async def keep_open(run: str, *, service: str = "") -> None:
-    """Keep that a run has an open record, before its first entry is written; and which service it releases, once its plan was read.
+async def keep_open(run: str, *, service: str = "", blocks: Iterable[str] = ()) -> None:
+    """Keep that a run has an open record, before its first entry is written; and once its plan was read, what it releases.
+
+    Args:
+        run: Its flow run id.
+        service: The service; "" if the plan was not read yet.
+        blocks: The platforms that the plan names.
 
     Raises:
         KeyFolderFault: The key's folder cannot be used.
     """
     if service or not await _read(OPEN, run):
-        await write(OPEN, run, {"service": service} if service else {})
+        await write(OPEN, run, {"service": service, "blocks": sorted(set(blocks))} if service else {})
 
 
 async def forget_open(run: str) -> None:
@@ -62,6 +68,11 @@ async def open_runs() -> list[str]:
 async def open_releases_of(service: str) -> list[str]:
     """List the open runs that release a service, by what is kept here; rollbacks are not among them."""
     return [run for run in await open_runs() if (await _read(OPEN, run)).get("service") == service]
+
+
+async def blocks_of(run: str) -> list[str]:
+    """Name the platforms that an open release's plan names, by what is kept here; none if it has not read its plan."""
+    return [str(block) for block in (await _read(OPEN, run)).get("blocks", [])]
 
 
 async def keep_process(run: str, process: dict[str, Any]) -> None:

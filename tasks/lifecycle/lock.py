@@ -7,7 +7,7 @@ holder is gone, one step each, without a lock that a killed process could leave 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
@@ -161,19 +161,22 @@ async def under_way(service: str, *, besides: str) -> list[str]:
     return [run for run in await open_releases_of(service) if run != besides]
 
 
-@task(name="request stop", task_run_name="stop the releases of {service}", **OBSERVE)
-async def request_stop(service: str, *, by: str) -> list[str]:
-    """Request that the service's open releases stop; they end at their next step, and suspended ones are resumed by the keeper.
+@task(name="request stop", task_run_name="stop releases under way", **OBSERVE)
+async def request_stop(releases: Sequence[str], *, by: str) -> list[str]:
+    """Request that open releases stop; they end at their next step, and suspended ones are resumed by the keeper.
 
     The label is what counts: the server merges labels in one step, while two writers of tags can undo each other. A run that was deleted
     from the server is told nothing: it ends at its next step because of that.
 
+    Args:
+        releases: Their flow run ids.
+        by: The run that asks.
+
     Returns:
-        The ids of those runs.
+        Those that the server has.
     """
-    told = await under_way.fn(service, besides=by)
     async with get_client() as client:
-        return await _tell(client, told, by=by)
+        return await _tell(client, releases, by=by)
 
 
 @task(name="request stop by tags", task_run_name="stop what is tagged as {service}", **OBSERVE)
@@ -181,7 +184,7 @@ async def request_stop_by_tags(service: str, *, by: str) -> list[str]:
     """Request that runs stop which only tags name as releases of the service, at most 200: anyone with the API's password makes thousands.
 
     Returns:
-        The ids of those that are not kept as open beside the key.
+        The ids of those that are not kept as open beside the key: what is kept says where those act.
     """
     kept = set(await under_way.fn(service, besides=by)) | {by}
     async with get_client() as client:
@@ -190,7 +193,7 @@ async def request_stop_by_tags(service: str, *, by: str) -> list[str]:
         return await _tell(client, sorted(begun - kept)[:PAGE], by=by)
 
 
-async def _tell(client: PrefectClient, runs: list[str], *, by: str) -> list[str]:
+async def _tell(client: PrefectClient, runs: Sequence[str], *, by: str) -> list[str]:
     """Tell runs to stop; gives those that the server has."""
     gate, told = asyncio.Semaphore(AT_ONCE), list[str]()
 

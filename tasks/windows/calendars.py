@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import hashlib
 from collections.abc import Awaitable, Iterable, Sequence
@@ -210,7 +211,7 @@ def _with_content(kept: Kept) -> Kept:
     found = read_kept(CONTENTS, kept.name, what=WHAT)
     if found is None:
         return replace(kept, read_at=None, tried_at=None)
-    return replace(kept, content=found["content"].encode())
+    return replace(kept, content=base64.b64decode(found["base64"]))
 
 
 def _keep(kept: Kept) -> None:
@@ -218,7 +219,7 @@ def _keep(kept: Kept) -> None:
     if not key_path().exists():
         return
     if kept.read_at and not kept.problem:
-        write_kept(CONTENTS, kept.name, {"content": kept.content.decode()}, what=WHAT)
+        write_kept(CONTENTS, kept.name, {"base64": base64.b64encode(kept.content).decode()}, what=WHAT)  # as text, \x01 takes six bytes
     times = {"asked_at": kept.asked_at, "tried_at": kept.tried_at, "read_at": kept.read_at}
     said = {"ics": kept.ics, "zone": kept.zone, "problem": kept.problem, "digest": kept.digest}
     write_kept(CALENDARS, kept.name, said | {key: at.isoformat() if at else "" for key, at in times.items()}, what=WHAT)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.flows.harness import FIRST, Stage, check_closed, check_well
-from tests.flows.processes import Traffic
+from tasks.lifecycle.lock import is_stop_requested
+from tests.flows.harness import FIRST, Stage, check_closed, check_well, plan_of, undecidable
+from tests.flows.processes import Traffic, ended
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(400)]
 
@@ -103,3 +106,33 @@ async def test_staging_alone_deploys_to_no_production(stage: Stage) -> None:
         assert ran.state == ("Refused" if section else "Deployed"), ran
         assert (await stage.platform("production").current())["baseline"] == FIRST
     assert (await stage.platform("staging").current())["baseline"] == version
+
+
+@pytest.mark.faults
+@pytest.mark.usefixtures("visitors")
+async def test_a_release_of_another_plan_of_that_service_does_not_choose_what_a_rollback_leaves(stage: Stage, tmp_path: Path) -> None:
+    """Whoever writes plans may call a service by any name: such a release is neither meant nor stopped."""
+    assert (await stage.release_through(stage.tag("5.6"))).state == "Deployed"
+    other = Stage("other", tmp_path, stage.runner)
+    await other.raise_up()
+    try:
+        steps = [{"percent": 1, "watch_seconds": 60}, {"percent": 100, "watch_seconds": 0}]
+        production = {**plan_of(other.name)["production"], "steps": steps}
+        judgement = undecidable(plan_of(other.name)["judgement"])
+        plan = other.plan(service=stage.name, production=production, judgement=judgement)
+        run = await other.release(other.tag("0.0.1"), plan=plan)
+        pid, points = stage.runner.start(run, "release")
+        async with asyncio.timeout(120):
+            while not points.exists() or "task begin watch" not in points.read_text():  # noqa: ASYNC110 - another process writes it
+                await asyncio.sleep(0.1)
+        back = await stage.carry_through(await stage.ask("rollback", plan=stage.plan(), reason="a test"), "rollback")
+        assert (back.state, (await stage.platform("production").current())["baseline"]) == ("RolledBack", FIRST), back
+        assert (await stage.seen(run)).state == "Running"
+        assert not await is_stop_requested(run)
+        back = await stage.carry_through(await stage.ask("rollback", plan=plan, reason="a test"), "rollback")  # by its own plan it is
+        assert back.state == "RolledBack", back
+        await ended(pid)
+        await check_closed(stage, await stage.seen(run), outcome="rolled_back")
+        await check_well(other, version=FIRST)
+    finally:
+        await other.end()

@@ -38,7 +38,12 @@ def waited(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     async def none(*_: Any, **__: Any) -> None:
         """Find none that only tags name."""
 
+    async def nowhere(*_: Any, **__: Any) -> dict[str, Any]:
+        """Find none that is kept as open."""
+        return {}
+
     stand_ins: dict[str, Any] = {"lock_service": lock, "wait_until": wait, "request_stop": stop, "request_stop_by_tags": none}
+    stand_ins |= {"releases_there": nowhere, "environments_reversed": lambda _: ()}
     for name, value in stand_ins.items():
         monkeypatch.setattr(queue, name, value)
     return done

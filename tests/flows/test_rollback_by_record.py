@@ -79,7 +79,7 @@ class World:
             stand_ins = {"platform_of": self.give, "retried": lambda work: work, "read_position": read, "expect_no_contract": none}
             for name, stand_in in stand_ins.items():
                 monkeypatch.setattr(module, name, stand_in)
-        monkeypatch.setattr(bad_version, "under_way", self.under_way)
+        monkeypatch.setattr(bad_version, "releases_there", self.releases_there)
         monkeypatch.setattr(bad_version, "faults_of_others", none_of)
         for name, stand_in in {"informed": same, "with_lease": with_lease, "abort_canary": abort, "named": lambda work, _: work}.items():
             monkeypatch.setattr(revert, name, stand_in)
@@ -88,9 +88,9 @@ class World:
         """Give the environment's platform."""
         return self.platform
 
-    async def under_way(self, _: str, *, besides: str) -> list[str]:
-        """Give the releases that tags name."""
-        return [one for one in self.tagged if one != besides]
+    async def releases_there(self, *_: Any, besides: str) -> dict[str, list[tuple[int, str]]]:
+        """Give the releases that are kept as open."""
+        return {one: [(1, "production")] for one in self.tagged if one != besides}
 
     async def decide(self, *, to: str = "", bad: str = "") -> str:
         """Decide which version is bad."""
@@ -151,6 +151,52 @@ async def test_a_rollback_that_can_do_nothing_stops_nothing(
     with pytest.raises(Refused, match=said):
         await world.decide(**asked)
     assert world.platform.calls == []
+
+
+@pytest.mark.usefixtures("storage")
+@pytest.mark.parametrize("asked", [{"bad": "V9"}, {"bad": "V9", "to": "V1"}])
+async def test_a_rollback_that_would_change_nothing_is_refused_and_says_what_runs(
+    monkeypatch: pytest.MonkeyPatch, asked: dict[str, str]
+) -> None:
+    """It must not end as if the bad version were gone; no release is stopped for it."""
+    world = World(monkeypatch, FakePlatform(baseline="V1", canary=None, previous="V0"))
+    world.platform.position["owner"] = None
+    with pytest.raises(Refused, match=r"what runs is production V1, and it was left as it is.*`--bad VERSION`"):
+        await world.decide(**asked)
+    assert await world.phase.read("rollback", name="bad version") is None
+    assert await world.decide() == "V1", "if none is named it is what serves"
+
+
+@pytest.mark.usefixtures("storage")
+async def test_a_release_that_went_back_by_itself_meanwhile_is_what_the_rollback_was_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is stopped and what serves is verified: that is a success."""
+    world = World(monkeypatch, FakePlatform(baseline="V0", canary=None, previous=None))
+    world.platform.position["owner"] = None
+    await world.released("release", "BAD")
+    assert await world.decide() == "BAD"
+    await bad_version.expect_moved(world.phase, ["production"])
+
+
+@pytest.mark.usefixtures("storage")
+@pytest.mark.parametrize(
+    ("kinds", "refused"), [(("nothing", "nothing"), True), (("nothing", None), True), (("nothing", "redeploy"), False)]
+)
+async def test_a_rollback_that_found_nothing_anywhere_did_not_succeed(
+    monkeypatch: pytest.MonkeyPatch, kinds: tuple[str | None, ...], *, refused: bool
+) -> None:
+    """Also if one environment answers only when the rollback has begun."""
+    world = World(monkeypatch, FakePlatform(baseline="V1", canary=None, previous="V0"))
+    names = ["production/eu", "production/us"]
+    await world.phase.append("Decided", kind="rollback", name="bad version", evidence={"bad": "V9", "moves": False})
+    for name, kind in zip(names, kinds, strict=True):
+        if kind:
+            evidence = {"choice": {"kind": kind}, "position": {"baseline": "V1", "canary": None}}
+            await world.phase.append("Chosen", kind="rollback", environment=name, name="choice", evidence=evidence)
+    if refused:
+        with pytest.raises(Refused, match=r"production/eu V1.*--bad"):
+            await bad_version.expect_moved(world.phase, names)
+    else:
+        await bad_version.expect_moved(world.phase, names)
 
 
 async def test_a_version_is_not_left_and_returned_to_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,7 +110,7 @@ async def test_a_scheduled_release_is_shown_and_can_be_cancelled(
     from prefect import get_client  # noqa: PLC0415
 
     from flows.commands import cancel, schedule, status  # noqa: PLC0415
-    from tasks.lifecycle.lock import request_stop  # noqa: PLC0415
+    from tasks.lifecycle.lock import under_way  # noqa: PLC0415
 
     monkeypatch.setenv("COLUMNS", "200")
     plan = deployed.plan(approval={"quorum": 2, "approvers": ["ada", "grace"]})
@@ -131,7 +131,7 @@ async def test_a_scheduled_release_is_shown_and_can_be_cancelled(
         await status._status(client, parsed("status", "--json"))
         seen = {one["id"]: one for one in json.loads(capsys.readouterr().out)["runs"]}[run]
         assert (seen["name"], seen["due"], seen["not_before"]) == (name, due.isoformat(), due.isoformat())
-        assert run not in await request_stop.fn(deployed.name, by="a rollback")
+        assert run not in await under_way.fn(deployed.name, besides="a rollback")
         assert await cancel._cancel(client, parsed("cancel", deployed.name)) == 0
         assert "is cancelled; it had not begun" in capsys.readouterr().out
         assert (await client.read_flow_run(UUID(run))).state_name == "Cancelled"

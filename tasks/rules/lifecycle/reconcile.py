@@ -193,8 +193,11 @@ def will_be_done(state: str, *, due: datetime | None, now: datetime) -> bool:
 
 
 def is_late(last: datetime | None, *, now: datetime) -> bool:
-    """Say if the keeper is missing: it has not done its work for a minute, or never did (`last` is None)."""
-    return last is None or now - last >= LATE
+    """Say if the keeper is missing: it has not done its work for a minute, or never did (`last` is None).
+
+    A note of the future, from before the clock was set, says nothing.
+    """
+    return last is None or abs(now - last) >= LATE
 
 
 def _care_for_waiting(seen: RunFacts, now: datetime) -> Care:

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from blocks.errors import Refused
 from blocks.forge.settings import PullRequests
 from blocks.git.git import Git
+from blocks.key_folder import kept_files
 from blocks.key_folder.kept_files import kept_path
 from blocks.key_folder.key_file import create_key, key_path
 from blocks.key_folder.places import Kept, keep_place, kept_blocks, read_place, whole_settings
@@ -18,6 +19,15 @@ from blocks.kubernetes.platform import KubernetesPlatform
 from blocks.local.platform import LocalPlatform
 
 KEPT = Kept("kubernetes 1f0c", {"gitops/shop": {"git": "git/shop"}, "git/shop": {"token": "hush"}})
+
+
+def test_what_could_not_be_read_again_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept already stays."""
+    keep_place("local/shop", KEPT)
+    monkeypatch.setattr(kept_files, "MAX_BYTES", 1_000)
+    with pytest.raises(Refused, match="1000 is the most that is read again, so it was not written"):
+        keep_place("local/shop", Kept("x" * 2_000, {}))
+    assert read_place("local/shop") == KEPT
 
 
 def test_what_was_kept_last_is_read_back() -> None:

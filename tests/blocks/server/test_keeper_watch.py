@@ -52,6 +52,20 @@ async def test_a_missing_keeper_is_an_event_and_so_is_its_return(home: Path, cap
     assert [record.levelname for record in caplog.records if record.name == "keeper"] == ["ERROR", "WARNING"]
 
 
+@pytest.mark.parametrize(("seconds", "missing"), [(-59, False), (-60, True), (30, False), (3600, True)])
+def test_a_note_of_the_future_does_not_hide_a_missing_keeper(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, *, missing: bool
+) -> None:
+    """The clock was set since; a little of it is the difference of two clocks."""
+    now = time.time()
+    monkeypatch.setattr(keeper_watch, "last_work", lambda _: keeper_watch.Work(now + seconds))
+    monkeypatch.setattr(keeper_watch.Watch, "_record", lambda *_: None)
+    watching = keeper_watch.Watch(tmp_path)
+    watching.look(now=now)
+    assert watching.missing is missing
+    assert ("in the future" in keeper_watch.describe(now + seconds, now=now)) is (seconds > 60)
+
+
 async def test_what_could_not_be_told_is_told_when_the_server_is_back(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that does not answer is not a reason to forget it."""
     watching, later = keeper_watch.Watch(home), time.time() + 100_000

@@ -318,6 +318,12 @@ def test_a_keeper_is_missing_after_a_minute() -> None:
     assert is_late(None, now=NOW)
 
 
+def test_a_keeper_whose_last_work_is_in_the_future_is_missing() -> None:
+    """The clock was set: until then its absence would not be seen."""
+    assert is_late(NOW + LATE, now=NOW)
+    assert not is_late(NOW + LATE - timedelta(seconds=1), now=NOW)
+
+
 @given(RUNS)
 def test_every_decision_says_why(seen: RunFacts) -> None:
     """The reason ends up in the run's history."""

@@ -31,6 +31,7 @@ from tasks.lifecycle.lock import (
     lock_tag,
     request_stop,
     request_stop_by_tags,
+    under_way,
 )
 from tasks.lifecycle.run_labels import begin_attempt, end_as, end_attempt, let_go, machine, process_lives, set_wakeup
 from tests.tasks.server_runs import new_run, seen, service
@@ -100,7 +101,7 @@ class TestOnTheServer:
         for run, its in ((release, name), (rollback, ""), (other, service()), (deleted, name)):
             await keep_open(run, service=its)
             await keep_open(run)  # as a process that goes on does, before its plan is read
-        assert await request_stop.fn(name, by=rollback) == [release]
+        assert await request_stop.fn(await under_way.fn(name, besides=rollback), by=rollback) == [release]
         assert [await is_stop_requested(run) for run in (release, rollback, other)] == [True, False, False]
 
     @pytest.mark.slow
@@ -109,7 +110,7 @@ class TestOnTheServer:
         name = service()
         kept, tagged, rollback = await new_run(), await new_run(tags=(lock_tag(name),)), await new_run(tags=(lock_tag(name),))
         await keep_open(kept, service=name)
-        assert await request_stop.fn(name, by=rollback) == [kept]
+        assert await request_stop.fn([kept], by=rollback) == [kept]
         assert not await is_stop_requested(tagged)
         assert await request_stop_by_tags.fn(name, by=rollback) == [tagged]
         assert [await is_stop_requested(run) for run in (kept, tagged, rollback)] == [True, True, False]

@@ -119,6 +119,14 @@ async def says(ics: str, at: datetime) -> str:
     return look_in_words(look(await with_calendars(windows_of(ics)), at))
 
 
+@pytest.mark.usefixtures("clock")
+def test_a_calendar_that_is_kept_can_be_read_again() -> None:
+    """Each control character takes six letters as JSON, which once made more than is read again."""
+    kept = calendars.Kept("https://example.org/a.ics", "UTC", AT, AT, AT, content=b"\x01" * calendar_source.MOST_BYTES)
+    calendars._keep(kept)
+    assert calendars._with_content(kept).content == kept.content
+
+
 async def test_the_events_of_a_calendar_are_windows_and_its_summary_is_the_reason(
     web: CalendarHttp, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
