@@ -71,70 +71,73 @@ class HolidayWindow(_Window):
         return window.Window(kind, self.zone, self.reason, self.owner, origin, holidays=whose)
 
 
-class RuleWindow(_Window):
+class _WrittenWindow(_Window):
+    """What windows have whose times are written, and not read elsewhere."""
+
+    duration_minutes: Annotated[int, Field(ge=1, le=527_040)] | None = None
+    """How long it is open each time, exactly."""
+    duration_days: Annotated[int, Field(ge=1, le=366)] | None = None
+    """Or how long in days: it closes so many days later at the same time of the wall."""
+    reason: Reason
+    """Why it is there; whoever waits reads it."""
+    owner: Owner
+    """Whom to ask about it: a person or a team."""
+
+    @field_validator("begins", "until", check_fields=False)
+    @classmethod
+    def _is_a_date(cls, text: str | None) -> str | None:
+        try:
+            _wall(text)
+        except ValueError as error:
+            raise fault(f"`{text}` is not a date: {error}", fix="Write a date that exists, as `2026-12-20T18:00`.") from None
+        return text
+
+    def durations(self) -> int:
+        """Count the durations that are given."""
+        return (self.duration_minutes is not None) + (self.duration_days is not None)
+
+    def lasts(self) -> timedelta:
+        """Give how long it is open each time; by the wall if that is in days."""
+        return timedelta(minutes=self.duration_minutes or 0, days=self.duration_days or 0)
+
+
+class RuleWindow(_WrittenWindow):
     """A window that recurs by a rule of RFC 5545, as calendars write it."""
 
     rrule: Annotated[str, Field(min_length=1, max_length=500)]
     """The days on which it opens, as `FREQ=MONTHLY;BYDAY=-1FR`: the last Friday of each month."""
     begins: Annotated[WallTime, Field(alias="from")]
     """When it opens first, as `2026-01-30T22:00`; it opens at this time of the wall on each of the days."""
-    duration_minutes: Annotated[int, Field(ge=1, le=527_040)] | None = None
-    """How long it is open each time, exactly."""
-    duration_days: Annotated[int, Field(ge=1, le=366)] | None = None
-    """Or how long in days: it closes so many days later at the same time of the wall."""
-    reason: Reason
-    """Why it is there; whoever waits reads it."""
-    owner: Owner
-    """Whom to ask about it: a person or a team."""
-
-    @field_validator("begins")
-    @classmethod
-    def _is_a_date(cls, text: str) -> str:
-        return _date(text)
 
     @model_validator(mode="after")
     def _is_a_rule(self) -> Self:
-        if durations := (self.duration_minutes is not None) + (self.duration_days is not None) - 1:
-            raise fault(f"`rrule` needs one duration, and has {durations + 1}", fix="Write `duration_minutes` or `duration_days`.")
+        if self.durations() != 1:
+            raise fault(f"`rrule` needs one duration, and has {self.durations()}", fix="Write `duration_minutes` or `duration_days`.")
         if wrong := rrule.rule_fault(self.rrule, _wall(self.begins)):
             raise fault(wrong, fix=rrule.FIX)
         return self
 
     def on(self, kind: window.Kind, *, origin: str) -> window.Window:
         """Give the window as the rules of windows take it."""
-        lasts = timedelta(minutes=self.duration_minutes or 0, days=self.duration_days or 0)
         return window.Window(
-            kind, self.zone, self.reason, self.owner, origin, lasts=lasts,
+            kind, self.zone, self.reason, self.owner, origin, lasts=self.lasts(),
             by_wall=self.duration_days is not None, begins=_wall(self.begins), rrule=self.rrule,
         )  # fmt: skip
 
 
-class Window(_Window):
+class Window(_WrittenWindow):
     """A window: either it recurs (`cron` and a duration), or it is open once (`from`, `until` or both)."""
 
     cron: Line | None = None
     """When it opens, again and again: minute, hour, day of the month, month, day of the week, as `0 22 * * 1-5`."""
-    duration_minutes: Annotated[int, Field(ge=1, le=527_040)] | None = None
-    """How long it is open each time, exactly."""
-    duration_days: Annotated[int, Field(ge=1, le=366)] | None = None
-    """Or how long in days: it closes so many days later at the same time of the wall."""
     begins: WallTime | None = Field(default=None, alias="from")
     """When it opens once, as `2026-12-20T18:00`; left out, it was always open."""
     until: WallTime | None = None
     """When it closes; left out, it never does."""
-    reason: Reason
-    """Why it is there; whoever waits reads it."""
-    owner: Owner
-    """Whom to ask about it: a person or a team."""
-
-    @field_validator("begins", "until")
-    @classmethod
-    def _is_a_date(cls, text: str | None) -> str | None:
-        return None if text is None else _date(text)
 
     @model_validator(mode="after")
     def _is_of_one_kind(self) -> Self:
-        durations = (self.duration_minutes is not None) + (self.duration_days is not None)
+        durations = self.durations()
         once = self.begins is not None or self.until is not None
         if (self.cron is not None) == once:
             wrong = "`cron` is given beside `from` or `until`" if once else "neither `cron` nor `from` nor `until` is given"
@@ -154,9 +157,8 @@ class Window(_Window):
             kind: Whether it allows or denies.
             origin: Where it is written: `plan`, `policy NAME`.
         """
-        lasts = timedelta(minutes=self.duration_minutes or 0, days=self.duration_days or 0)
         return window.Window(
-            kind, self.zone, self.reason, self.owner, origin, self.cron or "", lasts,
+            kind, self.zone, self.reason, self.owner, origin, self.cron or "", self.lasts(),
             by_wall=self.duration_days is not None,
             begins=None if self.begins is None else _wall(self.begins),
             ends=None if self.until is None else _wall(self.until),
@@ -283,14 +285,6 @@ class Windows(BothWindows):
     def are_there(self) -> bool:
         """Say if they limit when production may change."""
         return bool(self.allow or self.deny or self.quietest)
-
-
-def _date(text: str) -> str:
-    try:
-        _wall(text)
-    except ValueError as error:
-        raise fault(f"`{text}` is not a date: {error}", fix="Write a date that exists, as `2026-12-20T18:00`.") from None
-    return text
 
 
 def _wall(text: str | None) -> datetime:

@@ -79,8 +79,7 @@ def events_of(service: str, groups: Sequence[Group], at: datetime, until: dateti
                 break
             title = f"{service}: freeze ({window.within(span).reason})"
             detail, lasting = (f"of the {one.origin}, {times_in_words(one)} (ask {one.owner})" for one in (window, *without_age((window,))))
-            key = "" if span.begin is None else span.begin.isoformat()
-            end, has_end = _end(span.end, until)
+            key, (end, has_end) = span.begin.isoformat(), _end(span.end, until)
             found.append(Event("freeze", service, max(span.begin, at), end, title, detail, has_end=has_end, key=key, lasting=lasting))
     return sorted(found, key=lambda one: (one.begin, one.kind))
 
