@@ -47,7 +47,7 @@ async def keep_open(run: str, *, service: str = "", blocks: Iterable[str] = ()) 
 
 async def forget_open(run: str) -> None:
     """Forget a run whose record is closed; a file that stays is found and removed by the keeper."""
-    for folder in (OPEN, WAIT, PROCESS, BEAT, CARE, LOOK):
+    for folder in WHAT:
         with suppress(OSError):
             await asyncio.to_thread(remove_kept, folder, run)
 
