@@ -61,8 +61,8 @@ test-attacks: $(STAMP) ## Attack approvals, policy, secrets and sockets on insta
 test-load: $(STAMP) ## Request 200 releases and one rollback, and see when the rollback begins; nothing else may run meanwhile.
 	@SHIPWAY_REQUESTS=200 $(BIN)/pytest -q -rA tests/flows/test_load.py $(ARGS)
 
-test-rules: $(STAMP) ## Run the tests of the rules with thousands of generated examples each.
-	@HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -q -n $(WORKERS) tests/rules $(ARGS)
+test-rules: $(STAMP) ## Run the tests of the rules with hundreds of generated examples each: others each time, or by SHIPWAY_SEED.
+	@HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -q -n $(WORKERS) $(if $(SHIPWAY_SEED),--hypothesis-seed=$(SHIPWAY_SEED)) tests/rules $(ARGS)
 
 test-cluster: $(STAMP) ## Run the tests that need a Kubernetes cluster; KUBECONFIG names it, EVERY is as above.
 	$(NEED_CLUSTER)
