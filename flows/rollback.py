@@ -19,6 +19,7 @@ from flows.lifecycle.context import Phase, begin_phase, platform_of, run_id
 from flows.lifecycle.finalize import end_watch, finalize
 from flows.lifecycle.parameters import drops_unknown_parameters
 from flows.rollout.bad_version import expect_known, expect_moved, note_version_under_release, version_to_leave_by
+from flows.rollout.left import newer_rollback
 from flows.rollout.revert import roll_back_waves
 from tasks.evidence.releases_there import releases_there
 from tasks.lifecycle.asked import asked_by_record
@@ -126,7 +127,7 @@ async def rollback(
         requester: Your name, for the record.
         environment: Where; `production` means each of the plan's targets, the last wave first.
         version: The version to return to; empty takes the one before.
-        bad: The version to get rid of; empty takes the newest there.
+        bad: The version to get rid of; empty takes the newest there, or what the last rollback left if no release was promoted since.
         restored: Contract migrations whose effect you have undone by hand, by name; without them no rollback crosses one.
     """
     asked = RollbackRequest(plan, reason, requester, environment, version, bad, restored or [])
@@ -228,7 +229,8 @@ async def _attempt(run: str, asked: RollbackRequest) -> Ending:
         return Ending("refused", as_ending(error))
     except Superseded as error:
         await _leave_to_newer_copy(phase, environments, error)
-        return Ending("failed", error_text(error, limit=ENDING_LIMIT))
+        newer = await newer_rollback(phase, environments)
+        return Ending("failed", as_ending(f"the rollback {newer} goes on with it: {error_text(error)}" if newer else error_text(error)))
     except Exception as error:
         if as_temporary(error) is not None:
             raise  # the record stays open, so that the keeper lets it be tried again

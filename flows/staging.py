@@ -13,6 +13,7 @@ from flows.lifecycle.frame import conduct, roll_back_cancelled
 from flows.lifecycle.windows import wait_while_frozen
 from flows.rollout.data import expect_data
 from flows.rollout.held_step import Standing, wait_while_held
+from flows.rollout.left import forget_what_was_left
 from flows.rollout.migrations import migrate, promoted_here
 from flows.rollout.owning import own_what_was_changed
 from flows.rollout.prepare import prepare
@@ -67,13 +68,15 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
     await named(shift_traffic, "shift all traffic")(platform, version=version, percent=100, lease=lease, key=phase.key("staging/shift"))
     await own_what_was_changed(phase, platform, STAGING)
     after = await named(promote_revision, f"promote {version}")(platform, version=version, lease=lease, key=phase.key("staging/promote"))
+    promoted = await promoted_here(phase, platform, STAGING)
+    await forget_what_was_left(phase, STAGING, after, promoted, version=version)
     await phase.append(
         f"Staging runs {version}",
         kind="effect",
         environment=STAGING,
         name="promote",
         why=f"it ran {before['baseline'] or 'nothing'} before",
-        evidence={"before": dict(before), "after": dict(after), **await promoted_here(phase, platform, STAGING)},
+        evidence={"before": dict(before), "after": dict(after), **promoted},
     )
     await migrate(phase, platform, environment=STAGING, when="after", version=version, lease=lease)
     return passed(f"staging runs {version}")

@@ -12,6 +12,7 @@ from blocks.platform import Lease, Platform
 from flows.lifecycle.context import Phase, StepFields, approved_platform, check_not_stopped, expect_may_go_forward, subject_in
 from flows.lifecycle.windows import what_holds_a_target
 from flows.rollout.held_step import Standing, wait_while_held
+from flows.rollout.left import forget_what_was_left
 from flows.rollout.migrations import migrate, promoted_here
 from flows.rollout.owning import own_what_was_changed
 from flows.rollout.prepare import prepare
@@ -195,12 +196,14 @@ async def _promote(phase: Phase, platform: Platform, version: str, *, environmen
     after = await named(promote_revision, f"promote {version}{within(environment)}")(
         platform, version=version, lease=lease, key=phase.key(f"{environment}/promote")
     )
+    promoted = await promoted_here(phase, platform, environment)
+    await forget_what_was_left(phase, environment, after, promoted, version=version)
     await phase.append(
         f"{version} is the baseline in {environment}",
         kind="effect",
         environment=environment,
         name="promote",
         why=f"{after['previous']} was retired" if after["previous"] else "nothing ran there before",
-        evidence={"position": dict(after), **await promoted_here(phase, platform, environment)},
+        evidence={"position": dict(after), **promoted},
     )
     await migrate(phase, platform, environment=environment, when="after", version=version, lease=lease)

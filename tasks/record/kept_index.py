@@ -35,7 +35,7 @@ async def keep_run(folder: Folder, service: str, *, run: str, version: str = "",
     """
     try:
         value = {"service": service, "version": version, "place": place, "run": run}
-        await write(folder, f"{_prefix(service, version, place)}{run}", value, what=WHAT)
+        await write(folder, f"{name_of(service, version, place)}-{run}", value, what=WHAT)
     except KeyFolderFault:
         if must:
             raise
@@ -46,7 +46,7 @@ async def kept_runs_of(folder: Folder, service: str, *, version: str = "", place
 
     A file that cannot be read, as after a change of the key, names its run all the same: only the worker writes there.
     """
-    beginning = _prefix(service, version, place)
+    beginning = f"{name_of(service, version, place)}-"
     names = await asyncio.to_thread(kept_names, folder, beginning=beginning)
     return [run for run in (name.removeprefix(beginning) for name in names) if RUN.fullmatch(run)]
 
@@ -61,5 +61,6 @@ def version_of(name: str) -> str:
     return name[:PREFIX]
 
 
-def _prefix(service: str, version: str, place: str) -> str:
-    return hashlib.sha256(f"{service}\n{version}\n{place}".encode()).hexdigest()[:PREFIX] + "-"
+def name_of(service: str, version: str, place: str) -> str:
+    """Name a version of a service in a place, as kept files are called."""
+    return hashlib.sha256(f"{service}\n{version}\n{place}".encode()).hexdigest()[:PREFIX]

@@ -41,6 +41,7 @@ class FakePlatform:
         self.calls: list[str] = []
         self.interferes: dict[str, Any] = {}
         self.broken: set[str] = set()
+        self.is_rollback = [False]  # shared by the views of one environment
         self._ready()
 
     async def current(self) -> Position:
@@ -53,6 +54,7 @@ class FakePlatform:
         if self.position["owner"] not in {None, owner} and not takeover:
             raise Refused(f"the fake is owned by {self.position['owner']}")
         self.position.update(owner=owner, generation=self.position["generation"] + 1)
+        self.is_rollback[0] = takeover
         return Lease(owner=owner, generation=self.position["generation"])
 
     async def release_lease(self, lease: Lease) -> None:
@@ -89,6 +91,8 @@ class FakePlatform:
         if position["percent"] != ALL:
             raise WorldMoved(f"{position['canary']} does not get all requests; it cannot be made the baseline")
         previous = position["baseline"] or position["previous"]
+        if self.is_rollback[0]:
+            previous = None if position["previous"] == position["canary"] else position["previous"]
         self._do(f"promote {lease['generation']}", baseline=position["canary"], canary=None, percent=0, previous=previous)
 
     async def abort(self, lease: Lease) -> None:
