@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from blocks.errors import BadInput
 from blocks.outside_text import outside
+from tasks.rules.windows.rrule import misread
 from tasks.rules.windows.zones import wall_of, zone_fault
 
 Time = date | datetime
@@ -137,6 +138,8 @@ def _rules(event: Any, zone: ZoneInfo, title: str) -> list[dict[str, Any]]:
                 title, f"it recurs {often or 'without a FREQ'}, which is not read", fix="Let it recur daily, or once an hour at most."
             )
         found["FREQ"] = [often]
+        if wrong := misread(found):
+            raise _wrong(title, wrong)
         if until := found.get("UNTIL"):
             found["UNTIL"] = [_last(until[0], zone)]
         rules.append(found)
