@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from blocks.errors import Refused
+from flows import production as alone
 from flows import release as releases
 from flows.approval import gate as gates
 from flows.lifecycle import windows
 from flows.lifecycle.windows import opens_at, wait_for_window
 from flows.release import _still_the_same, _to_be_renewed
+from tasks.rules.analysis.outcome import Outcome
+from tasks.rules.lifecycle.results import Approval, TargetResult, WaveResult
 from tasks.rules.rollout.waiting import wake_time
 from tasks.rules.windows.schedule import Due
 from tests.flows.test_gate_in_time import Asked, passed_at, phase
@@ -123,3 +126,29 @@ async def test_the_run_is_woken_for_it_and_asks_again(approved: World, monkeypat
     assert not await _still_the_same(phase, INPUTS)
     assert (Kept.entries[-1].kind, Kept.entries[-1].name) == ("refused", "void")
     assert "it will be older than `approval.valid_for_minutes`" in Kept.entries[-1].why
+
+
+async def test_production_alone_does_not_begin_by_an_approval_that_grew_too_old(approved: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waited longer for its window than an approval holds; a wave that has begun, and later waves, go on."""
+    done = TargetResult(outcome=Outcome.PASSED, reason="deployed", environment="production")
+
+    async def roll_out(*_: Any, **__: Any) -> WaveResult:
+        return WaveResult(outcome=Outcome.PASSED, reason="deployed", targets={"production": done})
+
+    async def is_begun(*_: Any) -> bool:
+        return approved.is_begun
+
+    for name, way in {"wait_for_window": nothing, "roll_out_wave": roll_out, "is_begun": is_begun}.items():
+        monkeypatch.setattr(alone, name, way)
+    phase = await decided(phase_of(**CLOSED))
+
+    async def begins(after: timedelta, inputs: Any = INPUTS) -> WaveResult:
+        monkeypatch.setattr(gates, "now", lambda: AT + after)
+        return await alone._when_it_may(phase, "1.1", wave=["production"], approval=Approval(), inputs=inputs)
+
+    assert (await begins(3 * DAY)).passed
+    with pytest.raises(Refused, match=r"it is 4380 min old, more than the 4320 of `approval.valid_for_minutes`. Run it again"):
+        await begins(3 * DAY + HOUR)
+    assert (await begins(3 * DAY + HOUR, None)).passed
+    approved.is_begun = True
+    assert (await begins(3 * DAY + HOUR)).passed
