@@ -14,7 +14,7 @@ from flows import release as releases
 from flows.approval import gate as gates
 from flows.lifecycle import windows
 from flows.lifecycle.windows import opens_at, wait_for_window
-from flows.release import _still_the_same, _to_be_renewed
+from flows.release import UNCHANGED, _is_settled, _still_the_same, _to_be_renewed
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.results import Approval, TargetResult, WaveResult
 from tasks.rules.rollout.waiting import wake_time
@@ -126,6 +126,32 @@ async def test_the_run_is_woken_for_it_and_asks_again(approved: World, monkeypat
     assert not await _still_the_same(phase, INPUTS)
     assert (Kept.entries[-1].kind, Kept.entries[-1].name) == ("refused", "void")
     assert "it will be older than `approval.valid_for_minutes`" in Kept.entries[-1].why
+
+
+async def test_a_release_begins_by_no_approval_that_grew_too_old_while_it_waited(approved: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else changed, and production is open: people are asked again all the same."""
+    assert not approved.is_begun
+    for name in ("_holds_lease", "_is_changed", "check_not_stopped", "tell_what_is_over"):
+        monkeypatch.setattr(windows, name, nothing)
+    phase = await decided(phase_of())
+    monkeypatch.setattr(gates, "now", lambda: AT + 3 * DAY + HOUR)
+    assert not await _still_the_same(phase, INPUTS)
+    assert "it is 4380 min old, more than the 4320" in Kept.entries[-1].why
+
+
+async def test_what_was_approved_is_compared_again_after_each_wait_before_production(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it was, it counts until the release waits for a window, a freeze or its turn."""
+    assert world.frozen is None
+    for name in ("_holds_lease", "check_not_stopped"):
+        monkeypatch.setattr(windows, name, nothing)
+    phase = phase_of(**CLOSED)
+    assert not await _is_settled(phase)
+    await phase.append("Nothing changed", kind="gate", name=UNCHANGED)
+    assert await _is_settled(phase)
+    await wait_for_window(phase, ["production"])
+    assert not await _is_settled(phase)
+    world.is_begun = True
+    assert await _is_settled(phase)  # what has begun finishes
 
 
 async def test_production_alone_does_not_begin_by_an_approval_that_grew_too_old(approved: World, monkeypatch: pytest.MonkeyPatch) -> None:
