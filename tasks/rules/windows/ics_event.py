@@ -78,8 +78,10 @@ class Reader:
         zone = self._zone(event["DTSTART"], event["DTSTART"].dt, title)
         start, end = self._wall(event["DTSTART"], zone, title), self._end(event, zone, title)
         length = event["DURATION"].dt if "DURATION" in event else None
-        if end is None and length is None and not isinstance(event["DTSTART"].dt, datetime):
-            length = timedelta(days=1)
+        if (end is not None and end < start) or (length is not None and length < timedelta()):
+            raise _wrong(title, "it ends before it begins")
+        if not isinstance(event["DTSTART"].dt, datetime) and (end == start or end is None) and not length:
+            end, length = None, timedelta(days=1)  # some calendars write the last day itself, and not the one after it
         rules = _rules(event, zone, title)
         found = {"UID": str(event.get("UID", f"{INDEX}-{len(self.facts)}")), "DTSTART": start, "SEQUENCE": event.get("SEQUENCE", 0)}
         found |= {"DTEND": end or start + (length or timedelta()), "RRULE": rules, INDEX: str(len(self.facts))}
