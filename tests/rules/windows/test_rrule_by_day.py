@@ -62,7 +62,7 @@ def test_a_rule_has_the_days_that_a_naive_reading_has(rule: Parts, about: dateti
 
 def naive(rule: Parts, first: datetime) -> Iterator[datetime]:
     """Go through every day of the periods around a first one, and give the starts from it on."""
-    day, end = first.date().replace(month=1, day=1) - 7 * DAY, first.date().replace(month=12, day=31) + SPAN
+    day, end = first.date().replace(month=1, day=1) - 7 * DAY, date(first.year + 3, 1, 1)
     days = [day + DAY * number for number in range((end - day).days)]
     for number, period in groupby(days, lambda one: period_of(rule, first, one)):
         fits = [one for one in period if fits_in(rule, first, one)] if number % int(rule.get("INTERVAL", 1)) == 0 else []
