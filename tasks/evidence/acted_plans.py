@@ -70,10 +70,23 @@ def _hash(*texts: str) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:24]
 
 
-async def acted_plans(section: str) -> list[ActedPlan]:
-    """Read the plans by which releases acted on a section; what cannot be read, as after a change of the key, refuses no rollback."""
+async def acted_plans(section: str = "") -> list[ActedPlan]:
+    """Read the plans by which releases acted on a section, or on any; what cannot be read, as of another key, refuses no rollback."""
     found = await asyncio.gather(*(asyncio.to_thread(_read_or_say, name) for name in await asyncio.to_thread(kept_names, FOLDER)))
-    return [one for one in found if one is not None and one.section == section]
+    return [one for one in found if one is not None and section in {"", one.section}]
+
+
+async def acts_for_others(service: str, place: Place) -> str:
+    """Say for whom alone releases acted through an environment's block; "" if this service was among them, in this section, or none did.
+
+    Args:
+        service: The service.
+        place: The environment.
+    """
+    through = {(one.service, one.section) for one in await acted_plans() if place.platform in one.blocks}
+    if not through or (service, section_of(place.environment)) in through:
+        return ""
+    return " and ".join(f"{section} of the service {other}" for other, section in sorted(through))
 
 
 def _read(name: str) -> ActedPlan | None:

@@ -16,6 +16,8 @@ from flows import rollback
 from flows.lifecycle import context
 from flows.lifecycle.acting import acting_for
 from flows.lifecycle.context import Phase
+from flows.rollout import others
+from flows.rollout.others import faults_of_others
 from flows.rollout.plan_of_rollback import begin_rollback, how_it_differs
 from tasks.evidence import acted_plans
 from tasks.evidence.acted_plans import FOLDER, WHAT, files_of, keep_plan
@@ -213,6 +215,38 @@ async def test_a_kept_plan_that_cannot_be_used_stops_no_rollback(desk: Desk, fau
         path.write_bytes(b"x")
     desk.write("local/new")
     assert await desk.goes_to() == "local/new"
+
+
+@pytest.mark.parametrize(
+    ("service", "environment", "said"),
+    [
+        ("shop", "production", ""),
+        ("mail", "production", "for production of the service shop alone, so production of mail is not rolled back"),
+        ("shop", "staging", "for production of the service shop alone, so staging of shop is not rolled back"),
+    ],
+)
+async def test_a_plan_of_others_does_not_roll_back_what_a_release_brought(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, service: str, environment: str, said: str
+) -> None:
+    """Contracts count by service and section, so another name of either would cross them unseen, also if the file is said to count."""
+
+    async def no_platform(*_: Any) -> None:
+        return None
+
+    async def not_anothers(*_: Any) -> str:
+        return ""
+
+    monkeypatch.setattr(others, "platform_of", no_platform)
+    monkeypatch.setattr(others, "is_anothers", not_anothers)
+    await desk.act()
+    changes = {"staging": {"platform": "local/shop"}} if environment == "staging" else {}
+    desk.write("local/other" if environment == "staging" else "local/shop", service=service, **changes)
+    phase = await desk.begin(environment=environment, as_it_is=True)
+    assert said in "".join((await faults_of_others(phase, [environment])).values())
+    assert bool(await faults_of_others(phase, [environment])) is bool(said)
+    if said:
+        await desk.act(environment)
+        assert await faults_of_others(phase, [environment]) == {}, "once a release of it acted there it is its own"
 
 
 async def test_the_files_by_which_releases_acted_here_are_known(desk: Desk) -> None:

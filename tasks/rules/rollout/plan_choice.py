@@ -145,7 +145,8 @@ def _of_file(named: Named, file: TakenPlan, kept: Sequence[ActedPlan], same: Map
 def _of_another_service(named: Named, file: TakenPlan, kept: Sequence[ActedPlan], wanted: Mapping[str, str]) -> PlanChoice:
     """Choose for a service of which no release acted: if this file or these blocks are known, it was called otherwise."""
     able = [one for one in kept if _places(one.taken, named.environment)]
-    found = [one for one in able if not wanted.keys().isdisjoint(one.blocks)] or [one for one in able if one.files() & named.files]
+    by_blocks = [one for one in able if not wanted.keys().isdisjoint(_places(one.taken, named.environment))]
+    found = by_blocks or [one for one in able if one.files() & named.files]
     if not found:
         return PlanChoice(file)
     said = f"the file names the service {file.parsed().service}, of which no release ever acted."

@@ -69,13 +69,15 @@ FILE, KEPT = "the file", "as the release had it"
         ([acted(SHOP)], taken("k/evil", service="mail"), KEPT, "the service mail"),
         ([acted(SHOP)], taken("k/shop", service="mail", path=ELSEWHERE), KEPT, "the service mail"),
         ([acted(SHOP)], taken("k/mail", service="mail", path=ELSEWHERE), FILE, ""),
+        ([MOVED], taken("k/shop", service="mail", path=ELSEWHERE), FILE, ""),
         ([acted(SHOP), acted(taken("k/mail", service="mail"))], taken("k/mail", service="mail"), FILE, ""),
         ([acted(SHOP), acted(taken("k/mail", service="mail", path=Q))], taken("k/mail", service="mail"), FILE, ""),
     ],
     ids=[
         "nothing kept", "limits edited", "another block", "another strategy", "a target fewer", "a target more", "a target exchanged",
         "after a move", "a move undone", "another checkout", "another region", "another folder and block", "another service",
-        "another service and block", "its block in another plan", "a new service", "one path, two services", "a service came to this path",
+        "another service and block", "its block in another plan", "a new service", "a block that was left to it",
+        "one path, two services", "a service came to this path",
     ],
 )  # fmt: skip
 def test_a_rollback_goes_where_releases_acted(kept: list[ActedPlan], file: TakenPlan, goes_by: str, said: str) -> None:
