@@ -63,7 +63,7 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
     if not bad and has_acted and await _began_before(phase):
         raise WorldMoved("which version this rollback leaves is in no record any more, and it has acted; ask again, and name it with `bad`")
     owners = {owner: [(None, name) for name in own] for one in positions.values() if (owner := one["owner"]) and RUN.fullmatch(owner)}
-    under = await _version_of(owners) or await note_version_under_release(phase, own)
+    under = await _version_of(owners) or await _leaving(owners) or await note_version_under_release(phase, own)
     runs, lefts = _in_words(positions, own), await last_left(phase, list(positions))
     meant = {name: as_meant(one, lefts.get(name), to=to or PREVIOUS) for name, one in positions.items()}
     wanted = bad or under or _common_version(meant, own, to=to or PREVIOUS, runs=runs)
@@ -125,20 +125,27 @@ async def note_version_under_release(phase: Phase, environments: Sequence[str]) 
 async def _version_of(releases: Mapping[str, Iterable[tuple[int | None, str]]]) -> str:
     """Name the version of the first of these releases whose record is open and has an effect here; what names the runs only names them.
 
-    Of a rollback that is not over it is the version which that one leaves.
-
     Args:
         releases: By run, the rounds (None is any) and environments whose effects are here.
     """
     for release, here in releases.items():
         entries = await read_entries(release)
         opened = next(iter(select(entries, kind="opened")), None)
-        is_open = opened is not None and outcome_of(entries) == "open"
-        if is_open and opened and opened.evidence.get("flow") == "rollback":
-            if decided := next(iter(select(entries, kind="rollback", name=NAME)), None):
-                return str(decided.evidence["bad"])
-        elif is_open and any(select(entries, kind="effect", environment=environment, round=number) for number, environment in here):
+        is_open = opened is not None and outcome_of(entries) == "open" and opened.evidence.get("flow") != "rollback"
+        if is_open and any(select(entries, kind="effect", environment=environment, round=number) for number, environment in here):
             return str(opened.evidence.get("version", "")) if opened else ""
+    return ""
+
+
+async def _leaving(owners: Iterable[str]) -> str:
+    """Name the version that a rollback which owns an environment, and is not over, decided to leave; "" if none does."""
+    for owner in owners:
+        entries = await read_entries(owner)
+        opened, decided = (
+            next(iter(found), None) for found in (select(entries, kind="opened"), select(entries, kind="rollback", name=NAME))
+        )
+        if opened and decided and outcome_of(entries) == "open" and opened.evidence.get("flow") == "rollback":
+            return str(decided.evidence["bad"])
     return ""
 
 

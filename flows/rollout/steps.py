@@ -21,6 +21,7 @@ from flows.rollout.verify_canary import canary_fault
 from flows.verify import verified
 from tasks.analysis.watch import begin_watch, start_clock, watch_step
 from tasks.approval.protection import keep_way
+from tasks.evidence.acted_plans import keep_plan
 from tasks.lifecycle.retries import named, retried
 from tasks.rollout.link import through
 from tasks.rollout.rollout import acquire_lease, promote_revision, shift_traffic
@@ -52,6 +53,7 @@ async def roll_out(phase: Phase, version: str, *, place: Place, decisions: Mappi
         return TargetResult(outcome=Outcome.WATCHING, reason=as_ending(keeps.what), environment=name, is_held=True)
     lease = await retried(acquire_lease)(platform, owner=phase.owner)
     await retried(keep_way)(place, platform)
+    await keep_plan(phase.taken, place, given=phase.path)
     stands = Standing(platform, name, version, lease=lease)
     if not await _prepare(phase, platform, version, place=place, lease=lease):
         found, stands = await _climb(phase, stands, lease, place=place, decisions=decisions)
