@@ -12,8 +12,8 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from blocks.errors import Refused
-from blocks.key_folder.heads import KeyFolderFault
+from blocks.errors import Refused, Tampered
+from blocks.key_folder.heads import KeyFolderFault, read_head
 from blocks.key_folder.kept_files import kept_names, read_kept, remove_kept, write_kept
 from tasks.lifecycle.clock import now
 
@@ -46,28 +46,41 @@ async def keep_open(run: str, *, service: str = "", blocks: Iterable[str] = ()) 
 
 
 async def forget_open(run: str) -> None:
-    """Forget a run whose record is closed; a file that stays is found and removed by the keeper."""
+    """Forget a run that has come to its end: its record is closed, its leases and locks are given up.
+
+    One whose file stays, as its process died before or the folder could not be written, is settled by the keeper, which ends it again.
+    """
     for folder in WHAT:
         with suppress(OSError):
             await asyncio.to_thread(remove_kept, folder, run)
 
 
 async def is_kept_open(run: str) -> bool:
-    """Say if a run's record is open by what is kept here; one whose file cannot be read is, too."""
+    """Say if a run has not come to its end by what is kept here; one whose file cannot be read has not, either."""
     try:
         return await asyncio.to_thread(read_kept, OPEN, run, what=WHAT[OPEN]) is not None
     except Refused:
         return True
 
 
+def is_closed(run: str) -> bool:
+    """Say if a run's record is closed, by its head; not if that cannot be read."""
+    try:
+        head = read_head(run)
+    except (KeyFolderFault, Tampered):
+        return False
+    return head is not None and head.closed
+
+
 async def open_runs() -> list[str]:
-    """List the runs whose record is not closed, by what is kept here; empty if that cannot be read."""
+    """List the runs that have not come to their end, by what is kept here; empty if that cannot be read."""
     return [name for name in await asyncio.to_thread(kept_names, OPEN) if RUN.fullmatch(name)]
 
 
 async def open_releases_of(service: str) -> list[str]:
-    """List the open runs that release a service, by what is kept here; rollbacks are not among them."""
-    return [run for run in await open_runs() if (await _read(OPEN, run)).get("service") == service]
+    """List the open runs that release a service, by what is kept here; rollbacks are not among them, nor those whose record is closed."""
+    found = [run for run in await open_runs() if (await _read(OPEN, run)).get("service") == service]
+    return [run for run in found if not await asyncio.to_thread(is_closed, run)]
 
 
 async def blocks_of(run: str) -> list[str]:
