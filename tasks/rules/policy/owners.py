@@ -13,7 +13,7 @@ from tasks.rules.policy.policy import Policy
 
 
 def ownership_conflict(
-    place: Place, service: str, policies: Sequence[Policy], *, owner: str, block: str, section: str, thing: str = ""
+    place: Place, service: str, policies: Sequence[Policy], *, owner: str, block: str, section: str, thing: str = "", owned_as: str = ""
 ) -> str:
     """Say why a service may not deploy to an environment that has an owner; "" if it may.
 
@@ -25,27 +25,31 @@ def ownership_conflict(
         block: The block through which it deploys there.
         section: The section of the plan in which that block was named: staging or production.
         thing: What of the environment it is, as `the Service shop/web`; "" for the whole.
+        owned_as: The same in the words of that block, which count for what is shared: whoever can edit blocks chooses those of others.
 
     Returns:
         One sentence with the plan's field and the fix.
     """
     points = f"points to {thing}, which is" if thing else "points to"
-    evaded = [one.name for one in policies if block in one.protects and place.platform not in one.protects]
+    shared = [one for one in policies if owned_as and block in one.protects and owned_as in one.shares]
+    shares = f", or `{owned_as}` to its `shares`" if owned_as else ""
+    evaded = [one.name for one in policies if block in one.protects and place.platform not in one.protects and one not in shared]
     if evaded:
         return (
             f"{place.field}: {place.platform} {points} the environment of {block}, which the policy {evaded[0]} protects in `protects`. "
-            f"Name {block}, or let the platform team add {place.platform} to the policy."
+            f"Name {block}, or let the platform team add {place.platform} to the policy{shares}."
         )
     if section_of(place.environment) != section:
         return (
             f"{place.field}: {place.platform} {points} {section} of the service {owner}, which deploys there through {block}. "
             f"Point {place.platform} to an environment of its own."
         )
-    if owner == service or any(place.platform in one.protects and service in one.services for one in policies):
+    if owner == service or shared or any(place.platform in one.protects and service in one.services for one in policies):
         return ""
     return (
         f"{place.field}: {thing and f'{thing} of '}{place.platform} belongs to the service {owner}, which was the first to release there. "
-        f"Name a platform of your own, or let the platform team list {service} in `services` of a policy that protects it."
+        f"Name a platform of your own, or let the platform team list {service} in `services` of a policy that protects it"
+        f"{f', or `{owned_as}` in `shares` of one that protects {block}' if owned_as else ''}."
     )
 
 

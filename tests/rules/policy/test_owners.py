@@ -16,6 +16,11 @@ def policy_of(protects: list[str], services: list[str]) -> Policy:
     return Policy(policy=1, name="p", protects=protects, services=services)
 
 
+def sharing(protects: list[str], thing: str) -> Policy:
+    """Make a policy that shares something."""
+    return Policy(policy=1, name="p", protects=protects, services=["other"], shares=[thing])
+
+
 @pytest.mark.parametrize(
     ("policies", "owner", "block", "said"),
     [
@@ -106,6 +111,33 @@ def test_what_a_release_changes_besides_belongs_to_its_first_service_too(
     place = Place(environment, "kubernetes/s", f"{environment}.platform", 60)
     thing = "the Service shop/web"
     found = ownership_conflict(place, "shop", policies, owner=owner, block="kubernetes/p", section="production", thing=thing)
+    assert (said in found, found == "") == (True, said == "")
+
+
+APP = "the Application of argocd-application/umbrella"
+
+
+@pytest.mark.parametrize(
+    ("environment", "policies", "owned_as", "said"),
+    [
+        ("production", [sharing(["kubernetes/p"], APP)], APP, ""),
+        ("production", [sharing(["kubernetes/p"], APP), policy_of(["kubernetes/s"], ["shop"])], APP, ""),
+        ("production", [sharing(["kubernetes/p"], APP), policy_of(["kubernetes/p"], ["other"])], APP, "which the policy p protects"),
+        ("production", [sharing(["kubernetes/p"], "another")], APP, f"or `{APP}` to its `shares`"),
+        ("production", [sharing(["kubernetes/elsewhere"], APP)], APP, f"or `{APP}` in `shares` of one that protects kubernetes/p"),
+        ("production", [sharing(["kubernetes/p"], APP)], "", "which the policy p protects"),
+        ("staging", [sharing(["kubernetes/p"], APP)], APP, "which is production of the service other"),
+    ],
+    ids=["shared", "by one of two", "not by the other", "another thing", "another block", "the whole", "staging"],
+)
+def test_what_a_policy_shares_may_be_changed_by_releases_of_others(
+    environment: str, policies: list[Policy], owned_as: str, said: str
+) -> None:
+    """In the words that its owner's block has for it, as those of the asker's block can be edited; never by a staging."""
+    place = Place(environment, "kubernetes/s", f"{environment}.platform", 60)
+    found = ownership_conflict(
+        place, "shop", policies, owner="other", block="kubernetes/p", section="production", thing=APP, owned_as=owned_as
+    )  # fmt: skip
     assert (said in found, found == "") == (True, said == "")
 
 
