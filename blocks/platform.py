@@ -12,7 +12,7 @@ here is a test of the contract suite that docs/platforms.md describes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NotRequired, Protocol, Self, TypedDict, runtime_checkable
 
 CONFIGURATION = "+config."
@@ -188,10 +188,10 @@ class Platform(Protocol):
         """Report in a few lines for an operator what the platform is doing."""
         ...
 
-    async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:
-        """Read the revisions' own log lines since a moment (seconds since the epoch, UTC), oldest first, the newest `limit` at most.
+    async def logs(self, since: float, take: Callable[[LogLine], None]) -> str:
+        """Hand over the revisions' own log lines since a moment (seconds since the epoch, UTC), one after the other, oldest first.
 
-        An unfinished last line counts, and of a long line its first 64 kB.
+        An unfinished last line counts, and of a long line its first 64 kB. Returns which lines could not be read; "" if all were.
         """
         ...
 

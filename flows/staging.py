@@ -18,6 +18,7 @@ from flows.rollout.owning import own_what_was_changed
 from flows.rollout.prepare import prepare
 from flows.verify import verified
 from tasks.approval.protection import keep_way
+from tasks.evidence.acted_plans import keep_plan
 from tasks.lifecycle.retries import named, retried
 from tasks.rollout.rollout import acquire_lease, promote_revision, shift_traffic
 from tasks.rules.lifecycle.results import PhaseResult, failed, passed
@@ -58,7 +59,9 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
     if fault := await wait_while_held(phase, Standing(platform, STAGING, version), before=PREPARE):
         return failed(fault)  # before the lease is acquired
     lease = await retried(acquire_lease)(platform, owner=phase.owner)
-    await retried(keep_way)(place_of(phase.plan, STAGING), platform)
+    place = place_of(phase.plan, STAGING)
+    await retried(keep_way)(place, platform)
+    await keep_plan(phase.taken, place, given=phase.path)
     await migrate(phase, platform, environment=STAGING, when="before", version=version, lease=lease)
     if fault := await wait_while_held(phase, Standing(platform, STAGING, version, lease=lease), before=PREPARE):
         return failed(fault)

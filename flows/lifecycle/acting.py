@@ -111,6 +111,28 @@ async def fix_settings(environment: str, platform: Platform, approved: Mapping[s
             release.begun = begun
 
 
+async def fix_plan(scope: str, taken: TakenPlan) -> None:
+    """Fix the plan of a rollback at its first step: later neither storage nor file decide where it goes, or that it ends.
+
+    Args:
+        scope: Its scope.
+        taken: The plan.
+    """
+    release = acting()
+    if release is None:
+        return
+    release.plans[scope] = taken
+    async with release.writing:
+        kept = await release.known()
+        begun = Begun(plans=kept.plans | release.plans, settings=kept.settings)
+        try:
+            if begun != kept:
+                await keep_begun(release.run, begun)
+            release.begun = begun
+        except Refused as error:
+            say(f"{error_text(error)}. The rollback goes on without it")
+
+
 async def expect_as_begun(name: str, block: Platform | Prometheus | None) -> None:
     """Compare a block that was loaded anew with what the release began with.
 

@@ -11,6 +11,7 @@ from blocks.platform import Lease, Platform, source_version
 from flows.lifecycle.context import Phase, platform_of
 from flows.rollout.held_step import Standing, wait_while_held
 from tasks.approval.protection import identify
+from tasks.evidence.acted_plans import files_of
 from tasks.lifecycle.retries import named, retried
 from tasks.process.concurrency import turns
 from tasks.record.journal import read_entries, read_entry, say
@@ -109,6 +110,7 @@ async def expect_no_contract(phase: Phase, way: RollbackChoice, *, environment: 
     if not contracts:
         return
     here = await read_here(phase, await platform_of(phase.plan, environment), environment)
+    here = here._replace(plans=(phase.path, phase.taken.path, *await files_of(phase.plan.service, here)))
     since = await retried(last_deployed)(phase.plan.service, version=target, here=here)
     found = crossed(contracts, undone, here=here, target=target, target_since=since)
     left = not_acknowledged(found, restored)

@@ -15,7 +15,7 @@ from blocks.key_folder.key_file import create_key, key_path
 from flows.commands.override import _expect_held
 from flows.lifecycle import suspend, windows
 from flows.lifecycle.context import Phase
-from flows.lifecycle.windows import Waits, _what_keeps, expect_in_time, wait_for_window, what_holds_a_target
+from flows.lifecycle.windows import Waits, _what_keeps, expect_in_time, wait_for_window, wait_while_frozen, what_holds_a_target
 from tasks.lifecycle.kept_runs import forget_open, keep_open
 from tasks.lifecycle.quietest import keep_quietest
 from tasks.lifecycle.window_turns import take_turns
@@ -263,3 +263,46 @@ async def test_who_has_changed_production_keeps_its_turns_while_it_waits_for_ano
     assert await take_turns(["mail"], run="another", what="release mail 2.0") is None
     assert await take_turns(["db", "mail"], run=RUN, what="release shop 1.1", keeps=True) is not None
     assert await take_turns(["db"], run="another", what="release mail 2.0") is not None
+
+
+@pytest.mark.parametrize("waits", [lambda phase: wait_for_window(phase, ["production"]), wait_while_frozen], ids=["production", "staging"])
+async def test_what_is_lifted_between_the_look_and_the_wait_wakes_the_release(
+    world: World, monkeypatch: pytest.MonkeyPatch, waits: Any
+) -> None:
+    """It is named what holds it before it is looked: by a later name it would sleep until the next day."""
+    assert world.frozen is None
+    holds, named = ["frozen"], list[str]()
+
+    async def look(_phase: Any) -> Hold:
+        holds[0] = "lifted"  # right after this look
+        return FROZEN
+
+    async def wait(_until: Any, *, held: str, **_: Any) -> None:
+        named.append(held)
+
+    ways: dict[str, Any] = {"what_freezes": look, "what_holds": lambda _service: holds[0], "wait_until": wait, "tell_what_is_over": nothing}
+    for name, way in {**ways, **dict.fromkeys(("_holds_lease", "_is_changed", "check_not_stopped"), nothing)}.items():
+        monkeypatch.setattr(windows, name, way)
+    await waits(phase_of())
+    assert [held.rpartition(" ")[2] for held in named] == ["frozen"]
+
+
+async def test_a_release_whose_people_are_asked_gives_its_turn_up_before(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may take hours: the next one of the group goes first."""
+    assert world.frozen is None
+    done: list[str] = []
+
+    async def give(_run: str) -> None:
+        done.append("given up")
+
+    async def ask(*_: Any, **__: Any) -> None:
+        done.append("asked")
+        raise Skipped("suspended")
+
+    ways: dict[str, Any] = {"give_turns": give, "ask_to_begin": ask, "said_about": nothing}
+    for name, way in {**ways, **dict.fromkeys(("_holds_lease", "_is_changed", "check_not_stopped"), nothing)}.items():
+        monkeypatch.setattr(windows, name, way)
+    soon = {**CLOSED["deny"][0], "until": f"{AT + timedelta(minutes=2):%Y-%m-%dT%H:%M}"}
+    with pytest.raises(Skipped):
+        await wait_for_window(phase_of(allow=[soon], if_too_short="ask"), ["production"])
+    assert done == ["given up", "asked"]

@@ -115,9 +115,11 @@ class FakePlatform:
         """Say what runs."""
         return [f"{self.position['baseline']} serves; {self.position['canary']} gets {self.position['percent']} %"]
 
-    async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:
-        """Log one line at each second."""
-        return [LogLine(at=since + n, version="1.1", text=f"line {n}") for n in range(min(limit, 3))]
+    async def logs(self, since: float, take: Callable[[LogLine], None]) -> str:
+        """Hand over one line of each second."""
+        for n in range(3):
+            take(LogLine(at=since + n, version="1.1", text=f"line {n}"))
+        return ""
 
     def serve(self, **numbers: Counts) -> None:
         """Set counts; names are versions with `_` for the dot and a `v` before."""
