@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from tasks.rules.plan.targets import Place, section_of
 from tasks.rules.policy.policy import Policy
 
+FILE = "the file "  # begins the words for a file in Git, of which the other section changes nothing
+
 
 def ownership_conflict(
     place: Place, service: str, policies: Sequence[Policy], *, owner: str, block: str, section: str, thing: str = "", owned_as: str = ""
@@ -30,6 +32,8 @@ def ownership_conflict(
     Returns:
         One sentence with the plan's field and the fix.
     """
+    if thing.startswith(FILE) and section_of(place.environment) == section:
+        return ""  # services may set values of their own in one file
     points = f"points to {thing}, which is" if thing else "points to"
     shared = [one for one in policies if owned_as and block in one.protects and owned_as in one.shares]
     shares = f", or `{owned_as}` to its `shares`" if owned_as else ""
@@ -64,6 +68,8 @@ def same_environment(places: Sequence[Place], things: Sequence[Mapping[str, str]
     for place, mine in zip(places, things, strict=True):
         for words, identity in mine.items():
             other = first.setdefault(identity, place)
+            if words.startswith(FILE) and section_of(other.environment) == section_of(place.environment):
+                continue
             if other is not place:
                 what = words.removeprefix("the ") if words else "environment"
                 return (

@@ -149,3 +149,33 @@ def test_a_block_that_is_only_acted_through_is_protected_too() -> None:
     assert found.startswith("production.platform: gitops/shop acts through kubernetes/shop, which the policy p protects")
     assert evasion(place, parts, [policy_of(["kubernetes/shop", "gitops/shop"], ["shop"])]) == ""
     assert evasion(place, parts, [policy_of(["kubernetes/other"], ["shop"])]) == ""
+
+
+@pytest.mark.parametrize(
+    ("environment", "section", "owner", "refused"),
+    [
+        ("staging", "production", "shop", True),
+        ("staging", "production", "other", True),
+        ("production", "staging", "shop", True),
+        ("production", "production", "other", False),
+        ("production/eu", "production", "shop", False),
+        ("staging", "staging", "other", False),
+    ],
+)
+def test_staging_sets_nothing_in_a_file_of_production(environment: str, section: str, owner: str, refused: bool) -> None:  # noqa: FBT001
+    """Another value of that file may be production's, too; services of one section may share a file."""
+    place, thing = Place(environment, "gitops/shop", "production.platform", 60), "the file apps/values.yaml in git.example.com/deploy"
+    policies = [policy_of(["gitops/other"], ["other"])]
+    found = ownership_conflict(place, "shop", policies, owner=owner, block="gitops/other", section=section, thing=thing, owned_as=thing)
+    assert ("points to the file apps/values.yaml" in found) is refused
+    assert (found != "") is refused
+
+
+def test_places_of_a_plan_may_share_a_file_unless_one_is_staging() -> None:
+    """Two targets of production that are set in one file, as two values."""
+    file = {"the file apps/values.yaml in git.example.com/deploy": "git file git.example.com/deploy main apps/values.yaml"}
+    staging, eu, us = (
+        Place(name, f"gitops/{number}", f"{name}.platform", 60) for number, name in enumerate(("staging", "production/eu", "production/us"))
+    )
+    assert same_environment([eu, us], [file, file]) == ""
+    assert "points to the same file apps/values.yaml" in same_environment([staging, us], [file, file])
