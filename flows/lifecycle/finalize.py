@@ -64,7 +64,7 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
         phase, late = await _phase_of(plan, run), None
         outcome, reason = await _close_record(phase, run, version=version, ending=ending, on_demand=on_demand)
         if phase and outcome == "deployed":
-            await measure_times(phase.plan.service, run=run)
+            await measure_times(phase.plan, run=run)
         service = phase.plan.service if phase else "unknown"
         if outcome not in QUIET:
             await alert(phase.plan.notify if phase else [], service=service, version=version, outcome=outcome, reason=reason, run=run)

@@ -159,23 +159,29 @@ def _files(place: Place, things: Mapping[str, str]) -> list[tuple[str, Path]]:
 def _own(
     plan: Plan, place: Place, things: Mapping[str, str], parts: Sequence[str], others: Sequence[str], *, claims: bool, besides: bool
 ) -> None:
-    wanted, policies = Owner(plan.service, place.platform, section_of(place.environment)), load_policies()
+    policies, section = load_policies(), section_of(place.environment)
     if problem := evasion(place, parts, policies):
         raise Refused(problem)
     files = [*_files(place, things), *(("", owner_file(other)) for other in others)]
     found = [(words, path, read_owner(path)) for words, path in files]
     if claims and all(_conflict(plan, place, owner, policies, words) == "" for words, _, owner in found):
-        claimed = [path for words, path in _files(place, things) if besides or not words]
-        found = [(words, path, claim(path, wanted) if path in claimed else owner) for words, path, owner in found]
-    for words, path, owner in found:
-        if problem := _conflict(plan, place, owner, policies, words):
-            raise Refused(f"{problem} The owner is kept in {path}, which the platform team may remove.")
+        claimed = {
+            path: Owner(plan.service, place.platform, section, words) for words, path in _files(place, things) if besides or not words
+        }
+        found = [(words, path, claim(path, claimed[path]) if path in claimed else owner) for words, path, owner in found]
+    problems = {path: problem for words, path, owner in found if (problem := _conflict(plan, place, owner, policies, words))}
+    if problems:  # all at once: of a service that moves there are several
+        kept = "The owner is kept in" if len(problems) == 1 else "The owners are kept in"
+        which = f"{kept} {', '.join(map(str, problems))}, which the platform team may remove."
+        raise Refused(f"{' '.join(dict.fromkeys(problems.values()))} {which}")
 
 
 def _conflict(plan: Plan, place: Place, owner: Owner | None, policies: Sequence[Policy], thing: str) -> str:
     if owner is None:
         return ""
-    return ownership_conflict(place, plan.service, policies, owner=owner.service, block=owner.block, section=owner.section, thing=thing)
+    return ownership_conflict(
+        place, plan.service, policies, owner=owner.service, block=owner.block, section=owner.section, thing=thing, owned_as=owner.thing
+    )
 
 
 def load_policies() -> tuple[Policy, ...]:

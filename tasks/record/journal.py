@@ -15,7 +15,7 @@ from prefect.logging import get_run_logger
 from blocks.errors import Refused, Temporary, WorldMoved
 from blocks.key_folder.heads import KeyFolderFault
 from blocks.outside_text import ENDING_LIMIT, outside, safe_key, said
-from tasks.lifecycle.kept_runs import forget_open, keep_open
+from tasks.lifecycle.kept_runs import keep_open
 from tasks.record.kept_entries import KINDS, keep_entry, kept_entries, kept_entry
 from tasks.record.objects import StorageFault
 from tasks.record.reading import readable_entries
@@ -47,7 +47,7 @@ async def append_entry(
     """Append an entry to a release's record, log it and emit it as an event.
 
     Idempotent: kind, environment, round, step and name identify an entry, and a step that runs again leaves the first one as it is.
-    What a rollback goes by is kept beside the key, too, and that a record is open, until it is closed.
+    What a rollback goes by is kept beside the key, too, and that a record is open, until its run has come to its end.
 
     A rollback goes on without an entry that cannot be stored, and logs it. If the storage does not answer, only the entry that closes a
     record is waited for: the record stays open, and the keeper closes it later. What was deployed ends although its record is broken.
@@ -83,8 +83,6 @@ async def append_entry(
         if not _may_go_on(kind, error):
             raise
         entry, is_new = await _go_on_without(release, error, identity=identity, fields=fields)
-    if kind == "closed":
-        await forget_open(release)
     if is_new:
         _log(kind, f"{what}{': ' if why else ''}{why}")
         emit_event(

@@ -118,6 +118,9 @@ class Policy(Section):
     a production block there."""
     services: Annotated[list[Name], Field(min_length=1, max_length=200)]
     """The services that may release there."""
+    shares: Annotated[list[Text], Field(max_length=200)] = Field(default_factory=list)
+    """What of these environments releases of other services may change, too, in the words of the refusal: an Application that deploys
+    several services, or a value in Git."""
     requesters: Annotated[list[Person], Field(max_length=200)] = Field(default_factory=list)
     """Who may request a release there; empty lets everyone. A name is proved only with `approval.requester: proved`."""
     approval: LeastApproval = LeastApproval(quorum=0)
@@ -133,7 +136,7 @@ class Policy(Section):
 
     @model_validator(mode="after")
     def _can_be_kept(self) -> Self:
-        for names in (self.protects, self.services, self.requesters, list(self.checklist)):
+        for names in (self.protects, self.services, self.shares, self.requesters, list(self.checklist)):
             refuse_doubles(names)
         if any(isinstance(one, CalendarWindow) and is_secret(one.ics) for one in (*self.windows.allow, *self.windows.deny)):
             wrong = "a calendar of a policy cannot be named by a secret block, which everybody who may use the API can change"
