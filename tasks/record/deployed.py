@@ -8,12 +8,17 @@ from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
-from blocks.errors import Refused, Tampered
+from blocks.errors import Refused, Tampered, Temporary
 from blocks.key_folder.heads import KeyFolderFault, read_head
 from blocks.key_folder.owners import file_of_thing, read_owner
+from blocks.outside_text import error_text
+from tasks.record.journal import say_unread
 from tasks.record.kept_index import keep_run, kept_runs_of
+from tasks.record.objects import objects_of
+from tasks.record.patience import as_patient_as_now
 from tasks.record.reading import Reading, read_record
 from tasks.record.storage import default_storage
+from tasks.record.without_key import is_rolling_back
 from tasks.rules.record.entries import Entry, moment
 from tasks.rules.rollout.deployed import places_of, promotions_in, says_deployed
 from tasks.rules.rollout.migrations import Here
@@ -47,12 +52,14 @@ async def find_last_deployed(service: str, *, version: str, here: Here) -> Deplo
 async def _deployments(service: str, *, version: str, here: Here) -> AsyncIterator[Deployed]:
     here = await asyncio.to_thread(_without_block_of_others, here)
     names = [await kept_runs_of("deployed", service, version=version, place=place) for place in places_of(here)]
-    storage = await default_storage()
     for run in dict.fromkeys(run for runs in names for run in runs):
         for sealed in (True, False):
             try:
-                reading = await read_record(storage, run, sealed=sealed)
-            except Refused:  # the storage cannot be used at all, so no record says anything
+                reading = await read_record(as_patient_as_now(objects_of(await default_storage())), run, sealed=sealed)
+            except (Refused, Temporary) as error:  # this record says nothing now
+                if isinstance(error, Temporary) and not is_rolling_back():
+                    raise
+                say_unread(run, error_text(error))
                 break
             if reading.problems or not says_deployed(reading.entries, service=service, version=version, here=here):
                 continue
