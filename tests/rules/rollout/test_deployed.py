@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.rules.record.entries import Entry, Kind, chain
-from tasks.rules.rollout.deployed import places_of, promotions_in, says_deployed
+from tasks.rules.rollout.deployed import deployed_at, places_of, promotions_in
 from tasks.rules.rollout.migrations import Here
 
 NOW = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
@@ -34,7 +34,7 @@ def record(flow: str, *where: Here, service: str = "shop", version: str = "1.0",
 
 def counts(entries: list[Entry], *, here: Here = PRODUCTION, service: str = "shop", version: str = "1.0") -> bool:
     """Say whether this record makes the version one to return to."""
-    return says_deployed(entries, service=service, version=version, here=here)
+    return deployed_at(entries, service=service, version=version, here=here) is not None
 
 
 @pytest.mark.parametrize(
@@ -126,6 +126,14 @@ def test_a_release_in_several_targets_is_known_in_each_of_them() -> None:
     released = record("release", Here("staging", "s", "s-1"), eu, us)
     assert [counts(released, here=one) for one in (eu, us, asia)] == [True, True, False]
     assert promotions_in(record("staging", eu), service="shop") == []
+
+
+def test_the_moment_that_counts_is_that_of_the_last_promotion_here() -> None:
+    """Not the one at which the release was asked for: it may have waited for days. Another environment's does not count."""
+    whole = record(
+        "release", Here("staging", "s", "s-1"), PRODUCTION, PRODUCTION._replace(environment="production/eu"), Here("production/us", "us")
+    )
+    assert deployed_at(whole, service="shop", version="1.0", here=PRODUCTION) == NOW + timedelta(seconds=3)
 
 
 @given(st.builds(Here, st.sampled_from(["production", "production/eu"]), st.sampled_from(["", "a", "b"]), st.sampled_from(["", "a", "b"])))
