@@ -56,9 +56,9 @@ async def find_last_deployed(service: str, *, version: str, here: Here) -> datet
     """
     unread: list[str] = []
     found = [one.at async for one in _deployments(service, version=version, here=here, unread=unread)]
-    here = await asyncio.to_thread(_without_block_of_others, here)
+    owner = await asyncio.to_thread(_owner_of, here)
     kept = [await _kept_promotion(service, run=run, version=version, place=place) for run in unread for place in places_of(here)]
-    last = last_here([one for one in kept if one is not None], here)
+    last = last_here([one for one in kept if one is not None], here, owner=owner)
     return max([*found, *([last] if last else [])], default=None)
 
 
@@ -71,13 +71,13 @@ async def _kept_promotion(service: str, *, run: str, version: str, place: str) -
 
 async def _deployments(service: str, *, version: str, here: Here, unread: list[str]) -> AsyncIterator[Deployed]:
     """Find the runs; those whose record cannot be read, or trusted, are added to `unread`."""
-    here = await asyncio.to_thread(_without_block_of_others, here)
+    owner = await asyncio.to_thread(_owner_of, here)
     names = [await kept_runs_of("deployed", service, version=version, place=place) for place in places_of(here)]
     for run in dict.fromkeys(run for runs in names for run in runs):
         reading = await _trusted(run)
         if reading is None:
             unread.append(run)
-        elif at := deployed_at(reading.entries, service=service, version=version, here=here):
+        elif at := deployed_at(reading.entries, service=service, version=version, here=here, owner=owner):
             yield Deployed(at, reading.unchecked and f"the record of {run}: {reading.unchecked}")
 
 
@@ -104,10 +104,9 @@ def _ends_in_head(run: str, reading: Reading) -> bool:
     return False
 
 
-def _without_block_of_others(here: Here) -> Here:
-    """Leave out a block that points by now to what is deployed through another: what it brought elsewhere says nothing here."""
-    with suppress(Refused):  # a file that cannot be read refuses no rollback
+def _owner_of(here: Here) -> str:
+    """Name the block that was the first to deploy to what an environment points to; "" if no file says it: it refuses no rollback."""
+    with suppress(Refused):
         owner = read_owner(file_of_thing(here.identity)) if here.identity else None
-        if owner is not None and owner.block != here.block:
-            return here._replace(block="")
-    return here
+        return owner.block if owner else ""
+    return ""

@@ -35,7 +35,7 @@ def promotions_in(entries: Sequence[Entry], *, service: str) -> list[Promotion]:
     ]
 
 
-def deployed_at(entries: Sequence[Entry], *, service: str, version: str, here: Here) -> datetime | None:
+def deployed_at(entries: Sequence[Entry], *, service: str, version: str, here: Here, owner: str) -> datetime | None:
     """Say when this version was last promoted here by a run that deployed it.
 
     That is the moment that counts for contracts: a release may wait in the queue, or for people, while another one begins a contract.
@@ -45,6 +45,7 @@ def deployed_at(entries: Sequence[Entry], *, service: str, version: str, here: H
         service: The service.
         version: The version.
         here: The environment.
+        owner: As `is_here`.
 
     Returns:
         The moment; None unless the record, whole from its first entry to its last, says that it was deployed here.
@@ -52,18 +53,38 @@ def deployed_at(entries: Sequence[Entry], *, service: str, version: str, here: H
     whole = [*entries]
     if outcome_of(whole) != "deployed" or verify_chain(whole) or whole[0].evidence.get("version") != version:
         return None
-    return last_here(promotions_in(whole, service=service), here)
+    return last_here(promotions_in(whole, service=service), here, owner=owner)
 
 
-def last_here(promotions: Sequence[Promotion], here: Here) -> datetime | None:
-    """Give the moment of the last of these promotions that was here; None if none was."""
-    return max((one.at for one in promotions if {*places_of(one.here)} & {*places_of(here)}), default=None)
+def last_here(promotions: Sequence[Promotion], here: Here, *, owner: str) -> datetime | None:
+    """Give the moment of the last of these promotions that was here, see `is_here`; None if none was."""
+    return max((one.at for one in promotions if is_here(one.here, here, owner=owner)), default=None)
+
+
+def is_here(one: Here, here: Here, *, owner: str) -> bool:
+    """Say whether a promotion was here: by the block, which may have moved, or by what that points to, as it may have been renamed.
+
+    What a platform points to is said by its API server, which may be anyone's. So it counts for a promotion through another block only if
+    the owner's file shows that this block was the first to deploy there; and a block that points by now to what another one was the first
+    to deploy to counts only for what it deployed there itself.
+
+    Args:
+        one: Where the promotion was.
+        here: The environment.
+        owner: The block that was the first to deploy to what `here` points to; "" if no file says it.
+    """
+    if section_of(one.environment) != section_of(here.environment):
+        return False
+    is_same = one.identity == here.identity != ""
+    if one.block == here.block != "":
+        return is_same or owner in {"", here.block}
+    return is_same and one.block == owner != ""
 
 
 def places_of(here: Here) -> list[str]:
-    """Name an environment by its block and by what that points to, each with its section; two that share a name are the same.
+    """Name an environment by its block and by what that points to, each with its section; two that share none are not the same.
 
-    The block may have been renamed, or have moved with what it points to; a target may be called otherwise by now.
+    A target may be called otherwise by now.
     """
     section = section_of(here.environment)
     return [f"{section} {kind} {name}" for kind, name in (("block", here.block), ("at", here.identity)) if name]

@@ -169,6 +169,28 @@ async def test_a_block_that_moved_keeps_its_versions_unless_it_points_to_what_an
     assert await known(here=HERE._replace(identity="")), "a platform that does not answer"
 
 
+@pytest.mark.parametrize("owner", [None, "kubernetes/shop", "kubernetes/eve"])
+async def test_no_api_server_of_others_makes_a_version_known(storage: Path, owner: str | None) -> None:
+    """It says what production is only when the version is promoted there; what owns that is named beside the key."""
+    if owner:
+        claim(file_of_thing(HERE.identity), Owner("shop", owner, "production"))
+    await ran(storage, "r1", where=HERE._replace(block="kubernetes/eve"))
+    assert await known() is (owner == "kubernetes/eve")
+    assert (await find_last_deployed("shop", version="1.0", here=HERE) is not None) is (owner == "kubernetes/eve")
+    (storage / "records" / "r1" / "00002.json").unlink()
+    assert (await find_last_deployed("shop", version="1.0", here=HERE) is not None) is (owner == "kubernetes/eve")
+
+
+async def test_a_renamed_block_keeps_its_versions(storage: Path) -> None:
+    """Those that it deployed under its old name, which owns the place, and those under its new one."""
+    claim(file_of_thing(HERE.identity), Owner("shop", "kubernetes/shop", "production"))
+    renamed = HERE._replace(block="kubernetes/new")
+    await ran(storage, "r1")
+    await ran(storage, "r2", version="2.0", where=renamed)
+    assert await known(here=renamed)
+    assert await known("2.0", here=renamed)
+
+
 async def test_an_owner_file_that_cannot_be_read_refuses_no_rollback(storage: Path) -> None:
     """The block says enough then."""
     await ran(storage, "r1")
