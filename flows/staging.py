@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect import State, flow
 
-from flows.lifecycle.acting import fix_settings
+from flows.lifecycle.acting import fix_settings, seen_in
 from flows.lifecycle.context import Phase, begin_phase, expect_may_go_forward, expect_own_environments, informed, platform_of
 from flows.lifecycle.finalize import end_watch
 from flows.lifecycle.frame import conduct, roll_back_cancelled
@@ -61,7 +61,7 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
         return failed(fault)  # before the lease is acquired
     lease = await retried(acquire_lease)(platform, owner=phase.owner)
     place = place_of(phase.plan, STAGING)
-    await retried(keep_way)(place, platform)
+    await retried(keep_way)(place, platform, seen=seen_in(STAGING))
     await keep_plan(phase.taken, place, given=phase.path)
     await migrate(phase, platform, environment=STAGING, when="before", version=version, lease=lease)
     if fault := await wait_while_held(phase, Standing(platform, STAGING, version, lease=lease), before=PREPARE):

@@ -10,7 +10,7 @@ from typing import Any
 
 from prefect import task
 
-from blocks.errors import Refused, ShipwayError
+from blocks.errors import Refused, ShipwayError, WorldMoved
 from blocks.key_folder.owners import Owner, claim, file_of_thing, owner_file, read_owner
 from blocks.key_folder.places import Kept, keep_place, read_place, whole_settings
 from blocks.key_folder.policy_files import policy_folder, read_policy_files
@@ -65,7 +65,7 @@ async def things_of(platform: Platform) -> dict[str, str]:
 
 
 @task(name="own environment", **OBSERVE_PLATFORM)
-async def own_environment(plan: Plan, place: Place, platform: Platform, *, claims: bool, besides: bool = True) -> None:
+async def own_environment(plan: Plan, place: Place, platform: Platform, *, claims: bool, besides: bool = True) -> str:
     """Expect that an environment belongs to the plan's service, or to none.
 
     Args:
@@ -74,6 +74,9 @@ async def own_environment(plan: Plan, place: Place, platform: Platform, *, claim
         platform: Its platform.
         claims: Make the service the owner if there is none; else only look.
         besides: Also of what a release changes besides; before it did, that is only looked at, since a block can name anything.
+
+    Returns:
+        What the platform points to, whose owner was looked at; "" if it does not say.
 
     Raises:
         Refused: It, or what a release changes there besides, belongs to another service or section, or is another workload's; or the
@@ -84,17 +87,38 @@ async def own_environment(plan: Plan, place: Place, platform: Platform, *, claim
     parts = list(platform.parts()) if isinstance(platform, Composed) else []
     others = await blocks_that_led_to(place.platform, platform, things.get("", ""))
     await asyncio.to_thread(_own, plan, place, things, parts, others, claims=claims, besides=besides)
+    return things.get("", "")
 
 
 @task(name="keep what leads to the environment", **OBSERVE_PLATFORM)
-async def keep_way(place: Place, platform: Platform) -> None:
+async def keep_way(place: Place, platform: Platform, *, seen: str | None = None) -> None:
     """Keep whole what leads to an environment, for a rollback; once its lease is acquired, as only then something is deployed there.
 
+    Args:
+        place: The environment.
+        platform: Its platform.
+        seen: What it pointed to when its owner was looked at; None if that is not known.
+
     Raises:
+        WorldMoved: It says another thing now: nothing shows whose that is.
         Refused: The files beside the key cannot be used.
     """
     kept = Kept(await identify.fn(platform), await _whole(place.platform, platform))
+    expect_as_seen(place, kept.identity, seen)
     await asyncio.to_thread(keep_place, place.platform, kept)
+
+
+def expect_as_seen(place: Place, identity: str, seen: str | None) -> None:
+    """Expect that a platform still points to what it did when its owner was looked at: its API server may say anything.
+
+    Raises:
+        WorldMoved: It does not.
+    """
+    if seen is not None and identity != seen:
+        raise WorldMoved(
+            f"{place.field}: {place.platform} pointed to {seen or 'nothing'} when its owner was looked at, and to {identity or 'nothing'} "
+            "now. Find out who deleted and applied the workload again, or what answers there"
+        )
 
 
 async def _whole(block: str, platform: Platform) -> dict[str, dict[str, Any]]:

@@ -27,6 +27,8 @@ from tasks.lifecycle.lock import OPEN, change_tags
 from tasks.lifecycle.retries import OBSERVE
 from tasks.lifecycle.seeing import acts_now, forget_gone, see, see_deleted
 from tasks.record.kept_entries import kept_entry
+from tasks.record.objects import objects_of
+from tasks.record.patience import patient
 from tasks.record.reading import Reading, read_record
 from tasks.record.storage import default_storage
 from tasks.rules.lifecycle.reconcile import RunFacts
@@ -166,7 +168,7 @@ def by_record(seen: RunFacts, reading: Reading | None, *, kept: bool) -> RunFact
 
 async def _read(run: str) -> Reading | None:
     try:
-        return await read_record(await default_storage(), run)
+        return await read_record(patient(objects_of(await default_storage())), run)
     except Exception as error:  # noqa: BLE001 - a record that cannot be read keeps no run from the keeper's care
         LOG.warning("the record of %s could not be read: %s", run, error_text(error))
         return None

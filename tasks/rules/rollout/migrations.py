@@ -106,7 +106,7 @@ def crossed(
         restored: What was restored by hand since, as `restored_in` gives it.
         here: Where the rollback is.
         target: The version that would serve.
-        target_since: When its newest release that was deployed began; None where no record knows one.
+        target_since: When it was last promoted here by a run that deployed it; None if that is not known.
 
     Returns:
         Those that other versions brought after it: a version works with its own contracts, and with those that were there when it came.

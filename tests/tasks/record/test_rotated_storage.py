@@ -9,6 +9,7 @@ import pytest
 from prefect.filesystems import WritableFileSystem
 from pydantic import SecretStr
 
+from blocks import secret_text
 from blocks.errors import Refused, Temporary
 from blocks.key_folder.kept_files import kept_path, read_kept
 from blocks.key_folder.key_file import create_key, key_path
@@ -60,6 +61,7 @@ class World:
 @pytest.fixture(autouse=True)
 def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "keys" / "approvals.key"))
+    monkeypatch.setattr(secret_text, "_known", set())  # these secrets are words of other tests
     create_key(key_path())
     World.right, World.objects, World.asked = {"here": "first"}, {"a": b"content"}, 0
     on_the_server("here", "first")
