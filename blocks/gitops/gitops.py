@@ -53,7 +53,7 @@ class FileEdit(BaseModel):
 
 
 class Weight(BaseModel):
-    """One weight of a route's rule in Git: a whole number, 100 for the baseline's Service and 0 for the canary's while nothing is released."""
+    """A weight of a route's rule in Git, a whole number; while nothing is released 100 for the baseline's Service, 0 for the canary's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

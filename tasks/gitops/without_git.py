@@ -11,6 +11,7 @@ from blocks.errors import ShipwayError, WorldMoved
 from blocks.platform import Lease
 from tasks.gitops.parts import Parts
 from tasks.gitops.review import review_change
+from tasks.gitops.take_back import take_all_back, versions_of
 from tasks.lifecycle.retries import retried
 from tasks.record.journal import say
 from tasks.rules.gitops.note import Note, write_note
@@ -34,10 +35,11 @@ async def roll_back_without_git(parts: Parts, note: Note, lease: Lease, *, why: 
     note = note if note.due else note.owed("revert", why=why)
     await parts.followed.keep_note(lease, write_note(note))
     unheld = await _hold(parts, note)
+    unrouted = await _give_back(parts, lease) if note.by_weights else None
     await parts.workload.abort(lease)
     await _say(parts, f"{note.baseline} is restored without Git, which still says {note.change.version}: {note.why}")
-    if unheld is not None:
-        raise unheld
+    if fault := unrouted or unheld:
+        raise fault
 
 
 async def deploy_without_git(parts: Parts, note: Note, lease: Lease) -> None:
@@ -92,6 +94,8 @@ async def tell_git(parts: Parts, lease: Lease) -> str:
 
 async def _tell(parts: Parts, note: Note, lease: Lease) -> str:
     """Push what is due; gives the head that says it, or "" if others have set other values since, which are theirs."""
+    if note.by_weights:
+        return await _tell_of_all(parts, note, lease)
     try:
         way = parts.way(note, lease)
         return (await (way.bring_in(note.change, at_once=True) if note.due == "commit" else way.take_out(note.change))).head
@@ -103,6 +107,19 @@ async def _tell(parts: Parts, note: Note, lease: Lease) -> str:
         return ""
 
 
+async def _tell_of_all(parts: Parts, note: Note, lease: Lease) -> str:
+    """Take back all commits of a canary by weights; gives the head that says so, or "" if others have set other values since."""
+    try:
+        return await take_all_back(parts, note, lease)
+    except WorldMoved as error:
+        for change in [*versions_of(note), *([note.shift.change] if note.shift is not None else [])]:
+            found = await retried(review_change)(parts.git, change.edits)
+            bad = any(one.value == str(edit.value) != str(edit.expected) for one, edit in zip(found.places, change.edits, strict=True))
+            if bad and change is not note.change:  # without a share the canary gets no requests
+                raise WorldMoved(f"{error}. {parts.title} stays held: Git still says {note.change.version}") from None
+        return ""
+
+
 async def _hold(parts: Parts, note: Note) -> ShipwayError | None:
     """Hold the engine and end its operation; gives what kept it from that, since the cluster is changed all the same."""
     try:
@@ -110,6 +127,16 @@ async def _hold(parts: Parts, note: Note) -> ShipwayError | None:
         await parts.engine.stop()
     except ShipwayError as error:
         await _say(parts, f"the engine could not be held: {error}")
+        return error
+    return None
+
+
+async def _give_back(parts: Parts, lease: Lease) -> ShipwayError | None:
+    """Write into the route that the baseline gets all requests; gives what kept it from that, as the workload is restored all the same."""
+    try:
+        await parts.canary.give_back(lease)
+    except ShipwayError as error:
+        await _say(parts, f"the route could not be set: {error}")
         return error
     return None
 

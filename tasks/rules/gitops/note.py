@@ -36,9 +36,9 @@ class Note:
         rolls_back: Whether the change is itself a rollback, which goes on without Git.
         via: The page of the pull request by which it goes in; "" if there is none.
         deployed: Whether the workload ran the version: from then on the baseline is another's change, too.
-        by_weights: Whether the change is that of a canary beside the workload, which weights in Git send requests to.
+        promotion: By weights, the change is that of a canary beside the workload, and this one is the workload's own; else None.
+        promoting: Whether the promotion was begun.
         shift: The newest commit of weights that was not undone; None if the canary was not given a share.
-        promotion: The commit of the workload's own version; None before.
     """
 
     change: Change
@@ -50,9 +50,14 @@ class Note:
     rolls_back: bool = False
     via: str = ""
     deployed: bool = False
-    by_weights: bool = False
-    shift: Shift | None = None
     promotion: Change | None = None
+    promoting: bool = False
+    shift: Shift | None = None
+
+    @property
+    def by_weights(self) -> bool:
+        """Whether weights in Git send requests to a canary beside the workload."""
+        return self.promotion is not None
 
     @property
     def share(self) -> int:

@@ -115,7 +115,7 @@ def expect_home(places: Sequence[Place], weights: Sequence[WeightFields]) -> Non
 
 def changes_something(change: Change) -> bool:
     """Say whether a change sets a value that was not there when it was reviewed."""
-    return any(edit.expected != edit.value for edit in change.edits)
+    return any(str(edit.expected) != str(edit.value) for edit in change.edits)
 
 
 def _owners(edit: Edit, shift: Shift) -> Of:

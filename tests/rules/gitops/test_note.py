@@ -34,7 +34,7 @@ NOTE = Note(CHANGE, "a" * 40, "1.0")
 
 def test_a_note_is_read_as_it_was_written() -> None:
     """Each kind of target, and text and numbers as values."""
-    weights = replace(NOTE, by_weights=True, shift=Shift(CHANGE, 25, 50), promotion=CHANGE)
+    weights = replace(NOTE, shift=Shift(CHANGE, 25, 50), promotion=replace(CHANGE, step="as the baseline"), promoting=True)
     for note in (NOTE, NOTE.owed("revert", why="Git does not answer"), weights):
         assert read_note(write_note(note)) == note
 
