@@ -17,22 +17,15 @@ CANARY = "podinfo-canary"
 NOWHERE = Gateway("none", "none", "", "")
 
 
-def manifests(
-    gateway: Gateway = NOWHERE, *, path: str = "/", version: str = FIRST, args: tuple[str, ...] = (), level: str = "warn"
-) -> bytes:
+def manifests(gateway: Gateway = NOWHERE, *, path: str = "/", bad: bool = False) -> bytes:
     """Write what its owner keeps in Git: both Deployments and Services, and the route, with all that the API server would fill in.
 
     Args:
         gateway: What the route hangs on.
         path: Its prefix.
-        version: The image's tag of both.
-        args: Arguments of both, as `--random-error`.
-        level: Of podinfo's log; at `debug` it logs every request.
+        bad: Whether the canary answers a third of the requests with an error.
     """
-    both = [deployment(name, version, args=args) for name in ("podinfo", CANARY)]
-    for one in both:
-        environment = one["spec"]["template"]["spec"]["containers"][0]["env"]
-        environment[0] = {"name": "PODINFO_LEVEL", "value": level}
+    both = [deployment("podinfo", FIRST), deployment(CANARY, FIRST, args=["--random-error"] if bad else [])]
     route = http_route(gateway, "podinfo", path=path, backends={"podinfo": 100, CANARY: 0})
     route["spec"]["parentRefs"] = [{"group": "gateway.networking.k8s.io", "kind": "Gateway", **one} for one in route["spec"]["parentRefs"]]
     for rule in route["spec"]["rules"]:
