@@ -129,6 +129,10 @@ class FollowedCanary:
         """Wait until the gateway gives the canary a share, see `Weights.expect`."""
         await Weights(await self.platform.target()).expect(percent)
 
+    async def share(self) -> int:
+        """Read the canary's share from the route, in percent."""
+        return await Weights(await self.platform.target()).read()
+
     async def give_back(self, lease: Lease) -> None:
         """Write into the route itself that the baseline gets all requests, and wait until that is in force."""
         await Weights(await self.platform.target(), remembers=False).give_back(lease)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from blocks.errors import RolloutFailed, ShipwayError, Superseded, WorldMoved
+from blocks.errors import RolloutFailed, ShipwayError, Superseded, Temporary, WorldMoved
 from blocks.platform import Lease
 from tasks.gitops import in_step
 from tasks.gitops.changes import change_for, commit, not_set
 from tasks.gitops.checks import expect_engine, reviewed, reviewed_canary
 from tasks.gitops.parts import ALL, Parts, Seen
 from tasks.gitops.review import review_change
-from tasks.gitops.take_back import take_versions_back, take_weights_back
+from tasks.gitops.undo import undo_versions, undo_weights
 from tasks.gitops.without_git import roll_back_without_git, tell_git
 from tasks.lifecycle.retries import retried
 from tasks.rules.gitops.note import Note, write_note
@@ -114,6 +114,8 @@ async def abort(parts: Parts, lease: Lease) -> None:
     seen = await parts.seen()
     note = seen.note
     if note is None:
+        if seen.state.rollback:
+            await bring_home(parts, lease)
         await parts.workload.abort(lease)
     elif note.due:
         await roll_back_without_git(parts, note, lease, why=note.why)
@@ -123,8 +125,36 @@ async def abort(parts: Parts, lease: Lease) -> None:
         await _undo(parts, note, lease)
 
 
+async def bring_home(parts: Parts, lease: Lease) -> None:
+    """Commit that the baseline gets all requests, whoever took them away: a rollback that finds no note of it, as others removed that.
+
+    Raises:
+        Temporary: Git does not answer; the route itself is set, and the engine may undo that.
+    """
+    await parts.followed.expect_owner(lease)
+    try:
+        await _bring_home(parts, lease)
+    except (Temporary, TimeoutError):
+        if await parts.canary.share():
+            await parts.canary.give_back(lease)
+            raise
+    await parts.canary.give_back(lease)  # if the engine does not undo what others wrote into the route
+
+
+async def _bring_home(parts: Parts, lease: Lease) -> None:
+    edits = weight_edits(parts.settings.weights, before=0, after=0)
+    async with asyncio.timeout(parts.settings.git_patience_seconds):
+        found = await retried(review_change)(parts.git, edits)
+        if not differing(found.places, edits):
+            return
+        runs = (await parts.seen()).runs
+        change = change_for(parts, runs, lease, expecting(edits, [one.value for one in found.places]), step="with all requests")
+        made = await parts.way(Note(change, found.head, runs), lease).bring_in(change)
+    await _follow_back(parts, change.release, made.head)
+
+
 async def _undo(parts: Parts, note: Note, lease: Lease) -> None:
-    """Take back what the release committed, each as far as it still is what the release committed."""
+    """Undo what the release committed, each as far as it still is what the release committed."""
     await parts.followed.record("ShipwayAbort", f"Reverting {note.change.version} in Git", warning=True)
     moved = list[str]()
     try:
@@ -157,8 +187,8 @@ async def _undo(parts: Parts, note: Note, lease: Lease) -> None:
 async def _give_back(parts: Parts, note: Note, lease: Lease) -> Note:
     """Commit that the baseline gets all requests, and see it in force; gives the note without the shift."""
     async with asyncio.timeout(parts.settings.git_patience_seconds):
-        head = await take_weights_back(parts, note, lease)
-    await _follow_back(parts, note, head)
+        head = await undo_weights(parts, note, lease)
+    await _follow_back(parts, note.change.release, head)
     await parts.canary.expect_share(0)
     note = replace(note, shift=None)
     await parts.followed.keep(lease, note=write_note(note), percent=0)
@@ -168,16 +198,16 @@ async def _give_back(parts: Parts, note: Note, lease: Lease) -> Note:
 async def _revert(parts: Parts, note: Note, lease: Lease) -> None:
     """Revert the versions and see that deployed."""
     async with asyncio.timeout(parts.settings.git_patience_seconds):
-        head = await take_versions_back(parts, note, lease)
+        head = await undo_versions(parts, note, lease)
     if head:
-        await _follow_back(parts, note, head)
+        await _follow_back(parts, note.change.release, head)
 
 
-async def _follow_back(parts: Parts, note: Note, head: str) -> None:
+async def _follow_back(parts: Parts, release: str, head: str) -> None:
     seen = await parts.engine.look()
     if seen.operation is not None and seen.operation != head:
         await parts.engine.stop()  # it may retry the bad commit for long before it looks at a newer one
-    await parts.deployed(head, note=note.change.release, timeout_seconds=parts.settings.rollback_patience_seconds)
+    await parts.deployed(head, note=release, timeout_seconds=parts.settings.rollback_patience_seconds)
 
 
 async def _deploy(parts: Parts, note: Note, lease: Lease) -> None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal, Self
 
-from blocks.errors import BadInput, ShipwayError, WorldMoved
+from blocks.errors import BadInput, ShipwayError, Temporary, WorldMoved
 from blocks.git.remote import plain_remote
 from blocks.kubernetes.platform import KubernetesPlatform
 from blocks.platform import About, Counts, Endpoints, Lease, LogLine, Position, Preview
@@ -124,6 +124,9 @@ class GitOpsPlatform:
             return
         if await self._goes_by_weights():
             await by_weights.abort(self.of, lease)
+        elif self.of.settings.mode == "weights" and not await self.is_due():
+            with suppress(Temporary, TimeoutError):  # the engine is held next, if Git does not answer
+                await by_weights.bring_home(self.of, lease)
         await in_step.prepare(self.of, version, lease)
 
     async def shift(self, percent: int, lease: Lease) -> None:
@@ -149,7 +152,8 @@ class GitOpsPlatform:
     async def abort(self, lease: Lease) -> None:
         """Revert what this release committed, on top of what others committed since; without Git if it does not answer."""
         note = (await self.of.seen()).note
-        await (by_weights if note is not None and note.by_weights else in_step).abort(self.of, lease)
+        goes = self.of.settings.mode == "weights" if note is None else note.by_weights
+        await (by_weights if goes else in_step).abort(self.of, lease)
 
     async def settle(self, lease: Lease) -> str:
         """Tell Git what a rollback could not, and end the hold; gives what was done, or ""."""

@@ -11,7 +11,7 @@ from blocks.errors import ShipwayError, WorldMoved
 from blocks.platform import Lease
 from tasks.gitops.parts import Parts
 from tasks.gitops.review import review_change
-from tasks.gitops.take_back import take_all_back, versions_of
+from tasks.gitops.undo import undo_all, versions_of
 from tasks.lifecycle.retries import retried
 from tasks.record.journal import say
 from tasks.rules.gitops.note import Note, write_note
@@ -108,9 +108,9 @@ async def _tell(parts: Parts, note: Note, lease: Lease) -> str:
 
 
 async def _tell_of_all(parts: Parts, note: Note, lease: Lease) -> str:
-    """Take back all commits of a canary by weights; gives the head that says so, or "" if others have set other values since."""
+    """Undo all commits of a canary by weights; gives the head that says so, or "" if others have set other values since."""
     try:
-        return await take_all_back(parts, note, lease)
+        return await undo_all(parts, note, lease)
     except WorldMoved as error:
         for change in [*versions_of(note), *([note.shift.change] if note.shift is not None else [])]:
             found = await retried(review_change)(parts.git, change.edits)

@@ -17,15 +17,18 @@ CANARY = "podinfo-canary"
 NOWHERE = Gateway("none", "none", "", "")
 
 
-def manifests(gateway: Gateway = NOWHERE, *, path: str = "/", bad: bool = False) -> bytes:
+def manifests(gateway: Gateway = NOWHERE, *, path: str = "/", bad: bool = False, level: str = "warn") -> bytes:
     """Write what its owner keeps in Git: both Deployments and Services, and the route, with all that the API server would fill in.
 
     Args:
         gateway: What the route hangs on.
         path: Its prefix.
         bad: Whether the canary answers a third of the requests with an error.
+        level: Of podinfo's log; at `debug` it logs every request.
     """
     both = [deployment("podinfo", FIRST), deployment(CANARY, FIRST, args=["--random-error"] if bad else [])]
+    for one in both:
+        one["spec"]["template"]["spec"]["containers"][0]["env"][0] = {"name": "PODINFO_LEVEL", "value": level}
     route = http_route(gateway, "podinfo", path=path, backends={"podinfo": 100, CANARY: 0})
     route["spec"]["parentRefs"] = [{"group": "gateway.networking.k8s.io", "kind": "Gateway", **one} for one in route["spec"]["parentRefs"]]
     for rule in route["spec"]["rules"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from tests.cluster.gitops_scene import FILE
 from tests.cluster.gitops_weights_scene import CANARY, history, says
 from tests.cluster.scene import FIRST, SECOND, THIRD
 from tests.git_remotes import Repository, repository
-from tests.tasks.gitops.in_memory import LEASE
+from tests.tasks.gitops.in_memory import LEASE, OWNED
 from tests.tasks.gitops.weights_in_memory import deployed_by_weights
 
 __all__ = ["repository"]
@@ -232,7 +233,7 @@ async def test_without_git_the_route_is_set_and_git_is_told_later(repository: Re
         raise Unreachable("Git does not answer")
 
     with monkeypatch.context() as patch:
-        patch.setattr(by_weights, "take_weights_back", away)
+        patch.setattr(by_weights, "undo_weights", away)
         await GitOpsPlatform(parts).abort(LEASE)
     assert (parts.kubernetes.share, parts.kubernetes.kept.canary, scene.engine.holder) == (0, "", "run-1")
     assert says(repository.read(FILE))[3] == 50
@@ -263,6 +264,31 @@ async def test_a_rollback_to_an_earlier_version_is_one_commit(repository: Reposi
     await platform.shift(100, LEASE)
     assert history(repository, since=head) == [(FIRST, SECOND, 100, 0)]
     assert parts.kubernetes.runs == FIRST
+
+
+async def test_a_rollback_brings_the_requests_home_though_others_removed_the_note(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else says that a version is on its way; a release that failed leaves what a colleague has set. Git may be away, too."""
+    scene, parts = await deployed_by_weights(repository, git_patience_seconds=1)
+    await bring(parts, 50)
+    parts.kubernetes.kept = OWNED
+    await GitOpsPlatform(parts).abort(LEASE)
+    assert says(repository.read(FILE)) == (FIRST, SECOND, 50, 50)
+    parts.kubernetes.kept = replace(OWNED, rollback="yes")
+    await GitOpsPlatform(parts).abort(LEASE)
+    assert says(repository.read(FILE)) == (FIRST, SECOND, 100, 0)
+    weigh(scene, 40)
+    await scene.engine.refresh()
+
+    async def away(*_: Any) -> None:
+        raise Unreachable("Git does not answer")
+
+    monkeypatch.setattr(by_weights, "_bring_home", away)
+    with pytest.raises(Unreachable):
+        await GitOpsPlatform(parts).abort(LEASE)
+    assert parts.kubernetes.share == 0
+    await GitOpsPlatform(parts).abort(LEASE)
 
 
 async def test_what_is_approved_names_each_value(repository: Repository) -> None:

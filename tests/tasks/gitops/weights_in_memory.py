@@ -87,6 +87,10 @@ class Beside:
         if self.of.share != percent:
             raise WorldMoved(f"the HTTPRoute podinfo gives the canary {self.of.share} % of the requests, not {percent} %")
 
+    async def share(self) -> int:
+        """Read it."""
+        return self.of.share
+
     async def give_back(self, lease: Lease) -> None:
         """Write the route itself."""
         del lease

@@ -1,4 +1,4 @@
-"""Take a release's changes by weights back out of Git: the requests first, then the versions, the newest first."""
+"""Undo a release's changes by weights in Git: the requests first, then the versions, the newest first."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def _given_back(copy: WorkCopy, head: str, shift: Shift) -> tuple[Files, F
     return before, after
 
 
-async def take_weights_back(parts: Parts, note: Note, lease: Lease) -> str:
+async def undo_weights(parts: Parts, note: Note, lease: Lease) -> str:
     """Give all requests back to the baseline in Git; gives a head of the branch that says so, or "" if none was ever taken away."""
     if note.shift is None:
         return ""
@@ -62,7 +62,7 @@ async def take_weights_back(parts: Parts, note: Note, lease: Lease) -> str:
     return (await retried(give_back)(parts.git, note.shift, before_push=way.before)).head
 
 
-async def take_versions_back(parts: Parts, note: Note, lease: Lease) -> str:
+async def undo_versions(parts: Parts, note: Note, lease: Lease) -> str:
     """Revert the workload's version and the canary's; gives a head that says so, or "" if nothing was set.
 
     Raises:
@@ -85,14 +85,14 @@ def versions_of(note: Note) -> list[Change]:
     return [one for one in (promotion, note.change) if one is not None and changes_something(one)]
 
 
-async def take_all_back(parts: Parts, note: Note, lease: Lease) -> str:
-    """Take everything back, which the cluster had before Git; gives a head that says so, or "" if there was nothing.
+async def undo_all(parts: Parts, note: Note, lease: Lease) -> str:
+    """Undo everything in Git; gives a head that says so, or "" if there was nothing.
 
     Raises:
-        WorldMoved: Another commit changed something of it, which stays; the rest is taken back.
+        WorldMoved: Another commit changed something of it, which stays; the rest is undone.
     """
     head, moved = "", list[str]()
-    for take in (take_weights_back, take_versions_back):
+    for take in (undo_weights, undo_versions):
         try:
             head = await take(parts, note, lease) or head
         except WorldMoved as error:
