@@ -16,7 +16,7 @@ from tasks.gitops.changes import change_for, commit, not_set
 from tasks.gitops.checks import expect_engine, reviewed, reviewed_canary
 from tasks.gitops.parts import ALL, Parts, Seen
 from tasks.gitops.review import review_change
-from tasks.gitops.undo import undo_versions, undo_weights
+from tasks.gitops.undo import say_home, undo_versions, undo_weights
 from tasks.gitops.without_git import roll_back_without_git, tell_git
 from tasks.lifecycle.retries import retried
 from tasks.rules.gitops.note import Note, write_note
@@ -134,7 +134,7 @@ async def bring_home(parts: Parts, lease: Lease) -> None:
     await parts.followed.expect_owner(lease)
     try:
         await _bring_home(parts, lease)
-    except (Temporary, TimeoutError):
+    except Temporary:
         if await parts.canary.share():
             await parts.canary.give_back(lease)
             raise
@@ -142,15 +142,14 @@ async def bring_home(parts: Parts, lease: Lease) -> None:
 
 
 async def _bring_home(parts: Parts, lease: Lease) -> None:
-    edits = weight_edits(parts.settings.weights, before=0, after=0)
-    async with asyncio.timeout(parts.settings.git_patience_seconds):
-        found = await retried(review_change)(parts.git, edits)
-        if not differing(found.places, edits):
-            return
-        runs = (await parts.seen()).runs
-        change = change_for(parts, runs, lease, expecting(edits, [one.value for one in found.places]), step="with all requests")
-        made = await parts.way(Note(change, found.head, runs), lease).bring_in(change)
-    await _follow_back(parts, change.release, made.head)
+    seconds = parts.settings.git_patience_seconds
+    try:
+        async with asyncio.timeout(seconds):
+            head = await say_home(parts, lease)
+    except TimeoutError:
+        raise Temporary(f"Git gave no answer within {seconds:g} s, so it was not told that the baseline gets all requests") from None
+    if head:
+        await _follow_back(parts, lease["owner"], head)
 
 
 async def _undo(parts: Parts, note: Note, lease: Lease) -> None:

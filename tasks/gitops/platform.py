@@ -125,7 +125,7 @@ class GitOpsPlatform:
         if await self._goes_by_weights():
             await by_weights.abort(self.of, lease)
         elif self.of.settings.mode == "weights" and not await self.is_due():
-            with suppress(Temporary, TimeoutError):  # the engine is held next, if Git does not answer
+            with suppress(Temporary):  # the engine is held next, if Git does not answer
                 await by_weights.bring_home(self.of, lease)
         await in_step.prepare(self.of, version, lease)
 

@@ -8,14 +8,17 @@ from blocks.errors import WorldMoved
 from blocks.git.git import Git
 from blocks.git.work_copy import WorkCopy
 from blocks.platform import Lease
+from tasks.gitops.changes import change_for
 from tasks.gitops.commit import Check, Committed, Files, Made, find_made, nothing, push
 from tasks.gitops.parts import Parts
+from tasks.gitops.review import review_change
 from tasks.lifecycle.retries import OBSERVE, retried
 from tasks.rules.gitops.edit import apply_edit
 from tasks.rules.gitops.message import Change, check_change, revert_message_of
 from tasks.rules.gitops.note import Note
-from tasks.rules.gitops.reviewed import review
-from tasks.rules.gitops.weights import Shift, changes_something, home_edits
+from tasks.rules.gitops.reviewed import differing, review
+from tasks.rules.gitops.settings import expecting
+from tasks.rules.gitops.weights import Shift, changes_something, home_edits, weight_edits
 
 
 @task(name="give requests back in git", **OBSERVE)
@@ -100,3 +103,14 @@ async def undo_all(parts: Parts, note: Note, lease: Lease) -> str:
     if moved:
         raise WorldMoved("; ".join(moved))
     return head
+
+
+async def say_home(parts: Parts, lease: Lease) -> str:
+    """Commit that the baseline gets all requests, whoever took them away; gives a head that says so, or "" if Git says so already."""
+    edits = weight_edits(parts.settings.weights, before=0, after=0)
+    found = await retried(review_change)(parts.git, edits)
+    if not differing(found.places, edits):
+        return ""
+    runs = (await parts.seen()).runs
+    change = change_for(parts, runs, lease, expecting(edits, [one.value for one in found.places]), step="with all requests")
+    return (await parts.way(Note(change, found.head, runs), lease).bring_in(change)).head

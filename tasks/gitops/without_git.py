@@ -11,7 +11,7 @@ from blocks.errors import ShipwayError, WorldMoved
 from blocks.platform import Lease
 from tasks.gitops.parts import Parts
 from tasks.gitops.review import review_change
-from tasks.gitops.undo import undo_all, versions_of
+from tasks.gitops.undo import say_home, undo_all, versions_of
 from tasks.lifecycle.retries import retried
 from tasks.record.journal import say
 from tasks.rules.gitops.note import Note, write_note
@@ -82,6 +82,8 @@ async def tell_git(parts: Parts, lease: Lease) -> str:
     if note is None or not note.due or (note.due == "commit" and seen.state.canary):  # the latter is not promoted yet
         return ""
     told = await _tell(parts, note, lease)
+    if parts.settings.mode == "weights" and note.due == "commit":  # it may have begun while a canary had a share in Git
+        told = await say_home(parts, lease) or told
     if told:
         await parts.deployed(told, note=note.change.release, timeout_seconds=parts.settings.sync_timeout_seconds)
     await parts.followed.expect_owner(lease)

@@ -9,13 +9,14 @@ import pytest
 
 from tests.cluster.cluster_world import Gateway, Visitor, answering
 from tests.cluster.gitops_scene import GitOpsScene
-from tests.cluster.gitops_weights_scene import CANARY, history, manifests, settings
+from tests.cluster.gitops_weights_scene import CANARY, history, manifests, says, settings
 from tests.cluster.gitops_world import WORKLOAD, GitOps
 from tests.cluster.scene import FIRST, READY, SECOND
 
 pytestmark = [pytest.mark.cluster, pytest.mark.argocd, pytest.mark.timeout(600)]
 GATEWAY_SECONDS = 3  # Traefik takes changes in every two seconds at most
 PER_SECOND = 20
+HELD_SECONDS = 12  # longer than Argo CD takes to undo what others write into the route
 
 
 @pytest.fixture
@@ -72,3 +73,27 @@ async def test_a_good_canary_gets_its_shares_by_commits_and_no_request_fails(sce
         (SECOND, SECOND, 100, 0),
     ]
     assert (await scene.engine.look()).synced
+
+
+async def test_the_git_server_stops_while_a_canary_has_a_share(gitops: GitOps, scene: GitOpsScene) -> None:
+    """The Application is held and the route set, which stays so; Git is told when it is back, and the automatic sync is as it was."""
+    before, policy = scene.repository.read(WORKLOAD), (await gitops.read())["spec"]["syncPolicy"]
+    lease = await scene.platform().acquire_lease("run-1")
+    await scene.platform().prepare(SECOND, lease, timeout_seconds=READY)
+    await scene.platform().shift(50, lease)
+    gitops.remote.status = 503
+    await scene.platform().abort(lease)
+    position = await scene.platform().current()
+    assert (position["baseline"], position["canary"]) == (FIRST, None)
+    assert says(scene.repository.read(WORKLOAD))[3] == 50
+    async with Visitor(scene.kubernetes["url"], per_second=PER_SECOND).visiting() as visitor:
+        await asyncio.sleep(GATEWAY_SECONDS)
+        since = time.time()
+        await asyncio.sleep(HELD_SECONDS)
+        gitops.remote.status = 0
+        assert "the hold is released" in await scene.platform().settle(lease)
+        await asyncio.sleep(GATEWAY_SECONDS)
+    assert visitor.bad == []
+    assert {one.version for one in visitor.since(since)} == {FIRST}
+    assert scene.repository.read(WORKLOAD) == before
+    assert (await gitops.read())["spec"]["syncPolicy"] == policy

@@ -9,7 +9,10 @@ import pytest
 
 from blocks.errors import RolloutFailed, Superseded, Unreachable, WorldMoved
 from tasks.gitops import by_weights, follow, without_git
+from tasks.gitops.changes import change_for
 from tasks.gitops.platform import GitOpsPlatform
+from tasks.rules.gitops.note import Note, write_note
+from tasks.rules.gitops.settings import edits_of
 from tests.cluster.gitops_scene import FILE
 from tests.cluster.gitops_weights_scene import CANARY, history, says
 from tests.cluster.scene import FIRST, SECOND, THIRD
@@ -242,6 +245,18 @@ async def test_without_git_the_route_is_set_and_git_is_told_later(repository: Re
     assert (repository.read(FILE), scene.engine.holder, parts.kubernetes.kept.gitops) == (content, "", "")
 
 
+async def test_a_rollback_that_is_told_to_git_later_leaves_no_share(repository: Repository) -> None:
+    """It began while a canary had one, and Git was away; else the canary would get requests again once the hold ends."""
+    scene, parts = await deployed_by_weights(repository)
+    await bring(parts, 50)
+    change = change_for(parts, THIRD, LEASE, edits_of(parts.settings.edits, THIRD))
+    note = Note(change, "", FIRST, due="commit", why="Git does not answer", rolls_back=True)
+    parts.kubernetes.kept = replace(OWNED, gitops=write_note(note))
+    assert "the hold is released" in await GitOpsPlatform(parts).settle(LEASE)
+    assert says(repository.read(FILE)) == (THIRD, SECOND, 100, 0)
+    assert (await scene.engine.look()).revision == repository.head
+
+
 async def test_weights_that_others_set_before_git_is_told_are_theirs(repository: Repository) -> None:
     """What they give requests to is the version from before."""
     scene, parts = await deployed_by_weights(repository)
@@ -270,7 +285,7 @@ async def test_a_rollback_brings_the_requests_home_though_others_removed_the_not
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing else says that a version is on its way; a release that failed leaves what a colleague has set. Git may be away, too."""
-    scene, parts = await deployed_by_weights(repository, git_patience_seconds=1)
+    scene, parts = await deployed_by_weights(repository)
     await bring(parts, 50)
     parts.kubernetes.kept = OWNED
     await GitOpsPlatform(parts).abort(LEASE)
