@@ -18,7 +18,7 @@ NOWHERE = Gateway("none", "none", "", "")
 
 
 def manifests(gateway: Gateway = NOWHERE, *, path: str = "/", bad: bool = False, level: str = "warn") -> bytes:
-    """Write what its owner keeps in Git: both Deployments and Services, and the route, with all that the API server would fill in.
+    """Write what its owner keeps in Git: both Deployments and Services, and the route.
 
     Args:
         gateway: What the route hangs on.
@@ -30,9 +30,6 @@ def manifests(gateway: Gateway = NOWHERE, *, path: str = "/", bad: bool = False,
     for one in both:
         one["spec"]["template"]["spec"]["containers"][0]["env"][0] = {"name": "PODINFO_LEVEL", "value": level}
     route = http_route(gateway, "podinfo", path=path, backends={"podinfo": 100, CANARY: 0})
-    route["spec"]["parentRefs"] = [{"group": "gateway.networking.k8s.io", "kind": "Gateway", **one} for one in route["spec"]["parentRefs"]]
-    for rule in route["spec"]["rules"]:
-        rule["backendRefs"] = [{"group": "", "kind": "Service", **one} for one in rule["backendRefs"]]
     return yaml.safe_dump_all([*both, service("podinfo"), service(CANARY), route], sort_keys=False).encode()
 
 

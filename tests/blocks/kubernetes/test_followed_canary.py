@@ -11,6 +11,7 @@ from blocks.errors import BadInput, WorldMoved
 from blocks.kubernetes import platform as platforms
 from blocks.kubernetes.followed import FollowedCanary
 from blocks.kubernetes.platform import KubernetesPlatform
+from blocks.kubernetes.snapshot import read_view
 from blocks.kubernetes.workload import Target
 from blocks.platform import Lease
 from tests.blocks.kubernetes.fake_cluster import FakeCluster, service, template, workload
@@ -117,3 +118,12 @@ async def test_a_canary_of_another_version_is_not_waited_for(monkeypatch: pytest
     found, _ = canary(monkeypatch, WEB, SERVICE, BESIDE, BESIDE_SERVICE, route(100, 0))
     with pytest.raises(WorldMoved, match="the Deployment web-canary is set to 2, not to 3"):
         await found.await_version("3", LEASE)
+
+
+async def test_a_rolling_update_does_not_mind_a_canary_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a rollback by the workload's own rollout; a canary of Shipway's would need the name."""
+    _, cluster = canary(monkeypatch, WEB, SERVICE, BESIDE)
+    target = Target(cluster=cluster, workload="web", service="web")
+    assert (await read_view(target, None, ours=True)).beside is None
+    with pytest.raises(BadInput, match="the Deployment web-canary is not Shipway's"):
+        await read_view(target, None)

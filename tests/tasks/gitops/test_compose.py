@@ -110,6 +110,9 @@ async def test_weights_in_git_make_a_canary_and_take_no_pull_requests() -> None:
     routed = {"kubernetes/shop": KubernetesPlatform(workload="shop", route="shop")}
     platform = await composed(routed, **WEIGHTS)
     assert (platform.strategy, platform.rolling_back().strategy) == ("canary", "rolling")
+    others = [{"canary_workload": "other"}, {"canary_edits": [FileEdit(file="other.yaml", path="image.tag")]}]
+    prints = {settings_fingerprint(await composed(routed, **{**WEIGHTS, **one})) for one in others}
+    assert len({settings_fingerprint(platform), *prints}) == 3
     remote = {"git/shop": Git(remote="https://git.example.com/shop.git", token=SecretStr("t0ken"), pull_requests=REQUESTS)}
     with pytest.raises(BadInput, match=r"gitops/shop.git: each share is a commit of its own, .* leave `pull_requests` out of git/shop"):
         await composed({**routed, **remote}, **WEIGHTS)
