@@ -19,6 +19,7 @@ from blocks.kubernetes.strategies import followed
 from blocks.kubernetes.strategies.canary import await_beside
 from blocks.kubernetes.workload import Target, canary_of, owned
 from blocks.platform import Lease
+from blocks.touching import NotOwn
 
 
 @dataclass(frozen=True)
@@ -94,14 +95,24 @@ class FollowedCanary:
         """Return both Services and the route, see `own.touched`.
 
         Raises:
-            BadInput: One of the Services, or the workload, selects pods of the other side.
+            NotOwn: One of them is not this environment's own. What is wrong with the canary's side refuses releases alone: a rollback gives
+                its requests back.
         """
         target = await self.platform.target()
+        found = await own.touched(target, "canary")
+        try:
+            await self._expect_apart(target)
+            return {**await own.touched(self._alone(target), "canary"), **found}
+        except BadInput as error:
+            said = str(error).removeprefix(f"{error.field}: ").removesuffix(f". {error.fix}")
+            things = {**found, **(error.things if isinstance(error, NotOwn) else {})}
+            raise NotOwn(said, field=error.field, fix=error.fix, things=things, refuses_rollbacks=False) from None
+
+    async def _expect_apart(self, target: Target) -> None:
         workload, canary = await target.read(), await self._read(target)
         if matches(workload["spec"]["selector"], canary["spec"]["template"]["metadata"].get("labels") or {}):
             fix = f"Give both Deployments a label by which they differ, in `selector` and `template`, as `track: canary` in {target.canary}"
             raise BadInput(f"the selector of {target.title} selects the pods of {target.canary}, too", field="canary_workload", fix=fix)
-        return {**await own.touched(self._alone(target), "canary"), **await own.touched(target, "canary")}
 
     async def runs(self) -> str:
         """Return the version that the canary is set to."""

@@ -14,6 +14,7 @@ from blocks.kubernetes.platform import KubernetesPlatform
 from blocks.kubernetes.snapshot import read_view
 from blocks.kubernetes.workload import Target
 from blocks.platform import Lease
+from blocks.touching import NotOwn
 from tests.blocks.kubernetes.fake_cluster import FakeCluster, service, template, workload
 
 Json = dict[str, Any]
@@ -49,6 +50,7 @@ def route(stable: int, canary: int, *, other: str = "") -> Json:
 
 
 WEB, SERVICE = workload(template("1"), annotations=HELD), service()
+NARROW = named(SERVICE, "web", **{"app": "web", "app.kubernetes.io/version": "1"})
 BESIDE = named(workload(template("2")), "web-canary", app="web-canary")
 BESIDE_SERVICE = named(SERVICE, "web-canary", app="web-canary")
 
@@ -79,6 +81,10 @@ async def test_both_services_and_the_route_are_its_own(monkeypatch: pytest.Monke
         ((WEB, SERVICE, BESIDE_SERVICE, route(100, 0)), "has no Deployment web-canary. Commit it to Git beside the workload"),
         (
             (WEB, SERVICE, named(BESIDE, "web-canary", app="web", track="canary"), BESIDE_SERVICE, route(100, 0)),
+            "the Service web selects the pods of the Deployment web-canary, too",
+        ),
+        (
+            (WEB, NARROW, named(BESIDE, "web-canary", app="web", track="canary"), BESIDE_SERVICE, route(100, 0)),
             "the selector of shop/web selects the pods of web-canary, too",
         ),
         ((WEB, SERVICE, BESIDE, named(SERVICE, "web-canary", app="web"), route(100, 0)), "the Service web-canary does not select the pods"),
@@ -87,10 +93,12 @@ async def test_both_services_and_the_route_are_its_own(monkeypatch: pytest.Monke
     ],
 )
 async def test_a_side_that_has_what_is_the_others_is_refused(monkeypatch: pytest.MonkeyPatch, objects: tuple[Json, ...], said: str) -> None:
-    """A weight would not be a share then; the fix is named."""
+    """A weight would not be a share then; the fix is named. A rollback goes on, and what the workload has is named all the same."""
     found, _ = canary(monkeypatch, *objects)
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(NotOwn, match=said) as wrong:
         await found.touches()
+    assert wrong.value.refuses_rollbacks == ("the Service web does" in said)
+    assert "the Service shop/web" in wrong.value.things
 
 
 async def test_the_share_is_what_the_route_gives(monkeypatch: pytest.MonkeyPatch) -> None:
