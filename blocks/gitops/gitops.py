@@ -12,6 +12,7 @@ GIT = r"^git/[a-z0-9-]+$"
 ENGINE = r"^[a-z0-9-]+/[a-z0-9-]+$"
 KUBERNETES = r"^kubernetes/[a-z0-9-]+$"
 FILE = r"^[^/\\:\x00-\x1f][^\\:\x00-\x1f]*$"
+MAYBE_NAME = r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)?$"
 VALUE = r"^[ -~]*\{version\}[ -~]*$"
 
 
@@ -51,6 +52,21 @@ class FileEdit(BaseModel):
         return self
 
 
+class Weight(BaseModel):
+    """A weight of a route's rule in Git, a whole number; while nothing is released 100 for the baseline's Service, 0 for the canary's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: Annotated[str, Field(pattern=FILE, max_length=500)] = Field(description="From the root of the repository, with slashes.")
+    path: Annotated[str, Field(min_length=1, max_length=500)] = Field(
+        description="Where the weight stands: `spec.rules[0].backendRefs[name=web].weight`."
+    )
+    resource: Annotated[str, Field(max_length=500)] = Field(
+        default="", description="Which document of several, as `HTTPRoute/web`; empty if the value is in one alone."
+    )
+    of: Literal["baseline", "canary"] = Field(description="Whose Service has this weight.")
+
+
 class GitOps(Block):
     """A service that is deployed through Git: a release commits its version, Argo CD applies it, the release follows."""
 
@@ -66,7 +82,23 @@ class GitOps(Block):
         description="The block of the workload, as `kubernetes/shop-production`: for health, addresses, counts, logs and Jobs."
     )
     edits: Annotated[list[FileEdit], Field(min_length=1, max_length=20)] = Field(description="What a release sets, in one commit.")
-    mode: Literal["workload"] = Field(default="workload", description="workload: in one step, through the workload's own rollout.")
+    mode: Literal["workload", "weights"] = Field(
+        default="workload",
+        description="workload: in one step, through the workload's own rollout. weights: a canary that is in Git beside the workload, by a "
+        "commit for each share of the requests.",
+    )
+    canary_edits: Annotated[list[FileEdit], Field(max_length=20)] = Field(
+        default=[], description="With `weights`: what sets the version of the canary."
+    )
+    weights: Annotated[list[Weight], Field(max_length=40)] = Field(
+        default=[], description="With `weights`: those of the route's rules, one of the baseline and one of the canary for each rule."
+    )
+    canary_workload: Annotated[str, Field(pattern=MAYBE_NAME)] = Field(
+        default="", description="With `weights`: the canary's Deployment; empty takes the workload's name with `-canary`."
+    )
+    canary_service: Annotated[str, Field(pattern=MAYBE_NAME)] = Field(
+        default="", description="With `weights`: the canary's Service; empty takes the name of its Deployment."
+    )
     drift: Literal["refuse", "tolerate"] = Field(
         default="refuse", description="If what runs is not what Git says before a release: refuse it, or say it and go on."
     )
@@ -89,11 +121,29 @@ class GitOps(Block):
     def _edits_each_value_once(self) -> Self:
         """Refuse two edits of one value."""
         seen: set[tuple[object, ...]] = set()
-        for one in self.edits:
-            target = (one.file, one.path, one.image, one.field, one.target_revision, one.source, one.resource)
+        images = [
+            (one.file, one.path, one.image, one.image and one.field, one.target_revision, one.source, one.resource)
+            for one in (*self.edits, *self.canary_edits)
+        ]
+        for target in (*images, *((one.file, one.path, "", "", False, "", one.resource) for one in self.weights)):
             if target in seen:
-                raise _fault(f"a value of {one.file} is edited twice", fix="Keep one of the two edits.")
+                raise _fault(f"a value of {target[0]} is edited twice", fix="Keep one of the two edits.")
             seen.add(target)
+        return self
+
+    @model_validator(mode="after")
+    def _has_what_its_mode_needs(self) -> Self:
+        """Refuse weights without a canary or its rest, and a canary without weights."""
+        of = [one.of for one in self.weights]
+        if self.mode == "workload":
+            named = [name for name in ("canary_edits", "weights", "canary_workload", "canary_service") if getattr(self, name)]
+            if named:
+                raise _fault(f"`{named[0]}` belongs to `mode: weights`", fix="Set the mode, or leave it out.")
+        elif not self.canary_edits:
+            raise _fault("`mode: weights` needs `canary_edits`", fix="Name the value that says which version the canary runs.")
+        elif not of or of.count("baseline") != of.count("canary"):
+            fix = "Name the weight of the baseline's Service and that of the canary's for each rule of the route."
+            raise _fault(f"`weights` has {of.count('baseline')} of the baseline and {of.count('canary')} of the canary", fix=fix)
         return self
 
 

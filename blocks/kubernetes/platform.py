@@ -8,7 +8,7 @@ from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 from prefect.blocks.core import Block
-from pydantic import Field, SecretStr
+from pydantic import Field, PrivateAttr, SecretStr
 
 from blocks.errors import BadInput
 from blocks.key_folder.key_file import state_key
@@ -28,7 +28,7 @@ from blocks.kubernetes.routing.select import traffic_of
 from blocks.kubernetes.routing.service_counts import read_service_counts
 from blocks.kubernetes.routing.traffic import Traffic
 from blocks.kubernetes.strategies import beside, rolling
-from blocks.kubernetes.workload import Target
+from blocks.kubernetes.workload import Target, orphan_of
 from blocks.platform import Counts, Endpoints, Lease, LogLine, Position, Preview
 
 NAME = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
@@ -110,6 +110,14 @@ class KubernetesPlatform(Block):
     rollout_timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
         default=600, description="A rollout that takes longer has failed; most failures are detected within seconds."
     )
+
+    _canary: tuple[str, str] = PrivateAttr(default=("", ""))
+
+    def with_canary(self, workload: str, service: str) -> Self:
+        """Return this platform as a canary whose Deployment and Service others keep beside the workload."""
+        found = self.model_copy(update={"strategy": "canary"})
+        found._canary = (workload, service)  # noqa: SLF001 - of this class
+        return found
 
     def following(self, strategy: str) -> Self:
         """Return this platform with another strategy, as a plan may name it; BadInput if it does not exist."""
@@ -196,7 +204,7 @@ class KubernetesPlatform(Block):
         target = await self.target()
         await record_event(target, reason="ShipwayAbort", note="Rolling back to the baseline", warning=True)
         # The canary is removed whatever the strategy is now: a block may have been changed after a release died.
-        if self.kind == "Deployment" and (self.strategy != "rolling" or (await snapshot.read_view(target, None)).beside is not None):
+        if self.kind == "Deployment" and (self.strategy != "rolling" or (await orphan_of(target)) is not None):
             strategy = "canary" if self.strategy == "rolling" else self.strategy
             await beside.abort(target, traffic_of(target, strategy), lease)
         else:
@@ -238,12 +246,7 @@ class KubernetesPlatform(Block):
     async def logs(self, since: float, take: Callable[[LogLine], None]) -> str:
         """Hand over the pods' own lines since a moment (seconds since the epoch, UTC), secrets masked; returns what could not be read."""
         target = await self.target()
-        seen = await self._look(target)
-        found = await asyncio.gather(*(snapshot.pods_of(target, one) for one in (seen.workload, seen.beside) if one))
-        pods: dict[str, list[dict[str, Any]]] = {}
-        for pod in (pod for some in found for pod in some):  # half-way through a rollout one workload has pods of two versions
-            pods.setdefault(target.version_in(pod), []).append(pod)
-        return await logs.read(target, pods, since, take)
+        return await logs.read(target, await snapshot.pods_by_version(target, await self._look(target)), since, take)
 
     async def preview(self, version: str) -> Preview:
         """Return what a release of a version would change here, by a server-side dry run, and what others changed meanwhile."""
@@ -255,16 +258,12 @@ class KubernetesPlatform(Block):
         return Preview(**{**found, "notes": [*found.get("notes", []), *notes]})
 
     async def run_job(self, manifest: dict[str, Any], lease: Lease, *, name: str, timeout_seconds: float) -> list[str]:
-        """Run a Job once under a stable name, and return the last lines of its log.
-
-        Raises:
-            RolloutFailed: It failed; carries its last lines.
-        """
+        """Run a Job once under a stable name, and return the last lines of its log; if it failed, RolloutFailed carries them."""
         return await jobs.run_job(await self.target(), manifest, lease, name=name, timeout_seconds=timeout_seconds)
 
     async def _look(self, target: Target) -> snapshot.View:
         if self.strategy == "rolling":
-            return await snapshot.read_view(target, None)
+            return await snapshot.read_view(target, None, ours=True)
         return await snapshot.read_view_with(target, self._traffic(target).read)
 
     def _traffic(self, target: Target) -> Traffic:
@@ -295,4 +294,6 @@ class KubernetesPlatform(Block):
             unready_seconds=self.unready_seconds,
             rollout_seconds=self.rollout_timeout_seconds,
             key=await asyncio.to_thread(state_key),
+            canary_workload=self._canary[0],
+            canary_service=self._canary[1],
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from blocks.kubernetes.objects.annotations import NO_STATE, State, is_genuine, s
 from blocks.kubernetes.objects.config import read_configuration, started_with
 from blocks.kubernetes.objects.diagnosis import available, ready_in_words
 from blocks.kubernetes.objects.selectors import in_words, matches
-from blocks.kubernetes.workload import Target, canary_of
+from blocks.kubernetes.workload import Target, canary_of, orphan_of
 from blocks.platform import Position
 
 Json = dict[str, Any]
@@ -56,17 +57,18 @@ def target_is_moving(view: View, runs: str) -> bool:
     return runs == view.state.canary != view.state.baseline
 
 
-async def read_view(target: Target, percent: int | None, *, trouble: str = "") -> View:
+async def read_view(target: Target, percent: int | None, *, trouble: str = "", ours: bool = False) -> View:
     """Read a snapshot of the environment.
 
     Args:
         target: The workload.
         percent: The canary's share if it is known; None takes it from the annotations.
         trouble: Why it is not known, if it should be.
+        ours: Whether a canary's Deployment of another owner does not count, as one that is in Git; else it is an error.
     """
     workload = await target.read()
     state = await believed_state(target, workload)
-    beside = await canary_of(target) if target.kind == "Deployment" else None
+    beside = await (orphan_of if ours else canary_of)(target) if target.kind == "Deployment" else None
     return View(workload, state, beside, state.percent if percent is None else percent, trouble)
 
 
@@ -83,7 +85,8 @@ def position_of(target: Target, view: View) -> Position:
     baseline, canary = view.versions(target)
     ready = {baseline: is_available(view.workload)} if baseline else {}
     if canary:
-        ready[canary] = is_available(view.beside or view.workload) and (view.beside is not None or target.version(view.workload) == canary)
+        runs = view.beside or view.workload
+        ready[canary] = is_available(runs) and (target.version(runs) == canary or (view.beside is not None and not target.canary_workload))
     position = Position(
         baseline=baseline,
         canary=canary,
@@ -136,13 +139,23 @@ async def pods_of(target: Target, workload: Json) -> list[Json]:
     ]
 
 
+async def pods_by_version(target: Target, view: View) -> dict[str, list[Json]]:
+    """List the pods of both workloads by version; half-way through a rollout one workload has pods of two."""
+    found: dict[str, list[Json]] = {}
+    for some in await asyncio.gather(*(pods_of(target, one) for one in (view.workload, view.beside) if one)):
+        for pod in some:
+            found.setdefault(target.version_in(pod), []).append(pod)
+    return found
+
+
 async def revision_labels(target: Target, view: View) -> dict[str, dict[str, str]]:
     """Return the label that distinguishes the pods of each version: the hash of their pod template.
 
     Returns:
         By version one label and its value; a version without pods is left out.
     """
-    pods = [pod for workload in (view.workload, view.beside) if workload for pod in await pods_of(target, workload)]
+    beside = view.beside if view.state.canary or not target.canary_workload else None  # one that is in Git runs without requests, too
+    pods = [pod for workload in (view.workload, beside) if workload for pod in await pods_of(target, workload)]
     found: dict[str, dict[str, str]] = {}
     for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"])):
         labels = pod["metadata"].get("labels") or {}

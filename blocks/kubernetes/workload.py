@@ -35,6 +35,8 @@ class Target:
     Fields that are not the block's:
         config_fault: Why the present configuration cannot be read; then `config` is the one that the workload's pods started with.
         key: What states are sealed with.
+        canary_workload, canary_service: The canary's Deployment and Service, if others keep them beside the workload; empty if they are
+            Shipway's, made and removed.
     """
 
     cluster: Cluster
@@ -53,11 +55,18 @@ class Target:
     config_parts: str = ""
     config_fault: BadInput | None = field(default=None, compare=False)
     key: bytes = field(default=b"", repr=False)
+    canary_workload: str = ""
+    canary_service: str = ""
 
     @property
     def canary(self) -> str:
-        """Name of the canary's Deployment and Service."""
-        return renamed(self.workload)
+        """Name of the canary's Deployment, and of its Service if Shipway makes it."""
+        return self.canary_workload or renamed(self.workload)
+
+    @property
+    def canary_backend(self) -> str:
+        """Name of the canary's Service."""
+        return self.canary_service or self.canary
 
     @property
     def canary_selector(self) -> dict[str, str]:
@@ -225,10 +234,10 @@ async def canary_of(target: Target) -> Json | None:
     """Read the Deployment beside the workload, or None.
 
     Raises:
-        BadInput: A Deployment that is not Shipway's has that name.
+        BadInput: A Deployment that is not Shipway's has that name, and should be.
     """
     found = await target.cluster.read("Deployment", target.canary)
-    if found is not None and not is_ours(found, target):
+    if found is not None and not target.canary_workload and not is_ours(found, target):
         fix = f"Rename it: Shipway needs the name {target.canary} for the canary of {target.workload}"
         raise BadInput(f"the Deployment {target.canary} is not Shipway's", field="workload", fix=fix)
     return found

@@ -11,6 +11,7 @@ from tasks.gitops.review import review_change
 from tasks.lifecycle.retries import retried
 from tasks.rules.gitops.reviewed import Reviewed, differing
 from tasks.rules.gitops.settings import edits_of
+from tasks.rules.gitops.weights import expect_home, weight_edits
 
 SETTLE_SECONDS = 30.0  # another commit may be on its way at this very moment
 
@@ -34,6 +35,20 @@ async def reviewed(parts: Parts, version: str, serves: str) -> Reviewed:
     if drift and parts.settings.drift == "refuse" and not parts.is_rollback:
         fix = "Let Git say what runs, or set `drift: tolerate` in the block"
         raise WorldMoved(f"{'; '.join(drift)}, though {serves} runs in {parts.title}. {fix}")
+    return found
+
+
+async def reviewed_canary(parts: Parts, version: str) -> Reviewed:
+    """Read what Git says of the canary beside the workload, and of the weights; the places of the weights come last.
+
+    Raises:
+        WorldMoved: Git does not give all requests to the baseline.
+        ShipwayError: Git does not answer, or a value cannot be edited safely.
+    """
+    weights = parts.settings.weights
+    edits = (*edits_of(parts.settings.canary_edits, version), *weight_edits(weights, before=0, after=0))
+    found = await retried(review_change)(parts.git, edits)
+    expect_home(found.places[-len(weights) :], weights)
     return found
 
 

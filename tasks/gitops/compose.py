@@ -15,6 +15,7 @@ from blocks.kubernetes.platform import KubernetesPlatform
 from tasks.gitops.parts import Parts
 from tasks.gitops.platform import GitOpsPlatform
 from tasks.rules.gitops.settings import edits_of
+from tasks.rules.gitops.weights import weight_edits
 
 ANY = "1.0.0"
 Load = Callable[[str, str], Awaitable[Block]]
@@ -43,4 +44,18 @@ async def compose(settings: GitOps, *, name: str, load: Load) -> GitOpsPlatform:
         fix = "Name a block of the type `kubernetes`."
         raise BadInput(f"the block {settings.platform} is not a Kubernetes block", field=f"{name}.platform", fix=fix)
     edits_of(settings.edits, ANY)
+    if settings.mode == "weights":
+        _expect_weights(settings, git, kubernetes, name=name)
     return GitOpsPlatform(Parts(settings, git, engine, kubernetes))
+
+
+def _expect_weights(settings: GitOps, git: Git, kubernetes: KubernetesPlatform, *, name: str) -> None:
+    """Refuse what a canary by weights in Git cannot be made of."""
+    edits_of(settings.canary_edits, ANY)
+    weight_edits(settings.weights, before=0, after=0)
+    if git.pull_requests is not None:
+        fix = f"Name a branch that takes pushes, or leave `pull_requests` out of {settings.git}."
+        raise BadInput("each share is a commit of its own, which does not wait for a pull request", field=f"{name}.git", fix=fix)
+    if kubernetes.kind != "Deployment" or not kubernetes.route:
+        fix = f"Give {settings.platform} the field `route`, and a workload that is a Deployment."
+        raise BadInput("`mode: weights` needs an HTTPRoute and a Deployment", field=f"{name}.platform", fix=fix)

@@ -9,16 +9,14 @@ import asyncio
 import secrets
 from dataclasses import replace
 
-from blocks.errors import RolloutFailed, ShipwayError, Superseded, WorldMoved
-from blocks.platform import About, Lease
+from blocks.errors import ShipwayError, Superseded, WorldMoved
+from blocks.platform import Lease
+from tasks.gitops.changes import change_for, commit, not_set
 from tasks.gitops.checks import expect_engine, expect_forge, reviewed
 from tasks.gitops.parts import ALL, Parts, Seen
-from tasks.gitops.review import review_change
 from tasks.gitops.without_git import deploy_without_git, roll_back_without_git, tell_git, undo_without_git
-from tasks.lifecycle.retries import retried
 from tasks.rules.gitops.message import Change
-from tasks.rules.gitops.note import Note, key_of, write_note
-from tasks.rules.gitops.reviewed import differing
+from tasks.rules.gitops.note import Note, write_note
 from tasks.rules.gitops.settings import edits_of, expecting
 
 
@@ -56,7 +54,7 @@ async def raise_to_all(parts: Parts, lease: Lease) -> None:
     await parts.followed.keep(lease, note=write_note(note), percent=ALL)
     try:
         async with asyncio.timeout(parts.settings.rollback_patience_seconds if note.rolls_back else None):
-            head = await _commit(parts, note, lease)
+            head = await commit(parts, note, note.change, lease)
     except (Superseded, WorldMoved):
         raise
     except (ShipwayError, TimeoutError) as error:
@@ -66,33 +64,10 @@ async def raise_to_all(parts: Parts, lease: Lease) -> None:
         return
     seen = await parts.seen()
     if seen.runs != version:
-        raise await _not_set(parts, note, head, seen.runs)
+        raise await not_set(parts, note.change, head, seen.runs)
     await parts.followed.await_version(version, lease)
     await parts.followed.keep_note(lease, write_note(replace(seen.expect_note(parts.title), deployed=True)))
     await parts.followed.record("ShipwayShift", f"{version} is deployed by {head[:12]}")
-
-
-async def _not_set(parts: Parts, note: Note, head: str, runs: str) -> ShipwayError:
-    """Say why a deployed commit did not set the workload: another commit set our values since, or our edits are not of this workload."""
-    what = f"{head[:12]} is deployed, but {parts.title} is set to {runs}, not to {note.change.version}"
-    try:
-        found = await retried(review_change)(parts.git, note.change.edits)
-    except ShipwayError as error:
-        return RolloutFailed(f"{what}. Whether another commit set that is not known: {error}")
-    if others := differing(found.places, note.change.edits):
-        return WorldMoved(f"{what}: another commit changed it. In {found.head[:12]} {'; '.join(others)}. Look at it, then release again")
-    return RolloutFailed(f"{what}. Fix `edits` of the block: they must set the image of this workload")
-
-
-async def _commit(parts: Parts, note: Note, lease: Lease) -> str:
-    """Commit the change and see it deployed; gives the commit, or the head of a branch that said so when it was reviewed."""
-    change = replace(note.change, token=lease["generation"])
-    made = await parts.way(note, lease).bring_in(change, known_head=note.head, at_once=note.rolls_back)
-    if made.commit is None and any(edit.expected != str(edit.value) for edit in change.edits):
-        raise WorldMoved(f"Git says {change.version} already, by a commit that is not this release's. Look at it, then release again")
-    head = made.commit or made.head
-    await parts.deployed(head, note=change.release, timeout_seconds=parts.settings.sync_timeout_seconds)
-    return head
 
 
 async def lower(parts: Parts, lease: Lease) -> None:
@@ -178,19 +153,7 @@ async def _settle(parts: Parts, lease: Lease) -> None:
 
 async def _noted(parts: Parts, version: str, seen: Seen, lease: Lease) -> Note:
     """Review what Git says, and write the change that the release wants."""
-    about = parts.about or About(release=lease["owner"], service=parts.kubernetes.workload, digest="", approvers=[], reason="")
-    edits = edits_of(parts.settings.edits, version)
-    change = Change(
-        key=key_of(about["release"], parts.title, version, nonce=secrets.token_hex(6)),
-        edits=edits,
-        service=about["service"],
-        version=version,
-        release=about["release"],
-        digest=about["digest"],
-        approvers=tuple(about["approvers"]),
-        reason=about["reason"],
-        token=lease["generation"],
-    )
+    change = change_for(parts, version, lease, edits_of(parts.settings.edits, version))
     if not parts.is_rollback:
         return await _reviewed_note(parts, change, seen)
     if seen.note is not None and seen.note.due:

@@ -10,8 +10,9 @@ from blocks.forge.forge import PullRequest
 from blocks.git.git import Git
 from blocks.gitops.engine import Engine
 from blocks.gitops.gitops import GitOps
-from blocks.kubernetes.followed import Followed
+from blocks.kubernetes.followed import Followed, FollowedCanary
 from blocks.kubernetes.objects.annotations import State
+from blocks.kubernetes.objects.selectors import renamed
 from blocks.kubernetes.platform import KubernetesPlatform
 from blocks.platform import About, Lease
 from tasks.gitops.follow import follow
@@ -51,6 +52,18 @@ class Parts:
     def followed(self) -> Followed:
         """The workload as it is followed."""
         return Followed(self.workload)
+
+    @cached_property
+    def beside(self) -> KubernetesPlatform:
+        """The workload with the canary that is in Git beside it, for what is read of both."""
+        workload = self.settings.canary_workload or renamed(self.kubernetes.workload)
+        kubernetes = self.kubernetes.model_copy(update={"config_by_hash": False, "force_conflicts": True})
+        return kubernetes.with_canary(workload, self.settings.canary_service or workload)
+
+    @cached_property
+    def canary(self) -> FollowedCanary:
+        """The canary that is in Git beside the workload, as it is followed."""
+        return FollowedCanary(self.beside)
 
     @property
     def title(self) -> str:
@@ -106,11 +119,14 @@ class Seen:
     def overridden(self, title: str) -> str:
         """Say that others set another version than the one that is rolled out; "" if they did not."""
         note, canary = self.note, self.state.canary
-        if note is None or note.due or not self.state.owner or self.state.percent != ALL or self.runs == canary:
+        if note is None or note.due or not self.state.owner or self.runs == canary:
             return ""
-        if self.runs == note.baseline and not note.deployed:  # it is not in sync yet
+        if not note.by_weights and (self.state.percent != ALL or (self.runs == note.baseline and not note.deployed)):
+            return ""  # it is not in sync yet
+        if note.by_weights and self.runs == note.baseline:
             return ""
-        return f"{title} is set to {self.runs}, not to {canary}: another commit or person changed it. Look at it, then release again"
+        wanted = note.baseline if note.by_weights else canary
+        return f"{title} is set to {self.runs}, not to {wanted}: another commit or person changed it. Look at it, then release again"
 
 
 async def _tell(lines: tuple[str, ...]) -> None:

@@ -14,6 +14,7 @@ from blocks.errors import ShipwayError, Temporary, WorldMoved
 from blocks.platform import Lease
 from tasks.gitops.parts import Parts
 from tasks.gitops.review import review_change
+from tasks.gitops.undo import say_home, undo_all, versions_of
 from tasks.lifecycle.retries import retried
 from tasks.record.journal import say
 from tasks.rules.gitops.note import Note, write_note
@@ -39,12 +40,14 @@ async def roll_back_without_git(parts: Parts, note: Note, lease: Lease, *, why: 
     note = note if note.due else note.owed("revert", why=why)
     await parts.followed.keep_note(lease, write_note(note))
     unheld = await _hold(parts, note)
+    unrouted = await _give_back(parts, lease) if note.by_weights else None
     if unheld is None and (await parts.seen()).state.canary:
         unheld = await _set_for_good(parts, note.baseline, partial(parts.workload.shift, 0, lease))
+        unrouted = await _give_back(parts, lease) if note.by_weights else None  # such a sync sets the route, too
     await parts.workload.abort(lease)
     await _say(parts, f"{note.baseline} is restored without Git, which still says {note.change.version}: {note.why}")
-    if unheld is not None:
-        raise unheld
+    if fault := unrouted or unheld:
+        raise fault
 
 
 async def deploy_without_git(parts: Parts, note: Note, lease: Lease) -> None:
@@ -90,6 +93,8 @@ async def tell_git(parts: Parts, lease: Lease) -> str:
     if note is None or not note.due or (note.due == "commit" and seen.state.canary):  # the latter is not promoted yet
         return ""
     told = await _tell(parts, note, lease)
+    if parts.settings.mode == "weights" and note.due == "commit":  # it may have begun while a canary had a share in Git
+        told = await say_home(parts, lease) or told
     if told:
         await parts.deployed(told, note=note.change.release, timeout_seconds=parts.settings.sync_timeout_seconds)
     await parts.followed.expect_owner(lease)
@@ -102,6 +107,8 @@ async def tell_git(parts: Parts, lease: Lease) -> str:
 
 async def _tell(parts: Parts, note: Note, lease: Lease) -> str:
     """Push what is due; gives the head that says it, or "" if others have set other values since, which are theirs."""
+    if note.by_weights:
+        return await _tell_of_all(parts, note, lease)
     try:
         way = parts.way(note, lease)
         return (await (way.bring_in(note.change, at_once=True) if note.due == "commit" else way.take_out(note.change))).head
@@ -110,6 +117,19 @@ async def _tell(parts: Parts, note: Note, lease: Lease) -> str:
         bad = [one for one, edit in zip(found.places, note.change.edits, strict=True) if one.value == str(edit.value)]
         if bad and note.due == "revert":
             raise WorldMoved(f"{error}. {parts.title} stays held: Git still says {note.change.version}") from None
+        return ""
+
+
+async def _tell_of_all(parts: Parts, note: Note, lease: Lease) -> str:
+    """Undo all commits of a canary by weights; gives the head that says so, or "" if others have set other values since."""
+    try:
+        return await undo_all(parts, note, lease)
+    except WorldMoved as error:
+        for change in [*versions_of(note), *([note.shift.change] if note.shift is not None else [])]:
+            found = await retried(review_change)(parts.git, change.edits)
+            bad = any(one.value == str(edit.value) != str(edit.expected) for one, edit in zip(found.places, change.edits, strict=True))
+            if bad and change is not note.change:  # without a share the canary gets no requests
+                raise WorldMoved(f"{error}. {parts.title} stays held: Git still says {note.change.version}") from None
         return ""
 
 
@@ -144,6 +164,16 @@ async def _set_for_good(parts: Parts, version: str, set_it: Callable[[], Awaitab
             return None
         await _say(parts, f"the engine set {runs} once more, by a sync that it had decided on before it was held")
     return WorldMoved(f"{parts.title} is set to {runs} again and again, though the engine is held. Find out what sets it")
+
+
+async def _give_back(parts: Parts, lease: Lease) -> ShipwayError | None:
+    """Write into the route that the baseline gets all requests; gives what kept it from that, as the workload is restored all the same."""
+    try:
+        await parts.canary.give_back(lease)
+    except ShipwayError as error:
+        await _say(parts, f"the route could not be set: {error}")
+        return error
+    return None
 
 
 async def _say(parts: Parts, what: str) -> None:

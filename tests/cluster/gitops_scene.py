@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -32,6 +32,7 @@ class GitOpsScene:
         settings: Fields of the block besides.
         git: The block of its branch.
         file: The file that says which version runs.
+        kubernetes: Fields of the block of its workload besides.
     """
 
     world: World
@@ -40,16 +41,18 @@ class GitOpsScene:
     settings: dict[str, Any]
     git: Git
     file: str = FILE
+    kubernetes: dict[str, Any] = field(default_factory=dict)
 
     def platform(self, **settings: Any) -> GitOpsPlatform:
         """Give a new instance, as another process would make it."""
         edits = [FileEdit(file=self.file, path=PATH, resource="Deployment/podinfo", value=IMAGE + ":{version}")]
         named = {"git": "git/podinfo", "engine": "argocd-application/podinfo", "platform": "kubernetes/podinfo", "edits": edits}
-        kubernetes: KubernetesPlatform = platform_of(self.world, "rolling", drain_seconds=0.5, force_conflicts=False)
+        workload = {"drain_seconds": 0.5, "force_conflicts": False, **self.kubernetes}
+        kubernetes: KubernetesPlatform = platform_of(self.world, "rolling", **workload)
         return GitOpsPlatform(Parts(GitOps(**{**named, **self.settings, **settings}), self.git, self.engine, kubernetes))
 
     def image(self) -> str:
-        """Read the image that Git says."""
+        """Read the workload's image that Git says."""
         return image_in(self.repository.read(self.file))
 
     def write_image(self, version: str, *, message: str = "A colleague's change") -> str:
@@ -70,6 +73,6 @@ def manifests(version: str = FIRST, *, level: str = "warn") -> bytes:
 
 
 def image_in(content: bytes) -> str:
-    """Read the Deployment's image in a file of manifests."""
-    (found,) = [one for one in yaml.safe_load_all(content) if one["kind"] == "Deployment"]
+    """Read the image of podinfo's Deployment in a file of manifests."""
+    (found,) = [one for one in yaml.safe_load_all(content) if (one["kind"], one["metadata"]["name"]) == ("Deployment", "podinfo")]
     return str(found["spec"]["template"]["spec"]["containers"][0]["image"])

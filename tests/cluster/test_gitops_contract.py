@@ -9,7 +9,8 @@ import pytest
 
 from blocks.git.git import Git
 from tasks.gitops.platform import GitOpsPlatform
-from tests.cluster.cluster_world import World
+from tests.cluster import gitops_weights_scene
+from tests.cluster.cluster_world import Gateway, World, answering
 from tests.cluster.fake_engine import FakeEngine
 from tests.cluster.gitops_scene import FILE, GitOpsScene, manifests
 from tests.cluster.test_platform_contract import KubernetesContractEnvironment, shared_world
@@ -64,6 +65,46 @@ class TestGitOpsInOneStep(PlatformContract):
     async def environment(self, shared_scene: GitOpsScene) -> ContractEnvironment:
         """Give podinfo, restored."""
         environment = GitOpsContractEnvironment(shared_scene)
+        await environment.restore()
+        return environment
+
+
+class GitOpsByWeightsEnvironment(GitOpsContractEnvironment):
+    """podinfo and its canary behind a gateway, deployed from a repository."""
+
+    def __init__(self, scene: GitOpsScene) -> None:
+        """Keep what a platform is made of."""
+        KubernetesContractEnvironment.__init__(self, scene.world, "canary", **scene.kubernetes)
+        self.scene = scene
+
+
+@pytest.fixture(scope="class")
+def routed_scene(shared_world: World, gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> GitOpsScene:
+    """Give one repository to all tests of the class."""
+    path = f"/{shared_world.namespace}"
+    repository = make_repository(tmp_path_factory.mktemp("gitops"))
+    repository.write({FILE: gitops_weights_scene.manifests(gateway, path=path, level="debug")}, "podinfo")
+    engine = FakeEngine(repository, shared_world)
+    url = f"{gateway.url}{path}"
+
+    async def deploy() -> None:
+        await engine.refresh()
+        for name in ("podinfo", gitops_weights_scene.CANARY):
+            await shared_world.rolled_out(name)
+        await answering(url)
+
+    elsewhere(deploy())
+    kubernetes = {"route": "podinfo", "url": url, "gateway_metrics": gateway.metrics_url, "drain_seconds": 3}
+    return GitOpsScene(shared_world, repository, engine, gitops_weights_scene.settings(), Git(remote=repository.url), FILE, kubernetes)
+
+
+class TestGitOpsByWeights(PlatformContract):
+    """A commit for each share. Each test has a key of its own, so it finds what the last one left without a note."""
+
+    @pytest.fixture
+    async def environment(self, routed_scene: GitOpsScene) -> ContractEnvironment:
+        """Give podinfo, restored."""
+        environment = GitOpsByWeightsEnvironment(routed_scene)
         await environment.restore()
         return environment
 

@@ -57,7 +57,11 @@ def points(monkeypatch: pytest.MonkeyPatch) -> Iterator[Points]:
             return send(self, method, path, **more)
         found.pass_one()
         answer = send(self, method, path, **more)
-        found.pass_one()
+        try:
+            found.pass_one()
+        except Died:
+            answer.close()
+            raise
         return answer
 
     async def pushed(self: WorkCopy, commit: str, *, parent: str) -> Any:

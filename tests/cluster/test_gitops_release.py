@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,19 @@ SLI = {"name": "errors", "source": "probe", "path": "/healthz", "indicator": "er
 
 @dataclass
 class GitOpsStage(Stage):
-    """podinfo in a namespace for staging, and in one that Argo CD deploys for production."""
+    """podinfo in a namespace for staging, and in one that Argo CD deploys for production.
+
+    Fields:
+        beside: Staging.
+        deployed: What Argo CD deploys.
+        settings: Fields of the GitOps block besides.
+        workload: Fields of the block of production's workload besides.
+    """
 
     beside: World | None = None
     deployed: Deployed | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    workload: dict[str, Any] = field(default_factory=dict)
 
     @property
     def there(self) -> Deployed:
@@ -45,7 +54,7 @@ class GitOpsStage(Stage):
         """Return the block of an environment's workload."""
         world = self.beside if environment == "staging" else self.there.world
         assert world is not None
-        return platform_of(world, "rolling")
+        return platform_of(world, "rolling", **({} if environment == "staging" else self.workload))
 
     async def raise_up(self) -> None:
         """Make the service's repository and the blocks."""
@@ -58,9 +67,9 @@ class GitOpsStage(Stage):
             await self.platform(environment).save(f"{self.name}-{environment}", overwrite=True)
         await self.there.git.save(name, overwrite=True)
         await self.there.engine().save(name, overwrite=True)
-        edits = [FileEdit(file=WORKLOAD, path=PATH, value=IMAGE + ":{version}")]
+        edits = [FileEdit(file=WORKLOAD, path=PATH, resource="Deployment/podinfo", value=IMAGE + ":{version}")]
         named = {"git": f"git/{name}", "engine": f"argocd-application/{name}", "platform": f"kubernetes/{name}"}
-        await GitOps(**named, edits=edits, git_patience_seconds=5).save(name, overwrite=True)
+        await GitOps(**named, edits=edits, git_patience_seconds=5, **self.settings).save(name, overwrite=True)
 
     def plan(self, **changes: Any) -> str:
         """Write a plan on these platforms: production in one step."""

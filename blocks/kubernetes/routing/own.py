@@ -64,7 +64,7 @@ def notes(target: Target, strategy: str, things: Mapping[str, str], *, is_named:
 
 def _expect_splits(target: Target, route: Json, found: dict[str, str]) -> None:
     try:
-        with_share(route, 0, stable=target.service, canary=target.canary)
+        with_share(route, 0, stable=target.service, canary=target.canary_backend)
     except BadInput as error:
         message = str(error).removeprefix(f"{error.field}: ").removesuffix(f". {error.fix}")
         is_anothers = not leads_to(route, target.service)
@@ -95,7 +95,8 @@ async def _expect_alone(target: Target, service: Json, found: dict[str, str]) ->
     for kind in KINDS:
         for one in await target.cluster.list(kind):
             name = one["metadata"]["name"]
-            is_ours = (kind, name) in {(target.kind, target.workload), ("Deployment", target.canary)}
+            ours = {(target.kind, target.workload), *([] if target.canary_workload else [("Deployment", target.canary)])}
+            is_ours = (kind, name) in ours
             if not is_ours and one["spec"].get("replicas", 1) and matches(own, one["spec"]["template"]["metadata"].get("labels") or {}):
                 others.append(f"the {kind} {name}")
     if others:

@@ -20,7 +20,7 @@ async def read_service_counts(target: Target, versions: tuple[str | None, str | 
     Raises:
         ShipwayError: As in `gateway_metrics.read_counts`.
     """
-    services = {version: name for version, name in zip(versions, (target.service, target.canary), strict=True) if version}
+    services = {version: name for version, name in zip(versions, (target.service, target.canary_backend), strict=True) if version}
     port = await routed_port(target)
     namespace = target.cluster.namespace
     backends = {version: Backend(service=name, namespace=namespace, port=port) for version, name in services.items()}

@@ -35,13 +35,19 @@ REFUSED_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Weights:
-    """Traffic split by an HTTPRoute's weights: any share with any number of pods."""
+    """Traffic split by an HTTPRoute's weights: any share with any number of pods.
+
+    Fields:
+        target: The workload.
+        remembers: Whether the route keeps its owner's weights, to which it returns; not if its owner writes those of the canary, too.
+    """
 
     target: Target
+    remembers: bool = True
 
     async def read(self) -> int:
         """Read the share from the route's rules."""
-        return share_of(await self._route(), stable=self.target.service, canary=self.target.canary)
+        return share_of(await self._route(), stable=self.target.service, canary=self.target.canary_backend)
 
     def labels(self, workload: Json, service: Json) -> dict[str, str]:
         """Return labels that the baseline's Service does not select."""
@@ -60,8 +66,25 @@ class Weights:
         """Write the weights, and wait until the gateway has applied the route; without a canary's reference 0 % needs no write."""
         if percent:
             await self._write(percent, lease)
-        elif names(await self._route(), self.target.canary):
+        elif names(await self._route(), self.target.canary_backend):
             await self.detach(lease)
+
+    async def give_back(self, lease: Lease) -> None:
+        """Write 0 % for the canary, whose reference stays."""
+        await self._write(0, lease)
+
+    async def expect(self, percent: int) -> None:
+        """Wait until the gateway has applied the route as others wrote it.
+
+        Raises:
+            WorldMoved: It gives the canary another share.
+            RolloutFailed: The gateway rejects it.
+        """
+        route = await self._route()
+        share = share_of(route, stable=self.target.service, canary=self.target.canary_backend)
+        if share != percent:
+            raise WorldMoved(f"the HTTPRoute {self.target.route} gives the canary {share} % of the requests, not {percent} %")
+        await _in_force(self.target, route, before=[], step="share")
 
     async def _write(self, percent: int, lease: Lease, *, first: bool = False) -> None:
         before: list[str] = []
@@ -70,11 +93,12 @@ class Weights:
             route = await self._route()
             before[:] = faults_of(route, stale=True) or []
             await owned(self.target, lease)
-            stable, canary = self.target.service, self.target.canary
+            stable, canary = self.target.service, self.target.canary_backend
             rules = with_share(route, percent, stable=stable, canary=canary)
             if rules == route["spec"]["rules"]:
                 return route
-            notes: dict[str, str | None] = {GENERATION: str(lease["generation"]), WEIGHT: to_remember(route, stable=stable, canary=canary)}
+            kept = to_remember(route, stable=stable, canary=canary) if self.remembers else None
+            notes: dict[str, str | None] = {GENERATION: str(lease["generation"]), WEIGHT: kept}
             return await _write_rules(self.target, route, rules, notes)
 
         await _in_force(self.target, await until_unchanged(once), before=before, step="first" if first else "share")
@@ -89,7 +113,7 @@ class Weights:
             if route is None:
                 return None
             before[:] = faults_of(route, stale=True) or []
-            rules = without_canary(route, stable=self.target.service, canary=self.target.canary)
+            rules = without_canary(route, stable=self.target.service, canary=self.target.canary_backend)
             if rules == route["spec"]["rules"] and WEIGHT not in (route["metadata"].get("annotations") or {}):
                 return None
             return await _write_rules(self.target, route, rules, {GENERATION: str(lease["generation"]), WEIGHT: None})

@@ -31,6 +31,7 @@ class Change:
         approvers: Who approved it.
         reason: Why it is released.
         token: The fencing token of the environment's lease.
+        step: What of the release it is, if that takes several commits: the end of the commit's subject.
     """
 
     key: str
@@ -42,6 +43,7 @@ class Change:
     approvers: tuple[str, ...]
     reason: str
     token: int
+    step: str = ""
 
     @property
     def revert_key(self) -> str:
@@ -79,7 +81,7 @@ def check_path(path: str) -> None:
 
 def message_of(change: Change) -> str:
     """Write the commit message of a change."""
-    return _message(f"Deploy {change.service} {change.version}", change, key=change.key, more=())
+    return _message(f"Deploy {_subject(change)}", change, key=change.key, more=())
 
 
 def revert_message_of(change: Change, commit: str) -> str:
@@ -89,12 +91,16 @@ def revert_message_of(change: Change, commit: str) -> str:
         change: What is undone.
         commit: The hash of the commit that made it; "" if it was never made, and this only keeps a late push of it out.
     """
-    return _message(f"Revert {change.service} {change.version}", change, key=change.revert_key, more=((REVERTS, commit),))
+    return _message(f"Revert {_subject(change)}", change, key=change.revert_key, more=((REVERTS, commit),))
 
 
 def trailers_of(message: str) -> str:
     """Give the trailers of a message of ours."""
     return message.partition("\n\n")[2].strip()
+
+
+def _subject(change: Change) -> str:
+    return " ".join(one for one in (change.service, change.version, change.step) if one)
 
 
 def _message(subject: str, change: Change, *, key: str, more: tuple[tuple[str, str], ...]) -> str:

@@ -11,6 +11,7 @@ from blocks.errors import WorldMoved
 from tasks.rules.gitops.edit import Edit
 from tasks.rules.gitops.message import Change
 from tasks.rules.gitops.targets import ApplicationRevision, KustomizeImage, Target, YamlPath
+from tasks.rules.gitops.weights import Shift
 
 LONGEST_KEY, MOST_HOLDER = 180, 150
 TARGETS: dict[str, type[YamlPath | KustomizeImage | ApplicationRevision]] = {
@@ -35,6 +36,9 @@ class Note:
         rolls_back: Whether the change is itself a rollback, which goes on without Git.
         via: The page of the pull request by which it goes in; "" if there is none.
         deployed: Whether the workload ran the version: from then on the baseline is another's change, too.
+        promotion: By weights, the change is that of a canary beside the workload, and this one is the workload's own; else None.
+        promoting: Whether the promotion was begun.
+        shift: The newest commit of weights that was not undone; None if the canary was not given a share.
     """
 
     change: Change
@@ -46,6 +50,19 @@ class Note:
     rolls_back: bool = False
     via: str = ""
     deployed: bool = False
+    promotion: Change | None = None
+    promoting: bool = False
+    shift: Shift | None = None
+
+    @property
+    def by_weights(self) -> bool:
+        """Whether weights in Git send requests to a canary beside the workload."""
+        return self.promotion is not None
+
+    @property
+    def share(self) -> int:
+        """The canary's share by the newest commit of weights, in percent."""
+        return self.shift.after if self.shift is not None else 0
 
     @property
     def holds(self) -> str:
@@ -78,8 +95,9 @@ def key_of(*parts: str, nonce: str) -> str:
 
 def write_note(note: Note) -> str:
     """Write a note as text."""
-    change = {**asdict(note.change), "edits": [_edit(one) for one in note.change.edits]}
-    return json.dumps({**asdict(note), "change": change}, sort_keys=True)
+    shift = note.shift and {**asdict(note.shift), "change": _change(note.shift.change)}
+    promotion = note.promotion and _change(note.promotion)
+    return json.dumps({**asdict(note), "change": _change(note.change), "shift": shift, "promotion": promotion}, sort_keys=True)
 
 
 def read_note(text: str) -> Note:
@@ -90,12 +108,21 @@ def read_note(text: str) -> Note:
     """
     try:
         found = json.loads(text)
-        change = found.pop("change")
-        edits = tuple(_read_edit(one) for one in change.pop("edits"))
-        return Note(Change(**{**change, "edits": edits, "approvers": tuple(change["approvers"])}), **found)
+        change, shift, promotion = (found.pop(name) for name in ("change", "shift", "promotion"))
+        made = None if shift is None else Shift(_read_change(shift["change"]), int(shift["before"]), int(shift["after"]))
+        return Note(_read_change(change), **found, shift=made, promotion=None if promotion is None else _read_change(promotion))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         fix = "Compare Git with the cluster, then remove the annotation shipway.dev/gitops of the workload"
         raise WorldMoved(f"the note of the change under way cannot be read ({type(error).__name__}). {fix}") from None
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {**asdict(change), "edits": [_edit(one) for one in change.edits]}
+
+
+def _read_change(found: dict[str, Any]) -> Change:
+    edits = tuple(_read_edit(one) for one in found["edits"])
+    return Change(**{**found, "edits": edits, "approvers": tuple(found["approvers"])})
 
 
 def _edit(edit: Edit) -> dict[str, Any]:

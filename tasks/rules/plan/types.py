@@ -44,6 +44,7 @@ PATTERN_WORDS = {
     r"^kubernetes/[a-z0-9-]+$": "Write a block of Kubernetes, as `kubernetes/shop-production`.",
     r"^[^/\\:\x00-\x1f][^\\:\x00-\x1f]*$": "Write it from the root of the repository with slashes, as `apps/shop/values.yaml`.",
     r"^[ -~]*\{version\}[ -~]*$": "Write a text with `{version}` in it, as `v{version}`.",
+    r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)?$": "Write the object's name in the cluster, as `shop-canary`.",
     # That of `blocks/forge/settings.py`.
     r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_.][A-Za-z0-9._-]*)*$": "Write the repository as the forge names it, as `shop/deploy`.",
     VERSION_PATTERN: "Write letters, digits and . _ + - (first a letter or digit), as `1.4.2`.",

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from blocks.gitops.gitops import ENGINE, FILE, GIT, KUBERNETES, VALUE, FileEdit, GitOps
+from blocks.gitops.gitops import ENGINE, FILE, GIT, KUBERNETES, MAYBE_NAME, VALUE, FileEdit, GitOps
 from tasks.rules.plan.blocks_file import read_blocks
 from tasks.rules.plan.types import PATTERN_WORDS
 
@@ -65,9 +65,47 @@ def test_what_is_wrong_is_named_with_field_and_fix(before: str, after: str, said
     assert said in problems[0]
 
 
+WEIGHTS = (
+    GOOD
+    + """  mode: weights
+  canary_edits:
+    - {file: apps/shop/canary.yaml, path: image.tag}
+  weights:
+    - {file: apps/shop/route.yaml, path: "spec.rules[0].backendRefs[name=shop].weight", of: baseline}
+    - {file: apps/shop/route.yaml, path: "spec.rules[0].backendRefs[name=shop-canary].weight", of: canary}
+"""
+)
+
+
+def test_a_canary_by_weights_in_git_has_its_own_edits_and_a_weight_for_each_side() -> None:
+    """The names of its Deployment and Service are those of the workload with `-canary`."""
+    found, problems = read(WEIGHTS)
+    assert problems == []
+    block = found["gitops/shop-production"]
+    assert ([one.of for one in block.weights], block.canary_workload) == (["baseline", "canary"], "")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("  mode: weights\n", "", "`canary_edits` belongs to `mode: weights`. Set the mode, or leave it out."),
+        ("apps/shop/canary.yaml", "apps/shop/values.yaml", "a value of apps/shop/values.yaml is edited twice"),
+        ("of: canary", "of: baseline", "`weights` has 2 of the baseline and 0 of the canary. Name the weight"),
+        ("[name=shop-canary]", "[name=shop]", "a value of apps/shop/route.yaml is edited twice"),
+        ("  canary_edits:\n    - {file: apps/shop/canary.yaml, path: image.tag}\n", "", "`mode: weights` needs `canary_edits`"),
+        ("of: canary", "of: both", "weights[1].of: "),
+    ],
+)
+def test_weights_that_do_not_belong_together_are_named(before: str, after: str, said: str) -> None:
+    """Each rule has one of either."""
+    found, problems = read(WEIGHTS.replace(before, after))
+    assert (found, len(problems)) == ({}, 1)
+    assert said in problems[0]
+
+
 def test_every_pattern_has_a_fix_in_words() -> None:
     """So that no reader is sent to look it up."""
-    assert {ENGINE, FILE, GIT, KUBERNETES, VALUE} <= set(PATTERN_WORDS)
+    assert {ENGINE, FILE, GIT, KUBERNETES, MAYBE_NAME, VALUE} <= set(PATTERN_WORDS)
 
 
 def test_the_documented_fields_of_an_image_are_those_that_can_be_set() -> None:

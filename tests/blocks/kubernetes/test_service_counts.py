@@ -37,7 +37,7 @@ def serving(monkeypatch: pytest.MonkeyPatch, canary: str | None, *, strategy: St
 
     async def target(self: Any) -> Any:
         del self
-        return SimpleNamespace(service="web", canary="web-canary", cluster=SimpleNamespace(namespace="shop"))
+        return SimpleNamespace(service="web", canary_backend="web-canary", cluster=SimpleNamespace(namespace="shop"))
 
     async def look(self: Any, target: Any) -> Any:
         del self, target

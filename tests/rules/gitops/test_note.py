@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from blocks.errors import WorldMoved
@@ -9,6 +11,7 @@ from tasks.rules.gitops.edit import Edit
 from tasks.rules.gitops.message import KEY, Change, check_change
 from tasks.rules.gitops.note import Note, key_of, read_note, write_note
 from tasks.rules.gitops.targets import ApplicationRevision, KustomizeImage, YamlPath
+from tasks.rules.gitops.weights import Shift
 
 CHANGE = Change(
     key="r1/shop/web/1.1/abc",
@@ -31,7 +34,8 @@ NOTE = Note(CHANGE, "a" * 40, "1.0")
 
 def test_a_note_is_read_as_it_was_written() -> None:
     """Each kind of target, and text and numbers as values."""
-    for note in (NOTE, NOTE.owed("revert", why="Git does not answer")):
+    weights = replace(NOTE, shift=Shift(CHANGE, 25, 50), promotion=replace(CHANGE, step="as the baseline"), promoting=True)
+    for note in (NOTE, NOTE.owed("revert", why="Git does not answer"), weights):
         assert read_note(write_note(note)) == note
 
 

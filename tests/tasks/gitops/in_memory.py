@@ -26,7 +26,7 @@ class Workload:
 
     Fields:
         kept: The state and the note on the workload.
-        objects: What was applied, by kind.
+        objects: What was applied, by kind and name.
         events: What was recorded on the workload.
     """
 
@@ -44,17 +44,20 @@ class Workload:
     async def apply(self, *manifests: dict[str, Any], manager: str) -> None:
         """Deploy."""
         del manager
-        self.objects |= {one["kind"]: one for one in manifests}
+        self.objects |= {f"{one['kind']}/{one['metadata']['name']}": one for one in manifests}
 
     async def read(self, kind: str, name: str) -> Any:
         """Read an object."""
-        del name
-        return self.objects.get(kind)
+        return self.objects.get(f"{kind}/{name}")
 
     @property
     def runs(self) -> str:
         """The version that is set."""
-        return str(self.objects["Deployment"]["spec"]["template"]["spec"]["containers"][0]["image"]).rpartition(":")[2]
+        return self.version_of("podinfo")
+
+    def version_of(self, name: str) -> str:
+        """The version that a Deployment is set to."""
+        return str(self.objects[f"Deployment/{name}"]["spec"]["template"]["spec"]["containers"][0]["image"]).rpartition(":")[2]
 
     async def state(self) -> tuple[State, str | None, str]:
         """Read it as `Followed` does."""

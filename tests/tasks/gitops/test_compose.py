@@ -12,7 +12,7 @@ from blocks.errors import BadInput
 from blocks.forge.settings import PullRequests
 from blocks.git.git import Git
 from blocks.gitops.argocd import ArgoCDApplication
-from blocks.gitops.gitops import FileEdit, GitOps
+from blocks.gitops.gitops import FileEdit, GitOps, Weight
 from blocks.kubernetes.platform import KubernetesPlatform
 from blocks.platform import (
     Composed,
@@ -34,6 +34,11 @@ from tasks.gitops.platform import GitOpsPlatform
 
 NAMED: dict[str, Any] = {"git": "git/shop", "engine": "argocd-application/shop", "platform": "kubernetes/shop"}
 SETTINGS: dict[str, Any] = {**NAMED, "edits": [FileEdit(file="values.yaml", path="image.tag")]}
+WEIGHTS: dict[str, Any] = {
+    "mode": "weights",
+    "canary_edits": [FileEdit(file="canary.yaml", path="image.tag")],
+    "weights": [Weight(file="route.yaml", path="a", of="baseline"), Weight(file="route.yaml", path="b", of="canary")],
+}
 REQUESTS = PullRequests(forge="github", repository="shop/deploy", merge=True)
 BLOCKS: dict[str, Block] = {
     "git/shop": Git(remote="https://git.example.com/shop.git", token=SecretStr("t0ken")),
@@ -88,12 +93,30 @@ async def test_it_touches_its_application_its_values_in_git_and_what_its_workloa
         ({"git": "git/other"}, "gitops/shop.git: the block git/other does not exist"),
         ({"engine": "prometheus/shop"}, "gitops/shop.engine: the block prometheus/shop deploys nothing from Git. Name a block"),
         ({"edits": [FileEdit(file="values.yaml", path="image..tag")]}, r"edits\[0\].path: `image..tag` is not a path"),
+        (
+            {**WEIGHTS, "weights": [Weight(file="r.yaml", path=path, of=of) for path, of in (("a", "baseline"), ("b.", "canary"))]},
+            r"weights\[1\].path: `b.` is not a path",
+        ),
+        (WEIGHTS, "gitops/shop.platform: `mode: weights` needs an HTTPRoute and a Deployment. Give kubernetes/shop the field `route`"),
     ],
 )
 async def test_what_cannot_be_composed_names_field_and_fix(settings: dict[str, Any], said: str) -> None:
     """Before anything is fetched."""
     with pytest.raises(BadInput, match=said):
         await composed(**settings)
+
+
+async def test_weights_in_git_make_a_canary_and_take_no_pull_requests() -> None:
+    """Each share is a commit of its own; a rollback to an earlier version is one, and the workload's own rollout."""
+    routed = {"kubernetes/shop": KubernetesPlatform(workload="shop", route="shop")}
+    platform = await composed(routed, **WEIGHTS)
+    assert (platform.strategy, platform.rolling_back().strategy) == ("canary", "rolling")
+    others = [{"canary_workload": "other"}, {"canary_edits": [FileEdit(file="other.yaml", path="image.tag")]}]
+    prints = {settings_fingerprint(await composed(routed, **{**WEIGHTS, **one})) for one in others}
+    assert len({settings_fingerprint(platform), *prints}) == 3
+    remote = {"git/shop": Git(remote="https://git.example.com/shop.git", token=SecretStr("t0ken"), pull_requests=REQUESTS)}
+    with pytest.raises(BadInput, match=r"gitops/shop.git: each share is a commit of its own, .* leave `pull_requests` out of git/shop"):
+        await composed({**routed, **remote}, **WEIGHTS)
 
 
 @pytest.mark.parametrize(
