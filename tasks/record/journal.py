@@ -27,7 +27,6 @@ from tasks.rules.record.masking import bounded, hide_in
 
 TRIES = 4
 PATIENCE_SECONDS = 10.0  # of a rollback with the storage, for each entry
-EVERY_READING, EACH = 30, 10
 LOUD = {"rollback", "refused"}
 
 
@@ -102,19 +101,6 @@ async def append_entry(
             },
         )
     return entry
-
-
-def emit_progress(release: str, what: str, *, reading: int) -> None:
-    """Let those who follow a release see a watch at work; nothing is recorded, and after 30 readings only each tenth is emitted.
-
-    Args:
-        release: The release's flow run id.
-        what: What the watch sees, in one sentence.
-        reading: The number of this reading, from 1.
-    """
-    if reading <= EVERY_READING or reading % EACH == 0:
-        resource = {"prefect.resource.id": f"shipway.release.{release}", "prefect.resource.name": release}
-        emit_event("shipway.progress", resource=resource, payload={"what": said(what), "reading": reading})
 
 
 async def read_entry(
