@@ -140,7 +140,12 @@ async def _pipe(kept: _Kept, *, is_output: bool) -> AsyncIterator[BinaryIO]:
     loop, stream = asyncio.get_running_loop(), asyncio.StreamReader()
     read_end, write_end = os.pipe()
     ours, theirs = os.fdopen(read_end, "rb", buffering=0), os.fdopen(write_end, "wb")
-    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), ours)
+    try:
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), ours)
+    except BaseException:  # cancelled
+        ours.close()
+        theirs.close()
+        raise
     reader = asyncio.create_task(_read(stream, kept, is_output=is_output))
     try:
         yield theirs

@@ -191,7 +191,7 @@ def signal_all(group: int, marker: str, number: signal.Signals) -> int:
     """Signal a process group, and every process with a marker in its environment, such as a daemon that left the group.
 
     Args:
-        group: Id of the process that began the group.
+        group: Id of the process that began the group; 0 leaves the group out.
         marker: The variable, as `NAME=value`.
         number: The signal.
 
@@ -200,8 +200,9 @@ def signal_all(group: int, marker: str, number: signal.Signals) -> int:
     """
     signalled = 0
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
-        signalled += 1
+        if group > 1:  # 0 would be our own group
+            os.killpg(group, number)
+            signalled += 1
     for handle in marked(marker):
         with contextlib.suppress(OSError):
             signal.pidfd_send_signal(handle, number)
