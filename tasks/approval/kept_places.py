@@ -17,10 +17,10 @@ from blocks.secret_text import learn
 if TYPE_CHECKING:
     from blocks.kubernetes.platform import KubernetesPlatform
 
-KINDS = ("kubernetes", "gitops", "local")
+KINDS = ("kubernetes", "gitops", "local", "script")
 WORKLOADS = "kubernetes/"
 NAMES = ("namespace", "kind", "workload")
-LOCAL = "local "
+ON_MACHINES = ("local ", "script ")
 ANSWER_SECONDS = 10.0
 
 
@@ -60,7 +60,8 @@ def _workload_of(block: str, platform: Platform) -> Any:
 
 
 async def _is_same(kept: Kept, here: Any, identity: str) -> bool:
-    if identity.startswith(LOCAL) and kept.identity.startswith(LOCAL):
+    kind = f"{identity.partition(' ')[0]} "
+    if kind in ON_MACHINES and kept.identity.startswith(kind):
         return _folder(kept.identity) == _folder(identity)  # the key of another machine was restored here, with all that it keeps
     name = next((one for one in kept.parts if one.startswith(WORKLOADS)), None)
     names = [getattr(here, one, None) for one in NAMES]
