@@ -22,7 +22,7 @@ from blocks.script.counts import read_counts
 from blocks.script.effects import Environment
 from blocks.script.settings import Scripts, fault
 from blocks.script.state import Notes
-from blocks.script.words import ALL_PERCENT, Act, check_version
+from blocks.script.words import ALL_PERCENT, Act, check_version, progress_lines
 from blocks.secret_text import learn
 
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
@@ -69,6 +69,11 @@ class ScriptPlatform(Block):
         if self.scripts.shift and "{version}" not in self.version_address:
             raise fault("`shift` needs `version_address`", fix="Write where one version is reached, with `{version}` in it.")
         return self
+
+    @property
+    def strategy(self) -> str:
+        """Name the strategy as Kubernetes does: without `shift` nothing of a version is started before its first share."""
+        return "beside" if self.scripts.shift else "rolling"
 
     async def current(self) -> Position:
         """Read what runs now, as `status` prints it, and what is well, as `verify` says.
@@ -228,15 +233,9 @@ class ScriptPlatform(Block):
         """Say in a few lines for an operator what runs, and which script is under way."""
         environment = self._environment()
         position, notes = await asyncio.gather(environment.position(), environment.notes())
-        lines = [f"{self.service}: {position['baseline'] or 'nothing'} serves"]
-        if position["canary"] is not None:
-            lines.append(f"canary {position['canary']} gets {position['percent']} %")
-        if "trouble" in position:
-            lines.append(position["trouble"])
         run = notes["run"]
-        if run is not None and await asyncio.to_thread(environment.is_under_way, run):
-            lines.append(runs.in_words(run, now=time.time()))
-        return lines
+        is_under_way = run is not None and await asyncio.to_thread(environment.is_under_way, run)
+        return [*progress_lines(self.service, position), *([runs.in_words(run, now=time.time())] if run and is_under_way else [])]
 
     async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:  # noqa: ARG002 - as the protocol has it
         """Give nothing: where a service writes its log is its own affair. What the scripts print is in the log of their run."""

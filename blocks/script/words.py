@@ -175,3 +175,11 @@ def position_of(known: Known, seen: Running, *, splits: bool, owner: str | None,
     if trouble:
         position["trouble"] = trouble
     return position
+
+
+def progress_lines(service: str, position: Position) -> list[str]:
+    """Say in a few lines what runs."""
+    lines = [f"{service}: {position['baseline'] or 'nothing'} serves"]
+    if position["canary"] is not None:
+        lines.append(f"canary {position['canary']} gets {position['percent']} %")
+    return [*lines, *([position["trouble"]] if "trouble" in position else [])]
