@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import grp
+import pwd
 from pathlib import Path
 
 import pytest
 
 from blocks.errors import BadInput
+from blocks.script import programs
 from blocks.script.platform import ScriptPlatform
 from blocks.script.programs import user_of
 from tasks.rules.plan.blocks_file import read_blocks
@@ -62,6 +65,16 @@ def test_a_user_that_this_machine_does_not_allow_is_refused(name: str, monkeypat
     monkeypatch.setattr("os.geteuid", lambda: 0)
     with pytest.raises(BadInput, match="user"):
         user_of(name)
+
+
+def test_a_user_of_the_group_runs_scripts_with_its_own_groups_and_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's administrator decides by the group who it may be."""
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(programs, "GROUP", grp.getgrgid(pwd.getpwnam("daemon").pw_gid).gr_name)
+    other, who = user_of("daemon")
+    assert other is not None
+    assert (other.uid, who["USER"]) == (pwd.getpwnam("daemon").pw_uid, "daemon")
+    assert 0 not in {other.uid, other.gid, *other.groups}
 
 
 def test_another_user_needs_root(monkeypatch: pytest.MonkeyPatch) -> None:
