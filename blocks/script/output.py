@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from prefect.exceptions import MissingContextError
-from prefect.logging import get_run_logger
+from prefect.context import FlowRunContext
+from prefect.logging.loggers import flow_run_logger
 
 from blocks.outside_text import OutsideText, said
 from blocks.progress import emit_progress
@@ -171,8 +171,8 @@ def _inode(path: Path) -> int | None:
 
 
 def _logger() -> tuple[Callable[..., Any], bool]:
-    """Give what logs a line, and whether that is the log of a run."""
-    try:
-        return get_run_logger().info, True
-    except MissingContextError:
-        return logging.getLogger("shipway.script").info, False
+    """Give what logs a line, and whether that is the log of a run: the flow's, since of tasks only warnings are kept."""
+    context = FlowRunContext.get()
+    if context is not None and context.flow_run is not None:
+        return flow_run_logger(context.flow_run, context.flow).info, True
+    return logging.getLogger("shipway.script").info, False
