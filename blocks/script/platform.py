@@ -72,8 +72,19 @@ class ScriptPlatform(Block):
 
     @property
     def strategy(self) -> str:
-        """Name the strategy as Kubernetes does: without `shift` nothing of a version is started before its first share."""
-        return "beside" if self.scripts.shift else "rolling"
+        """Name the strategy as for Kubernetes: without `shift` nothing of a version is started before its first share."""
+        return "canary" if self.scripts.shift else "rolling"
+
+    def following(self, strategy: str) -> Self:
+        """Return this platform, whose scripts make its strategy: a plan can only say which it is.
+
+        Raises:
+            BadInput: It is another one.
+        """
+        if strategy != self.strategy:
+            fix = f"Write `strategy: {self.strategy}`, or leave it out"
+            raise BadInput(f"the scripts of {self.service} have another strategy than {strategy}", field="strategy", fix=fix)
+        return self
 
     async def current(self) -> Position:
         """Read what runs now, as `status` prints it, and what is well, as `verify` says.
@@ -93,10 +104,6 @@ class ScriptPlatform(Block):
     async def acquire_lease(self, owner: str, *, takeover: bool = False) -> Lease:
         """Become the owner under the next generation; a script that runs goes on, and is followed by the next effect.
 
-        Args:
-            owner: Id of the flow run that will act.
-            takeover: Take it from another owner.
-
         Raises:
             Refused: Another owner holds it and `takeover` is not set.
             BadInput: The folder cannot be used.
@@ -109,11 +116,6 @@ class ScriptPlatform(Block):
 
     async def prepare(self, version: str, lease: Lease, *, timeout_seconds: float) -> None:
         """Make `version` the canary at 0 %: with `shift` it is deployed beside the baseline; else it is checked that it can be deployed.
-
-        Args:
-            version: What to run.
-            lease: The caller's lease.
-            timeout_seconds: The version must be ready by then.
 
         Raises:
             RolloutFailed: A script failed, or did not do it; carries its last lines.

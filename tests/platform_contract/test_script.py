@@ -29,6 +29,7 @@ class OneStep(ContractEnvironment):
     steps = (ALL,)
     in_place = True
     counts = False
+    strategies = ("rolling",)
     abandon_seconds = (0, 0.05, 0.2)
 
     def __init__(self, folder: Path, port: int, empty: tuple[Path, int]) -> None:
@@ -82,6 +83,7 @@ class Shares(ContractEnvironment):
     """Versions that a script notes with their shares; who asks is sent by these, as a gateway would."""
 
     ready_seconds = 10
+    strategies = ("canary",)
     abandon_seconds = (0, 0.05, 0.15)
 
     def __init__(self, folder: Path) -> None:
