@@ -6,7 +6,7 @@ case $1 in
 deploy)
     echo "$2" >>deployed
     case $2 in
-    *hangs*) echo "waiting for the database"; setsid env -i /bin/sh -c 'exec sleep 300' & sleep 300 ;;
+    *hangs*) echo "waiting for the database"; (setsid env -i /bin/sh -c 'exec sleep 300' &); sleep 300 ;;
     *asks*) printf 'Password: '; read -r answer; echo "never $answer" ;;
     *floods*) yes "0123456789012345678901234567890123456789012345678901234567890123456789" ;;
     *dies*) kill -KILL $$ ;;

@@ -90,6 +90,24 @@ async def test_a_worker_killed_before_its_script_began_has_it_run_once(app: App,
     await expect_deployed(app)
 
 
+async def test_a_wrapper_that_is_slow_to_begin_is_waited_for(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds the lock until its process is written down, so its script is not taken for one that never began."""
+    lease = await app.begin(QUICK)
+    slow = "import time; from blocks import processes; note = processes.record; "
+    slow += "processes.record = lambda *what: (time.sleep(0.5), note(*what)); from blocks.script.wrapper"
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "LAUNCH", runs.LAUNCH.replace("from blocks.script.wrapper", slow))
+        caller = asyncio.ensure_future(app.platform().shift(100, lease))
+        await until(lambda: app.run_folder().exists())
+        await asyncio.sleep(0.2)
+        caller.cancel()
+    assert app.lines("deployed") == []
+    lease = await app.platform().acquire_lease("run-1")
+    await app.platform().shift(100, lease)
+    await asyncio.sleep(0.7)  # longer than the wrapper was slow
+    assert app.lines("deployed") == [QUICK]
+
+
 async def test_half_an_order_begins_nothing(app: App) -> None:
     """A starter that dies while it hands its order over leaves no script behind."""
     (app.folder / "notes").mkdir()
