@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, Literal, Self
 
@@ -234,15 +235,15 @@ class KubernetesPlatform(Block):
         target = await self.target()
         return snapshot.progress_lines(target, await self._look(target))
 
-    async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:
-        """Read the pods' own lines since a moment (seconds since the epoch, UTC), the newest `limit` at most, secrets masked."""
+    async def logs(self, since: float, take: Callable[[LogLine], None]) -> str:
+        """Hand over the pods' own lines since a moment (seconds since the epoch, UTC), secrets masked; returns what could not be read."""
         target = await self.target()
         seen = await self._look(target)
         found = await asyncio.gather(*(snapshot.pods_of(target, one) for one in (seen.workload, seen.beside) if one))
         pods: dict[str, list[dict[str, Any]]] = {}
         for pod in (pod for some in found for pod in some):  # half-way through a rollout one workload has pods of two versions
             pods.setdefault(target.version_in(pod), []).append(pod)
-        return await logs.read(target, pods, since, limit=limit)
+        return await logs.read(target, pods, since, take)
 
     async def preview(self, version: str) -> Preview:
         """Return what a release of a version would change here, by a server-side dry run, and what others changed meanwhile."""
