@@ -77,6 +77,7 @@ class ScriptStage(Stage):
             "judgement": {**plan["judgement"], "slis": [sli]},
             "staging": {"platform": f"script/{self.name}-staging"},
             "production": production,
+            "logs": {"incomplete": "warn"},
         }
         return super().plan(**{**sections, **changes})
 
