@@ -17,12 +17,11 @@ from blocks import processes
 from blocks.errors import BadInput, RolloutFailed, Superseded, Temporary
 from blocks.hidden_values import hide_values
 from blocks.local import logs
-from blocks.local.agent.launch import home
 from blocks.local.client import LocalClient
-from blocks.local.place import expect_own_place
 from blocks.local.state.file import Specification
 from blocks.local.state.view import RunView, View, in_words
 from blocks.outside_text import last_lines
+from blocks.own_place import expect_own_place, home
 from blocks.platform import Counts, Endpoints, Lease, LogLine, Position
 
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+-]{0,127}")

@@ -97,7 +97,7 @@ def _make_home(home: Path, *, port: int | None, auth: bool | None) -> Facts:
     if not is_new:
         facts = read_facts(home)
         expect_same_key(home)
-    elif any(entry.name not in (*FOLDERS, "local") for entry in home.iterdir()):
+    elif any(entry.name not in (*FOLDERS, "local", "scripts") for entry in home.iterdir()):
         message = f"{home} holds files that are not ours; choose an empty folder with --home"
         raise Refused(message)
     else:

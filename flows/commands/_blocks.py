@@ -12,7 +12,8 @@ async def register_blocks() -> None:
     from blocks.kubernetes.platform import KubernetesPlatform
     from blocks.local.platform import LocalPlatform
     from blocks.prometheus.prometheus import Prometheus
+    from blocks.script.platform import ScriptPlatform
     from blocks.server import saving
 
-    for block in (LocalPlatform, KubernetesPlatform, Approvers, Prometheus, Git, GitOps, ArgoCDApplication):
+    for block in (LocalPlatform, ScriptPlatform, KubernetesPlatform, Approvers, Prometheus, Git, GitOps, ArgoCDApplication):
         await saving.register(block)

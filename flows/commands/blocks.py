@@ -70,8 +70,9 @@ def _kinds() -> dict[str, type[Block]]:
     from blocks.kubernetes.platform import KubernetesPlatform
     from blocks.local.platform import LocalPlatform
     from blocks.prometheus.prometheus import Prometheus
+    from blocks.script.platform import ScriptPlatform
 
-    kinds = (LocalPlatform, KubernetesPlatform, Prometheus, Git, GitOps, ArgoCDApplication, Secret)
+    kinds = (LocalPlatform, ScriptPlatform, KubernetesPlatform, Prometheus, Git, GitOps, ArgoCDApplication, Secret)
     return {kind.get_block_type_slug(): kind for kind in kinds}
 
 

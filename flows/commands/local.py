@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0, or 2 if the folder does not hold an environment.
     """
-    from blocks.local.agent.launch import home
+    from blocks.own_place import home
 
     root = (arguments.home.expanduser().absolute() if arguments.home else home()) / "local"
     folders = [arguments.folder.absolute()] if arguments.folder else sorted(root.iterdir()) if root.is_dir() else []

@@ -32,7 +32,7 @@ from tasks.rules.lifecycle.results import INCONCLUSIVE, Analysis, PhaseResult, S
 from tasks.rules.plan.plan import Step
 from tasks.rules.plan.targets import Place, target_of, within
 from tasks.rules.rollout.next_step import PREPARE, PROMOTE, shift_to
-from tasks.rules.rollout.steps import extension_seconds
+from tasks.rules.rollout.steps import WITHOUT_CANARY, extension_seconds
 
 
 async def roll_out(phase: Phase, version: str, *, place: Place, decisions: Mapping[int, str], approved: Inputs | None) -> TargetResult:
@@ -101,7 +101,7 @@ async def _prepare(phase: Phase, platform: Platform, version: str, *, place: Pla
     await migrate(phase, platform, environment=name, when="before", version=version, lease=lease)
     if fault := await wait_while_held(phase, Standing(platform, name, version, lease=lease), before=PREPARE):
         raise RolloutFailed(fault)
-    seconds = place.ready_timeout_seconds
+    seconds, replaces = place.ready_timeout_seconds, getattr(platform, "strategy", None) == WITHOUT_CANARY
     title, key = f"prepare {version}{within(name)}", f"{name}/prepare"
     before = await prepare(phase, platform, version, environment=name, lease=lease, timeout_seconds=seconds, title=title, key=key)
     if target_of(name) and (before["baseline"], before["canary"]) == (version, None):
@@ -109,7 +109,7 @@ async def _prepare(phase: Phase, platform: Platform, version: str, *, place: Pla
         await phase.append(what, kind="note", environment=name, name="already")
         return True
     await phase.append(
-        f"{version} is up in {name}, without traffic",
+        f"{version} can be deployed in {name}" if replaces else f"{version} is up in {name}, without traffic",
         kind="effect",
         environment=name,
         name="prepare",

@@ -65,7 +65,7 @@ async def _has_no_canary(phase: Phase, platform: Platform, *, environment: str, 
     if percent or getattr(platform, "strategy", None) != WITHOUT_CANARY:
         return False
     what = f"Nothing can be verified before the first step in {environment}"
-    why = "a rolling update starts no pod of the new version before its first step"
+    why = "the platform replaces the version that runs, and starts nothing of the new one before its first step"
     await phase.append(what, kind="note", environment=environment, step=percent, name=VERIFIED, why=why)
     return True
 

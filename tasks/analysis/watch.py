@@ -15,9 +15,9 @@ from prefect import task
 from blocks.errors import Superseded, Temporary, WorldMoved
 from blocks.outside_text import as_ending
 from blocks.platform import Counts, Lease, Platform, Position
+from blocks.progress import emit_progress
 from tasks.analysis.sources import Sources, Subject, open_sources
 from tasks.lifecycle.retries import OBSERVE_PLATFORM, ONCE, ONCE_ON_PLATFORM
-from tasks.record.journal import emit_progress
 from tasks.rules.analysis.downsampling import Thinned, most_points
 from tasks.rules.analysis.sample_ratio import ENDS_WATCH, outcome_with_mismatch
 from tasks.rules.analysis.step import MOST_MISSED, Step, versions_of

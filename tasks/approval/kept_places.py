@@ -17,10 +17,10 @@ from blocks.secret_text import learn
 if TYPE_CHECKING:
     from blocks.kubernetes.platform import KubernetesPlatform
 
-KINDS = ("kubernetes", "gitops", "local")
+KINDS = ("kubernetes", "gitops", "local", "script")
 WORKLOADS = "kubernetes/"
 NAMES = ("namespace", "kind", "workload")
-LOCAL = "local "
+ON_MACHINES = ("local ", "script ")
 ANSWER_SECONDS = 10.0
 
 
@@ -101,7 +101,8 @@ async def _is_same(kept: Kept, here: Any, identity: str) -> bool:
 
 async def _leads_there(kept: Kept, here: Any, identity: str) -> bool | None:
     """Say whether kept settings lead to an environment now; None if they lead to one of the same names, and that does not answer."""
-    if identity.startswith(LOCAL) and kept.identity.startswith(LOCAL):
+    kind = f"{identity.partition(' ')[0]} "
+    if kind in ON_MACHINES and kept.identity.startswith(kind):
         return _folder(kept.identity) == _folder(identity)  # the key of another machine was restored here, with all that it keeps
     name = _workload_in(kept)
     names = [getattr(here, one, None) for one in NAMES]

@@ -16,11 +16,11 @@ from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
 from blocks import processes
+from blocks.commands import Ended, run_command
 from blocks.errors import BadInput
 from blocks.server.warm import judge
 from tasks.data.suites import data_files, load_suite
 from tasks.lifecycle.retries import OBSERVE
-from tasks.process.commands import Ended, run_command
 from tasks.process.concurrency import turns
 from tasks.record.objects import Objects, objects_of
 from tasks.record.reading import folder_of

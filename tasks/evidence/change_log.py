@@ -8,11 +8,11 @@ from pathlib import Path
 
 from prefect import task
 
+from blocks.commands import Ended, run_command
 from blocks.errors import BadInput, Temporary
 from blocks.outside_text import outside
 from blocks.platform import source_version
 from tasks.lifecycle.retries import OBSERVE
-from tasks.process.commands import Ended, run_command
 from tasks.rules.evidence.change_log import MAX_COMMITS, ChangeLog, Commit, direction_of
 from tasks.rules.plan.plan import ChangeLog as Spec
 from tasks.rules.plan.version import check_version

@@ -17,6 +17,7 @@ from prefect.events import Event
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter, EventOccurredFilter, EventOrder
 
+from blocks import progress
 from tasks.lifecycle.keeper_acts import last_work
 from tasks.lifecycle.run_labels import is_unclosed
 from tasks.rules.lifecycle.reconcile import is_late
@@ -30,7 +31,6 @@ LOST_SECONDS = 30.0  # a socket that broke and was opened anew may have missed s
 SOON_SECONDS = (0.1, 0.3, 1.0)
 LATE = timedelta(seconds=20)  # events are stored in batches, and clocks differ a little
 TALE = "shipway.release."
-PROGRESS = "shipway.progress"
 STATES = "prefect.flow-run."
 LAST_WORDS = {True: {"closed"}, False: {"gate", "approval", "refused"}}  # what a release tells right before it ends, or waits
 
@@ -191,7 +191,7 @@ async def _events(client: PrefectClient, run: UUID, *, since: datetime) -> list[
 
 def _told(event: Event) -> Told:
     payload = event.payload
-    kind = "progress" if event.event == PROGRESS else str(payload.get("kind", ""))
+    kind = "progress" if event.event == progress.EVENT else str(payload.get("kind", ""))
     return Told(kind, str(payload.get("what", "")), str(payload.get("why", "")), str(payload.get("outcome", "")), event.occurred)
 
 

@@ -29,7 +29,6 @@ from tasks.rules.record.masking import bounded, hide_in
 
 TRIES = 4
 SAY_AGAIN_SECONDS, MOST_SAID = 60.0, 100
-EVERY_READING, EACH = 30, 10
 LOUD = {"rollback", "refused"}
 
 _said_unread: dict[str, float] = {}  # by record, when it was last said that it could not be read
@@ -104,19 +103,6 @@ async def append_entry(
             },
         )
     return entry
-
-
-def emit_progress(release: str, what: str, *, reading: int) -> None:
-    """Let those who follow a release see a watch at work; nothing is recorded, and after 30 readings only each tenth is emitted.
-
-    Args:
-        release: The release's flow run id.
-        what: What the watch sees, in one sentence.
-        reading: The number of this reading, from 1.
-    """
-    if reading <= EVERY_READING or reading % EACH == 0:
-        resource = {"prefect.resource.id": f"shipway.release.{release}", "prefect.resource.name": release}
-        emit_event("shipway.progress", resource=resource, payload={"what": said(what), "reading": reading})
 
 
 async def read_entry(

@@ -22,6 +22,7 @@ KNOWN = {
     "secret": ("prefect.blocks.system", "Secret"),
     "local": ("blocks.local.platform", "LocalPlatform"),
     "kubernetes": ("blocks.kubernetes.platform", "KubernetesPlatform"),
+    "script": ("blocks.script.platform", "ScriptPlatform"),
     "git": ("blocks.git.git", "Git"),
     "gitops": ("blocks.gitops.gitops", "GitOps"),
     "approvers": ("blocks.approvers.approvers", "Approvers"),

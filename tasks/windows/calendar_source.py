@@ -17,9 +17,9 @@ from prefect.settings import PREFECT_API_URL
 
 from blocks import processes
 from blocks.bounded import PLAIN, is_plain, read_chunks
+from blocks.commands import run_command
 from blocks.errors import BadInput, Refused, ShipwayError, Temporary, Unreachable
 from blocks.own_path import NotOwn, open_own
-from tasks.process.commands import run_command
 from tasks.process.tls import trust
 from tasks.rollout.platforms import load_block
 from tasks.rules.windows.address import is_web

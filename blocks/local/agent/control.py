@@ -9,6 +9,7 @@ from typing import Any, cast
 from aiohttp import web
 
 from blocks.errors import ShipwayError, Temporary
+from blocks.fencing import check_lease
 from blocks.local.agent import transitions
 from blocks.local.agent.aftermath import end_left_behind
 from blocks.local.agent.probe import is_ready
@@ -44,7 +45,7 @@ def control_application(environment: Environment, stop: asyncio.Event) -> web.Ap
     async def order(request: web.Request) -> web.StreamResponse:
         wanted = await request.json()
         if wanted["order"] == "prepare" and wanted["specification"] is None:  # a rollback
-            transitions.check_lease(environment.state, wanted["lease"])
+            check_lease(environment.state, wanted["lease"])
             await end_left_behind(environment)
         await environment.update(lambda state: _ordered(environment, state, wanted))
         return web.json_response(view(environment.state, environment.runs, change=environment.change))

@@ -38,11 +38,6 @@ FREE_SECONDS = 3.0  # how long the system may take to free the port of processes
 BACKLOG = 1024
 
 
-def home() -> Path:
-    """Say where Shipway keeps its files: SHIPWAY_HOME, else `~/.shipway`."""
-    return Path(os.environ.get("SHIPWAY_HOME") or Path.home() / ".shipway")
-
-
 def check_folder(folder: Path, *, service: str, port: int) -> State | None:
     """Look at an environment's folder without changing anything.
 

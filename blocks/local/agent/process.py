@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -31,12 +30,6 @@ class Process:
     handle: int
     exited: asyncio.Future[None]
     child: subprocess.Popen[bytes] | None
-
-
-def fill(text: str, values: Mapping[str, str]) -> str:
-    """Replace `{name}` for exactly the names in `values`, once; every other brace stays as it is."""
-    names = "|".join(map(re.escape, values))
-    return re.sub(rf"\{{({names})\}}", lambda match: values[match[1]], text)
 
 
 def free_port(preferred: int) -> int:

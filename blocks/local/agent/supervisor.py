@@ -19,7 +19,7 @@ from blocks.local.logs import log_path
 from blocks.local.state.environment import Environment
 from blocks.local.state.file import DATA, Facts
 from blocks.local.state.view import Run
-from blocks.processes import Backoff
+from blocks.processes import Backoff, fill
 from blocks.runner import NAME, closed_to_it, service_runner
 
 MAX_EXITS_BEFORE_READY = 3
@@ -79,7 +79,7 @@ async def _start(environment: Environment, run: Run) -> Process | None:
     try:
         added |= await asyncio.to_thread(_give, environment.folder, folder, specification["environment"])
         process = local_process.start(
-            [local_process.fill(part, values) for part in specification["command"]],
+            [fill(part, values) for part in specification["command"]],
             working_directory=Path(specification["working_directory"] or folder),
             environment=specification["environment"] | added,
             log=log_path(environment.folder, run.id, version),

@@ -9,28 +9,10 @@ from __future__ import annotations
 import copy
 from typing import cast
 
-from blocks.errors import Refused, Superseded, WorldMoved
+from blocks.errors import WorldMoved
+from blocks.fencing import check_free, check_lease
 from blocks.local.state.file import Revision, Specification, State
 from blocks.platform import Lease
-
-
-def check_lease(state: State, lease: Lease) -> None:
-    """Let only the newest owner act.
-
-    Raises:
-        Superseded: A newer lease was taken.
-        Refused: The environment has no owner, or another one, under this generation.
-    """
-    if lease["generation"] < state["generation"]:
-        raise Superseded(
-            f"the lease of {state['service']} is at generation {state['generation']}, held by {state['owner'] or 'no one'}; "
-            f"generation {lease['generation']} of {lease['owner']} may not act any more. Stop, and start a new release if one is wanted"
-        )
-    if state["owner"] != lease["owner"] or lease["generation"] != state["generation"]:
-        raise Refused(
-            f"{state['service']} is owned by {state['owner'] or 'no one'}, not by {lease['owner']} (generation {lease['generation']}). "
-            "Acquire the lease before acting"
-        )
 
 
 def acquire_lease(state: State, owner: str, *, takeover: bool) -> State:
@@ -39,11 +21,7 @@ def acquire_lease(state: State, owner: str, *, takeover: bool) -> State:
     Raises:
         Refused: Another owner holds the environment and `takeover` is not set.
     """
-    if state["owner"] not in (None, owner) and not takeover:
-        raise Refused(
-            f"{state['service']} is owned by {state['owner']} (generation {state['generation']}). "
-            "Wait until that run ends, cancel it, or roll back, which takes the environment over"
-        )
+    check_free(state, owner, takeover=takeover)
     new = copy.deepcopy(state)
     new["owner"], new["generation"], new["rollback"] = owner, state["generation"] + 1, takeover
     return new

@@ -138,20 +138,21 @@ async def test_a_renamed_block_goes_on(clusters: Clusters) -> None:
     await own_environment.fn(plan, renamed, web(), claims=True)
 
 
+@pytest.mark.parametrize("kind", ["local", "script"])
 @pytest.mark.parametrize(("folder", "is_refused"), [("/srv/shop", True), ("/srv/other", False)], ids=["the folder", "another folder"])
-async def test_a_folder_is_whose_block_led_there_on_whatever_machine(folder: str, *, is_refused: bool) -> None:
+async def test_a_folder_is_whose_block_led_there_on_whatever_machine(folder: str, kind: str, *, is_refused: bool) -> None:
     """The key was restored on another one."""
 
     class Local:
         def __init__(self, machine: str, folder: str) -> None:
-            self.said = f"local {machine} {folder}"
+            self.said = f"{kind} {machine} {folder}"
 
         async def identity(self) -> str:
             return self.said
 
     plan = plan_for("shop")
     for environment in ("staging", "production"):
-        object.__setattr__(getattr(plan, environment), "platform", f"local/{environment}")
+        object.__setattr__(getattr(plan, environment), "platform", f"{kind}/{environment}")
     production = place_of(plan, "production")
     first: Any = Local("m-1", "/srv/shop")
     await own_environment.fn(plan, production, first, claims=True)

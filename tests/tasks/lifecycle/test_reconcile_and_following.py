@@ -17,6 +17,7 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.states import Cancelling, Completed, Crashed, Failed, Pending, Running, Suspended
 
 from blocks.errors import WorldMoved
+from blocks.progress import emit_progress
 from blocks.server.keeper_watch import note_work
 from tasks.approval.answering import read_question
 from tasks.lifecycle.asked import what_was_asked
@@ -37,7 +38,7 @@ from tasks.lifecycle.run_labels import (
 from tasks.lifecycle.strays import end_strays, end_those_of_before
 from tasks.record import following
 from tasks.record.following import Told, follow
-from tasks.record.journal import append_entry, emit_progress, read_entries
+from tasks.record.journal import append_entry, read_entries
 from tasks.record.open_runs import find_open
 from tasks.rules.lifecycle.reconcile import decide_care
 from tasks.rules.rollout.waiting import SUSPENDS_UNTIL

@@ -13,7 +13,7 @@ from blocks.errors import BadInput
 from tasks.rules.plan.plan import SmokeTest, Verification
 from tasks.rules.verification.performance import Baseline
 from tasks.verification.smoke import run_smoke_test, run_smoke_tests
-from tests.tasks.process.test_commands import is_gone
+from tests.blocks.test_commands import is_gone
 
 SEES = """
 import os, pathlib

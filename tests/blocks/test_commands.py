@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tasks.process.commands import run_command
+from blocks.commands import run_command
 
 
 async def test_exit_code_and_both_outputs_are_kept(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ async def is_gone(pid: int) -> bool:
 async def test_a_program_ends_with_who_started_it_however_that_was_killed(tmp_path: Path) -> None:
     """A killed release leaves no smoke test behind that works beside the next attempt."""
     call = "run_command(['sh', '-c', 'echo $$ > pid; exec sleep 60'], folder='.', timeout_seconds=90)"
-    code = f"import asyncio; from tasks.process.commands import run_command; asyncio.run({call})"
+    code = f"import asyncio; from blocks.commands import run_command; asyncio.run({call})"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     starter = await asyncio.create_subprocess_exec(sys.executable, "-c", code, cwd=tmp_path, env=environment)
     assert await has_content(tmp_path / "pid")

@@ -11,8 +11,8 @@ import pytest
 
 from blocks.errors import BadInput
 from blocks.local.agent.launch import ensure_agent
-from blocks.local.place import expect_own_place
 from blocks.local.platform import LocalPlatform
+from blocks.own_place import expect_own_place
 
 OTHER = 65534
 by_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a mount, or a folder of another user")

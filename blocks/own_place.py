@@ -1,4 +1,4 @@
-"""Where a local environment lives, and whether others could put another folder in its place."""
+"""Where an environment of this machine lives, and whether others could put another folder in its place."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from pathlib import Path
 
 from blocks.errors import BadInput
 from blocks.own_path import changeable, is_sticky
+
+
+def home() -> Path:
+    """Say where Shipway keeps its files: SHIPWAY_HOME, else `~/.shipway`."""
+    return Path(os.environ.get("SHIPWAY_HOME") or Path.home() / ".shipway")
 
 
 def expect_own_place(folder: Path) -> None:

@@ -1,0 +1,300 @@
+"""The script platform: an environment of this machine whose effects are the service's own deployment scripts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from prefect.blocks.core import Block
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+
+from blocks import processes
+from blocks.errors import BadInput, WorldMoved
+from blocks.hidden_values import hide_values
+from blocks.own_place import expect_own_place, home
+from blocks.platform import Counts, Endpoints, Lease, LogLine, Position
+from blocks.processes import fill
+from blocks.script import run as runs
+from blocks.script.counts import read_counts
+from blocks.script.effects import Environment
+from blocks.script.settings import Scripts, fault
+from blocks.script.state import Notes
+from blocks.script.words import ALL_PERCENT, Act, check_version, progress_lines
+from blocks.secret_text import learn
+
+NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+
+
+class ScriptPlatform(Block):
+    """Deploys by the service's own scripts on this machine; what runs is what its `status` prints."""
+
+    _block_type_name = "Script platform"
+    _block_type_slug = "script"
+    _description = "Deploys a service by its own deployment scripts on this machine."
+    model_config = ConfigDict(json_schema_extra=hide_values)
+
+    service: Annotated[str, Field(pattern=NAME)] = Field(default="service", description="The service's name.")
+    address: Annotated[str, Field(pattern="^https?://")] = Field(description="Where users reach the service, as `http://127.0.0.1:8080`.")
+    scripts: Scripts = Field(
+        description="The programs: `deploy`, `status`, `verify`, `rollback`, and `shift`, `promote`, `counts` if there are."
+    )
+    version_address: str = Field(
+        default="", description="With `shift`: where one version is reached past the split, with `{version}` in it."
+    )
+    working_directory: str = Field(default=".", description="Where the scripts run; in a file of blocks, relative to that file.")
+    environment: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="Environment variables of the scripts, beside some of the system's (PATH, HOME …) and SHIPWAY_VERSION and the like. "
+        "All values are secrets: the API shows none, and no text of a release does.",
+    )
+    user: str = Field(default="", description="Who runs them, if Shipway runs as root: a user of the group shipway-scripts.")
+    folder: str = Field(
+        default="", description="Where notes and output are kept; empty means a folder of the block's name in Shipway's home."
+    )
+    timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
+        default=600, description="After this time a script that changes something is ended, with all that it started."
+    )
+    reading_timeout_seconds: Annotated[float, Field(gt=0, le=3_600)] = Field(
+        default=30, description="The same of `status`, `verify` and `counts`."
+    )
+    stop_seconds: Annotated[float, Field(ge=0, le=600)] = Field(default=5, description="Longest wait between SIGTERM and SIGKILL.")
+    _place: tuple[str, Path] | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _reaches_its_canary(self) -> Self:
+        """Refuse shares without an address of a canary, which is verified before its first request."""
+        if self.scripts.shift and "{version}" not in self.version_address:
+            raise fault("`shift` needs `version_address`", fix="Write where one version is reached, with `{version}` in it.")
+        return self
+
+    @property
+    def strategy(self) -> str:
+        """Name the strategy as for Kubernetes: without `shift` nothing of a version is started before its first share."""
+        return "canary" if self.scripts.shift else "rolling"
+
+    def following(self, strategy: str) -> Self:
+        """Return this platform, whose scripts make its strategy: a plan can only say which it is.
+
+        Raises:
+            BadInput: It is another one.
+        """
+        if strategy != self.strategy:
+            fix = f"Write `strategy: {self.strategy}`, or leave it out"
+            raise BadInput(f"the scripts of {self.service} have another strategy than {strategy}", field="strategy", fix=fix)
+        return self
+
+    async def current(self) -> Position:
+        """Read what runs now, as `status` prints it, and what is well, as `verify` says.
+
+        Raises:
+            Temporary: `status` timed out, or asks to be asked again.
+            Permanent: It failed, or cannot be run.
+        """
+        environment = self._environment()
+        position = await environment.position()
+        present = [version for version in (position["baseline"], position["canary"]) if version is not None]
+        up = [version for version in present if self._is_up(position, version)]
+        ill = await asyncio.gather(*(environment.ill(version) for version in up))
+        well = {version for version, fault in zip(up, ill, strict=True) if not fault}
+        return Position(**{**position, "ready": {version: version in well for version in present}})
+
+    async def acquire_lease(self, owner: str, *, takeover: bool = False) -> Lease:
+        """Become the owner under the next generation; a script that runs goes on, and is followed by the next effect.
+
+        Raises:
+            Refused: Another owner holds it and `takeover` is not set.
+            BadInput: The folder cannot be used.
+        """
+        return await self._environment().own(owner, takeover=takeover)
+
+    async def release_lease(self, lease: Lease) -> None:
+        """Give the environment up; a no-op if this lease no longer owns it."""
+        await self._environment().disown(lease)
+
+    async def prepare(self, version: str, lease: Lease, *, timeout_seconds: float) -> None:
+        """Make `version` the canary at 0 %: with `shift` it is deployed beside the baseline; else it is checked that it can be deployed.
+
+        Raises:
+            RolloutFailed: A script failed, or did not do it; carries its last lines.
+            BadInput: The version or a script cannot be used.
+            WorldMoved: Neither the baseline nor the canary runs.
+        """
+        check_version(version)
+        environment = self._environment()
+        await environment.settle(lease)
+        await environment.check_programs()
+        position = await environment.position()
+        if position["canary"] not in {None, version} or version == position["baseline"] or (not environment.splits and position["percent"]):
+            position = await self._undo(environment, lease, position)
+        if "trouble" in position:
+            raise WorldMoved(position["trouble"])
+        if version == position["baseline"]:
+            return
+        known = {"baseline": position["baseline"], "previous": position["previous"], "canary": version}
+        if position["canary"] != version:
+            await environment.note(lease, **known, touched=False)
+        if environment.splits:
+            limit = min(timeout_seconds, self.timeout_seconds)
+            previous = position["baseline"] or ""
+            await environment.bring_about(lease, Act("deploy", version, previous), limit_seconds=limit)
+            if (await environment.position())["percent"]:
+                await environment.bring_about(lease, Act("shift", version, previous), limit_seconds=self.timeout_seconds)
+
+    async def shift(self, percent: int, lease: Lease) -> None:
+        """Send `percent` of new requests to the canary; without `shift` 100 deploys it, and 0 rolls it back.
+
+        Args:
+            percent: 0 to 100.
+            lease: The caller's lease.
+
+        Raises:
+            BadInput: It is not a share, or without `shift` not 0 or 100.
+            WorldMoved: There is no canary, or something else runs.
+            RolloutFailed: A script failed, or did not do it; carries its last lines.
+        """
+        environment = self._environment()
+        if not 0 <= percent <= ALL_PERCENT:
+            raise BadInput(f"{percent} % is not a share", field="percent", fix="Give 0 to 100")
+        if not environment.splits and percent not in {0, ALL_PERCENT}:
+            fix = "Let production have one step of 100 %, or give the block a script `shift`"
+            raise BadInput(f"without a script `shift` {percent} % cannot be made", field="percent", fix=fix)
+        await environment.settle(lease)
+        position = await environment.position()
+        if (canary := position["canary"]) is None:
+            if percent:
+                raise WorldMoved(f"{self.service} has no canary to send {percent} % to. Prepare a version first")
+            return
+        if "trouble" in position and percent:
+            raise WorldMoved(position["trouble"])
+        previous = position["baseline"] or ""
+        if environment.splits:
+            await environment.bring_about(lease, Act("shift", canary, previous, percent), limit_seconds=self.timeout_seconds)
+        elif percent:
+            await environment.bring_about(lease, Act("deploy", canary, previous), limit_seconds=self.timeout_seconds)
+        else:
+            await self._restore(environment, lease, position)
+
+    async def promote(self, lease: Lease) -> None:
+        """Make the canary the baseline, and let `promote` retire what served before. A no-op if that is done already.
+
+        Raises:
+            WorldMoved: The canary does not have all requests.
+            RolloutFailed: `promote` failed, or did not do it; carries its last lines.
+        """
+        environment = self._environment()
+        await environment.settle(lease)
+        position = await environment.position()
+        if (canary := position["canary"]) is not None:
+            if position["percent"] != ALL_PERCENT:
+                raise WorldMoved(f"the canary {canary} of {self.service} gets {position['percent']} %, so it cannot be promoted yet")
+            if self.scripts.promote:
+                act = Act("promote", canary, position["baseline"] or "")
+                await environment.bring_about(lease, act, limit_seconds=self.timeout_seconds)
+            before = position["baseline"] or position["previous"]
+            await environment.note(lease, baseline=canary, previous=before, canary=None, touched=False)
+        elif (await environment.notes())["baseline"] != position["baseline"]:  # `promote` ran, and who had it run died before its note
+            await environment.note(lease, baseline=position["baseline"], previous=position["previous"], canary=None, touched=False)
+
+    async def abort(self, lease: Lease) -> None:
+        """Send everything to the baseline and remove the canary, by `rollback` if a script acted for it. A no-op if there is none.
+
+        Raises:
+            RolloutFailed: `rollback` failed, or did not do it; carries its last lines.
+        """
+        environment = self._environment()
+        await environment.settle(lease)
+        await self._undo(environment, lease, await environment.position())
+
+    async def endpoints(self) -> Endpoints:
+        """Say where the service is reached, and each of its versions that runs."""
+        position = await self._environment().position()
+        found = Endpoints(public=self.address)
+        if (baseline := position["baseline"]) and self._is_up(position, baseline):
+            found["baseline"] = self._address_of(baseline)
+        if (canary := position["canary"]) and self._is_up(position, canary):
+            found["canary"] = self._address_of(canary)
+        return found
+
+    async def counts(self) -> dict[str, Counts]:
+        """Read the counts of each version that `counts` prints; empty if there is no such script.
+
+        Raises:
+            Temporary: It timed out, or printed what cannot be read.
+        """
+        if not self.scripts.counts:
+            return {}
+        found = await self._environment().read("counts", {})
+        if found.cut:
+            raise BadInput("it prints more than 2 MB", field="scripts.counts", fix="Print the samples that docs/scripts.md names")
+        return read_counts(found.output.decode(errors="replace"))
+
+    async def progress(self) -> list[str]:
+        """Say in a few lines for an operator what runs, and which script is under way."""
+        environment = self._environment()
+        position, notes = await asyncio.gather(environment.position(), environment.notes())
+        run = notes["run"]
+        is_under_way = run is not None and await asyncio.to_thread(environment.is_under_way, run)
+        return [*progress_lines(self.service, position), *([runs.in_words(run, now=time.time())] if run and is_under_way else [])]
+
+    async def logs(self, since: float, take: Callable[[LogLine], None]) -> str:  # noqa: ARG002 - as the protocol has it
+        """Say that none can be read: where a service writes its log is its own affair. What scripts print is in the log of their run."""
+        return "scripts tell nothing of the service's own log"
+
+    async def identity(self) -> str:
+        """Return the machine and the folder in which the environment is noted, links followed.
+
+        Raises:
+            BadInput: Others could put another folder in its place.
+        """
+        if self.folder:
+            await asyncio.to_thread(expect_own_place, self._folder())
+        return f"script {processes.machine_id()} {self._folder()}"
+
+    async def _undo(self, environment: Environment, lease: Lease, position: Position) -> Position:
+        """Remove the canary, and give the position that this leaves."""
+        if position["canary"] is None:
+            return position
+        await self._restore(environment, lease, position)
+        notes: dict[str, Any] = {"baseline": position["baseline"], "previous": position["previous"], "canary": None, "touched": False}
+        await environment.note(lease, **notes)
+        return await environment.position()
+
+    async def _restore(self, environment: Environment, lease: Lease, position: Position) -> None:
+        """Have the baseline serve again alone, unless no script ever acted for the canary."""
+        notes: Notes = await environment.notes()
+        if notes["touched"] or position["percent"] or "trouble" in position or environment.splits:
+            act = Act("rollback", position["canary"] or "", position["baseline"] or "")
+            await environment.bring_about(lease, act, limit_seconds=self.timeout_seconds)
+
+    def _is_up(self, position: Position, version: str) -> bool:
+        """Say whether a version is meant to run now: without `shift` one of the two does."""
+        return bool(self.scripts.shift) or (version == position["canary"]) == (position["percent"] == ALL_PERCENT)
+
+    def _address_of(self, version: str) -> str:
+        return fill(self.version_address, {"version": version}) if self.scripts.shift else self.address
+
+    def _folder(self) -> Path:
+        """Return the folder with links followed, once: what is compared with other environments is what is acted on."""
+        named = self.folder or str(home() / "scripts" / (self._block_document_name or self.service))
+        if self._place is None or self._place[0] != named:
+            self._place = (named, Path(os.path.realpath(Path(named).expanduser())))
+        return self._place[1]
+
+    def _environment(self) -> Environment:
+        variables = {name: secret.get_secret_value() for name, secret in self.environment.items()}
+        learn(variables.values())
+        return Environment(
+            folder=self._folder(),
+            service=self.service,
+            commands=self.scripts.given(),
+            variables=variables,
+            working_directory=self.working_directory,
+            user=self.user,
+            timeout_seconds=self.timeout_seconds,
+            reading_timeout_seconds=self.reading_timeout_seconds,
+            stop_seconds=self.stop_seconds,
+        )

@@ -1,0 +1,176 @@
+"""One run of a script: begun under the lock, followed to its end, and found again by whoever comes after a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from blocks import processes
+from blocks.errors import Temporary
+from blocks.outside_text import OutsideText
+from blocks.runner import Runner
+from blocks.script.output import Reader, Shown, tail
+from blocks.script.state import Run, act_of, locked, run_folder
+from blocks.script.wrapper import LOG, PROCESS, RESULT, SCRIPT
+
+MARK = "SHIPWAY_SCRIPT"
+PROJECT = str(Path(__file__).parents[2])
+LAUNCH = "import sys; sys.path.insert(0, sys.argv.pop(1)); from blocks.script.wrapper import main; main()"
+START_SECONDS = 30.0
+FIRST_LOOK_SECONDS, SLOWEST_LOOK_SECONDS, SLOWER = 0.02, 0.5, 1.3
+TEMPFAIL = os.EX_TEMPFAIL
+
+
+class Command(NamedTuple):
+    """What is run: program and arguments, whole environment, folder, and the user, None for ours."""
+
+    words: Sequence[str]
+    environment: Mapping[str, str]
+    folder: str
+    user: Runner | None
+
+
+class Ended(NamedTuple):
+    """How a run ended.
+
+    Fields:
+        exit_code: Negative for a signal; None if there is none.
+        timed_out: Whether it was ended at its time limit.
+        not_run: Why the program could not be started, or "".
+        seconds: How long it ran.
+        left: The processes that it left running, each as `id (name)`.
+        has_begun: False if its wrapper never came to begin it.
+        is_known: False if it is gone and no exit code was written.
+    """
+
+    exit_code: int | None = None
+    timed_out: bool = False
+    not_run: str = ""
+    seconds: float = 0.0
+    left: Sequence[str] = ()
+    has_begun: bool = True
+    is_known: bool = True
+
+    @property
+    def asks_again(self) -> bool:
+        """Whether the script wants to be run again (EX_TEMPFAIL)."""
+        return self.exit_code == TEMPFAIL
+
+    def in_words(self) -> str:
+        """Say it in a few words: `exited with 1 after 2.0 s`."""
+        if not self.is_known:
+            return "is gone without an exit code, as after a restart of the machine"
+        if self.timed_out:
+            return f"timed out after {self.seconds:.1f} s, and was ended with all that it had started"
+        if self.exit_code is not None and self.exit_code < 0:
+            return f"was killed by signal {-self.exit_code} after {self.seconds:.1f} s"
+        return f"exited with {self.exit_code} after {self.seconds:.1f} s"
+
+
+def begin(folder: Path, run: Run, command: Command, *, lock: int, stop_seconds: float) -> None:
+    """Start a run's wrapper, which holds the lock until its process is written down; call it under that lock.
+
+    Raises:
+        Temporary: It cannot be started.
+    """
+    place = run_folder(folder, run)
+    order = {
+        "command": list(command.words),
+        "environment": {**command.environment, MARK: run["mark"]},
+        "folder": command.folder,
+        "user": command.user.options if command.user else {},
+        "limit_seconds": run["limit_seconds"],
+        "stop_seconds": stop_seconds,
+    }
+    try:
+        place.mkdir(mode=0o700)
+        log = os.open(place / LOG, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            wrapper = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", LAUNCH, PROJECT, str(place), str(lock)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env=processes.passed_on(),
+                pass_fds=[lock],
+            )
+        finally:
+            os.close(log)
+        wrapper.communicate(json.dumps(order).encode(), timeout=START_SECONDS)  # it forks, and its first process ends
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Temporary(f"the wrapper of a script cannot be started: {error}") from None
+
+
+def is_under_way(folder: Path, run: Run) -> bool:
+    """Say whether a run has begun and has not ended; one that is just being started holds the lock, which the caller has had since."""
+    place = run_folder(folder, run)
+    if not (place / PROCESS).exists() or (place / RESULT).exists():
+        return False
+    if processes.recorded(place / PROCESS) is not None:
+        return True
+    return not (place / RESULT).exists() and _outlives_its_wrapper(place, run)
+
+
+def _outlives_its_wrapper(place: Path, run: Run) -> bool:
+    if (place / SCRIPT).exists():
+        return processes.recorded(place / SCRIPT) is not None
+    return any([True for _ in processes.marked(f"{MARK}={run['mark']}")])  # noqa: C419 - to its end, so that each handle is closed
+
+
+def ended(folder: Path, run: Run) -> Ended:
+    """Read how a run ended that is not under way."""
+    place = run_folder(folder, run)
+    with suppress(OSError, ValueError):
+        return Ended(**json.loads((place / RESULT).read_bytes()))
+    return Ended(has_begun=(place / PROCESS).exists(), is_known=False)
+
+
+async def follow(folder: Path, run: Run, shown: Shown, *, stop_seconds: float) -> None:
+    """Show a run's output until it has ended; one whose wrapper was killed is followed by its own process, to the same time limit."""
+    await asyncio.to_thread(_wait_until_begun, folder)
+    reader, delay = Reader(run_folder(folder, run)), FIRST_LOOK_SECONDS
+    try:
+        while await asyncio.to_thread(is_under_way, folder, run):
+            for line in await asyncio.to_thread(reader.read):
+                shown.show(line)
+            await asyncio.to_thread(_end_if_late, folder, run, stop_seconds)
+            await asyncio.sleep(delay)
+            delay = min(delay * SLOWER, SLOWEST_LOOK_SECONDS)
+        for line in await asyncio.to_thread(reader.read, is_last=True):
+            shown.show(line)
+    finally:
+        reader.close()
+
+
+def _wait_until_begun(folder: Path) -> None:
+    with locked(folder):
+        pass
+
+
+def evidence(folder: Path, run: Run) -> list[OutsideText]:
+    """Give the last lines that a run wrote."""
+    return tail(run_folder(folder, run))
+
+
+def in_words(run: Run, *, now: float) -> str:
+    """Say for people what runs: `deploy 1.1 runs for 12 s (run 3)`."""
+    return f"{act_of(run)} runs for {max(0.0, now - run['began']):.0f} s (run {run['id']})"
+
+
+def _end_if_late(folder: Path, run: Run, stop_seconds: float) -> None:
+    """End what a killed wrapper left, at the time limit; a wrapper that lives does that itself."""
+    late, place = time.time() - run["began"] - run["limit_seconds"], run_folder(folder, run)
+    if late > 0 and processes.recorded(place / PROCESS) is None:
+        number = signal.SIGTERM if late < stop_seconds else signal.SIGKILL
+        script = processes.recorded(place / SCRIPT)
+        processes.signal_all(script or 0, f"{MARK}={run['mark']}", number)

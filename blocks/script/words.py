@@ -1,0 +1,185 @@
+"""Rules of the script platform: what a command is filled with, what `status` says, and where that puts an environment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, TypedDict
+
+from blocks.errors import BadInput, Permanent
+from blocks.outside_text import said
+from blocks.platform import Position
+from blocks.processes import fill
+
+Effect = Literal["deploy", "shift", "promote", "rollback"]
+VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+-]{0,127}")
+NONE_YET = "-"
+ALL_PERCENT = 100
+SHOWN = 200
+WORDS_OF_A_SPLIT = 3
+PLACEHOLDERS: Mapping[str, tuple[str, ...]] = {
+    "deploy": ("service", "version", "previous"),
+    "shift": ("service", "version", "previous", "percent"),
+    "promote": ("service", "version", "previous"),
+    "rollback": ("service", "version", "previous"),
+    "verify": ("service", "version"),
+    "status": ("service",),
+    "counts": ("service",),
+}
+"""The names that are filled into each command."""
+ANY_PLACEHOLDER = re.compile(r"\{(service|version|previous|percent)\}")
+
+
+class Act(NamedTuple):
+    """One effect: what a script is to bring about.
+
+    Fields:
+        effect: Which command.
+        version: The version under release.
+        previous: The version that it replaces, which a rollback restores; "" if nothing ran before.
+        percent: The share of a shift, else 0.
+    """
+
+    effect: Effect
+    version: str
+    previous: str
+    percent: int = 0
+
+    def values(self, service: str) -> dict[str, str]:
+        """Give what is filled into its command."""
+        return {"service": service, "version": self.version, "previous": self.previous, "percent": str(self.percent)}
+
+    def __str__(self) -> str:
+        """Name it for people: `shift 1.1 to 25 %`."""
+        share = f" to {self.percent} %" if self.effect == "shift" else ""
+        return f"{self.effect} {self.version}{share}" if self.effect != "rollback" else f"rollback from {self.version}"
+
+
+class Running(NamedTuple):
+    """What `status` printed: the version that serves, and, beside it, a canary with its share of the requests."""
+
+    serves: str | None
+    canary: str | None = None
+    percent: int = 0
+
+
+class Known(TypedDict):
+    """What was noted of an environment; the fields are those of `blocks.platform.Position`."""
+
+    baseline: str | None
+    canary: str | None
+    previous: str | None
+
+
+def unknown_placeholders(name: str, command: Sequence[str]) -> list[str]:
+    """List the placeholders of ours in a command that are not filled there, as `{percent}` in `deploy`."""
+    found = (match[1] for word in command for match in ANY_PLACEHOLDER.finditer(word))
+    return [f"{{{one}}}" for one in dict.fromkeys(found) if one not in PLACEHOLDERS[name]]
+
+
+def filled(name: str, command: Sequence[str], values: Mapping[str, str]) -> list[str]:
+    """Fill a command's placeholders; what stands in braces and is not known stays as it is, and nothing is filled twice."""
+    allowed = {one: values[one] for one in PLACEHOLDERS[name] if one in values}
+    return [fill(word, allowed) for word in command]
+
+
+def check_version(version: str) -> None:
+    """Expect a version that is safe in any argument, path or file.
+
+    Raises:
+        BadInput: It is not one.
+    """
+    if not VERSION.fullmatch(version):
+        fix = "Use up to 128 letters, digits, dots, dashes, underscores and plus signs, beginning with a letter or digit"
+        raise BadInput(f"{version[:40]!r} is not a version", field="version", fix=fix)
+
+
+def read_status(output: str, *, splits: bool) -> Running:
+    """Read what `status` printed: nothing or `-` if nothing runs, `1.0`, or with a split `1.0 1.1 25`.
+
+    Args:
+        output: Its standard output.
+        splits: Whether the environment shifts shares, so that a canary may stand beside what serves.
+
+    Raises:
+        Permanent: It is something else.
+    """
+    lines = [line for line in output.splitlines() if line.strip()]
+    words = lines[0].split() if len(lines) == 1 else []
+    versions = [None if word == NONE_YET else word for word in words[:2]]
+    if not lines:
+        return Running(None)
+    if words and all(one is None or VERSION.fullmatch(one) for one in versions):
+        if len(words) == 1:
+            return Running(versions[0])
+        share = words[2].removesuffix("%") if len(words) == WORDS_OF_A_SPLIT else ""
+        if splits and share and versions[1] and re.fullmatch("[0-9]{1,3}", share) and int(share) <= ALL_PERCENT:
+            return Running(versions[0], versions[1], int(share))
+    wanted = "one line with the version that runs" + (", or `VERSION CANARY PERCENT`" if splits else "")
+    raise Permanent(f"`status` printed {said(output, limit=SHOWN)!r}; it must print {wanted}, and nothing if none was deployed")
+
+
+def fault_of(act: Act, seen: Running, *, splits: bool) -> str:
+    """Say why an effect is not brought about yet, "" if it is, by what `status` printed."""
+    wanted = Running(act.version)
+    if act.effect == "rollback":
+        wanted = Running(act.previous or None)
+    elif splits and act.effect == "deploy" and seen.canary == act.version:
+        return ""
+    elif splits and act.effect in {"deploy", "shift"}:
+        wanted = Running(act.previous or None, act.version, act.percent)
+    return "" if seen == wanted else f"`status` prints {in_words(seen)}, not {in_words(wanted)}"
+
+
+def in_words(seen: Running) -> str:
+    """Write what runs as `status` prints it."""
+    serves = seen.serves or NONE_YET
+    return f"`{serves}`" if seen.canary is None else f"`{serves} {seen.canary} {seen.percent}`"
+
+
+def position_of(known: Known, seen: Running, *, splits: bool, owner: str | None, generation: int) -> Position:
+    """Say where an environment stands: by what runs, and by what was noted where that cannot say it.
+
+    Args:
+        known: What was noted.
+        seen: What `status` printed.
+        splits: Whether the environment shifts shares.
+        owner: Who holds the lease.
+        generation: The newest one.
+
+    Returns:
+        The position; nothing is said to be ready.
+    """
+    noted, trouble = known["canary"], ""
+    if splits:
+        serves, canary, percent = seen
+        if percent == ALL_PERCENT and canary == known["baseline"]:  # promoted, and nothing retired what served before
+            serves, canary, percent = canary, None, 0
+    elif noted is None:
+        serves, canary, percent = seen.serves, None, 0
+    else:
+        serves, canary, percent = known["baseline"], noted, ALL_PERCENT if seen.serves == noted else 0
+        if seen.serves not in {serves, canary}:
+            trouble = (
+                f"{in_words(seen)} runs, neither the baseline {serves or NONE_YET} nor the canary {canary}. Look at it, then roll back"
+            )
+    position = Position(
+        baseline=serves,
+        canary=canary,
+        percent=percent,
+        ready={},
+        previous=known["previous"] if serves == known["baseline"] else known["baseline"],
+        owner=owner,
+        generation=generation,
+    )
+    if trouble:
+        position["trouble"] = trouble
+    return position
+
+
+def progress_lines(service: str, position: Position) -> list[str]:
+    """Say in a few lines what runs."""
+    lines = [f"{service}: {position['baseline'] or 'nothing'} serves"]
+    if position["canary"] is not None:
+        lines.append(f"canary {position['canary']} gets {position['percent']} %")
+    return [*lines, *([position["trouble"]] if "trouble" in position else [])]

@@ -1,0 +1,231 @@
+"""Wrapper: runs one script so that it survives the worker that started it, and writes down how it ended.
+
+It leads a session of its own, and writes its process down before the script begins, and the exit code, in one step, after it has ended. Its
+order comes over its standard input, so that no secret lies on a disk or among the arguments. It adopts what its script leaves behind
+(PR_SET_CHILD_SUBREAPER), so that at the time limit the whole tree is found and ended, whatever it did to its session or environment.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from blocks import processes
+
+PR_SET_CHILD_SUBREAPER = 36
+OUTPUT, OLDER = "output", "output.1"
+PROCESS, SCRIPT, RESULT, LOG = "process.json", "script.json", "result.json", "wrapper.log"
+MOST_BYTES = 1_000_000  # of each of the two files of output
+PIECE_BYTES = 65_536
+TICK_SECONDS, ROUND_SECONDS = 0.5, 0.05
+KILL_ROUNDS = 40
+NAMES_SHOWN = 5
+UMASK = 0o022
+
+
+class Output:
+    """The script's output, of which the newest one to two megabytes are kept; what cannot be written is let go.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Begin with an empty file."""
+        self.path, self.older, self.size = folder / OUTPUT, folder / OLDER, 0
+        self.file = self._open()
+
+    def add(self, piece: bytes) -> None:
+        """Append a piece; a full file becomes the older one."""
+        with suppress(OSError):  # as on a full disk, for which no script is stopped
+            if self.size > MOST_BYTES:
+                self.path.replace(self.older)
+                os.close(self.file)
+                self.file, self.size = self._open(), 0
+            self.size += os.write(self.file, piece)
+
+    def _open(self) -> int:
+        return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+def main() -> None:
+    """Run the script of the order: `wrapper FOLDER LOCK`; returns in the starter at once, and in the wrapper once all is written."""
+    folder, lock = Path(sys.argv[1]), int(sys.argv[2])
+    order = json.loads(sys.stdin.buffer.read())  # half an order is none: its starter has died
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    os.umask(UMASK)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    output = Output(folder)
+    processes.record(folder / PROCESS, os.getpid())
+    os.close(lock)
+    began = time.monotonic()
+    ours, theirs = os.pipe()
+    try:
+        child = _start(order, theirs)
+        processes.record(folder / SCRIPT, child.pid)
+    except OSError as error:
+        _write(
+            folder / RESULT, {"exit_code": None, "not_run": error.strerror or str(error), "timed_out": False, "seconds": 0.0, "left": []}
+        )
+        return
+    finally:
+        os.close(theirs)
+    exit_code, timed_out = _follow(child, ours, output, limit_seconds=order["limit_seconds"], stop_seconds=order["stop_seconds"])
+    if exit_code != 0:  # what a script that failed has left is not the service: nothing of it may run beside a rollback
+        _end_tree(ours, output, stop_seconds=order["stop_seconds"])
+    left = [_name(pid) for pid in _descendants()]
+    result = {
+        "exit_code": exit_code,
+        "not_run": "",
+        "timed_out": timed_out,
+        "seconds": time.monotonic() - began,
+        "left": left[:NAMES_SHOWN],
+    }
+    _write(folder / RESULT, result)
+    _drain(ours)
+
+
+def _start(order: dict[str, Any], output: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        order["command"],
+        cwd=order["folder"],
+        env=order["environment"],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+        **order["user"],
+    )
+
+
+def _follow(
+    child: subprocess.Popen[bytes], ours: int, output: Output, *, limit_seconds: float, stop_seconds: float
+) -> tuple[int | None, bool]:
+    """Keep the output until the script has ended, which it does at its time limit."""
+    deadline = time.monotonic() + limit_seconds
+    os.set_blocking(ours, False)
+    handle = os.pidfd_open(child.pid)
+    with selectors.DefaultSelector() as selector:
+        selector.register(handle, selectors.EVENT_READ)
+        selector.register(ours, selectors.EVENT_READ)
+        while not _ready(selector, handle, timeout=min(TICK_SECONDS, max(0.0, deadline - time.monotonic()))):
+            if not _take(ours, output):
+                selector.unregister(ours)  # it has closed its output, and goes on
+            _reap(besides=child.pid)
+            if time.monotonic() > deadline:
+                _end_tree(ours, output, stop_seconds=stop_seconds)
+                child.wait()
+                return None, True
+    exit_code = child.wait()
+    _take_all(ours, output)
+    return exit_code, False
+
+
+def _ready(selector: selectors.BaseSelector, handle: int, *, timeout: float) -> bool:
+    return any(key.fd == handle for key, _ in selector.select(timeout))
+
+
+def _take(ours: int, output: Output) -> bool:
+    """Take a piece of the output, if there is one; False at its end."""
+    try:
+        piece = os.read(ours, PIECE_BYTES)
+    except BlockingIOError:
+        return True
+    output.add(piece)
+    return bool(piece)
+
+
+def _take_all(ours: int, output: Output) -> None:
+    """Take what was written so far; what the script leaves running may write on."""
+    with suppress(BlockingIOError):
+        for _ in range(MOST_BYTES // PIECE_BYTES):
+            if not (piece := os.read(ours, PIECE_BYTES)):
+                return
+            output.add(piece)
+
+
+def _end_tree(ours: int, output: Output, *, stop_seconds: float) -> None:
+    """End everything that the script started: SIGTERM, then SIGKILL, until nothing is left, or what is left cannot be ended."""
+    deadline = time.monotonic() + stop_seconds
+    _signal(signal.SIGTERM)
+    while _alive() and time.monotonic() < deadline:
+        time.sleep(ROUND_SECONDS)
+        _take_all(ours, output)
+    for _ in range(KILL_ROUNDS):  # one that forks all the time is met in the next round
+        if not _alive():
+            return
+        _signal(signal.SIGKILL)
+        time.sleep(ROUND_SECONDS)
+
+
+def _signal(number: signal.Signals) -> None:
+    for pid in _descendants():
+        with suppress(OSError):
+            os.kill(pid, number)
+
+
+def _alive() -> list[int]:
+    return [pid for pid in _descendants() if processes.start_time(pid) is not None]
+
+
+def _descendants() -> list[int]:
+    """List all processes below this one, those without a parent included, which come to it."""
+    children: dict[int, list[int]] = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 - a path for each of hundreds costs as much as the reading
+        with suppress(OSError, IndexError, ValueError):
+            fields = Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()
+            if fields[0] not in {b"Z", b"X"}:
+                children.setdefault(int(fields[1]), []).append(int(name))
+    found, ahead = [], [os.getpid()]
+    while ahead:
+        below = children.pop(ahead.pop(), [])
+        found += below
+        ahead += below
+    return found
+
+
+def _reap(*, besides: int) -> None:
+    """Bury the orphans that came to us and have ended; not the script, whose status is waited for."""
+    with suppress(ChildProcessError):
+        while (found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None and found.si_pid != besides:
+            os.waitpid(found.si_pid, os.WNOHANG)
+
+
+def _name(pid: int) -> str:
+    with suppress(OSError):
+        return f"{pid} ({Path(f'/proc/{pid}/comm').read_text(errors='replace').strip()})"
+    return str(pid)
+
+
+def _write(path: Path, result: dict[str, Any]) -> None:
+    draft = path.with_suffix(".new")
+    with draft.open("w", encoding="utf-8") as file:
+        json.dump(result, file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def _drain(ours: int) -> None:
+    """Take what the service that the script has left goes on to print, and drop it: a closed pipe would end the service."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # buries what ends from now on
+    os.set_blocking(ours, True)
+    with suppress(OSError):
+        while os.read(ours, PIECE_BYTES):
+            pass
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""The quotes, 1.0: `quotes.py PORT`."""
+
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+VERSION = "1.0"
+QUOTE = "Make it work."
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers with a quote, and with the version."""
+
+    def do_GET(self) -> None:
+        """Answer one request."""
+        body = VERSION if self.path == "/version" else QUOTE
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+
+if __name__ == "__main__":
+    ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
