@@ -86,6 +86,7 @@ async def test_an_abort_gives_the_requests_back_first_and_then_the_version(repos
     await GitOpsPlatform(parts).abort(LEASE)
     home = [(FIRST, SECOND, 100, 0)] if shares else []
     assert history(repository, since=head) == [*home, (FIRST, FIRST, 100, 0)]
+    assert parts.kubernetes.drained == [(0, SECOND)] * bool(shares)  # before the canary's pods are replaced
     assert content != repository.read(FILE)
     assert parts.kubernetes.kept.canary == ""
     last = repository.head

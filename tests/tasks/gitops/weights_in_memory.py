@@ -23,9 +23,11 @@ class Routed(Workload):
 
     Fields:
         shares: Each share of the canary that was applied with what ran on both sides then, in their order.
+        drained: The share, and the canary's version, each time that requests in flight were waited for.
     """
 
     shares: list[tuple[int, str, str]] = field(default_factory=list)
+    drained: list[tuple[int, str]] = field(default_factory=list)
 
     async def apply(self, *manifests: dict[str, Any], manager: str) -> None:
         """Deploy."""
@@ -98,7 +100,8 @@ class Beside:
             one["weight"] = weight
 
     async def drain(self) -> None:
-        """Wait for nothing."""
+        """Note what runs then."""
+        self.of.drained.append((self.of.share, self.of.version_of(CANARY)))
 
     async def current(self) -> Position:
         """Read it as the platform does."""
