@@ -12,7 +12,7 @@ here is a test of the contract suite that docs/platforms.md describes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NotRequired, Protocol, Self, TypedDict, runtime_checkable
 
 CONFIGURATION = "+config."
@@ -45,7 +45,7 @@ class Position(TypedDict):
         percent: Share of new requests that the canary gets, 0 to 100.
         ready: Whether each of these versions answers its readiness check, by version. False for the canary of a platform that replaces
             the baseline in place, until the first share brings it up.
-        previous: Version that served before `baseline`, or None.
+        previous: Version that served before `baseline`, or None; never one that a rollback took away.
         owner: Who holds the lease, or None.
         generation: The newest generation given out.
         trouble: Only where it is not known who gets which share: what is wrong with what splits the requests, and the fix.
@@ -167,8 +167,9 @@ class Platform(Protocol):
     async def promote(self, lease: Lease) -> None:
         """Make the canary the baseline and remember the old baseline as `previous`, which is drained and stopped.
 
-        A no-op if there is no canary, so also if that was done already. The canary has 100 % when this is called; a platform may refuse
-        an earlier promotion with `WorldMoved`.
+        Under a lease that was acquired with `takeover`, as a rollback's, the old baseline is not remembered, as a second rollback would
+        return to it: `previous` stays as it was, or becomes None if that is the version which is promoted. A no-op if there is no canary,
+        so also if that was done already. The canary has 100 % when this is called; an earlier call may be refused with `WorldMoved`.
         """
         ...
 
@@ -188,10 +189,10 @@ class Platform(Protocol):
         """Report in a few lines for an operator what the platform is doing."""
         ...
 
-    async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:
-        """Read the revisions' own log lines since a moment (seconds since the epoch, UTC), oldest first, the newest `limit` at most.
+    async def logs(self, since: float, take: Callable[[LogLine], None]) -> str:
+        """Hand over the revisions' own log lines since a moment (seconds since the epoch, UTC), one after the other, oldest first.
 
-        An unfinished last line counts, and of a long line its first 64 kB.
+        An unfinished last line counts, and of a long line its first 64 kB. Returns which lines could not be read; "" if all were.
         """
         ...
 

@@ -9,7 +9,7 @@ from prefect import flow, get_run_logger
 
 from flows.lifecycle.context import run_id
 from flows.lifecycle.parameters import drops_unknown_parameters
-from flows.lifecycle.quietest import renew_quietest
+from flows.lifecycle.quietest import TURN_SECONDS, renew_quietest
 from tasks.lifecycle.apart import apart
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.keeper_acts import forget_idle_runs, note_work, settle_run, start_again
@@ -21,7 +21,7 @@ from tasks.rollout.due import tell_git_what_is_due
 from tasks.rules.lifecycle.reconcile import AFTER_CRASH, Care, decide_at_second_look, is_known_dead, wants_second_look
 from tasks.windows.calendars import refresh_calendars
 
-CALENDAR_SECONDS = 30
+CALENDAR_SECONDS = 10
 PARTS: tuple[Part, ...] = ("kept", "tagged")
 
 
@@ -52,7 +52,8 @@ async def keeper() -> list[str]:
     with apart("what Git has still to be told"):
         done += await tell_git_what_is_due(run_id())
     with apart("the quietest windows"):
-        done += await renew_quietest()
+        async with asyncio.timeout(TURN_SECONDS):
+            done += await renew_quietest()
     with apart("what is kept of runs that ended long ago"):
         await remove_old()
     with apart("the keeper's own older runs"):

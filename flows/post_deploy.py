@@ -8,7 +8,8 @@ from typing import Any
 
 from prefect import State, flow
 
-from blocks.platform import Position
+from blocks.outside_text import as_ending
+from blocks.platform import Platform, Position
 from flows.lifecycle.context import Phase, begin_phase, conclude, platform_of
 from flows.rollout.data import judge_data, samples_of
 from tasks.analysis.watch import read_counts
@@ -16,13 +17,13 @@ from tasks.lifecycle.retries import named, retried
 from tasks.process.concurrency import together
 from tasks.record.journal import read_entries
 from tasks.rollout.rollout import look_at
-from tasks.rules.lifecycle.results import PhaseResult, failed, passed, worst_of
+from tasks.rules.lifecycle.results import PhaseResult, passed, worst_of
 from tasks.rules.plan.request import PlanPath, Scope, Version
 from tasks.rules.plan.targets import production_of, within
 from tasks.rules.record.view import POST_DEPLOY
-from tasks.rules.verification.log_lines import new_error_kinds
+from tasks.rules.verification.log_lines import NewErrors, judge_logs
 from tasks.verification.health import probe_health
-from tasks.verification.logs import read_logs
+from tasks.verification.logs import search_logs
 
 LOOK_BACK_SECONDS = 3_600
 
@@ -79,25 +80,23 @@ async def _look(phase: Phase, version: str, environment: str, position: Position
         why=f"{counts['errors']} of {counts['requests']} requests failed" if counts else "no request yet",
         evidence=dict(counts or {}),
     )
-    lines = await retried(read_logs)(platform, since=await _since(phase))
-    logs = await _judge_logs(phase, version, lines, environment=environment, previous=position["previous"])
+    logs = await _judge_logs(phase, version, platform, environment=environment, previous=position["previous"])
     return [one.at(environment if where else "") for one in (PhaseResult.of(health), logs)]
 
 
-async def _judge_logs(phase: Phase, version: str, lines: list[dict[str, object]], *, environment: str, previous: str | None) -> PhaseResult:
-    ours = [str(line["text"]) for line in lines if line["version"] == version]
-    theirs = [str(line["text"]) for line in lines if line["version"] == previous]
-    kinds = new_error_kinds(ours, theirs, pattern=phase.plan.logs.error_pattern)
-    allowed = phase.plan.logs.max_new_error_lines
-    reason = f"{len(kinds)} new kind(s) of error lines in {len(ours)} lines, {allowed} allowed" + (f": {kinds[0][2]}" if kinds else "")
-    found = passed(reason) if len(kinds) <= allowed else failed(reason)
+async def _judge_logs(phase: Phase, version: str, platform: Platform, *, environment: str, previous: str | None) -> PhaseResult:
+    wanted, since = phase.plan.logs, await _since(phase)
+    searched = await retried(search_logs)(platform, since=since, version=version, previous=previous, pattern=wanted.error_pattern)
+    found, missing = NewErrors(**searched["found"]), str(searched["missing"])
+    outcome, reason = judge_logs(found, missing=missing, allowed=wanted.max_new_error_lines, incomplete=wanted.incomplete)
     evidence = {
-        "outcome": found.outcome,
-        "new": [{"kind": kind, "count": count, "example": example} for kind, count, example in kinds[:20]],
+        "outcome": outcome,
+        "new": [{"kind": kind, "count": count, "example": example} for kind, count, example in found.kinds[:20]],
+        "missing": missing,
     }
     what = f"Logs of {version}{within(environment)}"
     await phase.append(what, kind="logs", environment=environment, name=POST_DEPLOY, why=reason, evidence=evidence)
-    return found
+    return PhaseResult(outcome=outcome, reason=as_ending(reason))
 
 
 async def _since(phase: Phase) -> float:

@@ -9,16 +9,17 @@ from typing import Annotated, Any
 from prefect import State, flow
 from pydantic import Field
 
-from blocks.errors import BadInput
-from flows.approval.gate import pass_gate
+from blocks.errors import BadInput, Refused
+from flows.approval.gate import pass_gate, too_old
 from flows.lifecycle.context import Phase, begin_phase, expect_own_environments
 from flows.lifecycle.finalize import end_watch
 from flows.lifecycle.frame import conduct, roll_back_cancelled
-from flows.lifecycle.windows import opens_at, wait_for_window
+from flows.lifecycle.windows import is_begun, opens_at, wait_for_window
 from flows.rollout.wave import roll_out_wave
 from tasks.evidence.inputs import collect_inputs
 from tasks.record.journal import read_entry
 from tasks.rules.analysis.outcome import Outcome
+from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.lifecycle.results import Approval, Decisions, PhaseResult, WaveResult, failed
 from tasks.rules.plan.request import EnvironmentName, PlanPath, Reason, Requester, Scope, Version, WaveNames
 from tasks.rules.plan.targets import is_production, waves_reversed
@@ -72,7 +73,7 @@ async def production(
 
 async def _alone(phase: Phase, version: str, *, environment: str) -> PhaseResult:
     """Pass the gate, then roll out wave after wave; no person is asked about what is inconclusive."""
-    waves = reversed(waves_reversed(phase.plan, environment))
+    waves = list(reversed(waves_reversed(phase.plan, environment)))
     if not is_production(environment):
         raise BadInput(f"{environment} is not production", field="environment", fix="Run the phase `staging` for staging.")
     await expect_own_environments(phase)
@@ -82,7 +83,8 @@ async def _alone(phase: Phase, version: str, *, environment: str) -> PhaseResult
     approval = await pass_gate(phase, inputs, name="production", requester=requester, opens=await opens_at(phase))
     found = PhaseResult(outcome=Outcome.NO_DATA, reason="there is nothing to deploy to")
     for wave in waves:
-        rolled_out = await _when_it_may(phase, version, wave=wave, approval=approval)
+        first = inputs if wave == waves[0] else None  # what has begun finishes
+        rolled_out = await _when_it_may(phase, version, wave=wave, approval=approval, inputs=first)
         if rolled_out.inconclusive:
             return failed(f"inconclusive {rolled_out.reason}; only a release can ask")
         if not rolled_out.passed:
@@ -91,10 +93,16 @@ async def _alone(phase: Phase, version: str, *, environment: str) -> PhaseResult
     return found
 
 
-async def _when_it_may(phase: Phase, version: str, *, wave: Sequence[str], approval: Approval) -> WaveResult:
-    """Roll a wave out once nothing holds it; what was set right before its first change holds it once more."""
+async def _when_it_may(phase: Phase, version: str, *, wave: Sequence[str], approval: Approval, inputs: Inputs | None) -> WaveResult:
+    """Roll a wave out once nothing holds it; what was set right before its first change holds it once more.
+
+    Raises:
+        Refused: The wave is the first, with `inputs`, and their approval grew too old meanwhile.
+    """
     while True:
         await wait_for_window(phase, wave)
+        if inputs is not None and (old := await too_old(phase, inputs)) and not await is_begun(phase, wave):
+            raise Refused(f"the approval does not hold any more: {old}. Run it again, nearer to the time at which production opens")
         found = await roll_out_wave(phase, version, environments=wave, approval=approval, decisions={})
         if not found.is_held:
             return found

@@ -10,7 +10,7 @@ from typing import Any
 from prefect import State, flow
 
 from blocks.errors import Refused
-from flows.approval.gate import pass_gate
+from flows.approval.gate import pass_gate, too_old
 from flows.approval.inconclusive import may_proceed
 from flows.lifecycle.context import Phase, begin_phase, check_not_stopped
 from flows.lifecycle.finalize import end_watch
@@ -159,8 +159,8 @@ async def _still_the_same(phase: Phase, inputs: Inputs) -> bool:
     await wait_for_window(phase, first, begins=False, wakes=renewed)
     if await _is_settled(phase):
         return True
-    if too_old := await _too_old(phase, inputs):
-        return await _void(phase, too_old, approved=inputs.digest, now=inputs.digest)
+    if old := await too_old(phase, inputs):
+        return await _void(phase, old, approved=inputs.digest, now=inputs.digest)
     fresh = await retried(collect_inputs_again)(phase.path, version=inputs.version)
     if fresh.digest == inputs.digest:
         await wait_for_window(phase, first, begins=False)  # reading took its time, in which it may have closed
@@ -200,16 +200,6 @@ async def _void(phase: Phase, why: str, *, approved: str, now: str, lines: Seque
     await phase.append(what, kind="refused", name="void", why=why, evidence={"approved": approved, "now": now, "differences": list(lines)})
     await retried(log_outcome)(phase.owner, outcome="void", reason=f"asked again: {why}", state="open")
     return False
-
-
-async def _too_old(phase: Phase, inputs: Inputs) -> str:
-    """Say that the approval is older than the plan lets it be; "" if it is not, or none is needed."""
-    decided = await phase.read("gate", name="decision")
-    if decided is None or inputs.rules().quorum == 0:
-        return ""
-    minutes = (clock.now() - datetime.fromisoformat(decided.at)).total_seconds() / 60
-    limit = phase.plan.approval.valid_for_minutes
-    return "" if minutes <= limit else f"it is {minutes:.4g} min old, more than the {limit:g} of `approval.valid_for_minutes`"
 
 
 async def _requester(phase: Phase) -> str:

@@ -12,13 +12,15 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import Abort, ParameterBindError, ParameterTypeError
 from prefect.states import Completed
 
-from blocks.errors import BadInput, Refused, Superseded, Tampered
+from blocks.errors import BadInput, Refused, Superseded
 from blocks.outside_text import ENDING_LIMIT, UNKNOWN, OutsideText, as_ending, as_name, as_reason, error_text
 from flows.lifecycle.acting import acting_for
-from flows.lifecycle.context import Phase, begin_phase, platform_of, run_id
+from flows.lifecycle.context import Phase, platform_of, run_id
 from flows.lifecycle.finalize import end_watch, finalize
 from flows.lifecycle.parameters import drops_unknown_parameters
 from flows.rollout.bad_version import expect_known, expect_moved, note_version_under_release, version_to_leave_by
+from flows.rollout.left import newer_rollback
+from flows.rollout.plan_of_rollback import begin_rollback, environments_in, how_it_differs
 from flows.rollout.revert import roll_back_waves
 from tasks.evidence.releases_there import releases_there
 from tasks.lifecycle.asked import asked_by_record
@@ -30,7 +32,8 @@ from tasks.record.journal import append_entry, closing_entry, read_entry, say
 from tasks.record.without_key import rolling_back
 from tasks.rules.lifecycle.ending import Ending
 from tasks.rules.lifecycle.results import worst_of
-from tasks.rules.plan.request import AnyReason, AnyRequester, AnyVersion, EnvironmentName, PlanPath, Restored
+from tasks.rules.plan.plan import Plan
+from tasks.rules.plan.request import AnyReason, AnyRequester, AnyVersion, EnvironmentName, PlanAsItIs, PlanPath, Restored
 from tasks.rules.plan.targets import waves_reversed
 from tasks.rules.record.asked import OF_ROLLBACK, changed_parameters
 
@@ -46,6 +49,7 @@ class RollbackRequest:
     version: str
     bad: str
     restored: Sequence[str]
+    plan_as_it_is: bool = False
 
 
 async def finish_cancelled(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
@@ -77,7 +81,8 @@ async def finish(run: str, parameters: dict[str, Any]) -> State[Any]:
     given |= asked_by_record(opened.evidence).parameters if opened else _validated(parameters)
     reason, requester = as_reason(given.get("reason")), as_name(given.get("requester"))
     wanted = {name: given[name] for name in ("plan", "environment", "version", "bad")}
-    return await _to_the_end(run, RollbackRequest(reason=reason, requester=requester, restored=given.get("restored") or [], **wanted))
+    more: dict[str, Any] = {"restored": given.get("restored") or [], "plan_as_it_is": bool(given.get("plan_as_it_is"))}
+    return await _to_the_end(run, RollbackRequest(reason=reason, requester=requester, **wanted, **more))
 
 
 def _validated(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -117,6 +122,7 @@ async def rollback(
     version: AnyVersion = "",
     bad: AnyVersion = "",
     restored: Restored | None = None,
+    plan_as_it_is: PlanAsItIs = False,  # noqa: FBT002 - a form field
 ) -> State[Any]:
     """Roll an environment back to an earlier version, verified and watched; a release under way is stopped.
 
@@ -126,10 +132,11 @@ async def rollback(
         requester: Your name, for the record.
         environment: Where; `production` means each of the plan's targets, the last wave first.
         version: The version to return to; empty takes the one before.
-        bad: The version to get rid of; empty takes the newest there.
+        bad: The version to get rid of; empty takes the newest there, or what the last rollback left if no release was promoted since.
         restored: Contract migrations whose effect you have undone by hand, by name; without them no rollback crosses one.
+        plan_as_it_is: Go by the plan file although releases acted by another block or service.
     """
-    asked = RollbackRequest(plan, reason, requester, environment, version, bad, restored or [])
+    asked = RollbackRequest(plan, reason, requester, environment, version, bad, restored or [], plan_as_it_is)
     return await _to_the_end(run_id(), asked)
 
 
@@ -153,14 +160,6 @@ async def _leave_to_newer_copy(phase: Phase, environments: Sequence[str], error:
             raise Abort(f"another process acts for this run now: {error}") from error
 
 
-async def _phase(run: str, plan: str) -> Phase:
-    try:
-        return await begin_phase(plan, scope=run)
-    except (Refused, Tampered) as error:
-        say(f"{error_text(error)}. The plan file is read as it is now")
-        return await begin_phase(plan, scope=run, anew=True)
-
-
 async def _opened(run: str, asked: RollbackRequest) -> RollbackRequest:
     """Open the record; gives what was asked for when it was opened first: the parameters of a run can be changed through the API."""
     given = {name: getattr(asked, name) for name in OF_ROLLBACK} | {"restored": list(asked.restored)}
@@ -174,7 +173,7 @@ async def _opened(run: str, asked: RollbackRequest) -> RollbackRequest:
     return replace(first, reason=as_reason(opened.why), requester=as_name(opened.who))
 
 
-async def _decided(phase: Phase, environments: Sequence[str], asked: RollbackRequest) -> tuple[Phase, str]:
+async def _decided(phase: Phase, environments: Sequence[str], asked: RollbackRequest, *, file: Plan | None) -> tuple[Phase, str]:
     """Decide what the rollback is about before it stops anything; if the platforms do not answer, the releases stop all the same."""
     try:
         phase = await expect_known(phase, environments, version=asked.version)
@@ -182,14 +181,17 @@ async def _decided(phase: Phase, environments: Sequence[str], asked: RollbackReq
     except Exception as error:
         if as_temporary(error) is not None:
             await note_version_under_release(phase, environments)
-            await _stop_releases(phase, environments)
+            await _stop_releases(phase, environments, asked, file=file)
         raise
     return phase, bad
 
 
-async def _stop_releases(phase: Phase, environments: Sequence[str]) -> None:
-    there = await releases_there(phase.plan, environments, besides=phase.owner)
-    stopped = await request_stop(list(there), by=phase.owner)
+async def _stop_releases(phase: Phase, environments: Sequence[str], asked: RollbackRequest, *, file: Plan | None) -> None:
+    """Tell the releases under way to stop, also those that act where the file says, if it is not the plan of this rollback."""
+    there = {*await releases_there(phase.plan, environments, besides=phase.owner)}
+    if file is not None:
+        there |= {*await releases_there(file, environments_in(file, asked.environment), besides=phase.owner)}
+    stopped = await request_stop(sorted(there), by=phase.owner)
     if stopped:
         what = f"{len(stopped)} release(s) under way must stop"
         await phase.append(what, kind="rollback", name="stop requested", evidence={"releases": stopped})
@@ -210,16 +212,22 @@ async def _attempt(run: str, asked: RollbackRequest) -> Ending:
     if asked.bad and asked.bad == asked.version:
         return Ending("refused", as_ending(f"{asked.bad} is named as the bad version and as the one to return to; nothing was stopped"))
     try:
-        phase = await _phase(run, asked.plan)
+        phase, file = await begin_rollback(run, asked.plan, environment=asked.environment, as_it_is=asked.plan_as_it_is)
         waves = waves_reversed(phase.plan, asked.environment)
     except BadInput as error:
         return Ending("refused", as_ending(error))
     tags = [f"service:{phase.plan.service}", f"environment:{asked.environment}"]
     await retried(name_run)(run, name=f"rollback {phase.plan.service} {asked.environment}", tags=tags)
+    ending = await _rolled_back(phase, waves, asked, file=file)
+    differs = await how_it_differs(phase)
+    return replace(ending, reason=as_ending(f"{ending.reason}. Note: {differs}")) if differs else ending
+
+
+async def _rolled_back(phase: Phase, waves: Sequence[Sequence[str]], asked: RollbackRequest, *, file: Plan | None) -> Ending:
     environments = [name for wave in waves for name in wave]
     try:
-        phase, bad = await _decided(phase, environments, asked)
-        await _stop_releases(phase, environments)
+        phase, bad = await _decided(phase, environments, asked, file=file)
+        await _stop_releases(phase, environments, asked, file=file)
         to, why = asked.version, asked.reason
         found = list((await roll_back_waves(phase, waves, reason=why, to=to, bad=bad, restored=asked.restored)).values())
         await _stop_the_rest(phase)
@@ -228,7 +236,8 @@ async def _attempt(run: str, asked: RollbackRequest) -> Ending:
         return Ending("refused", as_ending(error))
     except Superseded as error:
         await _leave_to_newer_copy(phase, environments, error)
-        return Ending("failed", error_text(error, limit=ENDING_LIMIT))
+        newer = await newer_rollback(phase, environments)
+        return Ending("failed", as_ending(f"the rollback {newer} goes on with it: {error_text(error)}" if newer else error_text(error)))
     except Exception as error:
         if as_temporary(error) is not None:
             raise  # the record stays open, so that the keeper lets it be tried again

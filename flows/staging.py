@@ -6,18 +6,20 @@ from typing import Any
 
 from prefect import State, flow
 
-from flows.lifecycle.acting import fix_settings
+from flows.lifecycle.acting import fix_settings, seen_in
 from flows.lifecycle.context import Phase, begin_phase, expect_may_go_forward, expect_own_environments, informed, platform_of
 from flows.lifecycle.finalize import end_watch
 from flows.lifecycle.frame import conduct, roll_back_cancelled
 from flows.lifecycle.windows import wait_while_frozen
 from flows.rollout.data import expect_data
 from flows.rollout.held_step import Standing, wait_while_held
+from flows.rollout.left import forget_what_was_left
 from flows.rollout.migrations import migrate, promoted_here
 from flows.rollout.owning import own_what_was_changed
 from flows.rollout.prepare import prepare
 from flows.verify import verified
 from tasks.approval.protection import keep_way
+from tasks.evidence.acted_plans import keep_plan
 from tasks.lifecycle.retries import named, retried
 from tasks.rollout.rollout import acquire_lease, promote_revision, shift_traffic
 from tasks.rules.lifecycle.results import PhaseResult, failed, passed
@@ -58,7 +60,9 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
     if fault := await wait_while_held(phase, Standing(platform, STAGING, version), before=PREPARE):
         return failed(fault)  # before the lease is acquired
     lease = await retried(acquire_lease)(platform, owner=phase.owner)
-    await retried(keep_way)(place_of(phase.plan, STAGING), platform)
+    place = place_of(phase.plan, STAGING)
+    await retried(keep_way)(place, platform, seen=seen_in(STAGING))
+    await keep_plan(phase.taken, place, given=phase.path)
     await migrate(phase, platform, environment=STAGING, when="before", version=version, lease=lease)
     if fault := await wait_while_held(phase, Standing(platform, STAGING, version, lease=lease), before=PREPARE):
         return failed(fault)
@@ -67,13 +71,15 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
     await named(shift_traffic, "shift all traffic")(platform, version=version, percent=100, lease=lease, key=phase.key("staging/shift"))
     await own_what_was_changed(phase, platform, STAGING)
     after = await named(promote_revision, f"promote {version}")(platform, version=version, lease=lease, key=phase.key("staging/promote"))
+    promoted = await promoted_here(phase, platform, STAGING)
+    await forget_what_was_left(phase, STAGING, after, promoted, version=version)
     await phase.append(
         f"Staging runs {version}",
         kind="effect",
         environment=STAGING,
         name="promote",
         why=f"it ran {before['baseline'] or 'nothing'} before",
-        evidence={"before": dict(before), "after": dict(after), **await promoted_here(phase, platform, STAGING)},
+        evidence={"before": dict(before), "after": dict(after), **promoted},
     )
     await migrate(phase, platform, environment=STAGING, when="after", version=version, lease=lease)
     return passed(f"staging runs {version}")

@@ -12,7 +12,8 @@ from prefect.states import Failed
 from blocks.errors import BadInput
 from blocks.outside_text import as_ending
 from tasks.evidence.review import read_plan_file
-from tasks.lifecycle.lock import OPEN, OUTCOME, Holder, busy, change_tags, holder_of
+from tasks.lifecycle.kept_runs import forget_open
+from tasks.lifecycle.lock import OPEN, OUTCOME, busy, change_tags, holder_of
 from tasks.lifecycle.run_labels import HOST
 from tasks.notify import alert
 from tasks.record.journal import append_entry
@@ -41,9 +42,9 @@ async def refuse_if_busy(run: FlowRun) -> bool:
         return False
     async with get_client() as client:
         holder = await holder_of(client, plan.service)
-        if holder is None or holder.id == run.id:
+        if holder is None or holder.run == str(run.id):
             return False
-        await _refuse(client, run, plan, reason=busy(plan.service, Holder(str(holder.id), holder.name)))
+        await _refuse(client, run, plan, reason=busy(plan.service, holder))
     return True
 
 
@@ -60,6 +61,7 @@ async def _refuse(client: PrefectClient, run: FlowRun, plan: Plan, *, reason: st
         evidence={"flow": name, "plan": str(asked["plan"]), "version": version},
     )
     await append_entry(str(run.id), f"{version}: refused", kind="closed", why=reason, evidence={"outcome": "refused"})
+    await forget_open(str(run.id))
     await alert(
         plan.notify, service=plan.service, version=version, outcome="refused", reason=as_ending(reason), run=str(run.id), as_task=False
     )

@@ -60,9 +60,11 @@ def check_remote(url: str, *, has_token: bool) -> Remote:
 def plain_remote(url: str) -> str:
     """Write an address without what does not change where it leads, for a comparison: scheme, user, usual port, case, `.git`.
 
-    By ssh every port is left out, as it is another one than that of https on the same host.
+    By ssh every port is left out, as it is another one than that of https on the same host. Case counts in a folder of this machine only:
+    the usual forges ignore it, and to take one repository for two would let a service commit to another one's.
     """
-    found = PLACE.fullmatch(url.strip().lower())
+    plain = url.strip()
+    found = PLACE.fullmatch(plain if FILE.fullmatch(plain) else plain.lower())
     if found is None:
         return url
     host = re.sub(r":(80|443)$", "", found[1] or found[2] or "")

@@ -20,11 +20,19 @@ MAX_BYTES = 10_000
 
 
 class Owner(NamedTuple):
-    """Who an environment belongs to: the service, the block through which it deployed first, and which of its sections that was."""
+    """Who an environment belongs to.
+
+    Fields:
+        service: The service.
+        block: The block through which it deployed first.
+        section: Which section of its plan that was.
+        thing: What of the environment it is, in the words of that block, as `the Service shop/web`; "" for the whole.
+    """
 
     service: str
     block: str
     section: str
+    thing: str = ""
 
 
 def owner_folder() -> Path:
@@ -53,7 +61,7 @@ def read_owner(path: Path) -> Owner | None:
         with os.fdopen(descriptor, "rb") as file:
             expect_safe(path, os.fstat(descriptor))
             found = json.loads(file.read(MAX_BYTES))
-        return Owner(str(found["service"]), str(found["block"]), str(found["section"]))
+        return Owner(str(found["service"]), str(found["block"]), str(found["section"]), str(found["thing"]))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError) as error:

@@ -42,7 +42,8 @@ async def _to_acquire(target: Target, workload: Json, *, takeover: bool) -> Stat
     if takeover and not state.canary:
         observed = await observed_state(target, workload)
         if observed.canary or replace(state, generation=0) == NO_STATE:
-            return replace(observed, previous=state.previous or observed.previous)
+            before = "" if observed.previous == state.rolled_back else observed.previous
+            return replace(observed, previous=state.previous or before, rolled_back=state.rolled_back)
     return state
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, Literal, Self
 
@@ -242,10 +243,10 @@ class KubernetesPlatform(Block):
         target = await self.target()
         return snapshot.progress_lines(target, await self._look(target))
 
-    async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:
-        """Read the pods' own lines since a moment (seconds since the epoch, UTC), the newest `limit` at most, secrets masked."""
+    async def logs(self, since: float, take: Callable[[LogLine], None]) -> str:
+        """Hand over the pods' own lines since a moment (seconds since the epoch, UTC), secrets masked; returns what could not be read."""
         target = await self.target()
-        return await logs.read(target, await snapshot.pods_by_version(target, await self._look(target)), since, limit=limit)
+        return await logs.read(target, await snapshot.pods_by_version(target, await self._look(target)), since, take)
 
     async def preview(self, version: str) -> Preview:
         """Return what a release of a version would change here, by a server-side dry run, and what others changed meanwhile."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 HEAD_BYTES = 64 * 1024
-KEPT_BYTES = 4_000_000
 CHUNK_BYTES = 1 << 20
 
 
@@ -48,18 +46,6 @@ def lines_of(path: Path, *, begin: int, before: bytes = b"") -> Iterator[Line]:
             head += rest[: HEAD_BYTES - len(head)]
     if head:
         yield Line(head, length > HEAD_BYTES, offset, is_open=True)
-
-
-def newest(lines: Iterable[Line]) -> list[Line]:
-    """Keep the newest lines, 4 MB of heads at most."""
-    kept: deque[Line] = deque()
-    size = 0
-    for line in lines:
-        kept.append(line)
-        size += len(line.head) + 64  # an empty line costs memory, too
-        while size > KEPT_BYTES and len(kept) > 1:
-            size -= len(kept.popleft().head) + 64
-    return list(kept)
 
 
 def begin_of_line(path: Path, offset: int) -> int:

@@ -12,11 +12,11 @@ from __future__ import annotations
 import os
 import shutil
 from bisect import bisect_left
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
-from blocks.local.log_lines import Line, begin_of_line, lines_of, newest, open_head
+from blocks.local.log_lines import Line, begin_of_line, lines_of, open_head
 from blocks.local.state.file import LOGS
 from blocks.platform import LogLine
 from blocks.secret_text import CUT
@@ -53,27 +53,31 @@ def stamp(folder: Path, *, now: float, alive: Collection[str] = (), max_bytes: i
     gone = [path for path in logs if path.name.partition("-")[0] not in alive]
     for path in gone[:-KEPT_REVISIONS]:
         for leftover in (path, _older(path)):
-            for one in (leftover, _stamps(leftover), _head(leftover)):
+            for one in (leftover, _stamps(leftover), _head(leftover), _lost(leftover)):
                 one.unlink(missing_ok=True)
 
 
-def read(folder: Path, since: float, *, limit: int) -> list[LogLine]:
-    """Read the lines of all revisions since a moment, oldest first, the newest `limit` at most.
+def read(folder: Path, since: float, take: Callable[[LogLine], None]) -> str:
+    """Hand over the lines of all revisions since a moment, a revision after the other, each oldest first.
 
     Args:
         folder: The environment's folder.
         since: Seconds since the epoch, UTC.
-        limit: Number of lines.
+        take: Called for each line.
+
+    Returns:
+        Of which versions lines are lost, as too much was logged since; "" if none are.
     """
-    lines: list[LogLine] = []
+    lost = []
     for path in _logs(folder):
         version = path.name.removesuffix(".log").partition("-")[2]
         is_continued = bool(_kept_head(path))
         if _older(path).exists():
-            lines += _lines(_older(path), since, version, is_continued=is_continued)
-        lines += _lines(path, since, version)
-    lines.sort(key=lambda line: line["at"])
-    return lines[-limit:] if limit > 0 else []
+            _hand_over(_older(path), since, version, take, is_continued=is_continued)
+        _hand_over(path, since, version, take)
+        if _lost_until(path) > since:
+            lost.append(version)
+    return f"the log of {', '.join(lost)} was turned over twice since then, and what it said first is lost" if lost else ""
 
 
 def tail(folder: Path, revision_id: str, version: str, *, lines: int) -> list[str]:
@@ -101,6 +105,17 @@ def _older(path: Path) -> Path:
     return path.with_name(path.name + ".1")
 
 
+def _lost(path: Path) -> Path:
+    return path.with_name(path.name + ".lost")
+
+
+def _lost_until(path: Path) -> float:
+    """Say until when lines are lost (seconds since the epoch); 0 if none are."""
+    with suppress(FileNotFoundError, ValueError):
+        return float(_lost(path).read_text(encoding="ascii"))
+    return 0.0
+
+
 def _head(path: Path) -> Path:
     return path.with_name(path.name + ".head")
 
@@ -123,6 +138,9 @@ def _last_noted(stamps: Path) -> int:
 
 def _turn_over(path: Path) -> None:
     """Copy and truncate: the service keeps writing to the same open file, which was opened for appending."""
+    if _older(path).exists():
+        stamps = _stamps(_older(path))
+        _lost(path).write_text(f"{stamps.stat().st_mtime if stamps.exists() else path.stat().st_mtime:.3f}", encoding="ascii")
     head, before = open_head(path, before=(kept := _kept_head(path))), _head(_older(path))
     shutil.copyfile(path, _older(path))
     os.truncate(path, 0)
@@ -132,21 +150,20 @@ def _turn_over(path: Path) -> None:
         _stamps(path).replace(_stamps(_older(path)))
 
 
-def _lines(path: Path, since: float, version: str, *, is_continued: bool = False) -> list[LogLine]:
-    """Read a file's lines since a moment; the last line counts in the next file if that goes on with it."""
+def _hand_over(path: Path, since: float, version: str, take: Callable[[LogLine], None], *, is_continued: bool = False) -> None:
+    """Hand over a file's lines since a moment; the last line counts in the next file if that goes on with it."""
     stamps = _stamps(path).read_text(encoding="ascii").splitlines() if _stamps(path).exists() else []
     pairs = [(int(size), float(at)) for size, at in (stamp.split() for stamp in stamps)]
     sizes, times = [size for size, _ in pairs], [at for _, at in pairs]
     first = bisect_left(times, since)
     begin = begin_of_line(path, sizes[first - 1] if first else 0)
     last_write = path.stat().st_mtime
-    found: list[LogLine] = []
-    for line in newest(lines_of(path, begin=begin, before=b"" if begin else _kept_head(path))):
+    for line in lines_of(path, begin=begin, before=b"" if begin else _kept_head(path)):
         index = bisect_left(sizes, line.end)
         at = times[index] if index < len(times) else last_write
         if at >= since and not (line.is_open and is_continued):
-            found += [LogLine(at=at, version=version, text=text) for text in _texts(line)]
-    return found
+            for text in _texts(line):
+                take(LogLine(at=at, version=version, text=text))
 
 
 def _texts(line: Line) -> list[str]:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -190,12 +191,12 @@ class LocalPlatform(Block):
         """Say in a few lines for an operator what the platform is doing."""
         return in_words(await self._client().view())
 
-    async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:
-        """Read the revisions' own log lines since a moment, the newest `limit` at most, also of the last few that are gone.
+    async def logs(self, since: float, take: Callable[[LogLine], None]) -> str:
+        """Hand over the revisions' own log lines since a moment, also of the last few that are gone; returns which lines are lost.
 
         A line's `at` is late by up to a second, never early.
         """
-        return await asyncio.to_thread(logs.read, self._folder(), since, limit=limit)
+        return await asyncio.to_thread(logs.read, self._folder(), since, take)
 
     async def stop(self) -> None:
         """Drain and end the agent and all processes; the folder stays, and the next order starts the same versions again."""

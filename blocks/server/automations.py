@@ -6,6 +6,7 @@ import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from blocks.server import api
 
@@ -17,7 +18,11 @@ STOPPING = {
     "pause-work-queue", "suspend-flow-run",
 }  # fmt: skip
 ACTIONS = ("actions", "actions_on_trigger", "actions_on_resolve")
-WEBHOOK = "custom-webhook"  # a notification block that can send any request, to the API of this server, too
+BOUND = {"discord-webhook", "opsgenie-webhook", "pager-duty-webhook", "sendgrid-email", "twilio-sms"}  # to their service's own address
+HOSTS = {
+    "slack-webhook": ("hooks.slack.com", "hooks.slack-gov.com"),
+    "ms-teams-webhook": (".webhook.office.com", ".logic.azure.com", ".api.powerplatform.com"),
+}  # of a notification block whose address can be any; one that leads elsewhere may call the API of this server
 NOT_FOUND = 404
 
 
@@ -61,14 +66,26 @@ def _types(home: Path, automation: dict[str, Any]) -> set[str]:
     actions = [action for name in ACTIONS for action in automation.get(name) or []]
     types = {str(action["type"]) for action in actions} - HARMLESS
     blocks = {str(action.get("block_document_id")) for action in actions if action["type"] == "send-notification"}
-    return types | ({WEBHOOK} if any(_is_webhook(home, block) for block in blocks) else set())
+    return types | {kind for block in blocks if (kind := _webhook(home, block))}
 
 
-def _is_webhook(home: Path, block: str) -> bool:
+def _webhook(home: Path, block: str) -> str:
+    """Name the type of a notification block that can send a request to any address; "" if it cannot, or was deleted."""
     try:
-        found = api.ask(home, f"/block_documents/{block}")
+        found = api.ask(home, f"/block_documents/{block}?include_secrets=true")
     except urllib.error.HTTPError as error:
         if error.code != NOT_FOUND:
             raise
+        return ""
+    kind = str((found.get("block_type") or {}).get("slug"))
+    return "" if kind in BOUND or is_of(kind, str((found.get("data") or {}).get("url"))) else kind
+
+
+def is_of(kind: str, address: str) -> bool:
+    """Say if an address is one of the service that a type of notification block is made for."""
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+    except ValueError:
         return False
-    return bool((found.get("block_type") or {}).get("slug") == WEBHOOK)
+    return parts.scheme == "https" and any(host == own or (own.startswith(".") and host.endswith(own)) for own in HOSTS.get(kind, ()))

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     Start = Callable[..., Coroutine[Any, Any, BaseWorkerResult]]
 
 LOG = logging.getLogger("shipway.worker")
-POOL = "shipway"
+POOL, TYPE = "shipway", "process"
 RELEASES, URGENT = "releases", "urgent"
 RELEASES_AT_ONCE = 8  # runs of the queue `releases` that hold a process at the same time, all machines together; suspended ones hold none
 REFUSALS_AT_ONCE = 2  # each asks the server a dozen times, and a rollback needs that server, too
@@ -77,7 +77,7 @@ def job_template(home: Path) -> dict[str, Any]:
 async def ensure_pool(home: Path, client: PrefectClient) -> None:
     """Make the pool and its queues, or bring the template up to date; safe to call by several at once.
 
-    A limit that an operator gave the queue of releases stays as it is.
+    A limit that an operator gave the queue of releases stays. One of another type, made by others, is made anew: it may refuse deployments.
 
     Args:
         home: The home directory.
@@ -87,13 +87,13 @@ async def ensure_pool(home: Path, client: PrefectClient) -> None:
     from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound  # noqa: PLC0415
 
     template = job_template(home)
-    try:
-        pool = await client.read_work_pool(POOL)
-    except ObjectNotFound:
-        with contextlib.suppress(ObjectAlreadyExists):
-            await client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
-        pool = await client.read_work_pool(POOL)
-    if pool.base_job_template != template:
+    with contextlib.suppress(ObjectNotFound):
+        if (found := await client.read_work_pool(POOL)).type != TYPE:
+            LOG.error("the work pool %s is of type %s; it is made anew. %s", POOL, found.type, deployed.WHO)
+            await client.delete_work_pool(POOL)
+    with contextlib.suppress(ObjectAlreadyExists):
+        await client.create_work_pool(WorkPoolCreate(name=POOL, type=TYPE, base_job_template=template))
+    if (await client.read_work_pool(POOL)).base_job_template != template:
         await client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=template))
     for queue, priority in PRIORITIES.items():
         await _ensure_queue(client, queue, priority=priority)

@@ -76,6 +76,16 @@ async def pass_gate(
     return await _decide(phase, gate, state, proofs, latest=latest, about=about)
 
 
+async def too_old(phase: Phase, inputs: Inputs) -> str:
+    """Say that the approval is older than the plan lets it be; "" if it is not, or none is needed."""
+    decided = await phase.read("gate", name="decision")
+    if decided is None or inputs.rules().quorum == 0:
+        return ""
+    minutes = (now() - datetime.fromisoformat(decided.at)).total_seconds() / 60
+    limit = phase.plan.approval.valid_for_minutes
+    return "" if minutes <= limit else f"it is {minutes:.4g} min old, more than the {limit:g} of `approval.valid_for_minutes`"
+
+
 async def put_to_people(
     phase: Phase, inputs: Inputs, *, name: str, requester: str, times: tuple[datetime, datetime], about: StepFields, own: dict[str, Any],
     asks: str = "",

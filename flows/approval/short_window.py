@@ -13,6 +13,7 @@ from tasks.evidence.inputs import collect_inputs
 from tasks.lifecycle.clock import now
 from tasks.record.journal import read_entry
 from tasks.rules.approval.gates import GateState
+from tasks.rules.approval.statement import OF_A_WINDOW
 from tasks.rules.record.entries import Entry, Kind
 from tasks.rules.windows.words import moment_in_words
 
@@ -36,7 +37,7 @@ class Short(NamedTuple):
     @property
     def gate(self) -> str:
         """The gate's name, which every answer is bound to."""
-        return f"window-{self.wave}-until-{self.closes:%Y%m%dt%H%M%S}"
+        return f"{OF_A_WINDOW}{self.wave}-until-{self.closes:%Y%m%dt%H%M%S}"
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ async def ask_to_begin(phase: Phase, short: Short, *, until: datetime, why: str)
         f"Postpone to wait for the next window. Reject to end the release. Without an answer by {moment_in_words(until)} it waits."
     )
     gate, state, proofs = await put_to_people(
-        part, inputs, name=short.gate, requester=requester, times=(began, until), about=about, own={"may_postpone": True}, asks=asks
+        part, inputs, name=short.gate, requester=requester, times=(began, until), about=about, own={}, asks=asks
     )
     kept = [proof.model_dump(mode="json") for proof in proofs]
     if state.state == "rejected":

@@ -112,7 +112,7 @@ async def roll_back(client: PrefectClient, wanted: dict[str, Any], *, home: Path
 
 
 async def _cancel_waiting(client: PrefectClient, wanted: dict[str, Any]) -> None:
-    """Cancel requests of the same rollback that no worker has taken: later they would roll back once more, to a still older version."""
+    """Cancel requests of the same rollback that no worker has taken: later they would find nothing to do, and end refused."""
     from prefect.client.schemas.filters import FlowFilter, FlowRunFilter
     from prefect.states import Cancelled
 

@@ -15,17 +15,20 @@ def measure(plan: Plan) -> None:
     """Measure it and keep it; of a plan that does not ask for it, what is kept is forgotten.
 
     Raises:
-        BadInput, Refused, Temporary: It cannot be measured or kept; what was kept stays.
+        BadInput, Refused, Temporary: It cannot be measured or kept, as of another plan with that service; what was kept stays.
     """
     import asyncio
 
-    from tasks.lifecycle.quietest import forget_quietest, known_of
+    from blocks.errors import Refused
+    from tasks.lifecycle.quietest import forget_quietest, known_for, known_of
 
+    before, problem = known_for(plan)
+    if problem and known_of(plan.service).kept is not None:
+        raise Refused(problem)
     if plan.windows.quietest is None:
         forget_quietest(plan.service)
         _terminal.show(f"The plan of {plan.service} has no `windows.quietest`, so nothing is kept of it.", error=True)
         return
-    before = known_of(plan.service).kept
     kept = asyncio.run(_measure(plan, before))
     url, was = kept.prometheus.get("url"), before.prometheus.get("url") if before else None
     other = f" Before it was {was}." if was not in {None, url} else ""

@@ -16,7 +16,7 @@ KINDS = {"opened": "▶", "effect": "→", "gate": "⏸", "rollback": "↩", "re
 OUTCOMES = {
     "passed": "✓", "accepted": "✓", "deployed": "✓",
     "failed": "✗", "error": "✗", "refused": "✗", "rejected": "✗", "rolled_back": "↩", "cancelled": "↩", "partly_deployed": "↩",
-    "no_data": "?", "watching": "?",
+    "no_data": "?", "watching": "?", "mismatch": "?",
 }  # fmt: skip
 COLOURS = {"✓": "32", "✗": "31", "↩": "31", "?": "33", "⏸": "33"}
 

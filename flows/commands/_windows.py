@@ -47,13 +47,13 @@ def ask_windows(plan: Plan) -> tuple[list[str], str]:
 
 def kept_quietest(plan: Plan) -> str:
     """Say when the quietest window is, as it is kept on this machine, with its age; "" if the plan does not ask for one."""
-    from tasks.lifecycle.quietest import known_of, quietest_in_words
+    from tasks.lifecycle.quietest import known_for, quietest_in_words
 
     if plan.windows.quietest is None:
         return ""
-    kept, now_ = known_of(plan.service).kept, plan.model_dump(mode="json")
+    (kept, problem), now_ = known_for(plan), plan.model_dump(mode="json")
     changed = kept is not None and any(kept.plan.get(name) != now_[name] for name in ("judgement", "production", "windows"))
-    said = quietest_in_words(plan.service) or "not measured on this machine"
+    said = problem or quietest_in_words(plan.service) or "not measured on this machine"
     return f"{said}. The plan's SLIs, steps or windows changed since: measure it again" if changed else said
 
 
@@ -63,7 +63,7 @@ def ask_times(plan: Plan) -> dict[str, list[str]]:
     from tasks.rules.plan.targets import waves_of
     from tasks.rules.rollout.history import estimate, estimate_in_words, phases_in_words
 
-    history = times_of(plan.service)
+    history = times_of(plan)
     said = [estimate_in_words(estimate(plan, wave, history), wave=wave) for wave in range(1, len(waves_of(plan)) + 1)]
     return {"estimates": [f"{one[:1].upper()}{one[1:]}" for one in said], "phases": phases_in_words(plan, history)}
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
     from prefect.client.schemas.objects import FlowRun
 
     from tasks.approval.answering import AnswerOutcome, Asked
-    from tasks.rules.approval.statement import Question
+    from tasks.rules.approval.statement import Decision, Question
 
 HELP = "Approve or reject a release that waits at its gate."
 FINE, BAD_INPUT, REFUSED, WAITING = 0, 2, 4, 5
@@ -78,6 +78,8 @@ async def _answer(arguments: argparse.Namespace) -> int:
         _show(asked, name=found.name or str(found.id))
         if asked.question is None or asked.mismatch():
             raise Refused(f"{found.name} cannot be answered: {asked.mismatch()}; it may have been changed on the server")
+        if (decision := _decision(arguments)) not in asked.question.decisions:
+            raise Refused(f"{found.name} cannot be answered: {decision} is not one of {', '.join(asked.question.decisions)}")
         if other := _other(asked.question, found):
             raise Refused(f"{found.name} cannot be answered: {other}; it may have been changed on the server")
         _terminal.show(await _compared(asked.question, str(found.parameters.get("plan", ""))))
@@ -170,13 +172,17 @@ def fill(arguments: argparse.Namespace, question: Question, *, name: str) -> dic
     from tasks.rules.approval.one_time_codes import code_of
     from tasks.rules.approval.statement import NAMESPACE
 
-    decision = "reject" if arguments.reject else "postpone" if getattr(arguments, "postpone", False) else "approve"
+    decision = _decision(arguments)
     comment = as_comment(arguments.comment)
     form = {"decision": decision, "approver": name, "comment": comment}
     if arguments.key:
         statement = question.statement(decision, name, comment)
         return form | {"signature": sign(statement, key=arguments.key.expanduser(), namespace=NAMESPACE)}
     return form | {"code": arguments.code or code_of(_secret.read_secret(arguments.secret_file), question.challenge(decision))}
+
+
+def _decision(arguments: argparse.Namespace) -> Decision:
+    return "reject" if arguments.reject else "postpone" if getattr(arguments, "postpone", False) else "approve"
 
 
 def _asked(prompt: str) -> str:

@@ -25,6 +25,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     restored = "a contract migration whose effect you have undone by hand; repeat it for each one that the rollback crosses"
     parser.add_argument("--restored", action="append", default=[], metavar="NAME", help=restored)
     parser.add_argument("--bad", default="", metavar="VERSION", help="the version to roll back from (default: the newest one there)")
+    as_it_is = "go by the plan file although it names another block or service than releases acted by"
+    parser.add_argument("--plan-as-it-is", action="store_true", help=as_it_is)
     here = "roll back in this process, on the worker's machine: it needs neither a deployment nor a worker, only the server"
     parser.add_argument("--here", action="store_true", help=here)
     _terminal.add_home(parser)
@@ -50,6 +52,7 @@ async def _rollback(client: PrefectClient, arguments: argparse.Namespace) -> int
     wanted = {
         "plan": str(arguments.plan.absolute()), "reason": arguments.reason, "requester": arguments.requester,
         "environment": arguments.environment, "version": arguments.to, "restored": arguments.restored, "bad": arguments.bad,
+        "plan_as_it_is": arguments.plan_as_it_is,
     }  # fmt: skip
     if arguments.here:
         found = await _here.roll_back(client, wanted, home=arguments.home)

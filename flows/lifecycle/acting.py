@@ -35,6 +35,7 @@ class Acting:
         plans: The plans that it took, by scope.
         begun: What is kept of it beside the key; None before that was looked for.
         writing: Held while that is written: targets of a wave begin at once.
+        seen: What each environment pointed to when this process looked at its owner, before it changed anything there.
     """
 
     run: str
@@ -43,6 +44,7 @@ class Acting:
     plans: dict[str, TakenPlan] = field(default_factory=dict)
     begun: Begun | None = None
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    seen: dict[str, str] = field(default_factory=dict)
 
     async def known(self) -> Begun:
         """Give what is kept of the release.
@@ -68,6 +70,12 @@ class Acting:
 def acting() -> Acting | None:
     """Give for whom this process acts; None if for no release."""
     return _acting.get()
+
+
+def seen_in(environment: str) -> str | None:
+    """Give what an environment pointed to when its owner was looked at, going forward; None if that was not looked at."""
+    release = acting()
+    return release.seen.get(environment) if release else None
 
 
 @contextlib.contextmanager
@@ -109,6 +117,28 @@ async def fix_settings(environment: str, platform: Platform, approved: Mapping[s
         if begun != kept:
             await keep_begun(release.run, begun)
             release.begun = begun
+
+
+async def fix_plan(scope: str, taken: TakenPlan) -> None:
+    """Fix the plan of a rollback at its first step: later neither storage nor file decide where it goes, or that it ends.
+
+    Args:
+        scope: Its scope.
+        taken: The plan.
+    """
+    release = acting()
+    if release is None:
+        return
+    release.plans[scope] = taken
+    async with release.writing:
+        kept = await release.known()
+        begun = Begun(plans=kept.plans | release.plans, settings=kept.settings)
+        try:
+            if begun != kept:
+                await keep_begun(release.run, begun)
+            release.begun = begun
+        except Refused as error:
+            say(f"{error_text(error)}. The rollback goes on without it")
 
 
 async def expect_as_begun(name: str, block: Platform | Prometheus | None) -> None:

@@ -274,7 +274,9 @@ async def expect_may_go_forward(phase: Phase, platform: Platform, environment: s
     await check_not_stopped(phase.owner)
     policies = await expect_policies_kept(phase)
     await retried(check_source)(phase.taken, version, policies)
-    await retried(own_environment)(phase.plan, place_of(phase.plan, environment), platform, claims=True, besides=False)
+    seen = await retried(own_environment)(phase.plan, place_of(phase.plan, environment), platform, claims=True, besides=False)
+    if (release := acting()) is not None:
+        release.seen[environment] = seen
 
 
 def conclude(found: PhaseResult, *, scope: str) -> PhaseResult | State[Any]:

@@ -25,7 +25,7 @@ from tasks.lifecycle.retries import as_temporary, named, retried
 from tasks.lifecycle.run_labels import end_attempt, let_go, mark_running
 from tasks.notify import alert
 from tasks.record.deployed import keep_deployed
-from tasks.record.journal import append_entry, read_entries, read_entry, say
+from tasks.record.journal import append_entry, closing_entry, read_entries, read_entry, say
 from tasks.record.kept_times import measure_times
 from tasks.record.report import publish_record
 from tasks.record.without_key import rolling_back
@@ -64,7 +64,7 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
         phase, late = await _phase_of(plan, run), None
         outcome, reason = await _close_record(phase, run, version=version, ending=ending, on_demand=on_demand)
         if phase and outcome == "deployed":
-            await measure_times(phase.plan.service, run=run)
+            await measure_times(phase.plan, run=run)
         service = phase.plan.service if phase else "unknown"
         if outcome not in QUIET:
             await alert(phase.plan.notify if phase else [], service=service, version=version, outcome=outcome, reason=reason, run=run)
@@ -104,7 +104,11 @@ async def _close_record(phase: Phase | None, run: str, *, version: str, ending: 
     """Roll back what is due and close the record; a closed record stays as it is, but what it does not cover is rolled back.
 
     A record of which nothing can be trusted keeps no version where it is: the platforms say what the release owns and moved.
+
+    Raises:
+        Temporary: The record is closed, and the storage does not say how; or it cannot be closed now.
     """
+    await closing_entry(run)
     entries = await read_entries(run)
     outcome: str = outcome_of(entries)
     if not entries and not on_demand:

@@ -24,8 +24,9 @@ from tasks.rules.windows.words import moment_in_words
 if TYPE_CHECKING:  # a keeper that measures nothing need not pay for it
     from tasks.analysis.quietest import Measuring
 
-MEASURE_SECONDS, TELL_SECONDS, MOST_LETTERS = 120, 60, 500
-TURN_SECONDS = 30  # after which a turn of the keeper begins with no other service: the next one does
+MEASURE_SECONDS, TELL_SECONDS, MOST_LETTERS = 20, 10, 500
+BEGIN_SECONDS = 10  # after which a turn of the keeper begins with no other service: the next one does
+TURN_SECONDS = MEASURE_SECONDS + 2 * TELL_SECONDS  # with the calendars less than the minute for which the next keeper waits for this one
 
 
 async def renew_quietest() -> list[str]:
@@ -35,7 +36,7 @@ async def renew_quietest() -> list[str]:
     """
     done, began = list[str](), monotonic()
     for service in await asyncio.to_thread(measured_services):
-        if monotonic() - began >= TURN_SECONDS:
+        if monotonic() - began >= BEGIN_SECONDS:
             break
         with apart(f"the quietest window of {service}"):
             done += await _see_to(service)

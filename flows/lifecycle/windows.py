@@ -76,7 +76,7 @@ async def wait_for_window(phase: Phase, environments: Sequence[str], *, begins: 
     elif found.closes is None:
         await _suspend(phase, found, name=wait_name(wave, found.until), held=held, wakes=wakes)
     else:
-        await give_turns(phase.owner)
+        await _let_others_go_first(phase)
         await ask_to_begin(phase, _short(phase, wave, found.closes), until=found.until, why=found.why)
         await wait_for_window(phase, environments, begins=begins, wakes=wakes)
 
@@ -226,14 +226,26 @@ async def _turn_of_others(phase: Phase, due: Due | None) -> Waits | None:
         return None
     opened = await read_entry(phase.owner, "opened")
     asked = opened.evidence if opened else {}
-    other = await take_turns(turns, run=phase.owner, what=f"{asked.get('flow')} {phase.plan.service} {asked.get('version')}")
+    what = f"{asked.get('flow')} {phase.plan.service} {asked.get('version')}"
+    other = await take_turns(turns, run=phase.owner, what=what, keeps=await _has_changed_production(phase))
     if other is None:
         return None
     groups = await with_calendars(await asyncio.to_thread(groups_now, phase.plan, policies))
     seen = look(groups, now())
     until = min(seen.until or now() + LOOK_AGAIN, now() + LOOK_AGAIN)
-    what = f"another release of the group `{other.group}` is under way"
-    return Waits(what, other.why, wakes_for(due, until), (TURN,), held=other.held)
+    others = f"another release of the group `{other.group}` is under way"
+    return Waits(others, other.why, wakes_for(due, until), (TURN,), held=other.held)
+
+
+async def _let_others_go_first(phase: Phase) -> None:
+    """Give the turns up before the release waits, unless it is half deployed: another one would then change production beside it."""
+    if not await _has_changed_production(phase):
+        await give_turns(phase.owner)
+
+
+async def _has_changed_production(phase: Phase) -> bool:
+    """Say if the record has a change of any target by this release: from then on it has the turn until its end."""
+    return await _is_changed(phase, [environment for wave in _waves(phase) for environment in wave])
 
 
 class _Decided(NamedTuple):
@@ -278,6 +290,6 @@ async def _name_of_holds(phase: Phase) -> str:
 
 async def _suspend(phase: Phase, found: Waits, *, name: str, held: str, wakes: datetime | None = None) -> None:
     until = min(found.until, wakes or found.until)
-    await give_turns(phase.owner)  # whoever waits lets others go first
+    await _let_others_go_first(phase)
     await say_hold(phase, found.until, wakes=until, what=found.what, why=found.why, by=found.held_by, name=name)
     await wait_until(until, name=WINDOW, held=found.held or held)

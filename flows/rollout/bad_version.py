@@ -13,6 +13,7 @@ from blocks.platform import Position
 from flows.lifecycle.context import Phase, platform_of
 from flows.rollout.choice import choice_for
 from flows.rollout.known import is_known, unknown_in
+from flows.rollout.left import fault_of_left, last_left, since_in_words
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.others import faults_of_others
 from tasks.evidence.releases_there import releases_there
@@ -21,7 +22,8 @@ from tasks.lifecycle.retries import retried
 from tasks.record.journal import read_entries
 from tasks.rollout.rollout import read_position
 from tasks.rules.record.entries import outcome_of, select
-from tasks.rules.rollout.rollback import version_meant
+from tasks.rules.rollout.left import as_meant
+from tasks.rules.rollout.rollback import RollbackChoice, version_meant
 from tasks.rules.rollout.waves import version_to_leave
 
 NAME, UNDER = "bad version", "under release"
@@ -61,13 +63,14 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
     if not bad and has_acted and await _began_before(phase):
         raise WorldMoved("which version this rollback leaves is in no record any more, and it has acted; ask again, and name it with `bad`")
     owners = {owner: [(None, name) for name in own] for one in positions.values() if (owner := one["owner"]) and RUN.fullmatch(owner)}
-    under = await _version_of(owners) or await note_version_under_release(phase, own)
-    runs = _in_words(positions, own)
-    wanted = bad or under or _common_version(positions, own, to=to or PREVIOUS, runs=runs)
+    under = await _version_of(owners) or await _leaving(owners) or await note_version_under_release(phase, own)
+    runs, lefts = _in_words(positions, own), await last_left(phase, list(positions))
+    meant = {name: as_meant(one, lefts.get(name), to=to or PREVIOUS) for name, one in positions.items()}
+    wanted = bad or under or _common_version(meant, own, to=to or PREVIOUS, runs=runs)
     moves = await _expect_way(phase, positions, to=to or PREVIOUS, bad=wanted, under=under, restored=restored)
     moves = moves or has_acted or wanted == under != ""
     if not moves and len(positions) == len(own):
-        raise Refused(_nothing_to_do(runs, bad=wanted))
+        raise Refused(_nothing_to_do(runs, bad=wanted, since=since_in_words(positions, lefts)))
     what = f"{wanted} is the bad version" if wanted else "What each target runs is the bad version"
     decided = await phase.append(what, kind="rollback", name=NAME, why=runs, evidence={"bad": wanted, "moves": moves})
     return str(decided.evidence["bad"])
@@ -88,9 +91,11 @@ async def expect_moved(phase: Phase, environments: Sequence[str]) -> None:
         raise Refused(_nothing_to_do(_in_words(positions, environments), bad=str(decided.evidence["bad"])))
 
 
-def _nothing_to_do(runs: str, *, bad: str) -> str:
+def _nothing_to_do(runs: str, *, bad: str, since: str = "") -> str:
     what = f"nothing to roll back from {bad} was found" if bad else "nothing to roll back was found"
-    return f"{what}; what runs is {runs}, and it was left as it is. If that is bad, name its version: `--bad VERSION` (the field `bad`)"
+    fix = "If that is bad, name its version: `--bad VERSION` (the field `bad`)"
+    either = ", or the one to return to: `--to VERSION`" if since else ""
+    return f"{what}; what runs is {runs}, and it was left as it is{since and f': {since}'}. {fix}{either}"
 
 
 def _in_words(positions: Mapping[str, Position], environments: Sequence[str]) -> str:
@@ -132,6 +137,18 @@ async def _version_of(releases: Mapping[str, Iterable[tuple[int | None, str]]]) 
     return ""
 
 
+async def _leaving(owners: Iterable[str]) -> str:
+    """Name the version that a rollback which owns an environment, and is not over, decided to leave; "" if none does."""
+    for owner in owners:
+        entries = await read_entries(owner)
+        opened, decided = (
+            next(iter(found), None) for found in (select(entries, kind="opened"), select(entries, kind="rollback", name=NAME))
+        )
+        if opened and decided and outcome_of(entries) == "open" and opened.evidence.get("flow") == "rollback":
+            return str(decided.evidence["bad"])
+    return ""
+
+
 def _common_version(positions: Mapping[str, Position], environments: Sequence[str], *, to: str, runs: str) -> str:
     """Name the version that all leave; "" if they run nothing."""
     silent = [name for name in environments if name not in positions]
@@ -158,7 +175,10 @@ async def _expect_way(phase: Phase, positions: Mapping[str, Position], *, to: st
         choice = choice_for(phase, position, to=to, bad=bad)
         fault = choice.reason if choice.kind == "impossible" else ""
         if under and choice.version == under:
-            fault = f"{under} is under release, and this rollback would leave it serving in {name}; leave `bad` and `version` empty"
+            why = f"{under} is being released or rolled back now, and this rollback would leave it serving in {name}"
+            fault = f"{why}; leave `bad` and `version` empty"
+        platform = await platform_of(phase.plan, name)
+        fault = fault or await fault_of_left(phase, platform, position, choice, environment=name)
         try:
             await expect_no_contract(phase, choice, environment=name, restored=restored, looks=True)
         except Refused as error:
@@ -206,9 +226,17 @@ async def _unknown(phase: Phase, environments: Sequence[str], version: str) -> s
     async def look(name: str) -> bool:
         return await is_known(phase, await platform_of(phase.plan, name), positions[name], version, environment=name)
 
+    async def left(name: str) -> str:
+        position, choice = positions[name], RollbackChoice("redeploy", version, "")
+        if version == position["baseline"]:
+            return ""
+        return await fault_of_left(phase, await platform_of(phase.plan, name), position, choice, environment=name)
+
+    if faults := [fault for fault in await asyncio.gather(*map(left, positions)) if fault]:
+        return "; ".join(faults)
     known = await asyncio.gather(*map(look, positions))
     unknown = [name for name, yes in zip(positions, known, strict=True) if not yes]
-    before = " or ".join(dict.fromkeys(str(positions[name]["previous"]) for name in unknown))
+    before = " or ".join(dict.fromkeys(str(previous) for name in unknown if (previous := positions[name]["previous"])))
     alone = "" if len(unknown) == len(environments) else "roll the others back alone, "
     return unknown_in(unknown, version, before=before, others=alone) if unknown else ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from blocks.errors import Refused
 from blocks.platform import Platform, Position
 from flows.lifecycle.context import Phase
+from flows.rollout.left import fault_of_left
 from flows.rollout.migrations import read_here
 from tasks.record.deployed import find_deployed
 from tasks.rules.rollout.rollback import RollbackChoice
@@ -30,17 +31,19 @@ async def is_known(phase: Phase, platform: Platform, position: Position, version
 
 
 async def expect_known_there(phase: Phase, platform: Platform, position: Position, choice: RollbackChoice, *, environment: str) -> None:
-    """Refuse to redeploy what is not known there; when it was asked for, the environment may have been silent, or another's.
+    """Refuse to redeploy what is not known or was left there; when it was asked for, the environment may have been silent, or another's.
 
     Raises:
         Refused: With what to do.
     """
     version = choice.version
+    if fault := await fault_of_left(phase, platform, position, choice, environment=environment):
+        raise Refused(fault)
     if choice.kind == "redeploy" and version and not await is_known(phase, platform, position, version, environment=environment):
-        raise Refused(unknown_in([environment], version, before=str(position["previous"])))
+        raise Refused(unknown_in([environment], version, before=position["previous"] or ""))
 
 
 def unknown_in(environments: list[str], version: str, *, before: str, others: str = "") -> str:
     """Say that a version is not known in some environments, and what to do."""
-    where = ", ".join(environments)
-    return f"no record says that {version} was ever deployed in {where}; {others}leave the version empty for {before}, or release it"
+    where, empty = ", ".join(environments), f"leave the version empty for {before}, or " if before else ""
+    return f"no record says that {version} was ever deployed in {where}; {others}{empty}release it"

@@ -8,9 +8,11 @@ from typing import Any
 from blocks.errors import BadInput, Refused, RolloutFailed, ShipwayError
 from blocks.outside_text import error_text
 from blocks.platform import Lease, Platform, source_version
+from flows.lifecycle.acting import seen_in
 from flows.lifecycle.context import Phase, platform_of
 from flows.rollout.held_step import Standing, wait_while_held
-from tasks.approval.protection import identify
+from tasks.approval.protection import expect_as_seen, identify
+from tasks.evidence.acted_plans import files_of
 from tasks.lifecycle.retries import named, retried
 from tasks.process.concurrency import turns
 from tasks.record.journal import read_entries, read_entry, say
@@ -42,7 +44,7 @@ async def migrate(phase: Phase, platform: Platform, *, environment: str, when: W
 async def _run(phase: Phase, platform: Platform, migration: Migration, *, environment: str, version: str, lease: Lease) -> None:
     """Tell that it begins before it may change anything, so that a death in between leaves it known."""
     place = f"migration/{environment}/{migration.name}"
-    where = await read_here(phase, platform, environment)
+    where = await read_as_seen(phase, platform, environment)
     said = {
         "migration": migration.name,
         "compatibility": migration.compatibility,
@@ -109,6 +111,7 @@ async def expect_no_contract(phase: Phase, way: RollbackChoice, *, environment: 
     if not contracts:
         return
     here = await read_here(phase, await platform_of(phase.plan, environment), environment)
+    here = here._replace(plans=(phase.path, phase.taken.path, *await files_of(phase.plan.service, here)))
     since = await retried(last_deployed)(phase.plan.service, version=target, here=here)
     found = crossed(contracts, undone, here=here, target=target, target_since=since)
     left = not_acknowledged(found, restored)
@@ -125,7 +128,7 @@ async def expect_no_contract(phase: Phase, way: RollbackChoice, *, environment: 
 
 
 async def read_here(phase: Phase, platform: Platform, environment: str) -> Here:
-    """Say where a migration, a promotion or a rollback is; a platform that does not answer is known by its block."""
+    """Say where a rollback is; a platform that does not answer is known by its block."""
     block = place_of(phase.plan, environment).platform
     try:
         return Here(environment, block, await retried(identify)(platform))
@@ -134,9 +137,25 @@ async def read_here(phase: Phase, platform: Platform, environment: str) -> Here:
         return Here(environment, block)
 
 
+async def read_as_seen(phase: Phase, platform: Platform, environment: str) -> Here:
+    """Say where a migration or a promotion is: what the platform pointed to when its owner was looked at, before the first change.
+
+    Raises:
+        WorldMoved: It says another thing now.
+    """
+    here, seen = await read_here(phase, platform, environment), seen_in(environment)
+    if here.identity:
+        expect_as_seen(place_of(phase.plan, environment), here.identity, seen)
+    return here if seen is None else here._replace(identity=seen)
+
+
 async def promoted_here(phase: Phase, platform: Platform, environment: str) -> dict[str, str]:
-    """Give the evidence of a promotion that says for whom and where it was, see `tasks.rules.rollout.deployed`."""
-    here = await read_here(phase, platform, environment)
+    """Give the evidence of a promotion that says for whom and where it was, see `tasks.rules.rollout.deployed`.
+
+    Raises:
+        WorldMoved: As `read_as_seen`.
+    """
+    here = await read_as_seen(phase, platform, environment)
     return {"service": phase.plan.service, "block": here.block, "identity": here.identity}
 
 

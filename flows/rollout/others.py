@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from blocks.errors import ShipwayError
 from flows.lifecycle.context import Phase, platform_of
 from tasks.approval.protection import is_anothers
+from tasks.evidence.acted_plans import acts_for_others
 from tasks.rules.plan.targets import place_of
 
 
@@ -15,7 +16,7 @@ async def faults_of_others(phase: Phase, environments: Sequence[str]) -> dict[st
     """Say of which environments another service or section has something that a rollback would change.
 
     Where a release acted, its own settings count (`keys/places`), so that no edit of a block refuses a rollback; and one that has begun in
-    an environment goes on there.
+    an environment goes on there. It must have acted for this service and section: under another name a rollback would cross its contracts.
 
     Returns:
         Why, by environment; those that may be rolled back are left out.
@@ -25,6 +26,8 @@ async def faults_of_others(phase: Phase, environments: Sequence[str]) -> dict[st
         if await phase.read("rollback", environment=environment, name="choice"):
             return ""
         place = place_of(phase.plan, environment)
+        if whose := await acts_for_others(phase.plan.service, place):
+            return f"releases acted through {place.platform} for {whose} alone, so {environment} of {phase.plan.service} is not rolled back"
         try:
             found = await is_anothers(phase.plan, place, await platform_of(phase.plan, environment))
         except ShipwayError:

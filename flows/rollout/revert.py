@@ -15,6 +15,7 @@ from blocks.platform import Lease, Platform, RollsBack
 from flows.lifecycle.context import Phase, begin_phase, informed, platform_of
 from flows.rollout.choice import choice_for
 from flows.rollout.known import expect_known_there
+from flows.rollout.left import keep_what_is_left, remove_canary
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.moved import is_moved_now, versions_before
 from flows.rollout.others import faults_of_others
@@ -192,10 +193,10 @@ async def roll_back(
                 on_demand=on_demand,
             )  # fmt: skip
         except Refused:
-            await _remove_canary(platform, environment, lease=lease)
+            await remove_canary(phase, platform, environment, lease=lease)
             raise
         if choice.kind == "impossible":
-            await _remove_canary(platform, environment, lease=lease)
+            await remove_canary(phase, platform, environment, lease=lease)
         return await _act(phase, platform, choice, environment=environment, lease=lease, number=number)
 
     choice = await with_lease(phase, platform, reason=reason, act=undo)
@@ -223,12 +224,6 @@ async def _alert_unverified(phase: Phase, found: RollbackResult) -> None:
     )  # fmt: skip
 
 
-async def _remove_canary(platform: Platform, environment: str, *, lease: Lease) -> None:
-    """Abort a canary where no version can be returned to: its release was fenced out, so nothing else would take it from the traffic."""
-    if (await retried(read_position)(platform))["canary"] is not None:
-        await named(abort_canary, f"abort the canary in {environment}")(platform, lease=lease)
-
-
 async def _choose(
     phase: Phase, platform: Platform, *, environment: str, reason: OutsideText, bad: str, to: str, restored: Sequence[str], is_first: bool,
     on_demand: bool,
@@ -241,6 +236,7 @@ async def _choose(
         if on_demand:
             await expect_known_there(phase, platform, position, choice, environment=environment)
         await expect_no_contract(phase, choice, environment=environment, restored=restored)
+        await keep_what_is_left(phase, platform, position, choice, environment=environment, bad=bad, to=to)
         chosen = await phase.append(
             f"Rollback of {environment}: {choice.kind} to {choice.version or 'nothing'}",
             kind="rollback",

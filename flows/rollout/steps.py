@@ -9,9 +9,11 @@ from typing import Any
 from blocks.errors import RolloutFailed
 from blocks.outside_text import as_ending
 from blocks.platform import Lease, Platform
+from flows.lifecycle.acting import seen_in
 from flows.lifecycle.context import Phase, StepFields, approved_platform, check_not_stopped, expect_may_go_forward, subject_in
 from flows.lifecycle.windows import what_holds_a_target
 from flows.rollout.held_step import Standing, wait_while_held
+from flows.rollout.left import forget_what_was_left
 from flows.rollout.migrations import migrate, promoted_here
 from flows.rollout.owning import own_what_was_changed
 from flows.rollout.prepare import prepare
@@ -20,6 +22,7 @@ from flows.rollout.verify_canary import canary_fault
 from flows.verify import verified
 from tasks.analysis.watch import begin_watch, start_clock, watch_step
 from tasks.approval.protection import keep_way
+from tasks.evidence.acted_plans import keep_plan
 from tasks.lifecycle.retries import named, retried
 from tasks.rollout.link import through
 from tasks.rollout.rollout import acquire_lease, promote_revision, shift_traffic
@@ -50,7 +53,8 @@ async def roll_out(phase: Phase, version: str, *, place: Place, decisions: Mappi
     if (keeps := await what_holds_a_target(phase, name)) is not None:
         return TargetResult(outcome=Outcome.WATCHING, reason=as_ending(keeps.what), environment=name, is_held=True)
     lease = await retried(acquire_lease)(platform, owner=phase.owner)
-    await retried(keep_way)(place, platform)
+    await retried(keep_way)(place, platform, seen=seen_in(name))
+    await keep_plan(phase.taken, place, given=phase.path)
     stands = Standing(platform, name, version, lease=lease)
     if not await _prepare(phase, platform, version, place=place, lease=lease):
         found, stands = await _climb(phase, stands, lease, place=place, decisions=decisions)
@@ -139,6 +143,8 @@ async def _take_step(
         await stop_requests(phase, platform, version, environment=environment, percent=step.percent, lease=lease, why=found.reason)
     at, readings = f"at {step.percent} %{where}", f"{len(found.points)} readings"
     await phase.append(f"Watched {version} {at}", kind="samples", name=span, why=readings, evidence=found.model_dump(mode="json"), **place)
+    if found.mismatch:
+        await phase.append(f"Sample ratio {at}", kind="note", name="sample ratio", why=found.mismatch, **place)
     evidence = {"outcome": found.outcome}
     await phase.append(f"Verdict {at}", kind="verdict", name=span, why=found.reason, evidence=evidence, **place)
     result = StepResult(outcome=found.outcome, reason=f"{at}: {found.reason}", step=step.percent)
@@ -168,7 +174,7 @@ async def _watch(
             begun=begun,
             key=phase.key(f"{name}/{span}"),
         )
-        if found.outcome not in INCONCLUSIVE:
+        if found.outcome not in INCONCLUSIVE or found.outcome is Outcome.MISMATCH:
             break
         begun |= {"probes": found.probes}
     return span, found
@@ -178,6 +184,7 @@ def _settle(found: StepResult, policy: str, decision: str) -> StepResult:
     """Apply the plan, or what people decided, to a step that showed neither side."""
     if found.outcome not in INCONCLUSIVE:
         return found
+    policy = "ask" if found.outcome is Outcome.MISMATCH else policy
     if decision == "proceed" or (policy == "proceed" and found.outcome is Outcome.WATCHING):
         return found.model_copy(update={"outcome": Outcome.PASSED})
     if policy == "ask" and decision == "":
@@ -192,12 +199,14 @@ async def _promote(phase: Phase, platform: Platform, version: str, *, environmen
     after = await named(promote_revision, f"promote {version}{within(environment)}")(
         platform, version=version, lease=lease, key=phase.key(f"{environment}/promote")
     )
+    promoted = await promoted_here(phase, platform, environment)
+    await forget_what_was_left(phase, environment, after, promoted, version=version)
     await phase.append(
         f"{version} is the baseline in {environment}",
         kind="effect",
         environment=environment,
         name="promote",
         why=f"{after['previous']} was retired" if after["previous"] else "nothing ran there before",
-        evidence={"position": dict(after), **await promoted_here(phase, platform, environment)},
+        evidence={"position": dict(after), **promoted},
     )
     await migrate(phase, platform, environment=environment, when="after", version=version, lease=lease)

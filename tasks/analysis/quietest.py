@@ -111,7 +111,8 @@ async def windows_of(plan: Plan) -> list[Group]:
 
 async def _read(asked: Asked, prometheus: Prometheus, at: datetime) -> Weeks:
     async with prometheus.client() as client:
-        points = {name: await retried(read_rhythm)(client, counter, now=at.timestamp()) for name, counter in asked.counters.items()}
+        read = [retried(read_rhythm)(client, counter, now=at.timestamp()) for counter in asked.counters.values()]
+        points = dict(zip(asked.counters, await asyncio.gather(*read), strict=True))
     make = partial(profile, zone=asked.zone, is_holiday=holidays_of(asked.country, asked.subdivision))
     return Weeks({name: make(one) for name, one in points.items()}, make(summed(points)))
 

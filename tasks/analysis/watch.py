@@ -19,6 +19,7 @@ from tasks.analysis.sources import Sources, Subject, open_sources
 from tasks.lifecycle.retries import OBSERVE_PLATFORM, ONCE, ONCE_ON_PLATFORM
 from tasks.record.journal import emit_progress
 from tasks.rules.analysis.downsampling import Thinned, most_points
+from tasks.rules.analysis.sample_ratio import ENDS_WATCH, outcome_with_mismatch
 from tasks.rules.analysis.step import MOST_MISSED, Step, versions_of
 from tasks.rules.analysis.verdict import Outcome, Verdict, combine
 from tasks.rules.lifecycle.results import Analysis, PhaseResult
@@ -110,9 +111,10 @@ async def watch_step(
             points.add(point)
         probes = {"at": time.time(), "counts": sources.probe.remembered()} if sources.probe else {}
     whole, kept = combine(points.last.verdicts if points.last else []), points.points()
+    outcome, reason = outcome_with_mismatch(whole.outcome, whole.reason, mismatch=step.mismatch, action=subject.judgement.sample_ratio)
     return Analysis(
-        outcome=whole.outcome,
-        reason=whole.reason,
+        outcome=outcome,
+        reason=reason,
         step_percent=percent,
         started_at=begun["at"],
         versions={"canary": version, "baseline": baseline},
@@ -120,6 +122,7 @@ async def watch_step(
         points=[{"at": point.at, "verdicts": [asdict(verdict) for verdict in point.verdicts]} for point in kept],
         probes=probes,
         samples=[row for point in kept for row in point.rows],
+        mismatch=step.mismatch,
     )
 
 
@@ -192,7 +195,9 @@ async def _readings(
         verdicts = step.judge(sources.platform(counts) | seen, at=at, is_last=is_last)
         yield Point(at, verdicts, step.rows(verdicts, at=at))
         whole = combine(verdicts)
-        if is_last or (whole.outcome in DECIDED and (whole.outcome is not Outcome.PASSED or time.monotonic() >= bakes_until)):
+        if is_last or (step.mismatch and step.judgement.sample_ratio in ENDS_WATCH):
+            return
+        if whole.outcome in DECIDED and (whole.outcome is not Outcome.PASSED or time.monotonic() >= bakes_until):
             return
         emit_progress(owner, f"{step.percent} %{where}: {whole.reason}", reading=number)
         await asyncio.sleep(max(SHORTEST_PAUSE_SECONDS, min(due, ends_at) - time.monotonic()))

@@ -35,7 +35,10 @@ class Asked(NamedTuple):
         """Say why the text is not that of the question that would be answered; "" if it is."""
         if self.question is None:
             return "the server has no question in a form that can be answered"
-        wanted = {"digest": self.question.digest, **{f"challenge to {one}": self.question.challenge(one) for one in ("approve", "reject")}}
+        wanted = {
+            "digest": self.question.digest,
+            **{f"challenge to {one}": self.question.challenge(one) for one in self.question.decisions},
+        }
         missing = [name for name, value in wanted.items() if f"`{value}`" not in self.text]
         return f"the text that is shown does not have the {', '.join(missing)} of the question that would be answered" if missing else ""
 

@@ -9,9 +9,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from blocks.errors import ShipwayError
-from blocks.key_folder.kept_files import NotKept
-from blocks.key_folder.places import Kept, kept_blocks, read_place
-from blocks.platform import Composed, Platform
+from blocks.key_folder.kept_files import NotKept, kept_path
+from blocks.key_folder.places import FOLDER, Kept, kept_blocks, read_place
+from blocks.platform import Composed, Identified, Platform
 from blocks.secret_text import learn
 
 if TYPE_CHECKING:
@@ -41,9 +41,35 @@ async def blocks_that_led_to(block: str, platform: Platform, identity: str) -> l
     return [name for name, is_same in zip(places, found, strict=True) if is_same]
 
 
+async def block_kept_for(block: str, platform: Platform) -> str:
+    """Name the other block through which a release last acted on this very environment, for a rollback; "" if none is known.
+
+    Only what says that it is the same counts: what cannot be compared must not send a rollback elsewhere.
+
+    Args:
+        block: The block that leads there now, as `type/name`, through which no release ever acted.
+        platform: Its platform.
+    """
+    try:
+        places = await asyncio.to_thread(_places, block)
+        if not places or not isinstance(platform, Identified):
+            return ""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            identity = await platform.identity()
+        found = [name for name, kept in places.items() if kept.identity == identity]
+        if not found:
+            here = _workload_of(block, platform)
+            asked = await asyncio.gather(*(_leads_there(kept, here, identity) for kept in places.values()))
+            found = [name for name, leads in zip(places, asked, strict=True) if leads]
+        return max(found, key=lambda name: kept_path(FOLDER, name).stat().st_mtime, default="")
+    except (ShipwayError, OSError, ValueError):  # also TimeoutError
+        return ""
+
+
 def _places(block: str) -> dict[str, Kept]:
     found: dict[str, Kept] = {}
-    for name in (one for kind in KINDS for one in kept_blocks(kind) if one != block):
+    kinds = dict.fromkeys((*KINDS, block.partition("/")[0]))
+    for name in (one for kind in kinds for one in kept_blocks(kind) if one != block):
         try:
             kept = read_place(name)
         except NotKept:
@@ -60,40 +86,47 @@ def _workload_of(block: str, platform: Platform) -> Any:
 
 
 async def _is_same(kept: Kept, here: Any, identity: str) -> bool:
-    if identity.startswith(LOCAL) and kept.identity.startswith(LOCAL):
-        return _folder(kept.identity) == _folder(identity)  # the key of another machine was restored here, with all that it keeps
-    name = next((one for one in kept.parts if one.startswith(WORKLOADS)), None)
-    names = [getattr(here, one, None) for one in NAMES]
-    if name is None or None in names or names != [kept.parts[name].get(one) for one in NAMES]:
-        return False
-    return await _is_same_cluster(name, kept, here, identity)
-
-
-async def _is_same_cluster(name: str, kept: Kept, here: KubernetesPlatform, identity: str) -> bool:
     """Ask where the kept settings lead now, as one cluster has several addresses; if that does not answer, the address counts.
 
     What cannot be read is taken for the same: the names are.
     """
+    leads = await _leads_there(kept, here, identity)
+    if leads is not None:
+        return leads
     try:
-        there = _as_kept(name, kept)
+        return await _server(_as_kept(kept)) == await _server(here)
+    except (ShipwayError, OSError, ValueError):
+        return True
+
+
+async def _leads_there(kept: Kept, here: Any, identity: str) -> bool | None:
+    """Say whether kept settings lead to an environment now; None if they lead to one of the same names, and that does not answer."""
+    if identity.startswith(LOCAL) and kept.identity.startswith(LOCAL):
+        return _folder(kept.identity) == _folder(identity)  # the key of another machine was restored here, with all that it keeps
+    name = _workload_in(kept)
+    names = [getattr(here, one, None) for one in NAMES]
+    if name is None or None in names or names != [kept.parts[name].get(one) for one in NAMES]:
+        return False
+    try:
+        there = _as_kept(kept)
         async with asyncio.timeout(ANSWER_SECONDS):
             return await there.identity() == identity
     except (ShipwayError, OSError, ValueError):  # also TimeoutError
-        pass
-    try:
-        return await _server(_as_kept(name, kept)) == await _server(here)
-    except (ShipwayError, OSError, ValueError):
-        return True
+        return None
+
+
+def _workload_in(kept: Kept) -> str | None:
+    return next((one for one in kept.parts if one.startswith(WORKLOADS)), None)
 
 
 async def _server(platform: KubernetesPlatform) -> str:
     return (await platform.target()).cluster.host
 
 
-def _as_kept(name: str, kept: Kept) -> KubernetesPlatform:
+def _as_kept(kept: Kept) -> KubernetesPlatform:
     from blocks.kubernetes.platform import KubernetesPlatform  # noqa: PLC0415 - plans without a cluster need not pay for it
 
-    settings = kept.parts[name]
+    settings = kept.parts[_workload_in(kept) or ""]
     credentials = "" if settings.get("config") else str(settings.get("credentials") or "")
     kubeconfig = kept.parts.get(credentials, {}).get("kubeconfig")
     resolved = {} if kubeconfig is None else {"config": kubeconfig, "credentials": ""}

@@ -10,7 +10,7 @@ from typing import Any
 
 from prefect import task
 
-from blocks.errors import Refused, ShipwayError
+from blocks.errors import Refused, ShipwayError, WorldMoved
 from blocks.key_folder.owners import Owner, claim, file_of_thing, owner_file, read_owner
 from blocks.key_folder.places import Kept, keep_place, read_place, whole_settings
 from blocks.key_folder.policy_files import policy_folder, read_policy_files
@@ -65,7 +65,7 @@ async def things_of(platform: Platform) -> dict[str, str]:
 
 
 @task(name="own environment", **OBSERVE_PLATFORM)
-async def own_environment(plan: Plan, place: Place, platform: Platform, *, claims: bool, besides: bool = True) -> None:
+async def own_environment(plan: Plan, place: Place, platform: Platform, *, claims: bool, besides: bool = True) -> str:
     """Expect that an environment belongs to the plan's service, or to none.
 
     Args:
@@ -74,6 +74,9 @@ async def own_environment(plan: Plan, place: Place, platform: Platform, *, claim
         platform: Its platform.
         claims: Make the service the owner if there is none; else only look.
         besides: Also of what a release changes besides; before it did, that is only looked at, since a block can name anything.
+
+    Returns:
+        What the platform points to, whose owner was looked at; "" if it does not say.
 
     Raises:
         Refused: It, or what a release changes there besides, belongs to another service or section, or is another workload's; or the
@@ -84,17 +87,38 @@ async def own_environment(plan: Plan, place: Place, platform: Platform, *, claim
     parts = list(platform.parts()) if isinstance(platform, Composed) else []
     others = await blocks_that_led_to(place.platform, platform, things.get("", ""))
     await asyncio.to_thread(_own, plan, place, things, parts, others, claims=claims, besides=besides)
+    return things.get("", "")
 
 
 @task(name="keep what leads to the environment", **OBSERVE_PLATFORM)
-async def keep_way(place: Place, platform: Platform) -> None:
+async def keep_way(place: Place, platform: Platform, *, seen: str | None = None) -> None:
     """Keep whole what leads to an environment, for a rollback; once its lease is acquired, as only then something is deployed there.
 
+    Args:
+        place: The environment.
+        platform: Its platform.
+        seen: What it pointed to when its owner was looked at; None if that is not known.
+
     Raises:
+        WorldMoved: It says another thing now: nothing shows whose that is.
         Refused: The files beside the key cannot be used.
     """
     kept = Kept(await identify.fn(platform), await _whole(place.platform, platform))
+    expect_as_seen(place, kept.identity, seen)
     await asyncio.to_thread(keep_place, place.platform, kept)
+
+
+def expect_as_seen(place: Place, identity: str, seen: str | None) -> None:
+    """Expect that a platform still points to what it did when its owner was looked at: its API server may say anything.
+
+    Raises:
+        WorldMoved: It does not.
+    """
+    if seen is not None and identity != seen:
+        raise WorldMoved(
+            f"{place.field}: {place.platform} pointed to {seen or 'nothing'} when its owner was looked at, and to {identity or 'nothing'} "
+            "now. Find out who deleted and applied the workload again, or what answers there"
+        )
 
 
 async def _whole(block: str, platform: Platform) -> dict[str, dict[str, Any]]:
@@ -159,23 +183,29 @@ def _files(place: Place, things: Mapping[str, str]) -> list[tuple[str, Path]]:
 def _own(
     plan: Plan, place: Place, things: Mapping[str, str], parts: Sequence[str], others: Sequence[str], *, claims: bool, besides: bool
 ) -> None:
-    wanted, policies = Owner(plan.service, place.platform, section_of(place.environment)), load_policies()
+    policies, section = load_policies(), section_of(place.environment)
     if problem := evasion(place, parts, policies):
         raise Refused(problem)
     files = [*_files(place, things), *(("", owner_file(other)) for other in others)]
     found = [(words, path, read_owner(path)) for words, path in files]
     if claims and all(_conflict(plan, place, owner, policies, words) == "" for words, _, owner in found):
-        claimed = [path for words, path in _files(place, things) if besides or not words]
-        found = [(words, path, claim(path, wanted) if path in claimed else owner) for words, path, owner in found]
-    for words, path, owner in found:
-        if problem := _conflict(plan, place, owner, policies, words):
-            raise Refused(f"{problem} The owner is kept in {path}, which the platform team may remove.")
+        claimed = {
+            path: Owner(plan.service, place.platform, section, words) for words, path in _files(place, things) if besides or not words
+        }
+        found = [(words, path, claim(path, claimed[path]) if path in claimed else owner) for words, path, owner in found]
+    problems = {path: problem for words, path, owner in found if (problem := _conflict(plan, place, owner, policies, words))}
+    if problems:  # all at once: of a service that moves there are several
+        kept = "The owner is kept in" if len(problems) == 1 else "The owners are kept in"
+        which = f"{kept} {', '.join(map(str, problems))}, which the platform team may remove."
+        raise Refused(f"{' '.join(dict.fromkeys(problems.values()))} {which}")
 
 
 def _conflict(plan: Plan, place: Place, owner: Owner | None, policies: Sequence[Policy], thing: str) -> str:
     if owner is None:
         return ""
-    return ownership_conflict(place, plan.service, policies, owner=owner.service, block=owner.block, section=owner.section, thing=thing)
+    return ownership_conflict(
+        place, plan.service, policies, owner=owner.service, block=owner.block, section=owner.section, thing=thing, owned_as=owner.thing
+    )
 
 
 def load_policies() -> tuple[Policy, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from blocks.errors import BadInput
 from tasks.lifecycle.clock import now
-from tasks.lifecycle.quietest import known_of
+from tasks.lifecycle.quietest import known_for
 from tasks.rules.analysis.request_counter import asked_in
 from tasks.rules.plan.plan import Plan
 from tasks.rules.policy.policy import Policy
@@ -28,7 +28,7 @@ def groups_now(plan: Plan, policies: Sequence[Policy]) -> list[Group]:
 
 
 def _quietest(plan: Plan, owner: str) -> Window:
-    kept, problem = known_of(plan.service)
+    kept, problem = known_for(plan)
     try:
         asked = asked_in(plan)
     except BadInput as error:

@@ -7,7 +7,7 @@ addresses, health, counts, logs and Jobs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal, Self
@@ -180,9 +180,9 @@ class GitOpsPlatform:
         """Return the metric labels of the version that runs."""
         return await (await self._read()).labels()
 
-    async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:
-        """Read the pods' own lines."""
-        return await (await self._read()).logs(since, limit=limit)
+    async def logs(self, since: float, take: Callable[[LogLine], None]) -> str:
+        """Hand over the pods' own lines."""
+        return await (await self._read()).logs(since, take)
 
     async def run_job(self, manifest: dict[str, Any], lease: Lease, *, name: str, timeout_seconds: float) -> list[str]:
         """Run a Job beside the workload."""

@@ -5,9 +5,12 @@ Until then Git says the other thing. So the hold stands until Git was told and t
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+from collections.abc import Awaitable, Callable
+from functools import partial
 
-from blocks.errors import ShipwayError, WorldMoved
+from blocks.errors import ShipwayError, Temporary, WorldMoved
 from blocks.platform import Lease
 from tasks.gitops.parts import Parts
 from tasks.gitops.review import review_change
@@ -16,6 +19,8 @@ from tasks.lifecycle.retries import retried
 from tasks.record.journal import say
 from tasks.rules.gitops.note import Note, write_note
 from tasks.rules.gitops.settings import edits_of
+
+MOST_TRIES = 3
 
 
 async def roll_back_without_git(parts: Parts, note: Note, lease: Lease, *, why: str) -> None:
@@ -29,13 +34,17 @@ async def roll_back_without_git(parts: Parts, note: Note, lease: Lease, *, why: 
 
     Raises:
         Superseded, Refused: Another owner holds the environment; nothing was changed.
-        ShipwayError: The previous state is applied, but the engine could not be held, so it may undo that.
+        ShipwayError: The previous state is applied, but the engine could not be held, so it may undo that, or it did.
     """
     await parts.followed.expect_owner(lease)
     note = note if note.due else note.owed("revert", why=why)
     await parts.followed.keep_note(lease, write_note(note))
     unheld = await _hold(parts, note)
     unrouted = await _give_back(parts, lease) if note.by_weights else None
+    if unheld is None and (await parts.seen()).state.canary:
+        unheld = await _set_for_good(parts, note.baseline, partial(parts.workload.shift, 0, lease))
+    if note.by_weights and unrouted is None:
+        unrouted = await _give_back(parts, lease)  # a sync from before the hold may have set the route again, and has ended
     await parts.workload.abort(lease)
     await _say(parts, f"{note.baseline} is restored without Git, which still says {note.change.version}: {note.why}")
     if fault := unrouted or unheld:
@@ -50,7 +59,10 @@ async def deploy_without_git(parts: Parts, note: Note, lease: Lease) -> None:
     """
     unheld = await _hold(parts, note)
     await parts.followed.keep(lease, note=write_note(note), percent=100)
-    await parts.workload.shift(100, lease)
+    if unheld is None:
+        unheld = await _set_for_good(parts, note.change.version, partial(parts.workload.shift, 100, lease))
+    else:
+        await parts.workload.shift(100, lease)
     await _say(parts, f"{note.change.version} is deployed without Git, which still says {note.baseline}: {note.why}")
     if unheld is not None:
         raise unheld
@@ -141,6 +153,28 @@ async def _give_back(parts: Parts, lease: Lease) -> ShipwayError | None:
         await _say(parts, f"the route could not be set: {error}")
         return error
     return None
+
+
+async def _set_for_good(parts: Parts, version: str, set_it: Callable[[], Awaitable[None]]) -> ShipwayError | None:
+    """Set a version until it stays: a sync that the engine decided on before it was held may begin afterwards; it is ended here.
+
+    The engine has seen the hold once it has looked anew. Without Git it may not be able to look; then it does not sync either.
+
+    Returns:
+        What keeps the version from staying, if something does.
+    """
+    for _ in range(MOST_TRIES):
+        await set_it()
+        try:
+            with contextlib.suppress(Temporary):
+                await parts.engine.refresh()
+            await parts.engine.stop()
+        except ShipwayError as error:
+            return error
+        if (runs := (await parts.seen()).runs) == version:
+            return None
+        await _say(parts, f"the engine set {runs} once more, by a sync that it had decided on before it was held")
+    return WorldMoved(f"{parts.title} is set to {runs} again and again, though the engine is held. Find out what sets it")
 
 
 async def _say(parts: Parts, what: str) -> None:

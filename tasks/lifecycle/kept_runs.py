@@ -6,18 +6,20 @@ Tags and labels of a run say the same, and whoever has the API's password can ch
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from blocks.errors import Refused
-from blocks.key_folder.heads import KeyFolderFault
-from blocks.key_folder.kept_files import kept_names, read_kept, remove_kept, write_kept
+from blocks.errors import Refused, Tampered
+from blocks.key_folder.heads import KeyFolderFault, read_head
+from blocks.key_folder.kept_files import kept_names, locked, read_kept, remove_kept, write_kept
 from tasks.lifecycle.clock import now
 
 OPEN, PROCESS, CARE, WAIT, BEAT, LOOK = "open", "processes", "care", "waits", "beats", "looks"
+LOG = logging.getLogger("shipway")
 MARKED = "shipway.marked-at"  # when the process of a run was written down
 WHAT = {
     OPEN: "which says that a run is open",
@@ -46,28 +48,41 @@ async def keep_open(run: str, *, service: str = "", blocks: Iterable[str] = ()) 
 
 
 async def forget_open(run: str) -> None:
-    """Forget a run whose record is closed; a file that stays is found and removed by the keeper."""
+    """Forget a run that has come to its end: its record is closed, its leases and locks are given up.
+
+    One whose file stays, as its process died before or the folder could not be written, is settled by the keeper, which ends it again.
+    """
     for folder in WHAT:
         with suppress(OSError):
             await asyncio.to_thread(remove_kept, folder, run)
 
 
 async def is_kept_open(run: str) -> bool:
-    """Say if a run's record is open by what is kept here; one whose file cannot be read is, too."""
+    """Say if a run has not come to its end by what is kept here; one whose file cannot be read has not, either."""
     try:
         return await asyncio.to_thread(read_kept, OPEN, run, what=WHAT[OPEN]) is not None
     except Refused:
         return True
 
 
+def is_closed(run: str) -> bool:
+    """Say if a run's record is closed, by its head; not if that cannot be read."""
+    try:
+        head = read_head(run)
+    except (KeyFolderFault, Tampered):
+        return False
+    return head is not None and head.closed
+
+
 async def open_runs() -> list[str]:
-    """List the runs whose record is not closed, by what is kept here; empty if that cannot be read."""
+    """List the runs that have not come to their end, by what is kept here; empty if that cannot be read."""
     return [name for name in await asyncio.to_thread(kept_names, OPEN) if RUN.fullmatch(name)]
 
 
 async def open_releases_of(service: str) -> list[str]:
-    """List the open runs that release a service, by what is kept here; rollbacks are not among them."""
-    return [run for run in await open_runs() if (await _read(OPEN, run)).get("service") == service]
+    """List the open runs that release a service, by what is kept here; rollbacks are not among them, nor those whose record is closed."""
+    found = [run for run in await open_runs() if (await _read(OPEN, run)).get("service") == service]
+    return [run for run in found if not await asyncio.to_thread(is_closed, run)]
 
 
 async def blocks_of(run: str) -> list[str]:
@@ -110,12 +125,6 @@ async def look_of(run: str) -> dict[str, Any]:
     return await _read(LOOK, run)
 
 
-async def keep_care(run: str, **facts: Any) -> None:
-    """Keep how often a run was started, beside what is kept already; without the key's folder it is forgotten."""
-    with suppress(KeyFolderFault):
-        await write(CARE, run, await care_of(run) | facts)
-
-
 async def care_of(run: str) -> dict[str, Any]:
     """Give how often a run was started; empty if nothing is kept, or it cannot be read."""
     return await _read(CARE, run)
@@ -130,20 +139,42 @@ async def count_start(run: str, *, counts: bool = True) -> None:
         run: Its flow run id.
         counts: Whether this is one of the few times; the end of a wait is not.
     """
-    await keep_care(run, starts=await times_started(run) + counts, counted=True)
+    await _count(run, lambda care: {"starts": _starts(care) + counts, "counted": True})
 
 
 async def count_attempt(run: str) -> None:
     """Count that a process begins to act for a run, unless this start was counted already, or ends a wait of the run's own."""
-    if (await care_of(run)).get("counted"):
-        await keep_care(run, counted=False)
-    elif not await _waited_last(run):
-        await keep_care(run, starts=await times_started(run) + 1)
+    waited = await _waited_last(run)
+    await _count(run, lambda care: {"counted": False} if care.get("counted") else {"starts": _starts(care) + (not waited)})
 
 
 async def times_started(run: str) -> int:
     """Give how often a run was started, by what is kept here; the ends of its own waits do not count."""
-    return int((await care_of(run)).get("starts", 0))
+    return _starts(await care_of(run))
+
+
+async def _count(run: str, changed: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Change the count of a run's starts in one step, as the keeper and the run's process both do.
+
+    Without the key's folder it is not counted, which the log says: the server's own count, which others can move, is what is left.
+    """
+
+    def change() -> None:
+        with locked(CARE, "all", what=WHAT[CARE]):  # one for all runs, so that no run leaves one behind
+            try:
+                care = read_kept(CARE, run, what=WHAT[CARE]) or {}
+            except Refused:
+                care = {}
+            write_kept(CARE, run, care | changed(care), what=WHAT[CARE])
+
+    try:
+        await asyncio.to_thread(change)
+    except (Refused, OSError) as error:
+        LOG.warning("a start of the run %s could not be counted: %s", run, error)
+
+
+def _starts(care: dict[str, Any]) -> int:
+    return int(care.get("starts", 0))
 
 
 async def _waited_last(run: str) -> bool:

@@ -22,7 +22,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from blocks.errors import Refused, Temporary, WorldMoved
-from tasks.lifecycle.kept_runs import open_releases_of
+from tasks.lifecycle.kept_runs import is_closed, is_kept_open, open_releases_of
 from tasks.lifecycle.links import run_link
 from tasks.lifecycle.retries import OBSERVE
 
@@ -73,7 +73,8 @@ def lock_name(service: str) -> str:
 async def lock_service(service: str, *, run: str) -> LockResult:
     """Lock a service for a run, unless another run holds the lock.
 
-    A lock whose run is closed, or no longer in the run history, is given up for it.
+    A lock whose run has come to its end is given up for it, by what is kept of that run beside the key; only of one of which nothing is
+    kept the server's word counts.
 
     Args:
         service: The service.
@@ -96,12 +97,12 @@ async def lock_service(service: str, *, run: str) -> LockResult:
                 continue
             holder = await _holder(client, lock)
             if holder is not None:
-                return LockResult(granted=False, holder=Holder(str(holder.id), holder.name))
+                return LockResult(granted=False, holder=holder)
             await _delete(client, lock)
     raise Temporary(f"the lock of {service} changed hands {MOST_TRIES} times while it was asked for")
 
 
-async def holder_of(client: PrefectClient, service: str) -> FlowRun | None:
+async def holder_of(client: PrefectClient, service: str) -> Holder | None:
     """Give the open run that holds a service, or None if it is free.
 
     Raises:
@@ -129,17 +130,25 @@ async def _take(client: PrefectClient, service: str, *, run: str) -> bool:
     return True
 
 
-async def _holder(client: PrefectClient, lock: Variable) -> FlowRun | None:
-    """Give the run that a lock names, or None if it is closed or gone."""
+async def _holder(client: PrefectClient, lock: Variable) -> Holder | None:
+    """Give the run that a lock names, or None if it has come to its end.
+
+    What is kept of the run says so. Its tags, which anyone with the API's password can write, and its deletion count only if nothing is.
+    """
     try:
-        found = await client.read_flow_run(UUID(_run_of(lock)))
-    except ObjectNotFound:
-        return None
+        run = str(UUID(_run_of(lock)))
     except ValueError:
         raise Refused(
             f"the variable {lock.name!r} says which run holds the service, and names none; if nothing releases it now, delete the variable"
         ) from None
-    return None if any(tag.startswith(OUTCOME) for tag in found.tags) else found
+    is_open = await is_kept_open(run)
+    try:
+        found = await client.read_flow_run(UUID(run))
+    except ObjectNotFound:
+        return Holder(run, "a release that was deleted from the server") if is_open else None
+    if not is_open and (await asyncio.to_thread(is_closed, run) or any(tag.startswith(OUTCOME) for tag in found.tags)):
+        return None
+    return Holder(run, found.name)
 
 
 async def _delete(client: PrefectClient, lock: Variable) -> None:

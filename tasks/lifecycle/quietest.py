@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from blocks.errors import Refused
-from blocks.key_folder.kept_files import kept_names, read_kept, remove_kept, write_kept
+from blocks.key_folder.kept_files import kept_names, kept_path, read_kept, remove_kept, write_kept
 from tasks.lifecycle.clock import now
+from tasks.rules.plan.plan import Plan
 from tasks.rules.windows.quietest import Chosen, chosen_in_words, why_unknown
 
 FOLDER = "quietest"
@@ -103,6 +104,22 @@ def known_of(service: str) -> Known:
         return Known(read_quietest(service))
     except Refused as error:
         return Known(None, str(error))
+
+
+def known_for(plan: Plan) -> Known:
+    """Read what is kept of a plan's service, unless it was measured for other blocks: a plan may call its service by any name."""
+    kept, problem = known_of(plan.service)
+    named = [sorted(_blocks(one.get("production") or {})) for one in ([kept.plan] if kept else []) + [plan.model_dump(mode="json")]]
+    if kept is None or named[0] == named[-1]:
+        return Known(kept, problem)
+    path = kept_path(FOLDER, plan.service)
+    return Known(
+        None, f"what {path} keeps was measured for {', '.join(named[0])}; remove it if that is not the production of {plan.service}"
+    )
+
+
+def _blocks(production: dict[str, Any]) -> list[str]:
+    return [str(one.get("platform")) for one in production.get("targets") or [production]]
 
 
 def name_of_quietest(service: str) -> str:

@@ -21,9 +21,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import ObjectNotFound
 
-from blocks.errors import Tampered
-from blocks.key_folder.heads import KeyFolderFault, read_head
-from tasks.lifecycle.kept_runs import MARKED, count_attempt, forget_open, is_kept_open, keep_process, process_of
+from tasks.lifecycle.kept_runs import MARKED, count_attempt, forget_open, is_closed, is_kept_open, keep_process, process_of
 from tasks.lifecycle.lock import OPEN, OUTCOME, STOP, change_tags, lock_tag, release_locks
 from tasks.lifecycle.retries import OBSERVE
 from tasks.rules.lifecycle.reconcile import UNMARKED
@@ -194,13 +192,16 @@ async def set_wakeup(run: str, *, at: datetime, held: str = "") -> None:
 
 @task(name="end attempt", **OBSERVE)
 async def end_attempt(run: str, *, outcome: str) -> None:
-    """Give up the service's lock and mark the run with its outcome; it stays open until its final state is set."""
+    """Give up the service's lock and mark the run with its outcome; on the server it stays open until its final state is set.
+
+    What is kept of it is forgotten last: whoever dies before that leaves a run that the keeper settles, whatever its tags say.
+    """
     async with whatever_is_left(run) as (client, found):
-        if found is None:
-            return
-        await release_locks(client, found)
-        locks = {tag for tag in found.tags if tag.startswith(lock_tag(""))}
-        await change_tags(client, found, add={f"{OUTCOME}{outcome}"}, drop={*locks, STOP})
+        if found is not None:
+            await release_locks(client, found)
+            locks = {tag for tag in found.tags if tag.startswith(lock_tag(""))}
+            await change_tags(client, found, add={f"{OUTCOME}{outcome}"}, drop={*locks, STOP})
+    await forget_open(run)
 
 
 @task(name="let go", **OBSERVE)
@@ -208,19 +209,11 @@ async def let_go(run: str) -> None:
     """Take a run that ended out of the keeper's sight; one whose record is open is left for the keeper to settle, whatever its tags say."""
     if await is_kept_open(run):
         return
-    if await asyncio.to_thread(_is_closed, run):
+    if await asyncio.to_thread(is_closed, run):
         await forget_open(run)  # what was kept of it while it was being closed
     async with whatever_is_left(run) as (client, found):
         if found is not None and any(tag.startswith(OUTCOME) for tag in found.tags):
             await change_tags(client, found, drop={OPEN})
-
-
-def _is_closed(run: str) -> bool:
-    try:
-        head = read_head(run)
-    except (KeyFolderFault, Tampered):
-        return False
-    return head is not None and head.closed
 
 
 @task(name="forget", **OBSERVE)

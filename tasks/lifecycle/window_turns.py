@@ -34,13 +34,14 @@ class Other(NamedTuple):
     held: str
 
 
-async def take_turns(groups: Sequence[str], *, run: str, what: str) -> Other | None:
+async def take_turns(groups: Sequence[str], *, run: str, what: str, keeps: bool = False) -> Other | None:
     """Take the turn in each of these groups, or in none: who waits for one holds up no other.
 
     Args:
         groups: The groups.
         run: The flow run that takes them; it keeps those that it has.
         what: What it is, for those that wait behind it.
+        keeps: Whether it keeps those that it has also if it waits for another one, as it has changed production.
 
     Returns:
         Behind whom it waits; None if it is its turn in all of them.
@@ -51,7 +52,8 @@ async def take_turns(groups: Sequence[str], *, run: str, what: str) -> Other | N
     for group in sorted(groups):
         other = await asyncio.to_thread(_take, group, run, what)
         if other is not None:
-            await give_turns(run)
+            if not keeps:
+                await give_turns(run)
             return other
     return None
 

@@ -8,57 +8,92 @@ from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
-from blocks.errors import Refused, Tampered
+from blocks.errors import Refused, Tampered, Temporary
 from blocks.key_folder.heads import KeyFolderFault, read_head
 from blocks.key_folder.owners import file_of_thing, read_owner
-from tasks.record.kept_index import keep_run, kept_runs_of
+from blocks.outside_text import error_text
+from tasks.record.journal import say_unread
+from tasks.record.kept_index import keep_run, kept_facts, kept_runs_of
+from tasks.record.objects import objects_of
+from tasks.record.patience import as_patient_as_now
 from tasks.record.reading import Reading, read_record
 from tasks.record.storage import default_storage
-from tasks.rules.record.entries import Entry, moment
-from tasks.rules.rollout.deployed import places_of, promotions_in, says_deployed
+from tasks.record.without_key import is_rolling_back
+from tasks.rules.record.entries import Entry, timestamp
+from tasks.rules.rollout.deployed import Promotion, deployed_at, last_here, places_of, promotions_in
 from tasks.rules.rollout.migrations import Here
 
 
 class Deployed(NamedTuple):
-    """A run that deployed a version: when its record was opened, and a sentence if its seals were not checked, else ""."""
+    """A run that deployed a version: when it promoted it there, and a sentence if its record's seals were not checked, else ""."""
 
     at: datetime
     unchecked: str
 
 
 async def keep_deployed(run: str, entries: Sequence[Entry], *, service: str, version: str) -> None:
-    """Keep where a run brought a version, before its record is closed: what counts is whether the record then says that it was deployed."""
-    for place in dict.fromkeys(place for here in promotions_in(entries, service=service) for place in places_of(here)):
-        await keep_run("deployed", service, run=run, version=version, place=place)
+    """Keep where and when a run brought a version, before its record is closed.
+
+    What counts is whether the record then says that it was deployed; of one that cannot be read the moment counts for contracts alone.
+    """
+    last = {place: one for one in promotions_in(entries, service=service) for place in places_of(one.here)}
+    for place, (here, at) in last.items():
+        facts = {"environment": here.environment, "block": here.block, "identity": here.identity, "at": timestamp(at)}
+        await keep_run("deployed", service, run=run, version=version, place=place, facts=facts)
 
 
 async def find_deployed(service: str, *, version: str, here: Here) -> Deployed | None:
     """Find a run which deployed a version of a service in an environment; None if no record says that."""
-    async for found in _deployments(service, version=version, here=here):
+    async for found in _deployments(service, version=version, here=here, unread=[]):
         return found
     return None
 
 
-async def find_last_deployed(service: str, *, version: str, here: Here) -> Deployed | None:
-    """Find the newest such run."""
-    return max([one async for one in _deployments(service, version=version, here=here)], default=None)
+async def find_last_deployed(service: str, *, version: str, here: Here) -> datetime | None:
+    """Find when a version of a service was last promoted in an environment by a run that deployed it there; None if that is not known.
+
+    Of a record that cannot be read what is kept beside the key counts: else who takes it away makes each contract one that came later.
+    """
+    unread: list[str] = []
+    found = [one.at async for one in _deployments(service, version=version, here=here, unread=unread)]
+    owner = await asyncio.to_thread(_owner_of, here)
+    kept = [await _kept_promotion(service, run=run, version=version, place=place) for run in unread for place in places_of(here)]
+    last = last_here([one for one in kept if one is not None], here, owner=owner)
+    return max([*found, *([last] if last else [])], default=None)
 
 
-async def _deployments(service: str, *, version: str, here: Here) -> AsyncIterator[Deployed]:
-    here = await asyncio.to_thread(_without_block_of_others, here)
+async def _kept_promotion(service: str, *, run: str, version: str, place: str) -> Promotion | None:
+    kept = await kept_facts("deployed", service, run=run, version=version, place=place)
+    with suppress(KeyError, ValueError):
+        return Promotion(Here(kept["environment"], kept["block"], kept["identity"]), datetime.fromisoformat(kept["at"]))
+    return None
+
+
+async def _deployments(service: str, *, version: str, here: Here, unread: list[str]) -> AsyncIterator[Deployed]:
+    """Find the runs; those whose record cannot be read, or trusted, are added to `unread`."""
+    owner = await asyncio.to_thread(_owner_of, here)
     names = [await kept_runs_of("deployed", service, version=version, place=place) for place in places_of(here)]
-    storage = await default_storage()
     for run in dict.fromkeys(run for runs in names for run in runs):
-        for sealed in (True, False):
-            try:
-                reading = await read_record(storage, run, sealed=sealed)
-            except Refused:  # the storage cannot be used at all, so no record says anything
-                break
-            if reading.problems or not says_deployed(reading.entries, service=service, version=version, here=here):
-                continue
-            if not reading.unchecked or await asyncio.to_thread(_ends_in_head, run, reading):
-                yield Deployed(moment(reading.entries[0]), reading.unchecked and f"the record of {run}: {reading.unchecked}")
-                break
+        reading = await _trusted(run)
+        if reading is None:
+            unread.append(run)
+        elif at := deployed_at(reading.entries, service=service, version=version, here=here, owner=owner):
+            yield Deployed(at, reading.unchecked and f"the record of {run}: {reading.unchecked}")
+
+
+async def _trusted(run: str) -> Reading | None:
+    """Read a record that is as it was written, by its seals or, without them, by its end beside the key; None if there is none such."""
+    for sealed in (True, False):
+        try:
+            reading = await read_record(as_patient_as_now(objects_of(await default_storage())), run, sealed=sealed)
+        except (Refused, Temporary) as error:  # it says nothing now
+            if isinstance(error, Temporary) and not is_rolling_back():
+                raise
+            say_unread(run, error_text(error))
+            return None
+        if reading.entries and not reading.problems and (not reading.unchecked or await asyncio.to_thread(_ends_in_head, run, reading)):
+            return reading
+    return None
 
 
 def _ends_in_head(run: str, reading: Reading) -> bool:
@@ -69,10 +104,9 @@ def _ends_in_head(run: str, reading: Reading) -> bool:
     return False
 
 
-def _without_block_of_others(here: Here) -> Here:
-    """Leave out a block that points by now to what is deployed through another: what it brought elsewhere says nothing here."""
-    with suppress(Refused):  # a file that cannot be read refuses no rollback
+def _owner_of(here: Here) -> str:
+    """Name the block that was the first to deploy to what an environment points to; "" if no file says it: it refuses no rollback."""
+    with suppress(Refused):
         owner = read_owner(file_of_thing(here.identity)) if here.identity else None
-        if owner is not None and owner.block != here.block:
-            return here._replace(block="")
-    return here
+        return owner.block if owner else ""
+    return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -13,11 +14,12 @@ from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
 from blocks.errors import Refused, Temporary, WorldMoved
-from blocks.key_folder.heads import KeyFolderFault
-from blocks.outside_text import ENDING_LIMIT, outside, safe_key, said
-from tasks.lifecycle.kept_runs import forget_open, keep_open
+from blocks.key_folder.heads import KeyFolderFault, read_head
+from blocks.outside_text import ENDING_LIMIT, error_text, outside, safe_key, said
+from tasks.lifecycle.kept_runs import keep_open
 from tasks.record.kept_entries import KINDS, keep_entry, kept_entries, kept_entry
-from tasks.record.objects import StorageFault
+from tasks.record.objects import Objects, StorageFault, objects_of
+from tasks.record.patience import Patient, patient, patient_anew
 from tasks.record.reading import readable_entries
 from tasks.record.storage import default_storage
 from tasks.record.store import expect_whole, load_entry, store_entry
@@ -26,9 +28,11 @@ from tasks.rules.record.entries import Entry, Kind, chain, key_of
 from tasks.rules.record.masking import bounded, hide_in
 
 TRIES = 4
-PATIENCE_SECONDS = 10.0  # of a rollback with the storage, for each entry
+SAY_AGAIN_SECONDS, MOST_SAID = 60.0, 100
 EVERY_READING, EACH = 30, 10
 LOUD = {"rollback", "refused"}
+
+_said_unread: dict[str, float] = {}  # by record, when it was last said that it could not be read
 
 
 async def append_entry(
@@ -47,7 +51,7 @@ async def append_entry(
     """Append an entry to a release's record, log it and emit it as an event.
 
     Idempotent: kind, environment, round, step and name identify an entry, and a step that runs again leaves the first one as it is.
-    What a rollback goes by is kept beside the key, too, and that a record is open, until it is closed.
+    What a rollback goes by is kept beside the key, too, and that a record is open, until its run has come to its end.
 
     A rollback goes on without an entry that cannot be stored, and logs it. If the storage does not answer, only the entry that closes a
     record is waited for: the record stays open, and the keeper closes it later. What was deployed ends although its record is broken.
@@ -78,13 +82,11 @@ async def append_entry(
     try:
         if kind == "opened":
             await keep_open(release)
-        entry, is_new = await _append(await default_storage(), release, **fields)
+        entry, is_new = await _append(await _storage(closes=kind == "closed"), release, **fields)
     except (Refused, Temporary, WorldMoved, OSError) as error:
         if not _may_go_on(kind, error):
             raise
         entry, is_new = await _go_on_without(release, error, identity=identity, fields=fields)
-    if kind == "closed":
-        await forget_open(release)
     if is_new:
         _log(kind, f"{what}{': ' if why else ''}{why}")
         emit_event(
@@ -122,20 +124,19 @@ async def read_entry(
 ) -> Entry | None:
     """Read the one entry that these fields identify, or None if it was never written.
 
-    In a rollback what the record does not have, or does not give, is looked for beside the key; None then also means that it is not there.
+    In a rollback what the record does not have, or the storage does not give, is looked for beside the key; None then also means that it is
+    not known. Only the end of a record that is closed, as its head says, is waited for: what was deployed must not be rolled back.
     """
     key = key_of(kind, environment=environment, round=round, step=step, name=safe_name(name))
+    if not is_rolling_back():
+        return await load_entry(await default_storage(), release, key)
     try:
-        found = await load_entry(await default_storage(), release, key, whatever_is_left=is_rolling_back())
-    except (Refused, KeyFolderFault, WorldMoved, OSError):
-        if not is_rolling_back():
-            raise
+        found = await load_entry(await _storage(), release, key, whatever_is_left=True)
+    except (Refused, Temporary, WorldMoved, OSError) as error:
         found = next((entry for entry in await read_entries(release) if entry.key == key), None)
-    except Temporary:  # the storage does not answer, and what a rollback goes by lies elsewhere, too
-        if not is_rolling_back() or (known := await kept_entry(release, key)) is None:
+        if found is None and kind == "closed" and isinstance(error, Temporary) and await asyncio.to_thread(_ends_closed, release):
             raise
-        return known
-    return found or (await kept_entry(release, key) if is_rolling_back() and kind in KINDS else None)
+    return found or (await kept_entry(release, key) if kind in KINDS else None)
 
 
 def safe_name(name: str) -> str:
@@ -153,7 +154,11 @@ async def expect_whole_record(release: str) -> None:
 
 
 async def closing_entry(release: str) -> Entry | None:
-    """Read the entry that closed a record, or None if it is open, or cannot be read without the key."""
+    """Read the entry that closed a record, or None if it is open, or cannot be read without the key.
+
+    Raises:
+        Temporary: It is closed, and the storage does not give its end.
+    """
     with rolling_back():  # who goes forward is refused by the next line of the record
         return await read_entry(release, "closed")
 
@@ -161,17 +166,18 @@ async def closing_entry(release: str) -> Entry | None:
 async def read_entries(release: str) -> list[Entry]:
     """Read a record's entries that can be read; who needs an unbroken record verifies its chain.
 
-    Without the key, or if others put something else in the place of the record, everything else than a rollback is refused. A rollback
-    also reads what is kept beside the key.
+    Without the key, without the storage, or if others put something else in the place of the record, everything else than a rollback is
+    refused. A rollback also reads what is kept beside the key, and says what it could not read.
     """
-    try:
-        found = await readable_entries(await default_storage(), release)
-    except (Refused, WorldMoved, OSError):
-        if not is_rolling_back():
-            raise
-        found = []
     if not is_rolling_back():
-        return found
+        return await readable_entries(await default_storage(), release)
+    unread: list[str] = []
+    try:
+        found = await readable_entries(await _storage(), release, unread=unread)
+    except (Refused, Temporary, WorldMoved, OSError) as error:
+        found, unread = [], [error_text(error)]
+    if unread:
+        say_unread(release, unread[0])
     known = {entry.key for entry in found}
     return [*(entry for entry in await kept_entries(release) if entry.key not in known), *found]
 
@@ -202,25 +208,30 @@ def _may_go_on(kind: Kind, error: Exception) -> bool:
     return is_rolling_back()
 
 
-async def _append(storage: Any, release: str, **fields: Any) -> tuple[Entry, bool]:
-    """Store an entry, with a few tries; a rollback waits ten seconds at most, also for a storage that does not answer at all."""
-    trying = asyncio.ensure_future(_try_to_append(storage, release, **fields))
-    try:
-        await asyncio.wait({trying}, timeout=PATIENCE_SECONDS if is_rolling_back() else None)
-        if trying.done():
-            return trying.result()
-    finally:
-        trying.cancel()  # and not waited for: a thread that hangs in the storage cannot be ended
-    raise StorageFault(f"the storage did not take an entry of the record of {release} within {PATIENCE_SECONDS:g} s")
+async def _storage(*, closes: bool = False) -> Objects:
+    """Give the storage; a rollback waits for it ten seconds in all, and each time that it is to close its record."""
+    found = objects_of(await default_storage())
+    if not is_rolling_back():
+        return found
+    return patient_anew(found) if closes else patient(found)
 
 
-async def _try_to_append(storage: Any, release: str, **fields: Any) -> tuple[Entry, bool]:
+def _ends_closed(release: str) -> bool:
+    """Say if a record is closed by its head; one that cannot be read says nothing."""
+    with suppress(KeyFolderFault, WorldMoved):
+        head = read_head(release)
+        return head is not None and head.closed
+    return False
+
+
+async def _append(storage: Objects, release: str, **fields: Any) -> tuple[Entry, bool]:
+    """Store an entry, with a few tries; a rollback waits only as long as its patience lasts."""
     for attempt in range(1, TRIES + 1):
         try:
             stored = await store_entry(storage, release, **fields)
             await keep_entry(release, stored[0])
         except Temporary as error:
-            if attempt == TRIES or (isinstance(error, KeyFolderFault) and is_rolling_back()):
+            if attempt == TRIES or (isinstance(storage, Patient) and not _may_try_again(storage, error)):
                 raise
             await asyncio.sleep(error.delay_seconds)
         else:
@@ -228,9 +239,30 @@ async def _try_to_append(storage: Any, release: str, **fields: Any) -> tuple[Ent
     raise AssertionError
 
 
+def _may_try_again(storage: Patient, error: Temporary) -> bool:
+    return not isinstance(error, KeyFolderFault) and storage.may_wait(error.delay_seconds)
+
+
 def say(line: str) -> None:
     """Log a fault that is not part of the record, as a warning."""
     _log("refused", line)
+
+
+def say_unread(release: str, why: str) -> None:
+    """Log that a rollback could not read a record as a whole; once a minute, as it asks again and again.
+
+    Args:
+        release: Whose record it is.
+        why: What was not read, or why.
+    """
+    now = time.monotonic()
+    if now - _said_unread.get(release, -SAY_AGAIN_SECONDS) < SAY_AGAIN_SECONDS:
+        return
+    _said_unread.pop(release, None)
+    _said_unread[release] = now
+    while len(_said_unread) > MOST_SAID:
+        del _said_unread[next(iter(_said_unread))]
+    say(f"THE RECORD of {release} COULD NOT BE READ as a whole: {why}. The rollback goes by what is kept beside the key, and by what runs")
 
 
 def inform(line: str) -> None:

@@ -19,58 +19,61 @@ from blocks.outside_text import error_text
 from tasks.lifecycle.kept_runs import write
 from tasks.record.journal import read_entries, say
 from tasks.rules.plan.plan import Plan
+from tasks.rules.plan.targets import production_of
 from tasks.rules.record.entries import Entry
 from tasks.rules.rollout.history import MOST, Measured, measure
 
 FOLDER, WHAT = "times", "which says how long a release took"
 
 
-async def measure_times(service: str, *, run: str) -> None:
+async def measure_times(plan: Plan, *, run: str) -> None:
     """Measure a deployed release from its record; whatever goes wrong, it is logged, as no ending depends on it.
 
     Args:
-        service: Its service.
+        plan: Its plan.
         run: Its flow run id.
     """
     try:
-        await keep_times(service, run=run, entries=await read_entries(run))
+        await keep_times(plan, run=run, entries=await read_entries(run))
     except Exception as error:  # noqa: BLE001 - as of a record by another version, whose steps have other fields
         say(f"how long this release took could not be measured: {error_text(error)}")
 
 
-async def keep_times(service: str, *, run: str, entries: Sequence[Entry]) -> None:
+async def keep_times(plan: Plan, *, run: str, entries: Sequence[Entry]) -> None:
     """Keep how long a deployed release took, and forget the oldest ones; without the key's folder it is not known.
 
     Args:
-        service: Its service.
+        plan: Its plan.
         run: Its flow run id.
         entries: Its whole record, verified.
     """
     found = measure(run, entries)
     if found is None:
         return
-    name = f"{_prefix(service)}{found.at:%Y%m%dT%H%M%SZ}-{run}"
+    name = f"{_prefix(plan)}{found.at:%Y%m%dT%H%M%SZ}-{run}"
     with suppress(KeyFolderFault, OSError):
-        await write(FOLDER, name, {"service": service, **found.model_dump(mode="json")}, what=WHAT)
-        for old in (await asyncio.to_thread(kept_names, FOLDER, beginning=_prefix(service)))[: -2 * MOST]:
+        await write(FOLDER, name, {"service": plan.service, **found.model_dump(mode="json")}, what=WHAT)
+        for old in (await asyncio.to_thread(kept_names, FOLDER, beginning=_prefix(plan)))[: -2 * MOST]:
             await asyncio.to_thread(remove_kept, FOLDER, old)
 
 
-def times_of(service: str) -> list[Measured]:
-    """Read how long the releases of a service took, the newest last; what cannot be read, or was written by others, does not count."""
+def times_of(plan: Plan) -> list[Measured]:
+    """Read how long the releases of a service to these blocks took, the newest last; what cannot be read does not count."""
     found = []
-    for name in kept_names(FOLDER, beginning=_prefix(service))[-2 * MOST :]:
+    for name in kept_names(FOLDER, beginning=_prefix(plan))[-2 * MOST :]:
         with suppress(Refused, ValidationError, KeyError):
             kept = read_kept(FOLDER, name, what=WHAT) or {}
-            if kept.pop("service") == service:
+            if kept.pop("service") == plan.service:
                 found.append(Measured.model_validate(kept))
     return found
 
 
 def history_of(plan: Plan) -> list[Measured]:
     """Read the times that count for a plan: none if it goes by its steps alone."""
-    return times_of(plan.service) if plan.windows.time == "history" else []
+    return times_of(plan) if plan.windows.time == "history" else []
 
 
-def _prefix(service: str) -> str:
-    return f"{hashlib.sha256(service.encode()).hexdigest()[:24]}-"
+def _prefix(plan: Plan) -> str:
+    """Name a service with the blocks of its production: another plan may call its service by the same name."""
+    named = "\n".join([plan.service, *sorted(place.platform for place in production_of(plan))])
+    return f"{hashlib.sha256(named.encode()).hexdigest()[:24]}-"

@@ -7,7 +7,7 @@ import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from blocks.errors import Refused, Tampered, Temporary
 from tasks.process.concurrency import to_its_end
@@ -33,6 +33,7 @@ class StorageFault(Temporary):
     """The storage does not answer or refuses: what goes forward waits for it, and a rollback goes on without it."""
 
 
+@runtime_checkable
 class Objects(Protocol):
     """Bytes by path."""
 
@@ -172,7 +173,7 @@ def objects_of(storage: Any) -> Objects:
     Raises:
         Refused: It is a remote filesystem of a kind that is not taken.
     """
-    if isinstance(storage, Folder | BlockObjects | NoStorage):
+    if isinstance(storage, Objects):
         return storage
     if isinstance(storage, Path):
         return Folder(storage)

@@ -27,10 +27,12 @@ from tasks.lifecycle.lock import OPEN, change_tags
 from tasks.lifecycle.retries import OBSERVE
 from tasks.lifecycle.seeing import acts_now, forget_gone, see, see_deleted
 from tasks.record.kept_entries import kept_entry
+from tasks.record.objects import objects_of
+from tasks.record.patience import patient
 from tasks.record.reading import Reading, read_record
 from tasks.record.storage import default_storage
 from tasks.rules.lifecycle.reconcile import RunFacts
-from tasks.rules.record.entries import key_of, outcome_of
+from tasks.rules.record.entries import key_of
 from tasks.rules.rollout.waiting import says_it_waits, wake_time
 from tasks.rules.rollout.waves import has_canary
 
@@ -54,7 +56,7 @@ class OpenRun:
 
 @task(name="find open runs", **OBSERVE)
 async def find_open(part: Part | None = None) -> list[OpenRun]:
-    """Read every run whose record is not closed; one that lost its tag gets it back, and one that was deleted is among them.
+    """Read every run that has not come to its end; one that lost its tag gets it back, and one that was deleted is among them.
 
     Args:
         part: Those that are `kept` beside the key, as each is that has begun; or some of those that are only `tagged` as open, which anyone
@@ -93,15 +95,11 @@ async def _look_at_kept(client: PrefectClient, run: str) -> OpenRun | None:
 
 
 async def _untagged(client: PrefectClient, run: str) -> OpenRun | None:
-    """Look at a run that is kept as open and has no tag that says so; None if its record is closed, and only the file was left."""
-    reading = await _read(run)
-    if reading is not None and outcome_of(reading.entries) != "open":
-        await forget_open(run)
-        return None
+    """Look at a run that is kept as open and has no tag that says so; if its record is closed, its leases and locks may be left."""
     try:
         found = await client.read_flow_run(UUID(run))
     except ObjectNotFound:
-        return await _deleted(client, run, reading)
+        return await _deleted(client, run, await _read(run))
     await change_tags(client, found, add={OPEN})
     return await _look(client, found)
 
@@ -170,7 +168,7 @@ def by_record(seen: RunFacts, reading: Reading | None, *, kept: bool) -> RunFact
 
 async def _read(run: str) -> Reading | None:
     try:
-        return await read_record(await default_storage(), run)
+        return await read_record(patient(objects_of(await default_storage())), run)
     except Exception as error:  # noqa: BLE001 - a record that cannot be read keeps no run from the keeper's care
         LOG.warning("the record of %s could not be read: %s", run, error_text(error))
         return None

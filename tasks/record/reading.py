@@ -6,6 +6,7 @@ Nothing here imports Prefect, so the command line can read a record quickly.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,12 +16,13 @@ from typing import Any
 from blocks.errors import BadInput, Refused, Tampered
 from blocks.key_folder.heads import Head, read_head
 from blocks.key_folder.seal import Seal, reading_seal, split
-from tasks.record.objects import Objects, objects_of
+from tasks.record.objects import Objects, StorageFault, objects_of
 from tasks.rules.record.entries import Entry, parse_entry, verify_chain
 
 KEPT_BYTES = 64_000
 RELEASE_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
 ENTRY_NAME = re.compile(r"(\d{5,})\.json")
+UNREAD_IN_A_ROW = 3  # then it is the storage that is away, and not an entry
 
 
 @dataclass(frozen=True)
@@ -119,17 +121,19 @@ def _missed(entries: list[Entry], head: Head | None, folder: str) -> list[str]:
     return [f"{folder}/{head.seq:05d}.json is not the entry that was written there: another copy was put in its place"]
 
 
-async def readable_entries(storage: Any, release_id: str) -> list[Entry]:
+async def readable_entries(storage: Any, release_id: str, *, unread: list[str] | None = None) -> list[Entry]:
     """Read the entries that can be read, each true to its own hash and seal; whether they hang together is said by `read_record`.
 
     Args:
         storage: A folder's `Path` or a Prefect filesystem block.
         release_id: The release.
+        unread: Where to say what the storage does not give, a sentence each, for who goes on without it.
 
     Raises:
         Tampered: The record's folder is not a folder that was made here.
+        StorageFault: The storage does not give an entry, and `unread` is None.
     """
-    contents = await contents_of(objects_of(storage), folder_of(release_id))
+    contents = await contents_of(objects_of(storage), folder_of(release_id), unread=unread)
     seal = reading_seal() if contents else None
     entries = []
     for place, content in contents.items():
@@ -156,16 +160,41 @@ def path_of(release_id: str, seq: int) -> str:
     return f"{folder_of(release_id)}/{seq:05d}.json"
 
 
-async def contents_of(objects: Objects, folder: str) -> dict[int, bytes | Tampered]:
-    """Read all stored entries by place; where the storage cannot list, up to the first that is missing."""
-    contents = await objects.contents(folder, named=ENTRY_NAME)
-    found: dict[int, bytes | Tampered] = {}
+async def contents_of(objects: Objects, folder: str, *, unread: list[str] | None = None) -> dict[int, bytes | Tampered]:
+    """Read all stored entries by place; where the storage cannot list, up to the first that is missing.
+
+    What the storage does not give is left out and said in `unread`, if that is a list: one such object must not hide the others.
+    """
+    try:
+        contents = await objects.contents(folder, named=ENTRY_NAME)
+    except StorageFault:
+        if unread is None:
+            raise
+        contents = None  # a file of the folder cannot be read, or none can
     if contents is None:
-        while (content := await objects.read(f"{folder}/{len(found) + 1:05d}.json")) is not None:
-            found[len(found) + 1] = content
-        return found
+        return await _one_by_one(objects, folder, unread)
     found = {int(name.partition(".")[0]): content for name, content in contents.items()}
     return dict(sorted(found.items()))
+
+
+async def _one_by_one(objects: Objects, folder: str, unread: list[str] | None) -> dict[int, bytes | Tampered]:
+    found: dict[int, bytes | Tampered] = {}
+    in_a_row = 0
+    for place in itertools.count(1):
+        try:
+            content = await objects.read(f"{folder}/{place:05d}.json")
+        except (StorageFault, Tampered) as error:
+            if unread is None:
+                raise
+            unread.append(str(error))
+            in_a_row += 1
+            if in_a_row == UNREAD_IN_A_ROW:
+                break
+            continue
+        if content is None:
+            break
+        found[place], in_a_row = content, 0
+    return found
 
 
 def parsed(path: str, stored: bytes, seal: Seal | None) -> Entry:

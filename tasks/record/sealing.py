@@ -31,6 +31,7 @@ from blocks.outside_text import error_text
 from tasks.record.child_runs import folder_of, place_of
 from tasks.record.kept_storage import find_storage
 from tasks.record.objects import NoStorage, Objects, objects_of
+from tasks.record.patience import as_patient_as_now
 from tasks.record.without_key import is_rolling_back
 
 _blocks: dict[tuple[str, str], SealedStorage] = {}
@@ -75,12 +76,13 @@ class SealedStorage(WritableFileSystem):
     async def find(self, path: str) -> bytes | None:
         """Read a result, or None if there is none; raises what `read_path` raises.
 
-        A rollback goes by none that cannot be checked, or that others changed: what it did is done once more, which changes nothing.
+        A rollback goes by none that cannot be checked, that others changed, or that the storage does not give within ten seconds in all:
+        what it did is done once more, which changes nothing.
         """
         try:
-            stored = await self._objects.read(path)
+            stored = await as_patient_as_now(self._objects).read(path)
             return None if stored is None else reading_seal().open(path, stored)
-        except (Refused, Tampered) as error:
+        except (Refused, Tampered, Temporary) as error:
             if not is_rolling_back():
                 raise
             _go_on_without(path, error)
@@ -89,7 +91,7 @@ class SealedStorage(WritableFileSystem):
     async def write_path(self, path: str, content: bytes) -> None:
         """Write a result with its seal; a rollback goes on without what cannot be stored."""
         try:
-            await self._objects.replace(path, writing_seal().close(path, content))
+            await as_patient_as_now(self._objects).replace(path, writing_seal().close(path, content))
         except (Refused, Tampered, Temporary, OSError) as error:
             if not is_rolling_back():
                 raise

@@ -19,6 +19,7 @@ from tasks.lifecycle.retries import OBSERVE
 from tasks.lifecycle.run_labels import HOST, machine
 from tasks.record.borders import hold
 from tasks.record.objects import NoStorage, Objects, StorageFault, objects_of
+from tasks.record.patience import patient
 from tasks.record.sealing import SealedStorage
 
 RECENT = 50
@@ -44,7 +45,7 @@ async def default_storage() -> Objects:
 async def show_machine(run: str) -> None:
     """Show on a run, and in the storage, which machine this is; without the storage the keeper does what else it can."""
     try:
-        await (await default_storage()).create(_place(_host()), b"")
+        await patient(await default_storage()).create(_place(_host()), b"")
     except (Refused, Tampered, StorageFault) as error:
         logging.getLogger("shipway").warning("this machine cannot register in the storage: %s", error_text(error))
     async with get_client() as client:

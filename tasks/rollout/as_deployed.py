@@ -16,6 +16,7 @@ from blocks.kubernetes.api.credentials import kubeconfig_from
 from blocks.kubernetes.api.kubeconfig import with_users_of
 from blocks.outside_text import error_text
 from blocks.platform import Identified, Platform, Strategic
+from tasks.approval.kept_places import block_kept_for
 from tasks.record.borders import hold
 from tasks.record.journal import say
 from tasks.rollout.platforms import KNOWN, known_class, load_block, load_platform
@@ -28,8 +29,8 @@ Answers = Callable[[Block], Awaitable[str]]
 async def load_platform_to_roll_back(name: str, *, field: str, strategy: str | None = None, looks: bool = True) -> Platform:
     """Load the platform on which a rollback acts, as the last release had it.
 
-    What was edited since does not count, nor that a block was deleted: whoever can edit blocks could send the rollback elsewhere. Only a
-    secret that does not serve any more, as it was rotated, is replaced by the one that the block has now; it goes to the same place.
+    What was edited since does not count, nor that a block was deleted or renamed: who can edit blocks could send the rollback elsewhere.
+    Only a secret that does not serve any more, as it was rotated, is replaced by the one that the block has now; it goes to the same place.
 
     Args:
         name: The block, as `type/name`.
@@ -40,13 +41,18 @@ async def load_platform_to_roll_back(name: str, *, field: str, strategy: str | N
     Raises:
         BadInput: The block cannot be used, and no release acted through it.
     """
-    kept = await asyncio.to_thread(_kept, name)
+    was, kept = name, await asyncio.to_thread(_kept, name)
     if kept is None:
-        return await load_platform(name, field=field, strategy=strategy)
+        now = await load_platform(name, field=field, strategy=strategy)
+        was = await block_kept_for(name, now)
+        kept = await asyncio.to_thread(_kept, was) if was else None
+        if kept is None:
+            return now
+        say(f"no release ever acted through {name}; what it leads to was last released through {was}, and the rollback goes by that")
     try:
-        found = await _made_of(name, kept, _answers if looks else _unasked)
+        found = await _made_of(was, kept, _answers if looks else _unasked, now=name)
     except (ValueError, LookupError, BadInput, ImportError) as error:  # as by another version of Shipway, or of a type that is gone
-        say(f"{kept_path(FOLDER, name)} cannot be used: {error_text(error)}. The rollback goes by the block as it is now")
+        say(f"{kept_path(FOLDER, was)} cannot be used: {error_text(error)}. The rollback goes by the block as it is now")
         return await load_platform(name, field=field, strategy=strategy)
     return found.following(strategy) if strategy is not None and isinstance(found, Strategic) else found
 
@@ -59,11 +65,11 @@ def _kept(name: str) -> Kept | None:
         return None
 
 
-async def _made_of(name: str, kept: Kept, answers: Answers) -> Platform:
-    """Make a platform of what was kept."""
+async def _made_of(name: str, kept: Kept, answers: Answers, *, now: str) -> Platform:
+    """Make a platform of what was kept; `now` is how its block is called by now."""
 
     async def load(part: str, _field: str) -> Block:
-        return await _part(part, kept, answers, of=name)
+        return await _part(part, kept, answers, of=name, now=now if part == name else part)
 
     found: Any = await load(name, "")
     if name.startswith(GITOPS):
@@ -75,18 +81,18 @@ async def _made_of(name: str, kept: Kept, answers: Answers) -> Platform:
     return found
 
 
-async def _part(name: str, kept: Kept, answers: Answers, *, of: str) -> Block:
+async def _part(name: str, kept: Kept, answers: Answers, *, of: str, now: str) -> Block:
     """Make one block as it was; with its present secrets if only they serve."""
     was = _resolved(name, await _of_settings(name, kept.parts[name]), kept.parts.get(_credentials(kept.parts[name]), {}).get("kubeconfig"))
-    now, why = await _as_it_is_now(name)
-    if now is not None and whole_settings(now) == whole_settings(was):
+    present, why = await _as_it_is_now(now)
+    if present is not None and whole_settings(present) == whole_settings(was):
         return was
     say(
-        f"the block {name} is not as the last release had it{why}. The rollback goes by the settings of that release; "
+        f"the block {now} is not as the last release had it{why}. The rollback goes by the settings of that release; "
         f"if others must count, remove {kept_path(FOLDER, of)}"
     )
     fault = await answers(was)
-    renewed = _with_secrets_of(was, now) if fault and type(now) is type(was) else was
+    renewed = _with_secrets_of(was, present) if fault and type(present) is type(was) else was
     if renewed != was and not await answers(renewed):
         say(f"the secrets of {name} do not serve any more ({fault}); those that the block has now do")
         hold(renewed)

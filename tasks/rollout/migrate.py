@@ -92,6 +92,5 @@ async def find_contracts(service: str) -> tuple[list[Contract], set[tuple[str, s
 
 @task(name="find last release", **OBSERVE)
 async def last_deployed(service: str, *, version: str, here: Here) -> datetime | None:
-    """Find when the newest release that deployed a version in an environment began; None if no record has one."""
-    found = await find_last_deployed(service, version=version, here=here)
-    return found and found.at
+    """Find when a version was last promoted in an environment by a run that deployed it; None if that is not known."""
+    return await find_last_deployed(service, version=version, here=here)

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from prefect import task
 
-from blocks.outside_text import without_escapes
 from blocks.platform import Platform
 from blocks.secret_text import hide
 from tasks.lifecycle.retries import OBSERVE_PLATFORM
+from tasks.rules.verification.log_lines import ErrorSearch, NewErrors
 
-MOST_LINES = 5_000
 
+@task(name="search logs", **OBSERVE_PLATFORM)
+async def search_logs(platform: Platform, *, since: float, version: str, previous: str | None, pattern: str) -> dict[str, Any]:
+    """Look through all that two versions logged since a moment for error lines that only the new one has.
 
-@task(name="read logs", **OBSERVE_PLATFORM)
-async def read_logs(platform: Platform, *, since: float) -> list[dict[str, Any]]:
-    """Read the revisions' log lines since a moment (seconds since the epoch), the newest 5,000 at most.
+    Secrets are hidden before lines are compared and shortened: of half a secret nothing would be found.
 
-    Secrets are hidden here, before lines are compared and shortened: of half a secret nothing would be found.
+    Args:
+        platform: The environment.
+        since: From when, in seconds since the epoch.
+        version: The version under release.
+        previous: The version before it.
+        pattern: Regular expression of an error line.
+
+    Returns:
+        `found`, the fields of `NewErrors`, and `missing`, the lines that could not be read, or "".
     """
-    lines = await platform.logs(since, limit=MOST_LINES)
-    return await asyncio.to_thread(lambda: [{**line, "text": hide(without_escapes(str(line["text"])))} for line in lines])
+    search = ErrorSearch(pattern, canary=version, baseline=previous, clean=hide)
+    missing = await platform.logs(since, lambda line: search.take(line["version"], line["text"]))
+    return {"found": NewErrors(*search.found())._asdict(), "missing": missing}

@@ -6,9 +6,10 @@ import asyncio
 import base64
 import contextlib
 import hashlib
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from blocks.errors import Refused, ShipwayError
@@ -85,7 +86,7 @@ _expanded: dict[tuple[str, str], tuple[datetime, Events]] = {}
 async def with_calendars(groups: Sequence[Group]) -> list[Group]:
     """Give windows with what their calendars say now."""
     wanted = sorted({(window.ics, window.zone) for group in groups for window in group if window.ics})
-    said = dict(zip(wanted, await _at_once(_calendar(*one) for one in wanted), strict=True))
+    said = dict(zip(wanted, await _at_once(partial(_calendar, *one) for one in wanted), strict=True))
     return [tuple(replace(one, calendar=said.get((one.ics, one.zone))) for one in group) for group in groups]
 
 
@@ -111,7 +112,8 @@ async def refresh_calendars() -> None:
                 await asyncio.to_thread(remove_kept, folder, kept.name)
     lately = FORGOTTEN if await asyncio.to_thread(kept_names, OPEN) else LATELY  # what waits may look at windows once in a year
     due = [one for one in known if at - one.asked_at < lately and one.is_due(at)]
-    await _at_once(_refresh_kept(one, at) for one in due)
+    due.sort(key=lambda one: one.tried_at.timestamp() if one.tried_at else 0.0)  # so that those that hang keep none from its turn for ever
+    await _at_once(partial(_refresh_kept, one, at) for one in due)
 
 
 def kept_in_words(kept: Kept, at: datetime) -> str:
@@ -120,13 +122,13 @@ def kept_in_words(kept: Kept, at: datetime) -> str:
     return f"{address_in_words(kept.ics)}: {kept.note(at) or age}"
 
 
-async def _at_once(wanted: Iterable[Awaitable[Result]]) -> list[Result]:
-    """Await some at a time, so that many hosts that do not answer take no longer than a few."""
+async def _at_once(wanted: Iterable[Callable[[], Awaitable[Result]]]) -> list[Result]:
+    """Call and await some at a time, so that many hosts that do not answer take no longer than a few."""
     free = asyncio.Semaphore(AT_ONCE)
 
-    async def one(awaited: Awaitable[Result]) -> Result:
+    async def one(call: Callable[[], Awaitable[Result]]) -> Result:
         async with free:
-            return await awaited
+            return await call()
 
     return await asyncio.gather(*map(one, wanted))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from dataclasses import dataclass, field
 
@@ -30,6 +31,7 @@ class FakeEngine:
         operation: The operation that runs, or None.
         syncs: The notes of the syncs that were asked for.
         stopped: How often an operation was ended.
+        late_seconds: How long after a hold a sync begins that was decided on before it; 0 for none.
     """
 
     repository: Repository
@@ -44,6 +46,8 @@ class FakeEngine:
     operation: str | None = None
     syncs: list[str] = field(default_factory=list)
     stopped: int = 0
+    late_seconds: float = 0.0
+    late: asyncio.Task[None] | None = None
 
     async def look(self) -> Observed:
         """Say what was seen last."""
@@ -62,6 +66,8 @@ class FakeEngine:
 
     async def refresh(self) -> None:
         """Look at Git, and deploy what it says if that is done without being asked."""
+        if self.late is not None:  # it looks at one thing at a time
+            await self.late
         if not self.reaches_git or self.fault:
             return
         self.revision = self.repository.head
@@ -90,6 +96,8 @@ class FakeEngine:
             raise Refused(self.unholdable)
         if self.holder not in {"", owner}:
             raise Refused(f"the fake is held by {self.holder}")
+        if self.late_seconds and self.late is None and not self.holder:
+            self.late = asyncio.create_task(self._sync_late())
         self.holder = owner
 
     async def release_hold(self, owner: str) -> None:
@@ -104,6 +112,10 @@ class FakeEngine:
     async def identity(self) -> str:
         """Name this one."""
         return f"fake {self.world.namespace}"
+
+    async def _sync_late(self) -> None:
+        await asyncio.sleep(self.late_seconds)
+        await self._deploy(self.revision)
 
     async def _deploy(self, commit: str) -> None:
         self.operation = None

@@ -93,7 +93,7 @@ async def test_a_workload_without_a_seal_is_released_as_before(scene: Scene) -> 
     await release(scene)
     await annotate(scene, seal=None)
     await roll_back(scene, FIRST)
-    await annotate(scene, seal=None, generation=None, previous=None)
+    await annotate(scene, **{"seal": None, "generation": None, "previous": None, "rolled-back": None})
     await release(scene)
     position = await scene.platform.current()
     assert (position["baseline"], position["previous"]) == (SECOND, FIRST)

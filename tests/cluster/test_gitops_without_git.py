@@ -98,6 +98,17 @@ async def test_the_previous_version_is_restored_and_git_is_told_later(away: Away
     assert await away.runs() == {FIRST}
 
 
+async def test_a_sync_that_was_decided_on_before_the_hold_is_undone(away: Away) -> None:
+    """The engine looks at its own copy of what is to be synced, and may begin after it was held."""
+    lease = await away.deploy()
+    away.go()
+    away.engine.late_seconds = 3
+    await away.scene.platform().abort(lease)
+    assert away.engine.late is not None
+    await away.engine.late
+    assert (await away.position(), await away.runs()) == ((FIRST, None, 0), {FIRST})
+
+
 async def test_a_git_server_that_hangs_is_not_waited_for(away: Away) -> None:
     """No longer than the block's patience."""
     lease = await away.deploy()

@@ -51,7 +51,7 @@ async def release(platform: KubernetesPlatform, share: int) -> None:
     await platform.abort(lease)
     await platform.prepare("6.9.1", lease, timeout_seconds=60)
     await platform.shift(100, lease)
-    await asyncio.gather(platform.progress(), platform.logs(time.time() - 60), platform.labels(), platform.counts())
+    await asyncio.gather(platform.progress(), platform.logs(time.time() - 60, lambda _: None), platform.labels(), platform.counts())
     await platform.promote(lease)
     await platform.release_lease(lease)
     assert (await platform.current())["baseline"] == "6.9.1"

@@ -9,8 +9,9 @@ import pytest
 
 from blocks.errors import Refused
 from flows.commands import approve
+from tasks.approval.answering import Asked
 from tasks.evidence import inputs
-from tasks.rules.approval.statement import Question
+from tasks.rules.approval.statement import OF_A_WINDOW, Question
 
 QUESTION = Question(
     run="run-1", gate="production", question=1, service="shop", version="1.1", digest="ab" * 32, nonce="0f" * 16
@@ -49,3 +50,15 @@ async def test_the_plan_of_the_run_is_that_of_the_service(service: str, digest: 
     else:
         words = await approve._compared(QUESTION, "/srv/shipway.yaml")
         assert ("WARNING" in words) == (digest != QUESTION.digest)
+
+
+@pytest.mark.parametrize("gate", ["production", f"{OF_A_WINDOW}1-until-20261201t010000"])
+def test_a_text_without_the_challenge_of_any_decision_is_not_that_of_the_question(gate: str) -> None:
+    """Who can write to the server could show the challenge of another question beside one word."""
+    question = QUESTION.model_copy(update={"gate": gate})
+    assert ("postpone" in question.decisions) is (gate != "production")
+    shown = [f"`{question.digest}`", *(f"| {one} | `{question.challenge(one)}` |" for one in question.decisions)]
+    assert Asked("key", "\n".join(shown), question).mismatch() == ""
+    for left, name in enumerate(["digest", *(f"challenge to {one}" for one in question.decisions)]):
+        text = "\n".join(line for number, line in enumerate(shown) if number != left)
+        assert f"does not have the {name} of the question" in Asked("key", text, question).mismatch()

@@ -12,21 +12,26 @@ from typing import Any
 
 import pytest
 
-from blocks.errors import BadInput
+from blocks.errors import BadInput, Refused
+from blocks.key_folder.key_file import create_key, key_path
 from flows.cli import build_parser
+from flows.commands._measure import measure
 from flows.commands._quietest import _write, facts_of, print_rhythm
+from tasks.lifecycle.quietest import keep_quietest, read_quietest
 from tasks.rules.analysis.forecast import Traffic
 from tasks.rules.analysis.rhythm import profile
 from tasks.rules.plan.targets import production_of
 from tasks.rules.rollout.windows import needed_for
 from tests.flows.harness import Stage
 from tests.prometheus_server import PrometheusServer, prometheus_server
+from tests.rules.analysis.test_quietest import SCRAPED, asking
 from tests.rules.analysis.test_rhythm import daily, traffic
 from tests.rules.rollout.test_history import PLAN as HISTORY
 from tests.rules.rollout.test_history import took
 from tests.rules.rollout.test_steps import plan_of, targets_of
 from tests.rules.rollout.test_windows import with_windows
 from tests.rules.windows.oracle import utc
+from tests.tasks.lifecycle.test_quietest import kept_of
 
 __all__ = ["prometheus_server"]
 
@@ -69,6 +74,19 @@ def test_a_picture_is_drawn_for_each_target(tmp_path: Path, capsys: pytest.Captu
     assert "The picture is in " in capsys.readouterr().err
     with pytest.raises(BadInput, match=r"--picture: .* cannot be written"):
         _write(tmp_path / "no" / "week.svg", one, "<svg/>")
+
+
+def test_another_plan_with_the_name_of_a_service_measures_nothing_over_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes plans can call a service by any name; nor does it forget what was measured."""
+    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "keys" / "approvals.key"))
+    create_key(key_path())
+    plan = asking(plan_of(), SCRAPED)
+    keep_quietest(plan.service, kept_of(plan))
+    for windows in (plan.windows, plan_of().windows):
+        production = plan.production.model_copy(update={"platform": "local/of-another-plan"})
+        with pytest.raises(Refused, match="was measured for"):
+            measure(plan.model_copy(update={"production": production, "windows": windows}))
+    assert read_quietest(plan.service) is not None
 
 
 def test_a_service_that_is_too_quiet_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,7 +147,6 @@ async def test_a_prometheus_that_knows_nothing_is_not_taken_for_a_quiet_service(
     from flows.commands._measure import _measure  # noqa: PLC0415
     from flows.commands._quietest import _ask  # noqa: PLC0415
     from flows.commands.check import look_at  # noqa: PLC0415
-    from tasks.lifecycle.quietest import read_quietest  # noqa: PLC0415
 
     await Prometheus(url=prometheus_server.url).save("quiet", overwrite=True)
     judgement = {"prometheus": "prometheus/quiet", "slis": [{"name": "errors", "indicator": "errors", "tolerance": 0.3}]}

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import secrets
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -103,7 +104,10 @@ class Stage:
 
     async def reset_versions(self, version: str) -> None:
         """Do the same, but let the environments belong to whom they belong."""
+        from blocks.key_folder.key_file import key_path  # noqa: PLC0415
+
         await self.free()
+        shutil.rmtree(key_path().parent / "left", ignore_errors=True)  # what runs now serves since no rollback
         for environment in self.environments:
             platform = self.platform(environment)
             lease = await platform.acquire_lease("reset", takeover=True)

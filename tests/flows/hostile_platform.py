@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
@@ -109,11 +109,12 @@ class HostilePlatform(Block):
         """Say it in the words of the test."""
         return [self.world.text]
 
-    async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:
+    async def logs(self, since: float, take: Callable[[LogLine], None]) -> str:
         """Log the test's words as an error of every version but the first."""
-        del limit
         texts = [f"ERROR {text} ERROR" for text in (self.world.text, *self.world.lines)] if self.world.fails_at == "logs" else ["INFO well"]
-        return [LogLine(at=since, version=str(self.world.position["baseline"]), text=text) for text in texts]
+        for text in texts:
+            take(LogLine(at=since, version=str(self.world.position["baseline"]), text=text))
+        return ""
 
     async def run_job(self, manifest: dict[str, Any], lease: Lease, *, name: str, timeout_seconds: float) -> list[str]:
         """Run a Job that writes the words of the test, or fails with them."""

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from blocks.errors import Refused
+from flows import production as alone
 from flows import release as releases
 from flows.approval import gate as gates
 from flows.lifecycle import windows
 from flows.lifecycle.windows import opens_at, wait_for_window
-from flows.release import _still_the_same, _to_be_renewed
+from flows.release import UNCHANGED, _is_settled, _still_the_same, _to_be_renewed
+from tasks.rules.analysis.outcome import Outcome
+from tasks.rules.lifecycle.results import Approval, TargetResult, WaveResult
 from tasks.rules.rollout.waiting import wake_time
 from tasks.rules.windows.schedule import Due
 from tests.flows.test_gate_in_time import Asked, passed_at, phase
@@ -123,3 +126,55 @@ async def test_the_run_is_woken_for_it_and_asks_again(approved: World, monkeypat
     assert not await _still_the_same(phase, INPUTS)
     assert (Kept.entries[-1].kind, Kept.entries[-1].name) == ("refused", "void")
     assert "it will be older than `approval.valid_for_minutes`" in Kept.entries[-1].why
+
+
+async def test_a_release_begins_by_no_approval_that_grew_too_old_while_it_waited(approved: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else changed, and production is open: people are asked again all the same."""
+    assert not approved.is_begun
+    for name in ("_holds_lease", "_is_changed", "check_not_stopped", "tell_what_is_over"):
+        monkeypatch.setattr(windows, name, nothing)
+    phase = await decided(phase_of())
+    monkeypatch.setattr(gates, "now", lambda: AT + 3 * DAY + HOUR)
+    assert not await _still_the_same(phase, INPUTS)
+    assert "it is 4380 min old, more than the 4320" in Kept.entries[-1].why
+
+
+async def test_what_was_approved_is_compared_again_after_each_wait_before_production(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it was, it counts until the release waits for a window, a freeze or its turn."""
+    assert world.frozen is None
+    for name in ("_holds_lease", "check_not_stopped"):
+        monkeypatch.setattr(windows, name, nothing)
+    phase = phase_of(**CLOSED)
+    assert not await _is_settled(phase)
+    await phase.append("Nothing changed", kind="gate", name=UNCHANGED)
+    assert await _is_settled(phase)
+    await wait_for_window(phase, ["production"])
+    assert not await _is_settled(phase)
+    world.is_begun = True
+    assert await _is_settled(phase)  # what has begun finishes
+
+
+async def test_production_alone_does_not_begin_by_an_approval_that_grew_too_old(approved: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waited longer for its window than an approval holds; a wave that has begun, and later waves, go on."""
+    done = TargetResult(outcome=Outcome.PASSED, reason="deployed", environment="production")
+
+    async def roll_out(*_: Any, **__: Any) -> WaveResult:
+        return WaveResult(outcome=Outcome.PASSED, reason="deployed", targets={"production": done})
+
+    async def is_begun(*_: Any) -> bool:
+        return approved.is_begun
+
+    for name, way in {"wait_for_window": nothing, "roll_out_wave": roll_out, "is_begun": is_begun}.items():
+        monkeypatch.setattr(alone, name, way)
+    phase = await decided(phase_of(**CLOSED))
+
+    async def begins(after: timedelta, inputs: Any = INPUTS) -> WaveResult:
+        monkeypatch.setattr(gates, "now", lambda: AT + after)
+        return await alone._when_it_may(phase, "1.1", wave=["production"], approval=Approval(), inputs=inputs)
+
+    assert (await begins(3 * DAY)).passed
+    with pytest.raises(Refused, match=r"it is 4380 min old, more than the 4320 of `approval.valid_for_minutes`. Run it again"):
+        await begins(3 * DAY + HOUR)
+    assert (await begins(3 * DAY + HOUR, None)).passed
+    approved.is_begun = True
+    assert (await begins(3 * DAY + HOUR)).passed

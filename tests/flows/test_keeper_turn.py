@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from blocks.server.keeper_limit import PATIENCE_SECONDS
+
 OPEN = ["show_machine", "find_open", "find_open", "note_work"]  # in this order, before all that follows
 REST = ["end_strays", "refresh_calendars", "tell_git_what_is_due", "renew_quietest", "remove_old", "forget_idle_runs"]
 
@@ -42,8 +44,9 @@ async def test_a_turn_is_noted_if_the_open_runs_were_seen_to(monkeypatch: pytest
     assert done == [name for name in [*OPEN, *REST] if works or name != "note_work"]
 
 
-async def test_calendars_that_do_not_answer_keep_no_other_part_from_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They have their time together."""
+@pytest.mark.parametrize(("part", "limit"), [("refresh_calendars", "CALENDAR_SECONDS"), ("renew_quietest", "TURN_SECONDS")])
+async def test_what_does_not_answer_keeps_no_other_part_from_its_turn(monkeypatch: pytest.MonkeyPatch, part: str, limit: str) -> None:
+    """All calendars have their time together, and so have all services whose quietest window is measured."""
     keeper: Any = importlib.import_module("flows.keeper")
     done: list[str] = []
 
@@ -57,8 +60,9 @@ async def test_calendars_that_do_not_answer_keep_no_other_part_from_its_turn(mon
     for name in {*OPEN, *REST}:
         monkeypatch.setattr(keeper, name, act)
     monkeypatch.setattr(keeper, "run_id", lambda: "r1")
-    monkeypatch.setattr(keeper, "refresh_calendars", hang)
-    monkeypatch.setattr(keeper, "CALENDAR_SECONDS", 0.05)
+    assert keeper.CALENDAR_SECONDS + keeper.TURN_SECONDS < PATIENCE_SECONDS, "the next keeper would wait for this one no longer"
+    monkeypatch.setattr(keeper, part, hang)
+    monkeypatch.setattr(keeper, limit, 0.05)
     async with asyncio.timeout(10):
         await keeper.keeper.fn()
     assert len(done) == len(OPEN) + len(REST) - 1

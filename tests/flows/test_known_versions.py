@@ -10,7 +10,7 @@ import pytest
 
 from blocks.errors import Refused, Temporary
 from flows.lifecycle.context import Phase
-from flows.rollout import bad_version, known
+from flows.rollout import bad_version, known, left
 from flows.rollout.bad_version import expect_known
 from flows.rollout.known import expect_known_there
 from tasks.record.deployed import Deployed
@@ -48,6 +48,7 @@ class World:
         ):
             monkeypatch.setattr(module, name, getattr(self, name))
         monkeypatch.setattr(bad_version, "retried", lambda work: work)
+        monkeypatch.setattr(left, "read_here", self.stands)
         monkeypatch.setattr(Phase, "append", self.append)
         monkeypatch.setattr(Phase, "read", self.read)
 
@@ -69,6 +70,10 @@ class World:
         """Say what a target points to."""
         self.identified.append(environment)
         return Here(environment, f"kubernetes/{environment}", "uid")
+
+    async def stands(self, _: Any, __: Any, environment: str) -> Here:
+        """Say where a target is, for what was left there."""
+        return Here(environment, f"kubernetes/{environment}")
 
     async def find_deployed(self, service: str, *, version: str, here: Here) -> Deployed | None:
         """Find a record of 1.5."""

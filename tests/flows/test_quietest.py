@@ -140,7 +140,7 @@ async def test_a_turn_of_the_keeper_is_bounded_for_all_services_together(world: 
     names = [f"shop-{number}" for number in range(5)]
     for name in names:
         keep_quietest(name, kept_of(asking(plan_of(), SCRAPED)))
-    monkeypatch.setattr(quietest, "monotonic", lambda: world.measured * 16.0)
+    monkeypatch.setattr(quietest, "monotonic", lambda: world.measured * 6.0)
     assert [len(await world.turn(days=days)) for days in (8, 0, 0, 0)] == [2, 2, 2, 0]
     assert world.measured == 6
 

@@ -15,10 +15,11 @@ from blocks.outside_text import as_name, as_reason
 from flows import rollback
 from flows.lifecycle import frame
 from flows.lifecycle.context import Phase
-from flows.rollout import bad_version, revert
+from flows.rollout import bad_version, left, revert
 from flows.rollout.bad_version import version_to_leave_by
 from tasks.record import journal, store
 from tasks.record.without_key import rolling_back
+from tasks.rules.rollout.migrations import Here
 from tests.tasks.conftest import offline  # noqa: F401 - a fixture
 from tests.tasks.fake_platform import FakePlatform
 
@@ -61,6 +62,11 @@ async def abort(platform: FakePlatform, *, lease: Any) -> None:
     await platform.abort(lease)
 
 
+async def here(_: Any, __: Any, environment: str) -> Here:
+    """Say where an environment is."""
+    return Here(environment, f"local/{environment}", f"local {environment}")
+
+
 async def with_lease(_: Any, platform: FakePlatform, *, act: Any, **__: Any) -> Any:
     """Take it over and act."""
     return await act(await platform.acquire_lease(RUN, takeover=True), 0)
@@ -75,13 +81,13 @@ class World:
         plan = SimpleNamespace(service="shop", rollback=SimpleNamespace(to="previous", watch_seconds=0), notify=[])
         self.phase = Phase(RUN, 1, RUN, plan, "plan.yaml", ".", None)  # type: ignore[arg-type]
 
-        for module in (bad_version, revert):
-            stand_ins = {"platform_of": self.give, "retried": lambda work: work, "read_position": read, "expect_no_contract": none}
-            for name, stand_in in stand_ins.items():
-                monkeypatch.setattr(module, name, stand_in)
+        stand_ins = {"platform_of": self.give, "retried": lambda work: work, "read_position": read, "expect_no_contract": none}
+        for module in (bad_version, revert, left):
+            for name, stand_in in {**stand_ins, "abort_canary": abort, "named": lambda work, _: work, "read_here": here}.items():
+                monkeypatch.setattr(module, name, stand_in, raising=False)
         monkeypatch.setattr(bad_version, "releases_there", self.releases_there)
         monkeypatch.setattr(bad_version, "faults_of_others", none_of)
-        for name, stand_in in {"informed": same, "with_lease": with_lease, "abort_canary": abort, "named": lambda work, _: work}.items():
+        for name, stand_in in {"informed": same, "with_lease": with_lease}.items():
             monkeypatch.setattr(revert, name, stand_in)
 
     async def give(self, *_: Any) -> FakePlatform:
@@ -138,7 +144,7 @@ async def test_the_release_that_owns_the_environment_is_the_one_that_is_meant(mo
     ("baseline", "canary", "previous", "asked", "said"),
     [
         ("V0", "BAD", None, {"bad": "V0"}, "no earlier version is known here"),
-        ("BAD", None, "V0", {"bad": "V0"}, "BAD is under release, and this rollback would leave it serving"),
+        ("BAD", None, "V0", {"bad": "V0"}, "BAD is being released or rolled back now, and this rollback would leave it serving"),
     ],
     ids=["half-way", "promoted"],
 )

@@ -30,6 +30,7 @@ class World:
             monkeypatch.setattr(module, "platform_of", self.give(platform))
             monkeypatch.setattr(module, "read_entries", self.give([]))
         monkeypatch.setattr(moved, "read_entry", self.give(None))
+        monkeypatch.setattr(finalize, "closing_entry", self.give(None))
         monkeypatch.setattr(finalize, "append_entry", self.write)
         monkeypatch.setattr(finalize, "roll_back_moved", self.undo)
         monkeypatch.setattr(finalize, "stays_forward", self.give(None))

@@ -52,7 +52,7 @@ def new(stage: Stage, mode: str = "") -> str:
 async def bring(stage: Stage, environment: str, version: str) -> None:
     """Let an environment run a version that an earlier release brought."""
     platform = stage.platform(environment)
-    lease = await platform.acquire_lease("before", takeover=True)
+    lease = await platform.acquire_lease("before")
     await platform.prepare(version, lease, timeout_seconds=30)
     await platform.promote(lease)
     await platform.release_lease(lease)

@@ -15,7 +15,7 @@ from blocks.key_folder.key_file import create_key, key_path
 from flows.commands.override import _expect_held
 from flows.lifecycle import suspend, windows
 from flows.lifecycle.context import Phase
-from flows.lifecycle.windows import Waits, _what_keeps, expect_in_time, wait_for_window, what_holds_a_target
+from flows.lifecycle.windows import Waits, _what_keeps, expect_in_time, wait_for_window, wait_while_frozen, what_holds_a_target
 from tasks.lifecycle.kept_runs import forget_open, keep_open
 from tasks.lifecycle.quietest import keep_quietest
 from tasks.lifecycle.window_turns import take_turns
@@ -27,11 +27,13 @@ from tasks.rules.windows.schedule import Due
 from tasks.rules.windows.window import Calendar, Interval
 from tasks.rules.windows.words import windows_name
 from tests.flows.test_held_steps import FROZEN, RUN, Kept, nothing
-from tests.rules.policy.test_rules import plan_of, policy_of
+from tests.rules.policy.test_rules import EU_AND_US, plan_of, policy_of
 from tests.tasks.lifecycle.test_quietest import kept_of
 
 AT = datetime(2026, 11, 30, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+GROUP = "db of the policies"
+TWO_WAVES = EU_AND_US | {"targets": [one | {"wave": wave} for wave, one in enumerate(EU_AND_US["targets"], start=1)]}
 CLOSED = {"deny": [{"from": "2026-11-01", "until": "2026-12-10", "zone": "UTC", "reason": "stocktaking", "owner": "platform"}]}
 
 
@@ -71,10 +73,11 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return found
 
 
-def phase_of(**more: Any) -> Kept:
+def phase_of(*, production: dict[str, Any] | None = None, **more: Any) -> Kept:
     """Give a release of a plan with these windows."""
     taken: Any = None
-    return Kept(RUN, 1, RUN, plan_of(windows=more), "shipway.yaml", ".", taken)
+    plan = plan_of(windows=more, **({"production": production} if production else {}))
+    return Kept(RUN, 1, RUN, plan, "shipway.yaml", ".", taken)
 
 
 async def keeps(phase: Phase, *, says: bool = True) -> Waits | None:
@@ -213,7 +216,7 @@ async def test_services_of_one_group_change_production_one_at_a_time(world: Worl
     monkeypatch.setattr(windows, "read_entry", read)
     world.policies = (policy_of(windows={"one_at_a_time": "db"}),)
     phase = phase_of(allow=CLOSED["deny"])
-    assert await take_turns(["db"], run="another", what="release mail 2.0") is None
+    assert await take_turns(["db", GROUP], run="another", what="release mail 2.0") is None
     found = await keeps(phase)
     assert found is not None
     assert (found.held_by, found.until) == ((TURN,), AT + timedelta(days=1))
@@ -224,16 +227,82 @@ async def test_services_of_one_group_change_production_one_at_a_time(world: Worl
     assert await what_holds_a_target(phase, "production") == found
     await forget_open("another")
     assert await keeps(phase) is None
-    assert await take_turns(["db"], run="another", what="release mail 2.0") is not None
+    assert await take_turns(["db"], run="another", what="release of a plan that names it") is None
+    assert await take_turns([GROUP], run="another", what="release mail 2.0") is not None
 
 
 @pytest.mark.usefixtures("key")
-async def test_a_release_that_waits_for_anything_gives_its_turn_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A freeze, or a window that is too short: the next one goes first."""
+@pytest.mark.parametrize(
+    ("done", "gives"),
+    [
+        (None, True),
+        ({"kind": "effect", "environment": "staging", "name": "promote"}, True),
+        ({"kind": "effect", "environment": "production/eu", "name": "promote"}, False),
+        ({"kind": "migration", "environment": "production/eu", "name": "expand"}, False),
+    ],
+)
+async def test_a_release_that_waits_gives_its_turn_up_until_it_has_changed_production(
+    world: World, monkeypatch: pytest.MonkeyPatch, done: dict[str, Any] | None, *, gives: bool
+) -> None:
+    """The next one goes first, as for a freeze; but not between two waves, beside a service that is half deployed."""
     assert await take_turns(["db"], run=RUN, what="release shop 1.1") is None
-    for name in ("_holds_lease", "_is_changed", "check_not_stopped"):
+    for name in ("_holds_lease", "check_not_stopped"):
         monkeypatch.setattr(windows, name, nothing)
+    if done is not None:
+        Kept.entries.append(chain(None, at=AT, what="", who="shipway", why="", evidence={}, **done))
     world.frozen = FROZEN
-    await wait_for_window(phase_of(one_at_a_time="db"), ["production"])
+    await wait_for_window(phase_of(production=TWO_WAVES, one_at_a_time="db"), ["production/us"])
     assert Kept.entries[-1].what.startswith("Waits: production is frozen")
-    assert await take_turns(["db"], run="another", what="release mail 2.0") is None
+    assert (await take_turns(["db"], run="another", what="release mail 2.0") is None) is gives
+
+
+@pytest.mark.usefixtures("key")
+async def test_who_has_changed_production_keeps_its_turns_while_it_waits_for_another_one() -> None:
+    """As of a policy that names a group by now."""
+    assert await take_turns(["db"], run=RUN, what="release shop 1.1") is None
+    assert await take_turns(["mail"], run="another", what="release mail 2.0") is None
+    assert await take_turns(["db", "mail"], run=RUN, what="release shop 1.1", keeps=True) is not None
+    assert await take_turns(["db"], run="another", what="release mail 2.0") is not None
+
+
+@pytest.mark.parametrize("waits", [lambda phase: wait_for_window(phase, ["production"]), wait_while_frozen], ids=["production", "staging"])
+async def test_what_is_lifted_between_the_look_and_the_wait_wakes_the_release(
+    world: World, monkeypatch: pytest.MonkeyPatch, waits: Any
+) -> None:
+    """It is named what holds it before it is looked: by a later name it would sleep until the next day."""
+    assert world.frozen is None
+    holds, named = ["frozen"], list[str]()
+
+    async def look(_phase: Any) -> Hold:
+        holds[0] = "lifted"  # right after this look
+        return FROZEN
+
+    async def wait(_until: Any, *, held: str, **_: Any) -> None:
+        named.append(held)
+
+    ways: dict[str, Any] = {"what_freezes": look, "what_holds": lambda _service: holds[0], "wait_until": wait, "tell_what_is_over": nothing}
+    for name, way in {**ways, **dict.fromkeys(("_holds_lease", "_is_changed", "check_not_stopped"), nothing)}.items():
+        monkeypatch.setattr(windows, name, way)
+    await waits(phase_of())
+    assert [held.rpartition(" ")[2] for held in named] == ["frozen"]
+
+
+async def test_a_release_whose_people_are_asked_gives_its_turn_up_before(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may take hours: the next one of the group goes first."""
+    assert world.frozen is None
+    done: list[str] = []
+
+    async def give(_run: str) -> None:
+        done.append("given up")
+
+    async def ask(*_: Any, **__: Any) -> None:
+        done.append("asked")
+        raise Skipped("suspended")
+
+    ways: dict[str, Any] = {"give_turns": give, "ask_to_begin": ask, "said_about": nothing}
+    for name, way in {**ways, **dict.fromkeys(("_holds_lease", "_is_changed", "check_not_stopped"), nothing)}.items():
+        monkeypatch.setattr(windows, name, way)
+    soon = {**CLOSED["deny"][0], "until": f"{AT + timedelta(minutes=2):%Y-%m-%dT%H:%M}"}
+    with pytest.raises(Skipped):
+        await wait_for_window(phase_of(allow=[soon], if_too_short="ask"), ["production"])
+    assert done == ["given up", "asked"]

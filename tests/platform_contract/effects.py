@@ -94,17 +94,30 @@ class EffectContract:
         assert (where(position), position["ready"]) == ((environment.first, None, 0), {environment.first: True})
         await environment.expect_answers(environment.first)
 
-    async def test_a_version_that_left_can_come_back(self, environment: ContractEnvironment) -> None:
-        """A rollback after a promotion is a release of the previous version under a takeover; `previous` follows."""
-        lease = await environment.platform().acquire_lease("run-1")
-        await environment.bring(lease, environment.second, ALL)
-        await environment.platform().promote(lease)
-        lease = await environment.platform().acquire_lease("rollback", takeover=True)
-        await environment.bring(lease, environment.first, ALL)
-        await environment.platform().promote(lease)
-        position = await environment.platform().current()
-        assert (where(position), position["previous"]) == ((environment.first, None, 0), environment.second)
-        await environment.expect_answers(environment.first)
+    async def test_what_a_rollback_takes_away_is_never_previous_until_a_release_replaces_it(self, environment: ContractEnvironment) -> None:
+        """A rollback after a promotion promotes the earlier version under a takeover: a second one must not find the bad one behind it."""
+        first, second, third = environment.first, environment.second, environment.third
+        turns = (
+            ("run-1", second, first),
+            ("run-2", third, second),
+            ("rollback", first, second),  # to an older one by name: what served before stays known
+            ("run-3", third, first),
+            ("rollback", first, None),
+            ("run-4", second, first),
+        )
+        for owner, version, previous in turns:
+            lease = await environment.platform().acquire_lease(owner, takeover=owner == "rollback")
+            await environment.bring(lease, version, ALL)
+            await environment.platform().promote(lease)
+            lease = await environment.platform().acquire_lease(owner, takeover=owner == "rollback")  # of a process that goes on
+            await environment.platform().promote(lease)
+            position = await environment.platform().current()
+            assert (where(position), position["previous"]) == ((version, None, 0), previous), owner
+            await environment.platform().release_lease(lease)
+        again = await environment.platform().acquire_lease("rollback", takeover=True)
+        assert (await environment.platform().current())["previous"] == first
+        await environment.platform().release_lease(again)
+        await environment.expect_answers(second)
 
     async def test_a_version_that_cannot_come_up_fails_with_evidence_and_gets_no_request(self, environment: ContractEnvironment) -> None:
         """The baseline serves all along; after the abort nothing of the version is left."""

@@ -41,6 +41,7 @@ class FakePlatform:
         self.calls: list[str] = []
         self.interferes: dict[str, Any] = {}
         self.broken: set[str] = set()
+        self.is_rollback = [False]  # shared by the views of one environment
         self._ready()
 
     async def current(self) -> Position:
@@ -53,6 +54,7 @@ class FakePlatform:
         if self.position["owner"] not in {None, owner} and not takeover:
             raise Refused(f"the fake is owned by {self.position['owner']}")
         self.position.update(owner=owner, generation=self.position["generation"] + 1)
+        self.is_rollback[0] = takeover
         return Lease(owner=owner, generation=self.position["generation"])
 
     async def release_lease(self, lease: Lease) -> None:
@@ -89,6 +91,8 @@ class FakePlatform:
         if position["percent"] != ALL:
             raise WorldMoved(f"{position['canary']} does not get all requests; it cannot be made the baseline")
         previous = position["baseline"] or position["previous"]
+        if self.is_rollback[0]:
+            previous = None if position["previous"] == position["canary"] else position["previous"]
         self._do(f"promote {lease['generation']}", baseline=position["canary"], canary=None, percent=0, previous=previous)
 
     async def abort(self, lease: Lease) -> None:
@@ -115,9 +119,11 @@ class FakePlatform:
         """Say what runs."""
         return [f"{self.position['baseline']} serves; {self.position['canary']} gets {self.position['percent']} %"]
 
-    async def logs(self, since: float, *, limit: int = 500) -> list[LogLine]:
-        """Log one line at each second."""
-        return [LogLine(at=since + n, version="1.1", text=f"line {n}") for n in range(min(limit, 3))]
+    async def logs(self, since: float, take: Callable[[LogLine], None]) -> str:
+        """Hand over one line of each second."""
+        for n in range(3):
+            take(LogLine(at=since + n, version="1.1", text=f"line {n}"))
+        return ""
 
     def serve(self, **numbers: Counts) -> None:
         """Set counts; names are versions with `_` for the dot and a `v` before."""

@@ -38,7 +38,8 @@ class State:
         config: The hash of the canary's configuration, which counts as the present one meanwhile.
         config_parts: The digests of its parts.
         phase: "promoting" while the workload itself is updated to the canary's version.
-        previous: The version that served before the last promotion.
+        previous: The version that served before the last promotion; never one that a rollback took away.
+        rolled_back: The version that a rollback took away; empty again once a release is promoted.
         gitops: What undoes the change that a GitOps engine deploys from Git, in the words of who wrote it.
     """
 
@@ -53,6 +54,7 @@ class State:
     config_parts: str = ""
     phase: str = ""
     previous: str = ""
+    rolled_back: str = ""
     gitops: str = ""
 
 
@@ -120,6 +122,13 @@ def key_of(field: str) -> str:
 def is_canary(state: State, version: str) -> bool:
     """Return whether this version is the canary; in a rollback also under a version with its revision's configuration hash."""
     return bool(state.canary) and (state.canary == version or bool(state.rollback and source_version(state.canary) == version))
+
+
+def promoted(state: State) -> dict[str, str]:
+    """Give `previous` and `rolled_back` as they are once the canary is the baseline."""
+    if not state.rollback:
+        return {"previous": state.baseline or state.previous, "rolled_back": ""}
+    return {"previous": "" if is_canary(state, state.previous) else state.previous, "rolled_back": state.baseline}
 
 
 def annotations_of(state: State, *, uid: str, key: bytes) -> dict[str, str | None]:

@@ -6,9 +6,11 @@ import asyncio
 import calendar
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 from blocks.errors import ShipwayError
+from blocks.kubernetes.api.errors import Missing
 from blocks.kubernetes.objects.config import references
 from blocks.kubernetes.objects.secrets import mask, secrets_of, values_of
 from blocks.kubernetes.objects.template import container_of
@@ -20,6 +22,8 @@ LAST_LINES = 20
 MOST_BYTES = 256 * 1024
 LINE_LIMIT = 64 * 1024
 MOST_SECRETS = 20
+MOST_SEARCHED_BYTES = 32_000_000  # of a pod
+LINES_AT_ONCE = 1_000
 STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d) ?")
 
 
@@ -51,30 +55,56 @@ async def tail_of(target: Target, pod: str, container: str, *, lines: int, **que
         lines //= 2
 
 
-async def read(target: Target, pods: dict[str, list[Json]], since: float, *, limit: int) -> list[LogLine]:
-    """Read the log lines of pods since a moment (seconds since the epoch, UTC), the newest `limit` at most, of each its first 64 kB.
+async def read(target: Target, pods: dict[str, list[Json]], since: float, take: Callable[[LogLine], None]) -> str:
+    """Hand over the log lines of pods since a moment (seconds since the epoch, UTC), a pod after the other, each oldest first.
 
     Args:
         target: Whose pods.
         pods: Pods by version.
         since: From when.
-        limit: How many lines.
+        take: Called for each line, of which it gets the first 64 kB.
+
+    Returns:
+        Which lines could not be read; "" if all were. What a kubelet has turned over (by default 10 MiB of a container) it does not give.
     """
-    every = [_of_pod(target, pod, version, since, limit=limit) for version, some in pods.items() for pod in some]
-    lines = [line for found in await asyncio.gather(*every) for line in found if line["at"] >= since]
-    return sorted(lines, key=lambda line: line["at"])[-limit:] if limit > 0 else []
+    missing = []
+    for version, pod in [(version, pod) for version, some in pods.items() for pod in some]:
+        name, container = pod["metadata"]["name"], container_of(pod, name=target.container, image=target.image)["name"]
+        if not _has_log(pod, container):
+            continue
+        query = {"container": container, "timestamps": "true", "sinceTime": _stamp(since), "limitBytes": str(MOST_SEARCHED_BYTES)}
+        try:
+            content = await target.cluster.content("GET", target.cluster.path("Pod", name, below="log"), query=query)
+        except Missing:  # it was deleted; the others still have logs
+            continue
+        except ShipwayError as error:
+            missing.append(f"the log of the pod {name} could not be read: {error}")
+            continue
+        await asyncio.to_thread(_hand_over, content, version, since, await known_secrets(target, pod), take)
+        if len(content) >= MOST_SEARCHED_BYTES:
+            missing.append(
+                f"the pod {name} logged more than {MOST_SEARCHED_BYTES // 1_000_000} MB since then, of which the first were read"
+            )
+    return "; ".join(missing)
 
 
-async def _of_pod(target: Target, pod: Json, version: str, since: float, *, limit: int) -> list[LogLine]:
-    container = container_of(pod, name=target.container, image=target.image)["name"]
-    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(max(0.0, since)))
-    try:
-        content = await tail_of(target, pod["metadata"]["name"], container, lines=limit, timestamps="true", sinceTime=moment)
-    except ShipwayError:  # it is being created, or deleted; the others still have logs
-        return []
-    found = [moment_of(line) for line in content.decode("utf-8", "replace").splitlines()]
-    texts = mask([text for _, text in found], await known_secrets(target, pod), limit=LINE_LIMIT)
-    return [LogLine(at=at, version=version, text=text) for (at, _), text in zip(found, texts, strict=True)]
+def _has_log(pod: Json, container: str) -> bool:
+    """Say whether a container has run, so that it has a log; the API refuses to read that of another."""
+    states = [one for one in (pod.get("status") or {}).get("containerStatuses") or [] if one.get("name") == container]
+    return any({"running", "terminated"} & (one.get("state") or {}).keys() or one.get("lastState") for one in states)
+
+
+def _hand_over(content: bytes, version: str, since: float, secrets: list[str], take: Callable[[LogLine], None]) -> None:
+    lines = content.decode("utf-8", "replace").splitlines()
+    for begin in range(0, len(lines), LINES_AT_ONCE):
+        found = [moment_of(line) for line in lines[begin : begin + LINES_AT_ONCE]]
+        for (at, _), text in zip(found, mask([text for _, text in found], secrets, limit=LINE_LIMIT), strict=True):
+            if at >= since:
+                take(LogLine(at=at, version=version, text=text))
+
+
+def _stamp(since: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(max(0.0, since)))
 
 
 def moment_of(line: str) -> tuple[float, str]:

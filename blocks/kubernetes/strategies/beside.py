@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from blocks.errors import BadInput, RolloutFailed, WorldMoved
-from blocks.kubernetes.objects.annotations import is_canary
+from blocks.kubernetes.objects.annotations import is_canary, promoted
 from blocks.kubernetes.objects.selectors import matches
 from blocks.kubernetes.revision import expect_untouched, revision_of
 from blocks.kubernetes.rollout import await_rollout
@@ -101,7 +101,7 @@ async def promote(target: Target, traffic: Traffic, lease: Lease) -> None:
     await await_stable(target, workload, version, lease)
     await prescale(target, lease, percent=ALL)
     await _remove_canary(target, traffic, lease)
-    await set_state(target, lease, **CLEARED, previous=state.baseline or state.previous)
+    await set_state(target, lease, **CLEARED, **promoted(state))
 
 
 async def abort(target: Target, traffic: Traffic, lease: Lease) -> None:

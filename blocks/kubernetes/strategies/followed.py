@@ -77,5 +77,5 @@ async def await_version(target: Target, version: str, lease: Lease, *, patient: 
 
 
 async def forget(target: Target, lease: Lease) -> None:
-    """Forget the canary and the note: the workload is as it was before."""
-    await keep(target, lease, note=None, **CLEARED)
+    """Forget the canary and the note: the workload is as it was before, and a rollback stays one."""
+    await keep(target, lease, note=None, **{name: value for name, value in CLEARED.items() if name != "rollback"})

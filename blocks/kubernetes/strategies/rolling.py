@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from blocks.errors import BadInput, WorldMoved
-from blocks.kubernetes.objects.annotations import is_canary
+from blocks.kubernetes.objects.annotations import is_canary, promoted
 from blocks.kubernetes.revision import expect_untouched, expect_version
 from blocks.kubernetes.routing.select import traffic_of
 from blocks.kubernetes.stateful import free_stuck, restore_partition, set_partition
@@ -71,7 +71,7 @@ async def promote(target: Target, lease: Lease) -> None:
         raise WorldMoved(f"{state.canary} does not run everywhere in {target.title}; it cannot be made the baseline")
     await await_stable(target, workload, state.canary, lease)
     await restore_partition(target, lease)
-    await set_state(target, lease, **CLEARED, previous=state.baseline or state.previous)
+    await set_state(target, lease, **CLEARED, **promoted(state))
 
 
 async def abort(target: Target, lease: Lease) -> None:

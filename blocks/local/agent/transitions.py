@@ -45,7 +45,7 @@ def acquire_lease(state: State, owner: str, *, takeover: bool) -> State:
             "Wait until that run ends, cancel it, or roll back, which takes the environment over"
         )
     new = copy.deepcopy(state)
-    new["owner"], new["generation"] = owner, state["generation"] + 1
+    new["owner"], new["generation"], new["rollback"] = owner, state["generation"] + 1, takeover
     return new
 
 
@@ -53,7 +53,7 @@ def release_lease(state: State, lease: Lease) -> State:
     """Leave the environment without an owner, if this lease still owns it."""
     new = copy.deepcopy(state)
     if (state["owner"], state["generation"]) == (lease["owner"], lease["generation"]):
-        new["owner"] = None
+        new["owner"], new["rollback"] = None, False
     return new
 
 
@@ -105,13 +105,16 @@ def shift(state: State, lease: Lease, percent: int) -> State:
 
 
 def promote(state: State, lease: Lease) -> State:
-    """Make the canary the baseline; the old baseline becomes `previous` and is stopped."""
+    """Make the canary the baseline; the old baseline becomes `previous` and is stopped, but what a rollback takes away never does."""
     check_lease(state, lease)
     new = copy.deepcopy(state)
-    if state["canary"] is None:
+    canary, before = _revision(state, state["canary"]), _revision(state, state["baseline"])
+    if canary is None:
         return new
-    before = _revision(state, state["baseline"])
-    new["previous"] = before["version"] if before else state["previous"]
+    if not state["rollback"]:
+        new["previous"] = before["version"] if before else state["previous"]
+    elif state["previous"] == canary["version"]:
+        new["previous"] = None
     new["baseline"], new["canary"], new["percent"] = state["canary"], None, 0
     return new
 

@@ -6,7 +6,7 @@ requests for as long as its process lives: its answers speak for it. Upgrades (W
 
 A request that is never answered counts as failed: after the block's `answer_timeout_seconds`, and if its caller gives up before,
 as soon as that is seen. So does an answer whose body stalls or drips until its caller leaves, or drips for as long as that time limit,
-unless it is a stream of events. Only who leaves within seconds, or while sending, says nothing about the version.
+unless its type is one of a stream. Only who leaves within seconds, or while sending, says nothing about the version.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ MAX_HEADER_BYTES = 16_384
 SERVER_ERROR = 500
 POOLED_SECONDS = 2.0  # shorter than the 5 s after which common servers hang up on an idle connection
 CONNECT_SECONDS = 2.0
-EVENTS = "text/event-stream"
+STREAMS = frozenset({  # types of answers between whose parts there may be any time
+    "application/json-seq", "application/jsonl", "application/jsonlines", "application/ndjson", "application/stream+json",
+    "application/x-jsonlines", "application/x-ndjson", "multipart/x-mixed-replace", "text/event-stream",
+})  # fmt: skip
 HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -186,18 +189,18 @@ async def _pass_stream(asked: Asked, answer: ClientResponse, *, within_seconds: 
     """Hand an answer on as it comes; one that breaks off breaks off for the caller too, and one that drips has failed."""
     seconds = asked.seconds()
     response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=_end_to_end(answer.headers))
-    failed, events = answer.status >= SERVER_ERROR, answer.content_type == EVENTS
+    failed, streams = answer.status >= SERVER_ERROR, answer.content_type in STREAMS
     try:
         await response.prepare(asked.request)
-        # Between two events there may be any time, and who waits for them may leave.
-        with nullcontext() if events else asked.awaiting():
+        # Between two parts there may be any time, and who waits for them may leave.
+        with nullcontext() if streams else asked.awaiting():
             async for chunk in asked.received(answer.content.iter_any()):
-                if not events and asked.drips(for_seconds=within_seconds):
+                if not streams and asked.drips(for_seconds=within_seconds):
                     asked.count(seconds, failed=True)
                 await response.write(chunk)
         await response.write_eof()
     except ConnectionResetError:  # the caller went away; the revision did its part, unless that was to drip
-        failed = failed or (not events and asked.drips())
+        failed = failed or (not streams and asked.drips())
     except (ClientError, TimeoutError):
         failed = True
         if asked.request.transport is not None:

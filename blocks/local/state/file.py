@@ -76,7 +76,7 @@ class Facts(TypedDict, total=False):
 
 
 class State(TypedDict):
-    """The whole desired state and what is needed to find the processes again; `revisions` is by id."""
+    """The whole desired state, and what finds the processes again; `revisions` is by id, and `rollback` says if the owner took over."""
 
     format: str
     service: str
@@ -85,6 +85,7 @@ class State(TypedDict):
     admin_port: int
     owner: str | None
     generation: int
+    rollback: bool
     baseline: str | None
     canary: str | None
     percent: int
@@ -109,6 +110,7 @@ def new_state(service: str, *, port: int) -> State:
         admin_port=0,
         owner=None,
         generation=0,
+        rollback=False,
         baseline=None,
         canary=None,
         percent=0,

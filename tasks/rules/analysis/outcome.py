@@ -13,15 +13,16 @@ class Outcome(StrEnum):
     PASSED = "passed"
     WATCHING = "watching"
     NO_DATA = "no_data"
+    MISMATCH = "mismatch"
     FAILED = "failed"
     ERROR = "error"
 
 
-_WORST_FIRST = (Outcome.FAILED, Outcome.ERROR, Outcome.NO_DATA, Outcome.WATCHING, Outcome.PASSED)
+_WORST_FIRST = (Outcome.FAILED, Outcome.ERROR, Outcome.MISMATCH, Outcome.NO_DATA, Outcome.WATCHING, Outcome.PASSED)
 
 
 def worst(outcomes: Sequence[Outcome]) -> Outcome:
-    """Name the outcome that decides among several: failed, error, no_data, watching, passed, in this order.
+    """Name the outcome that decides among several: failed, error, mismatch, no_data, watching, passed, in this order.
 
     A canary shown to be bad must be rolled back whatever else is unknown; a source that is wrong or down needs a person before
     time can help; one without data may still get some; and the whole passes only if all have passed.

@@ -8,8 +8,9 @@ from typing import Any
 
 from tasks.rules.analysis.counters import Counting, Reading, fault
 from tasks.rules.analysis.observation import ROLES, Role, Seen
+from tasks.rules.analysis.sample_ratio import SampleRatio
 from tasks.rules.analysis.verdict import Limits, Outcome, Verdict, judge_counts, limit_from_history, share_alpha
-from tasks.rules.plan.judgement import Judgement, ProbeSli, Sli
+from tasks.rules.plan.judgement import Judgement, PlatformSli, ProbeSli, Sli
 
 WHOLE = 100
 MOST_MISSED = 5  # readings of one SLI in a row; a source may fail for a moment
@@ -46,6 +47,7 @@ class Step:
         self.missed = dict.fromkeys(self.what, 0)
         self.counted = {sli.name: Counting() for sli in judgement.slis}
         self.faults: dict[str, str | None] = dict.fromkeys(self.what)
+        self.sample_ratio = SampleRatio(percent, began=at)
         for sli in judgement.slis:
             self._count(sli.name, self._beginning(sli, seen.get(sli.name), at))
 
@@ -59,7 +61,16 @@ class Step:
             at: When they were read, in seconds since the epoch.
             is_last: The time is up: an SLI without counts, or with too few requests, is no data then, which never promotes.
         """
-        return [self._judge(sli, seen.get(sli.name) or Seen(silence="it was not read"), at, is_last=is_last) for sli in self.judgement.slis]
+        found = [
+            self._judge(sli, seen.get(sli.name) or Seen(silence="it was not read"), at, is_last=is_last) for sli in self.judgement.slis
+        ]
+        self._compare_shares(found, at)
+        return found
+
+    @property
+    def mismatch(self) -> str:
+        """Why the canary's share of the requests is not the one that was set, if the plan wants to know; else ""."""
+        return "" if self.judgement.sample_ratio == "ignore" else self.sample_ratio.fault
 
     def rows(self, verdicts: list[Verdict], *, at: float) -> list[dict[str, Any]]:
         """List what was read at one moment: `at`, `sli`, `role`, `version`, and `bad` and `total` since the watch began.
@@ -95,6 +106,13 @@ class Step:
         if is_last and verdict.outcome is Outcome.WATCHING and verdict.canary_total < self.judgement.min_requests:
             return replace(verdict, outcome=Outcome.NO_DATA, reason=f"{verdict.reason}; the time is up, and too few is no data")
         return verdict
+
+    def _compare_shares(self, found: list[Verdict], at: float) -> None:
+        """Compare the shares by the requests that the platform counts, where it counts those of both versions."""
+        counted = (one for one, sli in zip(found, self.judgement.slis, strict=True) if isinstance(sli, PlatformSli))
+        first = next(counted, None)
+        if first is not None and "baseline" in self.versions and not self.missed[first.sli] and self.faults[first.sli] is None:
+            self.sample_ratio.add(first.canary_total, first.baseline_total, at=at)
 
     def _count(self, name: str, readings: list[Reading]) -> None:
         """Add readings; after an impossible one this SLI is an error."""

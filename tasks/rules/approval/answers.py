@@ -186,8 +186,8 @@ def _judge_code(gate: Gate, answer: Answer, name: str, *, enrolled: Mapping[str,
     if answer.decision == "approve" and gate.signatures == "required":
         return "signature_required", "a policy requires an SSH signature; answer with `shipway approve`"
     good = is_code_of(enrolled[name], gate.asked().challenge(answer.decision), answer.code)
-    # Wrong codes of others must not keep a person from stopping a release: a right rejection always counts.
-    if wrong >= MAX_WRONG_CODES_AN_HOUR and not (good and answer.decision == "reject"):
+    # Wrong codes of others must not keep a person from stopping a release: what is right and lets nothing go forward always counts.
+    if wrong >= MAX_WRONG_CODES_AN_HOUR and not (good and answer.decision != "approve"):
         guessed = f"{wrong} wrong codes were given for {name} within an hour over all releases"
         return "throttled", f"{guessed}; sign with an SSH key, or answer later, and check who is guessing"
     return None if good else ("wrong_code", f"the code of {name} does not answer the challenge to {answer.decision} this question")

@@ -31,8 +31,7 @@ class Gate(Value):
         expires_at: From this moment on nothing counts.
         approvers: Names that may approve.
         quorum: How many different people must approve; 0 needs no approval.
-        max_wrong_codes: This many wrong codes lock the gate.
-        may_postpone: Whether one person may also say to wait for another time, as at a window that is too short.
+        max_wrong_codes: This many wrong codes lock the gate; not one that may be postponed, which anyone could so postpone each time.
         signatures: `required` accepts an approval only with the approver's own SSH signature; a rejection needs none.
     """
 
@@ -50,7 +49,6 @@ class Gate(Value):
     approvers: tuple[ShortText, ...]
     quorum: Annotated[int, Field(ge=0)] = 1
     max_wrong_codes: Annotated[int, Field(ge=1)] = 5
-    may_postpone: bool = False
     signatures: Literal["accepted", "required"] = "accepted"
 
     @model_validator(mode="after")
@@ -63,7 +61,12 @@ class Gate(Value):
     @property
     def decisions(self) -> tuple[Decision, ...]:
         """What may be answered."""
-        return ("approve", "postpone", "reject") if self.may_postpone else ("approve", "reject")
+        return self.asked().decisions
+
+    @property
+    def may_postpone(self) -> bool:
+        """Whether it may be postponed."""
+        return "postpone" in self.decisions
 
     @property
     def key(self) -> str:
@@ -109,7 +112,7 @@ def gate_state(gate: Gate, proofs: Sequence[Proof], *, wrong_codes: int, now: da
     elif not missing and not unconfirmed:
         state, reason = "approved", f"approved by {', '.join(approved_by)}" if approved_by else "the plan does not require approval"
         reason += f"; {gate.requester} confirmed the request" if gate.requester_confirms else ""
-    elif wrong_codes >= gate.max_wrong_codes:
+    elif wrong_codes >= gate.max_wrong_codes and not gate.may_postpone:
         state, reason = "locked", f"{wrong_codes} wrong codes, {gate.max_wrong_codes} are allowed; request the release again"
     elif now >= gate.expires_at:
         own = f", and {gate.requester} did not confirm the request" if unconfirmed else ""

@@ -14,6 +14,7 @@ Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 ShortText = Annotated[str, Field(min_length=1, max_length=200)]
 
 NAMESPACE = "shipway-approval@v1"
+OF_A_WINDOW = "window-"  # how the names of gates begin that ask whether to begin in a window that may be too short
 CHALLENGE_CHARACTERS = 16  # of five bits each
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 READ_AS = str.maketrans("OIL", "011", " -")  # as Crockford's base 32 is read
@@ -52,6 +53,11 @@ class Question(Bound):
     """What is asked, without who answers: a change of any field is another question; `format` is the version of this format."""
 
     format: Literal["shipway-approval/2"] = "shipway-approval/2"
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """What may be answered: one person may also say to wait for another time, at a window that may be too short."""
+        return ("approve", "postpone", "reject") if self.gate.startswith(OF_A_WINDOW) else ("approve", "reject")
 
     def statement(self, decision: str, approver: str, comment: str = "") -> bytes:
         """Write what a person signs: the canonical JSON of this question, the decision, the person and the comment."""

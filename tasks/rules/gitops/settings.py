@@ -10,6 +10,7 @@ from blocks.errors import BadInput
 from tasks.rules.gitops.edit import Edit
 from tasks.rules.gitops.message import check_path
 from tasks.rules.gitops.targets import ApplicationRevision, KustomizeImage, Target, Where, YamlPath, parse_path
+from tasks.rules.policy.owners import FILE
 
 VERSION = "{version}"
 
@@ -58,14 +59,18 @@ def edits_of(fields: Sequence[EditFields], version: str) -> tuple[Edit, ...]:
 
 
 def places_named(remote: str, branch: str, edits: Sequence[Edit]) -> dict[str, str]:
-    """Give an identity to each value that a block edits, by words for people; another way to write its path is the same value.
+    """Give an identity to each value that a block edits, and to each file, by words for people.
+
+    Another way to write a path is the same value. Files count for the sections: staging, which is deployed before people are asked, sets
+    nothing in a file of production, since another value of it may be production's, too.
 
     Args:
         remote: The repository, as `plain_remote` writes it.
         branch: The branch.
         edits: The block's edits, of any version.
     """
-    return {f"{one.file} {one.target} in {remote}": f"git {remote} {branch} {one.file} {_steps_to(one.target)}" for one in edits}
+    values = {f"{one.file} {one.target} in {remote}": f"git {remote} {branch} {one.file} {_steps_to(one.target)}" for one in edits}
+    return values | {f"{FILE}{one.file} in {remote}": f"git file {remote} {branch} {one.file}" for one in edits}
 
 
 def _steps_to(target: Target) -> str:

@@ -11,7 +11,7 @@ from blocks.outside_text import OutsideText, as_ending
 from tasks.rules.analysis.outcome import Outcome, worst
 from tasks.rules.approval.proofs import Proof
 
-INCONCLUSIVE = {Outcome.WATCHING, Outcome.NO_DATA}  # of a step that showed neither side in its time
+INCONCLUSIVE = {Outcome.WATCHING, Outcome.NO_DATA, Outcome.MISMATCH}  # of a step that showed neither side in its time
 Decisions = dict[str, dict[int, str]]  # what people decided about inconclusive steps: by environment, then by the step's percent
 
 
@@ -64,6 +64,7 @@ class Analysis(PhaseResult):
         points: The readings: `at`, and a verdict for each SLI.
         probes: What another span of the same step goes on from.
         samples: What was read, a row a reading, SLI and revision.
+        mismatch: Why the canary's share of the requests is not the one that was set; "" if it is, or too little is known.
     """
 
     model_config = ConfigDict(ser_json_inf_nan="constants")  # a bound that is not finite stays so
@@ -75,6 +76,7 @@ class Analysis(PhaseResult):
     points: list[dict[str, Any]]
     probes: dict[str, Any]
     samples: list[dict[str, Any]]
+    mismatch: str = ""
 
 
 class TargetResult(PhaseResult):

@@ -21,7 +21,7 @@ class Approval(Section):
     valid_for_minutes: Annotated[float, Field(gt=0, le=129_600)] = 4_320
     """An approval that is older before production's first change, because the release waited for a window, is asked for again."""
     max_wrong_codes: Annotated[int, Field(ge=1, le=100)] = 5
-    """This many wrong codes end the release as refused."""
+    """This many wrong codes at the gate end the release as refused."""
     block: BlockName = "approvers/shipway"
     """The block in which the approvers are enrolled."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
+import regex
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from tasks.rules.plan.approval import Approval
@@ -190,12 +191,16 @@ class Logs(Section):
     max_new_error_lines: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """More kinds of error lines than this, which the baseline never logged, are a failure."""
 
+    incomplete: Literal["fail", "warn"] = "fail"
+    """If lines could not be read (a log that was cut or turned over, a pod that is not readable): no data, which fails, or a warning."""
+
     @field_validator("error_pattern")
     @classmethod
     def _compiles(cls, pattern: str) -> str:
         try:
             re.compile(pattern)
-        except (re.error, OverflowError, RecursionError) as error:
+            regex.compile(pattern)  # which matches it, within a time limit
+        except (re.error, regex.error, OverflowError, RecursionError) as error:
             raise fault(f"the pattern is not a regular expression: {error}", fix="Write one that Python's `re` can read.") from None
         return pattern
 

@@ -94,6 +94,13 @@ Restored = Annotated[
         description="Contract migrations that the rollback would cross and that you have undone, by name. Else leave it empty.",
     ),
 ]
+PlanAsItIs = Annotated[
+    bool,
+    Field(
+        title="Plan as it is",
+        description="If the plan file names another block or service than releases acted by, go by the file. Else leave it off.",
+    ),
+]
 Scope = Annotated[
     str,
     Field(

@@ -191,7 +191,7 @@ class BothWindows(Section):
     deny: Annotated[list[AnyWindow], Field(max_length=50)] = Field(default_factory=list)
     """When it must not, whatever is allowed: freezes."""
     one_at_a_time: GroupName | None = None
-    """A name of your choice: of all services that name it, one at a time changes production; the others wait for their turn."""
+    """A name of your choice: of all services whose plans name it, or whose policies do, one at a time changes production."""
 
     def group(self, origin: str) -> tuple[window.Window, ...]:
         """Give all windows as the rules of windows take them."""

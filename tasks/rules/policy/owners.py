@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from tasks.rules.plan.targets import Place, section_of
 from tasks.rules.policy.policy import Policy
 
+FILE = "the file "  # begins the words for a file in Git, of which the other section changes nothing
+
 
 def ownership_conflict(
-    place: Place, service: str, policies: Sequence[Policy], *, owner: str, block: str, section: str, thing: str = ""
+    place: Place, service: str, policies: Sequence[Policy], *, owner: str, block: str, section: str, thing: str = "", owned_as: str = ""
 ) -> str:
     """Say why a service may not deploy to an environment that has an owner; "" if it may.
 
@@ -25,27 +27,33 @@ def ownership_conflict(
         block: The block through which it deploys there.
         section: The section of the plan in which that block was named: staging or production.
         thing: What of the environment it is, as `the Service shop/web`; "" for the whole.
+        owned_as: The same in the words of that block, which count for what is shared: whoever can edit blocks chooses those of others.
 
     Returns:
         One sentence with the plan's field and the fix.
     """
+    if thing.startswith(FILE) and section_of(place.environment) == section:
+        return ""  # services may set values of their own in one file
     points = f"points to {thing}, which is" if thing else "points to"
-    evaded = [one.name for one in policies if block in one.protects and place.platform not in one.protects]
+    shared = [one for one in policies if owned_as and block in one.protects and owned_as in one.shares]
+    shares = f", or `{owned_as}` to its `shares`" if owned_as else ""
+    evaded = [one.name for one in policies if block in one.protects and place.platform not in one.protects and one not in shared]
     if evaded:
         return (
             f"{place.field}: {place.platform} {points} the environment of {block}, which the policy {evaded[0]} protects in `protects`. "
-            f"Name {block}, or let the platform team add {place.platform} to the policy."
+            f"Name {block}, or let the platform team add {place.platform} to the policy{shares}."
         )
     if section_of(place.environment) != section:
         return (
             f"{place.field}: {place.platform} {points} {section} of the service {owner}, which deploys there through {block}. "
             f"Point {place.platform} to an environment of its own."
         )
-    if owner == service or any(place.platform in one.protects and service in one.services for one in policies):
+    if owner == service or shared or any(place.platform in one.protects and service in one.services for one in policies):
         return ""
     return (
         f"{place.field}: {thing and f'{thing} of '}{place.platform} belongs to the service {owner}, which was the first to release there. "
-        f"Name a platform of your own, or let the platform team list {service} in `services` of a policy that protects it."
+        f"Name a platform of your own, or let the platform team list {service} in `services` of a policy that protects it"
+        f"{f', or `{owned_as}` in `shares` of one that protects {block}' if owned_as else ''}."
     )
 
 
@@ -60,6 +68,8 @@ def same_environment(places: Sequence[Place], things: Sequence[Mapping[str, str]
     for place, mine in zip(places, things, strict=True):
         for words, identity in mine.items():
             other = first.setdefault(identity, place)
+            if words.startswith(FILE) and section_of(other.environment) == section_of(place.environment):
+                continue
             if other is not place:
                 what = words.removeprefix("the ") if words else "environment"
                 return (

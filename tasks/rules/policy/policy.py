@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tasks.rules.plan.file import Problem, read_section
-from tasks.rules.plan.types import SIGNER, BlockName, Name, Person, Ratio, Section, fault, refuse_doubles
+from tasks.rules.plan.types import LABEL, METRIC, SIGNER, BlockName, Name, Person, Ratio, Section, fault, refuse_doubles
 from tasks.rules.plan.windows import CalendarWindow, PolicyWindows
 from tasks.rules.windows.address import is_secret
 
@@ -45,11 +45,33 @@ class LeastApproval(Section):
         return self
 
 
+class Series(Section):
+    """Series of Prometheus that count for `least_analysis`: an SLI of the plan must have these very fields."""
+
+    metric: Annotated[str, Field(pattern=METRIC, max_length=200)] | None = None
+    """The counter or histogram; left out, the usual one of the indicator."""
+    selector: Annotated[str, Field(max_length=4_000)] = 'version="{version}"'
+    """The label matchers."""
+    status_label: Annotated[str, Field(pattern=LABEL, max_length=200)] = "status"
+    """The label that holds the answer's status."""
+    bad_status: Annotated[str, Field(min_length=1, max_length=200)] = "5.."
+    """Which statuses are bad."""
+    missing_status: Literal["bad", "good", "ignore"] = "bad"
+    """How requests without a status count."""
+
+
 class LeastAnalysis(Section):
     """The least analysis in production. A plan under it may not write `judgement.inconclusive: proceed`."""
 
     indicators: Annotated[list[Literal["errors", "latency"]], Field(max_length=2)] = Field(default_factory=list)
-    """A deciding SLI with each of these is needed, within the two bounds below. SLIs from PromQL of one's own do not count."""
+    """A deciding SLI with each of these is needed, within the bounds below. It counts if the platform counts its requests, or if it is of
+    `series`: an SLI from PromQL of one's own, from a probe, or of other series may see no error at all."""
+    prometheus: BlockName | None = None
+    """The Prometheus block whose `series` count; left out, only what the platform counts does."""
+    series: Annotated[list[Series], Field(max_length=50)] = Field(default_factory=lambda: [Series()])
+    """Series that count, if `prometheus` is named. Default: those that an SLI has which writes none of these fields."""
+    threshold_seconds: Annotated[float, Field(gt=0, le=3_600)] | None = None
+    """The `threshold_seconds` of a latency SLI may be at most this; left out, any."""
     limit: Ratio = 1
     """The `limit` of such an SLI may be at most this."""
     tolerance: Ratio = 1
@@ -96,6 +118,9 @@ class Policy(Section):
     a production block there."""
     services: Annotated[list[Name], Field(min_length=1, max_length=200)]
     """The services that may release there."""
+    shares: Annotated[list[Text], Field(max_length=200)] = Field(default_factory=list)
+    """What of these environments releases of other services may change, too, in the words of the refusal: an Application that deploys
+    several services, or a value in Git."""
     requesters: Annotated[list[Person], Field(max_length=200)] = Field(default_factory=list)
     """Who may request a release there; empty lets everyone. A name is proved only with `approval.requester: proved`."""
     approval: LeastApproval = LeastApproval(quorum=0)
@@ -111,7 +136,7 @@ class Policy(Section):
 
     @model_validator(mode="after")
     def _can_be_kept(self) -> Self:
-        for names in (self.protects, self.services, self.requesters, list(self.checklist)):
+        for names in (self.protects, self.services, self.shares, self.requesters, list(self.checklist)):
             refuse_doubles(names)
         if any(isinstance(one, CalendarWindow) and is_secret(one.ics) for one in (*self.windows.allow, *self.windows.deny)):
             wrong = "a calendar of a policy cannot be named by a secret block, which everybody who may use the API can change"

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from tasks.rules.plan.judgement import PlatformSli, PrometheusSli, Sli
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import Place, is_production, places_of, section_of
-from tasks.rules.policy.policy import LeastAnalysis, Policy, RequesterName, Signatures
+from tasks.rules.policy.policy import LeastAnalysis, Policy, RequesterName, Series, Signatures
 from tasks.rules.windows.words import times_in_words
 
 
@@ -183,13 +184,13 @@ def _conflicts(plan: Plan, policy: Policy) -> Iterator[str]:
 
 def _weak_analysis(plan: Plan, least: LeastAnalysis, places: Sequence[Place], *, by: str) -> Iterator[str]:
     for indicator in least.indicators:
-        if not any(
-            sli.deciding and getattr(sli, "indicator", "") == indicator and sli.limit <= least.limit and sli.tolerance <= least.tolerance
-            for sli in plan.judgement.slis
-        ):
+        if not any(_keeps(sli, least, indicator, prometheus=plan.judgement.prometheus) for sli in plan.judgement.slis):
+            slow = f", a threshold of at most {least.threshold_seconds:g} s" if indicator == "latency" and least.threshold_seconds else ""
+            where = f"`least_analysis.series` in {least.prometheus} or the platform" if least.prometheus else "the platform"
             yield (
-                f"judgement.slis: none decides on {indicator} with a limit of at most {least.limit:g} and a tolerance of at most "
-                f"{least.tolerance:g}, as `least_analysis.indicators` {by} requires. Add one with `indicator: {indicator}`."
+                f"judgement.slis: none counted by {where} decides on {indicator} with a limit of at most {least.limit:g}{slow} and a "
+                f"tolerance of at most {least.tolerance:g}, as `least_analysis.indicators` {by} requires. Add one with "
+                f"`indicator: {indicator}`."
             )
     if plan.judgement.inconclusive == "proceed":
         yield f"judgement.inconclusive: proceed is not allowed by `least_analysis` {by}. Write ask, extend or rollback."
@@ -205,6 +206,18 @@ def _weak_analysis(plan: Plan, least: LeastAnalysis, places: Sequence[Place], *,
                 f"{field}[0].percent: {place.steps[0].percent} is more than the {least.first_percent} of "
                 f"`least_analysis.first_percent` {by}. Add a smaller first step."
             )
+
+
+def _keeps(sli: Sli, least: LeastAnalysis, indicator: str, *, prometheus: str) -> bool:
+    """Say whether an SLI is one that a policy asks for: it decides within the bounds, by requests that cannot be chosen by the plan."""
+    if not isinstance(sli, PlatformSli | PrometheusSli) or sli.indicator != indicator or not sli.deciding:
+        return False
+    if isinstance(sli, PrometheusSli):
+        fields = {name: getattr(sli, name) for name in Series.model_fields}
+        if prometheus != least.prometheus or Series.model_validate(fields) not in least.series:
+            return False
+    is_quick = indicator != "latency" or least.threshold_seconds is None or (sli.threshold_seconds or 0) <= least.threshold_seconds
+    return is_quick and sli.limit <= least.limit and sli.tolerance <= least.tolerance
 
 
 def _unmeetable(plan: Plan, policies: Sequence[Policy]) -> list[str]:

@@ -11,9 +11,13 @@ from tasks.rules.windows.opening import Group
 
 
 def turns_of(plan: Plan, policies: Sequence[Policy]) -> list[str]:
-    """List the groups in which this plan's production takes turns with other services, by name: the plan's, and those of its policies."""
-    windows = [plan.windows, *(policy.windows for policy in policies_of(plan, policies))]
-    return sorted({one.one_at_a_time for one in windows if one.one_at_a_time})
+    """List the groups in which this plan's production takes turns with other services: the plan's, and those of its policies.
+
+    Whoever writes a plan can name any group. So a group of policies has another name, which is not one that a plan can write.
+    """
+    own = {plan.windows.one_at_a_time} if plan.windows.one_at_a_time else set()
+    theirs = {policy.windows.one_at_a_time for policy in policies_of(plan, policies)}
+    return sorted(own | {f"{name} of the policies" for name in theirs if name})
 
 
 def groups_of(plan: Plan, policies: Sequence[Policy]) -> list[Group]:

@@ -8,7 +8,7 @@ from typing import Any
 from tasks.rules.record.entries import Entry
 from tasks.rules.record.masking import hide_in
 
-OF_ROLLBACK = ("plan", "version", "environment", "bad", "restored")
+OF_ROLLBACK = ("plan", "version", "environment", "bad", "restored", "plan_as_it_is")
 PARAMETERS = (*OF_ROLLBACK, "not_before", "not_later_than")
 
 

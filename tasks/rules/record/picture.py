@@ -23,7 +23,7 @@ SETTLED_REQUESTS = 20
 NO_XML = re.compile("[\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 LONGEST_VERSION = 14
 DOTS = {"canary": "●", "baseline": "□"}
-WORDS = {"watching": "inconclusive", "no_data": "no data"}
+WORDS = {"watching": "inconclusive", "no_data": "no data", "mismatch": "another share"}
 SIGNS = {"failed": "✕", "passed": "✓"}
 Side = Literal["canary", "baseline"]
 Place = TypeVar("Place", bound=tuple[float, ...])

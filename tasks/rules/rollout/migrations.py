@@ -25,6 +25,7 @@ class Contract(NamedTuple):
         at: When it was begun; None if its record cannot be read, which counts as just now.
         block: The platform block, as `type/name`; empty if that is not known, which means any.
         identity: What that pointed to, see `blocks.platform.Identified`; empty if it did not say.
+        plan: The plan file of that release; empty if that is not known.
     """
 
     name: str
@@ -34,14 +35,23 @@ class Contract(NamedTuple):
     at: datetime | None
     block: str = ""
     identity: str = ""
+    plan: str = ""
 
 
 class Here(NamedTuple):
-    """Where a rollback is: the environment, its platform block, and what that points to ("" if it does not say)."""
+    """Where a rollback is.
+
+    Fields:
+        environment: The environment.
+        block: Its platform block.
+        identity: What that points to; "" if it does not say.
+        plans: The plan files by which releases acted there; none if that is not known.
+    """
 
     environment: str
     block: str = ""
     identity: str = ""
+    plans: tuple[str, ...] = ()
 
 
 def due(migrations: Sequence[Migration], *, environment: str, when: When | None = None) -> list[Migration]:
@@ -59,12 +69,14 @@ def contracts_in(entries: Sequence[Entry], *, run: str) -> list[Contract]:
     recorded = select(entries, kind="migration")
     if not recorded:
         return [Contract(run, "", "", run, None)]
+    opened = next(iter(select(entries, kind="opened")), None)
+    plan = str(opened.evidence.get("plan") or "") if opened else ""
     last: dict[tuple[str, str], Entry] = {}
     for entry in recorded:
         if entry.evidence.get("compatibility") == "contract":
             last[entry.environment, str(entry.evidence["migration"])] = entry
     return [
-        Contract(name, where, str(entry.evidence["version"]), run, moment(entry), *place_in(entry))
+        Contract(name, where, str(entry.evidence["version"]), run, moment(entry), *place_in(entry), plan)
         for (where, name), entry in last.items()
         if entry.evidence.get("state") != NOT_RUN
     ]
@@ -94,7 +106,7 @@ def crossed(
         restored: What was restored by hand since, as `restored_in` gives it.
         here: Where the rollback is.
         target: The version that would serve.
-        target_since: When its newest release that was deployed began; None where no record knows one.
+        target_since: When it was last promoted here by a run that deployed it; None if that is not known.
 
     Returns:
         Those that other versions brought after it: a version works with its own contracts, and with those that were there when it came.
@@ -119,11 +131,15 @@ def is_same_place(one: str, other: str) -> bool:
 
 
 def is_same_platform(one: Contract, here: Here) -> bool:
-    """Say whether a contract began on the platform of a rollback: by its block or by what that points to; if none is known, it did.
+    """Say whether a contract began on the platform of a rollback: by its block, by what that points to, or by the plan file.
 
-    Whoever may write plans can name another service in one of their own, with a platform of their own: that is another production.
+    A block may be renamed and moved at once, as to another cluster in front of the same database: then a release by the same file began it.
+    Whoever may write plans can name the same service in one of their own, with a platform of their own, and a service may have a plan for
+    each region: that is another production. What is not known is the same.
     """
-    return not one.block or not here.block or one.block == here.block or (one.identity == here.identity != "")
+    if not one.block or not here.block or one.block == here.block or one.identity == here.identity != "":
+        return True
+    return not one.plan or not here.plans or one.plan in here.plans
 
 
 def not_acknowledged(found: Iterable[Contract], restored: Iterable[str]) -> list[Contract]:

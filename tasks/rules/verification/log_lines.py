@@ -3,13 +3,98 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable
+from typing import NamedTuple
+
+import regex
 
 from blocks.outside_text import OutsideText, outside, without_escapes
+from tasks.rules.analysis.outcome import Outcome
 
 VARYING = re.compile(r"\b[0-9a-f]{8,}\b|\d+|'[^']{0,200}'|\"[^\"]{0,200}\"", re.IGNORECASE)
 LINE_LIMIT = 500
+MOST_SECONDS = 60.0
+MOST_KINDS = 10_000
+
+
+class NewErrors(NamedTuple):
+    """What a search found.
+
+    Fields:
+        kinds: Kind, how often it came and one example, the most frequent first.
+        lines: How many lines the canary logged.
+        fault: Why the search is not whole; "" if it is.
+    """
+
+    kinds: list[tuple[str, int, OutsideText]]
+    lines: int
+    fault: str
+
+
+class ErrorSearch:
+    """Looks for error lines while a log is read, in bounded memory and time.
+
+    A line is matched as it is, and without its escape sequences: a coloured ERROR is one, and a pattern may name a tab. What a version
+    logs, and a pattern that backtracks over it, take a minute at most.
+
+    Args:
+        pattern: Regular expression of an error line.
+        canary: The version under release.
+        baseline: The version before, if there is one.
+        clean: Applied to error lines before they are compared and shortened, as what hides secrets.
+        seconds: How long matching may take in all.
+    """
+
+    def __init__(
+        self,
+        pattern: str,
+        *,
+        canary: str,
+        baseline: str | None,
+        clean: Callable[[str], str] = str,
+        seconds: float = MOST_SECONDS,
+    ) -> None:
+        """Start without a line."""
+        self._wrong, self._clean, self._left = regex.compile(pattern), clean, seconds
+        self._counts: dict[str, Counter[str]] = {one: Counter() for one in (canary, baseline) if one}
+        self._examples: dict[str, OutsideText] = {}
+        self._canary, self._baseline = canary, baseline
+        self.lines, self.fault = 0, ""
+
+    def take(self, version: str, text: str) -> None:
+        """Look at one line; one of another version does not count."""
+        if version not in self._counts or self.fault:
+            return
+        self.lines += version == self._canary
+        began = time.monotonic()
+        try:
+            is_error = self._is_error(text)
+        except TimeoutError:
+            self.fault = f"matching a line of {version} against `logs.error_pattern` takes too long; write one without nested repeats"
+            return
+        self._left -= time.monotonic() - began
+        if not is_error:
+            return
+        kind, counts = kind_of(cleaned := self._clean(without_escapes(text))), self._counts[version]
+        if kind not in counts and len(counts) >= MOST_KINDS:
+            self.fault = f"{version} logs more than {MOST_KINDS:,} kinds of error lines; make `logs.error_pattern` narrower"
+            return
+        counts[kind] += 1
+        if version == self._canary:
+            self._examples.setdefault(kind, outside(cleaned, limit=LINE_LIMIT))
+
+    def found(self) -> NewErrors:
+        """List the kinds that only the canary logged."""
+        known = self._counts[self._baseline] if self._baseline and self._baseline != self._canary else {}
+        new = [(kind, count, self._examples[kind]) for kind, count in self._counts[self._canary].most_common() if kind not in known]
+        return NewErrors(new, self.lines, self.fault)
+
+    def _is_error(self, text: str) -> bool:
+        return any(
+            self._wrong.search(one, timeout=max(self._left, 0.001), concurrent=True) for one in dict.fromkeys((without_escapes(text), text))
+        )
 
 
 def kind_of(line: str) -> str:
@@ -24,28 +109,20 @@ def kind_of(line: str) -> str:
     return VARYING.sub("#", outside(line, limit=LINE_LIMIT)).strip()[:LINE_LIMIT]
 
 
-def new_error_kinds(canary: Iterable[str], baseline: Iterable[str], *, pattern: str) -> list[tuple[str, int, OutsideText]]:
-    """Find the kinds of error lines that only the canary logs.
+def judge_logs(found: NewErrors, *, missing: str, allowed: int, incomplete: str) -> tuple[Outcome, str]:
+    """Judge what a version logged.
 
     Args:
-        canary: The canary's lines.
-        baseline: The baseline's lines.
-        pattern: Regular expression of an error line.
-
-    Returns:
-        Kind, how often it came and one example, the most frequent first. A line is matched as it is, and without its escape sequences: a
-        coloured ERROR is one, and a pattern may name a tab.
+        found: What the search found.
+        missing: Which lines could not be read; "" if all were.
+        allowed: How many new kinds of error lines are allowed.
+        incomplete: The plan's `logs.incomplete`, for a log of which lines are missing.
     """
-    wrong = re.compile(pattern)
-
-    def is_error(line: str) -> bool:
-        return bool(wrong.search(plain := without_escapes(line)) or (plain != line and wrong.search(line)))
-
-    known = {kind_of(line) for line in baseline if is_error(line)}
-    examples: dict[str, OutsideText] = {}
-    counts: Counter[str] = Counter()
-    for line in canary:
-        if is_error(line) and (kind := kind_of(line)) not in known:
-            counts[kind] += 1
-            examples.setdefault(kind, outside(line, limit=LINE_LIMIT))
-    return [(kind, count, examples[kind]) for kind, count in counts.most_common()]
+    said = f"{len(found.kinds)} new kind(s) of error lines in {found.lines:,} lines, {allowed} allowed"
+    wrong = "; ".join(one for one in (found.fault, missing) if one)
+    reason = said + (f": {found.kinds[0][2]}" if found.kinds else "") + (f"; but {wrong}" if wrong else "")
+    if len(found.kinds) > allowed:
+        return Outcome.FAILED, reason
+    if found.fault:
+        return Outcome.ERROR, reason
+    return (Outcome.NO_DATA if missing and incomplete == "fail" else Outcome.PASSED), reason

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from blocks.errors import BadInput
 from blocks.outside_text import outside
+from tasks.rules.windows.rrule import misread
 from tasks.rules.windows.zones import wall_of, zone_fault
 
 Time = date | datetime
@@ -77,8 +78,10 @@ class Reader:
         zone = self._zone(event["DTSTART"], event["DTSTART"].dt, title)
         start, end = self._wall(event["DTSTART"], zone, title), self._end(event, zone, title)
         length = event["DURATION"].dt if "DURATION" in event else None
-        if end is None and length is None and not isinstance(event["DTSTART"].dt, datetime):
-            length = timedelta(days=1)
+        if (end is not None and end < start) or (length is not None and length < timedelta()):
+            raise _wrong(title, "it ends before it begins")
+        if not isinstance(event["DTSTART"].dt, datetime) and (end == start or end is None) and not length:
+            end, length = None, timedelta(days=1)  # some calendars write the last day itself, and not the one after it
         rules = _rules(event, zone, title)
         found = {"UID": str(event.get("UID", f"{INDEX}-{len(self.facts)}")), "DTSTART": start, "SEQUENCE": event.get("SEQUENCE", 0)}
         found |= {"DTEND": end or start + (length or timedelta()), "RRULE": rules, INDEX: str(len(self.facts))}
@@ -137,6 +140,8 @@ def _rules(event: Any, zone: ZoneInfo, title: str) -> list[dict[str, Any]]:
                 title, f"it recurs {often or 'without a FREQ'}, which is not read", fix="Let it recur daily, or once an hour at most."
             )
         found["FREQ"] = [often]
+        if wrong := misread(found):
+            raise _wrong(title, wrong)
         if until := found.get("UNTIL"):
             found["UNTIL"] = [_last(until[0], zone)]
         rules.append(found)

@@ -94,7 +94,7 @@ def names_zone(text: str) -> bool:
 
 
 def next_window(groups: Sequence[Group], at: datetime, *, needed: timedelta) -> Due:
-    """Schedule for the next opening that is long enough.
+    """Schedule for the next opening that is long enough; its end is the latest moment if an allow window is open in it.
 
     Raises:
         BadInput: There is none within two years, or there are no windows.
@@ -107,11 +107,11 @@ def next_window(groups: Sequence[Group], at: datetime, *, needed: timedelta) -> 
             raise BadInput("; ".join(unknown), field="--next-window", fix="See `shipway windows PLAN` on the worker's machine.")
         fix = "`shipway windows PLAN` shows them; `--prepare` lets staging begin earlier."
         raise BadInput(f"no window is long enough for {_minutes(needed + TO_BEGIN)}", field="--next-window", fix=fix)
-    return Due(opening.begin, opening.end)
+    return Due(opening.begin, opening.end if opening.because else None)
 
 
 def scheduled(groups: Sequence[Group], begin: datetime, latest: datetime | None, *, zone: str, needs: Needs = NOTHING) -> Due:
-    """Schedule for a moment, until the window closes in which it lies; without windows for an hour.
+    """Schedule for a moment, until the window closes in which it lies; for an hour if none is open then but freezes alone could close it.
 
     Args:
         groups: The windows of the plan and its policies.
@@ -131,13 +131,15 @@ def scheduled(groups: Sequence[Group], begin: datetime, latest: datetime | None,
     if not seen.is_open and (latest is None or seen.until is None or seen.until > latest):
         wrong = f"production is closed at {moment_in_words(begin, zone)}, and opens {moment_in_words(seen.until, zone)}. "
         raise BadInput(wrong + why_closed(seen.because), field="--at", fix="Name another time, or use `--next-window`.")
-    due = Due(begin, latest or seen.until or begin + WITHOUT_WINDOW)
+    hour = begin + WITHOUT_WINDOW  # what is open until the next freeze, weeks later, is not a window that was chosen
+    closes = (seen.until or hour) if seen.because else min(seen.until or hour, hour)
+    due = Due(begin, latest or closes)
     opening = next_opening(groups, begin + needs.before, needed=needs.wave + TO_BEGIN if needs.wave else timedelta())
     if due.latest is not None and (opening is None or opening.begin > due.latest):
         times = f"{_minutes(needs.before)} for staging before it, {_minutes(needs.wave)} for itself, and {_minutes(TO_BEGIN)} to begin"
         wrong = f"from {moment_in_words(begin, zone)} on, production may take at most {times}, which does not fit in until "
         fix = "Name another time, or let staging begin earlier with `--prepare`."
-        raise BadInput(wrong + moment_in_words(seen.until or due.latest, zone), field="--at", fix=fix)
+        raise BadInput(wrong + moment_in_words(latest or closes, zone), field="--at", fix=fix)
     return due
 
 

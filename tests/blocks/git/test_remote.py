@@ -16,6 +16,7 @@ from blocks.git.remote import plain_remote
         "https://git.example.com/shop/other/../deploy",
         "ssh://git@git.example.com:22/shop/deploy.git",
         "git@git.example.com:shop/deploy.git",
+        "https://git.example.com/Shop/Deploy",
     ],
 )
 def test_two_addresses_of_one_repository_are_one(url: str) -> None:
@@ -31,6 +32,7 @@ def test_other_repositories_are_others() -> None:
         "https://a.example.com:8443/shop",
         "https://a.example.com/x",
         "file:///srv/shop",
+        "file:///srv/Shop",
         "git@c:shop.git",
     ]
     assert len({plain_remote(url) for url in urls}) == len(urls)

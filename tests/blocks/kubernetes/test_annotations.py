@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -17,9 +18,12 @@ from blocks.kubernetes.objects.annotations import (
     annotations_of,
     check_lease,
     expect_genuine,
+    key_of,
     number_in,
     state_of,
 )
+from blocks.kubernetes.observe.drift import LEFT
+from blocks.kubernetes.stateful import PARTITION
 from blocks.platform import Lease
 
 words = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20)
@@ -134,3 +138,8 @@ def test_what_is_not_such_a_number_is_not_there(text: str) -> None:
     """Each of these stopped a rollback once, or could have had it start a million pods."""
     assert number_in(workload({"n": text}), "n", most=1_000) is None
     assert number_in(None, "n", most=1_000) is None
+
+
+def test_each_note_on_a_workload_has_a_name_of_its_own() -> None:
+    """A field of the state under the name of another note would break the seal."""
+    assert not {key_of(field.name) for field in fields(State)} & {SEAL, LEFT, PARTITION}

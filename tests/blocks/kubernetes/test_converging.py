@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from blocks.errors import BadInput, RolloutFailed, WorldMoved
-from blocks.kubernetes.leases import acquire_lease
+from blocks.kubernetes.leases import acquire_lease, release_lease
 from blocks.kubernetes.objects.annotations import state_of
 from blocks.kubernetes.preview.planned import planned
 from blocks.kubernetes.revision import expect_untouched
@@ -110,7 +110,10 @@ async def test_a_version_that_comes_back_with_its_previous_configuration_is_call
     await (rolling.promote(target, lease) if strategy == "rolling" else beside.promote(target, traffic, lease))
     found = await target.read()
     assert found["spec"]["template"] == previous
-    assert (state_of(found).canary, state_of(found).previous) == ("", "1.1")
+    assert (state_of(found).canary, state_of(found).previous, state_of(found).rolled_back) == ("", "", "1.1")
+    await release_lease(target, lease)
+    await acquire_lease(target, "another rollback", takeover=True)  # the history of the cluster has 1.1 before it
+    assert state_of(await target.read()).previous == ""
     assert ("Deployment", "web-canary") not in cluster.objects
 
 

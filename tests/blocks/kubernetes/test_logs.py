@@ -9,9 +9,13 @@ from urllib.parse import quote
 
 import pytest
 
+from blocks.errors import BadInput, ShipwayError
+from blocks.kubernetes.api.errors import Missing
 from blocks.kubernetes.objects.secrets import mask, secrets_of
-from blocks.kubernetes.observe.logs import MOST_BYTES, moment_of, read
+from blocks.kubernetes.observe import logs
+from blocks.kubernetes.observe.logs import MOST_BYTES, moment_of, read, tail_of
 from blocks.kubernetes.workload import Target
+from blocks.platform import LogLine
 from tests.blocks.kubernetes.fake_cluster import FakeCluster
 
 
@@ -66,40 +70,69 @@ def test_passwords_in_addresses_are_masked_without_being_known() -> None:
 class Talking(FakeCluster):
     """A cluster of which one pod writes lines; as the API does, it cuts at `limitBytes` from the first line that was asked for."""
 
-    def __init__(self, lines: list[str], *objects: dict[str, Any]) -> None:
-        """Hold the lines."""
+    def __init__(self, lines: list[str], *objects: dict[str, Any], refuses: ShipwayError | None = None) -> None:
+        """Hold the lines, or why they are not given."""
         super().__init__(*objects)
-        self.lines, self.asked = lines, 0
+        self.lines, self.asked, self.refuses = lines, 0, refuses
 
     async def content(self, method: str, path: str, *, query: Mapping[str, str] | None = None, **_: Any) -> bytes:
         """Return the log."""
         del method, path
         asked = query or {}
         self.asked += 1
-        return "".join(f"{line}\n" for line in self.lines[-int(asked["tailLines"]) :]).encode()[: int(asked["limitBytes"])]
+        if self.refuses is not None:
+            raise self.refuses
+        return "".join(f"{line}\n" for line in self.lines[-int(asked.get("tailLines", 0)) :]).encode()[: int(asked["limitBytes"])]
 
 
 def pod_of(**spec: Any) -> dict[str, Any]:
-    """Write a pod."""
-    return {"kind": "Pod", "metadata": {"name": "web-1"}, "spec": {"containers": [{"name": "web", "image": "shop/web:1", **spec}]}}
+    """Write a pod that runs."""
+    status = {"containerStatuses": [{"name": "web", "state": {"running": {}}}]}
+    container = {"name": "web", "image": "shop/web:1", **spec}
+    return {"kind": "Pod", "metadata": {"name": "web-1"}, "spec": {"containers": [container]}, "status": status}
+
+
+async def lines_of(cluster: FakeCluster, *pods: dict[str, Any], since: float = 0) -> tuple[list[LogLine], str]:
+    """Read the lines of pods of version 1, and what could not be read."""
+    found: list[LogLine] = []
+    return found, await read(Target(cluster=cluster, workload="web"), {"1": list(pods)}, since, found.append)
 
 
 @pytest.mark.parametrize("length", [20, 9_000, 300_000])
-async def test_the_newest_lines_are_those_that_are_kept(length: int) -> None:
+async def test_the_last_lines_of_a_log_are_those_that_are_kept(length: int) -> None:
     """However long they are: the last one is there, and no more is read than fits."""
-    lines = [f"1970-01-01T00:00:{number % 60:02}Z {number} {'x' * length}" for number in range(300)]
-    cluster = Talking(lines)
-    found = await read(Target(cluster=cluster, workload="web"), {"1": [pod_of()]}, 0, limit=200)
-    assert any(line["text"].startswith("299 ") for line in found)
-    assert sum(len(line["text"]) for line in found) <= MOST_BYTES
+    cluster = Talking([f"{number} {'x' * length}" for number in range(300)])
+    content = await tail_of(Target(cluster=cluster, workload="web"), "web-1", "web", lines=200)
+    assert content.splitlines()[-1].startswith(b"299 ")
+    assert len(content) <= MOST_BYTES
     assert cluster.asked <= 9
+
+
+async def test_a_whole_log_is_read_and_what_is_beyond_the_bound_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that was logged long before the newest thousands of lines counts, too."""
+    lines = [f"1970-01-01T00:00:{number % 60:02}Z line {number}" for number in range(20_000)]
+    found, missing = await lines_of(Talking(lines), pod_of())
+    assert ([line["text"] for line in found], missing) == ([f"line {number}" for number in range(20_000)], "")
+    monkeypatch.setattr(logs, "MOST_SEARCHED_BYTES", 1_000)
+    found, missing = await lines_of(Talking(lines), pod_of())
+    assert found[0]["text"] == "line 0"
+    assert missing.startswith("the pod web-1 logged more than")
+
+
+async def test_a_pod_whose_log_cannot_be_read_is_said_and_one_that_has_none_yet_is_not() -> None:
+    """Missing rights are no data; a container that was not started yet has nothing to say."""
+    found, missing = await lines_of(Talking([], refuses=BadInput("robot may not get pods/log", field="access", fix="")), pod_of())
+    assert (found, missing) == ([], "the log of the pod web-1 could not be read: access: robot may not get pods/log. ")
+    assert await lines_of(Talking([], refuses=Missing("it does not exist")), pod_of()) == ([], "")
+    waiting = {**pod_of(), "status": {"containerStatuses": [{"name": "web", "state": {"waiting": {}}}]}}
+    assert await lines_of(Talking(["1970-01-01T00:00:01Z a"]), waiting) == ([], "")
 
 
 @pytest.mark.parametrize("ending", ["", "y" * 400_000])
 async def test_an_error_far_in_a_long_line_is_read(ending: str) -> None:
     """The first 64 kB of a line count, also of one that is longer than what is read at once."""
     cluster = Talking([f"1970-01-01T00:00:01Z {'x' * 60_000} ERROR orders lost {ending}"])
-    (line,) = await read(Target(cluster=cluster, workload="web"), {"1": [pod_of()]}, 0, limit=200)
+    (line,), _ = await lines_of(cluster, pod_of())
     assert "ERROR orders lost" in line["text"]
     assert len(line["text"]) <= 64 * 1024
 
@@ -110,7 +143,7 @@ async def test_what_the_secrets_hold_that_a_pod_names_is_masked() -> None:
     secret = {"kind": "Secret", "metadata": {"name": "keys"}, "data": {"key": held, "odd": "%%%"}}
     cluster = Talking(["1970-01-01T00:00:01Z uses second-line and abc"], secret)
     pod = pod_of(envFrom=[{"secretRef": {"name": "keys"}}, {"secretRef": {"name": "gone"}}])
-    (line,) = await read(Target(cluster=cluster, workload="web"), {"1": [pod]}, 0, limit=9)
+    (line,), _ = await lines_of(cluster, pod)
     assert line["text"] == "uses ******** and abc"
 
 
@@ -118,5 +151,5 @@ async def test_a_secret_of_several_lines_in_the_manifest_is_masked_line_by_line(
     """What is printed keeps its lines, so that each keeps its moment."""
     pod = pod_of(env=[{"name": "PRIVATE_KEY", "value": "-----BEGIN-----\nfirst-line-of-key\nsecond-line\n"}])
     cluster = Talking([f"1970-01-01T00:00:0{second}Z {text}" for second, text in ((1, "first-line-of-key"), (2, "second-line"), (3, "on"))])
-    found = await read(Target(cluster=cluster, workload="web"), {"1": [pod]}, 0, limit=9)
+    found, _ = await lines_of(cluster, pod)
     assert [(line["at"], line["text"]) for line in found] == [(1, "********"), (2, "********"), (3, "on")]

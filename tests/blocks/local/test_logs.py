@@ -2,6 +2,7 @@
 
 import os
 import tracemalloc
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from blocks.local import log_lines
 from blocks.local.logs import log_path, read, stamp, tail
+from blocks.platform import LogLine
 
 
 def write(folder: Path, text: str, *, revision: str = "1", version: str = "1.0") -> None:
@@ -20,22 +22,28 @@ def write(folder: Path, text: str, *, revision: str = "1", version: str = "1.0")
         file.write(text)
 
 
+def lines_in(folder: Path, since: float) -> list[LogLine]:
+    """List the lines since a moment."""
+    found: list[LogLine] = []
+    read(folder, since, found.append)
+    return found
+
+
 def test_a_line_has_the_time_of_the_first_note_that_covers_it(tmp_path: Path) -> None:
     """Lines before a moment are told from lines after it."""
     write(tmp_path, "early\n")
     stamp(tmp_path, now=100)
     write(tmp_path, "late\n")
     stamp(tmp_path, now=200)
-    assert [(line["at"], line["text"]) for line in read(tmp_path, 0, limit=10)] == [(100, "early"), (200, "late")]
-    assert [line["text"] for line in read(tmp_path, 150, limit=10)] == ["late"]
-    assert [line["text"] for line in read(tmp_path, 0, limit=1)] == ["late"]
+    assert [(line["at"], line["text"]) for line in lines_in(tmp_path, 0)] == [(100, "early"), (200, "late")]
+    assert [line["text"] for line in lines_in(tmp_path, 150)] == ["late"]
 
 
 def test_a_line_that_was_not_noted_yet_has_the_time_of_the_last_write(tmp_path: Path) -> None:
     """A reader need not wait for the next note."""
     write(tmp_path, "fresh\n")
     os.utime(log_path(tmp_path, "1", "1.0"), (300, 300))
-    assert [(line["at"], line["version"]) for line in read(tmp_path, 250, limit=10)] == [(300, "1.0")]
+    assert [(line["at"], line["version"]) for line in lines_in(tmp_path, 250)] == [(300, "1.0")]
 
 
 def test_a_full_log_is_turned_over_and_the_writer_goes_on(tmp_path: Path) -> None:
@@ -49,7 +57,18 @@ def test_a_full_log_is_turned_over_and_the_writer_goes_on(tmp_path: Path) -> Non
             stamp(tmp_path, now=100 + number, max_bytes=1_000)
     assert path.stat().st_size <= 1_000
     assert path.with_name(path.name + ".1").stat().st_size <= 2_000
-    assert [(line["at"], line["text"][0]) for line in read(tmp_path, 0, limit=10)] == [(102, "2"), (103, "3")]
+    assert [(line["at"], line["text"][0]) for line in lines_in(tmp_path, 0)] == [(102, "2"), (103, "3")]
+
+
+def test_what_is_lost_of_a_log_is_said_if_it_was_asked_for(tmp_path: Path) -> None:
+    """A log that is turned over twice has lost what it said first; whoever asks for what came later misses nothing."""
+    for number in range(1, 4):
+        write(tmp_path, "x" * 1_200 + "\n")
+        stamp(tmp_path, now=100 * number, max_bytes=1_000)
+        os.utime(log_path(tmp_path, "1", "1.0").with_name("1-1.0.log.1.times"), (100 * number, 100 * number))
+        lost = read(tmp_path, 50, lambda _: None)
+        assert ("1.0 was turned over twice" in lost) is (number > 1)
+    assert read(tmp_path, 250, lambda _: None) == ""
 
 
 def test_logs_of_revisions_long_gone_are_dropped_but_never_a_living_ones(tmp_path: Path) -> None:
@@ -74,7 +93,7 @@ def test_the_tail_is_bounded_and_survives_odd_bytes(tmp_path: Path) -> None:
 
 def texts(folder: Path, since: float = 0) -> list[str]:
     """Read what the lines say."""
-    return [line["text"] for line in read(folder, since, limit=5_000)]
+    return [line["text"] for line in lines_in(folder, since)]
 
 
 def test_a_line_counts_before_its_newline_is_there_and_once_however_often_it_is_read(tmp_path: Path) -> None:
@@ -85,7 +104,7 @@ def test_a_line_counts_before_its_newline_is_there_and_once_however_often_it_is_
     write(tmp_path, " lost")
     stamp(tmp_path, now=200)
     assert texts(tmp_path) == ["fine", "ERROR orders lost"]
-    assert [(line["at"], line["text"]) for line in read(tmp_path, 150, limit=10)] == [(200, "ERROR orders lost")]
+    assert [(line["at"], line["text"]) for line in lines_in(tmp_path, 150)] == [(200, "ERROR orders lost")]
     write(tmp_path, "\nnext\n")
     assert texts(tmp_path) == ["fine", "ERROR orders lost", "next"]
 
@@ -123,11 +142,12 @@ def test_reading_takes_bounded_memory(tmp_path: Path) -> None:
         write(tmp_path, content, revision=revision)
     tracemalloc.start()
     try:
-        found = read(tmp_path, 0, limit=5_000)
+        texts_of = Counter[str]()
+        read(tmp_path, 0, lambda line: texts_of.update([line["text"][:5]]))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert len(found) == 5_000
+    assert texts_of == {"ERROR": 1, "": 100_000}
     assert peak < 80_000_000
 
 

@@ -16,7 +16,7 @@ from blocks.errors import BadInput, Refused, RolloutFailed, Superseded, Temporar
 from blocks.local.agent import launch
 from blocks.local.platform import LocalPlatform
 from blocks.local.state.file import load_state, new_state, save_state
-from blocks.platform import Lease
+from blocks.platform import Lease, LogLine
 from tests.blocks.local.test_recovery import until
 
 MakeLocal = Callable[..., LocalPlatform]
@@ -285,7 +285,9 @@ async def test_an_error_in_a_line_without_its_newline_is_in_the_logs(shared_loca
     canary = (await platform.endpoints())["canary"]
 
     async def errors() -> list[str]:
-        return [line["text"] for line in await platform.logs(0, limit=5_000) if line["version"] == "9.8" and "ERROR" in line["text"]]
+        found: list[LogLine] = []
+        assert await platform.logs(0, found.append) == ""
+        return [line["text"] for line in found if line["version"] == "9.8" and "ERROR" in line["text"]]
 
     async with httpx.AsyncClient(verify=PLAIN) as client:
         await client.get(f"{canary}/write?ERROR-orders-lost")

@@ -22,6 +22,7 @@ DRIPS = {  # what is said of a body of which a byte comes now and then
     b"/drips-chunked": b"Transfer-Encoding: chunked",
     b"/drips-small": b"Content-Length: 50",
     b"/drips-events": b"Content-Type: text/event-stream\r\nTransfer-Encoding: chunked",
+    b"/drips-lines": b"Content-Type: application/x-ndjson; charset=utf-8\r\nTransfer-Encoding: chunked",
 }
 
 
@@ -181,7 +182,7 @@ async def test_a_body_that_stalls_until_its_caller_gives_up_has_failed(
 @pytest.mark.parametrize("leaves", [True, False], ids=["leaves", "stays"])
 @pytest.mark.parametrize(
     ("path", "errors"),
-    [("/drips", 1), ("/drips-chunked", 1), ("/drips-small", 1), ("/drips-events", 0), ("/flows", 0)],
+    [("/drips", 1), ("/drips-chunked", 1), ("/drips-small", 1), ("/drips-events", 0), ("/drips-lines", 0), ("/flows", 0)],
 )
 async def test_a_body_that_drips_has_failed(path: str, errors: int, world: World, monkeypatch: pytest.MonkeyPatch, *, leaves: bool) -> None:
     """Once its caller leaves, or after the time of an answer: no time-out of the connection ends it, as a byte comes now and then."""

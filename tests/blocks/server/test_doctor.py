@@ -112,9 +112,17 @@ def test_only_what_the_code_asks_for_counts_as_a_deployment_of_ours(monkeypatch:
         ("enabled", {"actions_on_trigger": "pause-automation"}, "fail"),
         ("enabled", {"actions": "call-webhook"}, "warn"),
         ("enabled", {"actions": "of-a-later-prefect"}, "warn"),
-        ("enabled", {"actions": "send-notification by a webhook"}, "warn"),
+        ("enabled", {"actions": "send-notification by custom-webhook http://127.0.0.1:4200/api"}, "warn"),
+        ("enabled", {"actions": "send-notification by slack-webhook http://127.0.0.1:4200/api"}, "warn"),
+        ("enabled", {"actions": "send-notification by slack-webhook https://hooks.slack.com.evil.example/x"}, "warn"),
+        ("enabled", {"actions": "send-notification by slack-webhook http://[x"}, "warn"),
+        ("enabled", {"actions": "send-notification by ms-teams-webhook https://evil.example/x"}, "warn"),
+        ("enabled", {"actions": "send-notification by mattermost-webhook "}, "warn"),
+        ("enabled", {"actions": "send-notification by of-a-later-prefect "}, "warn"),
+        ("enabled", {"actions": "send-notification by slack-webhook https://hooks.slack.com/services/x"}, "ok"),
+        ("enabled", {"actions": "send-notification by ms-teams-webhook https://shop.webhook.office.com/x"}, "ok"),
+        ("enabled", {"actions": "send-notification by twilio-sms "}, "ok"),
         ("disabled", {"actions": "suspend-flow-run"}, "ok"),
-        ("enabled", {"actions": "send-notification"}, "ok"),
     ],
     ids=str,
 )
@@ -128,7 +136,8 @@ def test_an_automation_that_could_stop_a_rollback_is_named(
 
     def ask(_home: object, path: str, body: dict[str, int] | None = None) -> Any:
         if body is None:
-            return {"block_type": {"slug": "custom-webhook" if path.endswith("webhook") else "slack"}}
+            kind, _, address = path.removesuffix("?include_secrets=true").partition(" by ")[2].partition(" ")
+            return {"block_type": {"slug": kind}, "data": {"url": address}}
         return found[body["offset"] :][: body["limit"]]
 
     monkeypatch.setattr(api, "ask", ask)

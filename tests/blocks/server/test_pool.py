@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 from prefect import get_client
-from prefect.client.schemas.actions import WorkPoolUpdate
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.objects import WorkPool
 from prefect.workers.process import ProcessWorker
 
@@ -47,6 +47,21 @@ async def test_a_template_that_was_broken_is_put_right_again_and_again(server: A
         assert (await client.read_work_pool(worker.POOL)).base_job_template == worker.job_template(server.home)
         await client.delete_work_pool(worker.POOL)
     assert len(turns) > 1
+
+
+async def test_a_pool_of_another_type_is_made_anew(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has the API's password can delete ours and make one of that name into which nothing of ours can be deployed."""
+    monkeypatch.setattr(worker, "POOL", f"shipway-{uuid4().hex[:8]}")
+    async with get_client() as client:
+        await client.create_work_pool(WorkPoolCreate(name=worker.POOL, type="ecs:push", base_job_template={}))
+        for _ in range(2):
+            await worker.ensure_pool(server.home, client)
+            pool = await client.read_work_pool(worker.POOL)
+            assert (pool.type, pool.base_job_template) == ("process", worker.job_template(server.home))
+            queues = await client.read_work_queues(work_pool_name=worker.POOL)
+            assert {queue.name for queue in queues} >= {worker.RELEASES, worker.URGENT}
+        assert (await client.read_work_pool(worker.POOL)).id == pool.id
+        await client.delete_work_pool(worker.POOL)
 
 
 async def test_a_worker_makes_its_runs_of_the_right_template_whatever_the_pools_is(server: Any) -> None:

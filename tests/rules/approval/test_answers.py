@@ -412,7 +412,18 @@ def test_a_clock_that_jumps_an_hour_and_comes_back_opens_no_gate(jump: timedelta
     assert judge(answer_of("anna", gate=gate), gate=gate).outcome == "accepted"
 
 
-SHORT = GATE.model_copy(update={"name": "window-1-until-20261201t010000", "may_postpone": True})
+SHORT = GATE.model_copy(update={"name": "window-1-until-20261201t010000"})
+
+
+def test_wrong_codes_do_not_postpone_a_wave() -> None:
+    """Anyone who may post answers could so let each window pass; guessing is bounded for each person."""
+    state = gate_state(SHORT, [proof_of("anna", gate=SHORT)], wrong_codes=99, now=NOW)
+    assert (state.state, state.missing) == ("open", 1)
+    assert gate_state(GATE, [proof_of("anna")], wrong_codes=99, now=NOW).state == "locked"
+    wrong = {"anna": 10}
+    assert judge(answer_of("anna", gate=SHORT), gate=SHORT, wrong=wrong).outcome == "throttled"
+    assert judge(answer_of("anna", decision="postpone", gate=SHORT), gate=SHORT, wrong=wrong).outcome == "postponed"
+    assert judge(signed_of("anna", gate=SHORT), gate=SHORT, wrong=wrong).outcome == "accepted"
 
 
 def test_one_person_postpones_where_that_is_asked_and_nowhere_else() -> None:

@@ -10,6 +10,7 @@ from blocks.errors import BadInput
 from tasks.rules.gitops.edit import Edit
 from tasks.rules.gitops.settings import edits_of, expecting, places_named
 from tasks.rules.gitops.targets import ApplicationRevision, KustomizeImage, YamlPath
+from tasks.rules.policy.owners import FILE
 
 
 @dataclass
@@ -80,6 +81,22 @@ def test_an_edit_expects_what_was_reviewed() -> None:
 )
 def test_a_value_in_git_has_one_identity_however_its_path_is_written(one: Fields, other: Fields, *, same: bool) -> None:
     """Two environments that set the same value are one; two values of one file are not."""
-    first, second = (set(places_named("git.example.com/shop", "main", edits_of([each], "1")).values()) for each in (one, other))
+    first, second = (values_of(each) for each in (one, other))
     assert (first == second) is same
-    assert not first & set(places_named("git.example.com/shop", "staging", edits_of([one], "1")).values())
+    assert not first & values_of(one, branch="staging")
+
+
+def values_of(one: Fields, *, branch: str = "main") -> set[str]:
+    """Give the identities of the values that an edit sets."""
+    return {
+        what for words, what in places_named("git.example.com/shop", branch, edits_of([one], "1")).items() if not words.startswith(FILE)
+    }
+
+
+def test_a_file_in_git_has_one_identity_whichever_value_of_it_is_set() -> None:
+    """However the path of the value is written."""
+    one, other = (
+        places_named("git.example.com/shop", "main", edits_of([each], "1"))["the file apps/shop.yaml in git.example.com/shop"]
+        for each in (Fields(path="image.tag", file="apps/shop.yaml"), Fields(path="containers[0].image", file="apps/shop.yaml"))
+    )
+    assert one == other

@@ -16,6 +16,11 @@ def policy_of(protects: list[str], services: list[str]) -> Policy:
     return Policy(policy=1, name="p", protects=protects, services=services)
 
 
+def sharing(protects: list[str], thing: str) -> Policy:
+    """Make a policy that shares something."""
+    return Policy(policy=1, name="p", protects=protects, services=["other"], shares=[thing])
+
+
 @pytest.mark.parametrize(
     ("policies", "owner", "block", "said"),
     [
@@ -109,6 +114,33 @@ def test_what_a_release_changes_besides_belongs_to_its_first_service_too(
     assert (said in found, found == "") == (True, said == "")
 
 
+APP = "the Application of argocd-application/umbrella"
+
+
+@pytest.mark.parametrize(
+    ("environment", "policies", "owned_as", "said"),
+    [
+        ("production", [sharing(["kubernetes/p"], APP)], APP, ""),
+        ("production", [sharing(["kubernetes/p"], APP), policy_of(["kubernetes/s"], ["shop"])], APP, ""),
+        ("production", [sharing(["kubernetes/p"], APP), policy_of(["kubernetes/p"], ["other"])], APP, "which the policy p protects"),
+        ("production", [sharing(["kubernetes/p"], "another")], APP, f"or `{APP}` to its `shares`"),
+        ("production", [sharing(["kubernetes/elsewhere"], APP)], APP, f"or `{APP}` in `shares` of one that protects kubernetes/p"),
+        ("production", [sharing(["kubernetes/p"], APP)], "", "which the policy p protects"),
+        ("staging", [sharing(["kubernetes/p"], APP)], APP, "which is production of the service other"),
+    ],
+    ids=["shared", "by one of two", "not by the other", "another thing", "another block", "the whole", "staging"],
+)
+def test_what_a_policy_shares_may_be_changed_by_releases_of_others(
+    environment: str, policies: list[Policy], owned_as: str, said: str
+) -> None:
+    """In the words that its owner's block has for it, as those of the asker's block can be edited; never by a staging."""
+    place = Place(environment, "kubernetes/s", f"{environment}.platform", 60)
+    found = ownership_conflict(
+        place, "shop", policies, owner="other", block="kubernetes/p", section="production", thing=APP, owned_as=owned_as
+    )  # fmt: skip
+    assert (said in found, found == "") == (True, said == "")
+
+
 def test_a_block_that_is_only_acted_through_is_protected_too() -> None:
     """A platform made of several blocks is refused unless the policy lists it as well."""
     place = Place("production", "gitops/shop", "production.platform", 60)
@@ -117,3 +149,33 @@ def test_a_block_that_is_only_acted_through_is_protected_too() -> None:
     assert found.startswith("production.platform: gitops/shop acts through kubernetes/shop, which the policy p protects")
     assert evasion(place, parts, [policy_of(["kubernetes/shop", "gitops/shop"], ["shop"])]) == ""
     assert evasion(place, parts, [policy_of(["kubernetes/other"], ["shop"])]) == ""
+
+
+@pytest.mark.parametrize(
+    ("environment", "section", "owner", "refused"),
+    [
+        ("staging", "production", "shop", True),
+        ("staging", "production", "other", True),
+        ("production", "staging", "shop", True),
+        ("production", "production", "other", False),
+        ("production/eu", "production", "shop", False),
+        ("staging", "staging", "other", False),
+    ],
+)
+def test_staging_sets_nothing_in_a_file_of_production(environment: str, section: str, owner: str, refused: bool) -> None:  # noqa: FBT001
+    """Another value of that file may be production's, too; services of one section may share a file."""
+    place, thing = Place(environment, "gitops/shop", "production.platform", 60), "the file apps/values.yaml in git.example.com/deploy"
+    policies = [policy_of(["gitops/other"], ["other"])]
+    found = ownership_conflict(place, "shop", policies, owner=owner, block="gitops/other", section=section, thing=thing, owned_as=thing)
+    assert ("points to the file apps/values.yaml" in found) is refused
+    assert (found != "") is refused
+
+
+def test_places_of_a_plan_may_share_a_file_unless_one_is_staging() -> None:
+    """Two targets of production that are set in one file, as two values."""
+    file = {"the file apps/values.yaml in git.example.com/deploy": "git file git.example.com/deploy main apps/values.yaml"}
+    staging, eu, us = (
+        Place(name, f"gitops/{number}", f"{name}.platform", 60) for number, name in enumerate(("staging", "production/eu", "production/us"))
+    )
+    assert same_environment([eu, us], [file, file]) == ""
+    assert "points to the same file apps/values.yaml" in same_environment([staging, us], [file, file])

@@ -177,3 +177,37 @@ def test_a_wrong_policy_is_reported_as_a_plan_is(text: str, said: str) -> None:
     policy, problems = read_policy(text, name="p.yaml")
     assert policy is None
     assert said in str(problems[0]), problems
+
+
+ERRORS = {"name": "errors", "indicator": "errors", "limit": 0.05}
+COUNTED = {**ERRORS, "source": "prometheus"}
+QUICK = {"name": "slow", "indicator": "latency", "threshold_seconds": 0.3, "limit": 0.05}
+SERIES = {"metric": "shop_requests_total", "selector": 'version="{version}",app="shop"'}
+IN_PROMETHEUS = {"prometheus": "prometheus/team"}
+
+
+@pytest.mark.parametrize(
+    ("sli", "least", "counts"),
+    [
+        (ERRORS, {}, True),
+        (COUNTED, {}, False),
+        (COUNTED, IN_PROMETHEUS, True),
+        (COUNTED | {"bad_status": "none"}, IN_PROMETHEUS, False),
+        (COUNTED | {"missing_status": "good"}, IN_PROMETHEUS, False),
+        (COUNTED | {"metric": "other_total"}, IN_PROMETHEUS, False),
+        (COUNTED | {"selector": 'version="{version}",path="/static"'}, IN_PROMETHEUS, False),
+        (COUNTED, {"prometheus": "prometheus/another"}, False),
+        (COUNTED | SERIES, IN_PROMETHEUS | {"series": [SERIES]}, True),
+        (COUNTED, IN_PROMETHEUS | {"series": [SERIES]}, False),
+        (ERRORS | {"source": "probe", "path": "/static/ok.txt"}, IN_PROMETHEUS, False),
+        (QUICK, {"indicators": ["latency"]}, True),
+        (QUICK | {"threshold_seconds": 3_000}, {"indicators": ["latency"]}, True),
+        (QUICK | {"threshold_seconds": 3_000}, {"indicators": ["latency"], "threshold_seconds": 1}, False),
+        (QUICK, {"indicators": ["latency"], "threshold_seconds": 1}, True),
+    ],
+)
+def test_an_sli_that_may_see_no_error_keeps_no_policy(sli: dict[str, Any], least: dict[str, Any], counts: bool) -> None:  # noqa: FBT001
+    """Only requests that the platform counts, or series that the policy names in the Prometheus that it names."""
+    plan = plan_of(judgement={"slis": [sli], "prometheus": "prometheus/team"})
+    policy = policy_of(least_analysis={"indicators": ["errors"], "limit": 0.1, "tolerance": 0.05, **least})
+    assert [one.split(":")[0] for one in conflicts(plan, [policy])] == ([] if counts else ["judgement.slis"])

@@ -7,7 +7,7 @@ import pytest
 from tasks.rules.approval.digest import digest
 from tasks.rules.policy.policy import read_policy
 from tasks.rules.policy.rules import compare_rules
-from tasks.rules.policy.windows import groups_of
+from tasks.rules.policy.windows import groups_of, turns_of
 from tests.rules.approval.test_digest import LOG
 from tests.rules.policy.test_rules import SHORT, plan_of, policy_of
 
@@ -22,6 +22,24 @@ def test_the_plan_and_each_policy_that_protects_its_blocks_are_a_group() -> None
     groups = groups_of(plan, [frozen, other, policy_of(name="without")])
     assert [[(one.kind, one.origin) for one in group] for group in groups] == [[("allow", "plan")], [("deny", "policy shop")]]
     assert groups_of(plan_of(), [policy_of()]) == []
+
+
+@pytest.mark.parametrize(
+    ("plan", "policies", "turns"),
+    [
+        ({}, [{}], []),
+        ({"one_at_a_time": "db"}, [{}], ["db"]),
+        ({}, [{"one_at_a_time": "db"}], ["db of the policies"]),
+        ({"one_at_a_time": "db"}, [{"one_at_a_time": "db"}], ["db", "db of the policies"]),
+        ({}, [{"one_at_a_time": "db"}, {"one_at_a_time": "db"}, {"one_at_a_time": "mail"}], ["db of the policies", "mail of the policies"]),
+    ],
+)
+def test_no_plan_names_the_turn_of_policies(plan: dict[str, str], policies: list[dict[str, str]], turns: list[str]) -> None:
+    """Else a plan of anybody's could hold all services of the platform team's group for as long as its steps take."""
+    kept = [policy_of(name=f"p{number}", windows=windows) for number, windows in enumerate(policies)]
+    assert turns_of(plan_of(windows=plan), kept) == turns
+    with pytest.raises(ValueError, match="one_at_a_time"):
+        plan_of(windows={"one_at_a_time": "db of the policies"})
 
 
 def test_a_freeze_of_a_policy_leaves_the_digest_as_it_is() -> None:

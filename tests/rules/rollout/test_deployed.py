@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.rules.record.entries import Entry, Kind, chain
-from tasks.rules.rollout.deployed import places_of, promotions_in, says_deployed
+from tasks.rules.rollout.deployed import deployed_at, places_of, promotions_in
 from tasks.rules.rollout.migrations import Here
 
 NOW = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
@@ -32,9 +32,10 @@ def record(flow: str, *where: Here, service: str = "shop", version: str = "1.0",
     return entries
 
 
-def counts(entries: list[Entry], *, here: Here = PRODUCTION, service: str = "shop", version: str = "1.0") -> bool:
-    """Say whether this record makes the version one to return to."""
-    return says_deployed(entries, service=service, version=version, here=here)
+def counts(entries: list[Entry], *, here: Here = PRODUCTION, service: str = "shop", version: str = "1.0", owner: str | None = None) -> bool:
+    """Say whether this record makes the version one to return to; what is deployed here belongs to the block unless another is named."""
+    owner = here.block if owner is None else owner
+    return deployed_at(entries, service=service, version=version, here=here, owner=owner) is not None
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,6 @@ def test_only_a_flow_that_asks_for_the_environment_brings_a_version_there(flow: 
         (Here("production", BLOCK, "kubernetes u-0"), PRODUCTION, True),
         (Here("production", BLOCK), PRODUCTION, True),
         (PRODUCTION, Here("production", BLOCK), True),
-        (Here("production", "kubernetes/shop-old", UID), PRODUCTION, True),
         (Here("production/eu", BLOCK, UID), PRODUCTION, True),
         (PRODUCTION, Here("production/eu", BLOCK, UID), True),
         (Here("production/us", "kubernetes/us", "kubernetes u-2"), Here("production/eu", BLOCK, UID), False),
@@ -78,7 +78,6 @@ def test_only_a_flow_that_asks_for_the_environment_brings_a_version_there(flow: 
         "a block that moved",
         "it did not say then",
         "it does not answer now",
-        "a renamed block",
         "a target that became production",
         "production that became a target",
         "another target",
@@ -89,8 +88,43 @@ def test_only_a_flow_that_asks_for_the_environment_brings_a_version_there(flow: 
     ],
 )
 def test_a_version_is_known_where_it_was_promoted(there: Here, here: Here, *, yes: bool) -> None:
-    """By the block or by what that points to."""
+    """By the block, which may have moved."""
     assert counts(record("release", there), here=here) is yes
+
+
+OLD, EVE = "kubernetes/shop-old", "kubernetes/eve"
+
+
+@pytest.mark.parametrize(
+    ("through", "here", "owner", "yes"),
+    [
+        (Here("production", OLD, UID), PRODUCTION, OLD, True),
+        (PRODUCTION, PRODUCTION, OLD, True),
+        (Here("production", BLOCK, "kubernetes u-0"), PRODUCTION, OLD, False),
+        (Here("production", EVE, UID), PRODUCTION, BLOCK, False),
+        (Here("production", EVE, UID), PRODUCTION, OLD, False),
+        (Here("production", EVE, UID), PRODUCTION, "", False),
+        (Here("production", EVE, "kubernetes u-9"), Here("production", EVE, UID), BLOCK, False),
+        (Here("staging", OLD, UID), PRODUCTION, OLD, False),
+        (PRODUCTION, PRODUCTION, "", True),
+        (Here("production", BLOCK, "kubernetes u-0"), PRODUCTION, "", True),
+    ],
+    ids=[
+        "the block was renamed since, and its old name owns the place",
+        "the block was renamed before, and its old name owns the place",
+        "the block points by now to what another one deployed",
+        "an API server of others says that it is this one",
+        "an API server of others says that it is this one, and a renamed block owns that",
+        "an API server of others says that it is this one, and no file says whose that is",
+        "a block of others points here by now",
+        "staging, through the block that owned the place",
+        "no file says whose the place is",
+        "no file says whose the place is to which the block moved",
+    ],
+)
+def test_what_a_platform_points_to_counts_as_far_as_its_owner_is_known(through: Here, here: Here, owner: str, *, yes: bool) -> None:
+    """Its API server says it, and that may be anyone's."""
+    assert counts(record("release", through), here=here, owner=owner) is yes
 
 
 @pytest.mark.parametrize(
@@ -128,6 +162,14 @@ def test_a_release_in_several_targets_is_known_in_each_of_them() -> None:
     assert promotions_in(record("staging", eu), service="shop") == []
 
 
+def test_the_moment_that_counts_is_that_of_the_last_promotion_here() -> None:
+    """Not the one at which the release was asked for: it may have waited for days. Another environment's does not count."""
+    whole = record(
+        "release", Here("staging", "s", "s-1"), PRODUCTION, PRODUCTION._replace(environment="production/eu"), Here("production/us", "us")
+    )
+    assert deployed_at(whole, service="shop", version="1.0", here=PRODUCTION, owner=BLOCK) == NOW + timedelta(seconds=3)
+
+
 @given(st.builds(Here, st.sampled_from(["production", "production/eu"]), st.sampled_from(["", "a", "b"]), st.sampled_from(["", "a", "b"])))
 def test_what_is_kept_by_its_places_is_found_by_them(here: Here) -> None:
     """A record that counts is always among those that are kept under one of the names of the place."""
@@ -136,4 +178,5 @@ def test_what_is_kept_by_its_places_is_found_by_them(here: Here) -> None:
             there = Here("production", block, identity)
             shared = bool({*places_of(there)} & {*places_of(here)})
             assert shared is ((block == here.block != "") or (identity == here.identity != ""))
-            assert counts(record("release", there), here=here) is shared
+            for owner in ("", "a", "b"):
+                assert shared or not counts(record("release", there), here=here, owner=owner)

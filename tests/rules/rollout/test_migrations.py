@@ -16,6 +16,7 @@ from tasks.rules.rollout.steps import longest_seconds
 from tasks.rules.rollout.summary import describe_course
 from tests.rules.plan.test_file import MINIMAL
 
+FILE, OTHER_FILE = "/srv/shop/shipway.yaml", "/srv/eve/shipway.yaml"
 NOW = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
 EXPAND = "{name: add-place, manifest: jobs/add.yaml, when: before, compatibility: expand}"
 CONTRACT = "{name: drop-city, manifest: jobs/drop.yaml, when: after, compatibility: contract, environments: [production]}"
@@ -145,27 +146,35 @@ def test_a_rollback_crosses_what_came_after_its_target(
 
 
 @pytest.mark.parametrize(
-    ("block", "identity", "counts"),
+    ("block", "identity", "plan", "counts"),
     [
-        ("", "", True),
-        ("kubernetes/shop", "kubernetes u-1", True),
-        ("kubernetes/shop", "kubernetes u-2", True),
-        ("kubernetes/renamed", "kubernetes u-1", True),
-        ("kubernetes/eve", "kubernetes u-9", False),
-        ("mine/eve", "", False),
+        ("", "", "", True),
+        ("kubernetes/shop", "kubernetes u-1", OTHER_FILE, True),
+        ("kubernetes/shop", "kubernetes u-2", OTHER_FILE, True),
+        ("kubernetes/renamed", "kubernetes u-1", OTHER_FILE, True),
+        ("kubernetes/moved", "kubernetes u-9", FILE, True),
+        ("kubernetes/moved", "", FILE, True),
+        ("kubernetes/moved", "kubernetes u-9", "", True),
+        ("kubernetes/eve", "kubernetes u-9", OTHER_FILE, False),
+        ("mine/eve", "", OTHER_FILE, False),
     ],
-    ids=["unreadable record", "the same", "made anew", "renamed block", "another's production", "another's, which does not say"],
-)
-def test_a_contract_counts_where_it_began(block: str, identity: str, *, counts: bool) -> None:
-    """A plan of others that calls its service `shop`, with a platform of its own, stops no rollback of shop."""
-    here = Here("production", "kubernetes/shop", "kubernetes u-1")
-    assert bool(crossed([contract(block=block, identity=identity)], set(), here=here, target="1.0", target_since=None)) is counts
+    ids=[
+        "unreadable record", "the same", "made anew", "renamed block", "renamed and moved", "moved and silent then", "an unknown plan",
+        "another's production", "another's, which does not say",
+    ],
+)  # fmt: skip
+def test_a_contract_counts_where_it_began(block: str, identity: str, plan: str, *, counts: bool) -> None:
+    """A plan of others that calls its service `shop`, with a platform of its own, stops no rollback of shop; nor does another region's."""
+    here = Here("production", "kubernetes/shop", "kubernetes u-1", (FILE,))
+    found = crossed([contract(block=block, identity=identity, plan=plan)], set(), here=here, target="1.0", target_since=None)
+    assert bool(found) is counts
 
 
 def test_where_a_contract_began_is_in_its_entry() -> None:
     """As the release wrote it before the Job was started."""
-    (found,) = contracts_in([told("begun", block="kubernetes/shop", identity="kubernetes u-1")], run="run-1")
-    assert (found.block, found.identity) == ("kubernetes/shop", "kubernetes u-1")
+    opened = chain(None, at=NOW, kind="opened", who="rita", what="x", evidence={"plan": FILE})
+    (found,) = contracts_in([opened, told("begun", block="kubernetes/shop", identity="kubernetes u-1")], run="run-1")
+    assert (found.block, found.identity, found.plan) == ("kubernetes/shop", "kubernetes u-1", FILE)
 
 
 def test_only_what_is_named_as_restored_is_crossed_and_stays_crossed() -> None:

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.rules.verification.log_lines import kind_of, new_error_kinds
+from blocks.outside_text import OutsideText, outside
+from tasks.rules.analysis.outcome import Outcome
+from tasks.rules.verification.log_lines import MOST_KINDS, ErrorSearch, NewErrors, judge_logs, kind_of
 
 PATTERN = r"\b(ERROR|CRITICAL)\b"
 LINES = st.lists(
     st.builds("{} {} {}".format, st.sampled_from(["INFO", "ERROR"]), st.sampled_from(["disk full", "timeout", "lost"]), st.integers(0, 99)),
     max_size=20,
 )
+
+
+def new_error_kinds(canary: Iterable[str], baseline: Iterable[str], *, pattern: str) -> list[tuple[str, int, OutsideText]]:
+    """Search two logs."""
+    search = ErrorSearch(pattern, canary="1.1", baseline="1.0")
+    for version, lines in (("1.1", canary), ("1.0", baseline)):
+        for line in lines:
+            search.take(version, line)
+    assert search.found().fault == ""
+    return search.found().kinds
 
 
 @pytest.mark.parametrize(
@@ -86,3 +99,58 @@ def test_a_hostile_line_is_reduced_quickly(line: str) -> None:
     began = time.process_time()
     new_error_kinds([line] * 100, [], pattern=PATTERN)
     assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("pattern", [r"(?i)error.*(failed|timeout)", r"(error )+!$", r"(a|aa)+$"])
+def test_a_line_that_is_made_to_take_long_ends_the_search_and_is_said(pattern: str) -> None:
+    """What a version logs holds its own release no longer than the search may take."""
+    search, began = ErrorSearch(pattern, canary="1.1", baseline="1.0", seconds=0.3), time.monotonic()
+    for line in ("error " * 10_000, "a" * 60_000 + "b"):
+        search.take("1.1", line)
+    assert time.monotonic() - began < 5
+    assert "of 1.1 against `logs.error_pattern` takes too long" in search.found().fault
+    assert judge_logs(search.found(), missing="", allowed=0, incomplete="warn")[0] is Outcome.ERROR
+
+
+def test_lines_of_other_versions_do_not_count() -> None:
+    """Neither as the canary's nor as known."""
+    search = ErrorSearch(PATTERN, canary="1.1", baseline="1.0")
+    search.take("0.9", "ERROR lost")
+    search.take("1.1", "ERROR lost")
+    assert search.found() == NewErrors([("ERROR lost", 1, outside("ERROR lost"))], 1, "")
+
+
+def test_a_version_that_is_the_baseline_already_has_nothing_to_be_compared_with() -> None:
+    """Its errors are shown."""
+    search = ErrorSearch(PATTERN, canary="1.1", baseline="1.1")
+    search.take("1.1", "ERROR lost")
+    assert len(search.found().kinds) == 1
+
+
+def test_more_kinds_than_can_be_kept_are_said() -> None:
+    """A pattern that matches everything is not an error pattern."""
+    search = ErrorSearch("x", canary="1.1", baseline=None)
+    for number in range(MOST_KINDS + 1):
+        search.take("1.1", "x" + "".join(chr(97 + int(digit)) for digit in str(number)))
+    assert "more than 10,000 kinds" in search.found().fault
+
+
+@pytest.mark.parametrize(
+    ("kinds", "fault", "missing", "incomplete", "expected"),
+    [
+        (0, "", "", "fail", Outcome.PASSED),
+        (0, "", "the first lines are lost", "fail", Outcome.NO_DATA),
+        (0, "", "the first lines are lost", "warn", Outcome.PASSED),
+        (2, "", "the first lines are lost", "fail", Outcome.FAILED),
+        (0, "it takes too long", "", "warn", Outcome.ERROR),
+        (2, "it takes too long", "", "fail", Outcome.FAILED),
+        (1, "", "", "fail", Outcome.PASSED),
+    ],
+)
+def test_a_log_of_which_lines_are_missing_is_no_data(kinds: int, fault: str, missing: str, incomplete: str, expected: Outcome) -> None:
+    """Unless the plan says that it is enough to say so; what was found fails all the same."""
+    found = NewErrors([(f"ERROR {n}", 1, outside("ERROR")) for n in range(kinds)], 7, fault)
+    outcome, reason = judge_logs(found, missing=missing, allowed=1, incomplete=incomplete)
+    assert outcome is expected
+    assert (missing or fault) in reason
+    assert "in 7 lines, 1 allowed" in reason

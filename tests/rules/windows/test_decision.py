@@ -37,6 +37,7 @@ LONGEST = timedelta(hours=4) - TO_BEGIN  # what fits in an opening of four hours
         (utc(2026, 12, 1, 0, 1), HOUR, "postpone", utc(2026, 12, 1, 21)),
         (utc(2026, 12, 1, 0, 1), 5 * HOUR, "postpone", utc(2026, 12, 1, 21)),  # none is ever long enough: they are asked again in the next
         (utc(2026, 11, 30, 12), 5 * HOUR, "ask", utc(2026, 11, 30, 21)),
+        (utc(2026, 11, 30, 12), LONGEST + timedelta(minutes=1), "wait", utc(2026, 12, 1, 12)),  # it begins a moment later: looked at again
         (utc(2026, 12, 25), LONGEST, "wait", utc(2027, 1, 4, 21)),  # two hours of Friday's are left when the freeze ends
     ],
 )

@@ -86,6 +86,8 @@ def test_an_hourly_event_takes_both_hours_of_a_repeated_one() -> None:
             ["DTSTART:20260301T120000|DURATION:PT1H|RRULE:FREQ=DAILY;UNTIL=20260304T110000Z|EXDATE:20260303T120000"],
             ["01 11:00 01 12:00", "02 11:00 02 12:00", "04 11:00 04 12:00"],
         ),
+        (["DTSTART;VALUE=DATE:20260301|DTEND;VALUE=DATE:20260301|RRULE:FREQ=DAILY;COUNT=2"], ["28 23:00 01 23:00", "01 23:00 02 23:00"]),
+        (["DTSTART:20260301T120000|DTEND:20260301T120000"], []),
         (["DTSTART:20260301T120000|DURATION:PT1H|RRULE:FREQ=DAILY;COUNT=2"], ["01 11:00 01 12:00", "02 11:00 02 12:00"]),
         (
             ["DTSTART:20260301T120000|DURATION:PT1H|RRULE:FREQ=DAILY;COUNT=3|EXDATE;VALUE=DATE:20260302"],
@@ -135,6 +137,9 @@ def test_events_take_place_when_the_calendar_says(events: list[str], wanted: lis
         (calendar("DTSTART:20260302T120000|DTSTART:20260303T120000|SUMMARY:odd"), "it has several DTSTART"),
         (calendar("DTSTART:20260302T120000|DTEND:120000|SUMMARY:odd"), "it has a time without a day"),
         (calendar("SUMMARY:odd"), "the event `odd` of the calendar is wrong: it has no DTSTART"),
+        (calendar("DTSTART:20260302T120000|DTEND:20260302T110000|SUMMARY:odd"), "the event `odd` of the calendar is wrong: it ends before"),
+        (calendar("DTSTART:20260302T120000|DTEND;VALUE=DATE:20260302"), "it ends before it begins"),
+        (calendar("DTSTART:20260302T120000|DURATION:-PT1H"), "it ends before it begins"),
         (calendar("DTSTART:20260302T120000|RRULE:FREQ=SECONDLY|SUMMARY:odd"), "it recurs SECONDLY, which is not read"),
         (calendar("DTSTART:20260302T120000|RRULE:FREQ=DAILY;BYFOO=3|SUMMARY:odd"), "recurs in a way that cannot be read"),
         (calendar("DTSTART:20260302T120000|EXDATE:tomorrow|SUMMARY:odd"), "its EXDATE cannot be read"),

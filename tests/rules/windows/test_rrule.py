@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import datetime, timedelta
 
@@ -9,11 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blocks.errors import BadInput
 from tasks.rules.plan.file import read_plan
+from tasks.rules.windows.ics import read_events
 from tasks.rules.windows.rrule import rule_fault, starts_of
 from tasks.rules.windows.window import Window, intervals
 from tasks.rules.windows.words import times_in_words
 from tests.rules.plan.test_file import MINIMAL
+from tests.rules.windows.calendars import calendar
 from tests.rules.windows.oracle import utc
 
 NIGHT = datetime(2026, 1, 30, 22)  # noqa: DTZ001 - the wall's, the last Friday of January
@@ -31,6 +35,11 @@ def of_rule(rule: str, first: datetime, zone: str = "Europe/Berlin", *, by_wall:
         ("FREQ=MONTHLY;BYDAY=-1FR", ["2026-01-30", "2026-02-27", "2026-03-27", "2026-04-24"]),
         ("FREQ=MONTHLY;BYDAY=-1FR;COUNT=2", ["2026-01-30", "2026-02-27"]),
         ("FREQ=MONTHLY;BYDAY=-1FR;UNTIL=20260301", ["2026-01-30", "2026-02-27"]),
+        ("FREQ=MONTHLY;BYDAY=-1FR;UNTIL=20260227", ["2026-01-30", "2026-02-27"]),
+        ("FREQ=MONTHLY;BYDAY=-1FR;UNTIL=20260227T220000", ["2026-01-30", "2026-02-27"]),
+        ("FREQ=MONTHLY;BYDAY=-1FR;UNTIL=20260227T215959;COUNT=9", ["2026-01-30"]),
+        ("FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1", ["2026-01-30", "2026-02-27", "2026-03-31", "2026-04-30"]),
+        ("FREQ=YEARLY;BYWEEKNO=5,-48;BYDAY=FR", ["2026-01-30", "2026-02-06"]),
         ("freq=weekly;interval=4", ["2026-01-30", "2026-02-27", "2026-03-27", "2026-04-24"]),
         ("FREQ=MONTHLY;BYMONTHDAY=30", ["2026-01-30", "2026-03-30", "2026-04-30"]),
     ],
@@ -80,6 +89,7 @@ def test_it_opens_on_29_february_alone() -> None:
         ("FREQ=DAILY;COUNT=0", "`COUNT` must be"),
         ("FREQ=DAILY;COUNT=x", "`COUNT` must be"),
         ("FREQ=DAILY;COUNT", "is not a rule"),
+        ("FREQ=WEEKLY;BYDAY=MO;BYDAY=FR", "each once"),
         ("FREQ=WEEKLY;BYDAY=XX", "is not a rule"),
         ("FREQ=DAILY;UNTIL=x", "is not a rule"),
         ("RRULE:FREQ=DAILY", "is not a rule"),
@@ -92,6 +102,31 @@ def test_a_wrong_rule_is_said(rule: str, said: str) -> None:
     begun = time.monotonic()
     assert said in (rule_fault(rule, NIGHT) or "nothing is wrong")
     assert time.monotonic() - begun < 1
+
+
+MISREAD = [
+    ("FREQ=WEEKLY;BYDAY=5FR", "`BYDAY=5FR` needs `FREQ=MONTHLY`"),
+    ("FREQ=DAILY;BYDAY=-1FR", "`BYDAY=-1FR` needs `FREQ=MONTHLY`"),
+    ("FREQ=YEARLY;BYWEEKNO=5;BYDAY=+1FR", "`YEARLY` without `BYWEEKNO`"),
+    ("FREQ=MONTHLY;BYDAY=FR,-1MO", "`BYDAY=FR,-1MO` cannot be read: some of its days have a number"),
+    ("FREQ=MONTHLY;BYDAY=-1FR,6FR", "`BYDAY=6FR` is on no day"),
+    ("FREQ=YEARLY;BYDAY=5FR,54FR", "`BYDAY=54FR` is on no day"),
+    ("FREQ=WEEKLY;BYDAY=TU,FR;BYSETPOS=1", "`BYSETPOS` cannot stand in a rule with `FREQ=WEEKLY`"),
+    ("FREQ=WEEKLY;BYMONTHDAY=30", "`BYMONTHDAY` cannot stand"),
+    ("FREQ=MONTHLY;BYMONTHDAY=0", "`BYMONTHDAY=0` cannot be read: it is a number from 1 to 31"),
+    ("FREQ=MONTHLY;BYMONTHDAY=30,-32", "`BYMONTHDAY=-32` cannot be read"),
+    ("FREQ=DAILY;BYMONTH=1,13", "`BYMONTH=13` cannot be read"),
+    ("FREQ=YEARLY;BYWEEKNO=5,53;BYDAY=FR", "`BYWEEKNO=53` cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("rule", "said"), MISREAD)
+def test_a_rule_that_would_mean_other_days_is_refused_in_a_window_and_in_a_calendar(rule: str, said: str) -> None:
+    """`dateutil` reads each of them as a rule: as every Friday, as no day at all, or as each day of the month."""
+    assert said in (rule_fault(rule, NIGHT) or "nothing is wrong")
+    event = calendar(f"DTSTART:20260130T220000|DURATION:PT1H|SUMMARY:freeze|RRULE:{rule}")
+    with pytest.raises(BadInput, match=f"the event `freeze` of the calendar is wrong: .*{re.escape(said)}"):
+        read_events(event, zone="UTC", since=utc(2026, 1, 1), until=utc(2026, 4, 1))
 
 
 @given(

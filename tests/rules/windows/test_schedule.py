@@ -108,6 +108,20 @@ def test_a_schedule_lasts_until_its_window_closes() -> None:
     assert scheduled([], at, None, zone="UTC") == Due(at, at + HOUR)
 
 
+def test_between_freezes_alone_a_schedule_lasts_for_an_hour() -> None:
+    """Open until Christmas is not a window: a worker that was down at night does not begin at noon, nor three weeks later."""
+    freeze = Window("deny", "UTC", "Christmas", "ada", begins=utc(2026, 12, 20).replace(tzinfo=None))
+    at = utc(2026, 12, 1, 3)
+    assert scheduled([(freeze,)], at, None, zone="UTC", needs=Needs(HOUR / 2, HOUR / 2)) == Due(at, at + HOUR)
+    assert scheduled([(freeze,)], at, at + 9 * HOUR, zone="UTC") == Due(at, at + 9 * HOUR)
+    soon = utc(2026, 12, 19, 23, 30)
+    assert scheduled([(freeze,)], soon, None, zone="UTC") == Due(soon, utc(2026, 12, 20))
+    with pytest.raises(BadInput, match=r"90 min for staging before it.*does not fit in until Tue 2026-12-01 04:00 UTC"):
+        scheduled([(freeze,)], at, None, zone="UTC", needs=Needs(1.5 * HOUR, HOUR / 2))
+    assert next_window([(freeze,)], at, needed=HOUR) == Due(at, None)
+    assert scheduled([(NIGHT, freeze)], utc(2026, 11, 30, 23), None, zone="UTC").latest == utc(2026, 12, 1, 1)
+
+
 def test_what_is_scheduled_while_production_is_closed_is_refused() -> None:
     """Unless a window opens before the latest moment."""
     with pytest.raises(BadInput, match=r"closed at Mon 2026-11-30 13:00 UTC, and opens Mon 2026-11-30 21:00 UTC\. outside of the"):

@@ -134,6 +134,20 @@ async def test_a_clock_that_is_set_ends_no_watch(good: int, outcome: str, jump: 
     assert (1 if outcome == "no_data" else 0.6) <= time.monotonic() - began < 30
 
 
+@pytest.mark.parametrize(("action", "outcome"), [("warn", "passed"), ("ask", "mismatch"), ("rollback", "failed"), ("ignore", "passed")])
+async def test_a_canary_with_another_share_than_was_set_counts_as_the_plan_says(action: str, outcome: str) -> None:
+    """25 % was set, and 2 % come, none of them bad."""
+    platform, judgement = FakePlatform(), HASTY.judgement.model_copy(update={"sample_ratio": action})
+    subject = Subject("guestbook", "production", judgement)
+    begun = {**await begin_watch.fn(platform, subject=subject, version="1.1", key="k"), "at": time.time() - 60}
+    platform.at_look = lambda look: platform.serve(v1_0=counted(look * 1000), v1_1=counted(look * 20))
+    found = await watch_step.fn(
+        platform, subject=subject, version="1.1", percent=25, watch_seconds=90, bake_seconds=61, lease=OURS, begun=begun, key="k"
+    )
+    assert (found.outcome, "25 % of the requests were asked for, and 1.96 % came" in found.mismatch) == (outcome, action != "ignore")
+    assert (found.mismatch in found.reason) is (outcome != "passed" or not found.mismatch)
+
+
 async def test_a_watch_whose_time_is_up_says_what_is_missing() -> None:
     """No data is not a pass."""
     found = await watched(FakePlatform(), seconds=0.1)

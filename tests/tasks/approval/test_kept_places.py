@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import pytest
 from blocks.errors import BadInput, Refused, Unreachable
 from blocks.key_folder.kept_files import kept_path
 from blocks.key_folder.key_file import create_key, key_path
-from blocks.key_folder.places import FOLDER
+from blocks.key_folder.places import FOLDER, Kept, keep_place
 from blocks.kubernetes.platform import KubernetesPlatform
 from tasks.approval import kept_places, protection
+from tasks.approval.kept_places import block_kept_for
 from tasks.approval.protection import is_anothers, keep_way, own_environment
 from tasks.rules.plan.targets import place_of
 from tests.tasks.approval.test_things import plan_for
@@ -182,3 +184,44 @@ async def test_a_rollback_through_a_block_that_was_never_released_by_does_not_re
     kept_path(FOLDER, "kubernetes/shop-production").chmod(0o666)
     assert await is_anothers(plan, place, web()) == ""
     assert protection.owner_file("kubernetes/shop-production").exists()
+
+
+SHOP, FRESH = "kubernetes/shop-production", "kubernetes/fresh"
+GONE = Unreachable("no answer")
+
+
+@pytest.mark.parametrize(
+    ("block", "said", "found"),
+    [
+        ({"image": "evil/{version}"}, {}, SHOP),
+        ({"context": "alias", "image": "evil/{version}"}, {}, SHOP),
+        ({"context": "alias"}, {"": "u-9", "alias": "u-9"}, SHOP),
+        ({"context": "alias"}, {"": GONE}, SHOP),
+        ({"context": "alias"}, {"": GONE, "alias": "u-9"}, ""),
+        ({"context": "alias"}, {"alias": GONE}, ""),
+        ({"context": "elsewhere"}, {}, ""),
+        ({"context": "proxied"}, {"": GONE}, ""),
+        ({"workload": "other"}, {}, ""),
+    ],
+    ids=["evil image", "another address", "recreated", "moved", "perhaps recreated", "silent", "elsewhere", "same address", "other"],
+)
+async def test_a_renamed_block_is_known_by_what_it_leads_to(
+    clusters: Clusters, block: dict[str, str], said: dict[str, Any], found: str
+) -> None:
+    """A rollback goes by what was kept of it; what cannot be compared must not send it elsewhere."""
+    await release("production", web())
+    clusters.said |= said
+    assert await block_kept_for(FRESH, web(**block)) == found
+
+
+async def test_of_several_names_the_last_that_a_release_acted_through_counts(clusters: Clusters) -> None:
+    """And a block that was pointed elsewhere since then says nothing, whatever the owner's file of the workload says."""
+    del clusters
+    for number, name in enumerate(("kubernetes/old", "kubernetes/new", "kubernetes/older")):
+        keep_place(name, Kept("kubernetes u-1 of shop/Deployment/web", {name: {}}))
+        os.utime(kept_path(FOLDER, name), (0, [2, 3, 1][number]))
+    assert await block_kept_for(FRESH, web()) == "kubernetes/new"
+    keep_place("kubernetes/new", Kept("kubernetes u-2 of shop/Deployment/web", {}))
+    assert await block_kept_for(FRESH, web()) == "kubernetes/old"
+    kept_path(FOLDER, "kubernetes/older").chmod(0o666)
+    assert await block_kept_for(FRESH, web()) == "", "a file that others could write refuses no rollback"

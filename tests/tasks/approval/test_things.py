@@ -10,12 +10,14 @@ import pytest
 from blocks.errors import BadInput, Refused, Unreachable
 from blocks.key_folder.kept_files import kept_path
 from blocks.key_folder.key_file import create_key, key_path
+from blocks.key_folder.owners import Owner, file_of_thing, read_owner
 from blocks.key_folder.places import FOLDER, Kept, keep_place
 from blocks.touching import NotOwn
+from tasks.approval import protection
 from tasks.approval.protection import is_anothers, own_environment, things_of
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import place_of
-from tests.rules.policy.test_rules import plan_of
+from tests.rules.policy.test_rules import plan_of, policy_of
 
 WEB, ROUTE, STAGING = "the Service shop/web", "the HTTPRoute shop/web", "the Service shop/web-staging"
 
@@ -89,6 +91,24 @@ async def test_a_refused_block_becomes_the_owner_of_nothing() -> None:
     with pytest.raises(Refused):
         await own("staging", Workload("u-staging", STAGING, WEB), claims=True)
     await own("staging", Workload("u-staging", STAGING), claims=True, service="other")
+
+
+async def test_a_refusal_names_all_owners_and_their_files_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a service that moves there are several; and each is owned in the words of its owner's block, by which a policy shares it."""
+    await own("production", PRODUCTION, claims=True)
+    files = [file_of_thing(f"uid of {one}") for one in (WEB, ROUTE)]
+    owners = [read_owner(path) for path in files]
+    assert owners == [Owner("shop", "kubernetes/shop-production", "production", one) for one in (WEB, ROUTE)]
+    with pytest.raises(Refused) as error:
+        await own("production", Workload("u-other", WEB, ROUTE), service="other")
+    assert all(said in str(error.value) for said in (WEB, ROUTE, *map(str, files), "The owners are kept in"))
+    policy = policy_of(protects=["kubernetes/shop-production"], shares=[ROUTE])
+    monkeypatch.setattr(protection, "load_policies", lambda: (policy,))
+    with pytest.raises(Refused) as error:
+        await own("production", Workload("u-other", WEB, ROUTE), service="other")
+    assert (str(files[0]) in str(error.value), str(files[1]) in str(error.value)) == (True, False)
+    await own("production", Workload("u-other", ROUTE), service="other", claims=True)
+    assert read_owner(files[1]) == owners[1]
 
 
 async def test_a_release_that_changed_nothing_yet_owns_its_workload_alone() -> None:

@@ -83,6 +83,7 @@ async def test_it_touches_its_application_its_values_in_git_and_what_its_workloa
     found = await (await composed()).touches()
     assert found.pop("the Service default/shop") == "kubernetes Service u-1"
     assert found.pop("the Application of argocd-application/shop") == "argocd u-2"
+    assert found.pop("the file values.yaml in git.example.com/shop") == "git file git.example.com/shop main values.yaml"
     assert [one.startswith("git git.example.com/shop main values.yaml ") for one in found.values()] == [True]
 
 

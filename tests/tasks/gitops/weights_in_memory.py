@@ -43,12 +43,17 @@ class Routed(Workload):
         assert first["weight"] + second["weight"] == 100
         return int(second["weight"])
 
-    async def abort(self, lease: Lease) -> None:
-        """Restore the baseline's template, as the Kubernetes platform does."""
+    async def shift(self, percent: int, lease: Lease) -> None:
+        """Restore the baseline's template, as the Kubernetes platform does for 0 %."""
         del lease
+        assert percent == 0
+        spec = self.objects["Deployment/podinfo"]["spec"]["template"]["spec"]
+        spec["containers"][0]["image"] = f"{IMAGE}:{self.kept.baseline}"
+
+    async def abort(self, lease: Lease) -> None:
+        """Do so, and forget the canary."""
         if self.kept.canary:
-            spec = self.objects["Deployment/podinfo"]["spec"]["template"]["spec"]
-            spec["containers"][0]["image"] = f"{IMAGE}:{self.kept.baseline}"
+            await self.shift(0, lease)
             self.kept = replace(OWNED, gitops=self.kept.gitops)
 
     async def promote(self, lease: Lease) -> None:

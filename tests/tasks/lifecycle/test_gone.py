@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -11,9 +13,10 @@ from typing import Any
 import psutil
 import pytest
 
+from blocks.errors import Refused
 from blocks.key_folder.kept_files import write_kept
 from flows.lifecycle.acting import acting_for
-from tasks.lifecycle import beats
+from tasks.lifecycle import beats, kept_runs
 from tasks.lifecycle.beats import beat
 from tasks.lifecycle.kept_runs import (
     BEAT,
@@ -164,6 +167,22 @@ async def test_each_start_counts_once_whoever_starts_the_run(steps: str, count: 
     assert await times_started(run) == count
     await forget_open(run)
     assert await times_started(run) == 0
+
+
+async def test_of_many_starts_at_once_none_is_lost(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """The keeper counts one while the run's process counts another; a folder that cannot be written is said."""
+    run = "count-at-once"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: asyncio.run(count_start(run)), range(16)))
+    assert await times_started(run) == 16
+    await forget_open(run)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise Refused("no space is left")
+
+    monkeypatch.setattr(kept_runs, "write_kept", full)
+    await count_start(run)
+    assert "a start of the run count-at-once could not be counted: no space is left" in caplog.text
 
 
 R3, R4 = "33333333-2222-3333-4444-555555555555", "44444444-2222-3333-4444-555555555555"

@@ -66,6 +66,8 @@ def test_what_was_measured_is_the_window(plan: Plan) -> None:
     assert "was not measured on this machine" in said(plan)[1]
     keep_quietest(plan.service, kept_of(plan))
     assert said(plan) == (True, "the quietest 60 min of the week by measured traffic in which a canary can be judged")
+    theirs = plan.model_copy(update={"production": plan.production.model_copy(update={"platform": "local/of-another-plan"})})
+    assert f"was measured for {plan.production.platform}" in said(theirs)[1]
     assert measured_services() == [plan.service]
     assert b"hush" not in kept_path(FOLDER, plan.service).read_bytes()
     assert quietest_in_words(plan.service).startswith("Mon 02:30–03:30 Europe/Berlin")

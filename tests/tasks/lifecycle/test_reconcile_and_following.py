@@ -21,7 +21,7 @@ from blocks.server.keeper_watch import note_work
 from tasks.approval.answering import read_question
 from tasks.lifecycle.asked import what_was_asked
 from tasks.lifecycle.keeper_acts import forget_idle_runs, last_work, settle_run, start_again
-from tasks.lifecycle.kept_runs import MARKED
+from tasks.lifecycle.kept_runs import MARKED, forget_open
 from tasks.lifecycle.lock import OPEN, OUTCOME, STOP, is_stop_requested
 from tasks.lifecycle.run_labels import (
     begin_attempt,
@@ -230,7 +230,7 @@ async def test_a_run_of_a_flow_that_moves_nothing_is_left_alone_once_and_for_all
     run = await opened(await new_run())
     assert not await forget_idle.fn(run)
     assert await open_run(run) is not None
-    await append_entry(run, "Done", kind="closed", evidence={"outcome": "failed"})
+    await forget_open(run)
 
 
 @pytest.mark.slow
@@ -363,6 +363,9 @@ async def test_a_run_whose_tags_were_taken_away_is_looked_after() -> None:
     await append_entry(run, "Done", kind="closed", evidence={"outcome": "failed"})
     async with get_client() as client:
         await client.update_flow_run(UUID(run), tags=[])
+    assert await open_run(run) is not None, "its leases and locks may be left"
+    await end_attempt.fn(run, outcome="failed")
+    await let_go.fn(run)
     assert await open_run(run) is None
 
 

@@ -15,8 +15,11 @@ from blocks.key_folder.seal import split
 from tasks.record import deployed, store
 from tasks.record.deployed import find_deployed, find_last_deployed, keep_deployed
 from tasks.record.kept_index import MOST_OF_A_VERSION, keep_run
+from tasks.record.objects import StorageFault
 from tasks.record.reading import read_record
 from tasks.record.store import store_entry
+from tasks.record.without_key import rolling_back
+from tasks.rules.record.entries import moment
 from tasks.rules.rollout.migrations import Here
 
 HERE = Here("production", "kubernetes/shop", "kubernetes u-1")
@@ -33,7 +36,16 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-async def ran(storage: Path, run: str, *, flow: str = "release", version: str = "1.0", service: str = "shop", where: Here = HERE) -> Path:
+async def ran(
+    storage: Path,
+    run: str,
+    *,
+    flow: str = "release",
+    version: str = "1.0",
+    service: str = "shop",
+    where: Here = HERE,
+    outcome: str = "deployed",
+) -> Path:
     """Write the record of a run that deployed a version, and keep it as the end of a run does."""
 
     async def write(kind: Any, **more: Any) -> None:
@@ -43,7 +55,7 @@ async def ran(storage: Path, run: str, *, flow: str = "release", version: str = 
     await write("opened", evidence={"flow": flow, "version": version})
     await write("effect", environment=where.environment, name="promote", evidence=place)
     await keep_deployed(run, (await read_record(storage, run)).entries, service=service, version=version)
-    await write("closed", evidence={"outcome": "deployed"})
+    await write("closed", evidence={"outcome": outcome})
     return storage / "records" / run
 
 
@@ -157,6 +169,28 @@ async def test_a_block_that_moved_keeps_its_versions_unless_it_points_to_what_an
     assert await known(here=HERE._replace(identity="")), "a platform that does not answer"
 
 
+@pytest.mark.parametrize("owner", [None, "kubernetes/shop", "kubernetes/eve"])
+async def test_no_api_server_of_others_makes_a_version_known(storage: Path, owner: str | None) -> None:
+    """It says what production is only when the version is promoted there; what owns that is named beside the key."""
+    if owner:
+        claim(file_of_thing(HERE.identity), Owner("shop", owner, "production"))
+    await ran(storage, "r1", where=HERE._replace(block="kubernetes/eve"))
+    assert await known() is (owner == "kubernetes/eve")
+    assert (await find_last_deployed("shop", version="1.0", here=HERE) is not None) is (owner == "kubernetes/eve")
+    (storage / "records" / "r1" / "00002.json").unlink()
+    assert (await find_last_deployed("shop", version="1.0", here=HERE) is not None) is (owner == "kubernetes/eve")
+
+
+async def test_a_renamed_block_keeps_its_versions(storage: Path) -> None:
+    """Those that it deployed under its old name, which owns the place, and those under its new one."""
+    claim(file_of_thing(HERE.identity), Owner("shop", "kubernetes/shop", "production"))
+    renamed = HERE._replace(block="kubernetes/new")
+    await ran(storage, "r1")
+    await ran(storage, "r2", version="2.0", where=renamed)
+    assert await known(here=renamed)
+    assert await known("2.0", here=renamed)
+
+
 async def test_an_owner_file_that_cannot_be_read_refuses_no_rollback(storage: Path) -> None:
     """The block says enough then."""
     await ran(storage, "r1")
@@ -188,5 +222,36 @@ async def test_the_newest_release_of_a_version_there_is_the_last(storage: Path) 
     await ran(storage, "r3", flow="staging", where=HERE._replace(environment="staging"))
     await ran(storage, "r4", where=Here("production", "kubernetes/eve", "kubernetes u-9"))
     assert last
-    assert last.at == deployed.moment((await read_record(storage, "r2")).entries[0])
+    assert last == moment((await read_record(storage, "r2")).entries[1])
     assert await find_last_deployed("shop", version="1.0", here=HERE) == last
+
+
+@pytest.mark.parametrize("harm", ["removed", "its end removed", "changed", "the storage is away"])
+async def test_a_record_that_cannot_be_read_leaves_the_moment_that_is_kept(
+    storage: Path, monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    """By which no contract of before is crossed: whoever writes the storage refuses no rollback. It makes no version known."""
+    record = await ran(storage, "r1")
+    promoted = moment((await read_record(storage, "r1")).entries[1])
+
+    async def away() -> Path:
+        raise StorageFault("it is away")
+
+    if harm == "the storage is away":
+        monkeypatch.setattr(deployed, "default_storage", away)
+    elif harm == "removed":
+        shutil.rmtree(record)
+    elif harm == "its end removed":
+        (record / "00003.json").unlink()
+    else:
+        (record / "00002.json").write_text("{}")
+    with rolling_back():
+        assert await find_last_deployed("shop", version="1.0", here=HERE) == promoted
+        assert await find_last_deployed("shop", version="1.0", here=Here("production", "kubernetes/eve", "kubernetes u-9")) is None
+        assert not await known()
+
+
+async def test_a_record_that_says_otherwise_counts_before_the_moment_that_is_kept(storage: Path) -> None:
+    """As of a release that was rolled back when its record could be closed again."""
+    await ran(storage, "r1", outcome="rolled_back")
+    assert await find_last_deployed("shop", version="1.0", here=HERE) is None

@@ -9,7 +9,7 @@ import pytest
 
 from blocks.errors import BadInput, Tampered
 from blocks.key_folder import kept_files
-from tasks.lifecycle.kept_runs import open_runs
+from tasks.lifecycle.kept_runs import forget_open, open_runs
 from tasks.record import journal, store
 from tasks.record.kept_entries import kept_entries
 from tasks.record.objects import StorageFault
@@ -30,14 +30,16 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("storage")
-async def test_a_run_is_open_from_its_first_entry_until_its_record_is_closed() -> None:
-    """Tags say it too, and can be taken away."""
+async def test_a_run_is_open_from_its_first_entry_until_it_has_come_to_its_end() -> None:
+    """Tags say it too, and can be taken away; a process may die between the end of its record and that of its leases and locks."""
     await journal.append_entry("r1", "A note", kind="note")
     assert await open_runs() == [], "a phase that runs alone has a record, and nothing to close"
     for run in ("r1", "r2"):
         await journal.append_entry(run, "Asked", kind="opened")
     assert await open_runs() == ["r1", "r2"]
     await journal.append_entry("r1", "Done", kind="closed", evidence={"outcome": "deployed"})
+    assert await open_runs() == ["r1", "r2"]
+    await forget_open("r1")
     assert await open_runs() == ["r2"]
 
 

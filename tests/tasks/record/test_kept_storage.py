@@ -95,6 +95,7 @@ async def test_what_cannot_be_loaded_stops_what_goes_forward_and_no_rollback(blo
     else:
         await block.found()
         kept_path(FOLDER, block.name).write_bytes(b"else")
+        kept_path(FOLDER, block.name).with_suffix(".address").write_bytes(b"elsewhere")
     assert isinstance(await block.found(), NoStorage)
     run = str(uuid4())
     with pytest.raises(Refused, match=f"block {block.name} that .* cannot be used: .*Correct the block"):
@@ -154,6 +155,7 @@ async def test_a_type_that_writes_files_of_this_machine_is_not_kept(block: Named
         ("well", "ok", "local-file-system/"),
         ("deleted", "fail", "was deleted; runs go by"),
         ("changed", "fail", "is not as it was when it was first used; runs go by"),
+        ("of another key", "fail", "the next run keeps the block anew, if it leads to the same place"),
         ("unreadable", "fail", "nothing goes forward by"),
         ("never there", "fail", "does not exist, so nothing goes forward"),
     ],
@@ -168,8 +170,10 @@ async def test_the_doctor_says_what_became_of_the_block(
             await client.update_block_document(block.document, BlockDocumentUpdate(data={"basepath": "/elsewhere"}))
     if how == "deleted":
         await block.delete()
-    if how == "unreadable":
+    if how == "of another key":
         kept_path(FOLDER, block.name).write_bytes(b"else")
+    if how == "unreadable":
+        kept_path(FOLDER, block.name).chmod(0o666)
     if how == "never there":
         monkeypatch.setenv(SETTINGS[0], "local-file-system/none")
     finding = await asyncio.to_thread(doctor._result_block, server.home)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import socket
@@ -165,22 +164,6 @@ async def test_a_rollback_goes_on_without_what_cannot_be_stored(
         else:
             assert (await append("end", kind="closed")).what == "It is end"
     assert any(line == f"not in the record: It is second. {fault}" for line in lines(caplog))
-
-
-@pytest.mark.usefixtures("storage")
-async def test_a_rollback_waits_for_no_storage_that_hangs(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """As a mount does whose server is away."""
-
-    async def hang(*_: Any, **__: Any) -> Any:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(journal, "store_entry", hang)
-    monkeypatch.setattr(journal, "PATIENCE_SECONDS", 0.2)
-    began = time.monotonic()
-    with rolling_back():
-        assert (await append("second")).what == "It is second"
-    assert time.monotonic() - began < 5
-    assert any("did not take an entry of the record of r1 within 0.2 s" in line for line in lines(caplog))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from blocks.key_folder.heads import Head, keep_head, read_head
 from blocks.key_folder.kept_files import kept_names, kept_path
 from blocks.key_folder.key_file import key_path
 from blocks.server import deployed
-from tasks.lifecycle.kept_runs import keep_care, keep_open
+from tasks.lifecycle.kept_runs import count_start, keep_open
 from tasks.record import retention
 from tasks.record.kept_entries import keep_entry, kept_entries
 from tasks.record.kept_index import keep_run, kept_runs_of
@@ -46,7 +46,7 @@ def age(path: Path, days: float) -> None:
 async def run(name: str, *, days: float, closed: bool = True) -> None:
     """Keep a run of so long ago."""
     await keep_entry(name, chain(None, at=NOW, kind="opened", who="rita", what="Asked"))
-    await keep_care(name, starts=1)
+    await count_start(name)
     keep_head(name, Head(1, "a" * 64, closed=closed))
     age(kept_path(f"entries/{name}", "x").parent, days)
     age(kept_path("care", name), days)

@@ -197,3 +197,27 @@ async def test_what_cannot_be_used_any_more_leaves_the_block_as_it_is_now(api: A
 
     monkeypatch.setattr(as_deployed, "load_platform", load)
     assert await load_platform_to_roll_back(NAME, field="production.platform") is now
+
+
+@pytest.mark.parametrize("is_rotated", [False, True], ids=["as it was", "secrets rotated"])
+async def test_a_renamed_block_is_rolled_back_by_as_the_release_had_it(
+    api: Api, monkeypatch: pytest.MonkeyPatch, *, is_rotated: bool
+) -> None:
+    """Under the old name it is gone, and under the new one anyone with the API's password chose the image; only rotated secrets count."""
+    renamed = KubernetesPlatform(workload="shop", image="evil/{version}", config=SecretStr(kubeconfig("https://evil", "u-2")))
+    keep_place(CLUSTER, Kept("kubernetes 1", await protection._whole(CLUSTER, RELEASED[CLUSTER])))  # type: ignore[arg-type]
+    api.blocks = {"kubernetes/new": renamed}
+    api.refused = {"u-1"} if is_rotated else set()
+
+    async def identity(_: KubernetesPlatform) -> str:
+        return "kubernetes 1"
+
+    async def load(name: str, *, field: str, strategy: str | None) -> Block:
+        del strategy
+        return await api.load(name, field=field)
+
+    monkeypatch.setattr(KubernetesPlatform, "identity", identity)
+    monkeypatch.setattr(as_deployed, "load_platform", load)
+    found: Any = await load_platform_to_roll_back("kubernetes/new", field="production.platform")
+    assert found.image != "evil/{version}"
+    assert json.loads(found.config.get_secret_value()) == json.loads(kubeconfig("https://one", "u-2" if is_rotated else "u-1"))

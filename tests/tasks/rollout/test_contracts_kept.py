@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,22 @@ async def test_only_a_release_here_makes_a_version_newer_than_a_contract() -> No
     await deployed("r2", "release", "1.0", HERE)
     assert not await is_crossed()
     assert await migrate.last_deployed.fn("shop", version="0.9", here=HERE) is None
+
+
+@pytest.mark.usefixtures("storage")
+async def test_a_release_that_waited_while_another_began_a_contract_came_after_it() -> None:
+    """As in the queue: it was asked for before, and promoted on what the contract left."""
+    evidence = {"flow": "release", "version": "2.0"}
+    await journal.append_entry("r2", "Asked", kind="opened", evidence=evidence)
+    await begun("r1")
+    await migrate.note_contract.fn("r1", service="shop")
+    contracts, _ = await migrate.find_contracts.fn("shop")
+    assert contracts
+    await asyncio.sleep(0.002)  # a record's clock has milliseconds
+    await deployed("r2", "release", "2.0", HERE)
+    with rolling_back():
+        since = await migrate.last_deployed.fn("shop", version="2.0", here=HERE)
+    assert crossed(contracts, set(), here=HERE, target="2.0", target_since=since) == []
 
 
 @pytest.mark.usefixtures("storage")

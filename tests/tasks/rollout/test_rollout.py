@@ -18,7 +18,7 @@ from tasks.rollout.rollout import (
     release_lease,
     shift_traffic,
 )
-from tasks.verification.logs import read_logs
+from tasks.verification.logs import search_logs
 from tests.local_environments import MakeLocal
 from tests.tasks.fake_platform import OURS, FakePlatform
 
@@ -117,9 +117,10 @@ async def test_a_promotion_that_was_done_is_still_finished() -> None:
     assert fake.calls == []
 
 
-async def test_the_newest_lines_of_the_logs_are_read() -> None:
-    """As plain values, since a moment."""
-    assert await read_logs.fn(FakePlatform(), since=5.0) == [{"at": 5.0 + n, "version": "1.1", "text": f"line {n}"} for n in range(3)]
+async def test_the_logs_are_searched_for_error_lines_that_only_the_new_version_has() -> None:
+    """All lines since a moment; what is found comes as plain values."""
+    found = await search_logs.fn(FakePlatform(), since=5.0, version="1.1", previous="1.0", pattern="line [01]")
+    assert found == {"found": {"kinds": [("line #", 2, "line 0")], "lines": 3, "fault": ""}, "missing": ""}
 
 
 async def test_a_version_that_came_back_with_its_previous_configuration_is_found_by_its_name() -> None:

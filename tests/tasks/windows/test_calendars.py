@@ -374,6 +374,30 @@ async def test_a_calendar_that_takes_longer_than_a_turn_is_noted_as_tried(
     await refresh_calendars()  # it is not due
 
 
+async def test_many_calendars_that_hang_keep_none_from_its_turn_for_ever(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A turn ends before the last of them; the next one begins with those that waited longest."""
+    paths = [tmp_path / f"{number}.ics" for number in range(12)]
+    for path in paths:
+        path.write_bytes(GOOD)
+        await says(str(path), clock.later(seconds=1))
+    tried: set[str] = set()
+
+    async def hang(ics: str) -> bytes:
+        tried.add(ics)
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    monkeypatch.setattr(calendars, "fetch", hang)
+    for _ in range(3):
+        clock.later(minutes=2)  # all are due again
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await refresh_calendars()
+    assert tried == {str(path) for path in paths}
+
+
 async def test_without_a_key_nothing_is_kept(web: CalendarHttp, clock: Clock) -> None:
     """As on the machine of a developer, who checks a plan."""
     key_path().unlink()

@@ -1,0 +1,97 @@
+"""What rollbacks left in an environment: what it runs is kept from being turned round by the next rollback, whoever asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from blocks.platform import Lease, Platform, Position
+from flows.lifecycle.context import Phase, platform_of
+from flows.rollout.migrations import read_here
+from tasks.lifecycle.retries import named, retried
+from tasks.record.journal import read_entry
+from tasks.record.left import find_left, forget_left, keep_left
+from tasks.rollout.rollout import abort_canary, read_position
+from tasks.rules.record.entries import moment
+from tasks.rules.rollout.left import Left, is_under_way, serves_since, version_left
+from tasks.rules.rollout.migrations import Here
+from tasks.rules.rollout.rollback import RollbackChoice
+
+
+async def last_left(phase: Phase, environments: Sequence[str]) -> dict[str, Left]:
+    """Give what the last rollback left in each environment where no release was promoted since."""
+
+    async def look(environment: str) -> Left | None:
+        here = await read_here(phase, await platform_of(phase.plan, environment), environment)
+        return await find_left(phase.plan.service, here=here)
+
+    found = await asyncio.gather(*map(look, environments))
+    return {name: one for name, one in zip(environments, found, strict=True) if one is not None}
+
+
+def since_in_words(positions: Mapping[str, Position], lefts: Mapping[str, Left]) -> str:
+    """Say since which rollback what runs serves; "" if it does not."""
+    return "; ".join(dict.fromkeys(str(lefts[name]) for name, one in positions.items() if serves_since(one, lefts.get(name))))
+
+
+async def keep_what_is_left(
+    phase: Phase, platform: Platform, position: Position, choice: RollbackChoice, *, environment: str, bad: str, to: str
+) -> None:
+    """Keep which version a rollback leaves and which one serves then, before it acts: one that begins meanwhile is about the same."""
+    version = version_left(position, choice, bad=bad, to=to)
+    if version is not None and choice.version is not None:
+        here = await read_here(phase, platform, environment)
+        await keep_left(phase.plan.service, here=here, version=version, serves=choice.version, run=phase.owner)
+
+
+async def forget_what_was_left(phase: Phase, environment: str, position: Position, promoted: Mapping[str, str], *, version: str) -> None:
+    """Forget, where a release promoted a version, that a rollback left it, and since which rollback something else serves.
+
+    Args:
+        phase: The release.
+        environment: Where.
+        position: What it runs since, which names the version with its configuration.
+        promoted: What its record says of the place, see `promoted_here`.
+        version: The version.
+    """
+    here = Here(environment, promoted["block"], promoted["identity"])
+    await forget_left(phase.plan.service, here=here, versions=[version, position["baseline"] or version])
+
+
+async def fault_of_left(phase: Phase, platform: Platform, position: Position, choice: RollbackChoice, *, environment: str) -> str:
+    """Say why a choice would bring back what a rollback left; "" if it does not.
+
+    A version that serves on, as what was started beside it did not come up, may be returned to from a release that came later.
+    """
+    if choice.version is None or choice.kind not in {"abort", "redeploy"}:
+        return ""
+    if choice.kind == "abort" and not await _is_under_way(phase, platform, position, environment):
+        return ""
+    here = await read_here(phase, platform, environment)
+    found = await find_left(phase.plan.service, here=here, version=choice.version)
+    if found is None:
+        return ""
+    by = f"the rollback {found.run}" if found.run else "a rollback"
+    fix = "release it, if it is a good one by now, or name an older version with `--to VERSION` (the field `version`)"
+    return f"{choice.version} was left by {by} in {environment}, so no rollback returns to it; {fix}"
+
+
+async def remove_canary(phase: Phase, platform: Platform, environment: str, *, lease: Lease) -> None:
+    """Abort a canary where no version can be returned to: its release was fenced out, so nothing else would take it from the traffic.
+
+    What another rollback started beside the version that it leaves stays: without it that one would get all requests again.
+    """
+    position = await retried(read_position)(platform)
+    if position["canary"] is not None and not await _is_under_way(phase, platform, position, environment):
+        await named(abort_canary, f"abort the canary in {environment}")(platform, lease=lease)
+
+
+async def newer_rollback(phase: Phase, environments: Sequence[str]) -> str:
+    """Give the run of another rollback that chose in one of these environments last; "" if none did."""
+    opened = await read_entry(phase.owner, "opened")
+    lefts = [one for one in (await last_left(phase, environments)).values() if one.run != phase.owner]
+    return next((one.run for one in lefts if opened and one.at and one.at > moment(opened)), "")
+
+
+async def _is_under_way(phase: Phase, platform: Platform, position: Position, environment: str) -> bool:
+    return is_under_way(position, await find_left(phase.plan.service, here=await read_here(phase, platform, environment)))

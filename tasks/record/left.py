@@ -1,0 +1,68 @@
+"""What rollbacks left in an environment, kept beside the key by service, version and place, until a release promotes that version there.
+
+Under the empty version lies what the last one left. That a file is there says enough of a version, also if it cannot be read any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime
+
+from blocks.errors import Refused
+from blocks.key_folder.heads import KeyFolderFault
+from blocks.key_folder.kept_files import kept_names, read_kept, remove_kept
+from blocks.outside_text import error_text
+from tasks.lifecycle.clock import now
+from tasks.lifecycle.kept_runs import write
+from tasks.record.journal import say
+from tasks.record.kept_index import name_of
+from tasks.rules.rollout.deployed import places_of
+from tasks.rules.rollout.left import Left, names_of
+from tasks.rules.rollout.migrations import Here
+
+FOLDER = "left"
+WHAT = "which says what a rollback left"
+
+
+async def keep_left(service: str, *, here: Here, version: str, serves: str, run: str) -> None:
+    """Keep that a rollback leaves a version, before it does; a key folder that cannot be used keeps no rollback back."""
+    value = {"version": version, "serves": serves, "run": run, "at": now().isoformat()}
+    try:
+        for place in places_of(here):
+            for name in ("", *names_of(version)):
+                await write(FOLDER, name_of(service, name, place), value, what=WHAT)
+    except KeyFolderFault as error:
+        say(f"that {version} is left could not be kept, so a later rollback may return to it: {error_text(error)}")
+
+
+async def find_left(service: str, *, here: Here, version: str = "") -> Left | None:
+    """Find what says that a version was left in an environment; without a version, what the last rollback left there."""
+    found = [await asyncio.to_thread(_read, name_of(service, version, place)) for place in places_of(here)]
+    known = [one for one in found if one is not None and (version or one.at)]
+    return max(known, key=lambda one: one.at.timestamp() if one.at else 0.0, default=None)
+
+
+async def forget_left(service: str, *, here: Here, versions: Iterable[str]) -> None:
+    """Forget what was left where a release promotes: its version was approved again, and it serves instead of what served then.
+
+    Args:
+        service: The service.
+        here: Where.
+        versions: By which names the version is called.
+    """
+    names = {"", *(name for version in versions for name in names_of(version))}
+    for name in (name_of(service, name, place) for place in places_of(here) for name in names):
+        with suppress(OSError):
+            await asyncio.to_thread(remove_kept, FOLDER, name)
+
+
+def _read(name: str) -> Left | None:
+    try:
+        found = read_kept(FOLDER, name, what=WHAT)
+        if found is not None:
+            return Left(str(found["version"]), str(found["serves"]), str(found["run"]), datetime.fromisoformat(str(found["at"])))
+    except (Refused, KeyError, ValueError):
+        pass
+    return Left("", "", "") if name in kept_names(FOLDER, beginning=name) else None

@@ -1,0 +1,78 @@
+"""What an earlier rollback left in an environment: the next one is still about that, and does not bring it back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
+
+from tasks.rules.rollout.rollback import RollbackChoice, version_meant
+
+CONFIGURATION = "+config."  # as in `blocks.platform`
+P = TypeVar("P", bound=Mapping[str, Any])
+
+
+class Left(NamedTuple):
+    """What a rollback left: the version, the one that serves instead, the rollback's run, and when it chose that ("" and None: unknown)."""
+
+    version: str
+    serves: str
+    run: str
+    at: datetime | None = None
+
+    def __str__(self) -> str:
+        """Say it: `1.9 serves since the rollback RUN of 2026-11-30 03:10 UTC, which left 2.0`."""
+        when = f" of {self.at:%Y-%m-%d %H:%M} UTC" if self.at else ""
+        return f"{self.serves} serves since the rollback {self.run}{when}, which left {self.version}"
+
+
+def is_under_way(position: Mapping[str, Any], left: Left | None) -> bool:
+    """Say whether a rollback started the earlier version beside the one that it leaves, and is not over, or ended there."""
+    return left is not None and position["baseline"] == left.version and _is(position["canary"], left.serves)
+
+
+def serves_since(position: Mapping[str, Any], left: Left | None) -> bool:
+    """Say whether what a rollback brought serves alone."""
+    return left is not None and position["canary"] is None and _is(position["baseline"], left.serves)
+
+
+def as_meant(position: P, left: Left | None, *, to: str) -> P:
+    """Give a position in which the version that an earlier rollback left is the newest: a rollback that names none is about that, too.
+
+    Args:
+        position: What an environment runs: `baseline`, `canary`, `previous`.
+        left: What the last rollback left there, if no release was deployed since.
+        to: The version to return to, or `previous`: to an older version than the one that serves, the latter is left.
+    """
+    if left is None:
+        return position
+    if is_under_way(position, left) or (serves_since(position, left) and to in {"previous", left.serves, position["baseline"]}):
+        found: Any = {**position, "baseline": left.serves, "canary": left.version}
+        return found  # type: ignore[no-any-return]
+    return position
+
+
+def version_left(position: Mapping[str, Any], choice: RollbackChoice, *, bad: str, to: str) -> str | None:
+    """Name the version that a choice leaves; None if it leaves none.
+
+    Args:
+        position: What the environment runs.
+        choice: How it is rolled back.
+        bad: The version to get rid of; "" for the newest there.
+        to: The version to return to, or `previous`.
+    """
+    if choice.version is None or choice.kind not in {"abort", "redeploy"}:
+        return None
+    baseline, canary = position["baseline"], position["canary"]
+    found = canary if choice.kind == "abort" else bad
+    found = found if found in {baseline, canary} else version_meant(baseline=baseline, canary=canary, to=to)
+    return found if found != choice.version else None
+
+
+def names_of(version: str) -> list[str]:
+    """Give the names by which a version is asked for: with the hash of its configuration, and without."""
+    return list(dict.fromkeys([version, version.partition(CONFIGURATION)[0]]))
+
+
+def _is(name: str | None, version: str) -> bool:
+    return name is not None and version in names_of(name)

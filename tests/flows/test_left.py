@@ -1,0 +1,121 @@
+"""Rollbacks that follow each other, or meet: what the first one leaves is what each of them is about, whatever it is asked for."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from blocks.errors import Refused
+from blocks.outside_text import as_reason
+from flows.rollout import known, revert
+from flows.rollout.bad_version import expect_known
+from tasks.record import journal
+from tasks.record.left import find_left, keep_left
+from tasks.record.without_key import rolling_back
+from tasks.rules.rollout.migrations import Here
+from tests.flows.test_rollback_by_record import RUN, World, here, storage
+from tests.tasks.conftest import offline
+from tests.tasks.fake_platform import FakePlatform
+
+__all__ = ["offline", "storage"]
+pytestmark = pytest.mark.usefixtures("offline", "storage")
+HERE = Here("production", "local/production", "local production")
+
+
+@pytest.fixture
+async def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    """Give an environment in which the rollback r0 chose to leave BAD for V0, and nothing has moved yet."""
+
+    async def find_deployed(*_: Any, **__: Any) -> object:
+        return SimpleNamespace(unchecked="")  # records know each version
+
+    monkeypatch.setattr(known, "find_deployed", find_deployed)
+    monkeypatch.setattr(known, "read_here", here)
+    found = World(monkeypatch, FakePlatform(baseline="BAD", canary=None, previous="V0"))
+    found.platform.position["owner"] = None
+    await keep_left("shop", here=HERE, version="BAD", serves="V0", run="r0")
+    return found
+
+
+def stand(world: World, baseline: str, canary: str | None = None, *, previous: str | None = None, owner: str | None = None) -> None:
+    """Let the environment run this."""
+    world.platform.position.update(baseline=baseline, canary=canary, previous=previous, owner=owner)
+
+
+@pytest.mark.parametrize("previous", [None, "V-1"])
+@pytest.mark.parametrize("asked", [{}, {"to": "V0"}, {"bad": "BAD"}])
+async def test_a_second_rollback_changes_nothing_and_says_why(world: World, asked: dict[str, str], previous: str | None) -> None:
+    """What serves was brought by the first one: it must be named to be left."""
+    stand(world, "V0", previous=previous)
+    with pytest.raises(Refused, match=r"V0 serves since the rollback r0 of .* UTC, which left BAD\. .*`--bad VERSION`.*`--to VERSION`"):
+        await world.decide(**asked)
+
+
+async def test_what_serves_may_be_left_for_an_older_version_by_name(world: World) -> None:
+    """As the bad one, where an earlier version is known, or by the one to return to."""
+    stand(world, "V0", previous="V-1")
+    assert await world.decide(to="V-2") == "V0"
+    stand(world, "V0", previous="V-1")
+    assert await world.decide(bad="V0") == "V0"
+
+
+async def test_a_rollback_that_meets_another_one_goes_on_with_what_that_one_started(world: World) -> None:
+    """V0 is up beside BAD, and is not the canary to be rid of."""
+    stand(world, "BAD", "V0", previous="V0", owner="r0")
+    assert await world.decide() == "BAD"
+    with rolling_back():
+        chosen = await revert._choose(
+            world.phase, world.platform, environment="production", reason=as_reason("x"), bad="BAD", to="previous", restored=[],
+            is_first=False, on_demand=True,
+        )  # fmt: skip
+    assert (chosen.kind, chosen.version) == ("redeploy", "V0")
+    last = await find_left("shop", here=HERE)
+    assert last is not None
+    assert last[:3] == ("BAD", "V0", RUN)
+
+
+@pytest.mark.parametrize("known_by", ["keys", "record"])
+@pytest.mark.parametrize("asked", [{"bad": "V0"}, {"to": "BAD"}, {"to": "BAD", "bad": "V0"}])
+async def test_a_rollback_that_is_under_way_is_not_turned_round(
+    world: World, asked: dict[str, str], known_by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By no name: neither by what is kept of it, nor, where that could not be kept, by its own record."""
+    if known_by == "record":
+        await journal.append_entry("r0", "Asked", kind="opened", evidence={"flow": "rollback"})
+        await journal.append_entry("r0", "BAD is bad", kind="rollback", name="bad version", evidence={"bad": "BAD"})
+        monkeypatch.setattr("tasks.record.left.kept_names", lambda *_, **__: [])
+        monkeypatch.setattr("tasks.record.left.read_kept", lambda *_, **__: None)
+    stand(world, "BAD", "V0", previous="V0", owner="r0")
+    with pytest.raises(Refused):
+        await world.decide(**asked)
+    if known_by == "keys":
+        with rolling_back(), pytest.raises(Refused, match="was left by the rollback r0"):
+            await revert.roll_back(world.phase, "production", reason=as_reason("x"), to="", bad="V0", on_demand=True)
+        assert world.platform.position["canary"] == "V0", "BAD would serve alone again"
+
+
+@pytest.mark.parametrize("previous", ["BAD", "V0", None])
+async def test_what_was_left_is_not_returned_to_by_name_or_by_a_plan(world: World, previous: str | None) -> None:
+    """Although a record knows it, or the platform names it; the plan's own version is then left out with a note."""
+    stand(world, "V1", previous=previous)
+    with rolling_back():
+        with pytest.raises(Refused, match="BAD was left by the rollback r0 in production, so no rollback returns to it; release it"):
+            await expect_known(world.phase, ["production"], version="BAD")
+        await expect_known(world.phase, ["production"], version="V0")
+    if previous == "BAD":
+        with pytest.raises(Refused, match="no rollback returns to it"):
+            await world.decide()
+
+
+async def test_a_release_beside_a_version_that_could_not_be_left_is_rolled_back_to_it(world: World) -> None:
+    """V0 did not come up, so BAD serves on: the canary of a later release is aborted all the same."""
+    stand(world, "BAD", "V2")
+    assert await world.decide() == "V2"
+    with rolling_back():
+        found = await revert._choose(
+            world.phase, world.platform, environment="production", reason=as_reason("x"), bad="V2", to="previous", restored=[],
+            is_first=False, on_demand=True,
+        )  # fmt: skip
+    assert (found.kind, found.version) == ("abort", "BAD")

@@ -1,0 +1,90 @@
+"""A rollback after a rollback is about the version that the first one left, and leaves the good one where it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.rules.rollout.left import Left, as_meant, is_under_way, serves_since, version_left
+from tasks.rules.rollout.rollback import RollbackChoice, choose_rollback, version_meant
+from tasks.rules.rollout.waves import version_to_leave
+
+LEFT = Left("2.0", "1.9", "r1")
+VERSIONS = st.sampled_from(["1.8", "1.9", "2.0", "2.1"])
+
+
+def position(baseline: str | None, canary: str | None = None, previous: str | None = None) -> dict[str, Any]:
+    """Give what an environment runs."""
+    return {"baseline": baseline, "canary": canary, "previous": previous}
+
+
+@pytest.mark.parametrize(
+    ("runs", "to", "meant"),
+    [
+        (position("1.9"), "previous", "2.0"),
+        (position("1.9"), "1.9", "2.0"),
+        (position("1.9"), "1.8", "1.9"),
+        (position("1.9+config.a"), "previous", "2.0"),
+        (position("2.0", "1.9"), "previous", "2.0"),
+        (position("2.0", "1.9+config.a"), "previous", "2.0"),
+        (position("2.0", "1.9"), "1.8", "2.0"),
+        (position("1.9", "2.0"), "previous", "2.0"),
+        (position("1.9", "2.1"), "previous", "2.1"),
+        (position("2.0"), "previous", "2.0"),
+        (position("2.0", "2.1"), "previous", "2.1"),
+        (position("2.1", None, "1.9"), "previous", "2.1"),
+        (position(None), "previous", None),
+    ],
+)
+def test_the_version_that_was_left_is_meant_while_what_a_rollback_brought_serves_or_is_started(
+    runs: dict[str, Any], to: str, meant: str | None
+) -> None:
+    """An older version by name leaves what serves, and so does what came since."""
+    found = as_meant(runs, LEFT, to=to)
+    assert version_meant(baseline=found["baseline"], canary=found["canary"], to=to) == meant
+    assert as_meant(runs, None, to=to) is runs
+
+
+@given(baseline=VERSIONS, canary=st.none() | VERSIONS, previous=st.none() | VERSIONS, bad=st.none() | VERSIONS)
+def test_a_second_rollback_never_brings_back_what_the_first_one_left(
+    baseline: str, canary: str | None, previous: str | None, bad: str | None
+) -> None:
+    """At each moment of the first: chosen, started beside, and over; whatever ran before."""
+    runs = position(baseline, canary, previous)
+    first = choose_rollback(baseline=baseline, canary=canary, previous=previous, bad=bad, to="previous")
+    gone = version_left(runs, first, bad=bad or "", to="previous")
+    if gone is None or first.version is None:
+        return
+    left = Left(gone, first.version, "r1")
+    moments = [position(first.version, None, None if previous == first.version else previous)]
+    moments += [position(baseline, first.version, previous)] if first.kind == "redeploy" and baseline == gone else []
+    for moment in moments:
+        meant = as_meant(moment, left, to="previous")
+        away = version_meant(baseline=meant["baseline"], canary=meant["canary"], to="previous")
+        second = choose_rollback(**moment, bad=away, to="previous")
+        assert away == gone
+        assert second.version == first.version, (moment, second)
+    assert serves_since(moments[0], left)
+    assert all(is_under_way(moment, left) for moment in moments[1:])
+
+
+def test_a_choice_says_which_version_it_leaves() -> None:
+    """The canary that it aborts; else the one that is bad, if it runs, or the newest."""
+    abort, back = RollbackChoice("abort", "1.9", ""), RollbackChoice("redeploy", "1.8", "")
+    assert version_left(position("1.9", "2.0"), abort, bad="3.0", to="previous") == "2.0"
+    assert version_left(position("1.9", "2.0"), back, bad="1.9", to="1.8") == "1.9"
+    assert version_left(position("1.9", "2.0"), back, bad="3.0", to="1.8") == "2.0"
+    assert version_left(position("1.9"), RollbackChoice("nothing", "1.9", ""), bad="", to="previous") is None
+
+
+@pytest.mark.parametrize("silent", [[], ["production/us"]])
+def test_after_half_a_rollback_the_same_version_is_left_by_the_other_target(silent: list[str]) -> None:
+    """Also while that one does not answer: what serves where it is done is not the bad version."""
+    runs = {"production/eu": as_meant(position("1.9"), LEFT, to="previous")}
+    runs |= {} if silent else {"production/us": position("2.0", None, "1.9")}
+    found = version_to_leave(runs, to="previous", silent=silent)
+    heads = {version_meant(baseline=one["baseline"], canary=one["canary"], to="previous") for one in runs.values()}
+    assert (found or heads) in ("2.0", {"2.0"})

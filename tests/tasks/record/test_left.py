@@ -1,0 +1,58 @@
+"""What a rollback left is kept beside the key where it was left, until a release promotes it there."""
+
+from __future__ import annotations
+
+from blocks.key_folder.kept_files import kept_names, kept_path
+from tasks.record.left import FOLDER, find_left, forget_left, keep_left
+from tasks.rules.rollout.migrations import Here
+
+HERE = Here("production", "kubernetes/shop", "kubernetes u-1")
+RENAMED = Here("production/eu", "kubernetes/new", "kubernetes u-1")
+ELSEWHERE = Here("production", "kubernetes/other", "kubernetes u-2")
+STAGING = Here("staging", "kubernetes/shop", "kubernetes u-1")
+
+
+async def left(version: str, serves: str = "1.9", *, run: str = "r1", here: Here = HERE) -> None:
+    """Keep that a version was left."""
+    await keep_left("shop", here=here, version=version, serves=serves, run=run)
+
+
+async def test_a_version_is_left_where_it_was_left_by_block_or_by_what_that_points_to() -> None:
+    """Each version stays left, the last one also without its name; a version is asked for with its configuration or without."""
+    await left("2.0+config.a")
+    await left("2.1", "1.8", run="r2")
+    for here in (HERE, RENAMED):
+        last = await find_left("shop", here=here)
+        assert last is not None
+        assert str(last).startswith("1.8 serves since the rollback r2 of 20")
+        assert str(last).endswith(" UTC, which left 2.1")
+        for version in ("2.0", "2.0+config.a", "2.1"):
+            assert await find_left("shop", here=here, version=version) is not None, version
+    for here in (ELSEWHERE, STAGING):
+        assert await find_left("shop", here=here) is None
+        assert await find_left("shop", here=here, version="2.1") is None
+    assert await find_left("shop", here=HERE, version="2.0+config.b") is None
+    assert await find_left("other", here=HERE, version="2.1") is None
+
+
+async def test_a_promotion_ends_it_for_its_own_version_alone() -> None:
+    """What serves then serves since no rollback; other versions that were left stay so."""
+    await left("2.0")
+    await left("2.1")
+    await forget_left("shop", here=ELSEWHERE, versions=["2.1"])
+    assert await find_left("shop", here=HERE) is not None
+    await forget_left("shop", here=HERE, versions=["2.1"])
+    assert await find_left("shop", here=HERE) is None
+    assert await find_left("shop", here=HERE, version="2.1") is None
+    assert await find_left("shop", here=HERE, version="2.0") is not None
+
+
+async def test_a_file_that_cannot_be_read_still_says_that_its_version_was_left() -> None:
+    """As after the loss of the key; what serves since when is not known then."""
+    await left("2.0")
+    for name in kept_names(FOLDER):
+        kept_path(FOLDER, name).write_bytes(b"x")
+    found = await find_left("shop", here=HERE, version="2.0")
+    assert found is not None
+    assert found.run == ""
+    assert await find_left("shop", here=HERE) is None
