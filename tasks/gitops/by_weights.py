@@ -160,6 +160,7 @@ async def _undo(parts: Parts, note: Note, lease: Lease) -> None:
         if note.shift is not None:
             try:
                 note = await _give_back(parts, note, lease)
+                await parts.canary.drain()  # the gateway may send requests for a moment more, and the revert replaces the canary's pods
             except WorldMoved as error:
                 moved.append(str(error))
         try:

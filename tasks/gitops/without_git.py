@@ -43,7 +43,8 @@ async def roll_back_without_git(parts: Parts, note: Note, lease: Lease, *, why: 
     unrouted = await _give_back(parts, lease) if note.by_weights else None
     if unheld is None and (await parts.seen()).state.canary:
         unheld = await _set_for_good(parts, note.baseline, partial(parts.workload.shift, 0, lease))
-        unrouted = await _give_back(parts, lease) if note.by_weights else None  # such a sync sets the route, too
+    if note.by_weights and unrouted is None:
+        unrouted = await _give_back(parts, lease)  # a sync from before the hold may have set the route again, and has ended
     await parts.workload.abort(lease)
     await _say(parts, f"{note.baseline} is restored without Git, which still says {note.change.version}: {note.why}")
     if fault := unrouted or unheld:
@@ -144,6 +145,16 @@ async def _hold(parts: Parts, note: Note) -> ShipwayError | None:
     return None
 
 
+async def _give_back(parts: Parts, lease: Lease) -> ShipwayError | None:
+    """Write into the route that the baseline gets all requests; gives what kept it from that, as the workload is restored all the same."""
+    try:
+        await parts.canary.give_back(lease)
+    except ShipwayError as error:
+        await _say(parts, f"the route could not be set: {error}")
+        return error
+    return None
+
+
 async def _set_for_good(parts: Parts, version: str, set_it: Callable[[], Awaitable[None]]) -> ShipwayError | None:
     """Set a version until it stays: a sync that the engine decided on before it was held may begin afterwards; it is ended here.
 
@@ -164,16 +175,6 @@ async def _set_for_good(parts: Parts, version: str, set_it: Callable[[], Awaitab
             return None
         await _say(parts, f"the engine set {runs} once more, by a sync that it had decided on before it was held")
     return WorldMoved(f"{parts.title} is set to {runs} again and again, though the engine is held. Find out what sets it")
-
-
-async def _give_back(parts: Parts, lease: Lease) -> ShipwayError | None:
-    """Write into the route that the baseline gets all requests; gives what kept it from that, as the workload is restored all the same."""
-    try:
-        await parts.canary.give_back(lease)
-    except ShipwayError as error:
-        await _say(parts, f"the route could not be set: {error}")
-        return error
-    return None
 
 
 async def _say(parts: Parts, what: str) -> None:

@@ -86,6 +86,7 @@ async def test_an_abort_gives_the_requests_back_first_and_then_the_version(repos
     await GitOpsPlatform(parts).abort(LEASE)
     home = [(FIRST, SECOND, 100, 0)] if shares else []
     assert history(repository, since=head) == [*home, (FIRST, FIRST, 100, 0)]
+    assert parts.kubernetes.drained == [(0, SECOND)] * bool(shares)  # before the canary's pods are replaced
     assert content != repository.read(FILE)
     assert parts.kubernetes.kept.canary == ""
     last = repository.head
@@ -243,6 +244,21 @@ async def test_without_git_the_route_is_set_and_git_is_told_later(repository: Re
     assert await GitOpsPlatform(parts).is_due()
     assert "the hold is released" in await GitOpsPlatform(parts).settle(LEASE)
     assert (repository.read(FILE), scene.engine.holder, parts.kubernetes.kept.gitops) == (content, "", "")
+
+
+async def test_a_sync_from_before_the_hold_does_not_keep_the_route(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sets the weights that Git says once more, after the route was set."""
+    scene, parts = await deployed_by_weights(repository)
+    await bring(parts, 50)
+    refresh = scene.engine.refresh
+
+    async def late() -> None:
+        monkeypatch.setattr(scene.engine, "refresh", refresh)
+        await scene.engine._deploy(repository.head)
+
+    monkeypatch.setattr(scene.engine, "refresh", late)
+    await without_git.roll_back_without_git(parts, (await parts.seen()).note, LEASE, why="Git does not answer")
+    assert (parts.kubernetes.share, parts.kubernetes.runs) == (0, FIRST)
 
 
 async def test_a_rollback_that_is_told_to_git_later_leaves_no_share(repository: Repository) -> None:

@@ -23,9 +23,11 @@ class Routed(Workload):
 
     Fields:
         shares: Each share of the canary that was applied with what ran on both sides then, in their order.
+        drained: The share, and the canary's version, each time that requests in flight were waited for.
     """
 
     shares: list[tuple[int, str, str]] = field(default_factory=list)
+    drained: list[tuple[int, str]] = field(default_factory=list)
 
     async def apply(self, *manifests: dict[str, Any], manager: str) -> None:
         """Deploy."""
@@ -42,14 +44,14 @@ class Routed(Workload):
         return int(second["weight"])
 
     async def shift(self, percent: int, lease: Lease) -> None:
-        """Restore the baseline's template, as the Kubernetes platform does at 0 %."""
+        """Restore the baseline's template, as the Kubernetes platform does for 0 %."""
         del lease
-        assert (percent, bool(self.kept.canary)) == (0, True)
-        self.objects["Deployment/podinfo"]["spec"]["template"]["spec"]["containers"][0]["image"] = f"{IMAGE}:{self.kept.baseline}"
-        self.kept = replace(self.kept, percent=0)
+        assert percent == 0
+        spec = self.objects["Deployment/podinfo"]["spec"]["template"]["spec"]
+        spec["containers"][0]["image"] = f"{IMAGE}:{self.kept.baseline}"
 
     async def abort(self, lease: Lease) -> None:
-        """Restore the baseline's template, and forget the canary."""
+        """Do so, and forget the canary."""
         if self.kept.canary:
             await self.shift(0, lease)
             self.kept = replace(OWNED, gitops=self.kept.gitops)
@@ -103,7 +105,8 @@ class Beside:
             one["weight"] = weight
 
     async def drain(self) -> None:
-        """Wait for nothing."""
+        """Note what runs then."""
+        self.of.drained.append((self.of.share, self.of.version_of(CANARY)))
 
     async def current(self) -> Position:
         """Read it as the platform does."""
