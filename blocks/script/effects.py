@@ -72,7 +72,7 @@ class Environment:
             with state.locked(self.folder):
                 notes = state.load(self.folder, service=self.service)
                 check_free(cast("Any", notes), owner, takeover=takeover)
-                notes["owner"], notes["generation"] = owner, notes["generation"] + 1
+                notes["owner"], notes["generation"], notes["rollback"] = owner, notes["generation"] + 1, takeover
                 state.save(self.folder, notes)
                 return Lease(owner=owner, generation=notes["generation"])
 

@@ -23,7 +23,7 @@ from blocks.script.counts import read_counts
 from blocks.script.effects import Environment
 from blocks.script.settings import Scripts, fault
 from blocks.script.state import Notes
-from blocks.script.words import ALL_PERCENT, Act, check_version, progress_lines
+from blocks.script.words import ALL_PERCENT, Act, check_version, previous_after, progress_lines
 from blocks.secret_text import learn
 
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
@@ -194,7 +194,7 @@ class ScriptPlatform(Block):
             if self.scripts.promote:
                 act = Act("promote", canary, position["baseline"] or "")
                 await environment.bring_about(lease, act, limit_seconds=self.timeout_seconds)
-            before = position["baseline"] or position["previous"]
+            before = previous_after(await environment.notes(), canary)
             await environment.note(lease, baseline=canary, previous=before, canary=None, touched=False)
         elif (await environment.notes())["baseline"] != position["baseline"]:  # `promote` ran, and who had it run died before its note
             await environment.note(lease, baseline=position["baseline"], previous=position["previous"], canary=None, touched=False)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
 from blocks.errors import BadInput, Temporary
 from blocks.script.words import Act, Effect
@@ -56,6 +56,7 @@ class Notes(TypedDict):
         baseline: What served when the canary was prepared, or was promoted last.
         canary: The version that was prepared, or None.
         previous: What served before the baseline.
+        rollback: Whether the lease was acquired with `takeover`.
         touched: Whether a script ran for the canary, so that an abort has something to undo.
         next_run: Number of the next run.
         run: The newest run, also once it has ended.
@@ -68,6 +69,7 @@ class Notes(TypedDict):
     baseline: str | None
     canary: str | None
     previous: str | None
+    rollback: NotRequired[bool]
     touched: bool
     next_run: int
     run: Run | None

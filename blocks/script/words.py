@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, TypedDict
+from typing import Literal, NamedTuple, NotRequired, TypedDict
 
 from blocks.errors import BadInput, Permanent
 from blocks.outside_text import said
@@ -64,11 +64,12 @@ class Running(NamedTuple):
 
 
 class Known(TypedDict):
-    """What was noted of an environment; the fields are those of `blocks.platform.Position`."""
+    """What was noted of an environment: fields of `blocks.platform.Position`, and whether the lease was taken over, as a rollback does."""
 
     baseline: str | None
     canary: str | None
     previous: str | None
+    rollback: NotRequired[bool]
 
 
 def unknown_placeholders(name: str, command: Sequence[str]) -> list[str]:
@@ -137,6 +138,13 @@ def in_words(seen: Running) -> str:
     return f"`{serves}`" if seen.canary is None else f"`{serves} {seen.canary} {seen.percent}`"
 
 
+def previous_after(known: Known, serves: str | None) -> str | None:
+    """Give what is remembered as the previous version once another serves than was noted; what a rollback takes away never is."""
+    if known.get("rollback") and serves == known["canary"]:
+        return None if known["previous"] == serves else known["previous"]
+    return known["baseline"] or known["previous"]
+
+
 def position_of(known: Known, seen: Running, *, splits: bool, owner: str | None, generation: int) -> Position:
     """Say where an environment stands: by what runs, and by what was noted where that cannot say it.
 
@@ -168,7 +176,7 @@ def position_of(known: Known, seen: Running, *, splits: bool, owner: str | None,
         canary=canary,
         percent=percent,
         ready={},
-        previous=known["previous"] if serves == known["baseline"] else known["baseline"],
+        previous=known["previous"] if serves == known["baseline"] else previous_after(known, serves),
         owner=owner,
         generation=generation,
     )
