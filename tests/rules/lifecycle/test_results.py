@@ -17,7 +17,7 @@ from prefect.serializers import JSONSerializer
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.results import Analysis, Approval, PhaseResult, RollbackResult, StepResult, TargetResult, WaveResult, worst_of
 
-WORST_FIRST = [Outcome.FAILED, Outcome.ERROR, Outcome.NO_DATA, Outcome.WATCHING, Outcome.PASSED]
+WORST_FIRST = [Outcome.FAILED, Outcome.ERROR, Outcome.MISMATCH, Outcome.NO_DATA, Outcome.WATCHING, Outcome.PASSED]
 REASONS = st.text(st.characters(codec="ascii"), min_size=1)
 RESULTS = st.lists(st.builds(PhaseResult, outcome=st.sampled_from(Outcome), reason=REASONS), max_size=8)
 LOADED = """
