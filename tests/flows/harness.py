@@ -112,6 +112,8 @@ class Stage:
             platform = self.platform(environment)
             lease = await platform.acquire_lease("reset", takeover=True)
             await platform.abort(lease)
+            await platform.release_lease(lease)
+            lease = await platform.acquire_lease("reset")  # a takeover is a rollback, which leaves no version as the previous one
             if (await platform.current())["baseline"] != version:
                 await platform.prepare(version, lease, timeout_seconds=30)
                 await platform.promote(lease)
