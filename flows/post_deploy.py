@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 from typing import Any
 
 from prefect import State, flow
 
-from blocks.outside_text import as_ending
-from blocks.platform import Platform, Position
+from blocks.platform import Position
 from flows.lifecycle.context import Phase, begin_phase, conclude, platform_of
 from flows.rollout.data import judge_data, samples_of
+from flows.rollout.log_check import check_logs
 from tasks.analysis.watch import read_counts
 from tasks.lifecycle.retries import named, retried
 from tasks.process.concurrency import together
-from tasks.record.journal import read_entries
 from tasks.rollout.rollout import look_at
 from tasks.rules.lifecycle.results import PhaseResult, passed, worst_of
 from tasks.rules.plan.request import PlanPath, Scope, Version
 from tasks.rules.plan.targets import production_of, within
 from tasks.rules.record.view import POST_DEPLOY
-from tasks.rules.verification.log_lines import NewErrors, judge_logs
 from tasks.verification.health import probe_health
-from tasks.verification.logs import search_logs
-
-LOOK_BACK_SECONDS = 3_600
 
 
 @flow(name="post_deploy", flow_run_name="post-deploy {version}", persist_result=True, result_serializer="json")
@@ -80,27 +74,5 @@ async def _look(phase: Phase, version: str, environment: str, position: Position
         why=f"{counts['errors']} of {counts['requests']} requests failed" if counts else "no request yet",
         evidence=dict(counts or {}),
     )
-    logs = await _judge_logs(phase, version, platform, environment=environment, previous=position["previous"])
+    logs = await check_logs(phase, version, platform, environment=environment, previous=position["previous"], name=POST_DEPLOY)
     return [one.at(environment if where else "") for one in (PhaseResult.of(health), logs)]
-
-
-async def _judge_logs(phase: Phase, version: str, platform: Platform, *, environment: str, previous: str | None) -> PhaseResult:
-    wanted, since = phase.plan.logs, await _since(phase)
-    searched = await retried(search_logs)(platform, since=since, version=version, previous=previous, pattern=wanted.error_pattern)
-    found, missing = NewErrors(**searched["found"]), str(searched["missing"])
-    outcome, reason = judge_logs(found, missing=missing, allowed=wanted.max_new_error_lines, incomplete=wanted.incomplete)
-    evidence = {
-        "outcome": outcome,
-        "new": [{"kind": kind, "count": count, "example": example} for kind, count, example in found.kinds[:20]],
-        "missing": missing,
-    }
-    what = f"Logs of {version}{within(environment)}"
-    await phase.append(what, kind="logs", environment=environment, name=POST_DEPLOY, why=reason, evidence=evidence)
-    return PhaseResult(outcome=outcome, reason=as_ending(reason))
-
-
-async def _since(phase: Phase) -> float:
-    """Start where the release began, or an hour back."""
-    entries = await read_entries(phase.owner)
-    began = datetime.fromisoformat(entries[0].at).timestamp() if entries else 0.0
-    return began - LOOK_BACK_SECONDS

@@ -57,7 +57,7 @@ def stamp(folder: Path, *, now: float, alive: Collection[str] = (), max_bytes: i
                 one.unlink(missing_ok=True)
 
 
-def read(folder: Path, since: float, take: Callable[[LogLine], None]) -> str:
+def read(folder: Path, since: float, take: Callable[[LogLine], None]) -> dict[str, str]:
     """Hand over the lines of all revisions since a moment, a revision after the other, each oldest first.
 
     Args:
@@ -66,9 +66,9 @@ def read(folder: Path, since: float, take: Callable[[LogLine], None]) -> str:
         take: Called for each line.
 
     Returns:
-        Of which versions lines are lost, as too much was logged since; "" if none are.
+        Of which versions lines are lost, as too much was logged since, and in which words.
     """
-    lost = []
+    lost: dict[str, str] = {}
     for path in _logs(folder):
         version = path.name.removesuffix(".log").partition("-")[2]
         is_continued = bool(_kept_head(path))
@@ -76,8 +76,8 @@ def read(folder: Path, since: float, take: Callable[[LogLine], None]) -> str:
             _hand_over(_older(path), since, version, take, is_continued=is_continued)
         _hand_over(path, since, version, take)
         if _lost_until(path) > since:
-            lost.append(version)
-    return f"the log of {', '.join(lost)} was turned over twice since then, and what it said first is lost" if lost else ""
+            lost[version] = f"the log of {version} was turned over twice since then, and what it said first is lost"
+    return lost
 
 
 def tail(folder: Path, revision_id: str, version: str, *, lines: int) -> list[str]:

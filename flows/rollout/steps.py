@@ -14,6 +14,7 @@ from flows.lifecycle.context import Phase, StepFields, approved_platform, check_
 from flows.lifecycle.windows import what_holds_a_target
 from flows.rollout.held_step import Standing, wait_while_held
 from flows.rollout.left import forget_what_was_left
+from flows.rollout.log_check import check_logs_before_promotion
 from flows.rollout.migrations import migrate, promoted_here
 from flows.rollout.owning import own_what_was_changed
 from flows.rollout.prepare import prepare
@@ -61,6 +62,8 @@ async def roll_out(phase: Phase, version: str, *, place: Place, decisions: Mappi
         if not found.passed:
             return _ended(name, found)
     checked = await verified(phase, version, environment=name)
+    if checked.passed:
+        checked = await check_logs_before_promotion(phase, version, platform, environment=name)
     if checked.passed:
         if fault := await wait_while_held(phase, stands, before=PROMOTE):
             return _ended(name, failed(fault))

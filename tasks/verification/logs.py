@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from prefect import task
@@ -13,7 +14,9 @@ from tasks.rules.verification.log_lines import ErrorSearch, NewErrors
 
 
 @task(name="search logs", **OBSERVE_PLATFORM)
-async def search_logs(platform: Platform, *, since: float, version: str, previous: str | None, pattern: str) -> dict[str, Any]:
+async def search_logs(
+    platform: Platform, *, since: float, version: str, previous: str | None, pattern: str, known: Sequence[str] = ()
+) -> dict[str, Any]:
     """Look through all that two versions logged since a moment for error lines that only the new one has.
 
     Secrets are hidden before lines are compared and shortened: of half a secret nothing would be found.
@@ -24,10 +27,11 @@ async def search_logs(platform: Platform, *, since: float, version: str, previou
         version: The version under release.
         previous: The version before it.
         pattern: Regular expression of an error line.
+        known: Kinds of error lines that the version before had earlier.
 
     Returns:
-        `found`, the fields of `NewErrors`, and `missing`, the lines that could not be read, or "".
+        `found`, the fields of `NewErrors`, and `missing`, the lines of the new version that could not be read, or "".
     """
-    search = ErrorSearch(pattern, canary=version, baseline=previous, clean=hide)
+    search = ErrorSearch(pattern, canary=version, baseline=previous, known=known, clean=hide)
     missing = await platform.logs(since, lambda line: search.take(line["version"], line["text"]))
-    return {"found": NewErrors(*search.found())._asdict(), "missing": missing}
+    return {"found": NewErrors(*search.found())._asdict(), "missing": missing.get(version) or missing.get("", "")}

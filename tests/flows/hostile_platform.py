@@ -109,12 +109,12 @@ class HostilePlatform(Block):
         """Say it in the words of the test."""
         return [self.world.text]
 
-    async def logs(self, since: float, take: Callable[[LogLine], None]) -> str:
+    async def logs(self, since: float, take: Callable[[LogLine], None]) -> dict[str, str]:
         """Log the test's words as an error of every version but the first."""
         texts = [f"ERROR {text} ERROR" for text in (self.world.text, *self.world.lines)] if self.world.fails_at == "logs" else ["INFO well"]
         for text in texts:
             take(LogLine(at=since, version=str(self.world.position["baseline"]), text=text))
-        return ""
+        return {}
 
     async def run_job(self, manifest: dict[str, Any], lease: Lease, *, name: str, timeout_seconds: float) -> list[str]:
         """Run a Job that writes the words of the test, or fails with them."""

@@ -112,7 +112,7 @@ class ReadingContract:
 
         async def lines_since(moment: float) -> list[LogLine]:
             found: list[LogLine] = []
-            assert await environment.platform().logs(moment, found.append) == ""
+            assert await environment.platform().logs(moment, found.append) == {}
             return found
 
         began, url = time.time(), (await environment.platform().endpoints())["baseline"]

@@ -20,12 +20,12 @@ class Serving(FakePlatform):
 
     lines: list[LogLine]
 
-    async def logs(self, since: float, take: Callable[[LogLine], None]) -> str:
+    async def logs(self, since: float, take: Callable[[LogLine], None]) -> dict[str, str]:
         """Hand over what was written."""
         for line in self.lines:
             if line["at"] >= since:
                 take(line)
-        return ""
+        return {}
 
 
 class FakeContractEnvironment(ContractEnvironment):

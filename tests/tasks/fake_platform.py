@@ -119,11 +119,11 @@ class FakePlatform:
         """Say what runs."""
         return [f"{self.position['baseline']} serves; {self.position['canary']} gets {self.position['percent']} %"]
 
-    async def logs(self, since: float, take: Callable[[LogLine], None]) -> str:
+    async def logs(self, since: float, take: Callable[[LogLine], None]) -> dict[str, str]:
         """Hand over one line of each second."""
         for n in range(3):
             take(LogLine(at=since + n, version="1.1", text=f"line {n}"))
-        return ""
+        return {}
 
     def serve(self, **numbers: Counts) -> None:
         """Set counts; names are versions with `_` for the dot and a `v` before."""

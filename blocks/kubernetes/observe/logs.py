@@ -55,7 +55,7 @@ async def tail_of(target: Target, pod: str, container: str, *, lines: int, **que
         lines //= 2
 
 
-async def read(target: Target, pods: dict[str, list[Json]], since: float, take: Callable[[LogLine], None]) -> str:
+async def read(target: Target, pods: dict[str, list[Json]], since: float, take: Callable[[LogLine], None]) -> dict[str, str]:
     """Hand over the log lines of pods since a moment (seconds since the epoch, UTC), a pod after the other, each oldest first.
 
     Args:
@@ -65,9 +65,9 @@ async def read(target: Target, pods: dict[str, list[Json]], since: float, take: 
         take: Called for each line, of which it gets the first 64 kB.
 
     Returns:
-        Which lines could not be read; "" if all were. What a kubelet has turned over (by default 10 MiB of a container) it does not give.
+        Which lines could not be read, by version. What a kubelet has turned over (by default 10 MiB of a container) it does not give.
     """
-    missing = []
+    missing: dict[str, str] = {}
     for version, pod in [(version, pod) for version, some in pods.items() for pod in some]:
         name, container = pod["metadata"]["name"], container_of(pod, name=target.container, image=target.image)["name"]
         if not _has_log(pod, container):
@@ -78,14 +78,12 @@ async def read(target: Target, pods: dict[str, list[Json]], since: float, take: 
         except Missing:  # it was deleted; the others still have logs
             continue
         except ShipwayError as error:
-            missing.append(f"the log of the pod {name} could not be read: {error}")
+            missing[version] = f"the log of the pod {name} could not be read: {error}"
             continue
         await asyncio.to_thread(_hand_over, content, version, since, await known_secrets(target, pod), take)
         if len(content) >= MOST_SEARCHED_BYTES:
-            missing.append(
-                f"the pod {name} logged more than {MOST_SEARCHED_BYTES // 1_000_000} MB since then, of which the first were read"
-            )
-    return "; ".join(missing)
+            missing[version] = f"the pod {name} logged more than {MOST_SEARCHED_BYTES // 1_000_000} MB since then; the rest was not read"
+    return missing
 
 
 def _has_log(pod: Json, container: str) -> bool:
@@ -95,12 +93,12 @@ def _has_log(pod: Json, container: str) -> bool:
 
 
 def _hand_over(content: bytes, version: str, since: float, secrets: list[str], take: Callable[[LogLine], None]) -> None:
-    lines = content.decode("utf-8", "replace").splitlines()
+    lines = content.decode("utf-8", "replace").split("\n")  # whatever else ends a line within one is part of it, and has its moment
     for begin in range(0, len(lines), LINES_AT_ONCE):
         found = [moment_of(line) for line in lines[begin : begin + LINES_AT_ONCE]]
         for (at, _), text in zip(found, mask([text for _, text in found], secrets, limit=LINE_LIMIT), strict=True):
-            if at >= since:
-                take(LogLine(at=at, version=version, text=text))
+            for part in text.splitlines() if at >= since else ():
+                take(LogLine(at=at, version=version, text=part))
 
 
 def _stamp(since: float) -> str:

@@ -191,8 +191,9 @@ class Logs(Section):
     max_new_error_lines: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """More kinds of error lines than this, which the baseline never logged, are a failure."""
 
-    incomplete: Literal["fail", "warn"] = "fail"
-    """If lines could not be read (a log that was cut or turned over, a pod that is not readable): no data, which fails, or a warning."""
+    incomplete: Literal["fail", "warn"] = "warn"
+    """If lines of the version could not be read (a log that was cut or turned over, a pod whose log may not be read): say so, or fail as
+    no data does."""
 
     @field_validator("error_pattern")
     @classmethod

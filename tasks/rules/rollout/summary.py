@@ -106,7 +106,7 @@ def _clause(plan: Plan, version: str, runs: Mapping[str, str | None], step: Plan
         least = f"at least {duration(watched.bake_seconds)} and " if watched.bake_seconds else ""
         return f"watch for {least}at most {duration(watched.watch_seconds)}"
     if step.kind == "promote":
-        return "promote it and stop the previous version"
+        return "look for new error lines in the logs; promote it and stop the previous version"
     place = place_of(plan, name)
     up = f"start {version} on {place.platform} ({_from(runs, name)})"
     if step.kind == "deploy":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import regex
@@ -26,11 +26,13 @@ class NewErrors(NamedTuple):
         kinds: Kind, how often it came and one example, the most frequent first.
         lines: How many lines the canary logged.
         fault: Why the search is not whole; "" if it is.
+        known: The kinds of error lines that the baseline logged, for a later search.
     """
 
     kinds: list[tuple[str, int, OutsideText]]
     lines: int
     fault: str
+    known: list[str]
 
 
 class ErrorSearch:
@@ -43,6 +45,7 @@ class ErrorSearch:
         pattern: Regular expression of an error line.
         canary: The version under release.
         baseline: The version before, if there is one.
+        known: Kinds that it logged earlier, when its log could still be read.
         clean: Applied to error lines before they are compared and shortened, as what hides secrets.
         seconds: How long matching may take in all.
     """
@@ -53,6 +56,7 @@ class ErrorSearch:
         *,
         canary: str,
         baseline: str | None,
+        known: Iterable[str] = (),
         clean: Callable[[str], str] = str,
         seconds: float = MOST_SECONDS,
     ) -> None:
@@ -60,7 +64,7 @@ class ErrorSearch:
         self._wrong, self._clean, self._left = regex.compile(pattern), clean, seconds
         self._counts: dict[str, Counter[str]] = {one: Counter() for one in (canary, baseline) if one}
         self._examples: dict[str, OutsideText] = {}
-        self._canary, self._baseline = canary, baseline
+        self._canary, self._baseline, self._known = canary, baseline, dict.fromkeys(known)
         self.lines, self.fault = 0, ""
 
     def take(self, version: str, text: str) -> None:
@@ -87,9 +91,10 @@ class ErrorSearch:
 
     def found(self) -> NewErrors:
         """List the kinds that only the canary logged."""
-        known = self._counts[self._baseline] if self._baseline and self._baseline != self._canary else {}
+        logged = self._counts[self._baseline] if self._baseline and self._baseline != self._canary else Counter[str]()
+        known = self._known | dict.fromkeys(kind for kind, _ in logged.most_common())
         new = [(kind, count, self._examples[kind]) for kind, count in self._counts[self._canary].most_common() if kind not in known]
-        return NewErrors(new, self.lines, self.fault)
+        return NewErrors(new, self.lines, self.fault, list(known))
 
     def _is_error(self, text: str) -> bool:
         return any(

@@ -92,7 +92,7 @@ def pod_of(**spec: Any) -> dict[str, Any]:
     return {"kind": "Pod", "metadata": {"name": "web-1"}, "spec": {"containers": [container]}, "status": status}
 
 
-async def lines_of(cluster: FakeCluster, *pods: dict[str, Any], since: float = 0) -> tuple[list[LogLine], str]:
+async def lines_of(cluster: FakeCluster, *pods: dict[str, Any], since: float = 0) -> tuple[list[LogLine], dict[str, str]]:
     """Read the lines of pods of version 1, and what could not be read."""
     found: list[LogLine] = []
     return found, await read(Target(cluster=cluster, workload="web"), {"1": list(pods)}, since, found.append)
@@ -112,20 +112,20 @@ async def test_a_whole_log_is_read_and_what_is_beyond_the_bound_is_said(monkeypa
     """An error that was logged long before the newest thousands of lines counts, too."""
     lines = [f"1970-01-01T00:00:{number % 60:02}Z line {number}" for number in range(20_000)]
     found, missing = await lines_of(Talking(lines), pod_of())
-    assert ([line["text"] for line in found], missing) == ([f"line {number}" for number in range(20_000)], "")
+    assert ([line["text"] for line in found], missing) == ([f"line {number}" for number in range(20_000)], {})
     monkeypatch.setattr(logs, "MOST_SEARCHED_BYTES", 1_000)
     found, missing = await lines_of(Talking(lines), pod_of())
     assert found[0]["text"] == "line 0"
-    assert missing.startswith("the pod web-1 logged more than")
+    assert missing["1"].startswith("the pod web-1 logged more than")
 
 
 async def test_a_pod_whose_log_cannot_be_read_is_said_and_one_that_has_none_yet_is_not() -> None:
     """Missing rights are no data; a container that was not started yet has nothing to say."""
     found, missing = await lines_of(Talking([], refuses=BadInput("robot may not get pods/log", field="access", fix="")), pod_of())
-    assert (found, missing) == ([], "the log of the pod web-1 could not be read: access: robot may not get pods/log. ")
-    assert await lines_of(Talking([], refuses=Missing("it does not exist")), pod_of()) == ([], "")
+    assert (found, missing) == ([], {"1": "the log of the pod web-1 could not be read: access: robot may not get pods/log. "})
+    assert await lines_of(Talking([], refuses=Missing("it does not exist")), pod_of()) == ([], {})
     waiting = {**pod_of(), "status": {"containerStatuses": [{"name": "web", "state": {"waiting": {}}}]}}
-    assert await lines_of(Talking(["1970-01-01T00:00:01Z a"]), waiting) == ([], "")
+    assert await lines_of(Talking(["1970-01-01T00:00:01Z a"]), waiting) == ([], {})
 
 
 @pytest.mark.parametrize("ending", ["", "y" * 400_000])
@@ -153,3 +153,10 @@ async def test_a_secret_of_several_lines_in_the_manifest_is_masked_line_by_line(
     cluster = Talking([f"1970-01-01T00:00:0{second}Z {text}" for second, text in ((1, "first-line-of-key"), (2, "second-line"), (3, "on"))])
     found, _ = await lines_of(cluster, pod)
     assert [(line["at"], line["text"]) for line in found] == [(1, "********"), (2, "********"), (3, "on")]
+
+
+@pytest.mark.parametrize("ends", ["\r", "\f", "\x85", "\u2028"])
+async def test_what_follows_another_end_of_a_line_is_read_too(ends: str) -> None:
+    """A progress bar returns to the beginning of its line; what stands behind has the moment of the line."""
+    found, _ = await lines_of(Talking([f"1970-01-01T00:00:05Z INFO ok{ends}ERROR orders are lost"]), pod_of(), since=4)
+    assert [(line["at"], line["text"]) for line in found] == [(5, "INFO ok"), (5, "ERROR orders are lost")]

@@ -286,7 +286,7 @@ async def test_an_error_in_a_line_without_its_newline_is_in_the_logs(shared_loca
 
     async def errors() -> list[str]:
         found: list[LogLine] = []
-        assert await platform.logs(0, found.append) == ""
+        assert await platform.logs(0, found.append) == {}
         return [line["text"] for line in found if line["version"] == "9.8" and "ERROR" in line["text"]]
 
     async with httpx.AsyncClient(verify=PLAIN) as client:

@@ -117,7 +117,7 @@ def test_lines_of_other_versions_do_not_count() -> None:
     search = ErrorSearch(PATTERN, canary="1.1", baseline="1.0")
     search.take("0.9", "ERROR lost")
     search.take("1.1", "ERROR lost")
-    assert search.found() == NewErrors([("ERROR lost", 1, outside("ERROR lost"))], 1, "")
+    assert search.found() == NewErrors([("ERROR lost", 1, outside("ERROR lost"))], 1, "", [])
 
 
 def test_a_version_that_is_the_baseline_already_has_nothing_to_be_compared_with() -> None:
@@ -149,8 +149,20 @@ def test_more_kinds_than_can_be_kept_are_said() -> None:
 )
 def test_a_log_of_which_lines_are_missing_is_no_data(kinds: int, fault: str, missing: str, incomplete: str, expected: Outcome) -> None:
     """Unless the plan says that it is enough to say so; what was found fails all the same."""
-    found = NewErrors([(f"ERROR {n}", 1, outside("ERROR")) for n in range(kinds)], 7, fault)
+    found = NewErrors([(f"ERROR {n}", 1, outside("ERROR")) for n in range(kinds)], 7, fault, [])
     outcome, reason = judge_logs(found, missing=missing, allowed=1, incomplete=incomplete)
     assert outcome is expected
     assert (missing or fault) in reason
     assert "in 7 lines, 1 allowed" in reason
+
+
+def test_what_the_baseline_logged_before_it_was_retired_is_known_later() -> None:
+    """Its pods are gone by then; kinds that it logs again are known once."""
+    before = ErrorSearch(PATTERN, canary="1.1", baseline="1.0")
+    for version, line in (("1.0", "ERROR cache 7 away"), ("1.0", "ERROR lost"), ("1.1", "ERROR new")):
+        before.take(version, line)
+    after = ErrorSearch(PATTERN, canary="1.1", baseline="1.0", known=before.found().known)
+    for version, line in (("1.1", "ERROR cache 8 away"), ("1.1", "ERROR other"), ("1.0", "ERROR lost")):
+        after.take(version, line)
+    assert [kind for kind, _, _ in after.found().kinds] == ["ERROR other"]
+    assert after.found().known == ["ERROR cache # away", "ERROR lost"]
