@@ -74,7 +74,6 @@ def main() -> None:
     ours, theirs = os.pipe()
     try:
         child = _start(order, theirs)
-        processes.record(folder / SCRIPT, child.pid)
     except OSError as error:
         _write(
             folder / RESULT, {"exit_code": None, "not_run": error.strerror or str(error), "timed_out": False, "seconds": 0.0, "left": []}
@@ -82,6 +81,8 @@ def main() -> None:
         return
     finally:
         os.close(theirs)
+    with suppress(OSError):  # as on a full disk: it runs, and is followed here
+        processes.record(folder / SCRIPT, child.pid)
     exit_code, timed_out = _follow(child, ours, output, limit_seconds=order["limit_seconds"], stop_seconds=order["stop_seconds"])
     if exit_code != 0:  # what a script that failed has left is not the service: nothing of it may run beside a rollback
         _end_tree(ours, output, stop_seconds=order["stop_seconds"])
@@ -120,13 +121,16 @@ def _follow(
     with selectors.DefaultSelector() as selector:
         selector.register(handle, selectors.EVENT_READ)
         selector.register(ours, selectors.EVENT_READ)
+        prints = True
         while not _ready(selector, handle, timeout=min(TICK_SECONDS, max(0.0, deadline - time.monotonic()))):
-            if not _take(ours, output):
-                selector.unregister(ours)  # it has closed its output, and goes on
+            if prints and not _take(ours, output):
+                selector.unregister(ours)  # it has closed its output, or sent it elsewhere, and goes on
+                prints = False
             _reap(besides=child.pid)
             if time.monotonic() > deadline:
                 _end_tree(ours, output, stop_seconds=stop_seconds)
-                child.wait()
+                with suppress(subprocess.TimeoutExpired):  # one that may not be signalled, as of sudo, is named in what is left
+                    child.wait(stop_seconds)
                 return None, True
     exit_code = child.wait()
     _take_all(ours, output)

@@ -78,7 +78,12 @@ async def lower(parts: Parts, lease: Lease) -> None:
     if not _goes_on(note):
         await abort(parts, lease)
     elif note.shift is not None:
-        await _give_back(parts, note, lease)
+        try:
+            await _give_back(parts, note, lease)
+        except (Superseded, WorldMoved):
+            raise
+        except (ShipwayError, TimeoutError) as error:  # a bad canary keeps its share for no Git
+            await roll_back_without_git(parts, note, lease, why=str(error) or _unanswered(parts))
 
 
 async def promote(parts: Parts, lease: Lease) -> None:
@@ -129,12 +134,14 @@ async def bring_home(parts: Parts, lease: Lease) -> None:
     """Commit that the baseline gets all requests, whoever took them away: a rollback that finds no note of it, as others removed that.
 
     Raises:
-        Temporary: Git does not answer; the route itself is set, and the engine may undo that.
+        ShipwayError: Git does not answer, or refuses; the route itself is set, and the engine may undo that.
     """
     await parts.followed.expect_owner(lease)
     try:
         await _bring_home(parts, lease)
-    except Temporary:
+    except Superseded:
+        raise
+    except ShipwayError:
         if await parts.canary.share():
             await parts.canary.give_back(lease)
             raise
@@ -170,8 +177,7 @@ async def _undo(parts: Parts, note: Note, lease: Lease) -> None:
     except Superseded:
         raise
     except (ShipwayError, TimeoutError) as error:
-        why = str(error) or f"no answer within {parts.settings.git_patience_seconds:g} s"
-        await roll_back_without_git(parts, note, lease, why=why)
+        await roll_back_without_git(parts, note, lease, why=str(error) or _unanswered(parts))
         return
     runs = (await parts.seen()).runs
     if note.promoting and runs == note.change.version and not moved:
@@ -182,6 +188,10 @@ async def _undo(parts: Parts, note: Note, lease: Lease) -> None:
     if moved:
         said = f"{parts.title} is left as it is where another commit changed what this release set in Git, which is not overwritten"
         raise WorldMoved(f"{said}. {'; '.join(moved)}")
+
+
+def _unanswered(parts: Parts) -> str:
+    return f"no answer within {parts.settings.git_patience_seconds:g} s"
 
 
 async def _give_back(parts: Parts, note: Note, lease: Lease) -> Note:

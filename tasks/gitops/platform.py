@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal, Self
 
-from blocks.errors import BadInput, ShipwayError, Temporary, WorldMoved
+from blocks.errors import BadInput, ShipwayError, Superseded, WorldMoved
 from blocks.git.remote import plain_remote
 from blocks.kubernetes.platform import KubernetesPlatform
 from blocks.platform import About, Counts, Endpoints, Lease, LogLine, Position, Preview
@@ -22,6 +22,7 @@ from tasks.gitops.parts import ALL, Parts
 from tasks.gitops.review import review_change
 from tasks.gitops.without_git import tell_git
 from tasks.lifecycle.retries import retried
+from tasks.record.journal import inform
 from tasks.rules.gitops.reviewed import steps_of
 from tasks.rules.gitops.settings import edits_of, places_named
 from tasks.rules.gitops.weights import weight_edits
@@ -125,8 +126,12 @@ class GitOpsPlatform:
         if await self._goes_by_weights():
             await by_weights.abort(self.of, lease)
         elif self.of.settings.mode == "weights" and not await self.is_due():
-            with suppress(Temporary):  # the engine is held next, if Git does not answer
+            try:
                 await by_weights.bring_home(self.of, lease)
+            except Superseded:
+                raise
+            except ShipwayError as error:  # the engine is held next, if Git does not answer or refuses
+                inform(f"{self.of.title}: Git was not told that the baseline gets all requests: {error}")
         await in_step.prepare(self.of, version, lease)
 
     async def shift(self, percent: int, lease: Lease) -> None:

@@ -126,7 +126,8 @@ async def _tell_of_all(parts: Parts, note: Note, lease: Lease) -> str:
     try:
         return await undo_all(parts, note, lease)
     except WorldMoved as error:
-        for change in [*versions_of(note), *([note.shift.change] if note.shift is not None else [])]:
+        shifts = [note.shift.change] if note.shift is not None and note.shift.after else []  # at rest the weights are nothing bad
+        for change in [*versions_of(note), *shifts]:
             found = await retried(review_change)(parts.git, change.edits)
             bad = any(one.value == str(edit.value) != str(edit.expected) for one, edit in zip(found.places, change.edits, strict=True))
             if bad and change is not note.change:  # without a share the canary gets no requests

@@ -12,6 +12,7 @@ deploy)
     *dies*) kill -KILL $$ ;;
     *fails*) sleep 300 & echo "no space left on ${TOKEN:-device}"; exit 3 ;;
     *lies*) exit 0 ;;
+    *redirects*) exec >>own.log 2>&1; echo "$2" >version; sleep 300 & sleep 1.2; exit 3 ;;
     *busy*) [ "$(wc -l <deployed)" -gt 2 ] || exit 75 ;;
     *leaves*) (while sleep 0.1; do echo still here; done) & echo $! >left ;;
     *slow*) echo "::progress 40 copying"; while [ ! -f go ]; do sleep 0.05; done ;;

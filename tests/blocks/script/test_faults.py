@@ -46,6 +46,13 @@ async def fail(app: App, version: str, **more: object) -> RolloutFailed:
     return caught.value
 
 
+async def test_a_script_that_sends_its_output_elsewhere_is_followed_to_its_end(app: App) -> None:
+    """Its exit code counts, and nothing of it is left; as scripts do that write a log of their own."""
+    error = await fail(app, "1.1redirects")
+    assert "exited with 3" in str(error)
+    assert living(str(app.folder)) == []
+
+
 @pytest.mark.parametrize(
     ("deploy", "field"),
     [("./missing.sh", "does not exist"), ("./plain.txt", "is not executable"), ("./notes", "does not exist"), ("no-such-program", "PATH")],

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from blocks.errors import RolloutFailed, Superseded, Unreachable, WorldMoved
+from blocks.errors import Refused, RolloutFailed, Superseded, Unreachable, WorldMoved
+from blocks.git.git import Git
 from tasks.gitops import by_weights, follow, without_git
 from tasks.gitops.changes import change_for
 from tasks.gitops.platform import GitOpsPlatform
@@ -244,6 +247,40 @@ async def test_without_git_the_route_is_set_and_git_is_told_later(repository: Re
     assert await GitOpsPlatform(parts).is_due()
     assert "the hold is released" in await GitOpsPlatform(parts).settle(LEASE)
     assert (repository.read(FILE), scene.engine.holder, parts.kubernetes.kept.gitops) == (content, "", "")
+
+
+@pytest.mark.parametrize("fault", [Unreachable("Git does not answer"), Refused("Git refused the credentials"), TimeoutError()])
+async def test_a_bad_canary_loses_its_share_without_git_as_soon_as_its_verdict_is_in(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """Before anything else is rolled back; the engine is held, and Git is told later."""
+    scene, parts = await deployed_by_weights(repository)
+    await bring(parts, 50)
+
+    async def away(*_: Any) -> str:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(by_weights, "undo_weights", away)
+        await GitOpsPlatform(parts).shift(0, LEASE)
+    assert (parts.kubernetes.share, scene.engine.holder) == (0, "run-1")
+    await GitOpsPlatform(parts).abort(LEASE)
+    assert "the hold is released" in await GitOpsPlatform(parts).settle(LEASE)
+    assert says(repository.read(FILE))[2:] == (100, 0)
+
+
+async def test_a_rollback_goes_on_though_git_refuses(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one whose token has expired does: what Git has to be told is noted."""
+    _, parts = await deployed_by_weights(repository)
+
+    @asynccontextmanager
+    async def refuses(_: Git) -> AsyncIterator[None]:
+        raise Refused("Git refused the credentials: the token has expired")
+        yield
+
+    monkeypatch.setattr(Git, "work_copy", refuses)
+    await GitOpsPlatform(parts).rolling_back().prepare("6.8.0", LEASE, timeout_seconds=5)
+    assert (await parts.seen()).note.due == "commit"
 
 
 async def test_a_sync_from_before_the_hold_does_not_keep_the_route(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
