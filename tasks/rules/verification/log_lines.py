@@ -25,7 +25,7 @@ class NewErrors(NamedTuple):
     Fields:
         kinds: Kind, how often it came and one example, the most frequent first.
         lines: How many lines the canary logged.
-        fault: Why the search is not whole; "" if it is.
+        fault: Why the search of the canary's log is not whole; "" if it is.
         known: The kinds of error lines that the baseline logged, for a later search.
     """
 
@@ -39,7 +39,8 @@ class ErrorSearch:
     """Looks for error lines while a log is read, in bounded memory and time.
 
     A line is matched as it is, and without its escape sequences: a coloured ERROR is one, and a pattern may name a tab. What a version
-    logs, and a pattern that backtracks over it, take a minute at most.
+    logs, and a pattern that backtracks over it, take a minute at most. A baseline whose log takes longer, or has too many kinds, is known
+    as far as it was read.
 
     Args:
         pattern: Regular expression of an error line.
@@ -47,7 +48,7 @@ class ErrorSearch:
         baseline: The version before, if there is one.
         known: Kinds that it logged earlier, when its log could still be read.
         clean: Applied to error lines before they are compared and shortened, as what hides secrets.
-        seconds: How long matching may take in all.
+        seconds: How long matching may take for each version.
     """
 
     def __init__(
@@ -61,29 +62,31 @@ class ErrorSearch:
         seconds: float = MOST_SECONDS,
     ) -> None:
         """Start without a line."""
-        self._wrong, self._clean, self._left = regex.compile(pattern), clean, seconds
+        self._wrong, self._clean, self._left = regex.compile(pattern), clean, dict.fromkeys((canary, baseline), seconds)
         self._counts: dict[str, Counter[str]] = {one: Counter() for one in (canary, baseline) if one}
         self._examples: dict[str, OutsideText] = {}
         self._canary, self._baseline, self._known = canary, baseline, dict.fromkeys(known)
-        self.lines, self.fault = 0, ""
+        self.lines, self._faults = 0, dict[str, str]()
 
     def take(self, version: str, text: str) -> None:
         """Look at one line; one of another version does not count."""
-        if version not in self._counts or self.fault:
+        if version not in self._counts or version in self._faults:
             return
         self.lines += version == self._canary
         began = time.monotonic()
         try:
-            is_error = self._is_error(text)
+            is_error = self._is_error(text, seconds=self._left[version])
         except TimeoutError:
-            self.fault = f"matching a line of {version} against `logs.error_pattern` takes too long; write one without nested repeats"
+            self._faults[version] = (
+                f"matching a line of {version} against `logs.error_pattern` takes too long; write one without nested repeats"
+            )
             return
-        self._left -= time.monotonic() - began
+        self._left[version] -= time.monotonic() - began
         if not is_error:
             return
         kind, counts = kind_of(cleaned := self._clean(without_escapes(text))), self._counts[version]
         if kind not in counts and len(counts) >= MOST_KINDS:
-            self.fault = f"{version} logs more than {MOST_KINDS:,} kinds of error lines; make `logs.error_pattern` narrower"
+            self._faults[version] = f"{version} logs more than {MOST_KINDS:,} kinds of error lines; make `logs.error_pattern` narrower"
             return
         counts[kind] += 1
         if version == self._canary:
@@ -94,12 +97,11 @@ class ErrorSearch:
         logged = self._counts[self._baseline] if self._baseline and self._baseline != self._canary else Counter[str]()
         known = self._known | dict.fromkeys(kind for kind, _ in logged.most_common())
         new = [(kind, count, self._examples[kind]) for kind, count in self._counts[self._canary].most_common() if kind not in known]
-        return NewErrors(new, self.lines, self.fault, list(known))
+        return NewErrors(new, self.lines, self._faults.get(self._canary, ""), list(known))
 
-    def _is_error(self, text: str) -> bool:
-        return any(
-            self._wrong.search(one, timeout=max(self._left, 0.001), concurrent=True) for one in dict.fromkeys((without_escapes(text), text))
-        )
+    def _is_error(self, text: str, *, seconds: float) -> bool:
+        spellings = dict.fromkeys((without_escapes(text), text))
+        return any(self._wrong.search(one, timeout=max(seconds, 0.001), concurrent=True) for one in spellings)
 
 
 def kind_of(line: str) -> str:

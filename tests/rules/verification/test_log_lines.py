@@ -166,3 +166,15 @@ def test_what_the_baseline_logged_before_it_was_retired_is_known_later() -> None
         after.take(version, line)
     assert [kind for kind, _, _ in after.found().kinds] == ["ERROR other"]
     assert after.found().known == ["ERROR cache # away", "ERROR lost"]
+
+
+def test_a_baseline_whose_log_takes_too_long_or_has_too_many_kinds_fails_no_canary() -> None:
+    """It is known as far as it was read."""
+    slow = ErrorSearch(r"(a|aa)+$", canary="1.1", baseline="1.0", seconds=0.2)
+    slow.take("1.0", "a" * 60_000 + "b")
+    slow.take("1.1", "fine")
+    assert (slow.found().fault, slow.found().lines) == ("", 1)
+    many = ErrorSearch("x", canary="1.1", baseline="1.0")
+    for number in range(MOST_KINDS + 1):
+        many.take("1.0", "x" + "".join(chr(97 + int(digit)) for digit in str(number)))
+    assert (many.found().fault, len(many.found().known)) == ("", MOST_KINDS)
