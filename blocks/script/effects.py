@@ -1,7 +1,8 @@
 """Brings effects about by scripts: reads, acts on the difference once, follows what acts to its end, and reads again.
 
 Nothing is run twice for one owner: what runs already is followed, what failed fails again, and what is gone without an exit code is decided
-by `status` and `verify`. Only a script that asks for it (exit code 75), or one that never began, is run again.
+by `status` and `verify`. Only a script that asks for it (exit code 75), one that never began, or a rollback's that failed with secrets that
+were rotated since, is run again.
 """
 
 from __future__ import annotations
@@ -55,6 +56,9 @@ class Environment(Observed):
             is_ours = _is_by(run, act, lease) and ended is not None and ended.has_begun and (not ended.asks_again or bool(began))
             if began and run and run["id"] == began and ended and not ended.has_begun:
                 raise Temporary(f"{act}: its wrapper did not begin it; see {run_folder(self.folder, run) / LOG}")
+            if is_ours and run and ended and self._has_another_try(notes, run, ended):
+                began = await self._begun(lease, act, after=run, limit_seconds=limit_seconds, is_renewed=True)
+                continue
             if is_ours and run and ended:
                 await self._judge(act, run, ended)
             fault = await self._fault(act, limit_seconds, rolls_back=notes.get("rollback", False), is_ours=is_ours)
@@ -81,6 +85,12 @@ class Environment(Observed):
             return fault
         return await self.ill(version, patience_seconds=limit_seconds)
 
+    def _has_another_try(self, notes: Notes, run: Run, ended: Ended) -> bool:
+        """Say whether a rollback's script that failed is run once more: with secrets that were rotated since the last release."""
+        has_failed = ended.is_known and not ended.not_run and not ended.timed_out and ended.exit_code not in {0, TEMPFAIL}
+        is_new = bool(self.renewed) and self.renewed != self.variables and not run.get("renewed", False)
+        return notes.get("rollback", False) and has_failed and is_new
+
     async def _judge(self, act: Act, run: Run, ended: Ended) -> None:
         """Raise what a run's ending means; one that exited with 0, or is gone without an exit code, is decided by what there is."""
         if ended.not_run:
@@ -94,14 +104,15 @@ class Environment(Observed):
     async def _failed(self, act: Act, run: Run, why: str) -> RolloutFailed:
         lines = await asyncio.to_thread(runs.evidence, self.folder, run)
         kept = f"output: {run_folder(self.folder, run)}"
-        return RolloutFailed(f"{act} of {self.service}: its script {why}{last_lines(lines)}", evidence=(why, kept, *lines))
+        by = f" (the rollback goes by {self.kept}; remove it if the block as it is now must count)" if self.kept else ""
+        return RolloutFailed(f"{act} of {self.service}: its script {why}{by}{last_lines(lines)}", evidence=(why, kept, *lines))
 
     async def _last_lines(self, run: Run) -> str:
         return last_lines(await asyncio.to_thread(runs.evidence, self.folder, run))
 
-    async def _begun(self, lease: Lease, act: Act, *, after: Run | None, limit_seconds: float) -> str:
+    async def _begun(self, lease: Lease, act: Act, *, after: Run | None, limit_seconds: float, is_renewed: bool = False) -> str:
         """Begin a run and follow it; gives its id, "" if another one was begun since `after`."""
-        command = await asyncio.to_thread(self._command, act.effect, act.values(self.service))
+        command = await asyncio.to_thread(self._command, act.effect, act.values(self.service), is_renewed=is_renewed)
 
         def begin() -> Run | None:
             with state.locked(self.folder) as lock:
@@ -110,6 +121,7 @@ class Environment(Observed):
                 if notes["run"] != after:
                     return None
                 run = self._new_run(notes, act, lease, limit_seconds)
+                run["renewed"] = is_renewed
                 state.save(self.folder, {**notes, "run": run, "next_run": notes["next_run"] + 1, "touched": True})
                 state.forget_old_runs(self.folder)
                 runs.begin(self.folder, run, command, lock=lock, stop_seconds=self.stop_seconds)
@@ -119,7 +131,8 @@ class Environment(Observed):
         if run is None:
             return ""
         shown = self._shown(run, lease)
-        shown.say(f"begins as run {run['id']}, for {limit_seconds:g} s at most")
+        how = f" with the secrets that the block has now, as it failed with those in {self.kept}" if is_renewed else ""
+        shown.say(f"begins as run {run['id']}{how}, for {limit_seconds:g} s at most")
         await runs.follow(self.folder, run, shown, stop_seconds=self.stop_seconds)
         ended = await asyncio.to_thread(runs.ended, self.folder, run)
         shown.say(ended.in_words() + (f"; it left running: {', '.join(ended.left)}" if ended.left else ""))

@@ -21,10 +21,10 @@ from blocks.processes import fill
 from blocks.script import run as runs
 from blocks.script.counts import read_counts
 from blocks.script.effects import Environment
+from blocks.script.programs import plain
 from blocks.script.settings import Scripts, fault
 from blocks.script.state import Notes
 from blocks.script.words import ALL_PERCENT, Act, check_version, previous_after, progress_lines
-from blocks.secret_text import learn
 
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 
@@ -63,6 +63,7 @@ class ScriptPlatform(Block):
     )
     stop_seconds: Annotated[float, Field(ge=0, le=600)] = Field(default=5, description="Longest wait between SIGTERM and SIGKILL.")
     _place: tuple[str, Path] | None = PrivateAttr(default=None)
+    _kept: tuple[str, dict[str, SecretStr]] = PrivateAttr(default=("", {}))
 
     @model_validator(mode="after")
     def _reaches_its_canary(self) -> Self:
@@ -281,13 +282,13 @@ class ScriptPlatform(Block):
         return self._place[1]
 
     def _environment(self) -> Environment:
-        variables = {name: secret.get_secret_value() for name, secret in self.environment.items()}
-        learn(variables.values())
         return Environment(
             folder=self._folder(),
             service=self.service,
             commands=self.scripts.given(),
-            variables=variables,
+            variables=plain(self.environment),
+            renewed=plain(self._kept[1]),
+            kept=self._kept[0],
             working_directory=self.working_directory,
             user=self.user,
             timeout_seconds=self.timeout_seconds,

@@ -33,6 +33,8 @@ class Observed:
         service: Whose it is.
         commands: Each command that there is, by the block's field.
         variables: What every script gets besides; secrets in plain text.
+        renewed: The same with rotated secrets, which a rollback's script is run with if it failed; else empty.
+        kept: The file that says what it is, in a rollback; else "".
         working_directory, user: As in the block.
         timeout_seconds, reading_timeout_seconds, stop_seconds: As in the block.
     """
@@ -41,6 +43,8 @@ class Observed:
     service: str
     commands: Mapping[str, list[str]]
     variables: Mapping[str, str]
+    renewed: Mapping[str, str]
+    kept: str
     working_directory: str
     user: str
     timeout_seconds: float
@@ -171,11 +175,16 @@ class Observed:
             command = await asyncio.to_thread(self._command, name, {})
             check_program(name, command.words, folder=command.folder, search_path=command.environment.get("PATH", ""))
 
-    def _command(self, name: str, values: Mapping[str, str]) -> Command:
+    def _command(self, name: str, values: Mapping[str, str], *, is_renewed: bool = False) -> Command:
         user, who = user_of(self.user)
         known = {"service": self.service, **values}
         words = filled(name, self.commands[name], known)
-        return Command(words, environment_of(self.variables, who, known=known), working_folder(self.working_directory), user)
+        return Command(
+            words,
+            environment_of(self.renewed if is_renewed else self.variables, who, known=known),
+            working_folder(self.working_directory),
+            user,
+        )
 
     async def _read(self, name: str, values: Mapping[str, str]) -> Reading:
         command = await asyncio.to_thread(self._command, name, values)
