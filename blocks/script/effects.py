@@ -1,7 +1,8 @@
 """Brings effects about by scripts: reads, acts on the difference once, follows what acts to its end, and reads again.
 
 Nothing is run twice for one owner: what runs already is followed, what failed fails again, and what is gone without an exit code is decided
-by `status` and `verify`. Only a script that asks for it (exit code 75), or one that never began, is run again.
+by `status` and `verify`. Only a script that asks for it (exit code 75), one that never began, or a rollback's that failed with secrets that
+were rotated since, is run again.
 """
 
 from __future__ import annotations
@@ -9,155 +10,24 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
-from blocks.commands import Ended as Reading
-from blocks.commands import run_command
-from blocks.errors import BadInput, Permanent, RolloutFailed, Temporary
-from blocks.fencing import check_free, check_lease
-from blocks.outside_text import last_lines
-from blocks.platform import Lease, Position
+from blocks.errors import BadInput, RolloutFailed, ShipwayError, Temporary
+from blocks.fencing import check_lease
+from blocks.outside_text import error_text, last_lines
+from blocks.platform import Lease
 from blocks.script import run as runs
 from blocks.script import state
 from blocks.script.output import Shown
-from blocks.script.programs import check_program, environment_of, user_of, working_folder
-from blocks.script.run import TEMPFAIL, Command, Ended
+from blocks.script.reading import Observed
+from blocks.script.run import TEMPFAIL, Ended
 from blocks.script.state import Notes, Run, act_of, run_folder
-from blocks.script.words import Act, Running, fault_of, filled, position_of, read_status
+from blocks.script.words import Act, fault_of
 from blocks.script.wrapper import LOG
 
-VERIFY_AGAIN_SECONDS = 1.0
 
-
-@dataclass(frozen=True)
-class Environment:
-    """One environment of the script platform, as its block describes it.
-
-    Fields:
-        folder: Where its notes and runs lie.
-        service: Whose it is.
-        commands: Each command that there is, by the block's field.
-        variables: What every script gets besides; secrets in plain text.
-        working_directory, user: As in the block.
-        timeout_seconds, reading_timeout_seconds, stop_seconds: As in the block.
-    """
-
-    folder: Path
-    service: str
-    commands: Mapping[str, list[str]]
-    variables: Mapping[str, str]
-    working_directory: str
-    user: str
-    timeout_seconds: float
-    reading_timeout_seconds: float
-    stop_seconds: float
-
-    @property
-    def splits(self) -> bool:
-        """Whether shares are shifted, so that a canary stands beside the baseline."""
-        return bool(self.commands.get("shift"))
-
-    async def notes(self) -> Notes:
-        """Read what is noted."""
-        return await asyncio.to_thread(state.load, self.folder, service=self.service)
-
-    async def own(self, owner: str, *, takeover: bool) -> Lease:
-        """Acquire the lease."""
-
-        def acquire() -> Lease:
-            state.make(self.folder)
-            with state.locked(self.folder):
-                notes = state.load(self.folder, service=self.service)
-                check_free(cast("Any", notes), owner, takeover=takeover)
-                notes["owner"], notes["generation"], notes["rollback"] = owner, notes["generation"] + 1, takeover
-                state.save(self.folder, notes)
-                return Lease(owner=owner, generation=notes["generation"])
-
-        return await asyncio.to_thread(acquire)
-
-    async def disown(self, lease: Lease) -> None:
-        """Release the lease, if it is still this one."""
-
-        def release() -> None:
-            with state.locked(self.folder):
-                notes = state.load(self.folder, service=self.service)
-                if (notes["owner"], notes["generation"]) == (lease["owner"], lease["generation"]):
-                    notes["owner"] = None
-                    state.save(self.folder, notes)
-
-        if self.folder.exists():
-            await asyncio.to_thread(release)
-
-    async def note(self, lease: Lease, **what: Any) -> None:
-        """Change what is noted, under the lease; what a script did before has then been seen to."""
-
-        def change() -> None:
-            with state.locked(self.folder):
-                notes = state.load(self.folder, service=self.service)
-                check_lease(cast("Any", notes), lease)
-                state.save(self.folder, cast("Notes", {**notes, **what}))
-
-        await asyncio.to_thread(change)
-
-    async def expect(self, lease: Lease) -> Notes:
-        """Let only the newest owner act; gives the notes."""
-        notes = await self.notes()
-        check_lease(cast("Any", notes), lease)
-        return notes
-
-    async def status(self) -> Running:
-        """Ask what runs.
-
-        Raises:
-            Temporary: `status` timed out, or asks to be asked again.
-            Permanent: It failed, or printed something else.
-        """
-        found = await self.read("status", {})
-        return read_status(found.output.decode(errors="replace"), splits=self.splits)
-
-    async def position(self) -> Position:
-        """Say where the environment stands; nothing is verified."""
-        notes, running = await asyncio.gather(self.notes(), self.status())
-        return position_of(notes, running, splits=self.splits, owner=notes["owner"], generation=notes["generation"])
-
-    async def read(self, name: str, values: Mapping[str, str]) -> Reading:
-        """Run a command that only reads, and give what it printed; it is ended with all that it started.
-
-        Raises:
-            Temporary: It timed out, or exited with 75.
-            Permanent: It failed.
-        """
-        found = await self._read(name, values)
-        if found.exit_code == 0:
-            return found
-        message = f"`{name}` of {self.service}: {found.fault}{last_lines(found.tail.splitlines())}"
-        if found.exit_code in {TEMPFAIL, None}:
-            raise Temporary(message)
-        raise Permanent(message)
-
-    async def ill(self, version: str, *, patience_seconds: float = 0) -> str:
-        """Say why a version is not well by `verify`, "" if it is; one that asks for it (exit code 75) is asked again for some time."""
-        deadline = time.monotonic() + patience_seconds
-        while True:
-            found = await self._read("verify", {"version": version})
-            if found.exit_code == 0:
-                return ""
-            if found.exit_code != TEMPFAIL or time.monotonic() > deadline:
-                return f"`verify` of {version}: {found.fault}{last_lines(found.tail.splitlines())}"
-            await asyncio.sleep(VERIFY_AGAIN_SECONDS)
-
-    async def check_programs(self) -> None:
-        """Expect that every command can be run.
-
-        Raises:
-            BadInput: One cannot; names its field.
-        """
-        for name in self.commands:
-            command = await asyncio.to_thread(self._command, name, {})
-            check_program(name, command.words, folder=command.folder, search_path=command.environment.get("PATH", ""))
+class Environment(Observed):
+    """One environment of the script platform, whose scripts bring effects about."""
 
     async def settle(self, lease: Lease) -> tuple[Notes, Ended | None]:
         """Follow what still runs to its end, whoever had it run; gives the notes, and how the newest run ended."""
@@ -183,27 +53,43 @@ class Environment:
         while True:
             notes, ended = await self.settle(lease)
             run = notes["run"]
-            is_ours = _is_by(run, act, lease) and ended is not None and ended.has_begun and (not ended.asks_again or began)
+            is_ours = _is_by(run, act, lease) and ended is not None and ended.has_begun and (not ended.asks_again or bool(began))
             if began and run and run["id"] == began and ended and not ended.has_begun:
                 raise Temporary(f"{act}: its wrapper did not begin it; see {run_folder(self.folder, run) / LOG}")
+            if is_ours and run and ended and self._has_another_try(notes, run, ended):
+                began = await self._begun(lease, act, after=run, limit_seconds=limit_seconds, is_renewed=True)
+                continue
             if is_ours and run and ended:
                 await self._judge(act, run, ended)
-            fault = await self._fault(act, limit_seconds)
-            if not fault:
+            fault = await self._fault(act, limit_seconds, rolls_back=notes.get("rollback", False), is_ours=is_ours)
+            if not fault and (is_ours or not _is_owed(notes, act, ended)):
                 return
             if is_ours and run and ended:
                 why = "exited with 0, but" if ended.is_known else f"{ended.in_words()}, and is not run again:"
                 raise await self._failed(act, run, f"{why} {fault}")
             began = await self._begun(lease, act, after=run, limit_seconds=limit_seconds)
 
-    async def _fault(self, act: Act, limit_seconds: float) -> str:
-        """Say why an effect is not brought about, by `status` and, where a version is to be well, by `verify`."""
-        if fault := fault_of(act, await self.status(), splits=self.splits):
-            return fault
+    async def _fault(self, act: Act, limit_seconds: float, *, rolls_back: bool, is_ours: bool) -> str:
+        """Say why an effect is not brought about, by `status` and, where a version is to be well, by `verify`.
+
+        A `status` that cannot be read keeps no rollback from its script; what it leaves unproved afterwards is a failure.
+        """
+        try:
+            fault = fault_of(act, await self.status(), splits=self.splits)
+        except ShipwayError as error:
+            if not rolls_back or (is_ours and isinstance(error, Temporary)):
+                raise
+            return error_text(error)
         version = act.previous if act.effect == "rollback" else act.version
-        if not version or (act.effect in {"shift", "promote"} and self.splits):
-            return ""
+        if fault or not version or (act.effect in {"shift", "promote"} and self.splits):
+            return fault
         return await self.ill(version, patience_seconds=limit_seconds)
+
+    def _has_another_try(self, notes: Notes, run: Run, ended: Ended) -> bool:
+        """Say whether a rollback's script that failed is run once more: with secrets that were rotated since the last release."""
+        has_failed = ended.is_known and not ended.not_run and not ended.timed_out and ended.exit_code not in {0, TEMPFAIL}
+        is_new = bool(self.renewed) and self.renewed != self.variables and not run.get("renewed", False)
+        return notes.get("rollback", False) and has_failed and is_new
 
     async def _judge(self, act: Act, run: Run, ended: Ended) -> None:
         """Raise what a run's ending means; one that exited with 0, or is gone without an exit code, is decided by what there is."""
@@ -218,14 +104,15 @@ class Environment:
     async def _failed(self, act: Act, run: Run, why: str) -> RolloutFailed:
         lines = await asyncio.to_thread(runs.evidence, self.folder, run)
         kept = f"output: {run_folder(self.folder, run)}"
-        return RolloutFailed(f"{act} of {self.service}: its script {why}{last_lines(lines)}", evidence=(why, kept, *lines))
+        by = f" (the rollback goes by {self.kept}; remove it if the block as it is now must count)" if self.kept else ""
+        return RolloutFailed(f"{act} of {self.service}: its script {why}{by}{last_lines(lines)}", evidence=(why, kept, *lines))
 
     async def _last_lines(self, run: Run) -> str:
         return last_lines(await asyncio.to_thread(runs.evidence, self.folder, run))
 
-    async def _begun(self, lease: Lease, act: Act, *, after: Run | None, limit_seconds: float) -> str:
+    async def _begun(self, lease: Lease, act: Act, *, after: Run | None, limit_seconds: float, is_renewed: bool = False) -> str:
         """Begin a run and follow it; gives its id, "" if another one was begun since `after`."""
-        command = await asyncio.to_thread(self._command, act.effect, act.values(self.service))
+        command = await asyncio.to_thread(self._command, act.effect, act.values(self.service), is_renewed=is_renewed)
 
         def begin() -> Run | None:
             with state.locked(self.folder) as lock:
@@ -234,6 +121,7 @@ class Environment:
                 if notes["run"] != after:
                     return None
                 run = self._new_run(notes, act, lease, limit_seconds)
+                run["renewed"] = is_renewed
                 state.save(self.folder, {**notes, "run": run, "next_run": notes["next_run"] + 1, "touched": True})
                 state.forget_old_runs(self.folder)
                 runs.begin(self.folder, run, command, lock=lock, stop_seconds=self.stop_seconds)
@@ -243,7 +131,8 @@ class Environment:
         if run is None:
             return ""
         shown = self._shown(run, lease)
-        shown.say(f"begins as run {run['id']}, for {limit_seconds:g} s at most")
+        how = f" with the secrets that the block has now, as it failed with those in {self.kept}" if is_renewed else ""
+        shown.say(f"begins as run {run['id']}{how}, for {limit_seconds:g} s at most")
         await runs.follow(self.folder, run, shown, stop_seconds=self.stop_seconds)
         ended = await asyncio.to_thread(runs.ended, self.folder, run)
         shown.say(ended.in_words() + (f"; it left running: {', '.join(ended.left)}" if ended.left else ""))
@@ -270,23 +159,13 @@ class Environment:
     def _shown(self, run: Run, lease: Lease) -> Shown:
         return Shown(lease["owner"], str(act_of(run)), kept=run_folder(self.folder, run))
 
-    def _command(self, name: str, values: Mapping[str, str]) -> Command:
-        user, who = user_of(self.user)
-        known = {"service": self.service, **values}
-        words = filled(name, self.commands[name], known)
-        return Command(words, environment_of(self.variables, who, known=known), working_folder(self.working_directory), user)
-
-    async def _read(self, name: str, values: Mapping[str, str]) -> Reading:
-        command = await asyncio.to_thread(self._command, name, values)
-        await asyncio.to_thread(check_program, name, command.words, folder=command.folder, search_path=command.environment.get("PATH", ""))
-        return await run_command(
-            command.words,
-            folder=command.folder,
-            timeout_seconds=self.reading_timeout_seconds,
-            environment=command.environment,
-            other=command.user,
-        )
-
 
 def _is_by(run: Run | None, act: Act, lease: Lease) -> bool:
     return run is not None and act_of(run) == act and run["owner"] == lease["owner"]
+
+
+def _is_owed(notes: Notes, act: Act, ended: Ended | None) -> bool:
+    """Say whether a rollback runs its script whatever `status` says: a script acted for the canary, and none has undone that yet."""
+    run = notes["run"]
+    is_undone = run is not None and act_of(run) == act and ended is not None and ended.is_known and ended.exit_code == 0
+    return act.effect == "rollback" and notes["touched"] and not is_undone

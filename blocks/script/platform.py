@@ -21,10 +21,10 @@ from blocks.processes import fill
 from blocks.script import run as runs
 from blocks.script.counts import read_counts
 from blocks.script.effects import Environment
+from blocks.script.programs import plain
 from blocks.script.settings import Scripts, fault
 from blocks.script.state import Notes
 from blocks.script.words import ALL_PERCENT, Act, check_version, previous_after, progress_lines
-from blocks.secret_text import learn
 
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 
@@ -63,6 +63,7 @@ class ScriptPlatform(Block):
     )
     stop_seconds: Annotated[float, Field(ge=0, le=600)] = Field(default=5, description="Longest wait between SIGTERM and SIGKILL.")
     _place: tuple[str, Path] | None = PrivateAttr(default=None)
+    _kept: tuple[str, dict[str, SecretStr]] = PrivateAttr(default=("", {}))
 
     @model_validator(mode="after")
     def _reaches_its_canary(self) -> Self:
@@ -92,12 +93,12 @@ class ScriptPlatform(Block):
 
         Raises:
             Temporary: `status` timed out, or asks to be asked again.
-            Permanent: It failed, or cannot be run.
+            Permanent: It failed, or cannot be run, and nothing is noted; else the position is by the notes, and in trouble.
         """
         environment = self._environment()
-        position = await environment.position()
+        position, runs_now = await environment.look(observes=True)
         present = [version for version in (position["baseline"], position["canary"]) if version is not None]
-        up = [version for version in present if self._is_up(position, version)]
+        up = [version for version in present if version in runs_now]
         ill = await asyncio.gather(*(environment.ill(version) for version in up))
         well = {version for version, fault in zip(up, ill, strict=True) if not fault}
         return Position(**{**position, "ready": {version: version in well for version in present}})
@@ -125,12 +126,12 @@ class ScriptPlatform(Block):
         """
         check_version(version)
         environment = self._environment()
-        await environment.settle(lease)
+        notes, _ = await environment.settle(lease)
         await environment.check_programs()
         position = await environment.position()
         if position["canary"] not in {None, version} or version == position["baseline"] or (not environment.splits and position["percent"]):
             position = await self._undo(environment, lease, position)
-        if "trouble" in position:
+        if "trouble" in position and not notes.get("rollback"):
             raise WorldMoved(position["trouble"])
         if version == position["baseline"]:
             return
@@ -162,13 +163,13 @@ class ScriptPlatform(Block):
         if not environment.splits and percent not in {0, ALL_PERCENT}:
             fix = "Let production have one step of 100 %, or give the block a script `shift`"
             raise BadInput(f"without a script `shift` {percent} % cannot be made", field="percent", fix=fix)
-        await environment.settle(lease)
+        notes, _ = await environment.settle(lease)
         position = await environment.position()
         if (canary := position["canary"]) is None:
             if percent:
                 raise WorldMoved(f"{self.service} has no canary to send {percent} % to. Prepare a version first")
             return
-        if "trouble" in position and percent:
+        if "trouble" in position and percent and not notes.get("rollback"):
             raise WorldMoved(position["trouble"])
         previous = position["baseline"] or ""
         if environment.splits:
@@ -211,12 +212,12 @@ class ScriptPlatform(Block):
 
     async def endpoints(self) -> Endpoints:
         """Say where the service is reached, and each of its versions that runs."""
-        position = await self._environment().position()
+        position, runs_now = await self._environment().look()
         found = Endpoints(public=self.address)
-        if (baseline := position["baseline"]) and self._is_up(position, baseline):
-            found["baseline"] = self._address_of(baseline)
-        if (canary := position["canary"]) and self._is_up(position, canary):
-            found["canary"] = self._address_of(canary)
+        if (baseline := position["baseline"]) in runs_now:
+            found["baseline"] = self._address_of(baseline or "")
+        if (canary := position["canary"]) in runs_now:
+            found["canary"] = self._address_of(canary or "")
         return found
 
     async def counts(self) -> dict[str, Counts]:
@@ -235,7 +236,7 @@ class ScriptPlatform(Block):
     async def progress(self) -> list[str]:
         """Say in a few lines for an operator what runs, and which script is under way."""
         environment = self._environment()
-        position, notes = await asyncio.gather(environment.position(), environment.notes())
+        position, notes = await asyncio.gather(environment.position(observes=True), environment.notes())
         run = notes["run"]
         is_under_way = run is not None and await asyncio.to_thread(environment.is_under_way, run)
         return [*progress_lines(self.service, position), *([runs.in_words(run, now=time.time())] if run and is_under_way else [])]
@@ -270,10 +271,6 @@ class ScriptPlatform(Block):
             act = Act("rollback", position["canary"] or "", position["baseline"] or "")
             await environment.bring_about(lease, act, limit_seconds=self.timeout_seconds)
 
-    def _is_up(self, position: Position, version: str) -> bool:
-        """Say whether a version is meant to run now: without `shift` one of the two does."""
-        return bool(self.scripts.shift) or (version == position["canary"]) == (position["percent"] == ALL_PERCENT)
-
     def _address_of(self, version: str) -> str:
         return fill(self.version_address, {"version": version}) if self.scripts.shift else self.address
 
@@ -285,13 +282,13 @@ class ScriptPlatform(Block):
         return self._place[1]
 
     def _environment(self) -> Environment:
-        variables = {name: secret.get_secret_value() for name, secret in self.environment.items()}
-        learn(variables.values())
         return Environment(
             folder=self._folder(),
             service=self.service,
             commands=self.scripts.given(),
-            variables=variables,
+            variables=plain(self.environment),
+            renewed=plain(self._kept[1]),
+            kept=self._kept[0],
             working_directory=self.working_directory,
             user=self.user,
             timeout_seconds=self.timeout_seconds,

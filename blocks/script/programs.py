@@ -9,9 +9,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from blocks import processes
 from blocks.errors import BadInput
 from blocks.runner import Runner, runner
+from blocks.secret_text import learn
 
 GROUP = "shipway-scripts"
 
@@ -91,6 +94,13 @@ def environment_of(own: Mapping[str, str], who: Mapping[str, str], *, known: Map
         known: What is filled into its command, which it also gets as `SHIPWAY_VERSION` and the like.
     """
     return processes.passed_on() | dict(who) | dict(own) | {f"SHIPWAY_{name.upper()}": value for name, value in known.items()}
+
+
+def plain(variables: Mapping[str, SecretStr]) -> dict[str, str]:
+    """Give a block's variables in plain text, and take note of them, so that no text of a release shows one."""
+    found = {name: secret.get_secret_value() for name, secret in variables.items()}
+    learn(found.values())
+    return found
 
 
 def _who(found: pwd.struct_passwd) -> dict[str, str]:

@@ -33,6 +33,7 @@ class Run(TypedDict):
         owner: Who had it run.
         began: Seconds since the epoch.
         limit_seconds: It is ended after this time.
+        renewed: Whether it was run with rotated secrets, as it failed with those of the last release.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Run(TypedDict):
     owner: str
     began: float
     limit_seconds: float
+    renewed: NotRequired[bool]
 
 
 class Notes(TypedDict):

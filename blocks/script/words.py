@@ -64,12 +64,19 @@ class Running(NamedTuple):
 
 
 class Known(TypedDict):
-    """What was noted of an environment: fields of `blocks.platform.Position`, and whether the lease was taken over, as a rollback does."""
+    """What was noted of an environment.
+
+    Fields:
+        baseline, canary, previous: As in `blocks.platform.Position`.
+        rollback: Whether the lease was taken over, as a rollback does.
+        touched: Whether a script ran for the canary.
+    """
 
     baseline: str | None
     canary: str | None
     previous: str | None
     rollback: NotRequired[bool]
+    touched: bool
 
 
 def unknown_placeholders(name: str, command: Sequence[str]) -> list[str]:
@@ -128,7 +135,7 @@ def fault_of(act: Act, seen: Running, *, splits: bool) -> str:
     elif splits and act.effect == "deploy" and seen.canary == act.version:
         return ""
     elif splits and act.effect in {"deploy", "shift"}:
-        wanted = Running(act.previous or None, act.version, act.percent)
+        wanted = Running(seen.serves and (act.previous or None), act.version, act.percent)  # a baseline that crashed is named by nothing
     return "" if seen == wanted else f"`status` prints {in_words(seen)}, not {in_words(wanted)}"
 
 
@@ -145,44 +152,63 @@ def previous_after(known: Known, serves: str | None) -> str | None:
     return known["baseline"] or known["previous"]
 
 
-def position_of(known: Known, seen: Running, *, splits: bool, owner: str | None, generation: int) -> Position:
+def position_of(known: Known, seen: Running | None, *, splits: bool, owner: str | None, generation: int, fault: str = "") -> Position:
     """Say where an environment stands: by what runs, and by what was noted where that cannot say it.
+
+    A `status` that names nothing is that of a service that crashed: the noted baseline stays the baseline, and what came before it, too.
 
     Args:
         known: What was noted.
-        seen: What `status` printed.
+        seen: What `status` printed; None if it cannot be read.
         splits: Whether the environment shifts shares.
         owner: Who holds the lease.
         generation: The newest one.
+        fault: Why `status` cannot be read.
 
     Returns:
         The position; nothing is said to be ready.
     """
-    noted, trouble = known["canary"], ""
-    if splits:
-        serves, canary, percent = seen
-        if percent == ALL_PERCENT and canary == known["baseline"]:  # promoted, and nothing retired what served before
-            serves, canary, percent = canary, None, 0
-    elif noted is None:
-        serves, canary, percent = seen.serves, None, 0
-    else:
-        serves, canary, percent = known["baseline"], noted, ALL_PERCENT if seen.serves == noted else 0
-        if seen.serves not in {serves, canary}:
-            trouble = (
-                f"{in_words(seen)} runs, neither the baseline {serves or NONE_YET} nor the canary {canary}. Look at it, then roll back"
-            )
+    runs = seen or Running(None)
+    serves, canary, percent = _by_shares(known, runs) if splits else _in_one_step(known, runs)
+    trouble = fault if seen is None else _trouble(known, runs, splits=splits)
     position = Position(
         baseline=serves,
         canary=canary,
         percent=percent,
         ready={},
-        previous=known["previous"] if serves == known["baseline"] else previous_after(known, serves),
+        previous=known["previous"] if serves in {None, known["baseline"]} else previous_after(known, serves),
         owner=owner,
         generation=generation,
     )
     if trouble:
         position["trouble"] = trouble
     return position
+
+
+def _by_shares(known: Known, seen: Running) -> Running:
+    """Give what serves and the canary: what `status` does not name, and a script acted for, is by the notes."""
+    baseline, noted = known["baseline"], known["canary"]
+    if seen.percent == ALL_PERCENT and seen.canary == baseline:  # promoted, and nothing retired what served before
+        return Running(seen.canary)
+    if seen == Running(None) or (seen == Running(baseline) and known["touched"]):
+        return Running(baseline, noted)
+    return seen if seen.serves or seen.canary == baseline else seen._replace(serves=baseline)
+
+
+def _in_one_step(known: Known, seen: Running) -> Running:
+    if known["canary"] is None:
+        return Running(seen.serves or known["baseline"])
+    return Running(known["baseline"], known["canary"], ALL_PERCENT if seen.serves == known["canary"] else 0)
+
+
+def _trouble(known: Known, seen: Running, *, splits: bool) -> str:
+    """Say that neither of the two versions runs, unless nothing does and no script ran: a baseline that crashed can be released over."""
+    baseline, canary = known["baseline"], known["canary"]
+    if canary is None or seen.serves in {baseline, canary} or (splits and seen != Running(None)):
+        return ""
+    if seen.serves is None and not known["touched"]:
+        return ""
+    return f"{in_words(seen)} runs, neither the baseline {baseline or NONE_YET} nor the canary {canary}. Look at it, then roll back"
 
 
 def progress_lines(service: str, position: Position) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from blocks.kubernetes.api.credentials import kubeconfig_from
 from blocks.kubernetes.api.kubeconfig import with_users_of
 from blocks.outside_text import error_text
 from blocks.platform import Identified, Platform, Strategic
+from blocks.script.platform import ScriptPlatform
 from tasks.approval.kept_places import block_kept_for
 from tasks.record.borders import hold
 from tasks.record.journal import say
@@ -23,6 +25,12 @@ from tasks.rollout.platforms import KNOWN, known_class, load_block, load_platfor
 
 GITOPS = "gitops/"
 ANSWER_SECONDS = 30.0
+LEADING = re.compile(
+    r"(PATH|HOME|SHELL|ENV|BASH_ENV|IFS|LD_.*|DYLD_.*|PYTHON.*|PERL5.*|RUBY(OPT|LIB)|NODE_(OPTIONS|PATH)|.*_PROXY|SHIPWAY_.*"
+    r"|GIT_(SSH.*|CONFIG.*|EXEC_PATH|PROXY_COMMAND|ASKPASS))",
+    re.IGNORECASE,
+)
+"""Environment variables that say what is run, or where it leads: they are no secrets that were rotated."""
 Answers = Callable[[Block], Awaitable[str]]
 
 
@@ -92,11 +100,14 @@ async def _part(name: str, kept: Kept, answers: Answers, *, of: str, now: str) -
         f"if others must count, remove {kept_path(FOLDER, of)}"
     )
     fault = await answers(was)
-    renewed = _with_secrets_of(was, present) if fault and type(present) is type(was) else was
-    if renewed != was and not await answers(renewed):
-        say(f"the secrets of {name} do not serve any more ({fault}); those that the block has now do")
+    renewed = _with_secrets_of(was, present) if type(present) is type(was) else was
+    if renewed != was and fault and not await answers(renewed):
+        say(f"the secrets of {name} in {kept_path(FOLDER, of)} do not serve any more ({fault}); those that the block has now do, and count")
         hold(renewed)
         return renewed
+    if isinstance(was, ScriptPlatform):  # whether the secrets of scripts serve is known only once one has failed
+        hold(renewed)
+        was._kept = (str(kept_path(FOLDER, of)), renewed.environment if isinstance(renewed, ScriptPlatform) else {})  # noqa: SLF001
     return was
 
 
@@ -146,9 +157,18 @@ def _renewed(was: BaseModel, now: BaseModel) -> dict[str, Any]:
             changed[name] = SecretStr(with_users_of(before, after))
         elif isinstance(before, SecretStr | SecretBytes) and type(before) is type(after) and before.get_secret_value():
             changed[name] = after
+        elif isinstance(before, dict) and isinstance(after, dict):
+            changed[name] = before | {one: after[one] for one, value in before.items() if _is_renewed(one, value, after.get(one))}
         elif isinstance(before, BaseModel) and type(before) is type(after):
             changed[name] = before.model_copy(update=_renewed(before, after))
     return changed
+
+
+def _is_renewed(name: str, before: object, after: object) -> bool:
+    """Say whether a value in a table, as an environment variable, is a secret that may have been rotated."""
+    return (
+        isinstance(before, SecretStr) and isinstance(after, SecretStr) and bool(before.get_secret_value()) and not LEADING.fullmatch(name)
+    )
 
 
 async def _unasked(_block: Block) -> str:
@@ -160,8 +180,8 @@ async def _answers(block: Any) -> str:
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             if isinstance(block, Platform):
-                await block.current()
-            elif isinstance(block, Identified):
+                return str((await block.current()).get("trouble", "")) if isinstance(block, ScriptPlatform) else ""
+            if isinstance(block, Identified):
                 await block.identity()
             elif hasattr(block, "work_copy"):
                 async with block.work_copy() as copy:

@@ -10,7 +10,7 @@ from blocks.errors import BadInput, Permanent
 from blocks.script.words import Act, Known, Running, check_version, fault_of, filled, position_of, read_status, unknown_placeholders
 
 VERSIONS = st.text("1aZ._+-", min_size=1, max_size=8).map(lambda rest: f"1{rest}")
-KNOWN = Known(baseline="1.0", canary=None, previous="0.9")
+KNOWN = Known(baseline="1.0", canary=None, previous="0.9", touched=False)
 
 
 def place(known: Known, seen: Running, *, splits: bool) -> tuple[str | None, str | None, int, str | None]:
@@ -89,16 +89,31 @@ def test_whatever_status_prints_is_read_or_refused(output: str, splits: bool) ->
 ONE_STEP = [
     (KNOWN, Running("1.0"), ("1.0", None, 0, "0.9")),
     (KNOWN, Running("1.5"), ("1.5", None, 0, "1.0")),  # changed by hand: what runs is the truth
-    (Known(baseline=None, canary=None, previous=None), Running("1.0"), ("1.0", None, 0, None)),
-    (Known(baseline="1.0", canary="1.1", previous="0.9"), Running("1.0"), ("1.0", "1.1", 0, "0.9")),
-    (Known(baseline="1.0", canary="1.1", previous="0.9"), Running("1.1"), ("1.0", "1.1", 100, "0.9")),
-    (Known(baseline=None, canary="1.0", previous=None), Running(None), (None, "1.0", 0, None)),
+    (Known(baseline=None, canary=None, previous=None, touched=False), Running("1.0"), ("1.0", None, 0, None)),
+    (Known(baseline="1.0", canary="1.1", previous="0.9", touched=True), Running("1.0"), ("1.0", "1.1", 0, "0.9")),
+    (Known(baseline="1.0", canary="1.1", previous="0.9", touched=True), Running("1.1"), ("1.0", "1.1", 100, "0.9")),
+    (Known(baseline=None, canary="1.0", previous=None, touched=True), Running(None), (None, "1.0", 0, None)),
+    (KNOWN, Running(None), ("1.0", None, 0, "0.9")),  # it crashed: what came before it stays the version to return to
+    (Known(baseline="1.0", canary="1.1", previous="0.9", touched=True), Running(None), ("1.0", "1.1", 0, "0.9")),
 ]
 SPLIT = [
     (KNOWN, Running("1.0"), ("1.0", None, 0, "0.9")),
     (KNOWN, Running("1.0", "1.1", 25), ("1.0", "1.1", 25, "0.9")),
-    (Known(baseline="1.1", canary=None, previous="1.0"), Running("1.0", "1.1", 100), ("1.1", None, 0, "1.0")),  # promoted, not retired
-    (Known(baseline="1.0", canary="1.1", previous="0.9"), Running("1.1"), ("1.1", None, 0, "1.0")),  # retired, the note is missing
+    (
+        Known(baseline="1.1", canary=None, previous="1.0", touched=False),
+        Running("1.0", "1.1", 100),
+        ("1.1", None, 0, "1.0"),
+    ),  # promoted, not retired
+    (
+        Known(baseline="1.0", canary="1.1", previous="0.9", touched=True),
+        Running("1.1"),
+        ("1.1", None, 0, "1.0"),
+    ),  # retired, the note is missing
+    (KNOWN, Running(None), ("1.0", None, 0, "0.9")),
+    (KNOWN, Running(None, "1.1", 25), ("1.0", "1.1", 25, "0.9")),  # the baseline crashed
+    (Known(baseline="1.0", canary="1.1", previous="0.9", touched=True), Running(None), ("1.0", "1.1", 0, "0.9")),
+    (Known(baseline="1.0", canary="1.1", previous="0.9", touched=True), Running("1.0"), ("1.0", "1.1", 0, "0.9")),  # half a deployment
+    (Known(baseline="1.0", canary="1.1", previous="0.9", touched=False), Running("1.0"), ("1.0", None, 0, "0.9")),
 ]
 
 
@@ -117,8 +132,41 @@ def test_with_shares_status_says_all(known: Known, seen: Running, wanted: tuple[
 @pytest.mark.parametrize("serves", ["1.5", None])
 def test_a_third_version_beside_a_canary_is_trouble(serves: str | None) -> None:
     """Where neither of the two runs, the share is not known."""
-    known = Known(baseline="1.0", canary="1.1", previous=None)
+    known = Known(baseline="1.0", canary="1.1", previous=None, touched=True)
     assert "neither" in position_of(known, Running(serves), splits=False, owner="r", generation=1)["trouble"]
+
+
+@pytest.mark.parametrize("splits", [False, True])
+@given(st.sampled_from(["1.0", None]), st.sampled_from(["1.1", None]), st.sampled_from(["0.9", None]), st.booleans())
+def test_nothing_that_runs_leaves_the_noted_versions(
+    splits: bool,  # noqa: FBT001 - a property
+    baseline: str | None,
+    canary: str | None,
+    previous: str | None,
+    touched: bool,  # noqa: FBT001 - a property
+) -> None:
+    """So that a rollback knows what to return to, whatever crashed."""
+    known = Known(baseline=baseline, canary=canary, previous=previous, touched=touched)
+    assert place(known, Running(None), splits=splits) == (baseline, canary, 0, previous)
+
+
+@pytest.mark.parametrize("splits", [False, True])
+def test_a_crashed_baseline_can_be_released_over(splits: bool) -> None:  # noqa: FBT001 - a table
+    """Until a script ran for the canary there is nothing in it that the release did; then it is trouble."""
+    known = Known(baseline="1.0", canary="1.1", previous=None, touched=False)
+    found = position_of(known, Running(None), splits=splits, owner="r", generation=1)
+    assert "trouble" not in found
+    assert fault_of(Act("shift", "1.1", "1.0", 25), Running(None, "1.1", 25), splits=True) == ""
+    found = position_of({**known, "touched": True}, Running(None), splits=splits, owner="r", generation=1)
+    assert "neither" in found["trouble"]
+
+
+def test_a_status_that_cannot_be_read_is_trouble() -> None:
+    """The position is by the notes."""
+    known = Known(baseline="1.0", canary="1.1", previous="0.9", touched=True)
+    found = position_of(known, None, splits=True, owner="r", generation=1, fault="it exited with 7")
+    assert (found["baseline"], found["canary"], found["percent"], found["previous"]) == ("1.0", "1.1", 0, "0.9")
+    assert found["trouble"] == "it exited with 7"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,211 @@
+"""One environment of the script platform as it is found: its lease and notes, and what the scripts say that only read."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from blocks.commands import Ended as Reading
+from blocks.commands import run_command
+from blocks.errors import Permanent, ShipwayError, Temporary
+from blocks.fencing import check_free, check_lease
+from blocks.outside_text import error_text, last_lines
+from blocks.platform import Lease, Position
+from blocks.script import state
+from blocks.script.programs import check_program, environment_of, user_of, working_folder
+from blocks.script.run import TEMPFAIL, Command
+from blocks.script.state import Notes
+from blocks.script.words import Running, filled, position_of, read_status
+
+VERIFY_AGAIN_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One environment of the script platform, as its block describes it.
+
+    Fields:
+        folder: Where its notes and runs lie.
+        service: Whose it is.
+        commands: Each command that there is, by the block's field.
+        variables: What every script gets besides; secrets in plain text.
+        renewed: The same with rotated secrets, which a rollback's script is run with if it failed; else empty.
+        kept: The file that says what it is, in a rollback; else "".
+        working_directory, user: As in the block.
+        timeout_seconds, reading_timeout_seconds, stop_seconds: As in the block.
+    """
+
+    folder: Path
+    service: str
+    commands: Mapping[str, list[str]]
+    variables: Mapping[str, str]
+    renewed: Mapping[str, str]
+    kept: str
+    working_directory: str
+    user: str
+    timeout_seconds: float
+    reading_timeout_seconds: float
+    stop_seconds: float
+
+    @property
+    def splits(self) -> bool:
+        """Whether shares are shifted, so that a canary stands beside the baseline."""
+        return bool(self.commands.get("shift"))
+
+    async def notes(self) -> Notes:
+        """Read what is noted."""
+        return await asyncio.to_thread(state.load, self.folder, service=self.service)
+
+    async def own(self, owner: str, *, takeover: bool) -> Lease:
+        """Acquire the lease."""
+
+        def acquire() -> Lease:
+            state.make(self.folder)
+            with state.locked(self.folder):
+                notes = state.load(self.folder, service=self.service)
+                check_free(cast("Any", notes), owner, takeover=takeover)
+                notes["owner"], notes["generation"], notes["rollback"] = owner, notes["generation"] + 1, takeover
+                state.save(self.folder, notes)
+                return Lease(owner=owner, generation=notes["generation"])
+
+        return await asyncio.to_thread(acquire)
+
+    async def disown(self, lease: Lease) -> None:
+        """Release the lease, if it is still this one."""
+
+        def release() -> None:
+            with state.locked(self.folder):
+                notes = state.load(self.folder, service=self.service)
+                if (notes["owner"], notes["generation"]) == (lease["owner"], lease["generation"]):
+                    notes["owner"] = None
+                    state.save(self.folder, notes)
+
+        if self.folder.exists():
+            await asyncio.to_thread(release)
+
+    async def note(self, lease: Lease, **what: Any) -> None:
+        """Change what is noted, under the lease; what a script did before has then been seen to."""
+
+        def change() -> None:
+            with state.locked(self.folder):
+                notes = state.load(self.folder, service=self.service)
+                check_lease(cast("Any", notes), lease)
+                state.save(self.folder, cast("Notes", {**notes, **what}))
+
+        await asyncio.to_thread(change)
+
+    async def expect(self, lease: Lease) -> Notes:
+        """Let only the newest owner act; gives the notes."""
+        notes = await self.notes()
+        check_lease(cast("Any", notes), lease)
+        return notes
+
+    async def status(self) -> Running:
+        """Ask what runs.
+
+        Raises:
+            Temporary: `status` timed out, or asks to be asked again.
+            Permanent: It failed, or printed something else.
+        """
+        found = await self.read("status", {})
+        return read_status(found.output.decode(errors="replace"), splits=self.splits)
+
+    async def position(self, *, observes: bool = False) -> Position:
+        """Say where the environment stands; nothing is verified."""
+        return (await self.look(observes=observes))[0]
+
+    async def look(self, *, observes: bool = False) -> tuple[Position, frozenset[str]]:
+        """Say where the environment stands, and which versions `status` names; by the notes where they count and it cannot be read.
+
+        Args:
+            observes: Whether nothing is changed by it: then the position says why it is in trouble.
+
+        Raises:
+            Temporary, Permanent: As `status`, unless the notes count.
+        """
+        notes, seen, fault = await self.notes(), None, ""
+        try:
+            seen = await self.status()
+        except ShipwayError as error:
+            if not notes_count(notes, error, observes=observes):
+                raise
+            fault = f"{error_text(error)}. The position is by the notes"
+        position = position_of(
+            notes, seen, splits=self.splits, owner=notes["owner"], generation=notes["generation"], fault=fault,
+        )  # fmt: skip
+        return position, frozenset(one for one in (seen[:2] if seen else ()) if one)
+
+    async def read(self, name: str, values: Mapping[str, str]) -> Reading:
+        """Run a command that only reads, and give what it printed; it is ended with all that it started.
+
+        Raises:
+            Temporary: It timed out, or exited with 75.
+            Permanent: It failed.
+        """
+        found = await self._read(name, values)
+        if found.exit_code == 0:
+            return found
+        message = f"`{name}` of {self.service}: {found.fault}{last_lines(found.tail.splitlines())}"
+        if found.exit_code in {TEMPFAIL, None}:
+            raise Temporary(message)
+        raise Permanent(message)
+
+    async def ill(self, version: str, *, patience_seconds: float = 0) -> str:
+        """Say why a version is not well by `verify`, "" if it is; one that asks for it (exit code 75) is asked again for some time."""
+        deadline = time.monotonic() + patience_seconds
+        while True:
+            found = await self._read("verify", {"version": version})
+            if found.exit_code == 0:
+                return ""
+            if found.exit_code != TEMPFAIL or time.monotonic() > deadline:
+                return f"`verify` of {version}: {found.fault}{last_lines(found.tail.splitlines())}"
+            await asyncio.sleep(VERIFY_AGAIN_SECONDS)
+
+    async def check_programs(self) -> None:
+        """Expect that every command can be run.
+
+        Raises:
+            BadInput: One cannot; names its field.
+        """
+        for name in self.commands:
+            command = await asyncio.to_thread(self._command, name, {})
+            check_program(name, command.words, folder=command.folder, search_path=command.environment.get("PATH", ""))
+
+    def _command(self, name: str, values: Mapping[str, str], *, is_renewed: bool = False) -> Command:
+        user, who = user_of(self.user)
+        known = {"service": self.service, **values}
+        words = filled(name, self.commands[name], known)
+        return Command(
+            words,
+            environment_of(self.renewed if is_renewed else self.variables, who, known=known),
+            working_folder(self.working_directory),
+            user,
+        )
+
+    async def _read(self, name: str, values: Mapping[str, str]) -> Reading:
+        command = await asyncio.to_thread(self._command, name, values)
+        await asyncio.to_thread(check_program, name, command.words, folder=command.folder, search_path=command.environment.get("PATH", ""))
+        return await run_command(
+            command.words,
+            folder=command.folder,
+            timeout_seconds=self.reading_timeout_seconds,
+            environment=command.environment,
+            other=command.user,
+        )
+
+
+def notes_count(notes: Notes, error: ShipwayError, *, observes: bool) -> bool:
+    """Say whether the notes count where `status` cannot be read: to look, and for a rollback, but never to move forward.
+
+    A fault that may pass counts only until a script ran for the rollback; after that it is asked again.
+    """
+    if notes["baseline"] is None and notes["canary"] is None:
+        return False
+    if not isinstance(error, Temporary):
+        return observes or notes.get("rollback", False)
+    is_outstanding = notes["canary"] is not None or notes["run"] is None or notes["run"]["owner"] != notes["owner"]
+    return notes.get("rollback", False) and notes["owner"] is not None and is_outstanding

@@ -1,0 +1,117 @@
+"""Secrets of scripts that were rotated since the last release: a rollback is not kept from acting, and nothing else of the block counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from prefect.blocks.core import Block
+from pydantic import SecretStr
+
+from blocks.errors import RolloutFailed
+from blocks.key_folder.places import Kept, keep_place, whole_settings
+from blocks.script.platform import ScriptPlatform
+from tasks.rollout import as_deployed
+
+NAME = "script/shop"
+SCRIPT = """#!/bin/sh
+[ "$1" != rollback ] || echo "${TOKEN:-} ${DEPLOY_TO:-} $PATH" >>asked
+case $1 in
+deploy) echo "$2" >version ;;
+rollback) [ "$TOKEN" = "$(cat token)" ] && echo "$2" >version ;;
+status) [ ! -f private ] || [ "$TOKEN" = "$(cat token)" ] || exit 7; cat version ;;
+esac
+"""
+Make = Callable[..., ScriptPlatform]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Make the block with its variables; 1.0 runs, and the token that serves is `new-token`."""
+    program = tmp_path / "shop.sh"
+    program.write_text(SCRIPT)
+    program.chmod(0o755)
+    (tmp_path / "version").write_text("1.0\n")
+    (tmp_path / "token").write_text("new-token")
+
+    def block(service: str = "shop", **environment: str) -> ScriptPlatform:
+        return ScriptPlatform(
+            service=service,
+            address="http://127.0.0.1:1",
+            scripts={
+                "deploy": ["./shop.sh", "deploy", "{version}"],
+                "status": ["./shop.sh", "status"],
+                "verify": ["./shop.sh", "verify"],
+                "rollback": ["./shop.sh", "rollback", "{previous}"],
+            },
+            working_directory=str(tmp_path),
+            folder=str(tmp_path / "notes"),
+            environment={name: SecretStr(value) for name, value in environment.items()},
+            timeout_seconds=10,
+        )
+
+    return block
+
+
+async def to_roll_back(was: ScriptPlatform, now: ScriptPlatform, monkeypatch: pytest.MonkeyPatch) -> ScriptPlatform:
+    """Have 1.1 deployed by a release and the block edited since; gives the platform of its rollback."""
+    lease = await was.acquire_lease("release")
+    await was.prepare("1.1", lease, timeout_seconds=5)
+    await was.shift(100, lease)
+    keep_place(NAME, Kept("script 1", {NAME: whole_settings(was)}))
+
+    async def load(_: str, *, field: str) -> Block:
+        del field
+        return now
+
+    monkeypatch.setattr(as_deployed, "load_block", load)
+    found = await as_deployed.load_platform_to_roll_back(NAME, field="production.platform")
+    assert isinstance(found, ScriptPlatform)
+    return found
+
+
+def test_secrets_in_a_table_are_renewed_and_what_leads_elsewhere_is_not(make: Make) -> None:
+    """Neither a name that is new, nor a variable that says what is run; what was removed stays."""
+    names = dict.fromkeys(["TOKEN", "PATH", "LD_PRELOAD", "PYTHONPATH", "https_proxy", "GIT_SSH_COMMAND", "GONE"], "old")
+    now = make(**{**dict.fromkeys(names, "new"), "MORE": "new"})
+    del now.environment["GONE"]
+    found = as_deployed._with_secrets_of(make(**names), now)
+    assert isinstance(found, ScriptPlatform)
+    assert {name: one.get_secret_value() for name, one in found.environment.items()} == {**names, "TOKEN": "new"}
+
+
+async def test_rotated_secrets_that_status_needs_count(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Those of the release are refused by now."""
+    was = make(TOKEN="new-token")
+    (tmp_path / "private").touch()
+    platform = await to_roll_back(was, make(TOKEN="newest"), monkeypatch)
+    assert platform.environment["TOKEN"].get_secret_value() == "new-token"
+    (tmp_path / "token").write_text("newest")
+    platform = await as_deployed.load_platform_to_roll_back(NAME, field="production.platform")  # type: ignore[assignment]
+    assert platform.environment["TOKEN"].get_secret_value() == "newest"
+
+
+async def test_a_rollback_script_that_fails_is_run_once_more_with_rotated_secrets(
+    make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`status` needs no secret, so only the script shows that the old ones do not serve; the rest of the block is that of the release."""
+    platform = await to_roll_back(make(TOKEN="old-token"), make("evil", TOKEN="new-token", DEPLOY_TO="evil", PATH="/evil"), monkeypatch)
+    await platform.abort(await platform.acquire_lease("rollback", takeover=True))
+    assert (tmp_path / "version").read_text() == "1.0\n"
+    asked = [line.split() for line in (tmp_path / "asked").read_text().splitlines()]
+    assert [line[0] for line in asked] == ["old-token", "new-token"]
+    assert "evil" not in (tmp_path / "asked").read_text()
+
+
+async def test_secrets_that_do_not_serve_either_fail_the_rollback_which_names_the_file(
+    make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each is tried once, however often the rollback is."""
+    platform = await to_roll_back(make(TOKEN="old-token"), make(TOKEN="other-token"), monkeypatch)
+    lease = await platform.acquire_lease("rollback", takeover=True)
+    for _ in range(2):
+        with pytest.raises(RolloutFailed, match=r"exited with 1.*places/script_shop\.kept; remove it") as caught:
+            await platform.abort(lease)
+        assert "token" not in str(caught.value)
+    assert [line.split()[0] for line in (tmp_path / "asked").read_text().splitlines()] == ["old-token", "other-token"]
