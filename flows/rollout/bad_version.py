@@ -13,7 +13,7 @@ from blocks.platform import Position
 from flows.lifecycle.context import Phase, platform_of
 from flows.rollout.choice import choice_for
 from flows.rollout.known import is_known, unknown_in
-from flows.rollout.left import fault_of_left, last_left, since_in_words
+from flows.rollout.left import DECISION, fault_of_left, last_left, since_in_words
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.others import faults_of_others
 from tasks.evidence.releases_there import releases_there
@@ -26,7 +26,7 @@ from tasks.rules.rollout.left import as_meant
 from tasks.rules.rollout.rollback import RollbackChoice, version_meant
 from tasks.rules.rollout.waves import version_to_leave
 
-NAME, UNDER = "bad version", "under release"
+NAME, UNDER = DECISION, "under release"
 PREVIOUS = "previous"
 
 
@@ -72,7 +72,8 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
     if not moves and len(positions) == len(own):
         raise Refused(_nothing_to_do(runs, bad=wanted, since=since_in_words(positions, lefts)))
     what = f"{wanted} is the bad version" if wanted else "What each target runs is the bad version"
-    decided = await phase.append(what, kind="rollback", name=NAME, why=runs, evidence={"bad": wanted, "moves": moves})
+    evidence = {"bad": wanted, "moves": moves, "owners": {name: one["owner"] for name, one in positions.items()}}
+    decided = await phase.append(what, kind="rollback", name=NAME, why=runs, evidence=evidence)
     return str(decided.evidence["bad"])
 
 

@@ -58,6 +58,18 @@ async def forget_left(service: str, *, here: Here, versions: Iterable[str]) -> N
             await asyncio.to_thread(remove_kept, FOLDER, name)
 
 
+async def unkeep_left(service: str, *, here: Here, left: Left) -> None:
+    """Take back that a rollback left a version, as that serves on: it may be returned to, unless another rollback left it as well.
+
+    What lies under the empty version stays: who asks again is about the same version, while what was started is beside it.
+    """
+    for name in (name_of(service, name, place) for place in places_of(here) for name in names_of(left.version)):
+        found = await asyncio.to_thread(_read, name)
+        if found is not None and found.run == left.run:
+            with suppress(OSError):
+                await asyncio.to_thread(remove_kept, FOLDER, name)
+
+
 def _read(name: str) -> Left | None:
     try:
         found = read_kept(FOLDER, name, what=WHAT)

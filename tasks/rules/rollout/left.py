@@ -27,8 +27,35 @@ class Left(NamedTuple):
 
 
 def is_under_way(position: Mapping[str, Any], left: Left | None) -> bool:
-    """Say whether a rollback started the earlier version beside the one that it leaves, and is not over, or ended there."""
-    return left is not None and position["baseline"] == left.version and _is(position["canary"], left.serves)
+    """Say whether a rollback started the earlier version beside the one that it leaves, and is not over, or ended there.
+
+    It owns the environment then: a release of that version, which began after a rollback to it had failed, looks the same otherwise.
+    """
+    if left is None or position["owner"] != left.run:
+        return False
+    return position["baseline"] == left.version and _is(position["canary"], left.serves)
+
+
+def stays_after_all(position: Mapping[str, Any], left: Left) -> bool:
+    """Say whether the version that a rollback was to leave serves on alone, as what was started beside it did not come up."""
+    return position["baseline"] == left.version and (position["canary"] is None or position["percent"] == 0)
+
+
+def as_before(position: P, left: Left, *, by: str, owners: Mapping[str, Any], environment: str) -> P:
+    """Give a position with the owner that the environment had before a rollback took it over.
+
+    Args:
+        position: What it runs.
+        left: What the last rollback left there, which counts as under way if the owner is not known.
+        by: The rollback that asks.
+        owners: Who owned which environment when that began, as far as they answered.
+        environment: Which one it is.
+    """
+    if position["owner"] != by:
+        return position
+    owner = owners.get(environment, by)
+    found: Any = {**position, "owner": left.run if owner == by else owner}
+    return found  # type: ignore[no-any-return]
 
 
 def serves_since(position: Mapping[str, Any], left: Left | None) -> bool:
@@ -40,7 +67,7 @@ def as_meant(position: P, left: Left | None, *, to: str) -> P:
     """Give a position in which the version that an earlier rollback left is the newest: a rollback that names none is about that, too.
 
     Args:
-        position: What an environment runs: `baseline`, `canary`, `previous`.
+        position: What an environment runs: `baseline`, `canary`, `previous`, and its `owner`.
         left: What the last rollback left there, if no release was deployed since.
         to: The version to return to, or `previous`: to an older version than the one that serves, the latter is left.
     """

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.rules.rollout.left import Left, as_meant, is_under_way, serves_since, version_left
+from tasks.rules.rollout.left import Left, as_before, as_meant, is_under_way, serves_since, stays_after_all, version_left
 from tasks.rules.rollout.rollback import RollbackChoice, choose_rollback, version_meant
 from tasks.rules.rollout.waves import version_to_leave
 
@@ -16,9 +16,11 @@ LEFT = Left("2.0", "1.9", "r1")
 VERSIONS = st.sampled_from(["1.8", "1.9", "2.0", "2.1"])
 
 
-def position(baseline: str | None, canary: str | None = None, previous: str | None = None) -> dict[str, Any]:
-    """Give what an environment runs."""
-    return {"baseline": baseline, "canary": canary, "previous": previous}
+def position(
+    baseline: str | None, canary: str | None = None, previous: str | None = None, *, owner: str | None = "r1", percent: int = 0
+) -> dict[str, Any]:
+    """Give what an environment runs, owned by the rollback that left something there."""
+    return {"baseline": baseline, "canary": canary, "previous": previous, "owner": owner, "percent": percent}
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,8 @@ def position(baseline: str | None, canary: str | None = None, previous: str | No
         (position("2.0", "1.9"), "previous", "2.0"),
         (position("2.0", "1.9+config.a"), "previous", "2.0"),
         (position("2.0", "1.9"), "1.8", "2.0"),
+        (position("2.0", "1.9", owner="release"), "previous", "1.9"),
+        (position("2.0", "1.9", owner="release"), "1.8", "1.9"),
         (position("1.9", "2.0"), "previous", "2.0"),
         (position("1.9", "2.1"), "previous", "2.1"),
         (position("2.0"), "previous", "2.0"),
@@ -64,11 +68,52 @@ def test_a_second_rollback_never_brings_back_what_the_first_one_left(
     for moment in moments:
         meant = as_meant(moment, left, to="previous")
         away = version_meant(baseline=meant["baseline"], canary=meant["canary"], to="previous")
-        second = choose_rollback(**moment, bad=away, to="previous")
+        runs = {name: moment[name] for name in ("baseline", "canary", "previous")}
+        second = choose_rollback(**runs, bad=away, to="previous")
         assert away == gone
         assert second.version == first.version, (moment, second)
     assert serves_since(moments[0], left)
     assert all(is_under_way(moment, left) for moment in moments[1:])
+
+
+@pytest.mark.parametrize(
+    ("owner", "owners", "yes"),
+    [
+        ("r1", {}, True),
+        ("release", {}, False),
+        (None, {}, False),
+        ("r2", {"production": "r1"}, True),
+        ("r2", {"production": "release"}, False),
+        ("r2", {"production": None}, False),
+        ("r2", {"production": "r2"}, True),
+        ("r2", {}, True),
+    ],
+    ids=[
+        "its own", "a release of the version that did not come up then", "no one's", "taken over from it", "taken over from that release",
+        "taken over from no one", "taken over in an attempt before", "taken over without an answer before",
+    ],
+)  # fmt: skip
+def test_a_rollback_is_under_way_only_where_it_owns_the_environment_or_did_until_it_was_taken_over(
+    owner: str | None, owners: dict[str, str | None], *, yes: bool
+) -> None:
+    """A release of the earlier version, after the rollback to it had failed, is rolled back like any other."""
+    runs = as_before(position("2.0", "1.9", owner=owner), LEFT, by="r2", owners=owners, environment="production")
+    assert is_under_way(runs, LEFT) is yes
+
+
+@pytest.mark.parametrize(
+    ("runs", "yes"),
+    [
+        (position("2.0"), True),
+        (position("2.0", "1.9"), True),
+        (position("2.0", "1.9", percent=100), False),
+        (position("1.9"), False),
+        (position("2.1", None, "2.0"), False),
+    ],
+)
+def test_a_rollback_that_failed_left_nothing_if_the_version_serves_on_alone(runs: dict[str, Any], *, yes: bool) -> None:
+    """Where what it started gets requests it may yet be finished."""
+    assert stays_after_all(runs, LEFT) is yes
 
 
 def test_a_choice_says_which_version_it_leaves() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from blocks.key_folder.kept_files import kept_names, kept_path
-from tasks.record.left import FOLDER, find_left, forget_left, keep_left
+from tasks.record.left import FOLDER, find_left, forget_left, keep_left, unkeep_left
 from tasks.rules.rollout.migrations import Here
 
 HERE = Here("production", "kubernetes/shop", "kubernetes u-1")
@@ -45,6 +45,19 @@ async def test_a_promotion_ends_it_for_its_own_version_alone() -> None:
     assert await find_left("shop", here=HERE) is None
     assert await find_left("shop", here=HERE, version="2.1") is None
     assert await find_left("shop", here=HERE, version="2.0") is not None
+
+
+async def test_a_rollback_that_failed_takes_back_its_own_files_alone() -> None:
+    """What it was about last stays, for who asks again; what another one left stays left."""
+    await left("2.0+config.a", run="r1")
+    last = await find_left("shop", here=HERE)
+    assert last is not None
+    await unkeep_left("shop", here=HERE, left=last._replace(run="r2"))
+    assert await find_left("shop", here=HERE, version="2.0") is not None
+    await unkeep_left("shop", here=HERE, left=last)
+    for version in ("2.0", "2.0+config.a"):
+        assert await find_left("shop", here=RENAMED, version=version) is None, version
+    assert await find_left("shop", here=HERE) == last
 
 
 async def test_a_file_that_cannot_be_read_still_says_that_its_version_was_left() -> None:
