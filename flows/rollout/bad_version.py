@@ -17,12 +17,13 @@ from flows.rollout.left import DECISION, fault_of_left, last_left, since_in_word
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.others import faults_of_others
 from tasks.evidence.releases_there import releases_there
+from tasks.lifecycle.clock import now
 from tasks.lifecycle.kept_runs import RUN, times_started
 from tasks.lifecycle.retries import retried
 from tasks.record.journal import read_entries
 from tasks.rollout.rollout import read_position
 from tasks.rules.record.entries import outcome_of, select
-from tasks.rules.rollout.left import as_meant
+from tasks.rules.rollout.left import all_as_meant
 from tasks.rules.rollout.rollback import RollbackChoice, version_meant
 from tasks.rules.rollout.waves import version_to_leave
 
@@ -65,7 +66,8 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
     owners = {owner: [(None, name) for name in own] for one in positions.values() if (owner := one["owner"]) and RUN.fullmatch(owner)}
     under = await _version_of(owners) or await _leaving(owners) or await note_version_under_release(phase, own)
     runs, lefts = _in_words(positions, own), await last_left(phase, list(positions))
-    meant = {name: as_meant(one, lefts.get(name), to=to or PREVIOUS) for name, one in positions.items()}
+    silent = [name for name in own if name not in positions]
+    meant = all_as_meant(positions, lefts, to=to or PREVIOUS, at=now(), silent=silent)
     wanted = bad or under or _common_version(meant, own, to=to or PREVIOUS, runs=runs)
     moves = await _expect_way(phase, positions, to=to or PREVIOUS, bad=wanted, under=under, restored=restored)
     moves = moves or has_acted or wanted == under != ""

@@ -9,6 +9,7 @@ from blocks.outside_text import error_text
 from blocks.platform import Lease, Platform, Position
 from flows.lifecycle.context import Phase, platform_of
 from flows.rollout.migrations import read_here
+from tasks.lifecycle.clock import now
 from tasks.lifecycle.retries import named, retried
 from tasks.record.journal import read_entry, say
 from tasks.record.left import find_left, forget_left, keep_left, unkeep_left
@@ -34,7 +35,8 @@ async def last_left(phase: Phase, environments: Sequence[str]) -> dict[str, Left
 
 def since_in_words(positions: Mapping[str, Position], lefts: Mapping[str, Left]) -> str:
     """Say since which rollback what runs serves; "" if it does not."""
-    return "; ".join(dict.fromkeys(str(lefts[name]) for name, one in positions.items() if serves_since(one, lefts.get(name))))
+    at = now()
+    return "; ".join(dict.fromkeys(str(lefts[name]) for name, one in positions.items() if serves_since(one, lefts.get(name), at=at)))
 
 
 async def keep_what_is_left(
@@ -44,7 +46,8 @@ async def keep_what_is_left(
     version = version_left(position, choice, bad=bad, to=to)
     if version is not None and choice.version is not None:
         here = await read_here(phase, platform, environment)
-        await keep_left(phase.plan.service, here=here, version=version, serves=choice.version, run=phase.owner)
+        redeploys = choice.kind == "redeploy"
+        await keep_left(phase.plan.service, here=here, version=version, serves=choice.version, run=phase.owner, redeploys=redeploys)
 
 
 async def take_back_what_is_left(phase: Phase, platform: Platform, environment: str) -> None:
