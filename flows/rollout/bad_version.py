@@ -9,6 +9,7 @@ from dataclasses import replace
 from prefect.context import FlowRunContext
 
 from blocks.errors import Refused, Temporary, WorldMoved
+from blocks.outside_text import error_text
 from blocks.platform import Position
 from flows.lifecycle.context import Phase, platform_of
 from flows.rollout.choice import choice_for
@@ -20,11 +21,12 @@ from tasks.evidence.releases_there import releases_there
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.kept_runs import RUN, times_started
 from tasks.lifecycle.retries import retried
-from tasks.record.journal import read_entries
+from tasks.record.journal import read_entries, say
 from tasks.rollout.rollout import read_position
 from tasks.rules.record.entries import outcome_of, select
 from tasks.rules.rollout.left import all_as_meant
 from tasks.rules.rollout.rollback import RollbackChoice, version_meant
+from tasks.rules.rollout.unread import answers_of
 from tasks.rules.rollout.waves import version_to_leave
 
 NAME, UNDER = DECISION, "under release"
@@ -51,6 +53,7 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
             through which no release acted points to what is another's: what is under way goes on.
         WorldMoved: This rollback acted already, and what it was about is lost.
         Temporary: None of them answers, or one does not and the others run nothing.
+        ShipwayError: None of them can be read.
     """
     decided = await phase.read("rollback", name=NAME)
     if decided is not None:
@@ -245,15 +248,17 @@ async def _unknown(phase: Phase, environments: Sequence[str], version: str) -> s
 
 
 async def _positions(phase: Phase, environments: Sequence[str]) -> dict[str, Position]:
-    """Read what each environment runs; one that does not answer is left out, so that it keeps no other from its rollback."""
+    """Read what each environment runs; one that cannot be read is left out, so that it keeps no other from its rollback."""
 
     async def read(environment: str) -> Position:
         platform = await platform_of(phase.plan, environment)
         return await (platform.current() if len(environments) > 1 else retried(read_position)(platform))  # of several, none waits for one
 
     answers = await asyncio.gather(*map(read, environments), return_exceptions=True)
-    found = {name: one for name, one in zip(environments, answers, strict=True) if not isinstance(one, BaseException)}
-    for error in answers:
-        if isinstance(error, BaseException) and (not found or not isinstance(error, Temporary)):
-            raise error
+    found, fault = answers_of(dict(zip(environments, answers, strict=True)))
+    if fault is not None:
+        raise fault
+    for name, error in zip(environments, answers, strict=True):
+        if isinstance(error, BaseException):
+            say(f"what {name} runs cannot be read, so the others are rolled back without: {error_text(error)}")
     return found
