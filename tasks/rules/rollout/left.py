@@ -31,9 +31,10 @@ class Left(NamedTuple):
 def is_under_way(position: Mapping[str, Any], left: Left | None) -> bool:
     """Say whether a rollback started the earlier version beside the one that it leaves, and is not over, or ended there.
 
-    It owns the environment then: a release of that version, which began after a rollback to it had failed, looks the same otherwise.
+    It owns the environment then, or no one does if it ended: a release of that version, which began after a rollback to it had failed,
+    looks the same otherwise.
     """
-    if left is None or position["owner"] != left.run:
+    if left is None or position["owner"] not in {left.run, None}:
         return False
     return position["baseline"] == left.version and _is(position["canary"], left.serves)
 

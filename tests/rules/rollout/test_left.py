@@ -95,16 +95,16 @@ def test_a_second_rollback_never_brings_back_what_the_first_one_left(
     [
         ("r1", {}, True),
         ("release", {}, False),
-        (None, {}, False),
+        (None, {}, True),
         ("r2", {"production": "r1"}, True),
         ("r2", {"production": "release"}, False),
-        ("r2", {"production": None}, False),
+        ("r2", {"production": None}, True),
         ("r2", {"production": "r2"}, True),
         ("r2", {}, True),
     ],
     ids=[
-        "its own", "a release of the version that did not come up then", "no one's", "taken over from it", "taken over from that release",
-        "taken over from no one", "taken over in an attempt before", "taken over without an answer before",
+        "its own", "a release of the version that did not come up then", "no one's, as it ended", "taken over from it",
+        "taken over from that release", "taken over from no one", "taken over in an attempt before", "taken over without an answer before",
     ],
 )  # fmt: skip
 def test_a_rollback_is_under_way_only_where_it_owns_the_environment_or_did_until_it_was_taken_over(
