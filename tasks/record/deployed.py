@@ -66,19 +66,22 @@ async def find_last_deployed(service: str, *, version: str, here: Here) -> datet
     """Find when a version of a service was last promoted in an environment by a run that deployed it there; None if that is not known.
 
     Of a record that cannot be read what is kept beside the key counts: else who takes it away makes each contract one that came later.
+    It was there if the identity is the same, whatever the block was called then.
     """
     unread: list[str] = []
-    found = [one.at async for one in _deployments(service, version=version, here=here, unread=unread)]
-    last = await _kept_moment(service, unread, version=version, here=here)
+    found = [one.at async for one in _deployments(service, version=version, here=here, unread=unread, by_identity=True)]
+    last = await _kept_moment(service, unread, version=version, here=here, by_identity=True)
     return max([*found, *([last] if last else [])], default=None)
 
 
-async def _kept_moment(service: str, runs: Sequence[str], *, version: str, here: Here, closed: bool = False) -> datetime | None:
+async def _kept_moment(
+    service: str, runs: Sequence[str], *, version: str, here: Here, closed: bool = False, by_identity: bool = False
+) -> datetime | None:
     owner = await asyncio.to_thread(_owner_of, here)
     kept = [
         await _kept_promotion(service, run=run, version=version, place=place, closed=closed) for run in runs for place in places_of(here)
     ]
-    return last_here([one for one in kept if one is not None], here, owner=owner)
+    return last_here([one for one in kept if one is not None], here, owner=owner, by_identity=by_identity)
 
 
 async def _kept_promotion(service: str, *, run: str, version: str, place: str, closed: bool) -> Promotion | None:
@@ -90,7 +93,7 @@ async def _kept_promotion(service: str, *, run: str, version: str, place: str, c
     return None
 
 
-async def _deployments(service: str, *, version: str, here: Here, unread: list[str]) -> AsyncIterator[Deployed]:
+async def _deployments(service: str, *, version: str, here: Here, unread: list[str], by_identity: bool = False) -> AsyncIterator[Deployed]:
     """Find the runs; those whose record cannot be read, or trusted, are added to `unread`."""
     owner = await asyncio.to_thread(_owner_of, here)
     names = [await kept_runs_of("deployed", service, version=version, place=place) for place in places_of(here)]
@@ -98,7 +101,7 @@ async def _deployments(service: str, *, version: str, here: Here, unread: list[s
         reading = await _trusted(run)
         if reading is None:
             unread.append(run)
-        elif at := deployed_at(reading.entries, service=service, version=version, here=here, owner=owner):
+        elif at := deployed_at(reading.entries, service=service, version=version, here=here, owner=owner, by_identity=by_identity):
             yield Deployed(at, reading.unchecked and f"the record of {run}: {reading.unchecked}")
 
 
