@@ -14,7 +14,7 @@ from blocks.platform import Position
 from flows.lifecycle.context import Phase, platform_of
 from flows.rollout.choice import choice_for
 from flows.rollout.known import is_known, unknown_in
-from flows.rollout.left import DECISION, fault_of_left, last_left, since_in_words
+from flows.rollout.left import DECISION, fault_of_left, last_left, since_in_words, with_previous
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.others import faults_of_others
 from tasks.evidence.releases_there import releases_there
@@ -252,7 +252,8 @@ async def _positions(phase: Phase, environments: Sequence[str]) -> dict[str, Pos
 
     async def read(environment: str) -> Position:
         platform = await platform_of(phase.plan, environment)
-        return await (platform.current() if len(environments) > 1 else retried(read_position)(platform))  # of several, none waits for one
+        found = await (platform.current() if len(environments) > 1 else retried(read_position)(platform))  # of several, none waits for one
+        return await with_previous(phase, platform, found, environment=environment)
 
     answers = await asyncio.gather(*map(read, environments), return_exceptions=True)
     found, fault = answers_of(dict(zip(environments, answers, strict=True)))

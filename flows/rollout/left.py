@@ -11,6 +11,7 @@ from flows.lifecycle.context import Phase, platform_of
 from flows.rollout.migrations import read_here
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.retries import named, retried
+from tasks.record.before import find_before, keep_before
 from tasks.record.journal import read_entry, say
 from tasks.record.left import find_left, forget_left, keep_left, unkeep_left
 from tasks.rollout.rollout import abort_canary, read_position
@@ -68,7 +69,8 @@ async def take_back_what_is_left(phase: Phase, platform: Platform, environment: 
 async def forget_what_was_left(phase: Phase, environment: str, position: Position, promoted: Mapping[str, str], *, version: str) -> None:
     """Forget, where a release promoted a version, that a rollback left it, and since which rollback something else serves.
 
-    Forget it of the version that served until then, too: a rollback from that one failed, or it would not have served.
+    Forget it of the version that served until then, too: a rollback from that one failed, or it would not have served. That one is kept
+    as the version before, see `with_previous`.
 
     Args:
         phase: The release.
@@ -80,6 +82,19 @@ async def forget_what_was_left(phase: Phase, environment: str, position: Positio
     here = Here(environment, promoted["block"], promoted["identity"])
     versions = [version, position["baseline"] or version, position["previous"] or version]
     await forget_left(phase.plan.service, here=here, versions=versions)
+    await keep_before(phase.plan.service, here=here, version=position["baseline"] or version, before=position["previous"])
+
+
+async def with_previous(phase: Phase, platform: Platform, position: Position, *, environment: str) -> Position:
+    """Give a position with the version that ran before its baseline was promoted, if the platform does not know it.
+
+    After a rollback it knows none: a second one, as what that brought is bad as well, would need a record, which may not be there.
+    """
+    if position["previous"] is not None or position["baseline"] is None:
+        return position
+    here = await read_here(phase, platform, environment)
+    before = await find_before(phase.plan.service, here=here, version=position["baseline"])
+    return {**position, "previous": before}
 
 
 async def fault_of_left(phase: Phase, platform: Platform, position: Position, choice: RollbackChoice, *, environment: str) -> str:

@@ -12,11 +12,12 @@ from blocks.outside_text import as_reason
 from flows.rollout import known, left, revert
 from flows.rollout.bad_version import expect_known
 from tasks.record import journal
+from tasks.record.before import keep_before
 from tasks.record.left import find_left, keep_left
 from tasks.record.without_key import rolling_back
 from tasks.rules.rollout.left import is_under_way
 from tasks.rules.rollout.migrations import Here
-from tests.flows.test_rollback_by_record import RUN, World, here, storage
+from tests.flows.test_rollback_by_record import RUN, World, here, none, storage
 from tests.tasks.conftest import offline
 from tests.tasks.fake_platform import FakePlatform
 
@@ -139,6 +140,25 @@ async def test_a_release_of_the_version_that_did_not_come_up_then_is_rolled_back
     await world.released("r9", "V0")
     assert await world.decide() == "V0"
     assert await choose(world, bad="V0") == ("abort", "BAD")
+
+
+async def test_a_second_rollback_goes_to_what_ran_before_the_version_that_the_first_one_brought(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without any record of it; but not to what was left."""
+    monkeypatch.setattr(known, "find_deployed", none)
+    stand(world, "V0")
+    await keep_before("shop", here=HERE, version="V0", before="V-1")
+    assert await world.decide(bad="V0") == "V0"
+    assert await choose(world, bad="V0") == ("redeploy", "V-1")
+
+
+async def test_what_was_left_is_not_what_ran_before(world: World) -> None:
+    """Although what serves was promoted over it."""
+    stand(world, "V0")
+    await keep_before("shop", here=HERE, version="V0", before="BAD")
+    with pytest.raises(Refused, match="BAD was left by the rollback r0"):
+        await world.decide(bad="V0")
 
 
 async def test_a_rollback_that_failed_leaves_nothing_where_the_version_serves_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
