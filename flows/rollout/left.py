@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 
+from blocks.errors import Superseded
 from blocks.outside_text import error_text
 from blocks.platform import Lease, Platform, Position
 from flows.lifecycle.context import Phase, platform_of
 from flows.rollout.migrations import read_here
 from tasks.lifecycle.clock import now
-from tasks.lifecycle.retries import named, retried
+from tasks.lifecycle.retries import as_temporary, named, retried
 from tasks.record.before import find_before, keep_before
 from tasks.record.journal import read_entry, say
 from tasks.record.left import find_left, forget_left, keep_left, unkeep_left
@@ -51,8 +53,18 @@ async def keep_what_is_left(
         await keep_left(phase.plan.service, here=here, version=version, serves=choice.version, run=phase.owner, redeploys=redeploys)
 
 
-async def take_back_what_is_left(phase: Phase, platform: Platform, environment: str) -> None:
-    """Take back, where a rollback failed, that it leaves a version which serves on: later ones may have to return to that."""
+@asynccontextmanager
+async def leaving_nothing_if_it_fails(phase: Phase, platform: Platform, environment: str) -> AsyncGenerator[None, None]:
+    """Take back that a rollback leaves a version, if that serves on as it failed: later ones may have to return to it."""
+    try:
+        yield
+    except Exception as error:
+        if as_temporary(error) is None and not isinstance(error, Superseded):  # it is over here, and no newer run sees to it
+            await _take_back(phase, platform, environment)
+        raise
+
+
+async def _take_back(phase: Phase, platform: Platform, environment: str) -> None:
     here = await read_here(phase, platform, environment)
     found = await find_left(phase.plan.service, here=here)
     if found is None or found.run != phase.owner:

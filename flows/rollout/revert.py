@@ -15,7 +15,7 @@ from blocks.platform import Lease, Platform, RollsBack
 from flows.lifecycle.context import Phase, begin_phase, informed, platform_of
 from flows.rollout.choice import choice_for
 from flows.rollout.known import expect_known_there
-from flows.rollout.left import keep_what_is_left, remove_canary, take_back_what_is_left, with_previous
+from flows.rollout.left import keep_what_is_left, leaving_nothing_if_it_fails, remove_canary, with_previous
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.moved import is_moved_now, versions_before
 from flows.rollout.others import faults_of_others
@@ -199,12 +199,8 @@ async def roll_back(
             await remove_canary(phase, platform, environment, lease=lease)
         return await _act(phase, platform, choice, environment=environment, lease=lease, number=number)
 
-    try:
+    async with leaving_nothing_if_it_fails(phase, platform, environment):
         choice = await with_lease(phase, platform, reason=reason, act=undo)
-    except Exception as error:
-        if as_temporary(error) is None and not isinstance(error, Superseded):  # it is over here, and no newer run sees to it
-            await take_back_what_is_left(phase, platform, environment)
-        raise
     if choice.kind == "impossible":
         return RollbackResult(outcome=Outcome.FAILED, reason=choice.reason, environment=environment, version=None)
     found = _staying(choice, environment) or await _look_after(phase, platform, choice.version, environment=environment)
