@@ -36,6 +36,7 @@ from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.request import AnyReason, AnyRequester, AnyVersion, EnvironmentName, PlanAsItIs, PlanPath, Restored
 from tasks.rules.plan.targets import waves_reversed
 from tasks.rules.record.asked import OF_ROLLBACK, changed_parameters
+from tasks.rules.rollout.unread import ends_releases
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +175,12 @@ async def _opened(run: str, asked: RollbackRequest) -> RollbackRequest:
 
 
 async def _decided(phase: Phase, environments: Sequence[str], asked: RollbackRequest, *, file: Plan | None) -> tuple[Phase, str]:
-    """Decide what the rollback is about before it stops anything; if the platforms do not answer, the releases stop all the same."""
+    """Decide what the rollback is about before it stops anything; if the platforms cannot be read, the releases stop all the same."""
     try:
         phase = await expect_known(phase, environments, version=asked.version)
         bad = await version_to_leave_by(phase, environments, to=asked.version, bad=asked.bad, restored=asked.restored)
     except Exception as error:
-        if as_temporary(error) is not None:
+        if as_temporary(error) is not None or ends_releases(error):
             await note_version_under_release(phase, environments)
             await _stop_releases(phase, environments, asked, file=file)
         raise

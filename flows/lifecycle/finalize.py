@@ -116,6 +116,7 @@ async def _close_record(phase: Phase | None, run: str, *, version: str, ending: 
     due = not on_demand and outcome != "deployed" and (outcome != "open" or ending.name != "deployed")
     back = await roll_back_release(phase, version=version, ending=ending) if phase and due else {}
     if outcome != "open":
+        await _keep_version(phase, run, entries, version=version, outcome=outcome)  # its process may have ended right before
         return outcome, ending.reason
     stays = await _staying(phase) if phase and due else ()
     left = _left_alone(phase, entries, back, stays, version=version) if phase and due else {}
@@ -128,7 +129,14 @@ async def _close_record(phase: Phase | None, run: str, *, version: str, ending: 
         evidence["targets"] = left | {name: one.reason for name, one in back.items() if is_production(name)}
     what = f"{version or 'The rollback'}: {outcome.replace('_', ' ')}"
     await append_entry(run, what, kind="closed", why=reason, evidence=evidence)
+    await _keep_version(phase, run, entries, version=version, outcome=outcome)
     return outcome, reason
+
+
+async def _keep_version(phase: Phase | None, run: str, entries: Sequence[Entry], *, version: str, outcome: str) -> None:
+    """Keep beside the key that a closed record says `deployed`: a rollback returns to the version although the storage is away."""
+    if phase and outcome == "deployed":
+        await keep_deployed(run, entries, service=phase.plan.service, version=version, closed=True)
 
 
 async def roll_back_release(phase: Phase, *, version: str, ending: Ending) -> dict[str, RollbackResult]:

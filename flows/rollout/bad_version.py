@@ -9,24 +9,27 @@ from dataclasses import replace
 from prefect.context import FlowRunContext
 
 from blocks.errors import Refused, Temporary, WorldMoved
+from blocks.outside_text import error_text
 from blocks.platform import Position
 from flows.lifecycle.context import Phase, platform_of
 from flows.rollout.choice import choice_for
 from flows.rollout.known import is_known, unknown_in
-from flows.rollout.left import fault_of_left, last_left, since_in_words
+from flows.rollout.left import DECISION, fault_of_left, last_left, since_in_words, with_previous
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.others import faults_of_others
 from tasks.evidence.releases_there import releases_there
+from tasks.lifecycle.clock import now
 from tasks.lifecycle.kept_runs import RUN, times_started
 from tasks.lifecycle.retries import retried
-from tasks.record.journal import read_entries
+from tasks.record.journal import read_entries, say
 from tasks.rollout.rollout import read_position
 from tasks.rules.record.entries import outcome_of, select
-from tasks.rules.rollout.left import as_meant
+from tasks.rules.rollout.left import all_as_meant
 from tasks.rules.rollout.rollback import RollbackChoice, version_meant
+from tasks.rules.rollout.unread import answers_of
 from tasks.rules.rollout.waves import version_to_leave
 
-NAME, UNDER = "bad version", "under release"
+NAME, UNDER = DECISION, "under release"
 PREVIOUS = "previous"
 
 
@@ -50,6 +53,7 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
             through which no release acted points to what is another's: what is under way goes on.
         WorldMoved: This rollback acted already, and what it was about is lost.
         Temporary: None of them answers, or one does not and the others run nothing.
+        ShipwayError: None of them can be read.
     """
     decided = await phase.read("rollback", name=NAME)
     if decided is not None:
@@ -65,14 +69,16 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
     owners = {owner: [(None, name) for name in own] for one in positions.values() if (owner := one["owner"]) and RUN.fullmatch(owner)}
     under = await _version_of(owners) or await _leaving(owners) or await note_version_under_release(phase, own)
     runs, lefts = _in_words(positions, own), await last_left(phase, list(positions))
-    meant = {name: as_meant(one, lefts.get(name), to=to or PREVIOUS) for name, one in positions.items()}
+    silent = [name for name in own if name not in positions]
+    meant = all_as_meant(positions, lefts, to=to or PREVIOUS, at=now(), silent=silent)
     wanted = bad or under or _common_version(meant, own, to=to or PREVIOUS, runs=runs)
     moves = await _expect_way(phase, positions, to=to or PREVIOUS, bad=wanted, under=under, restored=restored)
     moves = moves or has_acted or wanted == under != ""
     if not moves and len(positions) == len(own):
         raise Refused(_nothing_to_do(runs, bad=wanted, since=since_in_words(positions, lefts)))
     what = f"{wanted} is the bad version" if wanted else "What each target runs is the bad version"
-    decided = await phase.append(what, kind="rollback", name=NAME, why=runs, evidence={"bad": wanted, "moves": moves})
+    evidence = {"bad": wanted, "moves": moves, "owners": {name: one["owner"] for name, one in positions.items()}}
+    decided = await phase.append(what, kind="rollback", name=NAME, why=runs, evidence=evidence)
     return str(decided.evidence["bad"])
 
 
@@ -242,15 +248,18 @@ async def _unknown(phase: Phase, environments: Sequence[str], version: str) -> s
 
 
 async def _positions(phase: Phase, environments: Sequence[str]) -> dict[str, Position]:
-    """Read what each environment runs; one that does not answer is left out, so that it keeps no other from its rollback."""
+    """Read what each environment runs; one that cannot be read is left out, so that it keeps no other from its rollback."""
 
     async def read(environment: str) -> Position:
         platform = await platform_of(phase.plan, environment)
-        return await (platform.current() if len(environments) > 1 else retried(read_position)(platform))  # of several, none waits for one
+        found = await (platform.current() if len(environments) > 1 else retried(read_position)(platform))  # of several, none waits for one
+        return await with_previous(phase, platform, found, environment=environment)
 
     answers = await asyncio.gather(*map(read, environments), return_exceptions=True)
-    found = {name: one for name, one in zip(environments, answers, strict=True) if not isinstance(one, BaseException)}
-    for error in answers:
-        if isinstance(error, BaseException) and (not found or not isinstance(error, Temporary)):
-            raise error
+    found, fault = answers_of(dict(zip(environments, answers, strict=True)))
+    if fault is not None:
+        raise fault
+    for name, error in zip(environments, answers, strict=True):
+        if isinstance(error, BaseException):
+            say(f"what {name} runs cannot be read, so the others are rolled back without: {error_text(error)}")
     return found

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 
+from blocks.errors import Superseded
+from blocks.outside_text import error_text
 from blocks.platform import Lease, Platform, Position
 from flows.lifecycle.context import Phase, platform_of
 from flows.rollout.migrations import read_here
-from tasks.lifecycle.retries import named, retried
-from tasks.record.journal import read_entry
-from tasks.record.left import find_left, forget_left, keep_left
+from tasks.lifecycle.clock import now
+from tasks.lifecycle.retries import as_temporary, named, retried
+from tasks.record.before import find_before, keep_before
+from tasks.record.journal import read_entry, say
+from tasks.record.left import find_left, forget_left, keep_left, unkeep_left
 from tasks.rollout.rollout import abort_canary, read_position
 from tasks.rules.record.entries import moment
-from tasks.rules.rollout.left import Left, is_under_way, serves_since, version_left
+from tasks.rules.rollout.left import Left, as_before, is_under_way, serves_since, stays_after_all, version_left
 from tasks.rules.rollout.migrations import Here
 from tasks.rules.rollout.rollback import RollbackChoice
+
+DECISION = "bad version"  # the entry in which a rollback on demand says what it is about, and who owned what
 
 
 async def last_left(phase: Phase, environments: Sequence[str]) -> dict[str, Left]:
@@ -31,7 +38,8 @@ async def last_left(phase: Phase, environments: Sequence[str]) -> dict[str, Left
 
 def since_in_words(positions: Mapping[str, Position], lefts: Mapping[str, Left]) -> str:
     """Say since which rollback what runs serves; "" if it does not."""
-    return "; ".join(dict.fromkeys(str(lefts[name]) for name, one in positions.items() if serves_since(one, lefts.get(name))))
+    at = now()
+    return "; ".join(dict.fromkeys(str(lefts[name]) for name, one in positions.items() if serves_since(one, lefts.get(name), at=at)))
 
 
 async def keep_what_is_left(
@@ -41,11 +49,40 @@ async def keep_what_is_left(
     version = version_left(position, choice, bad=bad, to=to)
     if version is not None and choice.version is not None:
         here = await read_here(phase, platform, environment)
-        await keep_left(phase.plan.service, here=here, version=version, serves=choice.version, run=phase.owner)
+        redeploys = choice.kind == "redeploy"
+        await keep_left(phase.plan.service, here=here, version=version, serves=choice.version, run=phase.owner, redeploys=redeploys)
+
+
+@asynccontextmanager
+async def leaving_nothing_if_it_fails(phase: Phase, platform: Platform, environment: str) -> AsyncGenerator[None, None]:
+    """Take back that a rollback leaves a version, if that serves on as it failed: later ones may have to return to it."""
+    try:
+        yield
+    except Exception as error:
+        if as_temporary(error) is None and not isinstance(error, Superseded):  # it is over here, and no newer run sees to it
+            await _take_back(phase, platform, environment)
+        raise
+
+
+async def _take_back(phase: Phase, platform: Platform, environment: str) -> None:
+    here = await read_here(phase, platform, environment)
+    found = await find_left(phase.plan.service, here=here)
+    if found is None or found.run != phase.owner:
+        return
+    try:
+        position = await retried(read_position)(platform)
+    except Exception as error:  # noqa: BLE001 - what failed before is what is told
+        say(f"whether {found.version} serves on in {environment} cannot be read: {error_text(error)}")
+        return
+    if stays_after_all(position, found):
+        await unkeep_left(phase.plan.service, here=here, left=found)
 
 
 async def forget_what_was_left(phase: Phase, environment: str, position: Position, promoted: Mapping[str, str], *, version: str) -> None:
     """Forget, where a release promoted a version, that a rollback left it, and since which rollback something else serves.
+
+    Forget it of the version that served until then, too: a rollback from that one failed, or it would not have served. That one is kept
+    as the version before, see `with_previous`.
 
     Args:
         phase: The release.
@@ -55,7 +92,21 @@ async def forget_what_was_left(phase: Phase, environment: str, position: Positio
         version: The version.
     """
     here = Here(environment, promoted["block"], promoted["identity"])
-    await forget_left(phase.plan.service, here=here, versions=[version, position["baseline"] or version])
+    versions = [version, position["baseline"] or version, position["previous"] or version]
+    await forget_left(phase.plan.service, here=here, versions=versions)
+    await keep_before(phase.plan.service, here=here, version=position["baseline"] or version, before=position["previous"])
+
+
+async def with_previous(phase: Phase, platform: Platform, position: Position, *, environment: str) -> Position:
+    """Give a position with the version that ran before its baseline was promoted, if the platform does not know it.
+
+    After a rollback it knows none: a second one, as what that brought is bad as well, would need a record, which may not be there.
+    """
+    if position["previous"] is not None or position["baseline"] is None:
+        return position
+    here = await read_here(phase, platform, environment)
+    before = await find_before(phase.plan.service, here=here, version=position["baseline"])
+    return {**position, "previous": before}
 
 
 async def fault_of_left(phase: Phase, platform: Platform, position: Position, choice: RollbackChoice, *, environment: str) -> str:
@@ -94,4 +145,9 @@ async def newer_rollback(phase: Phase, environments: Sequence[str]) -> str:
 
 
 async def _is_under_way(phase: Phase, platform: Platform, position: Position, environment: str) -> bool:
-    return is_under_way(position, await find_left(phase.plan.service, here=await read_here(phase, platform, environment)))
+    found = await find_left(phase.plan.service, here=await read_here(phase, platform, environment))
+    if found is None:
+        return False
+    decided = await phase.read("rollback", name=DECISION)
+    owners = decided.evidence.get("owners", {}) if decided else {}
+    return is_under_way(as_before(position, found, by=phase.owner, owners=owners, environment=environment), found)

@@ -15,7 +15,7 @@ from blocks.platform import Lease, Platform, RollsBack
 from flows.lifecycle.context import Phase, begin_phase, informed, platform_of
 from flows.rollout.choice import choice_for
 from flows.rollout.known import expect_known_there
-from flows.rollout.left import keep_what_is_left, remove_canary
+from flows.rollout.left import keep_what_is_left, leaving_nothing_if_it_fails, remove_canary, with_previous
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.moved import is_moved_now, versions_before
 from flows.rollout.others import faults_of_others
@@ -199,7 +199,8 @@ async def roll_back(
             await remove_canary(phase, platform, environment, lease=lease)
         return await _act(phase, platform, choice, environment=environment, lease=lease, number=number)
 
-    choice = await with_lease(phase, platform, reason=reason, act=undo)
+    async with leaving_nothing_if_it_fails(phase, platform, environment):
+        choice = await with_lease(phase, platform, reason=reason, act=undo)
     if choice.kind == "impossible":
         return RollbackResult(outcome=Outcome.FAILED, reason=choice.reason, environment=environment, version=None)
     found = _staying(choice, environment) or await _look_after(phase, platform, choice.version, environment=environment)
@@ -232,6 +233,8 @@ async def _choose(
     chosen = await phase.read("rollback", environment=environment, name="choice")
     if chosen is None:
         position = await retried(read_position)(platform)
+        if on_demand:
+            position = await with_previous(phase, platform, position, environment=environment)
         choice = choice_for(phase, position, to=to, bad=bad, is_first=is_first)
         if on_demand:
             await expect_known_there(phase, platform, position, choice, environment=environment)

@@ -23,6 +23,8 @@ from tasks.rules.record.entries import Entry, timestamp
 from tasks.rules.rollout.deployed import Promotion, deployed_at, last_here, places_of, promotions_in
 from tasks.rules.rollout.migrations import Here
 
+DEPLOYED = "deployed"
+
 
 class Deployed(NamedTuple):
     """A run that deployed a version: when it promoted it there, and a sentence if its record's seals were not checked, else ""."""
@@ -31,21 +33,32 @@ class Deployed(NamedTuple):
     unchecked: str
 
 
-async def keep_deployed(run: str, entries: Sequence[Entry], *, service: str, version: str) -> None:
-    """Keep where and when a run brought a version, before its record is closed.
+async def keep_deployed(run: str, entries: Sequence[Entry], *, service: str, version: str, closed: bool = False) -> None:
+    """Keep where and when a run brought a version, before its record is closed, and again once it is.
 
-    What counts is whether the record then says that it was deployed; of one that cannot be read the moment counts for contracts alone.
+    What counts is whether the record then says that it was deployed. Of one that cannot be read the moment counts for contracts, and in a
+    rollback what was kept once it was closed, for the version.
     """
     last = {place: one for one in promotions_in(entries, service=service) for place in places_of(one.here)}
     for place, (here, at) in last.items():
         facts = {"environment": here.environment, "block": here.block, "identity": here.identity, "at": timestamp(at)}
+        facts |= {"outcome": DEPLOYED} if closed else {}
         await keep_run("deployed", service, run=run, version=version, place=place, facts=facts)
 
 
 async def find_deployed(service: str, *, version: str, here: Here) -> Deployed | None:
-    """Find a run which deployed a version of a service in an environment; None if no record says that."""
-    async for found in _deployments(service, version=version, here=here, unread=[]):
+    """Find a run which deployed a version of a service in an environment; None if no record says that.
+
+    In a rollback what is kept beside the key of a record that was closed counts as well, if the record cannot be read: else who takes the
+    storage away keeps a bad version in production.
+    """
+    unread: list[str] = []
+    async for found in _deployments(service, version=version, here=here, unread=unread):
         return found
+    if is_rolling_back():
+        for run in unread:
+            if at := await _kept_moment(service, [run], version=version, here=here, closed=True):
+                return Deployed(at, f"the record of {run} cannot be read; what is kept beside the key of its end counts")
     return None
 
 
@@ -53,23 +66,34 @@ async def find_last_deployed(service: str, *, version: str, here: Here) -> datet
     """Find when a version of a service was last promoted in an environment by a run that deployed it there; None if that is not known.
 
     Of a record that cannot be read what is kept beside the key counts: else who takes it away makes each contract one that came later.
+    It was there if the identity is the same, whatever the block was called then.
     """
     unread: list[str] = []
-    found = [one.at async for one in _deployments(service, version=version, here=here, unread=unread)]
-    owner = await asyncio.to_thread(_owner_of, here)
-    kept = [await _kept_promotion(service, run=run, version=version, place=place) for run in unread for place in places_of(here)]
-    last = last_here([one for one in kept if one is not None], here, owner=owner)
+    found = [one.at async for one in _deployments(service, version=version, here=here, unread=unread, by_identity=True)]
+    last = await _kept_moment(service, unread, version=version, here=here, by_identity=True)
     return max([*found, *([last] if last else [])], default=None)
 
 
-async def _kept_promotion(service: str, *, run: str, version: str, place: str) -> Promotion | None:
+async def _kept_moment(
+    service: str, runs: Sequence[str], *, version: str, here: Here, closed: bool = False, by_identity: bool = False
+) -> datetime | None:
+    owner = await asyncio.to_thread(_owner_of, here)
+    kept = [
+        await _kept_promotion(service, run=run, version=version, place=place, closed=closed) for run in runs for place in places_of(here)
+    ]
+    return last_here([one for one in kept if one is not None], here, owner=owner, by_identity=by_identity)
+
+
+async def _kept_promotion(service: str, *, run: str, version: str, place: str, closed: bool) -> Promotion | None:
     kept = await kept_facts("deployed", service, run=run, version=version, place=place)
+    if closed and (kept.get("outcome") != DEPLOYED or not await asyncio.to_thread(_is_closed, run)):
+        return None
     with suppress(KeyError, ValueError):
         return Promotion(Here(kept["environment"], kept["block"], kept["identity"]), datetime.fromisoformat(kept["at"]))
     return None
 
 
-async def _deployments(service: str, *, version: str, here: Here, unread: list[str]) -> AsyncIterator[Deployed]:
+async def _deployments(service: str, *, version: str, here: Here, unread: list[str], by_identity: bool = False) -> AsyncIterator[Deployed]:
     """Find the runs; those whose record cannot be read, or trusted, are added to `unread`."""
     owner = await asyncio.to_thread(_owner_of, here)
     names = [await kept_runs_of("deployed", service, version=version, place=place) for place in places_of(here)]
@@ -77,7 +101,7 @@ async def _deployments(service: str, *, version: str, here: Here, unread: list[s
         reading = await _trusted(run)
         if reading is None:
             unread.append(run)
-        elif at := deployed_at(reading.entries, service=service, version=version, here=here, owner=owner):
+        elif at := deployed_at(reading.entries, service=service, version=version, here=here, owner=owner, by_identity=by_identity):
             yield Deployed(at, reading.unchecked and f"the record of {run}: {reading.unchecked}")
 
 
@@ -101,6 +125,13 @@ def _ends_in_head(run: str, reading: Reading) -> bool:
     with suppress(KeyFolderFault, Tampered):
         head = read_head(run)
         return head is not None and head.hash == reading.entries[-1].hash
+    return False
+
+
+def _is_closed(run: str) -> bool:
+    with suppress(KeyFolderFault, Tampered):
+        head = read_head(run)
+        return head is not None and head.closed
     return False
 
 

@@ -1,6 +1,7 @@
 """What rollbacks left in an environment, kept beside the key by service, version and place, until a release promotes that version there.
 
-Under the empty version lies what the last one left. That a file is there says enough of a version, also if it cannot be read any more.
+Under the empty version lies what the last one left that started another version; an abort leaves nothing to confuse.
+That a file is there says enough of a version, also if it cannot be read any more.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ FOLDER = "left"
 WHAT = "which says what a rollback left"
 
 
-async def keep_left(service: str, *, here: Here, version: str, serves: str, run: str) -> None:
+async def keep_left(service: str, *, here: Here, version: str, serves: str, run: str, redeploys: bool = True) -> None:
     """Keep that a rollback leaves a version, before it does; a key folder that cannot be used keeps no rollback back."""
     value = {"version": version, "serves": serves, "run": run, "at": now().isoformat()}
     try:
         for place in places_of(here):
-            for name in ("", *names_of(version)):
+            for name in ([""] if redeploys else []) + names_of(version):
                 await write(FOLDER, name_of(service, name, place), value, what=WHAT)
     except KeyFolderFault as error:
         say(f"that {version} is left could not be kept, so a later rollback may return to it: {error_text(error)}")
@@ -56,6 +57,18 @@ async def forget_left(service: str, *, here: Here, versions: Iterable[str]) -> N
     for name in (name_of(service, name, place) for place in places_of(here) for name in names):
         with suppress(OSError):
             await asyncio.to_thread(remove_kept, FOLDER, name)
+
+
+async def unkeep_left(service: str, *, here: Here, left: Left) -> None:
+    """Take back that a rollback left a version, as that serves on: it may be returned to, unless another rollback left it as well.
+
+    What lies under the empty version stays: who asks again is about the same version, while what was started is beside it.
+    """
+    for name in (name_of(service, name, place) for place in places_of(here) for name in names_of(left.version)):
+        found = await asyncio.to_thread(_read, name)
+        if found is not None and found.run == left.run:
+            with suppress(OSError):
+                await asyncio.to_thread(remove_kept, FOLDER, name)
 
 
 def _read(name: str) -> Left | None:

@@ -107,7 +107,8 @@ class Stage:
         from blocks.key_folder.key_file import key_path  # noqa: PLC0415
 
         await self.free()
-        shutil.rmtree(key_path().parent / "left", ignore_errors=True)  # what runs now serves since no rollback
+        for folder in ("left", "before"):  # what runs now serves since no rollback, and no release brought it
+            shutil.rmtree(key_path().parent / folder, ignore_errors=True)
         for environment in self.environments:
             platform = self.platform(environment)
             lease = await platform.acquire_lease("reset", takeover=True)

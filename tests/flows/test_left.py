@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 
-from blocks.errors import Refused
+from blocks.errors import Refused, RolloutFailed
 from blocks.outside_text import as_reason
-from flows.rollout import known, revert
+from flows.rollout import known, left, revert
 from flows.rollout.bad_version import expect_known
 from tasks.record import journal
+from tasks.record.before import keep_before
 from tasks.record.left import find_left, keep_left
 from tasks.record.without_key import rolling_back
+from tasks.rules.rollout.left import is_under_way
 from tasks.rules.rollout.migrations import Here
-from tests.flows.test_rollback_by_record import RUN, World, here, storage
+from tests.flows.test_rollback_by_record import RUN, World, here, none, storage
 from tests.tasks.conftest import offline
 from tests.tasks.fake_platform import FakePlatform
 
@@ -119,3 +121,68 @@ async def test_a_release_beside_a_version_that_could_not_be_left_is_rolled_back_
             is_first=False, on_demand=True,
         )  # fmt: skip
     assert (found.kind, found.version) == ("abort", "BAD")
+
+
+async def choose(world: World, *, bad: str) -> tuple[str, str | None]:
+    """Choose after the environment was taken over."""
+    world.platform.position["owner"] = RUN
+    with rolling_back():
+        found = await revert._choose(
+            world.phase, world.platform, environment="production", reason=as_reason("x"), bad=bad, to="previous", restored=[],
+            is_first=False, on_demand=True,
+        )  # fmt: skip
+    return found.kind, found.version
+
+
+async def test_a_release_of_the_version_that_did_not_come_up_then_is_rolled_back(world: World) -> None:
+    """It looks as r0 did when that started V0 beside BAD; who owns the environment says which of them it is, also once it is taken over."""
+    stand(world, "BAD", "V0", previous="V-1", owner="r9")
+    await world.released("r9", "V0")
+    assert await world.decide() == "V0"
+    assert await choose(world, bad="V0") == ("abort", "BAD")
+
+
+async def test_a_second_rollback_goes_to_what_ran_before_the_version_that_the_first_one_brought(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without any record of it; but not to what was left."""
+    monkeypatch.setattr(known, "find_deployed", none)
+    stand(world, "V0")
+    await keep_before("shop", here=HERE, version="V0", before="V-1")
+    assert await world.decide(bad="V0") == "V0"
+    assert await choose(world, bad="V0") == ("redeploy", "V-1")
+
+
+async def test_what_was_left_is_not_what_ran_before(world: World) -> None:
+    """Although what serves was promoted over it."""
+    stand(world, "V0")
+    await keep_before("shop", here=HERE, version="V0", before="BAD")
+    with pytest.raises(Refused, match="BAD was left by the rollback r0"):
+        await world.decide(bad="V0")
+
+
+async def test_a_rollback_that_failed_leaves_nothing_where_the_version_serves_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later rollback returns to that; one that is asked for again is about it."""
+
+    async def broken(*_: Any, **__: Any) -> None:
+        world.platform.position.update(canary="V0", percent=0)
+        raise RolloutFailed("V0 does not come up")
+
+    monkeypatch.setattr(revert, "prepare", broken)
+    monkeypatch.setattr(revert, "place_of", lambda *_: SimpleNamespace(ready_timeout_seconds=1))
+    stand(world, "BAD", previous="V0")
+    with rolling_back(), pytest.raises(RolloutFailed):
+        await revert.roll_back(world.phase, "production", reason=as_reason("x"), to="", bad="BAD", on_demand=True)
+    assert await find_left("shop", here=HERE, version="BAD") is None
+    last = await find_left("shop", here=HERE)
+    assert last is not None
+    assert is_under_way(world.platform.position, last)
+
+
+async def test_a_release_over_a_version_that_could_not_be_left_makes_it_one_to_return_to(world: World) -> None:
+    """It served until then; what another rollback left stays left."""
+    await keep_left("shop", here=HERE, version="WORSE", serves="BAD", run="r-1")
+    runs: Any = {"baseline": "V2", "previous": "BAD"}
+    await left.forget_what_was_left(world.phase, "production", runs, {"block": HERE.block, "identity": HERE.identity}, version="V2")
+    assert await find_left("shop", here=HERE, version="BAD") is None
+    assert await find_left("shop", here=HERE, version="WORSE") is not None

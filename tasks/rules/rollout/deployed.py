@@ -35,7 +35,9 @@ def promotions_in(entries: Sequence[Entry], *, service: str) -> list[Promotion]:
     ]
 
 
-def deployed_at(entries: Sequence[Entry], *, service: str, version: str, here: Here, owner: str) -> datetime | None:
+def deployed_at(
+    entries: Sequence[Entry], *, service: str, version: str, here: Here, owner: str, by_identity: bool = False
+) -> datetime | None:
     """Say when this version was last promoted here by a run that deployed it.
 
     That is the moment that counts for contracts: a release may wait in the queue, or for people, while another one begins a contract.
@@ -46,6 +48,7 @@ def deployed_at(entries: Sequence[Entry], *, service: str, version: str, here: H
         version: The version.
         here: The environment.
         owner: As `is_here`.
+        by_identity: As `is_here`.
 
     Returns:
         The moment; None unless the record, whole from its first entry to its last, says that it was deployed here.
@@ -53,15 +56,15 @@ def deployed_at(entries: Sequence[Entry], *, service: str, version: str, here: H
     whole = [*entries]
     if outcome_of(whole) != "deployed" or verify_chain(whole) or whole[0].evidence.get("version") != version:
         return None
-    return last_here(promotions_in(whole, service=service), here, owner=owner)
+    return last_here(promotions_in(whole, service=service), here, owner=owner, by_identity=by_identity)
 
 
-def last_here(promotions: Sequence[Promotion], here: Here, *, owner: str) -> datetime | None:
+def last_here(promotions: Sequence[Promotion], here: Here, *, owner: str, by_identity: bool = False) -> datetime | None:
     """Give the moment of the last of these promotions that was here, see `is_here`; None if none was."""
-    return max((one.at for one in promotions if is_here(one.here, here, owner=owner)), default=None)
+    return max((one.at for one in promotions if is_here(one.here, here, owner=owner, by_identity=by_identity)), default=None)
 
 
-def is_here(one: Here, here: Here, *, owner: str) -> bool:
+def is_here(one: Here, here: Here, *, owner: str, by_identity: bool = False) -> bool:
     """Say whether a promotion was here: by the block, which may have moved, or by what that points to, as it may have been renamed.
 
     What a platform points to is said by its API server, which may be anyone's. So it counts for a promotion through another block only if
@@ -72,13 +75,15 @@ def is_here(one: Here, here: Here, *, owner: str) -> bool:
         one: Where the promotion was.
         here: The environment.
         owner: The block that was the first to deploy to what `here` points to; "" if no file says it.
+        by_identity: Whether the same identity is enough, as for contracts: after a block was renamed twice, or back, no file shows more,
+            and each contract would refuse the rollback. It makes no version known that did not run there.
     """
     if section_of(one.environment) != section_of(here.environment):
         return False
     is_same = one.identity == here.identity != ""
     if one.block == here.block != "":
         return is_same or owner in {"", here.block}
-    return is_same and one.block == owner != ""
+    return is_same and (by_identity or one.block == owner != "")
 
 
 def places_of(here: Here) -> list[str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from tasks.rules.rollout.rollback import RollbackChoice, version_meant
+from tasks.rules.rollout.waves import version_to_leave
 
 CONFIGURATION = "+config."  # as in `blocks.platform`
+TWICE = timedelta(hours=1)  # within it a rollback that names no version is taken for the same one, asked for again
 P = TypeVar("P", bound=Mapping[str, Any])
 
 
@@ -27,29 +29,79 @@ class Left(NamedTuple):
 
 
 def is_under_way(position: Mapping[str, Any], left: Left | None) -> bool:
-    """Say whether a rollback started the earlier version beside the one that it leaves, and is not over, or ended there."""
-    return left is not None and position["baseline"] == left.version and _is(position["canary"], left.serves)
+    """Say whether a rollback started the earlier version beside the one that it leaves, and is not over, or ended there.
+
+    It owns the environment then, or no one does if it ended: a release of that version, which began after a rollback to it had failed,
+    looks the same otherwise.
+    """
+    if left is None or position["owner"] not in {left.run, None}:
+        return False
+    return position["baseline"] == left.version and _is(position["canary"], left.serves)
 
 
-def serves_since(position: Mapping[str, Any], left: Left | None) -> bool:
-    """Say whether what a rollback brought serves alone."""
-    return left is not None and position["canary"] is None and _is(position["baseline"], left.serves)
+def stays_after_all(position: Mapping[str, Any], left: Left) -> bool:
+    """Say whether the version that a rollback was to leave serves on alone, as what was started beside it did not come up."""
+    return position["baseline"] == left.version and (position["canary"] is None or position["percent"] == 0)
 
 
-def as_meant(position: P, left: Left | None, *, to: str) -> P:
+def as_before(position: P, left: Left, *, by: str, owners: Mapping[str, Any], environment: str) -> P:
+    """Give a position with the owner that the environment had before a rollback took it over.
+
+    Args:
+        position: What it runs.
+        left: What the last rollback left there, which counts as under way if the owner is not known.
+        by: The rollback that asks.
+        owners: Who owned which environment when that began, as far as they answered.
+        environment: Which one it is.
+    """
+    if position["owner"] != by:
+        return position
+    owner = owners.get(environment, by)
+    found: Any = {**position, "owner": left.run if owner == by else owner}
+    return found  # type: ignore[no-any-return]
+
+
+def serves_since(position: Mapping[str, Any], left: Left | None, *, at: datetime) -> bool:
+    """Say whether what a rollback brought serves alone, and that was chosen within the last hour: later it may be bad itself."""
+    if left is None or left.at is None or at - left.at > TWICE:
+        return False
+    return position["canary"] is None and _is(position["baseline"], left.serves)
+
+
+def as_meant(position: P, left: Left | None, *, to: str, at: datetime) -> P:
     """Give a position in which the version that an earlier rollback left is the newest: a rollback that names none is about that, too.
 
     Args:
-        position: What an environment runs: `baseline`, `canary`, `previous`.
+        position: What an environment runs: `baseline`, `canary`, `previous`, and its `owner`.
         left: What the last rollback left there, if no release was deployed since.
         to: The version to return to, or `previous`: to an older version than the one that serves, the latter is left.
+        at: Now.
     """
     if left is None:
         return position
-    if is_under_way(position, left) or (serves_since(position, left) and to in {"previous", left.serves, position["baseline"]}):
+    if is_under_way(position, left) or (serves_since(position, left, at=at) and to in {"previous", left.serves, position["baseline"]}):
         found: Any = {**position, "baseline": left.serves, "canary": left.version}
         return found  # type: ignore[no-any-return]
     return position
+
+
+def all_as_meant(positions: Mapping[str, P], lefts: Mapping[str, Left], *, to: str, at: datetime, silent: Collection[str]) -> dict[str, P]:
+    """Give the positions of all targets as they are meant.
+
+    Where what rollbacks left in some of them would only make the bad version of all unknown, what serves there counts: a version came to
+    other targets since.
+
+    Args:
+        positions: What each target runs.
+        lefts: What the last rollback left in each, as far as known.
+        to: As `as_meant`.
+        at: Now.
+        silent: Targets that did not say what they run.
+    """
+    meant = {name: as_meant(one, lefts.get(name), to=to, at=at) for name, one in positions.items()}
+    if version_to_leave(meant, to=to, silent=silent) is not None:
+        return meant
+    return {name: meant[name] if is_under_way(one, lefts.get(name)) else one for name, one in positions.items()}
 
 
 def version_left(position: Mapping[str, Any], choice: RollbackChoice, *, bad: str, to: str) -> str | None:

@@ -128,6 +128,25 @@ def test_what_a_platform_points_to_counts_as_far_as_its_owner_is_known(through: 
 
 
 @pytest.mark.parametrize(
+    ("through", "here", "owner", "yes"),
+    [
+        (Here("production", "b", UID), Here("production", "c", UID), "a", True),
+        (Here("production", "b", UID), Here("production", "a", UID), "a", True),
+        (Here("production", "a", UID), Here("production", "b", UID), "", True),
+        (Here("production", "a", "kubernetes u-0"), Here("production", "a", UID), "b", False),
+        (Here("production", "b"), Here("production", "c"), "a", False),
+        (Here("staging", "b", UID), Here("production", "c", UID), "a", False),
+    ],
+    ids=["renamed twice", "renamed back", "no owner's file", "the block points to another one's by now", "neither says it", "staging"],
+)
+def test_for_contracts_a_version_was_deployed_where_the_identity_is_the_same(through: Here, here: Here, owner: str, *, yes: bool) -> None:
+    """Whatever its block was called then: else each contract would refuse the rollback."""
+    entries = record("release", through)
+    found = deployed_at(entries, service="shop", version="1.0", here=here, owner=owner, by_identity=True)
+    assert (found is not None) is yes
+
+
+@pytest.mark.parametrize(
     ("changes", "asked"),
     [
         ({"service": "pay"}, {}),

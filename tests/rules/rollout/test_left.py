@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.rules.rollout.left import Left, as_meant, is_under_way, serves_since, version_left
+from tasks.rules.rollout.left import (
+    TWICE,
+    Left,
+    all_as_meant,
+    as_before,
+    as_meant,
+    is_under_way,
+    serves_since,
+    stays_after_all,
+    version_left,
+)
 from tasks.rules.rollout.rollback import RollbackChoice, choose_rollback, version_meant
 from tasks.rules.rollout.waves import version_to_leave
 
-LEFT = Left("2.0", "1.9", "r1")
+NOW = datetime(2026, 11, 30, 3, 10, tzinfo=UTC)
+LEFT = Left("2.0", "1.9", "r1", NOW)
 VERSIONS = st.sampled_from(["1.8", "1.9", "2.0", "2.1"])
 
 
-def position(baseline: str | None, canary: str | None = None, previous: str | None = None) -> dict[str, Any]:
-    """Give what an environment runs."""
-    return {"baseline": baseline, "canary": canary, "previous": previous}
+def position(
+    baseline: str | None, canary: str | None = None, previous: str | None = None, *, owner: str | None = "r1", percent: int = 0
+) -> dict[str, Any]:
+    """Give what an environment runs, owned by the rollback that left something there."""
+    return {"baseline": baseline, "canary": canary, "previous": previous, "owner": owner, "percent": percent}
 
 
 @pytest.mark.parametrize(
@@ -31,6 +45,8 @@ def position(baseline: str | None, canary: str | None = None, previous: str | No
         (position("2.0", "1.9"), "previous", "2.0"),
         (position("2.0", "1.9+config.a"), "previous", "2.0"),
         (position("2.0", "1.9"), "1.8", "2.0"),
+        (position("2.0", "1.9", owner="release"), "previous", "1.9"),
+        (position("2.0", "1.9", owner="release"), "1.8", "1.9"),
         (position("1.9", "2.0"), "previous", "2.0"),
         (position("1.9", "2.1"), "previous", "2.1"),
         (position("2.0"), "previous", "2.0"),
@@ -43,9 +59,9 @@ def test_the_version_that_was_left_is_meant_while_what_a_rollback_brought_serves
     runs: dict[str, Any], to: str, meant: str | None
 ) -> None:
     """An older version by name leaves what serves, and so does what came since."""
-    found = as_meant(runs, LEFT, to=to)
+    found = as_meant(runs, LEFT, to=to, at=NOW)
     assert version_meant(baseline=found["baseline"], canary=found["canary"], to=to) == meant
-    assert as_meant(runs, None, to=to) is runs
+    assert as_meant(runs, None, to=to, at=NOW) is runs
 
 
 @given(baseline=VERSIONS, canary=st.none() | VERSIONS, previous=st.none() | VERSIONS, bad=st.none() | VERSIONS)
@@ -58,17 +74,106 @@ def test_a_second_rollback_never_brings_back_what_the_first_one_left(
     gone = version_left(runs, first, bad=bad or "", to="previous")
     if gone is None or first.version is None:
         return
-    left = Left(gone, first.version, "r1")
+    left = Left(gone, first.version, "r1", NOW)
+    if first.kind == "abort":
+        return  # what serves then served before: the next one is about that
     moments = [position(first.version, None, None if previous == first.version else previous)]
     moments += [position(baseline, first.version, previous)] if first.kind == "redeploy" and baseline == gone else []
     for moment in moments:
-        meant = as_meant(moment, left, to="previous")
+        meant = as_meant(moment, left, to="previous", at=NOW)
         away = version_meant(baseline=meant["baseline"], canary=meant["canary"], to="previous")
-        second = choose_rollback(**moment, bad=away, to="previous")
+        runs = {name: moment[name] for name in ("baseline", "canary", "previous")}
+        second = choose_rollback(**runs, bad=away, to="previous")
         assert away == gone
         assert second.version == first.version, (moment, second)
-    assert serves_since(moments[0], left)
+    assert serves_since(moments[0], left, at=NOW)
     assert all(is_under_way(moment, left) for moment in moments[1:])
+
+
+@pytest.mark.parametrize(
+    ("owner", "owners", "yes"),
+    [
+        ("r1", {}, True),
+        ("release", {}, False),
+        (None, {}, True),
+        ("r2", {"production": "r1"}, True),
+        ("r2", {"production": "release"}, False),
+        ("r2", {"production": None}, True),
+        ("r2", {"production": "r2"}, True),
+        ("r2", {}, True),
+    ],
+    ids=[
+        "its own", "a release of the version that did not come up then", "no one's, as it ended", "taken over from it",
+        "taken over from that release", "taken over from no one", "taken over in an attempt before", "taken over without an answer before",
+    ],
+)  # fmt: skip
+def test_a_rollback_is_under_way_only_where_it_owns_the_environment_or_did_until_it_was_taken_over(
+    owner: str | None, owners: dict[str, str | None], *, yes: bool
+) -> None:
+    """A release of the earlier version, after the rollback to it had failed, is rolled back like any other."""
+    runs = as_before(position("2.0", "1.9", owner=owner), LEFT, by="r2", owners=owners, environment="production")
+    assert is_under_way(runs, LEFT) is yes
+
+
+@pytest.mark.parametrize(
+    ("runs", "yes"),
+    [
+        (position("2.0"), True),
+        (position("2.0", "1.9"), True),
+        (position("2.0", "1.9", percent=100), False),
+        (position("1.9"), False),
+        (position("2.1", None, "2.0"), False),
+    ],
+)
+def test_a_rollback_that_failed_left_nothing_if_the_version_serves_on_alone(runs: dict[str, Any], *, yes: bool) -> None:
+    """Where what it started gets requests it may yet be finished."""
+    assert stays_after_all(runs, LEFT) is yes
+
+
+@pytest.mark.parametrize(
+    ("runs", "left", "later", "meant"),
+    [
+        (position("1.9"), LEFT, TWICE, "2.0"),
+        (position("1.9"), LEFT, TWICE + timedelta(seconds=1), "1.9"),
+        (position("1.9"), LEFT, timedelta(weeks=3), "1.9"),
+        (position("2.0", "1.9"), LEFT, timedelta(weeks=3), "2.0"),
+        (position("1.9"), LEFT._replace(at=None), timedelta(0), "1.9"),
+    ],
+    ids=["for an hour", "then no more", "weeks later it is bad itself", "what is under way, however long", "no one knows when"],
+)
+def test_what_serves_since_a_rollback_is_kept_from_a_plain_one_for_an_hour(
+    runs: dict[str, Any], left: Left, later: timedelta, meant: str
+) -> None:
+    """Two people on call ask twice within it; later a rollback that names nothing is about what serves."""
+    found = as_meant(runs, left, to="previous", at=NOW + later)
+    assert version_meant(baseline=found["baseline"], canary=found["canary"], to="previous") == meant
+
+
+OTHER = Left("2.0", "1.8", "r1", NOW)
+EU, US = "production/eu", "production/us"
+
+
+@pytest.mark.parametrize(
+    ("positions", "lefts", "bad"),
+    [
+        ({EU: position("2.1", None, "1.9"), US: position("1.9", None, "1.8")}, {US: LEFT}, "2.1"),
+        ({EU: position("2.1", None, "2.0"), US: position("1.9", None, "1.8")}, {US: LEFT}, "2.1"),
+        ({EU: position("2.0", None, "1.9"), US: position("1.9", None, "1.8")}, {US: LEFT}, ""),
+        ({EU: position("1.9"), US: position("1.8")}, {EU: LEFT, US: OTHER}, ""),
+        ({EU: position("2.1", None, "1.9"), US: position("2.0", "1.9")}, {US: LEFT}, None),
+        ({EU: position("2.1"), US: position("1.9")}, {US: LEFT}, None),
+    ],
+    ids=[
+        "one target got a newer version since", "over the version that was left elsewhere", "half a rollback", "all were rolled back",
+        "one is under way in the other target", "which one is newer is not known",
+    ],
+)  # fmt: skip
+def test_what_was_left_in_one_target_does_not_hide_the_bad_version_of_another(
+    positions: dict[str, Any], lefts: dict[str, Left], bad: str | None
+) -> None:
+    """Only what was released later counts then, and what still must be named is named by a person."""
+    meant = all_as_meant(positions, lefts, to="previous", at=NOW, silent=[])
+    assert version_to_leave(meant, to="previous") == bad
 
 
 def test_a_choice_says_which_version_it_leaves() -> None:
@@ -83,7 +188,7 @@ def test_a_choice_says_which_version_it_leaves() -> None:
 @pytest.mark.parametrize("silent", [[], ["production/us"]])
 def test_after_half_a_rollback_the_same_version_is_left_by_the_other_target(silent: list[str]) -> None:
     """Also while that one does not answer: what serves where it is done is not the bad version."""
-    runs = {"production/eu": as_meant(position("1.9"), LEFT, to="previous")}
+    runs = {"production/eu": as_meant(position("1.9"), LEFT, to="previous", at=NOW)}
     runs |= {} if silent else {"production/us": position("2.0", None, "1.9")}
     found = version_to_leave(runs, to="previous", silent=silent)
     heads = {version_meant(baseline=one["baseline"], canary=one["canary"], to="previous") for one in runs.values()}

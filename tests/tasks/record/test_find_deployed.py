@@ -45,6 +45,7 @@ async def ran(
     service: str = "shop",
     where: Here = HERE,
     outcome: str = "deployed",
+    is_kept: bool = False,
 ) -> Path:
     """Write the record of a run that deployed a version, and keep it as the end of a run does."""
 
@@ -56,6 +57,9 @@ async def ran(
     await write("effect", environment=where.environment, name="promote", evidence=place)
     await keep_deployed(run, (await read_record(storage, run)).entries, service=service, version=version)
     await write("closed", evidence={"outcome": outcome})
+    if is_kept:
+        entries = (await read_record(storage, run)).entries
+        await keep_deployed(run, entries, service=service, version=version, closed=True)
     return storage / "records" / run
 
 
@@ -171,14 +175,14 @@ async def test_a_block_that_moved_keeps_its_versions_unless_it_points_to_what_an
 
 @pytest.mark.parametrize("owner", [None, "kubernetes/shop", "kubernetes/eve"])
 async def test_no_api_server_of_others_makes_a_version_known(storage: Path, owner: str | None) -> None:
-    """It says what production is only when the version is promoted there; what owns that is named beside the key."""
+    """It says what production is only when the version is promoted there; what owns that is named beside the key. Contracts go by it."""
     if owner:
         claim(file_of_thing(HERE.identity), Owner("shop", owner, "production"))
     await ran(storage, "r1", where=HERE._replace(block="kubernetes/eve"))
     assert await known() is (owner == "kubernetes/eve")
-    assert (await find_last_deployed("shop", version="1.0", here=HERE) is not None) is (owner == "kubernetes/eve")
+    assert await find_last_deployed("shop", version="1.0", here=HERE) is not None
     (storage / "records" / "r1" / "00002.json").unlink()
-    assert (await find_last_deployed("shop", version="1.0", here=HERE) is not None) is (owner == "kubernetes/eve")
+    assert await find_last_deployed("shop", version="1.0", here=HERE) is not None
 
 
 async def test_a_renamed_block_keeps_its_versions(storage: Path) -> None:
@@ -249,6 +253,34 @@ async def test_a_record_that_cannot_be_read_leaves_the_moment_that_is_kept(
         assert await find_last_deployed("shop", version="1.0", here=HERE) == promoted
         assert await find_last_deployed("shop", version="1.0", here=Here("production", "kubernetes/eve", "kubernetes u-9")) is None
         assert not await known()
+
+
+@pytest.mark.parametrize(
+    ("where", "head", "yes"),
+    [
+        (HERE, "as it was", True),
+        (HERE, "open", False),
+        (HERE, "removed", False),
+        (Here("production", "kubernetes/eve", "kubernetes u-1"), "as it was", False),
+        (HERE._replace(environment="staging"), "as it was", False),
+    ],
+)
+async def test_in_a_rollback_what_is_kept_of_a_closed_record_makes_the_version_known_if_that_cannot_be_read(
+    storage: Path, where: Here, head: str, *, yes: bool
+) -> None:
+    """A storage that is away keeps no bad version in production; where it was, and that it was closed, must be kept."""
+    await ran(storage, "r1", where=where, is_kept=True)
+    shutil.rmtree(storage / "records")
+    store._tails.clear()
+    if head != "as it was":
+        shutil.rmtree(key_path().parent / "heads")
+    if head == "open":
+        keep_head("r1", Head(3, "0" * 64, closed=False))
+    assert not await known(), "a release does not go by it"
+    with rolling_back():
+        found = await find_deployed("shop", version="1.0", here=HERE)
+    assert (found is not None) is yes
+    assert found is None or found.unchecked.startswith("the record of r1 cannot be read")
 
 
 async def test_a_record_that_says_otherwise_counts_before_the_moment_that_is_kept(storage: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from blocks.key_folder.kept_files import kept_names, kept_path
-from tasks.record.left import FOLDER, find_left, forget_left, keep_left
+from tasks.record.left import FOLDER, find_left, forget_left, keep_left, unkeep_left
 from tasks.rules.rollout.migrations import Here
 
 HERE = Here("production", "kubernetes/shop", "kubernetes u-1")
@@ -35,6 +35,13 @@ async def test_a_version_is_left_where_it_was_left_by_block_or_by_what_that_poin
     assert await find_left("other", here=HERE, version="2.1") is None
 
 
+async def test_an_abort_leaves_its_version_and_says_nothing_of_what_serves() -> None:
+    """The baseline served before as well, so a rollback that names none is about that; what an earlier one brought stays known."""
+    await keep_left("shop", here=HERE, version="2.1", serves="1.9", run="r1", redeploys=False)
+    assert await find_left("shop", here=HERE) is None
+    assert await find_left("shop", here=HERE, version="2.1") is not None
+
+
 async def test_a_promotion_ends_it_for_its_own_version_alone() -> None:
     """What serves then serves since no rollback; other versions that were left stay so."""
     await left("2.0")
@@ -45,6 +52,19 @@ async def test_a_promotion_ends_it_for_its_own_version_alone() -> None:
     assert await find_left("shop", here=HERE) is None
     assert await find_left("shop", here=HERE, version="2.1") is None
     assert await find_left("shop", here=HERE, version="2.0") is not None
+
+
+async def test_a_rollback_that_failed_takes_back_its_own_files_alone() -> None:
+    """What it was about last stays, for who asks again; what another one left stays left."""
+    await left("2.0+config.a", run="r1")
+    last = await find_left("shop", here=HERE)
+    assert last is not None
+    await unkeep_left("shop", here=HERE, left=last._replace(run="r2"))
+    assert await find_left("shop", here=HERE, version="2.0") is not None
+    await unkeep_left("shop", here=HERE, left=last)
+    for version in ("2.0", "2.0+config.a"):
+        assert await find_left("shop", here=RENAMED, version=version) is None, version
+    assert await find_left("shop", here=HERE) == last
 
 
 async def test_a_file_that_cannot_be_read_still_says_that_its_version_was_left() -> None:
