@@ -49,8 +49,7 @@ async def keep_what_is_left(
     version = version_left(position, choice, bad=bad, to=to)
     if version is not None and choice.version is not None:
         here = await read_here(phase, platform, environment)
-        redeploys = choice.kind == "redeploy"
-        await keep_left(phase.plan.service, here=here, version=version, serves=choice.version, run=phase.owner, redeploys=redeploys)
+        await keep_left(phase.plan.service, here=here, version=version, serves=choice.version, run=phase.owner)
 
 
 @asynccontextmanager

@@ -27,12 +27,12 @@ FOLDER = "left"
 WHAT = "which says what a rollback left"
 
 
-async def keep_left(service: str, *, here: Here, version: str, serves: str, run: str, redeploys: bool = True) -> None:
+async def keep_left(service: str, *, here: Here, version: str, serves: str, run: str) -> None:
     """Keep that a rollback leaves a version, before it does; a key folder that cannot be used keeps no rollback back."""
     value = {"version": version, "serves": serves, "run": run, "at": now().isoformat()}
     try:
         for place in places_of(here):
-            for name in ([""] if redeploys else []) + names_of(version):
+            for name in ["", *names_of(version)]:
                 await write(FOLDER, name_of(service, name, place), value, what=WHAT)
     except KeyFolderFault as error:
         say(f"that {version} is left could not be kept, so a later rollback may return to it: {error_text(error)}")

@@ -35,13 +35,6 @@ async def test_a_version_is_left_where_it_was_left_by_block_or_by_what_that_poin
     assert await find_left("other", here=HERE, version="2.1") is None
 
 
-async def test_an_abort_leaves_its_version_and_says_nothing_of_what_serves() -> None:
-    """The baseline served before as well, so a rollback that names none is about that; what an earlier one brought stays known."""
-    await keep_left("shop", here=HERE, version="2.1", serves="1.9", run="r1", redeploys=False)
-    assert await find_left("shop", here=HERE) is None
-    assert await find_left("shop", here=HERE, version="2.1") is not None
-
-
 async def test_a_promotion_ends_it_for_its_own_version_alone() -> None:
     """What serves then serves since no rollback; other versions that were left stay so."""
     await left("2.0")
