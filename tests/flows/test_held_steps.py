@@ -126,7 +126,13 @@ def course(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ways: dict[Any, dict[str, Any]] = {
         migrations: {"wait_while_held": found.look, "_run": found.migrate, "turns": turns, "expect_jobs": lambda *_: None},
         steps: both
-        | {"canary_fault": nothing, "check_not_stopped": nothing, "verified": fine, "_take_step": found.take}
+        | {
+            "canary_fault": nothing,
+            "check_not_stopped": nothing,
+            "verified": fine,
+            "check_logs_before_promotion": fine,
+            "_take_step": found.take,
+        }
         | {"approved_platform": nothing, "what_holds_a_target": nothing},
         staging_flow: both | dict.fromkeys(("expect_data", "platform_of", "informed", "fix_settings"), nothing),
         prepare: {"named": found.named},
