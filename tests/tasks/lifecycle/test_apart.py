@@ -95,6 +95,7 @@ async def test_made_up_runs_do_not_come_before_those_that_have_begun(monkeypatch
     tagged = [one.id for one in await find_open.fn("tagged")]
     assert len(tagged) == 2
     assert not {begun, untagged} & set(tagged)
-    assert [one.id for one in await find_open.fn()] == [*kept, *tagged]
+    ours = [one.id for one in await find_open.fn() if one.id in {begun, untagged, *made_up}]  # others' runs come and go meanwhile
+    assert set(ours[:2]) == {begun, untagged}
     for run in (begun, untagged):
         await forget_open(run)
