@@ -67,6 +67,7 @@ class BadInput(Permanent):
     def __init__(self, message: str, *, field: str, fix: str) -> None:
         """Join field, fault and fix in one line."""
         super().__init__(f"{field}: {message}. {fix}")
+        self.wrong = message
         self.field = field
         self.fix = fix
 

@@ -104,9 +104,8 @@ class FollowedCanary:
             await self._expect_apart(target)
             return {**await own.touched(self._alone(target), "canary"), **found}
         except BadInput as error:
-            said = str(error).removeprefix(f"{error.field}: ").removesuffix(f". {error.fix}")
             things = {**found, **(error.things if isinstance(error, NotOwn) else {})}
-            raise NotOwn(said, field=error.field, fix=error.fix, things=things, refuses_rollbacks=False) from None
+            raise NotOwn(error.wrong, field=error.field, fix=error.fix, things=things, refuses_rollbacks=False) from None
 
     async def _expect_apart(self, target: Target) -> None:
         workload, canary = await target.read(), await self._read(target)

@@ -14,10 +14,9 @@ from blocks.gitops.gitops import GitOps
 from blocks.kubernetes.platform import KubernetesPlatform
 from tasks.gitops.parts import Parts
 from tasks.gitops.platform import GitOpsPlatform
-from tasks.rules.gitops.settings import edits_of
+from tasks.rules.gitops.settings import ANY, edits_of
 from tasks.rules.gitops.weights import weight_edits
 
-ANY = "1.0.0"
 Load = Callable[[str, str], Awaitable[Block]]
 
 

@@ -24,10 +24,8 @@ from tasks.gitops.without_git import tell_git
 from tasks.lifecycle.retries import retried
 from tasks.record.journal import inform
 from tasks.rules.gitops.reviewed import steps_of
-from tasks.rules.gitops.settings import edits_of, places_named
+from tasks.rules.gitops.settings import ANY, edits_of, places_named
 from tasks.rules.gitops.weights import weight_edits
-
-ANY = "1.0.0"
 
 
 class GitOpsPlatform:

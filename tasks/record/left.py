@@ -1,6 +1,6 @@
 """What rollbacks left in an environment, kept beside the key by service, version and place, until a release promotes that version there.
 
-Under the empty version lies what the last one left that started another version; an abort leaves nothing to confuse.
+Under the empty version lies what the last one left.
 That a file is there says enough of a version, also if it cannot be read any more.
 """
 

@@ -66,9 +66,8 @@ def _expect_splits(target: Target, route: Json, found: dict[str, str]) -> None:
     try:
         with_share(route, 0, stable=target.service, canary=target.canary_backend)
     except BadInput as error:
-        message = str(error).removeprefix(f"{error.field}: ").removesuffix(f". {error.fix}")
         is_anothers = not leads_to(route, target.service)
-        raise NotOwn(message, field=error.field, fix=error.fix, things=found, refuses_rollbacks=is_anothers) from None
+        raise NotOwn(error.wrong, field=error.field, fix=error.fix, things=found, refuses_rollbacks=is_anothers) from None
 
 
 def _another(target: Target, selector: dict[str, str], found: dict[str, str]) -> NotOwn:

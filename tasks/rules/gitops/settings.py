@@ -13,6 +13,7 @@ from tasks.rules.gitops.targets import ApplicationRevision, KustomizeImage, Targ
 from tasks.rules.policy.owners import FILE
 
 VERSION = "{version}"
+ANY = "1.0.0"  # for what does not depend on the version
 
 
 class EditFields(Protocol):
@@ -52,8 +53,7 @@ def edits_of(fields: Sequence[EditFields], version: str) -> tuple[Edit, ...]:
             check_path(one.file)
             target = _target_of(one)
         except BadInput as error:
-            message = str(error).removeprefix(f"{error.field}: ").removesuffix(f". {error.fix}")
-            raise BadInput(message, field=f"edits[{number}].{error.field}", fix=error.fix) from None
+            raise BadInput(error.wrong, field=f"edits[{number}].{error.field}", fix=error.fix) from None
         found.append(Edit(one.file, target, one.value.replace(VERSION, version)))
     return tuple(found)
 

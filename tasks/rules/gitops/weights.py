@@ -65,8 +65,7 @@ def weight_edits(weights: Sequence[WeightFields], *, before: int, after: int) ->
             check_path(one.file)
             parse_path(one.path)
         except BadInput as error:
-            message = str(error).removeprefix(f"{error.field}: ").removesuffix(f". {error.fix}")
-            raise BadInput(message, field=f"weights[{number}].{error.field}", fix=error.fix) from None
+            raise BadInput(error.wrong, field=f"weights[{number}].{error.field}", fix=error.fix) from None
         target = YamlPath(one.path, one.resource or None)
         value, expected = (_share(one.of, share) for share in (after, before))
         found.append(Edit(one.file, target, value, expected))

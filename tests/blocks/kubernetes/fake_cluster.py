@@ -138,3 +138,14 @@ def service(**annotations: str) -> Json:
         "metadata": {"name": "web", "annotations": annotations},
         "spec": {"selector": {"app": "web"}, "ports": ports},
     }
+
+
+def named(found: Json, name: str, **labels: str) -> Json:
+    """Give an object another name, and its pods or its selector other labels."""
+    new = copy.deepcopy(found)
+    new["metadata"] |= {"name": name, "uid": f"uid-{name}"}
+    if new["kind"] == "Service":
+        new["spec"]["selector"] = labels
+    else:
+        new["spec"]["template"]["metadata"]["labels"] = new["spec"]["selector"]["matchLabels"] = labels
+    return new

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pytest
@@ -15,22 +14,11 @@ from blocks.kubernetes.snapshot import read_view
 from blocks.kubernetes.workload import Target
 from blocks.platform import Lease
 from blocks.touching import NotOwn
-from tests.blocks.kubernetes.fake_cluster import FakeCluster, service, template, workload
+from tests.blocks.kubernetes.fake_cluster import FakeCluster, named, service, template, workload
 
 Json = dict[str, Any]
 LEASE = Lease(owner="run-1", generation=1)
 HELD = {"shipway.dev/owner": "run-1", "shipway.dev/generation": "1"}
-
-
-def named(found: Json, name: str, **labels: str) -> Json:
-    """Give an object another name, and its pods or its selector other labels."""
-    new = copy.deepcopy(found)
-    new["metadata"] |= {"name": name, "uid": f"uid-{name}"}
-    if new["kind"] == "Service":
-        new["spec"]["selector"] = labels
-    else:
-        new["spec"]["template"]["metadata"]["labels"] = new["spec"]["selector"]["matchLabels"] = labels
-    return new
 
 
 def route(stable: int, canary: int, *, other: str = "") -> Json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -18,7 +17,7 @@ from blocks.kubernetes.routing.switch import select
 from blocks.kubernetes.routing.traffic import make_service
 from blocks.kubernetes.workload import Target
 from blocks.touching import NotOwn
-from tests.blocks.kubernetes.fake_cluster import FakeCluster, replica_set, service, template, workload
+from tests.blocks.kubernetes.fake_cluster import FakeCluster, named, replica_set, service, template, workload
 
 Json = dict[str, Any]
 CANARY = {"shipway.dev/revision": "canary", "shipway.dev/workload": "web"}
@@ -30,17 +29,6 @@ def _nothing_written() -> Iterator[None]:
     taken_over._written.clear()
     yield
     taken_over._written.clear()
-
-
-def named(found: Json, name: str, **labels: str) -> Json:
-    """Give an object another name, and its pods or its selector other labels."""
-    new = copy.deepcopy(found)
-    new["metadata"] |= {"name": name, "uid": f"uid-{name}"}
-    if new["kind"] == "Service":
-        new["spec"]["selector"] = labels
-    else:
-        new["spec"]["template"]["metadata"]["labels"] = new["spec"]["selector"]["matchLabels"] = labels
-    return new
 
 
 def route(*rules: list[str], name: str = "web") -> Json:
