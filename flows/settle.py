@@ -9,8 +9,8 @@ from prefect.states import Completed
 from prefect.utilities.annotations import quote
 from pydantic import Field
 
-from blocks.errors import BadInput, Refused
-from blocks.outside_text import OutsideText, as_ending, outside
+from blocks.errors import BadInput, Refused, Temporary, WorldMoved
+from blocks.outside_text import OutsideText, as_ending, error_text, outside
 from flows.lifecycle.finalize import finalize
 from flows.lifecycle.parameters import drops_unknown_parameters
 from flows.rollback import can_start_with, finish
@@ -18,7 +18,7 @@ from tasks.lifecycle.asked import what_was_asked
 from tasks.lifecycle.keeper_acts import lives, try_again
 from tasks.lifecycle.kept_runs import is_kept_open
 from tasks.lifecycle.run_labels import end_as, forget_idle, forget_unbegun, let_go
-from tasks.record.journal import read_entry
+from tasks.record.journal import expect_whole_record, read_entry
 from tasks.record.without_key import rolling_back
 from tasks.rules.lifecycle.ending import Ending
 from tasks.rules.plan.request import AnyReason
@@ -59,7 +59,7 @@ async def _settled(run: str, *, reason: OutsideText, cancelled: bool) -> State[A
         return Completed(name="Settled", message="a rollback that met a passing fault is tried again")
     if flow_name not in ACTING and await forget_idle(run):
         return Completed(name="Settled", message=f"it is a run of {flow_name}, which moves nothing; the keeper leaves it alone from now on")
-    why = reason if opened else as_ending(f"{reason}; its record cannot be read, so this goes by what the run was asked to do")
+    why = await _with_what_it_goes_by(run, reason, is_opened=opened is not None)
     ending = Ending("cancelled" if cancelled else "failed", why)
     try:  # half a rollback is worse than either end of it, also if it was cancelled
         state = await finish(run, asked.parameters) if is_rollback else None
@@ -71,3 +71,14 @@ async def _settled(run: str, *, reason: OutsideText, cancelled: bool) -> State[A
     await end_as(run, state=as_it_is)
     await let_go(run)
     return Completed(name="Settled", message=f"{state.name}: {state.message}")
+
+
+async def _with_what_it_goes_by(run: str, reason: OutsideText, *, is_opened: bool) -> OutsideText:
+    """Say in the reason of its end what a run is settled by if its record cannot be read, or is not as it was written."""
+    if not is_opened:
+        return as_ending(f"{reason}; its record cannot be read, so this goes by what the run was asked to do")
+    try:
+        await expect_whole_record(run)
+    except (Refused, Temporary, WorldMoved, OSError) as error:
+        return as_ending(f"{reason}; its record cannot be read, so this goes by what is kept beside the key: {error_text(error)}")
+    return reason

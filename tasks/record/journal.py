@@ -135,8 +135,9 @@ async def expect_whole_record(release: str) -> None:
 
     Raises:
         Tampered: An entry was changed, added or removed by others.
+        Temporary: The storage does not give it; a rollback waits ten seconds for it.
     """
-    await expect_whole(await default_storage(), release)
+    await expect_whole(await _storage(), release)
 
 
 async def closing_entry(release: str) -> Entry | None:

@@ -192,7 +192,7 @@ async def test_a_changed_record_stops_the_release(stage: Stage, storage: Path, p
 async def test_a_run_that_died_with_its_record_is_settled_by_what_it_was_asked(
     stage: Stage, storage: Path, people: People, attack: str
 ) -> None:
-    """Plan and version are the run's own, and the platforms say what it moved: staging is rolled back, and the run ends."""
+    """What is kept beside the key says what it was asked: staging is rolled back, and the run's end says that the record cannot be read."""
     from prefect.states import Failed  # noqa: PLC0415
 
     held = await hold(stage, f"6.6.{len(attack)}", people)
