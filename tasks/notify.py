@@ -47,7 +47,7 @@ async def send_alert(blocks: Sequence[str], *, subject: str, body: str, payload:
 async def alert(
     blocks: Sequence[str], *, service: str, version: str, outcome: str, reason: OutsideText, run: str, environment: str = "",
     as_task: bool = True,
-) -> None:  # fmt: skip
+) -> bool:  # fmt: skip
     """Alert that a release did not succeed; an alert that cannot be sent within 15 s is logged, and blocks nothing: rollbacks wait for it.
 
     Args:
@@ -59,6 +59,9 @@ async def alert(
         run: The release's flow run id.
         environment: Where, if each environment is alerted about by itself.
         as_task: Whether to send it in a cached task run; a worker that refuses many requests does without.
+
+    Returns:
+        Whether it was sent.
     """
     subject = f"{service} {version}: {outcome.replace('_', ' ')}"
     payload = {"service": service, "version": version, "outcome": outcome, "reason": reason, "run": run}
@@ -70,7 +73,9 @@ async def alert(
         try:
             get_run_logger().error("The alert %r could not be sent: %s", subject, error_text(error) or "no answer in time")
         except MissingContextError:
-            return
+            return False
+        return False
+    return True
 
 
 async def _notify(blocks: Sequence[str], *, subject: str, body: str) -> None:

@@ -1,8 +1,8 @@
 """Brings effects about by scripts: reads, acts on the difference once, follows what acts to its end, and reads again.
 
 Nothing is run twice for one owner: what runs already is followed, what failed fails again, and what is gone without an exit code is decided
-by `status` and `verify`. Only a script that asks for it (exit code 75), one that never began, or a rollback's that failed with secrets that
-were rotated since, is run again.
+by `status` and `verify`. Only a script that asks for it (exit code 75), one that never began, or a rollback's that failed, is run again. A
+rollback does not wait for what moves forward: it ends that first, with all that it started.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from blocks.errors import BadInput, RolloutFailed, ShipwayError, Temporary
 from blocks.fencing import check_lease
@@ -25,19 +25,35 @@ from blocks.script.state import Notes, Run, act_of, run_folder
 from blocks.script.words import Act, fault_of
 from blocks.script.wrapper import LOG
 
+MOST_RUNS, AGAIN_SECONDS = 3, 5.0  # of a rollback's script that fails: one fault that passes must not leave the bad version
+
+
+class Again(NamedTuple):
+    """How a run begins: after how many that failed, and whether with rotated secrets."""
+
+    failed_before: int = 0
+    is_renewed: bool = False
+
+
+FIRST = Again()
+
 
 class Environment(Observed):
     """One environment of the script platform, whose scripts bring effects about."""
 
     async def settle(self, lease: Lease) -> tuple[Notes, Ended | None]:
-        """Follow what still runs to its end, whoever had it run; gives the notes, and how the newest run ended."""
+        """Follow what still runs to its end, whoever had it run; gives the notes, and how the newest run ended.
+
+        Under a takeover what moves forward is ended instead, also if it hangs; another rollback's script is followed.
+        """
         notes = await self.expect(lease)
         if (run := notes["run"]) is None:
             return notes, None
         if await asyncio.to_thread(self.is_under_way, run):
             shown = self._shown(run, lease)
-            shown.say(f"run {run['id']} is under way; it is followed to its end")
-            await runs.follow(self.folder, run, shown, stop_seconds=self.stop_seconds)
+            ends = notes.get("rollback", False) and not run.get("rolls_back", False)
+            shown.say(f"run {run['id']} is under way; it is {'ended, as a rollback took over' if ends else 'followed to its end'}")
+            await (runs.end if ends else runs.follow)(self.folder, run, shown, stop_seconds=self.stop_seconds)
             notes = await self.expect(lease)
         return notes, await asyncio.to_thread(runs.ended, self.folder, run)
 
@@ -56,8 +72,9 @@ class Environment(Observed):
             is_ours = _is_by(run, act, lease) and ended is not None and ended.has_begun and (not ended.asks_again or bool(began))
             if began and run and run["id"] == began and ended and not ended.has_begun:
                 raise Temporary(f"{act}: its wrapper did not begin it; see {run_folder(self.folder, run) / LOG}")
-            if is_ours and run and ended and self._has_another_try(notes, run, ended):
-                began = await self._begun(lease, act, after=run, limit_seconds=limit_seconds, is_renewed=True)
+            if is_ours and run and ended and (again := self._another_try(notes, run, ended)):
+                await asyncio.sleep(0 if again.is_renewed and not run.get("renewed") else AGAIN_SECONDS)
+                began = await self._begun(lease, act, after=run, limit_seconds=limit_seconds, again=again)
                 continue
             if is_ours and run and ended:
                 await self._judge(act, run, ended)
@@ -85,11 +102,13 @@ class Environment(Observed):
             return fault
         return await self.ill(version, patience_seconds=limit_seconds)
 
-    def _has_another_try(self, notes: Notes, run: Run, ended: Ended) -> bool:
-        """Say whether a rollback's script that failed is run once more: with secrets that were rotated since the last release."""
+    def _another_try(self, notes: Notes, run: Run, ended: Ended) -> Again | None:
+        """Say how a rollback's script that failed is run once more: with secrets that were rotated since the last release, if there are."""
         has_failed = ended.is_known and not ended.not_run and not ended.timed_out and ended.exit_code not in {0, TEMPFAIL}
-        is_new = bool(self.renewed) and self.renewed != self.variables and not run.get("renewed", False)
-        return notes.get("rollback", False) and has_failed and is_new
+        failed = run.get("failed_before", 0) + 1
+        if not notes.get("rollback", False) or not has_failed or failed >= MOST_RUNS:
+            return None
+        return Again(failed, is_renewed=bool(self.renewed) and self.renewed != self.variables)
 
     async def _judge(self, act: Act, run: Run, ended: Ended) -> None:
         """Raise what a run's ending means; one that exited with 0, or is gone without an exit code, is decided by what there is."""
@@ -110,9 +129,9 @@ class Environment(Observed):
     async def _last_lines(self, run: Run) -> str:
         return last_lines(await asyncio.to_thread(runs.evidence, self.folder, run))
 
-    async def _begun(self, lease: Lease, act: Act, *, after: Run | None, limit_seconds: float, is_renewed: bool = False) -> str:
+    async def _begun(self, lease: Lease, act: Act, *, after: Run | None, limit_seconds: float, again: Again = FIRST) -> str:
         """Begin a run and follow it; gives its id, "" if another one was begun since `after`."""
-        command = await asyncio.to_thread(self._command, act.effect, act.values(self.service), is_renewed=is_renewed)
+        command = await asyncio.to_thread(self._command, act.effect, act.values(self.service), is_renewed=again.is_renewed)
 
         def begin() -> Run | None:
             with state.locked(self.folder) as lock:
@@ -121,7 +140,7 @@ class Environment(Observed):
                 if notes["run"] != after:
                     return None
                 run = self._new_run(notes, act, lease, limit_seconds)
-                run["renewed"] = is_renewed
+                run["renewed"], run["failed_before"] = again.is_renewed, again.failed_before
                 state.save(self.folder, {**notes, "run": run, "next_run": notes["next_run"] + 1, "touched": True})
                 state.forget_old_runs(self.folder)
                 runs.begin(self.folder, run, command, lock=lock, stop_seconds=self.stop_seconds)
@@ -131,7 +150,8 @@ class Environment(Observed):
         if run is None:
             return ""
         shown = self._shown(run, lease)
-        how = f" with the secrets that the block has now, as it failed with those in {self.kept}" if is_renewed else ""
+        how = f" once more, as it failed {again.failed_before}x" if again.failed_before else ""
+        how += f", with the secrets that the block has now instead of those in {self.kept}" if again.is_renewed else ""
         shown.say(f"begins as run {run['id']}{how}, for {limit_seconds:g} s at most")
         await runs.follow(self.folder, run, shown, stop_seconds=self.stop_seconds)
         ended = await asyncio.to_thread(runs.ended, self.folder, run)
@@ -149,6 +169,7 @@ class Environment(Observed):
             owner=lease["owner"],
             began=time.time(),
             limit_seconds=limit_seconds,
+            rolls_back=notes.get("rollback", False),
         )
 
     def is_under_way(self, run: Run) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from blocks.outside_text import OutsideText
 from blocks.runner import Runner
 from blocks.script.output import Reader, Shown, tail
 from blocks.script.state import Run, act_of, locked, run_folder
-from blocks.script.wrapper import LOG, PROCESS, RESULT, SCRIPT
+from blocks.script.wrapper import LOG, PROCESS, RESULT, SCRIPT, STOP
 
 MARK = "SHIPWAY_SCRIPT"
 PROJECT = str(Path(__file__).parents[2])
@@ -50,6 +51,7 @@ class Ended(NamedTuple):
         left: The processes that it left running, each as `id (name)`.
         has_begun: False if its wrapper never came to begin it.
         is_known: False if it is gone and no exit code was written.
+        stopped: Whether it was ended for a rollback.
     """
 
     exit_code: int | None = None
@@ -59,6 +61,7 @@ class Ended(NamedTuple):
     left: Sequence[str] = ()
     has_begun: bool = True
     is_known: bool = True
+    stopped: bool = False
 
     @property
     def asks_again(self) -> bool:
@@ -71,6 +74,8 @@ class Ended(NamedTuple):
             return "is gone without an exit code, as after a restart of the machine"
         if self.timed_out:
             return f"timed out after {self.seconds:.1f} s, and was ended with all that it had started"
+        if self.stopped:
+            return f"was ended after {self.seconds:.1f} s with all that it had started, as a rollback took over"
         if self.exit_code is not None and self.exit_code < 0:
             return f"was killed by signal {-self.exit_code} after {self.seconds:.1f} s"
         return f"exited with {self.exit_code} after {self.seconds:.1f} s"
@@ -152,6 +157,16 @@ async def follow(folder: Path, run: Run, shown: Shown, *, stop_seconds: float) -
         reader.close()
 
 
+async def end(folder: Path, run: Run, shown: Shown, *, stop_seconds: float) -> None:
+    """End a run with all that it started; its wrapper does that, else what carries its mark is ended from here."""
+    place = run_folder(folder, run)
+    with suppress(OSError):  # as on a full disk: then it is followed to its end
+        await asyncio.to_thread((place / STOP).touch)
+    await follow(folder, run, shown, stop_seconds=stop_seconds)
+    if not (place / RESULT).exists():
+        await asyncio.to_thread(processes.signal_all, 0, f"{MARK}={run['mark']}", signal.SIGKILL)
+
+
 def _wait_until_begun(folder: Path) -> None:
     with locked(folder):
         pass
@@ -168,9 +183,16 @@ def in_words(run: Run, *, now: float) -> str:
 
 
 def _end_if_late(folder: Path, run: Run, stop_seconds: float) -> None:
-    """End what a killed wrapper left, at the time limit; a wrapper that lives does that itself."""
-    late, place = time.time() - run["began"] - run["limit_seconds"], run_folder(folder, run)
+    """End what a killed wrapper left, at the time limit or once that is asked for; a wrapper that lives does that itself."""
+    place = run_folder(folder, run)
+    late = time.time() - min(run["began"] + run["limit_seconds"], _asked_to_end_at(place))
     if late > 0 and processes.recorded(place / PROCESS) is None:
         number = signal.SIGTERM if late < stop_seconds else signal.SIGKILL
         script = processes.recorded(place / SCRIPT)
         processes.signal_all(script or 0, f"{MARK}={run['mark']}", number)
+
+
+def _asked_to_end_at(place: Path) -> float:
+    with suppress(OSError):
+        return (place / STOP).stat().st_mtime
+    return math.inf

@@ -34,6 +34,8 @@ class Run(TypedDict):
         began: Seconds since the epoch.
         limit_seconds: It is ended after this time.
         renewed: Whether it was run with rotated secrets, as it failed with those of the last release.
+        rolls_back: Whether it was begun under a lease that was taken over.
+        failed_before: How often the same failed for the same owner before.
     """
 
     id: str
@@ -46,6 +48,8 @@ class Run(TypedDict):
     began: float
     limit_seconds: float
     renewed: NotRequired[bool]
+    rolls_back: NotRequired[bool]
+    failed_before: NotRequired[int]
 
 
 class Notes(TypedDict):

@@ -24,6 +24,7 @@ from blocks import processes
 PR_SET_CHILD_SUBREAPER = 36
 OUTPUT, OLDER = "output", "output.1"
 PROCESS, SCRIPT, RESULT, LOG = "process.json", "script.json", "result.json", "wrapper.log"
+STOP = "stop"  # a file that asks for its end, as of a rollback that took over
 MOST_BYTES = 1_000_000  # of each of the two files of output
 PIECE_BYTES = 65_536
 TICK_SECONDS, ROUND_SECONDS = 0.5, 0.05
@@ -83,14 +84,16 @@ def main() -> None:
         os.close(theirs)
     with suppress(OSError):  # as on a full disk: it runs, and is followed here
         processes.record(folder / SCRIPT, child.pid)
-    exit_code, timed_out = _follow(child, ours, output, limit_seconds=order["limit_seconds"], stop_seconds=order["stop_seconds"])
+    limits = {name: order[name] for name in ("limit_seconds", "stop_seconds")}
+    exit_code, ended_by = _follow(child, ours, output, stop=folder / STOP, **limits)
     if exit_code != 0:  # what a script that failed has left is not the service: nothing of it may run beside a rollback
         _end_tree(ours, output, stop_seconds=order["stop_seconds"])
     left = [_name(pid) for pid in _descendants()]
     result = {
         "exit_code": exit_code,
         "not_run": "",
-        "timed_out": timed_out,
+        "timed_out": ended_by == "time limit",
+        "stopped": ended_by == "rollback",
         "seconds": time.monotonic() - began,
         "left": left[:NAMES_SHOWN],
     }
@@ -112,9 +115,9 @@ def _start(order: dict[str, Any], output: int) -> subprocess.Popen[bytes]:
 
 
 def _follow(
-    child: subprocess.Popen[bytes], ours: int, output: Output, *, limit_seconds: float, stop_seconds: float
-) -> tuple[int | None, bool]:
-    """Keep the output until the script has ended, which it does at its time limit."""
+    child: subprocess.Popen[bytes], ours: int, output: Output, *, stop: Path, limit_seconds: float, stop_seconds: float
+) -> tuple[int | None, str]:
+    """Keep the output until the script has ended, which it does at its time limit, and once that is asked for; gives what ended it."""
     deadline = time.monotonic() + limit_seconds
     os.set_blocking(ours, False)
     handle = os.pidfd_open(child.pid)
@@ -127,14 +130,15 @@ def _follow(
                 selector.unregister(ours)  # it has closed its output, or sent it elsewhere, and goes on
                 prints = False
             _reap(besides=child.pid)
-            if time.monotonic() > deadline:
+            is_late = time.monotonic() > deadline
+            if is_late or stop.exists():
                 _end_tree(ours, output, stop_seconds=stop_seconds)
                 with suppress(subprocess.TimeoutExpired):  # one that may not be signalled, as of sudo, is named in what is left
                     child.wait(stop_seconds)
-                return None, True
+                return None, "time limit" if is_late else "rollback"
     exit_code = child.wait()
     _take_all(ours, output)
-    return exit_code, False
+    return exit_code, ""
 
 
 def _ready(selector: selectors.BaseSelector, handle: int, *, timeout: float) -> bool:

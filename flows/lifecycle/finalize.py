@@ -16,6 +16,7 @@ from prefect.states import Completed, Failed
 from blocks.errors import BadInput, Refused, ShipwayError, Superseded, Tampered, Temporary
 from blocks.outside_text import OutsideText, as_ending, as_reason, error_text
 from flows.lifecycle.acting import acting_for
+from flows.lifecycle.closing import close_record
 from flows.lifecycle.context import Phase, begin_phase, platform_of
 from flows.rollout.migrations import stays_forward
 from flows.rollout.moved import was_moved
@@ -25,7 +26,7 @@ from tasks.lifecycle.retries import as_temporary, named, retried
 from tasks.lifecycle.run_labels import end_attempt, let_go, mark_running
 from tasks.notify import alert
 from tasks.record.deployed import keep_deployed
-from tasks.record.journal import append_entry, closing_entry, read_entries, read_entry, say
+from tasks.record.journal import closing_entry, read_entries, read_entry, say
 from tasks.record.kept_times import measure_times
 from tasks.record.report import publish_record
 from tasks.record.without_key import rolling_back
@@ -124,11 +125,8 @@ async def _close_record(phase: Phase | None, run: str, *, version: str, ending: 
     reason = as_ending(words)
     if phase and outcome == "deployed":
         await keep_deployed(run, entries, service=phase.plan.service, version=version)
-    evidence: dict[str, Any] = {"outcome": outcome}
-    if left:
-        evidence["targets"] = left | {name: one.reason for name, one in back.items() if is_production(name)}
-    what = f"{version or 'The rollback'}: {outcome.replace('_', ' ')}"
-    await append_entry(run, what, kind="closed", why=reason, evidence=evidence)
+    targets = left | {name: one.reason for name, one in back.items() if is_production(name)}
+    await close_record(phase, run, version=version, outcome=outcome, reason=reason, evidence={"targets": targets} if left else {})
     await _keep_version(phase, run, entries, version=version, outcome=outcome)
     return outcome, reason
 

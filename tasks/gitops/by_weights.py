@@ -119,15 +119,28 @@ async def abort(parts: Parts, lease: Lease) -> None:
     seen = await parts.seen()
     note = seen.note
     if note is None:
-        if seen.state.rollback:
-            await bring_home(parts, lease)
-        await parts.workload.abort(lease)
+        await _abort_without_note(parts, seen, lease)
     elif note.due:
         await roll_back_without_git(parts, note, lease, why=note.why)
     elif not seen.state.canary:
         await parts.followed.keep_note(lease, None)
     else:
         await _undo(parts, note, lease)
+
+
+async def _abort_without_note(parts: Parts, seen: Seen, lease: Lease) -> None:
+    """Bring the requests home in a rollback, and restore the workload whether Git took that or not."""
+    untold: ShipwayError | None = None
+    if seen.state.rollback:
+        try:
+            await bring_home(parts, lease)
+        except Superseded:
+            raise
+        except ShipwayError as error:
+            untold = error
+    await parts.workload.abort(lease)
+    if untold is not None:
+        raise untold
 
 
 async def bring_home(parts: Parts, lease: Lease) -> None:
@@ -199,7 +212,10 @@ async def _give_back(parts: Parts, note: Note, lease: Lease) -> Note:
     async with asyncio.timeout(parts.settings.git_patience_seconds):
         head = await undo_weights(parts, note, lease)
     await _follow_back(parts, note.change.release, head)
-    await parts.canary.expect_share(0)
+    try:
+        await parts.canary.expect_share(0)
+    except WorldMoved:  # Git says so, and others wrote into the route, which no engine undoes
+        await parts.canary.give_back(lease)
     note = replace(note, shift=None)
     await parts.followed.keep(lease, note=write_note(note), percent=0)
     return note

@@ -1,18 +1,33 @@
 """That a rollback could not be verified is recorded before anyone is told: whom it is sent to may not answer."""
 
+# ruff: noqa: F811 - a fixture that is imported is the name of a parameter, too
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from blocks.outside_text import as_ending, as_reason
+from flows.lifecycle import closing
 from flows.rollout import revert
 from tasks import notify
+from tasks.record.objects import StorageFault
+from tasks.record.without_key import rolling_back
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.results import RollbackResult
 from tasks.rules.rollout.rollback import RollbackChoice
+from tests.flows.test_rollback_by_record import RUN, World, storage  # noqa: F401 - fixtures
+from tests.tasks.conftest import offline  # noqa: F401 - a fixture
+from tests.tasks.fake_platform import FakePlatform
+
+
+@pytest.fixture
+def world(offline: None, storage: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Give an environment that was rolled back."""
+    del offline, storage
+    return World(monkeypatch, FakePlatform(baseline="1.9", canary=None, previous=None))
 
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.PASSED])
@@ -61,3 +76,26 @@ async def test_an_alert_that_was_not_sent_is_sent_when_the_rollback_is_looked_at
         await revert.roll_back(phase, environment, reason=as_reason("bad"), to="", bad="2")
     each = [f"r1/alert/rollback not verified/production/{name}" for name in "ab"]
     assert told == (each if outcome == "failed" else [])
+
+
+async def test_people_are_told_once_how_it_ended_while_the_storage_does_not_take_its_end(
+    monkeypatch: pytest.MonkeyPatch, world: World
+) -> None:
+    """What was not sent is sent when the keeper comes back; a deployment, which rolls nothing back, tells no one."""
+    told: list[str] = []
+    answers = iter([False, True])
+
+    async def away(*_: Any, kind: str, **__: Any) -> None:
+        assert kind == "closed"
+        raise StorageFault("stale file handle")
+
+    async def send(_: Any, *, outcome: str, **__: Any) -> bool:
+        told.append(outcome)
+        return next(answers)
+
+    monkeypatch.setattr(closing, "append_entry", away)
+    monkeypatch.setattr(closing, "alert", send)
+    for outcome in ("deployed", "rolled_back", "rolled_back", "rolled_back"):
+        with rolling_back(), pytest.raises(StorageFault):
+            await closing.close_record(world.phase, RUN, version="2.0", outcome=outcome, reason=as_ending("it is bad"), evidence={})
+    assert told == ["rolled_back, its record is not closed yet"] * 2

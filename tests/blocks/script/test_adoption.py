@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,8 @@ from tests.blocks.script.apps import App, kill, make_app, until
 from tests.forking import Forking, forking
 
 pytestmark = pytest.mark.slow
-SLOW, QUICK = "1.1-slow", "1.1"
+SLOW, QUICK, HANGS = "1.1-slow", "1.1", "1.1-hangs"
+RUN: Any = {"id": "1"}
 MOMENTS = [number / 20 for number in range(16)]
 
 
@@ -122,22 +124,47 @@ async def test_half_an_order_begins_nothing(app: App) -> None:
     assert list(place.iterdir()) == []
 
 
-async def test_a_rollback_that_takes_over_waits_for_the_script_and_then_undoes_it(app: App, workers: Forking) -> None:
+@pytest.mark.parametrize("owner", ["rollback", "run-1"], ids=["on demand", "automatic"])
+@pytest.mark.parametrize("is_followed", [True, False], ids=["followed", "its wrapper was killed"])
+async def test_a_rollback_ends_a_script_that_hangs_with_its_tree_and_then_undoes_it(
+    app: App, workers: Forking, owner: str, *, is_followed: bool
+) -> None:
     """Two scripts never act at once; the worker that was superseded changes nothing more."""
-    lease = await app.begin(SLOW)
+    lease = await app.begin(HANGS)
     worker = app.work(workers, "shift", lease)
     try:
-        await until(lambda: app.lines("deployed") == [SLOW])
-        taken = await app.platform().acquire_lease("rollback", takeover=True)
-        with pytest.raises(Superseded):
-            await app.platform().shift(100, lease)
-        (app.folder / "go").touch()
+        await until(lambda: app.process("script") is not None and app.lines("deployed") == [HANGS])
+        if not is_followed:
+            os.kill(app.process("process") or 0, signal.SIGKILL)
+        taken = await app.platform().acquire_lease(owner, takeover=True)
+        if owner != "run-1":
+            with pytest.raises(Superseded):
+                await app.platform().shift(100, lease)
         await app.platform().abort(taken)
     finally:
         await kill(worker)
     position = await app.platform().current()
     assert (position["baseline"], position["canary"], app.lines("version")) == ("1.0", None, ["1.0"])
-    assert [line for line in app.lines("asked") if not line.startswith(("status", "verify"))] == [f"deploy {SLOW}", "rollback 1.0"]
+    assert [line for line in app.lines("asked") if not line.startswith(("status", "verify"))] == [f"deploy {HANGS}", "rollback 1.0"]
+    assert app.process("script") is None
+    if is_followed:
+        assert "as a rollback took over" in runs.ended(app.folder / "notes", RUN).in_words()
+
+
+async def test_the_script_of_another_rollback_is_followed_to_its_end(app: App, workers: Forking) -> None:
+    """It brings a good version, and half of it would be worse; the same rollback in a new process follows it, too."""
+    taken = await app.platform().acquire_lease("rollback", takeover=True)
+    await app.platform().prepare(SLOW, taken, timeout_seconds=10)
+    worker = app.work(workers, "shift", taken)
+    await until(lambda: app.process("script") is not None and app.lines("deployed") == [SLOW])
+    await kill(worker)
+    taken = await app.platform().acquire_lease("another", takeover=True)
+    following = asyncio.ensure_future(app.platform().abort(taken))
+    await asyncio.sleep(0.7)  # longer than a wrapper takes to see that it is to end
+    assert not following.done()
+    (app.folder / "go").touch()
+    await following
+    assert [line for line in app.lines("asked") if line.startswith("rollback")] == ["rollback 1.0"]
 
 
 async def test_a_script_gone_without_an_exit_code_is_decided_by_status_and_not_run_again(app: App, workers: Forking) -> None:

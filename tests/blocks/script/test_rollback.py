@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from blocks.errors import Permanent, RolloutFailed, Temporary, WorldMoved
 from blocks.platform import Lease, Position
+from blocks.script import effects
 from tasks.rules.rollout.rollback import RollbackChoice, choose_rollback
 from tests.blocks.script.apps import App, make_app
 
@@ -156,6 +158,25 @@ async def test_half_a_deployment_is_undone_once_though_status_says_the_old_versi
     await app.platform().abort(lease)
     await app.platform().abort(await app.platform().acquire_lease("another", takeover=True))
     assert acts(app) == ["deploy 1.1-fails", "rollback 1.0"]
+
+
+@pytest.mark.parametrize(("fails", "ends_well"), [(1, True), (2, True), (3, False)])
+async def test_a_rollbacks_script_that_fails_is_run_three_times_at_most(
+    app: App, monkeypatch: pytest.MonkeyPatch, fails: int, *, ends_well: bool
+) -> None:
+    """One fault that passes must not leave the bad version; a release's script that fails has failed."""
+    monkeypatch.setattr(effects, "AGAIN_SECONDS", 0)
+    program = app.folder / "back.sh"
+    program.write_text(f'#!/bin/sh\n./app.sh "$@"\n[ "$(grep -c ^rollback asked)" -gt {fails} ] || {{ echo 9.9 >version; exit 3; }}\n')
+    program.chmod(0o755)
+    scripts = {**app.platform().scripts.model_dump(), "rollback": ["./back.sh", "rollback", "{previous}"]}
+    await app.platform().shift(100, await app.begin("1.1"))
+    lease = await taken(app, scripts=scripts)
+    for _ in range(2):
+        with nullcontext() if ends_well else pytest.raises(RolloutFailed, match="exited with 3"):
+            await app.platform(scripts=scripts).abort(lease)
+    assert acts(app) == ["deploy 1.1", *["rollback 1.0"] * min(fails + 1, 3)]
+    assert app.lines("version") == ["1.0" if ends_well else "9.9"]
 
 
 async def test_a_third_version_does_not_keep_a_rollback_from_going_on(app: App) -> None:

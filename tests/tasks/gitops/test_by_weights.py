@@ -359,6 +359,43 @@ async def test_a_rollback_brings_the_requests_home_though_others_removed_the_not
     await GitOpsPlatform(parts).abort(LEASE)
 
 
+async def test_a_rollback_without_note_and_git_restores_the_workload(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Git would be asked each time anew, and the workload would keep the version for as long as it is away."""
+    scene, parts = await deployed_by_weights(repository)
+    await bring(parts, 50)
+    parts.kubernetes.kept = replace(parts.kubernetes.kept, gitops="", rollback="yes")
+
+    async def away(*_: Any) -> None:
+        await scene.engine._deploy(repository.head)  # which sets the share that Git says
+        raise Unreachable("Git does not answer")
+
+    monkeypatch.setattr(by_weights, "_bring_home", away)
+    with pytest.raises(Unreachable):
+        await GitOpsPlatform(parts).abort(LEASE)
+    assert (parts.kubernetes.share, parts.kubernetes.runs, parts.kubernetes.kept.canary) == (0, FIRST, "")
+
+
+async def test_requests_that_others_sent_to_a_canary_past_git_are_given_back_before_its_pods_are_replaced(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git says none, which the engine has applied, and the route says other weights all the same."""
+    scene, parts = await deployed_by_weights(repository)
+    await bring(parts, 25)
+    apply = scene.world.apply
+
+    async def with_another_share(*manifests: Any, manager: str) -> None:
+        await apply(*manifests, manager=manager)
+        first, second = parts.kubernetes.objects["HTTPRoute/podinfo"]["spec"]["rules"][0]["backendRefs"]
+        first["weight"], second["weight"] = 60, 40
+        scene.world.apply = apply
+
+    monkeypatch.setattr(scene.world, "apply", with_another_share)
+    await GitOpsPlatform(parts).abort(LEASE)
+    assert parts.kubernetes.drained == [(0, SECOND)]
+    assert (parts.kubernetes.share, parts.kubernetes.kept.canary) == (0, "")
+    assert says(repository.read(FILE)) == (FIRST, FIRST, 100, 0)
+
+
 async def test_what_is_approved_names_each_value(repository: Repository) -> None:
     """Both versions, and each weight with what stands there."""
     _, parts = await deployed_by_weights(repository)

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from blocks.errors import RolloutFailed
 from blocks.key_folder.places import Kept, keep_place, whole_settings
+from blocks.script import effects
 from blocks.script.platform import ScriptPlatform
 from tasks.rollout import as_deployed
 
@@ -107,11 +108,12 @@ async def test_a_rollback_script_that_fails_is_run_once_more_with_rotated_secret
 async def test_secrets_that_do_not_serve_either_fail_the_rollback_which_names_the_file(
     make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Each is tried once, however often the rollback is."""
+    """Three runs in all, however often the rollback is tried."""
+    monkeypatch.setattr(effects, "AGAIN_SECONDS", 0)
     platform = await to_roll_back(make(TOKEN="old-token"), make(TOKEN="other-token"), monkeypatch)
     lease = await platform.acquire_lease("rollback", takeover=True)
     for _ in range(2):
         with pytest.raises(RolloutFailed, match=r"exited with 1.*places/script_shop\.kept; remove it") as caught:
             await platform.abort(lease)
         assert "token" not in str(caught.value)
-    assert [line.split()[0] for line in (tmp_path / "asked").read_text().splitlines()] == ["old-token", "other-token"]
+    assert [line.split()[0] for line in (tmp_path / "asked").read_text().splitlines()] == ["old-token", "other-token", "other-token"]
