@@ -16,7 +16,7 @@ from flows.commands._encoding import use_utf8
 
 COMMANDS = (
     "demo", "up", "down", "check", "windows", "calendar", "release", "schedule", "run", "approve", "code", "cancel", "rollback", "freeze",
-    "unfreeze", "override", "status", "history", "logs", "report", "approvers", "blocks", "policy", "local", "doctor",
+    "unfreeze", "override", "status", "history", "logs", "report", "approvers", "blocks", "credential", "policy", "local", "doctor",
 )  # fmt: skip
 UNWRITABLE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 BROKEN_PIPE = 141  # what a shell reports of a program that SIGPIPE ended

@@ -16,6 +16,7 @@ from tasks.lifecycle.retries import named, retried
 from tasks.process.concurrency import together
 from tasks.rollout.rollout import look_at
 from tasks.rules.lifecycle.results import PhaseResult, passed, worst_of
+from tasks.rules.plan.credentials import receiver_in
 from tasks.rules.plan.request import PlanPath, Scope, Version
 from tasks.rules.plan.targets import production_of, within
 from tasks.rules.record.view import POST_DEPLOY
@@ -49,7 +50,7 @@ async def _probe(phase: Phase, version: str, environment: str) -> tuple[Position
     """Ask for the health of the public address of one environment of production; gives its position, too."""
     position, endpoints = await retried(look_at)(await platform_of(phase.plan, environment))
     return position, await named(probe_health, f"check {environment}")(
-        endpoints["public"], verification=phase.plan.verification, version=version
+        endpoints["public"], verification=phase.plan.verification, version=version, receiver=receiver_in(phase.plan, environment)
     )
 
 

@@ -21,6 +21,7 @@ from tasks.evidence.tagged import untagged
 from tasks.evidence.tests import read_test_evidence
 from tasks.lifecycle.retries import retried
 from tasks.notify import announce
+from tasks.rollout.credentials import expect_credentials
 from tasks.rollout.rollout import read_position
 from tasks.rules.analysis.forecast import HEADINGS, StepPower, forecast, rows, warnings
 from tasks.rules.approval.contents import UNTAGGED
@@ -30,6 +31,7 @@ from tasks.rules.evidence.dependencies import DependencyState
 from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.evidence.tests import TestEvidence
 from tasks.rules.lifecycle.results import PhaseResult, failed, passed, worst_of
+from tasks.rules.plan.credentials import uses_of
 from tasks.rules.plan.request import PlanPath, Scope, Version
 from tasks.rules.plan.targets import PRODUCTION, Place, production_of, target_of, within
 from tasks.rules.policy.rules import compare_rules
@@ -50,7 +52,9 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> P
         release: Leave empty; a release fills it in.
     """
     phase = await begin_phase(plan, scope=release)
-    await expect_an_opening(phase.plan, await expect_policies_kept(phase))
+    policies = await expect_policies_kept(phase)
+    await _expect_allowed_credentials(phase)
+    await expect_an_opening(phase.plan, policies)
     await expect_own_environments(phase)
     inputs = await collect_inputs(plan, version=version, key=phase.key("subject"), taken=phase.taken)
     course = describe_course(phase.plan, version, inputs.current)
@@ -87,6 +91,12 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> P
         evidence={"outcome": outcome, "items": [asdict(item) for item in items]},
     )
     return conclude(failed(faults) if faults else passed(f"{len(items)} lines of the checklist passed"), scope=release)
+
+
+async def _expect_allowed_credentials(phase: Phase) -> None:
+    """Look at the credentials that the plan names, before the first of them is sent."""
+    if uses_of(phase.plan):
+        await expect_credentials(phase.plan)
 
 
 def _under(inputs: Inputs) -> str:
@@ -127,7 +137,7 @@ async def _collect_facts(phase: Phase, inputs: Inputs) -> Facts:
     places = production_of(phase.plan)
     tests, dependencies, targets, announced = await asyncio.gather(
         asyncio.gather(*(read_test_evidence(spec, repository=phase.folder) for spec in phase.plan.tests)),
-        asyncio.gather(*(check_dependency(spec) for spec in phase.plan.dependencies)),
+        asyncio.gather(*(check_dependency(spec, service=phase.plan.service) for spec in phase.plan.dependencies)),
         asyncio.gather(*(_ask(phase, inputs, place) for place in places)),
         announce(phase.plan.notify, subject=f"{phase.plan.service} {inputs.version} is about to be released", key=phase.key("announce")),
     )

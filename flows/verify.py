@@ -14,6 +14,7 @@ from tasks.lifecycle.retries import named, retried
 from tasks.process.concurrency import together
 from tasks.rollout.rollout import look_at
 from tasks.rules.lifecycle.results import PhaseResult, failed, passed, worst_of
+from tasks.rules.plan.credentials import receiver_in
 from tasks.rules.plan.request import AnyVersion, EnvironmentName, PlanPath, Scope
 from tasks.rules.plan.targets import chosen, is_production
 from tasks.rules.verification.performance import Baseline
@@ -57,9 +58,10 @@ async def _verify_in(phase: Phase, environment: str, version: str) -> PhaseResul
     if not target:
         runs = f"{environment} runs {position['baseline']}, not {version or 'anything'}"
         return await _conclude(phase, environment, version, [failed(runs)])
+    receiver = receiver_in(phase.plan, environment)
     health, smoke, data = await together(
-        named(probe_health, f"check {environment}")(target, verification=phase.plan.verification, version=version),
-        run_smoke_tests(phase.plan.verification, folder=phase.folder, target=target, version=version, baseline=beside),
+        named(probe_health, f"check {environment}")(target, verification=phase.plan.verification, version=version, receiver=receiver),
+        run_smoke_tests(phase.plan.verification, folder=phase.folder, target=target, version=version, baseline=beside, receiver=receiver),
         judge_data(phase, "production" if is_production(environment) else "staging", environment=environment),
     )
     await phase.append(

@@ -6,6 +6,7 @@ from __future__ import annotations
 async def register_blocks() -> None:
     """Register every block type of ours; idempotent."""
     from blocks.approvers.approvers import Approvers
+    from blocks.credential import Credential
     from blocks.git.git import Git
     from blocks.gitops.argocd import ArgoCDApplication
     from blocks.gitops.gitops import GitOps
@@ -15,5 +16,6 @@ async def register_blocks() -> None:
     from blocks.script.platform import ScriptPlatform
     from blocks.server import saving
 
-    for block in (LocalPlatform, ScriptPlatform, KubernetesPlatform, Approvers, Prometheus, Git, GitOps, ArgoCDApplication):
+    ours = (LocalPlatform, ScriptPlatform, KubernetesPlatform, Approvers, Credential, Prometheus, Git, GitOps, ArgoCDApplication)
+    for block in ours:
         await saving.register(block)

@@ -111,13 +111,16 @@ async def _save_platforms(home: Path, folder: Path) -> None:
 
 
 async def _save_databases(home: Path) -> None:
-    from prefect.blocks.system import Secret
+    from pydantic import SecretStr
 
+    from blocks.credential import Credential
     from blocks.server import saving
 
     for name in ENVIRONMENTS:
         database = quote(str(home / "local" / f"guestbook-{name}" / "data" / "guestbook.db"))
-        await saving.save(Secret(value=f"sqlite:///file:{database}?mode=ro&uri=true"), f"guestbook-{name}-database")
+        address = SecretStr(f"sqlite:///file:{database}?mode=ro&uri=true")
+        credential = Credential(value=address, services=["guestbook"], platforms=[f"local/guestbook-{name}"])
+        await saving.save(credential, f"guestbook-{name}-database")
 
 
 async def end_releases(client: PrefectClient) -> None:

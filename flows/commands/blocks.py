@@ -62,8 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _kinds() -> dict[str, type[Block]]:
-    from prefect.blocks.system import Secret
-
+    from blocks.credential import Credential
     from blocks.git.git import Git
     from blocks.gitops.argocd import ArgoCDApplication
     from blocks.gitops.gitops import GitOps
@@ -72,7 +71,7 @@ def _kinds() -> dict[str, type[Block]]:
     from blocks.prometheus.prometheus import Prometheus
     from blocks.script.platform import ScriptPlatform
 
-    kinds = (LocalPlatform, ScriptPlatform, KubernetesPlatform, Prometheus, Git, GitOps, ArgoCDApplication, Secret)
+    kinds = (LocalPlatform, ScriptPlatform, KubernetesPlatform, Prometheus, Git, GitOps, ArgoCDApplication, Credential)
     return {kind.get_block_type_slug(): kind for kind in kinds}
 
 

@@ -76,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace, *, online: bool) -> Checked:
+    from flows.commands._credentials import ask_credentials
     from flows.commands._policies import ask_policies
     from flows.commands._power import ask_traffic
     from flows.commands._previews import ask_platforms
@@ -90,9 +91,10 @@ def _check(arguments: argparse.Namespace, *, online: bool) -> Checked:
     if plan is not None and not problems:
         weaker, rules = ask_policies(plan)
         closed, windows = ask_windows(plan)
+        not_theirs, unasked = ask_credentials(plan, online=online)
         queries, notes = ask_prometheus(plan, Path(arguments.plan), online=online)
         refused, unknown, previews = ask_platforms(plan, version=version) if online and not wrong else ([], [], {})
-        problems, warnings = [*weaker, *closed, *queries, *refused], [*warnings, *notes, *unknown]
+        problems, warnings = [*weaker, *closed, *not_theirs, *queries, *refused], [*warnings, *unasked, *notes, *unknown]
     problems += wrong
     steps: list[str] = []
     power: Mapping[str, list[tuple[str, ...]]] = {}

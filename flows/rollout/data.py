@@ -14,6 +14,7 @@ from tasks.record.journal import read_entries
 from tasks.rules.data.jobs import Job
 from tasks.rules.data.samples_suite import rows_that_decide, samples_job
 from tasks.rules.lifecycle.results import PhaseResult
+from tasks.rules.plan.credentials import database_uses
 from tasks.rules.plan.data import Moment
 from tasks.rules.plan.targets import production_of, target_of, within
 from tasks.rules.record.entries import Entry, select
@@ -48,7 +49,11 @@ async def judge_data(phase: Phase, moment: Moment, *, environment: str = "", sam
     prepared = await together(
         *(
             prepare_suite(
-                suite, name=_page_name(phase, f"{_begin(place)}{suite.name}"), field=f"data[{number}]", moment=moment, folder=phase.folder
+                suite,
+                name=_page_name(phase, f"{_begin(place)}{suite.name}"),
+                field=f"data[{number}]",
+                uses=database_uses(phase.plan, number, moment),
+                folder=phase.folder,
             )
             for number, suite in due
         )

@@ -10,6 +10,7 @@ from flows.rollout.stop import stop_requests
 from tasks.lifecycle.retries import named, retried
 from tasks.process.concurrency import together
 from tasks.rollout.rollout import look_at
+from tasks.rules.plan.credentials import receiver_in
 from tasks.rules.plan.targets import within
 from tasks.rules.rollout.steps import VERIFIED, WITHOUT_CANARY, PlannedStep, smoke_in, verification_at
 from tasks.rules.verification.performance import Baseline
@@ -90,15 +91,17 @@ async def _check(phase: Phase, version: str, planned: PlannedStep, *, position: 
     serving, url = position["baseline"], endpoints.get("baseline", "")
     baseline = Baseline(serving, url) if serving and url and serving != version else None
 
+    receiver = receiver_in(phase.plan, planned.environment)
     check = named(probe_health, f"{f'{planned.percent} %: ' if planned.percent else ''}check the canary{within(planned.environment)}")
 
     async def health() -> list[dict[str, Any]]:
         if "health" not in planned.checks:
             return []
-        return [{"name": "health", **await check(target, verification=verification, version=version)}]
+        return [{"name": "health", **await check(target, verification=verification, version=version, receiver=receiver)}]
 
     well, smoke = await together(
-        health(), run_smoke_tests(verification, folder=phase.folder, target=target, version=version, baseline=baseline)
+        health(),
+        run_smoke_tests(verification, folder=phase.folder, target=target, version=version, baseline=baseline, receiver=receiver),
     )
     return [*well, *smoke]
 

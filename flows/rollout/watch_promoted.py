@@ -9,6 +9,7 @@ from flows.lifecycle.context import Phase
 from tasks.lifecycle.retries import as_temporary, retried
 from tasks.record.journal import say
 from tasks.rollout.rollout import look_at
+from tasks.rules.plan.credentials import receiver_in
 from tasks.rules.plan.targets import within
 from tasks.verification.health import probe_health
 
@@ -31,10 +32,13 @@ async def watch_promoted(
     Returns:
         Why the version is not well; "" if it was until the end. A platform or server that does not answer for a while says nothing.
     """
+    receiver = receiver_in(phase.plan, environment)
     while not await ends(EVERY_SECONDS):
         try:
             position, endpoints = await retried(look_at)(platform)
-            found = await retried(probe_health)(endpoints["public"], verification=phase.plan.verification, version=version)
+            found = await retried(probe_health)(
+                endpoints["public"], verification=phase.plan.verification, version=version, receiver=receiver
+            )
         except Exception as error:
             if (passing := as_temporary(error)) is None:
                 raise

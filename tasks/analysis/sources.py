@@ -16,9 +16,10 @@ from tasks.analysis.source_prometheus import PrometheusSource, remembered, see
 from tasks.rollout.platforms import load_prometheus
 from tasks.rules.analysis.observation import Role, Seen
 from tasks.rules.analysis.platform_counts import see_platform
+from tasks.rules.plan.credentials import Receiver
 from tasks.rules.plan.judgement import Judgement, PlatformSli, ProbeSli, PrometheusPairSli, PrometheusSli
 from tasks.rules.plan.plan import Plan
-from tasks.rules.plan.targets import target_of
+from tasks.rules.plan.targets import place_of, target_of
 from tasks.verification.http_check import Asker, http_client, load_secrets
 
 
@@ -31,12 +32,14 @@ class Subject:
         environment: The environment's name.
         judgement: The plan's section.
         prometheus: The Prometheus of its SLIs, or None without such SLIs.
+        platform: The environment's block; probes send no credential without it.
     """
 
     service: str
     environment: str
     judgement: Judgement
     prometheus: Prometheus | None = None
+    platform: str = ""
 
     @property
     def asks_platform(self) -> bool:
@@ -142,7 +145,7 @@ async def subject_of(plan: Plan, environment: str) -> Subject:
     Raises:
         BadInput, Temporary: The block cannot be loaded.
     """
-    return Subject(plan.service, environment, plan.judgement, await load_prometheus(plan.judgement))
+    return Subject(plan.service, environment, plan.judgement, await load_prometheus(plan.judgement), place_of(plan, environment).platform)
 
 
 @asynccontextmanager
@@ -158,7 +161,7 @@ async def open_sources(
         memory: The state of Prometheus's SLIs at the watch's beginning, as JSON.
 
     Raises:
-        BadInput: A secret that a probe names does not exist.
+        BadInput: A credential that a probe names does not exist, or is not for these versions.
     """
     sources = Sources(subject.judgement, versions)
     asked = [sli for sli in subject.judgement.slis if isinstance(sli, PrometheusSli | PrometheusPairSli)]
@@ -169,7 +172,9 @@ async def open_sources(
             client = await stack.enter_async_context(subject.prometheus.client())
             sources.prometheus = PrometheusSource(client, platform, asked, versions, words, remembered(memory))
         if probed:
-            asker = Asker(await stack.enter_async_context(http_client()), await load_secrets(probed, field="judgement.slis"))
+            receiver = Receiver(subject.service, platform=subject.platform)
+            secrets = await load_secrets(probed, field="judgement.slis", receiver=receiver)
+            asker = Asker(await stack.enter_async_context(http_client()), secrets)
             sources.probe = ProbeSource(asker, platform, probed, versions)
         stack.push_async_callback(sources.end)
         yield sources

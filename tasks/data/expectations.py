@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from prefect import task
-from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
 from blocks import processes
@@ -25,9 +24,10 @@ from tasks.process.concurrency import turns
 from tasks.record.objects import Objects, objects_of
 from tasks.record.reading import folder_of
 from tasks.record.storage import default_storage
-from tasks.rollout.platforms import load_block
+from tasks.rollout.credentials import load_credential
 from tasks.rules.data.jobs import Job
-from tasks.rules.plan.data import DataSuite, Moment
+from tasks.rules.plan.credentials import Use
+from tasks.rules.plan.data import DataSuite
 from tasks.rules.record.masking import mask
 
 KEPT = ("SSL_CERT_FILE", "VIRTUAL_ENV")
@@ -38,25 +38,25 @@ IMPORT_SECONDS = 60  # the import takes five on an idle machine; a suite's own t
 
 
 @task(name="prepare suite", task_run_name="suite: {suite.name}", **OBSERVE)
-async def prepare_suite(suite: DataSuite, *, name: str, field: str, moment: Moment, folder: str) -> Job:
+async def prepare_suite(suite: DataSuite, *, name: str, field: str, uses: Sequence[Use], folder: str) -> Job:
     """Read a suite and find its data; missing data is an outcome already.
 
     Args:
         suite: The plan's entry.
         name: The job's name, unique in the release.
         field: Where the plan has it, for messages: `data[0]`.
-        moment: When it is validated.
+        uses: The uses of the credential for its database; none for files.
         folder: The plan's folder.
     """
     job = Job(name=name, title=f"Data suite {suite.name}", timeout_seconds=suite.timeout_seconds)
     try:
         asked = await asyncio.to_thread(load_suite, Path(folder), suite.suite, field=f"{field}.suite")
-        return job.over(await _source(suite, field=field, moment=moment, folder=folder), asked.model_dump(), show=suite.show_values)
+        return job.over(await _source(suite, field=field, uses=uses, folder=folder), asked.model_dump(), show=suite.show_values)
     except BadInput as error:
         return job.ended("error", str(error))
 
 
-async def _source(suite: DataSuite, *, field: str, moment: Moment, folder: str) -> dict[str, Any]:
+async def _source(suite: DataSuite, *, field: str, uses: Sequence[Use], folder: str) -> dict[str, Any]:
     kind = "csv" if suite.csv else "parquet"
     pattern = suite.csv or suite.parquet
     if pattern:
@@ -64,17 +64,8 @@ async def _source(suite: DataSuite, *, field: str, moment: Moment, folder: str) 
             kind: await asyncio.to_thread(data_files, Path(folder), pattern, field=f"{field}.{kind}"),
             "max_rows": suite.max_rows,
         }
-    url = await _address(suite.secret_at(moment), field=f"{field}.connection")
+    url = SecretStr((await load_credential(uses)).get_secret_value().strip())
     return {"url": url, **({"table": suite.table} if suite.table else {"query": suite.query})}
-
-
-async def _address(name: str, *, field: str) -> SecretStr:
-    """Read a database's address from Prefect's secret block."""
-    block = await load_block(name, field=field)
-    value = block.get() if isinstance(block, Secret) else None
-    if not isinstance(value, str) or not value.strip():
-        raise BadInput(f"the block {name} does not hold text", field=field, fix="Store the database's SQLAlchemy address in it, as text.")
-    return SecretStr(value.strip())
 
 
 async def expect_judgements() -> None:

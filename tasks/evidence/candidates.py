@@ -75,7 +75,7 @@ async def missing_evidence(path: str, version: str, *, taken: TakenPlan) -> str:
         return refusal
     tests, dependencies = await asyncio.gather(
         asyncio.gather(*(read_test_evidence.fn(spec, repository=taken.folder) for spec in plan.tests)),
-        asyncio.gather(*(check_dependency.fn(spec) for spec in plan.dependencies)),
+        asyncio.gather(*(check_dependency.fn(spec, service=plan.service) for spec in plan.dependencies)),
     )
     found = [PhaseResult.of(seen) for seen in (*map(asdict, tests), *map(asdict, dependencies))]
     return "; ".join(one.reason for one in found if not one.passed)

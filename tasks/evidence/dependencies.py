@@ -8,6 +8,7 @@ from prefect.context import TaskRunContext
 from blocks.errors import Temporary
 from tasks.lifecycle.retries import OBSERVE
 from tasks.rules.evidence.dependencies import DependencyState, judge_dependency
+from tasks.rules.plan.credentials import Receiver
 from tasks.rules.plan.plan import Dependency
 from tasks.rules.verification.http_check import fault_of_answer
 from tasks.verification.http_check import NO_ANSWER, Asker, http_client, load_secrets
@@ -17,20 +18,21 @@ BUSY = frozenset({429, 502, 503, 504})
 
 
 @task(name="check dependency", task_run_name="dependency: {spec.name}", **OBSERVE)
-async def check_dependency(spec: Dependency) -> DependencyState:
+async def check_dependency(spec: Dependency, *, service: str = "") -> DependencyState:
     """Check one dependency; retried if that may help, and the last try returns the state as it is.
 
     Args:
         spec: The plan's entry.
+        service: The plan's service, for the credentials that it names.
 
     Returns:
         The state; no answer is `no_data`, never a pass.
 
     Raises:
         Temporary: It does not answer or is busy, and retries are left.
-        BadInput: A secret that it names does not exist.
+        BadInput: A credential that it names does not exist, or may not go there.
     """
-    state, may_pass = await ask_dependency(spec)
+    state, may_pass = await ask_dependency(spec, service=service)
     if may_pass and not _is_last_try():
         raise Temporary(state.reason)
     return state
@@ -41,16 +43,17 @@ def _is_last_try() -> bool:
     return context is None or context.task_run.run_count > int(context.task.retries or 0)
 
 
-async def ask_dependency(spec: Dependency) -> tuple[DependencyState, bool]:
+async def ask_dependency(spec: Dependency, *, service: str = "") -> tuple[DependencyState, bool]:
     """Send one request, within the plan's time, to the service's own host and nowhere else.
 
     Args:
         spec: The plan's entry.
+        service: The plan's service, for the credentials that it names.
 
     Returns:
         The state, and whether a retry may find a better one.
     """
-    secrets = await load_secrets([spec], field="dependencies")
+    secrets = await load_secrets([spec], field="dependencies", receiver=Receiver(service, url=spec.url))
     async with http_client(environment=True) as client:
         asker = Asker(client, secrets)
         late = f"{NO_ANSWER}none within {spec.timeout_seconds:g} s"

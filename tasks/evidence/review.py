@@ -11,7 +11,9 @@ from prefect import task
 from blocks.errors import BadInput
 from tasks.lifecycle.retries import OBSERVE
 from tasks.process.files import read_bounded, repository_of
-from tasks.rules.plan.file import MAX_BYTES, Problem, read_plan
+from tasks.rules.plan.file import MAX_BYTES, Problem, read_plan, says_plan
+
+NOT_A_PLAN = "Name the plan's file; `shipway check FILE` says what is wrong with it."
 
 
 @task(name="read plan", **OBSERVE)
@@ -35,6 +37,9 @@ async def read_plan_file(path: str) -> dict[str, Any]:
     if data is None:
         raise BadInput(f"{path} does not exist", field="plan", fix="Name the plan's file, as `shipway.yaml`.")
     plan, problems = await asyncio.to_thread(read_plan, data, name=file.name)
+    if plan is None and not await asyncio.to_thread(says_plan, data, name=file.name):
+        # Whoever may start a flow can name any file that the worker reads: its words would stand in the run's state.
+        raise BadInput(f"{file.name} is not a plan: it does not say `shipway: 1` at its top", field="plan", fix=NOT_A_PLAN)
     if plan is None:
         raise BadInput(_listed(problems), field="plan", fix=f"Fix it, and check with `shipway check {file.name}`.")
     repository = await asyncio.to_thread(repository_of, file.parent)

@@ -85,6 +85,11 @@ async def open_releases_of(service: str) -> list[str]:
     return [run for run in found if not await asyncio.to_thread(is_closed, run)]
 
 
+async def service_of(run: str) -> str:
+    """Name the service that an open release is of, by what is kept here; "" if it has not read its plan, and of a rollback."""
+    return str((await _read(OPEN, run)).get("service", ""))
+
+
 async def blocks_of(run: str) -> list[str]:
     """Name the platforms that an open release's plan names, by what is kept here; none if it has not read its plan."""
     return [str(block) for block in (await _read(OPEN, run)).get("blocks", [])]

@@ -7,6 +7,7 @@ holder is gone, one step each, without a lock that a killed process could leave 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,9 +23,10 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from blocks.errors import Refused, Temporary, WorldMoved
-from tasks.lifecycle.kept_runs import is_closed, is_kept_open, open_releases_of
+from tasks.lifecycle.kept_runs import is_closed, is_kept_open, open_releases_of, service_of
 from tasks.lifecycle.links import run_link
 from tasks.lifecycle.retries import OBSERVE
+from tasks.rules.plan.types import NAME
 
 OPEN = "shipway:open"
 STOP = "shipway:stop"
@@ -32,6 +34,7 @@ OUTCOME = "outcome:"
 MOST_TRIES = 10
 PAGE = 200  # the most that the server gives at once
 AT_ONCE = 8
+SERVICE = re.compile(NAME)
 
 
 @dataclass(frozen=True)
@@ -113,10 +116,15 @@ async def holder_of(client: PrefectClient, service: str) -> Holder | None:
 
 
 async def release_locks(client: PrefectClient, run: FlowRun) -> None:
-    """Give up every lock that a run holds; one that another run holds by now stays."""
-    for tag in run.tags:
-        service = tag.removeprefix(lock_tag(""))
-        lock = await client.read_variable_by_name(lock_name(service)) if service != tag else None
+    """Give up the lock that a run holds; one that another run holds by now stays.
+
+    It is that of the service that is kept of the run. Only if none is, its tags say it, of which anyone with the API's password writes
+    thousands; a lock that stays because of that is taken over once its run has ended.
+    """
+    kept = await service_of(str(run.id))
+    tagged = [tag.removeprefix(lock_tag("")) for tag in run.tags if tag.startswith(lock_tag(""))]
+    for service in [kept] if kept else [one for one in tagged if SERVICE.fullmatch(one)][:AT_ONCE]:
+        lock = await client.read_variable_by_name(lock_name(service))
         if lock is not None and _run_of(lock) == str(run.id):
             await _delete(client, lock)
 

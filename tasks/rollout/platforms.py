@@ -19,7 +19,7 @@ from tasks.rules.plan.plan import Judgement, Plan, PrometheusPairSli, Prometheus
 from tasks.rules.plan.targets import places_of
 
 KNOWN = {
-    "secret": ("prefect.blocks.system", "Secret"),
+    "credential": ("blocks.credential", "Credential"),
     "local": ("blocks.local.platform", "LocalPlatform"),
     "kubernetes": ("blocks.kubernetes.platform", "KubernetesPlatform"),
     "script": ("blocks.script.platform", "ScriptPlatform"),

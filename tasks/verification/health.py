@@ -10,27 +10,29 @@ from prefect import task
 
 from blocks.platform import source_version
 from tasks.lifecycle.retries import OBSERVE
+from tasks.rules.plan.credentials import Receiver
 from tasks.rules.plan.plan import HealthCheck, Verification
 from tasks.verification.http_check import AT_ONCE, Asker, Checked, address_of, http_client, load_secrets
 
 
 @task(name="probe health", **OBSERVE)
-async def probe_health(target: str, *, verification: Verification, version: str) -> dict[str, object]:
+async def probe_health(target: str, *, verification: Verification, version: str, receiver: Receiver) -> dict[str, object]:
     """Run every health check in rounds until all passed often enough in a row.
 
     Args:
         target: Base URL of the revision.
         verification: The plan's checks and how long they must hold.
         version: Replaces `{version}` in paths and expected values.
+        receiver: Whose version it is, for the credentials that a check names.
 
     Returns:
         `outcome` passed or failed, `reason`, `rounds`, and the last `table` (path, status, milliseconds, fault).
 
     Raises:
-        BadInput: A secret that a check names is not there.
+        BadInput: A credential that a check names does not exist, or is not for this version.
     """
     stability, version = verification.stability, source_version(version)
-    secrets = await load_secrets(verification.health, field="verification.health")
+    secrets = await load_secrets(verification.health, field="verification.health", receiver=receiver)
     deadline = time.monotonic() + stability.timeout_seconds
     good = rounds = 0
     async with http_client() as client:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
 from blocks.bounded import PLAIN, read_chunks
 from blocks.errors import BadInput
 from blocks.outside_text import LINE_LIMIT, OutsideText, outside, without_bytes
 from tasks.process.tls import trust
-from tasks.rollout.platforms import load_block
+from tasks.rollout.credentials import load_credential
 from tasks.rules.evidence.dependencies import may_follow
+from tasks.rules.plan.credentials import Receiver, Use, uses_in
 from tasks.rules.plan.http import HttpCheck, HttpRequest, header_value_fault
 from tasks.rules.record.masking import mask, secrets_in_header
 from tasks.rules.verification.http_check import BODY_LIMIT_BYTES, Answer, fault_of_answer, path_of
@@ -154,26 +154,28 @@ async def read_body(response: httpx.Response) -> tuple[bytes, bool]:
     return body[:KEPT_OF_LONG_BYTES] if cut else body, cut
 
 
-async def load_secrets(requests: Iterable[HttpRequest], *, field: str) -> Secrets:
-    """Load the values of secret headers, by block.
+async def load_secrets(requests: Sequence[HttpRequest], *, field: str, receiver: Receiver) -> Secrets:
+    """Load the values of secret headers, by block, right before they are sent; a redirect takes none of them to another host.
 
     Args:
         requests: The requests that name them.
-        field: The plan's field, for the error.
+        field: The plan's list of them, for the error.
+        receiver: Who gets them.
 
     Raises:
-        BadInput: A block does not exist, is not a secret, or its value cannot be a header's; the value itself is not shown.
+        BadInput: A block does not exist, does not let its value go there, or its value cannot be a header's; the value itself is not shown.
     """
-    names = {name for request in requests for name in request.secret_headers.values()}
-    return {name: await _load_secret(name, field=field) for name in sorted(names)}
+    uses = list(uses_in(((f"{field}[{number}]", request) for number, request in enumerate(requests)), receiver))
+    names = sorted({use.credential for use in uses})
+    return {name: await _load_secret([use for use in uses if use.credential == name]) for name in names}
 
 
-async def _load_secret(name: str, *, field: str) -> SecretStr:
-    block = await load_block(name, field=field)
-    value = block.value.get_secret_value() if isinstance(block, Secret) else None
-    if not isinstance(value, str) or not value.strip() or header_value_fault(value.strip()):
+async def _load_secret(uses: Sequence[Use]) -> SecretStr:
+    value = (await load_credential(uses)).get_secret_value().strip()
+    if header_value_fault(value):
+        name, field = uses[0].credential, uses[0].field
         raise BadInput(f"the block {name} does not hold text that can be a header", field=field, fix="Store printable ASCII in one line.")
-    return SecretStr(value.strip())
+    return SecretStr(value)
 
 
 def _in_words(error: httpx.HTTPError) -> tuple[str, bool]:

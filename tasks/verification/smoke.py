@@ -17,6 +17,7 @@ from tasks.process.files import read_bounded, resolve_inside
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.evidence.junit import MAX_BYTES
 from tasks.rules.evidence.tests import TestEvidence, judge_junit
+from tasks.rules.plan.credentials import Receiver
 from tasks.rules.plan.plan import SmokeTest, Verification
 from tasks.rules.verification.performance import Baseline
 from tasks.verification.smoke_steps import run_steps_test
@@ -26,7 +27,13 @@ Found = dict[str, object]
 
 
 async def run_smoke_tests(
-    verification: Verification, *, folder: str, target: str, version: str, baseline: Baseline | None = None
+    verification: Verification,
+    *,
+    folder: str,
+    target: str,
+    version: str,
+    receiver: Receiver,
+    baseline: Baseline | None = None,
 ) -> list[Found]:
     """Run all smoke tests of a plan, in parallel up to its limit; those of kind performance afterwards, one by one.
 
@@ -38,6 +45,7 @@ async def run_smoke_tests(
         target: Base URL of the revision.
         version: The version that should answer.
         baseline: The baseline, if there is one.
+        receiver: Whose versions they are, for the credentials that a step names.
 
     Returns:
         The results of `run_smoke_test`, in the plan's order.
@@ -45,7 +53,7 @@ async def run_smoke_tests(
 
     async def run(test: SmokeTest) -> Found:
         async with turns("performance") if test.kind == "performance" else turns("smoke", at_once=verification.smoke_concurrency):
-            return await run_smoke_test(test, folder=folder, target=target, version=version, baseline=baseline)
+            return await run_smoke_test(test, folder=folder, target=target, version=version, baseline=baseline, receiver=receiver)
 
     quick = [test for test in verification.smoke if test.kind != "performance"]
     found = dict(zip((test.name for test in quick), await together(*map(run, quick)), strict=True))
@@ -56,7 +64,9 @@ async def run_smoke_tests(
 
 
 @task(name="run smoke test", task_run_name="smoke: {test.name}", **OBSERVE)
-async def run_smoke_test(test: SmokeTest, *, folder: str, target: str, version: str, baseline: Baseline | None = None) -> Found:
+async def run_smoke_test(
+    test: SmokeTest, *, folder: str, target: str, version: str, receiver: Receiver, baseline: Baseline | None = None
+) -> Found:
     """Run one smoke test against one revision.
 
     Args:
@@ -65,17 +75,18 @@ async def run_smoke_test(test: SmokeTest, *, folder: str, target: str, version: 
         target: Base URL of the revision.
         version: The version that should answer.
         baseline: The baseline, if there is one; only tests of kind performance get it.
+        receiver: As in `run_smoke_tests`.
 
     Returns:
         `name`, `kind`, `outcome`, `reason`, and the end of its `output`; of a comparison its `times` too.
 
     Raises:
-        BadInput: Its path leaves the repository, or a secret that it names does not exist.
+        BadInput: Its path leaves the repository, or a credential that it names does not exist or is not for these versions.
     """
     version = source_version(version)  # a service knows its version, not the hash of its configuration
     beside = Baseline(source_version(baseline.version), baseline.url) if baseline and test.kind == "performance" else None
     if test.pytest is None:
-        found = await run_steps_test(test, target=target, version=version, baseline=beside)
+        found = await run_steps_test(test, target=target, version=version, baseline=beside, receiver=receiver)
     else:
         found = await _run_pytest(test, test.pytest, folder=folder, target=target, version=version, baseline=beside)
     return {"name": test.name, "kind": test.kind, **found}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from tasks.process.tls import trust
+from tasks.rules.plan.credentials import Receiver
 from tasks.rules.plan.smoke import SmokeTest
 from tasks.rules.verification.performance import Baseline
 from tasks.verification.http_check import load_secrets
@@ -12,7 +13,7 @@ from tasks.verification.smoke_requests import Visit, walk
 from tasks.verification.smoke_times import measure
 
 
-async def run_steps_test(test: SmokeTest, *, target: str, version: str, baseline: Baseline | None) -> dict[str, object]:
+async def run_steps_test(test: SmokeTest, *, target: str, version: str, baseline: Baseline | None, receiver: Receiver) -> dict[str, object]:
     """Run the steps of a test; for a performance test repeatedly, together with the baseline.
 
     Args:
@@ -20,15 +21,16 @@ async def run_steps_test(test: SmokeTest, *, target: str, version: str, baseline
         target: Base URL of the revision.
         version: The version that should answer.
         baseline: The baseline to compare with, if there is one.
+        receiver: Whose versions they are.
 
     Returns:
         `outcome`, `reason`, `output`, and of a comparison its `times`.
 
     Raises:
-        BadInput: A secret block does not exist, or cannot be a header.
+        BadInput: A credential does not exist, is not for these versions, or cannot be a header.
     """
     steps = test.steps or []
-    secrets = await load_secrets(steps, field="verification.smoke")
+    secrets = await load_secrets(steps, field=f"verification.smoke.{test.name}.steps", receiver=receiver)
     visit = Visit(steps, target, version, secrets, await trust(), deadline=time.monotonic() + test.timeout_seconds)
     if test.performance is not None:
         return await measure(visit, rules=test.performance, baseline=baseline)

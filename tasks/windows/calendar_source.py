@@ -12,7 +12,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
-from prefect.blocks.system import Secret
 from prefect.settings import PREFECT_API_URL
 
 from blocks import processes
@@ -21,8 +20,9 @@ from blocks.commands import run_command
 from blocks.errors import BadInput, Refused, ShipwayError, Temporary, Unreachable
 from blocks.own_path import NotOwn, open_own
 from tasks.process.tls import trust
-from tasks.rollout.platforms import load_block
-from tasks.rules.windows.address import is_web
+from tasks.rollout.credentials import held
+from tasks.rules.plan.credentials import calendar_refusal
+from tasks.rules.windows.address import is_credential, is_web
 from tasks.rules.windows.ics import Events
 from tasks.rules.windows.opening import HORIZON
 from tasks.rules.windows.window import Interval
@@ -36,14 +36,14 @@ FIX = "See that it is the address of an iCalendar file; docs/windows.md says how
 
 
 async def fetch(ics: str) -> bytes:
-    """Read the calendar at an address, a file, or the address that a secret block holds.
+    """Read the calendar at an address, a file, or the address that a credential block holds.
 
     Raises:
         ShipwayError: It cannot be read; names the host, the file or the block alone.
     """
     if ics.startswith("/"):
         return await asyncio.to_thread(_read_file, Path(ics))
-    return await _get(await _address_in(ics) if ics.startswith("secret/") else ics)
+    return await _get(await _address_in(ics) if is_credential(ics) else ics)
 
 
 async def expand(content: bytes, *, zone: str, at: datetime) -> Events:
@@ -67,18 +67,20 @@ async def expand(content: bytes, *, zone: str, at: datetime) -> Events:
 
 
 async def _address_in(block: str) -> str:
-    """Give the address that a secret block holds; the value itself is never shown."""
+    """Give the address that a credential block holds; the value itself is never shown."""
     if not PREFECT_API_URL.value():  # else Prefect would start a server for this question
         raise Unreachable(f"no Prefect server is configured here, which has the block {block}")
     try:
         async with asyncio.timeout(SECONDS):
-            found = await load_block(block, field="ics")
+            found = await held(block, field="ics")
     except TimeoutError:
         raise Unreachable(f"the Prefect server does not answer within {SECONDS} s for the block {block}") from None
-    value = found.value.get_secret_value() if isinstance(found, Secret) else None
-    if not isinstance(value, str) or not is_web(value.strip()):
+    address = found.value.get_secret_value().strip()
+    if not is_web(address):
         raise BadInput(f"the block {block} does not hold the address of a calendar", field="ics", fix="Store an address with https in it.")
-    return value.strip()
+    if (wrong := calendar_refusal(block, address, found.hosts)) is not None:
+        raise BadInput(wrong[0], field="ics", fix=wrong[1])
+    return address
 
 
 def _read_file(path: Path) -> bytes:

@@ -15,8 +15,10 @@ local/applied-staging:
   command: [python3, hello.py]
   working_directory: sub
   environment: {TOKEN: {env: APPLIED_TOKEN}}
-secret/applied:
+credential/applied:
   value: {env: APPLIED_TOKEN}
+  services: [applied]
+  hosts: [accounts.example.org]
 """
 
 
@@ -35,9 +37,9 @@ def test_a_file_is_saved_once_and_again_only_where_it_differs(
         file.write_text(text)
         assert main(["blocks", "apply", str(file)]) == 0
         outputs.append(capsys.readouterr().out.splitlines())
-    assert outputs[0] == ["local/applied-staging  created", "secret/applied  created"]
-    assert outputs[1] == ["local/applied-staging  unchanged", "secret/applied  unchanged"]
-    assert outputs[2] == ["local/applied-staging  changed: command", "secret/applied  unchanged"]
+    assert outputs[0] == ["local/applied-staging  created", "credential/applied  created"]
+    assert outputs[1] == ["local/applied-staging  unchanged", "credential/applied  unchanged"]
+    assert outputs[2] == ["local/applied-staging  changed: command", "credential/applied  unchanged"]
     saved = LocalPlatform.load("applied-staging", _sync=True)
     assert saved.working_directory == str(tmp_path / "sub")
     assert saved.environment["TOKEN"].get_secret_value() == "hush-hush"

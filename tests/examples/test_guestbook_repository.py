@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from flows.commands._demo_prometheus import uncommented
+from tasks.rules.plan.credentials import Receiver
 from tasks.rules.plan.plan import Plan
 from tasks.rules.verification.performance import Baseline
 from tasks.verification.smoke import run_smoke_test
@@ -23,7 +24,9 @@ async def smoke_outcomes(service: Guestbook, version: str, *, baseline: Baseline
     """Run the plan's smoke tests as a release does, and return their outcomes."""
     plan = Plan.model_validate(yaml.safe_load((EXAMPLE / "shipway.yaml").read_text()))
     found = [
-        await run_smoke_test.fn(test, folder=str(EXAMPLE), target=url_of(service), version=version, baseline=baseline)
+        await run_smoke_test.fn(
+            test, folder=str(EXAMPLE), target=url_of(service), version=version, receiver=Receiver("guestbook"), baseline=baseline
+        )
         for test in plan.verification.smoke
     ]
     return {str(one["name"]): str(one["outcome"]) for one in found}

@@ -14,8 +14,9 @@ from uuid import uuid4
 import pytest
 import yaml
 from prefect import flow
-from prefect.blocks.system import Secret
+from pydantic import SecretStr
 
+from blocks.credential import Credential
 from flows.commands import report
 from flows.lifecycle.context import begin_phase
 from flows.rollout.data import judge_data, samples_of
@@ -50,7 +51,7 @@ def laid_out(folder: Path, *, name: str, **changes: Any) -> str:
     (folder / "data").mkdir()
     shutil.copy(EXAMPLE / "data" / "entries.yaml", folder / "data")
     (folder / "data" / "broken.yaml").write_text("expectations: []")
-    connection = {"staging": f"secret/{name}", "production": "secret/never-made"}
+    connection = {"staging": f"credential/{name}", "production": "credential/never-made"}
     entries = {"name": "entries", "suite": "data/entries.yaml", "table": "entries", "connection": connection}
     suites = [entries, {"name": "broken", "suite": "data/broken.yaml", "csv": "*.csv"}]
     suites.append({"name": "exports", "suite": "data/entries.yaml", "csv": "exports/*.csv"})
@@ -83,7 +84,8 @@ async def test_a_migration_that_went_wrong_is_seen_and_its_page_is_linked(
     """1.3.0 of the example dates entries back; absence of anything is not a pass; pages lie beside the record and open from a copy."""
     name = f"db-{uuid4().hex[:8]}"
     address = guestbook(tmp_path, version="1.3.0")
-    await Secret(value=address).save(name)  # type: ignore[misc]
+    block = Credential(value=SecretStr(address), services=["shop"], platforms=["local/shop-staging"])
+    await block.save(name)  # type: ignore[misc]
     plan = laid_out(tmp_path, name=name)
     looked_at = await looked(plan, name)
     entries, broken, exports, samples, unwatched = looked_at["found"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from blocks.errors import Refused, WorldMoved
+from blocks.errors import BadInput, Refused, WorldMoved
 from blocks.key_folder.key_file import key_path
 from blocks.outside_text import as_name, as_reason
 from flows import rollback
@@ -228,6 +228,20 @@ async def test_a_canary_whose_release_was_fenced_out_does_not_stay(monkeypatch: 
     with rolling_back():
         found = await revert.roll_back(world.phase, "production", reason=as_reason("x"), to="", bad="V0")
     assert not found.passed
+    assert (world.platform.position["baseline"], world.platform.position["canary"]) == ("V0", None)
+
+
+@pytest.mark.usefixtures("storage")
+async def test_a_credential_that_is_refused_in_its_verification_does_not_stop_a_rollback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bad version is gone by then, as with a secret that is missing."""
+    world = World(monkeypatch, FakePlatform(baseline="V0", canary="BAD"))
+
+    async def verified(*_: Any, **__: Any) -> Any:
+        raise BadInput("credential/token is not for versions on local/shop", field="verification.health[0]", fix="Name another one.")
+
+    monkeypatch.setattr(revert, "verified", verified)
+    with rolling_back(), pytest.raises(BadInput, match="credential/token"):
+        await revert.roll_back(world.phase, "production", reason=as_reason("x"), to="", bad="BAD")
     assert (world.platform.position["baseline"], world.platform.position["canary"]) == ("V0", None)
 
 

@@ -11,6 +11,7 @@ from blocks.errors import BadInput, RolloutFailed, Temporary
 from flows.rollout import held_step, migrations, watch_promoted
 from flows.rollout.held_step import Standing, wait_while_held
 from tasks.lifecycle.retries import NOT_REACHED
+from tasks.rules.plan.credentials import Receiver
 from tests.flows.test_held_steps import AFTER, FROZEN, Kept, hold_for, nothing, phase, turns
 
 __all__ = ["phase"]
@@ -39,9 +40,10 @@ class Serving:
             raise self.left.pop(0)
         return {"baseline": self.version}, {"public": "http://shop.example"}
 
-    async def probe(self, target: str, *, verification: Any, version: str) -> Any:
+    async def probe(self, target: str, *, verification: Any, version: str, receiver: Receiver) -> Any:
         """Ask for its health."""
         assert (target, version, verification is not None) == ("http://shop.example", "1.1", True)
+        assert receiver == Receiver("shop", platform="local/shop-production")
         found = self.left.pop(0)
         if isinstance(found, Unanswered):
             raise found.error
@@ -89,7 +91,7 @@ async def test_a_server_that_is_away_rolls_back_nothing_that_is_promoted(
 
 async def test_an_error_that_no_other_look_helps_ends_the_watch(phase: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a secret that is not there."""
-    serve(monkeypatch, WELL, Unanswered(BadInput("there is no block secret/token", field="health", fix="Save it.")), WELL)
+    serve(monkeypatch, WELL, Unanswered(BadInput("there is no block credential/token", field="health", fix="Save it.")), WELL)
     hold_for(monkeypatch, FROZEN)
     with pytest.raises(BadInput):
         await held(phase)

@@ -9,6 +9,7 @@ from tasks.rules.approval.gates import Gate, GateState
 from tasks.rules.evidence.change_log import describe
 from tasks.rules.evidence.differences import one_line
 from tasks.rules.evidence.inputs import Inputs
+from tasks.rules.plan.credentials import credentials_in_words, uses_of
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import place_of, steps_in_words, within
 from tasks.rules.record.entries import Entry, select
@@ -62,6 +63,7 @@ def form_text(
         reason=next((entry.why for entry in entries if entry.kind == "opened"), ""),
         changes=[Change(environment=name, running=found, wanted=inputs.version) for name, found in inputs.current.items()],
         change_log=[one_line(one) for one in log.commits], taken_back=[one_line(one) for one in log.taken_back],
+        credentials=credentials_in_words(uses_of(plan)),
         evidence=[
             Evidence(name=entry.what, verdict=str(entry.evidence.get("outcome", "")), reason=entry.why)
             for entry in now

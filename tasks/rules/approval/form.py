@@ -68,6 +68,7 @@ def approval_form(
     notes: Sequence[Note] = (),
     differences: Sequence[str] = (),
     taken_back: Sequence[str] = (),
+    credentials: Sequence[str] = (),
 ) -> str:
     """Write the description of the approval form, at most 12,000 characters besides the picture.
 
@@ -92,6 +93,7 @@ def approval_form(
         notes: What stands first: why it is asked, and warnings.
         differences: What changed since people were asked before, a line each.
         taken_back: One line for each change that runs now and would not any more, newest first; untrusted text.
+        credentials: Where each credential goes that the plan names, a line each.
 
     Returns:
         Markdown in which no text of others can make links, pictures, tables or HTML.
@@ -105,6 +107,7 @@ def approval_form(
     head += table
     room, more = MAX_CHARACTERS - len(head) - len(foot), "- … and {count} more; all: " + all_of_it
     head += _list(differences, title="What changed since it was asked before", room=room // 3, more=more)
+    head += _list(credentials, title="Credentials, and where their values go", room=room // 4, more=more)
     room = MAX_CHARACTERS - len(head) - len(foot)
     checks = _table(evidence, room=room * 2 // 3, more="| … | | and {count} more checks; all: " + all_of_it + " |")
     lists = _lists(preview, taken_back, change_log, room=room - len(checks), all_of_it=all_of_it)

@@ -6,21 +6,20 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from tasks.rules.plan.types import SECRET, TABLE, Name, Ratio, RepositoryPath, Seconds, Section, fault, refuse_doubles
+from tasks.rules.plan.types import TABLE, CredentialName, Name, Ratio, RepositoryPath, Seconds, Section, fault, refuse_doubles
 
 Moment = Literal["staging", "production", "post_deploy"]
-SecretName = Annotated[str, Field(pattern=SECRET, max_length=200)]
 MOMENTS: tuple[Moment, ...] = ("staging", "production", "post_deploy")
 SOURCES = ("table", "query", "csv", "parquet")
 
 
 class Connection(Section):
-    """Database connection by environment: Prefect secret blocks that hold a SQLAlchemy address."""
+    """Database connection by environment: credential blocks that hold a SQLAlchemy address."""
 
-    staging: SecretName | None = None
-    """The secret for staging's database: `secret/guestbook-staging-database`."""
-    production: SecretName | None = None
-    """The secret for production's database."""
+    staging: CredentialName | None = None
+    """The credential for staging's database: `credential/guestbook-staging-database`."""
+    production: CredentialName | None = None
+    """The credential for production's database."""
 
 
 class DataSuite(Section):
@@ -67,11 +66,11 @@ class DataSuite(Section):
         missing = [one for one in needed if getattr(self.connection, one, None) is None]
         if missing:
             wrong = f"`connection` does not name a database for {' and '.join(missing)}, which `when` needs"
-            raise fault(wrong, fix=f"Write `connection: {{{missing[0]}: secret/NAME}}`, a Prefect secret block, or shorten `when`.")
+            raise fault(wrong, fix=f"Write `connection: {{{missing[0]}: credential/NAME}}`, a credential block, or shorten `when`.")
         return self
 
-    def secret_at(self, moment: Moment) -> str:
-        """Return the secret block of the database to validate at a moment; "" for files."""
+    def credential_at(self, moment: Moment) -> str:
+        """Return the credential block of the database to validate at a moment; "" for files."""
         return str(getattr(self.connection, environment_at(moment)) or "") if self.connection else ""
 
 

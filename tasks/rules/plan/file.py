@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from tasks.rules.plan.problems import Problem, in_words, spell
 from tasks.rules.plan.types import Section
 from tasks.rules.plan.yaml_tree import Tree, read_tree
 
-__all__ = ["MAX_BYTES", "Problem", "read_document", "read_plan", "read_section"]
+__all__ = ["MAX_BYTES", "Problem", "read_document", "read_plan", "read_section", "says_plan"]
 
 MAX_BYTES = 1_000_000
 Kind = TypeVar("Kind", bound=Section)
@@ -22,6 +23,22 @@ Kind = TypeVar("Kind", bound=Section)
 def read_plan(text: str | bytes, *, name: str) -> tuple[Plan | None, list[Problem]]:
     """Read a plan, see `read_section`."""
     return read_section(text, name=name, model=Plan, noun="plan", begin="Begin with `shipway: 1` and `service: NAME`.")
+
+
+def says_plan(text: str | bytes, *, name: str) -> bool:
+    """Say if a file says at its top that it is a plan: `shipway: 1`, or another number; nothing of any other file may be quoted.
+
+    Args:
+        text: Its content.
+        name: The file, as for `read_plan`.
+    """
+    tree, _ = read_document(text, name=name, begin="")
+    if tree is not None:
+        return type(tree.value.get("shipway")) is int
+    decoded, problem = _decode(text, name=name)
+    return (
+        problem is None and len(text) <= MAX_BYTES and re.search(r"^shipway:[ \t]+[0-9]+[ \t\r]*(#.*)?$", decoded, re.MULTILINE) is not None
+    )
 
 
 def read_section(text: str | bytes, *, name: str, model: type[Kind], noun: str, begin: str) -> tuple[Kind | None, list[Problem]]:

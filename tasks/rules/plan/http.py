@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from tasks.rules.plan.json_values import pointer_fault
-from tasks.rules.plan.types import SECRET, URL_PATH, Section, fault, refusing
+from tasks.rules.plan.types import URL_PATH, CredentialName, Section, fault, refusing
 
 BODY_LIMIT_BYTES = 100_000
 OWN_HEADERS = {"content-length", "transfer-encoding", "connection"}
@@ -62,7 +62,6 @@ Pointer = Annotated[
     str, Field(max_length=500), refusing(pointer_fault, fix="Write the path to the value with slashes, as `/entries/0/name`.")
 ]
 Pattern = Annotated[str, Field(max_length=500), refusing(_pattern_fault, fix="Write one that Python's `re` can read; `\\*` is a star.")]
-SecretName = Annotated[str, Field(pattern=SECRET, max_length=200)]
 Status = Annotated[int, Field(ge=100, le=599)]
 Statuses = Annotated[list[Status], Field(min_length=1, max_length=20)]
 Json = Annotated[Any, AfterValidator(_plain)]
@@ -90,8 +89,9 @@ class HttpRequest(Section):
     """The method."""
     headers: Annotated[dict[SentHeader, HeaderValue], Field(max_length=50)] = Field(default_factory=dict)
     """Headers of the request, including `Host` for a service that answers only to its own name."""
-    secret_headers: Annotated[dict[SentHeader, SecretName], Field(max_length=20)] = Field(default_factory=dict)
-    """From header to the Prefect block that holds its whole value, as `secret/api-token`; the value is never shown or recorded."""
+    secret_headers: Annotated[dict[SentHeader, CredentialName], Field(max_length=20)] = Field(default_factory=dict)
+    """From header to the credential block that holds its whole value, as `credential/api-token`. The block says which hosts and
+    platforms may get it; the value is never shown or recorded."""
     json_body: Json = Field(default=None, alias="json")
     """A body that is sent as JSON; the expected answer is in `expect`."""
     body: Annotated[str, Field(max_length=BODY_LIMIT_BYTES)] | None = None

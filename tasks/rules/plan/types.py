@@ -15,7 +15,9 @@ NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 TARGET = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 PERSON = r"^[a-z0-9]([a-z0-9._@-]{0,62}[a-z0-9])?$"
 BLOCK = r"^[a-z0-9-]+/[a-z0-9-]+$"
-SECRET = r"^secret/[a-z0-9-]+$"  # noqa: S105 - the name of a block, which is none
+CREDENTIAL = r"^credential/[a-z0-9-]+$"
+_LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+HOST = rf"^(https?://)?({_LABEL}(\.{_LABEL})*|\*(\.{_LABEL}){{2,10}}|\[[0-9a-f:.]{{2,45}}\])(:[0-9]{{1,5}})?$"
 TABLE = r"^([A-Za-z_][A-Za-z0-9_]*\.)?[A-Za-z_][A-Za-z0-9_]*$"
 URL = r"^https?://[^\s/@?#]+([/?][^\s#]*)?$"
 URL_PATH = r"^/[^\s#]*$"
@@ -29,7 +31,8 @@ PATTERN_WORDS = {
     TARGET: "Write lower-case letters and digits, with single dashes inside, 30 at most, as `eu-west`.",
     PERSON: "Write the name as enrolled: lower-case letters, digits and inner . _ @ -, as `ada`.",
     BLOCK: "Write a Prefect block as `type/name`, as `local/guestbook-production`.",
-    SECRET: "Write a Prefect secret block as `secret/name`, as `secret/guestbook-production-database`.",
+    CREDENTIAL: "Write a credential block, as `credential/guestbook-production-database`; `shipway credential NAME` makes one. A block of "
+    "Prefect's type Secret does not say where its value may go.",
     TABLE: "Write a table's name, with its schema if it has one, as `entries` or `public.entries`.",
     URL: "Write http:// or https://, a host and a path, without a user, a password or spaces.",
     URL_PATH: "Write a path that begins with a slash, as `/healthz`.",
@@ -45,6 +48,9 @@ PATTERN_WORDS = {
     r"^[^/\\:\x00-\x1f][^\\:\x00-\x1f]*$": "Write it from the root of the repository with slashes, as `apps/shop/values.yaml`.",
     r"^[ -~]*\{version\}[ -~]*$": "Write a text with `{version}` in it, as `v{version}`.",
     r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)?$": "Write the object's name in the cluster, as `shop-canary`.",
+    # Those of `blocks/credential.py`.
+    HOST: "Write a host as `accounts.example.org`, with `:8443` for another port, `http://` before it for plain http, or `*.example.org` "
+    "for one more label.",
     # That of `blocks/forge/settings.py`.
     r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_.][A-Za-z0-9._-]*)*$": "Write the repository as the forge names it, as `shop/deploy`.",
     VERSION_PATTERN: "Write letters, digits and . _ + - (first a letter or digit), as `1.4.2`.",
@@ -91,6 +97,7 @@ RepositoryPath = Annotated[
     Field(min_length=1, max_length=500),
     refusing(path_fault, fix="Name a file beside or below the plan, as `reports/junit.xml`."),
 ]
+CredentialName = Annotated[str, Field(pattern=CREDENTIAL, max_length=200)]
 BlockName = Annotated[str, Field(pattern=BLOCK, max_length=200)]
 Specifier = Annotated[str, Field(min_length=1, max_length=200), refusing(specifier_fault, fix="Write it as `>=2.1,<3`.")]
 Argument = Annotated[str, Field(max_length=4_000, description="One argument, passed unchanged.")]

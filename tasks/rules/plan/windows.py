@@ -34,7 +34,7 @@ class CalendarWindow(_Window):
     """A window that is open during the events of a calendar: an iCalendar file, which the worker reads again and again."""
 
     ics: Address
-    """Where it is: an address with https, a file on the worker's machine, or `secret/NAME`, a secret block that holds the address."""
+    """Where it is: an address with https, a file on the worker's machine, or `credential/NAME`, a block that holds the address."""
     reason: Reason = "by the calendar"
     """Why it is there; whoever waits reads it, with the event's own summary."""
     owner: Owner = "whoever keeps the calendar"

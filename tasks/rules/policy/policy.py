@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from tasks.rules.plan.file import Problem, read_section
 from tasks.rules.plan.types import LABEL, METRIC, SIGNER, BlockName, Name, Person, Ratio, Section, fault, refuse_doubles
 from tasks.rules.plan.windows import CalendarWindow, PolicyWindows
-from tasks.rules.windows.address import is_secret
+from tasks.rules.windows.address import is_credential
 
 ChecklistLine = Literal["tests_passed", "dependencies_verified", "rollback_ready", "monitoring_on", "team_told"]
 Signatures = Literal["accepted", "required"]
@@ -138,8 +138,8 @@ class Policy(Section):
     def _can_be_kept(self) -> Self:
         for names in (self.protects, self.services, self.shares, self.requesters, list(self.checklist)):
             refuse_doubles(names)
-        if any(isinstance(one, CalendarWindow) and is_secret(one.ics) for one in (*self.windows.allow, *self.windows.deny)):
-            wrong = "a calendar of a policy cannot be named by a secret block, which everybody who may use the API can change"
+        if any(isinstance(one, CalendarWindow) and is_credential(one.ics) for one in (*self.windows.allow, *self.windows.deny)):
+            wrong = "a calendar of a policy cannot be named by a credential block, which everybody who may use the API can change"
             raise fault(wrong, fix="Write its address with https, or a file on the worker's machine as `/srv/freezes.ics`.")
         asks = self.approval != LeastApproval(quorum=0) or self.least_analysis is not None
         if self.environment == "staging" and asks:

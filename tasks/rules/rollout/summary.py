@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from tasks.rules.plan.credentials import credentials_in_words, uses_of
 from tasks.rules.plan.data import Moment
 from tasks.rules.plan.plan import Plan, Step, Waves
 from tasks.rules.plan.targets import STAGING, place_of, production_of, target_of, waves_of
@@ -50,11 +51,21 @@ def describe_course(plan: Plan, version: str, current: Mapping[str, str | None] 
             sentences += _wave(plan)
         sentences.append(_sentence(plan, version, runs, steps))
     rest = f"At most {duration(longest_seconds(plan))} in all when it goes well, without the time that people take{_and_windows(plan)}."
-    return [*sentences, _rollback(plan, runs), rest]
+    return [*sentences, _rollback(plan, runs), *_credentials(plan), rest]
 
 
 def _and_windows(plan: Plan) -> str:
     return " and that windows are waited for" if plan.windows.are_there() else ""
+
+
+def _credentials(plan: Plan) -> list[str]:
+    """Say where the values of credentials go; nothing without any."""
+    found = credentials_in_words(uses_of(plan))
+    return (
+        [f"Credentials: {'. '.join(found)}. Each goes there only if its block allows it, which is looked at before any is sent."]
+        if found
+        else []
+    )
 
 
 def _sentences(steps: Iterable[PlannedStep]) -> list[list[PlannedStep]]:

@@ -6,8 +6,8 @@ import re
 from urllib.parse import urlsplit
 
 WEB = r"https://[A-Za-z0-9.-]+(:\d{1,5})?([/?][^\s#]*)?|http://(127\.0\.0\.1|localhost)(:\d{1,5})?([/?][^\s#]*)?"
-ADDRESS = re.compile(rf"{WEB}|/[^\x00-\x1f]*|secret/[a-z0-9-]+")
-FIX = "Write an address with https, a file on the worker's machine as `/srv/team.ics`, or a secret block as `secret/NAME`."
+ADDRESS = re.compile(rf"{WEB}|/[^\x00-\x1f]*|credential/[a-z0-9-]+")
+FIX = "Write an address with https, a file on the worker's machine as `/srv/team.ics`, or a credential block as `credential/NAME`."
 
 
 def address_fault(ics: str) -> str | None:
@@ -20,9 +20,9 @@ def is_web(ics: str) -> bool:
     return re.fullmatch(WEB, ics) is not None
 
 
-def is_secret(ics: str) -> bool:
-    """Say if it names a secret block that holds the address."""
-    return ics.startswith("secret/")
+def is_credential(ics: str) -> bool:
+    """Say if it names a credential block that holds the address."""
+    return ics.startswith("credential/")
 
 
 def address_in_words(ics: str) -> str:

@@ -67,6 +67,17 @@ def test_a_downgrade_shows_which_changes_are_taken_away() -> None:
     assert "takes away" not in text()
 
 
+def test_who_approves_reads_where_each_credential_goes() -> None:
+    """The plan chooses it, and the digest covers the plan; without one, the form has no such section."""
+    spec = {"name": "a", "url": "https://accounts.example.org/x", "secret_headers": {"X": "credential/token"}}
+    shown = text(inputs=inputs_of(plan={"dependencies": [spec]}))
+    assert "Credentials, and where their values go" in shown
+    assert "credential/token: https://accounts.example.org" in shown
+    assert "Credentials" not in text()
+    other = inputs_of(plan={"dependencies": [{**spec, "url": "https://evil.example/x"}]})
+    assert changed_parts(inputs_of(plan={"dependencies": [spec]}), other) == ["plan"]
+
+
 def test_who_is_asked_again_reads_what_changed_under_the_same_title_and_each_check_once() -> None:
     """The evidence of the round before is about other inputs."""
     checks = [entry("tests", what="Looked at the tests", round=number, why=f"{number} passed") for number in (1, 2)]

@@ -54,8 +54,8 @@ FAULTS = [
     (STEP.format(r'headers: {X: "a\r\nY: b"}'), "headers.X: a header's value has a line break"),
     (STEP.format(r'headers: {"X\r\nY": b}'), r"'X\r\nY' is not the name of a header"),
     (STEP.format("headers: {content-length: '1'}"), "the header `content-length` is written by the client itself"),
-    (STEP.format("headers: {x: a}, secret_headers: {X: secret/b}"), "secret_headers: the header `x` is written twice"),
-    (STEP.format("secret_headers: {X: token}"), "secret_headers.X: `token` does not fit. Write a Prefect secret block"),
+    (STEP.format("headers: {x: a}, secret_headers: {X: credential/b}"), "secret_headers: the header `x` is written twice"),
+    (STEP.format("secret_headers: {X: token}"), "secret_headers.X: `token` does not fit. Write a credential block"),
     (STEP.format("json: {/version: x}"), "steps[0].json: `json` is the body of the request, which GET does not send. Write `expect: {json"),
     (STEP.format("method: POST, json: {}, body: x"), "steps[0].body: a request has one body, and `json` is one already"),
     (STEP.format("method: POST, json: 0, form: {a: b}"), "steps[0].form: a request has one body"),
@@ -90,7 +90,7 @@ def test_a_mistake_is_named_once_with_its_field(smoke: str, expected: str) -> No
         "{name: a, pytest: smoke/test_a.py, kind: performance, timeout_seconds: 5}",
         STEP.format("body: a GET may have one"),
         STEP.format("expect: {status: [200, 204], json: {'': {}, /a~1b/0: null, /v: ['{version}', 1.0, true]}}"),
-        STEP.format("method: POST, form: {name: ada}, secret_headers: {Authorization: secret/token}"),
+        STEP.format("method: POST, form: {name: ada}, secret_headers: {Authorization: credential/token}"),
     ],
 )
 def test_what_is_right_is_read_and_read_again(smoke: str) -> None:

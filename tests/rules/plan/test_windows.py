@@ -160,7 +160,7 @@ def test_a_wrong_calendar_or_holiday_is_said_with_its_place_and_fix(window: str,
             'ics: "https://example.com/team.ics?a=b", zone: UTC',
             Window("allow", "UTC", "by the calendar", "whoever keeps the calendar", ics="https://example.com/team.ics?a=b"),
         ),
-        ("ics: secret/team-calendar, zone: UTC, reason: a, owner: b", Window("allow", "UTC", "a", "b", ics="secret/team-calendar")),
+        ("ics: credential/team-calendar, zone: UTC, reason: a, owner: b", Window("allow", "UTC", "a", "b", ics="credential/team-calendar")),
         (
             "holidays: DE, subdivision: BE, days_before: 1, zone: UTC, owner: b",
             Window("allow", "UTC", "public holiday", "b", holidays=Holidays("DE", "BE", 1)),

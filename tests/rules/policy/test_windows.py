@@ -80,8 +80,8 @@ def test_a_policy_for_staging_has_no_windows() -> None:
 @pytest.mark.parametrize("kind", ["allow", "deny"])
 def test_a_policys_calendar_is_not_named_by_a_block(kind: str) -> None:
     """Whoever may use the API could change the block, and lift the freezes of the platform team."""
-    for address, is_taken in (("secret/freezes", False), ("/srv/freezes.ics", True)):
+    for address, is_taken in (("credential/freezes", False), ("/srv/freezes.ics", True)):
         text = f"{SHORT}windows: {{{kind}: [{{ics: {address}, zone: UTC}}]}}\n"
         found, problems = read_policy(text, name="policy.yaml")
         assert (found is not None) is is_taken, problems
-        assert is_taken or "cannot be named by a secret block" in str(problems[0])
+        assert is_taken or "cannot be named by a credential block" in str(problems[0])

@@ -121,7 +121,7 @@ def test_a_version_in_a_pattern_and_in_a_path_stands_for_itself() -> None:
 def test_a_request_is_described_without_its_secrets() -> None:
     """The header's name is shown, its block's value is not known here, and the body is shown."""
     step = HttpCheck.model_validate(
-        {"method": "POST", "path": "/a", "headers": {"X": "y"}, "secret_headers": {"Authorization": "secret/token"}, "json": {"a": 1}}
+        {"method": "POST", "path": "/a", "headers": {"X": "y"}, "secret_headers": {"Authorization": "credential/token"}, "json": {"a": 1}}
     )
     assert describe_request(step, "1.1") == 'POST /a\nX: y\nAuthorization: ********\n{"a": 1}'
     expect = Expectation.model_validate({"status": 201, "json": {"/v": "{version}"}, "contains": "x", "within_seconds": 1})

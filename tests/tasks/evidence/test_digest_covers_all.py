@@ -35,7 +35,10 @@ NOT_IN_THE_DIGEST = {
     "digest": "is the digest",
 }
 # Blocks that a plan names and that the digest leaves out: see docs/decisions/0007.
-BLOCKS_LEFT_OUT = {"secret": "tokens for asking, which may be renewed", "approvers": "their proofs are verified by themselves"}
+BLOCKS_LEFT_OUT = {
+    "credential": "tokens for asking, which may be renewed; where they go is in the plan",
+    "approvers": "their proofs are verified by themselves",
+}
 
 
 def models_in(kind: Any, seen: set[type] | None = None) -> Iterator[type[BaseModel]]:

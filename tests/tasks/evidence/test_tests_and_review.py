@@ -36,6 +36,42 @@ async def test_a_bad_plan_file_names_every_problem(tmp_path: Path) -> None:
     assert "approval.quorum" in str(caught.value)
 
 
+SECRET = "SECRETTOKEN123"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"service: {SECRET}\nproduction: {SECRET}\n",
+        f"shipway: {SECRET}\n",
+        f"shipway: true\nservice: [{SECRET}]\nstaging: {SECRET}\n",
+        f"{SECRET}: x\n",
+        f"*{SECRET}\n",
+        f"!{SECRET} x\n",
+        f"a: {{shipway: 1}}\nservice: {SECRET}\n",
+        f"{SECRET}: [\n",
+        f"shipway: {SECRET}\na: *{SECRET}\n",
+    ],
+)
+async def test_nothing_is_quoted_of_a_file_that_does_not_say_that_it_is_a_plan(tmp_path: Path, text: str) -> None:
+    """Whoever may start a flow names any file that the worker can read; the error stands in the run's state."""
+    file = tmp_path / "credentials.yaml"
+    file.write_text(text)
+    with pytest.raises(BadInput, match="is not a plan: it does not say `shipway: 1`") as caught:
+        await read_plan_file.fn(str(file))
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["shipway: 2\nservice: Shop\n", "shipway: 1 # plan\nservice: *shop\n", '{"shipway": 1, "service": "Shop"}']
+)
+async def test_a_broken_plan_is_still_told_what_is_wrong(tmp_path: Path, text: str) -> None:
+    """Also if its YAML cannot be read at all."""
+    (tmp_path / "shipway.yaml").write_text(text)
+    with pytest.raises(BadInput, match=r"problem\(s\)\n(?s:.)*(?i:shop)"):
+        await read_plan_file.fn(str(tmp_path / "shipway.yaml"))
+
+
 @pytest.mark.parametrize("kind", ["absent", "folder", "pipe", "nul", "large"])
 async def test_what_is_not_a_plan_file_is_refused(tmp_path: Path, kind: str) -> None:
     """An absent file, a folder, a pipe that no one writes, 100 MB: each ends at once in a plain error."""

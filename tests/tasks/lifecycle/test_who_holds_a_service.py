@@ -15,7 +15,7 @@ from blocks.key_folder.kept_files import kept_path
 from blocks.key_folder.key_file import create_key, key_path
 from tasks.lifecycle import run_labels
 from tasks.lifecycle.kept_runs import OPEN, forget_open, keep_open, open_releases_of, open_runs
-from tasks.lifecycle.lock import OUTCOME, Holder, _holder
+from tasks.lifecycle.lock import OUTCOME, Holder, _holder, release_locks
 from tasks.lifecycle.run_labels import end_attempt
 from tasks.record import open_runs as looking
 
@@ -93,6 +93,25 @@ async def test_a_release_whose_record_is_closed_is_not_under_way_though_it_has_n
     assert await open_releases_of("shop") == [RUN]
     await kept(CLOSED)
     assert (await open_runs(), await open_releases_of("shop")) == ([RUN], [])
+
+
+@pytest.mark.parametrize(
+    ("what", "asked"), [(OPENED, ["shipway-lock-shop"]), (NOTHING, [f"shipway-lock-a{number}" for number in range(8)])]
+)
+async def test_the_tags_of_a_run_do_not_say_how_many_locks_are_asked_for(what: str, asked: list[str]) -> None:
+    """Anyone with the API's password writes them, by the thousand and with any name, which the server may refuse."""
+    named: list[str] = []
+
+    class Asked:
+        async def read_variable_by_name(self, name: str) -> None:
+            named.append(name)
+
+    await kept(what)
+    tags = ["service:shop", "lock:../x y", "lock:", *(f"lock:a{number}" for number in range(10_000))]
+    client: Any = Asked()
+    run: Any = SimpleNamespace(id=UUID(RUN), tags=tags)
+    await release_locks(client, run)
+    assert named == asked
 
 
 async def test_a_run_is_forgotten_after_its_locks_also_if_it_was_deleted(monkeypatch: pytest.MonkeyPatch) -> None:

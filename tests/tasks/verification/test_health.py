@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import trustme
 
+from tasks.rules.plan.credentials import Receiver
 from tasks.rules.plan.plan import HealthCheck, Verification
 from tasks.verification.health import probe_all, probe_health
 from tasks.verification.http_check import Asker, http_client
@@ -38,7 +39,7 @@ async def judged(target: str, path: str, *, successes: int = 2, version: str = "
             "stability": {"successes": successes, "interval_seconds": 0.01, "timeout_seconds": 0.5},
         }
     )
-    return await probe_health.fn(target, verification=verification, version=version)
+    return await probe_health.fn(target, verification=verification, version=version, receiver=Receiver("shop"))
 
 
 @pytest.mark.parametrize("path", ["/illegal", "/garbage"])

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
+from blocks.credential import Credential
 from blocks.platform import Endpoints
 from tasks.analysis.source_probe import ProbeSource
 from tasks.evidence.dependencies import check_dependency
+from tasks.rules.plan.credentials import Receiver
 from tasks.rules.plan.plan import Dependency, ProbeSli, SmokeTest, Verification
 from tasks.verification.health import probe_health
 from tasks.verification.http_check import Asker, http_client
@@ -23,6 +24,7 @@ from tests.tasks.fake_platform import FakePlatform
 from tests.tasks.faulty_server import FaultyServer, serving
 
 PACKED = gzip.compress(gzip.compress(b'{"ready": true}' + b" " * 60_000_000))
+RECEIVER = Receiver("shop", platform="local/shop")
 STABLE = {"successes": 1, "interval_seconds": 0.01, "timeout_seconds": 0.1}
 
 
@@ -36,21 +38,21 @@ def service() -> Iterator[FaultyServer]:
 async def health(url: str, check: dict[str, Any]) -> str:
     """Make a health check; gives its fault."""
     verification = Verification.model_validate({"health": [check], "stability": STABLE})
-    found = await probe_health.fn(url, verification=verification, version="1.1")
+    found = await probe_health.fn(url, verification=verification, version="1.1", receiver=RECEIVER)
     return "" if found["outcome"] == "passed" else str(found["reason"])
 
 
 async def smoke(url: str, check: dict[str, Any]) -> str:
     """Make a smoke test of it."""
     test = SmokeTest.model_validate({"name": "smoke", "steps": [check]})
-    found = await run_smoke_test.fn(test, folder="/nowhere", target=url, version="1.1")
+    found = await run_smoke_test.fn(test, folder="/nowhere", target=url, version="1.1", receiver=RECEIVER)
     return "" if found["outcome"] == "passed" else str(found["reason"])
 
 
 async def dependency(url: str, check: dict[str, Any]) -> str:
     """Make a dependency of it."""
     rest = {name: value for name, value in check.items() if name != "path"}
-    found = await check_dependency.fn(Dependency.model_validate({"name": "other", "url": url + check["path"], **rest}))
+    found = await check_dependency.fn(Dependency.model_validate({"name": "other", "url": url + check["path"], **rest}), service="shop")
     return "" if found.outcome == "passed" else found.reason
 
 
@@ -125,12 +127,12 @@ async def test_a_secret_is_sent_and_never_said(service: FaultyServer) -> None:
     """Not even where a service echoes it, at the place where the text is cut."""
     sli = ProbeSli.model_validate(
         {
-            "name": "probe", "source": "probe", "indicator": "errors", "path": "/echo", "secret_headers": {"X-Key": "secret/key"},
+            "name": "probe", "source": "probe", "indicator": "errors", "path": "/echo", "secret_headers": {"X-Key": "credential/key"},
             "headers": {"X-Pad": "x" * 400}, "expect": {"contains": "hush-hush", "json": {"/headers/X-Key": "other"}},
         }
     )  # fmt: skip
     async with http_client() as client:
-        found = await Asker(client, {"secret/key": SecretStr("hush-hush")}).check(sli, service.url, version="1.1", timeout_seconds=5)
+        found = await Asker(client, {"credential/key": SecretStr("hush-hush")}).check(sli, service.url, version="1.1", timeout_seconds=5)
     assert "has" in found.fault
     assert "hush" not in found.fault
 
@@ -140,8 +142,9 @@ async def test_a_secret_is_sent_and_never_said(service: FaultyServer) -> None:
 @pytest.mark.parametrize("check", [health, dependency])
 async def test_a_secret_comes_from_its_block(service: FaultyServer, check: Any) -> None:
     """Health and dependencies can be behind a key, as smoke tests can."""
-    await Secret(value="hush-hush").save(f"key-{check.__name__}", overwrite=True)  # type: ignore[misc]
-    asked = {"path": "/echo", "secret_headers": {"X-Key": f"secret/key-{check.__name__}"}}
+    block = Credential(value=SecretStr("hush-hush"), services=["shop"], hosts=[service.url], platforms=["local/shop"])
+    await block.save(f"key-{check.__name__}", overwrite=True)  # type: ignore[misc]
+    asked = {"path": "/echo", "secret_headers": {"X-Key": f"credential/key-{check.__name__}"}}
     assert await check(service.url, {**asked, "expect": {"contains": "hush-hush"}}) == ""
     fault = await check(service.url, {**asked, "expect": {"json": {"/headers": {}}}})
     assert "X-Key" in fault

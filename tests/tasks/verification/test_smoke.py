@@ -10,11 +10,13 @@ import pytest
 from prefect import flow
 
 from blocks.errors import BadInput
+from tasks.rules.plan.credentials import Receiver
 from tasks.rules.plan.plan import SmokeTest, Verification
 from tasks.rules.verification.performance import Baseline
 from tasks.verification.smoke import run_smoke_test, run_smoke_tests
 from tests.blocks.test_commands import is_gone
 
+SHOP = Receiver("shop")
 SEES = """
 import os, pathlib
 def test_target():
@@ -35,7 +37,8 @@ async def smoke(
         (folder / path).write_text(text)
     test = SmokeTest.model_validate({"name": "basics", "pytest": path, "timeout_seconds": timeout_seconds, "kind": kind})
     beside = Baseline("1.0", "http://127.0.0.1:8")
-    return await run_smoke_test.fn(test, folder=str(folder), target="http://127.0.0.1:9", version="1.1+config.0f3a9c21b7", baseline=beside)
+    version = "1.1+config.0f3a9c21b7"
+    return await run_smoke_test.fn(test, folder=str(folder), target="http://127.0.0.1:9", version=version, receiver=SHOP, baseline=beside)
 
 
 async def test_a_smoke_test_learns_target_and_version_and_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +156,7 @@ async def test_tests_run_side_by_side_within_the_limit_and_measurements_alone(tm
 
     @flow
     async def verifying() -> list[dict[str, object]]:
-        return await run_smoke_tests(verification, folder=str(tmp_path), target="http://127.0.0.1:9", version="1.1")
+        return await run_smoke_tests(verification, folder=str(tmp_path), target="http://127.0.0.1:9", version="1.1", receiver=SHOP)
 
     found = await verifying()
     assert [(one["name"], one["outcome"]) for one in found] == [(name, "passed") for name in names]

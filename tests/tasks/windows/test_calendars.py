@@ -12,12 +12,13 @@ from types import SimpleNamespace
 
 import pytest
 from cryptography.fernet import Fernet
-from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
+from blocks.credential import Credential
 from blocks.key_folder.key_file import create_key, key_path
 from tasks.lifecycle.freezes import what_holds
 from tasks.lifecycle.kept_runs import keep_open
+from tasks.rollout import credentials
 from tasks.rules.windows.decision import decide, fault
 from tasks.rules.windows.ics import Events, read_events
 from tasks.rules.windows.opening import look
@@ -218,24 +219,32 @@ async def test_a_rule_that_matches_nothing_is_stopped_and_one_that_never_ends_is
     assert 730 < len(window.calendar.spans) < 742
 
 
+def holding(address: str, host: str) -> Credential:
+    """Give a block that holds an address."""
+    return Credential(value=SecretStr(address), services=["shop"], hosts=[host])
+
+
 async def test_a_secret_address_is_in_no_word_and_in_no_file(web: CalendarHttp, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither if the calendar is read nor if it is not."""
     address = f"{web.url}/token-4711.ics"
     server: list[str | None] = [None, "http://127.0.0.1:1/api"]
     monkeypatch.setattr(calendar_source, "PREFECT_API_URL", SimpleNamespace(value=lambda: server[0]))
-    assert "no Prefect server is configured here" in await says("secret/far-away", clock.at)
+    assert "no Prefect server is configured here" in await says("credential/far-away", clock.at)
     del server[0]
-    monkeypatch.setattr(calendar_source, "load_block", lambda *_, **__: asyncio.sleep(0, Secret(value=SecretStr(address))))
-    said = await says("secret/team-calendar", clock.at)
-    assert "the calendar secret/team-calendar in UTC" in said
+    monkeypatch.setattr(credentials, "load_block", lambda *_, **__: asyncio.sleep(0, holding(address, web.url)))
+    said = await says("credential/team-calendar", clock.at)
+    assert "the calendar credential/team-calendar in UTC" in said
     web.says = "missing"
-    said += await says("secret/team-calendar", clock.later(hours=1))
+    said += await says("credential/team-calendar", clock.later(hours=1))
     assert "not read since" in said
     assert "token" not in said
     assert not [path for path in key_path().parent.rglob("*") if path.is_file() and b"token" in path.read_bytes()]
-    monkeypatch.setattr(calendar_source, "load_block", lambda *_, **__: asyncio.sleep(0, Secret(value=SecretStr("token-4711"))))
-    said = await says("secret/other", clock.at)
-    assert "the block secret/other does not hold the address of a calendar" in said
+    monkeypatch.setattr(credentials, "load_block", lambda *_, **__: asyncio.sleep(0, holding("token-4711", web.url)))
+    said = await says("credential/other", clock.at)
+    assert "the block credential/other does not hold the address of a calendar" in said
+    monkeypatch.setattr(credentials, "load_block", lambda *_, **__: asyncio.sleep(0, holding(address, "elsewhere.example")))
+    said = await says("credential/another", clock.at)
+    assert "holds the address of a calendar at a host that its `hosts` do not list" in said
     assert "token" not in said
 
 
