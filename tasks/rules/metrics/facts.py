@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from tasks.rules.record.durations import Durations
 from tasks.rules.record.entries import ReleaseOutcome
 
-FORMAT = 1  # facts of another format are read from the record again
+FORMAT: Literal[1] = 1  # facts of another format are read from the record again
 Kind = Literal["planned", "fix"]
 Count = Annotated[int, Field(ge=0)]
 
@@ -118,7 +118,7 @@ class Facts(BaseModel):
 
     def dump(self) -> dict[str, object]:
         """Write them as JSON values, without what is as by default."""
-        return self.model_dump(mode="json", exclude_defaults=True)
+        return {"format": FORMAT, **self.model_dump(mode="json", exclude_defaults=True)}
 
     @classmethod
     def load(cls, kept: object) -> Self:
