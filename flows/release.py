@@ -30,7 +30,7 @@ from tasks.record.journal import read_entry
 from tasks.rules.evidence.differences import changed_parts, differences
 from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.lifecycle.results import Approval, Decisions, PhaseResult, WaveResult, failed
-from tasks.rules.plan.request import NotBefore, NotLaterThan, PlanPath, Reason, Requester, Version
+from tasks.rules.plan.request import BecauseOf, NotBefore, NotLaterThan, PlanPath, Reason, ReleaseKind, Requester, Version
 from tasks.rules.plan.targets import places_of, waves_of
 from tasks.rules.windows.schedule import NOT_BEFORE, NOT_LATER_THAN
 
@@ -54,6 +54,8 @@ async def release(
     requester: Requester,
     not_before: NotBefore = None,
     not_later_than: NotLaterThan = None,
+    kind: ReleaseKind = "planned",
+    because_of: BecauseOf = "",
 ) -> State[Any]:
     """Release a version: evidence, staging, approval, production in watched steps, verification, record; rolled back on any failure.
 
@@ -64,9 +66,13 @@ async def release(
         requester: Your name; you cannot approve what you ask for.
         not_before: From when on production may begin.
         not_later_than: Until when production must have begun; else the release is skipped.
+        kind: Whether it is planned, or a fix of what an earlier deployment broke.
+        because_of: The id of the release whose failure it fixes.
     """
-    due = {name: at.isoformat() for name, at in ((NOT_BEFORE, not_before), (NOT_LATER_THAN, not_later_than)) if at}
-    return await conduct("release", plan=plan, version=version, reason=reason, requester=requester, course=_course, due=due)
+    more = {name: at.isoformat() for name, at in ((NOT_BEFORE, not_before), (NOT_LATER_THAN, not_later_than)) if at}
+    more |= {"kind": "fix"} if kind == "fix" or because_of else {}
+    more |= {"because_of": because_of} if because_of else {}
+    return await conduct("release", plan=plan, version=version, reason=reason, requester=requester, course=_course, more=more)
 
 
 async def _course(phase: Phase, version: str) -> PhaseResult:

@@ -86,6 +86,13 @@ def closed_heads(*, since: float = 0.0, before: float = float("inf")) -> list[st
     return found
 
 
+def known_heads() -> list[str]:
+    """List the releases of which a head is kept; empty if the folder cannot be read."""
+    with suppress(OSError):
+        return sorted(path.stem for path in _path("any").parent.glob("*.json"))
+    return []
+
+
 def _parsed(content: bytes) -> Head:
     kept = json.loads(content)
     head = Head(kept["seq"], kept["hash"], kept.get("closed", False))

@@ -23,8 +23,8 @@ from tasks.rules.approval.gates import Gate, GateState, gate_state
 from tasks.rules.approval.proofs import Proof
 from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.lifecycle.results import Approval
+from tasks.rules.record.durations import SUSPENDS_UNTIL
 from tasks.rules.rollout.preview import preview_lines
-from tasks.rules.rollout.waiting import SUSPENDS_UNTIL
 from tasks.rules.windows.words import moment_in_words
 
 MOST_QUESTIONS = 200

@@ -22,6 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", required=True, metavar="VERSION", help="the version to release, as it is tagged")
     parser.add_argument("--reason", required=True, metavar="TEXT", help="the reason, for the record and the approvers")
     _terminal.add_requester(parser, help="who requests it (default: you); this person cannot approve")
+    parser.add_argument("--kind", choices=("planned", "fix"), default="planned", help="whether it is planned, or a fix (default: planned)")
+    parser.add_argument("--because-of", metavar="RUN", help="the release whose failure it fixes, as `shipway report` takes it")
     parser.add_argument("--wait", action="store_true", help="keep following while it waits for people, instead of exiting with 5")
     _terminal.add_home(parser)
 
@@ -42,9 +44,26 @@ async def _release(client: PrefectClient, arguments: argparse.Namespace) -> int:
     wanted = {
         "plan": str(arguments.plan.absolute()), "version": arguments.version, "reason": arguments.reason, "requester": arguments.requester,
     }  # fmt: skip
-    found = await start(client, "release/release", wanted)
+    found = await start(client, "release/release", wanted | await _kind(client, arguments))
     _terminal.show(f"release {found.id}")
     return await follow_to_end(client, found, wait=arguments.wait)
+
+
+async def _kind(client: PrefectClient, arguments: argparse.Namespace) -> dict[str, str]:
+    """Give the parameters that say what kind of release it is; none of one that is planned.
+
+    Raises:
+        BadInput: There is no such run, or it is not a release.
+    """
+    from blocks.errors import BadInput
+    from tasks.lifecycle.find_run import find_run
+
+    if not arguments.because_of:
+        return {} if arguments.kind == "planned" else {"kind": arguments.kind}
+    found = await find_run(client, arguments.because_of)
+    if "shipway:release" not in found.tags:
+        raise BadInput(f"{found.name} is not a release", field="--because-of", fix="Name the release whose failure this one fixes.")
+    return {"kind": "fix", "because_of": str(found.id)}
 
 
 async def start(client: PrefectClient, deployment: str, parameters: dict[str, Any], **more: Any) -> FlowRun:

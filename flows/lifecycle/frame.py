@@ -45,7 +45,7 @@ async def conduct(
     requester: str,
     course: Course,
     environment: str = "",
-    due: Mapping[str, str] | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> State[Any]:
     """Carry a course through, whatever happens on the way.
 
@@ -57,7 +57,7 @@ async def conduct(
         requester: Who asked.
         course: The phases; gives their result, or raises one of our errors.
         environment: Where, if the run was asked for one.
-        due: When it is due, if it was scheduled, by the names of its parameters; see `schedule.due_in`.
+        more: What else it was asked for with, by the names of its parameters: when it is due, and that it is a fix.
 
     Returns:
         The final state: Completed as Deployed, else Failed with a name and a message that say what became of it.
@@ -67,7 +67,7 @@ async def conduct(
     if closed is not None:
         return await finalize(run, plan=plan, version=version, ending=Ending("failed", as_ending(closed.why)))
     with acting_for(run):
-        given = {"plan": plan, "version": version} | ({"environment": environment} if environment else {}) | dict(due or {})
+        given = {"plan": plan, "version": version} | ({"environment": environment} if environment else {}) | dict(more or {})
         ending = await _attempt(name, run, given=given, reason=reason, requester=requester, course=course)
     return await finalize(run, plan=plan, version=version, ending=ending, marked=True)
 

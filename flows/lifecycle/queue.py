@@ -12,7 +12,8 @@ from tasks.lifecycle.clock import now
 from tasks.lifecycle.lock import busy, lock_service, request_stop, request_stop_by_tags
 from tasks.record.journal import append_entry, read_entries
 from tasks.rules.plan.targets import environments_reversed
-from tasks.rules.rollout.waiting import QUEUE, SUSPENDS_UNTIL, WAITS_FOR, has_begun_work
+from tasks.rules.record.durations import QUEUE, SUSPENDS_UNTIL, WAITS_FOR
+from tasks.rules.rollout.waiting import has_begun_work
 
 LOOK_AGAIN = timedelta(seconds=30)
 

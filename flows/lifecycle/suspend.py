@@ -18,7 +18,8 @@ from tasks.lifecycle.clock import seconds_until
 from tasks.lifecycle.kept_runs import keep_wait
 from tasks.lifecycle.run_labels import set_wakeup
 from tasks.record.journal import append_entry, read_entries
-from tasks.rules.rollout.waiting import HELD_BY, SUSPENDS_UNTIL, WAITS_FOR, WAITS_UNTIL, hold_name, is_suspended_until
+from tasks.rules.record.durations import HELD_BY, SUSPENDS_UNTIL, WAITS_FOR, WAITS_UNTIL
+from tasks.rules.rollout.waiting import hold_name, is_suspended_until
 
 WINDOW = "window"
 GRACE_SECONDS = 6 * 3_600  # Prefect's own time-out ends a run without our code, so it comes long after the keeper's

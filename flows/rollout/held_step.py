@@ -28,8 +28,9 @@ from tasks.record.journal import read_entries
 from tasks.rollout.rollout import read_position
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.plan.targets import is_production, within
+from tasks.rules.record.durations import HELD_BY
 from tasks.rules.rollout.next_step import PREPARE, PROMOTE, Next
-from tasks.rules.rollout.waiting import BEFORE, HELD_BY, held_since, hold_name
+from tasks.rules.rollout.waiting import BEFORE, held_since, hold_name
 from tasks.rules.windows.freeze import Hold
 
 LOOK_SECONDS, ASK_SECONDS = 2.0, 10.0

@@ -10,6 +10,7 @@ from prefect.artifacts import Artifact, acreate_markdown_artifact
 from prefect.filesystems import WritableFileSystem
 
 from tasks.lifecycle.retries import OBSERVE
+from tasks.record.facts import keep_facts
 from tasks.record.objects import objects_of
 from tasks.record.page import render_page
 from tasks.record.reading import folder_of, read_record
@@ -39,6 +40,7 @@ async def publish_record(release_id: str, *, service: str, storage: WritableFile
     problems = list(dict.fromkeys([*reading.problems, *verify_chain(reading.entries)]))
     await objects.replace(f"{folder}/record.json", to_json(reading.entries).encode())
     await objects.replace(f"{folder}/record.html", render_page(reading.entries, problems=problems).encode())
+    await keep_facts(release_id, reading)
     key = artifact_key(service)
     await _publish(
         key,

@@ -12,7 +12,7 @@ from blocks.errors import Refused, Skipped
 from flows.approval import gate as gates
 from flows.lifecycle import frame
 from tasks.rules.approval.answers import read_answer
-from tasks.rules.rollout.waiting import SUSPENDS_UNTIL
+from tasks.rules.record.durations import SUSPENDS_UNTIL
 from tests.flows.test_held_steps import RUN, Kept, nothing
 from tests.rules.policy.test_rules import plan_of
 

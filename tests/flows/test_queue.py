@@ -11,8 +11,8 @@ from blocks.errors import Refused
 from flows.lifecycle import queue
 from tasks.lifecycle.lock import Holder, LockResult
 from tasks.record import journal
+from tasks.rules.record.durations import WAITS_FOR
 from tasks.rules.record.entries import Kind
-from tasks.rules.rollout.waiting import WAITS_FOR
 from tests.flows.test_rollback_by_record import storage
 from tests.tasks.conftest import offline
 

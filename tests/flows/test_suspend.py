@@ -9,8 +9,9 @@ import pytest
 
 from blocks.errors import Temporary
 from flows.lifecycle import suspend
+from tasks.rules.record.durations import SUSPENDS_UNTIL
 from tasks.rules.record.entries import Entry, Kind, chain
-from tasks.rules.rollout.waiting import SUSPENDS_UNTIL, says_it_waits, waits, wake_time
+from tasks.rules.rollout.waiting import says_it_waits, waits, wake_time
 
 UNTIL = datetime(2027, 1, 1, 3, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ from flows.lifecycle.what_holds import what_freezes, what_holds_a_step
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import end_freeze, set_freeze
 from tasks.rules.policy.windows import groups_of
-from tasks.rules.rollout.waiting import HELD_BY
+from tasks.rules.record.durations import HELD_BY
 from tasks.rules.windows.freeze import UNREADABLE, Lifted
 from tasks.rules.windows.words import windows_name
 from tests.flows.test_held_steps import Kept

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
@@ -63,6 +63,18 @@ NotLaterThan = Annotated[
     Field(
         title="Not later than",
         description="If production has not begun by this moment, the release ends as skipped. Else leave it empty.",
+    ),
+]
+ReleaseKind = Annotated[
+    Literal["planned", "fix"],
+    Field(title="Kind", description="`fix` if it repairs what an earlier deployment broke: metrics count it as rework."),
+]
+BecauseOf = Annotated[
+    str,
+    Field(
+        pattern=r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$",
+        title="Because of",
+        description="The id of the release whose failure it fixes, which counts as failed then. Else leave it empty.",
     ),
 ]
 EnvironmentName = Annotated[

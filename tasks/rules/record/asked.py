@@ -9,7 +9,7 @@ from tasks.rules.record.entries import Entry
 from tasks.rules.record.masking import hide_in
 
 OF_ROLLBACK = ("plan", "version", "environment", "bad", "restored", "plan_as_it_is")
-PARAMETERS = (*OF_ROLLBACK, "not_before", "not_later_than")
+PARAMETERS = (*OF_ROLLBACK, "not_before", "not_later_than", "kind", "because_of")
 
 
 def changed_parameters(opened: Entry, given: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tasks.rules.record.entries import FIRST, Entry, Hash, ReleaseOutcome, durations, outcome_of, verify_chain
+from tasks.rules.record.durations import durations
+from tasks.rules.record.entries import FIRST, Entry, Hash, ReleaseOutcome, outcome_of, verify_chain
 
 FORMAT: Literal["shipway-record/2"] = "shipway-record/2"
 Seconds = Annotated[float, Field(ge=0)]
@@ -33,7 +34,7 @@ class Record(BaseModel):
     work_seconds: float
     """The part of it in which Shipway worked."""
     wait_seconds: Seconds
-    """The part of it in which the release waited for people."""
+    """The part of it in which the release waited: for people, for a window, or for another release of its service."""
     entries: list[Entry]
     """What happened, in order."""
 
@@ -47,9 +48,11 @@ def to_json(entries: list[Entry]) -> str:
     Returns:
         JSON text, the same for the same entries.
     """
+    took = durations(entries)
     header = {
         "format": FORMAT, "outcome": outcome_of(entries), "entry_count": len(entries), "head": entries[-1].hash if entries else FIRST,
-        "problems": verify_chain(entries), **durations(entries),
+        "problems": verify_chain(entries), "total_seconds": took.total_seconds, "work_seconds": took.work_seconds,
+        "wait_seconds": took.wait_seconds,
     }  # fmt: skip
     whole = {**header, "entries": [entry.model_dump() for entry in entries]}
     return json.dumps(whole, ensure_ascii=False, indent=1, allow_nan=False) + "\n"

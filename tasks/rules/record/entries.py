@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -228,25 +227,6 @@ def outcome_of(entries: list[Entry]) -> ReleaseOutcome:
     said = closing[-1].evidence.get("outcome")
     ends: tuple[ReleaseOutcome, ...] = ("deployed", "partly_deployed", "rolled_back", "refused", "failed", "cancelled", "skipped")
     return next((outcome for outcome in ends if outcome == said), "failed")
-
-
-def durations(entries: list[Entry]) -> dict[str, float]:
-    """Measure a release's time, work and wait apart.
-
-    A gate starts a wait, which ends with the first entry behind it that is not a gate, an approval or a note.
-
-    Args:
-        entries: The record in order.
-
-    Returns:
-        `total_seconds`, `work_seconds` and `wait_seconds`; zeros for fewer than two entries.
-    """
-    waited, waiting = 0.0, False
-    for entry, following in pairwise(entries):
-        waiting = entry.kind == "gate" or (waiting and entry.kind in {"approval", "note"})
-        waited += (moment(following) - moment(entry)).total_seconds() if waiting else 0.0
-    total = (moment(entries[-1]) - moment(entries[0])).total_seconds() if entries else 0.0
-    return {"total_seconds": round(total, 3), "work_seconds": round(total - waited, 3), "wait_seconds": round(waited, 3)}
 
 
 def _digest(fields: dict[str, Any]) -> str:

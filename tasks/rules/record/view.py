@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.rules.record.axis import duration
-from tasks.rules.record.entries import Entry, Kind, ReleaseOutcome, durations, moment, outcome_of
+from tasks.rules.record.durations import durations
+from tasks.rules.record.entries import Entry, Kind, ReleaseOutcome, moment, outcome_of
 
 WORDS: dict[ReleaseOutcome, str] = {
     "deployed": "deployed", "rolled_back": "rolled back", "refused": "refused", "failed": "failed",
@@ -102,8 +103,8 @@ def summary_of(entries: list[Entry]) -> Summary:
         service=_said(said, "service"), version=_said(said, "version"), baseline=_said(said, "baseline"),
         reason=_said(said, "reason") or (opened.why if opened else ""),
         requester=opened.who if opened else "", approvers=_approvers(entries), outcome=outcome, outcome_words=WORDS[outcome],
-        opened_at=entries[0].at if entries else "", closed_at=closed[-1].at if closed else "", total=duration(times["total_seconds"]),
-        work=duration(times["work_seconds"]), wait=duration(times["wait_seconds"]), why=_reasons(entries),
+        opened_at=entries[0].at if entries else "", closed_at=closed[-1].at if closed else "", total=duration(times.total_seconds),
+        work=duration(times.work_seconds), wait=duration(times.wait_seconds), why=_reasons(entries),
         digest=_said(said, "digest"), run=said["run"] if RUN_PAGE.fullmatch(_said(said, "run")) else "", answers=_answers(entries),
         commits=_commits(entries, "commits"), taken_back=_commits(entries, "taken_back"),
     )  # fmt: skip

@@ -6,16 +6,12 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
+from tasks.rules.record.durations import HELD_BY, QUEUE, SUSPENDS_UNTIL, WAITS_FOR, WAITS_UNTIL
 from tasks.rules.record.entries import Entry
 from tasks.rules.rollout.next_step import Next
 from tasks.rules.windows.freeze import is_freeze
 
-WAITS_UNTIL = "waits_until"
-SUSPENDS_UNTIL = "suspends_until"  # in the evidence of the entry with which a run is suspended; "" if it is woken again and again
-HELD_BY = "held_by"
 BEFORE = "before"  # in the evidence of the entry of a step that is held: which one
-WAITS_FOR = "waits_for"  # in the evidence of an entry that says that a release waits: what for
-QUEUE = "queue"  # what a release waits for while another one of its service is under way
 BEFORE_WORK = {"opened", "note", "refused"}
 OVER = "freeze_over"  # in the evidence of the entry that says how a freeze ended: its id
 

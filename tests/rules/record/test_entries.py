@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.rules.record.document import read_document, to_json
-from tasks.rules.record.entries import Entry, Kind, chain, durations, key_of, outcome_of, parse_entry, select, to_bytes, verify_chain
+from tasks.rules.record.entries import Entry, Kind, chain, key_of, outcome_of, parse_entry, select, to_bytes, verify_chain
 
 START = datetime(2026, 11, 23, 2, 14, 5, tzinfo=UTC)
 IDENTITIES = st.fixed_dictionaries(
@@ -131,20 +131,6 @@ def test_the_closing_entry_says_the_outcome(evidence: dict[str, Any], outcome: s
 def test_a_record_without_closing_entry_is_open() -> None:
     """No end is not an outcome."""
     assert outcome_of(WHOLE[:3]) == "open"
-
-
-def test_work_and_wait_are_measured_apart() -> None:
-    """Only the time behind a gate is waiting, answers and notes included."""
-    entries = record_of(
-        ("opened", 0, {}),
-        ("gate", 5, {}),
-        ("approval", 100, {}),
-        ("note", 10, {}),
-        ("approval", 40, {}),
-        ("effect", 7, {}),
-        ("closed", 3, {}),
-    )
-    assert durations(entries) == {"total_seconds": 165.0, "work_seconds": 8.0, "wait_seconds": 157.0}
 
 
 def test_the_document_seals_its_entries() -> None:

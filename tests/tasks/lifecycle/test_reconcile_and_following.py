@@ -41,7 +41,7 @@ from tasks.record.following import Told, follow
 from tasks.record.journal import append_entry, read_entries
 from tasks.record.open_runs import find_open
 from tasks.rules.lifecycle.reconcile import decide_care
-from tasks.rules.rollout.waiting import SUSPENDS_UNTIL
+from tasks.rules.record.durations import SUSPENDS_UNTIL
 from tests.tasks.server_runs import keeper, new_run, seen
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]

@@ -1,0 +1,114 @@
+"""The facts of all records, for metrics: kept beside the key when a record is closed, so that thousands need not be read again.
+
+They count as long as the record's head is the one that they were read by. Of a record without them the whole is read and verified.
+Nothing here imports Prefect, so the command line can use it quickly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from blocks.errors import Refused, Tampered, Temporary
+from blocks.key_folder.heads import KeyFolderFault, known_heads, read_head
+from blocks.key_folder.kept_files import read_kept
+from blocks.outside_text import error_text
+from tasks.lifecycle.kept_runs import write
+from tasks.record.objects import Folder, objects_of
+from tasks.record.reading import RELEASE_ID, Reading, read_record
+from tasks.rules.metrics.facts import Facts
+from tasks.rules.metrics.reading import facts_of
+
+FOLDER, WHAT = "facts", "which has the facts of a closed record"
+
+
+@dataclass
+class Found:
+    """What is known of many runs.
+
+    Fields:
+        facts: Of each run of ours, in any order.
+        broken: Runs whose record is not as it was written, or cannot be read, each with a sentence.
+        unchecked: How many records count although their seals could not be checked.
+    """
+
+    facts: list[Facts] = field(default_factory=list)
+    broken: dict[str, str] = field(default_factory=dict)
+    unchecked: int = 0
+
+
+async def keep_facts(run: str, reading: Reading) -> None:
+    """Keep the facts of a record that is closed and as it was written; without the key's folder it is read again each time.
+
+    Args:
+        run: Its flow run id.
+        reading: The record.
+    """
+    entries = reading.entries
+    if reading.problems or reading.unchecked or not any(entry.kind == "closed" for entry in entries):
+        return
+    found = facts_of(run, entries)
+    with suppress(KeyFolderFault):
+        await write(FOLDER, run, {"head": entries[-1].hash, "facts": found.dump() if found else None}, what=WHAT)
+
+
+async def all_facts(storage: Any) -> Found:
+    """Give the facts of each record that is known: by what is kept beside the key, and by the folder of records if it can be listed.
+
+    Args:
+        storage: A folder's `Path` or a Prefect filesystem block.
+    """
+    objects = objects_of(storage)
+    in_folder = await asyncio.to_thread(_names_in, objects.base / "records") if isinstance(objects, Folder) else []
+    return await facts_of_runs(objects, {*await asyncio.to_thread(known_heads), *in_folder})
+
+
+async def facts_of_runs(storage: Any, runs: Collection[str], *, verify: bool = False) -> Found:
+    """Give the facts of these runs.
+
+    Args:
+        storage: Where the records are.
+        runs: Flow run ids; one without a record is left out.
+        verify: Whether to read each record although its facts are kept: what was changed since is noticed.
+    """
+    kept = {} if verify else await asyncio.to_thread(_kept, runs)
+    found = Found(facts=[facts for facts in kept.values() if facts is not None])
+    for run in sorted(set(runs) - set(kept)):
+        await _read(storage, run, found)
+    return found
+
+
+async def _read(storage: Any, run: str, found: Found) -> None:
+    try:
+        reading = await read_record(storage, run)
+    except (Refused, Temporary, Tampered) as error:
+        found.broken[run] = error_text(error)
+        return
+    if reading.faults:
+        found.broken[run] = reading.faults[0]
+    elif reading.entries and (facts := facts_of(run, reading.entries)):
+        found.facts.append(facts)
+        found.unchecked += bool(reading.unchecked)
+    await keep_facts(run, reading)
+
+
+def _kept(runs: Iterable[str]) -> dict[str, Facts | None]:
+    """Read what is kept and still the end of its record; a head that was removed as it is old takes nothing away."""
+    found: dict[str, Facts | None] = {}
+    for run in runs:
+        with suppress(Refused, Tampered, Temporary, KeyError, ValueError):
+            kept = read_kept(FOLDER, run, what=WHAT)
+            head = read_head(run) if kept else None
+            if kept and (head is None or head.hash == kept["head"]):
+                found[run] = Facts.load(kept["facts"]) if kept["facts"] is not None else None
+    return found
+
+
+def _names_in(records: Path) -> list[str]:
+    with suppress(OSError):
+        return [path.name for path in records.iterdir() if RELEASE_ID.fullmatch(path.name)]
+    return []

@@ -1,0 +1,260 @@
+"""Deployment metrics, computed from the facts of records: docs/metrics.md says for readers what each class here says in its docstring.
+
+A run belongs to the span in which its record was closed. What cannot be judged is counted apart and never as a success.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from tasks.rules.metrics.deployments import Deployment, deployments_in
+from tasks.rules.metrics.facts import Facts
+from tasks.rules.metrics.numbers import Ratio, Spread
+from tasks.rules.record.entries import ReleaseOutcome
+
+FINISHED: tuple[ReleaseOutcome, ...] = ("deployed", "partly_deployed", "rolled_back", "failed", "cancelled")
+"""The outcomes that count in the success rate: a refused or skipped release was never let through, an open one has not ended."""
+DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is measured.
+
+    Fields:
+        service: Only this one; "" for all.
+        environment: `production` with all its targets, `production/eu`, or `staging`.
+        since: From when on, by the end of a run; None for everything.
+        until: Up to when, this moment not included.
+    """
+
+    service: str
+    environment: str
+    since: datetime | None
+    until: datetime
+
+    def spans(self, facts: Facts) -> bool:
+        """Say if a run ended in the span."""
+        return facts.ended is not None and (self.since is None or self.since <= facts.ended) and facts.ended < self.until
+
+    def pending(self, facts: Facts) -> bool:
+        """Say if a run was under way when the span ended: opened before, and not closed by then."""
+        return facts.opened < self.until and (facts.ended is None or facts.ended >= self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Duration of the deployed releases of the selection, in seconds: the whole, and its parts (`Durations`), each by itself.
+
+    A median of parts is not a part of the median: the parts of one release add up, those of several do not.
+    """
+
+    total: Spread
+    work: Spread
+    people: Spread
+    windows: Spread
+    lock: Spread
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Change fail rate = failed deployments / deployments; and failed deployment recovery time, in seconds.
+
+    Fields:
+        rate: The ratio. A deployment failed if its release did not end as deployed (of several targets, here), if a rollback on demand left
+            it, or if a release says that it was made because of it.
+        in_release: How many of the failed ones their own release ended.
+        recovery: From the moment at which it was decided to roll back, or at which the rollback or the fix was asked for, until the
+            environment served without the version, verified.
+        not_recovered: How many failed ones no record shows recovered.
+    """
+
+    rate: Ratio
+    in_release: int
+    recovery: Spread
+    not_recovered: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeadTime:
+    """Lead time for changes: from the author's time of each commit until its version first was the baseline, in seconds.
+
+    Fields:
+        changes: Over all commits that became the baseline for the first time in the span, each once for its service.
+        without_log: How many promoted deployments have no change log, as one is the first of its service, or its phase ran alone.
+        cut_logs: How many have more than 500 commits; the others of them are not measured.
+        in_future: How many commits are dated after their promotion; they are left out.
+    """
+
+    changes: Spread
+    without_log: int
+    cut_logs: int
+    in_future: int
+
+
+@dataclass(frozen=True, slots=True)
+class Afterwards:
+    """Service health and error ratio after deployments: of deployed releases, in each environment of the selection.
+
+    Fields:
+        health: Passed health checks after the deployment / all of them.
+        unchecked: How many environments were deployed to without such a check.
+        errors: Failed requests / requests of the new version, from its first one to the look after the deployment, over all environments.
+        uncounted: In how many environments no request was counted by then.
+    """
+
+    health: Ratio
+    unchecked: int
+    errors: Ratio
+    uncounted: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What no figure counts.
+
+    Fields:
+        open: Releases under way at the end of the span: neither a success nor a failure yet.
+        refused: Not let through.
+        skipped: Not begun in the time that they were scheduled for.
+        unnamed: Ended before their record named a service, as their plan was refused; said if a service is selected.
+        broken: Records that are not as they were written, or cannot be read, whatever the span: no time of theirs can be trusted.
+    """
+
+    open: int
+    refused: int
+    skipped: int
+    unnamed: int
+    broken: int
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """All metrics of a selection.
+
+    Fields:
+        selection: What was measured; `since` is the first end of a release if none was given.
+        outcomes: How many releases ended how.
+        success: Success rate = deployed / all that finished (`FINISHED`).
+        took: Durations.
+        deployments: Deployment count: releases that gave their version requests in the environment, and have ended.
+        per_day: Deployment frequency = deployments / days of the span; None for a span without length.
+        failures: Change fail rate and recovery.
+        lead_time: Lead time for changes.
+        rework: Rework rate = deployments that were asked for as a fix / deployments.
+        afterwards: Health and errors.
+        left_out: What is not counted.
+    """
+
+    selection: Selection
+    outcomes: dict[str, int]
+    success: Ratio
+    took: Took
+    deployments: int
+    per_day: float | None
+    failures: Failures
+    lead_time: LeadTime
+    rework: Ratio
+    afterwards: Afterwards
+    left_out: LeftOut
+
+
+def measure(facts: Iterable[Facts], selection: Selection, *, broken: int = 0) -> Metrics:
+    """Compute the metrics of a selection.
+
+    Args:
+        facts: Of all records, also of those outside the span: they may undo what was deployed in it. Their order does not matter.
+        selection: What is measured.
+        broken: How many records could not be trusted.
+
+    Returns:
+        The metrics; a ratio or a spread of nothing has no value.
+    """
+    known = [one for one in facts if not selection.service or one.service in {selection.service, ""}]
+    named = [one for one in known if one.service == selection.service or not selection.service]
+    releases = [one for one in named if _counts(one, selection)]
+    ended = sorted((one for one in releases if selection.spans(one)), key=lambda one: one.run)
+    deployments = deployments_in(named, selection.environment)
+    own = [one for one in deployments if selection.spans(one.facts)]
+    outcomes = Counter(str(one.outcome) for one in ended)
+    since = selection.since or min((one.ended for one in ended if one.ended), default=None)
+    days = (selection.until - since).total_seconds() / DAY_SECONDS if since else 0.0
+    left = LeftOut(
+        open=sum(map(selection.pending, releases)), refused=outcomes["refused"], skipped=outcomes["skipped"],
+        unnamed=sum(selection.spans(one) for one in known if not one.service) if selection.service else 0, broken=broken,
+    )  # fmt: skip
+    return Metrics(
+        selection=Selection(selection.service, selection.environment, since, selection.until),
+        outcomes=dict(sorted(outcomes.items())),
+        success=Ratio(outcomes["deployed"], sum(outcomes[name] for name in FINISHED)),
+        took=_took([one for one in ended if one.outcome == "deployed"]),
+        deployments=len(own),
+        per_day=len(own) / days if days > 0 else None,
+        failures=_failures(own),
+        lead_time=_lead_time(deployments, selection),
+        rework=Ratio(sum(one.facts.kind == "fix" for one in own), len(own)),
+        afterwards=_afterwards([one for one in own if one.facts.outcome == "deployed"]),
+        left_out=left,
+    )
+
+
+def _counts(facts: Facts, selection: Selection) -> bool:
+    """Say if a run is a release of the selection's environment: of production all that would go there, of a target what acted in it."""
+    section, _, target = selection.environment.partition("/")
+    return facts.flow in {"release", section} and (not target or bool(facts.in_environment(selection.environment)))
+
+
+def _took(deployed: Sequence[Facts]) -> Took:
+    took = [one.took for one in deployed]
+    return Took(
+        total=Spread.of([one.total_seconds for one in took]),
+        work=Spread.of([one.work_seconds for one in took]),
+        people=Spread.of([one.people_seconds for one in took]),
+        windows=Spread.of([one.window_seconds for one in took]),
+        lock=Spread.of([one.lock_seconds for one in took]),
+    )
+
+
+def _failures(deployments: Sequence[Deployment]) -> Failures:
+    failed = [one for one in deployments if one.failed]
+    seconds = [one.recovery_seconds for one in failed if one.recovery_seconds is not None]
+    return Failures(
+        rate=Ratio(len(failed), len(deployments)),
+        in_release=sum(one.found_in_release for one in failed),
+        recovery=Spread.of(seconds),
+        not_recovered=len(failed) - len(seconds),
+    )
+
+
+def _lead_time(deployments: Sequence[Deployment], selection: Selection) -> LeadTime:
+    """Measure each commit at its first promotion, whichever span that is in."""
+    promoted = sorted(((at, one.facts.run, one.facts) for one in deployments if (at := one.promoted)), key=lambda found: found[:2])
+    seen: set[tuple[str, str]] = set()
+    seconds: list[float] = []
+    without_log = cut = in_future = 0
+    for at, _, facts in promoted:
+        new = [change for change in facts.changes if (facts.service, change.hash) not in seen]
+        seen.update((facts.service, change.hash) for change in new)
+        if not selection.spans(facts):
+            continue
+        took = [(at - change.at).total_seconds() for change in new]
+        seconds += [one for one in took if one >= 0]
+        in_future += sum(one < 0 for one in took)
+        without_log += not facts.changes
+        cut += facts.cut
+    return LeadTime(Spread.of(seconds), without_log, cut, in_future)
+
+
+def _afterwards(deployed: Sequence[Deployment]) -> Afterwards:
+    places = [place for one in deployed for place in one.places]
+    checked = [place.health for place in places if place.health]
+    counted = [place for place in places if place.requests]
+    return Afterwards(
+        health=Ratio(sum(outcome == "passed" for outcome in checked), len(checked)),
+        unchecked=len(places) - len(checked),
+        errors=Ratio(sum(place.errors for place in counted), sum(place.requests or 0 for place in counted)),
+        uncounted=len(places) - len(counted),
+    )

@@ -1,0 +1,52 @@
+"""Ratio and spread: the two forms of every figure; where there is nothing to divide or to order, the figure is None, not 0."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Self
+
+NINE_OF_TEN = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Some of several.
+
+    Fields:
+        part: How many, or how much.
+        whole: Of how many.
+    """
+
+    part: float
+    whole: float
+
+    @property
+    def value(self) -> float | None:
+        """`part / whole`, from 0 to 1; None if the whole is 0."""
+        return self.part / self.whole if self.whole else None
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Several durations.
+
+    Fields:
+        count: How many there are.
+        median_seconds: The median; None of none.
+        p90_seconds: Nine of ten are not longer: the nearest rank, so of fewer than ten the longest; None of none.
+    """
+
+    count: int
+    median_seconds: float | None
+    p90_seconds: float | None
+
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> Self:
+        """Order durations, in seconds."""
+        if not seconds:
+            return cls(0, None, None)
+        ordered = sorted(seconds)
+        return cls(len(ordered), median(ordered), ordered[math.ceil(NINE_OF_TEN * len(ordered)) - 1])
