@@ -14,6 +14,7 @@ from tasks.lifecycle.apart import apart
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.keeper_acts import forget_idle_runs, note_work, settle_run, start_again
 from tasks.lifecycle.strays import end_strays
+from tasks.notify import deliver_due
 from tasks.record.open_runs import OpenRun, Part, find_open
 from tasks.record.retention import remove_old
 from tasks.record.storage import show_machine
@@ -22,6 +23,7 @@ from tasks.rules.lifecycle.reconcile import AFTER_CRASH, Care, decide_at_second_
 from tasks.windows.calendars import refresh_calendars
 
 CALENDAR_SECONDS = 10
+DELIVERY_SECONDS = 25
 PARTS: tuple[Part, ...] = ("kept", "tagged")
 
 
@@ -51,6 +53,9 @@ async def keeper() -> list[str]:
             await refresh_calendars()
     with apart("what Git has still to be told"):
         done += await tell_git_what_is_due(run_id())
+    with apart("the messages that receivers have not acknowledged"):
+        async with asyncio.timeout(DELIVERY_SECONDS):
+            await deliver_due()
     with apart("the quietest windows"):
         async with asyncio.timeout(TURN_SECONDS):
             done += await renew_quietest()

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from prefect import State, flow
 
-from blocks.errors import Refused, ShipwayError
+from blocks.errors import Refused, ShipwayError, Temporary
 from flows.lifecycle.context import Phase, begin_phase, conclude, expect_own_environments, expect_policies_kept, platform_of
 from flows.lifecycle.windows import expect_an_opening
 from tasks.analysis.monitoring import read_slis
@@ -21,6 +21,7 @@ from tasks.evidence.tagged import untagged
 from tasks.evidence.tests import read_test_evidence
 from tasks.lifecycle.retries import retried
 from tasks.notify import announce
+from tasks.record.journal import say
 from tasks.rollout.credentials import expect_credentials
 from tasks.rollout.rollout import read_position
 from tasks.rules.analysis.forecast import HEADINGS, StepPower, forecast, rows, warnings
@@ -139,13 +140,23 @@ async def _collect_facts(phase: Phase, inputs: Inputs) -> Facts:
         asyncio.gather(*(read_test_evidence(spec, repository=phase.folder) for spec in phase.plan.tests)),
         asyncio.gather(*(check_dependency(spec, service=phase.plan.service) for spec in phase.plan.dependencies)),
         asyncio.gather(*(_ask(phase, inputs, place) for place in places)),
-        announce(phase.plan.notify, subject=f"{phase.plan.service} {inputs.version} is about to be released", key=phase.key("announce")),
+        _announce(phase, inputs.version),
     )
     await _record_found(phase, "tests", tests)
     await _record_found(phase, "dependencies", dependencies)
     by_name: dict[str, Facts] = {place.environment: facts for place, facts in zip(places, targets, strict=True)}
     known = by_name.pop(PRODUCTION, Facts())
     return replace(known, tests=tests, dependencies=dependencies, announced=announced, targets=by_name)
+
+
+async def _announce(phase: Phase, version: str) -> bool:
+    """Announce the release; False if no receiver acknowledged it, which decides the checklist's line alone."""
+    subject = f"{phase.plan.service} {version} is about to be released"
+    try:
+        return await announce(phase.plan.notify, subject=subject, key=phase.key("announce"))
+    except Temporary as error:
+        say(str(error))
+        return False
 
 
 async def _forecast(phase: Phase, inputs: Inputs) -> list[str]:

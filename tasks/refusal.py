@@ -62,9 +62,7 @@ async def _refuse(client: PrefectClient, run: FlowRun, plan: Plan, *, reason: st
     )
     await append_entry(str(run.id), f"{version}: refused", kind="closed", why=reason, evidence={"outcome": "refused"})
     await forget_open(str(run.id))
-    await alert(
-        plan.notify, service=plan.service, version=version, outcome="refused", reason=as_ending(reason), run=str(run.id), as_task=False
-    )
+    await alert(plan.notify, service=plan.service, version=version, outcome="refused", reason=as_ending(reason), run=str(run.id))
     await client.set_flow_run_state(run.id, Failed(name=STATE_NAMES["refused"], message=reason), force=True)
     tags = {f"version:{version}", f"shipway:{name}", f"service:{plan.service}", f"{OUTCOME}refused"}
     await change_tags(client, str(run.id), add=tags, drop={OPEN}, name=f"{name} {plan.service} {version}")

@@ -9,12 +9,14 @@ from typing import Any
 from prefect.input import RunInput
 
 from blocks.errors import Refused, Skipped
+from blocks.outside_text import as_ending
 from flows.lifecycle.context import Phase, StepFields
 from flows.lifecycle.suspend import ask, asked_keys
 from tasks.approval.approval import fetch_answer, judge_approval, log_outcome
 from tasks.approval.forms import approval_form_for
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.retries import named, retried
+from tasks.notify import tell
 from tasks.record.journal import read_entries
 from tasks.rollout.platforms import load_approvers
 from tasks.rules.approval.answers import AnswerVerdict
@@ -120,6 +122,8 @@ async def put_to_people(
             return gate, state, proofs
         if not is_asked:
             await _announce(phase, gate, number, about=about)
+            if number == 1:
+                await _tell_that_it_waits(phase, gate)
             await ask(await _form(phase, inputs, gate, state, refusal, about=about, asks=asks), key=gate.key, until=gate.expires_at)
         answer = await retried(fetch_answer)(gate)
         if not any((answer.decision, answer.approver, answer.code, answer.signature)):
@@ -226,6 +230,13 @@ async def _announce(phase: Phase, gate: Gate, number: int, *, about: StepFields)
             SUSPENDS_UNTIL: gate.expires_at.isoformat(),
         },
     )
+
+
+async def _tell_that_it_waits(phase: Phase, gate: Gate) -> None:
+    """Tell the team that people are asked; that this cannot be sent holds nothing up."""
+    why = as_ending(f"{', '.join(gate.approvers)}: {gate.quorum} of you must approve until {moment_in_words(gate.expires_at)}")
+    about, key = f"{gate.service} {gate.version}", f"{phase.owner}/{gate.name}/{phase.round}"
+    await tell(phase.plan.notify, ["approval_waiting"], about=about, reason=why, run=gate.run, key=key, requester=gate.requester)
 
 
 async def _record_answer(phase: Phase, gate: Gate, judgement: AnswerVerdict, state: GateState, *, about: StepFields) -> None:

@@ -12,10 +12,11 @@ async def register_blocks() -> None:
     from blocks.gitops.gitops import GitOps
     from blocks.kubernetes.platform import KubernetesPlatform
     from blocks.local.platform import LocalPlatform
+    from blocks.notify.apprise import Apprise
     from blocks.prometheus.prometheus import Prometheus
     from blocks.script.platform import ScriptPlatform
     from blocks.server import saving
 
-    ours = (LocalPlatform, ScriptPlatform, KubernetesPlatform, Approvers, Credential, Prometheus, Git, GitOps, ArgoCDApplication)
+    ours = (LocalPlatform, ScriptPlatform, KubernetesPlatform, Approvers, Credential, Prometheus, Git, GitOps, ArgoCDApplication, Apprise)
     for block in ours:
         await saving.register(block)

@@ -124,4 +124,10 @@ def _calendars(_home: Path) -> Finding:
     return doctor.Finding("ok", "calendars", f"{len(found)} calendars of windows could be read")
 
 
-CHECKS: tuple[Callable[[Path], Finding], ...] = (_policies, _owners, _freezes, _calendars, _quietest)
+def _messages(home: Path) -> Finding:
+    from flows.commands import _receivers
+
+    return _receivers.examine(home)
+
+
+CHECKS: tuple[Callable[[Path], Finding], ...] = (_policies, _owners, _freezes, _calendars, _quietest, _messages)

@@ -68,10 +68,11 @@ def _kinds() -> dict[str, type[Block]]:
     from blocks.gitops.gitops import GitOps
     from blocks.kubernetes.platform import KubernetesPlatform
     from blocks.local.platform import LocalPlatform
+    from blocks.notify.apprise import Apprise
     from blocks.prometheus.prometheus import Prometheus
     from blocks.script.platform import ScriptPlatform
 
-    kinds = (LocalPlatform, ScriptPlatform, KubernetesPlatform, Prometheus, Git, GitOps, ArgoCDApplication, Credential)
+    kinds = (LocalPlatform, ScriptPlatform, KubernetesPlatform, Prometheus, Git, GitOps, ArgoCDApplication, Apprise, Credential)
     return {kind.get_block_type_slug(): kind for kind in kinds}
 
 

@@ -80,6 +80,7 @@ def _check(arguments: argparse.Namespace, *, online: bool) -> Checked:
     from flows.commands._policies import ask_policies
     from flows.commands._power import ask_traffic
     from flows.commands._previews import ask_platforms
+    from flows.commands._receivers import ask_receivers
     from flows.commands._windows import ask_windows
     from tasks.rules.rollout.summary import describe_course
 
@@ -94,7 +95,9 @@ def _check(arguments: argparse.Namespace, *, online: bool) -> Checked:
         not_theirs, unasked = ask_credentials(plan, online=online)
         queries, notes = ask_prometheus(plan, Path(arguments.plan), online=online)
         refused, unknown, previews = ask_platforms(plan, version=version) if online and not wrong else ([], [], {})
-        problems, warnings = [*weaker, *closed, *not_theirs, *queries, *refused], [*warnings, *unasked, *notes, *unknown]
+        absent, unknown_blocks = ask_receivers(plan) if online else ([], [])
+        problems = [*weaker, *closed, *not_theirs, *queries, *refused, *absent]
+        warnings = [*warnings, *unasked, *notes, *unknown, *unknown_blocks]
     problems += wrong
     steps: list[str] = []
     power: Mapping[str, list[tuple[str, ...]]] = {}

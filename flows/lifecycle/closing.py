@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from blocks.errors import Temporary
-from blocks.outside_text import OutsideText
+from blocks.outside_text import OutsideText, as_ending
 from flows.lifecycle.context import Phase
 from tasks.notify import alert
 from tasks.record.journal import append_entry
 from tasks.rules.lifecycle.ending import QUIET
-
-TOLD = "told before it was closed"
 
 
 async def close_record(
@@ -34,15 +32,7 @@ async def close_record(
     try:
         await append_entry(run, what, kind="closed", why=reason, evidence={"outcome": outcome, **evidence})
     except Temporary:
-        if phase is not None and outcome not in QUIET:
-            await _tell(phase, run, version=version, outcome=outcome, reason=reason)
+        if phase is not None and outcome not in QUIET:  # by the key of the end's message, so that it is sent once
+            said = as_ending(f"{reason}. Its record is not closed yet, as the storage does not take it")
+            await alert(phase.plan.notify, service=phase.plan.service, version=version, outcome=outcome, reason=said, run=run)
         raise
-
-
-async def _tell(phase: Phase, run: str, *, version: str, outcome: str, reason: OutsideText) -> None:
-    """Tell it once: what was sent is kept beside the key, as the keeper comes back each minute. What was not sent is sent then."""
-    if await phase.read("rollback", name=TOLD):
-        return
-    said = f"{outcome}, its record is not closed yet"
-    if await alert(phase.plan.notify, service=phase.plan.service, version=version, outcome=said, reason=reason, run=run):
-        await phase.append(f"Told people that it is {said.replace('_', ' ')}", kind="rollback", name=TOLD)

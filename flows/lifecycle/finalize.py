@@ -67,8 +67,9 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
         if phase and outcome == "deployed":
             await measure_times(phase.plan, run=run)
         service = phase.plan.service if phase else "unknown"
-        if outcome not in QUIET:
-            await alert(phase.plan.notify if phase else [], service=service, version=version, outcome=outcome, reason=reason, run=run)
+        if outcome != "skipped":
+            told = phase.plan.notify if phase else []
+            await alert(told, service=service, version=version, outcome=outcome, reason=reason, run=run, is_rollback=on_demand)
         if phase is not None:
             late = await _release_leases(phase, run)
         await _publish(run, service=service)

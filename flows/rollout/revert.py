@@ -24,7 +24,7 @@ from flows.rollout.retake import with_lease
 from flows.verify import verified
 from tasks.analysis.recovery import watch_recovery
 from tasks.lifecycle.retries import as_temporary, named, retried
-from tasks.notify import alert
+from tasks.notify import tell
 from tasks.record.journal import say
 from tasks.rollout.rollout import abort_canary, called, promote_revision, read_position, shift_traffic
 from tasks.rules.analysis.outcome import Outcome
@@ -219,10 +219,8 @@ async def roll_back(
 async def _alert_unverified(phase: Phase, found: RollbackResult) -> None:
     if found.passed:
         return
-    await alert(
-        phase.plan.notify, service=phase.plan.service, version=found.version or "nothing", outcome="rollback not verified",
-        reason=found.reason, run=phase.owner, environment=found.environment,
-    )  # fmt: skip
+    about, key = f"{phase.plan.service} in {found.environment}", f"{phase.owner}/rollback/{found.environment}"
+    await tell(phase.plan.notify, ["rollback_failed"], about=about, reason=found.reason, run=phase.owner, key=key)
 
 
 async def _choose(

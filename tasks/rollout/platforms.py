@@ -26,6 +26,7 @@ KNOWN = {
     "git": ("blocks.git.git", "Git"),
     "gitops": ("blocks.gitops.gitops", "GitOps"),
     "approvers": ("blocks.approvers.approvers", "Approvers"),
+    "apprise": ("blocks.notify.apprise", "Apprise"),
     "prometheus": ("blocks.prometheus.prometheus", "Prometheus"),
     "argocd-application": ("blocks.gitops.argocd", "ArgoCDApplication"),
 }

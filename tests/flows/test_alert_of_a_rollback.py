@@ -12,7 +12,7 @@ import pytest
 from blocks.outside_text import as_ending, as_reason
 from flows.lifecycle import closing
 from flows.rollout import revert
-from tasks import notify
+from tasks.notify import alerts, outbox
 from tasks.record.objects import StorageFault
 from tasks.record.without_key import rolling_back
 from tasks.rules.analysis.outcome import Outcome
@@ -46,7 +46,7 @@ async def test_it_is_recorded_first_and_then_told(monkeypatch: pytest.MonkeyPatc
     choice = RollbackChoice(kind="redeploy", version="1", reason="x")
     stand_ins = {
         "platform_of": giving(None), "informed": giving(None), "with_lease": giving(choice), "_look_after": giving(result),
-        "alert": giving(None, "told"), "retried": lambda _: giving({"baseline": "1", "canary": None}),
+        "tell": giving(None, "told"), "retried": lambda _: giving({"baseline": "1", "canary": None}),
     }  # fmt: skip
     for name, value in stand_ins.items():
         monkeypatch.setattr(revert, name, value)
@@ -66,36 +66,36 @@ async def test_an_alert_that_was_not_sent_is_sent_when_the_rollback_is_looked_at
     async def read(*_: Any, **__: Any) -> Any:
         return SimpleNamespace(why="it was looked at", evidence={"outcome": outcome, "position": {"baseline": "1"}, "stays": False})
 
-    async def send(*_: Any, key: str, **__: Any) -> None:
+    async def post(*_: Any, key: str, **__: Any) -> None:
         told.append(key)
 
-    monkeypatch.setattr(notify, "send_alert", send)
+    monkeypatch.setattr(outbox, "post", post)
+    monkeypatch.setattr(alerts, "_emit", lambda *_, **__: None)
     plan = SimpleNamespace(notify=["slack-webhook/team"], service="shop")
     phase: Any = SimpleNamespace(read=read, plan=plan, owner="r1")
     for environment in ("production/a", "production/b"):
         await revert.roll_back(phase, environment, reason=as_reason("bad"), to="", bad="2")
-    each = [f"r1/alert/rollback not verified/production/{name}" for name in "ab"]
+    each = [f"r1/rollback/production/{name}" for name in "ab"]
     assert told == (each if outcome == "failed" else [])
 
 
 async def test_people_are_told_once_how_it_ended_while_the_storage_does_not_take_its_end(
     monkeypatch: pytest.MonkeyPatch, world: World
 ) -> None:
-    """What was not sent is sent when the keeper comes back; a deployment, which rolls nothing back, tells no one."""
-    told: list[str] = []
-    answers = iter([False, True])
+    """The keeper comes back each minute with the same key, by which the outbox sends it once; a deployment is not told before its end."""
+    told: list[tuple[str, str]] = []
 
     async def away(*_: Any, kind: str, **__: Any) -> None:
         assert kind == "closed"
         raise StorageFault("stale file handle")
 
-    async def send(_: Any, *, outcome: str, **__: Any) -> bool:
-        told.append(outcome)
-        return next(answers)
+    async def post(_: Any, message: Any, *, key: str, **__: Any) -> None:
+        told.append((key, message.body.splitlines()[0]))
 
     monkeypatch.setattr(closing, "append_entry", away)
-    monkeypatch.setattr(closing, "alert", send)
-    for outcome in ("deployed", "rolled_back", "rolled_back", "rolled_back"):
+    monkeypatch.setattr(outbox, "post", post)
+    monkeypatch.setattr(alerts, "_emit", lambda *_, **__: None)
+    for outcome in ("deployed", "rolled_back", "rolled_back"):
         with rolling_back(), pytest.raises(StorageFault):
             await closing.close_record(world.phase, RUN, version="2.0", outcome=outcome, reason=as_ending("it is bad"), evidence={})
-    assert told == ["rolled_back, its record is not closed yet"] * 2
+    assert told == [(f"{RUN}/end/rolled_back", "it is bad. Its record is not closed yet, as the storage does not take it")] * 2

@@ -130,4 +130,5 @@ def _monitoring(plan: Plan, facts: Facts) -> tuple[Outcome, str]:
 def _told(facts: Facts) -> tuple[Outcome, str]:
     if facts.announced is None:
         return Outcome.NO_DATA, "the release was not announced"
-    return (Outcome.PASSED, "the announcement was sent") if facts.announced else (Outcome.FAILED, "the announcement could not be sent")
+    said = "no receiver acknowledged the announcement; `shipway doctor` says why"
+    return (Outcome.PASSED, "the announcement was sent and acknowledged") if facts.announced else (Outcome.FAILED, said)

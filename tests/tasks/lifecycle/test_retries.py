@@ -1,57 +1,27 @@
-"""What is retried, what is remembered, and what is told once: in real flow runs."""
+"""What is retried and what is remembered: in real flow runs."""
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
 from prefect import flow, task
-from prefect.blocks.core import Block
+from prefect.blocks.system import Secret
 from prefect.client.schemas.objects import TaskRun
 from prefect.states import Failed
 
 from blocks.errors import BadInput, Permanent, Refused, Temporary, Unreachable
-from blocks.outside_text import as_reason
-from tasks import notify
 from tasks.approval.forms import QUESTION, approval_form_for
 from tasks.lifecycle import retries
 from tasks.lifecycle.clock import seconds_until
 from tasks.lifecycle.retries import OBSERVE, OBSERVE_PLATFORM, ONCE, PATIENCE_SECONDS, another_try_helps, another_try_reaches, retried
-from tasks.notify import alert, announce
 from tasks.rollout.platforms import load_approvers, load_platform
 from tasks.rules.approval.gates import Gate
 from tests.local_environments import MakeLocal
 
 on_server = [pytest.mark.server, pytest.mark.usefixtures("server")]
-
-
-class Blackboard(Block):
-    """A notification block that writes to a file, and may be broken."""
-
-    path: str
-    works: bool = True
-    hangs: bool = False
-
-    async def notify(self, body: str, subject: str | None = None) -> None:
-        """Write one message."""
-        if self.hangs:
-            await asyncio.sleep(600)
-        if not self.works:
-            message = "no chalk"
-            raise ConnectionError(message)
-        with Path(self.path).open("a") as file:  # noqa: ASYNC230
-            file.write(f"{subject}: {body}\n")
-
-
-async def board(folder: Path, *, works: bool = True) -> tuple[str, Path]:
-    """Save a blackboard, and give its name and its file."""
-    name = f"board-{uuid4().hex[:8]}"
-    await Blackboard(path=str(folder / name), works=works).save(name)  # type: ignore[misc]
-    return f"blackboard/{name}", folder / name
 
 
 @task(**ONCE)
@@ -84,20 +54,6 @@ async def observed(path: str) -> list[int]:
     return [before, await look(path)]
 
 
-@flow
-async def told(blocks: list[str], key: str) -> None:
-    """Announce and alert."""
-    await announce(blocks, subject="1.1 is coming", key=f"{key}/announce")
-    await alert(blocks, service="x", version="1.1", outcome="rolled_back", reason="slow", run=key)
-
-
-@flow
-async def alerted(blocks: list[str], key: str) -> str:
-    """Alert, and go on."""
-    await alert(blocks, service="x", version="1.1", outcome="rolled_back", reason=as_reason("slow"), run=key)
-    return "went on"
-
-
 class TestOnTheServer:
     """Flow runs with their results persisted."""
 
@@ -126,40 +82,6 @@ class TestOnTheServer:
         (tmp_path / "marks").write_text("x")
         assert await observed(str(tmp_path / "marks")) == [1, 4]
 
-    @pytest.mark.slow
-    async def test_everybody_is_told_once_and_a_moment_stays(self, tmp_path: Path) -> None:
-        """However often the release begins anew."""
-        block, path = await board(tmp_path)
-        key = uuid4().hex
-        await told([block], key)
-        await told([block], key)
-        assert path.read_text() == "1.1 is coming: 1.1 is coming\nx 1.1: rolled back: slow\n"
-
-    async def test_an_alert_that_cannot_be_sent_holds_nothing_up(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The service matters more than the message about it."""
-        monkeypatch.setattr("tasks.notify.send_alert", _unheard)
-        block, path = await board(tmp_path, works=False)
-        await alert([block], service="x", version="1.1", outcome="failed", reason="slow", run=uuid4().hex)
-        assert not path.exists()
-
-    @pytest.mark.slow
-    async def test_a_board_that_never_answers_holds_nothing_up(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Its own time limit is a field that others can change; a rollback waits for its alert between two waves."""
-        monkeypatch.setattr(notify, "EACH_SECONDS", 0.3)
-        monkeypatch.setattr(notify, "ALERT_SECONDS", 1.0)
-        name = f"board-{uuid4().hex[:8]}"
-        await Blackboard(path=str(tmp_path / name), hangs=True).save(name)  # type: ignore[misc]
-        async with asyncio.timeout(20):
-            await alerted([f"blackboard/{name}"], uuid4().hex)
-            with pytest.raises(Temporary, match=r"did not accept|was not read"):
-                await announce.fn([f"blackboard/{name}"], subject="x", key="k")
-
-    async def test_a_board_that_is_broken_now_may_work_later(self, tmp_path: Path) -> None:
-        """Another try may help, and the secret parts of its error stay with it."""
-        block, _ = await board(tmp_path, works=False)
-        with pytest.raises(Temporary, match=r"did not accept the message \(ConnectionError\)"):
-            await announce.fn([block], subject="x", key="k")
-
     async def test_a_platform_is_found_by_its_name(self, make_local: MakeLocal) -> None:
         """A saved block comes back as the platform it was; it does not hold approvers."""
         name = f"test-{uuid4().hex[:8]}"
@@ -169,18 +91,15 @@ class TestOnTheServer:
         with pytest.raises(BadInput, match="does not hold approvers"):
             await load_approvers(f"local/{name}")
 
-    async def test_a_block_that_is_not_a_platform_is_said_with_its_field(self, tmp_path: Path) -> None:
-        """A notification block in the wrong place, and a name that no one has."""
-        block, _ = await board(tmp_path)
+    async def test_a_block_that_is_not_a_platform_is_said_with_its_field(self) -> None:
+        """A secret in the wrong place, and a name that no one has."""
+        block = f"secret/test-{uuid4().hex[:8]}"
+        await Secret(value="x").save(block.partition("/")[2])  # type: ignore[misc]
         with pytest.raises(BadInput, match=r"staging\.platform: the block .* is not a platform"):
             await load_platform(block, field="staging.platform")
         for name in ("local/absent", "no-such-type/x"):
             with pytest.raises(BadInput, match="cannot be read"):
                 await load_platform(name, field="staging.platform")
-
-
-async def _unheard(blocks: Any, **_: Any) -> None:
-    await announce.fn(blocks, subject="x", key="k")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Receivers of messages beside Prefect's own notification blocks."""

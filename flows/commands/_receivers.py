@@ -1,0 +1,79 @@
+"""Whom a plan notifies: whether the notification blocks exist, and what they have not acknowledged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from blocks.server.doctor import Finding
+    from tasks.rules.plan.plan import Plan
+
+MOST_NAMED = 3
+
+
+def ask_receivers(plan: Plan) -> tuple[list[str], list[str]]:
+    """Load the notification blocks of a plan from the configured Prefect server; nothing is sent.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        A problem for each block that is not there or cannot notify, and a note if the server could not be asked.
+    """
+    import asyncio
+
+    from blocks.errors import ShipwayError
+
+    if not plan.notify:
+        return [], []
+    try:
+        return asyncio.run(_ask(plan)), []
+    except ShipwayError as error:
+        return [], [f"the notification blocks were not checked: {error}"]
+
+
+async def _ask(plan: Plan) -> list[str]:
+    from blocks.errors import BadInput
+    from tasks.lifecycle.server import server
+    from tasks.rollout.platforms import load_block
+
+    problems: list[str] = []
+    async with server():
+        for number, name in enumerate(plan.notify):
+            field = f"notify.{number}"
+            try:
+                block = await load_block(name, field=field)
+            except BadInput as error:
+                problems.append(str(error))
+                continue
+            if not callable(getattr(block, "notify", None)):
+                problems.append(f"{field}: {name} is not a notification block. Name one, as `slack-webhook/team`.")
+    return problems
+
+
+def examine(_home: Path) -> Finding:
+    """Say which messages receivers have not acknowledged; for the doctor."""
+    from blocks.server import doctor
+    from tasks.lifecycle.clock import now
+    from tasks.notify.outbox import undelivered
+
+    at = now()
+    open_, over = list[str](), list[str]()
+    for message in undelivered():
+        for receiver, delivery in message.deliveries.items():
+            if delivery.delivered is None:
+                line = f"{receiver}: {message.told.subject}{f' ({delivery.fault})' if delivery.fault else ''}"
+                (over if message.is_given_up(receiver, at=at) else open_).append(line)
+    fix = "correct the notification block, or what it sends to: the keeper tries again for a day after the message"
+    if over:
+        return doctor.Finding("fail", "messages", f"{len(over)} not delivered and given up: {_some(over)}", fix)
+    if open_:
+        return doctor.Finding("warn", "messages", f"{len(open_)} not acknowledged yet: {_some(open_)}", fix)
+    return doctor.Finding("ok", "messages", "all are acknowledged")
+
+
+def _some(lines: list[str]) -> str:
+    more = len(lines) - MOST_NAMED
+    return "; ".join(lines[:MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")

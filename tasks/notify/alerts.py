@@ -1,0 +1,134 @@
+"""Alerts and announcements: what a release tells people. None of them decides anything, but that an announcement was acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.events import emit_event
+from prefect.exceptions import MissingContextError
+
+from blocks.errors import Refused, ShipwayError, Temporary
+from blocks.outside_text import OutsideText, as_ending, error_text
+from tasks.lifecycle.links import run_link
+from tasks.lifecycle.retries import ONCE
+from tasks.notify import outbox
+from tasks.record.journal import read_entries
+from tasks.rules.notify.facts import SEVERITIES, Fact, Told, facts_of, message_of
+from tasks.rules.record.entries import Entry, select
+
+ALERT_SECONDS = 15.0  # for all receivers; the keeper goes on with those that did not acknowledge by then
+
+
+@task(name="announce", **ONCE)
+async def announce(blocks: Sequence[str], *, subject: str, key: str) -> bool:
+    """Announce something to the team.
+
+    Args:
+        blocks: Notification blocks of the plan; the event goes out in any case.
+        subject: One line.
+        key: What it is about: it is sent once for each key.
+
+    Returns:
+        True: a receiver acknowledged it, or there is none. Those that did not get it again by the keeper.
+
+    Raises:
+        Temporary: No receiver acknowledged it.
+    """
+    _emit("announced", service="", payload={"subject": subject})
+    told = Told(("announced",), as_ending(subject), as_ending(subject))
+    message = await outbox.post(blocks, told, key=key, insist=True)
+    if blocks and all(delivery.delivered is None for delivery in message.deliveries.values()):
+        faults = "; ".join(delivery.fault or f"{name} is being sent to" for name, delivery in message.deliveries.items())
+        raise Temporary(f"no receiver acknowledged the announcement: {faults}", delay_seconds=2)
+    return True
+
+
+async def alert(
+    blocks: Sequence[str], *, service: str, version: str, outcome: str, reason: OutsideText, run: str, is_rollback: bool = False
+) -> None:
+    """Tell how a release or a rollback on demand ended.
+
+    Args:
+        blocks: Notification blocks of the plan.
+        service: The service.
+        version: The version that was to be released, or rolled back to.
+        outcome: How it ended, see `final_outcome`.
+        reason: Why.
+        run: Its flow run id.
+        is_rollback: Whether it is a rollback on demand.
+    """
+    entries: list[Entry] = []
+    try:
+        entries = await read_entries(run)
+    except (ShipwayError, OSError) as error:
+        _say(f"the causes are not in the alert, as the record of {run} cannot be read: {error_text(error)}")
+    facts = facts_of(outcome, entries, is_rollback=is_rollback)
+    opened = next(iter(select(entries, kind="opened")), None)
+    about = f"{service} {version}".strip()
+    await tell(blocks, facts, about=about, reason=reason, run=run, key=f"{run}/end/{outcome}", requester=opened.who if opened else "")
+
+
+async def tell(
+    blocks: Sequence[str], facts: Sequence[Fact], *, about: str, reason: OutsideText, run: str, key: str, requester: str = ""
+) -> None:
+    """Tell facts of a run, once: as events, and by a message; one that cannot be sent within 15 s holds nothing up.
+
+    Args:
+        blocks: Notification blocks of the plan.
+        facts: What it tells.
+        about: The service and the version.
+        reason: Why.
+        run: The flow run id.
+        key: What the message is about: it is sent once for each key.
+        requester: Who asked for the release.
+    """
+    link = run_link(run)
+    told = message_of(facts, about=about, reason=reason, requester=requester, link=link, record=f"`shipway report {run}`")
+    payload: dict[str, Any] = {
+        "facts": list(told.facts),
+        "severity": told.severity,
+        "about": about,
+        "reason": str(reason),
+        "run": run,
+        "link": link,
+    }
+    try:
+        for fact in told.facts:
+            _emit(fact, service=about, payload=payload)
+        async with asyncio.timeout(ALERT_SECONDS):
+            await _post(blocks, told, key=key, run=run)
+    except Exception as error:  # noqa: BLE001 - the service matters more than the message about it
+        _say(f"the message {str(told.subject)!r} was not sent yet: {error_text(error) or 'no answer in time'}")
+
+
+async def deliver_due() -> None:
+    """Deliver what receivers have not acknowledged and is due, and remove the messages of which nothing more comes."""
+    await outbox.deliver()
+    await outbox.remove_delivered()
+
+
+async def _post(blocks: Sequence[str], told: Told, *, key: str, run: str) -> None:
+    """Post a message; without the key's folder it is sent once, straight away, and not tried again."""
+    try:
+        await outbox.post(blocks, told, key=key, run=run)
+    except Refused as error:
+        found = await asyncio.gather(*(outbox.send(receiver, told) for receiver in blocks), return_exceptions=True)
+        faults = [str(error_text(one)) for one in found if isinstance(one, Exception)]
+        if faults:
+            raise Temporary(f"{'; '.join(faults)}; it cannot be kept to be tried again: {error}") from error
+
+
+def _emit(fact: Fact, *, service: str, payload: dict[str, Any]) -> None:
+    """Emit the Prefect event `shipway.fact.<fact>`."""
+    resource = {"prefect.resource.id": f"shipway.fact.{fact}", "shipway.severity": SEVERITIES[fact], "shipway.about": service}
+    emit_event(f"shipway.fact.{fact}", resource=resource, payload=payload)
+
+
+def _say(line: str) -> None:
+    try:
+        get_run_logger().error(line)
+    except MissingContextError:
+        return

@@ -1,0 +1,192 @@
+"""Outbox: each message is kept beside the key until every receiver acknowledged it, or for a day; the keeper delivers what is due.
+
+It is kept before it is sent, so no message is lost: not by a receiver that is down, a process that dies, or a restart. Each delivery is
+claimed before it is sent, so that the release's process and the keeper do not both send it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext, suppress
+from datetime import datetime
+from typing import Any
+
+import httpx
+from prefect.blocks.abstract import NotificationError
+
+from blocks.errors import Refused, ShipwayError, Temporary
+from blocks.key_folder.kept_files import kept_names, locked, read_kept, remove_kept, write_kept
+from blocks.outside_text import error_text
+from tasks.lifecycle.clock import now
+from tasks.rollout.platforms import load_block
+from tasks.rules.notify.facts import Told
+from tasks.rules.notify.outbox import Delivery, Message, claim, deliveries_in_order, noted
+
+FOLDER, WHAT = "outbox", "a message to the team and what became of it"
+EACH_SECONDS = 10.0  # for one notification block, whatever time limit it has itself: others can change it
+CLAIM_SECONDS = 3 * EACH_SECONDS
+LOG = logging.getLogger("shipway")
+_STATUS = re.compile(r"\berror[=: ]+(\d{3})\b", re.IGNORECASE)  # as Apprise writes it in its log
+
+
+async def post(receivers: Sequence[str], told: Told, *, key: str, run: str = "", insist: bool = False) -> Message:
+    """Keep a message, once for each key, and send it to the receivers at once; whom it does not reach is tried again by the keeper.
+
+    Args:
+        receivers: Notification blocks.
+        told: What it tells.
+        key: What it is about: a message that is kept under it already is not written anew, nor sent to whom acknowledged it.
+        run: The run that it is about.
+        insist: Try before the delay after a failed try is over.
+
+    Returns:
+        The message with what became of each delivery.
+
+    Raises:
+        Refused: The key's folder cannot be used.
+    """
+    name = _name(key)
+    wanted = Message(key, now(), run, told, dict.fromkeys(receivers, Delivery()))
+    await asyncio.to_thread(_keep, name, wanted)
+    if receivers:
+        await deliver(only=name, insist=insist)
+    return await asyncio.to_thread(_read, name) or wanted
+
+
+async def deliver(*, only: str = "", insist: bool = False) -> int:
+    """Deliver what is due: receivers side by side, for each in order.
+
+    Args:
+        only: The name of the one message to deliver; all if "".
+        insist: Try before the delay after a failed try is over.
+
+    Returns:
+        How many deliveries were acknowledged.
+    """
+    messages = await asyncio.to_thread(_all)
+    due = deliveries_in_order(messages.values(), at=now())
+    counts = await asyncio.gather(*(_to_receiver(receiver, found, only=only, insist=insist) for receiver, found in due.items()))
+    return sum(counts)
+
+
+async def remove_delivered() -> int:
+    """Remove the messages of which nothing more comes; gives how many."""
+    return await asyncio.to_thread(_remove, now())
+
+
+def undelivered() -> list[Message]:
+    """List the messages that a receiver has not acknowledged, whether they are tried again or given up; for `shipway doctor`."""
+    return [one for one in _all().values() if any(delivery.delivered is None for delivery in one.deliveries.values())]
+
+
+async def send(receiver: str, told: Told) -> None:
+    """Send a message to one receiver, which acknowledges it.
+
+    Raises:
+        Temporary: It did not, or not in time.
+        BadInput: There is no such block.
+    """
+    try:
+        async with asyncio.timeout(EACH_SECONDS):
+            block: Any = await load_block(receiver, field="notify")
+            with block.raise_on_failure() if hasattr(block, "raise_on_failure") else nullcontext():  # else a refusal passes for an answer
+                await block.notify(body=told.body, subject=told.subject)
+    except TimeoutError as error:
+        raise Temporary(f"{receiver} did not acknowledge the message within {EACH_SECONDS:g} s", delay_seconds=2) from error
+    except ShipwayError:
+        raise
+    except Exception as error:  # of any library that a block sends by; its words may hold an address that is a secret
+        raise Temporary(f"{receiver} did not accept the message ({_kind(error)})", delay_seconds=2) from error
+
+
+async def _to_receiver(receiver: str, messages: Sequence[Message], *, only: str, insist: bool) -> int:
+    done = 0
+    for message in messages:
+        if only and _name(message.key) != only:
+            continue
+        try:
+            done += await _deliver(_name(message.key), receiver, insist=insist)
+        except Exception as error:  # noqa: BLE001 - the next turn tries again; another receiver must not wait for it
+            LOG.warning("the message %r was not sent to %s: %s", message.told.subject, receiver, type(error).__name__)
+            break
+    return done
+
+
+async def _deliver(name: str, receiver: str, *, insist: bool) -> bool:
+    claimed = await asyncio.to_thread(_claim, name, receiver, insist)
+    if claimed is None:
+        return False
+    fault = ""
+    try:
+        await send(receiver, claimed.told)
+    except ShipwayError as error:  # also BadInput: the block may be there again at the next try
+        fault = str(error_text(error))
+    await asyncio.to_thread(_note, name, receiver, fault)
+    return not fault
+
+
+def _keep(name: str, message: Message) -> None:
+    with locked(FOLDER, "all", what=WHAT):
+        if _read(name) is None:
+            write_kept(FOLDER, name, message.to_json(), what=WHAT)
+
+
+def _claim(name: str, receiver: str, insist: bool) -> Message | None:  # noqa: FBT001 - called by a thread
+    with locked(FOLDER, "all", what=WHAT):
+        message = _read(name)
+        if message is None or receiver not in message.deliveries:
+            return None
+        claimed = claim(message.deliveries[receiver], at=now(), seconds=CLAIM_SECONDS, insist=insist)
+        if claimed is None:
+            return None
+        write_kept(FOLDER, name, message.with_delivery(receiver, claimed).to_json(), what=WHAT)
+        return message
+
+
+def _note(name: str, receiver: str, fault: str) -> None:
+    with locked(FOLDER, "all", what=WHAT):
+        message = _read(name)
+        if message is not None:
+            after = noted(message.deliveries[receiver], at=now(), fault=fault)
+            write_kept(FOLDER, name, message.with_delivery(receiver, after).to_json(), what=WHAT)
+
+
+def _read(name: str) -> Message | None:
+    """Read a message; None if there is none, or if it cannot be read: what is written next replaces it."""
+    with suppress(Refused, KeyError, TypeError, ValueError, AttributeError):
+        value = read_kept(FOLDER, name, what=WHAT)
+        return None if value is None else Message.from_json(value)
+    return None
+
+
+def _all() -> dict[str, Message]:
+    return {name: message for name in kept_names(FOLDER) if (message := _read(name)) is not None}
+
+
+def _remove(at: datetime) -> int:
+    return sum(1 for _ in _removed(at))
+
+
+def _removed(at: datetime) -> Iterator[str]:
+    for name, message in _all().items():
+        if message.can_be_removed(at=at):
+            with suppress(OSError):
+                remove_kept(FOLDER, name)
+                yield name
+
+
+def _name(key: str) -> str:
+    """Give the file's name of a key, which may hold anything."""
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
+def _kind(error: Exception) -> str:
+    """Name an error that may quote a secret address: by its class, and the status of the answer if it has one."""
+    status = _STATUS.search(error.log) if isinstance(error, NotificationError) else None
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"it answered {error.response.status_code}"
+    return f"it answered {status[1]}" if status else type(error).__name__

@@ -1,0 +1,153 @@
+"""Outbox: a message and its delivery to each receiver, and when which delivery is tried next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from blocks.outside_text import OutsideText, outside
+from tasks.rules.notify.facts import SEVERITIES, Fact, Told, in_order
+
+FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=5), timedelta(minutes=10)
+TRIED_FOR = timedelta(days=1)
+KEPT_FOR = timedelta(days=2)  # from its time: who asks for the same message again meanwhile sends nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The delivery of a message to one receiver.
+
+    Fields:
+        tries: How often it was tried.
+        after: Not to be tried before; None if it was not tried yet.
+        claimed_until: Until when another process may be sending it.
+        delivered: When the receiver acknowledged it; None if it did not.
+        fault: Why the last try failed; "" if none did.
+    """
+
+    tries: int = 0
+    after: datetime | None = None
+    claimed_until: datetime | None = None
+    delivered: datetime | None = None
+    fault: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Write it as JSON."""
+        times = {"after": self.after, "claimed_until": self.claimed_until, "delivered": self.delivered}
+        return {"tries": self.tries, "fault": self.fault} | {name: at.isoformat() for name, at in times.items() if at is not None}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """Read it back."""
+        times = {name: datetime.fromisoformat(value[name]) for name in ("after", "claimed_until", "delivered") if name in value}
+        return cls(tries=int(value["tries"]), fault=str(value["fault"]), **times)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message in the outbox.
+
+    Fields:
+        key: What it is about; the same message is asked for with the same key.
+        at: When it was written.
+        run: The flow run that it is about, within which messages are delivered in their order; "" if none.
+        told: What it tells.
+        deliveries: By receiver, a notification block as `slack-webhook/team`.
+    """
+
+    key: str
+    at: datetime
+    run: str
+    told: Told
+    deliveries: dict[str, Delivery] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Write it as JSON."""
+        told = {"facts": list(self.told.facts), "subject": self.told.subject, "body": self.told.body}
+        deliveries = {name: one.to_json() for name, one in self.deliveries.items()}
+        return {"key": self.key, "at": self.at.isoformat(), "run": self.run, **told, "deliveries": deliveries}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """Read it back.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is not one.
+        """
+        facts: list[Fact] = [fact for fact in SEVERITIES if fact in value["facts"]]
+        told = Told(in_order(facts or ["announced"]), outside(value["subject"], limit=200), _body(value["body"]))
+        deliveries = {str(name): Delivery.from_json(one) for name, one in value["deliveries"].items()}
+        return cls(str(value["key"]), datetime.fromisoformat(value["at"]), str(value["run"]), told, deliveries)
+
+    def with_delivery(self, receiver: str, delivery: Delivery) -> Self:
+        """Change one delivery."""
+        return replace(self, deliveries={**self.deliveries, receiver: delivery})
+
+    def is_given_up(self, receiver: str, *, at: datetime) -> bool:
+        """Say if a delivery failed for so long that it is not tried any more."""
+        return self.deliveries[receiver].delivered is None and at - self.at >= TRIED_FOR
+
+    def is_open(self, receiver: str, *, at: datetime) -> bool:
+        """Say if a delivery is still to be made."""
+        return self.deliveries[receiver].delivered is None and not self.is_given_up(receiver, at=at)
+
+    def can_be_removed(self, *, at: datetime) -> bool:
+        """Say if nothing more comes of it."""
+        return at - self.at >= KEPT_FOR
+
+
+def claim(delivery: Delivery, *, at: datetime, seconds: float, insist: bool = False) -> Delivery | None:
+    """Claim a delivery for one try, so that no other process sends it meanwhile; None if it is not due.
+
+    A process that dies between sending and noting it leaves the claim: when that is over, the message is sent again. A receiver may so get
+    it twice, and never not at all.
+
+    Args:
+        delivery: As it is kept.
+        at: Now.
+        seconds: How long a try may take.
+        insist: Try before the delay after a failed try is over.
+    """
+    if delivery.delivered is not None or _lasts(delivery.claimed_until, at=at, most=timedelta(seconds=seconds)):
+        return None
+    if not insist and _lasts(delivery.after, at=at, most=LONGEST_DELAY):
+        return None
+    return replace(delivery, tries=delivery.tries + 1, claimed_until=at + timedelta(seconds=seconds))
+
+
+def noted(delivery: Delivery, *, at: datetime, fault: str = "") -> Delivery:
+    """Note how a try ended: acknowledged, or to be tried again after a delay that doubles, of 10 minutes at most."""
+    if not fault:
+        return replace(delivery, claimed_until=None, after=None, delivered=at, fault="")
+    delay = min(FIRST_DELAY * 2 ** min(delivery.tries - 1, 10), LONGEST_DELAY)
+    return replace(delivery, claimed_until=None, after=at + delay, fault=fault)
+
+
+def deliveries_in_order(messages: Iterable[Message], *, at: datetime) -> dict[str, list[Message]]:
+    """List by receiver what is still to be delivered, in order of time; of one run only the first is, until it is delivered or given up.
+
+    Args:
+        messages: The outbox.
+        at: Now.
+    """
+    found: dict[str, list[Message]] = {}
+    waiting: set[tuple[str, str]] = set()
+    for message in sorted(messages, key=lambda one: (one.at, one.key)):
+        for receiver in message.deliveries:
+            if not message.is_open(receiver, at=at) or (receiver, message.run) in waiting:
+                continue
+            found.setdefault(receiver, []).append(message)
+            if message.run:
+                waiting.add((receiver, message.run))
+    return found
+
+
+def _lasts(until: datetime | None, *, at: datetime, most: timedelta) -> bool:
+    """Say if a moment is ahead; one that is further ahead than can be was written before the clock jumped, and holds nothing."""
+    return until is not None and at < until <= at + most
+
+
+def _body(text: Any) -> OutsideText:
+    return outside(text, limit=4_000, lines=True)

@@ -1,0 +1,239 @@
+"""Messages arrive: once each, by real HTTP receivers that refuse, hang and come back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from prefect import flow
+from prefect.blocks.core import Block
+
+from blocks.errors import Temporary
+from blocks.key_folder.key_file import create_key
+from blocks.notify.apprise import Apprise
+from blocks.outside_text import as_reason
+from tasks.lifecycle.clock import now
+from tasks.notify import alert, announce, deliver_due, outbox, tell
+from tests.receivers import HttpReceiver, http_receiver
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server", "own_key")]
+
+
+class Board(Block):
+    """A notification block of a third party: without `raise_on_failure`, and it may hang or raise."""
+
+    _block_type_slug = "test-board"
+
+    path: str
+    hangs: bool = False
+    says: str = ""
+
+    async def notify(self, body: str, subject: str | None = None) -> None:  # noqa: ARG002
+        """Write one message."""
+        if self.hangs:
+            await asyncio.sleep(600)
+        if self.says:
+            raise ConnectionError(self.says)
+        with Path(self.path).open("a") as file:  # noqa: ASYNC230
+            file.write(f"{subject}\n")
+
+
+@pytest.fixture
+def own_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the test an outbox of its own."""
+    path = tmp_path / "keys" / "approvals.key"
+    create_key(path)
+    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(path))
+
+
+@pytest.fixture
+def receiver() -> Iterator[HttpReceiver]:
+    """Serve a receiver."""
+    with http_receiver() as found:
+        yield found
+
+
+@pytest.fixture
+def other() -> Iterator[HttpReceiver]:
+    """Serve another one."""
+    with http_receiver() as found:
+        yield found
+
+
+async def saved(block: Block) -> str:
+    """Save a block, and give its name."""
+    name = f"test-{uuid4().hex[:8]}"
+    await block.save(name)  # type: ignore[misc]
+    return f"{block.get_block_type_slug()}/{name}"
+
+
+@flow
+async def announced(blocks: list[str], key: str) -> bool:
+    """Announce as pre_deploy does."""
+    return await announce(blocks, subject="shop 1.1 is about to be released", key=key)
+
+
+def later(monkeypatch: pytest.MonkeyPatch, **more: float) -> None:
+    """Let time pass for the outbox."""
+    at = now() + timedelta(**more)
+    monkeypatch.setattr(outbox, "now", lambda: at)
+
+
+async def fail(blocks: list[str], run: str, outcome: str = "failed") -> None:
+    """Tell that a release failed."""
+    await alert(blocks, service="shop", version="1.1", outcome=outcome, reason=as_reason("12 of 80 failed"), run=run)
+
+
+async def test_a_receiver_that_refuses_is_not_taken_for_told(receiver: HttpReceiver) -> None:
+    """Apprise itself says nothing of a 403; the announcement fails, and its fault is in words that hold no address."""
+    block = await saved(Apprise(url=f"json://ada:hunter2secret@127.0.0.1:{receiver.port}/"))
+    receiver.status = 403
+    with pytest.raises(Temporary, match=r"no receiver acknowledged the announcement: .*403") as told:
+        await announce.fn([block], subject="x", key="k")
+    assert "hunter2" not in str(told.value)
+    assert "127.0.0.1" not in str(told.value)
+    receiver.status = 200
+    assert await announce.fn([block], subject="x", key="k")
+    assert await announce.fn([block], subject="x", key="k")
+    assert receiver.subjects == ["x"]
+
+
+async def test_one_receiver_that_refuses_holds_no_other_and_gets_it_once_it_is_back(
+    receiver: HttpReceiver, other: HttpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The good one has the message once, whatever the bad one does, and the release goes on."""
+    receiver.status = 500
+    blocks = [await saved(Apprise(url=one.address)) for one in (receiver, other)]
+    key = uuid4().hex
+    assert [await announced(blocks, key), await announced(blocks, key)] == [True, True]
+    assert (receiver.subjects, other.subjects) == ([], ["shop 1.1 is about to be released"])
+    receiver.status = 200
+    await deliver_due()
+    assert receiver.subjects == [], "the delay after a failed try is not over"
+    later(monkeypatch, minutes=11)
+    await deliver_due()
+    await deliver_due()
+    assert (receiver.subjects, other.subjects) == (other.subjects, ["shop 1.1 is about to be released"])
+
+
+async def test_a_receiver_that_was_down_for_an_hour_gets_what_it_missed_in_order(
+    receiver: HttpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two runs three messages; those of one run stay in order."""
+    block = await saved(Apprise(url=receiver.address))
+    receiver.status = 503
+    await tell([block], ["approval_waiting"], about="shop 1.1", reason=as_reason("ada: 1"), run="r1", key="r1/production")
+    await fail([block], "r1", outcome="rolled_back")
+    await fail([block], "r2", outcome="cancelled")
+    receiver.status = 200
+    later(monkeypatch, hours=1)
+    for _ in range(2):
+        await deliver_due()
+    assert sorted(receiver.subjects) == sorted(
+        ["shop 1.1: approval waiting", "shop 1.1: deployment failed (rolled back)", "shop 1.1: cancelled"]
+    )
+    assert receiver.subjects.index("shop 1.1: approval waiting") < receiver.subjects.index("shop 1.1: deployment failed (rolled back)")
+    assert outbox.undelivered() == []
+
+
+async def test_a_process_that_died_while_it_sent_loses_no_message(receiver: HttpReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its claim ends, and the keeper sends it; the receiver may have it already, which is said in the handbook."""
+    block = await saved(Apprise(url=receiver.address))
+    receiver.status = 503
+    await fail([block], "r1")
+    assert outbox._claim(outbox._name("r1/end/failed"), block, insist=True) is not None
+    receiver.status = 200
+    await deliver_due()
+    assert receiver.received == []
+    later(monkeypatch, seconds=outbox.CLAIM_SECONDS + 600)
+    await deliver_due()
+    assert receiver.subjects == ["shop 1.1: deployment failed"]
+
+
+async def test_two_keepers_at_once_send_it_once(receiver: HttpReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A delivery is claimed before it is sent."""
+    block = await saved(Apprise(url=receiver.address))
+    receiver.status = 503
+    for number in range(5):
+        await fail([block], f"r{number}")
+    receiver.status = 200
+    later(monkeypatch, minutes=20)
+    await asyncio.gather(*(deliver_due() for _ in range(4)))
+    assert receiver.subjects == ["shop 1.1: deployment failed"] * 5
+
+
+async def test_a_message_that_no_one_takes_for_a_day_is_given_up_and_said(receiver: HttpReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays in the outbox for another day, so that the doctor can say so; then it is removed."""
+    from flows.commands._receivers import examine  # noqa: PLC0415
+
+    block = await saved(Apprise(url=receiver.address))
+    receiver.status = 503
+    await fail([block], "r1")
+    found = examine(Path())
+    fault = f"Temporary: {block} did not accept the message (it answered 503)"
+    assert (found.level, found.text) == ("warn", f"1 not acknowledged yet: {block}: shop 1.1: deployment failed ({fault})")
+    receiver.status = 200
+    later(monkeypatch, hours=25)
+    monkeypatch.setattr("tasks.lifecycle.clock.now", outbox.now)
+    await deliver_due()
+    assert receiver.received == []
+    assert examine(Path()).level == "fail"
+    later(monkeypatch, hours=49)
+    await deliver_due()
+    assert examine(Path()).level == "ok"
+
+
+async def test_a_block_that_hangs_holds_nothing_up(tmp_path: Path, receiver: HttpReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rollback waits for its alert between two waves; the other receiver has it by then."""
+    monkeypatch.setattr(outbox, "EACH_SECONDS", 2.0)
+    blocks = [await saved(Board(path=str(tmp_path / "x"), hangs=True)), await saved(Apprise(url=receiver.address))]
+    async with asyncio.timeout(20):
+        await fail(blocks, "r1")
+    assert receiver.subjects == ["shop 1.1: deployment failed"]
+    (left,) = outbox.undelivered()
+    assert "did not acknowledge the message within 2 s" in left.deliveries[blocks[0]].fault
+
+
+@pytest.mark.parametrize("lacks", ["the block", "its answer"])
+async def test_what_is_wrong_with_a_receiver_is_said_without_what_it_quotes(tmp_path: Path, lacks: str) -> None:
+    """A library's error may hold the address with its token."""
+    block = await saved(Board(path=str(tmp_path / "x"), says="https://hooks.example.org/T0KEN"))
+    block += "-absent" if lacks == "the block" else ""
+    await fail([block], "r1")
+    (left,) = outbox.undelivered()
+    said = left.deliveries[block].fault
+    assert ("does not exist or cannot be read" if lacks == "the block" else "did not accept the message (ConnectionError)") in said
+    assert "T0KEN" not in said
+
+
+async def test_without_the_folder_of_the_key_a_message_is_sent_straight_away(
+    tmp_path: Path, receiver: HttpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rollback goes on without its key, and people hear of it."""
+    block = await saved(Apprise(url=receiver.address))
+    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "absent" / "approvals.key"))
+    await fail([block], "r1")
+    assert receiver.subjects == ["shop 1.1: deployment failed"]
+
+
+async def test_a_message_that_was_changed_on_the_disk_stops_no_other(tmp_path: Path, receiver: HttpReceiver) -> None:
+    """It is not read, and the next one goes out."""
+    block = await saved(Apprise(url=receiver.address))
+    receiver.status = 503
+    await fail([block], "r1")
+    (kept,) = (tmp_path / "keys" / outbox.FOLDER).glob("*.kept")
+    kept.write_bytes(b"else")
+    receiver.status = 200
+    await fail([block], "r2")
+    assert receiver.subjects == ["shop 1.1: deployment failed"]
+
+
+def test_an_address_that_apprise_does_not_know_is_refused_without_being_quoted() -> None:
+    """It is a secret as a whole."""
+    with pytest.raises(ValueError, match="not an address that Apprise knows") as wrong:
+        Apprise(url="no-such-service://hunter2secret")
+    assert "hunter2" not in str(wrong.value)
