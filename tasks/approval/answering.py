@@ -15,6 +15,7 @@ from prefect.client.schemas.responses import SetStateStatus
 from pydantic import ValidationError
 
 from blocks.errors import Refused
+from blocks.outside_text import outside
 from tasks.approval.approval import OUTCOME_LABEL
 from tasks.approval.forms import QUESTION
 from tasks.lifecycle.run_labels import has_ended, is_unclosed
@@ -91,6 +92,18 @@ async def _stored(client: PrefectClient, run: UUID, key: str) -> object:
             if time.monotonic() > until:
                 return None
             await asyncio.sleep(0.2)
+
+
+def other_subject(question: Question, run: FlowRun) -> str:
+    """Say that the question is about another service or version than its run; "" if it is not."""
+    asked = {"version": {question.version}, "service": {question.service}}
+    own = {name: {tag.removeprefix(f"{name}:") for tag in run.tags if tag.startswith(f"{name}:")} for name in asked}
+    if "version" in run.parameters:
+        own["version"].add(str(run.parameters["version"]))
+    wrong = [name for name, values in asked.items() if own[name] - values]
+    words = [f"the question is about the {name} {min(asked[name])}, the run about {', '.join(sorted(own[name]))}" for name in wrong]
+    found = "; ".join(words)
+    return str(outside(found)) if found else ""
 
 
 async def post_answer(client: PrefectClient, run: FlowRun, *, form: dict[str, str]) -> None:

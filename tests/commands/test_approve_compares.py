@@ -9,7 +9,7 @@ import pytest
 
 from blocks.errors import Refused
 from flows.commands import approve
-from tasks.approval.answering import Asked
+from tasks.approval.answering import Asked, other_subject
 from tasks.evidence import inputs
 from tasks.rules.approval.statement import OF_A_WINDOW, Question
 
@@ -30,7 +30,7 @@ def test_a_question_of_another_service_or_version_than_its_run_is_refused(run: s
     """Who can write to the server could show the question of a release that looks harmless."""
     parameters, tags, said = RUNS[run]
     found: Any = SimpleNamespace(parameters=parameters, tags=tags)
-    words = approve._other(QUESTION, found)
+    words = other_subject(QUESTION, found)
     assert (said in words) if said else words == ""
 
 

@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tasks.rules.record.canonical import canonical
 
 Kind = Literal[
-    "opened", "review", "tests", "dependencies", "change_log", "checklist", "effect", "samples", "verdict", "gate", "approval", "refused",
-    "health", "smoke", "data", "logs", "metrics", "migration", "rollback", "note", "closed",
+    "opened", "review", "tests", "dependencies", "change_log", "checklist", "tick", "effect", "samples", "verdict", "gate", "approval",
+    "refused", "health", "smoke", "data", "logs", "metrics", "migration", "rollback", "note", "closed",
 ]  # fmt: skip
 ReleaseOutcome = Literal["deployed", "partly_deployed", "rolled_back", "refused", "failed", "cancelled", "skipped", "open"]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -233,7 +233,7 @@ def outcome_of(entries: list[Entry]) -> ReleaseOutcome:
 def durations(entries: list[Entry]) -> dict[str, float]:
     """Measure a release's time, work and wait apart.
 
-    A gate starts a wait, which ends with the first entry behind it that is not a gate, an approval or a note.
+    A gate starts a wait, which ends with the first entry behind it that is not a gate, an approval, a tick or a note.
 
     Args:
         entries: The record in order.
@@ -243,7 +243,7 @@ def durations(entries: list[Entry]) -> dict[str, float]:
     """
     waited, waiting = 0.0, False
     for entry, following in pairwise(entries):
-        waiting = entry.kind == "gate" or (waiting and entry.kind in {"approval", "note"})
+        waiting = entry.kind == "gate" or (waiting and entry.kind in {"approval", "tick", "note"})
         waited += (moment(following) - moment(entry)).total_seconds() if waiting else 0.0
     total = (moment(entries[-1]) - moment(entries[0])).total_seconds() if entries else 0.0
     return {"total_seconds": round(total, 3), "work_seconds": round(total - waited, 3), "wait_seconds": round(waited, 3)}
