@@ -105,16 +105,43 @@ async def _tick(
     if asked.question is None:
         return None
     form = await asyncio.to_thread(fill, arguments, asked.question, ticks)
+    _expect_open(asked, form, run=str(run))
     try:
         await post_answer(client, await client.read_flow_run(run), form=form)
     except Refused:
-        if arguments.code is not None:
+        if arguments.code is not None or await _is_asked(client, run, asked):
             raise
         return None
     _terminal.show(f"Posted as {form['approver']}. Waiting up to {arguments.wait:.0f} s for the outcome.")
     told = await wait_for_outcome(client, run, key=asked.key, timeout_seconds=arguments.wait)
     others = told is not None and told.outcome == "accepted" and not told.reason.startswith(f"{form['approver']}: ")
     return None if others else told
+
+
+def _expect_open(asked: Asked, form: dict[str, str], *, run: str) -> None:
+    """Expect that the form has these items: it has those that are open.
+
+    Raises:
+        Refused: One is ticked already, or there is none of that name.
+    """
+    from blocks.errors import Refused
+
+    if unknown := [name.removeprefix("tick_").replace("_", "-") for name in form if name.startswith("tick_") and name not in asked.fields]:
+        there = ", ".join(name.removeprefix("tick_").replace("_", "-") for name in asked.fields if name.startswith("tick_"))
+        raise Refused(
+            f"{', '.join(unknown)} is not open here: ticked already, or another name; open are {there} (`shipway check-off {run[:8]}`)"
+        )
+
+
+async def _is_asked(client: PrefectClient, run: UUID, asked: Asked) -> bool:
+    """Say if the run still asks this question: then it refused the answer itself."""
+    from blocks.errors import Refused
+    from tasks.approval.answering import read_question
+
+    try:
+        return (await read_question(client, await client.read_flow_run(run))).key == asked.key
+    except Refused:
+        return False
 
 
 async def _next(client: PrefectClient, run: UUID, asked: Asked, *, until: float) -> Asked | None:

@@ -26,11 +26,12 @@ COMPARED_SECONDS = 10
 
 
 class Asked(NamedTuple):
-    """Question of a suspended run: its key, its text as markdown, and what an answer is bound to (None: it cannot be read)."""
+    """Question of a suspended run: its key, its text as markdown, what an answer is bound to (None: it cannot be read), and its fields."""
 
     key: str
     text: str
     question: Question | None = None
+    fields: tuple[str, ...] = ()
 
     def mismatch(self) -> str:
         """Say why the text is not that of the question that would be answered; "" if it is."""
@@ -75,7 +76,13 @@ async def read_question(client: PrefectClient, run: FlowRun) -> Asked:
     except ValidationError:
         question = None
     good = question is not None and question.run == str(run.id) and f"{question.gate}-{question.question}" == details.pause_key
-    return Asked(key=details.pause_key, text=text if isinstance(text, str) else "", question=question if good else None)
+    fields = schema.get("properties") if isinstance(schema, dict) else None
+    return Asked(
+        key=details.pause_key,
+        text=text if isinstance(text, str) else "",
+        question=question if good else None,
+        fields=tuple(sorted(fields)) if isinstance(fields, dict) else (),
+    )
 
 
 async def _stored(client: PrefectClient, run: UUID, key: str) -> object:

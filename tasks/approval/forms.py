@@ -71,17 +71,17 @@ def ticks_form_for(gate: Gate, items: Sequence[TickedItem], *, description: str)
         description: Markdown above the fields; secrets that this process holds are hidden in it.
 
     Returns:
-        A form to suspend with; each item has a field `tick_NAME`, and one `evidence_NAME` if it takes words.
+        A form to suspend with; each item has a field `tick_NAME` and one `evidence_NAME`.
     """
     fields: dict[str, Any] = {}
     for item in items:
         ways: Any = Literal[("", "done", "skip") if item.skipped_by else ("", "done")]
         title = item.text if item.required else f"{item.text} (optional)"
         fields[f"tick_{field(item)}"] = (ways, Field("", title=title, description=f"{item.name}: empty leaves it open."))
-        if item.evidence != "none" or item.skipped_by:
-            carries = f"A {item.evidence}" if item.evidence != "none" else "Left empty, or the reason of a skip"
-            words = Field("", title=f"{item.name}: evidence", max_length=MAX_EVIDENCE_CHARACTERS, description=f"{carries}.")
-            fields[f"evidence_{field(item)}"] = (str, words)
+        carries = "A note, if there is something to say" if item.evidence == "none" else f"A {item.evidence}"
+        reason = "; of a skip its reason" if item.skipped_by else ""
+        words = Field("", title=f"{item.name}: evidence", max_length=MAX_EVIDENCE_CHARACTERS, description=f"{carries}{reason}.")
+        fields[f"evidence_{field(item)}"] = (str, words)
     form = create_model("TicksForm", __base__=TicksForm, **fields)
     form.model_config["json_schema_extra"] = {QUESTION: gate.asked().model_dump(mode="json")}
     return form.with_initial_data(description=hide(description))

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.flows.gatehouse import People, enrol, go_on, post
+from tests.flows.gatehouse import People, enrol, forge, go_on, post, question
 from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well
 from tests.flows.processes import Traffic
 
@@ -136,3 +136,84 @@ async def test_two_people_tick_one_in_the_form_and_one_in_the_terminal(
     await check_well(stage, version="2.1")
     assert ticked(ran)[1:] == [("call-centre", grace, "")]
     assert next(entry.why for entry in ran.entries if entry.name == "checklist production") == "7 of 7 are through"
+
+
+@pytest.mark.faults
+async def test_no_tick_counts_without_its_proof(stage: Stage, people: People) -> None:
+    """Forged in the API, of another question or item, by the wrong person, without evidence, twice: each is refused, and nothing moves."""
+    from prefect.states import Scheduled  # noqa: PLC0415
+
+    ada, grace = people.names
+    held = await hold(stage, "2.2", people, {"name": "load", "text": "The load is known", "who": [ada]})
+    good = await form(people, ada, held.id, "load")
+    await forge(held.id, {**good, "code": "12345678"}, key="checklist-production-1", state=Scheduled())
+    assert "does not answer the challenge" in refusals(await go_on(stage, held.id))[-1]
+    assert "does not answer the challenge" in refusals(await tick(stage, held.id, good))[-1]
+    for who, item, code_for, words in (
+        (ada, "load", ("backup=https://x/",), "does not answer the challenge"),
+        (grace, "load", None, f"may not tick load; the plan lets {ada}"),
+        (ada, "backup=soon", None, "a link is asked for"),
+    ):
+        ran = await tick(stage, held.id, await form(people, who, held.id, item, code_for=code_for))
+        assert words in refusals(ran)[-1]
+    await stage.put_back(held.id)  # by force, past the form
+    ran = await go_on(stage, held.id)
+    assert (ran.state, ticked(ran), len(refusals(ran))) == ("Suspended", [], 5)
+    await tick(stage, held.id, await form(people, ada, held.id, "load"))
+    again = await form(people, ada, held.id, "load")
+    await forge(held.id, again, key=await key_of(held.id), state=Scheduled())  # which the form does not offer any more
+    ran = await go_on(stage, held.id)
+    assert f"load is done already, by {ada}" in refusals(ran)[-1]
+    assert ticked(ran) == [("load", ada, "")]
+    assert (await stage.platform("production").current())["baseline"] == FIRST
+
+
+async def key_of(run: str) -> str:
+    """Give the key of the question that a run asks."""
+    return (await question(run))[0]
+
+
+@pytest.mark.faults
+async def test_of_two_people_at_the_same_moment_each_counts_once(stage: Stage, people: People) -> None:
+    """One is taken, the other answers the next question; what a person ticked who was removed since opens no production."""
+    ada, grace = people.names
+    held = await hold(stage, "2.3", people)
+    forms = [await form(people, ada, held.id, "backup=https://x/1"), await form(people, grace, held.id, "call-centre")]
+    found = await asyncio.gather(*(post(held.id, one) for one in forms), return_exceptions=True)
+    taken = [number for number, one in enumerate(found) if not isinstance(one, BaseException) and one.status.value == "ACCEPT"]
+    ran = await go_on(stage, held.id)
+    assert len(taken) >= 1
+    assert len(ticked(ran)) == 1, ran
+    late = grace if ticked(ran)[0][1] == ada else ada
+    item = "call-centre" if late == grace else "backup=https://x/1"
+    filled = await form(people, late, held.id, item)
+    people.block.remove(ticked(ran)[0][1])
+    await people.block.save(people.name, overwrite=True)
+    ran = await tick(stage, held.id, filled)
+    assert len(ticked(ran)) == 2
+    assert "the checklist does not hold: " in ran.message
+    assert "is not enrolled any more" in ran.message
+    await check_closed(stage, ran, outcome="refused")
+    await check_well(stage, version=FIRST)
+
+
+@pytest.mark.faults
+async def test_what_is_still_open_in_the_end_is_refused_and_nothing_can_be_ticked_then(stage: Stage, people: People) -> None:
+    """The message names the items and who could have ticked them."""
+    from blocks.errors import Refused  # noqa: PLC0415
+    from flows.commands.check_off import _asked  # noqa: PLC0415
+    from tasks.lifecycle.server import server  # noqa: PLC0415
+
+    ada, grace = people.names
+    held = await hold(stage, "2.4", people, expires_after_minutes=0.1)
+    late = await form(people, ada, held.id, "backup=https://x/1")
+    await asyncio.sleep(6)
+    await stage.put_back(held.id)  # as the keeper does when its time is up
+    ran = await go_on(stage, held.id)
+    await check_closed(stage, ran, outcome="refused")
+    assert f"still open: backup ({ada}), call-centre ({grace}); 5 of 7 are through" in ran.message
+    assert (await post(held.id, late)).status.value != "ACCEPT"
+    async with server() as client:
+        with pytest.raises(Refused, match="does not wait for an answer"):
+            await _asked(client, UUID(held.id))
+    assert ticked(await stage.seen(held.id)) == []

@@ -19,6 +19,7 @@ from tasks.rules.approval.gates import Gate
 from tasks.rules.approval.proofs import ApprovedAction, Proof, Trust, read_proof, same_name, verify_proofs
 from tasks.rules.approval.statement import OF_A_CHECKLIST, Value, canonical_json, extended
 from tasks.rules.plan.checklist import BEFORE, Before, TickedItem
+from tasks.rules.plan.types import TargetName
 from tasks.rules.record.entries import Entry, select
 
 MAX_EVIDENCE_CHARACTERS = 300
@@ -30,7 +31,7 @@ DONE, SKIPPED = "done", "skipped"
 class Tick(Value):
     """One tick of one item: `done`, or `skipped`; its evidence is the reason of a skip."""
 
-    item: Annotated[str, Field(min_length=1, max_length=30)]
+    item: TargetName
     did: Literal["done", "skipped"]
     evidence: Annotated[str, Field(max_length=MAX_EVIDENCE_CHARACTERS)] = ""
 
