@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -19,7 +19,13 @@ from tasks.rules.plan.checklist import TickedItem
 
 
 async def suspended_run(
-    service: str, *, ended: bool = False, text: str = "", approver: str = "anna", items: Sequence[TickedItem] = ()
+    service: str,
+    *,
+    ended: bool = False,
+    text: str = "",
+    approver: str = "anna",
+    items: Sequence[TickedItem] = (),
+    shows: Callable[[Gate], str] | None = None,
 ) -> Gate:
     """Make a run that waits at its gate, as the server sees one; no process belongs to it."""
     async with get_client() as client:
@@ -48,7 +54,10 @@ async def suspended_run(
         # As `RunInput.asave` does, which leaves its client open.
         shown = " ".join(f"`{one}`" for one in (gate.digest, *map(gate.challenge, gate.decisions)))
         form = ticks_form_for(gate, items, description="") if items else approval_form_for(gate, description="")
-        stored = {"schema": form.model_json_schema(), "description": text or f"## {service}: may it go on? {shown}"}
+        stored = {
+            "schema": form.model_json_schema(),
+            "description": (shows(gate) if shows else text) or f"## {service}: may it go on? {shown}",
+        }
         for part, value in stored.items():
             await client.create_flow_run_input(run.id, key=state.state_details.run_input_keyset[part], value=json.dumps(value))
     return gate

@@ -43,7 +43,9 @@ async def hold(stage: Stage, version: str, people: People, *more: dict[str, Any]
     return ran
 
 
-async def form(people: People, name: str, run: str, *items: str, code_for: tuple[str, ...] | None = None) -> dict[str, str]:
+async def form(
+    people: People, name: str, run: str, *items: str, code_for: tuple[str, ...] | None = None, skip: tuple[str, ...] = ()
+) -> dict[str, str]:
     """Fill the form in, as a person does with `shipway code`."""
     from prefect import get_client  # noqa: PLC0415
 
@@ -53,7 +55,8 @@ async def form(people: People, name: str, run: str, *items: str, code_for: tuple
     from tasks.rules.approval.ticks import Tick, form_of, read_tick, ticks_text  # noqa: PLC0415
 
     def read(texts: tuple[str, ...]) -> list[Tick]:
-        return [tick for tick in map(read_tick, texts) if tick is not None]
+        found = [*map(read_tick, texts), *(read_tick(text, did="skipped") for text in skip)]
+        return [tick for tick in found if tick is not None]
 
     async with get_client() as client:
         asked = await read_question(client, await client.read_flow_run(UUID(run)))
@@ -217,3 +220,28 @@ async def test_what_is_still_open_in_the_end_is_refused_and_nothing_can_be_ticke
         with pytest.raises(Refused, match="does not wait for an answer"):
             await _asked(client, UUID(held.id))
     assert ticked(await stage.seen(held.id)) == []
+
+
+@pytest.mark.faults
+async def test_staging_waits_for_its_own_items_and_approvers_see_the_ticks(stage: Stage, people: People) -> None:
+    """Skipped with a reason by who may; staging alone asks no one, so it is refused. The approval stands behind all of it."""
+    ada, grace = people.names
+    item = {"name": "rehearsed", "text": "It was rehearsed", "who": [ada], "skipped_by": [grace], "before": "staging"}
+    section = {"tests_passed": False, "items": [item]}
+    plan, version = stage.plan(checklist=section, approval=people.section()), stage.tag("2.5")
+    alone = await stage.carry_through(await stage.ask("staging", plan=plan, version=version, reason="a test"), "staging")
+    assert "the checklist does not hold: rehearsed: it is not ticked" in alone.message
+    run = await stage.release(version, plan=plan)
+    held = await go_on(stage, run)
+    assert (held.state, held.entries[-1].name) == ("Suspended", "checklist staging question 1")
+    assert (await stage.platform("staging").current())["baseline"] == FIRST
+    ran = await tick(stage, run, await form(people, grace, run, skip=("rehearsed=the same was rehearsed on Monday",)))
+    assert ran.state == "Suspended", ran
+    assert (await stage.platform("staging").current())["baseline"] == version
+    name, text = await question(run)
+    assert name == "production-1"
+    assert "the same was rehearsed on Monday" in text
+    entry = next(one for one in ran.entries if one.kind == "tick")
+    assert (entry.evidence["did"], entry.evidence["outcome"], entry.who) == ("skipped", "skipped", grace)
+    ran = await tick(stage, run, await people.form(ada, run, decision="reject"))
+    await check_closed(stage, ran, outcome="refused")
