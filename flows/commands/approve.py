@@ -82,7 +82,7 @@ async def _answer(arguments: argparse.Namespace) -> int:
             raise Refused(f"{found.name} cannot be answered: {decision} is not one of {', '.join(asked.question.decisions)}")
         if other := other_subject(asked.question, found):
             raise Refused(f"{found.name} cannot be answered: {other}; it may have been changed on the server")
-        _terminal.show(await _compared(asked.question, str(found.parameters.get("plan", ""))))
+        _terminal.show(await compared(asked.question, str(found.parameters.get("plan", ""))))
         name = _name(arguments)
         _confirm(arguments, asked.question, name=name)
         form = await asyncio.to_thread(fill, arguments, asked.question, name=name)
@@ -94,7 +94,7 @@ async def _answer(arguments: argparse.Namespace) -> int:
         return _record(await wait_for_outcome(client, found.id, key=asked.key, timeout_seconds=arguments.wait))
 
 
-async def _compared(question: Question, plan: str) -> str:
+async def compared(question: Question, plan: str) -> str:
     """Compute the digest from what this machine reads, and say whether it is the one that is asked about.
 
     Raises:

@@ -50,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _check_off(client: PrefectClient, arguments: argparse.Namespace) -> int:
     from blocks.errors import BadInput
+    from flows.commands.approve import compared
     from tasks.lifecycle.find_run import find_run
 
     ticks = _ticks.ticks_in(arguments)
@@ -60,6 +61,8 @@ async def _check_off(client: PrefectClient, arguments: argparse.Namespace) -> in
         return _terminal.WAITING
     if not arguments.approver:
         raise BadInput("your name is missing", field="--as", fix="Give it with --as.")
+    if asked.question is not None:
+        _terminal.show(await compared(asked.question, str(found.parameters.get("plan", ""))))
     while True:
         told = await _tick(client, found.id, asked, arguments, ticks)
         if told is not None:

@@ -83,7 +83,9 @@ async def _confirm(phase: Phase, version: str, *, approval: Approval) -> Inputs 
         Refused: They do not hold, or this release goes by another plan than the one that was approved.
     """
     await check_not_stopped(phase.owner)  # a release that must stop was not refused
-    if not (phase.plan.asks_people() or (await read_plan(phase.path)).parsed().asks_people()):
+    # Approvals are for a digest, which no other plan has. Without one, the plan in its file says if people are to be asked.
+    plans = [phase.plan] if phase.plan.approval.quorum else [phase.plan, (await read_plan(phase.path)).parsed()]
+    if not any(plan.asks_people() for plan in plans):
         return None
     confirmed = await phase.read("approval", name="confirmed")
     if confirmed:
@@ -91,8 +93,10 @@ async def _confirm(phase: Phase, version: str, *, approval: Approval) -> Inputs 
     else:
         found = await retried(collect_inputs_again)(phase.path, version=version)
     counted = confirmed.evidence.get("proofs", ()) if confirmed else ()
-    await _expect_approved(phase, found, version=version, approval=approval, counted=counted)
-    ticks = await expect_ticked(phase, found, items=found.parsed().checklist.items, version=version, counted=counted)
+    if any(plan.approval.quorum for plan in plans):
+        await _expect_approved(phase, found, version=version, approval=approval, counted=counted)
+    items = next((asked for plan in (found.parsed(), *plans) if (asked := plan.checklist.required())), ())
+    ticks = await expect_ticked(phase, found, items=items, version=version, counted=counted)
     if found.taken() != phase.taken:
         raise Refused("the plan that this release goes by is not the one that was approved: what it remembers was exchanged. Release again")
     if not confirmed:
@@ -107,14 +111,12 @@ async def _confirm(phase: Phase, version: str, *, approval: Approval) -> Inputs 
 
 
 async def _expect_approved(phase: Phase, found: Inputs, *, version: str, approval: Approval, counted: Sequence[str]) -> None:
-    """Verify the approvals, if the plan asks for them, as it was taken or as it is found now.
+    """Verify the approvals of what there is now.
 
     Raises:
         Refused: They do not hold.
     """
     rules = found.rules()
-    if phase.plan.approval.quorum == 0 and found.parsed().approval.quorum == 0:
-        return
     opened = await read_entry(phase.owner, "opened")
     problems = await named(check_proofs, "verify the approvals again")(
         await load_approvers(phase.plan.approval.block),

@@ -46,9 +46,9 @@ async def test_the_plan_of_the_run_is_that_of_the_service(service: str, digest: 
     monkeypatch.setattr(approve, "_expect_own", lambda _plan: None)  # see test_approve_own_plan
     if service != "shop":
         with pytest.raises(Refused, match="the question is about shop, and the plan of its run is that of bank"):
-            await approve._compared(QUESTION, "/srv/shipway.yaml")
+            await approve.compared(QUESTION, "/srv/shipway.yaml")
     else:
-        words = await approve._compared(QUESTION, "/srv/shipway.yaml")
+        words = await approve.compared(QUESTION, "/srv/shipway.yaml")
         assert ("WARNING" in words) == (digest != QUESTION.digest)
 
 

@@ -80,6 +80,10 @@ class Checklist(Section):
         """List the items that people tick before a phase."""
         return tuple(item for item in self.items if item.before == before)
 
+    def required(self) -> tuple[TickedItem, ...]:
+        """List the items that people must tick."""
+        return tuple(item for item in self.items if item.required)
+
     def with_people(self, approvers: list[str]) -> Checklist:
         """Fill in who may tick the items that leave it open: the plan's approvers.
 

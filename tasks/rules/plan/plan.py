@@ -271,4 +271,4 @@ class Plan(Section):
 
     def asks_people(self) -> bool:
         """Say whether the plan asks people before production: for approvals, or for ticks of its checklist."""
-        return bool(self.approval.quorum or self.checklist.items)
+        return bool(self.approval.quorum or self.checklist.required())
