@@ -15,8 +15,9 @@ from flows.commands import _output
 from flows.commands._encoding import use_utf8
 
 COMMANDS = (
-    "demo", "up", "down", "check", "windows", "calendar", "release", "schedule", "run", "approve", "code", "cancel", "rollback", "freeze",
-    "unfreeze", "override", "status", "history", "logs", "report", "approvers", "blocks", "credential", "policy", "local", "doctor",
+    "demo", "up", "down", "check", "windows", "calendar", "release", "schedule", "run", "approve", "check-off", "code", "cancel",
+    "rollback", "freeze", "unfreeze", "override", "status", "history", "logs", "report", "approvers", "blocks", "credential", "policy",
+    "local", "doctor",
 )  # fmt: skip
 UNWRITABLE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 BROKEN_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
@@ -69,7 +70,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, ModuleType]]:
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands: dict[str, ModuleType] = {}
     for name in COMMANDS:
-        command = importlib.import_module(f"flows.commands.{name}")
+        command = importlib.import_module(f"flows.commands.{name.replace('-', '_')}")
         command.configure(subparsers.add_parser(name, help=command.HELP, description=command.HELP))
         commands[name] = command
     return parser, commands

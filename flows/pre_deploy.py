@@ -19,7 +19,7 @@ from tasks.evidence.dependencies import check_dependency
 from tasks.evidence.inputs import collect_inputs
 from tasks.evidence.tagged import untagged
 from tasks.evidence.tests import read_test_evidence
-from tasks.lifecycle.retries import retried
+from tasks.lifecycle.retries import named, retried
 from tasks.notify import announce
 from tasks.record.journal import say
 from tasks.rollout.credentials import expect_credentials
@@ -136,8 +136,10 @@ async def _compare_with_tag(phase: Phase, inputs: Inputs) -> None:
 async def _collect_facts(phase: Phase, inputs: Inputs) -> Facts:
     """Ask everything that the checklist wants to know, side by side."""
     places = production_of(phase.plan)
-    tests, dependencies, targets, announced = await asyncio.gather(
+    lines = phase.plan.checklist.commands
+    tests, commands, dependencies, targets, announced = await asyncio.gather(
         asyncio.gather(*(read_test_evidence(spec, repository=phase.folder) for spec in phase.plan.tests)),
+        asyncio.gather(*(named(read_test_evidence, f"ask {one.name}")(one, repository=phase.folder) for one in lines)),
         asyncio.gather(*(check_dependency(spec, service=phase.plan.service) for spec in phase.plan.dependencies)),
         asyncio.gather(*(_ask(phase, inputs, place) for place in places)),
         _announce(phase, inputs.version),
@@ -146,7 +148,8 @@ async def _collect_facts(phase: Phase, inputs: Inputs) -> Facts:
     await _record_found(phase, "dependencies", dependencies)
     by_name: dict[str, Facts] = {place.environment: facts for place, facts in zip(places, targets, strict=True)}
     known = by_name.pop(PRODUCTION, Facts())
-    return replace(known, tests=tests, dependencies=dependencies, announced=announced, targets=by_name)
+    answers = {one.name: found for one, found in zip(lines, commands, strict=True)}
+    return replace(known, tests=tests, dependencies=dependencies, announced=announced, targets=by_name, commands=answers)
 
 
 async def _announce(phase: Phase, version: str) -> bool:

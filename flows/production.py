@@ -10,6 +10,7 @@ from prefect import State, flow
 from pydantic import Field
 
 from blocks.errors import BadInput, Refused
+from flows.approval.checklist import pass_checklist
 from flows.approval.gate import pass_gate, too_old
 from flows.lifecycle.context import Phase, begin_phase, expect_own_environments
 from flows.lifecycle.finalize import end_watch
@@ -47,7 +48,7 @@ async def production(
     decisions: Annotated[Decisions | None, FOR_RELEASES] = None,
     wave: WaveNames | None = None,
 ) -> PhaseResult | State[Any]:
-    """Deploy a version to production in the plan's steps; alone, it asks for the approvals itself.
+    """Deploy a version to production in the plan's steps; alone, it asks for ticks and approvals itself.
 
     Args:
         plan: Path of the plan file.
@@ -78,6 +79,7 @@ async def _alone(phase: Phase, version: str, *, environment: str) -> PhaseResult
         raise BadInput(f"{environment} is not production", field="environment", fix="Run the phase `staging` for staging.")
     await expect_own_environments(phase)
     inputs = await collect_inputs(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
+    await pass_checklist(phase, inputs, "production", items=phase.plan.checklist.items)
     opened = await read_entry(phase.owner, "opened")
     requester = opened.who if opened else ""
     approval = await pass_gate(phase, inputs, name="production", requester=requester, opens=await opens_at(phase))

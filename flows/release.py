@@ -10,6 +10,7 @@ from typing import Any
 from prefect import State, flow
 
 from blocks.errors import Refused
+from flows.approval.checklist import pass_checklist
 from flows.approval.gate import pass_gate, too_old
 from flows.approval.inconclusive import may_proceed
 from flows.lifecycle.context import Phase, begin_phase, check_not_stopped
@@ -81,13 +82,15 @@ async def _course(phase: Phase, version: str) -> PhaseResult:
     due = await due_of(phase)
     for number in range(1, MOST_ROUNDS + 1):
         this_round = await begin_phase(phase.path, scope=f"{phase.owner}/{number}")
-        found = await _prepare(this_round, version)
+        latest = due.latest if due else None
+        found = await _prepare(this_round, version, latest=latest)
         if not found.passed:
             return found
-        inputs = await collect_inputs(phase.path, version=version, key=this_round.key("subject"))
+        inputs = await _inputs(this_round, version)
+        await pass_checklist(this_round, inputs, "production", latest=latest)
         approval = await pass_gate(
             this_round, inputs, name=_gate_name(number), requester=await _requester(phase),
-            opens=await opens_at(this_round), latest=due.latest if due else None,
+            opens=await opens_at(this_round), latest=latest,
         )  # fmt: skip
         if await _still_the_same(this_round, inputs):
             return await _deploy(this_round, version, approval=approval)
@@ -97,11 +100,17 @@ async def _course(phase: Phase, version: str) -> PhaseResult:
     )
 
 
-async def _prepare(phase: Phase, version: str) -> PhaseResult:
+async def _inputs(phase: Phase, version: str) -> Inputs:
+    found: Inputs = await collect_inputs(phase.path, version=version, key=phase.key("subject"))
+    return found
+
+
+async def _prepare(phase: Phase, version: str, *, latest: datetime | None) -> PhaseResult:
     await check_not_stopped(phase.owner)
     ready: Any = await pre_deploy(phase.path, version=version, release=phase.scope)
     if not ready.passed:
         raise Refused(f"not ready: {ready.reason}")
+    await pass_checklist(phase, await _inputs(phase, version), "staging", latest=latest)
     await wait_while_frozen(phase)
     found: Any = await staging(phase.path, version=version, release=phase.scope)
     if found.passed:
@@ -172,7 +181,7 @@ async def _still_the_same(phase: Phase, inputs: Inputs) -> bool:
         await wait_for_window(phase, first, begins=False)  # reading took its time, in which it may have closed
         evidence = {"digest": fresh.digest}
         await phase.append("Nothing changed since it was approved", kind="gate", name=UNCHANGED, evidence=evidence)
-        await retried(log_outcome)(phase.owner, outcome="confirmed", reason="the release goes on", state="confirmed")
+        await _tell(phase, outcome="confirmed", reason="the release goes on", state="confirmed")
         return True
     now, then = (places_of(seen.parsed()) for seen in (fresh, inputs))
     if [(place.environment, place.platform) for place in now] != [(place.environment, place.platform) for place in then]:
@@ -204,8 +213,14 @@ async def _void(phase: Phase, why: str, *, approved: str, now: str, lines: Seque
     """Make the approval of this round void, and give that it is not the same any more: people are asked again."""
     what = "The approval is void: what it was given for changed while it was asked" if approved != now else "The approval is void"
     await phase.append(what, kind="refused", name="void", why=why, evidence={"approved": approved, "now": now, "differences": list(lines)})
-    await retried(log_outcome)(phase.owner, outcome="void", reason=f"asked again: {why}", state="open")
+    await _tell(phase, outcome="void", reason=f"asked again: {why}", state="open")
     return False
+
+
+async def _tell(phase: Phase, *, outcome: str, reason: str, state: str) -> None:
+    """Tell who approved what became of it; without an approval the last answer was about something else."""
+    if phase.plan.approval.quorum:
+        await retried(log_outcome)(phase.owner, outcome=outcome, reason=reason, state=state)
 
 
 async def _requester(phase: Phase) -> str:

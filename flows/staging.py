@@ -6,6 +6,7 @@ from typing import Any
 
 from prefect import State, flow
 
+from flows.approval.checklist import expect_ticked_before_staging
 from flows.lifecycle.acting import fix_settings, seen_in
 from flows.lifecycle.context import Phase, begin_phase, expect_may_go_forward, expect_own_environments, informed, platform_of
 from flows.lifecycle.finalize import end_watch
@@ -53,6 +54,7 @@ async def staging(plan: PlanPath, version: Version, reason: Reason = "staging al
 
 async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
     """Prepare the version, send all traffic to it, and retire the baseline."""
+    await expect_ticked_before_staging(phase, version)
     await expect_data(phase, "staging")
     platform = await informed(phase, await platform_of(phase.plan, STAGING))
     await fix_settings(STAGING, platform, None)

@@ -68,7 +68,7 @@ async def pass_gate(
         return Approval(gate=name)
     confirms = about is None and rules.requester == "proved"
     about = about or {"environment": "", "step": None}
-    opened = await _opened_at(phase, about=about)
+    opened = await opened_at(phase, about=about)
     if latest is not None and latest <= opened:
         raise Skipped(f"{_scheduled_until(latest)}, before people could be asked")
     times = opened, await _expires(phase, _open_until(phase, opened, minutes, opens, latest), about=about)
@@ -114,7 +114,7 @@ async def put_to_people(
     proofs: list[Proof] = []
     wrong, refusal = 0, ""
     for number in range(1, MOST_QUESTIONS):
-        fields = {"question": number, "nonce": await _nonce(phase, number, about=about), **own}
+        fields = {"question": number, "nonce": await question_nonce(phase, number, about=about), **own}
         gate = _question(phase, inputs, name=name, requester=requester, times=times, own=fields)
         is_asked = gate.key in asked_keys()  # which anyone with the API can write: an answer in time counts, and nothing else is skipped
         state = gate_state(gate, proofs, wrong_codes=wrong, now=now())
@@ -138,13 +138,13 @@ async def put_to_people(
     raise Refused(f"the gate was asked {MOST_QUESTIONS} times without an answer that counts; ask for the release again")
 
 
-async def _opened_at(phase: Phase, *, about: StepFields) -> datetime:
+async def opened_at(phase: Phase, *, about: StepFields) -> datetime:
     """Give the time at which the gate opened: that of its first question, an entry that cannot be removed unnoticed."""
     first = await phase.read("gate", name="question 1", **about)
     return now() if first is None else datetime.fromisoformat(first.evidence.get("opened", first.at))
 
 
-async def _nonce(phase: Phase, number: int, *, about: StepFields) -> str:
+async def question_nonce(phase: Phase, number: int, *, about: StepFields) -> str:
     """Give the random part of a question: drawn once, and from then on that of its sealed entry."""
     asked = await phase.read("gate", name=f"question {number}", **about)
     return secrets.token_hex(16) if asked is None else str(asked.evidence["nonce"])

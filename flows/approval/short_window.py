@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Literal, NamedTuple, Unpack
+from typing import Literal, NamedTuple
 
 from blocks.errors import Refused
 from flows.approval.gate import put_to_people
-from flows.lifecycle.context import EntryFields, Phase, StepFields
+from flows.approval.part import part_of
+from flows.lifecycle.context import Phase, StepFields
 from tasks.evidence.inputs import collect_inputs
 from tasks.lifecycle.clock import now
 from tasks.record.journal import read_entry
 from tasks.rules.approval.gates import GateState
 from tasks.rules.approval.statement import OF_A_WINDOW
-from tasks.rules.record.entries import Entry, Kind
 from tasks.rules.windows.words import moment_in_words
 
 Said = Literal["proceed", "postpone"]
@@ -38,23 +37,6 @@ class Short(NamedTuple):
     def gate(self) -> str:
         """The gate's name, which every answer is bound to."""
         return f"{OF_A_WINDOW}{self.wave}-until-{self.closes:%Y%m%dt%H%M%S}"
-
-
-@dataclass(frozen=True)
-class _Part(Phase):
-    """A release whose entries are those of one question among several: they carry its name."""
-
-    of: Phase
-    part: str
-
-    async def append(self, what: str, *, kind: Kind, **more: Unpack[EntryFields]) -> Entry:
-        """Append an entry of this question."""
-        more["name"] = f"{self.part} {more.get('name', '')}"
-        return await self.of.append(what, kind=kind, **more)
-
-    async def read(self, kind: Kind, *, environment: str = "", step: int | None = None, name: str = "") -> Entry | None:
-        """Read an entry of this question."""
-        return await self.of.read(kind, environment=environment, step=step, name=f"{self.part} {name}")
 
 
 async def said_about(phase: Phase, short: Short) -> Said | None:
@@ -84,7 +66,7 @@ async def ask_to_begin(phase: Phase, short: Short, *, until: datetime, why: str)
     if inputs.rules().quorum == 0:
         await _decided(phase, short, "postpone", why="the plan names none who could be asked", proofs=())
         return
-    part = _Part(**{one.name: getattr(phase, one.name) for one in fields(Phase)}, of=phase, part=short.gate)
+    part = part_of(phase, short.gate)
     first = await part.read("gate", name="question 1", **about)
     began = now() if first is None else datetime.fromisoformat(first.evidence["opened"])
     if until <= began:

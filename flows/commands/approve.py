@@ -14,8 +14,6 @@ from blocks.outside_text import outside
 from flows.commands import _output, _secret, _terminal
 
 if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
-    from prefect.client.schemas.objects import FlowRun
-
     from tasks.approval.answering import AnswerOutcome, Asked
     from tasks.rules.approval.statement import Decision, Question
 
@@ -68,7 +66,7 @@ async def answer(arguments: argparse.Namespace) -> int:
 
 async def _answer(arguments: argparse.Namespace) -> int:
     from blocks.errors import Refused
-    from tasks.approval.answering import post_answer, read_question, wait_for_outcome
+    from tasks.approval.answering import other_subject, post_answer, read_question, wait_for_outcome
     from tasks.lifecycle.find_run import find_run
     from tasks.lifecycle.server import server
 
@@ -78,11 +76,13 @@ async def _answer(arguments: argparse.Namespace) -> int:
         _show(asked, name=found.name or str(found.id))
         if asked.question is None or asked.mismatch():
             raise Refused(f"{found.name} cannot be answered: {asked.mismatch()}; it may have been changed on the server")
+        if asked.question.is_checklist:
+            raise Refused(f"{found.name} waits for ticks of its checklist: `shipway check-off {str(found.id)[:8]} ITEM --as NAME`")
         if (decision := _decision(arguments)) not in asked.question.decisions:
             raise Refused(f"{found.name} cannot be answered: {decision} is not one of {', '.join(asked.question.decisions)}")
-        if other := _other(asked.question, found):
+        if other := other_subject(asked.question, found):
             raise Refused(f"{found.name} cannot be answered: {other}; it may have been changed on the server")
-        _terminal.show(await _compared(asked.question, str(found.parameters.get("plan", ""))))
+        _terminal.show(await compared(asked.question, str(found.parameters.get("plan", ""))))
         name = _name(arguments)
         _confirm(arguments, asked.question, name=name)
         form = await asyncio.to_thread(fill, arguments, asked.question, name=name)
@@ -94,19 +94,7 @@ async def _answer(arguments: argparse.Namespace) -> int:
         return _record(await wait_for_outcome(client, found.id, key=asked.key, timeout_seconds=arguments.wait))
 
 
-def _other(question: Question, run: FlowRun) -> str:
-    """Say that the question is about another service or version than its run; "" if it is not."""
-    asked = {"version": {question.version}, "service": {question.service}}
-    own = {name: {tag.removeprefix(f"{name}:") for tag in run.tags if tag.startswith(f"{name}:")} for name in asked}
-    if "version" in run.parameters:
-        own["version"].add(str(run.parameters["version"]))
-    wrong = [name for name, values in asked.items() if own[name] - values]
-    words = [f"the question is about the {name} {min(asked[name])}, the run about {', '.join(sorted(own[name]))}" for name in wrong]
-    found = "; ".join(words)
-    return str(outside(found)) if found else ""
-
-
-async def _compared(question: Question, plan: str) -> str:
+async def compared(question: Question, plan: str) -> str:
     """Compute the digest from what this machine reads, and say whether it is the one that is asked about.
 
     Raises:

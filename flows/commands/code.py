@@ -1,18 +1,18 @@
-"""`shipway code`: turn a challenge of an approval form into the code that answers it; needs no server and no network."""
+"""`shipway code`: turn a challenge of a form into the code that answers it; needs no server and no network."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from flows.commands import _output, _secret, _terminal
+from flows.commands import _output, _secret, _terminal, _ticks
 
-HELP = "Compute the code that answers the challenge of an approval form."
+HELP = "Compute the code that answers the challenge of a form."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.add_argument("challenge", metavar="CHALLENGE", help="the challenge beside your decision in the form, as 7K3M-0QZV-8R1D-XC5T")
+    _ticks.add_ticks(parser)
     _secret.add_secret_file(parser)
 
 
@@ -28,20 +28,24 @@ def run(arguments: argparse.Namespace) -> int:
     from blocks.errors import BadInput, Refused
 
     try:
-        _output.show_secret(_code(arguments.challenge, arguments.secret_file))
+        _output.show_secret(_code(arguments))
     except (BadInput, Refused) as error:
         _terminal.show(error, error=True)
         return _terminal.BAD_INPUT if isinstance(error, BadInput) else _terminal.REFUSED
     return _terminal.DONE
 
 
-def _code(text: str, file: Path) -> str:
+def _code(arguments: argparse.Namespace) -> str:
     from blocks.errors import BadInput
     from tasks.rules.approval.one_time_codes import code_of
-    from tasks.rules.approval.statement import read_challenge
+    from tasks.rules.approval.statement import extended, read_challenge
+    from tasks.rules.approval.ticks import ticks_text
 
-    challenge = read_challenge(text)
+    challenge = read_challenge(arguments.challenge)
     if challenge is None:
-        raise BadInput(f"{text!r} is not a challenge", field="CHALLENGE", fix="Copy the 16 characters beside your decision in the form.")
-    code = code_of(_secret.read_secret(file), challenge)
+        fix = "Copy the 16 characters beside your decision in the form."
+        raise BadInput(f"{arguments.challenge!r} is not a challenge", field="CHALLENGE", fix=fix)
+    if ticks := _ticks.ticks_in(arguments):
+        challenge = extended(challenge, ticks_text(ticks))
+    code = code_of(_secret.read_secret(arguments.secret_file), challenge)
     return f"{code[:4]} {code[4:]}"

@@ -117,8 +117,9 @@ async def follow_to_end(client: PrefectClient, found: FlowRun, *, wait: bool) ->
     """
     import asyncio
 
-    from flows.commands.status import entries_of
+    from flows.commands.status import entries_of, how_to_answer
     from tasks.lifecycle.run_labels import has_ended
+    from tasks.rules.approval.ticks_form import waits_for_ticks
     from tasks.rules.rollout.waiting import wait_in_words
 
     since = None
@@ -127,8 +128,9 @@ async def follow_to_end(client: PrefectClient, found: FlowRun, *, wait: bool) ->
         state = found.state
         if state is None or not state.is_paused():
             break
-        held = wait_in_words(await entries_of(str(found.id)))
-        people = f"Waiting for people{last_answer(found)}. In a terminal: shipway approve {str(found.id)[:8]}; in the UI: {link(found)}"
+        entries = await entries_of(str(found.id))
+        held, how = wait_in_words(entries), how_to_answer(str(found.id), ticks=waits_for_ticks(entries))
+        people = f"Waiting for people{last_answer(found)}. In a terminal: {how}; in the UI: {link(found)}"
         _terminal.show(f"{held}. It goes on by itself, without a process meanwhile." if held else people)
         if not wait:
             return _terminal.WAITING

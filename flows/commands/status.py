@@ -66,6 +66,7 @@ async def _facts(found: FlowRun) -> dict[str, Any]:
     from flows.commands.release import last_answer, link
     from tasks.lifecycle.run_labels import is_unclosed
     from tasks.lifecycle.schedule import due_at
+    from tasks.rules.approval.ticks_form import checklist_in_words, waits_for_ticks
     from tasks.rules.rollout.waiting import holds_in_words, wait_in_words
 
     is_paused, entries = bool(found.state and found.state.is_paused()), await entries_of(str(found.id))
@@ -81,6 +82,8 @@ async def _facts(found: FlowRun) -> dict[str, Any]:
         "held": held,
         "last_answer": last_answer(found).strip(" ()"),
         "targets": _targets(entries),
+        "checklist": checklist_in_words(entries),
+        "ticks": is_paused and waits_for_ticks(entries),
         "due": due_at(found),
         **_due_parameters(found),
     }
@@ -144,18 +147,7 @@ def _print(runs: list[dict[str, Any]], others: list[dict[str, Any]], keeper: dic
     if not runs and not others:
         _terminal.show("Nothing is running.")
     for found in runs:
-        _terminal.show(f"{_line(found)}  {found['link']}")
-        if found["unclosed"]:
-            _terminal.show(f"{INDENT}this state is not final: the keeper starts the run again, or settles it")
-        if found["due"]:
-            _terminal.show(f"{INDENT}{_due_in_words(found)}; cancel it: shipway cancel {found['id'][:8]}")
-        if found["targets"]:
-            _terminal.show(f"{INDENT}{found['targets']}")
-        if found["held"]:
-            _terminal.show(f"{INDENT}{found['held']}. It goes on by itself.")
-        if found["waiting"]:
-            answer = f" ({found['last_answer']})" if found["last_answer"] else ""
-            _terminal.show(f"{INDENT}answer it: shipway approve {found['id'][:8]}{answer}")
+        _print_run(found)
     for found in others:
         _terminal.show(_line(found))
     seconds = keeper["seconds_ago"]
@@ -165,6 +157,28 @@ def _print(runs: list[dict[str, Any]], others: list[dict[str, Any]], keeper: dic
         _terminal.show(f"The keeper {worked}: dead or due runs are not handled. Run `shipway doctor`.", error=True)
     else:
         _terminal.show(f"The keeper {worked}.")
+
+
+def _print_run(found: dict[str, Any]) -> None:
+    _terminal.show(f"{_line(found)}  {found['link']}")
+    if found["unclosed"]:
+        _terminal.show(f"{INDENT}this state is not final: the keeper starts the run again, or settles it")
+    if found["due"]:
+        _terminal.show(f"{INDENT}{_due_in_words(found)}; cancel it: shipway cancel {found['id'][:8]}")
+    if found["targets"]:
+        _terminal.show(f"{INDENT}{found['targets']}")
+    if found["checklist"]:
+        _terminal.show(f"{INDENT}{found['checklist']}")
+    if found["held"]:
+        _terminal.show(f"{INDENT}{found['held']}. It goes on by itself.")
+    if found["waiting"]:
+        answer = f" ({found['last_answer']})" if found["last_answer"] else ""
+        _terminal.show(f"{INDENT}answer it: {how_to_answer(found['id'], ticks=found['ticks'])}{answer}")
+
+
+def how_to_answer(run: str, *, ticks: bool) -> str:
+    """Give the command with which a release that waits for people is answered."""
+    return f"shipway check-off {run[:8]} ITEM --as NAME" if ticks else f"shipway approve {run[:8]}"
 
 
 def _due_in_words(found: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from blocks.errors import Refused, RolloutFailed, ShipwayError, WorldMoved
 from blocks.outside_text import as_ending, error_text
+from flows.approval.checklist import expect_ticked
 from flows.lifecycle.context import Phase, check_not_stopped
 from flows.rollout.data import expect_data
 from flows.rollout.steps import roll_out
@@ -68,7 +69,7 @@ async def _roll_out_to(phase: Phase, version: str, *, place: Place, decisions: M
 
 
 async def _confirm(phase: Phase, version: str, *, approval: Approval) -> Inputs | None:
-    """Verify the approvals again: against what there is now right before the first change, and wherever the release goes on.
+    """Verify the approvals and ticks again: against what there is now right before the first change, and wherever the release goes on.
 
     Neither the entry that says so nor the remembered plan is believed. Once the release has begun, it has itself changed what runs; then
     the proofs must be for the inputs that it goes by, and those that were verified before the first change need not be of people who are
@@ -76,42 +77,57 @@ async def _confirm(phase: Phase, version: str, *, approval: Approval) -> Inputs 
 
     Returns:
         The inputs for which the approvals hold, in memory: what is stored could be removed or be another one a moment later. None if
-        no approval is asked for.
+        neither an approval nor a tick is asked for.
 
     Raises:
         Refused: They do not hold, or this release goes by another plan than the one that was approved.
     """
     await check_not_stopped(phase.owner)  # a release that must stop was not refused
-    if phase.plan.approval.quorum == 0 and (await read_plan(phase.path)).parsed().approval.quorum == 0:
+    # Approvals are for a digest, which no other plan has. Without one, the plan in its file says if people are to be asked.
+    plans = [phase.plan] if phase.plan.approval.quorum else [phase.plan, (await read_plan(phase.path)).parsed()]
+    if not any(plan.asks_people() for plan in plans):
         return None
     confirmed = await phase.read("approval", name="confirmed")
     if confirmed:
         found = await collect_inputs(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
     else:
         found = await retried(collect_inputs_again)(phase.path, version=version)
-    rules, digest = found.rules(), digest_of(found)
+    counted = confirmed.evidence.get("proofs", ()) if confirmed else ()
+    if any(plan.approval.quorum for plan in plans):
+        await _expect_approved(phase, found, version=version, approval=approval, counted=counted)
+    items = next((asked for plan in (found.parsed(), *plans) if (asked := plan.checklist.required())), ())
+    ticks = await expect_ticked(phase, found, items=items, version=version, counted=counted)
+    if found.taken() != phase.taken:
+        raise Refused("the plan that this release goes by is not the one that was approved: what it remembers was exchanged. Release again")
+    if not confirmed:
+        await phase.append(
+            "The approvals and ticks were verified again, right before the first change",
+            kind="approval",
+            name="confirmed",
+            why=f"digest {digest_of(found)}",
+            evidence={"proofs": [proof.name() for proof in (*approval.proofs, *ticks)]},
+        )
+    return found
+
+
+async def _expect_approved(phase: Phase, found: Inputs, *, version: str, approval: Approval, counted: Sequence[str]) -> None:
+    """Verify the approvals of what there is now.
+
+    Raises:
+        Refused: They do not hold.
+    """
+    rules = found.rules()
     opened = await read_entry(phase.owner, "opened")
     problems = await named(check_proofs, "verify the approvals again")(
         await load_approvers(phase.plan.approval.block),
-        subject=ApprovedAction(phase.owner, approval.gate, phase.plan.service, version, digest),
+        subject=ApprovedAction(phase.owner, approval.gate, phase.plan.service, version, digest_of(found)),
         proofs=approval.proofs,
         allowed=rules.approvers,
         quorum=max(rules.quorum, 1),
         requester=opened.who if opened else "",
         requester_confirms=rules.requester == "proved",
         signatures=rules.signatures,
-        counted=confirmed.evidence.get("proofs", ()) if confirmed else (),
+        counted=counted,
     )
     if problems:
         raise Refused(f"the approvals do not hold: {'; '.join(problems)}")
-    if found.taken() != phase.taken:
-        raise Refused("the plan that this release goes by is not the one that was approved: what it remembers was exchanged. Release again")
-    if not confirmed:
-        await phase.append(
-            "The approvals were verified again, right before the first change",
-            kind="approval",
-            name="confirmed",
-            why=f"digest {digest}",
-            evidence={"proofs": [proof.name() for proof in approval.proofs]},
-        )
-    return found

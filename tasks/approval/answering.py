@@ -15,6 +15,7 @@ from prefect.client.schemas.responses import SetStateStatus
 from pydantic import ValidationError
 
 from blocks.errors import Refused
+from blocks.outside_text import outside
 from tasks.approval.approval import OUTCOME_LABEL
 from tasks.approval.forms import QUESTION
 from tasks.lifecycle.run_labels import has_ended, is_unclosed
@@ -25,11 +26,12 @@ COMPARED_SECONDS = 10
 
 
 class Asked(NamedTuple):
-    """Question of a suspended run: its key, its text as markdown, and what an answer is bound to (None: it cannot be read)."""
+    """Question of a suspended run: its key, its text as markdown, what an answer is bound to (None: it cannot be read), and its fields."""
 
     key: str
     text: str
     question: Question | None = None
+    fields: tuple[str, ...] = ()
 
     def mismatch(self) -> str:
         """Say why the text is not that of the question that would be answered; "" if it is."""
@@ -74,7 +76,13 @@ async def read_question(client: PrefectClient, run: FlowRun) -> Asked:
     except ValidationError:
         question = None
     good = question is not None and question.run == str(run.id) and f"{question.gate}-{question.question}" == details.pause_key
-    return Asked(key=details.pause_key, text=text if isinstance(text, str) else "", question=question if good else None)
+    fields = schema.get("properties") if isinstance(schema, dict) else None
+    return Asked(
+        key=details.pause_key,
+        text=text if isinstance(text, str) else "",
+        question=question if good else None,
+        fields=tuple(sorted(fields)) if isinstance(fields, dict) else (),
+    )
 
 
 async def _stored(client: PrefectClient, run: UUID, key: str) -> object:
@@ -91,6 +99,18 @@ async def _stored(client: PrefectClient, run: UUID, key: str) -> object:
             if time.monotonic() > until:
                 return None
             await asyncio.sleep(0.2)
+
+
+def other_subject(question: Question, run: FlowRun) -> str:
+    """Say that the question is about another service or version than its run; "" if it is not."""
+    asked = {"version": {question.version}, "service": {question.service}}
+    own = {name: {tag.removeprefix(f"{name}:") for tag in run.tags if tag.startswith(f"{name}:")} for name in asked}
+    if "version" in run.parameters:
+        own["version"].add(str(run.parameters["version"]))
+    wrong = [name for name, values in asked.items() if own[name] - values]
+    words = [f"the question is about the {name} {min(asked[name])}, the run about {', '.join(sorted(own[name]))}" for name in wrong]
+    found = "; ".join(words)
+    return str(outside(found)) if found else ""
 
 
 async def post_answer(client: PrefectClient, run: FlowRun, *, form: dict[str, str]) -> None:

@@ -32,13 +32,19 @@ async def fetch_answer(gate: Gate) -> Answer:
         The answer; missing fields are empty. All of it is empty if nothing was posted (only the run's state was set): the judgement
         refuses that as malformed, and the gate asks again.
     """
+    form, received_at = await posted(gate)
+    return read_answer(form, received_at=received_at)
+
+
+async def posted(gate: Gate) -> tuple[object, datetime]:
+    """Read what was posted for a question, None if nothing was, and when the server received it."""
     key = f"suspended-{gate.key}-response"
     async with get_client() as client:
         found = await client.filter_flow_run_input(UUID(gate.run), key_prefix=key, limit=10, exclude_keys=set())
-    posted = next((one for one in found if one.key == key), None)
-    if posted is None:
-        return read_answer(None, received_at=datetime.now(UTC))
-    return read_answer(_parsed(posted.value), received_at=posted.created or datetime.now(UTC))
+    one = next((one for one in found if one.key == key), None)
+    if one is None:
+        return None, datetime.now(UTC)
+    return _parsed(one.value), one.created or datetime.now(UTC)
 
 
 @task(**ONCE)
@@ -97,6 +103,25 @@ async def check_proofs(
     Raises:
         Refused: The key cannot be used, or `ssh-keygen` is missing.
     """
+
+    def check() -> list[str]:
+        return verify_proofs(
+            proofs,
+            subject=ApprovedAction(*subject),
+            trust=trust_in(approvers, proofs, signatures=signatures, counted=counted),
+            approvers=allowed,
+            quorum=quorum,
+            requester=requester,
+            requester_confirms=requester_confirms,
+        )
+
+    return await asyncio.to_thread(check)
+
+
+def trust_in(
+    approvers: Approvers, proofs: Sequence[object], *, signatures: Literal["accepted", "required"], counted: Collection[str] = ()
+) -> Trust:
+    """Say what proofs are verified with: the people enrolled now, and those of the proofs that were verified before; it reads files."""
     before = [proof for proof in map(read_proof, proofs) if isinstance(proof, Proof) and proof.name() in counted]
     enrolled, sealed = {proof.approver for proof in before}, {proof.signature for proof in before}
 
@@ -105,19 +130,7 @@ async def check_proofs(
             return broken_signature(statement, signature, namespace=NAMESPACE)
         return signature_fault(name, statement, signature, namespace=NAMESPACE)
 
-    def check() -> list[str]:
-        trust = Trust(approvers.signing_key(), {*approvers.readable(), *enrolled}, fault, signatures)
-        return verify_proofs(
-            proofs,
-            subject=ApprovedAction(*subject),
-            trust=trust,
-            approvers=allowed,
-            quorum=quorum,
-            requester=requester,
-            requester_confirms=requester_confirms,
-        )
-
-    return await asyncio.to_thread(check)
+    return Trust(approvers.signing_key(), {*approvers.readable(), *enrolled}, fault, signatures)
 
 
 @task(**OBSERVE)

@@ -17,14 +17,15 @@ from tasks.process.files import read_bounded, resolve_inside
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.evidence.junit import MAX_BYTES
 from tasks.rules.evidence.tests import TestEvidence, judge_command, judge_junit
+from tasks.rules.plan.checklist import FactCommand
 from tasks.rules.plan.plan import Command, Junit
 
 READING_SECONDS = 20.0
 
 
 @task(name="read test evidence", **OBSERVE)
-async def read_test_evidence(spec: Junit | Command, *, repository: str | Path) -> TestEvidence:
-    """Read one piece of test evidence.
+async def read_test_evidence(spec: Junit | Command | FactCommand, *, repository: str | Path) -> TestEvidence:
+    """Read one piece of test evidence, or the answer of one of the checklist's commands.
 
     Args:
         spec: The plan's entry.
@@ -33,7 +34,7 @@ async def read_test_evidence(spec: Junit | Command, *, repository: str | Path) -
     Returns:
         The evidence; what cannot be read is `no_data` or `error`, never a pass.
     """
-    if isinstance(spec, Command):
+    if isinstance(spec, Command | FactCommand):
         with tempfile.TemporaryDirectory(prefix="shipway-tests-") as scratch:
             ended = await run_foreign_command(
                 spec.command, folder=repository, timeout_seconds=spec.timeout_seconds, scratch=Path(scratch), environment={}

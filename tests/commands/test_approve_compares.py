@@ -9,7 +9,7 @@ import pytest
 
 from blocks.errors import Refused
 from flows.commands import approve
-from tasks.approval.answering import Asked
+from tasks.approval.answering import Asked, other_subject
 from tasks.evidence import inputs
 from tasks.rules.approval.statement import OF_A_WINDOW, Question
 
@@ -30,7 +30,7 @@ def test_a_question_of_another_service_or_version_than_its_run_is_refused(run: s
     """Who can write to the server could show the question of a release that looks harmless."""
     parameters, tags, said = RUNS[run]
     found: Any = SimpleNamespace(parameters=parameters, tags=tags)
-    words = approve._other(QUESTION, found)
+    words = other_subject(QUESTION, found)
     assert (said in words) if said else words == ""
 
 
@@ -46,9 +46,9 @@ async def test_the_plan_of_the_run_is_that_of_the_service(service: str, digest: 
     monkeypatch.setattr(approve, "_expect_own", lambda _plan: None)  # see test_approve_own_plan
     if service != "shop":
         with pytest.raises(Refused, match="the question is about shop, and the plan of its run is that of bank"):
-            await approve._compared(QUESTION, "/srv/shipway.yaml")
+            await approve.compared(QUESTION, "/srv/shipway.yaml")
     else:
-        words = await approve._compared(QUESTION, "/srv/shipway.yaml")
+        words = await approve.compared(QUESTION, "/srv/shipway.yaml")
         assert ("WARNING" in words) == (digest != QUESTION.digest)
 
 

@@ -50,7 +50,7 @@ async def test_a_plan_that_other_users_can_change_is_not_looked_at(
     folder.chmod(mode)
     if owner is not None:
         os.chown(folder, *owner)
-    said = await approve._compared(QUESTION, str(tmp_path / way))
+    said = await approve.compared(QUESTION, str(tmp_path / way))
     if says:
         assert looked == []
         assert f"The digest was not computed here: {folder} {says}" in said
@@ -62,5 +62,5 @@ async def test_a_plan_that_other_users_can_change_is_not_looked_at(
 @pytest.mark.parametrize("plan", ["", "/nowhere/plan.yaml"])
 async def test_a_plan_that_is_not_here_is_said(plan: str, looked: list[str]) -> None:
     """As on any other machine than the worker's."""
-    assert "The digest was not computed here" in await approve._compared(QUESTION, plan)
+    assert "The digest was not computed here" in await approve.compared(QUESTION, plan)
     assert looked == []

@@ -10,6 +10,8 @@ from pydantic import SecretStr
 
 from flows.cli import main
 from tasks.rules.approval.one_time_codes import code_of
+from tasks.rules.approval.statement import extended
+from tasks.rules.approval.ticks import Tick, ticks_text
 
 CHALLENGE = "7K3M-0QZV-8R1D-XC5T"
 SECRET = base64.b32encode(bytes(range(35))).decode()
@@ -30,6 +32,28 @@ def test_a_challenge_gives_the_code_that_the_worker_expects(secret_file: Path, c
     for typed in (CHALLENGE, CHALLENGE.lower().replace("-", " ")):
         assert main(["code", typed, "--secret-file", str(secret_file)]) == 0
         assert capsys.readouterr().out == f"{code[:4]} {code[4:]}\n"
+
+
+def test_the_code_of_ticks_is_that_of_these_ticks_alone(secret_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """However the challenge is typed, and in whatever order the items are."""
+
+    def code(*words: str) -> str:
+        assert main(["code", *words, "--secret-file", str(secret_file)]) == 0
+        return capsys.readouterr().out
+
+    ticks = [Tick(item="backup", did="done", evidence="https://x/1"), Tick(item="call", did="skipped", evidence="closed today")]
+    wanted = code_of(SecretStr(SECRET), extended(CHALLENGE, ticks_text(ticks)))
+    typed = ["backup=https://x/1", "--skip", "call=closed today"]
+    assert code(CHALLENGE, *typed) == code(CHALLENGE.lower().replace("-", " "), *typed) == f"{wanted[:4]} {wanted[4:]}\n"
+    assert code(CHALLENGE, "a", "b") == code(CHALLENGE, "b", "a")
+    others = [code(CHALLENGE), code(CHALLENGE, "backup=https://x/1"), code(CHALLENGE, "backup=https://x/2", *typed[1:])]
+    assert wanted not in [one.replace(" ", "").strip() for one in others]
+
+
+def test_a_challenge_typed_as_several_words_is_not_taken_for_items(secret_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its code would be for something else."""
+    assert main(["code", *CHALLENGE.split("-"), "--secret-file", str(secret_file)]) == 2
+    assert "is not a" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

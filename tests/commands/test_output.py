@@ -17,7 +17,21 @@ from flows.commands import _output
 from tests.hostile_text import PIECES
 
 ROOT = Path(__file__).parents[2]
-CHECKS = ("health", "smoke", "tests", "dependencies", "checklist", "verdict", "data", "samples", "logs", "metrics", "migration", "note")
+CHECKS = (
+    "health",
+    "smoke",
+    "tests",
+    "dependencies",
+    "checklist",
+    "tick",
+    "verdict",
+    "data",
+    "samples",
+    "logs",
+    "metrics",
+    "migration",
+    "note",
+)
 PLAN = ROOT / "examples/guestbook/shipway.yaml"
 
 

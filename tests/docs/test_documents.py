@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 # The word after `shipway` where it is a command: at the start of code, or of a line of a code block.
-COMMAND = re.compile(r"(?:`|^\s*)shipway ([a-z]\w*)([^`\n]*)", re.MULTILINE)
-QUOTED = re.compile(r"`shipway ([a-z]\w*)([^`\n]*)`")  # in a message
+COMMAND = re.compile(r"(?:`|^\s*)shipway ([a-z][\w-]*)([^`\n]*)", re.MULTILINE)
+QUOTED = re.compile(r"`shipway ([a-z][\w-]*)([^`\n]*)`")  # in a message
 # A whole command: a line of a code block, or code that names a file. What is left out is written as …, a value of any kind as "…".
 WHOLE = re.compile(r"(?:^\s*|`(?=[^`\n]*\.ya?ml\b))(?:[A-Z_]+=\S+ )*shipway ([a-z][^`\n]*)", re.MULTILINE)
 LEFT_OUT = re.compile(r"(?<![\"'])…")

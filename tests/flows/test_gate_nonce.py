@@ -37,7 +37,7 @@ async def asked(release: Any, number: int) -> Gate:
     """Ask a question as the gate does, or ask it again after a restart."""
     rules = SimpleNamespace(approvers=("anna",), quorum=1, signatures="accepted")
     inputs: Any = SimpleNamespace(rules=lambda: rules, digest="ab" * 32, version="1.1")
-    own = {"question": number, "nonce": await gates._nonce(release, number, about=ABOUT), "requester_confirms": False}
+    own = {"question": number, "nonce": await gates.question_nonce(release, number, about=ABOUT), "requester_confirms": False}
     gate = gates._question(release, inputs, name="production", requester="rita", times=(NOW, NOW + timedelta(hours=1)), own=own)
     await gates._announce(release, gate, number, about=ABOUT)
     return gate

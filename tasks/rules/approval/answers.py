@@ -185,7 +185,7 @@ def _judge_code(gate: Gate, answer: Answer, name: str, *, enrolled: Mapping[str,
         return "unknown_person", f"{name!r} is not enrolled for codes; `shipway approvers list` shows who is"
     if answer.decision == "approve" and gate.signatures == "required":
         return "signature_required", "a policy requires an SSH signature; answer with `shipway approve`"
-    good = is_code_of(enrolled[name], gate.asked().challenge(answer.decision), answer.code)
+    good = is_code_of(enrolled[name], gate.challenge(answer.decision), answer.code)
     # Wrong codes of others must not keep a person from stopping a release: what is right and lets nothing go forward always counts.
     if wrong >= MAX_WRONG_CODES_AN_HOUR and not (good and answer.decision != "approve"):
         guessed = f"{wrong} wrong codes were given for {name} within an hour over all releases"

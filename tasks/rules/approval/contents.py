@@ -14,7 +14,7 @@ from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import place_of, steps_in_words, within
 from tasks.rules.record.entries import Entry, select
 
-SHOWN = {"tests", "dependencies", "checklist", "migration", "health", "smoke", "verdict"}
+SHOWN = {"tests", "dependencies", "checklist", "tick", "migration", "health", "smoke", "verdict"}
 UNTAGGED = "untagged"  # the entry that says what is not as it was tagged
 
 

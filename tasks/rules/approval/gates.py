@@ -78,6 +78,10 @@ class Gate(Value):
         bound = {name: getattr(self, name) for name in ("run", "question", "service", "version", "digest", "nonce")}
         return Question(gate=self.name, **bound)
 
+    def challenge(self, decision: str) -> str:
+        """What a code for a decision answers."""
+        return self.asked().challenge(decision)
+
 
 class GateState(Value):
     """State of a gate: the state, why, who approved (in order), how many are missing, and whether the requester must still confirm."""

@@ -14,6 +14,7 @@ Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 ShortText = Annotated[str, Field(min_length=1, max_length=200)]
 
 NAMESPACE = "shipway-approval@v1"
+OF_A_CHECKLIST = "checklist-"  # how the names of gates begin at which people tick items
 OF_A_WINDOW = "window-"  # how the names of gates begin that ask whether to begin in a window that may be too short
 CHALLENGE_CHARACTERS = 16  # of five bits each
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -55,8 +56,18 @@ class Question(Bound):
     format: Literal["shipway-approval/2"] = "shipway-approval/2"
 
     @property
+    def is_checklist(self) -> bool:
+        """Whether people tick items by an answer."""
+        return self.gate.startswith(OF_A_CHECKLIST)
+
+    @property
     def decisions(self) -> tuple[Decision, ...]:
-        """What may be answered: one person may also say to wait for another time, at a window that may be too short."""
+        """What may be answered: one person may also say to wait for another time, at a window that may be too short.
+
+        Ticks of a checklist are approved by who says that they are so; what is not so is left open.
+        """
+        if self.is_checklist:
+            return ("approve",)
         return ("approve", "postpone", "reject") if self.gate.startswith(OF_A_WINDOW) else ("approve", "reject")
 
     def statement(self, decision: str, approver: str, comment: str = "") -> bytes:
@@ -69,10 +80,18 @@ class Question(Bound):
 
         The person is bound by the secret that answers it. The comment is not: it is not written yet when the form is shown.
         """
-        text = canonical_json({**self.model_dump(mode="json"), "decision": decision})
-        number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:10], "big")
-        letters = "".join(ALPHABET[number >> 5 * place & 31] for place in reversed(range(CHALLENGE_CHARACTERS)))
-        return "-".join(letters[start : start + 4] for start in range(0, CHALLENGE_CHARACTERS, 4))
+        return _shortened(canonical_json({**self.model_dump(mode="json"), "decision": decision}))
+
+
+def extended(challenge: str, said: str) -> str:
+    """Bind a challenge to what is said besides, such as ticks: who can put other words in their place has no code for those."""
+    return _shortened(canonical_json({"challenge": challenge.replace("-", ""), "said": said}))
+
+
+def _shortened(text: str) -> str:
+    number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:10], "big")
+    letters = "".join(ALPHABET[number >> 5 * place & 31] for place in reversed(range(CHALLENGE_CHARACTERS)))
+    return "-".join(letters[start : start + 4] for start in range(0, CHALLENGE_CHARACTERS, 4))
 
 
 def nonce_of(*parts: str) -> str:

@@ -24,6 +24,7 @@ class Facts:
         first_deployment: Whether nothing runs in production yet, so that a rollback removes the canary.
         readings: By SLI why its counts could not be read, "" if they could; None if not read.
         announced: Whether the announcement was sent, or None if not tried.
+        commands: By the name of each of the checklist's commands, what it answered.
         targets: Of several targets, by environment, the facts of each: the platform's answer, the rollback version, the readings.
     """
 
@@ -34,6 +35,7 @@ class Facts:
     first_deployment: bool = False
     readings: Mapping[str, str] | None = None
     announced: bool | None = None
+    commands: Mapping[str, TestEvidence] = field(default_factory=dict)
     targets: Mapping[str, Facts] = field(default_factory=dict)
 
 
@@ -47,7 +49,7 @@ class Item:
 
 
 def judge_checklist(plan: Plan, facts: Facts) -> list[Item]:
-    """Judge every line that the plan requires.
+    """Judge every line that a fact answers and that the plan requires, its commands included.
 
     Args:
         plan: The plan.
@@ -63,7 +65,12 @@ def judge_checklist(plan: Plan, facts: Facts) -> list[Item]:
         "monitoring_on": _everywhere(plan, facts, lambda _, its: _monitoring(plan, its)),
         "team_told": _told(facts),
     }
-    return [Item(name, *judged.get(name, (Outcome.NO_DATA, "this line was not checked"))) for name, asked in plan.checklist if asked]
+    asked = [name for name, is_asked in plan.checklist.lines().items() if is_asked]
+    commands = [one.name for one in plan.checklist.commands]
+    return [
+        *(Item(name, *judged.get(name, (Outcome.NO_DATA, "this line was not checked"))) for name in asked),
+        *(Item(name, *_command(facts.commands.get(name))) for name in commands),
+    ]
 
 
 def all_passed(items: Sequence[Item]) -> bool:
@@ -125,6 +132,10 @@ def _monitoring(plan: Plan, facts: Facts) -> tuple[Outcome, str]:
     if any(silent.values()):
         return Outcome.NO_DATA, "; ".join(f"no counts for {name}: {why}" for name, why in silent.items() if why)
     return Outcome.PASSED, f"counts of {', '.join(deciding)} were read"
+
+
+def _command(found: TestEvidence | None) -> tuple[Outcome, str]:
+    return (Outcome.NO_DATA, "the command was not run") if found is None else (found.outcome, found.reason)
 
 
 def _told(facts: Facts) -> tuple[Outcome, str]:

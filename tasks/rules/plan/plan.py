@@ -12,6 +12,7 @@ import regex
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from tasks.rules.plan.approval import Approval
+from tasks.rules.plan.checklist import Checklist
 from tasks.rules.plan.data import DataSuites, Samples
 from tasks.rules.plan.evidence import ChangeLog, Command, Dependency, Junit
 from tasks.rules.plan.judgement import Judgement, PlatformSli, ProbeSli, PrometheusPairSli, PrometheusSli, Sli
@@ -168,21 +169,6 @@ class Rollback(Section):
     """The rollback is verified if at most this share of the requests in the watch failed."""
 
 
-class Checklist(Section):
-    """Checklist: what must be true before production; verified automatically where possible."""
-
-    tests_passed: bool = True
-    """Require passed tests by the section `tests`."""
-    dependencies_verified: bool = True
-    """Require healthy `dependencies`."""
-    rollback_ready: bool = True
-    """Require a version to roll back to, and a platform that answers."""
-    monitoring_on: bool = True
-    """Require a reading of every deciding SLI from its own source."""
-    team_told: bool = True
-    """Require that the announcement was sent."""
-
-
 class Logs(Section):
     """How a revision's logs are judged after the deployment."""
 
@@ -281,4 +267,8 @@ class Plan(Section):
         if checklist.tests_passed and info.data.get("tests") == []:
             wrong = "the checklist requires passed tests, but `tests` does not name evidence"
             raise fault(wrong, fix="Add it to `tests`, or write `checklist: {tests_passed: false}`.")
-        return checklist
+        return checklist.with_people(info.data["approval"].approvers) if "approval" in info.data else checklist
+
+    def asks_people(self) -> bool:
+        """Say whether the plan asks people before production: for approvals, or for ticks of its checklist."""
+        return bool(self.approval.quorum or self.checklist.required())

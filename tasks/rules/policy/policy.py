@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tasks.rules.plan.file import Problem, read_section
-from tasks.rules.plan.types import LABEL, METRIC, SIGNER, BlockName, Name, Person, Ratio, Section, fault, refuse_doubles
+from tasks.rules.plan.types import LABEL, METRIC, SIGNER, BlockName, Name, Person, Ratio, Section, TargetName, fault, refuse_doubles
 from tasks.rules.plan.windows import CalendarWindow, PolicyWindows
 from tasks.rules.windows.address import is_credential
 
@@ -127,6 +127,8 @@ class Policy(Section):
     """The least approval; left out, it is left to the plan."""
     checklist: Annotated[list[ChecklistLine], Field(max_length=5)] = Field(default_factory=list)
     """Lines of the checklist that a plan may not turn off."""
+    ticked: Annotated[list[TargetName], Field(max_length=30)] = Field(default_factory=list)
+    """Names of items that people must tick: a plan must have each of them in `checklist.items`, as a required one."""
     least_analysis: LeastAnalysis | None = None
     """The least analysis; left out, it is left to the plan."""
     source: Source | None = None
@@ -136,7 +138,7 @@ class Policy(Section):
 
     @model_validator(mode="after")
     def _can_be_kept(self) -> Self:
-        for names in (self.protects, self.services, self.shares, self.requesters, list(self.checklist)):
+        for names in (self.protects, self.services, self.shares, self.requesters, list(self.checklist), self.ticked):
             refuse_doubles(names)
         if any(isinstance(one, CalendarWindow) and is_credential(one.ics) for one in (*self.windows.allow, *self.windows.deny)):
             wrong = "a calendar of a policy cannot be named by a credential block, which everybody who may use the API can change"

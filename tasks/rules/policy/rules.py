@@ -70,7 +70,8 @@ def effective_rules(plan: Plan, policies: Sequence[Policy]) -> Rules:
             approvers = [name for name in approvers if name in policy.approval.approvers]
         if policy.requesters:
             requesters = [name for name in (policy.requesters if requesters is None else requesters) if name in policy.requesters]
-    asked = [name for name, is_asked in plan.checklist if is_asked or any(name in policy.checklist for policy in applying)]
+    lines = plan.checklist.lines().items()
+    asked = [name for name, is_asked in lines if is_asked or any(name in policy.checklist for policy in applying)]
     return Rules(
         policies=tuple(policy.name for policy in applying),
         quorum=max([plan.approval.quorum, *(policy.approval.quorum for policy in applying)]),
@@ -127,14 +128,16 @@ def compare_rules(plan: Plan, policies: Sequence[Policy]) -> list[Line]:
     quorum = max(policy.approval.quorum for policy in applying)
     listed = {name for policy in applying for name in policy.approval.approvers}
     required = {line for policy in applying for line in policy.checklist}
+    ticked, own = {name for policy in applying for name in policy.ticked}, [item.name for item in plan.checklist.items if item.required]
     requesters = {name for policy in applying for name in policy.requesters}
-    off = [name for name, is_asked in plan.checklist if not is_asked]
+    off = [name for name, is_asked in plan.checklist.lines().items() if not is_asked]
     return [
         Line("service", plan.service, _words(sorted({name for policy in applying for name in policy.services}), "any"), plan.service),
         Line("approval.quorum", str(plan.approval.quorum), f"at least {quorum}", str(rules.quorum)),
         Line("approval.approvers", _words(plan.approval.approvers, "none"), _words(sorted(listed), "any"), _words(rules.approvers, "none")),
         Line("approval.signatures", "accepted", rules.signatures, rules.signatures),
         Line("checklist", f"without {_words(off, 'exceptions')}", _words(sorted(required), "any"), _words(rules.checklist, "none")),
+        *([Line("checklist.items", _words(own, "none"), _words(sorted(ticked), "any"), _words(own, "none"))] if ticked else []),
         Line(
             "requester", "any", _words(sorted(requesters), "any"), "any" if rules.requesters is None else _words(rules.requesters, "none")
         ),
@@ -178,6 +181,9 @@ def _conflicts(plan: Plan, policy: Policy) -> Iterator[str]:
     for line in policy.checklist:
         if not getattr(plan.checklist, line):
             yield f"checklist.{line}: false is not allowed by `checklist` {by}. Write true, or leave it out."
+    for name in policy.ticked:
+        if not any(item.name == name and item.required for item in plan.checklist.items):
+            yield f"checklist.items: no required item is called {name}, as `ticked` {by} asks. Add `- name: {name}` with its text."
     if policy.least_analysis is not None:
         yield from _weak_analysis(plan, policy.least_analysis, [one for one in places if is_production(one.environment)], by=by)
 

@@ -16,7 +16,7 @@ SUSPENDS_UNTIL = "suspends_until"  # in the evidence of the entry with which a r
 HELD_BY = "held_by"
 WAITS_FOR = "waits_for"  # in the evidence of an entry that says that a release waits: what for
 QUEUE = "queue"  # what a release waits for while another one of its service is under way
-STAYS = {"approval", "note"}  # what is written while a release waits on
+STAYS = {"approval", "tick", "note"}  # what is written while a release waits on
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def durations(entries: Sequence[Entry]) -> Durations:
     """Measure how a release spent its time.
 
     The time between two entries belongs to what the first one says: a gate that suspends or holds the release begins a wait, which goes on
-    over approvals and notes; every other entry is work. If one target is held while another one works, the work counts.
+    over approvals, ticks and notes; every other entry is work. If one target is held while another one works, the work counts.
 
     Args:
         entries: The record in order.

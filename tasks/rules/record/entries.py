@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tasks.rules.record.canonical import canonical
 
 Kind = Literal[
-    "opened", "review", "tests", "dependencies", "change_log", "checklist", "effect", "samples", "verdict", "gate", "approval", "refused",
-    "health", "smoke", "data", "logs", "metrics", "migration", "rollback", "note", "closed",
+    "opened", "review", "tests", "dependencies", "change_log", "checklist", "tick", "effect", "samples", "verdict", "gate", "approval",
+    "refused", "health", "smoke", "data", "logs", "metrics", "migration", "rollback", "note", "closed",
 ]  # fmt: skip
 ReleaseOutcome = Literal["deployed", "partly_deployed", "rolled_back", "refused", "failed", "cancelled", "skipped", "open"]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

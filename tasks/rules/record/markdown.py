@@ -15,7 +15,7 @@ from tasks.rules.record.view import Row, Summary, checks_of, rows_of, summary_of
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~-])")
 LONGEST_CELL = 400
 MAX_ROWS = 500
-TURNS = {"opened", "gate", "approval", "refused", "verdict", "rollback", "closed"}
+TURNS = {"opened", "gate", "approval", "tick", "refused", "verdict", "rollback", "closed"}
 """The kinds of entries that a short timeline has: where the release turned."""
 
 

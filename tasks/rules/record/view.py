@@ -16,12 +16,12 @@ WORDS: dict[ReleaseOutcome, str] = {
     "cancelled": "cancelled", "open": "under way", "partly_deployed": "partly deployed",
     "skipped": "skipped",
 }  # fmt: skip
-CHECKS = ("review", "tests", "dependencies", "change_log", "checklist", "health", "smoke", "data", "logs", "metrics", "migration")
+CHECKS = ("review", "tests", "dependencies", "change_log", "checklist", "tick", "health", "smoke", "data", "logs", "metrics", "migration")
 
 POST_DEPLOY = "post_deploy"
 PHASES: dict[Kind, str] = {
     "review": "pre-deploy", "tests": "pre-deploy", "dependencies": "pre-deploy", "change_log": "pre-deploy", "checklist": "pre-deploy",
-    "gate": "approval", "approval": "approval", "refused": "approval", "rollback": "rollback", "data": "post-deploy",
+    "tick": "checklist", "gate": "approval", "approval": "approval", "refused": "approval", "rollback": "rollback", "data": "post-deploy",
 }  # fmt: skip
 DOCS = re.compile(r"data/[a-z0-9-]+\.html")
 RUN_PAGE = re.compile(r"https?://[0-9A-Za-z.:/\[\]_-]+/flow-run/[0-9a-f-]{36}")

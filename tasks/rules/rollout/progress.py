@@ -8,6 +8,8 @@ from itertools import groupby
 from tasks.rules.record.entries import Entry, select
 from tasks.rules.rollout.steps import PlannedStep, done_in, paths_of
 
+WORDS = {"pre_deploy": "pre-deploy", "post_deploy": "post-deploy", "gate": "approval", "window": "wait for the window"}
+
 
 def progress_in_words(entries: Sequence[Entry]) -> str:
     """Say which step of how many a release is at, `step 9 of 14: watch 25 % in production`, from its record.
@@ -34,10 +36,8 @@ def progress_in_words(entries: Sequence[Entry]) -> str:
 def words_of(step: PlannedStep) -> str:
     """Name a step for people in a line of progress: `watch 25 % in production`."""
     share = "" if step.percent is None else f" {step.percent} %"
-    named = f" {step.name}" if step.name and step.kind != "window" else ""
-    words = {"pre_deploy": "pre-deploy", "post_deploy": "post-deploy", "gate": "approval", "window": "wait for the window"}.get(
-        step.kind, step.kind
-    )
+    named = f" {step.name}" if step.name and step.kind not in {"window", "ticks"} else ""
+    words = WORDS.get(step.kind, step.name if step.kind == "ticks" else step.kind)
     if step.kind == "verify" and step.percent == 0:
         words, share = "verify the canary before its traffic", ""
     return f"{words}{named}{share}{f' in {step.environment}' if step.environment else ''}"

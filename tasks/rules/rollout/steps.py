@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tasks.rules.plan.checklist import Before
 from tasks.rules.plan.data import Moment
 from tasks.rules.plan.migrations import When
 from tasks.rules.plan.plan import Judgement, Plan, Step
@@ -17,7 +18,9 @@ from tasks.rules.record.entries import Entry, Kind
 from tasks.rules.record.view import POST_DEPLOY
 from tasks.rules.rollout.migrations import due
 
-StepKind = Literal["pre_deploy", "gate", "window", "migrate", "deploy", "prepare", "verify", "shift", "watch", "promote", "post_deploy"]
+StepKind = Literal[
+    "pre_deploy", "ticks", "gate", "window", "migrate", "deploy", "prepare", "verify", "shift", "watch", "promote", "post_deploy",
+]  # fmt: skip
 BEFORE_TRAFFIC: tuple[CheckKind, ...] = ("health", "basic", "critical")
 ALL_CHECKS: tuple[CheckKind, ...] = (*BEFORE_TRAFFIC, "integration", "performance")
 VERIFIED = "verified"  # the name of a verdict on the checks before and after a share of traffic
@@ -38,7 +41,7 @@ class PlannedStep(BaseModel):
     percent: Annotated[int, Field(ge=0, le=100)] | None = None
     """The share of the traffic that the canary has then: 0 before its first. None if no share is concerned."""
     name: str = ""
-    """A migration's name; of a window the name of its entry."""
+    """A migration's name; of a window, and of what people tick, the name of its entry."""
     when: When | None = None
     """A migration's moment."""
     checks: tuple[CheckKind, ...] = ()
@@ -61,10 +64,12 @@ def steps_of(plan: Plan) -> tuple[PlannedStep, ...]:
     staging = plan.staging.ready_timeout_seconds
     return (
         PlannedStep(kind="pre_deploy", longest_seconds=_evidence_seconds(plan)),
+        *_ticks(plan, "staging"),
         *_migrations(plan, STAGING, "before"),
         PlannedStep(kind="deploy", environment=STAGING, longest_seconds=staging),
         *_migrations(plan, STAGING, "after"),
         _whole(plan, STAGING),
+        *_ticks(plan, "production"),
         PlannedStep(kind="gate"),
         *(step for number, wave in enumerate(waves_of(plan), start=1) for step in _wave(plan, wave, number)),
         PlannedStep(
@@ -110,6 +115,11 @@ def window_name(wave: int) -> str:
     return f"window {wave}"
 
 
+def ticks_name(before: Before) -> str:
+    """Name the entry that says that the items before a phase are ticked."""
+    return f"checklist {before}"
+
+
 def verification_at(plan: Plan, environment: str, percent: int) -> PlannedStep | None:
     """Find the verification of a canary at a share of the traffic: 0 before its first one, else after that step.
 
@@ -147,6 +157,12 @@ def paths_of(steps: Sequence[PlannedStep]) -> list[list[PlannedStep]]:
     if not steps[0].wave:
         return [list(steps)]
     return [[step for step in steps if step.environment == name] for name in dict.fromkeys(step.environment for step in steps)]
+
+
+def _ticks(plan: Plan, before: Before) -> list[PlannedStep]:
+    """List the wait for people who tick items before a phase, if the plan has a required one there."""
+    asks = any(item.required for item in plan.checklist.items_before(before))
+    return [PlannedStep(kind="ticks", name=ticks_name(before))] if asks else []
 
 
 def _wave(plan: Plan, places: Sequence[Place], number: int) -> list[PlannedStep]:
@@ -215,7 +231,8 @@ def _migrations(plan: Plan, environment: str, when: When, *, beside: int = 1) ->
 
 def _evidence_seconds(plan: Plan) -> float:
     asked = max((one.timeout_seconds for one in plan.dependencies), default=0)
-    return sum(getattr(one, "timeout_seconds", 0) for one in plan.tests) + asked
+    commands = max((one.timeout_seconds for one in plan.checklist.commands), default=0)
+    return sum(getattr(one, "timeout_seconds", 0) for one in plan.tests) + asked + commands
 
 
 def _data_seconds(plan: Plan, moment: Moment) -> float:
@@ -237,7 +254,7 @@ def _checks_seconds(plan: Plan, checks: Sequence[CheckKind], *, beside: int) -> 
 def _leaves(step: PlannedStep, entry: Entry, version: str) -> bool:
     """Say whether an entry is the one that a step leaves in the record."""
     kind, names = _TRACES[step.kind]
-    if step.kind == "window":
+    if step.kind in {"window", "ticks"}:
         names = (step.name,)
     if step.kind == "migrate":
         names = (f"{step.name} applied",)
@@ -250,6 +267,7 @@ def _leaves(step: PlannedStep, entry: Entry, version: str) -> bool:
 _BY_SHARE = ("shift", "watch", "verify")
 _TRACES: dict[StepKind, tuple[Kind, tuple[str, ...]]] = {
     "pre_deploy": ("checklist", ("",)),
+    "ticks": ("gate", ()),
     "gate": ("gate", ("unchanged",)),
     "window": ("gate", ()),
     "migrate": ("migration", ()),

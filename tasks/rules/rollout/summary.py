@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from tasks.rules.plan.checklist import Before, TickedItem
 from tasks.rules.plan.credentials import credentials_in_words, uses_of
 from tasks.rules.plan.data import Moment
 from tasks.rules.plan.plan import Plan, Step, Waves
 from tasks.rules.plan.targets import STAGING, place_of, production_of, target_of, waves_of
-from tasks.rules.rollout.steps import WITHOUT_CANARY, PlannedStep, extension_seconds, longest_seconds, smoke_in, steps_of
+from tasks.rules.rollout.steps import WITHOUT_CANARY, PlannedStep, extension_seconds, longest_seconds, smoke_in, steps_of, ticks_name
 from tasks.rules.rollout.waves import versions_in_words
 from tasks.rules.windows.words import window_in_words
 
@@ -19,7 +20,7 @@ INCONCLUSIVE = {
     "proceed": "it goes on, but with too few requests (no data) it rolls back",
     "rollback": "it rolls back",
 }
-STARTS = ("pre_deploy", "gate", "window", "shift", "post_deploy")  # the steps with which a sentence begins
+STARTS = ("pre_deploy", "ticks", "gate", "window", "shift", "post_deploy")  # the steps with which a sentence begins
 
 
 def duration(seconds: float) -> str:
@@ -82,6 +83,8 @@ def _sentences(steps: Iterable[PlannedStep]) -> list[list[PlannedStep]]:
 def _sentence(plan: Plan, version: str, runs: Mapping[str, str | None], steps: Sequence[PlannedStep]) -> str:
     """Say in one sentence what these steps do, and what a failure leads to."""
     first = steps[0]
+    if first.kind == "ticks":
+        return _ticks(plan, first)
     if first.kind in {"pre_deploy", "gate", "window", "post_deploy"}:
         return {"pre_deploy": _evidence, "gate": _gate, "window": _window, "post_deploy": _afterwards}[first.kind](plan)
     does = "; ".join(_clause(plan, version, runs, step) for step in steps)
@@ -192,8 +195,8 @@ def _before(plan: Plan, version: str, runs: Mapping[str, str | None]) -> str:
 def _evidence(plan: Plan) -> str:
     tests = [f"read {one.junit}" if hasattr(one, "junit") else f"run `{' '.join(one.command)}`" for one in plan.tests]
     asked = [f"ask {one.name}" + (f" for {one.version}" if one.version else "") for one in plan.dependencies]
-    wanted = [name for name, value in plan.checklist if value]
-    checklist = f"then tick off {', '.join(wanted)}" if wanted else "the checklist asks for nothing"
+    wanted = [*(name for name, value in plan.checklist.lines().items() if value), *(one.name for one in plan.checklist.commands)]
+    checklist = f"then check {', '.join(wanted)}" if wanted else "the checklist asks for nothing"
     return f"Evidence: {', '.join([*tests, *asked]) or 'none asked for'}; {checklist}. A failure ends the release; nothing has moved."
 
 
@@ -225,6 +228,22 @@ def _verification(plan: Plan, step: PlannedStep, *, moment: Moment | None = None
 
 def _suites(plan: Plan, moment: Moment) -> str:
     return ", ".join(suite.name for suite in plan.data if moment in suite.when)
+
+
+def _ticks(plan: Plan, step: PlannedStep) -> str:
+    """Say what people tick there."""
+    before: Before = "staging" if step.name == ticks_name("staging") else "production"
+    items = plan.checklist.items_before(before)
+    words = "; ".join(f"{one.name}, {one.text.rstrip('.')} ({_who(one)})" for one in items)
+    expiry = duration(plan.checklist.expires_after_minutes * 60)
+    return f"Checklist before {before}: people tick {words}. If a required item is still open after {expiry}, the release ends as refused."
+
+
+def _who(item: TickedItem) -> str:
+    """Say who ticks an item, with what, and who may skip it."""
+    asked = "" if item.evidence == "none" else f" with a {item.evidence}"
+    skipped = f", may be skipped by {' or '.join(item.skipped_by)}" if item.skipped_by else ""
+    return f"{' or '.join(item.who)}{asked}{skipped}{'' if item.required else ', optional'}"
 
 
 def _gate(plan: Plan) -> str:

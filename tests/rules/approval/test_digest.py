@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tasks.rules.approval.digest import digest
 from tasks.rules.evidence.change_log import ChangeLog, Commit
+from tasks.rules.plan.checklist import TickedItem
 from tasks.rules.plan.plan import Plan
 from tasks.rules.policy.policy import Policy
 from tasks.rules.record.canonical import canonical, fingerprint
@@ -18,6 +19,7 @@ PLAN = Plan.model_validate({
     "judgement": {"slis": [{"name": "errors", "indicator": "errors"}]}, "staging": {"platform": "local/a"},
     "production": {"platform": "local/b", "steps": [{"percent": 100}]}, "approval": {"quorum": 0}, "rollback": {},
 })  # fmt: skip
+ITEM = TickedItem(name="backup", text="A backup was read", who=["ada"])
 LOG = ChangeLog("1.0", "1.1", "upgrade", (Commit("a" * 40, "Ada", 1, "Fix"),))
 CURRENT = {"staging": "1.0", "production": None}
 PLATFORMS = {"staging": fingerprint({"command": ["serve"]}), "production": fingerprint({"command": ["serve", "--fast"]})}
@@ -53,12 +55,13 @@ def test_a_policy_that_is_applied_changed_or_removed_gives_another_digest() -> N
     "changed",
     [
         (PLAN.model_copy(update={"service": "other"}), "1.1", LOG, CURRENT, PLATFORMS),
+        (PLAN.model_copy(update={"checklist": PLAN.checklist.model_copy(update={"items": [ITEM]})}), "1.1", LOG, CURRENT, PLATFORMS),
         (PLAN, "1.2", LOG, CURRENT, PLATFORMS),
         (PLAN, "1.1", ChangeLog("1.0", "1.1", "upgrade", ()), CURRENT, PLATFORMS),
         (PLAN, "1.1", LOG, {"staging": "1.0", "production": "1.0"}, PLATFORMS),
         (PLAN, "1.1", LOG, CURRENT, {**PLATFORMS, "production": fingerprint({"command": ["serve"]})}),
     ],
-    ids=["plan", "version", "change log", "current", "platform"],
+    ids=["plan", "item", "version", "change log", "current", "platform"],
 )
 def test_any_change_gives_another_digest(changed: tuple[Any, ...]) -> None:
     """Plan, version, changes, running versions and platforms are all in it."""

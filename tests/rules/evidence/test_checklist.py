@@ -69,6 +69,35 @@ def test_what_is_not_asked_is_not_judged() -> None:
     assert len(judge_checklist(plan, Facts())) == 3
 
 
+@pytest.mark.parametrize(
+    ("commands", "outcome"),
+    [
+        ({}, "no_data"),
+        ({"disk": TestEvidence("failed", "df exited 1")}, "failed"),
+        ({"disk": TestEvidence("passed", "df exited 0")}, "passed"),
+    ],
+)
+def test_a_command_answers_a_line(commands: dict[str, TestEvidence], outcome: str) -> None:
+    """One that was not run does not pass."""
+    plan = Plan.model_validate({**RAW, "checklist": {"commands": [{"name": "disk", "command": ["df"]}]}})
+    found = judge_checklist(plan, replace(GOOD, commands=commands))
+    assert {item.name: item.outcome for item in found}["disk"] == outcome
+    assert all_passed(found) == (outcome == "passed")
+
+
+ITEM = {"name": "backup", "text": "A backup was read", "evidence": "link"}
+
+
+def test_the_course_says_what_people_tick() -> None:
+    """Before which phase, who, with which evidence, who may skip it, and what silence leads to."""
+    items = [ITEM, {**ITEM, "name": "call", "before": "staging", "who": ["tom"], "skipped_by": ["grace"], "required": False}]
+    plan = Plan.model_validate({**RAW, "checklist": {"items": [*items, {**ITEM, "name": "told", "before": "staging"}]}})
+    text = "\n".join(describe_course(plan, "1.1", {}))
+    assert "Checklist before production: people tick backup, A backup was read (ada or grace with a link). If" in text
+    assert "before staging: people tick call, A backup was read (tom with a link, may be skipped by grace, optional); told" in text
+    assert "still open after 24 h, the release ends as refused" in text
+
+
 def test_the_course_says_steps_people_and_rollbacks() -> None:
     """The sentences carry the versions, shares, times, names and consequences."""
     text = "\n".join(describe_course(PLAN, "1.1", {"staging": None, "production": "1.0"}))

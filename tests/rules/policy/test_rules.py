@@ -45,6 +45,9 @@ STEPS = {"platform": BLOCK, "steps": [{"percent": 50, "watch_seconds": 1}, {"per
 EU_AND_US = {"targets": [{"name": "eu", "platform": BLOCK}, {"name": "us", "platform": "local/us"}], "steps": STEPS["steps"]}
 
 
+BACKUP = {"name": "backup", "text": "A backup was read"}
+
+
 def test_a_plan_that_keeps_its_policy_has_no_conflict() -> None:
     """The rules side by side are there all the same."""
     assert conflicts(plan_of(), [policy_of()]) == []
@@ -59,6 +62,8 @@ def test_a_plan_that_keeps_its_policy_has_no_conflict() -> None:
         ({"approval": {"quorum": 1, "approvers": ["ada"]}}, {}, ["approval.quorum", "approval.quorum"]),
         ({"approval": {"quorum": 2, "approvers": ["ada", "dora"]}}, {}, ["approval.approvers", "approval.approvers"]),
         ({"checklist": {"tests_passed": False}}, {}, ["checklist.tests_passed", "checklist"]),
+        ({}, {"ticked": ["backup"]}, ["checklist.items", "ticked"]),
+        ({"checklist": {"items": [{**BACKUP, "required": False}]}}, {"ticked": ["backup"]}, ["checklist.items", "ticked"]),
         ({"staging": {"platform": BLOCK}, "production": {**STEPS, "platform": "local/a"}}, {}, ["staging.platform", "environment"]),
         ({}, {"environment": "staging", "approval": {"quorum": 0}, "least_analysis": None}, ["production.platform", "environment"]),
         ({"judgement": {"slis": [SLOW]}}, {}, ["judgement.slis", "least_analysis.indicators"]),
@@ -87,6 +92,13 @@ def test_a_plan_may_be_stricter() -> None:
     )
     assert conflicts(strict, [policy_of()]) == []
     assert effective_rules(strict, [policy_of()]).quorum == 3
+
+
+def test_a_plan_has_the_ticked_items_that_a_policy_names() -> None:
+    """As required ones; both lists are shown side by side."""
+    plan, policy = plan_of(checklist={"items": [BACKUP]}), policy_of(ticked=["backup"])
+    assert conflicts(plan, [policy]) == []
+    assert next(line for line in compare_rules(plan, [policy]) if line.field == "checklist.items").policy == "backup"
 
 
 def test_a_policy_of_other_blocks_says_nothing_about_a_plan() -> None:
@@ -139,7 +151,7 @@ def test_the_effective_rules_are_at_least_as_strict_as_each_of_them(plan: Plan, 
     )
     assert rules.quorum >= plan.approval.quorum
     assert set(rules.approvers) <= set(plan.approval.approvers)
-    assert set(rules.checklist) >= {name for name, is_asked in plan.checklist if is_asked}
+    assert set(rules.checklist) >= {name for name, is_asked in plan.checklist.lines().items() if is_asked}
     for policy in every:
         assert rules.quorum >= policy.approval.quorum
         assert not policy.approval.approvers or set(rules.approvers) <= set(policy.approval.approvers)
@@ -154,7 +166,7 @@ def test_a_plan_without_a_conflict_can_be_approved_and_is_what_counts(plan: Plan
     if not conflicts(plan, every):
         rules = effective_rules(plan, every)
         assert rules.quorum == plan.approval.quorum <= len(rules.approvers)
-        assert set(rules.checklist) == {name for name, is_asked in plan.checklist if is_asked}
+        assert set(rules.checklist) == {name for name, is_asked in plan.checklist.lines().items() if is_asked}
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,8 @@ def targets_of(*waves: int) -> Plan:
 def trace_of(step: PlannedStep, version: str = "1.1") -> dict[str, Any]:
     """Write the fields of the entry that a step leaves."""
     kinds: dict[str, tuple[Kind, str]] = {
-        "pre_deploy": ("checklist", ""), "gate": ("gate", "unchanged"), "deploy": ("effect", "promote"), "prepare": ("effect", "prepare"),
+        "pre_deploy": ("checklist", ""), "gate": ("gate", "unchanged"), "ticks": ("gate", step.name), "deploy": ("effect", "promote"),
+        "prepare": ("effect", "prepare"),
         "verify": ("verdict", version if step.whole else "verified"), "shift": ("effect", "shift"), "watch": ("verdict", "watch"),
         "promote": ("effect", "promote"), "post_deploy": ("verdict", "post_deploy"),
     }  # fmt: skip
@@ -64,6 +65,17 @@ def review_of(plan: Plan) -> dict[str, Any]:
     """Write the entry of a review that holds the steps, as `pre_deploy` does."""
     steps = [step.model_dump(mode="json", exclude_defaults=True) for step in steps_of(plan)]
     return {"kind": "review", "evidence": {"version": "1.1", "steps": steps}}
+
+
+def test_people_tick_before_staging_and_before_they_approve() -> None:
+    """A phase without a required item is not waited for."""
+    items = [{"name": name, "text": "x", "who": ["ada"], "before": name, "required": False} for name in ("staging", "production")]
+    plans = [Plan.model_validate({**plan_of().model_dump(), "checklist": {"tests_passed": False, "items": one}}) for one in (
+        items, [{**item, "required": True} for item in items],
+    )]  # fmt: skip
+    names = [[words_of(step) for step in steps_of(plan)][:6] for plan in plans]
+    assert names[0][:4] == ["pre-deploy", "deploy in staging", "verify in staging", "approval"]
+    assert names[1] == ["pre-deploy", "checklist staging", "deploy in staging", "verify in staging", "checklist production", "approval"]
 
 
 def test_a_release_goes_through_its_steps_in_this_order() -> None:
