@@ -29,6 +29,12 @@ from blocks.script.words import ALL_PERCENT, Act, check_version, previous_after,
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 
 
+ENVIRONMENT = "Environment variables of the scripts, beside PATH, HOME, SHIPWAY_VERSION and the like; all values are hidden as secrets."
+ROTATES = (
+    "Which of these variables are secrets that are rotated: a rollback may take their present values, of all others those of the release."
+)
+
+
 class ScriptPlatform(Block):
     """Deploys by the service's own scripts on this machine; what runs is what its `status` prints."""
 
@@ -46,11 +52,8 @@ class ScriptPlatform(Block):
         default="", description="With `shift`: where one version is reached past the split, with `{version}` in it."
     )
     working_directory: str = Field(default=".", description="Where the scripts run; in a file of blocks, relative to that file.")
-    environment: dict[str, SecretStr] = Field(
-        default_factory=dict,
-        description="Environment variables of the scripts, beside some of the system's (PATH, HOME …) and SHIPWAY_VERSION and the like. "
-        "All values are secrets: the API shows none, and no text of a release does.",
-    )
+    environment: dict[str, SecretStr] = Field(default_factory=dict, description=ENVIRONMENT)
+    rotates: list[str] = Field(default_factory=list, description=ROTATES)
     user: str = Field(default="", description="Who runs them, if Shipway runs as root: a user of the group shipway-scripts.")
     folder: str = Field(
         default="", description="Where notes and output are kept; empty means a folder of the block's name in Shipway's home."

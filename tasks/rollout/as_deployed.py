@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -25,12 +24,6 @@ from tasks.rollout.platforms import KNOWN, known_class, load_block, load_platfor
 
 GITOPS = "gitops/"
 ANSWER_SECONDS = 30.0
-LEADING = re.compile(
-    r"(PATH|HOME|SHELL|ENV|BASH_ENV|IFS|LD_.*|DYLD_.*|PYTHON.*|PERL5.*|RUBY(OPT|LIB)|NODE_(OPTIONS|PATH)|.*_PROXY|SHIPWAY_.*"
-    r"|GIT_(SSH.*|CONFIG.*|EXEC_PATH|PROXY_COMMAND|ASKPASS))",
-    re.IGNORECASE,
-)
-"""Environment variables that say what is run, or where it leads: they are no secrets that were rotated."""
 Answers = Callable[[Block], Awaitable[str]]
 
 
@@ -150,7 +143,9 @@ def _with_secrets_of(was: Block, now: Any) -> Block:
 
 
 def _renewed(was: BaseModel, now: BaseModel) -> dict[str, Any]:
+    """Give the secrets that may have been rotated; of a table only those that the block of the release names: any other may lead elsewhere."""
     changed: dict[str, Any] = {}
+    rotated = was.rotates if isinstance(was, ScriptPlatform) else ()
     for name in type(was).model_fields:
         before, after = getattr(was, name), getattr(now, name)
         if name == "config" and isinstance(before, SecretStr) and isinstance(after, SecretStr):
@@ -158,17 +153,10 @@ def _renewed(was: BaseModel, now: BaseModel) -> dict[str, Any]:
         elif isinstance(before, SecretStr | SecretBytes) and type(before) is type(after) and before.get_secret_value():
             changed[name] = after
         elif isinstance(before, dict) and isinstance(after, dict):
-            changed[name] = before | {one: after[one] for one, value in before.items() if _is_renewed(one, value, after.get(one))}
+            changed[name] = before | {one: after[one] for one in rotated if before.get(one) and isinstance(after.get(one), SecretStr)}
         elif isinstance(before, BaseModel) and type(before) is type(after):
             changed[name] = before.model_copy(update=_renewed(before, after))
     return changed
-
-
-def _is_renewed(name: str, before: object, after: object) -> bool:
-    """Say whether a value in a table, as an environment variable, is a secret that may have been rotated."""
-    return (
-        isinstance(before, SecretStr) and isinstance(after, SecretStr) and bool(before.get_secret_value()) and not LEADING.fullmatch(name)
-    )
 
 
 async def _unasked(_block: Block) -> str:
@@ -180,7 +168,8 @@ async def _answers(block: Any) -> str:
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             if isinstance(block, Platform):
-                return str((await block.current()).get("trouble", "")) if isinstance(block, ScriptPlatform) else ""
+                position = await block.current()
+                return str(position.get("trouble", "")) if isinstance(block, ScriptPlatform) else ""
             if isinstance(block, Identified):
                 await block.identity()
             elif hasattr(block, "work_copy"):

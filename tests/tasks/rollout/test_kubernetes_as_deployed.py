@@ -9,6 +9,7 @@ import pytest
 from prefect.blocks.core import Block
 from pydantic import SecretStr
 
+from blocks.errors import BadInput
 from blocks.key_folder.places import Kept, keep_place, whole_settings
 from blocks.kubernetes.platform import KubernetesPlatform
 from tasks.approval import protection
@@ -18,10 +19,10 @@ from tasks.rollout.as_deployed import load_platform_to_roll_back
 NAME = "kubernetes/shop"
 
 
-def kubeconfig(server: str) -> SecretStr:
+def kubeconfig(server: str, token: str = "t") -> SecretStr:  # noqa: S107 - of no server
     """Write one that leads to a server."""
     return SecretStr(
-        json.dumps({"clusters": [{"name": "c", "cluster": {"server": server}}], "users": [{"name": "u", "user": {"token": "t"}}]})
+        json.dumps({"clusters": [{"name": "c", "cluster": {"server": server}}], "users": [{"name": "u", "user": {"token": token}}]})
     )
 
 
@@ -91,3 +92,25 @@ async def test_an_edit_changes_nothing_for_the_rollback(field: str, monkeypatch:
     monkeypatch.setattr(as_deployed, "kubeconfig_from", credentials)
     found = await load_platform_to_roll_back(NAME, field="production.platform")
     assert whole_settings(found) == whole_settings(RELEASED)
+
+
+async def test_a_cluster_is_asked_whether_the_token_of_the_release_still_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was rotated is replaced by the one that the block has now, which goes to the same server."""
+    keep_place(NAME, Kept("kubernetes 1", await protection._whole(NAME, RELEASED)))
+    asked: list[str] = []
+
+    async def load(_: str, *, field: str) -> Block:
+        del field
+        return RELEASED.model_copy(update={"config": kubeconfig("https://evil", "new")})
+
+    async def current(block: KubernetesPlatform) -> dict[str, str]:
+        asked.append(block.config.get_secret_value())
+        if block.config == kubeconfig("https://one"):
+            raise BadInput("the API server does not accept the credentials", field="config", fix="Renew them")
+        return {"trouble": "its state was changed from outside"}  # which its token is not to blame for
+
+    monkeypatch.setattr(as_deployed, "load_block", load)
+    monkeypatch.setattr(KubernetesPlatform, "current", current)
+    found: Any = await load_platform_to_roll_back(NAME, field="production.platform")
+    assert found.config == kubeconfig("https://one", "new")
+    assert asked == [kubeconfig("https://one", token).get_secret_value() for token in ("t", "new")]

@@ -49,6 +49,7 @@ def make(tmp_path: Path) -> Make:
             working_directory=str(tmp_path),
             folder=str(tmp_path / "notes"),
             environment={name: SecretStr(value) for name, value in environment.items()},
+            rotates=["TOKEN", "GONE"],
             timeout_seconds=10,
         )
 
@@ -72,14 +73,30 @@ async def to_roll_back(was: ScriptPlatform, now: ScriptPlatform, monkeypatch: py
     return found
 
 
-def test_secrets_in_a_table_are_renewed_and_what_leads_elsewhere_is_not(make: Make) -> None:
-    """Neither a name that is new, nor a variable that says what is run; what was removed stays."""
-    names = dict.fromkeys(["TOKEN", "PATH", "LD_PRELOAD", "PYTHONPATH", "https_proxy", "GIT_SSH_COMMAND", "GONE"], "old")
-    now = make(**{**dict.fromkeys(names, "new"), "MORE": "new"})
+def test_only_the_variables_that_the_block_of_the_release_names_are_renewed(make: Make) -> None:
+    """Any other may say where a script leads, or what it runs; nor do a new name and a longer list count. What was removed stays."""
+    names = dict.fromkeys(["TOKEN", "API_URL", "PATH", "LD_PRELOAD", "https_proxy", "GONE"], "old")
+    now = make(**{**dict.fromkeys(names, "new"), "MORE": "new"}).model_copy(update={"rotates": ["TOKEN", "API_URL", "MORE"]})
     del now.environment["GONE"]
     found = as_deployed._with_secrets_of(make(**names), now)
     assert isinstance(found, ScriptPlatform)
     assert {name: one.get_secret_value() for name, one in found.environment.items()} == {**names, "TOKEN": "new"}
+    assert found.rotates == ["TOKEN", "GONE"]
+
+
+async def test_production_s_secrets_go_to_no_address_that_someone_edited(
+    make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Although `status` fails by the address of the release and answers by the other one."""
+    script = (tmp_path / "shop.sh").read_text()
+    was = make(TOKEN="new-token", API_URL="good")
+    now = make(API_URL="evil")
+    platform = await to_roll_back(was, now, monkeypatch)
+    (tmp_path / "shop.sh").write_text(
+        script.replace("#!/bin/sh\n", '#!/bin/sh\n[ "$1" != status ] || [ "$API_URL" = evil ] || exit 7\n', 1)
+    )
+    platform = await as_deployed.load_platform_to_roll_back(NAME, field="production.platform")  # type: ignore[assignment]
+    assert {name: one.get_secret_value() for name, one in platform.environment.items()} == {"TOKEN": "new-token", "API_URL": "good"}
 
 
 async def test_rotated_secrets_that_status_needs_count(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
