@@ -143,7 +143,7 @@ def _with_secrets_of(was: Block, now: Any) -> Block:
 
 
 def _renewed(was: BaseModel, now: BaseModel) -> dict[str, Any]:
-    """Give the secrets that may have been rotated; of a table only those that the block of the release names: any other may lead elsewhere."""
+    """Give the secrets that may have been rotated; of a table those that the release's block names, as any other may lead elsewhere."""
     changed: dict[str, Any] = {}
     rotated = was.rotates if isinstance(was, ScriptPlatform) else ()
     for name in type(was).model_fields:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from blocks.errors import BadInput, Refused, ShipwayError, Superseded, Temporary
-from flows.lifecycle import finalize
+from flows.lifecycle import closing, finalize
 from flows.rollout import moved, retake, revert
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.ending import Ending
@@ -65,7 +65,7 @@ class Places:
         monkeypatch.setattr(retake, "retried", lambda work: work)
         monkeypatch.setattr(moved, "platform_of", self.platform_of)
         monkeypatch.setattr(revert, "read_position", self.act("read"))
-        monkeypatch.setattr(finalize, "append_entry", nothing)
+        monkeypatch.setattr(closing, "append_entry", nothing)
         monkeypatch.setattr(finalize, "environments_reversed", lambda _: [US, EU, "staging"])
         monkeypatch.setattr(finalize, "waves_reversed", lambda _: [[US, EU]])
         monkeypatch.setattr(finalize, "release_lease", self.act("give up"))

@@ -137,7 +137,7 @@ async def test_a_file_that_no_release_acted_by_is_as_it_is(desk: Desk) -> None:
     assert await desk.goes_to() == "local/shop"
     desk.file.write_text("[")
     kept_path("begun", RUN).unlink()
-    with pytest.raises(BadInput, match="problem"):
+    with pytest.raises(BadInput, match="is not a plan"):
         await desk.begin()
     assert (await desk.begin(environment="staging")).plan.service == "shop"
 

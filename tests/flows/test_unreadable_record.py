@@ -9,7 +9,7 @@ import pytest
 
 from blocks.errors import Tampered
 from blocks.outside_text import as_ending
-from flows.lifecycle import finalize
+from flows.lifecycle import closing, finalize
 from flows.rollout import moved
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.ending import Ending
@@ -31,7 +31,7 @@ class World:
             monkeypatch.setattr(module, "read_entries", self.give([]))
         monkeypatch.setattr(moved, "read_entry", self.give(None))
         monkeypatch.setattr(finalize, "closing_entry", self.give(None))
-        monkeypatch.setattr(finalize, "append_entry", self.write)
+        monkeypatch.setattr(closing, "append_entry", self.write)
         monkeypatch.setattr(finalize, "roll_back_moved", self.undo)
         monkeypatch.setattr(finalize, "stays_forward", self.give(None))
         monkeypatch.setattr(finalize, "waves_reversed", lambda _: [["production"]])

@@ -96,7 +96,7 @@ def test_the_page_says_outcome_people_and_times() -> None:
         what="x",
         evidence={"service": "guestbook", "version": "1.2.0", "baseline": "1.1.0"},
     )
-    asked = chain(opened, at=START + timedelta(seconds=10), kind="gate", who="shipway", what="Waits.")
+    asked = chain(opened, at=START + timedelta(seconds=10), kind="gate", who="shipway", what="Waits.", evidence={"suspends_until": "later"})
     agreed = chain(asked, at=START + timedelta(minutes=30), kind="approval", who="ada", what="Yes.", evidence={"decision": "approved"})
     closed = chain(agreed, at=START + timedelta(minutes=31), kind="closed", who="shipway", what="Done.", evidence={"outcome": "deployed"})
     page = render_page([opened, asked, agreed, closed], problems=[])
