@@ -11,7 +11,7 @@ from prefect.runtime import flow_run
 
 from blocks.errors import Refused, Superseded
 from blocks.outside_text import OutsideText, as_ending, error_text
-from blocks.platform import Lease, Platform, RollsBack
+from blocks.platform import Lease, Platform
 from flows.lifecycle.context import Phase, begin_phase, informed, platform_of
 from flows.rollout.choice import choice_for
 from flows.rollout.known import expect_known_there
@@ -19,18 +19,18 @@ from flows.rollout.left import keep_what_is_left, leaving_nothing_if_it_fails, r
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.moved import is_moved_now, versions_before
 from flows.rollout.others import faults_of_others
-from flows.rollout.prepare import prepare
+from flows.rollout.redeploy import redeploy
 from flows.rollout.retake import with_lease
 from flows.verify import verified
 from tasks.analysis.recovery import watch_recovery
 from tasks.lifecycle.retries import as_temporary, named, retried
 from tasks.notify import tell
 from tasks.record.journal import say
-from tasks.rollout.rollout import abort_canary, called, promote_revision, read_position, shift_traffic
+from tasks.rollout.rollout import abort_canary, read_position
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.results import RollbackResult
 from tasks.rules.plan.request import AnyReason
-from tasks.rules.plan.targets import is_production, place_of
+from tasks.rules.plan.targets import is_production
 from tasks.rules.rollout.rollback import RollbackChoice
 
 Tried = dict[str, RollbackResult | Exception]  # by environment: how its rollback ended, or why it could not be carried out
@@ -254,21 +254,8 @@ async def _act(phase: Phase, platform: Platform, choice: RollbackChoice, *, envi
     if choice.kind == "abort":
         await named(abort_canary, f"abort the canary in {environment}")(platform, lease=lease)
     elif choice.kind == "redeploy" and choice.version:
-        key = f"rollback/{environment}/{choice.version}{f'/{number}' if number else ''}"
-        seconds = place_of(phase.plan, environment).ready_timeout_seconds
-        starting = platform.rolling_back() if isinstance(platform, RollsBack) else platform
-        there = await prepare(
-            phase, starting, choice.version, environment=environment, lease=lease, timeout_seconds=seconds,
-            title=f"prepare {choice.version} in {environment}", key=f"{key}/prepare",
-        )  # fmt: skip
-        version = called(there, choice.version) or choice.version
-        await named(shift_traffic, f"shift all traffic in {environment}")(
-            platform, version=version, percent=100, lease=lease, key=phase.key(f"{key}/shift")
-        )
-        await named(promote_revision, f"promote {version} in {environment}")(
-            platform, version=version, lease=lease, key=phase.key(f"{key}/promote")
-        )
-        return replace(choice, version=version)
+        there = await redeploy(phase, platform, choice.version, environment=environment, lease=lease, number=number)
+        return replace(choice, version=there)
     return choice
 
 

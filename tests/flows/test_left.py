@@ -9,7 +9,7 @@ import pytest
 
 from blocks.errors import Refused, RolloutFailed
 from blocks.outside_text import as_reason
-from flows.rollout import known, left, revert
+from flows.rollout import known, left, redeploy, revert
 from flows.rollout.bad_version import expect_known
 from tasks.record import journal
 from tasks.record.before import keep_before
@@ -168,8 +168,8 @@ async def test_a_rollback_that_failed_leaves_nothing_where_the_version_serves_on
         world.platform.position.update(canary="V0", percent=0)
         raise RolloutFailed("V0 does not come up")
 
-    monkeypatch.setattr(revert, "prepare", broken)
-    monkeypatch.setattr(revert, "place_of", lambda *_: SimpleNamespace(ready_timeout_seconds=1))
+    monkeypatch.setattr(redeploy, "prepare", broken)
+    monkeypatch.setattr(redeploy, "place_of", lambda *_: SimpleNamespace(ready_timeout_seconds=1))
     stand(world, "BAD", previous="V0")
     with rolling_back(), pytest.raises(RolloutFailed):
         await revert.roll_back(world.phase, "production", reason=as_reason("x"), to="", bad="BAD", on_demand=True)

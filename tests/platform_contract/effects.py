@@ -83,6 +83,20 @@ class EffectContract:
         assert where(await environment.platform().current()) == (environment.first, environment.second, 0)
         await environment.expect_answers(environment.first)
 
+    async def test_a_rollback_that_takes_over_before_the_promotion_goes_on_with_the_version_that_has_all_requests(
+        self, environment: ContractEnvironment
+    ) -> None:
+        """Two rollbacks to the same version: the second one shifts and promotes what the first one started, and nothing is given back."""
+        first = await environment.platform().acquire_lease("rollback-1", takeover=True)
+        await environment.bring(first, environment.second, ALL)
+        second = await environment.platform().acquire_lease("rollback-2", takeover=True)
+        assert where(await environment.platform().current()) == (environment.first, environment.second, ALL)
+        await environment.platform().shift(ALL, second)
+        await environment.expect_answers(environment.second)
+        await environment.platform().promote(second)
+        assert where(await environment.platform().current()) == (environment.second, None, 0)
+        await environment.expect_answers(environment.second)
+
     async def test_another_version_replaces_the_canary_and_the_baseline_removes_it(self, environment: ContractEnvironment) -> None:
         """There is one canary at most; the version that serves needs none."""
         lease = await environment.platform().acquire_lease("run-1")

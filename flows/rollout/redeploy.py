@@ -1,0 +1,66 @@
+"""Bring the version that a rollback returns to back into service: started beside the bad one, given all traffic, promoted."""
+
+from __future__ import annotations
+
+from blocks.errors import RolloutFailed, WorldMoved
+from blocks.outside_text import error_text
+from blocks.platform import Lease, Platform, RollsBack
+from flows.lifecycle.context import Phase
+from flows.rollout.prepare import prepare
+from tasks.lifecycle.retries import named, retried
+from tasks.record.journal import say
+from tasks.rollout.rollout import called, promote_revision, read_position, shift_traffic
+from tasks.rules.plan.targets import place_of
+
+
+async def redeploy(phase: Phase, platform: Platform, version: str, *, environment: str, lease: Lease, number: int) -> str:
+    """Deploy an earlier version; one that has requests already, as another rollback started it, is not begun anew.
+
+    To prepare it would give its requests back to the bad version first.
+
+    Args:
+        phase: The release, or the rollback.
+        platform: The environment.
+        version: What to return to.
+        environment: The environment's name.
+        lease: The lease under which it is done.
+        number: How often the lease was acquired again.
+
+    Returns:
+        The version as it is called there, which may name an earlier configuration.
+    """
+    key = f"rollback/{environment}/{version}{f'/{number}' if number else ''}"
+    there = await _goes_on(phase, platform, version, environment=environment, lease=lease, key=key)
+    if there is None:
+        starting = platform.rolling_back() if isinstance(platform, RollsBack) else platform
+        position = await prepare(
+            phase, starting, version, environment=environment, lease=lease,
+            timeout_seconds=place_of(phase.plan, environment).ready_timeout_seconds,
+            title=f"prepare {version} in {environment}", key=f"{key}/prepare",
+        )  # fmt: skip
+        there = called(position, version) or version
+        await _shift(phase, platform, there, environment=environment, lease=lease, key=key)
+    await named(promote_revision, f"promote {there} in {environment}")(
+        platform, version=there, lease=lease, key=phase.key(f"{key}/promote")
+    )
+    return there
+
+
+async def _goes_on(phase: Phase, platform: Platform, version: str, *, environment: str, lease: Lease, key: str) -> str | None:
+    """Shift all traffic to the version if it is a canary with requests; None if it is not, or if that fails: then it is begun anew."""
+    position = await retried(read_position)(platform)
+    canary = position["canary"]
+    if not canary or not position["percent"] or called({**position, "baseline": None}, version) != canary:
+        return None
+    try:
+        await _shift(phase, platform, canary, environment=environment, lease=lease, key=f"{key}/goes on")
+    except (RolloutFailed, WorldMoved) as error:
+        say(f"{canary} gets {position['percent']} % in {environment}, and cannot get all traffic: {error_text(error)}. It is started anew")
+        return None
+    return canary
+
+
+async def _shift(phase: Phase, platform: Platform, version: str, *, environment: str, lease: Lease, key: str) -> None:
+    await named(shift_traffic, f"shift all traffic in {environment}")(
+        platform, version=version, percent=100, lease=lease, key=phase.key(f"{key}/shift")
+    )

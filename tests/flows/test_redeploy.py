@@ -1,0 +1,89 @@
+"""What a rollback does to bring a version back: nothing is begun anew that has requests already."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from blocks.errors import Superseded, WorldMoved
+from blocks.platform import Lease
+from flows.rollout import redeploy
+from tests.tasks.fake_platform import FakePlatform
+
+LEASE = Lease(owner="r2", generation=2)
+
+
+class Desk:
+    """Stands in for the release; tasks are called as plain functions."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **position: Any) -> None:
+        """Let an environment run BAD, taken over by the rollback r2."""
+        self.platform = FakePlatform(baseline="BAD", canary=None)
+        here: Any = self.platform.position
+        here.update({"owner": "r2", "generation": 2, **position})
+        self.said: list[str] = []
+        monkeypatch.setattr(redeploy, "retried", lambda work: work.fn)
+        monkeypatch.setattr(redeploy, "named", lambda work, _: work.fn)
+        monkeypatch.setattr(redeploy, "prepare", self.prepare)
+        monkeypatch.setattr(redeploy, "place_of", lambda *_: SimpleNamespace(ready_timeout_seconds=5))
+        monkeypatch.setattr(redeploy, "say", self.said.append)
+
+    async def prepare(self, _: Any, platform: FakePlatform, version: str, *, lease: Lease, timeout_seconds: float, **__: Any) -> Any:
+        """Prepare as the task does."""
+        await platform.prepare(version, lease, timeout_seconds=timeout_seconds)
+        return await platform.current()
+
+    async def redeploy(self) -> str:
+        """Bring GOOD back."""
+        phase: Any = SimpleNamespace(plan=None, key=lambda name: name)
+        return await redeploy.redeploy(phase, self.platform, "GOOD", environment="production", lease=LEASE, number=0)
+
+    @property
+    def effects(self) -> list[str]:
+        """What was done to the platform, without leases."""
+        return [call.rpartition(" ")[0].removesuffix(" 2") for call in self.platform.calls]
+
+
+@pytest.mark.parametrize("percent", [1, 50, 100])
+async def test_a_version_that_has_requests_already_gets_all_and_is_not_prepared_again(
+    monkeypatch: pytest.MonkeyPatch, percent: int
+) -> None:
+    """Another rollback started it; to prepare it would give its requests back to the bad version first."""
+    desk = Desk(monkeypatch, canary="GOOD", percent=percent)
+    assert await desk.redeploy() == "GOOD"
+    assert desk.effects == ["shift 100", "promote"]
+    assert desk.platform.position["baseline"] == "GOOD"
+
+
+@pytest.mark.parametrize("there", [{"canary": None, "percent": 0}, {"canary": "GOOD", "percent": 0}, {"canary": "WORSE", "percent": 50}])
+async def test_everything_else_is_prepared(monkeypatch: pytest.MonkeyPatch, there: dict[str, Any]) -> None:
+    """A canary without requests may not be up; another version's goes first."""
+    desk = Desk(monkeypatch, **there)
+    assert await desk.redeploy() == "GOOD"
+    assert desk.effects == ["prepare GOOD", "shift 100", "promote"]
+
+
+async def test_a_version_that_cannot_get_all_requests_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one whose process crashed meanwhile."""
+    desk = Desk(monkeypatch, canary="GOOD", percent=50)
+    shift, fails = desk.platform.shift, iter([True, False])
+
+    async def crashed(percent: int, lease: Lease) -> None:
+        if next(fails):
+            raise WorldMoved("its process is gone")
+        await shift(percent, lease)
+
+    monkeypatch.setattr(desk.platform, "shift", crashed)
+    assert await desk.redeploy() == "GOOD"
+    assert desk.effects == ["prepare GOOD", "shift 100", "promote"]
+    assert "cannot get all traffic" in desk.said[0]
+
+
+async def test_a_newer_rollback_ends_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not begun anew."""
+    desk = Desk(monkeypatch, canary="GOOD", percent=50, generation=3)
+    with pytest.raises(Superseded):
+        await desk.redeploy()
+    assert desk.effects == []
