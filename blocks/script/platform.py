@@ -22,17 +22,11 @@ from blocks.script import run as runs
 from blocks.script.counts import read_counts
 from blocks.script.effects import Environment
 from blocks.script.programs import plain
-from blocks.script.settings import Scripts, fault
+from blocks.script.settings import ENVIRONMENT, ROTATES, Scripts, fault
 from blocks.script.state import Notes
 from blocks.script.words import ALL_PERCENT, Act, check_version, previous_after, progress_lines
 
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
-
-
-ENVIRONMENT = "Environment variables of the scripts, beside PATH, HOME, SHIPWAY_VERSION and the like; all values are hidden as secrets."
-ROTATES = (
-    "Which of these variables are secrets that are rotated: a rollback may take their present values, of all others those of the release."
-)
 
 
 class ScriptPlatform(Block):
@@ -67,6 +61,7 @@ class ScriptPlatform(Block):
     stop_seconds: Annotated[float, Field(ge=0, le=600)] = Field(default=5, description="Longest wait between SIGTERM and SIGKILL.")
     _place: tuple[str, Path] | None = PrivateAttr(default=None)
     _kept: tuple[str, dict[str, SecretStr]] = PrivateAttr(default=("", {}))
+    _rolls_back: bool = PrivateAttr(default=False)
 
     @model_validator(mode="after")
     def _reaches_its_canary(self) -> Self:
@@ -292,6 +287,7 @@ class ScriptPlatform(Block):
             variables=plain(self.environment),
             renewed=plain(self._kept[1]),
             kept=self._kept[0],
+            rolls_back=self._rolls_back,
             working_directory=self.working_directory,
             user=self.user,
             timeout_seconds=self.timeout_seconds,

@@ -35,6 +35,7 @@ class Observed:
         variables: What every script gets besides; secrets in plain text.
         renewed: The same with rotated secrets, which a rollback's script is run with if it failed; else empty.
         kept: The file that says what it is, in a rollback; else "".
+        rolls_back: Whether it is read for a rollback.
         working_directory, user: As in the block.
         timeout_seconds, reading_timeout_seconds, stop_seconds: As in the block.
     """
@@ -45,6 +46,7 @@ class Observed:
     variables: Mapping[str, str]
     renewed: Mapping[str, str]
     kept: str
+    rolls_back: bool
     working_directory: str
     user: str
     timeout_seconds: float
@@ -131,7 +133,7 @@ class Observed:
         try:
             seen = await self.status()
         except ShipwayError as error:
-            if not notes_count(notes, error, observes=observes):
+            if not notes_count(notes, error, observes=observes, rolls_back=self.rolls_back, splits=self.splits):
                 raise
             fault = f"{error_text(error)}. The position is by the notes"
         position = position_of(
@@ -198,14 +200,34 @@ class Observed:
         )
 
 
-def notes_count(notes: Notes, error: ShipwayError, *, observes: bool) -> bool:
+def notes_count(notes: Notes, error: ShipwayError, *, observes: bool, rolls_back: bool, splits: bool) -> bool:
     """Say whether the notes count where `status` cannot be read: to look, and for a rollback, but never to move forward.
 
-    A fault that may pass counts only until a script ran for the rollback; after that it is asked again.
+    A fault that may pass, as of a version that hangs, counts only until a script ran for the rollback; after that it is asked again, as
+    what the script did is not known otherwise.
+
+    Args:
+        notes: What is noted.
+        error: Why `status` cannot be read.
+        observes: Whether nothing is changed by it.
+        rolls_back: Whether it is read for a rollback, which may not have taken the environment over yet.
+        splits: Whether shares are shifted.
     """
     if notes["baseline"] is None and notes["canary"] is None:
         return False
+    took_over = notes.get("rollback", False)
     if not isinstance(error, Temporary):
-        return observes or notes.get("rollback", False)
-    is_outstanding = notes["canary"] is not None or notes["run"] is None or notes["run"]["owner"] != notes["owner"]
-    return notes.get("rollback", False) and notes["owner"] is not None and is_outstanding
+        return observes or took_over
+    if took_over and notes["owner"] is not None:
+        return not _has_moved(notes, splits=splits)
+    return observes and rolls_back
+
+
+def _has_moved(notes: Notes, *, splits: bool) -> bool:
+    """Say if the owner's newest script moved requests, so that the notes, which know no share, are not right any more."""
+    run = notes["run"]
+    if run is None or run["owner"] != notes["owner"]:
+        return False
+    if run["effect"] == "shift":
+        return run["percent"] > 0
+    return run["effect"] in {"rollback", "promote"} or not splits

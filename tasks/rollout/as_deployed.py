@@ -42,6 +42,13 @@ async def load_platform_to_roll_back(name: str, *, field: str, strategy: str | N
     Raises:
         BadInput: The block cannot be used, and no release acted through it.
     """
+    found = await _to_roll_back(name, field=field, strategy=strategy, looks=looks)
+    if isinstance(found, ScriptPlatform):
+        found._rolls_back = True  # noqa: SLF001 - a version that hangs must not keep it from being read
+    return found
+
+
+async def _to_roll_back(name: str, *, field: str, strategy: str | None, looks: bool) -> Platform:
     was, kept = name, await asyncio.to_thread(_kept, name)
     if kept is None:
         now = await load_platform(name, field=field, strategy=strategy)

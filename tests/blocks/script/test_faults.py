@@ -155,7 +155,8 @@ async def test_a_failure_stays_one_and_is_not_run_again_for_the_same_release(app
     with pytest.raises(RolloutFailed, match="exited with 3"):
         await app.platform().shift(100, lease)
     assert app.lines("deployed") == ["1.1-fails"]
-    lease = await app.platform().acquire_lease("run-2", takeover=True)
+    await app.platform().release_lease(lease)
+    lease = await app.platform().acquire_lease("run-2")
     with pytest.raises(RolloutFailed, match="exited with 3"):
         await app.platform().shift(100, lease)
     assert app.lines("deployed") == ["1.1-fails"] * 2

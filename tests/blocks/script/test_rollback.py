@@ -11,6 +11,7 @@ import pytest
 from blocks.errors import Permanent, RolloutFailed, Temporary, WorldMoved
 from blocks.platform import Lease, Position
 from blocks.script import effects
+from blocks.script.platform import ScriptPlatform
 from tasks.rules.rollout.rollback import RollbackChoice, choose_rollback
 from tests.blocks.script.apps import App, make_app
 
@@ -104,6 +105,50 @@ async def test_an_automatic_rollback_acts_though_status_cannot_be_read(app: App,
     position = await app.platform(**more).current()
     assert (position["baseline"], position["canary"], position["ready"]) == ("1.0", None, {"1.0": True})
     assert acts(app) == ["deploy 1.1", "rollback 1.0"]
+
+
+def for_a_rollback(app: App, **more: Any) -> ScriptPlatform:
+    """Give the platform as flows load it for a rollback."""
+    platform = app.platform(**more)
+    platform._rolls_back = True
+    return platform
+
+
+@pytest.mark.parametrize("words", ["hangs", "asks again"])
+async def test_a_version_that_hangs_is_read_before_the_rollback_takes_over(app: App, words: str) -> None:
+    """In the order of the flows: read, take over, act; a release that reads it waits for an answer."""
+    lease = await app.begin("1.1")
+    await app.platform().shift(100, lease)
+    await app.platform().promote(lease)
+    more = reading(app, UNREADABLE[words])
+    with pytest.raises(Temporary):
+        await app.platform(**more).current()
+    position = await for_a_rollback(app, **more).current()
+    assert (position["baseline"], position["previous"]) == ("1.1", "1.0")
+    assert "by the notes" in position["trouble"]
+    platform, lease = for_a_rollback(app, **more), await taken(app, **more)
+    await platform.prepare("1.0", lease, timeout_seconds=5)
+    await platform.shift(100, lease)
+    await platform.promote(lease)
+    assert (await for_a_rollback(app, **more).current())["baseline"] == "1.0"
+
+
+@pytest.mark.parametrize("words", ["hangs", "asks again"])
+async def test_one_slow_status_after_the_script_of_a_rollback_is_asked_again(app: App, words: str) -> None:
+    """The notes know no share then: by them the version that serves gets 0 %, and the rollback had failed for good."""
+    lease = await app.begin("1.1")
+    await app.platform().shift(100, lease)
+    await app.platform().promote(lease)
+    platform, lease = for_a_rollback(app), await taken(app)
+    await platform.prepare("1.0", lease, timeout_seconds=5)
+    await platform.shift(100, lease)
+    late = reading(app, "echo 1.1")
+    (app.folder / "status.sh").write_text(f"#!/bin/sh\n{UNREADABLE[words]}\n")
+    with pytest.raises(Temporary):
+        await for_a_rollback(app, **late).current()
+    assert (await platform.current())["percent"] == 100
+    await platform.promote(lease)
+    assert (await platform.current())["baseline"] == "1.0"
 
 
 async def test_a_rollback_on_demand_redeploys_though_status_cannot_be_read(app: App) -> None:
