@@ -1,6 +1,7 @@
 """The check of the logs: error lines that only the new version has, before it is promoted and after the deployment.
 
-Once a version is promoted, the log of the one before may be gone with its pods; so the kinds of its error lines are kept in the record.
+Once a version is promoted, the log of the one before may be gone with its pods; so the kinds of its error lines are kept in the record,
+and whether its log was known as a whole. Where a version replaces the pods of the one before by its first share, this is done before that.
 """
 
 from __future__ import annotations
@@ -15,16 +16,18 @@ from tasks.record.journal import read_entries
 from tasks.rollout.rollout import look_at
 from tasks.rules.lifecycle.results import PhaseResult
 from tasks.rules.plan.targets import within
+from tasks.rules.record.entries import Entry
 from tasks.rules.verification.log_lines import NewErrors, judge_logs
 from tasks.verification.logs import search_logs
 
-BEFORE_PROMOTION = "before the promotion"
+BEFORE_ROLLOUT, BEFORE_PROMOTION = "before the rollout", "before the promotion"
 LOOK_BACK_SECONDS = 3_600
-MOST_KEPT = 500
 
 
 async def check_logs(phase: Phase, version: str, platform: Platform, *, environment: str, previous: str | None, name: str) -> PhaseResult:
-    """Search the logs of an environment of production since an hour before the release, and record what was found.
+    """Search the logs of an environment of production, and record what was found.
+
+    What the new version logged counts since an hour before the release, what the one before logged since its beginning.
 
     Args:
         phase: The release and its round.
@@ -32,20 +35,27 @@ async def check_logs(phase: Phase, version: str, platform: Platform, *, environm
         platform: The environment's platform.
         environment: Its name.
         previous: The version that it replaces, whose error lines are known.
-        name: Of the entry: `BEFORE_PROMOTION`, or another, for which what was found then is known, too.
+        name: Of the entry: `BEFORE_ROLLOUT`, `BEFORE_PROMOTION`, or another; what earlier ones found is known, too.
     """
     wanted = phase.plan.logs
-    before = None if name == BEFORE_PROMOTION else await phase.read("logs", name=BEFORE_PROMOTION, environment=environment)
-    known = [str(kind) for kind in before.evidence.get("known", ())] if before else []
+    before = await _before(phase, environment, name=name)
     searched = await retried(search_logs)(
-        platform, since=await _since(phase), version=version, previous=previous, pattern=wanted.error_pattern, known=known
+        platform,
+        since=await _since(phase),
+        version=version,
+        previous=previous,
+        pattern=wanted.error_pattern,
+        known=[str(kind) for kind in before.evidence.get("known", ())] if before else [],
     )
     found, missing = NewErrors(**searched["found"]), str(searched["missing"])
+    if before and not before.evidence.get("in_part"):
+        found = found._replace(in_part="")  # it was known as a whole then, whatever is left of its log now
     outcome, reason = judge_logs(found, missing=missing, allowed=wanted.max_new_error_lines, incomplete=wanted.incomplete)
     evidence = {
         "outcome": outcome,
         "new": [{"kind": kind, "count": count, "example": example} for kind, count, example in found.kinds[:20]],
-        "known": found.known[:MOST_KEPT],
+        "known": found.known,
+        "in_part": found.in_part,
         "missing": missing,
     }
     what = f"Logs of {version}{within(environment)}"
@@ -58,6 +68,24 @@ async def check_logs_before_promotion(phase: Phase, version: str, platform: Plat
     position, _ = await retried(look_at)(platform)
     replaced = position["previous"] if position["baseline"] == version else position["baseline"]
     return await check_logs(phase, version, platform, environment=environment, previous=replaced, name=BEFORE_PROMOTION)
+
+
+async def keep_baseline_logs(phase: Phase, version: str, platform: Platform, *, environment: str) -> None:
+    """Keep which error lines the baseline logged, before its pods are replaced; once a round."""
+    if await phase.read("logs", name=BEFORE_ROLLOUT, environment=environment) is not None:
+        return
+    position, _ = await retried(look_at)(platform)
+    if position["baseline"] not in (None, version):
+        await check_logs(phase, version, platform, environment=environment, previous=position["baseline"], name=BEFORE_ROLLOUT)
+
+
+async def _before(phase: Phase, environment: str, *, name: str) -> Entry | None:
+    """Find what the newest of the earlier checks of this round found."""
+    order = (BEFORE_PROMOTION, BEFORE_ROLLOUT)
+    for earlier in order[order.index(name) + 1 :] if name in order else order:
+        if entry := await phase.read("logs", name=earlier, environment=environment):
+            return entry
+    return None
 
 
 async def _since(phase: Phase) -> float:

@@ -14,7 +14,7 @@ from flows.lifecycle.context import Phase, StepFields, approved_platform, check_
 from flows.lifecycle.windows import what_holds_a_target
 from flows.rollout.held_step import Standing, wait_while_held
 from flows.rollout.left import forget_what_was_left
-from flows.rollout.log_check import check_logs_before_promotion
+from flows.rollout.log_check import check_logs_before_promotion, keep_baseline_logs
 from flows.rollout.migrations import migrate, promoted_here
 from flows.rollout.owning import own_what_was_changed
 from flows.rollout.prepare import prepare
@@ -106,6 +106,8 @@ async def _prepare(phase: Phase, platform: Platform, version: str, *, place: Pla
         raise RolloutFailed(fault)
     seconds, replaces = place.ready_timeout_seconds, getattr(platform, "strategy", None) == WITHOUT_CANARY
     title, key = f"prepare {version}{within(name)}", f"{name}/prepare"
+    if replaces:
+        await keep_baseline_logs(phase, version, platform, environment=name)
     before = await prepare(phase, platform, version, environment=name, lease=lease, timeout_seconds=seconds, title=title, key=key)
     if target_of(name) and (before["baseline"], before["canary"]) == (version, None):
         what = f"{name} runs {version} already: an earlier release left it there"

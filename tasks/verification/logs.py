@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect import task
 
-from blocks.platform import Platform
+from blocks.platform import LogLine, Platform
 from blocks.secret_text import hide
 from tasks.lifecycle.retries import OBSERVE_PLATFORM
 from tasks.rules.verification.log_lines import ErrorSearch, NewErrors
@@ -17,21 +17,34 @@ from tasks.rules.verification.log_lines import ErrorSearch, NewErrors
 async def search_logs(
     platform: Platform, *, since: float, version: str, previous: str | None, pattern: str, known: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Look through all that two versions logged since a moment for error lines that only the new one has.
+    """Look through what two versions logged for error lines that only the new one has.
 
-    Secrets are hidden before lines are compared and shortened: of half a secret nothing would be found.
+    The new version's log is read since a moment, that of the version before from its own beginning: what a version logs only when it
+    starts would else count as new. Secrets are hidden before lines are compared and shortened: of half a secret nothing would be found.
 
     Args:
         platform: The environment.
-        since: From when, in seconds since the epoch.
+        since: From when the new version's log is read, in seconds since the epoch.
         version: The version under release.
         previous: The version before it.
         pattern: Regular expression of an error line.
-        known: Kinds of error lines that the version before had earlier.
+        known: Kinds of error lines that the version before had earlier, as `NewErrors.known` has them.
 
     Returns:
         `found`, the fields of `NewErrors`, and `missing`, the lines of the new version that could not be read, or "".
     """
     search = ErrorSearch(pattern, canary=version, baseline=previous, known=known, clean=hide)
-    missing = await platform.logs(since, lambda line: search.take(line["version"], line["text"]))
-    return {"found": NewErrors(*search.found())._asdict(), "missing": missing.get(version) or missing.get("", "")}
+
+    async def read(wanted: str, begin: float) -> str:
+        def take(line: LogLine) -> None:
+            if line["version"] == wanted:
+                search.take(wanted, line["text"])
+
+        missing = await platform.logs(begin, take)
+        return missing.get(wanted) or missing.get("", "")
+
+    missing = await read(version, since)
+    missing_before = await read(previous, 0.0) if previous and previous != version else ""
+    found = NewErrors(*search.found())
+    in_part = "; ".join(one for one in (found.in_part, missing_before) if one)
+    return {"found": found._replace(in_part=in_part)._asdict(), "missing": missing}

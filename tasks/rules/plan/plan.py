@@ -175,11 +175,11 @@ class Logs(Section):
     error_pattern: Annotated[str, Field(min_length=1, max_length=500)] = r"\b(ERROR|CRITICAL|FATAL|Traceback)\b"
     """A regular expression (Python's); a matching line is an error line."""
     max_new_error_lines: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    """More kinds of error lines than this, which the baseline never logged, are a failure."""
+    """More kinds of error lines than this, which the baseline never logged, are a failure; see `incomplete` if its log is known in part."""
 
     incomplete: Literal["fail", "warn"] = "warn"
-    """If lines of the version could not be read (a log that was cut or turned over, a pod whose log may not be read): say so, or fail as
-    no data does."""
+    """If lines of the version could not be read (a log that was cut or turned over, a pod whose log may not be read), or it logged more new
+    kinds than allowed while the baseline's log is known only in part: say so, or fail as no data does."""
 
     @field_validator("error_pattern")
     @classmethod

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from blocks.outside_text import OutsideText, outside
 from tasks.rules.analysis.outcome import Outcome
-from tasks.rules.verification.log_lines import MOST_KINDS, ErrorSearch, NewErrors, judge_logs, kind_of
+from tasks.rules.verification.log_lines import MOST_KINDS, ErrorSearch, NewErrors, hash_of, judge_logs, kind_of
 
 PATTERN = r"\b(ERROR|CRITICAL)\b"
 LINES = st.lists(
@@ -165,7 +165,47 @@ def test_what_the_baseline_logged_before_it_was_retired_is_known_later() -> None
     for version, line in (("1.1", "ERROR cache 8 away"), ("1.1", "ERROR other"), ("1.0", "ERROR lost")):
         after.take(version, line)
     assert [kind for kind, _, _ in after.found().kinds] == ["ERROR other"]
-    assert after.found().known == ["ERROR cache # away", "ERROR lost"]
+    assert after.found().known == [hash_of("ERROR cache # away"), hash_of("ERROR lost")]
+
+
+def test_all_kinds_of_a_baseline_are_known_later_however_many() -> None:
+    """They are kept as hashes; cut to some hundreds, its rarer kinds counted as new where its pods were gone."""
+    words = ["".join(chr(97 + int(digit)) for digit in str(number)) for number in range(3_000)]
+    before = ErrorSearch("ERROR", canary="1.1", baseline="1.0")
+    for word in words:
+        before.take("1.0", f"ERROR {word}")
+    after = ErrorSearch("ERROR", canary="1.1", baseline="1.0", known=before.found().known)
+    for word in words:
+        after.take("1.1", f"ERROR {word}")
+    assert after.found().kinds == []
+
+
+@pytest.mark.parametrize(
+    ("in_part", "kinds", "incomplete", "expected"),
+    [
+        ("", 2, "warn", Outcome.FAILED),
+        ("its log was turned over", 2, "warn", Outcome.PASSED),
+        ("its log was turned over", 2, "fail", Outcome.NO_DATA),
+        ("its log was turned over", 1, "fail", Outcome.PASSED),
+    ],
+)
+def test_kinds_are_new_only_beside_a_baseline_that_is_known(in_part: str, kinds: int, incomplete: str, expected: Outcome) -> None:
+    """Else a good version failed for lines that its baseline logged, too; the reason says what is not known."""
+    found = NewErrors([(f"ERROR {number}", 1, outside("ERROR")) for number in range(kinds)], 10, "", [], in_part)
+    outcome, reason = judge_logs(found, missing="", allowed=1, incomplete=incomplete)
+    assert outcome is expected
+    assert ("known in part: its log was turned over" in reason) == (kinds > 1 and bool(in_part))
+
+
+@pytest.mark.parametrize(
+    ("baseline", "in_part"), [(None, "there is not a version before 1.1"), ("1.1", "there is not a version before 1.1"), ("1.0", "")]
+)
+def test_a_version_without_one_before_it_is_compared_with_nothing(baseline: str | None, in_part: str) -> None:
+    """As the first of a service, or one that a target runs already."""
+    search = ErrorSearch(PATTERN, canary="1.1", baseline=baseline)
+    search.take("1.1", "ERROR new")
+    assert search.found().in_part.startswith(in_part)
+    assert bool(search.found().in_part) == bool(in_part)
 
 
 def test_a_baseline_whose_log_takes_too_long_or_has_too_many_kinds_fails_no_canary() -> None:
@@ -174,7 +214,9 @@ def test_a_baseline_whose_log_takes_too_long_or_has_too_many_kinds_fails_no_cana
     slow.take("1.0", "a" * 60_000 + "b")
     slow.take("1.1", "fine")
     assert (slow.found().fault, slow.found().lines) == ("", 1)
+    assert "takes too long" in slow.found().in_part
     many = ErrorSearch("x", canary="1.1", baseline="1.0")
     for number in range(MOST_KINDS + 1):
         many.take("1.0", "x" + "".join(chr(97 + int(digit)) for digit in str(number)))
     assert (many.found().fault, len(many.found().known)) == ("", MOST_KINDS)
+    assert many.found().in_part
