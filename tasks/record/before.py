@@ -22,11 +22,16 @@ MOST = 20  # versions in one place
 
 
 async def keep_before(service: str, *, here: Here, version: str, before: str | None) -> None:
-    """Keep which version a release replaced when it promoted this one, if any; a key folder that cannot be used stops no release."""
+    """Keep which version a release replaced when it promoted this one; a key folder that cannot be used stops no release.
+
+    If none is known, as after a rollback to the version, what was kept of it stays.
+    """
+    if before is None:
+        return
     try:
         for place in places_of(here):
             known = {name: one for name, one in (await _read(service, place)).items() if name != version}
-            known |= {version: before} if before else {}
+            known |= {version: before}
             await write(FOLDER, name_of(service, "", place), {"before": [[*pair] for pair in known.items()][-MOST:]}, what=WHAT)
     except KeyFolderFault as error:
         say(f"that {before} ran before {version} could not be kept: {error_text(error)}")

@@ -11,6 +11,7 @@ from tasks.rules.rollout.waves import version_to_leave
 
 CONFIGURATION = "+config."  # as in `blocks.platform`
 TWICE = timedelta(hours=1)  # within it a rollback that names no version is taken for the same one, asked for again
+SKEW = timedelta(minutes=1)  # of the clocks of two machines
 P = TypeVar("P", bound=Mapping[str, Any])
 
 
@@ -62,8 +63,11 @@ def as_before(position: P, left: Left, *, by: str, owners: Mapping[str, Any], en
 
 
 def serves_since(position: Mapping[str, Any], left: Left | None, *, at: datetime) -> bool:
-    """Say whether what a rollback brought serves alone, and that was chosen within the last hour: later it may be bad itself."""
-    if left is None or left.at is None or at - left.at > TWICE:
+    """Say whether what a rollback brought serves alone, and that was chosen within the last hour: later it may be bad itself.
+
+    A time that is ahead was written before the clock was set back: how long ago that was is not known.
+    """
+    if left is None or left.at is None or not -SKEW <= at - left.at <= TWICE:
         return False
     return position["canary"] is None and _is(position["baseline"], left.serves)
 

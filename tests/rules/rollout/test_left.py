@@ -136,10 +136,18 @@ def test_a_rollback_that_failed_left_nothing_if_the_version_serves_on_alone(runs
         (position("1.9"), LEFT, TWICE, "2.0"),
         (position("1.9"), LEFT, TWICE + timedelta(seconds=1), "1.9"),
         (position("1.9"), LEFT, timedelta(weeks=3), "1.9"),
+        (position("1.9"), LEFT, timedelta(days=-1), "1.9"),
         (position("2.0", "1.9"), LEFT, timedelta(weeks=3), "2.0"),
         (position("1.9"), LEFT._replace(at=None), timedelta(0), "1.9"),
     ],
-    ids=["for an hour", "then no more", "weeks later it is bad itself", "what is under way, however long", "no one knows when"],
+    ids=[
+        "for an hour",
+        "then no more",
+        "weeks later it is bad itself",
+        "the clock was set back",
+        "what is under way, however long",
+        "no one knows when",
+    ],
 )
 def test_what_serves_since_a_rollback_is_kept_from_a_plain_one_for_an_hour(
     runs: dict[str, Any], left: Left, later: timedelta, meant: str

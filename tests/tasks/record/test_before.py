@@ -18,11 +18,11 @@ HERE = Here("production", "kubernetes/shop", "kubernetes u-1")
         ([("1.8", None), ("1.9", "1.8"), ("2.0", "1.9")], "2.0", "1.9"),
         ([("1.9", "1.8")], "1.8", None),
         ([("1.9", "1.8"), ("2.0", "1.9"), ("1.9", "2.0")], "1.9", "2.0"),
-        ([("1.9", "1.8"), ("1.9", None)], "1.9", None),
+        ([("1.9", "1.8"), ("1.9", None)], "1.9", "1.8"),
         ([("1.9", "1.8")], "1.9+config.a", "1.8"),
         ([("1.9+config.a", "1.8"), ("1.9+config.b", "1.9+config.a")], "1.9+config.b", "1.9+config.a"),
     ],
-    ids=["older", "newest", "first", "again", "again, over nothing", "with a configuration", "another configuration"],
+    ids=["older", "newest", "first", "again", "again, where a rollback brought it", "with a configuration", "another configuration"],
 )
 async def test_what_ran_before_a_version_is_what_its_last_promotion_replaced(
     promoted: list[tuple[str, str | None]], version: str, before: str | None
