@@ -11,6 +11,7 @@ from tasks.lifecycle.retries import named, retried
 from tasks.record.journal import say
 from tasks.rollout.rollout import called, promote_revision, read_position, shift_traffic
 from tasks.rules.plan.targets import place_of
+from tasks.rules.rollout.steps import WITHOUT_CANARY
 
 
 async def redeploy(phase: Phase, platform: Platform, version: str, *, environment: str, lease: Lease, number: int) -> str:
@@ -47,7 +48,10 @@ async def redeploy(phase: Phase, platform: Platform, version: str, *, environmen
 
 
 async def _goes_on(phase: Phase, platform: Platform, version: str, *, environment: str, lease: Lease, key: str) -> str | None:
-    """Shift all traffic to the version if it is a canary with requests; None if it is not, or if that fails: then it is begun anew."""
+    """Shift all traffic to the version if it is a canary with requests; None if it is not, or if that fails: then it is begun anew.
+
+    Where a version replaces the other one in its place, what fails stays failed.
+    """
     position = await retried(read_position)(platform)
     canary = position["canary"]
     if not canary or not position["percent"] or called({**position, "baseline": None}, version) != canary:
@@ -55,6 +59,8 @@ async def _goes_on(phase: Phase, platform: Platform, version: str, *, environmen
     try:
         await _shift(phase, platform, canary, environment=environment, lease=lease, key=f"{key}/goes on")
     except (RolloutFailed, WorldMoved) as error:
+        if getattr(platform, "strategy", None) == WITHOUT_CANARY:  # to begin anew would bring the bad version back into its place
+            raise
         say(f"{canary} gets {position['percent']} % in {environment}, and cannot get all traffic: {error_text(error)}. It is started anew")
         return None
     return canary

@@ -24,7 +24,7 @@ from blocks.outside_text import error_text
 from tasks.lifecycle.clock import now
 from tasks.rollout.platforms import load_block
 from tasks.rules.notify.facts import Told
-from tasks.rules.notify.outbox import Delivery, Message, claim, deliveries_in_order, noted
+from tasks.rules.notify.outbox import Delivery, Message, claim, deliveries_in_order, noted, up_to
 
 FOLDER, WHAT = "outbox", "a message to the team and what became of it"
 EACH_SECONDS = 10.0  # for one notification block, whatever time limit it has itself: others can change it
@@ -61,15 +61,17 @@ async def deliver(*, only: str = "", insist: bool = False) -> int:
     """Deliver what is due: receivers side by side, for each in order.
 
     Args:
-        only: The name of the one message to deliver; all if "".
+        only: The name of the one message to deliver, with those of its run before it, though their delay is not over; all if "".
         insist: Try before the delay after a failed try is over.
 
     Returns:
         How many deliveries were acknowledged.
     """
     messages = await asyncio.to_thread(_all)
-    due = deliveries_in_order(messages.values(), at=now())
-    counts = await asyncio.gather(*(_to_receiver(receiver, found, only=only, insist=insist) for receiver, found in due.items()))
+    if only and only not in messages:
+        return 0
+    due = up_to(messages[only], messages.values(), at=now()) if only else deliveries_in_order(messages.values(), at=now())
+    counts = await asyncio.gather(*(_to_receiver(receiver, found, insist=insist or bool(only)) for receiver, found in due.items()))
     return sum(counts)
 
 
@@ -103,16 +105,19 @@ async def send(receiver: str, told: Told) -> None:
         raise Temporary(f"{receiver} did not accept the message ({_kind(error)})", delay_seconds=2) from error
 
 
-async def _to_receiver(receiver: str, messages: Sequence[Message], *, only: str, insist: bool) -> int:
-    done = 0
+async def _to_receiver(receiver: str, messages: Sequence[Message], *, insist: bool) -> int:
+    """Deliver messages in order; after one that is not acknowledged a later one of the same run is not tried."""
+    done, waiting = 0, set[str]()
     for message in messages:
-        if only and _name(message.key) != only:
+        if message.run and message.run in waiting:
             continue
         try:
-            done += await _deliver(_name(message.key), receiver, insist=insist)
+            is_done = await _deliver(_name(message.key), receiver, insist=insist)
         except Exception as error:  # noqa: BLE001 - the next turn tries again; another receiver must not wait for it
             LOG.warning("the message %r was not sent to %s: %s", message.told.subject, receiver, type(error).__name__)
             break
+        done += is_done
+        waiting |= set() if is_done else {message.run}
     return done
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from blocks.errors import Superseded, WorldMoved
+from blocks.errors import RolloutFailed, Superseded, WorldMoved
 from blocks.platform import Lease
 from flows.rollout import redeploy
+from tasks.rules.rollout.steps import WITHOUT_CANARY
 from tests.tasks.fake_platform import FakePlatform
 
 LEASE = Lease(owner="r2", generation=2)
@@ -79,6 +80,20 @@ async def test_a_version_that_cannot_get_all_requests_is_begun_anew(monkeypatch:
     assert await desk.redeploy() == "GOOD"
     assert desk.effects == ["prepare GOOD", "shift 100", "promote"]
     assert "cannot get all traffic" in desk.said[0]
+
+
+async def test_in_place_a_version_that_cannot_get_all_requests_is_not_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would bring the bad version back into its place first."""
+    desk = Desk(monkeypatch, canary="GOOD", percent=100)
+    monkeypatch.setattr(desk.platform, "strategy", WITHOUT_CANARY, raising=False)
+
+    async def late(*_: Any) -> None:
+        raise RolloutFailed("its pods are not ready in time")
+
+    monkeypatch.setattr(desk.platform, "shift", late)
+    with pytest.raises(RolloutFailed):
+        await desk.redeploy()
+    assert desk.effects == []
 
 
 async def test_a_newer_rollback_ends_this_one(monkeypatch: pytest.MonkeyPatch) -> None:

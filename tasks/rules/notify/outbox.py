@@ -144,6 +144,20 @@ def deliveries_in_order(messages: Iterable[Message], *, at: datetime) -> dict[st
     return found
 
 
+def up_to(message: Message, messages: Iterable[Message], *, at: datetime) -> dict[str, list[Message]]:
+    """List by receiver what is to be delivered up to a message: first the earlier ones of its run that were not acknowledged.
+
+    Args:
+        message: The message.
+        messages: The outbox.
+        at: Now.
+    """
+    own = [one for one in messages if one.key == message.key or (message.run and one.run == message.run)]
+    earlier = sorted((one for one in own if (one.at, one.key) <= (message.at, message.key)), key=lambda one: (one.at, one.key))
+    found = {name: [one for one in earlier if name in one.deliveries and one.is_open(name, at=at)] for name in message.deliveries}
+    return {name: some for name, some in found.items() if some}
+
+
 def _lasts(until: datetime | None, *, at: datetime, most: timedelta) -> bool:
     """Say if a moment is ahead; one that is further ahead than can be was written before the clock jumped, and holds nothing."""
     return until is not None and at < until <= at + most

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from blocks.outside_text import outside
 from tasks.rules.notify.facts import Told
-from tasks.rules.notify.outbox import LONGEST_DELAY, TRIED_FOR, Delivery, Message, claim, deliveries_in_order, noted
+from tasks.rules.notify.outbox import LONGEST_DELAY, TRIED_FOR, Delivery, Message, claim, deliveries_in_order, noted, up_to
 
 AT = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 TOLD = Told(("rolled_back",), outside("shop 1.1: rolled back"), outside("slow\nTo do: nothing", lines=True))
@@ -67,6 +67,21 @@ def test_messages_of_one_run_go_to_a_receiver_in_order() -> None:
     late = deliveries_in_order([first, second], at=AT + TRIED_FOR)
     assert [one.key for one in late["slack-webhook/team"]] == ["b"]
     assert deliveries_in_order([first, second], at=AT + TRIED_FOR + timedelta(seconds=1)) == {}
+
+
+def test_a_message_is_delivered_with_what_its_run_said_before() -> None:
+    """A rollback that failed does not wait until the delay of an earlier message is over; other runs are not touched."""
+    first, other, loud, later = (
+        message("a", run="r1"),
+        message("b", run="r2"),
+        message("c", run="r1", after=1),
+        message("d", run="r1", after=2),
+    )
+    due = up_to(loud, [later, loud, other, first], at=AT)
+    assert [one.key for one in due["slack-webhook/team"]] == ["a", "c"]
+    done = first.with_delivery("slack-webhook/team", noted(Delivery(tries=1), at=AT))
+    assert [one.key for one in up_to(loud, [done, loud], at=AT)["slack-webhook/team"]] == ["c"]
+    assert [one.key for one in up_to(message("e"), [message("e"), message("f")], at=AT)["slack-webhook/team"]] == ["e"]
 
 
 def test_what_is_about_no_run_waits_for_nothing() -> None:

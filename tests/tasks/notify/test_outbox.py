@@ -140,6 +140,16 @@ async def test_a_receiver_that_was_down_for_an_hour_gets_what_it_missed_in_order
     assert outbox.undelivered() == []
 
 
+async def test_a_loud_message_takes_the_earlier_ones_of_its_run_along(receiver: HttpReceiver) -> None:
+    """The receiver is back, and the delay of the first message is not over: the second one does not wait for that."""
+    block = await saved(Apprise(url=receiver.address))
+    receiver.status = 503
+    await tell([block], ["approval_waiting"], about="shop 1.1", reason=as_reason("ada: 1"), run="r1", key="r1/production")
+    receiver.status = 200
+    await fail([block], "r1")
+    assert receiver.subjects == ["shop 1.1: approval waiting", "shop 1.1: deployment failed"]
+
+
 async def test_a_process_that_died_while_it_sent_loses_no_message(receiver: HttpReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its claim ends, and the keeper sends it; the receiver may have it already, which is said in the handbook."""
     block = await saved(Apprise(url=receiver.address))
