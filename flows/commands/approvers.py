@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flows.commands import _output, _terminal
 
@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--replace", action="store_true", help="give an enrolled person a new secret; the old one stops working")
     remove = actions.add_parser("remove", help="remove a person; the secret and the SSH keys stop working for good")
     remove.add_argument("name", metavar="NAME", help="the enrolled name")
-    actions.add_parser("list", help="list who is enrolled, and whether this machine's key can read their secrets")
+    _output.add_json(actions.add_parser("list", help="list who is enrolled, and whether this machine's key can read their secrets"))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -114,26 +114,38 @@ async def _remove(arguments: argparse.Namespace) -> int:
 
 async def _list(arguments: argparse.Namespace) -> int:
     from blocks.approvers.signers import signers
-    from blocks.errors import Refused
     from tasks.lifecycle.server import server
 
     async with server() as client:
         block = await _load(client, arguments.block)
     with_key = await asyncio.to_thread(signers)
-    faults = 0
-    for name in sorted({*block.names(), *with_key}):
-        ways = ["SSH key"] if name in with_key else []
-        if name in block.enrolled:
-            try:
-                block.secret(name)
-                ways.insert(0, "code")
-            except Refused as error:
-                faults += 1
-                ways.insert(0, f"code UNUSABLE: {error}")
-        _terminal.show(f"{name}  {', '.join(ways)}")
-    if not block.names() and not with_key:
-        _terminal.show(f"No approver is enrolled in {SLUG}/{arguments.block}; add one with `shipway approvers add NAME`")
-    return REFUSED if faults else FINE
+    people = [_facts(block, name, has_key=name in with_key) for name in sorted({*block.names(), *with_key})]
+    if arguments.json:
+        _output.print_json({"block": f"{SLUG}/{arguments.block}", "approvers": people})
+    else:
+        _print(people, f"{SLUG}/{arguments.block}")
+    return REFUSED if any(one["fault"] for one in people) else FINE
+
+
+def _facts(block: Approvers, name: str, *, has_key: bool) -> dict[str, Any]:
+    """Say by which means a person can approve, and what is wrong with the secret."""
+    from blocks.errors import Refused
+
+    is_enrolled, fault = name in block.enrolled, ""
+    if is_enrolled:
+        try:
+            block.secret(name)
+        except Refused as error:
+            fault = str(error)
+    return {"name": name, "code": is_enrolled and not fault, "ssh_key": has_key, "fault": fault}
+
+
+def _print(people: list[dict[str, Any]], block: str) -> None:
+    for one in people:
+        means = ["code"] if one["code"] else [f"code UNUSABLE: {one['fault']}"] if one["fault"] else []
+        _terminal.show(f"{one['name']}  {', '.join([*means, *(['SSH key'] if one['ssh_key'] else [])])}")
+    if not people:
+        _terminal.show(f"No approver is enrolled in {block}; add one with `shipway approvers add NAME`")
 
 
 async def _load(client: PrefectClient, name: str) -> Approvers:

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     if content is None:
         _terminal.show(f"{arguments.file} does not exist", error=True)
         return BAD_INPUT
-    found, problems = read_blocks(content, name=str(arguments.file), kinds=_kinds(), environ=os.environ)
+    found, problems = read_blocks(content, name=str(arguments.file), kinds=kinds(), environ=os.environ)
     if problems:
         _terminal.show("\n".join(map(str, problems)), error=True)
         return BAD_INPUT
@@ -61,7 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
     return _terminal.on_server(arguments, save)
 
 
-def _kinds() -> dict[str, type[Block]]:
+def kinds() -> dict[str, type[Block]]:
+    """Give the block classes that may stand in a file, by their type's slug."""
     from blocks.credential import Credential
     from blocks.git.git import Git
     from blocks.gitops.argocd import ArgoCDApplication

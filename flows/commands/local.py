@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 from pathlib import Path
+from typing import Any
 
 from flows.commands import _output
 
 HELP = "List, inspect or stop the services that the local platform runs on this machine."
+FINE, BAD_INPUT = 0, 2
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--home", type=Path, metavar="FOLDER", help="Shipway's home directory (default: $SHIPWAY_HOME, or ~/.shipway)")
     parser.add_argument("folder", nargs="?", type=Path, help="the folder of one environment (default: all in the home directory)")
+    _output.add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,31 +31,52 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from blocks.own_place import home
 
+    if arguments.json and arguments.action == "stop":
+        _output.show("--json does not belong to `stop`, which reads nothing. Leave it out.", error=True)
+        return BAD_INPUT
     root = (arguments.home.expanduser().absolute() if arguments.home else home()) / "local"
     folders = [arguments.folder.absolute()] if arguments.folder else sorted(root.iterdir()) if root.is_dir() else []
-    codes = [_act(arguments.action, folder, named=arguments.folder is not None) for folder in folders]
-    if not folders:
+    found: list[dict[str, Any]] = []
+    codes = [_act(arguments, folder, found) for folder in folders]
+    if arguments.json:
+        _output.print_json({"environments": found})
+    elif not folders:
         _output.show(f"There are no environments in {root}.")
-    return max(codes, default=0)
+    return max(codes, default=FINE)
 
 
-def _act(action: str, folder: Path, *, named: bool) -> int:
+def _act(arguments: argparse.Namespace, folder: Path, found: list[dict[str, Any]]) -> int:
+    """Act on one folder; what is read for a program is added to `found`."""
     from blocks.local.client import LocalClient
     from blocks.local.state.file import STOPPED, load_state
-    from blocks.local.state.view import in_words
 
     state = load_state(folder)
     if state is None:
-        _output.show(f"{folder} is not an environment of Shipway's local platform")
-        return 2 if named else 0
+        _output.show(f"{folder} is not an environment of Shipway's local platform", error=True)
+        return BAD_INPUT if arguments.folder else FINE
     client = LocalClient(folder, service=state["service"], port=state["port"])
-    if action == "stop":
+    if arguments.action == "stop":
         asyncio.run(client.stop())
         _output.show(f"{state['service']} in {folder} is stopped")
-    elif action == "list":
-        _output.show(
-            f"{state['service']}  {'stopped' if (folder / STOPPED).exists() else 'running'}  http://127.0.0.1:{state['port']}  {folder}"
-        )
+        return FINE
+    facts = {
+        "service": state["service"],
+        "running": not (folder / STOPPED).exists(),
+        "address": f"http://127.0.0.1:{state['port']}",
+        "folder": folder,
+    }
+    if arguments.action == "status":
+        facts["view"] = asyncio.run(client.view())
+    if not arguments.json:
+        _print(facts)
+    found.append(facts)
+    return FINE
+
+
+def _print(facts: dict[str, Any]) -> None:
+    from blocks.local.state.view import in_words
+
+    if "view" in facts:
+        _output.show("\n".join(in_words(facts["view"])))
     else:
-        _output.show("\n".join(in_words(asyncio.run(client.view()))))
-    return 0
+        _output.show(f"{facts['service']}  {'running' if facts['running'] else 'stopped'}  {facts['address']}  {facts['folder']}")

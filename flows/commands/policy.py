@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-from flows.commands import _terminal
+from flows.commands import _output, _terminal
 
 HELP = "Protect environments: apply, list, show and remove policies."
 FINE, BAD_INPUT, REFUSED = 0, 2, 4
@@ -17,9 +18,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     apply = actions.add_parser("apply", help="check a policy file, and put it beside the approval key of this machine")
     apply.add_argument("file", type=Path, metavar="FILE", help="the policy file; docs/policy.md describes it")
-    actions.add_parser("list", help="list the policies and what they protect")
+    _output.add_json(actions.add_parser("list", help="list the policies and what they protect"))
     show = actions.add_parser("show", help="print a policy as it was applied")
     show.add_argument("name", metavar="NAME", help="the policy's name")
+    _output.add_json(show)
     remove = actions.add_parser("remove", help="remove a policy; what it protected is no longer protected by it")
     remove.add_argument("name", metavar="NAME", help="the policy's name")
 
@@ -71,11 +73,15 @@ def _apply(arguments: argparse.Namespace) -> int:
     return FINE
 
 
-def _list(arguments: argparse.Namespace) -> int:  # noqa: ARG001 - every action takes them
+def _list(arguments: argparse.Namespace) -> int:
     from blocks.key_folder.policy_files import policy_folder
     from tasks.approval.protection import load_policies
 
     found = load_policies()
+    if arguments.json:
+        listed = [{"name": one.name, "protects": one.protects, "services": one.services} for one in found]
+        _output.print_json({"folder": policy_folder(), "policies": listed})
+        return FINE
     for policy in found:
         _terminal.show(f"{policy.name}  protects {', '.join(policy.protects)} for {', '.join(policy.services)}")
     if not found:
@@ -89,8 +95,22 @@ def _show(arguments: argparse.Namespace) -> int:
     files = read_policy_files()
     if arguments.name not in files:
         raise _unknown(arguments.name, list(files))
+    if arguments.json:
+        _output.print_json(_facts(files[arguments.name], arguments.name))
+        return FINE
     _terminal.show(files[arguments.name].decode(errors="replace").rstrip("\n"))
     return FINE
+
+
+def _facts(content: bytes, name: str) -> dict[str, Any]:
+    """Give every field of a policy, also those that its file leaves out."""
+    from blocks.errors import Refused
+    from tasks.rules.policy.policy import read_policy
+
+    policy, problems = read_policy(content, name=name)
+    if policy is None:
+        raise Refused(f"the policy {name} is wrong: {'; '.join(map(str, problems))}")
+    return policy.model_dump(mode="json")
 
 
 def _remove(arguments: argparse.Namespace) -> int:

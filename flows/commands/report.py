@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from flows.commands import _terminal
+from flows.commands import _output, _terminal
 
 if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
     from tasks.record.objects import Folder
@@ -28,6 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--storage", metavar="FOLDER", type=Path, help="the folder that contains `records` (default: the storage in the home directory)"
     )
+    _output.add_json(parser)
     _terminal.add_home(parser)
 
 
@@ -67,21 +68,36 @@ async def _report(arguments: argparse.Namespace) -> int:
         await objects.replace(f"{folder_of(release_id)}/{PAGE}", page.encode())
     else:
         _write(output, page)
-    outcome = outcome_of(reading.entries)
-    _terminal.show(
-        f"release  {release_id}: {'running' if outcome == 'open' else outcome.replace('_', ' ')}, {len(reading.entries)} entries"
-    )
-    _terminal.show(f"page     {output}")
-    _terminal.show("chain    " + ("BROKEN" if problems else "intact" + (" so far; the release has not ended" if outcome == "open" else "")))
-    for problem in problems:
-        _terminal.show(f"         - {problem}")
-    if reading.unchecked:
-        _terminal.show(f"seals    {reading.unchecked}")
+    facts = {
+        "release": release_id,
+        "outcome": outcome_of(reading.entries),
+        "entries": len(reading.entries),
+        "page": output,
+        "intact": not problems,
+        "problems": problems,
+        "unchecked": reading.unchecked,
+    }
+    if arguments.json:
+        _output.print_json(facts)
+    else:
+        _print(facts)
     if arguments.open:
         import webbrowser
 
         webbrowser.open(output.as_uri())
     return BAD_INPUT if problems else 0
+
+
+def _print(facts: dict[str, Any]) -> None:
+    is_open, problems = facts["outcome"] == "open", facts["problems"]
+    outcome = "running" if is_open else facts["outcome"].replace("_", " ")
+    _terminal.show(f"release  {facts['release']}: {outcome}, {facts['entries']} entries")
+    _terminal.show(f"page     {facts['page']}")
+    _terminal.show("chain    " + ("BROKEN" if problems else "intact" + (" so far; the release has not ended" if is_open else "")))
+    for problem in problems:
+        _terminal.show(f"         - {problem}")
+    if facts["unchecked"]:
+        _terminal.show(f"seals    {facts['unchecked']}")
 
 
 async def _locate(arguments: argparse.Namespace) -> tuple[Any, str]:

@@ -80,14 +80,14 @@ def read_folder(base: Path, path: str, *, named: re.Pattern[str]) -> dict[str, b
     return found
 
 
-def create_file(base: Path, path: str, content: bytes) -> bool:
+def create_file(base: Path, path: str, content: bytes, *, mode: int = 0o600) -> bool:
     """Link a fully written file into its place; False, and nothing is changed, if anything is there already.
 
     Raises:
         Tampered: Something that is not a folder is on the way, or it may not be written.
         OSError: The disk refuses.
     """
-    with _written(base, path, content) as (descriptor, draft, name):
+    with _written(base, path, content, mode=mode) as (descriptor, draft, name):
         try:
             os.link(draft, name, src_dir_fd=descriptor, dst_dir_fd=descriptor, follow_symlinks=False)
         except FileExistsError:

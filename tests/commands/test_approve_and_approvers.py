@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -110,6 +111,11 @@ async def test_people_are_enrolled_listed_and_removed(block_name: str, capsys: p
     capsys.readouterr()
     assert await approvers_with(*words, "list") == 0
     assert capsys.readouterr().out == "ben  code, SSH key\nzoe  SSH key\n"
+    assert await approvers_with(*words, "list", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["approvers"] == [
+        {"name": "ben", "code": True, "ssh_key": True, "fault": ""},
+        {"name": "zoe", "code": False, "ssh_key": True, "fault": ""},
+    ]
     assert await approvers_with(*words, "remove", "zoe") == 0
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import sys
 from pathlib import Path
 
@@ -39,15 +40,25 @@ def test_an_environment_is_listed_shown_and_stopped(
         assert "tiny  running  http://127.0.0.1:" in capsys.readouterr().out
         assert shipway_local("status", str(tmp_path / "local" / "tiny")) == 0
         assert "1.0 (baseline) is serving" in capsys.readouterr().out
+        assert shipway_local("status", "--json") == 0
+        (found,) = json.loads(capsys.readouterr().out)["environments"]
+        assert (found["service"], found["running"], found["view"]["baseline"]) == ("tiny", True, "1.0")
     finally:
         assert shipway_local("stop") == 0
     assert shipway_local("stop") == 0
     capsys.readouterr()
     assert shipway_local("list") == 0
     assert "tiny  stopped" in capsys.readouterr().out
+    assert shipway_local("list", "--json") == 0
+    (found,) = json.loads(capsys.readouterr().out)["environments"]
+    assert (found["running"], found["folder"]) == (False, str(tmp_path / "local" / "tiny"))
 
 
 def test_a_folder_without_an_environment_is_said_and_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A wrong folder is the caller's mistake: exit code 2."""
+    """A wrong folder is the caller's mistake: exit code 2. `stop` acts, so it has nothing to print for programs."""
     assert shipway_local("stop", str(tmp_path)) == 2
-    assert "is not an environment of Shipway's local platform" in capsys.readouterr().out
+    assert "is not an environment of Shipway's local platform" in capsys.readouterr().err
+    assert shipway_local("stop", str(tmp_path), "--json") == 2
+    assert "--json does not belong to `stop`" in capsys.readouterr().err
+    assert shipway_local("list", str(tmp_path), "--json") == 2
+    assert json.loads(capsys.readouterr().out) == {"environments": []}

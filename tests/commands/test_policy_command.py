@@ -35,6 +35,11 @@ def test_a_policy_is_applied_listed_shown_and_removed(keys: Path, capsys: pytest
     assert capsys.readouterr().out == "guestbook-production  protects local/guestbook-production for guestbook\n"
     assert main(["policy", "show", "guestbook-production"]) == 0
     assert capsys.readouterr().out == EXAMPLE.read_text(encoding="utf-8")
+    assert main(["policy", "list", "--json"]) == 0
+    (listed,) = json.loads(capsys.readouterr().out)["policies"]
+    assert listed == {"name": "guestbook-production", "protects": ["local/guestbook-production"], "services": ["guestbook"]}
+    assert main(["policy", "show", "guestbook-production", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["approval"]["quorum"] == 1
     assert main(["policy", "remove", "guestbook-production"]) == 0
     assert list((keys / "policies").iterdir()) == []
 
@@ -86,4 +91,7 @@ def test_a_broken_policy_is_reported_and_can_be_removed(keys: Path, capsys: pyte
     (keys / "policies/guestbook-production.yaml").write_text("policy: 1\n")
     assert main(["policy", "list"]) == 4
     assert "a policy is wrong, so nothing is deployed" in capsys.readouterr().err
+    assert main(["policy", "show", "guestbook-production", "--json"]) == 4
+    assert (said := capsys.readouterr()).out == ""
+    assert "the policy guestbook-production is wrong" in said.err
     assert main(["policy", "remove", "guestbook-production"]) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,19 @@ def test_the_beginning_of_an_id_is_enough(storage: Path, tmp_path: Path) -> None
     """No one types a whole id, and the page goes where one says."""
     assert ran("abc", "--output", str(tmp_path / "out" / "page.html"), "--storage", str(storage)) == 0
     assert (tmp_path / "out" / "page.html").exists()
+
+
+def test_a_program_reads_what_was_found(storage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the same exit codes: 0 for an intact record, 2 for one that was touched."""
+    assert ran("abc-123", "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["release"], facts["outcome"], facts["entries"], facts["intact"]) == ("abc-123", "rolled_back", 3, True)
+    assert facts["page"] == str(storage / "records" / "abc-123" / "record.html")
+    (storage / "records" / "abc-123" / "00003.json").unlink()
+    assert ran("abc-123", "--json") == 2
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["intact"] is False
+    assert len(facts["problems"]) >= 1
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,28 @@ def test_every_command_is_in_the_handbook_or_the_readme() -> None:
     assert {name for name, _ in COMMAND.findall(told)} | {"demo"} >= set(COMMANDS)
 
 
+def test_every_command_that_prints_json_is_in_the_handbooks_table_and_no_other(choices: dict[str, argparse.ArgumentParser]) -> None:
+    """Whoever writes a script finds each of them with its exit codes, which begin with 0."""
+    table = (ROOT / "docs" / "handbook.md").read_text(encoding="utf-8").partition("## Exit codes\n")[2].partition("\n## ")[0]
+    rows = [row.strip("| ").split(" | ") for row in table.splitlines() if row.startswith("| `")]
+    told = {name for names, _ in rows for name in re.findall(r"`shipway ([a-z -]+?)(?: [A-Z].*?)?`", names)}
+    assert told == {name for command, parser in choices.items() for name in with_json(command, parser)} - {"local"} | {
+        "local list",
+        "local status",
+    }
+    assert [codes for _, codes in rows if not codes.startswith(("0 ", "0, "))] == []
+
+
+def with_json(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Name the commands with the option --json in a parser and below it."""
+    for action in parser._actions:
+        if "--json" in action.option_strings:
+            yield name
+        if isinstance(action, argparse._SubParsersAction):
+            for word, below in action.choices.items():
+                yield from with_json(f"{name} {word}", below)
+
+
 def test_every_page_is_in_the_index() -> None:
     """docs/index.md lists every document."""
     listed = {link.partition("#")[0] for link in LINK.findall((ROOT / "docs" / "index.md").read_text())}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from flows.commands.blocks import _kinds
+from flows.commands.blocks import kinds
 from flows.commands.check import look_at
 from tasks.rules.gitops.reviewed import review
 from tasks.rules.gitops.settings import edits_of
@@ -21,7 +21,7 @@ def test_the_plan_and_the_blocks_are_right() -> None:
     assert problems == []
     assert plan is not None
     blocks, faults = read_blocks(
-        (EXAMPLE / "blocks.yaml").read_bytes(), name="blocks.yaml", kinds=_kinds(), environ={"DEPLOY_TOKEN": "t0ken"}
+        (EXAMPLE / "blocks.yaml").read_bytes(), name="blocks.yaml", kinds=kinds(), environ={"DEPLOY_TOKEN": "t0ken"}
     )
     assert faults == []
     production = blocks["gitops/podinfo-production"]
@@ -33,7 +33,7 @@ def test_the_plan_and_the_blocks_are_right() -> None:
 
 def test_the_edit_fits_the_repository() -> None:
     """Its one value is found, and the diff is one line."""
-    blocks, _ = read_blocks((EXAMPLE / "blocks.yaml").read_bytes(), name="blocks.yaml", kinds=_kinds(), environ={"DEPLOY_TOKEN": "t0ken"})
+    blocks, _ = read_blocks((EXAMPLE / "blocks.yaml").read_bytes(), name="blocks.yaml", kinds=kinds(), environ={"DEPLOY_TOKEN": "t0ken"})
     edits = edits_of(getattr(blocks["gitops/podinfo-production"], "edits"), "6.9.1")  # noqa: B009 - of no common type
     files = {edit.file: (EXAMPLE / "deploy" / edit.file).read_bytes() for edit in edits}
     found = review("abc", files, edits)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from flows.commands.blocks import _kinds
+from flows.commands.blocks import kinds
 from flows.commands.check import look_at
 from tasks.rules.plan.blocks_file import read_blocks
 
@@ -19,7 +19,7 @@ def test_the_plan_and_the_blocks_are_right() -> None:
     plan, problems, _ = look_at(EXAMPLE / "shipway.yaml")
     assert problems == []
     assert plan is not None
-    blocks, faults = read_blocks((EXAMPLE / "blocks.yaml").read_bytes(), name="blocks.yaml", kinds=_kinds(), environ={})
+    blocks, faults = read_blocks((EXAMPLE / "blocks.yaml").read_bytes(), name="blocks.yaml", kinds=kinds(), environ={})
     assert faults == []
     sections = yaml.safe_load((EXAMPLE / "shipway.yaml").read_text())
     assert {sections[name]["platform"] for name in ("staging", "production")} == set(blocks)
