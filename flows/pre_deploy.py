@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from prefect import State, flow
 
-from blocks.errors import Refused, ShipwayError, Temporary
+from blocks.errors import Refused, ShipwayError
+from blocks.outside_text import error_text
 from flows.lifecycle.context import Phase, begin_phase, conclude, expect_own_environments, expect_policies_kept, platform_of
 from flows.lifecycle.windows import expect_an_opening
 from tasks.analysis.monitoring import read_slis
@@ -157,8 +158,8 @@ async def _announce(phase: Phase, version: str) -> bool:
     subject = f"{phase.plan.service} {version} is about to be released"
     try:
         return await announce(phase.plan.notify, subject=subject, key=phase.key("announce"))
-    except Temporary as error:
-        say(str(error))
+    except ShipwayError as error:
+        say(f"the release was not announced: {error_text(error)}")
         return False
 
 

@@ -13,7 +13,7 @@ from tasks.rules.lifecycle.ending import QUIET
 
 
 async def close_record(
-    phase: Phase | None, run: str, *, version: str, outcome: str, reason: OutsideText, evidence: dict[str, Any]
+    phase: Phase | None, run: str, *, version: str, outcome: str, reason: OutsideText, evidence: dict[str, Any], on_demand: bool = False
 ) -> None:  # fmt: skip
     """Append the closing entry; who is to be told of such an end is told although it cannot be stored now.
 
@@ -24,6 +24,7 @@ async def close_record(
         outcome: How it ended.
         reason: Why.
         evidence: What the entry holds besides.
+        on_demand: Whether it is a rollback on demand.
 
     Raises:
         Temporary: The storage does not take it; the keeper closes the record later.
@@ -34,5 +35,7 @@ async def close_record(
     except Temporary:
         if phase is not None and outcome not in QUIET:  # by the key of the end's message, so that it is sent once
             said = as_ending(f"{reason}. Its record is not closed yet, as the storage does not take it")
-            await alert(phase.plan.notify, service=phase.plan.service, version=version, outcome=outcome, reason=said, run=run)
+            await alert(
+                phase.plan.notify, service=phase.plan.service, version=version, outcome=outcome, reason=said, run=run, is_rollback=on_demand
+            )
         raise

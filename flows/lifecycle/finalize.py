@@ -127,7 +127,8 @@ async def _close_record(phase: Phase | None, run: str, *, version: str, ending: 
     if phase and outcome == "deployed":
         await keep_deployed(run, entries, service=phase.plan.service, version=version)
     targets = left | {name: one.reason for name, one in back.items() if is_production(name)}
-    await close_record(phase, run, version=version, outcome=outcome, reason=reason, evidence={"targets": targets} if left else {})
+    evidence = {"targets": targets} if left else {}
+    await close_record(phase, run, version=version, outcome=outcome, reason=reason, evidence=evidence, on_demand=on_demand)
     await _keep_version(phase, run, entries, version=version, outcome=outcome)
     return outcome, reason
 

@@ -17,6 +17,7 @@ from tasks.lifecycle.retries import ONCE
 from tasks.notify import outbox
 from tasks.record.journal import read_entries
 from tasks.rules.notify.facts import SEVERITIES, Fact, Told, facts_of, message_of
+from tasks.rules.notify.outbox import Message
 from tasks.rules.record.entries import Entry, select
 
 ALERT_SECONDS = 15.0  # for all receivers; the keeper goes on with those that did not acknowledge by then
@@ -39,8 +40,12 @@ async def announce(blocks: Sequence[str], *, subject: str, key: str) -> bool:
     """
     _emit("announced", service="", payload={"subject": subject})
     told = Told(("announced",), as_ending(subject), as_ending(subject))
-    message = await outbox.post(blocks, told, key=key, insist=True)
-    if blocks and all(delivery.delivered is None for delivery in message.deliveries.values()):
+    try:
+        async with asyncio.timeout(ALERT_SECONDS):
+            message = await _post(blocks, told, key=key, run="", insist=True)
+    except TimeoutError as error:
+        raise Temporary(f"the announcement was not sent within {ALERT_SECONDS:g} s", delay_seconds=2) from error
+    if message and blocks and all(delivery.delivered is None for delivery in message.deliveries.values()):
         faults = "; ".join(delivery.fault or f"{name} is being sent to" for name, delivery in message.deliveries.items())
         raise Temporary(f"no receiver acknowledged the announcement: {faults}", delay_seconds=2)
     return True
@@ -105,20 +110,25 @@ async def tell(
 
 
 async def deliver_due() -> None:
-    """Deliver what receivers have not acknowledged and is due, and remove the messages of which nothing more comes."""
-    await outbox.deliver()
+    """Remove the messages of which nothing more comes, and deliver what receivers have not acknowledged and is due."""
     await outbox.remove_delivered()
+    await outbox.deliver()
 
 
-async def _post(blocks: Sequence[str], told: Told, *, key: str, run: str) -> None:
-    """Post a message; without the key's folder it is sent once, straight away, and not tried again."""
+async def _post(blocks: Sequence[str], told: Told, *, key: str, run: str, insist: bool = False) -> Message | None:
+    """Post a message; without the key's folder it is sent once, straight away, and not tried again: then None.
+
+    Raises:
+        Temporary: It could neither be kept nor sent to all.
+    """
     try:
-        await outbox.post(blocks, told, key=key, run=run)
+        return await outbox.post(blocks, told, key=key, run=run, insist=insist)
     except Refused as error:
         found = await asyncio.gather(*(outbox.send(receiver, told) for receiver in blocks), return_exceptions=True)
         faults = [str(error_text(one)) for one in found if isinstance(one, Exception)]
         if faults:
             raise Temporary(f"{'; '.join(faults)}; it cannot be kept to be tried again: {error}") from error
+        return None
 
 
 def _emit(fact: Fact, *, service: str, payload: dict[str, Any]) -> None:

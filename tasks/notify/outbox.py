@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import logging
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext, suppress
 from datetime import datetime
@@ -19,7 +20,7 @@ import httpx
 from prefect.blocks.abstract import NotificationError
 
 from blocks.errors import Refused, ShipwayError, Temporary
-from blocks.key_folder.kept_files import kept_names, locked, read_kept, remove_kept, write_kept
+from blocks.key_folder.kept_files import NotKept, kept_names, locked, read_kept, remove_kept, write_kept
 from blocks.outside_text import error_text
 from tasks.lifecycle.clock import now
 from tasks.rollout.platforms import load_block
@@ -111,6 +112,7 @@ async def _to_receiver(receiver: str, messages: Sequence[Message], *, insist: bo
     for message in messages:
         if message.run and message.run in waiting:
             continue
+        began = time.monotonic()
         try:
             is_done = await _deliver(_name(message.key), receiver, insist=insist)
         except Exception as error:  # noqa: BLE001 - the next turn tries again; another receiver must not wait for it
@@ -118,6 +120,8 @@ async def _to_receiver(receiver: str, messages: Sequence[Message], *, insist: bo
             break
         done += is_done
         waiting |= set() if is_done else {message.run}
+        if not is_done and time.monotonic() - began > EACH_SECONDS / 2:
+            break  # it hangs: the other messages would each wait as long, and use up the turn
     return done
 
 
@@ -136,8 +140,20 @@ async def _deliver(name: str, receiver: str, *, insist: bool) -> bool:
 
 def _keep(name: str, message: Message) -> None:
     with locked(FOLDER, "all", what=WHAT):
-        if _read(name) is None:
+        if _has_none(name):
             write_kept(FOLDER, name, message.to_json(), what=WHAT)
+
+
+def _has_none(name: str) -> bool:
+    """Say if no message is kept by a name, or another content; one that cannot be read just now is not written anew, nor sent again.
+
+    Raises:
+        Refused: It cannot be read.
+    """
+    try:
+        return read_kept(FOLDER, name, what=WHAT) is None
+    except NotKept:
+        return True
 
 
 def _claim(name: str, receiver: str, insist: bool) -> Message | None:  # noqa: FBT001 - called by a thread

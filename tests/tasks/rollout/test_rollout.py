@@ -120,7 +120,7 @@ async def test_a_promotion_that_was_done_is_still_finished() -> None:
 async def test_the_logs_are_searched_for_error_lines_that_only_the_new_version_has() -> None:
     """All lines since a moment; what is found comes as plain values."""
     found = await search_logs.fn(FakePlatform(), since=5.0, version="1.1", previous="1.0", pattern="line [01]")
-    assert found == {"found": {"kinds": [("line #", 2, "line 0")], "lines": 3, "fault": "", "known": []}, "missing": ""}
+    assert found == {"found": {"kinds": [("line #", 2, "line 0")], "lines": 3, "fault": "", "known": [], "in_part": ""}, "missing": ""}
 
 
 async def test_a_version_that_came_back_with_its_previous_configuration_is_found_by_its_name() -> None:
