@@ -9,6 +9,7 @@ from typing import Any
 from prefect import get_run_logger, task
 from prefect.events import emit_event
 from prefect.exceptions import MissingContextError
+from prefect.settings import PREFECT_API_URL
 
 from blocks.errors import Refused, ShipwayError, Temporary
 from blocks.outside_text import OutsideText, as_ending, error_text
@@ -132,7 +133,9 @@ async def _post(blocks: Sequence[str], told: Told, *, key: str, run: str, insist
 
 
 def _emit(fact: Fact, *, service: str, payload: dict[str, Any]) -> None:
-    """Emit the Prefect event `shipway.fact.<fact>`."""
+    """Emit the Prefect event `shipway.fact.<fact>`; without a server none, as Prefect would start one for it."""
+    if not PREFECT_API_URL.value():
+        return
     resource = {"prefect.resource.id": f"shipway.fact.{fact}", "shipway.severity": SEVERITIES[fact], "shipway.about": service}
     emit_event(f"shipway.fact.{fact}", resource=resource, payload=payload)
 

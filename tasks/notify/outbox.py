@@ -52,9 +52,10 @@ async def post(receivers: Sequence[str], told: Told, *, key: str, run: str = "",
     """
     name = _name(key)
     wanted = Message(key, now(), run, told, dict.fromkeys(receivers, Delivery()))
+    if not receivers:
+        return wanted
     await asyncio.to_thread(_keep, name, wanted)
-    if receivers:
-        await deliver(only=name, insist=insist)
+    await deliver(only=name, insist=insist)
     return await asyncio.to_thread(_read, name) or wanted
 
 
