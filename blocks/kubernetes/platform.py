@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from prefect.blocks.core import Block
 from pydantic import Field, PrivateAttr, SecretStr
 
+from blocks.block_copy import copied
 from blocks.errors import BadInput
 from blocks.key_folder.key_file import state_key
 from blocks.kubernetes import jobs, snapshot
@@ -123,9 +124,7 @@ class KubernetesPlatform(Block):
         """Return this platform with another strategy, as a plan may name it; BadInput if it does not exist."""
         if strategy not in {"rolling", "canary", "blue-green"}:
             raise BadInput(f"the strategy {strategy} does not exist", field="strategy", fix="Write rolling, canary or blue-green")
-        found = self.model_copy(update={"strategy": strategy})
-        found._block_document_name = self._block_document_name  # noqa: SLF001 - Prefect's own, which a copy leaves behind
-        return found
+        return copied(self, strategy=strategy)
 
     async def current(self) -> Position:
         """Read what runs now."""

@@ -14,6 +14,7 @@ from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 
 from blocks import processes
+from blocks.block_copy import copied
 from blocks.errors import BadInput, RolloutFailed, Superseded, Temporary
 from blocks.hidden_values import hide_values
 from blocks.local import logs
@@ -135,8 +136,7 @@ class LocalPlatform(Block):
 
     def rolling_back(self) -> Self:
         """Return this platform for a rollback: what it starts is run by the settings of the version that serves, not by the block's."""
-        found = self.model_copy()
-        found._block_document_name = self._block_document_name  # noqa: SLF001 - Prefect's own, which a copy leaves behind
+        found = copied(self)
         found._is_rolling_back = True  # noqa: SLF001 - of a copy of its own
         return found
 

@@ -13,6 +13,7 @@ from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, model_validator
 
 from blocks import processes
+from blocks.block_copy import copied
 from blocks.errors import BadInput, WorldMoved
 from blocks.hidden_values import hide_values
 from blocks.own_place import expect_own_place, home
@@ -22,11 +23,9 @@ from blocks.script import run as runs
 from blocks.script.counts import read_counts
 from blocks.script.effects import Environment
 from blocks.script.programs import plain
-from blocks.script.settings import ENVIRONMENT, ROTATES, Scripts, fault
+from blocks.script.settings import ENVIRONMENT, NAME, ROTATES, SCRIPTS, Scripts, fault
 from blocks.script.state import Notes
 from blocks.script.words import ALL_PERCENT, Act, check_version, previous_after, progress_lines
-
-NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 
 
 class ScriptPlatform(Block):
@@ -39,9 +38,7 @@ class ScriptPlatform(Block):
 
     service: Annotated[str, Field(pattern=NAME)] = Field(default="service", description="The service's name.")
     address: Annotated[str, Field(pattern="^https?://")] = Field(description="Where users reach the service, as `http://127.0.0.1:8080`.")
-    scripts: Scripts = Field(
-        description="The programs: `deploy`, `status`, `verify`, `rollback`, and `shift`, `promote`, `counts` if there are."
-    )
+    scripts: Scripts = Field(description=SCRIPTS)
     version_address: str = Field(
         default="", description="With `shift`: where one version is reached past the split, with `{version}` in it."
     )
@@ -85,6 +82,12 @@ class ScriptPlatform(Block):
             fix = f"Write `strategy: {self.strategy}`, or leave it out"
             raise BadInput(f"the scripts of {self.service} have another strategy than {strategy}", field="strategy", fix=fix)
         return self
+
+    def rolling_back(self) -> Self:
+        """Return this platform for a rollback: its position is by the notes if `status` hangs, also before the takeover."""
+        found = copied(self)
+        found._rolls_back = True  # noqa: SLF001 - of a copy of its own
+        return found
 
     async def current(self) -> Position:
         """Read what runs now, as `status` prints it, and what is well, as `verify` says.

@@ -12,6 +12,8 @@ from blocks.script.words import PLACEHOLDERS, unknown_placeholders
 Word = Annotated[str, Field(max_length=4_000)]
 Command = Annotated[list[Word], Field(min_length=1, max_length=100)]
 OptionalCommand = Annotated[list[Word], Field(max_length=100)]
+NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+SCRIPTS = "The programs: `deploy`, `status`, `verify`, `rollback`, and `shift`, `promote`, `counts` if there are."
 ENVIRONMENT = "Environment variables of the scripts, beside PATH, HOME, SHIPWAY_VERSION and the like; all values are hidden as secrets."
 ROTATES = (
     "Which of these variables are secrets that are rotated: a rollback may take their present values, of all others those of the release."

@@ -9,6 +9,7 @@ from typing import Any
 from prefect.blocks.core import Block
 from pydantic import BaseModel, SecretBytes, SecretStr
 
+from blocks.block_copy import copied
 from blocks.errors import BadInput, Refused
 from blocks.key_folder.kept_files import kept_path
 from blocks.key_folder.places import FOLDER, Kept, read_place, whole_settings
@@ -43,9 +44,7 @@ async def load_platform_to_roll_back(name: str, *, field: str, strategy: str | N
         BadInput: The block cannot be used, and no release acted through it.
     """
     found = await _to_roll_back(name, field=field, strategy=strategy, looks=looks)
-    if isinstance(found, ScriptPlatform):
-        found._rolls_back = True  # noqa: SLF001 - a version that hangs must not keep it from being read
-    return found
+    return found.rolling_back() if isinstance(found, ScriptPlatform) else found  # a version that hangs must not keep it from being read
 
 
 async def _to_roll_back(name: str, *, field: str, strategy: str | None, looks: bool) -> Platform:
@@ -144,9 +143,7 @@ def _credentials(settings: dict[str, Any]) -> str:
 
 def _with_secrets_of(was: Block, now: Any) -> Block:
     """Give a block as it was, with the secrets of another one; of a kubeconfig its users alone, as the rest says where it leads."""
-    found = was.model_copy(update=_renewed(was, now))
-    found._block_document_name = was._block_document_name  # noqa: SLF001
-    return found
+    return copied(was, **_renewed(was, now))
 
 
 def _renewed(was: BaseModel, now: BaseModel) -> dict[str, Any]:

@@ -109,9 +109,7 @@ async def test_an_automatic_rollback_acts_though_status_cannot_be_read(app: App,
 
 def for_a_rollback(app: App, **more: Any) -> ScriptPlatform:
     """Give the platform as flows load it for a rollback."""
-    platform = app.platform(**more)
-    platform._rolls_back = True
-    return platform
+    return app.platform(**more).rolling_back()
 
 
 @pytest.mark.parametrize("words", ["hangs", "asks again"])
