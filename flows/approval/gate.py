@@ -16,7 +16,7 @@ from tasks.approval.approval import fetch_answer, judge_approval, log_outcome
 from tasks.approval.forms import approval_form_for
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.retries import named, retried
-from tasks.notify import tell
+from tasks.notify import notify
 from tasks.record.journal import read_entries
 from tasks.rollout.platforms import load_approvers
 from tasks.rules.approval.answers import AnswerVerdict
@@ -123,7 +123,7 @@ async def put_to_people(
         if not is_asked:
             await _announce(phase, gate, number, about=about)
             if number == 1:
-                await _tell_that_it_waits(phase, gate)
+                await _notify_that_it_waits(phase, gate)
             await ask(await _form(phase, inputs, gate, state, refusal, about=about, asks=asks), key=gate.key, until=gate.expires_at)
         answer = await retried(fetch_answer)(gate)
         if not any((answer.decision, answer.approver, answer.code, answer.signature)):
@@ -232,11 +232,11 @@ async def _announce(phase: Phase, gate: Gate, number: int, *, about: StepFields)
     )
 
 
-async def _tell_that_it_waits(phase: Phase, gate: Gate) -> None:
+async def _notify_that_it_waits(phase: Phase, gate: Gate) -> None:
     """Tell the team that people are asked; that this cannot be sent holds nothing up."""
     why = as_ending(f"{', '.join(gate.approvers)}: {gate.quorum} of you must approve until {moment_in_words(gate.expires_at)}")
     about, key = f"{gate.service} {gate.version}", f"{phase.owner}/{gate.name}/{phase.round}"
-    await tell(phase.plan.notify, ["approval_waiting"], about=about, reason=why, run=gate.run, key=key, requester=gate.requester)
+    await notify(phase.plan.notify, ["approval_waiting"], about=about, reason=why, run=gate.run, key=key, requester=gate.requester)
 
 
 async def _record_answer(phase: Phase, gate: Gate, judgement: AnswerVerdict, state: GateState, *, about: StepFields) -> None:

@@ -64,7 +64,7 @@ def examine(_home: Path) -> Finding:
     for message in undelivered():
         for receiver, delivery in message.deliveries.items():
             if delivery.delivered is None:
-                line = f"{receiver}: {message.told.subject}{f' ({delivery.fault})' if delivery.fault else ''}"
+                line = f"{receiver}: {message.content.subject}{f' ({delivery.fault})' if delivery.fault else ''}"
                 (over if message.is_given_up(receiver, at=at) else open_).append(line)
     fix = "correct the notification block, or what it sends to: the keeper tries again for a day after the message"
     if over:

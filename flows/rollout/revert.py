@@ -24,7 +24,7 @@ from flows.rollout.retake import with_lease
 from flows.verify import verified
 from tasks.analysis.recovery import watch_recovery
 from tasks.lifecycle.retries import as_temporary, named, retried
-from tasks.notify import tell
+from tasks.notify import notify
 from tasks.record.journal import say
 from tasks.rollout.rollout import abort_canary, read_position
 from tasks.rules.analysis.outcome import Outcome
@@ -220,7 +220,7 @@ async def _alert_unverified(phase: Phase, found: RollbackResult) -> None:
     if found.passed:
         return
     about, key = f"{phase.plan.service} in {found.environment}", f"{phase.owner}/rollback/{found.environment}"
-    await tell(phase.plan.notify, ["rollback_failed"], about=about, reason=found.reason, run=phase.owner, key=key)
+    await notify(phase.plan.notify, ["rollback_failed"], about=about, reason=found.reason, run=phase.owner, key=key)
 
 
 async def _choose(

@@ -17,7 +17,7 @@ from tasks.lifecycle.links import run_link
 from tasks.lifecycle.retries import ONCE
 from tasks.notify import outbox
 from tasks.record.journal import read_entries
-from tasks.rules.notify.facts import SEVERITIES, Fact, Told, facts_of, message_of
+from tasks.rules.notify.facts import SEVERITIES, Content, Fact, facts_of, message_of
 from tasks.rules.notify.outbox import Message
 from tasks.rules.record.entries import Entry, select
 
@@ -40,10 +40,10 @@ async def announce(blocks: Sequence[str], *, subject: str, key: str) -> bool:
         Temporary: No receiver acknowledged it.
     """
     _emit("announced", service="", payload={"subject": subject})
-    told = Told(("announced",), as_ending(subject), as_ending(subject))
+    content = Content(("announced",), as_ending(subject), as_ending(subject))
     try:
         async with asyncio.timeout(ALERT_SECONDS):
-            message = await _post(blocks, told, key=key, run="", insist=True)
+            message = await _post(blocks, content, key=key, run="")
     except TimeoutError as error:
         raise Temporary(f"the announcement was not sent within {ALERT_SECONDS:g} s", delay_seconds=2) from error
     if message and blocks and all(delivery.delivered is None for delivery in message.deliveries.values()):
@@ -74,10 +74,10 @@ async def alert(
     facts = facts_of(outcome, entries, is_rollback=is_rollback)
     opened = next(iter(select(entries, kind="opened")), None)
     about = f"{service} {version}".strip()
-    await tell(blocks, facts, about=about, reason=reason, run=run, key=f"{run}/end/{outcome}", requester=opened.who if opened else "")
+    await notify(blocks, facts, about=about, reason=reason, run=run, key=f"{run}/end/{outcome}", requester=opened.who if opened else "")
 
 
-async def tell(
+async def notify(
     blocks: Sequence[str], facts: Sequence[Fact], *, about: str, reason: OutsideText, run: str, key: str, requester: str = ""
 ) -> None:
     """Tell facts of a run, once: as events, and by a message; one that cannot be sent within 15 s holds nothing up.
@@ -92,40 +92,34 @@ async def tell(
         requester: Who asked for the release.
     """
     link = run_link(run)
-    told = message_of(facts, about=about, reason=reason, requester=requester, link=link, record=f"`shipway report {run}`")
+    content = message_of(facts, about=about, reason=reason, requester=requester, link=link, record=f"`shipway report {run}`")
     payload: dict[str, Any] = {
-        "facts": list(told.facts),
-        "severity": told.severity,
+        "facts": list(content.facts),
+        "severity": content.severity,
         "about": about,
         "reason": str(reason),
         "run": run,
         "link": link,
     }
     try:
-        for fact in told.facts:
+        for fact in content.facts:
             _emit(fact, service=about, payload=payload)
         async with asyncio.timeout(ALERT_SECONDS):
-            await _post(blocks, told, key=key, run=run)
+            await _post(blocks, content, key=key, run=run)
     except Exception as error:  # noqa: BLE001 - the service matters more than the message about it
-        _say(f"the message {str(told.subject)!r} was not sent yet: {error_text(error) or 'no answer in time'}")
+        _say(f"the message {str(content.subject)!r} was not sent yet: {error_text(error) or 'no answer in time'}")
 
 
-async def deliver_due() -> None:
-    """Remove the messages of which nothing more comes, and deliver what receivers have not acknowledged and is due."""
-    await outbox.remove_delivered()
-    await outbox.deliver()
-
-
-async def _post(blocks: Sequence[str], told: Told, *, key: str, run: str, insist: bool = False) -> Message | None:
+async def _post(blocks: Sequence[str], content: Content, *, key: str, run: str) -> Message | None:
     """Post a message; without the key's folder it is sent once, straight away, and not tried again: then None.
 
     Raises:
         Temporary: It could neither be kept nor sent to all.
     """
     try:
-        return await outbox.post(blocks, told, key=key, run=run, insist=insist)
+        return await outbox.post(blocks, content, key=key, run=run)
     except Refused as error:
-        found = await asyncio.gather(*(outbox.send(receiver, told) for receiver in blocks), return_exceptions=True)
+        found = await asyncio.gather(*(outbox.send(receiver, content) for receiver in blocks), return_exceptions=True)
         faults = [str(error_text(one)) for one in found if isinstance(one, Exception)]
         if faults:
             raise Temporary(f"{'; '.join(faults)}; it cannot be kept to be tried again: {error}") from error

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from datetime import datetime
 from typing import Any
@@ -24,7 +24,7 @@ from blocks.key_folder.kept_files import NotKept, kept_names, locked, read_kept,
 from blocks.outside_text import error_text
 from tasks.lifecycle.clock import now
 from tasks.rollout.platforms import load_block
-from tasks.rules.notify.facts import Told
+from tasks.rules.notify.facts import Content
 from tasks.rules.notify.outbox import Delivery, Message, claim, deliveries_in_order, noted, up_to
 
 FOLDER, WHAT = "outbox", "a message to the team and what became of it"
@@ -34,15 +34,16 @@ LOG = logging.getLogger("shipway")
 _STATUS = re.compile(r"\berror[=: ]+(\d{3})\b", re.IGNORECASE)  # as Apprise writes it in its log
 
 
-async def post(receivers: Sequence[str], told: Told, *, key: str, run: str = "", insist: bool = False) -> Message:
+async def post(receivers: Sequence[str], content: Content, *, key: str, run: str = "") -> Message:
     """Keep a message, once for each key, and send it to the receivers at once; whom it does not reach is tried again by the keeper.
+
+    What its run said before goes first where that was not acknowledged. No delay after a failed try is waited for.
 
     Args:
         receivers: Notification blocks.
-        told: What it tells.
+        content: What it tells.
         key: What it is about: a message that is kept under it already is not written anew, nor sent to whom acknowledged it.
         run: The run that it is about.
-        insist: Try before the delay after a failed try is over.
 
     Returns:
         The message with what became of each delivery.
@@ -51,35 +52,20 @@ async def post(receivers: Sequence[str], told: Told, *, key: str, run: str = "",
         Refused: The key's folder cannot be used.
     """
     name = _name(key)
-    wanted = Message(key, now(), run, told, dict.fromkeys(receivers, Delivery()))
+    wanted = Message(key, now(), run, content, dict.fromkeys(receivers, Delivery()))
     if not receivers:
         return wanted
     await asyncio.to_thread(_keep, name, wanted)
-    await deliver(only=name, insist=insist)
+    messages = await asyncio.to_thread(_all)
+    if name in messages:
+        await _to_receivers(up_to(messages[name], messages.values(), at=now()), insist=True)
     return await asyncio.to_thread(_read, name) or wanted
 
 
-async def deliver(*, only: str = "", insist: bool = False) -> int:
-    """Deliver what is due: receivers side by side, for each in order.
-
-    Args:
-        only: The name of the one message to deliver, with those of its run before it, though their delay is not over; all if "".
-        insist: Try before the delay after a failed try is over.
-
-    Returns:
-        How many deliveries were acknowledged.
-    """
-    messages = await asyncio.to_thread(_all)
-    if only and only not in messages:
-        return 0
-    due = up_to(messages[only], messages.values(), at=now()) if only else deliveries_in_order(messages.values(), at=now())
-    counts = await asyncio.gather(*(_to_receiver(receiver, found, insist=insist or bool(only)) for receiver, found in due.items()))
-    return sum(counts)
-
-
-async def remove_delivered() -> int:
-    """Remove the messages of which nothing more comes; gives how many."""
-    return await asyncio.to_thread(_remove, now())
+async def deliver_due() -> None:
+    """Deliver what receivers have not acknowledged and is due, side by side and for each in order; what is over is removed."""
+    messages = await asyncio.to_thread(_current, now())
+    await _to_receivers(deliveries_in_order(messages, at=now()), insist=False)
 
 
 def undelivered() -> list[Message]:
@@ -87,7 +73,7 @@ def undelivered() -> list[Message]:
     return [one for one in _all().values() if any(delivery.delivered is None for delivery in one.deliveries.values())]
 
 
-async def send(receiver: str, told: Told) -> None:
+async def send(receiver: str, content: Content) -> None:
     """Send a message to one receiver, which acknowledges it.
 
     Raises:
@@ -98,7 +84,7 @@ async def send(receiver: str, told: Told) -> None:
         async with asyncio.timeout(EACH_SECONDS):
             block: Any = await load_block(receiver, field="notify")
             with block.raise_on_failure() if hasattr(block, "raise_on_failure") else nullcontext():  # else a refusal passes for an answer
-                await block.notify(body=told.body, subject=told.subject)
+                await block.notify(body=content.body, subject=content.subject)
     except TimeoutError as error:
         raise Temporary(f"{receiver} did not acknowledge the message within {EACH_SECONDS:g} s", delay_seconds=2) from error
     except ShipwayError:
@@ -107,9 +93,13 @@ async def send(receiver: str, told: Told) -> None:
         raise Temporary(f"{receiver} did not accept the message ({_kind(error)})", delay_seconds=2) from error
 
 
-async def _to_receiver(receiver: str, messages: Sequence[Message], *, insist: bool) -> int:
+async def _to_receivers(due: Mapping[str, Sequence[Message]], *, insist: bool) -> None:
+    await asyncio.gather(*(_to_receiver(receiver, messages, insist=insist) for receiver, messages in due.items()))
+
+
+async def _to_receiver(receiver: str, messages: Sequence[Message], *, insist: bool) -> None:
     """Deliver messages in order; after one that is not acknowledged a later one of the same run is not tried."""
-    done, waiting = 0, set[str]()
+    waiting = set[str]()
     for message in messages:
         if message.run and message.run in waiting:
             continue
@@ -117,13 +107,11 @@ async def _to_receiver(receiver: str, messages: Sequence[Message], *, insist: bo
         try:
             is_done = await _deliver(_name(message.key), receiver, insist=insist)
         except Exception as error:  # noqa: BLE001 - the next turn tries again; another receiver must not wait for it
-            LOG.warning("the message %r was not sent to %s: %s", message.told.subject, receiver, type(error).__name__)
+            LOG.warning("the message %r was not sent to %s: %s", message.content.subject, receiver, type(error).__name__)
             break
-        done += is_done
         waiting |= set() if is_done else {message.run}
         if not is_done and time.monotonic() - began > EACH_SECONDS / 2:
             break  # it hangs: the other messages would each wait as long, and use up the turn
-    return done
 
 
 async def _deliver(name: str, receiver: str, *, insist: bool) -> bool:
@@ -132,7 +120,7 @@ async def _deliver(name: str, receiver: str, *, insist: bool) -> bool:
         return False
     fault = ""
     try:
-        await send(receiver, claimed.told)
+        await send(receiver, claimed.content)
     except ShipwayError as error:  # also BadInput: the block may be there again at the next try
         fault = str(error_text(error))
     await asyncio.to_thread(_note, name, receiver, fault)
@@ -189,16 +177,16 @@ def _all() -> dict[str, Message]:
     return {name: message for name in kept_names(FOLDER) if (message := _read(name)) is not None}
 
 
-def _remove(at: datetime) -> int:
-    return sum(1 for _ in _removed(at))
-
-
-def _removed(at: datetime) -> Iterator[str]:
+def _current(at: datetime) -> list[Message]:
+    """Read the outbox, and remove the messages of which nothing more comes."""
+    current: list[Message] = []
     for name, message in _all().items():
-        if message.can_be_removed(at=at):
-            with suppress(OSError):
-                remove_kept(FOLDER, name)
-                yield name
+        if not message.can_be_removed(at=at):
+            current.append(message)
+            continue
+        with suppress(OSError):
+            remove_kept(FOLDER, name)
+    return current
 
 
 def _name(key: str) -> str:

@@ -46,7 +46,7 @@ async def test_it_is_recorded_first_and_then_told(monkeypatch: pytest.MonkeyPatc
     choice = RollbackChoice(kind="redeploy", version="1", reason="x")
     stand_ins = {
         "platform_of": giving(None), "informed": giving(None), "with_lease": giving(choice), "_look_after": giving(result),
-        "tell": giving(None, "told"), "retried": lambda _: giving({"baseline": "1", "canary": None}),
+        "notify": giving(None, "told"), "retried": lambda _: giving({"baseline": "1", "canary": None}),
     }  # fmt: skip
     for name, value in stand_ins.items():
         monkeypatch.setattr(revert, name, value)

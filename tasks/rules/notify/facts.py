@@ -50,7 +50,7 @@ _BAD = frozenset({Outcome.FAILED, Outcome.ERROR})
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Content:
     """What a message tells.
 
     Fields:
@@ -122,7 +122,7 @@ def has_failed_rollback(entries: Sequence[Entry]) -> bool:
 
 def message_of(
     facts: Sequence[Fact], *, about: str, reason: OutsideText, requester: str = "", link: str = "", record: str = "", to_do: str = ""
-) -> Told:
+) -> Content:
     """Write a message.
 
     Args:
@@ -146,7 +146,7 @@ def message_of(
         f"Run: {link}" if link else "",
         f"Record: {record}" if record else "",
     ]
-    return Told(ordered, said(subject, limit=200), as_lines(lines))
+    return Content(ordered, said(subject, limit=200), as_lines(lines))
 
 
 def as_lines(lines: Iterable[str]) -> OutsideText:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from blocks.outside_text import OutsideText, outside
-from tasks.rules.notify.facts import SEVERITIES, Fact, Told, in_order
+from tasks.rules.notify.facts import SEVERITIES, Content, Fact, in_order
 
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=5), timedelta(minutes=10)
 TRIED_FOR = timedelta(days=1)
@@ -53,21 +53,21 @@ class Message:
         key: What it is about; the same message is asked for with the same key.
         at: When it was written.
         run: The flow run that it is about, within which messages are delivered in their order; "" if none.
-        told: What it tells.
+        content: What it tells.
         deliveries: By receiver, a notification block as `slack-webhook/team`.
     """
 
     key: str
     at: datetime
     run: str
-    told: Told
+    content: Content
     deliveries: dict[str, Delivery] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Write it as JSON."""
-        told = {"facts": list(self.told.facts), "subject": self.told.subject, "body": self.told.body}
+        content = {"facts": list(self.content.facts), "subject": self.content.subject, "body": self.content.body}
         deliveries = {name: one.to_json() for name, one in self.deliveries.items()}
-        return {"key": self.key, "at": self.at.isoformat(), "run": self.run, **told, "deliveries": deliveries}
+        return {"key": self.key, "at": self.at.isoformat(), "run": self.run, **content, "deliveries": deliveries}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
@@ -77,9 +77,9 @@ class Message:
             KeyError, TypeError, ValueError: It is not one.
         """
         facts: list[Fact] = [fact for fact in SEVERITIES if fact in value["facts"]]
-        told = Told(in_order(facts or ["announced"]), outside(value["subject"], limit=200), _body(value["body"]))
+        content = Content(in_order(facts or ["announced"]), outside(value["subject"], limit=200), _body(value["body"]))
         deliveries = {str(name): Delivery.from_json(one) for name, one in value["deliveries"].items()}
-        return cls(str(value["key"]), datetime.fromisoformat(value["at"]), str(value["run"]), told, deliveries)
+        return cls(str(value["key"]), datetime.fromisoformat(value["at"]), str(value["run"]), content, deliveries)
 
     def with_delivery(self, receiver: str, delivery: Delivery) -> Self:
         """Change one delivery."""

@@ -102,13 +102,13 @@ def test_an_end_tells_its_facts_the_loudest_first(
 
 def test_a_message_says_what_happened_what_to_do_and_where_to_read_on() -> None:
     """A failed rollback is written in capitals."""
-    told = message_of(
+    content = message_of(
         ("deployment_failed", "rollback_failed", "error_rate_high"), about="shop 1.1", reason=as_ending("12 of 80 failed"), requester="ada",
         link="http://127.0.0.1:4200/v2/runs/flow-run/r1", record="`shipway report r1`",
     )  # fmt: skip
-    assert told.subject == "shop 1.1: ROLLBACK FAILED (deployment failed, error rate high)"
-    assert told.severity == "critical"
-    assert told.body.splitlines() == [
+    assert content.subject == "shop 1.1: ROLLBACK FAILED (deployment failed, error rate high)"
+    assert content.severity == "critical"
+    assert content.body.splitlines() == [
         "12 of 80 failed",
         "To do: Look at the service now, it may run a bad version: `shipway status`, then `shipway rollback`.",
         "Asked for by ada.",

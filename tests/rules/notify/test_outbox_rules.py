@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.outside_text import outside
-from tasks.rules.notify.facts import Told
+from tasks.rules.notify.facts import Content
 from tasks.rules.notify.outbox import LONGEST_DELAY, TRIED_FOR, Delivery, Message, claim, deliveries_in_order, noted, up_to
 
 AT = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
-TOLD = Told(("rolled_back",), outside("shop 1.1: rolled back"), outside("slow\nTo do: nothing", lines=True))
+CONTENT = Content(("rolled_back",), outside("shop 1.1: rolled back"), outside("slow\nTo do: nothing", lines=True))
 SECONDS = 30.0
 
 
 def message(key: str, *, run: str = "", after: float = 0, receivers: tuple[str, ...] = ("slack-webhook/team",)) -> Message:
     """Write a message that was not sent yet."""
-    return Message(key, AT + timedelta(seconds=after), run, TOLD, dict.fromkeys(receivers, Delivery()))
+    return Message(key, AT + timedelta(seconds=after), run, CONTENT, dict.fromkeys(receivers, Delivery()))
 
 
 def test_what_is_claimed_is_not_claimed_again_until_the_claim_is_over() -> None:

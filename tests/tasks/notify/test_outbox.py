@@ -17,7 +17,7 @@ from blocks.key_folder.key_file import create_key
 from blocks.notify.apprise import Apprise
 from blocks.outside_text import as_reason
 from tasks.lifecycle.clock import now
-from tasks.notify import alert, announce, deliver_due, outbox, tell
+from tasks.notify import alert, announce, deliver_due, notify, outbox
 from tests.receivers import HttpReceiver, http_receiver
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server", "own_key")]
@@ -92,10 +92,10 @@ async def test_a_receiver_that_refuses_is_not_taken_for_told(receiver: HttpRecei
     """Apprise itself says nothing of a 403; the announcement fails, and its fault is in words that hold no address."""
     block = await saved(Apprise(url=f"json://ada:hunter2secret@127.0.0.1:{receiver.port}/"))
     receiver.status = 403
-    with pytest.raises(Temporary, match=r"no receiver acknowledged the announcement: .*403") as told:
+    with pytest.raises(Temporary, match=r"no receiver acknowledged the announcement: .*403") as caught:
         await announce.fn([block], subject="x", key="k")
-    assert "hunter2" not in str(told.value)
-    assert "127.0.0.1" not in str(told.value)
+    assert "hunter2" not in str(caught.value)
+    assert "127.0.0.1" not in str(caught.value)
     receiver.status = 200
     assert await announce.fn([block], subject="x", key="k")
     assert await announce.fn([block], subject="x", key="k")
@@ -126,7 +126,7 @@ async def test_a_receiver_that_was_down_for_an_hour_gets_what_it_missed_in_order
     """Of two runs three messages; those of one run stay in order."""
     block = await saved(Apprise(url=receiver.address))
     receiver.status = 503
-    await tell([block], ["approval_waiting"], about="shop 1.1", reason=as_reason("ada: 1"), run="r1", key="r1/production")
+    await notify([block], ["approval_waiting"], about="shop 1.1", reason=as_reason("ada: 1"), run="r1", key="r1/production")
     await fail([block], "r1", outcome="rolled_back")
     await fail([block], "r2", outcome="cancelled")
     receiver.status = 200
@@ -144,7 +144,7 @@ async def test_a_loud_message_takes_the_earlier_ones_of_its_run_along(receiver: 
     """The receiver is back, and the delay of the first message is not over: the second one does not wait for that."""
     block = await saved(Apprise(url=receiver.address))
     receiver.status = 503
-    await tell([block], ["approval_waiting"], about="shop 1.1", reason=as_reason("ada: 1"), run="r1", key="r1/production")
+    await notify([block], ["approval_waiting"], about="shop 1.1", reason=as_reason("ada: 1"), run="r1", key="r1/production")
     receiver.status = 200
     await fail([block], "r1")
     assert receiver.subjects == ["shop 1.1: approval waiting", "shop 1.1: deployment failed"]
