@@ -23,6 +23,14 @@ def add_secret_file(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_proof(parser: argparse.ArgumentParser) -> None:
+    """Describe the options with which a person proves an answer: by an SSH key, a code, or the secret from which that is computed."""
+    proof = parser.add_mutually_exclusive_group()
+    proof.add_argument("--key", type=Path, metavar="FILE", help="sign with this SSH key; its .pub means that the agent has the private one")
+    proof.add_argument("--code", metavar="CODE", help="the eight digits of `shipway code` (default: computed from your secret)")
+    add_secret_file(parser)
+
+
 def read_secret(file: Path) -> SecretStr:
     """Read the secret, or ask for it if the file does not exist.
 

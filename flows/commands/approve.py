@@ -26,10 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.add_argument("run", metavar="RUN", help="the run's id or the beginning of it, its name, or the service whose release waits")
     parser.add_argument("--as", dest="approver", metavar="NAME", help="your name as enrolled (default: asked on a terminal)")
-    proof = parser.add_mutually_exclusive_group()
-    proof.add_argument("--key", type=Path, metavar="FILE", help="sign with this SSH key; its .pub means that the agent has the private one")
-    proof.add_argument("--code", metavar="CODE", help="the eight digits of `shipway code` (default: computed from your secret)")
-    _secret.add_secret_file(parser)
+    _secret.add_proof(parser)
     decision = parser.add_mutually_exclusive_group()
     decision.add_argument("--approve", action="store_true", help="approve, without being asked on a terminal; the default without one")
     decision.add_argument("--reject", action="store_true", help="reject instead of approving, without being asked; this ends the release")

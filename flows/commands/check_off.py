@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.commands import _output, _secret, _terminal, _ticks
@@ -28,10 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RELEASE", help="the run's id or the beginning of it, its name, or the service whose release waits")
     _ticks.add_ticks(parser)
     parser.add_argument("--as", dest="approver", metavar="NAME", help="your name as enrolled; needed to tick")
-    proof = parser.add_mutually_exclusive_group()
-    proof.add_argument("--key", type=Path, metavar="FILE", help="sign with this SSH key; its .pub means that the agent has the private one")
-    proof.add_argument("--code", metavar="CODE", help="the eight digits of `shipway code` (default: computed from your secret)")
-    _secret.add_secret_file(parser)
+    _secret.add_proof(parser)
     parser.add_argument("--wait", metavar="SECONDS", type=float, default=60, help="how long to wait for the outcome (default: 60)")
     _terminal.add_home(parser)
 
