@@ -173,11 +173,13 @@ def measure(facts: Iterable[Facts], selection: Selection, *, broken: int = 0) ->
     Returns:
         The metrics; a ratio or a spread of nothing has no value.
     """
-    known = [one for one in facts if not selection.service or one.service in {selection.service, ""}]
+    all_known = list(facts)
+    known = [one for one in all_known if not selection.service or one.service in {selection.service, ""}]
     named = [one for one in known if one.service == selection.service or not selection.service]
     releases = [one for one in named if _counts(one, selection)]
     ended = sorted((one for one in releases if selection.spans(one)), key=lambda one: one.run)
-    deployments = deployments_in(named, selection.environment)
+    made = deployments_in(all_known, selection.environment)  # of all services: a fix in one may say that it is made because of another's
+    deployments = [one for one in made if not selection.service or one.facts.service == selection.service]
     own = [one for one in deployments if selection.spans(one.facts)]
     outcomes = Counter(str(one.outcome) for one in ended)
     since = selection.since or min((one.ended for one in ended if one.ended), default=None)

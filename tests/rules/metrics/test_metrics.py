@@ -211,6 +211,12 @@ def test_the_order_of_records_does_not_matter(history: list[Facts], random: Any)
     assert measured(*shuffled) == measured(*history)
 
 
+def test_a_fix_of_another_service_counts_for_the_deployment_that_it_names() -> None:
+    """Whichever service is selected."""
+    history = [released("r1-1.0-shop", DAY), released("r2-1.0-mail", 2 * DAY, service="mail", because_of="r1-1.0-shop", kind="fix")]
+    assert [measured(*history, service=name).failures.rate.part for name in ("shop", "mail", "")] == [1, 0, 1]
+
+
 @given(HISTORIES)
 def test_services_and_spans_add_up_to_the_whole(history: list[Facts]) -> None:
     """Each release is counted once: in one service, and in one of two spans that meet; and each rate lies between 0 and 1."""
