@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import calendar
+import heapq
 import re
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from blocks.errors import ShipwayError
 from blocks.kubernetes.api.errors import Missing
@@ -22,9 +23,16 @@ LAST_LINES = 20
 MOST_BYTES = 256 * 1024
 LINE_LIMIT = 64 * 1024
 MOST_SECRETS = 20
-MOST_SEARCHED_BYTES = 32_000_000  # of a pod
+MOST_SEARCHED_BYTES = 32_000_000  # of a pod, and of those whose lines are put in order together
 LINES_AT_ONCE = 1_000
 STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d) ?")
+
+
+class PodLog(NamedTuple):
+    """The log of a pod as it was read, and the secrets to mask in it."""
+
+    content: bytes
+    secrets: list[str]
 
 
 async def last_words(target: Target, pod: str, container: str) -> list[str]:
@@ -56,7 +64,9 @@ async def tail_of(target: Target, pod: str, container: str, *, lines: int, **que
 
 
 async def read(target: Target, pods: dict[str, list[Json]], since: float, take: Callable[[LogLine], None]) -> dict[str, str]:
-    """Hand over the log lines of pods since a moment (seconds since the epoch, UTC), a pod after the other, each oldest first.
+    """Hand over the log lines of pods since a moment (seconds since the epoch, UTC), a version after the other, each oldest first.
+
+    Of a version whose pods logged more than fits into memory at once, the order holds for some pods after the others.
 
     Args:
         target: Whose pods.
@@ -68,22 +78,36 @@ async def read(target: Target, pods: dict[str, list[Json]], since: float, take: 
         Which lines could not be read, by version. What a kubelet has turned over (by default 10 MiB of a container) it does not give.
     """
     missing: dict[str, str] = {}
-    for version, pod in [(version, pod) for version, some in pods.items() for pod in some]:
-        name, container = pod["metadata"]["name"], container_of(pod, name=target.container, image=target.image)["name"]
-        if not _has_log(pod, container):
-            continue
-        query = {"container": container, "timestamps": "true", "sinceTime": _stamp(since), "limitBytes": str(MOST_SEARCHED_BYTES)}
-        try:
-            content = await target.cluster.content("GET", target.cluster.path("Pod", name, below="log"), query=query)
-        except Missing:  # it was deleted; the others still have logs
-            continue
-        except ShipwayError as error:
-            missing[version] = f"the log of the pod {name} could not be read: {error}"
-            continue
-        await asyncio.to_thread(_hand_over, content, version, since, await known_secrets(target, pod), take)
-        if len(content) >= MOST_SEARCHED_BYTES:
-            missing[version] = f"the pod {name} logged more than {MOST_SEARCHED_BYTES // 1_000_000} MB since then; the rest was not read"
+    for version, some in pods.items():
+        waiting: list[PodLog] = []
+        for pod in some:
+            found = await _read_pod(target, pod, version, since, missing)
+            if found is None:
+                continue
+            if waiting and sum(len(one.content) for one in (*waiting, found)) > MOST_SEARCHED_BYTES:
+                await asyncio.to_thread(_hand_over, waiting, version, since, take)
+                waiting = []
+            waiting.append(found)
+        await asyncio.to_thread(_hand_over, waiting, version, since, take)
     return missing
+
+
+async def _read_pod(target: Target, pod: Json, version: str, since: float, missing: dict[str, str]) -> PodLog | None:
+    """Read the log of a pod; None if it has none. What could not be read is added to `missing`."""
+    name, container = pod["metadata"]["name"], container_of(pod, name=target.container, image=target.image)["name"]
+    if not _has_log(pod, container):
+        return None
+    query = {"container": container, "timestamps": "true", "sinceTime": _stamp(since), "limitBytes": str(MOST_SEARCHED_BYTES)}
+    try:
+        content = await target.cluster.content("GET", target.cluster.path("Pod", name, below="log"), query=query)
+    except Missing:  # it was deleted; the others still have logs
+        return None
+    except ShipwayError as error:
+        missing[version] = f"the log of the pod {name} could not be read: {error}"
+        return None
+    if len(content) >= MOST_SEARCHED_BYTES:
+        missing[version] = f"the pod {name} logged more than {MOST_SEARCHED_BYTES // 1_000_000} MB since then; the rest was not read"
+    return PodLog(content, await known_secrets(target, pod))
 
 
 def _has_log(pod: Json, container: str) -> bool:
@@ -92,13 +116,18 @@ def _has_log(pod: Json, container: str) -> bool:
     return any({"running", "terminated"} & (one.get("state") or {}).keys() or one.get("lastState") for one in states)
 
 
-def _hand_over(content: bytes, version: str, since: float, secrets: list[str], take: Callable[[LogLine], None]) -> None:
-    lines = content.decode("utf-8", "replace").split("\n")  # whatever else ends a line within one is part of it, and has its moment
+def _hand_over(logs: Sequence[PodLog], version: str, since: float, take: Callable[[LogLine], None]) -> None:
+    for line in heapq.merge(*(_lines(log, version, since) for log in logs), key=lambda one: one["at"]):
+        take(line)
+
+
+def _lines(log: PodLog, version: str, since: float) -> Iterator[LogLine]:
+    lines = log.content.decode("utf-8", "replace").split("\n")  # whatever else ends a line within one is part of it, and has its moment
     for begin in range(0, len(lines), LINES_AT_ONCE):
         found = [moment_of(line) for line in lines[begin : begin + LINES_AT_ONCE]]
-        for (at, _), text in zip(found, mask([text for _, text in found], secrets, limit=LINE_LIMIT), strict=True):
+        for (at, _), text in zip(found, mask([text for _, text in found], log.secrets, limit=LINE_LIMIT), strict=True):
             for part in text.splitlines() if at >= since else ():
-                take(LogLine(at=at, version=version, text=part))
+                yield LogLine(at=at, version=version, text=part)
 
 
 def _stamp(since: float) -> str:

@@ -119,6 +119,17 @@ async def test_a_whole_log_is_read_and_what_is_beyond_the_bound_is_said(monkeypa
     assert missing["1"].startswith("the pod web-1 logged more than")
 
 
+@pytest.mark.parametrize(("most", "texts"), [(32_000_000, ["0", "0", "1", "1"]), (60, ["0", "1", "0", "1"])], ids=["fits", "too much"])
+async def test_lines_of_several_pods_of_a_version_come_in_order_of_time(
+    monkeypatch: pytest.MonkeyPatch, most: int, texts: list[str]
+) -> None:
+    """As far as they fit into memory together; else one pod comes after the other, and nothing is left out."""
+    lines = [f"1970-01-01T00:00:0{number}Z {number}" for number in range(2)]
+    monkeypatch.setattr(logs, "MOST_SEARCHED_BYTES", most)
+    found, missing = await lines_of(Talking(lines), pod_of(), pod_of())
+    assert ([line["text"] for line in found], missing) == (texts, {})
+
+
 async def test_a_pod_whose_log_cannot_be_read_is_said_and_one_that_has_none_yet_is_not() -> None:
     """Missing rights are no data; a container that was not started yet has nothing to say."""
     found, missing = await lines_of(Talking([], refuses=BadInput("robot may not get pods/log", field="access", fix="")), pod_of())
