@@ -37,7 +37,7 @@ _ESCAPES = re.compile(
     r"|\x1b[0-OQ-WYZ\\`-~]"
 )
 # How Python writes bytes in an exception, as h11 does with an answer's header; one that was cut has no end.
-_BYTES = re.compile(r"""(?:bytearray\(|(?<![\w'"]))[bB](?:'(?:[^'\\]|\\.)*+(?:'|$)|"(?:[^"\\]|\\.)*+(?:"|$))\)?""", re.DOTALL)
+_BYTES = re.compile(r"""(?:bytearray\(|(?<![\w'"]))[bB](?:'(?>(?:[^'\\]|\\.)*)(?:'|$)|"(?>(?:[^"\\]|\\.)*)(?:"|$))\)?""", re.DOTALL)
 BYTES = "(bytes)"
 _BREAKS = re.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
 _SPACES = re.compile(r"\s+")
