@@ -5,9 +5,6 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-import re._compiler as compiler
-import re._constants as constants
-import re._parser as parser
 import warnings
 from collections.abc import Iterator
 from types import ModuleType
@@ -16,6 +13,8 @@ from typing import Any
 import blocks
 import flows
 import tasks
+
+compiler, constants, parser = (importlib.import_module(f"re._{name}") for name in ("compiler", "constants", "parser"))
 
 
 def patterns_of(value: object) -> Iterator[re.Pattern[str]]:
