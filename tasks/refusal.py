@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from prefect import get_client
@@ -19,6 +20,10 @@ from tasks.notify import alert
 from tasks.record.journal import append_entry
 from tasks.rules.lifecycle.ending import STATE_NAMES
 from tasks.rules.plan.plan import Plan
+
+HOUR_SECONDS, TOLD_AN_HOUR = 3_600, 10
+ENOUGH = "Further refusals of this hour are not told: `shipway history` lists them"
+_told: dict[str, list[float]] = {}
 
 
 async def refuse_if_busy(run: FlowRun) -> bool:
@@ -48,6 +53,23 @@ async def refuse_if_busy(run: FlowRun) -> bool:
     return True
 
 
+def turn_to_tell(service: str, *, at: float) -> int:
+    """Count a refusal that people are to be told of; who asks for a thousand releases must not fill the outbox, nor people's channels.
+
+    Args:
+        service: Whose release it is.
+        at: Now, in seconds of a clock that never goes back.
+
+    Returns:
+        Which one of this hour it is, by this worker's count; 0 if enough were told.
+    """
+    _told[service] = [one for one in _told.get(service, []) if at - one < HOUR_SECONDS]
+    if len(_told[service]) >= TOLD_AN_HOUR:
+        return 0
+    _told[service].append(at)
+    return len(_told[service])
+
+
 async def _refuse(client: PrefectClient, run: FlowRun, plan: Plan, *, reason: str) -> None:
     """Open and close the record, and end the run; each part may be done again."""
     asked: dict[str, Any] = run.parameters or {}
@@ -62,7 +84,9 @@ async def _refuse(client: PrefectClient, run: FlowRun, plan: Plan, *, reason: st
     )
     await append_entry(str(run.id), f"{version}: refused", kind="closed", why=reason, evidence={"outcome": "refused"})
     await forget_open(str(run.id))
-    await alert(plan.notify, service=plan.service, version=version, outcome="refused", reason=as_ending(reason), run=str(run.id))
+    if turn := turn_to_tell(plan.service, at=time.monotonic()):
+        said = as_ending(f"{reason}. {ENOUGH}" if turn == TOLD_AN_HOUR else reason)
+        await alert(plan.notify, service=plan.service, version=version, outcome="refused", reason=said, run=str(run.id))
     await client.set_flow_run_state(run.id, Failed(name=STATE_NAMES["refused"], message=reason), force=True)
     tags = {f"version:{version}", f"shipway:{name}", f"service:{plan.service}", f"{OUTCOME}refused"}
     await change_tags(client, str(run.id), add=tags, drop={OPEN}, name=f"{name} {plan.service} {version}")

@@ -20,7 +20,7 @@ from flows.lifecycle.closing import close_record
 from flows.lifecycle.context import Phase, begin_phase, platform_of
 from flows.rollout.migrations import stays_forward
 from flows.rollout.moved import was_moved
-from flows.rollout.revert import roll_back_moved
+from flows.rollout.revert import roll_back_moved, tell_failed
 from tasks.evidence.begun import forget_begun
 from tasks.lifecycle.retries import as_temporary, named, retried
 from tasks.lifecycle.run_labels import end_attempt, let_go, mark_running
@@ -67,11 +67,11 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
         if phase and outcome == "deployed":
             await measure_times(phase.plan, run=run)
         service = phase.plan.service if phase else "unknown"
-        if outcome != "skipped":
-            told = phase.plan.notify if phase else []
-            await alert(told, service=service, version=version, outcome=outcome, reason=reason, run=run, is_rollback=on_demand)
         if phase is not None:
             late = await _release_leases(phase, run)
+        if outcome != "skipped":  # once all is done that others wait for: a receiver may take its time
+            told = phase.plan.notify if phase else []
+            await alert(told, service=service, version=version, outcome=outcome, reason=reason, run=run, is_rollback=on_demand)
         await _publish(run, service=service)
         if late is not None:
             raise late
@@ -171,6 +171,7 @@ async def roll_back_release(phase: Phase, *, version: str, ending: Ending) -> di
                 late = passing
                 continue
             found |= {name: _not_rolled_back(name, error) for name in due}
+    await tell_failed(phase, found.values())
     if late is not None:
         raise late
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 
 from prefect import flow
@@ -110,6 +110,7 @@ async def roll_back_waves(
     tried: Tried = {}
     for wave in waves:
         tried |= await _side_by_side(wave, undo)
+    await tell_failed(phase, [one for one in tried.values() if isinstance(one, RollbackResult)])
     refused = [one for one in tried.values() if isinstance(one, Refused)]
     if refused and len(refused) == len(tried):
         raise Refused("; ".join(str(one) for one in refused))
@@ -181,9 +182,7 @@ async def roll_back(
     done = await phase.read("rollback", environment=environment, name="done")
     if done is not None:
         version, stays = done.evidence["position"]["baseline"], done.evidence["stays"]
-        found = RollbackResult(outcome=done.evidence["outcome"], reason=done.why, environment=environment, version=version, stays=stays)
-        await _alert_unverified(phase, found)  # the process may have ended between the entry and the alert, which is sent once
-        return found
+        return RollbackResult(outcome=done.evidence["outcome"], reason=done.why, environment=environment, version=version, stays=stays)
     platform = await informed(phase, await platform_of(phase.plan, environment), reason=reason)
 
     async def undo(lease: Lease, number: int) -> RollbackChoice:
@@ -212,15 +211,20 @@ async def roll_back(
         why=found.reason,
         evidence={"outcome": found.outcome, "position": dict(await retried(read_position)(platform)), "stays": found.stays},
     )
-    await _alert_unverified(phase, found)  # once it is recorded: whom it is sent to may not answer
     return found
 
 
-async def _alert_unverified(phase: Phase, found: RollbackResult) -> None:
-    if found.passed:
-        return
-    about, key = f"{phase.plan.service} in {found.environment}", f"{phase.owner}/rollback/{found.environment}"
-    await notify(phase.plan.notify, ["rollback_failed"], about=about, reason=found.reason, run=phase.owner, key=key)
+async def tell_failed(phase: Phase, found: Iterable[RollbackResult]) -> None:
+    """Tell which environments could not be rolled back, or were and are not well; once every wave was rolled back: it may take a while.
+
+    Args:
+        phase: The release, or the rollback on demand.
+        found: The result of each environment; each is told once, however often this is called.
+    """
+    for one in found:
+        if not one.passed:
+            about, key = f"{phase.plan.service} in {one.environment}", f"{phase.owner}/rollback/{one.environment}"
+            await notify(phase.plan.notify, ["rollback_failed"], about=about, reason=one.reason, run=phase.owner, key=key)
 
 
 async def _choose(

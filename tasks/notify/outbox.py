@@ -8,30 +8,45 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import logging
-import re
+import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-import httpx
-from prefect.blocks.abstract import NotificationError
-
+from blocks import processes
+from blocks.commands import run_command
 from blocks.errors import Refused, ShipwayError, Temporary
 from blocks.key_folder.kept_files import NotKept, kept_names, locked, read_kept, remove_kept, write_kept
 from blocks.outside_text import error_text
 from tasks.lifecycle.clock import now
+from tasks.notify.sending_process import SECONDS
+from tasks.process.concurrency import to_its_end, turns
 from tasks.rollout.platforms import load_block
 from tasks.rules.notify.facts import Content
 from tasks.rules.notify.outbox import Delivery, Message, claim, deliveries_in_order, noted, up_to
 
 FOLDER, WHAT = "outbox", "a message to the team and what became of it"
-EACH_SECONDS = 10.0  # for one notification block, whatever time limit it has itself: others can change it
-CLAIM_SECONDS = 3 * EACH_SECONDS
+PROGRAM = "tasks.notify.sending_process"
+PASSED_ON = (
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "VIRTUAL_ENV",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+)
+START_SECONDS = 20.0  # that the process may need before; a second and a half on a quiet machine
+CLAIM_SECONDS = 2 * (SECONDS + START_SECONDS)
+AT_ONCE = 4  # processes that send, of one process of ours
+MOST = 2_000  # messages; of one more, only a critical one is kept
 LOG = logging.getLogger("shipway")
-_STATUS = re.compile(r"\berror[=: ]+(\d{3})\b", re.IGNORECASE)  # as Apprise writes it in its log
 
 
 async def post(receivers: Sequence[str], content: Content, *, key: str, run: str = "") -> Message:
@@ -49,14 +64,16 @@ async def post(receivers: Sequence[str], content: Content, *, key: str, run: str
         The message with what became of each delivery.
 
     Raises:
-        Refused: The key's folder cannot be used.
+        Refused: The key's folder cannot be used, or holds so many messages that only critical ones are kept.
     """
-    name = _name(key)
+    name = _name(key, run)
     wanted = Message(key, now(), run, content, dict.fromkeys(receivers, Delivery()))
     if not receivers:
         return wanted
     await asyncio.to_thread(_keep, name, wanted)
-    messages = await asyncio.to_thread(_all)
+    messages = await asyncio.to_thread(_all, _of_run(run)) if run else {}
+    if not run and (kept := await asyncio.to_thread(_read, name)):
+        messages[name] = kept
     if name in messages:
         await _to_receivers(up_to(messages[name], messages.values(), at=now()), insist=True)
     return await asyncio.to_thread(_read, name) or wanted
@@ -74,23 +91,42 @@ def undelivered() -> list[Message]:
 
 
 async def send(receiver: str, content: Content) -> None:
-    """Send a message to one receiver, which acknowledges it.
+    """Send a message to one receiver, which acknowledges it; in a process of its own, as what it answers has no bounds.
 
     Raises:
         Temporary: It did not, or not in time.
         BadInput: There is no such block.
     """
     try:
-        async with asyncio.timeout(EACH_SECONDS):
+        async with asyncio.timeout(SECONDS):
             block: Any = await load_block(receiver, field="notify")
-            with block.raise_on_failure() if hasattr(block, "raise_on_failure") else nullcontext():  # else a refusal passes for an answer
-                await block.notify(body=content.body, subject=content.subject)
+        fault = await _sent(block, content)
     except TimeoutError as error:
-        raise Temporary(f"{receiver} did not acknowledge the message within {EACH_SECONDS:g} s", delay_seconds=2) from error
+        raise Temporary(f"{receiver} was not read from the Prefect server within {SECONDS:g} s", delay_seconds=2) from error
     except ShipwayError:
         raise
-    except Exception as error:  # of any library that a block sends by; its words may hold an address that is a secret
-        raise Temporary(f"{receiver} did not accept the message ({_kind(error)})", delay_seconds=2) from error
+    except Exception as error:  # of a block that is not as it should be; its words may hold an address that is a secret
+        raise Temporary(f"{receiver} cannot be sent to ({type(error).__name__})", delay_seconds=2) from error
+    if fault:
+        raise Temporary(f"{receiver} {fault}", delay_seconds=2)
+
+
+async def _sent(block: Any, content: Content) -> str:
+    """Send by a block, and give what was wrong with it; "" if the receiver acknowledged."""
+    kind = type(block)
+    fields = block.model_dump(mode="json", context={"include_secrets": True}, exclude={"block_type_slug"})
+    given = {"block": f"{kind.__module__}:{kind.__qualname__}", "fields": fields, "subject": content.subject, "body": content.body}
+    async with turns("messages", at_once=AT_ONCE):
+        ended = await run_command(
+            [sys.executable, "-P", "-m", PROGRAM],
+            folder="/",
+            timeout_seconds=SECONDS + START_SECONDS,
+            given=json.dumps(given).encode(),
+            environment=processes.passed_on(*PASSED_ON),
+        )
+    if ended.fault:
+        return f"was not sent to: the process that sends {ended.fault.partition(' ')[2]}"
+    return str(json.loads(ended.output)["fault"])
 
 
 async def _to_receivers(due: Mapping[str, Sequence[Message]], *, insist: bool) -> None:
@@ -98,19 +134,19 @@ async def _to_receivers(due: Mapping[str, Sequence[Message]], *, insist: bool) -
 
 
 async def _to_receiver(receiver: str, messages: Sequence[Message], *, insist: bool) -> None:
-    """Deliver messages in order; after one that is not acknowledged a later one of the same run is not tried."""
+    """Deliver messages in order; after one that is not acknowledged a later one of the same run is not tried, unless it is critical."""
     waiting = set[str]()
     for message in messages:
-        if message.run and message.run in waiting:
+        if message.run in waiting and not message.is_critical:
             continue
         began = time.monotonic()
         try:
-            is_done = await _deliver(_name(message.key), receiver, insist=insist)
+            is_done = await _deliver(_name(message.key, message.run), receiver, insist=insist)
         except Exception as error:  # noqa: BLE001 - the next turn tries again; another receiver must not wait for it
             LOG.warning("the message %r was not sent to %s: %s", message.content.subject, receiver, type(error).__name__)
             break
-        waiting |= set() if is_done else {message.run}
-        if not is_done and time.monotonic() - began > EACH_SECONDS / 2:
+        waiting |= {message.run} if message.run and not is_done and message.holds(receiver) else set()
+        if not is_done and time.monotonic() - began > SECONDS / 2:
             break  # it hangs: the other messages would each wait as long, and use up the turn
 
 
@@ -123,6 +159,9 @@ async def _deliver(name: str, receiver: str, *, insist: bool) -> bool:
         await send(receiver, claimed.content)
     except ShipwayError as error:  # also BadInput: the block may be there again at the next try
         fault = str(error_text(error))
+    except asyncio.CancelledError:  # whoever waits has no more time; the claim is given up, and the keeper tries again
+        await to_its_end(asyncio.to_thread(_note, name, receiver, "it took too long"))
+        raise
     await asyncio.to_thread(_note, name, receiver, fault)
     return not fault
 
@@ -130,6 +169,10 @@ async def _deliver(name: str, receiver: str, *, insist: bool) -> bool:
 def _keep(name: str, message: Message) -> None:
     with locked(FOLDER, "all", what=WHAT):
         if _has_none(name):
+            if not message.is_critical and len(kept_names(FOLDER)) >= MOST:
+                raise Refused(
+                    f"the outbox holds {MOST} messages already, so only critical ones are kept; `shipway doctor` names the receivers"
+                )
             write_kept(FOLDER, name, message.to_json(), what=WHAT)
 
 
@@ -173,8 +216,8 @@ def _read(name: str) -> Message | None:
     return None
 
 
-def _all() -> dict[str, Message]:
-    return {name: message for name in kept_names(FOLDER) if (message := _read(name)) is not None}
+def _all(beginning: str = "") -> dict[str, Message]:
+    return {name: message for name in kept_names(FOLDER, beginning=beginning) if (message := _read(name)) is not None}
 
 
 def _current(at: datetime) -> list[Message]:
@@ -189,14 +232,10 @@ def _current(at: datetime) -> list[Message]:
     return current
 
 
-def _name(key: str) -> str:
-    """Give the file's name of a key, which may hold anything."""
-    return hashlib.sha256(key.encode()).hexdigest()[:32]
+def _name(key: str, run: str) -> str:
+    """Give the file's name of a key, which may hold anything; it begins as those of all messages of its run."""
+    return f"{_of_run(run)}{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
 
-def _kind(error: Exception) -> str:
-    """Name an error that may quote a secret address: by its class, and the status of the answer if it has one."""
-    status = _STATUS.search(error.log) if isinstance(error, NotificationError) else None
-    if isinstance(error, httpx.HTTPStatusError):
-        return f"it answered {error.response.status_code}"
-    return f"it answered {status[1]}" if status else type(error).__name__
+def _of_run(run: str) -> str:
+    return f"{hashlib.sha256(run.encode()).hexdigest()[:16]}-"

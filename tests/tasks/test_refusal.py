@@ -17,7 +17,7 @@ from blocks.server.worker import refusing
 from tasks.lifecycle.lock import OPEN, lock_service
 from tasks.lifecycle.run_labels import begin_attempt
 from tasks.record.journal import read_entries
-from tasks.refusal import refuse_if_busy
+from tasks.refusal import TOLD_AN_HOUR, refuse_if_busy, turn_to_tell
 from tasks.rules.record.entries import outcome_of, verify_chain
 from tests.flows.harness import plan_of
 from tests.tasks.server_runs import new_run, nothing, seen, service
@@ -96,3 +96,12 @@ async def test_a_worker_starts_what_is_not_refused(answer: str) -> None:
 
     found = await refusing(begun.start, refuse)(run, None)
     assert (found.status_code, begun) == (0, [] if answer == "refused" else [str(run.id)])
+
+
+def test_people_are_told_of_ten_refusals_of_a_service_an_hour() -> None:
+    """Who asks for a thousand releases fills neither the outbox nor their channels; another service is told of all the same."""
+    name = service()
+    turns = [turn_to_tell(name, at=float(second)) for second in range(1_000)]
+    assert turns == [*range(1, TOLD_AN_HOUR + 1), *[0] * (1_000 - TOLD_AN_HOUR)]
+    assert turn_to_tell(service(), at=1_000.0) == 1
+    assert turn_to_tell(name, at=3_600.0) == TOLD_AN_HOUR

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from blocks.outside_text import OutsideText, outside
-from tasks.rules.notify.facts import SEVERITIES, Content, Fact, in_order
+from tasks.rules.notify.facts import SEVERITIES, Content, Fact, Severity, in_order
 
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=5), timedelta(minutes=10)
+URGENCY = get_args(Severity)
 TRIED_FOR = timedelta(days=1)
+HOLDS_FOR_TRIES = 5
 KEPT_FOR = timedelta(days=2)  # from its time: who asks for the same message again meanwhile sends nothing
 
 
@@ -93,6 +95,19 @@ class Message:
         """Say if a delivery is still to be made."""
         return self.deliveries[receiver].delivered is None and not self.is_given_up(receiver, at=at)
 
+    @property
+    def is_critical(self) -> bool:
+        """Whether it waits for no other."""
+        return self.content.severity == "critical"
+
+    def holds(self, receiver: str) -> bool:
+        """Say if later messages of its run wait for it."""
+        return self.deliveries[receiver].tries < HOLDS_FOR_TRIES
+
+    def can_wait(self, receiver: str) -> bool:
+        """Say if it goes after a critical message of its run: it failed before, so it may fail or hang again."""
+        return not self.is_critical and self.deliveries[receiver].tries > 0
+
     def can_be_removed(self, *, at: datetime) -> bool:
         """Say if nothing more comes of it."""
         return at - self.at >= KEPT_FOR
@@ -126,26 +141,37 @@ def noted(delivery: Delivery, *, at: datetime, fault: str = "") -> Delivery:
 
 
 def deliveries_in_order(messages: Iterable[Message], *, at: datetime) -> dict[str, list[Message]]:
-    """List by receiver what is still to be delivered, in order of time; of one run only the first is, until it is delivered or given up.
+    """List by receiver what is still to be delivered: the most urgent runs first, then in order of time.
+
+    Of one run only the first message is, until it is delivered, given up or failed `HOLDS_FOR_TRIES` times; it is as urgent as the most
+    urgent one that waits behind it. A critical message waits for none: a receiver may refuse the earlier one for what it says.
 
     Args:
         messages: The outbox.
         at: Now.
     """
     found: dict[str, list[Message]] = {}
-    waiting: set[tuple[str, str]] = set()
+    urgency: dict[tuple[str, str], int] = {}
+    is_held: dict[tuple[str, str], bool] = {}
     for message in sorted(messages, key=lambda one: (one.at, one.key)):
         for receiver in message.deliveries:
-            if not message.is_open(receiver, at=at) or (receiver, message.run) in waiting:
+            if not message.is_open(receiver, at=at):
                 continue
-            found.setdefault(receiver, []).append(message)
-            if message.run:
-                waiting.add((receiver, message.run))
-    return found
+            line = (receiver, message.run or message.key)
+            if not is_held.get(line, False) or message.is_critical:
+                found.setdefault(receiver, []).append(message)
+            is_held[line] = is_held.get(line, False) or message.holds(receiver)
+            urgency[line] = min(urgency.get(line, len(URGENCY)), URGENCY.index(message.content.severity))
+    return {
+        name: sorted(some, key=lambda one: (of := urgency[name, one.run or one.key], of == 0 and one.can_wait(name)))
+        for name, some in found.items()
+    }
 
 
 def up_to(message: Message, messages: Iterable[Message], *, at: datetime) -> dict[str, list[Message]]:
     """List by receiver what is to be delivered up to a message: first the earlier ones of its run that were not acknowledged.
+
+    A critical message goes before those that failed already.
 
     Args:
         message: The message.
@@ -155,7 +181,7 @@ def up_to(message: Message, messages: Iterable[Message], *, at: datetime) -> dic
     own = [one for one in messages if one.key == message.key or (message.run and one.run == message.run)]
     earlier = sorted((one for one in own if (one.at, one.key) <= (message.at, message.key)), key=lambda one: (one.at, one.key))
     found = {name: [one for one in earlier if name in one.deliveries and one.is_open(name, at=at)] for name in message.deliveries}
-    return {name: some for name, some in found.items() if some}
+    return {name: sorted(some, key=lambda one: message.is_critical and one.can_wait(name)) for name, some in found.items() if some}
 
 
 def _lasts(until: datetime | None, *, at: datetime, most: timedelta) -> bool:

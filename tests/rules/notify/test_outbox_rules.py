@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from blocks.outside_text import outside
 from tasks.rules.notify.facts import Content
-from tasks.rules.notify.outbox import LONGEST_DELAY, TRIED_FOR, Delivery, Message, claim, deliveries_in_order, noted, up_to
+from tasks.rules.notify.outbox import HOLDS_FOR_TRIES, LONGEST_DELAY, TRIED_FOR, Delivery, Message, claim, deliveries_in_order, noted, up_to
 
 AT = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 CONTENT = Content(("rolled_back",), outside("shop 1.1: rolled back"), outside("slow\nTo do: nothing", lines=True))
@@ -112,3 +113,40 @@ def test_a_message_is_read_as_it_was_written(tries: int, faults: str, times: lis
 def test_the_longest_delay_is_shorter_than_the_time_that_is_tried() -> None:
     """Else a receiver that comes back within the day would get nothing."""
     assert LONGEST_DELAY * 10 < TRIED_FOR
+
+
+TEAM = "slack-webhook/team"
+LOUD = Content(("rollback_failed",), outside("shop 1.1: ROLLBACK FAILED"), outside("slow", lines=True))
+
+
+def failed(message: Message, tries: int) -> Message:
+    """Let a receiver refuse a message so often."""
+    return message.with_delivery(TEAM, noted(Delivery(tries=tries), at=message.at, fault="refused"))
+
+
+def loud(key: str, *, run: str, after: float) -> Message:
+    """Write a critical message."""
+    return replace(message(key, run=run, after=after), content=LOUD)
+
+
+def test_a_critical_message_waits_for_no_other_and_goes_before_what_failed() -> None:
+    """For the keeper and for the run itself; what was not tried yet keeps its place before it."""
+    first, last = message("a", run="r1"), loud("z", run="r1", after=9)
+    assert [one.key for one in deliveries_in_order([first, last], at=AT)[TEAM]] == ["a", "z"]
+    assert [one.key for one in deliveries_in_order([failed(first, 1), last], at=AT)[TEAM]] == ["z", "a"]
+    assert [one.key for one in up_to(last, [failed(first, 1), last], at=AT)[TEAM]] == ["z", "a"]
+    assert [one.key for one in up_to(last, [first, last], at=AT)[TEAM]] == ["a", "z"]
+
+
+def test_the_run_with_the_most_urgent_message_goes_first() -> None:
+    """Ten refused requests of others came before it."""
+    others = [message(f"a{number}", run=f"r{number}", after=number) for number in range(10)]
+    due = deliveries_in_order([*others, failed(message("b", run="x", after=20), 1), loud("z", run="x", after=21)], at=AT)[TEAM]
+    assert [one.key for one in due] == ["z", "b", *(one.key for one in others)]
+
+
+@pytest.mark.parametrize(("tries", "due"), [(HOLDS_FOR_TRIES - 1, ["a"]), (HOLDS_FOR_TRIES, ["a", "b"])])
+def test_a_message_that_failed_often_holds_the_later_ones_of_its_run_no_more(tries: int, due: list[str]) -> None:
+    """A receiver may refuse it for what it says; a third one still waits for the second."""
+    messages = [failed(message("a", run="r1"), tries), message("b", run="r1", after=1), message("c", run="r1", after=2)]
+    assert [one.key for one in deliveries_in_order(messages, at=AT)[TEAM]] == due

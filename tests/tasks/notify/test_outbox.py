@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import resource
+import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -18,28 +22,9 @@ from blocks.notify.apprise import Apprise
 from blocks.outside_text import as_reason
 from tasks.lifecycle.clock import now
 from tasks.notify import alert, announce, deliver_due, notify, outbox
-from tests.receivers import HttpReceiver, http_receiver
+from tests.receivers import Board, HttpReceiver, http_receiver
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server", "own_key")]
-
-
-class Board(Block):
-    """A notification block of a third party: without `raise_on_failure`, and it may hang or raise."""
-
-    _block_type_slug = "test-board"
-
-    path: str
-    hangs: bool = False
-    says: str = ""
-
-    async def notify(self, body: str, subject: str | None = None) -> None:  # noqa: ARG002
-        """Write one message."""
-        if self.hangs:
-            await asyncio.sleep(600)
-        if self.says:
-            raise ConnectionError(self.says)
-        with Path(self.path).open("a") as file:  # noqa: ASYNC230
-            file.write(f"{subject}\n")
 
 
 @pytest.fixture
@@ -69,6 +54,11 @@ async def saved(block: Block) -> str:
     name = f"test-{uuid4().hex[:8]}"
     await block.save(name)  # type: ignore[misc]
     return f"{block.get_block_type_slug()}/{name}"
+
+
+def peak_bytes() -> int:
+    """Give the most memory that this process had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 @flow
@@ -155,7 +145,7 @@ async def test_a_process_that_died_while_it_sent_loses_no_message(receiver: Http
     block = await saved(Apprise(url=receiver.address))
     receiver.status = 503
     await fail([block], "r1")
-    assert outbox._claim(outbox._name("r1/end/failed"), block, insist=True) is not None
+    assert outbox._claim(outbox._name("r1/end/failed", "r1"), block, insist=True) is not None
     receiver.status = 200
     await deliver_due()
     assert receiver.received == []
@@ -197,15 +187,28 @@ async def test_a_message_that_no_one_takes_for_a_day_is_given_up_and_said(receiv
     assert examine(Path()).level == "ok"
 
 
-async def test_a_block_that_hangs_holds_nothing_up(tmp_path: Path, receiver: HttpReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A rollback waits for its alert between two waves; the other receiver has it by then."""
-    monkeypatch.setattr(outbox, "EACH_SECONDS", 2.0)
+async def test_a_block_that_hangs_holds_nothing_up(tmp_path: Path, receiver: HttpReceiver) -> None:
+    """The other receiver has it by then; it is told how it went with this one."""
     blocks = [await saved(Board(path=str(tmp_path / "x"), hangs=True)), await saved(Apprise(url=receiver.address))]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(25):
         await fail(blocks, "r1")
     assert receiver.subjects == ["shop 1.1: deployment failed"]
     (left,) = outbox.undelivered()
-    assert "did not acknowledge the message within 2 s" in left.deliveries[blocks[0]].fault
+    assert re.search("did not acknowledge the message within 10 s|took too long", left.deliveries[blocks[0]].fault)
+
+
+@pytest.mark.parametrize("answers", ["a gigabyte when it is unpacked", "a byte a second"])
+async def test_no_answer_of_a_receiver_costs_this_process_memory_or_time(answers: str, receiver: HttpReceiver) -> None:
+    """It is the one that rolls back: it has told the other receiver, it has not grown, and no thread of it still reads."""
+    receiver.drips, receiver.bomb_bytes = answers == "a byte a second", 1_000_000_000 if "unpacked" in answers else 0
+    block = await saved(Apprise(url=receiver.address))
+    before, threads, began = peak_bytes(), threading.active_count(), time.monotonic()
+    await fail([block], "r1")
+    assert time.monotonic() - began < 20
+    assert peak_bytes() - before < 100_000_000
+    assert threading.active_count() <= threads + 1
+    (left,) = outbox.undelivered()
+    assert re.search(r"did not acknowledge|did not accept|was not sent to|^$", left.deliveries[block].fault)
 
 
 @pytest.mark.parametrize("lacks", ["the block", "its answer"])
@@ -247,3 +250,24 @@ def test_an_address_that_apprise_does_not_know_is_refused_without_being_quoted()
     with pytest.raises(ValueError, match="not an address that Apprise knows") as wrong:
         Apprise(url="no-such-service://hunter2secret")
     assert "hunter2" not in str(wrong.value)
+
+
+async def test_a_critical_message_is_tried_whatever_became_of_the_earlier_ones_of_its_run(receiver: HttpReceiver) -> None:
+    """The receiver refuses the first for what it says, for good; the failed rollback is told all the same, at once."""
+    block = await saved(Apprise(url=receiver.address))
+    receiver.refuses = "approval waiting"
+    await notify([block], ["approval_waiting"], about="shop 1.1", reason=as_reason("ada: 1"), run="r1", key="r1/production")
+    await notify([block], ["rollback_failed"], about="shop 1.1", reason=as_reason("slow"), run="r1", key="r1/rollback/production")
+    assert receiver.subjects == ["shop 1.1: ROLLBACK FAILED"]
+
+
+async def test_an_outbox_that_is_full_keeps_critical_messages_alone(receiver: HttpReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the others each is sent once, and not tried again."""
+    monkeypatch.setattr(outbox, "MOST", 1)
+    block = await saved(Apprise(url=receiver.address))
+    receiver.status = 503
+    await fail([block], "r1")
+    await fail([block], "r2")
+    assert receiver.refused == 2
+    await notify([block], ["rollback_failed"], about="shop 1.1", reason=as_reason("slow"), run="r2", key="r2/rollback/production")
+    assert sorted(one.run for one in outbox.undelivered()) == ["r1", "r2"]
