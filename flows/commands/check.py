@@ -175,6 +175,7 @@ def look_at(file: Path) -> tuple[Plan | None, list[str], list[str]]:
         The plan or None, every problem, and warnings: what may still be fixed before a release.
     """
     from tasks.data.suites import broken_suites
+    from tasks.evidence.deciding_files import unreadable_files
     from tasks.process.files import missing_files, read_bounded
     from tasks.rollout.manifests import read_manifests
     from tasks.rules.plan.file import MAX_BYTES, read_plan
@@ -191,6 +192,7 @@ def look_at(file: Path) -> tuple[Plan | None, list[str], list[str]]:
     folder = file.resolve().parent
     (problems, warnings), (broken, awaited) = missing_files(plan, folder), broken_suites(plan, folder)
     problems, warnings = [*problems, *broken, *read_manifests(plan, folder)[1]], warnings + awaited
+    problems = problems or unreadable_files(plan, folder)
     return plan, [f"{file}: {problem}" for problem in problems], [f"{file}: {warning}" for warning in warnings]
 
 
